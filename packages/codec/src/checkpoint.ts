@@ -1,0 +1,78 @@
+import { WalError } from './errors.js';
+import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES } from './frame.js';
+import type { Lsn } from './lsn.js';
+import { ID_BYTES } from './segment-header.js';
+
+/** What the file `checkpoint` holds. */
+export interface Checkpoint {
+  /** 16 bytes, as in every segment of the log. */
+  readonly logId: Uint8Array;
+  /** Number of the first segment that is kept: files below it are leftovers. */
+  readonly firstSegment: number;
+  /** The last LSN that the application no longer needs; 0 when there is none. */
+  readonly checkpointLsn: Lsn;
+  /** What readers still need, by the name of the hold. */
+  readonly holds: Readonly<Record<string, Lsn>>;
+}
+
+/** The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes. */
+export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  const json = new TextEncoder().encode(
+    JSON.stringify({
+      logId: Buffer.from(checkpoint.logId).toString('hex'),
+      firstSegment: checkpoint.firstSegment,
+      checkpointLsn: checkpoint.checkpointLsn,
+      holds: checkpoint.holds,
+    }),
+  );
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES + json.length);
+  encodeFrame(bytes, 0, json);
+  return bytes;
+}
+
+/**
+ * Reads the file `checkpoint`.
+ *
+ * @param path - of the file, for errors
+ * @throws `WAL_CORRUPT` with a `reason`: the file is replaced as a whole, so no crash leaves it damaged
+ */
+export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
+  const data = decodeFrame(bytes);
+  if (data === undefined || data.length + FRAME_HEADER_BYTES !== bytes.length) throw corrupt(path, 'checksum');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
+  } catch (cause) {
+    throw corrupt(path, 'json', cause);
+  }
+  const checkpoint = fromJson(parsed);
+  if (checkpoint === undefined) throw corrupt(path, 'impossible-fields');
+  return checkpoint;
+}
+
+const isCount = (value: unknown, minimum: number): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= minimum;
+
+function fromJson(parsed: unknown): Checkpoint | undefined {
+  if (typeof parsed !== 'object' || parsed === null) return undefined;
+  const { logId, firstSegment, checkpointLsn, holds } = parsed as Record<string, unknown>;
+  if (typeof logId !== 'string' || logId.length !== 2 * ID_BYTES || !/^[0-9a-f]*$/.test(logId)) return undefined;
+  if (!isCount(firstSegment, 1) || !isCount(checkpointLsn, 0)) return undefined;
+  if (typeof holds !== 'object' || holds === null || Array.isArray(holds)) return undefined;
+  if (!Object.values(holds).every((lsn) => isCount(lsn, 1))) return undefined;
+  return {
+    logId: new Uint8Array(Buffer.from(logId, 'hex')),
+    firstSegment,
+    checkpointLsn,
+    holds: { ...(holds as Record<string, Lsn>) },
+  };
+}
+
+function corrupt(path: string, reason: string, cause?: unknown): WalError {
+  return new WalError(
+    'WAL_CORRUPT',
+    `${path} is damaged (${reason}): restore it from a backup of the whole directory; nothing was changed`,
+    { path, offset: 0, reason },
+    cause === undefined ? undefined : { cause },
+  );
+}

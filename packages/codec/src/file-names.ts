@@ -1,0 +1,51 @@
+import type { Lsn } from './lsn.js';
+
+/** Names of the other files in a log's directory. */
+export const FileName = {
+  /** Held exclusively by the one writer. Never removed. */
+  lock: 'LOCK',
+  /** What was durably truncated, checkpointed and held. */
+  checkpoint: 'checkpoint',
+  /** The checkpoint that is being written, until it is renamed. */
+  checkpointDraft: 'checkpoint.new',
+  /** The next segment, not part of the log until it is renamed. */
+  nextSegment: 'next.seg',
+  /** What salvage cut off. */
+  quarantine: 'quarantine',
+} as const;
+
+const SEGMENT = /^wal-(\d{10})-(\d{20})\.seg$/;
+const FREE = /^free-(\d+)\.seg$/;
+const CORE = /^core-(\d+)$/;
+
+/** What the name of a segment file says. */
+export interface SegmentName {
+  readonly name: string;
+  readonly number: number;
+  readonly firstLsn: Lsn;
+}
+
+/** `wal-<segment number, 10 digits>-<first LSN, 20 digits>.seg`: names sort in the order of the chain. */
+export function segmentFileName(number: number, firstLsn: Lsn): string {
+  return `wal-${String(number).padStart(10, '0')}-${String(firstLsn).padStart(20, '0')}.seg`;
+}
+
+/** What the name of a segment file says; `undefined` for any other name. */
+export function parseSegmentFileName(name: string): SegmentName | undefined {
+  const match = SEGMENT.exec(name);
+  if (match === null) return undefined;
+  const number = Number(match[1]);
+  const firstLsn = Number(match[2]);
+  if (number < 1 || firstLsn < 1 || !Number.isSafeInteger(firstLsn)) return undefined;
+  return { name, number, firstLsn };
+}
+
+/** Whether a name is that of a free segment, waiting for reuse. */
+export function isFreeFileName(name: string): boolean {
+  return FREE.test(name);
+}
+
+/** Whether a name is that of one core's log in a per-core log's directory. */
+export function isCoreDirectoryName(name: string): boolean {
+  return CORE.test(name);
+}

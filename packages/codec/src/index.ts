@@ -1,0 +1,83 @@
+/**
+ * The bytes of a write-ahead log, without any I/O: frames that a torn write cannot forge, records inside them, the
+ * header of a segment file, and CRC32C.
+ *
+ * There are two levels. A **frame** is `[length u32][crc32c u32][data]`: who wants tear-safe framing for a protocol of
+ * their own needs `encodeFrame`, `decodeFrame`, `sealFrames` and `scanFrames`, and never meets the rest. A **record** is
+ * what a frame's data holds in a log: a 24-byte header with LSN, type and durable lag, then scope, meta and payload.
+ *
+ * Encoding goes into the caller's buffer and allocates nothing. Checksums are left open by it and filled in by one
+ * `sealFrames` over everything that is about to be written.
+ *
+ * @packageDocumentation
+ */
+
+export {
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  checkPath,
+  checkUnsigned,
+  invalidType,
+  outOfRange,
+} from './arguments.js';
+export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
+export { crc32c } from './crc32c.js';
+export { WalError, type WalErrorCode, type WalErrorFacts } from './errors.js';
+export { findEvidence } from './evidence.js';
+export {
+  FileName,
+  isCoreDirectoryName,
+  isFreeFileName,
+  parseSegmentFileName,
+  type SegmentName,
+  segmentFileName,
+} from './file-names.js';
+export {
+  blockEnd,
+  checkBlockBytes,
+  DEFAULT_BLOCK_BYTES,
+  decodeFrame,
+  encodeFrame,
+  FRAME_HEADER_BYTES,
+  frameStart,
+  MAXIMUM_BLOCK_BYTES,
+  MINIMUM_BLOCK_BYTES,
+  scanFrames,
+  sealFrames,
+  UNSALTED_SEED,
+} from './frame.js';
+export { checkLsn, type Lsn } from './lsn.js';
+export {
+  ENCRYPTION_TAG_BYTES,
+  isMark,
+  LAG_UNKNOWN,
+  MARK_FRAME_BYTES,
+  MAXIMUM_META_BYTES,
+  MarkType,
+  provenDurable,
+  RECORD_HEADER_BYTES,
+  RecordFlag,
+  RecordHeader,
+  type RecordProblem,
+  type RecordScope,
+  readRecordHeader,
+  readScope,
+  recordFrameBytes,
+  recordProblem,
+  SCOPE_BYTES,
+  writeMark,
+  writeRecordHeader,
+  writeScope,
+} from './record.js';
+export {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  FORMAT_VERSION,
+  ID_BYTES,
+  type Predecessor,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  segmentSeed,
+} from './segment-header.js';

@@ -1,0 +1,17 @@
+/** Little-endian 64-bit integers as `number`s: what is beyond 2^53 − 1 is no LSN, position or time of ours. */
+
+const WORD = 0x1_0000_0000;
+
+/** Writes a safe integer ≥ 0 as 8 bytes. */
+export function setUint64(view: DataView, offset: number, value: number): void {
+  const low = value >>> 0;
+  view.setUint32(offset, low, true);
+  view.setUint32(offset + 4, (value - low) / WORD, true);
+}
+
+/** Reads 8 bytes; `Infinity` when it is no safe integer, so that every comparison against a bound refuses it. */
+export function getUint64(view: DataView, offset: number): number {
+  const high = view.getUint32(offset + 4, true);
+  if (high > 0x1f_ffff) return Number.POSITIVE_INFINITY;
+  return high * WORD + view.getUint32(offset, true);
+}

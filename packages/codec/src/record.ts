@@ -1,0 +1,200 @@
+import { FRAME_HEADER_BYTES } from './frame.js';
+import { getUint64, setUint64 } from './integers.js';
+import type { Lsn } from './lsn.js';
+
+/** Bytes of a record's header: what stands in a frame's data before scope, meta and payload. */
+export const RECORD_HEADER_BYTES = 24;
+
+/** Bytes of the scope of a record that has one. */
+export const SCOPE_BYTES = 24;
+
+/** Bytes that an encrypted record has behind its ciphertext. */
+export const ENCRYPTION_TAG_BYTES = 16;
+
+/** Bytes of a mark with its frame. */
+export const MARK_FRAME_BYTES = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
+
+/** The longest meta, in bytes. */
+export const MAXIMUM_META_BYTES = 0xffff;
+
+/** A durable lag that proves nothing. */
+export const LAG_UNKNOWN = 0xffff_ffff;
+
+/** Bits of a record's flags. */
+export const RecordFlag = {
+  /** The batch continues in the next record. */
+  batchContinues: 1,
+  /** The payload is compressed; the codec says how. */
+  compressed: 2,
+  /** Meta and payload are encrypted. */
+  encrypted: 4,
+  /** A scope stands before the meta. */
+  scoped: 8,
+  /** No record but a mark. */
+  mark: 16,
+} as const;
+
+const KNOWN_FLAGS = 31;
+const LAST_CODEC = 2;
+
+/** Why a mark was written: the type of its frame. */
+export const MarkType = {
+  /** The log had been quiet for a while. */
+  quiet: 0,
+  /** The log was closed. */
+  closed: 1,
+  /** Recovery ended here. */
+  recovered: 2,
+} as const;
+
+/** Whose record it is. */
+export interface RecordScope {
+  /** Unsigned, 64 bits. */
+  readonly tenantId: bigint;
+  /** Unsigned, 64 bits. */
+  readonly databaseId: bigint;
+  /** Unsigned, 32 bits. */
+  readonly vshardId: number;
+}
+
+/** The header of a record and the length of its frame. Reused from record to record by readers. */
+export class RecordHeader {
+  /** Bytes of the frame's data: header, scope, meta and payload. */
+  length = 0;
+  lsn: Lsn = 0;
+  /** The application's own number, unsigned 32 bits. */
+  type = 0;
+  /** LSN − highest LSN known durable when this was encoded; {@link LAG_UNKNOWN} proves nothing. */
+  durableLag = 0;
+  /** In bytes. */
+  metaLength = 0;
+  /** Bits of {@link RecordFlag}. */
+  flags = 0;
+  /** 0 none, 1 deflate-raw, 2 zstd. */
+  codec = 0;
+  /** Milliseconds since the segment was created; saturates at 2^32 − 1. */
+  elapsedMs = 0;
+}
+
+/** Bytes of a record's frame in the file. */
+export function recordFrameBytes(payloadLength: number, metaLength: number, scoped: boolean): number {
+  return FRAME_HEADER_BYTES + RECORD_HEADER_BYTES + (scoped ? SCOPE_BYTES : 0) + metaLength + payloadLength;
+}
+
+/**
+ * Writes the header of a record and its frame's length at `offset`, and leaves the checksum word open for
+ * {@link sealFrames}. Scope, meta and payload stand behind it, from `offset + 32` on.
+ *
+ * @param frameBytes - as {@link recordFrameBytes} gives it
+ * @param durableLsn - highest LSN known durable
+ * @param elapsedMs - since the segment was created; saturates, and counts as 0 when the clock went back
+ */
+export function writeRecordHeader(
+  view: DataView,
+  offset: number,
+  frameBytes: number,
+  lsn: Lsn,
+  type: number,
+  durableLsn: Lsn,
+  metaLength: number,
+  flags: number,
+  codec: number,
+  elapsedMs: number,
+): void {
+  const lag = lsn - durableLsn;
+  view.setUint32(offset, frameBytes - FRAME_HEADER_BYTES, true);
+  view.setUint32(offset + 4, 0, true);
+  setUint64(view, offset + 8, lsn);
+  view.setUint32(offset + 16, type, true);
+  view.setUint32(offset + 20, Math.min(lag, LAG_UNKNOWN), true);
+  view.setUint16(offset + 24, metaLength, true);
+  view.setUint8(offset + 26, flags);
+  view.setUint8(offset + 27, codec);
+  view.setUint32(offset + 28, Math.max(0, Math.min(elapsedMs, 0xffff_ffff)), true);
+}
+
+/** Writes a scope at `offset`. */
+export function writeScope(view: DataView, offset: number, scope: RecordScope): void {
+  view.setBigUint64(offset, scope.tenantId, true);
+  view.setBigUint64(offset + 8, scope.databaseId, true);
+  view.setUint32(offset + 16, scope.vshardId, true);
+  view.setUint32(offset + 20, 0, true);
+}
+
+/** Reads a scope at `offset`. */
+export function readScope(view: DataView, offset: number): RecordScope {
+  return {
+    tenantId: view.getBigUint64(offset, true),
+    databaseId: view.getBigUint64(offset + 8, true),
+    vshardId: view.getUint32(offset + 16, true),
+  };
+}
+
+/**
+ * Writes a mark at `offset`, its checksum word open: everything before `nextLsn` is durable.
+ *
+ * @param nextLsn - the next LSN to be given out, which the mark does not use up
+ * @param type - one of {@link MarkType}
+ */
+export function writeMark(view: DataView, offset: number, nextLsn: Lsn, type: number, elapsedMs: number): void {
+  writeRecordHeader(view, offset, MARK_FRAME_BYTES, nextLsn, type, nextLsn - 1, 0, RecordFlag.mark, 0, elapsedMs);
+}
+
+/** Reads the header of the frame at `offset`, whose data has at least 24 bytes, into `header`. */
+export function readRecordHeader(view: DataView, offset: number, header: RecordHeader): void {
+  header.length = view.getUint32(offset, true);
+  header.lsn = getUint64(view, offset + 8);
+  header.type = view.getUint32(offset + 16, true);
+  header.durableLag = view.getUint32(offset + 20, true);
+  header.metaLength = view.getUint16(offset + 24, true);
+  header.flags = view.getUint8(offset + 26);
+  header.codec = view.getUint8(offset + 27);
+  header.elapsedMs = view.getUint32(offset + 28, true);
+}
+
+/** Whether a header is that of a mark. */
+export function isMark(header: RecordHeader): boolean {
+  return (header.flags & RecordFlag.mark) !== 0;
+}
+
+/** What can be wrong with the fields of a record whose checksum is right. */
+export type RecordProblem = 'unknown-flags' | 'unknown-codec' | 'impossible-fields';
+
+/**
+ * Whether the fields of a record can stand together; `undefined` when they can. A problem behind a right checksum is
+ * never a torn write: unknown bits come from a later version of the format, the rest from damage or malice.
+ */
+export function recordProblem(header: RecordHeader): RecordProblem | undefined {
+  if (header.flags > KNOWN_FLAGS) return 'unknown-flags';
+  if (header.codec > LAST_CODEC) return 'unknown-codec';
+  return fieldsFit(header.length, header.durableLag, header.metaLength, header.flags, header.codec)
+    ? undefined
+    : 'impossible-fields';
+}
+
+/** Whether the fields of a frame with known flags and codec can stand together. */
+export function fieldsFit(
+  length: number,
+  durableLag: number,
+  metaLength: number,
+  flags: number,
+  codec: number,
+): boolean {
+  if (durableLag === 0) return false;
+  if ((flags & RecordFlag.mark) !== 0) {
+    return (
+      flags === RecordFlag.mark && length === RECORD_HEADER_BYTES && metaLength === 0 && codec === 0 && durableLag === 1
+    );
+  }
+  if (((flags & RecordFlag.compressed) !== 0) !== (codec !== 0)) return false;
+  const fixed =
+    RECORD_HEADER_BYTES +
+    ((flags & RecordFlag.scoped) !== 0 ? SCOPE_BYTES : 0) +
+    ((flags & RecordFlag.encrypted) !== 0 ? ENCRYPTION_TAG_BYTES : 0);
+  return fixed + metaLength <= length;
+}
+
+/** The highest LSN that a valid frame proves durable; 0 when it proves none. */
+export function provenDurable(lsn: Lsn, durableLag: number): Lsn {
+  return durableLag === LAG_UNKNOWN ? 0 : lsn - durableLag;
+}

@@ -1,0 +1,163 @@
+import { continueCrc32c } from './crc32c.js';
+import { WalError } from './errors.js';
+import { checkBlockBytes } from './frame.js';
+import { getUint64, setUint64 } from './integers.js';
+import type { Lsn } from './lsn.js';
+
+/** Version of the format that this package writes, and the latest that it reads. */
+export const FORMAT_VERSION = 1;
+
+/** Bytes of a segment's header that mean something; the rest of the first block is zero. */
+export const SEGMENT_HEADER_BYTES = 128;
+
+/** Bytes of a log id or a segment id. */
+export const ID_BYTES = 16;
+
+const MAGIC = new TextEncoder().encode('WALSTACK');
+const FLAG_ENCRYPTED = 1;
+const FLAG_SALVAGED = 2;
+const CRC_OFFSET = 124;
+
+/** The segment before another in the chain. */
+export interface Predecessor {
+  /** Its segment number. */
+  readonly number: number;
+  /** Its segment id, 16 bytes. */
+  readonly id: Uint8Array;
+}
+
+/** What the first block of a segment file says. */
+export interface SegmentHeader {
+  /** Block size in bytes; frames start behind the first block. A power of two from 512 to 65,536. */
+  readonly blockBytes: number;
+  /** Payloads are encrypted. */
+  readonly encrypted: boolean;
+  /** Made by salvage. */
+  readonly salvaged: boolean;
+  /** Id of the encryption key, 0 when plaintext. */
+  readonly keyId: number;
+  readonly firstLsn: Lsn;
+  /** 1, 2, 3 … within the log, never used twice. */
+  readonly number: number;
+  /** 16 bytes, random, the same in every segment of one log. */
+  readonly logId: Uint8Array;
+  /** 16 bytes, random, fresh for every life of the file. */
+  readonly segmentId: Uint8Array;
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAtMs: number;
+  /** The core, in a per-core log; else `undefined`. */
+  readonly coreId: number | undefined;
+  /** Position in the log of the first frame: bytes of all segments before. */
+  readonly firstPosition: number;
+  /** The segment before; `undefined` where the log begins. */
+  readonly predecessor: Predecessor | undefined;
+}
+
+/** CRC32C of a segment id: what the checksum of every frame of the segment continues. */
+export function segmentSeed(segmentId: Uint8Array): number {
+  return continueCrc32c(segmentId, 0, ID_BYTES, 0);
+}
+
+/**
+ * Fills the first block of a segment.
+ *
+ * @param block - receives the header; at least 128 bytes, everything behind them is zeroed
+ */
+export function encodeSegmentHeader(block: Uint8Array, header: SegmentHeader): void {
+  checkBlockBytes('blockBytes', header.blockBytes);
+  block.fill(0);
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  block.set(MAGIC, 0);
+  view.setUint16(8, FORMAT_VERSION, true);
+  view.setUint8(10, Math.log2(header.blockBytes));
+  view.setUint8(11, (header.encrypted ? FLAG_ENCRYPTED : 0) | (header.salvaged ? FLAG_SALVAGED : 0));
+  view.setUint32(12, header.keyId, true);
+  setUint64(view, 16, header.firstLsn);
+  setUint64(view, 24, header.number);
+  block.set(header.logId.subarray(0, ID_BYTES), 32);
+  block.set(header.segmentId.subarray(0, ID_BYTES), 48);
+  setUint64(view, 64, header.createdAtMs);
+  view.setUint32(72, header.coreId === undefined ? 0 : header.coreId + 1, true);
+  setUint64(view, 80, header.firstPosition);
+  if (header.predecessor !== undefined) {
+    setUint64(view, 88, header.predecessor.number);
+    block.set(header.predecessor.id.subarray(0, ID_BYTES), 96);
+  }
+  view.setUint32(CRC_OFFSET, continueCrc32c(block, 0, CRC_OFFSET, 0), true);
+}
+
+/**
+ * Reads the header of a segment from its first bytes.
+ *
+ * @param bytes - at least the first 128 bytes of the file; fewer are a bad header
+ * @param path - of the file, for errors
+ * @returns a header with copies of its ids
+ * @throws `WAL_BAD_HEADER` (with a `reason`), `WAL_UNSUPPORTED_VERSION`
+ */
+export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHeader {
+  if (bytes.length < SEGMENT_HEADER_BYTES) throw badHeader(path, 'short', `has only ${bytes.length} bytes`);
+  for (let index = 0; index < MAGIC.length; index++) {
+    if (bytes[index] !== MAGIC[index]) throw badHeader(path, 'magic', 'does not begin with WALSTACK');
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(CRC_OFFSET, true) !== continueCrc32c(bytes, 0, CRC_OFFSET, 0)) {
+    throw badHeader(path, 'checksum', 'has a header whose checksum is wrong');
+  }
+  const version = view.getUint16(8, true);
+  const flags = view.getUint8(11);
+  if (version > FORMAT_VERSION || (flags & ~(FLAG_ENCRYPTED | FLAG_SALVAGED)) !== 0) {
+    throw new WalError(
+      'WAL_UNSUPPORTED_VERSION',
+      `${path} was written by a later version of the format (${version}, flags ${flags}); this one reads version ` +
+        `${FORMAT_VERSION}: use a later walstack`,
+      { path, reason: version > FORMAT_VERSION ? 'version' : 'unknown-flags' },
+    );
+  }
+  const header = readFields(bytes, view, flags);
+  if (version === 0 || !plausible(header, view.getUint8(10))) {
+    throw badHeader(path, 'impossible-fields', 'has a header with impossible fields');
+  }
+  return header;
+}
+
+function readFields(bytes: Uint8Array, view: DataView, flags: number): SegmentHeader {
+  const core = view.getUint32(72, true);
+  const predecessorNumber = getUint64(view, 88);
+  return {
+    blockBytes: 2 ** view.getUint8(10),
+    encrypted: (flags & FLAG_ENCRYPTED) !== 0,
+    salvaged: (flags & FLAG_SALVAGED) !== 0,
+    keyId: view.getUint32(12, true),
+    firstLsn: getUint64(view, 16),
+    number: getUint64(view, 24),
+    logId: bytes.slice(32, 32 + ID_BYTES),
+    segmentId: bytes.slice(48, 48 + ID_BYTES),
+    createdAtMs: getUint64(view, 64),
+    coreId: core === 0 ? undefined : core - 1,
+    firstPosition: getUint64(view, 80),
+    predecessor:
+      predecessorNumber === 0 ? undefined : { number: predecessorNumber, id: bytes.slice(96, 96 + ID_BYTES) },
+  };
+}
+
+function plausible(header: SegmentHeader, logBlockBytes: number): boolean {
+  return (
+    logBlockBytes >= 9 &&
+    logBlockBytes <= 16 &&
+    header.firstLsn >= 1 &&
+    Number.isSafeInteger(header.firstLsn) &&
+    header.number >= 1 &&
+    Number.isSafeInteger(header.number) &&
+    Number.isSafeInteger(header.createdAtMs) &&
+    Number.isSafeInteger(header.firstPosition) &&
+    (header.predecessor === undefined || header.predecessor.number < header.number)
+  );
+}
+
+function badHeader(path: string, reason: string, what: string): WalError {
+  return new WalError('WAL_BAD_HEADER', `${path} ${what}: it is not a segment of a log, or it is damaged`, {
+    path,
+    offset: 0,
+    reason,
+  });
+}

@@ -1,0 +1,113 @@
+import {
+  checkBoolean,
+  checkInteger,
+  checkLsn,
+  checkOneOf,
+  checkOptions,
+  checkPath,
+  checkUnsigned,
+  invalidType,
+  outOfRange,
+} from '@walstack/codec';
+import { describe, expect, it } from 'vitest';
+import { codeOf } from './support.js';
+
+const NOT_NUMBERS = ['1', 1n, true, null, undefined, {}, [], () => 1, Symbol('s')];
+
+describe('errors for arguments', () => {
+  it('are of the kinds that Node throws', () => {
+    expect(invalidType('size', 'a number', 'x')).toBeInstanceOf(TypeError);
+    expect(invalidType('size', 'a number', 'x').code).toBe('ERR_INVALID_ARG_TYPE');
+    expect(outOfRange('size', 'small', 9)).toBeInstanceOf(RangeError);
+    expect(outOfRange('size', 'small', 9).code).toBe('ERR_OUT_OF_RANGE');
+  });
+
+  it.each<[unknown, string]>([
+    ['text', '"text"'],
+    ['t'.repeat(100), `"${'t'.repeat(40)}…"`],
+    [7n, '7n'],
+    [Number.NaN, 'NaN'],
+    [null, 'null'],
+    [undefined, 'undefined'],
+    [() => 1, 'a function'],
+    [[1], 'an array'],
+    [new Date(0), 'an instance of Date'],
+    [Object.create(null), 'an instance of Object'],
+    [Symbol('s'), 'Symbol(s)'],
+  ])('say what was received: %s', (value, shown) => {
+    expect(invalidType('size', 'a number', value).message).toBe(`"size" must be a number, received ${shown}`);
+    expect(outOfRange('size', 'a number', value).message).toBe(`"size" must be a number, received ${shown}`);
+  });
+});
+
+describe('checks of arguments', () => {
+  it('integers', () => {
+    expect(checkInteger('n', 0)).toBe(0);
+    expect(checkInteger('n', Number.MAX_SAFE_INTEGER)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(checkInteger('n', -3, -3, -1)).toBe(-3);
+    for (const wrong of NOT_NUMBERS) expect(codeOf(() => checkInteger('n', wrong))).toBe('ERR_INVALID_ARG_TYPE');
+    for (const wrong of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 2 ** 53]) {
+      expect(codeOf(() => checkInteger('n', wrong))).toBe('ERR_OUT_OF_RANGE');
+    }
+    expect(codeOf(() => checkInteger('n', 1, 2, 3))).toBe('ERR_OUT_OF_RANGE');
+    expect(codeOf(() => checkInteger('n', 4, 2, 3))).toBe('ERR_OUT_OF_RANGE');
+  });
+
+  it('LSNs', () => {
+    expect(checkLsn('lsn', 1)).toBe(1);
+    for (const wrong of [0, -1, 1.5, Number.NaN, 2 ** 53]) {
+      expect(codeOf(() => checkLsn('lsn', wrong))).toBe('ERR_OUT_OF_RANGE');
+    }
+    for (const wrong of NOT_NUMBERS) expect(codeOf(() => checkLsn('lsn', wrong))).toBe('ERR_INVALID_ARG_TYPE');
+  });
+
+  it('unsigned integers of 32 or 64 bits, as number or bigint', () => {
+    expect(checkUnsigned('n', 5, 32)).toBe(5n);
+    expect(checkUnsigned('n', 2 ** 32 - 1, 32)).toBe(2n ** 32n - 1n);
+    expect(checkUnsigned('n', 2n ** 64n - 1n, 64)).toBe(2n ** 64n - 1n);
+    expect(codeOf(() => checkUnsigned('n', 2 ** 32, 32))).toBe('ERR_OUT_OF_RANGE');
+    expect(codeOf(() => checkUnsigned('n', 2n ** 64n, 64))).toBe('ERR_OUT_OF_RANGE');
+    expect(codeOf(() => checkUnsigned('n', 2 ** 53, 64))).toBe('ERR_OUT_OF_RANGE');
+    for (const wrong of [-1, -1n, 0.5, Number.NaN]) {
+      expect(codeOf(() => checkUnsigned('n', wrong, 64))).toBe('ERR_OUT_OF_RANGE');
+    }
+    for (const wrong of ['1', true, null, undefined, {}]) {
+      expect(codeOf(() => checkUnsigned('n', wrong, 64))).toBe('ERR_INVALID_ARG_TYPE');
+    }
+  });
+
+  it('one of some words', () => {
+    expect(checkOneOf('word', 'two', ['one', 'two'])).toBe('two');
+    expect(codeOf(() => checkOneOf('word', 'three', ['one', 'two']))).toBe('ERR_OUT_OF_RANGE');
+    expect(codeOf(() => checkOneOf('word', 1, ['one', 'two']))).toBe('ERR_INVALID_ARG_TYPE');
+    expect(() => checkOneOf('word', 'three', ['one', 'two'])).toThrow("one of 'one', 'two'");
+  });
+
+  it('booleans', () => {
+    expect(checkBoolean('flag', false)).toBe(false);
+    for (const wrong of [0, 1, 'true', null, undefined]) {
+      expect(codeOf(() => checkBoolean('flag', wrong))).toBe('ERR_INVALID_ARG_TYPE');
+    }
+  });
+
+  it('paths', () => {
+    expect(checkPath('path', 'a/b')).toBe('a/b');
+    expect(codeOf(() => checkPath('path', ''))).toBe('ERR_OUT_OF_RANGE');
+    expect(codeOf(() => checkPath('path', 'a\0b'))).toBe('ERR_OUT_OF_RANGE');
+    for (const wrong of [1, null, undefined, new URL('file:///a'), Buffer.from('a')]) {
+      expect(codeOf(() => checkPath('path', wrong))).toBe('ERR_INVALID_ARG_TYPE');
+    }
+  });
+
+  it('options: an object without unknown names', () => {
+    const options = { size: 1 };
+    expect(checkOptions<{ size?: number; name?: string }>('options', options, ['size', 'name'])).toBe(options);
+    expect(codeOf(() => checkOptions('options', { sizes: 1 } as object, ['size'] as never[]))).toBe(
+      'ERR_INVALID_ARG_TYPE',
+    );
+    expect(() => checkOptions('options', { sizes: 1 } as object, ['size'] as never[])).toThrow('"sizes"');
+    for (const wrong of [null, undefined, 'text', 5, [], () => 1]) {
+      expect(codeOf(() => checkOptions('options', wrong as never, []))).toBe('ERR_INVALID_ARG_TYPE');
+    }
+  });
+});

@@ -1,0 +1,49 @@
+import { WalError } from '@walstack/codec';
+import { describe, expect, it } from 'vitest';
+
+/** The module loaded once more, as when two versions of the package are installed. */
+async function anotherCopy(): Promise<typeof import('@walstack/codec')> {
+  const url = new URL('../dist/index.js?another-copy', import.meta.url).href;
+  return (await import(/* @vite-ignore */ url)) as typeof import('@walstack/codec');
+}
+
+describe('WalError', () => {
+  it('has a code, a message, a cause and the facts as properties', () => {
+    const cause = new Error('below');
+    const error = new WalError('WAL_CORRUPT', 'what happened', { path: 'a', offset: 5, lsn: 7, reason: 'checksum' }, { cause });
+    expect(error).toBeInstanceOf(Error);
+    expect(error.name).toBe('WalError');
+    expect(error.message).toBe('what happened');
+    expect(error.cause).toBe(cause);
+    expect(error).toMatchObject({ code: 'WAL_CORRUPT', path: 'a', offset: 5, lsn: 7, reason: 'checksum' });
+    expect(error.stack).toContain('what happened');
+  });
+
+  it('has no properties for facts that are not known', () => {
+    expect(Object.keys(new WalError('WAL_CLOSED', 'closed')).sort()).toEqual(['code', 'name']);
+    expect('cause' in new WalError('WAL_CLOSED', 'closed')).toBe(false);
+  });
+
+  it('is told from other errors, and by its code', () => {
+    const error: unknown = new WalError('WAL_LOCKED', 'locked', { holder: 'somebody' });
+    expect(WalError.is(error)).toBe(true);
+    expect(WalError.is(error, 'WAL_LOCKED')).toBe(true);
+    expect(WalError.is(error, 'WAL_CLOSED')).toBe(false);
+    const lookAlike = Object.assign(new Error('no'), { code: 'WAL_LOCKED', name: 'WalError' });
+    for (const other of [lookAlike, { code: 'WAL_LOCKED' }, null, undefined, 'WAL_LOCKED', 5, () => 1]) {
+      expect(WalError.is(other)).toBe(false);
+      expect(WalError.is(other, 'WAL_LOCKED')).toBe(false);
+    }
+  });
+
+  it('is told across two copies of the package', async () => {
+    const other = await anotherCopy();
+    expect(other.WalError).not.toBe(WalError);
+    const theirs: unknown = new other.WalError('WAL_CORRUPT', 'theirs');
+    expect(theirs instanceof WalError).toBe(false);
+    expect(WalError.is(theirs)).toBe(true);
+    expect(WalError.is(theirs, 'WAL_CORRUPT')).toBe(true);
+    expect(WalError.is(theirs, 'WAL_CLOSED')).toBe(false);
+    expect(other.WalError.is(new WalError('WAL_CLOSED', 'ours'), 'WAL_CLOSED')).toBe(true);
+  });
+});

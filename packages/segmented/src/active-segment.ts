@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import type { Lsn, SegmentHeader } from '@walstack/codec';
+import type { IoFile } from '@walstack/storage-io';
+import { nameOf, type Segment, seedOf } from './segment.js';
+
+/**
+ * The segment that records go to. It begins as a plan in memory, so that `append` never waits; its file is made by the
+ * next flush or sync.
+ */
+export class ActiveSegment implements Segment {
+  readonly header: SegmentHeader;
+  readonly path: string;
+  readonly seed: number;
+  /** `undefined` until the file is made. */
+  file: IoFile | undefined;
+  /** Offset behind the last byte encoded, padding included. */
+  end: number;
+  /** The LSN behind the last record encoded. */
+  nextLsn: Lsn;
+  /** The same two as they were when the last group was written. */
+  #writtenEnd: number;
+  #writtenNextLsn: Lsn;
+  /** Whether the file has writes that no datasync has covered. */
+  dirty = false;
+
+  constructor(directory: string, header: SegmentHeader, file?: IoFile) {
+    this.header = header;
+    this.path = join(directory, nameOf(header));
+    this.seed = seedOf(header);
+    this.file = file;
+    this.end = header.blockBytes;
+    this.nextLsn = header.firstLsn;
+    this.#writtenEnd = this.end;
+    this.#writtenNextLsn = this.nextLsn;
+  }
+
+  /** Takes note of what was written. */
+  written(end: number, nextLsn: Lsn): void {
+    this.#writtenEnd = end;
+    this.#writtenNextLsn = nextLsn;
+  }
+
+  /** The segment as far as it was written. */
+  get asWritten(): Segment {
+    return { header: this.header, path: this.path, end: this.#writtenEnd, nextLsn: this.#writtenNextLsn };
+  }
+
+  /** Goes back to what was written. */
+  forgetUnwritten(): void {
+    this.end = this.#writtenEnd;
+    this.nextLsn = this.#writtenNextLsn;
+  }
+}

@@ -1,0 +1,168 @@
+import { blockEnd, FRAME_HEADER_BYTES, frameStart, type Lsn } from '@walstack/codec';
+import type { StorageIo } from '@walstack/storage-io';
+import type { ActiveSegment } from './active-segment.js';
+
+/** Bytes of an ordinary chunk; a larger record gets a chunk of its own size. */
+const CHUNK_BYTES = 1024 * 1024;
+
+/** Chunks that are kept for reuse. */
+const SPARE_CHUNKS = 2;
+
+/** A piece of memory with the bytes of one stretch of one segment. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly segment: ActiveSegment;
+  /** Offset in the segment's file of the first byte: a block boundary. */
+  readonly base: number;
+  /** First byte that was not taken, and behind the last one encoded. */
+  start: number;
+  end: number;
+  /** Extents that were taken and not yet released: a backend may still read them. */
+  lent: number;
+}
+
+/** A range of memory to be written to a segment. */
+export interface Extent {
+  readonly segment: ActiveSegment;
+  /** The bytes, a view of the chunk. */
+  readonly bytes: Uint8Array;
+  /** Offset of the range in the segment's file. */
+  readonly position: number;
+  /** The LSN behind the last record of the group in this segment. */
+  readonly nextLsn: Lsn;
+  readonly chunk: Chunk;
+}
+
+/**
+ * The memory that records are encoded into, in the order in which they will stand in the files. Offsets in a chunk are
+ * congruent to offsets in the file, block by block.
+ */
+export class Arena {
+  readonly #io: StorageIo;
+  readonly #padGroups: boolean;
+  readonly #spare: Uint8Array[] = [];
+  #closed: Chunk[] = [];
+  #open: Chunk | undefined;
+  #pendingBytes = 0;
+
+  constructor(io: StorageIo, padGroups: boolean) {
+    this.#io = io;
+    this.#padGroups = padGroups;
+  }
+
+  /** The memory of the last {@link reserve}. */
+  get bytes(): Uint8Array {
+    return (this.#open as Chunk).bytes;
+  }
+
+  /** The same memory. */
+  get view(): DataView {
+    return (this.#open as Chunk).view;
+  }
+
+  /** Encoded and not yet released, in bytes. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /**
+   * Makes room for a frame behind all that was encoded, zeros in between where no frame may start.
+   *
+   * @returns its offset in {@link bytes}
+   */
+  reserve(segment: ActiveSegment, frameBytes: number): number {
+    const { blockBytes } = segment.header;
+    let chunk = this.#open;
+    if (
+      chunk === undefined ||
+      chunk.segment !== segment ||
+      frameStart(chunk.end, blockBytes) + frameBytes > chunk.bytes.length
+    ) {
+      chunk = this.#nextChunk(segment, frameBytes);
+    }
+    const offset = frameStart(chunk.end, blockBytes);
+    chunk.bytes.fill(0, chunk.end, offset);
+    this.#advance(chunk, offset + frameBytes);
+    return offset;
+  }
+
+  /** Ends the group: hands out everything encoded and not yet handed out, padded where groups are. */
+  take(): Extent[] {
+    const chunks = this.#closed;
+    this.#closed = [];
+    if (this.#open !== undefined && this.#open.end > this.#open.start) chunks.push(this.#open);
+    return chunks.map((chunk) => {
+      if (this.#padGroups) this.#pad(chunk);
+      const { segment, start, end } = chunk;
+      chunk.start = end;
+      chunk.lent++;
+      const bytes = chunk.bytes.subarray(start, end);
+      return { segment, bytes, position: chunk.base + start, nextLsn: segment.nextLsn, chunk };
+    });
+  }
+
+  /** Takes back the memory of an extent that was written. */
+  release(extent: Extent): void {
+    this.#pendingBytes -= extent.bytes.length;
+    extent.chunk.lent--;
+    this.#recycle(extent.chunk);
+  }
+
+  /** Forgets everything that was not handed out. */
+  discard(): void {
+    for (const chunk of this.#closed) this.#pendingBytes -= chunk.end - chunk.start;
+    if (this.#open !== undefined) this.#pendingBytes -= this.#open.end - this.#open.start;
+    this.#closed = [];
+    this.#open = undefined;
+  }
+
+  #advance(chunk: Chunk, end: number): void {
+    this.#pendingBytes += end - chunk.end;
+    chunk.end = end;
+    chunk.segment.end = chunk.base + end;
+  }
+
+  #pad(chunk: Chunk): void {
+    const end = blockEnd(chunk.end, chunk.segment.header.blockBytes);
+    chunk.bytes.fill(0, chunk.end, end);
+    this.#advance(chunk, end);
+  }
+
+  #nextChunk(segment: ActiveSegment, frameBytes: number): Chunk {
+    this.#closeChunk();
+    const { blockBytes } = segment.header;
+    const start = segment.end % blockBytes;
+    // The frame may have to start in the next block, and padding goes to the end of the last.
+    const needed = blockEnd(start + FRAME_HEADER_BYTES + frameBytes, blockBytes);
+    const bytes = this.#memory(needed);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#open = { bytes, view, segment, base: segment.end - start, start, end: start, lent: 0 };
+    return this.#open;
+  }
+
+  #memory(needed: number): Uint8Array {
+    if (needed > CHUNK_BYTES) return this.#io.allocateBuffer(needed);
+    return this.#spare.pop() ?? this.#io.allocateBuffer(CHUNK_BYTES);
+  }
+
+  #closeChunk(): void {
+    const chunk = this.#open;
+    if (chunk === undefined) return;
+    this.#open = undefined;
+    if (chunk.end === chunk.start) {
+      this.#recycle(chunk);
+      return;
+    }
+    // Each write ends with a block where groups do, and what follows begins with one.
+    if (this.#padGroups) this.#pad(chunk);
+    this.#closed.push(chunk);
+  }
+
+  /** Keeps the memory of a chunk that nobody needs any more. */
+  #recycle(chunk: Chunk): void {
+    const inUse = chunk === this.#open || chunk.lent > 0 || chunk.end > chunk.start;
+    if (inUse || chunk.bytes.length !== CHUNK_BYTES || this.#spare.length === SPARE_CHUNKS) return;
+    this.#spare.push(chunk.bytes);
+  }
+}

@@ -1,0 +1,154 @@
+import { join } from 'node:path';
+import { type Checkpoint, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { corruption } from './corruption.js';
+import { readHeader } from './log-directory.js';
+import { sameId } from './segment.js';
+
+/** One segment file of the chain. */
+export interface Link {
+  readonly path: string;
+  readonly header: SegmentHeader;
+}
+
+/** The segments that make up the log, and those that are left over from a cut. */
+export interface Chain {
+  /** From the oldest to the newest; at least one. */
+  readonly links: readonly Link[];
+  /** Paths of files that are not part of the log any more. */
+  readonly leftovers: readonly string[];
+}
+
+/**
+ * Follows the chain from the newest segment, the one with the highest number, from predecessor to predecessor.
+ *
+ * @param segments - the directory's, in the order of their numbers; at least one
+ * @throws `WAL_CORRUPT` for a missing, foreign, duplicated or damaged segment, naming both neighbours;
+ * `WAL_UNSUPPORTED_VERSION`
+ */
+export function* readChain(
+  io: StorageIo,
+  directory: string,
+  segments: readonly SegmentName[],
+  checkpoint: Checkpoint | undefined,
+): IoRoutine<Chain> {
+  const byNumber = indexByNumber(directory, segments);
+  const newest = segments.at(-1) as SegmentName;
+  const firstKept = checkpoint?.firstSegment ?? 1;
+  if (firstKept > newest.number) {
+    const what = `it keeps segments from number ${firstKept} on, but the newest is ${newest.name}`;
+    throw corruption(join(directory, 'checkpoint'), 'missing-segment', what);
+  }
+  const links: Link[] = [];
+  let name: SegmentName | undefined = newest;
+  while (name !== undefined) {
+    const link: Link = { path: join(directory, name.name), header: yield* readLink(io, directory, name) };
+    checkFirst(link, checkpoint);
+    const later = links[0];
+    if (later !== undefined) checkNeighbours(link, later);
+    links.unshift(link);
+    name = predecessorOf(link, byNumber, firstKept, directory);
+  }
+  const inChain = new Set(links.map((link) => link.header.number));
+  const left = segments.filter((segment) => !inChain.has(segment.number));
+  for (const segment of left) {
+    if (segment.number >= firstKept) yield* checkLeftover(io, directory, segment, links[0] as Link);
+  }
+  return { links, leftovers: left.map((segment) => join(directory, segment.name)) };
+}
+
+function indexByNumber(directory: string, segments: readonly SegmentName[]): Map<number, SegmentName> {
+  const byNumber = new Map<number, SegmentName>();
+  for (const segment of segments) {
+    const other = byNumber.get(segment.number);
+    if (other !== undefined) {
+      const what = `${other.name} has the same segment number`;
+      throw corruption(join(directory, segment.name), 'duplicated-segment', what);
+    }
+    byNumber.set(segment.number, segment);
+  }
+  return byNumber;
+}
+
+function* readLink(io: StorageIo, directory: string, name: SegmentName): IoRoutine<SegmentHeader> {
+  const path = join(directory, name.name);
+  let header: SegmentHeader;
+  try {
+    header = yield* readHeader(io, path);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_BAD_HEADER')) throw error;
+    // A segment gets its name only after its header is durable: no crash leaves this.
+    throw new WalError(
+      'WAL_CORRUPT',
+      `${error.message}; nothing was changed`,
+      { path, offset: 0, lsn: name.firstLsn, reason: 'header' },
+      { cause: error },
+    );
+  }
+  if (header.number !== name.number || header.firstLsn !== name.firstLsn) {
+    const what = `its header says segment ${header.number} with first LSN ${header.firstLsn}`;
+    throw corruption(path, 'renamed-segment', what, { offset: 0, lsn: name.firstLsn });
+  }
+  return header;
+}
+
+function checkFirst(link: Link, checkpoint: Checkpoint | undefined): void {
+  if (link.header.encrypted) {
+    throw new WalError(
+      'WAL_BAD_KEY',
+      `${link.path} is encrypted with key ${link.header.keyId}, and no key was given; nothing was changed`,
+      { path: link.path, reason: 'missing-key', actual: link.header.keyId },
+    );
+  }
+  if (checkpoint !== undefined && !sameId(checkpoint.logId, link.header.logId)) {
+    throw corruption(link.path, 'other-log', 'it belongs to another log than the checkpoint beside it');
+  }
+}
+
+function checkNeighbours(link: Link, later: Link): void {
+  const facts = { lsn: later.header.firstLsn };
+  if (!sameId(link.header.logId, later.header.logId)) {
+    throw corruption(link.path, 'other-log', `it belongs to another log than its successor ${later.path}`, facts);
+  }
+  if (!sameId(link.header.segmentId, (later.header.predecessor as { id: Uint8Array }).id)) {
+    throw corruption(link.path, 'other-segment', `it is not the segment that ${later.path} continues`, facts);
+  }
+  if (later.header.firstLsn <= link.header.firstLsn || later.header.firstPosition < link.header.firstPosition) {
+    throw corruption(later.path, 'impossible-chain', `it cannot continue ${link.path}`, facts);
+  }
+}
+
+function predecessorOf(
+  link: Link,
+  byNumber: Map<number, SegmentName>,
+  firstKept: number,
+  directory: string,
+): SegmentName | undefined {
+  const { predecessor, number } = link.header;
+  if (predecessor === undefined || predecessor.number < firstKept) return undefined;
+  const name = byNumber.get(predecessor.number);
+  if (name !== undefined) return name;
+  const below = Math.max(0, ...[...byNumber.keys()].filter((each) => each < number));
+  const neighbour = below === 0 ? 'no earlier segment is there' : `the one before it is ${byNumber.get(below)?.name}`;
+  throw corruption(
+    join(directory, `segment ${predecessor.number}`),
+    'missing-segment',
+    `${link.path} continues it, but it is missing: ${neighbour}`,
+    { lsn: link.header.firstLsn - 1 },
+  );
+}
+
+/** A file of another log among ours is no leftover, and not ours to remove. */
+function* checkLeftover(io: StorageIo, directory: string, name: SegmentName, first: Link): IoRoutine<void> {
+  const path = join(directory, name.name);
+  let header: SegmentHeader;
+  try {
+    header = yield* readHeader(io, path);
+  } catch (error) {
+    if (WalError.is(error, 'WAL_BAD_HEADER')) return;
+    throw error;
+  }
+  if (!sameId(header.logId, first.header.logId)) {
+    throw corruption(path, 'other-log', `it belongs to another log than ${first.path}`);
+  }
+}

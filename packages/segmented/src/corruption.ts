@@ -1,0 +1,16 @@
+import { type Lsn, WalError, type WalErrorFacts } from '@walstack/codec';
+
+const ADVICE = 'nothing was changed; restore the file, or a copy of the log';
+
+/** Something acknowledged is lost or damaged. */
+export function corruption(path: string, reason: string, what: string, facts: WalErrorFacts = {}): WalError {
+  return new WalError('WAL_CORRUPT', `${path}: ${what}; ${ADVICE}`, { ...facts, path, reason });
+}
+
+/** A record that had been acknowledged cannot be read. */
+export function lostRecord(path: string, offset: number, lsn: Lsn, reason: string, proof: string): WalError {
+  return corruption(path, reason, `the record with LSN ${lsn} at offset ${offset} cannot be read, but ${proof}`, {
+    offset,
+    lsn,
+  });
+}

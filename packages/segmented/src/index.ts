@@ -1,0 +1,21 @@
+/**
+ * A write-ahead log in a directory of segment files: append, roll, sync, recover, truncate, replay.
+ *
+ * The life of a log: `SegmentedWal.open` locks the directory and reads every segment. From what is there it decides,
+ * before it changes anything, whether the end is a torn tail, of which nothing had been acknowledged, or whether
+ * something acknowledged is lost, which is `WAL_CORRUPT`. What is kept is made durable, marked, and the log goes on in a
+ * new segment. `append` encodes into memory; `sync` seals the checksums of everything encoded in one pass, writes it in
+ * one piece and makes it durable. A record that would make the segment longer than `segmentBytes` goes to the next one,
+ * which the next sync makes. When the log is quiet, and when it is closed, a mark says that all before it is durable.
+ *
+ * @packageDocumentation
+ */
+
+export type { ReadOptions, WalRecord } from './log-reader.js';
+export type { SegmentedWalConfig } from './options.js';
+export type { RecoveryReport } from './recovery.js';
+export type { Replay, ReplayPage } from './replay.js';
+export type { SegmentMeta } from './segment.js';
+export { type AppendOptions, SegmentedWal, type SegmentedWalStats } from './segmented-wal.js';
+export type { TruncateResult } from './truncation.js';
+export { realWorld, type World } from './world.js';

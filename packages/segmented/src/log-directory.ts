@@ -1,0 +1,137 @@
+import { dirname, join } from 'node:path';
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  decodeSegmentHeader,
+  encodeCheckpoint,
+  FileName,
+  isCoreDirectoryName,
+  isFreeFileName,
+  parseSegmentFileName,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  type SegmentName,
+  WalError,
+} from '@walstack/codec';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+
+/** The files of a log's directory by what they are. */
+export interface LogFiles {
+  /** In the order of their numbers. */
+  readonly segments: readonly SegmentName[];
+  readonly checkpoint: boolean;
+  /** Whether a free segment waits for reuse. */
+  readonly free: boolean;
+  /** Drafts that a crash left: never part of the log. */
+  readonly drafts: readonly string[];
+  /** Names that are not a log's. */
+  readonly foreign: readonly string[];
+}
+
+/** What every directory may hold besides a log. */
+const HARMLESS = /^(\.|lost\+found$)/;
+
+const OWN = new Set<string>([FileName.lock, `${FileName.lock}.takeover`, FileName.quarantine]);
+const DRAFTS = new Set<string>([FileName.nextSegment, FileName.checkpointDraft]);
+
+/** Sorts the names in a directory by what they are. */
+export function sortFiles(names: readonly string[]): LogFiles {
+  const segments: SegmentName[] = [];
+  const drafts: string[] = [];
+  const foreign: string[] = [];
+  let free = false;
+  for (const name of names) {
+    const segment = parseSegmentFileName(name);
+    if (segment !== undefined) segments.push(segment);
+    else if (DRAFTS.has(name)) drafts.push(name);
+    else if (isFreeFileName(name)) free = true;
+    else if (name !== FileName.checkpoint && !OWN.has(name) && !isCoreDirectoryName(name) && !HARMLESS.test(name)) {
+      foreign.push(name);
+    }
+  }
+  segments.sort((a, b) => a.number - b.number);
+  return { segments, checkpoint: names.includes(FileName.checkpoint), free, drafts, foreign };
+}
+
+/** Opens a file for one routine, and closes it whatever happens. */
+export function* withFile<T>(io: StorageIo, path: string, use: (file: IoFile) => IoRoutine<T>): IoRoutine<T> {
+  const file = io.open(path);
+  try {
+    return yield* use(file);
+  } finally {
+    io.close(file);
+  }
+}
+
+/** Reads the header of a segment. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION`, `WAL_NOT_FOUND` */
+export function* readHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader> {
+  return yield* withFile(io, path, function* (file) {
+    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+    const length = yield* ioSteps.read(io, file, bytes, 0);
+    return decodeSegmentHeader(bytes.subarray(0, length), path);
+  });
+}
+
+/** Reads the file `checkpoint`. @throws `WAL_CORRUPT` */
+export function* readCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkpoint> {
+  const path = join(directory, FileName.checkpoint);
+  return yield* withFile(io, path, function* (file) {
+    const bytes = new Uint8Array(Math.min(io.size(file), 1024 * 1024));
+    const length = yield* ioSteps.read(io, file, bytes, 0);
+    return decodeCheckpoint(bytes.subarray(0, length), path);
+  });
+}
+
+/**
+ * Replaces the file `checkpoint`; durable on return. Whoever fails before the rename has changed nothing.
+ */
+export function* writeCheckpoint(io: StorageIo, directory: string, checkpoint: Checkpoint): IoRoutine<void> {
+  const draft = join(directory, FileName.checkpointDraft);
+  const file = io.open(draft, { create: true, truncate: true });
+  try {
+    yield* ioSteps.write(io, file, encodeCheckpoint(checkpoint), 0);
+    yield* ioSteps.datasync(io, file);
+  } finally {
+    io.close(file);
+  }
+  io.rename(draft, join(directory, FileName.checkpoint));
+  yield* ioSteps.syncDirectory(io, directory);
+}
+
+/** What stands at `path`; `undefined` when nothing does. */
+export function kindOf(io: StorageIo, path: string): 'file' | 'directory' | 'other' | undefined {
+  try {
+    return io.stat(path).kind;
+  } catch (error) {
+    if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+/** Makes a directory with its parents. None of it is durable before {@link syncAncestors}. */
+export function makeDirectories(io: StorageIo, path: string): void {
+  if (kindOf(io, path) !== undefined) return;
+  const parent = dirname(path);
+  if (parent !== path) makeDirectories(io, parent);
+  try {
+    io.makeDirectory(path);
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;
+  }
+}
+
+/**
+ * Makes the name of a directory durable, and those of all directories above it: one of them may have been made by a
+ * process that died before it could sync. A directory that may not be opened was not made by us.
+ */
+export function* syncAncestors(io: StorageIo, path: string): IoRoutine<void> {
+  const parent = dirname(path);
+  if (parent === path) return;
+  try {
+    yield* ioSteps.syncDirectory(io, parent);
+  } catch (error) {
+    if (!WalError.is(error) || (error.systemCode !== 'EACCES' && error.systemCode !== 'EPERM')) throw error;
+  }
+  yield* syncAncestors(io, parent);
+}

@@ -1,0 +1,112 @@
+import {
+  checkBlockBytes,
+  checkBoolean,
+  checkInteger,
+  checkLsn,
+  checkOptions,
+  checkPath,
+  DEFAULT_BLOCK_BYTES,
+  invalidType,
+  type Lsn,
+} from '@walstack/codec';
+import type { StorageIo } from '@walstack/storage-io';
+import { realWorld, type World } from './world.js';
+
+/** How a {@link SegmentedWal} is opened. */
+export interface SegmentedWalConfig {
+  /** The directory of the log, and nothing else's. Made when missing, with its parents. */
+  readonly directory: string;
+  /** Make a new log where there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is made. */
+  readonly create?: boolean;
+  /**
+   * The backend, whose life is the caller's business. Default: one of its own, closed with the log: what
+   * `openStorageIo('auto')` gives for `open`, and one that can wait for `openSync`.
+   */
+  readonly io?: StorageIo;
+  /** Roll to a new segment when a record would make this one larger, in bytes. A target: a larger record gets a segment
+   * of its own size. At least two blocks. Default 64 MiB. */
+  readonly segmentBytes?: number;
+  /** Block size of new segments, a power of two from 512 to 65,536 bytes. Default 4096. */
+  readonly blockBytes?: number;
+  /**
+   * Fill every group up to the end of its block, so that a block with acknowledged data is never written again, at a
+   * price in space. Default `false`.
+   */
+  readonly padGroups?: boolean;
+  /** The longest payload, in bytes; 0 to 1 GiB. Default 64 MiB. */
+  readonly maxPayloadBytes?: number;
+  /** Appended and not yet written, in bytes: beyond it `append` throws `WAL_BACKPRESSURE`. At least 1. Default 64 MiB. */
+  readonly maxPendingBytes?: number;
+  /** Write a mark when the log has been quiet for so long, in milliseconds; 0 turns it off. Default 50. */
+  readonly markAfterMs?: number;
+  /** The first LSN of a new log; a log that exists keeps its own. Default 1. */
+  readonly firstLsn?: Lsn;
+  /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
+  readonly now?: World['now'];
+  /** Timers. Default `setTimeout`, not keeping the process alive. */
+  readonly setTimer?: World['setTimer'];
+  /** Randomness for ids. Default `crypto.randomBytes`. */
+  readonly randomBytes?: World['randomBytes'];
+}
+
+/** The options with their defaults filled in. */
+export interface Settings {
+  readonly directory: string;
+  readonly create: boolean;
+  readonly segmentBytes: number;
+  readonly blockBytes: number;
+  readonly padGroups: boolean;
+  readonly maxPayloadBytes: number;
+  readonly maxPendingBytes: number;
+  readonly markAfterMs: number;
+  readonly firstLsn: Lsn;
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
+  'directory',
+  'create',
+  'io',
+  'segmentBytes',
+  'blockBytes',
+  'padGroups',
+  'maxPayloadBytes',
+  'maxPendingBytes',
+  'markAfterMs',
+  'firstLsn',
+  'now',
+  'setTimer',
+  'randomBytes',
+];
+
+/** Checks a configuration and fills in its defaults. @throws `TypeError`, `RangeError` with Node's codes */
+export function checkConfig(config: SegmentedWalConfig): Settings {
+  checkOptions('config', config, KNOWN);
+  const blockBytes = checkBlockBytes('blockBytes', config.blockBytes ?? DEFAULT_BLOCK_BYTES);
+  return {
+    directory: checkPath('directory', config.directory),
+    create: checkBoolean('create', config.create ?? true),
+    segmentBytes: checkInteger('segmentBytes', config.segmentBytes ?? 64 * MEBIBYTE, 2 * blockBytes),
+    blockBytes,
+    padGroups: checkBoolean('padGroups', config.padGroups ?? false),
+    maxPayloadBytes: checkInteger('maxPayloadBytes', config.maxPayloadBytes ?? 64 * MEBIBYTE, 0, 1024 * MEBIBYTE),
+    maxPendingBytes: checkInteger('maxPendingBytes', config.maxPendingBytes ?? 64 * MEBIBYTE, 1),
+    markAfterMs: checkInteger('markAfterMs', config.markAfterMs ?? 50, 0, 0x7fff_ffff),
+    firstLsn: checkLsn('firstLsn', config.firstLsn ?? 1),
+  };
+}
+
+/** The world that a configuration asks for, on a backend. */
+export function worldOf(config: SegmentedWalConfig, io: StorageIo): World {
+  const world = {
+    io,
+    now: config.now ?? realWorld.now,
+    setTimer: config.setTimer ?? realWorld.setTimer,
+    randomBytes: config.randomBytes ?? realWorld.randomBytes,
+  };
+  for (const name of ['now', 'setTimer', 'randomBytes'] as const) {
+    if (typeof world[name] !== 'function') throw invalidType(name, 'a function', world[name]);
+  }
+  return world;
+}

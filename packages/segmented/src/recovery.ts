@@ -1,0 +1,244 @@
+import { join } from 'node:path';
+import {
+  blockEnd,
+  FileName,
+  frameStart,
+  type Lsn,
+  MARK_FRAME_BYTES,
+  MarkType,
+  sealFrames,
+  WalError,
+  writeMark,
+} from '@walstack/codec';
+import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { ActiveSegment } from './active-segment.js';
+import { type Judgement, judge } from './judgement.js';
+import { type LogFiles, syncAncestors, withFile } from './log-directory.js';
+import type { Settings } from './options.js';
+import { BEGINNING, headerOf, isEmpty, type Segment, seedOf, succession } from './segment.js';
+import { cutToSize, makeNextSegment, nameNextSegment } from './segment-file.js';
+import type { LogStart } from './segment-writer.js';
+import type { World } from './world.js';
+
+/** What opening a log found and did. */
+export interface RecoveryReport {
+  /** Whether the log was made new. */
+  readonly created: boolean;
+  /** Whether the log had been closed cleanly. */
+  readonly cleanlyClosed: boolean;
+  /** Segments of the log that hold records or marks from before. */
+  readonly segments: number;
+  /** Records kept. */
+  readonly records: number;
+  readonly firstLsn: Lsn;
+  /** The last record kept; `firstLsn − 1` when there is none. */
+  readonly lastLsn: Lsn;
+  /** Bytes cut off at the end: a torn tail, of which nothing had been acknowledged. */
+  readonly cutBytes: number;
+}
+
+/** How a log starts after opening it. */
+export interface Opened {
+  readonly start: LogStart;
+  readonly report: RecoveryReport;
+  /** There is no room on the disk for the segment that the next record needs. */
+  readonly noSpace: WalError | undefined;
+}
+
+/** Makes a new log of one empty segment; durable on return, its directory's name included. */
+export function* createLog(world: World, settings: Settings, files: LogFiles): IoRoutine<Opened> {
+  const { io } = world;
+  const { directory, firstLsn } = settings;
+  yield* syncAncestors(io, directory);
+  yield* removeDrafts(world, settings, files);
+  const logId = world.randomBytes(16);
+  const active = yield* makeFirstSegment(world, settings, { logId, number: 1, firstLsn, from: BEGINNING });
+  return {
+    start: { logId, sealed: [], active, nextLsn: firstLsn, nextNumber: 2, checkpoint: undefined },
+    report: report({
+      created: true,
+      cleanlyClosed: true,
+      segments: 0,
+      records: 0,
+      firstLsn,
+      nextLsn: firstLsn,
+      cutBytes: 0,
+    }),
+    noSpace: undefined,
+  };
+}
+
+/**
+ * Recovers a log: decides by reading alone what is kept, then makes that durable and cuts off the torn tail, and goes
+ * on in a new segment, so that writes of a killed process which still land in the old file are hidden. Each step can be
+ * repeated after a crash in it.
+ *
+ * @param files - of the directory; at least one segment
+ * @throws what {@link judge} throws, with nothing changed
+ */
+export function* recoverLog(world: World, settings: Settings, files: LogFiles): IoRoutine<Opened> {
+  const judgement = yield* judge(world.io, settings.directory, files);
+  const newest = judgement.segments.at(-1) as Segment;
+  const settled = isEmpty(newest) ? newest : yield* settleTail(world, newest, judgement);
+  const segments = [...judgement.segments.slice(0, -1), settled];
+  const nextNumber = settled.header.number + 1;
+  const next = judgement.cleanlyClosed ? NOTHING : yield* makeNext(world, settings, files, segments, nextNumber);
+  // Only when the names are durable may files go that the log does without because of them.
+  yield* ioSteps.syncDirectory(world.io, settings.directory);
+  const replaced = next.active !== undefined && isEmpty(settled) ? [settled.path] : [];
+  if (!segments.some((segment) => segment.header.salvaged)) {
+    yield* removeAll(world, [...judgement.leftovers, ...replaced]);
+  }
+  yield* removeDrafts(world, settings, files);
+  return {
+    start: {
+      logId: settled.header.logId,
+      sealed: replaced.length === 0 ? segments : segments.slice(0, -1),
+      active: next.active,
+      nextLsn: settled.nextLsn,
+      nextNumber: next.active === undefined ? nextNumber : nextNumber + 1,
+      checkpoint: judgement.checkpoint,
+    },
+    report: reportOf(judgement, settled),
+    noSpace: next.noSpace,
+  };
+}
+
+/** The steps on the newest segment's file: what is kept is written again, marked, and what is behind it cut off. */
+function* settleTail(world: World, newest: Segment, judgement: Judgement): IoRoutine<Segment> {
+  if (judgement.cleanlyClosed) return newest;
+  return yield* withFile(world.io, newest.path, function* (file) {
+    if (judgement.unprovenFrom !== undefined) yield* rewrite(world, file, judgement.unprovenFrom, newest.end);
+    const end = judgement.endsWithMark ? newest.end : yield* markEnd(world, file, newest);
+    yield* cutToSize(world.io, file, end, newest.header.blockBytes);
+    return { ...newest, end };
+  });
+}
+
+/**
+ * Writes a range again with the same bytes, and syncs it: after a sync that failed, the page cache may show bytes that
+ * the disk never got, and a second sync alone would write nothing.
+ */
+function* rewrite(world: World, file: IoFile, from: number, to: number): IoRoutine<void> {
+  const piece = new Uint8Array(Math.min(256 * 1024, to - from));
+  for (let position = from; position < to; ) {
+    const bytes = piece.subarray(0, Math.min(piece.length, to - position));
+    const length = yield* ioSteps.read(world.io, file, bytes, position);
+    yield* ioSteps.write(world.io, file, bytes.subarray(0, length), position);
+    position += length;
+  }
+  yield* ioSteps.datasync(world.io, file);
+}
+
+/**
+ * Writes the mark of recovery behind what is kept, with zeros to the end of its block, and returns where it ends. On a
+ * full disk it is left out.
+ */
+function* markEnd(world: World, file: IoFile, newest: Segment): IoRoutine<number> {
+  const { header, end, nextLsn } = newest;
+  const start = frameStart(end, header.blockBytes);
+  const markEndsAt = start + MARK_FRAME_BYTES;
+  const bytes = new Uint8Array(blockEnd(markEndsAt, header.blockBytes) - end);
+  const elapsedMs = world.now() - header.createdAtMs;
+  writeMark(new DataView(bytes.buffer), start - end, nextLsn, MarkType.recovered, elapsedMs);
+  sealFrames(bytes, start - end, bytes.length, start, header.blockBytes, seedOf(header));
+  try {
+    yield* ioSteps.write(world.io, file, bytes, end);
+    yield* ioSteps.datasync(world.io, file);
+    return markEndsAt;
+  } catch (error) {
+    if (WalError.is(error, 'WAL_NO_SPACE')) return end;
+    throw error;
+  }
+}
+
+interface Next {
+  readonly active: ActiveSegment | undefined;
+  readonly noSpace: WalError | undefined;
+}
+
+const NOTHING: Next = { active: undefined, noSpace: undefined };
+
+/** Makes the segment that the log goes on in; on a full disk that is put off. */
+function* makeNext(
+  world: World,
+  settings: Settings,
+  files: LogFiles,
+  segments: readonly Segment[],
+  number: number,
+): IoRoutine<Next> {
+  const last = segments.at(-1) as Segment;
+  yield* ioSteps.syncDirectory(world.io, settings.directory);
+  yield* removeDrafts(world, settings, files);
+  const { logId } = last.header;
+  try {
+    const from = succession(last);
+    const active = yield* makeFirstSegment(world, settings, { logId, number, firstLsn: last.nextLsn, from });
+    return { active, noSpace: undefined };
+  } catch (error) {
+    if (WalError.is(error, 'WAL_NO_SPACE')) return { active: undefined, noSpace: error };
+    throw error;
+  }
+}
+
+/** Makes and names the segment that this life of the log begins in. */
+function* makeFirstSegment(
+  world: World,
+  settings: Settings,
+  {
+    logId,
+    number,
+    firstLsn,
+    from,
+  }: { logId: Uint8Array; number: number; firstLsn: Lsn; from: ReturnType<typeof succession> },
+): IoRoutine<ActiveSegment> {
+  const { directory, blockBytes } = settings;
+  const identity = { createdAtMs: world.now(), segmentId: world.randomBytes(16) };
+  const header = headerOf({ logId, number, firstLsn, blockBytes, ...identity }, from);
+  const file = yield* makeNextSegment(world.io, directory, header);
+  try {
+    yield* nameNextSegment(world.io, directory, header);
+  } catch (error) {
+    world.io.close(file);
+    throw error;
+  }
+  return new ActiveSegment(directory, header, file);
+}
+
+/** Removes drafts that a crash left: a `next.seg` is never adopted, as writes of a killed process may land in it. */
+function* removeDrafts(world: World, settings: Settings, files: LogFiles): IoRoutine<void> {
+  yield* removeAll(
+    world,
+    files.drafts.map((name) => join(settings.directory, name)),
+  );
+}
+
+function* removeAll(world: World, paths: readonly string[]): IoRoutine<void> {
+  for (const path of paths) {
+    try {
+      yield* ioSteps.remove(world.io, path);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NOT_FOUND')) throw error;
+    }
+  }
+}
+
+function reportOf(judgement: Judgement, settled: Segment): RecoveryReport {
+  const first = judgement.segments[0] as Segment;
+  return report({
+    created: false,
+    cleanlyClosed: judgement.cleanlyClosed,
+    segments: judgement.segments.length,
+    records: judgement.records,
+    firstLsn: first.header.firstLsn,
+    nextLsn: settled.nextLsn,
+    cutBytes: judgement.tornBytes,
+  });
+}
+
+function report({ nextLsn, ...rest }: Omit<RecoveryReport, 'lastLsn'> & { readonly nextLsn: Lsn }): RecoveryReport {
+  return Object.freeze({ ...rest, lastLsn: nextLsn - 1 });
+}
+
+/** The path of the lock file. */
+export const lockPath = (settings: Settings): string => join(settings.directory, FileName.lock);

@@ -1,0 +1,63 @@
+import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import type { LogReader, WalRecord } from './log-reader.js';
+
+/**
+ * Records of a log, in order: iterable with `for … of` on a backend that can wait, and with `for await … of` on any.
+ * Each iteration reads anew, up to what had been appended when it began, in constant memory, and closes itself when it
+ * is left.
+ */
+export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
+  readonly #io: StorageIo;
+  readonly #beginSync: () => LogReader;
+  readonly #begin: () => Promise<LogReader>;
+
+  constructor(io: StorageIo, begin: () => Promise<LogReader>, beginSync: () => LogReader) {
+    this.#io = io;
+    this.#begin = begin;
+    this.#beginSync = beginSync;
+  }
+
+  *[Symbol.iterator](): Generator<WalRecord, void, undefined> {
+    const reader = this.#beginSync();
+    try {
+      while (runSync(this.#io, reader.advance())) {
+        for (let record = reader.next(); record !== undefined; record = reader.next()) yield record;
+      }
+    } finally {
+      reader.close();
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<WalRecord, void, undefined> {
+    const reader = await this.#begin();
+    try {
+      while (await runAsync(this.#io, reader.advance())) {
+        for (let record = reader.next(); record !== undefined; record = reader.next()) yield record;
+      }
+    } finally {
+      reader.close();
+    }
+  }
+}
+
+/** A page of records, and whether there are more behind it. */
+export interface ReplayPage {
+  readonly records: readonly WalRecord[];
+  readonly more: boolean;
+}
+
+/** Reads at most `limit` records. */
+export function* readPage(reader: LogReader, limit: number): IoRoutine<ReplayPage> {
+  const records: WalRecord[] = [];
+  try {
+    while (yield* reader.advance()) {
+      for (let record = reader.next(); record !== undefined; record = reader.next()) {
+        if (records.length === limit) return { records, more: true };
+        records.push(record);
+      }
+    }
+    return { records, more: false };
+  } finally {
+    reader.close();
+  }
+}

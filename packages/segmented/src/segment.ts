@@ -1,0 +1,115 @@
+import {
+  blockEnd,
+  type Lsn,
+  type Predecessor,
+  type SegmentHeader,
+  segmentFileName,
+  segmentSeed,
+} from '@walstack/codec';
+
+/** What is known of one segment of the chain. */
+export interface Segment {
+  readonly header: SegmentHeader;
+  readonly path: string;
+  /** Offset behind the last frame that is kept: the writer's, or where the readable part ends. */
+  readonly end: number;
+  /** The LSN behind the last kept record; `header.firstLsn` when there is none. */
+  readonly nextLsn: Lsn;
+}
+
+/** What `listSegments` tells of a segment. */
+export interface SegmentMeta {
+  /** Segment number: 1, 2, 3 … within the log. */
+  readonly number: number;
+  readonly path: string;
+  readonly state: 'active' | 'sealed';
+  readonly firstLsn: Lsn;
+  /** The last record's LSN; `undefined` when there is no record. */
+  readonly lastLsn: Lsn | undefined;
+  /** Bytes of the file that hold header, frames and padding. */
+  readonly sizeBytes: number;
+  /** When it was created, milliseconds since the Unix epoch. */
+  readonly createdAtMs: number;
+  /** Segment id, 32 hexadecimal digits. */
+  readonly id: string;
+  /** Position in the log of its first frame, in bytes. */
+  readonly firstPosition: number;
+}
+
+/** Whether a segment has no record that is kept; marks do not count. */
+export function isEmpty(segment: Segment): boolean {
+  return segment.nextLsn === segment.header.firstLsn;
+}
+
+/** What a new segment takes over from the one before it. */
+export interface Succession {
+  readonly firstPosition: number;
+  readonly predecessor: Predecessor | undefined;
+}
+
+/** Where a log begins. */
+export const BEGINNING: Succession = { firstPosition: 0, predecessor: undefined };
+
+/**
+ * What the segment behind `last` takes over: `last` as its predecessor, or, when `last` is empty, that one's own
+ * predecessor and first position.
+ */
+export function succession(last: Segment): Succession {
+  const { header } = last;
+  if (isEmpty(last)) return { firstPosition: header.firstPosition, predecessor: header.predecessor };
+  return {
+    firstPosition: header.firstPosition + blockEnd(last.end, header.blockBytes) - header.blockBytes,
+    predecessor: { number: header.number, id: header.segmentId },
+  };
+}
+
+/** What a new segment is made of. */
+export interface SegmentPlan {
+  readonly logId: Uint8Array;
+  readonly number: number;
+  readonly firstLsn: Lsn;
+  readonly blockBytes: number;
+  readonly createdAtMs: number;
+  readonly segmentId: Uint8Array;
+}
+
+/** The header of a new segment. */
+export function headerOf(plan: SegmentPlan, from: Succession): SegmentHeader {
+  return { ...plan, ...from, encrypted: false, salvaged: false, keyId: 0, coreId: undefined };
+}
+
+/** The file name of a segment. */
+export function nameOf(header: SegmentHeader): string {
+  return segmentFileName(header.number, header.firstLsn);
+}
+
+/** CRC32C of a segment's id: what the checksums of its frames continue. */
+export function seedOf(header: SegmentHeader): number {
+  return segmentSeed(header.segmentId);
+}
+
+/** An id in hexadecimal digits. */
+export function hex(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex');
+}
+
+/** Whether two ids are the same. */
+export function sameId(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+/** How a segment is shown to users. */
+export function metaOf(segment: Segment, state: SegmentMeta['state']): SegmentMeta {
+  const { header } = segment;
+  return Object.freeze({
+    number: header.number,
+    path: segment.path,
+    state,
+    firstLsn: header.firstLsn,
+    lastLsn: isEmpty(segment) ? undefined : segment.nextLsn - 1,
+    sizeBytes: segment.end,
+    createdAtMs: header.createdAtMs,
+    id: hex(header.segmentId),
+    firstPosition: header.firstPosition,
+  });
+}

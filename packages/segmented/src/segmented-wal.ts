@@ -1,0 +1,531 @@
+import {
+  type Checkpoint,
+  checkInteger,
+  checkLsn,
+  checkOptions,
+  checkUnsigned,
+  invalidType,
+  type Lsn,
+  MAXIMUM_META_BYTES,
+  MarkType,
+  outOfRange,
+  type RecordScope,
+  recordFrameBytes,
+  WalError,
+} from '@walstack/codec';
+import { type IoRoutine, openStorageIo, RoutineQueue, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { LogReader, type ReadOptions, truncated } from './log-reader.js';
+import { type OpenedLog, openLog } from './open-log.js';
+import { checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
+import { QuietMark } from './quiet-mark.js';
+import type { RecoveryReport } from './recovery.js';
+import { Replay, type ReplayPage, readPage } from './replay.js';
+import { metaOf, type SegmentMeta } from './segment.js';
+import { SegmentWriter } from './segment-writer.js';
+import { type TruncateResult, Truncation } from './truncation.js';
+import type { World } from './world.js';
+
+/** What a record has besides its payload. */
+export interface AppendOptions {
+  /** The application's own number, unsigned 32 bits. Default 0. */
+  readonly type?: number;
+  /** A second, short payload, at most 65,535 bytes; a string is UTF-8. Default none. */
+  readonly meta?: Uint8Array | string;
+  /** Unsigned, 64 bits. A record with any of the three ids is scoped; the ids not given are 0 then. */
+  readonly tenantId?: number | bigint;
+  /** Unsigned, 64 bits. */
+  readonly databaseId?: number | bigint;
+  /** Unsigned, 32 bits. */
+  readonly vshardId?: number | bigint;
+}
+
+/** Counters and sizes of a log since it was opened. A frozen snapshot. */
+export interface SegmentedWalStats {
+  /** Records appended. */
+  readonly records: number;
+  /** Physical writes of one or more records each, counted as one when they were written for one flush or sync. */
+  readonly groups: number;
+  /** Syncs of segment data, and durable writes. */
+  readonly syncs: number;
+  readonly marks: number;
+  readonly rolls: number;
+  /** Bytes of frames, marks and padding written. */
+  readonly bytesWritten: number;
+  /** Bytes appended and not yet written. */
+  readonly pendingBytes: number;
+  readonly segments: number;
+  /** Name of the backend. */
+  readonly backend: string;
+}
+
+const APPEND_OPTIONS: readonly (keyof AppendOptions)[] = ['type', 'meta', 'tenantId', 'databaseId', 'vshardId'];
+const NO_OPTIONS: AppendOptions = Object.freeze({});
+const NO_BYTES = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+/**
+ * A write-ahead log in a directory of segment files.
+ *
+ * `append` encodes a record into memory and returns its LSN at once; `sync` makes everything appended before it durable.
+ * Whatever waits for the disk has two forms: a promise, and a twin ending in `Sync` that blocks the thread and needs a
+ * backend that can wait.
+ *
+ * One object writes a log at a time, whichever process or thread it is in: the directory is locked.
+ */
+export class SegmentedWal {
+  readonly #world: World;
+  readonly #settings: Settings;
+  readonly #ownsIo: boolean;
+  readonly #unlock: () => void;
+  readonly #writer: SegmentWriter;
+  readonly #truncation: Truncation;
+  readonly #queue: RoutineQueue;
+  readonly #quietMark: QuietMark;
+  readonly #recovery: RecoveryReport;
+  #state: 'open' | 'closing' | 'closed' = 'open';
+  #noSpace: WalError | undefined;
+  #retrying = false;
+  #queuedSync: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(world: World, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
+    this.#world = world;
+    this.#settings = settings;
+    this.#ownsIo = ownsIo;
+    this.#unlock = opened.unlock;
+    this.#recovery = opened.report;
+    this.#noSpace = opened.noSpace;
+    this.#writer = new SegmentWriter(world, settings, opened.start);
+    this.#truncation = new Truncation(world, settings, this.#writer, beginningOf(opened));
+    this.#queue = new RoutineQueue(world.io);
+    this.#quietMark = new QuietMark(world.setTimer, settings.markAfterMs, {
+      activity: () => this.#writer.nextLsn,
+      wanted: () => this.#state === 'open' && this.#writer.failure === undefined && !this.#writer.endsWithMark,
+      mark: () => this.#markQuiet(),
+    });
+  }
+
+  /**
+   * Opens the log of a directory, recovering it, or makes a new one. What is found is durable on return.
+   *
+   * @throws `WAL_LOCKED` when another writer holds it, `WAL_CORRUPT` when something acknowledged is lost (nothing is
+   * changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`; `TypeError`
+   * and `RangeError` for wrong options
+   */
+  static async open(config: SegmentedWalConfig): Promise<SegmentedWal> {
+    const settings = checkConfig(config);
+    const io = config.io ?? openStorageIo('auto', { needs: 'async' });
+    const world = worldOf(config, io);
+    try {
+      const opened = await runAsync(io, openLog(world, settings));
+      return new SegmentedWal(world, settings, config.io === undefined, opened);
+    } catch (error) {
+      if (config.io === undefined) await io.dispose();
+      throw error;
+    }
+  }
+
+  /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
+  static openSync(config: SegmentedWalConfig): SegmentedWal {
+    const settings = checkConfig(config);
+    const io = config.io ?? openStorageIo('auto', { needs: 'wait' });
+    const world = worldOf(config, io);
+    try {
+      return new SegmentedWal(world, settings, config.io === undefined, runSync(io, openLog(world, settings)));
+    } catch (error) {
+      if (config.io === undefined) void io.dispose();
+      throw error;
+    }
+  }
+
+  /** The directory of the log. */
+  get directory(): string {
+    return this.#settings.directory;
+  }
+
+  /** The LSN that the next record gets. */
+  get nextLsn(): Lsn {
+    return this.#writer.nextLsn;
+  }
+
+  /** The last LSN given out; `firstLsn − 1` when the log has no record. */
+  get lastLsn(): Lsn {
+    return this.#writer.nextLsn - 1;
+  }
+
+  /** Everything up to this LSN survives a crash. */
+  get durableLsn(): Lsn {
+    return this.#writer.durableLsn;
+  }
+
+  /** The first LSN in the log; the next LSN when the log has no record. */
+  get firstLsn(): Lsn {
+    return this.#writer.sealed[0]?.header.firstLsn ?? this.#writer.activeFirstLsn;
+  }
+
+  /** First LSN of the active segment; the next LSN when there is none yet. */
+  get activeSegmentFirstLsn(): Lsn {
+    return this.#writer.activeFirstLsn;
+  }
+
+  /** Bytes appended and not yet written. */
+  get pendingBytes(): number {
+    return this.#writer.pendingBytes;
+  }
+
+  /** The failure after which nothing is accepted any more; `undefined` while there is none. */
+  get failure(): WalError | undefined {
+    return this.#writer.failure;
+  }
+
+  /** What opening found and did. */
+  get recovery(): RecoveryReport {
+    return this.#recovery;
+  }
+
+  /** The backend of the log. */
+  get io(): StorageIo {
+    return this.#world.io;
+  }
+
+  /**
+   * Appends a record in memory. Neither written nor durable on return: see {@link flush} and {@link sync}.
+   *
+   * @param payload - bytes, copied before the call returns, or a string, which is encoded as UTF-8; may be empty
+   * @returns its LSN
+   * @throws `WAL_TOO_LARGE`, `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure; `TypeError`
+   * or `RangeError` for wrong arguments. Nothing was appended then.
+   */
+  append(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): Lsn {
+    this.#throwUnlessOpen();
+    if (options !== NO_OPTIONS) checkOptions('options', options, APPEND_OPTIONS);
+    const body = {
+      type: options.type === undefined ? 0 : checkInteger('type', options.type, 0, 0xffff_ffff),
+      meta: options.meta === undefined ? NO_BYTES : bytesOf('meta', options.meta),
+      payload: bytesOf('payload', payload),
+      scope: scopeOf(options),
+    };
+    this.#checkSizes(body.payload.length, body.meta.length, body.scope !== undefined);
+    return this.#writer.append(body);
+  }
+
+  /** Hands everything appended so far to the operating system. Not durable on return. */
+  flush(): Promise<void> {
+    return this.#run(() => this.#flushing());
+  }
+
+  /** Like {@link flush}, blocking the thread. */
+  flushSync(): void {
+    this.#runSync(() => this.#flushing());
+  }
+
+  /**
+   * Makes everything appended so far durable. Calls that come while one is under way share the next one.
+   *
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, the log accepts nothing any more; `WAL_CLOSED`
+   */
+  sync(): Promise<void> {
+    if (this.#queuedSync !== undefined) return this.#queuedSync;
+    let started = false;
+    const done = this.#run(() => {
+      started = true;
+      this.#queuedSync = undefined;
+      return this.#syncing();
+    });
+    if (!started) this.#queuedSync = done;
+    return done;
+  }
+
+  /** Like {@link sync}, blocking the thread. */
+  syncSync(): void {
+    this.#runSync(() => this.#syncing());
+  }
+
+  /**
+   * Removes the segments that hold nothing but records below `lsn`; that they are gone is durable on return. The segment
+   * that is being written goes only with `lsn` = `nextLsn`, which rolls first and leaves an empty log whose LSNs go on.
+   *
+   * @param lsn - the first LSN that is still needed, 1 to `nextLsn`
+   * @throws `WAL_NO_SPACE` when there is no room to note the new beginning, with nothing changed
+   */
+  truncateBefore(lsn: Lsn): Promise<TruncateResult> {
+    this.#checkReachable(lsn);
+    return this.#run(() => this.#truncating(lsn));
+  }
+
+  /** Like {@link truncateBefore}, blocking the thread. */
+  truncateBeforeSync(lsn: Lsn): TruncateResult {
+    this.#checkReachable(lsn);
+    return this.#runSync(() => this.#truncating(lsn));
+  }
+
+  /** All records, in order: {@link replayFrom} the first. */
+  replay(options: ReadOptions = {}): Replay {
+    return this.replayFrom(this.firstLsn, options);
+  }
+
+  /**
+   * The records from `lsn` on, in order, up to what had been appended when the iteration begins. What is still in memory
+   * is flushed first. After a failure: up to what is known durable.
+   *
+   * @param lsn - the first LSN wanted, at most `nextLsn`
+   * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `RangeError` beyond `nextLsn`
+   */
+  replayFrom(lsn: Lsn, options: ReadOptions = {}): Replay {
+    this.#throwUnlessOpen();
+    this.#checkReachable(lsn);
+    if (lsn < this.firstLsn) throw truncated(lsn, this.firstLsn);
+    const { copy = true } = checkOptions('options', options, ['copy']);
+    return new Replay(
+      this.#world.io,
+      () => this.#run(() => this.#beginReading(lsn, copy)),
+      () => this.#runSync(() => this.#beginReading(lsn, copy)),
+    );
+  }
+
+  /**
+   * At most `limit` records from `lsn` on, and whether there are more.
+   *
+   * @param limit - at least 1
+   * @throws like {@link replayFrom}
+   */
+  async replayFromLimit(lsn: Lsn, limit: number): Promise<ReplayPage> {
+    this.#checkPage(lsn, limit);
+    const reader = await this.#run(() => this.#beginReading(lsn, true));
+    return runAsync(this.#world.io, readPage(reader, limit));
+  }
+
+  /** Like {@link replayFromLimit}, blocking the thread. */
+  replayFromLimitSync(lsn: Lsn, limit: number): ReplayPage {
+    this.#checkPage(lsn, limit);
+    const reader = this.#runSync(() => this.#beginReading(lsn, true));
+    return runSync(this.#world.io, readPage(reader, limit));
+  }
+
+  /** The segments of the log, from the oldest to the newest. */
+  listSegments(): readonly SegmentMeta[] {
+    const { sealed, active } = this.#writer;
+    const metas = sealed.map((segment) => metaOf(segment, 'sealed'));
+    if (active !== undefined) metas.push(metaOf(active, 'active'));
+    return metas;
+  }
+
+  /** Bytes of all segment files. */
+  totalSizeBytes(): number {
+    return this.listSegments().reduce((sum, segment) => sum + segment.sizeBytes, 0);
+  }
+
+  stats(): SegmentedWalStats {
+    return Object.freeze({
+      ...this.#writer.counters,
+      pendingBytes: this.#writer.pendingBytes,
+      segments: this.listSegments().length,
+      backend: this.#world.io.name,
+    });
+  }
+
+  /**
+   * Makes everything durable, marks the log as closed cleanly, closes its file and gives up its lock. Idempotent. After
+   * an earlier failure it only lets go.
+   *
+   * @param options - `discard`: drop what was appended and not yet handed to the operating system. Default `false`.
+   */
+  close({ discard = false }: { readonly discard?: boolean } = {}): Promise<void> {
+    this.#closing ??= this.#close(discard);
+    return this.#closing;
+  }
+
+  /** Like {@link close}, blocking the thread. */
+  closeSync({ discard = false }: { readonly discard?: boolean } = {}): void {
+    if (this.#state !== 'open') return;
+    this.#beginClosing();
+    try {
+      this.#queue.runSync(() => this.#closeLog(discard));
+    } finally {
+      this.#letGo();
+      this.#closing = this.#ownsIo ? this.#world.io.dispose() : Promise.resolve();
+    }
+  }
+
+  /** Closes the log: {@link closeSync}. */
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+
+  /** Closes the log: {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(discard: boolean): Promise<void> {
+    this.#beginClosing();
+    try {
+      await this.#queue.run(() => this.#closeLog(discard));
+    } finally {
+      this.#letGo();
+      if (this.#ownsIo) await this.#world.io.dispose();
+    }
+  }
+
+  #beginClosing(): void {
+    this.#state = 'closing';
+    this.#quietMark.stop();
+  }
+
+  *#closeLog(discard: boolean): IoRoutine<void> {
+    if (this.#writer.failure !== undefined) {
+      this.#writer.closeFile();
+      return;
+    }
+    if (discard) this.#writer.discard();
+    yield* this.#writer.close(MarkType.closed);
+  }
+
+  #letGo(): void {
+    this.#state = 'closed';
+    this.#unlock();
+  }
+
+  *#flushing(): IoRoutine<void> {
+    yield* this.#beginIfPutOff();
+    yield* this.#writer.flush();
+  }
+
+  *#syncing(): IoRoutine<void> {
+    yield* this.#beginIfPutOff();
+    yield* this.#writer.sync();
+    this.#quietMark.arm();
+  }
+
+  *#truncating(lsn: Lsn): IoRoutine<TruncateResult> {
+    const result = yield* this.#truncation.before(lsn);
+    yield* this.#beginIfPutOff();
+    return result;
+  }
+
+  /** Makes the segment for which there was no room when the log was opened. */
+  *#beginIfPutOff(): IoRoutine<void> {
+    if (this.#noSpace === undefined) return;
+    try {
+      yield* this.#writer.begin();
+      this.#noSpace = undefined;
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
+      this.#noSpace = error;
+    }
+  }
+
+  *#beginReading(lsn: Lsn, copy: boolean): IoRoutine<LogReader> {
+    if (this.#writer.failure === undefined) yield* this.#writer.flush();
+    const { sealed, active } = this.#writer;
+    const segments = active === undefined ? sealed : [...sealed, active];
+    const start = segments.findLastIndex((segment) => segment.header.firstLsn <= lsn);
+    return new LogReader(this.#world.io, {
+      segments: segments.slice(Math.max(0, start)),
+      from: lsn,
+      to: this.#writer.failure === undefined ? this.#writer.writtenLsn : this.#writer.durableLsn,
+      copy,
+      firstLsn: () => this.firstLsn,
+    });
+  }
+
+  #markQuiet(): void {
+    // A failure of it is not lost: it is in `failure`, and everything after it is refused.
+    this.#queue.run(() => this.#writer.mark(MarkType.quiet)).catch(() => {});
+  }
+
+  /** Tries again to make the segment for which there was no room; what is appended meanwhile is refused. */
+  #retry(): void {
+    if (this.#retrying) return;
+    this.#retrying = true;
+    this.#queue
+      .run(() => this.#beginIfPutOff())
+      .catch(() => {})
+      .finally(() => {
+        this.#retrying = false;
+      });
+  }
+
+  #run<T>(make: () => IoRoutine<T>): Promise<T> {
+    if (this.#state !== 'open') return Promise.reject(this.#closedError());
+    return this.#queue.run(make);
+  }
+
+  #runSync<T>(make: () => IoRoutine<T>): T {
+    if (this.#state !== 'open') throw this.#closedError();
+    return this.#queue.runSync(make);
+  }
+
+  #throwUnlessOpen(): void {
+    if (this.#state !== 'open') throw this.#closedError();
+  }
+
+  #closedError(): WalError {
+    return new WalError('WAL_CLOSED', `the log in ${this.directory} is ${this.#state}: open it again`, {
+      path: this.directory,
+      state: this.#state,
+    });
+  }
+
+  #checkReachable(lsn: Lsn): void {
+    if (checkLsn('lsn', lsn) > this.nextLsn) throw outOfRange('lsn', `at most ${this.nextLsn}, the next LSN`, lsn);
+  }
+
+  #checkPage(lsn: Lsn, limit: number): void {
+    this.#throwUnlessOpen();
+    this.#checkReachable(lsn);
+    checkInteger('limit', limit, 1);
+    if (lsn < this.firstLsn) throw truncated(lsn, this.firstLsn);
+  }
+
+  /** @throws when a record of this size cannot be appended now */
+  #checkSizes(payload: number, meta: number, scoped: boolean): void {
+    this.#writer.throwIfFailed();
+    const { maxPayloadBytes, maxPendingBytes } = this.#settings;
+    if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
+    if (meta > MAXIMUM_META_BYTES) throw tooLarge('meta', meta, MAXIMUM_META_BYTES);
+    if (this.#noSpace !== undefined) {
+      this.#retry();
+      throw this.#noSpace;
+    }
+    const pending = this.#writer.pendingBytes;
+    const actual = pending + recordFrameBytes(payload, meta, scoped);
+    if (pending > 0 && actual > maxPendingBytes) {
+      throw new WalError(
+        'WAL_BACKPRESSURE',
+        `${pending} bytes are pending and maxPendingBytes is ${maxPendingBytes}: nothing was appended; sync or flush first`,
+        { limit: maxPendingBytes, actual },
+      );
+    }
+  }
+}
+
+function beginningOf({ start }: OpenedLog): Checkpoint {
+  return start.checkpoint ?? { logId: start.logId, firstSegment: 1, checkpointLsn: 0, holds: {} };
+}
+
+function tooLarge(what: string, actual: number, limit: number): WalError {
+  return new WalError(
+    'WAL_TOO_LARGE',
+    `a ${what} of ${actual} bytes is over the limit of ${limit}: nothing was appended`,
+    {
+      actual,
+      limit,
+    },
+  );
+}
+
+function bytesOf(name: string, value: Uint8Array | string): Uint8Array {
+  if (typeof value === 'string') return encoder.encode(value);
+  if (!(value instanceof Uint8Array)) throw invalidType(name, 'a Uint8Array or a string', value);
+  return value;
+}
+
+function scopeOf({ tenantId, databaseId, vshardId }: AppendOptions): RecordScope | undefined {
+  if (tenantId === undefined && databaseId === undefined && vshardId === undefined) return undefined;
+  return {
+    tenantId: checkUnsigned('tenantId', tenantId ?? 0, 64),
+    databaseId: checkUnsigned('databaseId', databaseId ?? 0, 64),
+    vshardId: Number(checkUnsigned('vshardId', vshardId ?? 0, 32)),
+  };
+}

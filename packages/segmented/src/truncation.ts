@@ -1,0 +1,79 @@
+import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
+import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { writeCheckpoint } from './log-directory.js';
+import type { Settings } from './options.js';
+import { isEmpty, type Segment } from './segment.js';
+import type { SegmentWriter } from './segment-writer.js';
+import type { World } from './world.js';
+
+/** What `truncateBefore` did. */
+export interface TruncateResult {
+  readonly segmentsDeleted: number;
+  /** Segments kept as free files for reuse. */
+  readonly segmentsRecycled: number;
+  /** Bytes of the files that went. */
+  readonly bytesReclaimed: number;
+}
+
+const NOTHING: TruncateResult = Object.freeze({ segmentsDeleted: 0, segmentsRecycled: 0, bytesReclaimed: 0 });
+
+/** Where the log begins, as the file `checkpoint` says it; replaced by truncation. */
+export class Truncation {
+  readonly #world: World;
+  readonly #settings: Settings;
+  readonly #writer: SegmentWriter;
+  #checkpoint: Checkpoint;
+
+  constructor(world: World, settings: Settings, writer: SegmentWriter, checkpoint: Checkpoint) {
+    this.#world = world;
+    this.#settings = settings;
+    this.#writer = writer;
+    this.#checkpoint = checkpoint;
+  }
+
+  /**
+   * Removes the segments that hold nothing but records below `lsn`, and below every hold. That they are gone is durable
+   * on return.
+   *
+   * @param lsn - the first LSN that is still needed; the next LSN empties the log
+   */
+  *before(lsn: Lsn): IoRoutine<TruncateResult> {
+    const writer = this.#writer;
+    writer.throwIfFailed();
+    const needed = Math.min(lsn, ...Object.values(this.#checkpoint.holds));
+    if (needed >= writer.nextLsn) yield* writer.roll();
+    const kept = firstKept(writer, needed);
+    if (kept === undefined || !writer.sealed.some((segment) => segment.header.number < kept)) return NOTHING;
+    yield* this.#store({ ...this.#checkpoint, firstSegment: kept });
+    return yield* this.#remove(writer.forget(kept));
+  }
+
+  /** Makes the new beginning durable. Where there is no room for it, nothing has changed and the log goes on. */
+  *#store(checkpoint: Checkpoint): IoRoutine<void> {
+    try {
+      yield* writeCheckpoint(this.#world.io, this.#settings.directory, checkpoint);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) this.#writer.fail(error);
+      throw error;
+    }
+    this.#checkpoint = checkpoint;
+  }
+
+  *#remove(segments: readonly Segment[]): IoRoutine<TruncateResult> {
+    const { io } = this.#world;
+    let bytesReclaimed = 0;
+    for (const segment of segments) {
+      bytesReclaimed += io.stat(segment.path).size;
+      yield* ioSteps.remove(io, segment.path);
+    }
+    yield* ioSteps.syncDirectory(io, this.#settings.directory);
+    return Object.freeze({ segmentsDeleted: segments.length, segmentsRecycled: 0, bytesReclaimed });
+  }
+}
+
+/** Number of the first segment that holds a record ≥ `needed`, or that the log cannot do without. */
+function firstKept(writer: SegmentWriter, needed: Lsn): number | undefined {
+  const segments = [...writer.sealed, ...(writer.active === undefined ? [] : [writer.active])];
+  const kept = segments.find((segment) => segment.nextLsn > needed || isEmpty(segment));
+  return (kept ?? segments.at(-1))?.header.number;
+}

@@ -1,0 +1,27 @@
+import { randomBytes as cryptoRandomBytes } from 'node:crypto';
+import type { StorageIo } from '@walstack/storage-io';
+
+/**
+ * Everything that comes from outside: the disk, the clock, timers and randomness. Ids and times come from here and
+ * nowhere else, so that a simulation with one seed replays a failure.
+ */
+export interface World {
+  readonly io: StorageIo;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** Calls back once after `delayMs`; returns what cancels it. Must not keep the process alive. */
+  readonly setTimer: (callback: () => void, delayMs: number) => () => void;
+  /** `bytes` random bytes, fit for ids that must not collide. */
+  readonly randomBytes: (bytes: number) => Uint8Array;
+}
+
+/** The real clock, timers and randomness. */
+export const realWorld: Omit<World, 'io'> = {
+  now: Date.now,
+  setTimer: (callback, delayMs) => {
+    const timer = setTimeout(callback, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+  randomBytes: (bytes) => new Uint8Array(cryptoRandomBytes(bytes)),
+};

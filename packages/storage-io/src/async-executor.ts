@@ -1,0 +1,79 @@
+import { AsyncTransfer, type TransferContext } from './async-transfer.js';
+import type { Executor } from './executor.js';
+import type { AsyncFileOps, Done } from './file-ops.js';
+import { FileTail } from './file-tail.js';
+import { errnoOf } from './io-failure.js';
+import type { OpenFile } from './open-file.js';
+import type { IoToken } from './storage-io.js';
+import type { SubmissionKind, Submissions } from './submissions.js';
+
+/** Hands the work to operations that call back. */
+export class AsyncExecutor<Handle> implements Executor<Handle> {
+  readonly inline = false;
+  readonly #context: TransferContext<Handle>;
+
+  constructor(ops: AsyncFileOps<Handle>, submissions: Submissions) {
+    this.#context = { ops, submissions };
+  }
+
+  write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void {
+    const transfer = AsyncTransfer.at(this.#context, token, file, durable ? 'durable-write' : 'write', data, offset);
+    if (file.tail?.holdsBack(offset + data.length)) transfer.queueAtTail(file.tail);
+    else transfer.start();
+  }
+
+  append(token: IoToken, file: OpenFile<Handle>, data: Uint8Array): void {
+    file.tail ??= new FileTail();
+    AsyncTransfer.append(this.#context, token, file, data).queueAtTail(file.tail);
+  }
+
+  read(token: IoToken, file: OpenFile<Handle>, into: Uint8Array, offset: number): void {
+    AsyncTransfer.at(this.#context, token, file, 'read', into, offset).start();
+  }
+
+  datasync(token: IoToken, file: OpenFile<Handle>): void {
+    this.#run(token, 'sync', file, (ops, done) => ops.datasync(file.handle, done));
+  }
+
+  truncate(token: IoToken, file: OpenFile<Handle>, bytes: number): void {
+    this.#run(token, 'other', file, (ops, done) => ops.truncate(file.handle, bytes, done));
+  }
+
+  allocate(token: IoToken, file: OpenFile<Handle>, offset: number, bytes: number): void {
+    if (this.#context.ops.allocate === undefined) {
+      file.tail ??= new FileTail();
+      AsyncTransfer.fill(this.#context, token, file, offset, offset + bytes).queueAtTail(file.tail);
+      return;
+    }
+    this.#run(token, 'other', file, (ops, done) => ops.allocate?.(file.handle, offset, bytes, done));
+  }
+
+  remove(token: IoToken, path: string): void {
+    this.#run(token, 'other', undefined, (ops, done) => ops.remove(path, done));
+  }
+
+  syncDirectory(token: IoToken, path: string): void {
+    this.#run(token, 'sync', undefined, (ops, done) => ops.syncDirectory(path, done));
+  }
+
+  /** An operation whose result is 0. Its first answer counts, whether called back or thrown. */
+  #run(
+    token: IoToken,
+    kind: SubmissionKind,
+    file: OpenFile<Handle> | undefined,
+    call: (ops: AsyncFileOps<Handle>, done: Done) => void,
+  ): void {
+    const { ops, submissions } = this.#context;
+    let owed = true;
+    const done: Done = (error) => {
+      if (!owed) return;
+      owed = false;
+      submissions.finish(token, kind, error ? errnoOf(error) : 0, file);
+    };
+    try {
+      call(ops, done);
+    } catch (error) {
+      done(error as Error);
+    }
+  }
+}

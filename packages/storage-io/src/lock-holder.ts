@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { readTask } from './process-liveness.js';
+
+/** Who holds a lock. What the platform does not tell is empty, or 0 for the thread. */
+export interface LockHolder {
+  /** Random, made anew for every attempt to lock. */
+  readonly id: string;
+  readonly pid: number;
+  /** The operating system's number of the thread in that process. */
+  readonly thread: number;
+  /** Fresh whenever the machine starts. */
+  readonly bootId: string;
+  /** In which process ids mean the same processes. */
+  readonly pidNamespace: string;
+  /** When the process started, in clock ticks since the machine did: tells it from a later one with its number. */
+  readonly startTime: string;
+  /** The same of the thread. */
+  readonly threadStartTime: string;
+}
+
+/** What a lock file says. */
+export type LockState = { readonly state: 'free' } | { readonly state: 'held'; readonly holder: LockHolder };
+
+/** Every content of a lock file is as long as this, so that one overwrites another in place, without a free block. */
+export const LOCK_BYTES = 512;
+
+const MAGIC = 'walstack-lock';
+
+/** The calling thread, as a holder of a lock. */
+export function thisHolder(): LockHolder {
+  const thread = Number(whatever(() => readlinkSync('/proc/thread-self').split('/').at(-1)) || '0');
+  return {
+    id: randomUUID(),
+    pid: process.pid,
+    thread,
+    bootId: thisBoot(),
+    pidNamespace: thisPidNamespace(),
+    startTime: readTask(process.pid)?.startTime ?? '',
+    threadStartTime: thread === 0 ? '' : (readTask(process.pid, thread)?.startTime ?? ''),
+  };
+}
+
+/** The running system, or empty. */
+export const thisBoot = (): string => whatever(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+
+/** The process id namespace of this process, or empty. */
+export const thisPidNamespace = (): string => whatever(() => readlinkSync('/proc/self/ns/pid'));
+
+/** The content of a lock file that is held by `holder`. */
+export function encodeHeld(holder: LockHolder): Uint8Array {
+  const { id, ...who } = holder;
+  return padded({ format: MAGIC, id, state: 'held', ...who, end: id });
+}
+
+/** The content of a lock file that nobody holds. */
+export function encodeFree(): Uint8Array {
+  const id = randomUUID();
+  return padded({ format: MAGIC, id, state: 'free', end: id });
+}
+
+/** What the content of a lock file says; `undefined` when it is none, or was caught while it was being overwritten. */
+export function decodeLock(content: Uint8Array): LockState | undefined {
+  let fields: Record<string, unknown>;
+  try {
+    fields = { ...JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content)) };
+  } catch {
+    return undefined;
+  }
+  const { format, id, state, end, pid, thread, bootId, pidNamespace, startTime, threadStartTime } = fields;
+  // The same id at both ends: half an old content and half a new one do not pass for a whole one.
+  if (format !== MAGIC || !isText(id) || id === '' || id !== end) return undefined;
+  if (state === 'free') return { state };
+  if (state !== 'held' || !isCount(pid) || pid === 0 || !isCount(thread)) return undefined;
+  if (!isText(bootId) || !isText(pidNamespace) || !isText(startTime) || !isText(threadStartTime)) return undefined;
+  return { state, holder: { id, pid, thread, bootId, pidNamespace, startTime, threadStartTime } };
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isCount = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0x7fff_ffff;
+
+function padded(fields: object): Uint8Array {
+  const text = JSON.stringify(fields);
+  return new TextEncoder().encode(`${text.padEnd(LOCK_BYTES - 1)}\n`);
+}
+
+/** What a platform without `/proc` cannot tell is empty. */
+function whatever(read: () => string | undefined): string {
+  try {
+    return read() ?? '';
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,49 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import type { FileNamespaceOps, OpenFlags } from './file-ops.js';
+import { lockPath } from './lock-file.js';
+import type { IoStat } from './storage-io.js';
+
+/**
+ * Names and open files of the operating system by `node:fs`, handles being file descriptors: the half of the operations
+ * that every backend on real files shares. Direct I/O is left out, since memory of JavaScript cannot be aligned.
+ */
+export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.freeze({
+  realFiles: true,
+  open: (path: string, flags: OpenFlags): number => openSync(path, flagBits(flags)),
+  close: (fd: number): void => closeSync(fd),
+  size: (fd: number): number => fstatSync(fd).size,
+  list: (directory: string): string[] => readdirSync(directory),
+  rename: (from: string, to: string): void => renameSync(from, to),
+  makeDirectory: (path: string): void => {
+    mkdirSync(path);
+  },
+  stat: (path: string): IoStat => {
+    const stats = statSync(path);
+    return { kind: kindOf(stats), size: stats.isFile() ? stats.size : 0 };
+  },
+  lock: lockPath,
+});
+
+function flagBits({ create, exclusive, truncate }: OpenFlags): number {
+  return (
+    constants.O_RDWR |
+    (create ? constants.O_CREAT : 0) |
+    (exclusive ? constants.O_EXCL : 0) |
+    (truncate ? constants.O_TRUNC : 0)
+  );
+}
+
+function kindOf(stats: Stats): IoStat['kind'] {
+  if (stats.isFile()) return 'file';
+  return stats.isDirectory() ? 'directory' : 'other';
+}

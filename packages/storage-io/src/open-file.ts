@@ -1,0 +1,20 @@
+import type { FileTail } from './file-tail.js';
+import type { IoFile } from './storage-io.js';
+
+/** What a backend knows of a file that is open. */
+export class OpenFile<Handle> {
+  /** What the caller knows it by. */
+  readonly io: IoFile;
+  readonly handle: Handle;
+  /** Operations submitted and not yet completed. While there are any, the handle stays open. */
+  inFlight = 0;
+  /** Where the writes end that have begun since nothing was in flight: the file may not reach there yet. */
+  writesEnd = 0;
+  /** What is done to the end of the file one after another; only where operations take time. */
+  tail: FileTail | undefined = undefined;
+
+  constructor(io: IoFile, handle: Handle) {
+    this.io = io;
+    this.handle = handle;
+  }
+}

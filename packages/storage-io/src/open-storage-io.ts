@@ -1,0 +1,82 @@
+import { checkInteger, checkOneOf, checkOptions, outOfRange, WalError } from '@walstack/codec';
+import type { FileOpsOptions } from './file-ops.js';
+import { createMemoryStorageIo } from './memory.js';
+import type { StorageIo } from './storage-io.js';
+import { createSyncFsStorageIo } from './sync-fs.js';
+import { createThreadPoolStorageIo } from './thread-pool.js';
+
+/** What {@link openStorageIo} can open. */
+export type StorageIoName = 'auto' | 'thread-pool' | 'sync-fs' | 'memory';
+
+/** What a backend must be good for. */
+export type StorageIoNeeds = 'async' | 'wait';
+
+/** Options of {@link openStorageIo}. */
+export interface OpenStorageIoOptions extends FileOpsOptions {
+  /** `'async'`: to be used on the event loop. `'wait'`: to be waited for in the thread as well. Default `'async'`. */
+  readonly needs?: StorageIoNeeds;
+}
+
+type BackendName = Exclude<StorageIoName, 'auto'>;
+
+/** Every backend; those that `auto` may take come in the order in which it prefers them. */
+const BACKENDS: Readonly<Record<BackendName, { create(options: FileOpsOptions): StorageIo; canWait: boolean }>> = {
+  'thread-pool': { create: createThreadPoolStorageIo, canWait: false },
+  'sync-fs': { create: createSyncFsStorageIo, canWait: true },
+  memory: { create: createMemoryStorageIo, canWait: true },
+};
+
+const NAMES: readonly StorageIoName[] = ['auto', 'thread-pool', 'sync-fs', 'memory'];
+const NEEDS: readonly StorageIoNeeds[] = ['async', 'wait'];
+
+/** What `auto` chooses from, best first, and what `WALSTACK_IO` may say: only what keeps a log. */
+const CHOICE: readonly BackendName[] = ['thread-pool', 'sync-fs'];
+
+/**
+ * Makes a backend by its name. `'auto'` takes the best one that does what is needed: `thread-pool`, or `sync-fs` where
+ * waiting is needed. The environment variable `WALSTACK_IO` (`thread-pool` or `sync-fs`) overrides `'auto'`, unless
+ * what it names cannot do what is needed.
+ *
+ * @param name - default `'auto'`
+ * @throws `WAL_UNSUPPORTED` when the backend that is named cannot do what is needed; `RangeError` (`ERR_OUT_OF_RANGE`)
+ * for a name, or a value of `WALSTACK_IO`, that is none
+ */
+export function openStorageIo(name: StorageIoName = 'auto', options: OpenStorageIoOptions = {}): StorageIo {
+  checkOneOf('name', name, NAMES);
+  checkOptions('options', options, ['needs', 'maxPending']);
+  const needs = checkOneOf('needs', options.needs ?? 'async', NEEDS);
+  const chosen = name === 'auto' ? choose(needs) : name;
+  if (!does(chosen, needs)) {
+    throw new WalError(
+      'WAL_UNSUPPORTED',
+      `the ${chosen} backend cannot wait: take 'auto' or one of ${CHOICE.filter((each) => does(each, needs)).join(', ')}`,
+      { operation: 'open' },
+    );
+  }
+  const maxPending = options.maxPending;
+  return BACKENDS[chosen].create(
+    maxPending === undefined ? {} : { maxPending: checkInteger('maxPending', maxPending) },
+  );
+}
+
+function choose(needs: StorageIoNeeds): BackendName {
+  const wanted = wantedByEnvironment();
+  const candidates = wanted === undefined ? CHOICE : [wanted, ...CHOICE];
+  const chosen = candidates.find((each) => does(each, needs));
+  if (chosen === undefined) throw new WalError('WAL_UNSUPPORTED', `no backend here can do what is needed: ${needs}`);
+  return chosen;
+}
+
+/** What `WALSTACK_IO` names; `undefined` when it is not set, or empty. */
+function wantedByEnvironment(): BackendName | undefined {
+  const { WALSTACK_IO: value } = process.env;
+  if (value === undefined || value === '') return undefined;
+  const wanted = CHOICE.find((each) => each === value);
+  if (wanted === undefined) {
+    const allowed = CHOICE.map((each) => `'${each}'`).join(', ');
+    throw outOfRange('WALSTACK_IO', `one of ${allowed} (it is set in the environment)`, value);
+  }
+  return wanted;
+}
+
+const does = (backend: BackendName, needs: StorageIoNeeds): boolean => needs === 'async' || BACKENDS[backend].canWait;

@@ -1,0 +1,199 @@
+import type { CompletionBuffer } from './completion-buffer.js';
+
+/** What a backend can do. None of it changes while the backend lives. */
+export interface StorageIoCapabilities {
+  /** Several writes of one file may be under way side by side. */
+  readonly overlappedWrites: boolean;
+  /** `submitWrite(…, { durable: true })` is possible. */
+  readonly durableWrites: boolean;
+  /** The work is done inside `submit*`: nothing is left to wait for when it returns. */
+  readonly completesInline: boolean;
+  /** `waitCompletions` works: the thread may block until the disk has answered. */
+  readonly canWait: boolean;
+  /** Paths are files of the operating system with exactly these bytes, so that they can be mapped. */
+  readonly realFiles: boolean;
+  /** `lockFile` works. */
+  readonly fileLocks: boolean;
+}
+
+/** How a file is opened. */
+export interface OpenOptions {
+  /** Create the file when it is missing. Default `false`. */
+  readonly create?: boolean;
+  /** With `create`: fail with `WAL_IO_FAILED` (`systemCode` `EEXIST`) when it exists. Default `false`. */
+  readonly exclusive?: boolean;
+  /** Ask for direct I/O. Whether it was had is in {@link IoFile.direct}. Default `false`. */
+  readonly direct?: boolean;
+  /** Cut the file to nothing. Default `false`. */
+  readonly truncate?: boolean;
+}
+
+/**
+ * An open file of one backend. It is known by its identity and not by its number: a number that the system has given
+ * out again is never written through an old handle.
+ */
+export interface IoFile {
+  /** The number under which the backend knows it. Never given out twice by one backend. */
+  readonly fd: number;
+  readonly path: string;
+  /** Whether direct I/O was had, which may differ from what was asked for. */
+  readonly direct: boolean;
+  /** Offsets, lengths and buffers must be multiples of this. 1 unless `direct`. */
+  readonly alignment: number;
+}
+
+/** What {@link StorageIo.stat} tells. */
+export interface IoStat {
+  readonly kind: 'file' | 'directory' | 'other';
+  /** In bytes; 0 for what is no file. */
+  readonly size: number;
+}
+
+/** How a write is to be carried out. */
+export interface WriteOptions {
+  /** The completion means *on stable storage*. Only where `capabilities.durableWrites`, else `WAL_UNSUPPORTED`. */
+  readonly durable?: boolean;
+}
+
+/** Counters since the backend was made. A frozen snapshot. */
+export interface StorageIoStats {
+  readonly submitted: number;
+  readonly completed: number;
+  /** Submitted and not yet completed by the backend. */
+  readonly inFlight: number;
+  readonly bytesWritten: number;
+  readonly bytesRead: number;
+  /** `submitDatasync`, `submitSyncDirectory` and durable writes that succeeded. */
+  readonly syncs: number;
+  /** Submissions refused with `WAL_QUEUE_FULL`. */
+  readonly queueFullEvents: number;
+  /** Files that asked for direct I/O and did not get it. */
+  readonly directRefused: number;
+}
+
+/** Identifies a submission; a positive integer, never used twice by one backend. */
+export type IoToken = number;
+
+/**
+ * Storage I/O by submission and completion. What may wait for the disk is *submitted* and later *completed*; what only
+ * touches the namespace is a plain call that throws.
+ *
+ * The rules that every backend keeps, and that `@walstack/storage-io/conformance` checks:
+ *
+ * - The caller lends `data` and `into` until the token completes. A backend may use them in place and must not change
+ *   `data`.
+ * - Completions may come in any order, each token exactly once.
+ * - Short writes are the backend's to finish: a caller sees all the bytes written, or an error.
+ * - A full queue is `WAL_QUEUE_FULL`, thrown with nothing submitted; never a silent wait or a lost write.
+ * - A file that is unknown here or was closed is `WAL_BAD_FD`, a disposed backend `WAL_CLOSED`, misaligned direct I/O
+ *   `WAL_ALIGNMENT`, each thrown before anything is submitted.
+ * - A failure of the disk is a negative result of the completion: `-errno` as libuv numbers it on this platform.
+ *
+ * A sync that failed is final: the kernel may have dropped the pages that it could not write, so a later sync that
+ * succeeds proves nothing.
+ */
+export interface StorageIo {
+  /** Such as `'sync-fs'`. */
+  readonly name: string;
+  readonly capabilities: StorageIoCapabilities;
+  /** Submitted and not yet polled. */
+  readonly pending: number;
+
+  /**
+   * Opens a file for reading and writing.
+   *
+   * @throws `WAL_NOT_FOUND`, `WAL_IO_FAILED`, `WAL_NO_SPACE`, `WAL_CLOSED`
+   */
+  open(path: string, options?: OpenOptions): IoFile;
+  /**
+   * Closes a file.
+   *
+   * @throws `WAL_BUSY` while operations on it are in flight, `WAL_BAD_FD`
+   */
+  close(file: IoFile): void;
+  /** The size of an open file in bytes, with every write that has completed in it. */
+  size(file: IoFile): number;
+  /** The names in a directory, sorted; without `.` and `..`. @throws `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
+  list(directory: string): string[];
+  /** Renames a file or directory, replacing a file of that name. Durable once its directory is synced. */
+  rename(from: string, to: string): void;
+  /**
+   * Makes one directory, whose parent exists. Durable once the parent is synced.
+   *
+   * @throws `WAL_IO_FAILED` (`systemCode` `EEXIST`) when the name is taken
+   */
+  makeDirectory(path: string): void;
+  /** @throws `WAL_NOT_FOUND` when there is nothing of that name, `WAL_IO_FAILED` */
+  stat(path: string): IoStat;
+  /**
+   * Locks `path` against every other writer, at once, and returns what releases it. The file is created when missing
+   * and never removed. The lock of a process that died is free.
+   *
+   * @throws `WAL_LOCKED` with its `holder`
+   */
+  lock(path: string): () => void;
+  /**
+   * Takes a lock on an open file, without waiting; it replaces the one that this file has, and goes when the file is
+   * closed.
+   *
+   * @returns whether it was had
+   * @throws `WAL_UNSUPPORTED` without `capabilities.fileLocks`
+   */
+  lockFile(file: IoFile, mode: 'shared' | 'exclusive'): boolean;
+
+  /** Writes all of `data` at `offset`. Result: `data.length`. Durable only when so asked. */
+  submitWrite(file: IoFile, data: Uint8Array, offset: number, options?: WriteOptions): IoToken;
+  /** Writes all of `data` at the end of the file; appends to one file take effect in the order of submission. */
+  submitAppend(file: IoFile, data: Uint8Array): IoToken;
+  /** Reads into `into` from `offset`. Result: bytes read, fewer than asked only at the end of the file. */
+  submitRead(file: IoFile, into: Uint8Array, offset: number): IoToken;
+  /**
+   * Makes durable every write of this file that had **completed** before this was submitted, and the file's size;
+   * nothing else. Result: 0.
+   */
+  submitDatasync(file: IoFile): IoToken;
+  /** Makes the names in a directory durable. Result: 0. */
+  submitSyncDirectory(path: string): IoToken;
+  /**
+   * Cuts or extends a file to `bytes`. Result: 0. Durable after a datasync.
+   *
+   * @throws `WAL_BUSY` while operations on the file are in flight
+   */
+  submitTruncate(file: IoFile, bytes: number): IoToken;
+  /**
+   * Reserves the range: afterwards the file reaches at least to its end, what was there is unchanged and what was not
+   * reads as zeros. Result: 0.
+   */
+  submitAllocate(file: IoFile, offset: number, bytes: number): IoToken;
+  /** Removes a file. Result: 0. Durable once its directory is synced. */
+  submitRemove(path: string): IoToken;
+
+  /** Hands queued submissions to the kernel, and returns how many there were. */
+  flush(): number;
+  /** Moves finished completions into `out`, replacing what it held, and returns how many. Never waits. */
+  pollCompletions(out: CompletionBuffer): number;
+  /**
+   * Flushes, then blocks the thread until at least `minimum` completions are there (or as many as are pending, or as
+   * fit into `out`), or until `timeoutMs` has passed.
+   *
+   * @throws `WAL_UNSUPPORTED` without `capabilities.canWait`
+   */
+  waitCompletions(out: CompletionBuffer, minimum: number, timeoutMs?: number): number;
+  /**
+   * Has `listener` called on the event loop when completions wait to be polled: level-triggered, perhaps needlessly,
+   * never from inside another call of this backend, and again as long as some are left. One listener at a time;
+   * `undefined` takes it away.
+   */
+  onReady(listener: (() => void) | undefined): void;
+
+  /** Memory aligned as direct I/O of this backend needs it, zeroed. */
+  allocateBuffer(bytes: number): Uint8Array;
+  stats(): StorageIoStats;
+  /**
+   * Waits for what is in flight, closes every file and releases every lock. Completions that were not polled are
+   * dropped. Idempotent. Every other call afterwards is `WAL_CLOSED`, but `stats`.
+   */
+  dispose(): Promise<void>;
+  /** The same as `dispose`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,32 @@
+// Holds the layers: which package may import which, and that imports between packages go through their front doors.
+// Usage: node scripts/check-layers.mjs [folder of a workspace]
+import process from 'node:process';
+import { violationsOfLayers } from './lib/layer-rules.mjs';
+import { repositoryRoot } from './lib/workspace.mjs';
+
+/**
+ * What each package may import, from the lowest up; none may import what stands below it in this table. Examples and
+ * benchmarks may import any.
+ */
+const mayImport = {
+  native: [],
+  codec: ['native'],
+  'storage-io': ['codec', 'native'],
+  'mmap-reader': ['storage-io', 'codec', 'native'],
+  segmented: ['mmap-reader', 'storage-io', 'codec', 'native'],
+  percore: ['segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
+  wal: ['percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
+};
+
+/**
+ * Packages from outside that a user would have to install too, each with the reason why it is worth that.
+ *
+ * @type {Record<string, string>}
+ */
+const outsideDependencies = {};
+
+const violations = violationsOfLayers(process.argv[2] ?? repositoryRoot, { mayImport, outsideDependencies });
+for (const violation of violations) {
+  process.stdout.write(`${violation}\n`);
+}
+process.exitCode = violations.length === 0 ? 0 : 1;

@@ -1,0 +1,80 @@
+// Looks at the packages as people get them: unpacks what `npm test` has packed into a folder outside the repository, side
+// by side as an install would lay them, and loads every entry point both by import and by require().
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { tarballOf } from './lib/tarballs.mjs';
+import { publishedMembers, readManifest, repositoryRoot } from './lib/workspace.mjs';
+
+/** @typedef {import('./lib/workspace.mjs').Member} Member */
+
+/** @type {Record<string, (specifier: string) => string[]>} Programs that print the names a module exports. */
+const loaders = {
+  import: (specifier) => [
+    '--input-type=module',
+    `--eval=import * as entry from '${specifier}'; console.log(Object.keys(entry).sort().join(' '))`,
+  ],
+  require: (specifier) => [
+    '--input-type=commonjs',
+    `--eval=console.log(Object.keys(require('${specifier}')).sort().join(' '))`,
+  ],
+};
+
+/** @param {Member} member @param {string} folder */
+const unpack = (member, folder) => {
+  mkdirSync(folder, { recursive: true });
+  const { status, stderr } = spawnSync('tar', ['-xzf', tarballOf(member), '-C', folder, '--strip-components=1']);
+  return status === 0 ? [] : [`${tarballOf(member)} can't be unpacked: ${stderr}`];
+};
+
+/** @param {Member} member @param {string} folder */
+const missingFiles = ({ manifest }, folder) => {
+  const license = join(folder, 'LICENSE');
+  const violations = existsSync(join(folder, 'README.md')) ? [] : [`${manifest.name} comes without README.md`];
+  const expected = readFileSync(join(repositoryRoot, 'LICENSE'), 'utf8');
+  if (!existsSync(license) || readFileSync(license, 'utf8') !== expected) {
+    violations.push(`${manifest.name} comes without the LICENSE of the repository`);
+  }
+  return violations;
+};
+
+/** The entry points that are modules. @param {string} folder */
+const entryPointsOf = (folder) => {
+  const { name, exports } = readManifest(folder);
+  const entries = Object.entries(typeof exports === 'object' ? exports : {});
+  return entries.filter(([, target]) => typeof target !== 'string').map(([entry]) => `${name}${entry.slice(1)}`);
+};
+
+/** @param {string} entryPoint @param {string} consumer */
+const loadFailures = (entryPoint, consumer) => {
+  const results = Object.entries(loaders).map(([form, program]) => ({
+    form,
+    ...spawnSync(process.execPath, program(entryPoint), { cwd: consumer, encoding: 'utf8', timeout: 60_000 }),
+  }));
+  const failures = results
+    .filter(({ status, stderr }) => status !== 0 || stderr !== '')
+    .map(({ form, stderr }) => `${entryPoint} does not load quietly by ${form}: ${stderr}`);
+  const [first, second] = results.map(({ stdout }) => stdout.trim());
+  if (failures.length === 0 && (first === '' || first !== second)) {
+    failures.push(`${entryPoint} exports "${first}" by import and "${second}" by require`);
+  }
+  return failures;
+};
+
+const consumer = mkdtempSync(join(tmpdir(), 'walstack-consumer-'));
+const packages = publishedMembers(repositoryRoot).map((member) => ({
+  member,
+  folder: join(consumer, 'node_modules', member.manifest.name),
+}));
+const violations = [
+  ...packages.flatMap(({ member, folder }) => unpack(member, folder)),
+  ...packages.flatMap(({ member, folder }) => missingFiles(member, folder)),
+  ...packages.flatMap(({ folder }) => entryPointsOf(folder)).flatMap((entry) => loadFailures(entry, consumer)),
+];
+rmSync(consumer, { recursive: true });
+for (const violation of violations) {
+  process.stdout.write(`${violation}\n`);
+}
+process.exitCode = violations.length === 0 ? 0 : 1;
