@@ -46,6 +46,17 @@ export function checkInteger(
 }
 
 /**
+ * Returns `value` when it is a `Uint8Array`, of `length` bytes when that is given.
+ *
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for another length
+ */
+export function checkBytes(name: string, value: unknown, length?: number): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw invalidType(name, 'a Uint8Array', value);
+  if (length !== undefined) checkInteger(`${name}.length`, value.length, length, length);
+  return value;
+}
+
+/**
  * Returns `value` as a bigint when it is an unsigned integer of at most `bits` bits, given as number or bigint.
  *
  * @throws like {@link checkInteger}

@@ -1,6 +1,7 @@
+import { checkBytes, checkInteger, invalidType } from './arguments.js';
 import { WalError } from './errors.js';
 import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES } from './frame.js';
-import type { Lsn } from './lsn.js';
+import { checkLsn, type Lsn } from './lsn.js';
 import { ID_BYTES } from './segment-header.js';
 
 /** What the file `checkpoint` holds. */
@@ -15,8 +16,16 @@ export interface Checkpoint {
   readonly holds: Readonly<Record<string, Lsn>>;
 }
 
-/** The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes. */
+/**
+ * The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes.
+ *
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for what could not be read again
+ */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  checkBytes('logId', checkpoint.logId, ID_BYTES);
+  checkInteger('firstSegment', checkpoint.firstSegment, 1);
+  checkInteger('checkpointLsn', checkpoint.checkpointLsn);
+  checkHolds(checkpoint.holds);
   const json = new TextEncoder().encode(
     JSON.stringify({
       logId: Buffer.from(checkpoint.logId).toString('hex'),
@@ -28,6 +37,12 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const bytes = new Uint8Array(FRAME_HEADER_BYTES + json.length);
   encodeFrame(bytes, 0, json);
   return bytes;
+}
+
+function checkHolds(holds: unknown): void {
+  if (typeof holds !== 'object' || holds === null || Array.isArray(holds))
+    throw invalidType('holds', 'an object', holds);
+  for (const [name, lsn] of Object.entries(holds)) checkLsn(`holds.${name}`, lsn);
 }
 
 /**

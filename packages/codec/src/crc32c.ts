@@ -1,4 +1,4 @@
-import { checkInteger } from './arguments.js';
+import { checkBytes, checkInteger } from './arguments.js';
 
 /** Castagnoli's polynomial, reflected. */
 const POLYNOMIAL = 0x82f63b78;
@@ -57,11 +57,12 @@ export function continueCrc32c(bytes: Uint8Array, start: number, end: number, se
  * @param start - first byte, default 0
  * @param end - behind the last byte, default the length
  * @returns an unsigned 32-bit integer
- * @throws `RangeError` (`ERR_OUT_OF_RANGE`) for a range outside of `bytes`
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for a range outside of `bytes`
  */
-export function crc32c(bytes: Uint8Array, seed = 0, start = 0, end: number = bytes.length): number {
+export function crc32c(bytes: Uint8Array, seed = 0, start = 0, end?: number): number {
+  checkBytes('bytes', bytes);
   checkInteger('seed', seed, 0, 0xffff_ffff);
-  checkInteger('end', end, 0, bytes.length);
-  checkInteger('start', start, 0, end);
-  return continueCrc32c(bytes, start, end, seed);
+  const stop = end === undefined ? bytes.length : checkInteger('end', end, 0, bytes.length);
+  checkInteger('start', start, 0, stop);
+  return continueCrc32c(bytes, start, stop, seed);
 }

@@ -1,8 +1,11 @@
-import { checkInteger } from './arguments.js';
+import { checkBytes, checkInteger } from './arguments.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
 import { getUint64 } from './integers.js';
 import type { Lsn } from './lsn.js';
 import { fieldsFit, LAG_UNKNOWN, MARK_FRAME_BYTES, RECORD_HEADER_BYTES } from './record.js';
+
+/** Behind the largest safe integer can stand a hole, too, in a file that somebody made up. */
+const BEYOND_EVERY_LSN = 2 ** 54;
 
 /**
  * Behind a hole the next frame can start anywhere. This finds the next place in a range where the fields of a frame
@@ -16,6 +19,7 @@ import { fieldsFit, LAG_UNKNOWN, MARK_FRAME_BYTES, RECORD_HEADER_BYTES } from '.
  * @param lsn - the first LSN that cannot be read
  * @param lastLsn - the highest LSN that can stand behind the hole
  * @returns the offset in `bytes`, or −1 when there is none
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
  */
 export function findEvidence(
   bytes: Uint8Array,
@@ -25,8 +29,12 @@ export function findEvidence(
   lsn: Lsn,
   lastLsn: Lsn,
 ): number {
+  checkBytes('bytes', bytes);
   checkInteger('end', end, 0, bytes.length);
   checkInteger('start', start, 0, end);
+  checkInteger('bytesLeft', bytesLeft);
+  checkInteger('lsn', lsn, 0, BEYOND_EVERY_LSN);
+  checkInteger('lastLsn', lastLsn, 0, BEYOND_EVERY_LSN);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const stop = end - MARK_FRAME_BYTES;
   for (let at = start; at <= stop; at++) {

@@ -1,4 +1,5 @@
-import type { Lsn } from './lsn.js';
+import { checkInteger } from './arguments.js';
+import { checkLsn, type Lsn } from './lsn.js';
 
 /** Names of the other files in a log's directory. */
 export const FileName = {
@@ -25,8 +26,17 @@ export interface SegmentName {
   readonly firstLsn: Lsn;
 }
 
-/** `wal-<segment number, 10 digits>-<first LSN, 20 digits>.seg`: names sort in the order of the chain. */
+/** The largest segment number that a name has room for. */
+const MAXIMUM_SEGMENT_NUMBER = 9_999_999_999;
+
+/**
+ * `wal-<segment number, 10 digits>-<first LSN, 20 digits>.seg`: names sort in the order of the chain.
+ *
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for what would be no such name
+ */
 export function segmentFileName(number: number, firstLsn: Lsn): string {
+  checkInteger('number', number, 1, MAXIMUM_SEGMENT_NUMBER);
+  checkLsn('firstLsn', firstLsn);
   return `wal-${String(number).padStart(10, '0')}-${String(firstLsn).padStart(20, '0')}.seg`;
 }
 

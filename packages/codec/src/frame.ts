@@ -1,4 +1,4 @@
-import { checkInteger, invalidType, outOfRange } from './arguments.js';
+import { checkBytes, checkInteger, invalidType, outOfRange } from './arguments.js';
 import { continueCrc32c } from './crc32c.js';
 
 /** Bytes of a frame before its data: length and checksum, four each. */
@@ -39,12 +39,24 @@ export function blockEnd(position: number, blockBytes: number): number {
   return used === 0 ? position : position + blockBytes - used;
 }
 
-function checkRange(bytes: Uint8Array, start: number, end: number, position: number, blockBytes: number): void {
-  if (!(bytes instanceof Uint8Array)) throw invalidType('bytes', 'a Uint8Array', bytes);
+function checkSeed(seed: unknown): void {
+  checkInteger('seed', seed, 0, 0xffff_ffff);
+}
+
+function checkRange(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  position: number,
+  blockBytes: number,
+  seed: number,
+): void {
+  checkBytes('bytes', bytes);
   checkInteger('end', end, 0, bytes.length);
   checkInteger('start', start, 0, end);
   checkInteger('position', position);
   checkBlockBytes('blockBytes', blockBytes);
+  checkSeed(seed);
 }
 
 const lengthAt = (bytes: Uint8Array, at: number): number =>
@@ -76,7 +88,7 @@ export function sealFrames(
   blockBytes: number,
   seed: number,
 ): number {
-  checkRange(bytes, start, end, position, blockBytes);
+  checkRange(bytes, start, end, position, blockBytes, seed);
   const mask = blockBytes - 1;
   const skew = (position - start) % blockBytes;
   let count = 0;
@@ -106,7 +118,9 @@ export function sealFrames(
  * bytes of a block) is skipped to the next block.
  *
  * It stops at the end of the range, where `offsets` is full, or where a frame should be and is not. Where it stopped is
- * put behind the last offset, so that it goes on from there.
+ * put behind the last offset, so that it goes on from there. Fewer than 8 bytes before the end of the range are left for
+ * the next call, unless they are padding. Padding is not looked at: a range that is followed by another should end with
+ * a block, or what stands in padding that is cut in two is taken for a frame.
  *
  * @param bytes - the memory that holds the range
  * @param start - first byte: where a frame starts, or padding
@@ -127,14 +141,16 @@ export function scanFrames(
   seed: number,
   offsets: Uint32Array,
 ): number {
-  checkRange(bytes, start, end, position, blockBytes);
+  checkRange(bytes, start, end, position, blockBytes, seed);
+  if (!(offsets instanceof Uint32Array)) throw invalidType('offsets', 'a Uint32Array', offsets);
   const most = checkInteger('offsets.length', offsets.length, 2) - 1;
   const mask = blockBytes - 1;
   const skew = (position - start) % blockBytes;
   let count = 0;
   let at = start;
-  while (count < most && at + FRAME_HEADER_BYTES <= end) {
+  while (count < most && at < end) {
     const left = blockBytes - ((at + skew) & mask);
+    if (left >= FRAME_HEADER_BYTES && at + FRAME_HEADER_BYTES > end) break;
     const length = left < FRAME_HEADER_BYTES ? 0 : lengthAt(bytes, at);
     if (length === 0) {
       at += left;
@@ -164,6 +180,9 @@ export function encodeFrame(
   data: Uint8Array,
   seed: number = UNSALTED_SEED,
 ): number {
+  checkBytes('target', target);
+  checkBytes('data', data);
+  checkSeed(seed);
   checkInteger('data.length', data.length, 1, 0xffff_ffff);
   checkInteger('offset', offset, 0, target.length - FRAME_HEADER_BYTES - data.length);
   const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
@@ -179,6 +198,8 @@ export function encodeFrame(
  * @param seed - default {@link UNSALTED_SEED}
  */
 export function decodeFrame(bytes: Uint8Array, offset = 0, seed: number = UNSALTED_SEED): Uint8Array | undefined {
+  checkBytes('bytes', bytes);
+  checkSeed(seed);
   checkInteger('offset', offset, 0, bytes.length);
   if (offset + FRAME_HEADER_BYTES > bytes.length) return undefined;
   const length = lengthAt(bytes, offset);

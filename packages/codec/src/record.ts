@@ -1,3 +1,4 @@
+import { outOfRange } from './arguments.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
 import { getUint64, setUint64 } from './integers.js';
 import type { Lsn } from './lsn.js';
@@ -88,6 +89,7 @@ export function recordFrameBytes(payloadLength: number, metaLength: number, scop
  * @param frameBytes - as {@link recordFrameBytes} gives it
  * @param durableLsn - highest LSN known durable
  * @param elapsedMs - since the segment was created; saturates, and counts as 0 when the clock went back
+ * @throws `RangeError` (`ERR_OUT_OF_RANGE`) when `durableLsn` is not below `lsn`: no reader would take such a record
  */
 export function writeRecordHeader(
   view: DataView,
@@ -102,6 +104,7 @@ export function writeRecordHeader(
   elapsedMs: number,
 ): void {
   const lag = lsn - durableLsn;
+  if (!(lag >= 1)) throw outOfRange('durableLsn', `below the record's LSN, ${lsn}`, durableLsn);
   view.setUint32(offset, frameBytes - FRAME_HEADER_BYTES, true);
   view.setUint32(offset + 4, 0, true);
   setUint64(view, offset + 8, lsn);

@@ -1,8 +1,9 @@
+import { checkBytes, checkInteger } from './arguments.js';
 import { continueCrc32c } from './crc32c.js';
 import { WalError } from './errors.js';
 import { checkBlockBytes } from './frame.js';
 import { getUint64, setUint64 } from './integers.js';
-import type { Lsn } from './lsn.js';
+import { checkLsn, type Lsn } from './lsn.js';
 
 /** Version of the format that this package writes, and the latest that it reads. */
 export const FORMAT_VERSION = 1;
@@ -53,18 +54,25 @@ export interface SegmentHeader {
   readonly predecessor: Predecessor | undefined;
 }
 
-/** CRC32C of a segment id: what the checksum of every frame of the segment continues. */
+/**
+ * CRC32C of a segment id: what the checksum of every frame of the segment continues.
+ *
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for anything but 16 bytes
+ */
 export function segmentSeed(segmentId: Uint8Array): number {
-  return continueCrc32c(segmentId, 0, ID_BYTES, 0);
+  return continueCrc32c(checkBytes('segmentId', segmentId, ID_BYTES), 0, ID_BYTES, 0);
 }
 
 /**
  * Fills the first block of a segment.
  *
  * @param block - receives the header; at least 128 bytes, everything behind them is zeroed
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`); then `block` was not touched
  */
 export function encodeSegmentHeader(block: Uint8Array, header: SegmentHeader): void {
-  checkBlockBytes('blockBytes', header.blockBytes);
+  checkBytes('block', block);
+  checkInteger('block.length', block.length, SEGMENT_HEADER_BYTES);
+  checkHeader(header);
   block.fill(0);
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
   block.set(MAGIC, 0);
@@ -74,16 +82,37 @@ export function encodeSegmentHeader(block: Uint8Array, header: SegmentHeader): v
   view.setUint32(12, header.keyId, true);
   setUint64(view, 16, header.firstLsn);
   setUint64(view, 24, header.number);
-  block.set(header.logId.subarray(0, ID_BYTES), 32);
-  block.set(header.segmentId.subarray(0, ID_BYTES), 48);
+  block.set(header.logId, 32);
+  block.set(header.segmentId, 48);
   setUint64(view, 64, header.createdAtMs);
   view.setUint32(72, header.coreId === undefined ? 0 : header.coreId + 1, true);
   setUint64(view, 80, header.firstPosition);
   if (header.predecessor !== undefined) {
     setUint64(view, 88, header.predecessor.number);
-    block.set(header.predecessor.id.subarray(0, ID_BYTES), 96);
+    block.set(header.predecessor.id, 96);
   }
   view.setUint32(CRC_OFFSET, continueCrc32c(block, 0, CRC_OFFSET, 0), true);
+}
+
+function checkHeader(header: SegmentHeader): void {
+  checkBlockBytes('blockBytes', header.blockBytes);
+  checkInteger('keyId', header.keyId, 0, 0xffff_ffff);
+  checkLsn('firstLsn', header.firstLsn);
+  checkInteger('number', header.number, 1);
+  checkBytes('logId', header.logId, ID_BYTES);
+  checkBytes('segmentId', header.segmentId, ID_BYTES);
+  checkInteger('createdAtMs', header.createdAtMs);
+  if (header.coreId !== undefined) checkInteger('coreId', header.coreId, 0, 0xffff_fffe);
+  checkInteger('firstPosition', header.firstPosition);
+  if (header.predecessor !== undefined) {
+    checkInteger('predecessor.number', header.predecessor.number, 1, header.number - 1);
+    checkBytes('predecessor.id', header.predecessor.id, ID_BYTES);
+  }
+}
+
+/** Sixteen bytes of their own, also when `bytes` is a `Buffer`, whose `slice` is a view. */
+function copyOfId(bytes: Uint8Array, offset: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(offset, offset + ID_BYTES));
 }
 
 /**
@@ -130,13 +159,12 @@ function readFields(bytes: Uint8Array, view: DataView, flags: number): SegmentHe
     keyId: view.getUint32(12, true),
     firstLsn: getUint64(view, 16),
     number: getUint64(view, 24),
-    logId: bytes.slice(32, 32 + ID_BYTES),
-    segmentId: bytes.slice(48, 48 + ID_BYTES),
+    logId: copyOfId(bytes, 32),
+    segmentId: copyOfId(bytes, 48),
     createdAtMs: getUint64(view, 64),
     coreId: core === 0 ? undefined : core - 1,
     firstPosition: getUint64(view, 80),
-    predecessor:
-      predecessorNumber === 0 ? undefined : { number: predecessorNumber, id: bytes.slice(96, 96 + ID_BYTES) },
+    predecessor: predecessorNumber === 0 ? undefined : { number: predecessorNumber, id: copyOfId(bytes, 96) },
   };
 }
 
