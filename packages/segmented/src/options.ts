@@ -9,7 +9,7 @@ import {
   invalidType,
   type Lsn,
 } from '@walstack/codec';
-import type { StorageIo } from '@walstack/storage-io';
+import type { StorageIo, StorageIoName } from '@walstack/storage-io';
 import { realWorld, type World } from './world.js';
 
 /** How a {@link SegmentedWal} is opened. */
@@ -19,10 +19,10 @@ export interface SegmentedWalConfig {
   /** Make a new log where there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is made. */
   readonly create?: boolean;
   /**
-   * The backend, whose life is the caller's business. Default: one of its own, closed with the log: what
-   * `openStorageIo('auto')` gives for `open`, and one that can wait for `openSync`.
+   * The backend. One that is given lives on when the log is closed; one that is named belongs to the log. Default
+   * `'auto'`: what `openStorageIo` chooses, for `openSync` one that can wait.
    */
-  readonly io?: StorageIo;
+  readonly io?: StorageIo | StorageIoName;
   /** Roll to a new segment when a record would make this one larger, in bytes. A target: a larger record gets a segment
    * of its own size. At least two blocks. Default 64 MiB. */
   readonly segmentBytes?: number;

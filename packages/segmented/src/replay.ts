@@ -17,6 +17,29 @@ export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
     this.#beginSync = beginSync;
   }
 
+  /**
+   * Hands every record to `f`, which is awaited when it returns a promise. What it throws ends the replay and is thrown
+   * again.
+   *
+   * @returns how many records there were
+   */
+  async forEach(f: (record: WalRecord) => unknown): Promise<number> {
+    const reader = await this.#begin();
+    let count = 0;
+    try {
+      while (await runAsync(this.#io, reader.advance())) {
+        for (let record = reader.next(); record !== undefined; record = reader.next()) {
+          const result = f(record);
+          if (isThenable(result)) await result;
+          count++;
+        }
+      }
+      return count;
+    } finally {
+      reader.close();
+    }
+  }
+
   *[Symbol.iterator](): Generator<WalRecord, void, undefined> {
     const reader = this.#beginSync();
     try {
@@ -39,6 +62,9 @@ export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
     }
   }
 }
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 /** A page of records, and whether there are more behind it. */
 export interface ReplayPage {

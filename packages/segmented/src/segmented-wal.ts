@@ -114,13 +114,12 @@ export class SegmentedWal {
    */
   static async open(config: SegmentedWalConfig): Promise<SegmentedWal> {
     const settings = checkConfig(config);
-    const io = config.io ?? openStorageIo('auto', { needs: 'async' });
-    const world = worldOf(config, io);
+    const { io, owned } = backendOf(config, 'async');
     try {
-      const opened = await runAsync(io, openLog(world, settings));
-      return new SegmentedWal(world, settings, config.io === undefined, opened);
+      const world = worldOf(config, io);
+      return new SegmentedWal(world, settings, owned, await runAsync(io, openLog(world, settings)));
     } catch (error) {
-      if (config.io === undefined) await io.dispose();
+      if (owned) await io.dispose();
       throw error;
     }
   }
@@ -128,12 +127,13 @@ export class SegmentedWal {
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
   static openSync(config: SegmentedWalConfig): SegmentedWal {
     const settings = checkConfig(config);
-    const io = config.io ?? openStorageIo('auto', { needs: 'wait' });
-    const world = worldOf(config, io);
+    const { io, owned } = backendOf(config, 'wait');
     try {
-      return new SegmentedWal(world, settings, config.io === undefined, runSync(io, openLog(world, settings)));
+      const world = worldOf(config, io);
+      return new SegmentedWal(world, settings, owned, runSync(io, openLog(world, settings)));
     } catch (error) {
-      if (config.io === undefined) void io.dispose();
+      // Nothing is in flight on a backend that completes before the thread goes on: there is nothing to wait for.
+      if (owned) void io.dispose();
       throw error;
     }
   }
@@ -207,6 +207,16 @@ export class SegmentedWal {
     };
     this.#checkSizes(body.payload.length, body.meta.length, body.scope !== undefined);
     return this.#writer.append(body);
+  }
+
+  /**
+   * Does what {@link append} does of an empty record, but for appending it: throws when there is no room for one.
+   *
+   * @throws `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure
+   */
+  throwIfFull(): void {
+    this.#throwUnlessOpen();
+    this.#checkSizes(0, 0, false);
   }
 
   /** Hands everything appended so far to the operating system. Not durable on return. */
@@ -481,23 +491,34 @@ export class SegmentedWal {
   /** @throws when a record of this size cannot be appended now */
   #checkSizes(payload: number, meta: number, scoped: boolean): void {
     this.#writer.throwIfFailed();
-    const { maxPayloadBytes, maxPendingBytes } = this.#settings;
+    const { maxPayloadBytes } = this.#settings;
     if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
     if (meta > MAXIMUM_META_BYTES) throw tooLarge('meta', meta, MAXIMUM_META_BYTES);
+    this.#checkRoom(recordFrameBytes(payload, meta, scoped));
+  }
+
+  /** @throws `WAL_NO_SPACE` or `WAL_BACKPRESSURE` when there is no room for a frame, on the disk or in memory */
+  #checkRoom(frameBytes: number): void {
     if (this.#noSpace !== undefined) {
       this.#retry();
       throw this.#noSpace;
     }
     const pending = this.#writer.pendingBytes;
-    const actual = pending + recordFrameBytes(payload, meta, scoped);
-    if (pending > 0 && actual > maxPendingBytes) {
-      throw new WalError(
-        'WAL_BACKPRESSURE',
-        `${pending} bytes are pending and maxPendingBytes is ${maxPendingBytes}: nothing was appended; sync or flush first`,
-        { limit: maxPendingBytes, actual },
-      );
-    }
+    const { maxPendingBytes } = this.#settings;
+    if (pending === 0 || pending + frameBytes <= maxPendingBytes) return;
+    throw new WalError(
+      'WAL_BACKPRESSURE',
+      `${pending} bytes are pending and maxPendingBytes is ${maxPendingBytes}: nothing was appended; sync or flush first`,
+      { limit: maxPendingBytes, actual: pending + frameBytes },
+    );
   }
+}
+
+/** The backend that a configuration gives or names, and whether its life ends with the log's. */
+function backendOf({ io = 'auto' }: SegmentedWalConfig, needs: 'async' | 'wait'): { io: StorageIo; owned: boolean } {
+  if (typeof io === 'string') return { io: openStorageIo(io, { needs }), owned: true };
+  if (typeof io?.submitWrite !== 'function') throw invalidType('io', 'a StorageIo or the name of a backend', io);
+  return { io, owned: false };
 }
 
 function beginningOf({ start }: OpenedLog): Checkpoint {
