@@ -1,1 +1,21 @@
-export {};
+/**
+ * A write-ahead log for Node.js.
+ *
+ * ```ts
+ * const wal = await Wal.open('data/orders');
+ * const lsn = await wal.commit('paid 17');          // durable when it resolves
+ * await wal.replay('first', (event) => apply(event)); // after a restart
+ * await wal.shutdown();
+ * ```
+ *
+ * Commits that wait at the same time share one write and one sync. After a crash `open` finds everything that was
+ * acknowledged, drops the torn tail of what was not, and refuses with `WAL_CORRUPT` when something acknowledged is lost.
+ *
+ * @packageDocumentation
+ */
+
+export { type Lsn, WalError, type WalErrorCode, type WalErrorFacts } from '@walstack/codec';
+export type { AppendOptions, ReadOptions, RecoveryReport, SegmentMeta } from '@walstack/segmented';
+export type { WalState } from './lifecycle.js';
+export type { WalOptions } from './options.js';
+export { Wal, type WalEvent, type WalIterator, type WalStats } from './wal.js';

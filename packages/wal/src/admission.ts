@@ -1,0 +1,49 @@
+import { WalError } from '@walstack/codec';
+
+/** Somebody who waits for room in memory. */
+interface Applicant {
+  /** Appends; throws `WAL_BACKPRESSURE` while there is no room. */
+  readonly enter: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * The queue before a log whose memory is full: first come first served. Nobody overtakes, so whoever comes while
+ * somebody waits has to wait too.
+ */
+export class Admission {
+  readonly #queue: Applicant[] = [];
+
+  get size(): number {
+    return this.#queue.length;
+  }
+
+  /** Enters now, or when there is room again and everybody before has entered. */
+  enter<T>(append: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const applicant = { enter: () => resolve(append()), reject };
+      if (this.#queue.length > 0 || !this.#admit(applicant)) this.#queue.push(applicant);
+    });
+  }
+
+  /** Lets in whoever finds room. */
+  admit(): void {
+    while (this.#queue.length > 0 && this.#admit(this.#queue[0] as Applicant)) this.#queue.shift();
+  }
+
+  /** Turns everyone away. */
+  rejectAll(error: unknown): void {
+    for (const { reject } of this.#queue.splice(0)) reject(error);
+  }
+
+  /** @returns whether the applicant need not wait any more */
+  #admit({ enter, reject }: Applicant): boolean {
+    try {
+      enter();
+    } catch (error) {
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) return false;
+      reject(error);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,39 @@
+import { WalError } from '@walstack/codec';
+
+/** The states of a log, in order; a log only goes forward. */
+export type WalState = 'init' | 'running' | 'draining' | 'closed';
+
+const ORDER: readonly WalState[] = ['init', 'running', 'draining', 'closed'];
+
+/** The state of one log, and the refusal of calls that it does not allow. */
+export class Lifecycle {
+  #state: WalState = 'init';
+
+  get state(): WalState {
+    return this.#state;
+  }
+
+  /** Goes on to a later state; going to an earlier one, or the same, does nothing. */
+  advance(to: WalState): void {
+    if (ORDER.indexOf(to) > ORDER.indexOf(this.#state)) this.#state = to;
+  }
+
+  /** @throws `WAL_CLOSED` or `WAL_STATE`, naming the state, unless the log is running */
+  requireRunning(call: string): void {
+    if (this.#state !== 'running') throw this.#refusal(call);
+  }
+
+  /** @throws `WAL_CLOSED` or `WAL_STATE`, naming the state, unless the log is running or draining */
+  requireOpen(call: string): void {
+    if (this.#state !== 'running' && this.#state !== 'draining') throw this.#refusal(call);
+  }
+
+  #refusal(call: string): WalError {
+    const code = this.#state === 'closed' ? 'WAL_CLOSED' : 'WAL_STATE';
+    const advice = this.#state === 'init' ? 'wait until it is open' : 'open it again';
+    return new WalError(code, `${call}() is refused while the log is ${this.#state}: ${advice}`, {
+      state: this.#state,
+      operation: call,
+    });
+  }
+}
