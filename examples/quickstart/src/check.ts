@@ -1,0 +1,44 @@
+import { Wal, type WalEvent } from '@walstack/wal';
+import { linesOf } from './lines.js';
+
+/** What was found in the log after reopening it. */
+export interface Check {
+  /** Events in the log. */
+  readonly recovered: number;
+  /** Lines that had been acknowledged and are not there, or not as they were. */
+  readonly lost: number;
+  /** Events of a line that was there already, or of none. */
+  readonly duplicated: number;
+}
+
+/** Opens the log, which recovers it, and holds every event against its line of the file. */
+export async function check(log: string, file: string, acknowledged: number): Promise<Check> {
+  const wal = await Wal.open(log);
+  const lines = linesOf(file);
+  let recovered = 0;
+  let intact = 0;
+  let duplicated = 0;
+  let expected = 1;
+  await wal.replay(
+    'first',
+    async (event) => {
+      recovered++;
+      const number = numberOf(event);
+      if (number < expected) {
+        duplicated++;
+        return;
+      }
+      for (; expected < number; expected++) await lines.next();
+      const line = await lines.next();
+      expected++;
+      if (line.done === true) duplicated++;
+      else if (line.value.equals(event.payload) && number <= acknowledged) intact++;
+    },
+    { copy: false },
+  );
+  await lines.return();
+  await wal.shutdown();
+  return { recovered, lost: acknowledged - intact, duplicated };
+}
+
+const numberOf = (event: WalEvent): number => Number(Buffer.from(event.meta).toString());

@@ -1,0 +1,34 @@
+import { writeSync } from 'node:fs';
+import { Wal } from '@walstack/wal';
+import { linesOf } from './lines.js';
+
+/**
+ * The process that is killed: goes on behind the last line in the log, commits line after line, several at a time, and
+ * reports each one that was acknowledged on file descriptor 3, at once, by a write that has happened when it returns.
+ *
+ * node committer.js LOG FILE IN_FLIGHT
+ */
+const [log, file, inFlight] = process.argv.slice(2) as [string, string, string];
+
+const report = (message: string): void => {
+  writeSync(3, `${message}\n`);
+};
+
+const wal = await Wal.open(log);
+report(`open ${wal.stats().backend}`);
+
+let line = 0;
+const underWay = new Set<Promise<void>>();
+for await (const payload of linesOf(file)) {
+  line++;
+  // A line's number is its LSN, so the log itself tells where to go on.
+  if (line <= wal.recovery.lastLsn) continue;
+  const number = line;
+  const committed = wal.commit(payload, { meta: String(number) }).then(() => report(`ack ${number}`));
+  const done = committed.finally(() => underWay.delete(done));
+  underWay.add(done);
+  if (underWay.size >= Number(inFlight)) await Promise.race(underWay);
+}
+await Promise.all(underWay);
+await wal.shutdown();
+report('end');

@@ -1,0 +1,77 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { SegmentedWal } from '@walstack/segmented';
+import { WalError } from '@walstack/wal';
+
+const HELP = `Shows what is in a log.
+
+  npm run look -- [DIRECTORY]    default data/quickstart
+
+  --from LSN    begin with this event (default: the first)
+  --limit N     show so many events (default 10)
+  --raw         nothing but the payloads, all of them, a line each`;
+
+/** A payload for the screen: printable, and not too long. */
+const shown = (payload: Uint8Array): string => {
+  const text = Buffer.from(payload.buffer, payload.byteOffset, Math.min(payload.length, 100)).toString();
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
+  return text.replace(/[\x00-\x1f\x7f]/g, '·') + (payload.length > 100 ? ' …' : '');
+};
+
+const time = (ms: number): string => new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
+
+function look(wal: SegmentedWal, from: number, limit: number): void {
+  console.log(`${wal.directory}: LSN ${wal.firstLsn} to ${wal.lastLsn}, ${wal.totalSizeBytes()} bytes\n`);
+  console.log('  segment  first LSN   last LSN       bytes  created');
+  for (const segment of wal.listSegments()) {
+    const columns = [segment.number, segment.firstLsn, segment.lastLsn ?? '–', segment.sizeBytes];
+    const widths = [9, 11, 11, 12];
+    const row = columns.map((value, index) => String(value).padStart(widths[index] ?? 0)).join('');
+    console.log(`${row}  ${time(segment.createdAtMs)}`);
+  }
+  console.log('\n        LSN  appended                 payload');
+  const { records, more } = wal.replayFromLimitSync(from, limit);
+  for (const { lsn, timestampMs, payload } of records) {
+    console.log(`${String(lsn).padStart(11)}  ${time(timestampMs)}  ${shown(payload)}`);
+  }
+  if (more) console.log(`        …  ${wal.lastLsn - from + 1 - records.length} more`);
+}
+
+function raw(wal: SegmentedWal, from: number): void {
+  for (const { payload } of wal.replayFrom(from, { copy: false })) {
+    process.stdout.write(payload.slice());
+    process.stdout.write('\n');
+  }
+}
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      from: { type: 'string' },
+      limit: { type: 'string', default: '10' },
+      raw: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return;
+  }
+  const directory = resolve(process.env['INIT_CWD'] ?? '.', positionals[0] ?? 'data/quickstart');
+  const wal = SegmentedWal.openSync({ directory, create: false });
+  try {
+    const from = values.from === undefined ? wal.firstLsn : Number(values.from);
+    if (values.raw) raw(wal, from);
+    else look(wal, from, Number(values.limit));
+  } finally {
+    wal.closeSync();
+  }
+}
+
+try {
+  main();
+} catch (error) {
+  console.error(WalError.is(error) ? `${error.code}: ${error.message}` : (error as Error).message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,112 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { WalError } from '@walstack/wal';
+import { type Arguments, HELP, readArguments, UsageError } from './arguments.js';
+import { type Check, check } from './check.js';
+import { countLines } from './lines.js';
+import { outOf, Progress, table } from './report.js';
+import { type Run, run } from './run.js';
+
+const DEFAULT_FILE = 'pnpm-lock.yaml';
+
+/** Commits under way at a time: a small file keeps fewer, so that a kill finds it in mid-stream. */
+const inFlightFor = (lines: number): number => Math.max(1, Math.min(64, Math.floor(lines / 20)));
+
+/** The lines behind which the child is killed, somewhere in the file each, in order. */
+const killLines = (kills: number, lines: number): number[] =>
+  Array.from({ length: kills }, () => 1 + Math.floor(Math.random() * Math.max(1, lines - 1))).sort((a, b) => a - b);
+
+async function main(): Promise<number> {
+  const given = readArguments(process.argv.slice(2), DEFAULT_FILE);
+  if (given === undefined) {
+    console.log(HELP);
+    return 0;
+  }
+  const file = given.file ?? (await spool(process.stdin, join(dirname(given.data), 'quickstart-input')));
+  const lines = await countLines(file);
+  await rm(given.data, { recursive: true, force: true });
+  console.log(`Committing ${lines.toLocaleString('en-US')} lines of ${given.file ?? 'standard input'}`);
+  return report(given, lines, await commitAndKill(given, file, lines));
+}
+
+/** What came of committing everything, with all the kills. */
+interface Outcome {
+  readonly kills: number;
+  readonly runs: readonly Run[];
+  readonly checks: readonly Check[];
+}
+
+async function commitAndKill({ data: log, kills }: Arguments, file: string, lines: number): Promise<Outcome> {
+  const progress = new Progress(lines);
+  const targets = killLines(lines < 2 ? 0 : kills, lines);
+  const runs: Run[] = [];
+  const checks: Check[] = [];
+  for (let killed = 0; ; ) {
+    const recovered = checks.at(-1)?.recovered ?? 0;
+    const target = targets[killed];
+    const one = await run({
+      log,
+      file,
+      inFlight: inFlightFor(lines),
+      killAtLine: target === undefined ? undefined : Math.max(target, Math.min(recovered + 1, lines)),
+      onProgress: (acknowledged) => progress.update(acknowledged),
+    });
+    // A run that was killed before it acknowledged anything stands where the one before it stood.
+    const acknowledged = Math.max(one.acknowledged, runs.at(-1)?.acknowledged ?? 0, recovered);
+    runs.push({ ...one, acknowledged });
+    const found = await check(log, file, acknowledged);
+    checks.push(found);
+    const state = one.killed ? 'killed' : 'came to the end';
+    progress.say(
+      `  run ${runs.length}: ${state}, ${outOf(acknowledged, lines)} lines acknowledged, ` +
+        `${found.recovered.toLocaleString('en-US')} recovered, ${found.lost} lost`,
+    );
+    if (!one.killed) return { kills: killed, runs, checks };
+    killed++;
+  }
+}
+
+function report(given: Arguments, lines: number, { kills, runs, checks }: Outcome): number {
+  const last = checks.at(-1) as Check;
+  const acknowledged = runs.at(-1)?.acknowledged ?? 0;
+  const elapsedMs = runs.reduce((sum, one) => sum + one.elapsedMs, 0);
+  const lost = Math.max(...checks.map((found) => found.lost), lines - last.recovered);
+  const duplicated = Math.max(...checks.map((found) => found.duplicated));
+  console.log(
+    `\n${table({
+      lines,
+      kills,
+      acknowledged,
+      recovered: last.recovered,
+      lost,
+      duplicated,
+      commitsPerSecond: elapsedMs === 0 ? 0 : (acknowledged * 1000) / elapsedMs,
+      backend: runs.at(-1)?.backend ?? '',
+    })}\n`,
+  );
+  const log = relative('.', given.data);
+  console.log(`The log is in ${log}. To look at it:`);
+  console.log(`  npm run look -- ${log}          its segments and first events`);
+  console.log(`  npm run look -- ${log} --raw    every line, as it was committed`);
+  if (lost === 0 && duplicated === 0) return 0;
+  console.error(`\nFAILED: ${lost} lost, ${duplicated} duplicated`);
+  return 1;
+}
+
+/** Keeps what comes from a stream in a file, so that the child can begin again in the middle of it. */
+async function spool(input: NodeJS.ReadableStream, path: string): Promise<string> {
+  await mkdir(dirname(path), { recursive: true });
+  await pipeline(input, createWriteStream(path));
+  return path;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (error instanceof UsageError) console.error(`${error.message}\n\n${HELP}`);
+  else if (WalError.is(error)) console.error(`${error.code}: ${error.message}`);
+  else console.error(error);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
