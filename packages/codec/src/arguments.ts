@@ -116,7 +116,8 @@ export function checkOptions<T extends object>(name: string, value: T, known: re
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object', value);
   for (const option of Object.keys(value)) {
     if (!known.includes(option as keyof T & string)) {
-      throw invalidType(name, `an object with the options ${known.join(', ')}; "${option}" is none of them`, value);
+      const message = `"${name}" has no option "${option}"; its options are ${known.join(', ')}`;
+      throw coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
     }
   }
   return value;

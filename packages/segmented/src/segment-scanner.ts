@@ -3,6 +3,7 @@ import {
   FRAME_HEADER_BYTES,
   isMark,
   type Lsn,
+  MARK_FRAME_BYTES,
   MAXIMUM_BLOCK_BYTES,
   RECORD_HEADER_BYTES,
   RecordFlag,
@@ -24,6 +25,10 @@ import { seedOf } from './segment.js';
 /** Bytes that are read at a time. */
 const CHUNK_BYTES = 256 * 1024;
 
+/** Bytes of the buffer, unless a frame is larger. */
+const BUFFER_BYTES = CHUNK_BYTES + MAXIMUM_BLOCK_BYTES;
+
+/** Frames that are found at a time. */
 const MOST_FRAMES = 4096;
 
 /**
@@ -48,9 +53,9 @@ export class SegmentScanner {
   readonly #seed: number;
   /** Bytes of the file that may be read. */
   readonly #limit: number;
-  readonly #offsets = new Uint32Array(MOST_FRAMES + 1);
-  #buffer = new Uint8Array(CHUNK_BYTES + MAXIMUM_BLOCK_BYTES);
-  #view = new DataView(this.#buffer.buffer);
+  readonly #offsets: Uint32Array;
+  #buffer: Uint8Array;
+  #view: DataView;
   /** Position in the file of the buffer's first byte. */
   #base: number;
   /** Bytes in the buffer. */
@@ -77,7 +82,9 @@ export class SegmentScanner {
     this.#base = from;
     this.#end = from;
     this.#nextLsn = nextLsn;
-    this.#offsets[0] = 0;
+    this.#buffer = new Uint8Array(this.#capacity(from, 0));
+    this.#view = new DataView(this.#buffer.buffer);
+    this.#offsets = new Uint32Array(Math.min(MOST_FRAMES, Math.ceil(this.#buffer.length / MARK_FRAME_BYTES)) + 2);
   }
 
   /** Position in the file behind the last valid frame, marks included; where it began when there was none. */
@@ -123,10 +130,11 @@ export class SegmentScanner {
    * @returns whether there are further frames; when not, the end or a hole is at `end`
    */
   *fill(): IoRoutine<boolean> {
+    const most = this.#offsets.length - 1;
     while (!this.#stopped) {
       const stop = this.#offsets[this.#count] as number;
-      if (this.#count < MOST_FRAMES && !(yield* this.#more(stop))) break;
-      const from = this.#count < MOST_FRAMES ? 0 : stop;
+      if (this.#count < most && !(yield* this.#more(stop))) break;
+      const from = this.#count < most ? 0 : stop;
       this.#scan(from);
       if (this.#count > 0) return true;
     }
@@ -210,6 +218,11 @@ export class SegmentScanner {
     return this.#filled > left;
   }
 
+  /** Bytes of memory for what is read from `base` on: no more than the file has, and no less than `needed`. */
+  #capacity(base: number, needed: number): number {
+    return Math.max(needed, Math.min(BUFFER_BYTES, this.#limit - base), 0);
+  }
+
   /**
    * Drops what is before `stop`, and reads on to the end of the block that holds the last of `needed` bytes: a buffer
    * that ends with a block never cuts padding in two.
@@ -218,8 +231,8 @@ export class SegmentScanner {
     const base = this.#base + stop;
     const until = Math.min(this.#limit, blockEnd(base + needed, this.#header.blockBytes));
     const kept = this.#buffer.subarray(stop, this.#filled);
-    const capacity = Math.max(CHUNK_BYTES + MAXIMUM_BLOCK_BYTES, until - base);
-    if (capacity === this.#buffer.length) {
+    const capacity = this.#capacity(base, until - base);
+    if (capacity <= this.#buffer.length && this.#buffer.length <= BUFFER_BYTES) {
       this.#buffer.copyWithin(0, stop, this.#filled);
     } else {
       this.#buffer = new Uint8Array(capacity);

@@ -129,6 +129,11 @@ export class SegmentWriter {
     return this.#endsWithMark;
   }
 
+  /** The first LSN in the log; the next one when there is no record. */
+  get firstLsn(): Lsn {
+    return (this.#sealed[0] ?? this.#written)?.header.firstLsn ?? this.#nextLsn;
+  }
+
   /** First LSN of the segment that the next record goes to, unless it rolls. */
   get activeFirstLsn(): Lsn {
     return this.#active?.header.firstLsn ?? this.#nextLsn;

@@ -160,7 +160,7 @@ export class SegmentedWal {
 
   /** The first LSN in the log; the next LSN when the log has no record. */
   get firstLsn(): Lsn {
-    return this.#writer.sealed[0]?.header.firstLsn ?? this.#writer.activeFirstLsn;
+    return this.#writer.firstLsn;
   }
 
   /** First LSN of the active segment; the next LSN when there is none yet. */

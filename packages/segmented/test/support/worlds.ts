@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createMemoryStorageIo,
+  createSyncFsStorageIo,
+  createThreadPoolStorageIo,
+  type StorageIo,
+} from '@walstack/storage-io';
+import { afterEach } from 'vitest';
+import type { World } from '../../src/world.js';
+
+/** Every backend, each with a directory of its own. */
+export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
+  ['sync-fs', createSyncFsStorageIo],
+  ['thread-pool', createThreadPoolStorageIo],
+  ['memory', createMemoryStorageIo],
+];
+
+/** A directory on real files that is gone after the test. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'walstack-segmented-'));
+  afterThisTest.push(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A directory for a log on a backend. */
+export function directoryFor(io: StorageIo): string {
+  return io.capabilities.realFiles ? join(temporaryDirectory(), 'log') : '/logs/log';
+}
+
+const afterThisTest: (() => void)[] = [];
+
+afterEach(() => {
+  for (const clean of afterThisTest.splice(0)) clean();
+});
+
+/** A world without chance: a clock that is set, timers that are fired by hand, random bytes that count. */
+export class TestWorld implements Omit<World, 'io'> {
+  time = 1_700_000_000_000;
+  #drawn: number;
+  readonly #timers = new Set<{ callback: () => void; delayMs: number }>();
+
+  constructor(seed = 1) {
+    this.#drawn = seed * 1_000_003;
+  }
+
+  readonly now = (): number => this.time;
+
+  readonly setTimer = (callback: () => void, delayMs: number): (() => void) => {
+    const timer = { callback, delayMs };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  };
+
+  readonly randomBytes = (bytes: number): Uint8Array => {
+    this.#drawn = (this.#drawn * 48_271) % 0x7fff_ffff;
+    return Uint8Array.from({ length: bytes }, (_, index) => (this.#drawn >>> (index % 24)) + index);
+  };
+
+  /** What a log takes of it. */
+  get options(): Omit<World, 'io'> {
+    return { now: this.now, setTimer: this.setTimer, randomBytes: this.randomBytes };
+  }
+
+  /** Timers that wait, by their delay in milliseconds. */
+  get timers(): number[] {
+    return [...this.#timers].map((timer) => timer.delayMs);
+  }
+
+  /** Fires all timers that wait now. */
+  fire(): void {
+    for (const timer of [...this.#timers]) {
+      this.#timers.delete(timer);
+      timer.callback();
+    }
+  }
+}
+
+/** The error that a call throws. */
+export function thrown(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
