@@ -46,7 +46,11 @@ describe('checkpoints', () => {
         expect(decodeOrCode(bytes)).toBe('WAL_CORRUPT');
       }),
     );
-    fc.assert(fc.property(fc.uint8Array(), (bytes) => expect(decodeOrCode(bytes)).toBe('WAL_CORRUPT')));
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(decodeOrCode(bytes)).toBe('WAL_CORRUPT');
+      }),
+    );
   });
 
   it('of any content behind a right checksum are WAL_CORRUPT, or can be written again', () => {

@@ -15,7 +15,12 @@ interface CheckpointVector {
 const vectors = readVectors<CheckpointVector>('checkpoints.json');
 const PATH = 'log/checkpoint';
 
-const good: Checkpoint = { logId: new Uint8Array(16).fill(1), firstSegment: 2, checkpointLsn: 30, holds: { reader: 4 } };
+const good: Checkpoint = {
+  logId: new Uint8Array(16).fill(1),
+  firstSegment: 2,
+  checkpointLsn: 30,
+  holds: { reader: 4 },
+};
 
 const toCheckpoint = ({ logId, firstSegment, checkpointLsn, holds }: CheckpointVector): Checkpoint => ({
   logId: fromHex(logId),
@@ -117,7 +122,10 @@ describe('a damaged checkpoint', () => {
     ['a hold that is text', { ...right, holds: { reader: '1' } }],
     ['a fractional hold', { ...right, holds: { one: 1, two: 1.5 } }],
   ])('impossible content: %s', (_, content) => {
-    expect(errorOf(framed(JSON.stringify(content)))).toMatchObject({ code: 'WAL_CORRUPT', reason: 'impossible-fields' });
+    expect(errorOf(framed(JSON.stringify(content)))).toMatchObject({
+      code: 'WAL_CORRUPT',
+      reason: 'impossible-fields',
+    });
   });
 });
 

@@ -59,11 +59,14 @@ describe('crc32c', () => {
     for (const wrong of [Number.NaN, -1, 1.5, 2 ** 32, Number.POSITIVE_INFINITY]) {
       expect(codeOf(() => crc32c(bytes, wrong))).toBe('ERR_OUT_OF_RANGE');
     }
+    expect(codeOf(() => crc32c(bytes, 0, 0, null as never))).toBe('ERR_INVALID_ARG_TYPE');
     for (const wrong of [Number.NaN, -1, 1.5, 9]) {
       expect(codeOf(() => crc32c(bytes, 0, wrong))).toBe('ERR_OUT_OF_RANGE');
       expect(codeOf(() => crc32c(bytes, 0, 0, wrong))).toBe('ERR_OUT_OF_RANGE');
     }
     expect(codeOf(() => crc32c(bytes, 0, 5, 4))).toBe('ERR_OUT_OF_RANGE');
+    expect(codeOf(() => segmentSeed(new Uint8Array(15)))).toBe('ERR_OUT_OF_RANGE');
+    expect(codeOf(() => segmentSeed('1234567890123456' as never))).toBe('ERR_INVALID_ARG_TYPE');
     expect(codeOf(() => crc32c(bytes, '0' as never))).toBe('ERR_INVALID_ARG_TYPE');
     expect(codeOf(() => crc32c(bytes, 0, '0' as never))).toBe('ERR_INVALID_ARG_TYPE');
     expect(codeOf(() => crc32c(bytes, 0, 0, 8n as never))).toBe('ERR_INVALID_ARG_TYPE');

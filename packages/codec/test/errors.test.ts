@@ -10,7 +10,12 @@ async function anotherCopy(): Promise<typeof import('@walstack/codec')> {
 describe('WalError', () => {
   it('has a code, a message, a cause and the facts as properties', () => {
     const cause = new Error('below');
-    const error = new WalError('WAL_CORRUPT', 'what happened', { path: 'a', offset: 5, lsn: 7, reason: 'checksum' }, { cause });
+    const error = new WalError(
+      'WAL_CORRUPT',
+      'what happened',
+      { path: 'a', offset: 5, lsn: 7, reason: 'checksum' },
+      { cause },
+    );
     expect(error).toBeInstanceOf(Error);
     expect(error.name).toBe('WalError');
     expect(error.message).toBe('what happened');

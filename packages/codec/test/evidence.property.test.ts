@@ -24,20 +24,11 @@ function proves(bytes: Uint8Array, at: number, left: number, lsn: number, lastLs
   const canStandThere = own >= BigInt(lsn) && own <= BigInt(lastLsn);
   const isMark = flags === 16 && length === 24n && metaLength === 0n && codec === 0 && lag === 1n;
   const isRecord =
-    !mark &&
-    compressed === (codec !== 0) &&
-    24n + (scoped ? 24n : 0n) + metaLength + (encrypted ? 16n : 0n) <= length;
+    !mark && compressed === (codec !== 0) && 24n + (scoped ? 24n : 0n) + metaLength + (encrypted ? 16n : 0n) <= length;
   return lengthFits && known && lagProves && canStandThere && (isMark || isRecord);
 }
 
-function model(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  bytesLeft: number,
-  lsn: number,
-  lastLsn: number,
-): number {
+function model(bytes: Uint8Array, start: number, end: number, bytesLeft: number, lsn: number, lastLsn: number): number {
   for (let at = start; at + 32 <= end; at++) {
     if (proves(bytes, at, bytesLeft - (at - start), lsn, lastLsn)) return at;
   }
@@ -120,14 +111,7 @@ describe('findEvidence', () => {
         const memory = new Uint8Array(bytes.length + before + 40).fill(fill);
         memory.set(bytes, before);
         const alone = findEvidence(bytes, 0, bytes.length, bytes.length + beyond, lsn, lsn + span);
-        const inside = findEvidence(
-          memory,
-          before,
-          before + bytes.length,
-          bytes.length + beyond,
-          lsn,
-          lsn + span,
-        );
+        const inside = findEvidence(memory, before, before + bytes.length, bytes.length + beyond, lsn, lsn + span);
         expect(inside).toBe(alone === -1 ? -1 : alone + before);
       }),
     );

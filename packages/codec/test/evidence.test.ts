@@ -112,7 +112,9 @@ describe('evidence that something had been durable', () => {
     const right: unknown[] = [new Uint8Array(100), 0, 100, 100, 13, 100];
     const call = (argument: number, value: unknown) => {
       const [bytes, start, end, left, lsn, last] = right.with(argument, value) as never[];
-      return codeOf(() => findEvidence(bytes as never, start as never, end as never, left as never, lsn as never, last as never));
+      return codeOf(() =>
+        findEvidence(bytes as never, start as never, end as never, left as never, lsn as never, last as never),
+      );
     };
     expect(call(0, right[0])).toBe('nothing thrown');
     expect(call(0, 'text')).toBe('ERR_INVALID_ARG_TYPE');

@@ -1,10 +1,4 @@
-import {
-  FileName,
-  isCoreDirectoryName,
-  isFreeFileName,
-  parseSegmentFileName,
-  segmentFileName,
-} from '@walstack/codec';
+import { FileName, isCoreDirectoryName, isFreeFileName, parseSegmentFileName, segmentFileName } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
 import { codeOf, readVectors } from './support.js';
 

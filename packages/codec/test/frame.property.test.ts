@@ -20,9 +20,9 @@ const layouts = blockSizes.chain((blockBytes) =>
           data: fc.oneof(
             fc.uint8Array({ minLength: 1, maxLength: 40 }),
             fc.uint8Array({ minLength: 24, maxLength: 600 }),
-            fc.tuple(fc.integer({ min: blockBytes - 60, max: blockBytes + 10 }), fc.nat(255)).map(([length, fill]) =>
-              new Uint8Array(length).fill(fill),
-            ),
+            fc
+              .tuple(fc.integer({ min: blockBytes - 60, max: blockBytes + 10 }), fc.nat(255))
+              .map(([length, fill]) => new Uint8Array(length).fill(fill)),
           ),
           padded: fc.boolean(),
         }),
@@ -55,10 +55,15 @@ function modelScan(bytes: Uint8Array, position: number, blockBytes: number, seed
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const starts: number[] = [];
   let at = 0;
-  while (bytes.length - at >= 8) {
+  while (at < bytes.length) {
     const boundary = (Math.floor((position + at) / blockBytes) + 1) * blockBytes - position;
+    if (boundary - at <= 7) {
+      at = boundary;
+      continue;
+    }
+    if (bytes.length - at < 8) break;
     const length = view.getUint32(at, true);
-    if (boundary - at <= 7 || length === 0) {
+    if (length === 0) {
       at = boundary;
       continue;
     }
@@ -100,10 +105,11 @@ describe('frames of any length, padded or not, from any position', () => {
         }
         found.starts.forEach((start, index) => {
           const data = layout.bytes.subarray(start + 8, layout.ends[index]);
-          expect(decodeFrame(bytes, start, seed)).toEqual(data);
           const single = new Uint8Array(data.length + 8);
           encodeFrame(single, 0, data, seed);
-          expect(bytes.subarray(start, layout.ends[index])).toEqual(single);
+          // `toEqual` takes long for many bytes.
+          expect(Buffer.compare(decodeFrame(bytes, start, seed) as Uint8Array, data)).toBe(0);
+          expect(Buffer.compare(bytes.subarray(start, layout.ends[index]), single)).toBe(0);
         });
       }),
     );

@@ -37,7 +37,7 @@ describe('a frame by itself', () => {
     const seed = Number.parseInt(saltCrc, 16);
     const decoded = decodeFrame(fromHex(`eeeeee${frame}eeeeee`), 3, seed);
     expect(decoded === undefined ? undefined : toHex(decoded)).toBe(data);
-    expect(decodeFrame(fromHex(frame), 0, seed ^ 1)).toBeUndefined();
+    expect(decodeFrame(fromHex(frame), 0, (seed ^ 1) >>> 0)).toBeUndefined();
   });
 
   it('is sealed with 16 zero bytes before its data when no seed is given', () => {
@@ -169,6 +169,11 @@ describe('sealing and scanning', () => {
     expect(bytes.subarray(starts[1])).toEqual(second);
   });
 
+  it('refuses to seal a frame of which only the header is in the range', () => {
+    const { bytes } = layOut({ blockBytes: 512, position: 0, frames: [frame(20, 1)] });
+    expect(codeOf(() => sealFrames(bytes, 0, 8, 0, 512, SEED))).toBe('ERR_OUT_OF_RANGE');
+  });
+
   it('finds nothing in an empty range, in zeros and in less than a header', () => {
     const offsets = new Uint32Array(4).fill(99);
     const zeros = new Uint8Array(2000);
@@ -202,6 +207,16 @@ describe('sealing and scanning', () => {
     const offsets = new Uint32Array(4);
     expect(scanFrames(bytes, 507, 1024, 507, 512, SEED, offsets)).toBe(0);
     expect(scanFrames(bytes, 507, 1024, 504, 512, SEED, offsets)).toBe(1);
+  });
+
+  it('comes to the end of a range whose last bytes are the last of a block', () => {
+    for (let left = 0; left <= 12; left++) {
+      const { bytes } = layOut({ blockBytes: 512, position: 0, frames: [{ ...frame(504 - left, 1), padded: true }] });
+      sealFrames(bytes, 0, 512, 0, 512, SEED);
+      const offsets = new Uint32Array(4);
+      expect(scanFrames(bytes, 0, 512, 0, 512, SEED, offsets)).toBe(1);
+      expect(offsets[1]).toBe(512);
+    }
   });
 
   it('takes the length of a frame as unsigned', () => {

@@ -167,20 +167,15 @@ describe('arguments of encodeSegmentHeader', () => {
     expect(encode({ coreId: 2 ** 32 - 2, keyId: 2 ** 32 - 1, encrypted: true })).toBe('nothing thrown');
   });
 
-  it.each([
-    'blockBytes',
-    'keyId',
-    'firstLsn',
-    'number',
-    'createdAtMs',
-    'coreId',
-    'firstPosition',
-  ])('%s is an integer', (name) => {
-    for (const wrong of [Number.NaN, -1, 1.5, 2 ** 53, Number.POSITIVE_INFINITY]) {
-      expect(encode({ [name]: wrong })).toBe('ERR_OUT_OF_RANGE');
-    }
-    for (const wrong of ['1', 1n, null, {}]) expect(encode({ [name]: wrong })).toBe('ERR_INVALID_ARG_TYPE');
-  });
+  it.each(['blockBytes', 'keyId', 'firstLsn', 'number', 'createdAtMs', 'coreId', 'firstPosition'])(
+    '%s is an integer',
+    (name) => {
+      for (const wrong of [Number.NaN, -1, 1.5, 2 ** 53, Number.POSITIVE_INFINITY]) {
+        expect(encode({ [name]: wrong })).toBe('ERR_OUT_OF_RANGE');
+      }
+      for (const wrong of ['1', 1n, null, {}]) expect(encode({ [name]: wrong })).toBe('ERR_INVALID_ARG_TYPE');
+    },
+  );
 
   it('are within the fields that hold them', () => {
     expect(encode({ keyId: 2 ** 32 })).toBe('ERR_OUT_OF_RANGE');

@@ -18,7 +18,7 @@ import type { Settings } from './options.js';
 import { BEGINNING, headerOf, isEmpty, type Segment, seedOf, succession } from './segment.js';
 import { cutToSize, makeNextSegment, nameNextSegment } from './segment-file.js';
 import type { LogStart } from './segment-writer.js';
-import type { World } from './world.js';
+import { createdAt, type World } from './world.js';
 
 /** What opening a log found and did. */
 export interface RecoveryReport {
@@ -193,7 +193,7 @@ function* makeFirstSegment(
   }: { logId: Uint8Array; number: number; firstLsn: Lsn; from: ReturnType<typeof succession> },
 ): IoRoutine<ActiveSegment> {
   const { directory, blockBytes } = settings;
-  const identity = { createdAtMs: world.now(), segmentId: world.randomBytes(16) };
+  const identity = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16) };
   const header = headerOf({ logId, number, firstLsn, blockBytes, ...identity }, from);
   const file = yield* makeNextSegment(world.io, directory, header);
   try {

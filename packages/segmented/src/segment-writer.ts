@@ -19,7 +19,7 @@ import { Arena, type Extent } from './arena.js';
 import type { Settings } from './options.js';
 import { BEGINNING, headerOf, isEmpty, type Segment, succession } from './segment.js';
 import { cutToSize, makeNextSegment, nameNextSegment } from './segment-file.js';
-import type { World } from './world.js';
+import { createdAt, type World } from './world.js';
 
 /** Where a writer begins: what recovery left, or a new log. */
 export interface LogStart {
@@ -291,7 +291,7 @@ export class SegmentWriter {
       number: this.#nextNumber++,
       firstLsn: this.#nextLsn,
       blockBytes: this.#settings.blockBytes,
-      createdAtMs: this.#world.now(),
+      createdAtMs: createdAt(this.#world),
       segmentId: this.#world.randomBytes(16),
     };
     const header = headerOf(plan, last === undefined ? BEGINNING : succession(last));

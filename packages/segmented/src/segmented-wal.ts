@@ -1,5 +1,6 @@
 import {
   type Checkpoint,
+  checkBoolean,
   checkInteger,
   checkLsn,
   checkOptions,
@@ -285,7 +286,7 @@ export class SegmentedWal {
     this.#throwUnlessOpen();
     this.#checkReachable(lsn);
     if (lsn < this.firstLsn) throw truncated(lsn, this.firstLsn);
-    const { copy = true } = checkOptions('options', options, ['copy']);
+    const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
     return new Replay(
       this.#world.io,
       () => this.#run(() => this.#beginReading(lsn, copy)),

@@ -25,3 +25,9 @@ export const realWorld: Omit<World, 'io'> = {
   },
   randomBytes: (bytes) => new Uint8Array(cryptoRandomBytes(bytes)),
 };
+
+/** The time for a segment's header: whole milliseconds, whatever the clock gives. */
+export function createdAt(world: World): number {
+  const now = Math.floor(world.now());
+  return now >= 0 && Number.isSafeInteger(now) ? now : 0;
+}

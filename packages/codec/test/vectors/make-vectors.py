@@ -435,7 +435,9 @@ class Segment:
 
 
 def make_segments():
-    vectors = [Segment("empty", 512).done()]
+    example = Segment("the example of docs/format.md", 512)
+    example.record(b"hello", type=1).record(b"value", type=2, lag=2, time_ms=5, meta=b"key").mark(1, time_ms=9)
+    vectors = [example.done(), Segment("empty", 512).done()]
     for block_size in (512, 1024, 2048, 4096, 16384, 65536):
         packed = Segment(f"frames one behind the other, block size {block_size}", block_size)
         padded = Segment(f"every group padded, block size {block_size}", block_size)

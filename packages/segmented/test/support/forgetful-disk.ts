@@ -52,6 +52,8 @@ export class ForgetfulDisk {
   /** This operation fails with this code. */
   failAt = Number.POSITIVE_INFINITY;
   failWith = 'EIO';
+  /** Whether there is no room: nothing is created, and no file grows. */
+  full = false;
   /** What the operation that failed was. */
   failed: string | undefined;
   readonly #root: DirectoryNode;
@@ -103,6 +105,7 @@ export class ForgetfulDisk {
         if (isDirectory(found)) throw systemError('EISDIR');
         if (found !== undefined && exclusive) throw systemError('EEXIST');
         if (found === undefined && !create) throw systemError('ENOENT');
+        if (found === undefined && this.full) throw systemError('ENOSPC');
         const file = found ?? { live: new Uint8Array(), durable: new Uint8Array(), dirty: new Set<number>() };
         if (found === undefined) this.#change(directory, 'create', [{ name, node: file }]);
         if (truncate) resize(file, 0);
@@ -139,6 +142,7 @@ export class ForgetfulDisk {
         return bytes.length;
       },
       write: (file, data, offset) => {
+        if (this.full && offset + data.length > file.live.length) throw systemError('ENOSPC');
         const cut = this.#count('write');
         if (offset + data.length > file.live.length) resize(file, offset + data.length);
         file.live.set(data, offset);
