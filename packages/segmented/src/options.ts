@@ -82,29 +82,34 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
 
 /** Checks a configuration and fills in its defaults. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkConfig(config: SegmentedWalConfig): Settings {
-  checkOptions('config', config, KNOWN);
-  const blockBytes = checkBlockBytes('blockBytes', config.blockBytes ?? DEFAULT_BLOCK_BYTES);
+  const {
+    directory,
+    create = true,
+    segmentBytes = 64 * MEBIBYTE,
+    blockBytes = DEFAULT_BLOCK_BYTES,
+    padGroups = false,
+    maxPayloadBytes = 64 * MEBIBYTE,
+    maxPendingBytes = 64 * MEBIBYTE,
+    markAfterMs = 50,
+    firstLsn = 1,
+  } = checkOptions('config', config, KNOWN);
   return {
-    directory: checkPath('directory', config.directory),
-    create: checkBoolean('create', config.create ?? true),
-    segmentBytes: checkInteger('segmentBytes', config.segmentBytes ?? 64 * MEBIBYTE, 2 * blockBytes),
-    blockBytes,
-    padGroups: checkBoolean('padGroups', config.padGroups ?? false),
-    maxPayloadBytes: checkInteger('maxPayloadBytes', config.maxPayloadBytes ?? 64 * MEBIBYTE, 0, 1024 * MEBIBYTE),
-    maxPendingBytes: checkInteger('maxPendingBytes', config.maxPendingBytes ?? 64 * MEBIBYTE, 1),
-    markAfterMs: checkInteger('markAfterMs', config.markAfterMs ?? 50, 0, 0x7fff_ffff),
-    firstLsn: checkLsn('firstLsn', config.firstLsn ?? 1),
+    directory: checkPath('directory', directory),
+    create: checkBoolean('create', create),
+    blockBytes: checkBlockBytes('blockBytes', blockBytes),
+    segmentBytes: checkInteger('segmentBytes', segmentBytes, 2 * blockBytes),
+    padGroups: checkBoolean('padGroups', padGroups),
+    maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes, 0, 1024 * MEBIBYTE),
+    maxPendingBytes: checkInteger('maxPendingBytes', maxPendingBytes, 1),
+    markAfterMs: checkInteger('markAfterMs', markAfterMs, 0, 0x7fff_ffff),
+    firstLsn: checkLsn('firstLsn', firstLsn),
   };
 }
 
 /** The world that a configuration asks for, on a backend. */
 export function worldOf(config: SegmentedWalConfig, io: StorageIo): World {
-  const world = {
-    io,
-    now: config.now ?? realWorld.now,
-    setTimer: config.setTimer ?? realWorld.setTimer,
-    randomBytes: config.randomBytes ?? realWorld.randomBytes,
-  };
+  const { now = realWorld.now, setTimer = realWorld.setTimer, randomBytes = realWorld.randomBytes } = config;
+  const world = { io, now, setTimer, randomBytes };
   for (const name of ['now', 'setTimer', 'randomBytes'] as const) {
     if (typeof world[name] !== 'function') throw invalidType(name, 'a function', world[name]);
   }
