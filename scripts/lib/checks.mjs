@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { tarballOf } from './tarballs.mjs';
 import { publishedMembers, repositoryRoot } from './workspace.mjs';
 
@@ -5,13 +6,17 @@ import { publishedMembers, repositoryRoot } from './workspace.mjs';
 
 const packages = publishedMembers(repositoryRoot);
 
-/** Every check, in the order in which they run: the later ones look at what the build and the packing have made. @type {Check[]} */
+/**
+ * Every check, in the order in which they run: the later ones look at what the build and the packing have made.
+ *
+ * @type {Check[]}
+ */
 export const checks = [
   { name: 'build', commands: [['turbo', 'run', 'build', '--output-logs=errors-only']] },
   { name: 'biome', commands: [['biome', 'check', '.', '--error-on-warnings']] },
   { name: 'typecheck', commands: [['turbo', 'run', 'typecheck', 'typecheck:root', '--output-logs=errors-only']] },
-  { name: 'layers', commands: [['node', 'scripts/check-layers.mjs']] },
-  { name: 'hygiene', commands: [['node', 'scripts/check-hygiene.mjs']] },
+  { name: 'layers', commands: [[process.execPath, 'scripts/check-layers.mjs']] },
+  { name: 'hygiene', commands: [[process.execPath, 'scripts/check-hygiene.mjs']] },
   { name: 'knip', commands: [['knip', '--no-progress', '--treat-config-hints-as-errors']] },
   {
     name: 'pack',
@@ -22,5 +27,5 @@ export const checks = [
     name: 'types as published',
     commands: packages.map((member) => ['attw', tarballOf(member), '--profile', 'esm-only']),
   },
-  { name: 'packages load', commands: [['node', 'scripts/check-packages.mjs']] },
+  { name: 'packages load', commands: [[process.execPath, 'scripts/check-packages.mjs']] },
 ];

@@ -8,7 +8,7 @@ import { isCode } from './source-files.mjs';
  */
 
 /** @param {string} file */
-const isSource = (file) => isCode(file) || /\.(?:json|ya?ml|sh)$/.test(file);
+const isSource = (file) => isCode(file) || /\.(?:json|ya?ml|py|sh)$/.test(file);
 
 /** @param {string} file */
 const isTestFile = (file) => /\.test\.[cm]?[jt]s$/.test(file);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import { run } from './run.mjs';
 import { readManifest, workspaceMembers } from './workspace.mjs';
@@ -29,18 +29,27 @@ const hasPnpm = (folder) => ['pnpm', 'pnpm.cmd'].some((name) => existsSync(join(
 const isLinked = ({ root, folder, manifest }) =>
   Object.keys(manifest.dependencies ?? {}).length === 0 || existsSync(join(root, folder, 'node_modules'));
 
-/** The stamp, where it still holds. @param {string} root @param {string} fingerprint @returns {Stamp | undefined} */
-const readStamp = (root, fingerprint) => {
-  if (!existsSync(stampFile(root))) {
+/** @param {string} root @returns {Stamp | undefined} */
+const readStamp = (root) => {
+  try {
+    return JSON.parse(readFileSync(stampFile(root), 'utf8'));
+  } catch {
+    // There is none, or half of one: then the install is done again.
     return undefined;
   }
-  const stamp = JSON.parse(readFileSync(stampFile(root), 'utf8'));
-  const holds =
-    stamp.fingerprint === fingerprint &&
-    hasPnpm(stamp.pnpmFolder) &&
-    workspaceMembers(root).every((member) => isLinked({ root, ...member }));
-  return holds ? stamp : undefined;
 };
+
+/**
+ * Whether what an install left behind is still what an install would make.
+ *
+ * @param {string} root
+ * @param {Stamp} stamp
+ * @param {string} fingerprint
+ */
+const stillHolds = (root, stamp, fingerprint) =>
+  stamp.fingerprint === fingerprint &&
+  hasPnpm(stamp.pnpmFolder) &&
+  workspaceMembers(root).every((member) => isLinked({ root, ...member }));
 
 /**
  * Has npx fetch the pnpm that package.json names, and finds the folder it was put in: turbo and publint look for a
@@ -52,12 +61,14 @@ const fetchPnpm = async (root) => {
   const { packageManager } = readManifest(root);
   const args = ['--yes', `--package=${packageManager}`, '--', 'node', '-p', 'process.env.PATH'];
   const { ok, output } = await run('npx', args, { cwd: root });
-  const path = output.trim().split('\n').at(-1) ?? '';
-  return { output, pnpmFolder: ok ? path.split(delimiter).find(hasPnpm) : undefined };
+  // npm may print notices before and after the path.
+  const folders = output.split('\n').flatMap((line) => line.split(delimiter));
+  return { output, pnpmFolder: ok ? folders.find(hasPnpm) : undefined };
 };
 
 /**
- * An environment in which pnpm and the tools of the workspace are found by their names.
+ * An environment in which pnpm and the tools of the workspace are found by their names, and run on the Node that runs
+ * this.
  *
  * @param {string} root
  * @param {string} pnpmFolder
@@ -65,7 +76,9 @@ const fetchPnpm = async (root) => {
  */
 const environmentWith = (root, pnpmFolder) => ({
   ...process.env,
-  PATH: [join(root, 'node_modules', '.bin'), pnpmFolder, process.env['PATH']].join(delimiter),
+  PATH: [join(root, 'node_modules', '.bin'), pnpmFolder, dirname(process.execPath), process.env['PATH']].join(
+    delimiter,
+  ),
   TURBO_TELEMETRY_DISABLED: '1',
   TURBO_NO_UPDATE_NOTIFIER: '1',
 });
@@ -78,8 +91,8 @@ const environmentWith = (root, pnpmFolder) => ({
  */
 export const install = async (root) => {
   const fingerprint = fingerprintOf(root);
-  const stamp = readStamp(root, fingerprint);
-  if (stamp !== undefined) {
+  const stamp = readStamp(root);
+  if (stamp !== undefined && stillHolds(root, stamp, fingerprint)) {
     return { ok: true, note: 'nothing changed', environment: environmentWith(root, stamp.pnpmFolder) };
   }
   const { output, pnpmFolder } = await fetchPnpm(root);

@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What tools make and runs leave behind: nobody's source. */
-const notSource = new Set(['node_modules', 'dist', 'data', '.git', '.turbo', '.reports', 'coverage']);
+/** What tools make: nobody's source. */
+const notSource = new Set(['node_modules', 'dist', '.git', '.turbo', '.reports']);
 
 /**
  * Every file under a folder that somebody wrote, as sorted paths relative to it, with forward slashes.

@@ -7,7 +7,10 @@ import { manifestOf, withWorkspace } from './workspace-fixture.mjs';
 /** @type {import('../lib/layer-rules.mjs').Rules} */
 const rules = { mayImport: { codec: [], segmented: ['codec'] }, outsideDependencies: {} };
 
-/** @param {import('./workspace-fixture.mjs').Files} changes @param {import('../lib/layer-rules.mjs').Rules} [withRules] */
+/**
+ * @param {import('./workspace-fixture.mjs').Files} changes
+ * @param {import('../lib/layer-rules.mjs').Rules} [withRules]
+ */
 const violationsWith = (changes, withRules = rules) =>
   withWorkspace(changes, (root) => violationsOfLayers(root, withRules));
 
