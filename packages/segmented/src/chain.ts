@@ -6,7 +6,7 @@ import { readHeader } from './log-directory.js';
 import { sameId } from './segment.js';
 
 /** One segment file of the chain. */
-export interface Link {
+interface Link {
   readonly path: string;
   readonly header: SegmentHeader;
 }

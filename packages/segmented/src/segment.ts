@@ -89,7 +89,7 @@ export function seedOf(header: SegmentHeader): number {
 }
 
 /** An id in hexadecimal digits. */
-export function hex(id: Uint8Array): string {
+function hex(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex');
 }
 

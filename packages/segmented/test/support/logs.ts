@@ -27,7 +27,7 @@ export interface Recipe {
 }
 
 /** Payloads differ at every byte, from record to record, and hold no run of zeros. */
-export function payloadOf(lsn: number, length: number): string {
+function payloadOf(lsn: number, length: number): string {
   return Array.from({ length }, (_, index) => String.fromCharCode(33 + ((lsn * 7 + index * 3) % 90))).join('');
 }
 

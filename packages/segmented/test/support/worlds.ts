@@ -76,13 +76,3 @@ export class TestWorld implements Omit<World, 'io'> {
     }
   }
 }
-
-/** The error that a call throws. */
-export function thrown(call: () => unknown): unknown {
-  try {
-    call();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('nothing was thrown');
-}
