@@ -82,7 +82,7 @@ export class Arena {
       chunk = this.#nextChunk(segment, frameBytes);
     }
     const offset = frameStart(chunk.end, blockBytes);
-    chunk.bytes.fill(0, chunk.end, offset);
+    if (offset > chunk.end) chunk.bytes.fill(0, chunk.end, offset);
     this.#advance(chunk, offset + frameBytes);
     return offset;
   }

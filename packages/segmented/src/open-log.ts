@@ -1,9 +1,10 @@
-import { WalError } from '@walstack/codec';
+import { join } from 'node:path';
+import { FileName, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { corruption } from './corruption.js';
 import { kindOf, type LogFiles, makeDirectories, sortFiles } from './log-directory.js';
 import type { Settings } from './options.js';
-import { createLog, lockPath, type Opened, recoverLog } from './recovery.js';
+import { createLog, type Opened, recoverLog } from './recovery.js';
 import type { World } from './world.js';
 
 /** A log that was opened, and what gives its lock back. */
@@ -29,7 +30,7 @@ export function* openLog(world: World, settings: Settings): IoRoutine<OpenedLog>
     });
   }
   checkLog(io, settings);
-  const unlock = io.lock(lockPath(settings));
+  const unlock = io.lock(join(directory, FileName.lock));
   try {
     // Again, now that nobody else changes it.
     const files = checkLog(io, settings);

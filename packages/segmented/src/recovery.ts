@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import {
   blockEnd,
-  FileName,
   frameStart,
   type Lsn,
   MARK_FRAME_BYTES,
@@ -239,6 +238,3 @@ function reportOf(judgement: Judgement, settled: Segment): RecoveryReport {
 function report({ nextLsn, ...rest }: Omit<RecoveryReport, 'lastLsn'> & { readonly nextLsn: Lsn }): RecoveryReport {
   return Object.freeze({ ...rest, lastLsn: nextLsn - 1 });
 }
-
-/** The path of the lock file. */
-export const lockPath = (settings: Settings): string => join(settings.directory, FileName.lock);

@@ -159,7 +159,7 @@ export class SegmentWriter {
       writeScope(view, at, scope);
       at += SCOPE_BYTES;
     }
-    bytes.set(meta, at);
+    if (meta.length > 0) bytes.set(meta, at);
     bytes.set(payload, at + meta.length);
     this.#nextLsn = lsn + 1;
     segment.nextLsn = lsn + 1;
