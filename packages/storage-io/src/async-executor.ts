@@ -2,10 +2,10 @@ import { AsyncTransfer, type TransferContext } from './async-transfer.js';
 import type { Executor } from './executor.js';
 import type { AsyncFileOps, Done } from './file-ops.js';
 import { FileTail } from './file-tail.js';
-import { errnoOf } from './io-failure.js';
 import type { OpenFile } from './open-file.js';
 import type { IoToken } from './storage-io.js';
 import type { SubmissionKind, Submissions } from './submissions.js';
+import { errnoOf } from './system-error.js';
 
 /** Hands the work to operations that call back. */
 export class AsyncExecutor<Handle> implements Executor<Handle> {

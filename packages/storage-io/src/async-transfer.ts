@@ -1,9 +1,9 @@
 import type { AsyncFileOps } from './file-ops.js';
 import type { TailOperation } from './file-tail.js';
-import { errnoOf } from './io-failure.js';
 import type { OpenFile } from './open-file.js';
 import type { IoToken } from './storage-io.js';
 import type { Submissions } from './submissions.js';
+import { errnoOf } from './system-error.js';
 import { Transfer } from './transfer.js';
 
 /** `append` and `fill` find out where they begin when they are started. */

@@ -1,8 +1,21 @@
 import { CompletionBuffer } from './completion-buffer.js';
 import type { IoToken, StorageIo } from './storage-io.js';
 
-/** Told the result of one completion. It must not throw. */
+/**
+ * Told the result of one completion. It should not throw: what it throws is an uncaught exception, since there is nobody
+ * else whom it concerns.
+ */
 export type CompletionOwner = (result: number) => void;
+
+/** Completions that were polled, and how many of them were handed out. */
+interface Batch {
+  readonly buffer: CompletionBuffer;
+  count: number;
+  handedOut: number;
+}
+
+/** So many completions are handed out in one turn of the event loop at least; then others have their turn. */
+const HANDED_OUT_PER_TURN = 32;
 
 const routers = new WeakMap<StorageIo, CompletionRouter>();
 
@@ -13,14 +26,16 @@ const routers = new WeakMap<StorageIo, CompletionRouter>();
 export class CompletionRouter {
   readonly io: StorageIo;
   readonly #owners = new Map<IoToken, CompletionOwner>();
-  /** Buffers not in use: an owner may wait for other completions, which needs a buffer of its own. */
-  readonly #buffers: CompletionBuffer[] = [];
+  /** Batches not in use: an owner may wait for other completions, which needs a batch of its own. */
+  readonly #spare: Batch[] = [];
+  /** Batches being handed out, the outermost first. */
+  readonly #underWay: Batch[] = [];
   /** Owners of whatever completes next, once. */
   #waitingForRoom: (() => void)[] = [];
 
   private constructor(io: StorageIo) {
     this.io = io;
-    io.onReady(() => this.drain());
+    io.onReady(() => this.#drainUntil(HANDED_OUT_PER_TURN));
   }
 
   /** The router of a backend: always the same one for the same backend. */
@@ -46,19 +61,14 @@ export class CompletionRouter {
     this.#owners.set(token, owner);
   }
 
-  /** Has `resume` called once, after some completion was handed out: then a full queue has room again. */
+  /** Has `resume` called once, when completions are handed out: then a full queue has room again. */
   whenRoom(resume: () => void): void {
     this.#waitingForRoom.push(resume);
   }
 
   /** Hands out what has completed, without waiting, and returns how many. */
   drain(): number {
-    let total = 0;
-    for (;;) {
-      const handedOut = this.#take((buffer) => this.io.pollCompletions(buffer));
-      total += handedOut;
-      if (handedOut === 0) return total;
-    }
+    return this.#drainUntil(Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -71,26 +81,75 @@ export class CompletionRouter {
     return this.#take((buffer) => this.io.waitCompletions(buffer, 1));
   }
 
+  /**
+   * Where work is done inside the submission, an owner's next submission has completed before this one's are handed out:
+   * without a limit, a routine of many steps would keep the event loop until its end.
+   */
+  #drainUntil(enough: number): number {
+    let total = 0;
+    while (total < enough) {
+      const handedOut = this.#take((buffer) => this.io.pollCompletions(buffer));
+      if (handedOut === 0) break;
+      total += handedOut;
+    }
+    return total;
+  }
+
   #take(fill: (buffer: CompletionBuffer) => number): number {
-    const buffer = this.#buffers.pop() ?? new CompletionBuffer();
+    const left = this.#handOutWhatIsLeft();
+    if (left > 0) return left;
+    const batch = this.#spare.pop() ?? { buffer: new CompletionBuffer(), count: 0, handedOut: 0 };
+    this.#underWay.push(batch);
     try {
-      const count = fill(buffer);
-      for (let index = 0; index < count; index++) {
-        const token = buffer.tokens[index] as number;
-        const owner = this.#owners.get(token);
-        this.#owners.delete(token);
-        owner?.(buffer.results[index] as number);
-      }
+      batch.handedOut = 0;
+      batch.count = fill(batch.buffer);
+      const { count } = batch;
       if (count > 0 && this.#waitingForRoom.length > 0) this.#wakeForRoom();
+      this.#handOut(batch);
       return count;
     } finally {
-      this.#buffers.push(buffer);
+      this.#underWay.pop();
+      batch.count = 0;
+      this.#spare.push(batch);
     }
+  }
+
+  /**
+   * An owner that was told of its completion may wait for one that was polled together with its own: that one comes from
+   * the batch it is in, not from the backend.
+   */
+  #handOutWhatIsLeft(): number {
+    let total = 0;
+    for (const batch of [...this.#underWay]) total += this.#handOut(batch);
+    return total;
+  }
+
+  #handOut(batch: Batch): number {
+    const before = batch.handedOut;
+    while (batch.handedOut < batch.count) {
+      const index = batch.handedOut++;
+      const token = batch.buffer.tokens[index] as number;
+      const owner = this.#owners.get(token);
+      this.#owners.delete(token);
+      if (owner !== undefined) tell(owner, batch.buffer.results[index] as number);
+    }
+    return batch.handedOut - before;
   }
 
   #wakeForRoom(): void {
     const waiting = this.#waitingForRoom;
     this.#waitingForRoom = [];
     for (const resume of waiting) resume();
+  }
+}
+
+/** One owner's failure does not keep the others from being told. */
+function tell(owner: CompletionOwner, result: number): void {
+  try {
+    owner(result);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

@@ -27,7 +27,7 @@ export type {
   SyncFileOps,
 } from './file-ops.js';
 export { fromAsyncFileOps, fromSyncFileOps } from './from-file-ops.js';
-export { callFailure, completionFailure, errnoNamed, errnoOf } from './io-failure.js';
+export { callFailure, completionFailure } from './io-failure.js';
 export {
   drive,
   type IoRoutine,
@@ -61,4 +61,5 @@ export type {
   WriteOptions,
 } from './storage-io.js';
 export { createSyncFsStorageIo } from './sync-fs.js';
+export { errnoNamed, errnoOf } from './system-error.js';
 export { createThreadPoolStorageIo } from './thread-pool.js';

@@ -1,5 +1,5 @@
-import { getSystemErrorMap } from 'node:util';
 import { WalError, type WalErrorCode, type WalErrorFacts } from '@walstack/codec';
+import { nameOfErrno, nameOfError, systemError } from './system-error.js';
 
 /** The operating system's errors that have a code of their own; all others are `WAL_IO_FAILED`. */
 const CODES: Readonly<Record<string, WalErrorCode>> = {
@@ -14,36 +14,15 @@ const ADVICE: Readonly<Partial<Record<WalErrorCode, string>>> = {
   WAL_IO_FAILED: 'see the cause; what was acknowledged is recovered by opening the log again',
 };
 
-const nameOfErrno = (errno: number): string => getSystemErrorMap().get(errno)?.[0] ?? `errno ${-errno}`;
-
-/** libuv's number, negative, for an error thrown by `node:fs` or a `WalError`; that of `EIO` when it has none. */
-export function errnoOf(error: unknown): number {
-  if (WalError.is(error)) return errnoNamed(error.systemCode ?? 'EIO');
-  const errno = (error as NodeJS.ErrnoException | undefined)?.errno;
-  if (typeof errno === 'number' && Number.isInteger(errno) && errno < 0) return errno;
-  return errnoNamed((error as NodeJS.ErrnoException | undefined)?.code ?? 'EIO');
-}
-
-/** libuv's number, negative, for a name such as `'EIO'`; that of `EIO` when this platform does not know the name. */
-export function errnoNamed(name: string): number {
-  let fallback = -5;
-  for (const [errno, [known]] of getSystemErrorMap()) {
-    if (known === name) return errno;
-    if (known === 'EIO') fallback = errno;
-  }
-  return fallback;
-}
-
 /** The {@link WalError} for a completion with a negative result. */
 export function completionFailure(operation: string, path: string, result: number, facts?: WalErrorFacts): WalError {
-  return failure(operation, path, nameOfErrno(result), undefined, facts);
+  return failure(operation, path, nameOfErrno(result), systemError(result, operation, path), facts);
 }
 
 /** The {@link WalError} for what a plain call threw; a `WalError` is returned as it is. */
 export function callFailure(operation: string, path: string, error: unknown, facts?: WalErrorFacts): WalError {
   if (WalError.is(error)) return error;
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return failure(operation, path, typeof code === 'string' ? code : 'EIO', error, facts);
+  return failure(operation, path, nameOfError(error), error, facts);
 }
 
 function failure(
@@ -58,6 +37,6 @@ function failure(
     code,
     `${operation} of ${path} failed with ${systemCode}: ${ADVICE[code]}`,
     { ...facts, path, operation, systemCode },
-    cause === undefined ? undefined : { cause },
+    { cause },
   );
 }

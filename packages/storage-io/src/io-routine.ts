@@ -77,7 +77,7 @@ export function requireWait(io: StorageIo): void {
 
 /** Blocks until something was completed. Nothing to wait for means that a routine can never end: a defect. */
 export function waitForProgress(router: CompletionRouter): void {
-  if (router.wait() === 0 && router.pending === 0) {
+  if (router.wait() === 0) {
     throw new WalError('WAL_STATE', 'a routine waits for I/O that was never submitted', { operation: 'wait' });
   }
 }

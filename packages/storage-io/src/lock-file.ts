@@ -39,7 +39,13 @@ export function lockPath(path: string): () => void {
     attempt(() => release(path, fd, me));
     throw callFailure('lock', path, error);
   }
-  return () => release(path, fd, me);
+  let held = true;
+  return () => {
+    // Once only: the number of the file may be another file's by the second time.
+    if (!held) return;
+    held = false;
+    release(path, fd, me);
+  };
 }
 
 /**
@@ -105,13 +111,13 @@ function createSecond(path: string, second: string): number {
   try {
     return openSync(second, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw takeoverTaken(path, second);
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw secondTaken(path, second);
     throw callFailure('lock', second, error);
   }
 }
 
 /** The error for a second file that is there already. */
-function takeoverTaken(path: string, second: string): WalError {
+function secondTaken(path: string, second: string): WalError {
   const found = peek(second);
   const holder = found?.state === 'held' ? found.holder : undefined;
   if (holder === undefined) {
@@ -146,10 +152,10 @@ function refuseHeld(path: string, content: LockState | undefined): void {
   const { holder } = content;
   const liveness = livenessOf(holder);
   if (liveness === 'dead') return;
-  throw held(path, holder, liveness);
+  throw refusal(path, holder, liveness);
 }
 
-function held(path: string, holder: LockHolder, liveness: Exclude<Liveness, 'dead'>): WalError {
+function refusal(path: string, holder: LockHolder, liveness: Exclude<Liveness, 'dead'>): WalError {
   if (liveness === 'unknown') {
     return new WalError(
       'WAL_LOCKED',

@@ -1,6 +1,6 @@
 import { WalError } from '@walstack/codec';
 import type { IoStat } from './storage-io.js';
-import { systemError } from './system-error.js';
+import { errnoNamed, systemError } from './system-error.js';
 
 /** A file in memory. */
 interface MemoryFile {
@@ -29,6 +29,8 @@ export interface MemoryHandle {
 const FILE_BYTES_MAX = 2 ** 32;
 const FIRST_BYTES = 4096;
 
+const failure = (code: string, syscall: string, path?: string): Error => systemError(errnoNamed(code), syscall, path);
+
 const newDirectory = (): MemoryDirectory => ({ kind: 'directory', entries: new Map() });
 
 /** A file system in memory. What goes wrong is thrown as `node:fs` would throw it. */
@@ -38,9 +40,9 @@ export class MemoryFiles {
   open(path: string, create: boolean, exclusive: boolean, truncate: boolean): MemoryHandle {
     const { directory, name } = this.#parent('open', path);
     const found = name === '' ? this.#root : directory.entries.get(name);
-    if (found?.kind === 'directory') throw systemError('EISDIR', 'open', path);
-    if (found !== undefined && exclusive) throw systemError('EEXIST', 'open', path);
-    if (found === undefined && !create) throw systemError('ENOENT', 'open', path);
+    if (found?.kind === 'directory') throw failure('EISDIR', 'open', path);
+    if (found !== undefined && exclusive) throw failure('EEXIST', 'open', path);
+    if (found === undefined && !create) throw failure('ENOENT', 'open', path);
     const file = found ?? newFile();
     directory.entries.set(name, file);
     const handle = { file };
@@ -79,8 +81,8 @@ export class MemoryFiles {
   remove(path: string): void {
     const { directory, name } = this.#parent('unlink', path);
     const found = directory.entries.get(name);
-    if (name === '' || found?.kind === 'directory') throw systemError('EISDIR', 'unlink', path);
-    if (found === undefined) throw systemError('ENOENT', 'unlink', path);
+    if (name === '' || found?.kind === 'directory') throw failure('EISDIR', 'unlink', path);
+    if (found === undefined) throw failure('ENOENT', 'unlink', path);
     directory.entries.delete(name);
   }
 
@@ -94,7 +96,7 @@ export class MemoryFiles {
 
   makeDirectory(path: string): void {
     const { directory, name } = this.#parent('mkdir', path);
-    if (name === '' || directory.entries.has(name)) throw systemError('EEXIST', 'mkdir', path);
+    if (name === '' || directory.entries.has(name)) throw failure('EEXIST', 'mkdir', path);
     directory.entries.set(name, newDirectory());
   }
 
@@ -102,12 +104,12 @@ export class MemoryFiles {
     const source = this.#parent('rename', from);
     const target = this.#parent('rename', to);
     const moved = source.directory.entries.get(source.name);
-    if (moved === undefined) throw systemError('ENOENT', 'rename', from);
+    if (moved === undefined) throw failure('ENOENT', 'rename', from);
     const replaced = target.directory.entries.get(target.name);
     if (moved === replaced) return;
-    if (replaced?.kind === 'directory') throw systemError(moved.kind === 'file' ? 'EISDIR' : 'ENOTEMPTY', 'rename', to);
-    if (replaced?.kind === 'file' && moved.kind === 'directory') throw systemError('ENOTDIR', 'rename', to);
-    if (moved.kind === 'directory' && holds(moved, target.directory)) throw systemError('EINVAL', 'rename', to);
+    if (replaced?.kind === 'directory') throw failure(moved.kind === 'file' ? 'EISDIR' : 'ENOTEMPTY', 'rename', to);
+    if (replaced?.kind === 'file' && moved.kind === 'directory') throw failure('ENOTDIR', 'rename', to);
+    if (moved.kind === 'directory' && holds(moved, target.directory)) throw failure('EINVAL', 'rename', to);
     source.directory.entries.delete(source.name);
     target.directory.entries.set(target.name, moved);
   }
@@ -115,7 +117,7 @@ export class MemoryFiles {
   stat(path: string): IoStat {
     const { directory, name } = this.#parent('stat', path);
     const found = name === '' ? this.#root : directory.entries.get(name);
-    if (found === undefined) throw systemError('ENOENT', 'stat', path);
+    if (found === undefined) throw failure('ENOENT', 'stat', path);
     return { kind: found.kind, size: found.kind === 'file' ? found.size : 0 };
   }
 
@@ -153,8 +155,8 @@ export class MemoryFiles {
     let directory = this.#root;
     for (const each of names) {
       const next = directory.entries.get(each);
-      if (next === undefined) throw systemError('ENOENT', syscall, path);
-      if (next.kind === 'file') throw systemError('ENOTDIR', syscall, path);
+      if (next === undefined) throw failure('ENOENT', syscall, path);
+      if (next.kind === 'file') throw failure('ENOTDIR', syscall, path);
       directory = next;
     }
     return { directory, name };
@@ -163,8 +165,8 @@ export class MemoryFiles {
   #directory(syscall: string, path: string): MemoryDirectory {
     const { directory, name } = this.#parent(syscall, path);
     const found = name === '' ? this.#root : directory.entries.get(name);
-    if (found === undefined) throw systemError('ENOENT', syscall, path);
-    if (found.kind === 'file') throw systemError('ENOTDIR', syscall, path);
+    if (found === undefined) throw failure('ENOENT', syscall, path);
+    if (found.kind === 'file') throw failure('ENOTDIR', syscall, path);
     return found;
   }
 }
@@ -180,7 +182,7 @@ const newFile = (): MemoryFile => ({
 
 /** Makes a file reach to `end` at least, with zeros. */
 function reach(file: MemoryFile, end: number): void {
-  if (end > FILE_BYTES_MAX) throw systemError('EFBIG', 'write');
+  if (end > FILE_BYTES_MAX) throw failure('EFBIG', 'write');
   if (end > file.bytes.length) file.bytes = enlarged(file.bytes, end);
   if (end > file.size) file.size = end;
 }
@@ -193,7 +195,7 @@ function enlarged(bytes: Uint8Array, end: number): Uint8Array {
     larger.set(bytes);
     return larger;
   } catch {
-    throw systemError('ENOSPC', 'write');
+    throw failure('ENOSPC', 'write');
   }
 }
 

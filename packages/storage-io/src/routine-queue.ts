@@ -10,6 +10,7 @@ export class RoutineQueue {
   readonly #router: CompletionRouter;
   readonly #waiting: (() => void)[] = [];
   #running = false;
+  #starting = false;
 
   constructor(io: StorageIo) {
     this.#router = CompletionRouter.for(io);
@@ -47,24 +48,27 @@ export class RoutineQueue {
   }
 
   #add<T>(make: () => IoRoutine<T>, ended: Parameters<typeof drive<T>>[2]): void {
-    const start = (): void => {
+    this.#waiting.push(() => {
       drive(this.#router, lazily(make), (outcome) => {
+        this.#running = false;
         ended(outcome);
-        this.#next();
+        this.#startNext();
       });
-    };
-    if (this.#running) {
-      this.#waiting.push(start);
-      return;
-    }
-    this.#running = true;
-    start();
+    });
+    this.#startNext();
   }
 
-  #next(): void {
-    const start = this.#waiting.shift();
-    if (start === undefined) this.#running = false;
-    else start();
+  /** A loop, not a recursion: thousands of routines may end while they are being started. */
+  #startNext(): void {
+    if (this.#starting) return;
+    this.#starting = true;
+    while (!this.#running) {
+      const start = this.#waiting.shift();
+      if (start === undefined) break;
+      this.#running = true;
+      start();
+    }
+    this.#starting = false;
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Executor } from './executor.js';
 import type { SyncFileOps } from './file-ops.js';
-import { errnoOf } from './io-failure.js';
 import type { OpenFile } from './open-file.js';
 import type { IoToken } from './storage-io.js';
 import type { SubmissionKind, Submissions } from './submissions.js';
+import { errnoOf } from './system-error.js';
 import { Transfer } from './transfer.js';
 
 /** Does the work inside the submission. */

@@ -1,4 +1,4 @@
-import { errnoNamed, errnoOf } from './io-failure.js';
+import { errnoNamed, errnoOf } from './system-error.js';
 
 /** `fill` writes zeros, which are nobody's buffer. */
 export type TransferKind = 'read' | 'write' | 'durable-write' | 'fill';

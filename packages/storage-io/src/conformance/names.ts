@@ -5,14 +5,175 @@ import { assertBytes, bytes, type ConformanceCase, errorName, throwsWal } from '
 export const names: readonly ConformanceCase[] = [
   {
     name: 'opening what is not there is WAL_NOT_FOUND and makes nothing',
-    run({ io, directory, ...subject }) {
-      const path = `${directory}/missing`;
-      const error = throwsWal('WAL_NOT_FOUND', () => io.open(path));
-      assert.equal(error.path, path);
-      throwsWal('WAL_NOT_FOUND', () => io.open(path, { truncate: true }));
-      throwsWal('WAL_NOT_FOUND', () => io.open(`${directory}/missing/file`, { create: true }));
-      assert.deepEqual(io.list(directory), []);
-      assert.deepEqual(subject, {});
+    run(subject) {
+      const error = throwsWal('WAL_NOT_FOUND', () => subject.open('missing', {}));
+      assert.equal(error.path, subject.path('missing'));
+      throwsWal('WAL_NOT_FOUND', () => subject.open('missing', { truncate: true }));
+      throwsWal('WAL_NOT_FOUND', () => subject.open('missing', { exclusive: true }));
+      throwsWal('WAL_NOT_FOUND', () => subject.open('missing/file', { create: true }));
+      assert.deepEqual(subject.io.list(subject.directory), []);
+    },
+  },
+  {
+    name: 'create makes a file and leaves one that is there as it is',
+    async run(subject) {
+      const first = subject.open('file');
+      assert.equal(subject.io.size(first), 0);
+      await subject.write(first, bytes(100), 0);
+      subject.io.close(first);
+      const second = subject.open('file');
+      assert.equal(subject.io.size(second), 100);
+      subject.io.close(second);
+      assertBytes(await subject.content('file'), bytes(100));
+    },
+  },
+  {
+    name: 'exclusive refuses a file that is there',
+    async run(subject) {
+      subject.io.close(subject.open('new', { create: true, exclusive: true }));
+      const error = throwsWal('WAL_IO_FAILED', () => subject.open('new', { create: true, exclusive: true }));
+      assert.equal(error.systemCode, 'EEXIST');
+      assert.equal(error.path, subject.path('new'));
+    },
+  },
+  {
+    name: 'truncate cuts a file to nothing at open',
+    async run(subject) {
+      await subject.make('file', bytes(5000));
+      const file = subject.open('file', { truncate: true });
+      assert.equal(subject.io.size(file), 0);
+      subject.io.close(file);
+      assert.deepEqual(subject.io.stat(subject.path('file')), { kind: 'file', size: 0 });
+    },
+  },
+  {
+    name: 'a directory is not opened as a file',
+    run(subject) {
+      subject.io.makeDirectory(subject.path('directory'));
+      throwsWal('WAL_IO_FAILED', () => subject.open('directory', {}));
+      throwsWal('WAL_IO_FAILED', () => subject.open('directory', { create: true }));
+    },
+  },
+  {
+    name: 'list gives the names of files and directories, sorted, and nothing else',
+    async run(subject) {
+      const made = ['b', 'a', 'B', 'wal-10', 'wal-2', 'with space', 'ü'];
+      for (const name of made) await subject.make(name);
+      subject.io.makeDirectory(subject.path('directory'));
+      await subject.make('directory/inner');
+      assert.deepEqual(subject.io.list(subject.directory), [...made, 'directory'].sort());
+      assert.deepEqual(subject.io.list(subject.path('directory')), ['inner']);
+    },
+  },
+  {
+    name: 'list of what is no directory throws',
+    async run(subject) {
+      throwsWal('WAL_NOT_FOUND', () => subject.io.list(subject.path('missing')));
+      await subject.make('file');
+      throwsWal('WAL_IO_FAILED', () => subject.io.list(subject.path('file')));
+    },
+  },
+  {
+    name: 'rename moves a file and replaces one of that name',
+    async run(subject) {
+      const { io } = subject;
+      await subject.make('from', bytes(300, 1));
+      await subject.make('to', bytes(700, 2));
+      io.rename(subject.path('from'), subject.path('to'));
+      assert.deepEqual(io.list(subject.directory), ['to']);
+      assertBytes(await subject.content('to'), bytes(300, 1));
+      io.makeDirectory(subject.path('directory'));
+      io.rename(subject.path('to'), subject.path('directory/moved'));
+      assertBytes(await subject.content('directory/moved'), bytes(300, 1));
+    },
+  },
+  {
+    name: 'rename moves a directory with what is in it',
+    async run(subject) {
+      const { io } = subject;
+      io.makeDirectory(subject.path('old'));
+      await subject.make('old/file', bytes(10));
+      io.rename(subject.path('old'), subject.path('new'));
+      assert.deepEqual(io.list(subject.directory), ['new']);
+      assertBytes(await subject.content('new/file'), bytes(10));
+    },
+  },
+  {
+    name: 'rename of what is not there is WAL_NOT_FOUND and leaves the target',
+    async run(subject) {
+      await subject.make('to', bytes(10));
+      throwsWal('WAL_NOT_FOUND', () => subject.io.rename(subject.path('missing'), subject.path('to')));
+      throwsWal('WAL_NOT_FOUND', () => subject.io.rename(subject.path('to'), subject.path('missing/to')));
+      assertBytes(await subject.content('to'), bytes(10));
+    },
+  },
+  {
+    name: 'a file that was renamed while open is still the same file',
+    async run(subject) {
+      const file = subject.open('next');
+      await subject.write(file, bytes(50, 1), 0);
+      subject.io.rename(subject.path('next'), subject.path('named'));
+      await subject.write(file, bytes(50, 2), 50);
+      subject.io.close(file);
+      assertBytes(await subject.content('named'), new Uint8Array([...bytes(50, 1), ...bytes(50, 2)]));
+    },
+  },
+  {
+    name: 'makeDirectory makes one directory in one that exists',
+    async run(subject) {
+      const { io } = subject;
+      io.makeDirectory(subject.path('a'));
+      io.makeDirectory(subject.path('a/b'));
+      assert.deepEqual(io.list(subject.path('a')), ['b']);
+      throwsWal('WAL_NOT_FOUND', () => io.makeDirectory(subject.path('missing/b')));
+      assert.equal(throwsWal('WAL_IO_FAILED', () => io.makeDirectory(subject.path('a'))).systemCode, 'EEXIST');
+      await subject.make('file');
+      assert.equal(throwsWal('WAL_IO_FAILED', () => io.makeDirectory(subject.path('file'))).systemCode, 'EEXIST');
+    },
+  },
+  {
+    name: 'stat tells files from directories',
+    async run(subject) {
+      await subject.make('file', bytes(1234));
+      assert.deepEqual(subject.io.stat(subject.path('file')), { kind: 'file', size: 1234 });
+      assert.deepEqual(subject.io.stat(subject.directory), { kind: 'directory', size: 0 });
+      throwsWal('WAL_NOT_FOUND', () => subject.io.stat(subject.path('missing')));
+    },
+  },
+  {
+    name: 'submitRemove removes a file',
+    async run(subject) {
+      const { io } = subject;
+      await subject.make('file', bytes(10));
+      await subject.make('other');
+      assert.equal(await subject.result(io.submitRemove(subject.path('file'))), 0);
+      assert.deepEqual(io.list(subject.directory), ['other']);
+    },
+  },
+  {
+    name: 'submitRemove of a missing file completes with ENOENT',
+    async run(subject) {
+      const result = await subject.result(subject.io.submitRemove(subject.path('missing')));
+      assert.equal(errorName(result), 'ENOENT');
+    },
+  },
+  {
+    name: 'submitRemove does not remove a directory',
+    async run(subject) {
+      const { io } = subject;
+      io.makeDirectory(subject.path('directory'));
+      assert.ok((await subject.result(io.submitRemove(subject.path('directory')))) < 0);
+      assert.deepEqual(io.list(subject.directory), ['directory']);
+    },
+  },
+  {
+    name: 'submitSyncDirectory syncs a directory',
+    async run(subject) {
+      await subject.make('file');
+      assert.equal(await subject.result(subject.io.submitSyncDirectory(subject.directory)), 0);
+      if (process.platform === 'win32') return;
+      const result = await subject.result(subject.io.submitSyncDirectory(subject.path('missing')));
+      assert.equal(errorName(result), 'ENOENT');
     },
   },
 ];

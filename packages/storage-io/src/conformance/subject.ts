@@ -169,8 +169,9 @@ export function bytes(length: number, seed = 1): Uint8Array {
 /** Compares contents, and does not print megabytes when they differ. */
 export function assertBytes(actual: Uint8Array, expected: Uint8Array, what = 'content'): void {
   assert.equal(actual.length, expected.length, `${what}: length`);
+  if (Buffer.compare(actual, expected) === 0) return;
   const at = actual.findIndex((byte, index) => byte !== expected[index]);
-  assert.equal(at, -1, `${what}: differs at byte ${at}`);
+  assert.fail(`${what}: differs at byte ${at}`);
 }
 
 /** The system's name for a negative result. */

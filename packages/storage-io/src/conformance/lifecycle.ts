@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { CompletionBuffer } from '../completion-buffer.js';
+import { assertBytes, bytes, type ConformanceCase, throwsWal } from './subject.js';
+
+/** What a backend says of itself, and its end. */
+export const lifecycle: readonly ConformanceCase[] = [
+  {
+    name: 'a backend has a name and says what it can do',
+    run({ io }) {
+      assert.ok(typeof io.name === 'string' && io.name !== '');
+      for (const can of [
+        'overlappedWrites',
+        'durableWrites',
+        'completesInline',
+        'canWait',
+        'realFiles',
+        'fileLocks',
+      ] as const) {
+        assert.equal(typeof io.capabilities[can], 'boolean', can);
+      }
+    },
+  },
+  {
+    name: 'dispose ends the backend: every call after it is WAL_CLOSED, but stats',
+    async run(subject) {
+      const { io } = subject;
+      const file = subject.open('file');
+      const path = subject.path('file');
+      await subject.write(file, bytes(10), 0);
+      await io.dispose();
+      const out = new CompletionBuffer();
+      for (const call of [
+        () => io.open(path),
+        () => io.close(file),
+        () => io.size(file),
+        () => io.list(subject.directory),
+        () => io.rename(path, `${path}2`),
+        () => io.makeDirectory(`${path}3`),
+        () => io.stat(path),
+        () => io.lock(`${path}4`),
+        () => io.lockFile(file, 'shared'),
+        () => io.submitWrite(file, bytes(1), 0),
+        () => io.submitAppend(file, bytes(1)),
+        () => io.submitRead(file, bytes(1), 0),
+        () => io.submitDatasync(file),
+        () => io.submitSyncDirectory(subject.directory),
+        () => io.submitTruncate(file, 0),
+        () => io.submitAllocate(file, 0, 1),
+        () => io.submitRemove(path),
+        () => io.flush(),
+        () => io.pollCompletions(out),
+        () => io.waitCompletions(out, 1),
+        () => io.onReady(() => {}),
+        () => io.allocateBuffer(1),
+      ]) {
+        throwsWal('WAL_CLOSED', call);
+      }
+      assert.equal(io.stats().submitted, 1);
+      assert.equal(io.stats().inFlight, 0);
+      assert.equal(io.pending, 0);
+    },
+  },
+  {
+    name: 'dispose may be called again',
+    async run({ io }) {
+      await Promise.all([io.dispose(), io.dispose()]);
+      await io.dispose();
+      await io[Symbol.asyncDispose]();
+    },
+  },
+  {
+    name: 'dispose waits for what is in flight, and takes nothing new',
+    async run(subject) {
+      const { io } = subject;
+      const file = subject.open('file');
+      const beside = subject.open('beside');
+      for (let part = 0; part < 20; part++) io.submitAppend(file, bytes(1000, part));
+      io.submitWrite(beside, bytes(3000), 0);
+      io.submitDatasync(file);
+      const disposed = io.dispose();
+      throwsWal('WAL_CLOSED', () => io.submitAppend(file, bytes(1)));
+      await disposed;
+      assert.equal(io.stats().completed, 22);
+      assert.equal(io.stats().inFlight, 0);
+      assert.equal(io.stats().bytesWritten, 23_000);
+      const other = subject.another();
+      if (other === undefined) return;
+      const content = await other.content('file');
+      for (let part = 0; part < 20; part++) {
+        assertBytes(content.subarray(part * 1000, part * 1000 + 1000), bytes(1000, part), `append ${part}`);
+      }
+      assertBytes(await other.content('beside'), bytes(3000));
+    },
+  },
+  {
+    name: 'dispose drops completions that nobody polled, and calls no listener',
+    async run(subject) {
+      const { io } = subject;
+      const file = subject.open('file');
+      let calls = 0;
+      io.onReady(() => {
+        calls += 1;
+      });
+      for (let part = 0; part < 5; part++) io.submitWrite(file, bytes(10), part);
+      await io.dispose();
+      assert.equal(calls, 0);
+      assert.equal(io.pending, 0);
+      assert.equal(io.stats().completed, 5);
+    },
+  },
+  {
+    name: 'what was written is there for another backend',
+    async run(subject) {
+      await subject.make('file', bytes(5000));
+      await subject.io.dispose();
+      const other = subject.another();
+      if (other === undefined) return;
+      assertBytes(await other.content('file'), bytes(5000));
+      assert.deepEqual(other.io.list(subject.directory), ['file']);
+    },
+  },
+];

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { type ConformanceCase, throwsWal } from './subject.js';
+
+/** Locks on paths and on open files. */
+export const locks: readonly ConformanceCase[] = [
+  {
+    name: 'a lock is held by one at a time, also within one backend',
+    run(subject) {
+      const { io } = subject;
+      const path = subject.path('LOCK');
+      const release = io.lock(path);
+      const error = throwsWal('WAL_LOCKED', () => io.lock(path));
+      assert.equal(error.path, path);
+      assert.ok(typeof error.holder === 'string' && error.holder !== '', 'the error names the holder');
+      release();
+      io.lock(path)();
+      io.lock(path)();
+    },
+  },
+  {
+    name: 'a lock excludes another backend',
+    run(subject) {
+      const other = subject.another();
+      if (other === undefined) return;
+      const path = subject.path('LOCK');
+      const release = subject.io.lock(path);
+      throwsWal('WAL_LOCKED', () => other.io.lock(path));
+      throwsWal('WAL_LOCKED', () => other.io.lock(path));
+      release();
+      const releaseOther = other.io.lock(path);
+      throwsWal('WAL_LOCKED', () => subject.io.lock(path));
+      releaseOther();
+    },
+  },
+  {
+    name: 'releasing twice does not release the next one',
+    run(subject) {
+      const { io } = subject;
+      const path = subject.path('LOCK');
+      const release = io.lock(path);
+      release();
+      const releaseNext = io.lock(path);
+      release();
+      throwsWal('WAL_LOCKED', () => io.lock(path));
+      releaseNext();
+    },
+  },
+  {
+    name: 'locks of different paths have nothing to do with each other',
+    run(subject) {
+      const { io } = subject;
+      const releases = ['a', 'b', 'c'].map((name) => io.lock(subject.path(name)));
+      for (const release of releases) release();
+    },
+  },
+  {
+    name: 'the locked file is made when missing, and stays',
+    run(subject) {
+      const { io } = subject;
+      const path = subject.path('LOCK');
+      const release = io.lock(path);
+      assert.deepEqual(io.list(subject.directory), ['LOCK'], 'and nothing else is left beside it');
+      release();
+      assert.equal(io.stat(path).kind, 'file');
+      assert.deepEqual(io.list(subject.directory), ['LOCK']);
+    },
+  },
+  {
+    name: 'a lock where there is no directory is WAL_NOT_FOUND',
+    run(subject) {
+      throwsWal('WAL_NOT_FOUND', () => subject.io.lock(subject.path('missing/LOCK')));
+    },
+  },
+  {
+    name: 'dispose releases locks',
+    async run(subject) {
+      const release = subject.io.lock(subject.path('LOCK'));
+      await subject.io.dispose();
+      release();
+      const other = subject.another();
+      if (other === undefined) return;
+      other.io.lock(subject.path('LOCK'));
+      release();
+      throwsWal('WAL_LOCKED', () => other.io.lock(subject.path('LOCK')));
+    },
+  },
+  {
+    name: 'lockFile is WAL_UNSUPPORTED where the backend does not claim it',
+    run(subject) {
+      if (subject.io.capabilities.fileLocks) return;
+      const file = subject.open('file');
+      throwsWal('WAL_UNSUPPORTED', () => subject.io.lockFile(file, 'shared'));
+      throwsWal('WAL_UNSUPPORTED', () => subject.io.lockFile(file, 'exclusive'));
+    },
+  },
+  {
+    name: 'shared locks on open files go together, exclusive ones with nothing',
+    run(subject) {
+      const { io } = subject;
+      if (!io.capabilities.fileLocks) return;
+      const [one, two, three] = [subject.open('file'), subject.open('file'), subject.open('other')];
+      assert.equal(io.lockFile(one, 'shared'), true);
+      assert.equal(io.lockFile(two, 'shared'), true);
+      assert.equal(io.lockFile(two, 'exclusive'), false);
+      assert.equal(io.lockFile(three, 'exclusive'), true);
+      io.close(one);
+      assert.equal(io.lockFile(two, 'exclusive'), true, 'closing a file gives its lock up');
+      const again = subject.open('file');
+      assert.equal(io.lockFile(again, 'shared'), false);
+      assert.equal(io.lockFile(again, 'exclusive'), false);
+      assert.equal(io.lockFile(two, 'shared'), true, 'a lock replaces the one that the file has');
+      assert.equal(io.lockFile(again, 'shared'), true);
+    },
+  },
+  {
+    name: 'a lock on an open file excludes another backend',
+    async run(subject) {
+      const { io } = subject;
+      if (!io.capabilities.fileLocks) return;
+      const other = subject.another();
+      if (other === undefined) return;
+      const mine = subject.open('file');
+      const theirs = other.open('file');
+      assert.equal(io.lockFile(mine, 'exclusive'), true);
+      assert.equal(other.io.lockFile(theirs, 'shared'), false);
+      await io.dispose();
+      assert.equal(other.io.lockFile(theirs, 'exclusive'), true, 'dispose closes files, and so gives their locks up');
+    },
+  },
+];

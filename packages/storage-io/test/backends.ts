@@ -1,0 +1,42 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createMemoryStorageIo,
+  createSyncFsStorageIo,
+  createThreadPoolStorageIo,
+  type FileOpsOptions,
+  MemoryWorld,
+  type StorageIo,
+} from '@walstack/storage-io';
+import type { ConformanceBackend, ConformanceCreateOptions } from '@walstack/storage-io/conformance';
+
+/** A directory of its own for one test, and how to get rid of it. */
+export function temporaryDirectory(): { directory: string; destroy(): void } {
+  const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+  return { directory, destroy: () => rmSync(directory, { recursive: true, force: true }) };
+}
+
+/** A way to make fresh backends, with real files of their own. */
+const onRealFiles =
+  (make: (options?: FileOpsOptions) => StorageIo) =>
+  (options?: ConformanceCreateOptions): ConformanceBackend => ({
+    io: make(options),
+    another: () => make(),
+    ...temporaryDirectory(),
+  });
+
+/** The same in memory. */
+function inMemory(options?: ConformanceCreateOptions): ConformanceBackend {
+  const world = new MemoryWorld();
+  const io = createMemoryStorageIo({ world, ...options });
+  io.makeDirectory('log');
+  return { io, directory: 'log', another: () => createMemoryStorageIo({ world }) };
+}
+
+/** Every backend of this package, by its name. */
+export const backends: Readonly<Record<string, (options?: ConformanceCreateOptions) => ConformanceBackend>> = {
+  'sync-fs': onRealFiles(createSyncFsStorageIo),
+  'thread-pool': onRealFiles(createThreadPoolStorageIo),
+  memory: inMemory,
+};

@@ -1,0 +1,243 @@
+import {
+  type CompletionBuffer,
+  fromSyncFileOps,
+  type IoFile,
+  type StorageIo,
+  type SyncFileOps,
+} from '@walstack/storage-io';
+import { type ConformanceBackend, storageIoConformance } from '@walstack/storage-io/conformance';
+import { describe, expect, it } from 'vitest';
+import { type TinyFile, TinyFiles, tinySync, tinySyncOps } from './tiny-ops.js';
+
+/** The tests of the suite, by their names. */
+function suite(create: () => ConformanceBackend): Map<string, () => Promise<void>> {
+  const tests = new Map<string, () => Promise<void>>();
+  storageIoConformance({ test: (name, run) => tests.set(name, run), create });
+  return tests;
+}
+
+/** A good backend, a few of whose members are replaced. */
+function altered(io: StorageIo, replaced: (io: StorageIo) => Partial<StorageIo>): StorageIo {
+  const changes: Partial<Record<PropertyKey, unknown>> = replaced(io);
+  return new Proxy(io, {
+    get(target, name) {
+      if (name in changes) return changes[name as keyof StorageIo];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+const withDefect = (replaced: (io: StorageIo) => Partial<StorageIo>) => (): ConformanceBackend => {
+  const files = new TinyFiles();
+  return {
+    io: altered(tinySync(files, { maxPending: 40 }), replaced),
+    directory: 'd',
+    another: () => altered(tinySync(files), replaced),
+  };
+};
+
+const withOps = (replaced: (files: TinyFiles) => Partial<SyncFileOps<TinyFile>>) => (): ConformanceBackend => {
+  const files = new TinyFiles();
+  const make = () => fromSyncFileOps({ ...tinySyncOps(files), ...replaced(files) });
+  return { io: make(), directory: 'd', another: make };
+};
+
+/** Each defect, and a test that has to notice it. */
+const defects: readonly (readonly [defect: string, noticedBy: string, create: () => ConformanceBackend])[] = [
+  [
+    'data is changed',
+    'data: the data that was lent is not changed',
+    withOps((files) => ({
+      write: (file, data, offset) => {
+        const count = files.write(file, data, offset);
+        data.fill(0);
+        return count;
+      },
+    })),
+  ],
+  [
+    'the last byte of a large write is lost',
+    'data: several MiB are written and read in one go',
+    withOps((files) => ({
+      write: (file, data, offset) => {
+        if (data.length < 65_536) return files.write(file, data, offset);
+        files.write(file, data.subarray(0, -1), offset);
+        return data.length;
+      },
+    })),
+  ],
+  [
+    'appends go to the wrong end',
+    'data: appends take effect in the order of submission',
+    withDefect((io) => ({ submitAppend: (file, bytes) => io.submitWrite(file, bytes, 0) })),
+  ],
+  [
+    'a read at the end of the file is an error',
+    'data: a read at the end of the file is short, and behind it empty',
+    withOps((files) => ({
+      read: (file, into, offset) => {
+        if (offset + into.length > file.bytes.length) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+        return files.read(file, into, offset);
+      },
+    })),
+  ],
+  [
+    'allocate clears what is there',
+    'data: submitAllocate reaches to its end and changes nothing: overlapping file',
+    withOps((files) => ({
+      allocate: (file, offset, bytes) => {
+        files.write(file, new Uint8Array(bytes), offset);
+      },
+    })),
+  ],
+  [
+    'allocate does not reach',
+    'data: submitAllocate reaches to its end and changes nothing: empty file',
+    withOps(() => ({ allocate: () => {} })),
+  ],
+  [
+    'a truncated file keeps its size',
+    'data: submitTruncate cuts, and extends with zeros',
+    withOps(() => ({ truncate: () => {} })),
+  ],
+  [
+    'durable writes are taken and not claimed',
+    'data: durable writes: where the backend claims them, and else WAL_UNSUPPORTED',
+    withDefect((io) => ({ submitWrite: (file, bytes, offset) => io.submitWrite(file, bytes, offset) })),
+  ],
+  [
+    'tokens repeat',
+    'completions: every token completes exactly once, whatever it was for',
+    withDefect((io) => ({ submitWrite: (file, bytes, offset) => io.submitWrite(file, bytes, offset) % 3 || 3 })),
+  ],
+  [
+    'a completion comes twice',
+    'completions: every token completes exactly once, whatever it was for',
+    withDefect((io) => {
+      let last = 0;
+      return {
+        pollCompletions: (out: CompletionBuffer) => {
+          const count = io.pollCompletions(out);
+          if (count > 0) last = out.tokens[0] as number;
+          else if (last > 0) {
+            out.tokens[0] = last;
+            return 1;
+          }
+          return count;
+        },
+      };
+    }),
+  ],
+  [
+    'the listener is called from inside a submission',
+    'completions: the listener is called when completions wait, and not from inside a call',
+    withDefect((io) => {
+      let listener: (() => void) | undefined;
+      return {
+        onReady: (given) => {
+          listener = given;
+          io.onReady(given);
+        },
+        submitWrite: (file, bytes, offset) => {
+          const token = io.submitWrite(file, bytes, offset);
+          listener?.();
+          return token;
+        },
+      };
+    }),
+  ],
+  [
+    'the queue is never full',
+    'completions: a full queue is WAL_QUEUE_FULL, and polling makes room',
+    () => ({ io: tinySync(new TinyFiles(), { maxPending: 1_000_000 }), directory: 'd' }),
+  ],
+  [
+    'waiting takes too much',
+    'completions: waitCompletions waits for no more than there is, nor than fits',
+    withDefect((io) => ({ waitCompletions: (out) => io.pollCompletions(out) + 1 })),
+  ],
+  [
+    'files are known by their number',
+    'files: a copy of a file is WAL_BAD_FD',
+    withDefect((io) => {
+      const known = new Map<number, IoFile>();
+      return {
+        open: (path, options) => {
+          const file = io.open(path, options);
+          known.set(file.fd, file);
+          return file;
+        },
+        size: (file) => io.size(known.get(file.fd) ?? file),
+      };
+    }),
+  ],
+  [
+    'a file can be closed twice',
+    'files: a file that was closed is WAL_BAD_FD',
+    withDefect((io) => ({
+      close: (file) => {
+        try {
+          io.close(file);
+        } catch {
+          // As if nothing were wrong.
+        }
+      },
+    })),
+  ],
+  [
+    'names are not sorted',
+    'names: list gives the names of files and directories, sorted, and nothing else',
+    withDefect((io) => ({ list: (directory) => io.list(directory).reverse() })),
+  ],
+  [
+    'exclusive is ignored',
+    'names: exclusive refuses a file that is there',
+    withDefect((io) => ({ open: (path, options) => io.open(path, { ...options, exclusive: false }) })),
+  ],
+  [
+    'a lock excludes nobody',
+    'locks: a lock excludes another backend',
+    withDefect((io) => ({
+      lock: (path) => {
+        io.close(io.open(path, { create: true }));
+        return () => {};
+      },
+    })),
+  ],
+  [
+    'stats count nothing',
+    'completions: the counters add up',
+    withDefect((io) => ({ stats: () => ({ ...io.stats(), bytesWritten: 0 }) })),
+  ],
+  [
+    'dispose leaves the backend open',
+    'lifecycle: dispose ends the backend: every call after it is WAL_CLOSED, but stats',
+    withDefect(() => ({ dispose: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() })),
+  ],
+  [
+    'offsets are not checked',
+    'arguments: an offset or a size that is NaN, negative, fractional or too large is a RangeError',
+    withDefect((io) => ({
+      submitRead: (file, into, offset) => io.submitRead(file, into, Math.max(0, Math.trunc(offset) || 0) % 1000),
+    })),
+  ],
+];
+
+describe('the conformance suite', () => {
+  it('has no two tests of one name', () => {
+    const names: string[] = [];
+    storageIoConformance({ test: (name) => names.push(name), create: withDefect(() => ({})) });
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it.each(defects)('notices when %s', async (_defect, noticedBy, create) => {
+    const run = suite(create).get(noticedBy);
+    expect(run, `there is a test named ${noticedBy}`).toBeDefined();
+    await expect(run?.()).rejects.toThrow();
+  });
+
+  it.each(defects)('is content where it is not the case that %s', async (_defect, noticedBy) => {
+    await suite(withDefect(() => ({}))).get(noticedBy)?.();
+  });
+});

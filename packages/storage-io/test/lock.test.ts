@@ -1,0 +1,371 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { WalError } from '@walstack/codec';
+import { createSyncFsStorageIo, createThreadPoolStorageIo, lockPath } from '@walstack/storage-io';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { temporaryDirectory } from './backends.js';
+
+const CHILD = fileURLToPath(new URL('lock-child.mjs', import.meta.url));
+const RACER = fileURLToPath(new URL('lock-racer.mjs', import.meta.url));
+const WORKER = new URL('lock-worker.mjs', import.meta.url);
+
+const onLinux = process.platform === 'linux';
+
+let temporary: ReturnType<typeof temporaryDirectory>;
+let path: string;
+const children: ChildProcess[] = [];
+
+beforeEach(() => {
+  temporary = temporaryDirectory();
+  path = `${temporary.directory}/LOCK`;
+});
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+  temporary.destroy();
+});
+
+interface Told {
+  locked?: boolean;
+  released?: boolean;
+  pid: number;
+  code?: string;
+  holder?: string;
+  reason?: string;
+  message?: string;
+}
+
+/** Another process that has tried to lock `path`. */
+class LockingProcess {
+  readonly process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(child: ChildProcess) {
+    this.process = child;
+    children.push(child);
+    if (child.stdout === null) throw new Error('no output to read');
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  }
+
+  static start(): LockingProcess {
+    return new LockingProcess(spawn(process.execPath, [CHILD, path], { stdio: ['pipe', 'pipe', 'inherit'] }));
+  }
+
+  async told(): Promise<Told> {
+    const { value } = await this.#lines.next();
+    return JSON.parse(value);
+  }
+
+  say(line: string): void {
+    this.process.stdin?.write(`${line}\n`);
+  }
+
+  async killed(): Promise<void> {
+    const gone = once(this.process, 'exit');
+    this.process.kill('SIGKILL');
+    await gone;
+  }
+}
+
+function refusal(take: () => unknown = () => lockPath(path)): WalError {
+  try {
+    take();
+  } catch (error) {
+    if (WalError.is(error)) return error;
+    throw error;
+  }
+  throw new Error('the lock was had');
+}
+
+/** What a lock file says that this process holds, with changes. */
+function content(changes: Record<string, unknown>): string {
+  const sample = `${path}.sample`;
+  const release = lockPath(sample);
+  const fields = JSON.parse(readFileSync(sample, 'utf8'));
+  release();
+  return JSON.stringify({ ...fields, ...changes }).padEnd(512);
+}
+
+describe('the lock between processes', () => {
+  it('is refused to a second process, which is told who holds it', async () => {
+    const holder = LockingProcess.start();
+    const { locked, pid } = await holder.told();
+    expect(locked).toBe(true);
+    const other = LockingProcess.start();
+    expect(await other.told()).toMatchObject({
+      locked: false,
+      code: 'WAL_LOCKED',
+      holder: `process ${pid}`,
+      reason: 'held',
+      message: expect.stringContaining('close the log there'),
+    });
+    const error = refusal();
+    expect(error).toMatchObject({ code: 'WAL_LOCKED', path, holder: `process ${pid}` });
+  });
+
+  it('is refused to another process while this one holds it', async () => {
+    const release = lockPath(path);
+    expect(await LockingProcess.start().told()).toMatchObject({
+      code: 'WAL_LOCKED',
+      holder: `process ${process.pid}`,
+    });
+    release();
+    expect(await LockingProcess.start().told()).toMatchObject({ locked: true });
+  });
+
+  it('is free at once when its holder releases it and lives on', async () => {
+    const holder = LockingProcess.start();
+    await holder.told();
+    holder.say('release');
+    expect(await holder.told()).toEqual({ released: true });
+    lockPath(path)();
+  });
+
+  it('is free at once when its holder was killed', async () => {
+    for (let round = 0; round < 3; round++) {
+      const holder = LockingProcess.start();
+      expect(await holder.told()).toMatchObject({ locked: true });
+      await holder.killed();
+      expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ state: 'held', pid: holder.process.pid });
+    }
+    const release = lockPath(path);
+    expect(refusal().holder).toBe(`process ${process.pid}`);
+    release();
+  });
+
+  it('is free when its holder ended without a word', async () => {
+    const holder = LockingProcess.start();
+    await holder.told();
+    const gone = once(holder.process, 'exit');
+    holder.say('exit');
+    await gone;
+    lockPath(path)();
+  });
+
+  it.runIf(onLinux)('is free when its holder is dead and nobody has waited for it', async () => {
+    // The shell becomes a program that never waits for its children.
+    const script = `"$0" "$1" "$2" < /dev/null & exec sleep 600`;
+    const shell = new LockingProcess(
+      spawn('/bin/sh', ['-c', script, process.execPath, CHILD, path], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    );
+    const { pid, locked } = await shell.told();
+    expect(locked).toBe(true);
+    const isZombie = (): boolean => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    const threads = (): number => readdirSync(`/proc/${pid}/task`).length;
+    // Standard input is at its end, so the child may be about to end by itself; it is dead soon either way.
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It was quicker.
+    }
+    while (!isZombie() || threads() > 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(() => process.kill(pid, 0)).not.toThrow();
+    lockPath(path)();
+  });
+
+  it('never has two holders, whoever runs against whom', async () => {
+    const racers = Array.from({ length: 4 }, () => {
+      const child = spawn(process.execPath, [RACER, path, '60'], { stdio: ['ignore', 'pipe', 'inherit'] });
+      children.push(child);
+      let output = '';
+      child.stdout.on('data', (chunk) => {
+        output += chunk;
+      });
+      return once(child, 'close').then(([code]) => ({ code, output }));
+    });
+    for (const { code, output } of await Promise.all(racers)) {
+      expect(code).toBe(0);
+      expect(JSON.parse(output)).toMatchObject({ entered: 60 });
+    }
+    expect(existsSync(`${path}.takeover`)).toBe(false);
+  });
+});
+
+describe('the lock within one process', () => {
+  it('is refused to another backend', async () => {
+    const one = createSyncFsStorageIo();
+    const two = createThreadPoolStorageIo();
+    one.lock(path);
+    expect(refusal(() => two.lock(path))).toMatchObject({
+      code: 'WAL_LOCKED',
+      message: expect.stringContaining('held by this process'),
+    });
+    await one.dispose();
+    two.lock(path);
+    expect(refusal(() => lockPath(path)).code).toBe('WAL_LOCKED');
+    await two.dispose();
+  });
+
+  it('is refused while a worker thread holds it, and free when that has ended', async () => {
+    const worker = new Worker(WORKER, { workerData: path });
+    await once(worker, 'message');
+    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', message: expect.stringContaining('held by this process') });
+    await worker.terminate();
+    if (!onLinux) return;
+    lockPath(path)();
+  });
+});
+
+describe('the lock file', () => {
+  it('is written in place: one size, one file, never removed', () => {
+    lockPath(path)();
+    const { ino } = statSync(path);
+    for (let round = 0; round < 3; round++) {
+      const release = lockPath(path);
+      expect(statSync(path)).toMatchObject({ ino, size: 512 });
+      expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ state: 'held', pid: process.pid });
+      release();
+      expect(statSync(path)).toMatchObject({ ino, size: 512 });
+      expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ state: 'free' });
+    }
+  });
+
+  it.runIf(onLinux)('of another boot is free, whoever has the number now', () => {
+    writeFileSync(path, content({ bootId: '00000000-0000-0000-0000-000000000000' }));
+    lockPath(path)();
+    writeFileSync(path, content({ bootId: '00000000-0000-0000-0000-000000000000', pidNamespace: 'pid:[1]' }));
+    lockPath(path)();
+  });
+
+  it.runIf(onLinux)('of another process id namespace counts as held, and says what to do', () => {
+    writeFileSync(path, content({ pidNamespace: 'pid:[1]', pid: 999_999_999, thread: 0 }));
+    const error = refusal();
+    expect(error).toMatchObject({ code: 'WAL_LOCKED', reason: 'held-elsewhere', holder: 'process 999999999' });
+    expect(error.message).toContain('pid:[1]');
+    expect(error.message).toContain(`remove ${path} by hand`);
+    unlinkSync(path);
+    lockPath(path)();
+  });
+
+  it.runIf(onLinux)('of a process whose number another one has by now is free', () => {
+    writeFileSync(path, content({ startTime: '1' }));
+    lockPath(path)();
+  });
+
+  it('without a boot, a namespace or a start time goes by the number alone', () => {
+    const unknown = { bootId: '', pidNamespace: '', startTime: '', threadStartTime: '', thread: 0 };
+    writeFileSync(path, content(unknown));
+    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held' });
+    writeFileSync(path, content({ ...unknown, pid: 0x7fff_ffff }));
+    lockPath(path)();
+  });
+
+  it('that makes no sense counts as free', () => {
+    const nonsense = [
+      '',
+      '\n',
+      'held by me',
+      '{',
+      '[]',
+      'null',
+      '"held"',
+      '{}',
+      'x'.repeat(100_000),
+      '\0'.repeat(512),
+      Buffer.from([0xff, 0xfe, 0xfd]),
+      content({ id: 'another' }),
+      content({ end: 'another' }),
+      content({ format: 'something' }),
+      ...[0, -1, 1.5, '1', null, 2 ** 40].map((pid) => content({ pid })),
+      content({ bootId: 5 }),
+      content({ state: 'Held' }),
+    ];
+    for (const text of nonsense) {
+      writeFileSync(path, text);
+      const release = lockPath(path);
+      expect(refusal().holder).toBe(`process ${process.pid}`);
+      release();
+    }
+  });
+
+  it('is left alone when another one has taken its place', () => {
+    const release = lockPath(path);
+    unlinkSync(path);
+    const releaseOther = lockPath(path);
+    release();
+    expect(refusal().code).toBe('WAL_LOCKED');
+    releaseOther();
+    lockPath(path)();
+  });
+
+  it('is left alone when it names another holder', () => {
+    const release = lockPath(path);
+    const other = content({});
+    writeFileSync(path, other);
+    release();
+    expect(readFileSync(path, 'utf8')).toBe(other);
+  });
+});
+
+describe('the second file of the lock', () => {
+  it('left behind by a dead process is WAL_LOCKED, with what to do', async () => {
+    const holder = LockingProcess.start();
+    await holder.told();
+    const left = readFileSync(path);
+    await holder.killed();
+    writeFileSync(`${path}.takeover`, left);
+    const error = refusal();
+    expect(error).toMatchObject({
+      code: 'WAL_LOCKED',
+      reason: 'stale-takeover',
+      holder: `process ${holder.process.pid}`,
+      path,
+    });
+    expect(error.message).toContain(`remove ${path}.takeover by hand`);
+    // It is not removed behind the user's back, and not taken for somebody's lock either.
+    expect(refusal().reason).toBe('stale-takeover');
+    unlinkSync(`${path}.takeover`);
+    lockPath(path)();
+  });
+
+  it('of a living process is WAL_LOCKED', async () => {
+    const holder = LockingProcess.start();
+    await holder.told();
+    const theirs = readFileSync(path);
+    holder.say('release');
+    await holder.told();
+    writeFileSync(`${path}.takeover`, theirs);
+    expect(refusal()).toMatchObject({
+      code: 'WAL_LOCKED',
+      reason: 'taking-over',
+      holder: `process ${holder.process.pid}`,
+      message: expect.stringContaining('try again'),
+    });
+  });
+
+  it('without content is WAL_LOCKED, with what to do in either case', () => {
+    writeFileSync(`${path}.takeover`, '');
+    const error = refusal();
+    expect(error).toMatchObject({ code: 'WAL_LOCKED', reason: 'taking-over' });
+    expect(error.message).toContain('try again');
+    expect(error.message).toContain(`remove ${path}.takeover by hand`);
+  });
+
+  it('does not stay after a failure', () => {
+    mkdirSync(path);
+    expect(refusal()).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'EISDIR' });
+    expect(existsSync(`${path}.takeover`)).toBe(false);
+  });
+});
+
+describe('a lock where nothing can be written', () => {
+  it('is WAL_NOT_FOUND where there is no directory', () => {
+    expect(refusal(() => lockPath(`${temporary.directory}/missing/LOCK`)).code).toBe('WAL_NOT_FOUND');
+  });
+
+  it.runIf(onLinux)('is WAL_IO_FAILED with its cause where no file can be made', () => {
+    const error = refusal(() => lockPath('/sys/walstack-LOCK'));
+    expect(error.code).toBe('WAL_IO_FAILED');
+    expect(error.cause).toBeInstanceOf(Error);
+    expect(['EACCES', 'EROFS', 'EPERM']).toContain(error.systemCode);
+  });
+});
