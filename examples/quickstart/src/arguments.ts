@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DEFAULT_DATA, fromUser } from './places.js';
 
 export const HELP = `Commits every line of a file to a write-ahead log in a child process, kills the child with
 SIGKILL in mid-stream several times, recovers the log after each kill, and checks that
@@ -34,10 +35,10 @@ export function readArguments(argv: readonly string[], defaultFile: string): Arg
   if (values.help === true) return undefined;
   if (positionals.length > 1) throw new UsageError(`one file at a time, please: ${positionals.join(', ')}`);
   const kills = Number(values.kills ?? 5);
-  if (!Number.isInteger(kills) || kills < 0 || kills > 1000) {
+  if (!/^\d+$/.test(values.kills ?? '5') || kills > 1000) {
     throw new UsageError(`--kills must be a whole number from 0 to 1000, not "${values.kills}"`);
   }
-  const data = resolve(values.data ?? 'data/quickstart');
+  const data = values.data === undefined ? resolve(DEFAULT_DATA) : fromUser(values.data);
   return { file: positionals[0] === '-' ? undefined : checkFile(positionals[0], defaultFile), kills, data };
 }
 
@@ -53,9 +54,8 @@ function parse(argv: readonly string[]) {
   }
 }
 
-/** A path is meant from where the user stands, also when a package manager has changed the directory. */
 function checkFile(given: string | undefined, defaultFile: string): string {
-  const file = given === undefined ? resolve(defaultFile) : resolve(process.env['INIT_CWD'] ?? '.', given);
+  const file = given === undefined ? resolve(defaultFile) : fromUser(given);
   let isFile: boolean;
   try {
     isFile = statSync(file).isFile();

@@ -1,4 +1,5 @@
-import { Wal, type WalEvent } from '@walstack/wal';
+import { Wal } from '@walstack/wal';
+import { isLine, numberOf } from './line-event.js';
 import { linesOf } from './lines.js';
 
 /** What was found in the log after reopening it. */
@@ -7,7 +8,7 @@ export interface Check {
   readonly recovered: number;
   /** Lines that had been acknowledged and are not there, or not as they were. */
   readonly lost: number;
-  /** Events of a line that was there already, or of none. */
+  /** Events of a line that was there already, or that are no line of the file. */
   readonly duplicated: number;
 }
 
@@ -24,15 +25,15 @@ export async function check(log: string, file: string, acknowledged: number): Pr
     async (event) => {
       recovered++;
       const number = numberOf(event);
-      if (number < expected) {
+      if (!(number >= expected)) {
         duplicated++;
         return;
       }
       for (; expected < number; expected++) await lines.next();
       const line = await lines.next();
       expected++;
-      if (line.done === true) duplicated++;
-      else if (line.value.equals(event.payload) && number <= acknowledged) intact++;
+      if (line.done === true || !isLine(event, line.value)) duplicated++;
+      else if (number <= acknowledged) intact++;
     },
     { copy: false },
   );
@@ -40,5 +41,3 @@ export async function check(log: string, file: string, acknowledged: number): Pr
   await wal.shutdown();
   return { recovered, lost: acknowledged - intact, duplicated };
 }
-
-const numberOf = (event: WalEvent): number => Number(Buffer.from(event.meta).toString());

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { Wal } from '@walstack/wal';
+import { optionsFor } from './line-event.js';
 import { linesOf } from './lines.js';
 
 /**
@@ -11,20 +12,24 @@ import { linesOf } from './lines.js';
 const [log, file, inFlight] = process.argv.slice(2) as [string, string, string];
 
 const report = (message: string): void => {
-  writeSync(3, `${message}\n`);
+  try {
+    writeSync(3, `${message}\n`);
+  } catch {
+    // Whoever wanted to know is gone.
+    process.exit(1);
+  }
 };
 
 const wal = await Wal.open(log);
 report(`open ${wal.stats().backend}`);
 
-let line = 0;
+let number = 0;
 const underWay = new Set<Promise<void>>();
-for await (const payload of linesOf(file)) {
-  line++;
+for await (const line of linesOf(file)) {
+  number++;
   // A line's number is its LSN, so the log itself tells where to go on.
-  if (line <= wal.recovery.lastLsn) continue;
-  const number = line;
-  const committed = wal.commit(payload, { meta: String(number) }).then(() => report(`ack ${number}`));
+  if (number <= wal.recovery.lastLsn) continue;
+  const committed = wal.commit(line.bytes, optionsFor(line, number)).then((lsn) => report(`ack ${lsn}`));
   const done = committed.finally(() => underWay.delete(done));
   underWay.add(done);
   if (underWay.size >= Number(inFlight)) await Promise.race(underWay);

@@ -1,7 +1,11 @@
 import { resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { SegmentedWal } from '@walstack/segmented';
 import { WalError } from '@walstack/wal';
+import { endsWithLineFeed } from './line-event.js';
+import { DEFAULT_DATA, fromUser } from './places.js';
 
 const HELP = `Shows what is in a log.
 
@@ -9,13 +13,13 @@ const HELP = `Shows what is in a log.
 
   --from LSN    begin with this event (default: the first)
   --limit N     show so many events (default 10)
-  --raw         nothing but the payloads, all of them, a line each`;
+  --raw         nothing but the lines, all of them, byte for byte`;
 
 /** A payload for the screen: printable, and not too long. */
 const shown = (payload: Uint8Array): string => {
   const text = Buffer.from(payload.buffer, payload.byteOffset, Math.min(payload.length, 100)).toString();
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
-  return text.replace(/[\x00-\x1f\x7f]/g, '·') + (payload.length > 100 ? ' …' : '');
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '·') + (payload.length > 100 ? ' …' : '');
 };
 
 const time = (ms: number): string => new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
@@ -37,14 +41,34 @@ function look(wal: SegmentedWal, from: number, limit: number): void {
   if (more) console.log(`        …  ${wal.lastLsn - from + 1 - records.length} more`);
 }
 
-function raw(wal: SegmentedWal, from: number): void {
-  for (const { payload } of wal.replayFrom(from, { copy: false })) {
-    process.stdout.write(payload.slice());
-    process.stdout.write('\n');
+const LINE_FEED = Buffer.from('\n');
+
+/** The lines as they were in the file, in larger pieces. */
+function* pieces(wal: SegmentedWal, from: number): Generator<Buffer> {
+  let gathered: Uint8Array[] = [];
+  let bytes = 0;
+  for (const record of wal.replayFrom(from)) {
+    gathered.push(record.payload);
+    if (endsWithLineFeed(record)) gathered.push(LINE_FEED);
+    bytes += record.payload.length + 1;
+    if (bytes < 64 * 1024) continue;
+    yield Buffer.concat(gathered);
+    gathered = [];
+    bytes = 0;
+  }
+  yield Buffer.concat(gathered);
+}
+
+async function raw(wal: SegmentedWal, from: number): Promise<void> {
+  try {
+    await pipeline(Readable.from(pieces(wal, from)), process.stdout, { end: false });
+  } catch (error) {
+    // Who reads it may have seen enough: `| head`.
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
   }
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -58,11 +82,11 @@ function main(): void {
     console.log(HELP);
     return;
   }
-  const directory = resolve(process.env['INIT_CWD'] ?? '.', positionals[0] ?? 'data/quickstart');
+  const directory = positionals[0] === undefined ? resolve(DEFAULT_DATA) : fromUser(positionals[0]);
   const wal = SegmentedWal.openSync({ directory, create: false });
   try {
     const from = values.from === undefined ? wal.firstLsn : Number(values.from);
-    if (values.raw) raw(wal, from);
+    if (values.raw) await raw(wal, from);
     else look(wal, from, Number(values.limit));
   } finally {
     wal.closeSync();
@@ -70,7 +94,7 @@ function main(): void {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   console.error(WalError.is(error) ? `${error.code}: ${error.message}` : (error as Error).message);
   process.exitCode = 1;

@@ -1,11 +1,14 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { WalError } from '@walstack/wal';
 import { type Arguments, HELP, readArguments, UsageError } from './arguments.js';
 import { type Check, check } from './check.js';
+import { removeEarlierLog } from './earlier-log.js';
 import { countLines } from './lines.js';
+import { forUser } from './places.js';
 import { outOf, Progress, table } from './report.js';
 import { type Run, run } from './run.js';
 
@@ -24,10 +27,19 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const file = given.file ?? (await spool(process.stdin, join(dirname(given.data), 'quickstart-input')));
+  await removeEarlierLog(given.data);
+  if (given.file !== undefined) return commitFile(given, given.file, forUser(given.file));
+  const folder = await mkdtemp(join(tmpdir(), 'walstack-quickstart-'));
+  try {
+    return await commitFile(given, await spool(process.stdin, join(folder, 'input')), 'standard input');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function commitFile(given: Arguments, file: string, name: string): Promise<number> {
   const lines = await countLines(file);
-  await rm(given.data, { recursive: true, force: true });
-  console.log(`Committing ${lines.toLocaleString('en-US')} lines of ${given.file ?? 'standard input'}`);
+  console.log(`Committing ${lines.toLocaleString('en-US')} lines of ${name}`);
   return report(given, lines, await commitAndKill(given, file, lines));
 }
 
@@ -86,7 +98,7 @@ function report(given: Arguments, lines: number, { kills, runs, checks }: Outcom
       backend: runs.at(-1)?.backend ?? '',
     })}\n`,
   );
-  const log = relative('.', given.data);
+  const log = forUser(given.data);
   console.log(`The log is in ${log}. To look at it:`);
   console.log(`  npm run look -- ${log}          its segments and first events`);
   console.log(`  npm run look -- ${log} --raw    every line, as it was committed`);
@@ -97,10 +109,12 @@ function report(given: Arguments, lines: number, { kills, runs, checks }: Outcom
 
 /** Keeps what comes from a stream in a file, so that the child can begin again in the middle of it. */
 async function spool(input: NodeJS.ReadableStream, path: string): Promise<string> {
-  await mkdir(dirname(path), { recursive: true });
   await pipeline(input, createWriteStream(path));
   return path;
 }
+
+// Whoever read it is gone: `| head`.
+process.stdout.once('error', () => process.exit(1));
 
 try {
   process.exitCode = await main();

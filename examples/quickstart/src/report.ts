@@ -46,7 +46,7 @@ export class Progress {
   }
 
   say(message: string): void {
-    process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${message}\n`);
+    console.log(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${message}`);
   }
 }
 

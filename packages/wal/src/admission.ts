@@ -13,26 +13,38 @@ interface Applicant {
  */
 export class Admission {
   readonly #queue: Applicant[] = [];
+  /**
+   * Somebody was refused and no room was made since. What was refused may be larger than what there is room for: who
+   * then asked for room and were let in at once would be refused again, and again, without the disk getting a turn.
+   */
+  #full = false;
 
   get size(): number {
     return this.#queue.length;
+  }
+
+  /** Somebody was refused for want of room: until some is made, everybody who comes waits. */
+  refused(): void {
+    this.#full = true;
   }
 
   /** Enters now, or when there is room again and everybody before has entered. */
   enter<T>(append: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       const applicant = { enter: () => resolve(append()), reject };
-      if (this.#queue.length > 0 || !this.#admit(applicant)) this.#queue.push(applicant);
+      if (this.#full || this.#queue.length > 0 || !this.#admit(applicant)) this.#queue.push(applicant);
     });
   }
 
-  /** Lets in whoever finds room. */
+  /** Room was made: lets in whoever finds some. */
   admit(): void {
+    this.#full = false;
     while (this.#queue.length > 0 && this.#admit(this.#queue[0] as Applicant)) this.#queue.shift();
   }
 
   /** Turns everyone away. */
   rejectAll(error: unknown): void {
+    this.#full = false;
     for (const { reject } of this.#queue.splice(0)) reject(error);
   }
 

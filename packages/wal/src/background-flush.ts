@@ -3,58 +3,57 @@ import type { FlushSettings } from './options.js';
 
 /**
  * Hands appended records to the operating system without being asked: when many bytes are pending, or some for a while.
+ * One flush at a time.
  */
 export class BackgroundFlush {
   readonly #log: SegmentedWal;
   readonly #settings: FlushSettings;
   readonly #setTimer: World['setTimer'];
   readonly #flushed: () => void;
-  readonly #failed: () => void;
   #underWay = false;
+  /** The time was up while a flush was under way, which may not have what was appended behind it. */
+  #due = false;
   #cancel: (() => void) | undefined;
 
-  /**
-   * @param flushed - called after each flush
-   * @param failed - called when one has failed; why is in the log's `failure`
-   */
-  constructor(
-    log: SegmentedWal,
-    settings: FlushSettings,
-    setTimer: World['setTimer'],
-    flushed: () => void,
-    failed: () => void,
-  ) {
+  /** @param flushed - called after each flush: room was made */
+  constructor(log: SegmentedWal, settings: FlushSettings, setTimer: World['setTimer'], flushed: () => void) {
     this.#log = log;
     this.#settings = settings;
     this.#setTimer = setTimer;
     this.#flushed = flushed;
-    this.#failed = failed;
   }
 
   /** To be called after an append. */
   appended(): void {
-    if (this.#underWay) return;
-    if (this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
-    else this.#cancel ??= this.#setTimer(() => this.#flush(), this.#settings.flushDelayMs);
+    if (this.#cancel === undefined) this.#cancel = this.#setTimer(this.#timeIsUp, this.#settings.flushDelayMs);
+    if (!this.#underWay && this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
   }
 
+  /** Forgets that something is to be flushed in some time. */
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    this.#underWay = true;
   }
 
-  #flush(): void {
-    this.#cancel?.();
+  readonly #timeIsUp = (): void => {
     this.#cancel = undefined;
-    if (this.#underWay) return;
+    if (this.#underWay) this.#due = true;
+    else this.#flush();
+  };
+
+  #flush(): void {
+    this.stop();
+    this.#due = false;
     this.#underWay = true;
     this.#log.flush().then(
       () => {
         this.#underWay = false;
         this.#flushed();
+        if (this.#due || this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
       },
-      () => this.#failed(),
+      // Nothing is to be flushed any more. Why is in the log's `failure`, unless it was closed, and whoever waits for
+      // durability or room hears it when the next group fails.
+      () => {},
     );
   }
 }

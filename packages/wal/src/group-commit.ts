@@ -55,7 +55,9 @@ export class GroupCommit {
       this.#running = false;
       return;
     }
-    this.#log.sync().then(
+    // Who waits for room alone is not made to wait for a sync.
+    const done = this.#waiters.size > 0 ? this.#log.sync() : this.#log.flush();
+    done.then(
       () => {
         this.settle();
         // Those who were served may commit again at once: they are given the time to join the next group.
@@ -69,7 +71,8 @@ export class GroupCommit {
   }
 }
 
-function asWalError(error: unknown): WalError {
+/** What stopped the log, as what everybody is told. */
+export function asWalError(error: unknown): WalError {
   if (WalError.is(error)) return error;
   return new WalError('WAL_IO_FAILED', `the log failed: ${String(error)}`, {}, { cause: error });
 }

@@ -1,4 +1,4 @@
-import { checkInteger, invalidType } from '@walstack/codec';
+import { checkInteger, checkOptions } from '@walstack/codec';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 
 /** How a {@link Wal} is opened: everything that the segments of the log take, and when appended records are written. */
@@ -15,9 +15,29 @@ export interface FlushSettings {
   readonly flushBytes: number;
 }
 
+/** Every option, so that the compiler finds one that is missing here. */
+const OPTIONS: Record<keyof WalOptions, true> = {
+  create: true,
+  io: true,
+  segmentBytes: true,
+  blockBytes: true,
+  padGroups: true,
+  maxPayloadBytes: true,
+  maxPendingBytes: true,
+  markAfterMs: true,
+  firstLsn: true,
+  flushDelayMs: true,
+  flushBytes: true,
+  now: true,
+  setTimer: true,
+  randomBytes: true,
+};
+
+const KNOWN = Object.keys(OPTIONS) as (keyof WalOptions)[];
+
 /** Splits options into those of this layer and those of the segments below. */
 export function splitOptions(path: string, options: WalOptions): { flush: FlushSettings; config: SegmentedWalConfig } {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options);
+  checkOptions('options', options, KNOWN);
   const { flushDelayMs = 10, flushBytes = 1024 * 1024, ...rest } = options;
   return {
     flush: {

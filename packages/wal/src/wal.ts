@@ -1,4 +1,4 @@
-import { checkInteger, checkLsn, checkPath, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
+import { checkInteger, checkOptions, checkPath, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
 import {
   type AppendOptions,
   type ReadOptions,
@@ -12,7 +12,8 @@ import {
 } from '@walstack/segmented';
 import { Admission } from './admission.js';
 import { BackgroundFlush } from './background-flush.js';
-import { GroupCommit } from './group-commit.js';
+import { asWalError, GroupCommit } from './group-commit.js';
+import { keepBytes, keepOptions } from './kept.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
 import { type FlushSettings, splitOptions, type WalOptions } from './options.js';
 
@@ -55,13 +56,7 @@ export class Wal {
     this.#log = log;
     this.#setTimer = setTimer;
     this.#commits = new GroupCommit(log, this.#admission);
-    this.#background = new BackgroundFlush(
-      log,
-      flush,
-      setTimer,
-      () => this.#admission.admit(),
-      () => this.#rejectWaiting(),
-    );
+    this.#background = new BackgroundFlush(log, flush, setTimer, () => this.#admission.admit());
     this.#lifecycle.advance('running');
   }
 
@@ -124,16 +119,14 @@ export class Wal {
    */
   append(payload: Uint8Array | string, options?: AppendOptions): Lsn {
     this.#lifecycle.requireRunning('append');
-    if (this.#admission.size > 0) {
-      throw new WalError(
-        'WAL_BACKPRESSURE',
-        'others wait for room already: nothing was appended; await ready() first',
-        {
-          operation: 'append',
-        },
-      );
+    if (this.#admission.size > 0) throw overtaking();
+    let lsn: Lsn;
+    try {
+      lsn = this.#log.append(payload, options);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
+      throw error;
     }
-    const lsn = this.#log.append(payload, options);
     this.#background.appended();
     return lsn;
   }
@@ -153,18 +146,23 @@ export class Wal {
   }
 
   /**
-   * Waits until everything up to an LSN survives a crash, and sees to it that it does.
+   * Waits until everything up to an LSN survives a crash, and sees to it that it does. What is durable already is so in
+   * any state of the log.
    *
-   * @param lsn - at most `lastLsn`
+   * @param lsn - at most `lastLsn`; that itself, 0 in a log that is empty from the start, is always allowed
+   * @throws like {@link commit}
    */
   async durable(lsn: Lsn): Promise<void> {
-    if (checkLsn('lsn', lsn) > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
-    if (lsn <= this.durableLsn) return;
+    if (checkInteger('lsn', lsn) <= this.durableLsn) return;
     this.#lifecycle.requireOpen('durable');
+    if (lsn > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
     await this.#commits.wait(lsn);
   }
 
-  /** Waits until there is room for appending again, in turn with everybody else who waits. */
+  /**
+   * Waits until there is room for appending again, in turn with everybody else who waits: after `append` has thrown
+   * `WAL_BACKPRESSURE`, until something was written. Others may append first, so `append` can throw it again.
+   */
   async ready(): Promise<void> {
     this.#lifecycle.requireRunning('ready');
     const entered = this.#admission.enter(() => this.#log.throwIfFull());
@@ -175,13 +173,13 @@ export class Wal {
   /** Hands everything appended so far to the operating system. Not durable on return. */
   async flush(): Promise<void> {
     this.#lifecycle.requireOpen('flush');
-    await this.#settling(this.#log.flush());
+    await this.#log.flush();
   }
 
   /** Makes everything appended so far durable. */
   async sync(): Promise<void> {
     this.#lifecycle.requireOpen('sync');
-    await this.#settling(this.#log.sync());
+    await this.#log.sync();
   }
 
   /**
@@ -193,6 +191,7 @@ export class Wal {
    * @throws `WAL_TRUNCATED` with `firstLsn`, `WAL_CORRUPT`; `RangeError` for an LSN behind the next one
    */
   async replay(from: Lsn | 'first', f: (event: WalEvent) => unknown, options: ReadOptions = {}): Promise<number> {
+    this.#lifecycle.requireOpen('replay');
     if (typeof f !== 'function') throw invalidType('f', 'a function', f);
     return this.iterator(from, options).forEach(f);
   }
@@ -222,14 +221,17 @@ export class Wal {
   }
 
   /**
-   * Refuses new events, makes everything appended durable, serves who waits, and closes the log. Idempotent.
+   * Refuses new events, makes everything appended durable, serves who waits, and closes the log. Idempotent: a further
+   * call gets the answer of the first one.
    *
-   * @param options - `timeoutMs`: how long to wait, default for ever
-   * @throws `WAL_TIMEOUT`: the log is still draining; call again, or `close`
+   * @param options - `timeoutMs`: how long to wait, in milliseconds, default for ever
+   * @throws `WAL_TIMEOUT`: the log is still draining; call again, or `close`. The first failure, when not everything
+   * could be made durable; `WAL_CLOSED` when it was not because `close` was called meanwhile.
    */
-  async shutdown({ timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
+  async shutdown(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const { timeoutMs } = checkOptions('options', options, ['timeoutMs']);
     if (timeoutMs !== undefined) checkInteger('timeoutMs', timeoutMs, 0, 0x7fff_ffff);
-    if (this.state === 'closed') return this.#closing;
+    if (this.#draining === undefined && this.#closing !== undefined) return this.#closing;
     this.#lifecycle.advance('draining');
     this.#draining ??= this.#drain();
     await (timeoutMs === undefined ? this.#draining : this.#withTimeout(this.#draining, timeoutMs));
@@ -261,8 +263,8 @@ export class Wal {
 
   /** Appends a copy when there is room in memory. */
   #enter(payload: Uint8Array | string, options: AppendOptions | undefined): Promise<Lsn> {
-    const kept = keep(payload);
-    const keptOptions = options === undefined ? undefined : { ...options, ...keptMeta(options) };
+    const kept = keepBytes('payload', payload);
+    const keptOptions = options === undefined ? undefined : keepOptions(options);
     const entered = this.#admission.enter(() => this.#log.append(kept, keptOptions));
     this.#commits.start();
     return entered;
@@ -271,42 +273,41 @@ export class Wal {
   #closeNow(): Promise<void> {
     this.#lifecycle.advance('closed');
     this.#background.stop();
-    this.#commits.rejectAll(new WalError('WAL_CLOSED', 'the log was closed', { path: this.#path, state: 'closed' }));
+    this.#commits.rejectAll(this.#closedError('the log was closed'));
     return this.#log.close({ discard: true });
   }
 
   async #drain(): Promise<void> {
     this.#background.stop();
-    try {
-      while (this.#admission.size > 0) {
-        await this.#log.sync();
-        this.#commits.settle();
-      }
-      if (this.failure === undefined) await this.#log.sync();
-    } catch {
-      // Why is in `failure`; everyone who waits is told it below.
+    const { lastLsn } = this;
+    const failure = await this.#syncEverything();
+    if (this.#closing !== undefined) {
+      // `close` came first. Its own failure is its caller's to hear.
+      await this.#closing.catch(() => {});
+      if (this.durableLsn >= lastLsn) return;
+      throw this.#closedError('the log was closed before everything in it was durable');
     }
-    if (this.state === 'closed') return this.#closing;
-    this.#commits.settle();
-    this.#rejectWaiting();
     this.#lifecycle.advance('closed');
     this.#closing = this.#log.close();
     await this.#closing;
-    if (this.failure !== undefined) throw this.failure;
+    if (failure !== undefined) throw failure;
   }
 
-  async #settling(done: Promise<void>): Promise<void> {
+  /** Syncs until nobody waits any more. @returns what made that impossible */
+  async #syncEverything(): Promise<WalError | undefined> {
     try {
-      await done;
+      do {
+        await this.#log.sync();
+        this.#commits.settle();
+      } while (this.durableLsn < this.lastLsn || this.#admission.size > 0);
+      return undefined;
     } catch (error) {
-      this.#rejectWaiting();
-      throw error;
+      return this.failure ?? asWalError(error);
     }
-    this.#commits.settle();
   }
 
-  #rejectWaiting(): void {
-    if (this.failure !== undefined) this.#commits.rejectAll(this.failure);
+  #closedError(message: string): WalError {
+    return new WalError('WAL_CLOSED', message, { path: this.#path, state: 'closed' });
   }
 
   #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {
@@ -328,11 +329,8 @@ export class Wal {
   }
 }
 
-/** What a commit that has to wait keeps of its arguments: the caller may go on using them. */
-function keep(bytes: Uint8Array | string): Uint8Array | string {
-  return bytes instanceof Uint8Array ? bytes.slice() : bytes;
-}
-
-function keptMeta({ meta }: AppendOptions): AppendOptions {
-  return meta === undefined ? {} : { meta: keep(meta) };
+function overtaking(): WalError {
+  return new WalError('WAL_BACKPRESSURE', 'others wait for room already: nothing was appended; await ready() first', {
+    operation: 'append',
+  });
 }

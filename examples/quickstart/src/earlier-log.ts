@@ -1,0 +1,36 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { FileName, isFreeFileName, parseSegmentFileName } from '@walstack/codec';
+import { Wal, WalError } from '@walstack/wal';
+import { UsageError } from './arguments.js';
+
+const OTHER_NAMES: readonly string[] = [...Object.values(FileName), `${FileName.lock}.takeover`];
+
+const belongsToLog = (name: string): boolean =>
+  parseSegmentFileName(name) !== undefined || isFreeFileName(name) || OTHER_NAMES.includes(name);
+
+/**
+ * Removes the log that an earlier quickstart has left. A directory with anything else in it is left alone.
+ *
+ * @throws {UsageError}, `WAL_LOCKED`
+ */
+export async function removeEarlierLog(directory: string): Promise<void> {
+  if (!existsSync(directory)) return;
+  if (!statSync(directory).isDirectory()) throw new UsageError(`${directory} is not a directory`);
+  const stranger = readdirSync(directory).find((name) => !belongsToLog(name));
+  if (stranger !== undefined) {
+    throw new UsageError(`${directory} holds ${stranger}, which is no part of a log: give it a directory of its own`);
+  }
+  await refuseHeld(directory);
+  await rm(directory, { recursive: true });
+}
+
+/** Whatever else is wrong with it does not matter: it is removed. */
+async function refuseHeld(directory: string): Promise<void> {
+  try {
+    const wal = await Wal.open(directory, { create: false });
+    await wal.close();
+  } catch (error) {
+    if (WalError.is(error, 'WAL_LOCKED')) throw error;
+  }
+}

@@ -1,0 +1,21 @@
+import { invalidType } from '@walstack/codec';
+import type { AppendOptions } from '@walstack/segmented';
+
+/**
+ * What a commit that has to wait keeps of its arguments: the caller may go on using them. Wrong types are refused now
+ * and not when its turn has come.
+ */
+
+/** A copy. Not `slice`, of which Node's `Buffer` makes a view of the same memory. */
+export function keepBytes(name: string, bytes: Uint8Array | string): Uint8Array | string {
+  if (typeof bytes === 'string') return bytes;
+  if (!(bytes instanceof Uint8Array)) throw invalidType(name, 'a Uint8Array or a string', bytes);
+  return new Uint8Array(bytes);
+}
+
+/** A copy with its meta copied. */
+export function keepOptions(options: AppendOptions): AppendOptions {
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options);
+  const { meta } = options;
+  return meta === undefined ? { ...options } : { ...options, meta: keepBytes('meta', meta) };
+}

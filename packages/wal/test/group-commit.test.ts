@@ -1,0 +1,197 @@
+import { Wal } from '@walstack/wal';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { ManualTime } from './support/manual-time.js';
+import { textsOf, turns, watch } from './support/outcomes.js';
+import { type Operation, StepDisk } from './support/step-disk.js';
+
+describe.each(BACKENDS)('on %s', (_name, create) => {
+  test('every commit resolves to its own LSN', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    const payloads = Array.from({ length: 1000 }, (_, index) => `event ${index + 1}`);
+    const lsns: number[] = [];
+    for (let at = 0; at < payloads.length; at += 100) {
+      lsns.push(...(await Promise.all(payloads.slice(at, at + 100).map((payload) => wal.commit(payload)))));
+    }
+    expect(lsns).toEqual(payloads.map((_, index) => index + 1));
+    expect(await textsOf(wal)).toEqual(payloads);
+  });
+
+  test('commits at the same time share one write and one sync', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io, ...new ManualTime().options });
+    const before = { wal: wal.stats(), io: io.stats() };
+    await Promise.all(Array.from({ length: 100 }, () => wal.commit('x')));
+    const after = { wal: wal.stats(), io: io.stats() };
+    expect(after.wal.records - before.wal.records).toBe(100);
+    expect(after.wal.groups - before.wal.groups).toBe(1);
+    expect(after.wal.syncs - before.wal.syncs).toBe(1);
+    expect(after.io.syncs - before.io.syncs).toBe(1);
+    const { durableWrites } = io.capabilities;
+    expect(after.io.submitted - before.io.submitted).toBe(durableWrites ? 1 : 2);
+  });
+
+  test('committers that go on at once take one group for each of their rounds', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io, ...new ManualTime().options });
+    const before = wal.stats();
+    await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        for (let round = 0; round < 20; round++) await wal.commit('x');
+      }),
+    );
+    expect(wal.stats().groups - before.groups).toBe(20);
+    expect(wal.stats().syncs - before.syncs).toBe(20);
+    expect(wal.durableLsn).toBe(1000);
+  });
+});
+
+describe.each<readonly [string, boolean, Operation]>([
+  ['write and datasync', false, 'datasync'],
+  ['durable writes', true, 'writeDurable'],
+])('with %s', (_name, durableWrites, syncing) => {
+  let disk: StepDisk;
+  let wal: Wal;
+
+  beforeEach(async () => {
+    disk = new StepDisk(durableWrites);
+    wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io, ...new ManualTime().options });
+    disk.calls.length = 0;
+    disk.hold(syncing);
+  });
+
+  afterEach(async () => {
+    disk.letGo(syncing);
+    await wal.shutdown();
+    await disk.io.dispose();
+  });
+
+  test('no commit resolves before the sync that covers it', async () => {
+    const commits = ['a', 'b', 'c'].map((payload) => watch(wal.commit(payload)));
+    await disk.held(syncing);
+    await turns();
+    expect(commits.map(({ state }) => state)).toEqual(['pending', 'pending', 'pending']);
+    expect(wal.durableLsn).toBe(0);
+    expect(wal.stats().waitingCommits).toBe(3);
+    disk.release(syncing);
+    await turns();
+    expect(commits.map(({ value }) => value)).toEqual([1, 2, 3]);
+    expect(wal.durableLsn).toBe(3);
+    expect(wal.stats().waitingCommits).toBe(0);
+  });
+
+  test('a commit made while a group is under way joins the next one', async () => {
+    const first = watch(wal.commit('first'));
+    await disk.held(syncing);
+    const next = Array.from({ length: 10 }, (_, index) => watch(wal.commit(`next ${index}`)));
+    await turns();
+    disk.release(syncing);
+    await turns();
+    expect(first.value).toBe(1);
+    expect(next.map(({ state }) => state)).toEqual(next.map(() => 'pending'));
+    expect(wal.durableLsn).toBe(1);
+    await disk.held(syncing);
+    disk.release(syncing);
+    await turns();
+    expect(next.map(({ value }) => value)).toEqual(next.map((_, index) => index + 2));
+    const group: readonly Operation[] = durableWrites ? ['writeDurable'] : ['write', 'datasync'];
+    expect(disk.calls).toEqual([...group, ...group]);
+  });
+
+  test('a committer that goes on at once joins those who came while its group was under way', async () => {
+    const lsns: number[] = [];
+    const first = (async (): Promise<void> => {
+      lsns.push(await wal.commit('first'));
+      lsns.push(await wal.commit('first again'));
+    })();
+    await disk.held(syncing);
+    const meanwhile = wal.commit('meanwhile').then((lsn) => lsns.push(lsn));
+    disk.release(syncing);
+    await disk.held(syncing);
+    disk.letGo(syncing);
+    await Promise.all([first, meanwhile]);
+    expect(lsns.sort()).toEqual([1, 2, 3]);
+    expect(disk.calls.filter((call) => call === syncing)).toHaveLength(2);
+  });
+
+  test('thousands of commits in one group, and hundreds behind it', async () => {
+    const group = Array.from({ length: 3000 }, () => wal.commit('group'));
+    await disk.held(syncing);
+    const behind = Array.from({ length: 500 }, () => wal.commit('behind'));
+    disk.release(syncing);
+    expect(await Promise.all(group)).toEqual(group.map((_, index) => index + 1));
+    expect(wal.stats().waitingCommits).toBe(500);
+    disk.letGo(syncing);
+    expect(await Promise.all(behind)).toEqual(behind.map((_, index) => index + 3001));
+  });
+
+  test('durable waits for the sync, of a later LSN as well as of an earlier one', async () => {
+    const earlier = wal.append('a');
+    const later = wal.append('b');
+    const waiting = [later, earlier, later].map((lsn) => watch(wal.durable(lsn)));
+    await disk.held(syncing);
+    await turns();
+    expect(waiting.map(({ state }) => state)).toEqual(['pending', 'pending', 'pending']);
+    disk.release(syncing);
+    await turns();
+    expect(waiting.map(({ state }) => state)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
+  });
+
+  test('durable of what the group under way covers does not wait for the next one', async () => {
+    const covered = wal.append('a');
+    const commit = watch(wal.commit('b'));
+    await disk.held(syncing);
+    const behind = watch(wal.commit('c'));
+    const waiting = watch(wal.durable(covered));
+    disk.release(syncing);
+    await turns();
+    expect([commit.state, waiting.state, behind.state]).toEqual(['fulfilled', 'fulfilled', 'pending']);
+  });
+
+  test('an explicit sync serves the commits it covers', async () => {
+    const commit = watch(wal.commit('a'));
+    const sync = watch(wal.sync());
+    await disk.held(syncing);
+    disk.release(syncing);
+    await turns();
+    expect([commit.state, sync.state]).toEqual(['fulfilled', 'fulfilled']);
+    expect(disk.calls.filter((call) => call === syncing)).toHaveLength(1);
+  });
+
+  test('sync covers what was appended before it while another sync is under way', async () => {
+    wal.append('a');
+    const first = watch(wal.sync());
+    await disk.held(syncing);
+    wal.append('b');
+    const second = watch(wal.sync());
+    disk.release(syncing);
+    await turns();
+    expect([first.state, second.state, wal.durableLsn]).toEqual(['fulfilled', 'pending', 1]);
+    await disk.held(syncing);
+    disk.release(syncing);
+    await turns();
+    expect([second.state, wal.durableLsn]).toEqual(['fulfilled', 2]);
+  });
+
+  test('appends while a group is under way stay out of it and come back whole', async () => {
+    const payloads: string[] = [];
+    const add = (count: number): void => {
+      for (let each = 0; each < count; each++) {
+        payloads.push(`event ${payloads.length + 1}`);
+        wal.append(payloads.at(-1) as string);
+      }
+    };
+    add(5);
+    for (let round = 0; round < 10; round++) {
+      const sync = wal.sync();
+      await disk.held(syncing);
+      const covered = payloads.length;
+      add(7);
+      disk.release(syncing);
+      await sync;
+      expect(wal.durableLsn).toBe(covered);
+    }
+    expect(await textsOf(wal)).toEqual(payloads);
+  });
+});

@@ -1,0 +1,342 @@
+import { createMemoryStorageIo } from '@walstack/storage-io';
+import { Wal, type WalState } from '@walstack/wal';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { ManualTime } from './support/manual-time.js';
+import { rejection, textsOf, thrown, turns, watch } from './support/outcomes.js';
+import { StepDisk } from './support/step-disk.js';
+
+let disk: StepDisk;
+let time: ManualTime;
+let directory: string;
+let wal: Wal;
+
+const open = (): Promise<Wal> => Wal.open(directory, { io: disk.io, markAfterMs: 0, ...time.options });
+
+beforeEach(async () => {
+  disk = new StepDisk();
+  time = new ManualTime();
+  directory = `${temporaryDirectory()}/log`;
+  wal = await open();
+});
+
+afterEach(async () => {
+  disk.heal();
+  disk.letGo('write');
+  disk.letGo('datasync');
+  await wal.close().catch(() => {});
+  expect(disk.openFiles).toBe(0);
+  await disk.io.dispose();
+});
+
+/** Begins a shutdown that cannot end before `disk.letGo('datasync')`, with one event durable and one not. */
+async function draining(options?: { timeoutMs: number }): Promise<ReturnType<typeof watch<void>>> {
+  await wal.commit('durable');
+  wal.append('pending');
+  disk.hold('datasync');
+  const shutdown = watch(wal.shutdown(options));
+  await disk.held('datasync');
+  expect(wal.state).toBe('draining');
+  return shutdown;
+}
+
+describe('which calls are allowed', () => {
+  const calls: Record<string, () => unknown> = {
+    append: () => wal.append('x'),
+    commit: () => wal.commit('x'),
+    ready: () => wal.ready(),
+    durable: () => wal.durable(2),
+    flush: () => wal.flush(),
+    sync: () => wal.sync(),
+    replay: () => wal.replay('first', () => {}),
+    iterator: () => wal.iterator(),
+  };
+  const whileOpen = ['durable', 'flush', 'sync', 'replay', 'iterator'];
+  const names = Object.keys(calls);
+  const refusal = (name: string): Promise<Error> => rejection(Promise.resolve().then(calls[name]));
+
+  test.each(names)('%s while it runs', async (name) => {
+    await wal.commit('durable');
+    wal.append('pending');
+    expect(wal.state).toBe('running');
+    await calls[name]?.();
+  });
+
+  test.each(names)('%s while it drains', async (name) => {
+    await draining();
+    if (whileOpen.includes(name)) {
+      const result = watch(Promise.resolve().then(calls[name]));
+      disk.letGo('datasync');
+      await turns();
+      expect(result.state).toBe('fulfilled');
+      return;
+    }
+    const error = await refusal(name);
+    expect(error).toMatchObject({ code: 'WAL_STATE', state: 'draining', operation: name });
+    expect(error.message).toMatch(new RegExp(`${name}.*draining`));
+    expect(wal.lastLsn).toBe(2);
+  });
+
+  test.each(names)('%s after it was closed', async (name) => {
+    await wal.commit('durable');
+    wal.append('dropped');
+    await wal.close();
+    const error = await refusal(name);
+    expect(error).toMatchObject({ code: 'WAL_CLOSED', state: 'closed', operation: name });
+    expect(error.message).toMatch(new RegExp(`${name}.*closed`));
+  });
+
+  test.each<WalState>(['running', 'draining', 'closed'])('what only tells something, while it is %s', async (state) => {
+    if (state === 'draining') await draining();
+    else await wal.commit('durable');
+    if (state === 'closed') await wal.shutdown();
+    expect(wal.state).toBe(state);
+    expect(wal.stats()).toMatchObject({ state, durableLsn: 1 });
+    expect([wal.path, wal.firstLsn, wal.durableLsn, wal.failure]).toEqual([directory, 1, 1, undefined]);
+    expect(wal.recovery.created).toBe(true);
+    await wal.durable(1);
+  });
+});
+
+describe('shutdown', () => {
+  test('makes everything durable, serves the commits, and closes', async () => {
+    wal.append('a');
+    const commit = watch(wal.commit('b'));
+    wal.append('c');
+    await wal.shutdown();
+    expect([commit.value, wal.durableLsn, wal.state, disk.openFiles]).toEqual([2, 3, 'closed', 0]);
+    const again = await open();
+    expect(again.recovery.cleanlyClosed).toBe(true);
+    expect(await textsOf(again)).toEqual(['a', 'b', 'c']);
+    await again.shutdown();
+  });
+
+  test('does not resolve before everything is durable and the log is closed', async () => {
+    const shutdown = await draining();
+    await turns();
+    expect(shutdown.state).toBe('pending');
+    disk.letGo('datasync');
+    await turns();
+    expect([shutdown.state, wal.state, wal.durableLsn]).toEqual(['fulfilled', 'closed', 2]);
+  });
+
+  test('is idempotent: once, twice at once, and afterwards', async () => {
+    wal.append('a');
+    await Promise.all([wal.shutdown(), wal.shutdown(), wal.shutdown({ timeoutMs: 5 })]);
+    await wal.shutdown();
+    await wal.shutdown({ timeoutMs: 0 });
+    await wal.close();
+    expect([wal.state, wal.durableLsn]).toEqual(['closed', 1]);
+    expect(time.waiting).toEqual([]);
+  });
+
+  test('WAL_TIMEOUT leaves it draining; calling again waits for the rest', async () => {
+    const first = await draining({ timeoutMs: 100 });
+    expect(time.fire(100)).toBe(1);
+    await turns();
+    expect(first.error).toMatchObject({ code: 'WAL_TIMEOUT', state: 'draining', limit: 100 });
+    expect(wal.state).toBe('draining');
+    expect(thrown(() => wal.append('x'))).toMatchObject({ code: 'WAL_STATE' });
+    const second = watch(wal.shutdown({ timeoutMs: 200 }));
+    expect(time.waiting).toEqual([200]);
+    disk.letGo('datasync');
+    await turns();
+    expect([second.state, wal.state, wal.durableLsn]).toEqual(['fulfilled', 'closed', 2]);
+    expect(time.waiting).toEqual([]);
+  });
+
+  test('drains to the end by itself when its time was up', async () => {
+    const shutdown = await draining({ timeoutMs: 100 });
+    time.fire(100);
+    await turns();
+    expect(shutdown.state).toBe('rejected');
+    disk.letGo('datasync');
+    await turns();
+    expect([wal.state, wal.durableLsn]).toEqual(['closed', 2]);
+    await wal.shutdown();
+  });
+
+  test('WAL_TIMEOUT, then close', async () => {
+    const shutdown = await draining({ timeoutMs: 100 });
+    time.fire(100);
+    await turns();
+    expect(shutdown.error).toMatchObject({ code: 'WAL_TIMEOUT' });
+    const closed = watch(wal.close());
+    expect(wal.state).toBe('closed');
+    disk.letGo('datasync');
+    await turns();
+    expect(closed.state).toBe('fulfilled');
+    await (await open()).shutdown();
+  });
+
+  test.each([
+    ['timeoutMs below 0', { timeoutMs: -1 }, 'ERR_OUT_OF_RANGE'],
+    ['timeoutMs that is NaN', { timeoutMs: Number.NaN }, 'ERR_OUT_OF_RANGE'],
+    ['timeoutMs as text', { timeoutMs: '5' }, 'ERR_INVALID_ARG_TYPE'],
+    ['an unknown option', { timeout: 5 }, 'ERR_INVALID_ARG_TYPE'],
+    ['null', null, 'ERR_INVALID_ARG_TYPE'],
+    ['a number', 5, 'ERR_INVALID_ARG_TYPE'],
+  ])('refuses %s, and the log runs on', async (_what, options, code) => {
+    expect(await rejection(wal.shutdown(options as object))).toMatchObject({ code });
+    expect(wal.state).toBe('running');
+    await wal.commit('a');
+  });
+});
+
+describe('close', () => {
+  test('drops what was not handed to the operating system', async () => {
+    await wal.commit('durable');
+    wal.append('flushed');
+    await wal.flush();
+    wal.append('dropped');
+    await wal.close();
+    expect([wal.state, wal.stats().pendingBytes]).toEqual(['closed', 0]);
+    const again = await open();
+    expect(again.recovery.cleanlyClosed).toBe(true);
+    expect(await textsOf(again)).toEqual(['durable', 'flushed']);
+    expect(await again.commit('next')).toBe(3);
+    await again.shutdown();
+  });
+
+  test('rejects the commits that wait: closed, and the outcome unknown', async () => {
+    disk.hold('datasync');
+    const first = watch(wal.commit('under way'));
+    await disk.held('datasync');
+    const second = watch(wal.commit('not begun'));
+    const durable = watch(wal.durable(2));
+    const closed = watch(wal.close());
+    await turns();
+    [first, second, durable].forEach(({ error }, index) => {
+      expect(error).toMatchObject({ code: 'WAL_CLOSED', reason: 'outcome-unknown', lsn: [1, 2, 2][index] });
+      expect((error as Error).message).toContain('unknown');
+    });
+    expect(closed.state).toBe('pending');
+    disk.letGo('datasync');
+    await turns();
+    expect(closed.state).toBe('fulfilled');
+    const again = await open();
+    expect(await textsOf(again)).toEqual(['under way']);
+    await again.shutdown();
+  });
+
+  test('in the turn of a commit that has just been let in', async () => {
+    const small = await Wal.open(`${temporaryDirectory()}/log`, {
+      io: disk.io,
+      maxPendingBytes: 100,
+      ...time.options,
+    });
+    const closing: Promise<void>[] = [];
+    const first = small.commit('x'.repeat(200)).then(() => closing.push(small.close()));
+    const second = watch(small.commit('y'.repeat(200)));
+    await first;
+    await Promise.all(closing);
+    await turns();
+    expect(second.error).toMatchObject({ code: 'WAL_CLOSED' });
+    expect(small.stats().waitingCommits).toBe(0);
+  });
+
+  test('while a flush, a sync and a replay are under way: each settles', async () => {
+    await wal.commit('durable');
+    wal.append('pending');
+    disk.hold('write');
+    const under = [wal.flush(), wal.sync(), wal.replay('first', () => {})].map((each) => watch<unknown>(each));
+    await disk.held('write');
+    const closed = watch(wal.close());
+    disk.letGo('write');
+    await turns(50);
+    expect(closed.state).toBe('fulfilled');
+    expect(under.map(({ state }) => state)).not.toContain('pending');
+    expect(disk.openFiles).toBe(0);
+  });
+
+  test('is idempotent: twice at once and afterwards, with shutdown in any order', async () => {
+    wal.append('a');
+    const first = wal.close();
+    expect(wal.close()).toBe(first);
+    await Promise.all([first, wal.shutdown(), wal.close()]);
+    await wal.shutdown();
+    await wal.close();
+    expect(wal.state).toBe('closed');
+  });
+
+  test('during a shutdown cuts it short, and the shutdown says so when something was not made durable', async () => {
+    disk.hold('write');
+    wal.append('a');
+    const shutdown = watch(wal.shutdown());
+    await disk.held('write');
+    const closed = watch(wal.close());
+    expect(wal.state).toBe('closed');
+    disk.fail('write', 'EIO');
+    disk.letGo('write');
+    await turns();
+    expect(closed.state).toBe('fulfilled');
+    expect(shutdown.error).toMatchObject({ code: 'WAL_CLOSED', path: directory });
+    expect(wal.durableLsn).toBe(0);
+  });
+
+  test('during a shutdown that has made everything durable, the shutdown succeeds', async () => {
+    const shutdown = await draining();
+    const closed = watch(wal.close());
+    disk.letGo('datasync');
+    await turns();
+    expect([shutdown.state, closed.state, wal.durableLsn]).toEqual(['fulfilled', 'fulfilled', 2]);
+  });
+
+  test('hands on what went wrong while closing, to everybody who asks', async () => {
+    wal.append('flushed');
+    await wal.flush();
+    disk.fail('datasync', 'EIO');
+    const error = await rejection(wal.close());
+    expect(error).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'EIO' });
+    expect(await rejection(wal.close())).toBe(error);
+    expect(await rejection(wal.shutdown())).toBe(error);
+    expect(wal.state).toBe('closed');
+    disk.heal();
+    const again = await open();
+    expect(again.recovery.cleanlyClosed).toBe(false);
+    await again.shutdown();
+  });
+});
+
+test('await using is a shutdown: everything is durable behind it', async () => {
+  await wal.close();
+  {
+    await using scoped = await open();
+    scoped.append('a');
+  }
+  const again = await open();
+  expect(again.recovery.cleanlyClosed).toBe(true);
+  expect(await textsOf(again)).toEqual(['a']);
+  await again.shutdown();
+});
+
+test.each(BACKENDS)('commits under way when shutdown is called are served, on %s', async (_name, create) => {
+  await using io = create();
+  const path = directoryFor(io);
+  const busy = await Wal.open(path, { io });
+  const commits = Array.from({ length: 100 }, (_, index) => busy.commit(`${index}`));
+  await Promise.all([busy.shutdown(), busy.shutdown()]);
+  expect(await Promise.all(commits)).toEqual(commits.map((_, index) => index + 1));
+  await using again = await Wal.open(path, { io });
+  expect(again.recovery).toMatchObject({ cleanlyClosed: true, records: 100 });
+});
+
+test.each(BACKENDS)('the lock is given up by close and by shutdown, on %s', async (_name, create) => {
+  await using io = create();
+  const path = directoryFor(io);
+  for (const end of ['close', 'shutdown'] as const) {
+    const holder = await Wal.open(path, { io });
+    await holder[end]();
+  }
+  await (await Wal.open(path, { io })).shutdown();
+});
+
+test('a log whose backend was disposed of under it fails, and can still be closed', async () => {
+  const io = createMemoryStorageIo();
+  const orphan = await Wal.open('/log', { io });
+  await orphan.commit('a');
+  await io.dispose();
+  expect(await rejection(orphan.commit('b'))).toMatchObject({ code: 'WAL_CLOSED', reason: 'outcome-unknown', lsn: 2 });
+  expect(await rejection(orphan.shutdown())).toMatchObject({ code: 'WAL_CLOSED' });
+  expect(orphan.state).toBe('closed');
+});

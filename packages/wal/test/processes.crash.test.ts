@@ -1,0 +1,52 @@
+import { Wal } from '@walstack/wal';
+import { expect, test } from 'vitest';
+import { Child, COMMITTER, HOLDER } from './support/children.js';
+import { temporaryDirectory } from './support/directories.js';
+import { eventsOf, rejection, text, textsOf } from './support/outcomes.js';
+
+test('a log that another process holds is WAL_LOCKED, and free once that one was killed', async () => {
+  const directory = `${temporaryDirectory()}/log`;
+  const child = new Child(HOLDER, directory);
+  for await (const line of child.lines) {
+    expect(line).toBe('open');
+    break;
+  }
+  const error = await rejection(Wal.open(directory));
+  expect(error).toMatchObject({ code: 'WAL_LOCKED', holder: expect.stringContaining(String(child.pid)) });
+  await child.kill();
+  await using wal = await Wal.open(directory);
+  expect(await textsOf(wal)).toEqual(['by the child']);
+  expect(wal.recovery.cleanlyClosed).toBe(false);
+});
+
+const KILL_AFTER = [1, 40, 7, 200, 90];
+
+test.each(['sync-fs', 'thread-pool'] as const)(
+  'nothing that was acknowledged is lost when the committing process is killed, on %s',
+  async (io) => {
+    const directory = `${temporaryDirectory()}/log`;
+    let acknowledged = 0;
+    let recovered = 0;
+    for (const killAfter of KILL_AFTER) {
+      const child = new Child(COMMITTER, directory, io);
+      let count = 0;
+      for await (const line of child.lines) {
+        acknowledged = Math.max(acknowledged, Number(line));
+        count++;
+        if (count === killAfter) void child.kill();
+      }
+      await child.kill();
+      expect(count).toBeGreaterThanOrEqual(killAfter);
+
+      await using wal = await Wal.open(directory, { io });
+      const events = await eventsOf(wal);
+      expect(events.map(({ lsn }) => lsn)).toEqual(events.map((_, index) => index + 1));
+      for (const { lsn, payload } of events) expect(text(payload)).toBe(`event ${lsn}`.padEnd(150, '.'));
+      expect(events.length).toBeGreaterThanOrEqual(acknowledged);
+      expect(events.length).toBeGreaterThan(recovered);
+      expect(wal.recovery).toMatchObject({ created: false, cleanlyClosed: false, lastLsn: events.length });
+      recovered = events.length;
+    }
+    expect(acknowledged).toBeGreaterThanOrEqual(KILL_AFTER.reduce((sum, each) => sum + each));
+  },
+);

@@ -1,0 +1,291 @@
+import { SegmentedWal } from '@walstack/segmented';
+import { createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
+import { Wal, type WalEvent } from '@walstack/wal';
+import { describe, expect, test } from 'vitest';
+import { CountedFiles } from './support/counted-files.js';
+import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { ManualTime } from './support/manual-time.js';
+import { rejection, text, textsOf, thrown } from './support/outcomes.js';
+import { StepDisk } from './support/step-disk.js';
+
+/** Events of a log whose payloads say their LSN. */
+function appendEvents(wal: Wal, count: number): void {
+  for (let each = 0; each < count; each++) wal.append(`event ${wal.lastLsn + 1}`);
+}
+
+const lsnIn = (event: WalEvent): number => Number(text(event.payload).slice('event '.length));
+
+describe.each(BACKENDS)('on %s', (_name, create) => {
+  test('replay hands out every event from the first or from an LSN on, and says how many', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io, segmentBytes: 4096, blockBytes: 512 });
+    appendEvents(wal, 500);
+    for (const from of ['first', 1, 2, 250, 500, 501] as const) {
+      const found: number[] = [];
+      const count = await wal.replay(from, (event) => found.push(event.lsn));
+      const first = from === 'first' ? 1 : from;
+      expect(found).toEqual(Array.from({ length: 501 - first }, (_, index) => first + index));
+      expect(count).toBe(found.length);
+    }
+  });
+
+  test('what was appended and not yet written is replayed', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io, ...new ManualTime().options });
+    appendEvents(wal, 3);
+    expect(wal.stats().pendingBytes).toBeGreaterThan(0);
+    expect(await textsOf(wal)).toEqual(['event 1', 'event 2', 'event 3']);
+  });
+
+  test('a replay goes up to what had been appended when it began', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    appendEvents(wal, 100);
+    const count = await wal.replay('first', async (event) => {
+      expect(event.lsn).toBe(lsnIn(event));
+      await wal.commit(`event ${wal.lastLsn + 1}`);
+    });
+    expect([count, wal.lastLsn]).toEqual([100, 200]);
+  });
+
+  test('an iteration goes up to what had been appended when it began, and begins anew each time', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    appendEvents(wal, 3);
+    const iterator = wal.iterator(2);
+    appendEvents(wal, 2);
+    const rounds: number[][] = [];
+    for (let round = 0; round < 2; round++) {
+      const found: number[] = [];
+      for await (const event of iterator) {
+        found.push(event.lsn);
+        if (found.length === 1) appendEvents(wal, 1);
+      }
+      rounds.push(found);
+    }
+    expect(rounds).toEqual([
+      [2, 3, 4, 5],
+      [2, 3, 4, 5, 6],
+    ]);
+  });
+
+  test('events are copies: they stay as they are, each in memory of its own', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    const filler = 'x'.repeat(1000);
+    for (let each = 0; each < 1000; each++) wal.append(`event ${each + 1}`, { meta: filler });
+    const events: WalEvent[] = [];
+    await wal.replay('first', (event) => events.push(event));
+    expect(events.map(lsnIn)).toEqual(events.map((event) => event.lsn));
+    expect(new Set(events.flatMap(({ payload, meta }) => [payload.buffer, meta.buffer])).size).toBe(2000);
+    expect(events.every(({ payload }) => payload.buffer.byteLength === payload.byteLength)).toBe(true);
+  });
+
+  test('with copy: false events are views of one buffer, right while they are handed out', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    appendEvents(wal, 100);
+    const buffers = new Set<ArrayBufferLike>();
+    await wal.replay(
+      'first',
+      (event) => {
+        expect(lsnIn(event)).toBe(event.lsn);
+        buffers.add(event.payload.buffer);
+      },
+      { copy: false },
+    );
+    for await (const event of wal.iterator('first', { copy: false })) expect(lsnIn(event)).toBe(event.lsn);
+    expect(buffers.size).toBe(1);
+  });
+
+  test('a promise of the callback is awaited before the next event', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    appendEvents(wal, 5);
+    const steps: string[] = [];
+    await wal.replay('first', async ({ lsn }) => {
+      steps.push(`begin ${lsn}`);
+      await new Promise(setImmediate);
+      steps.push(`end ${lsn}`);
+    });
+    expect(steps).toEqual([1, 2, 3, 4, 5].flatMap((lsn) => [`begin ${lsn}`, `end ${lsn}`]));
+  });
+
+  test('commits go on while a replay is under way', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io, segmentBytes: 4096, blockBytes: 512 });
+    appendEvents(wal, 2000);
+    const replayed: number[] = [];
+    const [, lsns] = await Promise.all([
+      wal.replay('first', async ({ lsn }) => {
+        replayed.push(lsn);
+        if (lsn % 100 === 0) await new Promise(setImmediate);
+      }),
+      Promise.all(Array.from({ length: 50 }, (_, index) => wal.commit(`event ${2001 + index}`))),
+    ]);
+    expect(replayed.slice(0, 2000)).toEqual(Array.from({ length: 2000 }, (_, index) => index + 1));
+    expect(lsns.at(-1)).toBe(2050);
+    expect((await textsOf(wal)).length).toBe(2050);
+  });
+});
+
+describe('what ends a replay closes its file', () => {
+  const opened = async (): Promise<{ disk: StepDisk; wal: Wal; idle: number }> => {
+    const disk = new StepDisk();
+    const wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io, segmentBytes: 4096, blockBytes: 512 });
+    appendEvents(wal, 500);
+    await wal.sync();
+    return { disk, wal, idle: disk.openFiles };
+  };
+
+  test('its end', async () => {
+    const { disk, wal, idle } = await opened();
+    await wal.replay('first', () => expect(disk.openFiles).toBe(idle + 1));
+    expect(disk.openFiles).toBe(idle);
+    await wal.shutdown();
+    expect(disk.openFiles).toBe(0);
+  });
+
+  test.each([
+    [
+      'throws',
+      (error: Error): never => {
+        throw error;
+      },
+    ],
+    ['rejects', (error: Error) => Promise.reject(error)],
+  ])('a callback that %s, and its error comes out', async (_what, fail) => {
+    const { disk, wal, idle } = await opened();
+    const error = new Error('enough');
+    const found: number[] = [];
+    const replay = wal.replay('first', ({ lsn }) => {
+      found.push(lsn);
+      return lsn === 300 ? fail(error) : undefined;
+    });
+    expect(await rejection(replay)).toBe(error);
+    expect([found.length, disk.openFiles]).toEqual([300, idle]);
+    await wal.shutdown();
+  });
+
+  test('leaving for await with break and with an error', async () => {
+    const { disk, wal, idle } = await opened();
+    for await (const event of wal.iterator(100)) {
+      expect(disk.openFiles).toBe(idle + 1);
+      if (event.lsn === 150) break;
+    }
+    expect(disk.openFiles).toBe(idle);
+    const error = new Error('enough');
+    const loop = async (): Promise<void> => {
+      for await (const event of wal.iterator()) if (event.lsn === 5) throw error;
+    };
+    expect(await rejection(loop())).toBe(error);
+    expect(disk.openFiles).toBe(idle);
+    await wal.shutdown();
+  });
+
+  test('a read that fails, which is no failure of the log', async () => {
+    const { disk, wal, idle } = await opened();
+    disk.fail('read', 'EIO');
+    expect(await rejection(wal.replay('first', () => {}))).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'EIO' });
+    expect(disk.openFiles).toBe(idle);
+    disk.heal();
+    expect(wal.failure).toBeUndefined();
+    expect(await wal.replay('first', () => {})).toBe(500);
+    await wal.shutdown();
+  });
+});
+
+describe('for … of', () => {
+  test('reads in the thread where the backend can wait, and closes its file when it is left', async () => {
+    const disk = new CountedFiles();
+    await using wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io });
+    appendEvents(wal, 10);
+    expect([...wal.iterator(8)].map(lsnIn)).toEqual([8, 9, 10]);
+    const idle = disk.open;
+    for (const event of wal.iterator()) {
+      expect(disk.open).toBe(idle + 1);
+      if (event.lsn === 5) break;
+    }
+    expect(disk.open).toBe(idle);
+    const error = new Error('enough');
+    const loop = (): void => {
+      for (const event of wal.iterator()) if (event.lsn === 5) throw error;
+    };
+    expect(thrown(loop)).toBe(error);
+    expect(disk.open).toBe(idle);
+  });
+
+  test('is refused where it cannot wait', async () => {
+    await using io = createThreadPoolStorageIo();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    appendEvents(wal, 1);
+    expect(thrown(() => [...wal.iterator()])).toMatchObject({ code: 'WAL_UNSUPPORTED' });
+    expect(await textsOf(wal)).toEqual(['event 1']);
+  });
+});
+
+describe('where it may begin', () => {
+  test('before the first kept LSN: WAL_TRUNCATED with the first one there is', async () => {
+    await using io = createSyncFsStorageIo();
+    const directory = directoryFor(io);
+    const log = SegmentedWal.openSync({ directory, io, segmentBytes: 1024, blockBytes: 512 });
+    for (let lsn = 1; lsn <= 100; lsn++) {
+      log.append(`event ${lsn}`);
+      log.syncSync();
+    }
+    log.truncateBeforeSync(50);
+    const { firstLsn } = log;
+    log.closeSync();
+    expect(firstLsn).toBeGreaterThan(1);
+
+    await using wal = await Wal.open(directory, { io });
+    expect(wal.firstLsn).toBe(firstLsn);
+    const truncated = { code: 'WAL_TRUNCATED', firstLsn, lsn: 1 };
+    expect(await rejection(wal.replay(1, () => {}))).toMatchObject(truncated);
+    expect(thrown(() => wal.iterator(1))).toMatchObject(truncated);
+    expect((await textsOf(wal))[0]).toBe(`event ${firstLsn}`);
+    expect((await textsOf(wal, firstLsn)).length).toBe(101 - firstLsn);
+  });
+
+  test('at the next LSN, which is empty, and not behind it', async () => {
+    await using io = createSyncFsStorageIo();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    appendEvents(wal, 2);
+    expect(await wal.replay(3, () => {})).toBe(0);
+    expect(await rejection(wal.replay(4, () => {}))).toMatchObject({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+    expect(thrown(() => wal.iterator(4))).toMatchObject({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+  });
+
+  test.each([
+    ['0', 0, 'ERR_OUT_OF_RANGE'],
+    ['below 0', -1, 'ERR_OUT_OF_RANGE'],
+    ['fractional', 1.5, 'ERR_OUT_OF_RANGE'],
+    ['NaN', Number.NaN, 'ERR_OUT_OF_RANGE'],
+    ['another word', 'last', 'ERR_INVALID_ARG_TYPE'],
+    ['null', null, 'ERR_INVALID_ARG_TYPE'],
+  ])('not at %s', async (_what, from, code) => {
+    await using io = createSyncFsStorageIo();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    expect(await rejection(wal.replay(from as number, () => {}))).toMatchObject({ code });
+    expect(thrown(() => wal.iterator(from as number))).toMatchObject({ code });
+  });
+
+  test('with wrong arguments nothing is read', async () => {
+    await using io = createSyncFsStorageIo();
+    await using wal = await Wal.open(directoryFor(io), { io });
+    const invalid = { code: 'ERR_INVALID_ARG_TYPE' };
+    expect(await rejection(wal.replay('first', undefined as never))).toMatchObject(invalid);
+    expect(await rejection(wal.replay('first', () => {}, { copies: true } as never))).toMatchObject(invalid);
+    expect(thrown(() => wal.iterator('first', 5 as never))).toMatchObject(invalid);
+    expect(thrown(() => wal.iterator('first', { copy: 'no' } as never))).toMatchObject(invalid);
+  });
+});
+
+test('a log that begins with another LSN is truncated before it', async () => {
+  await using io = createSyncFsStorageIo();
+  await using wal = await Wal.open(directoryFor(io), { io, firstLsn: 100 });
+  expect(await rejection(wal.replay(99, () => {}))).toMatchObject({ code: 'WAL_TRUNCATED', firstLsn: 100 });
+  expect(await textsOf(wal)).toEqual([]);
+  await wal.commit('event 100');
+  expect(await textsOf(wal, 100)).toEqual(['event 100']);
+});

@@ -1,0 +1,38 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+/** Opens a log and holds it. */
+export const HOLDER = new URL('./holder-child.mjs', import.meta.url);
+
+/** Commits without end. */
+export const COMMITTER = new URL('./committer-child.mjs', import.meta.url);
+
+/** A process that runs a program. It does not outlive the test. */
+export class Child {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+
+  constructor(program: URL, ...args: readonly string[]) {
+    this.#child = spawn(process.execPath, [fileURLToPath(program), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
+    onTestFinished(() => this.kill());
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  /** What it prints, line by line, to its end. What it printed before it was killed comes as well. */
+  get lines(): AsyncIterable<string> {
+    return createInterface({ input: this.#child.stdout as Readable });
+  }
+
+  /** Kills it, and resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+}

@@ -1,0 +1,28 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createMemoryStorageIo,
+  createSyncFsStorageIo,
+  createThreadPoolStorageIo,
+  type StorageIo,
+} from '@walstack/storage-io';
+import { onTestFinished } from 'vitest';
+
+/** Every backend. */
+export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
+  ['thread-pool', createThreadPoolStorageIo],
+  ['sync-fs', createSyncFsStorageIo],
+  ['memory', createMemoryStorageIo],
+];
+
+/** A directory on real files that is gone after the test. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'walstack-wal-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A path for a log, at which there is nothing yet. */
+export const directoryFor = (io: StorageIo): string =>
+  io.capabilities.realFiles ? join(temporaryDirectory(), 'log') : '/logs/log';

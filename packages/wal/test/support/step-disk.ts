@@ -1,0 +1,126 @@
+import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { type AsyncFileOps, fromAsyncFileOps, nodeFsNamespace, type StorageIo } from '@walstack/storage-io';
+
+/** The operations that can be held and made to fail. */
+export type Operation = 'read' | 'write' | 'writeDurable' | 'datasync' | 'truncate' | 'remove' | 'syncDirectory';
+
+type Answer = (error?: Error | null, count?: number) => void;
+
+/**
+ * Real files behind a backend whose operations are carried out when the test says so, and fail when it says so. The test
+ * waits for an operation to arrive, not for time to pass.
+ */
+export class StepDisk {
+  readonly io: StorageIo;
+  /** Operations in the order in which they were asked for. */
+  readonly calls: Operation[] = [];
+  /** Files that are open. */
+  openFiles = 0;
+  readonly #held = new Map<Operation, (() => void)[]>();
+  readonly #failures = new Map<Operation, string>();
+  readonly #expected = new Map<Operation, (() => void)[]>();
+
+  /** @param durableWrites - whether the backend can write durably */
+  constructor(durableWrites = false) {
+    this.io = fromAsyncFileOps(this.#operations(durableWrites));
+  }
+
+  /** From now on, operations of this kind wait. */
+  hold(operation: Operation): void {
+    if (!this.#held.has(operation)) this.#held.set(operation, []);
+  }
+
+  /** Resolves when an operation of this kind waits. */
+  async held(operation: Operation): Promise<void> {
+    if ((this.#held.get(operation)?.length ?? 0) > 0) return;
+    await new Promise<void>((resolve) => {
+      this.#expected.set(operation, [...(this.#expected.get(operation) ?? []), resolve]);
+    });
+  }
+
+  /** Carries out the first operation that waits; those that come later still wait. */
+  release(operation: Operation): void {
+    const carryOut = this.#held.get(operation)?.shift();
+    if (carryOut === undefined) throw new Error(`no ${operation} waits`);
+    carryOut();
+  }
+
+  /** Carries out all operations that wait; those that come later do not wait any more. */
+  letGo(operation: Operation): void {
+    const waiting = this.#held.get(operation) ?? [];
+    this.#held.delete(operation);
+    for (const carryOut of waiting) carryOut();
+  }
+
+  /** Operations of this kind fail from now on. */
+  fail(operation: Operation, code: string): void {
+    this.#failures.set(operation, code);
+  }
+
+  /** Nothing fails any more. */
+  heal(): void {
+    this.#failures.clear();
+  }
+
+  #operations(durableWrites: boolean): AsyncFileOps<number> {
+    const write = (fd: number, data: Uint8Array, at: number): number => writeSync(fd, data, 0, data.length, at);
+    const ops: AsyncFileOps<number> = {
+      ...nodeFsNamespace,
+      name: 'step-disk',
+      open: (path, flags) => {
+        const fd = nodeFsNamespace.open(path, flags);
+        this.openFiles++;
+        return fd;
+      },
+      close: (fd) => {
+        nodeFsNamespace.close(fd);
+        this.openFiles--;
+      },
+      read: (fd, into, at, done) => this.#step('read', done, () => readSync(fd, into, 0, into.length, at)),
+      write: (fd, data, at, done) => this.#step('write', done, () => write(fd, data, at)),
+      datasync: (fd, done) => this.#step('datasync', done, () => fdatasyncSync(fd)),
+      truncate: (fd, bytes, done) => this.#step('truncate', done, () => ftruncateSync(fd, bytes)),
+      remove: (path, done) => this.#step('remove', done, () => unlinkSync(path)),
+      syncDirectory: (path, done) => this.#step('syncDirectory', done, () => syncDirectory(path)),
+    };
+    if (!durableWrites) return ops;
+    return {
+      ...ops,
+      writeDurable: (fd, data, at, done) =>
+        this.#step('writeDurable', done, () => {
+          const count = write(fd, data, at);
+          fdatasyncSync(fd);
+          return count;
+        }),
+    };
+  }
+
+  #step(operation: Operation, done: Answer, work: () => unknown): void {
+    this.calls.push(operation);
+    const carryOut = (): void => {
+      const code = this.#failures.get(operation);
+      if (code === undefined) {
+        const count = work();
+        done(null, typeof count === 'number' ? count : 0);
+      } else done(Object.assign(new Error(`${code}: as the test wants it`), { code }));
+    };
+    const held = this.#held.get(operation);
+    if (held === undefined) {
+      carryOut();
+      return;
+    }
+    held.push(carryOut);
+    const expecting = this.#expected.get(operation) ?? [];
+    this.#expected.delete(operation);
+    for (const resolve of expecting) resolve();
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
