@@ -14,7 +14,15 @@ import {
   recordFrameBytes,
   WalError,
 } from '@walstack/codec';
-import { type IoRoutine, openStorageIo, RoutineQueue, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import {
+  type IoRoutine,
+  openStorageIo,
+  RoutineQueue,
+  requireWait,
+  runAsync,
+  runSync,
+  type StorageIo,
+} from '@walstack/storage-io';
 import { LogReader, type ReadOptions, truncated } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
 import { checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
@@ -349,6 +357,7 @@ export class SegmentedWal {
   /** Like {@link close}, blocking the thread. */
   closeSync({ discard = false }: { readonly discard?: boolean } = {}): void {
     if (this.#state !== 'open') return;
+    requireWait(this.#world.io);
     this.#beginClosing();
     try {
       this.#queue.runSync(() => this.#closeLog(discard));

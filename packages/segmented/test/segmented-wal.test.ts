@@ -229,7 +229,7 @@ describe('the synchronous twins', () => {
     expect(existsSync(directory)).toBe(false);
     const wal = await SegmentedWal.open({ directory, io: 'thread-pool' });
     wal.append('x');
-    for (const call of ['syncSync', 'flushSync'] as const) {
+    for (const call of ['syncSync', 'flushSync', 'closeSync'] as const) {
       expect(() => wal[call]()).toThrow(expect.objectContaining({ code: 'WAL_UNSUPPORTED' }));
     }
     expect(() => [...wal.replay()]).toThrow(expect.objectContaining({ code: 'WAL_UNSUPPORTED' }));
