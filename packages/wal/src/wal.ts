@@ -139,10 +139,15 @@ export class Wal {
    * @throws what {@link append} throws but `WAL_BACKPRESSURE`. `WAL_IO_FAILED`, `WAL_NO_SPACE` and `WAL_CLOSED` of a
    * commit that waits for durability mean that its outcome is unknown, and their `reason` is `'outcome-unknown'`.
    */
-  async commit(payload: Uint8Array | string, options?: AppendOptions): Promise<Lsn> {
-    this.#lifecycle.requireRunning('commit');
-    const lsn = this.#admission.size > 0 ? undefined : this.#tryAppend(payload, options);
-    return this.#commits.wait(lsn ?? (await this.#enter(payload, options)));
+  commit(payload: Uint8Array | string, options?: AppendOptions): Promise<Lsn> {
+    // Not an async function: one promise for a commit, and not three, is felt where there are many.
+    try {
+      this.#lifecycle.requireRunning('commit');
+      const lsn = this.#admission.size > 0 ? undefined : this.#tryAppend(payload, options);
+      return lsn === undefined ? this.#commitInTurn(payload, options) : this.#commits.wait(lsn);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -261,13 +266,13 @@ export class Wal {
     }
   }
 
-  /** Appends a copy when there is room in memory. */
-  #enter(payload: Uint8Array | string, options: AppendOptions | undefined): Promise<Lsn> {
+  /** Commits a copy when there is room in memory. */
+  async #commitInTurn(payload: Uint8Array | string, options: AppendOptions | undefined): Promise<Lsn> {
     const kept = keepBytes('payload', payload);
     const keptOptions = options === undefined ? undefined : keepOptions(options);
     const entered = this.#admission.enter(() => this.#log.append(kept, keptOptions));
     this.#commits.start();
-    return entered;
+    return this.#commits.wait(await entered);
   }
 
   #closeNow(): Promise<void> {

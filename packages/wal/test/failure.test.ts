@@ -182,3 +182,40 @@ test('a roll that fails is a failure as well', async () => {
   await again.shutdown();
   await disk.io.dispose();
 });
+
+test('a log on a full disk opens and is read, refuses to append, and goes on when there is room', async () => {
+  const disk = new StepDisk();
+  const open = (): Promise<Wal> =>
+    Wal.open(`${directory}/log`, { io: disk.io, markAfterMs: 0, ...new ManualTime().options });
+  const directory = temporaryDirectory();
+  const killed = await open();
+  await killed.commit('a');
+  disk.fail('write', 'EIO');
+  await rejection(killed.commit('never written'));
+  await killed.close();
+  disk.heal();
+
+  disk.full = true;
+  const wal = await open();
+  expect(wal.recovery).toMatchObject({ cleanlyClosed: false, lastLsn: 1 });
+  const refused = { code: 'WAL_NO_SPACE', systemCode: 'ENOSPC' };
+  expect(thrown(() => wal.append('b'))).toMatchObject(refused);
+  const error = await rejection(wal.commit('b'));
+  expect(error).toMatchObject(refused);
+  expect(error).not.toHaveProperty('reason', 'outcome-unknown');
+  expect(await rejection(wal.ready())).toMatchObject(refused);
+  await wal.sync();
+  expect(await textsOf(wal)).toEqual(['a']);
+  expect([wal.failure, wal.state, wal.lastLsn]).toEqual([undefined, 'running', 1]);
+
+  disk.full = false;
+  expect(thrown(() => wal.append('b'))).toMatchObject(refused);
+  await turns();
+  expect(await wal.commit('b')).toBe(2);
+  await wal.shutdown();
+  disk.full = true;
+  const again = await open();
+  expect(await textsOf(again)).toEqual(['a', 'b']);
+  await again.shutdown();
+  await disk.io.dispose();
+});

@@ -16,6 +16,8 @@ export class StepDisk {
   readonly calls: Operation[] = [];
   /** Files that are open. */
   openFiles = 0;
+  /** Whether there is no room for a new file; what exists can be written over. */
+  full = false;
   readonly #held = new Map<Operation, (() => void)[]>();
   readonly #failures = new Map<Operation, string>();
   readonly #expected = new Map<Operation, (() => void)[]>();
@@ -68,6 +70,7 @@ export class StepDisk {
       ...nodeFsNamespace,
       name: 'step-disk',
       open: (path, flags) => {
+        if (this.full && flags.create) throw failureNamed('ENOSPC');
         const fd = nodeFsNamespace.open(path, flags);
         this.openFiles++;
         return fd;
@@ -102,7 +105,7 @@ export class StepDisk {
       if (code === undefined) {
         const count = work();
         done(null, typeof count === 'number' ? count : 0);
-      } else done(Object.assign(new Error(`${code}: as the test wants it`), { code }));
+      } else done(failureNamed(code));
     };
     const held = this.#held.get(operation);
     if (held === undefined) {
@@ -115,6 +118,8 @@ export class StepDisk {
     for (const resolve of expecting) resolve();
   }
 }
+
+const failureNamed = (code: string): Error => Object.assign(new Error(`${code}: as the test wants it`), { code });
 
 function syncDirectory(path: string): void {
   const fd = openSync(path, 'r');

@@ -1,0 +1,60 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const BENCHES = ['append', 'durable', 'replay'] as const;
+
+export type Bench = (typeof BENCHES)[number];
+
+export const HELP = `Measures walstack beside its yardsticks.
+
+  pnpm bench                   everything
+  pnpm bench durable           one of ${BENCHES.join(', ')}, or several
+
+  --quick        fewer and shorter rounds: for a look, not for figures to hand on
+  --json FILE    write the results there as well, as an array of rows
+  --data DIR     where to write; on the disk that is to be measured (default data)
+  --help         this text`;
+
+/** What to do. */
+export interface Arguments {
+  readonly benches: readonly Bench[];
+  readonly quick: boolean;
+  readonly json: string | undefined;
+  readonly data: string;
+}
+
+/** What is wrong with the command line, in words for the user. */
+export class UsageError extends Error {}
+
+/** Reads the command line; `undefined` when help was asked for. @throws {UsageError} */
+export function readArguments(argv: readonly string[], standing: string): Arguments | undefined {
+  const { values, positionals } = parse(argv);
+  if (values.help) return undefined;
+  const unknown = positionals.find((name) => !isBench(name));
+  if (unknown !== undefined) throw new UsageError(`there is no bench "${unknown}": take ${BENCHES.join(', ')}`);
+  return {
+    benches: positionals.length === 0 ? BENCHES : BENCHES.filter((name) => positionals.includes(name)),
+    quick: values.quick,
+    json: values.json === undefined ? undefined : resolve(standing, values.json),
+    data: values.data === undefined ? resolve('data') : resolve(standing, values.data),
+  };
+}
+
+const isBench = (name: string): name is Bench => (BENCHES as readonly string[]).includes(name);
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'string' },
+        data: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}

@@ -1,0 +1,28 @@
+import type { Latencies } from './latencies.js';
+
+/** What is measured: one kind of work, and everybody who does it. */
+export interface Case {
+  readonly bench: string;
+  /** Such as `committers=8`. */
+  readonly name: string;
+  readonly unit: string;
+  readonly contestants: readonly Contestant[];
+}
+
+/** Somebody who does the work of a case. */
+export interface Contestant {
+  /** Such as `walstack/thread-pool`. */
+  readonly subject: string;
+  /** Done once, before the first measurement, and not measured. */
+  readonly prepare?: () => Promise<void>;
+  /** Does the work once, and checks what came of it. Throws when it is not what it should be. */
+  readonly measure: () => Promise<Sample>;
+}
+
+/** One measurement. */
+export interface Sample {
+  /** In the unit of the case; more is better. */
+  readonly value: number;
+  /** Times of single operations, where they are waited for one by one. */
+  readonly latencies?: Latencies;
+}

@@ -1,0 +1,49 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { append } from '../src/append.js';
+import { durable } from '../src/durable.js';
+import { replay } from '../src/replay.js';
+import { measureCase } from '../src/rounds.js';
+import { Scratch } from '../src/scratch.js';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'walstack-benchmarks-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const CONCURRENT = ['walstack/thread-pool', 'walstack/sync-fs', 'fs'];
+
+test.each([
+  ['append', append, { 'bytes=100': CONCURRENT }],
+  [
+    'durable',
+    durable,
+    {
+      'committers=1': CONCURRENT,
+      'committers=8': CONCURRENT,
+      'committers=64': CONCURRENT,
+      'committers=512': CONCURRENT,
+      sync: ['walstack/sync-fs', 'fs'],
+    },
+  ],
+  ['replay', replay, { views: CONCURRENT }],
+])('%s measures every subject of every case, and leaves nothing behind', async (name, casesOf, expected) => {
+  using scratch = new Scratch(folder);
+  const cases = casesOf({ rounds: 1, durationMs: 5, records: 20_000, scratch });
+  const found: Record<string, string[]> = {};
+  for (const one of cases) {
+    const rows = await measureCase(one, 1);
+    expect(one.bench).toBe(name);
+    expect(rows.every(({ value }) => value > 0)).toBe(true);
+    expect(rows.every(({ p50Us, p99Us }) => name !== 'durable' || (p50Us ?? 0) <= (p99Us ?? -1))).toBe(true);
+    found[one.name] = rows.map(({ subject }) => subject);
+  }
+  expect(found).toEqual(expected);
+  scratch[Symbol.dispose]();
+  expect(readdirSync(folder)).toEqual([]);
+});
