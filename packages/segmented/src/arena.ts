@@ -1,8 +1,9 @@
 import { blockEnd, FRAME_HEADER_BYTES, frameStart, type Lsn } from '@walstack/codec';
 import type { StorageIo } from '@walstack/storage-io';
 import type { ActiveSegment } from './active-segment.js';
+import type { Settings } from './options.js';
 
-/** Bytes of an ordinary chunk; a larger record gets a chunk of its own size. */
+/** Bytes of an ordinary chunk. A larger record gets a chunk of its own size, and a short segment a smaller one. */
 const CHUNK_BYTES = 1024 * 1024;
 
 /** Chunks that are kept for reuse. */
@@ -41,14 +42,16 @@ export interface Extent {
 export class Arena {
   readonly #io: StorageIo;
   readonly #padGroups: boolean;
+  readonly #segmentBytes: number;
   readonly #spare: Uint8Array[] = [];
   #closed: Chunk[] = [];
   #open: Chunk | undefined;
   #pendingBytes = 0;
 
-  constructor(io: StorageIo, padGroups: boolean) {
+  constructor(io: StorageIo, { padGroups, segmentBytes }: Settings) {
     this.#io = io;
     this.#padGroups = padGroups;
+    this.#segmentBytes = segmentBytes;
   }
 
   /** The memory of the last {@link reserve}. */
@@ -135,15 +138,15 @@ export class Arena {
     const start = segment.end % blockBytes;
     // The frame may have to start in the next block, and padding goes to the end of the last.
     const needed = blockEnd(start + FRAME_HEADER_BYTES + frameBytes, blockBytes);
-    const bytes = this.#memory(needed);
+    const bytes = this.#memory(Math.max(needed, blockEnd(this.#segmentBytes - segment.end, blockBytes)), needed);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#open = { bytes, view, segment, base: segment.end - start, start, end: start, lent: 0 };
     return this.#open;
   }
 
-  #memory(needed: number): Uint8Array {
-    if (needed > CHUNK_BYTES) return this.#io.allocateBuffer(needed);
-    return this.#spare.pop() ?? this.#io.allocateBuffer(CHUNK_BYTES);
+  #memory(wanted: number, needed: number): Uint8Array {
+    const bytes = Math.max(needed, Math.min(wanted, CHUNK_BYTES));
+    return (bytes === CHUNK_BYTES ? this.#spare.pop() : undefined) ?? this.#io.allocateBuffer(bytes);
   }
 
   #closeChunk(): void {
@@ -161,8 +164,10 @@ export class Arena {
 
   /** Keeps the memory of a chunk that nobody needs any more. */
   #recycle(chunk: Chunk): void {
-    const inUse = chunk === this.#open || chunk.lent > 0 || chunk.end > chunk.start;
-    if (inUse || chunk.bytes.length !== CHUNK_BYTES || this.#spare.length === SPARE_CHUNKS) return;
+    if (chunk.lent > 0 || chunk.end > chunk.start) return;
+    // What was made for one large record is not kept for the small ones behind it.
+    if (chunk === this.#open && chunk.bytes.length > CHUNK_BYTES) this.#open = undefined;
+    if (chunk === this.#open || chunk.bytes.length !== CHUNK_BYTES || this.#spare.length === SPARE_CHUNKS) return;
     this.#spare.push(chunk.bytes);
   }
 }

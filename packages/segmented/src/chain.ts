@@ -5,6 +5,10 @@ import { corruption } from './corruption.js';
 import { readHeader } from './log-directory.js';
 import { sameId } from './segment.js';
 
+/** A segment behind it must still have a name of ten digits, and a position that is a safe integer. */
+const LAST_NUMBER = 9_999_999_998;
+const LAST_POSITION = 2 ** 52;
+
 /** One segment file of the chain. */
 interface Link {
   readonly path: string;
@@ -84,6 +88,9 @@ function* readLink(io: StorageIo, directory: string, name: SegmentName): IoRouti
       { path, offset: 0, lsn: name.firstLsn, reason: 'header' },
       { cause: error },
     );
+  }
+  if (header.number > LAST_NUMBER || header.firstPosition > LAST_POSITION) {
+    throw corruption(path, 'impossible-fields', 'its header leaves no room for another segment', { offset: 0 });
   }
   if (header.number !== name.number || header.firstLsn !== name.firstLsn) {
     const what = `its header says segment ${header.number} with first LSN ${header.firstLsn}`;

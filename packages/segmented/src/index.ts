@@ -16,6 +16,6 @@ export type { SegmentedWalConfig } from './options.js';
 export type { RecoveryReport } from './recovery.js';
 export type { Replay, ReplayPage } from './replay.js';
 export type { SegmentMeta } from './segment.js';
-export { type AppendOptions, SegmentedWal, type SegmentedWalStats } from './segmented-wal.js';
+export { type AppendOptions, type CloseOptions, SegmentedWal, type SegmentedWalStats } from './segmented-wal.js';
 export type { TruncateResult } from './truncation.js';
 export { realWorld, type World } from './world.js';

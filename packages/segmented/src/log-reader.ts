@@ -37,6 +37,8 @@ export interface ReadPlan {
   readonly copy: boolean;
   /** The log's first LSN now: it moves when the log is truncated. */
   readonly firstLsn: () => Lsn;
+  /** Told when the reading is over. */
+  readonly onClose: (reader: LogReader) => void;
 }
 
 /**
@@ -55,6 +57,7 @@ export class LogReader {
   #scanner: SegmentScanner | undefined;
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
+  #ended = false;
 
   constructor(io: StorageIo, plan: ReadPlan) {
     this.#io = io;
@@ -79,24 +82,50 @@ export class LogReader {
    */
   *advance(): IoRoutine<boolean> {
     for (;;) {
+      if (this.#ended) throw closedWhileReading();
       const scanner = this.#scanner ?? this.#openNext();
       if (scanner === undefined) return false;
       if (scanner.nextLsn <= this.#until) {
-        if (yield* scanner.fill()) return true;
+        if (yield* this.#unlessEnded(scanner.fill())) return true;
         const segment = this.#plan.segments[this.#index - 1] as Segment;
         const proof = `the log has records up to ${this.#until} there`;
         throw lostRecord(segment.path, scanner.end, scanner.nextLsn, 'hole', proof);
       }
-      this.close();
+      this.#closeFile();
     }
   }
 
-  /** Closes the file being read. */
+  /** Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` once its step under way is done. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Ends the reading and closes its file. */
   close(): void {
+    this.#closeFile();
+    this.#plan.onClose(this);
+  }
+
+  #closeFile(): void {
     const file = this.#file;
     this.#file = undefined;
     this.#scanner = undefined;
-    if (file !== undefined) this.#io.close(file);
+    if (file === undefined) return;
+    try {
+      this.#io.close(file);
+    } catch (error) {
+      // A backend that went with its log has closed the file.
+      if (!WalError.is(error, 'WAL_CLOSED')) throw error;
+    }
+  }
+
+  *#unlessEnded<T>(routine: IoRoutine<T>): IoRoutine<T> {
+    for (let step = routine.next(0); ; ) {
+      if (step.done === true) return step.value;
+      const result = yield step.value;
+      if (this.#ended) throw closedWhileReading();
+      step = routine.next(result);
+    }
   }
 
   #openNext(): SegmentScanner | undefined {
@@ -148,6 +177,10 @@ export class LogReader {
       timestampMs: header.createdAtMs + record.elapsedMs,
     };
   }
+}
+
+function closedWhileReading(): WalError {
+  return new WalError('WAL_CLOSED', 'the log was closed while it was read: open it again', { state: 'closed' });
 }
 
 /** What was asked for is not in the log any more. */

@@ -51,7 +51,8 @@ export function* createLog(world: World, settings: Settings, files: LogFiles): I
   yield* syncAncestors(io, directory);
   yield* removeDrafts(world, settings, files);
   const logId = world.randomBytes(16);
-  const active = yield* makeFirstSegment(world, settings, { logId, number: 1, firstLsn, from: BEGINNING });
+  const active = yield* makeNamed(world, settings, { logId, number: 1, firstLsn, from: BEGINNING });
+  yield* syncName(world, settings, active);
   return {
     start: { logId, sealed: [], active, nextLsn: firstLsn, nextNumber: 2, checkpoint: undefined },
     report: report({
@@ -82,13 +83,9 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles): 
   const segments = [...judgement.segments.slice(0, -1), settled];
   const nextNumber = settled.header.number + 1;
   const next = judgement.cleanlyClosed ? NOTHING : yield* makeNext(world, settings, files, segments, nextNumber);
-  // Only when the names are durable may files go that the log does without because of them.
-  yield* ioSteps.syncDirectory(world.io, settings.directory);
   const replaced = next.active !== undefined && isEmpty(settled) ? [settled.path] : [];
-  if (!segments.some((segment) => segment.header.salvaged)) {
-    yield* removeAll(world, [...judgement.leftovers, ...replaced]);
-  }
-  yield* removeDrafts(world, settings, files);
+  const leftovers = segments.some((segment) => segment.header.salvaged) ? [] : [...judgement.leftovers, ...replaced];
+  yield* closingOnFailure(world, next.active, cleanUp(world, settings, files, leftovers));
   return {
     start: {
       logId: settled.header.logId,
@@ -101,6 +98,13 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles): 
     report: reportOf(judgement, settled),
     noSpace: next.noSpace,
   };
+}
+
+/** Removes what the log does without: only when the names are durable because of which it does. */
+function* cleanUp(world: World, settings: Settings, files: LogFiles, leftovers: readonly string[]): IoRoutine<void> {
+  yield* ioSteps.syncDirectory(world.io, settings.directory);
+  yield* removeAll(world, leftovers);
+  yield* removeDrafts(world, settings, files);
 }
 
 /** The steps on the newest segment's file: what is kept is written again, marked, and what is behind it cut off. */
@@ -170,30 +174,30 @@ function* makeNext(
   yield* ioSteps.syncDirectory(world.io, settings.directory);
   yield* removeDrafts(world, settings, files);
   const { logId } = last.header;
+  let active: ActiveSegment;
   try {
-    const from = succession(last);
-    const active = yield* makeFirstSegment(world, settings, { logId, number, firstLsn: last.nextLsn, from });
-    return { active, noSpace: undefined };
+    active = yield* makeNamed(world, settings, { logId, number, firstLsn: last.nextLsn, from: succession(last) });
   } catch (error) {
     if (WalError.is(error, 'WAL_NO_SPACE')) return { active: undefined, noSpace: error };
     throw error;
   }
+  yield* syncName(world, settings, active);
+  return { active, noSpace: undefined };
 }
 
-/** Makes and names the segment that this life of the log begins in. */
-function* makeFirstSegment(
-  world: World,
-  settings: Settings,
-  {
-    logId,
-    number,
-    firstLsn,
-    from,
-  }: { logId: Uint8Array; number: number; firstLsn: Lsn; from: ReturnType<typeof succession> },
-): IoRoutine<ActiveSegment> {
+/** What tells a new segment from others. */
+interface Identity {
+  readonly logId: Uint8Array;
+  readonly number: number;
+  readonly firstLsn: Lsn;
+  readonly from: ReturnType<typeof succession>;
+}
+
+/** Makes a segment under its name, which is not durable yet. Who fails has changed nothing. */
+function* makeNamed(world: World, settings: Settings, { from, ...identity }: Identity): IoRoutine<ActiveSegment> {
   const { directory, blockBytes } = settings;
-  const identity = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16) };
-  const header = headerOf({ logId, number, firstLsn, blockBytes, ...identity }, from);
+  const life = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16) };
+  const header = headerOf({ ...identity, ...life, blockBytes }, from);
   const file = yield* makeNextSegment(world.io, directory, header);
   try {
     yield* nameNextSegment(world.io, directory, header);
@@ -202,6 +206,21 @@ function* makeFirstSegment(
     throw error;
   }
   return new ActiveSegment(directory, header, file);
+}
+
+/** Makes the name of a new segment durable. */
+function* syncName(world: World, settings: Settings, active: ActiveSegment): IoRoutine<void> {
+  yield* closingOnFailure(world, active, ioSteps.syncDirectory(world.io, settings.directory));
+}
+
+/** Closes the file of a new segment when what comes behind it fails. */
+function* closingOnFailure<T>(world: World, active: ActiveSegment | undefined, rest: IoRoutine<T>): IoRoutine<T> {
+  try {
+    return yield* rest;
+  } catch (error) {
+    if (active?.file !== undefined) world.io.close(active.file);
+    throw error;
+  }
 }
 
 /** Removes drafts that a crash left: a `next.seg` is never adopted, as writes of a killed process may land in it. */

@@ -19,19 +19,33 @@ export function* makeNextSegment(io: StorageIo, directory: string, header: Segme
     yield* ioSteps.datasync(io, file);
   } catch (error) {
     io.close(file);
-    yield* ioSteps.remove(io, path);
+    yield* dropNextSegment(io, directory);
     throw error;
   }
   return file;
 }
 
+/** Removes `next.seg` after a failure, which is what matters to the caller: another one here must not hide it. */
+function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
+  try {
+    yield* ioSteps.remove(io, join(directory, FileName.nextSegment));
+  } catch {
+    // It stays behind, and is removed when the log is opened.
+  }
+}
+
 /**
- * Gives `next.seg` the name of its segment. To be called when its predecessor is sealed: that the name exists proves
- * the predecessor complete.
+ * Gives `next.seg` the name of its segment; durable once the directory is synced. To be called when its predecessor is
+ * sealed: that the name exists proves the predecessor complete. Where the name cannot be given, the file is removed and
+ * nothing has changed.
  */
 export function* nameNextSegment(io: StorageIo, directory: string, header: SegmentHeader): IoRoutine<void> {
-  io.rename(join(directory, FileName.nextSegment), join(directory, nameOf(header)));
-  yield* ioSteps.syncDirectory(io, directory);
+  try {
+    io.rename(join(directory, FileName.nextSegment), join(directory, nameOf(header)));
+  } catch (error) {
+    yield* dropNextSegment(io, directory);
+    throw error;
+  }
 }
 
 /** Cuts a file behind its last used block, if it is longer. `end` is the offset behind the last frame. */

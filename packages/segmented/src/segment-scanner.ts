@@ -175,7 +175,9 @@ export class SegmentScanner {
   #checkFields(): void {
     const problem = recordProblem(this.record);
     const stray = (this.record.flags & RecordFlag.encrypted) !== 0 && !this.#header.encrypted;
-    if (problem === undefined && !stray) return;
+    // The LSN behind the last record must be one, too.
+    const last = this.record.lsn === Number.MAX_SAFE_INTEGER && !isMark(this.record);
+    if (problem === undefined && !stray && !last) return;
     const facts = { offset: this.position, lsn: this.record.lsn };
     if (problem === 'unknown-flags' || problem === 'unknown-codec') {
       throw new WalError(

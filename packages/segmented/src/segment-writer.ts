@@ -83,7 +83,7 @@ export class SegmentWriter {
     this.#world = world;
     this.#settings = settings;
     this.#logId = start.logId;
-    this.#arena = new Arena(world.io, settings.padGroups);
+    this.#arena = new Arena(world.io, settings);
     this.#sealed = [...start.sealed];
     this.#active = start.active;
     this.#written = start.active;
@@ -147,11 +147,14 @@ export class SegmentWriter {
   append(body: RecordBody): Lsn {
     const { meta, payload, scope } = body;
     const frameBytes = recordFrameBytes(payload.length, meta.length, scope !== undefined);
-    const segment = this.#segmentFor(frameBytes);
-    const offset = this.#arena.reserve(segment, frameBytes);
-    const { bytes, view } = this.#arena;
     const lsn = this.#nextLsn;
+    if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp(lsn);
+    // Whatever can throw comes before the record has its place: a place without a record would be a hole.
+    const segment = this.#segmentFor(frameBytes);
     const elapsedMs = this.#world.now() - segment.header.createdAtMs;
+    const offset = this.#arena.reserve(segment, frameBytes);
+    this.#active = segment;
+    const { bytes, view } = this.#arena;
     const flags = scope === undefined ? 0 : RecordFlag.scoped;
     writeRecordHeader(view, offset, frameBytes, lsn, body.type, this.#durableLsn, meta.length, flags, 0, elapsedMs);
     let at = offset + MARK_FRAME_BYTES;
@@ -187,9 +190,30 @@ export class SegmentWriter {
     yield* this.#guarded(this.#writeMark(type));
   }
 
-  /** Makes everything durable, and a new segment behind it, unless the newest one has no record. */
+  /**
+   * Makes everything durable, and a new segment behind it, unless the newest one has no record.
+   *
+   * @throws `WAL_NO_SPACE` when there is no room for it: as long as nothing was appended meanwhile, no failure for good
+   */
   *roll(): IoRoutine<void> {
-    yield* this.#guarded(this.#rollNow());
+    const before = this.#active;
+    const last = before ?? this.#sealed.at(-1);
+    if (last !== undefined && isEmpty(last)) {
+      yield* this.sync();
+      return;
+    }
+    // Planned before anything waits: what is appended meanwhile has its place behind the old segment.
+    const next = this.#plan();
+    this.#active = next;
+    yield* this.sync();
+    try {
+      next.file = yield* makeNextSegment(this.#world.io, this.#settings.directory, next.header);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#active !== next || !isEmpty(next)) this.fail(error);
+      else this.#active = before;
+      throw error;
+    }
+    yield* this.#guarded(this.#nameNext(next));
   }
 
   /**
@@ -200,9 +224,18 @@ export class SegmentWriter {
   *begin(): IoRoutine<void> {
     this.throwIfFailed();
     if (this.#active !== undefined) return;
+    const { io } = this.#world;
+    const { directory } = this.#settings;
     const next = this.#plan();
-    next.file = yield* makeNextSegment(this.#world.io, this.#settings.directory, next.header);
-    yield* this.#guarded(this.#nameNext(next));
+    const file = yield* makeNextSegment(io, directory, next.header);
+    try {
+      yield* nameNextSegment(io, directory, next.header);
+    } catch (error) {
+      io.close(file);
+      throw error;
+    }
+    next.file = file;
+    yield* this.#guarded(this.#enter(next));
     this.#active = next;
   }
 
@@ -280,8 +313,7 @@ export class SegmentWriter {
       const end = frameStart(active.end, active.header.blockBytes) + frameBytes;
       if (end <= this.#settings.segmentBytes || isEmpty(active)) return active;
     }
-    this.#active = this.#plan();
-    return this.#active;
+    return this.#plan();
   }
 
   #plan(): ActiveSegment {
@@ -348,16 +380,27 @@ export class SegmentWriter {
    * the name is durable before anything in the new one is acknowledged.
    */
   *#nameNext(next: ActiveSegment): IoRoutine<void> {
-    const old = this.#written;
     try {
-      if (old !== undefined) yield* this.#seal(old, next.header.firstLsn);
+      if (this.#written !== undefined) yield* this.#seal(this.#written, next.header.firstLsn);
       yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
     } catch (error) {
       this.#world.io.close(fileOf(next));
       next.file = undefined;
       throw error;
     }
-    this.#retire(old, next.header.firstLsn);
+    yield* this.#enter(next);
+  }
+
+  /** Makes the name of the next segment durable, and goes on in it. */
+  *#enter(next: ActiveSegment): IoRoutine<void> {
+    try {
+      yield* ioSteps.syncDirectory(this.#world.io, this.#settings.directory);
+    } catch (error) {
+      this.#world.io.close(fileOf(next));
+      next.file = undefined;
+      throw error;
+    }
+    this.#retire(this.#written, next.header.firstLsn);
     this.#written = next;
   }
 
@@ -387,22 +430,19 @@ export class SegmentWriter {
     this.counters.marks++;
     yield* this.#syncGroup();
   }
-
-  *#rollNow(): IoRoutine<void> {
-    const last = this.#active ?? this.#sealed.at(-1);
-    if (last !== undefined && isEmpty(last)) {
-      yield* this.#syncGroup();
-      return;
-    }
-    // Planned before anything waits: what is appended meanwhile has its place behind the old segment.
-    const next = this.#plan();
-    this.#active = next;
-    yield* this.#syncGroup();
-    if (next.file === undefined) yield* this.#rollTo(next);
-  }
 }
 
 const DURABLE = { durable: true } as const;
+
+function usedUp(lsn: Lsn): WalError {
+  return new WalError(
+    'WAL_RANGE',
+    `the log has given out its last LSN, ${lsn - 1}: nothing was appended; begin a new log`,
+    {
+      lsn,
+    },
+  );
+}
 
 function fileOf(segment: ActiveSegment): NonNullable<ActiveSegment['file']> {
   if (segment.file === undefined)

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   type Checkpoint,
   checkBoolean,
@@ -15,6 +16,7 @@ import {
   WalError,
 } from '@walstack/codec';
 import {
+  CompletionRouter,
   type IoRoutine,
   openStorageIo,
   RoutineQueue,
@@ -94,6 +96,7 @@ export class SegmentedWal {
   #state: 'open' | 'closing' | 'closed' = 'open';
   #noSpace: WalError | undefined;
   #retrying = false;
+  readonly #readers = new Set<LogReader>();
   #queuedSync: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -122,9 +125,10 @@ export class SegmentedWal {
    * and `RangeError` for wrong options
    */
   static async open(config: SegmentedWalConfig): Promise<SegmentedWal> {
-    const settings = checkConfig(config);
+    const checked = checkConfig(config);
     const { io, owned } = backendOf(config, 'async');
     try {
+      const settings = inPlace(checked, io);
       const world = worldOf(config, io);
       return new SegmentedWal(world, settings, owned, await runAsync(io, openLog(world, settings)));
     } catch (error) {
@@ -135,9 +139,10 @@ export class SegmentedWal {
 
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
   static openSync(config: SegmentedWalConfig): SegmentedWal {
-    const settings = checkConfig(config);
+    const checked = checkConfig(config);
     const { io, owned } = backendOf(config, 'wait');
     try {
+      const settings = inPlace(checked, io);
       const world = worldOf(config, io);
       return new SegmentedWal(world, settings, owned, runSync(io, openLog(world, settings)));
     } catch (error) {
@@ -280,7 +285,8 @@ export class SegmentedWal {
 
   /** All records, in order: {@link replayFrom} the first. */
   replay(options: ReadOptions = {}): Replay {
-    return this.replayFrom(this.firstLsn, options);
+    this.#throwUnlessOpen();
+    return this.#reading('first', options);
   }
 
   /**
@@ -294,12 +300,7 @@ export class SegmentedWal {
     this.#throwUnlessOpen();
     this.#checkReachable(lsn);
     if (lsn < this.firstLsn) throw truncated(lsn, this.firstLsn);
-    const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
-    return new Replay(
-      this.#world.io,
-      () => this.#run(() => this.#beginReading(lsn, copy)),
-      () => this.#runSync(() => this.#beginReading(lsn, copy)),
-    );
+    return this.#reading(lsn, options);
   }
 
   /**
@@ -310,14 +311,16 @@ export class SegmentedWal {
    */
   async replayFromLimit(lsn: Lsn, limit: number): Promise<ReplayPage> {
     this.#checkPage(lsn, limit);
-    const reader = await this.#run(() => this.#beginReading(lsn, true));
+    const to = this.lastLsn;
+    const reader = await this.#run(() => this.#beginReading(lsn, to, true));
     return runAsync(this.#world.io, readPage(reader, limit));
   }
 
   /** Like {@link replayFromLimit}, blocking the thread. */
   replayFromLimitSync(lsn: Lsn, limit: number): ReplayPage {
     this.#checkPage(lsn, limit);
-    const reader = this.#runSync(() => this.#beginReading(lsn, true));
+    const to = this.lastLsn;
+    const reader = this.#runSync(() => this.#beginReading(lsn, to, true));
     return runSync(this.#world.io, readPage(reader, limit));
   }
 
@@ -344,26 +347,33 @@ export class SegmentedWal {
   }
 
   /**
-   * Makes everything durable, marks the log as closed cleanly, closes its file and gives up its lock. Idempotent. After
-   * an earlier failure it only lets go.
+   * Makes everything durable, marks the log as closed cleanly, closes its file and gives up its lock. Who reads the log
+   * gets `WAL_CLOSED`. Idempotent. After an earlier failure it only lets go.
    *
    * @param options - `discard`: drop what was appended and not yet handed to the operating system. Default `false`.
    */
-  close({ discard = false }: { readonly discard?: boolean } = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const discard = checkClose(options);
     this.#closing ??= this.#close(discard);
-    return this.#closing;
+    await this.#closing;
   }
 
-  /** Like {@link close}, blocking the thread. */
-  closeSync({ discard = false }: { readonly discard?: boolean } = {}): void {
-    if (this.#state !== 'open') return;
+  /** Like {@link close}, blocking the thread; when the log is closing already, until it is closed. */
+  closeSync(options: CloseOptions = {}): void {
+    const discard = checkClose(options);
+    if (this.#state === 'closed') return;
     requireWait(this.#world.io);
+    if (this.#state === 'closing') {
+      this.#queue.runSync(nothing);
+      return;
+    }
     this.#beginClosing();
     try {
       this.#queue.runSync(() => this.#closeLog(discard));
     } finally {
-      this.#letGo();
-      this.#closing = this.#ownsIo ? this.#world.io.dispose() : Promise.resolve();
+      this.#closing = this.#letGoOfBackend();
+      // Whoever awaits `close()` later hears of it.
+      this.#closing.catch(() => {});
     }
   }
 
@@ -382,28 +392,35 @@ export class SegmentedWal {
     try {
       await this.#queue.run(() => this.#closeLog(discard));
     } finally {
-      this.#letGo();
-      if (this.#ownsIo) await this.#world.io.dispose();
+      await this.#letGoOfBackend();
     }
   }
 
   #beginClosing(): void {
     this.#state = 'closing';
     this.#quietMark.stop();
+    for (const reader of this.#readers) reader.end();
   }
 
   *#closeLog(discard: boolean): IoRoutine<void> {
-    if (this.#writer.failure !== undefined) {
-      this.#writer.closeFile();
-      return;
+    try {
+      if (this.#writer.failure !== undefined) {
+        this.#writer.closeFile();
+        return;
+      }
+      if (discard) this.#writer.discard();
+      yield* this.#writer.close(MarkType.closed);
+    } finally {
+      this.#state = 'closed';
+      this.#unlock();
     }
-    if (discard) this.#writer.discard();
-    yield* this.#writer.close(MarkType.closed);
   }
 
-  #letGo(): void {
-    this.#state = 'closed';
-    this.#unlock();
+  /** Ends a backend that is the log's own, when nobody waits for an answer of it any more. */
+  async #letGoOfBackend(): Promise<void> {
+    if (!this.#ownsIo) return;
+    await CompletionRouter.for(this.#world.io).settled();
+    await this.#world.io.dispose();
   }
 
   *#flushing(): IoRoutine<void> {
@@ -435,18 +452,36 @@ export class SegmentedWal {
     }
   }
 
-  *#beginReading(lsn: Lsn, copy: boolean): IoRoutine<LogReader> {
-    if (this.#writer.failure === undefined) yield* this.#writer.flush();
-    const { sealed, active } = this.#writer;
+  #reading(from: Lsn | 'first', options: ReadOptions): Replay {
+    const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
+    // What is the last record is asked when an iteration begins, not when its turn comes.
+    const begin = (to: Lsn) => () => this.#beginReading(from, to, copy);
+    return new Replay(
+      this.#world.io,
+      () => this.#run(begin(this.lastLsn)),
+      () => this.#runSync(begin(this.lastLsn)),
+    );
+  }
+
+  *#beginReading(from: Lsn | 'first', to: Lsn, copy: boolean): IoRoutine<LogReader> {
+    const failed = this.#writer.failure !== undefined;
+    if (!failed) yield* this.#writer.flush();
+    const { firstLsn } = this;
+    const lsn = from === 'first' ? firstLsn : from;
+    // A truncation may have come before.
+    if (lsn < firstLsn) throw truncated(lsn, firstLsn);
+    const { sealed, active, durableLsn, writtenLsn } = this.#writer;
     const segments = active === undefined ? sealed : [...sealed, active];
-    const start = segments.findLastIndex((segment) => segment.header.firstLsn <= lsn);
-    return new LogReader(this.#world.io, {
-      segments: segments.slice(Math.max(0, start)),
+    const reader = new LogReader(this.#world.io, {
+      segments: segments.slice(segments.findLastIndex((segment) => segment.header.firstLsn <= lsn)),
       from: lsn,
-      to: this.#writer.failure === undefined ? this.#writer.writtenLsn : this.#writer.durableLsn,
+      to: Math.min(to, failed ? durableLsn : writtenLsn),
       copy,
       firstLsn: () => this.firstLsn,
+      onClose: (closed) => this.#readers.delete(closed),
     });
+    this.#readers.add(reader);
+    return reader;
   }
 
   #markQuiet(): void {
@@ -524,12 +559,31 @@ export class SegmentedWal {
   }
 }
 
+/** Real files stay where they are when the process changes its working directory. */
+function inPlace(settings: Settings, io: StorageIo): Settings {
+  return io.capabilities.realFiles ? { ...settings, directory: resolve(settings.directory) } : settings;
+}
+
 /** The backend that a configuration gives or names, and whether its life ends with the log's. */
 function backendOf({ io = 'auto' }: SegmentedWalConfig, needs: 'async' | 'wait'): { io: StorageIo; owned: boolean } {
   if (typeof io === 'string') return { io: openStorageIo(io, { needs }), owned: true };
   if (typeof io?.submitWrite !== 'function') throw invalidType('io', 'a StorageIo or the name of a backend', io);
   return { io, owned: false };
 }
+
+/** How a log is closed. */
+export interface CloseOptions {
+  /** Drop what was appended and not yet handed to the operating system. Default `false`. */
+  readonly discard?: boolean;
+}
+
+function checkClose(options: CloseOptions): boolean {
+  const { discard = false } = checkOptions('options', options, ['discard']);
+  return checkBoolean('discard', discard);
+}
+
+/** A routine that only waits for its turn. */
+function* nothing(): IoRoutine<void> {}
 
 function beginningOf({ start }: OpenedLog): Checkpoint {
   return start.checkpoint ?? { logId: start.logId, firstSegment: 1, checkpointLsn: 0, holds: {} };

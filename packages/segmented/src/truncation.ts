@@ -23,6 +23,8 @@ export class Truncation {
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
   #checkpoint: Checkpoint;
+  /** Segments that are not part of the log any more, and whose files are still to be removed. */
+  #toRemove: readonly Segment[] = [];
 
   constructor(world: World, settings: Settings, writer: SegmentWriter, checkpoint: Checkpoint) {
     this.#world = world;
@@ -43,9 +45,11 @@ export class Truncation {
     const needed = Math.min(lsn, ...Object.values(this.#checkpoint.holds));
     if (needed >= writer.nextLsn) yield* writer.roll();
     const kept = firstKept(writer, needed);
-    if (kept === undefined || !writer.sealed.some((segment) => segment.header.number < kept)) return NOTHING;
-    yield* this.#store({ ...this.#checkpoint, firstSegment: kept });
-    return yield* this.#remove(writer.forget(kept));
+    if (kept !== undefined && writer.sealed.some((segment) => segment.header.number < kept)) {
+      yield* this.#store({ ...this.#checkpoint, firstSegment: kept });
+      this.#toRemove = [...this.#toRemove, ...writer.forget(kept)];
+    }
+    return this.#toRemove.length === 0 ? NOTHING : yield* this.#remove();
   }
 
   /** Makes the new beginning durable. Where there is no room for it, nothing has changed and the log goes on. */
@@ -59,15 +63,20 @@ export class Truncation {
     this.#checkpoint = checkpoint;
   }
 
-  *#remove(segments: readonly Segment[]): IoRoutine<TruncateResult> {
+  /** Removes the files; what fails is left for the next time. */
+  *#remove(): IoRoutine<TruncateResult> {
     const { io } = this.#world;
+    let segmentsDeleted = 0;
     let bytesReclaimed = 0;
-    for (const segment of segments) {
-      bytesReclaimed += io.stat(segment.path).size;
+    for (const segment of this.#toRemove) {
+      const { size } = io.stat(segment.path);
       yield* ioSteps.remove(io, segment.path);
+      this.#toRemove = this.#toRemove.slice(1);
+      segmentsDeleted++;
+      bytesReclaimed += size;
     }
     yield* ioSteps.syncDirectory(io, this.#settings.directory);
-    return Object.freeze({ segmentsDeleted: segments.length, segmentsRecycled: 0, bytesReclaimed });
+    return Object.freeze({ segmentsDeleted, segmentsRecycled: 0, bytesReclaimed });
   }
 }
 

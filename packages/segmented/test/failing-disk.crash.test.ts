@@ -15,13 +15,13 @@ function runOn(disk: ForgetfulDisk, scenario: Scenario, log: ModelledLog, seed: 
   }
 }
 
-describe.each(CONFIGS)('%s', (_name, config) => {
+describe.each(CONFIGS)('%s', (_name, config, durableWrites) => {
   describe.each(Object.entries(SCENARIOS))('%s', (_scenarioName, scenario) => {
     test.each(['EIO', 'ENOSPC'])('when any one operation fails with %s, it is said, and nothing is lost', (code) => {
       let failures = 0;
       for (let seed = 1; seed <= 2; seed++) {
         for (let failAt = 1; ; failAt++) {
-          const disk = new ForgetfulDisk();
+          const disk = new ForgetfulDisk(durableWrites);
           disk.failAt = failAt;
           disk.failWith = code;
           const log = new ModelledLog(config);

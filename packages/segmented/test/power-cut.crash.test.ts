@@ -36,13 +36,13 @@ function checkAndGoOn(log: ModelledLog, disk: ForgetfulDisk): void {
   log.open(disk.afterPowerCut(() => false).io());
 }
 
-describe.each(CONFIGS)('%s', (_name, config) => {
+describe.each(CONFIGS)('%s', (_name, config, durableWrites) => {
   describe.each(Object.entries(SCENARIOS))('%s', (_scenarioName, scenario) => {
     test('nothing acknowledged is lost, wherever the power goes', () => {
       let states = 0;
       for (let seed = 1; seed <= 2; seed++) {
         for (let cutAt = 1, ended = false; !ended; cutAt++) {
-          const disk = new ForgetfulDisk();
+          const disk = new ForgetfulDisk(durableWrites);
           disk.cutAt = cutAt;
           const log = new ModelledLog(config);
           ended = runUntilCut(scenario, log, disk, seed);
@@ -63,7 +63,7 @@ describe.each(CONFIGS)('%s', (_name, config) => {
       const seed = 3;
       let states = 0;
       for (let cutAt = 1, ended = false; !ended; cutAt += 3) {
-        const disk = new ForgetfulDisk();
+        const disk = new ForgetfulDisk(durableWrites);
         disk.cutAt = cutAt;
         const log = new ModelledLog(config);
         ended = runUntilCut(scenario, log, disk, seed);

@@ -32,6 +32,8 @@ export class CompletionRouter {
   readonly #underWay: Batch[] = [];
   /** Owners of whatever completes next, once. */
   #waitingForRoom: (() => void)[] = [];
+  /** Told when nobody waits for a completion any more. */
+  readonly #waitingForAll: (() => void)[] = [];
 
   private constructor(io: StorageIo) {
     this.io = io;
@@ -59,6 +61,14 @@ export class CompletionRouter {
    */
   expect(token: IoToken, owner: CompletionOwner): void {
     this.#owners.set(token, owner);
+  }
+
+  /** Resolves when nobody waits for a completion any more. */
+  settled(): Promise<void> {
+    if (this.#owners.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waitingForAll.push(resolve);
+    });
   }
 
   /** Has `resume` called once, when completions are handed out: then a full queue has room again. */
@@ -108,6 +118,7 @@ export class CompletionRouter {
       this.#handOut(batch);
       return count;
     } finally {
+      if (this.#owners.size === 0) this.#wakeSettled();
       this.#underWay.pop();
       batch.count = 0;
       this.#spare.push(batch);
@@ -134,6 +145,10 @@ export class CompletionRouter {
       if (owner !== undefined) tell(owner, batch.buffer.results[index] as number);
     }
     return batch.handedOut - before;
+  }
+
+  #wakeSettled(): void {
+    for (const resolve of this.#waitingForAll.splice(0)) resolve();
   }
 
   #wakeForRoom(): void {

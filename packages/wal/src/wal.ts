@@ -210,7 +210,7 @@ export class Wal {
    */
   iterator(from: Lsn | 'first' = 'first', options: ReadOptions = {}): WalIterator {
     this.#lifecycle.requireOpen('iterator');
-    return this.#log.replayFrom(from === 'first' ? this.firstLsn : from, options);
+    return from === 'first' ? this.#log.replay(options) : this.#log.replayFrom(from, options);
   }
 
   stats(): WalStats {

@@ -57,9 +57,12 @@ export class ForgetfulDisk {
   /** What the operation that failed was. */
   failed: string | undefined;
   readonly #root: DirectoryNode;
+  readonly #durableWrites: boolean;
   #off = false;
 
-  constructor(root: DirectoryNode = newDirectory()) {
+  /** @param durableWrites - whether its backends can make a single write durable, and nothing else with it */
+  constructor(durableWrites = false, root: DirectoryNode = newDirectory()) {
+    this.#durableWrites = durableWrites;
     this.#root = root;
   }
 
@@ -91,7 +94,7 @@ export class ForgetfulDisk {
       }
       return after;
     };
-    return new ForgetfulDisk(directoryAfter(this.#root));
+    return new ForgetfulDisk(this.#durableWrites, directoryAfter(this.#root));
   }
 
   /** A backend on this disk. */
@@ -180,7 +183,15 @@ export class ForgetfulDisk {
         directory.pending = [];
       },
     };
-    return fromSyncFileOps(ops);
+    if (!this.#durableWrites) return fromSyncFileOps(ops);
+    return fromSyncFileOps({
+      ...ops,
+      writeDurable: (file, data, offset) => {
+        const length = ops.write(file, data, offset);
+        makeDurable(file, offset, length);
+        return length;
+      },
+    });
   }
 
   #change(directory: DirectoryNode, what: string, op: DirectoryOp): void {
@@ -250,6 +261,19 @@ function merged(file: FileNode, choose: Survivors): Uint8Array {
       bytes.set(file.live.subarray(start, Math.min(start + SECTOR, bytes.length)), start);
   }
   return bytes;
+}
+
+/** Makes the sectors of one write durable, and none that was written before. */
+function makeDurable(file: FileNode, offset: number, length: number): void {
+  const first = Math.floor(offset / SECTOR);
+  const end = Math.min(file.live.length, Math.ceil((offset + length) / SECTOR) * SECTOR);
+  if (end > file.durable.length) {
+    const longer = new Uint8Array(end);
+    longer.set(file.durable);
+    file.durable = longer;
+  }
+  file.durable.set(file.live.subarray(first * SECTOR, end), first * SECTOR);
+  for (let sector = first; sector * SECTOR < end; sector++) file.dirty.delete(sector);
 }
 
 const survivingBytes = (file: FileNode, survives: Survivors): Uint8Array => merged(file, survives);

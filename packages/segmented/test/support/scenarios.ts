@@ -57,6 +57,7 @@ export const SCENARIOS: Record<string, Scenario> = {
 
 /** How the logs of the scenarios are configured. */
 export const CONFIGS = [
-  ['groups without padding', { segmentBytes: 2048, padGroups: false }],
-  ['padded groups', { segmentBytes: 4096, padGroups: true }],
+  ['groups without padding', { segmentBytes: 2048, padGroups: false }, false],
+  ['padded groups', { segmentBytes: 4096, padGroups: true }, false],
+  ['single durable writes', { segmentBytes: 2048, padGroups: false }, true],
 ] as const;

@@ -1,0 +1,342 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { SegmentedWal } from '@walstack/segmented';
+import {
+  createMemoryStorageIo,
+  createSyncFsStorageIo,
+  createThreadPoolStorageIo,
+  type StorageIo,
+} from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { ForgetfulDisk } from './support/forgetful-disk.js';
+import { DIRECTORY, openIn, texts } from './support/logs.js';
+import { TestWorld, temporaryDirectory } from './support/worlds.js';
+
+/** How a promise ends; one that never does meets the time limit of the test. */
+const outcome = <T>(promise: Promise<T>) =>
+  promise.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+
+describe('closeSync on a backend that cannot wait', () => {
+  test('is refused with nothing done', async () => {
+    const directory = join(temporaryDirectory(), 'log');
+    const wal = await SegmentedWal.open({ directory, io: 'thread-pool' });
+    wal.append('x');
+    expect(() => wal.closeSync()).toThrow(expect.objectContaining({ code: 'WAL_UNSUPPORTED' }));
+    await expect(SegmentedWal.open({ directory })).rejects.toMatchObject({ code: 'WAL_LOCKED' });
+    await wal.sync();
+    await wal.close();
+  });
+
+  test('does not give the lock away while a sync is under way', async () => {
+    const directory = join(temporaryDirectory(), 'log');
+    const wal = await SegmentedWal.open({ directory, io: 'thread-pool' });
+    for (let i = 0; i < 100; i++) wal.append(new Uint8Array(100_000));
+    const syncing = wal.sync();
+    expect(() => wal[Symbol.dispose]()).toThrow(expect.objectContaining({ code: 'WAL_UNSUPPORTED' }));
+    const second = await SegmentedWal.open({ directory, io: 'sync-fs' }).catch((error: unknown) => error);
+    await outcome(syncing);
+    expect(second).toMatchObject({ code: 'WAL_LOCKED' });
+  });
+});
+
+test('a replay that is under way when the log closes ends, one way or the other', async () => {
+  const directory = join(temporaryDirectory(), 'log');
+  const wal = await SegmentedWal.open({ directory, io: 'thread-pool' });
+  for (let i = 0; i < 100; i++) wal.append(new Uint8Array(100_000));
+  await wal.sync();
+  const reading = outcome(wal.replay().forEach(() => {}));
+  await wal.close();
+  expect(await reading).toMatchObject({ error: { code: 'WAL_CLOSED' } });
+});
+
+test('a replay that begins after its first records were truncated says so', async () => {
+  const io = createMemoryStorageIo();
+  const wal = openIn(io, { segmentBytes: 1024 });
+  for (let lsn = 1; lsn <= 20; lsn++) wal.append(new Uint8Array(200));
+  wal.syncSync();
+  const replay = wal.replayFrom(2);
+  wal.truncateBeforeSync(10);
+  expect(() => [...replay].map(({ lsn }) => lsn)).toThrow(expect.objectContaining({ code: 'WAL_TRUNCATED' }));
+});
+
+test('a page that is asked for while a truncation is under way is refused', async () => {
+  const io = createThreadPoolStorageIo();
+  const directory = join(temporaryDirectory(), 'log');
+  const wal = await SegmentedWal.open({ directory, io, segmentBytes: 1024, blockBytes: 512 });
+  for (let lsn = 1; lsn <= 20; lsn++) wal.append(new Uint8Array(200));
+  await wal.sync();
+  const truncation = wal.truncateBefore(10);
+  const page = await wal.replayFromLimit(2, 3).catch((error: unknown) => error);
+  await truncation;
+  await wal.close();
+  expect(page).toMatchObject({ code: 'WAL_TRUNCATED' });
+});
+
+test('replay: up to what had been appended when the iteration began', async () => {
+  const io = createThreadPoolStorageIo();
+  const directory = join(temporaryDirectory(), 'log');
+  const wal = await SegmentedWal.open({ directory, io });
+  wal.append('before');
+  const syncing = wal.sync();
+  const reading = wal.replay().forEach(() => {});
+  wal.append('later');
+  expect(await reading).toBe(1);
+  await syncing;
+  await wal.close();
+});
+
+test('LSNs end before they cannot be counted any more', () => {
+  const io = createMemoryStorageIo();
+  const wal = openIn(io, { firstLsn: Number.MAX_SAFE_INTEGER - 1 });
+  let appended = 0;
+  try {
+    for (; appended < 5; appended++) wal.append(`${appended}`);
+  } catch {
+    // refused: good
+  }
+  wal.syncSync();
+  const acknowledged = wal.durableLsn;
+  expect(new Set([...wal.replay()].map(({ lsn }) => lsn)).size).toBe(appended);
+  wal.closeSync();
+  const again = openIn(io);
+  expect(again.lastLsn).toBe(acknowledged);
+  expect(texts(again.replay())).toHaveLength(appended);
+});
+
+test('many calls that wait behind one are all answered', async () => {
+  const io = createThreadPoolStorageIo();
+  const directory = join(temporaryDirectory(), 'log');
+  const wal = await SegmentedWal.open({ directory, io });
+  wal.append('x');
+  const first = wal.sync();
+  const all = Promise.all(Array.from({ length: 20_000 }, () => wal.flush()));
+  expect(await outcome(first)).toMatchObject({ value: undefined });
+  expect(await outcome(all)).toMatchObject({ value: expect.any(Array) });
+  expect(await outcome(wal.sync())).toEqual({ value: undefined });
+});
+
+describe('full disk', () => {
+  const killed = (): ForgetfulDisk => {
+    const disk = new ForgetfulDisk();
+    const wal = open(disk, 1);
+    for (let lsn = 1; lsn <= 20; lsn++) wal.append(new Uint8Array(200));
+    wal.syncSync();
+    return disk.afterPowerCut(() => false);
+  };
+  const open = (disk: ForgetfulDisk, seed: number, io = disk.io()): SegmentedWal =>
+    SegmentedWal.openSync({
+      directory: '/log',
+      io,
+      blockBytes: 512,
+      segmentBytes: 2048,
+      ...new TestWorld(seed).options,
+    });
+
+  test('emptying a log without room is refused and no failure (put off)', () => {
+    const disk = killed();
+    disk.full = true;
+    const wal = open(disk, 2);
+    expect(() => wal.truncateBeforeSync(wal.nextLsn)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    expect(wal.failure).toBeUndefined();
+    disk.full = false;
+    wal.truncateBeforeSync(wal.nextLsn);
+    expect(wal.append('x')).toBe(21);
+  });
+
+  test('emptying a log without room is refused and no failure (active)', () => {
+    const disk = killed();
+    const wal = open(disk, 2);
+    wal.append('x');
+    wal.syncSync();
+    disk.full = true;
+    expect(() => wal.truncateBeforeSync(wal.nextLsn)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    expect(wal.failure).toBeUndefined();
+  });
+
+  test('no room for the name of the segment when opening: it is put off', () => {
+    const disk = killed();
+    let find = 0;
+    for (let at = 1; ; at++) {
+      const probe = killed();
+      probe.failAt = at;
+      probe.failWith = 'ENOSPC';
+      try {
+        open(probe, 2);
+      } catch {}
+      if (probe.failed === 'rename') {
+        find = at;
+        break;
+      }
+    }
+    disk.failAt = find;
+    disk.failWith = 'ENOSPC';
+    const wal = open(disk, 2);
+    expect(disk.failed).toBe('rename');
+    // There is room now.
+    wal.syncSync();
+    expect(wal.append('x')).toBe(21);
+    wal.syncSync();
+    wal.closeSync();
+  });
+});
+
+test('an open that fails behind its new segment leaves no file open', () => {
+  const leaks: string[] = [];
+  for (let at = 1; at < 60; at++) {
+    const disk = new ForgetfulDisk();
+    const wal = SegmentedWal.openSync({
+      directory: '/log',
+      io: disk.io(),
+      blockBytes: 512,
+      ...new TestWorld(1).options,
+    });
+    wal.append('x');
+    wal.syncSync();
+    const io = disk.io();
+    const open = new Set<unknown>();
+    const { open: originalOpen, close: originalClose } = io;
+    io.open = (path, options) => {
+      const file = originalOpen.call(io, path, options);
+      open.add(file);
+      return file;
+    };
+    io.close = (file) => {
+      open.delete(file);
+      originalClose.call(io, file);
+    };
+    disk.failAt = disk.operations + at;
+    try {
+      SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(2).options });
+      break;
+    } catch {
+      if (open.size > 0)
+        leaks.push(`${disk.failed} at ${at}: ${[...open].map((file) => (file as { path: string }).path)}`);
+    }
+  }
+  expect(leaks).toEqual([]);
+});
+
+test('a relative directory stays what it was when the process goes elsewhere', () => {
+  const cwd = process.cwd();
+  const root = temporaryDirectory();
+  mkdirSync(join(root, 'a'));
+  mkdirSync(join(root, 'b', 'log'), { recursive: true });
+  try {
+    process.chdir(join(root, 'a'));
+    const wal = SegmentedWal.openSync({ directory: 'log', segmentBytes: 8192 });
+    process.chdir(join(root, 'b'));
+    for (let i = 0; i < 20; i++) wal.append(new Uint8Array(1000));
+    wal.syncSync();
+    expect(readdirSync(join(root, 'b', 'log'))).toEqual([]);
+    wal.closeSync();
+  } finally {
+    process.chdir(cwd);
+  }
+});
+
+test('memory is bounded by what is pending, with small segments too', () => {
+  const io: StorageIo = createMemoryStorageIo();
+  let allocated = 0;
+  const original = io.allocateBuffer.bind(io);
+  io.allocateBuffer = (bytes) => {
+    allocated += bytes;
+    return original(bytes);
+  };
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, segmentBytes: 16_384, maxPendingBytes: 4 << 20 });
+  try {
+    for (;;) wal.append(new Uint8Array(4000));
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'WAL_BACKPRESSURE' });
+  }
+  expect(allocated).toBeLessThan(5 * (4 << 20));
+  wal.closeSync();
+});
+
+test('closeSync while close is under way closes', () => {
+  const io = createSyncFsStorageIo();
+  const directory = join(temporaryDirectory(), 'log');
+  const wal = SegmentedWal.openSync({ directory, io });
+  wal.append('x');
+  void wal.close();
+  wal.closeSync();
+  SegmentedWal.openSync({ directory, io }).closeSync();
+});
+
+test('an append that fails for want of memory does not disturb positions', () => {
+  const io: StorageIo = createMemoryStorageIo();
+  const world = new TestWorld();
+  const wal = SegmentedWal.openSync({
+    directory: DIRECTORY,
+    io,
+    blockBytes: 512,
+    segmentBytes: 1024,
+    ...world.options,
+  });
+  wal.append(new Uint8Array(490 - 32));
+  wal.syncSync();
+  const original = io.allocateBuffer;
+  io.allocateBuffer = () => {
+    throw new RangeError('Array buffer allocation failed');
+  };
+  expect(() => wal.append(new Uint8Array(2 << 20))).toThrow(RangeError);
+  io.allocateBuffer = original;
+  world.fire();
+  world.fire();
+  wal.append(new Uint8Array(600));
+  wal.syncSync();
+  const [first, second] = wal.listSegments();
+  expect(second?.firstPosition).toBe(Math.ceil((first?.sizeBytes as number) / 512) * 512 - 512);
+});
+
+test('a clock that throws in append does not spoil the log', () => {
+  const io = createMemoryStorageIo();
+  let broken = false;
+  const wal = openIn(io, {
+    now: () => {
+      if (broken) throw new Error('clock');
+      return 1;
+    },
+  });
+  wal.append('a');
+  broken = true;
+  expect(() => wal.append('b')).toThrow('clock');
+  broken = false;
+  wal.append('c');
+  wal.syncSync();
+  expect(wal.failure).toBeUndefined();
+  expect(texts(wal.replay())).toEqual(['a', 'c']);
+  wal.closeSync();
+  expect(openIn(io).recovery).toMatchObject({ cleanlyClosed: true, records: 2 });
+});
+
+test('a truncation that was begun and failed is finished by the next one', () => {
+  const disk = new ForgetfulDisk();
+  const wal = SegmentedWal.openSync({
+    directory: '/log',
+    io: disk.io(),
+    blockBytes: 512,
+    segmentBytes: 1024,
+    ...new TestWorld(1).options,
+  });
+  for (let lsn = 1; lsn <= 20; lsn++) wal.append(new Uint8Array(200));
+  wal.syncSync();
+  disk.failAt = disk.operations + 6;
+  expect(() => wal.truncateBeforeSync(15)).toThrow(expect.objectContaining({ code: 'WAL_IO_FAILED' }));
+  expect(disk.failed).toBe('remove');
+  expect(wal.failure).toBeUndefined();
+  wal.truncateBeforeSync(15);
+  const files = wal.io.list('/log').filter((name) => name.startsWith('wal-'));
+  expect(files).toHaveLength(wal.listSegments().length);
+});
+
+test('leaving a replay after closing the log inside of it is no error', async () => {
+  const wal = await SegmentedWal.open({ directory: join(temporaryDirectory(), 'log'), io: 'thread-pool' });
+  wal.append('x');
+  for await (const _record of wal.replay()) {
+    await wal.close();
+    break;
+  }
+});
