@@ -481,6 +481,7 @@ export class SegmentedWal {
       onClose: (closed) => this.#readers.delete(closed),
     });
     this.#readers.add(reader);
+    if (this.#state !== 'open') reader.end();
     return reader;
   }
 
