@@ -23,7 +23,9 @@ const mayImport = {
  *
  * @type {Record<string, string>}
  */
-const outsideDependencies = {};
+const outsideDependencies = {
+  'node-gyp-build': 'finds the addon binary for this platform and C library: the loader that Node-API packages share',
+};
 
 const violations = violationsOfLayers(process.argv[2] ?? repositoryRoot, { mayImport, outsideDependencies });
 for (const violation of violations) {

@@ -1,0 +1,20 @@
+// The addon: one entry point, called once for each environment (the main thread and every worker has its own). No state
+// is global: what lives longer than a call belongs to an object of its environment.
+
+#include <node_api.h>
+
+#include "support.h"
+
+namespace {
+
+// Raised whenever the functions below change, so that the JavaScript beside an older binary does not call it.
+constexpr uint32_t kBindingVersion = 1;
+
+}  // namespace
+
+NAPI_MODULE_INIT() {
+  napi_value version;
+  napi_create_uint32(env, kBindingVersion, &version);
+  napi_set_named_property(env, exports, "bindingVersion", version);
+  return exports;
+}

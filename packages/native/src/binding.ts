@@ -1,0 +1,5 @@
+/** What the binary exports. It checks its own arguments; what it gives out is documented where it is exported. */
+export interface Binding {
+  /** Says whether the binary is the one that this JavaScript was written for. */
+  readonly bindingVersion: number;
+}

@@ -1,0 +1,8 @@
+/**
+ * What Node.js cannot do by itself, as a small Node-API addon. This JavaScript always loads; the binary may be missing,
+ * because no compiler was there, the platform is another or `WALSTACK_NATIVE=0` is set: then {@link available} is
+ * `false` and {@link unavailableReason} says why.
+ *
+ * @packageDocumentation
+ */
+export { available, unavailableReason } from './load.js';
