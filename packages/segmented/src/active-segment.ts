@@ -40,6 +40,11 @@ export class ActiveSegment implements Segment {
     this.#writtenNextLsn = nextLsn;
   }
 
+  /** Whether everything encoded was written. */
+  get isWritten(): boolean {
+    return this.#writtenEnd === this.end;
+  }
+
   /** The segment as far as it was written. */
   get asWritten(): Segment {
     return { header: this.header, path: this.path, end: this.#writtenEnd, nextLsn: this.#writtenNextLsn };

@@ -1,7 +1,6 @@
 import { blockEnd, FRAME_HEADER_BYTES, frameStart, type Lsn } from '@walstack/codec';
 import type { StorageIo } from '@walstack/storage-io';
 import type { ActiveSegment } from './active-segment.js';
-import type { Settings } from './options.js';
 
 /** Bytes of an ordinary chunk. A larger record gets a chunk of its own size, and a short segment a smaller one. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -19,6 +18,8 @@ interface Chunk {
   /** First byte that was not taken, and behind the last one encoded. */
   start: number;
   end: number;
+  /** The LSN behind the last record encoded. */
+  nextLsn: Lsn;
   /** Extents that were taken and not yet released: a backend may still read them. */
   lent: number;
 }
@@ -30,7 +31,7 @@ export interface Extent {
   readonly bytes: Uint8Array;
   /** Offset of the range in the segment's file. */
   readonly position: number;
-  /** The LSN behind the last record of the group in this segment. */
+  /** The LSN behind the last record of the range. */
   readonly nextLsn: Lsn;
   readonly chunk: Chunk;
 }
@@ -48,7 +49,8 @@ export class Arena {
   #open: Chunk | undefined;
   #pendingBytes = 0;
 
-  constructor(io: StorageIo, { padGroups, segmentBytes }: Settings) {
+  /** @param padGroups - end every group with its block */
+  constructor(io: StorageIo, segmentBytes: number, padGroups: boolean) {
     this.#io = io;
     this.#padGroups = padGroups;
     this.#segmentBytes = segmentBytes;
@@ -72,9 +74,10 @@ export class Arena {
   /**
    * Makes room for a frame behind all that was encoded, zeros in between where no frame may start.
    *
+   * @param nextLsn - the LSN behind the frame
    * @returns its offset in {@link bytes}
    */
-  reserve(segment: ActiveSegment, frameBytes: number): number {
+  reserve(segment: ActiveSegment, frameBytes: number, nextLsn: Lsn): number {
     const { blockBytes } = segment.header;
     let chunk = this.#open;
     if (
@@ -87,6 +90,7 @@ export class Arena {
     const offset = frameStart(chunk.end, blockBytes);
     if (offset > chunk.end) chunk.bytes.fill(0, chunk.end, offset);
     this.#advance(chunk, offset + frameBytes);
+    chunk.nextLsn = nextLsn;
     return offset;
   }
 
@@ -97,19 +101,19 @@ export class Arena {
     if (this.#open !== undefined && this.#open.end > this.#open.start) chunks.push(this.#open);
     return chunks.map((chunk) => {
       if (this.#padGroups) this.#pad(chunk);
-      const { segment, start, end } = chunk;
+      const { segment, start, end, nextLsn } = chunk;
       chunk.start = end;
       chunk.lent++;
       const bytes = chunk.bytes.subarray(start, end);
-      return { segment, bytes, position: chunk.base + start, nextLsn: segment.nextLsn, chunk };
+      return { segment, bytes, position: chunk.base + start, nextLsn, chunk };
     });
   }
 
   /** Takes back the memory of an extent that was written. */
-  release(extent: Extent): void {
-    this.#pendingBytes -= extent.bytes.length;
-    extent.chunk.lent--;
-    this.#recycle(extent.chunk);
+  release({ chunk, bytes }: Extent): void {
+    this.#pendingBytes -= bytes.length;
+    chunk.lent--;
+    this.#recycle(chunk);
   }
 
   /** Forgets everything that was not handed out. */
@@ -140,7 +144,8 @@ export class Arena {
     const needed = blockEnd(start + FRAME_HEADER_BYTES + frameBytes, blockBytes);
     const bytes = this.#memory(Math.max(needed, blockEnd(this.#segmentBytes - segment.end, blockBytes)), needed);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#open = { bytes, view, segment, base: segment.end - start, start, end: start, lent: 0 };
+    const { nextLsn } = segment;
+    this.#open = { bytes, view, segment, base: segment.end - start, start, end: start, nextLsn, lent: 0 };
     return this.#open;
   }
 

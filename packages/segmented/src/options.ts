@@ -33,6 +33,16 @@ export interface SegmentedWalConfig {
    * price in space. Default `false`.
    */
   readonly padGroups?: boolean;
+  /**
+   * Groups under way side by side, at most, where the backend can make writes durable side by side; 1 to 256. Elsewhere
+   * there is one. Default 16.
+   */
+  readonly maxInFlight?: number;
+  /**
+   * Write around the page cache where the backend and the file system can. Groups are padded to blocks then, as with
+   * `padGroups`. Without it, and where it is refused, there is one group under way at a time. Default `true`.
+   */
+  readonly directIo?: boolean;
   /** The longest payload, in bytes; 0 to 1 GiB. Default 64 MiB. */
   readonly maxPayloadBytes?: number;
   /** Appended and not yet written, in bytes: beyond it `append` throws `WAL_BACKPRESSURE`. At least 1. Default 64 MiB. */
@@ -56,6 +66,8 @@ export interface Settings {
   readonly segmentBytes: number;
   readonly blockBytes: number;
   readonly padGroups: boolean;
+  readonly maxInFlight: number;
+  readonly directIo: boolean;
   readonly maxPayloadBytes: number;
   readonly maxPendingBytes: number;
   readonly markAfterMs: number;
@@ -71,6 +83,8 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
   'segmentBytes',
   'blockBytes',
   'padGroups',
+  'maxInFlight',
+  'directIo',
   'maxPayloadBytes',
   'maxPendingBytes',
   'markAfterMs',
@@ -88,6 +102,8 @@ export function checkConfig(config: SegmentedWalConfig): Settings {
     segmentBytes = 64 * MEBIBYTE,
     blockBytes = DEFAULT_BLOCK_BYTES,
     padGroups = false,
+    maxInFlight = 16,
+    directIo = true,
     maxPayloadBytes = 64 * MEBIBYTE,
     maxPendingBytes = 64 * MEBIBYTE,
     markAfterMs = 50,
@@ -99,6 +115,8 @@ export function checkConfig(config: SegmentedWalConfig): Settings {
     blockBytes: checkBlockBytes('blockBytes', blockBytes),
     segmentBytes: checkInteger('segmentBytes', segmentBytes, 2 * blockBytes),
     padGroups: checkBoolean('padGroups', padGroups),
+    maxInFlight: checkInteger('maxInFlight', maxInFlight, 1, 256),
+    directIo: checkBoolean('directIo', directIo),
     maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes, 0, 1024 * MEBIBYTE),
     maxPendingBytes: checkInteger('maxPendingBytes', maxPendingBytes, 1),
     markAfterMs: checkInteger('markAfterMs', markAfterMs, 0, 0x7fff_ffff),

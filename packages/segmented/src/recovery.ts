@@ -198,7 +198,7 @@ function* makeNamed(world: World, settings: Settings, { from, ...identity }: Ide
   const { directory, blockBytes } = settings;
   const life = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16) };
   const header = headerOf({ ...identity, ...life, blockBytes }, from);
-  const file = yield* makeNextSegment(world.io, directory, header);
+  const file = yield* makeNextSegment(world.io, settings, header);
   try {
     yield* nameNextSegment(world.io, directory, header);
   } catch (error) {

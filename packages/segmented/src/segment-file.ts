@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { blockEnd, encodeSegmentHeader, FileName, type SegmentHeader } from '@walstack/codec';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import type { Settings } from './options.js';
 import { nameOf } from './segment.js';
 
 /** The steps of a segment file's life, each of them durable on return. */
@@ -9,14 +10,22 @@ import { nameOf } from './segment.js';
  * Makes `next.seg`, always a new file, with a header and nothing else. One that fails half-way is removed again, so that
  * it can be tried another time.
  */
-export function* makeNextSegment(io: StorageIo, directory: string, header: SegmentHeader): IoRoutine<IoFile> {
+export function* makeNextSegment(
+  io: StorageIo,
+  { directory, directIo }: Pick<Settings, 'directory' | 'directIo'>,
+  header: SegmentHeader,
+): IoRoutine<IoFile> {
   const path = join(directory, FileName.nextSegment);
-  const file = io.open(path, { create: true, exclusive: true });
+  const file = io.open(path, { create: true, exclusive: true, direct: directIo && writesSideBySide(io) });
   try {
     const block = io.allocateBuffer(header.blockBytes);
     encodeSegmentHeader(block, header);
-    yield* ioSteps.write(io, file, block, 0);
-    yield* ioSteps.datasync(io, file);
+    if (io.capabilities.durableWrites) {
+      yield* ioSteps.write(io, file, block, 0, { durable: true });
+    } else {
+      yield* ioSteps.write(io, file, block, 0);
+      yield* ioSteps.datasync(io, file);
+    }
   } catch (error) {
     io.close(file);
     yield* dropNextSegment(io, directory);
@@ -24,6 +33,10 @@ export function* makeNextSegment(io: StorageIo, directory: string, header: Segme
   }
   return file;
 }
+
+/** Whether a backend can make several writes durable side by side: then they go around the page cache where they can. */
+export const writesSideBySide = ({ capabilities }: StorageIo): boolean =>
+  capabilities.durableWrites && capabilities.overlappedWrites && !capabilities.completesInline;
 
 /** Removes `next.seg` after a failure, which is what matters to the caller: another one here must not hide it. */
 function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {

@@ -13,12 +13,13 @@ import {
   writeRecordHeader,
   writeScope,
 } from '@walstack/codec';
-import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { CompletionRouter, type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { Arena, type Extent } from './arena.js';
 import type { Settings } from './options.js';
+import { Pipeline } from './pipeline.js';
 import { BEGINNING, headerOf, isEmpty, type Segment, succession } from './segment.js';
-import { cutToSize, makeNextSegment, nameNextSegment } from './segment-file.js';
+import { cutToSize, makeNextSegment, nameNextSegment, writesSideBySide } from './segment-file.js';
 import { createdAt, type World } from './world.js';
 
 /** Where a writer begins: what recovery left, or a new log. */
@@ -57,19 +58,28 @@ export interface WriterCounters {
  * rolls from segment to segment.
  *
  * `append` only encodes. The routines do the I/O; they must not interleave, which is the business of whoever runs them.
- * After the first failure of one of them nothing is accepted any more: what the disk holds is for recovery to find out.
+ * Where the backend can make writes durable side by side, several groups are under way: {@link submit} starts one and
+ * does not wait for it. A roll is then one of the things under way: groups go into the next segment while the old one is
+ * sealed and the new one gets its name, and count when that is done.
+ *
+ * After the first failure nothing is accepted any more: what the disk holds is for recovery to find out.
  */
 export class SegmentWriter {
   readonly counters: WriterCounters = { records: 0, groups: 0, syncs: 0, marks: 0, rolls: 0, bytesWritten: 0 };
   readonly #world: World;
   readonly #settings: Settings;
   readonly #logId: Uint8Array;
+  /** Whether every write is a durable one, side by side with others. */
+  readonly #pipelined: boolean;
+  readonly #pipeline: Pipeline;
   readonly #arena: Arena;
   readonly #sealed: Segment[];
   /** The segment that is encoded into; perhaps only a plan. */
   #active: ActiveSegment | undefined;
-  /** The segment whose file is open: the active one, or one before it while a roll is due. */
-  #written: ActiveSegment | undefined;
+  /** The segment whose file is written into: the active one, or one before it. */
+  #current: ActiveSegment | undefined;
+  /** The newest segment that has its name for good: the current one, or the one before it while a roll is under way. */
+  #named: ActiveSegment | undefined;
   #nextLsn: Lsn;
   /** Everything up to it was handed to the operating system. */
   #writtenLsn: Lsn;
@@ -83,10 +93,13 @@ export class SegmentWriter {
     this.#world = world;
     this.#settings = settings;
     this.#logId = start.logId;
-    this.#arena = new Arena(world.io, settings);
+    this.#pipelined = writesSideBySide(world.io);
+    this.#pipeline = new Pipeline(CompletionRouter.for(world.io), (error) => this.fail(error));
+    this.#arena = new Arena(world.io, settings.segmentBytes, settings.padGroups || this.#pipelined);
     this.#sealed = [...start.sealed];
     this.#active = start.active;
-    this.#written = start.active;
+    this.#current = start.active;
+    this.#named = start.active;
     this.#nextLsn = start.nextLsn;
     this.#writtenLsn = start.nextLsn - 1;
     this.#durableLsn = start.nextLsn - 1;
@@ -109,6 +122,15 @@ export class SegmentWriter {
     return this.#arena.pendingBytes;
   }
 
+  /** How many groups may be under way side by side. */
+  get maxInFlight(): number {
+    const segment = this.#current;
+    const { io } = this.#world;
+    if (!this.#pipelined || segment?.file === undefined) return 1;
+    // Durable writes through the page cache of the operating system wait for each other anyway.
+    return segment.file.direct || !io.capabilities.realFiles ? this.#settings.maxInFlight : 1;
+  }
+
   /** The first failure; then nothing is accepted any more. */
   get failure(): WalError | undefined {
     return this.#failure;
@@ -119,9 +141,9 @@ export class SegmentWriter {
     return this.#sealed;
   }
 
-  /** The segment whose file is being written, as far as it is; `undefined` when the next append is to make one. */
+  /** The newest segment as far as it was written; `undefined` when the next append is to make one. */
   get active(): Segment | undefined {
-    return this.#written?.asWritten;
+    return this.#named?.asWritten;
   }
 
   /** Whether the last thing written is a mark, or nothing was written yet. */
@@ -131,7 +153,7 @@ export class SegmentWriter {
 
   /** The first LSN in the log; the next one when there is no record. */
   get firstLsn(): Lsn {
-    return (this.#sealed[0] ?? this.#written)?.header.firstLsn ?? this.#nextLsn;
+    return (this.#sealed[0] ?? this.#named)?.header.firstLsn ?? this.#nextLsn;
   }
 
   /** First LSN of the segment that the next record goes to, unless it rolls. */
@@ -152,7 +174,7 @@ export class SegmentWriter {
     // Whatever can throw comes before the record has its place: a place without a record would be a hole.
     const segment = this.#segmentFor(frameBytes);
     const elapsedMs = this.#world.now() - segment.header.createdAtMs;
-    const offset = this.#arena.reserve(segment, frameBytes);
+    const offset = this.#arena.reserve(segment, frameBytes, lsn + 1);
     this.#active = segment;
     const { bytes, view } = this.#arena;
     const flags = scope === undefined ? 0 : RecordFlag.scoped;
@@ -173,12 +195,24 @@ export class SegmentWriter {
 
   /** Hands everything appended so far to the operating system. Not durable on return. */
   *flush(): IoRoutine<void> {
-    yield* this.#guarded(this.#writeGroup(false));
+    yield* this.#guarded(this.#writeAll());
   }
 
   /** Makes everything appended so far durable. */
   *sync(): IoRoutine<void> {
-    yield* this.#guarded(this.#syncGroup());
+    yield* this.#guarded(this.#syncAll());
+  }
+
+  /**
+   * Does what makes everything appended so far durable, as far as it need not be waited for: see {@link untilDurable}.
+   */
+  *submit(): IoRoutine<void> {
+    yield* this.#guarded(this.#pipelined ? this.#startGroup(true) : this.#syncAll());
+  }
+
+  /** Waits until everything up to `lsn`, which was submitted, is durable. May be run beside other routines. */
+  *untilDurable(lsn: Lsn): IoRoutine<void> {
+    yield* this.#until(() => this.#durableLsn >= lsn);
   }
 
   /**
@@ -207,13 +241,13 @@ export class SegmentWriter {
     this.#active = next;
     yield* this.sync();
     try {
-      next.file = yield* makeNextSegment(this.#world.io, this.#settings.directory, next.header);
+      next.file = yield* this.#makeFile(next);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#active !== next || !isEmpty(next)) this.fail(error);
       else this.#active = before;
       throw error;
     }
-    yield* this.#guarded(this.#nameNext(next));
+    yield* this.#guarded(this.#goOnIn(next));
   }
 
   /**
@@ -227,15 +261,15 @@ export class SegmentWriter {
     const { io } = this.#world;
     const { directory } = this.#settings;
     const next = this.#plan();
-    const file = yield* makeNextSegment(io, directory, next.header);
+    next.file = yield* this.#makeFile(next);
     try {
       yield* nameNextSegment(io, directory, next.header);
     } catch (error) {
-      io.close(file);
+      this.#closeFileOf(next);
       throw error;
     }
-    next.file = file;
-    yield* this.#guarded(this.#enter(next));
+    yield* this.#guarded(this.#syncNames());
+    this.#enter(next);
     this.#active = next;
   }
 
@@ -245,10 +279,11 @@ export class SegmentWriter {
     return this.#sealed.splice(0, kept === -1 ? this.#sealed.length : kept);
   }
 
-  /** Forgets what was appended and not yet written. */
-  discard(): void {
+  /** Waits for what is under way, and forgets what was appended and not yet submitted. */
+  *discard(): IoRoutine<void> {
+    yield* this.#guarded(this.#drained());
     this.#arena.discard();
-    this.#active = this.#written;
+    this.#active = this.#current;
     this.#active?.forgetUnwritten();
     this.#nextLsn = this.#writtenLsn + 1;
   }
@@ -258,21 +293,20 @@ export class SegmentWriter {
     try {
       yield* this.sync();
       yield* this.mark(markType);
-      const segment = this.#written;
+      const segment = this.#current;
       if (segment?.file !== undefined) {
         yield* this.#guarded(cutToSize(this.#world.io, segment.file, segment.end, segment.header.blockBytes));
       }
     } finally {
-      this.closeFile();
+      yield* this.letGo();
     }
   }
 
-  /** Closes the file as it is. */
-  closeFile(): void {
-    const file = this.#written?.file;
-    if (file === undefined || this.#written === undefined) return;
-    this.#written.file = undefined;
-    this.#world.io.close(file);
+  /** Waits for what is under way, whatever becomes of it, and closes the files as they are. */
+  *letGo(): IoRoutine<void> {
+    yield* this.#pipeline.ended();
+    this.#closeFileOf(this.#named);
+    this.#closeFileOf(this.#current);
   }
 
   /** @throws an error with the code of the first failure */
@@ -304,6 +338,7 @@ export class SegmentWriter {
     this.#failure ??= WalError.is(error)
       ? error
       : new WalError('WAL_IO_FAILED', `the log failed: ${String(error)}`, {}, { cause: error });
+    this.#pipeline.stop();
   }
 
   /** The segment that a frame goes to: a new one when it would make this one longer than it should be. */
@@ -330,28 +365,47 @@ export class SegmentWriter {
     return new ActiveSegment(this.#settings.directory, header);
   }
 
-  *#syncGroup(): IoRoutine<void> {
-    yield* this.#writeGroup(this.#world.io.capabilities.durableWrites);
-    const segment = this.#written;
-    if (segment?.dirty === true) yield* this.#datasync(segment);
-    this.#durableLsn = this.#writtenLsn;
+  /** Waits until something holds that depends on what is under way. @throws the first failure */
+  *#until(holds: () => boolean): IoRoutine<void> {
+    if (!(yield* this.#pipeline.until(holds))) throw this.#failure;
   }
 
-  /** Writes everything encoded so far, rolling where it goes over from one segment to the next. */
-  *#writeGroup(durable: boolean): IoRoutine<void> {
-    const nextLsn = this.#nextLsn;
+  *#drained(): IoRoutine<void> {
+    yield* this.#until(() => this.#pipeline.empty);
+  }
+
+  *#writeAll(durable = this.#pipelined): IoRoutine<void> {
+    yield* this.#startGroup(durable);
+    yield* this.#drained();
+  }
+
+  *#syncAll(): IoRoutine<void> {
+    const lsn = this.#nextLsn - 1;
+    yield* this.#writeAll(this.#world.io.capabilities.durableWrites);
+    const segment = this.#current;
+    if (segment?.dirty === true) yield* this.#datasync(segment);
+    this.#durableLsn = Math.max(this.#durableLsn, lsn);
+  }
+
+  /** Starts writing everything encoded so far, rolling where it goes over from one segment to the next. */
+  *#startGroup(durable: boolean): IoRoutine<void> {
+    yield* this.#roomInFlight();
     const extents = this.#arena.take();
     if (extents.length > 0) this.counters.groups++;
     for (const extent of extents) {
-      if (extent.segment !== this.#written) yield* this.#rollTo(extent.segment);
-      yield* this.#writeExtent(extent, durable);
-      this.#arena.release(extent);
+      if (extent.segment !== this.#current) yield* this.#startRoll(extent.segment);
+      yield* this.#roomInFlight();
+      this.#pipeline.start(this.#writeExtent(extent, durable), () => this.#count(extent));
     }
-    this.#writtenLsn = nextLsn - 1;
   }
 
-  *#writeExtent({ segment, bytes, position, nextLsn }: Extent, durable: boolean): IoRoutine<void> {
+  *#roomInFlight(): IoRoutine<void> {
+    yield* this.#until(() => this.#pipeline.running < this.maxInFlight);
+  }
+
+  *#writeExtent(extent: Extent, durable: boolean): IoRoutine<void> {
     const { io } = this.#world;
+    const { segment, bytes, position } = extent;
     const file = fileOf(segment);
     sealFrames(bytes, 0, bytes.length, position, segment.header.blockBytes, segment.seed);
     // A durable write says nothing about what was written before it without that.
@@ -359,8 +413,15 @@ export class SegmentWriter {
     yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
     if (alone) this.counters.syncs++;
     else segment.dirty = true;
+    this.#arena.release(extent);
+  }
+
+  /** What was written counts: everything before it was, too. */
+  #count({ segment, bytes, position, nextLsn }: Extent): void {
     segment.written(position + bytes.length, nextLsn);
     this.counters.bytesWritten += bytes.length;
+    this.#writtenLsn = nextLsn - 1;
+    if (this.#pipelined) this.#durableLsn = this.#writtenLsn;
   }
 
   *#datasync(segment: ActiveSegment): IoRoutine<void> {
@@ -369,66 +430,81 @@ export class SegmentWriter {
     this.counters.syncs++;
   }
 
-  /** Goes over to the next segment: its header is durable before any other byte of it is written. */
-  *#rollTo(next: ActiveSegment): IoRoutine<void> {
-    next.file = yield* makeNextSegment(this.#world.io, this.#settings.directory, next.header);
-    yield* this.#nameNext(next);
+  /** Makes the file of a planned segment, with its header and nothing else. */
+  #makeFile(next: ActiveSegment): IoRoutine<IoFile> {
+    return makeNextSegment(this.#world.io, this.#settings, next.header);
+  }
+
+  /**
+   * Goes over to the next segment, whose header is durable before any other byte of it is written. The rest of the roll
+   * is under way then, and no further segment is named before it is done.
+   */
+  *#startRoll(next: ActiveSegment): IoRoutine<void> {
+    yield* this.#until(() => this.#named === this.#current);
+    if (!this.#pipelined) yield* this.#drained();
+    next.file = yield* this.#makeFile(next);
+    const old = this.#current;
+    this.#current = next;
+    this.#pipeline.start(this.#completeRoll(old, next), () => this.#enter(next));
+    if (!this.#pipelined) yield* this.#drained();
+  }
+
+  /** The same with nothing under way, done on return. */
+  *#goOnIn(next: ActiveSegment): IoRoutine<void> {
+    const old = this.#current;
+    this.#current = next;
+    yield* this.#completeRoll(old, next);
+    this.#enter(next);
   }
 
   /**
    * Seals the old segment and names the next one. The old one is durable and cut before the new one gets its name, and
    * the name is durable before anything in the new one is acknowledged.
    */
-  *#nameNext(next: ActiveSegment): IoRoutine<void> {
-    try {
-      if (this.#written !== undefined) yield* this.#seal(this.#written, next.header.firstLsn);
-      yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
-    } catch (error) {
-      this.#world.io.close(fileOf(next));
-      next.file = undefined;
-      throw error;
+  *#completeRoll(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
+    if (old !== undefined) {
+      yield* this.#until(() => old.isWritten);
+      if (old.dirty) yield* this.#datasync(old);
+      this.#durableLsn = Math.max(this.#durableLsn, next.header.firstLsn - 1);
+      yield* cutToSize(this.#world.io, fileOf(old), old.end, old.header.blockBytes);
     }
-    yield* this.#enter(next);
+    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
+    yield* this.#syncNames();
   }
 
-  /** Makes the name of the next segment durable, and goes on in it. */
-  *#enter(next: ActiveSegment): IoRoutine<void> {
-    try {
-      yield* ioSteps.syncDirectory(this.#world.io, this.#settings.directory);
-    } catch (error) {
-      this.#world.io.close(fileOf(next));
-      next.file = undefined;
-      throw error;
-    }
-    this.#retire(this.#written, next.header.firstLsn);
-    this.#written = next;
+  *#syncNames(): IoRoutine<void> {
+    yield* ioSteps.syncDirectory(this.#world.io, this.#settings.directory);
   }
 
-  *#seal(segment: ActiveSegment, nextLsn: Lsn): IoRoutine<void> {
-    if (segment.dirty) yield* this.#datasync(segment);
-    this.#writtenLsn = nextLsn - 1;
-    this.#durableLsn = nextLsn - 1;
-    yield* cutToSize(this.#world.io, fileOf(segment), segment.end, segment.header.blockBytes);
-  }
-
-  /** Takes the old segment into the chain; an empty one has just been replaced in it. */
-  #retire(old: ActiveSegment | undefined, nextLsn: Lsn): void {
+  /** Takes the old segment into the chain, now that the next one has its name; an empty one was replaced in it. */
+  #enter(next: ActiveSegment): void {
     const last = this.#sealed.at(-1);
     if (last !== undefined && isEmpty(last)) this.#sealed.pop();
-    if (old === undefined) return;
-    this.closeFile();
-    this.counters.rolls++;
-    this.#sealed.push({ header: old.header, path: old.path, end: old.end, nextLsn });
+    const old = this.#named;
+    if (old !== undefined) {
+      this.#closeFileOf(old);
+      this.counters.rolls++;
+      this.#sealed.push({ header: old.header, path: old.path, end: old.end, nextLsn: next.header.firstLsn });
+    }
+    this.#current = next;
+    this.#named = next;
+  }
+
+  #closeFileOf(segment: ActiveSegment | undefined): void {
+    const file = segment?.file;
+    if (file === undefined || segment === undefined) return;
+    segment.file = undefined;
+    this.#world.io.close(file);
   }
 
   *#writeMark(type: number): IoRoutine<void> {
-    const segment = this.#written;
-    if (segment === undefined || this.#durableLsn !== this.#nextLsn - 1) return;
-    const offset = this.#arena.reserve(segment, MARK_FRAME_BYTES);
+    const segment = this.#active;
+    if (segment === undefined || segment !== this.#named || this.#durableLsn !== this.#nextLsn - 1) return;
+    const offset = this.#arena.reserve(segment, MARK_FRAME_BYTES, this.#nextLsn);
     writeMark(this.#arena.view, offset, this.#nextLsn, type, this.#world.now() - segment.header.createdAtMs);
     this.#endsWithMark = true;
     this.counters.marks++;
-    yield* this.#syncGroup();
+    yield* this.#syncAll();
   }
 }
 

@@ -254,15 +254,17 @@ export class SegmentedWal {
     const done = this.#run(() => {
       started = true;
       this.#queuedSync = undefined;
-      return this.#syncing();
-    });
+      return this.#submitting();
+    }).then((lsn) => this.#durable(lsn));
     if (!started) this.#queuedSync = done;
     return done;
   }
 
   /** Like {@link sync}, blocking the thread. */
   syncSync(): void {
-    this.#runSync(() => this.#syncing());
+    const lsn = this.#runSync(() => this.#submitting());
+    runSync(this.#world.io, this.#writer.untilDurable(lsn));
+    this.#quietMark.arm();
   }
 
   /**
@@ -405,10 +407,10 @@ export class SegmentedWal {
   *#closeLog(discard: boolean): IoRoutine<void> {
     try {
       if (this.#writer.failure !== undefined) {
-        this.#writer.closeFile();
+        yield* this.#writer.letGo();
         return;
       }
-      if (discard) this.#writer.discard();
+      if (discard) yield* this.#writer.discard();
       yield* this.#writer.close(MarkType.closed);
     } finally {
       this.#state = 'closed';
@@ -428,9 +430,17 @@ export class SegmentedWal {
     yield* this.#writer.flush();
   }
 
-  *#syncing(): IoRoutine<void> {
+  /** Starts what makes everything appended so far durable, and returns the last LSN of that. */
+  *#submitting(): IoRoutine<Lsn> {
     yield* this.#beginIfPutOff();
-    yield* this.#writer.sync();
+    const { lastLsn } = this;
+    yield* this.#writer.submit();
+    return lastLsn;
+  }
+
+  /** Waits until what was submitted is durable. */
+  async #durable(lsn: Lsn): Promise<void> {
+    if (this.durableLsn < lsn) await runAsync(this.#world.io, this.#writer.untilDurable(lsn));
     this.#quietMark.arm();
   }
 

@@ -30,6 +30,7 @@ export { fromAsyncFileOps, fromSyncFileOps } from './from-file-ops.js';
 export { callFailure, completionFailure } from './io-failure.js';
 export {
   drive,
+  type IoCondition,
   type IoRoutine,
   type IoStep,
   ROOM,

@@ -5,8 +5,11 @@ import type { IoToken, StorageIo } from './storage-io.js';
 /** Yielded in place of a token: go on when a full queue has room again. */
 export const ROOM: unique symbol = Symbol('room');
 
-/** What a routine yields: the token of a submission that it waits for, or {@link ROOM}. */
-export type IoStep = IoToken | typeof ROOM;
+/** Something else to wait for: has `resume` called once, later, when the routine is to look again. */
+export type IoCondition = (resume: () => void) => void;
+
+/** What a routine yields: the token of a submission that it waits for, {@link ROOM}, or a condition. */
+export type IoStep = IoToken | typeof ROOM | IoCondition;
 
 /**
  * Work of several I/O steps, written once and driven in two ways. It yields each submission and is given its result:
@@ -33,6 +36,7 @@ export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended:
     }
     if (next.done === true) ended({ value: next.value });
     else if (next.value === ROOM) router.whenRoom(() => step(0));
+    else if (typeof next.value === 'function') next.value(() => step(0));
     else router.expect(next.value, step);
   };
   step(0);

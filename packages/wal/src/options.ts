@@ -22,6 +22,8 @@ const OPTIONS: Record<keyof WalOptions, true> = {
   segmentBytes: true,
   blockBytes: true,
   padGroups: true,
+  maxInFlight: true,
+  directIo: true,
   maxPayloadBytes: true,
   maxPendingBytes: true,
   markAfterMs: true,

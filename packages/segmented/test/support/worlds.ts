@@ -9,11 +9,13 @@ import {
 } from '@walstack/storage-io';
 import { afterEach } from 'vitest';
 import type { World } from '../../src/world.js';
+import { createSideBySideStorageIo } from './side-by-side.js';
 
 /** Every backend, each with a directory of its own. */
 export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
   ['sync-fs', createSyncFsStorageIo],
   ['thread-pool', createThreadPoolStorageIo],
+  ['side-by-side', createSideBySideStorageIo],
   ['memory', createMemoryStorageIo],
 ];
 
@@ -26,7 +28,7 @@ export function temporaryDirectory(): string {
 
 /** A directory for a log on a backend. */
 export function directoryFor(io: StorageIo): string {
-  return io.capabilities.realFiles ? join(temporaryDirectory(), 'log') : '/logs/log';
+  return io.name === 'memory' ? '/logs/log' : join(temporaryDirectory(), 'log');
 }
 
 const afterThisTest: (() => void)[] = [];
