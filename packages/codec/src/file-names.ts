@@ -50,6 +50,11 @@ export function parseSegmentFileName(name: string): SegmentName | undefined {
   return { name, number, firstLsn };
 }
 
+/** `free-<n>.seg`. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) */
+export function freeFileName(number: number): string {
+  return `free-${checkInteger('number', number, 1)}.seg`;
+}
+
 /** Whether a name is that of a free segment, waiting for reuse. */
 export function isFreeFileName(name: string): boolean {
   return FREE.test(name);

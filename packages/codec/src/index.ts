@@ -28,6 +28,7 @@ export { WalError, type WalErrorCode, type WalErrorFacts } from './errors.js';
 export { findEvidence } from './evidence.js';
 export {
   FileName,
+  freeFileName,
   isCoreDirectoryName,
   isFreeFileName,
   parseSegmentFileName,

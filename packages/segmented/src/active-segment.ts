@@ -22,6 +22,10 @@ export class ActiveSegment implements Segment {
   #writtenNextLsn: Lsn;
   /** Whether the file has writes that no datasync has covered. */
   dirty = false;
+  /** Up to here the file has blocks of its own; a multiple of the block size. */
+  preparedEnd: number;
+  /** The range whose blocks are being prepared: nothing else may be written there. */
+  preparing: { readonly start: number; readonly end: number } | undefined;
 
   constructor(directory: string, header: SegmentHeader, file?: IoFile) {
     this.header = header;
@@ -29,6 +33,7 @@ export class ActiveSegment implements Segment {
     this.seed = seedOf(header);
     this.file = file;
     this.end = header.blockBytes;
+    this.preparedEnd = this.end;
     this.nextLsn = header.firstLsn;
     this.#writtenEnd = this.end;
     this.#writtenNextLsn = this.nextLsn;

@@ -20,8 +20,8 @@ export interface LogFiles {
   /** In the order of their numbers. */
   readonly segments: readonly SegmentName[];
   readonly checkpoint: boolean;
-  /** Whether a free segment waits for reuse. */
-  readonly free: boolean;
+  /** Freed segments that wait for reuse. */
+  readonly free: readonly string[];
   /** Drafts that a crash left: never part of the log. */
   readonly drafts: readonly string[];
   /** Names that are not a log's. */
@@ -39,12 +39,12 @@ export function sortFiles(names: readonly string[]): LogFiles {
   const segments: SegmentName[] = [];
   const drafts: string[] = [];
   const foreign: string[] = [];
-  let free = false;
+  const free: string[] = [];
   for (const name of names) {
     const segment = parseSegmentFileName(name);
     if (segment !== undefined) segments.push(segment);
     else if (DRAFTS.has(name)) drafts.push(name);
-    else if (isFreeFileName(name)) free = true;
+    else if (isFreeFileName(name)) free.push(name);
     else if (name !== FileName.checkpoint && !OWN.has(name) && !isCoreDirectoryName(name) && !HARMLESS.test(name)) {
       foreign.push(name);
     }

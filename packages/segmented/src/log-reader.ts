@@ -87,6 +87,9 @@ export class LogReader {
       if (scanner === undefined) return false;
       if (scanner.nextLsn <= this.#until) {
         if (yield* this.#unlessEnded(scanner.fill())) return true;
+        const firstLsn = this.#plan.firstLsn();
+        // The file was freed meanwhile, and is overwritten by its next life.
+        if (scanner.nextLsn < firstLsn) throw truncated(scanner.nextLsn, firstLsn);
         const segment = this.#plan.segments[this.#index - 1] as Segment;
         const proof = `the log has records up to ${this.#until} there`;
         throw lostRecord(segment.path, scanner.end, scanner.nextLsn, 'hole', proof);

@@ -47,7 +47,7 @@ function checkLog(io: StorageIo, settings: Settings): LogFiles {
   const { directory, create } = settings;
   const files = sortFiles(io.list(directory));
   if (files.segments.length > 0) return files;
-  if (files.checkpoint || files.free) {
+  if (files.checkpoint || files.free.length > 0) {
     const what = `there is a ${files.checkpoint ? 'checkpoint' : 'free segment'} but no segment`;
     throw corruption(directory, 'missing-segment', what);
   }

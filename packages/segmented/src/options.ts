@@ -3,6 +3,7 @@ import {
   checkBoolean,
   checkInteger,
   checkLsn,
+  checkOneOf,
   checkOptions,
   checkPath,
   DEFAULT_BLOCK_BYTES,
@@ -11,6 +12,11 @@ import {
 } from '@walstack/codec';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
 import { realWorld, type World } from './world.js';
+
+/** How blocks are prepared. */
+export type Preallocation = 'none' | 'allocate' | 'write';
+
+const PREALLOCATIONS: readonly Preallocation[] = ['none', 'allocate', 'write'];
 
 /** How a {@link SegmentedWal} is opened. */
 export interface SegmentedWalConfig {
@@ -43,6 +49,17 @@ export interface SegmentedWalConfig {
    * `padGroups`. Without it, and where it is refused, there is one group under way at a time. Default `true`.
    */
   readonly directIo?: boolean;
+  /**
+   * How blocks are prepared ahead of the writer, some MiB at a time, so that a durable write need not make the file grow:
+   * `'write'` writes zeros, `'allocate'` only reserves space, `'none'` does nothing. Default `'write'` where groups go
+   * side by side, else `'none'`.
+   */
+  readonly preallocate?: Preallocation;
+  /**
+   * Freed segments to keep for reuse, at most, instead of removing them; 0 to 1024. Only on a backend with locks on open
+   * files. Default 1 where blocks are prepared, else 0.
+   */
+  readonly recycleSegments?: number;
   /** The longest payload, in bytes; 0 to 1 GiB. Default 64 MiB. */
   readonly maxPayloadBytes?: number;
   /** Appended and not yet written, in bytes: beyond it `append` throws `WAL_BACKPRESSURE`. At least 1. Default 64 MiB. */
@@ -68,6 +85,8 @@ export interface Settings {
   readonly padGroups: boolean;
   readonly maxInFlight: number;
   readonly directIo: boolean;
+  readonly preallocate: Preallocation;
+  readonly recycleSegments: number;
   readonly maxPayloadBytes: number;
   readonly maxPendingBytes: number;
   readonly markAfterMs: number;
@@ -85,6 +104,8 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
   'padGroups',
   'maxInFlight',
   'directIo',
+  'preallocate',
+  'recycleSegments',
   'maxPayloadBytes',
   'maxPendingBytes',
   'markAfterMs',
@@ -94,8 +115,14 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
   'randomBytes',
 ];
 
+/** The options that were checked, some of whose defaults depend on the backend. */
+export type CheckedConfig = Omit<Settings, 'preallocate' | 'recycleSegments'> & {
+  readonly preallocate: Preallocation | undefined;
+  readonly recycleSegments: number | undefined;
+};
+
 /** Checks a configuration and fills in its defaults. @throws `TypeError`, `RangeError` with Node's codes */
-export function checkConfig(config: SegmentedWalConfig): Settings {
+export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
   const {
     directory,
     create = true,
@@ -104,6 +131,8 @@ export function checkConfig(config: SegmentedWalConfig): Settings {
     padGroups = false,
     maxInFlight = 16,
     directIo = true,
+    preallocate,
+    recycleSegments,
     maxPayloadBytes = 64 * MEBIBYTE,
     maxPendingBytes = 64 * MEBIBYTE,
     markAfterMs = 50,
@@ -117,6 +146,8 @@ export function checkConfig(config: SegmentedWalConfig): Settings {
     padGroups: checkBoolean('padGroups', padGroups),
     maxInFlight: checkInteger('maxInFlight', maxInFlight, 1, 256),
     directIo: checkBoolean('directIo', directIo),
+    preallocate: preallocate && checkOneOf('preallocate', preallocate, PREALLOCATIONS),
+    recycleSegments: recycleSegments && checkInteger('recycleSegments', recycleSegments, 0, 1024),
     maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes, 0, 1024 * MEBIBYTE),
     maxPendingBytes: checkInteger('maxPendingBytes', maxPendingBytes, 1),
     markAfterMs: checkInteger('markAfterMs', markAfterMs, 0, 0x7fff_ffff),

@@ -54,7 +54,7 @@ export function* createLog(world: World, settings: Settings, files: LogFiles): I
   const active = yield* makeNamed(world, settings, { logId, number: 1, firstLsn, from: BEGINNING });
   yield* syncName(world, settings, active);
   return {
-    start: { logId, sealed: [], active, nextLsn: firstLsn, nextNumber: 2, checkpoint: undefined },
+    start: { logId, sealed: [], active, nextLsn: firstLsn, nextNumber: 2, checkpoint: undefined, free: [] },
     report: report({
       created: true,
       cleanlyClosed: true,
@@ -94,6 +94,7 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles): 
       nextLsn: settled.nextLsn,
       nextNumber: next.active === undefined ? nextNumber : nextNumber + 1,
       checkpoint: judgement.checkpoint,
+      free: files.free,
     },
     report: reportOf(judgement, settled),
     noSpace: next.noSpace,

@@ -10,28 +10,45 @@ import { nameOf } from './segment.js';
  * Makes `next.seg`, always a new file, with a header and nothing else. One that fails half-way is removed again, so that
  * it can be tried another time.
  */
-export function* makeNextSegment(
-  io: StorageIo,
-  { directory, directIo }: Pick<Settings, 'directory' | 'directIo'>,
-  header: SegmentHeader,
-): IoRoutine<IoFile> {
-  const path = join(directory, FileName.nextSegment);
-  const file = io.open(path, { create: true, exclusive: true, direct: directIo && writesSideBySide(io) });
+export function* makeNextSegment(io: StorageIo, settings: FileSettings, header: SegmentHeader): IoRoutine<IoFile> {
+  const file = openNextSegment(io, settings);
   try {
-    const block = io.allocateBuffer(header.blockBytes);
-    encodeSegmentHeader(block, header);
-    if (io.capabilities.durableWrites) {
-      yield* ioSteps.write(io, file, block, 0, { durable: true });
-    } else {
-      yield* ioSteps.write(io, file, block, 0);
-      yield* ioSteps.datasync(io, file);
-    }
+    yield* writeHeader(io, file, header);
   } catch (error) {
     io.close(file);
-    yield* dropNextSegment(io, directory);
+    yield* dropNextSegment(io, settings.directory);
     throw error;
   }
   return file;
+}
+
+/** What of a log's settings its files depend on. */
+type FileSettings = Pick<Settings, 'directory' | 'directIo' | 'blockBytes'>;
+
+/**
+ * Opens `next.seg`, for writing around the page cache where that is wanted and can be had for single blocks.
+ *
+ * @param create - make it; it must not be there yet
+ */
+export function openNextSegment(io: StorageIo, settings: FileSettings, create = true): IoFile {
+  const path = join(settings.directory, FileName.nextSegment);
+  const direct = settings.directIo && writesSideBySide(io);
+  const file = io.open(path, { create, exclusive: create, direct });
+  if (settings.blockBytes % file.alignment === 0) return file;
+  io.close(file);
+  return io.open(path);
+}
+
+/** Writes a segment's header into its block; durable on return. */
+export function* writeHeader(io: StorageIo, file: IoFile, header: SegmentHeader): IoRoutine<void> {
+  const block = io.allocateBuffer(header.blockBytes);
+  encodeSegmentHeader(block, header);
+  if (io.capabilities.durableWrites) {
+    yield* ioSteps.write(io, file, block, 0, { durable: true });
+  } else {
+    yield* ioSteps.write(io, file, block, 0);
+    yield* ioSteps.datasync(io, file);
+  }
 }
 
 /** Whether a backend can make several writes durable side by side: then they go around the page cache where they can. */
@@ -39,7 +56,7 @@ export const writesSideBySide = ({ capabilities }: StorageIo): boolean =>
   capabilities.durableWrites && capabilities.overlappedWrites && !capabilities.completesInline;
 
 /** Removes `next.seg` after a failure, which is what matters to the caller: another one here must not hide it. */
-function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
+export function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
   try {
     yield* ioSteps.remove(io, join(directory, FileName.nextSegment));
   } catch {

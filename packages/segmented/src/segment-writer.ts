@@ -13,13 +13,15 @@ import {
   writeRecordHeader,
   writeScope,
 } from '@walstack/codec';
-import { CompletionRouter, type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { Arena, type Extent } from './arena.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
+import { Preparation } from './preparation.js';
 import { BEGINNING, headerOf, isEmpty, type Segment, succession } from './segment.js';
-import { cutToSize, makeNextSegment, nameNextSegment, writesSideBySide } from './segment-file.js';
+import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
+import { SegmentStock } from './segment-stock.js';
 import { createdAt, type World } from './world.js';
 
 /** Where a writer begins: what recovery left, or a new log. */
@@ -33,6 +35,8 @@ export interface LogStart {
   /** The number for the next segment that is made. */
   readonly nextNumber: number;
   readonly checkpoint: Checkpoint | undefined;
+  /** Names of freed segments that wait for reuse. */
+  readonly free: readonly string[];
 }
 
 /** Bytes of a record as the caller gives them. */
@@ -50,6 +54,7 @@ export interface WriterCounters {
   syncs: number;
   marks: number;
   rolls: number;
+  recycled: number;
   bytesWritten: number;
 }
 
@@ -65,13 +70,25 @@ export interface WriterCounters {
  * After the first failure nothing is accepted any more: what the disk holds is for recovery to find out.
  */
 export class SegmentWriter {
-  readonly counters: WriterCounters = { records: 0, groups: 0, syncs: 0, marks: 0, rolls: 0, bytesWritten: 0 };
+  readonly counters: WriterCounters = {
+    records: 0,
+    groups: 0,
+    syncs: 0,
+    marks: 0,
+    rolls: 0,
+    recycled: 0,
+    bytesWritten: 0,
+  };
   readonly #world: World;
   readonly #settings: Settings;
   readonly #logId: Uint8Array;
   /** Whether every write is a durable one, side by side with others. */
   readonly #pipelined: boolean;
   readonly #pipeline: Pipeline;
+  /** What is done ahead of need, and nobody waits for as a rule. */
+  readonly #background: Pipeline;
+  readonly #preparation: Preparation;
+  readonly stock: SegmentStock;
   readonly #arena: Arena;
   readonly #sealed: Segment[];
   /** The segment that is encoded into; perhaps only a plan. */
@@ -94,7 +111,11 @@ export class SegmentWriter {
     this.#settings = settings;
     this.#logId = start.logId;
     this.#pipelined = writesSideBySide(world.io);
-    this.#pipeline = new Pipeline(CompletionRouter.for(world.io), (error) => this.fail(error));
+    const router = CompletionRouter.for(world.io);
+    this.#pipeline = new Pipeline(router, (error) => this.fail(error));
+    this.#background = new Pipeline(router, (error) => this.fail(error));
+    this.#preparation = new Preparation(world, settings, this.#background);
+    this.stock = new SegmentStock(world, settings, this.#background, start.free);
     this.#arena = new Arena(world.io, settings.segmentBytes, settings.padGroups || this.#pipelined);
     this.#sealed = [...start.sealed];
     this.#active = start.active;
@@ -129,6 +150,11 @@ export class SegmentWriter {
     if (!this.#pipelined || segment?.file === undefined) return 1;
     // Durable writes through the page cache of the operating system wait for each other anyway.
     return segment.file.direct || !io.capabilities.realFiles ? this.#settings.maxInFlight : 1;
+  }
+
+  /** Whether the segment that is written into is written around the page cache. */
+  get directIo(): boolean {
+    return this.#current?.file?.direct ?? false;
   }
 
   /** The first failure; then nothing is accepted any more. */
@@ -241,7 +267,7 @@ export class SegmentWriter {
     this.#active = next;
     yield* this.sync();
     try {
-      next.file = yield* this.#makeFile(next);
+      yield* this.#makeFile(next);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#active !== next || !isEmpty(next)) this.fail(error);
       else this.#active = before;
@@ -261,7 +287,7 @@ export class SegmentWriter {
     const { io } = this.#world;
     const { directory } = this.#settings;
     const next = this.#plan();
-    next.file = yield* this.#makeFile(next);
+    yield* this.#makeFile(next);
     try {
       yield* nameNextSegment(io, directory, next.header);
     } catch (error) {
@@ -294,9 +320,7 @@ export class SegmentWriter {
       yield* this.sync();
       yield* this.mark(markType);
       const segment = this.#current;
-      if (segment?.file !== undefined) {
-        yield* this.#guarded(cutToSize(this.#world.io, segment.file, segment.end, segment.header.blockBytes));
-      }
+      if (segment?.file !== undefined) yield* this.#guarded(this.#cut(segment));
     } finally {
       yield* this.letGo();
     }
@@ -305,6 +329,8 @@ export class SegmentWriter {
   /** Waits for what is under way, whatever becomes of it, and closes the files as they are. */
   *letGo(): IoRoutine<void> {
     yield* this.#pipeline.ended();
+    yield* this.#background.ended();
+    yield* this.stock.close();
     this.#closeFileOf(this.#named);
     this.#closeFileOf(this.#current);
   }
@@ -339,6 +365,7 @@ export class SegmentWriter {
       ? error
       : new WalError('WAL_IO_FAILED', `the log failed: ${String(error)}`, {}, { cause: error });
     this.#pipeline.stop();
+    this.#background.stop();
   }
 
   /** The segment that a frame goes to: a new one when it would make this one longer than it should be. */
@@ -395,8 +422,19 @@ export class SegmentWriter {
     for (const extent of extents) {
       if (extent.segment !== this.#current) yield* this.#startRoll(extent.segment);
       yield* this.#roomInFlight();
-      this.#pipeline.start(this.#writeExtent(extent, durable), () => this.#count(extent));
+      yield* this.#startWrite(extent, durable);
     }
+  }
+
+  /** Starts a write, and what is to be prepared for those behind it. */
+  *#startWrite(extent: Extent, durable: boolean): IoRoutine<void> {
+    const { segment, position, bytes } = extent;
+    const end = position + bytes.length;
+    if (!(yield* this.#preparation.clear(segment, position, end))) throw this.#failure;
+    this.#pipeline.start(this.#writeExtent(extent, durable), () => this.#count(extent));
+    this.#preparation.follow(segment, end, bytes.length);
+    // Until it has its name, the segment that is written into is itself `next.seg`.
+    if (segment === this.#named) this.stock.follow(end);
   }
 
   *#roomInFlight(): IoRoutine<void> {
@@ -431,8 +469,17 @@ export class SegmentWriter {
   }
 
   /** Makes the file of a planned segment, with its header and nothing else. */
-  #makeFile(next: ActiveSegment): IoRoutine<IoFile> {
-    return makeNextSegment(this.#world.io, this.#settings, next.header);
+  *#makeFile(next: ActiveSegment): IoRoutine<void> {
+    const { file, preparedEnd, recycled } = yield* this.stock.take(next.header);
+    next.file = file;
+    next.preparedEnd = preparedEnd;
+    if (recycled) this.counters.recycled++;
+  }
+
+  /** Cuts a segment behind its last used block. */
+  *#cut(segment: ActiveSegment): IoRoutine<void> {
+    if (!(yield* this.#preparation.clear(segment, 0, Number.POSITIVE_INFINITY))) throw this.#failure;
+    yield* cutToSize(this.#world.io, fileOf(segment), segment.end, segment.header.blockBytes);
   }
 
   /**
@@ -442,7 +489,7 @@ export class SegmentWriter {
   *#startRoll(next: ActiveSegment): IoRoutine<void> {
     yield* this.#until(() => this.#named === this.#current);
     if (!this.#pipelined) yield* this.#drained();
-    next.file = yield* this.#makeFile(next);
+    yield* this.#makeFile(next);
     const old = this.#current;
     this.#current = next;
     this.#pipeline.start(this.#completeRoll(old, next), () => this.#enter(next));
@@ -466,7 +513,7 @@ export class SegmentWriter {
       yield* this.#until(() => old.isWritten);
       if (old.dirty) yield* this.#datasync(old);
       this.#durableLsn = Math.max(this.#durableLsn, next.header.firstLsn - 1);
-      yield* cutToSize(this.#world.io, fileOf(old), old.end, old.header.blockBytes);
+      yield* this.#cut(old);
     }
     yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
     yield* this.#syncNames();

@@ -27,11 +27,12 @@ import {
 } from '@walstack/storage-io';
 import { LogReader, type ReadOptions, truncated } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
-import { checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
+import { type CheckedConfig, checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
 import { QuietMark } from './quiet-mark.js';
 import type { RecoveryReport } from './recovery.js';
 import { Replay, type ReplayPage, readPage } from './replay.js';
 import { metaOf, type SegmentMeta } from './segment.js';
+import { writesSideBySide } from './segment-file.js';
 import { SegmentWriter } from './segment-writer.js';
 import { type TruncateResult, Truncation } from './truncation.js';
 import type { World } from './world.js';
@@ -62,8 +63,12 @@ export interface SegmentedWalStats {
   readonly rolls: number;
   /** Bytes of frames, marks and padding written. */
   readonly bytesWritten: number;
+  /** Segments that were made of a freed file. */
+  readonly recycled: number;
   /** Bytes appended and not yet written. */
   readonly pendingBytes: number;
+  /** Whether the active segment is written around the page cache. */
+  readonly directIo: boolean;
   readonly segments: number;
   /** Name of the backend. */
   readonly backend: string;
@@ -128,7 +133,7 @@ export class SegmentedWal {
     const checked = checkConfig(config);
     const { io, owned } = backendOf(config, 'async');
     try {
-      const settings = inPlace(checked, io);
+      const settings = settle(checked, io);
       const world = worldOf(config, io);
       return new SegmentedWal(world, settings, owned, await runAsync(io, openLog(world, settings)));
     } catch (error) {
@@ -142,7 +147,7 @@ export class SegmentedWal {
     const checked = checkConfig(config);
     const { io, owned } = backendOf(config, 'wait');
     try {
-      const settings = inPlace(checked, io);
+      const settings = settle(checked, io);
       const world = worldOf(config, io);
       return new SegmentedWal(world, settings, owned, runSync(io, openLog(world, settings)));
     } catch (error) {
@@ -185,6 +190,11 @@ export class SegmentedWal {
   /** Bytes appended and not yet written. */
   get pendingBytes(): number {
     return this.#writer.pendingBytes;
+  }
+
+  /** How many groups may be under way side by side: 1 unless the backend can make writes durable side by side. */
+  get maxInFlight(): number {
+    return this.#writer.maxInFlight;
   }
 
   /** The failure after which nothing is accepted any more; `undefined` while there is none. */
@@ -343,6 +353,7 @@ export class SegmentedWal {
     return Object.freeze({
       ...this.#writer.counters,
       pendingBytes: this.#writer.pendingBytes,
+      directIo: this.#writer.directIo,
       segments: this.listSegments().length,
       backend: this.#world.io.name,
     });
@@ -570,9 +581,15 @@ export class SegmentedWal {
   }
 }
 
-/** Real files stay where they are when the process changes its working directory. */
-function inPlace(settings: Settings, io: StorageIo): Settings {
-  return io.capabilities.realFiles ? { ...settings, directory: resolve(settings.directory) } : settings;
+/** What depends on the backend. Real files stay where they are when the process changes its working directory. */
+function settle(config: CheckedConfig, io: StorageIo): Settings {
+  const preallocate = config.preallocate ?? (writesSideBySide(io) ? 'write' : 'none');
+  return {
+    ...config,
+    directory: io.capabilities.realFiles ? resolve(config.directory) : config.directory,
+    preallocate,
+    recycleSegments: config.recycleSegments ?? (preallocate === 'none' ? 0 : 1),
+  };
 }
 
 /** The backend that a configuration gives or names, and whether its life ends with the log's. */

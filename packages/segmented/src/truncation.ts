@@ -8,10 +8,11 @@ import type { World } from './world.js';
 
 /** What `truncateBefore` did. */
 export interface TruncateResult {
+  /** Segments whose files were removed. */
   readonly segmentsDeleted: number;
   /** Segments kept as free files for reuse. */
   readonly segmentsRecycled: number;
-  /** Bytes of the files that went. */
+  /** Bytes of the files that were removed. */
   readonly bytesReclaimed: number;
 }
 
@@ -54,8 +55,15 @@ export class Truncation {
 
   /** Makes the new beginning durable. Where there is no room for it, nothing has changed and the log goes on. */
   *#store(checkpoint: Checkpoint): IoRoutine<void> {
+    const { io } = this.#world;
+    const { directory } = this.#settings;
     try {
-      yield* writeCheckpoint(this.#world.io, this.#settings.directory, checkpoint);
+      try {
+        yield* writeCheckpoint(io, directory, checkpoint);
+      } catch (error) {
+        if (!WalError.is(error, 'WAL_NO_SPACE') || !(yield* this.#writer.stock.surrender())) throw error;
+        yield* writeCheckpoint(io, directory, checkpoint);
+      }
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.#writer.fail(error);
       throw error;
@@ -63,20 +71,36 @@ export class Truncation {
     this.#checkpoint = checkpoint;
   }
 
-  /** Removes the files; what fails is left for the next time. */
+  /** A sync that failed is final: a later one that succeeds proves nothing about these names. */
+  *#syncNames(): IoRoutine<void> {
+    try {
+      yield* ioSteps.syncDirectory(this.#world.io, this.#settings.directory);
+    } catch (error) {
+      this.#writer.fail(error);
+      throw error;
+    }
+  }
+
+  /** Gets rid of the files; what fails is left for the next time. */
   *#remove(): IoRoutine<TruncateResult> {
     const { io } = this.#world;
+    const { stock } = this.#writer;
     let segmentsDeleted = 0;
+    let segmentsRecycled = 0;
     let bytesReclaimed = 0;
     for (const segment of this.#toRemove) {
       const { size } = io.stat(segment.path);
-      yield* ioSteps.remove(io, segment.path);
+      const disposal = yield* stock.dispose(segment);
       this.#toRemove = this.#toRemove.slice(1);
-      segmentsDeleted++;
-      bytesReclaimed += size;
+      if (disposal === 'recycled') segmentsRecycled++;
+      else {
+        segmentsDeleted++;
+        bytesReclaimed += size;
+      }
     }
-    yield* ioSteps.syncDirectory(io, this.#settings.directory);
-    return Object.freeze({ segmentsDeleted, segmentsRecycled: 0, bytesReclaimed });
+    yield* this.#syncNames();
+    stock.admit();
+    return Object.freeze({ segmentsDeleted, segmentsRecycled, bytesReclaimed });
   }
 }
 

@@ -4,6 +4,12 @@ import type { Admission } from './admission.js';
 import { Waiters } from './waiters.js';
 
 /**
+ * So many records are worth a group beside those under way, where the log can have several: a crowd is served by
+ * several groups at a time, and a few who wait together share one.
+ */
+const RECORDS_WORTH_A_GROUP = 16;
+
+/**
  * Makes groups: all who wait for durability share one write and one sync, and while those are under way, the next group
  * gathers.
  */
@@ -11,7 +17,11 @@ export class GroupCommit {
   readonly #log: SegmentedWal;
   readonly #admission: Admission;
   readonly #waiters = new Waiters();
-  #running = false;
+  /** Groups that were begun and are not durable yet. */
+  #underWay = 0;
+  /** The last LSN of the last group that was begun. */
+  #begunLsn: Lsn = 0;
+  #scheduled = false;
 
   constructor(log: SegmentedWal, admission: Admission) {
     this.#log = log;
@@ -33,9 +43,13 @@ export class GroupCommit {
 
   /** Sees to it that groups are made as long as somebody waits, for durability or for room. */
   start(): void {
-    if (this.#running) return;
-    this.#running = true;
-    setImmediate(() => this.#nextGroup());
+    if (this.#scheduled || !this.#isTime()) return;
+    this.#scheduled = true;
+    // Whoever commits in this turn of the event loop joins the group.
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#isTime()) this.#beginGroup();
+    });
   }
 
   /** Serves those whose LSN has become durable, and lets in who waits for room. */
@@ -50,21 +64,28 @@ export class GroupCommit {
     this.#admission.rejectAll(error);
   }
 
-  #nextGroup(): void {
-    if (this.#waiters.size === 0 && this.#admission.size === 0) {
-      this.#running = false;
-      return;
-    }
+  /** Whether a group is to be begun: at once where none is under way, beside others only for many. */
+  #isTime(): boolean {
+    if (this.#waiters.size === 0 && this.#admission.size === 0) return false;
+    if (this.#underWay === 0) return true;
+    if (this.#underWay >= this.#log.maxInFlight) return false;
+    return this.#log.lastLsn - this.#begunLsn >= RECORDS_WORTH_A_GROUP;
+  }
+
+  #beginGroup(): void {
+    this.#underWay++;
+    this.#begunLsn = this.#log.lastLsn;
     // Who waits for room alone is not made to wait for a sync.
     const done = this.#waiters.size > 0 ? this.#log.sync() : this.#log.flush();
     done.then(
       () => {
+        this.#underWay--;
         this.settle();
-        // Those who were served may commit again at once: they are given the time to join the next group.
-        setImmediate(() => this.#nextGroup());
+        // Those who were served may commit again at once, and join the next group.
+        this.start();
       },
       (error: unknown) => {
-        this.#running = false;
+        this.#underWay--;
         this.rejectAll(this.#log.failure ?? asWalError(error));
       },
     );

@@ -24,6 +24,8 @@ const OPTIONS: Record<keyof WalOptions, true> = {
   padGroups: true,
   maxInFlight: true,
   directIo: true,
+  preallocate: true,
+  recycleSegments: true,
   maxPayloadBytes: true,
   maxPendingBytes: true,
   markAfterMs: true,

@@ -18,6 +18,8 @@ describe.each(BACKENDS)('on %s', (name, create) => {
       syncs: expect.any(Number),
       marks: 0,
       rolls: 0,
+      recycled: 0,
+      directIo: false,
       bytesWritten: expect.any(Number),
       pendingBytes: 0,
       segments: 1,

@@ -1,0 +1,188 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import type { IoFile, StorageIo } from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { createSideBySideStorageIo } from './support/side-by-side.js';
+import { TestWorld, temporaryDirectory } from './support/worlds.js';
+
+const MEBIBYTE = 1024 * 1024;
+
+/** Notes every write from its submission to its completion, and what stood against another under way. */
+function watchBlocks(io: StorageIo, blockBytes: number): { io: StorageIo; most: () => number; clashes: string[] } {
+  const underWay = new Map<number, { file: IoFile; start: number; end: number }>();
+  const clashes: string[] = [];
+  let most = 0;
+  const watched: StorageIo = Object.create(io, {
+    submitWrite: {
+      value: (...args: Parameters<StorageIo['submitWrite']>) => {
+        const [file, data, offset] = args;
+        const start = Math.floor(offset / blockBytes);
+        const end = Math.ceil((offset + data.length) / blockBytes);
+        for (const other of underWay.values()) {
+          if (other.file === file && start < other.end && other.start < end)
+            clashes.push(`${file.path} block ${start}`);
+        }
+        const token = io.submitWrite(...args);
+        underWay.set(token, { file, start, end });
+        most = Math.max(most, underWay.size);
+        return token;
+      },
+    },
+    pollCompletions: {
+      value: (out: Parameters<StorageIo['pollCompletions']>[0]) => {
+        const count = io.pollCompletions(out);
+        for (let index = 0; index < count; index++) underWay.delete(out.tokens[index] as number);
+        return count;
+      },
+    },
+  });
+  for (const name of ['capabilities', 'name', 'pending'] as const) {
+    Object.defineProperty(watched, name, { get: () => io[name] });
+  }
+  const bound = [
+    'open',
+    'close',
+    'size',
+    'list',
+    'rename',
+    'makeDirectory',
+    'stat',
+    'lock',
+    'lockFile',
+    'submitAppend',
+  ];
+  bound.push('submitRead', 'submitDatasync', 'submitSyncDirectory', 'submitTruncate', 'submitAllocate', 'submitRemove');
+  bound.push('flush', 'waitCompletions', 'onReady', 'allocateBuffer', 'stats', 'dispose');
+  for (const name of bound) {
+    const method = io[name as keyof StorageIo] as (...args: unknown[]) => unknown;
+    Object.defineProperty(watched, name, { value: method.bind(io) });
+  }
+  return { io: watched, most: () => most, clashes };
+}
+
+async function openOn(io: StorageIo, config: Partial<SegmentedWalConfig> = {}) {
+  const directory = join(temporaryDirectory(), 'log');
+  const wal = await SegmentedWal.open({ directory, io, ...new TestWorld().options, ...config });
+  return { directory, wal };
+}
+
+describe('blocks are prepared ahead of the writer', () => {
+  test.each(['write', 'allocate'] as const)(
+    'by %s, in steps, and the file is cut when the log is closed',
+    async (how) => {
+      const io = createSideBySideStorageIo();
+      const { wal } = await openOn(io, { preallocate: how });
+      for (let record = 0; record < 10; record++) {
+        wal.append('a record');
+        await wal.sync();
+      }
+      const [segment] = wal.listSegments();
+      while (statSync(segment?.path as string).size < MEBIBYTE) await new Promise(setImmediate);
+      expect(statSync(segment?.path as string).size).toBeLessThanOrEqual(5 * MEBIBYTE);
+      await wal.close();
+      expect(statSync(segment?.path as string).size).toBe(12 * 4096);
+      await io.dispose();
+    },
+  );
+
+  test('not where that is turned off', async () => {
+    const io = createSideBySideStorageIo();
+    const { wal } = await openOn(io, { preallocate: 'none' });
+    for (let record = 0; record < 10; record++) {
+      wal.append('a record');
+      await wal.sync();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(statSync(wal.listSegments()[0]?.path as string).size).toBe(11 * 4096);
+    await wal.close();
+    await io.dispose();
+  });
+
+  test('the next segment is ready when half of this one is used, and is gone when the log is closed', async () => {
+    const io = createSideBySideStorageIo();
+    const { directory, wal } = await openOn(io, { segmentBytes: 64 * 4096 });
+    const next = join(directory, 'next.seg');
+    for (let record = 0; record < 10; record++) {
+      wal.append('a record');
+      await wal.sync();
+    }
+    expect(existsSync(next)).toBe(false);
+    for (let record = 0; record < 30; record++) {
+      wal.append('a record');
+      await wal.sync();
+    }
+    while (!existsSync(next)) await new Promise(setImmediate);
+    await wal.close();
+    expect(existsSync(next)).toBe(false);
+    await io.dispose();
+  });
+
+  test('what was prepared is no record: a log that is left without a close ends where its records do', async () => {
+    const io = createSideBySideStorageIo();
+    const { directory, wal } = await openOn(io);
+    for (let record = 0; record < 5; record++) wal.append(`record ${record}`);
+    await wal.sync();
+    const path = wal.listSegments()[0]?.path as string;
+    while (statSync(path).size < MEBIBYTE) await new Promise(setImmediate);
+    // Disposed of without a close: the lock goes, the files stay as they are.
+    await io.dispose();
+    const again = createSideBySideStorageIo();
+    const recovered = await SegmentedWal.open({ directory, io: again });
+    expect(recovered.recovery).toMatchObject({ cleanlyClosed: false, records: 5, lastLsn: 5 });
+    await recovered.close();
+    expect(statSync(path).size).toBeLessThanOrEqual(3 * 4096);
+    await again.dispose();
+  });
+});
+
+test('several groups are under way, and no two writes touch the same block', async () => {
+  const watched = watchBlocks(createSideBySideStorageIo(), 512);
+  const { directory, wal } = await openOn(watched.io, { segmentBytes: 256 * 1024, blockBytes: 512 });
+  const syncs: Promise<void>[] = [];
+  for (let record = 0; record < 2000; record++) {
+    wal.append(new Uint8Array((record * 7919) % 1500).fill(record));
+    if (record % 3 === 0) syncs.push(wal.sync());
+    if (record % 10 === 0) await new Promise(setImmediate);
+  }
+  await Promise.all(syncs);
+  await wal.sync();
+  expect(wal.durableLsn).toBe(2000);
+  expect(watched.most()).toBeGreaterThan(2);
+  expect(watched.clashes).toEqual([]);
+  await wal.close();
+  const again = await SegmentedWal.open({ directory, io: watched.io });
+  let lsn = 0;
+  for await (const record of again.replay()) {
+    lsn++;
+    expect([record.lsn, record.payload.length]).toEqual([lsn, ((lsn - 1) * 7919) % 1500]);
+  }
+  expect(lsn).toBe(2000);
+  await again.close();
+  await watched.io.dispose();
+});
+
+test('maxInFlight: 1 has one write under way at a time', async () => {
+  const watched = watchBlocks(createSideBySideStorageIo(), 4096);
+  const { wal } = await openOn(watched.io, { maxInFlight: 1, preallocate: 'none' });
+  const syncs: Promise<void>[] = [];
+  for (let record = 0; record < 200; record++) {
+    wal.append('a record');
+    syncs.push(wal.sync());
+    if (record % 10 === 0) await new Promise(setImmediate);
+  }
+  await Promise.all(syncs);
+  expect(watched.most()).toBe(1);
+  await wal.close();
+  await watched.io.dispose();
+});
+
+test('a file system that refuses to be written around is written through, and stats say so', async () => {
+  const refused: StorageIo = createSideBySideStorageIo();
+  const { wal } = await openOn(refused);
+  wal.append('a record');
+  await wal.sync();
+  expect(wal.stats().directIo).toBe(false);
+  await wal.close();
+  await refused.dispose();
+});
