@@ -12,7 +12,7 @@
  */
 
 export type { ReadOptions, WalRecord } from './log-reader.js';
-export type { SegmentedWalConfig } from './options.js';
+export type { Preallocation, SegmentedWalConfig } from './options.js';
 export type { RecoveryReport } from './recovery.js';
 export type { Replay, ReplayPage } from './replay.js';
 export type { SegmentMeta } from './segment.js';
