@@ -4,6 +4,8 @@
       "target_name": "walstack",
       "sources": [
         "addon/addon.cc",
+        "addon/direct_io.cc",
+        "addon/memory.cc",
         "addon/support.cc"
       ],
       "defines": ["NAPI_VERSION=8"],

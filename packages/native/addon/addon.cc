@@ -3,6 +3,8 @@
 
 #include <node_api.h>
 
+#include "direct_io.h"
+#include "memory.h"
 #include "support.h"
 
 namespace {
@@ -16,5 +18,7 @@ NAPI_MODULE_INIT() {
   napi_value version;
   napi_create_uint32(env, kBindingVersion, &version);
   napi_set_named_property(env, exports, "bindingVersion", version);
+  walstack::ExportMemory(env, exports);
+  walstack::ExportDirectIo(env, exports);
   return exports;
 }

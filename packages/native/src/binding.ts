@@ -2,4 +2,10 @@
 export interface Binding {
   /** Says whether the binary is the one that this JavaScript was written for. */
   readonly bindingVersion: number;
+
+  alignedOffset(buffer: ArrayBuffer, alignment: number): number;
+
+  /** Missing where the platform has no direct I/O. */
+  directIoAlignment?(fd: number, out: Uint32Array): boolean;
+  useDirectIo?(fd: number): boolean;
 }

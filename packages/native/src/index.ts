@@ -5,4 +5,6 @@
  *
  * @packageDocumentation
  */
+export { type DirectIoAlignment, directIoAlignment, useDirectIo } from './direct-io.js';
 export { available, unavailableReason } from './load.js';
+export { allocateAligned } from './memory.js';

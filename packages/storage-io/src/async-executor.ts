@@ -6,6 +6,7 @@ import type { OpenFile } from './open-file.js';
 import type { IoToken } from './storage-io.js';
 import type { SubmissionKind, Submissions } from './submissions.js';
 import { errnoOf } from './system-error.js';
+import { roundDown, roundUp, Zeros } from './zeros.js';
 
 /** Hands the work to operations that call back. */
 export class AsyncExecutor<Handle> implements Executor<Handle> {
@@ -13,7 +14,7 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
   readonly #context: TransferContext<Handle>;
 
   constructor(ops: AsyncFileOps<Handle>, submissions: Submissions) {
-    this.#context = { ops, submissions };
+    this.#context = { ops, zeros: new Zeros(ops), submissions };
   }
 
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void {
@@ -42,7 +43,9 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
   allocate(token: IoToken, file: OpenFile<Handle>, offset: number, bytes: number): void {
     if (this.#context.ops.allocate === undefined) {
       file.tail ??= new FileTail();
-      AsyncTransfer.fill(this.#context, token, file, offset, offset + bytes).queueAtTail(file.tail);
+      const { alignment } = file.io;
+      const [from, to] = [roundDown(offset, alignment), roundUp(offset + bytes, alignment)];
+      AsyncTransfer.fill(this.#context, token, file, from, to).queueAtTail(file.tail);
       return;
     }
     this.#run(token, 'other', file, (ops, done) => ops.allocate?.(file.handle, offset, bytes, done));

@@ -5,6 +5,7 @@ import type { IoToken } from './storage-io.js';
 import type { Submissions } from './submissions.js';
 import { errnoOf } from './system-error.js';
 import { Transfer } from './transfer.js';
+import type { Zeros } from './zeros.js';
 
 /** `append` and `fill` find out where they begin when they are started. */
 export type AsyncTransferKind = 'read' | 'write' | 'durable-write' | 'append' | 'fill';
@@ -12,6 +13,7 @@ export type AsyncTransferKind = 'read' | 'write' | 'durable-write' | 'append' | 
 /** What all transfers of one backend share. */
 export interface TransferContext<Handle> {
   readonly ops: AsyncFileOps<Handle>;
+  readonly zeros: Zeros;
   readonly submissions: Submissions;
 }
 
@@ -117,16 +119,18 @@ export class AsyncTransfer<Handle> implements TailOperation {
 
   #plan(): Transfer {
     const file = this.#file;
-    if (this.#kind === 'read') return Transfer.of('read', this.#bytes, this.#offset);
+    const { alignment } = file.io;
+    if (this.#kind === 'read') return Transfer.of('read', this.#bytes, this.#offset, alignment);
     if (this.#kind === 'append' || this.#kind === 'fill') {
       // Writes under way may end behind the size that the file has by now.
       const end = Math.max(this.#context.ops.size(file.handle), file.writesEnd);
       this.#offset = Math.max(end, this.#offset);
-      if (this.#kind === 'fill') return Transfer.zeros(this.#offset, this.#end);
+      if (this.#kind === 'fill') return Transfer.fill(this.#offset, this.#end, this.#context.zeros.for(file.io));
     }
     const writeEnd = this.#offset + this.#bytes.length;
     if (this.#bytes.length > 0 && writeEnd > file.writesEnd) file.writesEnd = writeEnd;
-    return Transfer.of(this.#kind === 'durable-write' ? 'durable-write' : 'write', this.#bytes, this.#offset);
+    const kind = this.#kind === 'durable-write' ? 'durable-write' : 'write';
+    return Transfer.of(kind, this.#bytes, this.#offset, alignment);
   }
 
   /** A loop, not a recursion: operations may answer while they are being called. */

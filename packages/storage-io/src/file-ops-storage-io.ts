@@ -164,7 +164,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   submitAppend(file: IoFile, data: Uint8Array): IoToken {
     const open = this.#file(file);
     checkBytes('data', data);
-    if (file.direct) this.#checkAligned(file, data, 0);
+    if (file.direct) this.#checkAligned(file, data, this.size(file));
     const token = this.#submissions.begin(open);
     this.#executor.append(token, open, data);
     return this.#submissions.end(token);
@@ -208,6 +208,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     const open = this.#file(file);
     checkInteger('bytes', bytes);
     checkOffset(offset, bytes);
+    if (file.direct) checkAlignment(file, 0, this.size(file));
     const token = this.#submissions.begin(open);
     this.#executor.allocate(token, open, offset, bytes);
     return this.#submissions.end(token);

@@ -9,13 +9,29 @@ import {
   type Stats,
   statSync,
 } from 'node:fs';
+import { allocateAligned, available, directIoAlignment, useDirectIo } from '@walstack/native';
 import type { FileNamespaceOps, OpenFlags } from './file-ops.js';
 import { lockPath } from './lock-file.js';
 import type { IoStat } from './storage-io.js';
 
+/** The alignment of memory that suits direct I/O of every usual disk. */
+const MEMORY_ALIGNMENT = 4096;
+
+/** What takes the native addon. */
+const withAddon: Pick<FileNamespaceOps<number>, 'directAlignment' | 'allocateBuffer'> = {
+  /** Turned on only now, so that a file system which refuses it leaves an open file that is good for buffered I/O. */
+  directAlignment: (fd) => {
+    const wanted = directIoAlignment(fd);
+    if (wanted === undefined || wanted.memory > MEMORY_ALIGNMENT || !useDirectIo(fd)) return 1;
+    return Math.max(wanted.memory, wanted.offset);
+  },
+  allocateBuffer: (bytes) => allocateAligned(bytes, MEMORY_ALIGNMENT),
+};
+
 /**
  * Names and open files of the operating system by `node:fs`, handles being file descriptors: the half of the operations
- * that every backend on real files shares. Direct I/O is left out, since memory of JavaScript cannot be aligned.
+ * that every backend on real files shares. Direct I/O comes with the native addon, without which memory of JavaScript cannot be
+ * aligned.
  */
 export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.freeze({
   realFiles: true,
@@ -32,6 +48,7 @@ export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.fr
     return { kind: kindOf(stats), size: stats.isFile() ? stats.size : 0 };
   },
   lock: lockPath,
+  ...(available ? withAddon : {}),
 });
 
 function flagBits({ create, exclusive, truncate }: OpenFlags): number {

@@ -5,31 +5,36 @@ import type { IoToken } from './storage-io.js';
 import type { SubmissionKind, Submissions } from './submissions.js';
 import { errnoOf } from './system-error.js';
 import { Transfer } from './transfer.js';
+import { roundDown, roundUp, Zeros } from './zeros.js';
 
 /** Does the work inside the submission. */
 export class SyncExecutor<Handle> implements Executor<Handle> {
   readonly inline = true;
   readonly #ops: SyncFileOps<Handle>;
+  readonly #zeros: Zeros;
   readonly #submissions: Submissions;
 
   constructor(ops: SyncFileOps<Handle>, submissions: Submissions) {
     this.#ops = ops;
+    this.#zeros = new Zeros(ops);
     this.#submissions = submissions;
   }
 
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void {
     const kind = durable ? 'durable-write' : 'write';
-    this.#submissions.finish(token, kind, this.#carryOut(file.handle, Transfer.of(kind, data, offset)), file);
+    const transfer = Transfer.of(kind, data, offset, file.io.alignment);
+    this.#submissions.finish(token, kind, this.#carryOut(file.handle, transfer), file);
   }
 
   append(token: IoToken, file: OpenFile<Handle>, data: Uint8Array): void {
     this.#run(token, 'write', file, () =>
-      this.#carryOut(file.handle, Transfer.of('write', data, this.#ops.size(file.handle))),
+      this.#carryOut(file.handle, Transfer.of('write', data, this.#ops.size(file.handle), file.io.alignment)),
     );
   }
 
   read(token: IoToken, file: OpenFile<Handle>, into: Uint8Array, offset: number): void {
-    this.#submissions.finish(token, 'read', this.#carryOut(file.handle, Transfer.of('read', into, offset)), file);
+    const transfer = Transfer.of('read', into, offset, file.io.alignment);
+    this.#submissions.finish(token, 'read', this.#carryOut(file.handle, transfer), file);
   }
 
   datasync(token: IoToken, file: OpenFile<Handle>): void {
@@ -52,8 +57,10 @@ export class SyncExecutor<Handle> implements Executor<Handle> {
         this.#ops.allocate(file.handle, offset, bytes);
         return 0;
       }
-      const end = this.#ops.size(file.handle);
-      return this.#carryOut(file.handle, Transfer.zeros(Math.max(end, offset), offset + bytes));
+      const { alignment } = file.io;
+      const from = Math.max(this.#ops.size(file.handle), roundDown(offset, alignment));
+      const to = roundUp(offset + bytes, alignment);
+      return this.#carryOut(file.handle, Transfer.fill(from, to, this.#zeros.for(file.io)));
     });
   }
 

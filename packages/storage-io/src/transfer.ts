@@ -6,9 +6,6 @@ export type TransferKind = 'read' | 'write' | 'durable-write' | 'fill';
 /** An interrupted call that has moved nothing is repeated; one that never gets anywhere is an error in the end. */
 const REPEATS_MAX = 100;
 
-const ZEROS = new Uint8Array(256 * 1024);
-const NOTHING = new Uint8Array(0);
-
 /**
  * How far a read or write has come that the operating system may carry out in pieces. It decides what is next; carrying
  * it out is the caller's.
@@ -18,24 +15,26 @@ export class Transfer {
   readonly #offset: number;
   readonly #length: number;
   readonly #bytes: Uint8Array;
+  readonly #alignment: number;
   #moved = 0;
   #repeats = 0;
 
-  private constructor(kind: TransferKind, bytes: Uint8Array, offset: number, length: number) {
+  private constructor(kind: TransferKind, bytes: Uint8Array, offset: number, length: number, alignment: number) {
     this.kind = kind;
     this.#bytes = bytes;
     this.#offset = offset;
     this.#length = length;
+    this.#alignment = alignment;
   }
 
-  /** Moves all of `bytes` at `offset`. */
-  static of(kind: 'read' | 'write' | 'durable-write', bytes: Uint8Array, offset: number): Transfer {
-    return new Transfer(kind, bytes, offset, bytes.length);
+  /** Moves all of `bytes` at `offset`; both are multiples of `alignment`. */
+  static of(kind: 'read' | 'write' | 'durable-write', bytes: Uint8Array, offset: number, alignment: number): Transfer {
+    return new Transfer(kind, bytes, offset, bytes.length, alignment);
   }
 
-  /** Writes zeros from `offset` up to `end`; nothing when that lies before it. Result: 0. */
-  static zeros(offset: number, end: number): Transfer {
-    return new Transfer('fill', NOTHING, offset, Math.max(0, end - offset));
+  /** Writes `zeros` again and again from `offset` up to `end`; nothing when that lies before it. Result: 0. */
+  static fill(offset: number, end: number, zeros: Uint8Array): Transfer {
+    return new Transfer('fill', zeros, offset, Math.max(0, end - offset), 1);
   }
 
   /** Whether there is nothing to do at all. */
@@ -50,7 +49,7 @@ export class Transfer {
 
   /** The memory of the next piece. */
   get rest(): Uint8Array {
-    if (this.kind === 'fill') return ZEROS.subarray(0, Math.min(ZEROS.length, this.#length - this.#moved));
+    if (this.kind === 'fill') return this.#bytes.subarray(0, Math.min(this.#bytes.length, this.#length - this.#moved));
     return this.#moved === 0 ? this.#bytes : this.#bytes.subarray(this.#moved);
   }
 
@@ -62,8 +61,13 @@ export class Transfer {
     if (count === 0) return this.kind === 'read' ? this.#moved : errnoNamed('EIO');
     this.#repeats = 0;
     this.#moved += count;
-    if (this.#moved < this.#length) return undefined;
+    if (this.#moved < this.#length) return this.#endedInside(count) ? this.#moved : undefined;
     return this.kind === 'fill' ? 0 : this.#moved;
+  }
+
+  /** Whether a read met the end of the file inside a block, behind which direct I/O cannot ask for more. */
+  #endedInside(count: number): boolean {
+    return this.kind === 'read' && count % this.#alignment !== 0;
   }
 
   /** A piece has failed. Returns the result of the whole, or `undefined` when it is to be repeated. */

@@ -1,13 +1,40 @@
+import type { AsyncFileOps, SyncFileOps } from '@walstack/storage-io';
+import type { TinyFile } from './tiny-ops.js';
+
 /** The alignment that {@link withDirect} makes believe. */
 const ALIGNMENT = 512;
 
-/** Operations that claim direct I/O, with memory whose aligned part begins somewhere inside. */
-export function withDirect<Ops extends object>(
-  ops: Ops,
-): Ops & { directAlignment(): number; allocateBuffer(bytes: number): Uint8Array } {
+/** A read or a write, of either kind of operations. */
+type Move = (file: TinyFile, bytes: Uint8Array, offset: number, ...rest: never[]) => unknown;
+
+/**
+ * Operations that claim direct I/O, with memory whose aligned part begins somewhere inside. On a file opened for it they
+ * refuse what is not aligned, also behind the end of the file, as some operating systems do.
+ */
+export function withDirect<Ops extends SyncFileOps<TinyFile> | AsyncFileOps<TinyFile>>(ops: Ops): Ops {
+  const direct = new Set<TinyFile>();
+  const strict =
+    (move: Move): Move =>
+    (file, bytes, offset, ...rest) => {
+      if (!direct.has(file) || (bytes.length % ALIGNMENT === 0 && offset % ALIGNMENT === 0)) {
+        return move(file, bytes, offset, ...rest);
+      }
+      throw Object.assign(new Error('EINVAL'), { code: 'EINVAL' });
+    };
   return {
     ...ops,
+    open: (path, flags) => {
+      const file = ops.open(path, flags);
+      if (flags.direct) direct.add(file);
+      return file;
+    },
+    close: (file) => {
+      direct.delete(file);
+      ops.close(file);
+    },
+    read: strict(ops.read),
+    write: strict(ops.write),
     directAlignment: () => ALIGNMENT,
-    allocateBuffer: (bytes) => new Uint8Array(new ArrayBuffer(bytes + 24), 24, bytes),
+    allocateBuffer: (bytes: number) => new Uint8Array(new ArrayBuffer(bytes + 24), 24, bytes),
   };
 }

@@ -185,6 +185,35 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'direct I/O appends, fills, and reads up to the end of a file',
+    async run(subject) {
+      const { io } = subject;
+      await subject.make('file', bytes(10));
+      const file = subject.open('file', { direct: true });
+      if (!file.direct) return;
+      const { alignment } = file;
+      const block = io.allocateBuffer(alignment);
+      block.set(bytes(alignment, 2));
+      // The file does not end where a block does.
+      throwsWal('WAL_ALIGNMENT', () => io.submitAppend(file, block));
+      throwsWal('WAL_ALIGNMENT', () => io.submitAllocate(file, 0, alignment));
+      const into = io.allocateBuffer(4 * alignment);
+      assert.equal(await subject.result(io.submitRead(file, into, 0)), 10);
+      assertBytes(into.subarray(0, 10), bytes(10));
+      assert.equal(await subject.result(io.submitTruncate(file, 0)), 0);
+
+      const appends = [io.submitAppend(file, block), io.submitAppend(file, block)];
+      assert.deepEqual(await subject.results(...appends), [alignment, alignment]);
+      assert.equal(await subject.result(io.submitAllocate(file, alignment, 2 * alignment + 1)), 0);
+      assert.ok(io.size(file) > 3 * alignment, `${io.size(file)} bytes`);
+      assert.equal(io.size(file) % alignment, 0);
+      assert.equal(await subject.result(io.submitRead(file, into, 0)), 4 * alignment);
+      assertBytes(into.subarray(0, alignment), block);
+      assertBytes(into.subarray(alignment, 2 * alignment), block);
+      assertBytes(into.subarray(2 * alignment), new Uint8Array(2 * alignment));
+    },
+  },
+  {
     name: 'allocateBuffer gives zeros that can be written and read into',
     async run(subject) {
       const { io } = subject;
