@@ -5,6 +5,7 @@
       "sources": [
         "addon/addon.cc",
         "addon/direct_io.cc",
+        "addon/locks.cc",
         "addon/memory.cc",
         "addon/support.cc"
       ],

@@ -4,6 +4,7 @@
 #include <node_api.h>
 
 #include "direct_io.h"
+#include "locks.h"
 #include "memory.h"
 #include "support.h"
 
@@ -20,5 +21,6 @@ NAPI_MODULE_INIT() {
   napi_set_named_property(env, exports, "bindingVersion", version);
   walstack::ExportMemory(env, exports);
   walstack::ExportDirectIo(env, exports);
+  walstack::ExportLocks(env, exports);
   return exports;
 }

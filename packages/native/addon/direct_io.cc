@@ -84,13 +84,6 @@ bool IsInMemory(int fd) {
   return type == kTmpfs || type == kRamfs;
 }
 
-bool GetFd(napi_env env, napi_value value, int* fd) {
-  double number;
-  if (!GetInteger(env, value, "fd", 0, INT32_MAX, &number)) return false;
-  *fd = static_cast<int>(number);
-  return true;
-}
-
 // directIoAlignment(fd, out): puts the alignment of memory and of offsets into a Uint32Array of two, and returns
 // whether there is one.
 napi_value DirectIoAlignment(napi_env env, napi_callback_info info) {
@@ -120,9 +113,7 @@ napi_value DirectIoAlignment(napi_env env, napi_callback_info info) {
     out[0] = alignment.memory;
     out[1] = alignment.offset;
   }
-  napi_value result;
-  napi_get_boolean(env, possible, &result);
-  return result;
+  return MakeBoolean(env, possible);
 }
 
 // useDirectIo(fd): turns direct I/O on for an open file, and returns whether the file system lets it.
@@ -136,9 +127,7 @@ napi_value UseDirectIo(napi_env env, napi_callback_info info) {
     ThrowSystemError(env, errno, "fcntl");
     return nullptr;
   }
-  napi_value result;
-  napi_get_boolean(env, (fcntl(fd, F_GETFL) & O_DIRECT) != 0, &result);
-  return result;
+  return MakeBoolean(env, (fcntl(fd, F_GETFL) & O_DIRECT) != 0);
 }
 
 }  // namespace

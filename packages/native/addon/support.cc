@@ -65,6 +65,13 @@ bool GetInteger(napi_env env, napi_value value, const char* name, double minimum
   return true;
 }
 
+bool GetFd(napi_env env, napi_value value, int* fd) {
+  double number;
+  if (!GetInteger(env, value, "fd", 0, INT32_MAX, &number)) return false;
+  *fd = static_cast<int>(number);
+  return true;
+}
+
 void ThrowOutOfRange(napi_env env, const char* message) { napi_throw_range_error(env, "ERR_OUT_OF_RANGE", message); }
 
 void ThrowSystemError(napi_env env, int error_number, const char* system_call) {
@@ -98,6 +105,12 @@ napi_value MakeNumber(napi_env env, double value) {
   napi_value number = nullptr;
   napi_create_double(env, value, &number);
   return number;
+}
+
+napi_value MakeBoolean(napi_env env, bool value) {
+  napi_value boolean = nullptr;
+  napi_get_boolean(env, value, &boolean);
+  return boolean;
 }
 
 }  // namespace walstack

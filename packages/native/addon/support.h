@@ -25,6 +25,8 @@ void GetArguments(napi_env env, napi_callback_info info, size_t count, napi_valu
 // the caller only has to leave pending by returning nullptr.
 bool GetBytes(napi_env env, napi_value value, const char* name, Bytes* bytes);
 bool GetUint32Array(napi_env env, napi_value value, const char* name, uint32_t** data, size_t* length);
+// The number of a file that may be open.
+bool GetFd(napi_env env, napi_value value, int* fd);
 bool GetInteger(napi_env env, napi_value value, const char* name, double minimum, double maximum, double* integer);
 
 // Throws a RangeError with code ERR_OUT_OF_RANGE.
@@ -37,6 +39,7 @@ void ThrowSystemError(napi_env env, int error_number, const char* system_call);
 void ExportFunction(napi_env env, napi_value exports, const char* name, napi_callback function);
 
 napi_value MakeNumber(napi_env env, double value);
+napi_value MakeBoolean(napi_env env, bool value);
 
 }  // namespace walstack
 

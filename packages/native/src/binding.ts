@@ -8,4 +8,8 @@ export interface Binding {
   /** Missing where the platform has no direct I/O. */
   directIoAlignment?(fd: number, out: Uint32Array): boolean;
   useDirectIo?(fd: number): boolean;
+
+  /** Missing where the platform has no locks that belong to an open file. */
+  lockFile?(fd: number, exclusive: boolean): boolean;
+  unlockFile?(fd: number): void;
 }

@@ -7,4 +7,5 @@
  */
 export { type DirectIoAlignment, directIoAlignment, useDirectIo } from './direct-io.js';
 export { available, unavailableReason } from './load.js';
+export { fileLocksUnavailableReason, type LockMode, lockFile, unlockFile } from './locks.js';
 export { allocateAligned } from './memory.js';

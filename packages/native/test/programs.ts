@@ -1,5 +1,7 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 
@@ -22,20 +24,51 @@ export interface Ended {
   readonly signal: string | null;
 }
 
-/** Runs a module in a process of its own, with `gc()`, and says how it ended. Its arguments are in `process.argv`. */
-export async function runProgram(
-  source: string,
-  args: readonly string[] = [],
-  node?: readonly string[],
-): Promise<Ended> {
-  const [command = process.execPath, ...before] = node ?? [];
+/** How a program is run. */
+export interface RunOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** The command that runs it, and what comes before the program. Default: this Node.js. */
+  readonly node?: readonly [command: string, ...args: string[]];
+}
+
+/** Runs a module in a process of its own, with `gc()`, and says how it ended. */
+export async function runProgram(source: string, options: RunOptions = {}): Promise<Ended> {
+  const { args = [], env = {}, node = [process.execPath] } = options;
+  const [command, ...before] = node;
   const evaluated = ['--expose-gc', '--input-type=module', '--eval', PROLOGUE + source, ...args];
+  const settings = { encoding: 'utf8', env: { ...process.env, ...env } } as const;
   try {
-    const { stdout, stderr } = await promisify(execFile)(command, [...before, ...evaluated], { encoding: 'utf8' });
+    const { stdout, stderr } = await promisify(execFile)(command, [...before, ...evaluated], settings);
     return { stdout, stderr, code: 0, signal: null };
   } catch (error) {
+    // What promisify adds to the error of a program that failed.
     const { stdout, stderr, code, signal } = error as Ended;
     return { stdout, stderr, code, signal };
+  }
+}
+
+/** The same, running until it ends by itself or is killed. */
+export class RunningProgram {
+  readonly #process: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(source: string, args: readonly string[] = []) {
+    const evaluated = ['--input-type=module', '--eval', PROLOGUE + source, ...args];
+    this.#process = spawn(process.execPath, evaluated, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** The next line that it prints. */
+  async line(): Promise<string> {
+    return (await this.#lines.next()).value;
+  }
+
+  /** Kills it, with no chance for it to do anything more, and waits until it is gone. */
+  async kill(): Promise<void> {
+    const gone = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
+    await gone;
   }
 }
 
