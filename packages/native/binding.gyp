@@ -6,6 +6,7 @@
         "addon/addon.cc",
         "addon/direct_io.cc",
         "addon/locks.cc",
+        "addon/mapping.cc",
         "addon/memory.cc",
         "addon/support.cc"
       ],

@@ -5,6 +5,7 @@
 
 #include "direct_io.h"
 #include "locks.h"
+#include "mapping.h"
 #include "memory.h"
 #include "support.h"
 
@@ -22,5 +23,6 @@ NAPI_MODULE_INIT() {
   walstack::ExportMemory(env, exports);
   walstack::ExportDirectIo(env, exports);
   walstack::ExportLocks(env, exports);
+  walstack::ExportMapping(env, exports);
   return exports;
 }

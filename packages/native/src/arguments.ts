@@ -23,3 +23,12 @@ export function outOfRange(name: string, expected: string, value: unknown): Rang
 
 /** An error with a stable `code`. */
 export const coded = <E extends Error>(error: E, code: string): E => Object.assign(error, { code });
+
+/** Makes sure that options are an object with no others than these. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
+export function checkOptions(options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options);
+  const unknown = Object.keys(options).find((each) => !known.includes(each));
+  if (unknown === undefined) return;
+  const message = `"options" has no option "${unknown}"; its options are ${known.join(', ')}`;
+  throw coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
+}

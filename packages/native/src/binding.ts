@@ -1,3 +1,19 @@
+/** A mapping, as the binary knows it. */
+export interface MappingHandle {
+  readonly kind?: 'mapping';
+}
+
+/** What the binary does with mappings. */
+export interface MappingFunctions {
+  map(fd: number, length: number, out: { buffer?: ArrayBuffer }): MappingHandle;
+  advise(handle: MappingHandle, offset: number, length: number, advice: number): void;
+  checkNotCut(handle: MappingHandle, offset: number, length: number): void;
+  load(handle: MappingHandle, offset: number, length: number): void;
+  residentBytes(handle: MappingHandle, offset: number, length: number): number;
+  release(handle: MappingHandle, offset: number, length: number): void;
+  unmap(handle: MappingHandle, buffer: ArrayBuffer): void;
+}
+
 /** What the binary exports. It checks its own arguments; what it gives out is documented where it is exported. */
 export interface Binding {
   /** Says whether the binary is the one that this JavaScript was written for. */
@@ -12,4 +28,7 @@ export interface Binding {
   /** Missing where the platform has no locks that belong to an open file. */
   lockFile?(fd: number, exclusive: boolean): boolean;
   unlockFile?(fd: number): void;
+
+  /** Missing where the platform has no `mmap`. */
+  readonly mapping?: MappingFunctions;
 }

@@ -8,4 +8,5 @@
 export { type DirectIoAlignment, directIoAlignment, useDirectIo } from './direct-io.js';
 export { available, unavailableReason } from './load.js';
 export { fileLocksUnavailableReason, type LockMode, lockFile, unlockFile } from './locks.js';
+export { type MapFileOptions, type Mapping, type MappingAdvice, mapFile, mappingUnavailableReason } from './mapping.js';
 export { allocateAligned } from './memory.js';

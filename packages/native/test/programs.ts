@@ -10,6 +10,7 @@ const entry = new URL('../dist/index.js', import.meta.url).href;
 /** The start of every program: the package as `native`, and what `node:fs` has as `fs`. */
 const PROLOGUE = `import * as native from ${JSON.stringify(entry)};
 import * as fs from 'node:fs';
+const entry = ${JSON.stringify(entry)};
 import { setImmediate as turn } from 'node:timers/promises';
 /** Collects garbage until its finalizers have run, too. */
 const collect = async () => { for (let i = 0; i < 5; i++) { globalThis.gc(); await turn(); } };
@@ -23,6 +24,18 @@ export interface Ended {
   readonly code: number | null;
   readonly signal: string | null;
 }
+
+/**
+ * The versions of Node.js to run a program on: this one, and those that `WALSTACK_TEST_NODES` names (such as `22,24`),
+ * which npx fetches.
+ */
+export const nodes: readonly (readonly [name: string, node: readonly [string, ...string[]]])[] = [
+  ['this Node.js', [process.execPath]],
+  ...(process.env['WALSTACK_TEST_NODES'] ?? '')
+    .split(',')
+    .filter((version) => version !== '')
+    .map((version) => [`Node.js ${version}`, ['npx', '--yes', `node@${version}`]] as const),
+];
 
 /** How a program is run. */
 export interface RunOptions {

@@ -1,0 +1,430 @@
+#include "mapping.h"
+
+#ifdef _WIN32
+
+namespace walstack {
+
+void ExportMapping(napi_env, napi_value) {}
+
+}  // namespace walstack
+
+#else
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#include "support.h"
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+#if defined(__linux__) && !defined(MADV_POPULATE_READ)
+#define MADV_POPULATE_READ 22  // since Linux 5.14
+#endif
+
+namespace walstack {
+
+namespace {
+
+#ifdef __linux__
+using Residency = unsigned char;
+#else
+using Residency = char;
+#endif
+
+constexpr napi_type_tag kMappedFileTag = {0x6f2c1d0b9a7e4835, 0x8d41f5a3c6b27e90};
+
+// In the order in which JavaScript numbers them.
+constexpr int kAdvice[] = {MADV_NORMAL, MADV_SEQUENTIAL, MADV_RANDOM, MADV_WILLNEED, MADV_DONTNEED};
+constexpr int kAdviceCount = sizeof kAdvice / sizeof kAdvice[0];
+
+// How many pages are asked about at a time.
+constexpr size_t kPagesAtATime = 4096;
+
+const size_t kPageBytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+
+// One mapping. Three hold on to it: the handle that JavaScript has, the memory that an ArrayBuffer shows, and the witness
+// of where that memory is when the environment ends.
+struct MappedFile {
+  uint8_t* address = nullptr;
+  size_t length = 0;
+  // A duplicate of the file's number, and with it the file's locks; -1 once unmap was called.
+  int fd = -1;
+  int holders = 0;
+  // The ArrayBuffer, weakly.
+  napi_ref buffer = nullptr;
+  napi_env env = nullptr;
+  bool mapped = false;
+  // unmap() has detached the ArrayBuffer while the memory was in it, so that nobody has moved it into another one.
+  bool detached = false;
+  bool left_mapped = false;
+  // An ArrayBuffer of this one byte, which lives as long as the memory does.
+  napi_ref witness = nullptr;
+  uint8_t witnessed = 0;
+};
+
+void LetGo(MappedFile* file) {
+  file->holders -= 1;
+  if (file->holders == 0) delete file;
+}
+
+void CloseFile(MappedFile* file) {
+  if (file->fd >= 0) close(file->fd);
+  file->fd = -1;
+}
+
+// Whether the ArrayBuffer that mapFile has given out still has the memory.
+bool IsInItsBuffer(MappedFile* file) {
+  napi_env env = file->env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
+  napi_value buffer = nullptr;
+  bool detached = true;
+  napi_get_reference_value(env, file->buffer, &buffer);
+  if (buffer != nullptr) napi_is_detached_arraybuffer(env, buffer, &detached);
+  napi_close_handle_scope(env, scope);
+  return !detached;
+}
+
+// When an environment ends, Node.js detaches every ArrayBuffer that an addon has made and finalizes its memory, from the
+// newest to the oldest, even when the memory was moved into another ArrayBuffer and handed to another thread that goes on
+// reading it. Only then does this run while the memory is mapped; what was moved stays mapped as long as the process
+// lives.
+void FinalizeWitness(napi_env, void*, void* hint) {
+  auto* file = static_cast<MappedFile*>(hint);
+  file->left_mapped = file->mapped && !file->detached && !IsInItsBuffer(file);
+  LetGo(file);
+}
+
+// The one place where memory is unmapped: no ArrayBuffer has it any more.
+void FinalizeMemory(napi_env env, void*, void* hint) {
+  auto* file = static_cast<MappedFile*>(hint);
+  if (!file->left_mapped) munmap(file->address, file->length);
+  file->mapped = false;
+  if (file->buffer != nullptr) napi_delete_reference(env, file->buffer);
+  if (file->witness != nullptr) napi_delete_reference(env, file->witness);
+  LetGo(file);
+}
+
+void FinalizeHandle(napi_env, void* data, void*) {
+  auto* file = static_cast<MappedFile*>(data);
+  CloseFile(file);
+  LetGo(file);
+}
+
+napi_value ThrowCoded(napi_env env, const char* code, const char* message) {
+  napi_throw_error(env, code, message);
+  return nullptr;
+}
+
+// A mapping that is in use, from the handle among the arguments; nullptr with an error pending.
+MappedFile* GetMapping(napi_env env, napi_value handle) {
+  bool tagged = false;
+  void* data = nullptr;
+  if (napi_check_object_type_tag(env, handle, &kMappedFileTag, &tagged) != napi_ok || !tagged ||
+      napi_unwrap(env, handle, &data) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The \"handle\" argument must be that of a mapping");
+    return nullptr;
+  }
+  auto* file = static_cast<MappedFile*>(data);
+  if (file->fd >= 0) return file;
+  ThrowCoded(env, "ERR_WALSTACK_UNMAPPED", "This file is no longer mapped: map it again");
+  return nullptr;
+}
+
+struct Range {
+  size_t offset;
+  size_t length;
+
+  size_t end() const { return offset + length; }
+};
+
+// A mapping, and a range of it, from the first three arguments; nullptr with an error pending.
+MappedFile* GetMappedRange(napi_env env, const napi_value* arguments, Range* range) {
+  MappedFile* file = GetMapping(env, arguments[0]);
+  if (file == nullptr) return nullptr;
+  double offset;
+  double length;
+  if (!GetInteger(env, arguments[1], "offset", 0, static_cast<double>(file->length), &offset)) return nullptr;
+  if (!GetInteger(env, arguments[2], "length", 0, static_cast<double>(file->length) - offset, &length)) return nullptr;
+  *range = {static_cast<size_t>(offset), static_cast<size_t>(length)};
+  // Where nothing is mapped there is nothing to do.
+  if (!file->mapped) *range = {0, 0};
+  return file;
+}
+
+size_t RoundUp(size_t position) { return (position + kPageBytes - 1) / kPageBytes * kPageBytes; }
+
+// All pages that a range touches.
+Range PagesOf(Range range) {
+  if (range.length == 0) return range;
+  const size_t start = range.offset / kPageBytes * kPageBytes;
+  return {start, RoundUp(range.end()) - start};
+}
+
+// The pages that lie in a range as a whole; the last one of a file counts when the range reaches to its end.
+Range WholePagesOf(const MappedFile* file, Range range) {
+  const size_t start = RoundUp(range.offset);
+  const size_t end = range.end() == file->length ? RoundUp(range.end()) : range.end() / kPageBytes * kPageBytes;
+  return start < end ? Range{start, end - start} : Range{start, 0};
+}
+
+// Calls visit(first byte, residency of each page, pages) for stretches of a range of pages. Returns the error's number.
+template <typename Visit>
+int VisitResidency(const MappedFile* file, Range pages, Visit visit) {
+  Residency residency[kPagesAtATime];
+  for (size_t done = 0; done < pages.length;) {
+    const size_t bytes = std::min(pages.length - done, kPagesAtATime * kPageBytes);
+    uint8_t* start = file->address + pages.offset + done;
+    if (mincore(start, bytes, residency) != 0) return errno;
+    const int error = visit(start, residency, bytes / kPageBytes);
+    if (error != 0) return error;
+    done += bytes;
+  }
+  return 0;
+}
+
+// Whether the file still reaches to the end of the range; an error is pending when it does not.
+bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
+  if (range.length == 0) return true;
+  struct stat about;
+  if (fstat(file->fd, &about) != 0) {
+    ThrowSystemError(env, errno, "fstat");
+    return false;
+  }
+  if (static_cast<uint64_t>(about.st_size) >= range.end()) return true;
+  char message[160];
+  std::snprintf(message, sizeof message, "The file was cut to %llu bytes while %zu of it were mapped: do not read them",
+                static_cast<unsigned long long>(about.st_size), file->length);
+  ThrowCoded(env, "ERR_WALSTACK_FILE_CUT", message);
+  return false;
+}
+
+// Makes the ArrayBuffer of a mapping, and lets it own the memory.
+napi_value ShowMemory(napi_env env, MappedFile* file) {
+  napi_value buffer;
+  file->holders += 1;
+  const napi_status status =
+      napi_create_external_arraybuffer(env, file->address, file->length, FinalizeMemory, file, &buffer);
+  if (status == napi_no_external_buffers_allowed) {
+    munmap(file->address, file->length);
+    file->mapped = false;
+    LetGo(file);
+    return ThrowCoded(env, "ERR_WALSTACK_NO_EXTERNAL_BUFFERS",
+                      "This runtime lets no ArrayBuffer show memory of others: read the file instead of mapping it");
+  }
+  // Nothing says whether the memory is finalized all the same, so it is not unmapped here.
+  if (status != napi_ok) return nullptr;
+  napi_create_reference(env, buffer, 0, &file->buffer);
+  napi_value witness;
+  file->holders += 1;
+  if (napi_create_external_arraybuffer(env, &file->witnessed, 1, FinalizeWitness, file, &witness) != napi_ok) {
+    return nullptr;
+  }
+  napi_create_reference(env, witness, 1, &file->witness);
+  return buffer;
+}
+
+// Copied on write: who writes to the memory changes nothing but what they see themselves, and does not crash. Reading
+// costs the same; reserving memory for copies that nobody makes is refused.
+int MapMemory(int fd, size_t length, MappedFile* file) {
+  void* address = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+  if (address == MAP_FAILED) return errno;
+  file->address = static_cast<uint8_t*>(address);
+  file->mapped = true;
+  return 0;
+}
+
+// map(fd, length, out): maps the first `length` bytes, puts the ArrayBuffer into `out.buffer` and returns a handle.
+napi_value MapFile(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  GetArguments(env, info, 3, arguments);
+  int fd;
+  double length;
+  if (!GetFd(env, arguments[0], &fd)) return nullptr;
+  if (!GetInteger(env, arguments[1], "length", 0, kMaxSafeInteger, &length)) return nullptr;
+  struct stat about;
+  if (fstat(fd, &about) != 0) {
+    ThrowSystemError(env, errno, "fstat");
+    return nullptr;
+  }
+  if (!S_ISREG(about.st_mode)) {
+    ThrowSystemError(env, ENODEV, "mmap");
+    return nullptr;
+  }
+  if (length > static_cast<double>(about.st_size)) {
+    ThrowOutOfRange(env, "The value of \"length\" is out of range. It must not be longer than the file");
+    return nullptr;
+  }
+  const int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (duplicate < 0) {
+    ThrowSystemError(env, errno, "fcntl");
+    return nullptr;
+  }
+
+  auto* file = new MappedFile;
+  file->fd = duplicate;
+  file->length = static_cast<size_t>(length);
+  file->env = env;
+  napi_value handle;
+  if (napi_create_object(env, &handle) != napi_ok ||
+      napi_wrap(env, handle, file, FinalizeHandle, nullptr, nullptr) != napi_ok) {
+    CloseFile(file);
+    delete file;
+    return nullptr;
+  }
+  file->holders = 1;
+  if (napi_type_tag_object(env, handle, &kMappedFileTag) != napi_ok) return nullptr;
+
+  napi_value buffer = nullptr;
+  if (file->length == 0) {
+    napi_create_arraybuffer(env, 0, nullptr, &buffer);
+  } else {
+    const int error = MapMemory(duplicate, file->length, file);
+    if (error != 0) ThrowSystemError(env, error, "mmap");
+    if (error == 0) buffer = ShowMemory(env, file);
+  }
+  if (buffer == nullptr) {
+    CloseFile(file);
+    return nullptr;
+  }
+  napi_set_named_property(env, arguments[2], "buffer", buffer);
+  return handle;
+}
+
+// advise(handle, offset, length, advice)
+napi_value Advise(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  GetArguments(env, info, 4, arguments);
+  Range range;
+  double advice;
+  const MappedFile* file = GetMappedRange(env, arguments, &range);
+  if (file == nullptr || !GetInteger(env, arguments[3], "advice", 0, kAdviceCount - 1, &advice)) return nullptr;
+  const int number = kAdvice[static_cast<int>(advice)];
+  const Range pages = number == MADV_DONTNEED ? WholePagesOf(file, range) : PagesOf(range);
+  if (pages.length > 0 && madvise(file->address + pages.offset, pages.length, number) != 0) {
+    ThrowSystemError(env, errno, "madvise");
+  }
+  return nullptr;
+}
+
+// load(handle, offset, length)
+napi_value Load(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  GetArguments(env, info, 3, arguments);
+  Range range;
+  const MappedFile* file = GetMappedRange(env, arguments, &range);
+  if (file == nullptr || !CheckNotCut(env, file, range)) return nullptr;
+#ifdef __linux__
+  const int error = VisitResidency(file, PagesOf(range), [](uint8_t* start, const Residency* residency, size_t pages) {
+    if (std::memchr(residency, 0, pages) == nullptr) return 0;
+    return madvise(start, pages * kPageBytes, MADV_POPULATE_READ) == 0 ? 0 : errno;
+  });
+  // An older kernel does not know how.
+  if (error == 0 || error == EINVAL) return nullptr;
+  // The file may have been cut just now.
+  if (CheckNotCut(env, file, range)) ThrowSystemError(env, error == EFAULT ? EIO : error, "madvise");
+#endif
+  return nullptr;
+}
+
+// checkNotCut(handle, offset, length)
+napi_value CheckNotCutNow(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  GetArguments(env, info, 3, arguments);
+  Range range;
+  const MappedFile* file = GetMappedRange(env, arguments, &range);
+  if (file != nullptr) CheckNotCut(env, file, range);
+  return nullptr;
+}
+
+// residentBytes(handle, offset, length)
+napi_value ResidentBytes(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  GetArguments(env, info, 3, arguments);
+  Range range;
+  const MappedFile* file = GetMappedRange(env, arguments, &range);
+  if (file == nullptr) return nullptr;
+  size_t bytes = 0;
+  const int error =
+      VisitResidency(file, PagesOf(range), [&](uint8_t* start, const Residency* residency, size_t pages) {
+        const size_t first = static_cast<size_t>(start - file->address);
+        for (size_t page = 0; page < pages; page++) {
+          if ((residency[page] & 1) == 0) continue;
+          const size_t from = std::max(first + page * kPageBytes, range.offset);
+          bytes += std::min(first + (page + 1) * kPageBytes, range.end()) - from;
+        }
+        return 0;
+      });
+  if (error != 0) {
+    ThrowSystemError(env, error, "mincore");
+    return nullptr;
+  }
+  return MakeNumber(env, static_cast<double>(bytes));
+}
+
+// release(handle, offset, length)
+napi_value ReleasePages(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  GetArguments(env, info, 3, arguments);
+  Range range;
+  const MappedFile* file = GetMappedRange(env, arguments, &range);
+  if (file == nullptr) return nullptr;
+  const Range pages = WholePagesOf(file, range);
+  if (pages.length == 0) return nullptr;
+  if (madvise(file->address + pages.offset, pages.length, MADV_DONTNEED) != 0) {
+    ThrowSystemError(env, errno, "madvise");
+    return nullptr;
+  }
+#ifdef POSIX_FADV_DONTNEED
+  const int error = posix_fadvise(file->fd, static_cast<off_t>(pages.offset), static_cast<off_t>(pages.length),
+                                  POSIX_FADV_DONTNEED);
+  if (error != 0) ThrowSystemError(env, error, "posix_fadvise");
+#endif
+  return nullptr;
+}
+
+// unmap(handle, buffer): detaches the ArrayBuffer, whose finalizer unmaps the memory.
+napi_value Unmap(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  GetArguments(env, info, 2, arguments);
+  MappedFile* file = GetMapping(env, arguments[0]);
+  if (file == nullptr) return nullptr;
+  bool detached = false;
+  if (napi_is_detached_arraybuffer(env, arguments[1], &detached) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The \"buffer\" argument must be an ArrayBuffer");
+    return nullptr;
+  }
+  CloseFile(file);
+  if (!detached && napi_detach_arraybuffer(env, arguments[1]) == napi_ok) file->detached = true;
+  return nullptr;
+}
+
+}  // namespace
+
+void ExportMapping(napi_env env, napi_value exports) {
+  napi_value mapping;
+  if (napi_create_object(env, &mapping) != napi_ok) return;
+  ExportFunction(env, mapping, "map", MapFile);
+  ExportFunction(env, mapping, "advise", Advise);
+  ExportFunction(env, mapping, "checkNotCut", CheckNotCutNow);
+  ExportFunction(env, mapping, "load", Load);
+  ExportFunction(env, mapping, "residentBytes", ResidentBytes);
+  ExportFunction(env, mapping, "release", ReleasePages);
+  ExportFunction(env, mapping, "unmap", Unmap);
+  napi_set_named_property(env, exports, "mapping", mapping);
+}
+
+}  // namespace walstack
+
+#endif  // _WIN32
