@@ -7,6 +7,7 @@
 #include "locks.h"
 #include "mapping.h"
 #include "memory.h"
+#include "bytes_binding.h"
 #include "support.h"
 
 namespace {
@@ -24,5 +25,6 @@ NAPI_MODULE_INIT() {
   walstack::ExportDirectIo(env, exports);
   walstack::ExportLocks(env, exports);
   walstack::ExportMapping(env, exports);
+  walstack::ExportBytes(env, exports);
   return exports;
 }

@@ -1,22 +1,36 @@
 // Builds the addon for the Node.js that runs this, or says in one line why it can't: everything above works without it.
-// The headers are those beside the running node; only where there are none does node-gyp fetch them.
+// Does nothing when its sources have not changed since the last time.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
+import { nodeHeaders } from './lib/node-headers.mjs';
 
 const root = resolve(import.meta.dirname, '..');
+// binding.gyp does not lie beside package.json: there, an install would take it for something to be built at once, and
+// fail for lack of a compiler.
+const addon = join(root, 'addon');
+const built = join(addon, 'build', 'Release', 'walstack.node');
 const binary = join(root, 'build', 'Release', 'walstack.node');
 const stamp = join(root, 'build', 'stamp');
+const failureLog = join(root, 'build-failure.log');
 
 /** Says which binary these sources make on this machine. */
 const fingerprint = () => {
   const hash = createHash('sha256');
-  const sources = readdirSync(join(root, 'addon')).sort();
-  for (const file of ['binding.gyp', ...sources.map((name) => join('addon', name))]) {
-    hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  for (const file of readdirSync(addon, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (file.isFile()) hash.update(`${file.name}\n`).update(readFileSync(join(addon, file.name)));
   }
   // The interface of Node-API is the same in all versions: one binary serves them all.
   return hash.update(`${process.platform} ${process.arch}`).digest('hex');
@@ -27,25 +41,32 @@ const isUpToDate = () => existsSync(binary) && existsSync(stamp) && readFileSync
 /** @param {string[]} args */
 const nodeGyp = (...args) => {
   const command = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
-  return spawnSync(process.execPath, [command, ...args], { cwd: root, encoding: 'utf8' });
+  return spawnSync(process.execPath, [command, ...args], { cwd: addon, encoding: 'utf8' });
 };
 
-const headerArguments = () => {
-  const prefix = resolve(process.execPath, '../..');
-  return existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
+/** Puts the binary in its place in one step: whoever loads it meanwhile gets the old one or the new one. */
+const install = () => {
+  mkdirSync(join(root, 'build', 'Release'), { recursive: true });
+  copyFileSync(built, `${binary}.new`);
+  renameSync(`${binary}.new`, binary);
+  writeFileSync(stamp, fingerprint());
+  rmSync(failureLog, { force: true });
 };
 
 const build = () => {
   rmSync(stamp, { force: true });
-  const { status, stdout, stderr } = nodeGyp('rebuild', '--jobs=max', ...headerArguments());
+  const { status, stdout, stderr } = nodeGyp(
+    'rebuild',
+    '--jobs=max',
+    ...(nodeHeaders === undefined ? [] : [`--nodedir=${nodeHeaders.nodedir}`]),
+  );
   if (status === 0) {
-    mkdirSync(join(root, 'build'), { recursive: true });
-    writeFileSync(stamp, fingerprint());
+    install();
     return;
   }
   // A binary of older sources would only be refused when it is loaded.
   rmSync(binary, { force: true });
-  writeFileSync(join(root, 'build-failure.log'), `${stdout}\n${stderr}`);
+  writeFileSync(failureLog, `${stdout}\n${stderr}`);
   process.stdout.write(
     'The native addon was not built (build-failure.log says why): everything works without it, more slowly.\n',
   );

@@ -31,4 +31,16 @@ export interface Binding {
 
   /** Missing where the platform has no `mmap`. */
   readonly mapping?: MappingFunctions;
+  crc32c(bytes: Uint8Array, seed: number, start: number, end: number): number;
+  sealFrames(bytes: Uint8Array, start: number, end: number, position: number, blockBytes: number, seed: number): number;
+  scanFrames(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    position: number,
+    blockBytes: number,
+    seed: number,
+    offsets: Uint32Array,
+  ): number;
+  findEvidence(bytes: Uint8Array, start: number, end: number, bytesLeft: number, lsn: number, lastLsn: number): number;
 }
