@@ -1,6 +1,7 @@
 import { checkBytes, checkInteger, invalidType } from './arguments.js';
 import { WalError } from './errors.js';
-import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES } from './frame.js';
+import { decodeFrame, encodeFrame } from './frame.js';
+import { FRAME_HEADER_BYTES } from './frame-layout.js';
 import { checkLsn, type Lsn } from './lsn.js';
 import { ID_BYTES } from './segment-header.js';
 

@@ -1,8 +1,6 @@
 import { checkBytes, checkInteger } from './arguments.js';
-import { FRAME_HEADER_BYTES } from './frame.js';
-import { getUint64 } from './integers.js';
 import type { Lsn } from './lsn.js';
-import { fieldsFit, LAG_UNKNOWN, MARK_FRAME_BYTES, RECORD_HEADER_BYTES } from './record.js';
+import { findEvidence as findPass } from './passes.js';
 
 /** Behind the largest safe integer can stand a hole, too, in a file that somebody made up. */
 const BEYOND_EVERY_LSN = 2 ** 54;
@@ -35,19 +33,5 @@ export function findEvidence(
   checkInteger('bytesLeft', bytesLeft);
   checkInteger('lsn', lsn, 0, BEYOND_EVERY_LSN);
   checkInteger('lastLsn', lastLsn, 0, BEYOND_EVERY_LSN);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const stop = end - MARK_FRAME_BYTES;
-  for (let at = start; at <= stop; at++) {
-    const length = view.getUint32(at, true);
-    if (length < RECORD_HEADER_BYTES || length > bytesLeft - (at - start) - FRAME_HEADER_BYTES) continue;
-    const candidate = getUint64(view, at + 8);
-    if (candidate < lsn || candidate > lastLsn) continue;
-    const lag = view.getUint32(at + 20, true);
-    if (lag === LAG_UNKNOWN || candidate - lag < lsn) continue;
-    const flags = view.getUint8(at + 26);
-    const codec = view.getUint8(at + 27);
-    if (flags > 31 || codec > 2) continue;
-    if (fieldsFit(length, lag, view.getUint16(at + 24, true), flags, codec)) return at;
-  }
-  return -1;
+  return findPass(bytes, start, end, bytesLeft, lsn, lastLsn);
 }

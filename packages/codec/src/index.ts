@@ -35,20 +35,16 @@ export {
   type SegmentName,
   segmentFileName,
 } from './file-names.js';
+export { decodeFrame, encodeFrame, scanFrames, sealFrames, UNSALTED_SEED } from './frame.js';
 export {
   blockEnd,
   checkBlockBytes,
   DEFAULT_BLOCK_BYTES,
-  decodeFrame,
-  encodeFrame,
   FRAME_HEADER_BYTES,
   frameStart,
   MAXIMUM_BLOCK_BYTES,
   MINIMUM_BLOCK_BYTES,
-  scanFrames,
-  sealFrames,
-  UNSALTED_SEED,
-} from './frame.js';
+} from './frame-layout.js';
 export { checkLsn, type Lsn } from './lsn.js';
 export {
   ENCRYPTION_TAG_BYTES,

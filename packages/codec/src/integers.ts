@@ -1,4 +1,4 @@
-/** Little-endian 64-bit integers as `number`s: what is beyond 2^53 − 1 is no LSN, position or time of ours. */
+/** Little-endian integers as `number`s: what is beyond 2^53 − 1 is no LSN, position or time of ours. */
 
 const WORD = 0x1_0000_0000;
 
@@ -15,3 +15,11 @@ export function getUint64(view: DataView, offset: number): number {
   if (high > 0x1f_ffff) return Number.POSITIVE_INFINITY;
   return high * WORD + view.getUint32(offset, true);
 }
+
+/** Reads an unsigned 32-bit integer from bytes that nobody has a view of. */
+export const uint32At = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] as number) |
+    ((bytes[at + 1] as number) << 8) |
+    ((bytes[at + 2] as number) << 16) |
+    ((bytes[at + 3] as number) << 24)) >>>
+  0;

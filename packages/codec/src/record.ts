@@ -1,5 +1,5 @@
 import { outOfRange } from './arguments.js';
-import { FRAME_HEADER_BYTES } from './frame.js';
+import { FRAME_HEADER_BYTES } from './frame-layout.js';
 import { getUint64, setUint64 } from './integers.js';
 import type { Lsn } from './lsn.js';
 

@@ -1,9 +1,9 @@
 import { checkBytes, checkInteger } from './arguments.js';
-import { continueCrc32c } from './crc32c.js';
 import { WalError } from './errors.js';
-import { checkBlockBytes } from './frame.js';
+import { checkBlockBytes } from './frame-layout.js';
 import { getUint64, setUint64 } from './integers.js';
 import { checkLsn, type Lsn } from './lsn.js';
+import { continueCrc32c } from './passes.js';
 
 /** Version of the format that this package writes, and the latest that it reads. */
 export const FORMAT_VERSION = 1;

@@ -1,5 +1,6 @@
 import { crc32c, segmentSeed, UNSALTED_SEED } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
+import { implementations } from './implementations.js';
 import { codeOf, fromHex, readVectors } from './support.js';
 
 interface Crc32cVector {
@@ -10,7 +11,7 @@ interface Crc32cVector {
 
 const vectors = readVectors<Crc32cVector>('crc32c.json');
 
-describe('crc32c', () => {
+describe.each(implementations)('crc32c by $name', ({ crc32c }) => {
   it.each(vectors)('of $name', ({ bytes, crc }) => {
     expect(crc32c(fromHex(bytes))).toBe(Number.parseInt(crc, 16));
   });
@@ -43,7 +44,9 @@ describe('crc32c', () => {
   it('never is negative', () => {
     for (let byte = 0; byte < 256; byte++) expect(crc32c(Uint8Array.of(byte))).toBeGreaterThanOrEqual(0);
   });
+});
 
+describe('crc32c', () => {
   it('gives the seeds of frames', () => {
     expect(UNSALTED_SEED).toBe(crc32c(new Uint8Array(16)));
     const ids = [fromHex('101112131415161718191a1b1c1d1e1f'), fromHex('00ff11ee22dd33cc44bb55aa66997788')];

@@ -1,6 +1,6 @@
-import { findEvidence } from '@walstack/codec';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { implementations } from './implementations.js';
 
 const unsigned = (bytes: Uint8Array, at: number, width: number): bigint => {
   let value = 0n;
@@ -76,7 +76,7 @@ const questions = fc.record({
   beyond: fc.nat(200),
 });
 
-describe('findEvidence', () => {
+describe.each(implementations)('findEvidence by $name', ({ findEvidence }) => {
   it('looks at every offset of the range, as the format says', () => {
     let found = 0;
     fc.assert(

@@ -1,5 +1,6 @@
 import { findEvidence, LAG_UNKNOWN } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
+import { implementations } from './implementations.js';
 import { codeOf, viewOf } from './support.js';
 
 interface Fields {
@@ -26,10 +27,10 @@ function put(bytes: Uint8Array, at: number, changes: Partial<Fields> = {}): Uint
   return bytes;
 }
 
-const find = (bytes: Uint8Array, lsn = 13, lastLsn = 100, bytesLeft = bytes.length) =>
-  findEvidence(bytes, 0, bytes.length, bytesLeft, lsn, lastLsn);
+describe.each(implementations)('evidence that something had been durable, found by $name', ({ findEvidence }) => {
+  const find = (bytes: Uint8Array, lsn = 13, lastLsn = 100, bytesLeft = bytes.length) =>
+    findEvidence(bytes, 0, bytes.length, bytesLeft, lsn, lastLsn);
 
-describe('evidence that something had been durable', () => {
   it('is found at every offset', () => {
     for (let at = 0; at <= 152; at++) expect(find(put(new Uint8Array(200), at))).toBe(at);
   });
@@ -107,7 +108,9 @@ describe('evidence that something had been durable', () => {
     expect(find(put(new Uint8Array(100), 5, { codec: 1 }))).toBe(-1);
     expect(find(put(new Uint8Array(100), 5, { flags: 8 }))).toBe(-1);
   });
+});
 
+describe('findEvidence', () => {
   it('refuses wrong arguments', () => {
     const right: unknown[] = [new Uint8Array(100), 0, 100, 100, 13, 100];
     const call = (argument: number, value: unknown) => {

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import {
   blockEnd,
   checkBlockBytes,
@@ -10,6 +11,7 @@ import {
   UNSALTED_SEED,
 } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
+import { implementations } from './implementations.js';
 import { codeOf, fromHex, layOut, readVectors, toHex } from './support.js';
 
 interface FrameVector {
@@ -129,7 +131,7 @@ describe('where frames start', () => {
   });
 });
 
-describe('sealing and scanning', () => {
+describe.each(implementations)('sealing and scanning by $name', ({ sealFrames, scanFrames }) => {
   const frame = (length: number, fill: number) => ({ data: new Uint8Array(length).fill(fill), padded: false });
 
   it('seals every frame of a range and nothing else', () => {
@@ -235,6 +237,17 @@ describe('sealing and scanning', () => {
     const offsets = new Uint32Array(8);
     expect(scanFrames(layout.bytes, 0, layout.bytes.length, position, 512, SEED, offsets)).toBe(3);
     expect([...offsets.subarray(0, 4)]).toEqual([0, 40, 68, layout.bytes.length]);
+  });
+});
+
+describe('sealing and scanning', () => {
+  // The memory is never touched, but a system may refuse to promise more than it has.
+  it.runIf(totalmem() > 2 ** 33)('scans no further than offsets of 32 bits can say', () => {
+    const bytes = new Uint8Array(2 ** 32);
+    const offsets = new Uint32Array(4);
+    expect(codeOf(() => scanFrames(bytes, 0, 2 ** 32, 0, 512, SEED, offsets))).toBe('ERR_OUT_OF_RANGE');
+    expect(scanFrames(bytes, 2 ** 32 - 200, 2 ** 32 - 1, 0, 512, SEED, offsets)).toBe(0);
+    expect(offsets[0]).toBe(2 ** 32 - 1);
   });
 
   it('refuses wrong arguments', () => {

@@ -1,0 +1,36 @@
+import { checkInteger, outOfRange } from './arguments.js';
+
+/** Bytes of a frame before its data: length and checksum, four each. */
+export const FRAME_HEADER_BYTES = 8;
+
+/** Default size of a block, in bytes. */
+export const DEFAULT_BLOCK_BYTES = 4096;
+
+/** The smallest and the largest block, in bytes. */
+export const MINIMUM_BLOCK_BYTES = 512;
+export const MAXIMUM_BLOCK_BYTES = 65_536;
+
+/** Returns `blockBytes` when it is a power of two from 512 to 65,536. @throws `RangeError` (`ERR_OUT_OF_RANGE`) */
+export function checkBlockBytes(name: string, blockBytes: unknown): number {
+  const value = checkInteger(name, blockBytes, MINIMUM_BLOCK_BYTES, MAXIMUM_BLOCK_BYTES);
+  if ((value & (value - 1)) !== 0) throw outOfRange(name, 'a power of two from 512 to 65536', value);
+  return value;
+}
+
+/**
+ * Where the next frame starts at or behind `position`: no frame starts in the last 7 bytes of a block, so that a reader
+ * at any block boundary can tell "no frame here" from the rest of a header.
+ *
+ * @param position - offset in the file, in bytes
+ * @param blockBytes - a power of two
+ */
+export function frameStart(position: number, blockBytes: number): number {
+  const left = blockBytes - (position % blockBytes);
+  return left < FRAME_HEADER_BYTES ? position + left : position;
+}
+
+/** The first block boundary at or behind `position`. */
+export function blockEnd(position: number, blockBytes: number): number {
+  const used = position % blockBytes;
+  return used === 0 ? position : position + blockBytes - used;
+}

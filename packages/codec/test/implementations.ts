@@ -1,0 +1,29 @@
+import * as codec from '@walstack/codec';
+import * as native from '@walstack/native';
+import { continueCrc32c } from '../src/javascript/crc32c.js';
+import { findEvidence } from '../src/javascript/evidence.js';
+import { scanFrames, sealFrames } from '../src/javascript/frames.js';
+
+/** The passes over bytes, as one implementation does them. */
+export type Implementation = Pick<typeof codec, 'crc32c' | 'sealFrames' | 'scanFrames' | 'findEvidence'>;
+
+/** Does not check its arguments. */
+const javaScript: Implementation = {
+  crc32c: (bytes, seed = 0, start = 0, end = bytes.length) => continueCrc32c(bytes, start, end, seed),
+  sealFrames,
+  scanFrames,
+  findEvidence,
+};
+
+/**
+ * Each implementation by itself, whatever codec would take for a range of that length, and codec as it is. Without the
+ * addon's binary there is one fewer.
+ */
+export const implementations: readonly (Implementation & { readonly name: string })[] = [
+  { name: 'codec', ...codec },
+  { name: 'JavaScript', ...javaScript },
+  ...(native.available ? [{ name: 'the addon', ...native }] : []),
+];
+
+/** To be compared. */
+export const bothImplementations = { javaScript, addon: native.available ? native : undefined };
