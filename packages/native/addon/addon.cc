@@ -3,11 +3,12 @@
 
 #include <node_api.h>
 
+#include "bytes_binding.h"
 #include "direct_io.h"
 #include "locks.h"
 #include "mapping.h"
 #include "memory.h"
-#include "bytes_binding.h"
+#include "ring.h"
 #include "support.h"
 
 namespace {
@@ -26,5 +27,6 @@ NAPI_MODULE_INIT() {
   walstack::ExportLocks(env, exports);
   walstack::ExportMapping(env, exports);
   walstack::ExportBytes(env, exports);
+  walstack::ExportRing(env, exports);
   return exports;
 }

@@ -13,6 +13,7 @@ export interface MappingFunctions {
   release(handle: MappingHandle, offset: number, length: number): void;
   unmap(handle: MappingHandle, buffer: ArrayBuffer): void;
 }
+import type { NativeRingConstructor } from './ring-binding.js';
 
 /** What the binary exports. It checks its own arguments; what it gives out is documented where it is exported. */
 export interface Binding {
@@ -43,4 +44,6 @@ export interface Binding {
     offsets: Uint32Array,
   ): number;
   findEvidence(bytes: Uint8Array, start: number, end: number, bytesLeft: number, lsn: number, lastLsn: number): number;
+  /** Missing where there was no io_uring to build for. */
+  readonly Ring?: NativeRingConstructor;
 }

@@ -11,3 +11,5 @@ export { available, unavailableReason } from './load.js';
 export { fileLocksUnavailableReason, type LockMode, lockFile, unlockFile } from './locks.js';
 export { type MapFileOptions, type Mapping, type MappingAdvice, mapFile, mappingUnavailableReason } from './mapping.js';
 export { allocateAligned } from './memory.js';
+export { Ring, RingFlag, type RingOptions, type RingStats, type RingTaskWork } from './ring.js';
+export { type RingSupport, ringFailure, ringSupport } from './ring-support.js';

@@ -1,0 +1,362 @@
+#include "kernel_ring.h"
+
+#ifdef WALSTACK_HAS_IO_URING
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+// What headers may be too old to know; the numbers are the kernel's for ever.
+#ifndef IORING_SETUP_SUBMIT_ALL
+#define IORING_SETUP_SUBMIT_ALL (1U << 7)
+#endif
+#ifndef IORING_SETUP_COOP_TASKRUN
+#define IORING_SETUP_COOP_TASKRUN (1U << 8)
+#define IORING_SETUP_TASKRUN_FLAG (1U << 9)
+#define IORING_SQ_TASKRUN (1U << 2)
+#endif
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
+#ifndef IORING_ASYNC_CANCEL_ANY
+#define IORING_ASYNC_CANCEL_ALL (1U << 0)
+#define IORING_ASYNC_CANCEL_ANY (1U << 2)
+#endif
+
+namespace walstack {
+
+namespace {
+
+constexpr uint32_t kRegisterSparse = 1;  // IORING_RSRC_REGISTER_SPARSE, since Linux 5.19
+
+// As in the kernel since Linux 5.19: the header's struct of that time has another name for the flags.
+struct BufferTable {
+  uint32_t places;
+  uint32_t flags;
+  uint64_t reserved;
+  uint64_t data;
+  uint64_t tags;
+};
+
+struct Needed {
+  uint8_t opcode;
+  const char* name;
+};
+
+constexpr Needed kNeeded[] = {
+    {IORING_OP_READ, "IORING_OP_READ"},           {IORING_OP_WRITE, "IORING_OP_WRITE"},
+    {IORING_OP_FSYNC, "IORING_OP_FSYNC"},         {IORING_OP_FALLOCATE, "IORING_OP_FALLOCATE"},
+    {IORING_OP_UNLINKAT, "IORING_OP_UNLINKAT"},   {IORING_OP_ASYNC_CANCEL, "IORING_OP_ASYNC_CANCEL"},
+};
+
+template <typename T>
+T* At(void* base, uint32_t offset) {
+  return reinterpret_cast<T*>(static_cast<char*>(base) + offset);
+}
+
+// The kernel is at the other end of these.
+uint32_t Load(const uint32_t* word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+void Store(uint32_t* word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+
+double NowMs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+int RegisterCall(int fd, unsigned opcode, const void* argument, unsigned count) {
+  return syscall(__NR_io_uring_register, fd, opcode, argument, count) < 0 ? errno : 0;
+}
+
+bool IsRefusal(int error) { return error == EAGAIN || error == EBUSY; }
+
+}  // namespace
+
+int KernelRing::Open(const RingSetup& setup, const char** missing) {
+  *missing = nullptr;
+  io_uring_params params;
+  if (const int error = Setup(setup, &params)) return error;
+  setup_flags_ = params.flags;
+  // Without EXT_ARG (Linux 5.11) no waiting with a timeout; without NODROP completions are lost when the queue is full.
+  if (!(params.features & IORING_FEAT_SINGLE_MMAP)) *missing = "IORING_FEAT_SINGLE_MMAP";
+  if (!(params.features & IORING_FEAT_NODROP)) *missing = "IORING_FEAT_NODROP";
+  if (!(params.features & IORING_FEAT_EXT_ARG)) *missing = "IORING_FEAT_EXT_ARG";
+  int error = *missing != nullptr ? ENOSYS : Map(params);
+  if (error == 0) error = Probe();
+  if (error == 0) {
+    for (const Needed& needed : kNeeded) {
+      if (!Knows(needed.opcode)) *missing = needed.name;
+    }
+    if (*missing != nullptr) error = ENOSYS;
+  }
+  if (error != 0) Close();
+  return error;
+}
+
+int KernelRing::Setup(const RingSetup& setup, io_uring_params* params) {
+  // What the kernel does not know, it refuses: the best comes first.
+  static constexpr uint32_t kWaysOfPolling[] = {
+      IORING_SETUP_SQPOLL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL,
+      IORING_SETUP_SQPOLL,
+  };
+  static constexpr uint32_t kWays[] = {
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+      0,
+  };
+  const uint32_t* ways = setup.kernel_polling ? kWaysOfPolling : kWays;
+  uint32_t count = setup.kernel_polling ? 2 : 3;
+  if (!setup.kernel_polling && setup.task_work != TaskWork::kAsKernelCan) {
+    ways += static_cast<uint32_t>(setup.task_work) - 1;
+    count = 1;
+  }
+  int error = 0;
+  for (uint32_t way = 0; way < count; way++) {
+    *params = {};
+    params->flags = ways[way] | IORING_SETUP_CQSIZE;
+    params->cq_entries = setup.completion_entries;
+    params->sq_thread_idle = setup.polling_idle_ms;
+    fd_ = static_cast<int>(syscall(__NR_io_uring_setup, setup.entries, params));
+    if (fd_ >= 0) return 0;
+    error = errno;
+    if (error != EINVAL) break;
+  }
+  return error;
+}
+
+int KernelRing::Map(const io_uring_params& params) {
+  sq_entries_ = params.sq_entries;
+  cq_entries_ = params.cq_entries;
+  rings_bytes_ = std::max<size_t>(params.sq_off.array + params.sq_entries * sizeof(uint32_t),
+                                  params.cq_off.cqes + params.cq_entries * sizeof(io_uring_cqe));
+  sqes_bytes_ = params.sq_entries * sizeof(io_uring_sqe);
+  constexpr int kProtection = PROT_READ | PROT_WRITE;
+  constexpr int kFlags = MAP_SHARED | MAP_POPULATE;
+  void* rings = mmap(nullptr, rings_bytes_, kProtection, kFlags, fd_, IORING_OFF_SQ_RING);
+  if (rings == MAP_FAILED) return errno;
+  rings_ = rings;
+  void* sqes = mmap(nullptr, sqes_bytes_, kProtection, kFlags, fd_, IORING_OFF_SQES);
+  if (sqes == MAP_FAILED) return errno;
+  sqes_ = static_cast<io_uring_sqe*>(sqes);
+
+  sq_head_ = At<uint32_t>(rings_, params.sq_off.head);
+  sq_tail_ = At<uint32_t>(rings_, params.sq_off.tail);
+  sq_flags_ = At<uint32_t>(rings_, params.sq_off.flags);
+  sq_mask_ = *At<uint32_t>(rings_, params.sq_off.ring_mask);
+  cq_head_ = At<uint32_t>(rings_, params.cq_off.head);
+  cq_tail_ = At<uint32_t>(rings_, params.cq_off.tail);
+  cq_flags_ = params.cq_off.flags == 0 ? nullptr : At<uint32_t>(rings_, params.cq_off.flags);
+  cq_mask_ = *At<uint32_t>(rings_, params.cq_off.ring_mask);
+  cqes_ = At<io_uring_cqe>(rings_, params.cq_off.cqes);
+  // The queue could hand over operations in another order than they lie in memory: it never does.
+  uint32_t* order = At<uint32_t>(rings_, params.sq_off.array);
+  for (uint32_t index = 0; index < sq_entries_; index++) order[index] = index;
+  return 0;
+}
+
+int KernelRing::Probe() {
+  constexpr uint32_t kOperations = 256;
+  alignas(io_uring_probe) char memory[sizeof(io_uring_probe) + kOperations * sizeof(io_uring_probe_op)] = {};
+  io_uring_probe* probe = reinterpret_cast<io_uring_probe*>(memory);
+  if (const int error = RegisterCall(fd_, IORING_REGISTER_PROBE, probe, kOperations)) return error;
+  for (uint32_t index = 0; index < probe->ops_len; index++) {
+    const io_uring_probe_op& operation = probe->ops[index];
+    if (operation.flags & IO_URING_OP_SUPPORTED) known_[operation.op / 8] |= 1u << (operation.op % 8);
+  }
+  return 0;
+}
+
+void KernelRing::Close() {
+  if (fd_ < 0) return;
+  if (sqes_ != nullptr) {
+    // What the kernel has not seen yet, it shall not see any more.
+    sq_next_ = setup_flags_ & IORING_SETUP_SQPOLL ? Load(sq_tail_) : Load(sq_head_);
+    Store(sq_tail_, sq_next_);
+    if (InKernel() > Ready()) {
+      if (io_uring_sqe* cancel = Next()) {
+        cancel->opcode = IORING_OP_ASYNC_CANCEL;
+        cancel->fd = -1;
+        // Refused before Linux 5.19: then everything runs to its end.
+        cancel->rw_flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+      }
+    }
+    uint64_t user_data;
+    int32_t result;
+    while (InKernel() + Queued() > 0 && Wait(1, -1) == 0) {
+      while (Reap(&user_data, &result)) {
+      }
+    }
+    munmap(sqes_, sqes_bytes_);
+    sqes_ = nullptr;
+  }
+  if (rings_ != nullptr) munmap(rings_, rings_bytes_);
+  rings_ = nullptr;
+  close(fd_);
+  fd_ = -1;
+}
+
+io_uring_sqe* KernelRing::Next() {
+  if (Room() == 0) {
+    counters_.queue_full++;
+    return nullptr;
+  }
+  io_uring_sqe* sqe = &sqes_[sq_next_ & sq_mask_];
+  *sqe = {};
+  sq_next_++;
+  return sqe;
+}
+
+uint32_t KernelRing::Room() const { return sq_entries_ - (sq_next_ - Load(sq_head_)); }
+
+uint32_t KernelRing::Queued() const { return sq_next_ - Load(sq_head_); }
+
+uint32_t KernelRing::InKernel() const {
+  // A thread of the kernel takes what it can see without being asked.
+  return Load(setup_flags_ & IORING_SETUP_SQPOLL ? sq_tail_ : sq_head_) - reaped_;
+}
+
+uint32_t KernelRing::Ready() const { return Load(cq_tail_) - reaped_; }
+
+bool KernelRing::KernelHoldsBack() const { return Load(sq_flags_) & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN); }
+
+void KernelRing::Publish() {
+  if (setup_flags_ & IORING_SETUP_SQPOLL) counters_.submitted += sq_next_ - *sq_tail_;
+  Store(sq_tail_, sq_next_);
+}
+
+bool KernelRing::NeedsWakeup() const {
+  if (!(setup_flags_ & IORING_SETUP_SQPOLL)) return false;
+  // The tail must be seen by the kernel before it is asked whether its thread sleeps.
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  return Load(sq_flags_) & IORING_SQ_NEED_WAKEUP;
+}
+
+// Returns the operations taken, or a negative errno.
+int KernelRing::Enter(uint32_t to_submit, uint32_t minimum, uint32_t flags, double timeout_ms) {
+  counters_.enters++;
+  int taken;
+  if (timeout_ms < 0) {
+    taken = static_cast<int>(syscall(__NR_io_uring_enter, fd_, to_submit, minimum, flags, nullptr, 0));
+  } else {
+    __kernel_timespec timeout;
+    timeout.tv_sec = static_cast<int64_t>(timeout_ms / 1e3);
+    timeout.tv_nsec = static_cast<int64_t>((timeout_ms - static_cast<double>(timeout.tv_sec) * 1e3) * 1e6);
+    io_uring_getevents_arg argument = {};
+    argument.ts = reinterpret_cast<uint64_t>(&timeout);
+    taken = static_cast<int>(syscall(__NR_io_uring_enter, fd_, to_submit, minimum, flags | IORING_ENTER_EXT_ARG,
+                                     &argument, sizeof argument));
+  }
+  if (taken < 0) return -errno;
+  if (!(setup_flags_ & IORING_SETUP_SQPOLL)) counters_.submitted += static_cast<uint32_t>(taken);
+  return taken;
+}
+
+int KernelRing::Submit() {
+  Publish();
+  if (setup_flags_ & IORING_SETUP_SQPOLL) {
+    const uint32_t flags =
+        (NeedsWakeup() ? IORING_ENTER_SQ_WAKEUP : 0) | (Room() == 0 ? IORING_ENTER_SQ_WAIT : 0);
+    if (flags == 0) return 0;
+    const int taken = Enter(0, 0, flags, -1);
+    return taken < 0 && taken != -EINTR ? -taken : 0;
+  }
+  while (const uint32_t queued = Queued()) {
+    // What the disk has answered is finished off on the same way.
+    const uint32_t flags = Load(sq_flags_) & IORING_SQ_TASKRUN ? IORING_ENTER_GETEVENTS : 0;
+    const int taken = Enter(queued, 0, flags, -1);
+    if (taken == -EINTR) {
+      counters_.interrupted++;
+    } else if (taken <= 0) {
+      const int error = taken == 0 ? EAGAIN : -taken;
+      if (IsRefusal(error)) counters_.refused++;
+      return error;
+    }
+  }
+  return 0;
+}
+
+int KernelRing::Wait(uint32_t minimum, double timeout_ms) {
+  Publish();
+  const double deadline = timeout_ms > 0 ? NowMs() + timeout_ms : 0;
+  uint32_t wanted = timeout_ms == 0 ? 0 : minimum;
+  double left = timeout_ms;
+  bool refused = false;
+  for (;;) {
+    const uint32_t to_submit = refused || setup_flags_ & IORING_SETUP_SQPOLL ? 0 : Queued();
+    const uint32_t goal = std::min({wanted, to_submit + InKernel(), cq_entries_});
+    const bool wakeup = NeedsWakeup() && Queued() > 0;
+    if (to_submit == 0 && !wakeup && Ready() >= goal) return 0;
+    const uint32_t flags = IORING_ENTER_GETEVENTS | (wakeup ? IORING_ENTER_SQ_WAKEUP : 0);
+    const int taken = Enter(to_submit, goal, flags, goal == 0 ? -1 : left);
+    if (taken == -ETIME) return 0;
+    if (taken == -EINTR) {
+      counters_.interrupted++;
+    } else if (IsRefusal(-taken) || (taken == 0 && to_submit > 0)) {
+      counters_.refused++;
+      if (InKernel() == 0) return EAGAIN;
+      // One that comes back makes room.
+      refused = true;
+      wanted = std::min(wanted, 1u);
+    } else if (taken < 0) {
+      return -taken;
+    }
+    if (timeout_ms > 0) {
+      left = deadline - NowMs();
+      if (left <= 0) wanted = 0;
+    }
+  }
+}
+
+bool KernelRing::Reap(uint64_t* user_data, int32_t* result) {
+  if (Ready() == 0) {
+    const uint32_t flags = Load(sq_flags_);
+    if (!(flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN))) return false;
+    if (flags & IORING_SQ_CQ_OVERFLOW) counters_.overflows++;
+    Enter(0, 0, IORING_ENTER_GETEVENTS, -1);
+    if (Ready() == 0) return false;
+  }
+  const io_uring_cqe& completion = cqes_[reaped_ & cq_mask_];
+  *user_data = completion.user_data;
+  *result = completion.res;
+  reaped_++;
+  counters_.completed++;
+  Store(cq_head_, reaped_);
+  return true;
+}
+
+int KernelRing::RegisterEventFd(int event_fd) { return RegisterCall(fd_, IORING_REGISTER_EVENTFD, &event_fd, 1); }
+
+void KernelRing::EnableEventFd(bool enabled) {
+  if (cq_flags_ == nullptr) return;
+  const uint32_t flags = *cq_flags_;
+  Store(cq_flags_, enabled ? flags & ~IORING_CQ_EVENTFD_DISABLED : flags | IORING_CQ_EVENTFD_DISABLED);
+}
+
+int KernelRing::RegisterBufferTable(uint32_t places) {
+  BufferTable table = {};
+  table.places = places;
+  table.flags = kRegisterSparse;
+  return RegisterCall(fd_, IORING_REGISTER_BUFFERS2, &table, sizeof table);
+}
+
+int KernelRing::UpdateBuffer(uint32_t place, void* data, size_t length) {
+  iovec buffer = {data, length};
+  io_uring_rsrc_update2 update = {};
+  update.offset = place;
+  update.data = reinterpret_cast<uint64_t>(&buffer);
+  update.nr = 1;
+  // Returns how many were updated.
+  return RegisterCall(fd_, IORING_REGISTER_BUFFERS_UPDATE, &update, sizeof update);
+}
+
+}  // namespace walstack
+
+#endif  // WALSTACK_HAS_IO_URING

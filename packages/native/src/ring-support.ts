@@ -1,0 +1,54 @@
+import { requireBinding, unavailableReason } from './load.js';
+
+/** Whether a ring can be made here, and if not, why, in one sentence. */
+export type RingSupport =
+  | { readonly available: true; readonly reason: undefined }
+  | { readonly available: false; readonly reason: string };
+
+const AVAILABLE: RingSupport = Object.freeze({ available: true, reason: undefined });
+
+/**
+ * Makes a small ring and closes it again, to find out whether there are any to be had: the addon may be missing, the
+ * platform another, the kernel too old, and io_uring may be forbidden to this process.
+ */
+export function ringSupport(): RingSupport {
+  if (unavailableReason !== undefined) return unavailable(unavailableReason);
+  const { Ring: Native } = requireBinding();
+  if (Native === undefined) {
+    return unavailable(
+      process.platform === 'linux'
+        ? 'The native addon was built without io_uring, because the headers of the kernel were older than Linux 5.11.'
+        : `There is no io_uring on ${process.platform}: it is an interface of Linux.`,
+    );
+  }
+  try {
+    new Native(2, 4, 4, -1, 0, 0).close();
+    return AVAILABLE;
+  } catch (error) {
+    return unavailable(ringFailure(error));
+  }
+}
+
+/** Why a ring could not be made, in one sentence, from what its constructor threw. */
+export function ringFailure(error: unknown): string {
+  const { code, syscall, message } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code === 'ENOSYS' && syscall?.startsWith('IORING_')) {
+    return `The io_uring of this kernel is too old, it lacks ${syscall}: Linux 5.11 has all that is needed.`;
+  }
+  switch (code) {
+    case 'ENOSYS':
+      return 'This kernel has no io_uring, or hides it: Linux 5.11 has all that is needed.';
+    case 'EPERM':
+    case 'EACCES':
+      return `io_uring is forbidden here (${code}), by the sysctl kernel.io_uring_disabled or a seccomp profile.`;
+    case 'ENOMEM':
+      return 'The kernel has no memory for a ring (ENOMEM): the limit of locked memory (ulimit -l) may be too low.';
+    case 'EMFILE':
+    case 'ENFILE':
+      return `There are too many open files for a ring (${code}).`;
+    default:
+      return `A ring could not be made: ${message ?? String(error)}.`;
+  }
+}
+
+const unavailable = (reason: string): RingSupport => Object.freeze({ available: false, reason });
