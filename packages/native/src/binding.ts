@@ -13,6 +13,7 @@ export interface MappingFunctions {
   release(handle: MappingHandle, offset: number, length: number): void;
   unmap(handle: MappingHandle, buffer: ArrayBuffer): void;
 }
+
 import type { NativeRingConstructor } from './ring-binding.js';
 
 /** What the binary exports. It checks its own arguments; what it gives out is documented where it is exported. */

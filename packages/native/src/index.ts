@@ -5,8 +5,9 @@
  *
  * @packageDocumentation
  */
-export { type DirectIoAlignment, directIoAlignment, useDirectIo } from './direct-io.js';
+
 export { crc32c, findEvidence, scanFrames, sealFrames } from './bytes.js';
+export { type DirectIoAlignment, directIoAlignment, useDirectIo } from './direct-io.js';
 export { available, unavailableReason } from './load.js';
 export { fileLocksUnavailableReason, type LockMode, lockFile, unlockFile } from './locks.js';
 export { type MapFileOptions, type Mapping, type MappingAdvice, mapFile, mappingUnavailableReason } from './mapping.js';
