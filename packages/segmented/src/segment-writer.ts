@@ -424,6 +424,8 @@ export class SegmentWriter {
       yield* this.#roomInFlight();
       yield* this.#startWrite(extent, durable);
     }
+    // At once, and not at the end of this turn of the event loop: the disk works while the next records are encoded.
+    if (extents.length > 0) this.#world.io.flush();
   }
 
   /** Starts a write, and what is to be prepared for those behind it. */

@@ -9,6 +9,9 @@ import { Waiters } from './waiters.js';
  */
 const RECORDS_WORTH_A_GROUP = 16;
 
+/** So many are not kept waiting for the end of the turn: the disk works while the next ones are encoded. */
+const RECORDS_ENOUGH = 128;
+
 /**
  * Makes groups: all who wait for durability share one write and one sync, and while those are under way, the next group
  * gathers.
@@ -43,7 +46,11 @@ export class GroupCommit {
 
   /** Sees to it that groups are made as long as somebody waits, for durability or for room. */
   start(): void {
-    if (this.#scheduled || !this.#isTime()) return;
+    if (this.#scheduled) {
+      if (this.#isEnough() && this.#isTime()) this.#beginGroup();
+      return;
+    }
+    if (!this.#isTime()) return;
     this.#scheduled = true;
     // Whoever commits in this turn of the event loop joins the group.
     setImmediate(() => {
@@ -70,6 +77,10 @@ export class GroupCommit {
     if (this.#underWay === 0) return true;
     if (this.#underWay >= this.#log.maxInFlight) return false;
     return this.#log.lastLsn - this.#begunLsn >= RECORDS_WORTH_A_GROUP;
+  }
+
+  #isEnough(): boolean {
+    return this.#log.lastLsn - this.#begunLsn >= RECORDS_ENOUGH && this.#log.maxInFlight > 1;
   }
 
   #beginGroup(): void {
