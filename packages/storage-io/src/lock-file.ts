@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
+import { fileLocksUnavailableReason, lockFile, unlockFile } from '@walstack/native';
 import { callFailure } from './io-failure.js';
 import {
   decodeLock,
@@ -14,12 +15,16 @@ import {
 import { type Liveness, livenessOf } from './lock-liveness.js';
 
 /**
- * Locks a file against every other writer in this and in other processes, at once, with plain files and nothing else,
- * and returns what releases it. Not durable, and it needs not be: a lock does not outlive the machine's running.
+ * Locks a file against every other writer in this and in other processes, at once, and returns what releases it. Not
+ * durable, and it needs not be: a lock does not outlive the machine's running.
  *
  * The file says who holds it. It is never removed and never shortened. While one finds out whether the holder is dead and
- * takes its place, a second file, `<path>.takeover`, made exclusively, keeps all others out. Its one limit: who is killed
- * just then leaves the second file behind, and it is removed by hand.
+ * takes its place, a second file, `<path>.takeover`, made exclusively, keeps all others out.
+ *
+ * Where the native addon is there, the kernel locks the open file too, and frees it when its holder dies. What the file
+ * says still counts, since the holder may have no addon. But of a holder that had the kernel's lock it need not be found
+ * out whether it lives, in whatever container; and a second file that somebody who was killed has left behind is
+ * removed. Without the addon that one is removed by hand.
  *
  * The file system must be one machine's: on another machine the holder looks as if the machine had been restarted.
  *
@@ -28,10 +33,9 @@ import { type Liveness, livenessOf } from './lock-liveness.js';
  * missing; `WAL_NO_SPACE`; `WAL_IO_FAILED`
  */
 export function lockPath(path: string): () => void {
-  const me = thisHolder();
-  const judged = peek(path);
-  refuseHeld(path, judged);
+  const judged = judge(path);
   const fd = openLock(path);
+  const me = lockByKernel(path, fd);
   try {
     takeOver(path, fd, me, judged);
     verify(path, fd, me);
@@ -48,6 +52,50 @@ export function lockPath(path: string): () => void {
   };
 }
 
+/** Whether the kernel locks files here. */
+const KERNEL_LOCKS = fileLocksUnavailableReason === undefined;
+
+/** What a file system says that has no locks. */
+const NO_LOCKS: readonly unknown[] = ['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'];
+
+/**
+ * Whether the kernel knows better than anybody if this holder lives: its lock on the file is gone when the holder is.
+ * `kernelLock`: whether the one who asks has that lock, or is going to ask for it.
+ */
+const leftToKernel = (content: LockState | undefined, kernelLock: boolean): boolean =>
+  kernelLock && content?.state === 'held' && content.holder.kernelLock;
+
+/** What the lock says, when that is no reason to refuse it; `undefined` also when the kernel has to be asked first. */
+function judge(path: string): LockState | undefined {
+  const content = peek(path);
+  if (leftToKernel(content, KERNEL_LOCKS)) return undefined;
+  refuseHeld(path, content);
+  return content;
+}
+
+/** Has the kernel lock the file, where it can, and says who this holder is. Closes the file when it cannot be had. */
+function lockByKernel(path: string, fd: number): LockHolder {
+  try {
+    if (!KERNEL_LOCKS) return thisHolder(false);
+    if (lockFile(fd, 'exclusive')) return thisHolder(true);
+    throw lockedByKernel(path, read(fd));
+  } catch (error) {
+    if (NO_LOCKS.includes((error as NodeJS.ErrnoException).code)) return thisHolder(false);
+    closeSync(fd);
+    throw callFailure('lock', path, error);
+  }
+}
+
+/** The error for a file that the kernel has locked for another. */
+function lockedByKernel(path: string, content: LockState | undefined): WalError {
+  // Who holds it without the kernel's lock, or died with it, is not the one who has it now.
+  if (content?.state === 'held' && livenessOf(content.holder) !== 'dead') return held(path, content.holder);
+  return new WalError('WAL_LOCKED', `somebody is taking or releasing the lock ${path} at this moment: try again`, {
+    path,
+    reason: 'taking-over',
+  });
+}
+
 /**
  * Under the second file: writes this holder into the lock. Who is killed in here leaves the second file behind, so there
  * is no more in here than has to be; in particular a holder that was found dead is not looked for again.
@@ -55,12 +103,12 @@ export function lockPath(path: string): () => void {
 function takeOver(path: string, fd: number, me: LockHolder, judged: LockState | undefined): void {
   const content = encodeHeld(me);
   const second = `${path}.takeover`;
-  const secondFd = createSecond(path, second);
+  const secondFd = createSecond(path, second, me);
   try {
     // A full disk must not keep a log from being opened: without content the second file excludes others just as well.
     attempt(() => writeSync(secondFd, content, 0, LOCK_BYTES, 0));
     const now = read(fd);
-    if (!isSameHolder(now, judged)) refuseHeld(path, now);
+    if (!isSameHolder(now, judged) && !leftToKernel(now, me.kernelLock)) refuseHeld(path, now);
     overwrite(path, fd, content);
     unlinkSync(second);
   } catch (error) {
@@ -94,6 +142,8 @@ function release(path: string, fd: number, me: LockHolder): void {
   try {
     const now = read(fd);
     if (now?.state === 'held' && now.holder.id === me.id) overwrite(path, fd, encodeFree());
+    // Not only by closing: a child process that is just being made has the file open, too.
+    if (me.kernelLock) unlockFile(fd);
   } finally {
     closeSync(fd);
   }
@@ -107,13 +157,25 @@ function openLock(path: string): number {
   }
 }
 
-function createSecond(path: string, second: string): number {
+/** @throws `WAL_LOCKED` when there is one already */
+function createSecond(path: string, second: string, me: LockHolder): number {
   try {
+    if (me.kernelLock) removeLeftBehind(second);
     return openSync(second, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw secondTaken(path, second);
     throw callFailure('lock', second, error);
   }
+}
+
+/**
+ * Removes the second file of a holder that is gone. It takes the kernel's lock on the first file: only who has that may
+ * remove the second file of another, so that what is removed here is what was looked at here.
+ */
+function removeLeftBehind(second: string): void {
+  const found = peek(second);
+  if (found?.state !== 'held') return;
+  if (found.holder.kernelLock || livenessOf(found.holder) === 'dead') unlinkSync(second);
 }
 
 /** The error for a second file that is there already. */
@@ -165,7 +227,12 @@ function refusal(path: string, holder: LockHolder, liveness: Exclude<Liveness, '
       { path, holder: nameOf(holder), reason: 'held-elsewhere' },
     );
   }
-  const whose = holder.pid === process.pid ? `this process (${nameOf(holder)})` : nameOf(holder);
+  return held(path, holder);
+}
+
+function held(path: string, holder: LockHolder): WalError {
+  const mine = holder.pid === process.pid && holder.pidNamespace === thisPidNamespace();
+  const whose = mine ? `this process (${nameOf(holder)})` : nameOf(holder);
   return new WalError('WAL_LOCKED', `${path} is held by ${whose}: close the log there, then try again`, {
     path,
     holder: nameOf(holder),

@@ -17,6 +17,8 @@ export interface LockHolder {
   readonly startTime: string;
   /** The same of the thread. */
   readonly threadStartTime: string;
+  /** Whether the kernel has locked the file for it as well: when it has not, the holder is gone, wherever it was. */
+  readonly kernelLock: boolean;
 }
 
 /** What a lock file says. */
@@ -28,7 +30,7 @@ export const LOCK_BYTES = 512;
 const MAGIC = 'walstack-lock';
 
 /** The calling thread, as a holder of a lock. */
-export function thisHolder(): LockHolder {
+export function thisHolder(kernelLock: boolean): LockHolder {
   const thread = Number(whatever(() => readlinkSync('/proc/thread-self').split('/').at(-1)) || '0');
   return {
     id: randomUUID(),
@@ -38,6 +40,7 @@ export function thisHolder(): LockHolder {
     pidNamespace: thisPidNamespace(),
     startTime: readTask(process.pid)?.startTime ?? '',
     threadStartTime: thread === 0 ? '' : (readTask(process.pid, thread)?.startTime ?? ''),
+    kernelLock,
   };
 }
 
@@ -68,12 +71,13 @@ export function decodeLock(content: Uint8Array): LockState | undefined {
     return undefined;
   }
   const { format, id, state, end, pid, thread, bootId, pidNamespace, startTime, threadStartTime } = fields;
+  const kernelLock = fields['kernelLock'] === true;
   // The same id at both ends: half an old content and half a new one do not pass for a whole one.
   if (format !== MAGIC || !isText(id) || id === '' || id !== end) return undefined;
   if (state === 'free') return { state };
   if (state !== 'held' || !isCount(pid) || pid === 0 || !isCount(thread)) return undefined;
   if (!isText(bootId) || !isText(pidNamespace) || !isText(startTime) || !isText(threadStartTime)) return undefined;
-  return { state, holder: { id, pid, thread, bootId, pidNamespace, startTime, threadStartTime } };
+  return { state, holder: { id, pid, thread, bootId, pidNamespace, startTime, threadStartTime, kernelLock } };
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string';

@@ -9,7 +9,14 @@ import {
   type Stats,
   statSync,
 } from 'node:fs';
-import { allocateAligned, available, directIoAlignment, useDirectIo } from '@walstack/native';
+import {
+  allocateAligned,
+  available,
+  directIoAlignment,
+  fileLocksUnavailableReason,
+  lockFile,
+  useDirectIo,
+} from '@walstack/native';
 import type { FileNamespaceOps, OpenFlags } from './file-ops.js';
 import { lockPath } from './lock-file.js';
 import type { IoStat } from './storage-io.js';
@@ -48,6 +55,7 @@ export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.fr
     return { kind: kindOf(stats), size: stats.isFile() ? stats.size : 0 };
   },
   lock: lockPath,
+  ...(fileLocksUnavailableReason === undefined ? { lockFile } : {}),
   ...(available ? withAddon : {}),
 });
 

@@ -39,6 +39,9 @@ vi.mock('node:fs', async (original) => {
   return { ...fs, ...Object.fromEntries(replaced) };
 });
 
+// The lock as it is without the addon: with it, nobody comes in between who has it, too.
+vi.mock('@walstack/native', () => ({ available: false, fileLocksUnavailableReason: 'It is not asked for here.' }));
+
 let temporary: ReturnType<typeof temporaryDirectory>;
 let calls: string[];
 

@@ -1,13 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { WalError } from '@walstack/codec';
+import { fileLocksUnavailableReason } from '@walstack/native';
 import { createSyncFsStorageIo, createThreadPoolStorageIo, lockPath } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from './backends.js';
+import { environmentOf, killAll, LockingProcess } from './locking-process.js';
 
 const CHILD = fileURLToPath(new URL('lock-child.mjs', import.meta.url));
 const RACER = fileURLToPath(new URL('lock-racer.mjs', import.meta.url));
@@ -15,9 +16,11 @@ const WORKER = new URL('lock-worker.mjs', import.meta.url);
 
 const onLinux = process.platform === 'linux';
 
+/** Whether this process locks with the addon. */
+const withAddon = fileLocksUnavailableReason === undefined;
+
 let temporary: ReturnType<typeof temporaryDirectory>;
 let path: string;
-const children: ChildProcess[] = [];
 
 beforeEach(() => {
   temporary = temporaryDirectory();
@@ -25,56 +28,9 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  }
+  await killAll();
   temporary.destroy();
 });
-
-interface Told {
-  locked?: boolean;
-  released?: boolean;
-  pid: number;
-  code?: string;
-  holder?: string;
-  reason?: string;
-  message?: string;
-}
-
-/** Another process that has tried to lock `path`. */
-class LockingProcess {
-  readonly process: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(child: ChildProcess) {
-    this.process = child;
-    children.push(child);
-    if (child.stdout === null) throw new Error('no output to read');
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  }
-
-  static start(): LockingProcess {
-    return new LockingProcess(spawn(process.execPath, [CHILD, path], { stdio: ['pipe', 'pipe', 'inherit'] }));
-  }
-
-  async told(): Promise<Told> {
-    const { value } = await this.#lines.next();
-    return JSON.parse(value);
-  }
-
-  say(line: string): void {
-    this.process.stdin?.write(`${line}\n`);
-  }
-
-  async killed(): Promise<void> {
-    const gone = once(this.process, 'exit');
-    this.process.kill('SIGKILL');
-    await gone;
-  }
-}
 
 function refusal(take: () => unknown = () => lockPath(path)): WalError {
   try {
@@ -86,21 +42,21 @@ function refusal(take: () => unknown = () => lockPath(path)): WalError {
   throw new Error('the lock was had');
 }
 
-/** What a lock file says that this process holds, with changes. */
+/** What a lock file says that this process holds, as one without the addon writes it, with changes. */
 function content(changes: Record<string, unknown>): string {
   const sample = `${path}.sample`;
   const release = lockPath(sample);
   const fields = JSON.parse(readFileSync(sample, 'utf8'));
   release();
-  return JSON.stringify({ ...fields, ...changes }).padEnd(512);
+  return JSON.stringify({ ...fields, kernelLock: false, ...changes }).padEnd(512);
 }
 
 describe('the lock between processes', () => {
   it('is refused to a second process, which is told who holds it', async () => {
-    const holder = LockingProcess.start();
+    const holder = LockingProcess.start(path);
     const { locked, pid } = await holder.told();
     expect(locked).toBe(true);
-    const other = LockingProcess.start();
+    const other = LockingProcess.start(path);
     expect(await other.told()).toMatchObject({
       locked: false,
       code: 'WAL_LOCKED',
@@ -114,25 +70,25 @@ describe('the lock between processes', () => {
 
   it('is refused to another process while this one holds it', async () => {
     const release = lockPath(path);
-    expect(await LockingProcess.start().told()).toMatchObject({
+    expect(await LockingProcess.start(path).told()).toMatchObject({
       code: 'WAL_LOCKED',
       holder: `process ${process.pid}`,
     });
     release();
-    expect(await LockingProcess.start().told()).toMatchObject({ locked: true });
+    expect(await LockingProcess.start(path).told()).toMatchObject({ locked: true });
   });
 
   it('is free at once when its holder releases it and lives on', async () => {
-    const holder = LockingProcess.start();
+    const holder = LockingProcess.start(path);
     await holder.told();
     holder.say('release');
-    expect(await holder.told()).toEqual({ released: true });
+    expect(await holder.told()).toMatchObject({ released: true });
     lockPath(path)();
   });
 
   it('is free at once when its holder was killed', async () => {
     for (let round = 0; round < 3; round++) {
-      const holder = LockingProcess.start();
+      const holder = LockingProcess.start(path);
       expect(await holder.told()).toMatchObject({ locked: true });
       await holder.killed();
       expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ state: 'held', pid: holder.process.pid });
@@ -143,7 +99,7 @@ describe('the lock between processes', () => {
   });
 
   it('is free when its holder ended without a word', async () => {
-    const holder = LockingProcess.start();
+    const holder = LockingProcess.start(path);
     await holder.told();
     const gone = once(holder.process, 'exit');
     holder.say('exit');
@@ -173,9 +129,9 @@ describe('the lock between processes', () => {
   });
 
   it('never has two holders, whoever runs against whom', async () => {
-    const racers = Array.from({ length: 4 }, () => {
-      const child = spawn(process.execPath, [RACER, path, '60'], { stdio: ['ignore', 'pipe', 'inherit'] });
-      children.push(child);
+    const racers = Array.from({ length: 4 }, (_, index) => {
+      const env = environmentOf(index % 2 === 0 ? 'with addon' : 'without addon');
+      const child = spawn(process.execPath, [RACER, path, '60'], { stdio: ['ignore', 'pipe', 'inherit'], env });
       let output = '';
       child.stdout.on('data', (chunk) => {
         output += chunk;
@@ -308,27 +264,31 @@ describe('the lock file', () => {
 
 describe('the second file of the lock', () => {
   it('left behind by a dead process is WAL_LOCKED, with what to do', async () => {
-    const holder = LockingProcess.start();
+    const holder = LockingProcess.start(path);
     await holder.told();
     const left = readFileSync(path);
     await holder.killed();
     writeFileSync(`${path}.takeover`, left);
-    const error = refusal();
-    expect(error).toMatchObject({
-      code: 'WAL_LOCKED',
-      reason: 'stale-takeover',
-      holder: `process ${holder.process.pid}`,
-      path,
-    });
-    expect(error.message).toContain(`remove ${path}.takeover by hand`);
-    // It is not removed behind the user's back, and not taken for somebody's lock either.
-    expect(refusal().reason).toBe('stale-takeover');
-    unlinkSync(`${path}.takeover`);
+    for (let round = 0; round < 2; round++) {
+      // It is not removed behind the user's back, and not taken for somebody's lock either.
+      const other = LockingProcess.start(path, 'without addon');
+      const error = await other.told();
+      expect(error).toMatchObject({
+        code: 'WAL_LOCKED',
+        reason: 'stale-takeover',
+        holder: `process ${holder.process.pid}`,
+      });
+      expect(error.message).toContain(`remove ${path}.takeover by hand`);
+      await other.killed();
+    }
+    // With the addon it is, since nobody else can be at it then.
+    if (!withAddon) unlinkSync(`${path}.takeover`);
     lockPath(path)();
+    expect(existsSync(`${path}.takeover`)).toBe(false);
   });
 
   it('of a living process is WAL_LOCKED', async () => {
-    const holder = LockingProcess.start();
+    const holder = LockingProcess.start(path, 'without addon');
     await holder.told();
     const theirs = readFileSync(path);
     holder.say('release');

@@ -113,6 +113,32 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'a lock on an open file that cannot be had leaves the one that the file has',
+    run(subject) {
+      const { io } = subject;
+      if (!io.capabilities.fileLocks) return;
+      const [one, two, three] = [subject.open('file'), subject.open('file'), subject.open('file')];
+      assert.equal(io.lockFile(one, 'shared'), true);
+      assert.equal(io.lockFile(two, 'shared'), true);
+      assert.equal(io.lockFile(two, 'exclusive'), false);
+      io.close(one);
+      assert.equal(io.lockFile(three, 'exclusive'), false, 'the second file has its shared lock still');
+      assert.equal(io.lockFile(three, 'shared'), true);
+    },
+  },
+  {
+    name: 'a lock on an open file is about the file, whatever name it has',
+    run(subject) {
+      const { io } = subject;
+      if (!io.capabilities.fileLocks) return;
+      const locked = subject.open('old');
+      assert.equal(io.lockFile(locked, 'exclusive'), true);
+      io.rename(subject.path('old'), subject.path('new'));
+      assert.equal(io.lockFile(subject.open('new'), 'shared'), false);
+      assert.equal(io.lockFile(subject.open('old'), 'exclusive'), true);
+    },
+  },
+  {
     name: 'a lock on an open file excludes another backend',
     async run(subject) {
       const { io } = subject;

@@ -1,0 +1,210 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { fileLocksUnavailableReason } from '@walstack/native';
+import { lockPath } from '@walstack/storage-io';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { temporaryDirectory } from './backends.js';
+import { type Kind, killAll, LockingProcess } from './locking-process.js';
+
+const THREADS = fileURLToPath(new URL('lock-threads.mjs', import.meta.url));
+
+const onLinux = process.platform === 'linux';
+const withAddon = fileLocksUnavailableReason === undefined;
+
+/** A command that starts another one in a process id namespace of its own, as a container does. */
+const CONTAINER = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child=SIGKILL'];
+const hasContainers = onLinux && spawnSync('unshare', [...CONTAINER.slice(1), 'true']).status === 0;
+
+const kinds: Kind[] = withAddon ? ['with addon', 'without addon'] : ['without addon'];
+const pairs = kinds.flatMap((holder) => kinds.map((other) => ({ holder, other })));
+
+let temporary: ReturnType<typeof temporaryDirectory>;
+let path: string;
+
+beforeEach(() => {
+  temporary = temporaryDirectory();
+  path = `${temporary.directory}/LOCK`;
+});
+
+afterEach(async () => {
+  await killAll();
+  temporary.destroy();
+});
+
+/** A process that has locked `path`. */
+async function holding(kind: Kind, wrapper?: readonly string[]): Promise<LockingProcess> {
+  const holder = LockingProcess.start(path, kind, wrapper);
+  expect(await holder.told()).toMatchObject({ locked: true });
+  return holder;
+}
+
+describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ holder: holderKind, other }) => {
+  it('is refused while the holder lives, and told who that is', async () => {
+    const holder = await holding(holderKind);
+    for (let round = 0; round < 2; round++) {
+      const refused = LockingProcess.start(path, other);
+      expect(await refused.told()).toMatchObject({
+        locked: false,
+        code: 'WAL_LOCKED',
+        reason: 'held',
+        holder: `process ${holder.process.pid}`,
+      });
+      await refused.killed();
+    }
+    // Being asked for has not loosened it.
+    holder.say('release');
+    expect(await holder.told()).toMatchObject({ released: true });
+    await holding(other);
+  });
+
+  it('has it at once when the holder has released it and lives on, and so on to and fro', async () => {
+    const [one, two] = [await holding(holderKind), LockingProcess.start(path, other)];
+    expect((await two.told()).locked).toBe(false);
+    for (const [from, to] of [
+      [one, two],
+      [two, one],
+      [one, two],
+    ] as const) {
+      from.say('release');
+      expect(await from.told()).toMatchObject({ released: true });
+      to.say('lock');
+      expect(await to.told()).toMatchObject({ locked: true });
+      from.say('lock');
+      expect(await from.told()).toMatchObject({ locked: false, holder: `process ${to.process.pid}` });
+    }
+  });
+
+  it('has it at once when the holder was killed', async () => {
+    const holder = await holding(holderKind);
+    await holder.killed();
+    const next = await holding(other);
+    await next.killed();
+    await holding(holderKind);
+  });
+
+  it('has it at once when the holder ended without a word', async () => {
+    const holder = await holding(holderKind);
+    await holder.exited();
+    await holding(other);
+  });
+
+  it.runIf(onLinux)('in another thread of one process is refused until the first has ended', async () => {
+    const flags = [holderKind, other].map((kind) => (kind === 'with addon' ? '' : '0'));
+    const { stdout } = await promisify(execFile)(process.execPath, [THREADS, path, ...flags]);
+    const [first, second, third] = JSON.parse(stdout);
+    expect(first).toEqual({ locked: true });
+    expect(second).toMatchObject({ locked: false, code: 'WAL_LOCKED', reason: 'held' });
+    expect(second.message).toContain('held by this process');
+    expect(third).toEqual({ locked: true });
+  });
+
+  it.runIf(hasContainers)('in another container is refused while the holder lives', async () => {
+    const inside = await holding(holderKind, CONTAINER);
+    const refused = LockingProcess.start(path, other);
+    const byKernel = holderKind === 'with addon' && other === 'with addon';
+    expect(await refused.told()).toMatchObject({
+      locked: false,
+      code: 'WAL_LOCKED',
+      reason: byKernel ? 'held' : 'held-elsewhere',
+      holder: 'process 1',
+    });
+    inside.say('release');
+    await inside.told();
+    refused.say('lock');
+    expect(await refused.told()).toMatchObject({ locked: true });
+  });
+
+  it.runIf(hasContainers)('in another container has it when the kernel knows that the holder is gone', async () => {
+    const inside = await holding(holderKind, CONTAINER);
+    await inside.killed();
+    // unshare is gone; the process in its namespace goes with it, and the kernel takes a moment for it.
+    while (stillRunning(path)) await new Promise((resolve) => setTimeout(resolve, 5));
+    const next = LockingProcess.start(path, other);
+    const byKernel = holderKind === 'with addon' && other === 'with addon';
+    expect(await next.told()).toMatchObject(byKernel ? { locked: true } : { reason: 'held-elsewhere' });
+  });
+});
+
+/** Whether a process has this path among its arguments. */
+function stillRunning(argument: string): boolean {
+  return readdirSync('/proc').some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(argument);
+    } catch {
+      return false;
+    }
+  });
+}
+
+describe.each(kinds.map((kind) => ({ kind })))('a holder $kind', ({ kind }) => {
+  it('is refused what it has itself, in the same thread, and keeps it', async () => {
+    const holder = await holding(kind);
+    for (let round = 0; round < 2; round++) {
+      holder.say('lock');
+      expect(await holder.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED', reason: 'held' });
+    }
+    const other = LockingProcess.start(path, kind);
+    expect(await other.told()).toMatchObject({ locked: false });
+    holder.say('release');
+    await holder.told();
+    holder.say('lock');
+    expect(await holder.told()).toMatchObject({ locked: true });
+  });
+});
+
+describe.runIf(withAddon)('the lock with the addon', () => {
+  /** What a lock file says that this process holds, with changes. */
+  function content(changes: Record<string, unknown>): string {
+    const sample = `${path}.sample`;
+    const release = lockPath(sample);
+    const fields = JSON.parse(readFileSync(sample, 'utf8'));
+    release();
+    return JSON.stringify({ ...fields, ...changes }).padEnd(512);
+  }
+
+  it('is free when the kernel says so, whoever is said to hold it', () => {
+    writeFileSync(path, content({}));
+    lockPath(path)();
+    writeFileSync(path, content({ pidNamespace: 'pid:[1]' }));
+    lockPath(path)();
+  });
+
+  it('is held by a living holder that has no addon', () => {
+    const written = content({ kernelLock: false });
+    writeFileSync(path, written);
+    expect(() => lockPath(path)).toThrow(/is held by this process/);
+    expect(readFileSync(path, 'utf8')).toBe(written);
+  });
+
+  it('removes the second file of a holder that was killed in the middle, but of no other', () => {
+    const second = `${path}.takeover`;
+    const gone = { pid: 0x7fff_ffff, startTime: '', thread: 0 };
+    for (const left of [{}, { pidNamespace: 'pid:[1]' }, { kernelLock: false, ...gone }]) {
+      writeFileSync(second, content(left));
+      lockPath(path)();
+      expect(existsSync(second)).toBe(false);
+    }
+    for (const left of [content({ kernelLock: false }), content({ kernelLock: false, pidNamespace: 'pid:[1]' }), '']) {
+      writeFileSync(second, left);
+      expect(() => lockPath(path)).toThrow(expect.objectContaining({ code: 'WAL_LOCKED', reason: 'taking-over' }));
+      expect(readFileSync(second, 'utf8')).toBe(left);
+    }
+  });
+
+  it('leaves no file open', () => {
+    const openFiles = (): number => readdirSync('/proc/self/fd').length;
+    lockPath(path)();
+    const before = openFiles();
+    for (let round = 0; round < 20; round++) {
+      const release = lockPath(path);
+      expect(() => lockPath(path)).toThrow(/is held/);
+      release();
+      writeFileSync(path, content({ kernelLock: false }));
+      expect(() => lockPath(path)).toThrow(/is held/);
+      writeFileSync(path, '');
+    }
+    expect(openFiles()).toBe(before);
+  });
+});
