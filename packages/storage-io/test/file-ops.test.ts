@@ -1,3 +1,4 @@
+import { fileLocksUnavailableReason } from '@walstack/native';
 import {
   completionFailure,
   createMemoryStorageIo,
@@ -466,7 +467,8 @@ describe('waiting', () => {
 
 describe('what a backend claims', () => {
   it('is what is true of each', () => {
-    const sync = { overlappedWrites: false, durableWrites: false, realFiles: true, fileLocks: false };
+    const fileLocks = fileLocksUnavailableReason === undefined;
+    const sync = { overlappedWrites: false, durableWrites: false, realFiles: true, fileLocks };
     expect(createSyncFsStorageIo().capabilities).toEqual({ ...sync, completesInline: true, canWait: true });
     expect(createThreadPoolStorageIo().capabilities).toEqual({ ...sync, completesInline: false, canWait: false });
     expect(createMemoryStorageIo().capabilities).toEqual({

@@ -1,13 +1,16 @@
 import { fdatasync, ftruncate, read, unlink, write } from 'node:fs';
 import { fromAsyncFileOps, nodeFsNamespace, type StorageIo } from '@walstack/storage-io';
 
+/** What there is on every platform: no direct I/O, and no locks on open files. */
+const { directAlignment: _direct, allocateBuffer: _aligned, lockFile: _lock, ...portable } = nodeFsNamespace;
+
 /**
  * Files behind a backend that makes writes durable side by side, in whatever order they end: what a ring of the kernel
  * does, by the means of any platform. It does not say that its files are real, as it cannot write around the page cache.
  */
 export function createSideBySideStorageIo(): StorageIo {
   return fromAsyncFileOps<number>({
-    ...nodeFsNamespace,
+    ...portable,
     name: 'side-by-side',
     realFiles: false,
     overlappedWrites: true,
