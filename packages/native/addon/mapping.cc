@@ -58,6 +58,8 @@ const size_t kPageBytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 struct MappedFile {
   uint8_t* address = nullptr;
   size_t length = 0;
+  // Where in the file the mapping begins.
+  uint64_t start = 0;
   // A duplicate of the file's number, and with it the file's locks; -1 once unmap was called.
   int fd = -1;
   int holders = 0;
@@ -194,7 +196,7 @@ int VisitResidency(const MappedFile* file, Range pages, Visit visit) {
   return 0;
 }
 
-// Whether the file still reaches to the end of the range; an error is pending when it does not.
+// Whether the file still reaches to the end of a range of the mapping; an error is pending when it does not.
 bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
   if (range.length == 0) return true;
   struct stat about;
@@ -202,10 +204,11 @@ bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
     ThrowSystemError(env, errno, "fstat");
     return false;
   }
-  if (static_cast<uint64_t>(about.st_size) >= range.end()) return true;
+  if (static_cast<uint64_t>(about.st_size) >= file->start + range.end()) return true;
   char message[160];
-  std::snprintf(message, sizeof message, "The file was cut to %llu bytes while %zu of it were mapped: do not read them",
-                static_cast<unsigned long long>(about.st_size), file->length);
+  std::snprintf(message, sizeof message, "The file was cut to %llu bytes while it was mapped up to %llu: do not read them",
+                static_cast<unsigned long long>(about.st_size),
+                static_cast<unsigned long long>(file->start + file->length));
   ThrowCoded(env, "ERR_WALSTACK_FILE_CUT", message);
   return false;
 }
@@ -237,22 +240,25 @@ napi_value ShowMemory(napi_env env, MappedFile* file) {
 
 // Copied on write: who writes to the memory changes nothing but what they see themselves, and does not crash. Reading
 // costs the same; reserving memory for copies that nobody makes is refused.
-int MapMemory(int fd, size_t length, MappedFile* file) {
-  void* address = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+int MapMemory(MappedFile* file) {
+  void* address = mmap(nullptr, file->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file->fd,
+                       static_cast<off_t>(file->start));
   if (address == MAP_FAILED) return errno;
   file->address = static_cast<uint8_t*>(address);
   file->mapped = true;
   return 0;
 }
 
-// map(fd, length, out): maps the first `length` bytes, puts the ArrayBuffer into `out.buffer` and returns a handle.
+// map(fd, offset, length, out): maps `length` bytes from `offset`, a multiple of the size of a page, puts the ArrayBuffer into `out.buffer` and returns a handle.
 napi_value MapFile(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
-  GetArguments(env, info, 3, arguments);
+  napi_value arguments[4];
+  GetArguments(env, info, 4, arguments);
   int fd;
+  double offset;
   double length;
   if (!GetFd(env, arguments[0], &fd)) return nullptr;
-  if (!GetInteger(env, arguments[1], "length", 0, kMaxSafeInteger, &length)) return nullptr;
+  if (!GetInteger(env, arguments[1], "offset", 0, kMaxSafeInteger, &offset)) return nullptr;
+  if (!GetInteger(env, arguments[2], "length", 0, kMaxSafeInteger - offset, &length)) return nullptr;
   struct stat about;
   if (fstat(fd, &about) != 0) {
     ThrowSystemError(env, errno, "fstat");
@@ -262,8 +268,12 @@ napi_value MapFile(napi_env env, napi_callback_info info) {
     ThrowSystemError(env, ENODEV, "mmap");
     return nullptr;
   }
-  if (length > static_cast<double>(about.st_size)) {
-    ThrowOutOfRange(env, "The value of \"length\" is out of range. It must not be longer than the file");
+  if (offset + length > static_cast<double>(about.st_size)) {
+    ThrowOutOfRange(env, "The value of \"length\" is out of range. It must not reach behind the end of the file");
+    return nullptr;
+  }
+  if (static_cast<uint64_t>(offset) % kPageBytes != 0) {
+    ThrowOutOfRange(env, "The value of \"offset\" is out of range. It must be a multiple of the size of a page");
     return nullptr;
   }
   const int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -274,6 +284,7 @@ napi_value MapFile(napi_env env, napi_callback_info info) {
 
   auto* file = new MappedFile;
   file->fd = duplicate;
+  file->start = static_cast<uint64_t>(offset);
   file->length = static_cast<size_t>(length);
   file->env = env;
   napi_value handle;
@@ -290,7 +301,7 @@ napi_value MapFile(napi_env env, napi_callback_info info) {
   if (file->length == 0) {
     napi_create_arraybuffer(env, 0, nullptr, &buffer);
   } else {
-    const int error = MapMemory(duplicate, file->length, file);
+    const int error = MapMemory(file);
     if (error != 0) ThrowSystemError(env, error, "mmap");
     if (error == 0) buffer = ShowMemory(env, file);
   }
@@ -298,7 +309,7 @@ napi_value MapFile(napi_env env, napi_callback_info info) {
     CloseFile(file);
     return nullptr;
   }
-  napi_set_named_property(env, arguments[2], "buffer", buffer);
+  napi_set_named_property(env, arguments[3], "buffer", buffer);
   return handle;
 }
 
@@ -387,7 +398,7 @@ napi_value ReleasePages(napi_env env, napi_callback_info info) {
     return nullptr;
   }
 #ifdef POSIX_FADV_DONTNEED
-  const int error = posix_fadvise(file->fd, static_cast<off_t>(pages.offset), static_cast<off_t>(pages.length),
+  const int error = posix_fadvise(file->fd, static_cast<off_t>(file->start + pages.offset), static_cast<off_t>(pages.length),
                                   POSIX_FADV_DONTNEED);
   if (error != 0) ThrowSystemError(env, error, "posix_fadvise");
 #endif

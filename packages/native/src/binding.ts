@@ -5,7 +5,7 @@ export interface MappingHandle {
 
 /** What the binary does with mappings. */
 export interface MappingFunctions {
-  map(fd: number, length: number, out: { buffer?: ArrayBuffer }): MappingHandle;
+  map(fd: number, offset: number, length: number, out: { buffer?: ArrayBuffer }): MappingHandle;
   advise(handle: MappingHandle, offset: number, length: number, advice: number): void;
   checkNotCut(handle: MappingHandle, offset: number, length: number): void;
   load(handle: MappingHandle, offset: number, length: number): void;

@@ -15,7 +15,9 @@ const ADVICE: readonly MappingAdvice[] = ['normal', 'sequential', 'random', 'wil
 
 /** Options of {@link mapFile}. */
 export interface MapFileOptions {
-  /** How many bytes from the start of the file are mapped. Default: all of it. */
+  /** Where in the file the mapping begins: a multiple of 65,536, or of the size of a page where that is known. Default 0. */
+  readonly offset?: number;
+  /** How many bytes are mapped. Default: all from `offset` on. */
   readonly length?: number;
 }
 
@@ -132,18 +134,23 @@ export class Mapping {
  * `SIGBUS`. Who maps agrees with whoever might cut on a lock, and calls {@link Mapping.checkNotCut} or
  * {@link Mapping.load} before they read. What is cut off after that still ends the process.
  *
+ * V8 counts the mapped bytes as memory of its own (`process.memoryUsage().external`) and begins to collect garbage for
+ * every 64 MiB that come to it. Who maps much, one after another, does better to map it by less at a time.
+ *
  * @param fd - a file that is open for reading
- * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`); `RangeError` (`ERR_OUT_OF_RANGE`) when `length` is more than the file
- * has or than an `ArrayBuffer` may have; `Error` with `code` `EBADF` (not open), `EACCES` (not for reading), `ENODEV`
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`); `RangeError` (`ERR_OUT_OF_RANGE`) when the range is not within the
+ * file, begins inside a page, or is more than an `ArrayBuffer` may have; `Error` with `code` `EBADF` (not open), `EACCES` (not for reading), `ENODEV`
  * (no file but a directory, pipe, device …), `ENOMEM`; `Error` (`ERR_WALSTACK_NO_EXTERNAL_BUFFERS`) in a runtime, such
  * as Electron, that lets no `ArrayBuffer` show memory of others: the file has to be read; `Error`
  * (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) with {@link mappingUnavailableReason}
  */
 export function mapFile(fd: number, options: MapFileOptions = {}): Mapping {
   const functions = required('mapping', mappingUnavailableReason);
-  checkOptions(options, ['length']);
+  checkOptions(options, ['offset', 'length']);
   checkInteger('fd', fd, 0, 0x7fff_ffff);
-  const length = options.length === undefined ? fstatSync(fd).size : options.length;
+  const { offset = 0 } = options;
+  checkInteger('options.offset', offset, 0, Number.MAX_SAFE_INTEGER);
+  const length = options.length === undefined ? Math.max(0, fstatSync(fd).size - offset) : options.length;
   checkInteger('options.length', length, 0, Number.MAX_SAFE_INTEGER);
   if (length > constants.MAX_LENGTH) {
     throw outOfRange(
@@ -153,7 +160,7 @@ export function mapFile(fd: number, options: MapFileOptions = {}): Mapping {
     );
   }
   const out: { buffer?: ArrayBuffer } = {};
-  const handle = functions.map(fd, length, out);
+  const handle = functions.map(fd, offset, length, out);
   if (out.buffer === undefined) throw new Error('the binary has mapped a file and shows nothing of it');
   return new Mapping(functions, handle, out.buffer);
 }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, readFileSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, readFileSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   available,
@@ -22,6 +22,8 @@ function content(length: number): Uint8Array {
 }
 
 const PAGE = 4096;
+/** What every page size of Linux divides. */
+const LARGEST_PAGE = 65_536;
 const TMPFS = 0x01021994;
 
 /** A file of this content, mapped. */
@@ -47,6 +49,35 @@ describe.runIf(available && process.platform !== 'win32')('mapFile', () => {
     const { mapping } = mapped(content(10_000), 5000);
     expect(Buffer.compare(new Uint8Array(mapping.buffer), content(5000))).toBe(0);
     mapping.unmap();
+  });
+
+  it('maps a part from anywhere in the file where a page begins', () => {
+    const all = content(5 * LARGEST_PAGE + 100);
+    const fd = opened(fileWith(all), 'r+');
+    const mapping = mapFile(fd, { offset: 2 * LARGEST_PAGE });
+    expect(Buffer.compare(new Uint8Array(mapping.buffer), all.subarray(2 * LARGEST_PAGE))).toBe(0);
+    const part = mapFile(fd, { offset: 4 * LARGEST_PAGE, length: LARGEST_PAGE + 50 });
+    expect(Buffer.compare(new Uint8Array(part.buffer), all.subarray(4 * LARGEST_PAGE, 5 * LARGEST_PAGE + 50))).toBe(0);
+    part.load();
+    part.checkNotCut();
+    ftruncateSync(fd, 5 * LARGEST_PAGE);
+    part.checkNotCut(0, LARGEST_PAGE);
+    expect(thrownBy(() => part.checkNotCut(LARGEST_PAGE, 1)).code).toBe('ERR_WALSTACK_FILE_CUT');
+    for (const options of [
+      { offset: 1 },
+      { offset: 512, length: 1 },
+      { offset: LARGEST_PAGE - 1 },
+      { offset: 4 * LARGEST_PAGE, length: LARGEST_PAGE + 1 },
+      { offset: 6 * LARGEST_PAGE },
+      { offset: -LARGEST_PAGE },
+      { offset: Number.NaN },
+      { offset: 2 ** 53 - LARGEST_PAGE, length: LARGEST_PAGE },
+    ]) {
+      expect(thrownBy(() => mapFile(fd, options)).code, JSON.stringify(options)).toBe('ERR_OUT_OF_RANGE');
+    }
+    expect(mapFile(fd, { offset: 5 * LARGEST_PAGE }).length).toBe(0);
+    mapping.unmap();
+    part.unmap();
   });
 
   it('makes an empty buffer of nothing, and every call works on it', () => {
@@ -249,7 +280,7 @@ describe.runIf(available && onLinux)('the pages of a mapping', () => {
     for (const check of [mapping.checkNotCut.bind(mapping), mapping.load.bind(mapping)]) {
       expect(thrownBy(() => check())).toMatchObject({
         code: 'ERR_WALSTACK_FILE_CUT',
-        message: expect.stringContaining(`cut to ${5 * PAGE + 10} bytes while ${10 * PAGE}`),
+        message: expect.stringContaining(`cut to ${5 * PAGE + 10} bytes while it was mapped up to ${10 * PAGE}`),
       });
       expect(thrownBy(() => check(5 * PAGE, 11)).code).toBe('ERR_WALSTACK_FILE_CUT');
       check(0, 5 * PAGE + 10);
