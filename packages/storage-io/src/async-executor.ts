@@ -11,9 +11,13 @@ import { roundDown, roundUp, Zeros } from './zeros.js';
 /** Hands the work to operations that call back. */
 export class AsyncExecutor<Handle> implements Executor<Handle> {
   readonly inline = false;
+  readonly durableWrites: boolean;
+  readonly #ops: AsyncFileOps<Handle>;
   readonly #context: TransferContext<Handle>;
 
   constructor(ops: AsyncFileOps<Handle>, submissions: Submissions) {
+    this.durableWrites = ops.writeDurable !== undefined;
+    this.#ops = ops;
     this.#context = { ops, zeros: new Zeros(ops), submissions };
   }
 
@@ -41,7 +45,7 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
   }
 
   allocate(token: IoToken, file: OpenFile<Handle>, offset: number, bytes: number): void {
-    if (this.#context.ops.allocate === undefined) {
+    if (this.#ops.allocate === undefined) {
       file.tail ??= new FileTail();
       const { alignment } = file.io;
       const [from, to] = [roundDown(offset, alignment), roundUp(offset + bytes, alignment)];
@@ -66,7 +70,7 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
     file: OpenFile<Handle> | undefined,
     call: (ops: AsyncFileOps<Handle>, done: Done) => void,
   ): void {
-    const { ops, submissions } = this.#context;
+    const { submissions } = this.#context;
     let owed = true;
     const done: Done = (error) => {
       if (!owed) return;
@@ -74,7 +78,7 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
       submissions.finish(token, kind, error ? errnoOf(error) : 0, file);
     };
     try {
-      call(ops, done);
+      call(this.#ops, done);
     } catch (error) {
       done(error as Error);
     }

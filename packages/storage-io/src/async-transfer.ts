@@ -12,7 +12,7 @@ export type AsyncTransferKind = 'read' | 'write' | 'durable-write' | 'append' | 
 
 /** What all transfers of one backend share. */
 export interface TransferContext<Handle> {
-  readonly ops: AsyncFileOps<Handle>;
+  readonly ops: Pick<AsyncFileOps<Handle>, 'size' | 'read' | 'write' | 'writeDurable'>;
   readonly zeros: Zeros;
   readonly submissions: Submissions;
 }

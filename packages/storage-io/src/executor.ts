@@ -1,3 +1,4 @@
+import type { RingStats } from '@walstack/native';
 import type { OpenFile } from './open-file.js';
 import type { IoToken } from './storage-io.js';
 
@@ -8,6 +9,9 @@ import type { IoToken } from './storage-io.js';
 export interface Executor<Handle> {
   /** Whether everything is done when a method returns, so that nothing is left to wait for. */
   readonly inline: boolean;
+  readonly durableWrites: boolean;
+  /** Where what was submitted is handed over and taken back; without it every operation finishes by itself. */
+  readonly kernel?: ExecutorKernel;
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void;
   append(token: IoToken, file: OpenFile<Handle>, data: Uint8Array): void;
   read(token: IoToken, file: OpenFile<Handle>, into: Uint8Array, offset: number): void;
@@ -16,4 +20,17 @@ export interface Executor<Handle> {
   allocate(token: IoToken, file: OpenFile<Handle>, offset: number, bytes: number): void;
   remove(token: IoToken, path: string): void;
   syncDirectory(token: IoToken, path: string): void;
+}
+
+/** The other side of an {@link Executor} that hands operations over in batches, and has to fetch what came back. */
+export interface ExecutorKernel {
+  /** Hands over what was queued, and returns how many operations that were. */
+  flush(): number;
+  /** Has `Submissions` gather what has come back. */
+  take(): void;
+  /** The same until `wanted` submissions in all wait to be polled, or the time has passed; blocks the thread. */
+  wait(wanted: number, timeoutMs: number | undefined): void;
+  stats(): RingStats;
+  /** Gives everything back. Nothing is in flight. */
+  close(): void;
 }

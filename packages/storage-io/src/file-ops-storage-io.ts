@@ -1,7 +1,7 @@
 import { checkInteger, checkOneOf, checkOptions, checkPath, WalError } from '@walstack/codec';
 import type { CompletionBuffer } from './completion-buffer.js';
 import type { Executor } from './executor.js';
-import { checkFileOps, type FileNamespaceOps, type FileOpsOptions } from './file-ops.js';
+import type { FileNamespaceOps, FileOpsOptions } from './file-ops.js';
 import { FileTable } from './file-table.js';
 import {
   checkAlignment,
@@ -50,15 +50,13 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   #disposal: Promise<void> | undefined;
 
   /**
-   * @param durableWrites - whether the operations have `writeDurable`
    * @param makeExecutor - given where to report completions
    */
   constructor(
-    ops: FileNamespaceOps<Handle> & { readonly writeDurable?: unknown },
+    ops: FileNamespaceOps<Handle>,
     options: FileOpsOptions,
     makeExecutor: (submissions: Submissions) => Executor<Handle>,
   ) {
-    checkFileOps(ops);
     checkOptions('options', options, ['maxPending']);
     const maxPending = checkInteger('maxPending', options.maxPending ?? MAX_PENDING_DEFAULT, 1, MAX_PENDING_MOST);
     this.name = ops.name;
@@ -67,9 +65,9 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     this.#executor = makeExecutor(this.#submissions);
     this.capabilities = Object.freeze({
       overlappedWrites: ops.overlappedWrites ?? false,
-      durableWrites: ops.writeDurable !== undefined,
+      durableWrites: this.#executor.durableWrites,
       completesInline: this.#executor.inline,
-      canWait: this.#executor.inline,
+      canWait: this.#executor.inline || this.#executor.kernel !== undefined,
       realFiles: ops.realFiles,
       fileLocks: ops.lockFile !== undefined,
     });
@@ -222,15 +220,17 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     return this.#submissions.end(token);
   }
 
-  /** Nothing is ever queued here: whatever is submitted is on its way. */
   flush(): number {
     this.#requireOpen();
-    return 0;
+    const { kernel } = this.#executor;
+    return kernel === undefined ? 0 : this.#submissions.during(() => kernel.flush());
   }
 
   pollCompletions(out: CompletionBuffer): number {
     this.#requireOpen();
-    return this.#submissions.poll(checkCompletionBuffer(out));
+    checkCompletionBuffer(out);
+    this.#executor.kernel?.take();
+    return this.#submissions.poll(out);
   }
 
   waitCompletions(out: CompletionBuffer, minimum: number, timeoutMs?: number): number {
@@ -240,6 +240,10 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     if (timeoutMs !== undefined) checkInteger('timeoutMs', timeoutMs, 0, TIMEOUT_MS_MAX);
     if (!this.capabilities.canWait) {
       throw this.#unsupported('wait', 'cannot block its thread: use onReady, or a backend that can wait');
+    }
+    const { kernel } = this.#executor;
+    if (kernel !== undefined) {
+      kernel.wait(Math.min(minimum, this.pending, out.tokens.length, out.results.length), timeoutMs);
     }
     return this.#submissions.poll(out);
   }
@@ -259,7 +263,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   }
 
   stats(): StorageIoStats {
-    return this.#submissions.stats(this.#directRefused);
+    return this.#submissions.stats(this.#directRefused, this.#executor.kernel?.stats());
   }
 
   dispose(): Promise<void> {
@@ -275,6 +279,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     this.#submissions.ready.listen(undefined);
     await this.#submissions.idle();
     this.#submissions.drop();
+    this.#executor.kernel?.close();
     const failures: unknown[] = [];
     for (const open of this.#files.removeAll()) {
       attempt(failures, () => this.#call('close', open.io.path, () => this.#ops.close(open.handle)));

@@ -1,5 +1,5 @@
 import { AsyncExecutor } from './async-executor.js';
-import type { AsyncFileOps, FileOpsOptions, SyncFileOps } from './file-ops.js';
+import { type AsyncFileOps, checkFileOps, type FileOpsOptions, type SyncFileOps } from './file-ops.js';
 import { FileOpsStorageIo } from './file-ops-storage-io.js';
 import type { StorageIo } from './storage-io.js';
 import { SyncExecutor } from './sync-executor.js';
@@ -14,6 +14,7 @@ import { SyncExecutor } from './sync-executor.js';
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) when an operation is missing, `RangeError` (`ERR_OUT_OF_RANGE`)
  */
 export function fromSyncFileOps<Handle>(ops: SyncFileOps<Handle>, options: FileOpsOptions = {}): StorageIo {
+  checkFileOps(ops);
   return new FileOpsStorageIo(ops, options, (submissions) => new SyncExecutor(ops, submissions));
 }
 
@@ -27,5 +28,6 @@ export function fromSyncFileOps<Handle>(ops: SyncFileOps<Handle>, options: FileO
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) when an operation is missing, `RangeError` (`ERR_OUT_OF_RANGE`)
  */
 export function fromAsyncFileOps<Handle>(ops: AsyncFileOps<Handle>, options: FileOpsOptions = {}): StorageIo {
+  checkFileOps(ops);
   return new FileOpsStorageIo(ops, options, (submissions) => new AsyncExecutor(ops, submissions));
 }

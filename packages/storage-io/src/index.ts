@@ -40,6 +40,8 @@ export {
   waitForProgress,
 } from './io-routine.js';
 export * as ioSteps from './io-steps.js';
+export { createIoUringStorageIo } from './io-uring.js';
+export { type IoUringOptions, ioUringPresets } from './io-uring-options.js';
 export { lockPath } from './lock-file.js';
 export { createMemoryStorageIo, type MemoryStorageIoOptions } from './memory.js';
 export { MemoryWorld } from './memory-world.js';

@@ -22,7 +22,7 @@ import { lockPath } from './lock-file.js';
 import type { IoStat } from './storage-io.js';
 
 /** The alignment of memory that suits direct I/O of every usual disk. */
-const MEMORY_ALIGNMENT = 4096;
+export const MEMORY_ALIGNMENT = 4096;
 
 /** What takes the native addon. */
 const withAddon: Pick<FileNamespaceOps<number>, 'directAlignment' | 'allocateBuffer'> = {

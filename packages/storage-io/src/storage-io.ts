@@ -1,3 +1,4 @@
+import type { RingStats } from '@walstack/native';
 import type { CompletionBuffer } from './completion-buffer.js';
 
 /** What a backend can do. None of it changes while the backend lives. */
@@ -69,6 +70,8 @@ export interface StorageIoStats {
   readonly queueFullEvents: number;
   /** Files that asked for direct I/O and did not get it. */
   readonly directRefused: number;
+  /** What the kernel's ring has counted; only of `io-uring`. */
+  readonly ring?: RingStats;
 }
 
 /** Identifies a submission; a positive integer, never used twice by one backend. */

@@ -1,4 +1,5 @@
 import { WalError } from '@walstack/codec';
+import type { RingStats } from '@walstack/native';
 import type { CompletionBuffer } from './completion-buffer.js';
 import { CompletionQueue } from './completion-queue.js';
 import type { OpenFile } from './open-file.js';
@@ -37,6 +38,8 @@ export class Submissions {
   #pending = 0;
   /** How many calls are under way from which no listener may be called: of the backend, or by it of an operation. */
   #calls = 0;
+  /** Whether what finishes is fetched for somebody who needs not be told of it. */
+  #gathering = false;
   #whenIdle: (() => void)[] = [];
 
   constructor(maxPending: number) {
@@ -47,6 +50,11 @@ export class Submissions {
   /** Submitted and not yet polled. */
   get pending(): number {
     return this.#pending;
+  }
+
+  /** Completed and not yet polled. */
+  get finished(): number {
+    return this.#finished.length;
   }
 
   /** Submitted and not yet completed. */
@@ -93,6 +101,20 @@ export class Submissions {
     }
   }
 
+  /** From now on completions are fetched for somebody who looks for them: the listener is not told. */
+  beginGathering(): void {
+    this.#gathering = true;
+  }
+
+  endGathering(): void {
+    this.#gathering = false;
+  }
+
+  /** Tells the listener what was gathered. Only for a turn of the event loop in which no call is under way. */
+  tell(): void {
+    if (this.#finished.length > 0) this.ready.now();
+  }
+
   /** A submission has completed. */
   finish(token: IoToken, kind: SubmissionKind, result: number, file: OpenFile<unknown> | undefined): void {
     if (file !== undefined) {
@@ -103,6 +125,7 @@ export class Submissions {
     if (result >= 0) this.#count(kind, result);
     this.#finished.push(token, result);
     if (this.inFlight === 0 && this.#whenIdle.length > 0) this.#tellIdle();
+    if (this.#gathering) return;
     if (this.#calls > 0) this.ready.later();
     else this.ready.now();
   }
@@ -111,6 +134,7 @@ export class Submissions {
   poll(out: CompletionBuffer): number {
     const count = this.#finished.moveInto(out);
     this.#pending -= count;
+    if (this.#finished.length > 0) this.ready.later();
     return count;
   }
 
@@ -128,8 +152,9 @@ export class Submissions {
     this.#finished.clear();
   }
 
-  stats(directRefused: number): StorageIoStats {
-    return Object.freeze({ ...this.#counters, inFlight: this.inFlight, directRefused });
+  stats(directRefused: number, ring: RingStats | undefined): StorageIoStats {
+    const counters = { ...this.#counters, inFlight: this.inFlight, directRefused };
+    return Object.freeze(ring === undefined ? counters : { ...counters, ring });
   }
 
   #count(kind: SubmissionKind, result: number): void {

@@ -10,11 +10,13 @@ import { roundDown, roundUp, Zeros } from './zeros.js';
 /** Does the work inside the submission. */
 export class SyncExecutor<Handle> implements Executor<Handle> {
   readonly inline = true;
+  readonly durableWrites: boolean;
   readonly #ops: SyncFileOps<Handle>;
   readonly #zeros: Zeros;
   readonly #submissions: Submissions;
 
   constructor(ops: SyncFileOps<Handle>, submissions: Submissions) {
+    this.durableWrites = ops.writeDurable !== undefined;
     this.#ops = ops;
     this.#zeros = new Zeros(ops);
     this.#submissions = submissions;

@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ringSupport } from '@walstack/native';
 import {
+  createIoUringStorageIo,
   createMemoryStorageIo,
   createSyncFsStorageIo,
   createThreadPoolStorageIo,
@@ -39,4 +41,16 @@ export const backends: Readonly<Record<string, (options?: ConformanceCreateOptio
   'sync-fs': onRealFiles(createSyncFsStorageIo),
   'thread-pool': onRealFiles(createThreadPoolStorageIo),
   memory: inMemory,
+  ...(ringSupport().available
+    ? {
+        'io-uring': onRealFiles(createIoUringStorageIo),
+        'io-uring, kernel polling': onRealFiles((options) =>
+          createIoUringStorageIo({ kernelPolling: true, kernelPollingIdleMs: 1, ...options }),
+        ),
+        'io-uring, little of everything': onRealFiles((options) =>
+          createIoUringStorageIo({ queueEntries: 2, maxInFlight: 3, registeredBuffers: 2, ...options }),
+        ),
+        'io-uring, buffered': onRealFiles((options) => createIoUringStorageIo({ directIo: false, ...options })),
+      }
+    : {}),
 };
