@@ -1,9 +1,13 @@
-import { requireBinding, unavailableReason } from './load.js';
+import { coded } from './arguments.js';
+import { requireBinding } from './load.js';
+import type { NativeRingConstructor } from './ring-binding.js';
 
 /** Whether a ring can be made here, and if not, why, in one sentence. */
 export type RingSupport =
   | { readonly available: true; readonly reason: undefined }
   | { readonly available: false; readonly reason: string };
+
+const UNAVAILABLE = 'ERR_WALSTACK_NATIVE_UNAVAILABLE';
 
 const AVAILABLE: RingSupport = Object.freeze({ available: true, reason: undefined });
 
@@ -12,21 +16,24 @@ const AVAILABLE: RingSupport = Object.freeze({ available: true, reason: undefine
  * platform another, the kernel too old, and io_uring may be forbidden to this process.
  */
 export function ringSupport(): RingSupport {
-  if (unavailableReason !== undefined) return unavailable(unavailableReason);
-  const { Ring: Native } = requireBinding();
-  if (Native === undefined) {
-    return unavailable(
-      process.platform === 'linux'
-        ? 'The native addon was built without io_uring, because the headers of the kernel were older than Linux 5.11.'
-        : `There is no io_uring on ${process.platform}: it is an interface of Linux.`,
-    );
-  }
   try {
+    const Native = requireNativeRing();
     new Native(2, 4, 4, -1, 0, 0).close();
     return AVAILABLE;
   } catch (error) {
-    return unavailable(ringFailure(error));
+    return Object.freeze({ available: false, reason: ringFailure(error) });
   }
+}
+
+/** The addon's ring. @throws `Error` (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) without the binary, or when it has none */
+export function requireNativeRing(): NativeRingConstructor {
+  const { Ring } = requireBinding();
+  if (Ring !== undefined) return Ring;
+  const reason =
+    process.platform === 'linux'
+      ? 'The native addon was built without io_uring, because the headers of the kernel were older than Linux 5.11.'
+      : `There is no io_uring on ${process.platform}: it is an interface of Linux.`;
+  throw coded(new Error(reason), UNAVAILABLE);
 }
 
 /** Why a ring could not be made, in one sentence, from what its constructor threw. */
@@ -36,6 +43,8 @@ export function ringFailure(error: unknown): string {
     return `The io_uring of this kernel is too old, it lacks ${syscall}: Linux 5.11 has all that is needed.`;
   }
   switch (code) {
+    case UNAVAILABLE:
+      return String(message);
     case 'ENOSYS':
       return 'This kernel has no io_uring, or hides it: Linux 5.11 has all that is needed.';
     case 'EPERM':
@@ -50,5 +59,3 @@ export function ringFailure(error: unknown): string {
       return `A ring could not be made: ${message ?? String(error)}.`;
   }
 }
-
-const unavailable = (reason: string): RingSupport => Object.freeze({ available: false, reason });

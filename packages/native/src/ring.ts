@@ -1,6 +1,6 @@
-import { checkInteger, coded, invalidType, outOfRange } from './arguments.js';
-import { requireBinding } from './load.js';
+import { checkInteger, invalidType, outOfRange } from './arguments.js';
 import type { NativeRing } from './ring-binding.js';
+import { requireNativeRing } from './ring-support.js';
 
 /** The kernel finishes off what the disk has answered when it is asked, when it is entered, or by interrupting. */
 export type RingTaskWork = 'deferred' | 'cooperative' | 'interrupting';
@@ -118,8 +118,7 @@ export class Ring {
     if (typeof kernelPolling !== 'boolean') throw invalidType('kernelPolling', 'a boolean', kernelPolling);
     const way = TASK_WORK.indexOf(taskWork);
     if (way === -1) throw outOfRange('taskWork', "'deferred', 'cooperative' or 'interrupting'", taskWork);
-    const { Ring: Native } = requireBinding();
-    if (Native === undefined) throw coded(new Error('The native addon was built without io_uring'), 'ENOSYS');
+    const Native = requireNativeRing();
     this.#native = new Native(entries, completionEntries, this.slots, kernelPolling ? idleMs : -1, way, places);
     this.#lent = new Array(this.slots);
     this.fd = this.#native.fd;

@@ -1,8 +1,8 @@
 /**
  * Storage I/O by submission and completion: one contract, {@link StorageIo}, and what is needed to keep it.
  *
- * - **Backends**: {@link createThreadPoolStorageIo} and {@link createSyncFsStorageIo} on real files,
- *   {@link createMemoryStorageIo} in memory, and {@link openStorageIo}, which chooses.
+ * - **Backends**: {@link createIoUringStorageIo}, {@link createThreadPoolStorageIo} and {@link createSyncFsStorageIo} on
+ *   real files, {@link createMemoryStorageIo} in memory, and {@link openStorageIo}, which chooses.
  * - **A backend of your own** is a handful of functions, given to {@link fromSyncFileOps} or {@link fromAsyncFileOps};
  *   `@walstack/storage-io/conformance` tests it.
  * - **Sharing one backend**: the {@link CompletionRouter} is the only one who polls, and hands each completion to its
@@ -15,6 +15,7 @@
  *
  * @packageDocumentation
  */
+export { type RingStats, type RingSupport, ringSupport } from '@walstack/native';
 export { CompletionBuffer } from './completion-buffer.js';
 export { type CompletionOwner, CompletionRouter } from './completion-router.js';
 export type {

@@ -1,5 +1,5 @@
 import { WalError } from '@walstack/codec';
-import { allocateAligned, Ring, ringFailure, ringSupport } from '@walstack/native';
+import { allocateAligned, Ring, ringFailure } from '@walstack/native';
 import type { FileNamespaceOps } from './file-ops.js';
 import { FileOpsStorageIo } from './file-ops-storage-io.js';
 import { IoUringExecutor } from './io-uring-executor.js';
@@ -33,8 +33,6 @@ export function createIoUringStorageIo(options: IoUringOptions = {}): StorageIo 
 
 function makeRing(settings: IoUringSettings): Ring {
   const { queueEntries, maxPending, maxInFlight, kernelPolling, kernelPollingIdleMs, registeredBuffers } = settings;
-  const { available, reason } = ringSupport();
-  if (!available) throw unsupported(reason);
   try {
     return new Ring({
       entries: queueEntries,
@@ -45,7 +43,7 @@ function makeRing(settings: IoUringSettings): Ring {
       registeredBuffers,
     });
   } catch (error) {
-    throw unsupported(ringFailure(error), error);
+    throw unsupported(error);
   }
 }
 
@@ -60,7 +58,7 @@ function namespaceOps({ directIo }: IoUringSettings, registered: RegisteredBuffe
   };
 }
 
-function unsupported(reason: string, cause?: unknown): WalError {
-  const message = `there is no io-uring backend here: ${reason} Take 'auto', which chooses another one`;
-  return new WalError('WAL_UNSUPPORTED', message, { operation: 'open' }, cause === undefined ? undefined : { cause });
+function unsupported(cause: unknown): WalError {
+  const message = `there is no io-uring backend here, take 'auto', which chooses another one: ${ringFailure(cause)}`;
+  return new WalError('WAL_UNSUPPORTED', message, { operation: 'open' }, { cause });
 }

@@ -1,12 +1,13 @@
 import { checkInteger, checkOneOf, checkOptions, outOfRange, WalError } from '@walstack/codec';
 import type { FileOpsOptions } from './file-ops.js';
+import { createIoUringStorageIo } from './io-uring.js';
 import { createMemoryStorageIo } from './memory.js';
 import type { StorageIo } from './storage-io.js';
 import { createSyncFsStorageIo } from './sync-fs.js';
 import { createThreadPoolStorageIo } from './thread-pool.js';
 
 /** What {@link openStorageIo} can open. */
-export type StorageIoName = 'auto' | 'thread-pool' | 'sync-fs' | 'memory';
+export type StorageIoName = 'auto' | 'io-uring' | 'thread-pool' | 'sync-fs' | 'memory';
 
 /** What a backend must be good for. */
 export type StorageIoNeeds = 'async' | 'wait';
@@ -19,52 +20,55 @@ export interface OpenStorageIoOptions extends FileOpsOptions {
 
 type BackendName = Exclude<StorageIoName, 'auto'>;
 
-/** Every backend; those that `auto` may take come in the order in which it prefers them. */
+/** Every backend. */
 const BACKENDS: Readonly<Record<BackendName, { create(options: FileOpsOptions): StorageIo; canWait: boolean }>> = {
+  'io-uring': { create: createIoUringStorageIo, canWait: true },
   'thread-pool': { create: createThreadPoolStorageIo, canWait: false },
   'sync-fs': { create: createSyncFsStorageIo, canWait: true },
   memory: { create: createMemoryStorageIo, canWait: true },
 };
 
-const NAMES: readonly StorageIoName[] = ['auto', 'thread-pool', 'sync-fs', 'memory'];
+const NAMES: readonly StorageIoName[] = ['auto', 'io-uring', 'thread-pool', 'sync-fs', 'memory'];
 const NEEDS: readonly StorageIoNeeds[] = ['async', 'wait'];
 
 /** What `auto` chooses from, best first, and what `WALSTACK_IO` may say: only what keeps a log. */
-const CHOICE: readonly BackendName[] = ['thread-pool', 'sync-fs'];
+const CHOICE: readonly BackendName[] = ['io-uring', 'thread-pool', 'sync-fs'];
 
 /**
- * Makes a backend by its name. `'auto'` takes the best one that does what is needed: `thread-pool`, or `sync-fs` where
- * waiting is needed. The environment variable `WALSTACK_IO` (`thread-pool` or `sync-fs`) overrides `'auto'`, unless
- * what it names cannot do what is needed.
+ * Makes a backend by its name. `'auto'` takes the best one that is to be had here and does what is needed: `io-uring`,
+ * else `thread-pool`, or `sync-fs` where waiting is needed. The environment variable `WALSTACK_IO` (`io-uring`,
+ * `thread-pool` or `sync-fs`) overrides `'auto'`, unless what it names cannot do what is needed.
  *
  * @param name - default `'auto'`
- * @throws `WAL_UNSUPPORTED` when the backend that is named cannot do what is needed; `RangeError` (`ERR_OUT_OF_RANGE`)
- * for a name, or a value of `WALSTACK_IO`, that is none
+ * @throws `WAL_UNSUPPORTED` when the backend that is named, here or in `WALSTACK_IO`, is not to be had, or when the one
+ * that is named here cannot do what is needed; `RangeError` (`ERR_OUT_OF_RANGE`) for a name, or a value of
+ * `WALSTACK_IO`, that is none
  */
 export function openStorageIo(name: StorageIoName = 'auto', options: OpenStorageIoOptions = {}): StorageIo {
   checkOneOf('name', name, NAMES);
   checkOptions('options', options, ['needs', 'maxPending']);
   const needs = checkOneOf('needs', options.needs ?? 'async', NEEDS);
-  const chosen = name === 'auto' ? choose(needs) : name;
-  if (!does(chosen, needs)) {
-    throw new WalError(
-      'WAL_UNSUPPORTED',
-      `the ${chosen} backend cannot wait: take 'auto' or one of ${CHOICE.filter((each) => does(each, needs)).join(', ')}`,
-      { operation: 'open' },
-    );
-  }
-  const maxPending = options.maxPending;
-  return BACKENDS[chosen].create(
-    maxPending === undefined ? {} : { maxPending: checkInteger('maxPending', maxPending) },
+  const made = options.maxPending === undefined ? {} : { maxPending: checkInteger('maxPending', options.maxPending) };
+  if (name === 'auto') return openBest(needs, made);
+  if (does(name, needs)) return BACKENDS[name].create(made);
+  throw new WalError(
+    'WAL_UNSUPPORTED',
+    `the ${name} backend cannot wait: take 'auto' or one of ${CHOICE.filter((each) => does(each, needs)).join(', ')}`,
+    { operation: 'open' },
   );
 }
 
-function choose(needs: StorageIoNeeds): BackendName {
+function openBest(needs: StorageIoNeeds, options: FileOpsOptions): StorageIo {
   const wanted = wantedByEnvironment();
-  const candidates = wanted === undefined ? CHOICE : [wanted, ...CHOICE];
-  const chosen = candidates.find((each) => does(each, needs));
-  if (chosen === undefined) throw new WalError('WAL_UNSUPPORTED', `no backend here can do what is needed: ${needs}`);
-  return chosen;
+  if (wanted !== undefined && does(wanted, needs)) return BACKENDS[wanted].create(options);
+  for (const name of CHOICE.filter((each) => does(each, needs))) {
+    try {
+      return BACKENDS[name].create(options);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_UNSUPPORTED')) throw error;
+    }
+  }
+  throw new WalError('WAL_UNSUPPORTED', `no backend here can do what is needed: ${needs}`, { operation: 'open' });
 }
 
 /** What `WALSTACK_IO` names; `undefined` when it is not set, or empty. */

@@ -1,5 +1,13 @@
+import { spawnSync } from 'node:child_process';
+import { ringSupport } from '@walstack/native';
 import { openStorageIo } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+const ring = ringSupport();
+
+/** What `auto` takes here, for the event loop and for waiting. */
+const best = ring.available ? 'io-uring' : 'thread-pool';
+const bestThatWaits = ring.available ? 'io-uring' : 'sync-fs';
 
 beforeEach(() => {
   vi.stubEnv('WALSTACK_IO', undefined);
@@ -13,11 +21,37 @@ const rangeError = expect.objectContaining({ name: 'RangeError', code: 'ERR_OUT_
 const typeError = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
 
 describe('openStorageIo', () => {
-  it('takes the thread pool, or sync-fs where waiting is needed', () => {
-    expect(openStorageIo().name).toBe('thread-pool');
-    expect(openStorageIo('auto').name).toBe('thread-pool');
-    expect(openStorageIo('auto', { needs: 'async' }).name).toBe('thread-pool');
-    expect(openStorageIo('auto', { needs: 'wait' }).name).toBe('sync-fs');
+  it('takes the best that is to be had and does what is needed', () => {
+    expect(openStorageIo().name).toBe(best);
+    expect(openStorageIo('auto').name).toBe(best);
+    expect(openStorageIo('auto', { needs: 'async' }).name).toBe(best);
+    expect(openStorageIo('auto', { needs: 'wait' }).name).toBe(bestThatWaits);
+  });
+
+  it('without the addon takes the thread pool, or sync-fs where waiting is needed, and says why not io-uring', () => {
+    const program = `import { openStorageIo } from ${JSON.stringify(import.meta.resolve('@walstack/storage-io'))};
+      const said = [openStorageIo().name, openStorageIo('auto', { needs: 'wait' }).name];
+      for (const open of [() => openStorageIo('io-uring'), () => {
+        process.env.WALSTACK_IO = 'io-uring';
+        openStorageIo();
+      }]) try { open(); } catch ({ code, message }) { said.push(code, message.includes('WALSTACK_NATIVE=0')); }
+      console.log(JSON.stringify(said));`;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+      env: { ...process.env, WALSTACK_NATIVE: '0' },
+      encoding: 'utf8',
+    });
+    expect(JSON.parse(stdout)).toEqual(['thread-pool', 'sync-fs', 'WAL_UNSUPPORTED', true, 'WAL_UNSUPPORTED', true]);
+  });
+
+  it.runIf(ring.available)('takes io-uring by its name', () => {
+    expect(openStorageIo('io-uring').name).toBe('io-uring');
+    expect(openStorageIo('io-uring', { needs: 'wait' }).capabilities.canWait).toBe(true);
+  });
+
+  it.runIf(!ring.available)('refuses io-uring where there is none, with the reason', () => {
+    expect(() => openStorageIo('io-uring')).toThrow(
+      expect.objectContaining({ code: 'WAL_UNSUPPORTED', message: expect.stringContaining(ring.reason ?? '') }),
+    );
   });
 
   it('takes what is named', () => {
@@ -42,7 +76,7 @@ describe('openStorageIo', () => {
   });
 
   it('checks its arguments', () => {
-    expect(() => openStorageIo('io-uring' as never)).toThrow(rangeError);
+    expect(() => openStorageIo('uring' as never)).toThrow(rangeError);
     expect(() => openStorageIo('' as never)).toThrow(rangeError);
     expect(() => openStorageIo(5 as never)).toThrow(typeError);
     expect(() => openStorageIo('auto', { needs: 'both' as never })).toThrow(rangeError);
@@ -61,7 +95,7 @@ describe('WALSTACK_IO', () => {
 
   it('does not override what is needed', () => {
     vi.stubEnv('WALSTACK_IO', 'thread-pool');
-    expect(openStorageIo('auto', { needs: 'wait' }).name).toBe('sync-fs');
+    expect(openStorageIo('auto', { needs: 'wait' }).name).toBe(bestThatWaits);
     vi.stubEnv('WALSTACK_IO', 'sync-fs');
     expect(openStorageIo('auto', { needs: 'wait' }).name).toBe('sync-fs');
   });
@@ -76,10 +110,10 @@ describe('WALSTACK_IO', () => {
 
   it('that is empty counts as not set', () => {
     vi.stubEnv('WALSTACK_IO', '');
-    expect(openStorageIo().name).toBe('thread-pool');
+    expect(openStorageIo().name).toBe(best);
   });
 
-  it.each(['memory', 'auto', 'io-uring', 'Sync-fs', ' sync-fs'])('must not be %j', (value) => {
+  it.each(['memory', 'auto', 'uring', 'Sync-fs', ' sync-fs'])('must not be %j', (value) => {
     vi.stubEnv('WALSTACK_IO', value);
     expect(() => openStorageIo()).toThrow(rangeError);
     expect(() => openStorageIo()).toThrow('WALSTACK_IO');

@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  createIoUringStorageIo,
   createMemoryStorageIo,
   createSyncFsStorageIo,
   createThreadPoolStorageIo,
+  ringSupport,
   type StorageIo,
 } from '@walstack/storage-io';
 import { afterEach } from 'vitest';
@@ -17,6 +19,7 @@ export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
   ['thread-pool', createThreadPoolStorageIo],
   ['side-by-side', createSideBySideStorageIo],
   ['memory', createMemoryStorageIo],
+  ...(ringSupport().available ? ([['io-uring', createIoUringStorageIo]] as const) : []),
 ];
 
 /** A directory on real files that is gone after the test. */

@@ -1,0 +1,297 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { CompletionBuffer, errnoNamed, type IoFile, type IoToken, nodeFsNamespace } from '@walstack/storage-io';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FileOpsStorageIo } from '../src/file-ops-storage-io.js';
+import { IoUringExecutor } from '../src/io-uring-executor.js';
+import { ScriptedRing } from './scripted-ring.js';
+
+const EINTR = errnoNamed('EINTR');
+const EAGAIN = errnoNamed('EAGAIN');
+const EIO = errnoNamed('EIO');
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+interface Rig {
+  readonly ring: ScriptedRing;
+  readonly io: FileOpsStorageIo<number>;
+  readonly file: IoFile;
+}
+
+/** A backend over a ring that does what the test says. Files are made, but nothing is written to them. */
+function rig({ maxPending = 64, maxInFlight = 64, alignment = 1 } = {}): Rig {
+  const ring = new ScriptedRing();
+  const namespace = { ...nodeFsNamespace, name: 'scripted', directAlignment: () => alignment };
+  const registered = { placeOf: () => -1, close: () => {} };
+  const io = new FileOpsStorageIo<number>(
+    namespace,
+    { maxPending },
+    (submissions) => new IoUringExecutor({ ring, registered, namespace, submissions, maxPending, maxInFlight }),
+  );
+  return { ring, io, file: io.open(join(directory, 'file'), { create: true, direct: alignment > 1 }) };
+}
+
+/** The result of each token, waiting in the thread. */
+function results({ io }: Rig, ...tokens: IoToken[]): (number | undefined)[] {
+  const found = new Map<IoToken, number>();
+  const out = new CompletionBuffer();
+  while (tokens.some((token) => !found.has(token))) {
+    const count = io.waitCompletions(out, 1);
+    expect(count).toBeGreaterThan(0);
+    for (let index = 0; index < count; index++) found.set(out.tokens[index] as number, out.results[index] as number);
+  }
+  return tokens.map((token) => found.get(token));
+}
+
+/** Answers one after another; then everything is moved. */
+const answers =
+  (...given: number[]) =>
+  ({ bytes }: { bytes: number }): number =>
+    given.shift() ?? bytes;
+
+describe('pieces', () => {
+  test('a short write goes on where it ended', () => {
+    const made = rig();
+    made.ring.answer = answers(3, 1);
+    expect(results(made, made.io.submitWrite(made.file, new Uint8Array(10), 100, { durable: true }))).toEqual([10]);
+    const all = made.ring.handedOver.map(({ name, bytes, offset, flags }) => [name, bytes, offset, flags]);
+    expect(all).toEqual([
+      ['write', 10, 100, 1],
+      ['write', 7, 103, 1],
+      ['write', 6, 104, 1],
+    ]);
+  });
+
+  test('a short read goes on until there is nothing more', () => {
+    const made = rig();
+    made.ring.answer = answers(3, 0);
+    expect(results(made, made.io.submitRead(made.file, new Uint8Array(10), 5))).toEqual([3]);
+    expect(made.ring.handedOver.map(({ offset }) => offset)).toEqual([5, 8]);
+  });
+
+  test('nothing written is an error, not a loop', () => {
+    const made = rig();
+    made.ring.answer = () => 0;
+    expect(results(made, made.io.submitWrite(made.file, new Uint8Array(10), 0))).toEqual([EIO]);
+    expect(made.ring.handedOver).toHaveLength(1);
+  });
+
+  test.each([EINTR, EAGAIN])('what was interrupted (%i) is repeated, in the end it is an error', (interrupted) => {
+    const made = rig();
+    made.ring.answer = answers(interrupted, 4, interrupted);
+    expect(results(made, made.io.submitWrite(made.file, new Uint8Array(10), 0))).toEqual([10]);
+    expect(made.ring.handedOver.map(({ offset }) => offset)).toEqual([0, 0, 4, 4]);
+    made.ring.answer = () => interrupted;
+    expect(results(made, made.io.submitRead(made.file, new Uint8Array(10), 0))).toEqual([interrupted]);
+  });
+
+  test('a sync that was interrupted is a failure, since a second one would prove nothing', () => {
+    const made = rig();
+    made.ring.answer = answers(EINTR);
+    expect(results(made, made.io.submitDatasync(made.file))).toEqual([EINTR]);
+    expect(made.ring.handedOver).toHaveLength(1);
+  });
+
+  test.runIf(nodeFsNamespace.allocateBuffer !== undefined)('with direct I/O pieces are whole blocks', () => {
+    const made = rig({ alignment: 512 });
+    const memory = made.io.allocateBuffer(2048);
+    // The second block was written in part only.
+    made.ring.answer = answers(700);
+    expect(results(made, made.io.submitWrite(made.file, memory, 0))).toEqual([2048]);
+    expect(made.ring.handedOver.map(({ offset, bytes }) => [offset, bytes])).toEqual([
+      [0, 2048],
+      [512, 1536],
+    ]);
+    // Never a whole block.
+    made.ring.answer = () => 511;
+    expect(results(made, made.io.submitWrite(made.file, memory, 0))).toEqual([EIO]);
+    // A read that ends inside a block has met the end of the file.
+    made.ring.answer = answers(512, 100);
+    expect(results(made, made.io.submitRead(made.file, memory, 0))).toEqual([612]);
+  });
+
+  test('errors are what they are', () => {
+    const made = rig();
+    made.ring.answer = () => errnoNamed('ENOSPC');
+    const { io, file } = made;
+    const tokens = [io.submitWrite(file, new Uint8Array(10), 0), io.submitAppend(file, new Uint8Array(10))];
+    expect(results(made, ...tokens)).toEqual([errnoNamed('ENOSPC'), errnoNamed('ENOSPC')]);
+  });
+});
+
+describe('batches', () => {
+  test('what was submitted in one turn goes to the kernel in one piece, without a flush', async () => {
+    const made = rig();
+    for (let part = 0; part < 5; part++) made.io.submitWrite(made.file, new Uint8Array(10), part * 10);
+    expect(made.ring.submissions).toBe(0);
+    await turn();
+    expect(made.ring.submissions).toBe(1);
+    expect(made.ring.handedOver).toHaveLength(5);
+  });
+
+  test('what promises submit one after another in one turn goes together', async () => {
+    const made = rig();
+    for (let part = 0; part < 5; part++) {
+      await null;
+      made.io.submitWrite(made.file, new Uint8Array(10), part * 10);
+    }
+    await turn();
+    expect(made.ring.submissions).toBe(1);
+  });
+
+  test('flush hands over and says how much', () => {
+    const made = rig();
+    for (let part = 0; part < 5; part++) made.io.submitWrite(made.file, new Uint8Array(10), part * 10);
+    expect(made.io.flush()).toBe(5);
+    expect(made.io.flush()).toBe(0);
+    expect(made.ring.submissions).toBe(1);
+  });
+
+  test('polling hands over, too', () => {
+    const made = rig();
+    made.io.submitWrite(made.file, new Uint8Array(10), 0);
+    expect(made.io.pollCompletions(new CompletionBuffer())).toBe(1);
+  });
+
+  test('more than the queue holds is handed over in several pieces, and nothing is lost', () => {
+    const made = rig();
+    made.ring.entries = 4;
+    const tokens = Array.from({ length: 30 }, (_, part) => made.io.submitWrite(made.file, Uint8Array.of(part), part));
+    expect(made.ring.submissions).toBe(0);
+    expect(made.io.flush()).toBe(30);
+    expect(made.ring.handedOver.map(({ offset }) => offset)).toEqual(tokens.map((_, part) => part));
+    expect(results(made, ...tokens)).toEqual(tokens.map(() => 1));
+  });
+
+  test('no more than maxInFlight are in the kernel', () => {
+    const made = rig({ maxInFlight: 3 });
+    let asked = 0;
+    // Every other time that it is asked, an operation is not done yet.
+    made.ring.answer = ({ bytes }) => (++asked % 2 === 0 ? bytes : undefined);
+    const tokens = Array.from({ length: 20 }, (_, part) => made.io.submitWrite(made.file, Uint8Array.of(part), part));
+    expect(results(made, ...tokens)).toEqual(tokens.map(() => 1));
+    expect(made.ring.mostInKernel).toBe(3);
+  });
+
+  test('what came back is handed out, and what that led to goes in one piece', () => {
+    const made = rig();
+    let polled = 0;
+    const out = new CompletionBuffer();
+    made.io.onReady(() => {
+      const count = made.io.pollCompletions(out);
+      polled += count;
+      for (let index = 0; index < count && polled <= 3; index++) made.io.submitDatasync(made.file);
+    });
+    for (let part = 0; part < 3; part++) made.io.submitDatasync(made.file);
+    made.io.flush();
+    made.ring.ready();
+    expect(polled).toBe(3);
+    expect(made.ring.submissions).toBe(2);
+    expect(made.ring.handedOver).toHaveLength(6);
+  });
+
+  test('a full queue is WAL_QUEUE_FULL, and polling makes room', () => {
+    const made = rig({ maxPending: 4, maxInFlight: 2 });
+    const submit = () => made.io.submitDatasync(made.file);
+    const tokens = [submit(), submit(), submit(), submit()];
+    expect(submit).toThrow(expect.objectContaining({ code: 'WAL_QUEUE_FULL', limit: 4 }));
+    expect(results(made, ...tokens)).toEqual([0, 0, 0, 0]);
+    expect(results(made, submit())).toEqual([0]);
+  });
+});
+
+describe('a kernel that takes nothing for the time being', () => {
+  test('is offered it again, on the event loop', async () => {
+    const made = rig();
+    made.ring.takes.push(1, 0, 0);
+    made.ring.answer = () => undefined;
+    for (let part = 0; part < 3; part++) made.io.submitDatasync(made.file);
+    made.io.flush();
+    expect(made.ring.handedOver).toHaveLength(1);
+    made.ring.answer = () => 0;
+    made.ring.ready();
+    while (made.ring.handedOver.length < 3) await turn();
+  });
+
+  test('is offered it again, when the thread waits', () => {
+    const made = rig();
+    made.ring.takes.push(0, 0, 1, 0);
+    const tokens = [made.io.submitDatasync(made.file), made.io.submitDatasync(made.file)];
+    expect(results(made, ...tokens)).toEqual([0, 0]);
+  });
+});
+
+describe('waiting', () => {
+  test('ends at the timeout with what there is', () => {
+    const made = rig();
+    made.ring.answer = ({ name }) => (name === 'datasync' ? 0 : undefined);
+    made.io.submitWrite(made.file, new Uint8Array(1), 0);
+    made.io.submitDatasync(made.file);
+    const out = new CompletionBuffer();
+    expect(made.io.waitCompletions(out, 2, 20)).toBe(1);
+    expect(made.io.waitCompletions(out, 1, 0)).toBe(0);
+    made.ring.answer = ({ bytes }) => bytes;
+    expect(made.io.waitCompletions(out, 5, 20)).toBe(1);
+    expect(made.io.waitCompletions(out, 1)).toBe(0);
+  });
+
+  test('goes on with appends, one after another', () => {
+    const made = rig();
+    const { io, file, ring } = made;
+    const tokens = [1, 2, 3].map((bytes) => io.submitAppend(file, new Uint8Array(bytes)));
+    expect(results(made, ...tokens)).toEqual([1, 2, 3]);
+    expect(ring.mostInKernel).toBe(1);
+    expect(ring.submissions).toBe(3);
+  });
+});
+
+describe('where the kernel cannot', () => {
+  test('reserve, zeros are written behind the end', () => {
+    const made = rig();
+    made.ring.answer = ({ name, bytes }) => (name === 'allocate' ? errnoNamed('EOPNOTSUPP') : bytes);
+    expect(results(made, made.io.submitAllocate(made.file, 100, 900))).toEqual([0]);
+    expect(made.ring.handedOver.map(({ name, offset, bytes }) => [name, offset, bytes])).toEqual([
+      ['allocate', 100, 900],
+      ['write', 100, 900],
+    ]);
+  });
+
+  test('truncate in the ring, it is done in the thread', () => {
+    const made = rig();
+    made.ring.canTruncate = false;
+    expect(results(made, made.io.submitTruncate(made.file, 5000))).toEqual([0]);
+    expect(made.io.size(made.file)).toBe(5000);
+    expect(made.ring.handedOver).toEqual([]);
+  });
+});
+
+test('a ring that fails ends everything with its failure, and what comes later', async () => {
+  const made = rig({ maxInFlight: 3 });
+  const { io, file, ring } = made;
+  ring.answer = () => undefined;
+  const underWay = io.submitDatasync(file);
+  io.flush();
+  const queued = [
+    io.submitWrite(file, new Uint8Array(1), 0),
+    io.submitAppend(file, new Uint8Array(1)),
+    io.submitAppend(file, new Uint8Array(1)),
+    io.submitDatasync(file),
+  ];
+  ring.failure = Object.assign(new Error('EBADR'), { errno: -53, code: 'EBADR' });
+  io.flush();
+  expect(ring.closed).toBe(true);
+  expect(results(made, underWay, ...queued)).toEqual([-53, -53, -53, -53, -53]);
+  expect(results(made, io.submitWrite(file, new Uint8Array(1), 0))).toEqual([-53]);
+  expect(io.flush()).toBe(0);
+  await turn();
+  io.close(file);
+  await io.dispose();
+});
