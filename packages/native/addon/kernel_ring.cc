@@ -46,6 +46,24 @@ struct BufferTable {
   uint64_t tags;
 };
 
+// Ways to make a ring, of each kind the best first.
+struct Way {
+  TaskWork task_work;
+  uint32_t flags;
+};
+
+constexpr Way kWays[] = {
+    {TaskWork::kNone, IORING_SETUP_SQPOLL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL},
+    {TaskWork::kNone, IORING_SETUP_SQPOLL},
+    {TaskWork::kDeferred, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                              IORING_SETUP_SUBMIT_ALL},
+    {TaskWork::kCooperative, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                                 IORING_SETUP_SUBMIT_ALL},
+    {TaskWork::kCooperative,
+     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL},
+    {TaskWork::kInterrupting, 0},
+};
+
 struct Needed {
   uint8_t opcode;
   const char* name;
@@ -102,31 +120,21 @@ int KernelRing::Open(const RingSetup& setup, const char** missing) {
 }
 
 int KernelRing::Setup(const RingSetup& setup, io_uring_params* params) {
-  // What the kernel does not know, it refuses: the best comes first.
-  static constexpr uint32_t kWaysOfPolling[] = {
-      IORING_SETUP_SQPOLL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL,
-      IORING_SETUP_SQPOLL,
-  };
-  static constexpr uint32_t kWays[] = {
-      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-      0,
-  };
-  const uint32_t* ways = setup.kernel_polling ? kWaysOfPolling : kWays;
-  uint32_t count = setup.kernel_polling ? 2 : 3;
-  if (!setup.kernel_polling && setup.task_work != TaskWork::kAsKernelCan) {
-    ways += static_cast<uint32_t>(setup.task_work) - 1;
-    count = 1;
-  }
-  int error = 0;
-  for (uint32_t way = 0; way < count; way++) {
+  int error = EINVAL;
+  for (const Way& way : kWays) {
+    const bool asked_for = setup.kernel_polling ? way.task_work == TaskWork::kNone
+                           : setup.task_work == TaskWork::kBest
+                               ? way.task_work == TaskWork::kCooperative || way.task_work == TaskWork::kInterrupting
+                               : way.task_work == setup.task_work;
+    if (!asked_for) continue;
     *params = {};
-    params->flags = ways[way] | IORING_SETUP_CQSIZE;
+    params->flags = way.flags | IORING_SETUP_CQSIZE;
     params->cq_entries = setup.completion_entries;
     params->sq_thread_idle = setup.polling_idle_ms;
     fd_ = static_cast<int>(syscall(__NR_io_uring_setup, setup.entries, params));
     if (fd_ >= 0) return 0;
     error = errno;
+    // What the kernel does not know, it refuses so.
     if (error != EINVAL) break;
   }
   return error;
@@ -225,8 +233,6 @@ uint32_t KernelRing::InKernel() const {
 
 uint32_t KernelRing::Ready() const { return Load(cq_tail_) - reaped_; }
 
-bool KernelRing::KernelHoldsBack() const { return Load(sq_flags_) & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN); }
-
 void KernelRing::Publish() {
   if (setup_flags_ & IORING_SETUP_SQPOLL) counters_.submitted += sq_next_ - *sq_tail_;
   Store(sq_tail_, sq_next_);
@@ -256,6 +262,17 @@ int KernelRing::Enter(uint32_t to_submit, uint32_t minimum, uint32_t flags, doub
   }
   if (taken < 0) return -errno;
   if (!(setup_flags_ & IORING_SETUP_SQPOLL)) counters_.submitted += static_cast<uint32_t>(taken);
+  return taken;
+}
+
+// The same for a caller that looks at what came back when this returns, and needs no signal for it. What comes later
+// either finds the signal turned on, or is seen by whoever reaps after that.
+int KernelRing::EnterUnsignalled(uint32_t to_submit, uint32_t minimum, uint32_t flags, double timeout_ms) {
+  if (cq_flags_ == nullptr) return Enter(to_submit, minimum, flags, timeout_ms);
+  Store(cq_flags_, IORING_CQ_EVENTFD_DISABLED);
+  const int taken = Enter(to_submit, minimum, flags, timeout_ms);
+  Store(cq_flags_, 0);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
   return taken;
 }
 
@@ -295,7 +312,7 @@ int KernelRing::Wait(uint32_t minimum, double timeout_ms) {
     const bool wakeup = NeedsWakeup() && Queued() > 0;
     if (to_submit == 0 && !wakeup && Ready() >= goal) return 0;
     const uint32_t flags = IORING_ENTER_GETEVENTS | (wakeup ? IORING_ENTER_SQ_WAKEUP : 0);
-    const int taken = Enter(to_submit, goal, flags, goal == 0 ? -1 : left);
+    const int taken = EnterUnsignalled(to_submit, goal, flags, goal == 0 ? -1 : left);
     if (taken == -ETIME) return 0;
     if (taken == -EINTR) {
       counters_.interrupted++;
@@ -316,12 +333,15 @@ int KernelRing::Wait(uint32_t minimum, double timeout_ms) {
 }
 
 bool KernelRing::Reap(uint64_t* user_data, int32_t* result) {
-  if (Ready() == 0) {
+  while (Ready() == 0) {
     const uint32_t flags = Load(sq_flags_);
     if (!(flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN))) return false;
     if (flags & IORING_SQ_CQ_OVERFLOW) counters_.overflows++;
-    Enter(0, 0, IORING_ENTER_GETEVENTS, -1);
-    if (Ready() == 0) return false;
+    const int asked = EnterUnsignalled(0, 0, IORING_ENTER_GETEVENTS, -1);
+    if (asked < 0 && asked != -EINTR) {
+      reap_error_ = -asked;
+      return false;
+    }
   }
   const io_uring_cqe& completion = cqes_[reaped_ & cq_mask_];
   *user_data = completion.user_data;
@@ -332,13 +352,13 @@ bool KernelRing::Reap(uint64_t* user_data, int32_t* result) {
   return true;
 }
 
-int KernelRing::RegisterEventFd(int event_fd) { return RegisterCall(fd_, IORING_REGISTER_EVENTFD, &event_fd, 1); }
-
-void KernelRing::EnableEventFd(bool enabled) {
-  if (cq_flags_ == nullptr) return;
-  const uint32_t flags = *cq_flags_;
-  Store(cq_flags_, enabled ? flags & ~IORING_CQ_EVENTFD_DISABLED : flags | IORING_CQ_EVENTFD_DISABLED);
+int KernelRing::TakeReapError() {
+  const int error = reap_error_;
+  reap_error_ = 0;
+  return error;
 }
+
+int KernelRing::RegisterEventFd(int event_fd) { return RegisterCall(fd_, IORING_REGISTER_EVENTFD, &event_fd, 1); }
 
 int KernelRing::RegisterBufferTable(uint32_t places) {
   BufferTable table = {};

@@ -16,10 +16,11 @@ namespace walstack {
 
 // When the kernel finishes off what the disk has answered.
 enum class TaskWork : uint32_t {
-  kAsKernelCan = 0,   // the first of the following that the kernel knows
-  kDeferred = 1,      // when the owner asks: SINGLE_ISSUER, DEFER_TASKRUN (Linux 6.1)
+  kBest = 0,          // cooperative where the kernel knows it, else interrupting
+  kDeferred = 1,      // when the owner asks: DEFER_TASKRUN (Linux 6.1)
   kCooperative = 2,   // when the owner enters the kernel for whatever reason: COOP_TASKRUN (Linux 5.19)
   kInterrupting = 3,  // at once, interrupting the owner
+  kNone = 4,          // not in the owner's time: the kernel's own thread does it
 };
 
 struct RingSetup {
@@ -27,7 +28,7 @@ struct RingSetup {
   uint32_t completion_entries = 0;  // of the completion queue
   bool kernel_polling = false;      // a thread of the kernel looks for submissions
   uint32_t polling_idle_ms = 0;     // and sleeps after so long without any
-  TaskWork task_work = TaskWork::kAsKernelCan;
+  TaskWork task_work = TaskWork::kBest;
 };
 
 // What has happened since the ring was made.
@@ -82,20 +83,19 @@ class KernelRing {
   int Submit();
 
   // Hands over what was put in, and waits until so many completions can be reaped, or as many as the kernel has. A
-  // negative timeout never ends. Returns 0, also at the timeout, or an errno.
+  // negative timeout never ends. Returns 0, also at the timeout, or an errno. Whoever waits must reap: what comes back
+  // meanwhile is not signalled.
   int Wait(uint32_t minimum, double timeout_ms);
 
   // Takes a completion that is there; `*user_data` and `*result` are its. Returns false when there is none. The kernel is
   // asked for what it has kept back, or not finished off yet, when the queue is empty.
   bool Reap(uint64_t* user_data, int32_t* result);
+  // What went wrong while the kernel was asked, once; 0 when nothing did.
+  int TakeReapError();
 
-  // Whether something can be reaped without waiting.
-  bool HasCompletions() const { return Ready() > 0 || KernelHoldsBack(); }
-
-  // The kernel signals this descriptor when there is something to reap. Returns 0 or an errno.
+  // The kernel signals this descriptor when there is something to reap. Whoever is told must reap until there is nothing.
+  // Returns 0 or an errno.
   int RegisterEventFd(int event_fd);
-  // Whether it does so from now on. What was ready before is not signalled later.
-  void EnableEventFd(bool enabled);
 
   // A table of so many places for buffers, empty; a place can be filled and emptied. Each returns 0 or an errno.
   int RegisterBufferTable(uint32_t places);
@@ -108,9 +108,9 @@ class KernelRing {
   int Map(const io_uring_params& params);
   int Probe();
   int Enter(uint32_t to_submit, uint32_t minimum, uint32_t flags, double timeout_ms);
+  int EnterUnsignalled(uint32_t to_submit, uint32_t minimum, uint32_t flags, double timeout_ms);
   void Publish();
   bool NeedsWakeup() const;
-  bool KernelHoldsBack() const;
   uint32_t Ready() const;
 
   int fd_ = -1;
@@ -134,6 +134,7 @@ class KernelRing {
   uint32_t cq_entries_ = 0;
   io_uring_cqe* cqes_ = nullptr;
   uint32_t reaped_ = 0;
+  int reap_error_ = 0;
 
   uint8_t known_[32] = {};
   RingCounters counters_;

@@ -63,7 +63,6 @@ class Ring {
   static napi_value Submit(napi_env env, napi_callback_info info);
   static napi_value Wait(napi_env env, napi_callback_info info);
   static napi_value Reap(napi_env env, napi_callback_info info);
-  static napi_value Signal(napi_env env, napi_callback_info info);
   static napi_value SetBuffer(napi_env env, napi_callback_info info);
   static napi_value Room(napi_env env, napi_callback_info info);
   static napi_value Counters(napi_env env, napi_callback_info info);
@@ -462,19 +461,12 @@ napi_value Ring::Reap(napi_env env, napi_callback_info info) {
     ring->taken_[slot] = false;
   }
   ring->FollowKernel();
+  const int error = ring->kernel_.TakeReapError();
+  if (count == 0 && error != 0) {
+    ThrowSystemError(env, error, "io_uring_enter");
+    return nullptr;
+  }
   return MakeNumber(env, static_cast<double>(count));
-}
-
-// signal(enabled) → whether something can be reaped now: while it is off, what becomes ready is not signalled, then or
-// later.
-napi_value Ring::Signal(napi_env env, napi_callback_info info) {
-  napi_value arguments[1];
-  Ring* ring = Of(env, info, 1, arguments);
-  if (ring == nullptr) return nullptr;
-  bool enabled = true;
-  napi_get_value_bool(env, arguments[0], &enabled);
-  ring->kernel_.EnableEventFd(enabled);
-  return ring->Done(ring->kernel_.HasCompletions());
 }
 
 // setBuffer(place, data): data of length 0 empties the place
@@ -583,7 +575,7 @@ void Ring::Export(napi_env env, napi_value exports) {
       method("write", Write),       method("read", Read),           method("sync", Sync),
       method("allocate", Allocate), method("truncate", Truncate),   method("remove", Remove),
       method("cancel", Cancel),     method("submit", Submit),       method("wait", Wait),
-      method("reap", Reap),         method("signal", Signal),       method("setBuffer", SetBuffer),
+      method("reap", Reap),         method("setBuffer", SetBuffer),
       method("room", Room),         method("counters", Counters),   method("close", CloseRing),
   };
   napi_value constructor;

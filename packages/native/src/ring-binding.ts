@@ -16,7 +16,6 @@ export interface NativeRing {
   submit(): number;
   wait(minimum: number, timeoutMs: number): number;
   reap(slots: Int32Array, results: Int32Array): number;
-  signal(enabled: boolean): boolean;
   setBuffer(place: number, data: Uint8Array): void;
   room(): number;
   counters(out: Float64Array): void;

@@ -2,7 +2,10 @@ import { checkInteger, invalidType, outOfRange } from './arguments.js';
 import type { NativeRing } from './ring-binding.js';
 import { requireNativeRing } from './ring-support.js';
 
-/** The kernel finishes off what the disk has answered when it is asked, when it is entered, or by interrupting. */
+/**
+ * When the kernel finishes off what the disk has answered: when it is asked to, when the thread enters it for whatever
+ * reason, or at once, interrupting the thread.
+ */
 export type RingTaskWork = 'deferred' | 'cooperative' | 'interrupting';
 
 /** How a {@link Ring} is made. */
@@ -19,7 +22,7 @@ export interface RingOptions {
   readonly kernelPollingIdleMs?: number;
   /** Places for registered buffers, 0 to 16,384. Default 0. Needs Linux 5.19. */
   readonly registeredBuffers?: number;
-  /** Default: the first that the kernel knows. Says nothing with `kernelPolling`. */
+  /** Default: `'cooperative'` where the kernel knows it (Linux 5.19). Says nothing with `kernelPolling`. */
   readonly taskWork?: RingTaskWork;
 }
 
@@ -195,7 +198,8 @@ export class Ring {
 
   /**
    * Hands over what was put in and blocks the thread until at least `minimum` operations can be reaped, or as many as
-   * are under way; by one system call, or none when they can be already.
+   * are under way; by one system call, or none when they can be already. What came back is to be reaped then: no listener
+   * is called for it.
    *
    * @param timeoutMs - milliseconds until it returns in any case, 0 to 2,147,483,647. Default: it does not
    * @returns how many operations were handed over
@@ -209,6 +213,8 @@ export class Ring {
   /**
    * Takes what came back: puts the slots into `slots` and beside them the results, and returns how many there were, up to
    * the length of both. Never waits.
+   *
+   * @throws `Error` with the `code` of the system's error, when nothing came back because the ring itself failed
    */
   reap(slots: Int32Array, results: Int32Array): number {
     const count = this.#native.reap(slots, results);
@@ -217,20 +223,12 @@ export class Ring {
   }
 
   /**
-   * Has `listener` called on the event loop when something can be reaped, perhaps needlessly. One at a time; `undefined`
-   * takes it away. It may not be called again before everything was reaped.
+   * Has `listener` called on the event loop when something can be reaped, perhaps needlessly. It must reap until there is
+   * nothing more (a count below the length of the arrays): it is not called again for what it leaves. One at a time;
+   * `undefined` takes it away.
    */
   onReady(listener: (() => void) | undefined): void {
     this.#listener = listener;
-  }
-
-  /**
-   * Turns the signal off which leads to {@link onReady}, for who waits in the thread anyway; or on again.
-   *
-   * @returns whether something can be reaped now, which then was perhaps never signalled
-   */
-  signal(enabled: boolean): boolean {
-    return this.#native.signal(enabled);
   }
 
   /**
