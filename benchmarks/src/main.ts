@@ -3,6 +3,7 @@ import { append } from './append.js';
 import { type Arguments, type Bench, HELP, readArguments, UsageError } from './arguments.js';
 import type { Case } from './case.js';
 import { durable } from './durable.js';
+import { durableWrites } from './durable-writes.js';
 import { describeMachine } from './machine.js';
 import { replay } from './replay.js';
 import { measureCase } from './rounds.js';
@@ -11,7 +12,7 @@ import { Scratch } from './scratch.js';
 import { FULL, QUICK, type Settings } from './settings.js';
 import { table } from './table.js';
 
-const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay };
+const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay, native: durableWrites };
 
 async function measureAll({ benches, quick, data }: Arguments): Promise<Row[]> {
   using scratch = new Scratch(data);

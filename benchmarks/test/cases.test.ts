@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ringSupport } from '@walstack/storage-io';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { append } from '../src/append.js';
 import { durable } from '../src/durable.js';
+import { durableWrites } from '../src/durable-writes.js';
 import { replay } from '../src/replay.js';
 import { measureCase } from '../src/rounds.js';
 import { Scratch } from '../src/scratch.js';
@@ -15,6 +18,12 @@ beforeEach(() => {
 });
 
 afterEach(() => rmSync(folder, { recursive: true }));
+
+/** What is left out where there is no ring, or no compiler. */
+const WRITERS = [
+  ...(ringSupport().available ? ['walstack/io-uring'] : []),
+  ...(spawnSync('cc', ['--version']).status === 0 ? ['native-loop'] : []),
+];
 
 const CONCURRENT = ['walstack/thread-pool', 'walstack/sync-fs', 'fs'];
 
@@ -32,6 +41,11 @@ test.each([
     },
   ],
   ['replay', replay, { views: CONCURRENT }],
+  [
+    'native',
+    durableWrites,
+    { 'durable-write depth=1': WRITERS, 'durable-write depth=4': WRITERS, 'durable-write depth=16': WRITERS },
+  ],
 ])('%s measures every subject of every case, and leaves nothing behind', async (name, casesOf, expected) => {
   using scratch = new Scratch(folder);
   const cases = casesOf({ rounds: 1, durationMs: 5, records: 20_000, scratch });
