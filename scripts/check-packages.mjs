@@ -1,9 +1,9 @@
 // Looks at the packages as people get them: unpacks what `npm test` has packed into a folder outside the repository,
 // side by side as an install would lay them, and loads every entry point both by import and by require().
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { tarballOf } from './lib/tarballs.mjs';
 import { publishedMembers, readManifest, repositoryRoot } from './lib/workspace.mjs';
@@ -27,6 +27,22 @@ const unpack = (member, folder) => {
   mkdirSync(folder, { recursive: true });
   const { status, stderr } = spawnSync('tar', ['-xzf', tarballOf(member), '-C', folder, '--strip-components=1']);
   return status === 0 ? [] : [`${tarballOf(member)} can't be unpacked: ${stderr}`];
+};
+
+/**
+ * What packages depend on from outside lies beside them, too.
+ *
+ * @param {Member} member
+ * @param {string} modules
+ */
+const linkOutsideDependencies = (member, modules) => {
+  for (const name of Object.keys(member.manifest.dependencies ?? {})) {
+    const installed = join(repositoryRoot, member.folder, 'node_modules', name);
+    if (!existsSync(join(modules, name))) {
+      mkdirSync(dirname(join(modules, name)), { recursive: true });
+      symlinkSync(realpathSync(installed), join(modules, name), 'junction');
+    }
+  }
 };
 
 /** @param {string} folder */
@@ -84,8 +100,10 @@ const packages = publishedMembers(repositoryRoot).map((member) => ({
   member,
   folder: join(consumer, 'node_modules', member.manifest.name),
 }));
+const unpacked = packages.flatMap(({ member, folder }) => unpack(member, folder));
+for (const { member } of packages) linkOutsideDependencies(member, join(consumer, 'node_modules'));
 const violations = [
-  ...packages.flatMap(({ member, folder }) => unpack(member, folder)),
+  ...unpacked,
   ...packages.flatMap(({ member, folder }) => missingFiles(member, folder)),
   ...packages.flatMap(({ folder }) => entryPointsOf(folder)).flatMap((entry) => loadFailures(entry, consumer)),
 ];

@@ -1,19 +1,19 @@
-// `npm test`: every check and every test, all of them even where one fails. The last line printed is the sum.
+// `npm test`: every check and every test, all of them even where one fails. Where the native addon was built, the tests of
+// the packages run a second time without it. The last line printed is the sum.
 import './lib/require-node.mjs';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { pathToFileURL } from 'node:url';
 import { checks } from './lib/checks.mjs';
 import { prepare } from './lib/prepare.mjs';
 import { run } from './lib/run.mjs';
 import { step } from './lib/steps.mjs';
 import { reportsFolder } from './lib/tarballs.mjs';
 import { countTests, summaryOf } from './lib/vitest-report.mjs';
-import { repositoryRoot as root } from './lib/workspace.mjs';
+import { publishedMembers, repositoryRoot as root } from './lib/workspace.mjs';
 
 /** @typedef {import('./lib/vitest-report.mjs').Counts} Counts */
-
-const report = join(reportsFolder, 'vitest.json');
 
 /** @param {NodeJS.ProcessEnv} environment */
 const withoutColours = ({ FORCE_COLOR, ...environment }) => ({ ...environment, NO_COLOR: '1' });
@@ -30,14 +30,46 @@ const runCheck = async ({ commands }, env) => {
   return { ok: failures.length === 0, output: failures.join('\n') };
 };
 
-/** @param {NodeJS.ProcessEnv} env @returns {Promise<Counts>} */
-const runTests = async (env) => {
+/**
+ * @param {string} name of the report
+ * @param {string[]} projects none for all
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<Counts>}
+ */
+const runTests = async (name, projects, env) => {
+  const report = join(reportsFolder, `${name}.json`);
   rmSync(report, { force: true });
   const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const { ok } = await run('vitest', args, { cwd: root, env, sharesOutput: true });
-  return existsSync(report)
+  const { ok } = await run('vitest', [...args, ...projects.map((project) => `--project=${project}`)], {
+    cwd: root,
+    env,
+    sharesOutput: true,
+  });
+  const counts = existsSync(report)
     ? countTests(JSON.parse(readFileSync(report, 'utf8')), ok)
     : { passed: 0, failed: 1, skipped: 0 };
+  if (counts.passed === 0) {
+    process.stdout.write('No test has passed.\n');
+    process.exitCode = 1;
+  }
+  return counts;
+};
+
+/** Whether there is a binary to be turned off. */
+const isAddonBuilt = async () => {
+  const entry = join(root, 'packages', 'native', 'dist', 'index.js');
+  return existsSync(entry) && (await import(pathToFileURL(entry).href)).available;
+};
+
+/** @param {NodeJS.ProcessEnv} env @returns {Promise<Counts[]>} */
+const runTestsWithAndWithoutAddon = async (env) => {
+  const counts = [await runTests('vitest', [], env)];
+  if (await isAddonBuilt()) {
+    process.stdout.write('\nThe packages once more, without the native addon:\n');
+    const packages = publishedMembers(root).map(({ manifest }) => manifest.name);
+    counts.push(await runTests('vitest-without-addon', packages, { ...env, WALSTACK_NATIVE: '0' }));
+  }
+  return counts;
 };
 
 /** @param {NodeJS.ProcessEnv} environment @returns {Promise<Counts>} */
@@ -48,16 +80,12 @@ const runEverything = async (environment) => {
     const ok = await step(check.name, () => runCheck(check, plain));
     counts[ok ? 'passed' : 'failed'] += 1;
   }
-  const tests = await runTests(process.stdout.isTTY ? environment : plain);
-  if (tests.passed === 0) {
-    process.stdout.write('No test has passed.\n');
-    process.exitCode = 1;
+  for (const tests of await runTestsWithAndWithoutAddon(process.stdout.isTTY ? environment : plain)) {
+    counts.passed += tests.passed;
+    counts.failed += tests.failed;
+    counts.skipped += tests.skipped;
   }
-  return {
-    passed: counts.passed + tests.passed,
-    failed: counts.failed + tests.failed,
-    skipped: tests.skipped,
-  };
+  return counts;
 };
 
 const environment = await prepare(root);

@@ -33,7 +33,9 @@ export interface Binding {
 
   /** Missing where the platform has no `mmap`. */
   readonly mapping?: MappingFunctions;
-  crc32c(bytes: Uint8Array, seed: number, start: number, end: number): number;
+
+  /** What is no Uint8Array has no `end`. */
+  crc32c(bytes: Uint8Array, seed: number, start: number, end: number | undefined): number;
   sealFrames(bytes: Uint8Array, start: number, end: number, position: number, blockBytes: number, seed: number): number;
   scanFrames(
     bytes: Uint8Array,

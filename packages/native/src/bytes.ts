@@ -15,7 +15,7 @@ import { requireBinding } from './load.js';
 export function crc32c(bytes: Uint8Array, seed = 0, start = 0, end?: number): number {
   // What is no Uint8Array is the binary's to refuse, not a missing length's.
   const stop = end === undefined && bytes instanceof Uint8Array ? bytes.length : end;
-  return requireBinding().crc32c(bytes, seed, start, stop as number);
+  return requireBinding().crc32c(bytes, seed, start, stop);
 }
 
 /**

@@ -12,6 +12,18 @@ type Loaded =
 
 const missing = (reason: string): Loaded => ({ binding: undefined, reason });
 
+/** The first line of what an error says: those of loaders go on with lists of folders. */
+const firstLineOf = (error: unknown): string => {
+  const [line = ''] = String(error instanceof Error ? error.message : error).split('\n', 1);
+  return line;
+};
+
+/** What `node-gyp-build` exports. */
+interface Finder {
+  /** The path of the binary for this platform, processor and C library. @throws when there is none */
+  resolve(folder: string): string;
+}
+
 /**
  * Looks for the binary: one that was built here (`build/`), else one that came with the package (`prebuilds/`). Both lie
  * beside the folder of this file, which is why this package must not be bundled.
@@ -20,21 +32,27 @@ function load(): Loaded {
   const { WALSTACK_NATIVE: wanted } = process.env;
   if (wanted === '0') return missing('The native addon is turned off by WALSTACK_NATIVE=0.');
   const require = createRequire(import.meta.url);
+  let path: string;
   try {
-    const find = require('node-gyp-build') as (folder: string) => Binding;
-    const binding = find(fileURLToPath(new URL('..', import.meta.url)));
-    if (binding.bindingVersion === BINDING_VERSION) return { binding, reason: undefined };
-    return missing('The native addon is of another version than its JavaScript: build or install it again.');
+    path = (require('node-gyp-build') as Finder).resolve(fileURLToPath(new URL('..', import.meta.url)));
   } catch (error) {
-    const firstLine = String(error instanceof Error ? error.message : error).split('\n', 1)[0];
-    return missing(`The native addon has no binary that loads on ${process.platform}-${process.arch}: ${firstLine}`);
+    const platform = `${process.platform}-${process.arch}`;
+    return missing(
+      `The native addon has no binary here, neither built nor prebuilt for ${platform}: ${firstLineOf(error)}`,
+    );
+  }
+  try {
+    const binding = require(path) as Binding;
+    if (binding.bindingVersion === BINDING_VERSION) return { binding, reason: undefined };
+    return missing(
+      `The native addon's binary is of another version than its JavaScript, build or install it again: ${path}`,
+    );
+  } catch (error) {
+    return missing(`The native addon's binary does not load: ${firstLineOf(error)}`);
   }
 }
 
 const loaded = load();
-
-/** The binary, or `undefined`. */
-export const binding: Binding | undefined = loaded.binding;
 
 /** Whether the addon's binary was loaded. Never changes while the process lives. */
 export const available: boolean = loaded.binding !== undefined;

@@ -1,29 +1,129 @@
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { available } from '@walstack/native';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url));
-const program = `import { available, unavailableReason } from ${JSON.stringify(entry)};
-console.log(JSON.stringify({ available, unavailableReason }));`;
+const root = fileURLToPath(new URL('..', import.meta.url));
+const built = join(root, 'build', 'Release', 'walstack.node');
 
-function loadWith(environment: Record<string, string>): { available: boolean; unavailableReason?: string } {
-  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
-    env: { ...process.env, ...environment },
+interface Loaded {
+  readonly available: boolean;
+  readonly unavailableReason?: string;
+  /** What `crc32c` of `123456789` gives or throws. */
+  readonly crc: number | string;
+}
+
+/** What another process sees that loads the package from a folder. */
+function loadFrom(folder: string, environment: Record<string, string> = {}): Loaded {
+  const entry = pathToFileURL(join(folder, 'dist', 'index.js')).href;
+  const program = `import { available, crc32c, unavailableReason } from ${JSON.stringify(entry)};
+    let crc;
+    try { crc = crc32c(Buffer.from('123456789')); } catch ({ code }) { crc = code; }
+    console.log(JSON.stringify({ available, unavailableReason, crc }));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    env: { ...process.env, NODE_PATH: '', WALSTACK_NATIVE: '', ...environment },
     encoding: 'utf8',
   });
+  expect(stderr).toBe('');
   return JSON.parse(stdout);
 }
 
-describe('loading the binary', () => {
-  test('WALSTACK_NATIVE=0 turns it off, and the reason says so', () => {
-    const { available, unavailableReason } = loadWith({ WALSTACK_NATIVE: '0' });
-    expect(available).toBe(false);
-    expect(unavailableReason).toContain('WALSTACK_NATIVE=0');
+/** Not loaded, for a reason in one sentence; the reason. */
+function reasonOf({ available, unavailableReason, crc }: Loaded): string {
+  expect([available, crc]).toEqual([false, 'ERR_WALSTACK_NATIVE_UNAVAILABLE']);
+  expect(unavailableReason).toMatch(/^The native addon[^\n]+$/);
+  return unavailableReason ?? '';
+}
+
+const LOADED = { available: true, crc: 0xe3069283 };
+
+describe('the binary of this workspace', () => {
+  test('is turned off by WALSTACK_NATIVE=0, and by nothing else', () => {
+    expect(reasonOf(loadFrom(root, { WALSTACK_NATIVE: '0' }))).toBe(
+      'The native addon is turned off by WALSTACK_NATIVE=0.',
+    );
+    for (const value of ['', '1', 'false']) {
+      const loaded = loadFrom(root, { WALSTACK_NATIVE: value });
+      if (loaded.available) expect(loaded).toEqual(LOADED);
+      else expect(reasonOf(loaded)).not.toContain('WALSTACK_NATIVE');
+    }
+  });
+});
+
+describe('a package as it is installed', () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'walstack-native-'));
+    cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+    copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
+    mkdirSync(join(folder, 'node_modules'));
+    symlinkSync(
+      join(root, 'node_modules', 'node-gyp-build'),
+      join(folder, 'node_modules', 'node-gyp-build'),
+      'junction',
+    );
   });
 
-  test('it is there, or one sentence says why not', () => {
-    const { available, unavailableReason } = loadWith({ WALSTACK_NATIVE: '' });
-    if (available) expect(unavailableReason).toBeUndefined();
-    else expect(unavailableReason).toMatch(/^The native addon .*/);
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  /** A binary as a release would bring it. */
+  const bring = (binary: Buffer | string): void => {
+    const prebuilds = join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
+    mkdirSync(prebuilds, { recursive: true });
+    writeFileSync(join(prebuilds, 'walstack.node'), binary);
+  };
+
+  test('loads without a binary, and says that there is none', () => {
+    const reason = reasonOf(loadFrom(folder));
+    expect(reason).toContain(`neither built nor prebuilt for ${process.platform}-${process.arch}`);
+    bring('');
+    rmSync(join(folder, 'prebuilds'), { recursive: true });
+    mkdirSync(join(folder, 'prebuilds', 'aix-ppc64'), { recursive: true });
+    expect(reasonOf(loadFrom(folder))).toContain('neither built nor prebuilt');
+  });
+
+  test('says that a binary does not load', () => {
+    bring('this is no library');
+    expect(reasonOf(loadFrom(folder))).toContain('does not load');
+  });
+
+  test('says that its loader is missing', () => {
+    rmSync(join(folder, 'node_modules'), { recursive: true });
+    expect(reasonOf(loadFrom(folder))).toContain('node-gyp-build');
+  });
+
+  test.runIf(available)('loads the binary that came with it', () => {
+    bring(readFileSync(built));
+    expect(loadFrom(folder)).toEqual(LOADED);
+  });
+
+  test.runIf(available)('does not call a binary of another version', () => {
+    bring(readFileSync(built));
+    const entry = join(folder, 'dist', 'index.js');
+    const code = readFileSync(entry, 'utf8');
+    writeFileSync(entry, code.replace(/(BINDING_VERSION = )\d+/, '$1 0'));
+    expect(readFileSync(entry, 'utf8')).not.toBe(code);
+    expect(reasonOf(loadFrom(folder))).toContain('another version');
+  });
+
+  test('holds nothing that an install would run', () => {
+    const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    for (const script of ['preinstall', 'install', 'postinstall']) expect(manifest.scripts).not.toHaveProperty(script);
+    expect(manifest.gypfile).toBe(false);
+    expect(readdirSync(root)).not.toContain('binding.gyp');
   });
 });
