@@ -26,6 +26,9 @@ interface Loaded {
   readonly crc: number | string;
 }
 
+/** Nothing but the folder itself says where the binary and its loader are. */
+const WITHOUT_HINTS = { NODE_PATH: '', '@WALSTACK/NATIVE_PREBUILD': '' };
+
 /** What another process sees that loads the package from a folder. */
 function loadFrom(folder: string, environment: Record<string, string> = {}): Loaded {
   const entry = pathToFileURL(join(folder, 'dist', 'index.js')).href;
@@ -34,7 +37,7 @@ function loadFrom(folder: string, environment: Record<string, string> = {}): Loa
     try { crc = crc32c(Buffer.from('123456789')); } catch ({ code }) { crc = code; }
     console.log(JSON.stringify({ available, unavailableReason, crc }));`;
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
-    env: { ...process.env, NODE_PATH: '', WALSTACK_NATIVE: '', ...environment },
+    env: { ...process.env, ...WITHOUT_HINTS, WALSTACK_NATIVE: '', ...environment },
     encoding: 'utf8',
   });
   expect(stderr).toBe('');
