@@ -54,6 +54,9 @@ function load(): Loaded {
 
 const loaded = load();
 
+/** The binary, or `undefined`. */
+export const binding: Binding | undefined = loaded.binding;
+
 /** Whether the addon's binary was loaded. Never changes while the process lives. */
 export const available: boolean = loaded.binding !== undefined;
 
