@@ -15,6 +15,8 @@ export interface Contestant {
   readonly subject: string;
   /** Done once, before the first measurement, and not measured. */
   readonly prepare?: () => Promise<void>;
+  /** Done once, after the last measurement. */
+  readonly end?: () => Promise<void>;
   /** Does the work once, and checks what came of it. Throws when it is not what it should be. */
   readonly measure: () => Promise<Sample>;
 }

@@ -5,6 +5,7 @@ import type { Case } from './case.js';
 import { durable } from './durable.js';
 import { durableWrites } from './durable-writes.js';
 import { describeMachine } from './machine.js';
+import { native } from './native.js';
 import { replay } from './replay.js';
 import { measureCase } from './rounds.js';
 import type { Row } from './rows.js';
@@ -12,7 +13,12 @@ import { Scratch } from './scratch.js';
 import { FULL, QUICK, type Settings } from './settings.js';
 import { table } from './table.js';
 
-const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay, native: durableWrites };
+const CASES: Record<Bench, (settings: Settings) => Case[]> = {
+  append,
+  durable,
+  replay,
+  native: (settings) => [...native(settings), ...durableWrites(settings)],
+};
 
 async function measureAll({ benches, quick, data }: Arguments): Promise<Row[]> {
   using scratch = new Scratch(data);

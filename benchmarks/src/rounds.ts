@@ -15,5 +15,6 @@ export async function measureCase(one: Case, rounds: number): Promise<Row[]> {
       if (round > 0) samples.get(contestant)?.push(sample);
     }
   }
+  for (const { end } of one.contestants) await end?.();
   return one.contestants.map((contestant) => rowOf(one, contestant, samples.get(contestant) ?? []));
 }

@@ -2,11 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { available } from '@walstack/native';
 import { ringSupport } from '@walstack/storage-io';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { append } from '../src/append.js';
+import { BytesLoop } from '../src/bytes-loop.js';
 import { durable } from '../src/durable.js';
 import { durableWrites } from '../src/durable-writes.js';
+import { native } from '../src/native.js';
 import { replay } from '../src/replay.js';
 import { measureCase } from '../src/rounds.js';
 import { Scratch } from '../src/scratch.js';
@@ -23,6 +26,13 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const WRITERS = [
   ...(ringSupport().available ? ['walstack/io-uring'] : []),
   ...(spawnSync('cc', ['--version']).status === 0 ? ['native-loop'] : []),
+];
+
+/** What takes part depends on what is there: the addon's binary, a compiler for the yardstick. */
+const bytesSubjects = (yardstick: string): string[] => [
+  ...(available ? ['walstack/native'] : []),
+  'walstack/javascript',
+  ...(BytesLoop.isPossible() ? [yardstick] : []),
 ];
 
 const CONCURRENT = ['walstack/thread-pool', 'walstack/sync-fs', 'fs'];
@@ -45,6 +55,17 @@ test.each([
     'native',
     durableWrites,
     { 'durable-write depth=1': WRITERS, 'durable-write depth=4': WRITERS, 'durable-write depth=16': WRITERS },
+  ],
+  [
+    'native',
+    native,
+    {
+      crc32c: bytesSubjects('native-loop'),
+      'crc32c bytes=100': bytesSubjects('native-loop'),
+      seal: bytesSubjects('native-loop'),
+      'append+seal': bytesSubjects('native-loop'),
+      scan: bytesSubjects('native-scan'),
+    },
   ],
 ])('%s measures every subject of every case, and leaves nothing behind', async (name, casesOf, expected) => {
   using scratch = new Scratch(folder);

@@ -6,9 +6,9 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import prebuildify from 'prebuildify';
 import { nodeHeaders } from './lib/node-headers.mjs';
 
+const load = createRequire(import.meta.url);
 const root = resolve(import.meta.dirname, '..');
 const arch = process.env['PREBUILD_ARCH'] ?? process.arch;
 const folder = join(root, 'prebuilds', `${process.platform}-${arch}`);
@@ -16,7 +16,7 @@ const folder = join(root, 'prebuilds', `${process.platform}-${arch}`);
 // prebuildify hands no option for it on to node-gyp, which reads it from the environment as well.
 if (nodeHeaders !== undefined) process.env['npm_config_nodedir'] = nodeHeaders.nodedir;
 
-await promisify(prebuildify)({
+await promisify(load('prebuildify'))({
   cwd: join(root, 'addon'),
   out: root,
   name: 'walstack',
@@ -34,5 +34,5 @@ for (const name of readdirSync(folder)) {
 // What was made for this machine has to load here.
 if (arch === process.arch && process.env['PREBUILD_LIBC'] === undefined) {
   process.env['PREBUILDS_ONLY'] = '1';
-  createRequire(import.meta.url)('node-gyp-build')(root);
+  load('node-gyp-build')(root);
 }

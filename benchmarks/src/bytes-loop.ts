@@ -1,0 +1,33 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { BytesWork } from './bytes-work.js';
+import type { Scratch } from './scratch.js';
+
+const path = (relative: string): string => fileURLToPath(new URL(`../${relative}`, import.meta.url));
+const ADDON = path('../packages/native/addon');
+const SOURCES = [path('native/bytes_loop.cc'), `${ADDON}/crc32c.cc`, `${ADDON}/frames.cc`];
+
+/** The same work with nothing of JavaScript in it, as a program of its own, compiled when it is first asked for. */
+export class BytesLoop {
+  readonly #program: string;
+  #isCompiled = false;
+
+  constructor(scratch: Scratch) {
+    this.#program = scratch.next('bytes-loop');
+  }
+
+  /** Whether there is a compiler to make it with. */
+  static isPossible(): boolean {
+    return spawnSync(compiler(), ['--version']).status === 0;
+  }
+
+  /** @returns bytes or records a second */
+  measure(work: BytesWork, durationMs: number): number {
+    if (!this.#isCompiled)
+      execFileSync(compiler(), ['-std=c++17', '-O3', `-I${ADDON}`, ...SOURCES, '-o', this.#program]);
+    this.#isCompiled = true;
+    return Number(execFileSync(this.#program, [work, String(durationMs)], { encoding: 'utf8' }));
+  }
+}
+
+const compiler = (): string => process.env['CXX'] ?? 'g++';
