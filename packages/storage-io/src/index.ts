@@ -9,6 +9,7 @@
  *   owner.
  * - **Work of several steps** is an {@link IoRoutine}, written once out of the {@link ioSteps} and driven with promises
  *   ({@link runAsync}) or in the calling thread ({@link runSync}); a {@link RoutineQueue} runs them one after another.
+ * - **Tear-safe appends to one file**, and nothing else: {@link PortableWalWriter}, and {@link readFrames}.
  *
  * What is durable and what is not: a write is not durable when it completes, unless it was submitted as durable; a
  * datasync makes durable what had completed before it; a name is durable once its directory was synced.
@@ -53,6 +54,13 @@ export {
   type StorageIoName,
   type StorageIoNeeds,
 } from './open-storage-io.js';
+export {
+  PortableWalWriter,
+  type PortableWalWriterStats,
+} from './portable/portable-wal-writer.js';
+export { type Frame, type Frames, type ReadFramesOptions, readFrames } from './portable/read-frames.js';
+export type { FrameRecovery } from './portable/recover-frames.js';
+export type { PortableWalWriterOptions } from './portable/writer-options.js';
 export { RoutineQueue } from './routine-queue.js';
 export type {
   IoFile,

@@ -1,0 +1,27 @@
+import { invalidType } from '@walstack/codec';
+import { CompletionRouter } from '../completion-router.js';
+import { openStorageIo, type StorageIoName, type StorageIoNeeds } from '../open-storage-io.js';
+import type { StorageIo } from '../storage-io.js';
+
+/** A backend, and whether it was opened here: then it is disposed of here as well. */
+export interface Backend {
+  readonly io: StorageIo;
+  readonly owned: boolean;
+}
+
+/** The backend that an option gives or names. @throws like `openStorageIo` */
+export function backendOf(option: StorageIo | StorageIoName | undefined, needs: StorageIoNeeds): Backend {
+  if (option === undefined || typeof option === 'string') {
+    return { io: openStorageIo(option, { needs }), owned: true };
+  }
+  if (typeof option?.submitWrite !== 'function')
+    throw invalidType('io', 'a StorageIo or the name of a backend', option);
+  return { io: option, owned: false };
+}
+
+/** Ends a backend that was opened here, when nobody waits for an answer of it any more. */
+export async function letGo({ io, owned }: Backend): Promise<void> {
+  if (!owned) return;
+  await CompletionRouter.for(io).settled();
+  await io.dispose();
+}

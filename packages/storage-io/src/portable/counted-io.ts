@@ -1,0 +1,78 @@
+import { type IoRoutine, ROOM } from '../io-routine.js';
+import * as ioSteps from '../io-steps.js';
+import type { IoFile, StorageIo, WriteOptions } from '../storage-io.js';
+
+/** What one user of a backend had it do. */
+export interface IoCounts {
+  /** Operations submitted. */
+  readonly submitted: number;
+  /** Operations that have completed, whether they failed or not. */
+  readonly completed: number;
+  readonly bytesWritten: number;
+  readonly bytesRead: number;
+  /** How many times an operation had to wait because the backend's queue was full. */
+  readonly overflows: number;
+}
+
+/** The steps of one user of a backend, which others may use too, and what they come to. */
+export class CountedIo {
+  readonly io: StorageIo;
+  #submitted = 0;
+  #completed = 0;
+  #bytesWritten = 0;
+  #bytesRead = 0;
+  #overflows = 0;
+
+  constructor(io: StorageIo) {
+    this.io = io;
+  }
+
+  get counts(): IoCounts {
+    return {
+      submitted: this.#submitted,
+      completed: this.#completed,
+      bytesWritten: this.#bytesWritten,
+      bytesRead: this.#bytesRead,
+      overflows: this.#overflows,
+    };
+  }
+
+  *write(file: IoFile, data: Uint8Array, offset: number, options?: WriteOptions): IoRoutine<void> {
+    yield* this.#counted(ioSteps.write(this.io, file, data, offset, options));
+    this.#bytesWritten += data.length;
+  }
+
+  *read(file: IoFile, into: Uint8Array, offset: number): IoRoutine<number> {
+    const count = yield* this.#counted(ioSteps.read(this.io, file, into, offset));
+    this.#bytesRead += count;
+    return count;
+  }
+
+  *datasync(file: IoFile): IoRoutine<void> {
+    yield* this.#counted(ioSteps.datasync(this.io, file));
+  }
+
+  *truncate(file: IoFile, bytes: number): IoRoutine<void> {
+    yield* this.#counted(ioSteps.truncate(this.io, file, bytes));
+  }
+
+  *syncDirectory(path: string): IoRoutine<void> {
+    yield* this.#counted(ioSteps.syncDirectory(this.io, path));
+  }
+
+  /** Watches the steps that a routine takes. */
+  *#counted<T>(routine: IoRoutine<T>): IoRoutine<T> {
+    for (let step = routine.next(0); ; ) {
+      if (step.done === true) return step.value;
+      if (step.value === ROOM) {
+        this.#overflows++;
+        step = routine.next(yield ROOM);
+        continue;
+      }
+      this.#submitted++;
+      const result = yield step.value;
+      this.#completed++;
+      step = routine.next(result);
+    }
+  }
+}

@@ -1,0 +1,196 @@
+import {
+  blockEnd,
+  FRAME_HEADER_BYTES,
+  frameStart,
+  MAXIMUM_BLOCK_BYTES,
+  scanFrames,
+  UNSALTED_SEED,
+} from '@walstack/codec';
+import type { IoRoutine } from '../io-routine.js';
+import type { IoFile } from '../storage-io.js';
+import type { CountedIo } from './counted-io.js';
+
+/** Bytes that are read at a time. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** Bytes of the buffer, unless a frame is larger. */
+const BUFFER_BYTES = CHUNK_BYTES + MAXIMUM_BLOCK_BYTES;
+
+/** Frames that are found at a time. */
+const MOST_FRAMES = 4096;
+
+/** What a {@link FrameScanner} reads. */
+export interface ScanRange {
+  readonly file: IoFile;
+  readonly blockBytes: number;
+  /** Bytes of the file that may be read. */
+  readonly limit: number;
+  /** No frame is longer than this, header included. */
+  readonly frameBytesMax: number;
+}
+
+/**
+ * Reads the frames of a file that holds nothing else, from its beginning, through a buffer of bounded size. `next()`
+ * steps from frame to frame inside the buffer, `fill()` reads on:
+ *
+ * ```ts
+ * do {
+ *   while (scanner.next()) use(scanner.data());
+ * } while (yield* scanner.fill());
+ * ```
+ *
+ * It stops where the file ends, or where a frame should be and is not. Padding is skipped, up to the end of its block
+ * and no further: a block that begins with zeros was never written.
+ */
+export class FrameScanner {
+  readonly range: ScanRange;
+  readonly #steps: CountedIo;
+  readonly #offsets: Uint32Array;
+  #buffer: Uint8Array;
+  #view: DataView;
+  /** Position in the file of the buffer's first byte, and how many bytes are in it. */
+  #base = 0;
+  #filled = 0;
+  /** Frames found in the buffer, and the next one to step to. */
+  #count = 0;
+  #index = 0;
+  #at = 0;
+  #end = 0;
+  #stop: number | undefined;
+  #lengthAtStop = 0;
+
+  constructor(steps: CountedIo, range: ScanRange) {
+    this.#steps = steps;
+    this.range = range;
+    this.#buffer = new Uint8Array(this.#capacity(0, 0));
+    this.#view = new DataView(this.#buffer.buffer);
+    const most = Math.ceil(this.#buffer.length / (FRAME_HEADER_BYTES + 1));
+    this.#offsets = new Uint32Array(Math.min(MOST_FRAMES, most) + 2);
+  }
+
+  /** Position in the file behind the last frame. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Position in the file where a frame should be and is not; that of its end when there is nothing but frames. */
+  get stop(): number {
+    return this.#stop ?? this.range.limit;
+  }
+
+  /**
+   * What stands there for the length of a frame; 0 when it is cut, and when padding stands before it: that may be a part
+   * of a frame that was never written, and what stands behind it another one.
+   */
+  get lengthAtStop(): number {
+    return this.#lengthAtStop;
+  }
+
+  /** Position in the file of the frame that `next()` came to. */
+  get position(): number {
+    return this.#base + this.#at;
+  }
+
+  /** A view of what it holds, good until the next `fill()`. */
+  data(): Uint8Array {
+    const length = this.#view.getUint32(this.#at, true);
+    return this.#buffer.subarray(this.#at + FRAME_HEADER_BYTES, this.#at + FRAME_HEADER_BYTES + length);
+  }
+
+  /** Steps to the next frame in the buffer, and returns whether there is one; when not, `fill()` reads on. */
+  next(): boolean {
+    if (this.#stop !== undefined || this.#index === this.#count) return false;
+    const at = this.#offsets[this.#index] as number;
+    const bytes = FRAME_HEADER_BYTES + this.#view.getUint32(at, true);
+    if (this.#isBehindGap(at) || bytes > this.range.frameBytesMax) return this.#stopAt(at);
+    this.#index++;
+    this.#at = at;
+    this.#end = this.#base + at + bytes;
+    return true;
+  }
+
+  /** Reads on, and returns whether there are further frames. */
+  *fill(): IoRoutine<boolean> {
+    const most = this.#offsets.length - 1;
+    while (this.#stop === undefined) {
+      const stop = this.#offsets[this.#count] as number;
+      const full = this.#count === most;
+      if (!full && !(yield* this.#more(stop))) return this.#stopAt(stop);
+      this.#scan(full ? stop : 0);
+      if (this.#count > 0) return true;
+    }
+    return false;
+  }
+
+  #scan(from: number): void {
+    const { blockBytes } = this.range;
+    const position = this.#base + from;
+    this.#count = scanFrames(this.#buffer, from, this.#filled, position, blockBytes, UNSALTED_SEED, this.#offsets);
+    this.#index = 0;
+  }
+
+  /** Whether more than padding stands between the last frame and a place in the buffer. */
+  #isBehindGap(at: number): boolean {
+    return this.#base + at > blockEnd(this.#end, this.range.blockBytes);
+  }
+
+  #stopAt(at: number): false {
+    const { blockBytes, limit } = this.range;
+    if (this.#isBehindGap(at)) {
+      this.#stop = Math.min(blockEnd(this.#end, blockBytes), limit);
+      return false;
+    }
+    this.#stop = this.#base + at;
+    if (this.#stop === frameStart(this.#end, blockBytes) && at + 4 <= this.#filled) {
+      this.#lengthAtStop = this.#view.getUint32(at, true);
+    }
+    return false;
+  }
+
+  /** Has more of the file in the buffer than from `stop` to its end; `false` when no frame can come of it. */
+  *#more(stop: number): IoRoutine<boolean> {
+    const { limit, frameBytesMax } = this.range;
+    const position = this.#base + stop;
+    const left = this.#filled - stop;
+    if (this.#isBehindGap(stop) || position === limit) return false;
+    let needed = CHUNK_BYTES;
+    if (left >= FRAME_HEADER_BYTES) {
+      // A frame begins here that the buffer does not hold to its end, or that is damaged.
+      const bytes = FRAME_HEADER_BYTES + this.#view.getUint32(stop, true);
+      if (bytes <= left || bytes > frameBytesMax || position + bytes > limit) return false;
+      needed = Math.max(needed, bytes);
+    }
+    yield* this.#load(stop, needed);
+    return this.#filled > left;
+  }
+
+  /** Bytes of memory for what is read from `base` on: no more than the file has, and no less than `needed`. */
+  #capacity(base: number, needed: number): number {
+    return Math.max(needed, Math.min(BUFFER_BYTES, this.range.limit - base));
+  }
+
+  /**
+   * Drops what is before `stop`, and reads on to the end of the block that holds the last of `needed` bytes: a buffer
+   * that ends with a block never cuts padding in two.
+   */
+  *#load(stop: number, needed: number): IoRoutine<void> {
+    const { file, limit, blockBytes } = this.range;
+    const base = this.#base + stop;
+    const until = Math.min(limit, blockEnd(base + needed, blockBytes));
+    const kept = this.#buffer.subarray(stop, this.#filled);
+    const capacity = this.#capacity(base, until - base);
+    if (capacity <= this.#buffer.length && this.#buffer.length <= BUFFER_BYTES) {
+      this.#buffer.copyWithin(0, stop, this.#filled);
+    } else {
+      this.#buffer = new Uint8Array(capacity);
+      this.#buffer.set(kept);
+      this.#view = new DataView(this.#buffer.buffer);
+    }
+    this.#base = base;
+    this.#filled = kept.length;
+    this.#count = 0;
+    this.#index = 0;
+    const into = this.#buffer.subarray(this.#filled, until - base);
+    if (into.length > 0) this.#filled += yield* this.#steps.read(file, into, base + this.#filled);
+  }
+}

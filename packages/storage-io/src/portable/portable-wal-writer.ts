@@ -1,0 +1,425 @@
+import { resolve } from 'node:path';
+import { isUint8Array } from 'node:util/types';
+import { FRAME_HEADER_BYTES, invalidType, outOfRange, WalError } from '@walstack/codec';
+import { checkAlignment } from '../io-arguments.js';
+import { type IoRoutine, requireWait, runAsync, runSync } from '../io-routine.js';
+import { RoutineQueue } from '../routine-queue.js';
+import type { IoFile, StorageIo } from '../storage-io.js';
+import type { AppendBuffer } from './append-buffer.js';
+import { type Backend, backendOf, letGo } from './backend-option.js';
+import { CountedIo, type IoCounts } from './counted-io.js';
+import type { GroupWriter } from './group-writer.js';
+import { type OpenedWriter, openWriter } from './open-writer.js';
+import type { FrameRecovery } from './recover-frames.js';
+import { SharedRoutine } from './shared-routine.js';
+import { longestFrame } from './torn-tail.js';
+import { checkWriterOptions, GIBIBYTE, type PortableWalWriterOptions, type WriterSettings } from './writer-options.js';
+
+/**
+ * What a writer had its backend do since it was opened, reading and cutting at the beginning included. A frozen snapshot.
+ */
+export interface PortableWalWriterStats extends IoCounts {
+  /** Appends that were accepted, and that an earlier failure has kept from being written. */
+  readonly dropped: number;
+  /** Operations submitted and not yet completed. */
+  readonly inFlight: number;
+  /** Completed of those submitted, from 0 to 1; 1 when none was. */
+  readonly completionRate: number;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Appends to one file, through any backend: bytes as they are, or frames that a torn write cannot forge, at once or in
+ * batches.
+ *
+ * Appends stand in the file in the order of the calls, whether they are awaited or not. What is appended while a write
+ * is under way goes out in the next one. An append that is not batched takes a pending batch along.
+ *
+ * Whatever waits for the disk has two forms: a promise, and a twin ending in `Sync` that blocks the thread and needs a
+ * backend that can wait, else it throws `WAL_UNSUPPORTED`. Data is copied before a call returns; a string is encoded as
+ * UTF-8.
+ *
+ * The first write or sync that fails is final: what waited for it is rejected with it and may be in the file or not, and
+ * everything after it is refused with its code. Opening the file again goes on.
+ *
+ * **One writer at a time.** Where the backend has locks on files (`capabilities.fileLocks`) this one takes an exclusive
+ * one and a second writer gets `WAL_LOCKED`. Elsewhere nothing keeps a second writer off: that is the caller's to see to,
+ * with `io.lock` of another path for instance.
+ */
+export class PortableWalWriter {
+  readonly #backend: Backend;
+  readonly #settings: WriterSettings;
+  readonly #steps: CountedIo;
+  readonly #file: IoFile;
+  readonly #buffer: AppendBuffer;
+  readonly #writer: GroupWriter;
+  readonly #recovery: FrameRecovery | undefined;
+  readonly #queue: RoutineQueue;
+  readonly #write: SharedRoutine;
+  readonly #sync: SharedRoutine;
+  #state: 'open' | 'closing' | 'closed' = 'open';
+  /** Where in the file the last append to a batch ends. */
+  #batchEnd = 0;
+  #closing: Promise<void> | undefined;
+
+  private constructor(backend: Backend, settings: WriterSettings, steps: CountedIo, opened: OpenedWriter) {
+    this.#backend = backend;
+    this.#settings = settings;
+    this.#steps = steps;
+    this.#file = opened.file;
+    this.#buffer = opened.buffer;
+    this.#writer = opened.writer;
+    this.#recovery = opened.recovery;
+    this.#queue = new RoutineQueue(backend.io);
+    this.#write = new SharedRoutine(this.#queue, () => this.#writer.write());
+    this.#sync = new SharedRoutine(this.#queue, () => this.#writer.sync());
+  }
+
+  /**
+   * Opens a file for appending, or makes it; its name is durable on return. With `framed`, its frames are durable on
+   * return too, and a torn tail behind them is cut off.
+   *
+   * @throws `WAL_NOT_FOUND`, `WAL_LOCKED`, `WAL_ALIGNMENT` where direct I/O cannot go on at the end of the file,
+   * `WAL_CORRUPT` when a file of frames is damaged (nothing is changed), `WAL_NO_SPACE`, `WAL_IO_FAILED`; `TypeError` and
+   * `RangeError` for wrong arguments
+   */
+  static async open(path: string, options: PortableWalWriterOptions = {}): Promise<PortableWalWriter> {
+    const checked = checkWriterOptions(path, options);
+    const backend = backendOf(options.io, 'async');
+    try {
+      const settings = inPlace(checked, backend.io);
+      const steps = new CountedIo(backend.io);
+      return new PortableWalWriter(backend, settings, steps, await runAsync(backend.io, openWriter(steps, settings)));
+    } catch (error) {
+      await letGo(backend);
+      throw error;
+    }
+  }
+
+  /** Like {@link open}, blocking the thread. */
+  static openSync(path: string, options: PortableWalWriterOptions = {}): PortableWalWriter {
+    const checked = checkWriterOptions(path, options);
+    const backend = backendOf(options.io, 'wait');
+    try {
+      const settings = inPlace(checked, backend.io);
+      const steps = new CountedIo(backend.io);
+      return new PortableWalWriter(backend, settings, steps, runSync(backend.io, openWriter(steps, settings)));
+    } catch (error) {
+      void letGo(backend);
+      throw error;
+    }
+  }
+
+  /** The file. */
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** Whether direct I/O was had. */
+  get direct(): boolean {
+    return this.#file.direct;
+  }
+
+  /** The size of the file in bytes, as far as it was written. */
+  get size(): number {
+    return this.#writer.written;
+  }
+
+  /** What the appends in the batch will come to in the file, in bytes, the headers of frames included. */
+  get pendingBatchBytes(): number {
+    return this.#buffer.batchBytes;
+  }
+
+  /** How many appends are in the batch. */
+  get pendingBatchOps(): number {
+    return this.#buffer.batchOps;
+  }
+
+  /** Whether there is anything in the batch. */
+  get hasPendingBatch(): boolean {
+    return this.#buffer.batchOps > 0;
+  }
+
+  /** The batch is flushed when it comes to so many bytes. */
+  get maxBatchBytes(): number {
+    return this.#settings.maxBatchBytes;
+  }
+
+  /** The failure after which nothing is accepted any more; `undefined` while there is none. */
+  get failure(): WalError | undefined {
+    return this.#writer.failure;
+  }
+
+  /** What opening a file of frames found and did; `undefined` when it is not `framed`. */
+  get recovery(): FrameRecovery | undefined {
+    return this.#recovery;
+  }
+
+  /**
+   * Appends bytes as they are, at once. Handed to the operating system when it resolves, and not durable: see
+   * {@link sync}.
+   *
+   * @param data - at most 1 GiB; with direct I/O a multiple of its alignment
+   * @returns where in the file it starts
+   * @throws `WAL_STATE` in a file of frames, `WAL_ALIGNMENT`, `WAL_TOO_LARGE`, `WAL_BACKPRESSURE`, `WAL_CLOSED`, the code
+   * of an earlier failure, or `TypeError`, each with nothing appended; `WAL_NO_SPACE`, `WAL_IO_FAILED`
+   */
+  async append(data: Uint8Array | string): Promise<number> {
+    const position = this.#add(data, false, false);
+    await this.#write.run();
+    return position;
+  }
+
+  /** Like {@link append}, blocking the thread. */
+  appendSync(data: Uint8Array | string): number {
+    requireWait(this.#backend.io);
+    const position = this.#add(data, false, false);
+    this.#write.runSync();
+    return position;
+  }
+
+  /**
+   * Appends bytes as they are to the batch, which is in memory and nowhere else before it is flushed. When it comes to
+   * `maxBatchBytes` it is flushed as by {@link flushBatch}, and this waits for that.
+   *
+   * @returns the bytes that are pending in the batch
+   * @throws like {@link append}
+   */
+  async appendBatched(data: Uint8Array | string): Promise<number> {
+    this.#add(data, false, true);
+    return this.#pendingOrFlushed();
+  }
+
+  /** Like {@link appendBatched}, blocking the thread when the batch is to be flushed. */
+  appendBatchedSync(data: Uint8Array | string): number {
+    requireWait(this.#backend.io);
+    this.#add(data, false, true);
+    return this.#pendingOrFlushedSync();
+  }
+
+  /**
+   * Appends a frame, `[length u32][crc32c u32][data]`, at once. Handed to the operating system when it resolves, and not
+   * durable: see {@link sync}. No frame starts in the last 7 bytes of a block: up to 7 zeros stand before one that would.
+   *
+   * @param data - at least 1 byte; in a file of frames at most `maxUnsyncedBytes` with the 8 of the header, less a block
+   * @returns where in the file the frame starts
+   * @throws like {@link append}, and `RangeError` for empty data
+   */
+  async appendWithChecksum(data: Uint8Array | string): Promise<number> {
+    const position = this.#add(data, true, false);
+    await this.#write.run();
+    return position;
+  }
+
+  /** Like {@link appendWithChecksum}, blocking the thread. */
+  appendWithChecksumSync(data: Uint8Array | string): number {
+    requireWait(this.#backend.io);
+    const position = this.#add(data, true, false);
+    this.#write.runSync();
+    return position;
+  }
+
+  /**
+   * Appends a frame to the batch: {@link appendWithChecksum} and {@link appendBatched}.
+   *
+   * @returns the bytes that are pending in the batch
+   */
+  async appendWithChecksumBatched(data: Uint8Array | string): Promise<number> {
+    this.#add(data, true, true);
+    return this.#pendingOrFlushed();
+  }
+
+  /** Like {@link appendWithChecksumBatched}, blocking the thread when the batch is to be flushed. */
+  appendWithChecksumBatchedSync(data: Uint8Array | string): number {
+    requireWait(this.#backend.io);
+    this.#add(data, true, true);
+    return this.#pendingOrFlushedSync();
+  }
+
+  /**
+   * Makes durable what was appended to the batch so far, and everything before it, by one write and one sync, or by one
+   * durable write where there is direct I/O and the backend can. Nothing is done when it is durable already.
+   *
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, whether the batch is in the file is not known; `WAL_CLOSED`
+   */
+  async flushBatch(): Promise<void> {
+    this.#throwUnlessUsable();
+    if (this.#batchEnd > this.#writer.durable) await this.#sync.run();
+  }
+
+  /** Like {@link flushBatch}, blocking the thread. */
+  flushBatchSync(): void {
+    requireWait(this.#backend.io);
+    this.#throwUnlessUsable();
+    if (this.#batchEnd > this.#writer.durable) this.#sync.runSync();
+  }
+
+  /**
+   * Makes everything durable that was appended so far, the batch included. In a file that is not `framed`, the first one
+   * makes durable what was found in it, too.
+   *
+   * @throws like {@link flushBatch}
+   */
+  async sync(): Promise<void> {
+    this.#throwUnlessUsable();
+    if (this.#buffer.position > this.#writer.durable) await this.#sync.run();
+  }
+
+  /** Like {@link sync}, blocking the thread. */
+  syncSync(): void {
+    requireWait(this.#backend.io);
+    this.#throwUnlessUsable();
+    if (this.#buffer.position > this.#writer.durable) this.#sync.runSync();
+  }
+
+  stats(): PortableWalWriterStats {
+    const { counts } = this.#steps;
+    const { submitted, completed } = counts;
+    return Object.freeze({
+      ...counts,
+      dropped: this.#writer.dropped,
+      inFlight: submitted - completed,
+      completionRate: submitted === 0 ? 1 : completed / submitted,
+    });
+  }
+
+  /**
+   * Makes everything durable, the batch included, and closes the file. Idempotent. After an earlier failure it only lets
+   * go.
+   *
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`; the file is closed all the same
+   */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  /** Like {@link close}, blocking the thread; when the writer is closing already, until it is closed. */
+  closeSync(): void {
+    if (this.#state === 'closed') return;
+    requireWait(this.#backend.io);
+    if (this.#state === 'closing') {
+      this.#queue.runSync(nothing);
+      return;
+    }
+    this.#state = 'closing';
+    try {
+      this.#queue.runSync(() => this.#closeFile());
+    } finally {
+      this.#closing = letGo(this.#backend);
+      // Whoever awaits `close()` later hears of it.
+      this.#closing.catch(() => {});
+    }
+  }
+
+  /** Closes the file: {@link closeSync}. */
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+
+  /** Closes the file: {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closing';
+    try {
+      await this.#queue.run(() => this.#closeFile());
+    } finally {
+      await letGo(this.#backend);
+    }
+  }
+
+  *#closeFile(): IoRoutine<void> {
+    try {
+      if (this.#writer.failure === undefined) yield* this.#writer.sync();
+    } finally {
+      this.#state = 'closed';
+      this.#backend.io.close(this.#file);
+    }
+  }
+
+  /** Takes an append into memory, and returns where in the file it starts. */
+  #add(data: Uint8Array | string, framed: boolean, batched: boolean): number {
+    this.#throwUnlessUsable();
+    const bytes = bytesOf(data);
+    this.#checkAppend(bytes.length, framed);
+    const position = this.#buffer.append(bytes, framed, batched);
+    if (batched) this.#batchEnd = this.#buffer.position;
+    return position;
+  }
+
+  async #pendingOrFlushed(): Promise<number> {
+    if (this.#buffer.batchBytes >= this.#settings.maxBatchBytes) await this.#sync.run();
+    return this.#buffer.batchBytes;
+  }
+
+  #pendingOrFlushedSync(): number {
+    if (this.#buffer.batchBytes >= this.#settings.maxBatchBytes) this.#sync.runSync();
+    return this.#buffer.batchBytes;
+  }
+
+  /** @throws when so many bytes cannot be appended now */
+  #checkAppend(dataBytes: number, asFrame: boolean): void {
+    const { framed, maxPendingBytes, maxUnsyncedBytes, blockBytes } = this.#settings;
+    if (framed && !asFrame) throw framesOnly(this.path);
+    if (asFrame && dataBytes === 0) throw outOfRange('data.length', 'at least 1', dataBytes);
+    const limit = framed ? longestFrame(maxUnsyncedBytes, blockBytes) : GIBIBYTE;
+    const bytes = asFrame ? FRAME_HEADER_BYTES + dataBytes : dataBytes;
+    if (bytes > limit) throw tooLarge(this.path, bytes, limit);
+    if (!framed) checkAlignment(this.#file, bytes, this.#buffer.position);
+    const pending = this.#buffer.pendingBytes;
+    if (pending > 0 && pending + bytes > maxPendingBytes) throw backpressure(pending, bytes, maxPendingBytes);
+  }
+
+  #throwUnlessUsable(): void {
+    if (this.#state !== 'open') {
+      throw new WalError('WAL_CLOSED', `the writer of ${this.path} is ${this.#state}: open the file again`, {
+        path: this.path,
+        state: this.#state,
+      });
+    }
+    this.#writer.throwIfFailed();
+  }
+}
+
+/** Real files stay where they are when the process changes its working directory. */
+function inPlace(settings: WriterSettings, io: StorageIo): WriterSettings {
+  return io.capabilities.realFiles ? { ...settings, path: resolve(settings.path) } : settings;
+}
+
+function bytesOf(data: Uint8Array | string): Uint8Array {
+  if (typeof data === 'string') return encoder.encode(data);
+  if (!isUint8Array(data)) throw invalidType('data', 'a Uint8Array or a string', data);
+  return data;
+}
+
+/** A routine that only waits for its turn. */
+function* nothing(): IoRoutine<void> {}
+
+function framesOnly(path: string): WalError {
+  return new WalError(
+    'WAL_STATE',
+    `${path} was opened as a file of frames: append with appendWithChecksum, or open it without framed`,
+    { path, state: 'framed' },
+  );
+}
+
+function tooLarge(path: string, actual: number, limit: number): WalError {
+  return new WalError(
+    'WAL_TOO_LARGE',
+    `an append of ${actual} bytes is over the limit of ${limit}: nothing was appended; in a file of frames ` +
+      'maxUnsyncedBytes sets the limit',
+    { path, actual, limit },
+  );
+}
+
+function backpressure(pending: number, bytes: number, limit: number): WalError {
+  return new WalError(
+    'WAL_BACKPRESSURE',
+    `${pending} bytes are pending and maxPendingBytes is ${limit}: nothing was appended; wait for earlier appends first`,
+    { limit, actual: pending + bytes },
+  );
+}

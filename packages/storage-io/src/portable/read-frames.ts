@@ -1,0 +1,163 @@
+import { checkBlockBytes, checkBoolean, checkOptions, checkPath, DEFAULT_BLOCK_BYTES, WalError } from '@walstack/codec';
+import { type IoRoutine, runAsync, runSync } from '../io-routine.js';
+import type { StorageIoName } from '../open-storage-io.js';
+import type { IoFile, StorageIo } from '../storage-io.js';
+import { backendOf, letGo } from './backend-option.js';
+import { CountedIo } from './counted-io.js';
+import { FrameScanner } from './frame-scanner.js';
+import { longestFrame, throwUnlessTorn } from './torn-tail.js';
+import { checkUnsyncedBytes } from './writer-options.js';
+
+/** A frame as it is read back. */
+export interface Frame {
+  /** Where in the file it starts: what the append had returned. */
+  readonly position: number;
+  /** What was appended. */
+  readonly data: Uint8Array;
+}
+
+/** How a file of frames is read. */
+export interface ReadFramesOptions {
+  /**
+   * The backend. One that is given lives on; one that is named is opened for each iteration and disposed of behind it.
+   * Default `'auto'`, for `for … of` one that can wait.
+   */
+  readonly io?: StorageIo | StorageIoName;
+  /** As it was written with. Default 4096. */
+  readonly blockBytes?: number;
+  /** As it was written with. Default 8 MiB. */
+  readonly maxUnsyncedBytes?: number;
+  /**
+   * Give out copies of the data, which stay as they are. With `false` they are views of a buffer and good only until the
+   * next frame is asked for. Default `true`.
+   */
+  readonly copy?: boolean;
+}
+
+const KNOWN: readonly (keyof ReadFramesOptions)[] = ['io', 'blockBytes', 'maxUnsyncedBytes', 'copy'];
+
+/** A reading of frames: where, and how. */
+interface Plan {
+  readonly path: string;
+  readonly io: StorageIo | StorageIoName | undefined;
+  readonly blockBytes: number;
+  readonly maxUnsyncedBytes: number;
+  readonly copy: boolean;
+}
+
+/**
+ * Reads the frames of a file that a `PortableWalWriter` has written, and changes nothing. Nothing is opened before the
+ * frames are iterated over.
+ *
+ * @throws `TypeError`, `RangeError` for wrong arguments
+ */
+export function readFrames(path: string, options: ReadFramesOptions = {}): Frames {
+  checkPath('path', path);
+  const {
+    io,
+    blockBytes = DEFAULT_BLOCK_BYTES,
+    maxUnsyncedBytes,
+    copy = true,
+  } = checkOptions('options', options, KNOWN);
+  checkBlockBytes('blockBytes', blockBytes);
+  return new Frames({
+    path,
+    io,
+    blockBytes,
+    maxUnsyncedBytes: checkUnsyncedBytes(maxUnsyncedBytes, blockBytes),
+    copy: checkBoolean('copy', copy),
+  });
+}
+
+/**
+ * The frames of a file, in order: iterable with `for … of` on a backend that can wait, and with `for await … of` on any.
+ * Each iteration reads anew, as far as the file went when it began, in constant memory, and closes itself when it is
+ * left. It ends with the last frame that can be read; where what stands behind it cannot be the rest of a torn write,
+ * it throws `WAL_CORRUPT` there.
+ */
+export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
+  readonly #plan: Plan;
+
+  /** @internal */
+  constructor(plan: Plan) {
+    this.#plan = plan;
+  }
+
+  *[Symbol.iterator](): Generator<Frame, void, undefined> {
+    const backend = backendOf(this.#plan.io, 'wait');
+    try {
+      const reading = new Reading(backend.io, this.#plan);
+      try {
+        while (runSync(backend.io, reading.advance())) {
+          for (let frame = reading.next(); frame !== undefined; frame = reading.next()) yield frame;
+        }
+      } finally {
+        reading.close();
+      }
+    } finally {
+      // Nothing is in flight on a backend that completes before the thread goes on: there is nothing to wait for.
+      void letGo(backend);
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Frame, void, undefined> {
+    const backend = backendOf(this.#plan.io, 'async');
+    try {
+      const reading = new Reading(backend.io, this.#plan);
+      try {
+        while (await runAsync(backend.io, reading.advance())) {
+          for (let frame = reading.next(); frame !== undefined; frame = reading.next()) yield frame;
+        }
+      } finally {
+        reading.close();
+      }
+    } finally {
+      await letGo(backend);
+    }
+  }
+}
+
+/** One iteration. */
+class Reading {
+  readonly #io: StorageIo;
+  readonly #plan: Plan;
+  readonly #file: IoFile;
+  readonly #scanner: FrameScanner;
+
+  constructor(io: StorageIo, plan: Plan) {
+    const { path, blockBytes, maxUnsyncedBytes } = plan;
+    this.#io = io;
+    this.#plan = plan;
+    this.#file = io.open(path);
+    this.#scanner = new FrameScanner(new CountedIo(io), {
+      file: this.#file,
+      blockBytes,
+      limit: io.size(this.#file),
+      frameBytesMax: longestFrame(maxUnsyncedBytes, blockBytes),
+    });
+  }
+
+  /** The next frame in the buffer; `undefined` when `advance()` has to read on. */
+  next(): Frame | undefined {
+    const scanner = this.#scanner;
+    if (!scanner.next()) return undefined;
+    const data = scanner.data();
+    return { position: scanner.position, data: this.#plan.copy ? data.slice() : data };
+  }
+
+  /** Reads on, and returns whether there are further frames. @throws `WAL_CORRUPT` */
+  *advance(): IoRoutine<boolean> {
+    if (yield* this.#scanner.fill()) return true;
+    throwUnlessTorn(this.#plan.path, this.#scanner, this.#plan.maxUnsyncedBytes);
+    return false;
+  }
+
+  close(): void {
+    try {
+      this.#io.close(this.#file);
+    } catch (error) {
+      // A backend that was disposed of has closed the file.
+      if (!WalError.is(error, 'WAL_CLOSED')) throw error;
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import type { IoRoutine } from '../io-routine.js';
+import type { RoutineQueue } from '../routine-queue.js';
+
+/** One routine for all who ask for it before its turn has come: it does what they want for everyone of them at once. */
+export class SharedRoutine {
+  readonly #queue: RoutineQueue;
+  readonly #make: () => IoRoutine<void>;
+  #waiting: Promise<void> | undefined;
+
+  constructor(queue: RoutineQueue, make: () => IoRoutine<void>) {
+    this.#queue = queue;
+    this.#make = make;
+  }
+
+  /** Resolves when a run has ended that began after this call, or with it. */
+  run(): Promise<void> {
+    if (this.#waiting !== undefined) return this.#waiting;
+    let begun = false;
+    const done = this.#queue.run(() => {
+      begun = true;
+      this.#waiting = undefined;
+      return this.#make();
+    });
+    if (!begun) this.#waiting = done;
+    return done;
+  }
+
+  /** Like {@link run}, blocking the thread. */
+  runSync(): void {
+    this.#queue.runSync(this.#make);
+  }
+}
