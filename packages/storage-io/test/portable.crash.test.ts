@@ -143,7 +143,8 @@ describe.each(scenarios)('%s', (_, actions, extra) => {
         const recovered = framesIn(found);
         check(recovered, known, whole);
         expect(writer.recovery?.frames).toBe(recovered.length);
-        // What was found is durable, and what is appended now comes behind it.
+        // What was found is durable, and what was cut is gone for good.
+        expect(found.afterPowerCut(() => false).bytes).toEqual(found.bytes);
         writer.appendWithChecksumSync('behind');
         writer.syncSync();
         expect(framesIn(found.afterPowerCut(() => false))).toEqual([...recovered, 'behind']);

@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest';
+import type { IoRoutine } from '../src/io-routine.js';
+import * as ioSteps from '../src/io-steps.js';
+import { createMemoryStorageIo } from '../src/memory.js';
+import { SharedRoutine } from '../src/portable/shared-routine.js';
+import { RoutineQueue } from '../src/routine-queue.js';
+
+it('who asks before a routine has begun shares it, who asks later gets another one', async () => {
+  const io = createMemoryStorageIo();
+  const file = io.open('file', { create: true });
+  let runs = 0;
+  function* datasync(): IoRoutine<void> {
+    runs++;
+    yield* ioSteps.datasync(io, file);
+  }
+  const shared = new SharedRoutine(new RoutineQueue(io), datasync);
+  const first = shared.run();
+  const behind = [shared.run(), shared.run(), shared.run()];
+  expect(runs).toBe(1);
+  expect(new Set(behind).size).toBe(1);
+  await first;
+  await Promise.all(behind);
+  expect(runs).toBe(2);
+  shared.runSync();
+  await shared.run();
+  expect(runs).toBe(4);
+});
+
+it('a run that fails is no other run’s', async () => {
+  let fails = true;
+  const shared = new SharedRoutine(new RoutineQueue(createMemoryStorageIo()), () => {
+    if (fails) throw new Error('now');
+    return nothing();
+  });
+  await expect(shared.run()).rejects.toThrow('now');
+  fails = false;
+  await shared.run();
+});
+
+function* nothing(): IoRoutine<void> {}
