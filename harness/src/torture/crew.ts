@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import { ProcessVictim } from './process-victim.js';
+import type { Variant } from './variant.js';
+import type { Victim } from './victim.js';
+import { WorkerVictim } from './worker-victim.js';
+
+/** The programs of victims. */
+export interface Entries {
+  readonly child: URL;
+  readonly worker: URL;
+}
+
+/** Those who are next. One process is always being started while another one lives. */
+export class Crew implements AsyncDisposable {
+  readonly #entries: Entries;
+  readonly #folder: string;
+  #ready: ProcessVictim | undefined;
+  #workers = 0;
+
+  /** @param folder - for files of its own, beside the logs */
+  constructor(entries: Entries, folder: string) {
+    this.#entries = entries;
+    this.#folder = folder;
+  }
+
+  next({ victims }: Variant): Victim {
+    if (victims === 'workers') {
+      return new WorkerVictim(this.#entries.worker, join(this.#folder, `reports-${this.#workers++}`));
+    }
+    const victim = this.#ready ?? new ProcessVictim(this.#entries.child);
+    this.#ready = new ProcessVictim(this.#entries.child);
+    return victim;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ready?.kill();
+  }
+}

@@ -1,0 +1,32 @@
+/** How a log is written. `wal` and `segmented` wait with promises, `segmented-sync` blocks its thread. */
+export type Api = 'wal' | 'segmented' | 'segmented-sync';
+
+/** The options of a log that is tortured. */
+export interface LogOptions {
+  readonly blockBytes: number;
+  readonly segmentBytes: number;
+  readonly padGroups: boolean;
+  readonly markAfterMs: number;
+}
+
+/** What one life does: opens a log and writes to it until it is ended by force. */
+export interface Job {
+  readonly directory: string;
+  /** Name of a backend. */
+  readonly backend: string;
+  readonly api: Api;
+  readonly options: LogOptions;
+  /** Of the contents of the log. */
+  readonly seed: number;
+  /** 1, 2, 3 … within the log. */
+  readonly life: number;
+  /** Whether everything that the log holds is read and reported first. */
+  readonly check: boolean;
+  /** Whether the disk may run full, which then is nothing to complain of. */
+  readonly mayFill: boolean;
+}
+
+export const encodeJob = (job: Job): string => JSON.stringify(job);
+
+/** A job that was encoded by the process that started this one. */
+export const decodeJob = (text: string): Job => JSON.parse(text) as Job;

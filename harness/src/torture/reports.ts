@@ -1,0 +1,68 @@
+/** What a life tells of itself, each at the moment when it is so. */
+export type Report =
+  /** The log is open. */
+  | { readonly what: 'opened'; readonly firstLsn: number; readonly nextLsn: number }
+  /** Records `from` to `to` were read back, and each is byte for byte what this life had appended. */
+  | { readonly what: 'held'; readonly life: number; readonly from: number; readonly to: number }
+  /** Everything was read. */
+  | { readonly what: 'checked' }
+  /** The log has promised that everything up to this LSN is durable. */
+  | { readonly what: 'acknowledged'; readonly lsn: number }
+  /** Records before this LSN may go from now on. */
+  | { readonly what: 'truncating'; readonly lsn: number }
+  /** Records before this LSN are gone for good. */
+  | { readonly what: 'truncated'; readonly firstLsn: number }
+  /** The disk is full. */
+  | { readonly what: 'full' }
+  /** A record was read back, and is not what was appended. */
+  | { readonly what: 'differs'; readonly lsn: number; readonly text: string }
+  /** Something else is not as it should be. `code`: of the error, when there was one. */
+  | { readonly what: 'wrong'; readonly text: string; readonly code?: string };
+
+/** One line without its end. */
+export function encodeReport(report: Report): string {
+  switch (report.what) {
+    case 'opened':
+      return `opened ${report.firstLsn} ${report.nextLsn}`;
+    case 'held':
+      return `held ${report.life} ${report.from} ${report.to}`;
+    case 'acknowledged':
+    case 'truncating':
+      return `${report.what} ${report.lsn}`;
+    case 'truncated':
+      return `truncated ${report.firstLsn}`;
+    case 'checked':
+    case 'full':
+      return report.what;
+    case 'differs':
+    case 'wrong':
+      return `${report.what} ${JSON.stringify(report)}`;
+  }
+}
+
+/** What a line says. */
+export function decodeReport(line: string): Report {
+  const space = line.indexOf(' ');
+  const what = space === -1 ? line : line.slice(0, space);
+  const rest = space === -1 ? '' : line.slice(space + 1);
+  const [a, b, c] = rest.split(' ').map(Number) as [number, number, number];
+  switch (what) {
+    case 'opened':
+      return { what, firstLsn: a, nextLsn: b };
+    case 'held':
+      return { what, life: a, from: b, to: c };
+    case 'acknowledged':
+    case 'truncating':
+      return { what, lsn: a };
+    case 'truncated':
+      return { what, firstLsn: a };
+    case 'checked':
+    case 'full':
+      return { what };
+    case 'differs':
+    case 'wrong':
+      return JSON.parse(rest) as Report;
+    default:
+      return { what: 'wrong', text: `it said "${line}", which nobody understands` };
+  }
+}

@@ -1,0 +1,22 @@
+/** What has come of everything so far. */
+export class Tally {
+  /** Processes that were killed, and worker threads that were terminated. */
+  kills = 0;
+  terminations = 0;
+  acknowledged = 0;
+  lost = 0;
+  breaches = 0;
+  /** Lives that met a full disk. */
+  full = 0;
+  /** Locks of which a killed process had left the second file, which is removed by hand. */
+  takeovers = 0;
+
+  /** The last line. */
+  toString(): string {
+    const broken = this.breaches === 0 ? '' : `, ${this.breaches} broken promises`;
+    return (
+      `${this.kills} kills, ${this.terminations} worker threads terminated, ` +
+      `${this.acknowledged} acknowledged, ${this.lost} lost${broken}`
+    );
+  }
+}

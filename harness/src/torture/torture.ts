@@ -1,0 +1,139 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Random } from '../random.js';
+import type { Arguments } from './arguments.js';
+import { backendNamed, isAvailable } from './backends.js';
+import { Crew, type Entries } from './crew.js';
+import { plantLoss } from './plant.js';
+import { SmallDisk, whyNoSmallDisk } from './small-disk.js';
+import { Tally } from './tally.js';
+import { TorturedLog } from './tortured-log.js';
+import { describeVariant, type Variant, variantsOf } from './variant.js';
+
+/** Logs that are tortured side by side: lives wait as much as they work. */
+const SIDE_BY_SIDE = 2 * availableParallelism();
+
+/** Lives of one log, unless everything is over before. */
+const LIVES_MAXIMUM = 40;
+
+/** Tortures logs until there were kills, or was time, enough, or a promise was broken. */
+export class Torture {
+  readonly #given: Arguments;
+  readonly #entries: Entries;
+  readonly #say: (line: string) => void;
+  readonly #random: Random;
+  readonly #tally = new Tally();
+  readonly #folder: string;
+  readonly #deadline: number;
+  #variants: readonly Variant[] = [];
+  #logs = 0;
+  #planted = false;
+  #stopped = false;
+
+  constructor(given: Arguments, entries: Entries, say: (line: string) => void) {
+    this.#given = given;
+    this.#entries = entries;
+    this.#say = say;
+    this.#random = new Random(given.seed);
+    const parent = given.data ?? tmpdir();
+    mkdirSync(parent, { recursive: true });
+    this.#folder = mkdtempSync(join(parent, 'walstack-torture-'));
+    this.#deadline = performance.now() + given.minutes * 60_000;
+  }
+
+  /** Ends as soon as those who live now have ended. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** @returns whether every promise was kept */
+  async run(): Promise<boolean> {
+    this.#say(`seed ${this.#given.seed}, in ${this.#folder}`);
+    await this.#prepare();
+    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, () => this.#work()));
+    const kept = this.#tally.breaches === 0;
+    if (kept) rmSync(this.#folder, { recursive: true });
+    else this.#say(`broken with --seed ${this.#given.seed}; the logs are in ${this.#folder}`);
+    const { full, takeovers } = this.#tally;
+    this.#say(`${full} lives met a full disk; ${takeovers} locks of killed processes had to be cleared by hand`);
+    this.#say(`torture: ${this.#tally}`);
+    return kept;
+  }
+
+  async #prepare(): Promise<void> {
+    const backends = [];
+    for (const backend of this.#given.backends.map(backendNamed)) {
+      if (await isAvailable(backend)) backends.push(backend);
+      else this.#say(`skipped: ${backend.name} does not work on this machine`);
+    }
+    const obstacle = whyNoSmallDisk(this.#folder);
+    if (obstacle !== undefined) this.#say(`skipped: a small disk to fill, as ${obstacle}`);
+    this.#variants = await variantsOf(backends, { smallDisks: obstacle === undefined });
+  }
+
+  get #over(): boolean {
+    const { kills, breaches } = this.#tally;
+    return this.#stopped || breaches > 0 || kills >= this.#given.kills || performance.now() >= this.#deadline;
+  }
+
+  async #work(): Promise<void> {
+    await using crew = new Crew(this.#entries, this.#folder);
+    try {
+      while (!this.#over) await this.#tortureOne(crew);
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+  }
+
+  async #tortureOne(crew: Crew): Promise<void> {
+    const number = this.#logs++;
+    // Each variant in its turn; which one is first is left to chance.
+    const variant = this.#variants[(this.#given.seed + number) % this.#variants.length] as Variant;
+    const folder = join(this.#folder, `log-${number}`);
+    const seed = this.#random.seed();
+    if (!variant.full) {
+      await this.#torture(new TorturedLog(variant, folder, seed, crew, this.#tally));
+      return;
+    }
+    using disk = new SmallDisk(this.#folder, `disk-${number}`);
+    await this.#torture(new TorturedLog(variant, join(disk.path, 'log'), seed, crew, this.#tally, disk), disk);
+  }
+
+  async #torture(log: TorturedLog, disk?: SmallDisk): Promise<void> {
+    const { kills, plant } = this.#given;
+    const lives = Math.min(LIVES_MAXIMUM, Math.max(1, Math.floor(kills / this.#variants.length)));
+    // Only a log that is there already has to open on a full disk.
+    if (disk !== undefined) log.inspect();
+    let life = 0;
+    for (; life < lives && !this.#over && log.breach === undefined; life++) {
+      await log.endOneLife();
+      if (plant !== undefined && !this.#planted && log.breach === undefined && log.ledger.owed > 0) {
+        this.#plant(log, plant);
+      }
+    }
+    if (disk !== undefined) await log.endOnFullDisk(disk);
+    log.inspect();
+    this.#conclude(log, life);
+    // What is on a small disk goes with it.
+    if (disk !== undefined && log.breach !== undefined) cpSync(log.directory, `${disk.path}-log`, { recursive: true });
+  }
+
+  #plant(log: TorturedLog, plant: NonNullable<Arguments['plant']>): void {
+    const done = plantLoss(log.directory, plant, log.ledger.required);
+    if (done === undefined) return;
+    this.#planted = true;
+    this.#say(`planted: ${done}`);
+  }
+
+  #conclude(log: TorturedLog, lives: number): void {
+    const what = `${describeVariant(log.variant)}: ${lives} lives, ${log.ledger.acknowledged} acknowledged`;
+    if (log.breach === undefined) {
+      this.#say(what);
+      rmSync(log.directory, { recursive: true, force: true });
+    } else {
+      this.#say(`${what}\nBROKEN in ${log.directory}: ${log.breach.text}`);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { readdirSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { BACKEND_NAMES } from '../src/torture/backends.js';
+import { PLANTS } from '../src/torture/plant.js';
+import { run, temporaryDirectory } from './command.js';
+
+test.each([
+  ['a seed that stays', ['--seed', '7']],
+  ['a fresh seed', []],
+])('every backend keeps its promises through 40 kills with %s', (_what, seed) => {
+  const data = temporaryDirectory();
+  const { status, stdout, stderr, last } = run('torture', '--kills', '40', '--data', data, ...seed);
+  console.log(`${stdout.split('\n', 1)[0]}\n${last}`);
+  expect([status, stderr]).toEqual([0, '']);
+  const [, kills, terminated, acknowledged] =
+    /^torture: (\d+) kills, (\d+) worker threads terminated, (\d+) acknowledged, 0 lost$/.exec(last) ?? [];
+  expect(Number(kills)).toBeGreaterThanOrEqual(40);
+  expect(Number(terminated)).toBeGreaterThan(0);
+  expect(Number(acknowledged)).toBeGreaterThan(20);
+  for (const backend of BACKEND_NAMES) expect(stdout).toContain(`${backend}, wal, `);
+  expect(readdirSync(data)).toEqual([]);
+});
+
+test.each(PLANTS)('a record that is destroyed by "%s" is reported, with the seed, and its log is kept', (plant) => {
+  const data = temporaryDirectory();
+  const { status, stdout, stderr, last } = run(
+    'torture',
+    ...['--kills', '60', '--seed', '11', '--backend', 'sync-fs', '--data', data, '--plant', plant],
+  );
+  expect([status, stderr]).toEqual([1, '']);
+  expect(stdout).toMatch(/^planted: .*wal-\d{10}-\d{20}\.seg /m);
+  expect(stdout).toMatch(/^BROKEN in .*walstack-torture-/m);
+  expect(stdout).toContain('broken with --seed 11');
+  expect(last).toMatch(/ [1-9]\d* lost, 1 broken promises$/);
+  expect(readdirSync(data)).toHaveLength(1);
+});
+
+test.each([
+  ['a backend that does not exist', ['--backend', 'tape'], '--backend must be one of all, sync-fs'],
+  ['a number that is none', ['--kills', 'many'], '--kills must be a number'],
+  ['an unknown option', ['--gently'], '--gently'],
+])('%s is refused with exit code 2', (_what, args, message) => {
+  const { status, stdout, stderr } = run('torture', ...args);
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toContain(message);
+});
