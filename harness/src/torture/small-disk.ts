@@ -5,6 +5,7 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  rmdirSync,
   rmSync,
   statfsSync,
   truncateSync,
@@ -61,6 +62,7 @@ export class SmallDisk implements Disposable {
 
   [Symbol.dispose](): void {
     run('umount', this.path);
+    rmdirSync(this.path);
     rmSync(this.#image);
   }
 

@@ -1,0 +1,6 @@
+import { CODEC_TARGETS } from './codec-targets.js';
+import { LOG_TARGETS } from './log-targets.js';
+import type { Target } from './target.js';
+
+/** Everything that is fuzzed. */
+export const TARGETS: readonly Target[] = [...CODEC_TARGETS, ...LOG_TARGETS];
