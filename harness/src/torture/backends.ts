@@ -1,18 +1,19 @@
 import { WalError } from '@walstack/codec';
+import type { SegmentedWalConfig } from '@walstack/segmented';
 import { openStorageIo, type StorageIoName } from '@walstack/storage-io';
 
 /** A way to keep a log on real files. */
 export interface Backend {
   /** What `--backend` calls it. */
   readonly name: string;
-  /** The `io` of a log. */
-  readonly io: StorageIoName;
+  /** The options of a log that is kept like this. */
+  readonly options: Omit<Partial<SegmentedWalConfig>, 'directory'> & { readonly io: StorageIoName };
 }
 
 /** Every backend on real files. A line here, and it is tortured like the others. */
 const BACKENDS: readonly Backend[] = [
-  { name: 'sync-fs', io: 'sync-fs' },
-  { name: 'thread-pool', io: 'thread-pool' },
+  { name: 'sync-fs', options: { io: 'sync-fs' } },
+  { name: 'thread-pool', options: { io: 'thread-pool' } },
 ];
 
 export const BACKEND_NAMES: readonly string[] = BACKENDS.map(({ name }) => name);
@@ -30,7 +31,7 @@ export const canWait = (backend: Backend): Promise<boolean> => opens(backend, 'w
 /** Whether a backend works on this machine. */
 export const isAvailable = (backend: Backend): Promise<boolean> => opens(backend, 'async');
 
-async function opens({ io }: Backend, needs: 'async' | 'wait'): Promise<boolean> {
+async function opens({ options: { io } }: Backend, needs: 'async' | 'wait'): Promise<boolean> {
   try {
     await openStorageIo(io, { needs }).dispose();
     return true;

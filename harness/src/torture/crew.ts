@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { ProcessVictim } from './process-victim.js';
 import type { Variant } from './variant.js';
 import type { Victim } from './victim.js';
@@ -13,20 +12,14 @@ export interface Entries {
 /** Those who are next. One process is always being started while another one lives. */
 export class Crew implements AsyncDisposable {
   readonly #entries: Entries;
-  readonly #folder: string;
   #ready: ProcessVictim | undefined;
-  #workers = 0;
 
-  /** @param folder - for files of its own, beside the logs */
-  constructor(entries: Entries, folder: string) {
+  constructor(entries: Entries) {
     this.#entries = entries;
-    this.#folder = folder;
   }
 
   next({ victims }: Variant): Victim {
-    if (victims === 'workers') {
-      return new WorkerVictim(this.#entries.worker, join(this.#folder, `reports-${this.#workers++}`));
-    }
+    if (victims === 'workers') return new WorkerVictim(this.#entries.worker);
     const victim = this.#ready ?? new ProcessVictim(this.#entries.child);
     this.#ready = new ProcessVictim(this.#entries.child);
     return victim;

@@ -21,8 +21,11 @@ export async function live(job: Job, report: (report: Report) => void): Promise<
     else life.blocking();
   } catch (error) {
     if (job.mayFill && WalError.is(error, 'WAL_NO_SPACE')) {
-      report({ what: 'full' });
-      await sleep(0x7fff_ffff);
+      // Said again and again, so that it ends when nobody listens any more.
+      for (;;) {
+        report({ what: 'full' });
+        await sleep(1000);
+      }
     }
     report(failureOf(error));
   }
@@ -56,7 +59,7 @@ class Life {
 
   async withWal(): Promise<never> {
     const { directory, options, check } = this.#job;
-    const wal = await Wal.open(directory, { ...options, io: this.#io });
+    const wal = await Wal.open(directory, { ...options, ...this.#backend });
     this.#opened(wal);
     const reading = this.#reading();
     if (check) {
@@ -73,7 +76,7 @@ class Life {
   async withSegmentedWal(): Promise<never> {
     const random = this.#random;
     for (;;) {
-      const log = await SegmentedWal.open({ ...this.#config, io: this.#io });
+      const log = await SegmentedWal.open(this.#config);
       this.#opened(log);
       const reading = this.#reading();
       if (this.#job.check) {
@@ -103,7 +106,7 @@ class Life {
   blocking(): never {
     const random = this.#random;
     for (;;) {
-      const log = SegmentedWal.openSync({ ...this.#config, io: this.#io });
+      const log = SegmentedWal.openSync(this.#config);
       this.#opened(log);
       const reading = this.#reading();
       if (this.#job.check) {
@@ -125,12 +128,13 @@ class Life {
     }
   }
 
-  get #io() {
-    return backendNamed(this.#job.backend).io;
+  /** What the backend wants of a log. */
+  get #backend() {
+    return backendNamed(this.#job.backend).options;
   }
 
   get #config() {
-    return { directory: this.#job.directory, ...this.#job.options };
+    return { ...this.#job.options, ...this.#backend, directory: this.#job.directory };
   }
 
   async #useWal(wal: Wal, random: Random): Promise<void> {

@@ -18,7 +18,11 @@ export class ProcessVictim implements Victim {
   #killed = false;
 
   constructor(entry: URL) {
-    this.#child = spawn(process.execPath, [fileURLToPath(entry)], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child = spawn(process.execPath, [fileURLToPath(entry)], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // A signal from the keyboard is not meant for it.
+      detached: true,
+    });
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.transcript.take(text));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#errors = `${this.#errors}${text}`.slice(-4000);

@@ -6,6 +6,8 @@ export class Tally {
   acknowledged = 0;
   lost = 0;
   breaches = 0;
+  /** Lives that ended before their log was open. */
+  opening = 0;
   /** Lives that met a full disk. */
   full = 0;
   /** Locks of which a killed process had left the second file, which is removed by hand. */

@@ -55,8 +55,9 @@ export class Torture {
     const kept = this.#tally.breaches === 0;
     if (kept) rmSync(this.#folder, { recursive: true });
     else this.#say(`broken with --seed ${this.#given.seed}; the logs are in ${this.#folder}`);
-    const { full, takeovers } = this.#tally;
-    this.#say(`${full} lives met a full disk; ${takeovers} locks of killed processes had to be cleared by hand`);
+    const { opening, full, takeovers } = this.#tally;
+    this.#say(`${opening} lives ended before their log was open, ${full} met a full disk`);
+    this.#say(`${takeovers} locks of killed processes had to be cleared by hand`);
     this.#say(`torture: ${this.#tally}`);
     return kept;
   }
@@ -78,7 +79,7 @@ export class Torture {
   }
 
   async #work(): Promise<void> {
-    await using crew = new Crew(this.#entries, this.#folder);
+    await using crew = new Crew(this.#entries);
     try {
       while (!this.#over) await this.#tortureOne(crew);
     } catch (error) {

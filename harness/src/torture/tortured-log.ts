@@ -119,6 +119,7 @@ export class TorturedLog {
     if (this.variant.victims === 'processes') this.#tally.kills++;
     else this.#tally.terminations++;
     const { reports } = victim.transcript;
+    if (!reports.some(({ what }) => what === 'opened')) this.#tally.opening++;
     if (reports.at(-1)?.what === 'full') this.#tally.full++;
     if (reports[0]?.what === 'full' && this.ledger.required > 0) {
       this.#note({ text: 'the log does not open on a full disk', lost: this.ledger.owed });

@@ -16,18 +16,18 @@ export class WorkerVictim implements Victim {
   readonly transcript = new Transcript();
   readonly tellsAtOnce = false;
   readonly #entry: URL;
-  readonly #reports: string;
+  #reports = '';
   #worker: Worker | undefined;
   #exit: Promise<unknown> | undefined;
   #killed = false;
 
-  /** @param reports - path of a file that is this victim's own */
-  constructor(entry: URL, reports: string) {
+  constructor(entry: URL) {
     this.#entry = entry;
-    this.#reports = reports;
   }
 
   start(job: Job): void {
+    // Beside the log, and of this life alone: somebody else's reports would be taken for its own.
+    this.#reports = `${job.directory}.life-${job.life}`;
     const workerData: WorkerData = { job, reports: this.#reports };
     const worker = new Worker(this.#entry, { workerData });
     worker.on('error', (error) => this.#complain(`it failed: ${error.stack}`));
