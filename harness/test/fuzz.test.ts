@@ -1,4 +1,4 @@
-import { crc32c, scanFrames, sealFrames } from '@walstack/codec';
+import { crc32c, findEvidence, scanFrames, sealFrames } from '@walstack/codec';
 import { expect, test } from 'vitest';
 import { targetsOf } from '../src/fuzz/codec-targets.js';
 import { toText } from '../src/fuzz/corpus-format.js';
@@ -27,7 +27,7 @@ test('the same seed gives the same inputs', () => {
   expect(found[0]).not.toBe(found[2]);
 });
 
-const RIGHT: Subject = { name: 'wrong', crc32c, scanFrames, sealFrames };
+const RIGHT: Subject = { name: 'wrong', crc32c, findEvidence, scanFrames, sealFrames };
 
 /** Implementations with a fault. */
 const WRONG: readonly [string, string, Partial<Subject>][] = [
@@ -55,6 +55,11 @@ const WRONG: readonly [string, string, Partial<Subject>][] = [
     'sealing without the seed',
     'sealFrames, wrong',
     { sealFrames: (bytes, start, end, position, blockBytes) => sealFrames(bytes, start, end, position, blockBytes, 0) },
+  ],
+  [
+    'a search that overlooks what stands at the beginning',
+    'findEvidence, wrong',
+    { findEvidence: (bytes, start, ...rest) => findEvidence(bytes, Math.min(rest[0], start + 1), ...rest) },
   ],
   [
     'a checksum that forgets where it ends',

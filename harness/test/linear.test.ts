@@ -12,7 +12,10 @@ interface Result {
 /** The work for every hostile segment, in blocks of code that were run: no machine and no moment has a say in it. */
 const results = (() => {
   const program = fileURLToPath(new URL('../dist/work.js', import.meta.url));
-  const { stdout, stderr } = spawnSync(process.execPath, ['--no-opt', program], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(process.execPath, ['--no-opt', program], {
+    encoding: 'utf8',
+    env: { ...process.env, WALSTACK_NATIVE: '0' },
+  });
   expect(stderr).toBe('');
   return JSON.parse(stdout) as readonly Result[];
 })();

@@ -7,7 +7,6 @@ import {
   encodeCheckpoint,
   encodeFrame,
   encodeSegmentHeader,
-  findEvidence,
   isCoreDirectoryName,
   isFreeFileName,
   isMark,
@@ -340,37 +339,38 @@ interface EvidenceInput {
   readonly lastLsn: number;
 }
 
-const evidence = target<EvidenceInput, EvidenceInput>({
-  name: 'findEvidence',
-  shapes: fc
-    .record({
-      length: fc.nat(300),
-      fill: fc.constantFrom(0, 0xff, 0x18),
-      frames: fc.array(fc.tuple(fc.nat(260), frameFields(100)), { maxLength: 5 }),
-      beyond: fc.oneof(fc.nat(300), fc.constant(2 ** 33)),
-      lsn: around(100, 6),
-      span: fc.oneof(fc.nat(20), fc.constant(2 ** 52)),
-    })
-    .map(({ length, fill, frames, beyond, lsn, span }) => {
-      const memory = new Uint8Array(300).fill(fill);
-      for (const [at, fields] of frames) putFields(memory, at, fields);
-      return { memory: memory.slice(0, length), beyond, lsn, lastLsn: lsn + span };
-    }),
-  inputOf: asItIs,
-  check: ({ memory, beyond, lsn, lastLsn }) => {
-    const expected: number[] = [];
-    for (let at = 0; at + 32 <= memory.length; at++) {
-      if (proves(fieldsAt(memory, at), memory.length - at + beyond, lsn, lastLsn)) expected.push(at);
-    }
-    const found: number[] = [];
-    for (let at = 0; ; at++) {
-      at = findEvidence(memory, at, memory.length, memory.length - at + beyond, lsn, lastLsn);
-      if (at === -1) break;
-      found.push(at);
-    }
-    assert.deepEqual(found, expected);
-  },
-});
+const evidence = (subject: Subject): Target =>
+  target<EvidenceInput, EvidenceInput>({
+    name: `findEvidence, ${subject.name}`,
+    shapes: fc
+      .record({
+        length: fc.nat(300),
+        fill: fc.constantFrom(0, 0xff, 0x18),
+        frames: fc.array(fc.tuple(fc.nat(260), frameFields(100)), { maxLength: 5 }),
+        beyond: fc.oneof(fc.nat(300), fc.constant(2 ** 33)),
+        lsn: around(100, 6),
+        span: fc.oneof(fc.nat(20), fc.constant(2 ** 52)),
+      })
+      .map(({ length, fill, frames, beyond, lsn, span }) => {
+        const memory = new Uint8Array(300).fill(fill);
+        for (const [at, fields] of frames) putFields(memory, at, fields);
+        return { memory: memory.slice(0, length), beyond, lsn, lastLsn: lsn + span };
+      }),
+    inputOf: asItIs,
+    check: ({ memory, beyond, lsn, lastLsn }) => {
+      const expected: number[] = [];
+      for (let at = 0; at + 32 <= memory.length; at++) {
+        if (proves(fieldsAt(memory, at), memory.length - at + beyond, lsn, lastLsn)) expected.push(at);
+      }
+      const found: number[] = [];
+      for (let at = 0; ; at++) {
+        at = subject.findEvidence(memory, at, memory.length, memory.length - at + beyond, lsn, lastLsn);
+        if (at === -1) break;
+        found.push(at);
+      }
+      assert.deepEqual(found, expected);
+    },
+  });
 
 const digits = fc.oneof(
   fc
@@ -421,7 +421,12 @@ function isNameOfSegment(name: string): boolean {
 }
 
 /** What is fuzzed of each implementation. */
-export const targetsOf = (subject: Subject): readonly Target[] => [scan(subject), seal(subject), crc(subject)];
+export const targetsOf = (subject: Subject): readonly Target[] => [
+  scan(subject),
+  seal(subject),
+  crc(subject),
+  evidence(subject),
+];
 
 /** Every decoder of bytes in memory. */
 export const CODEC_TARGETS: readonly Target[] = [
@@ -431,6 +436,5 @@ export const CODEC_TARGETS: readonly Target[] = [
   record,
   mark,
   checkpoint,
-  evidence,
   fileName,
 ];

@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { available, unavailableReason } from '@walstack/native';
 import { runCommand } from '../command-line.js';
 import { HELP, readArguments } from './arguments.js';
 import type { Finding } from './fuzz.js';
@@ -22,6 +23,7 @@ await runCommand(HELP, async () => {
     return 0;
   }
   console.log(`seed ${given.seed}`);
+  if (!available) console.log(`skipped: the native implementations, as ${unavailableReason}`);
   const { inputs, finding } = await watch(given, new URL('./fuzz-worker.js', import.meta.url));
   if (finding !== undefined) sayFinding(finding, given.seed);
   console.log(`fuzz: ${inputs} inputs, ${given.targets.length} targets, ${finding === undefined ? 0 : 1} findings`);

@@ -1,4 +1,5 @@
-import { crc32c, scanFrames, sealFrames } from '@walstack/codec';
+import { crc32c, findEvidence, scanFrames, sealFrames } from '@walstack/codec';
+import * as native from '@walstack/native';
 
 /** The functions of which there may be several implementations, each to do exactly what the others do. */
 export interface Subject {
@@ -6,7 +7,14 @@ export interface Subject {
   readonly crc32c: typeof crc32c;
   readonly sealFrames: typeof sealFrames;
   readonly scanFrames: typeof scanFrames;
+  readonly findEvidence: typeof findEvidence;
 }
 
-/** Every implementation. A line here, and it is fuzzed like the others. */
-export const SUBJECTS: readonly Subject[] = [{ name: 'JavaScript', crc32c, sealFrames, scanFrames }];
+/**
+ * Every implementation. A line here, and it is fuzzed like the others. The codec takes the addon where a range is worth
+ * the call, and JavaScript for all of it with `WALSTACK_NATIVE=0`.
+ */
+export const SUBJECTS: readonly Subject[] = [
+  { name: 'codec', crc32c, sealFrames, scanFrames, findEvidence },
+  ...(native.available ? [{ name: 'native', ...native }] : []),
+];

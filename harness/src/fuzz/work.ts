@@ -1,5 +1,5 @@
 // Counts the work of opening hostile segments of several sizes, and prints it as JSON: an array of
-// { name, sizes, work }. To be run with --no-opt: only code that is not optimized is counted whole, and only code that
+// { name, sizes, work }. To be run with --no-opt and WALSTACK_NATIVE=0: only code that is not optimized is counted whole, nothing of the addon is, and only code that
 // was compiled while the counting was on.
 import { type Profiler, Session } from 'node:inspector';
 

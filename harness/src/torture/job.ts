@@ -7,6 +7,10 @@ export interface LogOptions {
   readonly segmentBytes: number;
   readonly padGroups: boolean;
   readonly markAfterMs: number;
+  readonly maxInFlight: number;
+  readonly directIo: boolean;
+  readonly preallocate: 'write' | 'allocate' | 'none';
+  readonly recycleSegments: number;
 }
 
 /** What one life does: opens a log and writes to it until it is ended by force. */

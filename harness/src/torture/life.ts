@@ -75,9 +75,10 @@ class Life {
 
   async withSegmentedWal(): Promise<never> {
     const random = this.#random;
-    for (;;) {
+    for (let closed = false; ; closed = true) {
       const log = await SegmentedWal.open(this.#config);
       this.#opened(log);
+      if (closed) this.#expectClean(log);
       const reading = this.#reading();
       if (this.#job.check) {
         await log.replay({ copy: false }).forEach(reading.take);
@@ -105,9 +106,10 @@ class Life {
 
   blocking(): never {
     const random = this.#random;
-    for (;;) {
+    for (let closed = false; ; closed = true) {
       const log = SegmentedWal.openSync(this.#config);
       this.#opened(log);
+      if (closed) this.#expectClean(log);
       const reading = this.#reading();
       if (this.#job.check) {
         for (const record of log.replay({ copy: false })) reading.take(record);
@@ -156,6 +158,12 @@ class Life {
 
   #opened({ firstLsn, lastLsn }: Standing): void {
     this.#report({ what: 'opened', firstLsn, nextLsn: lastLsn + 1 });
+  }
+
+  /** After a close there is nothing to recover. */
+  #expectClean({ recovery }: SegmentedWal): void {
+    if (recovery.cleanlyClosed && recovery.cutBytes === 0) return;
+    this.#report({ what: 'wrong', text: `it was closed, and found to be killed: ${JSON.stringify(recovery)}` });
   }
 
   #acknowledged(lsn: number): void {

@@ -56,6 +56,7 @@ export class SmallDisk implements Disposable {
 
   /** Gives so many bytes back. */
   leave(bytes: number): void {
+    if (this.#ballastBytes === 0) return;
     this.#ballastBytes = Math.max(0, this.#ballastBytes - bytes);
     truncateSync(this.#ballast, this.#ballastBytes);
   }

@@ -235,5 +235,14 @@ export class TorturedLog {
 function optionsOf({ padGroups }: Variant, random: Random): LogOptions {
   const blockBytes = random.pick([512, 4096]);
   const segmentBytes = blockBytes * random.pick([2, 4, 8, 16]);
-  return { blockBytes, segmentBytes, padGroups, markAfterMs: random.pick([0, 1, 5, 50]) };
+  return {
+    blockBytes,
+    segmentBytes,
+    padGroups,
+    markAfterMs: random.pick([0, 1, 5, 50]),
+    maxInFlight: random.pick([1, 4, 16]),
+    directIo: random.chance(0.5),
+    preallocate: random.pick(['write', 'allocate', 'none']),
+    recycleSegments: random.pick([0, 1, 3]),
+  };
 }

@@ -94,6 +94,11 @@ export class Arena {
     return offset;
   }
 
+  /** Has the group end with its block, where groups are not padded anyway. */
+  pad(): void {
+    if (this.#open !== undefined) this.#pad(this.#open);
+  }
+
   /** Ends the group: hands out everything encoded and not yet handed out, padded where groups are. */
   take(): Extent[] {
     const chunks = this.#closed;

@@ -3,6 +3,7 @@ import {
   frameStart,
   type Lsn,
   MARK_FRAME_BYTES,
+  MarkType,
   RecordFlag,
   type RecordScope,
   recordFrameBytes,
@@ -551,6 +552,8 @@ export class SegmentWriter {
     if (segment === undefined || segment !== this.#named || this.#durableLsn !== this.#nextLsn - 1) return;
     const offset = this.#arena.reserve(segment, MARK_FRAME_BYTES, this.#nextLsn);
     writeMark(this.#arena.view, offset, this.#nextLsn, type, this.#world.now() - segment.header.createdAtMs);
+    // In a file that had an earlier life, what stands behind it would look like a torn tail.
+    if (type === MarkType.closed) this.#arena.pad();
     this.#endsWithMark = true;
     this.counters.marks++;
     yield* this.#syncAll();

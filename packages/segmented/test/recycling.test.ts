@@ -72,6 +72,28 @@ describe('a freed segment', () => {
     again.wal.closeSync();
   });
 
+  test.each([
+    ['padded groups', true],
+    ['groups without padding', false],
+  ])(
+    'whose next life was closed is known to be: nothing of its earlier life is taken for a torn tail, with %s',
+    (_what, padGroups) => {
+      for (let records = 20; records <= 40; records++) {
+        const world = new MemoryWorld();
+        const { wal } = openOn(world, { padGroups });
+        fill(wal, 60);
+        wal.truncateBeforeSync(40);
+        // Older bytes of the file stand behind wherever the log comes to its end.
+        fill(wal, records);
+        expect(wal.stats().recycled).toBeGreaterThan(0);
+        wal.closeSync();
+        const again = openOn(world, { padGroups }).wal;
+        expect(again.recovery).toMatchObject({ cleanlyClosed: true, cutBytes: 0, lastLsn: 60 + records });
+        again.closeSync();
+      }
+    },
+  );
+
   test('waits for reuse across lives of the log', () => {
     const world = new MemoryWorld();
     const first = openOn(world);
