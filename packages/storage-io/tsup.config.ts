@@ -1,3 +1,7 @@
 import { packageBuild } from '../../tsup.base.js';
 
-export default packageBuild({ index: 'src/index.ts', conformance: 'src/conformance/index.ts' });
+export default packageBuild({
+  index: 'src/index.ts',
+  conformance: 'src/conformance/index.ts',
+  simulation: 'src/simulation/index.ts',
+});

@@ -6,10 +6,12 @@ import { describe, expect, test } from 'vitest';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const cwd = fileURLToPath(new URL('..', import.meta.url));
-const examples = [...readme.matchAll(/```js\n((?:(?!```).)*)```\s+It prints\s+```text\n(.*?)```/gs)].map(([, code, output]) => ({
-  code,
-  output,
-}));
+const examples = [...readme.matchAll(/```js\n((?:(?!```).)*)```\s+It prints\s+```text\n(.*?)```/gs)].map(
+  ([, code, output]) => ({
+    code,
+    output,
+  }),
+);
 
 describe('the README', () => {
   test('has examples', () => {

@@ -11,14 +11,22 @@ import { roundDown, roundUp, Zeros } from './zeros.js';
 /** Hands the work to operations that call back. */
 export class AsyncExecutor<Handle> implements Executor<Handle> {
   readonly inline = false;
+  readonly canWait: boolean;
   readonly durableWrites: boolean;
   readonly #ops: AsyncFileOps<Handle>;
+  readonly #submissions: Submissions;
   readonly #context: TransferContext<Handle>;
 
   constructor(ops: AsyncFileOps<Handle>, submissions: Submissions) {
+    this.canWait = ops.wait !== undefined;
     this.durableWrites = ops.writeDurable !== undefined;
     this.#ops = ops;
+    this.#submissions = submissions;
     this.#context = { ops, zeros: new Zeros(ops), submissions };
+  }
+
+  wait(wanted: number, timeoutMs: number | undefined): void {
+    this.#ops.wait?.(() => this.#submissions.finished >= wanted, timeoutMs);
   }
 
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void {

@@ -10,8 +10,15 @@ export interface Executor<Handle> {
   /** Whether everything is done when a method returns, so that nothing is left to wait for. */
   readonly inline: boolean;
   readonly durableWrites: boolean;
+  /** Whether {@link wait} works. */
+  readonly canWait: boolean;
   /** Where what was submitted is handed over and taken back; without it every operation finishes by itself. */
   readonly kernel?: ExecutorKernel;
+  /**
+   * Blocks the thread until `wanted` submissions in all have completed and wait to be polled, nothing is under way any
+   * more, or the time has passed.
+   */
+  wait(wanted: number, timeoutMs: number | undefined): void;
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void;
   append(token: IoToken, file: OpenFile<Handle>, data: Uint8Array): void;
   read(token: IoToken, file: OpenFile<Handle>, into: Uint8Array, offset: number): void;
@@ -28,8 +35,6 @@ export interface ExecutorKernel {
   flush(): number;
   /** Has `Submissions` gather what has come back. */
   take(): void;
-  /** The same until `wanted` submissions in all wait to be polled, or the time has passed; blocks the thread. */
-  wait(wanted: number, timeoutMs: number | undefined): void;
   stats(): RingStats;
   /** Gives everything back. Nothing is in flight. */
   close(): void;

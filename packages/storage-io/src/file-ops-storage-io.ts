@@ -67,7 +67,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
       overlappedWrites: ops.overlappedWrites ?? false,
       durableWrites: this.#executor.durableWrites,
       completesInline: this.#executor.inline,
-      canWait: this.#executor.inline || this.#executor.kernel !== undefined,
+      canWait: this.#executor.canWait,
       realFiles: ops.realFiles,
       fileLocks: ops.lockFile !== undefined,
     });
@@ -241,10 +241,8 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     if (!this.capabilities.canWait) {
       throw this.#unsupported('wait', 'cannot block its thread: use onReady, or a backend that can wait');
     }
-    const { kernel } = this.#executor;
-    if (kernel !== undefined) {
-      kernel.wait(Math.min(minimum, this.pending, out.tokens.length, out.results.length), timeoutMs);
-    }
+    const wanted = Math.min(minimum, this.pending, out.tokens.length, out.results.length);
+    this.#submissions.during(() => this.#executor.wait(wanted, timeoutMs));
     return this.#submissions.poll(out);
   }
 

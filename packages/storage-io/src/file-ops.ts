@@ -94,6 +94,11 @@ export interface AsyncFileOps<Handle> extends FileNamespaceOps<Handle> {
   allocate?(handle: Handle, offset: number, bytes: number, done: Done): void;
   remove(path: string, done: Done): void;
   syncDirectory(path: string, done: Done): void;
+  /**
+   * Blocks the thread while operations call back, until `enough` says so, none is under way any more, or `timeoutMs` are
+   * over (without it there is no limit). Without it, `capabilities.canWait` is `false`.
+   */
+  wait?(enough: () => boolean, timeoutMs: number | undefined): void;
 }
 
 /** Options of `fromSyncFileOps`, `fromAsyncFileOps` and of every backend made with them. */
@@ -118,7 +123,14 @@ const REQUIRED: readonly string[] = [
   'remove',
   'syncDirectory',
 ];
-const OPTIONAL: readonly string[] = ['lockFile', 'directAlignment', 'allocateBuffer', 'writeDurable', 'allocate'];
+const OPTIONAL: readonly string[] = [
+  'lockFile',
+  'directAlignment',
+  'allocateBuffer',
+  'writeDurable',
+  'allocate',
+  'wait',
+];
 
 /** Checks that everything is there that operations must have. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
 export function checkFileOps(ops: FileNamespaceOps<unknown>): void {

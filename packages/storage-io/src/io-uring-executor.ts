@@ -41,6 +41,7 @@ export interface IoUringExecutorParts {
  */
 export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   readonly inline = false;
+  readonly canWait = true;
   readonly durableWrites = true;
   readonly kernel: ExecutorKernel = this;
   readonly #ring: RingPort;

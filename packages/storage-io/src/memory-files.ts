@@ -1,4 +1,5 @@
 import { WalError } from '@walstack/codec';
+import { namesOf } from './path-names.js';
 import type { IoStat } from './storage-io.js';
 import { errnoNamed, systemError } from './system-error.js';
 
@@ -211,14 +212,4 @@ function holds(directory: MemoryDirectory, wanted: MemoryDirectory): boolean {
     if (entry.kind === 'directory' && holds(entry, wanted)) return true;
   }
   return false;
-}
-
-/** The names of a path, `.` and `..` resolved. */
-function namesOf(path: string): string[] {
-  const names: string[] = [];
-  for (const name of path.split(process.platform === 'win32' ? /[\\/]/ : '/')) {
-    if (name === '..') names.pop();
-    else if (name !== '' && name !== '.') names.push(name);
-  }
-  return names;
 }

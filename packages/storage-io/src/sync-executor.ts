@@ -10,6 +10,7 @@ import { roundDown, roundUp, Zeros } from './zeros.js';
 /** Does the work inside the submission. */
 export class SyncExecutor<Handle> implements Executor<Handle> {
   readonly inline = true;
+  readonly canWait = true;
   readonly durableWrites: boolean;
   readonly #ops: SyncFileOps<Handle>;
   readonly #zeros: Zeros;
@@ -21,6 +22,9 @@ export class SyncExecutor<Handle> implements Executor<Handle> {
     this.#zeros = new Zeros(ops);
     this.#submissions = submissions;
   }
+
+  /** Nothing is ever under way. */
+  wait(): void {}
 
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void {
     const kind = durable ? 'durable-write' : 'write';

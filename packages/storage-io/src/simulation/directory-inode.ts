@@ -1,0 +1,11 @@
+/** A directory: the names in it by inode, as they are seen now and as a sync has made them durable. */
+export class DirectoryInode {
+  readonly kind = 'directory';
+  readonly id: number;
+  readonly entries = new Map<string, number>();
+  readonly durable = new Map<string, number>();
+
+  constructor(id: number) {
+    this.id = id;
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Everything that can become of a disk, in the order in which it does. A disk is what its changes have made of it: who
+ * applies the same changes to the same beginning has the same disk.
+ */
+export type DiskChange =
+  | {
+      readonly kind: 'write-begun';
+      readonly write: number;
+      readonly inode: number;
+      readonly data: Uint8Array;
+      readonly offset: number;
+    }
+  /** `write` is set when it had begun before, `durable` when it needs no sync. */
+  | {
+      readonly kind: 'write';
+      readonly write: number | undefined;
+      readonly inode: number;
+      readonly data: Uint8Array;
+      readonly offset: number;
+      readonly durable: boolean;
+    }
+  /** A write that had begun and never lands. */
+  | { readonly kind: 'write-lost'; readonly write: number; readonly inode: number }
+  | { readonly kind: 'resize'; readonly inode: number; readonly bytes: number }
+  /** Covers the changes up to the one of number `upTo`. */
+  | { readonly kind: 'sync'; readonly inode: number; readonly upTo: number }
+  /** Covers the changes from the one of number `from` up to the one of number `upTo`. */
+  | { readonly kind: 'sync-failed'; readonly inode: number; readonly from: number; readonly upTo: number }
+  | { readonly kind: 'create'; readonly directory: number; readonly name: string; readonly inode: number }
+  | { readonly kind: 'make-directory'; readonly directory: number; readonly name: string; readonly inode: number }
+  | {
+      readonly kind: 'rename';
+      readonly directory: number;
+      readonly name: string;
+      readonly toDirectory: number;
+      readonly toName: string;
+    }
+  | { readonly kind: 'remove'; readonly directory: number; readonly name: string }
+  | { readonly kind: 'sync-directory'; readonly directory: number; readonly upTo: number }
+  | { readonly kind: 'rot'; readonly inode: number; readonly offset: number; readonly mask: number };

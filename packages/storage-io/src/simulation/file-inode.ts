@@ -1,0 +1,278 @@
+import { cutOff, overwritten, SECTOR_BYTES, Sector } from './sector.js';
+import type { Ask } from './unsynced.js';
+
+/** What a sector was made at one moment, and no sync has covered. */
+interface Version {
+  /** Number of the change that made it. */
+  readonly change: number;
+  readonly sector: Sector | undefined;
+  /** It was made by cutting the file, so it survives exactly when the cut does. */
+  readonly byCut: boolean;
+  /** A sync of it failed: it may have reached the disk, and no later sync will see to it. */
+  dropped: boolean;
+}
+
+/** A sector that is not yet on the disk for good. */
+interface UnsyncedSector {
+  /** What a crash leaves when nothing newer survives. */
+  durable: Sector | undefined;
+  /** In the order in which they were made. */
+  versions: Version[];
+}
+
+interface UnsyncedSize {
+  readonly change: number;
+  readonly bytes: number;
+}
+
+/** A write that has begun and not ended: at a crash, any of its sectors may have landed. */
+export interface FlyingWrite {
+  readonly data: Uint8Array;
+  readonly offset: number;
+}
+
+/** A file: what is read from it now, and what of that a crash leaves. */
+export class FileInode {
+  readonly kind = 'file';
+  readonly id: number;
+  #size = 0;
+  #durableSize = 0;
+  /** Sizes since the durable one. */
+  #sizes: UnsyncedSize[] = [];
+  /** As read now; what is missing is zeros. */
+  #sectors: (Sector | undefined)[] = [];
+  readonly #unsynced = new Map<number, UnsyncedSector>();
+  readonly #flying = new Map<number, FlyingWrite>();
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  /** In bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The sectors that the file fills, zeros included. */
+  get sectorCount(): number {
+    return Math.ceil(this.#size / SECTOR_BYTES);
+  }
+
+  /** What a sector holds, as read now. */
+  sector(index: number): Sector | undefined {
+    return this.#sectors[index];
+  }
+
+  /** Reads what is there, and returns how many bytes. */
+  read(into: Uint8Array, offset: number): number {
+    const count = Math.max(0, Math.min(into.length, this.#size - offset));
+    for (let done = 0; done < count; ) {
+      const from = (offset + done) % SECTOR_BYTES;
+      const length = Math.min(SECTOR_BYTES - from, count - done);
+      const sector = this.#sectors[Math.floor((offset + done) / SECTOR_BYTES)];
+      if (sector === undefined) into.fill(0, done, done + length);
+      else sector.copyInto(into, done, from, length);
+      done += length;
+    }
+    return count;
+  }
+
+  /** Notes a write that has begun. */
+  begin(write: number, data: Uint8Array, offset: number): void {
+    this.#flying.set(write, { data, offset });
+  }
+
+  /** Forgets a write that has begun: it has ended, or never will. */
+  end(write: number): void {
+    this.#flying.delete(write);
+  }
+
+  /** Writes into the cache: read from now on, and not durable. */
+  write(data: Uint8Array, offset: number, change: number): void {
+    if (data.length === 0) return;
+    const end = offset + data.length;
+    if (end > this.#size) this.#setSize(end, change);
+    forEachSector(data, offset, (index, part, at) => {
+      this.#renew(index, { change, sector: written(this.#sectors[index], part, at), byCut: false, dropped: false });
+    });
+  }
+
+  /** Makes the sectors of one write durable as they are now, and the size as far as the write needs it. */
+  makeDurable(offset: number, length: number): void {
+    if (length === 0) return;
+    const last = Math.floor((offset + length - 1) / SECTOR_BYTES);
+    let sizesUpTo = this.#sizes.find((size) => size.bytes >= offset + length)?.change ?? 0;
+    if (this.#durableSize >= offset + length) sizesUpTo = 0;
+    for (let index = Math.floor(offset / SECTOR_BYTES); index <= last; index++) {
+      const unsynced = this.#unsynced.get(index);
+      for (const { byCut, change } of unsynced?.versions ?? []) if (byCut) sizesUpTo = Math.max(sizesUpTo, change);
+      this.#unsynced.delete(index);
+    }
+    this.#syncSizes(sizesUpTo);
+  }
+
+  /** Cuts the file or extends it with zeros. Not durable. */
+  resize(bytes: number, change: number): void {
+    if (bytes === this.#size) return;
+    const before = this.#sectors.length;
+    const keptWhole = Math.floor(bytes / SECTOR_BYTES);
+    const rest = bytes % SECTOR_BYTES;
+    if (bytes < this.#size) {
+      for (let index = keptWhole; index < before; index++) {
+        const sector = cutOff(this.#sectors[index], index === keptWhole ? rest : 0);
+        this.#renew(index, { change, sector, byCut: true, dropped: false });
+      }
+      this.#sectors.length = Math.min(before, keptWhole + (rest > 0 ? 1 : 0));
+    }
+    this.#setSize(bytes, change);
+  }
+
+  /** Makes durable what was written up to a change, and the size. What an earlier sync has dropped stays dropped. */
+  sync(upTo: number): void {
+    for (const [index, unsynced] of this.#unsynced) {
+      const { versions } = unsynced;
+      let covered = versions.length - 1;
+      while (covered >= 0 && ((versions[covered] as Version).change > upTo || (versions[covered] as Version).dropped)) {
+        covered--;
+      }
+      if (covered < 0) continue;
+      unsynced.durable = (versions[covered] as Version).sector;
+      if (covered === versions.length - 1) this.#unsynced.delete(index);
+      else versions.splice(0, covered + 1);
+    }
+    this.#syncSizes(upTo);
+  }
+
+  /** A sync has failed: what it should have covered is read as before, and no later sync writes it. */
+  drop(from: number, upTo: number): void {
+    for (const { versions } of this.#unsynced.values()) {
+      for (const version of versions) {
+        if (version.change >= from && version.change <= upTo && !version.byCut) version.dropped = true;
+      }
+    }
+  }
+
+  /** Inverts bits of a byte, wherever it is stored. */
+  rot(offset: number, mask: number): void {
+    const index = Math.floor(offset / SECTOR_BYTES);
+    const at = offset % SECTOR_BYTES;
+    const rotten = (sector: Sector | undefined): Sector => {
+      const byte = new Uint8Array(1);
+      sector?.copyInto(byte, 0, at, 1);
+      byte[0] = (byte[0] as number) ^ mask;
+      return overwritten(sector, byte, at);
+    };
+    this.#sectors[index] = rotten(this.#sectors[index]);
+    const unsynced = this.#unsynced.get(index);
+    if (unsynced === undefined) return;
+    unsynced.durable = rotten(unsynced.durable);
+    unsynced.versions = unsynced.versions.map((version) => ({ ...version, sector: rotten(version.sector) }));
+  }
+
+  /** The file as a crash leaves it. */
+  crashed(ask: Ask): FileInode {
+    const after = new FileInode(this.id);
+    after.#sectors = this.#sectors.slice();
+    const sizeChange = this.#survivingSize(after, ask);
+    for (const [index, unsynced] of this.#unsynced) {
+      after.#sectors[index] = this.#survivingVersion(index, unsynced, sizeChange, ask);
+    }
+    const landed = new Set<number>();
+    for (const write of this.#flying.values()) this.#land(write, after, landed, ask);
+    after.#trim();
+    after.#durableSize = after.#size;
+    return after;
+  }
+
+  /** Chooses the size that survives, and returns the change that made it. Sizes before it have survived with it. */
+  #survivingSize(after: FileInode, ask: Ask): number {
+    after.#size = this.#durableSize;
+    let change = 0;
+    for (const size of this.#sizes) {
+      if (!ask({ kind: 'size', inode: this.id, offset: size.bytes })) continue;
+      after.#size = size.bytes;
+      change = size.change;
+    }
+    return change;
+  }
+
+  /**
+   * A cut that has survived leaves nothing from before it, and one that has not leaves nothing from behind it: what was
+   * written then went to blocks that the file does not have.
+   */
+  #survivingVersion(index: number, unsynced: UnsyncedSector, sizeChange: number, ask: Ask): Sector | undefined {
+    let survivor = unsynced.durable;
+    let cutLost = false;
+    for (const version of unsynced.versions) {
+      if (version.byCut) {
+        cutLost ||= version.change > sizeChange;
+        if (!cutLost) survivor = version.sector;
+      } else if (ask({ kind: 'sector', inode: this.id, offset: index * SECTOR_BYTES }) && !cutLost) {
+        survivor = version.sector;
+      }
+    }
+    return survivor;
+  }
+
+  #land({ data, offset }: FlyingWrite, after: FileInode, landed: Set<number>, ask: Ask): void {
+    const end = offset + data.length;
+    if (end > after.#size && ask({ kind: 'size', inode: this.id, offset: end })) after.#size = end;
+    forEachSector(data, offset, (index, part, at) => {
+      if (!ask({ kind: 'sector', inode: this.id, offset: index * SECTOR_BYTES })) return;
+      // What the cache holds beside the bytes of the write is written along with them.
+      const cached = landed.has(index) ? after.#sectors[index] : this.#sectors[index];
+      after.#sectors[index] = written(cached, part, at);
+      landed.add(index);
+    });
+  }
+
+  /** Forgets what lies behind the end, so that nobody finds it there when the file grows again. */
+  #trim(): void {
+    const whole = Math.floor(this.#size / SECTOR_BYTES);
+    const rest = this.#size % SECTOR_BYTES;
+    const last = this.#sectors[whole];
+    if (this.#sectors.length > whole) this.#sectors.length = whole;
+    if (rest > 0 && last !== undefined) this.#sectors[whole] = cutOff(last, rest);
+  }
+
+  #setSize(bytes: number, change: number): void {
+    this.#size = bytes;
+    this.#sizes.push({ change, bytes });
+  }
+
+  #syncSizes(upTo: number): void {
+    let covered = 0;
+    for (const { change, bytes } of this.#sizes) {
+      if (change > upTo) break;
+      this.#durableSize = bytes;
+      covered++;
+    }
+    if (covered > 0) this.#sizes.splice(0, covered);
+  }
+
+  /** A sector is something else from now on, and not durable. */
+  #renew(index: number, version: Version): void {
+    const unsynced = this.#unsynced.get(index);
+    if (unsynced === undefined) this.#unsynced.set(index, { durable: this.#sectors[index], versions: [version] });
+    else unsynced.versions.push(version);
+    this.#sectors[index] = version.sector;
+  }
+}
+
+/** A sector with a part of it written. A part that is a whole sector is used where it is. */
+function written(before: Sector | undefined, part: Uint8Array, at: number): Sector {
+  return part.length === SECTOR_BYTES ? new Sector(part, 0) : overwritten(before, part, at);
+}
+
+function forEachSector(
+  data: Uint8Array,
+  offset: number,
+  visit: (index: number, part: Uint8Array, at: number) => void,
+): void {
+  for (let done = 0; done < data.length; ) {
+    const at = (offset + done) % SECTOR_BYTES;
+    const length = Math.min(SECTOR_BYTES - at, data.length - done);
+    visit(Math.floor((offset + done) / SECTOR_BYTES), data.subarray(done, done + length), at);
+    done += length;
+  }
+}

@@ -1,0 +1,312 @@
+import { WalError } from '@walstack/codec';
+import type { OpenFlags } from '../file-ops.js';
+import { namesOf } from '../path-names.js';
+import type { IoStat } from '../storage-io.js';
+import type { DirectoryInode } from './directory-inode.js';
+import type { DiskCore, Place } from './disk-core.js';
+import type { FileInode } from './file-inode.js';
+import type { LockTable } from './lock-table.js';
+import { codeOf, diskError, type FaultKind, type OperationKind } from './operation.js';
+import { SECTOR_BYTES } from './sector.js';
+
+/** A file is no longer than this, in bytes. */
+const FILE_BYTES_MAX = 2 ** 32;
+
+/** A file that one process has open. */
+export interface SimulatedHandle {
+  readonly file: FileInode;
+  readonly path: string;
+}
+
+/** An operation that was begun, and what is left to do of it. */
+export interface Begun {
+  /** Does the work: the bytes moved, 0 for what moves none. Throws how it failed. */
+  finish(): number;
+  /** It is never done. */
+  abandon(): void;
+}
+
+/** How a process sees its disk. */
+export interface ProcessSettings {
+  /** Whether writes are to be noted when they begin: they end later than that. */
+  readonly takesTime: boolean;
+  readonly shortWrites: boolean;
+  /** Writes are made in multiples of this. */
+  readonly alignment: number;
+}
+
+/** What one process does to a disk. It ends when it is killed: then every call is `WAL_CLOSED`. */
+export class ProcessFiles {
+  readonly #core: DiskCore;
+  readonly #locks: LockTable;
+  readonly #settings: ProcessSettings;
+  #alive = true;
+
+  constructor(core: DiskCore, locks: LockTable, settings: ProcessSettings) {
+    this.#core = core;
+    this.#locks = locks;
+    this.#settings = settings;
+  }
+
+  get alive(): boolean {
+    return this.#alive && !this.#core.off;
+  }
+
+  /** Ends the process as SIGKILL does: its locks are free. */
+  kill(): void {
+    this.#alive = false;
+    this.#locks.releaseAll(this);
+  }
+
+  open(path: string, { create, exclusive, truncate }: OpenFlags): SimulatedHandle {
+    const place = this.#place('open', path);
+    const file = this.#openFile(place, path, create, exclusive);
+    const handle = { file, path };
+    if (truncate && file.size > 0) this.#core.change({ kind: 'resize', inode: file.id, bytes: 0 });
+    return handle;
+  }
+
+  close(handle: SimulatedHandle): void {
+    this.#locks.releaseFile(handle);
+  }
+
+  size({ file }: SimulatedHandle): number {
+    this.#requireAlive();
+    return file.size;
+  }
+
+  list(path: string): string[] {
+    this.#throwFault('list', path);
+    return [...this.#directory('list', path).entries.keys()];
+  }
+
+  stat(path: string): IoStat {
+    this.#throwFault('stat', path);
+    const { found } = this.#place('stat', path);
+    if (found === undefined) throw diskError('ENOENT', 'stat', path);
+    return { kind: found.kind, size: found.kind === 'file' ? found.size : 0 };
+  }
+
+  rename(from: string, to: string): void {
+    this.#throwFault('rename', from);
+    const source = this.#place('rename', from);
+    const target = this.#place('rename', to);
+    const moved = source.found;
+    const replaced = target.found;
+    if (moved === undefined) throw diskError('ENOENT', 'rename', from);
+    if (moved === replaced) return;
+    if (replaced?.kind === 'directory') throw diskError(moved.kind === 'file' ? 'EISDIR' : 'ENOTEMPTY', 'rename', to);
+    if (replaced?.kind === 'file' && moved.kind === 'directory') throw diskError('ENOTDIR', 'rename', to);
+    if (moved.kind === 'directory' && this.#holds(moved, target.directory)) throw diskError('EINVAL', 'rename', to);
+    this.#core.change({
+      kind: 'rename',
+      directory: source.directory.id,
+      name: source.name,
+      toDirectory: target.directory.id,
+      toName: target.name,
+    });
+  }
+
+  makeDirectory(path: string): void {
+    this.#throwFault('make-directory', path);
+    const { directory, name, found } = this.#place('make-directory', path);
+    if (found !== undefined) throw diskError('EEXIST', 'make-directory', path);
+    this.#requireRoom('make-directory', path);
+    this.#core.change({ kind: 'make-directory', directory: directory.id, name, inode: this.#core.state.nextInode });
+  }
+
+  lock(path: string): () => void {
+    const file = this.#openFile(this.#place('open', path), path, true, false);
+    return this.#locks.lockPath(this, file.id, path);
+  }
+
+  lockFile(handle: SimulatedHandle, mode: 'shared' | 'exclusive'): boolean {
+    this.#requireAlive();
+    return this.#locks.lockFile(this, handle, mode);
+  }
+
+  read({ file, path }: SimulatedHandle, into: Uint8Array, offset: number): Begun {
+    const fault = this.#fault('read', path);
+    return begun(() => {
+      if (fault !== undefined) throw diskError(codeOf(fault), 'read', path);
+      return file.read(into, offset);
+    });
+  }
+
+  write(handle: SimulatedHandle, lent: Uint8Array, offset: number, durable: boolean): Begun {
+    const { file, path } = handle;
+    const kind = durable ? 'durable-write' : 'write';
+    const fault = this.#fault(kind, path);
+    if (offset + lent.length > FILE_BYTES_MAX) return begun(() => fail('EFBIG', kind, path));
+    const data = lent.slice(0, this.#pieceOf(lent.length));
+    const write = durable || this.#settings.takesTime ? this.#core.nextWrite() : undefined;
+    if (write !== undefined) this.#core.change({ kind: 'write-begun', write, inode: file.id, data, offset });
+    const abandon = (): void => {
+      if (write !== undefined) this.#core.change({ kind: 'write-lost', write, inode: file.id });
+    };
+    const land = (bytes: Uint8Array, isDurable: boolean): void => {
+      this.#core.change({ kind: 'write', write, inode: file.id, data: bytes, offset, durable: isDurable });
+    };
+    const finish = (): number => {
+      const wanted = fault === 'short-write' ? this.#partOf(data.length) : data.length;
+      const room = this.#roomFor(file, offset, wanted);
+      if (room === 0 || (fault !== undefined && fault !== 'short-write' && fault !== 'failing-sync')) {
+        abandon();
+        throw diskError(fault === undefined ? 'ENOSPC' : codeOf(fault), kind, path);
+      }
+      // Lent is lent: bytes that the caller changed meanwhile are written as they are by now.
+      const now = asLent(data, lent).subarray(0, room);
+      land(now, durable && fault === undefined);
+      if (fault === undefined) return now.length;
+      const { changes } = this.#core.state;
+      if (fault === 'failing-sync') {
+        this.#core.change({ kind: 'sync-failed', inode: file.id, from: changes, upTo: changes });
+      }
+      throw diskError(codeOf(fault), kind, path);
+    };
+    return { finish, abandon };
+  }
+
+  /** Covers what has been written by now, which is while nothing was done of it yet. */
+  datasync({ file, path }: SimulatedHandle): Begun {
+    const fault = this.#fault('datasync', path);
+    const upTo = this.#core.state.changes;
+    return begun(() => {
+      if (fault === undefined) this.#core.change({ kind: 'sync', inode: file.id, upTo });
+      else this.#core.change({ kind: 'sync-failed', inode: file.id, from: 0, upTo });
+      if (fault !== undefined) throw diskError(codeOf(fault), 'datasync', path);
+      return 0;
+    });
+  }
+
+  truncate({ file, path }: SimulatedHandle, bytes: number): Begun {
+    return this.#resizing('truncate', file, path, () => bytes);
+  }
+
+  allocate({ file, path }: SimulatedHandle, offset: number, bytes: number): Begun {
+    return this.#resizing('allocate', file, path, () => Math.max(file.size, offset + bytes));
+  }
+
+  remove(path: string): Begun {
+    const fault = this.#fault('remove', path);
+    return begun(() => {
+      if (fault !== undefined) throw diskError(codeOf(fault), 'remove', path);
+      const { directory, name, found } = this.#place('remove', path);
+      if (name === '' || found?.kind === 'directory') throw diskError('EISDIR', 'remove', path);
+      if (found === undefined) throw diskError('ENOENT', 'remove', path);
+      this.#core.change({ kind: 'remove', directory: directory.id, name });
+      return 0;
+    });
+  }
+
+  syncDirectory(path: string): Begun {
+    const fault = this.#fault('sync-directory', path);
+    const directory = this.#directory('sync-directory', path);
+    const upTo = this.#core.state.changes;
+    return begun(() => {
+      if (fault !== undefined) throw diskError(codeOf(fault), 'sync-directory', path);
+      this.#core.change({ kind: 'sync-directory', directory: directory.id, upTo });
+      return 0;
+    });
+  }
+
+  #resizing(kind: 'truncate' | 'allocate', file: FileInode, path: string, bytesOf: () => number): Begun {
+    const fault = this.#fault(kind, path);
+    return begun(() => {
+      if (fault !== undefined) throw diskError(codeOf(fault), kind, path);
+      const bytes = bytesOf();
+      if (bytes > FILE_BYTES_MAX) throw diskError('EFBIG', kind, path);
+      if (bytes > file.size && this.#roomFor(file, file.size, bytes - file.size) < bytes - file.size) {
+        throw diskError('ENOSPC', kind, path);
+      }
+      if (bytes !== file.size) this.#core.change({ kind: 'resize', inode: file.id, bytes });
+      return 0;
+    });
+  }
+
+  #openFile({ directory, name, found }: Place, path: string, create: boolean, exclusive: boolean): FileInode {
+    const kind = found === undefined && create ? 'create' : 'open';
+    this.#throwFault(kind, path);
+    if (found?.kind === 'directory') throw diskError('EISDIR', 'open', path);
+    if (found !== undefined && exclusive) throw diskError('EEXIST', 'open', path);
+    if (found !== undefined) return found;
+    if (!create) throw diskError('ENOENT', 'open', path);
+    this.#requireRoom('open', path);
+    const inode = this.#core.state.nextInode;
+    this.#core.change({ kind: 'create', directory: directory.id, name, inode });
+    return this.#core.state.file(inode);
+  }
+
+  #place(kind: string, path: string): Place {
+    this.#requireAlive();
+    return this.#core.place(namesOf(path), kind, path);
+  }
+
+  #directory(kind: string, path: string): DirectoryInode {
+    const { found } = this.#place(kind, path);
+    if (found === undefined) throw diskError('ENOENT', kind, path);
+    if (found.kind === 'file') throw diskError('ENOTDIR', kind, path);
+    return found;
+  }
+
+  /** Whether `wanted` is `directory` or lies anywhere in it. */
+  #holds(directory: DirectoryInode, wanted: DirectoryInode): boolean {
+    if (directory === wanted) return true;
+    return [...directory.entries.values()].some((id) => {
+      const inode = this.#core.state.inode(id);
+      return inode.kind === 'directory' && this.#holds(inode, wanted);
+    });
+  }
+
+  /** How many bytes of a write find room: growing takes sectors that are free. */
+  #roomFor(file: FileInode, offset: number, length: number): number {
+    const endOfRoom = (file.sectorCount + this.#core.freeSectors) * SECTOR_BYTES;
+    return Math.max(0, Math.min(length, endOfRoom - offset));
+  }
+
+  #requireRoom(kind: string, path: string): void {
+    if (this.#core.freeSectors < 1) throw diskError('ENOSPC', kind, path);
+  }
+
+  /** How much of a write is done in one go. */
+  #pieceOf(length: number): number {
+    return this.#settings.shortWrites && this.#core.random.chance(0.5) ? this.#partOf(length) : length;
+  }
+
+  /** A part of a length: at least one unit, and less than the whole where that is more. */
+  #partOf(length: number): number {
+    const { alignment } = this.#settings;
+    const units = Math.ceil(length / alignment);
+    return units < 2 ? length : (1 + this.#core.random.below(units - 1)) * alignment;
+  }
+
+  #fault(kind: OperationKind, path: string): FaultKind | undefined {
+    this.#requireAlive();
+    return this.#core.fault(kind, path);
+  }
+
+  #throwFault(kind: OperationKind, path: string): void {
+    const fault = this.#fault(kind, path);
+    if (fault !== undefined) throw diskError(codeOf(fault), kind, path);
+  }
+
+  #requireAlive(): void {
+    if (this.alive) return;
+    const how = this.#core.off ? 'the power is gone' : 'this simulated process was killed';
+    throw new WalError('WAL_CLOSED', `${how}: make a backend on the disk as it is now`, { operation: 'disk' });
+  }
+}
+
+const nothing = (): void => {};
+
+const begun = (finish: () => number): Begun => ({ finish, abandon: nothing });
+
+function fail(code: string, kind: string, path: string): never {
+  throw diskError(code, kind, path);
+}
+
+/** What was lent, unless it is still what it was when the write began. */
+function asLent(data: Uint8Array, lent: Uint8Array): Uint8Array {
+  const now = lent.subarray(0, data.length);
+  return Buffer.compare(now, data) === 0 ? data : now.slice();
+}

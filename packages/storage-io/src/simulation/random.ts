@@ -1,0 +1,56 @@
+/** Numbers from a seed: the same ones on every machine, in every run. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** From 0 up to, but not including, 1. */
+  readonly next = (): number => {
+    this.#state = (this.#state + 0x9e37_79b9) >>> 0;
+    return scrambled(this.#state) / 0x1_0000_0000;
+  };
+
+  /** An integer from 0 up to, but not including, `limit`. */
+  below(limit: number): number {
+    return Math.floor(this.next() * limit);
+  }
+
+  /** Whether something happens that does so with this likelihood. */
+  chance(likelihood: number): boolean {
+    return this.next() < likelihood;
+  }
+
+  /** Puts a list into another order, in place. */
+  shuffle<T>(list: T[]): T[] {
+    for (let index = list.length - 1; index > 0; index--) {
+      const other = this.below(index + 1);
+      const moved = list[index] as T;
+      list[index] = list[other] as T;
+      list[other] = moved;
+    }
+    return list;
+  }
+}
+
+/** A seed made of several things, so that what is derived from one seed is not the same all over. */
+export function seedFrom(...parts: readonly (number | string)[]): number {
+  let seed = 0;
+  for (const part of parts) {
+    if (typeof part === 'number')
+      seed = scrambled((seed ^ part) >>> 0) ^ Math.imul(Math.floor(part / 0x1_0000_0000), 7);
+    else for (let index = 0; index < part.length; index++) seed = scrambled((seed ^ part.charCodeAt(index)) >>> 0);
+    seed = (seed + 0x6d2b_79f5) >>> 0;
+  }
+  return seed;
+}
+
+/** Every bit of the result depends on every bit of `value`: two rounds of multiplying and folding the upper half in. */
+function scrambled(value: number): number {
+  let mixed = value ^ (value >>> 16);
+  mixed = Math.imul(mixed, 0x21f0_aaad);
+  mixed ^= mixed >>> 15;
+  mixed = Math.imul(mixed, 0x735a_2d97);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
+}

@@ -1,0 +1,185 @@
+import { checkInteger, checkOptions, checkPath, invalidType, outOfRange } from '@walstack/codec';
+import { namesOf } from '../path-names.js';
+import type { StorageIo } from '../storage-io.js';
+import { DiskCore, type FaultChooser } from './disk-core.js';
+import { DiskState } from './disk-state.js';
+import { LockTable } from './lock-table.js';
+import { type DiskOperation, diskError } from './operation.js';
+import { ProcessFiles } from './process-files.js';
+import { seedFrom } from './random.js';
+import {
+  checkIoOptions,
+  delayedStorageIo,
+  inlineStorageIo,
+  processSettings,
+  type SimulatedIoOptions,
+} from './simulated-io.js';
+import { counting, type SurvivorChooser, type Survivors, survivorsNamed, type UnsyncedCount } from './survivors.js';
+import type { Ask } from './unsynced.js';
+
+/** Options of {@link SimulatedDisk}. */
+export interface SimulatedDiskOptions {
+  /** Decides latencies, the order of completions, short writes and what becomes of a killed process's I/O. Default 1. */
+  readonly seed?: number;
+  /** Room for files, in bytes: 512 for every name, and the size of every file rounded up to 512. Default no limit. */
+  readonly capacityBytes?: number;
+}
+
+/** What the disk is made of, for the explorer only. */
+export let coreOf: (disk: SimulatedDisk) => DiskCore;
+/** A disk in a state, for the explorer only. */
+export let diskIn: (state: DiskState, seed: number, capacityBytes: number) => SimulatedDisk;
+
+/**
+ * A disk in memory that forgets, at a crash, what was not synced.
+ *
+ * It keeps apart what was written and what is durable, in sectors of 512 bytes, and operations on names apart from the
+ * syncs of their directories. Backends on it are processes: {@link kill} ends them and leaves the disk and its cache as
+ * they are, {@link crash} is a power cut and leaves what was synced and of the rest what you choose. All that is left to
+ * chance comes from one seed.
+ *
+ * What a crash leaves: any subset of the sectors that no sync has covered, of each any version that was written; of a
+ * file's size each value since the last sync; any subset of the operations on names whose directory was not synced, each
+ * whole or not at all. A sector is never torn in itself.
+ */
+export class SimulatedDisk {
+  readonly #seed: number;
+  #core: DiskCore;
+  readonly #locks = new LockTable();
+  readonly #processes = new Map<StorageIo, ProcessFiles>();
+
+  /** @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for wrong options */
+  constructor(options: SimulatedDiskOptions = {}) {
+    const { seed = 1, capacityBytes = Number.POSITIVE_INFINITY } = checkOptions('options', options, [
+      'seed',
+      'capacityBytes',
+    ]);
+    this.#seed = checkInteger('seed', seed, 0);
+    this.#core = new DiskCore(seed, checkCapacity(capacityBytes), new DiskState());
+  }
+
+  static {
+    coreOf = (disk) => disk.#core;
+    diskIn = (state, seed, capacityBytes) => {
+      const disk = new SimulatedDisk({ seed, capacityBytes });
+      disk.#core = new DiskCore(seed, capacityBytes, state);
+      return disk;
+    };
+  }
+
+  /** Operations that were asked for so far, by all processes. */
+  get operations(): number {
+    return this.#core.operations;
+  }
+
+  /** The last operation that {@link failWhen} made fail. */
+  get lastFailed(): DiskOperation | undefined {
+    return this.#core.lastFailed;
+  }
+
+  /** Room that is taken, in bytes. */
+  get usedBytes(): number {
+    return this.#core.state.usedBytes;
+  }
+
+  /** Room for files, in bytes. A disk whose capacity is what is used, or less, is full. */
+  get capacityBytes(): number {
+    return this.#core.capacityBytes;
+  }
+
+  set capacityBytes(bytes: number) {
+    this.#core.capacityBytes = checkCapacity(bytes);
+  }
+
+  /**
+   * Makes a backend: a process of its own on this disk, with its own locks.
+   *
+   * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for wrong options
+   */
+  createStorageIo(options: SimulatedIoOptions = {}): StorageIo {
+    const settings = checkIoOptions(options);
+    const files = new ProcessFiles(this.#core, this.#locks, processSettings(settings));
+    const forBackend = options.maxPending === undefined ? {} : { maxPending: options.maxPending };
+    const io = settings.completesInline
+      ? inlineStorageIo(files, settings, forBackend)
+      : delayedStorageIo(files, this.#core.device, this.#core.random, settings, forBackend);
+    this.#processes.set(io, files);
+    return io;
+  }
+
+  /**
+   * Kills a process, or all of them: their locks are free, every call of their backends is `WAL_CLOSED`, and no
+   * completion arrives any more. What was in flight lands later or never. The cache stays as it is.
+   *
+   * @param io - the backend of the process; without it, all processes
+   */
+  kill(io?: StorageIo): void {
+    if (io !== undefined && !this.#processes.has(io)) {
+      throw invalidType('io', 'a backend that this disk has made and not killed', io);
+    }
+    for (const [backend, files] of this.#processes) {
+      if (io !== undefined && backend !== io) continue;
+      files.kill();
+      this.#processes.delete(backend);
+    }
+  }
+
+  /**
+   * Cuts the power, and returns the disk as it is found afterwards. This one stands still from now on; it can be asked
+   * again, for what else the same power cut could have left.
+   *
+   * @param survivors - which of the things that no sync has covered survive. Default `'none'`.
+   */
+  crash(survivors: Survivors | SurvivorChooser = 'none'): SimulatedDisk {
+    const core = this.#core;
+    const ask = typeof survivors === 'function' ? this.#asking(survivors) : survivorsNamed(survivors);
+    this.kill();
+    core.powerOff();
+    return diskIn(core.state.crashed(ask), seedFrom(this.#seed, 'after a crash'), core.capacityBytes);
+  }
+
+  /** How many things no sync has covered: of each, a crash may leave it or not. */
+  unsynced(): Readonly<UnsyncedCount> {
+    const count = { metadata: 0, sectors: 0 };
+    this.#core.state.crashed(counting(count));
+    return Object.freeze(count);
+  }
+
+  /**
+   * Has operations fail. `choose` is asked about each when it is submitted; `undefined` in place of it lets everything
+   * succeed again.
+   *
+   * @param choose - how the operation fails, or `undefined` when it does not
+   */
+  failWhen(choose: FaultChooser | undefined): void {
+    if (choose !== undefined && typeof choose !== 'function') throw invalidType('choose', 'a function', choose);
+    this.#core.chooseFault = choose;
+  }
+
+  /**
+   * Lets a byte rot: its bits are inverted in the cache and on the disk.
+   *
+   * @param offset - of the byte, less than the file's size
+   * @param mask - the bits, 1 to 255. Default 1.
+   * @throws an error as `node:fs` throws it when there is no such file
+   */
+  rot(path: string, offset: number, mask = 1): void {
+    const { found } = this.#core.place(namesOf(checkPath('path', path)), 'rot', path);
+    if (found === undefined) throw diskError('ENOENT', 'rot', path);
+    if (found.kind === 'directory') throw diskError('EISDIR', 'rot', path);
+    checkInteger('offset', offset, 0, found.size - 1);
+    checkInteger('mask', mask, 1, 0xff);
+    this.#core.change({ kind: 'rot', inode: found.id, offset, mask });
+  }
+
+  #asking(choose: SurvivorChooser): Ask {
+    const { state } = this.#core;
+    return ({ kind, inode, offset }) => choose({ kind, path: state.pathOf(inode), offset });
+  }
+}
+
+function checkCapacity(bytes: unknown): number {
+  if (typeof bytes !== 'number') throw invalidType('capacityBytes', 'a number', bytes);
+  if (!(bytes >= 0)) throw outOfRange('capacityBytes', 'a number of at least 0', bytes);
+  return bytes;
+}

@@ -1,0 +1,175 @@
+import { checkBoolean, checkInteger, checkOptions, outOfRange } from '@walstack/codec';
+import type { AsyncFileOps, FileNamespaceOps, FileOpsOptions, SyncFileOps } from '../file-ops.js';
+import { fromAsyncFileOps, fromSyncFileOps } from '../from-file-ops.js';
+import type { StorageIo } from '../storage-io.js';
+import type { Device } from './device.js';
+import type { Begun, ProcessFiles, ProcessSettings, SimulatedHandle } from './process-files.js';
+import type { Random } from './random.js';
+
+/** Options of {@link SimulatedDisk.createStorageIo}: what the backend is to be like. */
+export interface SimulatedIoOptions extends FileOpsOptions {
+  /** The work is done inside `submit*`. With `false`, operations take time and overtake each other. Default `true`. */
+  readonly completesInline?: boolean;
+  /** The thread can wait for completions. Only a backend that does not complete inline can do without. Default `true`. */
+  readonly canWait?: boolean;
+  /** Claim that several writes of one file go side by side. Default `false`. */
+  readonly overlappedWrites?: boolean;
+  /** Have durable writes: each makes its own sectors durable, and nothing else. Default `false`. */
+  readonly durableWrites?: boolean;
+  /** Have locks on open files. Default `true`. */
+  readonly fileLocks?: boolean;
+  /** Grant direct I/O with this alignment in bytes, a power of two of at least 2; 1 refuses it. Default 1. */
+  readonly directAlignment?: number;
+  /** Carry writes out in pieces, as the disk's seed has it. Default `false`. */
+  readonly shortWrites?: boolean;
+  /** The longest that an operation takes, in ticks of simulated time (µs), 1 to 1,000,000. Default 8. */
+  readonly latencyTicks?: number;
+}
+
+/** The options with every choice made. */
+export type IoSettings = Required<Omit<SimulatedIoOptions, 'maxPending'>>;
+
+const KNOWN: readonly (keyof SimulatedIoOptions)[] = [
+  'completesInline',
+  'canWait',
+  'overlappedWrites',
+  'durableWrites',
+  'fileLocks',
+  'directAlignment',
+  'shortWrites',
+  'latencyTicks',
+  'maxPending',
+];
+
+/** @throws `TypeError`, `RangeError` with Node's codes */
+export function checkIoOptions(options: SimulatedIoOptions): IoSettings {
+  const {
+    completesInline = true,
+    canWait = true,
+    overlappedWrites = false,
+    durableWrites = false,
+    fileLocks = true,
+    directAlignment = 1,
+    shortWrites = false,
+    latencyTicks = 8,
+  } = checkOptions('options', options, KNOWN);
+  checkBoolean('completesInline', completesInline);
+  checkBoolean('canWait', canWait);
+  if (completesInline && !canWait) throw outOfRange('canWait', 'true where completesInline is', canWait);
+  checkInteger('directAlignment', directAlignment, 1, 65_536);
+  if ((directAlignment & (directAlignment - 1)) !== 0) {
+    throw outOfRange('directAlignment', 'a power of two', directAlignment);
+  }
+  return {
+    completesInline,
+    canWait,
+    overlappedWrites: checkBoolean('overlappedWrites', overlappedWrites),
+    durableWrites: checkBoolean('durableWrites', durableWrites),
+    fileLocks: checkBoolean('fileLocks', fileLocks),
+    directAlignment,
+    shortWrites: checkBoolean('shortWrites', shortWrites),
+    latencyTicks: checkInteger('latencyTicks', latencyTicks, 1, 1_000_000),
+  };
+}
+
+/** What a process of these settings has to know. */
+export const processSettings = (settings: IoSettings): ProcessSettings => ({
+  takesTime: !settings.completesInline,
+  shortWrites: settings.shortWrites,
+  alignment: settings.directAlignment,
+});
+
+function namespaceOps(files: ProcessFiles, settings: IoSettings): FileNamespaceOps<SimulatedHandle> {
+  const { directAlignment } = settings;
+  return {
+    name: 'simulation',
+    realFiles: false,
+    overlappedWrites: settings.overlappedWrites,
+    open: (path, flags) => files.open(path, flags),
+    close: (handle) => files.close(handle),
+    size: (handle) => files.size(handle),
+    list: (path) => files.list(path),
+    rename: (from, to) => files.rename(from, to),
+    makeDirectory: (path) => files.makeDirectory(path),
+    stat: (path) => files.stat(path),
+    lock: (path) => files.lock(path),
+    ...(settings.fileLocks ? { lockFile: (handle, mode) => files.lockFile(handle, mode) } : {}),
+    ...(directAlignment > 1
+      ? { directAlignment: () => directAlignment, allocateBuffer: (bytes) => new Uint8Array(bytes) }
+      : {}),
+  };
+}
+
+/** A backend whose work is done when a submission returns. */
+export function inlineStorageIo(files: ProcessFiles, settings: IoSettings, options: FileOpsOptions): StorageIo {
+  const ops: SyncFileOps<SimulatedHandle> = {
+    ...namespaceOps(files, settings),
+    read: (handle, into, offset) => files.read(handle, into, offset).finish(),
+    write: (handle, data, offset) => files.write(handle, data, offset, false).finish(),
+    ...(settings.durableWrites
+      ? { writeDurable: (handle, data, offset) => files.write(handle, data, offset, true).finish() }
+      : {}),
+    datasync: (handle) => void files.datasync(handle).finish(),
+    truncate: (handle, bytes) => void files.truncate(handle, bytes).finish(),
+    allocate: (handle, offset, bytes) => void files.allocate(handle, offset, bytes).finish(),
+    remove: (path) => void files.remove(path).finish(),
+    syncDirectory: (path) => void files.syncDirectory(path).finish(),
+  };
+  return fromSyncFileOps(ops, options);
+}
+
+type Answer = (error: Error | null, count?: number) => void;
+
+/** A backend whose operations take simulated time and overtake each other. */
+export function delayedStorageIo(
+  files: ProcessFiles,
+  device: Device,
+  random: Random,
+  settings: IoSettings,
+  options: FileOpsOptions,
+): StorageIo {
+  const start = (begun: Begun, answer: Answer): void => {
+    device.start(settings.latencyTicks, () => {
+      if (!files.alive) {
+        leave(begun, random);
+        return;
+      }
+      let count: number;
+      try {
+        count = begun.finish();
+      } catch (error) {
+        answer(error as Error);
+        return;
+      }
+      answer(null, count);
+    });
+  };
+  const ops: AsyncFileOps<SimulatedHandle> = {
+    ...namespaceOps(files, settings),
+    read: (handle, into, offset, done) => start(files.read(handle, into, offset), done),
+    write: (handle, data, offset, done) => start(files.write(handle, data, offset, false), done),
+    ...(settings.durableWrites
+      ? { writeDurable: (handle, data, offset, done) => start(files.write(handle, data, offset, true), done) }
+      : {}),
+    datasync: (handle, done) => start(files.datasync(handle), done),
+    truncate: (handle, bytes, done) => start(files.truncate(handle, bytes), done),
+    allocate: (handle, offset, bytes, done) => start(files.allocate(handle, offset, bytes), done),
+    remove: (path, done) => start(files.remove(path), done),
+    syncDirectory: (path, done) => start(files.syncDirectory(path), done),
+    ...(settings.canWait ? { wait: (enough, timeoutMs) => device.wait(enough, timeoutMs) } : {}),
+  };
+  return fromAsyncFileOps(ops, options);
+}
+
+/** What becomes of an operation whose process was killed: it is done, or it never is, and nobody is told. */
+function leave(begun: Begun, random: Random): void {
+  if (random.chance(0.5)) {
+    begun.abandon();
+    return;
+  }
+  try {
+    begun.finish();
+  } catch {
+    // Nobody is left who could be told that it failed.
+  }
+}

@@ -1,0 +1,107 @@
+import { invalidType, outOfRange } from '@walstack/codec';
+import { Random } from './random.js';
+import type { Ask, Unsynced } from './unsynced.js';
+
+/**
+ * Which of the things that no sync has covered survive a crash, in words, so that it can be written down and asked for
+ * again. Names and sizes are metadata, numbered together from 0; sectors are numbered apart from them.
+ *
+ * | words | what survives |
+ * | --- | --- |
+ * | `'all'`, `'none'` | everything, nothing |
+ * | `'only-metadata:2'` | the metadata change of number 2 |
+ * | `'only-sector:5'` | all metadata, and of the sectors that of number 5 |
+ * | `'all-but-metadata:2'`, `'all-but-sector:5'` | everything but that one |
+ * | `'random:77'` | as chance has it that comes from the seed 77 |
+ */
+export type Survivors =
+  | 'all'
+  | 'none'
+  | `only-metadata:${number}`
+  | `only-sector:${number}`
+  | `all-but-metadata:${number}`
+  | `all-but-sector:${number}`
+  | `random:${number}`;
+
+/** A thing that no sync has covered, for a chooser of one's own. */
+export interface UnsyncedThing {
+  /** What it is: an operation on a name, a change of a file's size, or 512 bytes of a file. */
+  readonly kind: Unsynced['kind'];
+  /** A path that its file or directory has now; `undefined` when it has none. */
+  readonly path: string | undefined;
+  /** Where a sector begins, or the size, in bytes; 0 for a name. */
+  readonly offset: number;
+}
+
+/** Says of one thing after another whether it survives. */
+export type SurvivorChooser = (thing: UnsyncedThing) => boolean;
+
+const LIKELIHOODS = [0.5, 0.2, 0.8, 0.5] as const;
+const SPECIFIC = /^(only-metadata|only-sector|all-but-metadata|all-but-sector|random):(\d+)$/;
+
+/** The answers that words stand for. @throws `TypeError`, `RangeError` for what is none of them */
+export function survivorsNamed(words: unknown): Ask {
+  if (typeof words !== 'string') throw invalidType('survivors', 'a string or a function', words);
+  if (words === 'all') return () => true;
+  if (words === 'none') return () => false;
+  const [, kind, number] = SPECIFIC.exec(words) ?? [];
+  if (kind === undefined) throw outOfRange('survivors', "'all', 'none', 'random:1' or another set's words", words);
+  return kind === 'random' ? randomly(Number(number)) : singly(kind, Number(number));
+}
+
+function singly(kind: string, chosen: number): Ask {
+  const ofSectors = kind.endsWith('sector');
+  const only = kind.startsWith('only');
+  let metadata = -1;
+  let sectors = -1;
+  return (thing) => {
+    const isSector = thing.kind === 'sector';
+    const number = isSector ? ++sectors : ++metadata;
+    const isChosen = isSector === ofSectors && number === chosen;
+    if (!only) return !isChosen;
+    return isChosen || (ofSectors && !isSector);
+  };
+}
+
+/** A part of these sets keeps all metadata: sectors of files that have no name show nothing. */
+function randomly(seed: number): Ask {
+  const random = new Random(seed);
+  const likelihood = LIKELIHOODS[random.below(LIKELIHOODS.length)] as number;
+  const allMetadata = random.chance(0.4);
+  return (thing) => (allMetadata && thing.kind !== 'sector') || random.chance(likelihood);
+}
+
+/** How many things of either kind are asked for. */
+export interface UnsyncedCount {
+  metadata: number;
+  sectors: number;
+}
+
+/** An answer to everything, which counts what it is asked. */
+export function counting(count: UnsyncedCount): Ask {
+  return ({ kind }) => {
+    if (kind === 'sector') count.sectors += 1;
+    else count.metadata += 1;
+    return true;
+  };
+}
+
+/**
+ * Sets to try where so much is unsynced: all, none, then each alone and all but each, as many as fit beside a third that
+ * is left to chance.
+ *
+ * @param seed - decides which ones, where there are too many
+ */
+export function survivorSets({ metadata, sectors }: UnsyncedCount, most: number, seed: number): Survivors[] {
+  if (metadata + sectors === 0) return ['none'];
+  const random = new Random(seed);
+  const single: Survivors[] = [];
+  for (let number = 0; number < metadata; number++) {
+    single.push(`only-metadata:${number}`, `all-but-metadata:${number}`);
+  }
+  for (let number = 0; number < sectors; number++) single.push(`only-sector:${number}`, `all-but-sector:${number}`);
+  const room = Math.max(0, most - 2);
+  const sets: Survivors[] = ['all', 'none', ...random.shuffle(single).slice(0, Math.ceil((room * 2) / 3))];
+  while (sets.length < most) sets.push(`random:${random.below(1_000_000)}`);
+  return sets.slice(0, most);
+}
