@@ -5,6 +5,11 @@
  */
 export type { StorageIo } from '../storage-io.js';
 export type { FaultChooser } from './disk-core.js';
+export { ExplorationFailure } from './exploration-failure.js';
+export { type ExploreOptions, type ExploreReport, exploreCrashes } from './explore-crashes.js';
+export type { SimulationOptions } from './explore-options.js';
+export { type FaultOptions, type FaultReport, type InjectedFault, injectFaults } from './inject-faults.js';
+export type { CreateIo, Life, Program } from './life.js';
 export type { DiskOperation, FaultKind, OperationKind } from './operation.js';
 export { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';
 export type { SimulatedIoOptions } from './simulated-io.js';

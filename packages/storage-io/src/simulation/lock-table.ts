@@ -1,19 +1,26 @@
 import { WalError } from '@walstack/codec';
-import type { ProcessFiles, SimulatedHandle } from './process-files.js';
+
+/** Processes are known here by their identity alone. */
+type Process = object;
+
+/** A file that is open. */
+interface Handle {
+  readonly file: { readonly id: number };
+}
 
 interface FileLocks {
-  readonly shared: Map<SimulatedHandle, ProcessFiles>;
-  exclusive: { readonly handle: SimulatedHandle; readonly process: ProcessFiles } | undefined;
+  readonly shared: Map<Handle, Process>;
+  exclusive: { readonly handle: Handle; readonly process: Process } | undefined;
 }
 
 /** The locks on one disk. They are in no file, so a crash leaves none. */
 export class LockTable {
   /** Who holds a path's lock, by inode. */
-  readonly #paths = new Map<number, { readonly process: ProcessFiles }>();
+  readonly #paths = new Map<number, { readonly process: Process }>();
   readonly #files = new Map<number, FileLocks>();
 
   /** @throws `WAL_LOCKED` */
-  lockPath(process: ProcessFiles, inode: number, path: string): () => void {
+  lockPath(process: Process, inode: number, path: string): () => void {
     if (this.#paths.has(inode)) {
       const holder = 'another process of the simulation, or this one';
       throw new WalError('WAL_LOCKED', `${path} is held by ${holder}: close the log there, then try again`, {
@@ -29,7 +36,7 @@ export class LockTable {
     };
   }
 
-  lockFile(process: ProcessFiles, handle: SimulatedHandle, mode: 'shared' | 'exclusive'): boolean {
+  lockFile(process: Process, handle: Handle, mode: 'shared' | 'exclusive'): boolean {
     const { id } = handle.file;
     const locks: FileLocks = this.#files.get(id) ?? { shared: new Map(), exclusive: undefined };
     const others = locks.shared.size - (locks.shared.has(handle) ? 1 : 0);
@@ -43,14 +50,14 @@ export class LockTable {
   }
 
   /** Gives up the lock that an open file has, if it has one. */
-  releaseFile(handle: SimulatedHandle): void {
+  releaseFile(handle: Handle): void {
     const locks = this.#files.get(handle.file.id);
     locks?.shared.delete(handle);
     if (locks?.exclusive?.handle === handle) locks.exclusive = undefined;
   }
 
   /** Gives up what a process holds. */
-  releaseAll(process: ProcessFiles): void {
+  releaseAll(process: Process): void {
     for (const [inode, held] of this.#paths) if (held.process === process) this.#paths.delete(inode);
     for (const locks of this.#files.values()) {
       for (const [handle, holder] of locks.shared) if (holder === process) locks.shared.delete(handle);

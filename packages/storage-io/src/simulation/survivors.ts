@@ -87,7 +87,7 @@ export function counting(count: UnsyncedCount): Ask {
 }
 
 /**
- * Sets to try where so much is unsynced: all, none, then each alone and all but each, as many as fit beside a third that
+ * Sets to try where so much is unsynced: none, all, then each alone and all but each, as many as fit beside a third that
  * is left to chance.
  *
  * @param seed - decides which ones, where there are too many
@@ -101,7 +101,7 @@ export function survivorSets({ metadata, sectors }: UnsyncedCount, most: number,
   }
   for (let number = 0; number < sectors; number++) single.push(`only-sector:${number}`, `all-but-sector:${number}`);
   const room = Math.max(0, most - 2);
-  const sets: Survivors[] = ['all', 'none', ...random.shuffle(single).slice(0, Math.ceil((room * 2) / 3))];
+  const sets: Survivors[] = ['none', 'all', ...random.shuffle(single).slice(0, Math.ceil((room * 2) / 3))];
   while (sets.length < most) sets.push(`random:${random.below(1_000_000)}`);
   return sets.slice(0, most);
 }

@@ -1,0 +1,67 @@
+import type { CrashStep } from './coordinate.js';
+import { describeChange } from './describe-change.js';
+import type { DiskState } from './disk-state.js';
+import type { Recording } from './life.js';
+import { counting, type Survivors, survivorSets, survivorsNamed } from './survivors.js';
+
+/** A recording, played back: the disks as they were at one moment of it, with what was durable and what was not. */
+export class CrashPoints<Note> {
+  readonly #recording: Recording<Note>;
+  readonly #disks: readonly DiskState[];
+  #point = 0;
+  /** {@link notes}, as long as the point stays the same. */
+  #notes: readonly Note[] | undefined;
+
+  /** @param disks - as the recording began; they are played on */
+  constructor(recording: Recording<Note>, disks: readonly DiskState[]) {
+    this.#recording = recording;
+    this.#disks = disks;
+  }
+
+  /** The last point: everything that was recorded has happened. */
+  get last(): number {
+    return this.#recording.changes.length;
+  }
+
+  /** Goes forward to a point: so many changes have happened, and the next one has not. */
+  goTo(point: number): void {
+    this.#notes = undefined;
+    for (; this.#point < point; this.#point++) {
+      const next = this.#recording.changes[this.#point];
+      if (next === undefined) throw new RangeError(`the recording has ${this.last} points, and not ${point}`);
+      (this.#disks[next.disk] as DiskState).apply(next.change);
+    }
+  }
+
+  /** What had been noted before the next change happened. */
+  get notes(): readonly Note[] {
+    this.#notes ??= this.#recording.notes.slice(0, this.#recording.changes[this.#point]?.notes);
+    return this.#notes;
+  }
+
+  /** The disks as a crash at this point leaves them. */
+  crashed(survivors: Survivors): DiskState[] {
+    const ask = survivorsNamed(survivors);
+    return this.#disks.map((disk) => disk.crashed(ask));
+  }
+
+  /** Sets of survivors to try at this point. */
+  sets(most: number, seed: number): Survivors[] {
+    const count = { metadata: 0, sectors: 0 };
+    const ask = counting(count);
+    for (const disk of this.#disks) disk.crashed(ask);
+    return survivorSets(count, most, seed);
+  }
+
+  /** What happened last, and what is left of it, in words. */
+  describe({ point, survivors }: CrashStep): string {
+    const last = this.#recording.changes[point - 1];
+    const disk = last === undefined ? undefined : this.#disks[last.disk];
+    const which = last !== undefined && this.#disks.length > 1 ? ` on disk ${last.disk}` : '';
+    const what =
+      last === undefined || disk === undefined
+        ? 'before anything happened'
+        : `after ${describeChange(last.change, disk)}`;
+    return `a crash at point ${point} of ${this.last}, ${what}${which}; survivors: ${survivors}`;
+  }
+}

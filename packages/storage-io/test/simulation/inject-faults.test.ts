@@ -1,0 +1,124 @@
+import {
+  type CreateIo,
+  ExplorationFailure,
+  type FaultKind,
+  type FaultOptions,
+  injectFaults,
+  type SimulatedDisk,
+} from '@walstack/storage-io/simulation';
+import { describe, expect, test } from 'vitest';
+import { blocking, type Defect, waiting } from './toy-log.js';
+
+const inject = (defect?: Defect, options: FaultOptions = {}) => {
+  const { scenario, check } = blocking(defect);
+  return injectFaults(scenario, check, options);
+};
+
+const injectAsync = (defect?: Defect, options: FaultOptions = {}) => {
+  const { scenario, check } = waiting(defect);
+  const createIo: CreateIo = ([disk]) => (disk as SimulatedDisk).createStorageIo({ completesInline: false });
+  return injectFaults(scenario, check, { createIo, ...options });
+};
+
+async function failureOf(exploration: Promise<unknown>): Promise<ExplorationFailure> {
+  try {
+    await exploration;
+  } catch (error) {
+    if (error instanceof ExplorationFailure) return error;
+    throw error;
+  }
+  throw new Error('nothing was found');
+}
+
+const both = [
+  ['synchronous', inject],
+  ['asynchronous', injectAsync],
+] as const;
+
+describe.each(both)('a toy log, %s', (_name, injectInto) => {
+  test('that is right survives every fault', async () => {
+    const report = await injectInto(undefined, { seeds: [1, 2] });
+    expect(report.seeds).toBe(2);
+    expect(report.faults).toBe(54);
+    expect(report.states).toBeGreaterThan(4 * report.faults);
+  });
+
+  const found: readonly (readonly [Defect, FaultKind])[] = [
+    ['syncs again after a sync that failed', 'failing-sync'],
+    ['believes the cache when it opens', 'failing-sync'],
+    ['forgets that a write failed', 'EIO'],
+    ['forgets that a write failed', 'ENOSPC'],
+    ['forgets that a write failed', 'short-write'],
+  ];
+
+  test.each(found)('that %s is found out by %s, and the coordinate leads there again', async (defect, kind) => {
+    const failure = await failureOf(injectInto(defect, { kinds: [kind] }));
+    expect(failure.coordinate).toContain(`.${kind}`);
+    expect(failure.message).toContain(`failed: ${kind}`);
+    const again = await failureOf(injectInto(defect, { replay: failure.coordinate }));
+    expect(again.message).toBe(failure.message);
+    expect(await injectInto(undefined, { replay: failure.coordinate })).toMatchObject({ faults: 1 });
+  });
+});
+
+describe('the error that a scenario ends with', () => {
+  const failing = (rethrow: (error: unknown) => never) =>
+    injectFaults(
+      (life) => {
+        try {
+          life.io.makeDirectory('/d');
+        } catch (error) {
+          rethrow(error);
+        }
+      },
+      () => {},
+      { kinds: ['EIO'] },
+    );
+
+  test('may be a consequence of the fault', async () => {
+    await failing((cause) => {
+      throw new Error('recovery failed', { cause });
+    });
+  });
+
+  test('must not be another', async () => {
+    const failure = await failureOf(
+      failing(() => {
+        throw new TypeError('undefined is not a function');
+      }),
+    );
+    expect(failure.message).toContain('does not come from that');
+    expect(failure.message).toContain('undefined is not a function');
+    expect(failure.coordinate).toBe('1!0.1.EIO');
+  });
+
+  test('may be looked at', async () => {
+    const seen: unknown[] = [];
+    await injectFaults(
+      (life) => life.io.makeDirectory('/d'),
+      () => {},
+      {
+        kinds: ['ENOSPC'],
+        accepts: (error, fault) => {
+          seen.push([(error as Error).name, fault]);
+          return true;
+        },
+      },
+    );
+    const operation = { number: 1, kind: 'make-directory', path: '/d' };
+    expect(seen).toEqual([['WalError', { kind: 'ENOSPC', code: 'ENOSPC', operation }]]);
+  });
+});
+
+test.each([
+  [{ kinds: ['EPERM'] }, RangeError],
+  [{ kinds: 'EIO' }, TypeError],
+  [{ pointsPerFault: 0 }, RangeError],
+  [{ survivorsPerPoint: 0 }, RangeError],
+  [{ accepts: true }, TypeError],
+  [{ replay: '1!0.999.EIO' }, ExplorationFailure],
+  [{ replay: '1!3.1.EIO' }, RangeError],
+  [{ fault: 1 }, TypeError],
+])('options are checked: %j', async (options, error) => {
+  await expect(inject(undefined, options as never)).rejects.toThrow(error);
+});
