@@ -26,8 +26,9 @@ export async function moment(random: Random, { tellsAtOnce, transcript }: Victim
     if (random.chance(0.5)) await sleep(random.integer(0, 3));
     return !hangs;
   }
-  await sleep(random.integer(20, 120));
-  return true;
+  const hangs = await reports(transcript, 1);
+  await sleep(random.integer(0, 80));
+  return !hangs;
 }
 
 /** Waits for so many reports. @returns whether they did not come */
