@@ -189,12 +189,13 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
 });
 
 describe('the synchronous twins', () => {
-  test('do the same without the event loop', () => {
+  test.each(['sync-fs', 'auto'] as const)('do the same without the event loop, on %s', (io) => {
     const directory = join(temporaryDirectory(), 'a', 'b', 'log');
-    const wal = SegmentedWal.openSync({ directory, segmentBytes: 8192 });
+    const wal = SegmentedWal.openSync({ directory, io, segmentBytes: 8192 });
     for (let lsn = 1; lsn <= 500; lsn++) wal.append(`${lsn}`.padEnd(100));
     wal.flushSync();
-    expect(wal.durableLsn).toBeLessThan(500);
+    // Where groups go side by side, what was handed over is durable.
+    if (io === 'sync-fs') expect(wal.durableLsn).toBeLessThan(500);
     wal.syncSync();
     expect(wal.durableLsn).toBe(500);
     expect([...wal.replayFrom(498)].map(({ lsn }) => lsn)).toEqual([498, 499, 500]);

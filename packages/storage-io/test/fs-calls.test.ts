@@ -1,6 +1,7 @@
 import type * as Fs from 'node:fs';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
+import type * as Native from '@walstack/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { lockPath } from '../src/lock-file.js';
 import type { StorageIo } from '../src/storage-io.js';
@@ -40,7 +41,11 @@ vi.mock('node:fs', async (original) => {
 });
 
 // The lock as it is without the addon: with it, nobody comes in between who has it, too.
-vi.mock('@walstack/native', () => ({ available: false, fileLocksUnavailableReason: 'It is not asked for here.' }));
+vi.mock('@walstack/native', async (original) => ({
+  ...(await original<typeof Native>()),
+  available: false,
+  fileLocksUnavailableReason: 'It is not asked for here.',
+}));
 
 let temporary: ReturnType<typeof temporaryDirectory>;
 let calls: string[];
