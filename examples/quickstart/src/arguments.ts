@@ -16,7 +16,7 @@ nothing that was acknowledged is lost.
                (default data/quickstart)
   --help       this text
 
-WALSTACK_IO=sync-fs or thread-pool chooses the backend.`;
+WALSTACK_IO=io-uring, thread-pool or sync-fs chooses the backend.`;
 
 /** What to do. */
 export interface Arguments {

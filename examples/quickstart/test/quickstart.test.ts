@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ringSupport } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
@@ -103,7 +104,9 @@ test('- reads standard input', () => {
   expect(readdirSync(folder)).toEqual(['log']);
 });
 
-test.each(['sync-fs', 'thread-pool'])('WALSTACK_IO=%s chooses the backend', (backend) => {
+const backends = ['sync-fs', 'thread-pool', ...(ringSupport().available ? ['io-uring'] : [])];
+
+test.each(backends)('WALSTACK_IO=%s chooses the backend', (backend) => {
   writeFileSync(join(folder, 'input'), LARGE);
   const result = spawnSync(process.execPath, [program('main'), 'input', '--data', data, '--kills', '1'], {
     cwd: folder,

@@ -321,14 +321,12 @@ describe.runIf(ring.available)('io-uring', () => {
 });
 
 describe.runIf(ring.available)('in worker threads', () => {
-  const worker = (name: string, workerData: object): Worker =>
-    new Worker(new URL(`./${name}`, import.meta.url), { workerData, execArgv: [] });
-
   test('the whole contract holds, in several of them at once', async () => {
     const all = [1, 2].map(
       (index) =>
         new Promise<{ passed: number; failures: string[] }>((resolve, reject) => {
-          const thread = worker('conformance-worker.mjs', { directory: join(directory, `${index}`) });
+          const workerData = { directory: join(directory, `${index}`) };
+          const thread = new Worker(new URL('./conformance-worker.mjs', import.meta.url), { workerData, execArgv: [] });
           thread.once('message', resolve);
           thread.once('error', reject);
         }),
