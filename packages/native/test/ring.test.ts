@@ -342,7 +342,10 @@ describe.runIf(available)('a ring', () => {
     ring.write(2, fd, Buffer.from('never'), 200_000);
     ring.close();
     ring.close();
-    expect(readFileSync(path)).toEqual(Buffer.alloc(100_000, 1));
+    // What the kernel had not begun with was cancelled.
+    const written = readFileSync(path);
+    expect([0, 100_000]).toContain(written.length);
+    expect(written.every((byte) => byte === 1)).toBe(true);
     const closed = expect.objectContaining({ code: 'ERR_WALSTACK_RING_CLOSED' });
     const slots = new Int32Array(1);
     for (const call of [
