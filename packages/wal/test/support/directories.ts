@@ -29,3 +29,7 @@ export function temporaryDirectory(): string {
 /** A path for a log, at which there is nothing yet. */
 export const directoryFor = (io: StorageIo): string =>
   io.capabilities.realFiles ? join(temporaryDirectory(), 'log') : '/logs/log';
+
+/** Whether groups go side by side on a backend: then they are durable when they are written, and end with their block. */
+export const groupsGoSideBySide = ({ capabilities }: StorageIo): boolean =>
+  capabilities.overlappedWrites && capabilities.durableWrites && !capabilities.completesInline;
