@@ -29,6 +29,7 @@ interface Finder {
  * beside the folder of this file, which is why this package must not be bundled.
  */
 function load(): Loaded {
+  const { platform, arch } = process;
   const { WALSTACK_NATIVE: wanted } = process.env;
   if (wanted === '0') return missing('The native addon is turned off by WALSTACK_NATIVE=0.');
   const require = createRequire(import.meta.url);
@@ -36,10 +37,10 @@ function load(): Loaded {
   try {
     path = (require('node-gyp-build') as Finder).resolve(fileURLToPath(new URL('..', import.meta.url)));
   } catch (error) {
-    const platform = `${process.platform}-${process.arch}`;
-    return missing(
-      `The native addon has no binary here, neither built nor prebuilt for ${platform}: ${firstLineOf(error)}`,
-    );
+    const line = firstLineOf(error);
+    // What it says when it found none is a list of everything it asked the system for.
+    const why = line.startsWith('No native build was found') ? '' : `: ${line}`;
+    return missing(`The native addon has no binary here, neither built nor prebuilt for ${platform}-${arch}${why}`);
   }
   try {
     const binding = require(path) as Binding;
