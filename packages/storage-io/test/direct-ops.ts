@@ -24,9 +24,9 @@ export function withDirect<Ops extends SyncFileOps<TinyFile> | AsyncFileOps<Tiny
   return {
     ...ops,
     open: (path, flags) => {
-      const file = ops.open(path, flags);
-      if (flags.direct) direct.add(file);
-      return file;
+      const handle = handleOf(ops.open(path, flags));
+      if (flags.direct) direct.add(handle);
+      return handle;
     },
     close: (file) => {
       direct.delete(file);
@@ -36,5 +36,23 @@ export function withDirect<Ops extends SyncFileOps<TinyFile> | AsyncFileOps<Tiny
     write: strict(ops.write),
     directAlignment: () => ALIGNMENT,
     allocateBuffer: (bytes: number) => new Uint8Array(new ArrayBuffer(bytes + 24), 24, bytes),
+  };
+}
+
+/** A handle of its own on a file: another one on the same file may be open in another way. */
+function handleOf(file: TinyFile): TinyFile {
+  return {
+    get bytes() {
+      return file.bytes;
+    },
+    set bytes(bytes) {
+      file.bytes = bytes;
+    },
+    get open() {
+      return file.open;
+    },
+    set open(count) {
+      file.open = count;
+    },
   };
 }

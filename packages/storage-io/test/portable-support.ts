@@ -20,13 +20,29 @@ export function fresh(name: string): { io: StorageIo; path: string } {
   return { io, path: `${directory}/file` };
 }
 
-/** The names of all backends, and of those that can wait. */
+/** The names of all backends. */
 export const names = Object.keys(backends);
-export const waiting = names.filter((name) => {
-  const { io, destroy } = (backends[name] as (typeof backends)[string])();
-  destroy?.();
-  return io.capabilities.canWait;
-});
+
+/** Those that can wait, and those that have direct I/O here. */
+export const waiting = names.filter((name) => asked(name, (io) => io.capabilities.canWait));
+export const direct = names.filter((name) => asked(name, (io, path) => directAlignmentOf(io, path) > 1));
+
+/** What direct I/O of a new file wants; 1 where it is refused. */
+export function directAlignmentOf(io: StorageIo, path: string): number {
+  const file = io.open(path, { create: true, direct: true });
+  io.close(file);
+  return file.alignment;
+}
+
+function asked(name: string, question: (io: StorageIo, path: string) => boolean): boolean {
+  const { io, directory, destroy } = (backends[name] as (typeof backends)[string])();
+  try {
+    return question(io, `${directory}/file`);
+  } finally {
+    void io.dispose();
+    destroy?.();
+  }
+}
 
 /** All that is in a file. */
 export function contentOf(io: StorageIo, path: string): Promise<Buffer> {

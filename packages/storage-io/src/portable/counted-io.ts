@@ -64,9 +64,9 @@ export class CountedIo {
   *#counted<T>(routine: IoRoutine<T>): IoRoutine<T> {
     for (let step = routine.next(0); ; ) {
       if (step.done === true) return step.value;
-      if (step.value === ROOM) {
-        this.#overflows++;
-        step = routine.next(yield ROOM);
+      if (typeof step.value !== 'number') {
+        if (step.value === ROOM) this.#overflows++;
+        step = routine.next(yield step.value);
         continue;
       }
       this.#submitted++;

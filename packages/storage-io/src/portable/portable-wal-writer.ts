@@ -239,7 +239,8 @@ export class PortableWalWriter {
 
   /**
    * Makes durable what was appended to the batch so far, and everything before it, by one write and one sync, or by one
-   * durable write where there is direct I/O and the backend can. Nothing is done when it is durable already.
+   * durable write where there is direct I/O and the backend can; in a file of frames by several when it is longer than
+   * `maxUnsyncedBytes`. Nothing is done when it is durable already.
    *
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, whether the batch is in the file is not known; `WAL_CLOSED`
    */
