@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/main.ts', 'src/bytes-worker.ts'],
+  entry: ['src/main.ts', 'src/report.ts', 'src/bytes-worker.ts', 'src/idle-memory.ts'],
   format: ['esm'],
   target: 'node20',
   platform: 'node',

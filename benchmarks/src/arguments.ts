@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-const BENCHES = ['append', 'durable', 'replay', 'native'] as const;
+const BENCHES = ['append', 'durable', 'replay', 'log', 'native'] as const;
 
 export type Bench = (typeof BENCHES)[number];
 
@@ -11,7 +11,9 @@ export const HELP = `Measures walstack beside its yardsticks.
   pnpm bench durable           one of ${BENCHES.join(', ')}, or several
 
   --quick        fewer and shorter rounds: for a look, not for figures to hand on
-  --json FILE    write the results there as well, as an array of rows
+  --json FILE    write the results there as well, as an array of rows; where they come from stands beside it,
+                 in FILE.about.json
+  --no-peers     without the databases that walstack is measured beside; nothing is installed then
   --data DIR     where to write; on the disk that is to be measured (default data)
   --help         this text`;
 
@@ -19,6 +21,8 @@ export const HELP = `Measures walstack beside its yardsticks.
 export interface Arguments {
   readonly benches: readonly Bench[];
   readonly quick: boolean;
+  /** Databases take part. */
+  readonly peers: boolean;
   readonly json: string | undefined;
   readonly data: string;
 }
@@ -35,6 +39,7 @@ export function readArguments(argv: readonly string[], standing: string): Argume
   return {
     benches: positionals.length === 0 ? BENCHES : BENCHES.filter((name) => positionals.includes(name)),
     quick: values.quick,
+    peers: !values['no-peers'],
     json: values.json === undefined ? undefined : resolve(standing, values.json),
     data: values.data === undefined ? resolve('data') : resolve(standing, values.data),
   };
@@ -49,6 +54,7 @@ function parse(argv: readonly string[]) {
       allowPositionals: true,
       options: {
         quick: { type: 'boolean', default: false },
+        'no-peers': { type: 'boolean', default: false },
         json: { type: 'string' },
         data: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },

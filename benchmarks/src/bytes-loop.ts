@@ -1,11 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { BytesWork } from './bytes-work.js';
+import { inPackage } from './folders.js';
 import type { Scratch } from './scratch.js';
 
-const path = (relative: string): string => fileURLToPath(new URL(`../${relative}`, import.meta.url));
-const ADDON = path('../packages/native/addon');
-const SOURCES = [path('native/bytes_loop.cc'), `${ADDON}/crc32c.cc`, `${ADDON}/frames.cc`];
+const ADDON = inPackage('../packages/native/addon');
+const SOURCES = [inPackage('native/bytes_loop.cc'), `${ADDON}/crc32c.cc`, `${ADDON}/frames.cc`];
 
 /** The same work with nothing of JavaScript in it, as a program of its own, compiled when it is first asked for. */
 export class BytesLoop {

@@ -1,4 +1,4 @@
-import type { Latencies } from './latencies.js';
+import type { Latency } from './latencies.js';
 
 /** What is measured: one kind of work, and everybody who does it. */
 export interface Case {
@@ -23,8 +23,8 @@ export interface Contestant {
 
 /** One measurement. */
 export interface Sample {
-  /** In the unit of the case; more is better. */
+  /** In the unit of the case. */
   readonly value: number;
-  /** Times of single operations, where they are waited for one by one. */
-  readonly latencies?: Latencies;
+  /** Of single operations, where they are waited for one by one. */
+  readonly latency?: Latency;
 }

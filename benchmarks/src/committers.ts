@@ -1,15 +1,11 @@
 import type { Sample } from './case.js';
 import { Latencies } from './latencies.js';
 import { NumberedRecord, RECORD_BYTES } from './records.js';
-
-/** Something that makes records durable for many at a time; copies the payload before it returns. */
-export interface GroupCommitting {
-  commit(payload: Uint8Array): Promise<unknown>;
-}
+import type { CommittingLog } from './subjects/subject.js';
 
 /** Commits as fast as it goes: each committer waits for its record to be durable before the next one. */
 export async function commitFor(
-  log: GroupCommitting,
+  log: Pick<CommittingLog, 'commit'>,
   committers: number,
   durationMs: number,
 ): Promise<Required<Sample> & { readonly commits: number }> {
@@ -27,7 +23,7 @@ export async function commitFor(
     }
   };
   await Promise.all(Array.from({ length: committers }, commitOneByOne));
-  return { commits, value: (commits * 1000) / (performance.now() - start), latencies };
+  return { commits, value: (commits * 1000) / (performance.now() - start), latency: latencies.summary };
 }
 
 /** The same in one thread that is blocked meanwhile. */
@@ -45,5 +41,5 @@ export function commitSyncFor(
     latencies.add((after - before) * 1000);
     before = after;
   }
-  return { commits, value: (commits * 1000) / (performance.now() - start), latencies };
+  return { commits, value: (commits * 1000) / (performance.now() - start), latency: latencies.summary };
 }

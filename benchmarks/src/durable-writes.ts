@@ -1,30 +1,26 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { CompletionBuffer, createIoUringStorageIo, ringSupport } from '@walstack/storage-io';
 import type { Case, Contestant } from './case.js';
 import { Latencies } from './latencies.js';
 import type { Settings } from './settings.js';
+import type { DurableLoop } from './yardsticks/durable-loop.js';
 
 const DEPTHS = [1, 4, 16];
 const BLOCK_BYTES = 4096;
 /** As in the yardstick: the blocks that are written again and again. */
 const FILE_BYTES = 16 * 1024 * 1024;
 
-const YARDSTICK = fileURLToPath(new URL('../native/durable-loop.c', import.meta.url));
-
 /** Durable direct writes of one block each, so many under way at a time, beside the same loop without JavaScript. */
 export function durableWrites(settings: Settings): Case[] {
-  const loop = compiledLoop(settings);
-  return DEPTHS.map((depth) => ({
-    bench: 'native',
-    name: `durable-write depth=${depth}`,
-    unit: 'writes/s',
-    contestants: [
+  const loops = [settings.nativeLoop, settings.fio].filter((loop) => loop !== undefined);
+  return DEPTHS.flatMap((depth) => {
+    const contestants = [
       ...(ringSupport().available ? [walstack(settings, depth)] : []),
-      ...(loop === undefined ? [] : [nativeLoop(settings, loop, depth)]),
-    ],
-  }));
+      ...loops.map((loop) => looping(settings, loop, depth)),
+    ];
+    const name = `durable-write depth=${depth}`;
+    return contestants.length === 0 ? [] : [{ bench: 'native', name, unit: 'writes/s', contestants }];
+  });
 }
 
 /** On the event loop, through the backend's own completions. */
@@ -78,7 +74,7 @@ function walstack({ scratch, durationMs }: Settings, depth: number): Contestant 
       io.close(file);
       check(path, writes, depth);
       scratch.remove(path);
-      return { value: (writes * 1000) / (end - start), latencies };
+      return { value: (writes * 1000) / (end - start), latency: latencies.summary };
     },
   };
 }
@@ -94,22 +90,14 @@ function check(path: string, writes: number, depth: number): void {
   }
 }
 
-function nativeLoop({ scratch, durationMs }: Settings, loop: string, depth: number): Contestant {
+function looping({ scratch, durationMs }: Settings, loop: DurableLoop, depth: number): Contestant {
   return {
-    subject: 'native-loop',
+    subject: loop.name,
     measure: async () => {
       const path = scratch.next('file');
-      const args = [path, depth, BLOCK_BYTES, durationMs].map(String);
-      const said = JSON.parse(execFileSync(loop, args, { encoding: 'utf8' })) as { writes: number; elapsedMs: number };
+      const { writesPerSecond, p50Us, p99Us } = loop.run({ path, depth, bytes: BLOCK_BYTES, durationMs });
       scratch.remove(path);
-      return { value: (said.writes * 1000) / said.elapsedMs };
+      return { value: writesPerSecond, latency: { p50Us, p99Us } };
     },
   };
-}
-
-/** The yardstick's program; `undefined` where there is no compiler, or no io_uring to compile it for. */
-function compiledLoop({ scratch }: Settings): string | undefined {
-  const program = scratch.next('durable-loop');
-  const { status } = spawnSync('cc', ['-O2', '-o', program, YARDSTICK]);
-  return status === 0 ? program : undefined;
 }

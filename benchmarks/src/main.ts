@@ -1,37 +1,66 @@
 import { writeFileSync } from 'node:fs';
+import { type About, aboutPath, describe } from './about.js';
 import { append } from './append.js';
 import { type Arguments, type Bench, HELP, readArguments, UsageError } from './arguments.js';
 import type { Case } from './case.js';
 import { durable } from './durable.js';
-import { durableWrites } from './durable-writes.js';
-import { describeMachine } from './machine.js';
-import { native } from './native.js';
+import { log } from './log.js';
+import { native, nativeLeftOut } from './native.js';
 import { replay } from './replay.js';
 import { measureCase } from './rounds.js';
 import type { Row } from './rows.js';
 import { Scratch } from './scratch.js';
 import { FULL, QUICK, type Settings } from './settings.js';
+import { fileSystem } from './subjects/file-system.js';
+import { installPeers, peerSubjects } from './subjects/peers.js';
+import type { Subject } from './subjects/subject.js';
+import { walstackSubjects } from './subjects/walstack.js';
 import { table } from './table.js';
+import { fio } from './yardsticks/fio.js';
+import { nativeLoop } from './yardsticks/native-loop.js';
+import { nativeScanMissing } from './yardsticks/native-scan.js';
 
-const CASES: Record<Bench, (settings: Settings) => Case[]> = {
-  append,
-  durable,
-  replay,
-  native: (settings) => [...native(settings), ...durableWrites(settings)],
-};
+const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay, log, native };
 
-async function measureAll({ benches, quick, data }: Arguments): Promise<Row[]> {
-  using scratch = new Scratch(data);
-  const settings = { ...(quick ? QUICK : FULL), scratch };
-  console.log(`${describeMachine(scratch.path)}\n`);
-  const rows: Row[] = [];
-  for (const one of benches.flatMap((bench) => CASES[bench](settings))) {
-    const results = await measureCase(one, settings.rounds);
-    console.log(`${table(results)}\n`);
-    rows.push(...results);
-  }
-  return rows;
+/** Benches that measure the subjects; the others only measure parts of walstack. */
+const OF_SUBJECTS: readonly Bench[] = ['append', 'durable', 'replay', 'log'];
+
+/** Everybody who takes part here. */
+async function takingPart(given: Arguments): Promise<Pick<Settings, 'subjects' | 'nativeLoop' | 'fio'>> {
+  const own = await walstackSubjects();
+  const wanted = given.peers && given.benches.some((bench) => OF_SUBJECTS.includes(bench));
+  if (wanted) installPeers(console.log);
+  const peers = wanted ? peerSubjects() : { subjects: [], leftOut: [] };
+  const [loop, fioLoop] = [nativeLoop(), fio()];
+  const sentences = [...own.leftOut, ...peers.leftOut, ...nativeLeftOut, loop, fioLoop, nativeScanMissing];
+  for (const sentence of sentences) if (typeof sentence === 'string') console.log(sentence);
+  return {
+    subjects: [...own.subjects, fileSystem, ...peers.subjects],
+    nativeLoop: typeof loop === 'string' ? undefined : loop,
+    fio: typeof fioLoop === 'string' ? undefined : fioLoop,
+  };
 }
+
+async function measureAll(given: Arguments): Promise<{ rows: Row[]; about: About }> {
+  const { benches, quick, data } = given;
+  using scratch = new Scratch(data);
+  const settings = { ...(quick ? QUICK : FULL), ...(await takingPart(given)), scratch };
+  const about = describe(scratch.path, quick, everybody(settings));
+  console.log(`${about.machine}\n`);
+  const rows: Row[] = [];
+  for (const bench of benches) {
+    for (const one of CASES[bench](settings)) {
+      const results = await measureCase(one, settings.rounds);
+      console.log(`${table(results)}\n`);
+      rows.push(...results);
+    }
+    scratch.clear();
+  }
+  return { rows, about };
+}
+
+const everybody = ({ subjects, nativeLoop, fio }: Settings): Pick<Subject, 'name' | 'how'>[] =>
+  [...subjects, nativeLoop, fio].filter((each) => each !== undefined);
 
 async function main(): Promise<void> {
   // A path is meant from where the user stands, also when a package manager has changed the directory.
@@ -40,8 +69,10 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const rows = await measureAll(given);
-  if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify(rows, undefined, 2)}\n`);
+  const { rows, about } = await measureAll(given);
+  if (given.json === undefined) return;
+  writeFileSync(given.json, `${JSON.stringify(rows, undefined, 2)}\n`);
+  writeFileSync(aboutPath(given.json), `${JSON.stringify(about, undefined, 2)}\n`);
 }
 
 try {

@@ -1,13 +1,24 @@
 import { Worker } from 'node:worker_threads';
-import { available } from '@walstack/native';
+import { available, unavailableReason } from '@walstack/native';
 import { BytesLoop } from './bytes-loop.js';
 import type { BytesWork } from './bytes-work.js';
 import type { BytesAnswer, BytesQuestion } from './bytes-worker.js';
 import type { Case, Contestant } from './case.js';
+import { durableWrites } from './durable-writes.js';
+import { inPackage } from './folders.js';
 import type { Settings } from './settings.js';
 
+/** Sentences on what is left out. */
+export const nativeLeftOut: readonly string[] = [
+  ...(unavailableReason === undefined ? [] : [`walstack/native is left out: ${unavailableReason}`]),
+  ...(BytesLoop.isPossible() ? [] : ['The C++ loop over bytes is left out: there is no compiler.']),
+];
+
+/** What the log is made of, without the log. */
+export const native = (settings: Settings): Case[] => [...bytes(settings), ...durableWrites(settings)];
+
 /** The passes over bytes, by the addon and in JavaScript, beside a loop in C++ over the same memory. */
-export function native(settings: Settings): Case[] {
+function bytes(settings: Settings): Case[] {
   const loop = BytesLoop.isPossible() ? new BytesLoop(settings.scratch) : undefined;
   const caseOf = (work: BytesWork, name: string, unit: string, yardstick = 'native-loop'): Case => ({
     bench: 'native',
@@ -39,7 +50,7 @@ function inWorker(subject: string, work: BytesWork, { durationMs }: Settings): C
     subject,
     prepare: async () => {
       const env = { ...process.env, WALSTACK_NATIVE: isNative ? '' : '0' };
-      worker = new Worker(new URL('../dist/bytes-worker.js', import.meta.url), { env });
+      worker = new Worker(inPackage('dist', 'bytes-worker.js'), { env });
     },
     measure: async () => {
       const answer = await ask(worker as Worker, { work, durationMs });

@@ -6,23 +6,30 @@ export const RECORD_BYTES = 100;
 /** A payload that can be written over: whoever takes it copies it. */
 export class NumberedRecord {
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
 
   constructor(bytes: number) {
     this.bytes = new Uint8Array(bytes).fill(0x77);
-    this.#view = new DataView(this.bytes.buffer);
   }
 
-  /** The payload of the record with this number, 1 upwards. */
+  /** The payload of the record with this number, unsigned 32 bits. */
   numbered(number: number): Uint8Array {
-    this.#view.setFloat64(0, number, true);
+    this.bytes[0] = number;
+    this.bytes[1] = number >>> 8;
+    this.bytes[2] = number >>> 16;
+    this.bytes[3] = number >>> 24;
     return this.bytes;
   }
 }
 
-/** Checks that records come in order, each once. */
+/** Checks that records come in order, each once. It makes nothing: it runs for every record that is read in a measurement. */
 export class RecordCheck {
+  readonly #first: number;
   #count = 0;
+
+  /** @param first - the number of the record that has to come first */
+  constructor(first = 1) {
+    this.#first = first;
+  }
 
   get count(): number {
     return this.#count;
@@ -30,10 +37,9 @@ export class RecordCheck {
 
   /** @throws when it is not the record that has to come next */
   next(payload: Uint8Array, bytes: number): void {
-    this.#count++;
-    const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-    const number = payload.length === bytes ? view.getFloat64(0, true) : Number.NaN;
-    if (number !== this.#count) throw new Error(`record ${this.#count} is ${number}, of ${payload.length} bytes`);
+    const expected = this.#first + this.#count++;
+    const number = payload.length === bytes ? numberOf(payload) : Number.NaN;
+    if (number !== expected) throw new Error(`record ${expected} is ${number}, of ${payload.length} bytes`);
   }
 
   /** @throws when there were more, or fewer */
@@ -41,3 +47,8 @@ export class RecordCheck {
     if (this.#count !== expected) throw new Error(`${expected} records were written, ${this.#count} are there`);
   }
 }
+
+const numberOf = (payload: Uint8Array): number =>
+  (byteOf(payload, 0) | (byteOf(payload, 1) << 8) | (byteOf(payload, 2) << 16) | (byteOf(payload, 3) << 24)) >>> 0;
+
+const byteOf = (bytes: Uint8Array, index: number): number => bytes[index] ?? 0;

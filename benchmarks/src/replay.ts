@@ -1,54 +1,123 @@
-import { writeFileSync } from 'node:fs';
-import { Wal } from '@walstack/wal';
-import { appendAll } from './append.js';
+import { appendRange } from './append.js';
 import type { Case, Contestant } from './case.js';
-import { forEachRecord } from './read-back.js';
-import { NumberedRecord, RECORD_BYTES, RecordCheck } from './records.js';
+import { CrashedLog } from './crashed-log.js';
+import { RECORD_BYTES, RecordCheck } from './records.js';
 import type { Settings } from './settings.js';
+import type { Subject } from './subjects/subject.js';
+import { nativeScan, nativeScanMissing } from './yardsticks/native-scan.js';
 
-/** Reading everything back from a warm cache, with a view of each payload. */
-export function replay(settings: Settings): Case[] {
-  const contestants = [walstack(settings, 'thread-pool'), walstack(settings, 'sync-fs'), fileSystem(settings)];
-  return [{ bench: 'replay', name: 'views', unit: 'records/s', contestants }];
+/** Reading everything back, and opening after a crash, from a warm cache. */
+export const replay = (settings: Settings): Case[] => [views(settings), openAfterCrash(settings)];
+
+/** Reading everything back in order, with a view of each payload. */
+function views(settings: Settings): Case {
+  const stores = new Stores(settings);
+  const contestants = settings.subjects.map((subject) => viewing(settings, stores, subject));
+  const walstack = settings.subjects.find(isWalstack);
+  if (walstack !== undefined && nativeScanMissing === undefined) {
+    contestants.push(scanning(settings.replayRecords, () => stores.of(walstack)));
+  }
+  return { bench: 'replay', name: 'views', unit: 'records/s', contestants };
 }
 
-function walstack({ scratch, records }: Settings, io: 'thread-pool' | 'sync-fs'): Contestant {
-  const directory = scratch.next('log');
+const isWalstack = ({ name }: Subject): boolean => name.startsWith('walstack/');
+
+function viewing({ replayRecords }: Settings, stores: Stores, subject: Subject): Contestant {
   return {
-    subject: `walstack/${io}`,
-    prepare: async () => {
-      await using wal = await Wal.open(directory, { io });
-      await appendAll(wal, records);
-    },
+    subject: subject.name,
+    prepare: async () => void (await stores.of(subject)),
     measure: async () => {
-      await using wal = await Wal.open(directory, { io, create: false });
+      const log = await subject.reading(await stores.of(subject), RECORD_BYTES);
       const check = new RecordCheck();
       const start = performance.now();
-      await wal.replay('first', ({ payload }) => check.next(payload, RECORD_BYTES), { copy: false });
+      await log.forEach((payload) => void check.next(payload, RECORD_BYTES));
       const elapsedMs = performance.now() - start;
-      check.end(records);
-      return { value: (records * 1000) / elapsedMs };
+      await log.close();
+      check.end(replayRecords);
+      return { value: (replayRecords * 1000) / elapsedMs };
     },
   };
 }
 
-function fileSystem({ scratch, records }: Settings): Contestant {
-  const path = scratch.next('file');
+function scanning(records: number, directory: () => Promise<string>): Contestant {
   return {
-    subject: 'fs',
-    prepare: async () => {
-      const record = new NumberedRecord(RECORD_BYTES);
-      const bytes = Buffer.alloc(records * RECORD_BYTES);
-      for (let number = 1; number <= records; number++) bytes.set(record.numbered(number), (number - 1) * RECORD_BYTES);
-      writeFileSync(path, bytes);
-    },
+    subject: 'native-scan',
     measure: async () => {
-      const check = new RecordCheck();
+      const path = await directory();
       const start = performance.now();
-      forEachRecord(path, RECORD_BYTES, (payload) => check.next(payload, RECORD_BYTES));
+      const { frames } = nativeScan(path);
       const elapsedMs = performance.now() - start;
+      // Marks are frames too.
+      if (frames < records) throw new Error(`the native scan found ${frames} frames of ${records} records`);
+      return { value: (frames * 1000) / elapsedMs };
+    },
+  };
+}
+
+/** What the subjects read, made when it is first asked for. All backends of walstack read the same log. */
+class Stores {
+  readonly #settings: Settings;
+  readonly #made = new Map<string, Promise<string>>();
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+  }
+
+  of(subject: Subject): Promise<string> {
+    const key = isWalstack(subject) ? 'walstack' : subject.name;
+    const made = this.#made.get(key) ?? this.#make(subject);
+    this.#made.set(key, made);
+    return made;
+  }
+
+  async #make(subject: Subject): Promise<string> {
+    const { scratch, replayRecords } = this.#settings;
+    const path = scratch.next('log');
+    const log = await subject.appending(path, replayRecords * RECORD_BYTES);
+    await appendRange(log, 1, replayRecords, RECORD_BYTES);
+    await log.flush();
+    await log.close();
+    return path;
+  }
+}
+
+/** Opening a log whose process died in mid-write. */
+function openAfterCrash(settings: Settings): Case {
+  const crashed = new CrashedLog(settings);
+  const walstack = settings.subjects.filter(isWalstack).map((subject) => opening(crashed, subject));
+  const contestants = nativeScanMissing === undefined ? [...walstack, scanningCrashed(crashed)] : walstack;
+  return { bench: 'replay', name: 'open-after-crash', unit: 'bytes/s', contestants };
+}
+
+function opening(crashed: CrashedLog, subject: Subject): Contestant {
+  return {
+    subject: subject.name,
+    prepare: () => crashed.make(),
+    measure: async () => {
+      const { path, bytes, records } = crashed.copy();
+      const start = performance.now();
+      const log = await subject.reading(path, RECORD_BYTES);
+      const elapsedMs = performance.now() - start;
+      const check = new RecordCheck();
+      await log.forEach((payload) => void check.next(payload, RECORD_BYTES));
+      await log.close();
       check.end(records);
-      return { value: (records * 1000) / elapsedMs };
+      crashed.remove(path);
+      return { value: (bytes * 1000) / elapsedMs };
+    },
+  };
+}
+
+function scanningCrashed(crashed: CrashedLog): Contestant {
+  return {
+    subject: 'native-scan',
+    measure: async () => {
+      const { path } = crashed.copy();
+      const start = performance.now();
+      const { bytes } = nativeScan(path);
+      const elapsedMs = performance.now() - start;
+      crashed.remove(path);
+      return { value: (bytes * 1000) / elapsedMs };
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Case, Contestant, Sample } from './case.js';
+import type { Latency } from './latencies.js';
 import { median, spread } from './statistics.js';
 
 /** A result, as it is written to a file. The names are stable. */
@@ -20,20 +21,21 @@ export interface Row {
 /** The row of one contestant. */
 export function rowOf({ bench, name, unit }: Case, { subject }: Contestant, samples: readonly Sample[]): Row {
   const values = samples.map(({ value }) => value);
-  const timed = samples.flatMap(({ latencies }) => (latencies === undefined ? [] : [latencies.quantiles(0.5, 0.99)]));
-  const middle = (index: number): number | null =>
-    timed.length === 0 ? null : rounded(median(timed.map((quantiles) => quantiles[index] ?? Number.NaN)));
+  const latencies = samples.flatMap(({ latency }) => (latency === undefined ? [] : [latency]));
+  const middle = (each: (latency: Latency) => number): number | null =>
+    latencies.length === 0 ? null : rounded(median(latencies.map(each)));
   return {
     bench,
     case: name,
     subject,
-    value: Math.round(median(values)),
+    value: rounded(median(values)),
     unit,
-    p50Us: middle(0),
-    p99Us: middle(1),
+    p50Us: middle(({ p50Us }) => p50Us),
+    p99Us: middle(({ p99Us }) => p99Us),
     rounds: samples.length,
     spread: rounded(spread(values)),
   };
 }
 
-const rounded = (value: number): number => Number(value.toPrecision(4));
+/** Whole, or with four digits where that says less. */
+const rounded = (value: number): number => (Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4)));

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A directory for what is measured, of which nothing stays. */
@@ -20,6 +20,11 @@ export class Scratch implements Disposable {
   /** Removes a file or directory. */
   remove(path: string): void {
     rmSync(path, { recursive: true, force: true });
+  }
+
+  /** Removes everything. */
+  clear(): void {
+    for (const name of readdirSync(this.path)) this.remove(join(this.path, name));
   }
 
   [Symbol.dispose](): void {

@@ -1,17 +1,53 @@
 import type { Scratch } from './scratch.js';
+import type { Subject } from './subjects/subject.js';
+import type { DurableLoop } from './yardsticks/durable-loop.js';
 
 /** How long and how often is measured. */
-export interface Settings {
+export interface Amounts {
   readonly rounds: number;
   /** Of one measurement that goes by time. */
   readonly durationMs: number;
-  /** Records of one measurement that goes by number. */
+  /** Records of one measurement that goes by number; fewer where they are long. */
   readonly records: number;
+  /** Payload bytes of one measurement that goes by number, at most. */
+  readonly bytes: number;
+  /** Records that are read back in `replay`. */
+  readonly replayRecords: number;
+  /** Payload bytes of the log that is opened after a crash. */
+  readonly crashedBytes: number;
+}
+
+/** What is measured, by how much, and where. */
+export interface Settings extends Amounts {
+  readonly subjects: readonly Subject[];
+  /** What durable writes are measured by, where it is there. */
+  readonly nativeLoop: DurableLoop | undefined;
+  readonly fio: DurableLoop | undefined;
   readonly scratch: Scratch;
 }
 
+const MEBIBYTE = 2 ** 20;
+
 /** For a look. */
-export const QUICK = { rounds: 3, durationMs: 200, records: 300_000 };
+export const QUICK: Amounts = {
+  rounds: 3,
+  durationMs: 200,
+  records: 100_000,
+  bytes: 32 * MEBIBYTE,
+  replayRecords: 200_000,
+  crashedBytes: 32 * MEBIBYTE,
+};
 
 /** For figures that are handed on. */
-export const FULL = { rounds: 7, durationMs: 1000, records: 1_000_000 };
+export const FULL: Amounts = {
+  rounds: 7,
+  durationMs: 1000,
+  records: 1_000_000,
+  bytes: 256 * MEBIBYTE,
+  replayRecords: 10_000_000,
+  crashedBytes: 1024 * MEBIBYTE,
+};
+
+/** How many records of a size one measurement appends. */
+export const recordsOf = ({ records, bytes }: Amounts, payloadBytes: number): number =>
+  Math.max(1, Math.min(records, Math.floor(bytes / payloadBytes)));

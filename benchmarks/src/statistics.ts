@@ -13,5 +13,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** How far the values lie apart, as a share of their median: 0.1 means that the best is 10 % of it above the worst. */
-export const spread = (values: readonly number[]): number =>
-  (Math.max(...values) - Math.min(...values)) / median(values);
+export function spread(values: readonly number[]): number {
+  const range = Math.max(...values) - Math.min(...values);
+  return range === 0 ? 0 : range / median(values);
+}

@@ -1,34 +1,34 @@
 import type { Row } from './rows.js';
-
-/** What the others are measured by: one of these takes part in each case. */
-const YARDSTICKS = ['fs', 'native-loop', 'native-scan'];
-
-const HEADINGS = ['p50 µs', 'p99 µs', 'spread'] as const;
+import { ratioTo, yardstickOf } from './yardstick.js';
 
 /** The results of one case for the screen. */
 export function table(rows: readonly Row[]): string {
   const [first] = rows;
   if (first === undefined) return '';
-  const yardstick = rows.find(({ subject }) => YARDSTICKS.includes(subject));
+  const yardstick = yardstickOf(rows);
+  const ratio = yardstick === undefined ? '' : `× ${yardstick.subject}`;
   const lines = [
-    [`${first.bench} ${first.case}`, first.unit, ...HEADINGS, yardstick === undefined ? '' : `× ${yardstick.subject}`],
-    ...rows.map((row) => [`  ${row.subject}`, ...columnsOf(row, yardstick)]),
+    [`${first.bench} ${first.case}`, first.unit, 'p50 µs', 'p99 µs', 'spread', ratio],
+    ...rows.map((row) => [`  ${row.subject}`, ...columnsOf(row), ratioTo(yardstick, row) ?? '']),
   ];
   return lines
-    .map(([name = '', ...columns]) => name.padEnd(28) + columns.map((each) => each.padStart(15)).join(''))
+    .map(
+      ([name = '', ...columns]) =>
+        name.padEnd(34) +
+        columns
+          .map((each) => each.padStart(14))
+          .join('')
+          .trimEnd(),
+    )
     .join('\n');
 }
 
-function columnsOf({ value, p50Us, p99Us, spread }: Row, yardstick: Row | undefined): string[] {
-  const ratio = yardstick === undefined ? '' : (value / yardstick.value).toFixed(2);
-  return [
-    value.toLocaleString('en-US'),
-    microseconds(p50Us),
-    microseconds(p99Us),
-    `${Math.round(spread * 100)} %`,
-    ratio,
-  ];
-}
+const columnsOf = ({ value, p50Us, p99Us, spread }: Row): string[] => [
+  value.toLocaleString('en-US'),
+  microseconds(p50Us),
+  microseconds(p99Us),
+  `${Math.round(spread * 100)} %`,
+];
 
 const microseconds = (value: number | null): string =>
   value === null ? '–' : Math.round(value).toLocaleString('en-US');

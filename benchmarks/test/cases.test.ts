@@ -1,84 +1,152 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
 import { available } from '@walstack/native';
 import { ringSupport } from '@walstack/storage-io';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { append } from '../src/append.js';
 import { BytesLoop } from '../src/bytes-loop.js';
+import type { Case } from '../src/case.js';
 import { durable } from '../src/durable.js';
-import { durableWrites } from '../src/durable-writes.js';
+import { log } from '../src/log.js';
 import { native } from '../src/native.js';
 import { replay } from '../src/replay.js';
 import { measureCase } from '../src/rounds.js';
+import { type Row, rowOf } from '../src/rows.js';
 import { Scratch } from '../src/scratch.js';
+import type { Settings } from '../src/settings.js';
+import type { LoopRun } from '../src/yardsticks/durable-loop.js';
+import { nativeScanMissing } from '../src/yardsticks/native-scan.js';
+import { subjects, temporaryFolder } from './support.js';
 
-let folder: string;
+const folder = temporaryFolder();
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'walstack-benchmarks-'));
-});
+const AMOUNTS = {
+  rounds: 1,
+  durationMs: 5,
+  records: 2000,
+  bytes: 1024 * 1024,
+  replayRecords: 20_000,
+  crashedBytes: 2e6,
+};
 
-afterEach(() => rmSync(folder, { recursive: true }));
+const everybody = subjects.map(({ name }) => name);
+const walstack = everybody.filter((name) => name.startsWith('walstack/'));
+const blocking = subjects.filter(({ blocking }) => blocking !== undefined).map(({ name }) => name);
+const scan = nativeScanMissing === undefined ? ['native-scan'] : [];
+const ring = ringSupport().available ? ['walstack/io-uring'] : [];
 
-/** What is left out where there is no ring, or no compiler. */
-const WRITERS = [
-  ...(ringSupport().available ? ['walstack/io-uring'] : []),
-  ...(spawnSync('cc', ['--version']).status === 0 ? ['native-loop'] : []),
-];
-
-/** What takes part depends on what is there: the addon's binary, a compiler for the yardstick. */
-const bytesSubjects = (yardstick: string): string[] => [
+/** Depends on what is there: the addon's binary, a compiler for the yardstick. */
+const bytesOf = (yardstick: string): string[] => [
   ...(available ? ['walstack/native'] : []),
   'walstack/javascript',
   ...(BytesLoop.isPossible() ? [yardstick] : []),
 ];
 
-const CONCURRENT = ['walstack/thread-pool', 'walstack/sync-fs', 'fs'];
+/** A loop that says it made ten thousand writes a second, whatever their number. */
+const runs: LoopRun[] = [];
+const loop = (name: string) => ({
+  name,
+  how: '',
+  run: (run: LoopRun) => {
+    runs.push(run);
+    return { writesPerSecond: 10_000, p50Us: 10, p99Us: 20 };
+  },
+});
+
+async function measuredOnce(one: Case): Promise<Row[]> {
+  for (const { prepare } of one.contestants) await prepare?.();
+  const rows: Row[] = [];
+  for (const contestant of one.contestants) rows.push(rowOf(one, contestant, [await contestant.measure()]));
+  for (const { end } of one.contestants) await end?.();
+  return rows;
+}
 
 test.each([
-  ['append', append, { 'bytes=100': CONCURRENT }],
+  [
+    'append',
+    append,
+    Object.fromEntries([16, 100, 1024, 16_384, 262_144].map((bytes) => [`bytes=${bytes}`, everybody])),
+  ],
   [
     'durable',
     durable,
     {
-      'committers=1': CONCURRENT,
-      'committers=8': CONCURRENT,
-      'committers=64': CONCURRENT,
-      'committers=512': CONCURRENT,
-      sync: ['walstack/sync-fs', 'fs'],
+      'committers=1': [...everybody, 'native-loop'],
+      'committers=8': [...everybody, 'native-loop'],
+      'committers=64': [...everybody, 'native-loop'],
+      'committers=512': [...everybody, 'native-loop'],
+      sync: [...blocking, 'native-loop'],
     },
   ],
-  ['replay', replay, { views: CONCURRENT }],
+  ['replay', replay, { views: [...everybody, ...scan], 'open-after-crash': [...walstack, ...scan] }],
   [
-    'native',
-    durableWrites,
-    { 'durable-write depth=1': WRITERS, 'durable-write depth=4': WRITERS, 'durable-write depth=16': WRITERS },
+    'log',
+    log,
+    {
+      'append segment=1': walstack,
+      'append segment=100': walstack,
+      'commit steady': walstack,
+      'commit rolling': walstack,
+      'disk records=0': everybody,
+      'disk records=10 sync=1': everybody,
+      'disk records=2000 sync=1000': everybody,
+      open: everybody,
+      'memory idle': walstack,
+    },
   ],
   [
     'native',
     native,
     {
-      crc32c: bytesSubjects('native-loop'),
-      'crc32c bytes=100': bytesSubjects('native-loop'),
-      seal: bytesSubjects('native-loop'),
-      'append+seal': bytesSubjects('native-loop'),
-      scan: bytesSubjects('native-scan'),
+      crc32c: bytesOf('native-loop'),
+      'crc32c bytes=100': bytesOf('native-loop'),
+      seal: bytesOf('native-loop'),
+      'append+seal': bytesOf('native-loop'),
+      scan: bytesOf('native-scan'),
+      'durable-write depth=1': [...ring, 'native-loop', 'fio'],
+      'durable-write depth=4': [...ring, 'native-loop', 'fio'],
+      'durable-write depth=16': [...ring, 'native-loop', 'fio'],
     },
   ],
 ])('%s measures every subject of every case, and leaves nothing behind', async (name, casesOf, expected) => {
-  using scratch = new Scratch(folder);
-  const cases = casesOf({ rounds: 1, durationMs: 5, records: 20_000, scratch });
+  using scratch = new Scratch(folder());
+  const settings: Settings = { ...AMOUNTS, subjects, nativeLoop: loop('native-loop'), fio: loop('fio'), scratch };
   const found: Record<string, string[]> = {};
-  for (const one of cases) {
-    const rows = await measureCase(one, 1);
+  for (const one of casesOf(settings)) {
+    const rows = await measuredOnce(one);
     expect(one.bench).toBe(name);
-    expect(rows.every(({ value }) => value > 0)).toBe(true);
-    expect(rows.every(({ p50Us, p99Us }) => name !== 'durable' || (p50Us ?? 0) <= (p99Us ?? -1))).toBe(true);
+    for (const row of rows) {
+      expect(row.value, `${row.case} of ${row.subject}`).toBeGreaterThanOrEqual(one.unit === 'bytes' ? 0 : 0.001);
+      expect((row.p50Us ?? 0) <= (row.p99Us ?? 0)).toBe(true);
+      expect(row.p50Us !== null).toBe(one.unit === 'commits/s' || one.unit === 'writes/s');
+    }
     found[one.name] = rows.map(({ subject }) => subject);
   }
   expect(found).toEqual(expected);
   scratch[Symbol.dispose]();
-  expect(readdirSync(folder)).toEqual([]);
+  expect(readdirSync(folder())).toEqual([]);
+});
+
+test('the native loop writes what so many committers would, and the best depth counts', async () => {
+  using scratch = new Scratch(folder());
+  runs.length = 0;
+  const settings: Settings = { ...AMOUNTS, subjects: [], nativeLoop: loop('native-loop'), fio: undefined, scratch };
+  const rows = [];
+  for (const one of durable(settings)) rows.push(...(await measureCase(one, 1)));
+  expect(rows.map((row) => [row.case, row.value])).toEqual([
+    ['committers=1', 10_000],
+    ['committers=8', 80_000],
+    ['committers=64', 640_000],
+    ['committers=512', 5_120_000],
+    ['sync', 10_000],
+  ]);
+  // One round that does not count, and one that does.
+  const last = runs.filter((_, index) => index >= 12 && index < 18).map(({ depth, bytes }) => [depth, bytes]);
+  expect(last).toEqual([
+    [1, 53_248],
+    [4, 16_384],
+    [16, 4096],
+    [1, 53_248],
+    [4, 16_384],
+    [16, 4096],
+  ]);
 });

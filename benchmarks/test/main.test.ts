@@ -21,21 +21,26 @@ const bench = (...args: readonly string[]) =>
   });
 
 test('measures what was named, prints it and writes it down', () => {
-  const { status, stdout, stderr } = bench('replay', '--quick', '--json', 'rows.json');
+  const { status, stdout, stderr } = bench('replay', '--quick', '--no-peers', '--json', 'rows.json');
   expect([status, stderr]).toEqual([0, '']);
   const rows = JSON.parse(readFileSync(join(folder, 'rows.json'), 'utf8')) as Record<string, unknown>[];
-  expect(rows.map((row) => `${row['bench']} ${row['case']} ${row['subject']}`)).toEqual([
-    'replay views walstack/thread-pool',
-    'replay views walstack/sync-fs',
-    'replay views fs',
-  ]);
+  const measured = rows.map((row) => `${row['bench']} ${row['case']} ${row['subject']}`);
+  expect(measured).toEqual(
+    expect.arrayContaining([
+      'replay views walstack/thread-pool',
+      'replay views walstack/sync-fs',
+      'replay views fs',
+      'replay open-after-crash walstack/thread-pool',
+      'replay open-after-crash walstack/sync-fs',
+    ]),
+  );
   for (const row of rows) {
     expect(row).toEqual({
       bench: expect.any(String),
       case: expect.any(String),
       subject: expect.any(String),
       value: expect.any(Number),
-      unit: 'records/s',
+      unit: row['case'] === 'views' ? 'records/s' : 'bytes/s',
       p50Us: null,
       p99Us: null,
       rounds: 3,
@@ -43,6 +48,13 @@ test('measures what was named, prints it and writes it down', () => {
     });
     expect(stdout).toContain((row['value'] as number).toLocaleString('en-US'));
   }
+  const about: unknown = JSON.parse(readFileSync(join(folder, 'rows.about.json'), 'utf8'));
+  expect(about).toEqual({
+    date: expect.stringMatching(/^\d{4}-\d\d-\d\d$/),
+    machine: expect.stringContaining(`Node.js ${process.versions.node}`),
+    quick: true,
+    subjects: expect.objectContaining({ 'walstack/thread-pool': expect.any(String), fs: expect.any(String) }),
+  });
   expect(readdirSync(join(folder, 'data'))).toEqual([]);
 });
 

@@ -1,22 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Wal } from '@walstack/wal';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkFile, checkLog } from '../src/read-back.js';
-import { NumberedRecord } from '../src/records.js';
+import { describe, expect, test } from 'vitest';
+import { readBack } from '../src/read-back.js';
+import { NumberedRecord, RecordCheck } from '../src/records.js';
+import type { Subject } from '../src/subjects/subject.js';
+import { subjects, temporaryFolder } from './support.js';
 
-let folder: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'walstack-benchmarks-'));
-});
-
-afterEach(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 const BYTES = 20;
-const records = (...numbers: readonly number[]): Uint8Array[] =>
-  numbers.map((number) => new NumberedRecord(BYTES).numbered(number));
 
 const WRONG: readonly (readonly [string, readonly number[]])[] = [
   ['one is missing at the end', [1, 2]],
@@ -27,36 +18,47 @@ const WRONG: readonly (readonly [string, readonly number[]])[] = [
   ['there are none', []],
 ];
 
-const path = (): string => join(folder, 'records');
+/** Keeps records with these numbers in them, as many bytes of each as `lengths` says. */
+async function kept(subject: Subject, numbers: readonly number[], cut = 0): Promise<string> {
+  const path = join(folder(), 'log');
+  const log = await subject.committing(path);
+  for (const [index, number] of numbers.entries()) {
+    const bytes = new NumberedRecord(BYTES).numbered(number);
+    await log.commit(index === numbers.length - 1 ? bytes.subarray(0, BYTES - cut) : bytes);
+  }
+  await log.close();
+  return path;
+}
 
-const logOf = async (payloads: readonly Uint8Array[]): Promise<string> => {
-  await using wal = await Wal.open(path());
-  for (const payload of payloads) wal.append(payload);
-  return path();
-};
+describe.each(subjects.map((subject) => [subject.name, subject] as const))('%s', (_name, subject) => {
+  test('records that are all there pass', async () => {
+    await readBack(subject, await kept(subject, [1, 2, 3]), 3, BYTES);
+  });
 
-const fileOf = (payloads: readonly Uint8Array[]): string => {
-  writeFileSync(path(), Buffer.concat(payloads));
-  return path();
-};
+  test.each(WRONG)('is refused when %s', async (_what, numbers) => {
+    await expect(readBack(subject, await kept(subject, numbers), 3, BYTES)).rejects.toThrow(/record/);
+  });
 
-test('records that are all there pass', async () => {
-  checkFile(fileOf(records(1, 2, 3)), 3, BYTES);
-  rmSync(path());
-  await checkLog(await logOf(records(1, 2, 3)), 3, BYTES);
+  test('a record that was cut is refused', async () => {
+    const path = await kept(subject, [1, 2], 5);
+    await expect(readBack(subject, path, 2, BYTES)).rejects.toThrow('record 2');
+  });
 });
 
-test.each(WRONG)('a file is refused when %s', (_what, numbers) => {
-  expect(() => checkFile(fileOf(records(...numbers)), 3, BYTES)).toThrow(/record/);
+test('a number that is not the one a record is kept under is refused', async () => {
+  const [subject] = subjects;
+  const displaced = {
+    ...subject,
+    reading: async () => ({
+      forEach: async (f: (payload: Uint8Array, number: number) => void) => f(new NumberedRecord(BYTES).numbered(1), 2),
+      close: async () => {},
+    }),
+  } as Subject;
+  await expect(readBack(displaced, '', 1, BYTES)).rejects.toThrow('kept under the number 2');
 });
 
-test.each(WRONG)('a log is refused when %s', async (_what, numbers) => {
-  await expect(checkLog(await logOf(records(...numbers)), 3, BYTES)).rejects.toThrow(/record/);
-});
-
-test('a record that was cut is refused', async () => {
-  const [first, second] = records(1, 2) as [Uint8Array, Uint8Array];
-  expect(() => checkFile(fileOf([first, second.subarray(0, 15)]), 2, BYTES)).toThrow('record 2');
-  rmSync(path());
-  await expect(checkLog(await logOf([first, second.subarray(0, 15)]), 2, BYTES)).rejects.toThrow('record 2');
+test.each([1, 255, 256, 65_536, 0xff_ffff, 0xffff_ffff])('a record holds its number: %i', (number) => {
+  const check = new RecordCheck(number);
+  check.next(new NumberedRecord(16).numbered(number), 16);
+  expect(() => check.next(new NumberedRecord(16).numbered(number), 16)).toThrow('record');
 });

@@ -19,6 +19,7 @@ test('quantile', () => {
 test('spread is the range as a share of the median', () => {
   expect(spread([100, 100, 100])).toBe(0);
   expect(spread([80, 100, 130])).toBe(0.5);
+  expect(spread([0, 0])).toBe(0);
 });
 
 test('latencies hold any number of values', () => {
@@ -37,7 +38,7 @@ describe('a row', () => {
     const samples = [30, 10, 20].map((value) => {
       const latencies = new Latencies();
       for (let us = 1; us <= 100; us++) latencies.add(us * value);
-      return { value, latencies };
+      return { value, latency: latencies.summary };
     });
     expect(rowOf(one, contestant, samples)).toEqual({
       bench: 'durable',
@@ -50,6 +51,11 @@ describe('a row', () => {
       rounds: 3,
       spread: 1,
     });
+  });
+
+  test('has whole numbers, or four digits of small ones', () => {
+    expect(rowOf(one, contestant, [{ value: 12_345.678 }]).value).toBe(12_346);
+    expect(rowOf(one, contestant, [{ value: 1.234567 }]).value).toBe(1.235);
   });
 
   test('has no latencies where none were taken', () => {

@@ -2,8 +2,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { FsAppend } from '../src/fs-append.js';
-import { FsGroupCommit } from '../src/fs-group-commit.js';
+import { FsAppend } from '../src/subjects/fs-append.js';
+import { FsGroupCommit } from '../src/subjects/fs-group-commit.js';
 
 let folder: string;
 let path: string;

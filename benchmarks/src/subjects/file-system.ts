@@ -1,0 +1,63 @@
+import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { FsAppend } from './fs-append.js';
+import { FsGroupCommit } from './fs-group-commit.js';
+import type { Subject } from './subject.js';
+
+/** The yardstick: payloads one behind the other in one growing file, with `node:fs` alone. */
+export const fileSystem: Subject = {
+  name: 'fs',
+  how:
+    'node:fs alone, payloads one behind the other in one growing file: no checksums, no LSNs, no segments, no recovery. ' +
+    'append: two buffers of 1 MiB, one being filled, one written. durable: all who wait share one write and one ' +
+    'fdatasync, while the next group gathers in a second buffer; sync: writeSync and fdatasyncSync. replay: readSync of ' +
+    '1 MiB at a time, and a view of each payload',
+  appending: async (path) => {
+    const fd = openSync(path, 'wx');
+    const file = new FsAppend(fd);
+    return {
+      take: (record, from, to) => {
+        let number = from;
+        while (number <= to && file.append(record.numbered(number))) number++;
+        return number;
+      },
+      ready: () => file.ready(),
+      flush: () => file.flush(),
+      close: async () => closeSync(fd),
+    };
+  },
+  committing: async (path) => {
+    const fd = openSync(path, 'wx');
+    const log = new FsGroupCommit(fd);
+    return { commit: (payload) => log.commit(payload), close: async () => closeSync(fd) };
+  },
+  blocking: (path) => {
+    const fd = openSync(path, 'wx');
+    let position = 0;
+    return {
+      commit: (payload) => {
+        position += writeSync(fd, payload, 0, payload.length, position);
+        fdatasyncSync(fd);
+      },
+      close: () => closeSync(fd),
+    };
+  },
+  reading: async (path, payloadBytes) => {
+    const fd = openSync(path, 'r');
+    return {
+      forEach: async (f) => forEachRecord(fd, payloadBytes, f),
+      close: async () => closeSync(fd),
+    };
+  },
+};
+
+/** Hands out views of the records of a file, read in pieces of about a mebibyte. */
+function forEachRecord(fd: number, bytes: number, f: (payload: Uint8Array, number: number) => void): void {
+  const piece = new Uint8Array(Math.max(1, Math.floor(2 ** 20 / bytes)) * bytes);
+  const { size } = fstatSync(fd);
+  let number = 0;
+  for (let position = 0; position < size; position += piece.length) {
+    const length = readSync(fd, piece, 0, piece.length, position);
+    for (let at = 0; at < length; at += bytes)
+      f(new Uint8Array(piece.buffer, at, Math.min(bytes, length - at)), ++number);
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * One way of keeping numbered records, which every bench can use. It numbers the records it is given from 1 upwards, and
+ * copies a payload before the call returns.
+ */
+export interface Subject {
+  /** Such as `walstack/thread-pool`; stable. */
+  readonly name: string;
+  /** Version and settings, for whoever wants to know what was measured. */
+  readonly how: string;
+  /** Opens something new at `path` for records nobody waits for; `bytes` is about what it will hold. */
+  appending(path: string, bytes: number): Promise<AppendingLog>;
+  /** Opens something new at `path` for records that are waited for until they are on stable storage. */
+  committing(path: string): Promise<CommittingLog>;
+  /** The same for a thread that is blocked meanwhile; `undefined` where that cannot be done. */
+  readonly blocking: ((path: string) => BlockingLog) | undefined;
+  /** Opens what is at `path` to read it. `payloadBytes`: how long each record is. */
+  reading(path: string, payloadBytes: number): Promise<ReadingLog>;
+}
+
+export interface AppendingLog {
+  /** Appends the records `from` to `to`, as many as there is room for. @returns the first one that was not taken */
+  take(record: NumberedPayload, from: number, to: number): number | Promise<number>;
+  /** Waits for room. */
+  ready(): Promise<void>;
+  /** Waits until everything is with the operating system. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where the payloads of {@link AppendingLog.take} come from; the bytes are written over by the next call. */
+interface NumberedPayload {
+  numbered(number: number): Uint8Array;
+}
+
+export interface CommittingLog {
+  /** Resolves when the record is on stable storage. */
+  commit(payload: Uint8Array): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+export interface BlockingLog {
+  /** The record is on stable storage on return. */
+  commit(payload: Uint8Array): void;
+  close(): void | Promise<void>;
+}
+
+interface ReadingLog {
+  /** Hands out every payload, in order, with the number that it is kept under. Valid until `f` returns. */
+  forEach(f: (payload: Uint8Array, number: number) => void): Promise<void>;
+  close(): Promise<void>;
+}

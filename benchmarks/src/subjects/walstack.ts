@@ -1,0 +1,75 @@
+import { SegmentedWal } from '@walstack/segmented';
+import { openStorageIo, type StorageIoName } from '@walstack/storage-io';
+import { Wal, WalError } from '@walstack/wal';
+import type { AppendingLog, Subject } from './subject.js';
+
+/** Every backend that keeps a log on a disk. */
+const BACKENDS = ['io-uring', 'thread-pool', 'sync-fs'] as const;
+
+/** The log on each backend. @returns those that work here, and a sentence for each that does not */
+export async function walstackSubjects(): Promise<{ subjects: Subject[]; leftOut: string[] }> {
+  const subjects: Subject[] = [];
+  const leftOut: string[] = [];
+  for (const io of BACKENDS) {
+    try {
+      const { canWait } = await tried(io);
+      subjects.push(walstack(io, canWait));
+    } catch (error) {
+      leftOut.push(`walstack/${io} is left out: ${(error as Error).message}`);
+    }
+  }
+  return { subjects, leftOut };
+}
+
+async function tried(name: StorageIoName) {
+  const io = openStorageIo(name);
+  await io.dispose();
+  return io.capabilities;
+}
+
+/** `Wal` with all options at their defaults. */
+function walstack(io: StorageIoName, canWait: boolean): Subject {
+  return {
+    name: `walstack/${io}`,
+    how: 'all options at their defaults',
+    appending: async (path) => appendingTo(await Wal.open(path, { io })),
+    committing: async (path) => {
+      const wal = await Wal.open(path, { io });
+      return { commit: (payload) => wal.commit(payload), close: () => wal.shutdown() };
+    },
+    blocking: canWait ? (path) => blockingOn(SegmentedWal.openSync({ directory: path, io })) : undefined,
+    reading: async (path) => {
+      const wal = await Wal.open(path, { io, create: false });
+      return {
+        forEach: async (f) => {
+          await wal.replay('first', ({ payload, lsn }) => f(payload, lsn), { copy: false });
+        },
+        close: () => wal.shutdown(),
+      };
+    },
+  };
+}
+
+const blockingOn = (wal: SegmentedWal) => ({
+  commit: (payload: Uint8Array) => {
+    wal.append(payload);
+    wal.syncSync();
+  },
+  close: () => wal.closeSync(),
+});
+
+/** Appends to a log that is open. */
+export const appendingTo = (wal: Wal): AppendingLog => ({
+  take: (record, from, to) => {
+    let number = from;
+    try {
+      for (; number <= to; number++) wal.append(record.numbered(number));
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_BACKPRESSURE')) throw error;
+    }
+    return number;
+  },
+  ready: () => wal.ready(),
+  flush: () => wal.flush(),
+  close: () => wal.shutdown(),
+});
