@@ -8,6 +8,7 @@ export default defineConfig({
     fuzz: 'src/fuzz/main.ts',
     'fuzz-worker': 'src/fuzz/worker.ts',
     work: 'src/fuzz/work.ts',
+    explore: 'src/explore/main.ts',
   },
   format: ['esm'],
   target: 'node20',

@@ -1,26 +1,38 @@
 import { SegmentedWal } from '@walstack/segmented';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { ForgetfulDisk } from './support/forgetful-disk.js';
 import { TestWorld } from './support/worlds.js';
 
-const open = (disk: ForgetfulDisk, seed: number): SegmentedWal =>
-  SegmentedWal.openSync({
+/** Opens the log in a process of its own; whoever had it open before was killed. */
+function open(disk: SimulatedDisk, seed: number): SegmentedWal {
+  disk.kill();
+  return SegmentedWal.openSync({
     directory: '/log',
-    io: disk.io(),
+    io: disk.createStorageIo(),
     blockBytes: 512,
     segmentBytes: 2048,
     ...new TestWorld(seed).options,
   });
+}
+
+/** There is no room: nothing is created, and no file grows. */
+const fill = (disk: SimulatedDisk): void => {
+  disk.capacityBytes = 0;
+};
+
+const empty = (disk: SimulatedDisk): void => {
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
+};
 
 const lsns = (wal: SegmentedWal): number[] => [...wal.replay()].map(({ lsn }) => lsn);
 
 /** A log with 20 durable records that was killed. */
-function killed(): ForgetfulDisk {
-  const disk = new ForgetfulDisk();
+function killed(): SimulatedDisk {
+  const disk = new SimulatedDisk();
   const wal = open(disk, 1);
   for (let lsn = 1; lsn <= 20; lsn++) wal.append(new Uint8Array(200));
   wal.syncSync();
-  return disk.afterPowerCut(() => false);
+  return disk.crash();
 }
 
 const TWENTY = Array.from({ length: 20 }, (_, index) => index + 1);
@@ -28,7 +40,7 @@ const TWENTY = Array.from({ length: 20 }, (_, index) => index + 1);
 describe('on a full disk', () => {
   test('a killed log opens, is read, refuses records with WAL_NO_SPACE, and goes on when there is room', () => {
     const disk = killed();
-    disk.full = true;
+    fill(disk);
     const wal = open(disk, 2);
     expect(wal.recovery).toMatchObject({ records: 20, lastLsn: 20, cleanlyClosed: false });
     expect(lsns(wal)).toEqual(TWENTY);
@@ -38,27 +50,20 @@ describe('on a full disk', () => {
     expect(wal.failure).toBeUndefined();
     expect(wal.nextLsn).toBe(21);
 
-    disk.full = false;
+    empty(disk);
     wal.syncSync();
     expect(wal.append('x')).toBe(21);
     wal.syncSync();
     expect(lsns(wal)).toEqual([...TWENTY, 21]);
     wal.closeSync();
-    expect(
-      lsns(
-        open(
-          disk.afterPowerCut(() => false),
-          3,
-        ),
-      ),
-    ).toEqual([...TWENTY, 21]);
+    expect(lsns(open(disk.crash(), 3))).toEqual([...TWENTY, 21]);
   });
 
   test('a refused append alone finds out that there is room again', async () => {
     const disk = killed();
-    disk.full = true;
+    fill(disk);
     const wal = open(disk, 2);
-    disk.full = false;
+    empty(disk);
     expect(() => wal.append('x')).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
     await new Promise(setImmediate);
     expect(wal.append('x')).toBe(21);
@@ -67,22 +72,15 @@ describe('on a full disk', () => {
 
   test('opening it again and again changes nothing that was there', () => {
     const disk = killed();
-    disk.full = true;
+    fill(disk);
     for (let life = 2; life < 6; life++) expect(lsns(open(disk, life))).toEqual(TWENTY);
-    expect(
-      lsns(
-        open(
-          disk.afterPowerCut(() => false),
-          6,
-        ),
-      ),
-    ).toEqual(TWENTY);
+    expect(lsns(open(disk.crash(), 6))).toEqual(TWENTY);
   });
 
   test('a record that finds no room fails the log, and nothing acknowledged is lost', () => {
     const disk = killed();
     const wal = open(disk, 2);
-    disk.full = true;
+    fill(disk);
     wal.append(new Uint8Array(100));
     expect(() => wal.syncSync()).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
     expect(() => wal.append('x')).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
@@ -90,7 +88,7 @@ describe('on a full disk', () => {
     expect(lsns(wal)).toEqual(TWENTY);
     wal.closeSync();
     expect(lsns(open(disk, 3))).toEqual(TWENTY);
-    disk.full = false;
+    empty(disk);
     const again = open(disk, 4);
     expect(again.append('x')).toBe(21);
     again.syncSync();
@@ -100,11 +98,11 @@ describe('on a full disk', () => {
   test('a truncation that has no room for its note changes nothing, and is no failure', () => {
     const disk = killed();
     const wal = open(disk, 2);
-    disk.full = true;
+    fill(disk);
     expect(() => wal.truncateBeforeSync(15)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
     expect(wal.failure).toBeUndefined();
     expect(lsns(wal)).toEqual(TWENTY);
-    disk.full = false;
+    empty(disk);
     expect(wal.truncateBeforeSync(15).segmentsDeleted).toBeGreaterThan(0);
     expect(wal.firstLsn).toBeGreaterThan(1);
   });

@@ -7,8 +7,8 @@ import {
   createThreadPoolStorageIo,
   type StorageIo,
 } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { ForgetfulDisk } from './support/forgetful-disk.js';
 import { DIRECTORY, openIn, texts } from './support/logs.js';
 import { TestWorld, temporaryDirectory } from './support/worlds.js';
 
@@ -119,14 +119,14 @@ test('many calls that wait behind one are all answered', async () => {
 });
 
 describe('full disk', () => {
-  const killed = (): ForgetfulDisk => {
-    const disk = new ForgetfulDisk();
+  const killed = (): SimulatedDisk => {
+    const disk = new SimulatedDisk();
     const wal = open(disk, 1);
     for (let lsn = 1; lsn <= 20; lsn++) wal.append(new Uint8Array(200));
     wal.syncSync();
-    return disk.afterPowerCut(() => false);
+    return disk.crash();
   };
-  const open = (disk: ForgetfulDisk, seed: number, io = disk.io()): SegmentedWal =>
+  const open = (disk: SimulatedDisk, seed: number, io = disk.createStorageIo()): SegmentedWal =>
     SegmentedWal.openSync({
       directory: '/log',
       io,
@@ -137,11 +137,11 @@ describe('full disk', () => {
 
   test('emptying a log without room is refused and no failure (put off)', () => {
     const disk = killed();
-    disk.full = true;
+    disk.capacityBytes = 0;
     const wal = open(disk, 2);
     expect(() => wal.truncateBeforeSync(wal.nextLsn)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
     expect(wal.failure).toBeUndefined();
-    disk.full = false;
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
     wal.truncateBeforeSync(wal.nextLsn);
     expect(wal.append('x')).toBe(21);
   });
@@ -151,30 +151,17 @@ describe('full disk', () => {
     const wal = open(disk, 2);
     wal.append('x');
     wal.syncSync();
-    disk.full = true;
+    disk.capacityBytes = 0;
     expect(() => wal.truncateBeforeSync(wal.nextLsn)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
     expect(wal.failure).toBeUndefined();
   });
 
   test('no room for the name of the segment when opening: it is put off', () => {
     const disk = killed();
-    let find = 0;
-    for (let at = 1; ; at++) {
-      const probe = killed();
-      probe.failAt = at;
-      probe.failWith = 'ENOSPC';
-      try {
-        open(probe, 2);
-      } catch {}
-      if (probe.failed === 'rename') {
-        find = at;
-        break;
-      }
-    }
-    disk.failAt = find;
-    disk.failWith = 'ENOSPC';
+    disk.failWhen(({ kind }) => (kind === 'rename' ? 'ENOSPC' : undefined));
     const wal = open(disk, 2);
-    expect(disk.failed).toBe('rename');
+    expect(disk.lastFailed?.kind).toBe('rename');
+    disk.failWhen(undefined);
     // There is room now.
     wal.syncSync();
     expect(wal.append('x')).toBe(21);
@@ -185,17 +172,18 @@ describe('full disk', () => {
 
 test('an open that fails behind its new segment leaves no file open', () => {
   const leaks: string[] = [];
-  for (let at = 1; at < 60; at++) {
-    const disk = new ForgetfulDisk();
+  for (let at = 1; ; at++) {
+    const disk = new SimulatedDisk();
     const wal = SegmentedWal.openSync({
       directory: '/log',
-      io: disk.io(),
+      io: disk.createStorageIo(),
       blockBytes: 512,
       ...new TestWorld(1).options,
     });
     wal.append('x');
     wal.syncSync();
-    const io = disk.io();
+    disk.kill();
+    const io = disk.createStorageIo();
     const open = new Set<unknown>();
     const { open: originalOpen, close: originalClose } = io;
     io.open = (path, options) => {
@@ -207,13 +195,14 @@ test('an open that fails behind its new segment leaves no file open', () => {
       open.delete(file);
       originalClose.call(io, file);
     };
-    disk.failAt = disk.operations + at;
+    const failing = disk.operations + at;
+    disk.failWhen(({ number }) => (number === failing ? 'EIO' : undefined));
     try {
       SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(2).options });
       break;
     } catch {
       if (open.size > 0)
-        leaks.push(`${disk.failed} at ${at}: ${[...open].map((file) => (file as { path: string }).path)}`);
+        leaks.push(`${disk.lastFailed?.kind} at ${at}: ${[...open].map((file) => (file as { path: string }).path)}`);
     }
   }
   expect(leaks).toEqual([]);
@@ -312,20 +301,43 @@ test('a clock that throws in append does not spoil the log', () => {
   expect(openIn(io).recovery).toMatchObject({ cleanlyClosed: true, records: 2 });
 });
 
+test('after a failed write or sync nothing is accepted, and no later sync is tried', () => {
+  for (const operation of ['write', 'datasync']) {
+    const disk = new SimulatedDisk();
+    const io = disk.createStorageIo();
+    const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(1).options });
+    wal.append('one');
+    wal.syncSync();
+    wal.append('two');
+    disk.failWhen(({ kind }) => (kind === operation ? 'EIO' : undefined));
+    const failed = expect.objectContaining({ code: 'WAL_IO_FAILED' });
+    expect(() => wal.syncSync()).toThrow(failed);
+    expect(disk.lastFailed?.kind).toBe(operation);
+    disk.failWhen(undefined);
+    const { operations } = disk;
+    expect(() => wal.append('three')).toThrow(failed);
+    expect(() => wal.syncSync()).toThrow(failed);
+    expect(() => wal.flushSync()).toThrow(failed);
+    expect(() => wal.truncateBeforeSync(2)).toThrow(failed);
+    expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'EIO' });
+    expect(disk.operations).toBe(operations);
+  }
+});
+
 test('a truncation that was begun and failed is finished by the next one', () => {
-  const disk = new ForgetfulDisk();
+  const disk = new SimulatedDisk();
   const wal = SegmentedWal.openSync({
     directory: '/log',
-    io: disk.io(),
+    io: disk.createStorageIo(),
     blockBytes: 512,
     segmentBytes: 1024,
     ...new TestWorld(1).options,
   });
   for (let lsn = 1; lsn <= 20; lsn++) wal.append(new Uint8Array(200));
   wal.syncSync();
-  disk.failAt = disk.operations + 6;
+  disk.failWhen(({ kind }) => (kind === 'remove' ? 'EIO' : undefined));
   expect(() => wal.truncateBeforeSync(15)).toThrow(expect.objectContaining({ code: 'WAL_IO_FAILED' }));
-  expect(disk.failed).toBe('remove');
+  disk.failWhen(undefined);
   expect(wal.failure).toBeUndefined();
   wal.truncateBeforeSync(15);
   const files = wal.io.list('/log').filter((name) => name.startsWith('wal-'));

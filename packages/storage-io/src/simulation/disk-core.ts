@@ -24,9 +24,11 @@ export class DiskCore {
   readonly random: Random;
   capacityBytes: number;
   chooseFault: FaultChooser | undefined;
+  /** Asked where {@link chooseFault} lets an operation succeed: what a scenario does by itself goes first. */
+  injectFault: FaultChooser | undefined;
   /** Told of every change, after it was made. */
   recorder: ((change: DiskChange) => void) | undefined;
-  /** Told of every operation, before it is carried out. */
+  /** Told of every operation that {@link chooseFault} lets succeed, before it is carried out. */
   watcher: ((operation: DiskOperation) => void) | undefined;
   operations = 0;
   lastFailed: DiskOperation | undefined;
@@ -66,8 +68,9 @@ export class DiskCore {
   fault(kind: OperationKind, path: string): FaultKind | undefined {
     this.operations += 1;
     const operation: DiskOperation = { number: this.operations, kind, path };
-    this.watcher?.(operation);
-    const fault = this.chooseFault?.(operation);
+    const chosen = this.chooseFault?.(operation);
+    if (chosen === undefined) this.watcher?.(operation);
+    const fault = chosen ?? this.injectFault?.(operation);
     if (fault !== undefined) this.lastFailed = operation;
     return fault;
   }

@@ -212,9 +212,8 @@ export class DiskState {
     for (const inode of this.#inodes.values()) if (inode.kind === 'directory') of(inode.id);
     for (const { changes } of this.#names) {
       const { inode } = changes[0] as NameChange;
+      // Without a rename before this one, the inode has an older name as well: it was never taken away.
       if (!ask({ kind: 'name', inode, offset: 0 })) continue;
-      // Without the operations before it, the inode may still have an older name: no file has two.
-      for (const each of names.values()) for (const [name, id] of each) if (id === inode) each.delete(name);
       for (const each of changes) setName(of(each.directory), each);
     }
     return names;

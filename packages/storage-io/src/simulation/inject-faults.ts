@@ -192,12 +192,17 @@ class Injection<Note> {
     const life = this.#life(this.#emptyDisks(), { ...at, fault: undefined }, []);
     const recording = life.record();
     const core = coreOf(life.disks[fault.disk] ?? outside(fault));
-    core.chooseFault = ({ number }) => (number === fault.operation ? fault.kind : undefined);
+    let operation: DiskOperation | undefined;
+    core.injectFault = (asked) => {
+      if (asked.number !== fault.operation) return undefined;
+      operation = asked;
+      return fault.kind;
+    };
     const story: string[] = [];
     this.#faults += 1;
     try {
       const thrown = await errorOf(() => life.live(this.#scenario));
-      const operation = core.lastFailed ?? outside(fault);
+      operation ??= outside(fault);
       const injected: InjectedFault = { kind: fault.kind, code: codeOf(fault.kind), operation };
       story.push(`operation ${operation.number}, ${operation.kind} of ${operation.path}, failed: ${fault.kind}`);
       if (thrown !== undefined && !this.#settings.accepts(thrown.error, injected)) {

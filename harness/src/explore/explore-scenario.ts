@@ -1,0 +1,116 @@
+import { WalError } from '@walstack/codec';
+import {
+  ExplorationFailure,
+  exploreCrashes,
+  type InjectedFault,
+  injectFaults,
+  type Program,
+  type SimulatedDisk,
+  type SimulationOptions,
+} from '@walstack/storage-io/simulation';
+import type { LogNote } from '../model/knowledge.js';
+import { ModelledLog } from '../model/modelled-log.js';
+import { MODES, type Mode, type ModeName } from '../modes.js';
+import type { Scenario } from '../scenario.js';
+
+/** How much is tried of each scenario. */
+export interface Effort {
+  readonly seeds: readonly number[];
+  readonly survivorsPerPoint: number;
+  /** Whether every operation fails in its turn as well, with the first seed. */
+  readonly faults: boolean;
+}
+
+/** What was tried of one scenario in one mode. */
+export interface Outcome {
+  readonly points: number;
+  readonly states: number;
+  readonly faults: number;
+  /** The first failure, after which nothing more is tried. */
+  readonly failure: ExplorationFailure | undefined;
+}
+
+/** Lets the power go, and operations fail, in one scenario in one mode. */
+export async function exploreScenario(scenario: Scenario, mode: ModeName, effort: Effort): Promise<Outcome> {
+  const programs = programsOf(scenario, MODES[mode]);
+  const { seeds, survivorsPerPoint } = effort;
+  let crashes = { points: 0, states: 0 };
+  let faults = { faults: 0, states: 0 };
+  let failure: ExplorationFailure | undefined;
+  try {
+    crashes = await exploreCrashes(programs.scenario, programs.check, {
+      ...programs.options,
+      seeds,
+      survivorsPerPoint,
+    });
+    if (effort.faults) {
+      const options = { ...programs.options, seeds: seeds.slice(0, 1), accepts };
+      faults = await injectFaults(programs.scenario, programs.check, options);
+    }
+  } catch (error) {
+    if (!(error instanceof ExplorationFailure)) throw error;
+    failure = error;
+  }
+  return { points: crashes.points, states: crashes.states + faults.states, faults: faults.faults, failure };
+}
+
+/** Goes to one state of a scenario, which a failure has named. @throws the failure, if it is still one */
+export async function replayScenario(scenario: Scenario, mode: ModeName, replay: string): Promise<void> {
+  const programs = programsOf(scenario, MODES[mode]);
+  const options = { ...programs.options, replay };
+  if (replay.includes('!')) await injectFaults(programs.scenario, programs.check, { ...options, accepts });
+  else await exploreCrashes(programs.scenario, programs.check, options);
+}
+
+interface Programs {
+  readonly scenario: Program<LogNote>;
+  readonly check: Program<LogNote>;
+  readonly options: SimulationOptions;
+}
+
+function programsOf(scenario: Scenario, { io, config }: Mode): Programs {
+  const logConfig = { ...config, ...scenario.config };
+  return {
+    scenario: (life) => scenario.run(new ModelledLog(life, logConfig), life),
+    check: (life) => openAndGoOn(new ModelledLog(life, logConfig)),
+    options: { createIo: ([disk]) => (disk as SimulatedDisk).createStorageIo(io) },
+  };
+}
+
+/** Opens the log, goes on with it in one of several ways, and opens it again in another process. */
+async function openAndGoOn(log: ModelledLog): Promise<void> {
+  await log.open();
+  const way = WAYS[Math.floor(log.random() * WAYS.length)] as (typeof WAYS)[number];
+  await way(log);
+  await log.open();
+}
+
+const WAYS: readonly ((log: ModelledLog) => Promise<void>)[] = [
+  async (log) => {
+    log.append(700);
+    log.append(5);
+    await log.sync();
+  },
+  async (log) => {
+    // Over several segments, so that files that were freed are used again.
+    for (let record = 0; record < 4; record++) {
+      log.append(1500);
+      await log.sync();
+    }
+  },
+  async (log) => {
+    log.append(5);
+    await log.truncate(log.random() < 0.5 ? 1 : 0.5);
+    log.append(10);
+    await log.sync();
+  },
+  async (log) => {
+    log.append(5);
+    await log.close();
+  },
+];
+
+/** A log says of every failure of the disk which kind it is, and nothing else ends it. */
+function accepts(error: unknown, { code }: InjectedFault): boolean {
+  return WalError.is(error, code === 'ENOSPC' ? 'WAL_NO_SPACE' : 'WAL_IO_FAILED');
+}

@@ -1,0 +1,140 @@
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import type { Life } from '@walstack/storage-io/simulation';
+import { Knowledge, type LogNote } from './knowledge.js';
+import { SimulatedWorld } from './simulated-world.js';
+
+/** Where logs are: two directories deep, so that the upper one has to be made durable as well. */
+export const DIRECTORY = '/data/log';
+
+/**
+ * A log that notes what it was told and what it acknowledged, and that is held against what was noted whenever it is
+ * opened. Each call takes the blocking form where the backend does its work at once, and else the one with a promise.
+ */
+export class ModelledLog {
+  readonly #life: Life<LogNote>;
+  /** How the log is configured. */
+  readonly config: Partial<SegmentedWalConfig>;
+  #world: SimulatedWorld;
+  #wal: SegmentedWal | undefined;
+  #processes = 0;
+
+  constructor(life: Life<LogNote>, config: Partial<SegmentedWalConfig>) {
+    this.#life = life;
+    this.config = config;
+    this.#world = new SimulatedWorld(life.random);
+  }
+
+  /** A number from 0 to 1. */
+  readonly random = (): number => this.#life.random();
+
+  /** The log below. */
+  get wal(): SegmentedWal {
+    if (this.#wal === undefined) throw new Error('the log is not open');
+    return this.#wal;
+  }
+
+  /**
+   * Opens the log and holds everything in it against what was noted. Who has it open is killed before.
+   *
+   * @param config - for this life of the log alone
+   */
+  async open(config: Partial<SegmentedWalConfig> = {}): Promise<void> {
+    if (this.#wal !== undefined) this.kill();
+    const { io } = this.#life;
+    this.#world = new SimulatedWorld(this.#life.random);
+    const options = { directory: DIRECTORY, blockBytes: 512, ...this.#world.options, ...this.config, ...config, io };
+    this.#wal = this.#blocks ? SegmentedWal.openSync(options) : await SegmentedWal.open(options);
+    await this.check();
+  }
+
+  /** Reads everything, holds it against what was noted, and notes it. */
+  async check(): Promise<void> {
+    const { wal } = this;
+    const { firstLsn, nextLsn } = wal;
+    const payloads: string[] = [];
+    const take = (payload: Uint8Array): void => {
+      payloads.push(Buffer.from(payload).toString('latin1'));
+    };
+    if (this.#blocks) for (const { payload } of wal.replay()) take(payload);
+    else for await (const { payload } of wal.replay()) take(payload);
+    new Knowledge(this.#life.notes).check(firstLsn, payloads, nextLsn);
+    // What is read back need not be durable, but for what recovery has found.
+    if (wal.durableLsn === wal.lastLsn) this.#life.note({ kind: 'found', firstLsn, payloads });
+  }
+
+  /** Kills the process that has the log open: what was not acknowledged may get lost. */
+  kill(): void {
+    this.#life.restart();
+    this.#wal = undefined;
+  }
+
+  /** Appends a record of so many bytes, at least those that say which one it is. */
+  append(bytes: number): void {
+    const { wal } = this;
+    const { nextLsn } = wal;
+    const payload = `${this.#life.notes.length}/${++this.#processes}/${nextLsn}/`.padEnd(bytes, '#');
+    // Noted before: what it appends could be written at once.
+    this.#life.note({ kind: 'appended', lsn: nextLsn, payload });
+    wal.append(payload);
+  }
+
+  /** Appends several records of up to so many bytes, small ones more often than large ones. */
+  appendSome(records: number, bytesMost: number): void {
+    for (let record = 0; record < records; record++) this.append(Math.floor(this.random() ** 2 * bytesMost));
+  }
+
+  async sync(): Promise<void> {
+    const { wal } = this;
+    const { lastLsn } = wal;
+    if (this.#blocks) wal.syncSync();
+    else await wal.sync();
+    if (wal.durableLsn < lastLsn) throw new Error(`sync left ${lastLsn} not durable, but ${wal.durableLsn}`);
+    this.#acknowledge();
+  }
+
+  /** Begins a sync and does not wait for it; where the backend does its work at once, it is done. */
+  startSync(): Promise<void> {
+    const synced = this.sync();
+    synced.catch(() => {});
+    return synced;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#blocks) this.wal.flushSync();
+    else await this.wal.flush();
+    this.#acknowledge();
+  }
+
+  /** Truncates so that a part of the log stays; with 1, nothing. */
+  async truncate(part: number): Promise<void> {
+    const { wal } = this;
+    const lsn = wal.firstLsn + Math.floor((wal.nextLsn - wal.firstLsn) * part);
+    this.#life.note({ kind: 'truncated', lsn });
+    if (this.#blocks) wal.truncateBeforeSync(lsn);
+    else await wal.truncateBefore(lsn);
+    this.#acknowledge();
+  }
+
+  /** Lets the log find that it has been quiet for a while, which may have it write a mark. */
+  async quiet(): Promise<void> {
+    this.#world.fire();
+    await this.flush();
+  }
+
+  async close(): Promise<void> {
+    const { wal } = this;
+    if (this.#blocks) wal.closeSync();
+    else await wal.close();
+    this.#acknowledge();
+    this.#wal = undefined;
+  }
+
+  /** What the log says is durable has to be there from now on. */
+  #acknowledge(): void {
+    this.#life.note({ kind: 'durable', lsn: this.wal.durableLsn });
+  }
+
+  get #blocks(): boolean {
+    return this.#life.io.capabilities.completesInline;
+  }
+}

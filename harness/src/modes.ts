@@ -1,0 +1,36 @@
+import type { SegmentedWalConfig } from '@walstack/segmented';
+import type { SimulatedIoOptions } from '@walstack/storage-io/simulation';
+
+/** A kind of backend, and how logs on it are configured. Segments are small, so that there are many. */
+export interface Mode {
+  readonly io: SimulatedIoOptions;
+  readonly config: Partial<SegmentedWalConfig>;
+}
+
+export type ModeName = 'blocking' | 'padded' | 'durable' | 'recycling' | 'ring' | 'pool';
+
+/** A backend is made for every state: this much less memory for its queue is felt. */
+const maxPending = 256;
+
+export const MODES: Readonly<Record<ModeName, Mode>> = {
+  /** Calls that block, one write and one sync for a group. */
+  blocking: { io: { maxPending }, config: { segmentBytes: 2048 } },
+  /** Every group ends with its block. */
+  padded: { io: { maxPending }, config: { segmentBytes: 4096, padGroups: true } },
+  /** One durable write for a group. */
+  durable: { io: { maxPending, durableWrites: true }, config: { segmentBytes: 2048 } },
+  /** Blocks are prepared, and freed segments used again. */
+  recycling: { io: { maxPending }, config: { segmentBytes: 2048, preallocate: 'write', recycleSegments: 2 } },
+  /** Durable writes side by side, in any order, around the page cache. */
+  ring: {
+    io: { maxPending, completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 },
+    config: { segmentBytes: 4096, recycleSegments: 2 },
+  },
+  /** Calls that take their time, and writes that are carried out in pieces. */
+  pool: {
+    io: { maxPending, completesInline: false, canWait: false, shortWrites: true },
+    config: { segmentBytes: 2048 },
+  },
+};
+
+export const MODE_NAMES = Object.keys(MODES) as ModeName[];

@@ -1,0 +1,71 @@
+import type { Scenario } from '../scenario.js';
+import { scenario as blocksInFlightApart } from './blocks-in-flight-apart.js';
+import { scenario as checkpointBeforeRemoval } from './checkpoint-before-removal.js';
+import { scenario as checkpointBehindTheFirstName } from './checkpoint-behind-the-first-name.js';
+import { scenario as closes } from './closes.js';
+import { scenario as contiguousDurablePrefix } from './contiguous-durable-prefix.js';
+import { scenario as directoriesMadeDurable } from './directories-made-durable.js';
+import { scenario as flushes } from './flushes.js';
+import { scenario as framesAtBlockEnds } from './frames-at-block-ends.js';
+import { scenario as freedNameDurableBeforeOverwritten } from './freed-name-durable-before-overwritten.js';
+import { scenario as freshIdForEveryLife } from './fresh-id-for-every-life.js';
+import { scenario as fullDisk } from './full-disk.js';
+import { scenario as groups } from './groups.js';
+import { scenario as headerBeforeAnythingElse } from './header-before-anything-else.js';
+import { scenario as holesBehindZeros } from './holes-behind-zeros.js';
+import { scenario as lateWritesOfTheKilled } from './late-writes-of-the-killed.js';
+import { scenario as leftoversAfterTheNames } from './leftovers-after-the-names.js';
+import { scenario as livesOfAllKinds } from './lives-of-all-kinds.js';
+import { scenario as livesWithoutClose } from './lives-without-close.js';
+import { scenario as markOnlyWhenAllDurable } from './mark-only-when-all-durable.js';
+import { scenario as markWhenClosed } from './mark-when-closed.js';
+import { scenario as markWhenQuiet } from './mark-when-quiet.js';
+import { scenario as markWhenRecovered } from './mark-when-recovered.js';
+import { scenario as nameBeforeAcknowledgement } from './name-before-acknowledgement.js';
+import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-undurable-mark.js';
+import { scenario as rolls } from './rolls.js';
+import { scenario as sealing } from './sealing.js';
+import { scenario as singleCommits } from './single-commits.js';
+import { scenario as truncateAll } from './truncate-all.js';
+import { scenario as truncatePart } from './truncate-part.js';
+import { scenario as walAppendsAndCommits } from './wal-appends-and-commits.js';
+import { scenario as walBackpressure } from './wal-backpressure.js';
+import { scenario as walGroupCommit } from './wal-group-commit.js';
+import { scenario as writtenAgainAtRecovery } from './written-again-at-recovery.js';
+
+/** Every scenario, by the name of its file. */
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  'blocks-in-flight-apart': blocksInFlightApart,
+  'checkpoint-before-removal': checkpointBeforeRemoval,
+  'checkpoint-behind-the-first-name': checkpointBehindTheFirstName,
+  closes,
+  'contiguous-durable-prefix': contiguousDurablePrefix,
+  'directories-made-durable': directoriesMadeDurable,
+  flushes,
+  'frames-at-block-ends': framesAtBlockEnds,
+  'freed-name-durable-before-overwritten': freedNameDurableBeforeOverwritten,
+  'fresh-id-for-every-life': freshIdForEveryLife,
+  'full-disk': fullDisk,
+  groups,
+  'header-before-anything-else': headerBeforeAnythingElse,
+  'holes-behind-zeros': holesBehindZeros,
+  'late-writes-of-the-killed': lateWritesOfTheKilled,
+  'leftovers-after-the-names': leftoversAfterTheNames,
+  'lives-of-all-kinds': livesOfAllKinds,
+  'lives-without-close': livesWithoutClose,
+  'mark-only-when-all-durable': markOnlyWhenAllDurable,
+  'mark-when-closed': markWhenClosed,
+  'mark-when-quiet': markWhenQuiet,
+  'mark-when-recovered': markWhenRecovered,
+  'name-before-acknowledgement': nameBeforeAcknowledgement,
+  'nothing-behind-an-undurable-mark': nothingBehindAnUndurableMark,
+  rolls,
+  sealing,
+  'single-commits': singleCommits,
+  'truncate-all': truncateAll,
+  'truncate-part': truncatePart,
+  'wal-appends-and-commits': walAppendsAndCommits,
+  'wal-backpressure': walBackpressure,
+  'wal-group-commit': walGroupCommit,
+  'written-again-at-recovery': writtenAgainAtRecovery,
+};

@@ -1,0 +1,20 @@
+import type { Scenario } from '../scenario.js';
+
+export const scenario: Scenario = {
+  about: '◆ writes of a killed process that still land in the old file are hidden',
+  modes: ['ring', 'pool'],
+  async run(log) {
+    for (let life = 0; life < 5; life++) {
+      await log.open();
+      log.append(Math.floor(log.random() * 500));
+      await log.sync();
+      log.appendSome(4, 900);
+      void log.startSync();
+      for (let turn = Math.floor(log.random() * 4); turn > 0; turn--) await new Promise(setImmediate);
+      log.kill();
+    }
+    await log.open();
+    log.append(10);
+    await log.sync();
+  },
+};

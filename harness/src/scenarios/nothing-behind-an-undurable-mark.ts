@@ -1,0 +1,17 @@
+import type { Scenario } from '../scenario.js';
+
+export const scenario: Scenario = {
+  about: '◆ nothing behind a mark is acknowledged before the mark is durable',
+  modes: ['ring', 'pool'],
+  async run(log) {
+    await log.open();
+    for (let round = 0; round < 4; round++) {
+      log.append(100);
+      await log.sync();
+      const marked = log.quiet();
+      log.append(Math.floor(log.random() * 600));
+      const synced = log.startSync();
+      await Promise.all([marked, synced]);
+    }
+  },
+};

@@ -1,0 +1,19 @@
+import type { Scenario } from '../scenario.js';
+
+export const scenario: Scenario = {
+  about: '◆ what is kept and nothing proves durable is written again: a second sync alone would write nothing',
+  async run(log, life) {
+    await log.open();
+    log.append(100);
+    await log.sync();
+    log.appendSome(3, 800);
+    await log.flush();
+    for (const disk of life.disks)
+      disk.failWhen(({ kind }) => (/sync|durable/.test(kind) ? 'failing-sync' : undefined));
+    await log.sync().catch(() => {});
+    for (const disk of life.disks) disk.failWhen(undefined);
+    await log.open();
+    log.append(50);
+    await log.sync();
+  },
+};
