@@ -16,6 +16,8 @@ const FILE_BYTES_MAX = 2 ** 32;
 export interface SimulatedHandle {
   readonly file: FileInode;
   readonly path: string;
+  /** Opened for direct I/O, which leaves no file that ends within a unit of alignment. */
+  readonly direct: boolean;
 }
 
 /** An operation that was begun, and what is left to do of it. */
@@ -58,10 +60,10 @@ export class ProcessFiles {
     this.#locks.releaseAll(this);
   }
 
-  open(path: string, { create, exclusive, truncate }: OpenFlags): SimulatedHandle {
+  open(path: string, { create, exclusive, truncate, direct }: OpenFlags): SimulatedHandle {
     const place = this.#place('open', path);
     const file = this.#openFile(place, path, create, exclusive);
-    const handle = { file, path };
+    const handle = { file, path, direct };
     if (truncate && file.size > 0) this.#core.change({ kind: 'resize', inode: file.id, bytes: 0 });
     return handle;
   }
@@ -183,8 +185,10 @@ export class ProcessFiles {
     return this.#resizing('truncate', file, path, () => bytes);
   }
 
-  allocate({ file, path }: SimulatedHandle, offset: number, bytes: number): Begun {
-    return this.#resizing('allocate', file, path, () => Math.max(file.size, offset + bytes));
+  allocate({ file, path, direct }: SimulatedHandle, offset: number, bytes: number): Begun {
+    const unit = direct ? this.#settings.alignment : 1;
+    const end = Math.ceil((offset + bytes) / unit) * unit;
+    return this.#resizing('allocate', file, path, () => Math.max(file.size, end));
   }
 
   remove(path: string): Begun {
