@@ -178,7 +178,7 @@ test('maxInFlight: 1 has one write under way at a time', async () => {
 });
 
 test('a file system that refuses to be written around is written through, and stats say so', async () => {
-  const refused: StorageIo = createSideBySideStorageIo({ direct: false });
+  const refused: StorageIo = createSideBySideStorageIo();
   const { wal } = await openOn(refused);
   wal.append('a record');
   await wal.sync();
