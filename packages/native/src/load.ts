@@ -10,7 +10,8 @@ type Loaded =
   | { readonly binding: Binding; readonly reason: undefined }
   | { readonly binding: undefined; readonly reason: string };
 
-const missing = (reason: string): Loaded => ({ binding: undefined, reason });
+/** `reason` becomes a sentence; what the system says may be one already. */
+const missing = (reason: string): Loaded => ({ binding: undefined, reason: reason.replace(/\.?$/, '.') });
 
 /** The first line of what an error says: those of loaders go on with lists of folders. */
 const firstLineOf = (error: unknown): string => {

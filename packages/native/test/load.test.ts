@@ -47,7 +47,7 @@ function loadFrom(folder: string, environment: Record<string, string> = {}): Loa
 /** Not loaded, for a reason in one sentence; the reason. */
 function reasonOf({ available, unavailableReason, crc }: Loaded): string {
   expect([available, crc]).toEqual([false, 'ERR_WALSTACK_NATIVE_UNAVAILABLE']);
-  expect(unavailableReason).toMatch(/^The native addon[^\n]+$/);
+  expect(unavailableReason).toMatch(/^The native addon[^\n]+[^.]\.$/);
   return unavailableReason ?? '';
 }
 
