@@ -15,6 +15,7 @@ import {
   directIoAlignment,
   fileLocksUnavailableReason,
   lockFile,
+  unlockFile,
   useDirectIo,
 } from '@walstack/native';
 import type { FileNamespaceOps, OpenFlags } from './file-ops.js';
@@ -43,7 +44,7 @@ const withAddon: Pick<FileNamespaceOps<number>, 'directAlignment' | 'allocateBuf
 export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.freeze({
   realFiles: true,
   open: (path: string, flags: OpenFlags): number => openSync(path, flagBits(flags)),
-  close: (fd: number): void => closeSync(fd),
+  close,
   size: (fd: number): number => fstatSync(fd).size,
   list: (directory: string): string[] => readdirSync(directory),
   rename: (from: string, to: string): void => renameSync(from, to),
@@ -58,6 +59,12 @@ export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.fr
   ...(fileLocksUnavailableReason === undefined ? { lockFile } : {}),
   ...(available ? withAddon : {}),
 });
+
+/** The kernel may hold a file for a moment longer, on behalf of a ring: its lock must not last as long. */
+function close(fd: number): void {
+  if (fileLocksUnavailableReason === undefined) unlockFile(fd);
+  closeSync(fd);
+}
 
 function flagBits({ create, exclusive, truncate }: OpenFlags): number {
   return (
