@@ -9,6 +9,7 @@ export default defineConfig({
     'fuzz-worker': 'src/fuzz/worker.ts',
     work: 'src/fuzz/work.ts',
     explore: 'src/explore/main.ts',
+    mutants: 'src/mutants/main.ts',
   },
   format: ['esm'],
   target: 'node20',

@@ -51,5 +51,6 @@ describe('what is known of a log', () => {
       { kind: 'durable', lsn: 3 },
     ];
     expect(check(again, 1, ['one', 'two', 'three'])).toThrow('LSN 3 is "three", and was "new"');
+    expect(check([...NOTES, dropped], 1, ['one', 'two', 'three'])).toThrow('LSN 3 is "three"');
   });
 });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { decodeSegmentHeader, parseSegmentFileName, segmentSeed, WalError } from '@walstack/codec';
+import { decodeSegmentHeader, parseSegmentFileName, WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { Random } from '../random.js';
 import { memoryTakenBy } from './counted-memory.js';
 import { backendWith, bytesOf, type Files, filesOn, sameFiles } from './files.js';
 import { configOf, described } from './known-logs.js';
-import { fieldsAt, frameAt, framesOf, proves } from './reference.js';
+import { crcOf, fieldsAt, frameAt, framesOf, proves } from './reference.js';
 
 /** Files that somebody changed, and what is known of the log that they were. */
 export interface ChangedLog {
@@ -143,7 +143,7 @@ function checkNothingProvesMore(files: Files, lsn: number): void {
   if (newest === undefined) return;
   const bytes = files[newest] as Uint8Array;
   const { blockBytes, segmentId } = decodeSegmentHeader(bytes, newest);
-  const seed = segmentSeed(segmentId);
+  const seed = crcOf(segmentId);
   const stretch = { bytes, start: blockBytes, end: bytes.length, position: blockBytes, blockBytes, seed };
   const end = blockBytes >= bytes.length ? bytes.length : (framesOf(stretch, bytes.length).at(-1) ?? blockBytes);
   const last = lsn + Math.floor((bytes.length - end) / 32);
@@ -172,7 +172,7 @@ function recordsIn(bytes: Uint8Array): string[] {
     return [];
   }
   const { blockBytes } = header;
-  const seed = segmentSeed(header.segmentId);
+  const seed = crcOf(header.segmentId);
   if (blockBytes >= bytes.length) return [];
   const stretch = { bytes, start: blockBytes, end: bytes.length, position: blockBytes, blockBytes, seed };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

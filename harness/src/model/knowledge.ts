@@ -11,7 +11,7 @@ export type LogNote =
 
 /**
  * What a log promises, in a few lines: everything acknowledged stays, in order and byte for byte, and what else is there
- * is what was appended under its LSN.
+ * is what was appended under its LSN since the log was last opened without it.
  */
 export class Knowledge {
   /** By LSN: the payload that must be there. */
@@ -49,6 +49,15 @@ export class Knowledge {
     );
   }
 
+  /** What was not found stays away: it must not come back behind something else. */
+  #dropFrom(nextLsn: number): void {
+    this.#durableLsn = Math.max(this.#durableLsn, nextLsn - 1);
+    for (const lsn of [...this.#may.keys()].filter((each) => each >= nextLsn)) {
+      this.#may.delete(lsn);
+      this.#latest.delete(lsn);
+    }
+  }
+
   #learn(note: LogNote): void {
     switch (note.kind) {
       case 'appended': {
@@ -66,7 +75,7 @@ export class Knowledge {
         return;
       case 'found':
         for (const [index, payload] of note.payloads.entries()) this.#must.set(note.firstLsn + index, payload);
-        this.#durableLsn = Math.max(this.#durableLsn, note.firstLsn + note.payloads.length - 1);
+        this.#dropFrom(note.firstLsn + note.payloads.length);
         return;
       case 'truncated':
         this.#neededLsn = Math.max(this.#neededLsn, note.lsn);

@@ -7,8 +7,10 @@ export const scenario: Scenario = {
     for (let round = 0; round < 6; round++) {
       log.append(Math.floor(log.random() * 300));
       await log.sync();
-      log.append(Math.floor(log.random() * 300));
-      if (log.random() < 0.5) await log.flush();
+      // Over several sectors, so that a mark behind it could get to the disk without it.
+      log.append(Math.floor(log.random() * 1200));
+      // The first time the log notices that there was something, the second time that there was nothing more.
+      await log.quiet();
       await log.quiet();
     }
   },

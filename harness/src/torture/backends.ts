@@ -14,6 +14,7 @@ export interface Backend {
 const BACKENDS: readonly Backend[] = [
   { name: 'sync-fs', options: { io: 'sync-fs' } },
   { name: 'thread-pool', options: { io: 'thread-pool' } },
+  { name: 'io-uring', options: { io: 'io-uring' } },
 ];
 
 export const BACKEND_NAMES: readonly string[] = BACKENDS.map(({ name }) => name);

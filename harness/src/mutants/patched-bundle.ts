@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+import { changesOf, type Defect, withDefect } from './defect.js';
+
+/** Where the source of each entry point of the packages is. */
+const SOURCES: Readonly<Record<string, string>> = {
+  '@walstack/native': 'packages/native/src/index.ts',
+  '@walstack/codec': 'packages/codec/src/index.ts',
+  '@walstack/storage-io': 'packages/storage-io/src/index.ts',
+  '@walstack/storage-io/conformance': 'packages/storage-io/src/conformance/index.ts',
+  '@walstack/storage-io/simulation': 'packages/storage-io/src/simulation/index.ts',
+  '@walstack/segmented': 'packages/segmented/src/index.ts',
+  '@walstack/wal': 'packages/wal/src/index.ts',
+};
+
+/** Puts a program and all packages it uses, from source, into one file: with a defect, or without any. */
+export async function bundleWith(
+  root: string,
+  program: string,
+  outfile: string,
+  defect: Defect | undefined,
+): Promise<void> {
+  const untouched = new Set(defect === undefined ? [] : changesOf(defect).map(({ file }) => file));
+  const plugin: Plugin = {
+    name: 'defect',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^@walstack\// }, ({ path }) => {
+        const source = SOURCES[path];
+        return source === undefined ? undefined : { path: join(root, source) };
+      });
+      if (defect === undefined) return;
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const file = relative(root, path);
+        if (!untouched.delete(file)) return undefined;
+        return { contents: withDefect(defect, file, readFileSync(path, 'utf8')), loader: 'ts' };
+      });
+    },
+  };
+  await build({
+    entryPoints: [join(root, program)],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'silent',
+    plugins: [plugin],
+  });
+  if (untouched.size > 0) {
+    throw new Error(`${program} does not use ${[...untouched].join(', ')}: the defect is in nothing that is run`);
+  }
+}

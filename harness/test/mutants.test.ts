@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { changesOf, withDefect } from '../src/mutants/defect.js';
+import { DEFECTS } from '../src/mutants/defects.js';
+import { SCENARIOS } from '../src/scenarios/index.js';
+
+const root = resolve(import.meta.dirname, '../..');
+
+test('every deliberate defect has its one place in the source, and a scenario that there is', () => {
+  expect(DEFECTS.length).toBeGreaterThanOrEqual(16);
+  expect(new Set(DEFECTS.map(({ name }) => name)).size).toBe(DEFECTS.length);
+  for (const defect of DEFECTS) {
+    for (const { file } of changesOf(defect)) {
+      const text = readFileSync(join(root, file), 'utf8');
+      expect(withDefect(defect, file, text)).not.toBe(text);
+    }
+    if (defect.scenario !== undefined) expect(Object.keys(SCENARIOS)).toContain(defect.scenario);
+  }
+});
