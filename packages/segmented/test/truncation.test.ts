@@ -184,3 +184,17 @@ test('on real files the space is really given back', async () => {
   await wal.close();
   await io.dispose();
 });
+
+test.each([
+  ['a checkpoint', 'checkpoint', 'checkpoint'],
+  ['a freed segment', 'free-1.seg', 'wal-'],
+])('%s without a segment is no new log: it is refused and left as it is', (_what, name, from) => {
+  const io = restore(make({ groups: Array.from({ length: 20 }, () => [200]), config: { segmentBytes: 1024 } }).files);
+  const wal = openIn(io, { segmentBytes: 1024 });
+  wal.truncateBeforeSync(wal.nextLsn);
+  wal.closeSync();
+  const [, bytes] = [...snapshot(io, DIRECTORY)].find(([each]) => each.startsWith(from)) ?? [];
+  const left = restore(new Map([[name, bytes as Uint8Array]]));
+  expect(() => openIn(left)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'missing-segment' }));
+  expect([...snapshot(left, DIRECTORY).keys()]).toEqual([name]);
+});
