@@ -27,6 +27,7 @@ import { scenario as rolls } from './rolls.js';
 import { scenario as sealing } from './sealing.js';
 import { scenario as singleCommits } from './single-commits.js';
 import { scenario as truncateAll } from './truncate-all.js';
+import { scenario as truncateBesideGroups } from './truncate-beside-groups.js';
 import { scenario as truncatePart } from './truncate-part.js';
 import { scenario as walAppendsAndCommits } from './wal-appends-and-commits.js';
 import { scenario as walBackpressure } from './wal-backpressure.js';
@@ -63,6 +64,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   sealing,
   'single-commits': singleCommits,
   'truncate-all': truncateAll,
+  'truncate-beside-groups': truncateBesideGroups,
   'truncate-part': truncatePart,
   'wal-appends-and-commits': walAppendsAndCommits,
   'wal-backpressure': walBackpressure,

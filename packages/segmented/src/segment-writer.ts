@@ -267,6 +267,8 @@ export class SegmentWriter {
     const next = this.#plan();
     this.#active = next;
     yield* this.sync();
+    // What was appended while groups before it were awaited went along, and had this roll carried out.
+    if (this.#named === next) return;
     try {
       yield* this.#makeFile(next);
     } catch (error) {

@@ -186,3 +186,28 @@ test('a file system that refuses to be written around is written through, and st
   await wal.close();
   await refused.dispose();
 });
+
+test('a roll that waits for the groups under way takes none of what is appended meanwhile', async () => {
+  const io = createSideBySideStorageIo();
+  const { directory, wal } = await openOn(io, { maxInFlight: 1, preallocate: 'none' });
+  for (let round = 0; round < 20; round++) {
+    wal.append(`${wal.nextLsn}`);
+    const synced = wal.sync();
+    const truncated = wal.truncateBefore(wal.nextLsn);
+    const firstLsn = wal.nextLsn;
+    for (let turn = 0; turn < 3; turn++) {
+      wal.append(`${wal.nextLsn}`);
+      await new Promise(setImmediate);
+    }
+    await Promise.all([synced, truncated, wal.sync()]);
+    expect(wal.firstLsn).toBe(firstLsn);
+  }
+  const { firstLsn, lastLsn } = wal;
+  await wal.close();
+  const again = await SegmentedWal.open({ directory, io });
+  let lsn = firstLsn;
+  for await (const { payload } of again.replay()) expect(Buffer.from(payload).toString()).toBe(`${lsn++}`);
+  expect(lsn).toBe(lastLsn + 1);
+  await again.close();
+  await io.dispose();
+});
