@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, openSync, readSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  openSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { WalError } from '@walstack/codec';
 import { fileLocksUnavailableReason, lockFile, unlockFile } from '@walstack/native';
 import { callFailure } from './io-failure.js';
@@ -106,16 +116,16 @@ function takeOver(path: string, fd: number, me: LockHolder, judged: LockState | 
   const secondFd = createSecond(path, second, me);
   try {
     // A full disk must not keep a log from being opened: without content the second file excludes others just as well.
-    attempt(() => writeSync(secondFd, content, 0, LOCK_BYTES, 0));
+    if (secondFd !== undefined) attempt(() => writeSync(secondFd, content, 0, LOCK_BYTES, 0));
     const now = read(fd);
     if (!isSameHolder(now, judged) && !leftToKernel(now, me.kernelLock)) refuseHeld(path, now);
     overwrite(path, fd, content);
-    unlinkSync(second);
+    removeSecond(second);
   } catch (error) {
     attempt(() => unlinkSync(second));
     throw error;
   } finally {
-    closeSync(secondFd);
+    if (secondFd !== undefined) closeSync(secondFd);
   }
 }
 
@@ -157,15 +167,46 @@ function openLock(path: string): number {
   }
 }
 
-/** @throws `WAL_LOCKED` when there is one already */
-function createSecond(path: string, second: string, me: LockHolder): number {
+/** @returns the second file, open; `undefined` where there was no room for one @throws `WAL_LOCKED` when there is one */
+function createSecond(path: string, second: string, me: LockHolder): number | undefined {
   try {
     if (me.kernelLock) removeLeftBehind(second);
     return openSync(second, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw secondTaken(path, second);
-    throw callFailure('lock', second, error);
+    if (isNoSpace(error)) return linkSecond(path, second, me);
+    throw secondFailure(path, second, error);
   }
+}
+
+/**
+ * A disk without room for another file may have room for another name of the first one, which excludes others just as
+ * well. Where it has not, the kernel's lock must do: who takes over without that needs room for a second file, too.
+ */
+function linkSecond(path: string, second: string, me: LockHolder): undefined {
+  try {
+    linkSync(path, second);
+  } catch (error) {
+    if (!isNoSpace(error) || !me.kernelLock) throw secondFailure(path, second, error);
+  }
+}
+
+function removeSecond(second: string): void {
+  try {
+    unlinkSync(second);
+  } catch (error) {
+    // Where there was no room for it, there is none.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+function isNoSpace(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+function secondFailure(path: string, second: string, error: unknown): WalError {
+  if ((error as NodeJS.ErrnoException).code === 'EEXIST') return secondTaken(path, second);
+  return callFailure('lock', second, error);
 }
 
 /**

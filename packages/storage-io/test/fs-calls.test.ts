@@ -1,5 +1,5 @@
 import type * as Fs from 'node:fs';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import type * as Native from '@walstack/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -180,6 +180,22 @@ describe('locking', () => {
     expect(existsSync(second())).toBe(false);
     expect(refusal().code).toBe('WAL_LOCKED');
     release();
+  });
+
+  it('takes another name of the first file for the second one where the disk has no room for a file', () => {
+    lockPath(path())();
+    let another: number | undefined;
+    before = (name, file) => {
+      if (name === 'openSync' && file === second()) throw failing('ENOSPC');
+      if (name === 'writeSync') another ??= statSync(second()).ino;
+    };
+    const release = lockPath(path());
+    expect(another).toBe(statSync(path()).ino);
+    expect(existsSync(second())).toBe(false);
+    before = () => {};
+    expect(refusal().code).toBe('WAL_LOCKED');
+    release();
+    lockPath(path())();
   });
 
   it('leaves nothing behind when it cannot write the lock', () => {
