@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { changesOf, withDefect } from '../src/mutants/defect.js';
-import { DEFECTS } from '../src/mutants/defects.js';
+import { DEFECTS } from '../src/mutants/defects/index.js';
 import { SCENARIOS } from '../src/scenarios/index.js';
 
 const root = resolve(import.meta.dirname, '../..');

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseOptions, runCommand } from '../command-line.js';
 import type { Defect } from './defect.js';
-import { DEFECTS } from './defects.js';
+import { DEFECTS } from './defects/index.js';
 import { bundleWith } from './patched-bundle.js';
 
 const HELP = `pnpm mutants [--only NAME]

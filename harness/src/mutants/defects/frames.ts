@@ -1,0 +1,22 @@
+import type { Defect } from '../defect.js';
+
+const CODEC = 'packages/codec/src';
+
+/** Defects in the bytes of frames. */
+export const FRAMES_DEFECTS: readonly Defect[] = [
+  {
+    name: 'frame-in-block-tail',
+    scenario: 'frames-at-block-ends',
+    breaks: 'No frame starts in the last 7 bytes of a block.',
+    file: `${CODEC}/frame-layout.ts`,
+    find: 'return left < FRAME_HEADER_BYTES ? position + left : position;',
+    replace: 'return left < 0 ? position + left : position;',
+  },
+  {
+    name: 'checksum-not-bound-to-segment',
+    breaks: 'The checksum of a frame begins with the id of its segment.',
+    file: `${CODEC}/segment-header.ts`,
+    find: "return continueCrc32c(checkBytes('segmentId', segmentId, ID_BYTES), 0, ID_BYTES, 0);",
+    replace: 'return continueCrc32c(new Uint8Array(segmentId.length), 0, ID_BYTES, 0);',
+  },
+];

@@ -1,0 +1,86 @@
+import type { Defect } from '../defect.js';
+
+const SEGMENTED = 'packages/segmented/src';
+
+/** Defects in writing groups and in what is called durable. */
+export const GROUPS_DEFECTS: readonly Defect[] = [
+  {
+    name: 'durable-from-newest',
+    scenario: 'contiguous-durable-prefix',
+    breaks: 'The durable prefix is contiguous: it never jumps over a write that has not completed.',
+    file: `${SEGMENTED}/pipeline.ts`,
+    find: 'while (this.#items[0]?.done === true) this.#items.shift()?.count();',
+    replace: `for (const item of [...this.#items]) {
+      if (!item.done) continue;
+      this.#items.splice(this.#items.indexOf(item), 1);
+      item.count();
+    }`,
+  },
+  {
+    name: 'acknowledged-at-submission',
+    scenario: 'groups',
+    breaks: 'Nothing is acknowledged before its write has completed.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'yield* this.#until(() => this.#durableLsn >= lsn);',
+    replace: 'this.#durableLsn = Math.max(this.#durableLsn, lsn);',
+  },
+  {
+    name: 'no-datasync',
+    scenario: 'single-commits',
+    breaks: 'A sync makes durable what was written.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'if (segment?.dirty === true) yield* this.#datasync(segment);',
+    replace: 'if (segment !== undefined) segment.dirty = false;',
+  },
+  {
+    name: 'failed-sync-retried',
+    scenario: 'written-again-at-recovery',
+    breaks: 'A sync that failed is final: a later one that succeeds proves nothing.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: `    yield* ioSteps.datasync(this.#world.io, fileOf(segment));
+    segment.dirty = false;`,
+    replace: `    try {
+      yield* ioSteps.datasync(this.#world.io, fileOf(segment));
+    } catch {
+      yield* ioSteps.datasync(this.#world.io, fileOf(segment));
+    }
+    segment.dirty = false;`,
+  },
+  {
+    name: 'lag-from-written',
+    scenario: 'flushes',
+    breaks: 'The lag of a record counts from the highest LSN known durable, not from what was written or appended.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'writeRecordHeader(view, offset, frameBytes, lsn, body.type, this.#durableLsn,',
+    replace: 'writeRecordHeader(view, offset, frameBytes, lsn, body.type, lsn - 1,',
+  },
+  {
+    name: 'mark-before-durable',
+    scenario: 'mark-only-when-all-durable',
+    breaks: 'A mark is written only when the durable LSN is the last one appended.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'if (segment === undefined || segment !== this.#named || this.#durableLsn !== this.#nextLsn - 1) return;',
+    replace: 'if (segment === undefined || segment !== this.#named) return;',
+  },
+  {
+    name: 'blocks-in-flight-overlap',
+    scenario: 'blocks-in-flight-apart',
+    breaks: 'No two writes in flight touch the same block, blocks prepared ahead included.',
+    file: `${SEGMENTED}/preparation.ts`,
+    find: 'return preparing === undefined || end <= preparing.start || start >= preparing.end;',
+    replace: 'return preparing === undefined || start <= end;',
+  },
+  {
+    name: 'arena-reused-early',
+    scenario: 'groups',
+    breaks: 'Memory that is lent to the backend is not written again before the write has completed.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: `    const alone = durable && !segment.dirty;
+    yield* ioSteps.write(`,
+    replace: `    const alone = durable && !segment.dirty;
+    this.#arena.release(extent);
+    extent.chunk.lent++;
+    extent.chunk.end = extent.chunk.start = 0;
+    yield* ioSteps.write(`,
+  },
+];

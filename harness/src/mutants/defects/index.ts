@@ -1,0 +1,15 @@
+import type { Defect } from '../defect.js';
+import { FRAMES_DEFECTS } from './frames.js';
+import { GROUPS_DEFECTS } from './groups.js';
+import { RECOVERY_DEFECTS } from './recovery.js';
+import { ROLLING_DEFECTS } from './rolling.js';
+import { TRUNCATION_DEFECTS } from './truncation.js';
+
+/** Every deliberate defect. Each must be caught. */
+export const DEFECTS: readonly Defect[] = [
+  ...FRAMES_DEFECTS,
+  ...ROLLING_DEFECTS,
+  ...GROUPS_DEFECTS,
+  ...TRUNCATION_DEFECTS,
+  ...RECOVERY_DEFECTS,
+];

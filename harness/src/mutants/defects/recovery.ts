@@ -1,0 +1,51 @@
+import type { Defect } from '../defect.js';
+
+const SEGMENTED = 'packages/segmented/src';
+
+/** Defects in opening a log. */
+export const RECOVERY_DEFECTS: readonly Defect[] = [
+  {
+    name: 'kept-not-written-again',
+    scenario: 'written-again-at-recovery',
+    breaks: 'Recovery writes again what is kept and nothing proves durable.',
+    file: `${SEGMENTED}/recovery.ts`,
+    find: 'if (judgement.unprovenFrom !== undefined) yield* rewrite(world, file, judgement.unprovenFrom, newest.end);',
+    replace: 'if (judgement.unprovenFrom !== undefined) yield* ioSteps.datasync(world.io, file);',
+  },
+  {
+    name: 'tail-cut-before-decision',
+    breaks: 'Recovery changes nothing until it has decided.',
+    file: `${SEGMENTED}/judgement.ts`,
+    find: 'const behind = yield* lookBehind(io, file, readable, size);',
+    replace: `yield io.submitTruncate(file, scanner.end);
+  const behind = yield* lookBehind(io, file, readable, scanner.end);`,
+  },
+  {
+    name: 'zeros-end-the-log',
+    breaks: 'Behind zeros, too, evidence decides between the end of the log and a hole.',
+    file: `${SEGMENTED}/hole.ts`,
+    find: '      const evidenceOffset = this.#dirty ? yield* this.#searchChunk(position, filled) : undefined;',
+    replace: `      if (isZero(this.#chunk, Math.min(filled, 8))) return { evidenceOffset: undefined, dirty: this.#dirty };
+      const evidenceOffset = this.#dirty ? yield* this.#searchChunk(position, filled) : undefined;`,
+  },
+  {
+    name: 'no-evidence',
+    breaks: 'What was acknowledged and cannot be read is corruption, not a torn tail.',
+    file: `${SEGMENTED}/judgement.ts`,
+    find: '  if (behind.evidenceOffset !== undefined) {',
+    replace: '  if (behind.evidenceOffset === -1) {',
+  },
+  {
+    name: 'leftovers-before-names',
+    scenario: 'leftovers-after-the-names',
+    breaks: 'Recovery syncs the directory, and only then removes what the log does without.',
+    file: `${SEGMENTED}/recovery.ts`,
+    find: '  yield* ioSteps.syncDirectory(world.io, settings.directory);\n  yield* removeAll(world, leftovers);',
+    replace: '  yield* removeAll(world, leftovers);',
+    also: {
+      file: `${SEGMENTED}/recovery.ts`,
+      find: 'yield* closingOnFailure(world, active, ioSteps.syncDirectory(world.io, settings.directory));',
+      replace: '',
+    },
+  },
+];

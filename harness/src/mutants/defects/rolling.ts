@@ -1,0 +1,50 @@
+import type { Defect } from '../defect.js';
+
+const SEGMENTED = 'packages/segmented/src';
+
+/** Defects in going from one segment to the next. */
+export const ROLLING_DEFECTS: readonly Defect[] = [
+  {
+    name: 'header-not-synced',
+    scenario: 'header-before-anything-else',
+    breaks: 'The header of a segment is durable before any other byte of its life is written.',
+    file: `${SEGMENTED}/segment-file.ts`,
+    find: `  if (io.capabilities.durableWrites) {
+    yield* ioSteps.write(io, file, block, 0, { durable: true });
+  } else {
+    yield* ioSteps.write(io, file, block, 0);
+    yield* ioSteps.datasync(io, file);
+  }`,
+    replace: '  yield* ioSteps.write(io, file, block, 0);',
+  },
+  {
+    name: 'acknowledged-before-name',
+    scenario: 'name-before-acknowledgement',
+    breaks: 'Before the name of a segment is durable no record in it is acknowledged.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: `    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
+    yield* this.#syncNames();
+  }`,
+    replace: `    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
+  }`,
+  },
+  {
+    name: 'named-before-predecessor-durable',
+    scenario: 'sealing',
+    breaks: 'All groups of a segment are durable before the next one gets its name.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: `      yield* this.#until(() => old.isWritten);
+      if (old.dirty) yield* this.#datasync(old);
+      this.#durableLsn = Math.max(this.#durableLsn, next.header.firstLsn - 1);
+      yield* this.#cut(old);`,
+    replace: '',
+  },
+  {
+    name: 'parents-not-synced',
+    scenario: 'directories-made-durable',
+    breaks: 'A directory that is created has its parent synced.',
+    file: `${SEGMENTED}/log-directory.ts`,
+    find: '    yield* ioSteps.syncDirectory(io, parent);\n  } catch (error) {',
+    replace: '    yield* [];\n  } catch (error) {',
+  },
+];
