@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Lsn, SegmentHeader } from '@walstack/codec';
+import { type Segment, seedOf } from '@walstack/mmap-reader/segments';
 import type { IoFile } from '@walstack/storage-io';
-import { nameOf, type Segment, seedOf } from './segment.js';
+import { nameOf } from './segment.js';
 
 /**
  * The segment that records go to. It begins as a plan in memory, so that `append` never waits; its file is made by the

@@ -11,7 +11,8 @@
  * @packageDocumentation
  */
 
-export type { ReadOptions, WalRecord } from './log-reader.js';
+export type { WalRecord } from '@walstack/mmap-reader/segments';
+export type { ReadOptions } from './log-reader.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
 export type { RecoveryReport } from './recovery.js';
 export type { Replay, ReplayPage } from './replay.js';

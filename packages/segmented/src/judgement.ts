@@ -1,11 +1,15 @@
 import { type Checkpoint, isMark, type Lsn, MarkType, provenDurable, RecordFlag } from '@walstack/codec';
+import {
+  type LogFiles,
+  lookBehind,
+  lostRecord,
+  readChain,
+  readCheckpoint,
+  type Segment,
+  SegmentScanner,
+  withFile,
+} from '@walstack/mmap-reader/segments';
 import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
-import { readChain } from './chain.js';
-import { lostRecord } from './corruption.js';
-import { lookBehind } from './hole.js';
-import { type LogFiles, readCheckpoint, withFile } from './log-directory.js';
-import type { Segment } from './segment.js';
-import { SegmentScanner } from './segment-scanner.js';
 
 /** What recovery found out about a log by reading alone. */
 export interface Judgement {

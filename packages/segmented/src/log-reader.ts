@@ -1,22 +1,6 @@
-import { isMark, type Lsn, RecordFlag, type RecordScope, WalError } from '@walstack/codec';
+import { isMark, type Lsn, RecordFlag, WalError } from '@walstack/codec';
+import { lostRecord, type Segment, SegmentScanner, truncated, type WalRecord } from '@walstack/mmap-reader/segments';
 import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
-import { lostRecord } from './corruption.js';
-import type { Segment } from './segment.js';
-import { SegmentScanner } from './segment-scanner.js';
-
-/** A record as it is read back. */
-export interface WalRecord {
-  readonly lsn: Lsn;
-  /** The application's own number, 0 unless it gave one. */
-  readonly type: number;
-  /** Empty unless the application gave one. */
-  readonly meta: Uint8Array;
-  readonly payload: Uint8Array;
-  /** Whose record it is; `undefined` for a record that was appended without any id. */
-  readonly scope: RecordScope | undefined;
-  /** When it was appended, milliseconds since the Unix epoch, by the clock of the writer. */
-  readonly timestampMs: number;
-}
 
 /** How a log is read. */
 export interface ReadOptions {
@@ -184,12 +168,4 @@ export class LogReader {
 
 function closedWhileReading(): WalError {
   return new WalError('WAL_CLOSED', 'the log was closed while it was read: open it again', { state: 'closed' });
-}
-
-/** What was asked for is not in the log any more. */
-export function truncated(lsn: Lsn, firstLsn: Lsn): WalError {
-  return new WalError('WAL_TRUNCATED', `LSN ${lsn} was removed from the log, which now begins with ${firstLsn}`, {
-    lsn,
-    firstLsn,
-  });
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
+import { corruption, type LogFiles, sortFiles } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import { corruption } from './corruption.js';
-import { kindOf, type LogFiles, makeDirectories, sortFiles } from './log-directory.js';
+import { kindOf, makeDirectories } from './log-directory.js';
 import type { Settings } from './options.js';
 import { createLog, type Opened, recoverLog } from './recovery.js';
 import type { World } from './world.js';

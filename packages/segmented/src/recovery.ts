@@ -9,12 +9,13 @@ import {
   WalError,
   writeMark,
 } from '@walstack/codec';
+import { type LogFiles, type Segment, seedOf, withFile } from '@walstack/mmap-reader/segments';
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { type Judgement, judge } from './judgement.js';
-import { type LogFiles, syncAncestors, withFile } from './log-directory.js';
+import { syncAncestors } from './log-directory.js';
 import type { Settings } from './options.js';
-import { BEGINNING, headerOf, isEmpty, type Segment, seedOf, succession } from './segment.js';
+import { BEGINNING, headerOf, isEmpty, succession } from './segment.js';
 import { cutToSize, makeNextSegment, nameNextSegment } from './segment-file.js';
 import type { LogStart } from './segment-writer.js';
 import { createdAt, type World } from './world.js';

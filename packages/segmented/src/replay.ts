@@ -1,5 +1,6 @@
+import type { WalRecord } from '@walstack/mmap-reader/segments';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import type { LogReader, WalRecord } from './log-reader.js';
+import type { LogReader } from './log-reader.js';
 
 /**
  * Records of a log, in order: iterable with `for … of` on a backend that can wait, and with `for await … of` on any.

@@ -8,11 +8,11 @@ import {
   segmentSeed,
   WalError,
 } from '@walstack/codec';
+import type { Segment } from '@walstack/mmap-reader/segments';
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import type { Settings } from './options.js';
 import type { Pipeline } from './pipeline.js';
 import { prepareBlocks } from './preparation.js';
-import type { Segment } from './segment.js';
 import { dropNextSegment, openNextSegment, writeHeader } from './segment-file.js';
 import type { World } from './world.js';
 

@@ -14,13 +14,14 @@ import {
   writeRecordHeader,
   writeScope,
 } from '@walstack/codec';
+import type { Segment } from '@walstack/mmap-reader/segments';
 import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { Arena, type Extent } from './arena.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Preparation } from './preparation.js';
-import { BEGINNING, headerOf, isEmpty, type Segment, succession } from './segment.js';
+import { BEGINNING, headerOf, isEmpty, succession } from './segment.js';
 import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
 import { SegmentStock } from './segment-stock.js';
 import { createdAt, type World } from './world.js';

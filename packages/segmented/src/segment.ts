@@ -1,21 +1,5 @@
-import {
-  blockEnd,
-  type Lsn,
-  type Predecessor,
-  type SegmentHeader,
-  segmentFileName,
-  segmentSeed,
-} from '@walstack/codec';
-
-/** What is known of one segment of the chain. */
-export interface Segment {
-  readonly header: SegmentHeader;
-  readonly path: string;
-  /** Offset behind the last frame that is kept: the writer's, or where the readable part ends. */
-  readonly end: number;
-  /** The LSN behind the last kept record; `header.firstLsn` when there is none. */
-  readonly nextLsn: Lsn;
-}
+import { blockEnd, type Lsn, type Predecessor, type SegmentHeader, segmentFileName } from '@walstack/codec';
+import type { Segment } from '@walstack/mmap-reader/segments';
 
 /** What `listSegments` tells of a segment. */
 export interface SegmentMeta {
@@ -83,19 +67,9 @@ export function nameOf(header: SegmentHeader): string {
   return segmentFileName(header.number, header.firstLsn);
 }
 
-/** CRC32C of a segment's id: what the checksums of its frames continue. */
-export function seedOf(header: SegmentHeader): number {
-  return segmentSeed(header.segmentId);
-}
-
 /** An id in hexadecimal digits. */
 function hex(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex');
-}
-
-/** Whether two ids are the same. */
-export function sameId(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }
 
 /** How a segment is shown to users. */

@@ -15,6 +15,7 @@ import {
   recordFrameBytes,
   WalError,
 } from '@walstack/codec';
+import { truncated } from '@walstack/mmap-reader/segments';
 import {
   CompletionRouter,
   type IoRoutine,
@@ -25,7 +26,7 @@ import {
   runSync,
   type StorageIo,
 } from '@walstack/storage-io';
-import { LogReader, type ReadOptions, truncated } from './log-reader.js';
+import { LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
 import { type CheckedConfig, checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
 import { QuietMark } from './quiet-mark.js';

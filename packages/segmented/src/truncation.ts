@@ -1,8 +1,9 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
+import type { Segment } from '@walstack/mmap-reader/segments';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { writeCheckpoint } from './log-directory.js';
 import type { Settings } from './options.js';
-import { isEmpty, type Segment } from './segment.js';
+import { isEmpty } from './segment.js';
 import type { SegmentWriter } from './segment-writer.js';
 import type { World } from './world.js';
 

@@ -1,6 +1,7 @@
 import type { Defect } from '../defect.js';
 
 const SEGMENTED = 'packages/segmented/src';
+const READER = 'packages/mmap-reader/src';
 
 /** Defects in opening a log. */
 export const RECOVERY_DEFECTS: readonly Defect[] = [
@@ -23,7 +24,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
   {
     name: 'zeros-end-the-log',
     breaks: 'Behind zeros, too, evidence decides between the end of the log and a hole.',
-    file: `${SEGMENTED}/hole.ts`,
+    file: `${READER}/hole.ts`,
     find: '      const evidenceOffset = this.#dirty ? yield* this.#searchChunk(position, filled) : undefined;',
     replace: `      if (isZero(this.#chunk, Math.min(filled, 8))) return { evidenceOffset: undefined, dirty: this.#dirty };
       const evidenceOffset = this.#dirty ? yield* this.#searchChunk(position, filled) : undefined;`,

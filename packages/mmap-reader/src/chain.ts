@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Checkpoint, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { corruption } from './corruption.js';
-import { readHeader } from './log-directory.js';
+import { readHeader } from './log-files.js';
 import { sameId } from './segment.js';
 
 /** A segment behind it must still have a name of ten digits, and a position that is a safe integer. */
@@ -10,7 +10,7 @@ const LAST_NUMBER = 9_999_999_998;
 const LAST_POSITION = 2 ** 52;
 
 /** One segment file of the chain. */
-interface Link {
+export interface Link {
   readonly path: string;
   readonly header: SegmentHeader;
 }

@@ -14,3 +14,11 @@ export function lostRecord(path: string, offset: number, lsn: Lsn, reason: strin
     lsn,
   });
 }
+
+/** What was asked for is not in the log any more. */
+export function truncated(lsn: Lsn, firstLsn: Lsn): WalError {
+  return new WalError('WAL_TRUNCATED', `LSN ${lsn} was removed from the log, which now begins with ${firstLsn}`, {
+    lsn,
+    firstLsn,
+  });
+}

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  decodeSegmentHeader,
+  FileName,
+  isCoreDirectoryName,
+  isFreeFileName,
+  parseSegmentFileName,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  type SegmentName,
+} from '@walstack/codec';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+
+/** The files of a log's directory by what they are. */
+export interface LogFiles {
+  /** In the order of their numbers. */
+  readonly segments: readonly SegmentName[];
+  readonly checkpoint: boolean;
+  /** Freed segments that wait for reuse. */
+  readonly free: readonly string[];
+  /** Drafts that a crash left: never part of the log. */
+  readonly drafts: readonly string[];
+  /** Names that are not a log's. */
+  readonly foreign: readonly string[];
+}
+
+/** What every directory may hold besides a log. */
+const HARMLESS = /^(\.|lost\+found$)/;
+
+const OWN = new Set<string>([FileName.lock, `${FileName.lock}.takeover`, FileName.quarantine]);
+const DRAFTS = new Set<string>([FileName.nextSegment, FileName.checkpointDraft]);
+
+/** Sorts the names in a directory by what they are. */
+export function sortFiles(names: readonly string[]): LogFiles {
+  const segments: SegmentName[] = [];
+  const drafts: string[] = [];
+  const foreign: string[] = [];
+  const free: string[] = [];
+  for (const name of names) {
+    const segment = parseSegmentFileName(name);
+    if (segment !== undefined) segments.push(segment);
+    else if (DRAFTS.has(name)) drafts.push(name);
+    else if (isFreeFileName(name)) free.push(name);
+    else if (name !== FileName.checkpoint && !OWN.has(name) && !isCoreDirectoryName(name) && !HARMLESS.test(name)) {
+      foreign.push(name);
+    }
+  }
+  segments.sort((a, b) => a.number - b.number);
+  return { segments, checkpoint: names.includes(FileName.checkpoint), free, drafts, foreign };
+}
+
+/** Opens a file for one routine, and closes it whatever happens. */
+export function* withFile<T>(io: StorageIo, path: string, use: (file: IoFile) => IoRoutine<T>): IoRoutine<T> {
+  const file = io.open(path);
+  try {
+    return yield* use(file);
+  } finally {
+    io.close(file);
+  }
+}
+
+/** Reads the header of a segment. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION`, `WAL_NOT_FOUND` */
+export function* readHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader> {
+  return yield* withFile(io, path, function* (file) {
+    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+    const length = yield* ioSteps.read(io, file, bytes, 0);
+    return decodeSegmentHeader(bytes.subarray(0, length), path);
+  });
+}
+
+/** Reads the file `checkpoint`. @throws `WAL_CORRUPT` */
+export function* readCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkpoint> {
+  const path = join(directory, FileName.checkpoint);
+  return yield* withFile(io, path, function* (file) {
+    const bytes = new Uint8Array(Math.min(io.size(file), 1024 * 1024));
+    const length = yield* ioSteps.read(io, file, bytes, 0);
+    return decodeCheckpoint(bytes.subarray(0, length), path);
+  });
+}

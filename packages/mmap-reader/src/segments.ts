@@ -1,0 +1,15 @@
+/**
+ * What reading a log is made of, for who builds a log of their own on this format: the files of its directory, the chain
+ * of its segments, and the frames of one segment, streamed through a buffer of bounded size. Everything is an I/O
+ * routine over a `StorageIo`, and nothing here changes a file.
+ *
+ * @packageDocumentation
+ */
+
+export { type Chain, type Link, readChain } from './chain.js';
+export { corruption, lostRecord, truncated } from './corruption.js';
+export { type Behind, lookBehind } from './hole.js';
+export { type LogFiles, readCheckpoint, readHeader, sortFiles, withFile } from './log-files.js';
+export { type Segment, sameId, seedOf } from './segment.js';
+export { SegmentScanner } from './segment-scanner.js';
+export type { WalRecord } from './wal-record.js';
