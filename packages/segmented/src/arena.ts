@@ -78,20 +78,28 @@ export class Arena {
    * @returns its offset in {@link bytes}
    */
   reserve(segment: ActiveSegment, frameBytes: number, nextLsn: Lsn): number {
-    const { blockBytes } = segment.header;
-    let chunk = this.#open;
-    if (
-      chunk === undefined ||
-      chunk.segment !== segment ||
-      frameStart(chunk.end, blockBytes) + frameBytes > chunk.bytes.length
-    ) {
-      chunk = this.#nextChunk(segment, frameBytes);
-    }
-    const offset = frameStart(chunk.end, blockBytes);
+    const chunk = this.makeRoom(segment, frameBytes);
+    const offset = frameStart(chunk.end, segment.header.blockBytes);
     if (offset > chunk.end) chunk.bytes.fill(0, chunk.end, offset);
     this.#advance(chunk, offset + frameBytes);
     chunk.nextLsn = nextLsn;
     return offset;
+  }
+
+  /**
+   * Has so many bytes stand in one piece, from the next place for a frame on: what is reserved of them is handed out and
+   * written together.
+   */
+  makeRoom(segment: ActiveSegment, bytes: number): Chunk {
+    const chunk = this.#open;
+    if (
+      chunk === undefined ||
+      chunk.segment !== segment ||
+      frameStart(chunk.end, segment.header.blockBytes) + bytes > chunk.bytes.length
+    ) {
+      return this.#nextChunk(segment, bytes);
+    }
+    return chunk;
   }
 
   /** Has the group end with its block, where groups are not padded anyway. */
@@ -141,12 +149,12 @@ export class Arena {
     this.#advance(chunk, end);
   }
 
-  #nextChunk(segment: ActiveSegment, frameBytes: number): Chunk {
+  #nextChunk(segment: ActiveSegment, bytesNeeded: number): Chunk {
     this.#closeChunk();
     const { blockBytes } = segment.header;
     const start = segment.end % blockBytes;
     // The frame may have to start in the next block, and padding goes to the end of the last.
-    const needed = blockEnd(start + FRAME_HEADER_BYTES + frameBytes, blockBytes);
+    const needed = blockEnd(start + FRAME_HEADER_BYTES + bytesNeeded, blockBytes);
     const bytes = this.#memory(Math.max(needed, blockEnd(this.#segmentBytes - segment.end, blockBytes)), needed);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const { nextLsn } = segment;

@@ -12,11 +12,13 @@
  */
 
 export type { WalRecord } from '@walstack/mmap-reader/segments';
+export { Batch } from './batch.js';
 export type { ReadOptions } from './log-reader.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
+export type { AppendOptions } from './record-body.js';
 export type { RecoveryReport } from './recovery.js';
 export type { Replay, ReplayPage } from './replay.js';
 export type { SegmentMeta } from './segment.js';
-export { type AppendOptions, type CloseOptions, SegmentedWal, type SegmentedWalStats } from './segmented-wal.js';
+export { type CloseOptions, SegmentedWal, type SegmentedWalStats } from './segmented-wal.js';
 export type { TruncateResult } from './truncation.js';
 export { realWorld, type World } from './world.js';

@@ -1,11 +1,11 @@
 import {
   type Checkpoint,
+  FRAME_HEADER_BYTES,
   frameStart,
   type Lsn,
   MARK_FRAME_BYTES,
   MarkType,
   RecordFlag,
-  type RecordScope,
   recordFrameBytes,
   SCOPE_BYTES,
   sealFrames,
@@ -21,6 +21,7 @@ import { Arena, type Extent } from './arena.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Preparation } from './preparation.js';
+import type { RecordBody } from './record-body.js';
 import { BEGINNING, headerOf, isEmpty, succession } from './segment.js';
 import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
 import { SegmentStock } from './segment-stock.js';
@@ -39,14 +40,6 @@ export interface LogStart {
   readonly checkpoint: Checkpoint | undefined;
   /** Names of freed segments that wait for reuse. */
   readonly free: readonly string[];
-}
-
-/** Bytes of a record as the caller gives them. */
-export interface RecordBody {
-  readonly type: number;
-  readonly meta: Uint8Array;
-  readonly payload: Uint8Array;
-  readonly scope: RecordScope | undefined;
 }
 
 /** Counters of a writer since it was made. */
@@ -195,30 +188,38 @@ export class SegmentWriter {
    * @returns its LSN
    */
   append(body: RecordBody): Lsn {
-    const { meta, payload, scope } = body;
-    const frameBytes = recordFrameBytes(payload.length, meta.length, scope !== undefined);
     const lsn = this.#nextLsn;
-    if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp(lsn);
+    if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
+    const frameBytes = frameBytesOf(body);
     // Whatever can throw comes before the record has its place: a place without a record would be a hole.
     const segment = this.#segmentFor(frameBytes);
     const elapsedMs = this.#world.now() - segment.header.createdAtMs;
-    const offset = this.#arena.reserve(segment, frameBytes, lsn + 1);
+    this.#arena.makeRoom(segment, frameBytes);
     this.#active = segment;
-    const { bytes, view } = this.#arena;
-    const flags = scope === undefined ? 0 : RecordFlag.scoped;
-    writeRecordHeader(view, offset, frameBytes, lsn, body.type, this.#durableLsn, meta.length, flags, 0, elapsedMs);
-    let at = offset + MARK_FRAME_BYTES;
-    if (scope !== undefined) {
-      writeScope(view, at, scope);
-      at += SCOPE_BYTES;
-    }
-    if (meta.length > 0) bytes.set(meta, at);
-    bytes.set(payload, at + meta.length);
-    this.#nextLsn = lsn + 1;
-    segment.nextLsn = lsn + 1;
-    this.#endsWithMark = false;
-    this.counters.records++;
+    this.#encode(segment, body, frameBytes, 0, elapsedMs);
     return lsn;
+  }
+
+  /**
+   * Encodes the records of a batch: in one segment and in one piece, which is written as a whole. So the durable LSN, which
+   * moves from piece to piece, is never inside a batch. Neither written nor durable on return.
+   *
+   * @param bodies - at least one
+   * @returns the LSN of the last one
+   */
+  appendBatch(bodies: readonly RecordBody[]): Lsn {
+    const lastLsn = this.#nextLsn + bodies.length - 1;
+    if (lastLsn >= Number.MAX_SAFE_INTEGER) throw usedUp();
+    const bytes = runBytesMost(bodies, this.#settings.blockBytes);
+    const segment = this.#segmentFor(bytes);
+    const elapsedMs = this.#world.now() - segment.header.createdAtMs;
+    this.#arena.makeRoom(segment, bytes);
+    this.#active = segment;
+    for (const body of bodies) {
+      const flags = this.#nextLsn === lastLsn ? 0 : RecordFlag.batchContinues;
+      this.#encode(segment, body, frameBytesOf(body), flags, elapsedMs);
+    }
+    return lastLsn;
   }
 
   /** Hands everything appended so far to the operating system. Not durable on return. */
@@ -396,6 +397,27 @@ export class SegmentWriter {
     return new ActiveSegment(this.#settings.directory, header);
   }
 
+  /** Encodes a record into memory that there is room in. */
+  #encode(segment: ActiveSegment, body: RecordBody, frameBytes: number, batchFlag: number, elapsedMs: number): void {
+    const { type, meta, payload, scope } = body;
+    const lsn = this.#nextLsn;
+    const offset = this.#arena.reserve(segment, frameBytes, lsn + 1);
+    const { bytes, view } = this.#arena;
+    const flags = batchFlag | (scope === undefined ? 0 : RecordFlag.scoped);
+    writeRecordHeader(view, offset, frameBytes, lsn, type, this.#durableLsn, meta.length, flags, 0, elapsedMs);
+    let at = offset + MARK_FRAME_BYTES;
+    if (scope !== undefined) {
+      writeScope(view, at, scope);
+      at += SCOPE_BYTES;
+    }
+    if (meta.length > 0) bytes.set(meta, at);
+    bytes.set(payload, at + meta.length);
+    this.#nextLsn = lsn + 1;
+    segment.nextLsn = lsn + 1;
+    this.#endsWithMark = false;
+    this.counters.records++;
+  }
+
   /** Waits until something holds that depends on what is under way. @throws the first failure */
   *#until(holds: () => boolean): IoRoutine<void> {
     if (!(yield* this.#pipeline.until(holds))) throw this.#failure;
@@ -565,14 +587,21 @@ export class SegmentWriter {
 
 const DURABLE = { durable: true } as const;
 
-function usedUp(lsn: Lsn): WalError {
-  return new WalError(
-    'WAL_RANGE',
-    `the log has given out its last LSN, ${lsn - 1}: nothing was appended; begin a new log`,
-    {
-      lsn,
-    },
-  );
+const frameBytesOf = ({ payload, meta, scope }: RecordBody): number =>
+  recordFrameBytes(payload.length, meta.length, scope !== undefined);
+
+/** Bytes that records take one behind the other, at most: a frame that may not start at the end of a block skips it. */
+function runBytesMost(bodies: readonly RecordBody[], blockBytes: number): number {
+  let bytes = 0;
+  for (const body of bodies) bytes += frameBytesOf(body);
+  const skipped = FRAME_HEADER_BYTES - 1;
+  return bytes + skipped * (Math.ceil(bytes / (blockBytes - skipped)) + 1);
+}
+
+function usedUp(): WalError {
+  return new WalError('WAL_RANGE', 'the log has no LSNs left: nothing was appended; begin a new log', {
+    limit: Number.MAX_SAFE_INTEGER - 1,
+  });
 }
 
 function fileOf(segment: ActiveSegment): NonNullable<ActiveSegment['file']> {

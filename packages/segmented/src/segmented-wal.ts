@@ -5,13 +5,11 @@ import {
   checkInteger,
   checkLsn,
   checkOptions,
-  checkUnsigned,
   invalidType,
   type Lsn,
   MAXIMUM_META_BYTES,
   MarkType,
   outOfRange,
-  type RecordScope,
   recordFrameBytes,
   WalError,
 } from '@walstack/codec';
@@ -26,31 +24,20 @@ import {
   runSync,
   type StorageIo,
 } from '@walstack/storage-io';
+import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
 import { type CheckedConfig, checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
 import { QuietMark } from './quiet-mark.js';
+import { type AppendOptions, bodyOf, NO_OPTIONS, type RecordBody } from './record-body.js';
 import type { RecoveryReport } from './recovery.js';
 import { Replay, type ReplayPage, readPage } from './replay.js';
 import { metaOf, type SegmentMeta } from './segment.js';
 import { writesSideBySide } from './segment-file.js';
 import { SegmentWriter } from './segment-writer.js';
+import { tooLarge } from './too-large.js';
 import { type TruncateResult, Truncation } from './truncation.js';
 import type { World } from './world.js';
-
-/** What a record has besides its payload. */
-export interface AppendOptions {
-  /** The application's own number, unsigned 32 bits. Default 0. */
-  readonly type?: number;
-  /** A second, short payload, at most 65,535 bytes; a string is UTF-8. Default none. */
-  readonly meta?: Uint8Array | string;
-  /** Unsigned, 64 bits. A record with any of the three ids is scoped; the ids not given are 0 then. */
-  readonly tenantId?: number | bigint;
-  /** Unsigned, 64 bits. */
-  readonly databaseId?: number | bigint;
-  /** Unsigned, 32 bits. */
-  readonly vshardId?: number | bigint;
-}
 
 /** Counters and sizes of a log since it was opened. A frozen snapshot. */
 export interface SegmentedWalStats {
@@ -75,10 +62,8 @@ export interface SegmentedWalStats {
   readonly backend: string;
 }
 
-const APPEND_OPTIONS: readonly (keyof AppendOptions)[] = ['type', 'meta', 'tenantId', 'databaseId', 'vshardId'];
-const NO_OPTIONS: AppendOptions = Object.freeze({});
-const NO_BYTES = new Uint8Array(0);
-const encoder = new TextEncoder();
+/** The largest batch, in bytes: it is encoded and written in one piece. */
+const BATCH_BYTES_MOST = 1024 * 1024 * 1024;
 
 /**
  * A write-ahead log in a directory of segment files.
@@ -223,15 +208,32 @@ export class SegmentedWal {
    */
   append(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): Lsn {
     this.#throwUnlessOpen();
-    if (options !== NO_OPTIONS) checkOptions('options', options, APPEND_OPTIONS);
-    const body = {
-      type: options.type === undefined ? 0 : checkInteger('type', options.type, 0, 0xffff_ffff),
-      meta: options.meta === undefined ? NO_BYTES : bytesOf('meta', options.meta),
-      payload: bytesOf('payload', payload),
-      scope: scopeOf(options),
-    };
+    const body = bodyOf(payload, options);
     this.#checkSizes(body.payload.length, body.meta.length, body.scope !== undefined);
     return this.#writer.append(body);
+  }
+
+  /**
+   * Appends the records of a batch in memory, one behind the other. Neither written nor durable on return: see
+   * {@link flush} and {@link sync}. After any crash the log has all of them or none, and they become durable at once. They
+   * lie in one segment, which is made as large as they need.
+   *
+   * @param batch - is spent on return, and only then
+   * @returns the LSN of its last record
+   * @throws `WAL_EMPTY_BATCH`; `WAL_STATE` for a batch that is spent; `WAL_TOO_LARGE` for a payload over `maxPayloadBytes`
+   * or more than 1 GiB in all; `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure;
+   * `TypeError`. Nothing was appended then, and the batch can be appended later.
+   */
+  appendBatch(batch: Batch): Lsn {
+    this.#throwUnlessOpen();
+    if (!(batch instanceof Batch)) throw invalidType('batch', 'a Batch', batch);
+    throwIfSpent(batch);
+    const records = recordsOf(batch);
+    if (records.length === 0) throw emptyBatch();
+    this.#checkBatch(records, batch.sizeBytes);
+    const lsn = this.#writer.appendBatch(records);
+    markSpent(batch);
+    return lsn;
   }
 
   /**
@@ -565,19 +567,30 @@ export class SegmentedWal {
     this.#checkRoom(recordFrameBytes(payload, meta, scoped));
   }
 
-  /** @throws `WAL_NO_SPACE` or `WAL_BACKPRESSURE` when there is no room for a frame, on the disk or in memory */
-  #checkRoom(frameBytes: number): void {
+  /** @throws when a batch cannot be appended now */
+  #checkBatch(records: readonly RecordBody[], sizeBytes: number): void {
+    this.#writer.throwIfFailed();
+    const { maxPayloadBytes } = this.#settings;
+    for (const { payload } of records) {
+      if (payload.length > maxPayloadBytes) throw tooLarge('payload', payload.length, maxPayloadBytes);
+    }
+    if (sizeBytes > BATCH_BYTES_MOST) throw tooLarge('batch', sizeBytes, BATCH_BYTES_MOST);
+    this.#checkRoom(sizeBytes);
+  }
+
+  /** @throws `WAL_NO_SPACE` or `WAL_BACKPRESSURE` when there is no room for so much, on the disk or in memory */
+  #checkRoom(bytes: number): void {
     if (this.#noSpace !== undefined) {
       this.#retry();
       throw this.#noSpace;
     }
     const pending = this.#writer.pendingBytes;
     const { maxPendingBytes } = this.#settings;
-    if (pending === 0 || pending + frameBytes <= maxPendingBytes) return;
+    if (pending === 0 || pending + bytes <= maxPendingBytes) return;
     throw new WalError(
       'WAL_BACKPRESSURE',
       `${pending} bytes are pending and maxPendingBytes is ${maxPendingBytes}: nothing was appended; sync or flush first`,
-      { limit: maxPendingBytes, actual: pending + frameBytes },
+      { limit: maxPendingBytes, actual: pending + bytes },
     );
   }
 }
@@ -618,28 +631,6 @@ function beginningOf({ start }: OpenedLog): Checkpoint {
   return start.checkpoint ?? { logId: start.logId, firstSegment: 1, checkpointLsn: 0, holds: {} };
 }
 
-function tooLarge(what: string, actual: number, limit: number): WalError {
-  return new WalError(
-    'WAL_TOO_LARGE',
-    `a ${what} of ${actual} bytes is over the limit of ${limit}: nothing was appended`,
-    {
-      actual,
-      limit,
-    },
-  );
-}
-
-function bytesOf(name: string, value: Uint8Array | string): Uint8Array {
-  if (typeof value === 'string') return encoder.encode(value);
-  if (!(value instanceof Uint8Array)) throw invalidType(name, 'a Uint8Array or a string', value);
-  return value;
-}
-
-function scopeOf({ tenantId, databaseId, vshardId }: AppendOptions): RecordScope | undefined {
-  if (tenantId === undefined && databaseId === undefined && vshardId === undefined) return undefined;
-  return {
-    tenantId: checkUnsigned('tenantId', tenantId ?? 0, 64),
-    databaseId: checkUnsigned('databaseId', databaseId ?? 0, 64),
-    vshardId: Number(checkUnsigned('vshardId', vshardId ?? 0, 32)),
-  };
+function emptyBatch(): WalError {
+  return new WalError('WAL_EMPTY_BATCH', 'the batch has no record: add one before it is appended');
 }

@@ -51,8 +51,8 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'flushes',
     breaks: 'The lag of a record counts from the highest LSN known durable, not from what was written or appended.',
     file: `${SEGMENTED}/segment-writer.ts`,
-    find: 'writeRecordHeader(view, offset, frameBytes, lsn, body.type, this.#durableLsn,',
-    replace: 'writeRecordHeader(view, offset, frameBytes, lsn, body.type, lsn - 1,',
+    find: 'writeRecordHeader(view, offset, frameBytes, lsn, type, this.#durableLsn,',
+    replace: 'writeRecordHeader(view, offset, frameBytes, lsn, type, lsn - 1,',
   },
   {
     name: 'mark-before-durable',
