@@ -13,6 +13,8 @@
 
 export type { WalRecord } from '@walstack/mmap-reader/segments';
 export { Batch } from './batch.js';
+export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
+export { channels, type OpenMessage, type RecoverMessage, type TruncateMessage } from './log-diagnostics.js';
 export type { ReadOptions } from './log-reader.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
 export type { AppendOptions } from './record-body.js';

@@ -9,6 +9,7 @@ import {
   DEFAULT_BLOCK_BYTES,
   invalidType,
   type Lsn,
+  type WalError,
 } from '@walstack/codec';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
 import { realWorld, type World } from './world.js';
@@ -68,6 +69,8 @@ export interface SegmentedWalConfig {
   readonly markAfterMs?: number;
   /** The first LSN of a new log; a log that exists keeps its own. Default 1. */
   readonly firstLsn?: Lsn;
+  /** Called once when the log fails for good, also where nobody waits: with what `failure` says from then on. */
+  readonly onFailure?: (failure: WalError) => void;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
   readonly now?: World['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
@@ -91,6 +94,7 @@ export interface Settings {
   readonly maxPendingBytes: number;
   readonly markAfterMs: number;
   readonly firstLsn: Lsn;
+  readonly onFailure: ((failure: WalError) => void) | undefined;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -110,6 +114,7 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
   'maxPendingBytes',
   'markAfterMs',
   'firstLsn',
+  'onFailure',
   'now',
   'setTimer',
   'randomBytes',
@@ -137,6 +142,7 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     maxPendingBytes = 64 * MEBIBYTE,
     markAfterMs = 50,
     firstLsn = 1,
+    onFailure,
   } = checkOptions('config', config, KNOWN);
   return {
     directory: checkPath('directory', directory),
@@ -152,7 +158,13 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     maxPendingBytes: checkInteger('maxPendingBytes', maxPendingBytes, 1),
     markAfterMs: checkInteger('markAfterMs', markAfterMs, 0, 0x7fff_ffff),
     firstLsn: checkLsn('firstLsn', firstLsn),
+    onFailure: checkCallback('onFailure', onFailure),
   };
+}
+
+function checkCallback<T>(name: string, value: T): T {
+  if (value !== undefined && typeof value !== 'function') throw invalidType(name, 'a function', value);
+  return value;
 }
 
 /** The world that a configuration asks for, on a backend. */

@@ -18,11 +18,12 @@ import type { Segment } from '@walstack/mmap-reader/segments';
 import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { Arena, type Extent } from './arena.js';
+import { announceFailure, writerChannels } from './diagnostics.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Preparation } from './preparation.js';
 import type { RecordBody } from './record-body.js';
-import { BEGINNING, headerOf, isEmpty, succession } from './segment.js';
+import { BEGINNING, headerOf, isEmpty, metaOf, succession } from './segment.js';
 import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
 import { SegmentStock } from './segment-stock.js';
 import { createdAt, type World } from './world.js';
@@ -366,9 +367,12 @@ export class SegmentWriter {
 
   /** Takes note of a failure after which nothing may be accepted. */
   fail(error: unknown): void {
-    this.#failure ??= WalError.is(error)
-      ? error
-      : new WalError('WAL_IO_FAILED', `the log failed: ${String(error)}`, {}, { cause: error });
+    if (this.#failure === undefined) {
+      this.#failure = WalError.is(error)
+        ? error
+        : new WalError('WAL_IO_FAILED', `the log failed: ${String(error)}`, {}, { cause: error });
+      announceFailure(this.#settings, this.#failure);
+    }
     this.#pipeline.stop();
     this.#background.stop();
   }
@@ -501,7 +505,11 @@ export class SegmentWriter {
     const { file, preparedEnd, recycled } = yield* this.stock.take(next.header);
     next.file = file;
     next.preparedEnd = preparedEnd;
-    if (recycled) this.counters.recycled++;
+    if (!recycled) return;
+    this.counters.recycled++;
+    const { directory } = this.#settings;
+    if (writerChannels.recycle.hasSubscribers)
+      writerChannels.recycle.publish({ directory, segment: next.header.number });
   }
 
   /** Cuts a segment behind its last used block. */
@@ -559,10 +567,22 @@ export class SegmentWriter {
     if (old !== undefined) {
       this.#closeFileOf(old);
       this.counters.rolls++;
-      this.#sealed.push({ header: old.header, path: old.path, end: old.end, nextLsn: next.header.firstLsn });
+      const sealed = { header: old.header, path: old.path, end: old.end, nextLsn: next.header.firstLsn };
+      this.#sealed.push(sealed);
+      this.#announceRoll(sealed, next);
     }
     this.#current = next;
     this.#named = next;
+  }
+
+  #announceRoll(sealed: Segment, active: ActiveSegment): void {
+    if (!writerChannels.roll.hasSubscribers) return;
+    const { directory } = this.#settings;
+    writerChannels.roll.publish({
+      directory,
+      sealed: metaOf(sealed, 'sealed'),
+      active: metaOf(active.asWritten, 'active'),
+    });
   }
 
   #closeFileOf(segment: ActiveSegment | undefined): void {

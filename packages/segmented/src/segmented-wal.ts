@@ -25,6 +25,7 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
+import { announced, channels } from './log-diagnostics.js';
 import { LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
 import { type CheckedConfig, checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
@@ -121,7 +122,12 @@ export class SegmentedWal {
     try {
       const settings = settle(checked, io);
       const world = worldOf(config, io);
-      return new SegmentedWal(world, settings, owned, await runAsync(io, openLog(world, settings)));
+      return new SegmentedWal(
+        world,
+        settings,
+        owned,
+        await runAsync(io, announced(world, settings, openLog(world, settings))),
+      );
     } catch (error) {
       if (owned) await io.dispose();
       throw error;
@@ -135,7 +141,12 @@ export class SegmentedWal {
     try {
       const settings = settle(checked, io);
       const world = worldOf(config, io);
-      return new SegmentedWal(world, settings, owned, runSync(io, openLog(world, settings)));
+      return new SegmentedWal(
+        world,
+        settings,
+        owned,
+        runSync(io, announced(world, settings, openLog(world, settings))),
+      );
     } catch (error) {
       // Nothing is in flight on a backend that completes before the thread goes on: there is nothing to wait for.
       if (owned) void io.dispose();
@@ -460,8 +471,15 @@ export class SegmentedWal {
 
   *#truncating(lsn: Lsn): IoRoutine<TruncateResult> {
     const result = yield* this.#truncation.before(lsn);
+    this.#announceTruncation(result);
     yield* this.#beginIfPutOff();
     return result;
+  }
+
+  #announceTruncation(result: TruncateResult): void {
+    if (!channels.truncate.hasSubscribers) return;
+    const { directory, firstLsn, lastLsn } = this;
+    channels.truncate.publish({ directory, firstLsn, lastLsn, ...result });
   }
 
   /** Makes the segment for which there was no room when the log was opened. */

@@ -32,6 +32,7 @@ const OPTIONS: Record<keyof WalOptions, true> = {
   firstLsn: true,
   flushDelayMs: true,
   flushBytes: true,
+  onFailure: true,
   now: true,
   setTimer: true,
   randomBytes: true,

@@ -23,6 +23,7 @@ const OPTIONS: Record<keyof WalOptions, true> = {
   maxPendingBytes: true,
   markAfterMs: true,
   firstLsn: true,
+  onFailure: true,
   now: true,
   setTimer: true,
   randomBytes: true,

@@ -1,0 +1,51 @@
+import { type Channel, channel } from 'node:diagnostics_channel';
+import type { WalError } from '@walstack/codec';
+import type { Settings } from './options.js';
+import type { SegmentMeta } from './segment.js';
+
+/** What every message says: which log it is about. */
+export interface LogMessage {
+  /** The directory of the log. */
+  readonly directory: string;
+}
+
+/** The log went over to its next segment. Channel `walstack:roll`. */
+export interface RollMessage extends LogMessage {
+  readonly sealed: SegmentMeta;
+  readonly active: SegmentMeta;
+}
+
+/** A freed file became the file of a new segment. Channel `walstack:recycle`. */
+export interface RecycleMessage extends LogMessage {
+  /** Number of the segment. */
+  readonly segment: number;
+}
+
+/** A log could not be opened, or failed for good. Channel `walstack:error`. */
+export interface ErrorMessage extends LogMessage {
+  readonly operation: 'open' | 'write';
+  readonly error: WalError;
+}
+
+/** A channel of `node:diagnostics_channel` with messages of one type. */
+export interface TypedChannel<Message> extends Pick<Channel, 'name' | 'hasSubscribers'> {
+  publish(message: Message): void;
+}
+
+/** The channels of what happens while a log is written. */
+export const writerChannels: {
+  readonly roll: TypedChannel<RollMessage>;
+  readonly recycle: TypedChannel<RecycleMessage>;
+  readonly error: TypedChannel<ErrorMessage>;
+} = {
+  roll: channel('walstack:roll'),
+  recycle: channel('walstack:recycle'),
+  error: channel('walstack:error'),
+};
+
+/** Says that a log has failed for good. */
+export function announceFailure({ directory, onFailure }: Settings, error: WalError): void {
+  writerChannels.error.publish({ directory, operation: 'write', error });
+  // In a turn of its own: it must not come in the middle of what failed, and what it throws is nobody's to catch.
+  if (onFailure !== undefined) queueMicrotask(() => onFailure(error));
+}

@@ -1,0 +1,68 @@
+import { channel } from 'node:diagnostics_channel';
+import { performance } from 'node:perf_hooks';
+import { type Lsn, WalError } from '@walstack/codec';
+import type { IoRoutine } from '@walstack/storage-io';
+import { type LogMessage, type TypedChannel, writerChannels } from './diagnostics.js';
+import type { Settings } from './options.js';
+import type { Opened, RecoveryReport } from './recovery.js';
+import type { TruncateResult } from './truncation.js';
+import type { World } from './world.js';
+
+/** A log was opened. Channel `walstack:open`. */
+export interface OpenMessage extends LogMessage {
+  /** Name of the backend. */
+  readonly backend: string;
+  /** Whether the log was made new. */
+  readonly created: boolean;
+  readonly firstLsn: Lsn;
+  readonly lastLsn: Lsn;
+  /** How long it took, in milliseconds. */
+  readonly durationMs: number;
+}
+
+/** A log that was there before was recovered. Channel `walstack:recover`, before `walstack:open`. */
+export interface RecoverMessage extends LogMessage {
+  readonly report: RecoveryReport;
+}
+
+/** The beginning or the end of a log was cut off. Channel `walstack:truncate`. */
+export interface TruncateMessage extends LogMessage, TruncateResult {
+  readonly firstLsn: Lsn;
+  readonly lastLsn: Lsn;
+}
+
+/**
+ * The channels of `node:diagnostics_channel` on which a log says what happens to it. What nobody listens to costs
+ * nothing: no message is made for it. Listeners are called at once, in the middle of things: they are to be quick.
+ */
+export const channels: typeof writerChannels & {
+  readonly open: TypedChannel<OpenMessage>;
+  readonly recover: TypedChannel<RecoverMessage>;
+  readonly truncate: TypedChannel<TruncateMessage>;
+} = {
+  ...writerChannels,
+  open: channel('walstack:open'),
+  recover: channel('walstack:recover'),
+  truncate: channel('walstack:truncate'),
+};
+
+/** Opens a log, and says how that went. */
+export function* announced<T extends Opened>(world: World, settings: Settings, opening: IoRoutine<T>): IoRoutine<T> {
+  const { directory } = settings;
+  // Not the world's clock: that one may jump, and nothing depends on what is told here.
+  const begunAt = performance.now();
+  try {
+    const opened = yield* opening;
+    const { report } = opened;
+    const { created, firstLsn, lastLsn } = report;
+    if (!created && channels.recover.hasSubscribers) channels.recover.publish({ directory, report });
+    if (channels.open.hasSubscribers) {
+      const durationMs = performance.now() - begunAt;
+      channels.open.publish({ directory, backend: world.io.name, created, firstLsn, lastLsn, durationMs });
+    }
+    return opened;
+  } catch (error) {
+    if (WalError.is(error)) channels.error.publish({ directory, operation: 'open', error });
+    throw error;
+  }
+}
