@@ -15,7 +15,7 @@ export type { WalRecord } from '@walstack/mmap-reader/segments';
 export { Batch } from './batch.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
 export { channels, type OpenMessage, type RecoverMessage, type TruncateMessage } from './log-diagnostics.js';
-export type { ReadOptions } from './log-reader.js';
+export type { LogReader, ReadOptions } from './log-reader.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
 export type { AppendOptions } from './record-body.js';
 export type { RecoveryReport } from './recovery.js';

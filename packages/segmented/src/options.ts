@@ -71,6 +71,11 @@ export interface SegmentedWalConfig {
   readonly firstLsn?: Lsn;
   /** Called once when the log fails for good, also where nobody waits: with what `failure` says from then on. */
   readonly onFailure?: (failure: WalError) => void;
+  /**
+   * The core whose log this is, 0 to 2^32 − 2: it stands in the header of every segment, and a log of another core, or of
+   * none, is refused. Default: of no core where the log is made, else what the log says.
+   */
+  readonly coreId?: number;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
   readonly now?: World['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
@@ -95,6 +100,7 @@ export interface Settings {
   readonly markAfterMs: number;
   readonly firstLsn: Lsn;
   readonly onFailure: ((failure: WalError) => void) | undefined;
+  readonly coreId: number | undefined;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -115,6 +121,7 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
   'markAfterMs',
   'firstLsn',
   'onFailure',
+  'coreId',
   'now',
   'setTimer',
   'randomBytes',
@@ -143,6 +150,7 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     markAfterMs = 50,
     firstLsn = 1,
     onFailure,
+    coreId,
   } = checkOptions('config', config, KNOWN);
   return {
     directory: checkPath('directory', directory),
@@ -159,6 +167,7 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     markAfterMs: checkInteger('markAfterMs', markAfterMs, 0, 0x7fff_ffff),
     firstLsn: checkLsn('firstLsn', firstLsn),
     onFailure: checkCallback('onFailure', onFailure),
+    coreId: coreId === undefined ? undefined : checkInteger('coreId', coreId, 0, 0xffff_fffe),
   };
 }
 

@@ -48,14 +48,14 @@ export interface Opened {
 /** Makes a new log of one empty segment; durable on return, its directory's name included. */
 export function* createLog(world: World, settings: Settings, files: LogFiles): IoRoutine<Opened> {
   const { io } = world;
-  const { directory, firstLsn } = settings;
+  const { directory, firstLsn, coreId } = settings;
   yield* syncAncestors(io, directory);
   yield* removeDrafts(world, settings, files);
   const logId = world.randomBytes(16);
-  const active = yield* makeNamed(world, settings, { logId, number: 1, firstLsn, from: BEGINNING });
+  const active = yield* makeNamed(world, settings, { logId, coreId, number: 1, firstLsn, from: BEGINNING });
   yield* syncName(world, settings, active);
   return {
-    start: { logId, sealed: [], active, nextLsn: firstLsn, nextNumber: 2, checkpoint: undefined, free: [] },
+    start: { logId, coreId, sealed: [], active, nextLsn: firstLsn, nextNumber: 2, checkpoint: undefined, free: [] },
     report: report({
       created: true,
       cleanlyClosed: true,
@@ -80,6 +80,7 @@ export function* createLog(world: World, settings: Settings, files: LogFiles): I
 export function* recoverLog(world: World, settings: Settings, files: LogFiles): IoRoutine<Opened> {
   const judgement = yield* judge(world.io, settings.directory, files);
   const newest = judgement.segments.at(-1) as Segment;
+  checkCore(newest, settings);
   const settled = isEmpty(newest) ? newest : yield* settleTail(world, newest, judgement);
   const segments = [...judgement.segments.slice(0, -1), settled];
   const nextNumber = settled.header.number + 1;
@@ -90,6 +91,7 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles): 
   return {
     start: {
       logId: settled.header.logId,
+      coreId: settled.header.coreId,
       sealed: replaced.length === 0 ? segments : segments.slice(0, -1),
       active: next.active,
       nextLsn: settled.nextLsn,
@@ -100,6 +102,16 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles): 
     report: reportOf(judgement, settled),
     noSpace: next.noSpace,
   };
+}
+
+/** @throws `WAL_BAD_HEADER` when the log belongs to another core than it is opened for */
+function checkCore({ header, path }: Segment, { coreId }: Settings): void {
+  if (coreId === undefined || coreId === header.coreId) return;
+  const owner = header.coreId === undefined ? 'no core' : `core ${header.coreId}`;
+  throw new WalError('WAL_BAD_HEADER', `${path} belongs to ${owner}, not to core ${coreId}; nothing was changed`, {
+    path,
+    reason: 'other-core',
+  });
 }
 
 /** Removes what the log does without: only when the names are durable because of which it does. */
@@ -175,10 +187,16 @@ function* makeNext(
   const last = segments.at(-1) as Segment;
   yield* ioSteps.syncDirectory(world.io, settings.directory);
   yield* removeDrafts(world, settings, files);
-  const { logId } = last.header;
+  const { logId, coreId } = last.header;
   let active: ActiveSegment;
   try {
-    active = yield* makeNamed(world, settings, { logId, number, firstLsn: last.nextLsn, from: succession(last) });
+    active = yield* makeNamed(world, settings, {
+      logId,
+      coreId,
+      number,
+      firstLsn: last.nextLsn,
+      from: succession(last),
+    });
   } catch (error) {
     if (WalError.is(error, 'WAL_NO_SPACE')) return { active: undefined, noSpace: error };
     throw error;
@@ -190,6 +208,7 @@ function* makeNext(
 /** What tells a new segment from others. */
 interface Identity {
   readonly logId: Uint8Array;
+  readonly coreId: number | undefined;
   readonly number: number;
   readonly firstLsn: Lsn;
   readonly from: ReturnType<typeof succession>;

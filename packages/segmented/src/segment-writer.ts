@@ -23,7 +23,7 @@ import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Preparation } from './preparation.js';
 import type { RecordBody } from './record-body.js';
-import { BEGINNING, headerOf, isEmpty, metaOf, succession } from './segment.js';
+import { BEGINNING, headerOf, isEmpty, metaOf, positionAt, succession } from './segment.js';
 import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
 import { SegmentStock } from './segment-stock.js';
 import { createdAt, type World } from './world.js';
@@ -31,6 +31,8 @@ import { createdAt, type World } from './world.js';
 /** Where a writer begins: what recovery left, or a new log. */
 export interface LogStart {
   readonly logId: Uint8Array;
+  /** `undefined` in a log that belongs to no core. */
+  readonly coreId: number | undefined;
   /** Sealed segments of the chain, from the oldest to the newest. */
   readonly sealed: readonly Segment[];
   /** A segment whose name is durable and that holds nothing yet; `undefined` when the next append is to make one. */
@@ -78,6 +80,7 @@ export class SegmentWriter {
   readonly #world: World;
   readonly #settings: Settings;
   readonly #logId: Uint8Array;
+  readonly #coreId: number | undefined;
   /** Whether every write is a durable one, side by side with others. */
   readonly #pipelined: boolean;
   readonly #pipeline: Pipeline;
@@ -98,6 +101,8 @@ export class SegmentWriter {
   #writtenLsn: Lsn;
   /** Everything up to it survives a crash. Moves to the ends of batches only. */
   #durableLsn: Lsn;
+  /** Every byte of the log before it survives a crash. */
+  #durablePosition: number;
   #nextNumber: number;
   #endsWithMark = true;
   #failure: WalError | undefined;
@@ -106,6 +111,7 @@ export class SegmentWriter {
     this.#world = world;
     this.#settings = settings;
     this.#logId = start.logId;
+    this.#coreId = start.coreId;
     this.#pipelined = writesSideBySide(world.io);
     const router = CompletionRouter.for(world.io);
     this.#pipeline = new Pipeline(router, (error) => this.fail(error));
@@ -120,6 +126,7 @@ export class SegmentWriter {
     this.#nextLsn = start.nextLsn;
     this.#writtenLsn = start.nextLsn - 1;
     this.#durableLsn = start.nextLsn - 1;
+    this.#durablePosition = this.position;
     this.#nextNumber = start.nextNumber;
   }
 
@@ -133,6 +140,17 @@ export class SegmentWriter {
 
   get durableLsn(): Lsn {
     return this.#durableLsn;
+  }
+
+  /** Where in the log the next frame is looked for: behind everything encoded, padding included. */
+  get position(): number {
+    if (this.#active !== undefined) return positionAt(this.#active);
+    const last = this.#sealed.at(-1);
+    return last === undefined ? 0 : succession(last).firstPosition;
+  }
+
+  get durablePosition(): number {
+    return this.#durablePosition;
   }
 
   get pendingBytes(): number {
@@ -166,6 +184,16 @@ export class SegmentWriter {
   /** The newest segment as far as it was written; `undefined` when the next append is to make one. */
   get active(): Segment | undefined {
     return this.#named?.asWritten;
+  }
+
+  /** All segments as far as they were written, from the oldest to the newest. */
+  get segments(): readonly Segment[] {
+    const { active } = this;
+    return active === undefined ? this.#sealed : [...this.#sealed, active];
+  }
+
+  get coreId(): number | undefined {
+    return this.#coreId;
   }
 
   /** Whether the last thing written is a mark, or nothing was written yet. */
@@ -396,6 +424,7 @@ export class SegmentWriter {
       blockBytes: this.#settings.blockBytes,
       createdAtMs: createdAt(this.#world),
       segmentId: this.#world.randomBytes(16),
+      coreId: this.#coreId,
     };
     const header = headerOf(plan, last === undefined ? BEGINNING : succession(last));
     return new ActiveSegment(this.#settings.directory, header);
@@ -440,8 +469,9 @@ export class SegmentWriter {
     const lsn = this.#nextLsn - 1;
     yield* this.#writeAll(this.#world.io.capabilities.durableWrites);
     const segment = this.#current;
+    const position = segment === undefined ? 0 : positionAt(segment.asWritten);
     if (segment?.dirty === true) yield* this.#datasync(segment);
-    this.#durableLsn = Math.max(this.#durableLsn, lsn);
+    this.#provenDurable(lsn, position);
   }
 
   /** Starts writing everything encoded so far, rolling where it goes over from one segment to the next. */
@@ -491,7 +521,12 @@ export class SegmentWriter {
     segment.written(position + bytes.length, nextLsn);
     this.counters.bytesWritten += bytes.length;
     this.#writtenLsn = nextLsn - 1;
-    if (this.#pipelined) this.#durableLsn = this.#writtenLsn;
+    if (this.#pipelined) this.#provenDurable(this.#writtenLsn, positionAt(segment.asWritten));
+  }
+
+  #provenDurable(lsn: Lsn, position: number): void {
+    this.#durableLsn = Math.max(this.#durableLsn, lsn);
+    this.#durablePosition = Math.max(this.#durablePosition, position);
   }
 
   *#datasync(segment: ActiveSegment): IoRoutine<void> {
@@ -548,7 +583,7 @@ export class SegmentWriter {
     if (old !== undefined) {
       yield* this.#until(() => old.isWritten);
       if (old.dirty) yield* this.#datasync(old);
-      this.#durableLsn = Math.max(this.#durableLsn, next.header.firstLsn - 1);
+      this.#provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
       yield* this.#cut(old);
     }
     yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);

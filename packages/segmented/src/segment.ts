@@ -47,6 +47,11 @@ export function succession(last: Segment): Succession {
   };
 }
 
+/** The position in the log behind the last byte of a segment. */
+export function positionAt({ header, end }: Pick<Segment, 'header' | 'end'>): number {
+  return header.firstPosition + end - header.blockBytes;
+}
+
 /** What a new segment is made of. */
 export interface SegmentPlan {
   readonly logId: Uint8Array;
@@ -55,11 +60,13 @@ export interface SegmentPlan {
   readonly blockBytes: number;
   readonly createdAtMs: number;
   readonly segmentId: Uint8Array;
+  /** `undefined` in a log that belongs to no core. */
+  readonly coreId: number | undefined;
 }
 
 /** The header of a new segment. */
 export function headerOf(plan: SegmentPlan, from: Succession): SegmentHeader {
-  return { ...plan, ...from, encrypted: false, salvaged: false, keyId: 0, coreId: undefined };
+  return { ...plan, ...from, encrypted: false, salvaged: false, keyId: 0 };
 }
 
 /** The file name of a segment. */

@@ -29,6 +29,7 @@ import { announced, channels } from './log-diagnostics.js';
 import { LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
 import { type CheckedConfig, checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
+import { lsnBefore } from './position.js';
 import { QuietMark } from './quiet-mark.js';
 import { type AppendOptions, bodyOf, NO_OPTIONS, type RecordBody } from './record-body.js';
 import type { RecoveryReport } from './recovery.js';
@@ -90,6 +91,8 @@ export class SegmentedWal {
   #retrying = false;
   readonly #readers = new Set<LogReader>();
   #queuedSync: Promise<void> | undefined;
+  /** Why a submitted sync failed that was no failure for good; told once. */
+  #submitFailure: unknown;
   #closing: Promise<void> | undefined;
 
   private constructor(world: World, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
@@ -182,6 +185,24 @@ export class SegmentedWal {
   /** First LSN of the active segment; the next LSN when there is none yet. */
   get activeSegmentFirstLsn(): Lsn {
     return this.#writer.activeFirstLsn;
+  }
+
+  /**
+   * Where in the log, in bytes, the next record is looked for: behind everything appended, and what a group was filled up
+   * with. It grows from segment to segment and goes on when the log is opened again.
+   */
+  get position(): number {
+    return this.#writer.position;
+  }
+
+  /** Every byte of the log before this position survives a crash. */
+  get durablePosition(): number {
+    return this.#writer.durablePosition;
+  }
+
+  /** The core whose log this is; `undefined` for a log that belongs to none. */
+  get coreId(): number | undefined {
+    return this.#writer.coreId;
   }
 
   /** Bytes appended and not yet written. */
@@ -292,6 +313,47 @@ export class SegmentedWal {
   }
 
   /**
+   * Begins what {@link sync} does, and returns at once; nothing is durable then. {@link checkCompletions} drives it on
+   * without the event loop, which would do it too.
+   *
+   * @returns the last LSN that it makes durable
+   * @throws `WAL_CLOSED`, the code of the first failure
+   */
+  submitSync(): Lsn {
+    this.#throwUnlessOpen();
+    this.#writer.throwIfFailed();
+    const { lastLsn } = this;
+    this.#queue.start(
+      () => this.#submitting(),
+      (ended) => {
+        if ('error' in ended) this.#submitFailure = ended.error;
+      },
+    );
+    return lastLsn;
+  }
+
+  /**
+   * Takes what the backend has completed, without waiting, and goes on with what waited for it.
+   *
+   * @param lsn - what {@link submitSync} returned
+   * @returns whether everything up to `lsn` is durable
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it never will be, `WAL_CLOSED`
+   */
+  checkCompletions(lsn: Lsn): boolean {
+    this.#throwUnlessOpen();
+    CompletionRouter.for(this.#world.io).drain();
+    if (this.durableLsn >= lsn) {
+      this.#quietMark.arm();
+      return true;
+    }
+    this.#writer.throwIfFailed();
+    const failure = this.#submitFailure;
+    this.#submitFailure = undefined;
+    if (failure !== undefined) throw failure;
+    return false;
+  }
+
+  /**
    * Removes the segments that hold nothing but records below `lsn`; that they are gone is durable on return. The segment
    * that is being written goes only with `lsn` = `nextLsn`, which rolls first and leaves an empty log whose LSNs go on.
    *
@@ -348,6 +410,41 @@ export class SegmentedWal {
     const to = this.lastLsn;
     const reader = this.#runSync(() => this.#beginReading(lsn, to, true));
     return runSync(this.#world.io, readPage(reader, limit));
+  }
+
+  /**
+   * Begins to read, for who reads several logs side by side in an I/O routine of their own: what is read is what
+   * {@link replayFrom} reads. To be closed.
+   *
+   * @param from - the first LSN wanted, at most `nextLsn`; `'first'` is the first one there is
+   * @throws like {@link replayFrom}
+   */
+  openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
+    const begin = this.#readingFrom(from, options);
+    return this.#run(begin);
+  }
+
+  /** Like {@link openReader}, blocking the thread. */
+  openReaderSync(from: Lsn | 'first', options: ReadOptions = {}): LogReader {
+    return this.#runSync(this.#readingFrom(from, options));
+  }
+
+  /**
+   * The LSN of the last record that ends at or before a position in the log; `firstLsn − 1` when none does. What is still
+   * in memory is flushed first.
+   *
+   * @param position - one that {@link position} was once
+   * @throws `WAL_RANGE` when it is past the end or inside a record, `WAL_TRUNCATED` when it was removed from the log
+   */
+  lsnBefore(position: number): Promise<Lsn> {
+    checkInteger('position', position);
+    return this.#run(() => this.#lsnBefore(position));
+  }
+
+  /** Like {@link lsnBefore}, blocking the thread. */
+  lsnBeforeSync(position: number): Lsn {
+    checkInteger('position', position);
+    return this.#runSync(() => this.#lsnBefore(position));
   }
 
   /** The segments of the log, from the oldest to the newest. */
@@ -494,6 +591,18 @@ export class SegmentedWal {
     }
   }
 
+  #readingFrom(from: Lsn | 'first', options: ReadOptions): () => IoRoutine<LogReader> {
+    const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
+    if (from !== 'first') this.#checkReachable(from);
+    const { lastLsn } = this;
+    return () => this.#beginReading(from, lastLsn, copy);
+  }
+
+  *#lsnBefore(position: number): IoRoutine<Lsn> {
+    yield* this.#writer.flush();
+    return yield* lsnBefore(this.#world.io, this.#writer.segments, position);
+  }
+
   #reading(from: Lsn | 'first', options: ReadOptions): Replay {
     const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
     // What is the last record is asked when an iteration begins, not when its turn comes.
@@ -512,8 +621,7 @@ export class SegmentedWal {
     const lsn = from === 'first' ? firstLsn : from;
     // A truncation may have come before.
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
-    const { sealed, active, durableLsn, writtenLsn } = this.#writer;
-    const segments = active === undefined ? sealed : [...sealed, active];
+    const { segments, durableLsn, writtenLsn } = this.#writer;
     const reader = new LogReader(this.#world.io, {
       segments: segments.slice(segments.findLastIndex((segment) => segment.header.firstLsn <= lsn)),
       from: lsn,

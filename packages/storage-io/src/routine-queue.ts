@@ -21,6 +21,15 @@ export class RoutineQueue {
     return !this.#running && this.#waiting.length === 0;
   }
 
+  /**
+   * Starts a routine after all that came before, at once when nothing did. It goes on when completions are handed out,
+   * which {@link CompletionRouter.drain} does without the event loop. `ended` is told how it ended, perhaps before this
+   * returns.
+   */
+  start<T>(make: () => IoRoutine<T>, ended: Parameters<typeof drive<T>>[2]): void {
+    this.#add(make, ended);
+  }
+
   /** Runs a routine after all that came before, on the event loop. `make` is called when its turn has come. */
   run<T>(make: () => IoRoutine<T>): Promise<T> {
     return new Promise((resolve, reject) => {

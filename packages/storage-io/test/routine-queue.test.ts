@@ -46,6 +46,24 @@ describe.each(kinds)('a queue on a backend %s', (_kind, make) => {
     expect(queue.idle).toBe(true);
   });
 
+  it('starts a routine that nobody has a promise of, and tells how it ended', async () => {
+    const io = make();
+    const file = io.open('d/file', { create: true });
+    const queue = new RoutineQueue(io);
+    const ended: unknown[] = [];
+    queue.start(
+      () => steps('a', io, file),
+      (outcome) => ended.push(outcome),
+    );
+    queue.start(
+      () => broken(io),
+      (outcome) => ended.push(outcome),
+    );
+    expect(await queue.run(() => steps('b', io, file, 1))).toBe('b');
+    expect(ended).toEqual([{ value: 'a' }, { error: new Error('broken') }]);
+    expect(order).toEqual(['a1', 'a2', 'a3', 'b1']);
+  });
+
   it('makes a routine when its turn has come, and not before', async () => {
     const io = make();
     const file = io.open('d/file', { create: true });

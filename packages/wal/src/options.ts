@@ -2,7 +2,7 @@ import { checkInteger, checkOptions } from '@walstack/codec';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 
 /** How a {@link Wal} is opened: everything that the segments of the log take, and when appended records are written. */
-export interface WalOptions extends Omit<SegmentedWalConfig, 'directory'> {
+export interface WalOptions extends Omit<SegmentedWalConfig, 'directory' | 'coreId'> {
   /** Hand appended records to the operating system after so many milliseconds at the latest. Default 10. */
   readonly flushDelayMs?: number;
   /** Hand them over as soon as so many bytes are pending. Default 1 MiB. */

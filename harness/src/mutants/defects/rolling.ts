@@ -35,7 +35,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/segment-writer.ts`,
     find: `      yield* this.#until(() => old.isWritten);
       if (old.dirty) yield* this.#datasync(old);
-      this.#durableLsn = Math.max(this.#durableLsn, next.header.firstLsn - 1);
+      this.#provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
       yield* this.#cut(old);`,
     replace: '',
   },

@@ -1,0 +1,191 @@
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { createMemoryStorageIo, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { readFile } from './support/files.js';
+import { recordsOf } from './support/logs.js';
+import { BACKENDS, directoryFor, TestWorld } from './support/worlds.js';
+
+const open = (io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
+  SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld().options, ...config });
+
+/** Where each record ends in the log, by its LSN: worked out from the files. */
+function endsOf(io: StorageIo, wal: SegmentedWal): Map<number, { start: number; end: number }> {
+  const places = new Map<number, { start: number; end: number }>();
+  for (const { path, firstPosition } of wal.listSegments()) {
+    for (const { lsn, start, end, mark } of recordsOf(readFile(io, path))) {
+      if (!mark) places.set(lsn, { start: firstPosition + start - 512, end: firstPosition + end - 512 });
+    }
+  }
+  return places;
+}
+
+describe('positions', () => {
+  test('are what the files say, over segments, padding and lives', () => {
+    const io = createMemoryStorageIo();
+    const positions = new Map<number, number>();
+    for (const padGroups of [false, true, false]) {
+      const wal = open(io, { segmentBytes: 2048, padGroups });
+      for (let group = 0; group < 6; group++) {
+        for (let record = 0; record < 3; record++) {
+          const lsn = wal.append('x'.repeat((group * 37 + record * 101) % 400));
+          positions.set(lsn, wal.position);
+        }
+        wal.syncSync();
+        expect(wal.durablePosition).toBe(wal.position);
+      }
+      wal.closeSync();
+    }
+    const wal = open(io);
+    const places = endsOf(io, wal);
+    expect(places.size).toBe(54);
+    for (const [lsn, position] of positions) expect([lsn, position]).toEqual([lsn, places.get(lsn)?.end]);
+    wal.closeSync();
+  });
+
+  test('the durable one stays behind what is only written', () => {
+    const wal = open(createMemoryStorageIo());
+    wal.append('a');
+    wal.syncSync();
+    const durable = wal.durablePosition;
+    wal.append('b');
+    wal.flushSync();
+    expect(wal.durablePosition).toBe(durable);
+    expect(wal.position).toBeGreaterThan(durable);
+    wal.syncSync();
+    expect(wal.durablePosition).toBe(wal.position);
+  });
+
+  test.each(BACKENDS)('are durable when a sync resolves, on %s', async (_name, create) => {
+    await using io = create();
+    const wal = await SegmentedWal.open({ directory: directoryFor(io), io, segmentBytes: 16 * 1024 });
+    for (let round = 0; round < 20; round++) {
+      wal.append('x'.repeat(1500));
+      const { position } = wal;
+      await wal.sync();
+      expect(wal.durablePosition).toBeGreaterThanOrEqual(position);
+      expect(wal.durablePosition).toBe(wal.position);
+    }
+    expect(wal.listSegments().length).toBeGreaterThan(1);
+    await wal.close();
+  });
+});
+
+describe('lsnBefore', () => {
+  test('finds the last record before each position, and refuses those inside a frame', async () => {
+    const io = createMemoryStorageIo();
+    const wal = open(io, { segmentBytes: 1536 });
+    for (let record = 0; record < 12; record++) wal.append('x'.repeat(record * 23));
+    wal.syncSync();
+    const places = endsOf(io, wal);
+    for (let position = 0; position <= wal.position; position++) {
+      const frames = [...places].filter(([, { start, end }]) => start < position && position < end);
+      if (frames.length > 0) {
+        expect(() => wal.lsnBeforeSync(position)).toThrow(expect.objectContaining({ code: 'WAL_RANGE' }));
+        continue;
+      }
+      const before = [...places].filter(([, { end }]) => end <= position).map(([lsn]) => lsn);
+      expect(wal.lsnBeforeSync(position)).toBe(Math.max(0, ...before));
+    }
+    expect(await wal.lsnBefore(wal.position)).toBe(12);
+  });
+
+  test('refuses what is past the end, what was removed, and what is no position', async () => {
+    const wal = open(createMemoryStorageIo(), { segmentBytes: 1024 });
+    const positions = [1, 2, 3].map(() => {
+      wal.append('x'.repeat(700));
+      return wal.position;
+    });
+    const past = { code: 'WAL_RANGE', actual: wal.position + 1, limit: wal.position, reason: 'past-the-end' };
+    await expect(wal.lsnBefore(wal.position + 1)).rejects.toMatchObject(past);
+    await wal.truncateBefore(3);
+    const removed = { code: 'WAL_TRUNCATED', firstLsn: 3 };
+    expect(() => wal.lsnBeforeSync(positions[0] as number)).toThrow(expect.objectContaining(removed));
+    expect(wal.lsnBeforeSync(positions[2] as number)).toBe(3);
+    expect(() => wal.lsnBeforeSync(-1)).toThrow(RangeError);
+    expect(() => wal.lsnBeforeSync('0' as unknown as number)).toThrow(TypeError);
+  });
+});
+
+describe('a submitted sync', () => {
+  test.each(BACKENDS)('is done when it says so, on %s', async (_name, create) => {
+    await using io = create();
+    const wal = await SegmentedWal.open({ directory: directoryFor(io), io });
+    wal.append('a');
+    const lsn = wal.submitSync();
+    expect(lsn).toBe(1);
+    wal.append('b');
+    while (!wal.checkCompletions(lsn)) {
+      // A thread pool answers between the turns of the event loop; the others need none.
+      if (!io.capabilities.canWait) await new Promise(setImmediate);
+    }
+    expect(wal.durableLsn).toBeGreaterThanOrEqual(1);
+    await wal.close();
+  });
+
+  test('that fails says so, and nothing is accepted any more', () => {
+    const io = createMemoryStorageIo();
+    const wal = open(io);
+    wal.append('a');
+    io.submitWrite = () => {
+      throw new Error('broken');
+    };
+    const lsn = wal.submitSync();
+    const failed = expect.objectContaining({ code: 'WAL_IO_FAILED' });
+    expect(() => wal.checkCompletions(lsn)).toThrow(failed);
+    expect(() => wal.append('b')).toThrow(failed);
+    expect(() => wal.submitSync()).toThrow(failed);
+    wal.closeSync();
+    expect(() => wal.submitSync()).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
+  });
+});
+
+describe('a log of a core', () => {
+  test('says so in every segment, and is refused to another core', () => {
+    const io = createMemoryStorageIo();
+    const wal = open(io, { coreId: 7, segmentBytes: 1024 });
+    for (let record = 0; record < 4; record++) wal.append('x'.repeat(600));
+    wal.closeSync();
+    const refused = expect.objectContaining({ code: 'WAL_BAD_HEADER', reason: 'other-core' });
+    expect(() => open(io, { coreId: 8 })).toThrow(refused);
+    const again = open(io);
+    again.append('x');
+    again.syncSync();
+    expect(again.coreId).toBe(7);
+    const cores = again.listSegments().map(({ path }) => new DataView(readFile(io, path).buffer).getUint32(72, true));
+    expect(cores).toEqual(cores.map(() => 8));
+    expect(cores.length).toBeGreaterThan(3);
+    again.closeSync();
+    open(io, { coreId: 7 }).closeSync();
+  });
+
+  test('is no log of none', () => {
+    const io = createMemoryStorageIo();
+    open(io).closeSync();
+    const refused = expect.objectContaining({ code: 'WAL_BAD_HEADER', reason: 'other-core' });
+    expect(() => open(io, { coreId: 0 })).toThrow(refused);
+    expect(() => open(io, { coreId: -1 })).toThrow(RangeError);
+    expect(() => open(io, { coreId: '0' as unknown as number })).toThrow(TypeError);
+    expect(open(io).coreId).toBeUndefined();
+  });
+});
+
+describe('a reader', () => {
+  test('reads inside a routine, in the thread or on the event loop', async () => {
+    const io = createMemoryStorageIo();
+    const wal = open(io, { segmentBytes: 1024 });
+    for (let record = 0; record < 10; record++) wal.append('x'.repeat(300));
+    const found: number[] = [];
+    const reader = wal.openReaderSync(3);
+    while (runSync(io, reader.advance())) {
+      for (let record = reader.next(); record !== undefined; record = reader.next()) found.push(record.lsn);
+    }
+    reader.close();
+    expect(found).toEqual([3, 4, 5, 6, 7, 8, 9, 10]);
+    const first = await wal.openReader('first', { copy: false });
+    expect(await runAsync(io, first.advance())).toBe(true);
+    expect(first.next()?.lsn).toBe(1);
+    first.close();
+    expect(() => wal.openReaderSync(12)).toThrow(RangeError);
+    wal.closeSync();
+  });
+});
