@@ -70,6 +70,8 @@ export interface WalErrorFacts {
   readonly actual?: number;
   /** The operation of the operating system or the backend that failed. */
   readonly operation?: string;
+  /** Id of the encryption key concerned. */
+  readonly keyId?: number;
   /** The operating system's name for the failure, such as `'EIO'`. */
   readonly systemCode?: string;
 }
@@ -95,6 +97,7 @@ export class WalError extends Error implements WalErrorFacts {
   declare readonly limit?: number;
   declare readonly actual?: number;
   declare readonly operation?: string;
+  declare readonly keyId?: number;
   declare readonly systemCode?: string;
 
   constructor(code: WalErrorCode, message: string, facts: WalErrorFacts = {}, options?: ErrorOptions) {

@@ -1,6 +1,6 @@
 /**
- * The bytes of a write-ahead log, without any I/O: frames that a torn write cannot forge, records inside them, the
- * header of a segment file, and CRC32C.
+ * The bytes of a write-ahead log, without any I/O but for the file of a key ring: frames that a torn write cannot forge, records inside them, the
+ * header of a segment file, CRC32C, and what encrypts and compresses payloads.
  *
  * There are two levels. A **frame** is `[length u32][crc32c u32][data]`: who wants tear-safe framing for a protocol of
  * their own needs `encodeFrame`, `decodeFrame`, `sealFrames` and `scanFrames`, and never meets the rest. A **record** is
@@ -23,6 +23,13 @@ export {
   outOfRange,
 } from './arguments.js';
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
+export {
+  CodecNumber,
+  type CompressionCodec,
+  type CompressionOptions,
+  Compressor,
+  zstdAvailable,
+} from './compression.js';
 export { crc32c } from './crc32c.js';
 export { WalError, type WalErrorCode, type WalErrorFacts } from './errors.js';
 export { findEvidence } from './evidence.js';
@@ -45,7 +52,9 @@ export {
   MAXIMUM_BLOCK_BYTES,
   MINIMUM_BLOCK_BYTES,
 } from './frame-layout.js';
+export { type EncryptionKey, KEY_BYTES, KeyRing, type KeySource } from './key-ring.js';
 export { checkLsn, type Lsn } from './lsn.js';
+export { type DecodingOptions, PayloadDecoder, type RecordContent } from './payload-decoder.js';
 export {
   ENCRYPTION_TAG_BYTES,
   isMark,
@@ -68,6 +77,7 @@ export {
   writeRecordHeader,
   writeScope,
 } from './record.js';
+export { SegmentCipher } from './segment-cipher.js';
 export {
   decodeSegmentHeader,
   encodeSegmentHeader,

@@ -17,7 +17,8 @@ export const ID_BYTES = 16;
 const MAGIC = new TextEncoder().encode('WALSTACK');
 const FLAG_ENCRYPTED = 1;
 const FLAG_SALVAGED = 2;
-const CRC_OFFSET = 124;
+/** Where the checksum of the header stands: everything before it is covered by it, and by the key of a segment. */
+export const HEADER_CRC_OFFSET = 124;
 
 /** The segment before another in the chain. */
 export interface Predecessor {
@@ -52,6 +53,11 @@ export interface SegmentHeader {
   readonly firstPosition: number;
   /** The segment before; `undefined` where the log begins. */
   readonly predecessor: Predecessor | undefined;
+  /**
+   * Bytes 0 to 123 as they stand in the file: the key of an encrypted segment depends on all of them. Only in the header of
+   * an encrypted segment that was read, and not enumerable; where it is missing they are what `encodeSegmentHeader` writes.
+   */
+  readonly encoded?: Uint8Array;
 }
 
 /**
@@ -91,7 +97,7 @@ export function encodeSegmentHeader(block: Uint8Array, header: SegmentHeader): v
     setUint64(view, 88, header.predecessor.number);
     block.set(header.predecessor.id, 96);
   }
-  view.setUint32(CRC_OFFSET, continueCrc32c(block, 0, CRC_OFFSET, 0), true);
+  view.setUint32(HEADER_CRC_OFFSET, continueCrc32c(block, 0, HEADER_CRC_OFFSET, 0), true);
 }
 
 function checkHeader(header: SegmentHeader): void {
@@ -110,9 +116,9 @@ function checkHeader(header: SegmentHeader): void {
   }
 }
 
-/** Sixteen bytes of their own, also when `bytes` is a `Buffer`, whose `slice` is a view. */
-function copyOfId(bytes: Uint8Array, offset: number): Uint8Array {
-  return new Uint8Array(bytes.subarray(offset, offset + ID_BYTES));
+/** Bytes of their own, also when `bytes` is a `Buffer`, whose `slice` is a view. */
+function copyOf(bytes: Uint8Array, offset: number, length: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(offset, offset + length));
 }
 
 /**
@@ -129,7 +135,7 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
     if (bytes[index] !== MAGIC[index]) throw badHeader(path, 'magic', 'does not begin with WALSTACK');
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(CRC_OFFSET, true) !== continueCrc32c(bytes, 0, CRC_OFFSET, 0)) {
+  if (view.getUint32(HEADER_CRC_OFFSET, true) !== continueCrc32c(bytes, 0, HEADER_CRC_OFFSET, 0)) {
     throw badHeader(path, 'checksum', 'has a header whose checksum is wrong');
   }
   const version = view.getUint16(8, true);
@@ -143,6 +149,10 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
     );
   }
   const header = readFields(bytes, view, flags);
+  if (header.encrypted) {
+    // Not enumerable: a header that is made of this one with other fields must not take its bytes along.
+    Object.defineProperty(header, 'encoded', { value: copyOf(bytes, 0, HEADER_CRC_OFFSET) });
+  }
   if (version === 0 || !plausible(header, view.getUint8(10))) {
     throw badHeader(path, 'impossible-fields', 'has a header with impossible fields');
   }
@@ -159,12 +169,12 @@ function readFields(bytes: Uint8Array, view: DataView, flags: number): SegmentHe
     keyId: view.getUint32(12, true),
     firstLsn: getUint64(view, 16),
     number: getUint64(view, 24),
-    logId: copyOfId(bytes, 32),
-    segmentId: copyOfId(bytes, 48),
+    logId: copyOf(bytes, 32, ID_BYTES),
+    segmentId: copyOf(bytes, 48, ID_BYTES),
     createdAtMs: getUint64(view, 64),
     coreId: core === 0 ? undefined : core - 1,
     firstPosition: getUint64(view, 80),
-    predecessor: predecessorNumber === 0 ? undefined : { number: predecessorNumber, id: copyOfId(bytes, 96) },
+    predecessor: predecessorNumber === 0 ? undefined : { number: predecessorNumber, id: copyOf(bytes, 96, ID_BYTES) },
   };
 }
 

@@ -6,9 +6,12 @@ that a mistake in the encoder cannot hide in the bytes that are expected of it. 
     python3 make-vectors.py
 """
 
+import hashlib
+import hmac
 import json
 import pathlib
 import struct
+import zlib
 
 HERE = pathlib.Path(__file__).parent
 SATURATED = 2**32 - 1
@@ -474,6 +477,170 @@ def make_segments():
     write("segments.json", "Whole segment files; in a list, text is hex and a number is that many zero bytes. `at` and `end` are offsets in the file.", vectors)
 
 
+# ---------------------------------------------------------------- encryption
+
+
+def times_x(byte):
+    """A polynomial over GF(2^8) times x, modulo that of AES."""
+    return ((byte << 1) ^ (0x11B if byte & 0x80 else 0)) & 0xFF
+
+
+def make_sbox():
+    """FIPS 197, 5.1.1: the inverse in GF(2^8), then the affine map."""
+    powers, value = [], 1
+    for _ in range(255):
+        powers.append(value)
+        value ^= times_x(value)  # times x + 1, which generates the field
+    sbox = [0x63] * 256
+    for index, byte in enumerate(powers):
+        inverse = powers[-index % 255]
+        sbox[byte] = 0x63
+        for shift in range(5):
+            sbox[byte] ^= ((inverse << shift) | (inverse >> (8 - shift))) & 0xFF
+    return sbox
+
+
+SBOX = make_sbox()
+
+
+def aes256_key_schedule(key):
+    words, constant = [key[at : at + 4] for at in range(0, 32, 4)], 1
+    for index in range(8, 60):
+        word = words[-1]
+        if index % 8 == 0:
+            word = bytes(SBOX[byte] for byte in word[1:] + word[:1])
+            word = bytes([word[0] ^ constant]) + word[1:]
+            constant = times_x(constant)
+        elif index % 8 == 4:
+            word = bytes(SBOX[byte] for byte in word)
+        words.append(bytes(a ^ b for a, b in zip(words[index - 8], word)))
+    return [b"".join(words[at : at + 4]) for at in range(0, 60, 4)]
+
+
+def aes256_block(round_keys, block):
+    state = bytes(a ^ b for a, b in zip(block, round_keys[0]))
+    for number in range(1, 15):
+        state = bytes(SBOX[state[(at + 4 * (at % 4)) % 16]] for at in range(16))  # SubBytes, ShiftRows
+        if number < 14:
+            mixed = bytearray()
+            for at in range(0, 16, 4):
+                column = state[at : at + 4]
+                for row in range(4):
+                    a, b, c, d = (column[(row + step) % 4] for step in range(4))
+                    mixed.append(times_x(a) ^ times_x(b) ^ b ^ c ^ d)
+            state = bytes(mixed)
+        state = bytes(a ^ b for a, b in zip(state, round_keys[number]))
+    return state
+
+
+def ghash(subkey, data):
+    """SP 800-38D, 6.4, over whole blocks."""
+    h, y = int.from_bytes(subkey, "big"), 0
+    for at in range(0, len(data), 16):
+        x, v, y = y ^ int.from_bytes(data[at : at + 16], "big"), h, 0
+        for bit in range(127, -1, -1):
+            if x >> bit & 1:
+                y ^= v
+            v = (v >> 1) ^ ((0xE1 << 120) if v & 1 else 0)
+    return y.to_bytes(16, "big")
+
+
+def aes256_gcm(key, nonce, plaintext, additional):
+    """SP 800-38D, 7.1, with a nonce of 12 bytes: the ciphertext and the tag behind it."""
+    round_keys = aes256_key_schedule(key)
+    keystream = b"".join(
+        aes256_block(round_keys, nonce + struct.pack(">I", 2 + index)) for index in range((len(plaintext) + 15) // 16)
+    )
+    ciphertext = bytes(a ^ b for a, b in zip(plaintext, keystream))
+    padded = b"".join(part + bytes(-len(part) % 16) for part in (additional, ciphertext))
+    lengths = struct.pack(">QQ", 8 * len(additional), 8 * len(ciphertext))
+    tag = ghash(aes256_block(round_keys, bytes(16)), padded + lengths)
+    return ciphertext + bytes(a ^ b for a, b in zip(tag, aes256_block(round_keys, nonce + struct.pack(">I", 1))))
+
+
+def hkdf_sha256(key, salt, info):
+    """RFC 5869, for 32 bytes: one step of expanding."""
+    extracted = hmac.new(salt, key, hashlib.sha256).digest()
+    return hmac.new(extracted, info + b"\x01", hashlib.sha256).digest()
+
+
+def check_ciphers():
+    # FIPS 197, C.3
+    block = aes256_block(aes256_key_schedule(bytes(range(32))), bytes.fromhex("00112233445566778899aabbccddeeff"))
+    assert block.hex() == "8ea2b7ca516745bfeafc49904b496089"
+    # The GCM specification of McGrew and Viega, test cases 13, 14 and 16
+    assert aes256_gcm(bytes(32), bytes(12), b"", b"").hex() == "530f8afbc74536b9a963b4f1c4cb738b"
+    zeros = aes256_gcm(bytes(32), bytes(12), bytes(16), b"")
+    assert zeros.hex() == "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"
+    key = bytes.fromhex("feffe9928665731c6d6a8f9467308308" * 2)
+    text = bytes.fromhex(
+        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+        "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+    )
+    more = bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
+    assert aes256_gcm(key, bytes.fromhex("cafebabefacedbaddecaf888"), text, more)[-16:].hex() == "76fc6ece0f4e1768cddf8853bb2d551b"
+    # RFC 5869, A.1, the first 32 of its 42 bytes
+    made = hkdf_sha256(b"\x0b" * 22, bytes(range(13)), bytes(range(0xF0, 0xFA)))
+    assert made.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+
+
+def encrypted(segment_key, lsn, meta=b"", payload=b"", scope=None, **fields):
+    """The data of the frame of an encrypted record, and what went into it."""
+    fields["flags"] = fields.get("flags", 0) | ENCRYPTED
+    additional = record(lsn, scope=scope, **fields)
+    header = additional[:16] + struct.pack("<H", len(meta)) + additional[18:]
+    nonce = bytes(4) + struct.pack(">Q", lsn)
+    return header + aes256_gcm(segment_key, nonce, meta + payload, header), nonce, header
+
+
+def make_encryption():
+    check_ciphers()
+    master = bytes(range(0x80, 0xA0))
+    first = dict(block_size=512, first_lsn=1, number=1, log_id=LOG_ID, segment_id=ID_A, created_at_ms=CREATED_AT_MS, flags=SEGMENT_ENCRYPTED, key_id=1)  # fmt: skip
+    later = dict(block_size=4096, first_lsn=2**32 - 1, number=2**32 + 3, log_id=LOG_ID, segment_id=ID_B, created_at_ms=CREATED_AT_MS, flags=SEGMENT_ENCRYPTED | SEGMENT_SALVAGED, key_id=2**32 - 1, core=64, first_position=70144, previous_number=4, previous_id=ID_A)  # fmt: skip
+    scope = {"tenant": 2**64 - 1, "database": 2, "shard": 3}
+    text = b"to be or not to be, that is the question: " * 20
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    deflated = deflater.compress(text) + deflater.flush()
+    assert zlib.decompress(deflated, -15) == text
+    cases = [
+        ("the example of docs/format.md", master, first, dict(lsn=1, type=1, payload=b"hello")),
+        ("with meta", master, first, dict(lsn=2, lag=2, time_ms=5, meta=b"key", payload=b"value")),
+        ("with nothing in it", master, first, dict(lsn=3)),
+        ("of one block of the cipher", master, first, dict(lsn=4, payload=pattern(16, 4))),
+        ("scoped, of a batch", master, first, dict(lsn=5, flags=BATCH_CONTINUES, scope=scope, meta=b"m", payload=pattern(100, 5))),
+        ("another master key", bytes(32), first, dict(lsn=1, type=1, payload=b"hello")),
+        ("another segment id", master, {**first, "segment_id": ID_B}, dict(lsn=1, type=1, payload=b"hello")),
+        ("another header", master, {**first, "number": 2}, dict(lsn=1, type=1, payload=b"hello")),
+        ("every field of the header, a large LSN", master, later, dict(lsn=2**53 - 2, payload=b"n")),
+        ("LSN 2^32", master, later, dict(lsn=2**32, type=2**32 - 1, lag=SATURATED, payload=b"n")),
+        ("compressed before", master, first, dict(lsn=6, flags=COMPRESSED, codec=1, meta=b"not compressed", payload=deflated)),
+    ]  # fmt: skip
+    vectors = []
+    for name, master_key, header, fields in cases:
+        head = segment_header(**header)
+        segment_key = hkdf_sha256(master_key, header["segment_id"], b"walstack segment v1" + head[:124])
+        data, nonce, additional = encrypted(segment_key, **fields)
+        compressed = fields.get("codec", 0) == 1
+        vectors.append(
+            {
+                "name": name,
+                "masterKey": master_key.hex(),
+                "header": head[:128].hex(),
+                "segmentKey": segment_key.hex(),
+                "lsn": fields["lsn"],
+                "nonce": nonce.hex(),
+                "additionalData": additional.hex(),
+                "scope": scope_text(fields.get("scope")),
+                "meta": fields.get("meta", b"").hex(),
+                "stored": fields.get("payload", b"").hex(),
+                "payload": (text if compressed else fields.get("payload", b"")).hex(),
+                "frame": frame(header["segment_id"], data).hex(),
+            }
+        )
+    write("encryption.json", "Encrypted records: master key, segment header, what is derived from them, and the whole frame. `stored` is the payload as it was encrypted, `payload` what it is decompressed.", vectors)
+
+
 if __name__ == "__main__":
     make_crc32c()
     make_frames()
@@ -483,3 +650,4 @@ if __name__ == "__main__":
     make_names()
     make_checkpoints()
     make_segments()
+    make_encryption()

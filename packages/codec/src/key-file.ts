@@ -1,0 +1,106 @@
+import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { platform } from 'node:process';
+import { checkPath } from './arguments.js';
+import { WalError } from './errors.js';
+
+/** A key file is small: what is larger is something else. */
+const BYTES_MOST = 1024 * 1024;
+
+/** What a key file says. */
+export interface KeyFile {
+  /** Id of the current key. */
+  readonly current: number;
+  readonly keys: readonly { readonly id: number; readonly key: Uint8Array }[];
+}
+
+/** Reads a key file that nobody but its owner has rights on. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
+export async function readKeyFile(path: string): Promise<string> {
+  checkPath('path', path);
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r');
+    checkFile(path, await file.stat());
+    return await file.readFile('utf8');
+  } catch (error) {
+    throw asWalError(path, error);
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Like {@link readKeyFile}, blocking the thread. */
+export function readKeyFileSync(path: string): string {
+  checkPath('path', path);
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    checkFile(path, fstatSync(fd));
+    return readFileSync(fd, 'utf8');
+  } catch (error) {
+    throw asWalError(path, error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Reads what a key file says. @throws `WAL_BAD_KEY`, with nothing of the file's content in it */
+export function parseKeyFile(path: string, text: string): KeyFile {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    // The error of the parser quotes the text, which holds the keys.
+    throw badFile(path, 'it is no JSON');
+  }
+  const { current, keys } = (isObject(content) ? content : {}) as { current?: unknown; keys?: unknown };
+  if (!isObject(keys)) throw badFile(path, 'it has no object "keys"');
+  const parsed = Object.entries(keys).map(([id, key]) => ({ id: idOf(path, id), key: keyOf(path, id, key) }));
+  if (!parsed.some(({ id }) => id === current)) throw badFile(path, 'its "current" is not the id of one of its keys');
+  return { current: current as number, keys: parsed };
+}
+
+/** The file that was opened is the one that is looked at: its name may be another's by now. */
+function checkFile(path: string, stats: Stats): void {
+  if (!stats.isFile() || stats.size > BYTES_MOST) throw badFile(path, 'it is no file, or one of more than 1 MiB');
+  if (platform === 'win32' || (stats.mode & 0o077) === 0) return;
+  const mode = (stats.mode & 0o777).toString(8);
+  throw new WalError(
+    'WAL_BAD_KEY',
+    `others than its owner have rights on the key file ${path} (mode ${mode}): chmod 600 it`,
+    { path, reason: 'permissions' },
+  );
+}
+
+function idOf(path: string, text: string): number {
+  const id = Number(text);
+  if (!/^[1-9]\d{0,9}$/.test(text) || id > 0xffff_ffff) throw badFile(path, 'an id is not from 1 to 4294967295');
+  return id;
+}
+
+function keyOf(path: string, id: string, text: unknown): Uint8Array {
+  if (typeof text === 'string') {
+    if (/^[0-9a-f]{64}$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'));
+    if (/^[0-9a-z+/]{43}=$/i.test(text)) return new Uint8Array(Buffer.from(text, 'base64'));
+  }
+  throw badFile(path, `key ${id} is not 32 bytes in hexadecimal digits or base64`);
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function badFile(path: string, what: string): WalError {
+  return new WalError('WAL_BAD_KEY', `${path} is no key file: ${what}`, { path, reason: 'key-file' });
+}
+
+function asWalError(path: string, error: unknown): unknown {
+  const { code } = error as { code?: unknown };
+  if (WalError.is(error) || typeof code !== 'string') return error;
+  const found = code !== 'ENOENT' && code !== 'ENOTDIR';
+  return new WalError(
+    found ? 'WAL_IO_FAILED' : 'WAL_NOT_FOUND',
+    found ? `the key file ${path} cannot be read (${code})` : `there is no key file ${path}`,
+    { path, operation: 'open', systemCode: code },
+    { cause: error },
+  );
+}

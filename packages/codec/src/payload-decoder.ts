@@ -1,0 +1,131 @@
+import { type DecompressionProblem, decompress } from './compression.js';
+import { WalError } from './errors.js';
+import { FRAME_HEADER_BYTES } from './frame-layout.js';
+import type { KeyRing } from './key-ring.js';
+import { isMark, MARK_FRAME_BYTES, RecordFlag, type RecordHeader, SCOPE_BYTES } from './record.js';
+import { notAuthentic, SegmentCipher } from './segment-cipher.js';
+import type { SegmentHeader } from './segment-header.js';
+
+/** How the records of a log are decoded. */
+export interface DecodingOptions {
+  /** The keys of encrypted segments. */
+  readonly keyRing?: KeyRing | undefined;
+  /** Take records that are not encrypted in a segment that is, though there is a key ring. Default `false`. */
+  readonly allowPlaintext?: boolean | undefined;
+  /** The longest payload that is decompressed, in bytes: no more memory is taken. Default 64 MiB. */
+  readonly maxPayloadBytes?: number | undefined;
+}
+
+/** What a record holds. */
+export interface RecordContent {
+  readonly meta: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+const TRANSFORMED = RecordFlag.encrypted | RecordFlag.compressed;
+const PAYLOAD_BYTES_MOST = 64 * 1024 * 1024;
+
+/**
+ * Gives meta and payload of the records of one segment as they were appended: decrypted and decompressed.
+ *
+ * ```ts
+ * const decoder = new PayloadDecoder(header, path, { keyRing });
+ * if (decoder.transforms(record)) use(decoder.decode(bytes, offset, record));
+ * ```
+ */
+export class PayloadDecoder {
+  readonly #header: SegmentHeader;
+  readonly #path: string;
+  readonly #keyRing: KeyRing | undefined;
+  readonly #maxPayloadBytes: number;
+  /** Whether a record that is not encrypted is refused. */
+  readonly #refusesPlaintext: boolean;
+  #cipher: SegmentCipher | undefined;
+
+  /**
+   * Nothing is asked of the ring yet: a segment can be read by who has not its key as far as no record of it is decoded.
+   *
+   * @param path - of the segment, for errors
+   */
+  constructor(header: SegmentHeader, path: string, options: DecodingOptions = {}) {
+    this.#header = header;
+    this.#path = path;
+    this.#keyRing = options.keyRing;
+    this.#maxPayloadBytes = options.maxPayloadBytes ?? PAYLOAD_BYTES_MOST;
+    this.#refusesPlaintext = header.encrypted && options.keyRing !== undefined && options.allowPlaintext !== true;
+  }
+
+  /**
+   * Whether a record needs {@link decode}; where not, meta and payload are what stands in the file. In an encrypted segment
+   * that is asked of every record, as one that is not encrypted is refused.
+   */
+  transforms(record: RecordHeader): boolean {
+    return (record.flags & TRANSFORMED) !== 0 || (this.#refusesPlaintext && !isMark(record));
+  }
+
+  /**
+   * Decodes a record whose frame is whole and whose fields can be.
+   *
+   * @param bytes - memory that holds the frame
+   * @param offset - of the frame in it
+   * @param record - the header of the frame
+   * @param position - of the frame in the file, for errors
+   * @returns meta and payload in memory of their own
+   * @throws `WAL_BAD_KEY` when the key is missing or wrong, when somebody changed the record, or when it is not encrypted
+   * and should be; `WAL_TOO_LARGE` when it would become longer than `maxPayloadBytes`; `WAL_CORRUPT` when it cannot be
+   * decompressed; `WAL_UNSUPPORTED` for zstd where Node.js has none
+   */
+  decode(bytes: Uint8Array, offset: number, record: RecordHeader, position: number = offset): RecordContent {
+    const { metaLength } = record;
+    const stored = this.#stored(bytes, offset, record, position);
+    const payload = stored.subarray(metaLength);
+    return {
+      meta: stored.subarray(0, metaLength),
+      payload: (record.flags & RecordFlag.compressed) === 0 ? payload : this.#decompressed(payload, record, position),
+    };
+  }
+
+  /** Meta and payload as they were stored: decrypted, in memory of their own. */
+  #stored(bytes: Uint8Array, offset: number, record: RecordHeader, position: number): Uint8Array {
+    const scoped = (record.flags & RecordFlag.scoped) !== 0;
+    const end = offset + FRAME_HEADER_BYTES + record.length;
+    if ((record.flags & RecordFlag.encrypted) === 0) {
+      if (this.#refusesPlaintext) throw this.#plaintext(record, position);
+      return new Uint8Array(bytes.subarray(offset + MARK_FRAME_BYTES + (scoped ? SCOPE_BYTES : 0), end));
+    }
+    this.#cipher ??= SegmentCipher.forSegment(this.#header, this.#keyRing, this.#path);
+    const plain = this.#cipher.decrypt(bytes, offset, end - offset, scoped);
+    if (plain === undefined) throw notAuthentic(record.lsn, position, this.#header.keyId, this.#path);
+    return plain;
+  }
+
+  #decompressed(payload: Uint8Array, record: RecordHeader, position: number): Uint8Array {
+    const result = decompress(record.codec, payload, this.#maxPayloadBytes);
+    if (typeof result === 'string') throw this.#cannotDecompress(result, record, position);
+    return result;
+  }
+
+  #plaintext({ lsn }: RecordHeader, offset: number): WalError {
+    return new WalError(
+      'WAL_BAD_KEY',
+      `${this.#path}: the record with LSN ${lsn} is not encrypted, though its segment is: somebody changed the file, or ` +
+        'allowPlaintext has to be set',
+      { path: this.#path, offset, lsn, reason: 'plaintext', keyId: this.#header.keyId },
+    );
+  }
+
+  #cannotDecompress(problem: DecompressionProblem, { lsn }: RecordHeader, offset: number): WalError {
+    const facts = { path: this.#path, offset, lsn, reason: 'compressed-payload' };
+    if (problem === 'damaged') {
+      const what = `the payload of the record with LSN ${lsn} cannot be decompressed`;
+      return new WalError('WAL_CORRUPT', `${this.#path}: ${what}: restore the file, or a copy of the log`, facts);
+    }
+    const limit = this.#maxPayloadBytes;
+    return new WalError(
+      'WAL_TOO_LARGE',
+      `${this.#path}: the payload of the record with LSN ${lsn} is over the limit of ${limit} bytes when it is ` +
+        'decompressed: read it with a larger maxPayloadBytes',
+      { ...facts, limit },
+    );
+  }
+}

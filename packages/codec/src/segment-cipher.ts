@@ -1,0 +1,117 @@
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { WalError } from './errors.js';
+import { FRAME_HEADER_BYTES } from './frame-layout.js';
+import { type KeyRing, masterKeyOf, missingKey } from './key-ring.js';
+import type { Lsn } from './lsn.js';
+import { ENCRYPTION_TAG_BYTES, MARK_FRAME_BYTES, SCOPE_BYTES } from './record.js';
+import { encodeSegmentHeader, HEADER_CRC_OFFSET, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.js';
+
+const ALGORITHM = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+const LSN_BYTES = 8;
+const INFO = new TextEncoder().encode('walstack segment v1');
+const OPTIONS = { authTagLength: ENCRYPTION_TAG_BYTES } as const;
+
+/**
+ * Encrypts and decrypts the records of one segment, with the key of that segment alone: derived from the master key that
+ * the header names, the segment id and the header itself. So a pair of key and nonce is never used twice, though a crash
+ * may give an LSN out again, and a header that was tampered with opens nothing.
+ */
+export class SegmentCipher {
+  readonly #key: Uint8Array;
+  readonly #nonce = new Uint8Array(NONCE_BYTES);
+  #lastLsn: Lsn = 0;
+
+  private constructor(key: Uint8Array) {
+    this.#key = key;
+  }
+
+  /**
+   * The cipher of a segment that is encrypted.
+   *
+   * @param path - of the segment, for errors
+   * @throws `WAL_BAD_KEY` when there is no ring, or it has not the key that the header names
+   */
+  static forSegment(header: SegmentHeader, ring: KeyRing | undefined, path: string): SegmentCipher {
+    const { keyId } = header;
+    const what = `${path} is encrypted with key ${keyId}`;
+    if (ring === undefined) throw missingKey(keyId, `${what}, and no key was given`, path);
+    const master = masterKeyOf(ring, keyId);
+    if (master === undefined) throw missingKey(keyId, `${what}, which is not in the key ring`, path);
+    const info = new Uint8Array(INFO.length + HEADER_CRC_OFFSET);
+    info.set(INFO);
+    info.set(authenticatedBytes(header), INFO.length);
+    return new SegmentCipher(new Uint8Array(hkdfSync('sha256', master, header.segmentId, info, 32)));
+  }
+
+  /**
+   * Encrypts the frame of a record in place: its length and header are written, meta and payload stand behind header and
+   * scope, and behind them there is room for the tag. Each LSN once, in ascending order: encoding one again would use its
+   * nonce for a second time.
+   *
+   * @param offset - of the frame in `bytes`
+   * @param frameBytes - tag included
+   */
+  encrypt(bytes: Uint8Array, offset: number, frameBytes: number, scoped: boolean, lsn: Lsn): void {
+    if (lsn <= this.#lastLsn) throw new Error(`LSN ${lsn} was encrypted before in this segment`);
+    this.#lastLsn = lsn;
+    const body = bodyOffset(offset, scoped);
+    const tag = offset + frameBytes - ENCRYPTION_TAG_BYTES;
+    const cipher = createCipheriv(ALGORITHM, this.#key, this.#nonceOf(bytes, offset), OPTIONS);
+    cipher.setAAD(bytes.subarray(offset + FRAME_HEADER_BYTES, body));
+    bytes.set(cipher.update(bytes.subarray(body, tag)), body);
+    cipher.final();
+    bytes.set(cipher.getAuthTag(), tag);
+  }
+
+  /**
+   * Decrypts meta and payload of a frame.
+   *
+   * @param offset - of the frame in `bytes`
+   * @param frameBytes - as the frame's length says
+   * @returns both, one behind the other, in memory of their own; `undefined` when this is not what was encrypted here
+   */
+  decrypt(bytes: Uint8Array, offset: number, frameBytes: number, scoped: boolean): Uint8Array | undefined {
+    const body = bodyOffset(offset, scoped);
+    const tag = offset + frameBytes - ENCRYPTION_TAG_BYTES;
+    const decipher = createDecipheriv(ALGORITHM, this.#key, this.#nonceOf(bytes, offset), OPTIONS);
+    decipher.setAAD(bytes.subarray(offset + FRAME_HEADER_BYTES, body));
+    decipher.setAuthTag(bytes.subarray(tag, tag + ENCRYPTION_TAG_BYTES));
+    const plain = decipher.update(bytes.subarray(body, tag));
+    try {
+      decipher.final();
+    } catch {
+      return undefined;
+    }
+    return plain;
+  }
+
+  /** 4 zero bytes and the LSN of a frame, big-endian. */
+  #nonceOf(bytes: Uint8Array, offset: number): Uint8Array {
+    const lsnEnd = offset + FRAME_HEADER_BYTES + LSN_BYTES;
+    for (let index = 0; index < LSN_BYTES; index++) {
+      this.#nonce[NONCE_BYTES - LSN_BYTES + index] = bytes[lsnEnd - 1 - index] as number;
+    }
+    return this.#nonce;
+  }
+}
+
+const bodyOffset = (offset: number, scoped: boolean): number => offset + MARK_FRAME_BYTES + (scoped ? SCOPE_BYTES : 0);
+
+/** The header as it stands in the file, also where bytes that mean nothing are not zero. */
+function authenticatedBytes(header: SegmentHeader): Uint8Array {
+  if (header.encoded !== undefined) return header.encoded;
+  const block = new Uint8Array(SEGMENT_HEADER_BYTES);
+  encodeSegmentHeader(block, header);
+  return block.subarray(0, HEADER_CRC_OFFSET);
+}
+
+/** A record that the key does not open. */
+export function notAuthentic(lsn: Lsn, offset: number, keyId: number, path: string): WalError {
+  return new WalError(
+    'WAL_BAD_KEY',
+    `${path}: key ${keyId} does not open the record with LSN ${lsn}: it is not the key that the log was written with, or ` +
+      'somebody changed the file: give the right key, or restore the file',
+    { path, offset, lsn, keyId, reason: 'wrong-key' },
+  );
+}
