@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { changesOf, withDefect } from '../src/mutants/defect.js';
@@ -17,4 +17,8 @@ test('every deliberate defect has its one place in the source, and a scenario th
     }
     if (defect.scenario !== undefined) expect(Object.keys(SCENARIOS)).toContain(defect.scenario);
   }
+});
+
+test('the tests that defects name are there', () => {
+  for (const { test: file } of DEFECTS) if (file !== undefined) expect(existsSync(join(root, file))).toBe(true);
 });

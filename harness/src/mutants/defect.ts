@@ -17,6 +17,11 @@ export interface Defect extends Change {
   readonly also?: Change;
   /** The scenario that is tried before all others. */
   readonly scenario?: string;
+  /**
+   * A file of tests, from the root of the repository, for a rule that power cuts, failures and damage do not show: what
+   * the defect does is legal then, and wrong.
+   */
+  readonly test?: string;
 }
 
 /** All that a defect changes. */

@@ -2,18 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { changesOf, type Defect, withDefect } from './defect.js';
-
-/** Where the source of each entry point of the packages is. */
-const SOURCES: Readonly<Record<string, string>> = {
-  '@walstack/native': 'packages/native/src/index.ts',
-  '@walstack/codec': 'packages/codec/src/index.ts',
-  '@walstack/storage-io': 'packages/storage-io/src/index.ts',
-  '@walstack/storage-io/conformance': 'packages/storage-io/src/conformance/index.ts',
-  '@walstack/storage-io/simulation': 'packages/storage-io/src/simulation/index.ts',
-  '@walstack/mmap-reader/segments': 'packages/mmap-reader/src/segments.ts',
-  '@walstack/segmented': 'packages/segmented/src/index.ts',
-  '@walstack/wal': 'packages/wal/src/index.ts',
-};
+import { SOURCES } from './sources.js';
 
 /** Puts a program and all packages it uses, from source, into one file: with a defect, or without any. */
 export async function bundleWith(

@@ -49,4 +49,20 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
       replace: '',
     },
   },
+  {
+    name: 'evidence-without-budget',
+    test: 'packages/segmented/test/hostile.test.ts',
+    breaks: 'Evidence behind a hole is looked for within a budget: the work is linear in the size of the file.',
+    file: `${READER}/hole.ts`,
+    find: 'this.#budget -= length;',
+    replace: 'this.#budget -= 0;',
+  },
+  {
+    name: 'new-log-over-the-remains-of-one',
+    test: 'packages/segmented/test/truncation.test.ts',
+    breaks: 'A checkpoint or a free file without a segment is no new log.',
+    file: `${SEGMENTED}/open-log.ts`,
+    find: 'if (files.checkpoint || files.free.length > 0) {',
+    replace: 'if (files.checkpoint && files.free.length > 0) {',
+  },
 ];

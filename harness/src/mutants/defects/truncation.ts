@@ -42,4 +42,12 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     yield* ioSteps.datasync(io, file);`,
     replace: '    yield* ioSteps.write(io, file, encodeCheckpoint(checkpoint), 0);',
   },
+  {
+    name: 'recycled-while-mapped',
+    test: 'packages/segmented/test/recycling.test.ts',
+    breaks: 'A freed file is recycled only under an exclusive lock: nobody has it mapped.',
+    file: `${SEGMENTED}/segment-stock.ts`,
+    find: "if (!io.lockFile(file, 'exclusive')) return false;",
+    replace: "io.lockFile(file, 'exclusive');",
+  },
 ];

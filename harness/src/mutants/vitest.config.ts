@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import process from 'node:process';
+import { defineConfig } from 'vitest/config';
+import { withDefect } from './defect.js';
+import { DEFECTS } from './defects/index.js';
+import { SOURCES } from './sources.js';
+
+/** The tests of the packages, with all packages from source and the defect in them that `WALSTACK_DEFECT` names. */
+const root = resolve(import.meta.dirname, '../../..');
+const defect = DEFECTS.find(({ name }) => name === process.env['WALSTACK_DEFECT']);
+
+export default defineConfig({
+  root,
+  // Longer names first: the name of a package begins the names of its other entry points.
+  resolve: {
+    alias: Object.entries(SOURCES)
+      .sort(([a], [b]) => b.length - a.length)
+      .map(([find, file]) => ({ find, replacement: join(root, file) })),
+  },
+  plugins: [
+    {
+      name: 'defect',
+      enforce: 'pre',
+      load(id) {
+        if (defect === undefined || !id.endsWith('.ts')) return undefined;
+        const text = readFileSync(id, 'utf8');
+        const changed = withDefect(defect, relative(root, id), text);
+        return changed === text ? undefined : changed;
+      },
+    },
+  ],
+  test: { pool: 'forks', testTimeout: 60_000, include: [defect?.test ?? 'packages/*/test/**/*.test.ts'] },
+});
