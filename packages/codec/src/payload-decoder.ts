@@ -1,8 +1,7 @@
 import { type DecompressionProblem, decompress } from './compression.js';
 import { WalError } from './errors.js';
-import { FRAME_HEADER_BYTES } from './frame-layout.js';
 import type { KeyRing } from './key-ring.js';
-import { isMark, MARK_FRAME_BYTES, RecordFlag, type RecordHeader, SCOPE_BYTES } from './record.js';
+import { isMark, RecordFlag, type RecordHeader } from './record.js';
 import { notAuthentic, SegmentCipher } from './segment-cipher.js';
 import type { SegmentHeader } from './segment-header.js';
 
@@ -30,7 +29,7 @@ const PAYLOAD_BYTES_MOST = 64 * 1024 * 1024;
  *
  * ```ts
  * const decoder = new PayloadDecoder(header, path, { keyRing });
- * if (decoder.transforms(record)) use(decoder.decode(bytes, offset, record));
+ * if (decoder.transforms(record)) use(decoder.decode(record, head, body, offset));
  * ```
  */
 export class PayloadDecoder {
@@ -64,44 +63,46 @@ export class PayloadDecoder {
   }
 
   /**
-   * Decodes a record whose frame is whole and whose fields can be.
+   * Decodes a record whose checksum is right and whose fields can be.
    *
-   * @param bytes - memory that holds the frame
-   * @param offset - of the frame in it
-   * @param record - the header of the frame
-   * @param position - of the frame in the file, for errors
+   * @param head - its header and scope, as they stand in the frame
+   * @param body - everything behind them
+   * @param offset - of the frame in the file, for errors
    * @returns meta and payload in memory of their own
    * @throws `WAL_BAD_KEY` when the key is missing or wrong, when somebody changed the record, or when it is not encrypted
    * and should be; `WAL_TOO_LARGE` when it would become longer than `maxPayloadBytes`; `WAL_CORRUPT` when it cannot be
    * decompressed; `WAL_UNSUPPORTED` for zstd where Node.js has none
    */
-  decode(bytes: Uint8Array, offset: number, record: RecordHeader, position: number = offset): RecordContent {
+  decode(record: RecordHeader, head: Uint8Array, body: Uint8Array, offset: number): RecordContent {
     const { metaLength } = record;
-    const stored = this.#stored(bytes, offset, record, position);
+    const stored = this.decrypt(record, head, body, offset);
     const payload = stored.subarray(metaLength);
     return {
       meta: stored.subarray(0, metaLength),
-      payload: (record.flags & RecordFlag.compressed) === 0 ? payload : this.#decompressed(payload, record, position),
+      payload: (record.flags & RecordFlag.compressed) === 0 ? payload : this.#decompressed(payload, record, offset),
     };
   }
 
-  /** Meta and payload as they were stored: decrypted, in memory of their own. */
-  #stored(bytes: Uint8Array, offset: number, record: RecordHeader, position: number): Uint8Array {
-    const scoped = (record.flags & RecordFlag.scoped) !== 0;
-    const end = offset + FRAME_HEADER_BYTES + record.length;
+  /**
+   * Does the first half of {@link decode}: shows that a record is what was encrypted, and leaves its payload compressed.
+   *
+   * @returns meta and payload, one behind the other, in memory of their own
+   * @throws `WAL_BAD_KEY`
+   */
+  decrypt(record: RecordHeader, head: Uint8Array, body: Uint8Array, offset: number): Uint8Array {
     if ((record.flags & RecordFlag.encrypted) === 0) {
-      if (this.#refusesPlaintext) throw this.#plaintext(record, position);
-      return new Uint8Array(bytes.subarray(offset + MARK_FRAME_BYTES + (scoped ? SCOPE_BYTES : 0), end));
+      if (this.#refusesPlaintext) throw this.#plaintext(record, offset);
+      return new Uint8Array(body);
     }
     this.#cipher ??= SegmentCipher.forSegment(this.#header, this.#keyRing, this.#path);
-    const plain = this.#cipher.decrypt(bytes, offset, end - offset, scoped);
-    if (plain === undefined) throw notAuthentic(record.lsn, position, this.#header.keyId, this.#path);
+    const plain = this.#cipher.decrypt(head, body);
+    if (plain === undefined) throw notAuthentic(record.lsn, offset, this.#header.keyId, this.#path);
     return plain;
   }
 
-  #decompressed(payload: Uint8Array, record: RecordHeader, position: number): Uint8Array {
+  #decompressed(payload: Uint8Array, record: RecordHeader, offset: number): Uint8Array {
     const result = decompress(record.codec, payload, this.#maxPayloadBytes);
-    if (typeof result === 'string') throw this.#cannotDecompress(result, record, position);
+    if (typeof result === 'string') throw this.#cannotDecompress(result, record, offset);
     return result;
   }
 

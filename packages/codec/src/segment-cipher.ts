@@ -55,9 +55,9 @@ export class SegmentCipher {
   encrypt(bytes: Uint8Array, offset: number, frameBytes: number, scoped: boolean, lsn: Lsn): void {
     if (lsn <= this.#lastLsn) throw new Error(`LSN ${lsn} was encrypted before in this segment`);
     this.#lastLsn = lsn;
-    const body = bodyOffset(offset, scoped);
+    const body = offset + MARK_FRAME_BYTES + (scoped ? SCOPE_BYTES : 0);
     const tag = offset + frameBytes - ENCRYPTION_TAG_BYTES;
-    const cipher = createCipheriv(ALGORITHM, this.#key, this.#nonceOf(bytes, offset), OPTIONS);
+    const cipher = createCipheriv(ALGORITHM, this.#key, this.#nonceOf(bytes, offset + FRAME_HEADER_BYTES), OPTIONS);
     cipher.setAAD(bytes.subarray(offset + FRAME_HEADER_BYTES, body));
     bytes.set(cipher.update(bytes.subarray(body, tag)), body);
     cipher.final();
@@ -65,19 +65,19 @@ export class SegmentCipher {
   }
 
   /**
-   * Decrypts meta and payload of a frame.
+   * Decrypts what is stored of a record.
    *
-   * @param offset - of the frame in `bytes`
-   * @param frameBytes - as the frame's length says
-   * @returns both, one behind the other, in memory of their own; `undefined` when this is not what was encrypted here
+   * @param head - its header and scope, as they stand in the frame
+   * @param body - everything behind them: ciphertext and tag
+   * @returns meta and payload, one behind the other, in memory of their own; `undefined` when this is not what was
+   * encrypted under this key and head
    */
-  decrypt(bytes: Uint8Array, offset: number, frameBytes: number, scoped: boolean): Uint8Array | undefined {
-    const body = bodyOffset(offset, scoped);
-    const tag = offset + frameBytes - ENCRYPTION_TAG_BYTES;
-    const decipher = createDecipheriv(ALGORITHM, this.#key, this.#nonceOf(bytes, offset), OPTIONS);
-    decipher.setAAD(bytes.subarray(offset + FRAME_HEADER_BYTES, body));
-    decipher.setAuthTag(bytes.subarray(tag, tag + ENCRYPTION_TAG_BYTES));
-    const plain = decipher.update(bytes.subarray(body, tag));
+  decrypt(head: Uint8Array, body: Uint8Array): Uint8Array | undefined {
+    const tag = body.length - ENCRYPTION_TAG_BYTES;
+    const decipher = createDecipheriv(ALGORITHM, this.#key, this.#nonceOf(head, 0), OPTIONS);
+    decipher.setAAD(head);
+    decipher.setAuthTag(body.subarray(tag));
+    const plain = decipher.update(body.subarray(0, tag));
     try {
       decipher.final();
     } catch {
@@ -86,17 +86,15 @@ export class SegmentCipher {
     return plain;
   }
 
-  /** 4 zero bytes and the LSN of a frame, big-endian. */
-  #nonceOf(bytes: Uint8Array, offset: number): Uint8Array {
-    const lsnEnd = offset + FRAME_HEADER_BYTES + LSN_BYTES;
+  /** 4 zero bytes and an LSN, big-endian. */
+  #nonceOf(bytes: Uint8Array, lsnOffset: number): Uint8Array {
+    const lsnEnd = lsnOffset + LSN_BYTES;
     for (let index = 0; index < LSN_BYTES; index++) {
       this.#nonce[NONCE_BYTES - LSN_BYTES + index] = bytes[lsnEnd - 1 - index] as number;
     }
     return this.#nonce;
   }
 }
-
-const bodyOffset = (offset: number, scoped: boolean): number => offset + MARK_FRAME_BYTES + (scoped ? SCOPE_BYTES : 0);
 
 /** The header as it stands in the file, also where bytes that mean nothing are not zero. */
 function authenticatedBytes(header: SegmentHeader): Uint8Array {

@@ -13,7 +13,7 @@ import {
   zstdAvailable,
 } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
-import { viewOf } from './support.js';
+import { partsOf, viewOf } from './support.js';
 
 const PATH = 'a segment';
 const header: SegmentHeader = {
@@ -51,7 +51,7 @@ function frameOf(
 
 const decode = (stored: Uint8Array, codec: number, maxPayloadBytes?: number): Uint8Array => {
   const { frame, record } = frameOf(stored, codec);
-  return new PayloadDecoder(header, PATH, { maxPayloadBytes }).decode(frame, 0, record).payload;
+  return new PayloadDecoder(header, PATH, { maxPayloadBytes }).decode(record, ...partsOf(frame, 0, record), 0).payload;
 };
 
 const CODECS = ['deflate', ...(zstdAvailable ? (['zstd'] as const) : [])] as const;
@@ -132,7 +132,7 @@ describe('compression', () => {
     const { frame, record } = frameOf(deflateRawSync(text(900)), CodecNumber.deflate, meta);
     const decoder = new PayloadDecoder(header, PATH);
     expect(decoder.transforms(record)).toBe(true);
-    const decoded = decoder.decode(frame, 0, record);
+    const decoded = decoder.decode(record, ...partsOf(frame, 0, record), 0);
     expect(Buffer.compare(decoded.meta, meta)).toBe(0);
     expect(Buffer.compare(decoded.payload, text(900))).toBe(0);
     // In memory of its own: it stays when the frame is overwritten.

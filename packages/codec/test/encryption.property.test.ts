@@ -16,7 +16,7 @@ import {
 } from '@walstack/codec';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { viewOf } from './support.js';
+import { partsOf, viewOf } from './support.js';
 
 const PATH = 'a segment';
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
@@ -96,7 +96,7 @@ describe('records that are compressed and encrypted', () => {
         const record = recordAt(memory, offset);
         expect(recordProblem(record)).toBeUndefined();
         const decoder = new PayloadDecoder({ ...header, encrypted: encrypts }, PATH, { keyRing });
-        const { meta, payload } = decoder.decode(memory, offset, record);
+        const { meta, payload } = decoder.decode(record, ...partsOf(memory, offset, record), offset);
         expect(Buffer.compare(meta, input.meta)).toBe(0);
         expect(Buffer.compare(payload, input.payload)).toBe(0);
         if (encrypts && input.meta.length >= 8)
@@ -122,7 +122,7 @@ describe('records that are compressed and encrypted', () => {
           const place = 8 + (at % record.length);
           memory[place] = (memory[place] as number) ^ mask;
           const decoder = new PayloadDecoder(header, PATH, { keyRing });
-          expect(() => decoder.decode(memory, 0, record)).toThrow(
+          expect(() => decoder.decode(record, ...partsOf(memory, 0, record), 0)).toThrow(
             expect.objectContaining({ code: 'WAL_BAD_KEY', reason: 'wrong-key' }),
           );
         },
@@ -149,7 +149,7 @@ describe('records that are compressed and encrypted', () => {
           fc.pre(recordProblem(record) === undefined);
           const decoder = new PayloadDecoder(header, PATH, { keyRing, allowPlaintext: true, maxPayloadBytes: limit });
           try {
-            const { meta, payload } = decoder.decode(memory, 0, record);
+            const { meta, payload } = decoder.decode(record, ...partsOf(memory, 0, record), 0);
             expect([meta.length, payload.length <= limit]).toEqual([metaLength, true]);
           } catch (error) {
             expect(WalError.is(error)).toBe(true);

@@ -17,7 +17,7 @@ import {
   writeScope,
 } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
-import { fromHex, readVectors, toHex, toScope, type VectorScope, viewOf } from './support.js';
+import { fromHex, partsOf, readVectors, toHex, toScope, type VectorScope, viewOf } from './support.js';
 
 interface EncryptionVector {
   readonly name: string;
@@ -90,7 +90,7 @@ describe('encrypted records', () => {
     const decoder = new PayloadDecoder(headerOf(vector), PATH, { keyRing: ringOf(vector) });
     const record = recordOf(frame);
     expect(decoder.transforms(record)).toBe(true);
-    const { meta, payload } = decoder.decode(bytes, 3, record);
+    const { meta, payload } = decoder.decode(record, ...partsOf(bytes, 3, record), 3);
     expect([toHex(meta), toHex(payload)]).toEqual([vector.meta, vector.payload]);
     if (vector.scope !== null) expect(readScope(viewOf(frame), 32)).toEqual(toScope(vector.scope));
   });
@@ -102,7 +102,9 @@ describe('encrypted records', () => {
     expect(read.encoded).toHaveLength(124);
     const decoder = new PayloadDecoder(made, PATH, { keyRing: ringOf(usual) });
     const frame = fromHex(usual.frame);
-    expect(toHex(decoder.decode(frame, 0, recordOf(frame)).payload)).toBe(usual.payload);
+    expect(toHex(decoder.decode(recordOf(frame), ...partsOf(frame, 0, recordOf(frame)), 0).payload)).toBe(
+      usual.payload,
+    );
   });
 
   it('are not opened under any other header, reserved bytes included', () => {
@@ -115,7 +117,7 @@ describe('encrypted records', () => {
       if (header === undefined || !header.encrypted) continue;
       keyRing.add({ id: header.keyId, key: fromHex(usual.masterKey) });
       const decoder = new PayloadDecoder(header, PATH, { keyRing });
-      expect(() => decoder.decode(frame, 0, recordOf(frame)), `byte ${offset}`).toThrow(
+      expect(() => decoder.decode(recordOf(frame), ...partsOf(frame, 0, recordOf(frame)), 0), `byte ${offset}`).toThrow(
         expect.objectContaining({ code: 'WAL_BAD_KEY', reason: 'wrong-key' }),
       );
     }
@@ -130,7 +132,7 @@ describe('encrypted records', () => {
         for (const mask of [1, 0x80, 0xff]) {
           const frame = new Uint8Array(good);
           frame[offset] = (frame[offset] as number) ^ mask;
-          expect(() => decoder.decode(frame, 0, record, 777), `byte ${offset}`).toThrow(
+          expect(() => decoder.decode(record, ...partsOf(frame, 0, record), 777), `byte ${offset}`).toThrow(
             expect.objectContaining({
               code: 'WAL_BAD_KEY',
               reason: 'wrong-key',
@@ -162,14 +164,16 @@ describe('a decoder', () => {
     const header = headerOf(usual);
     for (const keyRing of [undefined, KeyRing.of({ id: 2, key: fromHex(usual.masterKey) })]) {
       const decoder = new PayloadDecoder(header, PATH, { keyRing });
-      expect(() => decoder.decode(frame, 0, record)).toThrow(badKey({ reason: 'missing-key' }));
+      expect(() => decoder.decode(record, ...partsOf(frame, 0, record), 0)).toThrow(badKey({ reason: 'missing-key' }));
     }
   });
 
   it('with another key under the same id opens nothing', () => {
     const keyRing = KeyRing.of({ id: 1, key: new Uint8Array(32).fill(7) });
     const decoder = new PayloadDecoder(headerOf(usual), PATH, { keyRing });
-    expect(() => decoder.decode(frame, 0, record)).toThrow(badKey({ reason: 'wrong-key', lsn: 2 }));
+    expect(() => decoder.decode(record, ...partsOf(frame, 0, record), 0)).toThrow(
+      badKey({ reason: 'wrong-key', lsn: 2 }),
+    );
   });
 
   it('refuses a record that is not encrypted in a segment that is, unless it was told otherwise', () => {
@@ -181,10 +185,12 @@ describe('a decoder', () => {
     const keyRing = ringOf(usual);
     const strict = new PayloadDecoder(headerOf(usual), PATH, { keyRing });
     expect(strict.transforms(planted)).toBe(true);
-    expect(() => strict.decode(plain, 0, planted)).toThrow(badKey({ reason: 'plaintext', lsn: 2 }));
+    expect(() => strict.decode(planted, ...partsOf(plain, 0, planted), 0)).toThrow(
+      badKey({ reason: 'plaintext', lsn: 2 }),
+    );
     const lenient = new PayloadDecoder(headerOf(usual), PATH, { keyRing, allowPlaintext: true });
     expect(lenient.transforms(planted)).toBe(false);
-    expect(new TextDecoder().decode(lenient.decode(plain, 0, planted).payload)).toBe('planted');
+    expect(new TextDecoder().decode(lenient.decode(planted, ...partsOf(plain, 0, planted), 0).payload)).toBe('planted');
     // Who has no keys demands none.
     expect(new PayloadDecoder(headerOf(usual), PATH).transforms(planted)).toBe(false);
     const mark = Object.assign(new RecordHeader(), { flags: RecordFlag.mark });

@@ -3,6 +3,7 @@ import {
   frameStart,
   MARK_FRAME_BYTES,
   RecordFlag,
+  type RecordHeader,
   type RecordScope,
   recordFrameBytes,
   SCOPE_BYTES,
@@ -77,6 +78,12 @@ export function codeOf(call: () => unknown): unknown {
     return (error as { readonly code?: unknown }).code;
   }
   return 'nothing thrown';
+}
+
+/** Header and scope of a record, and what stands behind them, of the frame at an offset. */
+export function partsOf(bytes: Uint8Array, offset: number, record: RecordHeader): [head: Uint8Array, body: Uint8Array] {
+  const body = offset + 32 + ((record.flags & RecordFlag.scoped) === 0 ? 0 : SCOPE_BYTES);
+  return [bytes.subarray(offset + 8, body), bytes.subarray(body, offset + 8 + record.length)];
 }
 
 export const toScope = (scope: VectorScope): RecordScope => ({
