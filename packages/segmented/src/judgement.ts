@@ -71,7 +71,7 @@ function* readSealed(
   return yield* withFile(io, link.path, function* (file) {
     const { header } = link;
     const scanner = new SegmentScanner(io, file, header, header.blockBytes, header.firstLsn, io.size(file));
-    const end = yield* endOfKept(scanner, header.blockBytes, successorLsn);
+    const end = yield* endBefore(scanner, header.blockBytes, successorLsn);
     if (scanner.nextLsn < successorLsn) {
       const proof = `${successorPath} begins with LSN ${successorLsn}`;
       throw lostRecord(link.path, scanner.end, scanner.nextLsn, 'hole-before-successor', proof);
@@ -80,8 +80,22 @@ function* readSealed(
   });
 }
 
+/** Where the frames of a segment end that stand before the record with `nextLsn`, which is there: marks included. */
+export function* endOfKept(io: StorageIo, segment: Segment, nextLsn: Lsn): IoRoutine<number> {
+  return yield* withFile(io, segment.path, function* (file) {
+    const { header } = segment;
+    const scanner = new SegmentScanner(io, file, header, header.blockBytes, header.firstLsn, segment.end);
+    const end = yield* endBefore(scanner, header.blockBytes, nextLsn);
+    if (scanner.nextLsn < nextLsn) {
+      const proof = `the log has records up to ${segment.nextLsn - 1} there`;
+      throw lostRecord(segment.path, scanner.end, scanner.nextLsn, 'hole', proof);
+    }
+    return end;
+  });
+}
+
 /** Reads up to the first record that a successor hides, and returns where the frames before it end. */
-function* endOfKept(scanner: SegmentScanner, from: number, successorLsn: Lsn): IoRoutine<number> {
+function* endBefore(scanner: SegmentScanner, from: number, successorLsn: Lsn): IoRoutine<number> {
   let end = from;
   do {
     while (scanner.next()) {

@@ -3,9 +3,9 @@ import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 
 /**
- * Replaces the file `checkpoint`; durable on return. Whoever fails before the rename has changed nothing.
+ * Replaces the file `checkpoint`; durable once the directory is synced. Who fails has changed nothing.
  */
-export function* writeCheckpoint(io: StorageIo, directory: string, checkpoint: Checkpoint): IoRoutine<void> {
+export function* placeCheckpoint(io: StorageIo, directory: string, checkpoint: Checkpoint): IoRoutine<void> {
   const draft = join(directory, FileName.checkpointDraft);
   const file = io.open(draft, { create: true, truncate: true });
   try {
@@ -15,7 +15,6 @@ export function* writeCheckpoint(io: StorageIo, directory: string, checkpoint: C
     io.close(file);
   }
   io.rename(draft, join(directory, FileName.checkpoint));
-  yield* ioSteps.syncDirectory(io, directory);
 }
 
 /** What stands at `path`; `undefined` when nothing does. */

@@ -42,6 +42,8 @@ export class LogReader {
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
   #ended = false;
+  /** The last LSN that a cut behind it has left. */
+  #cutLsn: Lsn | undefined;
 
   constructor(io: StorageIo, plan: ReadPlan) {
     this.#io = io;
@@ -67,6 +69,7 @@ export class LogReader {
   *advance(): IoRoutine<boolean> {
     for (;;) {
       if (this.#ended) throw closedWhileReading();
+      if (this.#cutLsn !== undefined) throw cutWhileReading(this.#cutLsn, this.#plan.firstLsn());
       const scanner = this.#scanner ?? this.#openNext();
       if (scanner === undefined) return false;
       if (scanner.nextLsn <= this.#until) {
@@ -85,6 +88,11 @@ export class LogReader {
   /** Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` once its step under way is done. */
   end(): void {
     this.#ended = true;
+  }
+
+  /** Every record behind `lastLsn` is gone: who was to read further gets `WAL_TRUNCATED`. */
+  cutAfter(lastLsn: Lsn): void {
+    if (this.#plan.to > lastLsn) this.#cutLsn = Math.min(lastLsn, this.#cutLsn ?? lastLsn);
   }
 
   /** Ends the reading and closes its file. */
@@ -111,6 +119,7 @@ export class LogReader {
       if (step.done === true) return step.value;
       const result = yield step.value;
       if (this.#ended) throw closedWhileReading();
+      if (this.#cutLsn !== undefined) throw cutWhileReading(this.#cutLsn, this.#plan.firstLsn());
       step = routine.next(result);
     }
   }
@@ -164,6 +173,11 @@ export class LogReader {
       timestampMs: header.createdAtMs + record.elapsedMs,
     };
   }
+}
+
+function cutWhileReading(lastLsn: Lsn, firstLsn: Lsn): WalError {
+  const what = `the records behind LSN ${lastLsn} were removed from the log while it was read: read it again`;
+  return new WalError('WAL_TRUNCATED', what, { lsn: lastLsn + 1, firstLsn });
 }
 
 function closedWhileReading(): WalError {

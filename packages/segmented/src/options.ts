@@ -76,6 +76,23 @@ export interface SegmentedWalConfig {
    * none, is refused. Default: of no core where the log is made, else what the log says.
    */
   readonly coreId?: number;
+  /**
+   * Drop segments that nobody needs any more as long as the log has more bytes than this; 0 drops them at once. What is
+   * above the checkpoint (see {@link retainUntilCheckpoint}) or needed by a hold stays, and so does the newest segment:
+   * the log may be larger. Looked after at rolls, when the checkpoint or a hold moves, and when a hold is released.
+   * Default: nothing is dropped because of the log's size.
+   */
+  readonly retainBytes?: number;
+  /**
+   * The same for segments whose last record is older than this, in milliseconds: nothing younger is dropped for its age.
+   * How old the last record is at least, the time says at which the next segment was made. With `retainBytes` as well, either is a reason. Default: nothing is dropped because of its age.
+   */
+  readonly retainAgeMs?: number;
+  /**
+   * Have retention drop nothing above the checkpoint: what the application has not said it no longer needs stays.
+   * `false` drops it, too, as a queue does whose readers come in time or set holds. Default `true`.
+   */
+  readonly retainUntilCheckpoint?: boolean;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
   readonly now?: World['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
@@ -101,6 +118,9 @@ export interface Settings {
   readonly firstLsn: Lsn;
   readonly onFailure: ((failure: WalError) => void) | undefined;
   readonly coreId: number | undefined;
+  readonly retainBytes: number | undefined;
+  readonly retainAgeMs: number | undefined;
+  readonly retainUntilCheckpoint: boolean;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -122,6 +142,9 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
   'firstLsn',
   'onFailure',
   'coreId',
+  'retainBytes',
+  'retainAgeMs',
+  'retainUntilCheckpoint',
   'now',
   'setTimer',
   'randomBytes',
@@ -151,6 +174,9 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     firstLsn = 1,
     onFailure,
     coreId,
+    retainBytes,
+    retainAgeMs,
+    retainUntilCheckpoint = true,
   } = checkOptions('config', config, KNOWN);
   return {
     directory: checkPath('directory', directory),
@@ -168,6 +194,9 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     firstLsn: checkLsn('firstLsn', firstLsn),
     onFailure: checkCallback('onFailure', onFailure),
     coreId: coreId === undefined ? undefined : checkInteger('coreId', coreId, 0, 0xffff_fffe),
+    retainBytes: retainBytes === undefined ? undefined : checkInteger('retainBytes', retainBytes),
+    retainAgeMs: retainAgeMs === undefined ? undefined : checkInteger('retainAgeMs', retainAgeMs),
+    retainUntilCheckpoint: checkBoolean('retainUntilCheckpoint', retainUntilCheckpoint),
   };
 }
 

@@ -16,7 +16,7 @@ import { type Judgement, judge } from './judgement.js';
 import { syncAncestors } from './log-directory.js';
 import type { Settings } from './options.js';
 import { BEGINNING, headerOf, isEmpty, succession } from './segment.js';
-import { cutToSize, makeNextSegment, nameNextSegment } from './segment-file.js';
+import { beginSegment, cutToSize, nameNextSegment, openNextSegment } from './segment-file.js';
 import type { LogStart } from './segment-writer.js';
 import { createdAt, type World } from './world.js';
 
@@ -219,7 +219,8 @@ function* makeNamed(world: World, settings: Settings, { from, ...identity }: Ide
   const { directory, blockBytes } = settings;
   const life = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16) };
   const header = headerOf({ ...identity, ...life, blockBytes }, from);
-  const file = yield* makeNextSegment(world.io, settings, header);
+  const file = openNextSegment(world.io, settings);
+  yield* beginSegment(world.io, directory, file, header);
   try {
     yield* nameNextSegment(world.io, directory, header);
   } catch (error) {

@@ -7,19 +7,16 @@ import { nameOf } from './segment.js';
 /** The steps of a segment file's life, each of them durable on return. */
 
 /**
- * Makes `next.seg`, always a new file, with a header and nothing else. One that fails half-way is removed again, so that
- * it can be tried another time.
+ * Writes a segment's header into `next.seg`. A file that fails half-way is removed again, so that it can be tried another
+ * time.
  */
-export function* makeNextSegment(io: StorageIo, settings: FileSettings, header: SegmentHeader): IoRoutine<IoFile> {
-  const file = openNextSegment(io, settings);
+export function* beginSegment(io: StorageIo, directory: string, file: IoFile, header: SegmentHeader): IoRoutine<void> {
   try {
     yield* writeHeader(io, file, header);
   } catch (error) {
-    io.close(file);
-    yield* dropNextSegment(io, settings.directory);
+    yield* discardNextSegment(io, directory, file);
     throw error;
   }
-  return file;
 }
 
 /** What of a log's settings its files depend on. */
@@ -40,7 +37,7 @@ export function openNextSegment(io: StorageIo, settings: FileSettings, create = 
 }
 
 /** Writes a segment's header into its block; durable on return. */
-export function* writeHeader(io: StorageIo, file: IoFile, header: SegmentHeader): IoRoutine<void> {
+function* writeHeader(io: StorageIo, file: IoFile, header: SegmentHeader): IoRoutine<void> {
   const block = io.allocateBuffer(header.blockBytes);
   encodeSegmentHeader(block, header);
   if (io.capabilities.durableWrites) {
@@ -55,8 +52,14 @@ export function* writeHeader(io: StorageIo, file: IoFile, header: SegmentHeader)
 export const writesSideBySide = ({ capabilities }: StorageIo): boolean =>
   capabilities.durableWrites && capabilities.overlappedWrites && !capabilities.completesInline;
 
+/** Closes and removes `next.seg`, which is not needed. */
+export function* discardNextSegment(io: StorageIo, directory: string, file: IoFile): IoRoutine<void> {
+  io.close(file);
+  yield* dropNextSegment(io, directory);
+}
+
 /** Removes `next.seg` after a failure, which is what matters to the caller: another one here must not hide it. */
-export function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
+function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
   try {
     yield* ioSteps.remove(io, join(directory, FileName.nextSegment));
   } catch {

@@ -10,10 +10,11 @@ import {
 } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import type { NameSync } from './name-sync.js';
 import type { Settings } from './options.js';
 import type { Pipeline } from './pipeline.js';
 import { prepareBlocks } from './preparation.js';
-import { dropNextSegment, openNextSegment, writeHeader } from './segment-file.js';
+import { beginSegment, discardNextSegment, openNextSegment } from './segment-file.js';
 import type { World } from './world.js';
 
 /** So many bytes of the next segment are prepared before it has its turn. */
@@ -44,7 +45,9 @@ export type Disposal = 'recycled' | 'removed';
 export class SegmentStock {
   readonly #world: World;
   readonly #settings: Settings;
+  readonly #names: NameSync;
   readonly #background: Pipeline;
+  readonly #failure: () => unknown;
   /** Names of free files, durable under these names. */
   readonly #free: string[];
   /** Names of free files that the next sync of the directory makes durable. */
@@ -54,11 +57,24 @@ export class SegmentStock {
   #preparing = false;
   #noSpace = false;
 
-  /** @param free - names of the free files that were there when the log was opened */
-  constructor(world: World, settings: Settings, background: Pipeline, free: readonly string[]) {
+  /**
+   * @param background - prepares the next segment
+   * @param failure - of the log: the reason why nothing will be prepared any more
+   * @param free - names of the free files that were there when the log was opened
+   */
+  constructor(
+    world: World,
+    settings: Settings,
+    names: NameSync,
+    background: Pipeline,
+    failure: () => unknown,
+    free: readonly string[],
+  ) {
     this.#world = world;
     this.#settings = settings;
+    this.#names = names;
     this.#background = background;
+    this.#failure = failure;
     this.#free = [...free];
     this.#nextFreeNumber = 1 + Math.max(0, ...free.map((name) => Number.parseInt(name.slice('free-'.length), 10)));
   }
@@ -73,21 +89,16 @@ export class SegmentStock {
 
   /** A file for a segment, with this header, durable, and nothing else of its life. It is called `next.seg`. */
   *take(header: SegmentHeader): IoRoutine<Blank> {
-    yield* this.#background.until(() => !this.#preparing);
+    yield* this.#prepared();
     this.#noSpace = false;
     let draft = this.#draft ?? (yield* this.#open());
     this.#draft = undefined;
     if (draft.earlierSeed === segmentSeed(header.segmentId)) {
-      yield* this.#drop(draft.file);
+      yield* discardNextSegment(this.#world.io, this.#settings.directory, draft.file);
       draft = fresh(openNextSegment(this.#world.io, this.#settings), 0);
     }
     const { file } = draft;
-    try {
-      yield* writeHeader(this.#world.io, file, header);
-    } catch (error) {
-      yield* this.#drop(file);
-      throw error;
-    }
+    yield* beginSegment(this.#world.io, this.#settings.directory, file, header);
     return { file, preparedEnd: Math.max(draft.preparedEnd, header.blockBytes), recycled: draft.recycled };
   }
 
@@ -109,21 +120,34 @@ export class SegmentStock {
 
   /** Removes what is kept for later, as the disk is full. @returns whether there was anything */
   *surrender(): IoRoutine<boolean> {
-    yield* this.#background.until(() => !this.#preparing);
+    yield* this.#prepared();
     const draft = this.#draft;
     this.#draft = undefined;
     this.#noSpace = true;
-    if (draft !== undefined) yield* this.#drop(draft.file);
-    const names = this.#free.splice(0);
-    for (const name of names) yield* ioSteps.remove(this.#world.io, join(this.#settings.directory, name));
-    return draft !== undefined || names.length > 0;
+    if (draft !== undefined) yield* discardNextSegment(this.#world.io, this.#settings.directory, draft.file);
+    let given = draft !== undefined;
+    for (let name = this.#free.shift(); name !== undefined; name = this.#free.shift()) {
+      try {
+        yield* ioSteps.remove(this.#world.io, join(this.#settings.directory, name));
+      } catch (error) {
+        this.#free.unshift(name);
+        throw error;
+      }
+      given = true;
+    }
+    return given;
   }
 
   /** Lets go of the file that was prepared, and removes it: another process life would not trust it. */
   *close(): IoRoutine<void> {
     const draft = this.#draft;
     this.#draft = undefined;
-    if (draft !== undefined) yield* this.#drop(draft.file);
+    if (draft !== undefined) yield* discardNextSegment(this.#world.io, this.#settings.directory, draft.file);
+  }
+
+  /** Waits until no segment is being prepared. @throws the failure of the log, after which none will be there */
+  *#prepared(): IoRoutine<void> {
+    if (!(yield* this.#background.until(() => !this.#preparing))) throw this.#failure();
   }
 
   #wants({ end }: Segment): boolean {
@@ -166,7 +190,7 @@ export class SegmentStock {
     if (name !== undefined) {
       io.rename(join(directory, name), join(directory, FileName.nextSegment));
       // The next rename must not survive a crash without this one: the file would have two names.
-      yield* ioSteps.syncDirectory(io, directory);
+      yield* this.#names.sync();
     }
     const file = openNextSegment(io, this.#settings, name === undefined);
     try {
@@ -176,7 +200,7 @@ export class SegmentStock {
       yield* prepareBlocks(this.#world, this.#settings, { file }, 0, end);
       return fresh(file, end);
     } catch (error) {
-      yield* this.#drop(file);
+      yield* discardNextSegment(io, directory, file);
       throw error;
     }
   }
@@ -191,11 +215,6 @@ export class SegmentStock {
       if (WalError.is(error)) return undefined;
       throw error;
     }
-  }
-
-  *#drop(file: IoFile): IoRoutine<void> {
-    this.#world.io.close(file);
-    yield* dropNextSegment(this.#world.io, this.#settings.directory);
   }
 }
 

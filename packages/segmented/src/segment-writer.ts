@@ -19,11 +19,12 @@ import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io'
 import { ActiveSegment } from './active-segment.js';
 import { Arena, type Extent } from './arena.js';
 import { announceFailure, writerChannels } from './diagnostics.js';
+import { NameSync } from './name-sync.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Preparation } from './preparation.js';
 import type { RecordBody } from './record-body.js';
-import { BEGINNING, headerOf, isEmpty, metaOf, positionAt, succession } from './segment.js';
+import { BEGINNING, headerOf, isEmpty, metaOf, positionAt, type Succession, succession } from './segment.js';
 import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
 import { SegmentStock } from './segment-stock.js';
 import { createdAt, type World } from './world.js';
@@ -43,6 +44,13 @@ export interface LogStart {
   readonly checkpoint: Checkpoint | undefined;
   /** Names of freed segments that wait for reuse. */
   readonly free: readonly string[];
+}
+
+/** An end that the log has had. */
+export interface LogEnd {
+  readonly lastLsn: Lsn;
+  /** How often the log had gone on with another LSN than the next one. */
+  readonly life: number;
 }
 
 /** Counters of a writer since it was made. */
@@ -88,6 +96,9 @@ export class SegmentWriter {
   readonly #background: Pipeline;
   readonly #preparation: Preparation;
   readonly stock: SegmentStock;
+  /** Makes the names in the directory durable. */
+  readonly names: NameSync;
+  readonly #onRoll: () => void;
   readonly #arena: Arena;
   readonly #sealed: Segment[];
   /** The segment that is encoded into; perhaps only a plan. */
@@ -104,12 +115,15 @@ export class SegmentWriter {
   /** Every byte of the log before it survives a crash. */
   #durablePosition: number;
   #nextNumber: number;
+  #life = 0;
   #endsWithMark = true;
   #failure: WalError | undefined;
 
-  constructor(world: World, settings: Settings, start: LogStart) {
+  /** @param onRoll - told when a segment was sealed and the next one has its name for good */
+  constructor(world: World, settings: Settings, start: LogStart, onRoll: () => void) {
     this.#world = world;
     this.#settings = settings;
+    this.#onRoll = onRoll;
     this.#logId = start.logId;
     this.#coreId = start.coreId;
     this.#pipelined = writesSideBySide(world.io);
@@ -117,7 +131,8 @@ export class SegmentWriter {
     this.#pipeline = new Pipeline(router, (error) => this.fail(error));
     this.#background = new Pipeline(router, (error) => this.fail(error));
     this.#preparation = new Preparation(world, settings, this.#background);
-    this.stock = new SegmentStock(world, settings, this.#background, start.free);
+    this.names = new NameSync(world, settings.directory);
+    this.stock = new SegmentStock(world, settings, this.names, this.#background, () => this.#failure, start.free);
     this.#arena = new Arena(world.io, settings.segmentBytes, settings.padGroups || this.#pipelined);
     this.#sealed = [...start.sealed];
     this.#active = start.active;
@@ -268,9 +283,19 @@ export class SegmentWriter {
     yield* this.#guarded(this.#pipelined ? this.#startGroup(true) : this.#syncAll());
   }
 
-  /** Waits until everything up to `lsn`, which was submitted, is durable. May be run beside other routines. */
-  *untilDurable(lsn: Lsn): IoRoutine<void> {
-    yield* this.#until(() => this.#durableLsn >= lsn);
+  /** How far the log goes now. */
+  get appended(): LogEnd {
+    return { lastLsn: this.#nextLsn - 1, life: this.#life };
+  }
+
+  /** Whether everything up to an end that the log has had is durable, or was before it began anew. */
+  isDurable({ lastLsn, life }: LogEnd): boolean {
+    return life !== this.#life || this.#durableLsn >= lastLsn;
+  }
+
+  /** Waits until everything up to an end that was submitted is durable. May be run beside other routines. */
+  *untilDurable(end: LogEnd): IoRoutine<void> {
+    yield* this.#until(() => this.isDurable(end));
   }
 
   /**
@@ -328,9 +353,44 @@ export class SegmentWriter {
       this.#closeFileOf(next);
       throw error;
     }
-    yield* this.#guarded(this.#syncNames());
+    yield* this.#guarded(this.names.sync());
     this.#enter(next);
     this.#active = next;
+  }
+
+  /**
+   * Goes on in a new segment with another LSN, whatever came before. To be called when everything appended is durable;
+   * nothing may be appended before it is done.
+   *
+   * @param from - what the new segment takes over
+   * @param kept - what remains of the log, from the oldest to the newest segment
+   * @returns the segments that are not part of the log any more
+   * @throws `WAL_NO_SPACE` when there is no room for the new segment, with nothing changed
+   */
+  *startOver(firstLsn: Lsn, from: Succession, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
+    this.throwIfFailed();
+    const next = this.#planned(firstLsn, from);
+    try {
+      yield* this.#makeFile(next);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
+      throw error;
+    }
+    yield* this.#guarded(this.#replace(this.#current, next));
+    const before = this.#current === undefined ? this.#sealed : [...this.#sealed, this.#current];
+    const hidden = before.filter(({ header }) => !kept.some((each) => each.header.number === header.number));
+    this.#closeFileOf(this.#current);
+    this.#sealed.splice(0, this.#sealed.length, ...kept);
+    this.#active = next;
+    this.#current = next;
+    this.#named = next;
+    this.#life++;
+    this.#nextLsn = firstLsn;
+    this.#writtenLsn = firstLsn - 1;
+    this.#durableLsn = firstLsn - 1;
+    this.#durablePosition = this.position;
+    this.#endsWithMark = true;
+    return hidden;
   }
 
   /** Drops the sealed segments below a number, whose files are not part of the log any more. */
@@ -417,17 +477,20 @@ export class SegmentWriter {
 
   #plan(): ActiveSegment {
     const last = this.#active ?? this.#sealed.at(-1);
+    return this.#planned(this.#nextLsn, last === undefined ? BEGINNING : succession(last));
+  }
+
+  #planned(firstLsn: Lsn, from: Succession): ActiveSegment {
     const plan = {
       logId: this.#logId,
       number: this.#nextNumber++,
-      firstLsn: this.#nextLsn,
+      firstLsn,
       blockBytes: this.#settings.blockBytes,
       createdAtMs: createdAt(this.#world),
       segmentId: this.#world.randomBytes(16),
       coreId: this.#coreId,
     };
-    const header = headerOf(plan, last === undefined ? BEGINNING : succession(last));
-    return new ActiveSegment(this.#settings.directory, header);
+    return new ActiveSegment(this.#settings.directory, headerOf(plan, from));
   }
 
   /** Encodes a record into memory that there is room in. */
@@ -586,12 +649,19 @@ export class SegmentWriter {
       this.#provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
       yield* this.#cut(old);
     }
-    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
-    yield* this.#syncNames();
+    yield* this.#name(next);
   }
 
-  *#syncNames(): IoRoutine<void> {
-    yield* ioSteps.syncDirectory(this.#world.io, this.#settings.directory);
+  /** The same where the old segment is durable already, and the new one need not continue it. */
+  *#replace(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
+    if (old !== undefined) yield* this.#cut(old);
+    yield* this.#name(next);
+  }
+
+  /** Gives a segment its name; durable on return. */
+  *#name(next: ActiveSegment): IoRoutine<void> {
+    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
+    yield* this.names.sync();
   }
 
   /** Takes the old segment into the chain, now that the next one has its name; an empty one was replaced in it. */
@@ -608,6 +678,7 @@ export class SegmentWriter {
     }
     this.#current = next;
     this.#named = next;
+    if (old !== undefined) this.#onRoll();
   }
 
   #announceRoll(sealed: Segment, active: ActiveSegment): void {

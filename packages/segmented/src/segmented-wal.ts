@@ -25,6 +25,7 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
+import { CheckpointStore } from './checkpoint-store.js';
 import { announced, channels } from './log-diagnostics.js';
 import { LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
@@ -34,11 +35,12 @@ import { QuietMark } from './quiet-mark.js';
 import { type AppendOptions, bodyOf, NO_OPTIONS, type RecordBody } from './record-body.js';
 import type { RecoveryReport } from './recovery.js';
 import { Replay, type ReplayPage, readPage } from './replay.js';
+import { dropsAnything } from './retention.js';
 import { metaOf, type SegmentMeta } from './segment.js';
 import { writesSideBySide } from './segment-file.js';
-import { SegmentWriter } from './segment-writer.js';
+import { type LogEnd, SegmentWriter } from './segment-writer.js';
 import { tooLarge } from './too-large.js';
-import { type TruncateResult, Truncation } from './truncation.js';
+import { checkHoldName, type TruncateResult, Truncation } from './truncation.js';
 import type { World } from './world.js';
 
 /** Counters and sizes of a log since it was opened. A frozen snapshot. */
@@ -83,12 +85,18 @@ export class SegmentedWal {
   readonly #unlock: () => void;
   readonly #writer: SegmentWriter;
   readonly #truncation: Truncation;
+  /** The lane of the groups: what must not interleave with writing. */
   readonly #queue: RoutineQueue;
+  /** The lane of truncation, beside it. */
+  readonly #upkeep: RoutineQueue;
   readonly #quietMark: QuietMark;
   readonly #recovery: RecoveryReport;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #noSpace: WalError | undefined;
   #retrying = false;
+  #retaining = false;
+  /** Calls under way that change what the next LSN is. */
+  #cuts = 0;
   readonly #readers = new Set<LogReader>();
   #queuedSync: Promise<void> | undefined;
   /** Why a submitted sync failed that was no failure for good; told once. */
@@ -102,9 +110,14 @@ export class SegmentedWal {
     this.#unlock = opened.unlock;
     this.#recovery = opened.report;
     this.#noSpace = opened.noSpace;
-    this.#writer = new SegmentWriter(world, settings, opened.start);
-    this.#truncation = new Truncation(world, settings, this.#writer, beginningOf(opened));
+    this.#writer = new SegmentWriter(world, settings, opened.start, () => this.#retain());
     this.#queue = new RoutineQueue(world.io);
+    this.#upkeep = new RoutineQueue(world.io);
+    const store = new CheckpointStore(world, settings, this.#writer, beginningOf(opened));
+    this.#truncation = new Truncation(world, settings, this.#writer, store, this.#queue, {
+      cut: (lastLsn) => this.#endReadersBehind(lastLsn),
+      truncated: (result) => this.#announceTruncation(result),
+    });
     this.#quietMark = new QuietMark(world.setTimer, settings.markAfterMs, {
       activity: () => this.#writer.nextLsn,
       wanted: () => this.#state === 'open' && this.#writer.failure === undefined && !this.#writer.endsWithMark,
@@ -180,6 +193,16 @@ export class SegmentedWal {
   /** The first LSN in the log; the next LSN when the log has no record. */
   get firstLsn(): Lsn {
     return this.#writer.firstLsn;
+  }
+
+  /** The last LSN that the application no longer needs, as the last {@link checkpoint} has it; 0 when there is none. */
+  get checkpointLsn(): Lsn {
+    return this.#truncation.checkpointLsn;
+  }
+
+  /** What the holds need: the first LSN that each keeps, by its name. A frozen snapshot. */
+  get holds(): Readonly<Record<string, Lsn>> {
+    return Object.freeze({ ...this.#truncation.holds });
   }
 
   /** First LSN of the active segment; the next LSN when there is none yet. */
@@ -300,15 +323,15 @@ export class SegmentedWal {
       started = true;
       this.#queuedSync = undefined;
       return this.#submitting();
-    }).then((lsn) => this.#durable(lsn));
+    }).then((submitted) => this.#durable(submitted));
     if (!started) this.#queuedSync = done;
     return done;
   }
 
   /** Like {@link sync}, blocking the thread. */
   syncSync(): void {
-    const lsn = this.#runSync(() => this.#submitting());
-    runSync(this.#world.io, this.#writer.untilDurable(lsn));
+    const submitted = this.#runSync(() => this.#submitting());
+    runSync(this.#world.io, this.#writer.untilDurable(submitted));
     this.#quietMark.arm();
   }
 
@@ -354,21 +377,115 @@ export class SegmentedWal {
   }
 
   /**
-   * Removes the segments that hold nothing but records below `lsn`; that they are gone is durable on return. The segment
-   * that is being written goes only with `lsn` = `nextLsn`, which rolls first and leaves an empty log whose LSNs go on.
+   * Removes the segments that hold nothing but records below `lsn`, and below every {@link hold}; that they are gone is
+   * durable on return. The segment that is being written goes only with `lsn` = `nextLsn`, which rolls first and leaves
+   * an empty log whose LSNs go on. Groups do not wait for it.
    *
    * @param lsn - the first LSN that is still needed, 1 to `nextLsn`
    * @throws `WAL_NO_SPACE` when there is no room to note the new beginning, with nothing changed
    */
   truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#checkReachable(lsn);
-    return this.#run(() => this.#truncating(lsn));
+    return this.#runUpkeep(() => this.#truncating(this.#truncation.before(lsn)));
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
   truncateBeforeSync(lsn: Lsn): TruncateResult {
     this.#checkReachable(lsn);
-    return this.#runSync(() => this.#truncating(lsn));
+    return this.#runUpkeepSync(() => this.#truncating(this.#truncation.before(lsn)));
+  }
+
+  /**
+   * Drops every record behind `lsn`, as a consensus log does with a conflicting tail: the next record gets `lsn` + 1. Durable
+   * on return, and never half done: after a crash the tail is there as a whole, or not. Everything appended before is made
+   * durable first. Until it is done `append` throws `WAL_STATE`. A checkpoint and holds that are ahead of `lsn` go back to
+   * it. Iterations under way that were to read further end with `WAL_TRUNCATED`.
+   *
+   * @param lsn - the last LSN that is kept: `firstLsn` − 1, which empties the log, to `lastLsn`, which changes nothing
+   * @throws `WAL_TRUNCATED` when `lsn` is before the log's beginning; `WAL_NO_SPACE` when there is no room for the new
+   * segment: then nothing is lost, and the log goes on; `RangeError` behind `lastLsn`
+   */
+  truncateAfter(lsn: Lsn): Promise<TruncateResult> {
+    this.#checkAppended(lsn);
+    return this.#cutting(() => this.#runUpkeep(() => this.#truncating(this.#truncation.after(lsn))));
+  }
+
+  /** Like {@link truncateAfter}, blocking the thread. */
+  truncateAfterSync(lsn: Lsn): TruncateResult {
+    this.#checkAppended(lsn);
+    return this.#runUpkeepSync(() => this.#truncating(this.#truncation.after(lsn)));
+  }
+
+  /**
+   * Drops every record, and goes on with `lsn`, as a log does when a snapshot was installed. Durable on return, and never
+   * half done. Until it is done `append` throws `WAL_STATE`. A checkpoint that is ahead goes back to `lsn` − 1, and every
+   * hold goes to `lsn`: what it has kept is gone.
+   *
+   * @param lsn - the LSN of the next record, any
+   * @throws `WAL_NO_SPACE` when there is no room for the new segment: then nothing is lost, and the log goes on
+   */
+  resetTo(lsn: Lsn): Promise<TruncateResult> {
+    checkLsn('lsn', lsn);
+    return this.#cutting(() => this.#runUpkeep(() => this.#truncating(this.#truncation.resetTo(lsn))));
+  }
+
+  /** Like {@link resetTo}, blocking the thread. */
+  resetToSync(lsn: Lsn): TruncateResult {
+    checkLsn('lsn', lsn);
+    return this.#runUpkeepSync(() => this.#truncating(this.#truncation.resetTo(lsn)));
+  }
+
+  /**
+   * Notes that the application needs nothing up to `lsn` any more, say because a snapshot holds it: durable on return. Makes
+   * `lsn` durable first. It removes nothing by itself but what retention drops (`retainBytes`, `retainAgeMs`). An LSN that
+   * is not behind the present checkpoint changes nothing.
+   *
+   * @param lsn - 0 to `lastLsn`
+   * @throws `WAL_NO_SPACE` when there is no room to note it, with nothing changed
+   */
+  checkpoint(lsn: Lsn): Promise<void> {
+    this.#checkAppended(lsn);
+    return this.#runUpkeep(() => this.#truncation.checkpoint(lsn));
+  }
+
+  /** Like {@link checkpoint}, blocking the thread. */
+  checkpointSync(lsn: Lsn): void {
+    this.#checkAppended(lsn);
+    this.#runUpkeepSync(() => this.#truncation.checkpoint(lsn));
+  }
+
+  /**
+   * Keeps every record from `lsn` on, for a reader that comes back for it: neither {@link truncateBefore} nor retention
+   * removes one, in this process or a later one, until the hold of this name moves or is released. Durable on return.
+   *
+   * @param name - 1 to 128 characters; a hold of this name moves
+   * @param lsn - `firstLsn` to `nextLsn`
+   * @throws `WAL_TRUNCATED` with `firstLsn` when `lsn` is gone already; `WAL_TOO_LARGE` beyond 1024 holds; `WAL_NO_SPACE`
+   * with nothing changed
+   */
+  hold(name: string, lsn: Lsn): Promise<void> {
+    checkHoldName(name);
+    this.#checkReachable(lsn);
+    return this.#runUpkeep(() => this.#truncation.hold(name, lsn));
+  }
+
+  /** Like {@link hold}, blocking the thread. */
+  holdSync(name: string, lsn: Lsn): void {
+    checkHoldName(name);
+    this.#checkReachable(lsn);
+    this.#runUpkeepSync(() => this.#truncation.hold(name, lsn));
+  }
+
+  /** Gives up a hold. Durable on return. @returns whether there was one of this name */
+  releaseHold(name: string): Promise<boolean> {
+    checkHoldName(name);
+    return this.#runUpkeep(() => this.#truncation.releaseHold(name));
+  }
+
+  /** Like {@link releaseHold}, blocking the thread. */
+  releaseHoldSync(name: string): boolean {
+    checkHoldName(name);
+    return this.#runUpkeepSync(() => this.#truncation.releaseHold(name));
   }
 
   /** All records, in order: {@link replayFrom} the first. */
@@ -488,12 +605,12 @@ export class SegmentedWal {
     if (this.#state === 'closed') return;
     requireWait(this.#world.io);
     if (this.#state === 'closing') {
-      this.#queue.runSync(nothing);
+      this.#upkeep.runSync(nothing);
       return;
     }
     this.#beginClosing();
     try {
-      this.#queue.runSync(() => this.#closeLog(discard));
+      this.#upkeep.runSync(() => this.#queue.join(() => this.#closeLog(discard)));
     } finally {
       this.#closing = this.#letGoOfBackend();
       // Whoever awaits `close()` later hears of it.
@@ -514,7 +631,7 @@ export class SegmentedWal {
   async #close(discard: boolean): Promise<void> {
     this.#beginClosing();
     try {
-      await this.#queue.run(() => this.#closeLog(discard));
+      await this.#upkeep.run(() => this.#queue.join(() => this.#closeLog(discard)));
     } finally {
       await this.#letGoOfBackend();
     }
@@ -552,31 +669,56 @@ export class SegmentedWal {
     yield* this.#writer.flush();
   }
 
-  /** Starts what makes everything appended so far durable, and returns the last LSN of that. */
-  *#submitting(): IoRoutine<Lsn> {
+  /** Starts what makes everything appended so far durable. */
+  *#submitting(): IoRoutine<LogEnd> {
     yield* this.#beginIfPutOff();
-    const { lastLsn } = this;
+    const submitted = this.#writer.appended;
     yield* this.#writer.submit();
-    return lastLsn;
+    return submitted;
   }
 
   /** Waits until what was submitted is durable. */
-  async #durable(lsn: Lsn): Promise<void> {
-    if (this.durableLsn < lsn) await runAsync(this.#world.io, this.#writer.untilDurable(lsn));
+  async #durable(submitted: LogEnd): Promise<void> {
+    if (!this.#writer.isDurable(submitted)) await runAsync(this.#world.io, this.#writer.untilDurable(submitted));
     this.#quietMark.arm();
   }
 
-  *#truncating(lsn: Lsn): IoRoutine<TruncateResult> {
-    const result = yield* this.#truncation.before(lsn);
-    this.#announceTruncation(result);
-    yield* this.#beginIfPutOff();
+  *#truncating(truncation: IoRoutine<TruncateResult>): IoRoutine<TruncateResult> {
+    const result = yield* truncation;
+    if (this.#noSpace !== undefined) yield* this.#queue.join(() => this.#beginIfPutOff());
     return result;
+  }
+
+  #endReadersBehind(lastLsn: Lsn): void {
+    for (const reader of this.#readers) reader.cutAfter(lastLsn);
   }
 
   #announceTruncation(result: TruncateResult): void {
     if (!channels.truncate.hasSubscribers) return;
     const { directory, firstLsn, lastLsn } = this;
     channels.truncate.publish({ directory, firstLsn, lastLsn, ...result });
+  }
+
+  /** Refuses records until a cut is done: they would get LSNs that it drops. */
+  async #cutting<T>(cut: () => Promise<T>): Promise<T> {
+    this.#cuts++;
+    try {
+      return await cut();
+    } finally {
+      this.#cuts--;
+    }
+  }
+
+  /** Has retention look after the log in the background. A failure of it is in `failure`. */
+  #retain(): void {
+    if (this.#retaining || this.#state !== 'open' || !dropsAnything(this.#settings)) return;
+    this.#retaining = true;
+    this.#upkeep
+      .run(() => {
+        this.#retaining = false;
+        return this.#truncation.retain();
+      })
+      .catch(() => {});
   }
 
   /** Makes the segment for which there was no room when the log was opened. */
@@ -662,6 +804,16 @@ export class SegmentedWal {
     return this.#queue.runSync(make);
   }
 
+  #runUpkeep<T>(make: () => IoRoutine<T>): Promise<T> {
+    if (this.#state !== 'open') return Promise.reject(this.#closedError());
+    return this.#upkeep.run(make);
+  }
+
+  #runUpkeepSync<T>(make: () => IoRoutine<T>): T {
+    if (this.#state !== 'open') throw this.#closedError();
+    return this.#upkeep.runSync(make);
+  }
+
   #throwUnlessOpen(): void {
     if (this.#state !== 'open') throw this.#closedError();
   }
@@ -673,8 +825,17 @@ export class SegmentedWal {
     });
   }
 
+  #cutError(): WalError {
+    const what = 'a truncateAfter or resetTo is under way: nothing was appended; await it first';
+    return new WalError('WAL_STATE', what, { path: this.directory, state: 'truncating' });
+  }
+
   #checkReachable(lsn: Lsn): void {
     if (checkLsn('lsn', lsn) > this.nextLsn) throw outOfRange('lsn', `at most ${this.nextLsn}, the next LSN`, lsn);
+  }
+
+  #checkAppended(lsn: Lsn): void {
+    if (checkInteger('lsn', lsn) > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
   }
 
   #checkPage(lsn: Lsn, limit: number): void {
@@ -687,6 +848,7 @@ export class SegmentedWal {
   /** @throws when a record of this size cannot be appended now */
   #checkSizes(payload: number, meta: number, scoped: boolean): void {
     this.#writer.throwIfFailed();
+    if (this.#cuts > 0) throw this.#cutError();
     const { maxPayloadBytes } = this.#settings;
     if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
     if (meta > MAXIMUM_META_BYTES) throw tooLarge('meta', meta, MAXIMUM_META_BYTES);

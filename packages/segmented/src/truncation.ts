@@ -1,13 +1,16 @@
-import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, ioSteps } from '@walstack/storage-io';
-import { writeCheckpoint } from './log-directory.js';
+import { type Checkpoint, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
+import { type Segment, truncated } from '@walstack/mmap-reader/segments';
+import type { IoRoutine, RoutineQueue } from '@walstack/storage-io';
+import type { CheckpointStore } from './checkpoint-store.js';
+import { loweredTo, mapHolds, sameCheckpoint } from './checkpoint-store.js';
+import { endOfKept } from './judgement.js';
 import type { Settings } from './options.js';
-import { isEmpty } from './segment.js';
+import { dropsAnything, firstRetained } from './retention.js';
+import { isEmpty, type Succession, succession } from './segment.js';
 import type { SegmentWriter } from './segment-writer.js';
 import type { World } from './world.js';
 
-/** What `truncateBefore` did. */
+/** What a truncation did. */
 export interface TruncateResult {
   /** Segments whose files were removed. */
   readonly segmentsDeleted: number;
@@ -19,20 +22,59 @@ export interface TruncateResult {
 
 const NOTHING: TruncateResult = Object.freeze({ segmentsDeleted: 0, segmentsRecycled: 0, bytesReclaimed: 0 });
 
-/** Where the log begins, as the file `checkpoint` says it; replaced by truncation. */
+/** Told what truncation does. */
+export interface TruncationListener {
+  /** Every record behind this LSN is gone; the files that held it go next. */
+  readonly cut: (lastLsn: Lsn) => void;
+  /** Files are gone. */
+  readonly truncated: (result: TruncateResult) => void;
+}
+
+/** Holds at most, and characters of a name at most: the file `checkpoint` must stay below 1 MiB whatever they are. */
+const MOST_HOLDS = 1024;
+const LONGEST_NAME = 128;
+
+/**
+ * Where the log begins and where it ends, as far as that is not the business of appending: truncation at both ends, the
+ * checkpoint, holds, retention.
+ *
+ * The routines run one after another in a lane of their own, beside the groups. What has to come between two groups (a
+ * roll, a cut) joins the lane of the groups for just that.
+ */
 export class Truncation {
   readonly #world: World;
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
-  #checkpoint: Checkpoint;
+  readonly #store: CheckpointStore;
+  readonly #groups: RoutineQueue;
+  readonly #listener: TruncationListener;
   /** Segments that are not part of the log any more, and whose files are still to be removed. */
   #toRemove: readonly Segment[] = [];
 
-  constructor(world: World, settings: Settings, writer: SegmentWriter, checkpoint: Checkpoint) {
+  /** @param groups - the lane of the groups */
+  constructor(
+    world: World,
+    settings: Settings,
+    writer: SegmentWriter,
+    store: CheckpointStore,
+    groups: RoutineQueue,
+    listener: TruncationListener,
+  ) {
+    this.#listener = listener;
     this.#world = world;
     this.#settings = settings;
     this.#writer = writer;
-    this.#checkpoint = checkpoint;
+    this.#store = store;
+    this.#groups = groups;
+  }
+
+  /** The last LSN that the application no longer needs; 0 when there is none. */
+  get checkpointLsn(): Lsn {
+    return this.#store.current.checkpointLsn;
+  }
+
+  get holds(): Checkpoint['holds'] {
+    return this.#store.current.holds;
   }
 
   /**
@@ -44,48 +86,141 @@ export class Truncation {
   *before(lsn: Lsn): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     writer.throwIfFailed();
-    const needed = Math.min(lsn, ...Object.values(this.#checkpoint.holds));
-    if (needed >= writer.nextLsn) yield* writer.roll();
-    const kept = firstKept(writer, needed);
-    if (kept !== undefined && writer.sealed.some((segment) => segment.header.number < kept)) {
-      yield* this.#store({ ...this.#checkpoint, firstSegment: kept });
-      this.#toRemove = [...this.#toRemove, ...writer.forget(kept)];
+    const needed = Math.min(lsn, ...Object.values(this.holds));
+    if (needed >= writer.nextLsn) {
+      yield* this.#groups.join(() => this.#rollUnless(() => needed < writer.nextLsn));
     }
-    return this.#toRemove.length === 0 ? NOTHING : yield* this.#remove();
+    return yield* this.#dropBelow(firstKept(segmentsOf(writer), needed));
   }
 
-  /** Makes the new beginning durable. Where there is no room for it, nothing has changed and the log goes on. */
-  *#store(checkpoint: Checkpoint): IoRoutine<void> {
-    const { io } = this.#world;
-    const { directory } = this.#settings;
+  /** Drops the records behind `lsn`; nothing may be appended meanwhile. That they are gone is durable on return. */
+  *after(lsn: Lsn): IoRoutine<TruncateResult> {
+    this.#writer.throwIfFailed();
+    const hidden = yield* this.#groups.join(() => this.#cutAfter(lsn));
+    return yield* this.#drop(hidden);
+  }
+
+  /** Drops every record and goes on with `lsn`; nothing may be appended meanwhile. Durable on return. */
+  *resetTo(lsn: Lsn): IoRoutine<TruncateResult> {
+    this.#writer.throwIfFailed();
+    const hidden = yield* this.#groups.join(() => this.#startAnew(lsn));
+    const { current } = this.#store;
+    // What a hold has kept is gone: from now on it keeps what there is.
+    yield* this.#replace({ ...current, holds: mapHolds(current.holds, () => lsn) });
+    return yield* this.#drop(hidden);
+  }
+
+  /** Notes durably that the application needs nothing up to `lsn`, and drops what is not to be retained. */
+  *checkpoint(lsn: Lsn): IoRoutine<void> {
+    const writer = this.#writer;
+    writer.throwIfFailed();
+    if (lsn <= this.checkpointLsn) return;
+    if (lsn > writer.durableLsn) yield* this.#groups.join(() => writer.sync());
+    // A cut may have come before.
+    if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
+    yield* this.#replace({ ...this.#store.current, checkpointLsn: lsn });
+    yield* this.retain();
+  }
+
+  /** Keeps everything from `lsn` on, until the hold moves or is released. Durable on return. */
+  *hold(name: string, lsn: Lsn): IoRoutine<void> {
+    this.#writer.throwIfFailed();
+    const { firstLsn, nextLsn } = this.#writer;
+    if (lsn < firstLsn) throw truncated(lsn, firstLsn);
+    if (lsn > nextLsn) throw outOfRange('lsn', `at most ${nextLsn}, the next LSN`, lsn);
+    const { current } = this.#store;
+    const holds = { ...current.holds, [name]: lsn };
+    if (Object.keys(holds).length > MOST_HOLDS) throw tooManyHolds(name);
+    yield* this.#replace({ ...current, holds });
+    yield* this.retain();
+  }
+
+  /** Gives up a hold. Durable on return. @returns whether there was one of this name */
+  *releaseHold(name: string): IoRoutine<boolean> {
+    this.#writer.throwIfFailed();
+    const { current } = this.#store;
+    if (!Object.hasOwn(current.holds, name)) return false;
+    const holds = Object.fromEntries(Object.entries(current.holds).filter(([each]) => each !== name));
+    yield* this.#replace({ ...current, holds });
+    yield* this.retain();
+    return true;
+  }
+
+  /** Drops what the options say is not to be retained. On a disk without room to note it, that is put off. */
+  *retain(): IoRoutine<void> {
+    if (!dropsAnything(this.#settings) || this.#writer.failure !== undefined) return;
+    const first = firstRetained(segmentsOf(this.#writer), this.#store.current, this.#settings, this.#world.now());
     try {
-      try {
-        yield* writeCheckpoint(io, directory, checkpoint);
-      } catch (error) {
-        if (!WalError.is(error, 'WAL_NO_SPACE') || !(yield* this.#writer.stock.surrender())) throw error;
-        yield* writeCheckpoint(io, directory, checkpoint);
-      }
+      yield* this.#dropBelow(first);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) this.#writer.fail(error);
-      throw error;
-    }
-    this.#checkpoint = checkpoint;
-  }
-
-  /** A sync that failed is final: a later one that succeeds proves nothing about these names. */
-  *#syncNames(): IoRoutine<void> {
-    try {
-      yield* ioSteps.syncDirectory(this.#world.io, this.#settings.directory);
-    } catch (error) {
-      this.#writer.fail(error);
-      throw error;
+      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
     }
   }
 
-  /** Gets rid of the files; what fails is left for the next time. */
-  *#remove(): IoRoutine<TruncateResult> {
+  *#rollUnless(needless: () => boolean): IoRoutine<void> {
+    if (!needless()) yield* this.#writer.roll();
+  }
+
+  /** Takes the segments behind `lsn` out of the log, in the lane of the groups. */
+  *#cutAfter(lsn: Lsn): IoRoutine<readonly Segment[]> {
+    const writer = this.#writer;
+    yield* writer.sync();
+    if (lsn < writer.firstLsn - 1) throw truncated(lsn, writer.firstLsn);
+    if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
+    if (lsn === writer.nextLsn - 1) return [];
+    const { kept, from } = yield* this.#keptUpTo(lsn);
+    yield* this.#replace(loweredTo(lsn, this.#store.current));
+    const hidden = yield* writer.startOver(lsn + 1, from, kept);
+    this.#listener.cut(lsn);
+    return hidden;
+  }
+
+  /** Takes all segments out of the log, in the lane of the groups. */
+  *#startAnew(lsn: Lsn): IoRoutine<readonly Segment[]> {
+    const writer = this.#writer;
+    yield* writer.sync();
+    if (lsn === writer.nextLsn && lsn === writer.firstLsn) return [];
+    const newest = segmentsOf(writer).at(-1) as Segment;
+    yield* this.#replace(loweredTo(lsn - 1, this.#store.current));
+    const hidden = yield* writer.startOver(lsn, { ...succession(newest), predecessor: undefined }, []);
+    this.#listener.cut(0);
+    return hidden;
+  }
+
+  /** The segments with records up to `lsn`, the last of them cut behind it, and what the next one takes over. */
+  *#keptUpTo(lsn: Lsn): IoRoutine<{ readonly kept: readonly Segment[]; readonly from: Succession }> {
+    const segments = segmentsOf(this.#writer);
+    const kept = segments.filter(({ header }) => header.firstLsn <= lsn);
+    const last = kept.at(-1);
+    if (last === undefined) {
+      const first = segments[0] as Segment;
+      return { kept, from: succession({ ...first, nextLsn: first.header.firstLsn }) };
+    }
+    const nextLsn = lsn + 1;
+    const end = last.nextLsn === nextLsn ? last.end : yield* endOfKept(this.#world.io, last, nextLsn);
+    const cut = { ...last, end, nextLsn };
+    return { kept: [...kept.slice(0, -1), cut], from: succession(cut) };
+  }
+
+  *#replace(checkpoint: Checkpoint): IoRoutine<void> {
+    if (!sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.replace(checkpoint);
+  }
+
+  /** Takes the segments below a number out of the log. */
+  *#dropBelow(number: number | undefined): IoRoutine<TruncateResult> {
+    const writer = this.#writer;
+    if (number === undefined || !writer.sealed.some(({ header }) => header.number < number))
+      return yield* this.#drop([]);
+    yield* this.#replace({ ...this.#store.current, firstSegment: number });
+    return yield* this.#drop(writer.forget(number));
+  }
+
+  /** Gets rid of the files of segments that are not part of the log any more; what fails is left for the next time. */
+  *#drop(segments: readonly Segment[]): IoRoutine<TruncateResult> {
+    this.#toRemove = [...this.#toRemove, ...segments];
+    if (this.#toRemove.length === 0) return NOTHING;
     const { io } = this.#world;
-    const { stock } = this.#writer;
+    const { stock, names } = this.#writer;
     let segmentsDeleted = 0;
     let segmentsRecycled = 0;
     let bytesReclaimed = 0;
@@ -99,15 +234,44 @@ export class Truncation {
         bytesReclaimed += size;
       }
     }
-    yield* this.#syncNames();
+    try {
+      yield* names.sync();
+    } catch (error) {
+      this.#writer.fail(error);
+      throw error;
+    }
     stock.admit();
-    return Object.freeze({ segmentsDeleted, segmentsRecycled, bytesReclaimed });
+    const result = Object.freeze({ segmentsDeleted, segmentsRecycled, bytesReclaimed });
+    this.#listener.truncated(result);
+    return result;
   }
 }
 
+/** The segments of the chain whose names are durable, from the oldest to the newest. */
+function segmentsOf({ sealed, active }: SegmentWriter): readonly Segment[] {
+  return active === undefined ? sealed : [...sealed, active];
+}
+
 /** Number of the first segment that holds a record ≥ `needed`, or that the log cannot do without. */
-function firstKept(writer: SegmentWriter, needed: Lsn): number | undefined {
-  const segments = [...writer.sealed, ...(writer.active === undefined ? [] : [writer.active])];
+function firstKept(segments: readonly Segment[], needed: Lsn): number | undefined {
   const kept = segments.find((segment) => segment.nextLsn > needed || isEmpty(segment));
   return (kept ?? segments.at(-1))?.header.number;
+}
+
+/** Returns `name` when a hold can have it. @throws `TypeError`, `RangeError` with Node's codes */
+export function checkHoldName(name: unknown): string {
+  if (typeof name !== 'string') throw invalidType('name', 'a string', name);
+  if (name === '' || name.length > LONGEST_NAME) throw outOfRange('name', `1 to ${LONGEST_NAME} characters long`, name);
+  return name;
+}
+
+function tooManyHolds(name: string): WalError {
+  return new WalError(
+    'WAL_TOO_LARGE',
+    `${MOST_HOLDS} holds are there already: nothing was held for ${name}; release one`,
+    {
+      limit: MOST_HOLDS,
+      actual: MOST_HOLDS + 1,
+    },
+  );
 }

@@ -18,7 +18,7 @@ export type IoStep = IoToken | typeof ROOM | IoCondition;
 export type IoRoutine<T> = Generator<IoStep, T, number>;
 
 /** Told how a routine ended: by its value, or by what it threw. */
-type Ended<T> = (ended: { readonly value: T } | { readonly error: unknown }) => void;
+export type Ended<T> = (ended: { readonly value: T } | { readonly error: unknown }) => void;
 
 /**
  * Runs a routine from completion to completion. It starts at once; `ended` may be called before this returns. Steps are

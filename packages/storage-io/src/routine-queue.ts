@@ -1,5 +1,5 @@
 import { CompletionRouter } from './completion-router.js';
-import { drive, type IoRoutine, requireWait, waitForProgress } from './io-routine.js';
+import { drive, type Ended, type IoRoutine, requireWait, waitForProgress } from './io-routine.js';
 import type { StorageIo } from './storage-io.js';
 
 /**
@@ -47,7 +47,7 @@ export class RoutineQueue {
    */
   runSync<T>(make: () => IoRoutine<T>): T {
     requireWait(this.#router.io);
-    const outcome: { ended?: { readonly value: T } | { readonly error: unknown } } = {};
+    const outcome: { ended?: Parameters<Ended<T>>[0] } = {};
     this.#add(make, (ended) => {
       outcome.ended = ended;
     });
@@ -56,7 +56,26 @@ export class RoutineQueue {
     return outcome.ended.value;
   }
 
-  #add<T>(make: () => IoRoutine<T>, ended: Parameters<typeof drive<T>>[2]): void {
+  /**
+   * Runs a routine after all that came before, as a step of another one, which may come from another queue: whoever
+   * waits for that one drives this one along. A routine of this queue must not wait for its own queue.
+   */
+  *join<T>(make: () => IoRoutine<T>): IoRoutine<T> {
+    const outcome: { ended?: Parameters<Ended<T>>[0]; resume?: () => void } = {};
+    this.#add(make, (ended) => {
+      outcome.ended = ended;
+      outcome.resume?.();
+    });
+    while (outcome.ended === undefined) {
+      yield (resume) => {
+        outcome.resume = resume;
+      };
+    }
+    if ('error' in outcome.ended) throw outcome.ended.error;
+    return outcome.ended.value;
+  }
+
+  #add<T>(make: () => IoRoutine<T>, ended: Ended<T>): void {
     this.#waiting.push(() => {
       drive(this.#router, lazily(make), (outcome) => {
         this.#running = false;

@@ -107,6 +107,24 @@ describe.each(kinds)('a queue on a backend %s', (_kind, make) => {
     expect(order).toEqual(['first', 'later1']);
   });
 
+  it('is joined by a routine of another queue, which has the result, and what is thrown', async () => {
+    const io = make();
+    const file = io.open('d/file', { create: true });
+    const [inner, outer] = [new RoutineQueue(io), new RoutineQueue(io)];
+    const before = inner.run(() => steps('a', io, file));
+    const joined = outer.run(function* () {
+      order.push('began');
+      const name = yield* inner.join(() => steps('b', io, file));
+      return `${name} was joined`;
+    });
+    const failed = outer.run(() => inner.join(() => broken(io)));
+    expect(await joined).toBe('b was joined');
+    await expect(failed).rejects.toThrow('broken');
+    await before;
+    expect(order).toEqual(['began', 'a1', 'a2', 'a3', 'b1', 'b2', 'b3']);
+    expect([inner.idle, outer.idle]).toEqual([true, true]);
+  });
+
   it('needs no stack for thousands of routines that end at once', async () => {
     const io = make();
     const queue = new RoutineQueue(io);
@@ -134,6 +152,23 @@ describe('a queue that is blocked for', () => {
     expect(order).toEqual(['a1', 'a2', 'a3', 'b1', 'b2', 'b3', 'c1']);
     expect(await Promise.all(before)).toEqual(['a', 'b']);
     expect(queue.idle).toBe(true);
+  });
+
+  it('drives what it has joined along', () => {
+    const io = tinySync(new TinyFiles());
+    const file = io.open('d/file', { create: true });
+    const [inner, outer] = [new RoutineQueue(io), new RoutineQueue(io)];
+    void inner.run(() => steps('a', io, file));
+    expect(outer.runSync(() => inner.join(() => steps('b', io, file)))).toBe('b');
+    expect(order).toEqual(['a1', 'a2', 'a3', 'b1', 'b2', 'b3']);
+    expect(
+      outer.runSync(() =>
+        // biome-ignore lint/correctness/useYield: it ends at once
+        inner.join(function* (): IoRoutine<string> {
+          return 'at once';
+        }),
+      ),
+    ).toBe('at once');
   });
 
   it('throws what its routine throws, and not what another one did', async () => {

@@ -60,8 +60,8 @@ export class GroupCommit {
   }
 
   /** Serves those whose LSN has become durable, and lets in who waits for room. */
-  settle(): void {
-    this.#waiters.settle(this.#log.durableLsn);
+  settle(durableLsn: Lsn = this.#log.durableLsn): void {
+    this.#waiters.settle(durableLsn);
     this.#admission.admit();
   }
 
@@ -87,11 +87,13 @@ export class GroupCommit {
     this.#underWay++;
     this.#begunLsn = this.#log.lastLsn;
     // Who waits for room alone is not made to wait for a sync.
-    const done = this.#waiters.size > 0 ? this.#log.sync() : this.#log.flush();
+    const begunLsn = this.#waiters.size > 0 ? this.#begunLsn : 0;
+    const done = begunLsn > 0 ? this.#log.sync() : this.#log.flush();
     done.then(
       () => {
         this.#underWay--;
-        this.settle();
+        // What was cut off by now had been durable before.
+        this.settle(Math.max(begunLsn, this.#log.durableLsn));
         // Those who were served may commit again at once, and join the next group.
         this.start();
       },

@@ -21,7 +21,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'groups',
     breaks: 'Nothing is acknowledged before its write has completed.',
     file: `${SEGMENTED}/segment-writer.ts`,
-    find: 'yield* this.#until(() => this.#durableLsn >= lsn);',
+    find: 'yield* this.#until(() => this.isDurable(end));',
     replace: 'this.#durableLsn = Math.max(this.#durableLsn, lsn);',
   },
   {

@@ -23,7 +23,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     breaks: 'Before the name of a segment is durable no record in it is acknowledged.',
     file: `${SEGMENTED}/segment-writer.ts`,
     find: `    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
-    yield* this.#syncNames();
+    yield* this.names.sync();
   }`,
     replace: `    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
   }`,

@@ -13,7 +13,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: 'this.#free.push(name);',
     also: {
       file: `${SEGMENTED}/segment-stock.ts`,
-      find: '      yield* ioSteps.syncDirectory(io, directory);\n',
+      find: '      yield* this.#names.sync();\n',
       replace: '',
     },
   },
@@ -22,7 +22,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'freed-name-durable-before-overwritten',
     breaks: 'That a freed file is taken for the next segment is durable before it gets the name of that segment.',
     file: `${SEGMENTED}/segment-stock.ts`,
-    find: '      yield* ioSteps.syncDirectory(io, directory);\n',
+    find: '      yield* this.#names.sync();\n',
     replace: '',
   },
   {
@@ -30,7 +30,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'checkpoint-before-removal',
     breaks: 'The first kept segment is durable in the checkpoint before older files go.',
     file: `${SEGMENTED}/truncation.ts`,
-    find: '      yield* this.#store({ ...this.#checkpoint, firstSegment: kept });\n',
+    find: '    yield* this.#replace({ ...this.#store.current, firstSegment: number });\n',
     replace: '',
   },
   {

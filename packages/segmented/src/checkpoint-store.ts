@@ -1,0 +1,83 @@
+import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
+import type { IoRoutine } from '@walstack/storage-io';
+import { placeCheckpoint } from './log-directory.js';
+import type { Settings } from './options.js';
+import type { SegmentWriter } from './segment-writer.js';
+import type { World } from './world.js';
+
+/** The file `checkpoint`: where the log begins, what the application no longer needs, and what readers still do. */
+export class CheckpointStore {
+  readonly #world: World;
+  readonly #settings: Settings;
+  readonly #writer: SegmentWriter;
+  #current: Checkpoint;
+
+  constructor(world: World, settings: Settings, writer: SegmentWriter, current: Checkpoint) {
+    this.#world = world;
+    this.#settings = settings;
+    this.#writer = writer;
+    this.#current = current;
+  }
+
+  /** What is durable. */
+  get current(): Checkpoint {
+    return this.#current;
+  }
+
+  /**
+   * Replaces the file; durable on return. Routines must not interleave here.
+   *
+   * @throws `WAL_NO_SPACE` when there is no room for it: nothing has changed then, and the log goes on
+   */
+  *replace(checkpoint: Checkpoint): IoRoutine<void> {
+    try {
+      yield* this.#place(checkpoint);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) this.#writer.fail(error);
+      throw error;
+    }
+    try {
+      // Its name was given: what fails from here on has changed something, on a full disk as well.
+      yield* this.#writer.names.sync();
+    } catch (error) {
+      this.#writer.fail(error);
+      throw error;
+    }
+    this.#current = checkpoint;
+  }
+
+  *#place(checkpoint: Checkpoint): IoRoutine<void> {
+    const { io } = this.#world;
+    const { directory } = this.#settings;
+    try {
+      yield* placeCheckpoint(io, directory, checkpoint);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE') || !(yield* this.#writer.stock.surrender())) throw error;
+      yield* placeCheckpoint(io, directory, checkpoint);
+    }
+  }
+}
+
+/** A checkpoint of which nothing is ahead of the last LSN that there is. */
+export function loweredTo(lastLsn: Lsn, checkpoint: Checkpoint): Checkpoint {
+  return {
+    ...checkpoint,
+    checkpointLsn: Math.min(checkpoint.checkpointLsn, lastLsn),
+    holds: mapHolds(checkpoint.holds, (lsn) => Math.min(lsn, Math.max(1, lastLsn))),
+  };
+}
+
+/** The holds with another LSN each. */
+export function mapHolds(holds: Checkpoint['holds'], change: (lsn: Lsn) => Lsn): Checkpoint['holds'] {
+  return Object.fromEntries(Object.entries(holds).map(([name, lsn]) => [name, change(lsn)]));
+}
+
+/** Whether two checkpoints say the same. */
+export function sameCheckpoint(a: Checkpoint, b: Checkpoint): boolean {
+  return (
+    a.checkpointLsn === b.checkpointLsn &&
+    a.firstSegment === b.firstSegment &&
+    Object.keys(a.holds).length === Object.keys(b.holds).length &&
+    Object.entries(a.holds).every(([name, lsn]) => b.holds[name] === lsn)
+  );
+}
