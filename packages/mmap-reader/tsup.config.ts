@@ -1,5 +1,6 @@
 import { packageBuild } from '../../tsup.base.js';
 
 export default packageBuild({
+  index: 'src/index.ts',
   segments: 'src/segments.ts',
 });

@@ -5,6 +5,7 @@ export const SOURCES: Readonly<Record<string, string>> = {
   '@walstack/storage-io': 'packages/storage-io/src/index.ts',
   '@walstack/storage-io/conformance': 'packages/storage-io/src/conformance/index.ts',
   '@walstack/storage-io/simulation': 'packages/storage-io/src/simulation/index.ts',
+  '@walstack/mmap-reader': 'packages/mmap-reader/src/index.ts',
   '@walstack/mmap-reader/segments': 'packages/mmap-reader/src/segments.ts',
   '@walstack/segmented': 'packages/segmented/src/index.ts',
   '@walstack/wal': 'packages/wal/src/index.ts',

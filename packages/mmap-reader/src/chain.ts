@@ -36,9 +36,31 @@ export function* readChain(
   segments: readonly SegmentName[],
   checkpoint: Checkpoint | undefined,
 ): IoRoutine<Chain> {
+  const links = yield* followChain(io, directory, segments, checkpoint, () => false);
+  const inChain = new Set(links.map((link) => link.header.number));
+  const left = segments.filter((segment) => !inChain.has(segment.number));
+  for (const segment of left) {
+    if (segment.number >= firstKeptOf(checkpoint)) yield* checkLeftover(io, directory, segment, links[0] as Link);
+  }
+  return { links, leftovers: left.map((segment) => join(directory, segment.name)) };
+}
+
+/**
+ * The end of the chain, from the oldest to the newest segment; at least one.
+ *
+ * @param isEnough - asked from the newest on whether older ones are of no interest
+ * @throws like {@link readChain}
+ */
+export function* followChain(
+  io: StorageIo,
+  directory: string,
+  segments: readonly SegmentName[],
+  checkpoint: Checkpoint | undefined,
+  isEnough: (link: Link) => boolean,
+): IoRoutine<Link[]> {
   const byNumber = indexByNumber(directory, segments);
   const newest = segments.at(-1) as SegmentName;
-  const firstKept = checkpoint?.firstSegment ?? 1;
+  const firstKept = firstKeptOf(checkpoint);
   if (firstKept > newest.number) {
     const what = `it keeps segments from number ${firstKept} on, but the newest is ${newest.name}`;
     throw corruption(join(directory, 'checkpoint'), 'missing-segment', what);
@@ -48,18 +70,15 @@ export function* readChain(
   while (name !== undefined) {
     const link: Link = { path: join(directory, name.name), header: yield* readLink(io, directory, name) };
     checkFirst(link, checkpoint);
-    const later = links[0];
+    const later = links.at(-1);
     if (later !== undefined) checkNeighbours(link, later);
-    links.unshift(link);
-    name = predecessorOf(link, byNumber, firstKept, directory);
+    links.push(link);
+    name = isEnough(link) ? undefined : predecessorOf(link, byNumber, firstKept, directory);
   }
-  const inChain = new Set(links.map((link) => link.header.number));
-  const left = segments.filter((segment) => !inChain.has(segment.number));
-  for (const segment of left) {
-    if (segment.number >= firstKept) yield* checkLeftover(io, directory, segment, links[0] as Link);
-  }
-  return { links, leftovers: left.map((segment) => join(directory, segment.name)) };
+  return links.reverse();
 }
+
+const firstKeptOf = (checkpoint: Checkpoint | undefined): number => checkpoint?.firstSegment ?? 1;
 
 function indexByNumber(directory: string, segments: readonly SegmentName[]): Map<number, SegmentName> {
   const byNumber = new Map<number, SegmentName>();

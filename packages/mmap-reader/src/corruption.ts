@@ -22,3 +22,12 @@ export function truncated(lsn: Lsn, firstLsn: Lsn): WalError {
     firstLsn,
   });
 }
+
+/** What was read before is not in the log any more: it was cut off behind `lsn − 1`. */
+export function cutBack(lsn: Lsn, lastRead: Lsn): WalError {
+  return new WalError(
+    'WAL_TRUNCATED',
+    `the log was cut off behind LSN ${lsn - 1}, and had been read up to LSN ${lastRead}: read it again from LSN ${lsn}`,
+    { lsn, reason: 'cut-back' },
+  );
+}

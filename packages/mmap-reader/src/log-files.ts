@@ -63,11 +63,14 @@ export function* withFile<T>(io: StorageIo, path: string, use: (file: IoFile) =>
 
 /** Reads the header of a segment. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION`, `WAL_NOT_FOUND` */
 export function* readHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader> {
-  return yield* withFile(io, path, function* (file) {
-    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-    const length = yield* ioSteps.read(io, file, bytes, 0);
-    return decodeSegmentHeader(bytes.subarray(0, length), path);
-  });
+  return yield* withFile(io, path, (file) => headerOf(io, file));
+}
+
+/** Reads the header of a segment that is open. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION` */
+export function* headerOf(io: StorageIo, file: IoFile): IoRoutine<SegmentHeader> {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const length = yield* ioSteps.read(io, file, bytes, 0);
+  return decodeSegmentHeader(bytes.subarray(0, length), file.path);
 }
 
 /** Reads the file `checkpoint`. @throws `WAL_CORRUPT` */

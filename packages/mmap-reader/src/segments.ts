@@ -8,8 +8,12 @@
 
 export { type Chain, type Link, readChain } from './chain.js';
 export { corruption, lostRecord, truncated } from './corruption.js';
+export type { FrameScanner } from './frame-scanner.js';
+export { FrameSummary } from './frame-summary.js';
+export type { Frames } from './frames.js';
 export { type Behind, lookBehind } from './hole.js';
 export { type LogFiles, readCheckpoint, readHeader, sortFiles, withFile } from './log-files.js';
+export { materialize } from './materialize.js';
+export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './open-scanner.js';
 export { type Segment, sameId, seedOf } from './segment.js';
-export { SegmentScanner } from './segment-scanner.js';
 export type { WalRecord } from './wal-record.js';

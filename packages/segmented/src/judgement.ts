@@ -1,15 +1,19 @@
-import { type Checkpoint, isMark, type Lsn, MarkType, provenDurable, RecordFlag } from '@walstack/codec';
+import { type Checkpoint, type Lsn, MarkType } from '@walstack/codec';
 import {
+  type FrameScanner,
+  FrameSummary,
+  type Link,
   type LogFiles,
   lookBehind,
   lostRecord,
+  openSealed,
+  openStreamed,
   readChain,
   readCheckpoint,
   type Segment,
-  SegmentScanner,
-  withFile,
+  type StreamedScanner,
 } from '@walstack/mmap-reader/segments';
-import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
 /** What recovery found out about a log by reading alone. */
 export interface Judgement {
@@ -54,75 +58,66 @@ export function* judge(io: StorageIo, directory: string, files: LogFiles): IoRou
     if (successor === undefined) break;
     segments.push(yield* readSealed(io, link, successor.header.firstLsn, successor.path));
   }
-  const last = links.at(-1) as (typeof links)[number];
-  const newest = yield* withFile(io, last.path, (file) => readNewest(io, file, last, checkpoint));
+  const last = links.at(-1) as Link;
+  const newest = yield* judgeNewest(io, last, checkpoint);
   segments.push(newest.segment);
-  const records = newest.segment.nextLsn - (links[0] as (typeof links)[number]).header.firstLsn;
+  const records = newest.segment.nextLsn - (links[0] as Link).header.firstLsn;
   return { ...newest, segments, checkpoint, leftovers, records };
 }
 
 /** Reads a segment that has a successor: its records must reach the successor's first LSN. */
-function* readSealed(
-  io: StorageIo,
-  link: { path: string; header: Segment['header'] },
-  successorLsn: Lsn,
-  successorPath: string,
-): IoRoutine<Segment> {
-  return yield* withFile(io, link.path, function* (file) {
-    const { header } = link;
-    const scanner = new SegmentScanner(io, file, header, header.blockBytes, header.firstLsn, io.size(file));
-    const end = yield* endBefore(scanner, header.blockBytes, successorLsn);
-    if (scanner.nextLsn < successorLsn) {
-      const proof = `${successorPath} begins with LSN ${successorLsn}`;
-      throw lostRecord(link.path, scanner.end, scanner.nextLsn, 'hole-before-successor', proof);
-    }
-    return { ...link, end, nextLsn: successorLsn };
-  });
+function* readSealed(io: StorageIo, link: Link, successorLsn: Lsn, successorPath: string): IoRoutine<Segment> {
+  const proof = `${successorPath} begins with LSN ${successorLsn}`;
+  const end = yield* endBefore(yield* openSealed(io, link), successorLsn, 'hole-before-successor', proof);
+  return { ...link, end, nextLsn: successorLsn };
 }
 
 /** Where the frames of a segment end that stand before the record with `nextLsn`, which is there: marks included. */
 export function* endOfKept(io: StorageIo, segment: Segment, nextLsn: Lsn): IoRoutine<number> {
-  return yield* withFile(io, segment.path, function* (file) {
-    const { header } = segment;
-    const scanner = new SegmentScanner(io, file, header, header.blockBytes, header.firstLsn, segment.end);
-    const end = yield* endBefore(scanner, header.blockBytes, nextLsn);
-    if (scanner.nextLsn < nextLsn) {
-      const proof = `the log has records up to ${segment.nextLsn - 1} there`;
-      throw lostRecord(segment.path, scanner.end, scanner.nextLsn, 'hole', proof);
-    }
-    return end;
-  });
+  const proof = `the log has records up to ${segment.nextLsn - 1} there`;
+  return yield* endBefore(yield* openStreamed(io, segment, { limit: segment.end }), nextLsn, 'hole', proof);
 }
 
-/** Reads up to the first record that a successor hides, and returns where the frames before it end. */
-function* endBefore(scanner: SegmentScanner, from: number, successorLsn: Lsn): IoRoutine<number> {
-  let end = from;
-  do {
-    while (scanner.next()) {
-      if (scanner.record.lsn >= successorLsn && !isMark(scanner.record)) return end;
-      end = scanner.end;
-    }
-  } while (yield* scanner.fill());
-  return end;
+/** Reads up to the first record that is not kept, and returns where the frames before it end. */
+function* endBefore(scanner: FrameScanner, nextLsn: Lsn, reason: string, proof: string): IoRoutine<number> {
+  const { frames } = scanner;
+  const summary = new FrameSummary(0);
+  try {
+    while (yield* scanner.fill()) if (!frames.skip(summary, nextLsn)) break;
+    if (frames.nextLsn < nextLsn) throw lostRecord(frames.path, frames.end, frames.nextLsn, reason, proof);
+    return frames.end;
+  } finally {
+    scanner.close();
+  }
+}
+
+function* judgeNewest(io: StorageIo, link: Link, checkpoint: Checkpoint | undefined): IoRoutine<Newest> {
+  const scanner = yield* openStreamed(io, link);
+  try {
+    return yield* readNewest(io, scanner, link, checkpoint);
+  } finally {
+    scanner.close();
+  }
 }
 
 /** Reads the newest segment and judges what stands behind its last readable record. */
 function* readNewest(
   io: StorageIo,
-  file: IoFile,
-  link: { path: string; header: Segment['header'] },
+  scanner: StreamedScanner,
+  link: Link,
   checkpoint: Checkpoint | undefined,
 ): IoRoutine<Newest> {
   const { header } = link;
+  const { file, frames } = scanner;
   const size = io.size(file);
-  const tail = new TailTracker(header.firstLsn, header.blockBytes);
-  const scanner = new SegmentScanner(io, file, header, header.blockBytes, header.firstLsn, size);
+  const tail = new FrameSummary(header.firstLsn - 1);
+  const places = new Places(header.firstLsn, header.blockBytes);
   do {
-    tail.chunkAt(scanner.end, scanner.nextLsn);
-    while (scanner.next()) tail.frame(scanner);
+    places.add(frames.end, frames.nextLsn, tail.provenLsn);
+    frames.skip(tail);
   } while (yield* scanner.fill());
 
-  const readable: Segment = { ...link, end: scanner.end, nextLsn: scanner.nextLsn };
+  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn };
   const behind = yield* lookBehind(io, file, readable, size);
   const facts = [link.path, readable.end, readable.nextLsn] as const;
   if (behind.evidenceOffset !== undefined) {
@@ -131,67 +126,46 @@ function* readNewest(
   if (checkpoint !== undefined && checkpoint.checkpointLsn >= readable.nextLsn) {
     throw lostRecord(...facts, 'hole-before-checkpoint', `the checkpoint has LSN ${checkpoint.checkpointLsn}`);
   }
-  const kept = tail.keep(readable);
+  // Without the batch whose last record is missing.
+  const kept = { ...readable, ...tail.openBatch };
   const whole = kept.end === readable.end;
   const unproven = kept.nextLsn - 1 > tail.provenLsn && kept.nextLsn > header.firstLsn;
   return {
     segment: kept,
-    cleanlyClosed: whole && !behind.dirty && tail.closed,
-    endsWithMark: whole && tail.marked,
+    cleanlyClosed: whole && !behind.dirty && tail.markType === MarkType.closed,
+    endsWithMark: whole && tail.markType !== undefined,
     tornBytes: behind.dirty || !whole ? size - kept.end : 0,
-    unprovenFrom: unproven ? yield* tail.positionOf(io, file, header, tail.provenLsn + 1, kept) : undefined,
+    unprovenFrom: unproven ? yield* places.positionOf(io, tail.provenLsn + 1, kept) : undefined,
   };
 }
 
-/** What is to be remembered while the newest segment is read. */
-class TailTracker {
-  /** The highest LSN that some frame proves durable. */
-  provenLsn: Lsn;
-  /** Whether the last frame was a mark, and whether that of a clean close. */
-  marked = false;
-  closed = false;
-  /** Where the batch began that the last record continues. */
-  #batch: { readonly end: number; readonly nextLsn: Lsn } | undefined;
-  /** Places between records from which the first record that is not proven can be found by reading on. */
+/** Places between records, from which the first record that is not proven durable can be found by reading on. */
+class Places {
   #places: { readonly position: number; readonly lsn: Lsn }[];
-  #end: number;
 
   constructor(firstLsn: Lsn, position: number) {
-    this.provenLsn = firstLsn - 1;
     this.#places = [{ position, lsn: firstLsn }];
-    this.#end = position;
   }
 
-  chunkAt(position: number, lsn: Lsn): void {
+  /** Only the last place at or before the first record that is not proven is of use. */
+  add(position: number, lsn: Lsn, provenLsn: Lsn): void {
     this.#places.push({ position, lsn });
-    // Only the last place at or before the first record that is not proven is of use.
-    while (this.#places.length > 1 && (this.#places[1] as { lsn: Lsn }).lsn <= this.provenLsn + 1) this.#places.shift();
-  }
-
-  frame(scanner: SegmentScanner): void {
-    const { record } = scanner;
-    this.provenLsn = Math.max(this.provenLsn, provenDurable(record.lsn, record.durableLag));
-    this.marked = isMark(record);
-    this.closed = this.marked && record.type === MarkType.closed;
-    if (!this.marked) {
-      if ((record.flags & RecordFlag.batchContinues) === 0) this.#batch = undefined;
-      else this.#batch ??= { end: this.#end, nextLsn: record.lsn };
-    }
-    this.#end = scanner.end;
-  }
-
-  /** The segment without the batch whose last record is missing. */
-  keep(readable: Segment): Segment {
-    return this.#batch === undefined ? readable : { ...readable, ...this.#batch };
+    while (this.#places.length > 1 && (this.#places[1] as { lsn: Lsn }).lsn <= provenLsn + 1) this.#places.shift();
   }
 
   /** Where the record with this LSN stands, one that is not proven. */
-  *positionOf(io: StorageIo, file: IoFile, header: Segment['header'], lsn: Lsn, kept: Segment): IoRoutine<number> {
+  *positionOf(io: StorageIo, lsn: Lsn, kept: Segment): IoRoutine<number> {
     const place = this.#places[0] as { position: number; lsn: Lsn };
-    const scanner = new SegmentScanner(io, file, header, place.position, place.lsn, kept.end);
-    do {
-      while (scanner.next()) if (scanner.record.lsn === lsn && !isMark(scanner.record)) return scanner.position;
-    } while (yield* scanner.fill());
-    return kept.end;
+    const range = { from: place.position, nextLsn: place.lsn, limit: kept.end };
+    const scanner = yield* openStreamed(io, kept, range);
+    const { frames } = scanner;
+    try {
+      while (yield* scanner.fill()) {
+        while (frames.next()) if (frames.lsn === lsn && !frames.isMark) return frames.position;
+      }
+      return kept.end;
+    } finally {
+      scanner.close();
+    }
   }
 }

@@ -1,6 +1,15 @@
-import { isMark, type Lsn, RecordFlag, WalError } from '@walstack/codec';
-import { lostRecord, type Segment, SegmentScanner, truncated, type WalRecord } from '@walstack/mmap-reader/segments';
-import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
+import { type Lsn, WalError } from '@walstack/codec';
+import {
+  type FrameScanner,
+  lostRecord,
+  materialize,
+  openSealed,
+  openStreamed,
+  type Segment,
+  truncated,
+  type WalRecord,
+} from '@walstack/mmap-reader/segments';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
 /** How a log is read. */
 export interface ReadOptions {
@@ -15,6 +24,8 @@ export interface ReadOptions {
 export interface ReadPlan {
   /** From the oldest to the newest; the first holds `from`. */
   readonly segments: readonly Segment[];
+  /** How many of them nobody writes to any more. */
+  readonly sealed: number;
   readonly from: Lsn;
   /** The last record to be read. */
   readonly to: Lsn;
@@ -26,8 +37,8 @@ export interface ReadPlan {
 }
 
 /**
- * Reads records in the order of their LSNs through a buffer of bounded size. `next()` takes from the buffer,
- * `advance()` reads on:
+ * Reads records in the order of their LSNs, mapped where that can be, else through a buffer of bounded size. `next()`
+ * takes from memory, `advance()` reads on:
  *
  * ```ts
  * while (yield* reader.advance()) for (let r = reader.next(); r; r = reader.next()) use(r);
@@ -37,8 +48,7 @@ export class LogReader {
   readonly #io: StorageIo;
   readonly #plan: ReadPlan;
   #index = 0;
-  #file: IoFile | undefined;
-  #scanner: SegmentScanner | undefined;
+  #scanner: FrameScanner | undefined;
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
   #ended = false;
@@ -50,12 +60,13 @@ export class LogReader {
     this.#plan = plan;
   }
 
-  /** The next record in the buffer; `undefined` when `advance()` has to read on. */
+  /** The next record in memory; `undefined` when `advance()` has to read on. */
   next(): WalRecord | undefined {
-    const scanner = this.#scanner;
-    if (scanner === undefined) return undefined;
-    while (scanner.nextLsn <= this.#until && scanner.next()) {
-      if (scanner.record.lsn >= this.#plan.from && !isMark(scanner.record)) return this.#materialize(scanner);
+    const frames = this.#scanner?.frames;
+    if (frames === undefined) return undefined;
+    const { from, copy } = this.#plan;
+    while (frames.nextLsn <= this.#until && frames.next()) {
+      if (frames.lsn >= from && !frames.isMark) return materialize(frames, copy);
     }
     return undefined;
   }
@@ -63,25 +74,21 @@ export class LogReader {
   /**
    * Reads on, from segment to segment.
    *
-   * @returns whether there may be further records in the buffer
+   * @returns whether there may be further records in memory
    * @throws `WAL_CORRUPT` where a record should be and is not, `WAL_TRUNCATED` when it was removed meanwhile
    */
   *advance(): IoRoutine<boolean> {
     for (;;) {
-      if (this.#ended) throw closedWhileReading();
-      if (this.#cutLsn !== undefined) throw cutWhileReading(this.#cutLsn, this.#plan.firstLsn());
-      const scanner = this.#scanner ?? this.#openNext();
-      if (scanner === undefined) return false;
-      if (scanner.nextLsn <= this.#until) {
+      this.#throwIfEnded();
+      if (this.#scanner === undefined && !(yield* this.#unlessEnded(this.#openNext()))) return false;
+      const scanner = this.#scanner as FrameScanner | undefined;
+      if (scanner === undefined) continue;
+      const { frames } = scanner;
+      if (frames.nextLsn <= this.#until) {
         if (yield* this.#unlessEnded(scanner.fill())) return true;
-        const firstLsn = this.#plan.firstLsn();
-        // The file was freed meanwhile, and is overwritten by its next life.
-        if (scanner.nextLsn < firstLsn) throw truncated(scanner.nextLsn, firstLsn);
-        const segment = this.#plan.segments[this.#index - 1] as Segment;
-        const proof = `the log has records up to ${this.#until} there`;
-        throw lostRecord(segment.path, scanner.end, scanner.nextLsn, 'hole', proof);
+        throw this.#unreadable(frames.end, frames.nextLsn);
       }
-      this.#closeFile();
+      this.#closeScanner();
     }
   }
 
@@ -97,81 +104,55 @@ export class LogReader {
 
   /** Ends the reading and closes its file. */
   close(): void {
-    this.#closeFile();
+    this.#closeScanner();
     this.#plan.onClose(this);
   }
 
-  #closeFile(): void {
-    const file = this.#file;
-    this.#file = undefined;
+  #throwIfEnded(): void {
+    if (this.#ended) throw closedWhileReading();
+    if (this.#cutLsn !== undefined) throw cutWhileReading(this.#cutLsn, this.#plan.firstLsn());
+  }
+
+  #closeScanner(): void {
+    this.#scanner?.close();
     this.#scanner = undefined;
-    if (file === undefined) return;
-    try {
-      this.#io.close(file);
-    } catch (error) {
-      // A backend that went with its log has closed the file.
-      if (!WalError.is(error, 'WAL_CLOSED')) throw error;
-    }
   }
 
   *#unlessEnded<T>(routine: IoRoutine<T>): IoRoutine<T> {
     for (let step = routine.next(0); ; ) {
       if (step.done === true) return step.value;
       const result = yield step.value;
-      if (this.#ended) throw closedWhileReading();
-      if (this.#cutLsn !== undefined) throw cutWhileReading(this.#cutLsn, this.#plan.firstLsn());
+      this.#throwIfEnded();
       step = routine.next(result);
     }
   }
 
-  #openNext(): SegmentScanner | undefined {
-    const segment = this.#plan.segments[this.#index];
-    if (segment === undefined || segment.header.firstLsn > this.#plan.to) return undefined;
+  /** Goes on to the next segment. @returns whether there is one */
+  *#openNext(): IoRoutine<boolean> {
+    const { segments, sealed, to, firstLsn } = this.#plan;
+    const segment = segments[this.#index];
+    if (segment === undefined || segment.header.firstLsn > to) return false;
+    const isSealed = this.#index < sealed;
     this.#index++;
-    const { header } = segment;
-    this.#until = Math.min(segment.nextLsn - 1, this.#plan.to);
-    this.#file = this.#open(segment);
-    this.#scanner = new SegmentScanner(
-      this.#io,
-      this.#file,
-      header,
-      header.blockBytes,
-      header.firstLsn,
-      Math.min(segment.end, this.#io.size(this.#file)),
-    );
-    return this.#scanner;
-  }
-
-  #open(segment: Segment): IoFile {
+    this.#until = Math.min(segment.nextLsn - 1, to);
     try {
-      return this.#io.open(segment.path);
+      const open = isSealed ? openSealed : openStreamed;
+      this.#scanner = yield* open(this.#io, segment, { limit: segment.end });
     } catch (error) {
-      const firstLsn = this.#plan.firstLsn();
-      if (!WalError.is(error, 'WAL_NOT_FOUND') || firstLsn <= segment.header.firstLsn) throw error;
-      throw truncated(segment.header.firstLsn, firstLsn);
+      const first = firstLsn();
+      if (!WalError.is(error) || first <= segment.header.firstLsn) throw error;
+      throw truncated(segment.header.firstLsn, first);
     }
+    return true;
   }
 
-  #materialize(scanner: SegmentScanner): WalRecord {
-    const { record } = scanner;
-    if ((record.flags & (RecordFlag.compressed | RecordFlag.encrypted)) !== 0) {
-      throw new WalError(
-        'WAL_UNSUPPORTED',
-        `the record with LSN ${record.lsn} is compressed or encrypted, which this version does not read: use a later one`,
-        { lsn: record.lsn, reason: 'transformed-payload' },
-      );
-    }
-    const { header } = this.#plan.segments[this.#index - 1] as Segment;
-    const meta = scanner.meta();
-    const payload = scanner.payload();
-    return {
-      lsn: record.lsn,
-      type: record.type,
-      meta: this.#plan.copy ? meta.slice() : meta,
-      payload: this.#plan.copy ? payload.slice() : payload,
-      scope: scanner.scope(),
-      timestampMs: header.createdAtMs + record.elapsedMs,
-    };
+  /** Why a record cannot be read. */
+  #unreadable(offset: number, lsn: Lsn): WalError {
+    const firstLsn = this.#plan.firstLsn();
+    // The file was freed meanwhile, and is overwritten by its next life.
+    if (lsn < firstLsn) return truncated(lsn, firstLsn);
+    const segment = this.#plan.segments[this.#index - 1] as Segment;
+    return lostRecord(segment.path, offset, lsn, 'hole', `the log has records up to ${this.#until} there`);
   }
 }
 

@@ -1,5 +1,5 @@
-import { isMark, type Lsn, WalError } from '@walstack/codec';
-import { type Segment, SegmentScanner, withFile } from '@walstack/mmap-reader/segments';
+import { type Lsn, WalError } from '@walstack/codec';
+import { type FrameScanner, openSealed, openStreamed, type Segment } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { positionAt } from './segment.js';
 
@@ -15,20 +15,28 @@ export function* lsnBefore(io: StorageIo, segments: readonly Segment[], position
   const successor = segments[segments.indexOf(segment) + 1];
   const end = positionAt(segment);
   if (position > end && successor === undefined) throw past(segment.path, position, end);
-  return yield* withFile(io, segment.path, function* (file) {
-    const { header } = segment;
-    const offset = position - header.firstPosition + header.blockBytes;
-    const scanner = new SegmentScanner(io, file, header, header.blockBytes, header.firstLsn, segment.end);
-    let lsn = header.firstLsn - 1;
-    do {
-      while (scanner.next()) {
-        if (scanner.position >= offset) return lsn;
-        if (scanner.end > offset) throw inside(segment.path, position, scanner.position, scanner.record.lsn);
-        if (!isMark(scanner.record)) lsn = scanner.record.lsn;
-      }
-    } while (yield* scanner.fill());
-    return lsn;
-  });
+  const scanner = yield* (successor === undefined ? openStreamed : openSealed)(io, segment, { limit: segment.end });
+  try {
+    return yield* lsnBeforeOffset(scanner, position - segment.header.firstPosition, position);
+  } finally {
+    scanner.close();
+  }
+}
+
+/** @param distance - from the first frame of the segment to the position */
+function* lsnBeforeOffset(scanner: FrameScanner, distance: number, position: number): IoRoutine<Lsn> {
+  const { frames } = scanner;
+  const { blockBytes, firstLsn } = frames.header;
+  const offset = distance + blockBytes;
+  let lsn = firstLsn - 1;
+  while (yield* scanner.fill()) {
+    while (frames.next()) {
+      if (frames.position >= offset) return lsn;
+      if (frames.end > offset) throw inside(frames.path, position, frames.position, frames.lsn);
+      if (!frames.isMark) lsn = frames.lsn;
+    }
+  }
+  return lsn;
 }
 
 function past(path: string, position: number, end: number): WalError {

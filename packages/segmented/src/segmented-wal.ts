@@ -763,9 +763,11 @@ export class SegmentedWal {
     const lsn = from === 'first' ? firstLsn : from;
     // A truncation may have come before.
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
-    const { segments, durableLsn, writtenLsn } = this.#writer;
+    const { segments, sealed, durableLsn, writtenLsn } = this.#writer;
+    const first = segments.findLastIndex((segment) => segment.header.firstLsn <= lsn);
     const reader = new LogReader(this.#world.io, {
-      segments: segments.slice(segments.findLastIndex((segment) => segment.header.firstLsn <= lsn)),
+      segments: segments.slice(first),
+      sealed: Math.max(0, sealed.length - first),
       from: lsn,
       to: Math.min(to, failed ? durableLsn : writtenLsn),
       copy,

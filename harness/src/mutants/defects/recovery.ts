@@ -18,8 +18,8 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     breaks: 'Recovery changes nothing until it has decided.',
     file: `${SEGMENTED}/judgement.ts`,
     find: 'const behind = yield* lookBehind(io, file, readable, size);',
-    replace: `yield io.submitTruncate(file, scanner.end);
-  const behind = yield* lookBehind(io, file, readable, scanner.end);`,
+    replace: `yield io.submitTruncate(file, frames.end);
+  const behind = yield* lookBehind(io, file, readable, frames.end);`,
   },
   {
     name: 'zeros-end-the-log',

@@ -1,0 +1,122 @@
+import { FRAME_HEADER_BYTES, type Lsn, type SegmentHeader } from '@walstack/codec';
+import type { IoRoutine } from '@walstack/storage-io';
+import type { FrameScanner } from './frame-scanner.js';
+import { Frames } from './frames.js';
+import type { MappedFile, Window } from './mapped-file.js';
+
+/** Bytes that are looked at by one pass, unless a frame is longer; a multiple of every size of a block. */
+const PIECE_BYTES = 1024 * 1024;
+
+/** Frames that are found by one pass, at most. */
+const MOST_FRAMES = 16_384;
+
+const NOWHERE = -1;
+
+/** Reads the frames of one sealed segment in order in mapped memory. It waits for nothing but the disk behind the memory. */
+export class MappedScanner implements FrameScanner {
+  readonly frames: Frames;
+  readonly #file: MappedFile;
+  /** Bytes of the file that may be read. */
+  readonly #limit: number;
+  #window: Window;
+  /** Up to here, in the window, it was made sure that the memory can be read. */
+  #loaded: number;
+
+  /**
+   * @param file - closed by the scanner, also when this throws
+   * @param from - position in the file of a frame or a block boundary
+   * @param nextLsn - the LSN that is expected there
+   * @param limit - bytes of the file that may be read
+   */
+  constructor(file: MappedFile, header: SegmentHeader, from: number, nextLsn: Lsn, limit: number) {
+    this.#file = file;
+    this.#limit = Math.min(limit, file.size);
+    this.frames = new Frames(file.path, header, from, nextLsn, MOST_FRAMES);
+    try {
+      this.#window = file.map(Math.min(from, this.#limit), 0);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    this.frames.adopt(this.#window.bytes, this.#window.base);
+    this.#loaded = from - this.#window.base;
+    this.#from = this.#loaded;
+  }
+
+  /** Where in the window the next pass begins, when it goes on from none before. */
+  #from: number;
+
+  // biome-ignore lint/correctness/useYield: a routine like any other scanner's, which has nothing to wait for.
+  *fill(): IoRoutine<boolean> {
+    return this.fillSync();
+  }
+
+  /** What {@link fill} does. */
+  fillSync(): boolean {
+    const { frames } = this;
+    while (!frames.stopped && !this.#file.isClosed) {
+      this.restore();
+      if (!this.#isReadable()) return false;
+      frames.scan(this.#from, this.#loaded);
+      this.#from = frames.stop;
+      if (!frames.isEmpty) return true;
+    }
+    return false;
+  }
+
+  /** Maps the memory again when somebody has moved it away. @returns whether that was so */
+  restore(): boolean {
+    const window = this.#window;
+    if (window.mapping.buffer.byteLength === window.mapping.length || this.#file.isClosed) return false;
+    this.#window = this.#file.mapAgain(window);
+    this.#file.load(this.#window, 0, this.#loaded);
+    this.frames.replace(this.#window.bytes);
+    return true;
+  }
+
+  close(): void {
+    this.frames.close();
+    this.#file.close();
+  }
+
+  /** Whether there is something to look at: what was readable before, or more of the file. */
+  #isReadable(): boolean {
+    if (this.frames.isFull) return true;
+    const position = this.#window.base + this.#from;
+    const needed = this.#needed(position);
+    if (needed === NOWHERE) return false;
+    const end = Math.min(this.#limit, pieceEnd(position + needed - 1));
+    if (end > this.#window.base + this.#window.bytes.length && !this.#move(position, end)) return false;
+    const until = Math.min(end - this.#window.base, this.#window.bytes.length);
+    this.#file.load(this.#window, this.#loaded, until - this.#loaded);
+    this.#loaded = until;
+    return true;
+  }
+
+  /** Bytes from `position` on that have to be readable; nowhere near the file's end when no frame can come of it. */
+  #needed(position: number): number {
+    const left = this.#window.base + this.#loaded - position;
+    if (left < FRAME_HEADER_BYTES) return position + left < this.#limit ? FRAME_HEADER_BYTES : NOWHERE;
+    // A frame begins here that was not readable to its end, or that is damaged.
+    const bytes = FRAME_HEADER_BYTES + this.frames.uint32At(this.#from);
+    return bytes > left && position + bytes <= this.#limit ? bytes : NOWHERE;
+  }
+
+  /** Goes on to another window. */
+  #move(position: number, end: number): boolean {
+    const { frames } = this;
+    // Asked for while the frame that it is told by is still in memory.
+    const behind = frames.end;
+    if (!this.#file.canMap(position, end)) return false;
+    const window = this.#file.map(position, end - position);
+    frames.adopt(window.bytes, window.base, behind);
+    this.#window = window;
+    this.#from = position - window.base;
+    this.#loaded = this.#from;
+    return true;
+  }
+}
+
+function pieceEnd(position: number): number {
+  return (Math.floor(position / PIECE_BYTES) + 1) * PIECE_BYTES;
+}
