@@ -24,6 +24,8 @@ const mayImport = {
  * @type {Record<string, string>}
  */
 const outsideDependencies = {
+  '@opentelemetry/api':
+    'an optional peer: only who imports @walstack/wal/opentelemetry needs it, and has it (decision 13)',
   'node-gyp-build': 'finds the addon binary for this platform and C library: the loader that Node-API packages share',
 };
 

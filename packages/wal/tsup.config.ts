@@ -1,3 +1,6 @@
 import { packageBuild } from '../../tsup.base.js';
 
-export default packageBuild();
+export default packageBuild({
+  index: 'src/index.ts',
+  opentelemetry: 'src/opentelemetry.ts',
+});

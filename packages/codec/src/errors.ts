@@ -3,11 +3,13 @@
  *
  * | code | meaning |
  * | --- | --- |
+ * | `WAL_ABORTED` | an `AbortSignal` has ended the waiting; `cause` is its reason |
  * | `WAL_ALIGNMENT` | direct I/O with an offset, length or buffer that is not aligned |
  * | `WAL_BACKPRESSURE` | more bytes are pending than `maxPendingBytes` allows; nothing was appended |
  * | `WAL_BAD_FD` | a file that is unknown to this backend or was closed |
  * | `WAL_BAD_HEADER` | not a segment file, or not a log |
  * | `WAL_BAD_KEY` | an encryption key is missing or wrong |
+ * | `WAL_BAD_PAYLOAD` | a payload that the log's encoding does not understand; `cause` says why |
  * | `WAL_BUSY` | a file was to be closed or cut while operations on it are in flight |
  * | `WAL_CLOSED` | the backend or log was closed |
  * | `WAL_CORRUPT` | something that was acknowledged is lost or damaged |
@@ -26,11 +28,13 @@
  * | `WAL_UNSUPPORTED_VERSION` | written by a later version of the format |
  */
 export type WalErrorCode =
+  | 'WAL_ABORTED'
   | 'WAL_ALIGNMENT'
   | 'WAL_BACKPRESSURE'
   | 'WAL_BAD_FD'
   | 'WAL_BAD_HEADER'
   | 'WAL_BAD_KEY'
+  | 'WAL_BAD_PAYLOAD'
   | 'WAL_BUSY'
   | 'WAL_CLOSED'
   | 'WAL_CORRUPT'

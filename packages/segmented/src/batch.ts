@@ -67,6 +67,19 @@ export class Batch {
     copy.#sizeBytes = this.#sizeBytes;
     return copy;
   }
+
+  /**
+   * Moves the records out: a batch that is not spent, and leaves this one spent. For whoever appends later what they were
+   * given now.
+   *
+   * @throws `WAL_STATE` when the batch is spent
+   */
+  take(): Batch {
+    throwIfSpent(this);
+    const taken = this.clone();
+    this.#spent = true;
+    return taken;
+  }
 }
 
 /** The records of a batch, for the log that it is appended to. */

@@ -1,4 +1,5 @@
 import { WalError } from '@walstack/codec';
+import { aborted } from './aborting.js';
 
 /** Somebody who waits for room in memory. */
 interface Applicant {
@@ -28,24 +29,54 @@ export class Admission {
     this.#full = true;
   }
 
-  /** Enters now, or when there is room again and everybody before has entered. */
-  enter<T>(append: () => T): Promise<T> {
+  /**
+   * Enters now, or when there is room again and everybody before has entered.
+   *
+   * @param signal - leaves the queue when it is aborted
+   */
+  enter<T>(append: () => T, signal?: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
       const applicant = { enter: () => resolve(append()), reject };
-      if (this.#full || this.#queue.length > 0 || !this.#admit(applicant)) this.#queue.push(applicant);
+      if (!this.#full && this.#queue.length === 0 && this.#admit(applicant)) return;
+      this.#queue.push(signal === undefined ? applicant : this.#leavingOn(signal, applicant));
     });
   }
 
   /** Room was made: lets in whoever finds some. */
   admit(): void {
     this.#full = false;
-    while (this.#queue.length > 0 && this.#admit(this.#queue[0] as Applicant)) this.#queue.shift();
+    this.#admitInTurn();
   }
 
   /** Turns everyone away. */
   rejectAll(error: unknown): void {
     this.#full = false;
     for (const { reject } of this.#queue.splice(0)) reject(error);
+  }
+
+  #admitInTurn(): void {
+    while (this.#queue.length > 0 && this.#admit(this.#queue[0] as Applicant)) this.#queue.shift();
+  }
+
+  /** The applicant, who goes away when a signal is aborted. Who stood behind may need less room. */
+  #leavingOn(signal: AbortSignal, { enter, reject }: Applicant): Applicant {
+    const leave = (): void => {
+      this.#queue.splice(this.#queue.indexOf(leaving), 1);
+      reject(aborted(signal, 'the waiting for room was given up: nothing was appended'));
+      if (!this.#full) this.#admitInTurn();
+    };
+    const leaving = {
+      enter: () => {
+        enter();
+        signal.removeEventListener('abort', leave);
+      },
+      reject: (error: unknown) => {
+        signal.removeEventListener('abort', leave);
+        reject(error);
+      },
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    return leaving;
   }
 
   /** @returns whether the applicant need not wait any more */

@@ -1,6 +1,8 @@
+import { performance } from 'node:perf_hooks';
 import { type Lsn, WalError } from '@walstack/codec';
 import type { SegmentedWal } from '@walstack/segmented';
 import type { Admission } from './admission.js';
+import { announceCommits, commitChannel } from './diagnostics.js';
 import { Waiters } from './waiters.js';
 
 /**
@@ -25,10 +27,16 @@ export class GroupCommit {
   /** The last LSN of the last group that was begun. */
   #begunLsn: Lsn = 0;
   #scheduled = false;
+  #served = 0;
 
   constructor(log: SegmentedWal, admission: Admission) {
     this.#log = log;
     this.#admission = admission;
+  }
+
+  /** Commits that were served. */
+  get served(): number {
+    return this.#served;
   }
 
   /** Commits that wait. */
@@ -59,9 +67,15 @@ export class GroupCommit {
     });
   }
 
-  /** Serves those whose LSN has become durable, and lets in who waits for room. */
-  settle(durableLsn: Lsn = this.#log.durableLsn): void {
-    this.#waiters.settle(durableLsn);
+  /**
+   * Serves those whose LSN has become durable, and lets in who waits for room.
+   *
+   * @param begunAt - when the group was begun that is durable now
+   */
+  settle(durableLsn: Lsn = this.#log.durableLsn, begunAt?: number): void {
+    const served = this.#waiters.settle(durableLsn);
+    this.#served += served;
+    if (served > 0 && commitChannel.hasSubscribers) announceCommits(this.#log, served, begunAt);
     this.#admission.admit();
   }
 
@@ -86,6 +100,7 @@ export class GroupCommit {
   #beginGroup(): void {
     this.#underWay++;
     this.#begunLsn = this.#log.lastLsn;
+    const begunAt = commitChannel.hasSubscribers ? performance.now() : undefined;
     // Who waits for room alone is not made to wait for a sync.
     const begunLsn = this.#waiters.size > 0 ? this.#begunLsn : 0;
     const done = begunLsn > 0 ? this.#log.sync() : this.#log.flush();
@@ -93,7 +108,7 @@ export class GroupCommit {
       () => {
         this.#underWay--;
         // What was cut off by now had been durable before.
-        this.settle(Math.max(begunLsn, this.#log.durableLsn));
+        this.settle(Math.max(begunLsn, this.#log.durableLsn), begunAt);
         // Those who were served may commit again at once, and join the next group.
         this.start();
       },

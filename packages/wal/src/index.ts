@@ -15,7 +15,19 @@
  */
 
 export { type Lsn, WalError, type WalErrorCode, type WalErrorFacts } from '@walstack/codec';
-export type { AppendOptions, ReadOptions, RecoveryReport, SegmentMeta } from '@walstack/segmented';
+export {
+  type AppendOptions,
+  Batch,
+  type ReadOptions,
+  type RecoveryReport,
+  type SegmentMeta,
+  type TruncateResult,
+} from '@walstack/segmented';
+export type { Abortable } from './aborting.js';
+export type { CommitMessage } from './diagnostics.js';
+export type { Encoding, EncodingName, PayloadInput, WalEvent, WalIterator } from './encoding.js';
+export type { EventBatch } from './event-batch.js';
 export type { WalState } from './lifecycle.js';
-export type { WalOptions } from './options.js';
-export { Wal, type WalEvent, type WalIterator, type WalStats } from './wal.js';
+export type { Preset, WalOptions } from './options.js';
+export type { WalStats } from './stats.js';
+export { type CommitOptions, Wal, type WalBuilder, type WalReadOptions } from './wal.js';

@@ -24,17 +24,19 @@ export class Waiters {
     });
   }
 
-  /** Serves everyone up to `durableLsn`, each with their own LSN. */
-  settle(durableLsn: Lsn): void {
+  /** Serves everyone up to `durableLsn`, each with their own LSN. @returns how many those were */
+  settle(durableLsn: Lsn): number {
     const queue = this.#queue;
     let head = this.#head;
     while (head < queue.length && (queue[head] as Waiter).lsn <= durableLsn) {
       const { lsn, resolve } = queue[head++] as Waiter;
       resolve(lsn);
     }
+    const served = head - this.#head;
     this.#head = head;
     if (head === queue.length) this.#reset([]);
     else if (head > 1024 && head > queue.length / 2) this.#reset(queue.slice(head));
+    return served;
   }
 
   /** Turns everyone away. */

@@ -1,81 +1,128 @@
 import { checkInteger, checkOptions, checkPath, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
 import {
   type AppendOptions,
+  Batch,
   type ReadOptions,
   type RecoveryReport,
   type Replay,
   realWorld,
   SegmentedWal,
-  type SegmentedWalStats,
-  type WalRecord,
+  type SegmentMeta,
+  type TruncateResult,
   type World,
 } from '@walstack/segmented';
+import { type Abortable, aborted, checkSignal, throwIfAborted, unlessAborted } from './aborting.js';
 import { Admission } from './admission.js';
 import { BackgroundFlush } from './background-flush.js';
+import { makeBuilder } from './builder.js';
+import {
+  type AnyEncoding,
+  type Encoding,
+  type EventReading,
+  type PayloadCodec,
+  type PayloadInput,
+  payloadCodecOf,
+  type WalEvent,
+  type WalIterator,
+} from './encoding.js';
+import { EventBatch } from './event-batch.js';
+import { type Unfinished, unwatchExit, watchExit } from './exit-warning.js';
 import { asWalError, GroupCommit } from './group-commit.js';
 import { keepBytes, keepOptions } from './kept.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
-import { type FlushSettings, splitOptions, type WalOptions } from './options.js';
+import { type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
+import type { WalStats } from './stats.js';
 
-/** What a log hands back on replay. */
-export type WalEvent = WalRecord;
+/** An event's options, and what may give up waiting for it. */
+export interface CommitOptions extends AppendOptions, Abortable {}
 
-/** Events of a log, in order, for `for await … of`, or `for … of` on a backend that can wait. */
-export type WalIterator = Replay;
-
-/** Counters and sizes of a log since it was opened. A frozen snapshot. */
-export interface WalStats extends SegmentedWalStats {
-  readonly state: WalState;
-  readonly firstLsn: Lsn;
-  readonly lastLsn: Lsn;
-  readonly durableLsn: Lsn;
-  /** Commits that wait for durability. */
-  readonly waitingCommits: number;
-  /** Commits and `ready()` calls that wait for room in memory. */
-  readonly waitingForRoom: number;
-}
+/** How a log is read. */
+export interface WalReadOptions extends ReadOptions, Abortable {}
 
 /**
  * A write-ahead log: append events, commit them in groups, read them back in order after any crash.
  *
  * One thread owns a `Wal`. It goes through the states init → running → draining → closed, and never back.
+ *
+ * `T` is what the payload of an event is when it is read, `I` what may be given when it is appended: the `encoding` that the
+ * log is opened with decides both.
  */
-export class Wal {
+export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #path: string;
   readonly #log: SegmentedWal;
+  readonly #payloads: PayloadCodec<T, I>;
   readonly #setTimer: World['setTimer'];
   readonly #lifecycle = new Lifecycle();
   readonly #admission = new Admission();
   readonly #commits: GroupCommit;
   readonly #background: BackgroundFlush;
+  readonly #unfinished: Unfinished = { pendingWork: () => this.#pendingWork() };
   #draining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, log: SegmentedWal, flush: FlushSettings, setTimer: World['setTimer']) {
+  private constructor(
+    path: string,
+    log: SegmentedWal,
+    payloads: PayloadCodec<T, I>,
+    flush: FlushSettings,
+    setTimer: World['setTimer'],
+  ) {
     this.#path = path;
     this.#log = log;
+    this.#payloads = payloads;
     this.#setTimer = setTimer;
     this.#commits = new GroupCommit(log, this.#admission);
     this.#background = new BackgroundFlush(log, flush, setTimer, () => this.#admission.admit());
     this.#lifecycle.advance('running');
+    watchExit(this.#unfinished);
   }
 
   /**
    * Opens the log in a directory, recovering it, or makes a new one. What is found is durable on return.
    *
+   * ```ts
+   * const wal = await Wal.open<Order>('data/orders', { encoding: 'json' });
+   * ```
+   *
    * @param path - the directory, which is the log's alone
    * @throws `WAL_LOCKED`, `WAL_CORRUPT` (nothing is changed then), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`,
    * `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`; `TypeError` and `RangeError` for wrong options
    */
-  static async open(path: string, options: WalOptions = {}): Promise<Wal> {
-    const { flush, config } = splitOptions(checkPath('path', path), options);
+  static open(path: string, options?: WalOptions): Promise<Wal>;
+  static open(path: string, options: EncodedOptions<'buffer'>): Promise<Wal<Buffer>>;
+  static open(path: string, options: EncodedOptions<'utf8'>): Promise<Wal<string>>;
+  static open<T = unknown>(path: string, options: EncodedOptions<'json'>): Promise<Wal<T, T>>;
+  static open<T, I = T>(path: string, options: EncodedOptions<Encoding<T, I>>): Promise<Wal<T, I>>;
+  static async open(path: string, options: WalOptions<AnyEncoding> = {}): Promise<Wal<unknown, never>> {
+    const { flush, encoding, config } = splitOptions(checkPath('path', path), options);
+    const payloads = payloadCodecOf(encoding);
     const log = await SegmentedWal.open(config);
-    return new Wal(path, log, flush, options.setTimer ?? realWorld.setTimer);
+    return new Wal(path, log, payloads, flush, options.setTimer ?? realWorld.setTimer);
+  }
+
+  /**
+   * Opens a log with its options given one by one:
+   *
+   * ```ts
+   * const wal = await Wal.builder('data/orders').preset('throughput').segmentBytes(1 << 30).build();
+   * ```
+   */
+  static builder(path: string): WalBuilder {
+    const open = (options: WalOptions<AnyEncoding>): Promise<unknown> =>
+      // The overloads know one encoding each; which one it is, only the type of the builder tells.
+      Wal.open(path, options as EncodedOptions<Encoding<unknown, never>>);
+    // The methods are made of the same list of options that the type is made of.
+    return makeBuilder({}, open) as WalBuilder;
   }
 
   /** The directory, as it was given. */
   get path(): string {
     return this.#path;
+  }
+
+  /** The directory, absolute where the backend has real files: what the diagnostics channels call the log. */
+  get directory(): string {
+    return this.#log.directory;
   }
 
   get state(): WalState {
@@ -117,18 +164,47 @@ export class Wal {
    * {@link ready}; `WAL_TOO_LARGE`, `WAL_NO_SPACE`, `WAL_STATE`, `WAL_CLOSED`, the code of the first failure;
    * `TypeError`, `RangeError`. Nothing was appended then.
    */
-  append(payload: Uint8Array | string, options?: AppendOptions): Lsn {
+  append(payload: I, options?: AppendOptions): Lsn {
     this.#lifecycle.requireRunning('append');
     if (this.#admission.size > 0) throw overtaking();
+    const encoded = this.#payloads.encode(payload);
     let lsn: Lsn;
     try {
-      lsn = this.#log.append(payload, options);
+      lsn = this.#log.append(encoded, options);
     } catch (error) {
       if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
       throw error;
     }
     this.#background.appended();
     return lsn;
+  }
+
+  /**
+   * Appends the events of a batch in memory. Not durable on return, like {@link append}. After any crash the log has all of
+   * them or none. They lie in one segment, which is made as large as they need.
+   *
+   * @param batch - made by {@link batch}, or a `Batch` of bytes that are appended as they are. Spent on return, and only then
+   * @returns the LSN of its last event
+   * @throws `WAL_EMPTY_BATCH`, `WAL_STATE` for a batch that is spent, and what {@link append} throws. Nothing was appended
+   * then.
+   */
+  appendBatch(batch: Batch | EventBatch<I>): Lsn {
+    this.#lifecycle.requireRunning('appendBatch');
+    if (this.#admission.size > 0) throw overtaking();
+    let lsn: Lsn;
+    try {
+      lsn = this.#log.appendBatch(recordsIn(batch));
+    } catch (error) {
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
+      throw error;
+    }
+    this.#background.appended();
+    return lsn;
+  }
+
+  /** A new batch, whose payloads go through the encoding of the log. */
+  batch(): EventBatch<I> {
+    return new EventBatch(this.#payloads.encode);
   }
 
   /**
@@ -139,15 +215,35 @@ export class Wal {
    * @throws what {@link append} throws but `WAL_BACKPRESSURE`. `WAL_IO_FAILED`, `WAL_NO_SPACE` and `WAL_CLOSED` of a
    * commit that waits for durability mean that its outcome is unknown, and their `reason` is `'outcome-unknown'`.
    */
-  commit(payload: Uint8Array | string, options?: AppendOptions): Promise<Lsn> {
+  commit(payload: I, options?: CommitOptions): Promise<Lsn> {
     // Not an async function: one promise for a commit, and not three, is felt where there are many.
     try {
       this.#lifecycle.requireRunning('commit');
-      const lsn = this.#admission.size > 0 ? undefined : this.#tryAppend(payload, options);
-      return lsn === undefined ? this.#commitInTurn(payload, options) : this.#commits.wait(lsn);
+      if (options !== undefined && hasSignal(options)) return this.#commitUnlessAborted(payload, options);
+      const encoded = this.#payloads.encode(payload);
+      const lsn = this.#admission.size > 0 ? undefined : this.#tryAppend(encoded, options);
+      return lsn === undefined ? this.#commitInTurn(encoded, options) : this.#commits.wait(lsn);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Appends the events of a batch and waits until they are durable: all of them, or none after a crash. When memory is full
+   * it waits for room first.
+   *
+   * @param batch - spent when the call returns, unless it was refused
+   * @param options - `signal`: see {@link commit}
+   * @returns the LSN of its last event, durable
+   * @throws what {@link appendBatch} and {@link commit} throw
+   */
+  async commitBatch(batch: Batch | EventBatch<I>, options: Abortable = {}): Promise<Lsn> {
+    this.#lifecycle.requireRunning('commitBatch');
+    const signal = signalIn(options);
+    throwIfAborted(signal, NOTHING_APPENDED);
+    const records = recordsIn(batch);
+    const lsn = this.#admission.size > 0 ? undefined : this.#tryAppendBatch(records);
+    return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records.take(), signal)), signal);
   }
 
   /**
@@ -155,22 +251,28 @@ export class Wal {
    * any state of the log.
    *
    * @param lsn - at most `lastLsn`; that itself, 0 in a log that is empty from the start, is always allowed
+   * @param options - `signal`: ends the waiting and nothing else
    * @throws like {@link commit}
    */
-  async durable(lsn: Lsn): Promise<void> {
+  async durable(lsn: Lsn, options: Abortable = {}): Promise<void> {
+    const signal = signalIn(options);
     if (checkInteger('lsn', lsn) <= this.durableLsn) return;
     this.#lifecycle.requireOpen('durable');
     if (lsn > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
-    await this.#commits.wait(lsn);
+    await this.#durableUnlessAborted(lsn, signal);
   }
 
   /**
    * Waits until there is room for appending again, in turn with everybody else who waits: after `append` has thrown
    * `WAL_BACKPRESSURE`, until something was written. Others may append first, so `append` can throw it again.
+   *
+   * @param options - `signal`: leaves the queue
    */
-  async ready(): Promise<void> {
+  async ready(options: Abortable = {}): Promise<void> {
     this.#lifecycle.requireRunning('ready');
-    const entered = this.#admission.enter(() => this.#log.throwIfFull());
+    const signal = signalIn(options);
+    throwIfAborted(signal, 'the waiting for room was given up');
+    const entered = this.#admission.enter(() => this.#log.throwIfFull(), signal);
     if (this.#admission.size > 0) this.#commits.start();
     await entered;
   }
@@ -192,13 +294,15 @@ export class Wal {
    *
    * @param from - the first LSN wanted, or `'first'`
    * @param f - awaited when it returns a promise; what it throws ends the replay and is thrown again
+   * @param options - `signal` ends it before the next event
    * @returns how many events there were
-   * @throws `WAL_TRUNCATED` with `firstLsn`, `WAL_CORRUPT`; `RangeError` for an LSN behind the next one
+   * @throws `WAL_TRUNCATED` with `firstLsn`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`; `RangeError` for an LSN
+   * behind the next one
    */
-  async replay(from: Lsn | 'first', f: (event: WalEvent) => unknown, options: ReadOptions = {}): Promise<number> {
+  async replay(from: Lsn | 'first', f: (event: WalEvent<T>) => unknown, options: WalReadOptions = {}): Promise<number> {
     this.#lifecycle.requireOpen('replay');
     if (typeof f !== 'function') throw invalidType('f', 'a function', f);
-    return this.iterator(from, options).forEach(f);
+    return this.#reading(from, options).forEach(f);
   }
 
   /**
@@ -206,11 +310,32 @@ export class Wal {
    * goes up to what had been appended when it began, and closes itself when it is left.
    *
    * @param from - the first LSN wanted, or `'first'`, the default
+   * @param options - `signal` ends it before the next event
    * @throws like {@link replay}
    */
-  iterator(from: Lsn | 'first' = 'first', options: ReadOptions = {}): WalIterator {
+  iterator(from: Lsn | 'first' = 'first', options: WalReadOptions = {}): WalIterator<T> {
     this.#lifecycle.requireOpen('iterator');
-    return from === 'first' ? this.#log.replay(options) : this.#log.replayFrom(from, options);
+    return this.#reading(from, options);
+  }
+
+  /**
+   * Removes the segments that hold nothing but events below `lsn`; that they are gone is durable on return. The segment that
+   * is being written goes only with `lsn` = `lastLsn` + 1, which makes everything durable first and leaves an empty log whose
+   * LSNs go on.
+   *
+   * @param lsn - the first LSN that is still needed
+   * @throws `WAL_NO_SPACE` when there is no room to note the new beginning, with nothing changed
+   */
+  async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
+    this.#lifecycle.requireRunning('truncateBefore');
+    const result = await this.#log.truncateBefore(lsn);
+    this.#commits.settle();
+    return result;
+  }
+
+  /** The segments of the log, from the oldest to the newest. */
+  listSegments(): readonly SegmentMeta[] {
+    return this.#log.listSegments();
   }
 
   stats(): WalStats {
@@ -220,6 +345,8 @@ export class Wal {
       firstLsn: this.firstLsn,
       lastLsn: this.lastLsn,
       durableLsn: this.durableLsn,
+      sizeBytes: this.#log.totalSizeBytes(),
+      commits: this.#commits.served,
       waitingCommits: this.#commits.waiting,
       waitingForRoom: this.#admission.size,
     });
@@ -256,10 +383,30 @@ export class Wal {
     return this.shutdown();
   }
 
+  #reading(from: Lsn | 'first', options: WalReadOptions): EventReading<T> {
+    if (!hasSignal(options)) return this.#payloads.eventsOf(this.#replaying(from, options), undefined);
+    const { signal, ...rest } = options;
+    checkSignal(signal);
+    return this.#payloads.eventsOf(this.#replaying(from, rest), signal);
+  }
+
+  #replaying(from: Lsn | 'first', options: ReadOptions): Replay {
+    return from === 'first' ? this.#log.replay(options) : this.#log.replayFrom(from, options);
+  }
+
   /** Appends unless there is no room in memory. */
-  #tryAppend(payload: Uint8Array | string, options: AppendOptions | undefined): Lsn | undefined {
+  #tryAppend(encoded: Uint8Array | string, options: AppendOptions | undefined): Lsn | undefined {
     try {
-      return this.#log.append(payload, options);
+      return this.#log.append(encoded, options);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) return undefined;
+      throw error;
+    }
+  }
+
+  #tryAppendBatch(records: Batch): Lsn | undefined {
+    try {
+      return this.#log.appendBatch(records);
     } catch (error) {
       if (WalError.is(error, 'WAL_BACKPRESSURE')) return undefined;
       throw error;
@@ -267,16 +414,40 @@ export class Wal {
   }
 
   /** Commits a copy when there is room in memory. */
-  async #commitInTurn(payload: Uint8Array | string, options: AppendOptions | undefined): Promise<Lsn> {
-    const kept = keepBytes('payload', payload);
+  async #commitInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined): Promise<Lsn> {
+    return this.#commits.wait(await this.#appendInTurn(encoded, options));
+  }
+
+  async #commitUnlessAborted(payload: I, { signal, ...options }: CommitOptions): Promise<Lsn> {
+    checkSignal(signal);
+    throwIfAborted(signal, NOTHING_APPENDED);
+    const encoded = this.#payloads.encode(payload);
+    const lsn = this.#admission.size > 0 ? undefined : this.#tryAppend(encoded, options);
+    return this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);
+  }
+
+  /** Appends a copy when there is room in memory. */
+  #appendInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined, signal?: AbortSignal): Promise<Lsn> {
+    const kept = keepBytes('payload', encoded);
     const keptOptions = options === undefined ? undefined : keepOptions(options);
-    const entered = this.#admission.enter(() => this.#log.append(kept, keptOptions));
+    const entered = this.#admission.enter(() => this.#log.append(kept, keptOptions), signal);
     this.#commits.start();
-    return this.#commits.wait(await entered);
+    return entered;
+  }
+
+  #appendBatchInTurn(records: Batch, signal: AbortSignal | undefined): Promise<Lsn> {
+    const entered = this.#admission.enter(() => this.#log.appendBatch(records), signal);
+    this.#commits.start();
+    return entered;
+  }
+
+  #durableUnlessAborted(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
+    return unlessAborted(this.#commits.wait(lsn), signal, (by) => notWaitedFor(by, lsn));
   }
 
   #closeNow(): Promise<void> {
     this.#lifecycle.advance('closed');
+    unwatchExit(this.#unfinished);
     this.#background.stop();
     this.#commits.rejectAll(this.#closedError('the log was closed'));
     return this.#log.close({ discard: true });
@@ -293,6 +464,7 @@ export class Wal {
       throw this.#closedError('the log was closed before everything in it was durable');
     }
     this.#lifecycle.advance('closed');
+    unwatchExit(this.#unfinished);
     this.#closing = this.#log.close();
     await this.#closing;
     if (failure !== undefined) throw failure;
@@ -309,6 +481,13 @@ export class Wal {
     } catch (error) {
       return this.failure ?? asWalError(error);
     }
+  }
+
+  #pendingWork(): string | undefined {
+    const { pendingBytes } = this.#log;
+    const waiting = this.#commits.waiting + this.#admission.size;
+    if (pendingBytes === 0 && waiting === 0) return undefined;
+    return `${pendingBytes} bytes pending and ${waiting} commits waiting in the log in ${this.#path}`;
   }
 
   #closedError(message: string): WalError {
@@ -339,3 +518,48 @@ function overtaking(): WalError {
     operation: 'append',
   });
 }
+
+const NOTHING_APPENDED = 'the commit was given up before it began: nothing was appended';
+
+/** A commit that nobody waits for any more. Its event has its place in the log. */
+function notWaitedFor(signal: AbortSignal, lsn: Lsn): WalError {
+  return aborted(signal, `LSN ${lsn} is not waited for any more: it is appended, and may be durable or become so`, {
+    lsn,
+    reason: 'outcome-unknown',
+  });
+}
+
+/** Whether there is a signal to be looked after; what else is wrong with the options is for the log to say. */
+function hasSignal(options: Abortable): boolean {
+  return typeof options === 'object' && options !== null && 'signal' in options;
+}
+
+function signalIn(options: Abortable): AbortSignal | undefined {
+  return checkSignal(checkOptions('options', options, ['signal']).signal);
+}
+
+/** The records of a batch. @throws `TypeError` for what is no batch */
+function recordsIn<I>(batch: Batch | EventBatch<I>): Batch {
+  const records = batch instanceof EventBatch ? batch.records : batch;
+  if (records instanceof Batch) return records;
+  throw invalidType('batch', 'a Batch', batch);
+}
+
+/**
+ * Opens a log with its options given one by one: a method for each option, and `build()`. Each call gives a new builder and
+ * leaves the one it was made on as it is. `build()` checks the values and opens the log, as `Wal.open` does.
+ */
+export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
+  readonly [Name in Exclude<keyof WalOptions, 'encoding'>]-?: (
+    value: NonNullable<WalOptions[Name]>,
+  ) => WalBuilder<T, I>;
+} & {
+  /** What payloads are. */
+  encoding(encoding: 'view'): WalBuilder;
+  encoding(encoding: 'buffer'): WalBuilder<Buffer>;
+  encoding(encoding: 'utf8'): WalBuilder<string>;
+  encoding<T = unknown>(encoding: 'json'): WalBuilder<T, T>;
+  encoding<T, I = T>(encoding: Encoding<T, I>): WalBuilder<T, I>;
+  /** Opens the log. */
+  build(): Promise<Wal<T, I>>;
+};

@@ -44,7 +44,10 @@ describe('which calls are allowed', () => {
   const calls: Record<string, () => unknown> = {
     append: () => wal.append('x'),
     commit: () => wal.commit('x'),
+    appendBatch: () => wal.appendBatch(wal.batch().add('x')),
+    commitBatch: () => wal.commitBatch(wal.batch().add('x')),
     ready: () => wal.ready(),
+    truncateBefore: () => wal.truncateBefore(1),
     durable: () => wal.durable(2),
     flush: () => wal.flush(),
     sync: () => wal.sync(),

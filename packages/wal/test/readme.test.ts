@@ -8,6 +8,8 @@ import { temporaryDirectory } from './support/directories.js';
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 
 const OPTIONS: Record<keyof WalOptions, true> = {
+  preset: true,
+  encoding: true,
   flushDelayMs: true,
   flushBytes: true,
   create: true,
@@ -29,13 +31,48 @@ const OPTIONS: Record<keyof WalOptions, true> = {
   randomBytes: true,
 };
 
+/** A program in a page, and what the page says that it prints. */
+interface Example {
+  readonly name: string;
+  readonly code: string;
+  readonly output: string;
+}
+
+function examplesOf(page: string): Example[] {
+  const found = [...page.matchAll(/```js\n((?:(?!```).)*)```\s+It prints\s+```text\n(.*?)```/gs)];
+  return found.map(([, code = '', output = ''], index) => ({ name: `example ${index + 1}`, code, output }));
+}
+
+function run(code: string): string {
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const env = { ...process.env, TMPDIR: temporaryDirectory() };
+  return execFileSync(process.execPath, ['--input-type=module'], { cwd, env, input: code, encoding: 'utf8' });
+}
+
+describe.each(['observability'])('the page %s', (name) => {
+  const page = readFileSync(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8');
+  const examples = examplesOf(page);
+
+  test('has no program whose output it does not show', () => {
+    expect(examples.length).toBeGreaterThan(0);
+    expect(examples).toHaveLength(page.split('```js').length - 1);
+  });
+
+  test.each(examples)('shows what $name prints', ({ code, output }) => {
+    expect(run(code)).toBe(output);
+  });
+});
+
+test('the page on observability explains every figure of stats()', async () => {
+  const page = readFileSync(new URL('../../../docs/observability.md', import.meta.url), 'utf8');
+  await using wal = await Wal.open('/log', { io: 'memory' });
+  for (const name of Object.keys(wal.stats())) expect(page).toContain(`\`${name}\``);
+});
+
 describe('the README', () => {
   test('shows what its example prints', () => {
-    const [, code, output] = /```js\n(.*?)```\s+It prints\s+```text\n(.*?)```/s.exec(readme) ?? [];
-    const cwd = fileURLToPath(new URL('..', import.meta.url));
-    const env = { ...process.env, TMPDIR: temporaryDirectory() };
-    const options = { cwd, env, input: code ?? '', encoding: 'utf8' } as const;
-    expect(execFileSync(process.execPath, ['--input-type=module'], options)).toBe(output);
+    const [example] = examplesOf(readme);
+    expect(run(example?.code ?? '')).toBe(example?.output);
   });
 
   test.each(Object.keys(OPTIONS))('has a row for the option %s', (option) => {

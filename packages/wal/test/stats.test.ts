@@ -28,6 +28,8 @@ describe.each(BACKENDS)('on %s', (name, create) => {
       bytesWritten: expect.any(Number),
       pendingBytes: 0,
       segments: 1,
+      sizeBytes: 4096,
+      commits: 0,
       backend: name,
       waitingCommits: 0,
       waitingForRoom: 0,
@@ -56,7 +58,7 @@ describe.each(BACKENDS)('on %s', (name, create) => {
     const commits = Promise.all([wal.commit('y'), wal.commit('y')]);
     expect(wal.stats()).toMatchObject({ records: 12, waitingCommits: 2, durableLsn: 10 });
     await commits;
-    expect(wal.stats()).toMatchObject({ records: 12, waitingCommits: 0, durableLsn: 12, groups: 2 });
+    expect(wal.stats()).toMatchObject({ records: 12, commits: 2, waitingCommits: 0, durableLsn: 12 });
     expect(fresh).toMatchObject({ records: 0, lastLsn: 0 });
     expect(appended).toMatchObject({ records: 10, durableLsn: 0 });
   });

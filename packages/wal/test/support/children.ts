@@ -10,6 +10,9 @@ export const HOLDER = new URL('./holder-child.mjs', import.meta.url);
 /** Commits without end. */
 export const COMMITTER = new URL('./committer-child.mjs', import.meta.url);
 
+/** Commits batches without end. */
+export const BATCHER = new URL('./batcher-child.mjs', import.meta.url);
+
 /** A process that runs a program. It does not outlive the test. */
 export class Child {
   readonly #child: ChildProcess;

@@ -1,0 +1,48 @@
+import { type AppendOptions, Batch } from '@walstack/segmented';
+
+/**
+ * Events that are appended together, and are in the log all of them or none, whatever crash comes: a `Batch` whose
+ * payloads go through a log's encoding. `wal.batch()` makes one.
+ */
+export class EventBatch<I> {
+  readonly #encode: (payload: I) => Uint8Array | string;
+  /** The same as records: what is appended. */
+  readonly records: Batch;
+
+  constructor(encode: (payload: I) => Uint8Array | string, records: Batch = new Batch()) {
+    this.#encode = encode;
+    this.records = records;
+  }
+
+  /**
+   * Adds an event behind those added before. Bytes are copied before the call returns.
+   *
+   * @returns this batch
+   * @throws `WAL_TOO_LARGE` for a meta over 65,535 bytes, `WAL_STATE` when the batch is spent; what the encoding throws;
+   * `TypeError` or `RangeError` for wrong arguments. Nothing was added then.
+   */
+  add(payload: I, options?: AppendOptions): this {
+    this.records.add(this.#encode(payload), options);
+    return this;
+  }
+
+  /** How many events it has. */
+  get length(): number {
+    return this.records.length;
+  }
+
+  /** Bytes of its events with their headers, as they stand in a log that neither compresses nor encrypts. */
+  get sizeBytes(): number {
+    return this.records.sizeBytes;
+  }
+
+  /** Whether it was appended to a log. */
+  get isSpent(): boolean {
+    return this.records.isSpent;
+  }
+
+  /** A batch of the same events that is not spent, also where this one is. */
+  clone(): EventBatch<I> {
+    return new EventBatch(this.#encode, this.records.clone());
+  }
+}

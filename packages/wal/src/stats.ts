@@ -1,0 +1,19 @@
+import type { Lsn } from '@walstack/codec';
+import type { SegmentedWalStats } from '@walstack/segmented';
+import type { WalState } from './lifecycle.js';
+
+/** Counters and sizes of a log since it was opened. A frozen snapshot. */
+export interface WalStats extends SegmentedWalStats {
+  readonly state: WalState;
+  readonly firstLsn: Lsn;
+  readonly lastLsn: Lsn;
+  readonly durableLsn: Lsn;
+  /** Bytes of all segment files. */
+  readonly sizeBytes: number;
+  /** Commits, and calls that wait for an LSN to be durable, that were served. */
+  readonly commits: number;
+  /** Commits that wait for durability. */
+  readonly waitingCommits: number;
+  /** Commits and `ready()` calls that wait for room in memory. */
+  readonly waitingForRoom: number;
+}
