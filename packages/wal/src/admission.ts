@@ -9,7 +9,7 @@ interface Applicant {
 }
 
 /**
- * The queue before a log whose memory is full: first come first served. Nobody overtakes, so whoever comes while
+ * The queue before a log whose memory is full, or whose end is being cut off: first come first served. Nobody overtakes, so whoever comes while
  * somebody waits has to wait too.
  */
 export class Admission {
@@ -19,9 +19,31 @@ export class Admission {
    * then asked for room and were let in at once would be refused again, and again, without the disk getting a turn.
    */
   #full = false;
+  /** Calls under way during which nobody is let in. */
+  #pauses = 0;
 
   get size(): number {
     return this.#queue.length;
+  }
+
+  /** Whether whoever comes has to wait. */
+  get isClosed(): boolean {
+    return this.#pauses > 0 || this.#queue.length > 0;
+  }
+
+  /** Whether somebody waits whom nothing but room will let in. */
+  get waitsForRoom(): boolean {
+    return this.#pauses === 0 && this.#queue.length > 0;
+  }
+
+  /** Lets nobody in until {@link resume}. */
+  pause(): void {
+    this.#pauses++;
+  }
+
+  resume(): void {
+    this.#pauses--;
+    this.admit();
   }
 
   /** Somebody was refused for want of room: until some is made, everybody who comes waits. */
@@ -37,7 +59,7 @@ export class Admission {
   enter<T>(append: () => T, signal?: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
       const applicant = { enter: () => resolve(append()), reject };
-      if (!this.#full && this.#queue.length === 0 && this.#admit(applicant)) return;
+      if (!this.#full && !this.isClosed && this.#admit(applicant)) return;
       this.#queue.push(signal === undefined ? applicant : this.#leavingOn(signal, applicant));
     });
   }
@@ -55,7 +77,8 @@ export class Admission {
   }
 
   #admitInTurn(): void {
-    while (this.#queue.length > 0 && this.#admit(this.#queue[0] as Applicant)) this.#queue.shift();
+    while (this.#pauses === 0 && this.#queue.length > 0 && this.#admit(this.#queue[0] as Applicant))
+      this.#queue.shift();
   }
 
   /** The applicant, who goes away when a signal is aborted. Who stood behind may need less room. */

@@ -72,11 +72,25 @@ export class GroupCommit {
    *
    * @param begunAt - when the group was begun that is durable now
    */
-  settle(durableLsn: Lsn = this.#log.durableLsn, begunAt?: number): void {
+  settle(begunAt?: number): void {
+    this.#serve(this.#log.durableLsn, begunAt);
+    this.#admission.admit();
+  }
+
+  /**
+   * Serves everybody: the end of the log was cut off, and all that was there before had been made durable first.
+   *
+   * @param lastLsn - the last LSN before the cut
+   */
+  cut(lastLsn: Lsn): void {
+    this.#begunLsn = Math.min(this.#begunLsn, this.#log.lastLsn);
+    this.#serve(lastLsn);
+  }
+
+  #serve(durableLsn: Lsn, begunAt?: number): void {
     const served = this.#waiters.settle(durableLsn);
     this.#served += served;
     if (served > 0 && commitChannel.hasSubscribers) announceCommits(this.#log, served, begunAt);
-    this.#admission.admit();
   }
 
   /** Turns everyone away who waits. */
@@ -87,7 +101,7 @@ export class GroupCommit {
 
   /** Whether a group is to be begun: at once where none is under way, beside others only for many. */
   #isTime(): boolean {
-    if (this.#waiters.size === 0 && this.#admission.size === 0) return false;
+    if (this.#waiters.size === 0 && !this.#admission.waitsForRoom) return false;
     if (this.#underWay === 0) return true;
     if (this.#underWay >= this.#log.maxInFlight) return false;
     return this.#log.lastLsn - this.#begunLsn >= RECORDS_WORTH_A_GROUP;
@@ -102,13 +116,11 @@ export class GroupCommit {
     this.#begunLsn = this.#log.lastLsn;
     const begunAt = commitChannel.hasSubscribers ? performance.now() : undefined;
     // Who waits for room alone is not made to wait for a sync.
-    const begunLsn = this.#waiters.size > 0 ? this.#begunLsn : 0;
-    const done = begunLsn > 0 ? this.#log.sync() : this.#log.flush();
+    const done = this.#waiters.size > 0 ? this.#log.sync() : this.#log.flush();
     done.then(
       () => {
         this.#underWay--;
-        // What was cut off by now had been durable before.
-        this.settle(Math.max(begunLsn, this.#log.durableLsn), begunAt);
+        this.settle(begunAt);
         // Those who were served may commit again at once, and join the next group.
         this.start();
       },

@@ -14,8 +14,7 @@ import type { AnyEncoding } from './encoding.js';
 export type Preset = 'durable' | 'throughput' | 'low-latency';
 
 /** How a log is opened: everything that its segments take, when appended events are written, and how they are encoded. */
-export interface WalOptions<E extends AnyEncoding = 'view'> 
-  extends Omit<SegmentedWalConfig, 'directory' | 'coreId'> {
+export interface WalOptions<E extends AnyEncoding = 'view'> extends Omit<SegmentedWalConfig, 'directory' | 'coreId'> {
   /** What the log is tuned for. Default `'durable'`. */
   readonly preset?: Preset;
   /** What payloads are: `'view'`, `'buffer'`, `'utf8'`, `'json'`, or an `Encoding` of your own. Default `'view'`. */

@@ -57,6 +57,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #commits: GroupCommit;
   readonly #background: BackgroundFlush;
   readonly #unfinished: Unfinished = { pendingWork: () => this.#pendingWork() };
+  /** Settles when the last call to cut off the end of the log has. */
+  #cut: Promise<unknown> = Promise.resolve();
   #draining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -144,6 +146,16 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#log.durableLsn;
   }
 
+  /** The last LSN that the application no longer needs, as the last {@link checkpoint} has it; 0 when there is none. */
+  get checkpointLsn(): Lsn {
+    return this.#log.checkpointLsn;
+  }
+
+  /** The first LSN that each hold keeps, by the hold's name. */
+  get holds(): Readonly<Record<string, Lsn>> {
+    return this.#log.holds;
+  }
+
   /** The failure after which nothing is accepted any more; `undefined` while there is none. */
   get failure(): WalError | undefined {
     return this.#log.failure;
@@ -166,7 +178,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   append(payload: I, options?: AppendOptions): Lsn {
     this.#lifecycle.requireRunning('append');
-    if (this.#admission.size > 0) throw overtaking();
+    if (this.#admission.isClosed) throw this.#refusal();
     const encoded = this.#payloads.encode(payload);
     let lsn: Lsn;
     try {
@@ -190,7 +202,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   appendBatch(batch: Batch | EventBatch<I>): Lsn {
     this.#lifecycle.requireRunning('appendBatch');
-    if (this.#admission.size > 0) throw overtaking();
+    if (this.#admission.isClosed) throw this.#refusal();
     let lsn: Lsn;
     try {
       lsn = this.#log.appendBatch(recordsIn(batch));
@@ -221,7 +233,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
       this.#lifecycle.requireRunning('commit');
       if (options !== undefined && hasSignal(options)) return this.#commitUnlessAborted(payload, options);
       const encoded = this.#payloads.encode(payload);
-      const lsn = this.#admission.size > 0 ? undefined : this.#tryAppend(encoded, options);
+      const lsn = this.#admission.isClosed ? undefined : this.#tryAppend(encoded, options);
       return lsn === undefined ? this.#commitInTurn(encoded, options) : this.#commits.wait(lsn);
     } catch (error) {
       return Promise.reject(error);
@@ -242,7 +254,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const signal = signalIn(options);
     throwIfAborted(signal, NOTHING_APPENDED);
     const records = recordsIn(batch);
-    const lsn = this.#admission.size > 0 ? undefined : this.#tryAppendBatch(records);
+    const lsn = this.#admission.isClosed ? undefined : this.#tryAppendBatch(records);
     return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records.take(), signal)), signal);
   }
 
@@ -331,6 +343,68 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const result = await this.#log.truncateBefore(lsn);
     this.#commits.settle();
     return result;
+  }
+
+  /**
+   * Drops every event behind `lsn`, as a consensus log does with a conflicting tail: the next event gets `lsn` + 1. Durable on
+   * return, and never half done. Everything appended before is made durable first, so commits that wait are served, whether
+   * their event stays or not. Until it is done `append` throws `WAL_STATE`, and commits wait. A checkpoint and holds that are
+   * ahead of `lsn` go back to it. Readings under way that were to read further end with `WAL_TRUNCATED`.
+   *
+   * @param lsn - the last LSN that is kept: `firstLsn` − 1, which empties the log, to `lastLsn`, which changes nothing
+   * @throws `WAL_TRUNCATED` when `lsn` is before the log's beginning; `WAL_NO_SPACE` when there is no room for the new
+   * segment: then nothing is lost, and the log goes on; `RangeError` behind `lastLsn`
+   */
+  async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
+    this.#lifecycle.requireRunning('truncateAfter');
+    return this.#cutting(async () => this.#log.truncateAfter(lsn));
+  }
+
+  /**
+   * Drops every event, and goes on with `lsn`, as a log does when a snapshot was installed. Durable on return, and never half
+   * done. Who waits is treated as by {@link truncateAfter}. A checkpoint that is ahead goes back to `lsn` − 1, and every hold
+   * goes to `lsn`: what it has kept is gone.
+   *
+   * @param lsn - the LSN of the next event, any
+   * @throws `WAL_NO_SPACE` when there is no room for the new segment: then nothing is lost, and the log goes on
+   */
+  async resetTo(lsn: Lsn): Promise<TruncateResult> {
+    this.#lifecycle.requireRunning('resetTo');
+    return this.#cutting(async () => this.#log.resetTo(lsn));
+  }
+
+  /**
+   * Notes that the application needs nothing up to `lsn` any more, say because a snapshot holds it: durable on return. Makes
+   * `lsn` durable first. It removes nothing by itself but what retention drops (`retainBytes`, `retainAgeMs`). An LSN that is
+   * not behind the present checkpoint changes nothing.
+   *
+   * @param lsn - 0 to `lastLsn`
+   * @throws `WAL_NO_SPACE` when there is no room to note it, with nothing changed
+   */
+  async checkpoint(lsn: Lsn): Promise<void> {
+    this.#lifecycle.requireRunning('checkpoint');
+    await this.#log.checkpoint(lsn);
+    this.#commits.settle();
+  }
+
+  /**
+   * Keeps every event from `lsn` on, for a reader that comes back for it: neither {@link truncateBefore} nor retention removes
+   * one, in this process or a later one, until the hold of this name moves or is released. Durable on return.
+   *
+   * @param name - 1 to 128 characters; a hold of this name moves
+   * @param lsn - `firstLsn` to `lastLsn` + 1
+   * @throws `WAL_TRUNCATED` with `firstLsn` when `lsn` is gone already; `WAL_TOO_LARGE` beyond 1024 holds; `WAL_NO_SPACE`
+   * with nothing changed
+   */
+  async hold(name: string, lsn: Lsn): Promise<void> {
+    this.#lifecycle.requireRunning('hold');
+    await this.#log.hold(name, lsn);
+  }
+
+  /** Gives up a hold. Durable on return. @returns whether there was one of this name */
+  async releaseHold(name: string): Promise<boolean> {
+    this.#lifecycle.requireRunning('releaseHold');
+    return this.#log.releaseHold(name);
   }
 
   /** The segments of the log, from the oldest to the newest. */
@@ -422,7 +496,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     checkSignal(signal);
     throwIfAborted(signal, NOTHING_APPENDED);
     const encoded = this.#payloads.encode(payload);
-    const lsn = this.#admission.size > 0 ? undefined : this.#tryAppend(encoded, options);
+    const lsn = this.#admission.isClosed ? undefined : this.#tryAppend(encoded, options);
     return this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);
   }
 
@@ -443,6 +517,30 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   #durableUnlessAborted(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
     return unlessAborted(this.#commits.wait(lsn), signal, (by) => notWaitedFor(by, lsn));
+  }
+
+  /** Cuts off the end of the log. Nobody is let in until it is done, so all who wait were there before. */
+  #cutting(cut: () => Promise<TruncateResult>): Promise<TruncateResult> {
+    const { lastLsn } = this;
+    this.#admission.pause();
+    const done = cut()
+      .then((result) => {
+        this.#commits.cut(lastLsn);
+        return result;
+      })
+      .finally(() => {
+        this.#admission.resume();
+        this.#commits.start();
+      });
+    this.#cut = done.catch(() => {});
+    return done;
+  }
+
+  /** Why `append` is refused while others wait. */
+  #refusal(): WalError {
+    if (this.#admission.size > 0) return overtaking();
+    const what = 'a truncateAfter or resetTo is under way: nothing was appended; await it first';
+    return new WalError('WAL_STATE', what, { operation: 'append', state: 'truncating' });
   }
 
   #closeNow(): Promise<void> {
@@ -474,6 +572,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async #syncEverything(): Promise<WalError | undefined> {
     try {
       do {
+        await this.#cut;
         await this.#log.sync();
         this.#commits.settle();
       } while (this.durableLsn < this.lastLsn || this.#admission.size > 0);

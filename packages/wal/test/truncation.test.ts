@@ -1,0 +1,159 @@
+import { Wal } from '@walstack/wal';
+import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { ManualTime } from './support/manual-time.js';
+import { rejection, textsOf, thrown, turns, watch } from './support/outcomes.js';
+import { StepDisk } from './support/step-disk.js';
+
+const small = { segmentBytes: 4096, blockBytes: 512, recycleSegments: 0 };
+
+describe.each(BACKENDS)('on %s', (_name, create) => {
+  const filled = async (io: ReturnType<typeof create>, directory: string): Promise<Wal> => {
+    const wal = await Wal.open(directory, { io, ...small });
+    for (let lsn = 1; lsn <= 50; lsn++) wal.append(`event ${lsn} `.padEnd(300, '.'));
+    await wal.sync();
+    return wal;
+  };
+
+  test('truncateBefore removes whole segments below an LSN, but nothing that is held', async () => {
+    await using io = create();
+    const directory = directoryFor(io);
+    const wal = await filled(io, directory);
+    await wal.hold('reader', 20);
+    expect(wal.holds).toEqual({ reader: 20 });
+    await wal.truncateBefore(40);
+    expect(wal.firstLsn).toBeGreaterThan(5);
+    expect(wal.firstLsn).toBeLessThanOrEqual(20);
+    expect(await rejection(wal.hold('late', 1))).toMatchObject({ code: 'WAL_TRUNCATED', firstLsn: wal.firstLsn });
+    expect(await wal.releaseHold('reader')).toBe(true);
+    expect(await wal.releaseHold('reader')).toBe(false);
+    const { segmentsDeleted } = await wal.truncateBefore(51);
+    expect(segmentsDeleted).toBeGreaterThan(0);
+    expect([wal.firstLsn, wal.lastLsn]).toEqual([51, 50]);
+    expect(await wal.commit('event 51')).toBe(51);
+    await wal.shutdown();
+    await using again = await Wal.open(directory, { io });
+    expect(await textsOf(again)).toEqual(['event 51']);
+  });
+
+  test('truncateAfter drops the tail, and the LSNs go on behind what is kept', async () => {
+    await using io = create();
+    const directory = directoryFor(io);
+    const wal = await filled(io, directory);
+    await wal.checkpoint(40);
+    expect(wal.checkpointLsn).toBe(40);
+    await wal.truncateAfter(30);
+    expect([wal.lastLsn, wal.durableLsn, wal.checkpointLsn]).toEqual([30, 30, 30]);
+    expect(await wal.commit('another 31')).toBe(31);
+    await wal.shutdown();
+    await using again = await Wal.open(directory, { io });
+    const texts = await textsOf(again);
+    expect([texts.length, texts.at(-1), again.checkpointLsn]).toEqual([31, 'another 31', 30]);
+  });
+
+  test('resetTo drops everything and goes on with another LSN', async () => {
+    await using io = create();
+    const directory = directoryFor(io);
+    const wal = await filled(io, directory);
+    await wal.hold('reader', 10);
+    await wal.resetTo(1000);
+    expect([wal.firstLsn, wal.lastLsn, wal.holds]).toEqual([1000, 999, { reader: 1000 }]);
+    expect(await wal.commit('a')).toBe(1000);
+    await wal.shutdown();
+    await using again = await Wal.open(directory, { io });
+    expect(await textsOf(again)).toEqual(['a']);
+  });
+
+  test('retention keeps what is above the checkpoint, and no more than it may', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io, ...small, retainBytes: 8192 });
+    for (let lsn = 1; lsn <= 50; lsn++) await wal.commit('x'.repeat(300));
+    expect(wal.firstLsn).toBe(1);
+    await wal.checkpoint(50);
+    expect(wal.firstLsn).toBeGreaterThan(30);
+    expect(wal.stats().sizeBytes).toBeLessThanOrEqual(8192);
+  });
+});
+
+describe('who commits while the end of the log is cut off', () => {
+  const cutting = async () => {
+    const disk = new StepDisk();
+    const wal = await Wal.open(`${temporaryDirectory()}/log`, {
+      io: disk.io,
+      markAfterMs: 0,
+      ...new ManualTime().options,
+    });
+    await Promise.all(['a', 'b', 'c'].map((text) => wal.commit(text)));
+    disk.hold('datasync');
+    const before = watch(wal.commit('d'));
+    await disk.held('datasync');
+    const cut = watch(wal.truncateAfter(2));
+    return { disk, wal, before, cut };
+  };
+
+  test('is served when the commit came before: its event was durable', async () => {
+    const { disk, wal, before, cut } = await cutting();
+    disk.letGo('datasync');
+    await turns(50);
+    expect([before.value, cut.state, wal.lastLsn]).toEqual([4, 'fulfilled', 2]);
+    await wal.shutdown();
+  });
+
+  test('waits when the commit comes meanwhile, and gets its LSN behind the cut', async () => {
+    const { disk, wal, cut } = await cutting();
+    const meanwhile = watch(wal.commit('e'));
+    const batch = watch(wal.commitBatch(wal.batch().add('f').add('g')));
+    expect(thrown(() => wal.append('h'))).toMatchObject({ code: 'WAL_BACKPRESSURE' });
+    expect(wal.stats().waitingForRoom).toBe(2);
+    disk.letGo('datasync');
+    await turns(50);
+    expect([cut.state, meanwhile.value, batch.value]).toEqual(['fulfilled', 3, 5]);
+    expect([wal.lastLsn, wal.durableLsn]).toEqual([5, 5]);
+    expect(await textsOf(wal)).toEqual(['a', 'b', 'e', 'f', 'g']);
+    await wal.shutdown();
+  });
+
+  test('append is refused with WAL_STATE', async () => {
+    const { disk, wal } = await cutting();
+    expect(thrown(() => wal.append('h'))).toMatchObject({ code: 'WAL_STATE', state: 'truncating' });
+    expect(thrown(() => wal.appendBatch(wal.batch().add('h')))).toMatchObject({ code: 'WAL_STATE' });
+    disk.letGo('datasync');
+    await turns(50);
+    expect(wal.append('h')).toBe(3);
+    await wal.shutdown();
+  });
+
+  test('shutdown waits for the cut and serves who waits for it', async () => {
+    const { disk, wal, cut } = await cutting();
+    const meanwhile = watch(wal.commit('e'));
+    const shutdown = watch(wal.shutdown());
+    await turns();
+    expect([shutdown.state, wal.state]).toEqual(['pending', 'draining']);
+    disk.letGo('datasync');
+    await turns(80);
+    expect([cut.state, meanwhile.value, shutdown.state, wal.durableLsn]).toEqual(['fulfilled', 3, 'fulfilled', 3]);
+  });
+
+  test('close rejects who waits for it', async () => {
+    const { disk, wal, cut } = await cutting();
+    const meanwhile = watch(wal.commit('e'));
+    const closed = watch(wal.close());
+    await turns();
+    expect(meanwhile.error).toMatchObject({ code: 'WAL_CLOSED' });
+    disk.letGo('datasync');
+    await turns(50);
+    expect(cut.state).not.toBe('pending');
+    expect(closed.state).toBe('fulfilled');
+  });
+
+  test('goes on as before when the cut is refused', async () => {
+    const { disk, wal } = await cutting();
+    const refused = rejection(wal.truncateAfter(99));
+    const meanwhile = watch(wal.commit('e'));
+    disk.letGo('datasync');
+    expect(await refused).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+    await turns(50);
+    expect(meanwhile.value).toBe(3);
+    await wal.shutdown();
+  });
+});
