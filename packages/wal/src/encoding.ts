@@ -54,18 +54,18 @@ export interface EventReading<T> extends WalIterator<T> {
 const same = (payload: Uint8Array | string): Uint8Array | string => payload;
 
 /** Bytes as they are: nothing stands between the log and its user. */
-export const view: PayloadCodec<Uint8Array, Uint8Array | string> = {
+const view: PayloadCodec<Uint8Array, Uint8Array | string> = {
   encode: same,
   eventsOf: (replay, signal) => (signal === undefined ? replay : new Events(replay, (record) => record, signal)),
 };
 
-export const buffer = codecFor<Buffer, Uint8Array | string>({
+const buffer = codecFor<Buffer, Uint8Array | string>({
   name: 'buffer',
   encode: same,
   decode: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
 });
 
-export const utf8 = codecFor<string, string>({
+const utf8 = codecFor<string, string>({
   name: 'utf8',
   encode: (text) => {
     if (typeof text !== 'string') throw invalidType('payload', 'a string', text);
@@ -74,7 +74,7 @@ export const utf8 = codecFor<string, string>({
   decode: (bytes) => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
 });
 
-export const json = codecFor<unknown, unknown>({
+const json = codecFor<unknown, unknown>({
   name: 'json',
   encode: (value) => {
     const text: string | undefined = JSON.stringify(value);

@@ -131,7 +131,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
 
 describe('what ends a replay closes its file', () => {
   const opened = async (): Promise<{ disk: StepDisk; wal: Wal; idle: number }> => {
-    const disk = new StepDisk();
+    const disk = new StepDisk(false, false);
     const wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io, segmentBytes: 4096, blockBytes: 512 });
     appendEvents(wal, 500);
     await wal.sync();

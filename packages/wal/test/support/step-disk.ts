@@ -22,9 +22,12 @@ export class StepDisk {
   readonly #failures = new Map<Operation, string>();
   readonly #expected = new Map<Operation, (() => void)[]>();
 
-  /** @param durableWrites - whether the backend can write durably */
-  constructor(durableWrites = false) {
-    this.io = fromAsyncFileOps(this.#operations(durableWrites));
+  /**
+   * @param durableWrites - whether the backend can write durably
+   * @param realFiles - whether sealed segments may be read through mappings, which no operation of the disk tells of
+   */
+  constructor(durableWrites = false, realFiles = true) {
+    this.io = fromAsyncFileOps({ ...this.#operations(durableWrites), realFiles });
   }
 
   /** From now on, operations of this kind wait. */
