@@ -79,7 +79,8 @@ export class LogReader {
    */
   *advance(): IoRoutine<boolean> {
     for (;;) {
-      this.#throwIfEnded();
+      const reason = this.#endedBecause();
+      if (reason !== undefined) throw reason;
       if (this.#scanner === undefined && !(yield* this.#unlessEnded(this.#openNext()))) return false;
       const scanner = this.#scanner as FrameScanner | undefined;
       if (scanner === undefined) continue;
@@ -108,9 +109,10 @@ export class LogReader {
     this.#plan.onClose(this);
   }
 
-  #throwIfEnded(): void {
-    if (this.#ended) throw closedWhileReading();
-    if (this.#cutLsn !== undefined) throw cutWhileReading(this.#cutLsn, this.#plan.firstLsn());
+  /** Why nothing more is to be read; `undefined` while it is. */
+  #endedBecause(): WalError | undefined {
+    if (this.#ended) return closedWhileReading();
+    return this.#cutLsn === undefined ? undefined : cutWhileReading(this.#cutLsn, this.#plan.firstLsn());
   }
 
   #closeScanner(): void {
@@ -122,8 +124,9 @@ export class LogReader {
     for (let step = routine.next(0); ; ) {
       if (step.done === true) return step.value;
       const result = yield step.value;
-      this.#throwIfEnded();
-      step = routine.next(result);
+      const reason = this.#endedBecause();
+      // Thrown where it waits, so that it closes what it has opened.
+      step = reason === undefined ? routine.next(result) : routine.throw(reason);
     }
   }
 
