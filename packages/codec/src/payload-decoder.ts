@@ -1,7 +1,7 @@
 import { type DecompressionProblem, decompress } from './compression.js';
 import { WalError } from './errors.js';
 import type { KeyRing } from './key-ring.js';
-import { isMark, RecordFlag, type RecordHeader } from './record.js';
+import { RecordFlag, type RecordHeader } from './record.js';
 import { notAuthentic, SegmentCipher } from './segment-cipher.js';
 import type { SegmentHeader } from './segment-header.js';
 
@@ -9,8 +9,10 @@ import type { SegmentHeader } from './segment-header.js';
 export interface DecodingOptions {
   /** The keys of encrypted segments. */
   readonly keyRing?: KeyRing | undefined;
-  /** Take records that are not encrypted in a segment that is, though there is a key ring. Default `false`. */
+  /** Take records that are not encrypted in a segment that is, or behind one, though there is a key ring. Default `false`. */
   readonly allowPlaintext?: boolean | undefined;
+  /** Whether an earlier segment of the log is encrypted: then what is not encrypted here is not taken, either. */
+  readonly followsEncrypted?: boolean | undefined;
   /** The longest payload that is decompressed, in bytes: no more memory is taken. Default 64 MiB. */
   readonly maxPayloadBytes?: number | undefined;
 }
@@ -29,7 +31,7 @@ const PAYLOAD_BYTES_MOST = 64 * 1024 * 1024;
  *
  * ```ts
  * const decoder = new PayloadDecoder(header, path, { keyRing });
- * if (decoder.transforms(record)) use(decoder.decode(record, head, body, offset));
+ * if (decoder.transforms(record.flags)) use(decoder.decode(record, head, body, offset));
  * ```
  */
 export class PayloadDecoder {
@@ -51,15 +53,20 @@ export class PayloadDecoder {
     this.#path = path;
     this.#keyRing = options.keyRing;
     this.#maxPayloadBytes = options.maxPayloadBytes ?? PAYLOAD_BYTES_MOST;
-    this.#refusesPlaintext = header.encrypted && options.keyRing !== undefined && options.allowPlaintext !== true;
+    this.#refusesPlaintext =
+      (header.encrypted || options.followsEncrypted === true) &&
+      options.keyRing !== undefined &&
+      options.allowPlaintext !== true;
   }
 
   /**
    * Whether a record needs {@link decode}; where not, meta and payload are what stands in the file. In an encrypted segment
    * that is asked of every record, as one that is not encrypted is refused.
+   *
+   * @param flags - of the record
    */
-  transforms(record: RecordHeader): boolean {
-    return (record.flags & TRANSFORMED) !== 0 || (this.#refusesPlaintext && !isMark(record));
+  transforms(flags: number): boolean {
+    return (flags & TRANSFORMED) !== 0 || (this.#refusesPlaintext && (flags & RecordFlag.mark) === 0);
   }
 
   /**
@@ -107,11 +114,14 @@ export class PayloadDecoder {
   }
 
   #plaintext({ lsn }: RecordHeader, offset: number): WalError {
+    const { encrypted, keyId } = this.#header;
+    const what = encrypted ? 'its segment is' : 'the log before it is';
+    const facts = { path: this.#path, offset, lsn, reason: 'plaintext' };
     return new WalError(
       'WAL_BAD_KEY',
-      `${this.#path}: the record with LSN ${lsn} is not encrypted, though its segment is: somebody changed the file, or ` +
+      `${this.#path}: the record with LSN ${lsn} is not encrypted, though ${what}: somebody changed the file, or ` +
         'allowPlaintext has to be set',
-      { path: this.#path, offset, lsn, reason: 'plaintext', keyId: this.#header.keyId },
+      encrypted ? { ...facts, keyId } : facts,
     );
   }
 

@@ -89,7 +89,7 @@ describe('encrypted records', () => {
     const frame = fromHex(vector.frame);
     const decoder = new PayloadDecoder(headerOf(vector), PATH, { keyRing: ringOf(vector) });
     const record = recordOf(frame);
-    expect(decoder.transforms(record)).toBe(true);
+    expect(decoder.transforms(record.flags)).toBe(true);
     const { meta, payload } = decoder.decode(record, ...partsOf(bytes, 3, record), 3);
     expect([toHex(meta), toHex(payload)]).toEqual([vector.meta, vector.payload]);
     if (vector.scope !== null) expect(readScope(viewOf(frame), 32)).toEqual(toScope(vector.scope));
@@ -184,22 +184,36 @@ describe('a decoder', () => {
     const planted = recordOf(plain);
     const keyRing = ringOf(usual);
     const strict = new PayloadDecoder(headerOf(usual), PATH, { keyRing });
-    expect(strict.transforms(planted)).toBe(true);
+    expect(strict.transforms(planted.flags)).toBe(true);
     expect(() => strict.decode(planted, ...partsOf(plain, 0, planted), 0)).toThrow(
       badKey({ reason: 'plaintext', lsn: 2 }),
     );
     const lenient = new PayloadDecoder(headerOf(usual), PATH, { keyRing, allowPlaintext: true });
-    expect(lenient.transforms(planted)).toBe(false);
+    expect(lenient.transforms(planted.flags)).toBe(false);
     expect(new TextDecoder().decode(lenient.decode(planted, ...partsOf(plain, 0, planted), 0).payload)).toBe('planted');
     // Who has no keys demands none.
-    expect(new PayloadDecoder(headerOf(usual), PATH).transforms(planted)).toBe(false);
-    const mark = Object.assign(new RecordHeader(), { flags: RecordFlag.mark });
-    expect(strict.transforms(mark)).toBe(false);
+    expect(new PayloadDecoder(headerOf(usual), PATH).transforms(planted.flags)).toBe(false);
+    expect(strict.transforms(RecordFlag.mark)).toBe(false);
+  });
+
+  it('refuses records of a segment that is not encrypted behind one that is, unless it was told otherwise', () => {
+    const plain = new Uint8Array(33);
+    writeRecordHeader(viewOf(plain), 0, plain.length, 2, 0, 1, 0, 0, 0, 0);
+    const planted = recordOf(plain);
+    const header = { ...headerOf(usual), encrypted: false, keyId: 0 };
+    const options = { keyRing: ringOf(usual), followsEncrypted: true };
+    const strict = new PayloadDecoder(header, PATH, options);
+    expect([strict.transforms(planted.flags), strict.transforms(RecordFlag.mark)]).toEqual([true, false]);
+    expect(() => strict.decode(planted, ...partsOf(plain, 0, planted), 0)).toThrow(
+      expect.objectContaining({ code: 'WAL_BAD_KEY', reason: 'plaintext', lsn: 2, path: PATH }),
+    );
+    expect(new PayloadDecoder(header, PATH, { ...options, allowPlaintext: true }).transforms(0)).toBe(false);
+    expect(new PayloadDecoder(header, PATH, { followsEncrypted: true }).transforms(0)).toBe(false);
   });
 
   it('leaves records alone that nothing was done to', () => {
     const header = { ...headerOf(usual), encrypted: false, keyId: 0 };
     const decoder = new PayloadDecoder(header, PATH, { keyRing: ringOf(usual) });
-    expect(decoder.transforms(Object.assign(new RecordHeader(), { flags: RecordFlag.scoped }))).toBe(false);
+    expect(decoder.transforms(RecordFlag.scoped)).toBe(false);
   });
 });

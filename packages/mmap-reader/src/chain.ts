@@ -119,13 +119,6 @@ function* readLink(io: StorageIo, directory: string, name: SegmentName): IoRouti
 }
 
 function checkFirst(link: Link, checkpoint: Checkpoint | undefined): void {
-  if (link.header.encrypted) {
-    throw new WalError(
-      'WAL_BAD_KEY',
-      `${link.path} is encrypted with key ${link.header.keyId}, and no key was given; nothing was changed`,
-      { path: link.path, reason: 'missing-key', actual: link.header.keyId },
-    );
-  }
   if (checkpoint !== undefined && !sameId(checkpoint.logId, link.header.logId)) {
     throw corruption(link.path, 'other-log', 'it belongs to another log than the checkpoint beside it');
   }

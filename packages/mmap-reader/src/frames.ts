@@ -3,8 +3,10 @@ import {
   FRAME_HEADER_BYTES,
   LAG_UNKNOWN,
   type Lsn,
+  type PayloadDecoder,
   provenDurable,
   RECORD_HEADER_BYTES,
+  type RecordContent,
   RecordFlag,
   RecordHeader,
   type RecordScope,
@@ -196,6 +198,11 @@ export class Frames {
   /** A view of the record's header and its scope. */
   head(): Uint8Array {
     return this.#part(HEADER, this.#bodyStart() - HEADER);
+  }
+
+  /** Meta and payload as they were appended, in memory of their own. @throws what the decoder throws */
+  decode(decoder: PayloadDecoder): RecordContent {
+    return decoder.decode(this.record, this.head(), this.body(), this.position);
   }
 
   /**

@@ -1,10 +1,14 @@
 import {
   checkBoolean,
+  checkInteger,
   checkLsn,
   checkOptions,
   checkPath,
+  type DecodingOptions,
   invalidType,
+  KeyRing,
   type Lsn,
+  PayloadDecoder,
   parseSegmentFileName,
   WalError,
 } from '@walstack/codec';
@@ -14,6 +18,7 @@ import type { Link } from './chain.js';
 import { type ChainBesideWriter, readChainBesideWriter } from './chain-beside-writer.js';
 import { cutBack, lostRecord, truncated } from './corruption.js';
 import type { FrameScanner } from './frame-scanner.js';
+import { loadKeys } from './load-keys.js';
 import { materialize } from './materialize.js';
 import { openSealed, openStreamed } from './open-scanner.js';
 import { sameId } from './segment.js';
@@ -39,9 +44,23 @@ export interface LogTailOptions {
    * record is asked for. Default `true`.
    */
   readonly copy?: boolean;
+  /** The keys of encrypted segments. */
+  readonly keyRing?: KeyRing | undefined;
+  /** Take what is not encrypted behind what is, though there is a key ring. Default `false`. */
+  readonly allowPlaintext?: boolean;
+  /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
+  readonly maxPayloadBytes?: number;
 }
 
-const OPTIONS: readonly (keyof LogTailOptions)[] = ['from', 'durableOnly', 'upTo', 'copy'];
+const OPTIONS: readonly (keyof LogTailOptions)[] = [
+  'from',
+  'durableOnly',
+  'upTo',
+  'copy',
+  'keyRing',
+  'allowPlaintext',
+  'maxPayloadBytes',
+];
 
 /**
  * Reads a log beside whoever writes it, in this process or another one, without a lock: in order, from an LSN on, from
@@ -64,11 +83,17 @@ export class LogTail {
   readonly #durableOnly: boolean;
   readonly #upTo: () => Lsn;
   readonly #copy: boolean;
+  readonly #decoding: DecodingOptions;
   /** The chain as it was seen last, from the segment that is being read on. */
   #links: readonly Link[] = [];
   /** What is read from: a segment that has a successor, or the newest one. */
   #scanner: FrameScanner | undefined;
   #active: ActiveTail | undefined;
+  #decoder: PayloadDecoder | undefined;
+  /** Whether a segment was read, or passed by, that is encrypted. */
+  #sawEncrypted = false;
+  /** Whether the present step blocks its thread. */
+  #blocking = false;
   /** The last LSN that is given out from the present segment now. */
   #until: Lsn = 0;
   /** The first LSN that was not given out yet; 0 until it is known. */
@@ -88,6 +113,9 @@ export class LogTail {
       durableOnly = false,
       upTo = noLimit,
       copy = true,
+      keyRing,
+      allowPlaintext = false,
+      maxPayloadBytes = 64 * 1024 * 1024,
     } = checkOptions('options', options, OPTIONS);
     if (typeof upTo !== 'function') throw invalidType('upTo', 'a function', upTo);
     this.#io = io;
@@ -97,6 +125,12 @@ export class LogTail {
     this.#durableOnly = checkBoolean('durableOnly', durableOnly);
     this.#upTo = upTo;
     this.#copy = checkBoolean('copy', copy);
+    if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
+    this.#decoding = {
+      keyRing,
+      allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
+      maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes),
+    };
   }
 
   /** The LSN of the record that comes next; `undefined` before the first `advance()` that found the log. */
@@ -112,10 +146,11 @@ export class LogTail {
   /** The next record of those that `advance()` found; `undefined` when it has to be called again. */
   next(): WalRecord | undefined {
     const frames = this.#scanner?.frames;
-    if (frames === undefined) return undefined;
+    const decoder = this.#decoder;
+    if (frames === undefined || decoder === undefined) return undefined;
     while (frames.nextLsn <= this.#until && frames.next()) {
       if (frames.isMark || frames.lsn < this.#nextLsn) continue;
-      const record = materialize(frames, this.#copy);
+      const record = materialize(frames, decoder, this.#copy);
       this.#givenLsn = record.lsn;
       this.#nextLsn = record.lsn + 1;
       return record;
@@ -132,12 +167,18 @@ export class LogTail {
    * `WAL_CORRUPT` where something acknowledged cannot be read; `WAL_NOT_FOUND` where there is no log; `WAL_CLOSED`
    */
   advance(): Promise<boolean> {
+    this.#blocking = false;
     return runAsync(this.#io, this.advancing());
   }
 
   /** Like {@link advance}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
   advanceSync(): boolean {
-    return runSync(this.#io, this.advancing());
+    this.#blocking = true;
+    try {
+      return runSync(this.#io, this.advancing());
+    } finally {
+      this.#blocking = false;
+    }
   }
 
   /** {@link advance} as an I/O routine. Not to be begun before the one before has ended. */
@@ -198,6 +239,7 @@ export class LogTail {
     this.#links = links;
     // That a segment has its name proves everything before it durable.
     this.#provenLsn = Math.max(this.#provenLsn, (successor ?? link).header.firstLsn - 1);
+    yield* this.#prepareDecoder(link);
     try {
       if (successor !== undefined) this.#scanner = yield* openSealed(this.#io, link);
       else yield* this.#enterNewest(link);
@@ -205,6 +247,14 @@ export class LogTail {
       if (!WalError.is(error, 'WAL_NOT_FOUND') && !WalError.is(error, 'WAL_TRUNCATED')) throw error;
       yield* this.#relocate(error);
     }
+  }
+
+  /** What decodes the records of a segment, its key at hand. */
+  *#prepareDecoder({ path, header }: Link): IoRoutine<void> {
+    if (header.encrypted) yield* loadKeys(this.#decoding.keyRing, [header.keyId], this.#blocking);
+    const followsEncrypted = this.#sawEncrypted;
+    this.#sawEncrypted ||= header.encrypted;
+    this.#decoder = new PayloadDecoder(header, path, { ...this.#decoding, followsEncrypted });
   }
 
   *#enterNewest(link: Link): IoRoutine<void> {

@@ -12,6 +12,7 @@ export type { FrameScanner } from './frame-scanner.js';
 export { FrameSummary } from './frame-summary.js';
 export type { Frames } from './frames.js';
 export { type Behind, lookBehind } from './hole.js';
+export { loadKeys } from './load-keys.js';
 export { type LogFiles, readCheckpoint, readHeader, sortFiles, withFile } from './log-files.js';
 export { materialize } from './materialize.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './open-scanner.js';

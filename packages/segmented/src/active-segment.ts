@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Lsn, SegmentHeader } from '@walstack/codec';
+import { type KeyRing, type Lsn, SegmentCipher, type SegmentHeader } from '@walstack/codec';
 import { type Segment, seedOf } from '@walstack/mmap-reader/segments';
 import type { IoFile } from '@walstack/storage-io';
 import { nameOf } from './segment.js';
@@ -12,6 +12,8 @@ export class ActiveSegment implements Segment {
   readonly header: SegmentHeader;
   readonly path: string;
   readonly seed: number;
+  /** `undefined` where records are not encrypted. */
+  readonly cipher: SegmentCipher | undefined;
   /** `undefined` until the file is made. */
   file: IoFile | undefined;
   /** Offset behind the last byte encoded, padding included. */
@@ -28,10 +30,12 @@ export class ActiveSegment implements Segment {
   /** The range whose blocks are being prepared: nothing else may be written there. */
   preparing: { readonly start: number; readonly end: number } | undefined;
 
-  constructor(directory: string, header: SegmentHeader, file?: IoFile) {
+  /** @throws `WAL_BAD_KEY` when the ring has not the key that the header names */
+  constructor(directory: string, header: SegmentHeader, keyRing: KeyRing | undefined, file?: IoFile) {
     this.header = header;
     this.path = join(directory, nameOf(header));
     this.seed = seedOf(header);
+    this.cipher = header.encrypted ? SegmentCipher.forSegment(header, keyRing, this.path) : undefined;
     this.file = file;
     this.end = header.blockBytes;
     this.preparedEnd = this.end;

@@ -11,6 +11,7 @@
  * @packageDocumentation
  */
 
+export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
 export type { WalRecord } from '@walstack/mmap-reader/segments';
 export { Batch } from './batch.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';

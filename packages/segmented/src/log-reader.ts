@@ -1,6 +1,7 @@
-import { type Lsn, WalError } from '@walstack/codec';
+import { type DecodingOptions, type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
 import {
   type FrameScanner,
+  loadKeys,
   lostRecord,
   materialize,
   openSealed,
@@ -30,6 +31,10 @@ export interface ReadPlan {
   /** The last record to be read. */
   readonly to: Lsn;
   readonly copy: boolean;
+  /** How records are decrypted and decompressed. */
+  readonly decoding: DecodingOptions;
+  /** Nobody can wait for a key service. */
+  readonly blocking: boolean;
   /** The log's first LSN now: it moves when the log is truncated. */
   readonly firstLsn: () => Lsn;
   /** Told when the reading is over. */
@@ -49,6 +54,7 @@ export class LogReader {
   readonly #plan: ReadPlan;
   #index = 0;
   #scanner: FrameScanner | undefined;
+  #decoder: PayloadDecoder | undefined;
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
   #ended = false;
@@ -63,10 +69,11 @@ export class LogReader {
   /** The next record in memory; `undefined` when `advance()` has to read on. */
   next(): WalRecord | undefined {
     const frames = this.#scanner?.frames;
-    if (frames === undefined) return undefined;
+    const decoder = this.#decoder;
+    if (frames === undefined || decoder === undefined) return undefined;
     const { from, copy } = this.#plan;
     while (frames.nextLsn <= this.#until && frames.next()) {
-      if (frames.lsn >= from && !frames.isMark) return materialize(frames, copy);
+      if (frames.lsn >= from && !frames.isMark) return materialize(frames, decoder, copy);
     }
     return undefined;
   }
@@ -138,6 +145,7 @@ export class LogReader {
     const isSealed = this.#index < sealed;
     this.#index++;
     this.#until = Math.min(segment.nextLsn - 1, to);
+    yield* this.#prepareDecoder(segment);
     try {
       const open = isSealed ? openSealed : openStreamed;
       this.#scanner = yield* open(this.#io, segment, { limit: segment.end });
@@ -147,6 +155,13 @@ export class LogReader {
       throw truncated(segment.header.firstLsn, first);
     }
     return true;
+  }
+
+  /** What decodes the records of a segment, its key at hand. */
+  *#prepareDecoder({ path, header }: Segment): IoRoutine<void> {
+    const { decoding, blocking } = this.#plan;
+    if (header.encrypted) yield* loadKeys(decoding.keyRing, [header.keyId], blocking);
+    this.#decoder = new PayloadDecoder(header, path, decoding);
   }
 
   /** Why a record cannot be read. */

@@ -15,8 +15,10 @@ export interface OpenedLog extends Opened {
 /**
  * Opens the log of a directory: locks it, then recovers it or makes a new one. A directory that is no log, and has to
  * become none, is left as it is.
+ *
+ * @param blocking - nobody can wait for a key service
  */
-export function* openLog(world: World, settings: Settings): IoRoutine<OpenedLog> {
+export function* openLog(world: World, settings: Settings, blocking: boolean): IoRoutine<OpenedLog> {
   const { io } = world;
   const { directory } = settings;
   const kind = kindOf(io, directory);
@@ -35,7 +37,7 @@ export function* openLog(world: World, settings: Settings): IoRoutine<OpenedLog>
     // Again, now that nobody else changes it.
     const files = checkLog(io, settings);
     const open = files.segments.length === 0 ? createLog : recoverLog;
-    return { ...(yield* open(world, settings, files)), unlock };
+    return { ...(yield* open(world, settings, files, blocking)), unlock };
   } catch (error) {
     unlock();
     throw error;

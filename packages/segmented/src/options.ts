@@ -1,4 +1,6 @@
 import {
+  type CompressionOptions,
+  Compressor,
   checkBlockBytes,
   checkBoolean,
   checkInteger,
@@ -8,6 +10,7 @@ import {
   checkPath,
   DEFAULT_BLOCK_BYTES,
   invalidType,
+  KeyRing,
   type Lsn,
   type WalError,
 } from '@walstack/codec';
@@ -93,6 +96,18 @@ export interface SegmentedWalConfig {
    * `false` drops it, too, as a queue does whose readers come in time or set holds. Default `true`.
    */
   readonly retainUntilCheckpoint?: boolean;
+  /**
+   * The keys of the log: new segments are encrypted with the current one, older ones are read with the key that they name.
+   * Default none: nothing is encrypted, and a log whose newest records are is refused with `WAL_BAD_KEY`.
+   */
+  readonly keyRing?: KeyRing | undefined;
+  /**
+   * Take what is not encrypted behind what is, though there is a key ring. Without it somebody who has no key cannot put
+   * records of their own in place of those of the log. Default `false`.
+   */
+  readonly allowPlaintext?: boolean;
+  /** Compress payloads of a certain length where that makes them smaller. Default: not. */
+  readonly compression?: CompressionOptions;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
   readonly now?: World['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
@@ -121,6 +136,10 @@ export interface Settings {
   readonly retainBytes: number | undefined;
   readonly retainAgeMs: number | undefined;
   readonly retainUntilCheckpoint: boolean;
+  readonly keyRing: KeyRing | undefined;
+  readonly allowPlaintext: boolean;
+  /** `undefined` when nothing is compressed. */
+  readonly compressor: Compressor | undefined;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -145,6 +164,9 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
   'retainBytes',
   'retainAgeMs',
   'retainUntilCheckpoint',
+  'keyRing',
+  'allowPlaintext',
+  'compression',
   'now',
   'setTimer',
   'randomBytes',
@@ -177,6 +199,9 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     retainBytes,
     retainAgeMs,
     retainUntilCheckpoint = true,
+    keyRing,
+    allowPlaintext = false,
+    compression = {},
   } = checkOptions('config', config, KNOWN);
   return {
     directory: checkPath('directory', directory),
@@ -197,7 +222,16 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     retainBytes: retainBytes === undefined ? undefined : checkInteger('retainBytes', retainBytes),
     retainAgeMs: retainAgeMs === undefined ? undefined : checkInteger('retainAgeMs', retainAgeMs),
     retainUntilCheckpoint: checkBoolean('retainUntilCheckpoint', retainUntilCheckpoint),
+    keyRing: keyRing === undefined ? undefined : checkKeyRing('keyRing', keyRing),
+    allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
+    compressor: Compressor.of(compression),
   };
+}
+
+/** Returns `value` when it is a key ring. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
+export function checkKeyRing(name: string, value: unknown): KeyRing {
+  if (!(value instanceof KeyRing)) throw invalidType(name, 'a KeyRing', value);
+  return value;
 }
 
 function checkCallback<T>(name: string, value: T): T {

@@ -1,4 +1,12 @@
-import { checkInteger, checkOptions, checkUnsigned, invalidType, type RecordScope } from '@walstack/codec';
+import {
+  CodecNumber,
+  type Compressor,
+  checkInteger,
+  checkOptions,
+  checkUnsigned,
+  invalidType,
+  type RecordScope,
+} from '@walstack/codec';
 
 /** What a record has besides its payload. */
 export interface AppendOptions {
@@ -20,6 +28,8 @@ export interface RecordBody {
   readonly meta: Uint8Array;
   readonly payload: Uint8Array;
   readonly scope: RecordScope | undefined;
+  /** How the payload is compressed: one of `CodecNumber`. */
+  readonly codec: number;
 }
 
 const APPEND_OPTIONS: readonly (keyof AppendOptions)[] = ['type', 'meta', 'tenantId', 'databaseId', 'vshardId'];
@@ -41,7 +51,14 @@ export function bodyOf(payload: Uint8Array | string, options: AppendOptions): Re
     meta: options.meta === undefined ? NO_BYTES : bytesOf('meta', options.meta),
     payload: bytesOf('payload', payload),
     scope: scopeOf(options),
+    codec: CodecNumber.none,
   };
+}
+
+/** The record with its payload compressed, where that makes it smaller. */
+export function compressed(body: RecordBody, compressor: Compressor): RecordBody {
+  const payload = compressor.compress(body.payload);
+  return payload === undefined ? body : { ...body, payload, codec: compressor.codec };
 }
 
 function bytesOf(name: string, value: Uint8Array | string): Uint8Array {

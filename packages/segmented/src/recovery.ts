@@ -13,6 +13,7 @@ import { type LogFiles, type Segment, seedOf, withFile } from '@walstack/mmap-re
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { type Judgement, judge } from './judgement.js';
+import { checkKeys, currentKeyOf, loadCurrentKey } from './keys.js';
 import { syncAncestors } from './log-directory.js';
 import type { Settings } from './options.js';
 import { BEGINNING, headerOf, isEmpty, succession } from './segment.js';
@@ -46,8 +47,9 @@ export interface Opened {
 }
 
 /** Makes a new log of one empty segment; durable on return, its directory's name included. */
-export function* createLog(world: World, settings: Settings, files: LogFiles): IoRoutine<Opened> {
+export function* createLog(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {
   const { io } = world;
+  yield* loadCurrentKey(settings.keyRing, blocking);
   const { directory, firstLsn, coreId } = settings;
   yield* syncAncestors(io, directory);
   yield* removeDrafts(world, settings, files);
@@ -75,12 +77,15 @@ export function* createLog(world: World, settings: Settings, files: LogFiles): I
  * repeated after a crash in it.
  *
  * @param files - of the directory; at least one segment
- * @throws what {@link judge} throws, with nothing changed
+ * @param blocking - nobody can wait for a key service
+ * @throws what {@link judge} and {@link checkKeys} throw, with nothing changed
  */
-export function* recoverLog(world: World, settings: Settings, files: LogFiles): IoRoutine<Opened> {
+export function* recoverLog(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {
   const judgement = yield* judge(world.io, settings.directory, files);
   const newest = judgement.segments.at(-1) as Segment;
   checkCore(newest, settings);
+  yield* checkKeys(world.io, settings, judgement.segments, blocking);
+  yield* loadCurrentKey(settings.keyRing, blocking);
   const settled = isEmpty(newest) ? newest : yield* settleTail(world, newest, judgement);
   const segments = [...judgement.segments.slice(0, -1), settled];
   const nextNumber = settled.header.number + 1;
@@ -216,8 +221,9 @@ interface Identity {
 
 /** Makes a segment under its name, which is not durable yet. Who fails has changed nothing. */
 function* makeNamed(world: World, settings: Settings, { from, ...identity }: Identity): IoRoutine<ActiveSegment> {
-  const { directory, blockBytes } = settings;
-  const life = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16) };
+  const { directory, blockBytes, keyRing } = settings;
+  const keyId = currentKeyOf(keyRing);
+  const life = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16), keyId };
   const header = headerOf({ ...identity, ...life, blockBytes }, from);
   const file = openNextSegment(world.io, settings);
   yield* beginSegment(world.io, directory, file, header);
@@ -227,7 +233,7 @@ function* makeNamed(world: World, settings: Settings, { from, ...identity }: Ide
     world.io.close(file);
     throw error;
   }
-  return new ActiveSegment(directory, header, file);
+  return new ActiveSegment(directory, header, keyRing, file);
 }
 
 /** Makes the name of a new segment durable. */

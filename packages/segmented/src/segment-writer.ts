@@ -1,13 +1,17 @@
 import {
   type Checkpoint,
+  CodecNumber,
+  ENCRYPTION_TAG_BYTES,
   FRAME_HEADER_BYTES,
   frameStart,
+  type KeyRing,
   type Lsn,
   MARK_FRAME_BYTES,
   MarkType,
   RecordFlag,
   recordFrameBytes,
   SCOPE_BYTES,
+  type SegmentCipher,
   sealFrames,
   WalError,
   writeMark,
@@ -19,11 +23,12 @@ import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io'
 import { ActiveSegment } from './active-segment.js';
 import { Arena, type Extent } from './arena.js';
 import { announceFailure, writerChannels } from './diagnostics.js';
+import { currentKeyOf } from './keys.js';
 import { NameSync } from './name-sync.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Preparation } from './preparation.js';
-import type { RecordBody } from './record-body.js';
+import { compressed, type RecordBody } from './record-body.js';
 import { BEGINNING, headerOf, isEmpty, metaOf, positionAt, type Succession, succession } from './segment.js';
 import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
 import { SegmentStock } from './segment-stock.js';
@@ -116,6 +121,7 @@ export class SegmentWriter {
   #durablePosition: number;
   #nextNumber: number;
   #life = 0;
+  #keyRing: KeyRing | undefined;
   #endsWithMark = true;
   #failure: WalError | undefined;
 
@@ -143,6 +149,7 @@ export class SegmentWriter {
     this.#durableLsn = start.nextLsn - 1;
     this.#durablePosition = this.position;
     this.#nextNumber = start.nextNumber;
+    this.#keyRing = settings.keyRing;
   }
 
   get nextLsn(): Lsn {
@@ -211,6 +218,16 @@ export class SegmentWriter {
     return this.#coreId;
   }
 
+  /** The keys of the log; `undefined` when it is not encrypted. */
+  get keyRing(): KeyRing | undefined {
+    return this.#keyRing;
+  }
+
+  /** Encrypts from now on with the current key of a ring. Nothing was appended yet: an empty segment is replaced. */
+  useKeyRing(ring: KeyRing): void {
+    this.#keyRing = ring;
+  }
+
   /** Whether the last thing written is a mark, or nothing was written yet. */
   get endsWithMark(): boolean {
     return this.#endsWithMark;
@@ -231,10 +248,12 @@ export class SegmentWriter {
    *
    * @returns its LSN
    */
-  append(body: RecordBody): Lsn {
+  append(given: RecordBody): Lsn {
     const lsn = this.#nextLsn;
     if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
-    const frameBytes = frameBytesOf(body);
+    const { compressor } = this.#settings;
+    const body = compressor === undefined ? given : compressed(given, compressor);
+    const frameBytes = this.#frameBytesOf(body);
     // Whatever can throw comes before the record has its place: a place without a record would be a hole.
     const segment = this.#segmentFor(frameBytes);
     const elapsedMs = this.#world.now() - segment.header.createdAtMs;
@@ -248,20 +267,22 @@ export class SegmentWriter {
    * Encodes the records of a batch: in one segment and in one piece, which is written as a whole. So the durable LSN, which
    * moves from piece to piece, is never inside a batch. Neither written nor durable on return.
    *
-   * @param bodies - at least one
+   * @param given - at least one
    * @returns the LSN of the last one
    */
-  appendBatch(bodies: readonly RecordBody[]): Lsn {
-    const lastLsn = this.#nextLsn + bodies.length - 1;
+  appendBatch(given: readonly RecordBody[]): Lsn {
+    const lastLsn = this.#nextLsn + given.length - 1;
     if (lastLsn >= Number.MAX_SAFE_INTEGER) throw usedUp();
-    const bytes = runBytesMost(bodies, this.#settings.blockBytes);
+    const { compressor } = this.#settings;
+    const bodies = compressor === undefined ? given : given.map((body) => compressed(body, compressor));
+    const bytes = this.#runBytesMost(bodies);
     const segment = this.#segmentFor(bytes);
     const elapsedMs = this.#world.now() - segment.header.createdAtMs;
     this.#arena.makeRoom(segment, bytes);
     this.#active = segment;
     for (const body of bodies) {
       const flags = this.#nextLsn === lastLsn ? 0 : RecordFlag.batchContinues;
-      this.#encode(segment, body, frameBytesOf(body), flags, elapsedMs);
+      this.#encode(segment, body, this.#frameBytesOf(body), flags, elapsedMs);
     }
     return lastLsn;
   }
@@ -323,8 +344,8 @@ export class SegmentWriter {
     const next = this.#plan();
     this.#active = next;
     yield* this.sync();
-    // What was appended while groups before it were awaited went along, and had this roll carried out.
-    if (this.#named === next) return;
+    // What was appended while groups before it were awaited went along, and had this roll carried out, or further ones.
+    if (this.#named !== undefined && this.#named.header.number >= next.header.number) return;
     try {
       yield* this.#makeFile(next);
     } catch (error) {
@@ -391,6 +412,12 @@ export class SegmentWriter {
     this.#durablePosition = this.position;
     this.#endsWithMark = true;
     return hidden;
+  }
+
+  /** Has what is appended from now on encrypted with the current key: in a new segment, unless there is none yet. */
+  *rotate(): IoRoutine<void> {
+    if (this.#active === undefined) yield* this.sync();
+    else yield* this.roll();
   }
 
   /** Drops the sealed segments below a number, whose files are not part of the log any more. */
@@ -469,8 +496,10 @@ export class SegmentWriter {
   #segmentFor(frameBytes: number): ActiveSegment {
     const active = this.#active;
     if (active !== undefined) {
+      // An empty one is not gone on with under another key than new segments have.
+      if (isEmpty(active)) return active.header.keyId === currentKeyOf(this.#keyRing) ? active : this.#plan();
       const end = frameStart(active.end, active.header.blockBytes) + frameBytes;
-      if (end <= this.#settings.segmentBytes || isEmpty(active)) return active;
+      if (end <= this.#settings.segmentBytes) return active;
     }
     return this.#plan();
   }
@@ -489,18 +518,24 @@ export class SegmentWriter {
       createdAtMs: createdAt(this.#world),
       segmentId: this.#world.randomBytes(16),
       coreId: this.#coreId,
+      keyId: currentKeyOf(this.#keyRing),
     };
-    return new ActiveSegment(this.#settings.directory, headerOf(plan, from));
+    return new ActiveSegment(this.#settings.directory, headerOf(plan, from), this.#keyRing);
   }
 
   /** Encodes a record into memory that there is room in. */
   #encode(segment: ActiveSegment, body: RecordBody, frameBytes: number, batchFlag: number, elapsedMs: number): void {
-    const { type, meta, payload, scope } = body;
+    const { type, meta, payload, scope, codec } = body;
+    const { cipher } = segment;
     const lsn = this.#nextLsn;
     const offset = this.#arena.reserve(segment, frameBytes, lsn + 1);
     const { bytes, view } = this.#arena;
-    const flags = batchFlag | (scope === undefined ? 0 : RecordFlag.scoped);
-    writeRecordHeader(view, offset, frameBytes, lsn, type, this.#durableLsn, meta.length, flags, 0, elapsedMs);
+    const flags =
+      batchFlag |
+      (scope === undefined ? 0 : RecordFlag.scoped) |
+      (codec === CodecNumber.none ? 0 : RecordFlag.compressed) |
+      (cipher === undefined ? 0 : RecordFlag.encrypted);
+    writeRecordHeader(view, offset, frameBytes, lsn, type, this.#durableLsn, meta.length, flags, codec, elapsedMs);
     let at = offset + MARK_FRAME_BYTES;
     if (scope !== undefined) {
       writeScope(view, at, scope);
@@ -508,10 +543,34 @@ export class SegmentWriter {
     }
     if (meta.length > 0) bytes.set(meta, at);
     bytes.set(payload, at + meta.length);
+    if (cipher !== undefined) this.#encrypt(cipher, offset, frameBytes, scope !== undefined, lsn);
     this.#nextLsn = lsn + 1;
     segment.nextLsn = lsn + 1;
     this.#endsWithMark = false;
     this.counters.records++;
+  }
+
+  /** Encrypts a record in its place. It has one already: without being encrypted it must not be written, ever. */
+  #encrypt(cipher: SegmentCipher, offset: number, frameBytes: number, scoped: boolean, lsn: Lsn): void {
+    try {
+      cipher.encrypt(this.#arena.bytes, offset, frameBytes, scoped, lsn);
+    } catch (error) {
+      this.fail(error);
+      throw error;
+    }
+  }
+
+  #frameBytesOf({ payload, meta, scope }: RecordBody): number {
+    const bytes = recordFrameBytes(payload.length, meta.length, scope !== undefined);
+    return this.#keyRing === undefined ? bytes : bytes + ENCRYPTION_TAG_BYTES;
+  }
+
+  /** Bytes that records take one behind the other, at most: a frame that may not start at the end of a block skips it. */
+  #runBytesMost(bodies: readonly RecordBody[]): number {
+    let bytes = 0;
+    for (const body of bodies) bytes += this.#frameBytesOf(body);
+    const skipped = FRAME_HEADER_BYTES - 1;
+    return bytes + skipped * (Math.ceil(bytes / (this.#settings.blockBytes - skipped)) + 1);
   }
 
   /** Waits until something holds that depends on what is under way. @throws the first failure */
@@ -650,6 +709,17 @@ export class SegmentWriter {
       yield* this.#cut(old);
     }
     yield* this.#name(next);
+    if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);
+  }
+
+  /** Removes a segment that held nothing, and that the chain goes around now. */
+  *#removeReplaced(old: ActiveSegment): IoRoutine<void> {
+    this.#closeFileOf(old);
+    try {
+      yield* ioSteps.remove(this.#world.io, old.path);
+    } catch {
+      // It is left over, and is removed when the log is opened.
+    }
   }
 
   /** The same where the old segment is durable already, and the new one need not continue it. */
@@ -669,7 +739,7 @@ export class SegmentWriter {
     const last = this.#sealed.at(-1);
     if (last !== undefined && isEmpty(last)) this.#sealed.pop();
     const old = this.#named;
-    if (old !== undefined) {
+    if (old !== undefined && !isEmpty(old)) {
       this.#closeFileOf(old);
       this.counters.rolls++;
       const sealed = { header: old.header, path: old.path, end: old.end, nextLsn: next.header.firstLsn };
@@ -712,17 +782,6 @@ export class SegmentWriter {
 }
 
 const DURABLE = { durable: true } as const;
-
-const frameBytesOf = ({ payload, meta, scope }: RecordBody): number =>
-  recordFrameBytes(payload.length, meta.length, scope !== undefined);
-
-/** Bytes that records take one behind the other, at most: a frame that may not start at the end of a block skips it. */
-function runBytesMost(bodies: readonly RecordBody[], blockBytes: number): number {
-  let bytes = 0;
-  for (const body of bodies) bytes += frameBytesOf(body);
-  const skipped = FRAME_HEADER_BYTES - 1;
-  return bytes + skipped * (Math.ceil(bytes / (blockBytes - skipped)) + 1);
-}
 
 function usedUp(): WalError {
   return new WalError('WAL_RANGE', 'the log has no LSNs left: nothing was appended; begin a new log', {

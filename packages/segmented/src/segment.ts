@@ -18,6 +18,8 @@ export interface SegmentMeta {
   readonly id: string;
   /** Position in the log of its first frame, in bytes. */
   readonly firstPosition: number;
+  /** Id of the key that it is encrypted with; 0 when it is not. */
+  readonly keyId: number;
 }
 
 /** Whether a segment has no record that is kept; marks do not count. */
@@ -62,11 +64,13 @@ export interface SegmentPlan {
   readonly segmentId: Uint8Array;
   /** `undefined` in a log that belongs to no core. */
   readonly coreId: number | undefined;
+  /** Id of the key that it is encrypted with; 0 when it is not. */
+  readonly keyId: number;
 }
 
 /** The header of a new segment. */
 export function headerOf(plan: SegmentPlan, from: Succession): SegmentHeader {
-  return { ...plan, ...from, encrypted: false, salvaged: false, keyId: 0 };
+  return { ...plan, ...from, encrypted: plan.keyId !== 0, salvaged: false };
 }
 
 /** The file name of a segment. */
@@ -92,5 +96,6 @@ export function metaOf(segment: Segment, state: SegmentMeta['state']): SegmentMe
     createdAtMs: header.createdAtMs,
     id: hex(header.segmentId),
     firstPosition: header.firstPosition,
+    keyId: header.keyId,
   });
 }

@@ -5,7 +5,9 @@ import {
   checkInteger,
   checkLsn,
   checkOptions,
+  type DecodingOptions,
   invalidType,
+  type KeyRing,
   type Lsn,
   MAXIMUM_META_BYTES,
   MarkType,
@@ -26,17 +28,25 @@ import {
 } from '@walstack/storage-io';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CheckpointStore } from './checkpoint-store.js';
+import { requireKey } from './keys.js';
 import { announced, channels } from './log-diagnostics.js';
 import { LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
-import { type CheckedConfig, checkConfig, type SegmentedWalConfig, type Settings, worldOf } from './options.js';
+import {
+  type CheckedConfig,
+  checkConfig,
+  checkKeyRing,
+  type SegmentedWalConfig,
+  type Settings,
+  worldOf,
+} from './options.js';
 import { lsnBefore } from './position.js';
 import { QuietMark } from './quiet-mark.js';
 import { type AppendOptions, bodyOf, NO_OPTIONS, type RecordBody } from './record-body.js';
 import type { RecoveryReport } from './recovery.js';
 import { Replay, type ReplayPage, readPage } from './replay.js';
 import { dropsAnything } from './retention.js';
-import { metaOf, type SegmentMeta } from './segment.js';
+import { isEmpty, metaOf, type SegmentMeta } from './segment.js';
 import { writesSideBySide } from './segment-file.js';
 import { type LogEnd, SegmentWriter } from './segment-writer.js';
 import { tooLarge } from './too-large.js';
@@ -142,7 +152,7 @@ export class SegmentedWal {
         world,
         settings,
         owned,
-        await runAsync(io, announced(world, settings, openLog(world, settings))),
+        await runAsync(io, announced(world, settings, openLog(world, settings, false))),
       );
     } catch (error) {
       if (owned) await io.dispose();
@@ -161,7 +171,7 @@ export class SegmentedWal {
         world,
         settings,
         owned,
-        runSync(io, announced(world, settings, openLog(world, settings))),
+        runSync(io, announced(world, settings, openLog(world, settings, true))),
       );
     } catch (error) {
       // Nothing is in flight on a backend that completes before the thread goes on: there is nothing to wait for.
@@ -243,6 +253,11 @@ export class SegmentedWal {
     return this.#writer.failure;
   }
 
+  /** The keys of the log; `undefined` when it is not encrypted. */
+  get encryptionRing(): KeyRing | undefined {
+    return this.#writer.keyRing;
+  }
+
   /** What opening found and did. */
   get recovery(): RecoveryReport {
     return this.#recovery;
@@ -289,6 +304,52 @@ export class SegmentedWal {
     const lsn = this.#writer.appendBatch(records);
     markSpent(batch);
     return lsn;
+  }
+
+  /**
+   * Encrypts everything that is appended from now on, with the current key of a ring: for a log that was opened without
+   * one, or with another. An empty segment is replaced by the first append, and what the log held before stays as it is.
+   *
+   * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring has not its current
+   * key, or not that of the newest records; `WAL_UNSUPPORTED` when its callback would answer later: `await ring.load()`
+   * before; `WAL_CLOSED`, the code of the first failure; `TypeError`
+   */
+  setEncryptionRing(ring: KeyRing): void {
+    this.#throwUnlessOpen();
+    this.#writer.throwIfFailed();
+    checkKeyRing('ring', ring);
+    if (this.#writer.counters.records > 0) throw tooLateForRing(this.directory);
+    const newest = this.#writer.segments.findLast((segment) => !isEmpty(segment))?.header;
+    const needed = newest?.encrypted === true ? [ring.currentId, newest.keyId] : [ring.currentId];
+    ring.loadSync(needed);
+    for (const keyId of needed) requireKey(ring, keyId, 'the log needs it');
+    this.#writer.useKeyRing(ring);
+  }
+
+  /**
+   * Goes over to another key: makes everything appended durable, and a new segment behind it, which is encrypted with the
+   * current key of the ring. What is appended while this call waits may still be encrypted with the key before. Earlier
+   * segments stay as they are, and need their keys as long as they are there.
+   *
+   * @param id - key to become the current one of the ring. Default: the one that is, as after `ring.use(id)`
+   * @throws `WAL_BAD_KEY` when the ring has it not, with nothing changed; `WAL_STATE` when the log has no ring;
+   * `WAL_NO_SPACE`: then the next segment is encrypted with it, once there is room; `WAL_IO_FAILED`, `WAL_CLOSED`
+   */
+  async rotateKey(id?: number): Promise<void> {
+    const ring = this.#ringToRotate();
+    const next = id === undefined ? ring.currentId : checkInteger('id', id, 1, 0xffff_ffff);
+    await ring.load([next]);
+    requireKey(ring, next, 'the log is to go over to it');
+    await this.#run(() => this.#rotating(ring, next));
+  }
+
+  /** Like {@link rotateKey}, blocking the thread. @throws `WAL_UNSUPPORTED` when the key service would answer later */
+  rotateKeySync(id?: number): void {
+    const ring = this.#ringToRotate();
+    const next = id === undefined ? ring.currentId : checkInteger('id', id, 1, 0xffff_ffff);
+    ring.loadSync([next]);
+    requireKey(ring, next, 'the log is to go over to it');
+    this.#runSync(() => this.#rotating(ring, next));
   }
 
   /**
@@ -517,7 +578,7 @@ export class SegmentedWal {
   async replayFromLimit(lsn: Lsn, limit: number): Promise<ReplayPage> {
     this.#checkPage(lsn, limit);
     const to = this.lastLsn;
-    const reader = await this.#run(() => this.#beginReading(lsn, to, true));
+    const reader = await this.#run(() => this.#beginReading(lsn, to, true, false));
     return runAsync(this.#world.io, readPage(reader, limit));
   }
 
@@ -525,7 +586,7 @@ export class SegmentedWal {
   replayFromLimitSync(lsn: Lsn, limit: number): ReplayPage {
     this.#checkPage(lsn, limit);
     const to = this.lastLsn;
-    const reader = this.#runSync(() => this.#beginReading(lsn, to, true));
+    const reader = this.#runSync(() => this.#beginReading(lsn, to, true, true));
     return runSync(this.#world.io, readPage(reader, limit));
   }
 
@@ -537,13 +598,13 @@ export class SegmentedWal {
    * @throws like {@link replayFrom}
    */
   openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
-    const begin = this.#readingFrom(from, options);
+    const begin = this.#readingFrom(from, options, false);
     return this.#run(begin);
   }
 
   /** Like {@link openReader}, blocking the thread. */
   openReaderSync(from: Lsn | 'first', options: ReadOptions = {}): LogReader {
-    return this.#runSync(this.#readingFrom(from, options));
+    return this.#runSync(this.#readingFrom(from, options, true));
   }
 
   /**
@@ -693,6 +754,26 @@ export class SegmentedWal {
     for (const reader of this.#readers) reader.cutAfter(lastLsn);
   }
 
+  *#rotating(ring: KeyRing, keyId: number): IoRoutine<void> {
+    ring.use(keyId);
+    yield* this.#beginIfPutOff();
+    yield* this.#writer.rotate();
+  }
+
+  #ringToRotate(): KeyRing {
+    this.#throwUnlessOpen();
+    const ring = this.encryptionRing;
+    if (ring !== undefined) return ring;
+    throw new WalError(
+      'WAL_STATE',
+      `the log in ${this.directory} has no key ring: open it with one, or set one before`,
+      {
+        path: this.directory,
+        state: 'not-encrypted',
+      },
+    );
+  }
+
   #announceTruncation(result: TruncateResult): void {
     if (!channels.truncate.hasSubscribers) return;
     const { directory, firstLsn, lastLsn } = this;
@@ -733,11 +814,11 @@ export class SegmentedWal {
     }
   }
 
-  #readingFrom(from: Lsn | 'first', options: ReadOptions): () => IoRoutine<LogReader> {
+  #readingFrom(from: Lsn | 'first', options: ReadOptions, blocking: boolean): () => IoRoutine<LogReader> {
     const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
     if (from !== 'first') this.#checkReachable(from);
     const { lastLsn } = this;
-    return () => this.#beginReading(from, lastLsn, copy);
+    return () => this.#beginReading(from, lastLsn, copy, blocking);
   }
 
   *#lsnBefore(position: number): IoRoutine<Lsn> {
@@ -748,15 +829,15 @@ export class SegmentedWal {
   #reading(from: Lsn | 'first', options: ReadOptions): Replay {
     const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
     // What is the last record is asked when an iteration begins, not when its turn comes.
-    const begin = (to: Lsn) => () => this.#beginReading(from, to, copy);
+    const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, copy, blocking);
     return new Replay(
       this.#world.io,
-      () => this.#run(begin(this.lastLsn)),
-      () => this.#runSync(begin(this.lastLsn)),
+      () => this.#run(begin(this.lastLsn, false)),
+      () => this.#runSync(begin(this.lastLsn, true)),
     );
   }
 
-  *#beginReading(from: Lsn | 'first', to: Lsn, copy: boolean): IoRoutine<LogReader> {
+  *#beginReading(from: Lsn | 'first', to: Lsn, copy: boolean, blocking: boolean): IoRoutine<LogReader> {
     const failed = this.#writer.failure !== undefined;
     if (!failed) yield* this.#writer.flush();
     const { firstLsn } = this;
@@ -771,12 +852,19 @@ export class SegmentedWal {
       from: lsn,
       to: Math.min(to, failed ? durableLsn : writtenLsn),
       copy,
+      decoding: this.#decoding,
+      blocking,
       firstLsn: () => this.firstLsn,
       onClose: (closed) => this.#readers.delete(closed),
     });
     this.#readers.add(reader);
     if (this.#state !== 'open') reader.end();
     return reader;
+  }
+
+  get #decoding(): DecodingOptions {
+    const { allowPlaintext, maxPayloadBytes } = this.#settings;
+    return { keyRing: this.encryptionRing, allowPlaintext, maxPayloadBytes };
   }
 
   #markQuiet(): void {
@@ -919,6 +1007,15 @@ function* nothing(): IoRoutine<void> {}
 
 function beginningOf({ start }: OpenedLog): Checkpoint {
   return start.checkpoint ?? { logId: start.logId, firstSegment: 1, checkpointLsn: 0, holds: {} };
+}
+
+function tooLateForRing(directory: string): WalError {
+  return new WalError(
+    'WAL_STATE',
+    `something was appended to the log in ${directory} already: set the key ring before the first append, or open the log ` +
+      'with it',
+    { path: directory, state: 'appended' },
+  );
 }
 
 function emptyBatch(): WalError {

@@ -231,7 +231,7 @@ describe('a log of several segments', () => {
       bytes[12] = 77;
       return resealHeader(bytes);
     });
-    expect(reopen(encrypted)).toMatchObject({ code: 'WAL_BAD_KEY', actual: 77 });
+    expect(reopen(encrypted)).toMatchObject({ code: 'WAL_BAD_KEY', keyId: 77 });
   });
 });
 

@@ -14,7 +14,16 @@
  * @packageDocumentation
  */
 
-export { type Lsn, WalError, type WalErrorCode, type WalErrorFacts } from '@walstack/codec';
+export {
+  type CompressionOptions,
+  type EncryptionKey,
+  KeyRing,
+  type KeySource,
+  type Lsn,
+  WalError,
+  type WalErrorCode,
+  type WalErrorFacts,
+} from '@walstack/codec';
 export {
   type AppendOptions,
   Batch,
