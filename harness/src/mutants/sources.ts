@@ -8,5 +8,6 @@ export const SOURCES: Readonly<Record<string, string>> = {
   '@walstack/mmap-reader': 'packages/mmap-reader/src/index.ts',
   '@walstack/mmap-reader/segments': 'packages/mmap-reader/src/segments.ts',
   '@walstack/segmented': 'packages/segmented/src/index.ts',
+  '@walstack/percore': 'packages/percore/src/index.ts',
   '@walstack/wal': 'packages/wal/src/index.ts',
 };

@@ -1,0 +1,83 @@
+import type { IoRoutine } from '@walstack/storage-io';
+import type { CoreEntry, EntryPlace } from './entry.js';
+import type { EntryReader } from './entry-reader.js';
+
+/** The order of entries of all cores: by epoch, time, core and sequence. */
+export function compareEntries(a: EntryPlace, b: EntryPlace): number {
+  return a.epoch - b.epoch || a.timestampUs - b.timestampUs || a.coreId - b.coreId || a.sequence - b.sequence;
+}
+
+/** A core, and the first of its entries that was not handed out. */
+interface Head {
+  readonly reader: EntryReader;
+  readonly entry: CoreEntry;
+}
+
+/**
+ * The entries of several cores in one order, as a stream: one entry and one buffer of each core are in memory. Each core's
+ * own entries are in that order already. Used as a reader is: `next()` takes from the buffers, `advance()` reads on.
+ */
+export class EntryMerge {
+  /** A heap: no entry is before the one above it. */
+  readonly #heap: Head[] = [];
+  /** Cores whose next entry is not in memory. */
+  #dry: EntryReader[];
+
+  constructor(readers: readonly EntryReader[]) {
+    this.#dry = [...readers];
+  }
+
+  /** The next entry of all; `undefined` when `advance()` has to read on. */
+  next(): CoreEntry | undefined {
+    const first = this.#heap[0];
+    if (this.#dry.length > 0 || first === undefined) return undefined;
+    const entry = first.reader.next();
+    if (entry !== undefined) this.#settle({ reader: first.reader, entry }, 0);
+    else {
+      this.#dry.push(first.reader);
+      const last = this.#heap.pop() as Head;
+      if (this.#heap.length > 0) this.#settle(last, 0);
+    }
+    return first.entry;
+  }
+
+  /** Reads on. @returns whether there are further entries */
+  *advance(): IoRoutine<boolean> {
+    for (const reader of this.#dry) {
+      let entry = reader.next();
+      while (entry === undefined && (yield* reader.advance())) entry = reader.next();
+      if (entry !== undefined) this.#add({ reader, entry });
+    }
+    this.#dry = [];
+    return this.#heap.length > 0;
+  }
+
+  #add(head: Head): void {
+    let index = this.#heap.length;
+    while (index > 0) {
+      const above = (index - 1) >> 1;
+      const parent = this.#heap[above] as Head;
+      if (compareEntries(parent.entry, head.entry) <= 0) break;
+      this.#heap[index] = parent;
+      index = above;
+    }
+    this.#heap[index] = head;
+  }
+
+  /** Puts a head in the place of what stood at `from`, or below. */
+  #settle(head: Head, from: number): void {
+    const heap = this.#heap;
+    let index = from;
+    for (;;) {
+      let below = 2 * index + 1;
+      const right = heap[below + 1];
+      if (below >= heap.length) break;
+      if (right !== undefined && compareEntries(right.entry, (heap[below] as Head).entry) < 0) below++;
+      const child = heap[below] as Head;
+      if (compareEntries(head.entry, child.entry) <= 0) break;
+      heap[index] = child;
+      index = below;
+    }
+    heap[index] = head;
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * A write-ahead log with one writer for each core. Every writer has a log of its own, in a thread of its own, and waits for
+ * nobody; recovery gives back the entries of all of them in one order.
+ *
+ * The life of such a log: `PerCoreWalManager.open` recovers the log of every core and hands out one writer for each, here
+ * or in a worker thread. Writers append puts, deletes and commits of offsets, and sync on their own. What orders them is
+ * the **epoch**, a number in shared memory that each entry carries. `endEpoch` moves it on; a barrier stands in every log
+ * where the old epoch ends, and when all barriers are durable the epoch is complete. `checkpoint` does the same, has the
+ * application make a snapshot, notes that in a manifest, and lets go of what the snapshot replaces. After a crash
+ * `PerCoreRecovery` gives the last checkpoint and the entries behind it, merged as a stream.
+ *
+ * @packageDocumentation
+ */
+
+export type { TakeSnapshot, TruncatedLogs } from './checkpoint-coordinator.js';
+export { CheckpointCoordinator } from './checkpoint-coordinator.js';
+export type { Committed, Offsets } from './commit.js';
+export type { CorePlace } from './core.js';
+export type { EntryCounts } from './core-state.js';
+export { type Barrier, CoreWalWriter, type CoreWalWriterOptions, type NewEntry } from './core-wal-writer.js';
+export type {
+  CheckpointEntry,
+  CommitEntry,
+  CoreEntry,
+  DeleteEntry,
+  EntryPlace,
+  EpochBarrierEntry,
+  PutEntry,
+} from './entry.js';
+export { compareEntries } from './entry-merge.js';
+export { SharedEpochs } from './epochs.js';
+export type { CheckpointPlace, PerCoreCheckpoint } from './manifest.js';
+export type { MergedEntries } from './merged-entries.js';
+export type { Incomplete, LogOptions, ModuleReference, PerCoreRecoveryOptions } from './options.js';
+export { type EntriesOptions, PerCoreRecovery } from './per-core-recovery.js';
+export { type CoreWorkers, type PerCoreWalConfig, PerCoreWalManager } from './per-core-wal-manager.js';
+export type { CoreStatistics } from './statistics.js';
+export type { ConfigureCore, CoreContext, CoreProgram } from './worker.js';

@@ -1,0 +1,165 @@
+import { join } from 'node:path';
+import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES, WalError } from '@walstack/codec';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import type { Committed } from './commit.js';
+
+/** Where a checkpoint stands in the log of one core. */
+export interface CheckpointPlace {
+  readonly coreId: number;
+  /** The last entry that belongs to the checkpoint. */
+  readonly lsn: number;
+  /** Behind it, in bytes of the core's log. Durable before the manifest says it. */
+  readonly position: number;
+  /** The core had been taken away and appended nothing more. */
+  readonly left: boolean;
+  /** How far its sources had been read. */
+  readonly committed: Committed;
+}
+
+/** A checkpoint: everything up to the end of an epoch, in the logs of all cores. */
+export interface PerCoreCheckpoint {
+  /** 1, 2, 3 …, never used twice, not even by one that failed. */
+  readonly id: number;
+  /** The last epoch that belongs to it. */
+  readonly epoch: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAtMs: number;
+  /** In the order of their ids. */
+  readonly cores: readonly CheckpointPlace[];
+}
+
+/** What the file `manifest` of a per-core log says. */
+export interface Manifest {
+  /** Every core whose log is there, in the order of their ids. */
+  readonly cores: readonly number[];
+  /** The last checkpoint whose snapshot is complete. */
+  readonly checkpoint: PerCoreCheckpoint | undefined;
+  /** A checkpoint whose snapshot was begun and not found to be complete. */
+  readonly pending: PerCoreCheckpoint | undefined;
+}
+
+export const NO_MANIFEST: Manifest = { cores: [], checkpoint: undefined, pending: undefined };
+
+const MANIFEST = 'manifest';
+const DRAFT = 'manifest.new';
+
+/** More is no manifest of ours: its memory is not taken. */
+const MAXIMUM_BYTES = 256 * 1024 * 1024;
+
+/** Path of the manifest of a per-core log. */
+export const manifestPath = (directory: string): string => join(directory, MANIFEST);
+
+/** Reads the manifest; `undefined` when there is none. @throws `WAL_CORRUPT` */
+export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manifest | undefined> {
+  const path = manifestPath(directory);
+  if (!io.list(directory).includes(MANIFEST)) return undefined;
+  const file = io.open(path);
+  try {
+    const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
+    const length = yield* ioSteps.read(io, file, bytes, 0);
+    return decodeManifest(bytes.subarray(0, length), path);
+  } finally {
+    io.close(file);
+  }
+}
+
+/** Replaces the manifest as a whole; durable on return. Whoever fails before the rename has changed nothing. */
+export function* writeManifest(io: StorageIo, directory: string, manifest: Manifest): IoRoutine<void> {
+  const draft = join(directory, DRAFT);
+  const file = io.open(draft, { create: true, truncate: true });
+  try {
+    yield* ioSteps.write(io, file, encodeManifest(manifest), 0);
+    yield* ioSteps.datasync(io, file);
+  } finally {
+    io.close(file);
+  }
+  io.rename(draft, manifestPath(directory));
+  yield* ioSteps.syncDirectory(io, directory);
+}
+
+/** The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes. */
+export function encodeManifest({ cores, checkpoint, pending }: Manifest): Uint8Array {
+  const json = { version: 1, cores, checkpoint: toJson(checkpoint), pending: toJson(pending) };
+  const data = new TextEncoder().encode(JSON.stringify(json));
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES + data.length);
+  encodeFrame(bytes, 0, data);
+  return bytes;
+}
+
+function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
+  if (checkpoint === undefined) return null;
+  const cores = checkpoint.cores.map(({ committed, ...place }) => ({
+    ...place,
+    // Of 64 bits, which is more than a JSON number holds in many readers.
+    offsets: Object.fromEntries([...committed.offsets].map(([source, offset]) => [source, String(offset)])),
+    watermark: committed.watermark === undefined ? null : String(committed.watermark),
+  }));
+  return { ...checkpoint, cores };
+}
+
+/** Reads the bytes of a manifest. @param path - for errors @throws `WAL_CORRUPT`, `WAL_UNSUPPORTED_VERSION` */
+export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
+  const data = decodeFrame(bytes);
+  if (data === undefined || data.length + FRAME_HEADER_BYTES !== bytes.length) throw corrupt(path, 'checksum');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
+  } catch (cause) {
+    throw corrupt(path, 'json', cause);
+  }
+  if (!isObject(parsed)) throw corrupt(path, 'impossible-fields');
+  const { version, cores, checkpoint, pending } = parsed;
+  if (typeof version === 'number' && version > 1) throw laterVersion(path, version);
+  const read = checkpointFrom(checkpoint);
+  const begun = checkpointFrom(pending);
+  if (version !== 1 || !Array.isArray(cores) || !cores.every(isCount) || read === INVALID || begun === INVALID) {
+    throw corrupt(path, 'impossible-fields');
+  }
+  return { cores, checkpoint: read, pending: begun };
+}
+
+const INVALID: unique symbol = Symbol('invalid');
+
+function checkpointFrom(json: unknown): PerCoreCheckpoint | undefined | typeof INVALID {
+  if (json === null) return undefined;
+  if (!isObject(json)) return INVALID;
+  const { id, epoch, createdAtMs, cores } = json;
+  if (!isCount(id) || !isCount(epoch) || !isCount(createdAtMs) || !Array.isArray(cores)) return INVALID;
+  const places = cores.map(placeFrom);
+  return places.every((place) => place !== undefined) ? { id, epoch, createdAtMs, cores: places } : INVALID;
+}
+
+function placeFrom(json: unknown): CheckpointPlace | undefined {
+  if (!isObject(json)) return undefined;
+  const { coreId, lsn, position, left, offsets, watermark } = json;
+  if (!isCount(coreId) || !isCount(lsn) || !isCount(position) || typeof left !== 'boolean') return undefined;
+  if (!isObject(offsets) || !Object.values(offsets).every(isDecimal)) return undefined;
+  if (watermark !== null && !isDecimal(watermark)) return undefined;
+  const read = Object.entries(offsets).map(([source, offset]) => [source, BigInt(offset as string)] as const);
+  const committed = { offsets: new Map(read), watermark: watermark === null ? undefined : BigInt(watermark) };
+  return { coreId, lsn, position, left, committed };
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const isDecimal = (value: unknown): value is string => typeof value === 'string' && /^-?\d{1,20}$/.test(value);
+
+function corrupt(path: string, reason: string, cause?: unknown): WalError {
+  return new WalError(
+    'WAL_CORRUPT',
+    `${path} is damaged (${reason}): restore it from a backup of the whole directory; nothing was changed`,
+    { path, offset: 0, reason },
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+function laterVersion(path: string, version: number): WalError {
+  return new WalError(
+    'WAL_UNSUPPORTED_VERSION',
+    `${path} was written by a later version (${version}): use a later walstack; nothing was changed`,
+    { path, reason: 'version', actual: version },
+  );
+}

@@ -1,0 +1,123 @@
+import { checkInteger, checkOneOf, checkOptions, checkPath, invalidType, outOfRange } from '@walstack/codec';
+import { realWorld, type SegmentedWalConfig, type World } from '@walstack/segmented';
+import { openStorageIo, type StorageIo } from '@walstack/storage-io';
+import { checkCoreId } from './core-directory.js';
+
+/** The options of a segmented log that the logs of cores take. How long they are kept is for checkpoints to say. */
+const LOG_OPTIONS = [
+  'segmentBytes',
+  'blockBytes',
+  'padGroups',
+  'maxInFlight',
+  'directIo',
+  'preallocate',
+  'recycleSegments',
+  'maxPayloadBytes',
+  'maxPendingBytes',
+  'markAfterMs',
+  'keyRing',
+  'allowPlaintext',
+  'compression',
+  'onFailure',
+  'now',
+  'setTimer',
+  'randomBytes',
+] as const satisfies readonly (keyof SegmentedWalConfig)[];
+
+/** What the logs of all cores take. */
+export type LogOptions = Pick<SegmentedWalConfig, (typeof LOG_OPTIONS)[number]>;
+
+/** @throws `TypeError` for an option that there is not, so that a misspelt one is not ignored */
+function checkLogOptions(options: LogOptions): LogOptions {
+  return checkOptions('options', options, LOG_OPTIONS);
+}
+
+/** What to do with the entries of the epochs at the end that are not complete. */
+export type Incomplete = 'take' | 'leave';
+
+/** What recovery is asked for. */
+export interface RecoverySettings {
+  readonly directory: string;
+  readonly io: StorageIo;
+  readonly incomplete: Incomplete;
+  /** The last epoch that is read; `Infinity` for all. */
+  readonly toEpoch: number;
+  /** How each log is opened, besides directory, core and backend. */
+  readonly config: LogOptions;
+}
+
+/** What recovering a per-core log takes. */
+export interface PerCoreRecoveryOptions extends LogOptions {
+  /** The directory of the per-core log, which holds the directories of the cores. */
+  readonly directory: string;
+  /**
+   * The backend that logs are recovered on. One that is given lives on; one that is named does not. Default `'auto'`.
+   */
+  readonly io?: SegmentedWalConfig['io'];
+  /**
+   * What to do with entries at the end whose epochs are not complete, since a crash came before their barrier was durable
+   * in every log: `'take'` takes all that is there, `'leave'` takes only what is complete, so that no entry is there
+   * without one that came before it in another log. Default `'take'`.
+   */
+  readonly incomplete?: Incomplete;
+  /** The last epoch that is read, at least that of the last checkpoint. Default: all. */
+  readonly toEpoch?: number;
+}
+
+/** A function in a module, to be found by another thread. */
+export interface ModuleReference {
+  /** What `import()` takes: a `file:` URL, an absolute path or the name of a package. */
+  readonly module: string;
+  /** The name of the export. Default `'default'`. */
+  readonly export?: string;
+  /** Handed to the function; anything that can be cloned for another thread. */
+  readonly options?: unknown;
+}
+
+/** @throws `TypeError`, `RangeError` with Node's codes */
+export function checkModuleReference(name: string, reference: unknown): Required<ModuleReference> {
+  if (typeof reference !== 'object' || reference === null) throw invalidType(name, 'an object', reference);
+  const { module, export: exported = 'default', options } = reference as Partial<ModuleReference>;
+  if (typeof exported !== 'string') throw invalidType(`${name}.export`, 'a string', exported);
+  return { module: checkPath(`${name}.module`, module), export: exported, options };
+}
+
+/** The ids that `cores` names. @throws `TypeError`, `RangeError` with Node's codes */
+export function checkCores(cores: unknown): readonly number[] {
+  if (typeof cores === 'number') {
+    return Array.from({ length: checkInteger('cores', cores, 1, MAXIMUM_CORES) }, (_, index) => index);
+  }
+  if (!Array.isArray(cores)) throw invalidType('cores', 'a number, or an array of ids', cores);
+  const ids = cores.map((coreId, index) => checkCoreId(`cores[${index}]`, coreId)).sort((a, b) => a - b);
+  if (ids.length === 0 || ids.length > MAXIMUM_CORES) throw outOfRange('cores', `1 to ${MAXIMUM_CORES} ids`, cores);
+  if (new Set(ids).size !== ids.length) throw outOfRange('cores', 'ids that differ', cores);
+  return ids;
+}
+
+const MAXIMUM_CORES = 4096;
+const INCOMPLETE: readonly Incomplete[] = ['take', 'leave'];
+
+/** The options of recovery, checked and without their backend. The logs check the values of their own. */
+export function checkRecovery(options: PerCoreRecoveryOptions): Omit<RecoverySettings, 'io'> {
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options);
+  const { directory, io: _io, incomplete = 'take', toEpoch, ...config } = options;
+  return {
+    config: checkLogOptions(config),
+    directory: checkPath('directory', directory),
+    incomplete: checkOneOf('incomplete', incomplete, INCOMPLETE),
+    toEpoch: toEpoch === undefined ? Number.POSITIVE_INFINITY : checkInteger('toEpoch', toEpoch, 0),
+  };
+}
+
+/** The backend that is given or named, and whether it is to be ended. */
+export function backendOf(
+  io: SegmentedWalConfig['io'] = 'auto',
+  needs: 'async' | 'wait',
+): { readonly io: StorageIo; readonly owned: boolean } {
+  if (typeof io === 'string') return { io: openStorageIo(io, { needs }), owned: true };
+  if (typeof io?.submitWrite !== 'function') throw invalidType('io', 'a StorageIo or the name of a backend', io);
+  return { io, owned: false };
+}
+
+/** The clock that the options give. */
+export const clockOf = ({ now = realWorld.now }: Pick<LogOptions, 'now'>): World['now'] => now;

@@ -1,0 +1,120 @@
+import { encodeFrame } from '@walstack/codec';
+import { createMemoryStorageIo, ioSteps, runSync } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  decodeManifest,
+  encodeManifest,
+  type Manifest,
+  NO_MANIFEST,
+  readManifest,
+  writeManifest,
+} from '../src/manifest.js';
+
+const count = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+const checkpoint = fc.record({
+  id: count,
+  epoch: count,
+  createdAtMs: count,
+  cores: fc.array(
+    fc.record({
+      coreId: count,
+      lsn: count,
+      position: count,
+      left: fc.boolean(),
+      committed: fc.record({
+        offsets: fc
+          .dictionary(fc.string(), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }))
+          .map((all) => new Map(Object.entries(all))),
+        watermark: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), { nil: undefined }),
+      }),
+    }),
+    { maxLength: 3 },
+  ),
+});
+const manifest: fc.Arbitrary<Manifest> = fc.record({
+  cores: fc.array(count, { maxLength: 5 }),
+  checkpoint: fc.option(checkpoint, { nil: undefined }),
+  pending: fc.option(checkpoint, { nil: undefined }),
+});
+
+test('every manifest is read as it was written', () => {
+  fc.assert(
+    fc.property(manifest, (one) => {
+      expect(decodeManifest(encodeManifest(one), 'manifest')).toEqual(one);
+    }),
+  );
+});
+
+test('no changed byte goes unnoticed, and no shorter or longer file', () => {
+  const bytes = encodeManifest({ ...NO_MANIFEST, cores: [0, 1, 2] });
+  const corrupt = expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'checksum' });
+  for (let at = 0; at < bytes.length; at++) {
+    const changed = bytes.slice();
+    changed[at] = (changed[at] as number) ^ 0x10;
+    expect(() => decodeManifest(changed, 'manifest')).toThrow(corrupt);
+    expect(() => decodeManifest(bytes.subarray(0, at), 'manifest')).toThrow(corrupt);
+  }
+  expect(() => decodeManifest(Buffer.concat([bytes, Uint8Array.of(0)]), 'manifest')).toThrow(corrupt);
+});
+
+describe('behind a right checksum', () => {
+  const read = (json: unknown): unknown => {
+    const data = new TextEncoder().encode(typeof json === 'string' ? json : JSON.stringify(json));
+    const bytes = new Uint8Array(8 + data.length);
+    encodeFrame(bytes, 0, data);
+    return decodeManifest(bytes, 'manifest');
+  };
+  const empty = { version: 1, cores: [], checkpoint: null, pending: null };
+  const place = { coreId: 0, lsn: 1, position: 1, left: false, offsets: {}, watermark: null };
+  const whole = { id: 1, epoch: 1, createdAtMs: 1, cores: [place] };
+
+  test('what is whole is read', () => {
+    expect(read({ ...empty, checkpoint: whole })).toMatchObject({ checkpoint: { id: 1, cores: [{ lsn: 1 }] } });
+  });
+
+  test.each<readonly [string, unknown]>([
+    ['no JSON', '{'],
+    ['no object', []],
+    ['no version', { ...empty, version: undefined }],
+    ['cores that are none', { ...empty, cores: [-1] }],
+    ['a checkpoint without an epoch', { ...empty, checkpoint: { ...whole, epoch: undefined } }],
+    ['a place that is none', { ...empty, pending: { ...whole, cores: [{ ...place, position: 1.5 }] } }],
+    ['an offset that is a number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, offsets: { a: 1 } }] } }],
+    ['a watermark that is no number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, watermark: 'x' }] } }],
+  ])('%s is corrupt', (_what, json) => {
+    expect(() => read(json)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT' }));
+  });
+
+  test('a later version is said to be one', () => {
+    expect(() => read({ ...empty, version: 2 })).toThrow(expect.objectContaining({ code: 'WAL_UNSUPPORTED_VERSION' }));
+  });
+});
+
+test('it is replaced as a whole: a failure on the way leaves the one before', () => {
+  const disk = new SimulatedDisk();
+  const io = disk.createStorageIo();
+  io.makeDirectory('/log');
+  runSync(io, ioSteps.syncDirectory(io, '/'));
+  expect(runSync(io, readManifest(io, '/log'))).toBeUndefined();
+  runSync(io, writeManifest(io, '/log', { ...NO_MANIFEST, cores: [1] }));
+  for (const kind of ['write', 'datasync', 'rename'] as const) {
+    disk.failWhen((operation) => (operation.kind === kind ? 'EIO' : undefined));
+    expect(() => runSync(io, writeManifest(io, '/log', { ...NO_MANIFEST, cores: [2] }))).toThrow();
+    disk.failWhen(undefined);
+    expect(runSync(io, readManifest(io, '/log'))?.cores).toEqual([1]);
+  }
+  runSync(io, writeManifest(io, '/log', { ...NO_MANIFEST, cores: [3] }));
+  const after = disk.crash('none').createStorageIo();
+  expect(runSync(after, readManifest(after, '/log'))?.cores).toEqual([3]);
+});
+
+test('a file that is no manifest is told with its path', () => {
+  const io = createMemoryStorageIo();
+  io.makeDirectory('/log');
+  io.close(io.open('/log/manifest', { create: true }));
+  expect(() => runSync(io, readManifest(io, '/log'))).toThrow(
+    expect.objectContaining({ code: 'WAL_CORRUPT', path: '/log/manifest' }),
+  );
+});

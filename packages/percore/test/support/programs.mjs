@@ -1,0 +1,46 @@
+// Programs that tests run in the worker threads of a per-core log.
+import { createSyncFsStorageIo } from '@walstack/storage-io';
+
+/** Appends what it is told to, and answers with where it stands. */
+export function obey({ writer, coreId, port, signal, options }) {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(`${options.greeting} from ${coreId}`));
+    port.on('message', async ({ puts = [], commit, sync = false }) => {
+      for (const [key, value] of puts) writer.appendPut(key, value);
+      if (commit !== undefined) writer.appendCommit(commit);
+      if (sync) await writer.sync();
+      port.postMessage({
+        epoch: writer.epoch,
+        lastLsn: writer.lastLsn,
+        synced: writer.syncedPosition === writer.position,
+      });
+    });
+  });
+}
+
+/** Appends without end, and lets the event loop turn now and then. */
+export async function busy({ writer, signal }) {
+  let appended = 0;
+  while (!signal.aborted) {
+    for (let entry = 0; entry < 200; entry++, appended++) writer.appendPut(`k${appended}`, 'x'.repeat(50));
+    await writer.sync();
+  }
+  return appended;
+}
+
+export function fail() {
+  throw Object.assign(new RangeError('no input'), { code: 'ERR_NO_INPUT' });
+}
+
+export function die() {
+  process.exit(3);
+}
+
+export const nothing = 17;
+
+/** Makes what cannot be sent: a backend, and a clock of which tests can tell. */
+export const configure = (coreId, { time }) => ({ io: createSyncFsStorageIo(), now: () => time + coreId });
+
+export default async function wait({ signal }) {
+  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+}

@@ -1,0 +1,7 @@
+import { packageBuild } from '../../tsup.base.js';
+
+export default packageBuild({
+  index: 'src/index.ts',
+  // Started by its path, in each worker thread.
+  'worker-entry': 'src/worker-entry.ts',
+});
