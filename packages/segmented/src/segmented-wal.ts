@@ -549,6 +549,17 @@ export class SegmentedWal {
     return this.#runUpkeepSync(() => this.#truncation.releaseHold(name));
   }
 
+  /**
+   * Keeps records for a reader in this process, like {@link hold}, but without noting it on disk: neither
+   * {@link truncateBefore} nor retention removes what it still needs.
+   *
+   * @param needed - asked at each truncation for the first LSN that the reader needs
+   * @returns ends it
+   */
+  keepFor(needed: () => Lsn): () => void {
+    return this.#truncation.keepFor(needed);
+  }
+
   /** All records, in order: {@link replayFrom} the first. */
   replay(options: ReadOptions = {}): Replay {
     this.#throwUnlessOpen();

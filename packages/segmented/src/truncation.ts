@@ -48,6 +48,8 @@ export class Truncation {
   readonly #store: CheckpointStore;
   readonly #groups: RoutineQueue;
   readonly #listener: TruncationListener;
+  /** What readers in this process still need. */
+  readonly #needs = new Set<() => Lsn>();
   /** Segments that are not part of the log any more, and whose files are still to be removed. */
   #toRemove: readonly Segment[] = [];
 
@@ -86,7 +88,7 @@ export class Truncation {
   *before(lsn: Lsn): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     writer.throwIfFailed();
-    const needed = Math.min(lsn, ...Object.values(this.holds));
+    const needed = Math.min(lsn, ...Object.values(this.#claims));
     if (needed >= writer.nextLsn) {
       yield* this.#groups.join(() => this.#rollUnless(() => needed < writer.nextLsn));
     }
@@ -149,12 +151,29 @@ export class Truncation {
   /** Drops what the options say is not to be retained. On a disk without room to note it, that is put off. */
   *retain(): IoRoutine<void> {
     if (!dropsAnything(this.#settings) || this.#writer.failure !== undefined) return;
-    const first = firstRetained(segmentsOf(this.#writer), this.#store.current, this.#settings, this.#world.now());
+    const checkpoint = { ...this.#store.current, holds: this.#claims };
+    const first = firstRetained(segmentsOf(this.#writer), checkpoint, this.#settings, this.#world.now());
     try {
       yield* this.#dropBelow(first);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
     }
+  }
+
+  /** Keeps everything from the LSN on that `needed` says whenever it is asked. @returns what ends it */
+  keepFor(needed: () => Lsn): () => void {
+    // Two readers may come with one function.
+    const need = (): Lsn => needed();
+    this.#needs.add(need);
+    return () => {
+      this.#needs.delete(need);
+    };
+  }
+
+  /** The first LSN that each hold keeps, and readers in this process under a name that no hold can have. */
+  get #claims(): Checkpoint['holds'] {
+    if (this.#needs.size === 0) return this.holds;
+    return { ...this.holds, '': Math.min(...[...this.#needs].map((need) => need())) };
   }
 
   *#rollUnless(needless: () => boolean): IoRoutine<void> {

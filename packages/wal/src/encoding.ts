@@ -42,6 +42,8 @@ export type PayloadInput<T> = [T] extends [Uint8Array] ? Uint8Array | string : T
 export interface PayloadCodec<T, I> {
   /** @throws what the encoding throws; `TypeError` for what it cannot take */
   encode(payload: I): Uint8Array | string;
+  /** @throws `WAL_BAD_PAYLOAD` */
+  toEvent(record: WalRecord): WalEvent<T>;
   /** The records of a replay as events. */
   eventsOf(replay: Replay, signal: AbortSignal | undefined): EventReading<T>;
 }
@@ -56,6 +58,7 @@ const same = (payload: Uint8Array | string): Uint8Array | string => payload;
 /** Bytes as they are: nothing stands between the log and its user. */
 const view: PayloadCodec<Uint8Array, Uint8Array | string> = {
   encode: same,
+  toEvent: (record) => record,
   eventsOf: (replay, signal) => (signal === undefined ? replay : new Events(replay, (record) => record, signal)),
 };
 
@@ -101,6 +104,7 @@ function codecFor<T, I>(encoding: Encoding<T, I>): PayloadCodec<T, I> {
   const toEvent = (record: WalRecord): WalEvent<T> => ({ ...record, payload: decoded(encoding, record) });
   return {
     encode: (payload) => checkEncoded(encoding, encoding.encode(payload)),
+    toEvent,
     eventsOf: (replay, signal) => new Events(replay, toEvent, signal),
   };
 }

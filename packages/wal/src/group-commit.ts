@@ -3,6 +3,7 @@ import { type Lsn, WalError } from '@walstack/codec';
 import type { SegmentedWal } from '@walstack/segmented';
 import type { Admission } from './admission.js';
 import { announceCommits, commitChannel } from './diagnostics.js';
+import type { Progress } from './progress.js';
 import { Waiters } from './waiters.js';
 
 /**
@@ -21,6 +22,7 @@ const RECORDS_ENOUGH = 128;
 export class GroupCommit {
   readonly #log: SegmentedWal;
   readonly #admission: Admission;
+  readonly #progress: Progress;
   readonly #waiters = new Waiters();
   /** Groups that were begun and are not durable yet. */
   #underWay = 0;
@@ -29,9 +31,10 @@ export class GroupCommit {
   #scheduled = false;
   #served = 0;
 
-  constructor(log: SegmentedWal, admission: Admission) {
+  constructor(log: SegmentedWal, admission: Admission, progress: Progress) {
     this.#log = log;
     this.#admission = admission;
+    this.#progress = progress;
   }
 
   /** Commits that were served. */
@@ -75,6 +78,7 @@ export class GroupCommit {
   settle(begunAt?: number): void {
     this.#serve(this.#log.durableLsn, begunAt);
     this.#admission.admit();
+    this.#progress.made();
   }
 
   /**

@@ -36,6 +36,8 @@ export type { Abortable } from './aborting.js';
 export type { CommitMessage } from './diagnostics.js';
 export type { Encoding, EncodingName, PayloadInput, WalEvent, WalIterator } from './encoding.js';
 export type { EventBatch } from './event-batch.js';
+export type { FollowOptions, WalFollower } from './follow.js';
+export type { FollowDirectoryOptions } from './follow-directory.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalStats } from './stats.js';

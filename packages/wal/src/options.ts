@@ -25,8 +25,13 @@ export interface WalOptions<E extends AnyEncoding = 'view'> extends Omit<Segment
   readonly flushBytes?: number;
 }
 
+/** What has an encoding. */
+export interface Encoded<E extends AnyEncoding> {
+  readonly encoding: E;
+}
+
 /** Options with an encoding. */
-export type EncodedOptions<E extends AnyEncoding> = WalOptions<E> & { readonly encoding: E };
+export type EncodedOptions<E extends AnyEncoding> = WalOptions<E> & Encoded<E>;
 
 /** When appended records are written. */
 export interface FlushSettings {

@@ -27,10 +27,28 @@ import {
 } from './encoding.js';
 import { EventBatch } from './event-batch.js';
 import { type Unfinished, unwatchExit, watchExit } from './exit-warning.js';
+import {
+  type Batched,
+  checkFollow,
+  FOLLOW_OPTIONS,
+  type Followable,
+  type Followed,
+  type FollowOptions,
+  followEvents,
+  followPieces,
+  type WalFollower,
+} from './follow.js';
+import {
+  checkDirectory,
+  FOLLOW_DIRECTORY_OPTIONS,
+  type FollowDirectoryOptions,
+  openDirectory,
+} from './follow-directory.js';
 import { asWalError, GroupCommit } from './group-commit.js';
 import { keepBytes, keepOptions } from './kept.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
-import { type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
+import { type Encoded, type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
+import { Progress } from './progress.js';
 import type { WalStats } from './stats.js';
 
 /** An event's options, and what may give up waiting for it. */
@@ -54,6 +72,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #setTimer: World['setTimer'];
   readonly #lifecycle = new Lifecycle();
   readonly #admission = new Admission();
+  readonly #progress = new Progress();
   readonly #commits: GroupCommit;
   readonly #background: BackgroundFlush;
   readonly #unfinished: Unfinished = { pendingWork: () => this.#pendingWork() };
@@ -73,8 +92,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#log = log;
     this.#payloads = payloads;
     this.#setTimer = setTimer;
-    this.#commits = new GroupCommit(log, this.#admission);
-    this.#background = new BackgroundFlush(log, flush, setTimer, () => this.#admission.admit());
+    this.#commits = new GroupCommit(log, this.#admission, this.#progress);
+    this.#background = new BackgroundFlush(log, flush, setTimer, () => {
+      this.#admission.admit();
+      this.#progress.made();
+    });
     this.#lifecycle.advance('running');
     watchExit(this.#unfinished);
   }
@@ -115,6 +137,55 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
       Wal.open(path, options as EncodedOptions<Encoding<unknown, never>>);
     // The methods are made of the same list of options that the type is made of.
     return makeBuilder({}, open) as WalBuilder;
+  }
+
+  /**
+   * Follows the log in a directory that another process writes, or nobody at the moment: like the method of this name, across
+   * reopening as well, without a lock and without changing anything.
+   *
+   * It is woken when the operating system says that a file has changed, and looks every so often in any case. By default it
+   * gives out what something later in the log proves to be durable: the last events come when the log goes on, is quiet for
+   * a moment (`markAfterMs`), or is closed. It has no hold, so truncation may overtake it: `WAL_TRUNCATED` with `firstLsn`.
+   *
+   * @param path - the directory
+   * @param from - the first LSN wanted, which may be one that was not given out yet, or `'first'`
+   * @throws `WAL_NOT_FOUND` where there is no log, `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`
+   */
+  static follow<B extends number | undefined = undefined>(
+    path: string,
+    from: Lsn | 'first',
+    options?: FollowDirectoryOptions & Batched<B>,
+  ): WalFollower<Followable<Uint8Array, B>>;
+  static follow<B extends number | undefined = undefined>(
+    path: string,
+    from: Lsn | 'first',
+    options: FollowDirectoryOptions<'buffer'> & Encoded<'buffer'> & Batched<B>,
+  ): WalFollower<Followable<Buffer, B>>;
+  static follow<B extends number | undefined = undefined>(
+    path: string,
+    from: Lsn | 'first',
+    options: FollowDirectoryOptions<'utf8'> & Encoded<'utf8'> & Batched<B>,
+  ): WalFollower<Followable<string, B>>;
+  static follow<T = unknown, B extends number | undefined = undefined>(
+    path: string,
+    from: Lsn | 'first',
+    options: FollowDirectoryOptions<'json'> & Encoded<'json'> & Batched<B>,
+  ): WalFollower<Followable<T, B>>;
+  static follow<T, B extends number | undefined = undefined>(
+    path: string,
+    from: Lsn | 'first',
+    options: FollowDirectoryOptions<Encoding<T, never>> & Encoded<Encoding<T, never>> & Batched<B>,
+  ): WalFollower<Followable<T, B>>;
+  static follow(
+    path: string,
+    from: Lsn | 'first',
+    options: FollowDirectoryOptions<AnyEncoding> = {},
+  ): WalFollower<unknown> {
+    const settings = checkFollow(from, options, FOLLOW_DIRECTORY_OPTIONS);
+    const directory = checkDirectory(path, options);
+    const payloads = payloadCodecOf(options.encoding ?? 'view');
+    const open = (): Followed<unknown> => openDirectory(directory, payloads);
+    return settings.batch === undefined ? followEvents(open, settings) : followPieces(open, settings);
   }
 
   /** The directory, as it was given. */
@@ -293,12 +364,14 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async flush(): Promise<void> {
     this.#lifecycle.requireOpen('flush');
     await this.#log.flush();
+    this.#progress.made();
   }
 
   /** Makes everything appended so far durable. */
   async sync(): Promise<void> {
     this.#lifecycle.requireOpen('sync');
     await this.#log.sync();
+    this.#progress.made();
   }
 
   /**
@@ -328,6 +401,43 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   iterator(from: Lsn | 'first' = 'first', options: WalReadOptions = {}): WalIterator<T> {
     this.#lifecycle.requireOpen('iterator');
     return this.#reading(from, options);
+  }
+
+  /**
+   * The events from an LSN on, in order, as they come: what is there, and then, without end, what is appended, across rolls and
+   * truncation. `for await (const event of wal.follow(lsn))`.
+   *
+   * It is woken by what becomes durable. While it reads, truncation and retention keep what it has still to read. An end of
+   * the log that was given out and is cut off by {@link truncateAfter} or {@link resetTo} ends it with `WAL_TRUNCATED`, whose
+   * `lsn` is the first one that is not in the log any more; so does closing the log, with `WAL_CLOSED`.
+   *
+   * @param from - the first LSN wanted, which may be one that was not given out yet, or `'first'`, the default
+   * @throws `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`, `WAL_CLOSED`, and the first failure of the log
+   * when everything durable was given out
+   */
+  follow(from: Lsn | 'first', options: FollowOptions & { readonly batch: number }): WalFollower<readonly WalEvent<T>[]>;
+  follow(from?: Lsn | 'first', options?: FollowOptions): WalFollower<WalEvent<T>>;
+  follow(
+    from: Lsn | 'first' = 'first',
+    options: FollowOptions = {},
+  ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
+    this.#lifecycle.requireOpen('follow');
+    const settings = checkFollow(from, options, FOLLOW_OPTIONS);
+    const open = (): Followed<T> => ({
+      io: this.#log.io,
+      directory: this.#log.directory,
+      progress: this.#progress,
+      toEvent: this.#payloads.toEvent,
+      ...(settings.tail.durableOnly === false ? {} : { upTo: () => this.#log.durableLsn }),
+      closed: () =>
+        this.state === 'closed' ? this.#closedError('the log was closed while it was followed') : undefined,
+      failure: () => this.#log.failure,
+      begin: (tail) => {
+        const first = from === 'first' ? this.firstLsn : from;
+        return this.#log.keepFor(() => tail.nextLsn ?? first);
+      },
+    });
+    return settings.batch === undefined ? followEvents(open, settings) : followPieces(open, settings);
   }
 
   /**
@@ -531,6 +641,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
       .finally(() => {
         this.#admission.resume();
         this.#commits.start();
+        this.#progress.made();
       });
     this.#cut = done.catch(() => {});
     return done;
@@ -548,6 +659,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     unwatchExit(this.#unfinished);
     this.#background.stop();
     this.#commits.rejectAll(this.#closedError('the log was closed'));
+    this.#progress.made();
     return this.#log.close({ discard: true });
   }
 
@@ -564,6 +676,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#lifecycle.advance('closed');
     unwatchExit(this.#unfinished);
     this.#closing = this.#log.close();
+    this.#progress.made();
     await this.#closing;
     if (failure !== undefined) throw failure;
   }

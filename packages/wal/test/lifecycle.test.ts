@@ -58,8 +58,9 @@ describe('which calls are allowed', () => {
     sync: () => wal.sync(),
     replay: () => wal.replay('first', () => {}),
     iterator: () => wal.iterator(),
+    follow: () => wal.follow(),
   };
-  const whileOpen = ['durable', 'flush', 'sync', 'replay', 'iterator'];
+  const whileOpen = ['durable', 'flush', 'sync', 'replay', 'iterator', 'follow'];
   const names = Object.keys(calls);
   const refusal = (name: string): Promise<Error> => rejection(Promise.resolve().then(calls[name]));
 

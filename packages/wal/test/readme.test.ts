@@ -55,7 +55,7 @@ function run(code: string): string {
   return execFileSync(process.execPath, ['--input-type=module'], { cwd, env, input: code, encoding: 'utf8' });
 }
 
-describe.each(['observability'])('the page %s', (name) => {
+describe.each(['observability', 'following'])('the page %s', (name) => {
   const page = readFileSync(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8');
   const examples = examplesOf(page);
 

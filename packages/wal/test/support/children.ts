@@ -13,14 +13,19 @@ export const COMMITTER = new URL('./committer-child.mjs', import.meta.url);
 /** Commits batches without end. */
 export const BATCHER = new URL('./batcher-child.mjs', import.meta.url);
 
+/** Commits, and truncates what it is told was read. */
+export const FOLLOWED = new URL('./followed-child.mjs', import.meta.url);
+
 /** A process that runs a program. It does not outlive the test. */
 export class Child {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
 
   constructor(program: URL, ...args: readonly string[]) {
-    this.#child = spawn(process.execPath, [fileURLToPath(program), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = spawn(process.execPath, [fileURLToPath(program), ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
+    // It may be gone when it is told something.
+    this.#child.stdin?.on('error', () => {});
     onTestFinished(() => this.kill());
   }
 
@@ -28,9 +33,19 @@ export class Child {
     return this.#child.pid as number;
   }
 
+  /** What it prints. */
+  get output(): Readable {
+    return this.#child.stdout as Readable;
+  }
+
   /** What it prints, line by line, to its end. What it printed before it was killed comes as well. */
   get lines(): AsyncIterable<string> {
-    return createInterface({ input: this.#child.stdout as Readable });
+    return createInterface({ input: this.output });
+  }
+
+  /** Writes to its standard input. */
+  tell(line: string): void {
+    this.#child.stdin?.write(line);
   }
 
   /** Kills it, and resolves when it is gone. */

@@ -1,0 +1,75 @@
+import { checkInteger, checkPath, invalidType } from '@walstack/codec';
+import { realWorld, type World } from '@walstack/segmented';
+import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
+import { DirectoryWatch } from './directory-watch.js';
+import type { AnyEncoding, PayloadCodec } from './encoding.js';
+import { FOLLOW_OPTIONS, type Followed, type FollowOptions } from './follow.js';
+import { Progress } from './progress.js';
+
+/** How the log in a directory is followed that another process writes. */
+export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends FollowOptions {
+  /** What payloads are, as for `Wal.open`. Default `'view'`. */
+  readonly encoding?: E;
+  /** The backend, as for `Wal.open`. Default `'auto'`. */
+  readonly io?: StorageIo | StorageIoName;
+  /**
+   * Look for news after so many milliseconds when the operating system has not told of any: for file systems that do not
+   * tell. At least 1. Default 1000.
+   */
+  readonly pollMs?: number;
+  /** Timers. Default `setTimeout`, not keeping the process alive. */
+  readonly setTimer?: World['setTimer'];
+}
+
+export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [
+  ...FOLLOW_OPTIONS,
+  'encoding',
+  'io',
+  'pollMs',
+  'setTimer',
+];
+
+/** Where a log is, and how one hears of news of it. */
+export interface DirectoryToFollow {
+  readonly directory: string;
+  readonly io: StorageIo | StorageIoName;
+  readonly pollMs: number;
+  readonly setTimer: World['setTimer'];
+}
+
+/** @throws `TypeError`, `RangeError` with Node's codes */
+export function checkDirectory(
+  path: string,
+  { io = 'auto', pollMs = 1000, setTimer = realWorld.setTimer }: FollowDirectoryOptions<AnyEncoding>,
+): DirectoryToFollow {
+  if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);
+  if (typeof io !== 'string' && typeof io?.submitRead !== 'function') {
+    throw invalidType('io', 'a StorageIo or the name of a backend', io);
+  }
+  return {
+    directory: checkPath('path', path),
+    io,
+    pollMs: checkInteger('pollMs', pollMs, 1, 0x7fff_ffff),
+    setTimer,
+  };
+}
+
+/** Opens what it takes to follow a log that another process writes, or nobody. There is no hold: it is the writer's to give. */
+export function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
+  const { directory, pollMs, setTimer } = from;
+  const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;
+  const progress = new Progress();
+  const watch = new DirectoryWatch(directory, io.capabilities.realFiles, pollMs, setTimer, progress);
+  return {
+    io,
+    directory,
+    progress,
+    toEvent,
+    closed: () => undefined,
+    failure: () => undefined,
+    begin: () => async () => {
+      watch.close();
+      if (io !== from.io) await io.dispose();
+    },
+  };
+}
