@@ -863,7 +863,7 @@ export class SegmentedWal {
       from: lsn,
       to: Math.min(to, failed ? durableLsn : writtenLsn),
       copy,
-      decoding: this.#decoding,
+      decoding: this.decoding,
       blocking,
       firstLsn: () => this.firstLsn,
       onClose: (closed) => this.#readers.delete(closed),
@@ -873,7 +873,8 @@ export class SegmentedWal {
     return reader;
   }
 
-  get #decoding(): DecodingOptions {
+  /** What a reader beside the log needs to understand its records, such as a `LogTail`. */
+  get decoding(): DecodingOptions & { readonly allowPlaintext: boolean; readonly maxPayloadBytes: number } {
     const { allowPlaintext, maxPayloadBytes } = this.#settings;
     return { keyRing: this.encryptionRing, allowPlaintext, maxPayloadBytes };
   }

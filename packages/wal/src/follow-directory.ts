@@ -1,4 +1,4 @@
-import { checkInteger, checkPath, invalidType } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkPath, invalidType, KeyRing } from '@walstack/codec';
 import { realWorld, type World } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { DirectoryWatch } from './directory-watch.js';
@@ -10,6 +10,12 @@ import { Progress } from './progress.js';
 export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends FollowOptions {
   /** What payloads are, as for `Wal.open`. Default `'view'`. */
   readonly encoding?: E;
+  /** The keys of an encrypted log. */
+  readonly keyRing?: KeyRing;
+  /** Take what is not encrypted behind what is, though there is a key ring. Default `false`. */
+  readonly allowPlaintext?: boolean;
+  /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
+  readonly maxPayloadBytes?: number;
   /** The backend, as for `Wal.open`. Default `'auto'`. */
   readonly io?: StorageIo | StorageIoName;
   /**
@@ -24,6 +30,9 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
 export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [
   ...FOLLOW_OPTIONS,
   'encoding',
+  'keyRing',
+  'allowPlaintext',
+  'maxPayloadBytes',
   'io',
   'pollMs',
   'setTimer',
@@ -32,22 +41,28 @@ export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[]
 /** Where a log is, and how one hears of news of it. */
 export interface DirectoryToFollow {
   readonly directory: string;
+  readonly decoding: Followed<unknown>['decoding'];
   readonly io: StorageIo | StorageIoName;
   readonly pollMs: number;
   readonly setTimer: World['setTimer'];
 }
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
-export function checkDirectory(
-  path: string,
-  { io = 'auto', pollMs = 1000, setTimer = realWorld.setTimer }: FollowDirectoryOptions<AnyEncoding>,
-): DirectoryToFollow {
+export function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
+  const { io = 'auto', pollMs = 1000, setTimer = realWorld.setTimer } = options;
+  const { keyRing, allowPlaintext = false, maxPayloadBytes = 64 * 1024 * 1024 } = options;
+  if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
   if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);
   if (typeof io !== 'string' && typeof io?.submitRead !== 'function') {
     throw invalidType('io', 'a StorageIo or the name of a backend', io);
   }
   return {
     directory: checkPath('path', path),
+    decoding: {
+      keyRing,
+      allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
+      maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes, 0, 1024 * 1024 * 1024),
+    },
     io,
     pollMs: checkInteger('pollMs', pollMs, 1, 0x7fff_ffff),
     setTimer,
@@ -56,13 +71,14 @@ export function checkDirectory(
 
 /** Opens what it takes to follow a log that another process writes, or nobody. There is no hold: it is the writer's to give. */
 export function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
-  const { directory, pollMs, setTimer } = from;
+  const { directory, decoding, pollMs, setTimer } = from;
   const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;
   const progress = new Progress();
   const watch = new DirectoryWatch(directory, io.capabilities.realFiles, pollMs, setTimer, progress);
   return {
     io,
     directory,
+    decoding,
     progress,
     toEvent,
     closed: () => undefined,

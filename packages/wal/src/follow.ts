@@ -76,6 +76,8 @@ export interface Followed<T> {
   readonly io: StorageIo;
   readonly directory: string;
   readonly progress: Progress;
+  /** What it takes to understand the records. */
+  readonly decoding: Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes'>;
   readonly toEvent: (record: WalRecord) => WalEvent<T>;
   /** The last LSN that may be given out, where that is known without reading. */
   readonly upTo?: () => Lsn;
@@ -131,10 +133,10 @@ async function* piecesOf<T>(
   stopped: AbortSignal,
 ): AsyncGenerator<readonly WalEvent<T>[], void, undefined> {
   const followed = open();
-  const { io, directory } = followed;
+  const { io, directory, decoding } = followed;
   // Who knows what is durable need not look for proof of it.
   const known = followed.upTo === undefined ? {} : { durableOnly: false, upTo: followed.upTo };
-  const tail = new LogTail(io, directory, { from, ...options, ...known });
+  const tail = new LogTail(io, directory, { from, ...decoding, ...options, ...known });
   const over = signal === undefined ? stopped : AbortSignal.any([stopped, signal]);
   const { progress } = followed;
   const end = followed.begin(tail);

@@ -1,4 +1,13 @@
-import { checkInteger, checkOptions, checkPath, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
+import {
+  checkInteger,
+  checkOptions,
+  checkPath,
+  invalidType,
+  type KeyRing,
+  type Lsn,
+  outOfRange,
+  WalError,
+} from '@walstack/codec';
 import {
   type AppendOptions,
   Batch,
@@ -227,6 +236,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#log.holds;
   }
 
+  /** The keys of the log; `undefined` when it is not encrypted. */
+  get encryptionRing(): KeyRing | undefined {
+    return this.#log.encryptionRing;
+  }
+
   /** The failure after which nothing is accepted any more; `undefined` while there is none. */
   get failure(): WalError | undefined {
     return this.#log.failure;
@@ -426,6 +440,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const open = (): Followed<T> => ({
       io: this.#log.io,
       directory: this.#log.directory,
+      decoding: this.#log.decoding,
       progress: this.#progress,
       toEvent: this.#payloads.toEvent,
       ...(settings.tail.durableOnly === false ? {} : { upTo: () => this.#log.durableLsn }),
@@ -515,6 +530,34 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async releaseHold(name: string): Promise<boolean> {
     this.#lifecycle.requireRunning('releaseHold');
     return this.#log.releaseHold(name);
+  }
+
+  /**
+   * Encrypts everything that is appended from now on, with the current key of a ring: for a log that was opened without
+   * one, or with another. What the log held before stays as it is.
+   *
+   * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring has not its current
+   * key, or not that of the newest records; `WAL_UNSUPPORTED` when its callback would answer later: `await ring.load()`
+   * before; `WAL_CLOSED`, the code of the first failure; `TypeError`
+   */
+  setEncryptionRing(ring: KeyRing): void {
+    this.#lifecycle.requireRunning('setEncryptionRing');
+    this.#log.setEncryptionRing(ring);
+  }
+
+  /**
+   * Goes over to another key: makes everything appended durable, and a new segment behind it, which is encrypted with the
+   * current key of the ring. What is appended while this call waits may still be encrypted with the key before. Earlier
+   * segments stay as they are, and need their keys as long as they are there.
+   *
+   * @param id - key to become the current one of the ring. Default: the one that is, as after `ring.use(id)`
+   * @throws `WAL_BAD_KEY` when the ring has it not, with nothing changed; `WAL_STATE` when the log has no ring;
+   * `WAL_NO_SPACE`: then the next segment is encrypted with it, once there is room; `WAL_IO_FAILED`, `WAL_CLOSED`
+   */
+  async rotateKey(id?: number): Promise<void> {
+    this.#lifecycle.requireRunning('rotateKey');
+    await this.#log.rotateKey(id);
+    this.#commits.settle();
   }
 
   /** The segments of the log, from the oldest to the newest. */
