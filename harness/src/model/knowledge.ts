@@ -1,13 +1,21 @@
 /** What is noted about a log, so that it can be held against it after a crash. */
 export type LogNote =
   /** A record was appended, and may be there. */
-  | { readonly kind: 'appended'; readonly lsn: number; readonly payload: string }
+  | {
+      readonly kind: 'appended';
+      readonly lsn: number;
+      readonly payload: string;
+      /** The batch that it belongs to, when there are others in it. */
+      readonly batch?: { readonly firstLsn: number; readonly lastLsn: number };
+    }
   /** Everything up to this LSN was acknowledged. */
   | { readonly kind: 'durable'; readonly lsn: number }
   /** The log was opened with these records, which are durable by that. */
   | { readonly kind: 'found'; readonly firstLsn: number; readonly payloads: readonly string[] }
   /** The log was told that nothing before this LSN is needed. */
-  | { readonly kind: 'truncated'; readonly lsn: number };
+  | { readonly kind: 'truncated'; readonly lsn: number }
+  /** A record was found on the disk that was encrypted with this key stream, of which these are the first bytes. */
+  | { readonly kind: 'encrypted'; readonly keyStream: string; readonly record: string };
 
 /**
  * What a log promises, in a few lines: everything acknowledged stays, in order and byte for byte, and what else is there
@@ -23,6 +31,10 @@ export class Knowledge {
   #durableLsn = 0;
   /** Nothing from this LSN on may have been truncated. */
   #neededLsn = 1;
+  /** By payload: the batch of the record. */
+  readonly #batches = new Map<string, { readonly firstLsn: number; readonly lastLsn: number }>();
+  /** By key stream: what was encrypted with it. */
+  readonly #encrypted = new Map<string, string>();
 
   constructor(notes: readonly LogNote[]) {
     for (const note of notes) this.#learn(note);
@@ -39,6 +51,17 @@ export class Knowledge {
       throw new Error(`lost: ${this.#neededLsn} is needed, the log begins with ${firstLsn}`);
     }
     for (const [index, payload] of payloads.entries()) this.#checkRecord(firstLsn + index, payload);
+    this.#checkBatches(firstLsn, payloads, nextLsn);
+  }
+
+  /** A batch is there whole or not at all. */
+  #checkBatches(firstLsn: number, payloads: readonly string[], nextLsn: number): void {
+    for (const end of [payloads[0], payloads.at(-1)]) {
+      const batch = end === undefined ? undefined : this.#batches.get(end);
+      if (batch === undefined || (batch.firstLsn >= firstLsn && batch.lastLsn < nextLsn)) continue;
+      const { firstLsn: first, lastLsn: last } = batch;
+      throw new Error(`torn: of the batch ${first} to ${last} the log has ${firstLsn} to ${nextLsn - 1}`);
+    }
   }
 
   #checkRecord(lsn: number, payload: string): void {
@@ -58,15 +81,36 @@ export class Knowledge {
     }
   }
 
+  /** What is acknowledged ends with a batch. */
+  #checkEndOfBatch(lsn: number): void {
+    const batch = this.#batches.get(this.#latest.get(lsn) ?? '');
+    if (batch === undefined || batch.lastLsn === lsn) return;
+    throw new Error(`torn: ${lsn} was acknowledged, inside the batch ${batch.firstLsn} to ${batch.lastLsn}`);
+  }
+
+  /** A key stream belongs to one key and one nonce: nothing else may ever be encrypted with it. */
+  #learnKeyStream(keyStream: string, record: string): void {
+    const before = this.#encrypted.get(keyStream);
+    if (before !== undefined && before !== record) {
+      throw new Error(`repeated: ${record} was encrypted with the key and the nonce of ${before}`);
+    }
+    this.#encrypted.set(keyStream, record);
+  }
+
   #learn(note: LogNote): void {
     switch (note.kind) {
       case 'appended': {
         const payloads = this.#may.get(note.lsn) ?? new Set();
         this.#may.set(note.lsn, payloads.add(note.payload));
         this.#latest.set(note.lsn, note.payload);
+        if (note.batch !== undefined) this.#batches.set(note.payload, note.batch);
         return;
       }
+      case 'encrypted':
+        this.#learnKeyStream(note.keyStream, note.record);
+        return;
       case 'durable':
+        this.#checkEndOfBatch(note.lsn);
         for (let lsn = this.#durableLsn + 1; lsn <= note.lsn; lsn++) {
           const payload = this.#latest.get(lsn);
           if (payload !== undefined) this.#must.set(lsn, payload);

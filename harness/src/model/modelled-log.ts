@@ -1,5 +1,7 @@
-import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { runAsync } from '@walstack/storage-io';
 import type { Life } from '@walstack/storage-io/simulation';
+import { keyStreamsOf } from './key-streams.js';
 import { Knowledge, type LogNote } from './knowledge.js';
 import { SimulatedWorld } from './simulated-world.js';
 
@@ -57,6 +59,7 @@ export class ModelledLog {
     };
     if (this.#blocks) for (const { payload } of wal.replay()) take(payload);
     else for await (const { payload } of wal.replay()) take(payload);
+    await this.noteKeyStreams();
     new Knowledge(this.#life.notes).check(firstLsn, payloads, nextLsn);
     // What is read back need not be durable, but for what recovery has found.
     if (wal.durableLsn === wal.lastLsn) this.#life.note({ kind: 'found', firstLsn, payloads });
@@ -72,10 +75,31 @@ export class ModelledLog {
   append(bytes: number): void {
     const { wal } = this;
     const { nextLsn } = wal;
-    const payload = `${this.#life.notes.length}/${++this.#processes}/${nextLsn}/`.padEnd(bytes, '#');
+    const payload = this.#payload(nextLsn, bytes);
     // Noted before: what it appends could be written at once.
     this.#life.note({ kind: 'appended', lsn: nextLsn, payload });
     wal.append(payload);
+  }
+
+  /** Appends a batch of records of so many bytes each, at least those that say which ones they are. */
+  appendBatch(sizes: readonly number[]): void {
+    const { wal } = this;
+    const { nextLsn } = wal;
+    const batch = new Batch();
+    for (const [index, bytes] of sizes.entries()) {
+      const lsn = nextLsn + index;
+      const payload = this.#payload(lsn, bytes);
+      const whole = { firstLsn: nextLsn, lastLsn: nextLsn + sizes.length - 1 };
+      this.#life.note({ kind: 'appended', lsn, payload, batch: whole });
+      batch.add(payload);
+    }
+    wal.appendBatch(batch);
+  }
+
+  /** Appends a batch of up to so many records. */
+  appendSomeBatch(recordsMost: number, bytesMost: number): void {
+    const records = 1 + Math.floor(this.random() * recordsMost);
+    this.appendBatch(Array.from({ length: records }, () => Math.floor(this.random() ** 2 * bytesMost)));
   }
 
   /** Appends several records of up to so many bytes, small ones more often than large ones. */
@@ -89,7 +113,7 @@ export class ModelledLog {
     if (this.#blocks) wal.syncSync();
     else await wal.sync();
     if (wal.durableLsn < lastLsn) throw new Error(`sync left ${lastLsn} not durable, but ${wal.durableLsn}`);
-    this.#acknowledge();
+    this.acknowledge();
   }
 
   /** Begins a sync and does not wait for it; where the backend does its work at once, it is done. */
@@ -102,7 +126,7 @@ export class ModelledLog {
   async flush(): Promise<void> {
     if (this.#blocks) this.wal.flushSync();
     else await this.wal.flush();
-    this.#acknowledge();
+    this.acknowledge();
   }
 
   /** Truncates so that a part of the log stays; with 1, nothing. */
@@ -112,7 +136,7 @@ export class ModelledLog {
     this.#life.note({ kind: 'truncated', lsn });
     if (this.#blocks) wal.truncateBeforeSync(lsn);
     else await wal.truncateBefore(lsn);
-    this.#acknowledge();
+    this.acknowledge();
   }
 
   /** Lets the log find that it has been quiet for a while, which may have it write a mark. */
@@ -125,12 +149,34 @@ export class ModelledLog {
     const { wal } = this;
     if (this.#blocks) wal.closeSync();
     else await wal.close();
-    this.#acknowledge();
+    this.acknowledge();
     this.#wal = undefined;
   }
 
+  /** Makes everything durable and goes over to another key. */
+  async rotateKey(id: number): Promise<void> {
+    const { wal } = this;
+    if (this.#blocks) wal.rotateKeySync(id);
+    else await wal.rotateKey(id);
+    this.acknowledge();
+  }
+
+  /** Takes note of what every encrypted record was encrypted with that can be read from the files now. */
+  async noteKeyStreams(): Promise<void> {
+    const { encryptionRing } = this.wal;
+    if (encryptionRing === undefined) return;
+    for (const note of await runAsync(this.#life.io, keyStreamsOf(this.#life.io, DIRECTORY, encryptionRing))) {
+      this.#life.note(note);
+    }
+  }
+
+  /** A payload that is like no other. */
+  #payload(lsn: number, bytes: number): string {
+    return `${this.#life.notes.length}/${++this.#processes}/${lsn}/`.padEnd(bytes, '#');
+  }
+
   /** What the log says is durable has to be there from now on. */
-  #acknowledge(): void {
+  acknowledge(): void {
     this.#life.note({ kind: 'durable', lsn: this.wal.durableLsn });
   }
 

@@ -1,10 +1,14 @@
 import type { Scenario } from '../scenario.js';
+import { scenario as batches } from './batches.js';
 import { scenario as blocksInFlightApart } from './blocks-in-flight-apart.js';
 import { scenario as checkpointBeforeRemoval } from './checkpoint-before-removal.js';
 import { scenario as checkpointBehindTheFirstName } from './checkpoint-behind-the-first-name.js';
 import { scenario as closes } from './closes.js';
+import { scenario as compressedAndEncrypted } from './compressed-and-encrypted.js';
 import { scenario as contiguousDurablePrefix } from './contiguous-durable-prefix.js';
 import { scenario as directoriesMadeDurable } from './directories-made-durable.js';
+import { scenario as durableAtBatchEnds } from './durable-at-batch-ends.js';
+import { scenario as encryptionWithRotation } from './encryption-with-rotation.js';
 import { scenario as flushes } from './flushes.js';
 import { scenario as framesAtBlockEnds } from './frames-at-block-ends.js';
 import { scenario as freedNameDurableBeforeOverwritten } from './freed-name-durable-before-overwritten.js';
@@ -13,6 +17,7 @@ import { scenario as fullDisk } from './full-disk.js';
 import { scenario as groups } from './groups.js';
 import { scenario as headerBeforeAnythingElse } from './header-before-anything-else.js';
 import { scenario as holesBehindZeros } from './holes-behind-zeros.js';
+import { scenario as keysBeforeTheFirstAppend } from './keys-before-the-first-append.js';
 import { scenario as lateWritesOfTheKilled } from './late-writes-of-the-killed.js';
 import { scenario as leftoversAfterTheNames } from './leftovers-after-the-names.js';
 import { scenario as livesOfAllKinds } from './lives-of-all-kinds.js';
@@ -22,6 +27,7 @@ import { scenario as markWhenClosed } from './mark-when-closed.js';
 import { scenario as markWhenQuiet } from './mark-when-quiet.js';
 import { scenario as markWhenRecovered } from './mark-when-recovered.js';
 import { scenario as nameBeforeAcknowledgement } from './name-before-acknowledgement.js';
+import { scenario as noncesNeverRepeat } from './nonces-never-repeat.js';
 import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-undurable-mark.js';
 import { scenario as rolls } from './rolls.js';
 import { scenario as sealing } from './sealing.js';
@@ -36,12 +42,16 @@ import { scenario as writtenAgainAtRecovery } from './written-again-at-recovery.
 
 /** Every scenario, by the name of its file. */
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  batches,
   'blocks-in-flight-apart': blocksInFlightApart,
   'checkpoint-before-removal': checkpointBeforeRemoval,
   'checkpoint-behind-the-first-name': checkpointBehindTheFirstName,
   closes,
+  'compressed-and-encrypted': compressedAndEncrypted,
   'contiguous-durable-prefix': contiguousDurablePrefix,
   'directories-made-durable': directoriesMadeDurable,
+  'durable-at-batch-ends': durableAtBatchEnds,
+  'encryption-with-rotation': encryptionWithRotation,
   flushes,
   'frames-at-block-ends': framesAtBlockEnds,
   'freed-name-durable-before-overwritten': freedNameDurableBeforeOverwritten,
@@ -50,6 +60,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   groups,
   'header-before-anything-else': headerBeforeAnythingElse,
   'holes-behind-zeros': holesBehindZeros,
+  'keys-before-the-first-append': keysBeforeTheFirstAppend,
   'late-writes-of-the-killed': lateWritesOfTheKilled,
   'leftovers-after-the-names': leftoversAfterTheNames,
   'lives-of-all-kinds': livesOfAllKinds,
@@ -59,6 +70,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'mark-when-quiet': markWhenQuiet,
   'mark-when-recovered': markWhenRecovered,
   'name-before-acknowledgement': nameBeforeAcknowledgement,
+  'nonces-never-repeat': noncesNeverRepeat,
   'nothing-behind-an-undurable-mark': nothingBehindAnUndurableMark,
   rolls,
   sealing,

@@ -10,7 +10,8 @@ import {
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { DIRECTORY, openIn, texts } from './support/logs.js';
-import { TestWorld, temporaryDirectory } from './support/worlds.js';
+import { createSideBySideStorageIo } from './support/side-by-side.js';
+import { directoryFor, TestWorld, temporaryDirectory } from './support/worlds.js';
 
 /** How a promise ends; one that never does meets the time limit of the test. */
 const outcome = <T>(promise: Promise<T>) =>
@@ -352,4 +353,33 @@ test('leaving a replay after closing the log inside of it is no error', async ()
     await wal.close();
     break;
   }
+});
+
+test('a log that is emptied while more is appended than one segment holds makes its next segment once', async () => {
+  const io = createSideBySideStorageIo();
+  const directory = directoryFor(io);
+  const config = { directory, io, segmentBytes: 4096, blockBytes: 512, maxInFlight: 1 };
+  const wal = await SegmentedWal.open(config);
+  const payloads: string[] = [];
+  const append = (): void => {
+    payloads.push(`record ${payloads.length} `.padEnd(900, '.'));
+    wal.append(payloads.at(-1) as string);
+  };
+  append();
+  const synced = wal.sync();
+  const truncated = wal.truncateBefore(wal.nextLsn);
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+  for (let record = 0; record < 12; record++) append();
+  await Promise.all([synced, truncated]);
+  append();
+  await wal.sync();
+  await wal.close();
+  const again = await SegmentedWal.open(config);
+  const found: string[] = [];
+  for await (const { payload } of again.replay()) found.push(Buffer.from(payload).toString());
+  expect(found).toEqual(payloads.slice(payloads.length - found.length));
+  expect(again.lastLsn).toBe(payloads.length);
+  expect(found.length).toBeGreaterThanOrEqual(13);
+  await again.close();
+  await io.dispose();
 });

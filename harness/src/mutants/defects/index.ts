@@ -1,4 +1,6 @@
 import type { Defect } from '../defect.js';
+import { BATCHES_DEFECTS } from './batches.js';
+import { ENCRYPTION_DEFECTS } from './encryption.js';
 import { FRAMES_DEFECTS } from './frames.js';
 import { GROUPS_DEFECTS } from './groups.js';
 import { RECOVERY_DEFECTS } from './recovery.js';
@@ -12,4 +14,6 @@ export const DEFECTS: readonly Defect[] = [
   ...GROUPS_DEFECTS,
   ...TRUNCATION_DEFECTS,
   ...RECOVERY_DEFECTS,
+  ...BATCHES_DEFECTS,
+  ...ENCRYPTION_DEFECTS,
 ];

@@ -1,0 +1,97 @@
+import type { Defect } from '../defect.js';
+
+const CODEC = 'packages/codec/src';
+const SEGMENTED = 'packages/segmented/src';
+
+/** Defects in what encryption keeps secret, and in what is taken for genuine. */
+export const ENCRYPTION_DEFECTS: readonly Defect[] = [
+  {
+    name: 'nonce-reused-after-a-crash',
+    scenario: 'nonces-never-repeat',
+    breaks: 'Each segment has a key of its own, so that an LSN that is given out again does not use a nonce again.',
+    file: `${CODEC}/segment-cipher.ts`,
+    find: "hkdfSync('sha256', master, header.segmentId, info, 32)",
+    replace: "hkdfSync('sha256', master, header.logId, INFO, 32)",
+  },
+  {
+    name: 'header-not-authenticated',
+    test: 'packages/codec/test/encryption.test.ts',
+    breaks: 'A segment whose header was tampered with opens nothing.',
+    file: `${CODEC}/segment-cipher.ts`,
+    find: 'info.set(authenticatedBytes(header), INFO.length);',
+    replace: '',
+  },
+  {
+    name: 'scope-not-authenticated',
+    test: 'packages/codec/test/encryption.test.ts',
+    breaks: 'The header and the scope of a record are authenticated with what it holds.',
+    file: `${CODEC}/segment-cipher.ts`,
+    find: 'cipher.setAAD(bytes.subarray(offset + FRAME_HEADER_BYTES, body));',
+    replace: 'cipher.setAAD(bytes.subarray(offset + FRAME_HEADER_BYTES, offset + MARK_FRAME_BYTES));',
+    also: {
+      file: `${CODEC}/segment-cipher.ts`,
+      find: 'decipher.setAAD(head);',
+      replace: 'decipher.setAAD(head.subarray(0, MARK_FRAME_BYTES - FRAME_HEADER_BYTES));',
+    },
+  },
+  {
+    name: 'tag-not-checked',
+    test: 'packages/segmented/test/encryption.test.ts',
+    breaks: 'Nothing is given out that was not authenticated.',
+    file: `${CODEC}/segment-cipher.ts`,
+    find: `    } catch {
+      return undefined;
+    }`,
+    replace: '    } catch {}',
+  },
+  {
+    name: 'downgrade-accepted',
+    test: 'packages/segmented/test/encryption.test.ts',
+    breaks: 'Where there is a key ring, a record that is not encrypted is not taken in a segment that is.',
+    file: `${CODEC}/payload-decoder.ts`,
+    find: '(header.encrypted || options.followsEncrypted === true) &&',
+    replace: 'options.followsEncrypted === true &&',
+  },
+  {
+    name: 'plain-segment-accepted',
+    test: 'packages/segmented/test/encryption.test.ts',
+    breaks: 'Where there is a key ring, a segment that is not encrypted is not taken behind one that is.',
+    file: `${SEGMENTED}/keys.ts`,
+    find: 'if (keyRing !== undefined && !allowPlaintext) refuseDowngrade(kept);',
+    replace: '',
+  },
+  {
+    name: 'key-looked-at-too-late',
+    test: 'packages/segmented/test/encryption.test.ts',
+    breaks: 'A log without the key of its newest records is refused before anything is changed.',
+    file: `${SEGMENTED}/recovery.ts`,
+    find: '  yield* checkKeys(world.io, settings, judgement.segments, blocking);\n',
+    replace: '',
+  },
+  {
+    name: 'empty-segment-goes-on-plain',
+    test: 'packages/segmented/test/encryption.test.ts',
+    breaks:
+      'A ring that is set before the first append replaces the empty segment, and nothing is written in the clear.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'if (isEmpty(active)) return active.header.keyId === currentKeyOf(this.#keyRing) ? active : this.#plan();',
+    replace: 'if (isEmpty(active)) return active;',
+  },
+  {
+    name: 'replaced-segment-removed-before-names',
+    scenario: 'keys-before-the-first-append',
+    breaks: 'The name of a segment is durable before the empty one that it replaces is removed.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: '    yield* this.#name(next);\n    if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);',
+    replace:
+      '    if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);\n    yield* this.#name(next);',
+  },
+  {
+    name: 'decompression-without-limit',
+    test: 'packages/codec/test/compression.test.ts',
+    breaks: 'Decompressing takes memory for no more than the longest payload.',
+    file: `${CODEC}/compression.ts`,
+    find: 'const options = { maxOutputLength: Math.max(1, limit) };',
+    replace: 'const options = { maxOutputLength: 2 ** 31 };',
+  },
+];

@@ -1,0 +1,20 @@
+import type { Scenario } from '../scenario.js';
+import { makeKeys } from './keys.js';
+
+export const scenario: Scenario = {
+  about: 'a log that is given its keys before the first append goes on in another segment than the empty one',
+  config: { keyRing: makeKeys() },
+  async run(log) {
+    for (let life = 0; life < 3; life++) {
+      await log.open(life === 0 ? { keyRing: undefined } : {});
+      log.wal.setEncryptionRing(makeKeys());
+      log.append(Math.floor(log.random() * 500));
+      if (log.random() < 0.7) await log.sync();
+      await log.truncate(1);
+      // An empty segment under the key before.
+      await log.rotateKey(2);
+      log.append(Math.floor(log.random() * 500));
+      if (log.random() < 0.7) await log.sync();
+    }
+  },
+};
