@@ -33,7 +33,7 @@ export interface RecordBody {
 }
 
 const APPEND_OPTIONS: readonly (keyof AppendOptions)[] = ['type', 'meta', 'tenantId', 'databaseId', 'vshardId'];
-const NO_BYTES = new Uint8Array(0);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 /** No option given: known by its identity, so that nothing is looked up for it. */
@@ -45,14 +45,38 @@ export const NO_OPTIONS: AppendOptions = Object.freeze({});
  * @throws `TypeError`, `RangeError` with Node's codes
  */
 export function bodyOf(payload: Uint8Array | string, options: AppendOptions): RecordBody {
-  if (options !== NO_OPTIONS) checkOptions('options', options, APPEND_OPTIONS);
-  return {
-    type: options.type === undefined ? 0 : checkInteger('type', options.type, 0, 0xffff_ffff),
-    meta: options.meta === undefined ? NO_BYTES : bytesOf('meta', options.meta),
-    payload: bytesOf('payload', payload),
-    scope: scopeOf(options),
-    codec: CodecNumber.none,
-  };
+  return new ReusedBody().fill(payload, options);
+}
+
+/** A record that is checked, encoded and forgotten before the next one comes: no object is made for each. */
+export class ReusedBody implements RecordBody {
+  type = 0;
+  meta = NO_BYTES;
+  payload = NO_BYTES;
+  scope: RecordScope | undefined = undefined;
+  readonly codec = CodecNumber.none;
+
+  /** Checks a record, and is that record then. @throws like {@link bodyOf} */
+  fill(payload: Uint8Array | string, options: AppendOptions): this {
+    if (options === NO_OPTIONS) {
+      this.type = 0;
+      this.meta = NO_BYTES;
+      this.scope = undefined;
+    } else {
+      checkOptions('options', options, APPEND_OPTIONS);
+      this.type = options.type === undefined ? 0 : checkInteger('type', options.type, 0, 0xffff_ffff);
+      this.meta = options.meta === undefined ? NO_BYTES : bytesOf('meta', options.meta);
+      this.scope = scopeOf(options);
+    }
+    this.payload = bytesOf('payload', payload);
+    return this;
+  }
+
+  /** Lets go of the caller's memory. */
+  clear(): void {
+    this.meta = NO_BYTES;
+    this.payload = NO_BYTES;
+  }
 }
 
 /** The record with its payload compressed, where that makes it smaller. */

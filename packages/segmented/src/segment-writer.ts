@@ -32,6 +32,7 @@ import { compressed, type RecordBody } from './record-body.js';
 import { BEGINNING, headerOf, isEmpty, metaOf, positionAt, type Succession, succession } from './segment.js';
 import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
 import { SegmentStock } from './segment-stock.js';
+import { TurnClock } from './turn-clock.js';
 import { createdAt, type World } from './world.js';
 
 /** Where a writer begins: what recovery left, or a new log. */
@@ -91,6 +92,7 @@ export class SegmentWriter {
     bytesWritten: 0,
   };
   readonly #world: World;
+  readonly #clock: TurnClock;
   readonly #settings: Settings;
   readonly #logId: Uint8Array;
   readonly #coreId: number | undefined;
@@ -128,6 +130,7 @@ export class SegmentWriter {
   /** @param onRoll - told when a segment was sealed and the next one has its name for good */
   constructor(world: World, settings: Settings, start: LogStart, onRoll: () => void) {
     this.#world = world;
+    this.#clock = new TurnClock(world.now);
     this.#settings = settings;
     this.#onRoll = onRoll;
     this.#logId = start.logId;
@@ -256,10 +259,9 @@ export class SegmentWriter {
     const frameBytes = this.#frameBytesOf(body);
     // Whatever can throw comes before the record has its place: a place without a record would be a hole.
     const segment = this.#segmentFor(frameBytes);
-    const elapsedMs = this.#world.now() - segment.header.createdAtMs;
-    this.#arena.makeRoom(segment, frameBytes);
-    this.#active = segment;
+    const elapsedMs = this.#clock.read() - segment.header.createdAtMs;
     this.#encode(segment, body, frameBytes, 0, elapsedMs);
+    this.#active = segment;
     return lsn;
   }
 
@@ -277,7 +279,7 @@ export class SegmentWriter {
     const bodies = compressor === undefined ? given : given.map((body) => compressed(body, compressor));
     const bytes = this.#runBytesMost(bodies);
     const segment = this.#segmentFor(bytes);
-    const elapsedMs = this.#world.now() - segment.header.createdAtMs;
+    const elapsedMs = this.#clock.read() - segment.header.createdAtMs;
     this.#arena.makeRoom(segment, bytes);
     this.#active = segment;
     for (const body of bodies) {
@@ -301,7 +303,9 @@ export class SegmentWriter {
    * Does what makes everything appended so far durable, as far as it need not be waited for: see {@link untilDurable}.
    */
   *submit(): IoRoutine<void> {
-    yield* this.#guarded(this.#pipelined ? this.#startGroup(true) : this.#syncAll());
+    // What was written without being durable needs a sync of its own, which covers only what has completed before it.
+    const alone = this.#pipelined && this.#current?.dirty !== true;
+    yield* this.#guarded(alone ? this.#startGroup(true) : this.#syncAll());
   }
 
   /** How far the log goes now. */
@@ -582,7 +586,7 @@ export class SegmentWriter {
     yield* this.#until(() => this.#pipeline.empty);
   }
 
-  *#writeAll(durable = this.#pipelined): IoRoutine<void> {
+  *#writeAll(durable = false): IoRoutine<void> {
     yield* this.#startGroup(durable);
     yield* this.#drained();
   }
@@ -600,6 +604,7 @@ export class SegmentWriter {
   *#startGroup(durable: boolean): IoRoutine<void> {
     yield* this.#roomInFlight();
     const extents = this.#arena.take();
+    this.#clock.forget();
     if (extents.length > 0) this.counters.groups++;
     for (const extent of extents) {
       if (extent.segment !== this.#current) yield* this.#startRoll(extent.segment);
@@ -615,7 +620,10 @@ export class SegmentWriter {
     const { segment, position, bytes } = extent;
     const end = position + bytes.length;
     if (!(yield* this.#preparation.clear(segment, position, end))) throw this.#failure;
-    this.#pipeline.start(this.#writeExtent(extent, durable), () => this.#count(extent));
+    // A durable write says nothing about what was written before it without that.
+    const alone = durable && !segment.dirty;
+    if (!alone) segment.dirty = true;
+    this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#count(extent, alone));
     this.#preparation.follow(segment, end, bytes.length);
     // Until it has its name, the segment that is written into is itself `next.seg`.
     if (segment === this.#named) this.stock.follow(end);
@@ -625,25 +633,22 @@ export class SegmentWriter {
     yield* this.#until(() => this.#pipeline.running < this.maxInFlight);
   }
 
-  *#writeExtent(extent: Extent, durable: boolean): IoRoutine<void> {
+  *#writeExtent(extent: Extent, alone: boolean): IoRoutine<void> {
     const { io } = this.#world;
     const { segment, bytes, position } = extent;
     const file = fileOf(segment);
     sealFrames(bytes, 0, bytes.length, position, segment.header.blockBytes, segment.seed);
-    // A durable write says nothing about what was written before it without that.
-    const alone = durable && !segment.dirty;
     yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
     if (alone) this.counters.syncs++;
-    else segment.dirty = true;
     this.#arena.release(extent);
   }
 
-  /** What was written counts: everything before it was, too. */
-  #count({ segment, bytes, position, nextLsn }: Extent): void {
+  /** What was written counts: everything before it was, too. @param alone - and is durable without a sync */
+  #count({ segment, bytes, position, nextLsn }: Extent, alone: boolean): void {
     segment.written(position + bytes.length, nextLsn);
     this.counters.bytesWritten += bytes.length;
     this.#writtenLsn = nextLsn - 1;
-    if (this.#pipelined) this.#provenDurable(this.#writtenLsn, positionAt(segment.asWritten));
+    if (alone) this.#provenDurable(this.#writtenLsn, positionAt(segment.asWritten));
   }
 
   #provenDurable(lsn: Lsn, position: number): void {

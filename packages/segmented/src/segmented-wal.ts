@@ -42,7 +42,7 @@ import {
 } from './options.js';
 import { lsnBefore } from './position.js';
 import { QuietMark } from './quiet-mark.js';
-import { type AppendOptions, bodyOf, NO_OPTIONS, type RecordBody } from './record-body.js';
+import { type AppendOptions, NO_OPTIONS, type RecordBody, ReusedBody } from './record-body.js';
 import type { RecoveryReport } from './recovery.js';
 import { Replay, type ReplayPage, readPage } from './replay.js';
 import { dropsAnything } from './retention.js';
@@ -94,6 +94,7 @@ export class SegmentedWal {
   readonly #ownsIo: boolean;
   readonly #unlock: () => void;
   readonly #writer: SegmentWriter;
+  readonly #body = new ReusedBody();
   readonly #truncation: Truncation;
   /** The lane of the groups: what must not interleave with writing. */
   readonly #queue: RoutineQueue;
@@ -278,9 +279,13 @@ export class SegmentedWal {
    */
   append(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): Lsn {
     this.#throwUnlessOpen();
-    const body = bodyOf(payload, options);
-    this.#checkSizes(body.payload.length, body.meta.length, body.scope !== undefined);
-    return this.#writer.append(body);
+    const body = this.#body.fill(payload, options);
+    try {
+      this.#checkSizes(body.payload.length, body.meta.length, body.scope !== undefined);
+      return this.#writer.append(body);
+    } finally {
+      body.clear();
+    }
   }
 
   /**

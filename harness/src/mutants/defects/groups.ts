@@ -75,12 +75,25 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'groups',
     breaks: 'Memory that is lent to the backend is not written again before the write has completed.',
     file: `${SEGMENTED}/segment-writer.ts`,
-    find: `    const alone = durable && !segment.dirty;
-    yield* ioSteps.write(`,
-    replace: `    const alone = durable && !segment.dirty;
-    this.#arena.release(extent);
+    find: `    yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
+`,
+    replace: `    this.#arena.release(extent);
     extent.chunk.lent++;
     extent.chunk.end = extent.chunk.start = 0;
-    yield* ioSteps.write(`,
+    yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
+`,
+  },
+  {
+    name: 'durable-behind-flushed',
+    scenario: 'flushes',
+    breaks: 'A durable write says nothing about what was written before it without being durable.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'const alone = durable && !segment.dirty;',
+    replace: 'const alone = durable;',
+    also: {
+      file: `${SEGMENTED}/segment-writer.ts`,
+      find: 'const alone = this.#pipelined && this.#current?.dirty !== true;',
+      replace: 'const alone = this.#pipelined;',
+    },
   },
 ];
