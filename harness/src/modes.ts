@@ -7,10 +7,17 @@ export interface Mode {
   readonly config: Partial<SegmentedWalConfig>;
 }
 
-export type ModeName = 'blocking' | 'padded' | 'durable' | 'recycling' | 'ring' | 'pool';
+export type ModeName = 'blocking' | 'padded' | 'durable' | 'recycling' | 'ring' | 'ring-1' | 'ring-4' | 'pool';
 
 /** A backend is made for every state: this much less memory for its queue is felt. */
 const maxPending = 256;
+
+function ring(config: Partial<SegmentedWalConfig>): Mode {
+  return {
+    io: { maxPending, completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 },
+    config: { segmentBytes: 4096, recycleSegments: 2, ...config },
+  };
+}
 
 export const MODES: Readonly<Record<ModeName, Mode>> = {
   /** Calls that block, one write and one sync for a group. */
@@ -21,11 +28,10 @@ export const MODES: Readonly<Record<ModeName, Mode>> = {
   durable: { io: { maxPending, durableWrites: true }, config: { segmentBytes: 2048 } },
   /** Blocks are prepared, and freed segments used again. */
   recycling: { io: { maxPending }, config: { segmentBytes: 2048, preallocate: 'write', recycleSegments: 2 } },
-  /** Durable writes side by side, in any order, around the page cache. */
-  ring: {
-    io: { maxPending, completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 },
-    config: { segmentBytes: 4096, recycleSegments: 2 },
-  },
+  /** Durable writes side by side, in any order, around the page cache: as many as there are by default. */
+  ring: ring({}),
+  'ring-1': ring({ maxInFlight: 1 }),
+  'ring-4': ring({ maxInFlight: 4 }),
   /** Calls that take their time, and writes that are carried out in pieces. */
   pool: {
     io: { maxPending, completesInline: false, canWait: false, shortWrites: true },

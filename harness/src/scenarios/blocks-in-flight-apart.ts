@@ -2,7 +2,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: '◆ no two writes in flight touch the same block, those that are prepared included',
-  modes: ['ring'],
+  modes: ['ring', 'ring-4'],
   config: { segmentBytes: 16_384, preallocate: 'write', maxInFlight: 3 },
   async run(log) {
     await log.open();

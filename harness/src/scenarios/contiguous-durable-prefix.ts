@@ -2,7 +2,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: '◆ the durable prefix never jumps over a write that has not completed',
-  modes: ['ring'],
+  modes: ['ring', 'ring-4'],
   async run(log) {
     await log.open();
     const syncs: Promise<void>[] = [];

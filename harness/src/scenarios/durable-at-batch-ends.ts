@@ -2,7 +2,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: '◆ what is durable moves from the end of a batch to the end of another, whatever else is under way',
-  modes: ['ring', 'pool'],
+  modes: ['ring', 'ring-4', 'pool'],
   async run(log) {
     await log.open();
     for (let round = 0; round < 4; round++) {

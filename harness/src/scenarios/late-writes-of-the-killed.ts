@@ -2,7 +2,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: '◆ writes of a killed process that still land in the old file are hidden',
-  modes: ['ring', 'pool'],
+  modes: ['ring', 'ring-4', 'pool'],
   async run(log) {
     for (let life = 0; life < 5; life++) {
       await log.open();

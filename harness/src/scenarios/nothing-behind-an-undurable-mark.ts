@@ -2,7 +2,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: '◆ nothing behind a mark is acknowledged before the mark is durable',
-  modes: ['ring', 'pool'],
+  modes: ['ring', 'ring-4', 'pool'],
   async run(log) {
     await log.open();
     for (let round = 0; round < 4; round++) {

@@ -2,7 +2,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: 'a truncation of everything while groups are under way and more is appended',
-  modes: ['ring', 'pool'],
+  modes: ['ring', 'ring-4', 'pool'],
   config: { maxInFlight: 1 },
   async run(log) {
     await log.open();

@@ -3,7 +3,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: 'Wal: appends that are flushed in the background between commits, and a shutdown',
-  modes: ['blocking', 'ring', 'pool'],
+  modes: ['blocking', 'ring', 'ring-1', 'ring-4', 'pool'],
   async run({ random, config }, life) {
     const wal = await ModelledWal.open(life, config);
     for (let round = 0; round < 6; round++) {

@@ -3,7 +3,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: 'Wal: a writer that is faster than the disk is held back, and loses nothing by it',
-  modes: ['ring', 'pool'],
+  modes: ['ring', 'ring-4', 'pool'],
   async run({ random, config }, life) {
     const wal = await ModelledWal.open(life, { ...config, maxPendingBytes: 1500 });
     for (let event = 0; event < 20; event++) {

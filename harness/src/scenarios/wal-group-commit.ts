@@ -3,7 +3,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about: 'Wal: several committers share groups, each at a pace of its own',
-  modes: ['blocking', 'ring', 'pool'],
+  modes: ['blocking', 'ring', 'ring-1', 'ring-4', 'pool'],
   async run({ random, config }, life) {
     const wal = await ModelledWal.open(life, config);
     const committer = async (): Promise<void> => {
