@@ -57,7 +57,7 @@ export function* followChain(
   segments: readonly SegmentName[],
   checkpoint: Checkpoint | undefined,
   isEnough: (link: Link) => boolean,
-): IoRoutine<Link[]> {
+): IoRoutine<readonly Link[]> {
   const byNumber = indexByNumber(directory, segments);
   const newest = segments.at(-1) as SegmentName;
   const firstKept = firstKeptOf(checkpoint);
@@ -65,20 +65,66 @@ export function* followChain(
     const what = `it keeps segments from number ${firstKept} on, but the newest is ${newest.name}`;
     throw corruption(join(directory, 'checkpoint'), 'missing-segment', what);
   }
-  const links: Link[] = [];
-  let name: SegmentName | undefined = newest;
-  while (name !== undefined) {
-    const link: Link = { path: join(directory, name.name), header: yield* readLink(io, directory, name) };
-    checkFirst(link, checkpoint);
-    const later = links.at(-1);
-    if (later !== undefined) checkNeighbours(link, later);
-    links.push(link);
-    name = isEnough(link) ? undefined : predecessorOf(link, byNumber, firstKept, directory);
-  }
-  return links.reverse();
+  const { links, broken } = yield* walkChain(io, directory, byNumber, newest, firstKept, checkpoint, isEnough);
+  if (broken !== undefined) throw broken.error;
+  return links;
 }
 
 const firstKeptOf = (checkpoint: Checkpoint | undefined): number => checkpoint?.firstSegment ?? 1;
+
+/** A chain as far as it can be followed. */
+export interface ChainWalk {
+  /** From the oldest to the newest; none where the newest itself is damaged. */
+  readonly links: readonly Link[];
+  /** What stands where the next link should be; `undefined` when the chain is whole. */
+  readonly broken: BrokenLink | undefined;
+}
+
+/** Where a chain cannot be followed. */
+export interface BrokenLink {
+  readonly error: WalError;
+  /** The number of the segment that should be there. */
+  readonly number: number;
+  /** The file of this number, if there is one. */
+  readonly name: SegmentName | undefined;
+}
+
+/**
+ * Follows a chain from predecessor to predecessor, as far as that goes.
+ *
+ * @param byNumber - the files by their numbers
+ * @param newest - where to begin
+ * @param firstKept - the number of the first segment that is part of the log
+ * @param isEnough - asked from the newest on whether older ones are of no interest
+ * @throws what says nothing of damage: `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, failures of the disk
+ */
+export function* walkChain(
+  io: StorageIo,
+  directory: string,
+  byNumber: Map<number, SegmentName>,
+  newest: SegmentName,
+  firstKept: number,
+  checkpoint: Checkpoint | undefined,
+  isEnough: (link: Link) => boolean = () => false,
+): IoRoutine<ChainWalk> {
+  const links: Link[] = [];
+  let name: SegmentName | undefined = newest;
+  try {
+    while (name !== undefined) {
+      const link: Link = { path: join(directory, name.name), header: yield* readLink(io, directory, name) };
+      checkFirst(link, checkpoint);
+      const later = links.at(-1);
+      if (later !== undefined) checkNeighbours(link, later);
+      links.push(link);
+      name = isEnough(link) ? undefined : predecessorOf(link, byNumber, firstKept, directory);
+    }
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+    const number = links.at(-1)?.header.predecessor?.number ?? newest.number;
+    return { links: links.reverse(), broken: { error, number, name: byNumber.get(number) } };
+  }
+  return { links: links.reverse(), broken: undefined };
+}
 
 function indexByNumber(directory: string, segments: readonly SegmentName[]): Map<number, SegmentName> {
   const byNumber = new Map<number, SegmentName>();

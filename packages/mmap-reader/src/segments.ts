@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 
-export { type Chain, type Link, readChain } from './chain.js';
+export { type BrokenLink, type Chain, type ChainWalk, type Link, readChain, walkChain } from './chain.js';
 export { corruption, lostRecord, truncated } from './corruption.js';
 export type { FrameScanner } from './frame-scanner.js';
 export { FrameSummary } from './frame-summary.js';

@@ -1,4 +1,4 @@
-import { type Checkpoint, type Lsn, MarkType } from '@walstack/codec';
+import { type Checkpoint, type Lsn, MarkType, WalError } from '@walstack/codec';
 import {
   type FrameScanner,
   FrameSummary,
@@ -28,6 +28,8 @@ export interface Judgement {
   readonly cleanlyClosed: boolean;
   /** Whether the kept part ends with a mark. */
   readonly endsWithMark: boolean;
+  /** The highest LSN that some frame of the newest segment, or its being there, proves durable. */
+  readonly provenLsn: Lsn;
   /** Bytes behind the kept part of the newest segment that are not all zeros: the torn tail. */
   readonly tornBytes: number;
   /** Where, in the newest segment, the first kept record stands that nothing proves durable. */
@@ -39,6 +41,7 @@ interface Newest {
   readonly segment: Segment;
   readonly cleanlyClosed: boolean;
   readonly endsWithMark: boolean;
+  readonly provenLsn: Lsn;
   readonly tornBytes: number;
   readonly unprovenFrom: number | undefined;
 }
@@ -65,8 +68,12 @@ export function* judge(io: StorageIo, directory: string, files: LogFiles): IoRou
   return { ...newest, segments, checkpoint, leftovers, records };
 }
 
-/** Reads a segment that has a successor: its records must reach the successor's first LSN. */
-function* readSealed(io: StorageIo, link: Link, successorLsn: Lsn, successorPath: string): IoRoutine<Segment> {
+/**
+ * Reads a segment that has a successor: its records must reach the successor's first LSN.
+ *
+ * @throws `WAL_CORRUPT` when they do not
+ */
+export function* readSealed(io: StorageIo, link: Link, successorLsn: Lsn, successorPath: string): IoRoutine<Segment> {
   const proof = `${successorPath} begins with LSN ${successorLsn}`;
   const end = yield* endBefore(yield* openSealed(io, link), successorLsn, 'hole-before-successor', proof);
   return { ...link, end, nextLsn: successorLsn };
@@ -98,6 +105,34 @@ function* judgeNewest(io: StorageIo, link: Link, checkpoint: Checkpoint | undefi
   } finally {
     scanner.close();
   }
+}
+
+/** A segment as far as it can be read. */
+export interface Prefix {
+  /** Without a batch whose last record is missing. */
+  readonly segment: Segment;
+  /** Whether every record before the limit can be read. */
+  readonly reachesLimit: boolean;
+  /** Whether records behind the limit can be read, too. */
+  readonly goesOn: boolean;
+}
+
+/** Reads a segment as far as that goes, up to the record with LSN `limit`, whatever is damaged behind that. */
+export function* readPrefix(io: StorageIo, link: Link, limit: Lsn): IoRoutine<Prefix> {
+  const scanner = yield* openStreamed(io, link);
+  const { frames } = scanner;
+  const tail = new FrameSummary(0);
+  let goesOn = false;
+  try {
+    while (!goesOn && (yield* scanner.fill())) goesOn = !frames.skip(tail, limit);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+  } finally {
+    scanner.close();
+  }
+  const segment = { ...link, end: frames.end, nextLsn: frames.nextLsn };
+  if (segment.nextLsn >= limit) return { segment, reachesLimit: true, goesOn };
+  return { segment: { ...segment, ...tail.openBatch }, reachesLimit: false, goesOn: false };
 }
 
 /** Reads the newest segment and judges what stands behind its last readable record. */
@@ -134,6 +169,7 @@ function* readNewest(
     segment: kept,
     cleanlyClosed: whole && !behind.dirty && tail.markType === MarkType.closed,
     endsWithMark: whole && tail.markType !== undefined,
+    provenLsn: Math.min(tail.provenLsn, kept.nextLsn - 1),
     tornBytes: behind.dirty || !whole ? size - kept.end : 0,
     unprovenFrom: unproven ? yield* places.positionOf(io, tail.provenLsn + 1, kept) : undefined,
   };

@@ -4,7 +4,8 @@ import { type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import { type LogMessage, type TypedChannel, writerChannels } from './diagnostics.js';
 import type { Settings } from './options.js';
-import type { Opened, RecoveryReport } from './recovery.js';
+import type { Opened } from './recovery.js';
+import type { RecoveryReport } from './recovery-report.js';
 import type { TruncateResult } from './truncation.js';
 import type { World } from './world.js';
 

@@ -37,6 +37,8 @@ export interface ReadPlan {
   readonly blocking: boolean;
   /** The log's first LSN now: it moves when the log is truncated. */
   readonly firstLsn: () => Lsn;
+  /** Whether another process may be writing the log: it removes segments without telling. */
+  readonly isBesideWriter: boolean;
   /** Told when the reading is over. */
   readonly onClose: (reader: LogReader) => void;
 }
@@ -139,7 +141,7 @@ export class LogReader {
 
   /** Goes on to the next segment. @returns whether there is one */
   *#openNext(): IoRoutine<boolean> {
-    const { segments, sealed, to, firstLsn } = this.#plan;
+    const { segments, sealed, to, firstLsn, isBesideWriter } = this.#plan;
     const segment = segments[this.#index];
     if (segment === undefined || segment.header.firstLsn > to) return false;
     const isSealed = this.#index < sealed;
@@ -151,8 +153,10 @@ export class LogReader {
       this.#scanner = yield* open(this.#io, segment, { limit: segment.end });
     } catch (error) {
       const first = firstLsn();
-      if (!WalError.is(error) || first <= segment.header.firstLsn) throw error;
-      throw truncated(segment.header.firstLsn, first);
+      if (!WalError.is(error)) throw error;
+      if (first > segment.header.firstLsn) throw truncated(segment.header.firstLsn, first);
+      if (isBesideWriter && error.code === 'WAL_NOT_FOUND') throw cutWhileReading(segment.header.firstLsn - 1, first);
+      throw error;
     }
     return true;
   }

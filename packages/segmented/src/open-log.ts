@@ -2,9 +2,12 @@ import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { corruption, type LogFiles, sortFiles } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { blockingPause, lockWithin, pauseOf } from './lock.js';
 import { kindOf, makeDirectories } from './log-directory.js';
 import type { Settings } from './options.js';
+import { readLogOnly } from './readonly-log.js';
 import { createLog, type Opened, recoverLog } from './recovery.js';
+import { salvageLog } from './salvage.js';
 import type { World } from './world.js';
 
 /** A log that was opened, and what gives its lock back. */
@@ -16,14 +19,15 @@ export interface OpenedLog extends Opened {
  * Opens the log of a directory: locks it, then recovers it or makes a new one. A directory that is no log, and has to
  * become none, is left as it is.
  *
- * @param blocking - nobody can wait for a key service
+ * @param blocking - the thread waits: for a lock by blocking, and for a key service not at all
  */
 export function* openLog(world: World, settings: Settings, blocking: boolean): IoRoutine<OpenedLog> {
   const { io } = world;
-  const { directory } = settings;
+  const { directory, recoveryMode } = settings;
+  const create = settings.create && recoveryMode !== 'readonly';
   const kind = kindOf(io, directory);
   if (kind === undefined) {
-    if (!settings.create) throw notFound(directory, 'there is nothing at this path');
+    if (!create) throw notFound(directory, 'there is nothing at this path');
     makeDirectories(io, directory);
   } else if (kind !== 'directory') {
     throw new WalError('WAL_BAD_HEADER', `${directory} is a ${kind}, not the directory of a log: give a directory`, {
@@ -31,12 +35,15 @@ export function* openLog(world: World, settings: Settings, blocking: boolean): I
       reason: 'not-a-directory',
     });
   }
-  checkLog(io, settings);
-  const unlock = io.lock(join(directory, FileName.lock));
+  const look = () => checkLog(io, directory, create);
+  look();
+  if (recoveryMode === 'readonly') return { ...(yield* readLogOnly(world, settings, look)), unlock: () => {} };
+  const pause = blocking ? blockingPause : pauseOf(world);
+  const unlock = yield* lockWithin(world, join(directory, FileName.lock), settings.lockTimeoutMs, pause);
   try {
     // Again, now that nobody else changes it.
-    const files = checkLog(io, settings);
-    const open = files.segments.length === 0 ? createLog : recoverLog;
+    const files = look();
+    const open = files.segments.length === 0 ? createLog : recoverMode[recoveryMode];
     return { ...(yield* open(world, settings, files, blocking)), unlock };
   } catch (error) {
     unlock();
@@ -44,9 +51,22 @@ export function* openLog(world: World, settings: Settings, blocking: boolean): I
   }
 }
 
+const recoverMode = { strict: recoverLog, salvage: recoverOrSalvage };
+
+/** Recovers a log, and salvages one of which something acknowledged is lost. */
+function* recoverOrSalvage(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {
+  let damage: WalError;
+  try {
+    return yield* recoverLog(world, settings, files, blocking);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+    damage = error;
+  }
+  return yield* salvageLog(world, settings, files, damage, blocking);
+}
+
 /** The files of a directory that is a log, or may become one. */
-function checkLog(io: StorageIo, settings: Settings): LogFiles {
-  const { directory, create } = settings;
+function checkLog(io: StorageIo, directory: string, create: boolean): LogFiles {
   const files = sortFiles(io.list(directory));
   if (files.segments.length > 0) return files;
   if (files.checkpoint || files.free.length > 0) {

@@ -15,6 +15,7 @@ import {
   type WalError,
 } from '@walstack/codec';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
+import { RECOVERY_MODES, type RecoveryMode } from './recovery-report.js';
 import { realWorld, type World } from './world.js';
 
 /** How blocks are prepared. */
@@ -108,6 +109,25 @@ export interface SegmentedWalConfig {
   readonly allowPlaintext?: boolean;
   /** Compress payloads of a certain length where that makes them smaller. Default: not. */
   readonly compression?: CompressionOptions;
+  /**
+   * What to do with a log that was not closed cleanly. Default `'strict'`: a torn tail, of which nothing had been
+   * acknowledged, is cut off; where something acknowledged is lost the log is refused with `WAL_CORRUPT` and left as it
+   * is. `'salvage'` goes on with the records before the first one lost, moves the rest to `quarantine/` in the log's
+   * directory, and says in `recovery.salvage` what is gone; where nothing is lost it does what `'strict'` does.
+   * `'readonly'` takes no lock and changes nothing, so that a log can be read beside its writer, as it was when it was
+   * opened: what would change it is refused with `WAL_STATE`.
+   */
+  readonly recoveryMode?: RecoveryMode;
+  /**
+   * With `'salvage'`, where it cannot tell by itself: the LSN that the next record is to get. Records before it are kept as
+   * far as they can be read without a gap. Default: none, and such a log is refused.
+   */
+  readonly salvageLsn?: Lsn;
+  /**
+   * Wait for a lock that another writer holds, and try again, for so many milliseconds at most; 0 to 2^31 − 1. Default 0:
+   * `WAL_LOCKED` at once.
+   */
+  readonly lockTimeoutMs?: number;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
   readonly now?: World['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
@@ -140,6 +160,9 @@ export interface Settings {
   readonly allowPlaintext: boolean;
   /** `undefined` when nothing is compressed. */
   readonly compressor: Compressor | undefined;
+  readonly recoveryMode: RecoveryMode;
+  readonly salvageLsn: Lsn | undefined;
+  readonly lockTimeoutMs: number;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -167,6 +190,9 @@ const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
   'keyRing',
   'allowPlaintext',
   'compression',
+  'recoveryMode',
+  'salvageLsn',
+  'lockTimeoutMs',
   'now',
   'setTimer',
   'randomBytes',
@@ -202,6 +228,9 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     keyRing,
     allowPlaintext = false,
     compression = {},
+    recoveryMode = 'strict',
+    salvageLsn,
+    lockTimeoutMs = 0,
   } = checkOptions('config', config, KNOWN);
   return {
     directory: checkPath('directory', directory),
@@ -225,6 +254,9 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     keyRing: keyRing === undefined ? undefined : checkKeyRing('keyRing', keyRing),
     allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
     compressor: Compressor.of(compression),
+    recoveryMode: checkOneOf('recoveryMode', recoveryMode, RECOVERY_MODES),
+    salvageLsn: salvageLsn === undefined ? undefined : checkLsn('salvageLsn', salvageLsn),
+    lockTimeoutMs: checkInteger('lockTimeoutMs', lockTimeoutMs, 0, 0x7fff_ffff),
   };
 }
 

@@ -1,42 +1,29 @@
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import {
   blockEnd,
   frameStart,
-  type Lsn,
   MARK_FRAME_BYTES,
   MarkType,
+  parseSegmentFileName,
+  type SegmentName,
   sealFrames,
   WalError,
   writeMark,
 } from '@walstack/codec';
 import { type LogFiles, type Segment, seedOf, withFile } from '@walstack/mmap-reader/segments';
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
-import { ActiveSegment } from './active-segment.js';
+import type { ActiveSegment } from './active-segment.js';
 import { type Judgement, judge } from './judgement.js';
-import { checkKeys, currentKeyOf, loadCurrentKey } from './keys.js';
+import { checkKeys, loadCurrentKey } from './keys.js';
 import { syncAncestors } from './log-directory.js';
+import { closingOnFailure, makeNamed, removeAll, removeDrafts, syncName } from './new-segment.js';
 import type { Settings } from './options.js';
-import { BEGINNING, headerOf, isEmpty, succession } from './segment.js';
-import { beginSegment, cutToSize, nameNextSegment, openNextSegment } from './segment-file.js';
+import { moveToQuarantine, quarantineOf, salvagedAbove } from './quarantine.js';
+import { type RecoveryReport, reportOf } from './recovery-report.js';
+import { BEGINNING, isEmpty, succession } from './segment.js';
+import { cutToSize } from './segment-file.js';
 import type { LogStart } from './segment-writer.js';
-import { createdAt, type World } from './world.js';
-
-/** What opening a log found and did. */
-export interface RecoveryReport {
-  /** Whether the log was made new. */
-  readonly created: boolean;
-  /** Whether the log had been closed cleanly. */
-  readonly cleanlyClosed: boolean;
-  /** Segments of the log that hold records or marks from before. */
-  readonly segments: number;
-  /** Records kept. */
-  readonly records: number;
-  readonly firstLsn: Lsn;
-  /** The last record kept; `firstLsn − 1` when there is none. */
-  readonly lastLsn: Lsn;
-  /** Bytes cut off at the end: a torn tail, of which nothing had been acknowledged. */
-  readonly cutBytes: number;
-}
+import type { World } from './world.js';
 
 /** How a log starts after opening it. */
 export interface Opened {
@@ -58,7 +45,8 @@ export function* createLog(world: World, settings: Settings, files: LogFiles, bl
   yield* syncName(world, settings, active);
   return {
     start: { logId, coreId, sealed: [], active, nextLsn: firstLsn, nextNumber: 2, checkpoint: undefined, free: [] },
-    report: report({
+    report: reportOf({
+      mode: settings.recoveryMode,
       created: true,
       cleanlyClosed: true,
       segments: 0,
@@ -91,8 +79,7 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles, b
   const nextNumber = settled.header.number + 1;
   const next = judgement.cleanlyClosed ? NOTHING : yield* makeNext(world, settings, files, segments, nextNumber);
   const replaced = next.active !== undefined && isEmpty(settled) ? [settled.path] : [];
-  const leftovers = segments.some((segment) => segment.header.salvaged) ? [] : [...judgement.leftovers, ...replaced];
-  yield* closingOnFailure(world, next.active, cleanUp(world, settings, files, leftovers));
+  yield* closingOnFailure(world, next.active, cleanUp(world, settings, files, judgement, replaced));
   return {
     start: {
       logId: settled.header.logId,
@@ -104,13 +91,13 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles, b
       checkpoint: judgement.checkpoint,
       free: files.free,
     },
-    report: reportOf(judgement, settled),
+    report: reportOn(judgement, settings),
     noSpace: next.noSpace,
   };
 }
 
 /** @throws `WAL_BAD_HEADER` when the log belongs to another core than it is opened for */
-function checkCore({ header, path }: Segment, { coreId }: Settings): void {
+export function checkCore({ header, path }: Segment, { coreId }: Settings): void {
   if (coreId === undefined || coreId === header.coreId) return;
   const owner = header.coreId === undefined ? 'no core' : `core ${header.coreId}`;
   throw new WalError('WAL_BAD_HEADER', `${path} belongs to ${owner}, not to core ${coreId}; nothing was changed`, {
@@ -119,11 +106,43 @@ function checkCore({ header, path }: Segment, { coreId }: Settings): void {
   });
 }
 
-/** Removes what the log does without: only when the names are durable because of which it does. */
-function* cleanUp(world: World, settings: Settings, files: LogFiles, leftovers: readonly string[]): IoRoutine<void> {
+/** Gets rid of what the log does without: only when the names are durable because of which it does. */
+function* cleanUp(
+  world: World,
+  settings: Settings,
+  files: LogFiles,
+  { segments, leftovers }: Judgement,
+  replaced: readonly string[],
+): IoRoutine<void> {
   yield* ioSteps.syncDirectory(world.io, settings.directory);
-  yield* removeAll(world, leftovers);
+  for (const { segment, paths } of hiddenBySalvage(segments, leftovers)) {
+    yield* putAside(world, settings.directory, segment, paths);
+  }
+  yield* removeAll(world, [...leftovers.filter((path) => ownerOf(segments, path) === undefined), ...replaced]);
   yield* removeDrafts(world, settings, files);
+}
+
+/** The leftovers that lie under segments made by salvage. */
+function hiddenBySalvage(
+  segments: readonly Segment[],
+  leftovers: readonly string[],
+): readonly { readonly segment: Segment; readonly paths: readonly string[] }[] {
+  return segments
+    .filter(({ header }) => header.salvaged)
+    .map((segment) => ({ segment, paths: leftovers.filter((path) => ownerOf(segments, path) === segment) }));
+}
+
+function ownerOf(segments: readonly Segment[], path: string): Segment | undefined {
+  return salvagedAbove(segments, (parseSegmentFileName(basename(path)) as SegmentName).number);
+}
+
+/** Moves what salvage left behind where a crash interrupted it; on a full disk that is put off. */
+function* putAside(world: World, directory: string, { header }: Segment, paths: readonly string[]): IoRoutine<void> {
+  try {
+    yield* moveToQuarantine(world, directory, quarantineOf(directory, header), paths);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+  }
 }
 
 /** The steps on the newest segment's file: what is kept is written again, marked, and what is behind it cut off. */
@@ -210,78 +229,18 @@ function* makeNext(
   return { active, noSpace: undefined };
 }
 
-/** What tells a new segment from others. */
-interface Identity {
-  readonly logId: Uint8Array;
-  readonly coreId: number | undefined;
-  readonly number: number;
-  readonly firstLsn: Lsn;
-  readonly from: ReturnType<typeof succession>;
-}
-
-/** Makes a segment under its name, which is not durable yet. Who fails has changed nothing. */
-function* makeNamed(world: World, settings: Settings, { from, ...identity }: Identity): IoRoutine<ActiveSegment> {
-  const { directory, blockBytes, keyRing } = settings;
-  const keyId = currentKeyOf(keyRing);
-  const life = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16), keyId };
-  const header = headerOf({ ...identity, ...life, blockBytes }, from);
-  const file = openNextSegment(world.io, settings);
-  yield* beginSegment(world.io, directory, file, header);
-  try {
-    yield* nameNextSegment(world.io, directory, header);
-  } catch (error) {
-    world.io.close(file);
-    throw error;
-  }
-  return new ActiveSegment(directory, header, keyRing, file);
-}
-
-/** Makes the name of a new segment durable. */
-function* syncName(world: World, settings: Settings, active: ActiveSegment): IoRoutine<void> {
-  yield* closingOnFailure(world, active, ioSteps.syncDirectory(world.io, settings.directory));
-}
-
-/** Closes the file of a new segment when what comes behind it fails. */
-function* closingOnFailure<T>(world: World, active: ActiveSegment | undefined, rest: IoRoutine<T>): IoRoutine<T> {
-  try {
-    return yield* rest;
-  } catch (error) {
-    if (active?.file !== undefined) world.io.close(active.file);
-    throw error;
-  }
-}
-
-/** Removes drafts that a crash left: a `next.seg` is never adopted, as writes of a killed process may land in it. */
-function* removeDrafts(world: World, settings: Settings, files: LogFiles): IoRoutine<void> {
-  yield* removeAll(
-    world,
-    files.drafts.map((name) => join(settings.directory, name)),
-  );
-}
-
-function* removeAll(world: World, paths: readonly string[]): IoRoutine<void> {
-  for (const path of paths) {
-    try {
-      yield* ioSteps.remove(world.io, path);
-    } catch (error) {
-      if (!WalError.is(error, 'WAL_NOT_FOUND')) throw error;
-    }
-  }
-}
-
-function reportOf(judgement: Judgement, settled: Segment): RecoveryReport {
-  const first = judgement.segments[0] as Segment;
-  return report({
+/** The report on a log in which nothing acknowledged is lost. */
+export function reportOn(judgement: Judgement, { recoveryMode }: Settings): RecoveryReport {
+  const [first] = judgement.segments;
+  const newest = judgement.segments.at(-1) as Segment;
+  return reportOf({
+    mode: recoveryMode,
     created: false,
     cleanlyClosed: judgement.cleanlyClosed,
     segments: judgement.segments.length,
     records: judgement.records,
-    firstLsn: first.header.firstLsn,
-    nextLsn: settled.nextLsn,
+    firstLsn: (first as Segment).header.firstLsn,
+    nextLsn: newest.nextLsn,
     cutBytes: judgement.tornBytes,
   });
-}
-
-function report({ nextLsn, ...rest }: Omit<RecoveryReport, 'lastLsn'> & { readonly nextLsn: Lsn }): RecoveryReport {
-  return Object.freeze({ ...rest, lastLsn: nextLsn - 1 });
 }

@@ -45,6 +45,8 @@ export interface LogStart {
   /** A segment whose name is durable and that holds nothing yet; `undefined` when the next append is to make one. */
   readonly active: ActiveSegment | undefined;
   readonly nextLsn: Lsn;
+  /** Everything up to it survives a crash. Default: every record. */
+  readonly durableLsn?: Lsn;
   /** The number for the next segment that is made. */
   readonly nextNumber: number;
   readonly checkpoint: Checkpoint | undefined;
@@ -149,7 +151,7 @@ export class SegmentWriter {
     this.#named = start.active;
     this.#nextLsn = start.nextLsn;
     this.#writtenLsn = start.nextLsn - 1;
-    this.#durableLsn = start.nextLsn - 1;
+    this.#durableLsn = start.durableLsn ?? start.nextLsn - 1;
     this.#durablePosition = this.position;
     this.#nextNumber = start.nextNumber;
     this.#keyRing = settings.keyRing;

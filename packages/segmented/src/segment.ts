@@ -31,10 +31,12 @@ export function isEmpty(segment: Segment): boolean {
 export interface Succession {
   readonly firstPosition: number;
   readonly predecessor: Predecessor | undefined;
+  /** Whether what the new segment hides is to be kept in quarantine: salvage makes it, or made the one it replaces. */
+  readonly salvaged: boolean;
 }
 
 /** Where a log begins. */
-export const BEGINNING: Succession = { firstPosition: 0, predecessor: undefined };
+export const BEGINNING: Succession = { firstPosition: 0, predecessor: undefined, salvaged: false };
 
 /**
  * What the segment behind `last` takes over: `last` as its predecessor, or, when `last` is empty, that one's own
@@ -42,10 +44,14 @@ export const BEGINNING: Succession = { firstPosition: 0, predecessor: undefined 
  */
 export function succession(last: Segment): Succession {
   const { header } = last;
-  if (isEmpty(last)) return { firstPosition: header.firstPosition, predecessor: header.predecessor };
+  if (isEmpty(last)) {
+    const { firstPosition, predecessor, salvaged } = header;
+    return { firstPosition, predecessor, salvaged };
+  }
   return {
     firstPosition: header.firstPosition + blockEnd(last.end, header.blockBytes) - header.blockBytes,
     predecessor: { number: header.number, id: header.segmentId },
+    salvaged: false,
   };
 }
 
@@ -70,7 +76,7 @@ export interface SegmentPlan {
 
 /** The header of a new segment. */
 export function headerOf(plan: SegmentPlan, from: Succession): SegmentHeader {
-  return { ...plan, ...from, encrypted: plan.keyId !== 0, salvaged: false };
+  return { ...plan, ...from, encrypted: plan.keyId !== 0 };
 }
 
 /** The file name of a segment. */

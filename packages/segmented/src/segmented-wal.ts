@@ -42,8 +42,9 @@ import {
 } from './options.js';
 import { lsnBefore } from './position.js';
 import { QuietMark } from './quiet-mark.js';
+import { firstListedLsn } from './readonly-log.js';
 import { type AppendOptions, NO_OPTIONS, type RecordBody, ReusedBody } from './record-body.js';
-import type { RecoveryReport } from './recovery.js';
+import type { RecoveryReport } from './recovery-report.js';
 import { Replay, type ReplayPage, readPage } from './replay.js';
 import { dropsAnything } from './retention.js';
 import { isEmpty, metaOf, type SegmentMeta } from './segment.js';
@@ -181,6 +182,26 @@ export class SegmentedWal {
     }
   }
 
+  /**
+   * Opens a log that is there, closes it again, and tells what was found and done: with `recoveryMode` `'readonly'` nothing
+   * is done, so that says whether a log is sound, and `'salvage'` repairs one that is not.
+   *
+   * @returns the report, with everything durable that it says was kept
+   * @throws what {@link open} throws; `WAL_NOT_FOUND` where there is no log, which is not made
+   */
+  static async recover(config: SegmentedWalConfig): Promise<RecoveryReport> {
+    const wal = await SegmentedWal.open({ ...config, create: false });
+    await wal.close();
+    return wal.recovery;
+  }
+
+  /** Like {@link recover}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
+  static recoverSync(config: SegmentedWalConfig): RecoveryReport {
+    const wal = SegmentedWal.openSync({ ...config, create: false });
+    wal.closeSync();
+    return wal.recovery;
+  }
+
   /** The directory of the log. */
   get directory(): string {
     return this.#settings.directory;
@@ -278,7 +299,7 @@ export class SegmentedWal {
    * or `RangeError` for wrong arguments. Nothing was appended then.
    */
   append(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): Lsn {
-    this.#throwUnlessOpen();
+    this.#throwUnlessWritable();
     const body = this.#body.fill(payload, options);
     try {
       this.#checkSizes(body.payload.length, body.meta.length, body.scope !== undefined);
@@ -300,7 +321,7 @@ export class SegmentedWal {
    * `TypeError`. Nothing was appended then, and the batch can be appended later.
    */
   appendBatch(batch: Batch): Lsn {
-    this.#throwUnlessOpen();
+    this.#throwUnlessWritable();
     if (!(batch instanceof Batch)) throw invalidType('batch', 'a Batch', batch);
     throwIfSpent(batch);
     const records = recordsOf(batch);
@@ -363,7 +384,7 @@ export class SegmentedWal {
    * @throws `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure
    */
   throwIfFull(): void {
-    this.#throwUnlessOpen();
+    this.#throwUnlessWritable();
     this.#checkSizes(0, 0, false);
   }
 
@@ -722,7 +743,7 @@ export class SegmentedWal {
 
   *#closeLog(discard: boolean): IoRoutine<void> {
     try {
-      if (this.#writer.failure !== undefined) {
+      if (this.#writer.failure !== undefined || this.#isReadonly) {
         yield* this.#writer.letGo();
         return;
       }
@@ -742,12 +763,15 @@ export class SegmentedWal {
   }
 
   *#flushing(): IoRoutine<void> {
+    if (this.#isReadonly) return;
     yield* this.#beginIfPutOff();
     yield* this.#writer.flush();
   }
 
   /** Starts what makes everything appended so far durable. */
   *#submitting(): IoRoutine<LogEnd> {
+    // What another process has written is not this one's to make durable.
+    if (this.#isReadonly) return { ...this.#writer.appended, lastLsn: this.durableLsn };
     yield* this.#beginIfPutOff();
     const submitted = this.#writer.appended;
     yield* this.#writer.submit();
@@ -777,7 +801,7 @@ export class SegmentedWal {
   }
 
   #ringToRotate(): KeyRing {
-    this.#throwUnlessOpen();
+    this.#throwUnlessWritable();
     const ring = this.encryptionRing;
     if (ring !== undefined) return ring;
     throw new WalError(
@@ -855,7 +879,7 @@ export class SegmentedWal {
 
   *#beginReading(from: Lsn | 'first', to: Lsn, copy: boolean, blocking: boolean): IoRoutine<LogReader> {
     const failed = this.#writer.failure !== undefined;
-    if (!failed) yield* this.#writer.flush();
+    if (!failed && !this.#isReadonly) yield* this.#writer.flush();
     const { firstLsn } = this;
     const lsn = from === 'first' ? firstLsn : from;
     // A truncation may have come before.
@@ -870,7 +894,8 @@ export class SegmentedWal {
       copy,
       decoding: this.decoding,
       blocking,
-      firstLsn: () => this.firstLsn,
+      firstLsn: () => (this.#isReadonly ? firstListedLsn(this.#world.io, this.directory) : this.firstLsn),
+      isBesideWriter: this.#isReadonly,
       onClose: (closed) => this.#readers.delete(closed),
     });
     this.#readers.add(reader);
@@ -913,12 +938,25 @@ export class SegmentedWal {
 
   #runUpkeep<T>(make: () => IoRoutine<T>): Promise<T> {
     if (this.#state !== 'open') return Promise.reject(this.#closedError());
+    if (this.#isReadonly) return Promise.reject(this.#readonlyError());
     return this.#upkeep.run(make);
   }
 
   #runUpkeepSync<T>(make: () => IoRoutine<T>): T {
     if (this.#state !== 'open') throw this.#closedError();
+    if (this.#isReadonly) throw this.#readonlyError();
     return this.#upkeep.runSync(make);
+  }
+
+  /** @throws when the log takes no records now */
+  #throwUnlessWritable(): void {
+    this.#throwUnlessOpen();
+    if (this.#isReadonly) throw this.#readonlyError();
+    if (this.#cuts > 0) throw this.#cutError();
+  }
+
+  get #isReadonly(): boolean {
+    return this.#settings.recoveryMode === 'readonly';
   }
 
   #throwUnlessOpen(): void {
@@ -929,6 +967,14 @@ export class SegmentedWal {
     return new WalError('WAL_CLOSED', `the log in ${this.directory} is ${this.#state}: open it again`, {
       path: this.directory,
       state: this.#state,
+    });
+  }
+
+  #readonlyError(): WalError {
+    const what = "was opened with recoveryMode 'readonly': nothing was changed; open it without that to write";
+    return new WalError('WAL_STATE', `the log in ${this.directory} ${what}`, {
+      path: this.directory,
+      state: 'readonly',
     });
   }
 
@@ -955,7 +1001,6 @@ export class SegmentedWal {
   /** @throws when a record of this size cannot be appended now */
   #checkSizes(payload: number, meta: number, scoped: boolean): void {
     this.#writer.throwIfFailed();
-    if (this.#cuts > 0) throw this.#cutError();
     const { maxPayloadBytes } = this.#settings;
     if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
     if (meta > MAXIMUM_META_BYTES) throw tooLarge('meta', meta, MAXIMUM_META_BYTES);

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIoName } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory } from './support/worlds.js';
+import { TestWorld, temporaryDirectory } from './support/worlds.js';
 
 /** A process that holds a log open, having made 5 records durable, until it is killed. */
 async function holder(directory: string) {
@@ -78,4 +78,68 @@ test('a log that is refused gives its lock back', () => {
   );
   io.rename('/log/wal-0000000009-00000000000000000001.seg', `/log/${name}`);
   SegmentedWal.openSync({ directory: '/log', io }).closeSync();
+});
+
+describe('lockTimeoutMs', () => {
+  test('waits until the other writer has closed, by the timers of the world', async () => {
+    const io = createMemoryStorageIo();
+    const world = new TestWorld();
+    const wal = SegmentedWal.openSync({ directory: '/log', io });
+    const second = SegmentedWal.open({ directory: '/log', io, ...world.options, lockTimeoutMs: 100 });
+    const waited: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      waited.push(...world.timers);
+      world.fire();
+    }
+    expect(waited).toEqual([5, 10, 20]);
+    wal.closeSync();
+    world.fire();
+    await (await second).close();
+  });
+
+  test('gives up when the time is over, having tried to the end', async () => {
+    const io = createMemoryStorageIo();
+    const world = new TestWorld();
+    const wal = SegmentedWal.openSync({ directory: '/log', io });
+    const second = SegmentedWal.open({ directory: '/log', io, ...world.options, lockTimeoutMs: 1000 });
+    const refused = expect(second).rejects.toMatchObject({ code: 'WAL_LOCKED' });
+    let total = 0;
+    while (world.timers.length > 0) {
+      total += world.timers[0] as number;
+      world.fire();
+    }
+    await refused;
+    expect(total).toBe(1000);
+    wal.closeSync();
+  });
+
+  test('blocks the thread in the other form, and keeps a process alive that has nothing else to do', async () => {
+    const directory = join(temporaryDirectory(), 'log');
+    const child = await holder(directory);
+    const library = import.meta.resolve('@walstack/segmented');
+    const open = (form: string): Promise<string> => {
+      const script = `import { SegmentedWal } from ${JSON.stringify(library)};
+        console.log('waiting');
+        const wal = ${form}({ directory: ${JSON.stringify(directory)}, lockTimeoutMs: 60_000 });
+        console.log(wal.recovery.records);
+        wal.close();`;
+      const opener = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const lines = createInterface({ input: opener.stdout });
+      return new Promise((resolve, reject) => {
+        lines.on('line', (line) => {
+          if (line !== 'waiting') resolve(line);
+          else if (form.startsWith('await')) child.kill('SIGKILL');
+        });
+        opener.on('exit', () => reject(new Error('it ended without the lock')));
+      });
+    };
+    expect(await open('await SegmentedWal.open')).toBe('5');
+    const wal = SegmentedWal.openSync({ directory, lockTimeoutMs: 60_000 });
+    expect(() => SegmentedWal.openSync({ directory, lockTimeoutMs: 30 })).toThrow(
+      expect.objectContaining({ code: 'WAL_LOCKED' }),
+    );
+    wal.closeSync();
+  });
 });

@@ -41,10 +41,10 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     scenario: 'leftovers-after-the-names',
     breaks: 'Recovery syncs the directory, and only then removes what the log does without.',
     file: `${SEGMENTED}/recovery.ts`,
-    find: '  yield* ioSteps.syncDirectory(world.io, settings.directory);\n  yield* removeAll(world, leftovers);',
-    replace: '  yield* removeAll(world, leftovers);',
+    find: '  yield* ioSteps.syncDirectory(world.io, settings.directory);\n  for (const { segment, paths } of',
+    replace: '  for (const { segment, paths } of',
     also: {
-      file: `${SEGMENTED}/recovery.ts`,
+      file: `${SEGMENTED}/new-segment.ts`,
       find: 'yield* closingOnFailure(world, active, ioSteps.syncDirectory(world.io, settings.directory));',
       replace: '',
     },
