@@ -7,10 +7,10 @@ import type { World } from './world.js';
 
 /** So far ahead of the writer blocks are prepared, and in such steps, in bytes. */
 const AHEAD_BYTES = 2 * 1024 * 1024;
-const STEP_BYTES = 1024 * 1024;
+const STEP_BYTES = 4 * 1024 * 1024;
 
 /** Zeros are written so many at a time, so that groups have their turn at the disk. */
-const ZEROS_BYTES = 256 * 1024;
+const ZEROS_BYTES = 1024 * 1024;
 
 /** A group of more bytes than this gains nothing by it, and a writer of many such is faster than who prepares for it. */
 const SMALL_GROUP_BYTES = 128 * 1024;

@@ -13,7 +13,7 @@ import { Waiters } from './waiters.js';
 const RECORDS_WORTH_A_GROUP = 16;
 
 /** So many are not kept waiting for the end of the turn: the disk works while the next ones are encoded. */
-const RECORDS_ENOUGH = 128;
+const RECORDS_ENOUGH = 256;
 
 /**
  * Makes groups: all who wait for durability share one write and one sync, and while those are under way, the next group
