@@ -57,19 +57,25 @@ export class ActiveTail {
     return grown;
   }
 
+  /**
+   * Whether it is time to look for {@link evidence}: seldom, and ever more so, as all of an earlier life may stand behind
+   * the end of a segment that is used again.
+   */
+  get isEvidenceDue(): boolean {
+    return this.#fruitless >= PATIENCE && isPowerOfTwo(this.#fruitless);
+  }
+
   /** Lets the reader read on, up to where the probe has come. */
   resume(): void {
     this.#reader.resume(this.end);
   }
 
   /**
-   * Looks, now and then, for what proves that the first LSN that cannot be read had been durable.
+   * Looks for what proves that the first LSN that cannot be read had been durable.
    *
    * @returns a proof, when it cannot be read even after that was seen; `undefined` when it is just not there yet
    */
   *evidence(): IoRoutine<string | undefined> {
-    // Seldom, and ever more so: in a segment that is used again, all of an earlier life may stand there.
-    if (this.#fruitless < PATIENCE || !isPowerOfTwo(this.#fruitless)) return undefined;
     const { file, frames } = this.#probe;
     const segment = { header: frames.header, path: file.path, end: this.end, nextLsn: this.nextLsn };
     const { evidenceOffset } = yield* lookBehind(this.#io, file, segment, this.#io.size(file));

@@ -31,3 +31,9 @@ export function cutBack(lsn: Lsn, lastRead: Lsn): WalError {
     { lsn, reason: 'cut-back' },
   );
 }
+
+/** The file of a segment has got a new life, which only one that was removed from the log gets. */
+export function recycled(path: string, lsn: Lsn): WalError {
+  const what = `${path} was removed from the log, and its file is used again`;
+  return new WalError('WAL_TRUNCATED', what, { path, lsn, reason: 'recycled' });
+}

@@ -29,10 +29,15 @@ const NOTHING = new Uint8Array(64);
 const HEADER = FRAME_HEADER_BYTES;
 const BODY = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
 
+/** Flags in the word of meta length, flags and codec. */
+const MARK = RecordFlag.mark << 16;
+const ENCRYPTED = RecordFlag.encrypted << 16;
+
 /**
  * The frames that a pass has found in a piece of a segment in memory, and the steps from one to the next. The pass
- * verifies lengths and checksums of many frames at once; a step verifies that LSNs count on and that the fields of a
- * frame can stand together. A step allocates nothing, and reads of a frame only what is asked for.
+ * verifies lengths and checksums of many frames at once. That LSNs count on and that the fields of a frame can stand
+ * together is verified before it is stepped to: for a *run* of records without flags, of which there are many, at once.
+ * So a step within a run is no more than counting, and of a frame only what is asked for is read. Nothing is allocated.
  *
  * It stops for good at a frame with another LSN than the expected one: no frame of this log can stand there.
  */
@@ -40,7 +45,8 @@ export class Frames {
   readonly header: SegmentHeader;
   readonly path: string;
   readonly #seed: number;
-  readonly #offsets: Uint32Array;
+  /** Where in the memory each frame is that was found, and where the pass stopped. */
+  readonly #offsets: Uint32Array<ArrayBuffer>;
   readonly #record = new RecordHeader();
   #bytes: Uint8Array = NOTHING;
   #view: DataView = new DataView(NOTHING.buffer);
@@ -51,12 +57,16 @@ export class Frames {
   #index = 0;
   /** Where in the memory the present frame is. */
   #at = 0;
-  #lsn: Lsn = 0;
-  #nextLsn: Lsn;
+  /** Up to `#runEnd` frames may be stepped to; the one at `#runStart` is to have `#runLsn`, and each is a record. */
+  #runStart = 0;
+  #runEnd = 0;
+  #runLsn: Lsn;
+  /** Whether the frame before the run is a mark. */
+  #isBehindMark = false;
   /** Where the frames before this piece end. */
   #endBefore: number;
-  /** Whether `#record` is that of the present frame. */
-  #isRead = false;
+  /** The frame that `#record` is of. */
+  #recordIndex = -1;
   #stopped = false;
 
   /**
@@ -72,7 +82,7 @@ export class Frames {
     this.#offsets = new Uint32Array(most + 1);
     this.#base = from;
     this.#endBefore = from;
-    this.#nextLsn = nextLsn;
+    this.#runLsn = nextLsn;
   }
 
   /** CRC32C of the segment's id. */
@@ -90,14 +100,14 @@ export class Frames {
     return this.#count === this.#offsets.length - 1;
   }
 
-  /** Whether frames were found that were not stepped to yet. */
-  get hasMore(): boolean {
-    return this.#index < this.#count && !this.#stopped;
-  }
-
   /** Whether no frame was found. */
   get isEmpty(): boolean {
     return this.#count === 0;
+  }
+
+  /** Whether frames were found that were not stepped to yet. */
+  get hasMore(): boolean {
+    return this.#index < this.#count && !this.#stopped;
   }
 
   /** Where in the memory the pass stopped. */
@@ -113,13 +123,13 @@ export class Frames {
   /** Position in the file behind the last frame that was stepped to, marks included; where it began when there was none. */
   get end(): number {
     if (this.#index === 0) return this.#endBefore;
-    const at = this.#offsets[this.#index - 1] as number;
+    const at = this.#at;
     return this.#base + at + FRAME_HEADER_BYTES + this.#view.getUint32(at, true);
   }
 
   /** The LSN that is expected next. */
   get nextLsn(): Lsn {
-    return this.#nextLsn;
+    return this.#runLsn + (this.#index - this.#runStart);
   }
 
   /** Position in the file of the present frame. */
@@ -129,7 +139,7 @@ export class Frames {
 
   /** LSN of the present frame; of a mark, the next one that is given out. */
   get lsn(): Lsn {
-    return this.#lsn;
+    return this.isMark ? this.nextLsn : this.nextLsn - 1;
   }
 
   get type(): number {
@@ -140,8 +150,9 @@ export class Frames {
     return this.#view.getUint8(this.#at + HEADER + 18);
   }
 
+  /** Whether the present frame is a mark, and no record. */
   get isMark(): boolean {
-    return (this.flags & RecordFlag.mark) !== 0;
+    return this.#isBehindMark && this.#index === this.#runStart;
   }
 
   get metaLength(): number {
@@ -150,9 +161,11 @@ export class Frames {
 
   /** Bytes of the payload as it is stored: of a compressed one, compressed. */
   get payloadLength(): number {
-    const { flags } = this;
-    const tag = (flags & RecordFlag.encrypted) === 0 ? 0 : ENCRYPTION_TAG_BYTES;
-    return Math.max(0, this.#view.getUint32(this.#at, true) - this.#bodyStart() + HEADER - this.metaLength - tag);
+    const at = this.#at;
+    const kind = this.#view.getUint32(at + 24, true);
+    const tag = (kind & ENCRYPTED) === 0 ? 0 : ENCRYPTION_TAG_BYTES;
+    const length = this.#view.getUint32(at, true) + FRAME_HEADER_BYTES - bodyStart(kind >>> 16) - (kind & 0xffff) - tag;
+    return Math.max(0, length);
   }
 
   /** Milliseconds since the Unix epoch, by the clock of the writer. */
@@ -164,40 +177,50 @@ export class Frames {
     return (this.flags & RecordFlag.scoped) === 0 ? undefined : readScope(this.#view, this.#at + BODY);
   }
 
-  /** The word at a place in the memory. */
-  uint32At(offset: number): number {
-    return this.#view.getUint32(offset, true);
-  }
-
   /** All fields of the present frame; the same object each time. */
   get record(): RecordHeader {
-    if (!this.#isRead) {
+    if (this.#recordIndex !== this.#index) {
       readRecordHeader(this.#view, this.#at, this.#record);
-      this.#isRead = true;
+      this.#recordIndex = this.#index;
     }
     return this.#record;
   }
 
+  /** Whether the present frame is of a run of records without flags: nothing but meta and payload is in it. */
+  get isPlain(): boolean {
+    return this.#index > this.#runStart && !this.header.encrypted;
+  }
+
   /** A view of the meta as it is stored. */
   meta(): Uint8Array {
-    return this.#part(this.#bodyStart(), this.metaLength);
+    return this.#part(bodyStart(this.flags), this.metaLength);
   }
 
   /** A view of the payload as it is stored. */
   payload(): Uint8Array {
-    const offset = this.#bodyStart() + this.metaLength;
-    return this.#part(offset, this.#view.getUint32(this.#at, true) + FRAME_HEADER_BYTES - offset);
+    const at = this.#at;
+    const bytes = this.#bytes;
+    // Meta length, flags and codec.
+    const kind = this.#view.getUint32(at + 24, true);
+    const offset = bodyStart(kind >>> 16) + (kind & 0xffff);
+    const length = this.#view.getUint32(at, true) + FRAME_HEADER_BYTES - offset;
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + at + offset, Math.max(0, length));
   }
 
   /** A view of everything behind the record's header and scope: meta and payload as they are stored. */
   body(): Uint8Array {
-    const offset = this.#bodyStart();
+    const offset = bodyStart(this.flags);
     return this.#part(offset, this.#view.getUint32(this.#at, true) + FRAME_HEADER_BYTES - offset);
   }
 
   /** A view of the record's header and its scope. */
   head(): Uint8Array {
-    return this.#part(HEADER, this.#bodyStart() - HEADER);
+    return this.#part(HEADER, bodyStart(this.flags) - HEADER);
+  }
+
+  /** The word at a place in the memory. */
+  uint32At(offset: number): number {
+    return this.#view.getUint32(offset, true);
   }
 
   /** Meta and payload as they were appended, in memory of their own. @throws what the decoder throws */
@@ -214,24 +237,24 @@ export class Frames {
    */
   next(): boolean {
     const index = this.#index;
-    if (index === this.#count) return false;
-    const at = this.#offsets[index] as number;
-    const view = this.#view;
-    const length = view.getUint32(at, true);
-    const lsn = this.#nextLsn;
-    if (length < RECORD_HEADER_BYTES || lsnAt(view, at) !== lsn) return this.#stop();
-    this.#at = at;
-    this.#isRead = false;
-    this.#lsn = lsn;
-    // Meta length, flags and codec: most records have no flags.
-    const kind = view.getUint32(at + 24, true);
-    if (kind > 0xffff || kind + RECORD_HEADER_BYTES > length || view.getUint32(at + 20, true) === 0) {
-      this.#checkFields();
+    if (index < this.#runEnd) {
+      this.#at = this.#offsets[index] as number;
+      this.#index = index + 1;
+      return true;
     }
-    // The LSN behind the last record must be one, too.
-    if (lsn === Number.MAX_SAFE_INTEGER && !this.isMark) throw this.#impossible();
+    return this.#findRun(Number.MAX_SAFE_INTEGER) || this.#stepAlone();
+  }
+
+  /**
+   * Steps to the next record of a run that was verified: {@link next} has to be called where there is none.
+   *
+   * @param until - the last LSN that may be stepped to
+   */
+  nextOfRun(until: Lsn): boolean {
+    const index = this.#index;
+    if (index >= this.#runEnd || this.#runLsn + (index - this.#runStart) > until) return false;
+    this.#at = this.#offsets[index] as number;
     this.#index = index + 1;
-    if ((kind & MARK) === 0) this.#nextLsn = lsn + 1;
     return true;
   }
 
@@ -244,50 +267,19 @@ export class Frames {
    */
   skip(summary: FrameSummary, until: Lsn = Number.POSITIVE_INFINITY): boolean {
     while (!this.#stopped) {
-      this.#skipPlain(summary, until);
-      if (this.#nextLsn >= until && this.#isBeforeRecord) return false;
+      if (this.#findRun(until, summary)) {
+        this.#index = this.#runEnd;
+        this.#at = this.#offsets[this.#index - 1] as number;
+        summary.plainRecords();
+      }
+      if (this.nextLsn >= until && this.#isBeforeRecord) return false;
       const { end } = this;
-      if (!this.next()) return true;
+      if (!this.#stepAlone()) return true;
       const { record } = this;
       summary.frame(record, end);
       summary.provenLsn = Math.max(summary.provenLsn, provenDurable(record.lsn, record.durableLag));
     }
     return true;
-  }
-
-  /** Whether the next frame that was found is there, and no mark. */
-  get #isBeforeRecord(): boolean {
-    if (this.#index === this.#count) return false;
-    const at = this.#offsets[this.#index] as number;
-    return this.#view.getUint32(at, true) >= RECORD_HEADER_BYTES && (this.#view.getUint32(at + 24, true) & MARK) === 0;
-  }
-
-  /** Steps over records without flags, of which there are many: a few nanoseconds each. */
-  #skipPlain(summary: FrameSummary, until: Lsn): void {
-    const view = this.#view;
-    const offsets = this.#offsets;
-    const count = this.#count;
-    let { provenLsn } = summary;
-    let index = this.#index;
-    let lsn = this.#nextLsn;
-    const beyond = Math.min(until, Number.MAX_SAFE_INTEGER);
-    for (; index < count && lsn < beyond; index++, lsn++) {
-      const at = offsets[index] as number;
-      const length = view.getUint32(at, true);
-      if (length < RECORD_HEADER_BYTES || lsnAt(view, at) !== lsn) break;
-      const kind = view.getUint32(at + 24, true);
-      const lag = view.getUint32(at + 20, true);
-      if (kind > 0xffff || kind + RECORD_HEADER_BYTES > length || lag === 0) break;
-      if (lag !== LAG_UNKNOWN && lsn - lag > provenLsn) provenLsn = lsn - lag;
-    }
-    if (index === this.#index) return;
-    this.#at = offsets[index - 1] as number;
-    this.#isRead = false;
-    this.#lsn = lsn - 1;
-    this.#nextLsn = lsn;
-    this.#index = index;
-    summary.provenLsn = provenLsn;
-    summary.plainRecords();
   }
 
   /**
@@ -297,14 +289,10 @@ export class Frames {
    * @param end - {@link end}, for who has written over the frame that tells it
    */
   adopt(bytes: Uint8Array, base: number, end = this.end): void {
-    this.#endBefore = end;
-    this.#base = base;
-    this.#count = 0;
-    this.#index = 0;
+    this.#forget(end);
     this.#offsets[0] = 0;
-    if (bytes === this.#bytes) return;
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#base = base;
+    if (bytes !== this.#bytes) this.replace(bytes);
   }
 
   /** The same bytes at another place in memory, as the memory that they were in is gone. */
@@ -315,20 +303,31 @@ export class Frames {
 
   /** Finds the frames of a range of the memory. */
   scan(from: number, to: number): void {
-    const end = this.end;
+    this.#forget(this.end);
     const position = this.#base + from;
     this.#count = scanFrames(this.#bytes, from, to, position, this.header.blockBytes, this.#seed, this.#offsets);
-    this.#index = 0;
-    this.#endBefore = end;
   }
 
-  /** Takes over what was found in another thread: offsets in the memory, of frames whose checksums were verified. */
-  take(offsets: Uint32Array, count: number): void {
-    const end = this.end;
-    this.#offsets.set(offsets.subarray(0, count));
-    this.#count = count;
-    this.#index = 0;
-    this.#endBefore = end;
+  /**
+   * Takes over the frames that were found in another thread.
+   *
+   * @param offsets - what {@link offsets} gives there, for memory that begins at the same place in the file
+   */
+  take(offsets: Uint32Array): void {
+    this.#forget(this.end);
+    this.#offsets.set(offsets);
+    this.#count = offsets.length - 1;
+  }
+
+  /** Where the frames are that were found, and where the pass stopped: a copy. */
+  offsets(): Uint32Array<ArrayBuffer> {
+    return this.#offsets.slice(0, this.#count + 1);
+  }
+
+  /** Stops for good at the present frame, which cannot be there. */
+  stopHere(): void {
+    this.#stopped = true;
+    this.#runEnd = this.#index;
   }
 
   /** Goes on where it had stopped, as there may be more now. */
@@ -338,55 +337,123 @@ export class Frames {
 
   /** Lets go of the memory. What was found is gone, too. */
   close(): void {
-    this.#endBefore = this.end;
+    this.#forget(this.#endBefore);
     this.#stopped = true;
-    this.#bytes = NOTHING;
-    this.#view = new DataView(NOTHING.buffer);
+    this.#offsets[0] = 0;
+    this.replace(NOTHING);
+  }
+
+  /** Forgets what was found. */
+  #forget(end: number): void {
+    this.#endBefore = end;
+    this.#beginRun(this.nextLsn, 0);
     this.#count = 0;
     this.#index = 0;
     this.#at = 0;
+    this.#recordIndex = -1;
+    this.#isBehindMark = false;
   }
 
-  #stop(): false {
-    this.#stopped = true;
-    return false;
+  #beginRun(nextLsn: Lsn, index: number): void {
+    this.#runLsn = nextLsn;
+    this.#runStart = index;
+    this.#runEnd = index;
   }
 
-  /** Where in the present frame meta and payload begin. */
-  #bodyStart(): number {
-    return (this.flags & RecordFlag.scoped) === 0 ? BODY : BODY + SCOPE_BYTES;
+  /**
+   * Verifies records without flags from the next frame on, and steps to the first of them.
+   *
+   * @param until - the first LSN that is of no interest
+   * @returns whether there is any
+   */
+  #findRun(until: Lsn, summary?: FrameSummary): boolean {
+    if (this.#stopped || this.#index === this.#count) return false;
+    const view = this.#view;
+    const offsets = this.#offsets;
+    const first = this.#index;
+    const nextLsn = this.nextLsn;
+    // The LSN behind the last record must be one, too.
+    const most = Math.min(this.#count, first + Math.min(until, Number.MAX_SAFE_INTEGER) - nextLsn);
+    let index = first;
+    let lsn = nextLsn;
+    let proven = 0;
+    for (; index < most; index++, lsn++) {
+      const at = offsets[index] as number;
+      const length = view.getUint32(at, true);
+      if (length < RECORD_HEADER_BYTES || lsnAt(view, at) !== lsn) break;
+      // Meta length, flags and codec.
+      const kind = view.getUint32(at + 24, true);
+      const lag = view.getUint32(at + 20, true);
+      if (kind > 0xffff || kind + RECORD_HEADER_BYTES > length || lag === 0) break;
+      if (lag !== LAG_UNKNOWN && lsn - lag > proven) proven = lsn - lag;
+    }
+    this.#beginRun(nextLsn, first);
+    this.#isBehindMark = false;
+    if (index === first) return false;
+    this.#runEnd = index;
+    this.#index = first + 1;
+    this.#at = offsets[first] as number;
+    if (summary !== undefined && proven > summary.provenLsn) summary.provenLsn = proven;
+    return true;
+  }
+
+  /** Verifies one frame, of whatever kind, and steps to it. */
+  #stepAlone(): boolean {
+    const index = this.#index;
+    if (this.#stopped || index === this.#count) return false;
+    const at = this.#offsets[index] as number;
+    const { nextLsn } = this;
+    if (this.#view.getUint32(at, true) < RECORD_HEADER_BYTES || lsnAt(this.#view, at) !== nextLsn) {
+      this.#stopped = true;
+      return false;
+    }
+    readRecordHeader(this.#view, at, this.#record);
+    const isMark = (this.#record.flags & RecordFlag.mark) !== 0;
+    this.#check(this.#base + at, isMark);
+    this.#at = at;
+    this.#index = index + 1;
+    this.#recordIndex = index + 1;
+    this.#isBehindMark = isMark;
+    this.#beginRun(isMark ? nextLsn : nextLsn + 1, index + 1);
+    return true;
+  }
+
+  /** Whether the next frame that was found is there, and no mark. */
+  get #isBeforeRecord(): boolean {
+    if (this.#index === this.#count) return false;
+    const at = this.#offsets[this.#index] as number;
+    return this.#view.getUint32(at, true) >= RECORD_HEADER_BYTES && (this.#view.getUint32(at + 24, true) & MARK) === 0;
   }
 
   /** A view of a part of the present frame. */
   #part(offset: number, length: number): Uint8Array {
-    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#at + offset, length);
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#at + offset, Math.max(0, length));
   }
 
-  #checkFields(): void {
-    const { record } = this;
-    const problem = recordProblem(record);
-    const stray = (record.flags & RecordFlag.encrypted) !== 0 && !this.header.encrypted;
-    if (problem === undefined && !stray) return;
+  /** Whether the fields in `#record` can stand together. */
+  #check(offset: number, isMark: boolean): void {
+    const { lsn, flags } = this.#record;
+    const problem = recordProblem(this.#record);
     if (problem === 'unknown-flags' || problem === 'unknown-codec') {
       throw new WalError(
         'WAL_UNSUPPORTED_VERSION',
-        `${this.path}: the record with LSN ${record.lsn} was written by a later version (${problem}): ` +
+        `${this.path}: the record with LSN ${lsn} was written by a later version (${problem}): ` +
           'use a later walstack; nothing was changed',
-        { offset: this.position, lsn: record.lsn, path: this.path, reason: problem },
+        { offset, lsn, path: this.path, reason: problem },
       );
     }
-    throw this.#impossible();
-  }
-
-  #impossible(): WalError {
-    const { lsn, position } = this;
-    const what = `the record with LSN ${lsn} at offset ${position} has fields that cannot be`;
-    return corruption(this.path, 'impossible-fields', what, { offset: position, lsn });
+    const isStray = (flags & RecordFlag.encrypted) !== 0 && !this.header.encrypted;
+    const isLast = lsn === Number.MAX_SAFE_INTEGER && !isMark;
+    if (problem === undefined && !isStray && !isLast) return;
+    const what = `the record with LSN ${lsn} at offset ${offset} has fields that cannot be`;
+    throw corruption(this.path, 'impossible-fields', what, { offset, lsn });
   }
 }
 
-/** The mark's flag in the word of meta length, flags and codec. */
-const MARK = RecordFlag.mark << 16;
+/** Where in a frame meta and payload begin. */
+function bodyStart(flags: number): number {
+  return (flags & RecordFlag.scoped) === 0 ? BODY : BODY + SCOPE_BYTES;
+}
 
 /** The LSN of the frame at `at`; a number beyond all LSNs when it is none. */
 function lsnAt(view: DataView, at: number): number {

@@ -5,5 +5,9 @@
  * @packageDocumentation
  */
 
+export type { ReplayProgress } from './directory-reader.js';
+export { type DirectoryReplay, type ReplayDirectoryOptions, replayDirectory } from './directory-replay.js';
 export { LogTail, type LogTailOptions } from './log-tail.js';
+export { MmapWalReader } from './mmap-wal-reader.js';
+export { RecordCursor, type StopReason } from './record-cursor.js';
 export type { WalRecord } from './wal-record.js';

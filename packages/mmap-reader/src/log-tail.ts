@@ -338,7 +338,7 @@ export class LogTail {
 
   /** What stands behind the end of the newest segment may prove that something is missing there. */
   *#checkWhole(active: ActiveTail): IoRoutine<void> {
-    const proof = yield* active.evidence();
+    const proof = active.isEvidenceDue ? yield* active.evidence() : undefined;
     if (proof === undefined) return;
     const { path } = this.#links[0] as Link;
     yield* this.#relocate(lostRecord(path, active.end, active.nextLsn, 'hole', proof));

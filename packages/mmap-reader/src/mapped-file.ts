@@ -1,49 +1,36 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, WalError } from '@walstack/codec';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { WalError } from '@walstack/codec';
 import {
   fileLocksUnavailableReason,
   lockFile,
   type Mapping,
   mapFile,
   mappingUnavailableReason,
+  unlockFile,
 } from '@walstack/native';
 import { corruption } from './corruption.js';
-import { sameId } from './segment.js';
+import { type FileWindows, fits, rangeOf, WINDOW_BYTES, type Window } from './file-windows.js';
+import { hasSegmentId } from './segment-id.js';
 
 /** Whether files can be mapped here, and held against a writer meanwhile. */
 const canMap = mappingUnavailableReason === undefined && fileLocksUnavailableReason === undefined;
 
-/**
- * Bytes that are mapped at a time: V8 counts them as memory of its own, and begins to collect garbage for every 64 MiB
- * that come to it.
- */
-const WINDOW_BYTES = 16 * 1024 * 1024;
-
-/** Mappings begin at multiples of this, which is a multiple of every size of a page. */
-const GRAIN_BYTES = 65_536;
-
-/** The longest window: offsets in it are unsigned 32-bit integers. */
-const MOST_BYTES = 0xffff_0000;
-
-/** A stretch of a file in memory. */
-export interface Window {
-  /** Position in the file of its first byte. */
-  readonly base: number;
+interface MappedWindow extends Window {
   readonly mapping: Mapping;
-  readonly bytes: Uint8Array;
 }
 
 /**
  * A file that is not written to any more, mapped window by window for reading, under a shared lock: no writer, in
  * whatever thread or process, gives it a new life meanwhile.
  */
-export class MappedFile {
+export class MappedFile implements FileWindows {
   readonly path: string;
-  /** Bytes of the file when it was opened. */
   readonly size: number;
   readonly #keeps: boolean;
   #fd: number;
-  readonly #windows: Window[] = [];
+  readonly #windows: MappedWindow[] = [];
+  /** Whether somebody has moved the memory of a window away: it stays mapped as long as they have it. */
+  #isMoved = false;
 
   private constructor(path: string, fd: number, size: number, keeps: boolean) {
     this.path = path;
@@ -73,82 +60,110 @@ export class MappedFile {
     return undefined;
   }
 
-  /** The windows that are mapped now. */
-  get windows(): readonly Window[] {
-    return this.#windows;
-  }
-
   get isClosed(): boolean {
     return this.#fd === -1;
   }
 
-  /** Whether it is a segment with this id. */
   hasId(segmentId: Uint8Array): boolean {
-    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-    const length = readSync(this.#fd, bytes, 0, bytes.length, 0);
-    try {
-      return sameId(decodeSegmentHeader(bytes.subarray(0, length), this.path).segmentId, segmentId);
-    } catch (error) {
-      if (WalError.is(error, 'WAL_BAD_HEADER')) return false;
-      throw error;
-    }
+    return hasSegmentId(this.#fd, this.path, segmentId);
   }
 
-  /** Whether a stretch fits into a window. */
-  canMap(position: number, end: number): boolean {
-    return roundUp(end) - roundDown(position) <= MOST_BYTES;
+  canHold(position: number, end: number): boolean {
+    return fits(position, end);
   }
 
-  /**
-   * Maps a stretch that begins at or before `position` and has at least `needed` bytes from there on, as far as the file
-   * goes. The window before is let go of, unless windows are kept.
-   */
-  map(position: number, needed: number): Window {
-    const base = roundDown(position);
-    const end = Math.min(this.size, Math.max(base + WINDOW_BYTES, roundUp(position + needed)));
+  /** Mapping takes no memory. */
+  isWorth(): boolean {
+    return true;
+  }
+
+  window(position: number, needed: number): Window {
+    const found = this.#windows.find(
+      ({ base, length }) => base <= position && position < base + length && position + needed <= base + length,
+    );
+    if (found !== undefined) return found;
+    const { base, length } = rangeOf(this.size, position, needed);
     if (!this.#keeps) this.#unmapAll();
-    const window = this.#map(base, end - base);
-    window.mapping.advise('sequential');
+    const window = this.#map(base, length);
     this.#windows.push(window);
     return window;
   }
 
-  /** Maps the same window once more, as somebody has moved its memory away. */
-  mapAgain(window: Window): Window {
-    const again = this.#map(window.base, window.mapping.length);
-    this.#windows[this.#windows.indexOf(window)] = again;
+  renew(window: Window): Window {
+    const index = this.#indexOf(window);
+    // Another reader may have done it.
+    if (index === -1) return this.window(window.base, window.length);
+    this.#isMoved = true;
+    const again = this.#map(window.base, window.length);
+    this.#windows[index] = again;
     return again;
   }
 
-  /** Makes sure that a range of a window can be read: the file still reaches to its end, and the disk gives it. */
   load(window: Window, offset: number, length: number): void {
-    guarded(this.path, () => window.mapping.load(offset, length));
+    guarded(this.path, () => this.#mappingOf(window)?.load(offset, length));
   }
 
-  /** Empties every view of the file and gives up its lock. Idempotent. */
+  leave(window: Window): void {
+    if (this.#keeps) this.#mappingOf(window)?.advise('dontneed');
+  }
+
+  /** Takes the file out of this process's memory and out of the page cache. */
+  release(): void {
+    for (const { mapping } of this.#windows) mapping.release();
+    // What is mapped is not dropped from the page cache, and not everything was mapped.
+    this.#eachStretch((mapping) => mapping.release());
+  }
+
+  /** Bytes of the file that are in the page cache. */
+  residentBytes(): number {
+    let bytes = 0;
+    this.#eachStretch((mapping) => {
+      bytes += mapping.residentBytes();
+    });
+    return bytes;
+  }
+
   close(): void {
     if (this.#fd === -1) return;
     this.#unmapAll();
+    // The memory is unmapped when the thread comes to it, and has the lock until then, though nobody can read it any more.
+    if (!this.#isMoved) unlockFile(this.#fd);
     closeSync(this.#fd);
     this.#fd = -1;
   }
 
-  #map(base: number, length: number): Window {
-    const mapping = guarded(this.path, () => mapFile(this.#fd, { offset: base, length }));
-    return { base, mapping, bytes: new Uint8Array(mapping.buffer) };
+  #mappingOf(window: Window): Mapping | undefined {
+    return this.#windows[this.#indexOf(window)]?.mapping;
+  }
+
+  #indexOf(window: Window): number {
+    return (this.#windows as readonly Window[]).indexOf(window);
+  }
+
+  #eachStretch(visit: (mapping: Mapping) => void): void {
+    for (let base = 0; base < this.size; base += WINDOW_BYTES) {
+      const { mapping } = this.#map(base, Math.min(WINDOW_BYTES, this.size - base));
+      guarded(this.path, () => visit(mapping));
+      mapping.unmap();
+    }
+  }
+
+  #map(base: number, length: number): MappedWindow {
+    return guarded(this.path, () => {
+      const mapping = mapFile(this.#fd, { offset: base, length });
+      mapping.advise('sequential');
+      return { base, length, mapping, bytes: new Uint8Array(mapping.buffer) };
+    });
   }
 
   #unmapAll(): void {
-    for (const { mapping } of this.#windows.splice(0)) mapping.unmap();
+    for (const { mapping, bytes, length } of this.#windows.splice(0)) {
+      // It is unmapped when the thread comes to it: the pages go at once.
+      if (bytes.length === length) mapping.advise('dontneed');
+      else this.#isMoved = true;
+      mapping.unmap();
+    }
   }
-}
-
-function roundDown(position: number): number {
-  return position - (position % GRAIN_BYTES);
-}
-
-function roundUp(position: number): number {
-  return Math.ceil(position / GRAIN_BYTES) * GRAIN_BYTES;
 }
 
 /** Whether `path` is still the name of an open file. */

@@ -1,13 +1,15 @@
 import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
 import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { Link } from './chain.js';
+import { recycled } from './corruption.js';
+import type { FileWindows } from './file-windows.js';
 import type { FrameScanner } from './frame-scanner.js';
 import type { Frames } from './frames.js';
 import { headerOf } from './log-files.js';
 import { MappedFile } from './mapped-file.js';
-import { MappedScanner } from './mapped-scanner.js';
 import { sameId } from './segment.js';
 import { SegmentScanner } from './segment-scanner.js';
+import { WindowScanner } from './window-scanner.js';
 
 /** Which frames of a segment are read. */
 export interface ScanRange {
@@ -37,7 +39,7 @@ export function* openStreamed(io: StorageIo, link: Link, range: ScanRange = {}):
   const file = io.open(link.path);
   try {
     const header = yield* headerOf(io, file);
-    if (!sameId(header.segmentId, link.header.segmentId)) throw recycled(link);
+    if (!sameId(header.segmentId, link.header.segmentId)) throw recycled(link.path, link.header.firstLsn);
     return new StreamedScanner(io, file, link.header, range);
   } catch (error) {
     io.close(file);
@@ -46,19 +48,24 @@ export function* openStreamed(io: StorageIo, link: Link, range: ScanRange = {}):
 }
 
 /** A mapped segment; `undefined` where plain reads have to do. */
-function mapSealed(io: StorageIo, link: Link, range: ScanRange): MappedScanner | undefined {
+function mapSealed(io: StorageIo, link: Link, range: ScanRange): WindowScanner | undefined {
   if (!io.capabilities.realFiles) return undefined;
   const file = openMapped(link.path);
   if (file === undefined) return undefined;
-  const { from, nextLsn, limit } = settled(link.header, range, file.size);
   try {
-    if (file.hasId(link.header.segmentId)) return new MappedScanner(file, link.header, from, nextLsn, limit);
+    if (file.hasId(link.header.segmentId)) return scannerOf(file, link.header, range);
   } catch (error) {
     // No room for mappings, or a runtime that has none: reading may still do.
     if (!WalError.is(error, 'WAL_IO_FAILED')) throw error;
   }
   file.close();
   return undefined;
+}
+
+/** Reads a segment in windows of its file, which it closes. */
+export function scannerOf(file: FileWindows, header: SegmentHeader, range: ScanRange = {}): WindowScanner {
+  const { from, nextLsn, limit } = settled(header, range, file.size);
+  return new WindowScanner(file, header, from, nextLsn, limit);
 }
 
 /** What keeps a file from being opened is for the backend to say. */
@@ -73,14 +80,6 @@ function openMapped(path: string): MappedFile | undefined {
 function settled(header: SegmentHeader, range: ScanRange, size: number): Required<ScanRange> {
   const { from = header.blockBytes, nextLsn = header.firstLsn, limit = size } = range;
   return { from, nextLsn, limit: Math.min(limit, size) };
-}
-
-function recycled({ path, header }: Link): WalError {
-  return new WalError('WAL_TRUNCATED', `${path} was removed from the log, and its file is used again`, {
-    path,
-    lsn: header.firstLsn,
-    reason: 'recycled',
-  });
 }
 
 /** A segment that is read by plain reads, with its file. */

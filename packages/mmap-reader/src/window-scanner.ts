@@ -1,50 +1,43 @@
 import { FRAME_HEADER_BYTES, type Lsn, type SegmentHeader } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
+import { type FileWindows, WINDOW_BYTES, type Window } from './file-windows.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { Frames } from './frames.js';
-import type { MappedFile, Window } from './mapped-file.js';
 
 /** Bytes that are looked at by one pass, unless a frame is longer; a multiple of every size of a block. */
 const PIECE_BYTES = 1024 * 1024;
 
 /** Frames that are found by one pass, at most. */
-const MOST_FRAMES = 16_384;
+export const MOST_FRAMES = 16_384;
 
 const NOWHERE = -1;
 
-/** Reads the frames of one sealed segment in order in mapped memory. It waits for nothing but the disk behind the memory. */
-export class MappedScanner implements FrameScanner {
+/** Reads the frames of one segment in order in windows of its file. It waits for nothing but the disk behind the memory. */
+export class WindowScanner implements FrameScanner {
   readonly frames: Frames;
-  readonly #file: MappedFile;
+  readonly #file: FileWindows;
   /** Bytes of the file that may be read. */
   readonly #limit: number;
   #window: Window;
-  /** Up to here, in the window, it was made sure that the memory can be read. */
+  /** Where in the window the next pass begins, and up to where it was made sure that the memory can be read. */
+  #from: number;
   #loaded: number;
 
   /**
-   * @param file - closed by the scanner, also when this throws
+   * @param file - its opener's to close
    * @param from - position in the file of a frame or a block boundary
    * @param nextLsn - the LSN that is expected there
    * @param limit - bytes of the file that may be read
    */
-  constructor(file: MappedFile, header: SegmentHeader, from: number, nextLsn: Lsn, limit: number) {
+  constructor(file: FileWindows, header: SegmentHeader, from: number, nextLsn: Lsn, limit: number) {
     this.#file = file;
     this.#limit = Math.min(limit, file.size);
     this.frames = new Frames(file.path, header, from, nextLsn, MOST_FRAMES);
-    try {
-      this.#window = file.map(Math.min(from, this.#limit), 0);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
+    this.#window = file.window(from, 0);
     this.frames.adopt(this.#window.bytes, this.#window.base);
-    this.#loaded = from - this.#window.base;
-    this.#from = this.#loaded;
+    this.#from = from - this.#window.base;
+    this.#loaded = this.#from;
   }
-
-  /** Where in the window the next pass begins, when it goes on from none before. */
-  #from: number;
 
   // biome-ignore lint/correctness/useYield: a routine like any other scanner's, which has nothing to wait for.
   *fill(): IoRoutine<boolean> {
@@ -64,12 +57,12 @@ export class MappedScanner implements FrameScanner {
     return false;
   }
 
-  /** Maps the memory again when somebody has moved it away. @returns whether that was so */
+  /** Gets the memory again when somebody has moved it away. @returns whether that was so */
   restore(): boolean {
     const window = this.#window;
-    if (window.mapping.buffer.byteLength === window.mapping.length || this.#file.isClosed) return false;
-    this.#window = this.#file.mapAgain(window);
-    this.#file.load(this.#window, 0, this.#loaded);
+    if (window.bytes.length === window.length || this.#file.isClosed) return false;
+    this.#window = this.#file.renew(window);
+    this.#file.load(this.#window, 0, Math.min(this.#loaded, this.#window.length));
     this.frames.replace(this.#window.bytes);
     return true;
   }
@@ -86,8 +79,8 @@ export class MappedScanner implements FrameScanner {
     const needed = this.#needed(position);
     if (needed === NOWHERE) return false;
     const end = Math.min(this.#limit, pieceEnd(position + needed - 1));
-    if (end > this.#window.base + this.#window.bytes.length && !this.#move(position, end)) return false;
-    const until = Math.min(end - this.#window.base, this.#window.bytes.length);
+    if (end > this.#window.base + this.#window.length && !this.#move(position, needed, end)) return false;
+    const until = Math.min(end - this.#window.base, this.#window.length);
     this.#file.load(this.#window, this.#loaded, until - this.#loaded);
     this.#loaded = until;
     return true;
@@ -103,12 +96,18 @@ export class MappedScanner implements FrameScanner {
   }
 
   /** Goes on to another window. */
-  #move(position: number, end: number): boolean {
+  #move(position: number, needed: number, end: number): boolean {
     const { frames } = this;
+    if (needed > WINDOW_BYTES) {
+      const data = position + FRAME_HEADER_BYTES;
+      const checksum = frames.uint32At(this.#from + 4);
+      if (!this.#file.canHold(position, end)) return false;
+      if (!this.#file.isWorth(data, needed - FRAME_HEADER_BYTES, checksum, frames.seed)) return false;
+    }
     // Asked for while the frame that it is told by is still in memory.
     const behind = frames.end;
-    if (!this.#file.canMap(position, end)) return false;
-    const window = this.#file.map(position, end - position);
+    this.#file.leave(this.#window);
+    const window = this.#file.window(position, end - position);
     frames.adopt(window.bytes, window.base, behind);
     this.#window = window;
     this.#from = position - window.base;

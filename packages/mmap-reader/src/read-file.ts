@@ -1,0 +1,118 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { crc32c, WalError } from '@walstack/codec';
+import { type FileWindows, fits, rangeOf, type Window } from './file-windows.js';
+import { hasSegmentId } from './segment-id.js';
+
+const PIECE_BYTES = 256 * 1024;
+
+/**
+ * A file that is read into memory window by window, where it cannot be mapped: without the addon, or while it is being
+ * written.
+ */
+export class ReadFile implements FileWindows {
+  readonly path: string;
+  readonly size: number;
+  readonly #keeps: boolean;
+  #fd: number;
+  readonly #windows: Window[] = [];
+
+  /**
+   * @param keeps - windows stay in memory until the file is closed, so that views of them stay good
+   * @throws what `node:fs` throws
+   */
+  constructor(path: string, keeps: boolean) {
+    this.path = path;
+    this.#keeps = keeps;
+    this.#fd = openSync(path, 'r');
+    this.size = fstatSync(this.#fd).size;
+  }
+
+  get isClosed(): boolean {
+    return this.#fd === -1;
+  }
+
+  hasId(segmentId: Uint8Array): boolean {
+    return hasSegmentId(this.#fd, this.path, segmentId);
+  }
+
+  canHold(position: number, end: number): boolean {
+    return fits(position, end);
+  }
+
+  /** Memory is taken only for what is really a frame: a length is not believed before its checksum is. */
+  isWorth(position: number, length: number, checksum: number, seed: number): boolean {
+    const piece = new Uint8Array(Math.min(length, PIECE_BYTES));
+    let crc = seed;
+    for (let done = 0; done < length; ) {
+      const bytes = this.#read(piece.subarray(0, Math.min(piece.length, length - done)), position + done);
+      if (bytes === 0) return false;
+      crc = crc32c(piece, crc, 0, bytes);
+      done += bytes;
+    }
+    return crc === checksum;
+  }
+
+  window(position: number, needed: number): Window {
+    const found = this.#windows.find(
+      ({ base, length }) => base <= position && position < base + length && position + needed <= base + length,
+    );
+    if (found !== undefined) return found;
+    const { base, length } = rangeOf(this.size, position, needed);
+    if (!this.#keeps) this.#windows.splice(0);
+    const window = this.#make(base, length);
+    this.#windows.push(window);
+    return window;
+  }
+
+  renew(window: Window): Window {
+    const index = this.#windows.indexOf(window);
+    // Another reader may have done it.
+    if (index === -1) return this.window(window.base, window.length);
+    const again = this.#make(window.base, window.length);
+    this.#windows[index] = again;
+    return again;
+  }
+
+  /** What was read is there. */
+  load(): void {}
+
+  leave(): void {}
+
+  close(): void {
+    if (this.#fd === -1) return;
+    closeSync(this.#fd);
+    this.#fd = -1;
+    for (const { bytes } of this.#windows.splice(0)) {
+      const { buffer } = bytes;
+      // Views are to be empty now, as those of a mapping are.
+      structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    }
+  }
+
+  #make(base: number, length: number): Window {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const read = this.#read(bytes.subarray(filled), base + filled);
+      // The file was cut meanwhile: zeros stand there.
+      if (read === 0) break;
+      filled += read;
+    }
+    return { base, length, bytes };
+  }
+
+  #read(into: Uint8Array, position: number): number {
+    try {
+      return readSync(this.#fd, into, 0, into.length, position);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const facts = { path: this.path, offset: position, operation: 'read' };
+      throw new WalError(
+        'WAL_IO_FAILED',
+        `${this.path} cannot be read: ${message}; read it once more, or restore it`,
+        code === undefined ? facts : { ...facts, systemCode: code },
+        { cause: error },
+      );
+    }
+  }
+}

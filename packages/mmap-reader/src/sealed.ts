@@ -1,0 +1,13 @@
+import { readdirSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { parseSegmentFileName } from '@walstack/codec';
+
+/**
+ * Whether nobody writes to a segment any more: that another one has a higher number proves it complete. A file of another
+ * name, or without such a neighbour, may be written to or cut.
+ */
+export function isSealed(path: string): boolean {
+  const own = parseSegmentFileName(basename(path));
+  if (own === undefined) return false;
+  return readdirSync(dirname(path)).some((name) => (parseSegmentFileName(name)?.number ?? 0) > own.number);
+}
