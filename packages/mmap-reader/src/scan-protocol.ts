@@ -17,7 +17,7 @@ export interface FoundFrames {
 }
 
 /** That there is no more of a segment: the worker came to the end of its frames, or something kept it from reading. */
-export interface ScanEnd {
+interface ScanEnd {
   readonly job: number;
   readonly offsets: undefined;
 }
