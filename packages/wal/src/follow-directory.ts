@@ -27,6 +27,9 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
   readonly setTimer?: World['setTimer'];
 }
 
+/** The default of `pollMs`. */
+export const POLL_MS = 1000;
+
 export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [
   ...FOLLOW_OPTIONS,
   'encoding',
@@ -49,7 +52,7 @@ export interface DirectoryToFollow {
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
 export function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
-  const { io = 'auto', pollMs = 1000, setTimer = realWorld.setTimer } = options;
+  const { io = 'auto', pollMs = POLL_MS, setTimer = realWorld.setTimer } = options;
   const { keyRing, allowPlaintext = false, maxPayloadBytes = 64 * 1024 * 1024 } = options;
   if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
   if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);

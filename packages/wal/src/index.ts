@@ -27,8 +27,12 @@ export {
 export {
   type AppendOptions,
   Batch,
+  type LsnRange,
   type ReadOptions,
+  type RecoveryMode,
+  type RecoveryReason,
   type RecoveryReport,
+  type SalvageReport,
   type SegmentMeta,
   type TruncateResult,
 } from '@walstack/segmented';

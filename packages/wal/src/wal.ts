@@ -8,6 +8,7 @@ import {
   outOfRange,
   WalError,
 } from '@walstack/codec';
+import type { LogTail } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
   Batch,
@@ -24,6 +25,7 @@ import { type Abortable, aborted, checkSignal, throwIfAborted, unlessAborted } f
 import { Admission } from './admission.js';
 import { BackgroundFlush } from './background-flush.js';
 import { makeBuilder } from './builder.js';
+import { DirectoryWatch } from './directory-watch.js';
 import {
   type AnyEncoding,
   type Encoding,
@@ -43,6 +45,7 @@ import {
   type Followable,
   type Followed,
   type FollowOptions,
+  type FollowSettings,
   followEvents,
   followPieces,
   type WalFollower,
@@ -52,6 +55,7 @@ import {
   FOLLOW_DIRECTORY_OPTIONS,
   type FollowDirectoryOptions,
   openDirectory,
+  POLL_MS,
 } from './follow-directory.js';
 import { asWalError, GroupCommit } from './group-commit.js';
 import { keepBytes, keepOptions } from './kept.js';
@@ -79,6 +83,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #log: SegmentedWal;
   readonly #payloads: PayloadCodec<T, I>;
   readonly #setTimer: World['setTimer'];
+  /** Whether somebody else writes the log, or nobody. */
+  readonly #isReadonly: boolean;
   readonly #lifecycle = new Lifecycle();
   readonly #admission = new Admission();
   readonly #progress = new Progress();
@@ -95,12 +101,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     log: SegmentedWal,
     payloads: PayloadCodec<T, I>,
     flush: FlushSettings,
-    setTimer: World['setTimer'],
+    { setTimer = realWorld.setTimer, recoveryMode }: WalOptions<AnyEncoding>,
   ) {
     this.#path = path;
     this.#log = log;
     this.#payloads = payloads;
     this.#setTimer = setTimer;
+    this.#isReadonly = recoveryMode === 'readonly';
     this.#commits = new GroupCommit(log, this.#admission, this.#progress);
     this.#background = new BackgroundFlush(log, flush, setTimer, () => {
       this.#admission.admit();
@@ -130,7 +137,20 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const { flush, encoding, config } = splitOptions(checkPath('path', path), options);
     const payloads = payloadCodecOf(encoding);
     const log = await SegmentedWal.open(config);
-    return new Wal(path, log, payloads, flush, options.setTimer ?? realWorld.setTimer);
+    return new Wal(path, log, payloads, flush, options);
+  }
+
+  /**
+   * Opens a log that is there, closes it again, and tells what was found and done: with `recoveryMode` `'readonly'` nothing is
+   * done, so that says whether a log is sound, and `'salvage'` repairs one that is not.
+   *
+   * @returns the report, with everything durable that it says was kept
+   * @throws what {@link open} throws; `WAL_NOT_FOUND` where there is no log, which is not made
+   */
+  static async recover(path: string, options: WalOptions<AnyEncoding> = {}): Promise<RecoveryReport> {
+    const { encoding, config } = splitOptions(checkPath('path', path), options);
+    payloadCodecOf(encoding);
+    return SegmentedWal.recover(config);
   }
 
   /**
@@ -356,6 +376,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     if (checkInteger('lsn', lsn) <= this.durableLsn) return;
     this.#lifecycle.requireOpen('durable');
     if (lsn > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
+    // It is not this one's to make durable, and the log says so.
+    if (this.#isReadonly) this.#log.throwIfFull();
     await this.#durableUnlessAborted(lsn, signal);
   }
 
@@ -423,7 +445,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    *
    * It is woken by what becomes durable. While it reads, truncation and retention keep what it has still to read. An end of
    * the log that was given out and is cut off by {@link truncateAfter} or {@link resetTo} ends it with `WAL_TRUNCATED`, whose
-   * `lsn` is the first one that is not in the log any more; so does closing the log, with `WAL_CLOSED`.
+   * `lsn` is the first one that is not in the log any more; so does closing the log, with `WAL_CLOSED`. A log that was opened
+   * with `recoveryMode` `'readonly'` is followed as another process writes it: see the static method of this name.
    *
    * @param from - the first LSN wanted, which may be one that was not given out yet, or `'first'`, the default
    * @throws `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`, `WAL_CLOSED`, and the first failure of the log
@@ -437,21 +460,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
     this.#lifecycle.requireOpen('follow');
     const settings = checkFollow(from, options, FOLLOW_OPTIONS);
-    const open = (): Followed<T> => ({
-      io: this.#log.io,
-      directory: this.#log.directory,
-      decoding: this.#log.decoding,
-      progress: this.#progress,
-      toEvent: this.#payloads.toEvent,
-      ...(settings.tail.durableOnly === false ? {} : { upTo: () => this.#log.durableLsn }),
-      closed: () =>
-        this.state === 'closed' ? this.#closedError('the log was closed while it was followed') : undefined,
-      failure: () => this.#log.failure,
-      begin: (tail) => {
-        const first = from === 'first' ? this.firstLsn : from;
-        return this.#log.keepFor(() => tail.nextLsn ?? first);
-      },
-    });
+    const open = (): Followed<T> => (this.#isReadonly ? this.#followedElsewhere() : this.#followedHere(from, settings));
     return settings.batch === undefined ? followEvents(open, settings) : followPieces(open, settings);
   }
 
@@ -621,6 +630,38 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return from === 'first' ? this.#log.replay(options) : this.#log.replayFrom(from, options);
   }
 
+  /** What a follower of this log needs. */
+  #followed(): Omit<Followed<T>, 'begin'> {
+    return {
+      io: this.#log.io,
+      directory: this.#log.directory,
+      decoding: this.#log.decoding,
+      progress: this.#progress,
+      toEvent: this.#payloads.toEvent,
+      closed: () =>
+        this.state === 'closed' ? this.#closedError('the log was closed while it was followed') : undefined,
+      failure: () => this.#log.failure,
+    };
+  }
+
+  /** The log is written here, so that it is known what is durable, and there is a hold to be had. */
+  #followedHere(from: Lsn | 'first', { tail: { durableOnly } }: FollowSettings): Followed<T> {
+    const begin = (tail: LogTail): (() => void) => {
+      const first = from === 'first' ? this.firstLsn : from;
+      return this.#log.keepFor(() => tail.nextLsn ?? first);
+    };
+    const followed = { ...this.#followed(), begin };
+    return durableOnly === false ? followed : { ...followed, upTo: () => this.#log.durableLsn };
+  }
+
+  /** The log is written elsewhere, if at all. */
+  #followedElsewhere(): Followed<T> {
+    const { io, directory } = this.#log;
+    const { realFiles } = io.capabilities;
+    const watch = new DirectoryWatch(directory, realFiles, POLL_MS, this.#setTimer, this.#progress);
+    return { ...this.#followed(), begin: () => () => watch.close() };
+  }
+
   /** Appends unless there is no room in memory. */
   #tryAppend(encoded: Uint8Array | string, options: AppendOptions | undefined): Lsn | undefined {
     try {
@@ -726,6 +767,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /** Syncs until nobody waits any more. @returns what made that impossible */
   async #syncEverything(): Promise<WalError | undefined> {
+    if (this.#isReadonly) return undefined;
     try {
       do {
         await this.#cut;
