@@ -26,7 +26,7 @@ describe('a process that ends with work pending warns once', () => {
     ],
     ['by process.exit', `wal.append('lost'); process.exit();`],
     ['by process.exit before a commit is through', `wal.commit('lost'); process.exit();`],
-  ])('%s', (_how, program) => {
+  ])('that ends %s', (_how, program) => {
     const ended = run(program);
     expect(ended.status).toBe(0);
     expect(warnings(ended)).toHaveLength(1);

@@ -219,3 +219,20 @@ test('a log on a full disk opens and is read, refuses to append, and goes on whe
   await again.shutdown();
   await disk.io.dispose();
 });
+
+test('onFailure hears once of a failure that nobody awaits', async () => {
+  const disk = new StepDisk();
+  const time = new ManualTime();
+  const heard: WalError[] = [];
+  const onFailure = (failure: WalError): unknown => heard.push(failure);
+  const wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io, onFailure, ...time.options });
+  wal.append('handed over in the background');
+  disk.fail('write', 'EIO');
+  time.fire(10);
+  await turns();
+  expect(heard).toEqual([wal.failure]);
+  expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'EIO' });
+  await rejection(wal.commit('refused'));
+  await rejection(wal.shutdown());
+  expect(heard).toHaveLength(1);
+});
