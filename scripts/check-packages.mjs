@@ -30,13 +30,14 @@ const unpack = (member, folder) => {
 };
 
 /**
- * What packages depend on from outside lies beside them, too.
+ * What packages depend on from outside lies beside them, too; and so do peers, which whoever uses an entry point that
+ * needs them has installed.
  *
  * @param {Member} member
  * @param {string} modules
  */
 const linkOutsideDependencies = (member, modules) => {
-  for (const name of Object.keys(member.manifest.dependencies ?? {})) {
+  for (const name of Object.keys({ ...member.manifest.peerDependencies, ...member.manifest.dependencies })) {
     const installed = join(repositoryRoot, member.folder, 'node_modules', name);
     if (!existsSync(join(modules, name))) {
       mkdirSync(dirname(join(modules, name)), { recursive: true });
