@@ -1,4 +1,5 @@
 import { type Lsn, type SegmentHeader, segmentSeed } from '@walstack/codec';
+import type { SparseIndex } from './sparse-index.js';
 
 /** What is known of one segment of the chain. */
 export interface Segment {
@@ -8,6 +9,8 @@ export interface Segment {
   readonly end: number;
   /** The LSN behind the last kept record; `header.firstLsn` when there is none. */
   readonly nextLsn: Lsn;
+  /** Where some of its records stand. */
+  readonly places?: SparseIndex;
 }
 
 /** CRC32C of a segment's id: what the checksums of its frames continue. */

@@ -17,4 +17,5 @@ export { type LogFiles, readCheckpoint, readHeader, sortFiles, withFile } from '
 export { materialize } from './materialize.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './open-scanner.js';
 export { type Segment, sameId, seedOf } from './segment.js';
+export { SparseIndex } from './sparse-index.js';
 export type { WalRecord } from './wal-record.js';

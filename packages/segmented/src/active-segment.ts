@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type KeyRing, type Lsn, SegmentCipher, type SegmentHeader } from '@walstack/codec';
-import { type Segment, seedOf } from '@walstack/mmap-reader/segments';
+import { type Segment, SparseIndex, seedOf } from '@walstack/mmap-reader/segments';
 import type { IoFile } from '@walstack/storage-io';
 import { nameOf } from './segment.js';
 
@@ -12,6 +12,7 @@ export class ActiveSegment implements Segment {
   readonly header: SegmentHeader;
   readonly path: string;
   readonly seed: number;
+  readonly places = new SparseIndex();
   /** `undefined` where records are not encrypted. */
   readonly cipher: SegmentCipher | undefined;
   /** `undefined` until the file is made. */
@@ -48,6 +49,7 @@ export class ActiveSegment implements Segment {
   written(end: number, nextLsn: Lsn): void {
     this.#writtenEnd = end;
     this.#writtenNextLsn = nextLsn;
+    this.places.note(end, nextLsn);
   }
 
   /** Whether everything encoded was written. */
@@ -57,7 +59,8 @@ export class ActiveSegment implements Segment {
 
   /** The segment as far as it was written. */
   get asWritten(): Segment {
-    return { header: this.header, path: this.path, end: this.#writtenEnd, nextLsn: this.#writtenNextLsn };
+    const { header, path, places } = this;
+    return { header, path, end: this.#writtenEnd, nextLsn: this.#writtenNextLsn, places };
   }
 
   /** Goes back to what was written. */

@@ -11,6 +11,7 @@ import {
   readChain,
   readCheckpoint,
   type Segment,
+  SparseIndex,
   type StreamedScanner,
 } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
@@ -75,8 +76,9 @@ export function* judge(io: StorageIo, directory: string, files: LogFiles): IoRou
  */
 export function* readSealed(io: StorageIo, link: Link, successorLsn: Lsn, successorPath: string): IoRoutine<Segment> {
   const proof = `${successorPath} begins with LSN ${successorLsn}`;
-  const end = yield* endBefore(yield* openSealed(io, link), successorLsn, 'hole-before-successor', proof);
-  return { ...link, end, nextLsn: successorLsn };
+  const places = new SparseIndex();
+  const end = yield* endBefore(yield* openSealed(io, link), successorLsn, 'hole-before-successor', proof, places);
+  return { ...link, end, nextLsn: successorLsn, places };
 }
 
 /** Where the frames of a segment end that stand before the record with `nextLsn`, which is there: marks included. */
@@ -86,11 +88,20 @@ export function* endOfKept(io: StorageIo, segment: Segment, nextLsn: Lsn): IoRou
 }
 
 /** Reads up to the first record that is not kept, and returns where the frames before it end. */
-function* endBefore(scanner: FrameScanner, nextLsn: Lsn, reason: string, proof: string): IoRoutine<number> {
+function* endBefore(
+  scanner: FrameScanner,
+  nextLsn: Lsn,
+  reason: string,
+  proof: string,
+  places?: SparseIndex,
+): IoRoutine<number> {
   const { frames } = scanner;
   const summary = new FrameSummary(0);
   try {
-    while (yield* scanner.fill()) if (!frames.skip(summary, nextLsn)) break;
+    while (yield* scanner.fill()) {
+      if (!frames.skip(summary, nextLsn)) break;
+      places?.note(frames.end, frames.nextLsn);
+    }
     if (frames.nextLsn < nextLsn) throw lostRecord(frames.path, frames.end, frames.nextLsn, reason, proof);
     return frames.end;
   } finally {
@@ -146,13 +157,13 @@ function* readNewest(
   const { file, frames } = scanner;
   const size = io.size(file);
   const tail = new FrameSummary(header.firstLsn - 1);
-  const places = new Places(header.firstLsn, header.blockBytes);
-  do {
-    places.add(frames.end, frames.nextLsn, tail.provenLsn);
+  const places = new SparseIndex();
+  while (yield* scanner.fill()) {
     frames.skip(tail);
-  } while (yield* scanner.fill());
+    places.note(frames.end, frames.nextLsn);
+  }
 
-  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn };
+  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, places };
   const behind = yield* lookBehind(io, file, readable, size);
   const facts = [link.path, readable.end, readable.nextLsn] as const;
   if (behind.evidenceOffset !== undefined) {
@@ -171,37 +182,21 @@ function* readNewest(
     endsWithMark: whole && tail.markType !== undefined,
     provenLsn: Math.min(tail.provenLsn, kept.nextLsn - 1),
     tornBytes: behind.dirty || !whole ? size - kept.end : 0,
-    unprovenFrom: unproven ? yield* places.positionOf(io, tail.provenLsn + 1, kept) : undefined,
+    unprovenFrom: unproven ? yield* positionOf(io, tail.provenLsn + 1, kept) : undefined,
   };
 }
 
-/** Places between records, from which the first record that is not proven durable can be found by reading on. */
-class Places {
-  #places: { readonly position: number; readonly lsn: Lsn }[];
-
-  constructor(firstLsn: Lsn, position: number) {
-    this.#places = [{ position, lsn: firstLsn }];
-  }
-
-  /** Only the last place at or before the first record that is not proven is of use. */
-  add(position: number, lsn: Lsn, provenLsn: Lsn): void {
-    this.#places.push({ position, lsn });
-    while (this.#places.length > 1 && (this.#places[1] as { lsn: Lsn }).lsn <= provenLsn + 1) this.#places.shift();
-  }
-
-  /** Where the record with this LSN stands, one that is not proven. */
-  *positionOf(io: StorageIo, lsn: Lsn, kept: Segment): IoRoutine<number> {
-    const place = this.#places[0] as { position: number; lsn: Lsn };
-    const range = { from: place.position, nextLsn: place.lsn, limit: kept.end };
-    const scanner = yield* openStreamed(io, kept, range);
-    const { frames } = scanner;
-    try {
-      while (yield* scanner.fill()) {
-        while (frames.next()) if (frames.lsn === lsn && !frames.isMark) return frames.position;
-      }
-      return kept.end;
-    } finally {
-      scanner.close();
+/** Where the record with this LSN stands, which is one of the segment. */
+function* positionOf(io: StorageIo, lsn: Lsn, segment: Segment): IoRoutine<number> {
+  const { end, places } = segment;
+  const scanner = yield* openStreamed(io, segment, { ...places?.before(lsn), limit: end });
+  const { frames } = scanner;
+  try {
+    while (yield* scanner.fill()) {
+      while (frames.next()) if (frames.lsn === lsn && !frames.isMark) return frames.position;
     }
+    return end;
+  } finally {
+    scanner.close();
   }
 }

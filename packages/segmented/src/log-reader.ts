@@ -1,6 +1,7 @@
-import { type DecodingOptions, type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
+import { checkBoolean, checkOptions, type DecodingOptions, type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
 import {
   type FrameScanner,
+  type Frames,
   loadKeys,
   lostRecord,
   materialize,
@@ -11,14 +12,26 @@ import {
   type WalRecord,
 } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { type CheckedFilter, checkFilter, FILTER_OPTIONS, type RecordFilter } from './record-filter.js';
 
-/** How a log is read. */
-export interface ReadOptions {
+/** How a log is read, and which of its records. */
+export interface ReadOptions extends RecordFilter {
   /**
    * Give out copies of meta and payload, which stay as they are. With `false` they are views of a buffer and good only
    * until the next record is asked for. Default `true`.
    */
   readonly copy?: boolean;
+}
+
+/** Reading options that were checked. */
+export interface CheckedReadOptions extends CheckedFilter {
+  readonly copy: boolean;
+}
+
+/** Checks how a log is to be read. @throws `TypeError`, `RangeError` with Node's codes */
+export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
+  const { copy = true, ...filter } = checkOptions('options', options, ['copy', ...FILTER_OPTIONS]);
+  return { copy: checkBoolean('copy', copy), ...checkFilter(filter) };
 }
 
 /** What is read: a stretch of a log as it was at one moment. */
@@ -32,6 +45,8 @@ export interface ReadPlan {
   readonly to: Lsn;
   readonly copy: boolean;
   /** How records are decrypted and decompressed. */
+  /** Whether the record that was stepped to is wanted; `undefined` when all are. */
+  readonly matches: ((frames: Frames) => boolean) | undefined;
   readonly decoding: DecodingOptions;
   /** Nobody can wait for a key service. */
   readonly blocking: boolean;
@@ -73,9 +88,10 @@ export class LogReader {
     const frames = this.#scanner?.frames;
     const decoder = this.#decoder;
     if (frames === undefined || decoder === undefined) return undefined;
-    const { from, copy } = this.#plan;
+    const { from, copy, matches } = this.#plan;
     while (frames.nextLsn <= this.#until && frames.next()) {
-      if (frames.lsn >= from && !frames.isMark) return materialize(frames, decoder, copy);
+      if (frames.lsn < from || frames.isMark || matches?.(frames) === false) continue;
+      return materialize(frames, decoder, copy);
     }
     return undefined;
   }
@@ -141,7 +157,7 @@ export class LogReader {
 
   /** Goes on to the next segment. @returns whether there is one */
   *#openNext(): IoRoutine<boolean> {
-    const { segments, sealed, to, firstLsn, isBesideWriter } = this.#plan;
+    const { segments, sealed, from, to, firstLsn, isBesideWriter } = this.#plan;
     const segment = segments[this.#index];
     if (segment === undefined || segment.header.firstLsn > to) return false;
     const isSealed = this.#index < sealed;
@@ -150,7 +166,7 @@ export class LogReader {
     yield* this.#prepareDecoder(segment);
     try {
       const open = isSealed ? openSealed : openStreamed;
-      this.#scanner = yield* open(this.#io, segment, { limit: segment.end });
+      this.#scanner = yield* open(this.#io, segment, { ...segment.places?.before(from), limit: segment.end });
     } catch (error) {
       const first = firstLsn();
       if (!WalError.is(error)) throw error;

@@ -88,3 +88,16 @@ export function* readPage(reader: LogReader, limit: number): IoRoutine<ReplayPag
     reader.close();
   }
 }
+
+/** Reads the one record that a reader is for. */
+export function* readOne(reader: LogReader): IoRoutine<WalRecord | undefined> {
+  try {
+    while (yield* reader.advance()) {
+      const record = reader.next();
+      if (record !== undefined) return record;
+    }
+    return undefined;
+  } finally {
+    reader.close();
+  }
+}

@@ -749,7 +749,8 @@ export class SegmentWriter {
     if (old !== undefined && !isEmpty(old)) {
       this.#closeFileOf(old);
       this.counters.rolls++;
-      const sealed = { header: old.header, path: old.path, end: old.end, nextLsn: next.header.firstLsn };
+      const { header, path, end, places } = old;
+      const sealed = { header, path, end, nextLsn: next.header.firstLsn, places };
       this.#sealed.push(sealed);
       this.#announceRoll(sealed, next);
     }

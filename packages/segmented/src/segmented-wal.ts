@@ -15,7 +15,7 @@ import {
   recordFrameBytes,
   WalError,
 } from '@walstack/codec';
-import { truncated } from '@walstack/mmap-reader/segments';
+import { truncated, type WalRecord } from '@walstack/mmap-reader/segments';
 import {
   CompletionRouter,
   type IoRoutine,
@@ -30,7 +30,7 @@ import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CheckpointStore } from './checkpoint-store.js';
 import { requireKey } from './keys.js';
 import { announced, channels } from './log-diagnostics.js';
-import { LogReader, type ReadOptions } from './log-reader.js';
+import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
 import {
   type CheckedConfig,
@@ -45,7 +45,7 @@ import { QuietMark } from './quiet-mark.js';
 import { firstListedLsn } from './readonly-log.js';
 import { type AppendOptions, NO_OPTIONS, type RecordBody, ReusedBody } from './record-body.js';
 import type { RecoveryReport } from './recovery-report.js';
-import { Replay, type ReplayPage, readPage } from './replay.js';
+import { Replay, type ReplayPage, readOne, readPage } from './replay.js';
 import { dropsAnything } from './retention.js';
 import { isEmpty, metaOf, type SegmentMeta } from './segment.js';
 import { writesSideBySide } from './segment-file.js';
@@ -79,6 +79,9 @@ export interface SegmentedWalStats {
 
 /** The largest batch, in bytes: it is encoded and written in one piece. */
 const BATCH_BYTES_MOST = 1024 * 1024 * 1024;
+
+/** Every record, as a copy. */
+const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, matches: undefined };
 
 /**
  * A write-ahead log in a directory of segment files.
@@ -586,6 +589,27 @@ export class SegmentedWal {
     return this.#truncation.keepFor(needed);
   }
 
+  /**
+   * One record. What is still in memory is flushed first.
+   *
+   * @param lsn - its LSN, at least 1
+   * @returns `undefined` when it was not given out yet; after a failure, when it is not known durable
+   * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `WAL_CORRUPT`, `WAL_IO_FAILED`,
+   * `WAL_BAD_KEY`, `WAL_CLOSED`
+   */
+  async read(lsn: Lsn): Promise<WalRecord | undefined> {
+    if (!this.#isThere(lsn)) return undefined;
+    const reader = await this.#run(() => this.#beginReading(lsn, lsn, ALL, false, true));
+    return runAsync(this.#world.io, readOne(reader));
+  }
+
+  /** Like {@link read}, blocking the thread. */
+  readSync(lsn: Lsn): WalRecord | undefined {
+    if (!this.#isThere(lsn)) return undefined;
+    const reader = this.#runSync(() => this.#beginReading(lsn, lsn, ALL, true, true));
+    return runSync(this.#world.io, readOne(reader));
+  }
+
   /** All records, in order: {@link replayFrom} the first. */
   replay(options: ReadOptions = {}): Replay {
     this.#throwUnlessOpen();
@@ -615,7 +639,7 @@ export class SegmentedWal {
   async replayFromLimit(lsn: Lsn, limit: number): Promise<ReplayPage> {
     this.#checkPage(lsn, limit);
     const to = this.lastLsn;
-    const reader = await this.#run(() => this.#beginReading(lsn, to, true, false));
+    const reader = await this.#run(() => this.#beginReading(lsn, to, ALL, false));
     return runAsync(this.#world.io, readPage(reader, limit));
   }
 
@@ -623,7 +647,7 @@ export class SegmentedWal {
   replayFromLimitSync(lsn: Lsn, limit: number): ReplayPage {
     this.#checkPage(lsn, limit);
     const to = this.lastLsn;
-    const reader = this.#runSync(() => this.#beginReading(lsn, to, true, true));
+    const reader = this.#runSync(() => this.#beginReading(lsn, to, ALL, true));
     return runSync(this.#world.io, readPage(reader, limit));
   }
 
@@ -855,10 +879,10 @@ export class SegmentedWal {
   }
 
   #readingFrom(from: Lsn | 'first', options: ReadOptions, blocking: boolean): () => IoRoutine<LogReader> {
-    const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
+    const checked = checkReadOptions(options);
     if (from !== 'first') this.#checkReachable(from);
     const { lastLsn } = this;
-    return () => this.#beginReading(from, lastLsn, copy, blocking);
+    return () => this.#beginReading(from, lastLsn, checked, blocking);
   }
 
   *#lsnBefore(position: number): IoRoutine<Lsn> {
@@ -867,9 +891,9 @@ export class SegmentedWal {
   }
 
   #reading(from: Lsn | 'first', options: ReadOptions): Replay {
-    const copy = checkBoolean('copy', checkOptions('options', options, ['copy']).copy ?? true);
+    const checked = checkReadOptions(options);
     // What is the last record is asked when an iteration begins, not when its turn comes.
-    const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, copy, blocking);
+    const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
     return new Replay(
       this.#world.io,
       () => this.#run(begin(this.lastLsn, false)),
@@ -877,9 +901,17 @@ export class SegmentedWal {
     );
   }
 
-  *#beginReading(from: Lsn | 'first', to: Lsn, copy: boolean, blocking: boolean): IoRoutine<LogReader> {
+  *#beginReading(
+    from: Lsn | 'first',
+    last: Lsn,
+    { to, ...options }: CheckedReadOptions,
+    blocking: boolean,
+    /** Little is read, so that a mapping would cost more than a read. */
+    isBrief = false,
+  ): IoRoutine<LogReader> {
     const failed = this.#writer.failure !== undefined;
-    if (!failed && !this.#isReadonly) yield* this.#writer.flush();
+    const isWritten = Math.min(last, to) <= this.#writer.writtenLsn;
+    if (!isWritten && !failed && !this.#isReadonly) yield* this.#writer.flush();
     const { firstLsn } = this;
     const lsn = from === 'first' ? firstLsn : from;
     // A truncation may have come before.
@@ -888,10 +920,10 @@ export class SegmentedWal {
     const first = segments.findLastIndex((segment) => segment.header.firstLsn <= lsn);
     const reader = new LogReader(this.#world.io, {
       segments: segments.slice(first),
-      sealed: Math.max(0, sealed.length - first),
+      sealed: isBrief ? 0 : Math.max(0, this.#unwritten(sealed) - first),
       from: lsn,
-      to: Math.min(to, failed ? durableLsn : writtenLsn),
-      copy,
+      to: Math.min(last, to, failed ? durableLsn : writtenLsn),
+      ...options,
       decoding: this.decoding,
       blocking,
       firstLsn: () => (this.#isReadonly ? firstListedLsn(this.#world.io, this.directory) : this.firstLsn),
@@ -901,6 +933,11 @@ export class SegmentedWal {
     this.#readers.add(reader);
     if (this.#state !== 'open') reader.end();
     return reader;
+  }
+
+  /** How many segments nobody writes to any more: the newest one may have its writer elsewhere. */
+  #unwritten(sealed: readonly unknown[]): number {
+    return this.#isReadonly ? sealed.length - 1 : sealed.length;
   }
 
   /** What a reader beside the log needs to understand its records, such as a `LogTail`. */
@@ -989,6 +1026,14 @@ export class SegmentedWal {
 
   #checkAppended(lsn: Lsn): void {
     if (checkInteger('lsn', lsn) > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
+  }
+
+  /** Whether a record was given out. @throws when it is gone, or cannot be one */
+  #isThere(lsn: Lsn): boolean {
+    this.#throwUnlessOpen();
+    if (checkLsn('lsn', lsn) > this.lastLsn) return false;
+    if (lsn < this.firstLsn) throw truncated(lsn, this.firstLsn);
+    return true;
   }
 
   #checkPage(lsn: Lsn, limit: number): void {

@@ -427,6 +427,20 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
+   * One event.
+   *
+   * @param lsn - its LSN, at least 1
+   * @returns `undefined` when it was not given out yet
+   * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `WAL_CORRUPT`, `WAL_IO_FAILED`,
+   * `WAL_BAD_KEY`, `WAL_CLOSED`; what the encoding throws
+   */
+  async read(lsn: Lsn): Promise<WalEvent<T> | undefined> {
+    this.#lifecycle.requireOpen('read');
+    const record = await this.#log.read(lsn);
+    return record === undefined ? undefined : this.#payloads.toEvent(record);
+  }
+
+  /**
    * The events from an LSN on, in order, pulled one by one: `for await (const event of wal.iterator())`. Each iteration
    * goes up to what had been appended when it began, and closes itself when it is left.
    *

@@ -29,6 +29,28 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     }
   });
 
+  test('read gives one event, and nothing for an LSN that was not given out', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io, segmentBytes: 4096, blockBytes: 512 });
+    appendEvents(wal, 500);
+    for (const lsn of [1, 2, 250, 499, 500]) {
+      const event = await wal.read(lsn);
+      expect([event?.lsn, event && lsnIn(event)]).toEqual([lsn, lsn]);
+    }
+    expect(await wal.read(501)).toBeUndefined();
+    await wal.truncateBefore(300);
+    expect(await rejection(wal.read(1))).toMatchObject({ code: 'WAL_TRUNCATED', firstLsn: wal.firstLsn });
+  });
+
+  test('a replay gives only the events that are wanted', async () => {
+    await using io = create();
+    await using wal = await Wal.open(directoryFor(io), { io, segmentBytes: 4096, blockBytes: 512 });
+    for (let lsn = 1; lsn <= 100; lsn++) wal.append(`event ${lsn}`, { type: lsn % 3, tenantId: lsn % 2 });
+    const found: number[] = [];
+    await wal.replay('first', ({ lsn }) => found.push(lsn), { types: [1], scope: { tenantId: 0 }, to: 50 });
+    expect(found).toEqual([4, 10, 16, 22, 28, 34, 40, 46]);
+  });
+
   test('what was appended and not yet written is replayed', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, ...new ManualTime().options });

@@ -1,0 +1,76 @@
+import { checkInteger, checkLsn, checkOptions, checkUnsigned, invalidType, type Lsn } from '@walstack/codec';
+import type { Frames } from '@walstack/mmap-reader/segments';
+
+/** Which records are read; all when nothing is given. */
+export interface RecordFilter {
+  /** The last LSN wanted. Default: the last one that had been appended when the reading began. */
+  readonly to?: Lsn;
+  /** Only records of these types, the application's own numbers. */
+  readonly types?: Iterable<number>;
+  /** Only records with these ids; an id that is not given may be any. Unscoped records have none. */
+  readonly scope?: ScopeFilter;
+  /** Only records that were appended then or later, milliseconds since the Unix epoch by the clock of the writer. */
+  readonly fromTimeMs?: number;
+  /** Only records that were appended before. */
+  readonly toTimeMs?: number;
+}
+
+/** Whose records are wanted. */
+export interface ScopeFilter {
+  readonly tenantId?: number | bigint;
+  readonly databaseId?: number | bigint;
+  readonly vshardId?: number | bigint;
+}
+
+/** Names of the options of a {@link RecordFilter}. */
+export const FILTER_OPTIONS: readonly (keyof RecordFilter)[] = ['to', 'types', 'scope', 'fromTimeMs', 'toTimeMs'];
+
+/** A filter that was checked. */
+export interface CheckedFilter {
+  readonly to: Lsn;
+  /** Whether the record that was stepped to is wanted; `undefined` when all are. */
+  readonly matches: ((frames: Frames) => boolean) | undefined;
+}
+
+/** Checks a filter. @throws `TypeError`, `RangeError` with Node's codes */
+export function checkFilter({ to, types, scope, fromTimeMs, toTimeMs }: RecordFilter): CheckedFilter {
+  const tests: ((frames: Frames) => boolean)[] = [];
+  if (types !== undefined) tests.push(ofTypes(types));
+  if (fromTimeMs !== undefined) {
+    checkInteger('fromTimeMs', fromTimeMs);
+    tests.push((frames) => frames.timestampMs >= fromTimeMs);
+  }
+  if (toTimeMs !== undefined) {
+    checkInteger('toTimeMs', toTimeMs);
+    tests.push((frames) => frames.timestampMs < toTimeMs);
+  }
+  if (scope !== undefined) tests.push(ofScope(scope));
+  return {
+    to: to === undefined ? Number.MAX_SAFE_INTEGER : checkLsn('to', to),
+    matches: tests.length === 0 ? undefined : (frames) => tests.every((test) => test(frames)),
+  };
+}
+
+function ofTypes(types: Iterable<number>): (frames: Frames) => boolean {
+  if (typeof types !== 'object' || types === null || !(Symbol.iterator in types)) {
+    throw invalidType('types', 'an array or a set of numbers', types);
+  }
+  const wanted = new Set(Array.from(types, (type) => checkInteger('types', type, 0, 0xffff_ffff)));
+  return (frames) => wanted.has(frames.type);
+}
+
+function ofScope(scope: ScopeFilter): (frames: Frames) => boolean {
+  const { tenantId, databaseId, vshardId } = checkOptions('scope', scope, ['tenantId', 'databaseId', 'vshardId']);
+  const tenant = tenantId === undefined ? undefined : checkUnsigned('scope.tenantId', tenantId, 64);
+  const database = databaseId === undefined ? undefined : checkUnsigned('scope.databaseId', databaseId, 64);
+  const shard = vshardId === undefined ? undefined : Number(checkUnsigned('scope.vshardId', vshardId, 32));
+  return (frames) => {
+    const found = frames.scope;
+    return (
+      found !== undefined &&
+      (tenant === undefined || found.tenantId === tenant) &&
+      (database === undefined || found.databaseId === database) &&
+      (shard === undefined || found.vshardId === shard)
+    );
+  };
+}
