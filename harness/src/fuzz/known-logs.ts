@@ -1,4 +1,4 @@
-import { SegmentedWal, type SegmentedWalConfig, type WalRecord } from '@walstack/segmented';
+import { KeyRing, SegmentedWal, type SegmentedWalConfig, type WalRecord } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { Random } from '../random.js';
 import { backendWith, DIRECTORY, type Files, filesOn } from './files.js';
@@ -23,6 +23,16 @@ export interface KnownLog {
   readonly durableLsn: number;
 }
 
+/** The keys of those logs that are encrypted. */
+export const makeKeys = (): KeyRing => KeyRing.of({ id: 1, key: new Uint8Array(32).fill(1) });
+
+const COMPRESSION = { codec: 'deflate', thresholdBytes: 1 } as const;
+const TRANSFORMS: readonly Partial<SegmentedWalConfig>[] = [
+  { keyRing: makeKeys() },
+  { compression: COMPRESSION },
+  { keyRing: makeKeys(), compression: COMPRESSION },
+];
+
 /** Options of logs for fuzzing: all that comes from outside is chance from a seed, and no timer ever fires. */
 export const configOf = (
   random: Random,
@@ -34,9 +44,17 @@ export const configOf = (
 });
 
 /** Logs of some lives each: short and long segments, groups and marks, closed and killed, truncated and not. */
-export const KNOWN_LOGS: readonly KnownLog[] = Array.from({ length: 24 }, (_, index) => knownLog(new Random(index)));
+export const PLAIN_LOGS: readonly KnownLog[] = Array.from({ length: 24 }, (_, index) =>
+  knownLog(new Random(index), {}),
+);
 
-function knownLog(random: Random): KnownLog {
+/** The same, and some whose payloads are encrypted, or compressed, or both. */
+export const KNOWN_LOGS: readonly KnownLog[] = [
+  ...PLAIN_LOGS,
+  ...Array.from({ length: 12 }, (_, index) => knownLog(new Random(100 + index), TRANSFORMS[index % 3])),
+];
+
+function knownLog(random: Random, transforms: Partial<SegmentedWalConfig> = {}): KnownLog {
   const blockBytes = random.pick([512, 512, 1024]);
   const config = {
     ...configOf(random),
@@ -44,7 +62,10 @@ function knownLog(random: Random): KnownLog {
     segmentBytes: blockBytes * random.integer(2, 5),
     padGroups: random.chance(0.5),
     firstLsn: random.pick([1, 1, 100]),
+    ...transforms,
   };
+  // What is compressed has to be worth it.
+  const byteMost = transforms.compression === undefined ? 255 : 1;
   const records: string[] = [];
   let io = createMemoryStorageIo();
   let firstLsn = 0;
@@ -52,13 +73,13 @@ function knownLog(random: Random): KnownLog {
   for (let lives = random.integer(1, 3); lives > 0; lives--) {
     const log = SegmentedWal.openSync({ ...config, io });
     for (let group = random.integer(1, 6); group > 0; group--) {
-      for (let count = random.integer(1, 4); count > 0; count--) appendOne(log, random, records);
+      for (let count = random.integer(1, 4); count > 0; count--) appendOne(log, random, records, byteMost);
       log.syncSync();
     }
     ({ durableLsn } = log);
     if (random.chance(0.3)) log.truncateBeforeSync(random.integer(log.firstLsn, log.nextLsn));
     if (random.chance(0.5)) {
-      appendOne(log, random, records);
+      appendOne(log, random, records, byteMost);
       log.flushSync();
     }
     ({ firstLsn } = log);
@@ -72,10 +93,9 @@ function knownLog(random: Random): KnownLog {
   return { files: filesOn(io), records, firstLsn, durableLsn };
 }
 
-function appendOne(log: SegmentedWal, random: Random, records: string[]): void {
-  const payload = Uint8Array.from({ length: random.pick([0, 1, 8, 30, 90, 200, 480, 900]) }, () =>
-    random.integer(0, 255),
-  );
+function appendOne(log: SegmentedWal, random: Random, records: string[], byteMost: number): void {
+  const length = random.pick([0, 1, 8, 30, 90, 200, 480, 900]);
+  const payload = Uint8Array.from({ length }, () => random.integer(0, byteMost));
   const meta = Uint8Array.from({ length: random.pick([0, 0, 0, 5, 40]) }, () => random.integer(0, 255));
   const type = random.integer(0, 3);
   const scope = random.chance(0.2) ? { tenantId: 7n, databaseId: BigInt(random.seed()), vshardId: 3 } : undefined;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { inflateRawSync } from 'node:zlib';
 import { decodeSegmentHeader, parseSegmentFileName, WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { Random } from '../random.js';
 import { memoryTakenBy } from './counted-memory.js';
 import { backendWith, bytesOf, type Files, filesOn, sameFiles } from './files.js';
-import { configOf, described } from './known-logs.js';
+import { configOf, described, makeKeys } from './known-logs.js';
 import { crcOf, fieldsAt, frameAt, framesOf, proves } from './reference.js';
 
 /** Files that somebody changed, and what is known of the log that they were. */
@@ -21,7 +22,7 @@ export interface ChangedLog {
 const REFUSALS: readonly string[] = ['WAL_BAD_KEY', 'WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_UNSUPPORTED_VERSION'];
 
 /** What else it may say of a log that somebody made up. */
-const REFUSALS_OF_USE: readonly string[] = ['WAL_UNSUPPORTED', 'WAL_RANGE'];
+const REFUSALS_OF_USE: readonly string[] = ['WAL_UNSUPPORTED', 'WAL_RANGE', 'WAL_BAD_KEY'];
 
 /** What a log may read for each byte that it has: the budget for evidence, and a few passes. */
 const READS_PER_BYTE = 24;
@@ -89,7 +90,14 @@ function open(files: Files): Found | undefined {
 function openOn(io: StorageIo, files: Files): Found | undefined {
   let log: SegmentedWal;
   try {
-    log = SegmentedWal.openSync({ ...configOf(new Random(5)), io, blockBytes: 512, segmentBytes: 2048 });
+    log = SegmentedWal.openSync({
+      ...configOf(new Random(5)),
+      io,
+      blockBytes: 512,
+      segmentBytes: 2048,
+      // Logs that are not encrypted go on encrypted.
+      keyRing: makeKeys(),
+    });
   } catch (error) {
     takeRefusal(error, REFUSALS);
     assert.ok(sameFiles(filesOn(io), files), 'a log that was refused was changed');
@@ -98,7 +106,9 @@ function openOn(io: StorageIo, files: Files): Found | undefined {
   try {
     return { io, log, records: Array.from(log.replay(), described) };
   } catch (error) {
-    takeRefusal(error, REFUSALS_OF_USE);
+    // What cannot be decompressed behind a right checksum shows when it is read.
+    const made = WalError.is(error) && error.reason === 'compressed-payload' ? REFUSALS : REFUSALS_OF_USE;
+    takeRefusal(error, made);
     return undefined;
   }
 }
@@ -191,7 +201,17 @@ function recordsIn(bytes: Uint8Array): string[] {
           }
         : undefined;
     const meta = bytes.subarray(body, body + metaLength);
-    const payload = bytes.subarray(body + metaLength, Math.max(end, body + metaLength));
+    const stored = bytes.subarray(body + metaLength, Math.max(end, body + metaLength));
+    const payload = (flags & 2) === 0 ? stored : inflated(stored);
     return described({ lsn: Number(lsn), type, meta, payload, scope, timestampMs: 0 });
   });
+}
+
+/** What a payload was before it was compressed; nothing when it is no such thing. */
+function inflated(stored: Uint8Array): Uint8Array {
+  try {
+    return inflateRawSync(stored, { maxOutputLength: 64 * 1024 * 1024 });
+  } catch {
+    return new Uint8Array(0);
+  }
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { edits, frameFields, putFields, type WrittenFields } from './arbitraries.js';
 import { type Edit, edited } from './edits.js';
 import type { Files } from './files.js';
-import { KNOWN_LOGS, type KnownLog } from './known-logs.js';
+import { KNOWN_LOGS, type KnownLog, PLAIN_LOGS } from './known-logs.js';
 import { type ChangedLog, checkChangedLog } from './log-check.js';
 import { crcOf, framesOf, unsigned } from './reference.js';
 import { target } from './target.js';
@@ -274,12 +274,12 @@ const damaged = target<{ log: number; changes: Change[] }, ChangedLog>({
 const forged = target<{ log: number; forgeries: Forgery[]; changes: Change[] }, ChangedLog>({
   name: 'forged log',
   shapes: fc.record({
-    log: logs,
+    log: fc.nat(PLAIN_LOGS.length - 1),
     forgeries: fc.array(forgeries, { minLength: 1, maxLength: 4 }),
     changes: fc.array(changes, { maxLength: 1 }),
   }),
   inputOf: ({ log, forgeries: list, changes: more }) => {
-    const known = KNOWN_LOGS[log] as KnownLog;
+    const known = PLAIN_LOGS[log] as KnownLog;
     const after = list.reduce((from, forgery) => afterForgery(from, forgery, known), known.files);
     return { ...known, files: more.reduce(afterChange, after), records: null };
   },

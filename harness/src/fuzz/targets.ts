@@ -1,6 +1,7 @@
 import { CODEC_TARGETS } from './codec-targets.js';
 import { LOG_TARGETS } from './log-targets.js';
+import { PAYLOAD_TARGETS } from './payload-targets.js';
 import type { Target } from './target.js';
 
 /** Everything that is fuzzed. */
-export const TARGETS: readonly Target[] = [...CODEC_TARGETS, ...LOG_TARGETS];
+export const TARGETS: readonly Target[] = [...CODEC_TARGETS, ...PAYLOAD_TARGETS, ...LOG_TARGETS];
