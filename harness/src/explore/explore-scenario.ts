@@ -8,10 +8,12 @@ import {
   type SimulatedDisk,
   type SimulationOptions,
 } from '@walstack/storage-io/simulation';
+import type { CoreNote } from '../model/core-knowledge.js';
 import type { LogNote } from '../model/knowledge.js';
+import { ModelledCores } from '../model/modelled-cores.js';
 import { ModelledLog } from '../model/modelled-log.js';
 import { MODES, type Mode, type ModeName } from '../modes.js';
-import type { Scenario } from '../scenario.js';
+import type { CoresScenario, LogScenario, Scenario } from '../scenario.js';
 
 /** How much is tried of each scenario. */
 export interface Effort {
@@ -31,9 +33,15 @@ export interface Outcome {
 }
 
 /** Lets the power go, and operations fail, in one scenario in one mode. */
-export async function exploreScenario(scenario: Scenario, mode: ModeName, effort: Effort): Promise<Outcome> {
-  const programs = programsOf(scenario, MODES[mode]);
-  const { seeds, survivorsPerPoint } = effort;
+export function exploreScenario(scenario: Scenario, mode: ModeName, effort: Effort): Promise<Outcome> {
+  return 'run' in scenario
+    ? explorePrograms(programsOf(scenario, MODES[mode]), effort)
+    : explorePrograms(coresProgramsOf(scenario, MODES[mode]), effort);
+}
+
+async function explorePrograms<Note>(programs: Programs<Note>, effort: Effort): Promise<Outcome> {
+  const { seeds } = effort;
+  const survivorsPerPoint = Math.ceil(effort.survivorsPerPoint / programs.weight);
   let crashes = { points: 0, states: 0 };
   let faults = { faults: 0, states: 0 };
   let failure: ExplorationFailure | undefined;
@@ -44,7 +52,8 @@ export async function exploreScenario(scenario: Scenario, mode: ModeName, effort
       survivorsPerPoint,
     });
     if (effort.faults) {
-      const options = { ...programs.options, seeds: seeds.slice(0, 1), accepts };
+      const perFault = programs.weight === 1 ? {} : { pointsPerFault: 1, survivorsPerPoint: 1 };
+      const options = { ...programs.options, ...perFault, seeds: seeds.slice(0, 1), accepts };
       faults = await injectFaults(programs.scenario, programs.check, options);
     }
   } catch (error) {
@@ -55,27 +64,64 @@ export async function exploreScenario(scenario: Scenario, mode: ModeName, effort
 }
 
 /** Goes to one state of a scenario, which a failure has named. @throws the failure, if it is still one */
-export async function replayScenario(scenario: Scenario, mode: ModeName, replay: string): Promise<void> {
-  const programs = programsOf(scenario, MODES[mode]);
+export function replayScenario(scenario: Scenario, mode: ModeName, replay: string): Promise<void> {
+  return 'run' in scenario
+    ? replayPrograms(programsOf(scenario, MODES[mode]), replay)
+    : replayPrograms(coresProgramsOf(scenario, MODES[mode]), replay);
+}
+
+async function replayPrograms<Note>(programs: Programs<Note>, replay: string): Promise<void> {
   const options = { ...programs.options, replay };
   if (replay.includes('!')) await injectFaults(programs.scenario, programs.check, { ...options, accepts });
   else await exploreCrashes(programs.scenario, programs.check, options);
 }
 
-interface Programs {
-  readonly scenario: Program<LogNote>;
-  readonly check: Program<LogNote>;
+interface Programs<Note> {
+  readonly scenario: Program<Note>;
+  readonly check: Program<Note>;
   readonly options: SimulationOptions;
+  /** How much more work a state is than one of a single log: so much less is tried at each point. */
+  readonly weight: number;
 }
 
-function programsOf(scenario: Scenario, { io, config }: Mode): Programs {
+function programsOf(scenario: LogScenario, { io, config }: Mode): Programs<LogNote> {
   const logConfig = { ...config, ...scenario.config };
   return {
     scenario: (life) => scenario.run(new ModelledLog(life, logConfig), life),
     check: (life) => openAndGoOn(new ModelledLog(life, logConfig)),
-    options: { createIo: ([disk]) => (disk as SimulatedDisk).createStorageIo(io) },
+    options: optionsOf(io),
+    weight: 1,
   };
 }
+
+function coresProgramsOf(scenario: CoresScenario, { io, config }: Mode): Programs<CoreNote> {
+  return {
+    scenario: (life) => scenario.runCores(new ModelledCores(life, config), life),
+    check: (life) => openCoresAndGoOn(new ModelledCores(life, config)),
+    options: optionsOf(io),
+    weight: 4,
+  };
+}
+
+const optionsOf = (io: Mode['io']): SimulationOptions => ({
+  createIo: ([disk]) => (disk as SimulatedDisk).createStorageIo(io),
+});
+
+/** Opens the logs of all cores, goes on with them in one of several ways, and opens them again in another process. */
+async function openCoresAndGoOn(cores: ModelledCores): Promise<void> {
+  await cores.open({ incomplete: cores.random() < 0.5 ? 'take' : 'leave' });
+  cores.appendSome(3, 300);
+  const way = CORES_WAYS[Math.floor(cores.random() * CORES_WAYS.length)] as (typeof CORES_WAYS)[number];
+  await way(cores);
+  await cores.open();
+}
+
+const CORES_WAYS: readonly ((cores: ModelledCores) => Promise<void>)[] = [
+  (cores) => cores.checkpoint(),
+  (cores) => cores.endEpoch(),
+  (cores) => cores.syncAll(),
+  (cores) => cores.close(),
+];
 
 /** Opens the log, goes on with it in one of several ways, and opens it again in another process. */
 async function openAndGoOn(log: ModelledLog): Promise<void> {

@@ -6,6 +6,10 @@ import { scenario as checkpointBehindTheFirstName } from './checkpoint-behind-th
 import { scenario as closes } from './closes.js';
 import { scenario as compressedAndEncrypted } from './compressed-and-encrypted.js';
 import { scenario as contiguousDurablePrefix } from './contiguous-durable-prefix.js';
+import { scenario as coresCheckpoints } from './cores-checkpoints.js';
+import { scenario as coresComeAndGo } from './cores-come-and-go.js';
+import { scenario as coresEpochs } from './cores-epochs.js';
+import { scenario as coresSubmittedSyncs } from './cores-submitted-syncs.js';
 import { scenario as directoriesMadeDurable } from './directories-made-durable.js';
 import { scenario as durableAtBatchEnds } from './durable-at-batch-ends.js';
 import { scenario as encryptionWithRotation } from './encryption-with-rotation.js';
@@ -49,6 +53,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   closes,
   'compressed-and-encrypted': compressedAndEncrypted,
   'contiguous-durable-prefix': contiguousDurablePrefix,
+  'cores-checkpoints': coresCheckpoints,
+  'cores-come-and-go': coresComeAndGo,
+  'cores-epochs': coresEpochs,
+  'cores-submitted-syncs': coresSubmittedSyncs,
   'directories-made-durable': directoriesMadeDurable,
   'durable-at-batch-ends': durableAtBatchEnds,
   'encryption-with-rotation': encryptionWithRotation,

@@ -54,10 +54,13 @@ export function* settle(
         yield* join({ coreId, log, state: found?.taken ?? initialState(log.firstLsn - 1) }, epoch, settings.config),
       );
     }
+    const others = cores.filter(({ coreId }) => !coreIds.includes(coreId));
     const retired: Retired[] = [];
-    for (const core of cores.filter(({ coreId, taken }) => !coreIds.includes(coreId) && taken.joined)) {
+    for (const core of others.filter(({ taken }) => taken.joined)) {
       retired.push(yield* leave(core, epoch, settings.config));
     }
+    // A crash came before it was used at all: nothing of it is needed.
+    yield* closeLogs(others.filter(({ taken }) => !taken.joined).map(({ log }) => log));
     return { epoch, members, retired, manifest: yield* nameCores(settings, manifest, members, retired) };
   } catch (error) {
     yield* closeLogs(made);

@@ -473,3 +473,16 @@ describe('wrong arguments', () => {
     expect(() => io.list('/arguments')).toThrow(coded('WAL_NOT_FOUND'));
   });
 });
+
+test('a log that a crash left before it was used belongs to nobody', async () => {
+  const io = createMemoryStorageIo();
+  await (await open(io, 1)).close();
+  const { SegmentedWal } = await import('@walstack/segmented');
+  SegmentedWal.openSync({ directory: `${DIRECTORY}/core-5`, coreId: 5, io }).closeSync();
+  const manager = await open(io, 1);
+  // Its lock is free.
+  SegmentedWal.openSync({ directory: `${DIRECTORY}/core-5`, coreId: 5, io }).closeSync();
+  await manager.close();
+  await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io, incomplete: 'leave' });
+  expect(recovery.completeEpoch).toBe(recovery.lastEpoch);
+});

@@ -3,6 +3,7 @@ import { BATCHES_DEFECTS } from './batches.js';
 import { ENCRYPTION_DEFECTS } from './encryption.js';
 import { FRAMES_DEFECTS } from './frames.js';
 import { GROUPS_DEFECTS } from './groups.js';
+import { PERCORE_DEFECTS } from './percore.js';
 import { RECOVERY_DEFECTS } from './recovery.js';
 import { ROLLING_DEFECTS } from './rolling.js';
 import { TRUNCATION_DEFECTS } from './truncation.js';
@@ -16,4 +17,5 @@ export const DEFECTS: readonly Defect[] = [
   ...RECOVERY_DEFECTS,
   ...BATCHES_DEFECTS,
   ...ENCRYPTION_DEFECTS,
+  ...PERCORE_DEFECTS,
 ];

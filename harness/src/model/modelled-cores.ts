@@ -1,0 +1,198 @@
+import {
+  type CoreWalWriter,
+  type Incomplete,
+  type PerCoreCheckpoint,
+  type PerCoreRecovery,
+  type PerCoreWalConfig,
+  PerCoreWalManager,
+} from '@walstack/percore';
+import type { Life } from '@walstack/storage-io/simulation';
+import { CoreKnowledge, type CoreNote, type KnownEntry } from './core-knowledge.js';
+import { DIRECTORY } from './modelled-log.js';
+import { SimulatedWorld } from './simulated-world.js';
+
+/** How a per-core log is opened, besides what the scenario says. */
+export interface CoresOpening {
+  readonly cores?: number | readonly number[];
+  readonly incomplete?: Incomplete;
+}
+
+/**
+ * A per-core log that notes what it was told and what it acknowledged, and that is held against what was noted whenever it
+ * is opened. Snapshots are notes, too.
+ */
+export class ModelledCores {
+  readonly #life: Life<CoreNote>;
+  readonly #config: Partial<PerCoreWalConfig>;
+  #manager: PerCoreWalManager | undefined;
+  /** Of each core: positions behind the entries that were appended in this life, and how many there were before. */
+  #positions = new Map<number, { readonly before: number; readonly behind: number[] }>();
+
+  constructor(life: Life<CoreNote>, config: Partial<PerCoreWalConfig>) {
+    this.#life = life;
+    this.#config = config;
+  }
+
+  /** A number from 0 to 1. */
+  readonly random = (): number => this.#life.random();
+
+  /** The log below. */
+  get manager(): PerCoreWalManager {
+    if (this.#manager === undefined) throw new Error('the log is not open');
+    return this.#manager;
+  }
+
+  /** Opens the log, and holds what it is opened with against what was noted. Who has it open is killed before. */
+  async open({ cores = 3, incomplete = 'take' }: CoresOpening = {}): Promise<void> {
+    if (this.#manager !== undefined) this.kill();
+    const world = new SimulatedWorld(this.#life.random);
+    let found: ReadonlyMap<number, readonly KnownEntry[]> = new Map();
+    this.#manager = await PerCoreWalManager.open({
+      directory: DIRECTORY,
+      blockBytes: 512,
+      ...world.options,
+      ...this.#config,
+      cores,
+      incomplete,
+      io: this.#life.io,
+      recover: async (recovery) => {
+        found = await this.#check(recovery, incomplete === 'leave');
+        // What is left is not gone for good before the log is open.
+        this.#life.note({ kind: incomplete === 'leave' ? 'leaving' : 'found', cores: found });
+      },
+    });
+    this.#life.note({ kind: 'found', cores: found });
+    this.#positions = new Map();
+  }
+
+  /** Appends an entry to the log of a core. */
+  append(coreId: number, bytes: number): void {
+    const entry = this.#next(coreId, bytes);
+    this.#place(coreId, this.#writer(coreId).appendPut(entry.content, 'x'.repeat(bytes)));
+  }
+
+  /** Appends several entries to cores by chance. */
+  appendSome(entries: number, bytesMost: number): void {
+    const { coreIds } = this.manager;
+    for (let entry = 0; entry < entries; entry++) {
+      const coreId = coreIds[Math.floor(this.random() * coreIds.length)] as number;
+      this.append(coreId, Math.floor(this.random() ** 2 * bytesMost));
+    }
+  }
+
+  /** Makes durable what was appended to a core. */
+  async sync(coreId: number): Promise<void> {
+    const writer = this.#writer(coreId);
+    await writer.sync();
+    this.#acknowledge(writer);
+  }
+
+  async syncAll(): Promise<void> {
+    const { manager } = this;
+    await manager.syncAll();
+    for (const coreId of manager.coreIds) this.#acknowledge(this.#writer(coreId));
+  }
+
+  /** Begins a sync of a core that is asked about later. */
+  submit(coreId: number): void {
+    const writer = this.#writer(coreId);
+    if (!writer.isSyncPending) writer.submitSync();
+  }
+
+  /** Asks about the sync of a core; what it says is durable is held to be. */
+  async poll(coreId: number): Promise<void> {
+    await new Promise(setImmediate);
+    const writer = this.#writer(coreId);
+    if (writer.checkCompletions()) this.#acknowledge(writer);
+  }
+
+  async endEpoch(): Promise<void> {
+    const epoch = await this.manager.endEpoch();
+    this.#life.note({ kind: 'epoch', epoch });
+  }
+
+  /** @param takeSnapshot - what else is done while the snapshot is made */
+  async checkpoint(takeSnapshot: () => Promise<void> = async () => {}): Promise<void> {
+    const { id, epoch } = await this.manager.checkpoint(async (checkpoint) => {
+      await takeSnapshot();
+      this.#life.note({ kind: 'snapshot', id: checkpoint.id, cores: this.#upTo(checkpoint) });
+    });
+    this.#life.note({ kind: 'checkpoint', id });
+    this.#life.note({ kind: 'epoch', epoch });
+  }
+
+  async close(): Promise<void> {
+    const { manager } = this;
+    const epoch = manager.epoch;
+    await manager.close();
+    this.#life.note({ kind: 'epoch', epoch });
+    this.#manager = undefined;
+  }
+
+  /** Kills the process that has the log open: what was not acknowledged may get lost. */
+  kill(): void {
+    this.#life.restart();
+    this.#manager = undefined;
+  }
+
+  #writer(coreId: number): CoreWalWriter {
+    return this.manager.writer(coreId);
+  }
+
+  /** Noted before it is appended: it could be written at once. */
+  #next(coreId: number, bytes: number): KnownEntry {
+    const content = `${coreId}/${this.#life.notes.length}/${bytes}`;
+    const entry = { epoch: this.manager.epoch, content };
+    this.#placesOf(coreId);
+    this.#life.note({ kind: 'appended', coreId, entry });
+    return entry;
+  }
+
+  #placesOf(coreId: number): { readonly before: number; readonly behind: number[] } {
+    const known = this.#positions.get(coreId);
+    if (known !== undefined) return known;
+    const places = { before: this.#knowledge.appendedTo(coreId).length, behind: [] };
+    this.#positions.set(coreId, places);
+    return places;
+  }
+
+  #place(coreId: number, position: number): void {
+    this.#placesOf(coreId).behind.push(position);
+  }
+
+  /** What the writer says is synced has to be there from now on. */
+  #acknowledge({ coreId, syncedPosition }: CoreWalWriter): void {
+    const { before, behind } = this.#placesOf(coreId);
+    const count = before + behind.filter((position) => position <= syncedPosition).length;
+    this.#life.note({ kind: 'durable', coreId, count });
+  }
+
+  get #knowledge(): CoreKnowledge {
+    return new CoreKnowledge(this.#life.notes);
+  }
+
+  /** What a snapshot of a checkpoint holds. */
+  #upTo({ epoch }: PerCoreCheckpoint): ReadonlyMap<number, readonly KnownEntry[]> {
+    const knowledge = this.#knowledge;
+    const cores = new Set(this.#life.notes.flatMap((note) => coresOf(note)));
+    const upTo = (coreId: number): KnownEntry[] => knowledge.appendedTo(coreId).filter((entry) => entry.epoch <= epoch);
+    return new Map([...cores].map((coreId) => [coreId, upTo(coreId)]));
+  }
+
+  async #check(recovery: PerCoreRecovery, left: boolean): Promise<ReadonlyMap<number, readonly KnownEntry[]>> {
+    const cores = new Map<number, KnownEntry[]>();
+    for await (const entry of recovery.entries()) {
+      if (entry.operation !== 'put') continue;
+      const content = Buffer.from(entry.key).toString();
+      if (!content.endsWith(`/${entry.value.length}`)) throw new Error(`the value of ${content} is another one`);
+      cores.set(entry.coreId, [...(cores.get(entry.coreId) ?? []), { epoch: entry.epoch, content }]);
+    }
+    const { completeEpoch, checkpoint } = recovery;
+    return this.#knowledge.check({ checkpointId: checkpoint?.id ?? 0, completeEpoch, left, cores });
+  }
+}
+
+const coresOf = (note: CoreNote): readonly number[] => {
+  if ('coreId' in note) return [note.coreId];
+  return note.kind === 'found' || note.kind === 'leaving' ? [...note.cores.keys()] : [];
+};
