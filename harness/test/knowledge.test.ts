@@ -54,3 +54,47 @@ describe('what is known of a log', () => {
     expect(check([...NOTES, dropped], 1, ['one', 'two', 'three'])).toThrow('LSN 3 is "three"');
   });
 });
+
+describe('what is known of a log that is cut', () => {
+  const cutting: LogNote[] = [...NOTES, { kind: 'durable', lsn: 3 }, { kind: 'cutting', lsn: 1 }];
+  const cut: LogNote[] = [...cutting, { kind: 'cut', lsn: 1 }];
+
+  test('allows all of the tail or nothing of it, and then nothing', () => {
+    check(cutting, 1, ['one', 'two', 'three'])();
+    check(cutting, 1, ['one'])();
+    expect(check(cutting, 1, ['one', 'two'])).toThrow('lost: 3 was acknowledged');
+    check(cut, 1, ['one'])();
+    expect(check(cut, 1, ['one', 'two', 'three'])).toThrow('LSN 2');
+    expect(check(cut, 1, [])).toThrow('lost: 1 was acknowledged');
+  });
+
+  test('allows what was found after a crash only', () => {
+    const found: LogNote = { kind: 'found', firstLsn: 1, payloads: ['one', 'two', 'three'] };
+    expect(check([...cutting, found], 1, ['one'])).toThrow('lost: 3 was acknowledged');
+    const gone: LogNote = { kind: 'found', firstLsn: 1, payloads: ['one'] };
+    expect(check([...cutting, gone], 1, ['one', 'two', 'three'])).toThrow('LSN 2');
+  });
+
+  test('knows where a reset log begins', () => {
+    const reset: LogNote[] = [...NOTES, { kind: 'resetting', lsn: 9 }];
+    check(reset, 9, [])();
+    check(reset, 1, ['one', 'two', 'three'])();
+    const done: LogNote[] = [...reset, { kind: 'reset', lsn: 9 }, { kind: 'appended', lsn: 9, payload: 'nine' }];
+    check(done, 9, ['nine'])();
+    expect(check(done, 1, ['one', 'two'])).toThrow('lost: 8 was acknowledged');
+  });
+
+  test('knows what checkpoint and holds may be, and what a hold keeps', () => {
+    const notes: LogNote[] = [...NOTES, { kind: 'claiming', name: 'reader', lsn: 2 }];
+    const claims = (of: readonly LogNote[], firstLsn: number, found: Record<string, number>) => () =>
+      new Knowledge(of).checkClaims(firstLsn, { checkpoint: 0, ...found });
+    claims(notes, 1, {})();
+    claims(notes, 1, { reader: 2 })();
+    const held: LogNote[] = [...notes, { kind: 'claimed', name: 'reader', lsn: 2 }];
+    expect(claims(held, 1, {})).toThrow('forgotten: reader');
+    expect(claims(held, 3, { reader: 2 })).toThrow('lost: the hold reader keeps 2');
+    expect(claims(held, 1, { reader: 2, other: 1 })).toThrow('forgotten: other');
+    expect(claims(held, 1, { reader: 2, checkpoint: 1 })).toThrow('forgotten: checkpoint');
+    claims([...held, { kind: 'cut', lsn: 1 }], 1, { reader: 1 })();
+  });
+});

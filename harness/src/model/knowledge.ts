@@ -1,3 +1,13 @@
+/** A file that is to be kept aside, whatever becomes of the log. */
+export interface LostFile {
+  readonly name: string;
+  /** Its bytes, one character for each. */
+  readonly content: string;
+}
+
+/** The name under which a checkpoint is noted: no hold of a scenario has it. */
+export const CHECKPOINT = 'checkpoint';
+
 /** What is noted about a log, so that it can be held against it after a crash. */
 export type LogNote =
   /** A record was appended, and may be there. */
@@ -11,11 +21,36 @@ export type LogNote =
   /** Everything up to this LSN was acknowledged. */
   | { readonly kind: 'durable'; readonly lsn: number }
   /** The log was opened with these records, which are durable by that. */
-  | { readonly kind: 'found'; readonly firstLsn: number; readonly payloads: readonly string[] }
+  | {
+      readonly kind: 'found';
+      readonly firstLsn: number;
+      readonly payloads: readonly string[];
+      /** The checkpoint and the holds that it was opened with. */
+      readonly claims?: Readonly<Record<string, number>>;
+    }
   /** The log was told that nothing before this LSN is needed. */
   | { readonly kind: 'truncated'; readonly lsn: number }
+  /** Everything behind this LSN is about to go: it is there as a whole until then. */
+  | { readonly kind: 'cutting'; readonly lsn: number }
+  /** Everything behind this LSN is gone. */
+  | { readonly kind: 'cut'; readonly lsn: number }
+  /** Everything is about to go, and the log to go on with this LSN. */
+  | { readonly kind: 'resetting'; readonly lsn: number }
+  | { readonly kind: 'reset'; readonly lsn: number }
+  /** The record behind this LSN is destroyed, and the log ends before it: none of these files may get lost by that. */
+  | { readonly kind: 'damaged'; readonly lsn: number; readonly files: readonly LostFile[] }
+  /** A checkpoint, or a hold of this name, is about to have this LSN; without one the hold is about to go. */
+  | { readonly kind: 'claiming'; readonly name: string; readonly lsn: number | undefined }
+  /** It has. */
+  | { readonly kind: 'claimed'; readonly name: string; readonly lsn: number | undefined }
   /** A record was found on the disk that was encrypted with this key stream, of which these are the first bytes. */
   | { readonly kind: 'encrypted'; readonly keyStream: string; readonly record: string };
+
+/** What is left of a log. */
+interface Cut {
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
 
 /**
  * What a log promises, in a few lines: everything acknowledged stays, in order and byte for byte, and what else is there
@@ -31,6 +66,14 @@ export class Knowledge {
   #durableLsn = 0;
   /** Nothing from this LSN on may have been truncated. */
   #neededLsn = 1;
+  /** What may have become of the log meanwhile: all that is behind `lastLsn` is gone, and before `firstLsn`. */
+  #cut: Cut | undefined;
+  /** By the name of the hold, or of the checkpoint: the LSNs that it may have. */
+  #claims = new Map<string, Set<number | undefined>>([[CHECKPOINT, new Set([0])]]);
+  /** Where the log began when it was last reset: nothing can be held before. */
+  #resetLsn = 1;
+  /** Files that have to be somewhere. */
+  files: readonly LostFile[] = [];
   /** By payload: the batch of the record. */
   readonly #batches = new Map<string, { readonly firstLsn: number; readonly lastLsn: number }>();
   /** By key stream: what was encrypted with it. */
@@ -44,14 +87,38 @@ export class Knowledge {
   check(firstLsn: number, payloads: readonly string[], nextLsn: number): void {
     const end = firstLsn + payloads.length;
     if (end !== nextLsn) throw new Error(`replay ends before ${end}, the log before ${nextLsn}`);
-    if (nextLsn <= this.#durableLsn) {
+    if (nextLsn <= this.#durableLsn && !this.#isCut(firstLsn, nextLsn)) {
       throw new Error(`lost: ${this.#durableLsn} was acknowledged, the log ends with ${nextLsn - 1}`);
     }
-    if (firstLsn > this.#neededLsn) {
+    if (firstLsn > this.#neededLsn && !this.#isCut(firstLsn, nextLsn)) {
       throw new Error(`lost: ${this.#neededLsn} is needed, the log begins with ${firstLsn}`);
     }
     for (const [index, payload] of payloads.entries()) this.#checkRecord(firstLsn + index, payload);
     this.#checkBatches(firstLsn, payloads, nextLsn);
+  }
+
+  /**
+   * Holds the checkpoint and the holds against what was noted.
+   *
+   * @throws an error that says which promise is broken
+   */
+  checkClaims(firstLsn: number, found: Readonly<Record<string, number>>): void {
+    for (const name of new Set([...this.#claims.keys(), ...Object.keys(found)])) {
+      const lsn = found[name];
+      const possible = this.#claims.get(name);
+      if (possible === undefined ? lsn !== undefined : !possible.has(lsn)) {
+        throw new Error(`forgotten: ${name} is ${lsn}, and was ${[...(possible ?? [])].join(' or ')}`);
+      }
+      const resetLsn = Math.max(this.#resetLsn, this.#cut?.firstLsn ?? 1);
+      if (name === CHECKPOINT || lsn === undefined || firstLsn <= Math.max(lsn, resetLsn)) continue;
+      throw new Error(`lost: the hold ${name} keeps ${lsn}, the log begins with ${firstLsn}`);
+    }
+  }
+
+  /** Whether the log is as a cut that was begun leaves it. */
+  #isCut(firstLsn: number, nextLsn: number): boolean {
+    if (this.#cut === undefined || nextLsn !== this.#cut.lastLsn + 1) return false;
+    return firstLsn <= Math.max(this.#neededLsn, this.#cut.firstLsn);
   }
 
   /** A batch is there whole or not at all. */
@@ -78,6 +145,34 @@ export class Knowledge {
     for (const lsn of [...this.#may.keys()].filter((each) => each >= nextLsn)) {
       this.#may.delete(lsn);
       this.#latest.delete(lsn);
+    }
+  }
+
+  /** Everything behind an LSN is gone: what comes next has nothing to do with it. */
+  #cutAfter({ firstLsn, lastLsn }: Cut): void {
+    for (const known of [this.#must, this.#may, this.#latest] as readonly Map<number, unknown>[]) {
+      for (const lsn of [...known.keys()].filter((each) => each > lastLsn || each < firstLsn)) known.delete(lsn);
+    }
+    this.#durableLsn = lastLsn;
+    this.#neededLsn = Math.max(firstLsn, Math.min(this.#neededLsn, lastLsn + 1));
+    this.#resetLsn = firstLsn > 1 ? firstLsn : Math.min(this.#resetLsn, lastLsn + 1);
+    this.#cut = undefined;
+  }
+
+  /** What a cut behind an LSN makes of claims; before it is done, it may have or not. */
+  #lowerClaims(lastLsn: number, isDone: boolean): void {
+    for (const [name, lsns] of this.#claims) {
+      const lowest = name === CHECKPOINT ? 0 : 1;
+      const lowered = [...lsns].map((lsn) => (lsn === undefined ? lsn : Math.min(lsn, Math.max(lowest, lastLsn))));
+      this.#claims.set(name, new Set(isDone ? lowered : [...lsns, ...lowered]));
+    }
+  }
+
+  /** What a reset makes of holds. */
+  #moveHolds(lsn: number): void {
+    for (const [name, lsns] of this.#claims) {
+      if (name === CHECKPOINT) continue;
+      this.#claims.set(name, new Set([...lsns, lsn].filter((each) => each !== undefined || lsns.has(undefined))));
     }
   }
 
@@ -118,11 +213,45 @@ export class Knowledge {
         this.#durableLsn = Math.max(this.#durableLsn, note.lsn);
         return;
       case 'found':
+        if (this.#isCut(note.firstLsn, note.firstLsn + note.payloads.length)) this.#cutAfter(this.#cut as Cut);
+        this.#cut = undefined;
+        if (note.claims !== undefined) {
+          this.#claims = new Map(Object.entries(note.claims).map(([name, lsn]) => [name, new Set([lsn])]));
+        }
         for (const [index, payload] of note.payloads.entries()) this.#must.set(note.firstLsn + index, payload);
         this.#dropFrom(note.firstLsn + note.payloads.length);
         return;
       case 'truncated':
         this.#neededLsn = Math.max(this.#neededLsn, note.lsn);
+        return;
+      case 'cutting':
+        this.#cut = { firstLsn: 1, lastLsn: note.lsn };
+        this.#lowerClaims(note.lsn, false);
+        return;
+      case 'damaged':
+        this.files = note.files;
+        this.#cutAfter({ firstLsn: 1, lastLsn: note.lsn });
+        this.#lowerClaims(note.lsn, false);
+        return;
+      case 'cut':
+        this.#cutAfter({ firstLsn: 1, lastLsn: note.lsn });
+        this.#lowerClaims(note.lsn, true);
+        return;
+      case 'resetting':
+        this.#cut = { firstLsn: note.lsn, lastLsn: note.lsn - 1 };
+        this.#lowerClaims(note.lsn - 1, false);
+        this.#moveHolds(note.lsn);
+        return;
+      case 'reset':
+        this.#cutAfter({ firstLsn: note.lsn, lastLsn: note.lsn - 1 });
+        this.#lowerClaims(note.lsn - 1, true);
+        this.#moveHolds(note.lsn);
+        return;
+      case 'claiming':
+        this.#claims.set(note.name, new Set([...(this.#claims.get(note.name) ?? [undefined]), note.lsn]));
+        return;
+      case 'claimed':
+        this.#claims.set(note.name, new Set([note.lsn]));
     }
   }
 }

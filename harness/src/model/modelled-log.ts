@@ -1,8 +1,9 @@
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import type { Life } from '@walstack/storage-io/simulation';
+import { destroy, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
-import { Knowledge, type LogNote } from './knowledge.js';
+import { CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
 import { SimulatedWorld } from './simulated-world.js';
 
 /** Where logs are: two directories deep, so that the upper one has to be made durable as well. */
@@ -60,9 +61,13 @@ export class ModelledLog {
     if (this.#blocks) for (const { payload } of wal.replay()) take(payload);
     else for await (const { payload } of wal.replay()) take(payload);
     await this.noteKeyStreams();
-    new Knowledge(this.#life.notes).check(firstLsn, payloads, nextLsn);
+    const knowledge = new Knowledge(this.#life.notes);
+    knowledge.check(firstLsn, payloads, nextLsn);
+    const claims = { ...wal.holds, [CHECKPOINT]: wal.checkpointLsn };
+    knowledge.checkClaims(firstLsn, claims);
+    await runAsync(this.#life.io, throwIfLost(this.#life.io, DIRECTORY, knowledge.files));
     // What is read back need not be durable, but for what recovery has found.
-    if (wal.durableLsn === wal.lastLsn) this.#life.note({ kind: 'found', firstLsn, payloads });
+    if (wal.durableLsn === wal.lastLsn) this.#life.note({ kind: 'found', firstLsn, payloads, claims });
   }
 
   /** Kills the process that has the log open: what was not acknowledged may get lost. */
@@ -137,6 +142,64 @@ export class ModelledLog {
     if (this.#blocks) wal.truncateBeforeSync(lsn);
     else await wal.truncateBefore(lsn);
     this.acknowledge();
+  }
+
+  /** Drops everything behind an LSN: nothing that stood there may come back. */
+  async truncateAfter(lsn: number): Promise<void> {
+    this.#life.note({ kind: 'cutting', lsn });
+    if (this.#blocks) this.wal.truncateAfterSync(lsn);
+    else await this.wal.truncateAfter(lsn);
+    this.#life.note({ kind: 'cut', lsn });
+  }
+
+  /** Drops everything and goes on with an LSN. */
+  async resetTo(lsn: number): Promise<void> {
+    this.#life.note({ kind: 'resetting', lsn });
+    if (this.#blocks) this.wal.resetToSync(lsn);
+    else await this.wal.resetTo(lsn);
+    this.#life.note({ kind: 'reset', lsn });
+  }
+
+  /** An LSN of the log, or the one before its first. */
+  someLsn(): number {
+    const { firstLsn, nextLsn } = this.wal;
+    return firstLsn - 1 + Math.floor(this.random() * (nextLsn - firstLsn + 1));
+  }
+
+  /** Needs nothing up to an LSN any more. */
+  async checkpoint(lsn: number): Promise<void> {
+    const { wal } = this;
+    if (lsn <= wal.checkpointLsn) return;
+    this.#life.note({ kind: 'claiming', name: CHECKPOINT, lsn });
+    if (this.config.retainBytes !== undefined) this.#life.note({ kind: 'truncated', lsn: lsn + 1 });
+    if (this.#blocks) wal.checkpointSync(lsn);
+    else await wal.checkpoint(lsn);
+    this.#life.note({ kind: 'claimed', name: CHECKPOINT, lsn });
+    this.acknowledge();
+  }
+
+  /** Holds an LSN; without one, gives up the hold. */
+  async hold(name: string, lsn?: number): Promise<void> {
+    const { wal } = this;
+    this.#life.note({ kind: 'claiming', name, lsn });
+    if (lsn === undefined) await (this.#blocks ? wal.releaseHoldSync(name) : wal.releaseHold(name));
+    else await (this.#blocks ? wal.holdSync(name, lsn) : wal.hold(name, lsn));
+    this.#life.note({ kind: 'claimed', name, lsn });
+  }
+
+  /** Destroys the first record of a segment that is not the newest, on the disk. The log is killed. */
+  async destroyRecord(): Promise<void> {
+    const { wal } = this;
+    const segments = wal.listSegments();
+    const index = Math.floor(this.random() * (segments.length - 1));
+    const target = segments[index] as (typeof segments)[number];
+    const hidden = segments.slice(index, -1).map(({ path }) => path);
+    this.kill();
+    const { io } = this.#life;
+    const lsn = target.firstLsn - 1;
+    this.#life.note({ kind: 'cutting', lsn });
+    const files = await runAsync(io, destroy(io, target.path, hidden));
+    this.#life.note({ kind: 'damaged', lsn, files });
   }
 
   /** Lets the log find that it has been quiet for a while, which may have it write a mark. */

@@ -3,6 +3,7 @@ import { scenario as batches } from './batches.js';
 import { scenario as blocksInFlightApart } from './blocks-in-flight-apart.js';
 import { scenario as checkpointBeforeRemoval } from './checkpoint-before-removal.js';
 import { scenario as checkpointBehindTheFirstName } from './checkpoint-behind-the-first-name.js';
+import { scenario as checkpointLoweredFirst } from './checkpoint-lowered-first.js';
 import { scenario as closes } from './closes.js';
 import { scenario as compressedAndEncrypted } from './compressed-and-encrypted.js';
 import { scenario as contiguousDurablePrefix } from './contiguous-durable-prefix.js';
@@ -20,8 +21,10 @@ import { scenario as freshIdForEveryLife } from './fresh-id-for-every-life.js';
 import { scenario as fullDisk } from './full-disk.js';
 import { scenario as groups } from './groups.js';
 import { scenario as headerBeforeAnythingElse } from './header-before-anything-else.js';
+import { scenario as holds } from './holds.js';
 import { scenario as holesBehindZeros } from './holes-behind-zeros.js';
 import { scenario as keysBeforeTheFirstAppend } from './keys-before-the-first-append.js';
+import { scenario as lateWritesBehindACut } from './late-writes-behind-a-cut.js';
 import { scenario as lateWritesOfTheKilled } from './late-writes-of-the-killed.js';
 import { scenario as leftoversAfterTheNames } from './leftovers-after-the-names.js';
 import { scenario as livesOfAllKinds } from './lives-of-all-kinds.js';
@@ -33,9 +36,14 @@ import { scenario as markWhenRecovered } from './mark-when-recovered.js';
 import { scenario as nameBeforeAcknowledgement } from './name-before-acknowledgement.js';
 import { scenario as noncesNeverRepeat } from './nonces-never-repeat.js';
 import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-undurable-mark.js';
+import { scenario as recycledBehindACut } from './recycled-behind-a-cut.js';
+import { scenario as resetTo } from './reset-to.js';
+import { scenario as retention } from './retention.js';
 import { scenario as rolls } from './rolls.js';
+import { scenario as salvage } from './salvage.js';
 import { scenario as sealing } from './sealing.js';
 import { scenario as singleCommits } from './single-commits.js';
+import { scenario as truncateAfter } from './truncate-after.js';
 import { scenario as truncateAll } from './truncate-all.js';
 import { scenario as truncateBesideGroups } from './truncate-beside-groups.js';
 import { scenario as truncatePart } from './truncate-part.js';
@@ -65,6 +73,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'freed-name-durable-before-overwritten': freedNameDurableBeforeOverwritten,
   'fresh-id-for-every-life': freshIdForEveryLife,
   'full-disk': fullDisk,
+  'truncate-after': truncateAfter,
+  'reset-to': resetTo,
+  'checkpoint-lowered-first': checkpointLoweredFirst,
+  holds,
+  retention,
+  salvage,
+  'late-writes-behind-a-cut': lateWritesBehindACut,
+  'recycled-behind-a-cut': recycledBehindACut,
   groups,
   'header-before-anything-else': headerBeforeAnythingElse,
   'holes-behind-zeros': holesBehindZeros,

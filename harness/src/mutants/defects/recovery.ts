@@ -65,4 +65,40 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     find: 'if (files.checkpoint || files.free.length > 0) {',
     replace: 'if (files.checkpoint && files.free.length > 0) {',
   },
+  {
+    name: 'no-new-segment-after-a-crash',
+    scenario: 'late-writes-behind-a-cut',
+    breaks:
+      'After a crash a log goes on in a new segment, which hides what a killed process still writes to the old one.',
+    file: `${SEGMENTED}/recovery.ts`,
+    find: 'const next = judgement.cleanlyClosed ? NOTHING :',
+    replace: 'const next = judgement.cleanlyClosed || settled.nextLsn > 0 ? NOTHING :',
+  },
+  {
+    name: 'salvaged-leftovers-removed',
+    scenario: 'salvage',
+    breaks: 'Leftovers under a segment made by salvage are put into quarantine, never removed.',
+    file: `${SEGMENTED}/quarantine.ts`,
+    find: '    ({ header }) => header.salvaged && number',
+    replace: '    ({ header }) => header.salvaged && header.number < 0 && number',
+  },
+  {
+    name: 'salvage-forgotten-at-replacement',
+    scenario: 'salvage',
+    breaks: 'A segment that takes the place of an empty one made by salvage says that it was, too.',
+    file: `${SEGMENTED}/segment.ts`,
+    find: '    return { firstPosition, predecessor, salvaged };',
+    replace: '    return { firstPosition, predecessor, salvaged: salvaged && firstPosition < 0 };',
+  },
+  {
+    name: 'quarantine-before-name',
+    scenario: 'salvage',
+    breaks: 'Salvage moves nothing away before the segment that hides it is there for good.',
+    file: `${SEGMENTED}/salvage.ts`,
+    find: '  const active = yield* makeSalvaged(world, settings, files, plan);\n',
+    replace: `  const hidden = plan.hidden.map((name) => join(directory, name));
+  yield* moveToQuarantine(world, directory, join(directory, 'quarantine', 'early'), hidden);
+  const active = yield* makeSalvaged(world, settings, files, { ...plan, hidden: [] });
+`,
+  },
 ];
