@@ -133,17 +133,24 @@ export function* readPrefix(io: StorageIo, link: Link, limit: Lsn): IoRoutine<Pr
   const scanner = yield* openStreamed(io, link);
   const { frames } = scanner;
   const tail = new FrameSummary(0);
-  let goesOn = false;
   try {
-    while (!goesOn && (yield* scanner.fill())) goesOn = !frames.skip(tail, limit);
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+    const goesOn = yield* readOn(scanner, tail, limit);
+    const segment = { ...link, end: frames.end, nextLsn: frames.nextLsn };
+    if (segment.nextLsn >= limit) return { segment, reachesLimit: true, goesOn };
+    return { segment: { ...segment, ...tail.openBatch }, reachesLimit: false, goesOn: false };
   } finally {
     scanner.close();
   }
-  const segment = { ...link, end: frames.end, nextLsn: frames.nextLsn };
-  if (segment.nextLsn >= limit) return { segment, reachesLimit: true, goesOn };
-  return { segment: { ...segment, ...tail.openBatch }, reachesLimit: false, goesOn: false };
+}
+
+/** Reads to the record with LSN `limit`, or as far as that goes. @returns whether it has come to that record */
+function* readOn(scanner: FrameScanner, tail: FrameSummary, limit: Lsn): IoRoutine<boolean> {
+  try {
+    while (yield* scanner.fill()) if (!scanner.frames.skip(tail, limit)) return true;
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+  }
+  return false;
 }
 
 /** Reads the newest segment and judges what stands behind its last readable record. */
