@@ -1,26 +1,119 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { replayDirectory } from '@walstack/mmap-reader';
 import { appendRange } from './append.js';
 import type { Case, Contestant } from './case.js';
 import { CrashedLog } from './crashed-log.js';
+import { inPackage } from './folders.js';
 import { RECORD_BYTES, RecordCheck } from './records.js';
+import { replayMemory } from './replay-memory.js';
+import type { ReplayAnswer, ReplayQuestion } from './replay-worker.js';
 import type { Settings } from './settings.js';
 import type { Subject } from './subjects/subject.js';
+import { viewEach } from './view-each.js';
 import { nativeScan, nativeScanMissing } from './yardsticks/native-scan.js';
 
 /** Reading everything back, and opening after a crash, from a warm cache. */
-export const replay = (settings: Settings): Case[] => [views(settings), openAfterCrash(settings)];
+export function replay(settings: Settings): Case[] {
+  const stores = new Stores(settings);
+  return [
+    views(settings, stores),
+    ...cursor(settings, stores),
+    ...fallback(settings, stores),
+    openAfterCrash(settings),
+    ...replayMemory(settings),
+  ];
+}
 
 /** Reading everything back in order, with a view of each payload. */
-function views(settings: Settings): Case {
-  const stores = new Stores(settings);
+function views(settings: Settings, stores: Stores): Case {
   const contestants = settings.subjects.map((subject) => viewing(settings, stores, subject));
   const walstack = settings.subjects.find(isWalstack);
-  if (walstack !== undefined && nativeScanMissing === undefined) {
-    contestants.push(scanning(settings.replayRecords, () => stores.of(walstack)));
+  if (walstack !== undefined) {
+    const path = () => stores.of(walstack);
+    contestants.push(directly(settings, path, 'walstack/mmap-reader', viewEach));
+    if (nativeScanMissing === undefined) contestants.push(scanning(settings.replayRecords, path));
   }
   return { bench: 'replay', name: 'views', unit: 'records/s', contestants };
 }
 
+/** Stepping over every record, and making nothing for it. */
+function cursor(settings: Settings, stores: Stores): Case[] {
+  const walstack = settings.subjects.find(isWalstack);
+  if (walstack === undefined) return [];
+  const path = () => stores.of(walstack);
+  const contestants = [directly(settings, path, 'walstack/mmap-reader', stepOverEach)];
+  if (nativeScanMissing === undefined) contestants.push(scanning(settings.replayRecords, path));
+  return [{ bench: 'replay', name: 'cursor', unit: 'records/s', contestants }];
+}
+
+/** What `views` does, without the addon; the databases have what they always have. */
+function fallback(settings: Settings, stores: Stores): Case[] {
+  const walstack = settings.subjects.find(isWalstack);
+  if (walstack === undefined) return [];
+  const others = settings.subjects.filter((subject) => !isWalstack(subject));
+  const contestants = [
+    withoutAddon(settings, () => stores.of(walstack)),
+    ...others.map((subject) => viewing(settings, stores, subject)),
+  ];
+  return [{ bench: 'replay', name: 'fallback', unit: 'records/s', contestants }];
+}
+
 const isWalstack = ({ name }: Subject): boolean => name.startsWith('walstack/');
+
+/** Reads the directory of a log, without opening the log. @returns how many records there were */
+type Reading = (directory: string) => number;
+
+function directly(
+  { replayRecords }: Settings,
+  directory: () => Promise<string>,
+  subject: string,
+  read: Reading,
+): Contestant {
+  return {
+    subject,
+    prepare: async () => void (await directory()),
+    measure: async () => {
+      const path = await directory();
+      const start = performance.now();
+      const count = read(path);
+      const elapsedMs = performance.now() - start;
+      if (count !== replayRecords) throw new Error(`${count} records of ${replayRecords} were read`);
+      return { value: (replayRecords * 1000) / elapsedMs };
+    },
+  };
+}
+
+/** The LSN of each record is one more than that of the one before. */
+function stepOverEach(directory: string): number {
+  using cursor = replayDirectory(directory).cursor();
+  let count = 0;
+  while (cursor.next()) count++;
+  if (cursor.lsn !== count) throw new Error(`LSN ${cursor.lsn} is the last of ${count}`);
+  return count;
+}
+
+function withoutAddon({ replayRecords }: Settings, directory: () => Promise<string>): Contestant {
+  let worker: Worker | undefined;
+  return {
+    subject: 'walstack/javascript',
+    prepare: async () => {
+      await directory();
+      const env = { ...process.env, WALSTACK_NATIVE: '0' };
+      worker = new Worker(inPackage('dist', 'replay-worker.js'), { env });
+    },
+    measure: async () => {
+      const question: ReplayQuestion = { directory: await directory() };
+      const answered = once(worker as Worker, 'message');
+      worker?.postMessage(question);
+      const [{ available, count, elapsedMs }] = (await answered) as [ReplayAnswer];
+      if (available || count !== replayRecords)
+        throw new Error('what was measured is not the replay without the addon');
+      return { value: (count * 1000) / elapsedMs };
+    },
+    end: async () => void (await worker?.terminate()),
+  };
+}
 
 function viewing({ replayRecords }: Settings, stores: Stores, subject: Subject): Contestant {
   return {

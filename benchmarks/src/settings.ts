@@ -15,6 +15,8 @@ export interface Amounts {
   readonly replayRecords: number;
   /** Payload bytes of the log that is opened after a crash. */
   readonly crashedBytes: number;
+  /** Bytes of the largest log whose replay is looked at for the memory it takes. */
+  readonly memoryBytes: number;
 }
 
 /** What is measured, by how much, and where. */
@@ -36,6 +38,7 @@ export const QUICK: Amounts = {
   bytes: 32 * MEBIBYTE,
   replayRecords: 200_000,
   crashedBytes: 32 * MEBIBYTE,
+  memoryBytes: 128 * MEBIBYTE,
 };
 
 /** For figures that are handed on. */
@@ -46,6 +49,7 @@ export const FULL: Amounts = {
   bytes: 256 * MEBIBYTE,
   replayRecords: 10_000_000,
   crashedBytes: 1024 * MEBIBYTE,
+  memoryBytes: 4096 * MEBIBYTE,
 };
 
 /** How many records of a size one measurement appends. */

@@ -26,6 +26,7 @@ const AMOUNTS = {
   bytes: 1024 * 1024,
   replayRecords: 20_000,
   crashedBytes: 2e6,
+  memoryBytes: 16 * 2 ** 20,
 };
 
 const everybody = subjects.map(({ name }) => name);
@@ -77,7 +78,19 @@ test.each([
       sync: [...blocking, 'native-loop'],
     },
   ],
-  ['replay', replay, { views: [...everybody, ...scan], 'open-after-crash': [...walstack, ...scan] }],
+  [
+    'replay',
+    replay,
+    {
+      views: [...everybody, 'walstack/mmap-reader', ...scan],
+      cursor: ['walstack/mmap-reader', ...scan],
+      fallback: ['walstack/javascript', ...everybody.filter((name) => !walstack.includes(name))],
+      'open-after-crash': [...walstack, ...scan],
+      ...Object.fromEntries(
+        [2, 4, 8, 16].map((size) => [`memory MiB=${size}`, ['walstack/heap', 'walstack/resident']]),
+      ),
+    },
+  ],
   [
     'log',
     log,
