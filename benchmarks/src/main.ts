@@ -6,6 +6,7 @@ import type { Case } from './case.js';
 import { durable } from './durable.js';
 import { log } from './log.js';
 import { native, nativeLeftOut } from './native.js';
+import { percore } from './percore.js';
 import { replay } from './replay.js';
 import { measureCase } from './rounds.js';
 import type { Row } from './rows.js';
@@ -20,7 +21,7 @@ import { fio } from './yardsticks/fio.js';
 import { nativeLoop } from './yardsticks/native-loop.js';
 import { nativeScanMissing } from './yardsticks/native-scan.js';
 
-const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay, log, native };
+const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay, log, percore, native };
 
 /** Benches that measure the subjects; the others only measure parts of walstack. */
 const OF_SUBJECTS: readonly Bench[] = ['append', 'durable', 'replay', 'log'];

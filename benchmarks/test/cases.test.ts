@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { available } from '@walstack/native';
 import { ringSupport } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
@@ -8,6 +9,7 @@ import type { Case } from '../src/case.js';
 import { durable } from '../src/durable.js';
 import { log } from '../src/log.js';
 import { native } from '../src/native.js';
+import { percore, writerCounts } from '../src/percore.js';
 import { replay } from '../src/replay.js';
 import { measureCase } from '../src/rounds.js';
 import { type Row, rowOf } from '../src/rows.js';
@@ -107,6 +109,15 @@ test.each([
     },
   ],
   [
+    'percore',
+    percore,
+    Object.fromEntries(
+      ['writers=', 'durable writers='].flatMap((name) =>
+        writerCounts(availableParallelism()).map((writers) => [`${name}${writers}`, walstack]),
+      ),
+    ),
+  ],
+  [
     'native',
     native,
     {
@@ -137,6 +148,13 @@ test.each([
   expect(found).toEqual(expected);
   scratch[Symbol.dispose]();
   expect(readdirSync(folder())).toEqual([]);
+});
+
+test('writers are one, two, and twice as many each time, up to all cores', () => {
+  expect(writerCounts(1)).toEqual([1, 2]);
+  expect(writerCounts(2)).toEqual([1, 2]);
+  expect(writerCounts(4)).toEqual([1, 2, 4]);
+  expect(writerCounts(12)).toEqual([1, 2, 4, 8, 12]);
 });
 
 test('the native loop writes what so many committers would, and the best depth counts', async () => {
