@@ -72,6 +72,8 @@ export class LogReader {
   #index = 0;
   #scanner: FrameScanner | undefined;
   #decoder: PayloadDecoder | undefined;
+  /** Whether a segment before the present one is encrypted. */
+  #sawEncrypted: boolean;
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
   #ended = false;
@@ -81,6 +83,7 @@ export class LogReader {
   constructor(io: StorageIo, plan: ReadPlan) {
     this.#io = io;
     this.#plan = plan;
+    this.#sawEncrypted = plan.decoding.followsEncrypted === true;
   }
 
   /** The next record in memory; `undefined` when `advance()` has to read on. */
@@ -181,7 +184,8 @@ export class LogReader {
   *#prepareDecoder({ path, header }: Segment): IoRoutine<void> {
     const { decoding, blocking } = this.#plan;
     if (header.encrypted) yield* loadKeys(decoding.keyRing, [header.keyId], blocking);
-    this.#decoder = new PayloadDecoder(header, path, decoding);
+    this.#decoder = new PayloadDecoder(header, path, { ...decoding, followsEncrypted: this.#sawEncrypted });
+    this.#sawEncrypted ||= header.encrypted;
   }
 
   /** Why a record cannot be read. */

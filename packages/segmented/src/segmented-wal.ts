@@ -918,13 +918,14 @@ export class SegmentedWal {
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
     const { segments, sealed, durableLsn, writtenLsn } = this.#writer;
     const first = segments.findLastIndex((segment) => segment.header.firstLsn <= lsn);
+    const followsEncrypted = segments.slice(0, first).some(({ header }) => header.encrypted);
     const reader = new LogReader(this.#world.io, {
       segments: segments.slice(first),
       sealed: isBrief ? 0 : Math.max(0, this.#unwritten(sealed) - first),
       from: lsn,
       to: Math.min(last, to, failed ? durableLsn : writtenLsn),
       ...options,
-      decoding: this.decoding,
+      decoding: { ...this.decoding, followsEncrypted },
       blocking,
       firstLsn: () => (this.#isReadonly ? firstListedLsn(this.#world.io, this.directory) : this.firstLsn),
       isBesideWriter: this.#isReadonly,

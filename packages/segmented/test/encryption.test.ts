@@ -207,6 +207,21 @@ describe('a log in memory', () => {
     lenient.closeSync();
   });
 
+  test('that is only read opens without its key, and refuses to read what needs it', () => {
+    const files = made();
+    const readonly = { recoveryMode: 'readonly' } as const;
+    const blind = open(restore(files), readonly);
+    expect([blind.nextLsn, blind.listSegments().map(({ keyId }) => keyId)]).toEqual([9, [1, 1, 1, 1]]);
+    expect(() => texts(blind.replay())).toThrow(badKey({ reason: 'missing-key', keyId: 1 }));
+    blind.setEncryptionRing(ringOf(1));
+    expect(texts(blind.replay())).toHaveLength(8);
+    blind.closeSync();
+    const planted = open(restore(plainSuccessor(made())), { ...readonly, keyRing: ringOf(1) });
+    expect(() => texts(planted.replay())).toThrow(badKey({ reason: 'plaintext' }));
+    expect(() => texts(planted.replayFrom(planted.lastLsn))).toThrow(badKey({ reason: 'plaintext' }));
+    planted.closeSync();
+  });
+
   test('that was not encrypted goes on encrypted, and reads both', () => {
     const io = createMemoryStorageIo();
     const plain = open(io);
@@ -510,7 +525,8 @@ function plainSuccessor(files: Snapshot): Snapshot {
   const newest = segmentNames(files).at(-1) as string;
   const number = Number(newest.slice(4, 14)) + 1;
   const io = createMemoryStorageIo();
-  const donor = openIn(io, { firstLsn: 10 });
+  const firstLsn = recordsOf(files.get(newest) as Uint8Array).findLast(({ mark }) => mark)?.lsn as number;
+  const donor = openIn(io, { firstLsn });
   donor.append('planted');
   donor.closeSync();
   const [name] = segmentNames(snapshot(io, DIRECTORY)) as [string];
@@ -528,6 +544,9 @@ function plainSuccessor(files: Snapshot): Snapshot {
   const target = createMemoryStorageIo();
   target.makeDirectory('/x');
   writeFile(target, '/x/f', bytes);
-  planted.set(`wal-${String(number).padStart(10, '0')}-00000000000000000010.seg`, readFile(target, '/x/f'));
+  planted.set(
+    `wal-${String(number).padStart(10, '0')}-${String(firstLsn).padStart(20, '0')}.seg`,
+    readFile(target, '/x/f'),
+  );
   return planted;
 }
