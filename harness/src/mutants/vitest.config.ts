@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';
-import { defineConfig } from 'vitest/config';
 import { withDefect } from './defect.js';
 import { DEFECTS } from './defects/index.js';
 import { SOURCES } from './sources.js';
@@ -10,7 +9,8 @@ import { SOURCES } from './sources.js';
 const root = resolve(import.meta.dirname, '../../..');
 const defect = DEFECTS.find(({ name }) => name === process.env['WALSTACK_DEFECT']);
 
-export default defineConfig({
+/** A plain object: the harness depends on nothing but what it breaks. */
+export default {
   root,
   // Longer names first: the name of a package begins the names of its other entry points.
   resolve: {
@@ -22,7 +22,7 @@ export default defineConfig({
     {
       name: 'defect',
       enforce: 'pre',
-      load(id) {
+      load(id: string) {
         if (defect === undefined || !id.endsWith('.ts')) return undefined;
         const text = readFileSync(id, 'utf8');
         const changed = withDefect(defect, relative(root, id), text);
@@ -31,4 +31,4 @@ export default defineConfig({
     },
   ],
   test: { pool: 'forks', testTimeout: 60_000, include: [defect?.test ?? 'packages/*/test/**/*.test.ts'] },
-});
+};
