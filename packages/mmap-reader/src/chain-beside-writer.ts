@@ -1,6 +1,8 @@
-import { type Checkpoint, WalError } from '@walstack/codec';
+import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { followChain, type Link } from './chain.js';
+import { truncated } from './corruption.js';
+import type { DecodingSettings } from './decoding.js';
 import { readCheckpoint, sortFiles } from './log-files.js';
 
 /** What a reader beside a writer sees of a log at one moment. */
@@ -37,6 +39,34 @@ export function* readChainBesideWriter(
       before = seen;
     }
   }
+}
+
+/** The end of a chain from the segment on that holds an LSN. */
+export interface ChainFrom extends ChainBesideWriter {
+  /** Whether a segment before it is encrypted. */
+  readonly followsEncrypted: boolean;
+}
+
+/**
+ * Reads the chain beside its writer from the segment on that holds an LSN. Who has keys and demands that everything is
+ * encrypted behind what is looks at the headers of all segments; others at no more than they need.
+ *
+ * @throws `WAL_TRUNCATED` when the LSN was removed; what {@link readChainBesideWriter} throws
+ */
+export function* readChainFrom(
+  io: StorageIo,
+  directory: string,
+  from: Lsn | 'first',
+  { keyRing, allowPlaintext }: DecodingSettings,
+): IoRoutine<ChainFrom> {
+  const demands = keyRing !== undefined && allowPlaintext !== true;
+  const isEnough = ({ header }: Link): boolean => !demands && from !== 'first' && header.firstLsn <= from;
+  const { links, checkpoint } = yield* readChainBesideWriter(io, directory, isEnough);
+  const first = (links[0] as Link).header.firstLsn;
+  if (from !== 'first' && first > from) throw truncated(from, first);
+  const index = from === 'first' ? 0 : links.findLastIndex(({ header }) => header.firstLsn <= from);
+  const followsEncrypted = links.slice(0, index).some(({ header }) => header.encrypted);
+  return { links: links.slice(index), checkpoint, followsEncrypted };
 }
 
 function noLog(directory: string): WalError {

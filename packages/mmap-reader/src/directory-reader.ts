@@ -2,7 +2,7 @@ import { type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { ActiveTail } from './active-tail.js';
 import type { Link } from './chain.js';
-import { readChainBesideWriter } from './chain-beside-writer.js';
+import { readChainBesideWriter, readChainFrom } from './chain-beside-writer.js';
 import { lostRecord, recycled, truncated } from './corruption.js';
 import type { DecodingSettings } from './decoding.js';
 import type { FrameScanner } from './frame-scanner.js';
@@ -55,7 +55,7 @@ export class DirectoryReader {
   /** Whether frames of the present segment are found by another thread. */
   #isHelped = false;
   #decoder: PayloadDecoder | undefined;
-  /** Whether a segment was read that is encrypted. */
+  /** Whether a segment before the present one is encrypted. */
   #sawEncrypted = false;
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
@@ -182,14 +182,9 @@ export class DirectoryReader {
 
   /** Finds the segments, from the one that holds the first record on. */
   *#begin(): IoRoutine<readonly Link[]> {
-    const { directory, from, onProgress, ahead } = this.#plan;
-    const { links, checkpoint } = yield* readChainBesideWriter(
-      this.#io,
-      directory,
-      ({ header }) => from !== 'first' && header.firstLsn <= from,
-    );
-    const first = (links[0] as Link).header.firstLsn;
-    if (from !== 'first' && first > from) throw truncated(from, first);
+    const { directory, from, decoding, onProgress, ahead } = this.#plan;
+    const { links, checkpoint, followsEncrypted } = yield* readChainFrom(this.#io, directory, from, decoding);
+    this.#sawEncrypted = followsEncrypted;
     this.#checkpointLsn = checkpoint?.checkpointLsn ?? 0;
     this.#links = links;
     if (onProgress !== undefined) this.#sizes = links.map(({ path }) => this.#sizeOf(path));

@@ -15,7 +15,7 @@ import {
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { ActiveTail } from './active-tail.js';
 import type { Link } from './chain.js';
-import { type ChainBesideWriter, readChainBesideWriter } from './chain-beside-writer.js';
+import { type ChainBesideWriter, readChainBesideWriter, readChainFrom } from './chain-beside-writer.js';
 import { cutBack, lostRecord, truncated } from './corruption.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { loadKeys } from './load-keys.js';
@@ -90,7 +90,7 @@ export class LogTail {
   #scanner: FrameScanner | undefined;
   #active: ActiveTail | undefined;
   #decoder: PayloadDecoder | undefined;
-  /** Whether a segment was read, or passed by, that is encrypted. */
+  /** Whether a segment before the present one is encrypted. */
   #sawEncrypted = false;
   /** Whether the present step blocks its thread. */
   #blocking = false;
@@ -216,13 +216,9 @@ export class LogTail {
   /** Finds the segment that holds the first record. */
   *#begin(): IoRoutine<void> {
     const from = this.#from;
-    const { links } = yield* readChainBesideWriter(
-      this.#io,
-      this.#directory,
-      ({ header }) => from !== 'first' && header.firstLsn <= from,
-    );
+    const { links, followsEncrypted } = yield* readChainFrom(this.#io, this.#directory, from, this.#decoding);
     const first = links[0] as Link;
-    if (from !== 'first' && first.header.firstLsn > from) throw truncated(from, first.header.firstLsn);
+    this.#sawEncrypted = followsEncrypted;
     this.#nextLsn = from === 'first' ? first.header.firstLsn : from;
     yield* this.#enter(links);
   }

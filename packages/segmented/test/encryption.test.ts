@@ -1,4 +1,5 @@
 import { CodecNumber, KeyRing, WalError } from '@walstack/codec';
+import { LogTail, replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal, type SegmentedWalConfig, type WalRecord } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test, vi } from 'vitest';
@@ -219,6 +220,17 @@ describe('a log in memory', () => {
     const planted = open(restore(plainSuccessor(made())), { ...readonly, keyRing: ringOf(1) });
     expect(() => texts(planted.replay())).toThrow(badKey({ reason: 'plaintext' }));
     expect(() => texts(planted.replayFrom(planted.lastLsn))).toThrow(badKey({ reason: 'plaintext' }));
+    const { io, lastLsn } = planted;
+    for (const from of ['first', lastLsn] as const) {
+      const tail = new LogTail(io, DIRECTORY, { from, keyRing: ringOf(1) });
+      const replay = replayDirectory(DIRECTORY, { from, io, keyRing: ringOf(1) });
+      expect(() => follow(tail)).toThrow(badKey({ reason: 'plaintext', lsn: lastLsn }));
+      expect(() => texts(replay)).toThrow(badKey({ reason: 'plaintext', lsn: lastLsn }));
+      tail.close();
+    }
+    const lenient = new LogTail(io, DIRECTORY, { from: lastLsn, keyRing: ringOf(1), allowPlaintext: true });
+    expect(follow(lenient)).toEqual(['planted']);
+    lenient.close();
     planted.closeSync();
   });
 
@@ -503,6 +515,17 @@ describe('options', () => {
     expect(() => openIn(io, config as never)).toThrow(expect.objectContaining({ code }));
   });
 });
+
+/** Everything that a tail has to give now. */
+function follow(tail: LogTail): string[] {
+  const found: string[] = [];
+  while (tail.advanceSync()) {
+    for (let record = tail.next(); record !== undefined; record = tail.next()) {
+      found.push(Buffer.from(record.payload).toString());
+    }
+  }
+  return found;
+}
 
 /** CRC32C bit by bit, apart from the library's. */
 function crc32c(...pieces: readonly Uint8Array[]): number {
