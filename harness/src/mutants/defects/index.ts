@@ -7,6 +7,7 @@ import { PERCORE_DEFECTS } from './percore.js';
 import { RECOVERY_DEFECTS } from './recovery.js';
 import { ROLLING_DEFECTS } from './rolling.js';
 import { TRUNCATION_DEFECTS } from './truncation.js';
+import { WAITING_DEFECTS } from './waiting.js';
 
 /** Every deliberate defect. Each must be caught. */
 export const DEFECTS: readonly Defect[] = [
@@ -18,4 +19,5 @@ export const DEFECTS: readonly Defect[] = [
   ...BATCHES_DEFECTS,
   ...ENCRYPTION_DEFECTS,
   ...PERCORE_DEFECTS,
+  ...WAITING_DEFECTS,
 ];
