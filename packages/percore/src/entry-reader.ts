@@ -1,54 +1,41 @@
 import { WalError } from '@walstack/codec';
-import type { LogReader } from '@walstack/segmented';
+import type { LogReader, WalRecord } from '@walstack/segmented';
 import type { IoRoutine } from '@walstack/storage-io';
 import { type CoreEntry, decodeEntry } from './entry.js';
 
-/**
- * The entries of one core in their order, up to an epoch. Used as the reader below is: `next()` takes from the buffer,
- * `advance()` reads on.
- */
-export class EntryReader {
+/** Makes entries of the records of one core, in their order, up to an epoch. */
+export class EntryDecoder {
   readonly coreId: number;
-  readonly #reader: LogReader;
   readonly #directory: string;
   readonly #toEpoch: number;
   #epoch = 0;
   #timestampUs = 0;
-  #ended = false;
+  #isPastLastEpoch = false;
 
   /**
    * @param directory - of the log, for errors
    * @param toEpoch - the last epoch that is read; `Infinity` for all
    */
-  constructor(reader: LogReader, coreId: number, directory: string, toEpoch: number) {
-    this.#reader = reader;
+  constructor(coreId: number, directory: string, toEpoch: number) {
     this.coreId = coreId;
     this.#directory = directory;
     this.#toEpoch = toEpoch;
   }
 
-  /** The next entry in the buffer; `undefined` when `advance()` has to read on. */
-  next(): CoreEntry | undefined {
-    if (this.#ended) return undefined;
-    const record = this.#reader.next();
-    if (record === undefined) return undefined;
+  /** Whether an entry was met that is of a later epoch than asked for: so are all behind it. */
+  get isPastLastEpoch(): boolean {
+    return this.#isPastLastEpoch;
+  }
+
+  /** The entry of a record; `undefined` past the last epoch. @throws `WAL_CORRUPT`, `WAL_UNSUPPORTED_VERSION` */
+  decode(record: WalRecord): CoreEntry | undefined {
     const entry = decodeEntry(record, this.coreId, this.#directory);
     if (entry.epoch > this.#toEpoch) {
-      // Epochs never go back in one log: all behind it are later ones, too.
-      this.#ended = true;
+      this.#isPastLastEpoch = true;
       return undefined;
     }
     this.#checkOrder(entry);
     return entry;
-  }
-
-  /** Reads on. @returns whether there may be further entries */
-  *advance(): IoRoutine<boolean> {
-    return !this.#ended && (yield* this.#reader.advance());
-  }
-
-  close(): void {
-    this.#reader.close();
   }
 
   #checkOrder({ epoch, timestampUs, sequence }: CoreEntry): void {
@@ -61,5 +48,36 @@ export class EntryReader {
     }
     this.#epoch = epoch;
     this.#timestampUs = timestampUs;
+  }
+}
+
+/**
+ * The entries of one core in their order, up to an epoch. Used as the reader below is: `next()` takes from the buffer,
+ * `advance()` reads on.
+ */
+export class EntryReader {
+  readonly #reader: LogReader;
+  readonly #decoder: EntryDecoder;
+
+  /** @param directory, toEpoch - as of an {@link EntryDecoder} */
+  constructor(reader: LogReader, coreId: number, directory: string, toEpoch: number) {
+    this.#reader = reader;
+    this.#decoder = new EntryDecoder(coreId, directory, toEpoch);
+  }
+
+  /** The next entry in the buffer; `undefined` when `advance()` has to read on. */
+  next(): CoreEntry | undefined {
+    if (this.#decoder.isPastLastEpoch) return undefined;
+    const record = this.#reader.next();
+    return record === undefined ? undefined : this.#decoder.decode(record);
+  }
+
+  /** Reads on. @returns whether there may be further entries */
+  *advance(): IoRoutine<boolean> {
+    return !this.#decoder.isPastLastEpoch && (yield* this.#reader.advance());
+  }
+
+  close(): void {
+    this.#reader.close();
   }
 }

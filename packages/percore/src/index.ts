@@ -34,5 +34,10 @@ export type { MergedEntries } from './merged-entries.js';
 export type { Incomplete, LogOptions, ModuleReference, PerCoreRecoveryOptions } from './options.js';
 export { type EntriesOptions, PerCoreRecovery } from './per-core-recovery.js';
 export { type CoreWorkers, type PerCoreWalConfig, PerCoreWalManager } from './per-core-wal-manager.js';
+export {
+  PerCoreWalReader,
+  type PerCoreWalReaderOptions,
+  type ReaderStop,
+} from './per-core-wal-reader.js';
 export type { CoreStatistics } from './statistics.js';
 export type { ConfigureCore, CoreContext, CoreProgram } from './worker.js';

@@ -1,7 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
+import {
+  CoreWalWriter,
+  PerCoreRecovery,
+  type PerCoreWalConfig,
+  PerCoreWalManager,
+  PerCoreWalReader,
+} from '@walstack/percore';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from './support/worlds.js';
 
@@ -48,8 +54,11 @@ describe('the README', () => {
     expect(readme).toMatch(new RegExp(`\\| .*\`${option}\`.*\\|`));
   });
 
-  test.each([CoreWalWriter, PerCoreRecovery, PerCoreWalManager])('names every call and property of %o', (type) => {
-    const names = Object.getOwnPropertyNames(type.prototype).filter((name) => name !== 'constructor');
-    for (const name of names) expect(readme).toMatch(new RegExp(`\`${name}[\`(]`));
-  });
+  test.each([CoreWalWriter, PerCoreRecovery, PerCoreWalManager, PerCoreWalReader])(
+    'names every call and property of %o',
+    (type) => {
+      const names = Object.getOwnPropertyNames(type.prototype).filter((name) => name !== 'constructor');
+      for (const name of names) expect(readme).toMatch(new RegExp(`\`${name}[\`(]`));
+    },
+  );
 });

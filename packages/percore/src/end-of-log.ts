@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { FRAME_HEADER_BYTES, frameStart, RECORD_HEADER_BYTES } from '@walstack/codec';
+import {
+  type Link,
+  lookBehind,
+  lostRecord,
+  openStreamed,
+  readHeader,
+  sortFiles,
+  withFile,
+} from '@walstack/mmap-reader/segments';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+
+/**
+ * What stands behind the last entry of a log: `'end'`, nothing but zeros; `'torn'`, something that is no whole frame; or
+ * `'checksum'`, what is as long as a frame says, but has another checksum.
+ */
+export type EndOfLog = 'end' | 'torn' | 'checksum';
+
+/**
+ * Looks at what stands behind the last readable frame of the newest segment.
+ *
+ * @throws `WAL_CORRUPT` when it proves that something before it had been acknowledged, which cannot be read
+ */
+export function* endOfLog(io: StorageIo, directory: string): IoRoutine<EndOfLog> {
+  const newest = sortFiles(io.list(directory)).segments.at(-1);
+  if (newest === undefined) return 'end';
+  const path = join(directory, newest.name);
+  const link = { path, header: yield* readHeader(io, path) };
+  const seen = yield* readableEnd(io, link);
+  const { kind, evidenceOffset } = yield* behind(io, link, seen);
+  if (evidenceOffset === undefined) return kind;
+  // Beside a writer, it may have been written after the place was looked at, and before the evidence was.
+  const again = yield* readableEnd(io, link);
+  if (again.end > seen.end) return kind;
+  const proof = `the frame at offset ${evidenceOffset} proves that it had been durable`;
+  throw lostRecord(path, seen.end, seen.nextLsn, 'hole', proof);
+}
+
+/** Where the readable frames of a segment end. */
+function* readableEnd(io: StorageIo, link: Link): IoRoutine<{ readonly end: number; readonly nextLsn: number }> {
+  const scanner = yield* openStreamed(io, link);
+  try {
+    const { frames } = scanner;
+    while (yield* scanner.fill()) while (frames.next());
+    return { end: frames.end, nextLsn: frames.nextLsn };
+  } finally {
+    scanner.close();
+  }
+}
+
+function* behind(
+  io: StorageIo,
+  { path, header }: Link,
+  seen: { readonly end: number; readonly nextLsn: number },
+): IoRoutine<{ readonly kind: EndOfLog; readonly evidenceOffset: number | undefined }> {
+  return yield* withFile(io, path, function* (file) {
+    const size = io.size(file);
+    const { dirty, evidenceOffset } = yield* lookBehind(io, file, { path, header, ...seen }, size);
+    const kind = dirty ? yield* kindAt(io, file, frameStart(seen.end, header.blockBytes), size) : 'end';
+    return { kind, evidenceOffset };
+  });
+}
+
+function* kindAt(io: StorageIo, file: IoFile, at: number, size: number): IoRoutine<EndOfLog> {
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES);
+  const read = yield* ioSteps.read(io, file, bytes, at);
+  const length = read < FRAME_HEADER_BYTES ? 0 : new DataView(bytes.buffer).getUint32(0, true);
+  const fits = length >= RECORD_HEADER_BYTES && at + FRAME_HEADER_BYTES + length <= size;
+  return fits ? 'checksum' : 'torn';
+}

@@ -1,0 +1,121 @@
+import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type CoreEntry, CoreWalWriter, PerCoreWalReader } from '@walstack/percore';
+import { createMemoryStorageIo } from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { BACKENDS, contentOf, directoryFor, temporaryDirectory } from './support/worlds.js';
+
+const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
+
+async function all(reader: PerCoreWalReader): Promise<CoreEntry[]> {
+  const entries: CoreEntry[] = [];
+  for await (const entry of reader) entries.push(entry);
+  return entries;
+}
+
+describe.each(BACKENDS)('on %s', (_name, create) => {
+  test('reads beside the writer, without a lock, and goes on with what has come', async () => {
+    await using io = create();
+    const directory = directoryFor(io);
+    const writer = await CoreWalWriter.open(6, directory, { io, segmentBytes: 8192 });
+    writer.appendPut('a', '1');
+    await writer.flush();
+    await using reader = await PerCoreWalReader.open(6, directory, { io });
+    expect((await all(reader)).map(contentOf)).toEqual([['put', 'a', '1']]);
+    expect(reader.stopReason).not.toBeUndefined();
+    for (let entry = 0; entry < 30; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(1000));
+    await writer.sync();
+    expect((await all(reader)).map(({ sequence }) => sequence)).toEqual(
+      Array.from({ length: 30 }, (_, index) => index + 2),
+    );
+    expect(reader.nextLsn).toBe(32);
+    await writer.close();
+    expect(await all(reader)).toEqual([]);
+    expect(reader.stopReason).toBe('end');
+  });
+});
+
+test('goes up to an epoch, from an LSN on', () => {
+  const io = createMemoryStorageIo();
+  const writer = CoreWalWriter.openSync(0, '/log', { io });
+  for (let epoch = 1; epoch <= 3; epoch++) {
+    writer.appendPut(`in ${epoch}`, '');
+    writer.appendEpochBarrier();
+  }
+  writer.closeSync();
+  const reader = PerCoreWalReader.openSync(0, '/log', { io, toEpoch: 2, from: 2 });
+  expect([...reader].map(contentOf)).toEqual([
+    ['epochBarrier', 1],
+    ['put', 'in 2', ''],
+    ['epochBarrier', 2],
+  ]);
+  expect([reader.stopReason, reader.advanceSync()]).toEqual(['epoch', false]);
+});
+
+describe('where it ends it says why', () => {
+  /** A log on real files that was killed with two entries: its directory, its one segment, and where the second one is. */
+  function killed(): { readonly directory: string; readonly segment: string; readonly second: number } {
+    const made = temporaryDirectory();
+    const writer = CoreWalWriter.openSync(0, made, { io: 'sync-fs', markAfterMs: 0 });
+    writer.appendPut('first', 'x'.repeat(100));
+    writer.syncSync();
+    const second = 4096 + writer.position;
+    writer.appendPut('second', 'x'.repeat(100));
+    writer.flushSync();
+    const directory = temporaryDirectory();
+    cpSync(join(made, 'core-0'), join(directory, 'core-0'), { recursive: true });
+    writer.closeSync();
+    const names = readdirSync(join(directory, 'core-0'));
+    const name = names.find((each) => each.endsWith('.seg')) as string;
+    return { directory, segment: join(directory, 'core-0', name), second };
+  }
+
+  const read = (directory: string): { readonly keys: unknown[]; readonly stop: unknown } => {
+    using reader = PerCoreWalReader.openSync(0, directory, { io: 'sync-fs' });
+    const keys = [...reader].map((entry) => (contentOf(entry) as string[])[1]);
+    return { keys, stop: reader.stopReason };
+  };
+
+  test('the end', () => {
+    const { directory } = killed();
+    expect(read(directory)).toEqual({ keys: ['first', 'second'], stop: 'end' });
+  });
+
+  test('a torn frame', () => {
+    const { directory, segment, second } = killed();
+    truncateSync(segment, second + 60);
+    expect(read(directory)).toEqual({ keys: ['first'], stop: 'torn' });
+  });
+
+  test('a wrong checksum', () => {
+    const { directory, segment, second } = killed();
+    const bytes = readFileSync(segment);
+    bytes[second + 50] = (bytes[second + 50] as number) ^ 1;
+    writeFileSync(segment, bytes);
+    expect(read(directory)).toEqual({ keys: ['first'], stop: 'checksum' });
+  });
+
+  test('something acknowledged that cannot be read is thrown', () => {
+    const { directory, segment } = killed();
+    const bytes = readFileSync(segment);
+    // The first record: the second one proves that it was durable.
+    bytes[4096 + 50] = (bytes[4096 + 50] as number) ^ 1;
+    writeFileSync(segment, bytes);
+    const reader = PerCoreWalReader.openSync(0, directory, { io: 'sync-fs' });
+    expect(() => [...reader]).toThrow(coded('WAL_CORRUPT'));
+    expect(reader.stopReason).toBe('corrupt');
+  });
+});
+
+test('what is not there, is another core’s, or asked for in a wrong way, is told', async () => {
+  const io = createMemoryStorageIo();
+  CoreWalWriter.openSync(1, '/log', { io }).closeSync();
+  io.rename('/log/core-1', '/log/core-2');
+  await expect(PerCoreWalReader.open(1, '/log', { io })).rejects.toEqual(coded('WAL_NOT_FOUND'));
+  await expect(PerCoreWalReader.open(2, '/log', { io })).rejects.toEqual(
+    coded('WAL_BAD_HEADER', { reason: 'other-core' }),
+  );
+  expect(() => PerCoreWalReader.openSync(-1, '/log', { io })).toThrow(RangeError);
+  expect(() => PerCoreWalReader.openSync(2, '/log', { io, toEpoch: -1 })).toThrow(RangeError);
+  expect(() => PerCoreWalReader.openSync(2, '/log', { io, epoch: 1 } as object)).toThrow(TypeError);
+});
