@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { inflateRawSync } from 'node:zlib';
 import { decodeSegmentHeader, parseSegmentFileName, WalError } from '@walstack/codec';
+import { replayDirectory } from '@walstack/mmap-reader';
 import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { Random } from '../random.js';
@@ -46,6 +47,7 @@ interface Found {
  */
 export function checkChangedLog(input: ChangedLog): void {
   const first = open(input.files);
+  const replayed = replayOf(input.files);
   if (first === undefined) return;
   const { log, io, records } = first;
   // Without a segment, and without anything that tells of one, there is no log that could be missed.
@@ -63,6 +65,7 @@ export function checkChangedLog(input: ChangedLog): void {
   );
   assert.equal(log.nextLsn, log.firstLsn + records.length);
 
+  assert.deepEqual(replayed, records, 'read without opening it, the log is another');
   if (input.records === null) checkAgainstFrames(input.files, records);
   else checkAgainstAppended(input, first);
 
@@ -70,6 +73,27 @@ export function checkChangedLog(input: ChangedLog): void {
   const second = open(filesOn(io));
   assert.deepEqual(second?.records, records, 'opened again, the log is another');
   goOn(second);
+}
+
+/** What is found by reading the files without opening them; `undefined` when that is refused. */
+function replayOf(files: Files): readonly string[] | undefined {
+  const io = backendWith(files);
+  const { directory } = configOf(new Random(5));
+  try {
+    const records = Array.from(replayDirectory(directory, { io, keyRing: makeKeys() }), described);
+    const lsns = records.map((record) => Number.parseInt(record, 10));
+    assert.deepEqual(
+      lsns,
+      Array.from(lsns, (_, index) => (lsns[0] ?? 0) + index),
+      'LSNs have gaps',
+    );
+    return records;
+  } catch (error) {
+    takeRefusal(error, [...REFUSALS, ...REFUSALS_OF_USE]);
+    return undefined;
+  } finally {
+    assert.ok(sameFiles(filesOn(io), files), 'a log that was only read was changed');
+  }
 }
 
 function open(files: Files): Found | undefined {

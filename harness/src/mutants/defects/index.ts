@@ -4,6 +4,7 @@ import { ENCRYPTION_DEFECTS } from './encryption.js';
 import { FRAMES_DEFECTS } from './frames.js';
 import { GROUPS_DEFECTS } from './groups.js';
 import { PERCORE_DEFECTS } from './percore.js';
+import { READING_DEFECTS } from './reading.js';
 import { RECOVERY_DEFECTS } from './recovery.js';
 import { ROLLING_DEFECTS } from './rolling.js';
 import { TRUNCATION_DEFECTS } from './truncation.js';
@@ -20,4 +21,5 @@ export const DEFECTS: readonly Defect[] = [
   ...ENCRYPTION_DEFECTS,
   ...PERCORE_DEFECTS,
   ...WAITING_DEFECTS,
+  ...READING_DEFECTS,
 ];
