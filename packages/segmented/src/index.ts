@@ -19,7 +19,13 @@ export { channels, type OpenMessage, type RecoverMessage, type TruncateMessage }
 export type { LogReader, ReadOptions } from './log-reader.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
 export type { AppendOptions } from './record-body.js';
-export type { RecordFilter, ScopeFilter } from './record-filter.js';
+export {
+  type CheckedFilter,
+  checkFilter,
+  type Filtered,
+  type RecordFilter,
+  type ScopeFilter,
+} from './record-filter.js';
 export type { LsnRange, RecoveryMode, RecoveryReason, RecoveryReport, SalvageReport } from './recovery-report.js';
 export type { Replay, ReplayPage } from './replay.js';
 export type { SegmentMeta } from './segment.js';

@@ -1,5 +1,5 @@
 import { checkInteger, checkLsn, checkOptions, checkUnsigned, invalidType, type Lsn } from '@walstack/codec';
-import type { Frames } from '@walstack/mmap-reader/segments';
+import type { WalRecord } from '@walstack/mmap-reader/segments';
 
 /** Which records are read; all when nothing is given. */
 export interface RecordFilter {
@@ -25,47 +25,50 @@ export interface ScopeFilter {
 /** Names of the options of a {@link RecordFilter}. */
 export const FILTER_OPTIONS: readonly (keyof RecordFilter)[] = ['to', 'types', 'scope', 'fromTimeMs', 'toTimeMs'];
 
+/** What of a record a filter looks at. */
+export type Filtered = Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>;
+
 /** A filter that was checked. */
 export interface CheckedFilter {
   readonly to: Lsn;
   /** Whether the record that was stepped to is wanted; `undefined` when all are. */
-  readonly matches: ((frames: Frames) => boolean) | undefined;
+  readonly matches: ((record: Filtered) => boolean) | undefined;
 }
 
 /** Checks a filter. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkFilter({ to, types, scope, fromTimeMs, toTimeMs }: RecordFilter): CheckedFilter {
-  const tests: ((frames: Frames) => boolean)[] = [];
+  const tests: ((record: Filtered) => boolean)[] = [];
   if (types !== undefined) tests.push(ofTypes(types));
   if (fromTimeMs !== undefined) {
     checkInteger('fromTimeMs', fromTimeMs);
-    tests.push((frames) => frames.timestampMs >= fromTimeMs);
+    tests.push((record) => record.timestampMs >= fromTimeMs);
   }
   if (toTimeMs !== undefined) {
     checkInteger('toTimeMs', toTimeMs);
-    tests.push((frames) => frames.timestampMs < toTimeMs);
+    tests.push((record) => record.timestampMs < toTimeMs);
   }
   if (scope !== undefined) tests.push(ofScope(scope));
   return {
     to: to === undefined ? Number.MAX_SAFE_INTEGER : checkLsn('to', to),
-    matches: tests.length === 0 ? undefined : (frames) => tests.every((test) => test(frames)),
+    matches: tests.length === 0 ? undefined : (record) => tests.every((test) => test(record)),
   };
 }
 
-function ofTypes(types: Iterable<number>): (frames: Frames) => boolean {
+function ofTypes(types: Iterable<number>): (record: Filtered) => boolean {
   if (typeof types !== 'object' || types === null || !(Symbol.iterator in types)) {
     throw invalidType('types', 'an array or a set of numbers', types);
   }
   const wanted = new Set(Array.from(types, (type) => checkInteger('types', type, 0, 0xffff_ffff)));
-  return (frames) => wanted.has(frames.type);
+  return (record) => wanted.has(record.type);
 }
 
-function ofScope(scope: ScopeFilter): (frames: Frames) => boolean {
+function ofScope(scope: ScopeFilter): (record: Filtered) => boolean {
   const { tenantId, databaseId, vshardId } = checkOptions('scope', scope, ['tenantId', 'databaseId', 'vshardId']);
   const tenant = tenantId === undefined ? undefined : checkUnsigned('scope.tenantId', tenantId, 64);
   const database = databaseId === undefined ? undefined : checkUnsigned('scope.databaseId', databaseId, 64);
   const shard = vshardId === undefined ? undefined : Number(checkUnsigned('scope.vshardId', vshardId, 32));
-  return (frames) => {
-    const found = frames.scope;
+  return (record) => {
+    const found = record.scope;
     return (
       found !== undefined &&
       (tenant === undefined || found.tenantId === tenant) &&

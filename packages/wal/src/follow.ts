@@ -1,13 +1,13 @@
 import { checkBoolean, checkInteger, checkLsn, checkOptions, type Lsn, type WalError } from '@walstack/codec';
 import { LogTail, type LogTailOptions } from '@walstack/mmap-reader';
-import type { WalRecord } from '@walstack/segmented';
+import { type CheckedFilter, checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { type Abortable, aborted, checkSignal } from './aborting.js';
 import type { WalEvent } from './encoding.js';
 import type { Progress } from './progress.js';
 
 /** How a log is followed. */
-export interface FollowOptions extends Abortable {
+export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | 'scope' | 'fromTimeMs'> {
   /** Give out arrays of so many events at most, instead of events one by one. At least 1. */
   readonly batch?: number;
   /**
@@ -40,7 +40,15 @@ export type Followable<T, B extends number | undefined> = B extends number ? rea
 const EVENTS_AHEAD = 256;
 
 /** The options of following. */
-export const FOLLOW_OPTIONS: readonly (keyof FollowOptions)[] = ['batch', 'durableOnly', 'copy', 'signal'];
+export const FOLLOW_OPTIONS: readonly (keyof FollowOptions)[] = [
+  'batch',
+  'durableOnly',
+  'copy',
+  'types',
+  'scope',
+  'fromTimeMs',
+  'signal',
+];
 
 /** Options that were checked. */
 export interface FollowSettings {
@@ -48,6 +56,8 @@ export interface FollowSettings {
   readonly batch: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly from: Lsn | 'first';
+  /** Whether a record is wanted; `undefined` when all are. */
+  readonly matches: CheckedFilter['matches'];
   /** So many events are read at a time. */
   readonly ahead: number;
   readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly'>;
@@ -61,10 +71,17 @@ export function checkFollow<Options extends FollowOptions>(
 ): FollowSettings {
   if (from !== 'first') checkLsn('from', from);
   const { batch, signal, copy = true, durableOnly = true } = checkOptions('options', options, known);
+  const { types, scope, fromTimeMs } = options;
   return {
     batch: batch === undefined ? undefined : checkInteger('batch', batch, 1),
     signal: checkSignal(signal),
     from,
+    // What is not given stays away: nothing is looked at for it.
+    matches: checkFilter({
+      ...(types === undefined ? {} : { types }),
+      ...(scope === undefined ? {} : { scope }),
+      ...(fromTimeMs === undefined ? {} : { fromTimeMs }),
+    }).matches,
     // Views are good only until the next event is asked for: none may be made ahead.
     ahead: batch ?? (copy ? EVENTS_AHEAD : 1),
     tail: { copy: checkBoolean('copy', copy), durableOnly: checkBoolean('durableOnly', durableOnly) },
@@ -129,9 +146,10 @@ async function* oneByOne<T>(pieces: AsyncGenerator<readonly T[], void, undefined
 /** The events as they come, some at a time, until `stopped`. */
 async function* piecesOf<T>(
   open: () => Followed<T>,
-  { from, ahead, signal, tail: options }: FollowSettings,
+  settings: FollowSettings,
   stopped: AbortSignal,
 ): AsyncGenerator<readonly WalEvent<T>[], void, undefined> {
+  const { from, signal, tail: options } = settings;
   const followed = open();
   const { io, directory, decoding } = followed;
   // Who knows what is durable need not look for proof of it.
@@ -150,7 +168,7 @@ async function* piecesOf<T>(
       const upTo = followed.upTo?.();
       if (upTo === undefined || upTo !== nothingUpTo) {
         if (await tail.advance()) {
-          yield* readAhead(followed, tail, ahead, signal);
+          yield* readAhead(followed, tail, settings);
           continue;
         }
         nothingUpTo = upTo;
@@ -168,12 +186,12 @@ async function* piecesOf<T>(
 function* readAhead<T>(
   followed: Followed<T>,
   tail: LogTail,
-  most: number,
-  signal: AbortSignal | undefined,
+  { ahead, matches, signal }: FollowSettings,
 ): Generator<readonly WalEvent<T>[], void, undefined> {
   let piece: WalEvent<T>[] = [];
   for (let record = tail.next(); record !== undefined; record = tail.next()) {
-    if (piece.push(followed.toEvent(record)) < most) continue;
+    if (matches !== undefined && !matches(record)) continue;
+    if (piece.push(followed.toEvent(record)) < ahead) continue;
     yield piece;
     throwIfOver(followed, signal);
     piece = [];

@@ -113,6 +113,30 @@ describe('what is given out', () => {
     await wal.shutdown();
   });
 
+  test('is only what is wanted, by type, scope and time', async () => {
+    const time = new ManualTime();
+    const { wal } = await opened(time.options);
+    for (let lsn = 1; lsn <= 30; lsn++) {
+      time.time += 1000;
+      await wal.commit(`${lsn}`, { type: lsn % 3, ...(lsn % 2 === 0 ? { tenantId: lsn % 4 } : {}) });
+    }
+    const begun = time.time - 20_000;
+    const wanted = { types: [0, 1], scope: { tenantId: 2 }, fromTimeMs: begun };
+    const follower = wal.follow(1, wanted);
+    expect(await take(follower, 3)).toEqual(['10', '18', '22']);
+    expect(await take(follower, 1)).toEqual(['30']);
+    const next = watch(take(follower, 1));
+    await wal.commit('unwanted', { type: 2, tenantId: 2 });
+    await wal.commit('wanted', { type: 1, tenantId: 2 });
+    await turns();
+    expect(next.value).toEqual(['wanted']);
+    await follower.return();
+    for (const wrong of [{ types: 5 }, { types: [-1] }, { scope: { tenant: 1 } }, { fromTimeMs: 'now' }]) {
+      expect(thrown(() => wal.follow(1, wrong as never))).toHaveProperty('code', expect.stringMatching(/^ERR_/));
+    }
+    await wal.shutdown();
+  });
+
   test('has the type of the encoding', async () => {
     const disk = new StepDisk();
     await using wal = await Wal.open<{ id: number }>(`${temporaryDirectory()}/log`, { io: disk.io, encoding: 'json' });
