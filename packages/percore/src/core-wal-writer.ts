@@ -58,7 +58,7 @@ interface PendingSync {
 /** Entries that are longer, header included, get memory of their own for a moment. */
 const SCRATCH_BYTES = 64 * 1024;
 
-const NO_BYTES = new Uint8Array(0);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 /** Opens a writer over a log that is open, and of which everything is known. For this package only. */
@@ -115,6 +115,10 @@ export class CoreWalWriter {
   /** Header and value of an entry, one behind the other. */
   readonly #scratch = new Uint8Array(SCRATCH_BYTES);
   readonly #scratchView = new DataView(this.#scratch.buffer);
+  /** The first bytes of it, as many as the last entry had: entries are often as long as those before them. */
+  #scratchBytes = this.#scratch;
+  /** The same object for every entry. */
+  readonly #options = { type: 0, meta: NO_BYTES };
 
   private constructor(
     log: SegmentedWal,
@@ -280,7 +284,8 @@ export class CoreWalWriter {
    * The entry was not appended then.
    */
   appendPut(key: Uint8Array | string, value: Uint8Array | string): number {
-    const [keyBytes, valueBytes] = [bytesOf('key', key), bytesOf('value', value)];
+    const keyBytes = bytesOf('key', key);
+    const valueBytes = bytesOf('value', value);
     this.#enterEpoch();
     return this.#append(OperationCode.put, keyBytes, valueBytes);
   }
@@ -504,17 +509,23 @@ export class CoreWalWriter {
   }
 
   #append(operation: number, key: Uint8Array, value: Uint8Array, epoch = this.#epoch): number {
-    const length = ENTRY_HEADER_BYTES + value.length;
-    const fits = length <= SCRATCH_BYTES;
-    const bytes = fits ? new Uint8Array(this.#scratch.buffer, 0, length) : new Uint8Array(length);
-    const view = fits ? this.#scratchView : new DataView(bytes.buffer);
+    const bytes = this.#room(ENTRY_HEADER_BYTES + value.length);
+    const view = bytes.buffer === this.#scratch.buffer ? this.#scratchView : new DataView(bytes.buffer);
     const timestampUs = Math.max(this.#timestampUs, Math.floor(this.#now() * 1000));
     writeEntryHeader(view, operation, this.coreId, epoch, this.#log.nextLsn, timestampUs);
     bytes.set(value, ENTRY_HEADER_BYTES);
-    this.#log.append(bytes, { type: operation, meta: key });
+    this.#options.type = operation;
+    this.#options.meta = key;
+    this.#log.append(bytes, this.#options);
     this.#timestampUs = timestampUs;
     this.#position = this.#log.position;
     return this.#position;
+  }
+
+  #room(length: number): Uint8Array<ArrayBuffer> {
+    if (length > SCRATCH_BYTES) return new Uint8Array(length);
+    if (length !== this.#scratchBytes.length) this.#scratchBytes = new Uint8Array(this.#scratch.buffer, 0, length);
+    return this.#scratchBytes;
   }
 
   #known(): Pick<CoreState, 'epoch' | 'barrierEpoch' | 'timestampUs' | 'committed'> {

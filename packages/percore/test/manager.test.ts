@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PerCoreCheckpoint, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
@@ -485,4 +485,23 @@ test('a log that a crash left before it was used belongs to nobody', async () =>
   await manager.close();
   await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io, incomplete: 'leave' });
   expect(recovery.completeEpoch).toBe(recovery.lastEpoch);
+});
+
+test('with a key ring nothing is on the disk in the clear, and nobody reads it without', async () => {
+  const directory = join(temporaryDirectory(), 'log');
+  const { KeyRing } = await import('@walstack/codec');
+  const keyRing = KeyRing.of({ id: 1, key: new Uint8Array(32).fill(7) });
+  const config = { directory, cores: 2, io: 'sync-fs', keyRing, compression: { codec: 'deflate' } } as const;
+  const manager = await PerCoreWalManager.open(config);
+  manager.writer(0).appendPut('secret key', 'secret value '.repeat(50));
+  await manager.checkpoint(() => {});
+  manager.writer(1).appendPut('secret key', 'secret value '.repeat(50));
+  await manager.close();
+  for (const coreId of [0, 1]) {
+    const folder = join(directory, `core-${coreId}`);
+    for (const name of readdirSync(folder)) expect(readFileSync(join(folder, name)).includes('secret')).toBe(false);
+  }
+  await expect(PerCoreRecovery.open({ directory, io: 'sync-fs' })).rejects.toEqual(coded('WAL_BAD_KEY'));
+  await using recovery = await PerCoreRecovery.open({ directory, io: 'sync-fs', keyRing });
+  expect(contentsOf(recovery.entries())).toEqual([['put', 'secret key', 'secret value '.repeat(50)]]);
 });
