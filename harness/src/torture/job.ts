@@ -11,6 +11,8 @@ export interface LogOptions {
   readonly directIo: boolean;
   readonly preallocate: 'write' | 'allocate' | 'none';
   readonly recycleSegments: number;
+  readonly encrypted: boolean;
+  readonly compressed: boolean;
 }
 
 /** What one life does: opens a log and writes to it until it is ended by force. */

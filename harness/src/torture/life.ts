@@ -4,6 +4,7 @@ import { SegmentedWal } from '@walstack/segmented';
 import { Wal } from '@walstack/wal';
 import { Random } from '../random.js';
 import { backendNamed } from './backends.js';
+import { configOf } from './config.js';
 import { Contents } from './contents.js';
 import type { Job } from './job.js';
 import { Reading } from './reading.js';
@@ -59,7 +60,7 @@ class Life {
 
   async withWal(): Promise<never> {
     const { directory, options, check } = this.#job;
-    const wal = await Wal.open(directory, { ...options, ...this.#backend });
+    const wal = await Wal.open(directory, { ...configOf(options), ...this.#backend });
     this.#opened(wal);
     const reading = this.#reading();
     if (check) {
@@ -136,7 +137,7 @@ class Life {
   }
 
   get #config() {
-    return { ...this.#job.options, ...this.#backend, directory: this.#job.directory };
+    return { ...configOf(this.#job.options), ...this.#backend, directory: this.#job.directory };
   }
 
   async #useWal(wal: Wal, random: Random): Promise<void> {

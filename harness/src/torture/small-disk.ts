@@ -12,12 +12,15 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const DISK_BYTES = 8 * 1024 * 1024;
 const CHUNK = new Uint8Array(64 * 1024);
+const UNMOUNT_ATTEMPTS = 500;
+const UNMOUNT_PAUSE_MS = 20;
 
 /** A small ext4 file system in a file, mounted by way of a loop device. Linux, and root, only. */
-export class SmallDisk implements Disposable {
+export class SmallDisk implements AsyncDisposable {
   /** Where it is mounted. */
   readonly path: string;
   readonly #image: string;
@@ -61,8 +64,12 @@ export class SmallDisk implements Disposable {
     truncateSync(this.#ballast, this.#ballastBytes);
   }
 
-  [Symbol.dispose](): void {
-    run('umount', this.path);
+  /** What was mapped of its files stays so for some turns of the event loop after the log was closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (let attempt = 1; !succeeds('umount', this.path); attempt++) {
+      if (attempt === UNMOUNT_ATTEMPTS) throw new Error(`${this.path} cannot be unmounted: it is in use`);
+      await sleep(UNMOUNT_PAUSE_MS);
+    }
     rmdirSync(this.path);
     rmSync(this.#image);
   }
@@ -82,11 +89,11 @@ export class SmallDisk implements Disposable {
 }
 
 /** Why there can be no small disk here; `undefined` when there can. */
-export function whyNoSmallDisk(folder: string): string | undefined {
+export async function whyNoSmallDisk(folder: string): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'only Linux has loop devices';
   if (process.getuid?.() !== 0) return 'only root may mount one';
   try {
-    new SmallDisk(folder, 'probe')[Symbol.dispose]();
+    await new SmallDisk(folder, 'probe')[Symbol.asyncDispose]();
     return undefined;
   } catch (error) {
     return (error as Error).message;
@@ -94,6 +101,10 @@ export function whyNoSmallDisk(folder: string): string | undefined {
     rmSync(join(folder, 'probe'), { recursive: true, force: true });
     rmSync(join(folder, 'probe.img'), { force: true });
   }
+}
+
+function succeeds(command: string, ...args: readonly string[]): boolean {
+  return spawnSync(command, args).status === 0;
 }
 
 function run(command: string, ...args: readonly string[]): void {

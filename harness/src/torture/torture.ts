@@ -68,7 +68,7 @@ export class Torture {
       if (await isAvailable(backend)) backends.push(backend);
       else this.#say(`skipped: ${backend.name} does not work on this machine`);
     }
-    const obstacle = whyNoSmallDisk(this.#folder);
+    const obstacle = await whyNoSmallDisk(this.#folder);
     if (obstacle !== undefined) this.#say(`skipped: a small disk to fill, as ${obstacle}`);
     this.#variants = await variantsOf(backends, { smallDisks: obstacle === undefined });
   }
@@ -98,7 +98,7 @@ export class Torture {
       await this.#torture(new TorturedLog(variant, folder, seed, crew, this.#tally));
       return;
     }
-    using disk = new SmallDisk(this.#folder, `disk-${number}`);
+    await using disk = new SmallDisk(this.#folder, `disk-${number}`);
     await this.#torture(new TorturedLog(variant, join(disk.path, 'log'), seed, crew, this.#tally, disk), disk);
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { Random } from '../random.js';
+import { configOf } from './config.js';
 import { Contents } from './contents.js';
 import type { Crew } from './crew.js';
 import type { Job, LogOptions } from './job.js';
@@ -169,7 +170,7 @@ export class TorturedLog {
     this.#life++;
     let log: SegmentedWal;
     try {
-      log = SegmentedWal.openSync({ directory: this.directory, io: 'sync-fs', ...this.#options });
+      log = SegmentedWal.openSync({ directory: this.directory, io: 'sync-fs', ...configOf(this.#options) });
     } catch (error) {
       this.#take(failureOf(error));
       return;
@@ -244,5 +245,7 @@ function optionsOf({ padGroups }: Variant, random: Random): LogOptions {
     directIo: random.chance(0.5),
     preallocate: random.pick(['write', 'allocate', 'none']),
     recycleSegments: random.pick([0, 1, 3]),
+    encrypted: random.chance(0.3),
+    compressed: random.chance(0.2),
   };
 }

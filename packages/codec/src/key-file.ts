@@ -1,6 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { platform } from 'node:process';
 import { checkPath } from './arguments.js';
 import { WalError } from './errors.js';
 
@@ -63,7 +62,7 @@ export function parseKeyFile(path: string, text: string): KeyFile {
 /** The file that was opened is the one that is looked at: its name may be another's by now. */
 function checkFile(path: string, stats: Stats): void {
   if (!stats.isFile() || stats.size > BYTES_MOST) throw badFile(path, 'it is no file, or one of more than 1 MiB');
-  if (platform === 'win32' || (stats.mode & 0o077) === 0) return;
+  if (process.platform === 'win32' || (stats.mode & 0o077) === 0) return;
   const mode = (stats.mode & 0o777).toString(8);
   throw new WalError(
     'WAL_BAD_KEY',

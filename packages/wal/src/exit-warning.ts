@@ -1,5 +1,3 @@
-import process from 'node:process';
-
 /** A log that may have work pending when the process ends. */
 export interface Unfinished {
   /** What would be lost, in words; `undefined` when nothing is pending. */

@@ -1,0 +1,12 @@
+import type { SegmentedWalConfig } from '@walstack/segmented';
+import { makeKeys } from '../scenarios/keys.js';
+import type { LogOptions } from './job.js';
+
+/** How a log with these options is opened: what cannot be handed to another process as text is made here. */
+export function configOf({ encrypted, compressed, ...options }: LogOptions): Partial<SegmentedWalConfig> {
+  return {
+    ...options,
+    ...(encrypted ? { keyRing: makeKeys() } : {}),
+    ...(compressed ? { compression: { codec: 'deflate', thresholdBytes: 100 } } : {}),
+  };
+}
