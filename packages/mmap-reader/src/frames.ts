@@ -24,6 +24,8 @@ import { seedOf } from './segment.js';
 /** What is shown when there is no memory any more: a frame of zeros. */
 const NOTHING = new Uint8Array(64);
 
+const NO_BYTES = new Uint8Array(0);
+
 /** Where in a frame its record's header begins, and where what follows the header does. */
 const HEADER = FRAME_HEADER_BYTES;
 const BODY = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
@@ -192,9 +194,10 @@ export class Frames {
     return this.#index > this.#runStart && !this.header.encrypted;
   }
 
-  /** A view of the meta as it is stored. */
+  /** A view of the meta as it is stored; most records have none. */
   meta(): Uint8Array {
-    return this.#part(bodyStart(this.flags), this.metaLength);
+    const { metaLength } = this;
+    return metaLength === 0 ? NO_BYTES : this.#part(bodyStart(this.flags), metaLength);
   }
 
   /** A view of the payload as it is stored. */
@@ -206,6 +209,14 @@ export class Frames {
     const offset = bodyStart(kind >>> 16) + (kind & 0xffff);
     const length = this.#view.getUint32(at, true) + FRAME_HEADER_BYTES - offset;
     return new Uint8Array(bytes.buffer, bytes.byteOffset + at + offset, Math.max(0, length));
+  }
+
+  /** A copy of the payload as it is stored. */
+  payloadCopy(): Uint8Array {
+    const at = this.#at;
+    const kind = this.#view.getUint32(at + 24, true);
+    const start = at + bodyStart(kind >>> 16) + (kind & 0xffff);
+    return this.#bytes.slice(start, at + FRAME_HEADER_BYTES + this.#view.getUint32(at, true));
   }
 
   /** A view of everything behind the record's header and scope: meta and payload as they are stored. */

@@ -17,12 +17,11 @@ export function materialize(frames: Frames, decoder: PayloadDecoder, copy: boole
     return { lsn, type, meta, payload, scope, timestampMs };
   }
   const meta = frames.meta();
-  const payload = frames.payload();
   return {
     lsn,
     type,
-    meta: copy ? meta.slice() : meta,
-    payload: copy ? payload.slice() : payload,
+    meta: copy && meta.length > 0 ? meta.slice() : meta,
+    payload: copy ? frames.payloadCopy() : frames.payload(),
     scope,
     timestampMs,
   };
