@@ -6,6 +6,7 @@ import {
   isMark,
   parseSegmentFileName,
   RECORD_HEADER_BYTES,
+  RecordFlag,
   RecordHeader,
   readRecordHeader,
   SCOPE_BYTES,
@@ -37,7 +38,7 @@ export function plantLoss(directory: string, plant: Plant, required: number): st
   const seed = segmentSeed(segmentId);
   const offsets = new Uint32Array(bytes.length / FRAME_HEADER_BYTES + 2);
   const frames = scanFrames(bytes, blockBytes, bytes.length, blockBytes, blockBytes, seed, offsets);
-  const start = offsets.subarray(0, frames).find((offset) => isVictim(bytes, offset, required));
+  const start = offsets.subarray(0, frames).find((offset) => isVictim(bytes, offset, required, plant));
   if (start === undefined) return undefined;
   if (plant === 'cut') {
     truncateSync(path, start);
@@ -58,9 +59,13 @@ function segmentOf(directory: string, lsn: number): string | undefined {
   return found === undefined ? undefined : join(directory, found.name);
 }
 
-/** Whether a frame is a record that has to be there, and has bytes of its own behind its header and scope. */
-function isVictim(bytes: Uint8Array, offset: number, required: number): boolean {
+/**
+ * Whether a frame is a record that has to be there, and has bytes of its own behind its header and scope. What is encrypted
+ * or compressed cannot be forged like that: it would be refused, and not read.
+ */
+function isVictim(bytes: Uint8Array, offset: number, required: number, plant: Plant): boolean {
   const header = new RecordHeader();
   readRecordHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset, header);
+  if (plant === 'forge' && (header.flags & (RecordFlag.encrypted | RecordFlag.compressed)) !== 0) return false;
   return !isMark(header) && header.lsn <= required && header.length > RECORD_HEADER_BYTES + SCOPE_BYTES;
 }
