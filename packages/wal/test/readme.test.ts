@@ -79,9 +79,8 @@ test('the page on observability explains every figure of stats()', async () => {
 });
 
 describe('the README', () => {
-  test('shows what its example prints', () => {
-    const [example] = examplesOf(readme);
-    expect(run(example?.code ?? '')).toBe(example?.output);
+  test.each(examplesOf(readme))('shows what $name prints', ({ code, output }) => {
+    expect(run(code)).toBe(output);
   });
 
   test.each(Object.keys(OPTIONS))('has a row for the option %s', (option) => {
