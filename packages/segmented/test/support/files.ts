@@ -26,9 +26,11 @@ export function writeFile(io: StorageIo, path: string, bytes: Uint8Array): void 
   }
 }
 
-/** All files of a log but its lock: copies. */
+/** All files of a log but its lock, and without what is in quarantine: copies. */
 export function snapshot(io: StorageIo, directory: string): Snapshot {
-  const names = io.list(directory).filter((name) => !name.startsWith('LOCK'));
+  const names = io
+    .list(directory)
+    .filter((name) => !name.startsWith('LOCK') && io.stat(join(directory, name)).kind === 'file');
   return new Map(names.map((name) => [name, readFile(io, join(directory, name))]));
 }
 
