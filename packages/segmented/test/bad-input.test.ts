@@ -49,6 +49,12 @@ describe('a call', () => {
     for (const call of ['replayFrom', 'truncateBefore', 'truncateBeforeSync'] as const) {
       expect(() => wal[call](value)).toThrow(rangeError);
     }
+    for (const call of ['truncateAfter', 'resetTo', 'checkpoint'] as const) {
+      expect(() => wal[call](value)).toThrow(rangeError);
+      expect(() => wal[`${call}Sync`](value)).toThrow(rangeError);
+    }
+    expect(() => wal.hold('reader', value)).toThrow(rangeError);
+    expect(() => wal.holdSync('reader', value)).toThrow(rangeError);
     expect(() => wal.replayFromLimitSync(1, value)).toThrow(rangeError);
     expect(() => wal.replayFromLimitSync(value, 1)).toThrow(rangeError);
   });
@@ -61,7 +67,30 @@ describe('a call', () => {
     expect(() => wal.replayFrom(0)).toThrow(rangeError);
     expect(() => wal.replayFrom(12)).toThrow(rangeError);
     expect(() => wal.truncateBeforeSync(12)).toThrow(rangeError);
+    expect(() => wal.truncateAfterSync(11)).toThrow(rangeError);
+    expect(() => wal.resetToSync(0)).toThrow(rangeError);
+    expect(() => wal.checkpointSync(11)).toThrow(rangeError);
+    expect(() => wal.holdSync('reader', 0)).toThrow(rangeError);
+    expect(() => wal.holdSync('reader', 12)).toThrow(rangeError);
     expect([...wal.replayFrom(11)]).toEqual([]);
+    expect([wal.lastLsn, wal.checkpointLsn, wal.holds]).toEqual([10, 0, {}]);
+  });
+
+  test('refuses an LSN that is no number, and names that no hold can have', () => {
+    for (const value of ['1', 1n, null, undefined, {}]) {
+      for (const call of ['truncateAfterSync', 'resetToSync', 'checkpointSync'] as const) {
+        expect(() => wal[call](value as never)).toThrow(typeError({}));
+      }
+      expect(() => wal.holdSync('reader', value as never)).toThrow(typeError({}));
+    }
+    for (const name of [7, null, undefined, {}, Symbol('x')]) {
+      expect(() => wal.holdSync(name as never, 1)).toThrow(typeError({}));
+      expect(() => wal.releaseHoldSync(name as never)).toThrow(typeError({}));
+    }
+    for (const name of ['', 'x'.repeat(129)]) {
+      expect(() => wal.hold(name, 1)).toThrow(rangeError);
+      expect(() => wal.releaseHold(name)).toThrow(rangeError);
+    }
   });
 
   test('refuses an option that it does not know', () => {
@@ -88,6 +117,12 @@ describe('a configuration', () => {
     ['now', 5],
     ['setTimer', {}],
     ['randomBytes', 'x'],
+    ['retainBytes', '1'],
+    ['retainAgeMs', 5n],
+    ['retainUntilCheckpoint', 1],
+    ['recoveryMode', 1],
+    ['salvageLsn', '1'],
+    ['lockTimeoutMs', '1'],
     ['segmentSize', 1],
   ])('with %s = %s is refused, naming the option', (option, value) => {
     expect(() => open({ [option]: value })).toThrow(
@@ -108,6 +143,12 @@ describe('a configuration', () => {
     ['maxPendingBytes', 0],
     ['markAfterMs', -1],
     ['firstLsn', 0],
+    ['retainBytes', -1],
+    ['retainAgeMs', 1.5],
+    ['recoveryMode', 'read-only'],
+    ['salvageLsn', 0],
+    ['lockTimeoutMs', -1],
+    ['lockTimeoutMs', 2 ** 31],
   ])('with %s = %s is out of range, naming the option', (option, value) => {
     expect(() => open({ [option]: value })).toThrow(
       expect.objectContaining({
@@ -213,6 +254,13 @@ describe('in the wrong state', () => {
     expect(() => wal.flushSync()).toThrow(closed);
     expect(() => wal.replay()).toThrow(closed);
     expect(() => wal.truncateBeforeSync(1)).toThrow(closed);
+    expect(() => wal.truncateAfterSync(1)).toThrow(closed);
+    expect(() => wal.resetToSync(1)).toThrow(closed);
+    expect(() => wal.checkpointSync(1)).toThrow(closed);
+    expect(() => wal.holdSync('reader', 1)).toThrow(closed);
+    expect(() => wal.releaseHoldSync('reader')).toThrow(closed);
+    await expect(wal.truncateAfter(1)).rejects.toEqual(closed);
+    await expect(wal.releaseHold('reader')).rejects.toEqual(closed);
     expect(() => wal.replayFromLimitSync(1, 1)).toThrow(closed);
     await expect(wal.sync()).rejects.toEqual(closed);
     await expect(wal.flush()).rejects.toEqual(closed);

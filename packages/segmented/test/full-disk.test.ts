@@ -106,4 +106,49 @@ describe('on a full disk', () => {
     expect(wal.truncateBeforeSync(15).segmentsDeleted).toBeGreaterThan(0);
     expect(wal.firstLsn).toBeGreaterThan(1);
   });
+
+  test.each([
+    ['truncateAfter', (wal: SegmentedWal) => wal.truncateAfterSync(7)],
+    ['resetTo', (wal: SegmentedWal) => wal.resetToSync(50)],
+    ['checkpoint', (wal: SegmentedWal) => wal.checkpointSync(7)],
+    ['hold', (wal: SegmentedWal) => wal.holdSync('reader', 7)],
+  ])('a %s that has no room changes nothing, is no failure, and works when there is room', (_name, call) => {
+    const disk = killed();
+    const wal = open(disk, 2);
+    fill(disk);
+    expect(() => call(wal)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    expect([wal.failure, wal.nextLsn, wal.checkpointLsn, wal.holds]).toEqual([undefined, 21, 0, {}]);
+    expect(lsns(wal)).toEqual(TWENTY);
+    empty(disk);
+    expect(wal.append('x')).toBe(21);
+    call(wal);
+    wal.syncSync();
+    const after = [wal.firstLsn, wal.nextLsn, wal.checkpointLsn, wal.holds];
+    const again = open(disk.crash(), 3);
+    expect([again.firstLsn, again.nextLsn, again.checkpointLsn, again.holds]).toEqual(after);
+  });
+
+  test('a log for whose segment there was no room is cut, and goes on in the segment that the cut makes', () => {
+    const disk = killed();
+    fill(disk);
+    const wal = open(disk, 2);
+    expect(() => wal.append('x')).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    empty(disk);
+    wal.truncateAfterSync(7);
+    expect(wal.append('x')).toBe(8);
+    wal.syncSync();
+    expect(lsns(open(disk.crash(), 3))).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  test('a checkpoint whose name may be lost is a failure for good, though the disk says that it is full', () => {
+    const disk = killed();
+    const wal = open(disk, 2);
+    disk.failWhen(({ kind }) => (kind === 'sync-directory' ? 'ENOSPC' : undefined));
+    expect(() => wal.checkpointSync(7)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    disk.failWhen(undefined);
+    expect(wal.failure).toMatchObject({ code: 'WAL_NO_SPACE' });
+    // A later sync that succeeds would prove nothing.
+    expect(() => wal.checkpointSync(8)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    expect(wal.checkpointLsn).toBe(0);
+  });
 });
