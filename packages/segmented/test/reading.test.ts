@@ -1,5 +1,8 @@
-import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
-import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { LogTail, MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
+import { KeyRing, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BACKENDS, directoryFor, TestWorld } from './support/worlds.js';
@@ -171,5 +174,61 @@ describe('a replay', () => {
     ];
     for (const [options, code] of wrong) expect(await codeOf(() => wal.replay(options))).toBe(code);
     await wal.close();
+  });
+});
+
+describe('records that are encrypted and compressed', () => {
+  it('are decoded by every reader that has the key, and by none that has not', async () => {
+    const io = createSyncFsStorageIo();
+    const directory = directoryFor(io);
+    const key = { id: 3, key: new Uint8Array(32).fill(9) };
+    const keyRing = KeyRing.of(key);
+    const compression = { codec: 'deflate', thresholdBytes: 10 } as const;
+    const wal = await openIn(io, directory, { segmentBytes: 32 * 1024, keyRing, compression });
+    for (let lsn = 1; lsn <= 1500; lsn++) wal.append(textOf(lsn), { meta: `meta ${lsn}` });
+    await wal.close();
+
+    const expected = Array.from({ length: 1500 }, (_, index) => textOf(index + 1));
+    for (const workers of [0, 1]) {
+      const found: string[] = [];
+      await replayDirectory(directory, { keyRing, workers }).forEach(({ lsn, meta, payload }) => {
+        expect(text(meta)).toBe(`meta ${lsn}`);
+        found.push(text(payload));
+      });
+      expect(found).toEqual(expected);
+    }
+    const cursor = replayDirectory(directory, { keyRing }).cursor();
+    const viewed: string[] = [];
+    while (cursor.next()) {
+      expect(cursor.metaLength).toBe(text(cursor.meta).length);
+      viewed.push(text(cursor.payload));
+    }
+    expect(viewed).toEqual(expected);
+    const tail = new LogTail(io, directory, { keyRing });
+    const followed: string[] = [];
+    while (tail.advanceSync()) {
+      for (let record = tail.next(); record; record = tail.next()) followed.push(text(record.payload));
+    }
+    expect(followed).toEqual(expected);
+    tail.close();
+    const [first] = readdirSync(directory).filter((name) => name.startsWith('wal-'));
+    const path = join(directory, first as string);
+    const reader = MmapWalReader.open(path, { keyRing });
+    expect(text(reader.nextRecord()?.payload)).toBe(textOf(1));
+    reader.close();
+
+    // Where the records are, anybody can see.
+    const blind = replayDirectory(directory).cursor();
+    let count = 0;
+    while (blind.next()) count++;
+    expect(count).toBe(1500);
+    const wrong = KeyRing.of({ ...key, key: new Uint8Array(32).fill(8) });
+    for (const options of [{}, { keyRing: wrong }]) {
+      expect(await codeOf(() => [...replayDirectory(directory, options)])).toBe('WAL_BAD_KEY');
+      const refused = MmapWalReader.open(path, options);
+      expect(await codeOf(() => refused.nextRecord())).toBe('WAL_BAD_KEY');
+      refused.close();
+    }
+    await io.dispose();
   });
 });
