@@ -176,6 +176,6 @@ export class CheckpointCoordinator {
 const NOTHING_TRUNCATED = Object.freeze({ segmentsDeleted: 0, segmentsRecycled: 0, bytesReclaimed: 0 });
 
 /** Where the checkpoint ends in the log of a core: behind its barrier, which is durable, and not where the log ends now. */
-function placeAt(coreId: number, { lsn, position, left, committed }: DurableBarrier): CheckpointPlace {
-  return Object.freeze({ coreId, lsn, position, left, committed });
+function placeAt(coreId: number, { lsn, position, timestampUs, left, committed }: DurableBarrier): CheckpointPlace {
+  return Object.freeze({ coreId, lsn, position, timestampUs, left, committed });
 }

@@ -45,6 +45,8 @@ export interface Barrier {
   readonly lsn: number;
   /** Behind it. */
   readonly position: number;
+  /** As of an entry. */
+  readonly timestampUs: number;
   /** What had been committed before it. */
   readonly committed: Committed;
 }
@@ -504,7 +506,8 @@ export class CoreWalWriter {
     const position = this.#append(OperationCode.epochBarrier, NO_BYTES, encodeBarrier(last), epoch - 1);
     this.#epoch = epoch;
     this.#left = last;
-    this.#barrier = { epoch: epoch - 1, lsn: this.#log.lastLsn, position, committed: this.#committed };
+    const { lastLsn: lsn } = this.#log;
+    this.#barrier = { epoch: epoch - 1, lsn, position, timestampUs: this.#timestampUs, committed: this.#committed };
     this.#committedSince = NOTHING_COMMITTED;
   }
 

@@ -20,6 +20,7 @@ export interface DurableBarrier {
   readonly lsn: number;
   /** Behind it. */
   readonly position: number;
+  readonly timestampUs: number;
   /** What had been committed before it. */
   readonly committed: Committed;
   /** The core had appended its last barrier before. */

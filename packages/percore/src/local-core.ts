@@ -25,8 +25,8 @@ export class LocalCore implements Core {
     await writer.sync();
     // What was told to the writer about syncs of others is not believed here.
     if (durableLsnOf(writer) < barrier.lsn) throw notDurable(this.coreId, barrier.lsn);
-    const { lsn, position, committed } = barrier;
-    return { lsn, position, committed, left: false };
+    const { lsn, position, timestampUs, committed } = barrier;
+    return { lsn, position, timestampUs, committed, left: false };
   }
 
   async sync(): Promise<CorePlace> {

@@ -10,6 +10,8 @@ export interface CheckpointPlace {
   readonly lsn: number;
   /** Behind it, in bytes of the core's log. Durable before the manifest says it. */
   readonly position: number;
+  /** The time of that entry: none behind it has an earlier one. */
+  readonly timestampUs: number;
   /** The core had been taken away and appended nothing more. */
   readonly left: boolean;
   /** How far its sources had been read. */
@@ -131,13 +133,14 @@ function checkpointFrom(json: unknown): PerCoreCheckpoint | undefined | typeof I
 
 function placeFrom(json: unknown): CheckpointPlace | undefined {
   if (!isObject(json)) return undefined;
-  const { coreId, lsn, position, left, offsets, watermark } = json;
-  if (!isCount(coreId) || !isCount(lsn) || !isCount(position) || typeof left !== 'boolean') return undefined;
+  const { coreId, lsn, position, timestampUs, left, offsets, watermark } = json;
+  if (!isCount(coreId) || !isCount(lsn) || !isCount(position) || !isCount(timestampUs)) return undefined;
+  if (typeof left !== 'boolean') return undefined;
   if (!isObject(offsets) || !Object.values(offsets).every(isDecimal)) return undefined;
   if (watermark !== null && !isDecimal(watermark)) return undefined;
   const read = Object.entries(offsets).map(([source, offset]) => [source, BigInt(offset as string)] as const);
   const committed = { offsets: new Map(read), watermark: watermark === null ? undefined : BigInt(watermark) };
-  return { coreId, lsn, position, left, committed };
+  return { coreId, lsn, position, timestampUs, left, committed };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -143,8 +143,8 @@ function* surveyLog(log: SegmentedWal, before: CoreState, toEpoch: number): Step
 const VIEWS = { copy: false } as const;
 
 /** What is known of a log that is read from a checkpoint on. */
-function stateAt({ lsn, left, committed }: CheckpointPlace, epoch: number): CoreState {
-  return { ...initialState(lsn), epoch, barrierEpoch: epoch, joined: true, left, committed };
+function stateAt({ lsn, timestampUs, left, committed }: CheckpointPlace, epoch: number): CoreState {
+  return { ...initialState(lsn), epoch, timestampUs, barrierEpoch: epoch, joined: true, left, committed };
 }
 
 /** Holds what the manifest says against the log: its last entry ends where it says, and nothing behind it is missing. */

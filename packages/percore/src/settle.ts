@@ -3,7 +3,7 @@ import type { DurableBarrier } from './core.js';
 import { coreDirectory } from './core-directory.js';
 import { type CoreState, initialState } from './core-state.js';
 import { beginEpoch, type CoreWalWriter, writerOver } from './core-wal-writer.js';
-import { type Manifest, writeManifest } from './manifest.js';
+import { type Manifest, NO_MANIFEST, writeManifest } from './manifest.js';
 import type { LogOptions, RecoverySettings } from './options.js';
 import { closeLogs, type RecoveredCore, type RecoveredLogs } from './recovered-logs.js';
 import { type Steps, wait, waitFor } from './waiting.js';
@@ -44,6 +44,7 @@ export function* settle(
   const made: SegmentedWal[] = [];
   try {
     const epoch = lastEpoch + 1;
+    yield* writeAgain(settings, manifest);
     for (const core of cores) yield* dropWhatIsLeft(core);
     const members: Member[] = [];
     for (const coreId of coreIds) {
@@ -66,6 +67,14 @@ export function* settle(
     yield* closeLogs(made);
     throw error;
   }
+}
+
+/**
+ * Makes durable what was found: the sync behind the rename of a manifest may have failed, and then a crash takes back what
+ * the logs rely on from now on.
+ */
+function* writeAgain({ io, directory }: RecoverySettings, manifest: Manifest): Steps<void> {
+  if (manifest !== NO_MANIFEST) yield* waitFor(io, () => writeManifest(io, directory, manifest));
 }
 
 function* dropWhatIsLeft({ log, whole, taken }: RecoveredCore): Steps<void> {
@@ -96,12 +105,13 @@ function* join(member: Member, epoch: number, config: LogOptions): Steps<Member>
 /** From now on, epochs do not wait for this core. */
 function* leave({ coreId, log, taken }: RecoveredCore, epoch: number, config: LogOptions): Steps<Retired> {
   const writer = writerOver(log, coreId, taken, clockIn(config));
+  let { timestampUs } = taken;
   if (!taken.left) {
-    beginEpoch(writer, epoch, true);
+    timestampUs = beginEpoch(writer, epoch, true).timestampUs;
     yield* sync(log);
   }
   const { position, lastLsn, committed } = writer;
-  return { writer, barrier: { lsn: lastLsn, position, committed, left: true } };
+  return { writer, barrier: { lsn: lastLsn, position, timestampUs, committed, left: true } };
 }
 
 /** Notes which logs there are, once they are: a log that is missing later on is found to be. */

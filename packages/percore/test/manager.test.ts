@@ -505,3 +505,39 @@ test('with a key ring nothing is on the disk in the clear, and nobody reads it w
   await using recovery = await PerCoreRecovery.open({ directory, io: 'sync-fs', keyRing });
   expect(contentsOf(recovery.entries())).toEqual([['put', 'secret key', 'secret value '.repeat(50)]]);
 });
+
+test('the time of entries does not go back behind a checkpoint either, whatever the clock does', async () => {
+  const io = createMemoryStorageIo();
+  const clock = manualClock();
+  const manager = await open(io, 2, { now: clock.now });
+  manager.writer(0).appendPut('a', '1');
+  await manager.checkpoint(() => {});
+  await manager.close();
+  clock.time -= 60_000;
+  const again = await open(io, 2, { now: clock.now });
+  again.writer(0).appendPut('b', '2');
+  await again.close();
+  expect(await found(io, 'first')).toEqual([
+    ['put', 'a', '1'],
+    ['put', 'b', '2'],
+  ]);
+});
+
+test('a manifest whose sync had failed is durable once the log is open', async () => {
+  const disk = new SimulatedDisk();
+  const manager = await open(disk.createStorageIo(), 2);
+  manager.writer(0).appendPut('a', '1');
+  await manager.checkpoint(() => {});
+  let syncs = 0;
+  disk.failWhen(({ kind, path }) =>
+    kind === 'sync-directory' && path === DIRECTORY && ++syncs === 2 ? 'failing-sync' : undefined,
+  );
+  await expect(manager.checkpoint(() => {})).rejects.toEqual(coded('WAL_IO_FAILED'));
+  disk.failWhen(undefined);
+  disk.kill();
+  const again = await open(disk.createStorageIo(), 2);
+  expect(again.lastCheckpoint?.id).toBe(2);
+  const io = disk.crash('none').createStorageIo();
+  await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io });
+  expect(recovery.checkpoint?.id).toBe(2);
+});

@@ -22,6 +22,7 @@ const checkpoint = fc.record({
       coreId: count,
       lsn: count,
       position: count,
+      timestampUs: count,
       left: fc.boolean(),
       committed: fc.record({
         offsets: fc
@@ -67,7 +68,7 @@ describe('behind a right checksum', () => {
     return decodeManifest(bytes, 'manifest');
   };
   const empty = { version: 1, cores: [], checkpoint: null, pending: null };
-  const place = { coreId: 0, lsn: 1, position: 1, left: false, offsets: {}, watermark: null };
+  const place = { coreId: 0, lsn: 1, position: 1, timestampUs: 1, left: false, offsets: {}, watermark: null };
   const whole = { id: 1, epoch: 1, createdAtMs: 1, cores: [place] };
 
   test('what is whole is read', () => {

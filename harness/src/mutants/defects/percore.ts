@@ -39,8 +39,8 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     scenario: 'cores-checkpoints',
     breaks: 'The place of a checkpoint is behind the barrier, and not where the log ends when it is synced.',
     file: `${PERCORE}/local-core.ts`,
-    find: '    const { lsn, position, committed } = barrier;',
-    replace: '    const { committed } = barrier;\n    const { lastLsn: lsn, position } = writer;',
+    find: '    const { lsn, position, timestampUs, committed } = barrier;',
+    replace: '    const { timestampUs, committed } = barrier;\n    const { lastLsn: lsn, position } = writer;',
   },
   {
     name: 'boundary-at-completion',
@@ -96,6 +96,15 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     breaks: 'What is left of epochs that are not complete is dropped for good before new epochs begin.',
     file: `${PERCORE}/settle.ts`,
     find: '    for (const core of cores) yield* dropWhatIsLeft(core);\n',
+    replace: '',
+  },
+  {
+    name: 'manifest-not-written-again',
+    test: 'packages/percore/test/manager.test.ts',
+    breaks:
+      'A manifest is durable before the logs are changed because of it, though the sync behind its rename may have failed.',
+    file: `${PERCORE}/settle.ts`,
+    find: '    yield* writeAgain(settings, manifest);\n',
     replace: '',
   },
 ];
