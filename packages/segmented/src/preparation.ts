@@ -56,6 +56,8 @@ export class Preparation {
   *#prepare(segment: ActiveSegment, range: { readonly start: number; readonly end: number }): IoRoutine<void> {
     try {
       yield* prepareBlocks(this.#world, this.#settings, segment, range.start, range.end);
+      // Through the page cache this sync could be told of a failure that concerns a group, whose own sync then succeeds.
+      if (segment.file?.direct === true) yield* ioSteps.datasync(this.#world.io, segment.file);
       segment.preparedEnd = range.end;
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
@@ -66,7 +68,7 @@ export class Preparation {
   }
 }
 
-/** Has a file blocks of its own in a range, and makes that durable: a later durable write there changes data only. */
+/** Has a file blocks of its own in a range. When a sync has made that durable, a durable write there changes data only. */
 export function* prepareBlocks(
   { io }: World,
   { preallocate }: Settings,
@@ -83,5 +85,4 @@ export function* prepareBlocks(
       yield* ioSteps.write(io, file, zeros.subarray(0, Math.min(zeros.length, end - at)), at);
     }
   }
-  yield* ioSteps.datasync(io, file);
 }

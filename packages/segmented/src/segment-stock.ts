@@ -197,7 +197,10 @@ export class SegmentStock {
       const preparedEnd = io.size(file) - (io.size(file) % blockBytes);
       if (name !== undefined) return { file, preparedEnd, recycled: true, earlierSeed: yield* this.#seedOf(file) };
       const end = ahead ? blockEnd(Math.min(FIRST_BYTES, segmentBytes), blockBytes) : 0;
-      yield* prepareBlocks(this.#world, this.#settings, { file }, 0, end);
+      if (end > 0) {
+        yield* prepareBlocks(this.#world, this.#settings, { file }, 0, end);
+        yield* ioSteps.datasync(io, file);
+      }
       return fresh(file, end);
     } catch (error) {
       yield* discardNextSegment(io, directory, file);

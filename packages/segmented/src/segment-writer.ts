@@ -478,12 +478,16 @@ export class SegmentWriter {
   /** A failure is final: a later sync that succeeds would prove nothing about what the kernel dropped. */
   *#guarded<T>(routine: IoRoutine<T>): IoRoutine<T> {
     this.throwIfFailed();
+    let result: T;
     try {
-      return yield* routine;
+      result = yield* routine;
     } catch (error) {
       this.fail(error);
       throw this.#failure;
     }
+    // In the background, meanwhile.
+    if (this.#failure !== undefined) throw this.#failure;
+    return result;
   }
 
   /** Takes note of a failure after which nothing may be accepted. */
@@ -654,11 +658,15 @@ export class SegmentWriter {
   }
 
   #provenDurable(lsn: Lsn, position: number): void {
+    // What was still under way when something failed proves nothing.
+    if (this.#failure !== undefined) return;
     this.#durableLsn = Math.max(this.#durableLsn, lsn);
     this.#durablePosition = Math.max(this.#durablePosition, position);
   }
 
   *#datasync(segment: ActiveSegment): IoRoutine<void> {
+    // Of two syncs at a time only one is told of a failure.
+    if (segment.file?.direct === true) yield* this.#unprepared(segment);
     yield* ioSteps.datasync(this.#world.io, fileOf(segment));
     segment.dirty = false;
     this.counters.syncs++;
@@ -676,9 +684,14 @@ export class SegmentWriter {
       writerChannels.recycle.publish({ directory, segment: next.header.number });
   }
 
+  /** Waits until no block of a segment is being prepared. */
+  *#unprepared(segment: ActiveSegment): IoRoutine<void> {
+    if (!(yield* this.#preparation.clear(segment, 0, Number.POSITIVE_INFINITY))) throw this.#failure;
+  }
+
   /** Cuts a segment behind its last used block. */
   *#cut(segment: ActiveSegment): IoRoutine<void> {
-    if (!(yield* this.#preparation.clear(segment, 0, Number.POSITIVE_INFINITY))) throw this.#failure;
+    yield* this.#unprepared(segment);
     yield* cutToSize(this.#world.io, fileOf(segment), segment.end, segment.header.blockBytes);
   }
 

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { IoFile, StorageIo } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { createSideBySideStorageIo } from './support/side-by-side.js';
 import { TestWorld, temporaryDirectory } from './support/worlds.js';
@@ -210,4 +211,43 @@ test('a roll that waits for the groups under way takes none of what is appended 
   expect(lsn).toBe(lastLsn + 1);
   await again.close();
   await io.dispose();
+});
+
+describe.each([
+  ['one sync at a time', {}],
+  [
+    'groups side by side',
+    { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 },
+  ],
+] as const)('a sync of the preparation that fails, %s', (_way, options) => {
+  test('has everything refused that it may concern', async () => {
+    const disk = new SimulatedDisk({ seed: 7 });
+    const io = disk.createStorageIo(options);
+    const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 4096, preallocate: 'write' } as const;
+    const wal = await SegmentedWal.open({ ...config, ...new TestWorld(7).options });
+    let failed = 0;
+    disk.failWhen(({ kind }) => (kind === 'datasync' && failed++ === 0 ? 'failing-sync' : undefined));
+    let acknowledged = 0;
+    await expect(
+      (async () => {
+        for (;;) {
+          wal.append('x'.repeat(300));
+          await wal.flush();
+          await wal.sync();
+          acknowledged = wal.durableLsn;
+        }
+      })(),
+    ).rejects.toMatchObject({ code: 'WAL_IO_FAILED' });
+    expect(failed).toBeGreaterThan(0);
+    expect(wal.durableLsn).toBe(acknowledged);
+    await wal.close().catch(() => {});
+    const after = disk.crash();
+    const again = await SegmentedWal.open({
+      ...config,
+      io: after.createStorageIo(options),
+      ...new TestWorld(8).options,
+    });
+    expect(again.lastLsn).toBeGreaterThanOrEqual(acknowledged);
+    await again.close();
+  });
 });
