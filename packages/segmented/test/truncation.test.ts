@@ -19,7 +19,8 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
   const filled = async () => {
     const io = create();
     const directory = directoryFor(io);
-    const wal = await SegmentedWal.open({ directory, io, segmentBytes: 4096, blockBytes: 512, recycleSegments: 0 });
+    const config = { segmentBytes: 4096, blockBytes: 512, recycleSegments: 0, markAfterMs: 0 };
+    const wal = await SegmentedWal.open({ directory, io, ...config });
     for (let lsn = 1; lsn <= 100; lsn++) wal.append(new Uint8Array(300));
     await wal.sync();
     return { io, directory, wal };
