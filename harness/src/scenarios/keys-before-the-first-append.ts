@@ -3,6 +3,7 @@ import { makeKeys } from './keys.js';
 
 export const scenario: Scenario = {
   about: 'a log that is given its keys before the first append goes on in another segment than the empty one',
+  modes: ['blocking', 'ring'],
   config: { keyRing: makeKeys() },
   async run(log) {
     for (let life = 0; life < 3; life++) {

@@ -3,6 +3,7 @@ import { makeKeys } from './keys.js';
 
 export const scenario: Scenario = {
   about: '◆ no key is used twice with one nonce, though an LSN is given out again after a crash',
+  modes: ['blocking', 'ring'],
   config: { keyRing: makeKeys() },
   async run(log) {
     await log.open();
