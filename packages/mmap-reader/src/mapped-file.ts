@@ -166,6 +166,15 @@ export class MappedFile implements FileWindows {
   }
 }
 
+/** Opens a file for mapping; `undefined` where plain reads have to do, which say what is wrong with a file, too. */
+export function tryToMap(path: string, keeps: boolean): MappedFile | undefined {
+  try {
+    return MappedFile.open(path, keeps);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether `path` is still the name of an open file. */
 function isStillAt(path: string, fd: number): boolean {
   const here = fstatSync(fd);

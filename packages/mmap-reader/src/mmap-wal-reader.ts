@@ -4,7 +4,7 @@ import type { MappingAdvice } from '@walstack/native';
 import { recycled } from './corruption.js';
 import { checkDecoding, DECODING_OPTIONS, type DecodingSettings } from './decoding.js';
 import type { FileWindows } from './file-windows.js';
-import { MappedFile } from './mapped-file.js';
+import { MappedFile, tryToMap } from './mapped-file.js';
 import { ReadFile } from './read-file.js';
 import { RecordCursor, type StopReason } from './record-cursor.js';
 import { isSealed } from './sealed.js';
@@ -191,7 +191,7 @@ function openFile(path: string, header: SegmentHeader): FileWindows {
 
 function mapSealed(path: string, header: SegmentHeader): FileWindows | undefined {
   if (!isSealed(path)) return undefined;
-  const file = MappedFile.open(path, true);
+  const file = tryToMap(path, true);
   if (file === undefined) return undefined;
   try {
     if (file.hasId(header.segmentId)) {

@@ -6,7 +6,7 @@ import type { FileWindows } from './file-windows.js';
 import type { FrameScanner } from './frame-scanner.js';
 import type { Frames } from './frames.js';
 import { headerOf } from './log-files.js';
-import { MappedFile } from './mapped-file.js';
+import { tryToMap } from './mapped-file.js';
 import { sameId } from './segment.js';
 import { SegmentScanner } from './segment-scanner.js';
 import { WindowScanner } from './window-scanner.js';
@@ -50,7 +50,7 @@ export function* openStreamed(io: StorageIo, link: Link, range: ScanRange = {}):
 /** A mapped segment; `undefined` where plain reads have to do. */
 function mapSealed(io: StorageIo, link: Link, range: ScanRange): WindowScanner | undefined {
   if (!io.capabilities.realFiles) return undefined;
-  const file = openMapped(link.path);
+  const file = tryToMap(link.path, false);
   if (file === undefined) return undefined;
   try {
     if (file.hasId(link.header.segmentId)) return scannerOf(file, link.header, range);
@@ -66,15 +66,6 @@ function mapSealed(io: StorageIo, link: Link, range: ScanRange): WindowScanner |
 export function scannerOf(file: FileWindows, header: SegmentHeader, range: ScanRange = {}): WindowScanner {
   const { from, nextLsn, limit } = settled(header, range, file.size);
   return new WindowScanner(file, header, from, nextLsn, limit);
-}
-
-/** What keeps a file from being opened is for the backend to say. */
-function openMapped(path: string): MappedFile | undefined {
-  try {
-    return MappedFile.open(path, false);
-  } catch {
-    return undefined;
-  }
 }
 
 function settled(header: SegmentHeader, range: ScanRange, size: number): Required<ScanRange> {

@@ -4,7 +4,7 @@ import type { Link } from './chain.js';
 import type { FileWindows, Window } from './file-windows.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { Frames } from './frames.js';
-import { MappedFile } from './mapped-file.js';
+import { tryToMap } from './mapped-file.js';
 import { ReadFile } from './read-file.js';
 import { COUNTERS, type FoundFrames, type ScanAnswer, type ScanJob, type ScanWorkerData } from './scan-protocol.js';
 import { MOST_FRAMES } from './window-scanner.js';
@@ -113,7 +113,7 @@ export class ScanAhead {
 
 function open({ path, header }: Link): FileWindows | undefined {
   try {
-    const file = MappedFile.open(path, false) ?? new ReadFile(path, false);
+    const file = tryToMap(path, false) ?? new ReadFile(path, false);
     if (file.hasId(header.segmentId)) return file;
     file.close();
   } catch {

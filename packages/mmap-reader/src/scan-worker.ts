@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { MappedFile } from './mapped-file.js';
+import { tryToMap } from './mapped-file.js';
 import { scannerOf } from './open-scanner.js';
 import { ReadFile } from './read-file.js';
 import { COUNTERS, MOST_AHEAD, type ScanAnswer, type ScanJob, type ScanWorkerData } from './scan-protocol.js';
@@ -26,7 +26,7 @@ function answer(message: ScanAnswer): void {
 }
 
 function scan({ job, path, header }: ScanJob): void {
-  const file = MappedFile.open(path, false) ?? new ReadFile(path, false);
+  const file = tryToMap(path, false) ?? new ReadFile(path, false);
   try {
     if (!file.hasId(header.segmentId)) return;
     const scanner = scannerOf(file, header);
