@@ -114,7 +114,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
       this.#progress.made();
     });
     this.#lifecycle.advance('running');
-    watchExit(this.#unfinished);
+    // What lies in memory alone ends with the process in any case.
+    if (log.io.capabilities.realFiles) watchExit(this.#unfinished);
   }
 
   /**
