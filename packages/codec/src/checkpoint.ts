@@ -1,7 +1,6 @@
 import { checkBytes, checkInteger, invalidType } from './arguments.js';
 import { WalError } from './errors.js';
-import { decodeFrame, encodeFrame } from './frame.js';
-import { FRAME_HEADER_BYTES } from './frame-layout.js';
+import { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 import { checkLsn, type Lsn } from './lsn.js';
 import { ID_BYTES } from './segment-header.js';
 
@@ -27,17 +26,12 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   checkInteger('firstSegment', checkpoint.firstSegment, 1);
   checkInteger('checkpointLsn', checkpoint.checkpointLsn);
   checkHolds(checkpoint.holds);
-  const json = new TextEncoder().encode(
-    JSON.stringify({
-      logId: Buffer.from(checkpoint.logId).toString('hex'),
-      firstSegment: checkpoint.firstSegment,
-      checkpointLsn: checkpoint.checkpointLsn,
-      holds: checkpoint.holds,
-    }),
-  );
-  const bytes = new Uint8Array(FRAME_HEADER_BYTES + json.length);
-  encodeFrame(bytes, 0, json);
-  return bytes;
+  return encodeFramedJson({
+    logId: Buffer.from(checkpoint.logId).toString('hex'),
+    firstSegment: checkpoint.firstSegment,
+    checkpointLsn: checkpoint.checkpointLsn,
+    holds: checkpoint.holds,
+  });
 }
 
 function checkHolds(holds: unknown): void {
@@ -53,15 +47,7 @@ function checkHolds(holds: unknown): void {
  * @throws `WAL_CORRUPT` with a `reason`: the file is replaced as a whole, so no crash leaves it damaged
  */
 export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
-  const data = decodeFrame(bytes);
-  if (data === undefined || data.length + FRAME_HEADER_BYTES !== bytes.length) throw corrupt(path, 'checksum');
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
-  } catch (cause) {
-    throw corrupt(path, 'json', cause);
-  }
-  const checkpoint = fromJson(parsed);
+  const checkpoint = fromJson(decodeFramedJson(bytes, (reason, cause) => corrupt(path, reason, cause)));
   if (checkpoint === undefined) throw corrupt(path, 'impossible-fields');
   return checkpoint;
 }

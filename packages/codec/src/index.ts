@@ -52,6 +52,7 @@ export {
   MAXIMUM_BLOCK_BYTES,
   MINIMUM_BLOCK_BYTES,
 } from './frame-layout.js';
+export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 export { getUint64, setUint64 } from './integers.js';
 export { type EncryptionKey, KEY_BYTES, KeyRing, type KeySource } from './key-ring.js';
 export { checkLsn, type Lsn } from './lsn.js';

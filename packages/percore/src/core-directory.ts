@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { checkInteger, isCoreDirectoryName, WalError } from '@walstack/codec';
 import type { StorageIo } from '@walstack/storage-io';
 
@@ -25,27 +25,4 @@ export function listCores(io: StorageIo, directory: string): number[] {
     .map((name) => Number(name.slice('core-'.length)))
     .filter((coreId) => coreId <= MAXIMUM_CORE_ID)
     .sort((a, b) => a - b);
-}
-
-/** Makes a directory with its parents. The first log that is made in it makes all their names durable. */
-export function makeDirectories(io: StorageIo, path: string): void {
-  if (exists(io, path)) return;
-  const parent = dirname(path);
-  if (parent !== path) makeDirectories(io, parent);
-  try {
-    io.makeDirectory(path);
-  } catch (error) {
-    // Somebody else may have made it meanwhile.
-    if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;
-  }
-}
-
-function exists(io: StorageIo, path: string): boolean {
-  try {
-    io.stat(path);
-    return true;
-  } catch (error) {
-    if (WalError.is(error, 'WAL_NOT_FOUND')) return false;
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES, WalError } from '@walstack/codec';
-import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { decodeFramedJson, encodeFramedJson, WalError } from '@walstack/codec';
+import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
 import type { Committed } from './commit.js';
 
 /** Where a checkpoint stands in the log of one core. */
@@ -67,25 +67,13 @@ export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manif
 
 /** Replaces the manifest as a whole; durable on return. Whoever fails before the rename has changed nothing. */
 export function* writeManifest(io: StorageIo, directory: string, manifest: Manifest): IoRoutine<void> {
-  const draft = join(directory, DRAFT);
-  const file = io.open(draft, { create: true, truncate: true });
-  try {
-    yield* ioSteps.write(io, file, encodeManifest(manifest), 0);
-    yield* ioSteps.datasync(io, file);
-  } finally {
-    io.close(file);
-  }
-  io.rename(draft, manifestPath(directory));
+  yield* replaceFile(io, join(directory, DRAFT), manifestPath(directory), encodeManifest(manifest));
   yield* ioSteps.syncDirectory(io, directory);
 }
 
 /** The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes. */
 export function encodeManifest({ cores, checkpoint, pending }: Manifest): Uint8Array {
-  const json = { version: 1, cores, checkpoint: toJson(checkpoint), pending: toJson(pending) };
-  const data = new TextEncoder().encode(JSON.stringify(json));
-  const bytes = new Uint8Array(FRAME_HEADER_BYTES + data.length);
-  encodeFrame(bytes, 0, data);
-  return bytes;
+  return encodeFramedJson({ version: 1, cores, checkpoint: toJson(checkpoint), pending: toJson(pending) });
 }
 
 function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
@@ -101,14 +89,7 @@ function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
 
 /** Reads the bytes of a manifest. @param path - for errors @throws `WAL_CORRUPT`, `WAL_UNSUPPORTED_VERSION` */
 export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
-  const data = decodeFrame(bytes);
-  if (data === undefined || data.length + FRAME_HEADER_BYTES !== bytes.length) throw corrupt(path, 'checksum');
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
-  } catch (cause) {
-    throw corrupt(path, 'json', cause);
-  }
+  const parsed = decodeFramedJson(bytes, (reason, cause) => corrupt(path, reason, cause));
   if (!isObject(parsed)) throw corrupt(path, 'impossible-fields');
   const { version, cores, checkpoint, pending } = parsed;
   if (typeof version === 'number' && version > 1) throw laterVersion(path, version);

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { checkBoolean, checkOptions, FileName, invalidType, WalError } from '@walstack/codec';
-import type { StorageIo, StorageIoName } from '@walstack/storage-io';
+import { makeDirectories, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { CheckpointCoordinator, type TakeSnapshot, type TruncatedLogs } from './checkpoint-coordinator.js';
 import type { Core, CorePlace } from './core.js';
-import { listCores, makeDirectories } from './core-directory.js';
+import { listCores } from './core-directory.js';
 import { type CoreWalWriter, writerOver } from './core-wal-writer.js';
 import { SharedEpochs } from './epochs.js';
 import { LocalCore, RetiredCore } from './local-core.js';

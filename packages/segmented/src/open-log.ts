@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { corruption, type LogFiles, sortFiles } from '@walstack/mmap-reader/segments';
-import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { type IoRoutine, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
 import { blockingPause, lockWithin, pauseOf } from './lock.js';
-import { kindOf, makeDirectories } from './log-directory.js';
 import type { Settings } from './options.js';
 import { readLogOnly } from './readonly-log.js';
 import { createLog, type Opened, recoverLog } from './recovery.js';

@@ -1,8 +1,7 @@
 import { basename, join } from 'node:path';
 import { FileName, type SegmentHeader } from '@walstack/codec';
 import { type Segment, withFile } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, ioSteps } from '@walstack/storage-io';
-import { makeDirectories } from './log-directory.js';
+import { type IoRoutine, ioSteps, makeDirectories } from '@walstack/storage-io';
 import type { World } from './world.js';
 
 /**

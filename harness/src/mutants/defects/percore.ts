@@ -76,10 +76,9 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     name: 'manifest-not-synced',
     scenario: 'cores-checkpoints',
     breaks: 'The manifest is replaced atomically: written and synced before it is renamed.',
-    file: `${PERCORE}/manifest.ts`,
-    find: `    yield* ioSteps.datasync(io, file);
-  } finally {`,
-    replace: '  } finally {',
+    file: 'packages/storage-io/src/small-files.ts',
+    find: '    yield* datasync(io, file);\n',
+    replace: '',
   },
   {
     name: 'new-core-not-waited-for',

@@ -37,10 +37,9 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     name: 'checkpoint-not-synced',
     scenario: 'checkpoint-before-removal',
     breaks: 'The checkpoint is replaced atomically: written and synced before it is renamed.',
-    file: `${SEGMENTED}/log-directory.ts`,
-    find: `    yield* ioSteps.write(io, file, encodeCheckpoint(checkpoint), 0);
-    yield* ioSteps.datasync(io, file);`,
-    replace: '    yield* ioSteps.write(io, file, encodeCheckpoint(checkpoint), 0);',
+    file: 'packages/storage-io/src/small-files.ts',
+    find: '    yield* datasync(io, file);\n',
+    replace: '',
   },
   {
     name: 'recycled-while-mapped',

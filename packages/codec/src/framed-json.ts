@@ -1,0 +1,26 @@
+import type { WalError } from './errors.js';
+import { decodeFrame, encodeFrame } from './frame.js';
+import { FRAME_HEADER_BYTES } from './frame-layout.js';
+
+/** The bytes of a file that holds one value: a frame of JSON, its checksum seeded with 16 zero bytes. */
+export function encodeFramedJson(value: unknown): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(value));
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES + json.length);
+  encodeFrame(bytes, 0, json);
+  return bytes;
+}
+
+/**
+ * Reads such a file.
+ *
+ * @param corrupt - makes the error for a file that is damaged, of a `reason`: `'checksum'` or `'json'`
+ */
+export function decodeFramedJson(bytes: Uint8Array, corrupt: (reason: string, cause?: unknown) => WalError): unknown {
+  const data = decodeFrame(bytes);
+  if (data === undefined || data.length + FRAME_HEADER_BYTES !== bytes.length) throw corrupt('checksum');
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
+  } catch (cause) {
+    throw corrupt('json', cause);
+  }
+}
