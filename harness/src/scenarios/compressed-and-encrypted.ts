@@ -1,5 +1,5 @@
+import { makeKeys } from '../model/keys.js';
 import type { Scenario } from '../scenario.js';
-import { makeKeys } from './keys.js';
 
 export const scenario: Scenario = {
   about: 'payloads that are compressed and encrypted, and some that are not worth it',

@@ -1,5 +1,5 @@
+import { makeKeys } from '../model/keys.js';
 import type { Scenario } from '../scenario.js';
-import { makeKeys } from './keys.js';
 
 export const scenario: Scenario = {
   about: 'an encrypted log goes through its keys, with records, batches and truncation in between',

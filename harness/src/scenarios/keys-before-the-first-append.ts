@@ -1,5 +1,5 @@
+import { makeKeys } from '../model/keys.js';
 import type { Scenario } from '../scenario.js';
-import { makeKeys } from './keys.js';
 
 export const scenario: Scenario = {
   about: 'a log that is given its keys before the first append goes on in another segment than the empty one',

@@ -1,5 +1,5 @@
+import { makeKeys } from '../model/keys.js';
 import type { Scenario } from '../scenario.js';
-import { makeKeys } from './keys.js';
 
 export const scenario: Scenario = {
   about: '◆ no key is used twice with one nonce, though an LSN is given out again after a crash',

@@ -1,5 +1,5 @@
 import type { SegmentedWalConfig } from '@walstack/segmented';
-import { makeKeys } from '../scenarios/keys.js';
+import { makeKeys } from '../model/keys.js';
 import type { LogOptions } from './job.js';
 
 /** How a log with these options is opened: what cannot be handed to another process as text is made here. */
