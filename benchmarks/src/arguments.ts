@@ -11,6 +11,7 @@ export const HELP = `Measures walstack beside its yardsticks.
   pnpm bench durable           one of ${BENCHES.join(', ')}, or several
 
   --quick        fewer and shorter rounds: for a look, not for figures to hand on
+  --rounds N     so many rounds, after one that does not count; default 7, with --quick 3
   --json FILE    write the results there as well, as an array of rows; where they come from stands beside it,
                  in FILE.about.json
   --no-peers     without the databases that walstack is measured beside; nothing is installed then
@@ -21,6 +22,8 @@ export const HELP = `Measures walstack beside its yardsticks.
 export interface Arguments {
   readonly benches: readonly Bench[];
   readonly quick: boolean;
+  /** How often is measured, where not as often as usual. */
+  readonly rounds: number | undefined;
   /** Databases take part. */
   readonly peers: boolean;
   readonly json: string | undefined;
@@ -39,10 +42,17 @@ export function readArguments(argv: readonly string[], standing: string): Argume
   return {
     benches: positionals.length === 0 ? BENCHES : BENCHES.filter((name) => positionals.includes(name)),
     quick: values.quick,
+    rounds: values.rounds === undefined ? undefined : roundsOf(values.rounds),
     peers: !values['no-peers'],
     json: values.json === undefined ? undefined : resolve(standing, values.json),
     data: values.data === undefined ? resolve('data') : resolve(standing, values.data),
   };
+}
+
+function roundsOf(text: string): number {
+  const rounds = Number(text);
+  if (Number.isSafeInteger(rounds) && rounds >= 1) return rounds;
+  throw new UsageError(`--rounds must be a whole number of at least 1, not "${text}"`);
 }
 
 const isBench = (name: string): name is Bench => (BENCHES as readonly string[]).includes(name);
@@ -54,6 +64,7 @@ function parse(argv: readonly string[]) {
       allowPositionals: true,
       options: {
         quick: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
         'no-peers': { type: 'boolean', default: false },
         json: { type: 'string' },
         data: { type: 'string' },

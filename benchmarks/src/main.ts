@@ -44,8 +44,10 @@ async function takingPart(given: Arguments): Promise<Pick<Settings, 'subjects' |
 
 async function measureAll(given: Arguments): Promise<{ rows: Row[]; about: About }> {
   const { benches, quick, data } = given;
+  const amounts = quick ? QUICK : FULL;
+  const rounds = given.rounds ?? amounts.rounds;
   using scratch = new Scratch(data);
-  const settings = { ...(quick ? QUICK : FULL), ...(await takingPart(given)), scratch };
+  const settings = { ...amounts, rounds, ...(await takingPart(given)), scratch };
   const about = describe(scratch.path, quick, everybody(settings));
   console.log(`${about.machine}\n`);
   const rows: Row[] = [];

@@ -61,6 +61,7 @@ test('measures what was named, prints it and writes it down', () => {
 test.each([
   ['a bench that does not exist', ['apend'], 'there is no bench "apend"'],
   ['an unknown option', ['--fast'], '--fast'],
+  ['a number of rounds that is none', ['--rounds', '0'], '--rounds must be a whole number'],
 ])('%s is refused with exit code 2', (_what, args, message) => {
   const { status, stdout, stderr } = bench(...args);
   expect([status, stdout]).toEqual([2, '']);
