@@ -6,25 +6,28 @@ import { SCENARIOS } from '../scenarios/index.js';
 /** Little of each scenario: what a defect breaks is seen at one of many moments. */
 const EFFORT = { seeds: [1, 2], survivorsPerPoint: 6, faults: false };
 
-/** The scenarios, the one that was made for the defect before the others. */
-const ordered = (first: string | undefined): string[] => {
-  const names = Object.keys(SCENARIOS);
-  return first === undefined ? names : [first, ...names.filter((name) => name !== first)];
-};
+/** A scenario to explore, with every operation failing in its turn or without. */
+interface Attempt {
+  readonly name: string;
+  readonly faults: boolean;
+}
 
-/**
- * Explores scenarios until one fails, then with every operation failing in its turn. That is what this
- * program is for: it is run with a defect in it.
- */
+/** The scenario that was made for the defect, both ways, before all others. */
+function attempts(first: string | undefined): Attempt[] {
+  const both = [false, true];
+  const others = Object.keys(SCENARIOS).filter((name) => name !== first);
+  const own = first === undefined ? [] : both.map((faults) => ({ name: first, faults }));
+  return [...own, ...both.flatMap((faults) => others.map((name) => ({ name, faults })))];
+}
+
+/** Explores scenarios until one fails. That is what this program is for: it is run with a defect in it. */
 async function findDefect(first: string | undefined): Promise<string | undefined> {
-  for (const faults of [false, true]) {
-    for (const name of ordered(first)) {
-      const scenario = SCENARIOS[name];
-      if (scenario === undefined) throw new Error(`there is no scenario ${name}`);
-      for (const mode of scenario.modes ?? MODE_NAMES) {
-        const { failure } = await exploreScenario(scenario, mode, { ...EFFORT, faults });
-        if (failure !== undefined) return `${name}, ${mode}: ${failure.message.split('\n', 1)[0]}`;
-      }
+  for (const { name, faults } of attempts(first)) {
+    const scenario = SCENARIOS[name];
+    if (scenario === undefined) throw new Error(`there is no scenario ${name}`);
+    for (const mode of scenario.modes ?? MODE_NAMES) {
+      const { failure } = await exploreScenario(scenario, mode, { ...EFFORT, faults });
+      if (failure !== undefined) return `${name}, ${mode}: ${failure.message.split('\n', 1)[0]}`;
     }
   }
   return undefined;
