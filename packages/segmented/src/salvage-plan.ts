@@ -196,9 +196,9 @@ class SalvageSearch {
       if (successor === undefined) this.#checkLast(prefix, link, limit, above);
       from = succession(prefix.segment);
       if (!isEmpty(prefix.segment)) kept.push(prefix.segment);
-      if (!prefix.reachesLimit) return { kept, nextLsn: prefix.segment.nextLsn, from };
+      if (!prefix.reachesLimit) return { kept, nextLsn: prefix.segment.nextLsn, from: behind(kept, from) };
     }
-    return { kept, nextLsn: limit, from };
+    return { kept, nextLsn: limit, from: behind(kept, from) };
   }
 
   /** Below a break only a segment goes on being the log that surely is the one before it. */
@@ -275,4 +275,9 @@ class SalvageSearch {
       { cause: this.#damage },
     );
   }
+}
+
+/** What the new segment takes over: with nothing kept, the log begins in it, whatever an empty segment had continued. */
+function behind(kept: readonly Segment[], from: Succession): Succession {
+  return kept.length === 0 ? { ...from, predecessor: undefined } : from;
 }

@@ -119,6 +119,18 @@ test('whatever was done to a log, salvage keeps records that were in it, or says
         again.closeSync();
       },
     ),
-    { numRuns: 1000 },
+    {
+      numRuns: 1000,
+      examples: [
+        [
+          [
+            // Nothing is kept of the first segment, and what says that none was before it is damaged.
+            { kind: 'cut', name: NAMES.find((name) => name.startsWith('wal-0000000002')) as string, where: 0.07 },
+            { kind: 'flip', name: 'checkpoint', where: 0 },
+          ],
+          null,
+        ],
+      ],
+    },
   );
 });
