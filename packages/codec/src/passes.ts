@@ -3,6 +3,7 @@
  * otherwise. Both give the same, errors included. Nothing here checks arguments.
  */
 import * as native from '@walstack/native';
+import { viewOf } from './integers.js';
 import { continueCrc32c as crc32cInJavaScript } from './javascript/crc32c.js';
 import { findEvidence as findInJavaScript } from './javascript/evidence.js';
 import { scanFrames as scanInJavaScript, sealFrames as sealInJavaScript } from './javascript/frames.js';
@@ -15,7 +16,9 @@ const isNative = (start: number, end: number): boolean => native.available && en
 
 /** Continues `seed`, the CRC32C of what stands before `bytes[start]`. */
 export function continueCrc32c(bytes: Uint8Array, start: number, end: number, seed: number): number {
-  return isNative(start, end) ? native.crc32c(bytes, seed, start, end) : crc32cInJavaScript(bytes, start, end, seed);
+  return isNative(start, end)
+    ? native.crc32c(bytes, seed, start, end)
+    : crc32cInJavaScript(viewOf(bytes), start, end, seed);
 }
 
 export function sealFrames(

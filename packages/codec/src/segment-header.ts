@@ -1,7 +1,7 @@
 import { checkBytes, checkInteger } from './arguments.js';
 import { WalError } from './errors.js';
 import { checkBlockBytes } from './frame-layout.js';
-import { getUint64, setUint64 } from './integers.js';
+import { getUint64, setUint64, viewOf } from './integers.js';
 import { checkLsn, type Lsn } from './lsn.js';
 import { continueCrc32c } from './passes.js';
 
@@ -134,7 +134,7 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
   for (let index = 0; index < MAGIC.length; index++) {
     if (bytes[index] !== MAGIC[index]) throw badHeader(path, 'magic', 'does not begin with WALSTACK');
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   if (view.getUint32(HEADER_CRC_OFFSET, true) !== continueCrc32c(bytes, 0, HEADER_CRC_OFFSET, 0)) {
     throw badHeader(path, 'checksum', 'has a header whose checksum is wrong');
   }

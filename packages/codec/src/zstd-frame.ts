@@ -1,3 +1,5 @@
+import { viewOf } from './integers.js';
+
 const MAGIC = 0xfd2f_b528;
 const MAGIC_BYTES = 4;
 const BLOCK_HEADER_BYTES = 3;
@@ -11,7 +13,7 @@ const BlockType = { repeated: 1, reserved: 3 } as const;
  * versions of Node.js give what they have when a frame is cut short, and say nothing.
  */
 export function isOneZstdFrame(bytes: Uint8Array): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   if (bytes.length <= MAGIC_BYTES || view.getUint32(0, true) !== MAGIC) return false;
   const descriptor = view.getUint8(MAGIC_BYTES);
   let at = MAGIC_BYTES + 1 + restOfHeader(descriptor);

@@ -1,5 +1,6 @@
 import * as codec from '@walstack/codec';
 import * as native from '@walstack/native';
+import { viewOf } from '../src/integers.js';
 import { continueCrc32c } from '../src/javascript/crc32c.js';
 import { findEvidence } from '../src/javascript/evidence.js';
 import { scanFrames, sealFrames } from '../src/javascript/frames.js';
@@ -9,7 +10,7 @@ export type Implementation = Pick<typeof codec, 'crc32c' | 'sealFrames' | 'scanF
 
 /** Does not check its arguments. */
 const javaScript: Implementation = {
-  crc32c: (bytes, seed = 0, start = 0, end = bytes.length) => continueCrc32c(bytes, start, end, seed),
+  crc32c: (bytes, seed = 0, start = 0, end = bytes.length) => continueCrc32c(viewOf(bytes), start, end, seed),
   sealFrames,
   scanFrames,
   findEvidence,

@@ -53,6 +53,9 @@ export class Frames {
   readonly #record = new RecordHeader();
   #bytes: Uint8Array = NOTHING;
   #view: DataView = new DataView(NOTHING.buffer);
+  /** Of `#bytes`: asking an array for them costs as much as making a view. */
+  #buffer: ArrayBufferLike = NOTHING.buffer;
+  #byteOffset = 0;
   /** Position in the file of the memory's first byte. */
   #base: number;
   /** Frames found, and the next one to step to. */
@@ -203,20 +206,11 @@ export class Frames {
   /** A view of the payload as it is stored. */
   payload(): Uint8Array {
     const at = this.#at;
-    const bytes = this.#bytes;
     // Meta length, flags and codec.
     const kind = this.#view.getUint32(at + 24, true);
     const offset = bodyStart(kind >>> 16) + (kind & 0xffff);
     const length = this.#view.getUint32(at, true) + FRAME_HEADER_BYTES - offset;
-    return new Uint8Array(bytes.buffer, bytes.byteOffset + at + offset, Math.max(0, length));
-  }
-
-  /** A copy of the payload as it is stored. */
-  payloadCopy(): Uint8Array {
-    const at = this.#at;
-    const kind = this.#view.getUint32(at + 24, true);
-    const start = at + bodyStart(kind >>> 16) + (kind & 0xffff);
-    return this.#bytes.slice(start, at + FRAME_HEADER_BYTES + this.#view.getUint32(at, true));
+    return new Uint8Array(this.#buffer, this.#byteOffset + at + offset, Math.max(0, length));
   }
 
   /** A view of everything behind the record's header and scope: meta and payload as they are stored. */
@@ -309,8 +303,11 @@ export class Frames {
 
   /** The same bytes at another place in memory, as the memory that they were in is gone. */
   replace(bytes: Uint8Array): void {
+    const { buffer, byteOffset, byteLength } = bytes;
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#buffer = buffer;
+    this.#byteOffset = byteOffset;
+    this.#view = new DataView(buffer, byteOffset, byteLength);
   }
 
   /** Finds the frames of a range of the memory. */
@@ -451,7 +448,7 @@ export class Frames {
 
   /** A view of a part of the present frame. */
   #part(offset: number, length: number): Uint8Array {
-    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#at + offset, Math.max(0, length));
+    return new Uint8Array(this.#buffer, this.#byteOffset + this.#at + offset, Math.max(0, length));
   }
 
   /** Whether the fields in `#record` can stand together. */

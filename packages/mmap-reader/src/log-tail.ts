@@ -40,8 +40,8 @@ export interface LogTailOptions {
    */
   readonly upTo?: () => Lsn;
   /**
-   * Give out copies of meta and payload, which stay as they are. With `false` they are views and good only until the next
-   * record is asked for. Default `true`.
+   * Give out copies of meta and payload, which stay as they are; those of up to 2 KiB may share a buffer of 8 KiB, as Node's
+   * own small buffers do. With `false` they are views and good only until the next record is asked for. Default `true`.
    */
   readonly copy?: boolean;
   /** The keys of encrypted segments. */

@@ -1,4 +1,5 @@
 import type { PayloadDecoder } from '@walstack/codec';
+import { copyOf } from './copies.js';
 import type { Frames } from './frames.js';
 import type { WalRecord } from './wal-record.js';
 
@@ -17,12 +18,7 @@ export function materialize(frames: Frames, decoder: PayloadDecoder, copy: boole
     return { lsn, type, meta, payload, scope, timestampMs };
   }
   const meta = frames.meta();
-  return {
-    lsn,
-    type,
-    meta: copy && meta.length > 0 ? meta.slice() : meta,
-    payload: copy ? frames.payloadCopy() : frames.payload(),
-    scope,
-    timestampMs,
-  };
+  const payload = frames.payload();
+  if (!copy) return { lsn, type, meta, payload, scope, timestampMs };
+  return { lsn, type, meta: copyOf(meta), payload: copyOf(payload), scope, timestampMs };
 }

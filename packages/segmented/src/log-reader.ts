@@ -17,8 +17,9 @@ import { type CheckedFilter, checkFilter, FILTER_OPTIONS, type RecordFilter } fr
 /** How a log is read, and which of its records. */
 export interface ReadOptions extends RecordFilter {
   /**
-   * Give out copies of meta and payload, which stay as they are. With `false` they are views of a buffer and good only
-   * until the next record is asked for. Default `true`.
+   * Give out copies of meta and payload, which stay as they are; those of up to 2 KiB may share a buffer of 8 KiB, as Node's
+   * own small buffers do. With `false` they are views of a buffer and good only until the next record is asked for.
+   * Default `true`.
    */
   readonly copy?: boolean;
 }

@@ -16,8 +16,9 @@ export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | '
    */
   readonly durableOnly?: boolean;
   /**
-   * Give out copies of meta and payload, which stay as they are. With `false` they are views and good only until the next
-   * event, or array of events, is asked for. Default `true`.
+   * Give out copies of meta and payload, which stay as they are; those of up to 2 KiB may share a buffer of 8 KiB, as Node's
+   * own small buffers do. With `false` they are views and good only until the next event, or array of events, is asked
+   * for. Default `true`.
    */
   readonly copy?: boolean;
 }

@@ -1,15 +1,16 @@
 /** Castagnoli's polynomial, reflected. */
 const POLYNOMIAL = 0x82f63b78;
 
-/**
- * Eight tables of 256 entries, one after another: entry `256 * n + b` is the CRC of byte `b` followed by n zero bytes.
- * "Slicing-by-8": M. E. Kounavis and F. L. Berry, *A Systematic Approach to Building High Performance Software-based CRC
- * Generators*, 2005.
- */
-const TABLES = makeTables();
+/** Bytes that are looked up at once. */
+const SLICES = 16;
 
+/**
+ * Sixteen tables of 256 entries, one after another: entry `256 * n + b` is the CRC of byte `b` followed by n zero bytes.
+ * "Slicing-by-16", of M. E. Kounavis and F. L. Berry, *A Systematic Approach to Building High Performance Software-based
+ * CRC Generators*, 2005.
+ */
 function makeTables(): Int32Array {
-  const tables = new Int32Array(8 * 256);
+  const tables = new Int32Array(SLICES * 256);
   for (let byte = 0; byte < 256; byte++) {
     let crc = byte;
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
@@ -22,27 +23,53 @@ function makeTables(): Int32Array {
   return tables;
 }
 
-/** Continues `seed`, the CRC32C of what stands before `bytes[start]`. The range is not checked. */
-export function continueCrc32c(bytes: Uint8Array, start: number, end: number, seed: number): number {
-  const t = TABLES;
-  let crc = ~seed;
-  let at = start;
-  for (const stop = end - 7; at < stop; at += 8) {
-    crc ^=
-      (bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24);
-    crc =
-      (t[1792 + (crc & 0xff)] as number) ^
-      (t[1536 + ((crc >>> 8) & 0xff)] as number) ^
-      (t[1280 + ((crc >>> 16) & 0xff)] as number) ^
-      (t[1024 + (crc >>> 24)] as number) ^
-      (t[768 + (bytes[at + 4] as number)] as number) ^
-      (t[512 + (bytes[at + 5] as number)] as number) ^
-      (t[256 + (bytes[at + 6] as number)] as number) ^
-      (t[bytes[at + 7] as number] as number);
-  }
-  for (; at < end; at++) crc = (crc >>> 8) ^ (t[(crc ^ (bytes[at] as number)) & 0xff] as number);
-  return ~crc >>> 0;
+/** Continues `seed`, the CRC32C of what stands before byte `start` of the view. The range is not checked. */
+export const continueCrc32c = makeContinue();
+
+/**
+ * The tables are a constant of a function and not of the module: bundlers make `var` of the latter, and then a compiler can
+ * rely neither on their place nor on their length. With them, and four bytes a load, it takes half the time it takes
+ * with a load for each byte: measured.
+ */
+function makeContinue(): (view: DataView, start: number, end: number, seed: number) => number {
+  const t = makeTables();
+
+  return (view, start, end, seed) => {
+    let crc = ~seed;
+    let at = start;
+    for (const stop = end - 15; at < stop; at += 16) {
+      const a = crc ^ view.getInt32(at, true);
+      const b = view.getInt32(at + 4, true);
+      const c = view.getInt32(at + 8, true);
+      const d = view.getInt32(at + 12, true);
+      crc =
+        (t[3840 + (a & 0xff)] as number) ^
+        (t[3584 + ((a >>> 8) & 0xff)] as number) ^
+        (t[3328 + ((a >>> 16) & 0xff)] as number) ^
+        (t[3072 + (a >>> 24)] as number) ^
+        // What does not wait for the bytes before: together, so that it is done while those are.
+        ((t[2816 + (b & 0xff)] as number) ^
+          (t[2560 + ((b >>> 8) & 0xff)] as number) ^
+          (t[2304 + ((b >>> 16) & 0xff)] as number) ^
+          (t[2048 + (b >>> 24)] as number) ^
+          (t[1792 + (c & 0xff)] as number) ^
+          (t[1536 + ((c >>> 8) & 0xff)] as number) ^
+          (t[1280 + ((c >>> 16) & 0xff)] as number) ^
+          (t[1024 + (c >>> 24)] as number) ^
+          (t[768 + (d & 0xff)] as number) ^
+          (t[512 + ((d >>> 8) & 0xff)] as number) ^
+          (t[256 + ((d >>> 16) & 0xff)] as number) ^
+          (t[d >>> 24] as number));
+    }
+    for (const stop = end - 3; at < stop; at += 4) {
+      crc ^= view.getInt32(at, true);
+      crc =
+        (t[768 + (crc & 0xff)] as number) ^
+        (t[512 + ((crc >>> 8) & 0xff)] as number) ^
+        (t[256 + ((crc >>> 16) & 0xff)] as number) ^
+        (t[crc >>> 24] as number);
+    }
+    for (; at < end; at++) crc = (crc >>> 8) ^ (t[(crc ^ view.getUint8(at)) & 0xff] as number);
+    return ~crc >>> 0;
+  };
 }

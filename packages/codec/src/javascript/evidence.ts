@@ -1,5 +1,5 @@
 import { FRAME_HEADER_BYTES } from '../frame-layout.js';
-import { getUint64 } from '../integers.js';
+import { getUint64, viewOf } from '../integers.js';
 import type { Lsn } from '../lsn.js';
 import { fieldsFit, LAG_UNKNOWN, MARK_FRAME_BYTES, RECORD_HEADER_BYTES } from '../record.js';
 
@@ -12,7 +12,7 @@ export function findEvidence(
   lsn: Lsn,
   lastLsn: Lsn,
 ): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const stop = end - MARK_FRAME_BYTES;
   for (let at = start; at <= stop; at++) {
     const length = view.getUint32(at, true);

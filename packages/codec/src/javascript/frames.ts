@@ -1,6 +1,6 @@
 import { outOfRange } from '../arguments.js';
 import { FRAME_HEADER_BYTES } from '../frame-layout.js';
-import { uint32At } from '../integers.js';
+import { viewOf } from '../integers.js';
 import { continueCrc32c } from './crc32c.js';
 
 /** `sealFrames` without checks of its arguments. */
@@ -12,24 +12,21 @@ export function sealFrames(
   blockBytes: number,
   seed: number,
 ): number {
+  const view = viewOf(bytes);
   const mask = blockBytes - 1;
   const skew = (position - start) % blockBytes;
   let count = 0;
   let at = start;
   while (at + FRAME_HEADER_BYTES <= end) {
     const left = blockBytes - ((at + skew) & mask);
-    const length = left < FRAME_HEADER_BYTES ? 0 : uint32At(bytes, at);
+    const length = left < FRAME_HEADER_BYTES ? 0 : view.getUint32(at, true);
     if (length === 0) {
       at += left;
       continue;
     }
     const next = at + FRAME_HEADER_BYTES + length;
     if (next > end) throw outOfRange('end', `at least ${next}, where the last frame ends`, end);
-    const crc = continueCrc32c(bytes, at + FRAME_HEADER_BYTES, next, seed);
-    bytes[at + 4] = crc;
-    bytes[at + 5] = crc >>> 8;
-    bytes[at + 6] = crc >>> 16;
-    bytes[at + 7] = crc >>> 24;
+    view.setUint32(at + 4, continueCrc32c(view, at + FRAME_HEADER_BYTES, next, seed), true);
     count++;
     at = next;
   }
@@ -46,6 +43,7 @@ export function scanFrames(
   seed: number,
   offsets: Uint32Array,
 ): number {
+  const view = viewOf(bytes);
   const most = offsets.length - 1;
   const mask = blockBytes - 1;
   const skew = (position - start) % blockBytes;
@@ -54,14 +52,14 @@ export function scanFrames(
   while (count < most && at < end) {
     const left = blockBytes - ((at + skew) & mask);
     if (left >= FRAME_HEADER_BYTES && at + FRAME_HEADER_BYTES > end) break;
-    const length = left < FRAME_HEADER_BYTES ? 0 : uint32At(bytes, at);
+    const length = left < FRAME_HEADER_BYTES ? 0 : view.getUint32(at, true);
     if (length === 0) {
       at += left;
       continue;
     }
     const next = at + FRAME_HEADER_BYTES + length;
     if (next > end) break;
-    if (continueCrc32c(bytes, at + FRAME_HEADER_BYTES, next, seed) !== uint32At(bytes, at + 4)) break;
+    if (continueCrc32c(view, at + FRAME_HEADER_BYTES, next, seed) !== view.getUint32(at + 4, true)) break;
     offsets[count++] = at;
     at = next;
   }
