@@ -6,7 +6,8 @@ const WORD = 0x1_0000_0000;
 export function setUint64(view: DataView, offset: number, value: number): void {
   const low = value >>> 0;
   view.setUint32(offset, low, true);
-  view.setUint32(offset + 4, (value - low) / WORD, true);
+  // A division takes longer than all the rest.
+  view.setUint32(offset + 4, value === low ? 0 : (value - low) / WORD, true);
 }
 
 /** Reads 8 bytes; `Infinity` when it is no safe integer, so that every comparison against a bound refuses it. */

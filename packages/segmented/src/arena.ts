@@ -15,6 +15,9 @@ interface Chunk {
   readonly segment: ActiveSegment;
   /** Offset in the segment's file of the first byte: a block boundary. */
   readonly base: number;
+  /** Of the memory and of the segment's blocks: they are looked at for every record. */
+  readonly length: number;
+  readonly blockBytes: number;
   /** First byte that was not taken, and behind the last one encoded. */
   start: number;
   end: number;
@@ -79,7 +82,7 @@ export class Arena {
    */
   reserve(segment: ActiveSegment, frameBytes: number, nextLsn: Lsn): number {
     const chunk = this.makeRoom(segment, frameBytes);
-    const offset = frameStart(chunk.end, segment.header.blockBytes);
+    const offset = frameStart(chunk.end, chunk.blockBytes);
     if (offset > chunk.end) chunk.bytes.fill(0, chunk.end, offset);
     this.#advance(chunk, offset + frameBytes);
     chunk.nextLsn = nextLsn;
@@ -95,7 +98,7 @@ export class Arena {
     if (
       chunk === undefined ||
       chunk.segment !== segment ||
-      frameStart(chunk.end, segment.header.blockBytes) + bytes > chunk.bytes.length
+      frameStart(chunk.end, chunk.blockBytes) + bytes > chunk.length
     ) {
       return this.#nextChunk(segment, bytes);
     }
@@ -158,7 +161,9 @@ export class Arena {
     const bytes = this.#memory(Math.max(needed, blockEnd(this.#segmentBytes - segment.end, blockBytes)), needed);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const { nextLsn } = segment;
-    this.#open = { bytes, view, segment, base: segment.end - start, start, end: start, nextLsn, lent: 0 };
+    const { length } = bytes;
+    const base = segment.end - start;
+    this.#open = { bytes, view, segment, base, length, blockBytes, start, end: start, nextLsn, lent: 0 };
     return this.#open;
   }
 

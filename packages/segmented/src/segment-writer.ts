@@ -293,7 +293,7 @@ export class SegmentWriter {
 
   /** Hands everything appended so far to the operating system. Not durable on return. */
   *flush(): IoRoutine<void> {
-    yield* this.#guarded(this.#writeAll());
+    yield* this.#guarded(this.#writeAll(false));
   }
 
   /** Makes everything appended so far durable. */
@@ -508,8 +508,10 @@ export class SegmentWriter {
     if (active !== undefined) {
       // An empty one is not gone on with under another key than new segments have.
       if (isEmpty(active)) return active.header.keyId === currentKeyOf(this.#keyRing) ? active : this.#plan();
-      const end = frameStart(active.end, active.header.blockBytes) + frameBytes;
-      if (end <= this.#settings.segmentBytes) return active;
+      const { segmentBytes } = this.#settings;
+      // Nearly always: wherever in its block it starts, it fits.
+      if (active.end + FRAME_HEADER_BYTES + frameBytes <= segmentBytes) return active;
+      if (frameStart(active.end, active.header.blockBytes) + frameBytes <= segmentBytes) return active;
     }
     return this.#plan();
   }
@@ -551,8 +553,8 @@ export class SegmentWriter {
       writeScope(view, at, scope);
       at += SCOPE_BYTES;
     }
-    if (meta.length > 0) bytes.set(meta, at);
-    bytes.set(payload, at + meta.length);
+    if (meta.length > 0) set.call(bytes, meta, at);
+    set.call(bytes, payload, at + meta.length);
     if (cipher !== undefined) this.#encrypt(cipher, offset, frameBytes, scope !== undefined, lsn);
     this.#nextLsn = lsn + 1;
     segment.nextLsn = lsn + 1;
@@ -592,14 +594,15 @@ export class SegmentWriter {
     yield* this.#until(() => this.#pipeline.empty);
   }
 
-  *#writeAll(durable = false): IoRoutine<void> {
-    yield* this.#startGroup(durable);
+  /** @param toSync - what is written is to be durable, by itself or by a sync behind it */
+  *#writeAll(toSync: boolean): IoRoutine<void> {
+    yield* this.#startGroup(toSync);
     yield* this.#drained();
   }
 
   *#syncAll(): IoRoutine<void> {
     const lsn = this.#nextLsn - 1;
-    yield* this.#writeAll(this.#world.io.capabilities.durableWrites);
+    yield* this.#writeAll(true);
     const segment = this.#current;
     const position = segment === undefined ? 0 : positionAt(segment.asWritten);
     if (segment?.dirty === true) yield* this.#datasync(segment);
@@ -607,7 +610,7 @@ export class SegmentWriter {
   }
 
   /** Starts writing everything encoded so far, rolling where it goes over from one segment to the next. */
-  *#startGroup(durable: boolean): IoRoutine<void> {
+  *#startGroup(toSync: boolean): IoRoutine<void> {
     yield* this.#roomInFlight();
     const extents = this.#arena.take();
     this.#clock.forget();
@@ -615,22 +618,23 @@ export class SegmentWriter {
     for (const extent of extents) {
       if (extent.segment !== this.#current) yield* this.#startRoll(extent.segment);
       yield* this.#roomInFlight();
-      yield* this.#startWrite(extent, durable);
+      yield* this.#startWrite(extent, toSync);
     }
     // At once, and not at the end of this turn of the event loop: the disk works while the next records are encoded.
     if (extents.length > 0) this.#world.io.flush();
   }
 
   /** Starts a write, and what is to be prepared for those behind it. */
-  *#startWrite(extent: Extent, durable: boolean): IoRoutine<void> {
+  *#startWrite(extent: Extent, toSync: boolean): IoRoutine<void> {
     const { segment, position, bytes } = extent;
     const end = position + bytes.length;
     if (!(yield* this.#preparation.clear(segment, position, end))) throw this.#failure;
     // A durable write says nothing about what was written before it without that.
-    const alone = durable && !segment.dirty;
+    const alone = toSync && !segment.dirty && this.#world.io.capabilities.durableWrites;
     if (!alone) segment.dirty = true;
     this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#count(extent, alone));
-    this.#preparation.follow(segment, end, bytes.length);
+    // A flush has nobody waiting whom it would serve: zeros would only take the disk's time.
+    if (toSync) this.#preparation.follow(segment, end, bytes.length);
     // Until it has its name, the segment that is written into is itself `next.seg`.
     if (segment === this.#named) this.stock.follow(end);
   }
@@ -801,6 +805,9 @@ export class SegmentWriter {
     yield* this.#syncAll();
   }
 }
+
+/** Looked up once: the compiler looks up the methods of typed arrays anew at every call. */
+const { set } = Uint8Array.prototype;
 
 const DURABLE = { durable: true } as const;
 

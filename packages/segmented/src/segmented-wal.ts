@@ -95,6 +95,7 @@ const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, match
 export class SegmentedWal {
   readonly #world: World;
   readonly #settings: Settings;
+  readonly #isReadonly: boolean;
   readonly #ownsIo: boolean;
   readonly #unlock: () => void;
   readonly #writer: SegmentWriter;
@@ -121,6 +122,7 @@ export class SegmentedWal {
   private constructor(world: World, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
     this.#world = world;
     this.#settings = settings;
+    this.#isReadonly = settings.recoveryMode === 'readonly';
     this.#ownsIo = ownsIo;
     this.#unlock = opened.unlock;
     this.#recovery = opened.report;
@@ -991,10 +993,6 @@ export class SegmentedWal {
     this.#throwUnlessOpen();
     if (this.#isReadonly) throw this.#readonlyError();
     if (this.#cuts > 0) throw this.#cutError();
-  }
-
-  get #isReadonly(): boolean {
-    return this.#settings.recoveryMode === 'readonly';
   }
 
   #throwUnlessOpen(): void {
