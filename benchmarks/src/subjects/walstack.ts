@@ -3,6 +3,17 @@ import { openStorageIo, type StorageIoName } from '@walstack/storage-io';
 import { Wal, WalError } from '@walstack/wal';
 import type { AppendingLog, Subject } from './subject.js';
 
+/**
+ * The log that was opened last, until the next one is. With the last object of a shape V8 throws away all code that it
+ * optimised for the shape, as a program whose log stays open never sees.
+ */
+let latest: Wal | SegmentedWal | undefined;
+
+function kept<T extends Wal | SegmentedWal>(log: T): T {
+  latest = log;
+  return latest as T;
+}
+
 /** Every backend that keeps a log on a disk. */
 const BACKENDS = ['io-uring', 'thread-pool', 'sync-fs'] as const;
 
@@ -32,14 +43,14 @@ function walstack(io: StorageIoName, canWait: boolean): Subject {
   return {
     name: `walstack/${io}`,
     how: 'all options at their defaults',
-    appending: async (path) => appendingTo(await Wal.open(path, { io })),
+    appending: async (path) => appendingTo(kept(await Wal.open(path, { io }))),
     committing: async (path) => {
-      const wal = await Wal.open(path, { io });
+      const wal = kept(await Wal.open(path, { io }));
       return { commit: (payload) => wal.commit(payload), close: () => wal.shutdown() };
     },
-    blocking: canWait ? (path) => blockingOn(SegmentedWal.openSync({ directory: path, io })) : undefined,
+    blocking: canWait ? (path) => blockingOn(kept(SegmentedWal.openSync({ directory: path, io }))) : undefined,
     reading: async (path) => {
-      const wal = await Wal.open(path, { io, create: false });
+      const wal = kept(await Wal.open(path, { io, create: false }));
       return {
         forEach: async (f) => {
           await wal.replay('first', ({ payload, lsn }) => f(payload, lsn), { copy: false });

@@ -18,6 +18,8 @@ import {
 import { truncated, type WalRecord } from '@walstack/mmap-reader/segments';
 import {
   CompletionRouter,
+  drive,
+  type Ended,
   type IoRoutine,
   openStorageIo,
   RoutineQueue,
@@ -418,6 +420,29 @@ export class SegmentedWal {
     }).then((submitted) => this.#durable(submitted));
     if (!started) this.#queuedSync = done;
     return done;
+  }
+
+  /**
+   * Does what {@link sync} does, without a promise for it.
+   *
+   * @param ended - told when everything appended before the call is durable, or why it never will be; perhaps before this
+   * returns, and else while completions are handed out
+   */
+  startSync(ended: (failure: unknown) => void): void {
+    const waiting = (submitted: Parameters<Ended<LogEnd>>[0]): void => {
+      if ('error' in submitted) ended(submitted.error);
+      else drive(CompletionRouter.for(this.#world.io), this.#writer.untilDurable(submitted.value), durable);
+    };
+    const durable = (waited: Parameters<Ended<void>>[0]): void => {
+      if ('error' in waited) {
+        ended(waited.error);
+        return;
+      }
+      this.#quietMark.arm();
+      ended(undefined);
+    };
+    if (this.#state === 'open') this.#queue.start(() => this.#submitting(), waiting);
+    else ended(this.#closedError());
   }
 
   /** Like {@link sync}, blocking the thread. */

@@ -1,3 +1,4 @@
+import type { Lsn } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
@@ -136,6 +137,47 @@ describe('a submitted sync', () => {
     expect(() => wal.submitSync()).toThrow(failed);
     wal.closeSync();
     expect(() => wal.submitSync()).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
+  });
+});
+
+describe('a sync without a promise', () => {
+  test.each(BACKENDS)('tells when what was appended before it is durable, on %s', async (_name, create) => {
+    await using io = create();
+    const wal = await SegmentedWal.open({ directory: directoryFor(io), io });
+    const durable: [Lsn, unknown][] = [];
+    const began = [1, 2, 3].map((lsn) => {
+      wal.append(`record ${lsn}`);
+      return new Promise<void>((resolve) => {
+        wal.startSync((failure) => {
+          durable.push([lsn, failure]);
+          expect(wal.durableLsn).toBeGreaterThanOrEqual(lsn);
+          resolve();
+        });
+      });
+    });
+    await Promise.all(began);
+    expect(durable.map(([lsn]) => lsn).sort()).toEqual([1, 2, 3]);
+    expect(durable.every(([, failure]) => failure === undefined)).toBe(true);
+    await wal.close();
+  });
+
+  test('tells a failure, and that the log is closed', () => {
+    const io = createMemoryStorageIo();
+    const wal = open(io);
+    wal.append('a');
+    io.submitWrite = () => {
+      throw new Error('broken');
+    };
+    const failures: unknown[] = [];
+    wal.startSync((failure) => failures.push(failure));
+    wal.startSync((failure) => failures.push(failure));
+    wal.closeSync();
+    wal.startSync((failure) => failures.push(failure));
+    expect(failures).toEqual([
+      expect.objectContaining({ code: 'WAL_IO_FAILED' }),
+      expect.objectContaining({ code: 'WAL_IO_FAILED' }),
+      expect.objectContaining({ code: 'WAL_CLOSED' }),
+    ]);
   });
 });
 

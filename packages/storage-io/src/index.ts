@@ -32,6 +32,7 @@ export { fromAsyncFileOps, fromSyncFileOps } from './from-file-ops.js';
 export { callFailure, completionFailure } from './io-failure.js';
 export {
   drive,
+  type Ended,
   type IoCondition,
   type IoRoutine,
   type IoStep,

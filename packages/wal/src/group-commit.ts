@@ -119,20 +119,17 @@ export class GroupCommit {
     this.#underWay++;
     this.#begunLsn = this.#log.lastLsn;
     const begunAt = commitChannel.hasSubscribers ? performance.now() : undefined;
-    // Who waits for room alone is not made to wait for a sync.
-    const done = this.#waiters.size > 0 ? this.#log.sync() : this.#log.flush();
-    done.then(
-      () => {
-        this.#underWay--;
+    const ended = (failure: unknown): void => {
+      this.#underWay--;
+      if (failure === undefined) {
         this.settle(begunAt);
         // Those who were served may commit again at once, and join the next group.
         this.start();
-      },
-      (error: unknown) => {
-        this.#underWay--;
-        this.rejectAll(this.#log.failure ?? asWalError(error));
-      },
-    );
+      } else this.rejectAll(this.#log.failure ?? asWalError(failure));
+    };
+    // Who waits for room alone is not made to wait for a sync.
+    if (this.#waiters.size > 0) this.#log.startSync(ended);
+    else this.#log.flush().then(() => ended(undefined), ended);
   }
 }
 

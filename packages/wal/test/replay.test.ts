@@ -91,7 +91,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     ]);
   });
 
-  test('events are copies: they stay as they are, each in memory of its own', async () => {
+  test('events are copies: they stay as they are, and share no byte', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io });
     const filler = 'x'.repeat(1000);
@@ -99,8 +99,11 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     const events: WalEvent[] = [];
     await wal.replay('first', (event) => events.push(event));
     expect(events.map(lsnIn)).toEqual(events.map((event) => event.lsn));
-    expect(new Set(events.flatMap(({ payload, meta }) => [payload.buffer, meta.buffer])).size).toBe(2000);
-    expect(events.every(({ payload }) => payload.buffer.byteLength === payload.byteLength)).toBe(true);
+    for (const [index, { payload, meta }] of events.entries()) {
+      payload.fill(0);
+      meta.fill(0);
+      expect(events.slice(index + 1).every((event) => lsnIn(event) === event.lsn)).toBe(true);
+    }
   });
 
   test('with copy: false events are views of one buffer, right while they are handed out', async () => {
