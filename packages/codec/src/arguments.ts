@@ -114,7 +114,8 @@ export function checkPath(name: string, value: unknown): string {
  */
 export function checkOptions<T extends object>(name: string, value: T, known: readonly (keyof T & string)[]): T {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object', value);
-  for (const option of Object.keys(value)) {
+  // Not the array of `Object.keys`: records have options, too.
+  for (const option in value) {
     if (!known.includes(option as keyof T & string)) {
       const message = `"${name}" has no option "${option}"; its options are ${known.join(', ')}`;
       throw coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');

@@ -513,7 +513,7 @@ export class CoreWalWriter {
 
   #append(operation: number, key: Uint8Array, value: Uint8Array, epoch = this.#epoch): number {
     const bytes = this.#room(ENTRY_HEADER_BYTES + value.length);
-    const view = bytes.buffer === this.#scratch.buffer ? this.#scratchView : new DataView(bytes.buffer);
+    const view = bytes === this.#scratchBytes ? this.#scratchView : new DataView(bytes.buffer);
     const timestampUs = Math.max(this.#timestampUs, Math.floor(this.#now() * 1000));
     writeEntryHeader(view, operation, this.coreId, epoch, this.#log.nextLsn, timestampUs);
     bytes.set(value, ENTRY_HEADER_BYTES);

@@ -88,8 +88,8 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'flushes',
     breaks: 'A durable write says nothing about what was written before it without being durable.',
     file: `${SEGMENTED}/segment-writer.ts`,
-    find: 'const alone = durable && !segment.dirty;',
-    replace: 'const alone = durable;',
+    find: 'const alone = toSync && !segment.dirty && this',
+    replace: 'const alone = toSync && this',
     also: {
       file: `${SEGMENTED}/segment-writer.ts`,
       find: 'const alone = this.#pipelined && this.#current?.dirty !== true;',
