@@ -49,6 +49,27 @@ test.each<[string, number, number, readonly Report[]]>([
   expect(afterTen().takeAll(life, reports)).toMatchObject({ lost, text: expect.any(String) });
 });
 
+test('a batch is there as a whole, or not at all', () => {
+  const batch: Report = { what: 'batch', from: 11, to: 13 };
+  for (const nextLsn of [11, 14, 15]) {
+    const ledger = afterTen();
+    expect(ledger.takeAll(1, [batch])).toBeUndefined();
+    expect(ledger.takeAll(2, [opened(1, nextLsn)])).toBeUndefined();
+  }
+  for (const nextLsn of [12, 13]) {
+    const ledger = afterTen();
+    expect(ledger.takeAll(1, [batch])).toBeUndefined();
+    expect(ledger.takeAll(2, [opened(1, nextLsn)])).toMatchObject({ lost: 0, text: expect.stringContaining('batch') });
+  }
+});
+
+test('the LSNs of a batch that is not there are given out again', () => {
+  const ledger = afterTen();
+  expect(ledger.takeAll(1, [{ what: 'batch', from: 11, to: 13 }])).toBeUndefined();
+  expect(ledger.takeAll(2, [opened(1, 11), acknowledged(12)])).toBeUndefined();
+  expect(ledger.takeAll(3, [opened(1, 13)])).toBeUndefined();
+});
+
 test('an LSN that is acknowledged to two lives', () => {
   const ledger = afterTen();
   expect(ledger.takeAll(2, [opened(1, 11), acknowledged(12)])).toBeUndefined();

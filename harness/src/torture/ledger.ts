@@ -15,6 +15,18 @@ const UNREADABLE = new Set<string | undefined>([
   'WAL_UNSUPPORTED_VERSION',
 ]);
 
+/** What a log owes, in one ledger or in several. */
+export interface Accounts {
+  /** How many records were acknowledged. */
+  readonly acknowledged: number;
+  /** Records that have to be there. */
+  readonly owed: number;
+  /** Takes everything that a life reported; ends with the first breach. */
+  takeAll(life: number, reports: readonly Report[]): Breach | undefined;
+  /** Takes one report of a life. */
+  take(life: number, report: Report): Breach | undefined;
+}
+
 /** Records from `start` on are those of this life, up to where the next one's begin. */
 interface Share {
   readonly life: number;
@@ -28,7 +40,7 @@ interface Share {
  * Who owns an LSN follows from the openings alone: a life that found the log to end before an LSN has taken it from all
  * lives before, so a record with it is of the last such life, or there is none.
  */
-export class Ledger {
+export class Ledger implements Accounts {
   /** In the order of their starts. */
   readonly #shares: Share[] = [];
   /** Everything up to this LSN has to be there: acknowledged, or found when the log was opened. */
@@ -37,10 +49,11 @@ export class Ledger {
   #firstAtMost = 1;
   #firstAtLeast = 1;
   #acknowledged = 0;
+  /** Batches of which the next opening shows whether they were appended. */
+  #batches: { readonly from: number; readonly to: number }[] = [];
   /** The LSN that the reading under way comes to next, and where it ends. */
   #reading: { next: number; readonly end: number } | undefined;
 
-  /** How many records were acknowledged. */
   get acknowledged(): number {
     return this.#acknowledged;
   }
@@ -50,12 +63,10 @@ export class Ledger {
     return this.#required;
   }
 
-  /** Records that have to be there. */
   get owed(): number {
     return Math.max(0, this.#required - this.#firstAtMost + 1);
   }
 
-  /** Takes everything that a life reported; ends with the first breach. */
   takeAll(life: number, reports: readonly Report[]): Breach | undefined {
     this.#reading = undefined;
     for (const report of reports) {
@@ -65,7 +76,6 @@ export class Ledger {
     return undefined;
   }
 
-  /** Takes one report of a life. */
   take(life: number, report: Report): Breach | undefined {
     switch (report.what) {
       case 'opened':
@@ -74,6 +84,9 @@ export class Ledger {
         return this.#hold(report.life, report.from, report.to);
       case 'checked':
         return this.#endReading();
+      case 'batch':
+        this.#batches.push(report);
+        return undefined;
       case 'acknowledged':
         return this.#acknowledge(life, report.lsn);
       case 'truncating':
@@ -100,6 +113,15 @@ export class Ledger {
     }
     const breach = this.#checkFirst(firstLsn);
     if (breach !== undefined) return breach;
+    const half = this.#batches.find(({ from, to }) => from < nextLsn && nextLsn <= to);
+    if (half !== undefined) {
+      return {
+        text: `of the batch with LSNs ${half.from} to ${half.to}, the log has those before ${nextLsn}`,
+        lost: 0,
+      };
+    }
+    // Each is whole, and never may go, or is not there, and its LSNs are given out again.
+    this.#batches = [];
     while ((this.#shares.at(-1)?.start ?? 0) >= nextLsn) this.#shares.pop();
     if (this.#shares.at(-1)?.life !== life) this.#shares.push({ life, start: nextLsn });
     // What was found when the log was opened is durable, and never may go.

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WalError } from '@walstack/codec';
-import { SegmentedWal } from '@walstack/segmented';
+import { Batch, SegmentedWal } from '@walstack/segmented';
 import { Wal } from '@walstack/wal';
 import { Random } from '../random.js';
 import { backendNamed } from './backends.js';
@@ -43,6 +43,7 @@ interface Standing {
   readonly firstLsn: number;
   readonly lastLsn: number;
   append(payload: Uint8Array, options: object): number;
+  appendBatch(batch: Batch): number;
 }
 
 class Life {
@@ -142,10 +143,14 @@ class Life {
 
   async #useWal(wal: Wal, random: Random): Promise<void> {
     const kind = random.next();
-    if (kind < 0.7) {
+    if (kind < 0.6) {
       const lsn = wal.lastLsn + 1;
       const { payload, options } = this.#contents.of(this.#job.life, lsn);
       this.#acknowledged(await wal.commit(payload, options));
+    } else if (kind < 0.7) {
+      const { batch, to } = this.#nextBatch(wal);
+      this.#expectLsn(await wal.commitBatch(batch), to);
+      this.#acknowledged(to);
     } else if (kind < 0.95) {
       this.#appendSome(wal);
       const { lastLsn } = wal;
@@ -178,11 +183,32 @@ class Life {
   #appendSome(log: Standing): void {
     const records = this.#random.magnitude(12);
     for (let record = 0; record < records; record++) {
+      if (this.#random.chance(0.05)) {
+        const { batch, to } = this.#nextBatch(log);
+        this.#expectLsn(log.appendBatch(batch), to);
+        continue;
+      }
       const lsn = log.lastLsn + 1;
       const { payload, options } = this.#contents.of(this.#job.life, lsn);
-      const given = log.append(payload, options);
-      if (given !== lsn) this.#report({ what: 'wrong', text: `append gave LSN ${given} where ${lsn} was next` });
+      this.#expectLsn(log.append(payload, options), lsn);
     }
+  }
+
+  /** A batch that is to be appended at once: nothing else may take its LSNs, which are reported already. */
+  #nextBatch({ lastLsn }: Standing): { readonly batch: Batch; readonly to: number } {
+    const batch = new Batch();
+    const to = lastLsn + this.#random.integer(2, 5);
+    for (let lsn = lastLsn + 1; lsn <= to; lsn++) {
+      const { payload, options } = this.#contents.of(this.#job.life, lsn);
+      batch.add(payload, options);
+    }
+    this.#report({ what: 'batch', from: lastLsn + 1, to });
+    return { batch, to };
+  }
+
+  #expectLsn(given: number, expected: number): void {
+    if (given === expected) return;
+    this.#report({ what: 'wrong', text: `LSN ${given} was given out where it should have been ${expected}` });
   }
 
   #beginTruncating({ firstLsn, lastLsn }: Standing): number {

@@ -1,11 +1,18 @@
 /** What a life tells of itself, each at the moment when it is so. */
-export type Report =
+export type Report = News & {
+  /** Of which core it is told, of a log that has cores. LSNs are then the numbers of its puts: 1, 2, 3 … */
+  readonly core?: number;
+};
+
+type News =
   /** The log is open. */
   | { readonly what: 'opened'; readonly firstLsn: number; readonly nextLsn: number }
   /** Records `from` to `to` were read back, and each is byte for byte what this life had appended. */
   | { readonly what: 'held'; readonly life: number; readonly from: number; readonly to: number }
   /** Everything was read. */
   | { readonly what: 'checked' }
+  /** A batch that has these LSNs is appended next. */
+  | { readonly what: 'batch'; readonly from: number; readonly to: number }
   /** The log has promised that everything up to this LSN is durable. */
   | { readonly what: 'acknowledged'; readonly lsn: number }
   /** Records before this LSN may go from now on. */
@@ -20,28 +27,39 @@ export type Report =
   | { readonly what: 'wrong'; readonly text: string; readonly code?: string };
 
 /** One line without its end. */
-export function encodeReport(report: Report): string {
-  switch (report.what) {
-    case 'opened':
-      return `opened ${report.firstLsn} ${report.nextLsn}`;
-    case 'held':
-      return `held ${report.life} ${report.from} ${report.to}`;
-    case 'acknowledged':
-    case 'truncating':
-      return `${report.what} ${report.lsn}`;
-    case 'truncated':
-      return `truncated ${report.firstLsn}`;
-    case 'checked':
-    case 'full':
-      return report.what;
-    case 'differs':
-    case 'wrong':
-      return `${report.what} ${JSON.stringify(report)}`;
-  }
+export function encodeReport({ core, ...news }: Report): string {
+  return core === undefined ? encodeNews(news) : `${core} ${encodeNews(news)}`;
 }
 
 /** What a line says. */
 export function decodeReport(line: string): Report {
+  const [, core, news = line] = /^(\d+) (.*)$/.exec(line) ?? [];
+  return { ...decodeNews(news), ...(core === undefined ? {} : { core: Number(core) }) };
+}
+
+function encodeNews(news: News): string {
+  switch (news.what) {
+    case 'opened':
+      return `opened ${news.firstLsn} ${news.nextLsn}`;
+    case 'held':
+      return `held ${news.life} ${news.from} ${news.to}`;
+    case 'batch':
+      return `batch ${news.from} ${news.to}`;
+    case 'acknowledged':
+    case 'truncating':
+      return `${news.what} ${news.lsn}`;
+    case 'truncated':
+      return `truncated ${news.firstLsn}`;
+    case 'checked':
+    case 'full':
+      return news.what;
+    case 'differs':
+    case 'wrong':
+      return `${news.what} ${JSON.stringify(news)}`;
+  }
+}
+
+function decodeNews(line: string): News {
   const space = line.indexOf(' ');
   const what = space === -1 ? line : line.slice(0, space);
   const rest = space === -1 ? '' : line.slice(space + 1);
@@ -51,6 +69,8 @@ export function decodeReport(line: string): Report {
       return { what, firstLsn: a, nextLsn: b };
     case 'held':
       return { what, life: a, from: b, to: c };
+    case 'batch':
+      return { what, from: a, to: b };
     case 'acknowledged':
     case 'truncating':
       return { what, lsn: a };
@@ -61,7 +81,7 @@ export function decodeReport(line: string): Report {
       return { what };
     case 'differs':
     case 'wrong':
-      return JSON.parse(rest) as Report;
+      return JSON.parse(rest) as News;
     default:
       return { what: 'wrong', text: `it said "${line}", which nobody understands` };
   }
