@@ -4,6 +4,7 @@ export default defineConfig({
   entry: {
     torture: 'src/torture/main.ts',
     'torture-child': 'src/torture/child.ts',
+    'torture-core': 'src/torture/core-worker.ts',
     'torture-worker': 'src/torture/worker.ts',
     fuzz: 'src/fuzz/main.ts',
     'fuzz-worker': 'src/fuzz/worker.ts',

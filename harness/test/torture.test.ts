@@ -7,18 +7,20 @@ import { run, temporaryDirectory } from './command.js';
 test.each([
   ['a seed that stays', ['--seed', '7']],
   ['a fresh seed', []],
-])('every backend keeps its promises through 20 kills with %s', (_what, seed) => {
+])('every backend keeps its promises through 40 kills with %s', (_what, seed) => {
   const data = temporaryDirectory();
-  const { status, stdout, stderr, last } = run('torture', '--kills', '20', '--data', data, ...seed);
+  const { status, stdout, stderr, last } = run('torture', '--kills', '40', '--data', data, ...seed);
   // Of a run that breaks a promise, everything: its logs are gone when the test is.
   console.log(status === 0 ? `${stdout.split('\n', 1)[0]}\n${last}` : stdout);
   expect([status, stderr]).toEqual([0, '']);
   const [, kills, terminated, acknowledged] =
     /^torture: (\d+) kills, (\d+) worker threads terminated, (\d+) acknowledged, 0 lost$/.exec(last) ?? [];
-  expect(Number(kills)).toBeGreaterThanOrEqual(20);
+  expect(Number(kills)).toBeGreaterThanOrEqual(40);
   expect(Number(terminated)).toBeGreaterThan(0);
-  expect(Number(acknowledged)).toBeGreaterThan(20);
-  for (const backend of BACKEND_NAMES) expect(stdout).toContain(`${backend}, wal, `);
+  expect(Number(acknowledged)).toBeGreaterThan(40);
+  for (const backend of BACKEND_NAMES) {
+    for (const api of ['wal', 'percore', 'percore-workers']) expect(stdout).toContain(`${backend}, ${api}, `);
+  }
   expect(readdirSync(data)).toEqual([]);
 });
 

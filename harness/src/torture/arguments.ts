@@ -5,7 +5,8 @@ import { PLANTS, type Plant } from './plant.js';
 
 const KILLS = 1000;
 
-export const HELP = `Kills processes in the midst of writing to logs on real files, and looks whether everything is there that was promised.
+export const HELP = `Kills processes in the midst of writing to logs on real files, of one writer and of one for each core, and looks whether
+everything is there that was promised, batches as a whole or not at all.
 
   pnpm torture                     ${KILLS} kills
 

@@ -1,5 +1,5 @@
 import { WalError } from '@walstack/codec';
-import type { SegmentedWalConfig } from '@walstack/segmented';
+import type { LogOptions } from '@walstack/percore';
 import { openStorageIo, type StorageIoName } from '@walstack/storage-io';
 
 /** A way to keep a log on real files. */
@@ -7,7 +7,7 @@ export interface Backend {
   /** What `--backend` calls it. */
   readonly name: string;
   /** The options of a log that is kept like this. */
-  readonly options: Omit<Partial<SegmentedWalConfig>, 'directory'> & { readonly io: StorageIoName };
+  readonly options: LogOptions & { readonly io: StorageIoName };
 }
 
 /** Every backend on real files. A line here, and it is tortured like the others. */

@@ -1,9 +1,8 @@
-// A process that waits for one job on its standard input, lives it, and prints what it is promised on its standard
-// output, each line by a write that has happened when it returns.
-import { readSync, writeSync } from 'node:fs';
+// A process that waits for one job on its standard input, lives it, and prints what it is promised on a descriptor of its own.
+import { readSync } from 'node:fs';
 import { decodeJob } from './job.js';
 import { live } from './life.js';
-import { encodeReport, type Report } from './reports.js';
+import { print } from './print.js';
 
 /** One line, or what there is when the other end has closed. */
 function readLine(): string {
@@ -15,10 +14,6 @@ function readLine(): string {
     text += chunk.toString('utf8', 0, bytes);
   }
   return text;
-}
-
-function print(report: Report): void {
-  writeSync(1, `${encodeReport(report)}\n`);
 }
 
 const line = readLine();

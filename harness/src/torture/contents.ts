@@ -7,6 +7,9 @@ export interface Content {
   readonly options: AppendOptions & { readonly type: number };
 }
 
+/** A record as it was read back. */
+export type ReadBack = Pick<WalRecord, 'lsn' | 'type' | 'payload' | 'meta' | 'scope'>;
+
 const POOL_BYTES = 64 * 1024;
 const PIECE_BYTES = 4096;
 /** Longer than what a reader takes at a time, a block and all. */
@@ -20,15 +23,18 @@ export class Contents {
   readonly #seed: number;
   readonly #blockBytes: number;
   readonly #segmentBytes: number;
+  readonly #scopes: boolean;
   readonly #pool = new Uint8Array(POOL_BYTES);
 
   constructor(
     seed: number,
     { blockBytes, segmentBytes }: { readonly blockBytes: number; readonly segmentBytes: number },
+    { scopes }: { readonly scopes: boolean } = { scopes: true },
   ) {
     this.#seed = seed;
     this.#blockBytes = blockBytes;
     this.#segmentBytes = segmentBytes;
+    this.#scopes = scopes;
     const random = new Random(seed);
     const words = new Uint32Array(this.#pool.buffer);
     for (let index = 0; index < words.length; index++) words[index] = random.seed();
@@ -39,12 +45,13 @@ export class Contents {
     const random = new Random(this.#seed, life, lsn);
     const payload = this.#bytes(random, this.#length(random));
     const meta = random.chance(0.2) ? { meta: this.#bytes(random, random.integer(1, 60)) } : {};
-    const scope = random.chance(0.2) ? { tenantId: random.seed(), databaseId: lsn, vshardId: life } : {};
+    const scope =
+      this.#scopes && random.chance(0.2) ? { tenantId: random.seed(), databaseId: lsn, vshardId: life } : {};
     return { payload, options: { type: life, ...meta, ...scope } };
   }
 
   /** What is wrong with a record that was read; `undefined` when nothing is. */
-  problemOf(record: WalRecord): string | undefined {
+  problemOf(record: ReadBack): string | undefined {
     const { payload, options } = this.of(record.type, record.lsn);
     if (Buffer.compare(payload, record.payload) !== 0) return 'its payload is not what was appended';
     if (Buffer.compare(bytesOf(options.meta), record.meta) !== 0) return 'its meta is not what was appended';

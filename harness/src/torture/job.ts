@@ -1,5 +1,13 @@
-/** How a log is written. `wal` and `segmented` wait with promises, `segmented-sync` blocks its thread. */
-export type Api = 'wal' | 'segmented' | 'segmented-sync';
+/**
+ * How a log is written. `wal` and `segmented` wait with promises, `segmented-sync` blocks its thread. `percore` writes the
+ * logs of several cores from one thread, `percore-workers` each from a thread of its own.
+ */
+export type Api = 'wal' | 'segmented' | 'segmented-sync' | CoresApi;
+
+/** Those that write the logs of several cores. */
+export type CoresApi = 'percore' | 'percore-workers';
+
+export const hasCores = (api: Api): api is CoresApi => api === 'percore' || api === 'percore-workers';
 
 /** The options of a log that is tortured. */
 export interface LogOptions {
@@ -26,7 +34,7 @@ export interface Job {
   readonly seed: number;
   /** 1, 2, 3 … within the log. */
   readonly life: number;
-  /** Whether everything that the log holds is read and reported first. */
+  /** Whether everything that the log holds is read and reported first. Where there are cores, it always is. */
   readonly check: boolean;
   /** Whether the disk may run full, which then is nothing to complain of. */
   readonly mayFill: boolean;

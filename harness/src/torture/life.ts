@@ -6,7 +6,8 @@ import { Random } from '../random.js';
 import { backendNamed } from './backends.js';
 import { configOf } from './config.js';
 import { Contents } from './contents.js';
-import type { Job } from './job.js';
+import { liveWithCores } from './cores-life.js';
+import { hasCores, type Job } from './job.js';
 import { Reading } from './reading.js';
 import type { Report } from './reports.js';
 
@@ -16,6 +17,7 @@ const COMMITTERS = 4;
 /** Lives a life: opens the log, writes to it without end, and reports what it was promised. It is ended by force. */
 export async function live(job: Job, report: (report: Report) => void): Promise<void> {
   try {
+    if (hasCores(job.api)) await liveWithCores(job, job.api, report);
     const life = new Life(job, report);
     if (job.api === 'wal') await life.withWal();
     else if (job.api === 'segmented') await life.withSegmentedWal();

@@ -28,9 +28,15 @@ export const PLANTS: readonly Plant[] = ['cut', 'flip', 'forge'];
  * - `forge`: its last byte is another, and its checksum is right again
  *
  * @param required - the last LSN that has to be there
+ * @param isOne - whether a record is one that may be damaged
  * @returns which file, and what was done to it; `undefined` when no record there can be damaged like that
  */
-export function plantLoss(directory: string, plant: Plant, required: number): string | undefined {
+export function plantLoss(
+  directory: string,
+  plant: Plant,
+  required: number,
+  isOne: (header: RecordHeader) => boolean = () => true,
+): string | undefined {
   const path = segmentOf(directory, required);
   if (path === undefined) return undefined;
   const bytes = readFileSync(path);
@@ -38,7 +44,10 @@ export function plantLoss(directory: string, plant: Plant, required: number): st
   const seed = segmentSeed(segmentId);
   const offsets = new Uint32Array(bytes.length / FRAME_HEADER_BYTES + 2);
   const frames = scanFrames(bytes, blockBytes, bytes.length, blockBytes, blockBytes, seed, offsets);
-  const start = offsets.subarray(0, frames).find((offset) => isVictim(bytes, offset, required, plant));
+  const start = offsets.subarray(0, frames).find((offset) => {
+    const header = headerAt(bytes, offset);
+    return isVictim(header, required, plant) && isOne(header);
+  });
   if (start === undefined) return undefined;
   if (plant === 'cut') {
     truncateSync(path, start);
@@ -63,9 +72,13 @@ function segmentOf(directory: string, lsn: number): string | undefined {
  * Whether a frame is a record that has to be there, and has bytes of its own behind its header and scope. What is encrypted
  * or compressed cannot be forged like that: it would be refused, and not read.
  */
-function isVictim(bytes: Uint8Array, offset: number, required: number, plant: Plant): boolean {
-  const header = new RecordHeader();
-  readRecordHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset, header);
+function isVictim(header: RecordHeader, required: number, plant: Plant): boolean {
   if (plant === 'forge' && (header.flags & (RecordFlag.encrypted | RecordFlag.compressed)) !== 0) return false;
   return !isMark(header) && header.lsn <= required && header.length > RECORD_HEADER_BYTES + SCOPE_BYTES;
+}
+
+function headerAt(bytes: Uint8Array, offset: number): RecordHeader {
+  const header = new RecordHeader();
+  readRecordHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset, header);
+  return header;
 }

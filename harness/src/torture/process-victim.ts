@@ -1,8 +1,9 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { encodeJob, type Job } from './job.js';
+import { REPORTS_FD } from './print.js';
 import { Transcript, type Victim } from './victim.js';
 
 /**
@@ -12,28 +13,31 @@ import { Transcript, type Victim } from './victim.js';
 export class ProcessVictim implements Victim {
   readonly transcript = new Transcript();
   readonly tellsAtOnce = true;
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #child: ChildProcess;
   readonly #closed: Promise<unknown>;
   #errors = '';
   #killed = false;
 
   constructor(entry: URL) {
     this.#child = spawn(process.execPath, [fileURLToPath(entry)], {
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
       // A signal from the keyboard is not meant for it.
       detached: true,
     });
-    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.transcript.take(text));
-    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    const { stdin, stderr, stdio } = this.#child;
+    // A pipe, as it was asked for.
+    const reports = stdio[REPORTS_FD] as Readable;
+    reports.setEncoding('utf8').on('data', (text: string) => this.transcript.take(text));
+    stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#errors = `${this.#errors}${text}`.slice(-4000);
     });
     // Whether the job has reached it shows in what it reports.
-    this.#child.stdin.on('error', () => {});
+    stdin?.on('error', () => {});
     this.#closed = once(this.#child, 'close').then(([code, signal]) => this.#close(code, signal));
   }
 
   start(job: Job): void {
-    this.#child.stdin.end(`${encodeJob(job)}\n`);
+    this.#child.stdin?.end(`${encodeJob(job)}\n`);
   }
 
   async kill(): Promise<void> {

@@ -1,11 +1,11 @@
-import type { WalRecord } from '@walstack/segmented';
-import type { Contents } from './contents.js';
+import type { Contents, ReadBack } from './contents.js';
 import type { Report } from './reports.js';
 
 /** Compares what is read from a log with what was appended to it, and reports it in runs, one for each life. */
 export class Reading {
   readonly #contents: Contents;
   readonly #report: (report: Report) => void;
+  #last = 0;
   #run: { life: number; from: number; to: number } | undefined;
 
   constructor(contents: Contents, report: (report: Report) => void) {
@@ -13,9 +13,15 @@ export class Reading {
     this.#report = report;
   }
 
+  /** The LSN of the last record; 0 when there was none. */
+  get last(): number {
+    return this.#last;
+  }
+
   /** Takes the next record. */
-  readonly take = (record: WalRecord): void => {
+  readonly take = (record: ReadBack): void => {
     const { lsn, type: life } = record;
+    this.#last = lsn;
     const problem = this.#contents.problemOf(record);
     if (problem !== undefined) this.#report({ what: 'differs', lsn, text: `it is of life ${life}, and ${problem}` });
     if (this.#run?.life === life && this.#run.to === lsn - 1) {

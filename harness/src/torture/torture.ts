@@ -5,10 +5,12 @@ import { Random } from '../random.js';
 import type { Arguments } from './arguments.js';
 import { backendNamed, isAvailable } from './backends.js';
 import { Crew, type Entries } from './crew.js';
-import { plantLoss } from './plant.js';
+import { hasCores } from './job.js';
 import { SmallDisk, whyNoSmallDisk } from './small-disk.js';
 import { Tally } from './tally.js';
-import { TorturedLog } from './tortured-log.js';
+import { TorturedCores } from './tortured-cores.js';
+import type { TorturedLog } from './tortured-log.js';
+import { TorturedSegments } from './tortured-segments.js';
 import { describeVariant, type Variant, variantsOf } from './variant.js';
 
 /** Logs that are tortured side by side: lives wait as much as they work. */
@@ -95,18 +97,23 @@ export class Torture {
     const folder = join(this.#folder, `log-${number}`);
     const seed = this.#random.seed();
     if (!variant.full) {
-      await this.#torture(new TorturedLog(variant, folder, seed, crew, this.#tally));
+      const Log = hasCores(variant.api) ? TorturedCores : TorturedSegments;
+      await this.#torture(new Log(variant, folder, seed, crew, this.#tally));
       return;
     }
     await using disk = new SmallDisk(this.#folder, `disk-${number}`);
-    await this.#torture(new TorturedLog(variant, join(disk.path, 'log'), seed, crew, this.#tally, disk), disk);
+    const log = new TorturedSegments(variant, join(disk.path, 'log'), seed, crew, this.#tally, disk);
+    // Only a log that is there already has to open on a full disk.
+    await log.inspect();
+    await this.#torture(log, () => log.endOnFullDisk(disk));
+    // What is on a small disk goes with it.
+    if (log.breach !== undefined) cpSync(log.directory, `${disk.path}-log`, { recursive: true });
   }
 
-  async #torture(log: TorturedLog, disk?: SmallDisk): Promise<void> {
+  /** @param end - what is done to it at last */
+  async #torture(log: TorturedLog, end = async () => {}): Promise<void> {
     const { kills, plant } = this.#given;
     const lives = Math.min(LIVES_MAXIMUM, Math.max(1, Math.floor(kills / this.#variants.length)));
-    // Only a log that is there already has to open on a full disk.
-    if (disk !== undefined) log.inspect();
     let life = 0;
     for (; life < lives && !this.#over && log.breach === undefined; life++) {
       await log.endOneLife();
@@ -114,15 +121,13 @@ export class Torture {
         this.#plant(log, plant);
       }
     }
-    if (disk !== undefined) await log.endOnFullDisk(disk);
-    log.inspect();
+    await end();
+    await log.inspect();
     this.#conclude(log, life);
-    // What is on a small disk goes with it.
-    if (disk !== undefined && log.breach !== undefined) cpSync(log.directory, `${disk.path}-log`, { recursive: true });
   }
 
   #plant(log: TorturedLog, plant: NonNullable<Arguments['plant']>): void {
-    const done = plantLoss(log.directory, plant, log.ledger.required);
+    const done = log.plant(plant);
     if (done === undefined) return;
     this.#planted = true;
     this.#say(`planted: ${done}`);

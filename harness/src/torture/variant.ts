@@ -27,6 +27,8 @@ export async function variantsOf(
     }
     variants.push({ backend, api: 'wal', padGroups: false, victims: 'workers', full: false });
     variants.push({ backend, api: 'segmented', padGroups: true, victims: 'workers', full: false });
+    variants.push({ backend, api: 'percore', padGroups: false, victims: 'processes', full: false });
+    variants.push({ backend, api: 'percore-workers', padGroups: true, victims: 'processes', full: false });
     if (!smallDisks) continue;
     variants.push({ backend, api: 'wal', padGroups: true, victims: 'processes', full: true });
     variants.push({ backend, api: 'segmented', padGroups: false, victims: 'processes', full: true });
