@@ -17,7 +17,7 @@ const COMMITTERS = 4;
 /** Lives a life: opens the log, writes to it without end, and reports what it was promised. It is ended by force. */
 export async function live(job: Job, report: (report: Report) => void): Promise<void> {
   try {
-    if (hasCores(job.api)) await liveWithCores(job, job.api, report);
+    if (hasCores(job.api)) return await liveWithCores(job, job.api, report);
     const life = new Life(job, report);
     if (job.api === 'wal') await life.withWal();
     else if (job.api === 'segmented') await life.withSegmentedWal();
