@@ -35,10 +35,7 @@ export class Preparation {
 
   /** Waits until no block of the range is being prepared. @returns `false` after a failure */
   *clear(segment: ActiveSegment, start: number, end: number): IoRoutine<boolean> {
-    return yield* this.#background.until(() => {
-      const { preparing } = segment;
-      return preparing === undefined || end <= preparing.start || start >= preparing.end;
-    });
+    return yield* this.#background.until(() => isClear(segment, start, end));
   }
 
   /** To be called when a group was submitted that ends at `end`: begins a step when one is due. */
@@ -66,6 +63,11 @@ export class Preparation {
       segment.preparing = undefined;
     }
   }
+}
+
+/** Whether no block of a range is being prepared. */
+export function isClear({ preparing }: ActiveSegment, start: number, end: number): boolean {
+  return preparing === undefined || end <= preparing.start || start >= preparing.end;
 }
 
 /** Has a file blocks of its own in a range. When a sync has made that durable, a durable write there changes data only. */

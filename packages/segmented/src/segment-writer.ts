@@ -27,7 +27,7 @@ import { currentKeyOf } from './keys.js';
 import { NameSync } from './name-sync.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
-import { Preparation } from './preparation.js';
+import { isClear, Preparation } from './preparation.js';
 import { compressed, type RecordBody } from './record-body.js';
 import { BEGINNING, headerOf, isEmpty, metaOf, positionAt, type Succession, succession } from './segment.js';
 import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
@@ -322,7 +322,7 @@ export class SegmentWriter {
 
   /** Waits until everything up to an end that was submitted is durable. May be run beside other routines. */
   *untilDurable(end: LogEnd): IoRoutine<void> {
-    yield* this.#until(() => this.isDurable(end));
+    if (!(yield* this.#pipeline.until(() => this.isDurable(end)))) throw this.#failure;
   }
 
   /**
@@ -611,13 +611,13 @@ export class SegmentWriter {
 
   /** Starts writing everything encoded so far, rolling where it goes over from one segment to the next. */
   *#startGroup(toSync: boolean): IoRoutine<void> {
-    yield* this.#roomInFlight();
+    if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
     const extents = this.#arena.take();
     this.#clock.forget();
     if (extents.length > 0) this.counters.groups++;
     for (const extent of extents) {
       if (extent.segment !== this.#current) yield* this.#startRoll(extent.segment);
-      yield* this.#roomInFlight();
+      if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
       yield* this.#startWrite(extent, toSync);
     }
     // At once, and not at the end of this turn of the event loop: the disk works while the next records are encoded.
@@ -628,7 +628,9 @@ export class SegmentWriter {
   *#startWrite(extent: Extent, toSync: boolean): IoRoutine<void> {
     const { segment, position, bytes } = extent;
     const end = position + bytes.length;
-    if (!(yield* this.#preparation.clear(segment, position, end))) throw this.#failure;
+    if (!isClear(segment, position, end) && !(yield* this.#preparation.clear(segment, position, end))) {
+      throw this.#failure;
+    }
     // A durable write says nothing about what was written before it without that.
     const alone = toSync && !segment.dirty && this.#world.io.capabilities.durableWrites;
     if (!alone) segment.dirty = true;
@@ -639,8 +641,12 @@ export class SegmentWriter {
     if (segment === this.#named) this.stock.follow(end);
   }
 
+  get #hasRoomInFlight(): boolean {
+    return this.#pipeline.running < this.maxInFlight;
+  }
+
   *#roomInFlight(): IoRoutine<void> {
-    yield* this.#until(() => this.#pipeline.running < this.maxInFlight);
+    yield* this.#until(() => this.#hasRoomInFlight);
   }
 
   *#writeExtent(extent: Extent, alone: boolean): IoRoutine<void> {

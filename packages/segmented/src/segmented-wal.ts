@@ -823,7 +823,7 @@ export class SegmentedWal {
   *#submitting(): IoRoutine<LogEnd> {
     // What another process has written is not this one's to make durable.
     if (this.#isReadonly) return { ...this.#writer.appended, lastLsn: this.durableLsn };
-    yield* this.#beginIfPutOff();
+    if (this.#noSpace !== undefined) yield* this.#beginIfPutOff();
     const submitted = this.#writer.appended;
     yield* this.#writer.submit();
     return submitted;

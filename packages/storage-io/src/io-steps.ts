@@ -8,24 +8,25 @@ import type { IoFile, IoToken, StorageIo, WriteOptions } from './storage-io.js';
  * {@link WalError} of a result that is negative.
  */
 
-function* submitted(submit: () => IoToken): IoRoutine<number> {
-  for (;;) {
-    let token: IoToken;
-    try {
-      token = submit();
-    } catch (error) {
-      if (!WalError.is(error, 'WAL_QUEUE_FULL')) throw error;
-      yield ROOM;
-      continue;
-    }
-    return yield token;
-  }
-}
-
 function* succeeded(operation: string, path: string, submit: () => IoToken, facts?: WalErrorFacts): IoRoutine<number> {
-  const result = yield* submitted(submit);
+  let token = tryToSubmit(submit);
+  while (token === undefined) {
+    yield ROOM;
+    token = tryToSubmit(submit);
+  }
+  const result = yield token;
   if (result < 0) throw completionFailure(operation, path, result, facts);
   return result;
+}
+
+/** @returns `undefined` while the queue is full */
+function tryToSubmit(submit: () => IoToken): IoToken | undefined {
+  try {
+    return submit();
+  } catch (error) {
+    if (WalError.is(error, 'WAL_QUEUE_FULL')) return undefined;
+    throw error;
+  }
 }
 
 /** Writes all of `data` at `offset`. Not durable unless so asked. */

@@ -76,12 +76,20 @@ export class RoutineQueue {
   }
 
   #add<T>(make: () => IoRoutine<T>, ended: Ended<T>): void {
+    const end: Ended<T> = (outcome) => {
+      this.#running = false;
+      ended(outcome);
+      this.#startNext();
+    };
     this.#waiting.push(() => {
-      drive(this.#router, lazily(make), (outcome) => {
-        this.#running = false;
-        ended(outcome);
-        this.#startNext();
-      });
+      let routine: IoRoutine<T>;
+      try {
+        routine = make();
+      } catch (error) {
+        end({ error });
+        return;
+      }
+      drive(this.#router, routine, end);
     });
     this.#startNext();
   }
@@ -98,9 +106,4 @@ export class RoutineQueue {
     }
     this.#starting = false;
   }
-}
-
-/** What `make` throws counts as thrown by the routine. */
-function* lazily<T>(make: () => IoRoutine<T>): IoRoutine<T> {
-  return yield* make();
 }
