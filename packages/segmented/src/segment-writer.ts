@@ -322,7 +322,7 @@ export class SegmentWriter {
 
   /** Waits until everything up to an end that was submitted is durable. May be run beside other routines. */
   *untilDurable(end: LogEnd): IoRoutine<void> {
-    if (!(yield* this.#pipeline.until(() => this.isDurable(end)))) throw this.#failure;
+    yield* this.#until(() => this.isDurable(end));
   }
 
   /**
