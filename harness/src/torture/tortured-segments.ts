@@ -95,17 +95,23 @@ export class TorturedSegments extends TorturedLog {
       this.take(failureOf(error));
       return;
     }
-    try {
+    this.#unlessFull(() => {
       this.take({ what: 'opened', firstLsn: log.firstLsn, nextLsn: log.nextLsn });
       const reading = new Reading(this.#contents, this.take);
       for (const record of log.replay({ copy: false })) reading.take(record);
       reading.done();
       // What is broken stays as it was found.
       if (this.breach === undefined) use(log, life);
-      log.closeSync();
+    });
+    // Closing writes, too.
+    this.#unlessFull(() => log.closeSync());
+  }
+
+  #unlessFull(work: () => void): void {
+    try {
+      work();
     } catch (error) {
       this.#acceptOnly(error, 'WAL_NO_SPACE', this.disk !== undefined);
-      log.closeSync();
     }
   }
 
