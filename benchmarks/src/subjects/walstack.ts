@@ -4,7 +4,7 @@ import { Wal, WalError } from '@walstack/wal';
 import type { AppendingLog, Subject } from './subject.js';
 
 /**
- * The log that was opened last, until the next one is. With the last object of a shape V8 throws away all code that it
+ * The log that was written last, until the next one is opened. With the last object of a shape V8 throws away all code that it
  * optimised for the shape, as a program whose log stays open never sees.
  */
 let latest: Wal | SegmentedWal | undefined;
@@ -50,7 +50,7 @@ function walstack(io: StorageIoName, canWait: boolean): Subject {
     },
     blocking: canWait ? (path) => blockingOn(kept(SegmentedWal.openSync({ directory: path, io }))) : undefined,
     reading: async (path) => {
-      const wal = kept(await Wal.open(path, { io, create: false }));
+      const wal = await Wal.open(path, { io, create: false });
       return {
         forEach: async (f) => {
           await wal.replay('first', ({ payload, lsn }) => f(payload, lsn), { copy: false });
