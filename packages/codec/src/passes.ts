@@ -18,7 +18,7 @@ const isNative = (start: number, end: number): boolean => native.available && en
 export function continueCrc32c(bytes: Uint8Array, start: number, end: number, seed: number): number {
   return isNative(start, end)
     ? native.crc32c(bytes, seed, start, end)
-    : crc32cInJavaScript(viewOf(bytes), start, end, seed);
+    : crc32cInJavaScript(viewOf(bytes), start, end, seed) >>> 0;
 }
 
 export function sealFrames(

@@ -10,7 +10,7 @@ export type Implementation = Pick<typeof codec, 'crc32c' | 'sealFrames' | 'scanF
 
 /** Does not check its arguments. */
 const javaScript: Implementation = {
-  crc32c: (bytes, seed = 0, start = 0, end = bytes.length) => continueCrc32c(viewOf(bytes), start, end, seed),
+  crc32c: (bytes, seed = 0, start = 0, end = bytes.length) => continueCrc32c(viewOf(bytes), start, end, seed) >>> 0,
   sealFrames,
   scanFrames,
   findEvidence,

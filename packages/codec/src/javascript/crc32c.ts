@@ -23,7 +23,10 @@ function makeTables(): Int32Array {
   return tables;
 }
 
-/** Continues `seed`, the CRC32C of what stands before byte `start` of the view. The range is not checked. */
+/**
+ * Continues `seed`, the CRC32C of what stands before byte `start` of the view. The range is not checked. What it returns is
+ * signed: an integer beyond 31 bits would be an object of its own for every frame.
+ */
 export const continueCrc32c = makeContinue();
 
 /**
@@ -70,6 +73,6 @@ function makeContinue(): (view: DataView, start: number, end: number, seed: numb
         (t[crc >>> 24] as number);
     }
     for (; at < end; at++) crc = (crc >>> 8) ^ (t[(crc ^ view.getUint8(at)) & 0xff] as number);
-    return ~crc >>> 0;
+    return ~crc;
   };
 }

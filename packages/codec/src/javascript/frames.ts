@@ -26,7 +26,7 @@ export function sealFrames(
     }
     const next = at + FRAME_HEADER_BYTES + length;
     if (next > end) throw outOfRange('end', `at least ${next}, where the last frame ends`, end);
-    view.setUint32(at + 4, continueCrc32c(view, at + FRAME_HEADER_BYTES, next, seed), true);
+    view.setInt32(at + 4, continueCrc32c(view, at + FRAME_HEADER_BYTES, next, seed), true);
     count++;
     at = next;
   }
@@ -59,7 +59,7 @@ export function scanFrames(
     }
     const next = at + FRAME_HEADER_BYTES + length;
     if (next > end) break;
-    if (continueCrc32c(view, at + FRAME_HEADER_BYTES, next, seed) !== view.getUint32(at + 4, true)) break;
+    if (continueCrc32c(view, at + FRAME_HEADER_BYTES, next, seed) !== view.getInt32(at + 4, true)) break;
     offsets[count++] = at;
     at = next;
   }
