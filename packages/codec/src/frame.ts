@@ -1,6 +1,6 @@
 import { checkBytes, checkInteger, invalidType } from './arguments.js';
 import { checkBlockBytes, FRAME_HEADER_BYTES } from './frame-layout.js';
-import { uint32At } from './integers.js';
+import { uint32At, viewOf } from './integers.js';
 import { continueCrc32c, scanFrames as scanPass, sealFrames as sealPass } from './passes.js';
 
 /** What frames of a file without a segment id have before their data for the checksum: 16 zero bytes. */
@@ -106,7 +106,7 @@ export function encodeFrame(
   checkSeed(seed);
   checkInteger('data.length', data.length, 1, 0xffff_ffff);
   checkInteger('offset', offset, 0, target.length - FRAME_HEADER_BYTES - data.length);
-  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+  const view = viewOf(target);
   view.setUint32(offset, data.length, true);
   view.setUint32(offset + 4, continueCrc32c(data, 0, data.length, seed), true);
   target.set(data, offset + FRAME_HEADER_BYTES);

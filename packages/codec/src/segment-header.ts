@@ -80,7 +80,7 @@ export function encodeSegmentHeader(block: Uint8Array, header: SegmentHeader): v
   checkInteger('block.length', block.length, SEGMENT_HEADER_BYTES);
   checkHeader(header);
   block.fill(0);
-  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  const view = viewOf(block);
   block.set(MAGIC, 0);
   view.setUint16(8, FORMAT_VERSION, true);
   view.setUint8(10, Math.log2(header.blockBytes));
