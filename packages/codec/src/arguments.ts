@@ -7,9 +7,16 @@ type Coded<E extends Error> = E & { code: string };
 
 const coded = <E extends Error>(error: E, code: string): Coded<E> => Object.assign(error, { code });
 
+/** Longer text is not shown, and no part of it: it may be a key in hexadecimal digits or base64. */
+const SHOWN_CHARACTERS = 24;
+const SHOWN_MOST = 2n ** 64n;
+
 const shown = (value: unknown): string => {
-  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'string') {
+    return value.length <= SHOWN_CHARACTERS ? JSON.stringify(value) : `a string of ${value.length} characters`;
+  }
+  if (typeof value === 'bigint')
+    return value < SHOWN_MOST && value > -SHOWN_MOST ? `${value}n` : 'a bigint beyond 64 bits';
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return `an instance of ${value.constructor?.name ?? 'Object'}`;
@@ -56,6 +63,50 @@ export function checkBytes(name: string, value: unknown, length?: number): Uint8
   return value;
 }
 
+/** Looked up once, and not in the value: a class over `Uint8Array` may say another length than it has. */
+const lengthGetter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length')
+  ?.get as () => number;
+const { set } = Uint8Array.prototype;
+const nothing = new Uint8Array(0);
+
+/** How many bytes a view has at this moment. @throws `TypeError` for what is none */
+export const lengthOf = (bytes: Uint8Array): number => lengthGetter.call(bytes);
+
+/**
+ * Returns `value` when it is a `Uint8Array` whose memory is there. One that was moved elsewhere, or a view that reaches beyond
+ * memory which was made smaller, has no bytes, and looks like one that is empty.
+ *
+ * @param expected - what it may be, for the message
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`)
+ */
+export function checkMemory(name: string, value: unknown, expected = 'a Uint8Array'): Uint8Array {
+  checkedLength(name, value, expected);
+  return value as Uint8Array;
+}
+
+/** How many bytes there are in what {@link checkMemory} returns, at this moment. @throws like it */
+export function checkedLength(name: string, value: unknown, expected = 'a Uint8Array'): number {
+  // Not a proxy of one either: to read it would call functions of the application.
+  if (!(value instanceof Uint8Array) || !ArrayBuffer.isView(value)) throw invalidType(name, expected, value);
+  const length = lengthOf(value);
+  if (length === 0) requireThere(name, value);
+  return length;
+}
+
+/** @throws when an array without bytes is one whose memory is gone */
+function requireThere(name: string, value: Uint8Array): void {
+  try {
+    set.call(nothing, value);
+  } catch {
+    throw invalidMemory(name, 'is not there any more: it was moved elsewhere, or made smaller');
+  }
+}
+
+/** The error for bytes whose memory is not what it should be: `TypeError`, code `ERR_INVALID_ARG_VALUE`. */
+export function invalidMemory(name: string, what: string): Coded<TypeError> {
+  return coded(new TypeError(`the memory of "${name}" ${what}`), 'ERR_INVALID_ARG_VALUE');
+}
+
 /**
  * Returns `value` as a bigint when it is an unsigned integer of at most `bits` bits, given as number or bigint.
  *
@@ -70,6 +121,22 @@ export function checkUnsigned(name: string, value: unknown, bits: 32 | 64): bigi
   const wide = BigInt(value);
   if (wide < 0n || wide > maximum) throw outOfRange(name, `an integer from 0 to ${maximum}`, value);
   return wide;
+}
+
+/** What every supported Node.js has, and the types of its language version do not know. */
+interface WellFormedText {
+  isWellFormed(): boolean;
+}
+
+/**
+ * Returns text that UTF-8 can encode. Of a lone surrogate it would make another character, without a word.
+ *
+ * @throws `RangeError` (`ERR_OUT_OF_RANGE`), which shows nothing of the text
+ */
+export function checkText(name: string, text: string): string {
+  if ((text as unknown as WellFormedText).isWellFormed()) return text;
+  const message = `"${name}" must be text without lone surrogates, which UTF-8 cannot encode`;
+  throw coded(new RangeError(message), 'ERR_OUT_OF_RANGE');
 }
 
 /**
@@ -122,4 +189,14 @@ export function checkOptions<T extends object>(name: string, value: T, known: re
     }
   }
   return value;
+}
+
+/**
+ * The names of all options of a type, for {@link checkOptions}: one list for each object of options. The compiler holds it
+ * against the type, and refuses a name that is missing and one that there is not.
+ */
+export function optionNames<T extends object>(
+  names: { readonly [Name in keyof T]-?: true },
+): readonly (keyof T & string)[] {
+  return Object.freeze(Object.keys(names) as (keyof T & string)[]);
 }

@@ -1,5 +1,5 @@
 import * as zlib from 'node:zlib';
-import { checkInteger, checkOneOf, checkOptions } from './arguments.js';
+import { checkInteger, checkOneOf, checkOptions, optionNames } from './arguments.js';
 import { WalError } from './errors.js';
 import { isOneZstdFrame } from './zstd-frame.js';
 
@@ -41,7 +41,7 @@ const hasZstd = (library: object): library is Zstd =>
 export const zstdAvailable: boolean = hasZstd(zlib);
 
 const CODECS: readonly CompressionCodec[] = ['none', 'deflate', 'zstd'];
-const OPTION_NAMES: readonly (keyof CompressionOptions)[] = ['codec', 'thresholdBytes', 'level'];
+const OPTION_NAMES = optionNames<CompressionOptions>({ codec: true, thresholdBytes: true, level: true });
 const LEVELS = { deflate: { most: 9, usual: 1 }, zstd: { most: 22, usual: 3 } } as const;
 const THRESHOLD_BYTES = 512;
 
@@ -119,7 +119,13 @@ export function decompress(codec: number, bytes: Uint8Array, limit: number): Uin
     return (error as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE' ? 'too-large' : 'damaged';
   }
   if (payload === undefined) return 'damaged';
-  return payload.length > limit ? 'too-large' : payload;
+  return payload.length > limit ? 'too-large' : ofItsOwn(payload);
+}
+
+/** The library gives a `Buffer` that is a view of a larger piece of memory, which it would keep alive. */
+function ofItsOwn(bytes: Uint8Array): Uint8Array {
+  const { buffer, length } = bytes;
+  return buffer.byteLength === length ? new Uint8Array(buffer) : new Uint8Array(bytes);
 }
 
 interface Limit {

@@ -1,4 +1,5 @@
-import { checkBytes, checkInteger } from './arguments.js';
+import { checkBytes, checkInteger, invalidType, outOfRange } from './arguments.js';
+import { combine, notePrefixes } from './javascript/crc32c.js';
 import { continueCrc32c } from './passes.js';
 
 /**
@@ -18,4 +19,42 @@ export function crc32c(bytes: Uint8Array, seed = 0, start = 0, end?: number): nu
   const stop = end === undefined ? bytes.length : checkInteger('end', end, 0, bytes.length);
   checkInteger('start', start, 0, stop);
   return continueCrc32c(bytes, start, stop, seed);
+}
+
+/**
+ * The CRC32C of every beginning of a range, in one pass: from these, {@link crc32cCombine} tells the CRC of any stretch within
+ * it, however many overlap.
+ *
+ * @param bytes - what to look at
+ * @param seed - the CRC of what stands before; 0 to begin
+ * @param start - first byte
+ * @param end - behind the last byte
+ * @param into - receives the CRC of the first 0, 1, 2 … bytes, each continuing `seed`: one more than the range has bytes
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
+ */
+export function crc32cOfPrefixes(bytes: Uint8Array, seed: number, start: number, end: number, into: Uint32Array): void {
+  checkBytes('bytes', bytes);
+  checkInteger('seed', seed, 0, 0xffff_ffff);
+  checkInteger('end', end, 0, bytes.length);
+  checkInteger('start', start, 0, end);
+  if (!(into instanceof Uint32Array)) throw invalidType('into', 'a Uint32Array', into);
+  if (into.length <= end - start) throw outOfRange('into', `at least ${end - start + 1} long`, into.length);
+  notePrefixes(bytes, start, end, seed, into);
+}
+
+/**
+ * The CRC32C of two stretches, one behind the other, without their bytes. Continuing a seed is the same, so for a stretch of
+ * `n` bytes whose CRC is `own` from 0 on, `crc32cCombine(seed, own, n)` is its CRC from the seed on.
+ *
+ * @param first - the CRC of the first stretch
+ * @param second - the CRC of the second one, from 0 on
+ * @param secondBytes - bytes of the second one
+ * @returns an unsigned 32-bit integer
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
+ */
+export function crc32cCombine(first: number, second: number, secondBytes: number): number {
+  checkInteger('first', first, 0, 0xffff_ffff);
+  checkInteger('second', second, 0, 0xffff_ffff);
+  checkInteger('secondBytes', secondBytes);
+  return combine(first, second, secondBytes) >>> 0;
 }

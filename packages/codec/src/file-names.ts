@@ -13,6 +13,10 @@ export const FileName = {
   nextSegment: 'next.seg',
   /** What salvage cut off. */
   quarantine: 'quarantine',
+  /** What a salvage that is under way has decided: without it nothing tells that the log is half repaired. */
+  salvage: 'salvage',
+  /** The file `salvage` that is being written, until it is renamed. */
+  salvageDraft: 'salvage.new',
 } as const;
 
 const SEGMENT = /^wal-(\d{10})-(\d{20})\.seg$/;

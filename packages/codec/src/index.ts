@@ -14,12 +14,18 @@
 
 export {
   checkBoolean,
+  checkedLength,
   checkInteger,
+  checkMemory,
   checkOneOf,
   checkOptions,
   checkPath,
+  checkText,
   checkUnsigned,
+  invalidMemory,
   invalidType,
+  lengthOf,
+  optionNames,
   outOfRange,
 } from './arguments.js';
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
@@ -30,7 +36,7 @@ export {
   Compressor,
   zstdAvailable,
 } from './compression.js';
-export { crc32c } from './crc32c.js';
+export { crc32c, crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
 export { WalError, type WalErrorCode, type WalErrorFacts } from './errors.js';
 export { findEvidence } from './evidence.js';
 export {

@@ -1,10 +1,20 @@
 import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { checkPath } from './arguments.js';
+import { checkPath, outOfRange } from './arguments.js';
 import { WalError } from './errors.js';
 
 /** A key file is small: what is larger is something else. */
 const BYTES_MOST = 1024 * 1024;
+
+/** A key in the two ways that a key file may have it. */
+const HEXADECIMAL = /^[0-9a-f]{64}$/i;
+const BASE64 = /^[0-9a-z+/]{43}=$/i;
+
+/** Every error about a file names its path: a key given in place of one is refused before, and not shown. */
+function checkKeyPath(path: unknown): void {
+  const checked = checkPath('path', path);
+  if (HEXADECIMAL.test(checked) || BASE64.test(checked)) throw outOfRange('path', 'a path, and not a key', checked);
+}
 
 /** What a key file says. */
 export interface KeyFile {
@@ -15,7 +25,7 @@ export interface KeyFile {
 
 /** Reads a key file that nobody but its owner has rights on. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
 export async function readKeyFile(path: string): Promise<string> {
-  checkPath('path', path);
+  checkKeyPath(path);
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'r');
@@ -30,7 +40,7 @@ export async function readKeyFile(path: string): Promise<string> {
 
 /** Like {@link readKeyFile}, blocking the thread. */
 export function readKeyFileSync(path: string): string {
-  checkPath('path', path);
+  checkKeyPath(path);
   let fd: number | undefined;
   try {
     fd = openSync(path, 'r');
@@ -79,8 +89,8 @@ function idOf(path: string, text: string): number {
 
 function keyOf(path: string, id: string, text: unknown): Uint8Array {
   if (typeof text === 'string') {
-    if (/^[0-9a-f]{64}$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'));
-    if (/^[0-9a-z+/]{43}=$/i.test(text)) return new Uint8Array(Buffer.from(text, 'base64'));
+    if (HEXADECIMAL.test(text)) return new Uint8Array(Buffer.from(text, 'hex'));
+    if (BASE64.test(text)) return new Uint8Array(Buffer.from(text, 'base64'));
   }
   throw badFile(path, `key ${id} is not 32 bytes in hexadecimal digits or base64`);
 }

@@ -1,3 +1,4 @@
+import { checkOptions, optionNames } from './arguments.js';
 import { type DecompressionProblem, decompress } from './compression.js';
 import { WalError } from './errors.js';
 import type { KeyRing } from './key-ring.js';
@@ -9,10 +10,13 @@ import type { SegmentHeader } from './segment-header.js';
 export interface DecodingOptions {
   /** The keys of encrypted segments. */
   readonly keyRing?: KeyRing | undefined;
-  /** Take records that are not encrypted in a segment that is, or behind one, though there is a key ring. Default `false`. */
+  /** Take records that are not encrypted, though there is a key ring. Default `false`. */
   readonly allowPlaintext?: boolean | undefined;
-  /** Whether an earlier segment of the log is encrypted: then what is not encrypted here is not taken, either. */
-  readonly followsEncrypted?: boolean | undefined;
+  /**
+   * Whether it is proven that the log was not encrypted yet when this segment was written: then its records are taken as
+   * they are. Where a later segment that the key opens says so, see `encryptedFrom` in its header. Default `false`.
+   */
+  readonly predatesEncryption?: boolean | undefined;
   /** The longest payload that is decompressed, in bytes: no more memory is taken. Default 64 MiB. */
   readonly maxPayloadBytes?: number | undefined;
 }
@@ -22,6 +26,13 @@ export interface RecordContent {
   readonly meta: Uint8Array;
   readonly payload: Uint8Array;
 }
+
+const OPTION_NAMES = optionNames<DecodingOptions>({
+  keyRing: true,
+  allowPlaintext: true,
+  predatesEncryption: true,
+  maxPayloadBytes: true,
+});
 
 const TRANSFORMED = RecordFlag.encrypted | RecordFlag.compressed;
 const PAYLOAD_BYTES_MOST = 64 * 1024 * 1024;
@@ -49,19 +60,20 @@ export class PayloadDecoder {
    * @param path - of the segment, for errors
    */
   constructor(header: SegmentHeader, path: string, options: DecodingOptions = {}) {
+    checkOptions('options', options, OPTION_NAMES);
     this.#header = header;
     this.#path = path;
     this.#keyRing = options.keyRing;
     this.#maxPayloadBytes = options.maxPayloadBytes ?? PAYLOAD_BYTES_MOST;
     this.#refusesPlaintext =
-      (header.encrypted || options.followsEncrypted === true) &&
+      (header.encrypted || options.predatesEncryption !== true) &&
       options.keyRing !== undefined &&
       options.allowPlaintext !== true;
   }
 
   /**
-   * Whether a record needs {@link decode}; where not, meta and payload are what stands in the file. In an encrypted segment
-   * that is asked of every record, as one that is not encrypted is refused.
+   * Whether a record needs {@link decode}; where not, meta and payload are what stands in the file. Where there is a key
+   * ring, that is so for every record, as one that is not encrypted is refused unless it may be there.
    *
    * @param flags - of the record
    */
@@ -75,7 +87,7 @@ export class PayloadDecoder {
    * @param head - its header and scope, as they stand in the frame
    * @param body - everything behind them
    * @param offset - of the frame in the file, for errors
-   * @returns meta and payload in memory of their own
+   * @returns meta and payload, each in memory of its own
    * @throws `WAL_BAD_KEY` when the key is missing or wrong, when somebody changed the record, or when it is not encrypted
    * and should be; `WAL_TOO_LARGE` when it would become longer than `maxPayloadBytes`; `WAL_CORRUPT` when it cannot be
    * decompressed; `WAL_UNSUPPORTED` for zstd where Node.js has none
@@ -84,10 +96,14 @@ export class PayloadDecoder {
     const { metaLength } = record;
     const stored = this.decrypt(record, head, body, offset);
     const payload = stored.subarray(metaLength);
-    return {
-      meta: stored.subarray(0, metaLength),
-      payload: (record.flags & RecordFlag.compressed) === 0 ? payload : this.#decompressed(payload, record, offset),
-    };
+    if ((record.flags & RecordFlag.compressed) !== 0) {
+      return { meta: stored.slice(0, metaLength), payload: this.#decompressed(payload, record, offset) };
+    }
+    if (metaLength === 0) return { meta: new Uint8Array(0), payload };
+    // Moving one of them to another thread must not take away the other: the shorter one is copied.
+    return metaLength < payload.length
+      ? { meta: stored.slice(0, metaLength), payload }
+      : { meta: stored.subarray(0, metaLength), payload: payload.slice() };
   }
 
   /**
@@ -115,11 +131,13 @@ export class PayloadDecoder {
 
   #plaintext({ lsn }: RecordHeader, offset: number): WalError {
     const { encrypted, keyId } = this.#header;
-    const what = encrypted ? 'its segment is' : 'the log before it is';
+    const what = encrypted
+      ? 'though its segment is'
+      : 'and nothing proves that it is older than the encryption of the log';
     const facts = { path: this.#path, offset, lsn, reason: 'plaintext' };
     return new WalError(
       'WAL_BAD_KEY',
-      `${this.#path}: the record with LSN ${lsn} is not encrypted, though ${what}: somebody changed the file, or ` +
+      `${this.#path}: the record with LSN ${lsn} is not encrypted, ${what}: the file was changed without the key, or ` +
         'allowPlaintext has to be set',
       encrypted ? { ...facts, keyId } : facts,
     );

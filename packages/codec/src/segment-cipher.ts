@@ -83,7 +83,7 @@ export class SegmentCipher {
     } catch {
       return undefined;
     }
-    return plain;
+    return new Uint8Array(plain.buffer, plain.byteOffset, plain.byteLength);
   }
 
   /** 4 zero bytes and an LSN, big-endian. */

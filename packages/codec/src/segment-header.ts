@@ -17,6 +17,7 @@ export const ID_BYTES = 16;
 const MAGIC = new TextEncoder().encode('WALSTACK');
 const FLAG_ENCRYPTED = 1;
 const FLAG_SALVAGED = 2;
+const ENCRYPTED_FROM_OFFSET = 112;
 /** Where the checksum of the header stands: everything before it is covered by it, and by the key of a segment. */
 export const HEADER_CRC_OFFSET = 124;
 
@@ -38,6 +39,11 @@ export interface SegmentHeader {
   readonly salvaged: boolean;
   /** Id of the encryption key, 0 when plaintext. */
   readonly keyId: number;
+  /**
+   * From this LSN on everything before this segment is encrypted, too: no record in the clear with this LSN or a later one
+   * belongs to the log. At most the first LSN; 0 when this segment is not encrypted.
+   */
+  readonly encryptedFrom: Lsn;
   readonly firstLsn: Lsn;
   /** 1, 2, 3 … within the log, never used twice. */
   readonly number: number;
@@ -97,6 +103,7 @@ export function encodeSegmentHeader(block: Uint8Array, header: SegmentHeader): v
     setUint64(view, 88, header.predecessor.number);
     block.set(header.predecessor.id, 96);
   }
+  setUint64(view, ENCRYPTED_FROM_OFFSET, header.encryptedFrom);
   view.setUint32(HEADER_CRC_OFFSET, continueCrc32c(block, 0, HEADER_CRC_OFFSET, 0), true);
 }
 
@@ -104,6 +111,8 @@ function checkHeader(header: SegmentHeader): void {
   checkBlockBytes('blockBytes', header.blockBytes);
   checkInteger('keyId', header.keyId, 0, 0xffff_ffff);
   checkLsn('firstLsn', header.firstLsn);
+  if (header.encrypted) checkInteger('encryptedFrom', header.encryptedFrom, 1, header.firstLsn);
+  else checkInteger('encryptedFrom', header.encryptedFrom, 0, 0);
   checkInteger('number', header.number, 1);
   checkBytes('logId', header.logId, ID_BYTES);
   checkBytes('segmentId', header.segmentId, ID_BYTES);
@@ -162,11 +171,13 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
 function readFields(bytes: Uint8Array, view: DataView, flags: number): SegmentHeader {
   const core = view.getUint32(72, true);
   const predecessorNumber = getUint64(view, 88);
+  const encrypted = (flags & FLAG_ENCRYPTED) !== 0;
   return {
     blockBytes: 2 ** view.getUint8(10),
-    encrypted: (flags & FLAG_ENCRYPTED) !== 0,
+    encrypted,
     salvaged: (flags & FLAG_SALVAGED) !== 0,
     keyId: view.getUint32(12, true),
+    encryptedFrom: encrypted ? getUint64(view, ENCRYPTED_FROM_OFFSET) : 0,
     firstLsn: getUint64(view, 16),
     number: getUint64(view, 24),
     logId: copyOf(bytes, 32, ID_BYTES),
@@ -184,6 +195,7 @@ function plausible(header: SegmentHeader, logBlockBytes: number): boolean {
     logBlockBytes <= 16 &&
     header.firstLsn >= 1 &&
     Number.isSafeInteger(header.firstLsn) &&
+    (!header.encrypted || (header.encryptedFrom >= 1 && header.encryptedFrom <= header.firstLsn)) &&
     header.number >= 1 &&
     Number.isSafeInteger(header.number) &&
     Number.isSafeInteger(header.createdAtMs) &&

@@ -5,9 +5,12 @@ import {
   checkOneOf,
   checkOptions,
   checkPath,
+  checkText,
   checkUnsigned,
   invalidType,
+  optionNames,
   outOfRange,
+  PayloadDecoder,
 } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
 import { codeOf } from './support.js';
@@ -24,8 +27,12 @@ describe('errors for arguments', () => {
 
   it.each<[unknown, string]>([
     ['text', '"text"'],
-    ['t'.repeat(100), `"${'t'.repeat(40)}…"`],
+    ['t'.repeat(24), `"${'t'.repeat(24)}"`],
+    ['t'.repeat(25), 'a string of 25 characters'],
     [7n, '7n'],
+    [2n ** 64n - 1n, '18446744073709551615n'],
+    [2n ** 64n, 'a bigint beyond 64 bits'],
+    [-(2n ** 64n), 'a bigint beyond 64 bits'],
     [Number.NaN, 'NaN'],
     [null, 'null'],
     [undefined, 'undefined'],
@@ -37,6 +44,43 @@ describe('errors for arguments', () => {
   ])('say what was received: %s', (value, shown) => {
     expect(invalidType('size', 'a number', value).message).toBe(`"size" must be a number, received ${shown}`);
     expect(outOfRange('size', 'a number', value).message).toBe(`"size" must be a number, received ${shown}`);
+  });
+});
+
+describe('the names of options', () => {
+  interface Options {
+    readonly size?: number;
+    readonly name: string;
+  }
+
+  it('are those of their type, all of them and no other', () => {
+    expect(optionNames<Options>({ size: true, name: true })).toEqual(['size', 'name']);
+    // @ts-expect-error one is missing
+    optionNames<Options>({ name: true });
+    // @ts-expect-error there is none of this name
+    optionNames<Options>({ size: true, name: true, colour: true });
+    expect(Object.isFrozen(optionNames<Options>({ size: true, name: true }))).toBe(true);
+  });
+
+  it('are what a payload decoder is asked for', () => {
+    const known = 'keyRing, allowPlaintext, predatesEncryption, maxPayloadBytes';
+    expect(() => new PayloadDecoder({} as never, 'x', { allowPlainText: true } as never)).toThrow(
+      `"options" has no option "allowPlainText"; its options are ${known}`,
+    );
+  });
+});
+
+describe('text', () => {
+  it('is what UTF-8 can encode', () => {
+    for (const text of ['', 'a', '\u{10ffff}', '\ufffd', '\ud83d\ude00']) expect(checkText('t', text)).toBe(text);
+    for (const text of ['\ud800', 'a\udfff', '\ude00\ud83d']) {
+      expect(() => checkText('t', text)).toThrow(
+        expect.objectContaining({
+          code: 'ERR_OUT_OF_RANGE',
+          message: '"t" must be text without lone surrogates, which UTF-8 cannot encode',
+        }),
+      );
+    }
   });
 });
 

@@ -21,6 +21,7 @@ const header: SegmentHeader = {
   encrypted: false,
   salvaged: false,
   keyId: 0,
+  encryptedFrom: 0,
   firstLsn: 1,
   number: 1,
   logId: new Uint8Array(16),

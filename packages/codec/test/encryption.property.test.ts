@@ -26,6 +26,7 @@ const headers = fc.record({
   encrypted: fc.constant(true),
   salvaged: fc.boolean(),
   keyId: fc.integer({ min: 1, max: 0xffff_ffff }),
+  encryptedFrom: fc.constant(1),
   firstLsn: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   number: fc.integer({ min: 1, max: 9_999_999_999 }),
   logId: bytes(16),
@@ -95,7 +96,7 @@ describe('records that are compressed and encrypted', () => {
         const memory = encode(input, offset, cipher, compressor);
         const record = recordAt(memory, offset);
         expect(recordProblem(record)).toBeUndefined();
-        const decoder = new PayloadDecoder({ ...header, encrypted: encrypts }, PATH, { keyRing });
+        const decoder = new PayloadDecoder({ ...header, encrypted: encrypts }, PATH, encrypts ? { keyRing } : {});
         const { meta, payload } = decoder.decode(record, ...partsOf(memory, offset, record), offset);
         expect(Buffer.compare(meta, input.meta)).toBe(0);
         expect(Buffer.compare(payload, input.payload)).toBe(0);

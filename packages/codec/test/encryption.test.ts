@@ -196,24 +196,26 @@ describe('a decoder', () => {
     expect(strict.transforms(RecordFlag.mark)).toBe(false);
   });
 
-  it('refuses records of a segment that is not encrypted behind one that is, unless it was told otherwise', () => {
+  it('refuses records of a segment that is not encrypted, unless it is older than encryption, or plaintext is allowed', () => {
     const plain = new Uint8Array(33);
     writeRecordHeader(viewOf(plain), 0, plain.length, 2, 0, 1, 0, 0, 0, 0);
     const planted = recordOf(plain);
-    const header = { ...headerOf(usual), encrypted: false, keyId: 0 };
-    const options = { keyRing: ringOf(usual), followsEncrypted: true };
+    const header = { ...headerOf(usual), encrypted: false, keyId: 0, encryptedFrom: 0 };
+    const options = { keyRing: ringOf(usual) };
     const strict = new PayloadDecoder(header, PATH, options);
     expect([strict.transforms(planted.flags), strict.transforms(RecordFlag.mark)]).toEqual([true, false]);
     expect(() => strict.decode(planted, ...partsOf(plain, 0, planted), 0)).toThrow(
       expect.objectContaining({ code: 'WAL_BAD_KEY', reason: 'plaintext', lsn: 2, path: PATH }),
     );
     expect(new PayloadDecoder(header, PATH, { ...options, allowPlaintext: true }).transforms(0)).toBe(false);
-    expect(new PayloadDecoder(header, PATH, { followsEncrypted: true }).transforms(0)).toBe(false);
+    expect(new PayloadDecoder(header, PATH, { ...options, predatesEncryption: true }).transforms(0)).toBe(false);
+    const encrypted = new PayloadDecoder(headerOf(usual), PATH, { ...options, predatesEncryption: true });
+    expect(encrypted.transforms(0)).toBe(true);
   });
 
   it('leaves records alone that nothing was done to', () => {
-    const header = { ...headerOf(usual), encrypted: false, keyId: 0 };
-    const decoder = new PayloadDecoder(header, PATH, { keyRing: ringOf(usual) });
+    const header = { ...headerOf(usual), encrypted: false, keyId: 0, encryptedFrom: 0 };
+    const decoder = new PayloadDecoder(header, PATH);
     expect(decoder.transforms(RecordFlag.scoped)).toBe(false);
   });
 });

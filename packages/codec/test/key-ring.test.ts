@@ -54,6 +54,42 @@ describe('a ring of given keys', () => {
     expect(() => KeyRing.fromCallback(1, 7 as never)).toThrow(TypeError);
   });
 
+  it.each([
+    ['hexadecimal digits', '8f1d63a5c70b92e4'.repeat(4)],
+    ['base64', `${'q8Zr3TnLw5'.repeat(4)}abc=`],
+    ['a large number', BigInt(`0x${'8f1d63a5c70b92e4'.repeat(4)}`)],
+  ])('shows no part of a key that is given in %s where something else is wanted', async (_form, given) => {
+    const id = 1;
+    const secret = String(given);
+    const calls: (() => unknown)[] = [
+      () => KeyRing.of(given as never),
+      () => KeyRing.of({ id, key: given } as never),
+      () => KeyRing.of({ id: given, key: key(1) } as never),
+      () => KeyRing.of({ id, key: key(1) }, given as never),
+      () => KeyRing.of({ id, key: key(1) }, [given] as never),
+      () => KeyRing.of({ id, key: key(1) }, [{ id: 2, key: given }] as never),
+      () => KeyRing.of({ id, key: key(1) }).add(given as never),
+      () => KeyRing.of({ id, key: key(1) }).use(given as never),
+      () => KeyRing.fromCallback(given as never, () => key(1)),
+      () => KeyRing.fromCallback(id, given as never),
+      () => KeyRing.fromCallback(id, () => given as never).loadSync(),
+      () => KeyRing.fromCallback(id, async () => given as never).load(),
+      () => KeyRing.fromCallback(id, () => key(1)).loadSync([given] as never),
+      () => KeyRing.fromFile(given as never),
+      () => KeyRing.fromFileSync(given as never),
+    ];
+    for (const call of calls) {
+      const error = await (async () => call())().then(
+        () => new Error('nothing was thrown'),
+        (thrown: Error) => thrown,
+      );
+      const said = `${error.message}${error.stack}${inspect(error, { depth: 9, showHidden: true })}`;
+      expect(error.message, String(call)).not.toBe('nothing was thrown');
+      for (let at = 0; at + 6 <= secret.length; at++)
+        expect(said, String(call)).not.toContain(secret.slice(at, at + 6));
+    }
+  });
+
   it('shows nothing of its keys', () => {
     const ring = KeyRing.of({ id: 1, key: Buffer.from('sixteen bytes of secret, and more').subarray(0, 32) });
     const shown = `${inspect(ring, { showHidden: true, depth: 9 })}${JSON.stringify(ring)}${String(ring)}`;

@@ -29,10 +29,12 @@ const headers: fc.Arbitrary<SegmentHeader> = fc
     firstPosition: safe,
     before: fc.nat(),
     previousId: ids,
+    since: counts,
   })
-  .map(({ before, previousId, ...header }) => {
+  .map(({ before, previousId, since, ...header }) => {
+    const encryptedFrom = header.encrypted ? 1 + (since % header.firstLsn) : 0;
     const number = header.number - 1 - (before % header.number);
-    return { ...header, predecessor: number === 0 ? undefined : { number, id: previousId } };
+    return { ...header, encryptedFrom, predecessor: number === 0 ? undefined : { number, id: previousId } };
   });
 
 function decodeOrCode(bytes: Uint8Array): SegmentHeader | string {

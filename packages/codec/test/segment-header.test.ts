@@ -19,6 +19,7 @@ const good: SegmentHeader = {
   encrypted: false,
   salvaged: false,
   keyId: 0,
+  encryptedFrom: 0,
   firstLsn: 7,
   number: 3,
   logId: new Uint8Array(16).fill(1),
@@ -158,13 +159,42 @@ describe('bytes that are no segment header', () => {
   });
 });
 
+describe('what an encrypted segment says of the log before it', () => {
+  const said = (encryptedFrom: bigint, flags: number) =>
+    changed((view) => {
+      view.setUint8(11, flags);
+      view.setUint32(12, flags, true);
+      view.setBigUint64(112, encryptedFrom, true);
+    });
+
+  it('is an LSN up to its first one', () => {
+    for (const lsn of [1n, 7n]) expect(decodeSegmentHeader(said(lsn, 1), PATH).encryptedFrom).toBe(Number(lsn));
+    for (const lsn of [0n, 8n, 2n ** 53n, 2n ** 64n - 1n]) {
+      expect(errorOf(said(lsn, 1))).toMatchObject({ code: 'WAL_BAD_HEADER', reason: 'impossible-fields' });
+    }
+  });
+
+  it('is not looked at where the segment is not encrypted', () => {
+    expect(decodeSegmentHeader(said(2n ** 64n - 1n, 0), PATH).encryptedFrom).toBe(0);
+  });
+});
+
 describe('arguments of encodeSegmentHeader', () => {
   const encode = (changes: Record<string, unknown>, block: unknown = new Uint8Array(512)) =>
     codeOf(() => encodeSegmentHeader(block as Uint8Array, { ...good, ...changes } as SegmentHeader));
 
   it('are taken when they are right', () => {
     expect(encode({})).toBe('nothing thrown');
-    expect(encode({ coreId: 2 ** 32 - 2, keyId: 2 ** 32 - 1, encrypted: true })).toBe('nothing thrown');
+    expect(encode({ coreId: 2 ** 32 - 2, keyId: 2 ** 32 - 1, encrypted: true, encryptedFrom: 7 })).toBe(
+      'nothing thrown',
+    );
+  });
+
+  it('say from where on an encrypted log is encrypted, and only of such a log', () => {
+    for (const encryptedFrom of [0, 8, 1.5]) {
+      expect(encode({ encrypted: true, keyId: 1, encryptedFrom })).toBe('ERR_OUT_OF_RANGE');
+    }
+    for (const encryptedFrom of [1, 7]) expect(encode({ encryptedFrom })).toBe('ERR_OUT_OF_RANGE');
   });
 
   it.each(['blockBytes', 'keyId', 'firstLsn', 'number', 'createdAtMs', 'coreId', 'firstPosition'])(

@@ -44,6 +44,7 @@ export interface HeaderVector {
   readonly encrypted: boolean;
   readonly salvaged: boolean;
   readonly keyId: number;
+  readonly encryptedFrom: number;
   readonly coreId: number | null;
   readonly firstPosition: number;
   readonly previousNumber: number;
@@ -98,6 +99,7 @@ export function toHeader(vector: HeaderVector): SegmentHeader {
     encrypted: vector.encrypted,
     salvaged: vector.salvaged,
     keyId: vector.keyId,
+    encryptedFrom: vector.encryptedFrom,
     firstLsn: vector.firstLsn,
     number: vector.segmentNumber,
     logId: fromHex(vector.logId),

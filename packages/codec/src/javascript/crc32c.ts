@@ -76,3 +76,63 @@ function makeContinue(): (view: DataView, start: number, end: number, seed: numb
     return ~crc;
   };
 }
+
+/**
+ * Continues `seed` byte by byte, and notes what comes of each: `into[0]` is the seed, and `into[n]` the CRC32C of what stands
+ * before and the first n bytes of the range. The range is not checked, nor whether `into` has room for one entry more than
+ * bytes.
+ */
+export const notePrefixes = makeNotePrefixes();
+
+function makeNotePrefixes(): (bytes: Uint8Array, start: number, end: number, seed: number, into: Uint32Array) => void {
+  const t = makeTables();
+
+  return (bytes, start, end, seed, into) => {
+    let crc = ~seed;
+    into[0] = seed;
+    for (let at = start, index = 1; at < end; at++, index++) {
+      crc = (crc >>> 8) ^ (t[(crc ^ (bytes[at] as number)) & 0xff] as number);
+      into[index] = ~crc;
+    }
+  };
+}
+
+/** Polynomials are written reflected: the highest bit is x^0. */
+const X_TO_THE_8 = 0x80_0000;
+const ONE = 0x8000_0000 | 0;
+
+/** Table n has x^(8 * 256^n * b) for each byte b: what b * 256^n zero bytes multiply a CRC with. Made when needed. */
+const powers: Int32Array[] = [];
+
+function powersOf(place: number): Int32Array {
+  const found = powers[place];
+  if (found !== undefined) return found;
+  const below = place === 0 ? undefined : powersOf(place - 1);
+  const step = below === undefined ? X_TO_THE_8 : times(below[255] as number, below[1] as number);
+  const table = new Int32Array(256);
+  table[0] = ONE;
+  for (let byte = 1; byte < 256; byte++) table[byte] = times(table[byte - 1] as number, step);
+  powers[place] = table;
+  return table;
+}
+
+/** The product of two polynomials over GF(2), modulo Castagnoli's. */
+function times(a: number, b: number): number {
+  let product = 0;
+  let power = b;
+  for (let bit = 31; bit >= 0; bit--) {
+    product ^= power & -((a >>> bit) & 1);
+    power = (power >>> 1) ^ (POLYNOMIAL & -(power & 1));
+  }
+  return product;
+}
+
+/** The CRC32C of two stretches together: of the first one, of the second one by itself, and bytes of the second one. */
+export function combine(first: number, second: number, secondBytes: number): number {
+  let crc = first;
+  for (let left = secondBytes, place = 0; left > 0; left = Math.floor(left / 256), place++) {
+    const byte = left % 256;
+    if (byte !== 0) crc = times(powersOf(place)[byte] as number, crc);
+  }
+  return crc ^ second;
+}

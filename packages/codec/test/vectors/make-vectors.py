@@ -67,6 +67,7 @@ def segment_header(
     created_at_ms,
     flags=0,
     key_id=0,
+    encrypted_from=0,
     core=0,
     first_position=0,
     previous_number=0,
@@ -78,7 +79,7 @@ def segment_header(
     head += struct.pack("<QQ", first_lsn, number) + log_id + segment_id
     head += struct.pack("<QII", created_at_ms, core, 0)
     head += struct.pack("<QQ", first_position, previous_number) + previous_id
-    head += bytes(12)
+    head += struct.pack("<QI", encrypted_from, 0)
     assert len(head) == 124
     head += struct.pack("<I", crc32c(head))
     return head + bytes(block_size - len(head))
@@ -286,6 +287,7 @@ def header_vector(name, **fields):
         "encrypted": bool(fields.get("flags", 0) & SEGMENT_ENCRYPTED),
         "salvaged": bool(fields.get("flags", 0) & SEGMENT_SALVAGED),
         "keyId": fields.get("key_id", 0),
+        "encryptedFrom": fields.get("encrypted_from", 0),
         "coreId": fields["core"] - 1 if fields.get("core", 0) else None,
         "firstPosition": fields.get("first_position", 0),
         "previousNumber": fields.get("previous_number", 0),
@@ -301,8 +303,10 @@ def make_headers():
     vectors += [header_vector(f"block size {2**n}", **{**second, "block_size": 2**n}) for n in range(9, 17)]
     vectors += [
         header_vector("made by salvage", **{**second, "flags": SEGMENT_SALVAGED}),
-        header_vector("encrypted", **{**second, "flags": SEGMENT_ENCRYPTED, "key_id": 7}),
-        header_vector("encrypted, largest key id, salvaged", **{**second, "flags": 3, "key_id": 2**32 - 1}),
+        header_vector("encrypted", **{**second, "flags": SEGMENT_ENCRYPTED, "key_id": 7, "encrypted_from": 1}),
+        header_vector("encrypted, largest key id, salvaged", **{**second, "flags": 3, "key_id": 2**32 - 1, "encrypted_from": 1}),
+        header_vector("encrypted from here on", **{**second, "flags": SEGMENT_ENCRYPTED, "key_id": 7, "encrypted_from": 1001}),
+        header_vector("encrypted from an LSN beyond 2^32 on", **{**second, "flags": SEGMENT_ENCRYPTED, "key_id": 7, "first_lsn": 2**53 - 1, "encrypted_from": 2**32 + 5}),
         header_vector("core 0", **{**second, "core": 1}),
         header_vector("core 63", **{**second, "core": 64}),
         header_vector("first LSN beyond 2^32", **{**second, "first_lsn": 2**32 + 1, "number": 70000}),
@@ -596,8 +600,8 @@ def encrypted(segment_key, lsn, meta=b"", payload=b"", scope=None, **fields):
 def make_encryption():
     check_ciphers()
     master = bytes(range(0x80, 0xA0))
-    first = dict(block_size=512, first_lsn=1, number=1, log_id=LOG_ID, segment_id=ID_A, created_at_ms=CREATED_AT_MS, flags=SEGMENT_ENCRYPTED, key_id=1)  # fmt: skip
-    later = dict(block_size=4096, first_lsn=2**32 - 1, number=2**32 + 3, log_id=LOG_ID, segment_id=ID_B, created_at_ms=CREATED_AT_MS, flags=SEGMENT_ENCRYPTED | SEGMENT_SALVAGED, key_id=2**32 - 1, core=64, first_position=70144, previous_number=4, previous_id=ID_A)  # fmt: skip
+    first = dict(block_size=512, first_lsn=1, number=1, log_id=LOG_ID, segment_id=ID_A, created_at_ms=CREATED_AT_MS, flags=SEGMENT_ENCRYPTED, key_id=1, encrypted_from=1)  # fmt: skip
+    later = dict(block_size=4096, first_lsn=2**32 - 1, number=2**32 + 3, log_id=LOG_ID, segment_id=ID_B, created_at_ms=CREATED_AT_MS, flags=SEGMENT_ENCRYPTED | SEGMENT_SALVAGED, key_id=2**32 - 1, encrypted_from=2**32 - 7, core=64, first_position=70144, previous_number=4, previous_id=ID_A)  # fmt: skip
     scope = {"tenant": 2**64 - 1, "database": 2, "shard": 3}
     text = b"to be or not to be, that is the question: " * 20
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
