@@ -4,6 +4,7 @@
       "target_name": "walstack",
       "sources": [
         "addon.cc",
+        "bus_guard.cc",
         "bytes_binding.cc",
         "crc32c.cc",
         "direct_io.cc",
@@ -20,6 +21,8 @@
       "defines": ["NAPI_VERSION=8"],
       "cflags": ["-Wall", "-Wextra", "-fvisibility=hidden"],
       "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fno-rtti"],
+      # A signal handler of the process is in it: it stays when the worker that loaded it ends.
+      "conditions": [["OS=='linux'", {"ldflags": ["-Wl,-z,nodelete"]}]],
       "cflags!": ["-fno-omit-frame-pointer"],
       "xcode_settings": {
         "CLANG_CXX_LANGUAGE_STANDARD": "c++17",

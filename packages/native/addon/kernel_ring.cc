@@ -2,6 +2,8 @@
 
 #ifdef WALSTACK_HAS_IO_URING
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -115,6 +117,11 @@ int KernelRing::Open(const RingSetup& setup, const char** missing) {
     }
     if (*missing != nullptr) error = ENOSYS;
   }
+  if (error == 0) error = RegisterLifeline();
+  if (error == 0) {
+    error = TryToEnter();
+    if (error != 0) *missing = "io_uring_enter";
+  }
   if (error != 0) Close();
   return error;
 }
@@ -182,8 +189,44 @@ int KernelRing::Probe() {
   return 0;
 }
 
+int KernelRing::RegisterLifeline() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return errno;
+  // What is registered with a ring is given back when the last of its operations has ended.
+  const int error = RegisterCall(fd_, IORING_REGISTER_FILES, &ends[1], 1);
+  close(ends[1]);
+  if (error == 0) {
+    lifeline_ = ends[0];
+  } else {
+    close(ends[0]);
+  }
+  return error;
+}
+
+// A ring can be made where entering it is forbidden: an operation that does nothing finds out.
+int KernelRing::TryToEnter() {
+  io_uring_sqe* operation = Next();
+  operation->opcode = IORING_OP_NOP;
+  operation->fd = -1;
+  int error = Wait(1, -1);
+  if (IsRefusal(error)) {
+    // It may be entered, and has no room for now: the operation is taken back.
+    sq_next_ = Load(sq_head_);
+    Store(sq_tail_, sq_next_);
+    error = 0;
+  }
+  uint64_t user_data;
+  int32_t result;
+  while (error == 0 && Reap(&user_data, &result)) {
+  }
+  counters_ = {};
+  return error != 0 ? error : TakeReapError();
+}
+
 void KernelRing::Close() {
   if (fd_ < 0) return;
+  int error = 0;
+  bool finished = true;
   if (sqes_ != nullptr) {
     // What the kernel has not seen yet, it shall not see any more.
     sq_next_ = setup_flags_ & IORING_SETUP_SQPOLL ? Load(sq_tail_) : Load(sq_head_);
@@ -198,17 +241,31 @@ void KernelRing::Close() {
     }
     uint64_t user_data;
     int32_t result;
-    while (InKernel() + Queued() > 0 && Wait(1, -1) == 0) {
+    while (InKernel() + Queued() > 0 && (error = Wait(1, -1)) == 0) {
       while (Reap(&user_data, &result)) {
       }
     }
+    // A kernel that would not take the cancellation has nothing else.
+    finished = InKernel() == 0;
     munmap(sqes_, sqes_bytes_);
     sqes_ = nullptr;
   }
   if (rings_ != nullptr) munmap(rings_, rings_bytes_);
   rings_ = nullptr;
-  close(fd_);
+  // Where the number is not that of the ring any more, it may be that of a file of others.
+  if (error != EBADF && error != EOPNOTSUPP) close(fd_);
   fd_ = -1;
+  if (!finished) AwaitEnd();
+  if (lifeline_ >= 0) close(lifeline_);
+  lifeline_ = -1;
+}
+
+// With its memory unmapped and its descriptor closed the kernel ends the ring, and waits for its operations by itself.
+void KernelRing::AwaitEnd() const {
+  if (lifeline_ < 0) return;
+  pollfd end = {lifeline_, 0, 0};
+  while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+  }
 }
 
 io_uring_sqe* KernelRing::Next() {
@@ -324,6 +381,9 @@ int KernelRing::Wait(uint32_t minimum, double timeout_ms) {
       wanted = std::min(wanted, 1u);
     } else if (taken < 0) {
       return -taken;
+    } else if (Ready() < goal && (timeout_ms <= 0 || NowMs() < deadline)) {
+      // A signal, or whatever else the kernel had to do with this thread, when it had taken operations already.
+      counters_.interrupted++;
     }
     if (timeout_ms > 0) {
       left = deadline - NowMs();

@@ -39,7 +39,7 @@ struct RingCounters {
   uint64_t queue_full = 0;    // times that the submission queue had no room
   uint64_t overflows = 0;     // times that the completion queue had no room, and the kernel kept completions back
   uint64_t refused = 0;       // times that the kernel would not take submissions (EAGAIN, EBUSY)
-  uint64_t interrupted = 0;   // times that a signal interrupted waiting (EINTR)
+  uint64_t interrupted = 0;   // times that the kernel returned before what was waited for (EINTR among them)
   uint64_t fixed_buffer = 0;  // operations on registered buffers
 };
 
@@ -54,7 +54,8 @@ class KernelRing {
   int Open(const RingSetup& setup, const char** missing);
 
   // Cancels what can be cancelled, waits until the kernel has done with the rest, and gives everything back. What was
-  // not handed over yet never happens. May block.
+  // not handed over yet never happens. May block. The kernel has done with all memory and all files when this returns,
+  // also when it can no longer be entered.
   void Close();
 
   bool is_open() const { return fd_ >= 0; }
@@ -107,6 +108,9 @@ class KernelRing {
   int Setup(const RingSetup& setup, io_uring_params* params);
   int Map(const io_uring_params& params);
   int Probe();
+  int RegisterLifeline();
+  int TryToEnter();
+  void AwaitEnd() const;
   int Enter(uint32_t to_submit, uint32_t minimum, uint32_t flags, double timeout_ms);
   int EnterUnsignalled(uint32_t to_submit, uint32_t minimum, uint32_t flags, double timeout_ms);
   void Publish();
@@ -114,6 +118,8 @@ class KernelRing {
   uint32_t Ready() const;
 
   int fd_ = -1;
+  // Of a pipe whose other end only the ring has: it is hung up when the kernel has ended the ring, and not before.
+  int lifeline_ = -1;
   uint32_t setup_flags_ = 0;
   void* rings_ = nullptr;
   size_t rings_bytes_ = 0;

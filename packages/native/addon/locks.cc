@@ -14,6 +14,7 @@ void ExportLocks(napi_env, napi_value) {}
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 
 #include "support.h"
 
@@ -37,6 +38,12 @@ int SetLock(int fd, short type) {
   return result == 0 ? 0 : errno;
 }
 
+bool GetExclusive(napi_env env, napi_value value, bool* exclusive) {
+  if (napi_get_value_bool(env, value, exclusive) == napi_ok) return true;
+  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The \"exclusive\" argument must be a boolean");
+  return false;
+}
+
 // lockFile(fd, exclusive): whether the lock was had.
 napi_value LockFile(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
@@ -44,10 +51,7 @@ napi_value LockFile(napi_env env, napi_callback_info info) {
   int fd;
   if (!GetFd(env, arguments[0], &fd)) return nullptr;
   bool exclusive;
-  if (napi_get_value_bool(env, arguments[1], &exclusive) != napi_ok) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The \"exclusive\" argument must be a boolean");
-    return nullptr;
-  }
+  if (!GetExclusive(env, arguments[1], &exclusive)) return nullptr;
   const int error = SetLock(fd, exclusive ? F_WRLCK : F_RDLCK);
   if (error != 0 && error != EAGAIN && error != EACCES) {
     ThrowSystemError(env, error, "fcntl");
@@ -67,11 +71,121 @@ napi_value UnlockFile(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+struct HeldLock;
+
+// The locks of one thread that are held. They end when everything else of the addon has ended with the thread, rings above
+// all: what the kernel still writes for a holder must not run into the next one.
+struct ThreadLocks {
+  HeldLock* first;
+};
+
+// A lock with a descriptor of its own, whose number no other code closes: the lock lasts until it is released or the thread
+// ends, also where the thread leaves its other descriptors open.
+struct HeldLock {
+  int fd;
+  // `nullptr` when it has ended.
+  ThreadLocks* thread;
+  HeldLock* previous;
+  HeldLock* next;
+  bool is_collected;
+};
+
+void Begin(ThreadLocks* thread, HeldLock* held) {
+  held->thread = thread;
+  held->next = thread->first;
+  if (held->next != nullptr) held->next->previous = held;
+  thread->first = held;
+}
+
+void End(HeldLock* held) {
+  if (held->thread == nullptr) return;
+  if (held->previous == nullptr) {
+    held->thread->first = held->next;
+  } else {
+    held->previous->next = held->next;
+  }
+  if (held->next != nullptr) held->next->previous = held->previous;
+  held->thread = nullptr;
+  // Not only by closing: what was duplicated from it may be open.
+  SetLock(held->fd, F_UNLCK);
+  close(held->fd);
+}
+
+void OnThreadEnd(void* argument) {
+  ThreadLocks* thread = static_cast<ThreadLocks*>(argument);
+  while (HeldLock* held = thread->first) {
+    End(held);
+    if (held->is_collected) delete held;
+  }
+  delete thread;
+}
+
+void OnCollected(napi_env, void* data, void*) {
+  HeldLock* held = static_cast<HeldLock*>(data);
+  held->is_collected = true;
+  if (held->thread == nullptr) delete held;
+}
+
+// holdLock(fd, exclusive): what releases it takes; undefined when it was not had.
+napi_value HoldLock(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2;
+  void* thread = nullptr;
+  napi_get_cb_info(env, info, &count, arguments, nullptr, &thread);
+  int fd;
+  if (!GetFd(env, arguments[0], &fd)) return nullptr;
+  bool exclusive;
+  if (!GetExclusive(env, arguments[1], &exclusive)) return nullptr;
+  const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) {
+    ThrowSystemError(env, errno, "fcntl");
+    return nullptr;
+  }
+  const int error = SetLock(own, exclusive ? F_WRLCK : F_RDLCK);
+  if (error != 0) {
+    close(own);
+    if (error != EAGAIN && error != EACCES) ThrowSystemError(env, error, "fcntl");
+    return nullptr;
+  }
+  HeldLock* held = new (std::nothrow) HeldLock{own, nullptr, nullptr, nullptr, false};
+  napi_value handle = nullptr;
+  if (held == nullptr || napi_create_external(env, held, OnCollected, nullptr, &handle) != napi_ok) {
+    SetLock(own, F_UNLCK);
+    close(own);
+    delete held;
+    ThrowSystemError(env, ENOMEM, "fcntl");
+    return nullptr;
+  }
+  Begin(static_cast<ThreadLocks*>(thread), held);
+  return handle;
+}
+
+// releaseLock(handle)
+napi_value ReleaseLock(napi_env env, napi_callback_info info) {
+  napi_value arguments[1];
+  GetArguments(env, info, 1, arguments);
+  void* data = nullptr;
+  if (napi_get_value_external(env, arguments[0], &data) != napi_ok || data == nullptr) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The \"handle\" argument must be one of holdLock");
+    return nullptr;
+  }
+  End(static_cast<HeldLock*>(data));
+  return nullptr;
+}
+
 }  // namespace
 
 void ExportLocks(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "lockFile", LockFile);
   ExportFunction(env, exports, "unlockFile", UnlockFile);
+  // Hooks are called in the reverse order: this one behind those of all rings, which are made later.
+  ThreadLocks* thread = new (std::nothrow) ThreadLocks{nullptr};
+  if (thread == nullptr || napi_add_env_cleanup_hook(env, OnThreadEnd, thread) != napi_ok) {
+    delete thread;
+    return;
+  }
+  ExportFunction(env, exports, "holdLock", HoldLock, thread);
+  ExportFunction(env, exports, "releaseLock", ReleaseLock);
 }
 
 }  // namespace walstack

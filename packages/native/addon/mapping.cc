@@ -22,6 +22,7 @@ void ExportMapping(napi_env, napi_value) {}
 #include <cstring>
 #include <new>
 
+#include "bus_guard.h"
 #include "support.h"
 
 #ifndef MAP_NORESERVE
@@ -70,9 +71,11 @@ struct MappedFile {
   // unmap() has detached the ArrayBuffer while the memory was in it, so that nobody has moved it into another one.
   bool detached = false;
   bool left_mapped = false;
-  // An ArrayBuffer of this one byte, which lives as long as the memory does.
+  // An ArrayBuffer of this one byte, which lives as long as the memory does: 1 when a page could not be read and is zeros
+  // since.
   napi_ref witness = nullptr;
-  uint8_t witnessed = 0;
+  uint8_t broken = 0;
+  GuardedRange* guard = nullptr;
 };
 
 void LetGo(MappedFile* file) {
@@ -83,6 +86,13 @@ void LetGo(MappedFile* file) {
 void CloseFile(MappedFile* file) {
   if (file->fd >= 0) close(file->fd);
   file->fd = -1;
+}
+
+void UnmapMemory(MappedFile* file) {
+  UnguardMemory(file->guard);
+  file->guard = nullptr;
+  munmap(file->address, file->length);
+  file->mapped = false;
 }
 
 // Whether the ArrayBuffer that mapFile has given out still has the memory.
@@ -105,13 +115,15 @@ bool IsInItsBuffer(MappedFile* file) {
 void FinalizeWitness(napi_env, void*, void* hint) {
   auto* file = static_cast<MappedFile*>(hint);
   file->left_mapped = file->mapped && !file->detached && !IsInItsBuffer(file);
+  // It is guarded as long, and has to be there for that.
+  if (file->left_mapped) file->holders += 1;
   LetGo(file);
 }
 
 // The one place where memory is unmapped: no ArrayBuffer has it any more.
 void FinalizeMemory(napi_env env, void*, void* hint) {
   auto* file = static_cast<MappedFile*>(hint);
-  if (!file->left_mapped) munmap(file->address, file->length);
+  if (!file->left_mapped) UnmapMemory(file);
   file->mapped = false;
   if (file->buffer != nullptr) napi_delete_reference(env, file->buffer);
   if (file->witness != nullptr) napi_delete_reference(env, file->witness);
@@ -204,7 +216,14 @@ bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
     ThrowSystemError(env, errno, "fstat");
     return false;
   }
-  if (static_cast<uint64_t>(about.st_size) >= file->start + range.end()) return true;
+  const bool is_broken = __atomic_load_n(&file->broken, __ATOMIC_SEQ_CST) != 0;
+  const bool is_long_enough = static_cast<uint64_t>(about.st_size) >= file->start + range.end();
+  if (is_long_enough && !is_broken) return true;
+  if (is_long_enough) {
+    ThrowCoded(env, "ERR_WALSTACK_FILE_CUT",
+               "The file was cut while it was mapped, or its disk could not read it: zeros stand there");
+    return false;
+  }
   char message[160];
   std::snprintf(message, sizeof message, "The file was cut to %llu bytes while it was mapped up to %llu: do not read them",
                 static_cast<unsigned long long>(about.st_size),
@@ -213,15 +232,14 @@ bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
   return false;
 }
 
-// Makes the ArrayBuffer of a mapping, and lets it own the memory.
-napi_value ShowMemory(napi_env env, MappedFile* file) {
+// Makes the ArrayBuffer of a mapping, and lets it own the memory. The ArrayBuffer of the flag is put into `witness`.
+napi_value ShowMemory(napi_env env, MappedFile* file, napi_value* witness) {
   napi_value buffer;
   file->holders += 1;
   const napi_status status =
       napi_create_external_arraybuffer(env, file->address, file->length, FinalizeMemory, file, &buffer);
   if (status == napi_no_external_buffers_allowed) {
-    munmap(file->address, file->length);
-    file->mapped = false;
+    UnmapMemory(file);
     LetGo(file);
     return ThrowCoded(env, "ERR_WALSTACK_NO_EXTERNAL_BUFFERS",
                       "This runtime lets no ArrayBuffer show memory of others: read the file instead of mapping it");
@@ -229,12 +247,11 @@ napi_value ShowMemory(napi_env env, MappedFile* file) {
   // Nothing says whether the memory is finalized all the same, so it is not unmapped here.
   if (status != napi_ok) return nullptr;
   napi_create_reference(env, buffer, 0, &file->buffer);
-  napi_value witness;
   file->holders += 1;
-  if (napi_create_external_arraybuffer(env, &file->witnessed, 1, FinalizeWitness, file, &witness) != napi_ok) {
+  if (napi_create_external_arraybuffer(env, &file->broken, 1, FinalizeWitness, file, witness) != napi_ok) {
     return nullptr;
   }
-  napi_create_reference(env, witness, 1, &file->witness);
+  napi_create_reference(env, *witness, 1, &file->witness);
   return buffer;
 }
 
@@ -246,10 +263,12 @@ int MapMemory(MappedFile* file) {
   if (address == MAP_FAILED) return errno;
   file->address = static_cast<uint8_t*>(address);
   file->mapped = true;
+  file->guard = GuardMemory(file->address, file->length, &file->broken);
   return 0;
 }
 
-// map(fd, offset, length, out): maps `length` bytes from `offset`, a multiple of the size of a page, puts the ArrayBuffer into `out.buffer` and returns a handle.
+// map(fd, offset, length, out): maps `length` bytes from `offset`, a multiple of the size of a page, and returns a handle.
+// Puts the ArrayBuffer into `out.buffer`, and into `out.broken` the byte that becomes 1 when a page could not be read.
 napi_value MapFile(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   GetArguments(env, info, 4, arguments);
@@ -298,18 +317,20 @@ napi_value MapFile(napi_env env, napi_callback_info info) {
   if (napi_type_tag_object(env, handle, &kMappedFileTag) != napi_ok) return nullptr;
 
   napi_value buffer = nullptr;
+  napi_value witness = nullptr;
   if (file->length == 0) {
     napi_create_arraybuffer(env, 0, nullptr, &buffer);
   } else {
     const int error = MapMemory(file);
     if (error != 0) ThrowSystemError(env, error, "mmap");
-    if (error == 0) buffer = ShowMemory(env, file);
+    if (error == 0) buffer = ShowMemory(env, file, &witness);
   }
   if (buffer == nullptr) {
     CloseFile(file);
     return nullptr;
   }
   napi_set_named_property(env, arguments[3], "buffer", buffer);
+  if (witness != nullptr) napi_set_named_property(env, arguments[3], "broken", witness);
   return handle;
 }
 

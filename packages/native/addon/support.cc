@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -14,6 +15,17 @@ void ThrowNotA(napi_env env, const char* name, const char* expected) {
   char message[160];
   std::snprintf(message, sizeof message, "The \"%s\" argument must be %s", name, expected);
   napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
+}
+
+// The names of errors that file systems give and libuv calls unknown.
+const char* NameUnknownToLibuv(int error_number) {
+#ifdef ENOLCK
+  if (error_number == ENOLCK) return "ENOLCK";
+#endif
+#ifdef EDQUOT
+  if (error_number == EDQUOT) return "EDQUOT";
+#endif
+  return nullptr;
 }
 
 }  // namespace
@@ -79,7 +91,12 @@ void ThrowSystemError(napi_env env, int error_number, const char* system_call) {
   char code[32];
   char reason[128];
   char message[256];
-  uv_err_name_r(uv_error, code, sizeof code);
+  const char* unnamed = NameUnknownToLibuv(error_number);
+  if (unnamed == nullptr) {
+    uv_err_name_r(uv_error, code, sizeof code);
+  } else {
+    std::snprintf(code, sizeof code, "%s", unnamed);
+  }
   uv_strerror_r(uv_error, reason, sizeof reason);
   std::snprintf(message, sizeof message, "%s: %s, %s", code, reason, system_call);
   napi_value text;
@@ -95,9 +112,9 @@ void ThrowSystemError(napi_env env, int error_number, const char* system_call) {
   napi_throw(env, error);
 }
 
-void ExportFunction(napi_env env, napi_value exports, const char* name, napi_callback function) {
+void ExportFunction(napi_env env, napi_value exports, const char* name, napi_callback function, void* data) {
   napi_value value;
-  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) != napi_ok) return;
+  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, data, &value) != napi_ok) return;
   napi_set_named_property(env, exports, name, value);
 }
 

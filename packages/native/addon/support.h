@@ -35,8 +35,8 @@ void ThrowOutOfRange(napi_env env, const char* message);
 // Throws an Error as node:fs does: `code` (such as ENOENT), `errno` (negative) and `syscall` are its properties.
 void ThrowSystemError(napi_env env, int error_number, const char* system_call);
 
-// Adds a function to the object that is exported.
-void ExportFunction(napi_env env, napi_value exports, const char* name, napi_callback function);
+// Adds a function to the object that is exported. It is given `data` with every call.
+void ExportFunction(napi_env env, napi_value exports, const char* name, napi_callback function, void* data = nullptr);
 
 napi_value MakeNumber(napi_env env, double value);
 napi_value MakeBoolean(napi_env env, bool value);

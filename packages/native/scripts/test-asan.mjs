@@ -57,6 +57,8 @@ const addonTests = () => {
     ...sanitizers,
     '-fPIC',
     '-shared',
+    // As in binding.gyp.
+    '-Wl,-z,nodelete',
     '-fvisibility=hidden',
     '-fno-exceptions',
     '-fno-rtti',

@@ -1,3 +1,8 @@
+/** A lock that is held, as the binary knows it. */
+interface LockHandle {
+  readonly kind?: 'lock';
+}
+
 /** A mapping, as the binary knows it. */
 export interface MappingHandle {
   readonly kind?: 'mapping';
@@ -5,7 +10,8 @@ export interface MappingHandle {
 
 /** What the binary does with mappings. */
 export interface MappingFunctions {
-  map(fd: number, offset: number, length: number, out: { buffer?: ArrayBuffer }): MappingHandle;
+  /** Puts the memory into `out.buffer`, and into `out.broken` a byte that becomes 1 when a page of it could not be read. */
+  map(fd: number, offset: number, length: number, out: { buffer?: ArrayBuffer; broken?: ArrayBuffer }): MappingHandle;
   advise(handle: MappingHandle, offset: number, length: number, advice: number): void;
   checkNotCut(handle: MappingHandle, offset: number, length: number): void;
   load(handle: MappingHandle, offset: number, length: number): void;
@@ -30,6 +36,8 @@ export interface Binding {
   /** Missing where the platform has no locks that belong to an open file. */
   lockFile?(fd: number, exclusive: boolean): boolean;
   unlockFile?(fd: number): void;
+  holdLock?(fd: number, exclusive: boolean): LockHandle | undefined;
+  releaseLock?(handle: LockHandle): void;
 
   /** Missing where the platform has no `mmap`. */
   readonly mapping?: MappingFunctions;

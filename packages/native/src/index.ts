@@ -9,7 +9,7 @@
 export { crc32c, findEvidence, scanFrames, sealFrames } from './bytes.js';
 export { type DirectIoAlignment, directIoAlignment, useDirectIo } from './direct-io.js';
 export { available, unavailableReason } from './load.js';
-export { fileLocksUnavailableReason, type LockMode, lockFile, unlockFile } from './locks.js';
+export { fileLocksUnavailableReason, holdLock, type LockMode, lockFile, unlockFile } from './locks.js';
 export { type MapFileOptions, type Mapping, type MappingAdvice, mapFile, mappingUnavailableReason } from './mapping.js';
 export { allocateAligned } from './memory.js';
 export { Ring, RingFlag, type RingOptions, type RingStats, type RingTaskWork } from './ring.js';

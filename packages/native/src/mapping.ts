@@ -13,6 +13,8 @@ export type MappingAdvice = 'normal' | 'sequential' | 'random' | 'willneed' | 'd
 /** In the order in which the binary numbers them. */
 const ADVICE: readonly MappingAdvice[] = ['normal', 'sequential', 'random', 'willneed', 'dontneed'];
 
+const NOTHING = new Uint8Array(0);
+
 /** Options of {@link mapFile}. */
 export interface MapFileOptions {
   /** Where in the file the mapping begins: a multiple of 65,536, or of the size of a page where that is known. Default 0. */
@@ -38,19 +40,31 @@ export class Mapping {
   readonly buffer: ArrayBuffer;
   readonly #functions: MappingFunctions;
   readonly #handle: MappingHandle;
+  readonly #broken: Uint8Array;
   #mapped = true;
 
   /** For {@link mapFile}. */
-  constructor(functions: MappingFunctions, handle: MappingHandle, buffer: ArrayBuffer) {
+  constructor(functions: MappingFunctions, handle: MappingHandle, buffer: ArrayBuffer, broken?: ArrayBuffer) {
     this.#functions = functions;
     this.#handle = handle;
     this.buffer = buffer;
     this.length = buffer.byteLength;
+    this.#broken = broken === undefined ? NOTHING : new Uint8Array(broken);
   }
 
   /** Whether {@link unmap} was not called yet. */
   get mapped(): boolean {
     return this.#mapped;
+  }
+
+  /**
+   * Whether memory was touched, in whatever thread, that could not be read, as the file was cut or its disk failed: zeros
+   * stand there since, for good. Costs no call. To be asked after a read: what was read before it is `false` is what
+   * stood in the file, but for the page that the file ends in, which reads as zeros from its new end on without a word.
+   */
+  get isBroken(): boolean {
+    // What the compiler may not take from an earlier look.
+    return this.#broken.length > 0 && Atomics.load(this.#broken, 0) !== 0;
   }
 
   /** Tells the kernel how a range is going to be read. A hint: what is read stays the same. */
@@ -62,8 +76,8 @@ export class Mapping {
   }
 
   /**
-   * Makes sure that the file still reaches to the end of a range: reading memory behind the end of its file ends the
-   * process with `SIGBUS`. To be called before a range is read; it costs one system call.
+   * Makes sure that the file still reaches to the end of a range, and that nothing of it was found to be unreadable. It
+   * costs one system call.
    *
    * @throws `Error` (`ERR_WALSTACK_FILE_CUT`)
    */
@@ -73,7 +87,7 @@ export class Mapping {
 
   /**
    * Does what {@link checkNotCut} does, and reads from disk what is not in memory yet: what the disk cannot read is an
-   * error then, instead of a `SIGBUS` for who touches it. It blocks the thread while the disk reads. Before Linux 5.14,
+   * error then, instead of zeros where it is touched. It blocks the thread while the disk reads. Before Linux 5.14,
    * on other platforms, and for files that this process may not write to, nothing is read.
    *
    * @throws `Error` (`ERR_WALSTACK_FILE_CUT`); `Error` with `code` `EIO`
@@ -130,9 +144,11 @@ export class Mapping {
  * The memory shows what is in the file, and is to be read only: what is written to it is seen by this mapping alone, and
  * never gets into the file.
  *
- * Only a file that is not cut while it is mapped may be mapped, for reading what was cut off ends the process with
- * `SIGBUS`. Who maps agrees with whoever might cut on a lock, and calls {@link Mapping.checkNotCut} or
- * {@link Mapping.load} before they read. What is cut off after that still ends the process.
+ * A file that is mapped should not be cut. On Linux, memory that was cut off, or that the disk cannot read, is zeros when it
+ * is touched, and {@link Mapping.isBroken} says so: reading is followed by a look at it, and preceded by
+ * {@link Mapping.checkNotCut} or {@link Mapping.load}. The signal of such memory, `SIGBUS`, is handled by this package from
+ * the first mapping on; that of other memory goes to the handler that was there before. Elsewhere, and where a handler that
+ * was put in later keeps it (such as `process.on('SIGBUS')`, which Node.js advises against), it ends the process.
  *
  * V8 counts the mapped bytes as memory of its own (`process.memoryUsage().external`) and begins to collect garbage for
  * every 64 MiB that come to it. Who maps much, one after another, does better to map it by less at a time.
@@ -159,8 +175,8 @@ export function mapFile(fd: number, options: MapFileOptions = {}): Mapping {
       length,
     );
   }
-  const out: { buffer?: ArrayBuffer } = {};
+  const out: { buffer?: ArrayBuffer; broken?: ArrayBuffer } = {};
   const handle = functions.map(fd, offset, length, out);
   if (out.buffer === undefined) throw new Error('the binary has mapped a file and shows nothing of it');
-  return new Mapping(functions, handle, out.buffer);
+  return new Mapping(functions, handle, out.buffer, out.broken);
 }

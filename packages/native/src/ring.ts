@@ -1,4 +1,4 @@
-import { checkInteger, invalidType, outOfRange } from './arguments.js';
+import { checkInteger, checkOptions, invalidType, outOfRange } from './arguments.js';
 import type { NativeRing } from './ring-binding.js';
 import { requireNativeRing } from './ring-support.js';
 
@@ -16,7 +16,11 @@ export interface RingOptions {
   readonly completionEntries?: number;
   /** Slots for operations: so many can be under way at a time. 1 to 1,048,576. Default `completionEntries`. */
   readonly slots?: number;
-  /** Whether a thread of the kernel looks for submissions, so that submitting needs no system call. Default `false`. */
+  /**
+   * Whether a thread of the kernel looks for submissions, so that submitting needs no system call. Operations are then
+   * carried out with the rights that the process had when the ring was made, also after `process.setuid` and its kin: give
+   * up rights first, then make the ring. Default `false`.
+   */
   readonly kernelPolling?: boolean;
   /** After so many milliseconds without any, that thread sleeps until it is woken by a system call. Default 1000. */
   readonly kernelPollingIdleMs?: number;
@@ -28,7 +32,10 @@ export interface RingOptions {
 
 /** Bits that {@link Ring.write} and the others are given. */
 export const RingFlag = {
-  /** Of a write: it comes back when it is on stable storage. */
+  /**
+   * Of a write: it completes when it is on stable storage (`RWF_DSYNC`), as far as its file system keeps that: ext4 and xfs
+   * do, FUSE and btrfs do not for direct writes.
+   */
   durable: 1,
   /**
    * The operation that is put in next begins when this one has succeeded in full, and else comes back as `ECANCELED`.
@@ -51,7 +58,7 @@ export interface RingStats {
   readonly overflows: number;
   /** Times that the kernel would not take operations for the time being (`EAGAIN`, `EBUSY`). */
   readonly refused: number;
-  /** Times that a signal interrupted the ring (`EINTR`). */
+  /** Times that the kernel returned before what was waited for had come back, as it does for a signal (`EINTR`). */
   readonly interrupted: number;
   /** Reads and writes of registered buffers. */
   readonly fixedBuffer: number;
@@ -70,6 +77,17 @@ const SETUP_DEFER_TASKRUN = 1 << 13;
 
 const NOTHING = new Uint8Array(0);
 
+const KNOWN: Readonly<Record<keyof RingOptions, true>> = {
+  entries: true,
+  completionEntries: true,
+  slots: true,
+  kernelPolling: true,
+  kernelPollingIdleMs: true,
+  registeredBuffers: true,
+  taskWork: true,
+};
+const OPTIONS = Object.keys(KNOWN);
+
 /**
  * A ring of io_uring: operations are put in, handed to the kernel together, and come back in any order.
  *
@@ -77,8 +95,8 @@ const NOTHING = new Uint8Array(0);
  * in (`write` …) makes no system call, and returns `false` when there is no room: submit, then put it in again. Results
  * are bytes, 0, or `-errno`; a write or read may move fewer bytes than asked.
  *
- * Memory that was put in belongs to the kernel until the operation was reaped: do not transfer its `ArrayBuffer`
- * meanwhile. The ring keeps it from being collected, itself too, whatever happens to the last reference; and when a
+ * Memory that was put in belongs to the kernel until the operation was reaped: its `ArrayBuffer` must not be transferred
+ * or resized meanwhile, nor may a `WebAssembly.Memory` grow whose memory it is. The ring keeps it from being collected, itself too, whatever happens to the last reference; and when a
  * worker thread ends, it ends after the kernel has done with all of it.
  *
  * With something under way a ring keeps the process alive, else not. It belongs to the thread that made it.
@@ -107,6 +125,7 @@ export class Ring {
    * `RangeError` (`ERR_OUT_OF_RANGE`)
    */
   constructor(options: RingOptions = {}) {
+    checkOptions(options, OPTIONS);
     const { kernelPolling = false, taskWork } = options;
     const entries = checkInteger('entries', options.entries ?? 256, 1, ENTRIES_MAX);
     const completionEntries = checkInteger(
@@ -255,7 +274,7 @@ export class Ring {
 
   /**
    * Ends the ring. What was not handed over never happens; what was is cancelled where that is possible, and waited for:
-   * the kernel has done with all memory when this returns. Every other call but `stats` is then an `Error`
+   * the kernel has done with all memory when this returns, also after the ring itself has failed. Every other call but `stats` is then an `Error`
    * (`ERR_WALSTACK_RING_CLOSED`). Idempotent.
    */
   close(): void {

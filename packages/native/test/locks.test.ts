@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { available, fileLocksUnavailableReason, type LockMode, lockFile, unlockFile } from '@walstack/native';
+import { available, fileLocksUnavailableReason, holdLock, type LockMode, lockFile, unlockFile } from '@walstack/native';
 import { describe, expect, it } from 'vitest';
 import { fileWith, opened, thrownBy } from './files.js';
 import { RunningProgram, runInWorker, runProgram } from './programs.js';
@@ -96,6 +96,36 @@ describe.runIf(available && process.platform === 'linux')('locks on open files',
       { args: [fileWith('')] },
     );
     expect(stdout.trim()).toBe('true');
+  });
+
+  it('that are held stay when the file is closed, until they are released', () => {
+    const path = fileWith('');
+    const [fd, other] = [opened(path, 'r+'), opened(path, 'r+')];
+    const release = holdLock(fd, 'exclusive');
+    expect(holdLock(other, 'exclusive')).toBe(undefined);
+    expect(holdLock(other, 'shared')).toBe(undefined);
+    closeSync(fd);
+    expect(lockFile(other, 'exclusive')).toBe(false);
+    release?.();
+    release?.();
+    expect(lockFile(other, 'exclusive')).toBe(true);
+    unlockFile(other);
+    const shared = [opened(path), opened(path)].map((each) => holdLock(each, 'shared'));
+    expect(lockFile(other, 'exclusive')).toBe(false);
+    for (const each of shared) each?.();
+    expect(lockFile(other, 'exclusive')).toBe(true);
+    const closed = opened(path);
+    closeSync(closed);
+    expect(thrownBy(() => holdLock(closed, 'shared'))).toMatchObject({ code: 'EBADF', syscall: 'fcntl' });
+    expect(thrownBy(() => holdLock(other, 'Shared' as LockMode)).code).toBe('ERR_OUT_OF_RANGE');
+  });
+
+  it('that are held go with a worker thread that leaves its files open', async () => {
+    const path = fileWith('');
+    const hold = `native.holdLock(fs.openSync(workerData, 'r+'), 'exclusive'); parentPort.postMessage('held');`;
+    for (let round = 0; round < 3; round++)
+      expect(await runInWorker(hold, path, { trackUnmanagedFds: false })).toBe('held');
+    expect(lockFile(opened(path, 'r+'), 'exclusive')).toBe(true);
   });
 
   it('take a file that is open for it', () => {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, ftruncateSync, readFileSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import {
@@ -11,6 +12,8 @@ import {
 import { describe, expect, it } from 'vitest';
 import { fileWith, opened, temporaryDirectory, thrownBy } from './files.js';
 import { nodes, runInWorker, runProgram } from './programs.js';
+
+const entry = new URL('../dist/index.js', import.meta.url).href;
 
 const onLinux = process.platform === 'linux';
 
@@ -314,6 +317,138 @@ describe.runIf(available && onLinux)('the pages of a mapping', () => {
       path,
     );
     expect(posted).toEqual(content(PAGE));
+  });
+});
+
+/** Maps a file of ten pages of ones and cuts it to two and a half; \`flags\` says of two mappings whether they are broken. */
+const CUT = `
+const path = process.argv[1] ?? workerData;
+fs.writeFileSync(path, Buffer.alloc(40960, 1));
+const [first, other] = [native.mapFile(fs.openSync(path, 'r'), { length: 40960 }), native.mapFile(fs.openSync(path, 'r'))];
+const bytes = new Uint8Array(first.buffer);
+bytes[9000] = 2;
+fs.truncateSync(path, 10240);
+const flags = () => [first.isBroken, other.isBroken];
+const thrownBy = (call) => { try { call(); } catch (error) { return error.code; } };
+`;
+
+describe.runIf(available && onLinux)('memory that is touched when it was cut off', () => {
+  const touch = `${CUT}
+    const seen = [];
+    seen.push(bytes[0], bytes[9000], ...flags());
+    seen.push(bytes[20480], bytes[40959], ...flags());
+    bytes[30000] = 7;
+    seen.push(bytes[30000], native.crc32c(bytes, 0, 12288, 20480) === native.crc32c(new Uint8Array(8192)));
+    seen.push(Buffer.from(first.buffer).indexOf(7), bytes.slice(32768, 32770).join());
+    seen.push(thrownBy(() => first.checkNotCut(0, 4096)), thrownBy(() => first.load(0, 4096)));
+    seen.push(thrownBy(() => other.checkNotCut(0, 4096)));
+    fs.truncateSync(path, 40960);
+    seen.push(thrownBy(() => first.checkNotCut()), thrownBy(() => other.checkNotCut()), ...flags());
+    seen.push(new Uint8Array(other.buffer)[20480], ...flags());
+    const third = native.mapFile(fs.openSync(path, 'r'));
+    seen.push(third.isBroken);
+    first.unmap();
+    seen.push(first.isBroken, third.isBroken);
+  `;
+  const cut = 'ERR_WALSTACK_FILE_CUT';
+  const seen = [
+    ...[1, 2, false, false],
+    ...[0, 0, true, false],
+    ...[7, true],
+    ...[30_000, '0,0'],
+    ...[cut, cut],
+    null,
+    ...[cut, null, true, false],
+    ...[0, true, false],
+    false,
+    ...[true, false],
+  ];
+
+  it.each(nodes)('is zeros, and its mapping says so, in %s', async (_name, node) => {
+    const path = fileWith('');
+    const ended = await runProgram(`${touch}console.log(JSON.stringify(seen));`, { args: [path], node });
+    expect(ended).toMatchObject({ code: 0, signal: null });
+    expect(JSON.parse(ended.stdout)).toEqual(seen);
+  });
+
+  it('is zeros in a worker thread as well', async () => {
+    const posted = await runInWorker(`${touch}parentPort.postMessage(JSON.stringify(seen));`, fileWith(''));
+    expect(JSON.parse(posted as string)).toEqual(seen);
+  });
+
+  it('is zeros in compiled code that reads it over and over, and in memory that was moved away', async () => {
+    const source = `${CUT}
+      let sum = 0;
+      const view = new DataView(other.buffer);
+      const add = (from, to) => { for (let at = from; at < to; at += 8) sum += view.getInt32(at, true) & 1; };
+      for (let round = 0; round < 200; round++) add(0, 10240);
+      sum = 0;
+      add(0, 40960);
+      console.log(sum, ...flags());
+      const moved = new Uint8Array(structuredClone(first.buffer, { transfer: [first.buffer] }));
+      console.log(moved[0], moved[39000], ...flags());`;
+    const ended = await runProgram(source, { args: [fileWith('')] });
+    expect(ended).toMatchObject({ code: 0, signal: null, stdout: '1280 false true\n1 0 true true\n' });
+  });
+
+  it('leaves every other SIGBUS to what handled it before, also when the thread that mapped has ended', async () => {
+    // A sanitizer that the tests run with has a handler of its own.
+    const env = { ...process.env, ASAN_OPTIONS: `${process.env['ASAN_OPTIONS'] ?? ''}:handle_sigbus=0` };
+    const sent = await runProgram(
+      `${CUT}
+      bytes[40959];
+      process.kill(process.pid, 'SIGBUS');
+      setInterval(() => {}, 1000);`,
+      { args: [fileWith('')], env },
+    );
+    expect(sent).toMatchObject({ signal: 'SIGBUS' });
+
+    // Only the worker loads the addon.
+    const inWorker = `import * as native from ${JSON.stringify(entry)};
+      import * as fs from 'node:fs';
+      import { parentPort, workerData } from 'node:worker_threads';
+      ${CUT.replace('process.argv[1] ?? ', '')}
+      bytes[40959];
+      parentPort.postMessage(flags());`;
+    const program = `import { Worker } from 'node:worker_threads';
+      import { once } from 'node:events';
+      const source = new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(inWorker)}));
+      const worker = new Worker(source, { workerData: process.argv[1] });
+      worker.on('message', (flags) => console.log(...flags));
+      await once(worker, 'exit');
+      process.kill(process.pid, 'SIGBUS');
+      setInterval(() => {}, 1000);`;
+    const ended = spawnSync(process.execPath, ['--input-type=module', '--eval', program, fileWith('')], {
+      encoding: 'utf8',
+      env,
+    });
+    expect(ended).toMatchObject({ signal: 'SIGBUS', stdout: 'true false\n' });
+  });
+
+  it('is guarded beside a listener for the signal that was there before, and after one that came and went', async () => {
+    const before = await runProgram(
+      `
+      const heard = new Promise((resolve) => process.once('SIGBUS', resolve));
+      ${CUT}
+      console.log(bytes[40959], ...flags());
+      const alive = setInterval(() => {}, 1000);
+      process.kill(process.pid, 'SIGBUS');
+      console.log(await heard);
+      clearInterval(alive);`,
+      { args: [fileWith('')] },
+    );
+    expect(before).toMatchObject({ code: 0, signal: null, stdout: '0 true false\nSIGBUS\n' });
+
+    const after = await runProgram(
+      `${CUT}
+      process.once('SIGBUS', () => {});
+      process.removeAllListeners('SIGBUS');
+      const again = native.mapFile(fs.openSync(path, 'r+'));
+      fs.truncateSync(path, 0);
+      console.log(new Uint8Array(again.buffer)[5000], again.isBroken);`,
+      { args: [fileWith('')] },
+    );
+    expect(after).toMatchObject({ code: 0, signal: null, stdout: '0 true\n' });
   });
 });
 

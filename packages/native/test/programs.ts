@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 const entry = new URL('../dist/index.js', import.meta.url).href;
 
@@ -86,9 +86,9 @@ export class RunningProgram {
 }
 
 /** Runs a module in a worker thread and returns what it posts first. What it was given is in `workerData`. */
-export async function runInWorker(source: string, workerData: unknown): Promise<unknown> {
+export async function runInWorker(source: string, workerData: unknown, options: WorkerOptions = {}): Promise<unknown> {
   const code = `${PROLOGUE}import { parentPort, workerData } from 'node:worker_threads';\n${source}`;
-  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), { workerData });
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), { ...options, workerData });
   const [message] = await once(worker, 'message');
   await worker.terminate();
   return message;

@@ -249,7 +249,7 @@ describe.runIf(available && canTamper)('a kernel that refuses', () => {
       ring.wait(1);
       said.push(ring.reap(slots, results), results[0]);
       console.log(JSON.stringify(said));`;
-    expect(await tampered(`io_uring_enter:error=${error}:when=1`, program)).toEqual([0, 1, 1, 1, 0, 1, -2]);
+    expect(await tampered(`io_uring_enter:error=${error}:when=2`, program)).toEqual([0, 1, 1, 1, 0, 1, -2]);
   });
 
   test('waiting goes on although the kernel takes nothing new for the time being', async () => {
@@ -263,13 +263,27 @@ describe.runIf(available && canTamper)('a kernel that refuses', () => {
       ring.wait(1);
       said.push(ring.reap(slots, results), slots[0], ring.queued);
       console.log(JSON.stringify(said));`;
-    expect(await tampered('io_uring_enter:error=EBUSY:when=2', program)).toEqual([1, 0, 1, 1, 1, 0]);
+    expect(await tampered('io_uring_enter:error=EBUSY:when=3', program)).toEqual([1, 0, 1, 1, 1, 0]);
+  });
+
+  test('a ring that may be made and not be entered is none; one that has no room for a moment is', async () => {
+    const support = `console.log(JSON.stringify(native.ringSupport()));`;
+    expect(await tampered('io_uring_enter:error=EPERM', support)).toEqual({
+      available: false,
+      reason: expect.stringContaining('forbidden here (EPERM)'),
+    });
+    const used = `const ring = new native.Ring();
+      ring.remove(0, '/nowhere/at/all');
+      ring.wait(1);
+      const slots = new Int32Array(4), results = new Int32Array(4);
+      console.log(JSON.stringify([ring.reap(slots, results), results[0], ring.stats().enters]));`;
+    expect(await tampered('io_uring_enter:error=EAGAIN:when=1', used)).toEqual([1, -2, 1]);
   });
 
   test('any other error of the ring is thrown', async () => {
     const program = `const ring = new native.Ring();
       ring.remove(0, '/nowhere/at/all');
       try { ring.submit(); } catch ({ code, syscall }) { console.log(JSON.stringify([code, syscall, ring.queued])); }`;
-    expect(await tampered('io_uring_enter:error=EBADF:when=1', program)).toEqual(['EBADF', 'io_uring_enter', 1]);
+    expect(await tampered('io_uring_enter:error=EBADF:when=2', program)).toEqual(['EBADF', 'io_uring_enter', 1]);
   });
 });

@@ -1,0 +1,172 @@
+#include "bus_guard.h"
+
+#ifdef __linux__
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <new>
+
+namespace walstack {
+
+// Never freed, and used again: the handler may look at it at any time. The version is odd while the fields change. A thread
+// that faults in a mapping finds the range of that mapping unchanged, as nothing is unguarded that is still read.
+struct GuardedRange {
+  std::atomic<uint64_t> version{0};
+  std::atomic<uintptr_t> start{0};
+  std::atomic<size_t> length{0};
+  std::atomic<uint8_t*> broken{nullptr};
+  // All ranges there ever were, for the handler.
+  GuardedRange* next = nullptr;
+  // Those that guard nothing, for the next mapping.
+  GuardedRange* next_free = nullptr;
+};
+
+namespace {
+
+const uintptr_t kPageBytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+
+// The handler takes no lock; guarding and unguarding take this one.
+std::mutex mutex;
+GuardedRange* free_ranges = nullptr;
+
+std::atomic<GuardedRange*> ranges{nullptr};
+
+// What handled SIGBUS before; never freed.
+std::atomic<const struct sigaction*> previous{nullptr};
+
+void Set(GuardedRange* range, uintptr_t start, size_t length, uint8_t* broken) {
+  const uint64_t version = range->version.load(std::memory_order_relaxed);
+  range->version.store(version + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  range->start.store(start, std::memory_order_relaxed);
+  range->length.store(length, std::memory_order_relaxed);
+  range->broken.store(broken, std::memory_order_relaxed);
+  range->version.store(version + 2, std::memory_order_release);
+}
+
+// The flag of the mapping that an address lies in; nullptr for other memory.
+uint8_t* FlagOf(uintptr_t address) {
+  for (GuardedRange* range = ranges.load(std::memory_order_acquire); range != nullptr; range = range->next) {
+    const uint64_t version = range->version.load(std::memory_order_acquire);
+    const uintptr_t start = range->start.load(std::memory_order_relaxed);
+    const size_t length = range->length.load(std::memory_order_relaxed);
+    uint8_t* const broken = range->broken.load(std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if ((version & 1) != 0 || range->version.load(std::memory_order_relaxed) != version) continue;
+    if (address >= start && address - start < length) return broken;
+  }
+  return nullptr;
+}
+
+// Puts a page of zeros where one cannot be read. The flag comes first: what sees the zeros sees the flag.
+bool Replace(uintptr_t address) {
+  // All of the page that a mapping ends in is that mapping's.
+  const uintptr_t page = address & ~(kPageBytes - 1);
+  uint8_t* const broken = FlagOf(address);
+  if (broken == nullptr) return false;
+  __atomic_store_n(broken, 1, __ATOMIC_SEQ_CST);
+  // The system call itself: nothing that a library or a sanitizer puts in its place runs in a handler.
+#ifdef SYS_mmap
+  const long mapped = syscall(SYS_mmap, page, kPageBytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L);
+#else
+  const long mapped = syscall(SYS_mmap2, page, kPageBytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L);
+#endif
+  return mapped != -1;
+}
+
+// Whether a signal comes of an instruction, which runs again when the handler returns.
+bool IsFault(const siginfo_t* info) { return info->si_code > 0 && info->si_code != SI_KERNEL; }
+
+void HandToPrevious(int number, siginfo_t* info, void* context) {
+  const struct sigaction* before = previous.load(std::memory_order_acquire);
+  if ((before->sa_flags & SA_SIGINFO) != 0) {
+    before->sa_sigaction(number, info, context);
+    return;
+  }
+  if (before->sa_handler == SIG_IGN && !IsFault(info)) return;
+  if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
+    before->sa_handler(number);
+    return;
+  }
+  // The process ends as it would have: the instruction faults again, or the signal that was sent is sent again and arrives
+  // when the handler has returned.
+  signal(number, SIG_DFL);
+  if (!IsFault(info)) raise(number);
+}
+
+void OnBusError(int number, siginfo_t* info, void* context) {
+  const int error = errno;
+  const bool replaced = (info->si_code == BUS_ADRERR || info->si_code == BUS_MCEERR_AR) &&
+                        Replace(reinterpret_cast<uintptr_t>(info->si_addr));
+  if (!replaced) HandToPrevious(number, info, context);
+  errno = error;
+}
+
+// Whether SIGBUS comes here. A handler that was put in after this one stays, and may hand on what is not its own; the
+// default one is replaced again.
+bool Install() {
+  struct sigaction now;
+  if (sigaction(SIGBUS, nullptr, &now) != 0) return false;
+  const bool has_information = (now.sa_flags & SA_SIGINFO) != 0;
+  if (has_information && now.sa_sigaction == OnBusError) return true;
+  const bool is_none = !has_information && (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN);
+  if (previous.load(std::memory_order_relaxed) != nullptr && !is_none) return true;
+  const auto* before = new (std::nothrow) struct sigaction(now);
+  if (before == nullptr) return false;
+  const struct sigaction* replaced = previous.exchange(before, std::memory_order_acq_rel);
+  struct sigaction own = {};
+  own.sa_sigaction = OnBusError;
+  own.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigemptyset(&own.sa_mask);
+  if (sigaction(SIGBUS, &own, nullptr) == 0) return true;
+  previous.store(replaced, std::memory_order_release);
+  return false;
+}
+
+}  // namespace
+
+GuardedRange* GuardMemory(uint8_t* address, size_t length, uint8_t* broken) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!Install()) return nullptr;
+  GuardedRange* range = free_ranges;
+  if (range != nullptr) {
+    free_ranges = range->next_free;
+  } else {
+    range = new (std::nothrow) GuardedRange;
+    if (range == nullptr) return nullptr;
+    range->next = ranges.load(std::memory_order_relaxed);
+    ranges.store(range, std::memory_order_release);
+  }
+  Set(range, reinterpret_cast<uintptr_t>(address), length, broken);
+  return range;
+}
+
+void UnguardMemory(GuardedRange* range) {
+  if (range == nullptr) return;
+  const std::lock_guard<std::mutex> lock(mutex);
+  Set(range, 0, 0, nullptr);
+  range->next_free = free_ranges;
+  free_ranges = range;
+}
+
+}  // namespace walstack
+
+#else
+
+namespace walstack {
+
+GuardedRange* GuardMemory(uint8_t*, size_t, uint8_t*) { return nullptr; }
+
+void UnguardMemory(GuardedRange*) {}
+
+}  // namespace walstack
+
+#endif  // __linux__
