@@ -22,7 +22,14 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
     this.durableWrites = ops.writeDurable !== undefined;
     this.#ops = ops;
     this.#submissions = submissions;
-    this.#context = { ops, zeros: new Zeros(ops), submissions };
+    this.#context = {
+      ops,
+      zeros: new Zeros(ops),
+      submissions,
+      ...(this.durableWrites
+        ? { writeDurable: ({ handle }, data, offset, done) => ops.writeDurable?.(handle, data, offset, done) }
+        : {}),
+    };
   }
 
   wait(wanted: number, timeoutMs: number | undefined): void {

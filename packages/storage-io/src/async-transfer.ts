@@ -1,4 +1,4 @@
-import type { AsyncFileOps } from './file-ops.js';
+import type { AsyncFileOps, DoneWithCount } from './file-ops.js';
 import type { TailOperation } from './file-tail.js';
 import type { OpenFile } from './open-file.js';
 import type { IoToken } from './storage-io.js';
@@ -12,7 +12,9 @@ export type AsyncTransferKind = 'read' | 'write' | 'durable-write' | 'append' | 
 
 /** What all transfers of one backend share. */
 export interface TransferContext<Handle> {
-  readonly ops: Pick<AsyncFileOps<Handle>, 'size' | 'read' | 'write' | 'writeDurable'>;
+  readonly ops: Pick<AsyncFileOps<Handle>, 'size' | 'read' | 'write'>;
+  /** Only where durable writes are possible. */
+  readonly writeDurable?: (file: OpenFile<Handle>, data: Uint8Array, offset: number, done: DoneWithCount) => void;
   readonly zeros: Zeros;
   readonly submissions: Submissions;
 }
@@ -26,6 +28,8 @@ export class AsyncTransfer<Handle> implements TailOperation {
   readonly #file: OpenFile<Handle>;
   readonly #kind: AsyncTransferKind;
   readonly #bytes: Uint8Array;
+  /** Of the bytes as they were given. */
+  readonly #length: number;
   #offset: number;
   /** Where a fill ends. */
   readonly #end: number;
@@ -52,6 +56,7 @@ export class AsyncTransfer<Handle> implements TailOperation {
     this.#file = file;
     this.#kind = kind;
     this.#bytes = bytes;
+    this.#length = bytes.length;
     this.#offset = offset;
     this.#end = end;
   }
@@ -120,17 +125,17 @@ export class AsyncTransfer<Handle> implements TailOperation {
   #plan(): Transfer {
     const file = this.#file;
     const { alignment } = file.io;
-    if (this.#kind === 'read') return Transfer.of('read', this.#bytes, this.#offset, alignment);
+    if (this.#kind === 'read') return Transfer.of('read', this.#bytes, this.#offset, alignment, this.#length);
     if (this.#kind === 'append' || this.#kind === 'fill') {
       // Writes under way may end behind the size that the file has by now.
       const end = Math.max(this.#context.ops.size(file.handle), file.writesEnd);
       this.#offset = Math.max(end, this.#offset);
       if (this.#kind === 'fill') return Transfer.fill(this.#offset, this.#end, this.#context.zeros.for(file.io));
     }
-    const writeEnd = this.#offset + this.#bytes.length;
-    if (this.#bytes.length > 0 && writeEnd > file.writesEnd) file.writesEnd = writeEnd;
+    const writeEnd = this.#offset + this.#length;
+    if (this.#length > 0 && writeEnd > file.writesEnd) file.writesEnd = writeEnd;
     const kind = this.#kind === 'durable-write' ? 'durable-write' : 'write';
-    return Transfer.of(kind, this.#bytes, this.#offset, alignment);
+    return Transfer.of(kind, this.#bytes, this.#offset, alignment, this.#length);
   }
 
   /** A loop, not a recursion: operations may answer while they are being called. */
@@ -152,12 +157,12 @@ export class AsyncTransfer<Handle> implements TailOperation {
   }
 
   #call(transfer: Transfer): void {
-    const { ops } = this.#context;
+    const { ops, writeDurable } = this.#context;
     const { handle } = this.#file;
     const { kind, rest, position } = transfer;
     if (kind === 'read') ops.read(handle, rest, position, this.#answer);
-    else if (kind === 'durable-write' && ops.writeDurable !== undefined) {
-      ops.writeDurable(handle, rest, position, this.#answer);
+    else if (kind === 'durable-write' && writeDurable !== undefined) {
+      writeDurable(this.#file, rest, position, this.#answer);
     } else ops.write(handle, rest, position, this.#answer);
   }
 

@@ -1,4 +1,5 @@
 import { CompletionBuffer } from './completion-buffer.js';
+import { beginStep, endStep } from './steps-under-way.js';
 import type { IoToken, StorageIo } from './storage-io.js';
 
 /**
@@ -154,7 +155,12 @@ export class CompletionRouter {
   #wakeForRoom(): void {
     const waiting = this.#waitingForRoom;
     this.#waitingForRoom = [];
-    for (const resume of waiting) resume();
+    beginStep();
+    try {
+      for (const resume of waiting) resume();
+    } finally {
+      endStep();
+    }
   }
 }
 

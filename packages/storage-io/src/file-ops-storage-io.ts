@@ -1,7 +1,8 @@
-import { checkInteger, checkOneOf, checkOptions, checkPath, WalError } from '@walstack/codec';
+import { checkInteger, checkOneOf, checkOptions, checkPath, optionNames, WalError } from '@walstack/codec';
 import type { CompletionBuffer } from './completion-buffer.js';
 import type { Executor } from './executor.js';
 import type { FileNamespaceOps, FileOpsOptions } from './file-ops.js';
+import type { FileSystem } from './file-system.js';
 import { FileTable } from './file-table.js';
 import {
   checkAlignment,
@@ -32,6 +33,8 @@ const TIMEOUT_MS_MAX = 0x7fff_ffff;
 
 const LOCK_MODES = ['shared', 'exclusive'] as const;
 
+const OPTIONS = optionNames<FileOpsOptions>({ maxPending: true });
+
 /**
  * A whole backend over a handful of operations: it checks every argument, knows the files and the submissions, and
  * leaves the work itself to an {@link Executor}.
@@ -57,7 +60,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     options: FileOpsOptions,
     makeExecutor: (submissions: Submissions) => Executor<Handle>,
   ) {
-    checkOptions('options', options, ['maxPending']);
+    checkOptions('options', options, OPTIONS);
     const maxPending = checkInteger('maxPending', options.maxPending ?? MAX_PENDING_DEFAULT, 1, MAX_PENDING_MOST);
     this.name = ops.name;
     this.#ops = ops;
@@ -103,6 +106,11 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     return this.#call('size', file.path, () => this.#ops.size(open.handle));
   }
 
+  links(file: IoFile): number | undefined {
+    const open = this.#file(file);
+    return this.#call('links', file.path, () => this.#ops.links?.(open.handle));
+  }
+
   list(directory: string): string[] {
     this.#requireOpen();
     checkPath('directory', directory);
@@ -126,6 +134,12 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     this.#requireOpen();
     checkPath('path', path);
     return this.#call('stat', path, () => this.#ops.stat(path));
+  }
+
+  fileSystem(path: string): FileSystem | undefined {
+    this.#requireOpen();
+    checkPath('path', path);
+    return this.#call('fileSystem', path, () => this.#ops.fileSystem?.(path));
   }
 
   lock(path: string): () => void {
@@ -229,7 +243,8 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   pollCompletions(out: CompletionBuffer): number {
     this.#requireOpen();
     checkCompletionBuffer(out);
-    this.#executor.kernel?.take();
+    const { kernel } = this.#executor;
+    if (kernel !== undefined) this.#submissions.during(() => kernel.take());
     return this.#submissions.poll(out);
   }
 

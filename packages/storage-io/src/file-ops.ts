@@ -1,4 +1,5 @@
 import { invalidType } from '@walstack/codec';
+import type { FileSystem } from './file-system.js';
 import type { IoStat } from './storage-io.js';
 
 /** How {@link FileNamespaceOps.open} is to open a file: every choice made. */
@@ -32,6 +33,8 @@ export interface FileNamespaceOps<Handle> {
   close(handle: Handle): void;
   /** The size of an open file in bytes. */
   size(handle: Handle): number;
+  /** How many names an open file has. Without it, `links` of the backend is `undefined` for every file. */
+  links?(handle: Handle): number;
   /** The names in a directory, in any order. */
   list(directory: string): string[];
   /** Renames a file or directory, replacing a file of that name. */
@@ -41,7 +44,12 @@ export interface FileNamespaceOps<Handle> {
   stat(path: string): IoStat;
   /** Locks `path` at once, and returns what releases it; `WAL_LOCKED` when another has it. */
   lock(path: string): () => void;
-  /** Takes a lock on an open file without waiting. Without it, `capabilities.fileLocks` is `false`. */
+  /** What is known of the file system that a path lies on. Without it, nothing is. */
+  fileSystem?(path: string): FileSystem | undefined;
+  /**
+   * Takes a lock on an open file without waiting. Without it, `capabilities.fileLocks` is `false`; `WAL_UNSUPPORTED` where
+   * the file system has none.
+   */
   lockFile?(handle: Handle, mode: 'shared' | 'exclusive'): boolean;
   /**
    * Asked after `open` with `direct`: the alignment in bytes, a power of two, when direct I/O was had, and 1 when it was
@@ -124,6 +132,8 @@ const REQUIRED: readonly string[] = [
   'syncDirectory',
 ];
 const OPTIONAL: readonly string[] = [
+  'fileSystem',
+  'links',
   'lockFile',
   'directAlignment',
   'allocateBuffer',

@@ -28,6 +28,7 @@ export type {
   OpenFlags,
   SyncFileOps,
 } from './file-ops.js';
+export type { FileSystem } from './file-system.js';
 export { fromAsyncFileOps, fromSyncFileOps } from './from-file-ops.js';
 export { callFailure, completionFailure } from './io-failure.js';
 export {
@@ -64,6 +65,7 @@ export type { FrameRecovery } from './portable/recover-frames.js';
 export type { PortableWalWriterOptions } from './portable/writer-options.js';
 export { RoutineQueue } from './routine-queue.js';
 export { kindOf, makeDirectories, replaceFile } from './small-files.js';
+export { afterStep } from './steps-under-way.js';
 export type {
   IoFile,
   IoStat,

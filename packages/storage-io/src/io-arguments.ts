@@ -1,5 +1,13 @@
 import { isUint8Array } from 'node:util/types';
-import { checkBoolean, checkInteger, checkOptions, invalidType, outOfRange, WalError } from '@walstack/codec';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  invalidType,
+  optionNames,
+  outOfRange,
+  WalError,
+} from '@walstack/codec';
 import type { CompletionBuffer } from './completion-buffer.js';
 import type { OpenFlags } from './file-ops.js';
 import type { IoFile, OpenOptions, WriteOptions } from './storage-io.js';
@@ -7,8 +15,8 @@ import type { IoFile, OpenOptions, WriteOptions } from './storage-io.js';
 /** The result of a transfer is a 32-bit integer, so no transfer is longer. */
 const TRANSFER_BYTES_MAX = 0x7fff_ffff;
 
-const OPEN_OPTIONS = ['create', 'exclusive', 'direct', 'truncate'] as const;
-const WRITE_OPTIONS = ['durable'] as const;
+const OPEN_OPTIONS = optionNames<OpenOptions>({ create: true, exclusive: true, direct: true, truncate: true });
+const WRITE_OPTIONS = optionNames<WriteOptions>({ durable: true });
 
 /** Returns `value` when it is a `Uint8Array`, of whichever realm, that one transfer can move. */
 export function checkBytes(name: string, value: unknown): Uint8Array {

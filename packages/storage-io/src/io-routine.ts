@@ -1,5 +1,6 @@
 import { WalError } from '@walstack/codec';
 import { CompletionRouter } from './completion-router.js';
+import { beginStep, endStep, makeCalls, next } from './steps-under-way.js';
 import type { IoToken, StorageIo } from './storage-io.js';
 
 /** Yielded in place of a token: go on when a full queue has room again. */
@@ -21,23 +22,31 @@ export type IoRoutine<T> = Generator<IoStep, T, number>;
 export type Ended<T> = (ended: { readonly value: T } | { readonly error: unknown }) => void;
 
 /**
- * Runs a routine from completion to completion. It starts at once; `ended` may be called before this returns. Steps are
- * taken inside the router's hand-out, so that somebody who blocks in {@link CompletionRouter.wait} drives other routines
- * along.
+ * Runs a routine from completion to completion. It starts at once; `ended` may be called before this returns, and is part
+ * of the routine's last step: what it calls that is the application's goes through {@link afterStep}. Steps are taken
+ * inside the router's hand-out, so that a call that blocks in {@link CompletionRouter.wait} drives other routines along.
  */
 export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended: Ended<T>): void {
   const step = (result: number): void => {
-    let next: IteratorResult<IoStep, T>;
+    beginStep();
     try {
-      next = routine.next(result);
+      take(result);
+    } finally {
+      endStep();
+    }
+  };
+  const take = (result: number): void => {
+    let taken: IteratorResult<IoStep, T>;
+    try {
+      taken = next(routine, result);
     } catch (error) {
       ended({ error });
       return;
     }
-    if (next.done === true) ended({ value: next.value });
-    else if (next.value === ROOM) router.whenRoom(() => step(0));
-    else if (typeof next.value === 'function') next.value(() => step(0));
-    else router.expect(next.value, step);
+    if (taken.done === true) ended({ value: taken.value });
+    else if (taken.value === ROOM) router.whenRoom(() => step(0));
+    else if (typeof taken.value === 'function') taken.value(() => step(0));
+    else router.expect(taken.value, step);
   };
   step(0);
 }
@@ -81,7 +90,9 @@ export function requireWait(io: StorageIo): void {
 
 /** Blocks until something was completed. Nothing to wait for means that a routine can never end: a defect. */
 export function waitForProgress(router: CompletionRouter): void {
-  if (router.wait() === 0) {
+  if (router.wait() > 0) return;
+  // A blocking call in a function of the application: what is to be called behind that one may be what it waits for.
+  if (makeCalls() === 0) {
     throw new WalError('WAL_STATE', 'a routine waits for I/O that was never submitted', { operation: 'wait' });
   }
 }

@@ -3,6 +3,7 @@ import type { RingStats } from '@walstack/native';
 import { AsyncTransfer, type TransferContext } from './async-transfer.js';
 import type { Executor, ExecutorKernel } from './executor.js';
 import type { DoneWithCount, FileNamespaceOps } from './file-ops.js';
+import { FileSync } from './file-sync.js';
 import { FileTail } from './file-tail.js';
 import type { OpenFile } from './open-file.js';
 import type { RegisteredBuffers } from './registered-buffers.js';
@@ -33,6 +34,8 @@ export interface IoUringExecutorParts {
   /** How many operations the kernel has at a time. */
   readonly maxInFlight: number;
   readonly registered: Pick<RegisteredBuffers, 'placeOf' | 'close'>;
+  /** Whether the file system of an open file was shown to honour durable writes. Asked once for each file. */
+  readonly honoursDurableWrites: (fd: number) => boolean;
 }
 
 /**
@@ -47,6 +50,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   readonly #ring: RingPort;
   readonly #registered: IoUringExecutorParts['registered'];
   readonly #submissions: Submissions;
+  readonly #honours: IoUringExecutorParts['honoursDurableWrites'];
   readonly #operations: RingOperations;
   /** For appends, and whatever else must not happen side by side at the end of a file: they go on step by step. */
   readonly #steps: TransferContext<number>;
@@ -61,12 +65,19 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   #inReadyTurn = false;
   #offerAgain: NodeJS.Timeout | undefined;
 
-  constructor({ ring, registered, namespace, submissions, maxPending, maxInFlight }: IoUringExecutorParts) {
+  constructor(parts: IoUringExecutorParts) {
+    const { ring, registered, namespace, submissions, maxPending, maxInFlight } = parts;
     this.#ring = ring;
+    this.#honours = parts.honoursDurableWrites;
     this.#registered = registered;
     this.#submissions = submissions;
     this.#operations = new RingOperations(ring, maxPending, maxInFlight, registered, this.#ended);
-    this.#steps = { ops: this.#steppingOps(namespace), zeros: new Zeros(namespace), submissions };
+    this.#steps = {
+      ops: this.#steppingOps(namespace),
+      zeros: new Zeros(namespace),
+      submissions,
+      writeDurable: (file, data, offset, done) => this.#writeDurably(file, data, offset, answered(done)),
+    };
     this.#tokens = new Float64Array(maxPending);
     this.#kinds = new Array(maxPending);
     this.#files = new Array(maxPending);
@@ -86,6 +97,10 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
       return;
     }
     if (end > file.writesEnd) file.writesEnd = end;
+    if (durable && !this.#honoursDurable(file)) {
+      this.#writeDurably(file, data, offset, (result) => this.#submissions.finish(token, kind, result, file));
+      return;
+    }
     const operation = durable ? RingOperation.durableWrite : RingOperation.write;
     const slot = this.#slotFor(token, kind, file);
     this.#operations.transfer(slot, operation, file.handle, data, offset, file.io.alignment);
@@ -108,6 +123,10 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   }
 
   datasync(token: IoToken, file: OpenFile<number>): void {
+    if (!this.#honoursDurable(file)) {
+      this.#syncOf(file).add((result) => this.#submissions.finish(token, 'sync', result, file));
+      return;
+    }
     const slot = this.#slotFor(token, 'sync', file);
     this.#operations.control(slot, RingOperation.datasync, file.handle, 0, 0);
     this.#scheduleFlush();
@@ -178,11 +197,14 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   }
 
   take(): void {
-    // On its way into the kernel it finishes off what the disk has answered.
-    if (this.#operations.unsubmitted) this.flush();
     this.#submissions.beginGathering();
-    this.#operations.reap();
-    this.#submissions.endGathering();
+    try {
+      // On its way into the kernel it finishes off what the disk has answered.
+      if (this.#operations.unsubmitted) this.flush();
+      this.#operations.reap();
+    } finally {
+      this.#submissions.endGathering();
+    }
     if (this.#operations.unsubmitted) this.#scheduleFlush();
   }
 
@@ -190,13 +212,17 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     if (this.#submissions.finished >= wanted) this.take();
     const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
     this.#submissions.beginGathering();
-    for (let left = timeoutMs; this.#submissions.finished < wanted; ) {
-      this.#operations.wait(wanted - this.#submissions.finished, left);
-      if (left === 0) break;
-      if (deadline !== undefined) left = Math.max(0, Math.ceil(deadline - performance.now()));
-      if (this.#submissions.finished < wanted && this.#operations.inKernel === 0) Atomics.wait(PAUSE, 0, 0, 1);
+    try {
+      for (let left = timeoutMs; this.#submissions.finished < wanted; ) {
+        const cameBack = this.#operations.wait(wanted - this.#submissions.finished, left);
+        if (left === 0) break;
+        if (deadline !== undefined) left = Math.max(0, Math.ceil(deadline - performance.now()));
+        // The kernel takes nothing now, and has nothing.
+        if (cameBack === 0 && this.#operations.inKernel === 0) Atomics.wait(PAUSE, 0, 0, 1);
+      }
+    } finally {
+      this.#submissions.endGathering();
     }
-    this.#submissions.endGathering();
     if (this.#operations.unsubmitted) this.#scheduleFlush();
   }
 
@@ -215,13 +241,17 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     this.#inReadyTurn = true;
     try {
       this.#submissions.beginGathering();
-      this.#operations.reap();
-      this.#submissions.endGathering();
+      try {
+        this.#operations.reap();
+      } finally {
+        this.#submissions.endGathering();
+      }
       this.#submissions.tell();
     } finally {
       this.#inReadyTurn = false;
+      // Also when the listener throws: what it has submitted before is handed over.
+      if (this.#operations.unsubmitted) this.flush();
     }
-    if (this.#operations.unsubmitted) this.flush();
   };
 
   readonly #ended = (slot: number, result: number): void => {
@@ -276,21 +306,54 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     const step =
       (operation: Parameters<RingOperations['transfer']>[1]) =>
       (fd: number, bytes: Uint8Array, offset: number, done: DoneWithCount): void => {
-        const ended: StepEnded = (result) => {
-          if (result < 0) done(systemError(result, 'io_uring'));
-          else done(undefined, result);
-        };
-        this.#operations.transfer(this.#slotForStep(ended), operation, fd, bytes, offset, 1);
+        this.#operations.transfer(this.#slotForStep(answered(done)), operation, fd, bytes, offset, 1);
         this.#scheduleFlush();
       };
     return {
       size: namespace.size,
       read: step(RingOperation.read),
       write: step(RingOperation.write),
-      writeDurable: step(RingOperation.durableWrite),
     };
   }
+
+  #honoursDurable(file: OpenFile<number>): boolean {
+    file.durableWrites ??= this.#honours(file.handle);
+    return file.durableWrites;
+  }
+
+  /** Writes all of `data`; what `ended` counts is on stable storage. */
+  #writeDurably(file: OpenFile<number>, data: Uint8Array, offset: number, ended: StepEnded): void {
+    const { handle, io } = file;
+    if (this.#honoursDurable(file)) {
+      const slot = this.#slotForStep(ended);
+      this.#operations.transfer(slot, RingOperation.durableWrite, handle, data, offset, io.alignment);
+    } else {
+      this.#submissions.countDurableBySync();
+      const written: StepEnded = (count) => {
+        if (count < 0) ended(count);
+        else this.#syncOf(file).add((result) => ended(result < 0 ? result : count));
+      };
+      this.#operations.transfer(this.#slotForStep(written), RingOperation.write, handle, data, offset, io.alignment);
+    }
+    this.#scheduleFlush();
+  }
+
+  #syncOf(file: OpenFile<number>): FileSync {
+    file.sync ??= new FileSync((ended) => {
+      this.#operations.control(this.#slotForStep(ended), RingOperation.datasync, file.handle, 0, 0);
+      this.#scheduleFlush();
+    });
+    return file.sync;
+  }
 }
+
+/** Tells of a result as operations that call back do. */
+const answered =
+  (done: DoneWithCount): StepEnded =>
+  (result) => {
+    if (result < 0) done(systemError(result, 'io_uring'));
+    else done(undefined, result);
+  };
 
 /** 0, or the error number of what a call throws. */
 function resultOf(call: () => void): number {

@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkOptions } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkOptions, optionNames } from '@walstack/codec';
 import type { FileOpsOptions } from './file-ops.js';
 
 /** Options of `createIoUringStorageIo`. */
@@ -12,7 +12,8 @@ export interface IoUringOptions extends FileOpsOptions {
   readonly maxInFlight?: number;
   /**
    * Whether a thread of the kernel looks for submissions: handing over is then no system call, for the price of one
-   * processor that is busy while there are any. Default `false`.
+   * processor that is busy while there are any. Operations have the rights that the process had when the backend was made,
+   * also after `process.setuid` and its kin: give up rights first. Default `false`.
    */
   readonly kernelPolling?: boolean;
   /** After so many milliseconds without a submission that thread sleeps; 1 to 2,147,483,647. Default 1000. */
@@ -53,16 +54,16 @@ export const ioUringPresets = Object.freeze({
   minimal: Object.freeze({ queueEntries: 8, maxInFlight: 8, maxPending: 64 }),
 }) satisfies Readonly<Record<string, IoUringOptions>>;
 
-const OPTIONS = [
-  'maxPending',
-  'queueEntries',
-  'maxInFlight',
-  'kernelPolling',
-  'kernelPollingIdleMs',
-  'directIo',
-  'registeredBuffers',
-  'registeredBufferBytes',
-] as const;
+const OPTIONS = optionNames<IoUringOptions>({
+  maxPending: true,
+  queueEntries: true,
+  maxInFlight: true,
+  kernelPolling: true,
+  kernelPollingIdleMs: true,
+  directIo: true,
+  registeredBuffers: true,
+  registeredBufferBytes: true,
+});
 
 /** @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) */
 export function ioUringSettings(options: IoUringOptions): IoUringSettings {

@@ -2,6 +2,7 @@ import { WalError } from '@walstack/codec';
 import { allocateAligned, Ring, ringFailure } from '@walstack/native';
 import type { FileNamespaceOps } from './file-ops.js';
 import { FileOpsStorageIo } from './file-ops-storage-io.js';
+import { fileSystemOf } from './file-system.js';
 import { IoUringExecutor } from './io-uring-executor.js';
 import { type IoUringOptions, type IoUringSettings, ioUringSettings } from './io-uring-options.js';
 import { MEMORY_ALIGNMENT, nodeFsNamespace } from './node-fs-namespace.js';
@@ -11,7 +12,8 @@ import type { StorageIo } from './storage-io.js';
 /**
  * A backend of a ring of io_uring: on Linux, with the native addon. Operations of one turn of the event loop go to the
  * kernel by one system call, many side by side; durable writes need no sync of their own, and with direct I/O they
- * overlap on the disk. It never blocks the event loop while the disk works, and can wait in the thread as well.
+ * overlap on the disk. Where the file system of a file was not shown to make them durable, each is carried out as a write
+ * and a datasync, which those that are written meanwhile share. It never blocks the event loop while the disk works, and can wait in the thread as well.
  *
  * Names (open, rename, list …) are `node:fs`'s.
  *
@@ -27,7 +29,16 @@ export function createIoUringStorageIo(options: IoUringOptions = {}): StorageIo 
   return new FileOpsStorageIo(
     namespace,
     { maxPending },
-    (submissions) => new IoUringExecutor({ ring, registered, namespace, submissions, maxPending, maxInFlight }),
+    (submissions) =>
+      new IoUringExecutor({
+        ring,
+        registered,
+        namespace,
+        submissions,
+        maxPending,
+        maxInFlight,
+        honoursDurableWrites: (fd) => fileSystemOf(fd)?.durableWrites ?? false,
+      }),
   );
 }
 

@@ -4,13 +4,15 @@ import {
   fstatSync,
   linkSync,
   openSync,
+  readlinkSync,
   readSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import { WalError } from '@walstack/codec';
-import { fileLocksUnavailableReason, lockFile, unlockFile } from '@walstack/native';
+import { fileLocksUnavailableReason, holdLock } from '@walstack/native';
 import { callFailure } from './io-failure.js';
 import {
   decodeLock,
@@ -19,22 +21,28 @@ import {
   LOCK_BYTES,
   type LockHolder,
   type LockState,
+  textOf,
   thisHolder,
   thisPidNamespace,
 } from './lock-holder.js';
 import { type Liveness, livenessOf } from './lock-liveness.js';
+import { nameOfError } from './system-error.js';
 
 /**
  * Locks a file against every other writer in this and in other processes, at once, and returns what releases it. Not
  * durable, and it needs not be: a lock does not outlive the machine's running.
  *
- * The file says who holds it. It is never removed and never shortened. While one finds out whether the holder is dead and
- * takes its place, a second file, `<path>.takeover`, made exclusively, keeps all others out.
+ * The file says which process and thread holds it. It is never removed and never shortened. While it is found out whether
+ * the holder is dead, and its place is taken, a second file, `<path>.takeover`, keeps all others out. That one is made
+ * exclusively and with its content in a single call: a symbolic link to a text, where there are such links.
  *
- * Where the native addon is there, the kernel locks the open file too, and frees it when its holder dies. What the file
- * says still counts, since the holder may have no addon. But of a holder that had the kernel's lock it need not be found
- * out whether it lives, in whatever container; and a second file that somebody who was killed has left behind is
- * removed. Without the addon that one is removed by hand.
+ * Where the native addon is there, and the file system has locks on open files, the kernel locks the file too, and frees
+ * it when its holder dies. What the file says still counts, since the holder may have no addon. But of a holder that had
+ * the kernel's lock it need not be found out whether it lives, in whatever container; and a second file that a killed
+ * process has left behind is removed. Without the addon that one is removed by hand.
+ *
+ * A lock is held unless it is certain that it is not: not by a holder whose boot id differs, where one of the two boot ids
+ * was given to a container; nor by a second file that does not say whose it is, as on a full disk.
  *
  * The file system must be one machine's: on another machine the holder looks as if the machine had been restarted.
  *
@@ -45,12 +53,13 @@ import { type Liveness, livenessOf } from './lock-liveness.js';
 export function lockPath(path: string): () => void {
   const judged = judge(path);
   const fd = openLock(path);
-  const me = lockByKernel(path, fd);
+  const taken = lockByKernel(path, fd);
+  const { me } = taken;
   try {
     takeOver(path, fd, me, judged);
     verify(path, fd, me);
   } catch (error) {
-    attempt(() => release(path, fd, me));
+    attempt(() => release(path, fd, taken));
     throw callFailure('lock', path, error);
   }
   let held = true;
@@ -58,7 +67,7 @@ export function lockPath(path: string): () => void {
     // Once only: the number of the file may be another file's by the second time.
     if (!held) return;
     held = false;
-    release(path, fd, me);
+    release(path, fd, taken);
   };
 }
 
@@ -66,7 +75,19 @@ export function lockPath(path: string): () => void {
 const KERNEL_LOCKS = fileLocksUnavailableReason === undefined;
 
 /** What a file system says that has no locks. */
-const NO_LOCKS: readonly unknown[] = ['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'];
+const NO_LOCKS: readonly string[] = ['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'];
+
+/** What a file system says that has no symbolic links, and a platform that does not allow them. */
+const NO_SYMBOLIC_LINKS: readonly string[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL', 'ENAMETOOLONG'];
+
+/** Whether locking an open file has failed because its file system has no locks. */
+export const hasNoLocks = (error: unknown): boolean => NO_LOCKS.includes(nameOfError(error));
+
+/** This holder, and what releases the kernel's lock, if it has that. */
+interface Taken {
+  readonly me: LockHolder;
+  readonly unlock: (() => void) | undefined;
+}
 
 /**
  * Whether the kernel knows better than anybody if this holder lives: its lock on the file is gone when the holder is.
@@ -84,16 +105,27 @@ function judge(path: string): LockState | undefined {
 }
 
 /** Has the kernel lock the file, where it can, and says who this holder is. Closes the file when it cannot be had. */
-function lockByKernel(path: string, fd: number): LockHolder {
+function lockByKernel(path: string, fd: number): Taken {
   try {
-    if (!KERNEL_LOCKS) return thisHolder(false);
-    if (lockFile(fd, 'exclusive')) return thisHolder(true);
-    throw lockedByKernel(path, read(fd));
+    const unlock = KERNEL_LOCKS ? holdOrRefuse(path, fd) : undefined;
+    return { me: thisHolder(unlock !== undefined), unlock };
   } catch (error) {
-    if (NO_LOCKS.includes((error as NodeJS.ErrnoException).code)) return thisHolder(false);
     closeSync(fd);
     throw callFailure('lock', path, error);
   }
+}
+
+/** @returns what releases the kernel's lock; `undefined` where the file system has none @throws `WAL_LOCKED` */
+function holdOrRefuse(path: string, fd: number): (() => void) | undefined {
+  let unlock: (() => void) | undefined;
+  try {
+    unlock = holdLock(fd, 'exclusive');
+  } catch (error) {
+    if (hasNoLocks(error)) return undefined;
+    throw error;
+  }
+  if (unlock === undefined) throw lockedByKernel(path, read(fd));
+  return unlock;
 }
 
 /** The error for a file that the kernel has locked for another. */
@@ -113,10 +145,8 @@ function lockedByKernel(path: string, content: LockState | undefined): WalError 
 function takeOver(path: string, fd: number, me: LockHolder, judged: LockState | undefined): void {
   const content = encodeHeld(me);
   const second = `${path}.takeover`;
-  const secondFd = createSecond(path, second, me);
+  createSecond(path, second, me);
   try {
-    // A full disk must not keep a log from being opened: without content the second file excludes others just as well.
-    if (secondFd !== undefined) attempt(() => writeSync(secondFd, content, 0, LOCK_BYTES, 0));
     const now = read(fd);
     if (!isSameHolder(now, judged) && !leftToKernel(now, me.kernelLock)) refuseHeld(path, now);
     overwrite(path, fd, content);
@@ -124,8 +154,6 @@ function takeOver(path: string, fd: number, me: LockHolder, judged: LockState | 
   } catch (error) {
     attempt(() => unlinkSync(second));
     throw error;
-  } finally {
-    if (secondFd !== undefined) closeSync(secondFd);
   }
 }
 
@@ -148,14 +176,22 @@ function verify(path: string, fd: number, me: LockHolder): void {
   });
 }
 
-function release(path: string, fd: number, me: LockHolder): void {
+/** Holders of this thread that have released a lock whose file could not be written any more: what it says is over. */
+const released = new Set<string>();
+
+function release(path: string, fd: number, { me, unlock }: Taken): void {
+  released.add(me.id);
   try {
     const now = read(fd);
     if (now?.state === 'held' && now.holder.id === me.id) overwrite(path, fd, encodeFree());
-    // Not only by closing: a child process that is just being made has the file open, too.
-    if (me.kernelLock) unlockFile(fd);
+    released.delete(me.id);
   } finally {
-    closeSync(fd);
+    try {
+      // Not only by closing: a child process that is just being made has the file open, too.
+      unlock?.();
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 
@@ -167,22 +203,41 @@ function openLock(path: string): number {
   }
 }
 
-/** @returns the second file, open; `undefined` where there was no room for one @throws `WAL_LOCKED` when there is one */
-function createSecond(path: string, second: string, me: LockHolder): number | undefined {
+/** Makes the second file, in whatever way there is one to be had. @throws `WAL_LOCKED` when there is one */
+function createSecond(path: string, second: string, me: LockHolder): void {
   try {
-    if (me.kernelLock) removeLeftBehind(second);
-    return openSync(second, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
+    if (me.kernelLock) removeLeftBehind(path, second);
+    symlinkSync(textOf(me), second);
   } catch (error) {
-    if (isNoSpace(error)) return linkSecond(path, second, me);
-    throw secondFailure(path, second, error);
+    if (!isNoSpace(error) && !NO_SYMBOLIC_LINKS.includes(nameOfError(error))) throw secondFailure(path, second, error);
+    createSecondFile(path, second, me);
+  }
+}
+
+/** Makes it in two steps, between which it does not name its maker: a process killed there leaves it for good. */
+function createSecondFile(path: string, second: string, me: LockHolder): void {
+  let fd: number;
+  try {
+    fd = openSync(second, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
+  } catch (error) {
+    if (!isNoSpace(error)) throw secondFailure(path, second, error);
+    linkSecond(path, second, me);
+    return;
+  }
+  try {
+    // A full disk must not keep a log from being opened: without content the second file excludes others just as well.
+    attempt(() => writeSync(fd, encodeHeld(me), 0, LOCK_BYTES, 0));
+  } finally {
+    closeSync(fd);
   }
 }
 
 /**
  * A disk without room for another file may have room for another name of the first one, which excludes others just as
- * well. Where it has not, the kernel's lock must do: who takes over without that needs room for a second file, too.
+ * well, but does not say which process has made it. Where it has not, the kernel's lock must do: a holder without that needs
+ * room for a second file, too.
  */
-function linkSecond(path: string, second: string, me: LockHolder): undefined {
+function linkSecond(path: string, second: string, me: LockHolder): void {
   try {
     linkSync(path, second);
   } catch (error) {
@@ -200,8 +255,8 @@ function removeSecond(second: string): void {
 }
 
 function isNoSpace(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOSPC' || code === 'EDQUOT';
+  const name = nameOfError(error);
+  return name === 'ENOSPC' || name === 'EDQUOT';
 }
 
 function secondFailure(path: string, second: string, error: unknown): WalError {
@@ -213,15 +268,15 @@ function secondFailure(path: string, second: string, error: unknown): WalError {
  * Removes the second file of a holder that is gone. It takes the kernel's lock on the first file: only who has that may
  * remove the second file of another, so that what is removed here is what was looked at here.
  */
-function removeLeftBehind(second: string): void {
-  const found = peek(second);
+function removeLeftBehind(path: string, second: string): void {
+  const found = peekSecond(path, second);
   if (found?.state !== 'held') return;
   if (found.holder.kernelLock || livenessOf(found.holder) === 'dead') unlinkSync(second);
 }
 
 /** The error for a second file that is there already. */
 function secondTaken(path: string, second: string): WalError {
-  const found = peek(second);
+  const found = peekSecond(path, second);
   const holder = found?.state === 'held' ? found.holder : undefined;
   if (holder === undefined) {
     return new WalError(
@@ -251,7 +306,7 @@ const isSameHolder = (one: LockState | undefined, other: LockState | undefined):
 
 /** @throws `WAL_LOCKED` when the content names a holder that is alive, or may be */
 function refuseHeld(path: string, content: LockState | undefined): void {
-  if (content?.state !== 'held') return;
+  if (content?.state !== 'held' || released.has(content.holder.id)) return;
   const { holder } = content;
   const liveness = livenessOf(holder);
   if (liveness === 'dead') return;
@@ -264,7 +319,7 @@ function refusal(path: string, holder: LockHolder, liveness: Exclude<Liveness, '
       'WAL_LOCKED',
       `${path} is held by ${nameOf(holder)} of another process id namespace (${holder.pidNamespace}, here it is ` +
         `${thisPidNamespace()}), and whether that is alive cannot be seen from here: close the log there; if that ` +
-        `container is gone, remove ${path} by hand`,
+        `container is gone, or the machine was restarted since, remove ${path} by hand`,
       { path, holder: nameOf(holder), reason: 'held-elsewhere' },
     );
   }
@@ -302,6 +357,24 @@ function peek(path: string): LockState | undefined {
   } finally {
     closeSync(fd);
   }
+}
+
+/** What the second file says of its maker; `undefined` also where it does not say that, or there is none. */
+function peekSecond(path: string, second: string): LockState | undefined {
+  let text: string | undefined;
+  try {
+    text = readlinkSync(second);
+  } catch (error) {
+    if (nameOfError(error) === 'ENOENT') return undefined;
+  }
+  if (text !== undefined) return decodeLock(new TextEncoder().encode(text));
+  // Another name of the first file says whose that one was, when it was made.
+  return isSameFile(path, second) ? undefined : peek(second);
+}
+
+function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }
 
 function read(fd: number): LockState | undefined {

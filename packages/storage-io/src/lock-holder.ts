@@ -9,8 +9,10 @@ export interface LockHolder {
   readonly pid: number;
   /** The operating system's number of the thread in that process. */
   readonly thread: number;
-  /** Fresh whenever the machine starts. */
+  /** Fresh whenever the machine starts, and perhaps in every container. */
   readonly bootId: string;
+  /** Whether the boot id is known to be the kernel's own, and not one that a container was given. */
+  readonly kernelsBoot: boolean;
   /** In which process ids mean the same processes. */
   readonly pidNamespace: string;
   /** When the process started, in clock ticks since the machine did: tells it from a later one with its number. */
@@ -37,6 +39,7 @@ export function thisHolder(kernelLock: boolean): LockHolder {
     pid: process.pid,
     thread,
     bootId: thisBoot(),
+    kernelsBoot: isKernelsBoot(),
     pidNamespace: thisPidNamespace(),
     startTime: readTask(process.pid)?.startTime ?? '',
     threadStartTime: thread === 0 ? '' : (readTask(process.pid, thread)?.startTime ?? ''),
@@ -44,17 +47,45 @@ export function thisHolder(kernelLock: boolean): LockHolder {
   };
 }
 
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+
 /** The running system, or empty. */
-export const thisBoot = (): string => whatever(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+export const thisBoot = (): string => whatever(() => readFileSync(BOOT_ID, 'utf8').trim());
+
+/** Whether the file with the boot id is known to be the kernel's: a container may have another one mounted over it. */
+export const isKernelsBoot = (): boolean =>
+  fileSystemOf(
+    BOOT_ID,
+    whatever(() => readFileSync('/proc/self/mountinfo', 'utf8')),
+  ) === 'proc';
+
+/** The type of the file system that a path lies on, by what `/proc/self/mountinfo` says; `undefined` when it does not say. */
+export function fileSystemOf(path: string, mountinfo: string): string | undefined {
+  let longest = -1;
+  let type: string | undefined;
+  for (const line of mountinfo.split('\n')) {
+    const fields = line.split(' ');
+    const mountPoint = (fields[4] ?? '').replace(/\/$/, '');
+    const separator = fields.indexOf('-', 6);
+    if (separator === -1 || (path !== mountPoint && !path.startsWith(`${mountPoint}/`))) continue;
+    // Of several at one place the last one is seen.
+    if (mountPoint.length < longest) continue;
+    longest = mountPoint.length;
+    type = fields[separator + 1];
+  }
+  return type;
+}
 
 /** The process id namespace of this process, or empty. */
 export const thisPidNamespace = (): string => whatever(() => readlinkSync('/proc/self/ns/pid'));
 
 /** The content of a lock file that is held by `holder`. */
-export function encodeHeld(holder: LockHolder): Uint8Array {
-  const { id, ...who } = holder;
-  return padded({ format: MAGIC, id, state: 'held', ...who, end: id });
-}
+export const encodeHeld = (holder: LockHolder): Uint8Array => padded(fieldsOf(holder));
+
+/** The same as a text without padding. */
+export const textOf = (holder: LockHolder): string => JSON.stringify(fieldsOf(holder));
+
+const fieldsOf = ({ id, ...who }: LockHolder): object => ({ format: MAGIC, id, state: 'held', ...who, end: id });
 
 /** The content of a lock file that nobody holds. */
 export function encodeFree(): Uint8Array {
@@ -72,12 +103,14 @@ export function decodeLock(content: Uint8Array): LockState | undefined {
   }
   const { format, id, state, end, pid, thread, bootId, pidNamespace, startTime, threadStartTime } = fields;
   const kernelLock = fields['kernelLock'] === true;
+  const kernelsBoot = fields['kernelsBoot'] === true;
   // The same id at both ends: half an old content and half a new one do not pass for a whole one.
   if (format !== MAGIC || !isText(id) || id === '' || id !== end) return undefined;
   if (state === 'free') return { state };
   if (state !== 'held' || !isCount(pid) || pid === 0 || !isCount(thread)) return undefined;
   if (!isText(bootId) || !isText(pidNamespace) || !isText(startTime) || !isText(threadStartTime)) return undefined;
-  return { state, holder: { id, pid, thread, bootId, pidNamespace, startTime, threadStartTime, kernelLock } };
+  const boot = { bootId, kernelsBoot, pidNamespace };
+  return { state, holder: { id, pid, thread, ...boot, startTime, threadStartTime, kernelLock } };
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string';

@@ -1,4 +1,4 @@
-import { type LockHolder, thisBoot, thisPidNamespace } from './lock-holder.js';
+import { isKernelsBoot, type LockHolder, thisBoot, thisPidNamespace } from './lock-holder.js';
 import { allThreadsDead, isDead, processExists, readTask } from './process-liveness.js';
 
 /** `unknown`: it lives or lived where this process cannot look. */
@@ -6,7 +6,11 @@ export type Liveness = 'alive' | 'dead' | 'unknown';
 
 /** Whether the holder of a lock still lives. What cannot be found out counts as alive. */
 export function livenessOf(holder: LockHolder): Liveness {
-  if (differ(holder.bootId, thisBoot())) return 'dead';
+  if (differ(holder.bootId, thisBoot())) {
+    if (holder.kernelsBoot && isKernelsBoot()) return 'dead';
+    // A container may have been given a boot id of its own. In one namespace a number is one process, after a restart too.
+    if (holder.pidNamespace === '' || thisPidNamespace() === '') return 'unknown';
+  }
   if (differ(holder.pidNamespace, thisPidNamespace())) return 'unknown';
   if (!processExists(holder.pid)) return 'dead';
   const task = readTask(holder.pid);

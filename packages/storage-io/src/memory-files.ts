@@ -9,6 +9,8 @@ interface MemoryFile {
   /** At least as long as the file; zero behind its end. */
   bytes: Uint8Array;
   size: number;
+  /** How many names it has: 1, or 0 when it was removed. */
+  links: number;
   /** Whether {@link MemoryFiles.lock} holds it. */
   locked: boolean;
   /** Who holds locks on it as an open file. */
@@ -85,6 +87,7 @@ export class MemoryFiles {
     if (name === '' || found?.kind === 'directory') throw failure('EISDIR', 'unlink', path);
     if (found === undefined) throw failure('ENOENT', 'unlink', path);
     directory.entries.delete(name);
+    found.links = 0;
   }
 
   list(path: string): string[] {
@@ -112,6 +115,7 @@ export class MemoryFiles {
     if (replaced?.kind === 'file' && moved.kind === 'directory') throw failure('ENOTDIR', 'rename', to);
     if (moved.kind === 'directory' && holds(moved, target.directory)) throw failure('EINVAL', 'rename', to);
     source.directory.entries.delete(source.name);
+    if (replaced?.kind === 'file') replaced.links = 0;
     target.directory.entries.set(target.name, moved);
   }
 
@@ -176,6 +180,7 @@ const newFile = (): MemoryFile => ({
   kind: 'file',
   bytes: new Uint8Array(0),
   size: 0,
+  links: 1,
   locked: false,
   sharedBy: new Set(),
   exclusiveBy: undefined,

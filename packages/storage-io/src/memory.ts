@@ -1,4 +1,4 @@
-import { invalidType } from '@walstack/codec';
+import { checkOptions, invalidType, optionNames } from '@walstack/codec';
 import type { FileOpsOptions, SyncFileOps } from './file-ops.js';
 import { fromSyncFileOps } from './from-file-ops.js';
 import type { MemoryFiles, MemoryHandle } from './memory-files.js';
@@ -11,12 +11,14 @@ export interface MemoryStorageIoOptions extends FileOpsOptions {
   readonly world?: MemoryWorld;
 }
 
+const OPTIONS = optionNames<MemoryStorageIoOptions>({ maxPending: true, world: true });
+
 /**
  * A backend whose files are in memory: for tests, and for logs that are to end with their process. It claims durable and
  * overlapped writes, and has locks. Backends of one world share files and locks.
  */
 export function createMemoryStorageIo(options: MemoryStorageIoOptions = {}): StorageIo {
-  const { world = new MemoryWorld(), ...rest } = options;
+  const { world = new MemoryWorld(), ...rest } = checkOptions('options', options, OPTIONS);
   if (!(world instanceof MemoryWorld)) throw invalidType('world', 'a MemoryWorld', world);
   return fromSyncFileOps(memoryOps(filesOf(world)), rest);
 }
@@ -30,6 +32,7 @@ function memoryOps(files: MemoryFiles): SyncFileOps<MemoryHandle> {
     open: (path, { create, exclusive, truncate }) => files.open(path, create, exclusive, truncate),
     close: (handle) => files.close(handle),
     size: ({ file }) => file.size,
+    links: ({ file }) => file.links,
     list: (directory) => files.list(directory),
     rename: (from, to) => files.rename(from, to),
     makeDirectory: (path) => files.makeDirectory(path),

@@ -9,18 +9,21 @@ import {
   type Stats,
   statSync,
 } from 'node:fs';
+import { WalError } from '@walstack/codec';
 import {
   allocateAligned,
   available,
   directIoAlignment,
   fileLocksUnavailableReason,
+  holdLock,
   lockFile,
-  unlockFile,
   useDirectIo,
 } from '@walstack/native';
 import type { FileNamespaceOps, OpenFlags } from './file-ops.js';
-import { lockPath } from './lock-file.js';
+import { fileSystemOfPath } from './file-system.js';
+import { hasNoLocks, lockPath } from './lock-file.js';
 import type { IoStat } from './storage-io.js';
+import { nameOfError } from './system-error.js';
 
 /** The alignment of memory that suits direct I/O of every usual disk. */
 export const MEMORY_ALIGNMENT = 4096;
@@ -46,6 +49,7 @@ export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.fr
   open: (path: string, flags: OpenFlags): number => openSync(path, flagBits(flags)),
   close,
   size: (fd: number): number => fstatSync(fd).size,
+  links: (fd: number): number => fstatSync(fd).nlink,
   list: (directory: string): string[] => readdirSync(directory),
   rename: (from: string, to: string): void => renameSync(from, to),
   makeDirectory: (path: string): void => {
@@ -55,15 +59,40 @@ export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.fr
     const stats = statSync(path);
     return { kind: kindOf(stats), size: stats.isFile() ? stats.size : 0 };
   },
+  fileSystem: fileSystemOfPath,
   lock: lockPath,
-  ...(fileLocksUnavailableReason === undefined ? { lockFile } : {}),
+  ...(fileLocksUnavailableReason === undefined ? { lockFile: lock } : {}),
   ...(available ? withAddon : {}),
 });
 
+/** What releases the locks that open files have. */
+const heldLocks = new Map<number, () => void>();
+
+/** @throws `WAL_UNSUPPORTED` where the file system has no locks */
+function lock(fd: number, mode: 'shared' | 'exclusive'): boolean {
+  try {
+    if (heldLocks.has(fd)) return lockFile(fd, mode);
+    const release = holdLock(fd, mode);
+    if (release !== undefined) heldLocks.set(fd, release);
+    return release !== undefined;
+  } catch (error) {
+    if (!hasNoLocks(error)) throw error;
+    const facts = { operation: 'lockFile', systemCode: nameOfError(error) };
+    throw new WalError('WAL_UNSUPPORTED', 'the file system of this file has no locks on open files', facts, {
+      cause: error,
+    });
+  }
+}
+
 /** The kernel may hold a file for a moment longer, on behalf of a ring: its lock must not last as long. */
 function close(fd: number): void {
-  if (fileLocksUnavailableReason === undefined) unlockFile(fd);
-  closeSync(fd);
+  const release = heldLocks.get(fd);
+  heldLocks.delete(fd);
+  try {
+    release?.();
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function flagBits({ create, exclusive, truncate }: OpenFlags): number {

@@ -1,3 +1,4 @@
+import type { FileSync } from './file-sync.js';
 import type { FileTail } from './file-tail.js';
 import type { IoFile } from './storage-io.js';
 
@@ -12,6 +13,10 @@ export class OpenFile<Handle> {
   writesEnd = 0;
   /** What is done to the end of the file one after another; only where operations take time. */
   tail: FileTail | undefined = undefined;
+  /** Whether a durable write can be left to its file system; `undefined` as long as it was not looked at. */
+  durableWrites: boolean | undefined = undefined;
+  /** Its syncs, one after another; only where durable writes cannot be left to its file system. */
+  sync: FileSync | undefined = undefined;
 
   constructor(io: IoFile, handle: Handle) {
     this.io = io;

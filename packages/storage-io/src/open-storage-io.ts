@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf, checkOptions, outOfRange, WalError } from '@walstack/codec';
+import { checkInteger, checkOneOf, checkOptions, optionNames, outOfRange, WalError } from '@walstack/codec';
 import type { FileOpsOptions } from './file-ops.js';
 import { createIoUringStorageIo } from './io-uring.js';
 import { createMemoryStorageIo } from './memory.js';
@@ -29,6 +29,7 @@ const BACKENDS: Readonly<Record<BackendName, { create(options: FileOpsOptions): 
 };
 
 const NAMES: readonly StorageIoName[] = ['auto', 'io-uring', 'thread-pool', 'sync-fs', 'memory'];
+const OPTIONS = optionNames<OpenStorageIoOptions>({ needs: true, maxPending: true });
 const NEEDS: readonly StorageIoNeeds[] = ['async', 'wait'];
 
 /** What `auto` chooses from, best first, and what `WALSTACK_IO` may say: only what keeps a log. */
@@ -46,7 +47,7 @@ const CHOICE: readonly BackendName[] = ['io-uring', 'thread-pool', 'sync-fs'];
  */
 export function openStorageIo(name: StorageIoName = 'auto', options: OpenStorageIoOptions = {}): StorageIo {
   checkOneOf('name', name, NAMES);
-  checkOptions('options', options, ['needs', 'maxPending']);
+  checkOptions('options', options, OPTIONS);
   const needs = checkOneOf('needs', options.needs ?? 'async', NEEDS);
   const made = options.maxPending === undefined ? {} : { maxPending: checkInteger('maxPending', options.maxPending) };
   if (name === 'auto') return openBest(needs, made);

@@ -1,5 +1,7 @@
 import type { Ring } from '@walstack/native';
 
+const RING_CLOSED = 'ERR_WALSTACK_RING_CLOSED';
+
 /** Where memory is registered, and which part of its `ArrayBuffer` that is. */
 interface Place {
   readonly place: number;
@@ -35,8 +37,9 @@ export class RegisteredBuffers {
     try {
       this.#ring.registerBuffer(place, memory);
     } catch (error) {
-      // More than may be locked: it works without, only more slowly.
-      if ((error as NodeJS.ErrnoException).code === 'ENOMEM') return memory;
+      // More than may be locked: it works without, only more slowly. Of a ring that has failed its operations tell.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOMEM' || code === RING_CLOSED) return memory;
       throw error;
     }
     this.#free.pop();
@@ -60,9 +63,15 @@ export class RegisteredBuffers {
     this.#closed = true;
   }
 
+  /** Called by the collector, behind which nothing can be caught. */
   #empty(place: number): void {
     if (this.#closed) return;
-    this.#ring.unregisterBuffer(place);
+    try {
+      this.#ring.unregisterBuffer(place);
+    } catch {
+      // The ring has failed, and all its places are gone; or the kernel keeps this one, and nothing gets into it any more.
+      return;
+    }
     this.#free.push(place);
   }
 }

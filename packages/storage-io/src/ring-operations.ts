@@ -47,6 +47,7 @@ const REAPED_AT_A_TIME = 256;
 const EIO = errnoNamed('EIO');
 const EINTR = errnoNamed('EINTR');
 const EAGAIN = errnoNamed('EAGAIN');
+const EFAULT = errnoNamed('EFAULT');
 
 /**
  * Operations of a ring, each from its beginning to its final result: short reads and writes are gone on with, interrupted
@@ -68,7 +69,7 @@ export class RingOperations {
   readonly #operations: Uint8Array;
   readonly #fds: Int32Array;
   readonly #offsets: Float64Array;
-  /** Bytes of a range, or a size: of what has no memory. */
+  /** Bytes of the memory as it was given, of a range, or of a size. */
   readonly #bytes: Float64Array;
   readonly #memory: (Uint8Array | undefined)[];
   readonly #paths: (string | undefined)[];
@@ -138,7 +139,7 @@ export class RingOperations {
     this.#memory[slot] = memory;
     this.#alignments[slot] = alignment;
     this.#moved[slot] = 0;
-    this.#begin(slot, operation, fd, offset, 0);
+    this.#begin(slot, operation, fd, offset, memory.length);
   }
 
   /** Begins what has no memory: a sync, or what changes the size of a file. Result: 0. */
@@ -167,13 +168,15 @@ export class RingOperations {
     return count;
   }
 
-  /** Takes what came back from the ring. */
-  reap(): void {
-    if (this.#brokenBy !== undefined) return;
+  /** Takes what came back from the ring, and returns how many operations that were. */
+  reap(): number {
+    let total = 0;
+    if (this.#brokenBy !== undefined) return total;
     try {
       for (let count = REAPED_AT_A_TIME; count === REAPED_AT_A_TIME; ) {
         count = this.#ring.reap(this.#reapedSlots, this.#reapedResults);
         this.#inRing -= count;
+        total += count;
         for (let index = 0; index < count; index++) {
           this.#cameBack(this.#reapedSlots[index] as number, this.#reapedResults[index] as number);
         }
@@ -182,18 +185,22 @@ export class RingOperations {
     } catch (error) {
       this.#break(error);
     }
+    return total;
   }
 
-  /** Hands everything over and blocks until so many operations came back, or the time has passed; then takes them. */
-  wait(minimum: number, timeoutMs: number | undefined): void {
-    if (this.#brokenBy !== undefined) return;
+  /**
+   * Hands everything over and blocks until so many operations came back, or the time has passed; then takes them, and
+   * returns how many.
+   */
+  wait(minimum: number, timeoutMs: number | undefined): number {
+    if (this.#brokenBy !== undefined) return 0;
     try {
       this.#putInWaiting();
       this.#ring.wait(minimum, timeoutMs);
     } catch (error) {
       this.#break(error);
     }
-    this.reap();
+    return this.reap();
   }
 
   #begin(slot: number, operation: RingOperation, fd: number, offset: number, bytes: number): void {
@@ -210,11 +217,24 @@ export class RingOperations {
       this.#end(slot, this.#brokenBy);
       return;
     }
-    if (this.#waiting.length > 0 || !this.#putIn(slot)) this.#waiting.push(slot);
+    if (!this.#isIntact(slot)) this.#end(slot, EFAULT);
+    else if (this.#waiting.length > 0 || !this.#putIn(slot)) this.#waiting.push(slot);
   }
 
   #putInWaiting(): void {
-    while (this.#waiting.length > 0 && this.#putIn(this.#waiting.first())) this.#waiting.drop();
+    while (this.#waiting.length > 0) {
+      const slot = this.#waiting.first();
+      const intact = this.#isIntact(slot);
+      if (intact && !this.#putIn(slot)) return;
+      this.#waiting.drop();
+      if (!intact) this.#end(slot, EFAULT);
+    }
+  }
+
+  /** Whether the memory of an operation is what it was given: it may have been detached or resized meanwhile. */
+  #isIntact(slot: number): boolean {
+    const memory = this.#memory[slot];
+    return memory === undefined || memory.length === this.#bytes[slot];
   }
 
   /** Puts an operation into the ring. Returns whether there was room. */
@@ -264,7 +284,10 @@ export class RingOperations {
   #cameBack(slot: number, result: number): void {
     const operation = this.#operations[slot] as RingOperation;
     const moves = operation <= RingOperation.durableWrite;
-    if ((result === EINTR || result === EAGAIN) && (moves || operation === RingOperation.allocate)) {
+    if (!this.#isIntact(slot)) {
+      // Nothing is known of what was moved, and where to.
+      this.#end(slot, EFAULT);
+    } else if ((result === EINTR || result === EAGAIN) && (moves || operation === RingOperation.allocate)) {
       this.#repeat(slot, result);
     } else if (result < 0 || !moves) {
       this.#end(slot, result);
@@ -277,7 +300,7 @@ export class RingOperations {
   #advance(slot: number, reading: boolean, count: number): void {
     const alignment = this.#alignments[slot] as number;
     const moved = (this.#moved[slot] as number) + count;
-    const length = this.#memory[slot]?.length ?? 0;
+    const length = this.#bytes[slot] as number;
     // Behind the end of a file inside a block direct I/O cannot ask for more.
     if (moved === length || (reading && (count === 0 || count % alignment !== 0))) {
       this.#end(slot, moved);
@@ -316,16 +339,19 @@ export class RingOperations {
   /**
    * The ring itself has failed, which no operation is to blame for. Nothing may reach the disk any more that was reported
    * to have failed: the ring is closed, which waits for the kernel, and everything under way ends with the failure.
+   *
+   * @throws what is no failure of the system, when nothing is under way any more
    */
   #break(error: unknown): void {
     if (this.#brokenBy !== undefined) return;
-    const errno = (error as NodeJS.ErrnoException | undefined)?.errno;
-    if (typeof errno !== 'number') throw error;
+    const given = (error as NodeJS.ErrnoException | undefined)?.errno;
+    const errno = typeof given === 'number' ? given : EIO;
     this.#brokenBy = errno;
     this.#ring.close();
     const free = new Set(this.#free.subarray(0, this.#freeLength));
     while (this.#waiting.length > 0) this.#waiting.drop();
     this.#inRing = 0;
     for (let slot = 0; slot < this.#free.length; slot++) if (!free.has(slot)) this.#end(slot, errno);
+    if (typeof given !== 'number') throw error;
   }
 }

@@ -1,11 +1,15 @@
 import type { RingStats } from '@walstack/native';
 import type { CompletionBuffer } from './completion-buffer.js';
+import type { FileSystem } from './file-system.js';
 
 /** What a backend can do. None of it changes while the backend lives. */
 export interface StorageIoCapabilities {
   /** Several writes of one file may be under way side by side. */
   readonly overlappedWrites: boolean;
-  /** `submitWrite(…, { durable: true })` is possible. */
+  /**
+   * `submitWrite(…, { durable: true })` is possible. On a file system that was not shown to honour it the backend carries it
+   * out as a write and a datasync: see {@link StorageIo.fileSystem}, and `durableBySync` in the statistics.
+   */
   readonly durableWrites: boolean;
   /** The work is done inside `submit*`: nothing is left to wait for when it returns. */
   readonly completesInline: boolean;
@@ -66,6 +70,8 @@ export interface StorageIoStats {
   readonly bytesRead: number;
   /** `submitDatasync`, `submitSyncDirectory` and durable writes that succeeded. */
   readonly syncs: number;
+  /** Durable writes that were carried out as a write and a datasync, for the sake of their file system. */
+  readonly durableBySync: number;
   /** Submissions refused with `WAL_QUEUE_FULL`. */
   readonly queueFullEvents: number;
   /** Files that asked for direct I/O and did not get it. */
@@ -116,9 +122,17 @@ export interface StorageIo {
   close(file: IoFile): void;
   /** The size of an open file in bytes, with every write that has completed in it. */
   size(file: IoFile): number;
+  /**
+   * How many names an open file has, hard links counted: 0 when it has none any more. `undefined`, and as well without this
+   * call, when the backend cannot tell.
+   */
+  links?(file: IoFile): number | undefined;
   /** The names in a directory, sorted; without `.` and `..`. @throws `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
   list(directory: string): string[];
-  /** Renames a file or directory, replacing a file of that name. Durable once its directory is synced. */
+  /**
+   * Renames a file or directory, replacing a file of that name, which stays what it was for those that have it open.
+   * Durable once its directory is synced.
+   */
   rename(from: string, to: string): void;
   /**
    * Makes one directory, whose parent exists. Durable once the parent is synced.
@@ -128,6 +142,8 @@ export interface StorageIo {
   makeDirectory(path: string): void;
   /** @throws `WAL_NOT_FOUND` when there is nothing of that name, `WAL_IO_FAILED` */
   stat(path: string): IoStat;
+  /** What is known of the file system that a path lies on; `undefined` when nothing is. Without it nothing ever is. */
+  fileSystem?(path: string): FileSystem | undefined;
   /**
    * Locks `path` against every other writer, at once, and returns what releases it. The file is created when missing
    * and never removed. The lock of a process that died is free.
@@ -140,7 +156,7 @@ export interface StorageIo {
    * closed.
    *
    * @returns whether it was had
-   * @throws `WAL_UNSUPPORTED` without `capabilities.fileLocks`
+   * @throws `WAL_UNSUPPORTED` without `capabilities.fileLocks`, and where the file system of this file has no locks
    */
   lockFile(file: IoFile, mode: 'shared' | 'exclusive'): boolean;
 
@@ -168,7 +184,9 @@ export interface StorageIo {
    * reads as zeros. Result: 0.
    */
   submitAllocate(file: IoFile, offset: number, bytes: number): IoToken;
-  /** Removes a file. Result: 0. Durable once its directory is synced. */
+  /**
+   * Removes a file, which stays what it was for those that have it open. Result: 0. Durable once its directory is synced.
+   */
   submitRemove(path: string): IoToken;
 
   /** Hands queued submissions to the kernel, and returns how many there were. */

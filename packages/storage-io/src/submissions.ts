@@ -16,6 +16,7 @@ interface Counters {
   bytesWritten: number;
   bytesRead: number;
   syncs: number;
+  durableBySync: number;
   queueFullEvents: number;
 }
 
@@ -33,6 +34,7 @@ export class Submissions {
     bytesWritten: 0,
     bytesRead: 0,
     syncs: 0,
+    durableBySync: 0,
     queueFullEvents: 0,
   };
   #pending = 0;
@@ -150,6 +152,11 @@ export class Submissions {
   drop(): void {
     this.#pending -= this.#finished.length;
     this.#finished.clear();
+  }
+
+  /** A durable write has begun that is carried out as a write and a datasync. */
+  countDurableBySync(): void {
+    this.#counters.durableBySync += 1;
   }
 
   stats(directRefused: number, ring: RingStats | undefined): StorageIoStats {

@@ -27,9 +27,19 @@ export class Transfer {
     this.#alignment = alignment;
   }
 
-  /** Moves all of `bytes` at `offset`; both are multiples of `alignment`. */
-  static of(kind: 'read' | 'write' | 'durable-write', bytes: Uint8Array, offset: number, alignment: number): Transfer {
-    return new Transfer(kind, bytes, offset, bytes.length, alignment);
+  /**
+   * Moves all of `bytes` at `offset`; both are multiples of `alignment`.
+   *
+   * @param length - of `bytes` when they were given, where that was earlier
+   */
+  static of(
+    kind: 'read' | 'write' | 'durable-write',
+    bytes: Uint8Array,
+    offset: number,
+    alignment: number,
+    length = bytes.length,
+  ): Transfer {
+    return new Transfer(kind, bytes, offset, length, alignment);
   }
 
   /** Writes `zeros` again and again from `offset` up to `end`; nothing when that lies before it. Result: 0. */
@@ -55,6 +65,7 @@ export class Transfer {
 
   /** A piece of `count` bytes was moved. Returns the result of the whole, or `undefined` when it goes on. */
   advance(count: number | undefined): number | undefined {
+    if (!this.#isIntact) return errnoNamed('EFAULT');
     if (count === undefined || !Number.isInteger(count) || count < 0 || count > this.#length - this.#moved) {
       return errnoNamed('EIO');
     }
@@ -65,6 +76,11 @@ export class Transfer {
     return this.kind === 'fill' ? 0 : this.#moved;
   }
 
+  /** Whether the memory is what it was given: it may have been detached or resized meanwhile. */
+  get #isIntact(): boolean {
+    return this.kind === 'fill' || this.#bytes.length === this.#length;
+  }
+
   /** Whether a read met the end of the file inside a block, behind which direct I/O cannot ask for more. */
   #endedInside(count: number): boolean {
     return this.kind === 'read' && count % this.#alignment !== 0;
@@ -72,6 +88,7 @@ export class Transfer {
 
   /** A piece has failed. Returns the result of the whole, or `undefined` when it is to be repeated. */
   fail(error: unknown): number | undefined {
+    if (!this.#isIntact) return errnoNamed('EFAULT');
     const code = (error as NodeJS.ErrnoException).code;
     if ((code === 'EINTR' || code === 'EAGAIN') && this.#repeats < REPEATS_MAX) {
       this.#repeats += 1;

@@ -54,3 +54,9 @@ export const backends: Readonly<Record<string, (options?: ConformanceCreateOptio
       }
     : {}),
 };
+
+/** A module that makes the same backend in another process; `undefined` for one whose files are in memory. */
+export function otherProcessOf(name: string): URL | undefined {
+  const made = ['sync-fs', 'thread-pool', 'io-uring'].find((kind) => name.startsWith(kind));
+  return made === undefined ? undefined : new URL(`conformance-process.mjs?${made}`, import.meta.url);
+}

@@ -1,5 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WalError } from '@walstack/codec';
 import {
-  type CompletionBuffer,
+  CompletionBuffer,
+  createSyncFsStorageIo,
   fromSyncFileOps,
   type IoFile,
   type StorageIo,
@@ -7,12 +12,13 @@ import {
 } from '@walstack/storage-io';
 import { type ConformanceBackend, storageIoConformance } from '@walstack/storage-io/conformance';
 import { describe, expect, it } from 'vitest';
+import { onSimulatedDisk } from './simulation/simulated-backend.js';
 import { type TinyFile, TinyFiles, tinySync, tinySyncOps } from './tiny-ops.js';
 
 /** The tests of the suite, by their names. */
 function suite(create: () => ConformanceBackend): Map<string, () => Promise<void>> {
   const tests = new Map<string, () => Promise<void>>();
-  storageIoConformance({ test: (name, run) => tests.set(name, run), create });
+  storageIoConformance({ test: (name, run) => tests.set(name, run), create, powerCuts: true });
   return tests;
 }
 
@@ -42,6 +48,12 @@ const withOps = (replaced: (files: TinyFiles) => Partial<SyncFileOps<TinyFile>>)
   const make = () => fromSyncFileOps({ ...tinySyncOps(files), ...replaced(files) });
   return { io: make(), directory: 'd', another: make };
 };
+
+/** Takes away what is in a file. */
+function emptied(files: TinyFiles, path: string): void {
+  const file = files.entries.get(path);
+  if (file !== undefined && file !== 'directory') file.bytes = new Uint8Array(0);
+}
 
 /** Each defect, and a test that has to notice it. */
 const defects: readonly (readonly [defect: string, noticedBy: string, create: () => ConformanceBackend])[] = [
@@ -216,10 +228,155 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
     withDefect(() => ({ dispose: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() })),
   ],
   [
+    'a write completes before it has taken the bytes it was lent',
+    "data: what was lent is the caller's again when it completes",
+    withDefect((io) => ({
+      submitWrite: (file, data, offset, options) => {
+        if (data.length < 1000) return io.submitWrite(file, data, offset, options);
+        const token = io.submitWrite(file, new Uint8Array(data.length), offset, options);
+        setImmediate(() => io.submitWrite(file, data, offset, options));
+        return token;
+      },
+    })),
+  ],
+  [
+    'the last byte of a durable write is lost',
+    'data: durable writes: where the backend claims them, and else WAL_UNSUPPORTED',
+    withOps((files) => ({
+      writeDurable: (file, data, offset) => {
+        files.write(file, data.length > 4096 ? data.subarray(0, -1) : data, offset);
+        return data.length;
+      },
+    })),
+  ],
+  [
+    'bytes of a write beyond 8 MiB are lost',
+    'data: several MiB are written and read in one go',
+    withOps((files) => ({
+      write: (file, data, offset) => {
+        files.write(file, data.subarray(0, 8 * 1024 * 1024), offset);
+        return data.length;
+      },
+    })),
+  ],
+  [
+    'bytes of a file beyond 8 MiB are lost',
+    'data: a file may be long: what is written far behind its beginning is there',
+    withOps((files) => ({
+      write: (file, data, offset) => (offset > 8 * 1024 * 1024 - 1000 ? data.length : files.write(file, data, offset)),
+    })),
+  ],
+  [
+    'removing empties a file that is open',
+    'names: a file that was removed stays what it was for those that have it open',
+    withOps((files) => ({
+      remove: (path) => {
+        emptied(files, path);
+        files.remove(path);
+      },
+    })),
+  ],
+  [
+    'removing empties a file that another backend has open',
+    'names: another backend may have open what is removed and replaced',
+    withOps((files) => ({
+      remove: (path) => {
+        emptied(files, path);
+        files.remove(path);
+      },
+    })),
+  ],
+  [
+    'renaming empties the file that it replaces',
+    'names: a file that was replaced by a rename stays what it was for those that have it open',
+    withOps((files) => ({
+      rename: (from, to) => {
+        emptied(files, to);
+        files.namespace.rename(from, to);
+      },
+    })),
+  ],
+  [
+    'list stops at 50 names',
+    'names: list gives all names, of which there may be hundreds',
+    withDefect((io) => ({ list: (directory) => io.list(directory).slice(0, 50) })),
+  ],
+  [
     'offsets are not checked',
     'arguments: an offset or a size that is NaN, negative, fractional or too large is a RangeError',
     withDefect((io) => ({
       submitRead: (file, into, offset) => io.submitRead(file, into, Math.max(0, Math.trunc(offset) || 0) % 1000),
+    })),
+  ],
+];
+
+/** A backend on a simulated disk, so that the power can be cut. */
+const onForgetfulDisk = (replaced: (io: StorageIo) => Partial<StorageIo>) => (): ConformanceBackend => {
+  const backend = onSimulatedDisk(1, { durableWrites: true });
+  return { ...backend, io: altered(backend.io, replaced) };
+};
+
+/** Does nothing to a file, and completes with 0. */
+const nothingDone = (io: StorageIo, file: IoFile) => io.submitWrite(file, new Uint8Array(0), 0);
+
+/** What only a power cut can show. */
+const lies: readonly (readonly [lie: string, noticedBy: string, create: () => ConformanceBackend])[] = [
+  [
+    'a datasync does nothing',
+    'power cuts: a datasync makes durable what was written, and how long the file is',
+    onForgetfulDisk((io) => ({ submitDatasync: (file) => nothingDone(io, file) })),
+  ],
+  [
+    'a second datasync of a file does nothing',
+    'power cuts: a datasync makes durable what another one had not covered',
+    onForgetfulDisk((io) => {
+      const synced = new Set<IoFile>();
+      return {
+        submitDatasync: (file) => {
+          const token = synced.has(file) ? nothingDone(io, file) : io.submitDatasync(file);
+          synced.add(file);
+          return token;
+        },
+      };
+    }),
+  ],
+  [
+    'the sync of a directory does nothing',
+    'power cuts: the sync of a directory makes names durable: made, renamed, replaced, removed',
+    onForgetfulDisk((io) => {
+      let some: IoFile | undefined;
+      return {
+        open: (path, options) => {
+          some = io.open(path, options);
+          return some;
+        },
+        submitSyncDirectory: (path) => (some === undefined ? io.submitSyncDirectory(path) : nothingDone(io, some)),
+        close: () => {},
+      };
+    }),
+  ],
+  [
+    'durable writes are plain ones',
+    'power cuts: a durable write is durable when it completes: all of it, of whatever length',
+    onForgetfulDisk((io) => ({ submitWrite: (file, data, offset) => io.submitWrite(file, data, offset) })),
+  ],
+  [
+    'durable writes are plain ones where several are under way',
+    'power cuts: durable writes side by side are each durable',
+    onForgetfulDisk((io) => ({
+      submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset, io.pending > 0 ? {} : options),
+    })),
+  ],
+  [
+    'the last byte of a durable write is written plainly',
+    'power cuts: a durable write is durable when it completes: all of it, of whatever length',
+    onForgetfulDisk((io) => ({
+      submitWrite: (file, data, offset, options) => {
+        if (options?.durable !== true || data.length < 2) return io.submitWrite(file, data, offset, options);
+        io.submitWrite(file, data.subarray(-1), offset + data.length - 1);
+        while (io.pending > 0) io.pollCompletions(new CompletionBuffer(8));
+        return io.submitWrite(file, data.subarray(0, -1), offset, options);
+      },
     })),
   ],
 ];
@@ -235,6 +392,34 @@ describe('the conformance suite', () => {
     const run = suite(create).get(noticedBy);
     expect(run, `there is a test named ${noticedBy}`).toBeDefined();
     await expect(run?.()).rejects.toThrow();
+  });
+
+  it.each(lies)('notices, with power cuts, when %s', async (_lie, noticedBy, create) => {
+    const run = suite(create).get(noticedBy);
+    expect(run, `there is a test named ${noticedBy}`).toBeDefined();
+    await expect(run?.()).rejects.toThrow();
+    await suite(onForgetfulDisk(() => ({}))).get(noticedBy)?.();
+  });
+
+  it('notices a lock that holds in one process only', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+    const held = new Set<string>();
+    const create = () => ({
+      io: altered(createSyncFsStorageIo(), () => ({
+        lock: (path) => {
+          if (held.has(path)) throw new WalError('WAL_LOCKED', 'locked', { path, holder: 'this process' });
+          held.add(path);
+          return () => held.delete(path);
+        },
+      })),
+      directory,
+    });
+    const tests = new Map<string, () => Promise<void>>();
+    const otherProcess = new URL('conformance-process.mjs?sync-fs', import.meta.url);
+    storageIoConformance({ test: (name, run) => tests.set(name, run), create, otherProcess });
+    const run = tests.get('locks: a lock excludes another process, and one that was killed has none');
+    await expect(run?.()).rejects.toThrow('WAL_LOCKED');
+    rmSync(directory, { recursive: true });
   });
 
   it.each(defects)('is content where it is not the case that %s', async (_defect, noticedBy) => {

@@ -1,13 +1,13 @@
 import { fromAsyncFileOps, fromSyncFileOps } from '@walstack/storage-io';
-import { storageIoConformance } from '@walstack/storage-io/conformance';
-import { describe, test } from 'vitest';
-import { backends } from './backends.js';
+import { type ConformanceCreateOptions, storageIoConformance } from '@walstack/storage-io/conformance';
+import { describe, expect, test } from 'vitest';
+import { backends, otherProcessOf } from './backends.js';
 import { withDirect } from './direct-ops.js';
 import {
   atOnce,
   inATurn,
   newestFirst,
-  type TinyFiles,
+  TinyFiles,
   tiny,
   tinyAsync,
   tinyAsyncOps,
@@ -39,6 +39,27 @@ const byHand = {
   ),
 };
 
-for (const [name, create] of Object.entries({ ...backends, ...byHand })) {
+for (const [name, create] of Object.entries(backends)) {
+  const otherProcess = otherProcessOf(name);
+  describe(name, () => storageIoConformance({ test, create, ...(otherProcess === undefined ? {} : { otherProcess }) }));
+}
+for (const [name, create] of Object.entries(byHand)) {
   describe(name, () => storageIoConformance({ test, create }));
 }
+
+test('a suite whose backends have no second one says so, or has no case that needs one', async () => {
+  const suite = (alone: boolean): Map<string, () => Promise<void>> => {
+    const tests = new Map<string, () => Promise<void>>();
+    const create = (options?: ConformanceCreateOptions) => ({
+      io: tinySync(new TinyFiles(), options),
+      directory: 'd',
+    });
+    storageIoConformance({ test: (name, run) => tests.set(name, run), alone, create });
+    return tests;
+  };
+  const [declared, alone] = [suite(false), suite(true)];
+  await expect(declared.get('locks: a lock excludes another backend')?.()).rejects.toThrow('needs a second backend');
+  expect(alone.has('locks: a lock excludes another backend')).toBe(false);
+  expect(alone.size).toBeLessThan(declared.size);
+  for (const run of alone.values()) await run();
+});

@@ -21,6 +21,10 @@ export class ForgetfulFile {
   /** This operation fails with this code, half done. */
   failAt = Number.POSITIVE_INFINITY;
   failWith = 'EIO';
+  /** Before this read the system drops from memory what it could not write. */
+  evictAtRead = Number.POSITIVE_INFINITY;
+  /** Reads, so far. */
+  reads = 0;
   /** There is not a free block: nothing grows. */
   full = false;
   #live: Uint8Array;
@@ -86,6 +90,8 @@ export class ForgetfulFile {
       stat: () => ({ kind: 'file', size: this.#live.length }),
       lock: () => () => {},
       read: (_, into, offset) => {
+        this.reads++;
+        if (this.reads === this.evictAtRead) this.#evict();
         const found = this.#live.subarray(offset, offset + into.length);
         into.set(found);
         return found.length;
@@ -144,6 +150,13 @@ export class ForgetfulFile {
     const from = Math.min(bytes, this.#live.length);
     for (const sector of sectorsOf(from, Math.max(bytes, this.#live.length))) this.#dirty.add(sector);
     this.#live = resized(this.#live, bytes);
+  }
+
+  /** From now on what is not to be written any more is read as the disk has it. */
+  #evict(): void {
+    const clean = sectorsOf(0, this.#live.length).filter((sector) => !this.#dirty.has(sector));
+    const held = resized(this.#durable, this.#live.length);
+    for (const sector of clean) this.#live.set(held.subarray(sector * SECTOR, (sector + 1) * SECTOR), sector * SECTOR);
   }
 
   #makeDurable(sectors: readonly number[]): void {

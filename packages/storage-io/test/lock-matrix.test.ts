@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { fileLocksUnavailableReason } from '@walstack/native';
@@ -15,6 +15,16 @@ const withAddon = fileLocksUnavailableReason === undefined;
 
 /** A command that starts another one in a process id namespace of its own, as a container does. */
 const CONTAINER = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child=SIGKILL'];
+/** The same with a boot id of its own, as LXC and systemd-nspawn give one. */
+const WITH_BOOT_ID = [
+  ...CONTAINER.slice(0, -2),
+  '--mount-proc',
+  '--kill-child=SIGKILL',
+  'sh',
+  '-c',
+  'f=$(mktemp) && cat /proc/sys/kernel/random/uuid > $f && mount --bind $f /proc/sys/kernel/random/boot_id && rm $f && exec "$@"',
+  'sh',
+];
 const hasContainers = onLinux && spawnSync('unshare', [...CONTAINER.slice(1), 'true']).status === 0;
 
 const kinds: Kind[] = withAddon ? ['with addon', 'without addon'] : ['without addon'];
@@ -115,6 +125,28 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
     refused.say('lock');
     expect(await refused.told()).toMatchObject({ locked: true });
   });
+
+  it.runIf(hasContainers)(
+    'in another container with a boot id of its own is refused while the holder lives',
+    async () => {
+      for (const [outer, inner] of [
+        [undefined, WITH_BOOT_ID],
+        [WITH_BOOT_ID, undefined],
+        [WITH_BOOT_ID, WITH_BOOT_ID],
+      ]) {
+        const holder = await holding(holderKind, outer);
+        const refused = LockingProcess.start(path, other, inner);
+        expect(await refused.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED' });
+        holder.say('release');
+        await holder.told();
+        refused.say('lock');
+        expect(await refused.told()).toMatchObject({ locked: true });
+        await refused.killed();
+        await holder.killed();
+        unlinkSync(path);
+      }
+    },
+  );
 
   it.runIf(hasContainers)('in another container has it when the kernel knows that the holder is gone', async () => {
     const inside = await holding(holderKind, CONTAINER);

@@ -1,12 +1,23 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { WalError } from '@walstack/codec';
 import { fileLocksUnavailableReason } from '@walstack/native';
 import { createSyncFsStorageIo, createThreadPoolStorageIo, lockPath } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fileSystemOf, isKernelsBoot } from '../src/lock-holder.js';
 import { temporaryDirectory } from './backends.js';
 import { environmentOf, killAll, LockingProcess } from './locking-process.js';
 
@@ -15,6 +26,7 @@ const RACER = fileURLToPath(new URL('lock-racer.mjs', import.meta.url));
 const WORKER = new URL('lock-worker.mjs', import.meta.url);
 
 const onLinux = process.platform === 'linux';
+const ANOTHER_BOOT = '00000000-0000-0000-0000-000000000000';
 
 /** Whether this process locks with the addon. */
 const withAddon = fileLocksUnavailableReason === undefined;
@@ -169,6 +181,16 @@ describe('the lock within one process', () => {
     if (!onLinux) return;
     lockPath(path)();
   });
+
+  it.runIf(onLinux)('is free when a worker thread that leaves its files open was terminated', async () => {
+    const worker = new Worker(WORKER, { workerData: path, trackUnmanagedFds: false });
+    await once(worker, 'message');
+    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held' });
+    await worker.terminate();
+    const release = lockPath(path);
+    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held' });
+    release();
+  });
 });
 
 describe('the lock file', () => {
@@ -185,12 +207,30 @@ describe('the lock file', () => {
     }
   });
 
-  it.runIf(onLinux)('of another boot is free, whoever has the number now', () => {
-    writeFileSync(path, content({ bootId: '00000000-0000-0000-0000-000000000000' }));
+  it.runIf(onLinux && isKernelsBoot())('of another boot is free, whoever has the number now', () => {
+    writeFileSync(path, content({ bootId: ANOTHER_BOOT }));
     lockPath(path)();
-    writeFileSync(path, content({ bootId: '00000000-0000-0000-0000-000000000000', pidNamespace: 'pid:[1]' }));
+    writeFileSync(path, content({ bootId: ANOTHER_BOOT, pidNamespace: 'pid:[1]' }));
     lockPath(path)();
   });
+
+  it.runIf(onLinux)(
+    'with a boot id that a container was given counts as held, unless its process is known to be gone',
+    () => {
+      const container = { bootId: ANOTHER_BOOT, kernelsBoot: false };
+      // In another process id namespace this cannot be told from a holder before a restart.
+      writeFileSync(path, content({ ...container, pidNamespace: 'pid:[1]' }));
+      expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held-elsewhere' });
+      writeFileSync(path, content({ ...container, pidNamespace: '' }));
+      expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held-elsewhere' });
+      writeFileSync(path, content(container));
+      expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held' });
+      writeFileSync(path, content({ ...container, startTime: '1' }));
+      lockPath(path)();
+      writeFileSync(path, content({ ...container, pid: 0x7fff_ffff }));
+      lockPath(path)();
+    },
+  );
 
   it.runIf(onLinux)('of another process id namespace counts as held, and says what to do', () => {
     writeFileSync(path, content({ pidNamespace: 'pid:[1]', pid: 999_999_999, thread: 0 }));
@@ -262,7 +302,58 @@ describe('the lock file', () => {
   });
 });
 
+describe('the file system of a path', () => {
+  const mounts = [
+    '22 27 0:21 / /proc rw,relatime shared:5 - proc proc rw',
+    '27 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw',
+    '30 22 0:21 /sys /proc/sys ro,relatime - proc proc rw',
+  ];
+
+  it.each([
+    ['the kernel itself', [], 'proc'],
+    ['a file over it', ['31 30 0:40 /id /proc/sys/kernel/random/boot_id ro - tmpfs tmpfs rw'], 'tmpfs'],
+    [
+      'a file system over its directory',
+      ['31 30 0:41 / /proc/sys/kernel/random rw - fuse.lxcfs lxcfs rw'],
+      'fuse.lxcfs',
+    ],
+    [
+      'two at one place',
+      ['31 30 0:40 / /proc/sys ro - tmpfs tmpfs rw', '32 31 0:21 / /proc/sys ro - proc proc rw'],
+      'proc',
+    ],
+    ['a name that only begins like it', ['31 30 0:40 / /proc/sys/kernel/random/boot ro - tmpfs tmpfs rw'], 'proc'],
+  ])('is that of %s', (_what, more, type) => {
+    expect(fileSystemOf('/proc/sys/kernel/random/boot_id', [...mounts, ...more, ''].join('\n'))).toBe(type);
+  });
+
+  it('is not known without a list', () => expect(fileSystemOf('/proc/sys/kernel/random/boot_id', '')).toBe(undefined));
+});
+
 describe('the second file of the lock', () => {
+  it('is not removed where it is only another name of the lock itself, as on a full disk', () => {
+    // The holder of the first one is gone for certain: with the addon, its lock would be free.
+    writeFileSync(path, content({ kernelLock: true, startTime: '1' }));
+    linkSync(path, `${path}.takeover`);
+    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'taking-over' });
+    expect(existsSync(`${path}.takeover`)).toBe(true);
+    unlinkSync(`${path}.takeover`);
+    lockPath(path)();
+  });
+
+  it.runIf(onLinux)('says from its first moment on whose it is', () => {
+    // Another one finds it whenever it looks: it is there with its content, or not at all.
+    writeFileSync(path, content({ startTime: '1' }));
+    const left = content({ startTime: '1', kernelLock: withAddon }).trim();
+    symlinkSync(left, `${path}.takeover`);
+    if (withAddon) {
+      lockPath(path)();
+      expect(readdirSync(temporary.directory).filter((name) => name.endsWith('.takeover'))).toEqual([]);
+      return;
+    }
+    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'stale-takeover', holder: `process ${process.pid}` });
+  });
+
   it('left behind by a dead process is WAL_LOCKED, with what to do', async () => {
     const holder = LockingProcess.start(path);
     await holder.told();

@@ -37,7 +37,7 @@ const options: readonly [object, unknown][] = [
   [{ maxPendingBytes: 0 }, wrongRange],
   [{ maxPendingBytes: GIBIBYTE + 1 }, wrongRange],
   [{ maxPendingBytes: Number.NaN }, wrongRange],
-  [{ maxUnsyncedBytes: 8192 }, wrongRange],
+  [{ maxUnsyncedBytes: 8191 }, wrongRange],
   [{ framed: true, maxUnsyncedBytes: 8191 }, wrongRange],
   [{ framed: true, maxUnsyncedBytes: GIBIBYTE + 1 }, wrongRange],
   [{ framed: true, maxUnsyncedBytes: -1 }, wrongRange],

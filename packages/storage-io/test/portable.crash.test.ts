@@ -1,5 +1,5 @@
 import { PortableWalWriter, type PortableWalWriterOptions, readFrames } from '@walstack/storage-io';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ForgetfulFile, type Survives, survivors } from './forgetful-file.js';
 import { failure } from './portable-support.js';
 
@@ -123,6 +123,9 @@ function operationsOf(actions: readonly Action[], extra: PortableWalWriterOption
   expect(framesIn(file)).toEqual(known.appended);
   return file.operations;
 }
+
+// Thousands of disks each: on a busy machine that takes minutes.
+vi.setConfig({ testTimeout: 900_000 });
 
 describe.each(scenarios)('%s', (_, actions, extra) => {
   // A block is a sector here, so that padded writes leave nothing in doubt.

@@ -195,4 +195,89 @@ describe('a queue that is blocked for', () => {
     expect(made).toBe(false);
     expect(queue.idle).toBe(true);
   });
+
+  it('does so from what is told that a routine has ended, with what was told behind it', async () => {
+    const io = tinySync(new TinyFiles());
+    const file = io.open('d/file', { create: true });
+    const queue = new RoutineQueue(io);
+    for (const name of ['a', 'b']) {
+      queue.start(
+        () => steps(name, io, file, 1),
+        () => {
+          order.push(`${name} ended`);
+          order.push(queue.runSync(() => steps(`${name}'s`, io, file, 1)));
+        },
+      );
+    }
+    await queue.run(() => steps('c', io, file, 1));
+    expect(queue.runSync(() => steps('d', io, file, 1))).toBe('d');
+    expect(order).toEqual(expect.arrayContaining(['a ended', "a's", 'b ended', "b's", 'c1', 'd1']));
+    expect(queue.idle).toBe(true);
+  });
+
+  it('does so from what is told of a routine that ends at once', () => {
+    const io = tinySync(new TinyFiles());
+    const file = io.open('d/file', { create: true });
+    const queue = new RoutineQueue(io);
+    queue.start(
+      function* (): IoRoutine<void> {},
+      () => order.push(queue.runSync(() => steps('a', io, file, 1))),
+    );
+    expect(order).toEqual(['a1', 'a']);
+    expect(queue.idle).toBe(true);
+  });
+
+  it('refuses inside a step of its own, and never runs what it refused', async () => {
+    const io = tinySync(new TinyFiles());
+    const file = io.open('d/file', { create: true });
+    const queue = new RoutineQueue(io);
+    await queue.run(function* (): IoRoutine<void> {
+      const refused = expect.objectContaining({ code: 'WAL_STATE', state: 'inside-a-step' });
+      expect(() => queue.runSync(() => steps('a', io, file))).toThrow(refused);
+      yield* ioSteps.datasync(io, file);
+    });
+    expect(queue.runSync(() => steps('b', io, file, 1))).toBe('b');
+    expect(order).toEqual(['b1']);
+  });
+
+  it('never runs what could not have its turn', async () => {
+    const io = tinySync(new TinyFiles());
+    const file = io.open('d/file', { create: true });
+    const queue = new RoutineQueue(io);
+    let open: () => void = () => {};
+    const before = queue.run(function* (): IoRoutine<void> {
+      yield (resume) => {
+        open = resume;
+      };
+    });
+    expect(() => queue.runSync(() => steps('a', io, file))).toThrow(expect.objectContaining({ code: 'WAL_STATE' }));
+    open();
+    await before;
+    expect(queue.runSync(() => steps('b', io, file, 1))).toBe('b');
+    expect(order).toEqual(['b1']);
+  });
+
+  it('goes on when what is told that a routine has ended throws', async () => {
+    const io = tinySync(new TinyFiles());
+    const file = io.open('d/file', { create: true });
+    const queue = new RoutineQueue(io);
+    const uncaught: unknown[] = [];
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.once('uncaughtException', (error) => uncaught.push(error));
+    try {
+      queue.start(
+        function* (): IoRoutine<void> {},
+        () => {
+          throw new Error('told');
+        },
+      );
+      expect(await queue.run(() => steps('a', io, file, 1))).toBe('a');
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+    expect(uncaught).toEqual([new Error('told')]);
+    expect(queue.idle).toBe(true);
+  });
 });

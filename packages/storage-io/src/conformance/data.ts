@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import type { IoToken } from '../storage-io.js';
-import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal } from './subject.js';
+import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal, turn } from './subject.js';
 
 const concatenated = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(parts.flatMap((part) => [...part]));
 
@@ -91,6 +91,30 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "what was lent is the caller's again when it completes",
+    async run(subject) {
+      const { io } = subject;
+      const file = subject.open('file');
+      const appended = subject.open('appended');
+      const durable = io.capabilities.durableWrites;
+      const lent = [1, 2, 3].map((seed) => bytes(70_000, seed));
+      const [plain, end, last] = lent as [Uint8Array, Uint8Array, Uint8Array];
+      const tokens = [
+        io.submitWrite(file, plain, 0),
+        io.submitAppend(appended, end),
+        io.submitWrite(file, last, 70_000, { durable }),
+      ].map((token) => subject.submitted(token));
+      for (const [index, token] of tokens.entries()) {
+        assert.equal(await subject.result(token), 70_000);
+        lent[index]?.fill(0xee);
+      }
+      for (let round = 0; round < 20; round++) await turn();
+      await subject.results(io.submitDatasync(file), io.submitDatasync(appended));
+      assertBytes(await subject.read(file, 0, 200_000), concatenated([bytes(70_000, 1), bytes(70_000, 3)]));
+      assertBytes(await subject.read(appended, 0, 200_000), bytes(70_000, 2));
+    },
+  },
+  {
     name: 'nothing can be written and read: result 0, and no file grows',
     async run(subject) {
       const { io } = subject;
@@ -109,10 +133,21 @@ export const data: readonly ConformanceCase[] = [
     name: 'several MiB are written and read in one go',
     async run(subject) {
       const file = subject.open('file');
-      const large = bytes(5 * 1024 * 1024 + 13);
+      const large = bytes(9 * 1024 * 1024 + 13);
       await subject.write(file, large, 777);
       assert.equal(subject.io.size(file), 777 + large.length);
       assertBytes(await subject.read(file, 777, large.length), large);
+    },
+  },
+  {
+    name: 'a file may be long: what is written far behind its beginning is there',
+    async run(subject) {
+      const file = subject.open('file');
+      for (const [seed, mebibytes] of [8, 16, 33].entries()) {
+        const at = mebibytes * 1024 * 1024 - 500;
+        await subject.write(file, bytes(1000, seed), at);
+        assertBytes(await subject.read(file, at, 2000), bytes(1000, seed), `${mebibytes} MiB`);
+      }
     },
   },
   {
@@ -224,6 +259,11 @@ export const data: readonly ConformanceCase[] = [
       if (io.capabilities.durableWrites) {
         assert.equal(await subject.result(io.submitWrite(file, bytes(100), 5, { durable: true })), 100);
         assertBytes(await subject.read(file, 5, 200), bytes(100));
+        for (const length of [1, 511, 512, 513, 4095, 4096, 4097, 70_001, 9 * 1024 * 1024 + 13]) {
+          const other = subject.open(`${length}`);
+          assert.equal(await subject.result(io.submitWrite(other, bytes(length), 0, { durable: true })), length);
+          assertBytes(await subject.read(other, 0, length + 1), bytes(length), `${length} bytes`);
+        }
       } else {
         throwsWal('WAL_UNSUPPORTED', () => io.submitWrite(file, bytes(100), 0, { durable: true }));
         assert.equal(io.pending, 0);

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import type { IoFile, StorageIo } from '../storage-io.js';
-import { assertBytes, bytes, type ConformanceCase, throwsWal } from './subject.js';
+import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal } from './subject.js';
 
 /** Every call that takes a file, with good arguments otherwise. */
 const callsOnFile: readonly (readonly [string, (io: StorageIo, file: IoFile) => unknown])[] = [
   ['close', (io, file) => io.close(file)],
   ['size', (io, file) => io.size(file)],
+  ['links', (io, file) => (io.links === undefined ? io.size(file) : io.links(file))],
   ['submitWrite', (io, file) => io.submitWrite(file, bytes(4096), 0)],
   ['submitAppend', (io, file) => io.submitAppend(file, bytes(4096))],
   ['submitRead', (io, file) => io.submitRead(file, new Uint8Array(4096), 0)],
@@ -39,6 +40,24 @@ export const files: readonly ConformanceCase[] = [
       assert.equal(file.direct, false);
       assert.equal(file.alignment, 1);
       assert.ok(Number.isSafeInteger(file.fd));
+    },
+  },
+  {
+    name: 'an open file tells how many names it has, where the backend can tell',
+    async run(subject) {
+      const { io } = subject;
+      const file = subject.open('old');
+      if (io.links?.(file) === undefined) return;
+      assert.equal(io.links(file), 1);
+      io.rename(subject.path('old'), subject.path('new'));
+      assert.equal(io.links(file), 1, 'a name that was replaced by another is one');
+      assert.equal(io.links(subject.open('new')), 1);
+      const other = subject.open('other');
+      io.rename(subject.path('other'), subject.path('new'));
+      assert.equal(io.links(file), 0, 'its name was given to another file');
+      assert.equal(io.links(other), 1);
+      assert.equal(await subject.result(io.submitRemove(subject.path('new'))), 0);
+      assert.equal(io.links(other), 0, 'its name was removed');
     },
   },
   {
@@ -88,10 +107,10 @@ export const files: readonly ConformanceCase[] = [
   },
   {
     name: "another backend's file is WAL_BAD_FD",
+    needs: 'another',
     run(subject) {
       const mine = subject.open('mine');
-      const other = subject.another();
-      if (other === undefined) return;
+      const other = subject.another() as Subject;
       const theirs = other.open('theirs');
       refused(subject.io, theirs);
       refused(other.io, mine);

@@ -11,7 +11,15 @@ import { files } from './files.js';
 import { lifecycle } from './lifecycle.js';
 import { locks } from './locks.js';
 import { names } from './names.js';
-import { type ConformanceBackend, type ConformanceCase, type ConformanceCreateOptions, Subject } from './subject.js';
+import { powerCuts } from './power-cuts.js';
+import {
+  type ConformanceBackend,
+  type ConformanceCase,
+  type ConformanceCreateOptions,
+  type ConformanceNeed,
+  Subject,
+  type SuiteSettings,
+} from './subject.js';
 
 export type { StorageIo } from '../storage-io.js';
 export type { ConformanceBackend, ConformanceCreateOptions } from './subject.js';
@@ -22,6 +30,21 @@ export interface ConformanceOptions {
   readonly test: (name: string, run: () => Promise<void>) => unknown;
   /** Makes a backend for one test, with an empty directory. Called inside the test. */
   readonly create: (options?: ConformanceCreateOptions) => ConformanceBackend | Promise<ConformanceBackend>;
+  /**
+   * Whether there is no second backend on the same files. Cases that need one are not declared then; else a backend
+   * without `another` fails them. Default `false`.
+   */
+  readonly alone?: boolean;
+  /**
+   * Whether the backends have `powerCut`, so that syncs and durable writes are held to what they say. Without it nothing
+   * shows whether they reach the disk. Default `false`: these cases are not declared.
+   */
+  readonly powerCuts?: boolean;
+  /**
+   * A module whose default export makes a backend, or a promise of one, on the same files: locks are tried between two
+   * processes. Default: these cases are not declared.
+   */
+  readonly otherProcess?: URL;
 }
 
 const TOPICS: readonly (readonly [topic: string, cases: readonly ConformanceCase[]])[] = [
@@ -31,6 +54,7 @@ const TOPICS: readonly (readonly [topic: string, cases: readonly ConformanceCase
   ['data', data],
   ['completions', completions],
   ['locks', locks],
+  ['power cuts', powerCuts],
   ['arguments', wrongArguments],
 ];
 
@@ -40,15 +64,29 @@ const TOPICS: readonly (readonly [topic: string, cases: readonly ConformanceCase
  *
  * @throws nothing; the tests do
  */
-export function storageIoConformance({ test, create }: ConformanceOptions): void {
+export function storageIoConformance(options: ConformanceOptions): void {
+  const { test, create, alone = false, powerCuts = false, otherProcess } = options;
+  const settings: SuiteSettings = { alone, module: otherProcess?.href };
+  const there: Readonly<Record<ConformanceNeed, boolean>> = {
+    another: !alone,
+    'power cut': powerCuts,
+    'another process': otherProcess !== undefined,
+  };
   for (const [topic, cases] of TOPICS) {
-    for (const each of cases) test(`${topic}: ${each.name}`, () => carryOut(each, create));
+    for (const each of cases) {
+      if (each.needs !== undefined && !there[each.needs]) continue;
+      test(`${topic}: ${each.name}`, () => carryOut(each, create, settings));
+    }
   }
 }
 
-async function carryOut(each: ConformanceCase, create: ConformanceOptions['create']): Promise<void> {
+async function carryOut(
+  each: ConformanceCase,
+  create: ConformanceOptions['create'],
+  settings: SuiteSettings,
+): Promise<void> {
   const backend = await create(each.maxPending === undefined ? {} : { maxPending: each.maxPending });
-  const subject = new Subject(backend);
+  const subject = new Subject(backend, settings);
   try {
     await each.run(subject);
   } finally {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type ConformanceCase, throwsWal } from './subject.js';
+import type { OtherOutcome } from './other-process.js';
+import { type ConformanceCase, type Subject, throwsWal } from './subject.js';
 
 /** Locks on paths and on open files. */
 export const locks: readonly ConformanceCase[] = [
@@ -19,9 +20,9 @@ export const locks: readonly ConformanceCase[] = [
   },
   {
     name: 'a lock excludes another backend',
+    needs: 'another',
     run(subject) {
-      const other = subject.another();
-      if (other === undefined) return;
+      const other = subject.another() as Subject;
       const path = subject.path('LOCK');
       const release = subject.io.lock(path);
       throwsWal('WAL_LOCKED', () => other.io.lock(path));
@@ -140,11 +141,11 @@ export const locks: readonly ConformanceCase[] = [
   },
   {
     name: 'a lock on an open file excludes another backend',
+    needs: 'another',
     async run(subject) {
       const { io } = subject;
       if (!io.capabilities.fileLocks) return;
-      const other = subject.another();
-      if (other === undefined) return;
+      const other = subject.another() as Subject;
       const mine = subject.open('file');
       const theirs = other.open('file');
       assert.equal(io.lockFile(mine, 'exclusive'), true);
@@ -153,4 +154,47 @@ export const locks: readonly ConformanceCase[] = [
       assert.equal(other.io.lockFile(theirs, 'exclusive'), true, 'dispose closes files, and so gives their locks up');
     },
   },
+  {
+    name: 'a lock excludes another process, and one that was killed has none',
+    needs: 'another process',
+    async run(subject) {
+      const { io } = subject;
+      const path = subject.path('LOCK');
+      const other = subject.anotherProcess();
+      const release = io.lock(path);
+      assert.equal((await other.lock(path)).code, 'WAL_LOCKED');
+      release();
+      succeeded(await other.lock(path));
+      throwsWal('WAL_LOCKED', () => io.lock(path));
+      succeeded(await other.release());
+      io.lock(path)();
+      succeeded(await other.lock(path));
+      throwsWal('WAL_LOCKED', () => io.lock(path));
+      await other.kill();
+      io.lock(path)();
+    },
+  },
+  {
+    name: 'a lock on an open file excludes another process, and one that was killed has none',
+    needs: 'another process',
+    async run(subject) {
+      const { io } = subject;
+      if (!io.capabilities.fileLocks) return;
+      const path = subject.path('file');
+      const file = subject.open('file');
+      const other = subject.anotherProcess();
+      assert.equal(io.lockFile(file, 'shared'), true);
+      assert.equal(succeeded(await other.lockFile(path, 'exclusive')), false);
+      assert.equal(succeeded(await other.lockFile(path, 'shared')), true);
+      assert.equal(io.lockFile(file, 'exclusive'), false);
+      await other.kill();
+      assert.equal(io.lockFile(file, 'exclusive'), true);
+    },
+  },
 ];
+
+/** What a call in another process returned. */
+function succeeded({ value, code, message }: OtherOutcome): unknown {
+  assert.equal(code, undefined, message);
+  return value;
+}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { assertBytes, bytes, type ConformanceCase, errorName, throwsWal } from './subject.js';
+import type { IoFile } from '../storage-io.js';
+import { assertBytes, bytes, type ConformanceCase, errorName, type Subject, throwsWal } from './subject.js';
 
 /** Opening, listing, renaming, removing: what is done to names. */
 export const names: readonly ConformanceCase[] = [
@@ -66,6 +67,14 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'list gives all names, of which there may be hundreds',
+    run(subject) {
+      const made = Array.from({ length: 600 }, (_, index) => `a-file-with-quite-a-long-name-${1000 + index}`);
+      for (const name of made) subject.io.close(subject.open(name));
+      assert.deepEqual(subject.io.list(subject.directory), made);
+    },
+  },
+  {
     name: 'list of what is no directory throws',
     async run(subject) {
       throwsWal('WAL_NOT_FOUND', () => subject.io.list(subject.path('missing')));
@@ -116,6 +125,44 @@ export const names: readonly ConformanceCase[] = [
       await subject.write(file, bytes(50, 2), 50);
       subject.io.close(file);
       assertBytes(await subject.content('named'), new Uint8Array([...bytes(50, 1), ...bytes(50, 2)]));
+    },
+  },
+  {
+    name: 'a file that was replaced by a rename stays what it was for those that have it open',
+    async run(subject) {
+      const { io } = subject;
+      const replaced = subject.open('to');
+      await subject.write(replaced, bytes(700, 1), 0);
+      await subject.make('from', bytes(300, 2));
+      io.rename(subject.path('from'), subject.path('to'));
+      await staysUsable(subject, replaced);
+      assertBytes(await subject.content('to'), bytes(300, 2));
+    },
+  },
+  {
+    name: 'a file that was removed stays what it was for those that have it open',
+    async run(subject) {
+      const { io } = subject;
+      const removed = subject.open('file');
+      await subject.write(removed, bytes(700, 1), 0);
+      assert.equal(await subject.result(io.submitRemove(subject.path('file'))), 0);
+      await subject.make('file', bytes(300, 2));
+      await staysUsable(subject, removed);
+      assertBytes(await subject.content('file'), bytes(300, 2));
+    },
+  },
+  {
+    name: 'another backend may have open what is removed and replaced',
+    needs: 'another',
+    async run(subject) {
+      const other = subject.another() as Subject;
+      await subject.make('removed', bytes(700, 1));
+      await subject.make('replaced', bytes(700, 1));
+      const open = ['removed', 'replaced'].map((name) => other.open(name, {}));
+      assert.equal(await subject.result(subject.io.submitRemove(subject.path('removed'))), 0);
+      await subject.make('from', bytes(300, 2));
+      subject.io.rename(subject.path('from'), subject.path('replaced'));
+      for (const file of open) await staysUsable(other, file);
     },
   },
   {
@@ -177,3 +224,12 @@ export const names: readonly ConformanceCase[] = [
     },
   },
 ];
+
+/** Checks that an open file which has no name any more is read and written as before. */
+async function staysUsable(subject: Subject, file: IoFile): Promise<void> {
+  assert.equal(subject.io.size(file), 700);
+  assertBytes(await subject.read(file, 0, 1000), bytes(700, 1));
+  await subject.write(file, bytes(100, 3), 700);
+  assertBytes(await subject.read(file, 700, 1000), bytes(100, 3));
+  subject.io.close(file);
+}

@@ -3,6 +3,7 @@ import { getSystemErrorMap } from 'node:util';
 import { WalError, type WalErrorCode } from '@walstack/codec';
 import { CompletionBuffer } from '../completion-buffer.js';
 import type { IoFile, IoToken, OpenOptions, StorageIo } from '../storage-io.js';
+import { OtherProcess } from './other-process.js';
 
 /** A backend to be tested, fresh, with an empty directory to work in. */
 export interface ConformanceBackend {
@@ -10,10 +11,15 @@ export interface ConformanceBackend {
   /** An existing, empty directory of this backend. The suite joins names to it with `/`. */
   readonly directory: string;
   /**
-   * Makes a second backend on the same files: for locks, foreign files, and what is there after `dispose`. Without it,
-   * the cases that need one check nothing. The suite disposes of it.
+   * Makes a second backend on the same files: for locks, foreign files, and what is there after `dispose`. The suite
+   * disposes of it. Only a suite that is declared with `alone` does without it.
    */
   another?(): StorageIo;
+  /**
+   * Cuts the power: forgets whatever was not made durable, and returns a fresh backend on what is left. The backends from
+   * before are only disposed of. For a suite that is declared with `powerCuts`.
+   */
+  powerCut?(): StorageIo | Promise<StorageIo>;
   /** Called after the case, whatever came of it; the suite has disposed of the backends by then. */
   destroy?(): void | Promise<void>;
 }
@@ -24,10 +30,22 @@ export interface ConformanceCreateOptions {
   readonly maxPending?: number;
 }
 
+/** What a case needs besides the backend. */
+export type ConformanceNeed = 'another' | 'power cut' | 'another process';
+
+/** How a suite was declared, as far as its cases have to know. */
+export interface SuiteSettings {
+  readonly alone: boolean;
+  /** The module that makes a backend in another process. */
+  readonly module: string | undefined;
+}
+
 /** One rule of the contract, as a test. */
 export interface ConformanceCase {
   readonly name: string;
   readonly maxPending?: number;
+  /** The case is declared only where the suite has it. */
+  readonly needs?: ConformanceNeed;
   run(subject: Subject): Promise<void> | void;
 }
 
@@ -38,13 +56,16 @@ export interface ConformanceCase {
 export class Subject {
   readonly io: StorageIo;
   readonly #backend: ConformanceBackend;
+  readonly #settings: SuiteSettings;
   readonly #others: StorageIo[] = [];
+  readonly #processes: OtherProcess[] = [];
   readonly #tokens = new Set<IoToken>();
   readonly #results = new Map<IoToken, number>();
   readonly #buffer = new CompletionBuffer(64);
 
-  constructor(backend: ConformanceBackend, io: StorageIo = backend.io) {
+  constructor(backend: ConformanceBackend, settings: SuiteSettings, io: StorageIo = backend.io) {
     this.#backend = backend;
+    this.#settings = settings;
     this.io = io;
   }
 
@@ -56,12 +77,27 @@ export class Subject {
     return `${this.directory}/${name}`;
   }
 
-  /** The same files through a second backend; `undefined` when there is none to be had. */
+  /** The same files through a second backend; `undefined` in a suite that was declared to have none. */
   another(): Subject | undefined {
+    if (this.#settings.alone) return undefined;
     const io = this.#backend.another?.();
-    if (io === undefined) return undefined;
-    this.#others.push(io);
-    return new Subject(this.#backend, io);
+    assert.ok(io !== undefined, 'this case needs a second backend: `create` gives `another`, or the suite is `alone`');
+    return this.#beside(io);
+  }
+
+  /** What a power cut leaves, through a fresh backend. */
+  async afterPowerCut(): Promise<Subject> {
+    const io = await this.#backend.powerCut?.();
+    assert.ok(io !== undefined, 'a suite with `powerCuts` needs backends with `powerCut`');
+    return this.#beside(io);
+  }
+
+  /** Another process with a backend of its own on the same files. */
+  anotherProcess(): OtherProcess {
+    assert.ok(this.#settings.module !== undefined);
+    const process = new OtherProcess(this.#settings.module);
+    this.#processes.push(process);
+    return process;
   }
 
   /** Opens a file that need not exist. */
@@ -151,8 +187,14 @@ export class Subject {
 
   /** Disposes of every backend of the case. */
   async end(): Promise<void> {
+    for (const process of this.#processes) await process.kill();
     for (const io of [this.io, ...this.#others]) await io.dispose();
     await this.#backend.destroy?.();
+  }
+
+  #beside(io: StorageIo): Subject {
+    this.#others.push(io);
+    return new Subject(this.#backend, this.#settings, io);
   }
 }
 

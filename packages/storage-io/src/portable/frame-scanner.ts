@@ -23,6 +23,8 @@ const MOST_FRAMES = 4096;
 export interface ScanRange {
   readonly file: IoFile;
   readonly blockBytes: number;
+  /** Where a frame starts: the first that is read. Default: the beginning of the file. */
+  readonly from?: number;
   /** Bytes of the file that may be read. */
   readonly limit: number;
   /** No frame is longer than this, header included. */
@@ -30,7 +32,7 @@ export interface ScanRange {
 }
 
 /**
- * Reads the frames of a file that holds nothing else, from its beginning, through a buffer of bounded size. `next()`
+ * Reads the frames of a file that holds nothing else, from its beginning or one of them, through a buffer of bounded size. `next()`
  * steps from frame to frame inside the buffer, `fill()` reads on:
  *
  * ```ts
@@ -49,20 +51,22 @@ export class FrameScanner {
   #buffer: Uint8Array;
   #view: DataView;
   /** Position in the file of the buffer's first byte, and how many bytes are in it. */
-  #base = 0;
+  #base: number;
   #filled = 0;
   /** Frames found in the buffer, and the next one to step to. */
   #count = 0;
   #index = 0;
   #at = 0;
-  #end = 0;
+  #end: number;
   #stop: number | undefined;
   #lengthAtStop = 0;
 
   constructor(steps: CountedIo, range: ScanRange) {
     this.#steps = steps;
     this.range = range;
-    this.#buffer = new Uint8Array(this.#capacity(0, 0));
+    this.#base = range.from ?? 0;
+    this.#end = this.#base;
+    this.#buffer = new Uint8Array(this.#capacity(this.#base, 0));
     this.#view = new DataView(this.#buffer.buffer);
     const most = Math.ceil(this.#buffer.length / (FRAME_HEADER_BYTES + 1));
     this.#offsets = new Uint32Array(Math.min(MOST_FRAMES, most) + 2);
@@ -89,6 +93,19 @@ export class FrameScanner {
   /** Position in the file of the frame that `next()` came to. */
   get position(): number {
     return this.#base + this.#at;
+  }
+
+  /** Position in the file of the first frame that the last `fill()` has found. */
+  get foundAt(): number {
+    return this.#base + (this.#offsets[0] as number);
+  }
+
+  /**
+   * The bytes of the frames that were stepped to since the last `fill()`, what stands between them included: as they were when
+   * their checksums were verified, whatever is in the file by now. A view, good until the next `fill()`.
+   */
+  foundBytes(): Uint8Array {
+    return this.#buffer.subarray(this.#offsets[0] as number, this.#end - this.#base);
   }
 
   /** A view of what it holds, good until the next `fill()`. */

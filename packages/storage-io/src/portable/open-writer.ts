@@ -1,11 +1,13 @@
+import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { WalError } from '@walstack/codec';
+import { callFailure } from '../io-failure.js';
 import type { IoRoutine } from '../io-routine.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import { AppendBuffer } from './append-buffer.js';
 import type { CountedIo } from './counted-io.js';
 import { GroupWriter } from './group-writer.js';
-import { type FrameRecovery, type RecoveredFrames, recoverFrames } from './recover-frames.js';
+import { type FrameRecovery, type RecoveredFrames, recoverFrames, writeAgain } from './recover-frames.js';
 import { GIBIBYTE, type WriterSettings } from './writer-options.js';
 
 /** A file that is open for appending. */
@@ -22,7 +24,7 @@ const SPARE_BYTES = 1024 * 1024;
 /** Opens a file for appending; its name is durable on return, and with `framed` all that is found in it. */
 export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRoutine<OpenedWriter> {
   const { io } = steps;
-  const { path, framed } = settings;
+  const { path, framed, bounded } = settings;
   const { file, created } = openOrCreate(io, settings);
   try {
     lockExclusively(io, file);
@@ -30,11 +32,12 @@ export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRouti
     yield* makeNameDurable(steps, path, created);
     const pad = framed && (file.direct || settings.padGroups);
     const recovered = framed ? yield* recover(steps, file, settings, pad) : undefined;
+    if (bounded && !framed) yield* makeTailDurable(steps, file, settings);
     const buffer = new AppendBuffer({
       position: recovered?.end ?? io.size(file),
       blockBytes: settings.blockBytes,
       pad,
-      groupBytesMax: framed ? settings.maxUnsyncedBytes : GIBIBYTE,
+      groupBytesMax: bounded ? settings.maxUnsyncedBytes : GIBIBYTE,
       spareBytesMax: Math.max(SPARE_BYTES, 2 * settings.maxBatchBytes),
       allocate: (bytes) => io.allocateBuffer(bytes),
     });
@@ -42,9 +45,9 @@ export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRouti
       steps,
       file,
       buffer,
-      // Of what was found in a file that is not framed, nobody knows.
-      durableEnd: recovered?.end ?? 0,
-      maxUnsyncedBytes: framed ? settings.maxUnsyncedBytes : Number.POSITIVE_INFINITY,
+      // Of what was found in a file that is neither framed nor bounded, nothing is known.
+      durableEnd: recovered?.end ?? (bounded ? io.size(file) : 0),
+      maxUnsyncedBytes: bounded ? settings.maxUnsyncedBytes : Number.POSITIVE_INFINITY,
     });
     return { file, buffer, writer, recovery: recovered?.report };
   } catch (error) {
@@ -63,9 +66,14 @@ function openOrCreate(io: StorageIo, { path, create, direct }: WriterSettings): 
   return { file: io.open(path, { direct, create }), created: true };
 }
 
-/** Where the platform has locks on files: nobody else writes this one. */
+/** Where the platform and the file system have locks on files, there is no other writer of this one. */
 function lockExclusively(io: StorageIo, file: IoFile): void {
-  if (!io.capabilities.fileLocks || io.lockFile(file, 'exclusive')) return;
+  try {
+    if (!io.capabilities.fileLocks || io.lockFile(file, 'exclusive')) return;
+  } catch (error) {
+    if (WalError.is(error, 'WAL_UNSUPPORTED')) return;
+    throw error;
+  }
   throw new WalError('WAL_LOCKED', `${file.path} is locked by somebody else: close it there, then try again`, {
     path: file.path,
     reason: 'held',
@@ -94,19 +102,44 @@ function checkFits({ path, alignment }: IoFile, { framed, blockBytes }: WriterSe
 /** A directory that may not be opened is left as it is, unless the file was made in it just now. */
 function* makeNameDurable(steps: CountedIo, path: string, created: boolean): IoRoutine<void> {
   try {
-    yield* steps.syncDirectory(dirname(path));
+    yield* steps.syncDirectory(dirname(steps.io.capabilities.realFiles ? linkedTo(path) : path));
   } catch (error) {
     const refused = WalError.is(error) && (error.systemCode === 'EACCES' || error.systemCode === 'EPERM');
     if (created || !refused) throw error;
   }
 }
 
-/** Recovers through a handle without direct I/O, which need not be aligned. */
-function* recover(steps: CountedIo, file: IoFile, settings: WriterSettings, pad: boolean): IoRoutine<RecoveredFrames> {
-  const { blockBytes, maxUnsyncedBytes } = settings;
-  const buffered = file.direct ? steps.io.open(settings.path) : file;
+/** The path of a file itself, where the one given is a symbolic link: it has its name in another directory. */
+function linkedTo(path: string): string {
   try {
-    return yield* recoverFrames(steps, { file: buffered, blockBytes, maxUnsyncedBytes, pad });
+    return realpathSync(path);
+  } catch (error) {
+    throw callFailure('open', path, error);
+  }
+}
+
+function recover(steps: CountedIo, file: IoFile, settings: WriterSettings, pad: boolean): IoRoutine<RecoveredFrames> {
+  const { blockBytes, maxUnsyncedBytes } = settings;
+  return unaligned(steps, file, (buffered) =>
+    recoverFrames(steps, { file: buffered, blockBytes, maxUnsyncedBytes, pad }),
+  );
+}
+
+/** Makes durable what nothing proves durable in a file of which no more was ever written and not synced. */
+function makeTailDurable(steps: CountedIo, file: IoFile, { maxUnsyncedBytes }: WriterSettings): IoRoutine<void> {
+  return unaligned(steps, file, function* (buffered) {
+    const size = steps.io.size(buffered);
+    if (size === 0) return;
+    yield* writeAgain(steps, buffered, Math.max(0, size - maxUnsyncedBytes), size);
+    yield* steps.datasync(buffered);
+  });
+}
+
+/** Works through a handle without direct I/O, which need not be aligned. */
+function* unaligned<T>(steps: CountedIo, file: IoFile, work: (buffered: IoFile) => IoRoutine<T>): IoRoutine<T> {
+  const buffered = file.direct ? steps.io.open(file.path) : file;
+  try {
+    return yield* work(buffered);
   } finally {
     if (buffered !== file) steps.io.close(buffered);
   }

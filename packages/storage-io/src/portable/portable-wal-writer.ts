@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { isUint8Array } from 'node:util/types';
-import { FRAME_HEADER_BYTES, invalidType, outOfRange, WalError } from '@walstack/codec';
+import { checkText, FRAME_HEADER_BYTES, invalidType, outOfRange, WalError } from '@walstack/codec';
 import { checkAlignment } from '../io-arguments.js';
 import { type IoRoutine, requireWait, runAsync, runSync } from '../io-routine.js';
 import { RoutineQueue } from '../routine-queue.js';
@@ -257,8 +257,9 @@ export class PortableWalWriter {
   }
 
   /**
-   * Makes everything durable that was appended so far, the batch included. In a file that is not `framed`, the first one
-   * makes durable what was found in it, too.
+   * Makes everything durable that was appended so far, the batch included. In a file that is neither `framed` nor opened
+   * with `maxUnsyncedBytes`, the first one syncs what was found in it, too; where a sync of an earlier writer had failed, that
+   * proves nothing about those bytes.
    *
    * @throws like {@link flushBatch}
    */
@@ -364,10 +365,11 @@ export class PortableWalWriter {
 
   /** @throws when so many bytes cannot be appended now */
   #checkAppend(dataBytes: number, asFrame: boolean): void {
-    const { framed, maxPendingBytes, maxUnsyncedBytes, blockBytes } = this.#settings;
+    const { framed, bounded, maxPendingBytes, maxUnsyncedBytes, blockBytes } = this.#settings;
     if (framed && !asFrame) throw framesOnly(this.path);
     if (asFrame && dataBytes === 0) throw outOfRange('data.length', 'at least 1', dataBytes);
-    const limit = framed ? longestFrame(maxUnsyncedBytes, blockBytes) : GIBIBYTE;
+    const unframed = bounded ? maxUnsyncedBytes : GIBIBYTE;
+    const limit = framed ? longestFrame(maxUnsyncedBytes, blockBytes) : unframed;
     const bytes = asFrame ? FRAME_HEADER_BYTES + dataBytes : dataBytes;
     if (bytes > limit) throw tooLarge(this.path, bytes, limit);
     if (!framed) checkAlignment(this.#file, bytes, this.#buffer.position);
@@ -392,7 +394,7 @@ function inPlace(settings: WriterSettings, io: StorageIo): WriterSettings {
 }
 
 function bytesOf(data: Uint8Array | string): Uint8Array {
-  if (typeof data === 'string') return encoder.encode(data);
+  if (typeof data === 'string') return encoder.encode(checkText('data', data));
   if (!isUint8Array(data)) throw invalidType('data', 'a Uint8Array or a string', data);
   return data;
 }

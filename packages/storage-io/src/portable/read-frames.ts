@@ -1,4 +1,12 @@
-import { checkBlockBytes, checkBoolean, checkOptions, checkPath, DEFAULT_BLOCK_BYTES, WalError } from '@walstack/codec';
+import {
+  checkBlockBytes,
+  checkBoolean,
+  checkOptions,
+  checkPath,
+  DEFAULT_BLOCK_BYTES,
+  optionNames,
+  WalError,
+} from '@walstack/codec';
 import { type IoRoutine, runAsync, runSync } from '../io-routine.js';
 import type { StorageIoName } from '../open-storage-io.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
@@ -34,7 +42,7 @@ export interface ReadFramesOptions {
   readonly copy?: boolean;
 }
 
-const KNOWN: readonly (keyof ReadFramesOptions)[] = ['io', 'blockBytes', 'maxUnsyncedBytes', 'copy'];
+const KNOWN = optionNames<ReadFramesOptions>({ io: true, blockBytes: true, maxUnsyncedBytes: true, copy: true });
 
 /** A reading of frames: where, and how. */
 interface Plan {

@@ -36,20 +36,19 @@ const COPY_BYTES = 1024 * 1024;
  * Finds the frames of a file that can be read, makes them durable, and cuts off what stands behind them: that it is gone
  * is durable on return. Every step can be repeated after a crash in it.
  *
- * @throws `WAL_CORRUPT` when something durable is damaged: nothing is changed then
+ * @throws `WAL_CORRUPT` when something durable is damaged, and nothing is changed then; also when what is read is something
+ * else each time
  */
 export function* recoverFrames(steps: CountedIo, frameFile: FrameFile): IoRoutine<RecoveredFrames> {
-  const { file, blockBytes, maxUnsyncedBytes, pad } = frameFile;
-  const size = steps.io.size(file);
-  const frameBytesMax = longestFrame(maxUnsyncedBytes, blockBytes);
-  const scanner = new FrameScanner(steps, { file, blockBytes, limit: size, frameBytesMax });
-  let frames = 0;
-  do {
-    while (scanner.next()) frames++;
-  } while (yield* scanner.fill());
-  throwUnlessTorn(file.path, scanner, maxUnsyncedBytes);
-  const { end, stop } = scanner;
-  yield* writeAgain(steps, file, Math.max(0, end - maxUnsyncedBytes), end);
+  const { file, blockBytes, pad } = frameFile;
+  let found = yield* findFrames(steps, frameFile);
+  while (!(yield* writeFramesAgain(steps, frameFile, found))) {
+    const before = found;
+    found = yield* findFrames(steps, frameFile);
+    // What was only in memory can be lost once.
+    if (found.frames >= before.frames) throw unsteady(file.path, found.end);
+  }
+  const { frames, size, end, stop } = found;
   const padded = blockEnd(end, blockBytes);
   // Padding that reaches to the end of its block and of the file is left as it is.
   const isWhole = stop === size && (size === padded || (size === end && !pad));
@@ -59,11 +58,70 @@ export function* recoverFrames(steps: CountedIo, frameFile: FrameFile): IoRoutin
   return { report, end: isWhole ? size : pad ? padded : end };
 }
 
+/** A place where a frame starts, and how many stand before it. */
+interface FrameStart {
+  readonly position: number;
+  readonly frames: number;
+}
+
+/** What a file of frames holds. */
+interface FoundFrames {
+  readonly frames: number;
+  readonly size: number;
+  /** Where the last frame ends, and where there is no further one. */
+  readonly end: number;
+  readonly stop: number;
+  /** A frame before which everything is durable. */
+  readonly durableTo: FrameStart;
+}
+
+/** @throws `WAL_CORRUPT` when something durable is damaged */
+function* findFrames(steps: CountedIo, { file, blockBytes, maxUnsyncedBytes }: FrameFile): IoRoutine<FoundFrames> {
+  const size = steps.io.size(file);
+  const frameBytesMax = longestFrame(maxUnsyncedBytes, blockBytes);
+  const scanner = new FrameScanner(steps, { file, blockBytes, limit: size, frameBytesMax });
+  let frames = 0;
+  // One for each piece that was read, from the last one on that lies before all that may not be durable.
+  let starts: FrameStart[] = [{ position: 0, frames: 0 }];
+  while (yield* scanner.fill()) {
+    starts.push({ position: scanner.foundAt, frames });
+    while (scanner.next()) frames++;
+    const needed = starts.findLastIndex(({ position }) => position <= scanner.end - maxUnsyncedBytes);
+    if (needed > 0) starts = starts.slice(needed);
+  }
+  throwUnlessTorn(file.path, scanner, maxUnsyncedBytes);
+  return { frames, size, end: scanner.end, stop: scanner.stop, durableTo: starts[0] as FrameStart };
+}
+
 /**
- * Writes what is kept and nothing proves durable, in place and with the same bytes: after a sync that failed, the page
- * cache may show bytes that the disk never got, and another sync alone would write nothing.
+ * Writes the frames that nothing proves durable again, in place and with the same bytes: after a sync that failed, the page
+ * cache may show bytes that the disk never got, and another sync alone would write nothing. A page that was dropped since the
+ * frames were found is not there any more: so what is written are bytes whose checksums were verified where they are written
+ * from.
+ *
+ * @returns whether all of them could be read again
  */
-function* writeAgain(steps: CountedIo, file: IoFile, from: number, to: number): IoRoutine<void> {
+function* writeFramesAgain(
+  steps: CountedIo,
+  { file, blockBytes, maxUnsyncedBytes }: FrameFile,
+  { frames, end, durableTo }: FoundFrames,
+): IoRoutine<boolean> {
+  const frameBytesMax = longestFrame(maxUnsyncedBytes, blockBytes);
+  const scanner = new FrameScanner(steps, { file, blockBytes, from: durableTo.position, limit: end, frameBytesMax });
+  let count = durableTo.frames;
+  for (let written = scanner.end; yield* scanner.fill(); written = scanner.end) {
+    while (scanner.next()) count++;
+    if (scanner.end === written) break;
+    // The padding before them, of which nothing counts but that there is no frame.
+    const gap = scanner.foundAt - written;
+    if (gap > 0) yield* steps.write(file, new Uint8Array(gap), written);
+    yield* steps.write(file, scanner.foundBytes(), scanner.foundAt);
+  }
+  return count === frames && scanner.end === end;
+}
+
+/** Writes a range again, in place and with the bytes that are read: whatever these are, they are what the file holds. */
+export function* writeAgain(steps: CountedIo, file: IoFile, from: number, to: number): IoRoutine<void> {
   const memory = new Uint8Array(Math.min(COPY_BYTES, to - from));
   for (let position = from; position < to; ) {
     const bytes = memory.subarray(0, Math.min(memory.length, to - position));
@@ -85,5 +143,13 @@ function shrunk(path: string, offset: number): WalError {
     path,
     offset,
     operation: 'open',
+  });
+}
+
+function unsteady(path: string, offset: number): WalError {
+  return new WalError('WAL_CORRUPT', `${path}: what can be read of it is something else each time that it is read`, {
+    path,
+    offset,
+    reason: 'unsteady',
   });
 }

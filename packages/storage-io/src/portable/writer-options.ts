@@ -5,6 +5,7 @@ import {
   checkOptions,
   checkPath,
   DEFAULT_BLOCK_BYTES,
+  optionNames,
   outOfRange,
 } from '@walstack/codec';
 import type { StorageIoName } from '../open-storage-io.js';
@@ -44,10 +45,13 @@ export interface PortableWalWriterOptions {
    */
   readonly maxPendingBytes?: number;
   /**
-   * Only with `framed`: before more bytes than these are written and not durable, the writer syncs by itself. So a torn
-   * tail is never longer, and what is longer is refused as `WAL_CORRUPT` when the file is opened. It also bounds the
-   * frame: at most so long, less one block. At least two blocks, at most 1 GiB. The same for one file always. Default
-   * 8 MiB.
+   * Before more bytes than these are written and not durable, the writer syncs by itself. With `framed`, a torn tail is
+   * never longer, and what is longer is refused as `WAL_CORRUPT` when the file is opened. It also bounds the frame: at most
+   * so long, less one block. At least two blocks, at most 1 GiB. The same for one file always. Default 8 MiB.
+   *
+   * Without `framed` there is no bound, unless it is given. Then no append is longer, and opening writes so many bytes at
+   * the end of the file again and syncs them: what is found is durable on return, whatever became of earlier syncs, if the
+   * file was always written with it.
    */
   readonly maxUnsyncedBytes?: number;
 }
@@ -63,6 +67,8 @@ export interface WriterSettings {
   readonly maxBatchBytes: number;
   readonly maxPendingBytes: number;
   readonly maxUnsyncedBytes: number;
+  /** Whether there is never more that is written and not durable: always with `framed`. */
+  readonly bounded: boolean;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -70,17 +76,17 @@ const MEBIBYTE = 1024 * 1024;
 /** No memory for a write is larger, and no append longer. */
 export const GIBIBYTE = 1024 * MEBIBYTE;
 
-const KNOWN: readonly (keyof PortableWalWriterOptions)[] = [
-  'io',
-  'create',
-  'framed',
-  'direct',
-  'padGroups',
-  'blockBytes',
-  'maxBatchBytes',
-  'maxPendingBytes',
-  'maxUnsyncedBytes',
-];
+const KNOWN = optionNames<PortableWalWriterOptions>({
+  io: true,
+  create: true,
+  framed: true,
+  direct: true,
+  padGroups: true,
+  blockBytes: true,
+  maxBatchBytes: true,
+  maxPendingBytes: true,
+  maxUnsyncedBytes: true,
+});
 
 /** Checks path and options, and fills in the defaults. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkWriterOptions(path: string, options: PortableWalWriterOptions): WriterSettings {
@@ -98,9 +104,6 @@ export function checkWriterOptions(path: string, options: PortableWalWriterOptio
   const maxBatchBytes = options.maxBatchBytes ?? Math.min(MEBIBYTE, maxPendingBytes);
   if (!checkBoolean('framed', framed)) {
     if (checkBoolean('padGroups', padGroups)) throw outOfRange('padGroups', 'false unless framed is true', padGroups);
-    if (maxUnsyncedBytes !== undefined) {
-      throw outOfRange('maxUnsyncedBytes', 'left out unless framed is true', maxUnsyncedBytes);
-    }
   }
   return {
     path,
@@ -112,6 +115,7 @@ export function checkWriterOptions(path: string, options: PortableWalWriterOptio
     maxBatchBytes: checkInteger('maxBatchBytes', maxBatchBytes, 1, maxPendingBytes),
     maxPendingBytes,
     maxUnsyncedBytes: checkUnsyncedBytes(maxUnsyncedBytes, blockBytes),
+    bounded: framed || maxUnsyncedBytes !== undefined,
   };
 }
 

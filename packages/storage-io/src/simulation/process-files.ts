@@ -77,6 +77,11 @@ export class ProcessFiles {
     return file.size;
   }
 
+  links({ file }: SimulatedHandle): number {
+    this.#requireAlive();
+    return this.#core.state.pathOf(file.id) === undefined ? 0 : 1;
+  }
+
   list(path: string): string[] {
     this.#throwFault('list', path);
     return [...this.#directory('list', path).entries.keys()];

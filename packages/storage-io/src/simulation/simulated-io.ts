@@ -88,6 +88,7 @@ function namespaceOps(files: ProcessFiles, settings: IoSettings): FileNamespaceO
     open: (path, flags) => files.open(path, flags),
     close: (handle) => files.close(handle),
     size: (handle) => files.size(handle),
+    links: (handle) => files.links(handle),
     list: (path) => files.list(path),
     rename: (from, to) => files.rename(from, to),
     makeDirectory: (path) => files.makeDirectory(path),

@@ -1,6 +1,7 @@
 import { storageIoConformance } from '@walstack/storage-io/conformance';
-import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
+import type { SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, test } from 'vitest';
+import { onSimulatedDisk } from './simulated-backend.js';
 
 /** Every mode that a backend of a simulated disk can have. */
 const MODES: Readonly<Record<string, SimulatedIoOptions>> = {
@@ -22,12 +23,8 @@ describe.each(Object.entries(MODES))('%s', (_name, mode) => {
   describe.each([1, 2])('seed %i', (seed) => {
     storageIoConformance({
       test,
-      create: (options) => {
-        const disk = new SimulatedDisk({ seed });
-        const io = disk.createStorageIo({ ...mode, ...options });
-        io.makeDirectory('/log');
-        return { io, directory: '/log', another: () => disk.createStorageIo(mode) };
-      },
+      powerCuts: true,
+      create: (options) => onSimulatedDisk(seed, mode, options),
     });
   });
 });
