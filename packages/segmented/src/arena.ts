@@ -59,7 +59,7 @@ export class Arena {
     this.#segmentBytes = segmentBytes;
   }
 
-  /** The memory of the last {@link reserve}. */
+  /** The memory of the last {@link place}. */
   get bytes(): Uint8Array {
     return (this.#open as Chunk).bytes;
   }
@@ -69,28 +69,43 @@ export class Arena {
     return (this.#open as Chunk).view;
   }
 
+  /** Whether everything encoded was handed out. */
+  get isTaken(): boolean {
+    return this.#closed.length === 0 && (this.#open === undefined || this.#open.end === this.#open.start);
+  }
+
   /** Encoded and not yet released, in bytes. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
   /**
-   * Makes room for a frame behind all that was encoded, zeros in between where no frame may start.
+   * Makes room for a frame behind all that was encoded, zeros in between where no frame may start. The frame is encoded there,
+   * and counts when {@link placed} says so: until then nothing has changed.
    *
-   * @param nextLsn - the LSN behind the frame
    * @returns its offset in {@link bytes}
    */
-  reserve(segment: ActiveSegment, frameBytes: number, nextLsn: Lsn): number {
+  place(segment: ActiveSegment, frameBytes: number): number {
     const chunk = this.makeRoom(segment, frameBytes);
     const offset = frameStart(chunk.end, chunk.blockBytes);
     if (offset > chunk.end) chunk.bytes.fill(0, chunk.end, offset);
-    this.#advance(chunk, offset + frameBytes);
-    chunk.nextLsn = nextLsn;
     return offset;
   }
 
   /**
-   * Has so many bytes stand in one piece, from the next place for a frame on: what is reserved of them is handed out and
+   * The frame that room was made for last is encoded. Cannot fail.
+   *
+   * @param end - behind it, in {@link bytes}
+   * @param nextLsn - the LSN behind the frame
+   */
+  placed(end: number, nextLsn: Lsn): void {
+    const chunk = this.#open as Chunk;
+    this.#advance(chunk, end);
+    chunk.nextLsn = nextLsn;
+  }
+
+  /**
+   * Has so many bytes stand in one piece, from the next place for a frame on: what is placed in them is handed out and
    * written together.
    */
   makeRoom(segment: ActiveSegment, bytes: number): Chunk {

@@ -1,5 +1,5 @@
 import { MAXIMUM_META_BYTES, recordFrameBytes, WalError } from '@walstack/codec';
-import { type AppendOptions, bodyOf, NO_OPTIONS, type RecordBody } from './record-body.js';
+import { type AppendOptions, keptBodyOf, NO_OPTIONS, type RecordBody } from './record-body.js';
 import { tooLarge } from './too-large.js';
 
 let contentsOf: (batch: Batch) => readonly RecordBody[];
@@ -20,6 +20,8 @@ export class Batch {
   readonly #records: RecordBody[] = [];
   #sizeBytes = 0;
   #spent = false;
+  /** What was moved out, and may come back. */
+  #taken: Batch | undefined;
 
   static {
     contentsOf = (batch) => batch.#records;
@@ -31,14 +33,16 @@ export class Batch {
   /**
    * Adds a record behind those added before.
    *
-   * @param payload - bytes, copied before the call returns, or a string, which is encoded as UTF-8; may be empty
+   * @param payload - bytes, copied before the call returns, or a string without lone surrogates, which is encoded as UTF-8; may be
+   * empty
    * @returns this batch
    * @throws `WAL_TOO_LARGE` for a meta over 65,535 bytes, `WAL_STATE` when the batch is spent; `TypeError` or `RangeError`
    * for wrong arguments. Nothing was added then. How long a payload may be is for the log to say.
    */
   add(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): this {
     throwIfSpent(this);
-    const body = kept(bodyOf(payload, options), typeof payload === 'string', typeof options.meta === 'string');
+    const body = keptBodyOf(payload, options);
+    throwIfSpent(this);
     if (body.meta.length > MAXIMUM_META_BYTES) throw tooLarge('meta', body.meta.length, MAXIMUM_META_BYTES, 'added');
     this.#records.push(body);
     this.#sizeBytes += recordFrameBytes(body.payload.length, body.meta.length, body.scope !== undefined);
@@ -55,7 +59,7 @@ export class Batch {
     return this.#sizeBytes;
   }
 
-  /** Whether it was appended to a log. */
+  /** Whether it was appended to a log, or waits to be. */
   get isSpent(): boolean {
     return this.#spent;
   }
@@ -69,8 +73,8 @@ export class Batch {
   }
 
   /**
-   * Moves the records out: a batch that is not spent, and leaves this one spent. For whoever appends later what they were
-   * given now.
+   * Moves the records out: a batch that is not spent, and leaves this one spent. For what is appended later as it was when
+   * it was given; {@link giveBack} undoes it.
    *
    * @throws `WAL_STATE` when the batch is spent
    */
@@ -78,7 +82,15 @@ export class Batch {
     throwIfSpent(this);
     const taken = this.clone();
     this.#spent = true;
+    this.#taken = taken;
     return taken;
+  }
+
+  /** Undoes the last {@link take}, unless what was taken was appended: this batch is not spent then, as before. */
+  giveBack(): void {
+    if (this.#taken === undefined || this.#taken.#spent) return;
+    this.#taken = undefined;
+    this.#spent = false;
   }
 }
 
@@ -93,16 +105,7 @@ export function throwIfSpent(batch: Batch): void {
   if (!batch.isSpent) return;
   throw new WalError(
     'WAL_STATE',
-    'the batch was appended already, and is spent: make a new one, or append batch.clone()',
+    'the batch was appended already, or waits to be, and is spent: make a new one, or append batch.clone()',
     { state: 'spent' },
   );
-}
-
-/** The record with copies of the bytes that are the caller's; what came as text is the record's own already. */
-function kept(body: RecordBody, ownPayload: boolean, ownMeta: boolean): RecordBody {
-  return {
-    ...body,
-    payload: ownPayload ? body.payload : new Uint8Array(body.payload),
-    meta: ownMeta || body.meta.length === 0 ? body.meta : new Uint8Array(body.meta),
-  };
 }

@@ -1,5 +1,5 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
-import type { IoRoutine } from '@walstack/storage-io';
+import { type IoRoutine, RoutineQueue } from '@walstack/storage-io';
 import { placeCheckpoint } from './log-directory.js';
 import type { Settings } from './options.js';
 import type { SegmentWriter } from './segment-writer.js';
@@ -10,26 +10,44 @@ export class CheckpointStore {
   readonly #world: World;
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
+  readonly #queue: RoutineQueue;
   #current: Checkpoint;
+  #isDurable: boolean;
 
-  constructor(world: World, settings: Settings, writer: SegmentWriter, current: Checkpoint) {
+  /** @param isDurable - whether it is known that no power cut takes back what was read when the log was opened */
+  constructor(world: World, settings: Settings, writer: SegmentWriter, current: Checkpoint, isDurable: boolean) {
     this.#world = world;
     this.#settings = settings;
     this.#writer = writer;
+    this.#queue = new RoutineQueue(world.io);
     this.#current = current;
+    this.#isDurable = isDurable;
   }
 
-  /** What is durable. */
+  /** What the file says. */
   get current(): Checkpoint {
     return this.#current;
   }
 
   /**
-   * Replaces the file; durable on return. Routines must not interleave here.
+   * Replaces the file, one call after another; durable on return.
    *
    * @throws `WAL_NO_SPACE` when there is no room for it: nothing has changed then, and the log goes on
    */
   *replace(checkpoint: Checkpoint): IoRoutine<void> {
+    yield* this.#queue.join(() => this.#replace(checkpoint));
+  }
+
+  /** Makes what the file says durable, where that was put off when the log was opened. @throws like {@link replace} */
+  *settle(): IoRoutine<void> {
+    yield* this.#queue.join(() => this.#settle());
+  }
+
+  *#settle(): IoRoutine<void> {
+    if (!this.#isDurable) yield* this.#replace(this.#current);
+  }
+
+  *#replace(checkpoint: Checkpoint): IoRoutine<void> {
     try {
       yield* this.#place(checkpoint);
     } catch (error) {
@@ -44,6 +62,7 @@ export class CheckpointStore {
       throw error;
     }
     this.#current = checkpoint;
+    this.#isDurable = true;
   }
 
   *#place(checkpoint: Checkpoint): IoRoutine<void> {

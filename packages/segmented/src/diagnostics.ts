@@ -1,5 +1,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
 import type { WalError } from '@walstack/codec';
+import { afterStep } from '@walstack/storage-io';
 import type { Settings } from './options.js';
 import type { SegmentMeta } from './segment.js';
 
@@ -43,9 +44,14 @@ export const writerChannels: {
   error: channel('walstack:error'),
 };
 
+/** Publishes a message when the step of a routine that it tells of is over: listeners may call anything. */
+export function announce<Message>(channel: TypedChannel<Message>, message: Message): void {
+  afterStep(() => channel.publish(message));
+}
+
 /** Says that a log has failed for good. */
 export function announceFailure({ directory, onFailure }: Settings, error: WalError): void {
-  writerChannels.error.publish({ directory, operation: 'write', error });
+  announce(writerChannels.error, { directory, operation: 'write', error });
   // In a turn of its own: it must not come in the middle of what failed, and what it throws is nobody's to catch.
   if (onFailure !== undefined) queueMicrotask(() => onFailure(error));
 }

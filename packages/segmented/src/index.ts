@@ -12,10 +12,17 @@
  */
 
 export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
+export type { ResumePoint } from '@walstack/mmap-reader';
 export type { WalRecord } from '@walstack/mmap-reader/segments';
 export { Batch } from './batch.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
-export { channels, type OpenMessage, type RecoverMessage, type TruncateMessage } from './log-diagnostics.js';
+export {
+  type CautionMessage,
+  channels,
+  type OpenMessage,
+  type RecoverMessage,
+  type TruncateMessage,
+} from './log-diagnostics.js';
 export type { LogReader, ReadOptions } from './log-reader.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
 export type { AppendOptions } from './record-body.js';

@@ -8,6 +8,7 @@ import {
   lostRecord,
   openSealed,
   openStreamed,
+  provenByCheckpoint,
   readChain,
   readCheckpoint,
   type Segment,
@@ -126,6 +127,8 @@ export interface Prefix {
   readonly reachesLimit: boolean;
   /** Whether records behind the limit can be read, too. */
   readonly goesOn: boolean;
+  /** Where the batch began that the limit cuts in two. */
+  readonly openBatch: FrameSummary['openBatch'];
 }
 
 /** Reads a segment as far as that goes, up to the record with LSN `limit`, whatever is damaged behind that. */
@@ -136,8 +139,9 @@ export function* readPrefix(io: StorageIo, link: Link, limit: Lsn): IoRoutine<Pr
   try {
     const goesOn = yield* readOn(scanner, tail, limit);
     const segment = { ...link, end: frames.end, nextLsn: frames.nextLsn };
-    if (segment.nextLsn >= limit) return { segment, reachesLimit: true, goesOn };
-    return { segment: { ...segment, ...tail.openBatch }, reachesLimit: false, goesOn: false };
+    const { openBatch } = tail;
+    if (segment.nextLsn >= limit) return { segment, reachesLimit: true, goesOn, openBatch };
+    return { segment: { ...segment, ...openBatch }, reachesLimit: false, goesOn: false, openBatch: undefined };
   } finally {
     scanner.close();
   }
@@ -171,16 +175,18 @@ function* readNewest(
   }
 
   const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, places };
-  const behind = yield* lookBehind(io, file, readable, size);
+  // Without the batch whose last record is missing: what proves any of it durable proves that the rest of it was, too.
+  const kept = { ...readable, ...tail.openBatch };
+  const behind = yield* lookBehind(io, file, readable, size, kept.nextLsn);
   const facts = [link.path, readable.end, readable.nextLsn] as const;
   if (behind.evidenceOffset !== undefined) {
     throw lostRecord(...facts, 'hole', `the frame at offset ${behind.evidenceOffset} proves that it had been durable`);
   }
-  if (checkpoint !== undefined && checkpoint.checkpointLsn >= readable.nextLsn) {
-    throw lostRecord(...facts, 'hole-before-checkpoint', `the checkpoint has LSN ${checkpoint.checkpointLsn}`);
+  if (tail.provenLsn >= kept.nextLsn) {
+    throw lostRecord(...facts, 'hole', `a frame proves that LSN ${tail.provenLsn} of the same batch had been durable`);
   }
-  // Without the batch whose last record is missing.
-  const kept = { ...readable, ...tail.openBatch };
+  const proven = provenByCheckpoint(checkpoint, kept.nextLsn);
+  if (proven !== undefined) throw lostRecord(...facts, proven.reason, proven.proof);
   const whole = kept.end === readable.end;
   const unproven = kept.nextLsn - 1 > tail.provenLsn && kept.nextLsn > header.firstLsn;
   return {

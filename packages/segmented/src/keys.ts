@@ -1,5 +1,5 @@
-import { type KeyRing, PayloadDecoder, SegmentCipher, WalError } from '@walstack/codec';
-import { loadKeys, openStreamed, type Segment } from '@walstack/mmap-reader/segments';
+import { type KeyRing, type Lsn, WalError } from '@walstack/codec';
+import { ALWAYS_ENCRYPTED, loadKeys, opensRecord, type Segment } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { Settings } from './options.js';
 import { isEmpty } from './segment.js';
@@ -24,10 +24,11 @@ export function requireKey(ring: KeyRing, keyId: number, why: string): void {
 }
 
 /**
- * Checks that a log can be gone on with: that the key of its newest records is there and the right one, and that no
- * segment was replaced by one that is not encrypted. Empty segments are never refused. Nothing is changed.
+ * Checks that a log can be gone on with: that the key of its newest records is there and the right one, and that nothing
+ * was put in the clear in place of what is encrypted. Empty segments are never refused. Nothing is changed.
  *
  * @param segments - the chain, from the oldest to the newest
+ * @returns from which LSN on the log is encrypted; `undefined` where there is no ring
  * @throws `WAL_BAD_KEY`
  */
 export function* checkKeys(
@@ -35,45 +36,69 @@ export function* checkKeys(
   { keyRing, allowPlaintext }: Pick<Settings, 'keyRing' | 'allowPlaintext'>,
   segments: readonly Segment[],
   blocking: boolean,
-): IoRoutine<void> {
+): IoRoutine<Lsn | undefined> {
   const kept = segments.filter((segment) => !isEmpty(segment));
-  if (keyRing !== undefined && !allowPlaintext) refuseDowngrade(kept);
-  const newest = kept.at(-1);
+  // From now on it is known that the header of the newest one is the one that was written.
+  yield* checkNewestKey(io, { keyRing, allowPlaintext }, kept, blocking);
+  if (keyRing === undefined) return undefined;
+  if (!allowPlaintext) refusePlaintext(kept);
+  return encryptionOf(kept);
+}
+
+/** Checks that the key of the newest records is there and the right one. @throws `WAL_BAD_KEY` */
+export function* checkNewestKey(
+  io: StorageIo,
+  { keyRing, allowPlaintext }: Pick<Settings, 'keyRing' | 'allowPlaintext'>,
+  segments: readonly Segment[],
+  blocking: boolean,
+): IoRoutine<void> {
+  const newest = segments.findLast((segment) => !isEmpty(segment));
   if (newest?.header.encrypted !== true) return;
   yield* loadKeys(keyRing, [newest.header.keyId], blocking);
-  yield* openFirstRecord(io, newest, keyRing);
+  yield* opensRecord(io, newest, keyRing, allowPlaintext, { limit: newest.end });
 }
 
-/** Somebody who has no key could put records of their own behind those of the log. */
-function refuseDowngrade(segments: readonly Segment[]): void {
-  const encrypted = segments.findIndex(({ header }) => header.encrypted);
-  const plain = segments.slice(encrypted).find(({ header }) => !header.encrypted);
-  if (encrypted === -1 || plain === undefined) return;
+/**
+ * From which LSN on a log is encrypted that is encrypted from now on, at least.
+ *
+ * @param segments - the chain, from the oldest to the newest
+ */
+export function encryptionOf(segments: readonly Segment[]): Lsn {
+  const kept = segments.filter((segment) => !isEmpty(segment));
+  const newest = kept.at(-1);
+  if (newest === undefined) return ALWAYS_ENCRYPTED;
+  // What came in the clear behind what is encrypted never counts as older.
+  return kept.findLast(({ header }) => header.encrypted)?.header.encryptedFrom ?? newest.nextLsn;
+}
+
+/**
+ * What a new segment says of the log before it: see `encryptedFrom` of its header.
+ *
+ * @param before - the segments that are kept, from the oldest to the newest
+ * @param encryptedFrom - from which LSN on they are encrypted
+ */
+export function statementOf(before: readonly Segment[], encryptedFrom: Lsn, firstLsn: Lsn): Lsn {
+  const oldest = before.find((segment) => !isEmpty(segment));
+  // Where nothing in the clear is left, nothing in the clear is to come back.
+  if (oldest === undefined || oldest.header.encrypted) return ALWAYS_ENCRYPTED;
+  return Math.min(encryptedFrom, firstLsn);
+}
+
+/** Without a key, records can be put in the place of those of the log, and behind them, in the clear only. */
+function refusePlaintext(segments: readonly Segment[]): void {
+  const newest = segments.at(-1)?.header;
+  const encryptedFrom = newest?.encrypted === true ? newest.encryptedFrom : ALWAYS_ENCRYPTED;
+  const plain = segments.find(({ header, nextLsn }) => !header.encrypted && nextLsn > encryptedFrom);
+  if (plain === undefined) return;
   const { path, header } = plain;
-  throw new WalError(
-    'WAL_BAD_KEY',
-    `${path} is not encrypted, though it continues a log that is: somebody put it there, or allowPlaintext has to be set; ` +
-      'nothing was changed',
-    { path, lsn: header.firstLsn, reason: 'plaintext' },
-  );
-}
-
-/** Shows that the key is the one that a segment was encrypted with. */
-function* openFirstRecord(io: StorageIo, segment: Segment, ring: KeyRing | undefined): IoRoutine<void> {
-  // Asked for the key also where no record needs it: nothing shows that this one was not tampered with.
-  SegmentCipher.forSegment(segment.header, ring, segment.path);
-  const decoder = new PayloadDecoder(segment.header, segment.path, { keyRing: ring, allowPlaintext: true });
-  const scanner = yield* openStreamed(io, segment, { limit: segment.end });
-  const { frames } = scanner;
-  try {
-    while (yield* scanner.fill()) {
-      while (frames.next()) {
-        if (frames.isMark) continue;
-        decoder.decrypt(frames.record, frames.head(), frames.body(), frames.position);
-        return;
-      }
-    }
-  } finally {
-    scanner.close();
-  }
+  const why =
+    newest?.encrypted === true
+      ? `though the log is from LSN ${encryptedFrom} on: the file was changed without the key, or allowPlaintext has to be set`
+      : 'and nothing behind it is: the log was changed without the key, or it was not encrypted so far, and allowPlaintext ' +
+        'has to be set until there is an encrypted record';
+  throw new WalError('WAL_BAD_KEY', `${path} is not encrypted, ${why}; nothing was changed`, {
+    path,
+    lsn: Math.max(header.firstLsn, encryptedFrom),
+    reason: 'plaintext',
+  });
 }

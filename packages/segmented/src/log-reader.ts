@@ -1,5 +1,6 @@
-import { checkBoolean, checkOptions, type DecodingOptions, type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
+import { checkBoolean, checkOptions, type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
 import {
+  type Demands,
   type FrameScanner,
   type Frames,
   loadKeys,
@@ -7,12 +8,14 @@ import {
   materialize,
   openSealed,
   openStreamed,
+  predatesEncryption,
   type Segment,
   truncated,
   type WalRecord,
 } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { type CheckedFilter, checkFilter, FILTER_OPTIONS, type RecordFilter } from './record-filter.js';
+import { arrayFrom, type Segments } from './segment-list.js';
 
 /** How a log is read, and which of its records. */
 export interface ReadOptions extends RecordFilter {
@@ -38,17 +41,17 @@ export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
 /** What is read: a stretch of a log as it was at one moment. */
 export interface ReadPlan {
   /** From the oldest to the newest; the first holds `from`. */
-  readonly segments: readonly Segment[];
+  readonly segments: Segments;
   /** How many of them nobody writes to any more. */
   readonly sealed: number;
   readonly from: Lsn;
   /** The last record to be read. */
   readonly to: Lsn;
   readonly copy: boolean;
-  /** How records are decrypted and decompressed. */
   /** Whether the record that was stepped to is wanted; `undefined` when all are. */
   readonly matches: ((frames: Frames) => boolean) | undefined;
-  readonly decoding: DecodingOptions;
+  /** How records are decrypted and decompressed. */
+  readonly decoding: Demands;
   /** Nobody can wait for a key service. */
   readonly blocking: boolean;
   /** The log's first LSN now: it moves when the log is truncated. */
@@ -73,18 +76,17 @@ export class LogReader {
   #index = 0;
   #scanner: FrameScanner | undefined;
   #decoder: PayloadDecoder | undefined;
-  /** Whether a segment before the present one is encrypted. */
-  #sawEncrypted: boolean;
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
   #ended = false;
+  /** Whether a step of the reading is under way, which needs its file. */
+  #isReading = false;
   /** The last LSN that a cut behind it has left. */
   #cutLsn: Lsn | undefined;
 
   constructor(io: StorageIo, plan: ReadPlan) {
     this.#io = io;
     this.#plan = plan;
-    this.#sawEncrypted = plan.decoding.followsEncrypted === true;
   }
 
   /** The next record in memory; `undefined` when `advance()` has to read on. */
@@ -97,6 +99,7 @@ export class LogReader {
       if (frames.lsn < from || frames.isMark || matches?.(frames) === false) continue;
       return materialize(frames, decoder, copy);
     }
+    frames.checkRead();
     return undefined;
   }
 
@@ -107,6 +110,15 @@ export class LogReader {
    * @throws `WAL_CORRUPT` where a record should be and is not, `WAL_TRUNCATED` when it was removed meanwhile
    */
   *advance(): IoRoutine<boolean> {
+    this.#isReading = true;
+    try {
+      return yield* this.#advancing();
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  *#advancing(): IoRoutine<boolean> {
     for (;;) {
       const reason = this.#endedBecause();
       if (reason !== undefined) throw reason;
@@ -122,9 +134,13 @@ export class LogReader {
     }
   }
 
-  /** Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` once its step under way is done. */
+  /**
+   * Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` once its step under way is done. The file is
+   * closed, too: it may never be asked for another record.
+   */
   end(): void {
     this.#ended = true;
+    if (!this.#isReading) this.#closeScanner();
   }
 
   /** Every record behind `lastLsn` is gone: who was to read further gets `WAL_TRUNCATED`. */
@@ -162,13 +178,13 @@ export class LogReader {
   /** Goes on to the next segment. @returns whether there is one */
   *#openNext(): IoRoutine<boolean> {
     const { segments, sealed, from, to, firstLsn, isBesideWriter } = this.#plan;
-    const segment = segments[this.#index];
+    const segment = segments.at(this.#index);
     if (segment === undefined || segment.header.firstLsn > to) return false;
     const isSealed = this.#index < sealed;
     this.#index++;
     this.#until = Math.min(segment.nextLsn - 1, to);
-    yield* this.#prepareDecoder(segment);
     try {
+      yield* this.#prepareDecoder(segment);
       const open = isSealed ? openSealed : openStreamed;
       this.#scanner = yield* open(this.#io, segment, { ...segment.places?.before(from), limit: segment.end });
     } catch (error) {
@@ -182,11 +198,16 @@ export class LogReader {
   }
 
   /** What decodes the records of a segment, its key at hand. */
-  *#prepareDecoder({ path, header }: Segment): IoRoutine<void> {
-    const { decoding, blocking } = this.#plan;
-    if (header.encrypted) yield* loadKeys(decoding.keyRing, [header.keyId], blocking);
-    this.#decoder = new PayloadDecoder(header, path, { ...decoding, followsEncrypted: this.#sawEncrypted });
-    this.#sawEncrypted ||= header.encrypted;
+  *#prepareDecoder(segment: Segment): IoRoutine<void> {
+    const { path, header, nextLsn } = segment;
+    const { decoding, blocking, segments } = this.#plan;
+    const { keyRing, allowPlaintext, maxPayloadBytes } = decoding;
+    if (header.encrypted) yield* loadKeys(keyRing, [header.keyId], blocking);
+    // Where it is not known from where on the log is encrypted, its end has to prove it.
+    const links = decoding.encryptedFrom?.() === undefined ? arrayFrom(segments, this.#index - 1) : [segment];
+    const predates = yield* predatesEncryption(this.#io, links, nextLsn, decoding, blocking);
+    const options = { keyRing, allowPlaintext, maxPayloadBytes, predatesEncryption: predates };
+    this.#decoder = new PayloadDecoder(header, path, options);
   }
 
   /** Why a record cannot be read. */
@@ -194,7 +215,7 @@ export class LogReader {
     const firstLsn = this.#plan.firstLsn();
     // The file was freed meanwhile, and is overwritten by its next life.
     if (lsn < firstLsn) return truncated(lsn, firstLsn);
-    const segment = this.#plan.segments[this.#index - 1] as Segment;
+    const segment = this.#plan.segments.at(this.#index - 1) as Segment;
     return lostRecord(segment.path, offset, lsn, 'hole', `the log has records up to ${this.#until} there`);
   }
 }

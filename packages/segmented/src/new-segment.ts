@@ -15,6 +15,8 @@ export interface Identity {
   readonly coreId: number | undefined;
   readonly number: number;
   readonly firstLsn: Lsn;
+  /** From which LSN on the log is encrypted, if the new segment is. */
+  readonly encryptedFrom: Lsn;
   readonly from: Succession;
 }
 
@@ -66,10 +68,11 @@ export function* removeDrafts(world: World, settings: Settings, files: LogFiles)
   );
 }
 
-export function* removeAll(world: World, paths: readonly string[]): IoRoutine<void> {
+/** Removes files, as far as they are there. @throws when one cannot be removed, with those behind it as they were */
+export function* removeAll({ io }: World, paths: readonly string[]): IoRoutine<void> {
   for (const path of paths) {
     try {
-      yield* ioSteps.remove(world.io, path);
+      yield* ioSteps.remove(io, path);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NOT_FOUND')) throw error;
     }

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
-import { corruption, type LogFiles, sortFiles } from '@walstack/mmap-reader/segments';
+import { corruption, type LogFiles, refuseUnfinishedSalvage, sortFiles } from '@walstack/mmap-reader/segments';
 import { type IoRoutine, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
 import { blockingPause, lockWithin, pauseOf } from './lock.js';
 import type { Settings } from './options.js';
 import { readLogOnly } from './readonly-log.js';
 import { createLog, type Opened, recoverLog } from './recovery.js';
-import { salvageLog } from './salvage.js';
+import { goOnWithSalvage, salvageLog } from './salvage.js';
 import type { World } from './world.js';
 
 /** A log that was opened, and what gives its lock back. */
@@ -34,15 +34,16 @@ export function* openLog(world: World, settings: Settings, blocking: boolean): I
       reason: 'not-a-directory',
     });
   }
-  const look = () => checkLog(io, directory, create);
+  const look = () => checkLog(io, directory, settings);
   look();
-  if (recoveryMode === 'readonly') return { ...(yield* readLogOnly(world, settings, look)), unlock: () => {} };
+  if (recoveryMode === 'readonly')
+    return { ...(yield* readLogOnly(world, settings, look, blocking)), unlock: () => {} };
   const pause = blocking ? blockingPause : pauseOf(world);
   const unlock = yield* lockWithin(world, join(directory, FileName.lock), settings.lockTimeoutMs, pause);
   try {
     // Again, now that nobody else changes it.
     const files = look();
-    const open = files.segments.length === 0 ? createLog : recoverMode[recoveryMode];
+    const open = remainsOf(files) === undefined && files.segments.length === 0 ? createLog : recoverMode[recoveryMode];
     return { ...(yield* open(world, settings, files, blocking)), unlock };
   } catch (error) {
     unlock();
@@ -54,24 +55,26 @@ const recoverMode = { strict: recoverLog, salvage: recoverOrSalvage };
 
 /** Recovers a log, and salvages one of which something acknowledged is lost. */
 function* recoverOrSalvage(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {
+  if (files.salvage) {
+    const opened = yield* goOnWithSalvage(world, settings, files, blocking);
+    if (opened !== undefined) return opened;
+  }
   let damage: WalError;
   try {
+    refuseRemains(settings.directory, files);
     return yield* recoverLog(world, settings, files, blocking);
   } catch (error) {
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
     damage = error;
   }
-  return yield* salvageLog(world, settings, files, damage, blocking);
+  return yield* salvageLog(world, settings, sortFiles(world.io.list(settings.directory)), damage, blocking);
 }
 
 /** The files of a directory that is a log, or may become one. */
-function checkLog(io: StorageIo, directory: string, create: boolean): LogFiles {
+function checkLog(io: StorageIo, directory: string, { create, recoveryMode }: Settings): LogFiles {
   const files = sortFiles(io.list(directory));
-  if (files.segments.length > 0) return files;
-  if (files.checkpoint || files.free.length > 0) {
-    const what = `there is a ${files.checkpoint ? 'checkpoint' : 'free segment'} but no segment`;
-    throw corruption(directory, 'missing-segment', what);
-  }
+  if (recoveryMode !== 'salvage') refuseRemains(directory, files);
+  if (files.segments.length > 0 || remainsOf(files) !== undefined) return files;
   if (files.foreign.length > 0) {
     const other = files.foreign.slice(0, 3).join(', ');
     throw notFound(
@@ -79,8 +82,25 @@ function checkLog(io: StorageIo, directory: string, create: boolean): LogFiles {
       `the directory holds other files (${other}) and no log: a log needs a directory of its own`,
     );
   }
-  if (!create) throw notFound(directory, 'the directory is empty');
+  if (!create || recoveryMode === 'readonly') throw notFound(directory, 'the directory is empty');
   return files;
+}
+
+/** What shows that there was a log, where no segment is left of it; `undefined` where nothing does. */
+function remainsOf(files: LogFiles): string | undefined {
+  if (files.segments.length > 0) return undefined;
+  if (files.checkpoint) return 'checkpoint';
+  if (files.salvage) return 'file salvage';
+  if (files.free.length > 0) return 'free segment';
+  return files.quarantine ? 'quarantine' : undefined;
+}
+
+/** @throws `WAL_CORRUPT` where there is what only a log has, but no segment, and where a salvage has not ended */
+function refuseRemains(directory: string, files: LogFiles): void {
+  refuseUnfinishedSalvage(directory, files);
+  const remains = remainsOf(files);
+  if (remains === undefined) return;
+  throw corruption(directory, 'missing-segment', `there is a ${remains} but no segment`);
 }
 
 function notFound(directory: string, what: string): WalError {

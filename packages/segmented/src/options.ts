@@ -12,6 +12,7 @@ import {
   invalidType,
   KeyRing,
   type Lsn,
+  optionNames,
   type WalError,
 } from '@walstack/codec';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
@@ -62,7 +63,8 @@ export interface SegmentedWalConfig {
   readonly preallocate?: Preallocation;
   /**
    * Freed segments to keep for reuse, at most, instead of removing them; 0 to 1024. Only on a backend with locks on open
-   * files. Default 1 where blocks are prepared, else 0.
+   * files, and only files that this opening of the log has written and that have no other name (a hard link). Default 1
+   * where blocks are prepared, else 0.
    */
   readonly recycleSegments?: number;
   /** The longest payload, in bytes; 0 to 1 GiB. Default 64 MiB. */
@@ -103,8 +105,10 @@ export interface SegmentedWalConfig {
    */
   readonly keyRing?: KeyRing | undefined;
   /**
-   * Take what is not encrypted behind what is, though there is a key ring. Without it somebody who has no key cannot put
-   * records of their own in place of those of the log. Default `false`.
+   * Take what is not encrypted, though there is a key ring: for a log that was not encrypted so far, until there is an
+   * encrypted record in it. Without it, records in the clear are taken only where a later record that the key opens proves
+   * that they are older than the encryption of the log, so that without a key nothing can be put in their place. Default
+   * `false`.
    */
   readonly allowPlaintext?: boolean;
   /** Compress payloads of a certain length where that makes them smaller. Default: not. */
@@ -120,7 +124,8 @@ export interface SegmentedWalConfig {
   readonly recoveryMode?: RecoveryMode;
   /**
    * With `'salvage'`, where it cannot tell by itself: the LSN that the next record is to get. Records before it are kept as
-   * far as they can be read without a gap. Default: none, and such a log is refused.
+   * far as they can be read without a gap, a batch as a whole or not at all. Where it can tell, this is not looked at.
+   * Default: none, and such a log is refused.
    */
   readonly salvageLsn?: Lsn;
   /**
@@ -167,36 +172,36 @@ export interface Settings {
 
 const MEBIBYTE = 1024 * 1024;
 
-const KNOWN: readonly (keyof SegmentedWalConfig)[] = [
-  'directory',
-  'create',
-  'io',
-  'segmentBytes',
-  'blockBytes',
-  'padGroups',
-  'maxInFlight',
-  'directIo',
-  'preallocate',
-  'recycleSegments',
-  'maxPayloadBytes',
-  'maxPendingBytes',
-  'markAfterMs',
-  'firstLsn',
-  'onFailure',
-  'coreId',
-  'retainBytes',
-  'retainAgeMs',
-  'retainUntilCheckpoint',
-  'keyRing',
-  'allowPlaintext',
-  'compression',
-  'recoveryMode',
-  'salvageLsn',
-  'lockTimeoutMs',
-  'now',
-  'setTimer',
-  'randomBytes',
-];
+const KNOWN = optionNames<SegmentedWalConfig>({
+  directory: true,
+  create: true,
+  io: true,
+  segmentBytes: true,
+  blockBytes: true,
+  padGroups: true,
+  maxInFlight: true,
+  directIo: true,
+  preallocate: true,
+  recycleSegments: true,
+  maxPayloadBytes: true,
+  maxPendingBytes: true,
+  markAfterMs: true,
+  firstLsn: true,
+  onFailure: true,
+  coreId: true,
+  retainBytes: true,
+  retainAgeMs: true,
+  retainUntilCheckpoint: true,
+  keyRing: true,
+  allowPlaintext: true,
+  compression: true,
+  recoveryMode: true,
+  salvageLsn: true,
+  lockTimeoutMs: true,
+  now: true,
+  setTimer: true,
+  randomBytes: true,
+});
 
 /** The options that were checked, some of whose defaults depend on the backend. */
 export type CheckedConfig = Omit<Settings, 'preallocate' | 'recycleSegments'> & {
@@ -240,8 +245,9 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     padGroups: checkBoolean('padGroups', padGroups),
     maxInFlight: checkInteger('maxInFlight', maxInFlight, 1, 256),
     directIo: checkBoolean('directIo', directIo),
-    preallocate: preallocate && checkOneOf('preallocate', preallocate, PREALLOCATIONS),
-    recycleSegments: recycleSegments && checkInteger('recycleSegments', recycleSegments, 0, 1024),
+    preallocate: preallocate === undefined ? undefined : checkOneOf('preallocate', preallocate, PREALLOCATIONS),
+    recycleSegments:
+      recycleSegments === undefined ? undefined : checkInteger('recycleSegments', recycleSegments, 0, 1024),
     maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes, 0, 1024 * MEBIBYTE),
     maxPendingBytes: checkInteger('maxPendingBytes', maxPendingBytes, 1),
     markAfterMs: checkInteger('markAfterMs', markAfterMs, 0, 0x7fff_ffff),

@@ -1,20 +1,22 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { type FrameScanner, openSealed, openStreamed, type Segment } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import { positionAt } from './segment.js';
+import { countWhile, type Segments } from './segment-list.js';
 
 /**
  * The LSN of the last record that ends at or before a position in the log; one less than the first LSN when none does.
  *
- * @param segments - of the log, from the oldest to the newest, as far as they were written
+ * @param segments - of the log, from the oldest to the newest, with everything before `end` written
+ * @param end - of the log: where its next frame is looked for. With the newest segment sealed that is the end of its last
+ * block, which is behind the last byte that was written.
  * @throws `WAL_RANGE` when the position is past the end or inside a frame, `WAL_TRUNCATED` when it was removed
  */
-export function* lsnBefore(io: StorageIo, segments: readonly Segment[], position: number): IoRoutine<Lsn> {
-  const segment = segments.findLast(({ header }) => header.firstPosition <= position);
-  if (segment === undefined) throw removed(segments[0], position);
-  const successor = segments[segments.indexOf(segment) + 1];
-  const end = positionAt(segment);
-  if (position > end && successor === undefined) throw past(segment.path, position, end);
+export function* lsnBefore(io: StorageIo, segments: Segments, position: number, end: number): IoRoutine<Lsn> {
+  if (position > end) throw past(segments.at(segments.length - 1)?.path, position, end);
+  const begun = countWhile(segments, ({ header }) => header.firstPosition <= position);
+  const segment = begun === 0 ? undefined : segments.at(begun - 1);
+  if (segment === undefined) throw removed(segments.at(0), position);
+  const successor = segments.at(begun);
   const scanner = yield* (successor === undefined ? openStreamed : openSealed)(io, segment, { limit: segment.end });
   try {
     return yield* lsnBeforeOffset(scanner, position - segment.header.firstPosition, position);
@@ -39,9 +41,9 @@ function* lsnBeforeOffset(scanner: FrameScanner, distance: number, position: num
   return lsn;
 }
 
-function past(path: string, position: number, end: number): WalError {
+function past(path: string | undefined, position: number, end: number): WalError {
   return new WalError('WAL_RANGE', `position ${position} is past the end of the log, which is at ${end}`, {
-    path,
+    ...(path === undefined ? {} : { path }),
     actual: position,
     limit: end,
     reason: 'past-the-end',

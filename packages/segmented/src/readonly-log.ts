@@ -2,6 +2,7 @@ import { type Lsn, WalError } from '@walstack/codec';
 import { type LogFiles, type Segment, sortFiles } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { type Judgement, judge } from './judgement.js';
+import { checkNewestKey } from './keys.js';
 import type { Settings } from './options.js';
 import { checkCore, type Opened, reportOn } from './recovery.js';
 import { isEmpty } from './segment.js';
@@ -11,15 +12,20 @@ import type { World } from './world.js';
 const MOST_ATTEMPTS = 100;
 
 /** What a writer beside the reader can make of any log, for a moment. */
-const PASSING = new Set(['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_HEADER']);
+const PASSING = new Set(['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_HEADER', 'WAL_TRUNCATED']);
 
 /**
  * Reads a log as it is at one moment, and changes nothing; another process may be writing to it.
  *
  * @param look - lists the files, and throws where there is no log
  */
-export function* readLogOnly(world: World, settings: Settings, look: () => LogFiles): IoRoutine<Opened> {
-  const { files, judgement } = yield* judgeBeside(world, settings, look);
+export function* readLogOnly(
+  world: World,
+  settings: Settings,
+  look: () => LogFiles,
+  blocking: boolean,
+): IoRoutine<Opened> {
+  const { files, judgement } = yield* judgeBeside(world, settings, look, blocking);
   const newest = judgement.segments.at(-1) as Segment;
   checkCore(newest, settings);
   const { logId, coreId, number } = newest.header;
@@ -46,14 +52,18 @@ export function* readLogOnly(world: World, settings: Settings, look: () => LogFi
  */
 function* judgeBeside(
   world: World,
-  { directory }: Settings,
+  settings: Settings,
   look: () => LogFiles,
+  blocking: boolean,
 ): IoRoutine<{ readonly files: LogFiles; readonly judgement: Judgement }> {
   let before: WalError | undefined;
   for (let attempt = 1; ; attempt++) {
     try {
       const files = look();
-      return { files, judgement: yield* judge(world.io, directory, files) };
+      const judgement = yield* judge(world.io, settings.directory, files);
+      // Without any key the log can be verified, and what is in the clear be read.
+      if (settings.keyRing !== undefined) yield* checkNewestKey(world.io, settings, judgement.segments, blocking);
+      return { files, judgement };
     } catch (error) {
       if (!WalError.is(error) || !PASSING.has(error.code) || attempt === MOST_ATTEMPTS) throw error;
       if (before !== undefined && sameFinding(before, error)) throw error;

@@ -1,10 +1,12 @@
 import {
   CodecNumber,
   type Compressor,
+  checkedLength,
   checkInteger,
   checkOptions,
+  checkText,
   checkUnsigned,
-  invalidType,
+  optionNames,
   type RecordScope,
 } from '@walstack/codec';
 
@@ -27,25 +29,35 @@ export interface RecordBody {
   readonly type: number;
   readonly meta: Uint8Array;
   readonly payload: Uint8Array;
+  /** How many bytes the two had when the record was checked. */
+  readonly metaBytes: number;
+  readonly payloadBytes: number;
   readonly scope: RecordScope | undefined;
   /** How the payload is compressed: one of `CodecNumber`. */
   readonly codec: number;
 }
 
-const APPEND_OPTIONS: readonly (keyof AppendOptions)[] = ['type', 'meta', 'tenantId', 'databaseId', 'vshardId'];
+const APPEND_OPTIONS = optionNames<AppendOptions>({
+  type: true,
+  meta: true,
+  tenantId: true,
+  databaseId: true,
+  vshardId: true,
+});
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const encoder = new TextEncoder();
+const EXPECTED = 'a Uint8Array or a string';
 
 /** No option given: known by its identity, so that nothing is looked up for it. */
 export const NO_OPTIONS: AppendOptions = Object.freeze({});
 
 /**
- * Checks a record. Bytes are not copied.
+ * Checks a record, and copies its bytes.
  *
  * @throws `TypeError`, `RangeError` with Node's codes
  */
-export function bodyOf(payload: Uint8Array | string, options: AppendOptions): RecordBody {
-  return new ReusedBody().fill(payload, options);
+export function keptBodyOf(payload: Uint8Array | string, options: AppendOptions): RecordBody {
+  return new ReusedBody().fill(payload, options, copied);
 }
 
 /** A record that is checked, encoded and forgotten before the next one comes: no object is made for each. */
@@ -53,23 +65,54 @@ export class ReusedBody implements RecordBody {
   type = 0;
   meta = NO_BYTES;
   payload = NO_BYTES;
+  metaBytes = 0;
+  payloadBytes = 0;
   scope: RecordScope | undefined = undefined;
   readonly codec = CodecNumber.none;
 
-  /** Checks a record, and is that record then. @throws like {@link bodyOf} */
-  fill(payload: Uint8Array | string, options: AppendOptions): this {
+  /**
+   * Checks a record, and is that record then.
+   *
+   * @param own - what is kept of bytes of the caller's
+   * @throws `TypeError`, `RangeError` with Node's codes; then it is the record that it was
+   */
+  fill(payload: Uint8Array | string, options: AppendOptions, own: (bytes: Uint8Array) => Uint8Array = same): this {
     if (options === NO_OPTIONS) {
+      this.#fillPayload(payload, own);
       this.type = 0;
       this.meta = NO_BYTES;
+      this.metaBytes = 0;
       this.scope = undefined;
-    } else {
-      checkOptions('options', options, APPEND_OPTIONS);
-      this.type = options.type === undefined ? 0 : checkInteger('type', options.type, 0, 0xffff_ffff);
-      this.meta = options.meta === undefined ? NO_BYTES : bytesOf('meta', options.meta);
-      this.scope = scopeOf(options);
+      return this;
     }
-    this.payload = bytesOf('payload', payload);
+    checkOptions('options', options, APPEND_OPTIONS);
+    // Each is read once, and before the bytes are looked at: a getter may do anything with their memory, or append.
+    const { type = 0, meta, tenantId, databaseId, vshardId } = options;
+    checkInteger('type', type, 0, 0xffff_ffff);
+    const scope = scopeOf(tenantId, databaseId, vshardId);
+    const bytes = typeof meta === 'string' ? encoder.encode(checkText('meta', meta)) : (meta ?? NO_BYTES);
+    const givenBytes = checkedLength('meta', bytes, EXPECTED);
+    const kept = own(bytes);
+    const metaBytes = kept === bytes ? givenBytes : kept.length;
+    this.#fillPayload(payload, own);
+    this.type = type;
+    this.meta = kept;
+    this.metaBytes = metaBytes;
+    this.scope = scope;
     return this;
+  }
+
+  #fillPayload(payload: Uint8Array | string, own: (bytes: Uint8Array) => Uint8Array): void {
+    if (typeof payload === 'string') {
+      this.payload = encoder.encode(checkText('payload', payload));
+      this.payloadBytes = this.payload.length;
+    } else {
+      const givenBytes = checkedLength('payload', payload, EXPECTED);
+      const kept = own(payload);
+      // A copy of memory that another thread makes larger may be longer.
+      this.payloadBytes = kept === payload ? givenBytes : kept.length;
+      this.payload = kept;
+    }
   }
 
   /** Lets go of the caller's memory. */
@@ -82,16 +125,19 @@ export class ReusedBody implements RecordBody {
 /** The record with its payload compressed, where that makes it smaller. */
 export function compressed(body: RecordBody, compressor: Compressor): RecordBody {
   const payload = compressor.compress(body.payload);
-  return payload === undefined ? body : { ...body, payload, codec: compressor.codec };
+  if (payload === undefined) return body;
+  return { ...body, payload, payloadBytes: payload.length, codec: compressor.codec };
 }
 
-function bytesOf(name: string, value: Uint8Array | string): Uint8Array {
-  if (typeof value === 'string') return encoder.encode(value);
-  if (!(value instanceof Uint8Array)) throw invalidType(name, 'a Uint8Array or a string', value);
-  return value;
-}
+const same = (bytes: Uint8Array): Uint8Array => bytes;
+/** Not `slice`, of which Node's `Buffer` makes a view of the same memory. */
+const copied = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
-function scopeOf({ tenantId, databaseId, vshardId }: AppendOptions): RecordScope | undefined {
+function scopeOf(
+  tenantId: AppendOptions['tenantId'],
+  databaseId: AppendOptions['databaseId'],
+  vshardId: AppendOptions['vshardId'],
+): RecordScope | undefined {
   if (tenantId === undefined && databaseId === undefined && vshardId === undefined) return undefined;
   return {
     tenantId: checkUnsigned('tenantId', tenantId ?? 0, 64),

@@ -1,4 +1,12 @@
-import { checkInteger, checkLsn, checkOptions, checkUnsigned, invalidType, type Lsn } from '@walstack/codec';
+import {
+  checkInteger,
+  checkLsn,
+  checkOptions,
+  checkUnsigned,
+  invalidType,
+  type Lsn,
+  optionNames,
+} from '@walstack/codec';
 import type { WalRecord } from '@walstack/mmap-reader/segments';
 
 /** Which records are read; all when nothing is given. */
@@ -23,7 +31,13 @@ export interface ScopeFilter {
 }
 
 /** Names of the options of a {@link RecordFilter}. */
-export const FILTER_OPTIONS: readonly (keyof RecordFilter)[] = ['to', 'types', 'scope', 'fromTimeMs', 'toTimeMs'];
+export const FILTER_OPTIONS = optionNames<RecordFilter>({
+  to: true,
+  types: true,
+  scope: true,
+  fromTimeMs: true,
+  toTimeMs: true,
+});
 
 /** What of a record a filter looks at. */
 export type Filtered = Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>;

@@ -23,12 +23,12 @@ export interface SalvageReport {
   /** What `'strict'` would have thrown: file, offset, LSN and reason. */
   readonly damage: WalError;
   /**
-   * Records that were in the log and are not any more, as far as traces of them were found: the last LSN of the last
-   * range is the highest one of which there is any.
+   * Records that were in the log and are not any more, as far as traces of them were found: before the first one kept, and
+   * behind the last one. What had been truncated or cut off, and what files of other logs hold, is not among them.
    */
   readonly lost: readonly LsnRange[];
-  /** Where the files went that are not part of the log any more; `undefined` when there were none. */
-  readonly quarantine: string | undefined;
+  /** The directory for the files that are not part of the log any more, with the file `salvage`, which holds this report. */
+  readonly quarantine: string;
   /** The names of these files. */
   readonly quarantined: readonly string[];
 }

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import {
   blockEnd,
   frameStart,
+  type Lsn,
   MARK_FRAME_BYTES,
   MarkType,
   parseSegmentFileName,
@@ -10,18 +11,28 @@ import {
   WalError,
   writeMark,
 } from '@walstack/codec';
-import { type LogFiles, type Segment, seedOf, withFile } from '@walstack/mmap-reader/segments';
+import {
+  ALWAYS_ENCRYPTED,
+  corruption,
+  FrameSummary,
+  type Link,
+  type LogFiles,
+  openStreamed,
+  type Segment,
+  seedOf,
+  withFile,
+} from '@walstack/mmap-reader/segments';
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import type { ActiveSegment } from './active-segment.js';
 import { type Judgement, judge } from './judgement.js';
-import { checkKeys, loadCurrentKey } from './keys.js';
-import { syncAncestors } from './log-directory.js';
+import { checkKeys, loadCurrentKey, statementOf } from './keys.js';
+import { placeCheckpoint, syncAncestors } from './log-directory.js';
 import { closingOnFailure, makeNamed, removeAll, removeDrafts, syncName } from './new-segment.js';
 import type { Settings } from './options.js';
 import { moveToQuarantine, quarantineOf, salvagedAbove } from './quarantine.js';
 import { type RecoveryReport, reportOf } from './recovery-report.js';
 import { BEGINNING, isEmpty, succession } from './segment.js';
-import { cutToSize } from './segment-file.js';
+import { cutToSize, isFailureOfRemoval } from './segment-file.js';
 import type { LogStart } from './segment-writer.js';
 import type { World } from './world.js';
 
@@ -41,10 +52,27 @@ export function* createLog(world: World, settings: Settings, files: LogFiles, bl
   yield* syncAncestors(io, directory);
   yield* removeDrafts(world, settings, files);
   const logId = world.randomBytes(16);
-  const active = yield* makeNamed(world, settings, { logId, coreId, number: 1, firstLsn, from: BEGINNING });
+  const active = yield* makeNamed(world, settings, {
+    logId,
+    coreId,
+    number: 1,
+    firstLsn,
+    encryptedFrom: ALWAYS_ENCRYPTED,
+    from: BEGINNING,
+  });
   yield* syncName(world, settings, active);
   return {
-    start: { logId, coreId, sealed: [], active, nextLsn: firstLsn, nextNumber: 2, checkpoint: undefined, free: [] },
+    start: {
+      logId,
+      coreId,
+      sealed: [],
+      active,
+      nextLsn: firstLsn,
+      nextNumber: 2,
+      checkpoint: undefined,
+      free: [],
+      encryptedFrom: settings.keyRing === undefined ? undefined : ALWAYS_ENCRYPTED,
+    },
     report: reportOf({
       mode: settings.recoveryMode,
       created: true,
@@ -69,17 +97,22 @@ export function* createLog(world: World, settings: Settings, files: LogFiles, bl
  * @throws what {@link judge} and {@link checkKeys} throw, with nothing changed
  */
 export function* recoverLog(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {
-  const judgement = yield* judge(world.io, settings.directory, files);
-  const newest = judgement.segments.at(-1) as Segment;
-  checkCore(newest, settings);
-  yield* checkKeys(world.io, settings, judgement.segments, blocking);
-  yield* loadCurrentKey(settings.keyRing, blocking);
-  const settled = isEmpty(newest) ? newest : yield* settleTail(world, newest, judgement);
+  const { judgement, settled, encryptedFrom } = yield* judgeAndSettle(world, settings, files, blocking);
   const segments = [...judgement.segments.slice(0, -1), settled];
+  const { checkpoint } = judgement;
   const nextNumber = settled.header.number + 1;
-  const next = judgement.cleanlyClosed ? NOTHING : yield* makeNext(world, settings, files, segments, nextNumber);
+  const making = { number: nextNumber, encryptedFrom };
+  const unplaced = yield* placeAgain(world, settings, files, judgement);
+  const next =
+    unplaced !== undefined
+      ? { active: undefined, noSpace: unplaced }
+      : judgement.cleanlyClosed
+        ? NOTHING
+        : yield* makeNext(world, settings, files, segments, making);
   const replaced = next.active !== undefined && isEmpty(settled) ? [settled.path] : [];
-  yield* closingOnFailure(world, next.active, cleanUp(world, settings, files, judgement, replaced));
+  if (unplaced === undefined) {
+    yield* closingOnFailure(world, next.active, cleanUp(world, settings, files, judgement, replaced));
+  }
   return {
     start: {
       logId: settled.header.logId,
@@ -88,22 +121,92 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles, b
       active: next.active,
       nextLsn: settled.nextLsn,
       nextNumber: next.active === undefined ? nextNumber : nextNumber + 1,
-      checkpoint: judgement.checkpoint,
+      checkpoint,
+      checkpointIsDurable: checkpoint === undefined || (unplaced === undefined && isToPlace(judgement)),
       free: files.free,
+      encryptedFrom,
     },
     report: reportOn(judgement, settings),
     noSpace: next.noSpace,
   };
 }
 
+/** Decides what is kept, and settles the tail of it: again where that has become shorter since it was read. */
+function* judgeAndSettle(
+  world: World,
+  settings: Settings,
+  files: LogFiles,
+  blocking: boolean,
+): IoRoutine<{ readonly judgement: Judgement; readonly settled: Segment; readonly encryptedFrom: Lsn | undefined }> {
+  for (let keptBefore = Number.POSITIVE_INFINITY; ; ) {
+    const judgement = yield* judge(world.io, settings.directory, files);
+    const newest = judgement.segments.at(-1) as Segment;
+    checkCore(newest, settings);
+    const encryptedFrom = yield* checkKeys(world.io, settings, judgement.segments, blocking);
+    yield* loadCurrentKey(settings.keyRing, blocking);
+    const settled = isEmpty(newest) ? newest : yield* settleTail(world, newest, judgement);
+    if (settled !== undefined) return { judgement, settled, encryptedFrom };
+    if (newest.nextLsn >= keptBefore) throw unsteady(newest);
+    keptBefore = newest.nextLsn;
+  }
+}
+
+/** What could be read of a segment cannot be read any more. */
+export function unsteady({ path, end, nextLsn }: Segment): WalError {
+  const what = 'what can be read of it is something else each time that it is read';
+  return corruption(path, 'unsteady', what, { offset: end, lsn: nextLsn });
+}
+
 /** @throws `WAL_BAD_HEADER` when the log belongs to another core than it is opened for */
-export function checkCore({ header, path }: Segment, { coreId }: Settings): void {
+export function checkCore({ header, path }: Link, { coreId }: Settings): void {
   if (coreId === undefined || coreId === header.coreId) return;
   const owner = header.coreId === undefined ? 'no core' : `core ${header.coreId}`;
   throw new WalError('WAL_BAD_HEADER', `${path} belongs to ${owner}, not to core ${coreId}; nothing was changed`, {
     path,
     reason: 'other-core',
   });
+}
+
+/**
+ * Whether the checkpoint is written again before the log goes on. The mark of a clean close does not prove that it is durable:
+ * it may have been replaced in a later life, which wrote no record and failed. Where no file goes because of it, that is put
+ * off until something depends on it.
+ */
+const isToPlace = ({ cleanlyClosed, leftovers }: Judgement): boolean => !cleanlyClosed || leftovers.length > 0;
+
+/**
+ * Writes the checkpoint of a log again: the sync behind its rename may have failed, and then a power cut
+ * takes back what was read here, after the files were removed that it says are not needed. Durable with the next sync of
+ * the directory.
+ *
+ * @returns why it had to be put off: the disk is full
+ */
+function* placeAgain(
+  world: World,
+  settings: Settings,
+  files: LogFiles,
+  judgement: Judgement,
+): IoRoutine<WalError | undefined> {
+  const { checkpoint } = judgement;
+  if (checkpoint === undefined || !isToPlace(judgement)) return undefined;
+  const { io } = world;
+  const { directory } = settings;
+  try {
+    yield* placeCheckpoint(io, directory, checkpoint);
+    return undefined;
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+  }
+  yield* ioSteps.syncDirectory(io, directory);
+  // What was prepared for later may have taken the room.
+  yield* removeDrafts(world, settings, files);
+  try {
+    yield* placeCheckpoint(io, directory, checkpoint);
+    return undefined;
+  } catch (error) {
+    if (WalError.is(error, 'WAL_NO_SPACE')) return error;
+    throw error;
+  }
 }
 
 /** Gets rid of what the log does without: only when the names are durable because of which it does. */
@@ -118,8 +221,19 @@ function* cleanUp(
   for (const { segment, paths } of hiddenBySalvage(segments, leftovers)) {
     yield* putAside(world, settings.directory, segment, paths);
   }
-  yield* removeAll(world, [...leftovers.filter((path) => ownerOf(segments, path) === undefined), ...replaced]);
+  yield* removeLeftovers(world, [...leftovers.filter((path) => ownerOf(segments, path) === undefined), ...replaced]);
   yield* removeDrafts(world, settings, files);
+}
+
+/** Removes what the log does without. A file that cannot be removed is no reason not to open it: it is left over again. */
+function* removeLeftovers(world: World, paths: readonly string[]): IoRoutine<void> {
+  for (const path of paths) {
+    try {
+      yield* removeAll(world, [path]);
+    } catch (error) {
+      if (!isFailureOfRemoval(error)) throw error;
+    }
+  }
 }
 
 /** The leftovers that lie under segments made by salvage. */
@@ -139,36 +253,62 @@ function ownerOf(segments: readonly Segment[], path: string): Segment | undefine
 /** Moves what salvage left behind where a crash interrupted it; on a full disk that is put off. */
 function* putAside(world: World, directory: string, { header }: Segment, paths: readonly string[]): IoRoutine<void> {
   try {
-    yield* moveToQuarantine(world, directory, quarantineOf(directory, header), paths);
+    yield* moveToQuarantine(world, directory, quarantineOf(world.io, directory, header), paths);
   } catch (error) {
     if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
   }
 }
 
-/** The steps on the newest segment's file: what is kept is written again, marked, and what is behind it cut off. */
-function* settleTail(world: World, newest: Segment, judgement: Judgement): IoRoutine<Segment> {
+/**
+ * The steps on the newest segment's file: what is kept is written again, marked, and what is behind it cut off.
+ *
+ * @returns `undefined` when what was kept cannot be read any more
+ */
+function* settleTail(world: World, newest: Segment, judgement: Judgement): IoRoutine<Segment | undefined> {
   if (judgement.cleanlyClosed) return newest;
+  const { provenLsn, unprovenFrom, endsWithMark } = judgement;
   return yield* withFile(world.io, newest.path, function* (file) {
-    if (judgement.unprovenFrom !== undefined) yield* rewrite(world, file, judgement.unprovenFrom, newest.end);
-    const end = judgement.endsWithMark ? newest.end : yield* markEnd(world, file, newest);
+    const range = { from: unprovenFrom ?? newest.end, nextLsn: provenLsn + 1 };
+    if (unprovenFrom !== undefined && !(yield* rewrite(world, file, newest, range))) return undefined;
+    const end = endsWithMark ? newest.end : yield* markEnd(world, file, newest);
     yield* cutToSize(world.io, file, end, newest.header.blockBytes);
     return { ...newest, end };
   });
 }
 
 /**
- * Writes a range again with the same bytes, and syncs it: after a sync that failed, the page cache may show bytes that
- * the disk never got, and a second sync alone would write nothing.
+ * Writes what is kept of a segment again with the same bytes, and syncs it: after a sync that failed, the page cache may
+ * show bytes that the disk never got, and a second sync alone would write nothing. A page that was dropped since the segment was
+ * read is not there any more: so what is written are bytes whose checksums were verified where they are written from.
+ *
+ * @param file - of the segment, open for writing
+ * @param range - from where on; default all of it
+ * @returns whether all of it could be read again
  */
-function* rewrite(world: World, file: IoFile, from: number, to: number): IoRoutine<void> {
-  const piece = new Uint8Array(Math.min(256 * 1024, to - from));
-  for (let position = from; position < to; ) {
-    const bytes = piece.subarray(0, Math.min(piece.length, to - position));
-    const length = yield* ioSteps.read(world.io, file, bytes, position);
-    yield* ioSteps.write(world.io, file, bytes.subarray(0, length), position);
-    position += length;
+export function* rewrite(
+  world: World,
+  file: IoFile,
+  segment: Segment,
+  range: { readonly from?: number; readonly nextLsn?: Lsn } = {},
+): IoRoutine<boolean> {
+  const { io } = world;
+  const scanner = yield* openStreamed(io, segment, { ...range, limit: segment.end });
+  const { frames } = scanner;
+  const summary = new FrameSummary(0);
+  try {
+    for (let written = frames.end; yield* scanner.fill(); written = frames.end) {
+      frames.skip(summary);
+      if (frames.end === written) break;
+      // The padding before them, of which nothing counts but that there is no frame.
+      if (frames.foundAt > written) yield* ioSteps.write(io, file, new Uint8Array(frames.foundAt - written), written);
+      yield* ioSteps.write(io, file, frames.foundBytes, frames.foundAt);
+    }
+    if (frames.end !== segment.end || frames.nextLsn !== segment.nextLsn) return false;
+  } finally {
+    scanner.close();
   }
-  yield* ioSteps.datasync(world.io, file);
+  yield* ioSteps.datasync(io, file);
+  return true;
 }
 
 /**
@@ -206,7 +346,7 @@ function* makeNext(
   settings: Settings,
   files: LogFiles,
   segments: readonly Segment[],
-  number: number,
+  { number, encryptedFrom }: { readonly number: number; readonly encryptedFrom: Lsn | undefined },
 ): IoRoutine<Next> {
   const last = segments.at(-1) as Segment;
   yield* ioSteps.syncDirectory(world.io, settings.directory);
@@ -219,6 +359,7 @@ function* makeNext(
       coreId,
       number,
       firstLsn: last.nextLsn,
+      encryptedFrom: statementOf(segments, encryptedFrom ?? 0, last.nextLsn),
       from: succession(last),
     });
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { Checkpoint, Lsn } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
 import type { Settings } from './options.js';
+import type { Segments } from './segment-list.js';
 
 /** The options that say what a log keeps of what nobody needs any more. */
 export type RetentionRules = Pick<Settings, 'retainBytes' | 'retainAgeMs' | 'retainUntilCheckpoint'>;
@@ -17,23 +18,23 @@ export const dropsAnything = ({ retainBytes, retainAgeMs }: RetentionRules): boo
  * @param segments - from the oldest to the newest; at least one
  */
 export function firstRetained(
-  segments: readonly Segment[],
+  segments: Segments,
   checkpoint: Checkpoint,
   rules: RetentionRules,
   nowMs: number,
 ): number {
   const needed = firstNeeded(checkpoint, rules);
-  let bytes = segments.reduce((sum, { end }) => sum + end, 0);
-  const kept = segments.find((segment, index) => {
-    const successor = segments[index + 1];
-    if (successor === undefined || segment.nextLsn > needed) return true;
+  let { bytes } = segments;
+  for (let index = 0; ; index++) {
+    const segment = segments.at(index) as Segment;
+    const successor = segments.at(index + 1);
+    if (successor === undefined || segment.nextLsn > needed) return segment.header.number;
     const tooMuch = bytes > (rules.retainBytes ?? Number.POSITIVE_INFINITY);
     // Its last record was there before its successor was made.
     const tooOld = nowMs - successor.header.createdAtMs > (rules.retainAgeMs ?? Number.POSITIVE_INFINITY);
+    if (!tooMuch && !tooOld) return segment.header.number;
     bytes -= segment.end;
-    return !tooMuch && !tooOld;
-  }) as Segment;
-  return kept.header.number;
+  }
 }
 
 /** The first LSN that somebody may still need. */

@@ -1,31 +1,12 @@
 import { join } from 'node:path';
-import {
-  type Checkpoint,
-  FileName,
-  isMark,
-  type Lsn,
-  MARK_FRAME_BYTES,
-  RecordHeader,
-  readRecordHeader,
-  type SegmentHeader,
-  type SegmentName,
-  WalError,
-} from '@walstack/codec';
-import {
-  type BrokenLink,
-  type ChainWalk,
-  type Link,
-  type LogFiles,
-  lookBehind,
-  readCheckpoint,
-  readHeader,
-  type Segment,
-  walkChain,
-  withFile,
-} from '@walstack/mmap-reader/segments';
-import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { type Checkpoint, FileName, type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
+import type { Link, LogFiles, Segment } from '@walstack/mmap-reader/segments';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { loweredTo, sameCheckpoint } from './checkpoint-store.js';
 import { type Prefix, readPrefix, readSealed } from './judgement.js';
 import type { LsnRange } from './recovery-report.js';
+import type { Remains, Survey } from './salvage-survey.js';
+import { lastSeenIn } from './salvage-traces.js';
 import { BEGINNING, isEmpty, type Succession, succession } from './segment.js';
 
 /** What salvage keeps, and what it gives up. */
@@ -36,13 +17,12 @@ export interface SalvagePlan {
   readonly nextLsn: Lsn;
   /** What the segment that it goes on in takes over. */
   readonly from: Succession;
-  /** Of a header that can be read; `undefined` when there is none. */
-  readonly header: SegmentHeader | undefined;
-  /** `undefined` where there is none, or none that can be read. */
-  readonly checkpoint: Checkpoint | undefined;
-  readonly checkpointDamaged: boolean;
-  /** Names of the files that are not part of the log any more. */
+  /** The number of that segment: above all that the log has had. */
+  readonly number: number;
+  /** Names of the files that are not part of the log any more, a checkpoint that cannot be used among them. */
   readonly hidden: readonly string[];
+  /** The checkpoint that there is to be; `undefined` where the one that is there may stay, or none is needed. */
+  readonly checkpoint: Omit<Checkpoint, 'logId'> | undefined;
   readonly lost: readonly LsnRange[];
 }
 
@@ -54,121 +34,184 @@ type Choice = Pick<SalvagePlan, 'kept' | 'nextLsn' | 'from'>;
  *
  * @param damage - why the log cannot be opened
  * @param salvageLsn - the LSN to go on with, where that cannot be told from what is there
- * @throws `damage`, with what to do, where it needs a `salvageLsn`
+ * @throws `WAL_CORRUPT` of the same `reason` as `damage`, with what to do, where it needs a `salvageLsn`
  */
 export function* planSalvage(
   io: StorageIo,
   directory: string,
   files: LogFiles,
+  survey: Survey,
   damage: WalError,
   salvageLsn: Lsn | undefined,
 ): IoRoutine<SalvagePlan> {
-  const checkpoint = files.checkpoint ? yield* readableCheckpoint(io, directory) : undefined;
-  const checkpointDamaged = files.checkpoint && checkpoint === undefined;
-  const search = new SalvageSearch(io, directory, files, damage, checkpoint, checkpointDamaged);
-  const choice = yield* salvageLsn === undefined ? search.choose() : search.chooseUpTo(salvageLsn);
+  const search = new SalvageSearch(io, survey);
+  let choice = yield* search.choose();
+  if (choice === undefined && salvageLsn !== undefined) choice = yield* search.chooseUpTo(salvageLsn);
+  if (choice === undefined) throw asking(directory, damage);
   const { kept, nextLsn } = choice;
   const keptPaths = new Set(kept.map(({ path }) => path));
-  const firstKept = Math.min(checkpoint?.firstSegment ?? 1, ...kept.map(({ header }) => header.number));
-  const hidden = files.segments.filter(
-    ({ name, number }) => number >= firstKept && !keptPaths.has(join(directory, name)),
-  );
-  const lost = yield* search.lostBeside(kept, nextLsn, hidden);
-  const header = kept.at(-1)?.header ?? (yield* search.anyHeader());
-  return { ...choice, header, checkpoint, checkpointDamaged, hidden: hidden.map(({ name }) => name), lost };
-}
-
-function* readableCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkpoint | undefined> {
-  try {
-    return yield* readCheckpoint(io, directory);
-  } catch (error) {
-    if (WalError.is(error, 'WAL_CORRUPT')) return undefined;
-    throw error;
-  }
+  const hidden = files.segments.map(({ name }) => name).filter((name) => !keptPaths.has(join(directory, name)));
+  if (survey.checkpointUseless) hidden.push(FileName.checkpoint);
+  const number = numberBehind(survey);
+  const checkpoint = checkpointFor(survey, kept, nextLsn);
+  return { ...choice, number, hidden, checkpoint, lost: yield* search.lostBeside(kept, nextLsn) };
 }
 
 class SalvageSearch {
   readonly #io: StorageIo;
-  readonly #directory: string;
   /** In the order of their numbers. */
-  readonly #names: readonly SegmentName[];
-  readonly #byNumber: Map<number, SegmentName>;
-  readonly #damage: WalError;
+  readonly #sound: readonly Link[];
+  /** The same, as far as the log has not been truncated before them. */
+  readonly #untruncated: readonly Link[];
+  readonly #remains: readonly Remains[];
   readonly #checkpoint: Checkpoint | undefined;
   /** The number of the first segment of the log; `undefined` where nothing says. */
   readonly #firstKept: number | undefined;
 
-  constructor(
-    io: StorageIo,
-    directory: string,
-    { segments }: LogFiles,
-    damage: WalError,
-    checkpoint: Checkpoint | undefined,
-    checkpointDamaged: boolean,
-  ) {
+  constructor(io: StorageIo, { sound, remains, checkpoint, checkpointUseless }: Survey) {
+    const firstKept = checkpointUseless ? undefined : (checkpoint?.firstSegment ?? 1);
     this.#io = io;
-    this.#directory = directory;
-    this.#names = segments;
-    this.#byNumber = new Map(segments.map((name) => [name.number, name]));
-    this.#damage = damage;
+    this.#sound = sound;
+    this.#untruncated = sound.filter(({ header }) => header.number >= (firstKept ?? 1));
+    this.#remains = remains.filter(({ number }) => number >= (firstKept ?? 1));
     this.#checkpoint = checkpoint;
-    this.#firstKept = checkpointDamaged ? undefined : (checkpoint?.firstSegment ?? 1);
+    this.#firstKept = firstKept;
   }
 
-  /** Keeps what stands before the first record that is lost. */
-  *choose(): IoRoutine<Choice> {
-    this.#refuseAmbiguous();
-    let top = this.#names.at(-1) as SegmentName;
+  /** Keeps what stands before the first record that is lost; `undefined` where that cannot be told. */
+  *choose(): IoRoutine<Choice | undefined> {
     // What stands behind the highest break is lost; below it, records from here on.
     let limit = Number.POSITIVE_INFINITY;
     let above = Number.POSITIVE_INFINITY;
     for (;;) {
-      const walk = yield* this.#walk(top);
-      const { broken } = walk;
-      if (broken === undefined || this.#isBeginning(broken)) return yield* this.#readUpTo(walk.links, limit, above);
-      // Only the name of a damaged file says where its records began.
-      if (broken.name === undefined || broken.error.reason !== 'header') throw this.#asking();
-      limit = broken.name.firstLsn;
-      above = broken.number;
-      const below = this.#names.findLast(({ number, firstLsn }) => number < above && firstLsn < limit);
-      if (below === undefined) {
-        if (broken.number !== this.#firstKept) throw this.#asking();
-        return { kept: [], nextLsn: limit, from: BEGINNING };
+      const top = this.#highestBelow(above, limit);
+      if (top === undefined) {
+        return above === this.#firstKept ? { kept: [], nextLsn: limit, from: BEGINNING } : undefined;
       }
-      top = below;
+      if (!isSound(top)) {
+        if (this.#remainsOf(top.number).length > 1) return undefined;
+        ({ firstLsn: limit, number: above } = top);
+        continue;
+      }
+      if (this.#untruncated.filter(({ header }) => header.number === top.header.number).length > 1) return undefined;
+      const { links, missing } = this.#walk(top, this.#firstKept ?? 1);
+      if (missing === undefined || this.#isBeginning(missing)) return yield* this.#readUpTo(links, limit, above);
+      // Only the name of a damaged file says where its records began.
+      const [remains, ...others] = this.#remainsOf(missing);
+      if (remains === undefined || others.length > 0) return undefined;
+      ({ firstLsn: limit, number: above } = remains);
     }
   }
 
-  /** Keeps what can be read, without a gap, right before an LSN. */
-  *chooseUpTo(nextLsn: Lsn): IoRoutine<Choice> {
-    const before = this.#names.filter(({ firstLsn }) => firstLsn < nextLsn);
-    for (const name of [...before].reverse()) {
-      const { links } = yield* this.#walk(name);
-      const top = links.at(-1);
-      if (top === undefined) continue;
-      const prefix = yield* readPrefix(this.#io, top, nextLsn);
+  /** Keeps what can be read, without a gap, right before an LSN; `undefined` where nothing can be. */
+  *chooseUpTo(salvageLsn: Lsn): IoRoutine<Choice | undefined> {
+    const before = this.#sound.filter(({ header }) => header.firstLsn < salvageLsn);
+    for (const top of [...before].reverse()) {
+      const prefix = yield* readPrefix(this.#io, top, salvageLsn);
       if (!prefix.reachesLimit) continue;
-      const kept = [...(yield* this.#soundBelow(links)), prefix.segment];
-      return { kept, nextLsn, from: succession(prefix.segment) };
+      // A batch is kept as a whole or not at all.
+      const segment = { ...prefix.segment, ...prefix.openBatch };
+      const firstKept = this.#firstKept ?? 1;
+      const { links } = this.#walk(top, top.header.number < firstKept ? 1 : firstKept);
+      const kept = [...(yield* this.#soundBelow(links)), ...(isEmpty(segment) ? [] : [segment])];
+      const last = kept.at(-1);
+      // An empty segment is given up, and what it continued goes on.
+      const from = last === undefined ? BEGINNING : succession(last);
+      return { kept, nextLsn: segment.nextLsn, from };
     }
-    if (before.length > 0) throw this.#asking();
-    return { kept: [], nextLsn, from: BEGINNING };
+    const isBegun = before.length > 0 || this.#remains.some(({ firstLsn }) => firstLsn < salvageLsn);
+    return isBegun && this.#sound.length > 0 ? undefined : { kept: [], nextLsn: salvageLsn, from: BEGINNING };
   }
 
-  /** What is lost: behind what is kept as far as there are traces, and before it. */
-  *lostBeside(kept: readonly Segment[], nextLsn: Lsn, hidden: readonly SegmentName[]): IoRoutine<readonly LsnRange[]> {
+  /** What is lost: before what is kept, and behind it as far as there are traces. */
+  *lostBeside(kept: readonly Segment[], nextLsn: Lsn): IoRoutine<readonly LsnRange[]> {
     const lost: LsnRange[] = [];
-    const [first] = kept;
-    const begun = Math.min(...this.#names.map(({ firstLsn }) => firstLsn));
-    if (first !== undefined && begun < first.header.firstLsn) {
-      lost.push({ fromLsn: begun, toLsn: first.header.firstLsn - 1 });
+    const first = kept[0]?.header;
+    if (first?.predecessor !== undefined && first.predecessor.number >= (this.#firstKept ?? 1)) {
+      const isBelow = (number: number): boolean => number < first.number;
+      let begun = first.firstLsn - 1;
+      for (const { header } of this.#untruncated) if (isBelow(header.number)) begun = Math.min(begun, header.firstLsn);
+      for (const { number, firstLsn } of this.#remains) if (isBelow(number)) begun = Math.min(begun, firstLsn);
+      const isKnown = begun < first.firstLsn - 1 || this.#firstKept !== undefined;
+      if (isKnown && begun >= 1) lost.push({ fromLsn: begun, toLsn: first.firstLsn - 1 });
     }
-    let seen = Math.max(this.#checkpoint?.checkpointLsn ?? 0, this.#damage.lsn ?? 0);
-    for (const name of hidden) seen = Math.max(seen, yield* this.#lastSeen(name));
-    const cut = kept.at(-1);
-    if (cut !== undefined) seen = Math.max(seen, yield* this.#lastSeenBehind(cut));
-    if (seen >= nextLsn) lost.push({ fromLsn: nextLsn, toLsn: seen });
+    const seen = yield* this.#lastSeen();
+    const from = this.#begun(kept, nextLsn);
+    if (seen >= from) lost.push({ fromLsn: from, toLsn: seen });
     return lost;
+  }
+
+  /** The first LSN behind what is kept that the log may have had: with nothing kept it may have begun later. */
+  #begun(kept: readonly Segment[], nextLsn: Lsn): Lsn {
+    if (kept.length > 0) return nextLsn;
+    let begun = Number.POSITIVE_INFINITY;
+    for (const { header } of this.#untruncated) begun = Math.min(begun, header.firstLsn);
+    for (const { firstLsn } of this.#remains) begun = Math.min(begun, firstLsn);
+    return begun === Number.POSITIVE_INFINITY ? nextLsn : Math.max(nextLsn, begun);
+  }
+
+  /** The highest LSN of the log of which anything shows a trace; 0 where nothing does. */
+  *#lastSeen(): IoRoutine<Lsn> {
+    let seen = seenBy(this.#checkpoint);
+    // What a segment has cut off is no part of the log: from its first LSN on, only those above tell.
+    let limit = Number.POSITIVE_INFINITY;
+    for (let above = Number.POSITIVE_INFINITY; ; ) {
+      const top = this.#highestBelow(above, Number.POSITIVE_INFINITY);
+      if (top === undefined) return seen;
+      const { firstLsn, number } = isSound(top) ? top.header : top;
+      const last = yield* lastSeenIn(this.#io, top, this.#sound);
+      if (firstLsn < limit) seen = Math.max(seen, Math.min(last, limit - 1));
+      // Everything below it ends before its first LSN, and there was something below it.
+      if (isSound(top)) return seen;
+      limit = Math.min(limit, firstLsn);
+      above = number;
+    }
+  }
+
+  /** What stands highest below a number and begins before an LSN, in the part of the log that was not truncated. */
+  #highestBelow(above: number, limit: Lsn): Link | Remains | undefined {
+    const link = this.#untruncated.findLast(({ header }) => header.number < above && header.firstLsn < limit);
+    const remains = this.#remains.findLast(({ number, firstLsn }) => number < above && firstLsn < limit);
+    if (link === undefined || remains === undefined) return link ?? remains;
+    return link.header.number > remains.number ? link : remains;
+  }
+
+  /** What is left of the segment with a number; with two of them nothing tells which it is. */
+  #remainsOf(wanted: number): readonly Remains[] {
+    return this.#remains.filter(({ number }) => number === wanted);
+  }
+
+  /** Follows the chain down from a segment. `missing` is the number of the one that is not there. */
+  #walk(top: Link, firstKept: number): { readonly links: readonly Link[]; readonly missing: number | undefined } {
+    const links = [top];
+    for (let link = top; ; ) {
+      const { predecessor, firstLsn, firstPosition } = link.header;
+      if (predecessor === undefined || predecessor.number < firstKept) return { links, missing: undefined };
+      const below = this.#byId.get(idOf(predecessor));
+      if (below === undefined || below.header.firstLsn >= firstLsn || below.header.firstPosition > firstPosition) {
+        return { links, missing: predecessor.number };
+      }
+      links.unshift(below);
+      link = below;
+    }
+  }
+
+  get #byId(): Map<string, Link> {
+    this.#indexed ??= new Map(
+      this.#sound.map((link) => [idOf({ number: link.header.number, id: link.header.segmentId }), link]),
+    );
+    return this.#indexed;
+  }
+
+  #indexed: Map<string, Link> | undefined;
+
+  /** Whether it is only the beginning of the log that nothing tells any more: it has no checkpoint that can be used. */
+  #isBeginning(missing: number): boolean {
+    return (
+      this.#firstKept === undefined &&
+      !this.#sound.some(({ header }) => header.number <= missing) &&
+      !this.#remains.some(({ number }) => number <= missing)
+    );
   }
 
   /** The links below the newest one that can be read without a gap. */
@@ -177,107 +220,89 @@ class SalvageSearch {
     for (let index = links.length - 2; index >= 0; index--) {
       const successor = links[index + 1] as Link;
       try {
-        sound.unshift(yield* readSealed(this.#io, links[index] as Link, successor.header.firstLsn, successor.path));
+        sound.push(yield* readSealed(this.#io, links[index] as Link, successor.header.firstLsn, successor.path));
       } catch (error) {
         if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
         break;
       }
     }
-    return sound;
+    return sound.reverse();
   }
 
   /** Reads a chain from its beginning to the first record that is lost. */
-  *#readUpTo(links: readonly Link[], limit: Lsn, above: number): IoRoutine<Choice> {
+  *#readUpTo(links: readonly Link[], limit: Lsn, above: number): IoRoutine<Choice | undefined> {
     const kept: Segment[] = [];
     let from = BEGINNING;
     for (const [index, link] of links.entries()) {
       const successor = links[index + 1];
       const prefix = yield* readPrefix(this.#io, link, successor?.header.firstLsn ?? limit);
-      if (successor === undefined) this.#checkLast(prefix, link, limit, above);
+      if (successor === undefined && !isSurelyBefore(prefix, link, limit, above)) return undefined;
       from = succession(prefix.segment);
       if (!isEmpty(prefix.segment)) kept.push(prefix.segment);
       if (!prefix.reachesLimit) return { kept, nextLsn: prefix.segment.nextLsn, from: behind(kept, from) };
     }
     return { kept, nextLsn: limit, from: behind(kept, from) };
   }
+}
 
-  /** Below a break only a segment goes on being the log that surely is the one before it. */
-  #checkLast({ reachesLimit, goesOn }: Prefix, { header }: Link, limit: Lsn, above: number): void {
-    if (limit === Number.POSITIVE_INFINITY) return;
-    if (!reachesLimit || (goesOn && header.number !== above - 1)) throw this.#asking();
-  }
+/** The highest LSN that a checkpoint proves: before a hold is durable, everything that stands before its LSN is. */
+function seenBy(checkpoint: Checkpoint | undefined): Lsn {
+  if (checkpoint === undefined) return 0;
+  return Object.values(checkpoint.holds).reduce((seen, lsn) => Math.max(seen, lsn - 1), checkpoint.checkpointLsn);
+}
 
-  #walk(name: SegmentName): IoRoutine<ChainWalk> {
-    return walkChain(this.#io, this.#directory, this.#byNumber, name, this.#firstKept ?? 1, this.#checkpoint);
-  }
+const isSound = (found: Link | Remains): found is Link => !('number' in found);
 
-  /** Whether it is only the beginning of the log that nothing tells any more: its checkpoint is damaged. */
-  #isBeginning({ name, number }: BrokenLink): boolean {
-    return this.#firstKept === undefined && name === undefined && this.#names.every((each) => each.number > number);
-  }
+const idOf = ({ number, id }: { readonly number: number; readonly id: Uint8Array }): string =>
+  `${number}/${Buffer.from(id).toString('hex')}`;
 
-  /** The highest LSN of which a file shows a trace. */
-  *#lastSeen(name: SegmentName): IoRoutine<Lsn> {
-    try {
-      const path = join(this.#directory, name.name);
-      const header = yield* readHeader(this.#io, path);
-      return (yield* readPrefix(this.#io, { path, header }, Number.POSITIVE_INFINITY)).segment.nextLsn - 1;
-    } catch (error) {
-      if (!WalError.is(error)) throw error;
-      return name.firstLsn - 1;
-    }
-  }
-
-  /** The LSN of a record that stands behind the kept part of a segment; 0 when none is found. */
-  *#lastSeenBehind(segment: Segment): IoRoutine<Lsn> {
-    const io = this.#io;
-    return yield* withFile(io, segment.path, function* (file) {
-      const { evidenceOffset } = yield* lookBehind(io, file, segment, io.size(file));
-      if (evidenceOffset === undefined) return 0;
-      const bytes = new Uint8Array(MARK_FRAME_BYTES);
-      yield* ioSteps.read(io, file, bytes, evidenceOffset);
-      const record = new RecordHeader();
-      readRecordHeader(new DataView(bytes.buffer), 0, record);
-      return isMark(record) ? record.lsn - 1 : record.lsn;
-    });
-  }
-
-  /** A header that can be read, the newest first. */
-  *anyHeader(): IoRoutine<SegmentHeader | undefined> {
-    for (const { name } of [...this.#names].reverse()) {
-      try {
-        return yield* readHeader(this.#io, join(this.#directory, name));
-      } catch (error) {
-        if (!WalError.is(error)) throw error;
-      }
-    }
-    return undefined;
-  }
-
-  /** Two files of one number, or fewer segments than the checkpoint has: nothing tells what the log was. */
-  #refuseAmbiguous(): void {
-    const newest = (this.#names.at(-1) as SegmentName).number;
-    if (this.#byNumber.size < this.#names.length || (this.#firstKept ?? 1) > newest) throw this.#asking();
-  }
-
-  #asking(): WalError {
-    const { path, offset, lsn, reason } = this.#damage;
-    return new WalError(
-      'WAL_CORRUPT',
-      `${this.#damage.message}; salvage cannot tell where the log went on: give salvageLsn, the LSN that the next record ` +
-        `is to get, and the records before it are kept as far as they can be read from the segments beside ${FileName.lock}`,
-      {
-        ...(path === undefined ? {} : { path }),
-        ...(offset === undefined ? {} : { offset }),
-        ...(lsn === undefined ? {} : { lsn }),
-        ...(reason === undefined ? {} : { reason }),
-      },
-      { cause: this.#damage },
-    );
-  }
+/** Below a break only a segment goes on being the log that surely is the one before it. */
+function isSurelyBefore({ reachesLimit, goesOn }: Prefix, { header }: Link, limit: Lsn, above: number): boolean {
+  if (limit === Number.POSITIVE_INFINITY) return true;
+  return reachesLimit && (!goesOn || header.number === above - 1);
 }
 
 /** What the new segment takes over: with nothing kept, the log begins in it, whatever an empty segment had continued. */
 function behind(kept: readonly Segment[], from: Succession): Succession {
   return kept.length === 0 ? { ...from, predecessor: undefined } : from;
+}
+
+/** A number above those of all segments that the log has had, as far as that can be known. */
+function numberBehind({ sound, remains, checkpoint }: Survey): number {
+  const newest = Math.max(sound.at(-1)?.header.number ?? 0, remains.at(-1)?.number ?? 0);
+  return Math.max(newest + 1, checkpoint?.firstSegment ?? 1);
+}
+
+/** The checkpoint that goes with what is kept; `undefined` where nothing has to be written. */
+function checkpointFor(
+  { checkpoint }: Survey,
+  kept: readonly Segment[],
+  nextLsn: Lsn,
+): Omit<Checkpoint, 'logId'> | undefined {
+  const present = checkpoint?.firstSegment ?? 1;
+  const header = kept[0]?.header;
+  const firstSegment = header === undefined ? present : firstSegmentFor(header, present);
+  if (checkpoint === undefined) return firstSegment === 1 ? undefined : { firstSegment, checkpointLsn: 0, holds: {} };
+  const lowered = loweredTo(nextLsn - 1, { ...checkpoint, firstSegment });
+  return sameCheckpoint(lowered, checkpoint) ? undefined : lowered;
+}
+
+function firstSegmentFor({ number, predecessor }: SegmentHeader, present: number): number {
+  return number < present || (predecessor !== undefined && predecessor.number >= present) ? number : present;
+}
+
+function asking(directory: string, damage: WalError): WalError {
+  const { path, offset, lsn, reason } = damage;
+  return new WalError(
+    'WAL_CORRUPT',
+    `${damage.message}; salvage cannot tell where the log went on: give salvageLsn, the LSN that the next record ` +
+      `is to get, and the records before it are kept as far as they can be read from the segments in ${directory}`,
+    {
+      ...(path === undefined ? {} : { path }),
+      ...(offset === undefined ? {} : { offset }),
+      ...(lsn === undefined ? {} : { lsn }),
+      ...(reason === undefined ? {} : { reason }),
+    },
+    { cause: damage },
+  );
 }

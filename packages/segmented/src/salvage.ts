@@ -1,27 +1,35 @@
 import { join } from 'node:path';
-import { type Checkpoint, FileName, parseSegmentFileName, type SegmentHeader, type WalError } from '@walstack/codec';
-import { type LogFiles, withFile } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, ioSteps } from '@walstack/storage-io';
-import type { ActiveSegment } from './active-segment.js';
-import { loweredTo, sameCheckpoint } from './checkpoint-store.js';
-import { checkKeys, loadCurrentKey } from './keys.js';
+import { FileName, SegmentCipher, WalError } from '@walstack/codec';
+import { type Link, type LogFiles, loadKeys, sortFiles, withFile } from '@walstack/mmap-reader/segments';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { readPrefix } from './judgement.js';
+import { checkKeys, checkNewestKey, loadCurrentKey, statementOf } from './keys.js';
 import { placeCheckpoint } from './log-directory.js';
-import { closingOnFailure, makeNamed, removeDrafts, syncName } from './new-segment.js';
+import { closingOnFailure, makeNamed, removeAll, removeDrafts } from './new-segment.js';
 import type { Settings } from './options.js';
-import { copyToQuarantine, moveToQuarantine, quarantineOf } from './quarantine.js';
-import { checkCore, type Opened } from './recovery.js';
+import { chooseQuarantine, type Move, makeQuarantine, moveAside, moveBack } from './quarantine.js';
+import { checkCore, type Opened, recoverLog, rewrite, unsteady } from './recovery.js';
 import { type RecoveryReport, reportOf } from './recovery-report.js';
+import { readJournal, type SalvageJournal, writeJournal } from './salvage-journal.js';
 import { planSalvage, type SalvagePlan } from './salvage-plan.js';
+import { segmentsOfLog, surveyOf } from './salvage-survey.js';
+import { isEmpty } from './segment.js';
 import type { World } from './world.js';
+
+/** So often, at most, a log that was salvaged is salvaged again, as it still cannot be opened. */
+const MOST_ROUNDS = 8;
 
 /**
  * Goes on with a log of which something acknowledged is lost: with the records before that, in a new segment that says it
- * was made by salvage. Nothing is overwritten and nothing removed: what is not part of the log any more goes into
- * quarantine. Each step can be repeated after a crash in it.
+ * was made by salvage. No segment is overwritten or removed: what is not part of the log any more goes into quarantine.
+ *
+ * What it is going to do stands in the file `salvage` before anything is changed, and is gone on with after a crash. That
+ * file goes into quarantine, too, when the log has been opened as the next opening is going to do it.
  *
  * @param damage - why the log cannot be opened
  * @param blocking - nobody can wait for a key service
- * @throws `damage`, with nothing changed, where it needs a `salvageLsn`; `WAL_BAD_KEY`; `WAL_NO_SPACE`
+ * @throws `WAL_CORRUPT` where it needs a `salvageLsn`; `WAL_BAD_KEY`; `WAL_BAD_HEADER`; `WAL_NO_SPACE`: with nothing changed,
+ * or with the file `salvage` still there
  */
 export function* salvageLog(
   world: World,
@@ -30,130 +38,206 @@ export function* salvageLog(
   damage: WalError,
   blocking: boolean,
 ): IoRoutine<Opened> {
-  const { io } = world;
-  const { directory } = settings;
-  const plan = yield* planSalvage(io, directory, files, damage, settings.salvageLsn);
-  for (const segment of plan.kept.slice(-1)) checkCore(segment, settings);
-  yield* checkKeys(io, settings, plan.kept, blocking);
-  yield* loadCurrentKey(settings.keyRing, blocking);
-  const first = firstSegmentOf(plan);
-  if (plan.checkpoint !== undefined && first < plan.checkpoint.firstSegment) {
-    // Before the new segment is there: below the first one kept, files are removed when the log is opened.
-    yield* store(world, directory, { ...plan.checkpoint, firstSegment: first });
-  }
-  const active = yield* makeSalvaged(world, settings, files, plan);
-  const checkpoint = yield* closingOnFailure(world, active, hide(world, directory, plan, active));
-  return {
-    start: {
-      logId: active.header.logId,
-      coreId: active.header.coreId,
-      sealed: plan.kept,
-      active,
-      nextLsn: plan.nextLsn,
-      nextNumber: active.header.number + 1,
-      checkpoint,
-      free: files.free,
-    },
-    report: reportOn(settings, plan, active.header, damage),
-    noSpace: undefined,
-  };
-}
-
-/** Makes the segment that hides what is lost; its name is durable on return. */
-function* makeSalvaged(
-  world: World,
-  settings: Settings,
-  files: LogFiles,
-  { kept, nextLsn, from, header, checkpoint }: SalvagePlan,
-): IoRoutine<ActiveSegment> {
-  const { io } = world;
-  const last = kept.at(-1);
-  // That the next segment is there will prove it durable.
-  if (last !== undefined) yield* withFile(io, last.path, (file) => ioSteps.datasync(io, file));
-  yield* ioSteps.syncDirectory(io, settings.directory);
-  yield* removeDrafts(world, settings, files);
-  const newest = Math.max(...files.segments.map(({ number }) => number));
-  const active = yield* makeNamed(world, settings, {
-    logId: header?.logId ?? checkpoint?.logId ?? world.randomBytes(16),
-    coreId: header?.coreId ?? settings.coreId,
-    number: Math.max(newest + 1, checkpoint?.firstSegment ?? 1),
-    firstLsn: nextLsn,
-    from: { ...from, salvaged: true },
-  });
-  yield* syncName(world, settings, active);
-  return active;
+  const journal = yield* begin(world, settings, files, damage, blocking);
+  yield* undoneOnFailure(world, settings, journal);
+  return yield* finishOrGoOn(world, settings, journal, blocking);
 }
 
 /**
- * Has the checkpoint go back to what is left, as one that is ahead of the log says that something is lost, and only then
- * moves away what the new segment hides.
+ * Goes on with a salvage that a crash has interrupted.
+ *
+ * @returns `undefined` where nothing tells any more what it was to do
  */
-function* hide(
+export function* goOnWithSalvage(
   world: World,
-  directory: string,
-  plan: SalvagePlan,
-  { header }: ActiveSegment,
-): IoRoutine<Checkpoint | undefined> {
-  const quarantine = quarantineOf(directory, header);
-  const first = firstSegmentOf(plan);
-  const found = plan.checkpoint ?? { logId: header.logId, firstSegment: 1, checkpointLsn: 0, holds: {} };
-  if (plan.checkpointDamaged)
-    yield* copyToQuarantine(world, directory, quarantine, join(directory, FileName.checkpoint));
-  // What is below the first kept segment is removed when the log is opened: that is moved away first.
-  const hidesBelow = plan.hidden.some((name) => (parseSegmentFileName(name)?.number ?? 0) < first);
-  let checkpoint = loweredTo(plan.nextLsn - 1, { ...found, firstSegment: hidesBelow ? found.firstSegment : first });
-  const needed = plan.checkpointDamaged || !sameCheckpoint(checkpoint, found);
-  if (needed) yield* store(world, directory, checkpoint);
-  yield* moveToQuarantine(
-    world,
-    directory,
-    quarantine,
-    plan.hidden.map((name) => join(directory, name)),
-  );
-  if (checkpoint.firstSegment !== first) {
-    checkpoint = { ...checkpoint, firstSegment: first };
-    yield* store(world, directory, checkpoint);
-  }
-  return plan.checkpoint === undefined && !needed && first === found.firstSegment ? undefined : checkpoint;
+  settings: Settings,
+  files: LogFiles,
+  blocking: boolean,
+): IoRoutine<Opened | undefined> {
+  const journal = yield* readJournal(world.io, settings.directory);
+  if (journal === undefined) return undefined;
+  const sound = yield* segmentsOfLog(world.io, settings.directory, files, journal.logId);
+  yield* checkOwner(world.io, settings, sound, blocking);
+  yield* loadCurrentKey(settings.keyRing, blocking);
+  // What is there may not be durable, and a sync that failed may have dropped it: so it is written again.
+  yield* makeQuarantine(world, settings.directory, journal.quarantine);
+  yield* writeJournal(world.io, settings.directory, journal);
+  yield* carryOut(world, settings, journal);
+  return yield* finishOrGoOn(world, settings, journal, blocking);
 }
 
-/** Replaces the checkpoint; durable on return. */
-function* store({ io }: World, directory: string, checkpoint: Checkpoint): IoRoutine<void> {
-  yield* placeCheckpoint(io, directory, checkpoint);
+const list = (io: StorageIo, { directory }: Settings): LogFiles => sortFiles(io.list(directory));
+
+/** Decides, and makes that durable. Nothing of the log has changed then. */
+function* begin(
+  world: World,
+  settings: Settings,
+  files: LogFiles,
+  damage: WalError,
+  blocking: boolean,
+  before?: SalvageJournal,
+): IoRoutine<SalvageJournal> {
+  const { io } = world;
+  const { directory } = settings;
+  const survey = yield* surveyOf(io, directory, files);
+  const plan = yield* planSalvage(io, directory, files, survey, damage, settings.salvageLsn);
+  yield* checkOwner(io, settings, survey.sound, blocking);
+  const encryptedFrom = yield* checkKeys(io, settings, plan.kept, blocking);
+  yield* loadCurrentKey(settings.keyRing, blocking);
+  const last = plan.kept.at(-1);
+  if (last !== undefined) {
+    // That a segment stands behind it will prove it durable.
+    if (!(yield* withFile(io, last.path, (file) => rewrite(world, file, last)))) throw unsteady(last);
+  }
+  yield* removeDrafts(world, settings, files);
+  const quarantine = before?.quarantine ?? (yield* chooseQuarantine(world, directory));
+  const [newest] = survey.sound.slice(-1);
+  const journal = {
+    quarantine,
+    logId: survey.logId ?? before?.logId ?? world.randomBytes(16),
+    coreId: newest === undefined ? settings.coreId : newest.header.coreId,
+    encryptedFrom: statementOf(plan.kept, encryptedFrom ?? 0, plan.nextLsn),
+    damage: before?.damage ?? damage,
+    segments: plan.kept.length,
+    firstLsn: plan.kept[0]?.header.firstLsn ?? plan.nextLsn,
+    ...decided(plan, before),
+  };
+  yield* writeJournal(io, directory, journal);
+  return journal;
+}
+
+/** What is given up now, and what was before, where that was not enough. */
+function decided(
+  { number, nextLsn, from, checkpoint, hidden, lost }: SalvagePlan,
+  before: SalvageJournal | undefined,
+): Pick<SalvageJournal, 'number' | 'nextLsn' | 'from' | 'checkpoint' | 'hidden' | 'lost'> {
+  const { firstPosition, predecessor } = from;
+  const earlier = before?.lost.map(({ fromLsn, toLsn }) => ({ fromLsn: Math.min(fromLsn, nextLsn), toLsn })) ?? [];
+  return {
+    number,
+    nextLsn,
+    from: { firstPosition, predecessor },
+    checkpoint: checkpoint ?? before?.checkpoint,
+    hidden: [...new Set([...(before?.hidden ?? []), ...hidden])],
+    lost: earlier.length > 0 ? earlier : lost,
+  };
+}
+
+/**
+ * Checks that this opening may salvage the log: against every segment of it, not only what is kept.
+ *
+ * @throws `WAL_BAD_HEADER` when it belongs to another core, `WAL_BAD_KEY` without the key of its newest encrypted records
+ */
+function* checkOwner(io: StorageIo, settings: Settings, sound: readonly Link[], blocking: boolean): IoRoutine<void> {
+  for (const link of sound) checkCore(link, settings);
+  const newest = sound.findLast(({ header }) => header.encrypted);
+  if (newest === undefined) return;
+  const { keyId } = newest.header;
+  yield* loadKeys(settings.keyRing, [keyId], blocking);
+  SegmentCipher.forSegment(newest.header, settings.keyRing, newest.path);
+  // Whether it is the right one, any record shows that can be read.
+  for (const link of sound.filter(({ header }) => header.encrypted && header.keyId === keyId).reverse()) {
+    const { segment } = yield* readPrefix(io, link, link.header.firstLsn + 1);
+    if (!isEmpty(segment)) return yield* checkNewestKey(io, settings, [segment], blocking);
+  }
+}
+
+/** What a salvage has changed. */
+interface Done {
+  readonly moved: Move[];
+  /** Paths of files that are new. */
+  readonly made: string[];
+  /** Whether the checkpoint says by now what it is to say: the one before, which may be all that proves the loss, is gone. */
+  checkpointReplaced: boolean;
+}
+
+/**
+ * Carries out what was decided. Where that fails, everything is as it was before, if that can be had; else the file `salvage`
+ * stays, and the next salvage goes on with it.
+ */
+function* undoneOnFailure(world: World, settings: Settings, journal: SalvageJournal): IoRoutine<void> {
+  const { io } = world;
+  const { directory } = settings;
+  const done: Done = { moved: [], made: [], checkpointReplaced: false };
+  try {
+    yield* carryOut(world, settings, journal, done);
+  } catch (error) {
+    if (done.checkpointReplaced) throw error;
+    try {
+      yield* removeAll(world, done.made);
+      yield* moveBack(world, directory, journal.quarantine, done.moved);
+      yield* removeAll(world, [join(directory, FileName.salvage), join(directory, FileName.salvageDraft)]);
+      yield* ioSteps.syncDirectory(io, directory);
+    } catch {
+      // The next salvage goes on with it: it is still there.
+    }
+    throw error;
+  }
+}
+
+/** Carries out what was decided, as far as that was not done yet. */
+function* carryOut(world: World, settings: Settings, journal: SalvageJournal, done?: Done): IoRoutine<void> {
+  const { io } = world;
+  const { directory } = settings;
+  const { quarantine, hidden, number, nextLsn, from, logId, coreId, encryptedFrom, checkpoint } = journal;
+  yield* moveAside(world, directory, quarantine, hidden, done?.moved);
+  if (!list(io, settings).segments.some((segment) => segment.number >= number)) {
+    yield* removeDrafts(world, settings, list(io, settings));
+    const origin = { ...from, salvaged: true };
+    const identity = { logId, coreId, number, firstLsn: nextLsn, encryptedFrom, from: origin };
+    const { file, path } = yield* makeNamed(world, settings, identity);
+    done?.made.push(path);
+    if (file !== undefined) io.close(file);
+  }
+  yield* ioSteps.syncDirectory(io, directory);
+  if (checkpoint === undefined) return;
+  yield* placeCheckpoint(io, directory, { ...checkpoint, logId });
+  if (done !== undefined) done.checkpointReplaced = true;
   yield* ioSteps.syncDirectory(io, directory);
 }
 
-/** The number of the first segment that the checkpoint is to have. */
-function firstSegmentOf({ kept, checkpoint }: SalvagePlan): number {
-  const present = checkpoint?.firstSegment ?? 1;
-  const header = kept[0]?.header;
-  if (header === undefined) return present;
-  const { number, predecessor } = header;
-  return number < present || (predecessor !== undefined && predecessor.number >= present) ? number : present;
+/** Ends the salvage; where the log still cannot be opened, it is salvaged further, with one report on all of it. */
+function* finishOrGoOn(
+  world: World,
+  settings: Settings,
+  decided: SalvageJournal,
+  blocking: boolean,
+): IoRoutine<Opened> {
+  let journal = decided;
+  for (let round = 1; ; round++) {
+    try {
+      return yield* finish(world, settings, journal, blocking);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_CORRUPT') || round === MOST_ROUNDS) throw error;
+      journal = yield* begin(world, settings, list(world.io, settings), error, blocking, journal);
+      yield* carryOut(world, settings, journal);
+    }
+  }
 }
 
-function reportOn(
-  { directory, recoveryMode }: Settings,
-  { kept, nextLsn, hidden, checkpointDamaged, lost }: SalvagePlan,
-  header: SegmentHeader,
-  damage: WalError,
-): RecoveryReport {
-  const firstLsn = kept[0]?.header.firstLsn ?? nextLsn;
-  const quarantined = checkpointDamaged ? [...hidden, FileName.checkpoint] : hidden;
+/** Opens the log as any other, and only then ends the salvage. */
+function* finish(world: World, settings: Settings, journal: SalvageJournal, blocking: boolean): IoRoutine<Opened> {
+  const { directory } = settings;
+  const opened = yield* recoverLog(world, settings, list(world.io, settings), blocking);
+  yield* closingOnFailure(
+    world,
+    opened.start.active,
+    moveAside(world, directory, journal.quarantine, [FileName.salvage]),
+  );
+  return { ...opened, report: reportOn(settings, journal) };
+}
+
+function reportOn({ directory, recoveryMode }: Settings, journal: SalvageJournal): RecoveryReport {
+  const { damage, lost, quarantine, hidden, segments, firstLsn, nextLsn } = journal;
   return reportOf({
     mode: recoveryMode,
     created: false,
     cleanlyClosed: false,
-    segments: kept.length,
+    segments,
     records: nextLsn - firstLsn,
     firstLsn,
     nextLsn,
     cutBytes: 0,
-    salvage: Object.freeze({
-      damage,
-      lost,
-      quarantine: quarantined.length === 0 ? undefined : quarantineOf(directory, header),
-      quarantined,
-    }),
+    salvage: Object.freeze({ damage, lost, quarantine: join(directory, quarantine), quarantined: hidden }),
   });
 }

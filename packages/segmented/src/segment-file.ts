@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { blockEnd, encodeSegmentHeader, FileName, type SegmentHeader } from '@walstack/codec';
+import { blockEnd, encodeSegmentHeader, FileName, type SegmentHeader, WalError } from '@walstack/codec';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { Settings } from './options.js';
 import { nameOf } from './segment.js';
@@ -58,8 +58,31 @@ export function* discardNextSegment(io: StorageIo, directory: string, file: IoFi
   yield* dropNextSegment(io, directory);
 }
 
+/** Whether an error says that one file is gone or damaged, and nothing of the disk or the backend. */
+export const isFailureOfFile = (error: unknown): boolean =>
+  WalError.is(error, 'WAL_NOT_FOUND') || WalError.is(error, 'WAL_IO_FAILED');
+
+/** Whether an error says that a file cannot be got rid of now: some file systems need room for that, too. */
+export const isFailureOfRemoval = (error: unknown): boolean =>
+  isFailureOfFile(error) || WalError.is(error, 'WAL_NO_SPACE');
+
+/**
+ * Removes a file that the log does without.
+ *
+ * @returns `false` when it cannot be removed, which is no failure of the log; `true` also when it was gone already
+ */
+export function* removeIfPossible(io: StorageIo, path: string): IoRoutine<boolean> {
+  try {
+    yield* ioSteps.remove(io, path);
+  } catch (error) {
+    if (!isFailureOfRemoval(error)) throw error;
+    return WalError.is(error, 'WAL_NOT_FOUND');
+  }
+  return true;
+}
+
 /** Removes `next.seg` after a failure, which is what matters to the caller: another one here must not hide it. */
-function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
+export function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
   try {
     yield* ioSteps.remove(io, join(directory, FileName.nextSegment));
   } catch {

@@ -4,8 +4,10 @@ import {
   ENCRYPTION_TAG_BYTES,
   FRAME_HEADER_BYTES,
   frameStart,
+  invalidMemory,
   type KeyRing,
   type Lsn,
+  lengthOf,
   MARK_FRAME_BYTES,
   MarkType,
   RecordFlag,
@@ -22,15 +24,16 @@ import type { Segment } from '@walstack/mmap-reader/segments';
 import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { Arena, type Extent } from './arena.js';
-import { announceFailure, writerChannels } from './diagnostics.js';
-import { currentKeyOf } from './keys.js';
+import { announce, announceFailure, writerChannels } from './diagnostics.js';
+import { currentKeyOf, statementOf } from './keys.js';
 import { NameSync } from './name-sync.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { isClear, Preparation } from './preparation.js';
 import { compressed, type RecordBody } from './record-body.js';
 import { BEGINNING, headerOf, isEmpty, metaOf, positionAt, type Succession, succession } from './segment.js';
-import { cutToSize, nameNextSegment, writesSideBySide } from './segment-file.js';
+import { cutToSize, discardNextSegment, nameNextSegment, writesSideBySide } from './segment-file.js';
+import { SegmentList, type Segments } from './segment-list.js';
 import { SegmentStock } from './segment-stock.js';
 import { TurnClock } from './turn-clock.js';
 import { createdAt, type World } from './world.js';
@@ -50,8 +53,12 @@ export interface LogStart {
   /** The number for the next segment that is made. */
   readonly nextNumber: number;
   readonly checkpoint: Checkpoint | undefined;
+  /** Whether no power cut takes the checkpoint back. Default: it is so. */
+  readonly checkpointIsDurable?: boolean;
   /** Names of freed segments that wait for reuse. */
   readonly free: readonly string[];
+  /** From which LSN on the log is encrypted; `undefined` while that is not known, as there is no ring. */
+  readonly encryptedFrom?: Lsn | undefined;
 }
 
 /** An end that the log has had. */
@@ -109,7 +116,7 @@ export class SegmentWriter {
   readonly names: NameSync;
   readonly #onRoll: () => void;
   readonly #arena: Arena;
-  readonly #sealed: Segment[];
+  readonly #sealed: SegmentList;
   /** The segment that is encoded into; perhaps only a plan. */
   #active: ActiveSegment | undefined;
   /** The segment whose file is written into: the active one, or one before it. */
@@ -125,7 +132,12 @@ export class SegmentWriter {
   #durablePosition: number;
   #nextNumber: number;
   #life = 0;
+  /** Everything up to it that is not in the log any more was durable before it was dropped. */
+  #droppedLsn: Lsn = 0;
+  /** The LSN behind the last record that a group took. */
+  #takenLsn: Lsn;
   #keyRing: KeyRing | undefined;
+  #encryptedFrom: Lsn | undefined;
   #endsWithMark = true;
   #failure: WalError | undefined;
 
@@ -143,18 +155,22 @@ export class SegmentWriter {
     this.#background = new Pipeline(router, (error) => this.fail(error));
     this.#preparation = new Preparation(world, settings, this.#background);
     this.names = new NameSync(world, settings.directory);
-    this.stock = new SegmentStock(world, settings, this.names, this.#background, () => this.#failure, start.free);
+    const failure = () => this.#failure;
+    const firstOwn = start.active?.header.number ?? start.nextNumber;
+    this.stock = new SegmentStock(world, settings, this.names, this.#background, failure, start.free, firstOwn);
     this.#arena = new Arena(world.io, settings.segmentBytes, settings.padGroups || this.#pipelined);
-    this.#sealed = [...start.sealed];
+    this.#sealed = new SegmentList(start.sealed);
     this.#active = start.active;
     this.#current = start.active;
     this.#named = start.active;
     this.#nextLsn = start.nextLsn;
+    this.#takenLsn = start.nextLsn;
     this.#writtenLsn = start.nextLsn - 1;
     this.#durableLsn = start.durableLsn ?? start.nextLsn - 1;
     this.#durablePosition = this.position;
     this.#nextNumber = start.nextNumber;
     this.#keyRing = settings.keyRing;
+    this.#encryptedFrom = start.encryptedFrom;
   }
 
   get nextLsn(): Lsn {
@@ -172,7 +188,7 @@ export class SegmentWriter {
   /** Where in the log the next frame is looked for: behind everything encoded, padding included. */
   get position(): number {
     if (this.#active !== undefined) return positionAt(this.#active);
-    const last = this.#sealed.at(-1);
+    const { last } = this.#sealed;
     return last === undefined ? 0 : succession(last).firstPosition;
   }
 
@@ -204,7 +220,7 @@ export class SegmentWriter {
   }
 
   /** Sealed segments of the chain, from the oldest to the newest. */
-  get sealed(): readonly Segment[] {
+  get sealed(): SegmentList {
     return this.#sealed;
   }
 
@@ -213,10 +229,22 @@ export class SegmentWriter {
     return this.#named?.asWritten;
   }
 
+  /** The segment that records go to, unless it is full; perhaps only a plan. `undefined` when the next append is to make one. */
+  get planned(): Segment | undefined {
+    return this.#active;
+  }
+
   /** All segments as far as they were written, from the oldest to the newest. */
   get segments(): readonly Segment[] {
     const { active } = this;
-    return active === undefined ? this.#sealed : [...this.#sealed, active];
+    const segments = this.#sealed.toArray();
+    if (active !== undefined) segments.push(active);
+    return segments;
+  }
+
+  /** The same as they are now, without an array of them. */
+  get chain(): Segments {
+    return this.#sealed.viewFrom(0, this.active);
   }
 
   get coreId(): number | undefined {
@@ -228,9 +256,19 @@ export class SegmentWriter {
     return this.#keyRing;
   }
 
-  /** Encrypts from now on with the current key of a ring. Nothing was appended yet: an empty segment is replaced. */
-  useKeyRing(ring: KeyRing): void {
+  /** From which LSN on the log is encrypted; `undefined` while that is not known: records before it may be in the clear. */
+  get encryptedFrom(): Lsn | undefined {
+    return this.#encryptedFrom;
+  }
+
+  /**
+   * Encrypts from now on with the current key of a ring. Nothing was appended yet: an empty segment is replaced.
+   *
+   * @param encryptedFrom - from which LSN on the log is encrypted, where that was not known
+   */
+  useKeyRing(ring: KeyRing, encryptedFrom: Lsn | undefined): void {
     this.#keyRing = ring;
+    this.#encryptedFrom ??= encryptedFrom;
   }
 
   /** Whether the last thing written is a mark, or nothing was written yet. */
@@ -240,7 +278,7 @@ export class SegmentWriter {
 
   /** The first LSN in the log; the next one when there is no record. */
   get firstLsn(): Lsn {
-    return (this.#sealed[0] ?? this.#named)?.header.firstLsn ?? this.#nextLsn;
+    return (this.#sealed.first ?? this.#named)?.header.firstLsn ?? this.#nextLsn;
   }
 
   /** First LSN of the segment that the next record goes to, unless it rolls. */
@@ -249,7 +287,7 @@ export class SegmentWriter {
   }
 
   /**
-   * Encodes a record. Neither written nor durable on return.
+   * Encodes a record. Neither written nor durable on return. What throws has appended nothing.
    *
    * @returns its LSN
    */
@@ -259,10 +297,12 @@ export class SegmentWriter {
     const { compressor } = this.#settings;
     const body = compressor === undefined ? given : compressed(given, compressor);
     const frameBytes = this.#frameBytesOf(body);
-    // Whatever can throw comes before the record has its place: a place without a record would be a hole.
-    const segment = this.#segmentFor(frameBytes);
-    const elapsedMs = this.#clock.read() - segment.header.createdAtMs;
-    this.#encode(segment, body, frameBytes, 0, elapsedMs);
+    // The clock and the randomness of a new segment are the application's, and may do anything with the memory of the record.
+    const isClockRead = this.#clock.isRead;
+    const now = this.#clock.read();
+    const segment = this.#segmentFor(frameBytes, now);
+    const elapsedMs = now - segment.header.createdAtMs;
+    this.#encode(segment, body, frameBytes, 0, elapsedMs, isClockRead && segment === this.#active);
     this.#active = segment;
     return lsn;
   }
@@ -280,13 +320,20 @@ export class SegmentWriter {
     const { compressor } = this.#settings;
     const bodies = compressor === undefined ? given : given.map((body) => compressed(body, compressor));
     const bytes = this.#runBytesMost(bodies);
-    const segment = this.#segmentFor(bytes);
-    const elapsedMs = this.#clock.read() - segment.header.createdAtMs;
+    const now = this.#clock.read();
+    const segment = this.#segmentFor(bytes, now);
+    const elapsedMs = now - segment.header.createdAtMs;
     this.#arena.makeRoom(segment, bytes);
     this.#active = segment;
-    for (const body of bodies) {
-      const flags = this.#nextLsn === lastLsn ? 0 : RecordFlag.batchContinues;
-      this.#encode(segment, body, this.#frameBytesOf(body), flags, elapsedMs);
+    try {
+      for (const body of bodies) {
+        const flags = this.#nextLsn === lastLsn ? 0 : RecordFlag.batchContinues;
+        this.#encode(segment, body, this.#frameBytesOf(body), flags, elapsedMs, true);
+      }
+    } catch (error) {
+      // Its bytes are its own, and nothing is known that could keep them from being encoded; those before it must not stay alone.
+      this.fail(error);
+      throw error;
     }
     return lastLsn;
   }
@@ -308,6 +355,11 @@ export class SegmentWriter {
     // What was written without being durable needs a sync of its own, which covers only what has completed before it.
     const alone = this.#pipelined && this.#current?.dirty !== true;
     yield* this.#guarded(alone ? this.#startGroup(true) : this.#syncAll());
+  }
+
+  /** What was dropped up to this LSN was durable before. */
+  get droppedLsn(): Lsn {
+    return this.#droppedLsn;
   }
 
   /** How far the log goes now. */
@@ -341,7 +393,7 @@ export class SegmentWriter {
    */
   *roll(): IoRoutine<void> {
     const before = this.#active;
-    const last = before ?? this.#sealed.at(-1);
+    const last = before ?? this.#sealed.last;
     if (last !== undefined && isEmpty(last)) {
       yield* this.sync();
       return;
@@ -391,28 +443,53 @@ export class SegmentWriter {
    *
    * @param from - what the new segment takes over
    * @param kept - what remains of the log, from the oldest to the newest segment
+   * @param note - what has to be durable before the new segment has its name; runs when there is room for that
    * @returns the segments that are not part of the log any more
-   * @throws `WAL_NO_SPACE` when there is no room for the new segment, with nothing changed
+   * @throws `WAL_NO_SPACE` when there is no room for the new segment or its name, and what `note` throws: the log is as it was
+   * then; `WAL_STATE` when something is pending
    */
-  *startOver(firstLsn: Lsn, from: Succession, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
+  *startOver(
+    firstLsn: Lsn,
+    from: Succession,
+    kept: readonly Segment[],
+    note: () => IoRoutine<void>,
+  ): IoRoutine<readonly Segment[]> {
     this.throwIfFailed();
-    const next = this.#planned(firstLsn, from);
+    if (!this.#isSettled) throw pending(this.#settings.directory);
+    const next = this.#planned(firstLsn, from, kept);
     try {
       yield* this.#makeFile(next);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
       throw error;
     }
-    yield* this.#guarded(this.#replace(this.#current, next));
-    const before = this.#current === undefined ? this.#sealed : [...this.#sealed, this.#current];
-    const hidden = before.filter(({ header }) => !kept.some((each) => each.header.number === header.number));
+    try {
+      yield* note();
+    } catch (error) {
+      yield* this.#discardFile(next);
+      throw error;
+    }
+    if (this.#current !== undefined) yield* this.#guarded(this.#cut(this.#current));
+    yield* this.#nameOrRefuse(next);
+    // What was appended meanwhile would be written into the segment that was left, and the log go back to it.
+    if (!this.#isSettled) {
+      this.fail(pending(this.#settings.directory));
+      throw this.#failure;
+    }
+    const keptNumbers = new Set(kept.map(({ header }) => header.number));
+    const before: Segment[] = this.#sealed.toArray();
+    if (this.#current !== undefined) before.push(this.#current);
+    const hidden = before.filter(({ header }) => !keptNumbers.has(header.number));
     this.#closeFileOf(this.#current);
-    this.#sealed.splice(0, this.#sealed.length, ...kept);
+    this.#sealed.replace(kept);
     this.#active = next;
     this.#current = next;
     this.#named = next;
     this.#life++;
+    this.#droppedLsn = Math.max(this.#droppedLsn, this.#nextLsn - 1);
     this.#nextLsn = firstLsn;
+    this.#takenLsn = firstLsn;
+    if (this.#encryptedFrom !== undefined) this.#encryptedFrom = Math.min(this.#encryptedFrom, firstLsn);
     this.#writtenLsn = firstLsn - 1;
     this.#durableLsn = firstLsn - 1;
     this.#durablePosition = this.position;
@@ -428,8 +505,7 @@ export class SegmentWriter {
 
   /** Drops the sealed segments below a number, whose files are not part of the log any more. */
   forget(belowNumber: number): readonly Segment[] {
-    const kept = this.#sealed.findIndex((segment) => segment.header.number >= belowNumber);
-    return this.#sealed.splice(0, kept === -1 ? this.#sealed.length : kept);
+    return this.#sealed.dropBelow(belowNumber);
   }
 
   /** Waits for what is under way, and forgets what was appended and not yet submitted. */
@@ -502,10 +578,13 @@ export class SegmentWriter {
     this.#background.stop();
   }
 
-  /** The segment that a frame goes to: a new one when it would make this one longer than it should be. */
-  #segmentFor(frameBytes: number): ActiveSegment {
+  /** The segment that a frame goes to: a new one when it would make this one longer, or older, than it should be. */
+  #segmentFor(frameBytes: number, now: number): ActiveSegment {
     const active = this.#active;
     if (active !== undefined) {
+      // Its header is older than a record can say. A clock that gives no time for a header changes nothing.
+      const elapsedMs = now - active.header.createdAtMs;
+      if (elapsedMs > LONGEST_ELAPSED_MS && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.#plan();
       // An empty one is not gone on with under another key than new segments have.
       if (isEmpty(active)) return active.header.keyId === currentKeyOf(this.#keyRing) ? active : this.#plan();
       const { segmentBytes } = this.#settings;
@@ -517,11 +596,15 @@ export class SegmentWriter {
   }
 
   #plan(): ActiveSegment {
-    const last = this.#active ?? this.#sealed.at(-1);
-    return this.#planned(this.#nextLsn, last === undefined ? BEGINNING : succession(last));
+    const active = this.#active;
+    const { first, last: lastSealed } = this.#sealed;
+    const last = active ?? lastSealed;
+    const before = [first, last].filter((segment) => segment !== undefined);
+    return this.#planned(this.#nextLsn, last === undefined ? BEGINNING : succession(last), before);
   }
 
-  #planned(firstLsn: Lsn, from: Succession): ActiveSegment {
+  /** @param before - what is kept of the log; of segments that are not the oldest one, the newest is enough */
+  #planned(firstLsn: Lsn, from: Succession, before: readonly Segment[]): ActiveSegment {
     const plan = {
       logId: this.#logId,
       number: this.#nextNumber++,
@@ -531,38 +614,53 @@ export class SegmentWriter {
       segmentId: this.#world.randomBytes(16),
       coreId: this.#coreId,
       keyId: currentKeyOf(this.#keyRing),
+      encryptedFrom: statementOf(before, this.#encryptedFrom ?? 0, firstLsn),
     };
     return new ActiveSegment(this.#settings.directory, headerOf(plan, from), this.#keyRing);
   }
 
-  /** Encodes a record into memory that there is room in. */
-  #encode(segment: ActiveSegment, body: RecordBody, frameBytes: number, batchFlag: number, elapsedMs: number): void {
-    const { type, meta, payload, scope, codec } = body;
+  /**
+   * Encodes a record. It has its place when it is encoded as a whole: a place without a record would be a hole.
+   *
+   * @param isSteady - nothing of the application's was called since the record was checked
+   */
+  #encode(
+    segment: ActiveSegment,
+    body: RecordBody,
+    frameBytes: number,
+    batchFlag: number,
+    elapsedMs: number,
+    isSteady: boolean,
+  ): void {
+    const { type, meta, metaBytes, payload, scope, codec } = body;
     const { cipher } = segment;
     const lsn = this.#nextLsn;
-    const offset = this.#arena.reserve(segment, frameBytes, lsn + 1);
+    const offset = this.#arena.place(segment, frameBytes);
     const { bytes, view } = this.#arena;
     const flags =
       batchFlag |
       (scope === undefined ? 0 : RecordFlag.scoped) |
       (codec === CodecNumber.none ? 0 : RecordFlag.compressed) |
       (cipher === undefined ? 0 : RecordFlag.encrypted);
-    writeRecordHeader(view, offset, frameBytes, lsn, type, this.#durableLsn, meta.length, flags, codec, elapsedMs);
+    writeRecordHeader(view, offset, frameBytes, lsn, type, this.#durableLsn, metaBytes, flags, codec, elapsedMs);
     let at = offset + MARK_FRAME_BYTES;
     if (scope !== undefined) {
       writeScope(view, at, scope);
       at += SCOPE_BYTES;
     }
-    if (meta.length > 0) set.call(bytes, meta, at);
-    set.call(bytes, payload, at + meta.length);
+    // Shared memory that another thread makes larger meanwhile reaches over the end, where the next frame or zeros come.
+    if (metaBytes > 0) copyInto(bytes, meta, at);
+    copyInto(bytes, payload, at + metaBytes);
+    if (!isSteady) requireUnchanged(body);
     if (cipher !== undefined) this.#encrypt(cipher, offset, frameBytes, scope !== undefined, lsn);
+    this.#arena.placed(offset + frameBytes, lsn + 1);
     this.#nextLsn = lsn + 1;
     segment.nextLsn = lsn + 1;
     this.#endsWithMark = false;
     this.counters.records++;
   }
 
-  /** Encrypts a record in its place. It has one already: without being encrypted it must not be written, ever. */
+  /** Encrypts a record where it stands. A cipher that fails is not used again. */
   #encrypt(cipher: SegmentCipher, offset: number, frameBytes: number, scoped: boolean, lsn: Lsn): void {
     try {
       cipher.encrypt(this.#arena.bytes, offset, frameBytes, scoped, lsn);
@@ -572,8 +670,8 @@ export class SegmentWriter {
     }
   }
 
-  #frameBytesOf({ payload, meta, scope }: RecordBody): number {
-    const bytes = recordFrameBytes(payload.length, meta.length, scope !== undefined);
+  #frameBytesOf({ payloadBytes, metaBytes, scope }: RecordBody): number {
+    const bytes = recordFrameBytes(payloadBytes, metaBytes, scope !== undefined);
     return this.#keyRing === undefined ? bytes : bytes + ENCRYPTION_TAG_BYTES;
   }
 
@@ -614,7 +712,12 @@ export class SegmentWriter {
     if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
     const extents = this.#arena.take();
     this.#clock.forget();
-    if (extents.length > 0) this.counters.groups++;
+    // A mark alone is no group.
+    const taken = extents.at(-1)?.nextLsn ?? 0;
+    if (taken > this.#takenLsn) {
+      this.#takenLsn = taken;
+      this.counters.groups++;
+    }
     for (const extent of extents) {
       if (extent.segment !== this.#current) yield* this.#startRoll(extent.segment);
       if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
@@ -639,6 +742,11 @@ export class SegmentWriter {
     if (toSync) this.#preparation.follow(segment, end, bytes.length);
     // Until it has its name, the segment that is written into is itself `next.seg`.
     if (segment === this.#named) this.stock.follow(end);
+  }
+
+  /** Whether everything appended is durable and nothing is under way. */
+  get #isSettled(): boolean {
+    return this.#arena.isTaken && this.#pipeline.empty && this.#durableLsn === this.#nextLsn - 1;
   }
 
   get #hasRoomInFlight(): boolean {
@@ -691,7 +799,7 @@ export class SegmentWriter {
     this.counters.recycled++;
     const { directory } = this.#settings;
     if (writerChannels.recycle.hasSubscribers)
-      writerChannels.recycle.publish({ directory, segment: next.header.number });
+      announce(writerChannels.recycle, { directory, segment: next.header.number });
   }
 
   /** Waits until no block of a segment is being prepared. */
@@ -711,6 +819,8 @@ export class SegmentWriter {
    */
   *#startRoll(next: ActiveSegment): IoRoutine<void> {
     yield* this.#until(() => this.#named === this.#current);
+    // A roll only goes forward: the name of a segment that is there already would be given to another file.
+    if (this.#current !== undefined && next.header.number <= this.#current.header.number) throw rollsBack(next.path);
     if (!this.#pipelined) yield* this.#drained();
     yield* this.#makeFile(next);
     const old = this.#current;
@@ -752,21 +862,27 @@ export class SegmentWriter {
     }
   }
 
-  /** The same where the old segment is durable already, and the new one need not continue it. */
-  *#replace(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
-    if (old !== undefined) yield* this.#cut(old);
-    yield* this.#name(next);
-  }
-
   /** Gives a segment its name; durable on return. */
   *#name(next: ActiveSegment): IoRoutine<void> {
     yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
     yield* this.names.sync();
   }
 
+  /** The same where a lack of room for the name is no failure for good: nothing has changed then. */
+  *#nameOrRefuse(next: ActiveSegment): IoRoutine<void> {
+    try {
+      yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
+    } catch (error) {
+      this.#closeFileOf(next);
+      if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
+      throw error;
+    }
+    yield* this.#guarded(this.names.sync());
+  }
+
   /** Takes the old segment into the chain, now that the next one has its name; an empty one was replaced in it. */
   #enter(next: ActiveSegment): void {
-    const last = this.#sealed.at(-1);
+    const { last } = this.#sealed;
     if (last !== undefined && isEmpty(last)) this.#sealed.pop();
     const old = this.#named;
     if (old !== undefined && !isEmpty(old)) {
@@ -785,11 +901,18 @@ export class SegmentWriter {
   #announceRoll(sealed: Segment, active: ActiveSegment): void {
     if (!writerChannels.roll.hasSubscribers) return;
     const { directory } = this.#settings;
-    writerChannels.roll.publish({
+    announce(writerChannels.roll, {
       directory,
       sealed: metaOf(sealed, 'sealed'),
       active: metaOf(active.asWritten, 'active'),
     });
+  }
+
+  /** Closes and removes the file of a segment that has no name yet. */
+  *#discardFile(next: ActiveSegment): IoRoutine<void> {
+    const { file } = next;
+    next.file = undefined;
+    if (file !== undefined) yield* discardNextSegment(this.#world.io, this.#settings.directory, file);
   }
 
   #closeFileOf(segment: ActiveSegment | undefined): void {
@@ -802,8 +925,10 @@ export class SegmentWriter {
   *#writeMark(type: number): IoRoutine<void> {
     const segment = this.#active;
     if (segment === undefined || segment !== this.#named || this.#durableLsn !== this.#nextLsn - 1) return;
-    const offset = this.#arena.reserve(segment, MARK_FRAME_BYTES, this.#nextLsn);
-    writeMark(this.#arena.view, offset, this.#nextLsn, type, this.#world.now() - segment.header.createdAtMs);
+    const elapsedMs = this.#world.now() - segment.header.createdAtMs;
+    const offset = this.#arena.place(segment, MARK_FRAME_BYTES);
+    writeMark(this.#arena.view, offset, this.#nextLsn, type, elapsedMs);
+    this.#arena.placed(offset + MARK_FRAME_BYTES, this.#nextLsn);
     // In a file that had an earlier life, what stands behind it would look like a torn tail.
     if (type === MarkType.closed) this.#arena.pad();
     this.#endsWithMark = true;
@@ -815,12 +940,44 @@ export class SegmentWriter {
 /** Looked up once: the compiler looks up the methods of typed arrays anew at every call. */
 const { set } = Uint8Array.prototype;
 
+/** @throws `TypeError` when the bytes are not there any more, or more than there is room for */
+function copyInto(target: Uint8Array, bytes: Uint8Array, at: number): void {
+  try {
+    set.call(target, bytes, at);
+  } catch {
+    throw changed();
+  }
+}
+
+/** @throws `TypeError` when there is more of the memory of a record, or less, than when it was checked */
+function requireUnchanged({ payload, payloadBytes, meta, metaBytes }: RecordBody): void {
+  if (lengthOf(payload) !== payloadBytes || lengthOf(meta) !== metaBytes) throw changed();
+}
+
+function changed(): TypeError {
+  return invalidMemory('payload or meta', 'changed its length while the record was encoded: nothing was appended');
+}
+
+/** The longest time after its segment was made that a record can say: about 49.7 days. */
+const LONGEST_ELAPSED_MS = 0xffff_ffff;
+
 const DURABLE = { durable: true } as const;
 
 function usedUp(): WalError {
   return new WalError('WAL_RANGE', 'the log has no LSNs left: nothing was appended; begin a new log', {
     limit: Number.MAX_SAFE_INTEGER - 1,
   });
+}
+
+function pending(directory: string): WalError {
+  return new WalError('WAL_STATE', `records in ${directory} are pending: the log cannot go on with another LSN`, {
+    path: directory,
+    state: 'pending',
+  });
+}
+
+function rollsBack(path: string): WalError {
+  return new WalError('WAL_STATE', `records are pending for ${path}, which was left already`, { path, state: 'left' });
 }
 
 function fileOf(segment: ActiveSegment): NonNullable<ActiveSegment['file']> {

@@ -55,9 +55,12 @@ export function succession(last: Segment): Succession {
   };
 }
 
-/** The position in the log behind the last byte of a segment. */
-export function positionAt({ header, end }: Pick<Segment, 'header' | 'end'>): number {
-  return header.firstPosition + end - header.blockBytes;
+/**
+ * The position in the log behind the last byte of a segment. Marks in one without a record do not count: the segment that
+ * replaces it begins at the same position.
+ */
+export function positionAt({ header, end, nextLsn }: Pick<Segment, 'header' | 'end' | 'nextLsn'>): number {
+  return nextLsn === header.firstLsn ? header.firstPosition : header.firstPosition + end - header.blockBytes;
 }
 
 /** What a new segment is made of. */
@@ -72,6 +75,8 @@ export interface SegmentPlan {
   readonly coreId: number | undefined;
   /** Id of the key that it is encrypted with; 0 when it is not. */
   readonly keyId: number;
+  /** From which LSN on the log is encrypted, if this segment is. */
+  readonly encryptedFrom: Lsn;
 }
 
 /** The header of a new segment. */
@@ -83,6 +88,7 @@ export function headerOf(plan: SegmentPlan, from: Succession): SegmentHeader {
     encrypted: plan.keyId !== 0,
     salvaged: from.salvaged,
     keyId: plan.keyId,
+    encryptedFrom: plan.keyId === 0 ? 0 : plan.encryptedFrom,
     firstLsn: plan.firstLsn,
     number: plan.number,
     logId: plan.logId,

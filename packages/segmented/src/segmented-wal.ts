@@ -5,7 +5,6 @@ import {
   checkInteger,
   checkLsn,
   checkOptions,
-  type DecodingOptions,
   invalidType,
   type KeyRing,
   type Lsn,
@@ -15,22 +14,31 @@ import {
   recordFrameBytes,
   WalError,
 } from '@walstack/codec';
-import { truncated, type WalRecord } from '@walstack/mmap-reader/segments';
+import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
 import {
+  knownBefore,
+  knownIn,
+  resumePointOf,
+  type Segment,
+  truncated,
+  type WalRecord,
+} from '@walstack/mmap-reader/segments';
+import {
+  afterStep,
   CompletionRouter,
   drive,
   type Ended,
   type IoRoutine,
   openStorageIo,
   RoutineQueue,
-  requireWait,
   runAsync,
   runSync,
   type StorageIo,
 } from '@walstack/storage-io';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CheckpointStore } from './checkpoint-store.js';
-import { requireKey } from './keys.js';
+import { announce } from './diagnostics.js';
+import { encryptionOf, requireKey } from './keys.js';
 import { announced, channels } from './log-diagnostics.js';
 import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
@@ -51,6 +59,7 @@ import { Replay, type ReplayPage, readOne, readPage } from './replay.js';
 import { dropsAnything } from './retention.js';
 import { isEmpty, metaOf, type SegmentMeta } from './segment.js';
 import { writesSideBySide } from './segment-file.js';
+import { countWhile, type Segments } from './segment-list.js';
 import { type LogEnd, SegmentWriter } from './segment-writer.js';
 import { tooLarge } from './too-large.js';
 import { checkHoldName, type TruncateResult, Truncation } from './truncation.js';
@@ -90,7 +99,7 @@ const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, match
  *
  * `append` encodes a record into memory and returns its LSN at once; `sync` makes everything appended before it durable.
  * Whatever waits for the disk has two forms: a promise, and a twin ending in `Sync` that blocks the thread and needs a
- * backend that can wait.
+ * backend that can wait. What is wrong with a call, its arguments included, rejects the promise; only the twin throws it.
  *
  * One object writes a log at a time, whichever process or thread it is in: the directory is locked.
  */
@@ -116,7 +125,10 @@ export class SegmentedWal {
   /** Calls under way that change what the next LSN is. */
   #cuts = 0;
   readonly #readers = new Set<LogReader>();
+  readonly #cutListeners = new Set<(lastLsn: Lsn) => void>();
   #queuedSync: Promise<void> | undefined;
+  /** The last LSN of the last sync that was submitted since the end of the log was last cut off; 0 for none. */
+  #submittedLsn = 0;
   /** Why a submitted sync failed that was no failure for good; told once. */
   #submitFailure: unknown;
   #closing: Promise<void> | undefined;
@@ -132,9 +144,10 @@ export class SegmentedWal {
     this.#writer = new SegmentWriter(world, settings, opened.start, () => this.#retain());
     this.#queue = new RoutineQueue(world.io);
     this.#upkeep = new RoutineQueue(world.io);
-    const store = new CheckpointStore(world, settings, this.#writer, beginningOf(opened));
+    const { checkpointIsDurable = true } = opened.start;
+    const store = new CheckpointStore(world, settings, this.#writer, beginningOf(opened), checkpointIsDurable);
     this.#truncation = new Truncation(world, settings, this.#writer, store, this.#queue, {
-      cut: (lastLsn) => this.#endReadersBehind(lastLsn),
+      cut: (lastLsn) => this.#cutOff(lastLsn),
       truncated: (result) => this.#announceTruncation(result),
     });
     this.#quietMark = new QuietMark(world.setTimer, settings.markAfterMs, {
@@ -300,7 +313,8 @@ export class SegmentedWal {
   /**
    * Appends a record in memory. Neither written nor durable on return: see {@link flush} and {@link sync}.
    *
-   * @param payload - bytes, copied before the call returns, or a string, which is encoded as UTF-8; may be empty
+   * @param payload - bytes, copied before the call returns, or a string without lone surrogates, which is encoded as UTF-8; may be
+   * empty
    * @returns its LSN
    * @throws `WAL_TOO_LARGE`, `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure; `TypeError`
    * or `RangeError` for wrong arguments. Nothing was appended then.
@@ -309,7 +323,9 @@ export class SegmentedWal {
     this.#throwUnlessWritable();
     const body = this.#body.fill(payload, options);
     try {
-      this.#checkSizes(body.payload.length, body.meta.length, body.scope !== undefined);
+      // Getters among the options may have closed the log, or begun to cut it.
+      if (options !== NO_OPTIONS) this.#throwUnlessWritable();
+      this.#checkSizes(body.payloadBytes, body.metaBytes, body.scope !== undefined);
       return this.#writer.append(body);
     } finally {
       body.clear();
@@ -341,22 +357,24 @@ export class SegmentedWal {
 
   /**
    * Encrypts everything that is appended from now on, with the current key of a ring: for a log that was opened without
-   * one, or with another. An empty segment is replaced by the first append, and what the log held before stays as it is.
+   * one, or with another. An empty segment is replaced by the first append. What the log held in the clear before stays as it
+   * is, and the next segment says that it belongs to the log.
    *
    * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring has not its current
    * key, or not that of the newest records; `WAL_UNSUPPORTED` when its callback would answer later: `await ring.load()`
    * before; `WAL_CLOSED`, the code of the first failure; `TypeError`
    */
   setEncryptionRing(ring: KeyRing): void {
-    this.#throwUnlessOpen();
-    this.#writer.throwIfFailed();
+    this.#throwUnlessUnused();
     checkKeyRing('ring', ring);
-    if (this.#writer.counters.records > 0) throw tooLateForRing(this.directory);
     const newest = this.#writer.segments.findLast((segment) => !isEmpty(segment))?.header;
     const needed = newest?.encrypted === true ? [ring.currentId, newest.keyId] : [ring.currentId];
     ring.loadSync(needed);
+    // Its callback may have appended, or closed the log.
+    this.#throwUnlessUnused();
     for (const keyId of needed) requireKey(ring, keyId, 'the log needs it');
-    this.#writer.useKeyRing(ring);
+    // What is in the clear so far is accepted by that; a log that is only read has to prove it.
+    this.#writer.useKeyRing(ring, this.#isReadonly ? undefined : encryptionOf(this.#writer.segments));
   }
 
   /**
@@ -426,23 +444,26 @@ export class SegmentedWal {
    * Does what {@link sync} does, without a promise for it.
    *
    * @param ended - told when everything appended before the call is durable, or why it never will be; perhaps before this
-   * returns, and else while completions are handed out
+   * returns, and else while completions are handed out. It may call anything, calls that block included; while a
+   * {@link truncateAfter} or {@link resetTo} is under way, {@link append} is refused there as elsewhere. What it throws is an
+   * uncaught exception.
    */
   startSync(ended: (failure: unknown) => void): void {
+    const tell = (failure: unknown): void => afterStep(() => ended(failure));
     const waiting = (submitted: Parameters<Ended<LogEnd>>[0]): void => {
-      if ('error' in submitted) ended(submitted.error);
+      if ('error' in submitted) tell(submitted.error);
       else drive(CompletionRouter.for(this.#world.io), this.#writer.untilDurable(submitted.value), durable);
     };
     const durable = (waited: Parameters<Ended<void>>[0]): void => {
       if ('error' in waited) {
-        ended(waited.error);
+        tell(waited.error);
         return;
       }
       this.#quietMark.arm();
-      ended(undefined);
+      tell(undefined);
     };
     if (this.#state === 'open') this.#queue.start(() => this.#submitting(), waiting);
-    else ended(this.#closedError());
+    else tell(this.#closedError());
   }
 
   /** Like {@link sync}, blocking the thread. */
@@ -463,6 +484,7 @@ export class SegmentedWal {
     this.#throwUnlessOpen();
     this.#writer.throwIfFailed();
     const { lastLsn } = this;
+    this.#submittedLsn = lastLsn;
     this.#queue.start(
       () => this.#submitting(),
       (ended) => {
@@ -476,7 +498,7 @@ export class SegmentedWal {
    * Takes what the backend has completed, without waiting, and goes on with what waited for it.
    *
    * @param lsn - what {@link submitSync} returned
-   * @returns whether everything up to `lsn` is durable
+   * @returns whether everything up to `lsn` is durable, or was so before {@link truncateAfter} or {@link resetTo} dropped it
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it never will be, `WAL_CLOSED`
    */
   checkCompletions(lsn: Lsn): boolean {
@@ -486,6 +508,8 @@ export class SegmentedWal {
       this.#quietMark.arm();
       return true;
     }
+    // A cut makes durable what it drops. What was submitted since then has such an LSN for another record.
+    if (lsn <= this.#writer.droppedLsn && lsn > this.#submittedLsn) return true;
     this.#writer.throwIfFailed();
     const failure = this.#submitFailure;
     this.#submitFailure = undefined;
@@ -501,7 +525,7 @@ export class SegmentedWal {
    * @param lsn - the first LSN that is still needed, 1 to `nextLsn`
    * @throws `WAL_NO_SPACE` when there is no room to note the new beginning, with nothing changed
    */
-  truncateBefore(lsn: Lsn): Promise<TruncateResult> {
+  async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#checkReachable(lsn);
     return this.#runUpkeep(() => this.#truncating(this.#truncation.before(lsn)));
   }
@@ -522,7 +546,7 @@ export class SegmentedWal {
    * @throws `WAL_TRUNCATED` when `lsn` is before the log's beginning; `WAL_NO_SPACE` when there is no room for the new
    * segment: then nothing is lost, and the log goes on; `RangeError` behind `lastLsn`
    */
-  truncateAfter(lsn: Lsn): Promise<TruncateResult> {
+  async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#checkAppended(lsn);
     return this.#cutting(() => this.#runUpkeep(() => this.#truncating(this.#truncation.after(lsn))));
   }
@@ -530,7 +554,7 @@ export class SegmentedWal {
   /** Like {@link truncateAfter}, blocking the thread. */
   truncateAfterSync(lsn: Lsn): TruncateResult {
     this.#checkAppended(lsn);
-    return this.#runUpkeepSync(() => this.#truncating(this.#truncation.after(lsn)));
+    return this.#cuttingSync(() => this.#runUpkeepSync(() => this.#truncating(this.#truncation.after(lsn))));
   }
 
   /**
@@ -541,7 +565,7 @@ export class SegmentedWal {
    * @param lsn - the LSN of the next record, any
    * @throws `WAL_NO_SPACE` when there is no room for the new segment: then nothing is lost, and the log goes on
    */
-  resetTo(lsn: Lsn): Promise<TruncateResult> {
+  async resetTo(lsn: Lsn): Promise<TruncateResult> {
     checkLsn('lsn', lsn);
     return this.#cutting(() => this.#runUpkeep(() => this.#truncating(this.#truncation.resetTo(lsn))));
   }
@@ -549,7 +573,7 @@ export class SegmentedWal {
   /** Like {@link resetTo}, blocking the thread. */
   resetToSync(lsn: Lsn): TruncateResult {
     checkLsn('lsn', lsn);
-    return this.#runUpkeepSync(() => this.#truncating(this.#truncation.resetTo(lsn)));
+    return this.#cuttingSync(() => this.#runUpkeepSync(() => this.#truncating(this.#truncation.resetTo(lsn))));
   }
 
   /**
@@ -560,7 +584,7 @@ export class SegmentedWal {
    * @param lsn - 0 to `lastLsn`
    * @throws `WAL_NO_SPACE` when there is no room to note it, with nothing changed
    */
-  checkpoint(lsn: Lsn): Promise<void> {
+  async checkpoint(lsn: Lsn): Promise<void> {
     this.#checkAppended(lsn);
     return this.#runUpkeep(() => this.#truncation.checkpoint(lsn));
   }
@@ -573,14 +597,15 @@ export class SegmentedWal {
 
   /**
    * Keeps every record from `lsn` on, for a reader that comes back for it: neither {@link truncateBefore} nor retention
-   * removes one, in this process or a later one, until the hold of this name moves or is released. Durable on return.
+   * removes one, in this process or a later one, until the hold of this name moves or is released. Durable on return, and so
+   * is every record before `lsn`.
    *
    * @param name - 1 to 128 characters; a hold of this name moves
    * @param lsn - `firstLsn` to `nextLsn`
    * @throws `WAL_TRUNCATED` with `firstLsn` when `lsn` is gone already; `WAL_TOO_LARGE` beyond 1024 holds; `WAL_NO_SPACE`
    * with nothing changed
    */
-  hold(name: string, lsn: Lsn): Promise<void> {
+  async hold(name: string, lsn: Lsn): Promise<void> {
     checkHoldName(name);
     this.#checkReachable(lsn);
     return this.#runUpkeep(() => this.#truncation.hold(name, lsn));
@@ -594,7 +619,7 @@ export class SegmentedWal {
   }
 
   /** Gives up a hold. Durable on return. @returns whether there was one of this name */
-  releaseHold(name: string): Promise<boolean> {
+  async releaseHold(name: string): Promise<boolean> {
     checkHoldName(name);
     return this.#runUpkeep(() => this.#truncation.releaseHold(name));
   }
@@ -610,10 +635,38 @@ export class SegmentedWal {
    * {@link truncateBefore} nor retention removes what it still needs.
    *
    * @param needed - asked at each truncation for the first LSN that the reader needs
+   * @param cut - told of each cut at the end of the log, in the moment when it is done: the last LSN that is left, 0 when
+   * there is none. What it throws is an uncaught exception.
    * @returns ends it
    */
-  keepFor(needed: () => Lsn): () => void {
-    return this.#truncation.keepFor(needed);
+  keepFor(needed: () => Lsn, cut?: (lastLsn: Lsn) => void): () => void {
+    const release = this.#truncation.keepFor(needed);
+    if (cut === undefined) return release;
+    // Two readers may come with one function.
+    const listener = (lastLsn: Lsn): void => cut(lastLsn);
+    this.#cutListeners.add(listener);
+    return () => {
+      release();
+      this.#cutListeners.delete(listener);
+    };
+  }
+
+  /**
+   * Where a reader goes on that has everything before an LSN as the log has it now: for a `LogTail`, which then says so when
+   * any of that was cut off since.
+   *
+   * @param lsn - the first LSN that the reader has not
+   * @returns `undefined` where that cannot be told: the record before is not in the log any more, or not yet
+   */
+  resumePointAt(lsn: Lsn): ResumePoint | undefined {
+    const last = checkLsn('lsn', lsn) - 1;
+    const { sealed, active, planned } = this.#writer;
+    const first = sealed.first ?? active;
+    if (first?.header.firstLsn === lsn) return resumePointOf(knownBefore(first));
+    const isIn = ({ header, nextLsn }: Segment): boolean => header.firstLsn <= last && last < nextLsn;
+    const begun = countWhile(sealed, ({ header }) => header.firstLsn <= last);
+    const own = [planned, active, sealed.at(begun - 1)].find((segment) => segment !== undefined && isIn(segment));
+    return own === undefined ? undefined : resumePointOf(knownIn(own, last));
   }
 
   /**
@@ -685,7 +738,7 @@ export class SegmentedWal {
    * @param from - the first LSN wanted, at most `nextLsn`; `'first'` is the first one there is
    * @throws like {@link replayFrom}
    */
-  openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
+  async openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
     const begin = this.#readingFrom(from, options, false);
     return this.#run(begin);
   }
@@ -702,7 +755,7 @@ export class SegmentedWal {
    * @param position - one that {@link position} was once
    * @throws `WAL_RANGE` when it is past the end or inside a record, `WAL_TRUNCATED` when it was removed from the log
    */
-  lsnBefore(position: number): Promise<Lsn> {
+  async lsnBefore(position: number): Promise<Lsn> {
     checkInteger('position', position);
     return this.#run(() => this.#lsnBefore(position));
   }
@@ -716,14 +769,14 @@ export class SegmentedWal {
   /** The segments of the log, from the oldest to the newest. */
   listSegments(): readonly SegmentMeta[] {
     const { sealed, active } = this.#writer;
-    const metas = sealed.map((segment) => metaOf(segment, 'sealed'));
+    const metas = sealed.toArray().map((segment) => metaOf(segment, 'sealed'));
     if (active !== undefined) metas.push(metaOf(active, 'active'));
     return metas;
   }
 
   /** Bytes of all segment files. */
   totalSizeBytes(): number {
-    return this.listSegments().reduce((sum, segment) => sum + segment.sizeBytes, 0);
+    return this.#writer.chain.bytes;
   }
 
   stats(): SegmentedWalStats {
@@ -731,7 +784,7 @@ export class SegmentedWal {
       ...this.#writer.counters,
       pendingBytes: this.#writer.pendingBytes,
       directIo: this.#writer.directIo,
-      segments: this.listSegments().length,
+      segments: this.#writer.chain.length,
       backend: this.#world.io.name,
     });
   }
@@ -752,7 +805,8 @@ export class SegmentedWal {
   closeSync(options: CloseOptions = {}): void {
     const discard = checkClose(options);
     if (this.#state === 'closed') return;
-    requireWait(this.#world.io);
+    this.#queue.requireTurn();
+    this.#upkeep.requireTurn();
     if (this.#state === 'closing') {
       this.#upkeep.runSync(nothing);
       return;
@@ -841,8 +895,19 @@ export class SegmentedWal {
     return result;
   }
 
-  #endReadersBehind(lastLsn: Lsn): void {
+  #cutOff(lastLsn: Lsn): void {
+    this.#submittedLsn = 0;
     for (const reader of this.#readers) reader.cutAfter(lastLsn);
+    for (const listener of this.#cutListeners) {
+      try {
+        listener(lastLsn);
+      } catch (error) {
+        // The cut is done, whatever a listener makes of it: an uncaught exception, and no rejection of the cut.
+        afterStep(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   *#rotating(ring: KeyRing, keyId: number): IoRoutine<void> {
@@ -868,7 +933,7 @@ export class SegmentedWal {
   #announceTruncation(result: TruncateResult): void {
     if (!channels.truncate.hasSubscribers) return;
     const { directory, firstLsn, lastLsn } = this;
-    channels.truncate.publish({ directory, firstLsn, lastLsn, ...result });
+    announce(channels.truncate, { directory, firstLsn, lastLsn, ...result });
   }
 
   /** Refuses records until a cut is done: they would get LSNs that it drops. */
@@ -876,6 +941,16 @@ export class SegmentedWal {
     this.#cuts++;
     try {
       return await cut();
+    } finally {
+      this.#cuts--;
+    }
+  }
+
+  /** The same for a call that blocks: what it drives along may call functions of the application. */
+  #cuttingSync<T>(cut: () => T): T {
+    this.#cuts++;
+    try {
+      return cut();
     } finally {
       this.#cuts--;
     }
@@ -897,6 +972,7 @@ export class SegmentedWal {
   *#beginIfPutOff(): IoRoutine<void> {
     if (this.#noSpace === undefined) return;
     try {
+      yield* this.#truncation.settleCheckpoint();
       yield* this.#writer.begin();
       this.#noSpace = undefined;
     } catch (error) {
@@ -913,8 +989,10 @@ export class SegmentedWal {
   }
 
   *#lsnBefore(position: number): IoRoutine<Lsn> {
+    // What is appended during the flush may be in no file yet.
+    const { position: end } = this.#writer;
     yield* this.#writer.flush();
-    return yield* lsnBefore(this.#world.io, this.#writer.segments, position);
+    return yield* lsnBefore(this.#world.io, this.#writer.chain, position, end);
   }
 
   #reading(from: Lsn | 'first', options: ReadOptions): Replay {
@@ -943,16 +1021,15 @@ export class SegmentedWal {
     const lsn = from === 'first' ? firstLsn : from;
     // A truncation may have come before.
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
-    const { segments, sealed, durableLsn, writtenLsn } = this.#writer;
-    const first = segments.findLastIndex((segment) => segment.header.firstLsn <= lsn);
-    const followsEncrypted = segments.slice(0, first).some(({ header }) => header.encrypted);
+    const { chain, sealed, active, durableLsn, writtenLsn } = this.#writer;
+    const first = Math.max(0, countWhile(chain, (segment) => segment.header.firstLsn <= lsn) - 1);
     const reader = new LogReader(this.#world.io, {
-      segments: segments.slice(first),
+      segments: sealed.viewFrom(first, active),
       sealed: isBrief ? 0 : Math.max(0, this.#unwritten(sealed) - first),
       from: lsn,
       to: Math.min(last, to, failed ? durableLsn : writtenLsn),
       ...options,
-      decoding: { ...this.decoding, followsEncrypted },
+      decoding: this.decoding,
       blocking,
       firstLsn: () => (this.#isReadonly ? firstListedLsn(this.#world.io, this.directory) : this.firstLsn),
       isBesideWriter: this.#isReadonly,
@@ -964,14 +1041,15 @@ export class SegmentedWal {
   }
 
   /** How many segments nobody writes to any more: the newest one may have its writer elsewhere. */
-  #unwritten(sealed: readonly unknown[]): number {
+  #unwritten(sealed: Segments): number {
     return this.#isReadonly ? sealed.length - 1 : sealed.length;
   }
 
   /** What a reader beside the log needs to understand its records, such as a `LogTail`. */
-  get decoding(): DecodingOptions & { readonly allowPlaintext: boolean; readonly maxPayloadBytes: number } {
+  get decoding(): Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'> {
     const { allowPlaintext, maxPayloadBytes } = this.#settings;
-    return { keyRing: this.encryptionRing, allowPlaintext, maxPayloadBytes };
+    const encryptedFrom = (): Lsn | undefined => this.#writer.encryptedFrom;
+    return { keyRing: this.encryptionRing, allowPlaintext, maxPayloadBytes, encryptedFrom };
   }
 
   #markQuiet(): void {
@@ -1010,6 +1088,8 @@ export class SegmentedWal {
   #runUpkeepSync<T>(make: () => IoRoutine<T>): T {
     if (this.#state !== 'open') throw this.#closedError();
     if (this.#isReadonly) throw this.#readonlyError();
+    // It may have to join the lane of the groups.
+    this.#queue.requireTurn();
     return this.#upkeep.runSync(make);
   }
 
@@ -1018,6 +1098,13 @@ export class SegmentedWal {
     this.#throwUnlessOpen();
     if (this.#isReadonly) throw this.#readonlyError();
     if (this.#cuts > 0) throw this.#cutError();
+  }
+
+  /** @throws when records could be in the log that were appended without the ring that it is to have */
+  #throwUnlessUnused(): void {
+    this.#throwUnlessOpen();
+    this.#writer.throwIfFailed();
+    if (this.#writer.counters.records > 0) throw tooLateForRing(this.directory);
   }
 
   #throwUnlessOpen(): void {

@@ -7,6 +7,8 @@ import { endOfKept } from './judgement.js';
 import type { Settings } from './options.js';
 import { dropsAnything, firstRetained } from './retention.js';
 import { isEmpty, type Succession, succession } from './segment.js';
+import { isFailureOfFile } from './segment-file.js';
+import { countWhile, type Segments } from './segment-list.js';
 import type { SegmentWriter } from './segment-writer.js';
 import type { World } from './world.js';
 
@@ -18,9 +20,19 @@ export interface TruncateResult {
   readonly segmentsRecycled: number;
   /** Bytes of the files that were removed. */
   readonly bytesReclaimed: number;
+  /**
+   * Segments that are not part of the log any more, and whose files could not be removed: tried again by the next truncation,
+   * and when the log is opened.
+   */
+  readonly segmentsLeft: number;
 }
 
-const NOTHING: TruncateResult = Object.freeze({ segmentsDeleted: 0, segmentsRecycled: 0, bytesReclaimed: 0 });
+const NOTHING: TruncateResult = Object.freeze({
+  segmentsDeleted: 0,
+  segmentsRecycled: 0,
+  bytesReclaimed: 0,
+  segmentsLeft: 0,
+});
 
 /** Told what truncation does. */
 export interface TruncationListener {
@@ -75,8 +87,15 @@ export class Truncation {
     return this.#store.current.checkpointLsn;
   }
 
+  /** What the holds need; one that was made before the log began where it does now needs everything. */
   get holds(): Checkpoint['holds'] {
-    return this.#store.current.holds;
+    const { firstLsn } = this.#writer;
+    return mapHolds(this.#store.current.holds, (lsn) => Math.max(lsn, firstLsn));
+  }
+
+  /** Makes the checkpoint durable that was read when the log was opened, where that was put off. */
+  settleCheckpoint(): IoRoutine<void> {
+    return this.#store.settle();
   }
 
   /**
@@ -92,31 +111,31 @@ export class Truncation {
     if (needed >= writer.nextLsn) {
       yield* this.#groups.join(() => this.#rollUnless(() => needed < writer.nextLsn));
     }
-    return yield* this.#dropBelow(firstKept(segmentsOf(writer), needed));
+    return yield* this.#dropBelow(firstKept(writer.chain, needed));
   }
 
   /** Drops the records behind `lsn`; nothing may be appended meanwhile. That they are gone is durable on return. */
   *after(lsn: Lsn): IoRoutine<TruncateResult> {
     this.#writer.throwIfFailed();
     const hidden = yield* this.#groups.join(() => this.#cutAfter(lsn));
-    return yield* this.#drop(hidden);
+    return yield* this.#dropCutOff(hidden);
   }
 
   /** Drops every record and goes on with `lsn`; nothing may be appended meanwhile. Durable on return. */
   *resetTo(lsn: Lsn): IoRoutine<TruncateResult> {
     this.#writer.throwIfFailed();
     const hidden = yield* this.#groups.join(() => this.#startAnew(lsn));
-    const { current } = this.#store;
-    // What a hold has kept is gone: from now on it keeps what there is.
-    yield* this.#replace({ ...current, holds: mapHolds(current.holds, () => lsn) });
-    return yield* this.#drop(hidden);
+    return yield* this.#dropCutOff(hidden);
   }
 
   /** Notes durably that the application needs nothing up to `lsn`, and drops what is not to be retained. */
   *checkpoint(lsn: Lsn): IoRoutine<void> {
     const writer = this.#writer;
     writer.throwIfFailed();
-    if (lsn <= this.checkpointLsn) return;
+    if (lsn <= this.checkpointLsn) {
+      yield* this.#store.settle();
+      return;
+    }
     if (lsn > writer.durableLsn) yield* this.#groups.join(() => writer.sync());
     // A cut may have come before.
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
@@ -130,6 +149,8 @@ export class Truncation {
     const { firstLsn, nextLsn } = this.#writer;
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
     if (lsn > nextLsn) throw outOfRange('lsn', `at most ${nextLsn}, the next LSN`, lsn);
+    // Else a crash could leave it ahead of the log, and it would not keep what gets those LSNs then.
+    if (lsn - 1 > this.#writer.durableLsn) yield* this.#groups.join(() => this.#writer.sync());
     const { current } = this.#store;
     const holds = { ...current.holds, [name]: lsn };
     if (Object.keys(holds).length > MOST_HOLDS) throw tooManyHolds(name);
@@ -141,7 +162,10 @@ export class Truncation {
   *releaseHold(name: string): IoRoutine<boolean> {
     this.#writer.throwIfFailed();
     const { current } = this.#store;
-    if (!Object.hasOwn(current.holds, name)) return false;
+    if (!Object.hasOwn(current.holds, name)) {
+      yield* this.#store.settle();
+      return false;
+    }
     const holds = Object.fromEntries(Object.entries(current.holds).filter(([each]) => each !== name));
     yield* this.#replace({ ...current, holds });
     yield* this.retain();
@@ -152,7 +176,7 @@ export class Truncation {
   *retain(): IoRoutine<void> {
     if (!dropsAnything(this.#settings) || this.#writer.failure !== undefined) return;
     const checkpoint = { ...this.#store.current, holds: this.#claims };
-    const first = firstRetained(segmentsOf(this.#writer), checkpoint, this.#settings, this.#world.now());
+    const first = firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#world.now());
     try {
       yield* this.#dropBelow(first);
     } catch (error) {
@@ -180,35 +204,57 @@ export class Truncation {
     if (!needless()) yield* this.#writer.roll();
   }
 
-  /** Takes the segments behind `lsn` out of the log, in the lane of the groups. */
-  *#cutAfter(lsn: Lsn): IoRoutine<readonly Segment[]> {
+  /** Takes the segments behind `lsn` out of the log, in the lane of the groups. @returns `undefined` when nothing is behind it */
+  *#cutAfter(lsn: Lsn): IoRoutine<readonly Segment[] | undefined> {
     const writer = this.#writer;
     yield* writer.sync();
     if (lsn < writer.firstLsn - 1) throw truncated(lsn, writer.firstLsn);
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
-    if (lsn === writer.nextLsn - 1) return [];
+    if (lsn === writer.nextLsn - 1) return undefined;
     const { kept, from } = yield* this.#keptUpTo(lsn);
-    yield* this.#replace(loweredTo(lsn, this.#store.current));
-    const hidden = yield* writer.startOver(lsn + 1, from, kept);
+    const hidden = yield* this.#startOver(lsn + 1, from, kept);
     this.#listener.cut(lsn);
     return hidden;
   }
 
-  /** Takes all segments out of the log, in the lane of the groups. */
-  *#startAnew(lsn: Lsn): IoRoutine<readonly Segment[]> {
+  /** Takes all segments out of the log, in the lane of the groups. @returns `undefined` when the log is so already */
+  *#startAnew(lsn: Lsn): IoRoutine<readonly Segment[] | undefined> {
     const writer = this.#writer;
     yield* writer.sync();
-    if (lsn === writer.nextLsn && lsn === writer.firstLsn) return [];
-    const newest = segmentsOf(writer).at(-1) as Segment;
-    yield* this.#replace(loweredTo(lsn - 1, this.#store.current));
-    const hidden = yield* writer.startOver(lsn, { ...succession(newest), predecessor: undefined }, []);
+    if (lsn === writer.nextLsn && lsn === writer.firstLsn) return undefined;
+    const newest = writer.segments.at(-1) as Segment;
+    const hidden = yield* this.#startOver(lsn, { ...succession(newest), predecessor: undefined }, []);
     this.#listener.cut(0);
     return hidden;
   }
 
+  /**
+   * Has the log go on with another LSN. A checkpoint and holds that are ahead of it go back durably before the log does, and
+   * only when nothing but a failure for good can keep the log from that.
+   */
+  *#startOver(firstLsn: Lsn, from: Succession, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
+    const before = this.#store.current;
+    const lowered = loweredTo(firstLsn - 1, before);
+    try {
+      return yield* this.#writer.startOver(firstLsn, from, kept, () => this.#replace(lowered));
+    } catch (error) {
+      // There was room for the checkpoint, and then none for a name.
+      if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#putBack(before);
+      throw error;
+    }
+  }
+
+  *#putBack(checkpoint: Checkpoint): IoRoutine<void> {
+    try {
+      yield* this.#store.replace(checkpoint);
+    } catch (error) {
+      this.#writer.fail(error);
+    }
+  }
+
   /** The segments with records up to `lsn`, the last of them cut behind it, and what the next one takes over. */
   *#keptUpTo(lsn: Lsn): IoRoutine<{ readonly kept: readonly Segment[]; readonly from: Succession }> {
-    const segments = segmentsOf(this.#writer);
+    const { segments } = this.#writer;
     const kept = segments.filter(({ header }) => header.firstLsn <= lsn);
     const last = kept.at(-1);
     if (last === undefined) {
@@ -221,38 +267,53 @@ export class Truncation {
     return { kept: [...kept.slice(0, -1), cut], from: succession(cut) };
   }
 
+  /** Gets rid of the files of segments that a cut has taken out of the log. @param hidden - `undefined`: there was none */
+  *#dropCutOff(hidden: readonly Segment[] | undefined): IoRoutine<TruncateResult> {
+    const result = yield* this.#drop(hidden ?? []);
+    // One that leaves every file where it is is a cut all the same.
+    if (hidden !== undefined && result === NOTHING) this.#listener.truncated(result);
+    return result;
+  }
+
   *#replace(checkpoint: Checkpoint): IoRoutine<void> {
-    if (!sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.replace(checkpoint);
+    if (sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.settle();
+    else yield* this.#store.replace(checkpoint);
   }
 
   /** Takes the segments below a number out of the log. */
   *#dropBelow(number: number | undefined): IoRoutine<TruncateResult> {
     const writer = this.#writer;
-    if (number === undefined || !writer.sealed.some(({ header }) => header.number < number))
-      return yield* this.#drop([]);
+    const { first } = writer.sealed;
+    if (number === undefined || first === undefined || first.header.number >= number) return yield* this.#drop([]);
     yield* this.#replace({ ...this.#store.current, firstSegment: number });
     return yield* this.#drop(writer.forget(number));
   }
 
-  /** Gets rid of the files of segments that are not part of the log any more; what fails is left for the next time. */
+  /**
+   * Gets rid of the files of segments that are not part of the log any more. One that cannot be removed keeps no other from
+   * being removed, and is left for the next time: the log goes on without it as well as without its file.
+   */
   *#drop(segments: readonly Segment[]): IoRoutine<TruncateResult> {
-    this.#toRemove = [...this.#toRemove, ...segments];
-    if (this.#toRemove.length === 0) return NOTHING;
-    const { io } = this.#world;
+    const toRemove = this.#toRemove.length === 0 ? segments : this.#toRemove.concat(segments);
+    if (toRemove.length === 0) return NOTHING;
     const { stock, names } = this.#writer;
+    const left: Segment[] = [];
     let segmentsDeleted = 0;
     let segmentsRecycled = 0;
     let bytesReclaimed = 0;
-    for (const segment of this.#toRemove) {
-      const { size } = io.stat(segment.path);
+    // What a failure that concerns the log leaves is dropped the next time.
+    this.#toRemove = toRemove;
+    for (const segment of toRemove) {
+      const size = this.#sizeOf(segment);
       const disposal = yield* stock.dispose(segment);
-      this.#toRemove = this.#toRemove.slice(1);
-      if (disposal === 'recycled') segmentsRecycled++;
+      if (disposal === 'left') left.push(segment);
+      else if (disposal === 'recycled') segmentsRecycled++;
       else {
         segmentsDeleted++;
         bytesReclaimed += size;
       }
     }
+    this.#toRemove = left;
     try {
       yield* names.sync();
     } catch (error) {
@@ -260,21 +321,27 @@ export class Truncation {
       throw error;
     }
     stock.admit();
-    const result = Object.freeze({ segmentsDeleted, segmentsRecycled, bytesReclaimed });
+    const result = Object.freeze({ segmentsDeleted, segmentsRecycled, bytesReclaimed, segmentsLeft: left.length });
     this.#listener.truncated(result);
     return result;
   }
-}
 
-/** The segments of the chain whose names are durable, from the oldest to the newest. */
-function segmentsOf({ sealed, active }: SegmentWriter): readonly Segment[] {
-  return active === undefined ? sealed : [...sealed, active];
+  /** Bytes of a segment's file; 0 when it cannot be told. */
+  #sizeOf({ path }: Segment): number {
+    try {
+      return this.#world.io.stat(path).size;
+    } catch (error) {
+      if (isFailureOfFile(error)) return 0;
+      throw error;
+    }
+  }
 }
 
 /** Number of the first segment that holds a record ≥ `needed`, or that the log cannot do without. */
-function firstKept(segments: readonly Segment[], needed: Lsn): number | undefined {
-  const kept = segments.find((segment) => segment.nextLsn > needed || isEmpty(segment));
-  return (kept ?? segments.at(-1))?.header.number;
+function firstKept(segments: Segments, needed: Lsn): number | undefined {
+  // Only the newest one can be empty.
+  const unneeded = countWhile(segments, (segment) => segment.nextLsn <= needed && !isEmpty(segment));
+  return (segments.at(unneeded) ?? segments.at(segments.length - 1))?.header.number;
 }
 
 /** Returns `name` when a hold can have it. @throws `TypeError`, `RangeError` with Node's codes */

@@ -12,6 +12,11 @@ export class TurnClock {
     this.#now = now;
   }
 
+  /** Whether it has the time of this turn, and {@link read} asks nothing that is the application's. */
+  get isRead(): boolean {
+    return this.#time !== undefined;
+  }
+
   /** The time, as it was when it was first asked for in this turn. */
   read(): number {
     if (this.#time !== undefined) return this.#time;

@@ -42,22 +42,23 @@ describe('a call', () => {
     );
   });
 
-  test.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, -(2 ** 40)])('refuses the number %d', (value) => {
-    for (const option of ['type', 'tenantId', 'databaseId', 'vshardId']) {
-      expect(() => wal.append('x', { [option]: value })).toThrow(rangeError);
-    }
-    for (const call of ['replayFrom', 'truncateBefore', 'truncateBeforeSync'] as const) {
-      expect(() => wal[call](value)).toThrow(rangeError);
-    }
-    for (const call of ['truncateAfter', 'resetTo', 'checkpoint'] as const) {
-      expect(() => wal[call](value)).toThrow(rangeError);
-      expect(() => wal[`${call}Sync`](value)).toThrow(rangeError);
-    }
-    expect(() => wal.hold('reader', value)).toThrow(rangeError);
-    expect(() => wal.holdSync('reader', value)).toThrow(rangeError);
-    expect(() => wal.replayFromLimitSync(1, value)).toThrow(rangeError);
-    expect(() => wal.replayFromLimitSync(value, 1)).toThrow(rangeError);
-  });
+  test.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, -(2 ** 40)])(
+    'refuses the number %d',
+    async (value) => {
+      for (const option of ['type', 'tenantId', 'databaseId', 'vshardId']) {
+        expect(() => wal.append('x', { [option]: value })).toThrow(rangeError);
+      }
+      expect(() => wal.replayFrom(value)).toThrow(rangeError);
+      for (const call of ['truncateBefore', 'truncateAfter', 'resetTo', 'checkpoint'] as const) {
+        await expect(wal[call](value)).rejects.toEqual(rangeError);
+        expect(() => wal[`${call}Sync`](value)).toThrow(rangeError);
+      }
+      await expect(wal.hold('reader', value)).rejects.toEqual(rangeError);
+      expect(() => wal.holdSync('reader', value)).toThrow(rangeError);
+      expect(() => wal.replayFromLimitSync(1, value)).toThrow(rangeError);
+      expect(() => wal.replayFromLimitSync(value, 1)).toThrow(rangeError);
+    },
+  );
 
   test('refuses ids that are too wide, LSN 0, and an LSN behind the next one', () => {
     expect(() => wal.append('x', { type: 2 ** 32 })).toThrow(rangeError);
@@ -76,7 +77,7 @@ describe('a call', () => {
     expect([wal.lastLsn, wal.checkpointLsn, wal.holds]).toEqual([10, 0, {}]);
   });
 
-  test('refuses an LSN that is no number, and names that no hold can have', () => {
+  test('refuses an LSN that is no number, and names that no hold can have', async () => {
     for (const value of ['1', 1n, null, undefined, {}]) {
       for (const call of ['truncateAfterSync', 'resetToSync', 'checkpointSync'] as const) {
         expect(() => wal[call](value as never)).toThrow(typeError({}));
@@ -88,8 +89,10 @@ describe('a call', () => {
       expect(() => wal.releaseHoldSync(name as never)).toThrow(typeError({}));
     }
     for (const name of ['', 'x'.repeat(129)]) {
-      expect(() => wal.hold(name, 1)).toThrow(rangeError);
-      expect(() => wal.releaseHold(name)).toThrow(rangeError);
+      await expect(wal.hold(name, 1)).rejects.toEqual(rangeError);
+      await expect(wal.releaseHold(name)).rejects.toEqual(rangeError);
+      expect(() => wal.holdSync(name, 1)).toThrow(rangeError);
+      expect(() => wal.releaseHoldSync(name)).toThrow(rangeError);
     }
   });
 
@@ -123,6 +126,11 @@ describe('a configuration', () => {
     ['recoveryMode', 1],
     ['salvageLsn', '1'],
     ['lockTimeoutMs', '1'],
+    ['preallocate', null],
+    ['preallocate', false],
+    ['recycleSegments', null],
+    ['recycleSegments', false],
+    ['recycleSegments', ''],
     ['segmentSize', 1],
   ])('with %s = %s is refused, naming the option', (option, value) => {
     expect(() => open({ [option]: value })).toThrow(
@@ -149,6 +157,10 @@ describe('a configuration', () => {
     ['salvageLsn', 0],
     ['lockTimeoutMs', -1],
     ['lockTimeoutMs', 2 ** 31],
+    ['preallocate', ''],
+    ['preallocate', 'some'],
+    ['recycleSegments', Number.NaN],
+    ['recycleSegments', -1],
   ])('with %s = %s is out of range, naming the option', (option, value) => {
     expect(() => open({ [option]: value })).toThrow(
       expect.objectContaining({

@@ -229,6 +229,8 @@ describe('a log of several segments', () => {
     const encrypted = changed(made.files, name, (bytes) => {
       bytes[11] = 1;
       bytes[12] = 77;
+      // Encrypted from LSN 1 on.
+      bytes[112] = 1;
       return resealHeader(bytes);
     });
     expect(reopen(encrypted)).toMatchObject({ code: 'WAL_BAD_KEY', keyId: 77 });

@@ -54,8 +54,8 @@ test('what happens to a log on real files is said on the channels, in order', as
     active: { number: 2, state: 'active', firstLsn: 4 },
   });
   const freed = io.capabilities.fileLocks
-    ? { segmentsDeleted: 0, segmentsRecycled: 1, bytesReclaimed: 0 }
-    : { segmentsDeleted: 1, segmentsRecycled: 0, bytesReclaimed: 2048 };
+    ? { segmentsDeleted: 0, segmentsRecycled: 1, bytesReclaimed: 0, segmentsLeft: 0 }
+    : { segmentsDeleted: 1, segmentsRecycled: 0, bytesReclaimed: 2048, segmentsLeft: 0 };
   expect(said('walstack:truncate')).toEqual([{ ...log, firstLsn: 4, lastLsn: 9, ...freed }]);
   expect(said('walstack:recycle')).toEqual(io.capabilities.fileLocks ? [{ ...log, segment: 5 }] : []);
   expect(said('walstack:error')).toEqual([]);
@@ -99,4 +99,24 @@ describe('a failure', () => {
       expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE', message: expect.stringContaining('onFailure') }),
     );
   });
+});
+
+test('where a log cannot rely on its file system is said when it is opened', async () => {
+  const heard = listen();
+  const io = createSyncFsStorageIo();
+  const directory = directoryFor(io);
+  const on = (caution?: string): void => {
+    const known = caution === undefined ? {} : { caution };
+    io.fileSystem = () => ({ type: 'some', durableWrites: false, ...known });
+  };
+  on('some disk that is far away');
+  await (await SegmentedWal.open({ directory, io })).close();
+  on();
+  await (await SegmentedWal.open({ directory, io })).close();
+  on('some disk that is still far away');
+  await (await SegmentedWal.open({ directory, io, recoveryMode: 'readonly' })).close();
+  expect(heard.filter(([channel]) => channel === 'walstack:caution').map(([, message]) => message)).toEqual([
+    { directory, fileSystem: 'some', message: `${directory} lies on some disk that is far away.` },
+    { directory, fileSystem: 'some', message: `${directory} lies on some disk that is still far away.` },
+  ]);
 });

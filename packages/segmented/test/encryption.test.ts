@@ -239,7 +239,7 @@ describe('a log in memory', () => {
     const plain = open(io);
     plain.append('in the clear');
     plain.closeSync();
-    const wal = open(io, { keyRing: ringOf(1) });
+    const wal = open(io, { keyRing: ringOf(1), allowPlaintext: true });
     wal.append('not so');
     wal.syncSync();
     expect(texts(wal.replay())).toEqual(['in the clear', 'not so']);
@@ -317,6 +317,28 @@ describe('setEncryptionRing', () => {
     refusedNow();
     wal.closeSync();
     expect(() => wal.setEncryptionRing(ringOf(1))).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
+  });
+
+  test('is refused where the callback of the ring appends, or closes the log', async () => {
+    const asked = async (meanwhile: (wal: SegmentedWal) => void): Promise<StorageIo> => {
+      const io = createMemoryStorageIo();
+      const wal = open(io);
+      const ring = KeyRing.fromCallback(1, () => {
+        meanwhile(wal);
+        return key(1).key;
+      });
+      expect(() => wal.setEncryptionRing(ring)).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^WAL_(STATE|CLOSED)$/) }),
+      );
+      expect(wal.encryptionRing).toBeUndefined();
+      await wal.close();
+      return io;
+    };
+    await asked((wal) => wal.closeSync());
+    const io = await asked((wal) => wal.append('in the clear'));
+    const again = open(io);
+    expect(texts(again.replay())).toEqual(['in the clear']);
+    again.closeSync();
   });
 
   test('refuses what is no ring, a ring without its key, and one without the key of the newest records', () => {

@@ -26,6 +26,9 @@ const empty = (disk: SimulatedDisk): void => {
 
 const lsns = (wal: SegmentedWal): number[] => [...wal.replay()].map(({ lsn }) => lsn);
 
+/** Operations that may find none. */
+const needsRoom = new Set(['open', 'write', 'datasync', 'sync-directory', 'rename']);
+
 /** A log with 20 durable records that was killed. */
 function killed(): SimulatedDisk {
   const disk = new SimulatedDisk();
@@ -126,6 +129,98 @@ describe('on a full disk', () => {
     const after = [wal.firstLsn, wal.nextLsn, wal.checkpointLsn, wal.holds];
     const again = open(disk.crash(), 3);
     expect([again.firstLsn, again.nextLsn, again.checkpointLsn, again.holds]).toEqual(after);
+  });
+
+  describe.each([
+    ['one operation', (at: number, count: number) => at === count],
+    ['every operation from one on', (at: number, count: number) => count >= at && count < at + 1000],
+  ])('where there is no room for %s', (_what, fails) => {
+    test.each([
+      ['truncateAfter', (wal: SegmentedWal) => wal.truncateAfterSync(7)],
+      ['truncateAfter to the beginning', (wal: SegmentedWal) => wal.truncateAfterSync(wal.firstLsn - 1)],
+      ['resetTo', (wal: SegmentedWal) => wal.resetToSync(5)],
+      ['resetTo further on', (wal: SegmentedWal) => wal.resetToSync(50)],
+    ])('a %s is done, or fails the log for good, or has changed nothing', (_name, call) => {
+      const outcomes = new Set<string>();
+      for (let at = 1; at < 40; at++) {
+        const disk = killed();
+        const wal = open(disk, 2);
+        wal.checkpointSync(15);
+        wal.holdSync('behind', 3);
+        wal.holdSync('ahead', 18);
+        const state = (log: SegmentedWal) => [log.nextLsn, log.checkpointLsn, log.holds, lsns(log)];
+        const before = state(wal);
+        let count = 0;
+        disk.failWhen(({ kind }) => (needsRoom.has(kind) && fails(at, ++count) ? 'ENOSPC' : undefined));
+        let thrown: unknown;
+        try {
+          call(wal);
+        } catch (error) {
+          thrown = error;
+        }
+        disk.failWhen(undefined);
+        const done = wal.nextLsn !== before[0];
+        for (const hold of Object.values(wal.holds)) expect(hold).toBeGreaterThanOrEqual(wal.firstLsn);
+        if (wal.failure !== undefined) {
+          outcomes.add('failed');
+          continue;
+        }
+        outcomes.add(done ? 'done' : 'refused');
+        if (done) expect(thrown).toBeUndefined();
+        else {
+          expect(thrown).toMatchObject({ code: 'WAL_NO_SPACE' });
+          expect(state(wal)).toEqual(before);
+        }
+        const now = state(wal);
+        expect(state(open(disk.crash(), 3))).toEqual(now);
+        if (!done && count < at) break;
+      }
+      expect([...outcomes].sort()).toEqual(['done', 'failed', 'refused']);
+    });
+  });
+
+  test.each([
+    ['truncateAfter', (wal: SegmentedWal) => wal.truncateAfterSync(7)],
+    ['resetTo', (wal: SegmentedWal) => wal.resetToSync(5)],
+  ])('a %s without room for its segment leaves the checkpoint alone, which may be written', (_name, call) => {
+    const disk = killed();
+    const wal = open(disk, 2);
+    wal.checkpointSync(15);
+    wal.holdSync('ahead', 18);
+    let asked = 0;
+    disk.failWhen(({ kind, path }) => {
+      const isOfCheckpoint = path.includes('checkpoint');
+      if (isOfCheckpoint) asked++;
+      return kind === 'write' && !isOfCheckpoint ? 'ENOSPC' : undefined;
+    });
+    expect(() => call(wal)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    disk.failWhen(undefined);
+    // A power cut in between would leave it lowered.
+    expect(asked).toBe(0);
+    expect([wal.failure, wal.nextLsn, wal.checkpointLsn, wal.holds]).toEqual([undefined, 21, 15, { ahead: 18 }]);
+    call(wal);
+    expect(open(disk.crash(), 3).nextLsn).toBe(wal.nextLsn);
+  });
+
+  test('a hold is never below the log, also when a crash comes before anything else', () => {
+    for (const lsn of [5, 50]) {
+      const disk = killed();
+      const wal = open(disk, 2);
+      wal.holdSync('reader', 7);
+      wal.resetToSync(lsn);
+      expect([wal.firstLsn, wal.holds]).toEqual([lsn, { reader: lsn }]);
+      const again = open(disk.crash(), 3);
+      expect([again.firstLsn, again.holds]).toEqual([lsn, { reader: lsn }]);
+    }
+    const disk = killed();
+    const wal = open(disk, 2);
+    wal.truncateBeforeSync(20);
+    const { firstLsn } = wal;
+    wal.holdSync('reader', firstLsn + 1);
+    wal.truncateAfterSync(firstLsn - 1);
+    expect([wal.nextLsn, wal.holds]).toEqual([firstLsn, { reader: firstLsn }]);
+    const again = open(disk.crash(), 3);
+    expect([again.nextLsn, again.holds]).toEqual([firstLsn, { reader: firstLsn }]);
   });
 
   test('a log for whose segment there was no room is cut, and goes on in the segment that the cut makes', () => {

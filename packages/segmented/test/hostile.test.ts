@@ -15,6 +15,7 @@ function segmentOf(body: Uint8Array): Map<string, Uint8Array> {
     encrypted: false,
     salvaged: false,
     keyId: 0,
+    encryptedFrom: 0,
     firstLsn: 1,
     number: 1,
     logId: ID,
@@ -82,17 +83,58 @@ test('a whole batch is kept', () => {
   expect(openIn(restore(segmentOf(body))).nextLsn).toBe(4);
 });
 
-test('false frame headers behind a hole are refused with work linear in the size of the file', () => {
-  // Each of these claims to be a long frame that proves everything, so that a search without a budget would read the
-  // file again for each of them.
-  const claim = frame(2, { length: 100_000, durable: 1 }).subarray(0, 32);
-  const body = new Uint8Array(200_000);
+/** A record, and a torn one behind it that is full of headers of frames as long as this, which would prove it durable. */
+function tornBehindOne(bytes: number, length: number): Uint8Array {
+  const body = new Uint8Array(bytes);
+  const view = new DataView(body.buffer);
   body.set(frame(1, {}), 0);
-  body[40] = 1;
-  for (let at = 48; at + 32 <= 90_000; at += 32) body.set(claim, at);
-  const io = restore(segmentOf(body));
-  expect(() => openIn(io)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'evidence-budget' }));
-  expect(io.stats().bytesRead).toBeLessThan(20 * body.length);
+  body[48] = 1;
+  for (let at = 56; at + 64 <= bytes; at += 32) {
+    writeRecordHeader(view, at, Math.min(8 + length, bytes - at), 3, 0, 2, 0, 0, 0, 0);
+    view.setUint32(at + 4, at, true);
+  }
+  return body;
+}
+
+test.each([
+  ['some kibibytes', 4000],
+  ['as long as there are bytes', 500_000],
+])('a torn payload of made-up headers of frames, %s long, keeps no log from opening', (_name, length) => {
+  const body = tornBehindOne(600_000, length);
+  const files = segmentOf(body);
+  const io = restore(files);
+  const wal = openIn(io);
+  expect(wal.recovery).toMatchObject({ records: 1, lastLsn: 1, cutBytes: body.length - 48 });
+  expect(wal.recovery.salvage).toBeUndefined();
+  expect(io.stats().bytesRead).toBeLessThan(10 * body.length);
+  expect(openIn(restore(files), { recoveryMode: 'readonly' }).nextLsn).toBe(2);
+  expect(openIn(restore(files), { recoveryMode: 'salvage', salvageLsn: 1 }).nextLsn).toBe(2);
+});
+
+test('behind more made-up frames than are kept in mind at a time, one that is right is found', () => {
+  const proof = frame(3, { durable: 2, length: 24 });
+  for (const length of [24, 4000, 1_900_000]) {
+    const body = tornBehindOne(2_000_000, length);
+    const offset = body.length - 32;
+    body.set(proof, offset);
+    const io = restore(segmentOf(body));
+    const message = expect.stringContaining(`offset ${512 + offset} proves`) as string;
+    expect(() => openIn(io)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'hole', lsn: 2, message }));
+    expect(io.stats().bytesRead).toBeLessThan(10 * body.length);
+  }
+});
+
+test('a frame that proves something is found at every place, however the steps of the search cut it', () => {
+  const proof = frame(3, { durable: 2, length: 300_000 });
+  for (const offset of [49, 262_143, 262_144, 262_145, 262_150, 262_180, 300_000, 524_288]) {
+    const body = new Uint8Array(900_000);
+    body.set(frame(1, {}), 0);
+    body[48] = 1;
+    body.set(proof, offset);
+    expect(() => openIn(restore(segmentOf(body)))).toThrow(expect.objectContaining({ reason: 'hole', lsn: 2 }));
+    body.set([(body[offset + 300_007] as number) ^ 1], offset + 300_007);
+    expect(openIn(restore(segmentOf(body))).nextLsn).toBe(2);
+  }
 });
 
 test('a frame that claims to be gigabytes long takes no memory', () => {
@@ -144,4 +186,16 @@ test('no bytes at all make it crash or hang: they are a log, or a WalError', () 
     }),
     { numRuns: 3000 },
   );
+});
+
+test('a frame that ends with the file is verified, wherever in the file the search begins its last step', () => {
+  const step = 256 * 1024;
+  const proof = frame(2, {});
+  for (let rest = 0; rest <= 40; rest++) {
+    const body = new Uint8Array(2 * step + rest);
+    body.set(proof, body.length - proof.length);
+    expect(() => openIn(restore(segmentOf(body)))).toThrow(
+      expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'hole', lsn: 1, offset: 512 }),
+    );
+  }
 });

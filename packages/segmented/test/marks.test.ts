@@ -120,3 +120,25 @@ test('recovery marks where it found the end', () => {
 function cloneOf(io: ReturnType<typeof createMemoryStorageIo>) {
   return restore(snapshot(io, DIRECTORY));
 }
+
+test('a mark is counted as a mark, and not as a group', () => {
+  const world = new TestWorld();
+  const wal = openIn(createMemoryStorageIo(), world.options);
+  for (let group = 0; group < 3; group++) {
+    wal.append('a');
+    wal.append('b');
+    wal.syncSync();
+  }
+  // It was armed by the first sync, and looks again when it finds that more came.
+  world.fire();
+  world.fire();
+  wal.flushSync();
+  expect(wal.stats()).toMatchObject({ records: 6, groups: 3, marks: 1 });
+  wal.append('c');
+  wal.syncSync();
+  wal.truncateAfterSync(2);
+  wal.append('d');
+  wal.syncSync();
+  expect(wal.stats()).toMatchObject({ records: 8, groups: 5, marks: 1 });
+  wal.closeSync();
+});

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { KeyRing } from '@walstack/codec';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
@@ -34,6 +35,15 @@ interface Real {
   readonly io: SimulatedIoOptions;
   readonly config: Partial<SegmentedWalConfig>;
   appended: number;
+  /** Syncs that were started and have not told yet how they ended. */
+  started: number;
+  /** Calls under way that cut the log off. */
+  cutting: number;
+  isClosed: boolean;
+  /** What is done when the log rolls or is cut off next. */
+  readonly listeners: Map<string, () => void>;
+  /** What went wrong in a function that the log called. */
+  readonly thrown: unknown[];
 }
 
 const RING = KeyRing.of({ id: 1, key: new Uint8Array(32).fill(1) }, [{ id: 2, key: new Uint8Array(32).fill(2) }]);
@@ -41,6 +51,8 @@ const RING = KeyRing.of({ id: 1, key: new Uint8Array(32).fill(1) }, [{ id: 2, ke
 const nextLsnOf = (model: Model): number => model.firstLsn + model.records.length;
 
 function open(real: Real): void {
+  real.started = 0;
+  real.isClosed = false;
   const io = real.disk.createStorageIo(real.io);
   const config = { directory: '/log', io, blockBytes: 512, ...real.world.options, ...real.config };
   real.wal = SegmentedWal.openSync(config);
@@ -84,15 +96,121 @@ function compare({ wal }: Real, model: Model): void {
 
 type Step = fc.Command<Model, Real>;
 
-/** A step that is always possible. */
-const step = (name: string, run: (model: Model, real: Real) => void): Step => ({
+const stepOf = (name: string, run: (model: Model, real: Real) => void): Step => ({
   check: () => true,
-  run(model, real) {
-    run(model, real);
-    compare(real, model);
-  },
+  run,
   toString: () => name,
 });
+
+/** A step that is always possible. Syncs that were started before have ended. */
+const step = (name: string, run: (model: Model, real: Real) => void): Step =>
+  stepOf(name, (model, real) => {
+    settle(model, real);
+    unheard(real, () => {
+      run(model, real);
+      compare(real, model);
+    });
+  });
+
+/** Does something during which nothing acts on what it hears. */
+function unheard(real: Real, act: () => void): void {
+  const listeners = [...real.listeners];
+  real.listeners.clear();
+  act();
+  for (const [name, listener] of listeners) real.listeners.set(name, listener);
+}
+
+/** One call that drives syncs along that were started before: the functions that they call may act in the middle of it. */
+const driving = (name: string, run: (model: Model, real: Real) => void): Step =>
+  stepOf(name, (model, real) => {
+    run(model, real);
+    settle(model, real);
+    unheard(real, () => compare(real, model));
+  });
+
+/** Has everything told that was started, and opens the log again when it was closed by one that was told. */
+function settle(model: Model, real: Real): void {
+  while (real.started > 0 && !real.isClosed) sync(model, real);
+  for (const thrown of real.thrown.splice(0)) throw thrown;
+  if (!real.isClosed) return;
+  real.listeners.clear();
+  open(real);
+  afterCrash(real, model);
+  expect(real.wal.recovery.cleanlyClosed).toBe(true);
+}
+
+/** What the application does when the log calls it. */
+type Action = (model: Model, real: Real) => void;
+
+/** The action as a function that the log calls: what it throws is not the log's. */
+const called = (model: Model, real: Real, action: Action) => {
+  const { wal } = real;
+  return (): void => {
+    if (wal !== real.wal) return;
+    try {
+      action(model, real);
+    } catch (error) {
+      real.thrown.push(error);
+    }
+  };
+};
+
+function sync(model: Model, { wal }: Real): void {
+  model.durableLsn = nextLsnOf(model) - 1;
+  wal.syncSync();
+}
+
+function close(model: Model, real: Real): void {
+  real.isClosed = true;
+  model.durableLsn = nextLsnOf(model) - 1;
+  real.wal.closeSync();
+}
+
+// What a call does is in the model before it: what is called meanwhile comes behind it.
+function cutting(real: Real, cut: () => void): void {
+  real.cutting++;
+  try {
+    cut();
+  } finally {
+    real.cutting--;
+  }
+}
+
+function truncateAfter(model: Model, real: Real, where: number): void {
+  const { wal } = real;
+  // Which LSNs there will be when its turn comes, the log does not know yet.
+  if (real.cutting > 0) return;
+  const lsn = at(wal.firstLsn - 1, wal.lastLsn, where);
+  if (lsn < wal.lastLsn) dropAfter(model, lsn);
+  model.durableLsn = lsn;
+  cutting(real, () => wal.truncateAfterSync(lsn));
+}
+
+function resetTo(model: Model, real: Real, away: number): void {
+  const { wal } = real;
+  const lsn = Math.max(1, nextLsnOf(model) + away);
+  if (model.records.length > 0 || lsn !== model.firstLsn) lower(model, lsn - 1);
+  model.firstLsn = lsn;
+  model.records = [];
+  model.neededLsn = lsn;
+  for (const hold of model.holds.keys()) model.holds.set(hold, lsn);
+  cutting(real, () => wal.resetToSync(lsn));
+}
+
+const refusedWith = (code: string) => expect.objectContaining({ code });
+
+/** What the log refuses while it is closed, or being cut off, is refused. */
+const unless =
+  (refusal: (real: Real) => string | undefined, action: Action, call: (wal: SegmentedWal) => void): Action =>
+  (model, real) => {
+    const code = refusal(real);
+    if (code === undefined) action(model, real);
+    else expect(() => call(real.wal)).toThrow(refusedWith(code));
+  };
+
+const closed = ({ isClosed }: Real): string | undefined => (isClosed ? 'WAL_CLOSED' : undefined);
+const closedOrCutting = (real: Real): string | undefined =>
+  closed(real) ?? (real.cutting > 0 ? 'WAL_STATE' : undefined);
 
 function append(model: Model, real: Real, sizes: readonly number[]): void {
   const firstLsn = nextLsnOf(model);
@@ -119,25 +237,70 @@ function lower(model: Model, lastLsn: number): void {
   model.durableLsn = lastLsn;
   model.checkpointLsn = Math.min(model.checkpointLsn, lastLsn);
   model.neededLsn = Math.min(model.neededLsn, lastLsn + 1);
-  for (const [name, lsn] of model.holds) model.holds.set(name, Math.min(lsn, Math.max(1, lastLsn)));
+  // None needs what was never there, or is gone.
+  for (const [name, lsn] of model.holds) model.holds.set(name, Math.max(model.firstLsn, Math.min(lsn, lastLsn)));
 }
 
 const part = fc.double({ min: 0, max: 1, noNaN: true });
 const size = fc.oneof(fc.nat(60), fc.integer({ min: 440, max: 490 }), fc.nat(2500));
 const name = fc.constantFrom('a', 'b', '__proto__');
 
+/** What is done in functions that the log calls, with a name for each. */
+const actions: fc.Arbitrary<readonly [string, Action]> = fc.oneof(
+  size.map((bytes): [string, Action] => [
+    `append ${bytes}`,
+    unless(
+      closedOrCutting,
+      (model, real) => append(model, real, [bytes]),
+      (wal) => wal.append('late'),
+    ),
+  ]),
+  fc.constant<[string, Action]>(['sync', unless(closed, sync, (wal) => wal.syncSync())]),
+  part.map((where): [string, Action] => [
+    `truncateAfter ${where}`,
+    unless(
+      closed,
+      (model, real) => truncateAfter(model, real, where),
+      (wal) => wal.truncateAfterSync(wal.lastLsn),
+    ),
+  ]),
+  fc.integer({ min: -5, max: 5 }).map((away): [string, Action] => [
+    `resetTo ${away}`,
+    unless(
+      closed,
+      (model, real) => resetTo(model, real, away),
+      (wal) => wal.resetToSync(1),
+    ),
+  ]),
+  fc.constant<[string, Action]>(['close', unless(closed, close, (wal) => wal.syncSync())]),
+);
+
 const steps: fc.Arbitrary<Step>[] = [
-  size.map((bytes) => step(`append ${bytes}`, (model, real) => append(model, real, [bytes]))),
+  size.map((bytes) => driving(`append ${bytes}`, (model, real) => append(model, real, [bytes]))),
+  size.map((bytes) => stepOf(`append ${bytes} and go on`, (model, real) => append(model, real, [bytes]))),
   fc
     .array(size, { minLength: 2, maxLength: 5 })
     .map((sizes) => step(`batch ${sizes}`, (model, real) => append(model, real, sizes))),
-  fc.constant(
-    step('sync', (model, { wal }) => {
-      wal.syncSync();
-      model.durableLsn = wal.lastLsn;
+  actions.map(([what, action]) =>
+    stepOf(`start a sync, then ${what}`, (model, real) => {
+      const { wal } = real;
+      if (real.isClosed) return;
+      real.started++;
+      const act = called(model, real, action);
+      wal.startSync(() => {
+        if (wal === real.wal) real.started--;
+        act();
+      });
+      if (real.isClosed) settle(model, real);
     }),
   ),
-  fc.constant(step('flush', (_model, { wal }) => wal.flushSync())),
+  fc.tuple(fc.constantFrom('walstack:roll', 'walstack:truncate'), actions).map(([on, [what, action]]) =>
+    stepOf(`on ${on} ${what}`, (model, real) => {
+      real.listeners.set(on, called(model, real, action));
+    }),
+  ),
+  fc.constant(driving('sync', sync)),
+  fc.constant(driving('flush', (_model, { wal }) => wal.flushSync())),
   fc.constant(
     step('quiet', (_model, { wal, world }) => {
       world.fire();
@@ -151,26 +314,10 @@ const steps: fc.Arbitrary<Step>[] = [
       wal.truncateBeforeSync(lsn);
     }),
   ),
-  part.map((where) =>
-    step(`truncateAfter ${where}`, (model, { wal }) => {
-      const lsn = at(wal.firstLsn - 1, wal.lastLsn, where);
-      const isCut = lsn < wal.lastLsn;
-      wal.truncateAfterSync(lsn);
-      if (isCut) dropAfter(model, lsn);
-      model.durableLsn = lsn;
-    }),
-  ),
-  fc.integer({ min: -5, max: 5 }).map((away) =>
-    step(`resetTo ${away}`, (model, { wal }) => {
-      const lsn = Math.max(1, wal.nextLsn + away);
-      wal.resetToSync(lsn);
-      if (model.records.length > 0 || lsn !== model.firstLsn) lower(model, lsn - 1);
-      model.firstLsn = lsn;
-      model.records = [];
-      model.neededLsn = lsn;
-      for (const hold of model.holds.keys()) model.holds.set(hold, lsn);
-    }),
-  ),
+  part.map((where) => driving(`truncateAfter ${where}`, (model, real) => truncateAfter(model, real, where))),
+  fc
+    .integer({ min: -5, max: 5 })
+    .map((away) => driving(`resetTo ${away}`, (model, real) => resetTo(model, real, away))),
   part.map((where) =>
     step(`checkpoint ${where}`, (model, { wal, config }) => {
       const lsn = at(wal.firstLsn - 1, wal.lastLsn, where);
@@ -238,24 +385,18 @@ const steps: fc.Arbitrary<Step>[] = [
       reader.closeSync();
     }),
   ),
+  fc.constant(driving('close', close)),
   fc.constant(
-    step('close', (model, real) => {
-      real.wal.closeSync();
-      model.durableLsn = nextLsnOf(model) - 1;
-      open(real);
-      afterCrash(real, model);
-      expect(real.wal.recovery.cleanlyClosed).toBe(true);
-    }),
-  ),
-  fc.constant(
-    step('kill', (model, real) => {
+    driving('kill', (model, real) => {
+      real.listeners.clear();
       real.disk.kill();
       open(real);
       afterCrash(real, model);
     }),
   ),
   fc.oneof(fc.constantFrom('all' as const, 'none' as const), fc.nat(1000)).map((survivors) =>
-    step(`power cut ${survivors}`, (model, real) => {
+    driving(`power cut ${survivors}`, (model, real) => {
+      real.listeners.clear();
       real.disk = real.disk.crash(typeof survivors === 'number' ? `random:${survivors}` : survivors);
       open(real);
       afterCrash(real, model);
@@ -279,6 +420,17 @@ const kinds = fc.record({
   }),
 });
 
+/** The log that the listeners act on. */
+let present: Real | undefined;
+
+for (const name of ['walstack:roll', 'walstack:truncate']) {
+  channel(name).subscribe(() => {
+    const act = present?.listeners.get(name);
+    present?.listeners.delete(name);
+    act?.();
+  });
+}
+
 test('any calls in any order, over power cuts and kills, leave what the model says', () => {
   fc.assert(
     fc.property(kinds, fc.commands(steps, { maxCommands: 40, size: '+1' }), ({ io, config }, commands) => {
@@ -292,7 +444,13 @@ test('any calls in any order, over power cuts and kills, leave what the model sa
           io,
           config: given,
           appended: 0,
+          started: 0,
+          cutting: 0,
+          isClosed: false,
+          listeners: new Map(),
+          thrown: [],
         };
+        present = real;
         open(real);
         const model: Model = {
           firstLsn: 1,

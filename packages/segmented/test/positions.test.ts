@@ -107,6 +107,49 @@ describe('lsnBefore', () => {
   });
 });
 
+describe('a position outlives the log that gave it', () => {
+  test('after a clean close, whatever the last block holds, and again after the next one', () => {
+    for (const padGroups of [false, true]) {
+      for (const bytes of [0, 10, 200, 471, 472, 473, 900]) {
+        const io = createMemoryStorageIo();
+        const given: [position: number, lsn: number][] = [];
+        for (let life = 0; life < 4; life++) {
+          const wal = open(io, { padGroups });
+          given.push([wal.position, wal.lastLsn]);
+          if (life !== 2) wal.append('x'.repeat(bytes));
+          given.push([wal.position, wal.lastLsn]);
+          wal.syncSync();
+          for (const [position, lsn] of given) expect([position, wal.lsnBeforeSync(position)]).toEqual([position, lsn]);
+          expect(() => wal.lsnBeforeSync(wal.position + 1)).toThrow(
+            expect.objectContaining({ code: 'WAL_RANGE', limit: wal.position }),
+          );
+          wal.closeSync();
+        }
+      }
+    }
+  });
+
+  test('also one of a segment that holds nothing but a mark', async () => {
+    const io = createMemoryStorageIo();
+    const world = new TestWorld();
+    const wal = open(io, world.options);
+    wal.append('a');
+    wal.syncSync();
+    // Emptied, it goes on in a segment without a record.
+    wal.truncateBeforeSync(2);
+    const { position } = wal;
+    world.fire();
+    await wal.sync();
+    expect([wal.position, wal.durablePosition]).toEqual([position, position]);
+    wal.closeSync();
+    const again = open(io);
+    expect([again.position, again.lsnBeforeSync(position)]).toEqual([position, 1]);
+    again.append('b');
+    expect(again.lsnBeforeSync(position)).toBe(1);
+    again.closeSync();
+  });
+});
+
 describe('a submitted sync', () => {
   test.each(BACKENDS)('is done when it says so, on %s', async (_name, create) => {
     await using io = create();

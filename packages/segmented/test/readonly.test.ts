@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { KeyRing } from '@walstack/codec';
 import { Batch, SegmentedWal } from '@walstack/segmented';
-import { createMemoryStorageIo, createSyncFsStorageIo } from '@walstack/storage-io';
+import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { changed, cut, restore, sameFiles, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
@@ -138,4 +139,51 @@ test('a reader in the middle of everything that a writer does finds a log each t
   }
   expect(await ended).toBe(0);
   expect(opened).toBeGreaterThan(0);
+});
+
+describe('beside a writer that uses segment files again', () => {
+  const config = { ...CONFIG, blockBytes: 512, recycleSegments: 4 };
+  const keyRing = KeyRing.of({ id: 1, key: new Uint8Array(32).fill(1) });
+  const fill = (wal: SegmentedWal): void => {
+    for (let count = 0; count < 20; count++) {
+      wal.append(String(wal.nextLsn).padEnd(250, '.'));
+      wal.syncSync();
+    }
+  };
+
+  test.each([
+    ['in the clear', {}],
+    ['encrypted', { keyRing }],
+  ])('a file that gets its next life behind any of the calls that open one is looked for anew: %s', (_what, more) => {
+    for (let which = 1; ; which++) {
+      const io = createMemoryStorageIo();
+      const writer = openIn(io, { ...config, ...more });
+      fill(writer);
+      const real = io.open.bind(io);
+      let calls = 0;
+      let armed = true;
+      const open: StorageIo['open'] = (...args) => {
+        const file = real(...args);
+        if (armed && ++calls === which) {
+          armed = false;
+          fill(writer);
+          writer.truncateBeforeSync(writer.lastLsn);
+          fill(writer);
+          armed = true;
+        }
+        return file;
+      };
+      Object.defineProperty(io, 'open', { value: open });
+      const reader = openIn(io, { ...READONLY, blockBytes: 512, ...more });
+      armed = false;
+      const { firstLsn, lastLsn } = reader.recovery;
+      const expected = Array.from({ length: lastLsn - firstLsn + 1 }, (_, index) =>
+        String(firstLsn + index).padEnd(250, '.'),
+      );
+      expect(texts(reader.replay())).toEqual(expected);
+      reader.closeSync();
+      expect(writer.stats().recycled > 0 || calls < which).toBe(true);
+      if (calls < which) return;
+    }
+  });
 });

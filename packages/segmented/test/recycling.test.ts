@@ -1,11 +1,20 @@
+import { linkSync, readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeSegmentHeader } from '@walstack/codec';
+import { decodeSegmentHeader, WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
-import { createMemoryStorageIo, MemoryWorld } from '@walstack/storage-io';
+import {
+  createIoUringStorageIo,
+  createMemoryStorageIo,
+  createSyncFsStorageIo,
+  MemoryWorld,
+  ringSupport,
+  type StorageIo,
+} from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { readFile } from './support/files.js';
+import { readFile, writeFile } from './support/files.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
+import { TestWorld, temporaryDirectory } from './support/worlds.js';
 
 const CONFIG = { segmentBytes: 4096, blockBytes: 512, preallocate: 'write', recycleSegments: 2 } as const;
 
@@ -160,4 +169,184 @@ test('a reader of a segment that is overwritten meanwhile says WAL_TRUNCATED, an
     }
   }).toThrow(expect.objectContaining({ code: 'WAL_TRUNCATED' }));
   wal.closeSync();
+});
+
+/** A good backend, a few of whose members are replaced. */
+function altered(io: StorageIo, changes: Partial<StorageIo>): StorageIo {
+  return new Proxy(io, {
+    get(target, name) {
+      if (name in changes) return changes[name as keyof StorageIo];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+const REAL: readonly (readonly [string, () => StorageIo])[] = [
+  ['sync-fs', createSyncFsStorageIo],
+  ...(ringSupport().available ? ([['io-uring', createIoUringStorageIo]] as const) : []),
+];
+
+describe.each(REAL)('a file with another name, on %s', (_name, create) => {
+  const opened = () => {
+    const io = create();
+    const directory = temporaryDirectory();
+    const wal = SegmentedWal.openSync({ directory, io, ...new TestWorld().options, ...CONFIG });
+    return { io, directory, wal };
+  };
+
+  test.runIf(createSyncFsStorageIo().capabilities.fileLocks)('is recycled when that name is gone', async () => {
+    const { io, directory, wal } = opened();
+    fill(wal, 60);
+    for (const [index, { path }] of wal.listSegments().entries()) {
+      linkSync(path, join(directory, `copy-${index}`));
+      unlinkSync(join(directory, `copy-${index}`));
+    }
+    expect(wal.truncateBeforeSync(40).segmentsRecycled).toBe(2);
+    wal.closeSync();
+    await io.dispose();
+  });
+
+  test('keeps its bytes whatever the log does', async () => {
+    const { io, directory, wal } = opened();
+    const aside = temporaryDirectory();
+    fill(wal, 60);
+    const copies = wal.listSegments().map(({ path }, index) => {
+      const copy = join(aside, `${index}`);
+      linkSync(path, copy);
+      return { copy, bytes: readFileSync(path) };
+    });
+    expect(wal.truncateBeforeSync(wal.nextLsn)).toMatchObject({ segmentsRecycled: 0 });
+    fill(wal, 120);
+    wal.closeSync();
+    // The newest of them was still being written when its link was made.
+    for (const { copy, bytes } of copies.slice(0, -1)) expect(readFileSync(copy).equals(bytes)).toBe(true);
+    expect(freeFiles(io.list(directory))).toEqual([]);
+    await io.dispose();
+  });
+
+  test('keeps them also when it got that name after it was freed', async () => {
+    const { io, directory, wal } = opened();
+    const aside = temporaryDirectory();
+    fill(wal, 60);
+    wal.truncateBeforeSync(40);
+    const copies = freeFiles(io.list(directory)).map((name) => {
+      linkSync(join(directory, name), join(aside, name));
+      return { copy: join(aside, name), bytes: readFileSync(join(directory, name)) };
+    });
+    fill(wal, 120);
+    wal.closeSync();
+    expect(wal.stats().recycled).toBe(0);
+    for (const { copy, bytes } of copies) expect(readFileSync(copy).equals(bytes)).toBe(true);
+    await io.dispose();
+  });
+});
+
+test.each([
+  ['has no such call', { links: undefined }],
+  ['cannot tell', { links: () => undefined }],
+])('nothing is recycled where the backend %s how many names a file has', (_what, changes) => {
+  const io = altered(createMemoryStorageIo(), changes as Partial<StorageIo>);
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...CONFIG });
+  fill(wal, 60);
+  expect(wal.truncateBeforeSync(40)).toMatchObject({ segmentsRecycled: 0, segmentsDeleted: expect.any(Number) });
+  expect(freeFiles(io.list(DIRECTORY))).toEqual([]);
+  wal.closeSync();
+});
+
+test('nothing is recycled where the file system has no locks on open files', () => {
+  const lockFile = (): boolean => {
+    throw new WalError('WAL_UNSUPPORTED', 'no locks here');
+  };
+  const io = altered(createMemoryStorageIo(), { lockFile });
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...CONFIG });
+  fill(wal, 60);
+  expect(wal.truncateBeforeSync(40).segmentsRecycled).toBe(0);
+  wal.closeSync();
+});
+
+describe('a free file', () => {
+  const afterTruncation = () => {
+    const { io, wal } = openOn(new MemoryWorld());
+    fill(wal, 60);
+    wal.truncateBeforeSync(40);
+    expect(freeFiles(io.list(DIRECTORY))).toHaveLength(2);
+    return { io, wal };
+  };
+
+  test('that was removed is not missed', () => {
+    const { io, wal } = afterTruncation();
+    for (const name of freeFiles(io.list(DIRECTORY))) io.submitRemove(join(DIRECTORY, name));
+    fill(wal, 60);
+    expect(wal.stats().recycled).toBe(0);
+    expect(texts(wal)).toEqual(expected(wal.firstLsn, 120));
+    wal.closeSync();
+  });
+
+  test('of which a directory has the name is left alone', () => {
+    const { io, wal } = afterTruncation();
+    for (const name of freeFiles(io.list(DIRECTORY))) {
+      io.submitRemove(join(DIRECTORY, name));
+      io.makeDirectory(join(DIRECTORY, name));
+    }
+    fill(wal, 60);
+    expect(texts(wal)).toEqual(expected(wal.firstLsn, 120));
+    expect(freeFiles(io.list(DIRECTORY))).toHaveLength(2);
+    wal.closeSync();
+  });
+
+  test.each(['99999999999999999999', '9007199254740991', '1', '007'])('may have the number %s', (number) => {
+    const world = new MemoryWorld();
+    const first = openOn(world);
+    fill(first.wal, 60);
+    first.wal.closeSync();
+    writeFile(first.io, join(DIRECTORY, `free-${number}.seg`), new Uint8Array(4096));
+    const { io, wal } = openOn(world, { recycleSegments: 8 });
+    fill(wal, 60);
+    wal.truncateBeforeSync(100);
+    wal.truncateBeforeSync(wal.nextLsn);
+    expect(wal.listSegments()).toHaveLength(1);
+    expect(io.list(DIRECTORY).filter((name) => name.startsWith('wal-'))).toHaveLength(1);
+    fill(wal, 60);
+    expect(texts(wal)).toEqual(expected(121, 180));
+    wal.closeSync();
+  });
+});
+
+describe('what a killed process still writes', () => {
+  test.each([1, 2, 3, 4, 5])('lands in no later life of the file, with seed %i', async (seed) => {
+    const disk = new SimulatedDisk({ seed });
+    const slow = { completesInline: false, overlappedWrites: true, durableWrites: true, latencyTicks: 1_000_000 };
+    const quick = { ...slow, latencyTicks: 2 };
+    const options = { ...CONFIG, recycleSegments: 20, markAfterMs: 0 };
+    const config = { directory: DIRECTORY, ...new TestWorld().options, ...options };
+    const before = SegmentedWal.openSync({ ...config, io: disk.createStorageIo(quick) });
+    fill(before, 20);
+    before.closeSync();
+    const killed = SegmentedWal.openSync({ ...config, io: disk.createStorageIo(slow) });
+    fill(killed, 5);
+    // Several writes of one file, none of which has ended when the process does.
+    for (let record = 0; record < 4; record++) {
+      killed.append('from the killed process'.padEnd(600));
+      killed.submitSync();
+    }
+    disk.kill();
+    const io = disk.createStorageIo(quick);
+    const wal = SegmentedWal.openSync({ ...config, io });
+    const files = wal.listSegments().map(({ path }) => path);
+    fill(wal, 30);
+    const result = wal.truncateBeforeSync(wal.nextLsn);
+    expect(files.length).toBeGreaterThan(1);
+    expect(result.segmentsDeleted).toBeGreaterThanOrEqual(files.length - 1);
+    const firstLsn = wal.nextLsn;
+    fill(wal, 60);
+    const last = wal.lastLsn;
+    // Until everything has landed that ever will.
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    disk.kill();
+    const again = SegmentedWal.openSync({ ...config, io: disk.createStorageIo(quick) });
+    expect(again.recovery).toMatchObject({ firstLsn, lastLsn: last });
+    expect(texts(again)).toEqual(expected(firstLsn, last));
+    again.closeSync();
+  });
 });

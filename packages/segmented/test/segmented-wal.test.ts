@@ -54,12 +54,13 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     });
     wal.append('grüße', { vshardId: 0 });
     wal.append('');
-    wal.append('half a pair \ud800', { meta: new Uint8Array(65_535) });
+    wal.append('the longest meta', { meta: new Uint8Array(65_535) });
+    expect(() => wal.append('half a pair \ud800')).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
     await wal.close();
 
     const again = await SegmentedWal.open({ directory, io });
     const records = await all(again);
-    expect(records.map(text)).toEqual(['\0\x01�', 'grüße', '', 'half a pair �']);
+    expect(records.map(text)).toEqual(['\0\x01�', 'grüße', '', 'the longest meta']);
     expect(records[0]).toMatchObject({
       lsn: 1,
       type: 0xffff_ffff,

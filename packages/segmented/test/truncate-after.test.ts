@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { join } from 'node:path';
 import { decodeCheckpoint } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
@@ -207,4 +208,74 @@ test('the checkpoint goes back durably before the log is cut', () => {
   expect(decodeCheckpoint(readFile(io, path), path).checkpointLsn).toBe(11);
   const again = openIn(restore(snapshot(io, DIRECTORY)));
   expect(again.lastLsn).toBe(11);
+});
+
+test('a submitted sync whose records were cut off is done, unless others with their LSNs were submitted since', () => {
+  const wal = openIn(createMemoryStorageIo());
+  for (let lsn = 1; lsn <= 10; lsn++) wal.append('old');
+  const ten = wal.submitSync();
+  wal.truncateAfterSync(5);
+  expect([ten, wal.durableLsn]).toEqual([10, 5]);
+  expect(wal.checkCompletions(ten)).toBe(true);
+  for (let lsn = 6; lsn <= 12; lsn++) wal.append('new');
+  expect(wal.checkCompletions(ten)).toBe(true);
+  expect(wal.checkCompletions(12)).toBe(false);
+  expect(wal.submitSync()).toBe(12);
+  expect(wal.durableLsn).toBe(5);
+  // From now on it stands for the records that have its LSNs now.
+  while (!wal.checkCompletions(ten)) expect(wal.durableLsn).toBeLessThan(10);
+  while (!wal.checkCompletions(12));
+  expect(wal.checkCompletions(ten)).toBe(true);
+  wal.resetToSync(3);
+  expect(wal.checkCompletions(12)).toBe(true);
+  expect(wal.checkCompletions(13)).toBe(false);
+  wal.closeSync();
+});
+
+test('a cut is announced also when it removes no file, and not when it changes nothing', () => {
+  const heard: object[] = [];
+  const listener = (message: unknown): void => void heard.push(message as object);
+  subscribe('walstack:truncate', listener);
+  try {
+    const wal = openIn(createMemoryStorageIo());
+    for (let lsn = 1; lsn <= 10; lsn++) wal.append('old');
+    wal.truncateAfterSync(10);
+    expect(heard).toEqual([]);
+    wal.truncateAfterSync(5);
+    expect(heard).toMatchObject([{ directory: DIRECTORY, firstLsn: 1, lastLsn: 5, segmentsDeleted: 0 }]);
+    wal.closeSync();
+  } finally {
+    unsubscribe('walstack:truncate', listener);
+  }
+});
+
+test('a listener that throws neither undoes a cut nor keeps it from the other listeners', async () => {
+  const io = createMemoryStorageIo();
+  const wal = await SegmentedWal.open({ directory: '/log', io });
+  for (let lsn = 1; lsn <= 10; lsn++) wal.append('x');
+  await wal.sync();
+  const told: number[] = [];
+  wal.keepFor(
+    () => 1,
+    () => {
+      throw new Error('a listener of the application');
+    },
+  );
+  wal.keepFor(
+    () => 1,
+    (lastLsn) => told.push(lastLsn),
+  );
+  const uncaught: unknown[] = [];
+  const listeners = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => uncaught.push(error));
+  try {
+    await wal.truncateAfter(5);
+    await new Promise(setImmediate);
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of listeners) process.on('uncaughtException', listener);
+  }
+  expect([wal.lastLsn, told, uncaught.map(String)]).toEqual([5, [5], ['Error: a listener of the application']]);
+  await wal.close();
 });

@@ -1,0 +1,116 @@
+import type { Segment } from '@walstack/mmap-reader/segments';
+
+/** Segments of a log as they were at one moment, from the oldest to the newest. */
+export interface Segments {
+  readonly length: number;
+  /** Bytes of all of them. */
+  readonly bytes: number;
+  /** @param index - 0 is the oldest */
+  at(index: number): Segment | undefined;
+}
+
+/**
+ * How many segments, from the oldest on, something holds for that holds for none behind one for which it does not: in as many
+ * steps as their number has binary digits.
+ */
+export function countWhile(segments: Segments, holds: (segment: Segment) => boolean): number {
+  let [low, high] = [0, segments.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(segments.at(middle) as Segment)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The segments from an index on, as an array. */
+export function arrayFrom(segments: Segments, index: number): readonly Segment[] {
+  return Array.from({ length: segments.length - index }, (_, at) => segments.at(index + at) as Segment);
+}
+
+/**
+ * The sealed segments of a log. It grows at its end and is dropped from its beginning, each at a cost that does not depend on
+ * how many there are; what was looked at before stays as it was.
+ */
+export class SegmentList implements Segments {
+  /** Changed only at its end: what was looked at before shares it. */
+  #items: Segment[];
+  /** Index of the oldest one. */
+  #start = 0;
+  #bytes: number;
+
+  constructor(segments: readonly Segment[]) {
+    this.#items = [...segments];
+    this.#bytes = bytesOf(segments);
+  }
+
+  get length(): number {
+    return this.#items.length - this.#start;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  at(index: number): Segment | undefined {
+    return index < 0 ? undefined : this.#items[this.#start + index];
+  }
+
+  get first(): Segment | undefined {
+    return this.at(0);
+  }
+
+  get last(): Segment | undefined {
+    return this.length === 0 ? undefined : this.at(this.length - 1);
+  }
+
+  /** All of them, as an array. */
+  toArray(): Segment[] {
+    return this.#items.slice(this.#start);
+  }
+
+  /** What there is now, with one more behind it, from an index on. */
+  viewFrom(index: number, next: Segment | undefined): Segments {
+    const items = this.#items;
+    const start = this.#start + index;
+    const sealed = items.length - start;
+    return {
+      length: next === undefined ? sealed : sealed + 1,
+      bytes: this.#bytes + (next?.end ?? 0),
+      at: (at) => (at < sealed ? items[start + at] : at === sealed ? next : undefined),
+    };
+  }
+
+  push(segment: Segment): void {
+    this.#items.push(segment);
+    this.#bytes += segment.end;
+  }
+
+  /** Takes the newest one away. */
+  pop(): void {
+    this.replace(this.toArray().slice(0, -1));
+  }
+
+  /** Drops those below a number, and returns them. */
+  dropBelow(number: number): readonly Segment[] {
+    const count = countWhile(this, ({ header }) => header.number < number);
+    const dropped = this.#items.slice(this.#start, this.#start + count);
+    this.#bytes -= bytesOf(dropped);
+    this.#start += count;
+    // What is dropped is kept in memory until it is as much as what is not.
+    if (this.#start * 2 > this.#items.length) {
+      this.#items = this.toArray();
+      this.#start = 0;
+    }
+    return dropped;
+  }
+
+  /** Goes on with other segments. */
+  replace(segments: readonly Segment[]): void {
+    this.#items = [...segments];
+    this.#start = 0;
+    this.#bytes = bytesOf(segments);
+  }
+}
+
+const bytesOf = (segments: readonly Segment[]): number => segments.reduce((sum, { end }) => sum + end, 0);

@@ -1,0 +1,200 @@
+import { KeyRing, WalError } from '@walstack/codec';
+import { LogTail, type LogTailOptions, replayDirectory } from '@walstack/mmap-reader';
+import { SegmentedWal } from '@walstack/segmented';
+import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
+import { afterEach, describe, expect, it } from 'vitest';
+import { DIRECTORY } from './support/logs.js';
+import { TestWorld } from './support/worlds.js';
+
+const open: SegmentedWal[] = [];
+
+function logIn(io: StorageIo, options: object = {}): SegmentedWal {
+  const { options: world } = new TestWorld();
+  const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 2048, ...world, ...options };
+  const wal = SegmentedWal.openSync(config);
+  open.push(wal);
+  return wal;
+}
+
+afterEach(() => {
+  for (const wal of open.splice(0)) wal.closeSync({ discard: true });
+});
+
+function append(wal: SegmentedWal, count: number, what = 'x'): void {
+  for (let each = 0; each < count; each++) wal.append(what.repeat(200));
+  wal.syncSync();
+}
+
+/** A backend that does something before its calls of some kinds. */
+function watched(io: StorageIo, before: (call: string, ...args: readonly unknown[]) => void): StorageIo {
+  return new Proxy(io, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        if (name === 'open' || name === 'list') before(name, ...args);
+        return value.apply(target, args) as unknown;
+      };
+    },
+  });
+}
+
+/** Everything that there is to read now. */
+function drain(tail: LogTail): number[] {
+  const found: number[] = [];
+  while (tail.advanceSync()) for (let r = tail.next(); r !== undefined; r = tail.next()) found.push(r.lsn);
+  return found;
+}
+
+const lsns = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+const tooManyFiles = (): WalError =>
+  new WalError('WAL_IO_FAILED', 'too many open files', { operation: 'open', systemCode: 'EMFILE' });
+
+describe('after a failure that passes', () => {
+  it('a tail goes on where it was: each record comes once', () => {
+    let calls = 0;
+    for (let failing = 1; failing <= Math.max(1, calls); failing++) {
+      const io = createMemoryStorageIo();
+      const wal = logIn(io);
+      calls = 0;
+      const failure = tooManyFiles();
+      const tail = new LogTail(
+        watched(io, () => {
+          if (++calls === failing) throw failure;
+        }),
+        DIRECTORY,
+      );
+      const found: number[] = [];
+      let failures = 0;
+      const read = (): void => {
+        for (;;) {
+          try {
+            while (tail.advanceSync()) for (let r = tail.next(); r !== undefined; r = tail.next()) found.push(r.lsn);
+            return;
+          } catch (error) {
+            expect(error).toBe(failure);
+            failures++;
+          }
+        }
+      };
+      append(wal, 20);
+      read();
+      append(wal, 20);
+      read();
+      wal.truncateBeforeSync(35);
+      append(wal, 20);
+      read();
+      expect(found).toEqual(lsns(1, 60));
+      // The last round has no failure: there are no more calls.
+      if (failures === 0) break;
+      tail.close();
+    }
+    expect(calls).toBeGreaterThan(20);
+  });
+
+  it('of a key service, too', async () => {
+    let failing = false;
+    const key = new Uint8Array(32).fill(7);
+    const io = createMemoryStorageIo();
+    const wal = logIn(io, { keyRing: KeyRing.of({ id: 1, key }, [{ id: 2, key }]) });
+    append(wal, 20);
+    const keyRing = KeyRing.fromCallback(1, async () => {
+      if (failing) throw new Error('not now');
+      return key;
+    });
+    const tail = new LogTail(io, DIRECTORY, { keyRing });
+    const found: number[] = [];
+    const read = async (): Promise<void> => {
+      while (await tail.advance()) for (let r = tail.next(); r !== undefined; r = tail.next()) found.push(r.lsn);
+    };
+    await read();
+    // The segments from here on have another key, which is asked for while the tail is under way.
+    wal.rotateKeySync(2);
+    append(wal, 20);
+    failing = true;
+    await expect(read()).rejects.toMatchObject({ code: 'WAL_BAD_KEY' });
+    failing = false;
+    await read();
+    expect(found).toEqual(lsns(1, 40));
+  });
+});
+
+it('a record that cannot be decoded remains the next one', () => {
+  const io = createMemoryStorageIo();
+  const wal = logIn(io, { compression: { codec: 'deflate', thresholdBytes: 100 } });
+  for (const text of ['a', 'b', 'c'.repeat(5000), 'd']) wal.append(text);
+  wal.syncSync();
+  const tail = new LogTail(io, DIRECTORY, { maxPayloadBytes: 100 });
+  for (let round = 0; round < 3; round++) {
+    const found: number[] = [];
+    expect(() => {
+      while (tail.advanceSync()) for (let r = tail.next(); r !== undefined; r = tail.next()) found.push(r.lsn);
+    }).toThrow(expect.objectContaining({ code: 'WAL_TOO_LARGE' }));
+    expect([found, tail.nextLsn, tail.resumePoint?.lsn]).toEqual([round === 0 ? [1, 2] : [], 3, 3]);
+  }
+});
+
+/** What happens to a log while it is read. */
+const CHANGES: readonly (readonly [string, (wal: SegmentedWal) => void])[] = [
+  ['its beginning is removed', (wal) => void wal.truncateBeforeSync(wal.lastLsn)],
+  [
+    'it is cut and goes on',
+    (wal) => {
+      wal.truncateAfterSync(Math.max(wal.firstLsn, 25));
+      append(wal, 60, 'y');
+    },
+  ],
+  [
+    'it is cut in front and goes on',
+    (wal) => {
+      wal.truncateAfterSync(wal.firstLsn + 2);
+      append(wal, 60, 'y');
+    },
+  ],
+  [
+    'it is cut and its beginning removed',
+    (wal) => {
+      wal.truncateAfterSync(20);
+      append(wal, 50, 'y');
+      wal.truncateBeforeSync(50);
+    },
+  ],
+  [
+    'it begins anew',
+    (wal) => {
+      wal.resetToSync(7);
+      append(wal, 30, 'y');
+    },
+  ],
+];
+
+const READERS: readonly (readonly [string, (io: StorageIo, options?: LogTailOptions) => number[]])[] = [
+  ['a tail', (io) => drain(new LogTail(io, DIRECTORY))],
+  ['a replay', (io) => [...replayDirectory(DIRECTORY, { io })].map(({ lsn }) => lsn)],
+];
+
+describe.each(READERS)('%s beside a writer', (_reader, read) => {
+  it.each(CHANGES)('reads on, or says that what comes next was removed, when %s', (_change, change) => {
+    let calls = 0;
+    for (let at = 1; at <= Math.max(1, calls); at++) {
+      const io = createMemoryStorageIo();
+      // Files are used again, and hold other records at once.
+      const wal = logIn(io, { recycleSegments: 4 });
+      append(wal, 60);
+      calls = 0;
+      const beside = watched(io, () => {
+        if (++calls === at) change(wal);
+      });
+      try {
+        const found = read(beside);
+        if (found.length > 0) expect(found).toEqual(lsns(found[0] as number, found.at(-1) as number));
+      } catch (error) {
+        if (!WalError.is(error, 'WAL_TRUNCATED')) expect(error).toBe('WAL_TRUNCATED');
+        expect(error).toMatchObject({ firstLsn: wal.firstLsn, lsn: expect.any(Number) });
+      }
+      wal.closeSync({ discard: true });
+    }
+    expect(calls).toBeGreaterThan(5);
+  });
+});

@@ -1,0 +1,46 @@
+import { SegmentedWal } from '@walstack/segmented';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
+import { expect, test } from 'vitest';
+import { TestWorld } from './support/worlds.js';
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** A log whose next segment is prepared, on a disk that completes in later turns. */
+async function prepared() {
+  const disk = new SimulatedDisk();
+  const io = disk.createStorageIo({
+    completesInline: false,
+    overlappedWrites: true,
+    durableWrites: true,
+    directAlignment: 512,
+    maxPending: 256,
+  });
+  const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 8192, preallocate: 'write' as const };
+  const wal = await SegmentedWal.open({ ...config, recycleSegments: 2, ...new TestWorld().options });
+  wal.append(new Uint8Array(5000));
+  await wal.sync();
+  while (!io.list('/log').includes('next.seg')) await turn();
+  for (let each = 0; each < 20; each++) await turn();
+  return { disk, io, wal };
+}
+
+// How far the checkpoint has come when the roll begins.
+test.each(Array.from({ length: 14 }, (_, turns) => turns))(
+  'a checkpoint on a full disk that gives up the prepared segment does not disturb a roll %i turns later',
+  async (turns) => {
+    const { disk, io, wal } = await prepared();
+    let refused = 0;
+    disk.failWhen(({ path }) => (path.endsWith('checkpoint.new') && refused++ === 0 ? 'ENOSPC' : undefined));
+    const checkpoint = wal.checkpoint(1);
+    for (let each = 0; each < turns; each++) await turn();
+    wal.append(new Uint8Array(6000));
+    wal.append(new Uint8Array(6000));
+    await Promise.all([checkpoint, wal.sync()]);
+    expect([refused > 0, wal.failure, wal.checkpointLsn, wal.durableLsn]).toEqual([true, undefined, 1, 3]);
+    expect(wal.listSegments()).toHaveLength(3);
+    await wal.close();
+    const again = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(2).options });
+    expect([again.recovery.records, again.checkpointLsn]).toEqual([3, 1]);
+    again.closeSync();
+  },
+);
