@@ -71,16 +71,21 @@ export class ActiveTail {
   }
 
   /**
-   * Looks for what proves that the first LSN that cannot be read had been durable.
+   * Looks for what proves that the first LSN that cannot be read had been durable, or the batch that it belongs to.
    *
    * @returns a proof, when it cannot be read even after that was seen; `undefined` when it is just not there yet
    */
   *evidence(): IoRoutine<string | undefined> {
     const { file, frames } = this.#probe;
     const segment = { header: frames.header, path: file.path, end: this.end, nextLsn: this.nextLsn };
-    const { evidenceOffset } = yield* lookBehind(this.#io, file, segment, this.#io.size(file));
-    if (evidenceOffset === undefined || (yield* this.lookAgain())) return undefined;
-    return `the frame at offset ${evidenceOffset} proves that it had been durable`;
+    const droppedFrom = this.visibleLsn + 1;
+    const { evidenceOffset } = yield* lookBehind(this.#io, file, segment, this.#io.size(file), droppedFrom);
+    const proof =
+      evidenceOffset === undefined
+        ? `a frame proves that LSN ${this.provenLsn} of the same batch had been durable`
+        : `the frame at offset ${evidenceOffset} proves that it had been durable`;
+    if (evidenceOffset === undefined && this.#summary.provenLsn < droppedFrom) return undefined;
+    return (yield* this.lookAgain()) ? undefined : proof;
   }
 
   /** Whether the file has got a new life. */

@@ -2,8 +2,7 @@ import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { followChain, type Link } from './chain.js';
 import { truncated } from './corruption.js';
-import type { DecodingSettings } from './decoding.js';
-import { readCheckpoint, sortFiles } from './log-files.js';
+import { readCheckpoint, refuseUnfinishedSalvage, sortFiles } from './log-files.js';
 
 /** What a reader beside a writer sees of a log at one moment. */
 export interface ChainBesideWriter {
@@ -32,6 +31,7 @@ export function* readChainBesideWriter(
       const files = sortFiles(names);
       const checkpoint = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
       seen += `/${checkpoint?.firstSegment}`;
+      refuseUnfinishedSalvage(directory, files);
       if (files.segments.length === 0) throw noLog(directory);
       return { links: yield* followChain(io, directory, files.segments, checkpoint, isEnough), checkpoint };
     } catch (error) {
@@ -43,30 +43,29 @@ export function* readChainBesideWriter(
 
 /** The end of a chain from the segment on that holds an LSN. */
 export interface ChainFrom extends ChainBesideWriter {
-  /** Whether a segment before it is encrypted. */
-  readonly followsEncrypted: boolean;
+  /** The same links, and those before them that were looked at. */
+  readonly seen: readonly Link[];
 }
 
 /**
- * Reads the chain beside its writer from the segment on that holds an LSN. Who has keys and demands that everything is
- * encrypted behind what is looks at the headers of all segments; others at no more than they need.
+ * Reads the chain beside its writer from the segment on that holds an LSN.
  *
+ * @param number - of a segment down to which the headers are wanted in any case
  * @throws `WAL_TRUNCATED` when the LSN was removed; what {@link readChainBesideWriter} throws
  */
 export function* readChainFrom(
   io: StorageIo,
   directory: string,
   from: Lsn | 'first',
-  { keyRing, allowPlaintext }: DecodingSettings,
+  number = Number.POSITIVE_INFINITY,
 ): IoRoutine<ChainFrom> {
-  const demands = keyRing !== undefined && allowPlaintext !== true;
-  const isEnough = ({ header }: Link): boolean => !demands && from !== 'first' && header.firstLsn <= from;
+  const isEnough = ({ header }: Link): boolean =>
+    from !== 'first' && header.firstLsn <= from && header.number <= number;
   const { links, checkpoint } = yield* readChainBesideWriter(io, directory, isEnough);
   const first = (links[0] as Link).header.firstLsn;
   if (from !== 'first' && first > from) throw truncated(from, first);
   const index = from === 'first' ? 0 : links.findLastIndex(({ header }) => header.firstLsn <= from);
-  const followsEncrypted = links.slice(0, index).some(({ header }) => header.encrypted);
-  return { links: links.slice(index), checkpoint, followsEncrypted };
+  return { links: links.slice(index), checkpoint, seen: links };
 }
 
 function noLog(directory: string): WalError {

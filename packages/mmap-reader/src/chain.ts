@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import { type Checkpoint, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { corruption } from './corruption.js';
-import { readHeader } from './log-files.js';
+import { isNoFile, readHeader } from './log-files.js';
 import { sameId } from './segment.js';
 
 /** A segment behind it must still have a name of ten digits, and a position that is a safe integer. */
-const LAST_NUMBER = 9_999_999_998;
-const LAST_POSITION = 2 ** 52;
+export const LAST_NUMBER = 9_999_999_998;
+export const LAST_POSITION = 2 ** 52;
 
 /** One segment file of the chain. */
 export interface Link {
@@ -19,7 +19,7 @@ export interface Link {
 export interface Chain {
   /** From the oldest to the newest; at least one. */
   readonly links: readonly Link[];
-  /** Paths of files that are not part of the log any more. */
+  /** Paths of files that are not part of the log any more, and may be removed. */
   readonly leftovers: readonly string[];
 }
 
@@ -38,11 +38,12 @@ export function* readChain(
 ): IoRoutine<Chain> {
   const links = yield* followChain(io, directory, segments, checkpoint, () => false);
   const inChain = new Set(links.map((link) => link.header.number));
-  const left = segments.filter((segment) => !inChain.has(segment.number));
-  for (const segment of left) {
-    if (segment.number >= firstKeptOf(checkpoint)) yield* checkLeftover(io, directory, segment, links[0] as Link);
+  const leftovers: string[] = [];
+  for (const segment of segments) {
+    if (inChain.has(segment.number)) continue;
+    if (yield* isLeftover(io, directory, segment, links[0] as Link)) leftovers.push(join(directory, segment.name));
   }
-  return { links, leftovers: left.map((segment) => join(directory, segment.name)) };
+  return { links, leftovers };
 }
 
 /**
@@ -65,66 +66,19 @@ export function* followChain(
     const what = `it keeps segments from number ${firstKept} on, but the newest is ${newest.name}`;
     throw corruption(join(directory, 'checkpoint'), 'missing-segment', what);
   }
-  const { links, broken } = yield* walkChain(io, directory, byNumber, newest, firstKept, checkpoint, isEnough);
-  if (broken !== undefined) throw broken.error;
-  return links;
+  const links: Link[] = [];
+  for (let name: SegmentName | undefined = newest; name !== undefined; ) {
+    const link: Link = { path: join(directory, name.name), header: yield* readLink(io, directory, name) };
+    checkFirst(link, checkpoint);
+    const later = links.at(-1);
+    if (later !== undefined) checkNeighbours(link, later);
+    links.push(link);
+    name = isEnough(link) ? undefined : predecessorOf(link, byNumber, firstKept, directory);
+  }
+  return links.reverse();
 }
 
 const firstKeptOf = (checkpoint: Checkpoint | undefined): number => checkpoint?.firstSegment ?? 1;
-
-/** A chain as far as it can be followed. */
-export interface ChainWalk {
-  /** From the oldest to the newest; none where the newest itself is damaged. */
-  readonly links: readonly Link[];
-  /** What stands where the next link should be; `undefined` when the chain is whole. */
-  readonly broken: BrokenLink | undefined;
-}
-
-/** Where a chain cannot be followed. */
-export interface BrokenLink {
-  readonly error: WalError;
-  /** The number of the segment that should be there. */
-  readonly number: number;
-  /** The file of this number, if there is one. */
-  readonly name: SegmentName | undefined;
-}
-
-/**
- * Follows a chain from predecessor to predecessor, as far as that goes.
- *
- * @param byNumber - the files by their numbers
- * @param newest - where to begin
- * @param firstKept - the number of the first segment that is part of the log
- * @param isEnough - asked from the newest on whether older ones are of no interest
- * @throws what says nothing of damage: `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, failures of the disk
- */
-export function* walkChain(
-  io: StorageIo,
-  directory: string,
-  byNumber: Map<number, SegmentName>,
-  newest: SegmentName,
-  firstKept: number,
-  checkpoint: Checkpoint | undefined,
-  isEnough: (link: Link) => boolean = () => false,
-): IoRoutine<ChainWalk> {
-  const links: Link[] = [];
-  let name: SegmentName | undefined = newest;
-  try {
-    while (name !== undefined) {
-      const link: Link = { path: join(directory, name.name), header: yield* readLink(io, directory, name) };
-      checkFirst(link, checkpoint);
-      const later = links.at(-1);
-      if (later !== undefined) checkNeighbours(link, later);
-      links.push(link);
-      name = isEnough(link) ? undefined : predecessorOf(link, byNumber, firstKept, directory);
-    }
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
-    const number = links.at(-1)?.header.predecessor?.number ?? newest.number;
-    return { links: links.reverse(), broken: { error, number, name: byNumber.get(number) } };
-  }
-  return { links: links.reverse(), broken: undefined };
-}
 
 function indexByNumber(directory: string, segments: readonly SegmentName[]): Map<number, SegmentName> {
   const byNumber = new Map<number, SegmentName>();
@@ -145,6 +99,10 @@ function* readLink(io: StorageIo, directory: string, name: SegmentName): IoRouti
   try {
     header = yield* readHeader(io, path);
   } catch (error) {
+    if (isNoFile(error)) {
+      const what = 'the directory has the name, but there is no file behind it';
+      throw corruption(path, 'missing-segment', what, { offset: 0, lsn: name.firstLsn });
+    }
     if (!WalError.is(error, 'WAL_BAD_HEADER')) throw error;
     // A segment gets its name only after its header is durable: no crash leaves this.
     throw new WalError(
@@ -193,7 +151,8 @@ function predecessorOf(
   if (predecessor === undefined || predecessor.number < firstKept) return undefined;
   const name = byNumber.get(predecessor.number);
   if (name !== undefined) return name;
-  const below = Math.max(0, ...[...byNumber.keys()].filter((each) => each < number));
+  let below = 0;
+  for (const each of byNumber.keys()) if (each < number && each > below) below = each;
   const neighbour = below === 0 ? 'no earlier segment is there' : `the one before it is ${byNumber.get(below)?.name}`;
   throw corruption(
     join(directory, `segment ${predecessor.number}`),
@@ -203,17 +162,23 @@ function predecessorOf(
   );
 }
 
-/** A file of another log among ours is no leftover, and not ours to remove. */
-function* checkLeftover(io: StorageIo, directory: string, name: SegmentName, first: Link): IoRoutine<void> {
+/**
+ * Whether a file beside the chain is left over from a cut of this log. What does not say so is not this log's to remove:
+ * no cut leaves a file without a header.
+ *
+ * @throws `WAL_CORRUPT` for a file of another log, wherever its number stands
+ */
+function* isLeftover(io: StorageIo, directory: string, name: SegmentName, first: Link): IoRoutine<boolean> {
   const path = join(directory, name.name);
   let header: SegmentHeader;
   try {
     header = yield* readHeader(io, path);
   } catch (error) {
-    if (WalError.is(error, 'WAL_BAD_HEADER')) return;
+    if (WalError.is(error, 'WAL_BAD_HEADER') || isNoFile(error)) return false;
     throw error;
   }
   if (!sameId(header.logId, first.header.logId)) {
     throw corruption(path, 'other-log', `it belongs to another log than ${first.path}`);
   }
+  return true;
 }

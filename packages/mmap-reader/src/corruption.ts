@@ -1,4 +1,4 @@
-import { type Lsn, WalError, type WalErrorFacts } from '@walstack/codec';
+import { type Checkpoint, type Lsn, WalError, type WalErrorFacts } from '@walstack/codec';
 
 const ADVICE = 'nothing was changed; restore the file, or a copy of the log';
 
@@ -15,6 +15,27 @@ export function lostRecord(path: string, offset: number, lsn: Lsn, reason: strin
   });
 }
 
+/**
+ * What the checkpoint beside a log says of records that would be dropped: it is never written before what it is about is
+ * durable, be that what the application no longer needs or what a hold keeps from somewhere on.
+ *
+ * @param droppedFrom - the first LSN that would be dropped
+ * @returns why it was durable, and the proof; `undefined` when nothing says so
+ */
+export function provenByCheckpoint(
+  checkpoint: Checkpoint | undefined,
+  droppedFrom: Lsn,
+): { readonly reason: string; readonly proof: string } | undefined {
+  if (checkpoint === undefined) return undefined;
+  const { checkpointLsn, holds } = checkpoint;
+  if (checkpointLsn >= droppedFrom) {
+    return { reason: 'hole-before-checkpoint', proof: `the checkpoint has LSN ${checkpointLsn}` };
+  }
+  const hold = Object.entries(holds).find(([, lsn]) => lsn > droppedFrom);
+  if (hold === undefined) return undefined;
+  return { reason: 'hole-before-hold', proof: `the hold ${JSON.stringify(hold[0])} has LSN ${hold[1]}` };
+}
+
 /** What was asked for is not in the log any more. */
 export function truncated(lsn: Lsn, firstLsn: Lsn): WalError {
   return new WalError('WAL_TRUNCATED', `LSN ${lsn} was removed from the log, which now begins with ${firstLsn}`, {
@@ -23,13 +44,28 @@ export function truncated(lsn: Lsn, firstLsn: Lsn): WalError {
   });
 }
 
-/** What was read before is not in the log any more: it was cut off behind `lsn − 1`. */
-export function cutBack(lsn: Lsn, lastRead: Lsn): WalError {
-  return new WalError(
-    'WAL_TRUNCATED',
-    `the log was cut off behind LSN ${lsn - 1}, and had been read up to LSN ${lastRead}: read it again from LSN ${lsn}`,
-    { lsn, reason: 'cut-back' },
-  );
+/**
+ * What was read before is not in the log any more.
+ *
+ * @param lsn - what was read from this LSN on was cut off, or nothing says that it was not
+ * @param firstLsn - of the log as it is now
+ */
+export function cutBack(lsn: Lsn, lastRead: Lsn, firstLsn: Lsn): WalError {
+  const from = Math.max(lsn, firstLsn);
+  const what = lsn === 1 ? 'what had been read of the log' : `the log was cut off behind LSN ${lsn - 1}, and`;
+  const read = lsn === 1 ? `, up to LSN ${lastRead}, is not in it any more` : ` had been read up to LSN ${lastRead}`;
+  const where = from > lsn ? `it begins with LSN ${from} now` : `read it again from LSN ${lsn}`;
+  return new WalError('WAL_TRUNCATED', `${what}${read}: ${where}`, { lsn, firstLsn, reason: 'cut-back' });
+}
+
+/**
+ * What was to be read next is not in the log any more, and perhaps what was read before is neither.
+ *
+ * @param lsn - everything from this LSN on was cut off, or nothing says that it was not
+ */
+export function cutWhileRead(lsn: Lsn, nextLsn: Lsn, firstLsn: Lsn): WalError {
+  const what = `the log was cut off while it was read, before LSN ${nextLsn}: read it again`;
+  return new WalError('WAL_TRUNCATED', what, { lsn, firstLsn, reason: 'cut-back' });
 }
 
 /** The file of a segment has got a new life, which only one that was removed from the log gets. */

@@ -1,10 +1,14 @@
-import { checkBoolean, checkInteger, type DecodingOptions, invalidType, KeyRing } from '@walstack/codec';
+import { checkBoolean, checkInteger, type DecodingOptions, invalidType, KeyRing, optionNames } from '@walstack/codec';
 
 /** What the payloads of records are decoded with. */
 export type DecodingSettings = Pick<DecodingOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes'>;
 
 /** The names of the options that say how records are decoded. */
-export const DECODING_OPTIONS: readonly (keyof DecodingSettings)[] = ['keyRing', 'allowPlaintext', 'maxPayloadBytes'];
+export const DECODING_OPTIONS = optionNames<DecodingSettings>({
+  keyRing: true,
+  allowPlaintext: true,
+  maxPayloadBytes: true,
+});
 
 const MOST_PAYLOAD_BYTES = 1024 * 1024 * 1024;
 

@@ -1,16 +1,19 @@
-import { type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
+import { type Checkpoint, type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { ActiveTail } from './active-tail.js';
 import type { Link } from './chain.js';
 import { readChainBesideWriter, readChainFrom } from './chain-beside-writer.js';
-import { lostRecord, recycled, truncated } from './corruption.js';
+import { cutWhileRead, lostRecord, provenByCheckpoint, recycled, truncated } from './corruption.js';
+
 import type { DecodingSettings } from './decoding.js';
+import { predatesEncryption } from './encrypted-from.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { FrameSummary } from './frame-summary.js';
 import type { Frames } from './frames.js';
 import { loadKeys } from './load-keys.js';
 import { materialize } from './materialize.js';
 import { openSealed, openStreamed } from './open-scanner.js';
+import { cutOf, knownIn } from './resume-point.js';
 import type { ScanAhead } from './scan-ahead.js';
 import type { WalRecord } from './wal-record.js';
 
@@ -47,7 +50,7 @@ export class DirectoryReader {
   readonly #io: StorageIo;
   readonly #plan: DirectoryPlan;
   #links: readonly Link[] | undefined;
-  #checkpointLsn: Lsn = 0;
+  #checkpoint: Checkpoint | undefined;
   #ahead: ScanAhead | undefined;
   /** The segment to be read next. */
   #index = 0;
@@ -55,8 +58,6 @@ export class DirectoryReader {
   /** Whether frames of the present segment are found by another thread. */
   #isHelped = false;
   #decoder: PayloadDecoder | undefined;
-  /** Whether a segment before the present one is encrypted. */
-  #sawEncrypted = false;
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
   /** Bytes of each file, where somebody wants to know. */
@@ -92,6 +93,7 @@ export class DirectoryReader {
       if (frames.isMark || (types !== undefined && !types.has(frames.type))) continue;
       return materialize(frames, this.decoder, copy);
     }
+    frames.checkRead();
     return undefined;
   }
 
@@ -143,8 +145,8 @@ export class DirectoryReader {
     const { from, to } = this.#plan;
     if (link === undefined || link.header.firstLsn > to) return false;
     const successor = links[++this.#index];
-    yield* this.#prepareDecoder(link);
     try {
+      yield* this.#prepareDecoder(link, successor);
       if (successor === undefined) yield* this.#openNewest(link);
       else {
         this.#until = Math.min(successor.header.firstLsn - 1, to);
@@ -153,19 +155,23 @@ export class DirectoryReader {
         this.#scanner = helped ?? (yield* openSealed(this.#io, link));
       }
     } catch (error) {
-      throw yield* this.#explained(error, link.header.firstLsn);
+      // It may be of a record of a later segment.
+      const { lsn = 0 } = WalError.is(error) ? error : {};
+      const last = successor === undefined ? lsn : Math.min(lsn, successor.header.firstLsn - 1);
+      throw yield* this.#explained(error, Math.max(last, link.header.firstLsn));
     }
     if (from !== 'first' && from > link.header.firstLsn) yield* this.#seek(from);
     return true;
   }
 
   /** What decodes the records of a segment, its key at hand. */
-  *#prepareDecoder({ path, header }: Link): IoRoutine<void> {
+  *#prepareDecoder({ path, header }: Link, successor: Link | undefined): IoRoutine<void> {
     const { decoding, blocking } = this.#plan;
     if (header.encrypted) yield* loadKeys(decoding.keyRing, [header.keyId], blocking);
-    const followsEncrypted = this.#sawEncrypted;
-    this.#sawEncrypted ||= header.encrypted;
-    this.#decoder = new PayloadDecoder(header, path, { ...decoding, followsEncrypted });
+    const links = (this.#links as readonly Link[]).slice(this.#index - 1);
+    const endLsn = successor?.header.firstLsn ?? Number.MAX_SAFE_INTEGER;
+    const predates = yield* predatesEncryption(this.#io, links, endLsn, decoding, blocking);
+    this.#decoder = new PayloadDecoder(header, path, { ...decoding, predatesEncryption: predates });
   }
 
   /** Reads the rest of a segment in this thread, as the other one could not. */
@@ -178,14 +184,16 @@ export class DirectoryReader {
     } catch (error) {
       throw yield* this.#explained(error, nextLsn);
     }
+    // The other one may not even have come to the first record that is wanted.
+    const { from } = this.#plan;
+    if (from !== 'first' && from > nextLsn) yield* this.#seek(from);
   }
 
   /** Finds the segments, from the one that holds the first record on. */
   *#begin(): IoRoutine<readonly Link[]> {
-    const { directory, from, decoding, onProgress, ahead } = this.#plan;
-    const { links, checkpoint, followsEncrypted } = yield* readChainFrom(this.#io, directory, from, decoding);
-    this.#sawEncrypted = followsEncrypted;
-    this.#checkpointLsn = checkpoint?.checkpointLsn ?? 0;
+    const { directory, from, onProgress, ahead } = this.#plan;
+    const { links, checkpoint } = yield* readChainFrom(this.#io, directory, from);
+    this.#checkpoint = checkpoint;
     this.#links = links;
     if (onProgress !== undefined) this.#sizes = links.map(({ path }) => this.#sizeOf(path));
     this.#ahead = ahead?.(links.slice(0, -1));
@@ -215,9 +223,8 @@ export class DirectoryReader {
     const facts = [path, tail.end, tail.nextLsn] as const;
     if (yield* tail.isRecycled()) throw yield* this.#explained(recycled(path, tail.nextLsn), tail.nextLsn);
     if (found !== undefined) throw lostRecord(...facts, 'hole', found);
-    if (this.#checkpointLsn >= tail.nextLsn) {
-      throw lostRecord(...facts, 'hole-before-checkpoint', `the checkpoint has LSN ${this.#checkpointLsn}`);
-    }
+    const proven = provenByCheckpoint(this.#checkpoint, tail.visibleLsn + 1);
+    if (proven !== undefined) throw lostRecord(...facts, proven.reason, proven.proof);
   }
 
   /** Steps over the records before `lsn`. */
@@ -239,12 +246,15 @@ export class DirectoryReader {
     return yield* this.#explained(lostRecord(path, end, nextLsn, reason, proof), nextLsn);
   }
 
-  /** An error, unless the record was truncated meanwhile: then that is it. */
+  /** An error in the present segment, unless the record was removed or cut off meanwhile: then that is it. */
   *#explained(error: unknown, lsn: Lsn): IoRoutine<unknown> {
     if (!WalError.is(error)) return error;
     const { links } = yield* readChainBesideWriter(this.#io, this.#plan.directory, () => false);
     const { firstLsn } = (links[0] as Link).header;
-    return firstLsn > lsn ? truncated(lsn, firstLsn) : error;
+    if (firstLsn > lsn) return truncated(lsn, firstLsn);
+    const own = (this.#links as readonly Link[])[this.#index - 1] as Link;
+    const cutLsn = cutOf(links, knownIn(own, lsn));
+    return cutLsn === undefined ? error : cutWhileRead(cutLsn, lsn, firstLsn);
   }
 
   #tell(lsn: Lsn, bytes: number): void {

@@ -6,11 +6,12 @@ import {
   checkPath,
   invalidType,
   type Lsn,
+  optionNames,
   type PayloadDecoder,
   WalError,
 } from '@walstack/codec';
 import { createSyncFsStorageIo, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { checkDecoding, DECODING_OPTIONS, type DecodingSettings } from './decoding.js';
+import { checkDecoding, type DecodingSettings } from './decoding.js';
 import { type DirectoryPlan, DirectoryReader, type ReplayProgress } from './directory-reader.js';
 import type { Frames } from './frames.js';
 import { type CursorSource, RecordCursor, type StopReason } from './record-cursor.js';
@@ -43,17 +44,19 @@ export interface ReplayDirectoryOptions extends DecodingSettings {
   readonly io?: StorageIo;
 }
 
-const OPTIONS: readonly (keyof ReplayDirectoryOptions)[] = [
-  'from',
-  'to',
-  'types',
-  'workers',
-  'signal',
-  'onProgress',
-  'copy',
-  'io',
-  ...DECODING_OPTIONS,
-];
+const OPTIONS = optionNames<ReplayDirectoryOptions>({
+  from: true,
+  to: true,
+  types: true,
+  workers: true,
+  signal: true,
+  onProgress: true,
+  copy: true,
+  io: true,
+  keyRing: true,
+  allowPlaintext: true,
+  maxPayloadBytes: true,
+});
 
 /**
  * The records of a log's directory, in order, without a lock and without changing anything: sealed segments mapped where
@@ -125,6 +128,7 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
    * @returns how many records there were
    */
   async forEach(f: (record: WalRecord) => unknown): Promise<number> {
+    if (typeof f !== 'function') throw invalidType('f', 'a function', f);
     const { io, reader, end } = this.#beginAsync();
     let count = 0;
     try {

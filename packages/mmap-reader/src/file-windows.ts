@@ -5,6 +5,18 @@ export interface Window {
   readonly bytes: Uint8Array;
   /** Bytes that it had when it was made: when `bytes` has none any more, somebody has moved its memory away. */
   readonly length: number;
+  /** Says whether the bytes were what stands in the file; missing where they cannot become anything else. */
+  readonly guard?: MemoryGuard;
+}
+
+/** Memory that shows zeros where its file was cut, or its disk failed, meanwhile. */
+export interface MemoryGuard {
+  /**
+   * To be called after a look at the memory. Costs no system call.
+   *
+   * @throws `WAL_CORRUPT` when some of it could not be read when it was touched
+   */
+  check(): void;
 }
 
 /** A file in memory, window by window. All calls block the thread while the disk reads. */
@@ -28,6 +40,8 @@ export interface FileWindows {
   renew(window: Window): Window;
   /** Makes sure that a range of a window can be read: the file still reaches to its end, and the disk gives it. */
   load(window: Window, offset: number, length: number): void;
+  /** Makes sure, after a look at the first bytes of a window, that the file still reaches to their end. */
+  check(window: Window, length: number): void;
   /** Nobody is going to read a window soon. */
   leave(window: Window): void;
   /** Empties every view of the file, and lets go of it. Idempotent. */

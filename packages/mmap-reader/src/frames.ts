@@ -18,6 +18,7 @@ import {
   WalError,
 } from '@walstack/codec';
 import { corruption } from './corruption.js';
+import type { MemoryGuard } from './file-windows.js';
 import type { FrameSummary } from './frame-summary.js';
 import { seedOf } from './segment.js';
 
@@ -56,6 +57,8 @@ export class Frames {
   /** Of `#bytes`: asking an array for them costs as much as making a view. */
   #buffer: ArrayBufferLike = NOTHING.buffer;
   #byteOffset = 0;
+  /** Of a mapping. */
+  #guard: MemoryGuard | undefined;
   /** Position in the file of the memory's first byte. */
   #base: number;
   /** Frames found, and the next one to step to. */
@@ -231,7 +234,12 @@ export class Frames {
 
   /** Meta and payload as they were appended, in memory of their own. @throws what the decoder throws */
   decode(decoder: PayloadDecoder): RecordContent {
-    return decoder.decode(this.record, this.head(), this.body(), this.position);
+    try {
+      return decoder.decode(this.record, this.head(), this.body(), this.position);
+    } finally {
+      // Zeros that stand for what could not be read are why it cannot be decoded.
+      this.checkRead();
+    }
   }
 
   /**
@@ -278,7 +286,7 @@ export class Frames {
         this.#at = this.#offsets[this.#index - 1] as number;
         summary.plainRecords();
       }
-      if (this.nextLsn >= until && this.#isBeforeRecord) return false;
+      if (this.nextLsn >= until && this.#isBeforeHidden) return false;
       const { end } = this;
       if (!this.#stepAlone()) return true;
       const { record } = this;
@@ -288,23 +296,36 @@ export class Frames {
     return true;
   }
 
+  /** Position in the file of the first frame that the last pass has found. */
+  get foundAt(): number {
+    return this.#base + (this.#offsets[0] as number);
+  }
+
+  /** What stands from {@link foundAt} to {@link end}, as it was verified: a view of the memory. */
+  get foundBytes(): Uint8Array {
+    const at = this.#offsets[0] as number;
+    return new Uint8Array(this.#buffer, this.#byteOffset + at, Math.max(0, this.end - this.#base - at));
+  }
+
   /**
    * Looks at other memory from now on, or at what was moved to the front of the same, in which nothing was found yet.
    *
    * @param base - position in the file of the memory's first byte
    * @param end - {@link end}, for who has written over the frame that tells it
+   * @param guard - of memory that may show something else than its file
    */
-  adopt(bytes: Uint8Array, base: number, end = this.end): void {
+  adopt(bytes: Uint8Array, base: number, end = this.end, guard?: MemoryGuard): void {
     this.#forget(end);
     this.#offsets[0] = 0;
     this.#base = base;
-    if (bytes !== this.#bytes) this.replace(bytes);
+    if (bytes !== this.#bytes) this.replace(bytes, guard);
   }
 
   /** The same bytes at another place in memory, as the memory that they were in is gone. */
-  replace(bytes: Uint8Array): void {
+  replace(bytes: Uint8Array, guard?: MemoryGuard): void {
     const { buffer, byteOffset, byteLength } = bytes;
     this.#bytes = bytes;
+    this.#guard = guard;
     this.#buffer = buffer;
     this.#byteOffset = byteOffset;
     this.#view = new DataView(buffer, byteOffset, byteLength);
@@ -315,6 +336,16 @@ export class Frames {
     this.#forget(this.end);
     const position = this.#base + from;
     this.#count = scanFrames(this.#bytes, from, to, position, this.header.blockBytes, this.#seed, this.#offsets);
+    this.checkRead();
+  }
+
+  /**
+   * To be called when something was made of the memory.
+   *
+   * @throws `WAL_CORRUPT` when some of it could not be read, and showed zeros
+   */
+  checkRead(): void {
+    this.#guard?.check();
   }
 
   /**
@@ -331,6 +362,17 @@ export class Frames {
   /** Where the frames are that were found, and where the pass stopped: a copy. */
   offsets(): Uint32Array<ArrayBuffer> {
     return this.#offsets.slice(0, this.#count + 1);
+  }
+
+  /** The frames that were found, in memory of their own. */
+  found(): {
+    readonly base: number;
+    readonly offsets: Uint32Array<ArrayBuffer>;
+    readonly bytes: Uint8Array<ArrayBuffer>;
+  } {
+    const first = this.#offsets[0] as number;
+    const offsets = this.offsets().map((offset) => offset - first);
+    return { base: this.#base + first, offsets, bytes: this.#bytes.slice(first, this.stop) };
   }
 
   /** Stops for good at the present frame, which cannot be there. */
@@ -425,10 +467,12 @@ export class Frames {
     const at = this.#offsets[index] as number;
     const { nextLsn } = this;
     if (this.#view.getUint32(at, true) < RECORD_HEADER_BYTES || lsnAt(this.#view, at) !== nextLsn) {
+      this.checkRead();
       this.#stopped = true;
       return false;
     }
     readRecordHeader(this.#view, at, this.#record);
+    this.checkRead();
     const isMark = (this.#record.flags & RecordFlag.mark) !== 0;
     this.#check(this.#base + at, isMark);
     this.#at = at;
@@ -439,11 +483,19 @@ export class Frames {
     return true;
   }
 
-  /** Whether the next frame that was found is there, and no mark. */
-  get #isBeforeRecord(): boolean {
+  /**
+   * Whether the next frame that was found is there, and no sound mark: behind the last record that is of interest it is
+   * hidden, whatever it is.
+   */
+  get #isBeforeHidden(): boolean {
     if (this.#index === this.#count) return false;
     const at = this.#offsets[this.#index] as number;
-    return this.#view.getUint32(at, true) >= RECORD_HEADER_BYTES && (this.#view.getUint32(at + 24, true) & MARK) === 0;
+    if (this.#view.getUint32(at, true) < RECORD_HEADER_BYTES) return false;
+    if ((this.#view.getUint32(at + 24, true) & MARK) === 0) return true;
+    readRecordHeader(this.#view, at, this.#record);
+    // It is no longer that of the present frame.
+    this.#recordIndex = -1;
+    return this.#record.lsn === this.nextLsn && recordProblem(this.#record) !== undefined;
   }
 
   /** A view of a part of the present frame. */

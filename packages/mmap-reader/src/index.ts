@@ -10,4 +10,5 @@ export { type DirectoryReplay, type ReplayDirectoryOptions, replayDirectory } fr
 export { LogTail, type LogTailOptions } from './log-tail.js';
 export { MmapWalReader } from './mmap-wal-reader.js';
 export { RecordCursor, type StopReason } from './record-cursor.js';
+export type { ResumePoint } from './resume-point.js';
 export type { WalRecord } from './wal-record.js';

@@ -10,14 +10,20 @@ import {
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
   type SegmentName,
+  WalError,
 } from '@walstack/codec';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { corruption } from './corruption.js';
 
 /** The files of a log's directory by what they are. */
 export interface LogFiles {
   /** In the order of their numbers. */
   readonly segments: readonly SegmentName[];
   readonly checkpoint: boolean;
+  /** Whether a salvage was begun and has not ended. */
+  readonly salvage: boolean;
+  /** Whether salvage has ever given up anything here. */
+  readonly quarantine: boolean;
   /** Freed segments that wait for reuse. */
   readonly free: readonly string[];
   /** Drafts that a crash left: never part of the log. */
@@ -29,8 +35,11 @@ export interface LogFiles {
 /** What every directory may hold besides a log. */
 const HARMLESS = /^(\.|lost\+found$)/;
 
-const OWN = new Set<string>([FileName.lock, `${FileName.lock}.takeover`, FileName.quarantine]);
-const DRAFTS = new Set<string>([FileName.nextSegment, FileName.checkpointDraft]);
+const OWN = new Set<string>([FileName.lock, `${FileName.lock}.takeover`, FileName.salvage]);
+
+/** What salvage cut off; with a number where something else has the name. */
+const QUARANTINE = new RegExp(`^${FileName.quarantine}(-\\d{1,9})?$`);
+const DRAFTS = new Set<string>([FileName.nextSegment, FileName.checkpointDraft, FileName.salvageDraft]);
 
 /** Sorts the names in a directory by what they are. */
 export function sortFiles(names: readonly string[]): LogFiles {
@@ -43,12 +52,26 @@ export function sortFiles(names: readonly string[]): LogFiles {
     if (segment !== undefined) segments.push(segment);
     else if (DRAFTS.has(name)) drafts.push(name);
     else if (isFreeFileName(name)) free.push(name);
-    else if (name !== FileName.checkpoint && !OWN.has(name) && !isCoreDirectoryName(name) && !HARMLESS.test(name)) {
+    else if (
+      name !== FileName.checkpoint &&
+      !OWN.has(name) &&
+      !isCoreDirectoryName(name) &&
+      !HARMLESS.test(name) &&
+      !QUARANTINE.test(name)
+    ) {
       foreign.push(name);
     }
   }
   segments.sort((a, b) => a.number - b.number);
-  return { segments, checkpoint: names.includes(FileName.checkpoint), free, drafts, foreign };
+  return {
+    segments,
+    checkpoint: names.includes(FileName.checkpoint),
+    salvage: names.includes(FileName.salvage),
+    quarantine: names.some((name) => QUARANTINE.test(name)),
+    free,
+    drafts,
+    foreign,
+  };
 }
 
 /** Opens a file for one routine, and closes it whatever happens. */
@@ -76,9 +99,31 @@ export function* headerOf(io: StorageIo, file: IoFile): IoRoutine<SegmentHeader>
 /** Reads the file `checkpoint`. @throws `WAL_CORRUPT` */
 export function* readCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkpoint> {
   const path = join(directory, FileName.checkpoint);
-  return yield* withFile(io, path, function* (file) {
-    const bytes = new Uint8Array(Math.min(io.size(file), 1024 * 1024));
-    const length = yield* ioSteps.read(io, file, bytes, 0);
-    return decodeCheckpoint(bytes.subarray(0, length), path);
-  });
+  try {
+    return yield* withFile(io, path, function* (file) {
+      const bytes = new Uint8Array(Math.min(io.size(file), 1024 * 1024));
+      const length = yield* ioSteps.read(io, file, bytes, 0);
+      return decodeCheckpoint(bytes.subarray(0, length), path);
+    });
+  } catch (error) {
+    if (!isNoFile(error)) throw error;
+    throw corruption(path, 'no-file', 'the directory has the name, but there is no file behind it', { offset: 0 });
+  }
+}
+
+/** Whether what has a file's name cannot be opened as one: a directory, or a link that leads nowhere. */
+export function isNoFile(error: unknown): error is WalError {
+  return WalError.is(error) && (error.code === 'WAL_NOT_FOUND' || NO_FILES.has(error.systemCode ?? ''));
+}
+
+const NO_FILES = new Set(['EISDIR', 'ELOOP', 'ENXIO', 'ENODEV']);
+
+/** @throws `WAL_CORRUPT` while a salvage that was begun has not ended: what the log is then, only its file says */
+export function refuseUnfinishedSalvage(directory: string, { salvage }: LogFiles): void {
+  if (!salvage) return;
+  throw corruption(
+    join(directory, FileName.salvage),
+    'salvage-unfinished',
+    "a salvage of this log was begun and has not ended: open it with recoveryMode 'salvage', which goes on with it",
+  );
 }

@@ -4,10 +4,10 @@ import {
   checkLsn,
   checkOptions,
   checkPath,
-  type DecodingOptions,
   invalidType,
   KeyRing,
   type Lsn,
+  optionNames,
   PayloadDecoder,
   parseSegmentFileName,
   WalError,
@@ -17,17 +17,22 @@ import { ActiveTail } from './active-tail.js';
 import type { Link } from './chain.js';
 import { type ChainBesideWriter, readChainBesideWriter, readChainFrom } from './chain-beside-writer.js';
 import { cutBack, lostRecord, truncated } from './corruption.js';
+import { type Demands, predatesEncryption } from './encrypted-from.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { loadKeys } from './load-keys.js';
 import { materialize } from './materialize.js';
 import { openSealed, openStreamed } from './open-scanner.js';
+import { cutOf, type Known, knownAt, knownBefore, knownIn, type ResumePoint, resumePointOf } from './resume-point.js';
 import { sameId } from './segment.js';
 import type { WalRecord } from './wal-record.js';
 
 /** How a {@link LogTail} reads. */
 export interface LogTailOptions {
-  /** The first LSN wanted, which may be one that was not given out yet; `'first'`, the default, is the first one kept. */
-  readonly from?: Lsn | 'first';
+  /**
+   * The first LSN wanted, which may be one that was not given out yet; `'first'`, the default, is the first one kept. With a
+   * {@link ResumePoint} it also says so when anything before that was cut off since; an LSN alone tells nothing of that.
+   */
+  readonly from?: Lsn | 'first' | ResumePoint;
   /**
    * Only records that survive a crash: those which a later group or a mark proves durable, so that the last ones come
    * when the log has been quiet for a moment, or goes on. Default `false`: everything that was handed to the operating
@@ -40,27 +45,42 @@ export interface LogTailOptions {
    */
   readonly upTo?: () => Lsn;
   /**
+   * Returns the last LSN that is durable, in the process that writes the log and calls {@link LogTail.cutAfter} as well: what
+   * cannot be read up to there is lost, and nothing in the log has to prove that. Default: only what the log proves.
+   */
+  readonly durable?: () => Lsn;
+  /**
    * Give out copies of meta and payload, which stay as they are; those of up to 2 KiB may share a buffer of 8 KiB, as Node's
    * own small buffers do. With `false` they are views and good only until the next record is asked for. Default `true`.
    */
   readonly copy?: boolean;
   /** The keys of encrypted segments. */
   readonly keyRing?: KeyRing | undefined;
-  /** Take what is not encrypted behind what is, though there is a key ring. Default `false`. */
+  /**
+   * Take what is not encrypted, though there is a key ring. Default `false`: only records from before the log was encrypted,
+   * which a later record that the key opens proves.
+   */
   readonly allowPlaintext?: boolean;
+  /**
+   * Asked for the LSN from which on the log is encrypted, by the writer of the log, which knows without such a proof.
+   * Default: what the segments prove.
+   */
+  readonly encryptedFrom?: (() => Lsn | undefined) | undefined;
   /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
   readonly maxPayloadBytes?: number;
 }
 
-const OPTIONS: readonly (keyof LogTailOptions)[] = [
-  'from',
-  'durableOnly',
-  'upTo',
-  'copy',
-  'keyRing',
-  'allowPlaintext',
-  'maxPayloadBytes',
-];
+const OPTIONS = optionNames<LogTailOptions>({
+  from: true,
+  durableOnly: true,
+  upTo: true,
+  durable: true,
+  copy: true,
+  keyRing: true,
+  allowPlaintext: true,
+  encryptedFrom: true,
+  maxPayloadBytes: true,
+});
 
 /**
  * Reads a log beside whoever writes it, in this process or another one, without a lock: in order, from an LSN on, from
@@ -82,26 +102,32 @@ export class LogTail {
   readonly #from: Lsn | 'first';
   readonly #durableOnly: boolean;
   readonly #upTo: () => Lsn;
+  readonly #durable: () => Lsn;
   readonly #copy: boolean;
-  readonly #decoding: DecodingOptions;
+  readonly #decoding: Demands;
   /** The chain as it was seen last, from the segment that is being read on. */
   #links: readonly Link[] = [];
   /** What is read from: a segment that has a successor, or the newest one. */
   #scanner: FrameScanner | undefined;
   #active: ActiveTail | undefined;
   #decoder: PayloadDecoder | undefined;
-  /** Whether a segment before the present one is encrypted. */
-  #sawEncrypted = false;
   /** Whether the present step blocks its thread. */
   #blocking = false;
+  /** The last LSN that the present segment may hold: of one in the clear, the last one before encryption. */
+  #mostLsn: Lsn = Number.MAX_SAFE_INTEGER;
   /** The last LSN that is given out from the present segment now. */
   #until: Lsn = 0;
   /** The first LSN that was not given out yet; 0 until it is known. */
   #nextLsn: Lsn;
-  /** The last one that was; 0 when none was. */
-  #givenLsn: Lsn = 0;
+  /** The last record that it had come to when it entered the present segment; `undefined` before it has found the log. */
+  #known: Known | undefined;
+  /** The log was cut off behind this LSN, which was told and not looked at yet. */
+  #cut: { readonly lsn: Lsn } | undefined;
+  /** Whether the record that comes next has to be looked for anew. */
+  #isAstray = false;
   #provenLsn: Lsn = 0;
   #isClosed = false;
+  #isAdvancing = false;
 
   /**
    * @param io - a backend on which the log is; it is not ended with the tail
@@ -112,22 +138,31 @@ export class LogTail {
       from = 'first',
       durableOnly = false,
       upTo = noLimit,
+      durable = nothing,
       copy = true,
       keyRing,
       allowPlaintext = false,
+      encryptedFrom,
       maxPayloadBytes = 64 * 1024 * 1024,
     } = checkOptions('options', options, OPTIONS);
     if (typeof upTo !== 'function') throw invalidType('upTo', 'a function', upTo);
+    if (typeof durable !== 'function') throw invalidType('durable', 'a function', durable);
     this.#io = io;
     this.#directory = checkPath('directory', directory);
-    this.#from = from === 'first' ? from : checkLsn('from', from);
-    this.#nextLsn = from === 'first' ? 0 : from;
+    this.#known = typeof from === 'object' ? knownAt('from', from) : undefined;
+    this.#from = typeof from === 'object' ? from.lsn : from === 'first' ? from : checkLsn('from', from);
+    this.#nextLsn = this.#from === 'first' ? 0 : this.#from;
     this.#durableOnly = checkBoolean('durableOnly', durableOnly);
     this.#upTo = upTo;
+    this.#durable = durable;
     this.#copy = checkBoolean('copy', copy);
     if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
+    if (encryptedFrom !== undefined && typeof encryptedFrom !== 'function') {
+      throw invalidType('encryptedFrom', 'a function', encryptedFrom);
+    }
     this.#decoding = {
       keyRing,
+      encryptedFrom,
       allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
       maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes),
     };
@@ -138,24 +173,58 @@ export class LogTail {
     return this.#nextLsn === 0 ? undefined : this.#nextLsn;
   }
 
+  /**
+   * Where another tail goes on that has what this one has given out; `undefined` before the first `advance()` that found the
+   * log, and as long as the log does not go up to the first LSN wanted.
+   */
+  get resumePoint(): ResumePoint | undefined {
+    const has = this.#has;
+    return has !== undefined && has.lsn + 1 === this.#nextLsn ? resumePointOf(has) : undefined;
+  }
+
   /** Everything up to this LSN is proven to survive a crash by what was read; 0 while nothing is. */
   get provenLsn(): Lsn {
     return Math.max(this.#provenLsn, this.#active?.provenLsn ?? 0);
   }
 
-  /** The next record of those that `advance()` found; `undefined` when it has to be called again. */
+  /**
+   * The next record of those that `advance()` found; `undefined` when it has to be called again.
+   *
+   * @throws `WAL_BAD_KEY`, `WAL_CORRUPT`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when the record cannot be decoded: it remains the
+   * next one
+   */
   next(): WalRecord | undefined {
     const frames = this.#scanner?.frames;
     const decoder = this.#decoder;
-    if (frames === undefined || decoder === undefined) return undefined;
-    while (frames.nextLsn <= this.#until && frames.next()) {
-      if (frames.isMark || frames.lsn < this.#nextLsn) continue;
-      const record = materialize(frames, decoder, this.#copy);
-      this.#givenLsn = record.lsn;
-      this.#nextLsn = record.lsn + 1;
-      return record;
+    if (frames === undefined || decoder === undefined || this.#isAstray) return undefined;
+    try {
+      while (frames.nextLsn <= this.#until && frames.next()) {
+        if (frames.isMark || frames.lsn < this.#nextLsn) continue;
+        const record = materialize(frames, decoder, this.#copy);
+        this.#nextLsn = record.lsn + 1;
+        return record;
+      }
+      frames.checkRead();
+    } catch (error) {
+      this.#isAstray = true;
+      throw error;
     }
     return undefined;
+  }
+
+  /** Takes the record back that `next()` gave out last, before anything else was called: it is the next one again. */
+  putBack(): void {
+    this.#nextLsn--;
+    this.#isAstray = true;
+  }
+
+  /**
+   * To be called in the moment when the end of the log is cut off: every record behind `lastLsn` is gone, and none of them is
+   * given out from then on.
+   */
+  cutAfter(lastLsn: Lsn): void {
+    this.#cut = { lsn: Math.min(lastLsn, this.#cut?.lsn ?? lastLsn) };
+    this.#isAstray = true;
   }
 
   /**
@@ -163,8 +232,10 @@ export class LogTail {
    *
    * @returns `false` when there is nothing more to read yet; `true` when `next()` may have some
    * @throws `WAL_TRUNCATED` with `firstLsn` when the record that comes next was removed, and with `reason` `'cut-back'`
-   * when the log was cut off behind an LSN below those given out: what was read from `lsn` on is not in the log any more.
-   * `WAL_CORRUPT` where something acknowledged cannot be read; `WAL_NOT_FOUND` where there is no log; `WAL_CLOSED`
+   * when something was cut off that had been given out, or stood before the resume point: what was read from `lsn` on is not
+   * in the log any more; `lsn` is 1 where nothing says how much that is. `WAL_CORRUPT` where something acknowledged cannot be
+   * read; `WAL_NOT_FOUND` where there is no log; `WAL_CLOSED`; `WAL_STATE` while another call is under way, which goes on.
+   * Called again, it tries again where it was
    */
   advance(): Promise<boolean> {
     this.#blocking = false;
@@ -181,10 +252,25 @@ export class LogTail {
     }
   }
 
-  /** {@link advance} as an I/O routine. Not to be begun before the one before has ended. */
+  /** {@link advance} as an I/O routine. */
   *advancing(): IoRoutine<boolean> {
+    if (this.#isAdvancing) throw busy(this.#directory);
+    this.#isAdvancing = true;
+    try {
+      return yield* this.#looking();
+    } catch (error) {
+      this.#closeScanner();
+      throw error;
+    } finally {
+      this.#isAdvancing = false;
+      if (this.#isClosed) this.#closeScanner();
+    }
+  }
+
+  *#looking(): IoRoutine<boolean> {
     for (;;) {
       if (this.#isClosed) throw closed(this.#directory);
+      if (this.#isAstray) this.#closeScanner();
       if (this.#scanner === undefined) {
         yield* this.#begin();
         continue;
@@ -202,10 +288,10 @@ export class LogTail {
     }
   }
 
-  /** Ends the reading and closes its file. Idempotent. */
+  /** Ends the reading and closes its file, once the step under way is done that needs it. Idempotent. */
   close(): void {
     this.#isClosed = true;
-    this.#closeScanner();
+    if (!this.#isAdvancing) this.#closeScanner();
   }
 
   /** Closes the tail: {@link close}. */
@@ -213,14 +299,40 @@ export class LogTail {
     this.close();
   }
 
-  /** Finds the segment that holds the first record. */
+  /** Finds the segment that holds the record that comes next. */
   *#begin(): IoRoutine<void> {
-    const from = this.#from;
-    const { links, followsEncrypted } = yield* readChainFrom(this.#io, this.#directory, from, this.#decoding);
-    const first = links[0] as Link;
-    this.#sawEncrypted = followsEncrypted;
-    this.#nextLsn = from === 'first' ? first.header.firstLsn : from;
+    const known = this.#known;
+    const cut = this.#cut;
+    this.#isAstray = false;
+    const from = this.#nextLsn === 0 ? this.#from : this.#nextLsn;
+    const { links, seen } = yield* readChainFrom(this.#io, this.#directory, from, known?.number);
+    yield* this.#checkKnown(seen);
+    if (this.#cut === cut) this.#cut = undefined;
+    const [first, second] = links as [Link, ...Link[]];
+    if (from === 'first') this.#nextLsn = first.header.firstLsn;
+    const isBehind = second !== undefined && first.header.firstLsn < this.#nextLsn;
+    this.#known ??= isBehind ? knownIn(first, this.#nextLsn - 1) : knownBefore(first);
     yield* this.#enter(links);
+  }
+
+  /** The last record that it has come to, and that stands before the one that comes next. */
+  get #has(): Known | undefined {
+    const known = this.#known;
+    const frames = this.#scanner?.frames;
+    if (known === undefined || frames === undefined) return known;
+    const lsn = Math.min(frames.nextLsn, this.#nextLsn) - 1;
+    return lsn > known.lsn ? knownIn(this.#links[0] as Link, lsn) : known;
+  }
+
+  /** @throws `WAL_TRUNCATED` when something was cut off that it has come to */
+  *#checkKnown(links: readonly Link[]): IoRoutine<void> {
+    const has = this.#has;
+    if (has === undefined) return;
+    const told = this.#cut === undefined || this.#cut.lsn >= has.lsn ? undefined : this.#cut.lsn + 1;
+    const lsn = told ?? cutOf(links, has);
+    if (lsn === undefined) return;
+    const { links: all } = yield* readChainBesideWriter(this.#io, this.#directory, () => false);
+    throw cutBack(lsn, has.lsn, (all[0] as Link).header.firstLsn);
   }
 
   /** The last LSN of a segment that has a successor. */
@@ -235,52 +347,76 @@ export class LogTail {
     this.#links = links;
     // That a segment has its name proves everything before it durable.
     this.#provenLsn = Math.max(this.#provenLsn, (successor ?? link).header.firstLsn - 1);
-    yield* this.#prepareDecoder(link);
     try {
+      yield* this.#prepareDecoder(link);
       if (successor !== undefined) this.#scanner = yield* openSealed(this.#io, link);
       else yield* this.#enterNewest(link);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NOT_FOUND') && !WalError.is(error, 'WAL_TRUNCATED')) throw error;
-      yield* this.#relocate(error);
+      yield* this.#relocateUnlessThere(error);
     }
+  }
+
+  /** A segment could not be opened: perhaps as it was removed since the chain was read. */
+  *#relocateUnlessThere(error: unknown): IoRoutine<void> {
+    if (!WalError.is(error, 'WAL_NOT_FOUND') && !WalError.is(error, 'WAL_TRUNCATED')) throw error;
+    yield* this.#relocate(error);
   }
 
   /** What decodes the records of a segment, its key at hand. */
   *#prepareDecoder({ path, header }: Link): IoRoutine<void> {
     if (header.encrypted) yield* loadKeys(this.#decoding.keyRing, [header.keyId], this.#blocking);
-    const followsEncrypted = this.#sawEncrypted;
-    this.#sawEncrypted ||= header.encrypted;
-    this.#decoder = new PayloadDecoder(header, path, { ...this.#decoding, followsEncrypted });
+    const endLsn = this.#links[1]?.header.firstLsn ?? this.#decoding.encryptedFrom?.() ?? Number.MAX_SAFE_INTEGER;
+    const predates = yield* predatesEncryption(this.#io, this.#links, endLsn, this.#decoding, this.#blocking);
+    const { keyRing, allowPlaintext, maxPayloadBytes } = this.#decoding;
+    const decoding = { keyRing, allowPlaintext, maxPayloadBytes, predatesEncryption: predates };
+    this.#decoder = new PayloadDecoder(header, path, decoding);
+    this.#mostLsn = predates ? endLsn - 1 : Number.MAX_SAFE_INTEGER;
   }
 
   *#enterNewest(link: Link): IoRoutine<void> {
     const reader = yield* openStreamed(this.#io, link);
+    try {
+      const probe = yield* openStreamed(this.#io, link);
+      this.#active = new ActiveTail(this.#io, reader, probe, this.#provenLsn);
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
     this.#scanner = reader;
     this.#until = link.header.firstLsn - 1;
-    const probe = yield* openStreamed(this.#io, link);
-    this.#active = new ActiveTail(this.#io, reader, probe, this.#provenLsn);
   }
 
   /** At the end of the newest segment. @returns whether there is something new */
   *#lookAgain(active: ActiveTail): IoRoutine<boolean> {
+    const durableLsn = this.#durable();
     const grown = yield* active.lookAgain();
-    const until = Math.min(this.#durableOnly ? active.provenLsn : active.visibleLsn, active.visibleLsn, this.#upTo());
-    if (until > this.#until) {
+    const most = Math.min(active.visibleLsn, this.#mostLsn, this.#upTo());
+    const until = Math.min(this.#durableOnly ? active.provenLsn : active.visibleLsn, most);
+    const isNews = until > this.#until;
+    // What was found may have been cut off before: a later segment says so. Where cuts are told, there is no need to look.
+    if (!(isNews && this.#isTold) && (yield* this.#followRoll())) return true;
+    if (isNews) {
       this.#until = until;
       active.resume();
-      return true;
-    }
-    if (yield* this.#followRoll()) return true;
-    if (!grown) yield* this.#checkWhole(active);
-    return false;
+    } else if (!grown) yield* this.#checkWhole(active, durableLsn);
+    return isNews;
   }
 
-  /** Whether a later segment has its name: then everything in this one is there, and it is read again to its end. */
+  /** Whether the writer of the log reports cuts. */
+  get #isTold(): boolean {
+    return this.#durable !== nothing;
+  }
+
+  /**
+   * Whether a later segment has its name: then everything in this one is there, and it is read again to its end. A log that
+   * has not this one any more is looked at, too.
+   */
   *#followRoll(): IoRoutine<boolean> {
     const { header } = this.#links[0] as Link;
-    if (newestNumber(this.#io.list(this.#directory)) <= header.number) return false;
+    const numbers = this.#io.list(this.#directory).map((name) => parseSegmentFileName(name)?.number ?? 0);
+    if (numbers.includes(header.number) && numbers.every((number) => number <= header.number)) return false;
     const { links } = yield* this.#readChain();
-    if ((links.at(-1) as Link).header.number <= header.number) return false;
+    if (sameId((links.at(-1) as Link).header.segmentId, header.segmentId)) return false;
     yield* this.#goTo(links);
     return true;
   }
@@ -290,26 +426,25 @@ export class LogTail {
    * segment to go on in; else it is an error.
    */
   *#relocate(error: unknown): IoRoutine<void> {
-    const own = this.#links[0] as Link;
+    const own = (this.#links[0] as Link).header;
+    const newest = (this.#links.at(-1) as Link).header;
     const { links } = yield* this.#readChain();
-    const isThere = links.some((link) => sameId(link.header.segmentId, own.header.segmentId));
-    if (isThere && links.length === this.#links.length) throw error;
+    const isThere = links.some(({ header }) => sameId(header.segmentId, own.segmentId));
+    if (isThere && sameId((links.at(-1) as Link).header.segmentId, newest.segmentId)) throw error;
     yield* this.#goTo(links);
   }
 
   /** The chain from the segment that is being read on, or from the oldest one. */
   *#readChain(): IoRoutine<ChainBesideWriter> {
-    const { number } = (this.#links[0] as Link).header;
+    const number = Math.min((this.#links[0] as Link).header.number, this.#has?.number ?? 0);
     return yield* readChainBesideWriter(this.#io, this.#directory, (link) => link.header.number <= number);
   }
 
   /** Goes on in a chain as it is now. */
   *#goTo(links: readonly Link[]): IoRoutine<void> {
     const { header } = this.#links[0] as Link;
+    yield* this.#checkKnown(links);
     const next = links.find((link) => link.header.number > header.number);
-    if (next !== undefined && next.header.firstLsn <= this.#givenLsn) {
-      throw cutBack(next.header.firstLsn, this.#givenLsn);
-    }
     const own = links.findIndex((link) => sameId(link.header.segmentId, header.segmentId));
     const isLeft = own !== -1 && next !== undefined && this.#nextLsn < next.header.firstLsn;
     if (isLeft && this.#scanner !== undefined) yield* this.#seal(this.#scanner, links.slice(own));
@@ -322,7 +457,11 @@ export class LogTail {
     this.#closeScanner();
     this.#links = links;
     this.#provenLsn = Math.max(this.#provenLsn, this.#lastOfSealed);
-    this.#scanner = yield* openSealed(this.#io, links[0] as Link, range);
+    try {
+      this.#scanner = yield* openSealed(this.#io, links[0] as Link, range);
+    } catch (error) {
+      yield* this.#relocateUnlessThere(error);
+    }
   }
 
   /** Which segment holds the record that comes next. */
@@ -332,9 +471,14 @@ export class LogTail {
     return index;
   }
 
-  /** What stands behind the end of the newest segment may prove that something is missing there. */
-  *#checkWhole(active: ActiveTail): IoRoutine<void> {
-    const proof = active.isEvidenceDue ? yield* active.evidence() : undefined;
+  /** What stands behind the end of the newest segment, or its writer, may prove that something is missing there. */
+  *#checkWhole(active: ActiveTail, durableLsn: Lsn): IoRoutine<void> {
+    let proof: string | undefined;
+    if (active.nextLsn <= durableLsn) {
+      // It may have come into sight since.
+      if (this.#isAstray || (yield* active.lookAgain())) return;
+      proof = `everything up to LSN ${durableLsn} is known to be durable`;
+    } else if (active.isEvidenceDue) proof = yield* active.evidence();
     if (proof === undefined) return;
     const { path } = this.#links[0] as Link;
     yield* this.#relocate(lostRecord(path, active.end, active.nextLsn, 'hole', proof));
@@ -348,6 +492,7 @@ export class LogTail {
   }
 
   #closeScanner(): void {
+    this.#known = this.#has;
     this.#provenLsn = this.provenLsn;
     this.#active?.close();
     this.#active = undefined;
@@ -356,12 +501,14 @@ export class LogTail {
   }
 }
 
-/** The highest segment number among the names in a directory; 0 when there is none. */
-function newestNumber(names: readonly string[]): number {
-  return names.reduce((most, name) => Math.max(most, parseSegmentFileName(name)?.number ?? 0), 0);
-}
-
 const noLimit = (): Lsn => Number.MAX_SAFE_INTEGER;
+
+const nothing = (): Lsn => 0;
+
+function busy(directory: string): WalError {
+  const what = `the tail of the log in ${directory} is looking for further records: wait for that before you ask again`;
+  return new WalError('WAL_STATE', what, { path: directory, state: 'advancing' });
+}
 
 function closed(directory: string): WalError {
   return new WalError('WAL_CLOSED', `the tail of the log in ${directory} was closed: make another one`, {

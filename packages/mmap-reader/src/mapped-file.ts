@@ -9,7 +9,7 @@ import {
   unlockFile,
 } from '@walstack/native';
 import { corruption } from './corruption.js';
-import { type FileWindows, fits, rangeOf, WINDOW_BYTES, type Window } from './file-windows.js';
+import { type FileWindows, fits, type MemoryGuard, rangeOf, WINDOW_BYTES, type Window } from './file-windows.js';
 import { hasSegmentId } from './segment-id.js';
 
 /** Whether files can be mapped here, and held against a writer meanwhile. */
@@ -103,6 +103,10 @@ export class MappedFile implements FileWindows {
     guarded(this.path, () => this.#mappingOf(window)?.load(offset, length));
   }
 
+  check(window: Window, length: number): void {
+    guarded(this.path, () => this.#mappingOf(window)?.checkNotCut(0, Math.min(length, window.length)));
+  }
+
   leave(window: Window): void {
     if (this.#keeps) this.#mappingOf(window)?.advise('dontneed');
   }
@@ -152,7 +156,8 @@ export class MappedFile implements FileWindows {
     return guarded(this.path, () => {
       const mapping = mapFile(this.#fd, { offset: base, length });
       mapping.advise('sequential');
-      return { base, length, mapping, bytes: new Uint8Array(mapping.buffer) };
+      const guard = new MappingGuard(this.path, mapping);
+      return { base, length, mapping, guard, bytes: new Uint8Array(mapping.buffer) };
     });
   }
 
@@ -163,6 +168,22 @@ export class MappedFile implements FileWindows {
       else this.#isMoved = true;
       mapping.unmap();
     }
+  }
+}
+
+class MappingGuard implements MemoryGuard {
+  readonly #path: string;
+  readonly #mapping: Mapping;
+
+  constructor(path: string, mapping: Mapping) {
+    this.#path = path;
+    this.#mapping = mapping;
+  }
+
+  check(): void {
+    if (!this.#mapping.isBroken) return;
+    const what = 'it was cut while it was read, or its disk could not read it: zeros were seen there';
+    throw corruption(this.#path, 'cut-while-mapped', what);
   }
 }
 

@@ -9,7 +9,7 @@ import type { WalRecord } from './wal-record.js';
  * @param decoder - of its segment
  * @param copy - copies of meta and payload, instead of views of the memory that they are in, where they stand there as
  * they were appended
- * @throws what {@link PayloadDecoder.decode} throws
+ * @throws what {@link PayloadDecoder.decode} throws; `WAL_CORRUPT` when the memory could not be read meanwhile
  */
 export function materialize(frames: Frames, decoder: PayloadDecoder, copy: boolean): WalRecord {
   const { lsn, type, scope, timestampMs } = frames;
@@ -19,6 +19,9 @@ export function materialize(frames: Frames, decoder: PayloadDecoder, copy: boole
   }
   const meta = frames.meta();
   const payload = frames.payload();
-  if (!copy) return { lsn, type, meta, payload, scope, timestampMs };
-  return { lsn, type, meta: copyOf(meta), payload: copyOf(payload), scope, timestampMs };
+  const record = copy
+    ? { lsn, type, meta: copyOf(meta), payload: copyOf(payload), scope, timestampMs }
+    : { lsn, type, meta, payload, scope, timestampMs };
+  frames.checkRead();
+  return record;
 }

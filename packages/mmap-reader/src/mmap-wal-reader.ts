@@ -17,7 +17,8 @@ import type { WalRecord } from './wal-record.js';
  * that may still be written to, or where files cannot be mapped, read into memory.
  *
  * A sealed segment is one that has a successor beside it. While it is mapped no writer uses its file again, in whatever
- * process. What is given out is good until {@link close}; from then on every view is empty.
+ * process. What is given out is good until {@link close}; from then on every view is empty. When another program cuts the
+ * file meanwhile, views of what was cut off are zeros, and the next record that is asked for is `WAL_CORRUPT`.
  */
 export class MmapWalReader implements Iterable<WalRecord> {
   /** What the segment says of itself. */

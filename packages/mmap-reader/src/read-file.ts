@@ -76,6 +76,8 @@ export class ReadFile implements FileWindows {
   /** What was read is there. */
   load(): void {}
 
+  check(): void {}
+
   leave(): void {}
 
   close(): void {

@@ -194,6 +194,7 @@ export class RecordCursor {
     for (;;) {
       const frames = this.#frames;
       if (frames === undefined || frames.nextLsn > this.#until || !this.#step(frames)) {
+        if (frames !== undefined) this.#checkRead(frames);
         if (!this.#advance()) return false;
       } else if (!frames.isMark && (this.#types === undefined || this.#types.has(frames.type))) return true;
     }
@@ -209,6 +210,15 @@ export class RecordCursor {
       this.#stopReason = this.#source.stopReason(error);
       frames.stopHere();
       return false;
+    }
+  }
+
+  #checkRead(frames: Frames): void {
+    try {
+      frames.checkRead();
+    } catch (error) {
+      this.#source.stopReason(error as WalError);
+      throw error;
     }
   }
 

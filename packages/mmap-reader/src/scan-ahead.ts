@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
+import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { Link } from './chain.js';
+import { recycled } from './corruption.js';
 import type { FileWindows, Window } from './file-windows.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { Frames } from './frames.js';
@@ -42,8 +44,7 @@ export class ScanAhead {
     if (link === undefined || this.#workers.length === 0) return undefined;
     const last = Math.min(index + this.#workers.length, this.#links.length - 1);
     while (this.#next <= last) this.#give(this.#next++);
-    const file = open(link);
-    return file === undefined ? undefined : new AheadScanner(link, file, this, index);
+    return new AheadScanner(link, this, index);
   }
 
   /** The next answer of a job. */
@@ -111,74 +112,134 @@ export class ScanAhead {
   }
 }
 
-function open({ path, header }: Link): FileWindows | undefined {
+/** Maps a segment; `undefined` when it is not this one any more, or cannot be mapped. */
+function map({ path, header }: Link): FileWindows | undefined {
+  const file = tryToMap(path, false);
   try {
-    const file = tryToMap(path, false) ?? new ReadFile(path, false);
-    if (file.hasId(header.segmentId)) return file;
-    file.close();
+    if (file?.hasId(header.segmentId) === true) return file;
   } catch {
     // Who reads it without help says what is wrong.
   }
+  file?.close();
   return undefined;
 }
 
-/** Reads a segment of which a worker finds the frames. */
+/**
+ * Reads a segment of which a worker finds the frames: in the memory that the worker has verified them in, or, where the
+ * worker has it mapped, through a mapping of its own. What was only read is not read a second time, as the file may hold
+ * something else by then.
+ */
 class AheadScanner implements FrameScanner {
   readonly frames: Frames;
-  readonly #file: FileWindows;
+  readonly #link: Link;
   readonly #ahead: ScanAhead;
   readonly #job: number;
-  #window: Window;
+  #file: FileWindows | undefined;
+  #window: Window | undefined;
+  /** What was found last, where it came with its memory. */
+  #moved: FoundFrames | undefined;
   /** Whether there is nothing more to come, or it makes no sense. */
   #isOver = false;
 
-  constructor({ path, header }: Link, file: FileWindows, ahead: ScanAhead, job: number) {
-    this.#file = file;
+  constructor(link: Link, ahead: ScanAhead, job: number) {
+    const { path, header } = link;
+    this.#link = link;
     this.#ahead = ahead;
     this.#job = job;
     this.frames = new Frames(path, header, header.blockBytes, header.firstLsn, MOST_FRAMES);
-    this.#window = file.window(0, 0);
-    this.frames.adopt(this.#window.bytes, 0);
   }
 
   *fill(): IoRoutine<boolean> {
     const { frames } = this;
     while (!this.#isOver && !frames.stopped) {
       const answer = yield* this.#ahead.answer(this.#job);
-      if (answer.offsets === undefined) this.#isOver = true;
-      else this.#look(answer);
+      if (answer.offsets === undefined || !this.#look(answer)) this.#isOver = true;
       if (!this.#isOver && !frames.isEmpty) return true;
     }
     return false;
   }
 
   restore(): boolean {
+    const { frames } = this;
     const window = this.#window;
-    if (window.bytes.length === window.length || this.#file.isClosed) return false;
+    if (this.#moved !== undefined) return this.#readAgain(this.#moved);
+    if (window === undefined || window.bytes.length === window.length || this.#file?.isClosed !== false) return false;
     this.#window = this.#file.renew(window);
-    this.frames.replace(this.#window.bytes);
+    frames.replace(this.#window.bytes, this.#window.guard);
     return true;
   }
 
   close(): void {
     this.frames.close();
-    this.#file.close();
+    this.#file?.close();
     this.#ahead.done(this.#job);
   }
 
-  /** Has the memory that frames were found in. */
-  #look({ base, offsets }: FoundFrames): void {
+  /** Has the memory that frames were found in. @returns whether it could be had */
+  #look(found: FoundFrames): boolean {
+    const { base, offsets, bytes } = found;
     const { frames } = this;
     this.restore();
-    const [first, stop] = [offsets[0] as number, offsets.at(-1) as number];
     const behind = frames.end;
-    const window = this.#file.window(base, stop);
-    this.#file.load(window, first, Math.min(stop, window.length) - first);
+    if (bytes !== undefined) {
+      this.#moved = found;
+      this.#window = undefined;
+      frames.adopt(bytes, base, behind);
+      frames.take(offsets);
+      return true;
+    }
+    const [first, stop] = [offsets[0] as number, offsets.at(-1) as number];
+    const window = this.#load(base, first, stop);
+    if (window === undefined) return false;
+    this.#moved = undefined;
     if (window !== this.#window) {
       this.#window = window;
-      frames.adopt(window.bytes, window.base, behind);
+      frames.adopt(window.bytes, window.base, behind, window.guard);
     }
-    if (window.base === base && stop <= window.length) frames.take(offsets);
-    else this.#isOver = true;
+    frames.take(offsets);
+    return true;
+  }
+
+  /** Maps what a worker has looked at; `undefined` when that cannot be, or has become something else. */
+  #load(base: number, first: number, stop: number): Window | undefined {
+    try {
+      this.#file ??= map(this.#link);
+      const window = this.#file?.window(base, stop);
+      if (window?.base !== base || stop > window.length) return undefined;
+      this.#file?.load(window, first, stop - first);
+      return window;
+    } catch (error) {
+      // No room for mappings, or it was cut: reading without a worker says what is wrong.
+      if (WalError.is(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Reads what was verified in memory that was moved away since, and verifies it again. @returns whether that was so */
+  #readAgain({ base, offsets, bytes }: FoundFrames): boolean {
+    if (bytes === undefined || bytes.length > 0) return false;
+    const { path, header } = this.#link;
+    const again = readRange(path, base, offsets.at(-1) as number);
+    const frames = new Frames(path, header, base, header.firstLsn, offsets.length);
+    frames.adopt(again, base);
+    frames.scan(0, again.length);
+    if (Buffer.compare(bytesOf(frames.offsets()), bytesOf(offsets)) !== 0) throw recycled(path, header.firstLsn);
+    this.#moved = { job: this.#job, base, offsets, bytes: again };
+    this.frames.replace(again);
+    return true;
+  }
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint32Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
+
+/** A stretch of a file in memory of its own. */
+function readRange(path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
+  const file = new ReadFile(path, false);
+  try {
+    const { bytes, base } = file.window(position, length);
+    return Uint8Array.from(bytes.subarray(position - base, position - base + length));
+  } finally {
+    file.close();
   }
 }

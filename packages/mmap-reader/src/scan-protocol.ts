@@ -14,6 +14,11 @@ export interface FoundFrames {
   readonly base: number;
   /** Of each frame, and behind them where the pass stopped. Moved from thread to thread, not copied. */
   readonly offsets: Uint32Array<ArrayBuffer>;
+  /**
+   * The memory that the frames were verified in, moved as well: where the file is not mapped, and so may get a new life before
+   * anything else is read of it. `undefined` where the reader maps the same bytes.
+   */
+  readonly bytes: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** That there is no more of a segment: the worker came to the end of its frames, or something kept it from reading. */

@@ -22,18 +22,23 @@ port.on('message', (job: ScanJob) => {
 });
 
 function answer(message: ScanAnswer): void {
-  port?.postMessage(message, message.offsets === undefined ? [] : [message.offsets.buffer]);
+  const moved = message.offsets === undefined ? [] : [message.offsets.buffer];
+  if (message.offsets !== undefined && message.bytes !== undefined) moved.push(message.bytes.buffer);
+  port?.postMessage(message, moved);
 }
 
 function scan({ job, path, header }: ScanJob): void {
-  const file = tryToMap(path, false) ?? new ReadFile(path, false);
+  const mapped = tryToMap(path, false);
+  const file = mapped ?? new ReadFile(path, false);
   try {
     if (!file.hasId(header.segmentId)) return;
     const scanner = scannerOf(file, header);
     for (let answers = 0; scanner.fillSync(); answers++) {
       waitForRoom(job, answers);
       // Whether LSNs count on is for the thread that asked to look at.
-      answer({ job, base: scanner.frames.base, offsets: scanner.frames.offsets() });
+      const { frames } = scanner;
+      if (mapped !== undefined) answer({ job, base: frames.base, offsets: frames.offsets(), bytes: undefined });
+      else answer({ job, ...frames.found() });
     }
   } finally {
     file.close();

@@ -67,7 +67,9 @@ export class SegmentSource implements CursorSource {
       const window = this.#file.window(at, 1);
       const offset = at - window.base;
       this.#file.load(window, offset, window.length - offset);
-      if (!isZero(window.bytes, offset)) return false;
+      const zero = isZero(window.bytes, offset);
+      this.#file.check(window, window.length);
+      if (!zero) return false;
       at = window.base + window.length;
     }
     return true;
@@ -83,7 +85,9 @@ function isZero(bytes: Uint8Array, from: number): boolean {
 }
 
 /** What a step over a frame that cannot be there says of it. */
-function reasonOf({ reason, code, message }: WalError): StopReason {
+function reasonOf(error: WalError): StopReason {
+  const { reason, code, message } = error;
+  if (reason === 'cut-while-mapped') throw error;
   if (reason === 'impossible-fields' || reason === 'unknown-flags' || reason === 'unknown-codec') return reason;
   throw new WalError('WAL_STATE', `unexpected ${code}: ${message}`);
 }

@@ -6,16 +6,26 @@
  * @packageDocumentation
  */
 
-export { type BrokenLink, type Chain, type ChainWalk, type Link, readChain, walkChain } from './chain.js';
-export { corruption, lostRecord, truncated } from './corruption.js';
+export { type Chain, LAST_NUMBER, LAST_POSITION, type Link, readChain } from './chain.js';
+export { corruption, lostRecord, provenByCheckpoint, truncated } from './corruption.js';
+export { ALWAYS_ENCRYPTED, type Demands, opensRecord, predatesEncryption } from './encrypted-from.js';
 export type { FrameScanner } from './frame-scanner.js';
 export { FrameSummary } from './frame-summary.js';
 export type { Frames } from './frames.js';
 export { type Behind, lookBehind } from './hole.js';
 export { loadKeys } from './load-keys.js';
-export { type LogFiles, readCheckpoint, readHeader, sortFiles, withFile } from './log-files.js';
+export {
+  isNoFile,
+  type LogFiles,
+  readCheckpoint,
+  readHeader,
+  refuseUnfinishedSalvage,
+  sortFiles,
+  withFile,
+} from './log-files.js';
 export { materialize } from './materialize.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './open-scanner.js';
+export { checkResumePoint, knownBefore, knownIn, resumePointOf } from './resume-point.js';
 export { type Segment, sameId, seedOf } from './segment.js';
 export { SparseIndex } from './sparse-index.js';
 export type { WalRecord } from './wal-record.js';

@@ -34,7 +34,7 @@ export class WindowScanner implements FrameScanner {
     this.#limit = Math.min(limit, file.size);
     this.frames = new Frames(file.path, header, from, nextLsn, MOST_FRAMES);
     this.#window = file.window(from, 0);
-    this.frames.adopt(this.#window.bytes, this.#window.base);
+    this.frames.adopt(this.#window.bytes, this.#window.base, from, this.#window.guard);
     this.#from = from - this.#window.base;
     this.#loaded = this.#from;
   }
@@ -49,7 +49,11 @@ export class WindowScanner implements FrameScanner {
     const { frames } = this;
     while (!frames.stopped && !this.#file.isClosed) {
       this.restore();
-      if (!this.#isReadable()) return false;
+      if (!this.#isReadable()) {
+        // What cannot be a frame may be what a cut has left of one.
+        this.#file.check(this.#window, this.#loaded);
+        return false;
+      }
       frames.scan(this.#from, this.#loaded);
       this.#from = frames.stop;
       if (!frames.isEmpty) return true;
@@ -63,7 +67,7 @@ export class WindowScanner implements FrameScanner {
     if (window.bytes.length === window.length || this.#file.isClosed) return false;
     this.#window = this.#file.renew(window);
     this.#file.load(this.#window, 0, Math.min(this.#loaded, this.#window.length));
-    this.frames.replace(this.#window.bytes);
+    this.frames.replace(this.#window.bytes, this.#window.guard);
     return true;
   }
 
@@ -108,7 +112,7 @@ export class WindowScanner implements FrameScanner {
     const behind = frames.end;
     this.#file.leave(this.#window);
     const window = this.#file.window(position, end - position);
-    frames.adopt(window.bytes, window.base, behind);
+    frames.adopt(window.bytes, window.base, behind, window.guard);
     this.#window = window;
     this.#from = position - window.base;
     this.#loaded = this.#from;

@@ -1,9 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { encodeCheckpoint, RecordFlag, WalError } from '@walstack/codec';
 import { type ReplayDirectoryOptions, type ReplayProgress, replayDirectory } from '@walstack/mmap-reader';
 import { createMemoryStorageIo, createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { makeChain, makeSegment, plain, temporaryDirectory, text, textOf, writeSegments } from './support/segments.js';
 
 const COUNTS = [40, 1, 300, 25, 10];
@@ -186,6 +187,26 @@ describe('replayDirectory', () => {
     }
   });
 
+  it('begins where it is to begin, also where workers cannot read the file', async () => {
+    const { directory } = logWith();
+    const post = Worker.prototype.postMessage;
+    const spy = vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker, job) {
+      post.call(this, { ...job, path: `${job.path}.gone` });
+    });
+    try {
+      for (const from of [1, 2, 40, 41, 100, 341, 342, 366, 367]) {
+        const found: number[] = [];
+        await replayDirectory(directory, { from, workers: 2 }).forEach(({ lsn }) => {
+          found.push(lsn);
+        });
+        expect(found).toEqual(lsns(from, TOTAL));
+      }
+      expect(spy).toHaveBeenCalled();
+    } finally {
+      spy.mockRestore();
+    }
+  });
+
   it('leaves out what a successor hides, a torn tail and a batch without its end', () => {
     const directory = temporaryDirectory();
     const first = makeSegment({ records: lsns(1, 20).map(plain) });
@@ -195,12 +216,25 @@ describe('replayDirectory', () => {
       predecessor: { number: 1, id: first.header.segmentId },
       records: [
         ...lsns(15, 20).map(plain),
-        ...[21, 22].map((lsn) => ({ ...plain(lsn), flags: RecordFlag.batchContinues })),
+        ...[21, 22].map((lsn) => ({ ...plain(lsn), flags: RecordFlag.batchContinues, durableLsn: 20 })),
       ],
       tail: new TextEncoder().encode('torn'),
     });
     writeSegments(directory, [first, second]);
     expect(lsnsOf(directory)).toEqual(lsns(1, 20));
+  });
+
+  it('says that the rest of a batch is missing, when one of its own frames proves that it was durable', async () => {
+    const { directory, chain } = logWith([20]);
+    const second = makeSegment({
+      number: 2,
+      firstLsn: 21,
+      predecessor: { number: 1, id: (chain[0] as (typeof chain)[number]).header.segmentId },
+      records: [21, 22].map((lsn) => ({ ...plain(lsn), flags: RecordFlag.batchContinues, durableLsn: lsn - 1 })),
+      tail: new TextEncoder().encode('torn'),
+    });
+    writeSegments(directory, [second]);
+    expect(await failureOf(() => lsnsOf(directory))).toMatchObject({ code: 'WAL_CORRUPT', reason: 'hole', lsn: 23 });
   });
 
   it.each([0, 2])('says what is missing, damaged or removed, with %d workers', async (workers) => {

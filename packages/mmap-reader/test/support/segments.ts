@@ -33,6 +33,8 @@ export interface MadeRecord {
   readonly marked?: boolean;
   /** Instead of the one that counts on. */
   readonly lsn?: number;
+  /** The last LSN that was durable when it was encoded. Default: the one before. */
+  readonly durableLsn?: number;
 }
 
 /** What a segment is made of. */
@@ -71,6 +73,7 @@ export function makeSegment(recipe: Recipe): MadeSegment {
     encrypted: false,
     salvaged: false,
     keyId: 0,
+    encryptedFrom: 0,
     firstLsn,
     number,
     logId: LOG_ID,
@@ -113,7 +116,7 @@ function writeRecord(bytes: Uint8Array, view: DataView, at: number, record: Made
   const meta = encoder.encode(record.meta ?? '');
   const frameBytes = recordFrameBytes(payload.length, meta.length, scope !== undefined);
   const bits = flags | (scope === undefined ? 0 : RecordFlag.scoped);
-  writeRecordHeader(view, at, frameBytes, lsn, type, lsn - 1, meta.length, bits, 0, 3);
+  writeRecordHeader(view, at, frameBytes, lsn, type, record.durableLsn ?? lsn - 1, meta.length, bits, 0, 3);
   let body = at + 32;
   if (scope !== undefined) {
     writeScope(view, body, scope);
