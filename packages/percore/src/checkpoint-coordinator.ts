@@ -5,6 +5,7 @@ import { NOTHING_COMMITTED } from './commit.js';
 import type { Core, DurableBarrier } from './core.js';
 import type { SharedEpochs } from './epochs.js';
 import { type CheckpointPlace, type Manifest, type PerCoreCheckpoint, writeManifest } from './manifest.js';
+import { withoutSuperseded } from './superseded.js';
 
 /**
  * Makes a snapshot of what all entries up to the end of the checkpoint's epoch have come to. What it returns is awaited;
@@ -17,6 +18,8 @@ export interface TruncatedLogs {
   readonly segmentsDeleted: number;
   readonly segmentsRecycled: number;
   readonly bytesReclaimed: number;
+  /** Segments whose files could not be removed: tried again by the next truncation. */
+  readonly segmentsLeft: number;
 }
 
 /** An epoch that is complete, and where it ends in each log. */
@@ -26,7 +29,8 @@ interface EndedEpoch {
 }
 
 /**
- * Ends epochs and makes checkpoints over the logs of all cores: one thing at a time, in the order of the calls.
+ * Ends epochs and makes checkpoints over the logs of all cores: one thing at a time, in the order of the calls. While a
+ * snapshot is taken, everything but a further checkpoint goes on.
  *
  * A checkpoint becomes the one that recovery begins from by one rename, of the manifest: when its barriers are durable in
  * every log, and its snapshot is made. Nothing is removed before that is durable. So a crash at any moment leaves this
@@ -38,21 +42,34 @@ export class CheckpointCoordinator {
   readonly #epochs: SharedEpochs;
   readonly #cores: readonly Core[];
   #manifest: Manifest;
+  /** The manifest on the disk may not be durable. */
+  #manifestUnsure: boolean;
+  /** The number of the last checkpoint that was begun, also where no manifest says so. */
+  #lastId: number;
+  #checkpointing = false;
+  #closed = false;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param manifest - as it is on the disk */
+  /**
+   * @param manifest - as it is on the disk
+   * @param manifestUnsure - it may not be durable: it is written again before the logs are changed because of it
+   */
   constructor(
     world: Pick<World, 'io' | 'now'>,
     directory: string,
     epochs: SharedEpochs,
     cores: readonly Core[],
     manifest: Manifest,
+    manifestUnsure = false,
   ) {
     this.#world = world;
     this.#directory = directory;
     this.#epochs = epochs;
     this.#cores = cores;
     this.#manifest = manifest;
+    this.#manifestUnsure = manifestUnsure;
+    const { checkpoint, pending, lastId = 0 } = manifest;
+    this.#lastId = Math.max(checkpoint?.id ?? 0, pending?.id ?? 0, lastId);
   }
 
   /** The last checkpoint that is complete; `undefined` when there is none. */
@@ -72,22 +89,26 @@ export class CheckpointCoordinator {
 
   /**
    * Makes a checkpoint: ends the epoch, has the snapshot taken, notes durably that the snapshot stands for everything up
-   * to the end of the epoch, and then lets go of the segments that nobody needs any more. Writers go on meanwhile.
+   * to the end of the epoch, and then removes the segments that are not needed any more. Writers go on meanwhile.
    *
-   * What fails before the snapshot is noted leaves the checkpoint before it as it was. Where only letting go of segments
+   * What fails before the snapshot is noted leaves the checkpoint before it as it was. Where only removing segments
    * fails, {@link lastCheckpoint} is the new one already, and {@link truncate} tries again.
    *
-   * @throws what `takeSnapshot` throws; `WAL_NO_SPACE`, `WAL_IO_FAILED`
+   * @throws what `takeSnapshot` throws; `WAL_STATE` while another one is being made; `WAL_NO_SPACE`, `WAL_IO_FAILED`: with
+   * the reason `'outcome-unknown'` where a crash leaves this one or the one before
    */
   async checkpoint(takeSnapshot: TakeSnapshot): Promise<PerCoreCheckpoint> {
     if (typeof takeSnapshot !== 'function') throw invalidType('takeSnapshot', 'a function', takeSnapshot);
-    return this.#inTurn(async () => {
-      const checkpoint = await this.#begin(await this.#endEpoch());
+    this.#throwIfCheckpointing();
+    this.#checkpointing = true;
+    try {
+      const checkpoint = await this.#inTurn(async () => this.#begin(await this.#endEpoch()));
       await takeSnapshot(checkpoint);
-      await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
-      await this.#truncate(checkpoint, 0);
+      await this.#inTurn(() => this.#complete(checkpoint));
       return checkpoint;
-    });
+    } finally {
+      this.#checkpointing = false;
+    }
   }
 
   /** Lets go of the segments that the last checkpoint has made superfluous, and were not let go of with it. */
@@ -101,15 +122,23 @@ export class CheckpointCoordinator {
   /**
    * Forgets every entry up to now, and everything that was committed: a checkpoint of nothing. Epochs and LSNs go on.
    */
-  reset(): Promise<TruncatedLogs> {
+  async reset(): Promise<TruncatedLogs> {
+    this.#throwIfCheckpointing();
     return this.#inTurn(async () => {
       const { epoch, cores } = await this.#endEpoch();
       const empty = cores.map((place) => ({ ...place, committed: NOTHING_COMMITTED }));
-      const checkpoint = this.#next({ epoch, cores: empty });
+      const checkpoint = this.#next({ epoch, cores: empty }, false);
       await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
-      await Promise.all(this.#cores.map((core) => core.forgetCommitted()));
+      await Promise.all(cores.map(({ coreId, lsn }) => this.#coreOf(coreId).forgetCommitted(lsn)));
       return this.#truncate(checkpoint, 1);
     });
+  }
+
+  /** Ends the epoch, and accepts nothing more. A snapshot that is being taken is not waited for. */
+  close(): Promise<number> {
+    const ended = this.endEpoch();
+    this.#closed = true;
+    return ended;
   }
 
   /** Waits for what is under way, whatever becomes of it. */
@@ -119,6 +148,7 @@ export class CheckpointCoordinator {
 
   /** Runs a task after all that came before. */
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(this.#closedError());
     const done = this.#last.then(task);
     // The next one does not care what became of this one.
     this.#last = done.catch(() => {});
@@ -127,26 +157,32 @@ export class CheckpointCoordinator {
 
   async #endEpoch(): Promise<EndedEpoch> {
     const epoch = this.#epochs.advance() - 1;
-    const barriers = await Promise.all(this.#cores.map((core) => core.endEpoch(epoch)));
-    return { epoch, cores: this.#cores.map(({ coreId }, index) => placeAt(coreId, barriers[index] as DurableBarrier)) };
+    const barriers = withoutSuperseded(await Promise.all(this.#cores.map((core) => core.endEpoch(epoch))));
+    const cores = this.#cores.map(({ coreId }, index) => placeAt(coreId, barriers[index] as DurableBarrier));
+    return { epoch, cores: cores.sort((one, other) => one.coreId - other.coreId) };
+  }
+
+  async #complete(checkpoint: PerCoreCheckpoint): Promise<void> {
+    await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
+    await this.#truncate(checkpoint, 0);
   }
 
   /** Notes that a snapshot is begun: its number is used up, and what a crash leaves of it is known to be incomplete. */
   async #begin(ended: EndedEpoch): Promise<PerCoreCheckpoint> {
-    const pending = this.#next(ended);
+    const pending = this.#next(ended, true);
     await this.#write({ ...this.#manifest, pending });
     return pending;
   }
 
-  #next({ epoch, cores }: EndedEpoch): PerCoreCheckpoint {
-    const { checkpoint, pending } = this.#manifest;
-    const id = Math.max(checkpoint?.id ?? 0, pending?.id ?? 0) + 1;
-    return Object.freeze({ id, epoch, createdAtMs: Math.floor(this.#world.now()), cores });
+  #next({ epoch, cores }: EndedEpoch, snapshot: boolean): PerCoreCheckpoint {
+    const id = ++this.#lastId;
+    return Object.freeze({ id, epoch, createdAtMs: timeOf(this.#world.now()), snapshot, cores });
   }
 
   async #write(manifest: Manifest): Promise<void> {
     await runAsync(this.#world.io, writeManifest(this.#world.io, this.#directory, manifest));
     this.#manifest = manifest;
+    this.#manifestUnsure = false;
   }
 
   /**
@@ -154,16 +190,33 @@ export class CheckpointCoordinator {
    * behind it
    */
   async #truncate({ cores }: PerCoreCheckpoint, beyond: 0 | 1): Promise<TruncatedLogs> {
+    if (this.#manifestUnsure) await this.#write(this.#manifest);
     const sum = { ...NOTHING_TRUNCATED };
     const truncated = await Promise.all(
       cores.map(({ coreId, lsn, left }) => this.#coreOf(coreId).truncateBefore(lsn + (left ? 1 : beyond))),
     );
-    for (const { segmentsDeleted, segmentsRecycled, bytesReclaimed } of truncated) {
+    for (const { segmentsDeleted, segmentsRecycled, bytesReclaimed, segmentsLeft } of truncated) {
       sum.segmentsDeleted += segmentsDeleted;
       sum.segmentsRecycled += segmentsRecycled;
       sum.bytesReclaimed += bytesReclaimed;
+      sum.segmentsLeft += segmentsLeft;
     }
     return Object.freeze(sum);
+  }
+
+  #throwIfCheckpointing(): void {
+    if (!this.#checkpointing) return;
+    throw new WalError('WAL_STATE', 'a checkpoint is being made: wait for it, outside of its snapshot', {
+      path: this.#directory,
+      state: 'checkpointing',
+    });
+  }
+
+  #closedError(): WalError {
+    return new WalError('WAL_CLOSED', `the per-core log in ${this.#directory} was closed`, {
+      path: this.#directory,
+      state: 'closed',
+    });
   }
 
   #coreOf(coreId: number): Core {
@@ -173,7 +226,15 @@ export class CheckpointCoordinator {
   }
 }
 
-const NOTHING_TRUNCATED = Object.freeze({ segmentsDeleted: 0, segmentsRecycled: 0, bytesReclaimed: 0 });
+/** A time that can be written, whatever the clock says. */
+const timeOf = (ms: number): number => (ms > 0 ? Math.min(Math.floor(ms), Number.MAX_SAFE_INTEGER) : 0);
+
+const NOTHING_TRUNCATED = Object.freeze({
+  segmentsDeleted: 0,
+  segmentsRecycled: 0,
+  bytesReclaimed: 0,
+  segmentsLeft: 0,
+});
 
 /** Where the checkpoint ends in the log of a core: behind its barrier, which is durable, and not where the log ends now. */
 function placeAt(coreId: number, { lsn, position, timestampUs, left, committed }: DurableBarrier): CheckpointPlace {

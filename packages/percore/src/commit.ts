@@ -1,4 +1,4 @@
-import { checkUnsigned, invalidType, outOfRange } from '@walstack/codec';
+import { checkText, checkUnsigned, invalidType, outOfRange } from '@walstack/codec';
 
 /** How far the sources of a consumer were read: what a commit says, and what recovery gives back. */
 export interface Committed {
@@ -18,7 +18,7 @@ const MAXIMUM_NAME_BYTES = 0xffff;
 const MINIMUM_WATERMARK = -(2n ** 63n);
 const MAXIMUM_WATERMARK = 2n ** 63n - 1n;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Checks what is to be committed.
@@ -31,6 +31,7 @@ export function checkCommit(offsets: Offsets, watermark: number | bigint | undef
   const checked = new Map<string, bigint>();
   for (const [source, offset] of pairs) {
     if (typeof source !== 'string') throw invalidType('offsets', 'a Map from strings', source);
+    checkText('offsets', source);
     checked.set(source, checkUnsigned(`offsets.${source}`, offset, 64));
   }
   return { offsets: checked, watermark: watermark === undefined ? undefined : checkWatermark(watermark) };
@@ -104,26 +105,22 @@ function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** What is committed once a later commit came: each source where it was last read, and the last watermark. */
-export function committedAfter(before: Committed, commit: Committed): Committed {
-  const offsets = new Map(before.offsets);
-  for (const [source, offset] of commit.offsets) offsets.set(source, offset);
-  return { offsets, watermark: commit.watermark ?? before.watermark };
-}
-
 /**
  * What is committed by several cores together. Of a source that several have read, the highest offset; the lowest of
- * their watermarks, since all of them have come that far.
+ * their watermarks, since all of them have come that far, and none while one of them has committed offsets without any.
+ * Cores that have committed nothing do not count.
  */
 export function committedByAll(cores: readonly Committed[]): Committed {
   const offsets = new Map<string, bigint>();
   let lowest: bigint | undefined;
-  for (const core of cores) {
-    for (const [source, offset] of core.offsets) {
+  let isKnown = true;
+  for (const { offsets: own, watermark } of cores) {
+    for (const [source, offset] of own) {
       const other = offsets.get(source);
       if (other === undefined || offset > other) offsets.set(source, offset);
     }
-    if (core.watermark !== undefined && (lowest === undefined || core.watermark < lowest)) lowest = core.watermark;
+    if (watermark === undefined) isKnown &&= own.size === 0;
+    else if (lowest === undefined || watermark < lowest) lowest = watermark;
   }
-  return { offsets, watermark: lowest };
+  return { offsets, watermark: isKnown ? lowest : undefined };
 }

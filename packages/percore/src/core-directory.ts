@@ -11,6 +11,17 @@ export const checkCoreId = (name: string, coreId: unknown): number => checkInteg
 /** The directory of one core's log, in the directory of a per-core log. */
 export const coreDirectory = (directory: string, coreId: number): string => join(directory, `core-${coreId}`);
 
+/** Whether a directory is there. */
+export function isThere(io: StorageIo, directory: string): boolean {
+  try {
+    io.list(directory);
+    return true;
+  } catch (error) {
+    if (WalError.is(error, 'WAL_NOT_FOUND')) return false;
+    throw error;
+  }
+}
+
 /** The cores that have a directory, in the order of their ids; none where there is no directory. */
 export function listCores(io: StorageIo, directory: string): number[] {
   let names: string[];

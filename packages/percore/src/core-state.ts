@@ -1,7 +1,9 @@
 import type { IoRoutine } from '@walstack/storage-io';
-import { type Committed, committedAfter, NOTHING_COMMITTED } from './commit.js';
+import { type Committed, NOTHING_COMMITTED } from './commit.js';
+import { CommitLedger, type CommitPlaces, NO_PLACES } from './commit-ledger.js';
 import type { CoreEntry } from './entry.js';
 import type { EntryReader } from './entry-reader.js';
+import type { CheckpointPlace } from './manifest.js';
 
 /** How many entries of each kind there are. */
 export interface EntryCounts {
@@ -19,15 +21,21 @@ export interface CoreState {
   /** The highest epoch of an entry; 0 when there is none. */
   readonly epoch: number;
   readonly timestampUs: number;
-  /** The last epoch that ends with a barrier; 0 when none does. */
+  /** The last epoch of which nothing stands behind what is there: a barrier says so, or an entry of the next one; 0 for none. */
   readonly barrierEpoch: number;
   /** The core appended nothing behind its last barrier, and was not to: no later epoch waits for it. */
   readonly left: boolean;
+  /** It has left under a manager, and what stands behind that was appended without one: no epoch waits for it either. */
+  readonly alone: boolean;
   /** Whether it was used at all: a log that a crash left empty makes nobody wait. */
   readonly joined: boolean;
   /** The LSN of the last entry. */
   readonly lsn: number;
   readonly committed: Committed;
+  /** Where it was committed. */
+  readonly commitPlaces: CommitPlaces;
+  /** Entries were appended under a manager, which has a manifest before it appends any. */
+  readonly managed: 'no' | 'barriers' | 'entries';
   readonly counts: EntryCounts;
 }
 
@@ -40,36 +48,69 @@ export function initialState(lsn: number): CoreState {
     timestampUs: 0,
     barrierEpoch: 0,
     left: false,
+    alone: false,
     joined: false,
     lsn,
     committed: NOTHING_COMMITTED,
+    commitPlaces: NO_PLACES,
+    managed: 'no',
     counts: NO_ENTRIES,
+  };
+}
+
+/** What is known of a log that is read from a checkpoint on. @param epoch - of the checkpoint */
+export function stateAt({ lsn, timestampUs, left, committed }: CheckpointPlace, epoch: number): CoreState {
+  return {
+    ...initialState(lsn),
+    epoch,
+    timestampUs,
+    barrierEpoch: epoch,
+    joined: true,
+    left,
+    committed,
+    commitPlaces: left ? { ...NO_PLACES, left: new Set(committed.offsets.keys()) } : NO_PLACES,
+    managed: 'barriers',
   };
 }
 
 /** Reads a log to its end, and returns what is known then. Closes the reader. */
 export function* survey(reader: EntryReader, before: CoreState): IoRoutine<CoreState> {
-  const state = { ...before, counts: { ...before.counts } };
+  const state = { ...before, counts: { ...before.counts }, leftManager: before.left };
+  const ledger = new CommitLedger(before.committed, before.commitPlaces);
   try {
     while (yield* reader.advance()) {
-      for (let entry = reader.next(); entry !== undefined; entry = reader.next()) take(state, entry);
+      for (let entry = reader.next(); entry !== undefined; entry = reader.next()) take(state, ledger, entry);
     }
   } finally {
     reader.close();
   }
-  return state;
+  state.committed = ledger.committed;
+  state.commitPlaces = ledger.places;
+  const { leftManager: _, ...known } = state;
+  return known;
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-type Surveyed = Mutable<Omit<CoreState, 'counts'>> & { readonly counts: Mutable<EntryCounts> };
+type Surveyed = Mutable<Omit<CoreState, 'counts'>> & {
+  readonly counts: Mutable<EntryCounts>;
+  /** The last entry is the last barrier of a core under a manager. */
+  leftManager: boolean;
+};
 
-function take(state: Surveyed, entry: CoreEntry): void {
+function take(state: Surveyed, ledger: CommitLedger, entry: CoreEntry): void {
   const { counts } = state;
+  const isManaged = entry.operation === 'epochBarrier' && entry.managed === true;
+  if (isManaged) state.alone = false;
+  else if (state.leftManager) state.alone = true;
+  state.leftManager = isManaged && entry.last;
+  // A truncation may have taken the barrier before it.
+  if (entry.epoch - 1 > state.barrierEpoch) state.barrierEpoch = entry.epoch - 1;
   state.epoch = entry.epoch;
   state.timestampUs = entry.timestampUs;
   state.lsn = entry.sequence;
   state.left = false;
   state.joined = true;
+  if (state.managed === 'barriers' && entry.operation !== 'epochBarrier') state.managed = 'entries';
   switch (entry.operation) {
     case 'put':
       counts.puts++;
@@ -86,9 +127,11 @@ function take(state: Surveyed, entry: CoreEntry): void {
       counts.barriers++;
       state.barrierEpoch = entry.epoch;
       state.left = entry.last;
+      if (entry.last) ledger.noteLeft();
+      if (entry.managed && state.managed === 'no') state.managed = 'barriers';
       return;
     case 'commit':
       counts.commits++;
-      state.committed = committedAfter(state.committed, entry);
+      ledger.add(entry, entry.epoch, entry.sequence);
   }
 }

@@ -1,34 +1,60 @@
 import {
   checkBoolean,
   checkInteger,
+  checkLsn,
+  checkMemory,
   checkOptions,
   checkPath,
+  checkText,
   invalidType,
+  optionNames,
   outOfRange,
   WalError,
 } from '@walstack/codec';
-import { realWorld, SegmentedWal, type SegmentedWalConfig, type TruncateResult, type World } from '@walstack/segmented';
 import {
-  type Committed,
-  checkCommit,
-  committedAfter,
-  encodeCommit,
-  NOTHING_COMMITTED,
-  type Offsets,
-} from './commit.js';
-import { checkCoreId, coreDirectory } from './core-directory.js';
-import { type CoreState, initialState, survey } from './core-state.js';
+  type RecoveryReport,
+  realWorld,
+  SegmentedWal,
+  type SegmentedWalConfig,
+  type TruncateResult,
+  type World,
+} from '@walstack/segmented';
+import { type Committed, checkCommit, encodeCommit, type Offsets } from './commit.js';
+import { CommitLedger, type CommitPlaces, withCommitsSince } from './commit-ledger.js';
+import { checkCoreId, coreDirectory, isThere } from './core-directory.js';
+import { type CoreState, initialState, stateAt, survey } from './core-state.js';
 import { ENTRY_HEADER_BYTES, encodeBarrier, encodeCheckpointId, OperationCode, writeEntryHeader } from './entry.js';
 import { EntryReader } from './entry-reader.js';
-import { SharedEpochs } from './epochs.js';
-import type { LogOptions } from './options.js';
+import { checkEpochsLeft, halvesOf, LAST_EPOCH, SharedEpochs } from './epochs.js';
+import { type CheckpointPlace, missingCore, readManifest } from './manifest.js';
+import {
+  backendOf,
+  checkKnown,
+  checkRecoveryMode,
+  type LogOptions,
+  logConfigOf,
+  type PerCoreRecoveryMode,
+} from './options.js';
 import { type Steps, stepsAsync, stepsSync, wait, waitFor } from './waiting.js';
 
 /** How a {@link CoreWalWriter} is opened: what its segments take, and the epochs that it shares with others. */
-export interface CoreWalWriterOptions extends LogOptions, Pick<SegmentedWalConfig, 'create' | 'io'> {
+export interface CoreWalWriterOptions extends LogOptions, Pick<SegmentedWalConfig, 'create' | 'io' | 'salvageLsn'> {
   /** The epochs that all writers of a per-core log share. Default: this writer's own, moved by hand. */
   readonly epochs?: SharedEpochs;
+  /**
+   * What to do where something acknowledged is lost: `'strict'` refuses the log, `'salvage'` goes on with what is left and
+   * says in `recovery` what is gone. Of a per-core log that a manager has had, salvage the whole. Default `'strict'`.
+   */
+  readonly recoveryMode?: PerCoreRecoveryMode;
 }
+
+const OPTIONS = optionNames<Omit<CoreWalWriterOptions, keyof LogOptions>>({
+  create: true,
+  io: true,
+  epochs: true,
+  recoveryMode: true,
+  salvageLsn: true,
+});
 
 /** An entry that is to be appended. */
 export type NewEntry =
@@ -51,6 +77,13 @@ export interface Barrier {
   readonly committed: Committed;
 }
 
+/** A barrier, and what else its manager needs to know. */
+export interface KnownBarrier extends Barrier {
+  readonly commitPlaces: CommitPlaces;
+  /** It is the last one of the core. */
+  readonly left: boolean;
+}
+
 /** A sync that was submitted and not yet found to be done. */
 interface PendingSync {
   readonly lsn: number;
@@ -60,16 +93,14 @@ interface PendingSync {
 /** Entries that are longer, header included, get memory of their own for a moment. */
 const SCRATCH_BYTES = 64 * 1024;
 
+/** No upper half of an epoch. */
+const NOT_LOOKED_AT = -1;
+
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 /** Opens a writer over a log that is open, and of which everything is known. For this package only. */
-export let writerOver: (
-  log: SegmentedWal,
-  coreId: number,
-  state: CoreState,
-  options: Pick<CoreWalWriterOptions, 'epochs' | 'now'>,
-) => CoreWalWriter;
+export let writerOver: (log: SegmentedWal, coreId: number, state: CoreState, options: WriterOptions) => CoreWalWriter;
 
 /**
  * Puts a barrier before an epoch by hand, also where one stands there already, and returns what is known of the log then.
@@ -80,8 +111,25 @@ export let beginEpoch: (writer: CoreWalWriter, epoch: number, last: boolean) => 
 /** Everything up to it is durable, whatever was told to {@link CoreWalWriter.markSynced}. For this package only. */
 export let durableLsnOf: (writer: CoreWalWriter) => number;
 
-/** Forgets what was committed before the last barrier. For this package only. */
-export let forgetCommitted: (writer: CoreWalWriter) => void;
+/** Forgets what was committed before the barrier with an LSN. For this package only. */
+export let forgetCommitted: (writer: CoreWalWriter, lsn: number) => void;
+
+/**
+ * The barrier with which an epoch ends in a log: its own, or the last one of a core that has appended that in it or
+ * before; `undefined` when there is neither. For this package only.
+ */
+export let barrierOf: (writer: CoreWalWriter, epoch: number) => KnownBarrier | undefined;
+
+/** The log of a writer. For this package only. */
+export let logOf: (writer: CoreWalWriter) => SegmentedWal;
+
+/** What a writer takes besides its log. */
+interface WriterOptions extends Pick<CoreWalWriterOptions, 'epochs' | 'now'> {
+  /** It belongs to a manager, which says what is needed no more. */
+  readonly managed?: boolean;
+  /** The last checkpoint needs what stands from this LSN on. Default: nothing. */
+  readonly neededFrom?: number;
+}
 
 /**
  * The writer of one core: a log of its own in the directory `core-<id>`, so that threads which append at the same time have
@@ -101,12 +149,16 @@ export class CoreWalWriter {
   #epoch: number;
   /** What was set by hand, or seen, and takes effect with the next entry. */
   #wantedEpoch: number;
-  #epochMark: number;
+  /** The shared epoch as it was looked at last, in halves. */
+  #epochLow = 0;
+  #epochHigh = NOT_LOOKED_AT;
   #timestampUs: number;
-  #committed: Committed;
-  /** What of it was committed behind the last barrier. */
-  #committedSince: Committed = NOTHING_COMMITTED;
-  #barrier: Barrier | undefined;
+  readonly #ledger: CommitLedger;
+  readonly #managed: boolean;
+  /** The last checkpoint of the per-core log needs what stands from this LSN on. */
+  readonly #neededFrom: number;
+  #barrier: KnownBarrier | undefined;
+  #barrierBefore: KnownBarrier | undefined;
   #position: number;
   #syncedPosition: number;
   #syncedLsn: number;
@@ -126,7 +178,7 @@ export class CoreWalWriter {
     log: SegmentedWal,
     coreId: number,
     state: CoreState,
-    { epochs, now = realWorld.now }: Pick<CoreWalWriterOptions, 'epochs' | 'now'>,
+    { epochs, now = realWorld.now, managed = false, neededFrom = Number.POSITIVE_INFINITY }: WriterOptions,
   ) {
     this.coreId = coreId;
     this.#log = log;
@@ -138,10 +190,10 @@ export class CoreWalWriter {
     if (epochs !== undefined && epochs.current < this.#epoch) {
       throw outOfRange('epochs', `at epoch ${this.#epoch}, to which this log has come, or later`, epochs.current);
     }
-    // Not the present mark: the first entry looks at the epoch.
-    this.#epochMark = epochs === undefined ? 0 : ~epochs.mark;
     this.#timestampUs = state.timestampUs;
-    this.#committed = state.committed;
+    this.#ledger = new CommitLedger(state.committed, state.commitPlaces);
+    this.#managed = managed;
+    this.#neededFrom = neededFrom;
     this.#position = log.position;
     this.#syncedPosition = log.position;
     this.#syncedLsn = log.lastLsn;
@@ -155,9 +207,9 @@ export class CoreWalWriter {
       return { ...initialState(writer.lastLsn), ...writer.#known(), left: last, joined: true };
     };
     durableLsnOf = (writer) => writer.#log.durableLsn;
-    forgetCommitted = (writer) => {
-      writer.#committed = writer.#committedSince;
-    };
+    forgetCommitted = (writer, lsn) => writer.#forgetCommitted(lsn);
+    barrierOf = (writer, epoch) => writer.#barrierOf(epoch);
+    logOf = (writer) => writer.#log;
   }
 
   /**
@@ -166,7 +218,7 @@ export class CoreWalWriter {
    * @param coreId - 0 to 2^32 − 2
    * @param directory - of the per-core log, in which the core has the directory `core-<id>`
    * @throws what `SegmentedWal.open` throws; `WAL_BAD_HEADER` when the log is another core's; `WAL_CORRUPT` for records
-   * that are no entries; `RangeError` for epochs behind those of the log
+   * that are no entries, and where the manifest of a manager says that the log, or a part of it, is lost; `RangeError` for epochs behind those of the log
    */
   static open(coreId: number, directory: string, options: CoreWalWriterOptions = {}): Promise<CoreWalWriter> {
     return stepsAsync(opening(coreId, directory, options));
@@ -209,6 +261,11 @@ export class CoreWalWriter {
     return this.#log.directory;
   }
 
+  /** What opening the log has found and done. */
+  get recovery(): RecoveryReport {
+    return this.#log.recovery;
+  }
+
   /** The position behind the last entry, in bytes of this core's log, durable or not. It never goes back. */
   get position(): number {
     return this.#position;
@@ -244,7 +301,7 @@ export class CoreWalWriter {
 
   /** What was committed last, in this life of the log or in earlier ones. */
   get committed(): Committed {
-    return this.#committed;
+    return this.#ledger.committed;
   }
 
   /** The failure after which nothing is accepted any more; `undefined` while there is none. */
@@ -270,8 +327,8 @@ export class CoreWalWriter {
       });
     }
     if (typeof epoch !== 'number') throw invalidType('epoch', 'a number', epoch);
-    if (!Number.isSafeInteger(epoch) || epoch < this.#wantedEpoch) {
-      throw outOfRange('epoch', `an integer of at least ${this.#wantedEpoch}, the present epoch`, epoch);
+    if (!Number.isSafeInteger(epoch) || epoch < this.#wantedEpoch || epoch > LAST_EPOCH) {
+      throw outOfRange('epoch', `an integer from ${this.#wantedEpoch}, the present epoch, to ${LAST_EPOCH}`, epoch);
     }
     this.#wantedEpoch = epoch;
   }
@@ -331,9 +388,16 @@ export class CoreWalWriter {
     const { last = false } = checkOptions('options', options, ['last']);
     checkBoolean('last', last);
     if (this.#left) throw hasLeft(this.coreId);
-    if (last) this.#beginEpoch(Math.max(this.epoch, this.#epoch) + 1, true);
-    else {
-      if (this.#epochs === undefined) this.#wantedEpoch = Math.max(this.#wantedEpoch, this.#epoch + 1);
+    if (last) {
+      // The barrier before it, where that is missing: its manager may be about to ask for it.
+      if (this.#epochs !== undefined) this.#enterEpoch();
+      // The epoch that was entered: the shared one may have been advanced since.
+      this.#beginEpoch(Math.max(this.#wantedEpoch, this.#epoch) + 1, true);
+    } else {
+      if (this.#epochs === undefined) {
+        checkEpochsLeft(this.#epoch + 1);
+        this.#wantedEpoch = Math.max(this.#wantedEpoch, this.#epoch + 1);
+      }
       this.#enterEpoch();
     }
     return this.#position;
@@ -353,8 +417,7 @@ export class CoreWalWriter {
     const value = encodeCommit(commit);
     this.#enterEpoch();
     const position = this.#append(OperationCode.commit, NO_BYTES, value);
-    this.#committed = committedAfter(this.#committed, commit);
-    this.#committedSince = committedAfter(this.#committedSince, commit);
+    this.#ledger.add(commit, this.#epoch, this.#log.lastLsn);
     return position;
   }
 
@@ -455,17 +518,23 @@ export class CoreWalWriter {
   }
 
   /**
-   * Removes segments that hold nothing but entries below an LSN; that they are gone is durable on return.
+   * Removes segments that hold nothing but entries below an LSN; that they are gone is durable on return. What they say of
+   * offsets, watermark and epoch is appended again before, so that it is there when the log is opened.
    *
-   * @throws `WAL_NO_SPACE` when there is no room to note the new beginning
+   * @throws `WAL_STATE` for a log that a manager has, or that a manager has had and that needs what would be removed, with
+   * its last checkpoint or for want of one; `WAL_NO_SPACE` when there is no room to note the new beginning; what {@link appendCommit} throws
    */
-  truncateBefore(lsn: number): Promise<TruncateResult> {
-    return this.#log.truncateBefore(lsn);
+  async truncateBefore(lsn: number): Promise<TruncateResult> {
+    const { before, appended } = this.#carryOver(lsn);
+    if (appended) await this.#log.sync();
+    return this.#log.truncateBefore(before);
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
   truncateBeforeSync(lsn: number): TruncateResult {
-    return this.#log.truncateBeforeSync(lsn);
+    const { before, appended } = this.#carryOver(lsn);
+    if (appended) this.#log.syncSync();
+    return this.#log.truncateBeforeSync(before);
   }
 
   /** Makes everything durable, marks the log as closed cleanly and gives up its lock. Idempotent. */
@@ -488,41 +557,110 @@ export class CoreWalWriter {
     return this.close();
   }
 
+  /**
+   * Appends again what only entries say that are about to go. Where there is no room for that, those stay.
+   *
+   * @returns the LSN to truncate before, and whether something was appended that has to be durable first
+   */
+  #carryOver(lsn: number): { readonly before: number; readonly appended: boolean } {
+    checkLsn('lsn', lsn);
+    if (this.#managed) throw managedLog(this.coreId, 'its manager truncates it with each checkpoint');
+    if (lsn > this.#neededFrom) {
+      throw managedLog(this.coreId, `its manager needs what stands from LSN ${this.#neededFrom} on`);
+    }
+    const log = this.#log;
+    const neededFrom = Math.min(this.#ledger.neededFrom, log.lastLsn);
+    // No segment goes before the first one does.
+    const kept = log.lastLsn < log.firstLsn || (log.listSegments()[0]?.lastLsn ?? 0) >= lsn;
+    if (kept || lsn <= neededFrom || lsn > log.nextLsn) return { before: lsn, appended: false };
+    try {
+      this.#appendState();
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+      return { before: neededFrom, appended: false };
+    }
+    return { before: lsn, appended: true };
+  }
+
+  /** What was committed, in an entry that has the epoch as well; and where the core had left, that it has. */
+  #appendState(): void {
+    const ledger = this.#ledger;
+    const left = this.#left;
+    const { committed } = ledger;
+    this.#append(OperationCode.commit, NO_BYTES, encodeCommit(committed));
+    ledger.add(committed, this.#epoch, this.#log.lastLsn);
+    if (left) this.#beginEpoch(this.#epoch + 1, true);
+  }
+
   /** Puts a barrier before the first entry of an epoch. */
   #enterEpoch(): void {
     if (this.#left) throw hasLeft(this.coreId);
     const epochs = this.#epochs;
     if (epochs !== undefined) {
-      const { mark } = epochs;
-      if (mark === this.#epochMark) return;
+      if (epochs.isAt(this.#epochLow, this.#epochHigh)) return;
       this.#wantedEpoch = epochs.current;
       if (this.#wantedEpoch > this.#epoch) this.#beginEpoch(this.#wantedEpoch, false);
-      this.#epochMark = mark;
+      [this.#epochLow, this.#epochHigh] = halvesOf(this.#wantedEpoch);
     } else if (this.#wantedEpoch > this.#epoch) this.#beginEpoch(this.#wantedEpoch, false);
   }
 
   /** A barrier belongs to the epoch that it ends. */
   #beginEpoch(epoch: number, last: boolean): void {
-    const position = this.#append(OperationCode.epochBarrier, NO_BYTES, encodeBarrier(last), epoch - 1);
+    const value = encodeBarrier(last, this.#managed);
+    const position = this.#append(OperationCode.epochBarrier, NO_BYTES, value, epoch - 1);
     this.#epoch = epoch;
     this.#left = last;
     const { lastLsn: lsn } = this.#log;
-    this.#barrier = { epoch: epoch - 1, lsn, position, timestampUs: this.#timestampUs, committed: this.#committed };
-    this.#committedSince = NOTHING_COMMITTED;
+    const { committed, places: commitPlaces } = this.#ledger;
+    this.#barrierBefore = this.#barrier;
+    this.#barrier = {
+      epoch: epoch - 1,
+      lsn,
+      position,
+      timestampUs: this.#timestampUs,
+      committed,
+      commitPlaces,
+      left: last,
+    };
+    if (last) this.#ledger.noteLeft();
+  }
+
+  #forgetCommitted(lsn: number): void {
+    this.#ledger.forgetBefore(lsn);
+    this.#barrier &&= withCommitsSince(this.#barrier, lsn);
+    this.#barrierBefore &&= withCommitsSince(this.#barrierBefore, lsn);
+  }
+
+  #barrierOf(epoch: number): KnownBarrier | undefined {
+    const last = this.#barrier;
+    if (last === undefined) return undefined;
+    if (last.epoch === epoch || (last.left && last.epoch < epoch)) return last;
+    // The last one of the core came in the epoch after it.
+    return this.#barrierBefore?.epoch === epoch ? this.#barrierBefore : undefined;
   }
 
   #append(operation: number, key: Uint8Array, value: Uint8Array, epoch = this.#epoch): number {
     const bytes = this.#room(ENTRY_HEADER_BYTES + value.length);
     const view = bytes === this.#scratchBytes ? this.#scratchView : new DataView(bytes.buffer);
-    const timestampUs = Math.max(this.#timestampUs, Math.floor(this.#now() * 1000));
+    const timestampUs = this.#time();
     writeEntryHeader(view, operation, this.coreId, epoch, this.#log.nextLsn, timestampUs);
     bytes.set(value, ENTRY_HEADER_BYTES);
     this.#options.type = operation;
     this.#options.meta = key;
-    this.#log.append(bytes, this.#options);
+    try {
+      this.#log.append(bytes, this.#options);
+    } catch (error) {
+      throw withoutHeader(error, bytes.length);
+    }
     this.#timestampUs = timestampUs;
     this.#position = this.#log.position;
     return this.#position;
+  }
+
+  /** Never back, and no more than can be written: a clock that gives no such time repeats the last one. */
+  #time(): number {
+    const time = Math.floor(this.#now() * 1000);
+    return time > this.#timestampUs ? Math.min(time, Number.MAX_SAFE_INTEGER) : this.#timestampUs;
   }
 
   #room(length: number): Uint8Array<ArrayBuffer> {
@@ -531,9 +669,10 @@ export class CoreWalWriter {
     return this.#scratchBytes;
   }
 
-  #known(): Pick<CoreState, 'epoch' | 'barrierEpoch' | 'timestampUs' | 'committed'> {
+  #known(): Pick<CoreState, 'epoch' | 'barrierEpoch' | 'timestampUs' | 'committed' | 'commitPlaces'> {
     const ended = this.#epoch - 1;
-    return { epoch: ended, barrierEpoch: ended, timestampUs: this.#timestampUs, committed: this.#committed };
+    const { committed, places: commitPlaces } = this.#ledger;
+    return { epoch: ended, barrierEpoch: ended, timestampUs: this.#timestampUs, committed, commitPlaces };
   }
 
   #boundary(): PendingSync {
@@ -548,10 +687,69 @@ export class CoreWalWriter {
 
 const VIEWS = { copy: false } as const;
 
+/** The longest value is what is asked for, which the log knows with its header. */
+function withoutHeader(error: unknown, bytes: number): unknown {
+  if (!WalError.is(error, 'WAL_TOO_LARGE') || error.actual !== bytes || error.limit === undefined) return error;
+  const [actual, limit] = [bytes - ENTRY_HEADER_BYTES, error.limit - ENTRY_HEADER_BYTES];
+  const message = `a value of ${actual} bytes is over the limit of ${limit}: nothing was appended`;
+  return new WalError('WAL_TOO_LARGE', message, { actual, limit }, { cause: error });
+}
+
 function hasLeft(coreId: number): WalError {
   return new WalError('WAL_STATE', `core ${coreId} has appended its last barrier: open it again to append more`, {
     state: 'left',
   });
+}
+
+function managedLog(coreId: number, why: string): WalError {
+  return new WalError('WAL_STATE', `the log of core ${coreId} belongs to a per-core log: ${why}`, { state: 'managed' });
+}
+
+/** What is known of a log before the first entry that says it: what the last checkpoint says, where it can be read on. */
+function stateFrom(log: SegmentedWal, place: CheckpointPlace | undefined, epoch: number): CoreState {
+  return place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, epoch);
+}
+
+/** Whether a log has what stands behind the last checkpoint. */
+const reaches = (log: SegmentedWal, { lsn }: CheckpointPlace): boolean => log.firstLsn <= lsn + 1 && lsn <= log.lastLsn;
+
+function lostBefore(log: SegmentedWal, { coreId, lsn }: CheckpointPlace): WalError {
+  return new WalError(
+    'WAL_CORRUPT',
+    `the last checkpoint has everything up to LSN ${lsn} of core ${coreId}, but its log has LSN ${log.firstLsn} to ${log.lastLsn}: open it with its manager`,
+    { path: log.directory, lsn, reason: 'checkpoint' },
+  );
+}
+
+/** Opens a log, or makes it where the manifest does not say that it is lost. */
+function* openExistingOrNew(config: SegmentedWalConfig, coreId: number, directory: string): Steps<SegmentedWal> {
+  const existing = { ...config, create: false };
+  try {
+    return yield* wait(
+      () => SegmentedWal.openSync(existing),
+      () => SegmentedWal.open(existing),
+    );
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_NOT_FOUND') || config.create === false) throw error;
+  }
+  yield* throwIfNamed(config.io, coreId, directory);
+  return yield* wait(
+    () => SegmentedWal.openSync(config),
+    () => SegmentedWal.open(config),
+  );
+}
+
+function* throwIfNamed(given: SegmentedWalConfig['io'], coreId: number, directory: string): Steps<void> {
+  // What is named is a backend of its own: this look needs none that is as fast, and there is nothing yet in memory.
+  if (given === 'memory') return;
+  const { io, owned } = backendOf(typeof given === 'object' ? given : 'sync-fs', 'wait');
+  try {
+    if (!isThere(io, directory)) return;
+    const manifest = yield* waitFor(io, () => readManifest(io, directory));
+    if (manifest?.cores.includes(coreId) === true) throw missingCore(directory, coreId);
+  } finally {
+    if (owned) void io.dispose();
+  }
 }
 
 function* opening(
@@ -562,30 +760,39 @@ function* opening(
 ): Steps<CoreWalWriter> {
   const { config, own } = configOf(coreId, directory, options);
   if (position !== undefined) checkInteger('position', position);
-  const log = yield* wait(
-    () => SegmentedWal.openSync(config),
-    () => SegmentedWal.open(config),
-  );
+  const log = yield* openExistingOrNew(config, coreId, directory);
   try {
-    if (position !== undefined) yield* dropBehind(log, position);
+    const manifest = yield* waitFor(log.io, () => readManifest(log.io, directory));
+    if (manifest?.leaving !== undefined)
+      throw managedLog(coreId, 'a manager has begun to drop entries of it: open that');
+    const place = manifest?.checkpoint?.cores.find((each) => each.coreId === coreId);
+    if (place !== undefined && !reaches(log, place)) throw lostBefore(log, place);
+    if (position !== undefined) yield* dropBehind(log, position, place);
+    const before = stateFrom(log, place, manifest?.checkpoint?.epoch ?? 0);
     const reader = yield* wait(
-      () => log.openReaderSync('first', VIEWS),
-      () => log.openReader('first', VIEWS),
+      () => log.openReaderSync(before.lsn + 1, VIEWS),
+      () => log.openReader(before.lsn + 1, VIEWS),
     );
     const entries = new EntryReader(reader, coreId, log.directory, Number.POSITIVE_INFINITY);
-    const state = yield* waitFor(log.io, () => survey(entries, initialState(log.firstLsn - 1)));
-    return writerOver(log, coreId, state, own);
+    const state = yield* waitFor(log.io, () => survey(entries, before));
+    // Without a checkpoint, its manager needs everything.
+    const isNamed = manifest?.cores.includes(coreId) === true;
+    const needed = place === undefined ? (isNamed ? { neededFrom: log.firstLsn } : {}) : { neededFrom: place.lsn + 1 };
+    return writerOver(log, coreId, state, { ...own, ...needed });
   } catch (error) {
     yield* closeQuietly(log);
     throw error;
   }
 }
 
-function* dropBehind(log: SegmentedWal, position: number): Steps<void> {
+function* dropBehind(log: SegmentedWal, position: number, place: CheckpointPlace | undefined): Steps<void> {
   const lsn = yield* wait(
     () => log.lsnBeforeSync(position),
     () => log.lsnBefore(position),
   );
+  if (place !== undefined && lsn < place.lsn) {
+    throw managedLog(place.coreId, `the last checkpoint has everything up to LSN ${place.lsn}; nothing was dropped`);
+  }
   yield* wait(
     () => log.truncateAfterSync(lsn),
     () => log.truncateAfter(lsn),
@@ -608,16 +815,15 @@ function* closeQuietly(log: SegmentedWal): Steps<void> {
 function configOf(coreId: number, directory: string, options: CoreWalWriterOptions) {
   checkCoreId('coreId', coreId);
   checkPath('directory', directory);
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options);
-  const { epochs, ...rest } = options;
+  const { epochs, ...rest } = checkKnown('options', options, OPTIONS);
+  checkRecoveryMode(rest.recoveryMode ?? 'strict');
   if (epochs !== undefined && !(epochs instanceof SharedEpochs)) throw invalidType('epochs', 'SharedEpochs', epochs);
-  const config: SegmentedWalConfig = { ...rest, directory: coreDirectory(directory, coreId), coreId };
+  const config: SegmentedWalConfig = { ...logConfigOf(rest), directory: coreDirectory(directory, coreId), coreId };
   const own = { ...(epochs === undefined ? {} : { epochs }), ...(rest.now === undefined ? {} : { now: rest.now }) };
   return { config, own };
 }
 
 function bytesOf(name: string, value: Uint8Array | string): Uint8Array {
-  if (typeof value === 'string') return encoder.encode(value);
-  if (!(value instanceof Uint8Array)) throw invalidType(name, 'a Uint8Array or a string', value);
-  return value;
+  if (typeof value === 'string') return encoder.encode(checkText(name, value));
+  return checkMemory(name, value, 'a Uint8Array or a string');
 }

@@ -1,5 +1,6 @@
 import type { TruncateResult } from '@walstack/segmented';
 import type { Committed } from './commit.js';
+import type { CommitPlaces } from './commit-ledger.js';
 
 /** Where the log of one core stands. */
 export interface CorePlace {
@@ -23,6 +24,7 @@ export interface DurableBarrier {
   readonly timestampUs: number;
   /** What had been committed before it. */
   readonly committed: Committed;
+  readonly commitPlaces: CommitPlaces;
   /** The core had appended its last barrier before. */
   readonly left: boolean;
 }
@@ -35,8 +37,8 @@ export interface Core {
   /** Makes everything appended so far durable. */
   sync(): Promise<CorePlace>;
   place(): Promise<CorePlace>;
-  /** Forgets what was committed before the last barrier: it is forgotten durably already. */
-  forgetCommitted(): Promise<void>;
+  /** Forgets what was committed before the barrier with an LSN: it is forgotten durably already. */
+  forgetCommitted(lsn: number): Promise<void>;
   /** Removes segments that hold nothing but entries before an LSN. */
   truncateBefore(lsn: number): Promise<TruncateResult>;
   /** Makes everything durable and closes the log. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { FRAME_HEADER_BYTES, frameStart, RECORD_HEADER_BYTES } from '@walstack/codec';
+import { FRAME_HEADER_BYTES, frameStart, RECORD_HEADER_BYTES, WalError } from '@walstack/codec';
 import {
+  FrameSummary,
   type Link,
   lookBehind,
   lostRecord,
@@ -23,9 +24,22 @@ export type EndOfLog = 'end' | 'torn' | 'checksum';
  * @throws `WAL_CORRUPT` when it proves that something before it had been acknowledged, which cannot be read
  */
 export function* endOfLog(io: StorageIo, directory: string): IoRoutine<EndOfLog> {
-  const newest = sortFiles(io.list(directory)).segments.at(-1);
-  if (newest === undefined) return 'end';
-  const path = join(directory, newest.name);
+  for (;;) {
+    const newest = newestIn(io, directory);
+    if (newest === undefined) return 'end';
+    try {
+      return yield* endOf(io, join(directory, newest));
+    } catch (error) {
+      // It may not have been the newest one any more: then it is another one that the log ends with.
+      if (!WalError.is(error) || newestIn(io, directory) === newest) throw error;
+    }
+  }
+}
+
+const newestIn = (io: StorageIo, directory: string): string | undefined =>
+  sortFiles(io.list(directory)).segments.at(-1)?.name;
+
+function* endOf(io: StorageIo, path: string): IoRoutine<EndOfLog> {
   const link = { path, header: yield* readHeader(io, path) };
   const seen = yield* readableEnd(io, link);
   const { kind, evidenceOffset } = yield* behind(io, link, seen);
@@ -37,13 +51,20 @@ export function* endOfLog(io: StorageIo, directory: string): IoRoutine<EndOfLog>
   throw lostRecord(path, seen.end, seen.nextLsn, 'hole', proof);
 }
 
-/** Where the readable frames of a segment end. */
-function* readableEnd(io: StorageIo, link: Link): IoRoutine<{ readonly end: number; readonly nextLsn: number }> {
+/** Where the readable frames of a segment end, and from where on they would be dropped. */
+interface ReadableEnd {
+  readonly end: number;
+  readonly nextLsn: number;
+  readonly droppedFrom: number;
+}
+
+function* readableEnd(io: StorageIo, link: Link): IoRoutine<ReadableEnd> {
   const scanner = yield* openStreamed(io, link);
   try {
     const { frames } = scanner;
-    while (yield* scanner.fill()) while (frames.next());
-    return { end: frames.end, nextLsn: frames.nextLsn };
+    const summary = new FrameSummary(0);
+    while (yield* scanner.fill()) frames.skip(summary);
+    return { end: frames.end, nextLsn: frames.nextLsn, droppedFrom: summary.openBatch?.nextLsn ?? frames.nextLsn };
   } finally {
     scanner.close();
   }
@@ -52,11 +73,11 @@ function* readableEnd(io: StorageIo, link: Link): IoRoutine<{ readonly end: numb
 function* behind(
   io: StorageIo,
   { path, header }: Link,
-  seen: { readonly end: number; readonly nextLsn: number },
+  seen: ReadableEnd,
 ): IoRoutine<{ readonly kind: EndOfLog; readonly evidenceOffset: number | undefined }> {
   return yield* withFile(io, path, function* (file) {
     const size = io.size(file);
-    const { dirty, evidenceOffset } = yield* lookBehind(io, file, { path, header, ...seen }, size);
+    const { dirty, evidenceOffset } = yield* lookBehind(io, file, { path, header, ...seen }, size, seen.droppedFrom);
     const kind = dirty ? yield* kindAt(io, file, frameStart(seen.end, header.blockBytes), size) : 'end';
     return { kind, evidenceOffset };
   });

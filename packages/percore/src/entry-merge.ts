@@ -21,7 +21,9 @@ export class EntryMerge {
   /** A heap: no entry is before the one above it. */
   readonly #heap: Head[] = [];
   /** Cores whose next entry is not in memory. */
-  #dry: EntryReader[];
+  readonly #dry: EntryReader[];
+  /** Whether the first of the heap was handed out: what is behind it is looked at only then, as that may fail. */
+  #isTaken = false;
 
   constructor(readers: readonly EntryReader[]) {
     this.#dry = [...readers];
@@ -29,27 +31,38 @@ export class EntryMerge {
 
   /** The next entry of all; `undefined` when `advance()` has to read on. */
   next(): CoreEntry | undefined {
+    this.#replaceTaken();
     const first = this.#heap[0];
     if (this.#dry.length > 0 || first === undefined) return undefined;
-    const entry = first.reader.next();
-    if (entry !== undefined) this.#settle({ reader: first.reader, entry }, 0);
-    else {
-      this.#dry.push(first.reader);
-      const last = this.#heap.pop() as Head;
-      if (this.#heap.length > 0) this.#settle(last, 0);
-    }
+    this.#isTaken = true;
     return first.entry;
   }
 
   /** Reads on. @returns whether there are further entries */
   *advance(): IoRoutine<boolean> {
-    for (const reader of this.#dry) {
+    this.#replaceTaken();
+    for (let reader = this.#dry.at(-1); reader !== undefined; reader = this.#dry.at(-1)) {
       let entry = reader.next();
       while (entry === undefined && (yield* reader.advance())) entry = reader.next();
+      this.#dry.pop();
       if (entry !== undefined) this.#add({ reader, entry });
     }
-    this.#dry = [];
     return this.#heap.length > 0;
+  }
+
+  /** Puts the next entry of its core in the place of the one that was handed out last. */
+  #replaceTaken(): void {
+    const first = this.#heap[0];
+    if (!this.#isTaken || first === undefined) return;
+    const { reader } = first;
+    const entry = reader.next();
+    this.#isTaken = false;
+    if (entry !== undefined) this.#settle({ reader, entry }, 0);
+    else {
+      this.#dry.push(reader);
+      const last = this.#heap.pop() as Head;
+      if (this.#heap.length > 0) this.#settle(last, 0);
+    }
   }
 
   #add(head: Head): void {

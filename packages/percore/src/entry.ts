@@ -10,8 +10,9 @@ export const ENTRY_HEADER_BYTES = 32;
 
 const ENTRY_VERSION = 1;
 
-/** Bit of a barrier's value: the core appends nothing more until it is opened again. */
+/** Bits of a barrier's value: the core appends nothing more until it is opened again; a manager has the log. */
 const LAST = 1;
+const MANAGED = 2;
 
 /** Where an entry stands among those of all cores. */
 export interface EntryPlace {
@@ -48,6 +49,8 @@ export interface EpochBarrierEntry extends EntryPlace {
   readonly operation: 'epochBarrier';
   /** The core appends nothing more until it is opened again: later epochs do not wait for it. */
   readonly last: boolean;
+  /** It was appended under a manager: there is a manifest that names the core. */
+  readonly managed?: true;
 }
 
 /** How far sources were read by what stands before it. */
@@ -81,7 +84,8 @@ export function writeEntryHeader(
 }
 
 /** The value of a barrier. */
-export const encodeBarrier = (last: boolean): Uint8Array => Uint8Array.of(last ? LAST : 0);
+export const encodeBarrier = (last: boolean, managed: boolean): Uint8Array =>
+  Uint8Array.of((last ? LAST : 0) | (managed ? MANAGED : 0));
 
 /** The value of a checkpoint entry. */
 export function encodeCheckpointId(checkpointId: number): Uint8Array {
@@ -141,7 +145,7 @@ function withValue(
       return { operation: 'checkpoint', ...place, checkpointId: getUint64(viewOf(value), 0) };
     case OperationCode.epochBarrier:
       if (value.length !== 1) throw notAnEntry(directory, place.sequence, 'its barrier has no flags');
-      return { operation: 'epochBarrier', ...place, last: ((value[0] as number) & LAST) !== 0 };
+      return { operation: 'epochBarrier', ...place, ...flagsOf(value[0] as number) };
     case OperationCode.commit: {
       const committed = decodeCommit(value);
       if (committed === undefined) throw notAnEntry(directory, place.sequence, 'its offsets cannot be read');
@@ -150,6 +154,11 @@ function withValue(
     default:
       throw laterVersion(directory, place.sequence, `operation ${operation}`);
   }
+}
+
+function flagsOf(flags: number): Pick<EpochBarrierEntry, 'last' | 'managed'> {
+  const last = (flags & LAST) !== 0;
+  return (flags & MANAGED) === 0 ? { last } : { last, managed: true };
 }
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

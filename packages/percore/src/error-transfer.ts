@@ -10,20 +10,40 @@ export interface TransferredError {
   readonly facts: Readonly<Record<string, string | number>> | undefined;
 }
 
-/** Takes apart what was thrown. */
+/** Takes apart what was thrown, which may be anything. Throws nothing. */
 export function errorToTransfer(error: unknown): TransferredError {
-  if (!(error instanceof Error)) {
-    return { name: 'Error', message: String(error), stack: undefined, code: undefined, facts: undefined };
+  try {
+    if (!(error instanceof Error)) return otherThrown(textOf(() => String(error)) ?? 'something that has no text');
+    const known = WalError.is(error);
+    return {
+      name: textOf(() => error.name) ?? 'Error',
+      message: textOf(() => error.message) ?? '',
+      stack: textOf(() => error.stack),
+      code: textOf(() => (error as { code?: unknown }).code),
+      facts: known ? factsOf(error) : undefined,
+    };
+  } catch {
+    // Its prototype cannot even be asked for.
+    return otherThrown('something that cannot be looked at');
   }
-  const { name, message, stack } = error;
-  const { code } = error as { code?: unknown };
-  return {
-    name,
-    message,
-    stack,
-    code: typeof code === 'string' ? code : undefined,
-    facts: WalError.is(error) ? factsOf(error) : undefined,
-  };
+}
+
+const otherThrown = (message: string): TransferredError => ({
+  name: 'Error',
+  message,
+  stack: undefined,
+  code: undefined,
+  facts: undefined,
+});
+
+/** What a property says; `undefined` where that is no text, or cannot be had. */
+function textOf(read: () => unknown): string | undefined {
+  try {
+    const value = read();
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function factsOf(error: WalError): Record<string, string | number> {
@@ -40,6 +60,9 @@ export function errorFromTransfer({ name, message, stack, code, facts }: Transfe
   // The code was taken from a `WalError`: it is one of its codes.
   const error = facts === undefined ? new Error(message) : new WalError(code as WalErrorCode, message, facts);
   if (stack !== undefined) error.stack = stack;
-  if (facts === undefined) Object.assign(error, { name }, code === undefined ? {} : { code });
+  if (facts !== undefined) return error;
+  for (const [key, value] of Object.entries({ name, ...(code === undefined ? {} : { code }) })) {
+    Object.defineProperty(error, key, { value, configurable: true, enumerable: true, writable: true });
+  }
   return error;
 }

@@ -31,7 +31,13 @@ export { compareEntries } from './entry-merge.js';
 export { SharedEpochs } from './epochs.js';
 export type { CheckpointPlace, PerCoreCheckpoint } from './manifest.js';
 export type { MergedEntries } from './merged-entries.js';
-export type { Incomplete, LogOptions, ModuleReference, PerCoreRecoveryOptions } from './options.js';
+export type {
+  Incomplete,
+  LogOptions,
+  ModuleReference,
+  PerCoreRecoveryMode,
+  PerCoreRecoveryOptions,
+} from './options.js';
 export { type EntriesOptions, PerCoreRecovery } from './per-core-recovery.js';
 export { type CoreWorkers, type PerCoreWalConfig, PerCoreWalManager } from './per-core-wal-manager.js';
 export {
@@ -39,5 +45,6 @@ export {
   type PerCoreWalReaderOptions,
   type ReaderStop,
 } from './per-core-wal-reader.js';
+export type { LostEntries, PerCoreSalvage } from './salvage-note.js';
 export type { CoreStatistics } from './statistics.js';
-export type { ConfigureCore, CoreContext, CoreProgram } from './worker.js';
+export type { ConfigureCore, CoreConfig, CoreContext, CoreProgram } from './worker.js';

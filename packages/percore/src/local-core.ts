@@ -1,8 +1,9 @@
 import { WalError } from '@walstack/codec';
 import type { TruncateResult } from '@walstack/segmented';
 import { NOTHING_COMMITTED } from './commit.js';
+import { NO_PLACES } from './commit-ledger.js';
 import type { Core, CorePlace, DurableBarrier } from './core.js';
-import { type CoreWalWriter, durableLsnOf, forgetCommitted } from './core-wal-writer.js';
+import { barrierOf, type CoreWalWriter, durableLsnOf, forgetCommitted, logOf } from './core-wal-writer.js';
 
 /** The log of a core whose writer is in this thread. */
 export class LocalCore implements Core {
@@ -16,17 +17,18 @@ export class LocalCore implements Core {
 
   async endEpoch(epoch: number): Promise<DurableBarrier> {
     const { writer } = this;
-    await appendBarrier(writer);
-    // It may have come before, with the first entry that was appended in the next epoch.
-    const { barrier } = writer;
-    if (barrier?.epoch !== epoch) {
+    // It may have come before, with the first entry that was appended in the next epoch; and of a core that has appended
+    // its last one, none comes any more.
+    if (barrierOf(writer, epoch) === undefined) await appendBarrier(writer);
+    const barrier = barrierOf(writer, epoch);
+    if (barrier === undefined) {
       throw new WalError('WAL_STATE', `core ${this.coreId} has no barrier of epoch ${epoch}`, { state: 'running' });
     }
     await writer.sync();
     // What was told to the writer about syncs of others is not believed here.
     if (durableLsnOf(writer) < barrier.lsn) throw notDurable(this.coreId, barrier.lsn);
-    const { lsn, position, timestampUs, committed } = barrier;
-    return { lsn, position, timestampUs, committed, left: false };
+    const { lsn, position, timestampUs, committed, commitPlaces, left } = barrier;
+    return { lsn, position, timestampUs, committed, commitPlaces, left };
   }
 
   async sync(): Promise<CorePlace> {
@@ -38,12 +40,12 @@ export class LocalCore implements Core {
     return placeOf(this.writer);
   }
 
-  async forgetCommitted(): Promise<void> {
-    forgetCommitted(this.writer);
+  async forgetCommitted(lsn: number): Promise<void> {
+    forgetCommitted(this.writer, lsn);
   }
 
   truncateBefore(lsn: number): Promise<TruncateResult> {
-    return this.writer.truncateBefore(lsn);
+    return logOf(this.writer).truncateBefore(lsn);
   }
 
   close(): Promise<void> {
@@ -76,11 +78,11 @@ export class RetiredCore implements Core {
   }
 
   async forgetCommitted(): Promise<void> {
-    this.#barrier = { ...this.#barrier, committed: NOTHING_COMMITTED };
+    this.#barrier = { ...this.#barrier, committed: NOTHING_COMMITTED, commitPlaces: NO_PLACES };
   }
 
   truncateBefore(lsn: number): Promise<TruncateResult> {
-    return this.#writer.truncateBefore(lsn);
+    return logOf(this.#writer).truncateBefore(lsn);
   }
 
   close(): Promise<void> {
@@ -88,16 +90,19 @@ export class RetiredCore implements Core {
   }
 }
 
-/** A barrier finds room even where the writer was faster than the disk. */
+/** A barrier finds room even where the writer was faster than the disk, and where the disk was full, if there is room now. */
 async function appendBarrier(writer: CoreWalWriter): Promise<void> {
-  for (;;) {
+  for (let wasFull = false; ; ) {
     try {
       writer.appendEpochBarrier();
       return;
     } catch (error) {
-      if (!WalError.is(error, 'WAL_BACKPRESSURE')) throw error;
+      const isFull: boolean = WalError.is(error, 'WAL_NO_SPACE') && writer.failure === undefined && !wasFull;
+      if (!isFull && !WalError.is(error, 'WAL_BACKPRESSURE')) throw error;
+      wasFull ||= isFull;
     }
-    await writer.flush();
+    // A flush does not make the segment for which there was no room.
+    await (wasFull ? writer.sync() : writer.flush());
   }
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { decodeFramedJson, encodeFramedJson, WalError } from '@walstack/codec';
 import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
 import type { Committed } from './commit.js';
+import { coreDirectory, isThere, listCores } from './core-directory.js';
 
 /** Where a checkpoint stands in the log of one core. */
 export interface CheckpointPlace {
@@ -26,6 +27,8 @@ export interface PerCoreCheckpoint {
   readonly epoch: number;
   /** Milliseconds since the Unix epoch. */
   readonly createdAtMs: number;
+  /** A snapshot stands for it. `false` for what `reset` has made: it stands for nothing, and there is none to load. */
+  readonly snapshot: boolean;
   /** In the order of their ids. */
   readonly cores: readonly CheckpointPlace[];
 }
@@ -38,9 +41,27 @@ export interface Manifest {
   readonly checkpoint: PerCoreCheckpoint | undefined;
   /** A checkpoint whose snapshot was begun and not found to be complete. */
   readonly pending: PerCoreCheckpoint | undefined;
+  /** Entries that are being dropped from the logs; `undefined` when none are. No writer is there before that is done. */
+  readonly leaving: Leaving | undefined;
+  /** Numbers of checkpoints up to this one are used up, also where neither of the two says so; `undefined` where they do. */
+  readonly lastId: number | undefined;
 }
 
-export const NO_MANIFEST: Manifest = { cores: [], checkpoint: undefined, pending: undefined };
+/** What was decided of epochs that are not complete: their entries are no part of the logs any more. */
+interface Leaving {
+  /** The last complete epoch. */
+  readonly complete: number;
+  /** The highest epoch that was seen. */
+  readonly last: number;
+}
+
+export const NO_MANIFEST: Manifest = {
+  cores: [],
+  checkpoint: undefined,
+  pending: undefined,
+  leaving: undefined,
+  lastId: undefined,
+};
 
 const MANIFEST = 'manifest';
 const DRAFT = 'manifest.new';
@@ -50,6 +71,19 @@ const MAXIMUM_BYTES = 256 * 1024 * 1024;
 
 /** Path of the manifest of a per-core log. */
 export const manifestPath = (directory: string): string => join(directory, MANIFEST);
+
+/** Whether there is anything of a per-core log in a directory. */
+export const hasLog = (io: StorageIo, directory: string): boolean =>
+  isThere(io, directory) && (listCores(io, directory).length > 0 || io.list(directory).includes(MANIFEST));
+
+/** What is thrown where the log of a core is gone. */
+export function missingCore(directory: string, coreId: number): WalError {
+  return new WalError(
+    'WAL_CORRUPT',
+    `${manifestPath(directory)} names core ${coreId}, whose log is missing: restore the whole directory; nothing was changed`,
+    { path: coreDirectory(directory, coreId), reason: 'missing-core' },
+  );
+}
 
 /** Reads the manifest; `undefined` when there is none. @throws `WAL_CORRUPT` */
 export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manifest | undefined> {
@@ -65,15 +99,44 @@ export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manif
   }
 }
 
-/** Replaces the manifest as a whole; durable on return. Whoever fails before the rename has changed nothing. */
+/**
+ * Replaces the manifest as a whole; durable on return. A failure before the rename has changed nothing.
+ *
+ * @throws with the reason `'outcome-unknown'` where it may be the new one that is found after a crash, or the old one
+ */
 export function* writeManifest(io: StorageIo, directory: string, manifest: Manifest): IoRoutine<void> {
-  yield* replaceFile(io, join(directory, DRAFT), manifestPath(directory), encodeManifest(manifest));
-  yield* ioSteps.syncDirectory(io, directory);
+  const path = manifestPath(directory);
+  const bytes = encodeManifest(manifest);
+  // What could not be read again is not written.
+  decodeManifest(bytes, path);
+  yield* replaceFile(io, join(directory, DRAFT), path, bytes);
+  try {
+    yield* ioSteps.syncDirectory(io, directory);
+  } catch (error) {
+    throw outcomeUnknown(path, error);
+  }
+}
+
+function outcomeUnknown(path: string, cause: unknown): WalError {
+  const code = WalError.is(cause) ? cause.code : 'WAL_IO_FAILED';
+  return new WalError(
+    code,
+    `${path} was replaced, and the sync of its directory failed: after a crash it may be as before, or as it is now`,
+    { path, reason: 'outcome-unknown' },
+    { cause },
+  );
 }
 
 /** The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes. */
-export function encodeManifest({ cores, checkpoint, pending }: Manifest): Uint8Array {
-  return encodeFramedJson({ version: 1, cores, checkpoint: toJson(checkpoint), pending: toJson(pending) });
+export function encodeManifest({ cores, checkpoint, pending, leaving, lastId }: Manifest): Uint8Array {
+  return encodeFramedJson({
+    version: 1,
+    cores,
+    checkpoint: toJson(checkpoint),
+    pending: toJson(pending),
+    ...(leaving === undefined ? {} : { leaving }),
+    ...(lastId === undefined ? {} : { lastId }),
+  });
 }
 
 function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
@@ -91,14 +154,23 @@ function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
 export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const parsed = decodeFramedJson(bytes, (reason, cause) => corrupt(path, reason, cause));
   if (!isObject(parsed)) throw corrupt(path, 'impossible-fields');
-  const { version, cores, checkpoint, pending } = parsed;
+  const { version, cores, checkpoint, pending, leaving, lastId } = parsed;
   if (typeof version === 'number' && version > 1) throw laterVersion(path, version);
   const read = checkpointFrom(checkpoint);
   const begun = checkpointFrom(pending);
-  if (version !== 1 || !Array.isArray(cores) || !cores.every(isCount) || read === INVALID || begun === INVALID) {
+  const left = leavingFrom(leaving);
+  const isId = lastId === undefined || isCount(lastId);
+  if (version !== 1 || !Array.isArray(cores) || !cores.every(isCount) || !isId)
     throw corrupt(path, 'impossible-fields');
-  }
-  return { cores, checkpoint: read, pending: begun };
+  if (read === INVALID || begun === INVALID || left === INVALID) throw corrupt(path, 'impossible-fields');
+  return { cores, checkpoint: read, pending: begun, leaving: left, lastId };
+}
+
+function leavingFrom(json: unknown): Leaving | undefined | typeof INVALID {
+  if (json === undefined) return undefined;
+  if (!isObject(json)) return INVALID;
+  const { complete, last } = json;
+  return isCount(complete) && isCount(last) && complete <= last ? { complete, last } : INVALID;
 }
 
 const INVALID: unique symbol = Symbol('invalid');
@@ -106,10 +178,11 @@ const INVALID: unique symbol = Symbol('invalid');
 function checkpointFrom(json: unknown): PerCoreCheckpoint | undefined | typeof INVALID {
   if (json === null) return undefined;
   if (!isObject(json)) return INVALID;
-  const { id, epoch, createdAtMs, cores } = json;
-  if (!isCount(id) || !isCount(epoch) || !isCount(createdAtMs) || !Array.isArray(cores)) return INVALID;
+  const { id, epoch, createdAtMs, snapshot = true, cores } = json;
+  if (!isCount(id) || !isCount(epoch) || !isCount(createdAtMs) || typeof snapshot !== 'boolean') return INVALID;
+  if (!Array.isArray(cores)) return INVALID;
   const places = cores.map(placeFrom);
-  return places.every((place) => place !== undefined) ? { id, epoch, createdAtMs, cores: places } : INVALID;
+  return places.every((place) => place !== undefined) ? { id, epoch, createdAtMs, snapshot, cores: places } : INVALID;
 }
 
 function placeFrom(json: unknown): CheckpointPlace | undefined {

@@ -1,7 +1,17 @@
-import { checkInteger, checkOneOf, checkOptions, checkPath, invalidType, outOfRange } from '@walstack/codec';
+import {
+  checkInteger,
+  checkLsn,
+  checkOneOf,
+  checkOptions,
+  checkPath,
+  invalidType,
+  optionNames,
+  outOfRange,
+} from '@walstack/codec';
 import { realWorld, type SegmentedWalConfig, type World } from '@walstack/segmented';
 import { openStorageIo, type StorageIo } from '@walstack/storage-io';
 import { checkCoreId } from './core-directory.js';
+import { ENTRY_HEADER_BYTES } from './entry.js';
 
 /** The options of a segmented log that the logs of cores take. How long they are kept is for checkpoints to say. */
 const LOG_OPTIONS = [
@@ -27,13 +37,20 @@ const LOG_OPTIONS = [
 /** What the logs of all cores take. */
 export type LogOptions = Pick<SegmentedWalConfig, (typeof LOG_OPTIONS)[number]>;
 
-/** @throws `TypeError` for an option that there is not, so that a misspelt one is not ignored */
-function checkLogOptions(options: LogOptions): LogOptions {
-  return checkOptions('options', options, LOG_OPTIONS);
+/**
+ * Returns `options` when each of them is one of the logs or among `more`.
+ *
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) for an option that there is not, so that a misspelt one is not ignored
+ */
+export function checkKnown<T extends LogOptions>(name: string, options: T, more: readonly (keyof T & string)[]): T {
+  return checkOptions(name, options, [...LOG_OPTIONS, ...more]);
 }
 
 /** What to do with the entries of the epochs at the end that are not complete. */
 export type Incomplete = 'take' | 'leave';
+
+/** How damage is taken, see {@link PerCoreRecoveryOptions.recoveryMode}. */
+export type PerCoreRecoveryMode = 'strict' | 'salvage';
 
 /** What recovery is asked for. */
 export interface RecoverySettings {
@@ -42,6 +59,9 @@ export interface RecoverySettings {
   readonly incomplete: Incomplete;
   /** The last epoch that is read; `Infinity` for all. */
   readonly toEpoch: number;
+  readonly recoveryMode: PerCoreRecoveryMode;
+  /** By core. */
+  readonly salvageLsn: Readonly<Record<number, number>>;
   /** How each log is opened, besides directory, core and backend. */
   readonly config: LogOptions;
 }
@@ -62,6 +82,14 @@ export interface PerCoreRecoveryOptions extends LogOptions {
   readonly incomplete?: Incomplete;
   /** The last epoch that is read, at least that of the last checkpoint. Default: all. */
   readonly toEpoch?: number;
+  /**
+   * What to do where something acknowledged is lost. Default `'strict'`: the per-core log is refused with `WAL_CORRUPT` and
+   * left as it is. `'salvage'` goes on with what is left of each core's log, keeps what it gives up in `quarantine/`, and
+   * says in `salvage` what is gone; where nothing is lost it does what `'strict'` does.
+   */
+  readonly recoveryMode?: PerCoreRecoveryMode;
+  /** With `'salvage'`, where the log of a core says that it needs one: by the core's id, the LSN that it goes on with. */
+  readonly salvageLsn?: Readonly<Record<number, number>>;
 }
 
 /** A function in a module, to be found by another thread. */
@@ -74,10 +102,13 @@ export interface ModuleReference {
   readonly options?: unknown;
 }
 
+const MODULE_REFERENCE = optionNames<ModuleReference>({ module: true, export: true, options: true });
+
 /** @throws `TypeError`, `RangeError` with Node's codes */
 export function checkModuleReference(name: string, reference: unknown): Required<ModuleReference> {
   if (typeof reference !== 'object' || reference === null) throw invalidType(name, 'an object', reference);
-  const { module, export: exported = 'default', options } = reference as Partial<ModuleReference>;
+  const known = checkOptions(name, reference as Partial<ModuleReference>, MODULE_REFERENCE);
+  const { module, export: exported = 'default', options } = known;
   if (typeof exported !== 'string') throw invalidType(`${name}.export`, 'a string', exported);
   return { module: checkPath(`${name}.module`, module), export: exported, options };
 }
@@ -96,17 +127,60 @@ export function checkCores(cores: unknown): readonly number[] {
 
 const MAXIMUM_CORES = 4096;
 const INCOMPLETE: readonly Incomplete[] = ['take', 'leave'];
+const RECOVERY_MODES: readonly PerCoreRecoveryMode[] = ['strict', 'salvage'];
+const OPTIONS = optionNames<Omit<PerCoreRecoveryOptions, keyof LogOptions>>({
+  directory: true,
+  io: true,
+  incomplete: true,
+  toEpoch: true,
+  recoveryMode: true,
+  salvageLsn: true,
+});
 
 /** The options of recovery, checked and without their backend. The logs check the values of their own. */
 export function checkRecovery(options: PerCoreRecoveryOptions): Omit<RecoverySettings, 'io'> {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options);
-  const { directory, io: _io, incomplete = 'take', toEpoch, ...config } = options;
+  const {
+    directory,
+    io: _io,
+    incomplete = 'take',
+    toEpoch,
+    recoveryMode = 'strict',
+    salvageLsn = {},
+    ...config
+  } = checkKnown('options', options, OPTIONS);
   return {
-    config: checkLogOptions(config),
+    recoveryMode: checkRecoveryMode(recoveryMode),
+    salvageLsn: checkSalvageLsn(salvageLsn),
+    config,
     directory: checkPath('directory', directory),
     incomplete: checkOneOf('incomplete', incomplete, INCOMPLETE),
     toEpoch: toEpoch === undefined ? Number.POSITIVE_INFINITY : checkInteger('toEpoch', toEpoch, 0),
   };
+}
+
+/** @throws `TypeError`, `RangeError` with Node's codes */
+export const checkRecoveryMode = (mode: unknown): PerCoreRecoveryMode =>
+  checkOneOf('recoveryMode', mode, RECOVERY_MODES);
+
+function checkSalvageLsn(salvageLsn: Readonly<Record<number, number>>): Readonly<Record<number, number>> {
+  if (typeof salvageLsn !== 'object' || salvageLsn === null) throw invalidType('salvageLsn', 'an object', salvageLsn);
+  for (const [coreId, lsn] of Object.entries(salvageLsn)) {
+    checkCoreId('salvageLsn', Number(coreId));
+    checkLsn(`salvageLsn.${coreId}`, lsn);
+  }
+  return salvageLsn;
+}
+
+/** The longest value, of which the log sees the header of its entry, too. */
+const MAXIMUM_VALUE_BYTES = 1024 * 1024 * 1024 - ENTRY_HEADER_BYTES;
+
+const DEFAULT_VALUE_BYTES = 64 * 1024 * 1024;
+
+/** What the log of a core is opened with: its payloads are longer than the values in them. */
+export function logConfigOf<T extends LogOptions>(config: T): T {
+  const { maxPayloadBytes = DEFAULT_VALUE_BYTES } = config;
+  const bytes = checkInteger('maxPayloadBytes', maxPayloadBytes, 0, MAXIMUM_VALUE_BYTES);
+  return { ...config, maxPayloadBytes: bytes + ENTRY_HEADER_BYTES };
 }
 
 /** The backend that is given or named, and whether it is to be ended. */

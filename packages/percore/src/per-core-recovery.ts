@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import { checkOneOf, checkOptions, FileName, WalError } from '@walstack/codec';
 import type { StorageIo } from '@walstack/storage-io';
 import { type Committed, committedByAll } from './commit.js';
-import { listCores } from './core-directory.js';
 import { EntryReader } from './entry-reader.js';
-import type { PerCoreCheckpoint } from './manifest.js';
+import { hasLog, type PerCoreCheckpoint } from './manifest.js';
 import { MergedEntries } from './merged-entries.js';
 import { backendOf, checkRecovery, type PerCoreRecoveryOptions, type RecoverySettings } from './options.js';
 import { closeLogs, type RecoveredCore, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
+import type { PerCoreSalvage } from './salvage-note.js';
 import { type CoreStatistics, statisticsOf } from './statistics.js';
 import { type Steps, stepsAsync, stepsSync } from './waiting.js';
 
@@ -99,6 +99,11 @@ export class PerCoreRecovery {
     return this.#logs.manifest.pending;
   }
 
+  /** What was lost, with `recoveryMode: 'salvage'`; `undefined` where nothing was. */
+  get salvage(): PerCoreSalvage | undefined {
+    return this.#logs.salvage;
+  }
+
   /** The last epoch that is complete: its barrier is in the log of every core that was to have one. */
   get completeEpoch(): number {
     return this.#logs.completeEpoch;
@@ -129,12 +134,11 @@ export class PerCoreRecovery {
     const { from = 'checkpoint' } = checkOptions('options', options, ['from']);
     checkOneOf('from', from, ['checkpoint', 'first']);
     this.#throwIfClosed();
-    const { limit } = this.#logs;
     const lsnOf = ({ before, log }: RecoveredCore): number => (from === 'first' ? log.firstLsn : before.lsn + 1);
     return new MergedEntries(
       this.#io,
-      () => this.#read(async (core) => readerOf(core, await core.log.openReader(lsnOf(core)), limit)),
-      () => this.#readSync((core) => readerOf(core, core.log.openReaderSync(lsnOf(core)), limit)),
+      () => this.#read(async (core) => readerOf(core, await core.log.openReader(lsnOf(core)))),
+      () => this.#readSync((core) => readerOf(core, core.log.openReaderSync(lsnOf(core)))),
     );
   }
 
@@ -198,14 +202,28 @@ export class PerCoreRecovery {
 
 type OpenReader = ConstructorParameters<typeof EntryReader>[0];
 
-const readerOf = ({ coreId, log }: RecoveredCore, reader: OpenReader, limit: number): EntryReader =>
+const readerOf = ({ coreId, log, limit }: RecoveredCore, reader: OpenReader): EntryReader =>
   new EntryReader(reader, coreId, log.directory, limit);
 
-/** What is committed by all cores. Who has left holds nobody's watermark back. */
+/** What is committed by all cores. One that has left holds no watermark back, unless no other has committed anything. */
 function committedBy(cores: readonly RecoveredCore[]): Committed {
-  const { offsets, watermark } = committedByAll(cores.map(({ taken }) => taken.committed));
-  const present = committedByAll(cores.filter(({ taken }) => !taken.left).map(({ taken }) => taken.committed));
-  return { offsets, watermark: present.watermark ?? watermark };
+  const used = cores.filter(({ taken }) => taken.joined);
+  const present = used.filter(({ taken }) => !taken.left && hasCommitted(taken.committed));
+  const { offsets } = committedByAll(used.map(({ taken }) => taken.committed));
+  const { watermark } = committedByAll((present.length > 0 ? present : used).map(({ taken }) => taken.committed));
+  return { offsets, watermark };
+}
+
+const hasCommitted = ({ offsets, watermark }: Committed): boolean => offsets.size > 0 || watermark !== undefined;
+
+/** What is handed out is all that is to be done. */
+function* endSalvage({ endSalvage, cores }: RecoveredLogs): Steps<void> {
+  try {
+    yield* endSalvage();
+  } catch (error) {
+    yield* closeLogs(cores.map(({ log }) => log));
+    throw error;
+  }
 }
 
 /** Locks the directory and recovers what is in it. */
@@ -215,6 +233,7 @@ function* opening(settings: RecoverySettings, owned: boolean): Steps<PerCoreReco
   let recovered: RecoveredLogs;
   try {
     recovered = yield* recoverLogs(settings);
+    yield* endSalvage(recovered);
   } catch (error) {
     unlock();
     throw error;
@@ -242,7 +261,7 @@ function* opening(settings: RecoverySettings, owned: boolean): Steps<PerCoreReco
 
 /** @throws `WAL_NOT_FOUND` when no core has a directory there; nothing is made */
 function lockExisting(io: StorageIo, directory: string): () => void {
-  if (listCores(io, directory).length === 0) {
+  if (!hasLog(io, directory)) {
     throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was made`, { path: directory });
   }
   return io.lock(join(directory, FileName.lock));

@@ -1,17 +1,17 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
-import { checkBoolean, checkOptions, FileName, invalidType, WalError } from '@walstack/codec';
+import { checkBoolean, checkOptions, FileName, invalidType, optionNames, WalError } from '@walstack/codec';
 import { makeDirectories, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { CheckpointCoordinator, type TakeSnapshot, type TruncatedLogs } from './checkpoint-coordinator.js';
 import type { Core, CorePlace } from './core.js';
-import { listCores } from './core-directory.js';
 import { type CoreWalWriter, writerOver } from './core-wal-writer.js';
 import { SharedEpochs } from './epochs.js';
 import { LocalCore, RetiredCore } from './local-core.js';
-import type { PerCoreCheckpoint } from './manifest.js';
+import { hasLog, type PerCoreCheckpoint } from './manifest.js';
 import {
   backendOf,
   checkCores,
+  checkKnown,
   checkModuleReference,
   checkRecovery,
   clockOf,
@@ -22,10 +22,13 @@ import {
 } from './options.js';
 import { type PerCoreRecovery, recoveryOver } from './per-core-recovery.js';
 import { closeLogs, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
+import type { PerCoreSalvage } from './salvage-note.js';
 import { type Settled, settle } from './settle.js';
 import type { CoreStatistics } from './statistics.js';
 import { stepsAsync } from './waiting.js';
+import { contentOf } from './worker.js';
 import { WorkerCore } from './worker-core.js';
+import type { LogContent } from './worker-protocol.js';
 
 /** How the writers of a per-core log run in worker threads of their own. */
 export interface CoreWorkers {
@@ -53,7 +56,20 @@ export interface PerCoreWalConfig extends Omit<PerCoreRecoveryOptions, 'toEpoch'
   readonly workers?: CoreWorkers;
 }
 
-const KNOWN_OF_WORKERS: readonly (keyof CoreWorkers)[] = ['run', 'configure'];
+/** Besides those of the logs. What recovery could leave out is not among them: here it would be dropped for good. */
+const OPTIONS = optionNames<Omit<PerCoreWalConfig, keyof LogOptions>>({
+  directory: true,
+  io: true,
+  incomplete: true,
+  cores: true,
+  create: true,
+  recover: true,
+  workers: true,
+  recoveryMode: true,
+  salvageLsn: true,
+});
+
+const KNOWN_OF_WORKERS = optionNames<CoreWorkers>({ run: true, configure: true });
 
 /** What cannot be sent to another thread. */
 const OF_ONE_THREAD: readonly (keyof LogOptions)[] = ['now', 'setTimer', 'randomBytes', 'onFailure', 'keyRing'];
@@ -69,6 +85,8 @@ export class PerCoreWalManager {
   readonly directory: string;
   /** What opening found in the logs that were there. */
   readonly statistics: readonly CoreStatistics[];
+  /** What was lost, with `recoveryMode: 'salvage'`; `undefined` where nothing was. */
+  readonly salvage: PerCoreSalvage | undefined;
   readonly #io: StorageIo;
   readonly #ownsIo: boolean;
   readonly #unlock: () => void;
@@ -81,6 +99,7 @@ export class PerCoreWalManager {
   private constructor(opened: OpenedManager) {
     this.directory = opened.settings.directory;
     this.statistics = opened.statistics;
+    this.salvage = opened.salvage;
     this.#io = opened.settings.io;
     this.#ownsIo = opened.ownsIo;
     this.#unlock = opened.unlock;
@@ -90,7 +109,8 @@ export class PerCoreWalManager {
     const { io, config } = opened.settings;
     const world = { io, now: clockOf(config) };
     const all: readonly Core[] = [...opened.cores, ...opened.retired];
-    this.#coordinator = new CheckpointCoordinator(world, this.directory, opened.epochs, all, opened.manifest);
+    const { manifest, manifestUnsure } = opened;
+    this.#coordinator = new CheckpointCoordinator(world, this.directory, opened.epochs, all, manifest, manifestUnsure);
   }
 
   /**
@@ -171,13 +191,16 @@ export class PerCoreWalManager {
 
   /**
    * Makes a checkpoint: ends the epoch, has the snapshot taken, notes durably that the snapshot stands for everything up to
-   * the end of the epoch, and then lets go of the segments that nobody needs any more. Writers go on meanwhile. After a
-   * crash, recovery begins from this checkpoint, or from the one before as if this one had not been begun.
+   * the end of the epoch, and then removes the segments that are not needed any more. Writers go on meanwhile, and so do
+   * {@link endEpoch}, {@link truncate} and {@link close}, which do not wait for the snapshot. After a crash, recovery begins
+   * from this checkpoint, or from the one before as if this one had not been begun.
    *
    * @param takeSnapshot - awaited; the snapshot has to be durable then. The checkpoint's `id` is never used twice, so that
    * it can name the snapshot.
-   * @throws what `takeSnapshot` throws, and then the checkpoint before it is still the last; what {@link endEpoch} throws.
-   * Where only letting go of segments fails, {@link lastCheckpoint} is the new one already.
+   * @throws what `takeSnapshot` throws, and then the checkpoint before it is still the last; what {@link endEpoch} throws;
+   * `WAL_STATE` while another checkpoint is being made, also inside `takeSnapshot`; `WAL_CLOSED` when the manager was closed
+   * meanwhile. With the `reason` `'outcome-unknown'` a crash leaves this checkpoint or the one before: keep both snapshots
+   * until the next checkpoint. Where only removing segments fails, {@link lastCheckpoint} is the new one already.
    */
   async checkpoint(takeSnapshot: TakeSnapshot): Promise<PerCoreCheckpoint> {
     this.#throwIfClosed();
@@ -202,7 +225,12 @@ export class PerCoreWalManager {
     return this.#coordinator.truncate();
   }
 
-  /** Forgets every entry up to now, and everything that was committed; durable on return. Epochs and LSNs go on. */
+  /**
+   * Forgets every entry up to now, and everything that was committed; durable on return. Epochs and LSNs go on. The last
+   * checkpoint is then one without a snapshot.
+   *
+   * @throws `WAL_STATE` while a checkpoint is being made, also inside `takeSnapshot`; what {@link checkpoint} throws
+   */
   async reset(): Promise<TruncatedLogs> {
     this.#throwIfClosed();
     return this.#coordinator.reset();
@@ -210,7 +238,8 @@ export class PerCoreWalManager {
 
   /**
    * Ends the programs of workers, whose `signal` is aborted, and waits for them; ends the epoch, so that everything in the
-   * logs is complete; and closes them. Idempotent.
+   * logs is complete; and closes them. Idempotent. A checkpoint whose snapshot is being taken is not waited for: it rejects
+   * with `WAL_CLOSED`, and the one before stays the last.
    *
    * @throws the first failure, when everything was let go of
    */
@@ -235,7 +264,7 @@ export class PerCoreWalManager {
     };
     const workers = this.#cores.filter((core) => core instanceof WorkerCore);
     await Promise.all(workers.map((worker) => attempt(() => worker.stop())));
-    await attempt(() => this.#coordinator.endEpoch());
+    await attempt(() => this.#coordinator.close());
     await Promise.all([...this.#cores, ...this.#retired].map((core) => attempt(() => core.close())));
     this.#unlock();
     if (this.#ownsIo) await attempt(() => this.#io.dispose());
@@ -289,19 +318,20 @@ interface OpenedManager {
   readonly cores: readonly (LocalCore | WorkerCore)[];
   readonly retired: readonly RetiredCore[];
   readonly manifest: Settled['manifest'];
+  readonly manifestUnsure: boolean;
   readonly statistics: readonly CoreStatistics[];
+  readonly salvage: PerCoreSalvage | undefined;
 }
 
 function checkConfig(config: PerCoreWalConfig): Omit<ManagerSettings, 'io'> {
-  if (typeof config !== 'object' || config === null) throw invalidType('config', 'an object', config);
-  const { directory, io, incomplete, cores, create = true, recover, workers, ...logs } = config;
+  const { cores, create = true, recover, workers, ...recovery } = checkKnown('config', config, OPTIONS);
   if (recover !== undefined && typeof recover !== 'function') throw invalidType('recover', 'a function', recover);
   return {
-    ...checkRecovery({ ...logs, directory, ...(incomplete === undefined ? {} : { incomplete }) }),
+    ...checkRecovery(recovery),
     cores: checkCores(cores),
     create: checkBoolean('create', create),
     recover,
-    workers: workers === undefined ? undefined : checkWorkers(workers, io, logs),
+    workers: workers === undefined ? undefined : checkWorkers(workers, recovery.io, recovery),
   };
 }
 
@@ -323,7 +353,7 @@ function checkWorkers(workers: CoreWorkers, io: PerCoreWalConfig['io'], logs: Lo
 
 async function openManager(settings: ManagerSettings, ownsIo: boolean): Promise<OpenedManager> {
   const { io, directory, create } = settings;
-  if (listCores(io, directory).length === 0) {
+  if (!hasLog(io, directory)) {
     if (!create)
       throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was made`, { path: directory });
     makeDirectories(io, directory);
@@ -338,7 +368,7 @@ async function openManager(settings: ManagerSettings, ownsIo: boolean): Promise<
   }
 }
 
-type Started = Pick<OpenedManager, 'epochs' | 'cores' | 'retired' | 'manifest' | 'statistics'>;
+type Started = Omit<OpenedManager, 'settings' | 'ownsIo' | 'unlock'>;
 
 async function settleAndStart(settings: ManagerSettings, recovered: RecoveredLogs): Promise<Started> {
   const { io, directory, recover, config } = settings;
@@ -353,24 +383,27 @@ async function settleAndStart(settings: ManagerSettings, recovered: RecoveredLog
     logs = [...settled.members.map(({ log }) => log), ...logs];
     const epochs = SharedEpochs.create(settled.epoch);
     const retired = settled.retired.map(({ writer, barrier }) => new RetiredCore(writer, barrier));
-    const { manifest } = settled;
+    const { manifest, manifestUnsure } = settled;
     const now = config.now === undefined ? {} : { now: config.now };
+    const found = { retired, manifest, manifestUnsure, statistics, salvage: recovered.salvage };
     if (settings.workers === undefined) {
       const cores = settled.members.map(
-        ({ log, coreId, state }) => new LocalCore(writerOver(log, coreId, state, { epochs, ...now })),
+        ({ log, coreId, state }) => new LocalCore(writerOver(log, coreId, state, { epochs, managed: true, ...now })),
       );
-      return { epochs, cores, retired, manifest, statistics };
+      return { ...found, epochs, cores };
     }
     // Each log is opened again in its thread, with the backend of that.
+    const contents = new Map(settled.members.map(({ coreId, log }) => [coreId, contentOf(log)]));
     await stepsAsync(closeLogs(settled.members.map(({ log }) => log)));
     const workers = { ...settings.workers, directory, config: clonable(config), epochs: epochs.buffer };
     const starting = settled.members.map(async ({ coreId, state }) => {
-      const core = await WorkerCore.start({ ...workers, coreId, state });
+      const content = contents.get(coreId) as LogContent;
+      const core = await WorkerCore.start({ ...workers, coreId, state, content });
       started.push(core);
       return core;
     });
     await Promise.allSettled(starting);
-    return { epochs, cores: await Promise.all(starting), retired, manifest, statistics };
+    return { ...found, epochs, cores: await Promise.all(starting) };
   } catch (error) {
     await Promise.allSettled(started.map(endWorker));
     await stepsAsync(closeLogs([...new Set(logs)])).catch(() => {});

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { checkInteger, checkOptions, checkPath, WalError } from '@walstack/codec';
-import { LogTail, type LogTailOptions } from '@walstack/mmap-reader';
+import { checkInteger, checkOptions, checkPath, optionNames, WalError } from '@walstack/codec';
+import { LogTail, type LogTailOptions, type ResumePoint, type WalRecord } from '@walstack/mmap-reader';
 import { readHeader, sortFiles } from '@walstack/mmap-reader/segments';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
@@ -8,7 +8,7 @@ import { checkCoreId, coreDirectory } from './core-directory.js';
 import { type EndOfLog, endOfLog } from './end-of-log.js';
 import type { CoreEntry } from './entry.js';
 import { EntryDecoder } from './entry-reader.js';
-import { backendOf } from './options.js';
+import { backendOf, logConfigOf } from './options.js';
 
 /** How the log of a core is read. */
 export interface PerCoreWalReaderOptions
@@ -21,19 +21,20 @@ export interface PerCoreWalReaderOptions
 
 /**
  * Why there are no further entries: `'epoch'`, the next one is of a later epoch than asked for; `'corrupt'`, something
- * acknowledged cannot be read, which was thrown; or what stands behind the last entry, see {@link EndOfLog}.
+ * acknowledged cannot be read, which was thrown; `'failed'`, something else was thrown, and another try begins at the same
+ * entry; or what stands behind the last entry, see {@link EndOfLog}.
  */
-export type ReaderStop = EndOfLog | 'epoch' | 'corrupt';
+export type ReaderStop = EndOfLog | 'epoch' | 'corrupt' | 'failed';
 
-const OPTIONS: readonly (keyof PerCoreWalReaderOptions)[] = [
-  'from',
-  'durableOnly',
-  'keyRing',
-  'allowPlaintext',
-  'maxPayloadBytes',
-  'io',
-  'toEpoch',
-];
+const OPTIONS = optionNames<PerCoreWalReaderOptions>({
+  from: true,
+  durableOnly: true,
+  keyRing: true,
+  allowPlaintext: true,
+  maxPayloadBytes: true,
+  io: true,
+  toEpoch: true,
+});
 
 /**
  * Reads the log of one core without a lock and without changing anything: beside its writer, or after a crash, when it
@@ -62,7 +63,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     this.directory = directory;
     this.#io = io;
     this.#ownsIo = ownsIo;
-    this.#tail = new LogTail(io, directory, options);
+    this.#tail = new LogTail(io, directory, logConfigOf(options));
     this.#decoder = new EntryDecoder(coreId, directory, toEpoch);
   }
 
@@ -110,11 +111,28 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     return this.#tail.nextLsn;
   }
 
-  /** The next entry of those that {@link advance} has found; `undefined` when it has to be called again. */
+  /**
+   * Where another reader goes on (`from`) that has what this one has given out, and tells when any of that was cut off since;
+   * `undefined` before anything was read.
+   */
+  get resumePoint(): ResumePoint | undefined {
+    return this.#tail.resumePoint;
+  }
+
+  /**
+   * The next entry of those that {@link advance} has found; `undefined` when it has to be called again.
+   *
+   * @throws `WAL_CORRUPT`, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_TOO_LARGE` when it cannot be decoded: it remains the
+   * next one
+   */
   next(): CoreEntry | undefined {
     if (this.#decoder.isPastLastEpoch) return undefined;
-    const record = this.#tail.next();
-    return record === undefined ? undefined : this.#decoder.decode(record);
+    try {
+      const record = this.#tail.next();
+      return record === undefined ? undefined : this.#decode(record);
+    } catch (error) {
+      throw this.#failed(error);
+    }
   }
 
   /**
@@ -122,7 +140,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
    *
    * @returns `false` when there are none now, and {@link stopReason} says why; `true` when `next()` may have some
    * @throws `WAL_CORRUPT` when something acknowledged cannot be read; `WAL_TRUNCATED` when the next entry was removed;
-   * `WAL_CLOSED`
+   * `WAL_CLOSED`; `WAL_STATE` while another call is under way, which goes on
    */
   async advance(): Promise<boolean> {
     if (this.#isPastLastEpoch()) return false;
@@ -180,6 +198,16 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     await this.#io.dispose();
   }
 
+  #decode(record: WalRecord): CoreEntry | undefined {
+    let entry: CoreEntry | undefined;
+    try {
+      entry = this.#decoder.decode(record);
+      return entry;
+    } finally {
+      if (entry === undefined) this.#tail.putBack();
+    }
+  }
+
   #goOn(): true {
     this.#stopReason = undefined;
     return true;
@@ -192,7 +220,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   }
 
   #failed(error: unknown): unknown {
-    if (WalError.is(error, 'WAL_CORRUPT')) this.#stopReason = 'corrupt';
+    this.#stopReason = WalError.is(error, 'WAL_CORRUPT') ? 'corrupt' : 'failed';
     return error;
   }
 }

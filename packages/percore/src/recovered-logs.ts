@@ -1,10 +1,13 @@
 import { WalError } from '@walstack/codec';
-import { SegmentedWal } from '@walstack/segmented';
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { coreDirectory, listCores } from './core-directory.js';
-import { type CoreState, initialState, survey } from './core-state.js';
+import { type CoreState, initialState, stateAt, survey } from './core-state.js';
 import { EntryReader } from './entry-reader.js';
-import { type CheckpointPlace, type Manifest, manifestPath, NO_MANIFEST, readManifest } from './manifest.js';
-import type { RecoverySettings } from './options.js';
+import type { CheckpointPlace, Manifest } from './manifest.js';
+import { logConfigOf, type RecoverySettings } from './options.js';
+import { Salvage } from './salvage.js';
+import type { PerCoreSalvage } from './salvage-note.js';
+import { withoutSuperseded } from './superseded.js';
 import { type Steps, wait, waitFor } from './waiting.js';
 
 /** The log of one core, open, and what is in it behind the last checkpoint. */
@@ -17,6 +20,10 @@ export interface RecoveredCore {
   readonly whole: CoreState;
   /** What of it is taken. */
   readonly taken: CoreState;
+  /** The last epoch that is taken of it; `Infinity` for all. */
+  readonly limit: number;
+  /** Epochs wait for it, unless it has left. */
+  readonly takesPart: boolean;
 }
 
 /** The logs of all cores, open, and what they say together. */
@@ -27,28 +34,39 @@ export interface RecoveredLogs {
   readonly completeEpoch: number;
   /** The highest epoch that was ever seen. */
   readonly lastEpoch: number;
-  /** The last epoch that is taken; `Infinity` for all. */
+  /** The last epoch that is taken of logs that take part in epochs; `Infinity` for all. */
   readonly limit: number;
+  /** What was lost; `undefined` where nothing was. */
+  readonly salvage: PerCoreSalvage | undefined;
+  /** Called when all is done that salvage has begun: from then on the logs open strictly. */
+  readonly endSalvage: () => Steps<void>;
 }
 
 /**
- * Opens the logs of all cores that there are, each of which is recovered by that, and reads them. Nothing else is changed.
- * The caller holds the lock of the directory.
+ * Opens the logs of all cores that there are, each of which is recovered by that, and reads them. Nothing else is changed,
+ * unless something is to be salvaged. The caller holds the lock of the directory.
  *
  * @throws `WAL_CORRUPT` when a log that the manifest names is missing, or shorter than it says; what opening a log throws
  */
 export function* recoverLogs(settings: RecoverySettings): Steps<RecoveredLogs> {
-  const { io, directory } = settings;
-  const found = yield* waitFor(io, () => readManifest(io, directory));
-  const manifest = found ?? NO_MANIFEST;
+  const { directory } = settings;
+  const salvage = new Salvage(settings);
+  yield* salvage.begin();
+  const found = yield* salvage.manifest();
   const logs: SegmentedWal[] = [];
   try {
-    for (const coreId of listCores(io, directory)) {
-      const log = yield* openExisting(settings, coreId);
+    for (const coreId of listCores(settings.io, directory)) {
+      const log = yield* openExisting(settings, coreId, salvage, placeOf(found, coreId));
       if (log !== undefined) logs.push(log);
     }
-    checkAllThere(directory, manifest, logs);
-    return yield* judge(settings, manifest, logs);
+    for (const coreId of found.cores.filter((each) => !logs.some((log) => log.coreId === each))) {
+      logs.push(yield* salvage.missingCore(coreId, placeOf(found, coreId)));
+    }
+    logs.sort((one, other) => (one.coreId as number) - (other.coreId as number));
+    const judged = yield* judge(settings, found, logs, salvage);
+    const used = judged.cores.filter(({ whole }) => whole.joined).map(({ coreId }) => coreId);
+    const manifest = yield* salvage.finish(judged.manifest, used);
+    return { ...judged, manifest, salvage: salvage.report, endSalvage: () => salvage.end() };
   } catch (error) {
     yield* closeLogs(logs);
     throw error;
@@ -72,63 +90,98 @@ export function* closeLogs(logs: readonly SegmentedWal[]): Steps<void> {
 }
 
 /** Opens the log of a core; `undefined` when a crash came before it was made. */
-function* openExisting({ io, directory, config }: RecoverySettings, coreId: number): Steps<SegmentedWal | undefined> {
-  const all = { ...config, io, coreId, directory: coreDirectory(directory, coreId), create: false };
-  try {
-    return yield* wait(
-      () => SegmentedWal.openSync(all),
-      () => SegmentedWal.open(all),
+function* openExisting(
+  settings: RecoverySettings,
+  coreId: number,
+  salvage: Salvage,
+  place: CheckpointPlace | undefined,
+): Steps<SegmentedWal | undefined> {
+  const { io, directory, config, recoveryMode, salvageLsn } = settings;
+  const lsn = salvageLsn[coreId];
+  const all = {
+    ...logConfigOf(config),
+    io,
+    coreId,
+    directory: coreDirectory(directory, coreId),
+    create: false,
+  };
+  const salvaging = { recoveryMode, ...(lsn === undefined ? {} : { salvageLsn: lsn }) };
+  const open = (own: Partial<SegmentedWalConfig>): Steps<SegmentedWal> =>
+    wait(
+      () => SegmentedWal.openSync({ ...all, ...own }),
+      () => SegmentedWal.open({ ...all, ...own }),
     );
+  try {
+    return yield* open(recoveryMode === 'salvage' ? {} : salvaging);
   } catch (error) {
     if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
-    throw error;
+    if (recoveryMode !== 'salvage') throw error;
+    return yield* salvage.log(error, place, () => open(salvaging));
   }
 }
 
-function checkAllThere(directory: string, { cores }: Manifest, logs: readonly SegmentedWal[]): void {
-  const missing = cores.find((coreId) => !logs.some((log) => log.coreId === coreId));
-  if (missing === undefined) return;
-  throw new WalError(
-    'WAL_CORRUPT',
-    `${manifestPath(directory)} names core ${missing}, whose log is missing: restore the whole directory; nothing was changed`,
-    { path: coreDirectory(directory, missing), reason: 'missing-core' },
-  );
-}
+const placeOf = ({ checkpoint }: Manifest, coreId: number): CheckpointPlace | undefined =>
+  checkpoint?.cores.find((each) => each.coreId === coreId);
 
-function* judge(settings: RecoverySettings, manifest: Manifest, logs: readonly SegmentedWal[]): Steps<RecoveredLogs> {
-  const { checkpoint, pending } = manifest;
-  const surveyed: Omit<RecoveredCore, 'taken'>[] = [];
+function* judge(
+  settings: RecoverySettings,
+  found: Manifest,
+  logs: readonly SegmentedWal[],
+  salvage: Salvage,
+): Steps<Omit<RecoveredLogs, 'salvage' | 'endSalvage'>> {
+  let manifest = found;
+  const surveyed: Omit<RecoveredCore, 'taken' | 'limit' | 'takesPart'>[] = [];
   for (const log of logs) {
     const coreId = log.coreId as number;
-    const place = checkpoint?.cores.find((each) => each.coreId === coreId);
-    if (place !== undefined) yield* checkPlace(log, place);
-    const before = place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, checkpoint?.epoch ?? 0);
-    const whole = yield* surveyLog(log, before, Number.POSITIVE_INFINITY);
+    const noted = placeOf(manifest, coreId);
+    const place = noted && (yield* salvage.place(log, noted));
+    if (place !== noted) manifest = withPlace(manifest, place as CheckpointPlace);
+    const before =
+      place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, manifest.checkpoint?.epoch ?? 0);
+    const whole = yield* salvage.entries(log, () => surveyLog(log, before, Number.POSITIVE_INFINITY));
     surveyed.push({ coreId, log, before, whole });
   }
-  const lastEpoch = Math.max(
-    0,
-    checkpoint?.epoch ?? 0,
-    pending?.epoch ?? 0,
-    ...surveyed.map(({ whole }) => whole.epoch),
-  );
-  const completeEpoch = Math.min(lastEpoch, ...surveyed.map(({ whole }) => completeThrough(whole)));
-  const limit = Math.min(settings.toEpoch, settings.incomplete === 'leave' ? completeEpoch : Number.POSITIVE_INFINITY);
-  if (checkpoint !== undefined && limit < checkpoint.epoch)
+  if (salvage.isMissingManifest(surveyed)) manifest = yield* salvage.missingManifest();
+  const { checkpoint, pending, leaving } = manifest;
+  const epochs = surveyed.map(({ whole }) => whole.epoch);
+  const lastEpoch = Math.max(0, checkpoint?.epoch ?? 0, pending?.epoch ?? 0, leaving?.last ?? 0, ...epochs);
+  // A log that was never under a manager has no part in the epochs of those that are.
+  const takesPart = ({ coreId }: { readonly coreId: number }): boolean =>
+    manifest.cores.length === 0 || manifest.cores.includes(coreId);
+  const complete = surveyed.filter(takesPart).map(({ whole }) => completeThrough(whole));
+  const completeEpoch = leaving?.complete ?? Math.min(lastEpoch, ...complete);
+  const leaves = leaving !== undefined || settings.incomplete === 'leave';
+  const limit = Math.min(settings.toEpoch, leaves ? completeEpoch : Number.POSITIVE_INFINITY);
+  if (checkpoint !== undefined && limit < checkpoint.epoch) {
     throw beforeCheckpoint(settings.directory, limit, checkpoint.epoch);
-  const cores: RecoveredCore[] = [];
+  }
+  const taken: CoreState[] = [];
   for (const core of surveyed) {
     const { log, before, whole } = core;
+    const own = takesPart(core) ? limit : settings.toEpoch;
     // Read again where something at its end is not taken.
-    const taken = whole.epoch <= limit ? whole : yield* surveyLog(log, before, limit);
-    cores.push({ ...core, taken });
+    taken.push(whole.epoch <= own ? whole : yield* surveyLog(log, before, own));
   }
+  const states = withoutSuperseded(taken);
+  const cores = surveyed.map((core, index) => ({
+    ...core,
+    taken: states[index] as CoreState,
+    limit: takesPart(core) ? limit : settings.toEpoch,
+    takesPart: takesPart(core),
+  }));
   return { manifest, cores, completeEpoch, lastEpoch, limit };
 }
 
+function withPlace(manifest: Manifest, place: CheckpointPlace): Manifest {
+  const { checkpoint } = manifest;
+  if (checkpoint === undefined) return manifest;
+  const cores = checkpoint.cores.map((each) => (each.coreId === place.coreId ? place : each));
+  return { ...manifest, checkpoint: { ...checkpoint, cores } };
+}
+
 /** Up to which epoch nothing can be missing from a log. */
-function completeThrough({ joined, left, barrierEpoch }: CoreState): number {
-  return joined && !left ? barrierEpoch : Number.POSITIVE_INFINITY;
+function completeThrough({ joined, left, alone, barrierEpoch }: CoreState): number {
+  return joined && !left && !alone ? barrierEpoch : Number.POSITIVE_INFINITY;
 }
 
 function* surveyLog(log: SegmentedWal, before: CoreState, toEpoch: number): Steps<CoreState> {
@@ -141,38 +194,6 @@ function* surveyLog(log: SegmentedWal, before: CoreState, toEpoch: number): Step
 }
 
 const VIEWS = { copy: false } as const;
-
-/** What is known of a log that is read from a checkpoint on. */
-function stateAt({ lsn, timestampUs, left, committed }: CheckpointPlace, epoch: number): CoreState {
-  return { ...initialState(lsn), epoch, timestampUs, barrierEpoch: epoch, joined: true, left, committed };
-}
-
-/** Holds what the manifest says against the log: its last entry ends where it says, and nothing behind it is missing. */
-function* checkPlace(log: SegmentedWal, { lsn, position }: CheckpointPlace): Steps<void> {
-  if (log.lastLsn < lsn) throw lost(log, lsn, `it ends with ${log.lastLsn}`);
-  if (log.firstLsn > lsn + 1) throw lost(log, lsn + 1, `it begins with ${log.firstLsn}`);
-  // Truncated right behind the checkpoint, it has nothing any more that could be looked at.
-  if (log.firstLsn === lsn + 1) return;
-  let before: number;
-  try {
-    before = yield* wait(
-      () => log.lsnBeforeSync(position),
-      () => log.lsnBefore(position),
-    );
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_RANGE') && !WalError.is(error, 'WAL_TRUNCATED')) throw error;
-    throw lost(log, lsn, error.message);
-  }
-  if (before !== lsn) throw lost(log, lsn, `position ${position} is behind LSN ${before}`);
-}
-
-function lost(log: SegmentedWal, lsn: number, what: string): WalError {
-  return new WalError(
-    'WAL_CORRUPT',
-    `the checkpoint has LSN ${lsn} of core ${log.coreId}, but its log does not: ${what}; nothing was changed`,
-    { path: log.directory, lsn, reason: 'checkpoint' },
-  );
-}
 
 function beforeCheckpoint(directory: string, epoch: number, checkpointEpoch: number): WalError {
   return new WalError(

@@ -1,10 +1,13 @@
+import { WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import type { DurableBarrier } from './core.js';
 import { coreDirectory } from './core-directory.js';
 import { type CoreState, initialState } from './core-state.js';
 import { beginEpoch, type CoreWalWriter, writerOver } from './core-wal-writer.js';
+import { checkEpochsLeft } from './epochs.js';
+import { keepEntries } from './kept-aside.js';
 import { type Manifest, NO_MANIFEST, writeManifest } from './manifest.js';
-import type { LogOptions, RecoverySettings } from './options.js';
+import { type LogOptions, logConfigOf, type RecoverySettings } from './options.js';
 import { closeLogs, type RecoveredCore, type RecoveredLogs } from './recovered-logs.js';
 import { type Steps, wait, waitFor } from './waiting.js';
 
@@ -27,6 +30,8 @@ export interface Settled {
   readonly members: readonly Member[];
   readonly retired: readonly Retired[];
   readonly manifest: Manifest;
+  /** There was no room to write the manifest again: it is to be written before the logs are changed because of it. */
+  readonly manifestUnsure: boolean;
 }
 
 /**
@@ -38,21 +43,32 @@ export interface Settled {
  */
 export function* settle(
   settings: RecoverySettings,
-  { cores, lastEpoch, manifest }: RecoveredLogs,
+  { cores, completeEpoch, lastEpoch, manifest: found, salvage, endSalvage }: RecoveredLogs,
   coreIds: readonly number[],
 ): Steps<Settled> {
   const made: SegmentedWal[] = [];
   try {
     const epoch = lastEpoch + 1;
-    yield* writeAgain(settings, manifest);
-    for (const core of cores) yield* dropWhatIsLeft(core);
+    checkEpochsLeft(epoch);
+    // Before any log is cut: a cut takes barriers away, which may be all that says what was complete, and which epochs were.
+    const leaves = cores.some(({ whole, taken }) => whole.lsn !== taken.lsn);
+    const manifest = leaves ? { ...found, leaving: { complete: completeEpoch, last: lastEpoch } } : found;
+    // A truncated log with barriers of a manager says that there is a manifest.
+    const needed = cores.some(({ log }) => log.firstLsn > 1);
+    const manifestUnsure = yield* writeAgain(settings, manifest, needed);
+    for (const core of cores) yield* dropWhatIsLeft(settings, core, salvage !== undefined);
     const members: Member[] = [];
     for (const coreId of coreIds) {
-      const found = cores.find((core) => core.coreId === coreId);
-      const log = found?.log ?? (yield* makeLog(settings, coreId));
-      if (found === undefined) made.push(log);
+      const known = cores.find((core) => core.coreId === coreId);
+      const log = known?.log ?? (yield* makeLog(settings, coreId));
+      if (known === undefined) made.push(log);
       members.push(
-        yield* join({ coreId, log, state: found?.taken ?? initialState(log.firstLsn - 1) }, epoch, settings.config),
+        yield* join(
+          { coreId, log, state: known?.taken ?? initialState(log.firstLsn - 1) },
+          epoch,
+          settings.config,
+          known?.takesPart ?? false,
+        ),
       );
     }
     const others = cores.filter(({ coreId }) => !coreIds.includes(coreId));
@@ -62,7 +78,9 @@ export function* settle(
     }
     // A crash came before it was used at all: nothing of it is needed.
     yield* closeLogs(others.filter(({ taken }) => !taken.joined).map(({ log }) => log));
-    return { epoch, members, retired, manifest: yield* nameCores(settings, manifest, members, retired) };
+    const named = yield* nameCores(settings, manifest, members, retired);
+    yield* endSalvage();
+    return { epoch, members, retired, manifest: named, manifestUnsure: manifestUnsure && named === manifest };
   } catch (error) {
     yield* closeLogs(made);
     throw error;
@@ -71,14 +89,30 @@ export function* settle(
 
 /**
  * Makes durable what was found: the sync behind the rename of a manifest may have failed, and then a crash takes back what
- * the logs rely on from now on.
+ * the logs rely on from now on. On a full disk that is put off, where nothing is to be changed because of it yet.
+ *
+ * @returns whether it was put off
  */
-function* writeAgain({ io, directory }: RecoverySettings, manifest: Manifest): Steps<void> {
-  if (manifest !== NO_MANIFEST) yield* waitFor(io, () => writeManifest(io, directory, manifest));
+function* writeAgain({ io, directory }: RecoverySettings, manifest: Manifest, needed: boolean): Steps<boolean> {
+  if (manifest === NO_MANIFEST && !needed) return false;
+  try {
+    yield* waitFor(io, () => writeManifest(io, directory, manifest));
+    return false;
+  } catch (error) {
+    const unchanged = WalError.is(error, 'WAL_NO_SPACE') && error.reason !== 'outcome-unknown';
+    if (!unchanged || manifest === NO_MANIFEST || manifest.leaving !== undefined) throw error;
+    return true;
+  }
 }
 
-function* dropWhatIsLeft({ log, whole, taken }: RecoveredCore): Steps<void> {
+/** @param keep - what is dropped is kept aside: it had been complete before something was lost */
+function* dropWhatIsLeft(
+  { io, directory }: RecoverySettings,
+  { coreId, log, whole, taken }: RecoveredCore,
+  keep: boolean,
+): Steps<void> {
   if (whole.lsn === taken.lsn) return;
+  if (keep) yield* waitFor(io, () => keepEntries(io, directory, coreId, log, taken.lsn + 1));
   yield* wait(
     () => log.truncateAfterSync(taken.lsn),
     () => log.truncateAfter(taken.lsn),
@@ -86,35 +120,48 @@ function* dropWhatIsLeft({ log, whole, taken }: RecoveredCore): Steps<void> {
 }
 
 function* makeLog({ io, directory, config }: RecoverySettings, coreId: number): Steps<SegmentedWal> {
-  const all = { ...config, io, coreId, directory: coreDirectory(directory, coreId) };
+  const all = { ...logConfigOf(config), io, coreId, directory: coreDirectory(directory, coreId) };
   return yield* wait(
     () => SegmentedWal.openSync(all),
     () => SegmentedWal.open(all),
   );
 }
 
-/** From now on, no epoch is complete without this core. */
-function* join(member: Member, epoch: number, config: LogOptions): Steps<Member> {
+/**
+ * From now on, no epoch is complete without this core.
+ *
+ * @param takesPart - none was before
+ */
+function* join(member: Member, epoch: number, config: LogOptions, takesPart: boolean): Steps<Member> {
   const { coreId, log, state } = member;
-  if (state.joined && !state.left && state.barrierEpoch === epoch - 1) return member;
-  const after = beginEpoch(writerOver(log, coreId, state, clockIn(config)), epoch, false);
+  const isIn = state.joined && !state.left && !state.alone;
+  if (isIn && state.barrierEpoch === epoch - 1) return member;
+  let after: CoreState;
+  try {
+    after = beginEpoch(writerOver(log, coreId, state, managedIn(config)), epoch, false);
+  } catch (error) {
+    // On a full disk. Epochs wait for this core already, and its first entry comes behind this barrier.
+    if (isIn && takesPart && WalError.is(error, 'WAL_NO_SPACE') && log.failure === undefined) return member;
+    throw error;
+  }
   yield* sync(log);
   return { ...member, state: after };
 }
 
 /** From now on, epochs do not wait for this core. */
 function* leave({ coreId, log, taken }: RecoveredCore, epoch: number, config: LogOptions): Steps<Retired> {
-  const writer = writerOver(log, coreId, taken, clockIn(config));
+  const writer = writerOver(log, coreId, taken, managedIn(config));
   let { timestampUs } = taken;
   if (!taken.left) {
     timestampUs = beginEpoch(writer, epoch, true).timestampUs;
     yield* sync(log);
   }
   const { position, lastLsn, committed } = writer;
-  return { writer, barrier: { lsn: lastLsn, position, timestampUs, committed, left: true } };
+  const { commitPlaces } = taken;
+  return { writer, barrier: { lsn: lastLsn, position, timestampUs, committed, commitPlaces, left: true } };
 }
 
-/** Notes which logs there are, once they are: a log that is missing later on is found to be. */
+/** Notes which logs there are, once they are, and that nothing is dropped from them any more. */
 function* nameCores(
   { io, directory }: RecoverySettings,
   manifest: Manifest,
@@ -122,8 +169,9 @@ function* nameCores(
   retired: readonly Retired[],
 ): Steps<Manifest> {
   const ids = [...members.map(({ coreId }) => coreId), ...retired.map(({ writer }) => writer.coreId)];
-  const named = { ...manifest, cores: ids.sort((a, b) => a - b) };
-  if (String(named.cores) !== String(manifest.cores)) yield* waitFor(io, () => writeManifest(io, directory, named));
+  const named = { ...manifest, cores: ids.sort((a, b) => a - b), leaving: undefined };
+  if (String(named.cores) === String(manifest.cores) && manifest.leaving === undefined) return manifest;
+  yield* waitFor(io, () => writeManifest(io, directory, named));
   return named;
 }
 
@@ -134,4 +182,4 @@ function* sync(log: SegmentedWal): Steps<void> {
   );
 }
 
-const clockIn = ({ now }: LogOptions): Pick<LogOptions, 'now'> => (now === undefined ? {} : { now });
+const managedIn = ({ now }: LogOptions) => ({ managed: true, ...(now === undefined ? {} : { now }) });

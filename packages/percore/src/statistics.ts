@@ -13,7 +13,7 @@ export interface CoreStatistics extends EntryCounts {
   readonly lastLsn: number;
   /** The highest epoch of an entry in the log. */
   readonly lastEpoch: number;
-  /** The last epoch that has its barrier in this log. */
+  /** The last epoch of which nothing can come behind what is in this log. */
   readonly barrierEpoch: number;
   /** The core had been taken away. */
   readonly left: boolean;

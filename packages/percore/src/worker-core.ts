@@ -71,8 +71,8 @@ export class WorkerCore implements Core {
     return this.#call('place', undefined);
   }
 
-  async forgetCommitted(): Promise<void> {
-    await this.#call('forgetCommitted', undefined);
+  async forgetCommitted(lsn: number): Promise<void> {
+    await this.#call('forgetCommitted', lsn);
   }
 
   truncateBefore(lsn: number): Promise<TruncateResult> {

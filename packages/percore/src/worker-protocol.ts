@@ -6,6 +6,13 @@ import type { CoreState } from './core-state.js';
 import type { TransferredError } from './error-transfer.js';
 import type { LogOptions, ModuleReference } from './options.js';
 
+/** What a log holds, as far as it takes to tell whether another writer had it since. */
+export interface LogContent {
+  readonly lastLsn: number;
+  /** Id of the segment with the last entry; `undefined` where there is none. */
+  readonly segmentId: string | undefined;
+}
+
 /** What a worker is started with. */
 export interface WorkerData {
   readonly coreId: number;
@@ -14,6 +21,8 @@ export interface WorkerData {
   readonly io: StorageIoName;
   readonly config: LogOptions;
   readonly state: CoreState;
+  /** What the log held when its state was found. */
+  readonly content: LogContent;
   readonly run: Required<ModuleReference>;
   readonly configure: Required<ModuleReference> | undefined;
   /** For the program of the worker, and whoever talks with it. */
@@ -25,7 +34,7 @@ export interface Calls {
   endEpoch: { readonly argument: number; readonly result: DurableBarrier };
   sync: { readonly argument: undefined; readonly result: CorePlace };
   place: { readonly argument: undefined; readonly result: CorePlace };
-  forgetCommitted: { readonly argument: undefined; readonly result: undefined };
+  forgetCommitted: { readonly argument: number; readonly result: undefined };
   truncateBefore: { readonly argument: number; readonly result: TruncateResult };
   /** Has the program told that it is to end, and waits until it has. */
   stop: { readonly argument: undefined; readonly result: undefined };

@@ -6,8 +6,8 @@ import { type CoreWalWriter, writerOver } from './core-wal-writer.js';
 import { SharedEpochs } from './epochs.js';
 import { errorToTransfer } from './error-transfer.js';
 import { LocalCore } from './local-core.js';
-import type { ModuleReference } from './options.js';
-import type { Report, Request, WorkerData } from './worker-protocol.js';
+import { checkKnown, type LogOptions, logConfigOf, type ModuleReference } from './options.js';
+import type { LogContent, Report, Request, WorkerData } from './worker-protocol.js';
 
 export type { Report, WorkerData } from './worker-protocol.js';
 
@@ -27,11 +27,11 @@ export interface CoreContext {
 /** Appends to the log of one core, in a worker thread. It has to let the event loop turn now and then. */
 export type CoreProgram = (context: CoreContext) => unknown;
 
-/** What only can be made in the thread that uses it: backend, clock, keys. */
-export type ConfigureCore = (
-  coreId: number,
-  options: unknown,
-) => Partial<SegmentedWalConfig> | Promise<Partial<SegmentedWalConfig>>;
+/** What a core's log takes in its thread: what only can be made there, such as backend, clock and keys, and more. */
+export type CoreConfig = LogOptions & Pick<SegmentedWalConfig, 'io'>;
+
+/** Makes it, in that thread. */
+export type ConfigureCore = (coreId: number, options: unknown) => CoreConfig | Promise<CoreConfig>;
 
 /** Does what the manager asks for. */
 type Serve = (request: Request) => Promise<void>;
@@ -68,13 +68,34 @@ async function openWriter({
   io,
   epochs,
   state,
+  content,
   configure,
 }: WorkerData): Promise<CoreWalWriter> {
-  const own = configure && (await (await load<ConfigureCore>('configure', configure))(coreId, configure.options));
-  const all = { io, ...config, ...own, coreId, directory: coreDirectory(directory, coreId), create: false };
+  const made = configure && (await (await load<ConfigureCore>('configure', configure))(coreId, configure.options));
+  const own = made && checkKnown('what workers.configure has made', made, ['io']);
+  const all = {
+    ...logConfigOf({ io, ...config, ...own }),
+    coreId,
+    directory: coreDirectory(directory, coreId),
+    create: false,
+  };
   const log = await SegmentedWal.open(all);
+  const found = contentOf(log);
+  if (found.lastLsn !== content.lastLsn || found.segmentId !== content.segmentId) {
+    await log.close();
+    throw new WalError(
+      'WAL_STATE',
+      `the log of core ${coreId} was changed by another writer while it went to its worker thread: open the per-core log again`,
+      { path: log.directory, lsn: found.lastLsn, state: 'changed' },
+    );
+  }
   const now = all.now === undefined ? {} : { now: all.now };
-  return writerOver(log, coreId, state, { epochs: SharedEpochs.from(epochs), ...now });
+  return writerOver(log, coreId, state, { epochs: SharedEpochs.from(epochs), managed: true, ...now });
+}
+
+/** What a log holds. Segments without an entry are replaced when it is opened, and say nothing. */
+export function contentOf(log: SegmentedWal): LogContent {
+  return { lastLsn: log.lastLsn, segmentId: log.listSegments().findLast(({ lastLsn }) => lastLsn !== undefined)?.id };
 }
 
 /** The function that a reference names. The module itself says what type it has. */
@@ -105,7 +126,7 @@ function handlersOf(core: LocalCore, stop: () => Promise<void>): Handlers {
     endEpoch: (epoch: number) => core.endEpoch(epoch),
     sync: () => core.sync(),
     place: () => core.place(),
-    forgetCommitted: () => core.forgetCommitted(),
+    forgetCommitted: (lsn: number) => core.forgetCommitted(lsn),
     truncateBefore: (lsn: number) => core.truncateBefore(lsn),
     stop,
     close: () => core.close(),

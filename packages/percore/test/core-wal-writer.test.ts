@@ -285,7 +285,13 @@ describe('shared epochs', () => {
     const { mark } = epochs;
     expect(epochs.advance()).toBe(2 ** 32);
     expect([epochs.current, epochs.mark === mark]).toEqual([2 ** 32, false]);
-    expect(SharedEpochs.create(Number.MAX_SAFE_INTEGER).current).toBe(Number.MAX_SAFE_INTEGER);
+    const last = Number.MAX_SAFE_INTEGER - 1;
+    const ending = SharedEpochs.create(last - 1);
+    expect(ending.advance()).toBe(last);
+    expect(() => ending.advance()).toThrow(coded('WAL_RANGE', { limit: last }));
+    expect(ending.current).toBe(last);
+    // Its successor could not be read.
+    expect(() => SharedEpochs.create(Number.MAX_SAFE_INTEGER)).toThrow(RangeError);
     expect(() => SharedEpochs.create(0)).toThrow(RangeError);
     expect(() => SharedEpochs.from(new ArrayBuffer(64) as unknown as SharedArrayBuffer)).toThrow(TypeError);
     expect(() => SharedEpochs.from(new SharedArrayBuffer(8))).toThrow(RangeError);

@@ -17,6 +17,7 @@ const checkpoint = fc.record({
   id: count,
   epoch: count,
   createdAtMs: count,
+  snapshot: fc.boolean(),
   cores: fc.array(
     fc.record({
       coreId: count,
@@ -38,6 +39,11 @@ const manifest: fc.Arbitrary<Manifest> = fc.record({
   cores: fc.array(count, { maxLength: 5 }),
   checkpoint: fc.option(checkpoint, { nil: undefined }),
   pending: fc.option(checkpoint, { nil: undefined }),
+  leaving: fc.option(
+    fc.tuple(count, count).map(([one, other]) => ({ complete: Math.min(one, other), last: Math.max(one, other) })),
+    { nil: undefined },
+  ),
+  lastId: fc.option(count, { nil: undefined }),
 });
 
 test('every manifest is read as it was written', () => {

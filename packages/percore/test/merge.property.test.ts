@@ -1,7 +1,9 @@
-import { CoreWalWriter, compareEntries, PerCoreRecovery } from '@walstack/percore';
-import { createMemoryStorageIo } from '@walstack/storage-io';
+import { type CoreEntry, CoreWalWriter, compareEntries, PerCoreRecovery } from '@walstack/percore';
+import { createMemoryStorageIo, runSync } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { EntryMerge } from '../src/entry-merge.js';
+import type { EntryReader } from '../src/entry-reader.js';
 
 /** The entries of one core: how far the clock goes on before each, and whether a new epoch begins. */
 const core = fc.array(fc.record({ waitMs: fc.integer({ min: 0, max: 3 }), epoch: fc.integer({ min: 0, max: 9 }) }), {
@@ -35,4 +37,36 @@ test('entries of any number of cores are merged as sorting them would', () => {
     }),
     { numRuns: 100 },
   );
+});
+
+test('an entry is given out before the failure of the one behind it', () => {
+  const entry = (coreId: number, sequence: number): CoreEntry => {
+    const place = { coreId, sequence, epoch: 1, timestampUs: sequence };
+    return { operation: 'delete', key: new Uint8Array(0), ...place };
+  };
+  const failure = new Error('it cannot be decoded');
+  const readerOf = (entries: readonly (CoreEntry | Error)[]): EntryReader => {
+    let index = 0;
+    const next = (): CoreEntry | undefined => {
+      const each = entries[index];
+      if (each instanceof Error) throw each;
+      index++;
+      return each;
+    };
+    return {
+      next,
+      advance: function* () {
+        yield* [];
+        return index < entries.length;
+      },
+      close: () => {},
+    } as unknown as EntryReader;
+  };
+  const merge = new EntryMerge([readerOf([entry(0, 1), failure]), readerOf([entry(1, 2), entry(1, 3)])]);
+  const io = createMemoryStorageIo();
+  expect(runSync(io, merge.advance())).toBe(true);
+  expect(merge.next()).toEqual(entry(0, 1));
+  // It remains the next one: nothing behind it is given out in its place.
+  for (let round = 0; round < 2; round++) expect(() => merge.next()).toThrow(failure);
+  expect(() => runSync(io, merge.advance())).toThrow(failure);
 });

@@ -1,6 +1,7 @@
 import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CoreEntry, CoreWalWriter, PerCoreWalReader } from '@walstack/percore';
+import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, contentOf, directoryFor, temporaryDirectory } from './support/worlds.js';
@@ -105,6 +106,67 @@ describe('where it ends it says why', () => {
     expect(() => [...reader]).toThrow(coded('WAL_CORRUPT'));
     expect(reader.stopReason).toBe('corrupt');
   });
+});
+
+test('an entry that cannot be read remains the next one, and the reader says so', () => {
+  const io = createMemoryStorageIo();
+  const writer = CoreWalWriter.openSync(0, '/log', { io });
+  writer.appendPut('first', '');
+  writer.closeSync();
+  const wal = SegmentedWal.openSync({ directory: '/log/core-0', coreId: 0, io });
+  for (const bogus of ['no entry', 'another one']) wal.append(bogus);
+  wal.closeSync();
+  const reader = PerCoreWalReader.openSync(0, '/log', { io });
+  expect(reader.advanceSync()).toBe(true);
+  const last = wal.lastLsn - 2;
+  for (let lsn = 1; lsn <= last; lsn++) {
+    let entry = reader.next();
+    if (entry === undefined && reader.advanceSync()) entry = reader.next();
+    expect(entry?.sequence).toBe(lsn);
+  }
+  for (let round = 0; round < 3; round++) {
+    expect(() => [...reader]).toThrow(coded('WAL_CORRUPT', { lsn: last + 1 }));
+    expect([reader.stopReason, reader.nextLsn, reader.resumePoint?.lsn]).toEqual(['corrupt', last + 1, last + 1]);
+  }
+});
+
+test('where the log ends is found beside a writer that removes what it ended with', () => {
+  let calls = 0;
+  for (let at = 1; at <= Math.max(1, calls); at++) {
+    const io = createMemoryStorageIo();
+    const writer = CoreWalWriter.openSync(0, '/log', { io, segmentBytes: 4096, blockBytes: 512, recycleSegments: 0 });
+    const fill = (): void => {
+      for (let entry = 0; entry < 30; entry++) writer.appendPut('k', 'x'.repeat(500));
+      writer.syncSync();
+    };
+    fill();
+    let isWatched = false;
+    calls = 0;
+    const beside = new Proxy(io, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]) => {
+          if (isWatched && (name === 'open' || name === 'list') && ++calls === at) {
+            fill();
+            writer.truncateBeforeSync(writer.lastLsn);
+          }
+          return value.apply(target, args) as unknown;
+        };
+      },
+    });
+    const reader = PerCoreWalReader.openSync(0, '/log', { io: beside });
+    while (reader.next() !== undefined || reader.advanceSync());
+    isWatched = true;
+    try {
+      while (reader.advanceSync()) while (reader.next() !== undefined);
+      expect(reader.stopReason).toBe('end');
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'WAL_TRUNCATED' });
+    }
+    writer.closeSync();
+  }
+  expect(calls).toBeGreaterThan(3);
 });
 
 test('what is not there, is another core’s, or asked for in a wrong way, is told', async () => {

@@ -20,6 +20,8 @@ const OPTIONS: Record<keyof PerCoreWalConfig, true> = {
   recover: true,
   incomplete: true,
   workers: true,
+  recoveryMode: true,
+  salvageLsn: true,
   io: true,
   segmentBytes: true,
   blockBytes: true,

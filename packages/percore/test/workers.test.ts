@@ -136,3 +136,33 @@ test('ports and results belong to workers', async () => {
   expect(() => manager.port(0)).toThrow(coded('WAL_STATE', { state: 'in-thread' }));
   expect(() => manager.finished(0)).toThrow(coded('WAL_STATE', { state: 'in-thread' }));
 });
+
+describe('what a program throws', () => {
+  test.each(['nothingAtAll', 'noPrototype', 'throwingGetter', 'oddName', 'revokedProxy'])(
+    '%s is said of it, and its thread goes on',
+    async (name) => {
+      const manager = await open(name);
+      await expect(manager.finished(0)).rejects.toBeInstanceOf(Error);
+      expect(await manager.endEpoch()).toBe(1);
+      await manager.close();
+    },
+  );
+});
+
+test('a log that another writer had before its worker opened it is refused', async () => {
+  const directory = join(temporaryDirectory(), 'log');
+  const config = { directory, cores: 2, io: 'sync-fs' } as const;
+  const manager = PerCoreWalManager.open({
+    ...config,
+    workers: {
+      run: { module, export: 'obey', options: { greeting: '' } },
+      configure: { module, export: 'appendBefore', options: { directory } },
+    },
+  });
+  await expect(manager).rejects.toEqual(coded('WAL_STATE', { state: 'changed' }));
+  // The order of what both have appended is right.
+  await (await PerCoreWalManager.open(config)).close();
+  const recovery = await PerCoreRecovery.open({ directory, io: 'sync-fs' });
+  expect(contentsOf(recovery.entries()).length).toBeGreaterThan(0);
+  await recovery.close();
+});

@@ -1,4 +1,5 @@
 // Programs that tests run in the worker threads of a per-core log.
+import { CoreWalWriter } from '@walstack/percore';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 
 /** Appends what it is told to, and answers with where it stands. */
@@ -34,6 +35,40 @@ export function fail() {
 
 export function die() {
   process.exit(3);
+}
+
+export function nothingAtAll() {
+  return Promise.reject();
+}
+
+export function noPrototype() {
+  throw Object.create(null);
+}
+
+export function throwingGetter() {
+  throw Object.defineProperty(new Error('odd'), 'message', {
+    get() {
+      throw new Error('no message');
+    },
+  });
+}
+
+export function oddName() {
+  throw Object.assign(new Error('odd'), { name: Symbol('name'), code: 7 });
+}
+
+export function revokedProxy() {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  throw proxy;
+}
+
+/** Another writer has the log for a moment, before the worker has it. */
+export async function appendBefore(coreId, { directory }) {
+  const writer = await CoreWalWriter.open(coreId, directory, { io: 'sync-fs' });
+  writer.appendPut('of another writer', '');
+  await writer.close();
+  return {};
 }
 
 export const nothing = 17;

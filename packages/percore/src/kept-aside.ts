@@ -1,0 +1,72 @@
+import { basename, join } from 'node:path';
+import { FileName } from '@walstack/codec';
+import type { SegmentedWal } from '@walstack/segmented';
+import { type IoFile, type IoRoutine, ioSteps, makeDirectories, type StorageIo } from '@walstack/storage-io';
+
+const PIECE_BYTES = 256 * 1024;
+
+/** Where a per-core log keeps what salvage has given up. */
+const quarantineOf = (directory: string): string => join(directory, FileName.quarantine);
+
+/**
+ * Copies the segments of a core that hold entries from an LSN on; durable on return. A copy is named by its segment, so
+ * that doing it again after a crash makes the same one.
+ *
+ * @returns the directory that they are in
+ */
+export function* keepEntries(
+  io: StorageIo,
+  directory: string,
+  coreId: number,
+  log: SegmentedWal,
+  fromLsn: number,
+): IoRoutine<string> {
+  const target = join(quarantineOf(directory), `core-${coreId}`);
+  yield* makeDurable(io, directory, target);
+  for (const { path, lastLsn, id } of log.listSegments()) {
+    if (lastLsn !== undefined && lastLsn >= fromLsn) yield* copy(io, path, join(target, `${id}-${basename(path)}`));
+  }
+  yield* ioSteps.syncDirectory(io, target);
+  return target;
+}
+
+/** Copies a file of a per-core log; durable on return. @param stamp - tells it from other copies of files of its name */
+export function* keepFile(io: StorageIo, directory: string, path: string, stamp: number): IoRoutine<string> {
+  const target = quarantineOf(directory);
+  yield* makeDurable(io, directory, target);
+  yield* copy(io, path, join(target, `${basename(path)}-${stamp}`));
+  yield* ioSteps.syncDirectory(io, target);
+  return target;
+}
+
+function* makeDurable(io: StorageIo, directory: string, target: string): IoRoutine<void> {
+  makeDirectories(io, target);
+  yield* ioSteps.syncDirectory(io, quarantineOf(directory));
+  yield* ioSteps.syncDirectory(io, directory);
+}
+
+function* copy(io: StorageIo, from: string, to: string): IoRoutine<void> {
+  const source = io.open(from);
+  try {
+    const target = io.open(to, { create: true, truncate: true });
+    try {
+      yield* copyBytes(io, source, target);
+      yield* ioSteps.datasync(io, target);
+    } finally {
+      io.close(target);
+    }
+  } finally {
+    io.close(source);
+  }
+}
+
+function* copyBytes(io: StorageIo, source: IoFile, target: IoFile): IoRoutine<void> {
+  const size = io.size(source);
+  const piece = new Uint8Array(Math.min(PIECE_BYTES, size));
+  for (let position = 0; position < size; ) {
+    const length = yield* ioSteps.read(io, source, piece, position);
+    if (length === 0) return;
+    yield* ioSteps.write(io, target, piece.subarray(0, length), position);
+    position += length;
+  }
+}

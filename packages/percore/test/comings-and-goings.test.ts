@@ -1,0 +1,299 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
+import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { CoreWalWriter as OwnWriter } from '../src/core-wal-writer.js';
+import { SharedEpochs as OwnEpochs } from '../src/epochs.js';
+import { LocalCore } from '../src/local-core.js';
+import { contentsOf, temporaryDirectory } from './support/worlds.js';
+
+const DIRECTORY = '/log';
+const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
+const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
+
+const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
+  PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });
+
+const alone = (io: StorageIo, coreId: number): CoreWalWriter =>
+  CoreWalWriter.openSync(coreId, DIRECTORY, { io, ...SMALL });
+
+function told(
+  io: StorageIo,
+  incomplete: 'take' | 'leave' = 'leave',
+): { complete: number; puts: unknown[]; offsets: ReadonlyMap<string, bigint> } {
+  using recovery = PerCoreRecovery.openSync({ directory: DIRECTORY, io, incomplete });
+  const puts = contentsOf(recovery.entries())
+    .filter((content) => (content as string[])[0] === 'put')
+    .map((content) => (content as string[])[1]);
+  return { complete: recovery.completeEpoch, puts, offsets: recovery.offsets };
+}
+
+/** Two cores; then epochs of core 0 alone. */
+async function retired(io: StorageIo): Promise<string[]> {
+  const both = await open(io, 2);
+  both.writer(1).appendPut('one', '');
+  await both.endEpoch();
+  await both.close();
+  const manager = await open(io, 1);
+  const puts = ['one'];
+  for (let epoch = 0; epoch < 5; epoch++) {
+    manager.writer(0).appendPut(`zero ${epoch}`, '');
+    puts.push(`zero ${epoch}`);
+    await manager.endEpoch();
+  }
+  await manager.close();
+  return puts;
+}
+
+describe('a core that has left', () => {
+  test('makes no epoch of others incomplete when a writer alone appends to it', async () => {
+    for (const checkpoint of [false, true]) {
+      const io = createMemoryStorageIo();
+      let puts = await retired(io);
+      if (checkpoint) {
+        const manager = await open(io, 1);
+        await manager.checkpoint(() => {});
+        manager.writer(0).appendPut('behind', '');
+        await manager.endEpoch();
+        await manager.close();
+        puts = ['behind'];
+      }
+      const { complete } = told(io);
+      const writer = alone(io, 1);
+      writer.appendPut('alone', '');
+      await writer.close();
+      const found = told(io);
+      expect(found.complete).toBe(complete);
+      expect([...found.puts].sort()).toEqual(['alone', ...puts].sort());
+      // Back under the manager, epochs wait for it again.
+      const manager = await open(io, 2, { incomplete: 'leave' });
+      manager.writer(1).appendPut('back', '');
+      expect(await manager.endEpoch()).toBeGreaterThan(complete);
+      manager.writer(0).appendPut('incomplete', '');
+      await manager.syncAll();
+      expect(manager.lastCheckpoint === undefined).toBe(!checkpoint);
+      await manager.close();
+      expect([...told(io).puts].sort()).toEqual(['alone', 'back', 'incomplete', ...puts].sort());
+    }
+  });
+
+  test('does not bring its offsets forward again when it takes part again', async () => {
+    const io = createMemoryStorageIo();
+    const both = await open(io, 2);
+    both.writer(1).appendCommit({ source: 100, other: 7 });
+    await both.close();
+    const one = await open(io, 1);
+    one.writer(0).appendCommit({ source: 50 });
+    await one.close();
+    const expected = new Map([
+      ['other', 7n],
+      ['source', 50n],
+    ]);
+    expect(told(io).offsets).toEqual(expected);
+    for (let life = 0; life < 2; life++) {
+      const again = await open(io, 2);
+      await again.close();
+      expect(told(io).offsets).toEqual(expected);
+    }
+    const again = await open(io, 2);
+    const { cores } = await again.checkpoint(() => {});
+    expect(cores[1]?.committed.offsets).toEqual(new Map([['other', 7n]]));
+    again.writer(1).appendCommit({ source: 60 });
+    await again.close();
+    expect(told(io).offsets).toEqual(expected.set('source', 60n));
+  });
+
+  test('and has its offsets in a checkpoint, does not bring them forward again either', async () => {
+    const io = createMemoryStorageIo();
+    const both = await open(io, 2);
+    both.writer(1).appendCommit({ source: 100 });
+    await both.close();
+    const one = await open(io, 1);
+    await one.checkpoint(() => {});
+    await one.close();
+    const again = await open(io, 2);
+    again.writer(0).appendCommit({ source: 50 });
+    await again.close();
+    expect(told(io).offsets).toEqual(new Map([['source', 50n]]));
+  });
+});
+
+describe('a reset', () => {
+  test('forgets what a core had committed that has appended its last barrier', async () => {
+    const io = createMemoryStorageIo();
+    const manager = await open(io, 2);
+    manager.writer(1).appendCommit({ source: 100 }, 3);
+    manager.writer(1).appendEpochBarrier({ last: true });
+    await manager.reset();
+    const { cores } = await manager.checkpoint(() => {});
+    expect(cores.map(({ committed }) => committed)).toEqual(
+      [0, 1].map(() => ({ offsets: new Map(), watermark: undefined })),
+    );
+    await manager.close();
+    expect(told(io).offsets.size).toBe(0);
+  });
+
+  test('keeps what was committed behind its barrier, also before a last one that comes meanwhile', async () => {
+    const io = createMemoryStorageIo();
+    const epochs = OwnEpochs.create(1);
+    const writer = OwnWriter.openSync(1, DIRECTORY, { io, epochs });
+    writer.appendCommit({ before: 1, both: 1 });
+    epochs.advance();
+    const core = new LocalCore(writer);
+    const { lsn } = await core.endEpoch(1);
+    writer.appendCommit({ both: 2, behind: 3 });
+    writer.appendEpochBarrier({ last: true });
+    await core.forgetCommitted(lsn);
+    const left = new Map([
+      ['both', 2n],
+      ['behind', 3n],
+    ]);
+    expect(writer.committed.offsets).toEqual(left);
+    epochs.advance();
+    expect((await core.endEpoch(2)).committed.offsets).toEqual(left);
+    writer.closeSync();
+  });
+});
+
+test('a last barrier belongs to the epoch that was entered, also when the next one begins meanwhile', async () => {
+  const io = createMemoryStorageIo();
+  const epochs = OwnEpochs.create(1);
+  const writer = OwnWriter.openSync(1, DIRECTORY, { io, epochs });
+  writer.appendPut('a', '');
+  const append = OwnEpochs.prototype.isAt;
+  // Another thread advances it right after it was looked at.
+  OwnEpochs.prototype.isAt = function (low, high) {
+    const same = append.call(this, low, high);
+    OwnEpochs.prototype.isAt = append;
+    epochs.advance();
+    return same;
+  };
+  try {
+    writer.appendEpochBarrier({ last: true });
+  } finally {
+    OwnEpochs.prototype.isAt = append;
+  }
+  expect(await new LocalCore(writer).endEpoch(1)).toMatchObject({ left: true });
+  writer.closeSync();
+});
+
+describe('a writer alone', () => {
+  test('removes nothing of a log that a manager has had, and that has no checkpoint', async () => {
+    const io = createMemoryStorageIo();
+    const manager = await open(io, 2);
+    for (let epoch = 1; epoch <= 6; epoch++) {
+      for (const core of [0, 1]) manager.writer(core).appendPut(`${epoch}/${core}`, 'x'.repeat(1200));
+      await manager.endEpoch();
+    }
+    await manager.close();
+    const before = told(io);
+    expect(before.puts.length).toBe(12);
+    const writer = alone(io, 1);
+    for (let entry = 0; entry < 6; entry++) writer.appendPut('alone', 'x'.repeat(1200));
+    await writer.sync();
+    await expect(writer.truncateBefore(writer.lastLsn + 1)).rejects.toEqual(coded('WAL_STATE', { state: 'managed' }));
+    await writer.close();
+    expect(told(io)).toEqual(before);
+  });
+
+  test('that shares epochs with others leaves them complete when it truncates', () => {
+    const io = createMemoryStorageIo();
+    const epochs = OwnEpochs.create(1);
+    const writers = [0, 1].map((coreId) => OwnWriter.openSync(coreId, DIRECTORY, { io, epochs, ...SMALL }));
+    for (let epoch = 1; epoch <= 6; epoch++) {
+      for (const writer of writers) writer.appendPut(`${epoch}/${writer.coreId}`, 'x'.repeat(1200));
+      epochs.advance();
+    }
+    const [zero, one] = writers as [OwnWriter, OwnWriter];
+    for (const writer of writers) writer.appendPut('7', 'x'.repeat(2000));
+    one.truncateBeforeSync(one.lastLsn + 1);
+    for (const writer of [zero, one]) writer.closeSync();
+    expect(told(io)).toMatchObject({ complete: 6, puts: [1, 2, 3, 4, 5, 6].map((epoch) => `${epoch}/0`) });
+  });
+
+  test('that has truncated its log comes under a manager, whatever fails in between', async () => {
+    const io = createMemoryStorageIo();
+    const writer = alone(io, 0);
+    for (let entry = 0; entry < 30; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(600));
+    writer.syncSync();
+    expect(writer.truncateBeforeSync(20).segmentsDeleted).toBeGreaterThan(0);
+    writer.closeSync();
+    const { puts } = told(io, 'take');
+    expect(puts.length).toBeGreaterThan(5);
+    for (let renames = 0; ; renames++) {
+      let left = renames;
+      const failing = new Proxy(io, {
+        get(target, name) {
+          const value = Reflect.get(target, name);
+          if (typeof value !== 'function') return value;
+          return (...given: unknown[]) => {
+            if (name === 'rename' && String(given[1]).endsWith('manifest') && left-- === 0) throw new Error('ends');
+            return value.apply(target, given);
+          };
+        },
+      });
+      let failure: unknown;
+      const manager = await open(failing, 2).catch((error) => {
+        failure = error;
+      });
+      if (manager === undefined) expect(failure).toMatchObject({ message: 'ends' });
+      else await manager.close();
+      expect(told(io, 'take').puts).toEqual(puts);
+      if (manager !== undefined) {
+        expect(renames).toBeGreaterThan(0);
+        break;
+      }
+    }
+  });
+
+  test('takes no log for a new one that the manifest says is lost, in whole or in part', async () => {
+    const io = createMemoryStorageIo();
+    const manager = await open(io, 2);
+    await manager.close();
+    const old = io.list('/log/core-1').map((name) => [name, read(io, `/log/core-1/${name}`)] as const);
+    const again = await open(io, 2);
+    for (let entry = 0; entry < 5; entry++) again.writer(1).appendPut('a', 'x'.repeat(1200));
+    await again.checkpoint(() => {});
+    await again.close();
+    remove(io, '/log/core-1');
+    const missing = coded('WAL_CORRUPT', { reason: 'missing-core' });
+    expect(() => alone(io, 1)).toThrow(missing);
+    await expect(CoreWalWriter.open(1, DIRECTORY, { io })).rejects.toEqual(missing);
+    for (const [name, bytes] of old) write(io, `/log/core-1/${name}`, bytes);
+    const shorter = coded('WAL_CORRUPT', { reason: 'checkpoint' });
+    expect(() => alone(io, 1)).toThrow(shorter);
+    await expect(open(io, 2)).rejects.toEqual(shorter);
+    const other = alone(io, 5);
+    other.appendPut('new', '');
+    other.closeSync();
+  });
+});
+
+test('a per-core log of which only the manifest is left is not taken for none', async () => {
+  const directory = join(temporaryDirectory(), 'log');
+  await (await PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs' })).close();
+  for (const core of [0, 1]) rmSync(join(directory, `core-${core}`), { recursive: true });
+  const missing = coded('WAL_CORRUPT', { reason: 'missing-core' });
+  expect(() => PerCoreRecovery.openSync({ directory, io: 'sync-fs' })).toThrow(missing);
+  await expect(PerCoreRecovery.open({ directory, io: 'sync-fs' })).rejects.toEqual(missing);
+  await expect(PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs', create: false })).rejects.toEqual(missing);
+});
+
+function read(io: StorageIo, path: string): Uint8Array {
+  const file = io.open(path);
+  const bytes = new Uint8Array(io.size(file));
+  runSync(io, ioSteps.read(io, file, bytes, 0));
+  io.close(file);
+  return bytes;
+}
+
+function write(io: StorageIo, path: string, bytes: Uint8Array): void {
+  const file = io.open(path, { create: true, truncate: true });
+  runSync(io, ioSteps.write(io, file, bytes, 0));
+  io.close(file);
+}
+
+function remove(io: StorageIo, directory: string): void {
+  for (const name of io.list(directory)) runSync(io, ioSteps.remove(io, `${directory}/${name}`));
+}

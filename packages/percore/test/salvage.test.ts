@@ -1,0 +1,306 @@
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
+import { openStorageIo } from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { contentsOf, temporaryDirectory } from './support/worlds.js';
+
+const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
+
+const open = (directory: string, more: Partial<PerCoreWalConfig> = {}) =>
+  PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs', blockBytes: 512, segmentBytes: 4096, ...more });
+
+/** Three epochs, complete, behind a checkpoint of the first; puts are `epoch/core`. */
+async function made(): Promise<string> {
+  const directory = join(temporaryDirectory(), 'log');
+  const manager = await open(directory);
+  for (let epoch = 1; epoch <= 4; epoch++) {
+    for (const core of [0, 1]) manager.writer(core).appendPut(`${epoch}/${core}`, 'x'.repeat(1200));
+    manager.writer(1).appendCommit({ source: epoch });
+    if (epoch === 1) await manager.checkpoint(() => {});
+    else await manager.endEpoch();
+  }
+  await manager.close();
+  return directory;
+}
+
+const keysOf = (recovery: PerCoreRecovery): string[] =>
+  contentsOf(recovery.entries())
+    .filter((content) => (content as string[])[0] === 'put')
+    .map((content) => (content as string[])[1] as string);
+
+const strictly = async (directory: string): Promise<string[]> => {
+  await using recovery = await PerCoreRecovery.open({ directory, io: 'sync-fs' });
+  expect(recovery.salvage).toBeUndefined();
+  return keysOf(recovery);
+};
+
+const segmentsOf = (directory: string, coreId: number): string[] =>
+  readdirSync(join(directory, `core-${coreId}`))
+    .filter((name) => name.startsWith('wal-'))
+    .map((name) => join(directory, `core-${coreId}`, name));
+
+/** Inverts a bit of the key of a put. */
+function damage(directory: string, coreId: number, key: string): void {
+  for (const path of segmentsOf(directory, coreId)) {
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf(key);
+    if (at === -1) continue;
+    bytes[at] = (bytes[at] as number) ^ 1;
+    writeFileSync(path, bytes);
+    return;
+  }
+  throw new Error(`${key} is not in the log of core ${coreId}`);
+}
+
+describe('salvage', () => {
+  test('of a log without damage does what strict does', async () => {
+    const directory = await made();
+    const manager = await open(directory, { recoveryMode: 'salvage' });
+    expect(manager.salvage).toBeUndefined();
+    await manager.close();
+    expect(existsSync(join(directory, 'quarantine'))).toBe(false);
+  });
+
+  test('of one core: the others keep everything, and the report says what is gone', async () => {
+    const directory = await made();
+    damage(directory, 1, '3/1');
+    await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT'));
+    const manager = await open(directory, { recoveryMode: 'salvage' });
+    expect(manager.salvage?.damage).toEqual([coded('WAL_CORRUPT')]);
+    const [lost] = manager.salvage?.lost ?? [];
+    expect(lost).toMatchObject({ coreId: 1 });
+    expect(manager.salvage?.quarantine.length).toBe(1);
+    manager.writer(1).appendPut('9/1', '');
+    await manager.close();
+    expect(await strictly(directory)).toEqual(['2/0', '2/1', '3/0', '4/0', '9/1']);
+  });
+
+  test("of one core with 'leave': a consistent cut, and what others drop for it is kept aside", async () => {
+    const directory = await made();
+    damage(directory, 1, '3/1');
+    const manager = await open(directory, { recoveryMode: 'salvage', incomplete: 'leave' });
+    await manager.close();
+    expect(await strictly(directory)).toEqual(['2/0', '2/1']);
+    const kept = join(directory, 'quarantine', 'core-0');
+    const bytes = readdirSync(kept).map((name) => readFileSync(join(kept, name)).toString('latin1'));
+    expect(bytes.join('')).toContain('3/0');
+    expect(bytes.join('')).toContain('4/0');
+  });
+
+  test('of a core whose directory is gone: it goes on behind the checkpoint, offsets and all', async () => {
+    const directory = await made();
+    rmSync(join(directory, 'core-1'), { recursive: true });
+    await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'missing-core' }));
+    {
+      await using recovery = await PerCoreRecovery.open({ directory, io: 'sync-fs', recoveryMode: 'salvage' });
+      expect(recovery.salvage?.damage).toEqual([coded('WAL_CORRUPT', { reason: 'missing-core' })]);
+      expect(recovery.offsets.get('source')).toBe(1n);
+      expect(keysOf(recovery)).toEqual(['2/0', '3/0', '4/0']);
+    }
+    expect(await strictly(directory)).toEqual(['2/0', '3/0', '4/0']);
+    const manager = await open(directory);
+    manager.writer(1).appendPut('9/1', '');
+    await manager.checkpoint(() => {});
+    manager.writer(1).appendPut('10/1', '');
+    await manager.close();
+    expect(await strictly(directory)).toEqual(['10/1']);
+  });
+
+  test('of a core that is an older copy, or another one: a snapshot stands for what is before the checkpoint', async () => {
+    const directory = join(temporaryDirectory(), 'log');
+    const older = join(temporaryDirectory(), 'core-1');
+    const manager = await open(directory);
+    manager.writer(1).appendPut('1/1', '');
+    await manager.close();
+    cpSync(join(directory, 'core-1'), older, { recursive: true });
+    const again = await open(directory);
+    for (const core of [0, 1]) again.writer(core).appendPut(`2/${core}`, '');
+    await again.checkpoint(() => {});
+    for (const core of [0, 1]) again.writer(core).appendPut(`3/${core}`, '');
+    await again.close();
+    rmSync(join(directory, 'core-1'), { recursive: true });
+    cpSync(older, join(directory, 'core-1'), { recursive: true });
+    await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'checkpoint' }));
+    const salvaged = await open(directory, { recoveryMode: 'salvage' });
+    expect(salvaged.salvage?.damage).toEqual([coded('WAL_CORRUPT', { reason: 'checkpoint' })]);
+    salvaged.writer(1).appendPut('9/1', '');
+    await salvaged.close();
+    expect(await strictly(directory)).toEqual(['3/0', '9/1']);
+  });
+
+  test.each(['damaged', 'missing'])(
+    'of a manifest that is %s: everything that is there, and new numbers',
+    async (how) => {
+      const directory = await made();
+      const path = join(directory, 'manifest');
+      if (how === 'missing') rmSync(path);
+      else writeFileSync(path, 'no manifest');
+      await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT'));
+      const manager = await open(directory, { recoveryMode: 'salvage' });
+      expect(manager.salvage?.damage.length).toBe(1);
+      expect(manager.lastCheckpoint).toBeUndefined();
+      const { id } = await manager.checkpoint(() => {});
+      expect(id).toBeGreaterThan(1_000_000);
+      await manager.close();
+      expect(await strictly(directory)).toEqual([]);
+      if (how === 'damaged') {
+        const [name] = readdirSync(join(directory, 'quarantine'));
+        expect(readFileSync(join(directory, 'quarantine', name as string), 'utf8')).toBe('no manifest');
+      }
+    },
+  );
+
+  test('of a manifest that names another place than the log has', async () => {
+    const directory = await made();
+    const { readManifest, writeManifest } = await import('../src/manifest.js');
+    const { createSyncFsStorageIo, runSync } = await import('@walstack/storage-io');
+    const io = createSyncFsStorageIo();
+    const manifest = runSync(io, readManifest(io, directory));
+    const checkpoint = manifest?.checkpoint;
+    if (manifest === undefined || checkpoint === undefined) throw new Error('no checkpoint');
+    const cores = checkpoint.cores.map((place) => ({ ...place, position: place.position - 1 }));
+    runSync(io, writeManifest(io, directory, { ...manifest, checkpoint: { ...checkpoint, cores } }));
+    await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'checkpoint' }));
+    await (await open(directory, { recoveryMode: 'salvage' })).close();
+    expect(await strictly(directory)).toEqual(['2/0', '2/1', '3/0', '3/1', '4/0', '4/1']);
+    await io.dispose();
+  });
+
+  test('of records that are no entries: what stands before them is kept, and they are kept aside', async () => {
+    const directory = await made();
+    const { SegmentedWal } = await import('@walstack/segmented');
+    const log = SegmentedWal.openSync({ directory: join(directory, 'core-0'), io: 'sync-fs' });
+    log.append('not an entry');
+    log.closeSync();
+    const manager = await open(directory, { recoveryMode: 'salvage' });
+    expect(manager.salvage?.damage).toEqual([coded('WAL_CORRUPT', { reason: 'entry' })]);
+    expect(manager.salvage?.lost.length).toBe(1);
+    await manager.close();
+    expect((await strictly(directory)).length).toBe(6);
+    const kept = join(directory, 'quarantine', 'core-0');
+    expect(readdirSync(kept).some((name) => readFileSync(join(kept, name)).includes('not an entry'))).toBe(true);
+  });
+
+  test('of the log of one core that is opened alone', async () => {
+    const directory = await made();
+    damage(directory, 0, '3/0');
+    await expect(CoreWalWriter.open(0, directory, { io: 'sync-fs' })).rejects.toEqual(coded('WAL_CORRUPT'));
+    const writer = await CoreWalWriter.open(0, directory, { io: 'sync-fs', recoveryMode: 'salvage' });
+    expect(writer.recovery.reason).toBe('salvaged');
+    await writer.close();
+    expect((await strictly(directory)).filter((key) => key.endsWith('/0'))).toEqual(['2/0']);
+  });
+
+  test('has options of its own, which are checked', async () => {
+    const directory = await made();
+    for (const wrong of [
+      { recoveryMode: 'readonly' },
+      { salvageLsn: 1 },
+      { salvageLsn: { 0: 'x' } },
+      { salvageLsn: { x: 1 } },
+    ]) {
+      const opening = open(directory, wrong as unknown as Partial<PerCoreWalConfig>);
+      await expect(opening).rejects.toEqual(expect.objectContaining({ code: expect.stringMatching(/^ERR_/) }));
+    }
+  });
+
+  /** What ends a salvage before it is done. */
+  const ends = {
+    recover: () => {
+      throw new Error('ends');
+    },
+  };
+
+  test.each(['take', 'leave'] as const)(
+    "that ends before it is done is gone on with, and strict refuses until then, with '%s'",
+    async (incomplete) => {
+      for (const lose of [
+        (directory: string) => damage(directory, 1, '3/1'),
+        (directory: string) => rmSync(join(directory, 'core-1'), { recursive: true }),
+        (directory: string) => rmSync(join(directory, 'manifest')),
+        (directory: string) => writeFileSync(join(directory, 'manifest'), 'damaged'),
+      ]) {
+        const whole = await made();
+        lose(whole);
+        const copy = join(temporaryDirectory(), 'log');
+        cpSync(whole, copy, { recursive: true });
+        const once = await open(copy, { incomplete, recoveryMode: 'salvage' });
+        const expected = once.salvage;
+        await once.close();
+        for (let time = 0; time < 2; time++) {
+          const ended = open(whole, { ...ends, incomplete, recoveryMode: 'salvage' });
+          await expect(ended).rejects.toMatchObject({ message: 'ends' });
+          const refused = coded('WAL_CORRUPT', { reason: 'salvage' });
+          await expect(open(whole, { incomplete })).rejects.toEqual(refused);
+          await expect(PerCoreRecovery.open({ directory: whole, io: 'sync-fs' })).rejects.toEqual(refused);
+        }
+        const manager = await open(whole, { incomplete, recoveryMode: 'salvage' });
+        expect(manager.salvage?.lost).toEqual(expected?.lost);
+        expect(manager.salvage?.damage.map(({ code, reason }) => [code, reason])).toEqual(
+          expected?.damage.map(({ code, reason }) => [code, reason]),
+        );
+        expect(manager.salvage?.quarantine.length).toBe(expected?.quarantine.length);
+        await manager.close();
+        // What other cores drop is kept aside, as it is in one go.
+        const kept = (directory: string): string[] =>
+          existsSync(join(directory, 'quarantine')) ? readdirSync(join(directory, 'quarantine')) : [];
+        const named = (directory: string): string[] => kept(directory).map((name) => name.replace(/-\d{5,}$/, ''));
+        expect(named(whole)).toEqual(named(copy));
+        expect(await strictly(whole)).toEqual(await strictly(copy));
+      }
+    },
+  );
+
+  test('of two cores, of which one asks for a place first, reports both', async () => {
+    const directory = await made();
+    damage(directory, 0, '3/0');
+    for (const path of segmentsOf(directory, 1)) writeFileSync(path, 'no segment'.repeat(500));
+    const [first] = await Promise.allSettled([open(directory, { recoveryMode: 'salvage' })]);
+    if (first?.status === 'fulfilled') await first.value.close();
+    else {
+      await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT'));
+      const manager = await open(directory, { recoveryMode: 'salvage', salvageLsn: { 1: 50 } });
+      expect(new Set(manager.salvage?.lost.map(({ coreId }) => coreId))).toContain(0);
+      await manager.close();
+    }
+    await strictly(directory);
+  });
+
+  test('that is cut off at any change of a file is gone on with, and nothing opens strictly before', async () => {
+    const whole = await made();
+    damage(whole, 1, '3/1');
+    rmSync(join(whole, 'core-0'), { recursive: true });
+    for (let changes = 0; ; changes++) {
+      const directory = join(temporaryDirectory(), 'log');
+      cpSync(whole, directory, { recursive: true });
+      let left = changes;
+      let isDone = false;
+      const sync = openStorageIo('sync-fs');
+      const io = new Proxy(sync, {
+        get(target, name) {
+          const value = Reflect.get(target, name);
+          if (typeof value !== 'function') return value;
+          if (!['rename', 'submitRemove', 'submitWrite', 'resize'].includes(String(name))) return value.bind(target);
+          return (...given: unknown[]) => {
+            if (left-- <= 0 && !isDone) throw new Error('ends');
+            isDone ||= name === 'submitRemove' && given[0] === join(directory, 'salvage');
+            return value.apply(target, given);
+          };
+        },
+      });
+      const [opened] = await Promise.allSettled([open(directory, { io, recoveryMode: 'salvage' })]);
+      await Promise.allSettled(opened?.status === 'fulfilled' ? [opened.value.close()] : []);
+      await sync.dispose();
+      if (isDone) {
+        expect(changes).toBeGreaterThan(3);
+        break;
+      }
+      await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT'));
+      const manager = await open(directory, { recoveryMode: 'salvage' });
+      expect(manager.salvage?.damage.length).toBeGreaterThanOrEqual(2);
+      await manager.close();
+      expect(await strictly(directory)).toEqual(['2/1']);
+    }
+  }, 30_000);
+});
