@@ -1,42 +1,50 @@
 import { WalError } from '@walstack/codec';
-import { aborted } from './aborting.js';
+import { aborted, onAbort } from './aborting.js';
 
-/** Somebody who waits for room in memory. */
+/** What waits for room in memory, between its neighbours in the queue. */
 interface Applicant {
   /** Appends; throws `WAL_BACKPRESSURE` while there is no room. */
   readonly enter: () => void;
   readonly reject: (error: unknown) => void;
+  /** Ends the listening to its signal. */
+  forget: (() => void) | undefined;
+  before: Applicant | undefined;
+  after: Applicant | undefined;
 }
 
 /**
- * The queue before a log whose memory is full, or whose end is being cut off: first come first served. Nobody overtakes, so whoever comes while
- * somebody waits has to wait too.
+ * The queue before a log whose memory is full, or whose end is being cut off: first come, first served. Nothing overtakes,
+ * so what comes while something waits has to wait, too. Entering and leaving cost the same however long the queue is.
  */
 export class Admission {
-  readonly #queue: Applicant[] = [];
+  #first: Applicant | undefined;
+  #last: Applicant | undefined;
+  #size = 0;
   /**
-   * Somebody was refused and no room was made since. What was refused may be larger than what there is room for: who
-   * then asked for room and were let in at once would be refused again, and again, without the disk getting a turn.
+   * Something was refused and no room was made since. What was refused may be larger than what there is room for: a call
+   * that then asked for room and got it at once would be refused again, and again, without the disk getting a turn.
    */
   #full = false;
-  /** Calls under way during which nobody is let in. */
+  /** Calls under way during which nothing is let in. */
   #pauses = 0;
+  /** The first in the queue has left, and what is behind it has not been asked yet. */
+  #isDue = false;
 
   get size(): number {
-    return this.#queue.length;
+    return this.#size;
   }
 
-  /** Whether whoever comes has to wait. */
+  /** Whether what comes has to wait. */
   get isClosed(): boolean {
-    return this.#pauses > 0 || this.#queue.length > 0;
+    return this.#pauses > 0 || this.#size > 0;
   }
 
-  /** Whether somebody waits whom nothing but room will let in. */
+  /** Whether something waits that nothing but room will let in. */
   get waitsForRoom(): boolean {
-    return this.#pauses === 0 && this.#queue.length > 0;
+    return this.#pauses === 0 && this.#size > 0;
   }
 
-  /** Lets nobody in until {@link resume}. */
+  /** Lets nothing in until {@link resume}. */
   pause(): void {
     this.#pauses++;
   }
@@ -46,70 +54,95 @@ export class Admission {
     this.admit();
   }
 
-  /** Somebody was refused for want of room: until some is made, everybody who comes waits. */
+  /** Something was refused for want of room: until some is made, everything that comes waits. */
   refused(): void {
     this.#full = true;
   }
 
   /**
-   * Enters now, or when there is room again and everybody before has entered.
+   * Enters now, or when there is room again and everything before has entered.
    *
    * @param signal - leaves the queue when it is aborted
    */
   enter<T>(append: () => T, signal?: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
-      const applicant = { enter: () => resolve(append()), reject };
-      if (!this.#full && !this.isClosed && this.#admit(applicant)) return;
-      this.#queue.push(signal === undefined ? applicant : this.#leavingOn(signal, applicant));
+      const enter = (): void => resolve(append());
+      if (signal?.aborted === true) throw givenUp(signal);
+      const applicant: Applicant = { enter, reject, forget: undefined, before: undefined, after: undefined };
+      if (!this.#full && !this.isClosed && admits(applicant)) return;
+      this.#push(applicant);
+      if (signal !== undefined) applicant.forget = onAbort(signal, () => this.#leave(applicant, signal));
     });
   }
 
-  /** Room was made: lets in whoever finds some. */
+  /** Room was made: lets in what finds some. */
   admit(): void {
     this.#full = false;
     this.#admitInTurn();
   }
 
-  /** Turns everyone away. */
+  /** Rejects everything that waits. */
   rejectAll(error: unknown): void {
     this.#full = false;
-    for (const { reject } of this.#queue.splice(0)) reject(error);
+    for (let applicant = this.#first; applicant !== undefined; applicant = this.#first) {
+      this.#remove(applicant);
+      applicant.reject(error);
+    }
   }
 
   #admitInTurn(): void {
-    while (this.#pauses === 0 && this.#queue.length > 0 && this.#admit(this.#queue[0] as Applicant))
-      this.#queue.shift();
-  }
-
-  /** The applicant, who goes away when a signal is aborted. Who stood behind may need less room. */
-  #leavingOn(signal: AbortSignal, { enter, reject }: Applicant): Applicant {
-    const leave = (): void => {
-      this.#queue.splice(this.#queue.indexOf(leaving), 1);
-      reject(aborted(signal, 'the waiting for room was given up: nothing was appended'));
-      if (!this.#full) this.#admitInTurn();
-    };
-    const leaving = {
-      enter: () => {
-        enter();
-        signal.removeEventListener('abort', leave);
-      },
-      reject: (error: unknown) => {
-        signal.removeEventListener('abort', leave);
-        reject(error);
-      },
-    };
-    signal.addEventListener('abort', leave, { once: true });
-    return leaving;
-  }
-
-  /** @returns whether the applicant need not wait any more */
-  #admit({ enter, reject }: Applicant): boolean {
-    try {
-      enter();
-    } catch (error) {
-      if (WalError.is(error, 'WAL_BACKPRESSURE')) return false;
-      reject(error);
+    while (this.#pauses === 0 && this.#first !== undefined) {
+      const applicant = this.#first;
+      if (!admits(applicant)) return;
+      this.#remove(applicant);
     }
-    return true;
   }
+
+  /** What stands behind the first one may need less room; it is asked once, however many leave in one turn. */
+  #leave(applicant: Applicant, signal: AbortSignal): void {
+    const wasFirst = applicant === this.#first;
+    this.#remove(applicant);
+    applicant.reject(givenUp(signal));
+    if (!wasFirst || this.#isDue) return;
+    this.#isDue = true;
+    queueMicrotask(() => {
+      this.#isDue = false;
+      if (!this.#full) this.#admitInTurn();
+    });
+  }
+
+  #push(applicant: Applicant): void {
+    const last = this.#last;
+    applicant.before = last;
+    if (last === undefined) this.#first = applicant;
+    else last.after = applicant;
+    this.#last = applicant;
+    this.#size++;
+  }
+
+  #remove(applicant: Applicant): void {
+    const { before, after } = applicant;
+    if (before === undefined) this.#first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    applicant.before = undefined;
+    applicant.after = undefined;
+    this.#size--;
+    applicant.forget?.();
+  }
+}
+
+const givenUp = (signal: AbortSignal): WalError =>
+  aborted(signal, 'the waiting for room was given up: nothing was appended');
+
+/** @returns whether the applicant need not wait any more */
+function admits({ enter, reject }: Applicant): boolean {
+  try {
+    enter();
+  } catch (error) {
+    if (WalError.is(error, 'WAL_BACKPRESSURE')) return false;
+    reject(error);
+  }
+  return true;
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { checkOneOf, invalidType, type Lsn, WalError } from '@walstack/codec';
 import type { Replay, WalRecord } from '@walstack/segmented';
 import { aborted } from './aborting.js';
@@ -84,7 +85,10 @@ const json = codecFor<unknown, unknown>({
     if (text === undefined) throw invalidType('payload', 'something that JSON can represent', value);
     return text;
   },
-  decode: (bytes) => JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()),
+  decode: (bytes) => {
+    if (!isUtf8(bytes)) throw new TypeError('it is not encoded in UTF-8');
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+  },
 });
 
 const NAMED = { view, buffer, utf8, json };

@@ -36,7 +36,7 @@ export class EventBatch<I> {
     return this.records.sizeBytes;
   }
 
-  /** Whether it was appended to a log. */
+  /** Whether it was appended to a log, or waits to be. */
   get isSpent(): boolean {
     return this.records.isSpent;
   }

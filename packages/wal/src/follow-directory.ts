@@ -12,7 +12,10 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
   readonly encoding?: E;
   /** The keys of an encrypted log. */
   readonly keyRing?: KeyRing;
-  /** Take what is not encrypted behind what is, though there is a key ring. Default `false`. */
+  /**
+   * Take what is not encrypted, though there is a key ring. Default `false`: only records from before the log was encrypted,
+   * which a later record that the key opens proves.
+   */
   readonly allowPlaintext?: boolean;
   /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
   readonly maxPayloadBytes?: number;

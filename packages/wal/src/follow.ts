@@ -1,5 +1,6 @@
 import { checkBoolean, checkInteger, checkLsn, checkOptions, type Lsn, type WalError } from '@walstack/codec';
-import { LogTail, type LogTailOptions } from '@walstack/mmap-reader';
+import { LogTail, type LogTailOptions, type ResumePoint } from '@walstack/mmap-reader';
+import { checkResumePoint } from '@walstack/mmap-reader/segments';
 import { type CheckedFilter, checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { type Abortable, aborted, checkSignal } from './aborting.js';
@@ -25,6 +26,11 @@ export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | '
 
 /** Events of a log as they come, without end: for `for await … of`, which closes it when it is left. */
 export interface WalFollower<Item> extends AsyncIterableIterator<Item, void, undefined> {
+  /**
+   * Where to follow the log again, behind the last event that was given out: a plain value, for JSON. Unlike an LSN it tells
+   * when what stands before was cut off meanwhile. `undefined` before the first event is asked for, as a rule.
+   */
+  readonly resumePoint: ResumePoint | undefined;
   /** Ends it, also while an event is waited for. */
   return(): Promise<IteratorResult<Item, void>>;
 }
@@ -36,9 +42,6 @@ export interface Batched<B extends number | undefined> {
 
 /** What a follower gives out: an array of events where that is asked for, else an event. */
 export type Followable<T, B extends number | undefined> = B extends number ? readonly WalEvent<T>[] : WalEvent<T>;
-
-/** So many events are made ahead of the one that is asked for. */
-const EVENTS_AHEAD = 256;
 
 /** The options of following. */
 export const FOLLOW_OPTIONS: readonly (keyof FollowOptions)[] = [
@@ -56,21 +59,20 @@ export interface FollowSettings {
   /** `undefined` for events one by one. */
   readonly batch: number | undefined;
   readonly signal: AbortSignal | undefined;
-  readonly from: Lsn | 'first';
+  readonly from: Lsn | 'first' | ResumePoint;
   /** Whether a record is wanted; `undefined` when all are. */
   readonly matches: CheckedFilter['matches'];
-  /** So many events are read at a time. */
-  readonly ahead: number;
   readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly'>;
 }
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
 export function checkFollow<Options extends FollowOptions>(
-  from: Lsn | 'first',
+  from: Lsn | 'first' | ResumePoint,
   options: Options,
   known: readonly (keyof Options & string)[],
 ): FollowSettings {
-  if (from !== 'first') checkLsn('from', from);
+  if (typeof from === 'object') checkResumePoint('from', from);
+  else if (from !== 'first') checkLsn('from', from);
   const { batch, signal, copy = true, durableOnly = true } = checkOptions('options', options, known);
   const { types, scope, fromTimeMs } = options;
   return {
@@ -83,8 +85,6 @@ export function checkFollow<Options extends FollowOptions>(
       ...(scope === undefined ? {} : { scope }),
       ...(fromTimeMs === undefined ? {} : { fromTimeMs }),
     }).matches,
-    // Views are good only until the next event is asked for: none may be made ahead.
-    ahead: batch ?? (copy ? EVENTS_AHEAD : 1),
     tail: { copy: checkBoolean('copy', copy), durableOnly: checkBoolean('durableOnly', durableOnly) },
   };
 }
@@ -95,22 +95,25 @@ export interface Followed<T> {
   readonly directory: string;
   readonly progress: Progress;
   /** What it takes to understand the records. */
-  readonly decoding: Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes'>;
+  readonly decoding: Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'>;
   readonly toEvent: (record: WalRecord) => WalEvent<T>;
-  /** The last LSN that may be given out, where that is known without reading. */
-  readonly upTo?: () => Lsn;
+  /** The last LSN that is durable, where that is known without reading. */
+  readonly durable?: () => Lsn;
   /** Why nothing can be read any more; `undefined` while it can. */
   readonly closed: () => WalError | undefined;
   /** Why nothing more will come than what is there; `undefined` while something may. */
   readonly failure: () => WalError | undefined;
-  /** Called when reading begins; what it returns is called when it is over. */
-  readonly begin: (tail: LogTail) => () => unknown;
+  /**
+   * Called when reading begins; what it returns is called when it is over.
+   *
+   * @param cut - to be told of cuts, where they are known without reading
+   */
+  readonly begin: (tail: LogTail, cut: (lastLsn: Lsn) => void) => () => unknown;
 }
 
 /** Follows a log, event by event. It is opened when the first one is asked for. */
 export function followEvents<T>(open: () => Followed<T>, settings: FollowSettings): WalFollower<WalEvent<T>> {
-  const stopped = new AbortController();
-  return follower(oneByOne(piecesOf(open, settings, stopped.signal)), stopped);
+  return new Follower(open, settings, (reading) => reading.take());
 }
 
 /** The same with as many events at a time as the settings say, or as there are. */
@@ -118,95 +121,221 @@ export function followPieces<T>(
   open: () => Followed<T>,
   settings: FollowSettings,
 ): WalFollower<readonly WalEvent<T>[]> {
-  const stopped = new AbortController();
-  return follower(piecesOf(open, settings, stopped.signal), stopped);
+  const { batch = 1 } = settings;
+  return new Follower(open, settings, (reading) => reading.takeMany(batch));
 }
 
-/** Ends what it waits for before it ends: who is asked to return must not wait for an event. */
-function follower<Item>(items: AsyncGenerator<Item, void, undefined>, stopped: AbortController): WalFollower<Item> {
-  return {
-    next: () => items.next(),
-    return: () => {
-      stopped.abort();
-      return items.return();
-    },
-    throw: (error) => {
-      stopped.abort();
-      return items.throw(error);
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
+const DONE = Object.freeze({ done: true, value: undefined });
 
-async function* oneByOne<T>(pieces: AsyncGenerator<readonly T[], void, undefined>): AsyncGenerator<T, void, undefined> {
-  for await (const piece of pieces) for (const event of piece) yield event;
-}
+/**
+ * Gives out what is read in the moment when it is asked for: nothing is made ahead, so that nothing is given out that was cut
+ * off, or after the end. Calls are answered one after the other.
+ */
+class Follower<T, Item> implements WalFollower<Item> {
+  readonly #open: () => Followed<T>;
+  readonly #settings: FollowSettings;
+  readonly #take: (reading: Reading<T>) => Item | undefined;
+  readonly #stopped = new AbortController();
+  #reading: Reading<T> | undefined;
+  /** The answer to the last call that had to wait for something. */
+  #underWay: Promise<unknown> | undefined;
+  #isOver = false;
 
-/** The events as they come, some at a time, until `stopped`. */
-async function* piecesOf<T>(
-  open: () => Followed<T>,
-  settings: FollowSettings,
-  stopped: AbortSignal,
-): AsyncGenerator<readonly WalEvent<T>[], void, undefined> {
-  const { from, signal, tail: options } = settings;
-  const followed = open();
-  const { io, directory, decoding } = followed;
-  // Who knows what is durable need not look for proof of it.
-  const known = followed.upTo === undefined ? {} : { durableOnly: false, upTo: followed.upTo };
-  const tail = new LogTail(io, directory, { from, ...decoding, ...options, ...known });
-  const over = signal === undefined ? stopped : AbortSignal.any([stopped, signal]);
-  const { progress } = followed;
-  const end = followed.begin(tail);
-  /** What could be given out when there was nothing. */
-  let nothingUpTo: Lsn | undefined;
-  try {
-    for (;;) {
-      const seen = progress.count;
-      throwIfOver(followed, signal);
-      if (stopped.aborted) return;
-      const upTo = followed.upTo?.();
-      if (upTo === undefined || upTo !== nothingUpTo) {
-        if (await tail.advance()) {
-          yield* readAhead(followed, tail, settings);
-          continue;
-        }
-        nothingUpTo = upTo;
-      }
-      throwIfFailed(followed);
-      await progress.beyond(seen, over);
+  constructor(open: () => Followed<T>, settings: FollowSettings, take: (reading: Reading<T>) => Item | undefined) {
+    this.#open = open;
+    this.#settings = settings;
+    this.#take = take;
+  }
+
+  get resumePoint(): ResumePoint | undefined {
+    const { from } = this.#settings;
+    return this.#reading === undefined ? (typeof from === 'object' ? from : undefined) : this.#reading.resumePoint;
+  }
+
+  next(): Promise<IteratorResult<Item, void>> {
+    if (this.#underWay !== undefined) return this.#inTurn(() => this.#next());
+    if (this.#isOver) return Promise.resolve(DONE);
+    try {
+      const value = this.#reading?.isOver === false ? this.#take(this.#reading) : undefined;
+      if (value !== undefined) return Promise.resolve({ done: false, value });
+    } catch {
+      // Thrown again, and once it has ended.
     }
-  } finally {
-    tail.close();
-    await end();
+    return this.#inTurn(() => this.#next());
+  }
+
+  return(): Promise<IteratorResult<Item, void>> {
+    // Before its turn: what is waited for ends.
+    this.#stopped.abort();
+    return this.#inTurn(async () => {
+      await this.#end();
+      return DONE;
+    });
+  }
+
+  throw(error: unknown): Promise<IteratorResult<Item, void>> {
+    this.#stopped.abort();
+    return this.#inTurn(async () => {
+      await this.#end();
+      throw error;
+    });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Runs a call when those before it are answered; at once when none is under way. */
+  #inTurn<R>(call: () => Promise<R>): Promise<R> {
+    const before = this.#underWay;
+    const answering = async (): Promise<R> => {
+      try {
+        if (before !== undefined) await before.catch(() => {});
+        return await call();
+      } finally {
+        if (this.#underWay === answer) this.#underWay = undefined;
+      }
+    };
+    const answer = answering();
+    this.#underWay = answer;
+    return answer;
+  }
+
+  async #next(): Promise<IteratorResult<Item, void>> {
+    if (this.#isOver) return DONE;
+    try {
+      this.#reading ??= new Reading(this.#open(), this.#settings, this.#stopped.signal);
+      const reading = this.#reading;
+      for (;;) {
+        if (this.#stopped.signal.aborted) break;
+        reading.throwIfOver();
+        const value = this.#take(reading);
+        if (value !== undefined) return { done: false, value };
+        await reading.readOn();
+      }
+    } catch (error) {
+      await this.#end();
+      throw error;
+    }
+    await this.#end();
+    return DONE;
+  }
+
+  async #end(): Promise<void> {
+    this.#isOver = true;
+    await this.#reading?.close();
   }
 }
 
-/** The events that are in memory. */
-function* readAhead<T>(
-  followed: Followed<T>,
-  tail: LogTail,
-  { ahead, matches, signal }: FollowSettings,
-): Generator<readonly WalEvent<T>[], void, undefined> {
-  let piece: WalEvent<T>[] = [];
-  for (let record = tail.next(); record !== undefined; record = tail.next()) {
-    if (matches !== undefined && !matches(record)) continue;
-    if (piece.push(followed.toEvent(record)) < ahead) continue;
-    yield piece;
-    throwIfOver(followed, signal);
-    piece = [];
+/** A reading that has begun. */
+class Reading<T> {
+  readonly #followed: Followed<T>;
+  readonly #settings: FollowSettings;
+  readonly #tail: LogTail;
+  /** Aborted when no call waits any more. */
+  readonly #ended: AbortSignal;
+  readonly #end: () => unknown;
+  /** What was durable when there was nothing more to read; `undefined` when it has to be looked for in any case. */
+  #nothingUpTo: Lsn | undefined;
+  /** Why the event that comes next cannot be given out. */
+  #error: { readonly reason: unknown } | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(followed: Followed<T>, settings: FollowSettings, stopped: AbortSignal) {
+    const { from, signal, tail: options } = settings;
+    const { io, directory, decoding, durable } = followed;
+    // The writing process knows what is durable, and looks for no proof of it.
+    const known = durable === undefined ? options : { ...options, durableOnly: false, durable };
+    const limit = durable === undefined || !options.durableOnly ? {} : { upTo: durable };
+    this.#followed = followed;
+    this.#settings = settings;
+    this.#tail = new LogTail(io, directory, { from, ...decoding, ...known, ...limit });
+    this.#ended = signal === undefined ? stopped : AbortSignal.any([stopped, signal]);
+    this.#end = followed.begin(this.#tail, (lastLsn) => {
+      this.#tail.cutAfter(lastLsn);
+      this.#nothingUpTo = undefined;
+    });
   }
-  if (piece.length > 0) yield piece;
-}
 
-function throwIfOver(followed: Followed<unknown>, signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw aborted(signal, 'the log is not followed any more');
-  const closed = followed.closed();
-  if (closed !== undefined) throw closed;
-}
+  get resumePoint(): ResumePoint | undefined {
+    return this.#tail.resumePoint;
+  }
 
-function throwIfFailed({ failure }: Followed<unknown>): void {
-  const failed = failure();
-  if (failed !== undefined) throw failed;
+  /** Whether nothing may be given out any more: {@link throwIfOver} says why. */
+  get isOver(): boolean {
+    return this.#settings.signal?.aborted === true || this.#followed.closed() !== undefined;
+  }
+
+  throwIfOver(): void {
+    const { signal } = this.#settings;
+    if (signal?.aborted === true) throw aborted(signal, 'the log is not followed any more');
+    const closed = this.#followed.closed();
+    if (closed !== undefined) throw closed;
+  }
+
+  /** The next event in memory; `undefined` when {@link readOn} has to be called. @throws why it cannot be given out */
+  take(): WalEvent<T> | undefined {
+    if (this.#error !== undefined) throw this.#error.reason;
+    const { matches } = this.#settings;
+    try {
+      for (let record = this.#tail.next(); record !== undefined; record = this.#tail.next()) {
+        if (matches === undefined || matches(record)) return this.#eventOf(record);
+      }
+    } catch (reason) {
+      this.#error = { reason };
+      throw reason;
+    }
+    return undefined;
+  }
+
+  /** So many events at most. What cannot be given out is thrown when those before it have been. */
+  takeMany(most: number): readonly WalEvent<T>[] | undefined {
+    const events: WalEvent<T>[] = [];
+    try {
+      for (let event = this.take(); event !== undefined; event = this.take()) {
+        if (events.push(event) === most) break;
+      }
+    } catch (error) {
+      if (events.length === 0) throw error;
+    }
+    return events.length === 0 ? undefined : events;
+  }
+
+  /** Looks for further events, or waits until there may be some. */
+  async readOn(): Promise<void> {
+    const { progress, durable, failure } = this.#followed;
+    const { count } = progress;
+    const upTo = this.#settings.tail.durableOnly === true ? durable?.() : undefined;
+    if (upTo === undefined || upTo !== this.#nothingUpTo) {
+      this.#nothingUpTo = upTo;
+      if (await this.#tail.advance()) {
+        this.#nothingUpTo = undefined;
+        return;
+      }
+    }
+    const failed = failure();
+    if (failed !== undefined) throw failed;
+    await progress.beyond(count, this.#ended);
+  }
+
+  /** Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#tail.close();
+    await this.#end();
+  }
+
+  /** The event of a record, which remains the next one when it cannot be made. */
+  #eventOf(record: WalRecord): WalEvent<T> {
+    try {
+      return this.#followed.toEvent(record);
+    } catch (error) {
+      this.#tail.putBack();
+      throw error;
+    }
+  }
 }

@@ -97,8 +97,9 @@ export class GroupCommit {
     if (served > 0 && commitChannel.hasSubscribers) announceCommits(this.#log, served, begunAt);
   }
 
-  /** Turns everyone away who waits. */
+  /** Rejects every wait for what is not durable yet. */
   rejectAll(error: WalError): void {
+    this.#serve(this.#log.durableLsn);
     this.#waiters.rejectAll((lsn) => outcomeUnknown(lsn, error));
     this.#admission.rejectAll(error);
   }

@@ -32,6 +32,7 @@ export {
   type RecoveryMode,
   type RecoveryReason,
   type RecoveryReport,
+  type ResumePoint,
   type SalvageReport,
   type SegmentMeta,
   type TruncateResult,

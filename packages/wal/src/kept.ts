@@ -1,4 +1,4 @@
-import { invalidType } from '@walstack/codec';
+import { checkMemory, invalidType } from '@walstack/codec';
 import type { AppendOptions } from '@walstack/segmented';
 
 /**
@@ -9,8 +9,7 @@ import type { AppendOptions } from '@walstack/segmented';
 /** A copy. Not `slice`, of which Node's `Buffer` makes a view of the same memory. */
 export function keepBytes(name: string, bytes: Uint8Array | string): Uint8Array | string {
   if (typeof bytes === 'string') return bytes;
-  if (!(bytes instanceof Uint8Array)) throw invalidType(name, 'a Uint8Array or a string', bytes);
-  return new Uint8Array(bytes);
+  return new Uint8Array(checkMemory(name, bytes, 'a Uint8Array or a string'));
 }
 
 /** A copy with its meta copied. */

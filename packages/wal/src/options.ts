@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf, checkOptions } from '@walstack/codec';
+import { checkInteger, checkOneOf, checkOptions, optionNames } from '@walstack/codec';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import type { AnyEncoding } from './encoding.js';
 
@@ -39,8 +39,8 @@ export interface FlushSettings {
   readonly flushBytes: number;
 }
 
-/** Every option, so that the compiler finds one that is missing here. */
-const OPTIONS: Record<keyof WalOptions, true> = {
+/** The names of all options. */
+export const OPTION_NAMES = optionNames<WalOptions>({
   preset: true,
   encoding: true,
   create: true,
@@ -71,10 +71,7 @@ const OPTIONS: Record<keyof WalOptions, true> = {
   now: true,
   setTimer: true,
   randomBytes: true,
-};
-
-/** The names of all options. */
-export const OPTION_NAMES = Object.keys(OPTIONS) as readonly (keyof WalOptions)[];
+});
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -92,6 +89,12 @@ const PRESETS: Record<Preset, Partial<WalOptions>> = {
 
 const PRESET_NAMES = Object.keys(PRESETS) as readonly Preset[];
 
+/** What of a preset counts, beside the options that are given: `undefined` is not given. */
+function left(preset: Partial<WalOptions>, given: Partial<WalOptions<AnyEncoding>>): Partial<WalOptions> {
+  const entries = Object.entries(preset).filter(([name]) => given[name as keyof WalOptions] === undefined);
+  return Object.fromEntries(entries);
+}
+
 /** Options split into those of this layer and those of the segments below. */
 export interface SplitOptions {
   readonly flush: FlushSettings;
@@ -102,7 +105,7 @@ export interface SplitOptions {
 /** @throws `TypeError`, `RangeError` for what is wrong with the options of this layer */
 export function splitOptions(path: string, options: WalOptions<AnyEncoding>): SplitOptions {
   const { preset = 'durable', ...given } = checkOptions('options', options, OPTION_NAMES);
-  const chosen = { ...PRESETS[checkOneOf('preset', preset, PRESET_NAMES)], ...given };
+  const chosen = { ...given, ...left(PRESETS[checkOneOf('preset', preset, PRESET_NAMES)], given) };
   const { flushDelayMs = 10, flushBytes = MEBIBYTE, encoding = 'view', ...config } = chosen;
   return {
     flush: {

@@ -8,7 +8,7 @@ import {
   outOfRange,
   WalError,
 } from '@walstack/codec';
-import type { LogTail } from '@walstack/mmap-reader';
+import type { LogTail, ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
   Batch,
@@ -45,7 +45,6 @@ import {
   type Followable,
   type Followed,
   type FollowOptions,
-  type FollowSettings,
   followEvents,
   followPieces,
   type WalFollower,
@@ -87,11 +86,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #isReadonly: boolean;
   readonly #lifecycle = new Lifecycle();
   readonly #admission = new Admission();
+  /** What ends each following of this log. */
+  readonly #followers = new Set<() => void>();
   readonly #progress = new Progress();
   readonly #commits: GroupCommit;
   readonly #background: BackgroundFlush;
   readonly #unfinished: Unfinished = { pendingWork: () => this.#pendingWork() };
-  /** Settles when the last call to cut off the end of the log has. */
+  /** Resolves when all calls to cut off the end of the log have ended. */
   #cut: Promise<unknown> = Promise.resolve();
   #draining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -183,32 +184,32 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   static follow<B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first',
+    from: Lsn | 'first' | ResumePoint,
     options?: FollowDirectoryOptions & Batched<B>,
   ): WalFollower<Followable<Uint8Array, B>>;
   static follow<B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first',
+    from: Lsn | 'first' | ResumePoint,
     options: FollowDirectoryOptions<'buffer'> & Encoded<'buffer'> & Batched<B>,
   ): WalFollower<Followable<Buffer, B>>;
   static follow<B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first',
+    from: Lsn | 'first' | ResumePoint,
     options: FollowDirectoryOptions<'utf8'> & Encoded<'utf8'> & Batched<B>,
   ): WalFollower<Followable<string, B>>;
   static follow<T = unknown, B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first',
+    from: Lsn | 'first' | ResumePoint,
     options: FollowDirectoryOptions<'json'> & Encoded<'json'> & Batched<B>,
   ): WalFollower<Followable<T, B>>;
   static follow<T, B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first',
+    from: Lsn | 'first' | ResumePoint,
     options: FollowDirectoryOptions<Encoding<T, never>> & Encoded<Encoding<T, never>> & Batched<B>,
   ): WalFollower<Followable<T, B>>;
   static follow(
     path: string,
-    from: Lsn | 'first',
+    from: Lsn | 'first' | ResumePoint,
     options: FollowDirectoryOptions<AnyEncoding> = {},
   ): WalFollower<unknown> {
     const settings = checkFollow(from, options, FOLLOW_DIRECTORY_OPTIONS);
@@ -350,7 +351,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * Appends the events of a batch and waits until they are durable: all of them, or none after a crash. When memory is full
    * it waits for room first.
    *
-   * @param batch - spent when the call returns, unless it was refused
+   * @param batch - spent when the call returns, unless it was refused; where it is rejected while it waits for room, and so
+   * with nothing appended, it is as it was before the call, and can be committed again
    * @param options - `signal`: see {@link commit}
    * @returns the LSN of its last event, durable
    * @throws what {@link appendBatch} and {@link commit} throw
@@ -361,7 +363,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     throwIfAborted(signal, NOTHING_APPENDED);
     const records = recordsIn(batch);
     const lsn = this.#admission.isClosed ? undefined : this.#tryAppendBatch(records);
-    return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records.take(), signal)), signal);
+    return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records, signal)), signal);
   }
 
   /**
@@ -467,16 +469,33 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * @throws `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`, `WAL_CLOSED`, and the first failure of the log
    * when everything durable was given out
    */
-  follow(from: Lsn | 'first', options: FollowOptions & { readonly batch: number }): WalFollower<readonly WalEvent<T>[]>;
-  follow(from?: Lsn | 'first', options?: FollowOptions): WalFollower<WalEvent<T>>;
   follow(
-    from: Lsn | 'first' = 'first',
+    from: Lsn | 'first' | ResumePoint,
+    options: FollowOptions & { readonly batch: number },
+  ): WalFollower<readonly WalEvent<T>[]>;
+  follow(from?: Lsn | 'first' | ResumePoint, options?: FollowOptions): WalFollower<WalEvent<T>>;
+  follow(
+    from: Lsn | 'first' | ResumePoint = 'first',
     options: FollowOptions = {},
   ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
     this.#lifecycle.requireOpen('follow');
-    const settings = checkFollow(from, options, FOLLOW_OPTIONS);
-    const open = (): Followed<T> => (this.#isReadonly ? this.#followedElsewhere() : this.#followedHere(from, settings));
+    const given = checkFollow(from, options, FOLLOW_OPTIONS);
+    // What is known of the records before an LSN is known now: they may be cut off before the first event is asked for.
+    const settings = typeof from === 'number' ? { ...given, from: this.#log.resumePointAt(from) ?? from } : given;
+    const open = (): Followed<T> => (this.#isReadonly ? this.#followedElsewhere() : this.#followedHere(from));
     return settings.batch === undefined ? followEvents(open, settings) : followPieces(open, settings);
+  }
+
+  /**
+   * Where a reader goes on that has everything before an LSN as the log has it now, say one that has replayed it: for
+   * {@link follow}, which then says so when any of that was cut off since. It is a plain value, for JSON.
+   *
+   * @param lsn - the first LSN that the reader has not
+   * @returns `undefined` where that cannot be told: the event before `lsn` is not in the log any more, or not yet
+   */
+  resumePointAt(lsn: Lsn): ResumePoint | undefined {
+    this.#lifecycle.requireOpen('resumePointAt');
+    return this.#log.resumePointAt(lsn);
   }
 
   /**
@@ -538,7 +557,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /**
    * Keeps every event from `lsn` on, for a reader that comes back for it: neither {@link truncateBefore} nor retention removes
-   * one, in this process or a later one, until the hold of this name moves or is released. Durable on return.
+   * one, in this process or a later one, until the hold of this name moves or is released. Durable on return, and so is every
+   * event before `lsn`.
    *
    * @param name - 1 to 128 characters; a hold of this name moves
    * @param lsn - `firstLsn` to `lastLsn` + 1
@@ -548,6 +568,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async hold(name: string, lsn: Lsn): Promise<void> {
     this.#lifecycle.requireRunning('hold');
     await this.#log.hold(name, lsn);
+    this.#commits.settle();
   }
 
   /** Gives up a hold. Durable on return. @returns whether there was one of this name */
@@ -660,13 +681,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /** The log is written here, so that it is known what is durable, and there is a hold to be had. */
-  #followedHere(from: Lsn | 'first', { tail: { durableOnly } }: FollowSettings): Followed<T> {
-    const begin = (tail: LogTail): (() => void) => {
-      const first = from === 'first' ? this.firstLsn : from;
-      return this.#log.keepFor(() => tail.nextLsn ?? first);
+  #followedHere(from: Lsn | 'first' | ResumePoint): Followed<T> {
+    const begin = (tail: LogTail, cut: (lastLsn: Lsn) => void): (() => void) => {
+      const first = typeof from === 'object' ? from.lsn : from === 'first' ? this.firstLsn : from;
+      const free = this.#log.keepFor(() => tail.nextLsn ?? first, cut);
+      return this.#closingWithLog(tail, free);
     };
-    const followed = { ...this.#followed(), begin };
-    return durableOnly === false ? followed : { ...followed, upTo: () => this.#log.durableLsn };
+    return { ...this.#followed(), begin, durable: () => this.#log.durableLsn };
   }
 
   /** The log is written elsewhere, if at all. */
@@ -674,7 +695,18 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const { io, directory } = this.#log;
     const { realFiles } = io.capabilities;
     const watch = new DirectoryWatch(directory, realFiles, POLL_MS, this.#setTimer, this.#progress);
-    return { ...this.#followed(), begin: () => () => watch.close() };
+    return { ...this.#followed(), begin: (tail) => this.#closingWithLog(tail, () => watch.close()) };
+  }
+
+  /** Has a tail closed with the log: a follower may never be asked for another event. @returns what ends the following */
+  #closingWithLog(tail: LogTail, end: () => void): () => void {
+    const over = (): void => {
+      this.#followers.delete(over);
+      tail.close();
+      end();
+    };
+    this.#followers.add(over);
+    return over;
   }
 
   /** Appends unless there is no room in memory. */
@@ -718,10 +750,17 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return entered;
   }
 
-  #appendBatchInTurn(records: Batch, signal: AbortSignal | undefined): Promise<Lsn> {
-    const entered = this.#admission.enter(() => this.#log.appendBatch(records), signal);
-    this.#commits.start();
-    return entered;
+  /** Appends the records of a batch when there is room in memory. Where they are not, the batch has them back. */
+  async #appendBatchInTurn(batch: Batch, signal: AbortSignal | undefined): Promise<Lsn> {
+    const records = batch.take();
+    try {
+      const entered = this.#admission.enter(() => this.#log.appendBatch(records), signal);
+      this.#commits.start();
+      return await entered;
+    } catch (error) {
+      batch.giveBack();
+      throw error;
+    }
   }
 
   #durableUnlessAborted(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
@@ -732,17 +771,16 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   #cutting(cut: () => Promise<TruncateResult>): Promise<TruncateResult> {
     const { lastLsn } = this;
     this.#admission.pause();
-    const done = cut()
-      .then((result) => {
-        this.#commits.cut(lastLsn);
-        return result;
-      })
-      .finally(() => {
-        this.#admission.resume();
-        this.#commits.start();
-        this.#progress.made();
-      });
-    this.#cut = done.catch(() => {});
+    const done = cut().finally(() => {
+      // It may have failed behind what it was asked for, with files that were to go.
+      if (this.lastLsn === lastLsn) this.#commits.settle();
+      else this.#commits.cut(lastLsn);
+      this.#admission.resume();
+      this.#commits.start();
+      this.#progress.made();
+    });
+    // One that is refused at once says nothing of one that is under way.
+    this.#cut = Promise.allSettled([this.#cut, done]);
     return done;
   }
 
@@ -759,6 +797,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#background.stop();
     this.#commits.rejectAll(this.#closedError('the log was closed'));
     this.#progress.made();
+    for (const over of this.#followers) over();
     return this.#log.close({ discard: true });
   }
 
@@ -776,6 +815,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     unwatchExit(this.#unfinished);
     this.#closing = this.#log.close();
     this.#progress.made();
+    for (const over of this.#followers) over();
     await this.#closing;
     if (failure !== undefined) throw failure;
   }

@@ -45,6 +45,52 @@ describe('commit', () => {
     expect(wal.lastLsn).toBe(0);
   });
 
+  test.each([[{ aborted: false }], [{ aborted: false, addEventListener: () => {} }]])(
+    'with %j in the place of a signal appends nothing, now or later',
+    async (odd) => {
+      const refuse = async (): Promise<void> => {
+        const options = { signal: odd as never };
+        expect(await rejection(wal.commit('odd', options))).toBeInstanceOf(TypeError);
+        expect(await rejection(wal.commitBatch(wal.batch().add('odd'), options))).toBeInstanceOf(TypeError);
+        expect(await rejection(wal.durable(0, options))).toBeInstanceOf(TypeError);
+        expect(await rejection(wal.ready(options))).toBeInstanceOf(TypeError);
+      };
+      await refuse();
+      expect(wal.lastLsn).toBe(0);
+      const commits = [wal.commit(large), wal.commit(large), wal.commit('last')];
+      expect(wal.stats().waitingForRoom).toBe(2);
+      await refuse();
+      await Promise.all(commits);
+      expect(await textsOf(wal)).toEqual([large, large, 'last']);
+    },
+  );
+
+  test('does not wait for room when its signal is aborted while its payload is encoded', async () => {
+    const encoding = {
+      name: 'aborting',
+      encode: (text: string) => {
+        if (text === 'second') controller.abort(reason);
+        return large;
+      },
+      decode: () => '',
+    };
+    const other = await Wal.open(`${temporaryDirectory()}/log`, {
+      io: disk.io,
+      maxPendingBytes: 300,
+      markAfterMs: 0,
+      encoding,
+    });
+    disk.hold('write');
+    const first = watch(other.commit('first'));
+    await disk.held('write');
+    const second = await rejection(other.commit('second', { signal }));
+    expect(second).toMatchObject(aborted);
+    expect(second.lsn).toBeUndefined();
+    disk.letGo('write');
+    await other.shutdown();
+    expect([first.value, other.lastLsn]).toEqual([1, 1]);
+  });
+
   test('leaves the queue for room when it is aborted before it has an LSN', async () => {
     disk.hold('write');
     const first = watch(wal.commit(large));
@@ -95,7 +141,7 @@ describe('commit', () => {
     expect(await textsOf(wal)).toEqual(['a', 'b', 'c']);
   });
 
-  test('a batch that waited for room and was given up is spent, and its clone is not', async () => {
+  test('a batch that waited for room and was given up can be committed again', async () => {
     disk.hold('write');
     wal.append(large);
     const batch = wal.batch().add(large);
@@ -104,9 +150,11 @@ describe('commit', () => {
     controller.abort(reason);
     await turns();
     expect(commit.error).toMatchObject(aborted);
+    expect(batch.isSpent).toBe(false);
     disk.letGo('write');
     await wal.sync();
-    expect(await wal.commitBatch(batch.clone())).toBe(2);
+    expect(await wal.commitBatch(batch)).toBe(2);
+    expect(batch.isSpent).toBe(true);
   });
 
   test('leaves no listener behind', async () => {
@@ -115,7 +163,7 @@ describe('commit', () => {
     disk.hold('write');
     wal.append(large);
     const waiting = [wal.commit(large, { signal: counted.signal }), wal.ready({ signal: counted.signal })];
-    expect(counted.listeners).toBe(2);
+    expect(counted.listeners).toBe(1);
     disk.letGo('write');
     await Promise.all(waiting);
     await turns();

@@ -1,3 +1,4 @@
+import type { WalError } from '@walstack/codec';
 import { Batch, Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { BATCHER, Child } from './support/children.js';
@@ -94,6 +95,41 @@ describe('a batch', () => {
     expect([first.value, second.value, third.value]).toEqual([1, 3, 4]);
     expect((await textsOf(wal)).slice(1)).toEqual(['a', 'b', 'c']);
     await wal.shutdown();
+  });
+
+  test('that is refused when its turn has come is as it was before', async () => {
+    const { wal, disk } = await open({ maxPendingBytes: 100, maxPayloadBytes: 1000 });
+    disk.hold('write');
+    const first = [watch(wal.commit('x'.repeat(100))), watch(wal.commit('waits'))];
+    const empty = wal.batch();
+    const large = new Batch().add('y'.repeat(1001));
+    const refused = [watch(wal.commitBatch(empty)), watch(wal.commitBatch(large))];
+    expect([empty.isSpent, large.isSpent]).toEqual([true, true]);
+    await turns();
+    disk.letGo('write');
+    await turns();
+    expect(first.map(({ value }) => value)).toEqual([1, 2]);
+    expect(refused.map(({ error }) => (error as WalError).code)).toEqual(['WAL_EMPTY_BATCH', 'WAL_TOO_LARGE']);
+    expect([empty.isSpent, large.isSpent]).toEqual([false, false]);
+    expect(await wal.commitBatch(empty.add('now it has one'))).toBe(3);
+    await wal.shutdown();
+  });
+
+  test('that waits for room when the log is closed is as it was before', async () => {
+    const { wal, disk } = await open({ maxPendingBytes: 100 });
+    disk.hold('write');
+    watch(wal.commit('x'.repeat(100)));
+    const batch = new Batch().add('a');
+    const commit = watch(wal.commitBatch(batch));
+    const closing = wal.close();
+    disk.letGo('write');
+    await closing;
+    await turns();
+    expect(commit.error).toMatchObject({ code: 'WAL_CLOSED' });
+    expect(batch.isSpent).toBe(false);
+    const { wal: other } = await open();
+    expect(await other.commitBatch(batch)).toBe(1);
+    await other.shutdown();
   });
 
   test('is written in the background like every event', async () => {

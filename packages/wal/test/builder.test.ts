@@ -52,6 +52,8 @@ describe('presets', () => {
     ['throughput', {}, 50, 256],
     ['low-latency', {}, 1, 64],
     ['throughput', { flushDelayMs: 7, maxPendingBytes: 1024 * 1024 }, 7, 1],
+    ['throughput', { flushDelayMs: undefined, maxPendingBytes: undefined } as never, 50, 256],
+    [undefined as never, { flushDelayMs: undefined } as never, 10, 64],
   ])('%s with %o', async (preset, options, flushDelayMs, maxPendingMebibytes) => {
     await using io = createThreadPoolStorageIo();
     const time = new ManualTime();

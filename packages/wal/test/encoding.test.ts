@@ -118,6 +118,35 @@ describe('payloads', () => {
   });
 });
 
+describe('text that UTF-8 cannot carry', () => {
+  test('is refused by utf8 when it is appended, and shown nowhere', async () => {
+    await using wal = await Wal.open(directory, { io, encoding: 'utf8' });
+    for (const wrong of ['\ud800', 'secret \udc00', '\udfff\ud800']) {
+      for (const error of [thrown(() => wal.append(wrong)), await rejection(wal.commit(wrong))]) {
+        expect(error).toMatchObject({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+        expect(error.message).not.toContain('secret');
+      }
+      expect(() => wal.batch().add(wrong)).toThrow(RangeError);
+    }
+    expect(await wal.commit('\ud83d\ude00 \ufffd')).toBe(1);
+    expect((await wal.read(1))?.payload).toBe('\ud83d\ude00 \ufffd');
+  });
+
+  test('is refused by json when it is read, and not read as something else', async () => {
+    {
+      await using bytes = await Wal.open(directory, { io });
+      await bytes.commit(Uint8Array.of(0x22, 0xff, 0x22));
+      await bytes.commit('"\ufffd"');
+    }
+    await using wal = await Wal.open(directory, { io, encoding: 'json' });
+    expect(await rejection(wal.read(1))).toMatchObject({ code: 'WAL_BAD_PAYLOAD', lsn: 1, reason: 'encoding' });
+    expect((await wal.read(2))?.payload).toBe('\ufffd');
+    // JSON has a way of its own to write them.
+    expect(await wal.commit('\ud800')).toBe(3);
+    expect((await wal.read(3))?.payload).toBe('\ud800');
+  });
+});
+
 describe('an encoding that does not fit', () => {
   test('what cannot be decoded is WAL_BAD_PAYLOAD with its LSN and the cause, and can be read as bytes', async () => {
     const written = await Wal.open(directory, { io });

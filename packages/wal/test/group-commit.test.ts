@@ -1,3 +1,4 @@
+import { createMemoryStorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
@@ -194,4 +195,16 @@ describe.each<readonly [string, boolean, Operation]>([
     }
     expect(await textsOf(wal)).toEqual(payloads);
   });
+});
+
+test('a commit that is durable is served by a close that comes before its group has ended', async () => {
+  const wal = await Wal.open('/log', { io: createMemoryStorageIo(), markAfterMs: 0 });
+  const commit = watch(wal.commit('a'));
+  const later = wal.sync().then(() => {
+    expect(wal.durableLsn).toBe(1);
+    const unknown = watch(wal.commit('b'));
+    return wal.close().then(() => unknown);
+  });
+  expect((await later).error).toMatchObject({ code: 'WAL_CLOSED', reason: 'outcome-unknown', lsn: 2 });
+  expect(commit).toEqual({ state: 'fulfilled', value: 1 });
 });

@@ -76,7 +76,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
 });
 
 describe('who commits while the end of the log is cut off', () => {
-  const cutting = async () => {
+  const cutting = async (lsn = 2) => {
     const disk = new StepDisk();
     const wal = await Wal.open(`${temporaryDirectory()}/log`, {
       io: disk.io,
@@ -87,7 +87,7 @@ describe('who commits while the end of the log is cut off', () => {
     disk.hold('datasync');
     const before = watch(wal.commit('d'));
     await disk.held('datasync');
-    const cut = watch(wal.truncateAfter(2));
+    const cut = watch(wal.truncateAfter(lsn));
     return { disk, wal, before, cut };
   };
 
@@ -96,6 +96,17 @@ describe('who commits while the end of the log is cut off', () => {
     disk.letGo('datasync');
     await turns(50);
     expect([before.value, cut.state, wal.lastLsn]).toEqual([4, 'fulfilled', 2]);
+    await wal.shutdown();
+  });
+
+  test('is served when the cut was asked for in the same turn: it is the cut that makes it durable', async () => {
+    const { disk, wal } = await cutting();
+    disk.letGo('datasync');
+    await turns(50);
+    const last = watch(wal.commit('e'));
+    const cut = watch(wal.truncateAfter(1));
+    await turns(50);
+    expect([last.value, cut.state, wal.lastLsn]).toEqual([3, 'fulfilled', 1]);
     await wal.shutdown();
   });
 
@@ -155,5 +166,37 @@ describe('who commits while the end of the log is cut off', () => {
     await turns(50);
     expect(meanwhile.value).toBe(3);
     await wal.shutdown();
+  });
+
+  test('is served when the cut rejects after it has happened', async () => {
+    const { disk, wal, before, cut } = await cutting(0);
+    const meanwhile = watch(wal.commit('e'));
+    disk.hold('syncDirectory');
+    disk.letGo('datasync');
+    await disk.held('syncDirectory');
+    // The name of the new segment is durable with the first one; the second one comes behind the removal of files.
+    disk.release('syncDirectory');
+    await disk.held('syncDirectory');
+    disk.fail('syncDirectory', 'EIO');
+    disk.letGo('syncDirectory');
+    await turns(80);
+    expect([before.value, cut.state, wal.lastLsn]).toEqual([4, 'rejected', 0]);
+    expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+    expect(meanwhile.error).toMatchObject({ code: 'WAL_IO_FAILED' });
+    await wal.close().catch(() => {});
+  });
+
+  test('lets shutdown end when a second cut was refused while the first one is under way', async () => {
+    const { disk, wal, cut } = await cutting();
+    const refused = watch(wal.truncateAfter(99));
+    const meanwhile = watch(wal.commit('e'));
+    await turns();
+    expect(refused.error).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+    const shutdown = watch(wal.shutdown());
+    await turns(20);
+    expect([shutdown.state, cut.state]).toEqual(['pending', 'pending']);
+    disk.letGo('datasync');
+    await turns(80);
+    expect([cut.state, meanwhile.value, shutdown.state]).toEqual(['fulfilled', 3, 'fulfilled']);
   });
 });

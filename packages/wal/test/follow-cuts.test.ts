@@ -1,0 +1,238 @@
+import { createMemoryStorageIo, ioSteps, runAsync } from '@walstack/storage-io';
+import { type ResumePoint, Wal, type WalEvent, type WalFollower } from '@walstack/wal';
+import { describe, expect, test } from 'vitest';
+import { directoryFor } from './support/directories.js';
+import { ManualTime } from './support/manual-time.js';
+import { rejection, text, turns, watch } from './support/outcomes.js';
+
+const DIRECTORY = directoryFor(createMemoryStorageIo());
+
+const small = { segmentBytes: 4096, blockBytes: 512, recycleSegments: 0, markAfterMs: 0 };
+
+/** A log in memory; `others` is how another process reads it. */
+const opened = async (options = {}) => {
+  const io = createMemoryStorageIo();
+  const time = new ManualTime().options;
+  const wal = await Wal.open(DIRECTORY, { io, ...small, ...time, ...options });
+  const others = { io, durableOnly: false, setTimer: time.setTimer };
+  return { io, wal, others };
+};
+
+/** Commits events up to an LSN, whose payloads say in which life of the log they were written. */
+const fill = async (wal: Wal, upTo: number, life = 'a'): Promise<void> => {
+  while (wal.lastLsn < upTo) wal.append(`${life}${wal.lastLsn + 1}`);
+  await wal.sync();
+};
+
+const take = async (follower: WalFollower<WalEvent>, count: number): Promise<string[]> => {
+  const found: string[] = [];
+  while (found.length < count) {
+    const { value, done } = await follower.next();
+    if (done === true) throw new Error('it has ended');
+    found.push(text((value as WalEvent).payload));
+  }
+  return found;
+};
+
+const cutBack = (lsn: number): object => ({ code: 'WAL_TRUNCATED', reason: 'cut-back', lsn });
+
+describe.each(['in the same process', 'in another one'])('a follower %s is told of a cut', (where) => {
+  const isHere = where === 'in the same process';
+  const setUp = async () => {
+    const { wal, others } = await opened();
+    const follow = (from: number | 'first' | ResumePoint): WalFollower<WalEvent> =>
+      isHere ? wal.follow(from) : Wal.follow(DIRECTORY, from, others);
+    return { wal, follow };
+  };
+
+  test('that begins at the head, when the new events reach further', async () => {
+    const { wal, follow } = await setUp();
+    await fill(wal, 10);
+    const follower = follow(11);
+    const next = watch(follower.next());
+    await turns();
+    await wal.truncateAfter(5);
+    await fill(wal, 12, 'b');
+    // In another process it is woken by a timer, which is not let go off here; a second one begins where it stands.
+    if (isHere) {
+      await turns();
+      expect(next.error).toMatchObject(cutBack(6));
+    } else {
+      const again = follow(follower.resumePoint as ResumePoint);
+      expect(await rejection(again.next())).toMatchObject(cutBack(6));
+    }
+    await follower.return();
+    await wal.shutdown();
+  });
+
+  test('that has not been asked for an event since', async () => {
+    const { wal, follow } = await setUp();
+    await fill(wal, 10);
+    const follower = follow('first');
+    await take(follower, 10);
+    await wal.truncateAfter(5);
+    await fill(wal, 10, 'b');
+    await wal.truncateBefore(11);
+    await fill(wal, 12, 'b');
+    expect(await rejection(follower.next())).toMatchObject(cutBack(isHere ? 6 : 1));
+    expect(await follower.next()).toEqual({ done: true, value: undefined });
+    await wal.shutdown();
+  });
+
+  test('that goes on at a resume point, but not one that has only an LSN', async () => {
+    const { wal, follow } = await setUp();
+    await fill(wal, 10);
+    const follower = follow('first');
+    expect(follower.resumePoint).toBeUndefined();
+    await take(follower, 10);
+    const stored = JSON.parse(JSON.stringify(follower.resumePoint)) as ResumePoint;
+    await follower.return();
+    expect([stored.lsn, follower.resumePoint]).toEqual([11, stored]);
+    expect(wal.resumePointAt(11)).toEqual(stored);
+    await wal.truncateAfter(5);
+    await fill(wal, 12, 'b');
+    expect(await rejection(follow(stored).next())).toMatchObject(cutBack(6));
+    const plain = follow(11);
+    expect(await take(plain, 2)).toEqual(['b11', 'b12']);
+    await plain.return();
+    await wal.shutdown();
+  });
+
+  test('and goes on where nothing that it has was cut off', async () => {
+    const { wal, follow } = await setUp();
+    await fill(wal, 4);
+    const follower = follow('first');
+    await take(follower, 4);
+    const point = follower.resumePoint as ResumePoint;
+    await fill(wal, 10);
+    await wal.truncateAfter(4);
+    await fill(wal, 6, 'b');
+    expect(await take(follower, 2)).toEqual(['b5', 'b6']);
+    await follower.return();
+    const again = follow(point);
+    expect(await take(again, 2)).toEqual(['b5', 'b6']);
+    await again.return();
+    await wal.shutdown();
+  });
+});
+
+test('an LSN says what is before it as of the call, in the process that writes', async () => {
+  const { wal } = await opened();
+  for (let lsn = 1; lsn <= 10; lsn++) wal.append(`a${lsn}`);
+  expect(wal.resumePointAt(11)).toBeDefined();
+  expect([wal.resumePointAt(12), wal.resumePointAt(1)?.segment]).toEqual([undefined, 0]);
+  const follower = wal.follow(11);
+  await wal.truncateAfter(5);
+  await fill(wal, 12, 'b');
+  expect(await rejection(follower.next())).toMatchObject(cutBack(6));
+  await wal.shutdown();
+});
+
+describe('an event is given out only', () => {
+  test('while it is in the log: none that a finished cut took away', async () => {
+    const { wal } = await opened();
+    await fill(wal, 100);
+    const follower = wal.follow('first');
+    expect(await take(follower, 3)).toEqual(['a1', 'a2', 'a3']);
+    await wal.truncateAfter(5);
+    await fill(wal, 7, 'b');
+    expect(await take(follower, 4)).toEqual(['a4', 'a5', 'b6', 'b7']);
+    await follower.return();
+    await wal.shutdown();
+  });
+
+  test('until the signal: none after it', async () => {
+    const { wal } = await opened();
+    await fill(wal, 300);
+    const controller = new AbortController();
+    const follower = wal.follow('first', { signal: controller.signal });
+    await take(follower, 1);
+    controller.abort(new Error('enough'));
+    expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_ABORTED' });
+    expect(await follower.next()).toEqual({ done: true, value: undefined });
+    await wal.shutdown();
+  });
+
+  test('until the log is closed', async () => {
+    const { wal } = await opened();
+    await fill(wal, 300);
+    const follower = wal.follow('first');
+    await take(follower, 1);
+    await wal.shutdown();
+    expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_CLOSED' });
+  });
+
+  test('in the order of the calls, however many are made at once', async () => {
+    const { wal } = await opened();
+    const follower = wal.follow('first');
+    const calls = Array.from({ length: 5 }, () => follower.next());
+    await fill(wal, 5);
+    const values = (await Promise.all(calls)).map(({ value }) => value?.lsn);
+    expect(values).toEqual([1, 2, 3, 4, 5]);
+    const last = [follower.next(), follower.next(), follower.return(), follower.next()];
+    expect((await Promise.all(last)).map(({ done }) => done)).toEqual([true, true, true, true]);
+    await wal.shutdown();
+  });
+});
+
+test('damage in the newest segment of a quiet log is told at once', async () => {
+  const { io, wal } = await opened();
+  await fill(wal, 10);
+  const path = wal.listSegments().at(-1)?.path as string;
+  const file = io.open(path);
+  const bytes = new Uint8Array(io.size(file));
+  await runAsync(io, ioSteps.read(io, file, bytes, 0));
+  const at = Buffer.from(bytes).indexOf('a10');
+  await runAsync(io, ioSteps.write(io, file, Buffer.from('A'), at));
+  io.close(file);
+  for (const options of [{}, { durableOnly: false }]) {
+    const follower = wal.follow('first', options);
+    expect(await take(follower, 9)).toEqual(Array.from({ length: 9 }, (_, index) => `a${index + 1}`));
+    expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_CORRUPT', lsn: 10, path, reason: 'hole' });
+  }
+  await wal.shutdown();
+});
+
+describe('events before one that cannot be given out come first', () => {
+  const encoding = {
+    encode: (value: string): Uint8Array => Buffer.from(value),
+    decode: (bytes: Uint8Array): string => {
+      const value = Buffer.from(bytes).toString();
+      if (value === 'a6') throw new Error('not this one');
+      return value;
+    },
+  };
+
+  test('one by one', async () => {
+    const { wal } = await opened({ encoding });
+    await fill(wal, 10);
+    const follower = wal.follow('first') as unknown as WalFollower<{ payload: string }>;
+    for (let lsn = 1; lsn <= 5; lsn++) expect((await follower.next()).value?.payload).toBe(`a${lsn}`);
+    expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_BAD_PAYLOAD', lsn: 6 });
+    // It remains the next one.
+    expect(follower.resumePoint?.lsn).toBe(6);
+    expect(await follower.next()).toEqual({ done: true, value: undefined });
+    await wal.shutdown();
+  });
+
+  test('in arrays', async () => {
+    const { wal } = await opened({ encoding });
+    await fill(wal, 10);
+    const follower = wal.follow('first', { batch: 100 }) as unknown as WalFollower<{ payload: string }[]>;
+    expect((await follower.next()).value?.map(({ payload }) => payload)).toEqual(['a1', 'a2', 'a3', 'a4', 'a5']);
+    expect(follower.resumePoint?.lsn).toBe(6);
+    expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_BAD_PAYLOAD', lsn: 6 });
+    await wal.shutdown();
+  });
+
+  test('also where the log cannot decode it', async () => {
+    const { wal, others } = await opened({ compression: { codec: 'deflate', thresholdBytes: 100 } });
+    await fill(wal, 5);
+    await wal.commit('x'.repeat(5000));
+    const follower = Wal.follow(DIRECTORY, 'first', { ...others, maxPayloadBytes: 1000 });
+    expect(await take(follower, 5)).toEqual(['a1', 'a2', 'a3', 'a4', 'a5']);
+    expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_TOO_LARGE' });
+    expect(follower.resumePoint?.lsn).toBe(6);
+    await wal.shutdown();
+  });
+});
