@@ -70,7 +70,7 @@ const headers = fc
     const block = new Uint8Array(160);
     const hasPredecessor = predecessorId !== undefined && header.number > 1;
     const predecessor = hasPredecessor ? { number: header.number - 1, id: predecessorId } : undefined;
-    encodeSegmentHeader(block, { ...header, predecessor });
+    encodeSegmentHeader(block, { ...header, encryptedFrom: header.encrypted ? 1 : 0, predecessor });
     const changed = edited(block, changes);
     if (resealed && changed.length >= 128) viewOf(changed).setUint32(124, crcOf(changed.subarray(0, 124)), true);
     return changed;

@@ -23,6 +23,7 @@ function segmentOf(body: Uint8Array): Uint8Array {
     encrypted: false,
     salvaged: false,
     keyId: 0,
+    encryptedFrom: 0,
     firstLsn: 1,
     number: 1,
     logId: ID,
@@ -48,7 +49,7 @@ function frame(lsn: number, length: number, flags = 0): Uint8Array {
 /** The header of a frame that would prove LSN 2 durable, were its checksum right. */
 function claim(length: number): Uint8Array {
   const bytes = new Uint8Array(32);
-  writeRecordHeader(new DataView(bytes.buffer), 0, 8 + length, 2, 0, 1, 0, 0, 0, 0);
+  writeRecordHeader(new DataView(bytes.buffer), 0, 8 + length, 3, 0, 2, 0, 0, 0, 0);
   return bytes;
 }
 

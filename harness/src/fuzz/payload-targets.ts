@@ -29,6 +29,7 @@ const HEADER: SegmentHeader = {
   encrypted: true,
   salvaged: false,
   keyId: 1,
+  encryptedFrom: 1,
   firstLsn: 1,
   number: 1,
   logId: new Uint8Array(16).fill(1),

@@ -6,7 +6,7 @@ import { type Profiler, Session } from 'node:inspector';
 const SIZES = [64, 128, 256, 512].map((kibibytes) => kibibytes * 1024);
 
 /** The packages whose work is counted. */
-const COUNTED = /\/packages\/(?:codec|segmented|storage-io)\/dist\/[\w-]+\.js$/;
+const COUNTED = /\/packages\/(?:codec|mmap-reader|segmented|storage-io)\/dist\/[\w-]+\.js$/;
 
 const session = new Session();
 session.connect();

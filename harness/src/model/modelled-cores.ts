@@ -11,6 +11,9 @@ import { CoreKnowledge, type CoreNote, type KnownEntry } from './core-knowledge.
 import { DIRECTORY } from './modelled-log.js';
 import { SimulatedWorld } from './simulated-world.js';
 
+/** What a mode says of each log. */
+type CoresConfig = Partial<Omit<PerCoreWalConfig, 'recoveryMode' | 'salvageLsn'>>;
+
 /** How a per-core log is opened, besides what the scenario says. */
 export interface CoresOpening {
   readonly cores?: number | readonly number[];
@@ -23,12 +26,12 @@ export interface CoresOpening {
  */
 export class ModelledCores {
   readonly #life: Life<CoreNote>;
-  readonly #config: Partial<PerCoreWalConfig>;
+  readonly #config: CoresConfig;
   #manager: PerCoreWalManager | undefined;
   /** Of each core: positions behind the entries that were appended in this life, and how many there were before. */
   #positions = new Map<number, { readonly before: number; readonly behind: number[] }>();
 
-  constructor(life: Life<CoreNote>, config: Partial<PerCoreWalConfig>) {
+  constructor(life: Life<CoreNote>, config: CoresConfig) {
     this.#life = life;
     this.#config = config;
   }

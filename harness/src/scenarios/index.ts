@@ -9,7 +9,9 @@ import { scenario as compressedAndEncrypted } from './compressed-and-encrypted.j
 import { scenario as contiguousDurablePrefix } from './contiguous-durable-prefix.js';
 import { scenario as coresCheckpoints } from './cores-checkpoints.js';
 import { scenario as coresComeAndGo } from './cores-come-and-go.js';
+import { scenario as coresComeAndGoCleanly } from './cores-come-and-go-cleanly.js';
 import { scenario as coresEpochs } from './cores-epochs.js';
+import { scenario as coresKilledWhileSettling } from './cores-killed-while-settling.js';
 import { scenario as coresSubmittedSyncs } from './cores-submitted-syncs.js';
 import { scenario as directoriesMadeDurable } from './directories-made-durable.js';
 import { scenario as durableAtBatchEnds } from './durable-at-batch-ends.js';
@@ -63,8 +65,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'compressed-and-encrypted': compressedAndEncrypted,
   'contiguous-durable-prefix': contiguousDurablePrefix,
   'cores-checkpoints': coresCheckpoints,
+  'cores-come-and-go-cleanly': coresComeAndGoCleanly,
   'cores-come-and-go': coresComeAndGo,
   'cores-epochs': coresEpochs,
+  'cores-killed-while-settling': coresKilledWhileSettling,
   'cores-submitted-syncs': coresSubmittedSyncs,
   'directories-made-durable': directoriesMadeDurable,
   'durable-at-batch-ends': durableAtBatchEnds,

@@ -1,6 +1,7 @@
 import type { Defect } from '../defect.js';
 
 const CODEC = 'packages/codec/src';
+const SEGMENTED = 'packages/segmented/src';
 
 /** Defects in the bytes of frames. */
 export const FRAMES_DEFECTS: readonly Defect[] = [
@@ -18,5 +19,21 @@ export const FRAMES_DEFECTS: readonly Defect[] = [
     file: `${CODEC}/segment-header.ts`,
     find: "return continueCrc32c(checkBytes('segmentId', segmentId, ID_BYTES), 0, ID_BYTES, 0);",
     replace: 'return continueCrc32c(new Uint8Array(segmentId.length), 0, ID_BYTES, 0);',
+  },
+  {
+    name: 'memory-not-looked-at',
+    test: 'packages/segmented/test/moved-memory.test.ts',
+    breaks: 'Bytes whose memory is not there any more are refused, and not appended as none.',
+    file: `${CODEC}/arguments.ts`,
+    find: '  if (length === 0) requireThere(name, value);',
+    replace: '  if (length < 0) requireThere(name, value);',
+  },
+  {
+    name: 'length-not-looked-at-again',
+    test: 'packages/segmented/test/moved-memory.test.ts',
+    breaks: 'What is encoded has the length that room was made for.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'if (lengthOf(payload) !== payloadBytes || lengthOf(meta) !== metaBytes) throw changed();',
+    replace: 'if (lengthOf(payload) < 0 && lengthOf(meta) === payloadBytes + metaBytes) throw changed();',
   },
 ];

@@ -1,4 +1,5 @@
 import type { Defect } from '../defect.js';
+import { BACKENDS_DEFECTS } from './backends.js';
 import { BATCHES_DEFECTS } from './batches.js';
 import { ENCRYPTION_DEFECTS } from './encryption.js';
 import { FRAMES_DEFECTS } from './frames.js';
@@ -22,4 +23,5 @@ export const DEFECTS: readonly Defect[] = [
   ...PERCORE_DEFECTS,
   ...WAITING_DEFECTS,
   ...READING_DEFECTS,
+  ...BACKENDS_DEFECTS,
 ];

@@ -9,17 +9,16 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     scenario: 'cores-epochs',
     breaks: 'An epoch is complete only when its barrier is in every log.',
     file: `${PERCORE}/recovered-logs.ts`,
-    find: 'const completeEpoch = Math.min(lastEpoch, ...surveyed.map(({ whole }) => completeThrough(whole)));',
-    replace:
-      'const completeEpoch = Math.min(lastEpoch, Math.max(...surveyed.map(({ whole }) => completeThrough(whole))));',
+    find: 'const completeEpoch = leaving?.complete ?? Math.min(lastEpoch, ...complete);',
+    replace: 'const completeEpoch = leaving?.complete ?? Math.min(lastEpoch, Math.max(0, ...complete));',
   },
   {
     name: 'barrier-not-written',
     scenario: 'cores-epochs',
     breaks: 'A writer puts a barrier before the first entry of an epoch that it sees.',
     file: `${PERCORE}/core-wal-writer.ts`,
-    find: 'if (this.#wantedEpoch > this.#epoch) this.#beginEpoch(this.#wantedEpoch, false);\n      this.#epochMark = mark;',
-    replace: 'this.#epoch = this.#wantedEpoch;\n      this.#epochMark = mark;',
+    find: 'if (this.#wantedEpoch > this.#epoch) this.#beginEpoch(this.#wantedEpoch, false);\n      [this.#epochLow',
+    replace: 'this.#epoch = this.#wantedEpoch;\n      [this.#epochLow',
   },
   {
     name: 'manifest-with-written-places',
@@ -36,11 +35,12 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'place-where-the-log-ends',
-    scenario: 'cores-checkpoints',
+    test: 'packages/percore/test/coordination.test.ts',
     breaks: 'The place of a checkpoint is behind the barrier, and not where the log ends when it is synced.',
     file: `${PERCORE}/local-core.ts`,
-    find: '    const { lsn, position, timestampUs, committed } = barrier;',
-    replace: '    const { timestampUs, committed } = barrier;\n    const { lastLsn: lsn, position } = writer;',
+    find: '    const { lsn, position, timestampUs, committed, commitPlaces, left } = barrier;',
+    replace:
+      '    const { timestampUs, committed, commitPlaces, left } = barrier;\n    const { lastLsn: lsn, position } = writer;',
   },
   {
     name: 'boundary-at-completion',
@@ -56,8 +56,8 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     breaks: 'A checkpoint is noted as complete only when its snapshot is.',
     file: `${PERCORE}/checkpoint-coordinator.ts`,
     find: `      await takeSnapshot(checkpoint);
-      await this.#write({ ...this.#manifest, checkpoint, pending: undefined });`,
-    replace: `      await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
+      await this.#inTurn(() => this.#complete(checkpoint));`,
+    replace: `      await this.#inTurn(() => this.#complete(checkpoint));
       await takeSnapshot(checkpoint);`,
   },
   {
@@ -65,12 +65,10 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     scenario: 'cores-checkpoints',
     breaks: 'Segments go only when the checkpoint that replaces them is durable.',
     file: `${PERCORE}/checkpoint-coordinator.ts`,
-    find: `      await takeSnapshot(checkpoint);
-      await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
-      await this.#truncate(checkpoint, 0);`,
-    replace: `      await takeSnapshot(checkpoint);
-      await this.#truncate(checkpoint, 0);
-      await this.#write({ ...this.#manifest, checkpoint, pending: undefined });`,
+    find: `    await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
+    await this.#truncate(checkpoint, 0);`,
+    replace: `    await this.#truncate(checkpoint, 0);
+    await this.#write({ ...this.#manifest, checkpoint, pending: undefined });`,
   },
   {
     name: 'manifest-not-synced',
@@ -85,16 +83,18 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     scenario: 'cores-come-and-go',
     breaks: 'A core is waited for, durably, before an epoch that it may append to can be complete.',
     file: `${PERCORE}/settle.ts`,
-    find: `false);
-  yield* sync(log);`,
-    replace: 'false);',
+    find: `  }
+  yield* sync(log);
+  return { ...member, state: after };`,
+    replace: `  }
+  return { ...member, state: after };`,
   },
   {
     name: 'left-entries-come-back',
     scenario: 'cores-epochs',
     breaks: 'What is left of epochs that are not complete is dropped for good before new epochs begin.',
     file: `${PERCORE}/settle.ts`,
-    find: '    for (const core of cores) yield* dropWhatIsLeft(core);\n',
+    find: '    for (const core of cores) yield* dropWhatIsLeft(settings, core, salvage !== undefined);\n',
     replace: '',
   },
   {
@@ -103,7 +103,49 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     breaks:
       'A manifest is durable before the logs are changed because of it, though the sync behind its rename may have failed.',
     file: `${PERCORE}/settle.ts`,
-    find: '    yield* writeAgain(settings, manifest);\n',
-    replace: '',
+    find: 'const manifestUnsure = yield* writeAgain(settings, manifest, needed);',
+    replace: 'const manifestUnsure = needed && epoch < 0;',
+  },
+  {
+    name: 'left-before-it-is-decided',
+    test: 'packages/percore/test/settling.test.ts',
+    breaks: 'What is complete, and the last epoch, are durable before any log is cut.',
+    file: `${PERCORE}/settle.ts`,
+    find: 'const manifest = leaves ? { ...found, leaving: { complete: completeEpoch, last: lastEpoch } } : found;',
+    replace: 'const manifest = leaves ? found : found;',
+  },
+  {
+    name: 'position-of-the-last-byte',
+    scenario: 'cores-come-and-go-cleanly',
+    breaks: 'The end of a log that was closed cleanly is the end of its last block, where it goes on.',
+    file: 'packages/segmented/src/segmented-wal.ts',
+    find: '    const { position: end } = this.#writer;\n',
+    replace: `    const last = this.#writer.segments.at(-1);
+    const end = last === undefined ? 0 : last.header.firstPosition + last.end - last.header.blockBytes;
+`,
+  },
+  {
+    name: 'half-an-epoch-compared',
+    test: 'packages/percore/test/settling.test.ts',
+    breaks: 'A writer compares the whole number of an epoch with its own.',
+    file: `${PERCORE}/epochs.ts`,
+    find: 'return Atomics.load(words, LOW_WORD) === low && Atomics.load(words, 1 - LOW_WORD) === high;',
+    replace: 'return Atomics.load(words, LOW_WORD) === low || high === Number.NaN;',
+  },
+  {
+    name: 'barrier-of-a-core-that-left',
+    test: 'packages/percore/test/coordination.test.ts',
+    breaks: 'The last barrier of a core counts for every later epoch.',
+    file: `${PERCORE}/local-core.ts`,
+    find: 'if (barrierOf(writer, epoch) === undefined) await appendBarrier(writer);',
+    replace: 'if (barrierOf(writer, epoch)?.left !== false) await appendBarrier(writer);',
+  },
+  {
+    name: 'truncated-past-a-managers-checkpoint',
+    test: 'packages/percore/test/coordination.test.ts',
+    breaks: 'A writer alone does not take away what the last checkpoint of a manager needs.',
+    file: `${PERCORE}/core-wal-writer.ts`,
+    find: 'if (lsn > this.#neededFrom) {',
+    replace: 'if (lsn < 0) {',
   },
 ];

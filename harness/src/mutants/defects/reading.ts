@@ -3,6 +3,8 @@ import type { Defect } from '../defect.js';
 const READER = 'packages/mmap-reader/src';
 const READER_TEST = 'packages/mmap-reader/test/mmap-wal-reader.test.ts';
 const TAIL_TEST = 'packages/segmented/test/log-tail.test.ts';
+const CUTS_TEST = 'packages/segmented/test/log-tail-cuts.test.ts';
+const FAILURES_TEST = 'packages/segmented/test/log-tail-failures.test.ts';
 
 /** Defects in reading, most of all beside a writer. */
 export const READING_DEFECTS: readonly Defect[] = [
@@ -42,8 +44,32 @@ export const READING_DEFECTS: readonly Defect[] = [
     test: TAIL_TEST,
     breaks: 'A follower says when what it gave out was taken back.',
     file: `${READER}/log-tail.ts`,
-    find: 'if (next !== undefined && next.header.firstLsn <= this.#givenLsn) {',
-    replace: 'if (next === null) {',
+    find: 'const lsn = told ?? cutOf(links, has);',
+    replace: 'const lsn = told ?? cutOf(links, { ...has, lsn: 0 });',
+  },
+  {
+    name: 'cut-before-a-resume-point-unsaid',
+    test: CUTS_TEST,
+    breaks: 'A follower says when the record before its resume point is another one now.',
+    file: `${READER}/resume-point.ts`,
+    find: 'return isSame ? undefined : 1;',
+    replace: 'return isSame || own === undefined ? undefined : 1;',
+  },
+  {
+    name: 'failure-forgets-the-place',
+    test: FAILURES_TEST,
+    breaks: 'A follower goes on where it was after a failure that passes.',
+    file: `${READER}/log-tail.ts`,
+    find: 'const from = this.#nextLsn === 0 ? this.#from : this.#nextLsn;',
+    replace: 'const from = this.#from;',
+  },
+  {
+    name: 'cut-while-replayed-unsaid',
+    test: FAILURES_TEST,
+    breaks: 'A replay beside a writer says that the log was cut, and not that it is damaged.',
+    file: `${READER}/directory-reader.ts`,
+    find: 'return cutLsn === undefined ? error : cutWhileRead(cutLsn, lsn, firstLsn);',
+    replace: 'return cutLsn === null ? cutWhileRead(0, lsn, firstLsn) : error;',
   },
   {
     name: 'roll-read-too-early',

@@ -13,7 +13,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: 'this.#free.push(name);',
     also: {
       file: `${SEGMENTED}/segment-stock.ts`,
-      find: '      yield* this.#names.sync();\n',
+      find: '    yield* this.#names.sync();\n',
       replace: '',
     },
   },
@@ -22,7 +22,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'freed-name-durable-before-overwritten',
     breaks: 'That a freed file is taken for the next segment is durable before it gets the name of that segment.',
     file: `${SEGMENTED}/segment-stock.ts`,
-    find: '      yield* this.#names.sync();\n',
+    find: '    yield* this.#names.sync();\n',
     replace: '',
   },
   {
@@ -46,27 +46,42 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/recycling.test.ts',
     breaks: 'A freed file is recycled only under an exclusive lock: nobody has it mapped.',
     file: `${SEGMENTED}/segment-stock.ts`,
-    find: "if (!io.lockFile(file, 'exclusive')) return false;",
-    replace: "io.lockFile(file, 'exclusive');",
+    find: "!io.lockFile(file, 'exclusive') || ",
+    replace: "(io.lockFile(file, 'exclusive'), false) || ",
+  },
+  {
+    name: 'recycled-under-another-name',
+    test: 'packages/segmented/test/recycling.test.ts',
+    breaks: 'A file is recycled only when it is known to have no other name.',
+    file: `${SEGMENTED}/segment-stock.ts`,
+    find: 'io.links?.(file) === 1;',
+    replace: 'io.links?.(file) !== 0;',
+  },
+  {
+    name: 'recycled-of-an-earlier-life',
+    test: 'packages/segmented/test/recycling.test.ts',
+    breaks:
+      'A file that an earlier life of the log has written is not recycled: writes of a killed process may land in it.',
+    file: `${SEGMENTED}/segment-stock.ts`,
+    find: '!fileLocks || header.number < this.#firstOwn',
+    replace: '!fileLocks || header.number < this.#firstOwn - 1_000_000',
   },
   {
     name: 'cut-not-durable',
     scenario: 'truncate-after',
     breaks: 'A cut is done when the name of the segment behind it is durable.',
     file: `${SEGMENTED}/segment-writer.ts`,
-    find: '    if (old !== undefined) yield* this.#cut(old);\n    yield* this.#name(next);\n',
-    replace: `    if (old !== undefined) yield* this.#cut(old);
-    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
-`,
+    find: '    yield* this.#guarded(this.names.sync());\n  }\n\n  /** Takes the old segment',
+    replace: '  }\n\n  /** Takes the old segment',
   },
   {
     name: 'hidden-removed-before-name',
     scenario: 'reset-to',
     breaks: 'What a cut hides is removed only when the segment that hides it has its name for good.',
     file: `${SEGMENTED}/truncation.ts`,
-    find: '    const hidden = yield* writer.startOver(lsn, { ...succession(newest), predecessor: undefined }, []);\n',
+    find: '    const hidden = yield* this.#startOver(lsn, { ...succession(newest), predecessor: undefined }, []);\n',
     replace: `    yield* this.#drop([...writer.sealed]);
-    const hidden = (yield* writer.startOver(lsn, { ...succession(newest), predecessor: undefined }, [])).slice(-1);
+    const hidden = (yield* this.#startOver(lsn, { ...succession(newest), predecessor: undefined }, [])).slice(-1);
 `,
   },
   {
@@ -74,8 +89,65 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'checkpoint-lowered-first',
     breaks: 'A checkpoint that is ahead goes back durably before the log is cut.',
     file: `${SEGMENTED}/truncation.ts`,
-    find: '    yield* this.#replace(loweredTo(lsn, this.#store.current));\n',
-    replace: '',
+    find: 'const lowered = loweredTo(firstLsn - 1, before);',
+    replace: 'const lowered = before;',
+  },
+  {
+    name: 'append-during-a-blocking-cut',
+    test: 'packages/segmented/test/callbacks.test.ts',
+    breaks: 'Nothing is appended while the end of the log is cut off, whichever way that is driven.',
+    file: `${SEGMENTED}/segmented-wal.ts`,
+    find: `  #cuttingSync<T>(cut: () => T): T {
+    this.#cuts++;
+    try {
+      return cut();
+    } finally {
+      this.#cuts--;
+    }
+  }`,
+    replace: `  #cuttingSync<T>(cut: () => T): T {
+    return cut();
+  }`,
+  },
+  {
+    name: 'called-in-the-middle-of-a-step',
+    test: 'packages/segmented/test/callbacks.test.ts',
+    breaks: 'What the log calls is called between the steps of routines: it may call anything in its turn.',
+    file: 'packages/storage-io/src/steps-under-way.ts',
+    find: `  waiting.push(call);
+  if (depth === 0) makeCallsInTurn();`,
+    replace: '  call();',
+  },
+  {
+    name: 'lowered-before-there-is-room',
+    test: 'packages/segmented/test/full-disk.test.ts',
+    breaks: 'A cut for which there is no room has changed nothing.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: `    try {
+      yield* this.#makeFile(next);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
+      throw error;
+    }
+    try {
+      yield* note();`,
+    replace: `    yield* note();
+    try {
+      yield* this.#makeFile(next);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
+      throw error;
+    }
+    try {
+      yield* [];`,
+  },
+  {
+    name: 'surrender-beside-a-roll',
+    test: 'packages/segmented/test/surrender.test.ts',
+    breaks: 'The prepared segment is made, taken and given up by one routine at a time.',
+    file: `${SEGMENTED}/segment-stock.ts`,
+    find: 'return yield* this.#lane.join(() => this.#surrender());',
+    replace: 'return yield* this.#surrender();',
   },
   {
     name: 'hold-forgotten',
@@ -113,5 +185,30 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
       find: 'if (draft.earlierSeed === segmentSeed(header.segmentId)) {',
       replace: 'if (draft.earlierSeed === -segmentSeed(header.segmentId) - 1) {',
     },
+  },
+  {
+    name: 'lowered-and-not-put-back',
+    test: 'packages/segmented/test/full-disk.test.ts',
+    breaks: 'A cut that finds no room for a name puts back the checkpoint and the holds that it has lowered.',
+    file: `${SEGMENTED}/truncation.ts`,
+    find: 'if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#putBack(before);',
+    replace: '',
+  },
+  {
+    name: 'hold-below-the-log',
+    test: 'packages/segmented/test/full-disk.test.ts',
+    breaks: 'A hold from before the log began where it does now stands for its beginning.',
+    file: `${SEGMENTED}/truncation.ts`,
+    find: 'return mapHolds(this.#store.current.holds, (lsn) => Math.max(lsn, firstLsn));',
+    replace: 'return mapHolds(this.#store.current.holds, (lsn) => (firstLsn < 0 ? firstLsn : lsn));',
+  },
+  {
+    name: 'file-that-stays-ends-removal',
+    test: 'packages/segmented/test/unremovable.test.ts',
+    breaks: 'A file that cannot be removed is left for the next time, and keeps no other from being removed.',
+    file: `${SEGMENTED}/segment-stock.ts`,
+    find: "return (yield* removeIfPossible(this.#world.io, segment.path)) ? 'removed' : 'left';",
+    replace: `if (yield* removeIfPossible(this.#world.io, segment.path)) return 'removed';
+    throw new Error(segment.path);`,
   },
 ];

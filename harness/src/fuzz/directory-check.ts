@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict';
+import { parseSegmentFileName, WalError } from '@walstack/codec';
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { Random } from '../random.js';
+import { type History, headerOf, historyOf, optionsOf, textOf } from './histories.js';
+import { keptBySalvage, provenIn } from './salvage-rule.js';
+import { backendOf, type Entry, Killed, killAfter, sameEntry, sameTree, type Tree, treeOn } from './trees.js';
+
+/** The directory of a log that somebody damaged. */
+export interface DamagedDirectory {
+  readonly history: History;
+  readonly tree: Tree;
+  /** The LSN to go on with, where salvage asks for one. */
+  readonly salvageLsn: number;
+  /** Which changes salvage and recovery are killed behind: every one, or some by chance of this seed. */
+  readonly kills: 'all' | number;
+}
+
+/** What opening a directory came to. */
+interface Opening {
+  readonly wal: SegmentedWal | undefined;
+  readonly error: WalError | undefined;
+  readonly records: readonly string[];
+  /** The first LSN and the next one, when it was opened. */
+  readonly range: readonly number[];
+  readonly tree: Tree;
+  /** Changes that it made. */
+  readonly changes: number;
+}
+
+const REFUSALS = ['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_KEY'];
+
+/** Logs whose segments are mixed in, and what they hold. */
+export const STRANGERS: readonly number[] = [9001, 9002, 9004];
+
+/**
+ * Opens a damaged directory in all three ways. Strict loses no record that is proven, and changes nothing that it refuses;
+ * readonly says what strict says; salvage removes no segment, keeps what its rule says, reports what is gone, and strict
+ * opens what it has left; and each can be killed behind every change.
+ */
+export function checkDirectory(input: DamagedDirectory): void {
+  const strict = open(input, input.tree, { recoveryMode: 'strict' });
+  checkStrict(input, strict);
+  checkReadonly(input, strict);
+  const salvage = salvaged(input);
+  checkSalvage(input, strict, salvage);
+  checkKills(input, strict, {});
+  checkKills(input, salvage, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn });
+}
+
+function open(
+  { history }: DamagedDirectory,
+  tree: Tree,
+  config: Partial<SegmentedWalConfig>,
+  most = Number.POSITIVE_INFINITY,
+): Opening {
+  const io = backendOf(tree);
+  const changes = killAfter(io, most);
+  try {
+    const wal = SegmentedWal.openSync({
+      ...optionsOf(history.encrypted),
+      segmentBytes: 2048,
+      io,
+      create: false,
+      ...config,
+    });
+    const made = changes();
+    const range = [wal.firstLsn, wal.nextLsn];
+    const records = Array.from(wal.replay(), textOf);
+    return { wal, error: undefined, records, range, tree: treeOn(io), changes: made };
+  } catch (error) {
+    if (error instanceof Killed)
+      return { wal: undefined, error: undefined, records: [], range: [], tree: treeOn(io), changes: most };
+    if (!WalError.is(error)) throw error;
+    assert.ok(REFUSALS.includes(error.code), `${error.code}: ${error.message}\n${error.stack}`);
+    return { wal: undefined, error, records: [], range: [], tree: treeOn(io), changes: changes() };
+  }
+}
+
+/** Salvages, with an LSN where it asks for one. */
+function salvaged(input: DamagedDirectory): Opening {
+  const first = open(input, input.tree, { recoveryMode: 'salvage' });
+  if (first.error === undefined) return first;
+  assert.ok(sameTree(first.tree, input.tree), `salvage that refuses changed something: ${first.error.message}`);
+  return open(input, input.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn });
+}
+
+function checkStrict(input: DamagedDirectory, strict: Opening): void {
+  const { history, tree } = input;
+  if (strict.wal === undefined) {
+    assert.ok(sameTree(strict.tree, tree), 'strict changed what it refuses');
+    return;
+  }
+  checkContents(input, strict);
+  const { firstLsn, lastLsn } = strict.wal;
+  let isThere = false;
+  for (const { name, id, lastLsn: last } of history.segments) {
+    const bytes = tree.get(name);
+    const header = bytes instanceof Uint8Array ? headerOf(bytes) : undefined;
+    if (header === undefined || Buffer.from(header.segmentId).toString('hex') !== id) continue;
+    isThere = true;
+    const proven = provenIn(bytes as Uint8Array, last);
+    assert.ok(lastLsn >= proven, `strict lost ${lastLsn + 1} to ${proven}, which ${name} proves`);
+  }
+  // Another checkpoint may say that the log has been truncated.
+  const isSame = !tree.has('checkpoint') || sameEntry(tree.get('checkpoint'), history.tree.get('checkpoint'));
+  if (isThere && isSame) assert.ok(firstLsn <= history.firstLsn, `strict lost what the log began with: ${firstLsn}`);
+  for (const [path, entry] of tree) {
+    // What is not of this log is not removed.
+    const header = entry instanceof Uint8Array ? headerOf(entry) : undefined;
+    if (parseSegmentFileName(path) !== undefined && !isOf(strict, header)) {
+      assert.ok(sameEntry(entry, strict.tree.get(path)), `strict removed ${path}, which is not of this log`);
+    }
+  }
+}
+
+const isOf = ({ tree }: Opening, header: ReturnType<typeof headerOf>): boolean => {
+  if (header === undefined) return false;
+  const newest = [...tree]
+    .filter(([path]) => parseSegmentFileName(path) !== undefined)
+    .sort()
+    .at(-1)?.[1];
+  const own = newest instanceof Uint8Array ? headerOf(newest) : undefined;
+  return own !== undefined && Buffer.compare(own.logId, header.logId) === 0;
+};
+
+function checkReadonly(input: DamagedDirectory, strict: Opening): void {
+  const readonly = open(input, input.tree, { recoveryMode: 'readonly' });
+  assert.ok(sameTree(readonly.tree, input.tree), 'readonly changed something');
+  // What is in the clear where it should not be, readonly refuses when it comes to it.
+  if (strict.error?.reason === 'plaintext') return;
+  assert.equal(readonly.error?.code, strict.error?.code, 'readonly says another thing than strict');
+  assert.equal(readonly.error?.reason, strict.error?.reason, 'readonly has another reason than strict');
+  assert.deepEqual(readonly.records, strict.records, 'readonly reads another thing than strict');
+  assert.deepEqual(readonly.range, strict.range);
+}
+
+/** Every record was appended with its LSN, and none is missing between the first and the last. */
+function checkContents({ history }: DamagedDirectory, { wal, records }: Opening): void {
+  const { firstLsn, nextLsn } = wal as SegmentedWal;
+  assert.equal(records.length, nextLsn - firstLsn);
+  const others = STRANGERS.map((number) => historyOf(number).ever);
+  for (const [index, text] of records.entries()) {
+    const lsn = firstLsn + index;
+    assert.ok(
+      history.ever.get(lsn)?.has(text) || others.some((ever) => ever.get(lsn)?.has(text)),
+      `LSN ${lsn} never was ${text}`,
+    );
+  }
+}
+
+function checkSalvage(input: DamagedDirectory, strict: Opening, salvage: Opening): void {
+  const { tree, history } = input;
+  const { wal } = salvage;
+  if (strict.wal !== undefined) {
+    assert.deepEqual([salvage.records, salvage.range], [strict.records, strict.range]);
+    return;
+  }
+  const rule = strict.error?.code === 'WAL_CORRUPT' ? keptBySalvage(tree) : 'asks';
+  if (wal === undefined) {
+    assert.ok(sameTree(salvage.tree, tree), 'salvage that refuses changed something');
+    // A log in the clear in the place of an encrypted one is none that these keys go with.
+    const isForeign = salvage.error?.code === 'WAL_BAD_KEY';
+    const said = salvage.error?.message;
+    assert.ok(isForeign || typeof rule === 'string', `salvage keeps ${JSON.stringify(rule)}, and refused: ${said}`);
+    return;
+  }
+  checkContents(input, salvage);
+  assert.notEqual(rule, 'several logs');
+  if (typeof rule !== 'string') {
+    // Where nothing is kept there is no first one.
+    const first = rule.nextLsn === rule.firstLsn ? wal.firstLsn : rule.firstLsn;
+    assert.deepEqual([wal.firstLsn, wal.nextLsn], [first, rule.nextLsn], 'salvage keeps what its rule does not say');
+  }
+  for (const [path, entry] of tree) {
+    if (parseSegmentFileName(path) === undefined) continue;
+    const isLeft = [...salvage.tree].some(([other, left]) => other.endsWith(path) && sameEntry(left, entry));
+    assert.ok(isLeft, `salvage removed or changed ${path}`);
+  }
+  checkReport(input, salvage, rule);
+  assert.ok(wal.checkpointLsn < wal.nextLsn);
+  assert.equal(wal.append('on'), wal.nextLsn - 1);
+  const { io, nextLsn, firstLsn } = wal;
+  wal.closeSync();
+  const again = open(input, treeOn(io), { recoveryMode: 'strict' });
+  assert.equal(again.error, undefined, 'strict refuses what salvage has left');
+  assert.equal(again.wal?.recovery.reason, 'clean');
+  assert.deepEqual(again.records, [...salvage.records, 'on']);
+  assert.deepEqual([again.wal?.firstLsn, again.wal?.nextLsn], [firstLsn, nextLsn]);
+  assert.ok(history.lastLsn >= 0);
+}
+
+function checkReport(input: DamagedDirectory, { wal, tree }: Opening, rule: ReturnType<typeof keptBySalvage>): void {
+  const report = wal?.recovery.salvage;
+  assert.ok(wal !== undefined && report !== undefined, 'salvage does not say what it did');
+  const { firstLsn, nextLsn } = wal;
+  const isSame = sameEntry(input.tree.get('checkpoint'), input.history.tree.get('checkpoint'));
+  for (const { fromLsn, toLsn } of report.lost) {
+    assert.ok(fromLsn <= toLsn && (toLsn < firstLsn || fromLsn >= nextLsn), 'what is kept is not lost');
+    for (let lsn = fromLsn; lsn <= toLsn; lsn++) {
+      const was =
+        lsn < firstLsn || input.history.ever.has(lsn) || STRANGERS.some((each) => historyOf(each).ever.has(lsn));
+      // Another checkpoint may name what never was, and the name of a segment whose header is damaged says that there was something before it.
+      assert.ok(
+        was || !isSame || lsn < input.history.firstLsn || hasNamed(input.tree),
+        `LSN ${lsn} is said to be lost, and never was`,
+      );
+    }
+  }
+  if (typeof rule !== 'string' && rule.lastRead >= nextLsn) {
+    assert.ok(
+      report.lost.some(({ fromLsn, toLsn }) => fromLsn <= Math.max(nextLsn, fromLsn) && toLsn >= rule.lastRead),
+      `LSN ${rule.lastRead} is lost, and the report says ${JSON.stringify(report.lost)}`,
+    );
+  }
+  const place = report.quarantine.split('/').slice(2).join('/');
+  for (const name of report.quarantined) assert.ok(tree.has(`${place}/${name}`), `${name} is not in quarantine`);
+  const kept = new Set(wal.listSegments().map(({ path }) => path.split('/').at(-1)));
+  // The segment that salvage makes may get the name that a renamed copy had: it is another file then.
+  const isKept = (path: string): boolean => kept.has(path) && sameHeader(tree.get(path), input.tree.get(path));
+  const gone = [...input.tree.keys()].filter((path) => parseSegmentFileName(path) !== undefined && !isKept(path));
+  assert.deepEqual(report.quarantined.filter((name) => name !== 'checkpoint').sort(), gone.sort());
+}
+
+function sameHeader(entry: Entry | undefined, other: Entry | undefined): boolean {
+  if (!(entry instanceof Uint8Array && other instanceof Uint8Array)) return false;
+  return Buffer.compare(entry.subarray(0, 128), other.subarray(0, 128)) === 0;
+}
+
+/** Kills an opening behind its changes, and opens again. */
+function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
+  if (whole.wal === undefined) return;
+  const random = typeof input.kills === 'number' ? new Random(input.kills) : undefined;
+  const { salvage: expected } = whole.wal.recovery;
+  for (let most = 0; most < whole.changes; most++) {
+    if (random !== undefined && !random.chance(2 / whole.changes)) continue;
+    const killed = open(input, input.tree, config, most);
+    assert.equal(killed.wal, undefined);
+    const strict = open(input, killed.tree, { recoveryMode: 'strict' });
+    if (strict.wal === undefined) {
+      assert.notEqual(expected, undefined, `strict refuses what recovery left when it was killed: ${strict.error}`);
+      assert.ok(sameTree(strict.tree, killed.tree), 'strict changed what it refuses');
+    } else if (expected !== undefined) {
+      const reports = [...killed.tree.keys()].filter((path) => /^quarantine.*\/salvage$/.test(path));
+      const before = [...input.tree.keys()].filter((path) => /^quarantine.*\/salvage$/.test(path));
+      assert.ok(reports.length > before.length, `strict opens a log that is half salvaged, behind ${most} changes`);
+    }
+    const again = strict.wal === undefined ? open(input, killed.tree, config) : strict;
+    assert.equal(again.error, undefined, `behind ${most} changes: ${again.error?.message}`);
+    assert.deepEqual(again.records, whole.records, `behind ${most} changes other records are there`);
+    assert.deepEqual(again.range, whole.range);
+    assert.equal(again.wal?.checkpointLsn, whole.wal.checkpointLsn);
+    assert.deepEqual(again.wal?.holds, whole.wal.holds);
+    if (strict.wal === undefined) {
+      const report = again.wal?.recovery.salvage;
+      assert.deepEqual([report?.lost, report?.quarantined], [expected?.lost, expected?.quarantined]);
+    }
+  }
+}
+
+/** Whether a file has the name of a segment, and says nothing of itself. */
+function hasNamed(tree: Tree): boolean {
+  return [...tree].some(([path, entry]) => {
+    const header = entry instanceof Uint8Array ? headerOf(entry) : undefined;
+    return parseSegmentFileName(path) !== undefined && header === undefined;
+  });
+}

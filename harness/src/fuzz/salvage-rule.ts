@@ -1,0 +1,155 @@
+import { decodeCheckpoint, parseSegmentFileName } from '@walstack/codec';
+import { headerOf } from './histories.js';
+import { crcOf, fieldsAt, frameAt, framesOf, problemOf } from './reference.js';
+import type { Tree } from './trees.js';
+
+/** What docs/format.md says that salvage keeps, read off that page: the LSNs from the first one on, up to the next one. */
+export interface Kept {
+  readonly firstLsn: number;
+  readonly nextLsn: number;
+  /** The highest LSN that can be read in the newest sound segment, if nothing above it says that it ended before. */
+  readonly lastRead: number;
+}
+
+/** A segment of the log, or what is left of one. */
+interface Part {
+  readonly number: number;
+  readonly firstLsn: number;
+  readonly bytes: Uint8Array;
+  readonly header: NonNullable<ReturnType<typeof headerOf>> | undefined;
+  readonly sound: boolean;
+}
+
+const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
+
+function checkpointIn(tree: Tree) {
+  const entry = tree.get('checkpoint');
+  try {
+    return entry instanceof Uint8Array ? decodeCheckpoint(entry, 'checkpoint') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is kept; `'several logs'`, or `'asks'` for an LSN. */
+export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
+  const found = [...tree].flatMap(([path, entry]) => {
+    const name = parseSegmentFileName(path);
+    if (name === undefined) return [];
+    const bytes = entry instanceof Uint8Array ? entry : new Uint8Array(0);
+    return [{ name, bytes, header: headerOf(bytes) }];
+  });
+  const ids = new Set(found.flatMap(({ header }) => (header === undefined ? [] : [hex(header.logId)])));
+  const read = checkpointIn(tree);
+  const isOwn = read !== undefined && (ids.size === 0 || ids.has(hex(read.logId)));
+  if (!isOwn && ids.size > 1) return 'several logs';
+  if (!isOwn && ids.size > 0 && read && found.some(({ header }) => header === undefined)) return 'several logs';
+  const logId = isOwn ? hex(read.logId) : [...ids][0];
+  const first = isOwn ? read.firstSegment : tree.has('checkpoint') ? undefined : 1;
+
+  const parts: Part[] = found
+    .filter(({ header }) => header === undefined || hex(header.logId) === logId)
+    .map(({ name, bytes, header }) => {
+      const { number, firstLsn } = header ?? name;
+      return {
+        number,
+        firstLsn,
+        bytes,
+        header,
+        sound: number === name.number && firstLsn === name.firstLsn && !!header,
+      };
+    })
+    .filter(({ number }) => number <= 9_000_000_000 && number >= (first ?? 1));
+  const sound = parts.filter((part) => part.sound);
+  const telling = parts.filter((part) => part.sound || !sound.some(({ number }) => number === part.number));
+
+  const highest = (above: number, limit: number): Part | undefined =>
+    telling.filter(({ number, firstLsn }) => number < above && firstLsn < limit).sort((a, b) => b.number - a.number)[0];
+  const newest = sound.length === 0 ? undefined : sound.reduce((a, b) => (b.number > a.number ? b : a));
+  const isEnd = newest !== undefined && highest(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY) === newest;
+  const lastRead = isEnd ? readUpTo(newest, Number.POSITIVE_INFINITY).readable - 1 : 0;
+
+  let limit = Number.POSITIVE_INFINITY;
+  let above = Number.POSITIVE_INFINITY;
+  for (;;) {
+    const top = highest(above, limit);
+    if (top === undefined) return above === first ? { firstLsn: limit, nextLsn: limit, lastRead } : 'asks';
+    if (telling.filter((part) => part.number === top.number).length > 1) return 'asks';
+    if (!top.sound) {
+      ({ number: above, firstLsn: limit } = top);
+      continue;
+    }
+    const chain = [top];
+    let missing: number | undefined;
+    for (;;) {
+      const predecessor = chain[0]?.header?.predecessor;
+      if (predecessor === undefined || predecessor.number < (first ?? 1)) break;
+      const { number, id } = predecessor;
+      const below = sound.find(
+        (each) => each.number === number && hex(each.header?.segmentId as Uint8Array) === hex(id),
+      );
+      if (below === undefined) {
+        missing = number;
+        break;
+      }
+      chain.unshift(below);
+    }
+    const isBeginning = first === undefined && !telling.some(({ number }) => number <= (missing ?? 0));
+    if (missing !== undefined && !isBeginning) {
+      const [hole, ...others] = telling.filter(({ number }) => number === missing);
+      if (hole === undefined || hole.sound || others.length > 0) return 'asks';
+      ({ number: above, firstLsn: limit } = hole);
+      continue;
+    }
+    const bottom = readUpTo(top, limit);
+    const fits = bottom.reaches && (bottom.readable === limit || top.number === above - 1);
+    if (limit !== Number.POSITIVE_INFINITY && !fits) return 'asks';
+    const firstLsn = (chain[0] as Part).firstLsn;
+    for (const [index, part] of chain.entries()) {
+      const next = readUpTo(part, chain[index + 1]?.firstLsn ?? limit);
+      if (!next.reaches) return { firstLsn, nextLsn: next.whole, lastRead };
+    }
+    return { firstLsn, nextLsn: limit, lastRead };
+  }
+}
+
+/** The LSN behind the last record that can be read, and behind the last one that no unfinished batch ends. */
+function readUpTo({ bytes, header, firstLsn }: Part, limit: number) {
+  let readable = firstLsn;
+  let whole = firstLsn;
+  for (const at of framesIn(bytes, header)) {
+    const fields = fieldsAt(bytes, at);
+    if (fields.length < 24 || Number(fields.lsn) !== readable || problemOf(fields) !== undefined) break;
+    if ((fields.flags & 16) !== 0) continue;
+    readable++;
+    if ((fields.flags & 1) === 0) whole = readable;
+  }
+  return { readable, whole, reaches: readable >= limit };
+}
+
+function framesIn(bytes: Uint8Array, header: Part['header']): number[] {
+  if (header === undefined || header.blockBytes >= bytes.length) return [];
+  const { blockBytes, segmentId } = header;
+  const seed = crcOf(segmentId);
+  const stretch = { bytes, start: blockBytes, end: bytes.length, position: blockBytes, blockBytes, seed };
+  return framesOf(stretch, bytes.length).slice(0, -1);
+}
+
+/**
+ * The highest LSN up to `last` that a frame anywhere in a segment proves to have been durable; that before its first one
+ * where none does.
+ */
+export function provenIn(bytes: Uint8Array, last: number): number {
+  const header = headerOf(bytes);
+  if (header === undefined) return 0;
+  const seed = crcOf(header.segmentId);
+  let proven = header.firstLsn - 1;
+  for (let at = header.blockBytes; at + 32 <= bytes.length; at++) {
+    const fields = fieldsAt(bytes, at);
+    const lsn = Number(fields.lsn);
+    const isOurs = fields.length >= 24 && lsn >= header.firstLsn && lsn <= last + 1 && problemOf(fields) === undefined;
+    if (!isOurs || lsn - fields.lag <= proven || fields.lag === 0xffff_ffff) continue;
+    if (frameAt(bytes, at, bytes.length, seed) !== undefined) proven = Math.min(last, lsn - fields.lag);
+  }
+  return proven;
+}

@@ -1,0 +1,66 @@
+import type { Defect } from '../defect.js';
+
+const STORAGE_IO = 'packages/storage-io/src';
+const EXECUTOR_TEST = 'packages/storage-io/test/io-uring-executor.test.ts';
+const LOCK_TEST = 'packages/storage-io/test/lock.test.ts';
+const UNSYNCED_TEST = 'packages/storage-io/test/portable-unsynced.test.ts';
+
+/** Defects in backends, in locks and in files that belong to no log. */
+export const BACKENDS_DEFECTS: readonly Defect[] = [
+  {
+    name: 'durable-write-on-any-file-system',
+    test: EXECUTOR_TEST,
+    breaks: 'A durable write is left to the file system only where it was shown to be durable; else a sync follows it.',
+    file: `${STORAGE_IO}/io-uring-executor.ts`,
+    find: 'if (durable && !this.#honoursDurable(file)) {',
+    replace: 'if (durable && !this.#honoursDurable(file) && offset < 0) {',
+  },
+  {
+    name: 'failed-sync-of-a-file-tried-again',
+    test: EXECUTOR_TEST,
+    breaks: 'Where a sync stands for durable writes, one that failed is final for the file.',
+    file: `${STORAGE_IO}/file-sync.ts`,
+    find: '      this.#failure = result;\n',
+    replace: '',
+  },
+  {
+    name: 'sync-for-a-write-behind-it',
+    test: EXECUTOR_TEST,
+    breaks: 'A sync covers what was written before it began, and nothing that was written while it was under way.',
+    file: `${STORAGE_IO}/file-sync.ts`,
+    find: '    let done = this.#underWay;\n',
+    replace: '    let done: readonly SyncEnded[] = [...this.#underWay, ...this.#waiting.splice(0)];\n',
+  },
+  {
+    name: 'detached-memory-handed-to-the-kernel',
+    test: EXECUTOR_TEST,
+    breaks: 'An operation whose memory was detached or resized fails, and no other.',
+    file: `${STORAGE_IO}/ring-operations.ts`,
+    find: 'return memory === undefined || memory.length === this.#bytes[slot];',
+    replace: 'return memory === undefined || memory.length >= 0;',
+  },
+  {
+    name: 'lock-of-any-other-boot-is-free',
+    test: LOCK_TEST,
+    breaks: "Another boot id proves a restart only where both are known to be the kernel's own.",
+    file: `${STORAGE_IO}/lock-liveness.ts`,
+    find: "if (holder.kernelsBoot && isKernelsBoot()) return 'dead';",
+    replace: "if (holder.bootId !== '') return 'dead';",
+  },
+  {
+    name: 'name-of-the-lock-taken-for-a-leftover',
+    test: LOCK_TEST,
+    breaks: 'A second file that is another name of the lock says nothing of its maker.',
+    file: `${STORAGE_IO}/lock-file.ts`,
+    find: 'return isSameFile(path, second) ? undefined : peek(second);',
+    replace: 'return peek(second);',
+  },
+  {
+    name: 'unsynced-tail-not-written-again',
+    test: UNSYNCED_TEST,
+    breaks: 'What may be unsynced in a file without frames is written again before it counts as durable.',
+    file: `${STORAGE_IO}/portable/open-writer.ts`,
+    find: '    if (bounded && !framed) yield* makeTailDurable(steps, file, settings);\n',
+    replace: '',
+  },
+];
