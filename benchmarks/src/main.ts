@@ -3,6 +3,7 @@ import { type About, aboutPath, describe } from './about.js';
 import { append } from './append.js';
 import { type Arguments, type Bench, HELP, readArguments, UsageError } from './arguments.js';
 import type { Case } from './case.js';
+import { crowds } from './crowds.js';
 import { durable } from './durable.js';
 import { log } from './log.js';
 import { native, nativeLeftOut } from './native.js';
@@ -21,7 +22,7 @@ import { fio } from './yardsticks/fio.js';
 import { nativeLoop } from './yardsticks/native-loop.js';
 import { nativeScanMissing } from './yardsticks/native-scan.js';
 
-const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay, log, percore, native };
+const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay, log, percore, crowds, native };
 
 /** Benches that measure the subjects; the others only measure parts of walstack. */
 const OF_SUBJECTS: readonly Bench[] = ['append', 'durable', 'replay', 'log'];

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { append } from '../src/append.js';
 import { BytesLoop } from '../src/bytes-loop.js';
 import type { Case } from '../src/case.js';
+import { crowds } from '../src/crowds.js';
 import { durable } from '../src/durable.js';
 import { log } from '../src/log.js';
 import { native } from '../src/native.js';
@@ -116,6 +117,18 @@ test.each([
         writerCounts(availableParallelism()).map((writers) => [`${name}${writers}`, walstack]),
       ),
     ),
+  ],
+  [
+    'crowds',
+    crowds,
+    {
+      ...Object.fromEntries(
+        [200, 500, 800, 2000].map((count) => [`commits=${count}`, ['walstack/memory', 'promises']]),
+      ),
+      ...Object.fromEntries([20, 50, 80, 200].map((count) => [`aborted=${count}`, ['walstack/memory']])),
+      ...Object.fromEntries([100, 250, 400, 1000].map((count) => [`durable=${count}`, ['walstack/memory']])),
+      ...Object.fromEntries([2, 5, 8, 20].map((count) => [`truncated=${count}`, ['walstack/memory']])),
+    },
   ],
   [
     'native',
