@@ -14,8 +14,8 @@ export default defineConfig({
     // Tests start worker threads, send signals and change the working directory: each file has a process of its own.
     pool: 'forks',
     // Only a test that hangs is meant to meet these; none may depend on how fast a machine is.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     projects: [
       ...memberProjects,
       {
