@@ -31,10 +31,20 @@ const backends: [name: string, make: () => StorageIo][] = [
 
 const opened: StorageIo[] = [];
 
-afterEach(async () => {
+/** Ends every backend with all that its logs still do in the background. */
+async function disposeAll(): Promise<void> {
   // What lay on a disk that is gone can no longer be closed without an error.
   for (const io of opened.splice(0)) await io.dispose().catch(() => {});
-});
+}
+
+afterEach(disposeAll);
+
+/** Loses the power and turns the machine on again. The logs of before end first: a preparation writes to the mount's path. */
+async function powerLost(fs: ForgetFs, options?: ForgetFsOptions): Promise<void> {
+  fs.cut();
+  await disposeAll();
+  await fs.remount(options);
+}
 
 function used(io: StorageIo): StorageIo {
   opened.push(io);
@@ -113,13 +123,11 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
       expect(total.fsync + total.fdatasync).toBeGreaterThanOrEqual(100);
       expect(io.stats().durableBySync > 0).toBe(io.capabilities.durableWrites);
       expect(Object.keys(files).some((name) => name.endsWith('.seg'))).toBe(true);
-      fs.cut();
-      await fs.remount(options);
+      await powerLost(fs, options);
       await holds(directory, acked);
       // And it goes on: recovery has made durable what it went on with.
       const again = await lived(used(make()), directory, 60);
-      fs.cut();
-      await fs.remount(options);
+      await powerLost(fs, options);
       await holds(directory, again.acked);
     });
   });
@@ -131,8 +139,7 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
     await log.truncateAfter(acked - 5);
     log.append(record(acked - 4));
     await log.sync();
-    fs.cut();
-    await fs.remount();
+    await powerLost(fs);
     await holds(directory, acked - 4);
   });
 
@@ -160,8 +167,7 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
     const outcomes = await Promise.allSettled(groups);
     expect(outcomes.some(({ status }) => status === 'rejected')).toBe(true);
     await log.close().catch(() => {});
-    fs.cut();
-    await fs.remount();
+    await powerLost(fs);
     await holds(directory, acked);
   });
 
@@ -177,8 +183,7 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
     }
     const { fsync, fdatasync } = fs.report().total;
     expect(fsync + fdatasync).toBeGreaterThanOrEqual(50);
-    fs.cut();
-    await fs.remount();
+    await powerLost(fs);
     const again = await PortableWalWriter.open(path, { framed: true, io: used(createSyncFsStorageIo()) });
     expect(again.recovery).toMatchObject({ frames: 50 });
     await again.close();
@@ -199,8 +204,7 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
     await manager.checkpoint(async () => {});
     for (const core of [0, 1]) manager.writer(core).appendPut(`last of ${core}`, record(99));
     await manager.endEpoch();
-    fs.cut();
-    await fs.remount();
+    await powerLost(fs);
     const recovery = await PerCoreRecovery.open({ directory, io: used(createSyncFsStorageIo()) });
     expect(recovery.checkpoint?.id).toBe(1);
     const keys: string[] = [];
