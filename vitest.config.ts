@@ -13,6 +13,8 @@ export default defineConfig({
   test: {
     // Tests start worker threads, send signals and change the working directory: each file has a process of its own.
     pool: 'forks',
+    // Vitest's default leaves a processor free; with two processors that would be half of them.
+    maxWorkers: '100%',
     // Only a test that hangs is meant to meet these; none may depend on how fast a machine is.
     testTimeout: 300_000,
     hookTimeout: 300_000,
