@@ -317,8 +317,8 @@ function refusal(path: string, holder: LockHolder, liveness: Exclude<Liveness, '
   if (liveness === 'unknown') {
     return new WalError(
       'WAL_LOCKED',
-      `${path} is held by ${nameOf(holder)} of another process id namespace (${holder.pidNamespace}, here it is ` +
-        `${thisPidNamespace()}), and whether that is alive cannot be seen from here: close the log there; if that ` +
+      `${path} is held by ${nameOf(holder)} of another process id namespace (${holder.pidNamespace || 'not known'}, here it is ` +
+        `${thisPidNamespace() || 'not known'}), and whether that is alive cannot be seen from here: close the log there; if that ` +
         `container is gone, or the machine was restarted since, remove ${path} by hand`,
       { path, holder: nameOf(holder), reason: 'held-elsewhere' },
     );

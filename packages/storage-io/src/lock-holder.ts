@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { readTask } from './process-liveness.js';
+import { GONE, procIsOwn, readTask } from './process-liveness.js';
 
 /** Who holds a lock. What the platform does not tell is empty, or 0 for the thread. */
 export interface LockHolder {
@@ -15,6 +15,8 @@ export interface LockHolder {
   readonly kernelsBoot: boolean;
   /** In which process ids mean the same processes. */
   readonly pidNamespace: string;
+  /** In which times since the machine was started are told alike. */
+  readonly timeNamespace: string;
   /** When the process started, in clock ticks since the machine did: tells it from a later one with its number. */
   readonly startTime: string;
   /** The same of the thread. */
@@ -33,7 +35,7 @@ const MAGIC = 'walstack-lock';
 
 /** The calling thread, as a holder of a lock. */
 export function thisHolder(kernelLock: boolean): LockHolder {
-  const thread = Number(whatever(() => readlinkSync('/proc/thread-self').split('/').at(-1)) || '0');
+  const thread = procIsOwn() ? Number(whatever(() => readlinkSync('/proc/thread-self').split('/').at(-1)) || '0') : 0;
   return {
     id: randomUUID(),
     pid: process.pid,
@@ -41,10 +43,16 @@ export function thisHolder(kernelLock: boolean): LockHolder {
     bootId: thisBoot(),
     kernelsBoot: isKernelsBoot(),
     pidNamespace: thisPidNamespace(),
-    startTime: readTask(process.pid)?.startTime ?? '',
-    threadStartTime: thread === 0 ? '' : (readTask(process.pid, thread)?.startTime ?? ''),
+    timeNamespace: thisTimeNamespace(),
+    startTime: startOf(process.pid),
+    threadStartTime: thread === 0 ? '' : startOf(process.pid, thread),
     kernelLock,
   };
+}
+
+function startOf(pid: number, thread?: number): string {
+  const task = readTask(pid, thread);
+  return task === undefined || task === GONE ? '' : task.startTime;
 }
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
@@ -79,6 +87,9 @@ export function fileSystemOf(path: string, mountinfo: string): string | undefine
 /** The process id namespace of this process, or empty. */
 export const thisPidNamespace = (): string => whatever(() => readlinkSync('/proc/self/ns/pid'));
 
+/** The time namespace of this process, or empty. */
+export const thisTimeNamespace = (): string => whatever(() => readlinkSync('/proc/self/ns/time'));
+
 /** The content of a lock file that is held by `holder`. */
 export const encodeHeld = (holder: LockHolder): Uint8Array => padded(fieldsOf(holder));
 
@@ -101,7 +112,8 @@ export function decodeLock(content: Uint8Array): LockState | undefined {
   } catch {
     return undefined;
   }
-  const { format, id, state, end, pid, thread, bootId, pidNamespace, startTime, threadStartTime } = fields;
+  const { format, id, state, end, pid, thread, bootId, pidNamespace, timeNamespace } = fields;
+  const { startTime, threadStartTime } = fields;
   const kernelLock = fields['kernelLock'] === true;
   const kernelsBoot = fields['kernelsBoot'] === true;
   // The same id at both ends: half an old content and half a new one do not pass for a whole one.
@@ -109,8 +121,9 @@ export function decodeLock(content: Uint8Array): LockState | undefined {
   if (state === 'free') return { state };
   if (state !== 'held' || !isCount(pid) || pid === 0 || !isCount(thread)) return undefined;
   if (!isText(bootId) || !isText(pidNamespace) || !isText(startTime) || !isText(threadStartTime)) return undefined;
-  const boot = { bootId, kernelsBoot, pidNamespace };
-  return { state, holder: { id, pid, thread, ...boot, startTime, threadStartTime, kernelLock } };
+  if (!isText(timeNamespace)) return undefined;
+  const where = { bootId, kernelsBoot, pidNamespace, timeNamespace };
+  return { state, holder: { id, pid, thread, ...where, startTime, threadStartTime, kernelLock } };
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string';

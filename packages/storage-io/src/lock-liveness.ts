@@ -1,5 +1,5 @@
-import { isKernelsBoot, type LockHolder, thisBoot, thisPidNamespace } from './lock-holder.js';
-import { allThreadsDead, isDead, processExists, readTask } from './process-liveness.js';
+import { isKernelsBoot, type LockHolder, thisBoot, thisPidNamespace, thisTimeNamespace } from './lock-holder.js';
+import { allThreadsDead, GONE, isDead, processExists, readTask } from './process-liveness.js';
 
 /** `unknown`: it lives or lived where this process cannot look. */
 export type Liveness = 'alive' | 'dead' | 'unknown';
@@ -12,14 +12,24 @@ export function livenessOf(holder: LockHolder): Liveness {
     if (holder.pidNamespace === '' || thisPidNamespace() === '') return 'unknown';
   }
   if (differ(holder.pidNamespace, thisPidNamespace())) return 'unknown';
-  if (!processExists(holder.pid)) return 'dead';
-  const task = readTask(holder.pid);
-  // Without /proc there is only the number; with it, the process may have gone since it was looked for.
-  if (task === undefined) return processExists(holder.pid) ? 'alive' : 'dead';
-  if (differ(holder.startTime, task.startTime)) return 'dead';
-  if (isDead(task)) return allThreadsDead(holder.pid) ? 'dead' : 'alive';
-  return threadIsGone(holder) ? 'dead' : 'alive';
+  if (isAlive(holder)) return 'alive';
+  return isOneNamespace(holder) ? 'dead' : 'unknown';
 }
+
+/** Whether the process of a holder's number here is the holder, as far as can be seen. */
+function isAlive(holder: LockHolder): boolean {
+  if (!processExists(holder.pid)) return false;
+  const task = readTask(holder.pid);
+  // Without /proc there is only the number; with it, the process may have gone since it was looked for, or be hidden.
+  if (task === undefined || task === GONE) return processExists(holder.pid);
+  if (startsDiffer(holder, holder.startTime, task.startTime)) return false;
+  if (isDead(task)) return !allThreadsDead(holder.pid);
+  return !threadIsGone(holder);
+}
+
+/** Whether a number means the same process to the holder as it does here. Only Linux has more than one namespace of them. */
+const isOneNamespace = (holder: LockHolder): boolean =>
+  process.platform !== 'linux' || (holder.pidNamespace !== '' && thisPidNamespace() !== '');
 
 /**
  * Whether the process lives on but the worker thread that took the lock has ended. Node.js ends a worker only when its
@@ -28,8 +38,12 @@ export function livenessOf(holder: LockHolder): Liveness {
 function threadIsGone(holder: LockHolder): boolean {
   if (holder.thread === 0) return false;
   const task = readTask(holder.pid, holder.thread);
-  return task === undefined || differ(holder.threadStartTime, task.startTime);
+  return task === GONE || (task !== undefined && startsDiffer(holder, holder.threadStartTime, task.startTime));
 }
+
+/** Whether two tasks of one number are not the same. In another time namespace the same start is told as another time. */
+const startsDiffer = (holder: LockHolder, one: string, other: string): boolean =>
+  !differ(holder.timeNamespace, thisTimeNamespace()) && differ(one, other);
 
 /** Whether both are known and not the same. */
 const differ = (one: string, other: string): boolean => one !== '' && other !== '' && one !== other;

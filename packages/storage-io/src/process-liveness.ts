@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { nameOfError } from './system-error.js';
 
 /** What Linux tells of a process or thread. */
 export interface Task {
@@ -8,14 +9,31 @@ export interface Task {
   readonly startTime: string;
 }
 
-/** What `/proc` says of a process or of one of its threads; `undefined` when it says nothing. */
-export function readTask(pid: number, thread?: number): Task | undefined {
+/** A task that was looked for and is not there. */
+export const GONE = 'gone';
+
+/** Whether `/proc` shows processes by the numbers that this process knows them by: a sandbox may show those of its host. */
+export function procIsOwn(): boolean {
+  try {
+    return readlinkSync('/proc/self') === String(process.pid);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What `/proc` says of a process or of one of its threads; `undefined` when it says nothing, and {@link GONE} when there is
+ * none of that number, or none that this process may see.
+ */
+export function readTask(pid: number, thread?: number): Task | typeof GONE | undefined {
+  if (!procIsOwn()) return undefined;
   const path = thread === undefined ? `/proc/${pid}/stat` : `/proc/${pid}/task/${thread}/stat`;
   let text: string;
   try {
     text = readFileSync(path, 'latin1');
-  } catch {
-    return undefined;
+  } catch (error) {
+    const name = nameOfError(error);
+    return name === 'ENOENT' || name === 'ESRCH' ? GONE : undefined;
   }
   // The second field is the program's name in parentheses, which may hold spaces and parentheses itself.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -51,6 +69,6 @@ export function allThreadsDead(pid: number): boolean {
   }
   return threads.every((thread) => {
     const task = readTask(pid, Number(thread));
-    return task === undefined || isDead(task);
+    return task === GONE || (task !== undefined && isDead(task));
   });
 }

@@ -19,6 +19,8 @@ vi.mock('node:fs', async (original) => {
   const fs = await original<typeof Fs>();
   const watched = [
     'openSync',
+    'readFileSync',
+    'readlinkSync',
     'closeSync',
     'writeSync',
     'unlinkSync',
@@ -221,6 +223,32 @@ describe('locking', () => {
     };
     expect(refusal()).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'EACCES' });
     expect(JSON.parse(readFileSync(path(), 'utf8'))).toMatchObject({ state: 'free' });
+    lockPath(path())();
+  });
+
+  it.runIf(process.platform === 'linux')('counts a holder as alive of which it cannot read whether it is', () => {
+    const release = lockPath(path());
+    for (const file of [`/proc/${process.pid}/stat`, `/proc/${process.pid}/task/`]) {
+      before = (name, path) => {
+        if (name === 'readFileSync' && String(path).startsWith(file)) throw failing('EMFILE');
+      };
+      expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held' });
+    }
+    release();
+  });
+
+  it.runIf(process.platform === 'linux')('goes by the number where /proc shows the processes of others', () => {
+    const release = lockPath(path());
+    const fields = JSON.parse(readFileSync(path(), 'utf8'));
+    release();
+    // By /proc another process has the number of the holder by now.
+    const held = JSON.stringify({ ...fields, startTime: '1' }).padEnd(512);
+    writeFileSync(path(), held);
+    before = (name, file) => {
+      if (name === 'readlinkSync' && file === '/proc/self') throw failing('ENOENT');
+    };
+    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held' });
+    before = () => {};
     lockPath(path())();
   });
 

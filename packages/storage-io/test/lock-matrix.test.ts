@@ -27,6 +27,14 @@ const WITH_BOOT_ID = [
 ];
 const hasContainers = onLinux && spawnSync('unshare', [...CONTAINER.slice(1), 'true']).status === 0;
 
+/** A process id namespace of its own, in which `/proc` goes on showing the processes outside. */
+const WITH_FOREIGN_PROC = ['unshare', '--pid', '--fork', '--kill-child=SIGKILL'];
+/** One where there is no `/proc`. */
+const WITHOUT_PROC = [...WITH_FOREIGN_PROC, '--mount', 'sh', '-c', 'umount -l /proc && exec "$@"', 'sh'];
+/** One of the host's, where the machine was started at another time. */
+const WITH_OTHER_CLOCK = ['unshare', '--time', '--boottime', '100000'];
+const hasClocks = hasContainers && spawnSync('unshare', [...WITH_OTHER_CLOCK.slice(1), 'true']).status === 0;
+
 const kinds: Kind[] = withAddon ? ['with addon', 'without addon'] : ['without addon'];
 const pairs = kinds.flatMap((holder) => kinds.map((other) => ({ holder, other })));
 
@@ -147,6 +155,59 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
       }
     },
   );
+
+  it.runIf(hasContainers)('is refused where /proc shows other processes under the same numbers', async () => {
+    for (const proc of [WITH_FOREIGN_PROC, CONTAINER]) {
+      const holder = await holding(holderKind, proc);
+      const namespace = `/proc/${holder.process.pid}/ns/pid_for_children`;
+      // With its own namespace of mounts a holder has a /proc of its own, and the other one still that of the host.
+      const refused = LockingProcess.start(path, other, ['nsenter', `--pid=${namespace}`]);
+      expect(await refused.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED', reason: 'held' });
+      holder.say('release');
+      await holder.told();
+      refused.say('lock');
+      expect(await refused.told()).toMatchObject({ locked: true });
+      await refused.exited();
+      holder.say('lock');
+      expect(await holder.told()).toMatchObject({ locked: true });
+      await holder.killed();
+      unlinkSync(path);
+    }
+  });
+
+  it.runIf(hasContainers)('is refused in a container without /proc, and so is one outside of it', async () => {
+    for (const [outer, inner] of [
+      [undefined, WITHOUT_PROC],
+      [WITHOUT_PROC, undefined],
+      [WITHOUT_PROC, WITHOUT_PROC],
+    ]) {
+      const holder = await holding(holderKind, outer);
+      const refused = LockingProcess.start(path, other, inner);
+      expect(await refused.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED' });
+      holder.say('release');
+      await holder.told();
+      refused.say('lock');
+      expect(await refused.told()).toMatchObject({ locked: true });
+      await refused.killed();
+      await holder.killed();
+      unlinkSync(path);
+    }
+  });
+
+  it.runIf(hasClocks)('is refused where times of the start of processes are told differently', async () => {
+    for (const [outer, inner] of [
+      [undefined, WITH_OTHER_CLOCK],
+      [WITH_OTHER_CLOCK, undefined],
+    ]) {
+      const holder = await holding(holderKind, outer);
+      const refused = LockingProcess.start(path, other, inner);
+      expect(await refused.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED', reason: 'held' });
+      await holder.killed();
+      refused.say('lock');
+      expect(await refused.told()).toMatchObject({ locked: true });
+      await refused.killed();
+    }
+  });
 
   it.runIf(hasContainers)('in another container has it when the kernel knows that the holder is gone', async () => {
     const inside = await holding(holderKind, CONTAINER);

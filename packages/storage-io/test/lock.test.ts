@@ -247,11 +247,20 @@ describe('the lock file', () => {
     lockPath(path)();
   });
 
-  it('without a boot, a namespace or a start time goes by the number alone', () => {
+  it('without a boot, a namespace or a start time goes by the number, if that can mean one process only', () => {
     const unknown = { bootId: '', pidNamespace: '', startTime: '', threadStartTime: '', thread: 0 };
     writeFileSync(path, content(unknown));
     expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held' });
     writeFileSync(path, content({ ...unknown, pid: 0x7fff_ffff }));
+    if (onLinux) expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held-elsewhere' });
+    else lockPath(path)();
+  });
+
+  it.runIf(onLinux)('of another time namespace goes by the number of its process', () => {
+    const other = { timeNamespace: 'time:[1]', startTime: '1' };
+    writeFileSync(path, content(other));
+    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held' });
+    writeFileSync(path, content({ ...other, pid: 0x7fff_ffff }));
     lockPath(path)();
   });
 

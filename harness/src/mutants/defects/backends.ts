@@ -3,6 +3,7 @@ import type { Defect } from '../defect.js';
 const STORAGE_IO = 'packages/storage-io/src';
 const EXECUTOR_TEST = 'packages/storage-io/test/io-uring-executor.test.ts';
 const LOCK_TEST = 'packages/storage-io/test/lock.test.ts';
+const FS_CALLS_TEST = 'packages/storage-io/test/fs-calls.test.ts';
 const UNSYNCED_TEST = 'packages/storage-io/test/portable-unsynced.test.ts';
 
 /** Defects in backends, in locks and in files that belong to no log. */
@@ -46,6 +47,39 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     file: `${STORAGE_IO}/lock-liveness.ts`,
     find: "if (holder.kernelsBoot && isKernelsBoot()) return 'dead';",
     replace: "if (holder.bootId !== '') return 'dead';",
+  },
+  {
+    name: 'proc-of-others-believed',
+    test: FS_CALLS_TEST,
+    breaks: 'What /proc says counts only where it shows processes by the numbers that this process knows them by.',
+    file: `${STORAGE_IO}/process-liveness.ts`,
+    find: '  if (!procIsOwn()) return undefined;\n',
+    replace: '',
+  },
+  {
+    name: 'starts-of-another-clock-compared',
+    test: LOCK_TEST,
+    breaks: 'Times since the machine was started are compared only within one time namespace.',
+    file: `${STORAGE_IO}/lock-liveness.ts`,
+    find: '!differ(holder.timeNamespace, thisTimeNamespace()) && differ(one, other)',
+    replace: 'differ(one, other)',
+  },
+  {
+    name: 'missing-process-of-an-unknown-namespace-is-dead',
+    test: LOCK_TEST,
+    breaks:
+      'A number that no process has proves that the holder is dead only where it is known to mean the same process.',
+    file: `${STORAGE_IO}/lock-liveness.ts`,
+    find: "return isOneNamespace(holder) ? 'dead' : 'unknown';",
+    replace: "return 'dead';",
+  },
+  {
+    name: 'thread-that-cannot-be-looked-at-is-gone',
+    test: FS_CALLS_TEST,
+    breaks: 'A thread has ended only when the system says that there is none.',
+    file: `${STORAGE_IO}/process-liveness.ts`,
+    find: "return name === 'ENOENT' || name === 'ESRCH' ? GONE : undefined;",
+    replace: 'return GONE;',
   },
   {
     name: 'name-of-the-lock-taken-for-a-leftover',
