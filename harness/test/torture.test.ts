@@ -1,21 +1,24 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { forgetFsUnavailable } from '../src/fuse/forgetfs.js';
 import { BACKEND_NAMES } from '../src/torture/backends.js';
 import { PLANTS } from '../src/torture/plant.js';
-import { run, temporaryDirectory } from './command.js';
+import { run, runIn, temporaryDirectory } from './command.js';
 
 test.each([
   ['a seed that stays', ['--seed', '7']],
   ['a fresh seed', []],
-])('every backend keeps its promises through 40 kills with %s', (_what, seed) => {
+])('every backend keeps its promises in every place through 80 kills with %s', (_what, seed) => {
   const data = temporaryDirectory();
-  const { status, stdout, stderr, last } = run('torture', '--kills', '40', '--data', data, ...seed);
+  const { status, stdout, stderr, last } = run('torture', '--kills', '80', '--data', data, ...seed);
   // Of a run that breaks a promise, everything: its logs are gone when the test is.
   console.log(status === 0 ? `${stdout.split('\n', 1)[0]}\n${last}` : stdout);
   expect([status, stderr]).toEqual([0, '']);
-  const [, kills, terminated, acknowledged] =
-    /^torture: (\d+) kills, (\d+) worker threads terminated, (\d+) acknowledged, 0 lost$/.exec(last) ?? [];
-  expect(Number(kills)).toBeGreaterThanOrEqual(40);
+  const [, kills, powerCuts, terminated, acknowledged] =
+    /^torture: (\d+) kills, (\d+) power cuts, (\d+) worker threads terminated, (\d+) acknowledged, 0 lost$/.exec(
+      last,
+    ) ?? [];
+  expect(Number(kills) + Number(powerCuts)).toBeGreaterThanOrEqual(80);
   expect(Number(terminated)).toBeGreaterThan(0);
   expect(Number(acknowledged)).toBeGreaterThan(40);
   for (const backend of BACKEND_NAMES) {
@@ -28,7 +31,7 @@ test.each(PLANTS)('a record that is destroyed by "%s" is reported, with the seed
   const data = temporaryDirectory();
   const { status, stdout, stderr, last } = run(
     'torture',
-    ...['--kills', '60', '--seed', '11', '--backend', 'sync-fs', '--data', data, '--plant', plant],
+    ...['--kills', '60', '--seed', '11', '--backend', 'sync-fs', '--place', 'plain', '--data', data, '--plant', plant],
   );
   expect([status, stderr]).toEqual([1, '']);
   expect(stdout).toMatch(/^planted: .*wal-\d{10}-\d{20}\.seg /m);
@@ -37,6 +40,20 @@ test.each(PLANTS)('a record that is destroyed by "%s" is reported, with the seed
   expect(last).toMatch(/ [1-9]\d* lost, 1 broken promises$/);
   expect(readdirSync(data)).toHaveLength(1);
 });
+
+const noFuse = await forgetFsUnavailable();
+
+test.skipIf(noFuse !== undefined).each(['bytes', 'names'])(
+  'syncs that do nothing for %s are found when the power goes',
+  (what) => {
+    const data = temporaryDirectory();
+    const environment = { NODE_OPTIONS: `--import=${new URL(`support/no-sync-of-${what}.mjs`, import.meta.url)}` };
+    const args = ['--kills', '200', '--seed', '5', '--place', 'forgetful', '--backend', 'sync-fs', '--data', data];
+    const { status, last } = runIn(environment, 'torture', ...args);
+    expect(status).toBe(1);
+    expect(last).toMatch(/ [1-9]\d* broken promises$/);
+  },
+);
 
 test.each([
   ['a backend that does not exist', ['--backend', 'tape'], '--backend must be one of all, sync-fs'],

@@ -92,10 +92,14 @@ export interface ForgetFsReport {
   readonly cut: boolean;
 }
 
-const SOURCE = fileURLToPath(new URL('../../fuse/forgetfs.c', import.meta.url));
+/** Seen from this file, and from the commands that it is bundled into. */
+const SOURCE = ['../../fuse/forgetfs.c', '../fuse/forgetfs.c']
+  .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  .find(existsSync);
 
 /** Compiles the file system, once for each version of it. Returns the path of the program. @throws why it cannot be */
 function build(): string {
+  if (SOURCE === undefined) throw new Error('its source is not there');
   const source = readFileSync(SOURCE);
   const name = `walstack-forgetfs-${createHash('sha256').update(source).digest('hex').slice(0, 16)}`;
   const program = join(tmpdir(), name);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Of each core, how many puts there are up to some place. Who is not in it has none. */
@@ -20,6 +20,9 @@ export class Snapshots {
     const draft = join(this.#folder, 'snapshot.new');
     writeFileSync(draft, JSON.stringify([...counts]), { flush: true });
     renameSync(draft, this.#path(id));
+    const folder = openSync(this.#folder, 'r');
+    fsyncSync(folder);
+    closeSync(folder);
   }
 
   /** What the snapshot of a checkpoint stands for. */

@@ -1,15 +1,17 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../random.js';
 import type { Arguments } from './arguments.js';
 import { backendNamed, isAvailable } from './backends.js';
 import { Crew, type Entries } from './crew.js';
+import { ForgetfulDisk } from './forgetful-disk.js';
 import { hasCores } from './job.js';
-import { SmallDisk, whyNoSmallDisk } from './small-disk.js';
+import { type PlaceName, Places } from './places.js';
+import { SmallDisk } from './small-disk.js';
 import { Tally } from './tally.js';
 import { TorturedCores } from './tortured-cores.js';
-import type { TorturedLog } from './tortured-log.js';
+import type { Disks, TorturedLog } from './tortured-log.js';
 import { TorturedSegments } from './tortured-segments.js';
 import { describeVariant, type Variant, variantsOf } from './variant.js';
 
@@ -27,6 +29,7 @@ export class Torture {
   readonly #random: Random;
   readonly #tally = new Tally();
   readonly #folder: string;
+  readonly #places: Places;
   readonly #deadline: number;
   #variants: readonly Variant[] = [];
   #logs = 0;
@@ -41,6 +44,7 @@ export class Torture {
     const parent = given.data ?? tmpdir();
     mkdirSync(parent, { recursive: true });
     this.#folder = mkdtempSync(join(parent, 'walstack-torture-'));
+    this.#places = new Places(this.#folder);
     this.#deadline = performance.now() + given.minutes * 60_000;
   }
 
@@ -52,8 +56,13 @@ export class Torture {
   /** @returns whether every promise was kept */
   async run(): Promise<boolean> {
     this.#say(`seed ${this.#given.seed}, in ${this.#folder}`);
-    await this.#prepare();
-    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, () => this.#work()));
+    try {
+      await this.#prepare();
+      if (this.#variants.length === 0) throw new Error('nothing of what was asked for works on this machine');
+      await Promise.all(Array.from({ length: SIDE_BY_SIDE }, () => this.#work()));
+    } finally {
+      this.#places.removeDisks();
+    }
     const kept = this.#tally.breaches === 0;
     if (kept) rmSync(this.#folder, { recursive: true });
     else this.#say(`broken with --seed ${this.#given.seed}; the logs are in ${this.#folder}`);
@@ -70,14 +79,18 @@ export class Torture {
       if (await isAvailable(backend)) backends.push(backend);
       else this.#say(`skipped: ${backend.name} does not work on this machine`);
     }
-    const obstacle = await whyNoSmallDisk(this.#folder);
-    if (obstacle !== undefined) this.#say(`skipped: a small disk to fill, as ${obstacle}`);
-    this.#variants = await variantsOf(backends, { smallDisks: obstacle === undefined });
+    const places: PlaceName[] = [];
+    for (const place of this.#given.places) {
+      const obstacle = await this.#places.whyNot(place);
+      if (obstacle === undefined) places.push(place);
+      else this.#say(`skipped: logs on ${place}, as ${obstacle}`);
+    }
+    this.#variants = await variantsOf(backends, places);
   }
 
   get #over(): boolean {
-    const { kills, breaches } = this.#tally;
-    return this.#stopped || breaches > 0 || kills >= this.#given.kills || performance.now() >= this.#deadline;
+    const { ended, breaches } = this.#tally;
+    return this.#stopped || breaches > 0 || ended >= this.#given.kills || performance.now() >= this.#deadline;
   }
 
   async #work(): Promise<void> {
@@ -94,52 +107,65 @@ export class Torture {
     const number = this.#logs++;
     // Each variant in its turn; which one is first is left to chance.
     const variant = this.#variants[(this.#given.seed + number) % this.#variants.length] as Variant;
-    const folder = join(this.#folder, `log-${number}`);
     const seed = this.#random.seed();
-    if (!variant.full) {
-      const Log = hasCores(variant.api) ? TorturedCores : TorturedSegments;
-      await this.#torture(new Log(variant, folder, seed, crew, this.#tally));
-      return;
-    }
+    if (variant.place === 'full') return this.#tortureOnFullDisk(number, variant, seed, crew);
+    if (variant.place === 'forgetful') return this.#tortureOnForgetfulDisk(number, variant, seed, crew);
+    const directory = join(this.#places.of(variant.place), `log-${number}`);
+    await this.#torture(number, this.#logOf(variant, directory, seed, crew));
+  }
+
+  #logOf(variant: Variant, directory: string, seed: number, crew: Crew, disks: Disks = {}): TorturedLog {
+    const Log = hasCores(variant.api) ? TorturedCores : TorturedSegments;
+    return new Log(variant, directory, seed, crew, this.#tally, disks);
+  }
+
+  async #tortureOnForgetfulDisk(number: number, variant: Variant, seed: number, crew: Crew): Promise<void> {
+    await using disk = await ForgetfulDisk.mount(new Random(seed));
+    await this.#torture(number, this.#logOf(variant, disk.directory, seed, crew, { forgetful: disk }));
+  }
+
+  async #tortureOnFullDisk(number: number, variant: Variant, seed: number, crew: Crew): Promise<void> {
     await using disk = new SmallDisk(this.#folder, `disk-${number}`);
-    const log = new TorturedSegments(variant, join(disk.path, 'log'), seed, crew, this.#tally, disk);
+    const log = new TorturedSegments(variant, join(disk.path, 'log'), seed, crew, this.#tally, { full: disk });
     // Only a log that is there already has to open on a full disk.
     await log.inspect();
-    await this.#torture(log, () => log.endOnFullDisk(disk));
-    // What is on a small disk goes with it.
-    if (log.breach !== undefined) cpSync(log.directory, `${disk.path}-log`, { recursive: true });
+    await this.#torture(number, log, () => log.endOnFullDisk(disk));
   }
 
   /** @param end - what is done to it at last */
-  async #torture(log: TorturedLog, end = async () => {}): Promise<void> {
+  async #torture(number: number, log: TorturedLog, end = async () => {}): Promise<void> {
     const { kills, plant } = this.#given;
     const lives = Math.min(LIVES_MAXIMUM, Math.max(1, Math.floor(kills / this.#variants.length)));
     let life = 0;
     for (; life < lives && !this.#over && log.breach === undefined; life++) {
       await log.endOneLife();
-      if (plant !== undefined && !this.#planted && log.breach === undefined && log.ledger.owed > 0) {
-        this.#plant(log, plant);
-      }
+      if (plant !== undefined) this.#plant(log, plant);
     }
     await end();
     await log.inspect();
-    this.#conclude(log, life);
+    this.#conclude(number, log, life);
   }
 
   #plant(log: TorturedLog, plant: NonNullable<Arguments['plant']>): void {
+    if (this.#planted || log.breach !== undefined || log.ledger.owed === 0) return;
+    // A disk that forgets would take the damage back.
+    if (log.variant.place === 'forgetful') return;
     const done = log.plant(plant);
     if (done === undefined) return;
     this.#planted = true;
     this.#say(`planted: ${done}`);
   }
 
-  #conclude(log: TorturedLog, lives: number): void {
+  #conclude(number: number, log: TorturedLog, lives: number): void {
     const what = `${describeVariant(log.variant)}: ${lives} lives, ${log.ledger.acknowledged} acknowledged`;
     if (log.breach === undefined) {
       this.#say(what);
       rmSync(log.directory, { recursive: true, force: true });
     } else {
-      this.#say(`${what}\nBROKEN in ${log.directory}: ${log.breach.text}`);
+      const kept = join(this.#folder, `log-${number}`);
+      // A disk goes with everything that is on it; after a power cut that may be nothing.
+      if (log.directory !== kept && existsSync(log.directory)) cpSync(log.directory, kept, { recursive: true });
+      this.#say(`${what}\nBROKEN in ${kept}: ${log.breach.text}`);
     }
   }
 }

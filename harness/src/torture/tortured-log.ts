@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FileName } from '@walstack/codec';
 import { Random } from '../random.js';
 import type { Crew } from './crew.js';
+import type { ForgetfulDisk } from './forgetful-disk.js';
 import type { Job, LogOptions } from './job.js';
 import type { Accounts, Breach } from './ledger.js';
 import { moment } from './moment.js';
@@ -12,6 +13,14 @@ import type { SmallDisk } from './small-disk.js';
 import type { Tally } from './tally.js';
 import type { Variant } from './variant.js';
 import type { Victim } from './victim.js';
+
+/** The disk of a log, when it is one of its own. */
+export interface Disks {
+  /** One that runs full. */
+  readonly full?: SmallDisk;
+  /** One that loses what was not synced. */
+  readonly forgetful?: ForgetfulDisk;
+}
 
 /**
  * One log in one directory, through many lives that are each ended by force. Whatever its victims report, and whatever is
@@ -28,10 +37,11 @@ export abstract class TorturedLog {
   readonly #tally: Tally;
   /** The file system that the directory is on, when it is one that is to run full. */
   protected readonly disk: SmallDisk | undefined;
+  readonly #forgetful: ForgetfulDisk | undefined;
   #life = 0;
   #breach: Breach | undefined;
 
-  constructor(variant: Variant, directory: string, seed: number, crew: Crew, tally: Tally, disk?: SmallDisk) {
+  constructor(variant: Variant, directory: string, seed: number, crew: Crew, tally: Tally, disks: Disks = {}) {
     this.variant = variant;
     this.directory = directory;
     this.seed = seed;
@@ -39,7 +49,8 @@ export abstract class TorturedLog {
     this.options = optionsOf(variant, this.random);
     this.#crew = crew;
     this.#tally = tally;
-    this.disk = disk;
+    this.disk = disks.full;
+    this.#forgetful = disks.forgetful;
   }
 
   /** The first promise that was found broken. */
@@ -83,16 +94,38 @@ export abstract class TorturedLog {
 
   /** Ends a life. */
   protected async end(victim: Victim): Promise<void> {
-    await victim.kill();
-    if (this.variant.victims === 'processes') this.#tally.kills++;
-    else this.#tally.terminations++;
-    const { reports } = victim.transcript;
+    const cutsPower = this.#forgetful !== undefined && this.random.chance(0.8);
+    const reports = cutsPower ? await this.#endWithPower(victim) : await this.#endAlone(victim);
     if (!reports.some(({ what }) => what === 'opened')) this.#tally.opening++;
     if (reports.at(-1)?.what === 'full') this.#tally.full++;
     this.judge(reports);
     const before = this.ledger.acknowledged;
     this.note(this.ledger.takeAll(this.#life, reports));
     this.#tally.acknowledged += this.ledger.acknowledged - before;
+  }
+
+  /** @returns what it has reported */
+  async #endAlone(victim: Victim): Promise<readonly Report[]> {
+    await victim.kill();
+    if (this.variant.victims === 'processes') this.#tally.kills++;
+    else this.#tally.terminations++;
+    return victim.transcript.reports;
+  }
+
+  /** Takes the power away, from the process or from its disk first, and turns it on again. @returns what it has reported */
+  async #endWithPower(victim: Victim): Promise<readonly Report[]> {
+    const disk = this.#forgetful as ForgetfulDisk;
+    const { reports } = victim.transcript;
+    const diskFirst = this.random.chance(0.5);
+    if (diskFirst) disk.cut();
+    const before = reports.length;
+    await victim.kill();
+    if (!diskFirst) disk.cut();
+    await disk.restore(this.random);
+    this.#tally.powerCuts++;
+    if (!diskFirst) return reports;
+    // Nothing works on a disk without power: what it complains of is that, and what it reads is nothing. What it promises counts.
+    return reports.filter(({ what }, index) => index < before || (what !== 'wrong' && what !== 'differs'));
   }
 
   /** Begins a life in this process. @returns which it is */
