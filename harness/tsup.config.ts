@@ -11,6 +11,8 @@ export default defineConfig({
     work: 'src/fuzz/work.ts',
     explore: 'src/explore/main.ts',
     mutants: 'src/mutants/main.ts',
+    powercut: 'src/powercut/main.ts',
+    'powercut-guest': 'src/powercut/guest/main.ts',
   },
   format: ['esm'],
   target: 'node20',

@@ -3,9 +3,9 @@ import { makeKeys } from '../model/keys.js';
 import type { LogOptions } from './job.js';
 
 /** How a log with these options is opened: what cannot be handed to another process as text is made here. */
-export function configOf({ encrypted, compressed, ...options }: LogOptions): Config {
+export function configOf({ encrypted, compressed, preset, ...options }: LogOptions): Config {
   return {
-    ...options,
+    ...(preset === undefined ? options : { preset }),
     ...(encrypted ? { keyRing: makeKeys() } : {}),
     ...(compressed ? { compression: { codec: 'deflate', thresholdBytes: 100 } } : {}),
   };

@@ -1,3 +1,5 @@
+import type { Preset } from '@walstack/wal';
+
 /**
  * How a log is written. `wal` and `segmented` wait with promises, `segmented-sync` blocks its thread. `percore` writes the
  * logs of several cores from one thread, `percore-workers` each from a thread of its own.
@@ -21,6 +23,8 @@ export interface LogOptions {
   readonly recycleSegments: number;
   readonly encrypted: boolean;
   readonly compressed: boolean;
+  /** Of `Wal`: its values count instead of those above that are no keys and no codec. */
+  readonly preset?: Preset;
 }
 
 /** What one life does: opens a log and writes to it until it is ended by force. */

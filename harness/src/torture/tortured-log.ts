@@ -178,7 +178,7 @@ export abstract class TorturedLog {
 }
 
 /** Small segments, so that the log rolls all the time. */
-function optionsOf({ padGroups }: Variant, random: Random): LogOptions {
+export function optionsOf({ padGroups }: Pick<Variant, 'padGroups'>, random: Random): LogOptions {
   const blockBytes = random.pick([512, 4096]);
   const segmentBytes = blockBytes * random.pick([2, 4, 8, 16]);
   return {

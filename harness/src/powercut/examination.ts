@@ -1,0 +1,118 @@
+import { join } from 'node:path';
+import { Random } from '../random.js';
+import { type Honours, type Piece, RecordedDisk } from './cut/recorded-disk.js';
+import { SparseImage } from './cut/sparse-image.js';
+import { survivorsOf } from './cut/survivors.js';
+import { MountedImage } from './file-systems.js';
+import { type Finding, Inspection } from './inspection.js';
+import { accountsOf } from './logs.js';
+import { baseOf, DiskRecord } from './record/disk-record.js';
+import { type DiskEvent, isAcknowledgement } from './record/events.js';
+
+/** What came of an image: `unmountable` is one of which the file system itself is broken. */
+export interface ImageFinding {
+  readonly image: number;
+  readonly cut: number;
+  readonly verdict: Finding['verdict'] | 'unmountable';
+  readonly text: string;
+}
+
+/** When the power is cut, and what is left to chance about it. */
+interface Cut {
+  readonly image: number;
+  readonly at: number;
+  readonly random: Random;
+}
+
+/** How many images are written on and looked at again. */
+const GOES_ON = 0.1;
+
+/** Makes images of a record, each with the power cut at some moment, and looks at the logs on them. */
+export class Examination {
+  readonly #folder: string;
+  readonly #record: DiskRecord;
+  readonly #disk: RecordedDisk;
+  readonly #durable: SparseImage;
+
+  /** @param folder - of the record */
+  constructor(folder: string, honours: Honours) {
+    this.#folder = folder;
+    this.#record = new DiskRecord(folder);
+    const base = SparseImage.open(baseOf(folder));
+    this.#durable = base.copyTo(join(folder, 'durable.image'));
+    base.close();
+    this.#disk = new RecordedDisk(this.#record.events, this.#record.bytesAt, this.#durable, honours);
+  }
+
+  get record(): DiskRecord {
+    return this.#record;
+  }
+
+  /** Looks at the images with these numbers, in the order of their moments. */
+  async *images(numbers: readonly number[], stopped: () => boolean): AsyncGenerator<ImageFinding> {
+    const cuts = numbers.map((image) => this.#cutOf(image)).sort((a, b) => a.at - b.at);
+    for (const cut of cuts) {
+      if (stopped()) return;
+      yield await this.#look(cut);
+    }
+  }
+
+  /** The image of a disk for the next guest, with the power cut late in this record. @returns what each log had reported */
+  makeBase(path: string): string[][] {
+    const random = new Random(this.#record.facts.seed);
+    const { length } = this.#record.events;
+    const at = random.integer(Math.floor(length / 2), length);
+    this.#disk.advance(at);
+    this.#disk.cut(path, survivorsOf(this.#disk.volatile, random));
+    return this.#record.facts.logs.map((_, log) => this.#record.linesBefore(at, log));
+  }
+
+  close(): void {
+    this.#durable.close();
+    this.#record.close();
+  }
+
+  /** Half of the moments are those behind something that was acknowledged: then there is the most to lose. */
+  #cutOf(image: number): Cut {
+    const random = new Random(this.#record.facts.seed, image + 1);
+    const { events } = this.#record;
+    let at = random.integer(0, events.length);
+    if (random.chance(0.5)) {
+      while (at < events.length && !isAcknowledgement(events[at] as DiskEvent)) at++;
+      at = Math.min(at + 1, events.length);
+    }
+    return { image, at, random };
+  }
+
+  async #look({ image, at, random }: Cut): Promise<ImageFinding> {
+    const path = join(this.#folder, 'cut.image');
+    this.#disk.advance(at);
+    const survivors: Piece[] = survivorsOf(this.#disk.volatile, random);
+    this.#disk.cut(path, survivors);
+    const { fileSystem, logs } = this.#record.facts;
+    const where = join(this.#folder, 'mount');
+    const inspections = logs.map((plan, log) => {
+      const accounts = accountsOf(plan);
+      for (const [index, reports] of this.#record.livesOf(log, at).entries()) accounts.takeAll(index + 1, reports);
+      return new Inspection(plan, accounts, join(where, plan.name), this.#record.life, random);
+    });
+    const goesOn = random.chance(GOES_ON);
+    const looks = goesOn ? [true, false] : [false];
+    for (const writes of looks) {
+      let mounted: MountedImage;
+      try {
+        mounted = new MountedImage(fileSystem, path, where);
+      } catch (error) {
+        return { image, cut: at, verdict: 'unmountable', text: (error as Error).message };
+      }
+      try {
+        for (const inspection of inspections) await inspection.look(writes);
+      } finally {
+        await mounted.unmount();
+      }
+    }
+    const findings = inspections.map(({ finding }) => finding);
+    const worst = findings.find(({ verdict }) => verdict !== 'kept') ?? { verdict: 'kept', text: '' };
+    return { image, cut: at, ...worst };
+  }
+}

@@ -1,0 +1,86 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Random } from '../random.js';
+import { SparseImage } from './cut/sparse-image.js';
+import { ServedDisk } from './disk/served-disk.js';
+import { LogLines } from './guest/log-lines.js';
+import { Machine } from './guest/machine.js';
+import { jobOf } from './logs.js';
+import { baseOf, type RecordFacts, writeFacts } from './record/disk-record.js';
+import { Recorder } from './record/recorder.js';
+import type { GuestParts } from './requirements.js';
+
+/** A guest that is to be recorded. */
+export interface GuestRun {
+  /** Has the base image, and gets the record. */
+  readonly folder: string;
+  readonly facts: RecordFacts;
+  readonly parts: GuestParts;
+  /** The path of the guest's first file system. */
+  readonly initramfs: string;
+  /** Whether its disk takes writes that are durable when they complete. */
+  readonly fua: boolean;
+  /** How long its logs are written. */
+  readonly seconds: number;
+}
+
+/** Emulation takes its time, and longer where others are at work. */
+const BOOT_SECONDS = 600;
+
+/** Where the disk of the guest is mounted, in the guest. */
+const DISK = '/disk';
+
+/** Has a guest write its logs, and cuts its power. What it did is in the folder then. @throws when there are no logs */
+export async function recordGuest({ folder, facts, parts, initramfs, fua, seconds }: GuestRun): Promise<void> {
+  const image = join(folder, 'disk.image');
+  const base = SparseImage.open(baseOf(folder));
+  base.copyTo(image).close();
+  base.close();
+  writeFacts(folder, facts);
+  const recorder = new Recorder(folder);
+  const disk = new ServedDisk(image, recorder, new Random(facts.seed));
+  const life = facts.history.length + 1;
+  const lines = new LogLines(
+    facts.logs.map((plan) => jobOf(plan, DISK, life)),
+    recorder,
+  );
+  const console = join(folder, 'console');
+  const machine = new Machine({
+    qemu: parts.qemu,
+    kernel: parts.kernel.image,
+    initramfs,
+    console,
+    words: {
+      disk_port: await disk.listen(),
+      logs_port: await lines.listen(),
+      disk_bytes: base.bytes,
+      disk_fua: fua ? 1 : 0,
+      disk_type: facts.fileSystem,
+      disk_logs: facts.logs.length,
+    },
+  });
+  const giveUp = new AbortController();
+  try {
+    const talking = lines.allTalk.then(() => true);
+    const late = sleep(BOOT_SECONDS * 1000, false, { signal: giveUp.signal }).catch(() => false);
+    if (!(await Promise.race([talking, machine.ended.then(() => false), late]))) {
+      throw new Error(`the guest has no logs; its console said:\n${readFileSync(console, 'utf8').slice(-4000)}`);
+    }
+    await sleep(seconds * 1000);
+  } finally {
+    giveUp.abort();
+    disk.close();
+    lines.close();
+    await machine.cut();
+    recorder.close();
+    rmSync(image);
+  }
+}
+
+/** Keeps what a guest boots from in a file. */
+export function saveInitramfs(bytes: Uint8Array, folder: string): string {
+  const path = join(folder, 'initramfs');
+  writeFileSync(path, bytes);
+  return path;
+}

@@ -1,0 +1,13 @@
+// Runs in the guest: waits for one job on its standard input, lives it, and prints what it is promised on a descriptor of its own.
+import { failureOf, live } from '../../torture/life.js';
+import { print } from '../../torture/print.js';
+import { readLine } from '../../torture/read-line.js';
+import { liveCarelessly } from './careless.js';
+import type { GuestJob } from './job.js';
+
+const line = readLine();
+if (line !== '') {
+  const job = JSON.parse(line) as GuestJob;
+  if (job.careless) await liveCarelessly(job, print).catch((error: unknown) => print(failureOf(error)));
+  else await live(job, print);
+}

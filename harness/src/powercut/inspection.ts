@@ -1,0 +1,111 @@
+import { mkdirSync } from 'node:fs';
+import { WalError } from '@walstack/codec';
+import { SegmentedWal } from '@walstack/segmented';
+import type { Random } from '../random.js';
+import { backendNamed } from '../torture/backends.js';
+import { configOf } from '../torture/config.js';
+import { Contents } from '../torture/contents.js';
+import { Cores } from '../torture/cores.js';
+import { hasCores, type LogOptions } from '../torture/job.js';
+import type { Accounts, Breach } from '../torture/ledger.js';
+import { failureOf } from '../torture/life.js';
+import { Reading } from '../torture/reading.js';
+import type { Report } from '../torture/reports.js';
+import type { LogPlan } from './logs.js';
+
+/** What came of a log: `refused` is one that does not open. */
+export type Verdict = 'kept' | 'lost' | 'refused' | 'broken';
+
+/** A log that was looked at. */
+export interface Finding {
+  readonly verdict: Verdict;
+  /** What is wrong; empty when nothing is. */
+  readonly text: string;
+}
+
+const RECORDS_MORE = 20;
+
+/** Looks at one log, as often as it is opened, and holds it against what it owes. */
+export class Inspection {
+  readonly #plan: LogPlan;
+  readonly #accounts: Accounts;
+  readonly #directory: string;
+  readonly #random: Random;
+  #life: number;
+  #breach: Breach | undefined;
+  #refused = false;
+
+  /**
+   * @param accounts - which have taken everything that was reported
+   * @param life - the last one that it had
+   */
+  constructor(plan: LogPlan, accounts: Accounts, directory: string, life: number, random: Random) {
+    this.#plan = plan;
+    this.#accounts = accounts;
+    this.#directory = directory;
+    this.#life = life;
+    this.#random = random;
+  }
+
+  get finding(): Finding {
+    const breach = this.#breach;
+    if (breach === undefined) return { verdict: 'kept', text: '' };
+    const verdict = this.#refused ? 'refused' : breach.lost > 0 ? 'lost' : 'broken';
+    return { verdict, text: `${this.#plan.name}: ${breach.text}` };
+  }
+
+  /** Opens it and compares everything. @param goesOn - whether it is written to as well */
+  async look(goesOn: boolean): Promise<void> {
+    if (this.#breach !== undefined) return;
+    this.#life++;
+    this.#refused = false;
+    // A preset is of `Wal` only.
+    const { preset: _, ...here } = this.#plan.options;
+    try {
+      if (hasCores(this.#plan.api)) await this.#lookAtCores(here, goesOn);
+      else await this.#lookAtSegments(here, goesOn);
+    } catch (error) {
+      this.#refused = WalError.is(error);
+      this.#take(failureOf(error));
+    }
+  }
+
+  async #lookAtSegments(options: LogOptions, goesOn: boolean): Promise<void> {
+    const { io } = backendNamed(this.#random.pick(['sync-fs', 'io-uring', 'thread-pool'])).options;
+    const log = await SegmentedWal.open({ ...configOf(options), io, directory: this.#directory });
+    try {
+      await this.#readAndWrite(log, options, goesOn);
+    } finally {
+      await log.close();
+    }
+  }
+
+  async #readAndWrite(log: SegmentedWal, options: LogOptions, goesOn: boolean): Promise<void> {
+    this.#take({ what: 'opened', firstLsn: log.firstLsn, nextLsn: log.nextLsn });
+    const contents = new Contents(this.#plan.seed, options);
+    const reading = new Reading(contents, this.#take);
+    await log.replay({ copy: false }).forEach(reading.take);
+    reading.done();
+    if (goesOn) {
+      for (let record = 0; record < RECORDS_MORE; record++) {
+        const { payload, options: more } = contents.of(this.#life, log.nextLsn);
+        log.append(payload, more);
+      }
+      await log.sync();
+      this.#take({ what: 'acknowledged', lsn: log.lastLsn });
+    }
+  }
+
+  async #lookAtCores(options: LogOptions, goesOn: boolean): Promise<void> {
+    const { seed } = this.#plan;
+    mkdirSync(this.#directory, { recursive: true });
+    const place = { directory: this.#directory, seed, options };
+    const cores = await Cores.open(place, this.#random, { io: 'sync-fs' }, this.#take);
+    if (goesOn) await cores.checkpoint(async () => cores.found);
+    await cores.manager.close();
+  }
+
+  readonly #take = (report: Report): void => {
+    this.#breach ??= this.#accounts.take(this.#life, report);
+  };
+}

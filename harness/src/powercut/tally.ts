@@ -1,0 +1,51 @@
+import type { ImageFinding } from './examination.js';
+import type { DiskRecord } from './record/disk-record.js';
+import { isAcknowledgement } from './record/events.js';
+
+/** What has come of the images of one combination. */
+export class Tally {
+  readonly what: string;
+  #guests = 0;
+  #writes = 0;
+  #fua = 0;
+  #flushes = 0;
+  #acknowledgements = 0;
+  #images = 0;
+  readonly #verdicts = { kept: 0, lost: 0, refused: 0, broken: 0, unmountable: 0 };
+
+  constructor(what: string) {
+    this.what = what;
+  }
+
+  get images(): number {
+    return this.#images;
+  }
+
+  /** Images on which something is not as it was promised. */
+  get wrong(): number {
+    return this.#images - this.#verdicts.kept;
+  }
+
+  countRecord({ events }: DiskRecord): void {
+    this.#guests++;
+    for (const event of events) {
+      if (event.what === 'flush') this.#flushes++;
+      if (isAcknowledgement(event)) this.#acknowledgements++;
+      if (event.what !== 'write') continue;
+      this.#writes++;
+      if (event.fua) this.#fua++;
+    }
+  }
+
+  countImage({ verdict }: ImageFinding): void {
+    this.#images++;
+    this.#verdicts[verdict]++;
+  }
+
+  toString(): string {
+    const { lost, refused, broken, unmountable } = this.#verdicts;
+    const record = `${this.#guests} guests, ${this.#writes} writes (${this.#fua} with FUA), ${this.#flushes} flushes, ${this.#acknowledgements} acknowledgements`;
+    const others = `${broken} otherwise wrong, ${unmountable} not mountable`;
+    return `${this.what}: ${record}; ${this.#images} images, ${lost} lost, ${refused} refused, ${others}`;
+  }
+}
