@@ -5,17 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
+type Command = 'torture' | 'fuzz' | 'powercut';
+
 /** Runs a command of this package as it was built. */
-export function run(command: 'torture' | 'fuzz', ...args: readonly string[]) {
+export function run(command: Command, ...args: readonly string[]) {
   return runIn({}, command, ...args);
 }
 
 /** The same with these variables in its environment. */
-export function runIn(
-  variables: Readonly<Record<string, string>>,
-  command: 'torture' | 'fuzz',
-  ...args: readonly string[]
-) {
+export function runIn(variables: Readonly<Record<string, string>>, command: Command, ...args: readonly string[]) {
   const program = fileURLToPath(new URL(`../dist/${command}.js`, import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     encoding: 'utf8',

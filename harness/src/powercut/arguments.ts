@@ -11,7 +11,7 @@ export type DiskKind = (typeof DISKS)[number];
 const CONTROLS = ['none', 'careless', 'ignore-fua', 'ignore-flush'] as const;
 
 /** What is wrong on purpose, so that something has to be lost. */
-export type Control = (typeof CONTROLS)[number];
+type Control = (typeof CONTROLS)[number];
 
 const IMAGES = 200;
 const LIVES = 2;

@@ -18,9 +18,9 @@ const MAKE: Readonly<Record<FileSystem, readonly string[]>> = {
 };
 
 /** Makes the image of a disk with an empty file system. */
-export function makeImage(type: FileSystem, path: string): void {
+export function makeImage(type: FileSystem, path: string, bytes = BYTES): void {
   writeFileSync(path, '');
-  truncateSync(path, BYTES);
+  truncateSync(path, bytes);
   const [command = '', ...args] = MAKE[type];
   run(command, ...args, path);
 }

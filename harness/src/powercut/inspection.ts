@@ -14,7 +14,7 @@ import type { Report } from '../torture/reports.js';
 import type { LogPlan } from './logs.js';
 
 /** What came of a log: `refused` is one that does not open. */
-export type Verdict = 'kept' | 'lost' | 'refused' | 'broken';
+type Verdict = 'kept' | 'lost' | 'refused' | 'broken';
 
 /** A log that was looked at. */
 export interface Finding {

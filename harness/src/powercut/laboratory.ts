@@ -51,7 +51,7 @@ export class Laboratory {
     const parts = record === undefined ? findGuestParts(kernel) : [];
     if (Array.isArray(parts)) missing.push(...parts);
     if (missing.length > 0) {
-      this.#say(`skipped: there is no ${missing.join(', no ')}`);
+      this.#say(`skipped: what is missing here is ${missing.join('; ')}`);
       return true;
     }
     if (record !== undefined) return this.#repeat(record);
@@ -151,6 +151,7 @@ export class Laboratory {
       cpSync(record, copy, { recursive: true });
       const tally = new Tally(record);
       await this.#look(copy, image === undefined ? range(images) : [image], tally);
+      this.#say(`${tally}`);
       return this.#judge([tally]);
     } finally {
       rmSync(copy, { recursive: true });

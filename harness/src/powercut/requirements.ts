@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
 import process from 'node:process';
+import { loopDiskUnavailable } from '../disks/loop-disk.js';
+import type { FileSystem } from './file-systems.js';
 import { findKernel, type Kernel } from './guest/kernel.js';
 import { isInstalled, run } from './run.js';
 
@@ -14,12 +15,12 @@ const QEMU = 'qemu-system-x86_64';
 const BUSYBOX = 'busybox';
 
 /** What images need that is not here, each in a few words. */
-export function missingForImages(fileSystems: readonly string[]): string[] {
+export function missingForImages(fileSystems: readonly FileSystem[]): string[] {
   const missing = [];
-  if (process.platform !== 'linux') missing.push('Linux');
-  if (process.getuid?.() !== 0) missing.push('root');
-  if (!existsSync('/dev/loop-control')) missing.push('loop devices (/dev/loop-control)');
-  for (const type of fileSystems) if (!isInstalled(`mkfs.${type}`)) missing.push(`mkfs.${type}`);
+  for (const type of fileSystems) {
+    const reason = loopDiskUnavailable(type);
+    if (reason !== undefined) missing.push(`${type} on a loop device, which needs Linux and root (${reason})`);
+  }
   return missing;
 }
 
