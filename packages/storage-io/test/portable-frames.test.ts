@@ -11,6 +11,13 @@ function framesOf(...texts: string[]): Buffer {
   return bytes;
 }
 
+/** What fills a block up. */
+function padding(bytes: number): Buffer {
+  const filled = Buffer.alloc(bytes);
+  filled.writeUInt32LE(0x8000_0000);
+  return filled;
+}
+
 const lengthsOf = async (path: string, io: StorageIo, blockBytes: number): Promise<number[]> => {
   const lengths: number[] = [];
   for await (const { data } of readFrames(path, { io, blockBytes })) lengths.push(data.length);
@@ -112,7 +119,8 @@ describe.each(names)('a file of frames on %s', (name) => {
     expect(writer.size).toBe(512 + 1024);
     await writer.close();
     const content = await contentOf(io, path);
-    expect(content.subarray(11, 512).every((byte) => byte === 0)).toBe(true);
+    expect(content.subarray(11, 512)).toEqual(padding(512 - 11));
+    expect(content.subarray(512 + 619)).toEqual(padding(1024 - 619));
     expect(await textsOf(path, { io, blockBytes: 512 })).toEqual(['one', 'two', 'x'.repeat(600)]);
     const again = await PortableWalWriter.open(path, { io, framed: true, padGroups: true, blockBytes: 512 });
     expect(again.recovery).toEqual({ frames: 3, bytesCut: 0 });
@@ -193,6 +201,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     // Padding up to 512, and the beginning of a frame of 9 bytes behind it.
     const content = Buffer.alloc(512 + 1025);
     framesOf('one', 'two').copy(content);
+    padding(512 - 22).copy(content, 22);
     content[512] = 9;
     await makeFile(io, path, content.subarray(0, -1));
     const writer = await PortableWalWriter.open(path, { ...options, framed: true });
@@ -244,7 +253,9 @@ describe.each(names)('a file of frames on %s', (name) => {
     const { io, path } = fresh(name);
     const behind = Buffer.alloc(2048);
     framesOf('one').copy(behind, 0);
+    padding(501).copy(behind, 11);
     framesOf('two').copy(behind, 512);
+    padding(501).copy(behind, 523);
     framesOf('lost').copy(behind, 1536);
     await makeFile(io, path, behind);
     expect(await textsOf(path, { io, blockBytes: 512 })).toEqual(['one', 'two']);
@@ -253,6 +264,38 @@ describe.each(names)('a file of frames on %s', (name) => {
     expect(await writer.appendWithChecksum('three')).toBe(523);
     await writer.close();
     expect(await textsOf(path, { io, blockBytes: 512 })).toEqual(['one', 'two', 'three']);
+  });
+});
+
+describe('a file of frames whose writes are padded', () => {
+  it.each([512, 4096, 65_536])('is read whole however long it is, in blocks of %i bytes', async (blockBytes) => {
+    const { io, path } = fresh('memory');
+    const options = { io, framed: true, blockBytes };
+    const lengths: number[] = [];
+    // Frames that end everywhere in their block, its last 8 bytes above all.
+    for (let round = 0; round < 4; round++) {
+      const writer = await PortableWalWriter.open(path, { ...options, padGroups: round !== 2 });
+      expect(writer.recovery).toEqual({ frames: lengths.length, bytesCut: 0 });
+      for (let index = 0; index < 400; index++) {
+        const length = index % 40 < 20 ? blockBytes - 8 - (index % 20) : 1 + ((index * 97) % (2 * blockBytes));
+        lengths.push(length);
+        await writer.appendWithChecksum(Buffer.alloc(length, 0xff));
+      }
+      await writer.close();
+    }
+    expect(await lengthsOf(path, io, blockBytes)).toEqual(lengths);
+  });
+
+  it('ends where zeros do not say that they are padding', async () => {
+    const { io, path } = fresh('memory');
+    const content = Buffer.alloc(1024);
+    framesOf('one').copy(content, 0);
+    framesOf('two').copy(content, 512);
+    await makeFile(io, path, content);
+    expect(await textsOf(path, { io, blockBytes: 512 })).toEqual(['one']);
+    const writer = await PortableWalWriter.open(path, { io, framed: true, blockBytes: 512 });
+    expect(writer.recovery).toEqual({ frames: 1, bytesCut: 1013 });
+    await writer.close();
   });
 });
 

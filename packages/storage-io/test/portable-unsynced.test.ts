@@ -127,3 +127,20 @@ describe.each([
     }
   });
 });
+
+it('padding is durable before anything is written behind it, whatever became of its own sync', async () => {
+  const options = { framed: true, padGroups: true, blockBytes: 4096 };
+  const disk = new ForgetfulFile();
+  const first = await PortableWalWriter.open(path, { ...options, io: disk.io() });
+  // Its padding begins with a sector.
+  await first.appendWithChecksum(block(7, 512 - 8));
+  disk.failAt = disk.operations + 1;
+  await expect(first.sync()).rejects.toThrow(failure('WAL_IO_FAILED'));
+  await first.close();
+  const again = await PortableWalWriter.open(path, { ...options, io: disk.io() });
+  expect(await again.appendWithChecksum(block(8, 99))).toBe(4096);
+  await again.sync();
+  await again.close();
+  const found = [...readFrames(path, { io: disk.afterPowerCut(() => false).io() })];
+  expect(found.map(({ data }) => data.length)).toEqual([504, 99]);
+});

@@ -97,4 +97,20 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     find: '    if (bounded && !framed) yield* makeTailDurable(steps, file, settings);\n',
     replace: '',
   },
+  {
+    name: 'zeros-taken-for-padding',
+    test: 'packages/storage-io/test/portable.crash.test.ts',
+    breaks: 'In a file of frames zeros are padding only where that is said.',
+    file: `${STORAGE_IO}/portable/frame-scanner.ts`,
+    find: 'return start === this.#end && this.#isPadding(start - this.#base) ? blockEnd(start, blockBytes) : start;',
+    replace: 'return blockEnd(start, blockBytes);',
+  },
+  {
+    name: 'padding-not-written-again',
+    test: UNSYNCED_TEST,
+    breaks: 'What says that it is padding is written again before anything is appended behind it.',
+    file: `${STORAGE_IO}/portable/recover-frames.ts`,
+    find: '  if (next > end) yield* writePadding(steps, file, end, next);\n',
+    replace: '  if (next > end && !isWhole) yield* writePadding(steps, file, end, next);\n',
+  },
 ];

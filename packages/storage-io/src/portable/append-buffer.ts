@@ -1,4 +1,5 @@
 import { blockEnd, FRAME_HEADER_BYTES, frameStart, sealFrames, UNSALTED_SEED } from '@walstack/codec';
+import { fillWithPadding } from './padding.js';
 
 /** Memory that a group begins with, unless more is needed at once. */
 const FIRST_BYTES = 64 * 1024;
@@ -28,7 +29,7 @@ export interface BufferLayout {
   /** Where in the file the first append goes. With `pad`, a multiple of `blockBytes`. */
   readonly position: number;
   readonly blockBytes: number;
-  /** Fill each group up to the end of its block. */
+  /** Fill each group up to the end of its block with padding. */
   readonly pad: boolean;
   /** A group with several appends is not longer, padding included. */
   readonly groupBytesMax: number;
@@ -172,7 +173,7 @@ export class AppendBuffer {
     this.#open = undefined;
     if (this.#layout.pad) {
       const end = blockEnd(group.length, this.#layout.blockBytes);
-      group.memory.fill(0, group.length, end);
+      fillWithPadding(group.memory, group.length, end);
       this.#advance(group, end);
     }
     this.#closed.push(group);

@@ -9,6 +9,7 @@ import {
 import type { IoRoutine } from '../io-routine.js';
 import type { IoFile } from '../storage-io.js';
 import type { CountedIo } from './counted-io.js';
+import { isPadding } from './padding.js';
 
 /** Bytes that are read at a time. */
 const CHUNK_BYTES = 256 * 1024;
@@ -42,7 +43,8 @@ export interface ScanRange {
  * ```
  *
  * It stops where the file ends, or where a frame should be and is not. Padding is skipped, up to the end of its block
- * and no further: a block that begins with zeros was never written.
+ * and no further: a block that begins with zeros was never written. Zeros that are not marked as padding are the place of a
+ * frame that was never written, and what stands behind them may be the middle of that.
  */
 export class FrameScanner {
   readonly range: ScanRange;
@@ -58,6 +60,8 @@ export class FrameScanner {
   #index = 0;
   #at = 0;
   #end: number;
+  /** Where the next frame starts, once padding behind the last one was seen to lead there. */
+  #start: number;
   #stop: number | undefined;
   #lengthAtStop = 0;
 
@@ -66,6 +70,7 @@ export class FrameScanner {
     this.range = range;
     this.#base = range.from ?? 0;
     this.#end = this.#base;
+    this.#start = this.#base;
     this.#buffer = new Uint8Array(this.#capacity(this.#base, 0));
     this.#view = new DataView(this.#buffer.buffer);
     const most = Math.ceil(this.#buffer.length / (FRAME_HEADER_BYTES + 1));
@@ -82,10 +87,7 @@ export class FrameScanner {
     return this.#stop ?? this.range.limit;
   }
 
-  /**
-   * What stands there for the length of a frame; 0 when it is cut, and when padding stands before it: that may be a part
-   * of a frame that was never written, and what stands behind it another one.
-   */
+  /** What stands there for the length of a frame; 0 when it is cut. */
   get lengthAtStop(): number {
     return this.#lengthAtStop;
   }
@@ -119,7 +121,7 @@ export class FrameScanner {
     if (this.#stop !== undefined || this.#index === this.#count) return false;
     const at = this.#offsets[this.#index] as number;
     const bytes = FRAME_HEADER_BYTES + this.#view.getUint32(at, true);
-    if (this.#isBehindGap(at) || bytes > this.range.frameBytesMax) return this.#stopAt(at);
+    if (!this.#leadsTo(at) || bytes > this.range.frameBytesMax) return this.#stopAt(at);
     this.#index++;
     this.#at = at;
     this.#end = this.#base + at + bytes;
@@ -139,28 +141,45 @@ export class FrameScanner {
     return false;
   }
 
+  /** Finds frames in the buffer, and where the first one stands that it does not hold, as far as padding leads there. */
   #scan(from: number): void {
     const { blockBytes } = this.range;
-    const position = this.#base + from;
-    this.#count = scanFrames(this.#buffer, from, this.#filled, position, blockBytes, UNSALTED_SEED, this.#offsets);
+    this.#count = 0;
     this.#index = 0;
+    for (let at = from; ; ) {
+      const offsets = this.#offsets.subarray(this.#count);
+      this.#count += scanFrames(this.#buffer, at, this.#filled, this.#base + at, blockBytes, UNSALTED_SEED, offsets);
+      const stop = this.#offsets[this.#count] as number;
+      if (this.#count === this.#offsets.length - 1 || !this.#isPadding(stop)) return;
+      at = Math.min(blockEnd(this.#base + stop, blockBytes) - this.#base, this.#filled);
+      this.#offsets[this.#count] = at;
+      if (at === this.#filled) return;
+    }
   }
 
-  /** Whether more than padding stands between the last frame and a place in the buffer. */
-  #isBehindGap(at: number): boolean {
-    return this.#base + at > blockEnd(this.#end, this.range.blockBytes);
+  /** Whether padding begins at a place in the buffer. */
+  #isPadding(at: number): boolean {
+    return at + 4 <= this.#filled && isPadding(this.#view, at);
+  }
+
+  /** Whether a place in the buffer is where the next frame has to start. */
+  #leadsTo(at: number): boolean {
+    const position = this.#base + at;
+    return position === this.#end || position === this.#nextStart();
+  }
+
+  /** Where the next frame has to start: behind the last one, or behind the padding that stands there. */
+  #nextStart(): number {
+    if (this.#start > this.#end) return this.#start;
+    const { blockBytes } = this.range;
+    const start = frameStart(this.#end, blockBytes);
+    return start === this.#end && this.#isPadding(start - this.#base) ? blockEnd(start, blockBytes) : start;
   }
 
   #stopAt(at: number): false {
-    const { blockBytes, limit } = this.range;
-    if (this.#isBehindGap(at)) {
-      this.#stop = Math.min(blockEnd(this.#end, blockBytes), limit);
-      return false;
-    }
-    this.#stop = this.#base + at;
-    if (this.#stop === frameStart(this.#end, blockBytes) && at + 4 <= this.#filled) {
-      this.#lengthAtStop = this.#view.getUint32(at, true);
-    }
+    const start = this.#nextStart();
+    this.#stop = Math.min(start, this.range.limit);
+    if (this.#base + at === start && at + 4 <= this.#filled) this.#lengthAtStop = this.#view.getUint32(at, true);
     return false;
   }
 
@@ -169,7 +188,9 @@ export class FrameScanner {
     const { limit, frameBytesMax } = this.range;
     const position = this.#base + stop;
     const left = this.#filled - stop;
-    if (this.#isBehindGap(stop) || position === limit) return false;
+    if (!this.#leadsTo(stop) || position === limit) return false;
+    // What leads here is not in the buffer any more when it has been read on.
+    this.#start = position;
     let needed = CHUNK_BYTES;
     if (left >= FRAME_HEADER_BYTES) {
       // A frame begins here that the buffer does not hold to its end, or that is damaged.

@@ -3,6 +3,7 @@ import type { IoRoutine } from '../io-routine.js';
 import type { IoFile } from '../storage-io.js';
 import type { CountedIo } from './counted-io.js';
 import { FrameScanner } from './frame-scanner.js';
+import { fillWithPadding } from './padding.js';
 import { longestFrame, throwUnlessTorn } from './torn-tail.js';
 
 /** What opening a file of frames found and did. */
@@ -52,10 +53,13 @@ export function* recoverFrames(steps: CountedIo, frameFile: FrameFile): IoRoutin
   const padded = blockEnd(end, blockBytes);
   // Padding that reaches to the end of its block and of the file is left as it is.
   const isWhole = stop === size && (size === padded || (size === end && !pad));
-  if (!isWhole) yield* cutBehind(steps, file, size, end, pad ? padded : end);
+  const next = isWhole ? size : pad ? padded : end;
+  if (!isWhole) yield* cutBehind(steps, file, size, end, next);
+  // Also where it is there: what says that it is padding may not be durable.
+  if (next > end) yield* writePadding(steps, file, end, next);
   if (size > 0) yield* steps.datasync(file);
   const report = Object.freeze({ frames, bytesCut: isWhole ? 0 : size - end });
-  return { report, end: isWhole ? size : pad ? padded : end };
+  return { report, end: next };
 }
 
 /** A place where a frame starts, and how many stand before it. */
@@ -112,9 +116,7 @@ function* writeFramesAgain(
   for (let written = scanner.end; yield* scanner.fill(); written = scanner.end) {
     while (scanner.next()) count++;
     if (scanner.end === written) break;
-    // The padding before them, of which nothing counts but that there is no frame.
-    const gap = scanner.foundAt - written;
-    if (gap > 0) yield* steps.write(file, new Uint8Array(gap), written);
+    if (scanner.foundAt > written) yield* writePadding(steps, file, written, scanner.foundAt);
     yield* steps.write(file, scanner.foundBytes(), scanner.foundAt);
   }
   return count === frames && scanner.end === end;
@@ -130,6 +132,13 @@ export function* writeAgain(steps: CountedIo, file: IoFile, from: number, to: nu
     yield* steps.write(file, bytes, position);
     position += count;
   }
+}
+
+/** Writes the padding behind a frame. */
+function* writePadding(steps: CountedIo, file: IoFile, from: number, to: number): IoRoutine<void> {
+  const bytes = new Uint8Array(to - from);
+  fillWithPadding(bytes, 0, bytes.length);
+  yield* steps.write(file, bytes, from);
 }
 
 /** Cuts a file at `end`; where it has to go on at `next`, zeros lead there. */
