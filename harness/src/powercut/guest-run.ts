@@ -27,12 +27,24 @@ export interface GuestRun {
 
 /** Emulation takes its time, and longer where others are at work. */
 const BOOT_SECONDS = 600;
+const TRIES = 4;
 
 /** Where the disk of the guest is mounted, in the guest. */
 const DISK = '/disk';
 
 /** Has a guest write its logs, and cuts its power. What it did is in the folder then. @throws when there are no logs */
-export async function recordGuest({ folder, facts, parts, initramfs, fua, seconds }: GuestRun): Promise<void> {
+export async function recordGuest(run: GuestRun): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await recordOnce(run);
+    } catch (error) {
+      // Emulators crash now and then while a guest boots.
+      if (tries === TRIES) throw error;
+    }
+  }
+}
+
+async function recordOnce({ folder, facts, parts, initramfs, fua, seconds }: GuestRun): Promise<void> {
   const image = join(folder, 'disk.image');
   const base = SparseImage.open(baseOf(folder));
   base.copyTo(image).close();

@@ -103,6 +103,7 @@ export class Laboratory {
     mkdirSync(folder, { recursive: true });
     makeImage(fileSystem, baseOf(folder));
     for (let life = 1; life <= lives && !this.#stopped; life++) {
+      if (life > 1) this.#say(`${tally}`);
       const facts = { fileSystem, kernel: parts.kernel.version, seed: random.seed(), logs, history: [...history] };
       await recordGuest({ folder, facts, parts, initramfs, fua: disk === 'fua', seconds });
       const share = Math.ceil((images - tally.images) / (lives - life + 1));

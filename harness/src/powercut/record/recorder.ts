@@ -17,10 +17,10 @@ export class Recorder {
   #ids = 0;
   #count = 0;
 
-  /** @param folder - that exists and holds no record yet */
+  /** @param folder - that exists; a record that it holds is replaced */
   constructor(folder: string) {
-    this.#events = openSync(eventsPathOf(folder), 'wx');
-    this.#bytes = openSync(bytesPathOf(folder), 'wx');
+    this.#events = openSync(eventsPathOf(folder), 'w');
+    this.#bytes = openSync(bytesPathOf(folder), 'w');
   }
 
   /** How much has happened. */
