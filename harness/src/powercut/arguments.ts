@@ -31,6 +31,7 @@ linux-image-VERSION-cloud-amd64; dpkg-deb -x linux-image-*.deb DIR
   --file-system TYPE   one of ${FILE_SYSTEMS.join(', ')}, or all (default all)
   --backend NAME       one of ${BACKEND_NAMES.join(', ')}, or all (default all)
   --disk KIND          ${DISKS.join(' or ')}, or all (default all): whether it takes writes that are durable by themselves
+  --mount-options TEXT what the guest mounts its disk with, such as nodatasum (default rw)
   --images N           images of each combination of these (default ${IMAGES})
   --lives N            guests of each, one after the other: each begins with the disk of the one before, cut (default ${LIVES})
   --seconds N          how long a guest writes (default ${SECONDS})
@@ -48,6 +49,7 @@ export interface Arguments {
   readonly fileSystems: readonly FileSystem[];
   readonly backends: readonly string[];
   readonly disks: readonly DiskKind[];
+  readonly mountOptions: string;
   readonly images: number;
   readonly lives: number;
   readonly seconds: number;
@@ -61,7 +63,7 @@ export interface Arguments {
 /** Reads the command line; `undefined` when help was asked for. @throws {UsageError} */
 export function readArguments(argv: readonly string[], standing: string): Arguments | undefined {
   const names = ['kernel', 'file-system', 'backend', 'disk', 'images', 'lives', 'seconds', 'control'] as const;
-  const given = parseOptions(argv, [...names, 'seed', 'data', 'record', 'image']);
+  const given = parseOptions(argv, [...names, 'mount-options', 'seed', 'data', 'record', 'image']);
   if (given.help === true) return undefined;
   const path = (text: string | undefined): string | undefined =>
     text === undefined ? undefined : resolve(standing, text);
@@ -74,6 +76,7 @@ export function readArguments(argv: readonly string[], standing: string): Argume
     fileSystems: wordsOf('file-system', FILE_SYSTEMS),
     backends: wordsOf('backend', BACKEND_NAMES),
     disks: wordsOf('disk', DISKS),
+    mountOptions: given['mount-options'] ?? 'rw',
     images: given.images === undefined ? IMAGES : integerOf('images', given.images, 1),
     lives: given.lives === undefined ? LIVES : integerOf('lives', given.lives, 1),
     seconds: given.seconds === undefined ? SECONDS : numberOf('seconds', given.seconds, 0),

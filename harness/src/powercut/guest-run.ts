@@ -21,6 +21,8 @@ export interface GuestRun {
   readonly initramfs: string;
   /** Whether its disk takes writes that are durable when they complete. */
   readonly fua: boolean;
+  /** What the disk is mounted with. */
+  readonly mountOptions: string;
   /** How long its logs are written. */
   readonly seconds: number;
 }
@@ -44,7 +46,7 @@ export async function recordGuest(run: GuestRun): Promise<void> {
   }
 }
 
-async function recordOnce({ folder, facts, parts, initramfs, fua, seconds }: GuestRun): Promise<void> {
+async function recordOnce({ folder, facts, parts, initramfs, ...given }: GuestRun): Promise<void> {
   const image = join(folder, 'disk.image');
   const base = SparseImage.open(baseOf(folder));
   base.copyTo(image).close();
@@ -67,7 +69,8 @@ async function recordOnce({ folder, facts, parts, initramfs, fua, seconds }: Gue
       disk_port: await disk.listen(),
       logs_port: await lines.listen(),
       disk_bytes: base.bytes,
-      disk_fua: fua ? 1 : 0,
+      disk_fua: given.fua ? 1 : 0,
+      disk_options: given.mountOptions,
       disk_type: facts.fileSystem,
       disk_logs: facts.logs.length,
     },
@@ -79,7 +82,7 @@ async function recordOnce({ folder, facts, parts, initramfs, fua, seconds }: Gue
     if (!(await Promise.race([talking, machine.ended.then(() => false), late]))) {
       throw new Error(`the guest has no logs; its console said:\n${readFileSync(console, 'utf8').slice(-4000)}`);
     }
-    await sleep(seconds * 1000);
+    await sleep(given.seconds * 1000);
   } finally {
     giveUp.abort();
     disk.close();

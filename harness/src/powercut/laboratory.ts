@@ -93,7 +93,7 @@ export class Laboratory {
     parts: GuestParts,
     initramfs: string,
   ): Promise<Tally> {
-    const { control, lives, images, seconds } = this.#given;
+    const { control, lives, images, seconds, mountOptions } = this.#given;
     const random = new Random(this.#random.seed());
     const tally = new Tally(`${fileSystem}, ${backend}, ${disk}${control === 'none' ? '' : `, ${control}`}`);
     const logs = control === 'careless' ? planCarelessLog(backend, random) : planLogs(backend, random);
@@ -105,7 +105,7 @@ export class Laboratory {
     for (let life = 1; life <= lives && !this.#stopped; life++) {
       if (life > 1) this.#say(`${tally}`);
       const facts = { fileSystem, kernel: parts.kernel.version, seed: random.seed(), logs, history: [...history] };
-      await recordGuest({ folder, facts, parts, initramfs, fua: disk === 'fua', seconds });
+      await recordGuest({ folder, facts, parts, initramfs, fua: disk === 'fua', mountOptions, seconds });
       const share = Math.ceil((images - tally.images) / (lives - life + 1));
       const wrong = await this.#look(folder, range(share), tally);
       const next = join(place, `${life + 1}`);
@@ -128,7 +128,7 @@ export class Laboratory {
     try {
       tally.countRecord(examination.record);
       for await (const finding of examination.images(numbers, () => this.#stopped)) {
-        tally.countImage(finding);
+        tally.countImage(finding, examination.record.facts.logs.length);
         if (finding.verdict === 'kept' || wrong !== undefined) continue;
         wrong = finding;
         if (this.#given.control === 'none') this.#report(folder, finding);

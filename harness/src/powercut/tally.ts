@@ -11,6 +11,7 @@ export class Tally {
   #flushes = 0;
   #acknowledgements = 0;
   #images = 0;
+  #logs = 0;
   readonly #verdicts = { kept: 0, lost: 0, refused: 0, broken: 0, unmountable: 0 };
 
   constructor(what: string) {
@@ -37,8 +38,10 @@ export class Tally {
     }
   }
 
-  countImage({ verdict }: ImageFinding): void {
+  /** @param logs - that are on it */
+  countImage({ verdict }: ImageFinding, logs: number): void {
     this.#images++;
+    this.#logs += logs;
     this.#verdicts[verdict]++;
   }
 
@@ -46,6 +49,6 @@ export class Tally {
     const { lost, refused, broken, unmountable } = this.#verdicts;
     const record = `${this.#guests} guests, ${this.#writes} writes (${this.#fua} with FUA), ${this.#flushes} flushes, ${this.#acknowledgements} acknowledgements`;
     const others = `${broken} otherwise wrong, ${unmountable} not mountable`;
-    return `${this.what}: ${record}; ${this.#images} images, ${lost} lost, ${refused} refused, ${others}`;
+    return `${this.what}: ${record}; ${this.#images} images with ${this.#logs} logs, ${lost} lost, ${refused} refused, ${others}`;
   }
 }

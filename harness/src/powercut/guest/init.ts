@@ -24,7 +24,7 @@ while [ ! -e /sys/block/nbd0/pid ]; do
   sleep 0.1
 done
 echo "guest: disk with write cache '$(cat /sys/block/nbd0/queue/write_cache)', FUA $(cat /sys/block/nbd0/queue/fua)"
-mount -t "$disk_type" -o "\${disk_options:-rw}" /dev/nbd0 /disk || fail 'the disk does not mount'
+mount -t "$disk_type" -o "$disk_options" /dev/nbd0 /disk || fail 'the disk does not mount'
 echo 'guest: mounted'
 logs=0
 while [ $logs -lt "$disk_logs" ]; do
