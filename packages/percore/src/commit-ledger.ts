@@ -4,6 +4,8 @@ import type { Committed } from './commit.js';
 interface CommitPlace {
   readonly epoch: number;
   readonly lsn: number;
+  /** Where it was committed last in an earlier epoch; `Infinity` where it was not, or where that is not known. */
+  readonly earlierLsn: number;
 }
 
 /** By source; those that are not in it were committed before a checkpoint, which says so. */
@@ -34,6 +36,7 @@ interface Slot {
   value: bigint;
   epoch: number;
   lsn: number;
+  earlierLsn: number;
   left: boolean;
 }
 
@@ -69,20 +72,30 @@ export class CommitLedger {
     return oldest;
   }
 
+  /** The oldest entry from which something is known that was committed before an epoch; `Infinity` where there is none. */
+  endedFrom(epoch: number): number {
+    let oldest = this.#watermark === undefined ? Number.POSITIVE_INFINITY : lsnBefore(this.#watermark, epoch);
+    for (const slot of this.#offsets.values()) oldest = Math.min(oldest, lsnBefore(slot, epoch));
+    return oldest;
+  }
+
   /** Takes a commit, and the place of its entry. */
   add({ offsets, watermark }: Committed, epoch: number, lsn: number): void {
     this.#snapshot = undefined;
     for (const [source, value] of offsets) {
       const slot = this.#offsets.get(source);
-      if (slot === undefined) this.#offsets.set(source, { value, epoch, lsn, left: false });
+      if (slot === undefined) this.#offsets.set(source, newSlot(value, epoch, lsn));
       else {
+        slot.earlierLsn = lsnBefore(slot, epoch);
         slot.value = value;
         slot.epoch = epoch;
         slot.lsn = lsn;
         slot.left = false;
       }
     }
-    if (watermark !== undefined) this.#watermark = { value: watermark, epoch, lsn, left: false };
+    if (watermark === undefined) return;
+    const earlierLsn = this.#watermark === undefined ? Number.POSITIVE_INFINITY : lsnBefore(this.#watermark, epoch);
+    this.#watermark = { ...newSlot(watermark, epoch, lsn), earlierLsn };
   }
 
   /** The core is taken away here. */
@@ -122,12 +135,24 @@ export class CommitLedger {
 /** Where the LSN is not known, it was before a checkpoint. */
 const isSince = (lsn: number, before: number): boolean => lsn >= before && lsn !== Number.POSITIVE_INFINITY;
 
+/** Where it was committed last before an epoch. */
+const lsnBefore = (slot: Slot, epoch: number): number => (slot.epoch < epoch ? slot.lsn : slot.earlierLsn);
+
+const newSlot = (value: bigint, epoch: number, lsn: number): Slot => ({
+  value,
+  epoch,
+  lsn,
+  earlierLsn: Number.POSITIVE_INFINITY,
+  left: false,
+});
+
 const slotOf = (value: bigint, place: CommitPlace | undefined, left: boolean): Slot => ({
   value,
   epoch: place?.epoch ?? 0,
   lsn: place?.lsn ?? Number.POSITIVE_INFINITY,
+  earlierLsn: place?.earlierLsn ?? Number.POSITIVE_INFINITY,
   left,
 });
 
-const placeOf = ({ epoch, lsn }: Slot): CommitPlace | undefined =>
-  lsn === Number.POSITIVE_INFINITY ? undefined : { epoch, lsn };
+const placeOf = ({ epoch, lsn, earlierLsn }: Slot): CommitPlace | undefined =>
+  lsn === Number.POSITIVE_INFINITY ? undefined : { epoch, lsn, earlierLsn };

@@ -14,28 +14,21 @@ import {
 import {
   type RecoveryReport,
   realWorld,
-  SegmentedWal,
+  type SegmentedWal,
   type SegmentedWalConfig,
   type TruncateResult,
   type World,
 } from '@walstack/segmented';
 import { type Committed, checkCommit, encodeCommit, type Offsets } from './commit.js';
 import { CommitLedger, type CommitPlaces, withCommitsSince } from './commit-ledger.js';
-import { checkCoreId, coreDirectory, isThere } from './core-directory.js';
-import { type CoreState, initialState, stateAt, survey } from './core-state.js';
+import { checkCoreId, coreDirectory } from './core-directory.js';
+import { type CoreState, initialState } from './core-state.js';
 import { ENTRY_HEADER_BYTES, encodeBarrier, encodeCheckpointId, OperationCode, writeEntryHeader } from './entry.js';
-import { EntryReader } from './entry-reader.js';
 import { checkEpochsLeft, halvesOf, LAST_EPOCH, SharedEpochs } from './epochs.js';
-import { type CheckpointPlace, missingCore, readManifest } from './manifest.js';
-import {
-  backendOf,
-  checkKnown,
-  checkRecoveryMode,
-  type LogOptions,
-  logConfigOf,
-  type PerCoreRecoveryMode,
-} from './options.js';
-import { type Steps, stepsAsync, stepsSync, wait, waitFor } from './waiting.js';
+import { type LogAlone, managedLog, openAlone } from './log-alone.js';
+import { readManifest, writeManifest } from './manifest.js';
+import { checkKnown, checkRecoveryMode, type LogOptions, logConfigOf, type PerCoreRecoveryMode } from './options.js';
+import { closeQuietly, type Steps, stepsAsync, stepsSync, wait, waitFor } from './waiting.js';
 
 /** How a {@link CoreWalWriter} is opened: what its segments take, and the epochs that it shares with others. */
 export interface CoreWalWriterOptions extends LogOptions, Pick<SegmentedWalConfig, 'create' | 'io' | 'salvageLsn'> {
@@ -43,7 +36,8 @@ export interface CoreWalWriterOptions extends LogOptions, Pick<SegmentedWalConfi
   readonly epochs?: SharedEpochs;
   /**
    * What to do where something acknowledged is lost: `'strict'` refuses the log, `'salvage'` goes on with what is left and
-   * says in `recovery` what is gone. Of a per-core log that a manager has had, salvage the whole. Default `'strict'`.
+   * says in `recovery` what is gone. The log of a core that a manager has had is refused all the same: salvage the whole, as
+   * others may have to drop something, too. Default `'strict'`.
    */
   readonly recoveryMode?: PerCoreRecoveryMode;
 }
@@ -93,6 +87,12 @@ interface PendingSync {
 /** Entries that are longer, header included, get memory of their own for a moment. */
 const SCRATCH_BYTES = 64 * 1024;
 
+/** No manager has the log. */
+const NOT_NEEDED: Pick<Alone, 'neededFrom' | 'inCheckpoint'> = {
+  neededFrom: Number.POSITIVE_INFINITY,
+  inCheckpoint: false,
+};
+
 /** No upper half of an epoch. */
 const NOT_LOOKED_AT = -1;
 
@@ -127,8 +127,14 @@ export let logOf: (writer: CoreWalWriter) => SegmentedWal;
 interface WriterOptions extends Pick<CoreWalWriterOptions, 'epochs' | 'now'> {
   /** It belongs to a manager, which says what is needed no more. */
   readonly managed?: boolean;
-  /** The last checkpoint needs what stands from this LSN on. Default: nothing. */
-  readonly neededFrom?: number;
+  /** It was opened without its manager. */
+  readonly alone?: Alone;
+}
+
+/** What a writer that was opened without its manager knows of the per-core log. */
+interface Alone extends Pick<LogAlone, 'neededFrom' | 'inCheckpoint'> {
+  /** Of the per-core log. */
+  readonly directory: string;
 }
 
 /**
@@ -155,8 +161,9 @@ export class CoreWalWriter {
   #timestampUs: number;
   readonly #ledger: CommitLedger;
   readonly #managed: boolean;
-  /** The last checkpoint of the per-core log needs what stands from this LSN on. */
-  readonly #neededFrom: number;
+  readonly #alone: Alone | undefined;
+  /** No crash takes back the manifest that says what is needed. */
+  #isManifestSure = false;
   #barrier: KnownBarrier | undefined;
   #barrierBefore: KnownBarrier | undefined;
   #position: number;
@@ -166,6 +173,8 @@ export class CoreWalWriter {
   #tokens = 0;
   /** The core has said that it appends nothing more. */
   #left = false;
+  /** The LSN of the last barrier of the core, which it may have appended before it was opened. */
+  #leftAt: number | undefined;
   /** Header and value of an entry, one behind the other. */
   readonly #scratch = new Uint8Array(SCRATCH_BYTES);
   readonly #scratchView = new DataView(this.#scratch.buffer);
@@ -178,7 +187,7 @@ export class CoreWalWriter {
     log: SegmentedWal,
     coreId: number,
     state: CoreState,
-    { epochs, now = realWorld.now, managed = false, neededFrom = Number.POSITIVE_INFINITY }: WriterOptions,
+    { epochs, now = realWorld.now, managed = false, alone }: WriterOptions,
   ) {
     this.coreId = coreId;
     this.#log = log;
@@ -193,7 +202,8 @@ export class CoreWalWriter {
     this.#timestampUs = state.timestampUs;
     this.#ledger = new CommitLedger(state.committed, state.commitPlaces);
     this.#managed = managed;
-    this.#neededFrom = neededFrom;
+    this.#alone = alone;
+    this.#leftAt = state.left ? state.lsn : undefined;
     this.#position = log.position;
     this.#syncedPosition = log.position;
     this.#syncedLsn = log.lastLsn;
@@ -519,22 +529,19 @@ export class CoreWalWriter {
 
   /**
    * Removes segments that hold nothing but entries below an LSN; that they are gone is durable on return. What they say of
-   * offsets, watermark and epoch is appended again before, so that it is there when the log is opened.
+   * offsets, watermark and epoch is appended again before, so that it is there when the log is opened; offsets of epochs that
+   * have ended stay where they are until the epoch in which they are appended again has ended, too.
    *
    * @throws `WAL_STATE` for a log that a manager has, or that a manager has had and that needs what would be removed, with
    * its last checkpoint or for want of one; `WAL_NO_SPACE` when there is no room to note the new beginning; what {@link appendCommit} throws
    */
-  async truncateBefore(lsn: number): Promise<TruncateResult> {
-    const { before, appended } = this.#carryOver(lsn);
-    if (appended) await this.#log.sync();
-    return this.#log.truncateBefore(before);
+  truncateBefore(lsn: number): Promise<TruncateResult> {
+    return stepsAsync(this.#truncating(lsn));
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
   truncateBeforeSync(lsn: number): TruncateResult {
-    const { before, appended } = this.#carryOver(lsn);
-    if (appended) this.#log.syncSync();
-    return this.#log.truncateBeforeSync(before);
+    return stepsSync(this.#truncating(lsn));
   }
 
   /** Makes everything durable, marks the log as closed cleanly and gives up its lock. Idempotent. */
@@ -557,6 +564,46 @@ export class CoreWalWriter {
     return this.close();
   }
 
+  *#truncating(lsn: number): Steps<TruncateResult> {
+    const log = this.#log;
+    const { before, appended } = this.#carryOver(lsn);
+    if (appended) {
+      yield* wait(
+        () => log.syncSync(),
+        () => log.sync(),
+      );
+    }
+    if (this.#alone?.inCheckpoint === true) yield* this.#makeManifestSure(this.#alone);
+    else if (this.#removes(before)) {
+      // An empty log then tells that no manager has emptied it, whose manifest would be missing.
+      yield* wait(
+        () => log.checkpointSync(before - 1),
+        () => log.checkpoint(before - 1),
+      );
+    }
+    return yield* wait(
+      () => log.truncateBeforeSync(before),
+      () => log.truncateBefore(before),
+    );
+  }
+
+  /** The sync behind its rename may have failed: a crash would take back what says that something is needed no more. */
+  *#makeManifestSure({ directory }: Alone): Steps<void> {
+    if (this.#isManifestSure) return;
+    const { io } = this.#log;
+    // No manager is there, as this writer has the log. Other writers may do the same, with the same manifest.
+    const manifest = yield* waitFor(io, () => readManifest(io, directory));
+    const draft = `manifest-${this.coreId}.new`;
+    if (manifest !== undefined) yield* waitFor(io, () => writeManifest(io, directory, manifest, draft));
+    this.#isManifestSure = true;
+  }
+
+  /** Whether there is a segment that holds nothing but entries below an LSN. */
+  #removes(lsn: number): boolean {
+    const log = this.#log;
+    return log.firstLsn <= log.lastLsn && lsn <= log.nextLsn && (log.listSegments()[0]?.lastLsn ?? 0) < lsn;
+  }
+
   /**
    * Appends again what only entries say that are about to go. Where there is no room for that, those stay.
    *
@@ -565,31 +612,29 @@ export class CoreWalWriter {
   #carryOver(lsn: number): { readonly before: number; readonly appended: boolean } {
     checkLsn('lsn', lsn);
     if (this.#managed) throw managedLog(this.coreId, 'its manager truncates it with each checkpoint');
-    if (lsn > this.#neededFrom) {
-      throw managedLog(this.coreId, `its manager needs what stands from LSN ${this.#neededFrom} on`);
+    const { neededFrom, inCheckpoint } = this.#alone ?? NOT_NEEDED;
+    if (lsn > neededFrom) {
+      throw managedLog(this.coreId, `its manager needs what stands from LSN ${neededFrom} on`);
     }
     const log = this.#log;
-    const neededFrom = Math.min(this.#ledger.neededFrom, log.lastLsn);
-    // No segment goes before the first one does.
-    const kept = log.lastLsn < log.firstLsn || (log.listSegments()[0]?.lastLsn ?? 0) >= lsn;
-    if (kept || lsn <= neededFrom || lsn > log.nextLsn) return { before: lsn, appended: false };
+    const ledger = this.#ledger;
+    // The checkpoint says what was committed before it.
+    if (inCheckpoint || !this.#removes(lsn)) return { before: lsn, appended: false };
+    const oldest = Math.min(ledger.neededFrom, log.lastLsn);
+    // Were the present epoch dropped, as one that is not complete, what was committed before it would have to be there.
+    const ended = ledger.endedFrom(this.#epoch);
+    const before = Math.min(lsn, ended);
+    if (lsn <= oldest) return { before, appended: false };
+    // Behind the last barrier of a core nothing is to stand: epochs would wait for it.
+    if (this.#leftAt === log.lastLsn) return { before: Math.min(oldest, ended), appended: false };
     try {
-      this.#appendState();
+      this.#append(OperationCode.commit, NO_BYTES, encodeCommit(ledger.committed));
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
-      return { before: neededFrom, appended: false };
+      return { before: Math.min(oldest, ended), appended: false };
     }
-    return { before: lsn, appended: true };
-  }
-
-  /** What was committed, in an entry that has the epoch as well; and where the core had left, that it has. */
-  #appendState(): void {
-    const ledger = this.#ledger;
-    const left = this.#left;
-    const { committed } = ledger;
-    this.#append(OperationCode.commit, NO_BYTES, encodeCommit(committed));
-    ledger.add(committed, this.#epoch, this.#log.lastLsn);
-    if (left) this.#beginEpoch(this.#epoch + 1, true);
+    ledger.add(ledger.committed, this.#epoch, log.lastLsn);
+    return { before, appended: true };
   }
 
   /** Puts a barrier before the first entry of an epoch. */
@@ -611,6 +656,7 @@ export class CoreWalWriter {
     this.#epoch = epoch;
     this.#left = last;
     const { lastLsn: lsn } = this.#log;
+    if (last) this.#leftAt = lsn;
     const { committed, places: commitPlaces } = this.#ledger;
     this.#barrierBefore = this.#barrier;
     this.#barrier = {
@@ -685,8 +731,6 @@ export class CoreWalWriter {
   }
 }
 
-const VIEWS = { copy: false } as const;
-
 /** The longest value is what is asked for, which the log knows with its header. */
 function withoutHeader(error: unknown, bytes: number): unknown {
   if (!WalError.is(error, 'WAL_TOO_LARGE') || error.actual !== bytes || error.limit === undefined) return error;
@@ -701,57 +745,6 @@ function hasLeft(coreId: number): WalError {
   });
 }
 
-function managedLog(coreId: number, why: string): WalError {
-  return new WalError('WAL_STATE', `the log of core ${coreId} belongs to a per-core log: ${why}`, { state: 'managed' });
-}
-
-/** What is known of a log before the first entry that says it: what the last checkpoint says, where it can be read on. */
-function stateFrom(log: SegmentedWal, place: CheckpointPlace | undefined, epoch: number): CoreState {
-  return place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, epoch);
-}
-
-/** Whether a log has what stands behind the last checkpoint. */
-const reaches = (log: SegmentedWal, { lsn }: CheckpointPlace): boolean => log.firstLsn <= lsn + 1 && lsn <= log.lastLsn;
-
-function lostBefore(log: SegmentedWal, { coreId, lsn }: CheckpointPlace): WalError {
-  return new WalError(
-    'WAL_CORRUPT',
-    `the last checkpoint has everything up to LSN ${lsn} of core ${coreId}, but its log has LSN ${log.firstLsn} to ${log.lastLsn}: open it with its manager`,
-    { path: log.directory, lsn, reason: 'checkpoint' },
-  );
-}
-
-/** Opens a log, or makes it where the manifest does not say that it is lost. */
-function* openExistingOrNew(config: SegmentedWalConfig, coreId: number, directory: string): Steps<SegmentedWal> {
-  const existing = { ...config, create: false };
-  try {
-    return yield* wait(
-      () => SegmentedWal.openSync(existing),
-      () => SegmentedWal.open(existing),
-    );
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_NOT_FOUND') || config.create === false) throw error;
-  }
-  yield* throwIfNamed(config.io, coreId, directory);
-  return yield* wait(
-    () => SegmentedWal.openSync(config),
-    () => SegmentedWal.open(config),
-  );
-}
-
-function* throwIfNamed(given: SegmentedWalConfig['io'], coreId: number, directory: string): Steps<void> {
-  // What is named is a backend of its own: this look needs none that is as fast, and there is nothing yet in memory.
-  if (given === 'memory') return;
-  const { io, owned } = backendOf(typeof given === 'object' ? given : 'sync-fs', 'wait');
-  try {
-    if (!isThere(io, directory)) return;
-    const manifest = yield* waitFor(io, () => readManifest(io, directory));
-    if (manifest?.cores.includes(coreId) === true) throw missingCore(directory, coreId);
-  } finally {
-    if (owned) void io.dispose();
-  }
-}
-
 function* opening(
   coreId: number,
   directory: string,
@@ -760,54 +753,12 @@ function* opening(
 ): Steps<CoreWalWriter> {
   const { config, own } = configOf(coreId, directory, options);
   if (position !== undefined) checkInteger('position', position);
-  const log = yield* openExistingOrNew(config, coreId, directory);
+  const { log, state, ...needed } = yield* openAlone(coreId, directory, config, position);
   try {
-    const manifest = yield* waitFor(log.io, () => readManifest(log.io, directory));
-    if (manifest?.leaving !== undefined)
-      throw managedLog(coreId, 'a manager has begun to drop entries of it: open that');
-    const place = manifest?.checkpoint?.cores.find((each) => each.coreId === coreId);
-    if (place !== undefined && !reaches(log, place)) throw lostBefore(log, place);
-    if (position !== undefined) yield* dropBehind(log, position, place);
-    const before = stateFrom(log, place, manifest?.checkpoint?.epoch ?? 0);
-    const reader = yield* wait(
-      () => log.openReaderSync(before.lsn + 1, VIEWS),
-      () => log.openReader(before.lsn + 1, VIEWS),
-    );
-    const entries = new EntryReader(reader, coreId, log.directory, Number.POSITIVE_INFINITY);
-    const state = yield* waitFor(log.io, () => survey(entries, before));
-    // Without a checkpoint, its manager needs everything.
-    const isNamed = manifest?.cores.includes(coreId) === true;
-    const needed = place === undefined ? (isNamed ? { neededFrom: log.firstLsn } : {}) : { neededFrom: place.lsn + 1 };
-    return writerOver(log, coreId, state, { ...own, ...needed });
+    return writerOver(log, coreId, state, { ...own, alone: { directory, ...needed } });
   } catch (error) {
     yield* closeQuietly(log);
     throw error;
-  }
-}
-
-function* dropBehind(log: SegmentedWal, position: number, place: CheckpointPlace | undefined): Steps<void> {
-  const lsn = yield* wait(
-    () => log.lsnBeforeSync(position),
-    () => log.lsnBefore(position),
-  );
-  if (place !== undefined && lsn < place.lsn) {
-    throw managedLog(place.coreId, `the last checkpoint has everything up to LSN ${place.lsn}; nothing was dropped`);
-  }
-  yield* wait(
-    () => log.truncateAfterSync(lsn),
-    () => log.truncateAfter(lsn),
-  );
-}
-
-/** Lets go of a log that is of no use; why it is of none is thrown already. */
-function* closeQuietly(log: SegmentedWal): Steps<void> {
-  try {
-    yield* wait(
-      () => log.closeSync(),
-      () => log.close(),
-    );
-  } catch {
-    // Its own failure is the lesser news.
   }
 }
 

@@ -102,14 +102,20 @@ export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manif
 /**
  * Replaces the manifest as a whole; durable on return. A failure before the rename has changed nothing.
  *
+ * @param draft - the name of the file in which it is written first: of its own for each of several writers
  * @throws with the reason `'outcome-unknown'` where it may be the new one that is found after a crash, or the old one
  */
-export function* writeManifest(io: StorageIo, directory: string, manifest: Manifest): IoRoutine<void> {
+export function* writeManifest(
+  io: StorageIo,
+  directory: string,
+  manifest: Manifest,
+  draft: string = DRAFT,
+): IoRoutine<void> {
   const path = manifestPath(directory);
   const bytes = encodeManifest(manifest);
   // What could not be read again is not written.
   decodeManifest(bytes, path);
-  yield* replaceFile(io, join(directory, DRAFT), path, bytes);
+  yield* replaceFile(io, join(directory, draft), path, bytes);
   try {
     yield* ioSteps.syncDirectory(io, directory);
   } catch (error) {

@@ -57,6 +57,14 @@ export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<Pe
   }
 }
 
+/** What is thrown where a salvage has not ended, and no salvage is asked for. */
+export function unfinishedSalvage(directory: string): WalError {
+  return new WalError('WAL_CORRUPT', `${directory} is half salvaged: open it with 'salvage'; nothing was changed`, {
+    path: salvageNotePath(directory),
+    reason: 'salvage',
+  });
+}
+
 /** The salvage has ended. */
 export function* removeSalvageNote(io: StorageIo, directory: string): IoRoutine<void> {
   yield* ioSteps.remove(io, salvageNotePath(directory));

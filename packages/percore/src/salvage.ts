@@ -13,13 +13,14 @@ import {
   readManifest,
   writeManifest,
 } from './manifest.js';
+import { missingManifest, provesManifest } from './missing-manifest.js';
 import { clockOf, logConfigOf, type RecoverySettings } from './options.js';
 import {
   type LostEntries,
   type PerCoreSalvage,
   readSalvageNote,
   removeSalvageNote,
-  salvageNotePath,
+  unfinishedSalvage,
   writeSalvageNote,
 } from './salvage-note.js';
 import { type Steps, wait, waitFor } from './waiting.js';
@@ -63,13 +64,7 @@ export class Salvage {
     const { directory, recoveryMode } = this.#settings;
     const note = yield* waitFor(this.#io, () => readSalvageNote(this.#io, directory));
     if (note === undefined) return;
-    if (recoveryMode !== 'salvage') {
-      const path = salvageNotePath(directory);
-      throw new WalError('WAL_CORRUPT', `${directory} is half salvaged: open it with 'salvage'; nothing was changed`, {
-        path,
-        reason: 'salvage',
-      });
-    }
+    if (recoveryMode !== 'salvage') throw unfinishedSalvage(directory);
     this.#isNoted = true;
     this.#damage.push(...note.damage);
     this.#lost.push(...note.lost);
@@ -207,26 +202,17 @@ export class Salvage {
     }
   }
 
-  /** Whether a manifest was there that is not any more: before a manager appends entries, or truncates, it writes one. */
+  /** Whether a manifest was there that is not any more. */
   isMissingManifest(
     cores: readonly { readonly log: SegmentedWal; readonly whole: Pick<CoreState, 'managed' | 'joined'> }[],
   ): boolean {
     if (this.#hasManifest) return false;
-    return cores.some(({ log, whole }) => {
-      const truncated = log.firstLsn > 1;
-      return whole.managed === 'entries' || (truncated && (whole.managed === 'barriers' || !whole.joined));
-    });
+    return cores.some(({ log, whole }) => provesManifest(log, whole));
   }
 
   *missingManifest(): Steps<Manifest> {
     const { directory } = this.#settings;
-    yield* this.#give(
-      new WalError(
-        'WAL_CORRUPT',
-        `${manifestPath(directory)} is missing, and with it the last checkpoint: restore the whole directory; nothing was changed`,
-        { path: manifestPath(directory), reason: 'missing-manifest' },
-      ),
-    );
+    yield* this.#give(missingManifest(directory));
     return this.#newManifest();
   }
 

@@ -55,3 +55,15 @@ export function stepsSync<T>(steps: Steps<T>): T {
   }
   return step.value;
 }
+
+/** Closes something that is of no use; why it is of none is thrown already, and its own failure is the lesser news. */
+export function* closeQuietly(log: { close(): Promise<void>; closeSync(): void }): Steps<void> {
+  try {
+    yield* wait(
+      () => log.closeSync(),
+      () => log.close(),
+    );
+  } catch {
+    // It was said above.
+  }
+}

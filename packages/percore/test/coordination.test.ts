@@ -224,10 +224,10 @@ describe('a manifest that is missing', () => {
 describe('a writer alone', () => {
   test('that truncates everything keeps epoch, offsets and watermark', async () => {
     const io = createMemoryStorageIo();
-    for (const [life, epoch] of [7, 7, 9].entries()) {
+    for (const life of [0, 1, 2]) {
       const writer = CoreWalWriter.openSync(0, DIRECTORY, { io, blockBytes: 512 });
       if (life > 0) {
-        expect(writer.epoch).toBe(life === 1 ? 8 : 8);
+        expect(writer.epoch).toBe(life + 7);
         expect(writer.committed).toEqual({
           offsets: new Map([
             ['a', 5n],
@@ -236,13 +236,14 @@ describe('a writer alone', () => {
           watermark: 7n,
         });
       }
-      writer.epoch = Math.max(epoch, writer.epoch);
       if (life === 0) {
+        writer.epoch = 7;
         writer.appendCommit({ a: 5 }, 7);
         writer.appendPut('x', 'y'.repeat(3000));
         writer.appendCommit({ b: 6 });
-        writer.appendEpochBarrier();
       }
+      // What was appended again in the epoch before is part of a complete one now: nothing older is needed.
+      writer.appendEpochBarrier();
       await writer.truncateBefore(writer.lastLsn + 1);
       expect(writer.committed).toEqual({
         offsets: new Map([
@@ -252,7 +253,6 @@ describe('a writer alone', () => {
         watermark: 7n,
       });
       writer.closeSync();
-      if (life === 1) break;
     }
     const puts = CoreWalWriter.openSync(0, DIRECTORY, { io, blockBytes: 512 });
     puts.closeSync();

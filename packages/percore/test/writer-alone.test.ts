@@ -1,0 +1,252 @@
+import {
+  CoreWalWriter,
+  PerCoreRecovery,
+  type PerCoreWalConfig,
+  PerCoreWalManager,
+  SharedEpochs,
+} from '@walstack/percore';
+import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
+import { exploreCrashes, SimulatedDisk } from '@walstack/storage-io/simulation';
+import { describe, expect, test } from 'vitest';
+import { readManifest } from '../src/manifest.js';
+import { contentsOf } from './support/worlds.js';
+
+const DIRECTORY = '/log';
+const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
+const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
+
+const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
+  PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });
+
+const alone = (io: StorageIo, coreId: number, more: object = {}): Promise<CoreWalWriter> =>
+  CoreWalWriter.open(coreId, DIRECTORY, { io, ...SMALL, ...more });
+
+interface Told {
+  readonly complete: number;
+  readonly puts: readonly unknown[];
+  readonly offsets: ReadonlyMap<string, bigint>;
+}
+
+async function told(io: StorageIo, incomplete: 'take' | 'leave' = 'take'): Promise<Told> {
+  await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io, incomplete, ...SMALL });
+  const contents: unknown[] = [];
+  await recovery.entries().forEach((entry) => void contents.push(...contentsOf([entry])));
+  const puts = contents.map((content) => content as string[]).filter(([operation]) => operation === 'put');
+  return { complete: recovery.completeEpoch, puts: puts.map(([, key]) => key), offsets: recovery.offsets };
+}
+
+/** Two cores and four epochs, each complete, with offsets; the first is in a checkpoint. */
+async function managed(io: StorageIo): Promise<void> {
+  const manager = await open(io, 2);
+  for (let epoch = 1; epoch <= 4; epoch++) {
+    for (const core of [0, 1]) {
+      manager.writer(core).appendPut(`${epoch}/${core}`, 'x'.repeat(1200));
+      manager.writer(core).appendCommit({ [`source ${core}`]: epoch });
+    }
+    if (epoch === 1) await manager.checkpoint(() => {});
+    else await manager.endEpoch();
+  }
+  await manager.close();
+}
+
+/** Inverts a bit of the key of a put. */
+async function damage(io: StorageIo, coreId: number, key: string): Promise<void> {
+  const directory = `${DIRECTORY}/core-${coreId}`;
+  for (const name of io.list(directory).filter((each) => each.startsWith('wal-'))) {
+    const file = io.open(`${directory}/${name}`);
+    const bytes = new Uint8Array(io.size(file));
+    await runAsync(io, ioSteps.read(io, file, bytes, 0));
+    const at = Buffer.from(bytes).indexOf(key);
+    const found = at !== -1;
+    if (found) {
+      bytes[at] = (bytes[at] as number) ^ 1;
+      await runAsync(io, ioSteps.write(io, file, bytes.subarray(at, at + 1), at));
+      await runAsync(io, ioSteps.datasync(io, file));
+    }
+    io.close(file);
+    if (found) return;
+  }
+  throw new Error(`${key} is not in the log of core ${coreId}`);
+}
+
+const removeManifest = (io: StorageIo): Promise<void> => runAsync(io, ioSteps.remove(io, `${DIRECTORY}/manifest`));
+
+describe('a writer alone on a log of a manager', () => {
+  test('truncates because of a checkpoint only when no crash takes that back', async () => {
+    for (const blocking of [false, true]) {
+      const disk = new SimulatedDisk();
+      const io = disk.createStorageIo();
+      const manager = await open(io, 2);
+      for (let epoch = 1; epoch <= 4; epoch++) {
+        for (const core of [0, 1]) manager.writer(core).appendPut(`${epoch}/${core}`, 'x'.repeat(1200));
+        if (epoch === 1) await manager.checkpoint(() => {});
+        else await manager.endEpoch();
+      }
+      let syncs = 0;
+      disk.failWhen(({ kind, path }) =>
+        kind === 'sync-directory' && path === DIRECTORY && ++syncs === 2 ? 'EIO' : undefined,
+      );
+      const unknown = coded('WAL_IO_FAILED', { reason: 'outcome-unknown' });
+      await expect(manager.checkpoint(() => {})).rejects.toEqual(unknown);
+      disk.failWhen(undefined);
+      disk.kill();
+      const other = disk.createStorageIo({ completesInline: blocking });
+      const writer = await alone(other, 0);
+      const place = (await runAsync(other, readManifest(other, DIRECTORY)))?.checkpoint?.cores[0];
+      const before = (place?.lsn ?? 0) + 1;
+      const truncated = blocking ? writer.truncateBeforeSync(before) : await writer.truncateBefore(before);
+      expect(truncated.segmentsDeleted).toBeGreaterThan(0);
+      await told(disk.crash('none').createStorageIo());
+    }
+  });
+
+  test('does not salvage it: what other logs lose by that is for the salvage of the whole to say', async () => {
+    const io = createMemoryStorageIo();
+    await managed(io);
+    await damage(io, 1, '3/1');
+    const before = io.list(`${DIRECTORY}/core-1`);
+    await expect(alone(io, 1, { recoveryMode: 'salvage' })).rejects.toEqual(coded('WAL_CORRUPT'));
+    expect(io.list(`${DIRECTORY}/core-1`)).toEqual(before);
+    await expect(open(io, 2)).rejects.toEqual(coded('WAL_CORRUPT'));
+    await (await alone(io, 0, { recoveryMode: 'salvage' })).close();
+  });
+
+  test('does not open it while a salvage has not ended', async () => {
+    const io = createMemoryStorageIo();
+    await managed(io);
+    await damage(io, 1, '3/1');
+    const ended = open(io, 2, {
+      recoveryMode: 'salvage',
+      recover: () => {
+        throw new Error('ends');
+      },
+    });
+    await expect(ended).rejects.toMatchObject({ message: 'ends' });
+    const refused = coded('WAL_CORRUPT', { reason: 'salvage' });
+    for (const core of [0, 1, 2]) {
+      for (const recoveryMode of ['strict', 'salvage'] as const) {
+        await expect(alone(io, core, { recoveryMode })).rejects.toEqual(refused);
+        expect(() => CoreWalWriter.openSync(core, DIRECTORY, { io, recoveryMode })).toThrow(refused);
+      }
+    }
+    expect(io.list(DIRECTORY)).not.toContain('core-2');
+    await (await open(io, 2, { recoveryMode: 'salvage' })).close();
+    await (await alone(io, 1)).close();
+  });
+
+  test('is told that its manifest is missing, and changes nothing', async () => {
+    const io = createMemoryStorageIo();
+    await managed(io);
+    await removeManifest(io);
+    const missing = coded('WAL_CORRUPT', { reason: 'missing-manifest' });
+    for (const core of [0, 1]) {
+      await expect(alone(io, core)).rejects.toEqual(missing);
+      await expect(CoreWalWriter.openAt(core, DIRECTORY, 0, { io, ...SMALL })).rejects.toEqual(missing);
+    }
+    await expect(open(io, 2)).rejects.toEqual(missing);
+  });
+});
+
+describe('a writer alone that truncates', () => {
+  test('keeps offsets of complete epochs while the epoch in which it appends them again is not', async () => {
+    for (const blocking of [false, true]) {
+      const io = createMemoryStorageIo();
+      const epochs = SharedEpochs.create(1);
+      const [zero, one] = [await alone(io, 0, { epochs }), await alone(io, 1, { epochs })];
+      zero.appendCommit({ source: 10 }, 5);
+      one.appendPut('1/1', '');
+      epochs.advance();
+      for (let entry = 0; entry < 8; entry++) zero.appendPut(`2/${entry}`, 'x'.repeat(1000));
+      zero.appendCommit({ source: 11 });
+      one.appendPut('2/1', '');
+      await one.sync();
+      const before = zero.lastLsn - 1;
+      await zero.sync();
+      if (blocking) zero.truncateBeforeSync(before);
+      else await zero.truncateBefore(before);
+      expect((await zero.truncateBefore(before)).segmentsDeleted).toBe(0);
+      await zero.close();
+      const again = await alone(io, 0, { epochs });
+      await again.truncateBefore(again.lastLsn + 1);
+      expect(again.committed).toEqual({ offsets: new Map([['source', 11n]]), watermark: 5n });
+      await again.close();
+      await one.close();
+      expect((await told(io, 'leave')).offsets).toEqual(new Map([['source', 10n]]));
+      // The next epoch has its barrier: what the one before it had is needed no more.
+      epochs.advance();
+      const last = await alone(io, 0, { epochs });
+      last.appendPut('3', '');
+      await last.sync();
+      expect((await last.truncateBefore(last.lastLsn)).segmentsDeleted).toBeGreaterThan(0);
+      expect(last.committed).toEqual({ offsets: new Map([['source', 11n]]), watermark: 5n });
+      await last.close();
+    }
+  });
+
+  test.each([false, true])('leaves a core that has left as it is, opened again: %s', async (openedAgain) => {
+    const io = createMemoryStorageIo();
+    const epochs = SharedEpochs.create(1);
+    const [zero, one] = [await alone(io, 0, { epochs }), await alone(io, 1, { epochs })];
+    for (let entry = 0; entry < 8; entry++) one.appendPut('1/1', 'x'.repeat(1000));
+    one.appendCommit({ source: 100 });
+    one.appendEpochBarrier({ last: true });
+    await one.sync();
+    for (let epoch = 1; epoch <= 5; epoch++) {
+      zero.appendPut(`${epoch}/0`, '');
+      zero.appendCommit({ source: epoch });
+      epochs.advance();
+    }
+    zero.appendEpochBarrier();
+    await zero.close();
+    let writer = one;
+    if (openedAgain) {
+      await one.close();
+      writer = await alone(io, 1);
+    }
+    expect((await writer.truncateBefore(writer.lastLsn + 1)).segmentsDeleted).toBeGreaterThan(0);
+    await writer.close();
+    expect(await told(io, 'leave')).toMatchObject({ complete: 5, offsets: new Map([['source', 5n]]) });
+  });
+
+  test('may drop everything that is left, whatever crash comes in between', async () => {
+    await exploreCrashes<'truncated'>(
+      async (life) => {
+        const writer = await alone(life.io, 0);
+        for (let entry = 0; entry < 8; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(1000));
+        await writer.sync();
+        expect((await writer.truncateBefore(writer.lastLsn)).segmentsDeleted).toBeGreaterThan(0);
+        await writer.close();
+        life.note('truncated');
+        await (await CoreWalWriter.openAt(0, DIRECTORY, 7168, { io: life.io, ...SMALL })).close();
+      },
+      async (life) => {
+        if (life.notes.length === 0) return;
+        const { puts } = await told(life.io);
+        expect(['k6,k7', '']).toContain(String(puts));
+        await (await alone(life.io, 0)).close();
+        await (await CoreWalWriter.openAt(0, DIRECTORY, 7168, { io: life.io, ...SMALL })).close();
+        const manager = await open(life.io, 1);
+        manager.writer(0).appendPut('new', '');
+        await manager.close();
+        expect((await told(life.io)).puts).toEqual(['new']);
+      },
+      { crashesInCheck: 0 },
+    );
+  });
+
+  test('and of whose log salvage then keeps nothing comes under a manager', async () => {
+    const io = createMemoryStorageIo();
+    const writer = await alone(io, 0);
+    for (let entry = 0; entry < 8; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(1000));
+    await writer.sync();
+    await writer.truncateBefore(writer.lastLsn);
+    await writer.close();
+    await damage(io, 0, 'k6');
+    await expect(alone(io, 0)).rejects.toEqual(coded('WAL_CORRUPT'));
+    const salvaged = await alone(io, 0, { recoveryMode: 'salvage' });
+    expect(salvaged.recovery.records).toBe(0);
+    await salvaged.close();
+    expect((await told(io)).puts).toEqual([]);
+    await (await open(io, 1)).close();
+  });
+});
