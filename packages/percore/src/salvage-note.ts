@@ -27,7 +27,7 @@ export interface PerCoreSalvage {
 const MAXIMUM_BYTES = 256 * 1024 * 1024;
 
 /** Path of the note of a per-core log that a salvage has begun and not ended. */
-export const salvageNotePath = (directory: string): string => join(directory, FileName.salvage);
+const salvageNotePath = (directory: string): string => join(directory, FileName.salvage);
 
 /**
  * Notes what a salvage gives up, before it does: it is there until the salvage has ended, and only salvage opens the per-core
