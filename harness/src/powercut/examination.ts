@@ -5,7 +5,6 @@ import { SparseImage } from './cut/sparse-image.js';
 import { survivorsOf } from './cut/survivors.js';
 import { MountedImage } from './file-systems.js';
 import { type Finding, Inspection } from './inspection.js';
-import { accountsOf } from './logs.js';
 import { baseOf, DiskRecord } from './record/disk-record.js';
 import { type DiskEvent, isAcknowledgement } from './record/events.js';
 
@@ -91,11 +90,9 @@ export class Examination {
     this.#disk.cut(path, survivors);
     const { fileSystem, logs } = this.#record.facts;
     const where = join(this.#folder, 'mount');
-    const inspections = logs.map((plan, log) => {
-      const accounts = accountsOf(plan);
-      for (const [index, reports] of this.#record.livesOf(log, at).entries()) accounts.takeAll(index + 1, reports);
-      return new Inspection(plan, accounts, join(where, plan.name), this.#record.life, random);
-    });
+    const inspections = logs.map(
+      (plan, log) => new Inspection(plan, this.#record.livesOf(log, at), join(where, plan.name), random),
+    );
     const goesOn = random.chance(GOES_ON);
     const looks = goesOn ? [true, false] : [false];
     for (const writes of looks) {

@@ -76,13 +76,17 @@ async function recordOnce({ folder, facts, parts, initramfs, ...given }: GuestRu
     },
   });
   const giveUp = new AbortController();
+  void machine.ended.then(() => lines.close());
   try {
     const talking = lines.allTalk.then(() => true);
     const late = sleep(BOOT_SECONDS * 1000, false, { signal: giveUp.signal }).catch(() => false);
     if (!(await Promise.race([talking, machine.ended.then(() => false), late]))) {
       throw new Error(`the guest has no logs; its console said:\n${readFileSync(console, 'utf8').slice(-4000)}`);
     }
-    await sleep(given.seconds * 1000);
+    await Promise.race([
+      sleep(given.seconds * 1000, undefined, { signal: giveUp.signal }).catch(() => {}),
+      machine.ended,
+    ]);
   } finally {
     giveUp.abort();
     disk.close();

@@ -11,7 +11,7 @@ import type { Accounts, Breach } from '../torture/ledger.js';
 import { failureOf } from '../torture/life.js';
 import { Reading } from '../torture/reading.js';
 import type { Report } from '../torture/reports.js';
-import type { LogPlan } from './logs.js';
+import { accountsOf, type LogPlan } from './logs.js';
 
 /** What came of a log: `refused` is one that does not open. */
 type Verdict = 'kept' | 'lost' | 'refused' | 'broken';
@@ -36,15 +36,16 @@ export class Inspection {
   #refused = false;
 
   /**
-   * @param accounts - which have taken everything that was reported
-   * @param life - the last one that it had
+   * @param lives - what it has reported in each
+   * @param directory - where it is
    */
-  constructor(plan: LogPlan, accounts: Accounts, directory: string, life: number, random: Random) {
+  constructor(plan: LogPlan, lives: readonly (readonly Report[])[], directory: string, random: Random) {
     this.#plan = plan;
-    this.#accounts = accounts;
+    this.#accounts = accountsOf(plan);
     this.#directory = directory;
-    this.#life = life;
+    this.#life = lives.length;
     this.#random = random;
+    for (const [index, reports] of lives.entries()) this.#breach ??= this.#accounts.takeAll(index + 1, reports);
   }
 
   get finding(): Finding {

@@ -1,7 +1,11 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { encodeReport } from '../../torture/reports.js';
 import { listen } from '../disk/listen.js';
 import type { Recorder } from '../record/recorder.js';
 import type { GuestJob } from './job.js';
+
+const GRACE_MS = 3000;
+const ENDED = encodeReport({ what: 'wrong', text: 'it ended by itself' });
 
 /** Where the logs of the guest get their jobs, one connection each, and what they report is recorded. */
 export class LogLines {
@@ -48,9 +52,8 @@ export class LogLines {
       rest = lines.pop() ?? '';
       for (const line of lines) this.#record(log, line);
     });
-    socket.on('close', () =>
-      this.#record(log, `wrong ${JSON.stringify({ what: 'wrong', text: 'it ended by itself' })}`),
-    );
+    // The guest may have ended with it, which is a power cut.
+    socket.on('close', () => setTimeout(() => this.#record(log, ENDED), GRACE_MS).unref());
     socket.write(`${JSON.stringify(job)}\n`);
   }
 

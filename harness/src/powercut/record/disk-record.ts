@@ -50,11 +50,6 @@ export class DiskRecord {
     );
   }
 
-  /** Which life of the logs it is: 1, 2, 3 … */
-  get life(): number {
-    return this.facts.history.length + 1;
-  }
-
   /** Bytes that were written. */
   readonly bytesAt = (offset: number, length: number): Uint8Array => {
     const bytes = Buffer.alloc(length);
