@@ -12,7 +12,7 @@ import {
   type SegmentName,
   WalError,
 } from '@walstack/codec';
-import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile, type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { corruption } from './corruption.js';
 
 /** The files of a log's directory by what they are. */
@@ -80,7 +80,7 @@ export function* withFile<T>(io: StorageIo, path: string, use: (file: IoFile) =>
   try {
     return yield* use(file);
   } finally {
-    io.close(file);
+    closeFile(io, file);
   }
 }
 

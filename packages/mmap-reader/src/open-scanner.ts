@@ -1,5 +1,5 @@
 import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
-import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
+import { closeFile, type IoFile, type IoRoutine, type StorageIo } from '@walstack/storage-io';
 import type { Link } from './chain.js';
 import { recycled } from './corruption.js';
 import type { FileWindows } from './file-windows.js';
@@ -42,7 +42,7 @@ export function* openStreamed(io: StorageIo, link: Link, range: ScanRange = {}):
     if (!sameId(header.segmentId, link.header.segmentId)) throw recycled(link.path, link.header.firstLsn);
     return new StreamedScanner(io, file, link.header, range);
   } catch (error) {
-    io.close(file);
+    closeFile(io, file);
     throw error;
   }
 }
@@ -121,7 +121,7 @@ export class StreamedScanner implements FrameScanner {
     this.#isOpen = false;
     this.#scanner.close();
     try {
-      this.#io.close(this.#file);
+      closeFile(this.#io, this.#file);
     } catch (error) {
       // A backend that went with its log has closed the file.
       if (!WalError.is(error, 'WAL_CLOSED')) throw error;

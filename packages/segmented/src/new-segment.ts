@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Lsn, WalError } from '@walstack/codec';
 import type { LogFiles } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { closeFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { currentKeyOf } from './keys.js';
 import type { Settings } from './options.js';
@@ -35,7 +35,7 @@ export function* makeNamed(
   try {
     yield* nameNextSegment(world.io, directory, header);
   } catch (error) {
-    world.io.close(file);
+    closeFile(world.io, file);
     throw error;
   }
   return new ActiveSegment(directory, header, keyRing, file);
@@ -55,7 +55,7 @@ export function* closingOnFailure<T>(
   try {
     return yield* rest;
   } catch (error) {
-    if (active?.file !== undefined) world.io.close(active.file);
+    if (active?.file !== undefined) closeFile(world.io, active.file);
     throw error;
   }
 }

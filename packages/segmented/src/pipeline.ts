@@ -87,6 +87,10 @@ export class Pipeline {
   };
 
   #count(): void {
-    while (this.#items[0]?.done === true) this.#items.shift()?.count();
+    try {
+      while (this.#items[0]?.done === true) this.#items.shift()?.count();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 }

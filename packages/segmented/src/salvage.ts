@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { FileName, SegmentCipher, WalError } from '@walstack/codec';
 import { type Link, type LogFiles, loadKeys, sortFiles, withFile } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { readPrefix } from './judgement.js';
 import { checkKeys, checkNewestKey, loadCurrentKey, statementOf } from './keys.js';
 import { placeCheckpoint } from './log-directory.js';
@@ -187,7 +187,7 @@ function* carryOut(world: World, settings: Settings, journal: SalvageJournal, do
     const identity = { logId, coreId, number, firstLsn: nextLsn, encryptedFrom, from: origin };
     const { file, path } = yield* makeNamed(world, settings, identity);
     done?.made.push(path);
-    if (file !== undefined) io.close(file);
+    if (file !== undefined) closeFile(io, file);
   }
   yield* ioSteps.syncDirectory(io, directory);
   if (checkpoint === undefined) return;

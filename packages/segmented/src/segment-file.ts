@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { blockEnd, encodeSegmentHeader, FileName, type SegmentHeader, WalError } from '@walstack/codec';
-import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile, type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { Settings } from './options.js';
 import { nameOf } from './segment.js';
 
@@ -32,7 +32,7 @@ export function openNextSegment(io: StorageIo, settings: FileSettings, create = 
   const direct = settings.directIo && writesSideBySide(io);
   const file = io.open(path, { create, exclusive: create, direct });
   if (settings.blockBytes % file.alignment === 0) return file;
-  io.close(file);
+  closeFile(io, file);
   return io.open(path);
 }
 
@@ -54,7 +54,7 @@ export const writesSideBySide = ({ capabilities }: StorageIo): boolean =>
 
 /** Closes and removes `next.seg`, which is not needed. */
 export function* discardNextSegment(io: StorageIo, directory: string, file: IoFile): IoRoutine<void> {
-  io.close(file);
+  closeFile(io, file);
   yield* dropNextSegment(io, directory);
 }
 

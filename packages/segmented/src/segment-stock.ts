@@ -9,7 +9,7 @@ import {
   WalError,
 } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
-import { type IoFile, type IoRoutine, ioSteps, RoutineQueue, type StorageIo } from '@walstack/storage-io';
+import { closeFile, type IoFile, type IoRoutine, ioSteps, RoutineQueue, type StorageIo } from '@walstack/storage-io';
 import type { NameSync } from './name-sync.js';
 import type { Settings } from './options.js';
 import type { Pipeline } from './pipeline.js';
@@ -200,7 +200,7 @@ export class SegmentStock {
       if (!isFailureOfRemoval(error) && !WalError.is(error, 'WAL_UNSUPPORTED')) throw error;
       return false;
     } finally {
-      if (file !== undefined) io.close(file);
+      if (file !== undefined) closeFile(io, file);
     }
   }
 

@@ -21,12 +21,13 @@ import {
   writeScope,
 } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
-import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { CompletionRouter, closeFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { ActiveSegment } from './active-segment.js';
 import { Arena, type Extent } from './arena.js';
 import { announce, announceFailure, writerChannels } from './diagnostics.js';
 import { currentKeyOf, statementOf } from './keys.js';
 import { NameSync } from './name-sync.js';
+import { closingOnFailure } from './new-segment.js';
 import type { Settings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { isClear, Preparation } from './preparation.js';
@@ -422,17 +423,9 @@ export class SegmentWriter {
   *begin(): IoRoutine<void> {
     this.throwIfFailed();
     if (this.#active !== undefined) return;
-    const { io } = this.#world;
-    const { directory } = this.#settings;
     const next = this.#plan();
     yield* this.#makeFile(next);
-    try {
-      yield* nameNextSegment(io, directory, next.header);
-    } catch (error) {
-      this.#closeFileOf(next);
-      throw error;
-    }
-    yield* this.#guarded(this.names.sync());
+    yield* closingOnFailure(this.#world, next, this.#nameFirst(next));
     this.#enter(next);
     this.#active = next;
   }
@@ -463,19 +456,7 @@ export class SegmentWriter {
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
       throw error;
     }
-    try {
-      yield* note();
-    } catch (error) {
-      yield* this.#discardFile(next);
-      throw error;
-    }
-    if (this.#current !== undefined) yield* this.#guarded(this.#cut(this.#current));
-    yield* this.#nameOrRefuse(next);
-    // What was appended meanwhile would be written into the segment that was left, and the log go back to it.
-    if (!this.#isSettled) {
-      this.fail(pending(this.#settings.directory));
-      throw this.#failure;
-    }
+    yield* closingOnFailure(this.#world, next, this.#nameInstead(next, note));
     const keptNumbers = new Set(kept.map(({ header }) => header.number));
     const before: Segment[] = this.#sealed.toArray();
     if (this.#current !== undefined) before.push(this.#current);
@@ -497,6 +478,23 @@ export class SegmentWriter {
     return hidden;
   }
 
+  /** Gives a segment its name in place of what the log is to go on without. */
+  *#nameInstead(next: ActiveSegment, note: () => IoRoutine<void>): IoRoutine<void> {
+    try {
+      yield* note();
+    } catch (error) {
+      yield* this.#discardFile(next);
+      throw error;
+    }
+    if (this.#current !== undefined) yield* this.#guarded(this.#cut(this.#current));
+    yield* this.#nameOrRefuse(next);
+    // What was appended meanwhile would be written into the segment that was left, and the log go back to it.
+    if (!this.#isSettled) {
+      this.fail(pending(this.#settings.directory));
+      throw this.#failure;
+    }
+  }
+
   /** Has what is appended from now on encrypted with the current key: in a new segment, unless there is none yet. */
   *rotate(): IoRoutine<void> {
     if (this.#active === undefined) yield* this.sync();
@@ -509,7 +507,7 @@ export class SegmentWriter {
   }
 
   /** Waits for what is under way, and forgets what was appended and not yet submitted. */
-  *discard(): IoRoutine<void> {
+  *#discard(): IoRoutine<void> {
     yield* this.#guarded(this.#drained());
     this.#arena.discard();
     this.#active = this.#current;
@@ -517,9 +515,14 @@ export class SegmentWriter {
     this.#nextLsn = this.#writtenLsn + 1;
   }
 
-  /** Makes everything durable, writes the mark of a clean close, and closes the file. */
-  *close(markType: number): IoRoutine<void> {
+  /**
+   * Makes everything durable, writes the mark of a clean close, and closes the file.
+   *
+   * @param discard - forget what was appended and not yet submitted
+   */
+  *close(markType: number, discard: boolean): IoRoutine<void> {
     try {
+      if (discard) yield* this.#discard();
       yield* this.sync();
       yield* this.mark(markType);
       const segment = this.#current;
@@ -868,12 +871,17 @@ export class SegmentWriter {
     yield* this.names.sync();
   }
 
+  /** The same where no failure to give the name is one for good. */
+  *#nameFirst(next: ActiveSegment): IoRoutine<void> {
+    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
+    yield* this.#guarded(this.names.sync());
+  }
+
   /** The same where a lack of room for the name is no failure for good: nothing has changed then. */
   *#nameOrRefuse(next: ActiveSegment): IoRoutine<void> {
     try {
       yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
     } catch (error) {
-      this.#closeFileOf(next);
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
       throw error;
     }
@@ -919,7 +927,7 @@ export class SegmentWriter {
     const file = segment?.file;
     if (file === undefined || segment === undefined) return;
     segment.file = undefined;
-    this.#world.io.close(file);
+    closeFile(this.#world.io, file);
   }
 
   *#writeMark(type: number): IoRoutine<void> {

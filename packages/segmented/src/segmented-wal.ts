@@ -122,8 +122,8 @@ export class SegmentedWal {
   #noSpace: WalError | undefined;
   #retrying = false;
   #retaining = false;
-  /** Calls under way that change what the next LSN is. */
-  #cuts = 0;
+  /** Calls under way that change what the next LSN is: the LSN with which each has the log go on. */
+  readonly #cuts: Lsn[] = [];
   readonly #readers = new Set<LogReader>();
   readonly #cutListeners = new Set<(lastLsn: Lsn) => void>();
   #queuedSync: Promise<void> | undefined;
@@ -526,13 +526,13 @@ export class SegmentedWal {
    * @throws `WAL_NO_SPACE` when there is no room to note the new beginning, with nothing changed
    */
   async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
-    this.#checkReachable(lsn);
+    this.#checkKept(lsn);
     return this.#runUpkeep(() => this.#truncating(this.#truncation.before(lsn)));
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
   truncateBeforeSync(lsn: Lsn): TruncateResult {
-    this.#checkReachable(lsn);
+    this.#checkKept(lsn);
     return this.#runUpkeepSync(() => this.#truncating(this.#truncation.before(lsn)));
   }
 
@@ -548,13 +548,13 @@ export class SegmentedWal {
    */
   async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#checkAppended(lsn);
-    return this.#cutting(() => this.#runUpkeep(() => this.#truncating(this.#truncation.after(lsn))));
+    return this.#cutting(lsn + 1, () => this.#runUpkeep(() => this.#truncating(this.#truncation.after(lsn))));
   }
 
   /** Like {@link truncateAfter}, blocking the thread. */
   truncateAfterSync(lsn: Lsn): TruncateResult {
     this.#checkAppended(lsn);
-    return this.#cuttingSync(() => this.#runUpkeepSync(() => this.#truncating(this.#truncation.after(lsn))));
+    return this.#cuttingSync(lsn + 1, () => this.#runUpkeepSync(() => this.#truncating(this.#truncation.after(lsn))));
   }
 
   /**
@@ -567,13 +567,13 @@ export class SegmentedWal {
    */
   async resetTo(lsn: Lsn): Promise<TruncateResult> {
     checkLsn('lsn', lsn);
-    return this.#cutting(() => this.#runUpkeep(() => this.#truncating(this.#truncation.resetTo(lsn))));
+    return this.#cutting(lsn, () => this.#runUpkeep(() => this.#truncating(this.#truncation.resetTo(lsn))));
   }
 
   /** Like {@link resetTo}, blocking the thread. */
   resetToSync(lsn: Lsn): TruncateResult {
     checkLsn('lsn', lsn);
-    return this.#cuttingSync(() => this.#runUpkeepSync(() => this.#truncating(this.#truncation.resetTo(lsn))));
+    return this.#cuttingSync(lsn, () => this.#runUpkeepSync(() => this.#truncating(this.#truncation.resetTo(lsn))));
   }
 
   /**
@@ -607,14 +607,14 @@ export class SegmentedWal {
    */
   async hold(name: string, lsn: Lsn): Promise<void> {
     checkHoldName(name);
-    this.#checkReachable(lsn);
+    this.#checkKept(lsn);
     return this.#runUpkeep(() => this.#truncation.hold(name, lsn));
   }
 
   /** Like {@link hold}, blocking the thread. */
   holdSync(name: string, lsn: Lsn): void {
     checkHoldName(name);
-    this.#checkReachable(lsn);
+    this.#checkKept(lsn);
     this.#runUpkeepSync(() => this.#truncation.hold(name, lsn));
   }
 
@@ -634,12 +634,15 @@ export class SegmentedWal {
    * Keeps records for a reader in this process, like {@link hold}, but without noting it on disk: neither
    * {@link truncateBefore} nor retention removes what it still needs.
    *
-   * @param needed - asked at each truncation for the first LSN that the reader needs
+   * @param needed - asked at each truncation for the first LSN that the reader needs, also when it comes while one is under way; 0
+   * is everything. Where it throws, or returns what is no LSN, everything is kept, and that is an uncaught exception.
    * @param cut - told of each cut at the end of the log, in the moment when it is done: the last LSN that is left, 0 when
    * there is none. What it throws is an uncaught exception.
    * @returns ends it
    */
   keepFor(needed: () => Lsn, cut?: (lastLsn: Lsn) => void): () => void {
+    if (typeof needed !== 'function') throw invalidType('needed', 'a function', needed);
+    if (cut !== undefined && typeof cut !== 'function') throw invalidType('cut', 'a function', cut);
     const release = this.#truncation.keepFor(needed);
     if (cut === undefined) return release;
     // Two readers may come with one function.
@@ -852,8 +855,7 @@ export class SegmentedWal {
         yield* this.#writer.letGo();
         return;
       }
-      if (discard) yield* this.#writer.discard();
-      yield* this.#writer.close(MarkType.closed);
+      yield* this.#writer.close(MarkType.closed, discard);
     } finally {
       this.#state = 'closed';
       this.#unlock();
@@ -937,22 +939,22 @@ export class SegmentedWal {
   }
 
   /** Refuses records until a cut is done: they would get LSNs that it drops. */
-  async #cutting<T>(cut: () => Promise<T>): Promise<T> {
-    this.#cuts++;
+  async #cutting<T>(nextLsn: Lsn, cut: () => Promise<T>): Promise<T> {
+    this.#cuts.push(nextLsn);
     try {
       return await cut();
     } finally {
-      this.#cuts--;
+      this.#cuts.splice(this.#cuts.indexOf(nextLsn), 1);
     }
   }
 
   /** The same for a call that blocks: what it drives along may call functions of the application. */
-  #cuttingSync<T>(cut: () => T): T {
-    this.#cuts++;
+  #cuttingSync<T>(nextLsn: Lsn, cut: () => T): T {
+    this.#cuts.push(nextLsn);
     try {
       return cut();
     } finally {
-      this.#cuts--;
+      this.#cuts.splice(this.#cuts.indexOf(nextLsn), 1);
     }
   }
 
@@ -1097,7 +1099,7 @@ export class SegmentedWal {
   #throwUnlessWritable(): void {
     this.#throwUnlessOpen();
     if (this.#isReadonly) throw this.#readonlyError();
-    if (this.#cuts > 0) throw this.#cutError();
+    if (this.#cuts.length > 0) throw this.#cutError();
   }
 
   /** @throws when records could be in the log that were appended without the ring that it is to have */
@@ -1135,8 +1137,22 @@ export class SegmentedWal {
     if (checkLsn('lsn', lsn) > this.nextLsn) throw outOfRange('lsn', `at most ${this.nextLsn}, the next LSN`, lsn);
   }
 
+  /**
+   * The first LSN that a call takes for no record that is there now. Behind where a cut under way leaves the log to go on the
+   * LSNs are those of other records when the call has its turn, which is behind the cut's.
+   */
+  get #endOfKept(): Lsn {
+    return Math.min(this.nextLsn, ...this.#cuts);
+  }
+
+  #checkKept(lsn: Lsn): void {
+    const end = this.#endOfKept;
+    if (checkLsn('lsn', lsn) > end) throw outOfRange('lsn', `at most ${end}, the next LSN`, lsn);
+  }
+
   #checkAppended(lsn: Lsn): void {
-    if (checkInteger('lsn', lsn) > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
+    const last = this.#endOfKept - 1;
+    if (checkInteger('lsn', lsn) > last) throw outOfRange('lsn', `at most ${last}, the last LSN`, lsn);
   }
 
   /** Whether a record was given out. @throws when it is gone, or cannot be one */

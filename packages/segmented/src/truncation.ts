@@ -1,6 +1,6 @@
-import { type Checkpoint, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
+import { type Checkpoint, checkInteger, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
 import { type Segment, truncated } from '@walstack/mmap-reader/segments';
-import type { IoRoutine, RoutineQueue } from '@walstack/storage-io';
+import { afterStep, type IoRoutine, type RoutineQueue } from '@walstack/storage-io';
 import type { CheckpointStore } from './checkpoint-store.js';
 import { loweredTo, mapHolds, sameCheckpoint } from './checkpoint-store.js';
 import { endOfKept } from './judgement.js';
@@ -107,11 +107,12 @@ export class Truncation {
   *before(lsn: Lsn): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     writer.throwIfFailed();
-    const needed = Math.min(lsn, ...Object.values(this.#claims));
-    if (needed >= writer.nextLsn) {
-      yield* this.#groups.join(() => this.#rollUnless(() => needed < writer.nextLsn));
+    // Asked anew after each wait: a reader may have come, and records been appended.
+    const needed = () => this.#neededFrom(lsn);
+    if (needed() >= writer.nextLsn) {
+      yield* this.#groups.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
     }
-    return yield* this.#dropBelow(firstKept(writer.chain, needed));
+    return yield* this.#dropBelow(() => firstKept(writer.chain, needed()));
   }
 
   /** Drops the records behind `lsn`; nothing may be appended meanwhile. That they are gone is durable on return. */
@@ -136,9 +137,9 @@ export class Truncation {
       yield* this.#store.settle();
       return;
     }
-    if (lsn > writer.durableLsn) yield* this.#groups.join(() => writer.sync());
-    // A cut may have come before.
+    // A cut may have come before. What gets the LSN during the sync may be left out of it.
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
+    if (lsn > writer.durableLsn) yield* this.#groups.join(() => writer.sync());
     yield* this.#replace({ ...this.#store.current, checkpointLsn: lsn });
     yield* this.retain();
   }
@@ -175,8 +176,10 @@ export class Truncation {
   /** Drops what the options say is not to be retained. On a disk without room to note it, that is put off. */
   *retain(): IoRoutine<void> {
     if (!dropsAnything(this.#settings) || this.#writer.failure !== undefined) return;
-    const checkpoint = { ...this.#store.current, holds: this.#claims };
-    const first = firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#world.now());
+    const first = () => {
+      const checkpoint = { ...this.#store.current, holds: this.#claims };
+      return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#world.now());
+    };
     try {
       yield* this.#dropBelow(first);
     } catch (error) {
@@ -186,8 +189,17 @@ export class Truncation {
 
   /** Keeps everything from the LSN on that `needed` says whenever it is asked. @returns what ends it */
   keepFor(needed: () => Lsn): () => void {
-    // Two readers may come with one function.
-    const need = (): Lsn => needed();
+    // Two readers may come with one function. One that cannot say what it needs may need everything.
+    const need = (): Lsn => {
+      try {
+        return checkInteger('needed()', needed());
+      } catch (error) {
+        afterStep(() => {
+          throw error;
+        });
+        return 0;
+      }
+    };
     this.#needs.add(need);
     return () => {
       this.#needs.delete(need);
@@ -198,6 +210,11 @@ export class Truncation {
   get #claims(): Checkpoint['holds'] {
     if (this.#needs.size === 0) return this.holds;
     return { ...this.holds, '': Math.min(...[...this.#needs].map((need) => need())) };
+  }
+
+  /** The first LSN that is needed, where the application needs `lsn` and what is behind it. */
+  #neededFrom(lsn: Lsn): Lsn {
+    return Math.min(lsn, ...Object.values(this.#claims));
   }
 
   *#rollUnless(needless: () => boolean): IoRoutine<void> {
@@ -280,13 +297,23 @@ export class Truncation {
     else yield* this.#store.replace(checkpoint);
   }
 
-  /** Takes the segments below a number out of the log. */
-  *#dropBelow(number: number | undefined): IoRoutine<TruncateResult> {
+  /**
+   * Takes the segments below one out of the log.
+   *
+   * @param firstKept - the number of that one as things are now. It is lower where a reader has come while it was noted.
+   */
+  *#dropBelow(firstKept: () => number): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     const { first } = writer.sealed;
-    if (number === undefined || first === undefined || first.header.number >= number) return yield* this.#drop([]);
-    yield* this.#replace({ ...this.#store.current, firstSegment: number });
-    return yield* this.#drop(writer.forget(number));
+    let number = firstKept();
+    if (first === undefined || first.header.number >= number) return yield* this.#drop([]);
+    let noted: number;
+    do {
+      noted = number;
+      yield* this.#replace({ ...this.#store.current, firstSegment: noted });
+      number = Math.min(noted, firstKept());
+    } while (number < noted);
+    return yield* this.#drop(writer.forget(noted));
   }
 
   /**
@@ -337,11 +364,11 @@ export class Truncation {
   }
 }
 
-/** Number of the first segment that holds a record ≥ `needed`, or that the log cannot do without. */
-function firstKept(segments: Segments, needed: Lsn): number | undefined {
+/** Number of the first segment that holds a record ≥ `needed`, or that the log cannot do without. There is at least one. */
+function firstKept(segments: Segments, needed: Lsn): number {
   // Only the newest one can be empty.
   const unneeded = countWhile(segments, (segment) => segment.nextLsn <= needed && !isEmpty(segment));
-  return (segments.at(unneeded) ?? segments.at(segments.length - 1))?.header.number;
+  return (segments.at(Math.min(unneeded, segments.length - 1)) as Segment).header.number;
 }
 
 /** Returns `name` when a hold can have it. @throws `TypeError`, `RangeError` with Node's codes */

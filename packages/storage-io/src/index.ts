@@ -64,7 +64,7 @@ export { type Frame, type Frames, type ReadFramesOptions, readFrames } from './p
 export type { FrameRecovery } from './portable/recover-frames.js';
 export type { PortableWalWriterOptions } from './portable/writer-options.js';
 export { RoutineQueue } from './routine-queue.js';
-export { kindOf, makeDirectories, replaceFile } from './small-files.js';
+export { closeFile, kindOf, makeDirectories, replaceFile } from './small-files.js';
 export { afterStep } from './steps-under-way.js';
 export type {
   IoFile,

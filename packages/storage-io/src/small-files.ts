@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { WalError } from '@walstack/codec';
 import type { IoRoutine } from './io-routine.js';
 import { datasync, write } from './io-steps.js';
-import type { StorageIo } from './storage-io.js';
+import type { IoFile, StorageIo } from './storage-io.js';
 
 /** What stands at `path`; `undefined` when nothing does. */
 export function kindOf(io: StorageIo, path: string): 'file' | 'directory' | 'other' | undefined {
@@ -37,7 +37,21 @@ export function* replaceFile(io: StorageIo, draft: string, path: string, bytes: 
     yield* write(io, file, bytes, 0);
     yield* datasync(io, file);
   } finally {
-    io.close(file);
+    closeFile(io, file);
   }
   io.rename(draft, path);
+}
+
+/**
+ * Closes a file of which everything that counts was made durable before, or nothing counts. Some file systems fail that (the
+ * `flush` of FUSE, a quota on a network): the file is closed all the same, and it says nothing of what a sync has covered.
+ *
+ * @throws `WAL_BUSY`, `WAL_BAD_FD`, `WAL_CLOSED`
+ */
+export function closeFile(io: StorageIo, file: IoFile): void {
+  try {
+    io.close(file);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_IO_FAILED') && !WalError.is(error, 'WAL_NO_SPACE')) throw error;
+  }
 }

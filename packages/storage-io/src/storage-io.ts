@@ -117,7 +117,8 @@ export interface StorageIo {
   /**
    * Closes a file.
    *
-   * @throws `WAL_BUSY` while operations on it are in flight, `WAL_BAD_FD`
+   * @throws `WAL_BUSY` while operations on it are in flight, `WAL_BAD_FD`; `WAL_IO_FAILED`, `WAL_NO_SPACE` when the system says so:
+   * it is closed all the same
    */
   close(file: IoFile): void;
   /** The size of an open file in bytes, with every write that has completed in it. */

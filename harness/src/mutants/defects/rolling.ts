@@ -48,6 +48,22 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     replace: '    yield* [];\n  } catch (error) {',
   },
   {
+    name: 'closing-that-fails',
+    test: 'packages/segmented/test/closing-files.test.ts',
+    breaks: 'A file that the system fails to close is closed, and keeps the log from nothing.',
+    file: 'packages/storage-io/src/small-files.ts',
+    find: "    if (!WalError.is(error, 'WAL_IO_FAILED') && !WalError.is(error, 'WAL_NO_SPACE')) throw error;",
+    replace: '    throw error;',
+  },
+  {
+    name: 'file-left-open-by-a-cut',
+    test: 'packages/segmented/test/closing-files.test.ts',
+    breaks: 'Every file is closed with the log, whichever operation has failed.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'yield* closingOnFailure(this.#world, next, this.#nameInstead(next, note));',
+    replace: 'yield* this.#nameInstead(next, note);',
+  },
+  {
     name: 'time-that-stops',
     test: 'packages/segmented/test/long-life.test.ts',
     breaks: 'A log rolls before the time of a record cannot be told from that of its segment.',

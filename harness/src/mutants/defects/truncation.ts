@@ -30,7 +30,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'checkpoint-before-removal',
     breaks: 'The first kept segment is durable in the checkpoint before older files go.',
     file: `${SEGMENTED}/truncation.ts`,
-    find: '    yield* this.#replace({ ...this.#store.current, firstSegment: number });\n',
+    find: '      yield* this.#replace({ ...this.#store.current, firstSegment: noted });\n',
     replace: '',
   },
   {
@@ -97,15 +97,15 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/callbacks.test.ts',
     breaks: 'Nothing is appended while the end of the log is cut off, whichever way that is driven.',
     file: `${SEGMENTED}/segmented-wal.ts`,
-    find: `  #cuttingSync<T>(cut: () => T): T {
-    this.#cuts++;
+    find: `  #cuttingSync<T>(nextLsn: Lsn, cut: () => T): T {
+    this.#cuts.push(nextLsn);
     try {
       return cut();
     } finally {
-      this.#cuts--;
+      this.#cuts.splice(this.#cuts.indexOf(nextLsn), 1);
     }
   }`,
-    replace: `  #cuttingSync<T>(cut: () => T): T {
+    replace: `  #cuttingSync<T>(_nextLsn: Lsn, cut: () => T): T {
     return cut();
   }`,
   },
@@ -129,8 +129,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
       throw error;
     }
-    try {
-      yield* note();`,
+    yield* closingOnFailure(this.#world, next, this.#nameInstead(next, note));`,
     replace: `    yield* note();
     try {
       yield* this.#makeFile(next);
@@ -138,8 +137,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
       throw error;
     }
-    try {
-      yield* [];`,
+    yield* this.#nameInstead(next, function* () {});`,
   },
   {
     name: 'surrender-beside-a-roll',
@@ -154,8 +152,25 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'holds',
     breaks: 'No truncation goes past a hold.',
     file: `${SEGMENTED}/truncation.ts`,
-    find: 'const needed = Math.min(lsn, ...Object.values(this.#claims));',
-    replace: 'const needed = lsn;',
+    find: 'return Math.min(lsn, ...Object.values(this.#claims));',
+    replace: 'return lsn;',
+  },
+  {
+    name: 'lsn-of-before-the-cut',
+    test: 'packages/segmented/test/cuts-under-way.test.ts',
+    breaks:
+      'A call takes no LSN that a cut under way takes away: it is that of another record when the call has its turn.',
+    file: `${SEGMENTED}/segmented-wal.ts`,
+    find: 'return Math.min(this.nextLsn, ...this.#cuts);',
+    replace: 'return this.nextLsn;',
+  },
+  {
+    name: 'reader-not-asked-again',
+    test: 'packages/segmented/test/keep-for.test.ts',
+    breaks: 'A reader that comes while a truncation is under way keeps what it needs.',
+    file: `${SEGMENTED}/truncation.ts`,
+    find: 'number = Math.min(noted, firstKept());',
+    replace: 'number = noted;',
   },
   {
     name: 'hold-not-durable',
