@@ -1,6 +1,7 @@
 import { AsyncTransfer, type TransferContext } from './async-transfer.js';
 import type { Executor } from './executor.js';
 import type { AsyncFileOps, Done } from './file-ops.js';
+import { FileSync } from './file-sync.js';
 import { FileTail } from './file-tail.js';
 import type { OpenFile } from './open-file.js';
 import type { IoToken } from './storage-io.js';
@@ -52,7 +53,8 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
   }
 
   datasync(token: IoToken, file: OpenFile<Handle>): void {
-    this.#run(token, 'sync', file, (ops, done) => ops.datasync(file.handle, done));
+    file.sync ??= new FileSync((ended) => this.#call((ops, done) => ops.datasync(file.handle, done), ended), false);
+    file.sync.add((result) => this.#submissions.finish(token, 'sync', result, file));
   }
 
   truncate(token: IoToken, file: OpenFile<Handle>, bytes: number): void {
@@ -78,19 +80,22 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
     this.#run(token, 'sync', undefined, (ops, done) => ops.syncDirectory(path, done));
   }
 
-  /** An operation whose result is 0. Its first answer counts, whether called back or thrown. */
   #run(
     token: IoToken,
     kind: SubmissionKind,
     file: OpenFile<Handle> | undefined,
     call: (ops: AsyncFileOps<Handle>, done: Done) => void,
   ): void {
-    const { submissions } = this.#context;
+    this.#call(call, (result) => this.#submissions.finish(token, kind, result, file));
+  }
+
+  /** An operation whose result is 0. Its first answer counts, whether called back or thrown. */
+  #call(call: (ops: AsyncFileOps<Handle>, done: Done) => void, ended: (result: number) => void): void {
     let owed = true;
     const done: Done = (error) => {
       if (!owed) return;
       owed = false;
-      submissions.finish(token, kind, error ? errnoOf(error) : 0, file);
+      ended(error ? errnoOf(error) : 0);
     };
     try {
       call(this.#ops, done);

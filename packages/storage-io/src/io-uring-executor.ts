@@ -123,13 +123,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   }
 
   datasync(token: IoToken, file: OpenFile<number>): void {
-    if (!this.#honoursDurable(file)) {
-      this.#syncOf(file).add((result) => this.#submissions.finish(token, 'sync', result, file));
-      return;
-    }
-    const slot = this.#slotFor(token, 'sync', file);
-    this.#operations.control(slot, RingOperation.datasync, file.handle, 0, 0);
-    this.#scheduleFlush();
+    this.#syncOf(file).add((result) => this.#submissions.finish(token, 'sync', result, file));
   }
 
   /** Before Linux 6.9 no ring can do it: then it is done at once, in the thread. */
@@ -342,7 +336,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     file.sync ??= new FileSync((ended) => {
       this.#operations.control(this.#slotForStep(ended), RingOperation.datasync, file.handle, 0, 0);
       this.#scheduleFlush();
-    });
+    }, !this.#honoursDurable(file));
     return file.sync;
   }
 }

@@ -15,7 +15,7 @@ export class OpenFile<Handle> {
   tail: FileTail | undefined = undefined;
   /** Whether a durable write can be left to its file system; `undefined` as long as it was not looked at. */
   durableWrites: boolean | undefined = undefined;
-  /** Its syncs, one after another; only where durable writes cannot be left to its file system. */
+  /** Its syncs, one after another; only where operations take time. */
   sync: FileSync | undefined = undefined;
 
   constructor(io: IoFile, handle: Handle) {

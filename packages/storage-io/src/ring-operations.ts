@@ -158,10 +158,15 @@ export class RingOperations {
     let count = 0;
     if (this.#brokenBy !== undefined) return count;
     try {
-      do {
+      for (let goesOn = true; goesOn; ) {
+        const had = this.#inRing;
         this.#putInWaiting();
-        count += this.#ring.queued === 0 ? 0 : this.#ring.submit();
-      } while (this.#waiting.length > 0 && this.#ring.queued === 0 && this.#inRing < this.#maxInRing);
+        const submitted = this.#ring.queued === 0 ? 0 : this.#ring.submit();
+        count += submitted;
+        // A full ring that a thread of the kernel empties has no room although all of it was handed over: what comes back
+        // makes some.
+        goesOn = this.#waiting.length > 0 && this.#ring.queued === 0 && (submitted > 0 || this.#inRing > had);
+      }
     } catch (error) {
       this.#break(error);
     }

@@ -324,6 +324,24 @@ describe('operations that call back', () => {
     io.close(file);
   });
 
+  it('sync a file one after another, and those that wait fail with the one under way', () => {
+    const { files, hand, io, file } = byHand();
+    const results = (): number[] => poll(io).map(([, result]) => result);
+    const syncs = (): number => files.calls.filter((call) => call.startsWith('datasync')).length;
+    for (let count = 0; count < 3; count++) io.submitDatasync(file);
+    expect(hand.waiting).toHaveLength(1);
+    // Of two at a time the system would tell only one what it could not write.
+    files.fault = (operation) => (operation === 'datasync' ? 'EIO' : undefined);
+    hand.all();
+    expect(results()).toEqual([EIO, EIO, EIO]);
+    expect(syncs()).toBe(1);
+    files.fault = () => undefined;
+    for (let count = 0; count < 3; count++) io.submitDatasync(file);
+    hand.all();
+    expect(results()).toEqual([0, 0, 0]);
+    expect(syncs()).toBe(3);
+  });
+
   it('fail when the end of the file cannot be found', () => {
     const { files, hand, io, file } = byHand();
     files.fault = (operation) => (operation === 'size' ? 'EIO' : undefined);

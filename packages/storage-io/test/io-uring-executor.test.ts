@@ -190,9 +190,9 @@ describe('batches', () => {
     made.io.onReady(() => {
       const count = made.io.pollCompletions(out);
       polled += count;
-      for (let index = 0; index < count && polled <= 3; index++) made.io.submitDatasync(made.file);
+      for (let index = 0; index < count && polled <= 3; index++) made.io.submitRead(made.file, new Uint8Array(1), 0);
     });
-    for (let part = 0; part < 3; part++) made.io.submitDatasync(made.file);
+    for (let part = 0; part < 3; part++) made.io.submitRead(made.file, new Uint8Array(1), 0);
     made.io.flush();
     made.ring.ready();
     expect(polled).toBe(3);
@@ -215,7 +215,7 @@ describe('a kernel that takes nothing for the time being', () => {
     const made = rig();
     made.ring.takes.push(1, 0, 0);
     made.ring.answer = () => undefined;
-    for (let part = 0; part < 3; part++) made.io.submitDatasync(made.file);
+    for (let part = 0; part < 3; part++) made.io.submitRead(made.file, new Uint8Array(1), 0);
     made.io.flush();
     expect(made.ring.handedOver).toHaveLength(1);
     made.ring.answer = () => 0;
@@ -226,8 +226,35 @@ describe('a kernel that takes nothing for the time being', () => {
   test('is offered it again, when the thread waits', () => {
     const made = rig();
     made.ring.takes.push(0, 0, 1, 0);
-    const tokens = [made.io.submitDatasync(made.file), made.io.submitDatasync(made.file)];
-    expect(results(made, ...tokens)).toEqual([0, 0]);
+    const tokens = [
+      made.io.submitRead(made.file, new Uint8Array(1), 0),
+      made.io.submitRead(made.file, new Uint8Array(1), 0),
+    ];
+    expect(results(made, ...tokens)).toEqual([1, 1]);
+  });
+});
+
+describe('a queue that a thread of the kernel empties', () => {
+  test('and that is full is not offered more again and again, but when something comes back', async () => {
+    const made = rig();
+    made.ring.entries = 4;
+    made.ring.polled = true;
+    const tokens = Array.from({ length: 10 }, (_, part) => made.io.submitWrite(made.file, Uint8Array.of(part), part));
+    expect(made.io.flush()).toBe(4);
+    expect(made.io.flush()).toBe(0);
+    expect(made.ring.refused).toBeLessThan(20);
+    const found: number[] = [];
+    const out = new CompletionBuffer();
+    made.io.onReady(() => {
+      const count = made.io.pollCompletions(out);
+      found.push(...out.tokens.subarray(0, count));
+    });
+    for (let had = -1; found.length > had; await turn()) {
+      had = found.length;
+      made.ring.take();
+      made.ring.ready();
+    }
+    expect(found).toEqual(tokens);
   });
 });
 
@@ -309,9 +336,9 @@ test('what a failed ring ends is told on the event loop, and not inside a poll',
     told += 1;
     io.pollCompletions(out);
   });
-  io.submitDatasync(file);
+  io.submitRead(file, new Uint8Array(1), 0);
   io.flush();
-  io.submitDatasync(file);
+  io.submitRead(file, new Uint8Array(1), 0);
   ring.failure = Object.assign(new Error('EBADR'), { errno: -53, code: 'EBADR' });
   inside = true;
   expect(io.pollCompletions(new CompletionBuffer(1))).toBe(1);
@@ -329,10 +356,10 @@ test('what a listener has submitted before it throws is handed over', async () =
   io.onReady(() => {
     io.pollCompletions(new CompletionBuffer());
     if (tokens.length > 0) return;
-    tokens = [io.submitDatasync(file), io.submitDatasync(file)];
+    tokens = [io.submitRead(file, new Uint8Array(1), 0), io.submitRead(file, new Uint8Array(1), 0)];
     throw thrown;
   });
-  io.submitDatasync(file);
+  io.submitRead(file, new Uint8Array(1), 0);
   io.flush();
   expect(() => ring.ready()).toThrow(thrown);
   expect(ring.handedOver).toHaveLength(3);
@@ -413,6 +440,27 @@ describe('memory that is detached', () => {
       detach();
       expect(results(made, ...tokens)).toEqual([3, EFAULT, 6]);
     });
+  });
+});
+
+describe('datasyncs of one file', () => {
+  test('are carried out one after another, and one that fails fails those that wait behind it', () => {
+    const made = rig();
+    const { io, file, ring } = made;
+    const out = new CompletionBuffer();
+    let result: number | undefined;
+    ring.answer = () => result;
+    const first = io.submitDatasync(file);
+    io.flush();
+    const behind = [io.submitDatasync(file), io.submitDatasync(file)];
+    expect(io.pollCompletions(out)).toBe(0);
+    expect(ring.handedOver).toHaveLength(1);
+    result = EIO;
+    expect(results(made, first, ...behind)).toEqual([EIO, EIO, EIO]);
+    expect(ring.handedOver).toHaveLength(1);
+    // What a later one is worth is for those to judge who were told.
+    result = 0;
+    expect(results(made, io.submitDatasync(file))).toEqual([0]);
   });
 });
 

@@ -26,8 +26,14 @@ export class ScriptedRing implements RingPort {
   /** How many were in the kernel at a time, at most. */
   mostInKernel = 0;
   submissions = 0;
+  /** Whether what was handed over stays in the queue until a thread of the kernel takes it: {@link take}. */
+  polled = false;
+  /** How many operations were refused for want of room. */
+  refused = 0;
   closed = false;
   #put: ScriptedOperation[] = [];
+  /** Handed over to the thread of the kernel, which has not taken it. */
+  #untaken: ScriptedOperation[] = [];
   #kernel: ScriptedOperation[] = [];
   #listener: (() => void) | undefined;
 
@@ -76,10 +82,17 @@ export class ScriptedRing implements RingPort {
       throw failure;
     }
     const taken = this.#put.splice(0, this.takes.shift() ?? this.#put.length);
+    this.#untaken.push(...taken);
+    if (!this.polled) this.take();
+    return taken.length;
+  }
+
+  /** The kernel takes what was handed over. */
+  take(): void {
+    const taken = this.#untaken.splice(0);
     this.handedOver.push(...taken);
     this.#kernel.push(...taken);
     this.mostInKernel = Math.max(this.mostInKernel, this.#kernel.length);
-    return taken.length;
   }
 
   wait(): number {
@@ -121,7 +134,11 @@ export class ScriptedRing implements RingPort {
   }
 
   #putIn(operation: ScriptedOperation): boolean {
-    if (this.#put.length === this.entries) return false;
+    if (this.#put.length + this.#untaken.length === this.entries) {
+      this.refused += 1;
+      if (this.refused > 10_000) throw new Error('it is asked again and again');
+      return false;
+    }
     this.#put.push(operation);
     return true;
   }

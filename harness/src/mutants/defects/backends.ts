@@ -21,7 +21,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     test: EXECUTOR_TEST,
     breaks: 'Where a sync stands for durable writes, one that failed is final for the file.',
     file: `${STORAGE_IO}/file-sync.ts`,
-    find: '      this.#failure = result;\n',
+    find: '      if (this.#final) this.#failure = result;\n',
     replace: '',
   },
   {
@@ -112,5 +112,29 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     file: `${STORAGE_IO}/portable/recover-frames.ts`,
     find: '  if (next > end) yield* writePadding(steps, file, end, next);\n',
     replace: '  if (next > end && !isWhole) yield* writePadding(steps, file, end, next);\n',
+  },
+  {
+    name: 'datasyncs-side-by-side',
+    test: 'packages/storage-io/test/file-ops.test.ts',
+    breaks: 'Of several datasyncs of a file at a time each is told what the system could not write.',
+    file: `${STORAGE_IO}/async-executor.ts`,
+    find: 'file.sync ??= new FileSync(',
+    replace: 'file.sync = new FileSync(',
+  },
+  {
+    name: 'datasyncs-of-a-ring-side-by-side',
+    test: EXECUTOR_TEST,
+    breaks: 'Of several datasyncs of a file in a ring each is told what the system could not write.',
+    file: `${STORAGE_IO}/io-uring-executor.ts`,
+    find: 'file.sync ??= new FileSync(',
+    replace: 'file.sync = new FileSync(',
+  },
+  {
+    name: 'full-ring-offered-more-again-and-again',
+    test: EXECUTOR_TEST,
+    breaks: 'A ring without room is offered more when something comes back, and not again and again.',
+    file: `${STORAGE_IO}/ring-operations.ts`,
+    find: '(submitted > 0 || this.#inRing > had)',
+    replace: 'this.#inRing < this.#maxInRing',
   },
 ];
