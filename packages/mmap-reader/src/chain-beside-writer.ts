@@ -13,7 +13,7 @@ export interface ChainBesideWriter {
 
 /**
  * Reads the end of a log's chain beside whoever writes it. What does not fit together may have changed while it was
- * read: it is an error only when the directory is the same as before.
+ * read: it is an error only when it is found twice in a directory that has not changed.
  *
  * @param isEnough - asked from the newest segment on whether older ones are of no interest
  * @throws `WAL_NOT_FOUND` where there is no segment; what `readChain` throws
@@ -23,7 +23,7 @@ export function* readChainBesideWriter(
   directory: string,
   isEnough: (link: Link) => boolean,
 ): IoRoutine<ChainBesideWriter> {
-  let before: string | undefined;
+  let before: { readonly seen: string; readonly error: WalError } | undefined;
   for (;;) {
     const names = io.list(directory);
     let seen = names.join('/');
@@ -35,22 +35,19 @@ export function* readChainBesideWriter(
       if (files.segments.length === 0) throw noLog(directory);
       return { links: yield* followChain(io, directory, files.segments, checkpoint, isEnough), checkpoint };
     } catch (error) {
-      if (!WalError.is(error) || seen === before) throw error;
-      before = seen;
+      if (!WalError.is(error)) throw error;
+      // A failure that passes says nothing of another one.
+      if (seen === before?.seen && sameFinding(error, before.error)) throw error;
+      before = { seen, error };
     }
   }
-}
-
-/** The end of a chain from the segment on that holds an LSN. */
-export interface ChainFrom extends ChainBesideWriter {
-  /** The same links, and those before them that were looked at. */
-  readonly seen: readonly Link[];
 }
 
 /**
  * Reads the chain beside its writer from the segment on that holds an LSN.
  *
  * @param number - of a segment down to which the headers are wanted in any case
+ * @param check - of the links, those before that segment included, before it is said that the LSN was removed
  * @throws `WAL_TRUNCATED` when the LSN was removed; what {@link readChainBesideWriter} throws
  */
 export function* readChainFrom(
@@ -58,16 +55,21 @@ export function* readChainFrom(
   directory: string,
   from: Lsn | 'first',
   number = Number.POSITIVE_INFINITY,
-): IoRoutine<ChainFrom> {
+  check?: (links: readonly Link[]) => IoRoutine<void>,
+): IoRoutine<ChainBesideWriter> {
   const isEnough = ({ header }: Link): boolean =>
     from !== 'first' && header.firstLsn <= from && header.number <= number;
   const { links, checkpoint } = yield* readChainBesideWriter(io, directory, isEnough);
+  if (check !== undefined) yield* check(links);
   const first = (links[0] as Link).header.firstLsn;
   if (from !== 'first' && first > from) throw truncated(from, first);
   const index = from === 'first' ? 0 : links.findLastIndex(({ header }) => header.firstLsn <= from);
-  return { links: links.slice(index), checkpoint, seen: links };
+  return { links: links.slice(index), checkpoint };
 }
 
 function noLog(directory: string): WalError {
   return new WalError('WAL_NOT_FOUND', `no log at ${directory}: there is no segment in it`, { path: directory });
 }
+
+const sameFinding = (a: WalError, b: WalError): boolean =>
+  a.code === b.code && a.path === b.path && a.lsn === b.lsn && a.reason === b.reason;

@@ -239,6 +239,8 @@ interface Begun {
 class DirectorySource implements CursorSource {
   readonly #begun: Begun;
   #isOver = false;
+  /** Why it ended too early: whoever goes on asking must not take that for the end. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(begun: Begun) {
     this.#begun = begun;
@@ -249,13 +251,13 @@ class DirectorySource implements CursorSource {
   }
 
   advance(): Frames | undefined {
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#isOver) return undefined;
     const { io, reader } = this.#begun;
     try {
       if (runSync(io, reader.advancing())) return reader.frames;
     } catch (error) {
-      this.close();
-      throw error;
+      throw this.#failed(error);
     }
     this.close();
     return undefined;
@@ -271,13 +273,18 @@ class DirectorySource implements CursorSource {
 
   stopReason(error: WalError | undefined): StopReason {
     if (error === undefined) return 'end';
-    this.close();
-    throw error;
+    throw this.#failed(error);
   }
 
   close(): void {
     this.#isOver = true;
     this.#begun.end();
+  }
+
+  #failed(error: unknown): unknown {
+    this.#failure = { error };
+    this.close();
+    return error;
   }
 }
 

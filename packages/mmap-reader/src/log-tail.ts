@@ -19,6 +19,7 @@ import { type ChainBesideWriter, readChainBesideWriter, readChainFrom } from './
 import { cutBack, lostRecord, truncated } from './corruption.js';
 import { type Demands, predatesEncryption } from './encrypted-from.js';
 import type { FrameScanner } from './frame-scanner.js';
+import type { Frames } from './frames.js';
 import { loadKeys } from './load-keys.js';
 import { materialize } from './materialize.js';
 import { openSealed, openStreamed } from './open-scanner.js';
@@ -54,6 +55,11 @@ export interface LogTailOptions {
    * own small buffers do. With `false` they are views and good only until the next record is asked for. Default `true`.
    */
   readonly copy?: boolean;
+  /**
+   * Whether a record is wanted; asked before it is decoded, so that one that is not wanted need not be one that can be.
+   * Default: all are.
+   */
+  readonly matches?: ((record: Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>) => boolean) | undefined;
   /** The keys of encrypted segments. */
   readonly keyRing?: KeyRing | undefined;
   /**
@@ -76,6 +82,7 @@ const OPTIONS = optionNames<LogTailOptions>({
   upTo: true,
   durable: true,
   copy: true,
+  matches: true,
   keyRing: true,
   allowPlaintext: true,
   encryptedFrom: true,
@@ -104,6 +111,7 @@ export class LogTail {
   readonly #upTo: () => Lsn;
   readonly #durable: () => Lsn;
   readonly #copy: boolean;
+  readonly #matches: LogTailOptions['matches'];
   readonly #decoding: Demands;
   /** The chain as it was seen last, from the segment that is being read on. */
   #links: readonly Link[] = [];
@@ -121,11 +129,15 @@ export class LogTail {
   #nextLsn: Lsn;
   /** The last record that it had come to when it entered the present segment; `undefined` before it has found the log. */
   #known: Known | undefined;
+  /** Whether what is known was in the log when reading began: from then on all cuts are told where any is. */
+  #wasThere = false;
   /** The log was cut off behind this LSN, which was told and not looked at yet. */
   #cut: { readonly lsn: Lsn } | undefined;
   /** Whether the record that comes next has to be looked for anew. */
   #isAstray = false;
+  /** Everything up to here is proven to be durable, as long as the newest segment is the one with this id. */
   #provenLsn: Lsn = 0;
+  #newestId: Uint8Array | undefined;
   #isClosed = false;
   #isAdvancing = false;
 
@@ -140,6 +152,7 @@ export class LogTail {
       upTo = noLimit,
       durable = nothing,
       copy = true,
+      matches,
       keyRing,
       allowPlaintext = false,
       encryptedFrom,
@@ -156,6 +169,8 @@ export class LogTail {
     this.#upTo = upTo;
     this.#durable = durable;
     this.#copy = checkBoolean('copy', copy);
+    if (matches !== undefined && typeof matches !== 'function') throw invalidType('matches', 'a function', matches);
+    this.#matches = matches;
     if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
     if (encryptedFrom !== undefined && typeof encryptedFrom !== 'function') {
       throw invalidType('encryptedFrom', 'a function', encryptedFrom);
@@ -200,6 +215,10 @@ export class LogTail {
     try {
       while (frames.nextLsn <= this.#until && frames.next()) {
         if (frames.isMark || frames.lsn < this.#nextLsn) continue;
+        if (this.#matches?.(frames) === false) {
+          this.#pass(frames);
+          continue;
+        }
         const record = materialize(frames, decoder, this.#copy);
         this.#nextLsn = record.lsn + 1;
         return record;
@@ -210,6 +229,12 @@ export class LogTail {
       throw error;
     }
     return undefined;
+  }
+
+  /** Leaves out a record that is not wanted. @throws `WAL_CORRUPT` when what says so could not be read */
+  #pass(frames: Frames): void {
+    frames.checkRead();
+    this.#nextLsn = frames.lsn + 1;
   }
 
   /** Takes the record back that `next()` gave out last, before anything else was called: it is the next one again. */
@@ -279,7 +304,11 @@ export class LogTail {
       const { frames } = this.#scanner;
       if (frames.nextLsn <= this.#until && (frames.hasMore || (yield* this.#scanner.fill()))) return true;
       if (this.#active !== undefined) {
-        if (!(yield* this.#lookAgain(this.#active))) return false;
+        // What was there a moment ago and is not now is looked for as anything that is not there.
+        const isAway = frames.nextLsn <= this.#until;
+        if (yield* this.#lookAgain(this.#active)) continue;
+        if (!isAway || this.#isAstray) return false;
+        this.#isAstray = true;
       } else if (frames.nextLsn > this.#lastOfSealed) {
         yield* this.#enter(this.#links.slice(1));
       } else if (frames.nextLsn <= this.#until) {
@@ -305,12 +334,13 @@ export class LogTail {
     const cut = this.#cut;
     this.#isAstray = false;
     const from = this.#nextLsn === 0 ? this.#from : this.#nextLsn;
-    const { links, seen } = yield* readChainFrom(this.#io, this.#directory, from, known?.number);
-    yield* this.#checkKnown(seen);
+    const check = (seen: readonly Link[]): IoRoutine<void> => this.#checkKnown(seen);
+    const { links } = yield* readChainFrom(this.#io, this.#directory, from, known?.number, check);
     if (this.#cut === cut) this.#cut = undefined;
     const [first, second] = links as [Link, ...Link[]];
     if (from === 'first') this.#nextLsn = first.header.firstLsn;
     const isBehind = second !== undefined && first.header.firstLsn < this.#nextLsn;
+    this.#wasThere = true;
     this.#known ??= isBehind ? knownIn(first, this.#nextLsn - 1) : knownBefore(first);
     yield* this.#enter(links);
   }
@@ -328,11 +358,20 @@ export class LogTail {
   *#checkKnown(links: readonly Link[]): IoRoutine<void> {
     const has = this.#has;
     if (has === undefined) return;
-    const told = this.#cut === undefined || this.#cut.lsn >= has.lsn ? undefined : this.#cut.lsn + 1;
-    const lsn = told ?? cutOf(links, has);
+    const lsn = this.#cutOf(links, has);
     if (lsn === undefined) return;
     const { links: all } = yield* readChainBesideWriter(this.#io, this.#directory, () => false);
-    throw cutBack(lsn, has.lsn, (all[0] as Link).header.firstLsn);
+    // It may have been cut off further meanwhile.
+    const again = this.#cutOf(all, has) ?? lsn;
+    throw cutBack(Math.min(lsn, again), has.lsn, (all[0] as Link).header.firstLsn);
+  }
+
+  /** The first LSN that was cut off of what it has, as its writer says, or the chain; `undefined` when none was. */
+  #cutOf(links: readonly Link[], has: Known): Lsn | undefined {
+    const told = this.#cut === undefined || this.#cut.lsn >= has.lsn ? undefined : this.#cut.lsn + 1;
+    if (told !== undefined && this.#wasThere) return told;
+    const seen = cutOf(links, has);
+    return told === undefined || seen === undefined ? (told ?? seen) : Math.min(told, seen);
   }
 
   /** The last LSN of a segment that has a successor. */
@@ -345,8 +384,7 @@ export class LogTail {
     const [link, successor] = links as [Link, ...Link[]];
     this.#closeScanner();
     this.#links = links;
-    // That a segment has its name proves everything before it durable.
-    this.#provenLsn = Math.max(this.#provenLsn, (successor ?? link).header.firstLsn - 1);
+    this.#noteProven(links);
     try {
       yield* this.#prepareDecoder(link);
       if (successor !== undefined) this.#scanner = yield* openSealed(this.#io, link);
@@ -356,9 +394,20 @@ export class LogTail {
     }
   }
 
+  /**
+   * That a segment has its name proves everything before it durable. What the frames of the one that was the newest before
+   * have proven beyond that was cut off.
+   */
+  #noteProven(links: readonly Link[]): void {
+    const { firstLsn, segmentId } = (links.at(-1) as Link).header;
+    const isSame = this.#newestId !== undefined && sameId(this.#newestId, segmentId);
+    this.#provenLsn = isSame ? Math.max(this.#provenLsn, firstLsn - 1) : firstLsn - 1;
+    this.#newestId = segmentId;
+  }
+
   /** A segment could not be opened: perhaps as it was removed since the chain was read. */
   *#relocateUnlessThere(error: unknown): IoRoutine<void> {
-    if (!WalError.is(error, 'WAL_NOT_FOUND') && !WalError.is(error, 'WAL_TRUNCATED')) throw error;
+    if (!WalError.is(error) || !GONE.has(error.code)) throw error;
     yield* this.#relocate(error);
   }
 
@@ -456,8 +505,9 @@ export class LogTail {
     const range = { from: frames.end, nextLsn: frames.nextLsn };
     this.#closeScanner();
     this.#links = links;
-    this.#provenLsn = Math.max(this.#provenLsn, this.#lastOfSealed);
+    this.#noteProven(links);
     try {
+      yield* this.#prepareDecoder(links[0] as Link);
       this.#scanner = yield* openSealed(this.#io, links[0] as Link, range);
     } catch (error) {
       yield* this.#relocateUnlessThere(error);
@@ -500,6 +550,9 @@ export class LogTail {
     this.#scanner = undefined;
   }
 }
+
+/** What is said of a file that was removed, or gets its next life. */
+const GONE = new Set<string>(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER']);
 
 const noLimit = (): Lsn => Number.MAX_SAFE_INTEGER;
 

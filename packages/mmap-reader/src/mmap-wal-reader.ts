@@ -84,8 +84,12 @@ export class MmapWalReader implements Iterable<WalRecord> {
 
   /** Whether there is no record in it that can be read. @throws `WAL_CLOSED` */
   get isEmpty(): boolean {
-    for (const _record of this.records()) return false;
-    return true;
+    const cursor = this.cursor();
+    try {
+      return !cursor.next();
+    } finally {
+      cursor.close();
+    }
   }
 
   /** Bytes of the file that are in the page cache; 0 when it is not mapped. */

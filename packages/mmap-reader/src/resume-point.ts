@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { checkInteger, checkLsn, checkOptions, invalidType, type Lsn, outOfRange } from '@walstack/codec';
+import { checkInteger, checkLsn, checkOptions, invalidType, type Lsn, optionNames, outOfRange } from '@walstack/codec';
 import type { Link } from './chain.js';
 
 /**
@@ -16,7 +16,7 @@ export interface ResumePoint {
   readonly id: string;
 }
 
-const RESUME_POINT: readonly (keyof ResumePoint)[] = ['lsn', 'segment', 'id'];
+const RESUME_POINT = optionNames<ResumePoint>({ lsn: true, segment: true, id: true });
 
 const NO_ID = '0'.repeat(32);
 
@@ -93,8 +93,10 @@ export function cutOf(links: readonly Link[], known: Known): Lsn | undefined {
   if (own !== undefined && fingerprintOf(own.segmentId) !== known.id) return 1;
   if (next === undefined) return own === undefined ? 1 : undefined;
   const before = next.predecessor?.number ?? 0;
+  // The log began anew behind the segment that the reader knows, wherever it goes on.
+  if (next.predecessor === undefined && known.number > 0) return 1;
   if (next.firstLsn <= known.lsn) {
-    // Without a predecessor it began anew; where segments were removed before it, the cut may have been in any of them.
+    // Where segments were removed before it, the cut may have been in any of them.
     return before > 0 && before <= known.number ? next.firstLsn : 1;
   }
   if (next.firstLsn > known.lsn + 1) return undefined;

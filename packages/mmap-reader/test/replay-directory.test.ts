@@ -331,6 +331,31 @@ describe('replayDirectory', () => {
     });
   });
 
+  it('a cursor that has failed does not say that it has come to the end', () => {
+    const { directory } = logWith();
+    const io = createSyncFsStorageIo();
+    const failure = new WalError('WAL_IO_FAILED', 'too many open files', { operation: 'open', systemCode: 'EMFILE' });
+    let opens = 0;
+    const failing = new Proxy(io, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]) => {
+          // Those before read headers; those behind would do.
+          if (name === 'open' && ++opens === COUNTS.length + 1) throw failure;
+          return value.apply(target, args) as unknown;
+        };
+      },
+    });
+    using cursor = replayDirectory(directory, { io: failing }).cursor();
+    const toTheEnd = (): void => {
+      while (cursor.next());
+    };
+    expect(toTheEnd).toThrow(failure);
+    expect(toTheEnd).toThrow(failure);
+    expect(cursor.stopReason).toBeUndefined();
+  });
+
   it('refuses wrong arguments, and workers where nobody waits', async () => {
     const { directory } = logWith();
     const wrong: [object, string][] = [

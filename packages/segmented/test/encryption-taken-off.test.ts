@@ -327,6 +327,36 @@ describe('a log in the clear', () => {
   });
 });
 
+test('what a tail waits in is taken in the clear as soon as what follows it is encrypted', () => {
+  const io = createMemoryStorageIo();
+  const before = openIn(io);
+  appendSome(before, 2);
+  const tail = new LogTail(io, DIRECTORY, { from: 3, keyRing });
+  expect(tail.advanceSync() && tail.next()).toBeFalsy();
+  appendSome(before, 2);
+  before.closeSync();
+  const wal = openIn(io);
+  wal.setEncryptionRing(keyRing);
+  appendSome(wal, 2);
+  const found: number[] = [];
+  while (tail.advanceSync()) for (let r = tail.next(); r !== undefined; r = tail.next()) found.push(r.lsn);
+  expect(found).toEqual([3, 4, 5, 6]);
+  tail.close();
+  wal.closeSync();
+});
+
+test('whether a segment is empty is said without its key', async () => {
+  const io = createSyncFsStorageIo();
+  const directory = directoryFor(io);
+  const wal = await SegmentedWal.open({ directory, io, keyRing });
+  wal.append('secret');
+  await wal.close();
+  using reader = MmapWalReader.open(`${directory}/wal-0000000001-00000000000000000001.seg`);
+  expect(reader.isEmpty).toBe(false);
+  expect(() => reader.nextRecord()).toThrow(expect.objectContaining({ code: 'WAL_BAD_KEY' }));
+  await io.dispose();
+});
+
 test('a segment file alone is not taken in the clear by a reader with a ring', async () => {
   const io = createSyncFsStorageIo();
   const directory = directoryFor(io);

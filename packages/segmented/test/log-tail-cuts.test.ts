@@ -177,6 +177,39 @@ describe('a tail says that what was given out was cut off', () => {
   });
 });
 
+it('a cut takes back what was proven behind it', () => {
+  const io = createMemoryStorageIo();
+  const wal = logIn(io);
+  for (let lsn = 1; lsn <= 12; lsn++) fill(wal, lsn);
+  using tail = new LogTail(io, DIRECTORY, { durableOnly: true });
+  tail.advanceSync();
+  for (let lsn = 1; lsn <= 5; lsn++) expect(tail.next()?.lsn).toBe(lsn);
+  expect(tail.provenLsn).toBe(11);
+  tail.putBack();
+  wal.truncateAfterSync(7);
+  for (const text of ['b8', 'b9']) wal.append(text);
+  wal.flushSync();
+  // Nothing proves that those behind it are durable.
+  expect(drain(tail)).toEqual(['a5', 'a6', 'a7']);
+  expect(tail.provenLsn).toBe(7);
+  wal.syncSync();
+  fill(wal, 10, 'b');
+  expect(drain(tail)).toEqual(['b8', 'b9']);
+});
+
+it('a cut that is told does not hide one from before the tail began', () => {
+  const io = createMemoryStorageIo();
+  const wal = logIn(io);
+  fill(wal, 10);
+  const point = wal.resumePointAt(11) as ResumePoint;
+  wal.truncateAfterSync(5);
+  fill(wal, 10, 'b');
+  using tail = new LogTail(io, DIRECTORY, { from: point, durable: () => wal.durableLsn });
+  tail.cutAfter(8);
+  wal.truncateAfterSync(8);
+  expect(failureOf(tail)).toMatchObject({ code: 'WAL_TRUNCATED', reason: 'cut-back', lsn: 6 });
+});
+
 it('a resume point that cannot be is refused', () => {
   const io = createMemoryStorageIo();
   const id = '00112233445566778899aabbccddeeff';

@@ -1,7 +1,7 @@
 import { KeyRing, WalError } from '@walstack/codec';
 import { LogTail, type LogTailOptions, replayDirectory } from '@walstack/mmap-reader';
 import { SegmentedWal } from '@walstack/segmented';
-import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
+import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DIRECTORY } from './support/logs.js';
 import { TestWorld } from './support/worlds.js';
@@ -37,6 +37,13 @@ function watched(io: StorageIo, before: (call: string, ...args: readonly unknown
       };
     },
   });
+}
+
+/** Damages a file. */
+function overwrite(io: StorageIo, path: string, position: number): void {
+  const file = io.open(path);
+  runSync(io, ioSteps.write(io, file, new Uint8Array(4096).fill(7), position));
+  io.close(file);
 }
 
 /** Everything that there is to read now. */
@@ -132,6 +139,83 @@ it('a record that cannot be decoded remains the next one', () => {
       while (tail.advanceSync()) for (let r = tail.next(); r !== undefined; r = tail.next()) found.push(r.lsn);
     }).toThrow(expect.objectContaining({ code: 'WAL_TOO_LARGE' }));
     expect([found, tail.nextLsn, tail.resumePoint?.lsn]).toEqual([round === 0 ? [1, 2] : [], 3, 3]);
+  }
+});
+
+it.each([false, true])(
+  'what was damaged between two looks at the newest segment is said to be lost: told %s',
+  (told) => {
+    const io = createMemoryStorageIo();
+    const wal = logIn(io, { segmentBytes: 4 * 1024 * 1024, markAfterMs: 0 });
+    // More than one reading takes in.
+    for (let lsn = 1; lsn <= 2000; lsn++) wal.append('x'.repeat(1000));
+    wal.syncSync();
+    append(wal, 1);
+    const tail = new LogTail(io, DIRECTORY, told ? { durable: () => wal.durableLsn } : {});
+    tail.advanceSync();
+    expect(tail.next()?.lsn).toBe(1);
+    overwrite(io, wal.listSegments()[0]?.path as string, 1_500_000);
+    let failure: unknown;
+    for (let looks = 0; looks < 40 && failure === undefined; looks++) {
+      try {
+        drain(tail);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    expect(failure).toMatchObject({ code: 'WAL_CORRUPT', reason: 'hole', lsn: tail.nextLsn });
+    expect(tail.nextLsn).toBeGreaterThan(1000);
+    tail.close();
+  },
+);
+
+it('a failure that passes, and a change behind it, are no damage', () => {
+  let calls = 0;
+  const io = createMemoryStorageIo();
+  const wal = logIn(io);
+  append(wal, 40);
+  const tail = new LogTail(
+    watched(io, (call) => {
+      if (call !== 'open') return;
+      calls++;
+      if (calls === 2) throw tooManyFiles();
+      // The second reading has come as far as the first one.
+      if (calls === 4) wal.resetToSync(100);
+    }),
+    DIRECTORY,
+  );
+  expect(drain(tail)).toEqual([]);
+  expect(tail.nextLsn).toBe(100);
+  tail.close();
+});
+
+it('a file whose next header is just being written is one that was removed', () => {
+  for (const calls of [1, 2, 3, 4, 5, 6]) {
+    const io = createMemoryStorageIo();
+    const wal = logIn(io, { recycleSegments: 2 });
+    append(wal, 30);
+    let opens = 0;
+    const path = wal.listSegments()[0]?.path;
+    const beside = new Proxy(io, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]) => {
+          const result: unknown = value.apply(target, args);
+          if (name !== 'open' || args[0] !== path || ++opens !== calls) return result;
+          wal.truncateBeforeSync(20);
+          for (const free of io.list(DIRECTORY)) if (free.startsWith('free-')) overwrite(io, `${DIRECTORY}/${free}`, 0);
+          return result;
+        };
+      },
+    });
+    const tail = new LogTail(beside, DIRECTORY);
+    try {
+      expect(drain(tail).at(-1)).toBe(30);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'WAL_TRUNCATED', firstLsn: wal.firstLsn });
+    }
+    tail.close();
   }
 });
 

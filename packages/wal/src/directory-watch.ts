@@ -2,6 +2,8 @@ import { type FSWatcher, watch } from 'node:fs';
 import type { World } from '@walstack/segmented';
 import type { Progress } from './progress.js';
 
+const LONGEST_MS = 0x7fff_ffff;
+
 /**
  * Tells that a directory may have changed which another process writes to: what the operating system says, and every so
  * often in any case, as not every file system says something.
@@ -11,6 +13,8 @@ export class DirectoryWatch {
   readonly #setTimer: World['setTimer'];
   readonly #pollMs: number;
   #watcher: FSWatcher | undefined;
+  /** Keeps the process alive as a watcher would, where there is none. */
+  #alive: NodeJS.Timeout | undefined;
   #cancel: () => void;
 
   /** @param realFiles - whether the directory is one of the operating system */
@@ -18,30 +22,36 @@ export class DirectoryWatch {
     this.#progress = progress;
     this.#setTimer = setTimer;
     this.#pollMs = pollMs;
-    this.#watcher = realFiles ? watched(directory, () => this.#progress.made()) : undefined;
+    if (realFiles) this.#watch(directory);
     this.#cancel = setTimer(this.#poll, pollMs);
   }
 
   close(): void {
     this.#cancel();
+    clearInterval(this.#alive);
     this.#watcher?.close();
     this.#watcher = undefined;
+  }
+
+  /** Polling goes on without a watcher, say for want of watches; its timer need not keep the process alive. */
+  #watch(directory: string): void {
+    const stayAlive = (): void => {
+      this.#alive ??= setInterval(() => {}, LONGEST_MS);
+    };
+    try {
+      const watcher = watch(directory, () => this.#progress.made());
+      watcher.on('error', () => {
+        watcher.close();
+        if (this.#watcher === watcher) stayAlive();
+      });
+      this.#watcher = watcher;
+    } catch {
+      stayAlive();
+    }
   }
 
   readonly #poll = (): void => {
     this.#cancel = this.#setTimer(this.#poll, this.#pollMs);
     this.#progress.made();
   };
-}
-
-/** Watches a directory; `undefined` where that cannot be had, say for want of watches. */
-function watched(directory: string, changed: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(directory, changed);
-    // Polling goes on without it.
-    watcher.on('error', () => watcher.close());
-    return watcher;
-  } catch {
-    return undefined;
-  }
 }

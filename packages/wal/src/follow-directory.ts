@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkPath, invalidType, KeyRing } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkPath, invalidType, KeyRing, optionNames } from '@walstack/codec';
 import { realWorld, type World } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { DirectoryWatch } from './directory-watch.js';
@@ -33,16 +33,18 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
 /** The default of `pollMs`. */
 export const POLL_MS = 1000;
 
-export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [
-  ...FOLLOW_OPTIONS,
-  'encoding',
-  'keyRing',
-  'allowPlaintext',
-  'maxPayloadBytes',
-  'io',
-  'pollMs',
-  'setTimer',
-];
+const OWN_OPTIONS = optionNames<Omit<FollowDirectoryOptions, keyof FollowOptions>>({
+  encoding: true,
+  keyRing: true,
+  allowPlaintext: true,
+  maxPayloadBytes: true,
+  io: true,
+  pollMs: true,
+  setTimer: true,
+});
+
+/** The options of following a directory. */
+export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [...FOLLOW_OPTIONS, ...OWN_OPTIONS];
 
 /** Where a log is, and how one hears of news of it. */
 export interface DirectoryToFollow {

@@ -1,7 +1,15 @@
-import { checkBoolean, checkInteger, checkLsn, checkOptions, type Lsn, type WalError } from '@walstack/codec';
+import {
+  checkBoolean,
+  checkInteger,
+  checkLsn,
+  checkOptions,
+  type Lsn,
+  optionNames,
+  type WalError,
+} from '@walstack/codec';
 import { LogTail, type LogTailOptions, type ResumePoint } from '@walstack/mmap-reader';
 import { checkResumePoint } from '@walstack/mmap-reader/segments';
-import { type CheckedFilter, checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
+import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { type Abortable, aborted, checkSignal } from './aborting.js';
 import type { WalEvent } from './encoding.js';
@@ -44,15 +52,15 @@ export interface Batched<B extends number | undefined> {
 export type Followable<T, B extends number | undefined> = B extends number ? readonly WalEvent<T>[] : WalEvent<T>;
 
 /** The options of following. */
-export const FOLLOW_OPTIONS: readonly (keyof FollowOptions)[] = [
-  'batch',
-  'durableOnly',
-  'copy',
-  'types',
-  'scope',
-  'fromTimeMs',
-  'signal',
-];
+export const FOLLOW_OPTIONS = optionNames<FollowOptions>({
+  batch: true,
+  durableOnly: true,
+  copy: true,
+  types: true,
+  scope: true,
+  fromTimeMs: true,
+  signal: true,
+});
 
 /** Options that were checked. */
 export interface FollowSettings {
@@ -60,9 +68,7 @@ export interface FollowSettings {
   readonly batch: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly from: Lsn | 'first' | ResumePoint;
-  /** Whether a record is wanted; `undefined` when all are. */
-  readonly matches: CheckedFilter['matches'];
-  readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly'>;
+  readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly' | 'matches'>;
 }
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
@@ -75,17 +81,17 @@ export function checkFollow<Options extends FollowOptions>(
   else if (from !== 'first') checkLsn('from', from);
   const { batch, signal, copy = true, durableOnly = true } = checkOptions('options', options, known);
   const { types, scope, fromTimeMs } = options;
+  // What is not given stays away: nothing is looked at for it.
+  const { matches } = checkFilter({
+    ...(types === undefined ? {} : { types }),
+    ...(scope === undefined ? {} : { scope }),
+    ...(fromTimeMs === undefined ? {} : { fromTimeMs }),
+  });
   return {
     batch: batch === undefined ? undefined : checkInteger('batch', batch, 1),
     signal: checkSignal(signal),
     from,
-    // What is not given stays away: nothing is looked at for it.
-    matches: checkFilter({
-      ...(types === undefined ? {} : { types }),
-      ...(scope === undefined ? {} : { scope }),
-      ...(fromTimeMs === undefined ? {} : { fromTimeMs }),
-    }).matches,
-    tail: { copy: checkBoolean('copy', copy), durableOnly: checkBoolean('durableOnly', durableOnly) },
+    tail: { copy: checkBoolean('copy', copy), durableOnly: checkBoolean('durableOnly', durableOnly), matches },
   };
 }
 
@@ -99,6 +105,8 @@ export interface Followed<T> {
   readonly toEvent: (record: WalRecord) => WalEvent<T>;
   /** The last LSN that is durable, where that is known without reading. */
   readonly durable?: () => Lsn;
+  /** Whether what stands before the first event wanted is in the log, and in no file of it yet. */
+  readonly isUnwritten?: () => boolean;
   /** Why nothing can be read any more; `undefined` while it can. */
   readonly closed: () => WalError | undefined;
   /** Why nothing more will come than what is there; `undefined` while something may. */
@@ -237,7 +245,7 @@ class Reading<T> {
   readonly #end: () => unknown;
   /** What was durable when there was nothing more to read; `undefined` when it has to be looked for in any case. */
   #nothingUpTo: Lsn | undefined;
-  /** Why the event that comes next cannot be given out. */
+  /** Why the event that comes next cannot be given out, for the moment until that is said. */
   #error: { readonly reason: unknown } | undefined;
   #closing: Promise<void> | undefined;
 
@@ -276,16 +284,13 @@ class Reading<T> {
   /** The next event in memory; `undefined` when {@link readOn} has to be called. @throws why it cannot be given out */
   take(): WalEvent<T> | undefined {
     if (this.#error !== undefined) throw this.#error.reason;
-    const { matches } = this.#settings;
     try {
-      for (let record = this.#tail.next(); record !== undefined; record = this.#tail.next()) {
-        if (matches === undefined || matches(record)) return this.#eventOf(record);
-      }
+      const record = this.#tail.next();
+      return record === undefined ? undefined : this.#eventOf(record);
     } catch (reason) {
       this.#error = { reason };
       throw reason;
     }
-    return undefined;
   }
 
   /** So many events at most. What cannot be given out is thrown when those before it have been. */
@@ -297,16 +302,19 @@ class Reading<T> {
       }
     } catch (error) {
       if (events.length === 0) throw error;
+      // It is looked at again when it is asked for: by then it may have been cut off.
+      this.#error = undefined;
     }
     return events.length === 0 ? undefined : events;
   }
 
   /** Looks for further events, or waits until there may be some. */
   async readOn(): Promise<void> {
-    const { progress, durable, failure } = this.#followed;
+    const { progress, durable, failure, isUnwritten } = this.#followed;
     const { count } = progress;
     const upTo = this.#settings.tail.durableOnly === true ? durable?.() : undefined;
-    if (upTo === undefined || upTo !== this.#nothingUpTo) {
+    const isAhead = isUnwritten?.() === true;
+    if (!isAhead && (upTo === undefined || upTo !== this.#nothingUpTo)) {
       this.#nothingUpTo = upTo;
       if (await this.#tail.advance()) {
         this.#nothingUpTo = undefined;

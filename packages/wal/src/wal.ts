@@ -17,6 +17,7 @@ import {
   type Replay,
   realWorld,
   SegmentedWal,
+  type SegmentedWalConfig,
   type SegmentMeta,
   type TruncateResult,
   type World,
@@ -88,7 +89,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #admission = new Admission();
   /** What ends each following of this log. */
   readonly #followers = new Set<() => void>();
-  readonly #progress = new Progress();
+  readonly #progress: Progress;
   readonly #commits: GroupCommit;
   readonly #background: BackgroundFlush;
   readonly #unfinished: Unfinished = { pendingWork: () => this.#pendingWork() };
@@ -100,12 +101,14 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   private constructor(
     path: string,
     log: SegmentedWal,
+    progress: Progress,
     payloads: PayloadCodec<T, I>,
     flush: FlushSettings,
     { setTimer = realWorld.setTimer, recoveryMode }: WalOptions<AnyEncoding>,
   ) {
     this.#path = path;
     this.#log = log;
+    this.#progress = progress;
     this.#payloads = payloads;
     this.#setTimer = setTimer;
     this.#isReadonly = recoveryMode === 'readonly';
@@ -138,8 +141,9 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   static async open(path: string, options: WalOptions<AnyEncoding> = {}): Promise<Wal<unknown, never>> {
     const { flush, encoding, config } = splitOptions(checkPath('path', path), options);
     const payloads = payloadCodecOf(encoding);
-    const log = await SegmentedWal.open(config);
-    return new Wal(path, log, payloads, flush, options);
+    const progress = new Progress();
+    const log = await SegmentedWal.open(tellingOfFailure(config, progress));
+    return new Wal(path, log, progress, payloads, flush, options);
   }
 
   /**
@@ -482,7 +486,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const given = checkFollow(from, options, FOLLOW_OPTIONS);
     // What is known of the records before an LSN is known now: they may be cut off before the first event is asked for.
     const settings = typeof from === 'number' ? { ...given, from: this.#log.resumePointAt(from) ?? from } : given;
-    const open = (): Followed<T> => (this.#isReadonly ? this.#followedElsewhere() : this.#followedHere(from));
+    const open = (): Followed<T> => (this.#isReadonly ? this.#followedElsewhere() : this.#followedHere(settings.from));
     return settings.batch === undefined ? followEvents(open, settings) : followPieces(open, settings);
   }
 
@@ -687,7 +691,15 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
       const free = this.#log.keepFor(() => tail.nextLsn ?? first, cut);
       return this.#closingWithLog(tail, free);
     };
-    return { ...this.#followed(), begin, durable: () => this.#log.durableLsn };
+    const isUnwritten = (): boolean => typeof from === 'object' && this.#isPlanned(from);
+    return { ...this.#followed(), begin, durable: () => this.#log.durableLsn, isUnwritten };
+  }
+
+  /** Whether what stands before a point is in a segment of this log that has no file yet. */
+  #isPlanned({ lsn, segment, id }: ResumePoint): boolean {
+    if (lsn - 1 <= this.durableLsn || segment <= (this.listSegments().at(-1)?.number ?? 0)) return false;
+    const known = this.#log.resumePointAt(lsn);
+    return known?.segment === segment && known.id === id;
   }
 
   /** The log is written elsewhere, if at all. */
@@ -888,6 +900,17 @@ function hasSignal(options: Abortable): boolean {
 
 function signalIn(options: Abortable): AbortSignal | undefined {
   return checkSignal(checkOptions('options', options, ['signal']).signal);
+}
+
+/** Has those who follow a log hear of its failure, too. What is wrong with the options is for the log to say. */
+function tellingOfFailure(config: SegmentedWalConfig, progress: Progress): SegmentedWalConfig {
+  const { onFailure } = config;
+  if (onFailure !== undefined && typeof onFailure !== 'function') return config;
+  const failed = (failure: WalError): void => {
+    progress.made();
+    onFailure?.(failure);
+  };
+  return { ...config, onFailure: failed };
 }
 
 /** The records of a batch. @throws `TypeError` for what is no batch */

@@ -98,6 +98,20 @@ describe.each(['in the same process', 'in another one'])('a follower %s is told 
     await wal.shutdown();
   });
 
+  test('by a reset, wherever the log goes on', async () => {
+    const { wal, follow } = await setUp();
+    await fill(wal, 10);
+    const follower = follow('first');
+    await take(follower, 10);
+    const stored = JSON.parse(JSON.stringify(follower.resumePoint)) as ResumePoint;
+    await wal.resetTo(15);
+    await fill(wal, 16, 'b');
+    const began = { ...cutBack(1), firstLsn: 15 };
+    expect(await rejection(follower.next())).toMatchObject(began);
+    expect(await rejection(follow(stored).next())).toMatchObject(began);
+    await wal.shutdown();
+  });
+
   test('and goes on where nothing that it has was cut off', async () => {
     const { wal, follow } = await setUp();
     await fill(wal, 4);
@@ -125,6 +139,43 @@ test('an LSN says what is before it as of the call, in the process that writes',
   await wal.truncateAfter(5);
   await fill(wal, 12, 'b');
   expect(await rejection(follower.next())).toMatchObject(cutBack(6));
+  await wal.shutdown();
+});
+
+test.each([{}, { durableOnly: false }])('it begins behind events that have no file yet: %j', async (options) => {
+  const { wal } = await opened();
+  while (wal.lastLsn < 10) wal.append('x'.repeat(600));
+  const follower = wal.follow(11, options);
+  const next = watch(follower.next());
+  await turns();
+  expect([wal.listSegments().length, next.state]).toEqual([1, 'pending']);
+  const begun = wal.follow(11);
+  await fill(wal, 11);
+  await turns();
+  expect(next.value?.value).toMatchObject({ lsn: 11 });
+  await wal.truncateAfter(5);
+  for (const each of [follower, begun]) expect(await rejection(each.next())).toMatchObject(cutBack(6));
+  await wal.shutdown();
+});
+
+test('a cut behind what was given out is not taken for damage, however often nothing has come since', async () => {
+  const { wal } = await opened();
+  for (let lsn = 1; lsn <= 12; lsn++) await wal.commit(`a${lsn}`);
+  const follower = wal.follow('first', { durableOnly: false });
+  await take(follower, 5);
+  await wal.truncateAfter(7);
+  expect(await take(follower, 2)).toEqual(['a6', 'a7']);
+  const next = watch(follower.next());
+  for (let look = 0; look < 40; look++) {
+    await wal.flush();
+    await turns(3);
+  }
+  expect(next.state).toBe('pending');
+  wal.append('b8');
+  await wal.flush();
+  await turns();
+  expect(next.value?.value).toMatchObject({ lsn: 8 });
+  await follower.return();
   await wal.shutdown();
 });
 
@@ -222,6 +273,18 @@ describe('events before one that cannot be given out come first', () => {
     expect((await follower.next()).value?.map(({ payload }) => payload)).toEqual(['a1', 'a2', 'a3', 'a4', 'a5']);
     expect(follower.resumePoint?.lsn).toBe(6);
     expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_BAD_PAYLOAD', lsn: 6 });
+    await wal.shutdown();
+  });
+
+  test('and it is not what ends it when it was cut off since', async () => {
+    const { wal } = await opened({ encoding });
+    await fill(wal, 10);
+    const follower = wal.follow('first', { batch: 100 }) as unknown as WalFollower<{ payload: string }[]>;
+    expect((await follower.next()).value).toHaveLength(5);
+    await wal.truncateAfter(5);
+    await fill(wal, 7, 'b');
+    expect((await follower.next()).value?.map(({ payload }) => payload)).toEqual(['b6', 'b7']);
+    await follower.return();
     await wal.shutdown();
   });
 

@@ -137,6 +137,21 @@ describe('what is given out', () => {
     await wal.shutdown();
   });
 
+  test('is not decoded where it is not wanted', async () => {
+    const before = await opened({ compression: { codec: 'deflate', thresholdBytes: 100 } });
+    await before.wal.commit('a', { type: 1 });
+    await before.wal.commit('x'.repeat(4000), { type: 2 });
+    await before.wal.commit('b', { type: 1 });
+    await before.wal.shutdown();
+    const wal = await Wal.open(before.directory, { io: before.disk.io, maxPayloadBytes: 1000 });
+    const follower = wal.follow('first', { types: [1] });
+    expect(await take(follower, 2)).toEqual(['a', 'b']);
+    expect(follower.resumePoint?.lsn).toBe(4);
+    await follower.return();
+    expect(await rejection(wal.follow(2).next())).toMatchObject({ code: 'WAL_TOO_LARGE' });
+    await wal.shutdown();
+  });
+
   test('has the type of the encoding', async () => {
     const disk = new StepDisk();
     await using wal = await Wal.open<{ id: number }>(`${temporaryDirectory()}/log`, { io: disk.io, encoding: 'json' });
@@ -329,6 +344,29 @@ describe('it ends', () => {
     const follower = wal.follow();
     expect(await take(follower, 1)).toEqual(['a']);
     expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'EIO' });
+    await wal.close();
+  });
+
+  test.each([
+    ['commit', (wal: Wal) => wal.commit('b')],
+    ['sync', (wal: Wal) => wal.sync()],
+    ['checkpoint', (wal: Wal) => wal.checkpoint(wal.lastLsn)],
+  ])('with the failure of a %s, also while it waits', async (_call, fail) => {
+    const failures: string[] = [];
+    const { wal, disk } = await opened({ onFailure: ({ code }: { code: string }) => failures.push(code) });
+    await wal.commit('a');
+    const toTheEnd = async (follower: WalFollower<WalEvent>): Promise<void> => {
+      for await (const _event of follower);
+    };
+    const waiting = [{}, { durableOnly: false }].map((options) => watch(toTheEnd(wal.follow('first', options))));
+    await turns();
+    expect(waiting.map(({ state }) => state)).toEqual(['pending', 'pending']);
+    wal.append('more');
+    disk.fail('datasync', 'EIO');
+    expect(await rejection(fail(wal))).toMatchObject({ code: 'WAL_IO_FAILED' });
+    await turns();
+    for (const { error } of waiting) expect(error).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'EIO' });
+    expect(failures).toEqual(['WAL_IO_FAILED']);
     await wal.close();
   });
 });

@@ -1,6 +1,6 @@
 import { Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
-import { Child, COMMITTER, HOLDER } from './support/children.js';
+import { Child, COMMITTER, HOLDER, UNWATCHED } from './support/children.js';
 import { temporaryDirectory } from './support/directories.js';
 import { eventsOf, rejection, text, textsOf } from './support/outcomes.js';
 
@@ -50,3 +50,18 @@ test.each(['sync-fs', 'thread-pool'] as const)(
     expect(acknowledged).toBeGreaterThanOrEqual(KILL_AFTER.reduce((sum, each) => sum + each));
   },
 );
+
+test('a process that follows a log lives, also where it cannot be told of changes', async () => {
+  const directory = `${temporaryDirectory()}/log`;
+  await using wal = await Wal.open(directory, { markAfterMs: 0 });
+  await wal.commit('a');
+  await wal.commit('b');
+  const child = new Child(UNWATCHED, directory);
+  const found: string[] = [];
+  for await (const line of child.lines) {
+    found.push(line);
+    // It waits for something to prove the second one durable.
+    if (found.length === 1) await wal.commit('c');
+  }
+  expect(found).toEqual(['a', 'b']);
+});

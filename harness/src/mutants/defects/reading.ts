@@ -4,6 +4,7 @@ const READER = 'packages/mmap-reader/src';
 const READER_TEST = 'packages/mmap-reader/test/mmap-wal-reader.test.ts';
 const TAIL_TEST = 'packages/segmented/test/log-tail.test.ts';
 const CUTS_TEST = 'packages/segmented/test/log-tail-cuts.test.ts';
+const FOLLOW_CUTS_TEST = 'packages/wal/test/follow-cuts.test.ts';
 const FAILURES_TEST = 'packages/segmented/test/log-tail-failures.test.ts';
 
 /** Defects in reading, most of all beside a writer. */
@@ -44,8 +45,8 @@ export const READING_DEFECTS: readonly Defect[] = [
     test: TAIL_TEST,
     breaks: 'A follower says when what it gave out was taken back.',
     file: `${READER}/log-tail.ts`,
-    find: 'const lsn = told ?? cutOf(links, has);',
-    replace: 'const lsn = told ?? cutOf(links, { ...has, lsn: 0 });',
+    find: 'const seen = cutOf(links, has);',
+    replace: 'const seen = cutOf(links, { ...has, lsn: 0 });',
   },
   {
     name: 'cut-before-a-resume-point-unsaid',
@@ -54,6 +55,54 @@ export const READING_DEFECTS: readonly Defect[] = [
     file: `${READER}/resume-point.ts`,
     find: 'return isSame ? undefined : 1;',
     replace: 'return isSame || own === undefined ? undefined : 1;',
+  },
+  {
+    name: 'reset-ahead-unsaid',
+    test: FOLLOW_CUTS_TEST,
+    breaks: 'A follower says when the log began anew, also where it goes on behind all that was given out.',
+    file: `${READER}/resume-point.ts`,
+    find: 'if (next.predecessor === undefined && known.number > 0) return 1;',
+    replace: '',
+  },
+  {
+    name: 'proof-outlives-a-cut',
+    test: CUTS_TEST,
+    breaks: 'What was proven durable behind a cut is so no more.',
+    file: `${READER}/log-tail.ts`,
+    find: 'const isSame = this.#newestId !== undefined && sameId(this.#newestId, segmentId);',
+    replace: 'const isSame = this.#newestId === undefined || segmentId.length > 0;',
+  },
+  {
+    name: 'damage-waited-for',
+    test: FAILURES_TEST,
+    breaks: 'What could be read a moment ago and cannot be read now is nothing to wait for.',
+    file: `${READER}/log-tail.ts`,
+    find: 'if (!isAway || this.#isAstray) return false;',
+    replace: 'if (isAway || !isAway) return false;',
+  },
+  {
+    name: 'error-outlives-its-event',
+    test: FOLLOW_CUTS_TEST,
+    breaks: 'An event that was cut off ends no follower.',
+    file: 'packages/wal/src/follow.ts',
+    find: '      this.#error = undefined;',
+    replace: '',
+  },
+  {
+    name: 'failure-untold',
+    test: 'packages/wal/test/follow.test.ts',
+    breaks: 'A follower that waits hears of the failure of its log.',
+    file: 'packages/wal/src/wal.ts',
+    find: 'progress.made();\n    onFailure?.(failure);',
+    replace: 'onFailure?.(failure);',
+  },
+  {
+    name: 'planned-taken-for-cut',
+    test: FOLLOW_CUTS_TEST,
+    breaks: 'What has no file yet was not cut off.',
+    file: 'packages/wal/src/follow.ts',
+    find: 'const isAhead = isUnwritten?.() === true;',
+    replace: 'const isAhead = isUnwritten === null;',
   },
   {
     name: 'failure-forgets-the-place',

@@ -16,6 +16,9 @@ export const BATCHER = new URL('./batcher-child.mjs', import.meta.url);
 /** Commits, and truncates what it is told was read. */
 export const FOLLOWED = new URL('./followed-child.mjs', import.meta.url);
 
+/** Follows a log without being told of changes. */
+export const UNWATCHED = new URL('./unwatched-child.mjs', import.meta.url);
+
 /** A process that runs a program. It does not outlive the test. */
 export class Child {
   readonly #child: ChildProcess;
