@@ -73,12 +73,12 @@ export const READING_DEFECTS: readonly Defect[] = [
     replace: 'const isSame = this.#newestId === undefined || segmentId.length > 0;',
   },
   {
-    name: 'damage-waited-for',
+    name: 'damage-between-looks',
     test: FAILURES_TEST,
     breaks: 'What could be read a moment ago and cannot be read now is nothing to wait for.',
     file: `${READER}/log-tail.ts`,
     find: 'if (!isAway || this.#isAstray) return false;',
-    replace: 'if (isAway || !isAway) return false;',
+    replace: 'if (!isAway || this.#links.length > 0) return false;',
   },
   {
     name: 'error-outlives-its-event',
