@@ -30,11 +30,14 @@ export function* keepEntries(
   return target;
 }
 
-/** Copies a file of a per-core log; durable on return. @param stamp - tells it from other copies of files of its name */
+/** Copies a file of a per-core log; durable on return. @param stamp - a number, raised until no other copy has it in its name */
 export function* keepFile(io: StorageIo, directory: string, path: string, stamp: number): IoRoutine<string> {
   const target = quarantineOf(directory);
   yield* makeDurable(io, directory, target);
-  yield* copy(io, path, join(target, `${basename(path)}-${stamp}`));
+  const there = new Set(io.list(target));
+  let free = stamp;
+  while (there.has(`${basename(path)}-${free}`)) free++;
+  yield* copy(io, path, join(target, `${basename(path)}-${free}`));
   yield* ioSteps.syncDirectory(io, target);
   return target;
 }

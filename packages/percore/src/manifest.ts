@@ -43,6 +43,11 @@ export interface Manifest {
   readonly pending: PerCoreCheckpoint | undefined;
   /** Entries that are being dropped from the logs; `undefined` when none are. No writer is there before that is done. */
   readonly leaving: Leaving | undefined;
+  /**
+   * Everything up to this epoch was taken by a salvage, though it cannot be complete any more: it counts as such. `undefined`
+   * where there was none.
+   */
+  readonly salvaged: number | undefined;
   /** Numbers of checkpoints up to this one are used up, also where neither of the two says so; `undefined` where they do. */
   readonly lastId: number | undefined;
 }
@@ -60,6 +65,7 @@ export const NO_MANIFEST: Manifest = {
   checkpoint: undefined,
   pending: undefined,
   leaving: undefined,
+  salvaged: undefined,
   lastId: undefined,
 };
 
@@ -134,13 +140,14 @@ function outcomeUnknown(path: string, cause: unknown): WalError {
 }
 
 /** The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes. */
-export function encodeManifest({ cores, checkpoint, pending, leaving, lastId }: Manifest): Uint8Array {
+export function encodeManifest({ cores, checkpoint, pending, leaving, salvaged, lastId }: Manifest): Uint8Array {
   return encodeFramedJson({
     version: 1,
     cores,
     checkpoint: toJson(checkpoint),
     pending: toJson(pending),
     ...(leaving === undefined ? {} : { leaving }),
+    ...(salvaged === undefined ? {} : { salvaged }),
     ...(lastId === undefined ? {} : { lastId }),
   });
 }
@@ -160,16 +167,15 @@ function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
 export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const parsed = decodeFramedJson(bytes, (reason, cause) => corrupt(path, reason, cause));
   if (!isObject(parsed)) throw corrupt(path, 'impossible-fields');
-  const { version, cores, checkpoint, pending, leaving, lastId } = parsed;
+  const { version, cores, checkpoint, pending, leaving, salvaged, lastId } = parsed;
   if (typeof version === 'number' && version > 1) throw laterVersion(path, version);
   const read = checkpointFrom(checkpoint);
   const begun = checkpointFrom(pending);
   const left = leavingFrom(leaving);
-  const isId = lastId === undefined || isCount(lastId);
-  if (version !== 1 || !Array.isArray(cores) || !cores.every(isCount) || !isId)
-    throw corrupt(path, 'impossible-fields');
+  if (version !== 1 || !Array.isArray(cores) || !cores.every(isCount)) throw corrupt(path, 'impossible-fields');
+  if (!isCountOrNot(salvaged) || !isCountOrNot(lastId)) throw corrupt(path, 'impossible-fields');
   if (read === INVALID || begun === INVALID || left === INVALID) throw corrupt(path, 'impossible-fields');
-  return { cores, checkpoint: read, pending: begun, leaving: left, lastId };
+  return { cores, checkpoint: read, pending: begun, leaving: left, salvaged, lastId };
 }
 
 function leavingFrom(json: unknown): Leaving | undefined | typeof INVALID {
@@ -207,6 +213,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const isCountOrNot = (value: unknown): value is number | undefined => value === undefined || isCount(value);
 
 const isDecimal = (value: unknown): value is string => typeof value === 'string' && /^-?\d{1,20}$/.test(value);
 

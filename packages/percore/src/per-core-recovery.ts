@@ -6,7 +6,7 @@ import { EntryReader } from './entry-reader.js';
 import { hasLog, type PerCoreCheckpoint } from './manifest.js';
 import { MergedEntries } from './merged-entries.js';
 import { backendOf, checkRecovery, type PerCoreRecoveryOptions, type RecoverySettings } from './options.js';
-import { closeLogs, type RecoveredCore, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
+import { closeAllQuietly, closeLogs, type RecoveredCore, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
 import type { PerCoreSalvage } from './salvage-note.js';
 import { type CoreStatistics, statisticsOf } from './statistics.js';
 import { type Steps, stepsAsync, stepsSync } from './waiting.js';
@@ -221,7 +221,7 @@ function* endSalvage({ endSalvage, cores }: RecoveredLogs): Steps<void> {
   try {
     yield* endSalvage();
   } catch (error) {
-    yield* closeLogs(cores.map(({ log }) => log));
+    yield* closeAllQuietly(cores.map(({ log }) => log));
     throw error;
   }
 }

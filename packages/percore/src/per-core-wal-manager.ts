@@ -21,7 +21,7 @@ import {
   type RecoverySettings,
 } from './options.js';
 import { type PerCoreRecovery, recoveryOver } from './per-core-recovery.js';
-import { closeLogs, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
+import { closeAllQuietly, closeLogs, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
 import type { PerCoreSalvage } from './salvage-note.js';
 import { type Settled, settle } from './settle.js';
 import type { CoreStatistics } from './statistics.js';
@@ -406,7 +406,7 @@ async function settleAndStart(settings: ManagerSettings, recovered: RecoveredLog
     return { ...found, epochs, cores: await Promise.all(starting) };
   } catch (error) {
     await Promise.allSettled(started.map(endWorker));
-    await stepsAsync(closeLogs([...new Set(logs)])).catch(() => {});
+    await stepsAsync(closeAllQuietly([...new Set(logs)]));
     throw error;
   }
 }

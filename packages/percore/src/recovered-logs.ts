@@ -8,7 +8,7 @@ import { logConfigOf, type RecoverySettings } from './options.js';
 import { Salvage } from './salvage.js';
 import type { PerCoreSalvage } from './salvage-note.js';
 import { withoutSuperseded } from './superseded.js';
-import { type Steps, wait, waitFor } from './waiting.js';
+import { closeQuietly, type Steps, wait, waitFor } from './waiting.js';
 
 /** The log of one core, open, and what is in it behind the last checkpoint. */
 export interface RecoveredCore {
@@ -65,12 +65,34 @@ export function* recoverLogs(settings: RecoverySettings): Steps<RecoveredLogs> {
     logs.sort((one, other) => (one.coreId as number) - (other.coreId as number));
     const judged = yield* judge(settings, found, logs, salvage);
     const used = judged.cores.filter(({ whole }) => whole.joined).map(({ coreId }) => coreId);
-    const manifest = yield* salvage.finish(judged.manifest, used);
+    const manifest = yield* salvage.finish(yield* decide(settings, salvage, judged), used);
     return { ...judged, manifest, salvage: salvage.report, endSalvage: () => salvage.end() };
   } catch (error) {
-    yield* closeLogs(logs);
+    yield* closeAllQuietly(logs);
     throw error;
   }
+}
+
+/**
+ * What becomes of epochs that cannot be complete any more, since something was lost, is decided by the salvage, whoever opens
+ * the logs next: what is taken counts as complete, and what is left is kept aside, as it had been complete before.
+ *
+ * @returns the manifest that says so
+ */
+function* decide(settings: RecoverySettings, salvage: Salvage, judged: Judged): Steps<Manifest> {
+  const { manifest, completeEpoch, lastEpoch, cores } = judged;
+  if (salvage.report === undefined) return manifest;
+  const leaves = settings.incomplete === 'leave' || manifest.leaving !== undefined;
+  for (const { log, whole, taken, takesPart } of cores) {
+    if (leaves && takesPart && whole.lsn !== taken.lsn) yield* salvage.keep(log, taken.lsn + 1);
+  }
+  const salvaged = leaves || completeEpoch === lastEpoch ? undefined : lastEpoch;
+  return salvaged === manifest.salvaged ? manifest : { ...manifest, salvaged };
+}
+
+/** Closes logs that are of no use; why they are of none is thrown already. */
+export function* closeAllQuietly(logs: readonly SegmentedWal[]): Steps<void> {
+  for (const log of logs) yield* closeQuietly(log);
 }
 
 /** Closes logs; the first failure is thrown when all of them were let go. */
@@ -111,24 +133,29 @@ function* openExisting(
       () => SegmentedWal.openSync({ ...all, ...own }),
       () => SegmentedWal.open({ ...all, ...own }),
     );
+  let log: SegmentedWal;
   try {
-    return yield* open(recoveryMode === 'salvage' ? {} : salvaging);
+    log = yield* open(recoveryMode === 'salvage' ? {} : salvaging);
   } catch (error) {
     if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
     if (recoveryMode !== 'salvage') throw error;
-    return yield* salvage.log(error, place, () => open(salvaging));
+    return yield* salvage.log(error, coreId, place, () => open(salvaging));
   }
+  yield* salvage.resumed(log, place);
+  return log;
 }
 
 const placeOf = ({ checkpoint }: Manifest, coreId: number): CheckpointPlace | undefined =>
   checkpoint?.cores.find((each) => each.coreId === coreId);
+
+type Judged = Omit<RecoveredLogs, 'salvage' | 'endSalvage'>;
 
 function* judge(
   settings: RecoverySettings,
   found: Manifest,
   logs: readonly SegmentedWal[],
   salvage: Salvage,
-): Steps<Omit<RecoveredLogs, 'salvage' | 'endSalvage'>> {
+): Steps<Judged> {
   let manifest = found;
   const surveyed: Omit<RecoveredCore, 'taken' | 'limit' | 'takesPart'>[] = [];
   for (const log of logs) {
@@ -143,13 +170,22 @@ function* judge(
   }
   if (salvage.isMissingManifest(surveyed)) manifest = yield* salvage.missingManifest();
   const { checkpoint, pending, leaving } = manifest;
+  // What an earlier salvage has taken is complete, until something of it is lost again.
+  const salvaged = (salvage.report === undefined && manifest.salvaged) || 0;
   const epochs = surveyed.map(({ whole }) => whole.epoch);
-  const lastEpoch = Math.max(0, checkpoint?.epoch ?? 0, pending?.epoch ?? 0, leaving?.last ?? 0, ...epochs);
+  const lastEpoch = Math.max(
+    0,
+    checkpoint?.epoch ?? 0,
+    pending?.epoch ?? 0,
+    leaving?.last ?? 0,
+    manifest.salvaged ?? 0,
+    ...epochs,
+  );
   // A log that was never under a manager has no part in the epochs of those that are.
   const takesPart = ({ coreId }: { readonly coreId: number }): boolean =>
     manifest.cores.length === 0 || manifest.cores.includes(coreId);
   const complete = surveyed.filter(takesPart).map(({ whole }) => completeThrough(whole));
-  const completeEpoch = leaving?.complete ?? Math.min(lastEpoch, ...complete);
+  const completeEpoch = leaving?.complete ?? Math.max(salvaged, Math.min(lastEpoch, ...complete));
   const leaves = leaving !== undefined || settings.incomplete === 'leave';
   const limit = Math.min(settings.toEpoch, leaves ? completeEpoch : Number.POSITIVE_INFINITY);
   if (checkpoint !== undefined && limit < checkpoint.epoch) {

@@ -23,25 +23,31 @@ export interface PerCoreSalvage {
   readonly quarantine: readonly string[];
 }
 
+/** What is noted while a salvage has not ended. */
+interface SalvageNote extends PerCoreSalvage {
+  /** Cores whose own logs are being salvaged, which write down themselves what they lose, and what they had written down before. */
+  readonly salvaging: readonly { readonly coreId: number; readonly known: readonly string[] }[];
+}
+
 /** More is no note of ours: its memory is not taken. */
 const MAXIMUM_BYTES = 256 * 1024 * 1024;
 
 /** Path of the note of a per-core log that a salvage has begun and not ended. */
-const salvageNotePath = (directory: string): string => join(directory, FileName.salvage);
+export const salvageNotePath = (directory: string): string => join(directory, FileName.salvage);
 
 /**
  * Notes what a salvage gives up, before it does: it is there until the salvage has ended, and only salvage opens the per-core
  * log as long as it is. Durable on return.
  */
-export function* writeSalvageNote(io: StorageIo, directory: string, note: PerCoreSalvage): IoRoutine<void> {
-  const { lost, quarantine } = note;
-  const bytes = encodeFramedJson({ version: 1, damage: note.damage.map(errorToTransfer), lost, quarantine });
+export function* writeSalvageNote(io: StorageIo, directory: string, note: SalvageNote): IoRoutine<void> {
+  const { lost, quarantine, salvaging } = note;
+  const bytes = encodeFramedJson({ version: 1, damage: note.damage.map(errorToTransfer), lost, quarantine, salvaging });
   yield* replaceFile(io, join(directory, FileName.salvageDraft), salvageNotePath(directory), bytes);
   yield* ioSteps.syncDirectory(io, directory);
 }
 
 /** What a salvage has given up that has not ended; `undefined` where there is none. */
-export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<PerCoreSalvage | undefined> {
+export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<SalvageNote | undefined> {
   if (!io.list(directory).includes(FileName.salvage)) return undefined;
   const path = salvageNotePath(directory);
   const file = io.open(path);
@@ -51,7 +57,7 @@ export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<Pe
     return noteFrom(decodeFramedJson(bytes.subarray(0, length), (reason) => damaged(path, reason)));
   } catch (error) {
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
-    return { damage: [error], lost: [], quarantine: [] };
+    return { damage: [error], lost: [], quarantine: [], salvaging: [] };
   } finally {
     io.close(file);
   }
@@ -75,14 +81,15 @@ export function* removeSalvageNote(io: StorageIo, directory: string): IoRoutine<
   }
 }
 
-function noteFrom(json: unknown): PerCoreSalvage {
+function noteFrom(json: unknown): SalvageNote {
   // Its checksum is right: it is what was written.
-  const { damage, lost, quarantine } = json as {
+  const { damage, lost, quarantine, salvaging } = json as {
     readonly damage: readonly TransferredError[];
     readonly lost: readonly LostEntries[];
     readonly quarantine: readonly string[];
+    readonly salvaging: SalvageNote['salvaging'];
   };
-  return { damage: damage.map((error) => errorFromTransfer(error) as WalError), lost, quarantine };
+  return { damage: damage.map((error) => errorFromTransfer(error) as WalError), lost, quarantine, salvaging };
 }
 
 function damaged(path: string, reason: string): WalError {

@@ -20,10 +20,12 @@ import {
   type PerCoreSalvage,
   readSalvageNote,
   removeSalvageNote,
+  salvageNotePath,
   unfinishedSalvage,
   writeSalvageNote,
 } from './salvage-note.js';
-import { type Steps, wait, waitFor } from './waiting.js';
+import { readReports, reportPlaces } from './salvage-reports.js';
+import { closeQuietly, type Steps, wait, waitFor } from './waiting.js';
 
 /**
  * What is wrong with a per-core log: thrown, or put right where that was asked for. Each step can be repeated after a crash
@@ -35,6 +37,8 @@ export class Salvage {
   readonly #damage: WalError[] = [];
   readonly #lost: LostEntries[] = [];
   readonly #quarantine = new Set<string>();
+  /** Cores whose logs are being salvaged, and the places of reports that they had before. */
+  readonly #salvaging = new Map<number, readonly string[]>();
   /** The manifest as it is on the disk. */
   #onDisk: Manifest = NO_MANIFEST;
   #hasManifest = false;
@@ -69,39 +73,70 @@ export class Salvage {
     this.#damage.push(...note.damage);
     this.#lost.push(...note.lost);
     for (const each of note.quarantine) this.#quarantine.add(each);
+    for (const { coreId, known } of note.salvaging) this.#salvaging.set(coreId, known);
   }
 
-  /** Nothing is left to be done: from now on the per-core log opens strictly. */
+  /** Nothing is left to be done: from now on the per-core log opens strictly. What was given up stays written down in quarantine. */
   *end(): Steps<void> {
     if (!this.#isNoted) return;
     const { directory } = this.#settings;
-    yield* waitFor(this.#io, () => removeSalvageNote(this.#io, directory));
-    this.#isNoted = false;
+    yield* waitFor(this.#io, () => keepFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));
+    yield* this.#removeNote();
   }
 
   /** Opens a log that is damaged, where that was asked for, and takes note of what it says that it has lost. */
-  *log(damage: unknown, place: CheckpointPlace | undefined, open: () => Steps<SegmentedWal>): Steps<SegmentedWal> {
+  *log(
+    damage: unknown,
+    coreId: number,
+    place: CheckpointPlace | undefined,
+    open: () => Steps<SegmentedWal>,
+  ): Steps<SegmentedWal> {
     if (!WalError.is(damage, 'WAL_CORRUPT')) throw damage;
     const isFirst = !this.#isNoted;
-    yield* this.#give(damage);
+    const own = coreDirectory(this.#settings.directory, coreId);
+    // That a crash has cut the salvage of the log off is no further damage.
+    const isKnown = this.#salvaging.has(coreId) && damage.reason === 'salvage-unfinished';
+    if (!this.#salvaging.has(coreId)) this.#salvaging.set(coreId, reportPlaces(this.#io, own));
+    if (!isKnown) yield* this.#give(damage);
     let log: SegmentedWal;
     try {
       log = yield* open();
     } catch (error) {
       // Nothing was given up: the log itself says how far its salvage has come.
-      if (isFirst) yield* this.end();
+      if (isFirst) yield* this.#removeNote();
       throw error;
     }
+    yield* this.resumed(log, place);
+    return log;
+  }
+
+  /**
+   * Takes note of what a log says that it has lost, if it was salvaged, now or before a crash that came before the note. What
+   * a snapshot stands for is not lost.
+   */
+  *resumed(log: SegmentedWal, place: CheckpointPlace | undefined): Steps<void> {
+    const coreId = log.coreId as number;
+    const known = this.#salvaging.get(coreId);
+    if (known === undefined) return;
     try {
-      if (this.#noteLog(log, place)) yield* this.#note();
-      return log;
+      for (const { path, lost } of yield* waitFor(this.#io, () => readReports(this.#io, log.directory, known))) {
+        for (const { fromLsn, toLsn } of lost) this.#lose(coreId, Math.max(fromLsn, (place?.lsn ?? 0) + 1), toLsn);
+        this.#quarantine.add(path);
+      }
+      this.#salvaging.delete(coreId);
+      yield* this.#note();
     } catch (error) {
-      yield* wait(
-        () => log.closeSync(),
-        () => log.close(),
-      );
+      yield* closeQuietly(log);
       throw error;
     }
+  }
+
+  /** Keeps entries of a log aside, from an LSN on, which others drop. */
+  *keep(log: SegmentedWal, fromLsn: number): Steps<void> {
+    const { directory } = this.#settings;
+    const coreId = log.coreId as number;
+    this.#quarantine.add(yield* waitFor(this.#io, () => keepEntries(this.#io, directory, coreId, log, fromLsn)));
+    yield* this.#note();
   }
 
   /** The manifest; none where it is damaged. */
@@ -116,24 +151,13 @@ export class Salvage {
       if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
       yield* this.#give(error);
       const kept = yield* waitFor(this.#io, () =>
-        keepFile(this.#io, directory, manifestPath(directory), Math.floor(this.#now())),
+        keepFile(this.#io, directory, manifestPath(directory), this.#stamp()),
       );
       this.#quarantine.add(kept);
       yield* this.#note();
       this.#hasManifest = true;
       return this.#newManifest();
     }
-  }
-
-  /** Takes note of what the log of a core says that it has lost. What a snapshot stands for is not lost. @returns whether there is any */
-  #noteLog(log: SegmentedWal, place: CheckpointPlace | undefined): boolean {
-    const { salvage } = log.recovery;
-    if (salvage === undefined) return false;
-    for (const { fromLsn, toLsn } of salvage.lost) {
-      this.#lose(log.coreId as number, Math.max(fromLsn, (place?.lsn ?? 0) + 1), toLsn);
-    }
-    if (salvage.quarantine !== undefined) this.#quarantine.add(salvage.quarantine);
-    return true;
   }
 
   /** A log in place of one that is gone: it goes on behind the last checkpoint. */
@@ -189,11 +213,8 @@ export class Salvage {
     } catch (error) {
       const { lsn } = error as WalError;
       if (!WalError.is(error, 'WAL_CORRUPT') || lsn === undefined || !NO_ENTRY.includes(error.reason)) throw error;
-      const { io, directory } = this.#settings;
-      const coreId = log.coreId as number;
-      yield* this.#give(error, { coreId, fromLsn: lsn, toLsn: log.lastLsn });
-      this.#quarantine.add(yield* waitFor(io, () => keepEntries(io, directory, coreId, log, lsn)));
-      yield* this.#note();
+      yield* this.#give(error, { coreId: log.coreId as number, fromLsn: lsn, toLsn: log.lastLsn });
+      yield* this.keep(log, lsn);
       yield* wait(
         () => log.truncateAfterSync(lsn - 1),
         () => log.truncateAfter(lsn - 1),
@@ -220,7 +241,8 @@ export class Salvage {
   *finish(found: Manifest, coreIds: readonly number[]): Steps<Manifest> {
     if (found === this.#onDisk) return found;
     const { io, directory } = this.#settings;
-    const manifest = found.cores.length > 0 ? found : { ...found, cores: coreIds };
+    const isNew = found.cores.length === 0 && found.lastId !== undefined;
+    const manifest = isNew ? { ...found, cores: coreIds } : found;
     yield* waitFor(io, () => writeManifest(io, directory, manifest));
     return manifest;
   }
@@ -229,13 +251,14 @@ export class Salvage {
     return this.#settings.io;
   }
 
-  #now(): number {
-    return clockOf(this.#settings.config)();
+  /** The time, whatever the clock says. */
+  #stamp(): number {
+    return Math.max(0, Math.floor(clockOf(this.#settings.config)()) || 0);
   }
 
   /** Numbers of checkpoints begin far above those that there were: none is used twice. */
   #newManifest(): Manifest {
-    return { ...NO_MANIFEST, lastId: Math.max(0, Math.floor(this.#now()) || 0) };
+    return { ...NO_MANIFEST, lastId: this.#stamp() };
   }
 
   /** Goes on without something, if that was asked for; noted durably on return. @throws what is wrong, if not */
@@ -249,9 +272,16 @@ export class Salvage {
 
   *#note(): Steps<void> {
     const { directory } = this.#settings;
-    const note = this.report as PerCoreSalvage;
+    const salvaging = [...this.#salvaging].map(([coreId, known]) => ({ coreId, known }));
+    const note = { ...(this.report as PerCoreSalvage), salvaging };
     yield* waitFor(this.#io, () => writeSalvageNote(this.#io, directory, note));
     this.#isNoted = true;
+  }
+
+  *#removeNote(): Steps<void> {
+    const { directory } = this.#settings;
+    yield* waitFor(this.#io, () => removeSalvageNote(this.#io, directory));
+    this.#isNoted = false;
   }
 
   #lose(coreId: number, fromLsn: number, toLsn: number): void {

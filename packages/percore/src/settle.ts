@@ -1,21 +1,26 @@
 import { WalError } from '@walstack/codec';
-import { SegmentedWal } from '@walstack/segmented';
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { DurableBarrier } from './core.js';
 import { coreDirectory } from './core-directory.js';
 import { type CoreState, initialState } from './core-state.js';
 import { beginEpoch, type CoreWalWriter, writerOver } from './core-wal-writer.js';
 import { checkEpochsLeft } from './epochs.js';
-import { keepEntries } from './kept-aside.js';
 import { type Manifest, NO_MANIFEST, writeManifest } from './manifest.js';
 import { type LogOptions, logConfigOf, type RecoverySettings } from './options.js';
-import { closeLogs, type RecoveredCore, type RecoveredLogs } from './recovered-logs.js';
-import { type Steps, wait, waitFor } from './waiting.js';
+import { closeAllQuietly, closeLogs, type RecoveredCore, type RecoveredLogs } from './recovered-logs.js';
+import { closeQuietly, type Steps, wait, waitFor } from './waiting.js';
 
 /** The log of a core that takes part from now on. */
 interface Member {
   readonly coreId: number;
   readonly log: SegmentedWal;
   readonly state: CoreState;
+}
+
+/** The log of a core that is about to take part. */
+interface Joining extends Member {
+  /** Epochs waited for it before. */
+  readonly takesPart: boolean;
 }
 
 /** The log of a core that takes part no more. */
@@ -43,7 +48,7 @@ export interface Settled {
  */
 export function* settle(
   settings: RecoverySettings,
-  { cores, completeEpoch, lastEpoch, manifest: found, salvage, endSalvage }: RecoveredLogs,
+  { cores, completeEpoch, lastEpoch, manifest: found, endSalvage }: RecoveredLogs,
   coreIds: readonly number[],
 ): Steps<Settled> {
   const made: SegmentedWal[] = [];
@@ -56,20 +61,23 @@ export function* settle(
     // A truncated log with barriers of a manager says that there is a manifest.
     const needed = cores.some(({ log }) => log.firstLsn > 1);
     const manifestUnsure = yield* writeAgain(settings, manifest, needed);
-    for (const core of cores) yield* dropWhatIsLeft(settings, core, salvage !== undefined);
-    const members: Member[] = [];
+    for (const core of cores) yield* dropWhatIsLeft(core);
+    const joining: Joining[] = [];
     for (const coreId of coreIds) {
       const known = cores.find((core) => core.coreId === coreId);
       const log = known?.log ?? (yield* makeLog(settings, coreId));
       if (known === undefined) made.push(log);
-      members.push(
-        yield* join(
-          { coreId, log, state: known?.taken ?? initialState(log.firstLsn - 1) },
-          epoch,
-          settings.config,
-          known?.takesPart ?? false,
-        ),
-      );
+      const state = known?.taken ?? initialState(log.firstLsn - 1);
+      joining.push({ coreId, log, state, takesPart: known?.takesPart ?? false });
+    }
+    // Barriers of a manager say that there is a manifest, also to a writer alone that comes after a crash.
+    if (manifest === NO_MANIFEST && !needed)
+      yield* waitFor(settings.io, () => writeManifest(settings.io, settings.directory, manifest));
+    const members: Member[] = [];
+    for (const each of joining) {
+      const member = yield* join(settings, each, epoch);
+      if (member.log !== each.log) made.push(member.log);
+      members.push(member);
     }
     const others = cores.filter(({ coreId }) => !coreIds.includes(coreId));
     const retired: Retired[] = [];
@@ -82,7 +90,7 @@ export function* settle(
     yield* endSalvage();
     return { epoch, members, retired, manifest: named, manifestUnsure: manifestUnsure && named === manifest };
   } catch (error) {
-    yield* closeLogs(made);
+    yield* closeAllQuietly(made);
     throw error;
   }
 }
@@ -105,47 +113,54 @@ function* writeAgain({ io, directory }: RecoverySettings, manifest: Manifest, ne
   }
 }
 
-/** @param keep - what is dropped is kept aside: it had been complete before something was lost */
-function* dropWhatIsLeft(
-  { io, directory }: RecoverySettings,
-  { coreId, log, whole, taken }: RecoveredCore,
-  keep: boolean,
-): Steps<void> {
+function* dropWhatIsLeft({ log, whole, taken }: RecoveredCore): Steps<void> {
   if (whole.lsn === taken.lsn) return;
-  if (keep) yield* waitFor(io, () => keepEntries(io, directory, coreId, log, taken.lsn + 1));
   yield* wait(
     () => log.truncateAfterSync(taken.lsn),
     () => log.truncateAfter(taken.lsn),
   );
 }
 
-function* makeLog({ io, directory, config }: RecoverySettings, coreId: number): Steps<SegmentedWal> {
-  const all = { ...logConfigOf(config), io, coreId, directory: coreDirectory(directory, coreId) };
+const logConfig = ({ io, directory, config }: RecoverySettings, coreId: number): SegmentedWalConfig => ({
+  ...logConfigOf(config),
+  io,
+  coreId,
+  directory: coreDirectory(directory, coreId),
+});
+
+function* openLog(config: SegmentedWalConfig): Steps<SegmentedWal> {
   return yield* wait(
-    () => SegmentedWal.openSync(all),
-    () => SegmentedWal.open(all),
+    () => SegmentedWal.openSync(config),
+    () => SegmentedWal.open(config),
   );
 }
 
-/**
- * From now on, no epoch is complete without this core.
- *
- * @param takesPart - none was before
- */
-function* join(member: Member, epoch: number, config: LogOptions, takesPart: boolean): Steps<Member> {
+const makeLog = (settings: RecoverySettings, coreId: number): Steps<SegmentedWal> =>
+  openLog(logConfig(settings, coreId));
+
+/** From now on, no epoch is complete without this core. */
+function* join(settings: RecoverySettings, { takesPart, ...member }: Joining, epoch: number): Steps<Member> {
   const { coreId, log, state } = member;
   const isIn = state.joined && !state.left && !state.alone;
   if (isIn && state.barrierEpoch === epoch - 1) return member;
-  let after: CoreState;
   try {
-    after = beginEpoch(writerOver(log, coreId, state, managedIn(config)), epoch, false);
+    const after = beginEpoch(writerOver(log, coreId, state, managedIn(settings.config)), epoch, false);
+    yield* sync(log);
+    return { ...member, state: after };
   } catch (error) {
     // On a full disk. Epochs wait for this core already, and its first entry comes behind this barrier.
-    if (isIn && takesPart && WalError.is(error, 'WAL_NO_SPACE') && log.failure === undefined) return member;
-    throw error;
+    if (!isIn || !takesPart || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
+    return log.failure === undefined ? member : { ...member, log: yield* openAgain(settings, member, error) };
   }
-  yield* sync(log);
-  return { ...member, state: after };
+}
+
+/** A log that there was not room enough for a barrier in, as it was before. @throws `error` where it is another one */
+function* openAgain(settings: RecoverySettings, { coreId, log, state }: Member, error: WalError): Steps<SegmentedWal> {
+  yield* closeQuietly(log);
+  const again = yield* openLog({ ...logConfig(settings, coreId), create: false });
+  if (again.lastLsn === state.lsn) return again;
+  yield* closeQuietly(again);
+  throw error;
 }
 
 /** From now on, epochs do not wait for this core. */

@@ -82,7 +82,7 @@ async function openWriter({
   const log = await SegmentedWal.open(all);
   const found = contentOf(log);
   if (found.lastLsn !== content.lastLsn || found.segmentId !== content.segmentId) {
-    await log.close();
+    await log.close().catch(() => {});
     throw new WalError(
       'WAL_STATE',
       `the log of core ${coreId} was changed by another writer while it went to its worker thread: open the per-core log again`,

@@ -43,6 +43,7 @@ const manifest: fc.Arbitrary<Manifest> = fc.record({
     fc.tuple(count, count).map(([one, other]) => ({ complete: Math.min(one, other), last: Math.max(one, other) })),
     { nil: undefined },
   ),
+  salvaged: fc.option(count, { nil: undefined }),
   lastId: fc.option(count, { nil: undefined }),
 });
 

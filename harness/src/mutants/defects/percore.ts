@@ -9,8 +9,8 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     scenario: 'cores-epochs',
     breaks: 'An epoch is complete only when its barrier is in every log.',
     file: `${PERCORE}/recovered-logs.ts`,
-    find: 'const completeEpoch = leaving?.complete ?? Math.min(lastEpoch, ...complete);',
-    replace: 'const completeEpoch = leaving?.complete ?? Math.min(lastEpoch, Math.max(0, ...complete));',
+    find: 'Math.max(salvaged, Math.min(lastEpoch, ...complete));',
+    replace: 'Math.max(salvaged, Math.min(lastEpoch, Math.max(0, ...complete)));',
   },
   {
     name: 'barrier-not-written',
@@ -83,18 +83,15 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     scenario: 'cores-come-and-go',
     breaks: 'A core is waited for, durably, before an epoch that it may append to can be complete.',
     file: `${PERCORE}/settle.ts`,
-    find: `  }
-  yield* sync(log);
-  return { ...member, state: after };`,
-    replace: `  }
-  return { ...member, state: after };`,
+    find: '    yield* sync(log);\n    return { ...member, state: after };',
+    replace: '    return { ...member, state: after };',
   },
   {
     name: 'left-entries-come-back',
     scenario: 'cores-epochs',
     breaks: 'What is left of epochs that are not complete is dropped for good before new epochs begin.',
     file: `${PERCORE}/settle.ts`,
-    find: '    for (const core of cores) yield* dropWhatIsLeft(settings, core, salvage !== undefined);\n',
+    find: '    for (const core of cores) yield* dropWhatIsLeft(core);\n',
     replace: '',
   },
   {
@@ -180,5 +177,29 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     file: `${PERCORE}/log-alone.ts`,
     find: 'if (note !== undefined) throw unfinishedSalvage(directory);',
     replace: 'if (note === null) throw unfinishedSalvage(directory);',
+  },
+  {
+    name: 'salvaged-epochs-decided-anew',
+    test: 'packages/percore/test/salvage-decides.test.ts',
+    breaks: 'What a salvage has taken of epochs that cannot be complete any more counts as complete.',
+    file: `${PERCORE}/recovered-logs.ts`,
+    find: 'const salvaged = leaves || completeEpoch === lastEpoch ? undefined : lastEpoch;',
+    replace: 'const salvaged = leaves || completeEpoch <= lastEpoch ? undefined : lastEpoch;',
+  },
+  {
+    name: 'core-salvaged-before-a-kill-unreported',
+    test: 'packages/percore/test/salvage-decides.test.ts',
+    breaks: 'What the log of a core has lost by its salvage is reported, wherever that is killed.',
+    file: `${PERCORE}/recovered-logs.ts`,
+    find: '  yield* salvage.resumed(log, place);\n',
+    replace: '',
+  },
+  {
+    name: 'barriers-before-the-first-manifest',
+    test: 'packages/percore/test/salvage-decides.test.ts',
+    breaks: 'Before a manager appends a barrier there is a manifest.',
+    file: `${PERCORE}/settle.ts`,
+    find: 'if (manifest === NO_MANIFEST && !needed)\n',
+    replace: 'if (manifest === NO_MANIFEST && needed)\n',
   },
 ];

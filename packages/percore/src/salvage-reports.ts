@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { decodeFramedJson, FileName, WalError } from '@walstack/codec';
+import { type IoRoutine, ioSteps, kindOf, type StorageIo } from '@walstack/storage-io';
+
+/** What the salvage of one log has written down: the file `salvage` in the directory that holds what it has given up. */
+interface SalvageReportFile {
+  readonly path: string;
+  readonly lost: readonly { readonly fromLsn: number; readonly toLsn: number }[];
+}
+
+/** More is no report of ours: its memory is not taken. */
+const MAXIMUM_BYTES = 256 * 1024 * 1024;
+
+/** The directories in the quarantine of a log that have the report of a salvage; none where there is no log. */
+export function reportPlaces(io: StorageIo, directory: string): string[] {
+  if (kindOf(io, directory) !== 'directory') return [];
+  const places: string[] = [];
+  for (const base of io.list(directory)) {
+    if (base !== FileName.quarantine && !base.startsWith(`${FileName.quarantine}-`)) continue;
+    if (kindOf(io, join(directory, base)) !== 'directory') continue;
+    for (const name of io.list(join(directory, base))) {
+      const path = join(directory, base, name);
+      if (kindOf(io, path) === 'directory' && io.list(path).includes(FileName.salvage)) places.push(`${base}/${name}`);
+    }
+  }
+  return places;
+}
+
+/** The reports of the salvages of a log that have ended. @param known - the places of earlier ones, which are left out */
+export function* readReports(
+  io: StorageIo,
+  directory: string,
+  known: readonly string[],
+): IoRoutine<readonly SalvageReportFile[]> {
+  const reports: SalvageReportFile[] = [];
+  for (const place of reportPlaces(io, directory)) {
+    if (known.includes(place)) continue;
+    const path = join(directory, place);
+    const lost = yield* lostIn(io, join(path, FileName.salvage));
+    if (lost !== undefined) reports.push({ path, lost });
+  }
+  return reports;
+}
+
+/** What a report says is gone; `undefined` where it cannot be read, as one that a person has changed. */
+function* lostIn(io: StorageIo, path: string): IoRoutine<SalvageReportFile['lost'] | undefined> {
+  const file = io.open(path);
+  try {
+    const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
+    const length = yield* ioSteps.read(io, file, bytes, 0);
+    const json = decodeFramedJson(bytes.subarray(0, length), () => new WalError('WAL_CORRUPT', `${path} is damaged`));
+    // Its checksum is right: it is what the log has written.
+    return (json as SalvageReportFile).lost;
+  } catch (error) {
+    if (WalError.is(error, 'WAL_CORRUPT')) return undefined;
+    throw error;
+  } finally {
+    io.close(file);
+  }
+}
