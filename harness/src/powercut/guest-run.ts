@@ -25,10 +25,11 @@ export interface GuestRun {
   readonly mountOptions: string;
   /** How long its logs are written. */
   readonly seconds: number;
+  readonly say: (line: string) => void;
 }
 
 /** Emulation takes its time, and longer where others are at work. */
-const BOOT_SECONDS = 600;
+const BOOT_SECONDS = 180;
 const TRIES = 4;
 
 /** Where the disk of the guest is mounted, in the guest. */
@@ -40,8 +41,9 @@ export async function recordGuest(run: GuestRun): Promise<void> {
     try {
       return await recordOnce(run);
     } catch (error) {
-      // Emulators crash now and then while a guest boots.
+      // Emulators crash or hang now and then while a guest boots.
       if (tries === TRIES) throw error;
+      run.say((error as Error).message);
     }
   }
 }
@@ -81,7 +83,10 @@ async function recordOnce({ folder, facts, parts, initramfs, ...given }: GuestRu
     const talking = lines.allTalk.then(() => true);
     const late = sleep(BOOT_SECONDS * 1000, false, { signal: giveUp.signal }).catch(() => false);
     if (!(await Promise.race([talking, machine.ended.then(() => false), late]))) {
-      throw new Error(`the guest has no logs; its console said:\n${readFileSync(console, 'utf8').slice(-4000)}`);
+      const said = readFileSync(console, 'utf8').slice(-4000).trim();
+      throw new Error(
+        `the guest has not come up: ${lines.silent} logs silent, ${recorder.count} events; it said: ${said}`,
+      );
     }
     await Promise.race([
       sleep(given.seconds * 1000, undefined, { signal: giveUp.signal }).catch(() => {}),

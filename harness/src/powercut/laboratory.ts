@@ -105,7 +105,16 @@ export class Laboratory {
     for (let life = 1; life <= lives && !this.#stopped; life++) {
       if (life > 1) this.#say(`${tally}`);
       const facts = { fileSystem, kernel: parts.kernel.version, seed: random.seed(), logs, history: [...history] };
-      await recordGuest({ folder, facts, parts, initramfs, fua: disk === 'fua', mountOptions, seconds });
+      await recordGuest({
+        folder,
+        facts,
+        parts,
+        initramfs,
+        fua: disk === 'fua',
+        mountOptions,
+        seconds,
+        say: this.#say,
+      });
       const share = Math.ceil((images - tally.images) / (lives - life + 1));
       const wrong = await this.#look(folder, range(share), tally);
       const next = join(place, `${life + 1}`);

@@ -31,6 +31,11 @@ export class LogLines {
     this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket, this.#connections++));
   }
 
+  /** How many of them have reported nothing. */
+  get silent(): number {
+    return this.#silent.size;
+  }
+
   /** @returns the port at which they are served, to this machine only */
   listen(): Promise<number> {
     return listen(this.#server);
