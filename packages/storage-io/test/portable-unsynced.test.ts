@@ -76,6 +76,20 @@ it('without maxUnsyncedBytes nothing is written again when a file without frames
   expect((await contentOf(io, path)).toString()).toBe('found, and added');
 });
 
+it.each(['sync', 'close'] as const)(
+  'without it nothing that is found counts as durable before %s has synced it',
+  async (call) => {
+    const disk = new ForgetfulFile();
+    const first = await PortableWalWriter.open(path, { io: disk.io() });
+    await first.append(block(1));
+    // Nobody has synced it, as when the first writer was killed.
+    const again = await PortableWalWriter.open(path, { io: disk.io() });
+    expect(heldBy(disk)).toEqual([]);
+    await again[call]();
+    expect(heldBy(disk)).toEqual([1]);
+  },
+);
+
 describe.each([
   ['one after another', false, false],
   ['in blocks of their own', true, false],
