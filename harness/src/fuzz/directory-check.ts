@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import { parseSegmentFileName, WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { Random } from '../random.js';
-import { type History, headerOf, historyOf, optionsOf, textOf } from './histories.js';
-import { keptBySalvage, provenIn } from './salvage-rule.js';
+import { headerOf, historyOf } from './histories.js';
+import { type History, optionsOf, textOf } from './making.js';
+import { begunBefore, checkpointIn, keptBySalvage, type Note, noteIn, provenIn } from './salvage-rule.js';
 import { backendOf, type Entry, Killed, killAfter, sameEntry, sameTree, type Tree, treeOn } from './trees.js';
 
 /** The directory of a log that somebody damaged. */
 export interface DamagedDirectory {
   readonly history: History;
   readonly tree: Tree;
+  /** Take what is in the clear, though there are keys. */
+  readonly allowPlaintext?: boolean;
   /** The LSN to go on with, where salvage asks for one. */
   readonly salvageLsn: number;
   /** Which changes salvage and recovery are killed behind: every one, or some by chance of this seed. */
@@ -49,7 +52,7 @@ export function checkDirectory(input: DamagedDirectory): void {
 }
 
 function open(
-  { history }: DamagedDirectory,
+  { history, allowPlaintext = false }: DamagedDirectory,
   tree: Tree,
   config: Partial<SegmentedWalConfig>,
   most = Number.POSITIVE_INFINITY,
@@ -58,7 +61,8 @@ function open(
   const changes = killAfter(io, most);
   try {
     const wal = SegmentedWal.openSync({
-      ...optionsOf(history.encrypted),
+      ...optionsOf(history.keyId),
+      ...(history.keyId > 0 ? { allowPlaintext } : {}),
       segmentBytes: 2048,
       io,
       create: false,
@@ -77,12 +81,44 @@ function open(
   }
 }
 
+/** What is left of a directory when a salvage of it is killed behind so many changes. */
+export function salvagedPartly(input: DamagedDirectory, changes: number): Tree {
+  const asked = open(input, input.tree, { recoveryMode: 'salvage' }, changes);
+  if (asked.error === undefined) return asked.tree;
+  return open(input, input.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn }, changes).tree;
+}
+
 /** Salvages, with an LSN where it asks for one. */
 function salvaged(input: DamagedDirectory): Opening {
   const first = open(input, input.tree, { recoveryMode: 'salvage' });
   if (first.error === undefined) return first;
-  assert.ok(sameTree(first.tree, input.tree), `salvage that refuses changed something: ${first.error.message}`);
-  return open(input, input.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn });
+  checkRefusal(input, first);
+  return open(input, first.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn });
+}
+
+/** A salvage that refuses has changed nothing; one that goes on with what another has begun may have gone some way. */
+function checkRefusal({ tree }: DamagedDirectory, { tree: left, error }: Opening): void {
+  if (noteIn(tree) === undefined) {
+    assert.ok(sameTree(left, tree), `salvage that refuses changed something: ${error?.message}`);
+  } else {
+    assert.ok(noteIn(left) !== undefined, `salvage that refuses has forgotten what it gave up: ${error?.message}`);
+    checkNothingRemoved(tree, left);
+  }
+}
+
+/** Whether salvage has made a segment, and nothing was appended to it: what it goes on with takes its place. */
+const isOfAnAttempt = (entry: Entry | undefined): boolean =>
+  entry instanceof Uint8Array && headerOf(entry)?.salvaged === true && entry.length <= 512;
+
+/** Every file that has the name of a segment is where it was, or in quarantine. */
+function checkNothingRemoved(tree: Tree, left: Tree): void {
+  const isBegun = noteIn(tree) !== undefined;
+  for (const [path, entry] of tree) {
+    if (parseSegmentFileName(path) === undefined) continue;
+    if (isBegun && isOfAnAttempt(entry)) continue;
+    const isLeft = [...left].some(([other, there]) => other.includes(path) && sameEntry(there, entry));
+    assert.ok(isLeft, `salvage removed or changed ${path}`);
+  }
 }
 
 function checkStrict(input: DamagedDirectory, strict: Opening): void {
@@ -91,8 +127,26 @@ function checkStrict(input: DamagedDirectory, strict: Opening): void {
     assert.ok(sameTree(strict.tree, tree), 'strict changed what it refuses');
     return;
   }
+  assert.equal(noteIn(tree), undefined, 'strict opens a log whose salvage has not ended');
   checkContents(input, strict);
-  const { firstLsn, lastLsn } = strict.wal;
+  // What a salvage has given up and reported since is lost.
+  if (reportsIn(tree) === reportsIn(history.tree)) checkProven(input, strict.wal);
+  for (const [path, entry] of tree) {
+    // What is not of this log is not removed.
+    const header = entry instanceof Uint8Array ? headerOf(entry) : undefined;
+    if (parseSegmentFileName(path) !== undefined && !isOf(strict, header)) {
+      assert.ok(sameEntry(entry, strict.tree.get(path)), `strict removed ${path}, which is not of this log`);
+    }
+  }
+  checkGivenUp(tree, strict.tree);
+}
+
+/** How many salvages have ended. */
+const reportsIn = (tree: Tree): number =>
+  [...tree.keys()].filter((path) => /^quarantine.*\/salvage(\.\d+)?$/.test(path)).length;
+
+/** What the true segments that are there prove is not lost. */
+function checkProven({ history, tree }: DamagedDirectory, { firstLsn, lastLsn }: SegmentedWal): void {
   let isThere = false;
   for (const { name, id, lastLsn: last } of history.segments) {
     const bytes = tree.get(name);
@@ -105,12 +159,17 @@ function checkStrict(input: DamagedDirectory, strict: Opening): void {
   // Another checkpoint may say that the log has been truncated.
   const isSame = !tree.has('checkpoint') || sameEntry(tree.get('checkpoint'), history.tree.get('checkpoint'));
   if (isThere && isSame) assert.ok(firstLsn <= history.firstLsn, `strict lost what the log began with: ${firstLsn}`);
+}
+
+/** What is older than the last salvage is moved into quarantine at most. */
+function checkGivenUp(tree: Tree, left: Tree): void {
+  const floor = checkpointIn(tree)?.salvagedBelow ?? 0;
   for (const [path, entry] of tree) {
-    // What is not of this log is not removed.
-    const header = entry instanceof Uint8Array ? headerOf(entry) : undefined;
-    if (parseSegmentFileName(path) !== undefined && !isOf(strict, header)) {
-      assert.ok(sameEntry(entry, strict.tree.get(path)), `strict removed ${path}, which is not of this log`);
-    }
+    if ((parseSegmentFileName(path)?.number ?? floor) >= floor || isOfAnAttempt(entry)) continue;
+    // What is still part of the log may have got a mark.
+    const isLeft =
+      left.has(path) || [...left].some(([other, there]) => other.includes(path) && sameEntry(there, entry));
+    assert.ok(isLeft, `strict removed ${path}, which a salvage has given up`);
   }
 }
 
@@ -156,9 +215,11 @@ function checkSalvage(input: DamagedDirectory, strict: Opening, salvage: Opening
     assert.deepEqual([salvage.records, salvage.range], [strict.records, strict.range]);
     return;
   }
-  const rule = strict.error?.code === 'WAL_CORRUPT' ? keptBySalvage(tree) : 'asks';
+  const note = noteIn(tree);
+  // What was begun before is gone on with, whatever is there now.
+  const rule = strict.error?.code === 'WAL_CORRUPT' && note === undefined ? keptBySalvage(tree) : 'asks';
   if (wal === undefined) {
-    assert.ok(sameTree(salvage.tree, tree), 'salvage that refuses changed something');
+    checkRefusal(input, salvage);
     // A log in the clear in the place of an encrypted one is none that these keys go with.
     const isForeign = salvage.error?.code === 'WAL_BAD_KEY';
     const said = salvage.error?.message;
@@ -172,12 +233,9 @@ function checkSalvage(input: DamagedDirectory, strict: Opening, salvage: Opening
     const first = rule.nextLsn === rule.firstLsn ? wal.firstLsn : rule.firstLsn;
     assert.deepEqual([wal.firstLsn, wal.nextLsn], [first, rule.nextLsn], 'salvage keeps what its rule does not say');
   }
-  for (const [path, entry] of tree) {
-    if (parseSegmentFileName(path) === undefined) continue;
-    const isLeft = [...salvage.tree].some(([other, left]) => other.endsWith(path) && sameEntry(left, entry));
-    assert.ok(isLeft, `salvage removed or changed ${path}`);
-  }
+  checkNothingRemoved(tree, salvage.tree);
   checkReport(input, salvage, rule);
+  checkLost(input, salvage, note);
   assert.ok(wal.checkpointLsn < wal.nextLsn);
   assert.equal(wal.append('on'), wal.nextLsn - 1);
   const { io, nextLsn, firstLsn } = wal;
@@ -195,14 +253,18 @@ function checkReport(input: DamagedDirectory, { wal, tree }: Opening, rule: Retu
   assert.ok(wal !== undefined && report !== undefined, 'salvage does not say what it did');
   const { firstLsn, nextLsn } = wal;
   const isSame = sameEntry(input.tree.get('checkpoint'), input.history.tree.get('checkpoint'));
+  const note = noteIn(input.tree);
+  const wasSaid = (lsn: number): boolean =>
+    note?.lost.some(({ fromLsn, toLsn }) => lsn >= fromLsn && lsn <= toLsn) ?? false;
   for (const { fromLsn, toLsn } of report.lost) {
-    assert.ok(fromLsn <= toLsn && (toLsn < firstLsn || fromLsn >= nextLsn), 'what is kept is not lost');
+    const isOutside = toLsn < firstLsn || fromLsn >= nextLsn || firstLsn === nextLsn;
+    assert.ok(fromLsn <= toLsn && isOutside, 'what is kept is not lost');
     for (let lsn = fromLsn; lsn <= toLsn; lsn++) {
       const was =
         lsn < firstLsn || input.history.ever.has(lsn) || STRANGERS.some((each) => historyOf(each).ever.has(lsn));
       // Another checkpoint may name what never was, and the name of a segment whose header is damaged says that there was something before it.
       assert.ok(
-        was || !isSame || lsn < input.history.firstLsn || hasNamed(input.tree),
+        was || !isSame || lsn < input.history.firstLsn || hasNamed(input.tree) || wasSaid(lsn),
         `LSN ${lsn} is said to be lost, and never was`,
       );
     }
@@ -214,12 +276,37 @@ function checkReport(input: DamagedDirectory, { wal, tree }: Opening, rule: Retu
     );
   }
   const place = report.quarantine.split('/').slice(2).join('/');
-  for (const name of report.quarantined) assert.ok(tree.has(`${place}/${name}`), `${name} is not in quarantine`);
+  for (const name of report.quarantined) {
+    // What was to be moved, somebody else may have removed before.
+    const isThere = tree.has(`${place}/${name}`) || (note !== undefined && !input.tree.has(name));
+    assert.ok(isThere, `${name} is not in quarantine`);
+  }
   const kept = new Set(wal.listSegments().map(({ path }) => path.split('/').at(-1)));
   // The segment that salvage makes may get the name that a renamed copy had: it is another file then.
   const isKept = (path: string): boolean => kept.has(path) && sameHeader(tree.get(path), input.tree.get(path));
+  // One that was begun before has moved some already, and what came since is kept aside without being a part of it.
+  if (note !== undefined) return;
   const gone = [...input.tree.keys()].filter((path) => parseSegmentFileName(path) !== undefined && !isKept(path));
   assert.deepEqual(report.quarantined.filter((name) => name !== 'checkpoint').sort(), gone.sort());
+}
+
+/** What was given up before is still said to be lost, and so is what stood before the first record that is kept. */
+function checkLost({ tree }: DamagedDirectory, { wal }: Opening, note: Note | undefined): void {
+  const { firstLsn, nextLsn, recovery } = wal as SegmentedWal;
+  const lost = recovery.salvage?.lost ?? [];
+  const isSaid = (lsn: number): boolean =>
+    (lsn >= firstLsn && lsn < nextLsn) || lost.some(({ fromLsn, toLsn }) => lsn >= fromLsn && lsn <= toLsn);
+  for (const { fromLsn, toLsn } of note?.lost ?? []) {
+    for (let lsn = fromLsn; lsn <= toLsn; lsn++) assert.ok(isSaid(lsn), `LSN ${lsn} was said to be lost before`);
+  }
+  const begun = nextLsn === firstLsn ? firstLsn : begunBefore(tree, (wal as SegmentedWal).listSegments()[0]?.number);
+  // What it has decided before says nothing of what came since.
+  for (let lsn = Math.max(begun, note?.firstLsn ?? 1); lsn < firstLsn; lsn++) {
+    assert.ok(
+      isSaid(lsn),
+      `LSN ${lsn} is lost with the segment behind it, and the report says ${JSON.stringify(lost)}`,
+    );
+  }
 }
 
 function sameHeader(entry: Entry | undefined, other: Entry | undefined): boolean {
@@ -232,6 +319,7 @@ function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<Seg
   if (whole.wal === undefined) return;
   const random = typeof input.kills === 'number' ? new Random(input.kills) : undefined;
   const { salvage: expected } = whole.wal.recovery;
+  const isBegun = noteIn(input.tree) !== undefined;
   for (let most = 0; most < whole.changes; most++) {
     if (random !== undefined && !random.chance(2 / whole.changes)) continue;
     const killed = open(input, input.tree, config, most);
@@ -241,9 +329,8 @@ function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<Seg
       assert.notEqual(expected, undefined, `strict refuses what recovery left when it was killed: ${strict.error}`);
       assert.ok(sameTree(strict.tree, killed.tree), 'strict changed what it refuses');
     } else if (expected !== undefined) {
-      const reports = [...killed.tree.keys()].filter((path) => /^quarantine.*\/salvage$/.test(path));
-      const before = [...input.tree.keys()].filter((path) => /^quarantine.*\/salvage$/.test(path));
-      assert.ok(reports.length > before.length, `strict opens a log that is half salvaged, behind ${most} changes`);
+      const isReported = reportsIn(killed.tree) > reportsIn(input.tree);
+      assert.ok(isReported, `strict opens a log that is half salvaged, behind ${most} changes`);
     }
     const again = strict.wal === undefined ? open(input, killed.tree, config) : strict;
     assert.equal(again.error, undefined, `behind ${most} changes: ${again.error?.message}`);
@@ -253,7 +340,9 @@ function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<Seg
     assert.deepEqual(again.wal?.holds, whole.wal.holds);
     if (strict.wal === undefined) {
       const report = again.wal?.recovery.salvage;
-      assert.deepEqual([report?.lost, report?.quarantined], [expected?.lost, expected?.quarantined]);
+      assert.deepEqual(report?.lost, expected?.lost);
+      // Where one salvage becomes two, the segments of the first are given up, as many as there were attempts.
+      if (!isBegun) assert.deepEqual(report?.quarantined, expected?.quarantined);
     }
   }
 }

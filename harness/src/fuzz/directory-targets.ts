@@ -1,12 +1,9 @@
 import { encodeCheckpoint, parseSegmentFileName, segmentFileName } from '@walstack/codec';
 import fc from 'fast-check';
-import { checkDirectory, type DamagedDirectory, STRANGERS } from './directory-check.js';
-import { headerOf, historyOf } from './histories.js';
+import { checkDirectory, type DamagedDirectory, STRANGERS, salvagedPartly } from './directory-check.js';
+import { HISTORIES, headerOf, historyOf } from './histories.js';
 import { target } from './target.js';
 import type { Entry, Tree } from './trees.js';
-
-/** Logs that are damaged: each is made when it is first needed. */
-const HISTORIES = 240;
 
 /** What somebody did to the directory of a log. Files and logs are taken modulo their number. */
 type Damage =
@@ -78,8 +75,17 @@ const damages: fc.Arbitrary<Damage> = fc.oneof(
   },
 );
 
+/** What came before: damage, and a salvage of that which was killed. */
+interface Interrupted {
+  readonly damages: readonly Damage[];
+  /** Changes that the salvage has made. */
+  readonly after: number;
+}
+
 interface Shape {
   readonly history: number;
+  readonly interrupted: Interrupted | undefined;
+  readonly allowPlaintext: boolean;
   readonly damages: readonly Damage[];
   readonly ahead: number;
   readonly kills: 'all' | number;
@@ -91,11 +97,18 @@ interface Input extends Omit<DamagedDirectory, 'history' | 'tree'> {
   readonly tree: Readonly<Record<string, Entry>>;
 }
 
-function inputOf({ history: index, damages: list, ahead, kills }: Shape): Input {
+function inputOf({ history: index, interrupted, damages: list, ahead, kills, allowPlaintext }: Shape): Input {
   const history = historyOf(index);
-  const tree = list.reduce((from, damage) => damaged(from, index, damage), history.tree);
   const salvageLsn = Math.max(1, history.lastLsn + 1 - ahead);
-  return { history: index, tree: Object.fromEntries(tree), salvageLsn, kills };
+  const rest = { salvageLsn, kills, allowPlaintext };
+  const inOrder = (tree: Tree, all: readonly Damage[]): Tree =>
+    all.reduce((from, damage) => damaged(from, index, damage), tree);
+  let { tree } = history;
+  if (interrupted !== undefined) {
+    tree = inOrder(tree, interrupted.damages);
+    tree = salvagedPartly({ ...rest, history, tree }, interrupted.after);
+  }
+  return { ...rest, history: index, tree: Object.fromEntries(inOrder(tree, list)) };
 }
 
 function damaged(tree: Tree, index: number, damage: Damage): Tree {
@@ -171,6 +184,11 @@ const directories = target<Shape, Input>({
   name: 'damaged directory',
   shapes: fc.record({
     history: fc.nat(HISTORIES - 1),
+    interrupted: fc.option(
+      fc.record({ damages: fc.array(damages, { minLength: 1, maxLength: 2 }), after: fc.nat(40) }),
+      { nil: undefined },
+    ),
+    allowPlaintext: fc.boolean(),
     damages: fc.array(damages, { minLength: 1, maxLength: 4 }),
     ahead: fc.oneof(fc.constant(0), fc.integer({ min: -2, max: 30 })),
     kills: fc.oneof({ weight: 1, arbitrary: fc.constant('all' as const) }, { weight: 6, arbitrary: fc.nat() }),

@@ -1,148 +1,24 @@
 import { decodeSegmentHeader } from '@walstack/codec';
-import { Batch, SegmentedWal, type SegmentedWalConfig, type WalRecord } from '@walstack/segmented';
-import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
-import { Random } from '../random.js';
-import { DIRECTORY } from './files.js';
-import { configOf, makeKeys } from './known-logs.js';
-import { backendOf, Killed, killAfter, type Tree, treeOn } from './trees.js';
+import { EventfulMaking } from './eventful-making.js';
+import { type History, Making } from './making.js';
 
-/** A segment of the log as it is when nothing was damaged. */
-interface TrueSegment {
-  readonly name: string;
-  /** In hexadecimal digits. */
-  readonly id: string;
-  readonly firstLsn: number;
-  /** The last one that is part of the log. */
-  readonly lastLsn: number;
-}
+/** Histories with a number below this are as simple as they always were: the corpus names them. */
+const SIMPLE = 240;
 
-/** A log of some lives, as the last of them left it, and all that is known of it. */
-export interface History {
-  readonly tree: Tree;
-  /** The same directory at earlier moments. */
-  readonly older: readonly Tree[];
-  /** All payloads that a record with an LSN ever had. */
-  readonly ever: ReadonlyMap<number, ReadonlySet<string>>;
-  readonly firstLsn: number;
-  readonly lastLsn: number;
-  readonly segments: readonly TrueSegment[];
-  readonly encrypted: boolean;
-}
-
-/** How logs of histories are opened. */
-export const optionsOf = (
-  encrypted: boolean,
-  random = new Random(7),
-): Omit<SegmentedWalConfig, 'io'> & { readonly directory: string } => ({
-  ...configOf(random),
-  directory: DIRECTORY,
-  blockBytes: 512,
-  ...(encrypted ? { keyRing: makeKeys() } : {}),
-});
-
-export const textOf = ({ payload }: WalRecord): string => Buffer.from(payload).toString('latin1');
+/** Histories that are drawn. */
+export const HISTORIES = 480;
 
 const MADE = new Map<number, History>();
 
 /** The history with a number: always the same one. */
 export function historyOf(number: number): History {
-  const made = MADE.get(number) ?? new Making(number).make();
+  const made = MADE.get(number) ?? makingOf(number).make();
   MADE.set(number, made);
   return made;
 }
 
-class Making {
-  readonly #random: Random;
-  readonly #number: number;
-  readonly #encrypted: boolean;
-  readonly #config: Omit<SegmentedWalConfig, 'io'> & { readonly directory: string };
-  readonly #ever = new Map<number, Set<string>>();
-  readonly #older: Tree[] = [];
-  #appended = 0;
-
-  constructor(number: number) {
-    const random = new Random(1000 + number);
-    this.#random = random;
-    this.#number = number;
-    this.#encrypted = number % 3 === 2;
-    this.#config = {
-      ...optionsOf(this.#encrypted, random),
-      segmentBytes: random.pick([1024, 1536, 2048, 4096]),
-      firstLsn: random.pick([1, 1, 100]),
-      padGroups: random.chance(0.3),
-    };
-  }
-
-  make(): History {
-    const random = this.#random;
-    let io: StorageIo = createMemoryStorageIo();
-    for (let lives = random.integer(1, 3); lives > 0; lives--) {
-      const wal = SegmentedWal.openSync({ ...this.#config, io });
-      for (let acts = random.integer(2, 9); acts > 0; acts--) this.#act(wal, io);
-      if (random.chance(0.3)) {
-        this.#append(wal);
-        wal.flushSync();
-      } else if (random.chance(0.4)) wal.closeSync();
-      io = backendOf(treeOn(io));
-      for (let crashes = random.pick([0, 0, 0, 1, 2]); crashes > 0; crashes--) io = this.#crashInRecovery(io);
-    }
-    const tree = treeOn(io);
-    const found = SegmentedWal.openSync({ ...this.#config, io: backendOf(tree) });
-    const segments = found
-      .listSegments()
-      .filter(({ lastLsn }) => lastLsn !== undefined)
-      .map(({ path, id, firstLsn, lastLsn = 0 }) => ({
-        name: path.split('/').at(-1) as string,
-        id,
-        firstLsn,
-        lastLsn,
-      }));
-    const { firstLsn, lastLsn } = found;
-    return { tree, older: this.#older, ever: this.#ever, firstLsn, lastLsn, segments, encrypted: this.#encrypted };
-  }
-
-  #act(wal: SegmentedWal, io: StorageIo): void {
-    const random = this.#random;
-    const what = random.next();
-    if (what < 0.55) {
-      for (let count = random.integer(1, 5); count > 0; count--) this.#append(wal);
-      wal.syncSync();
-    } else if (what < 0.65) {
-      const batch = new Batch();
-      const first = wal.nextLsn;
-      for (let count = random.integer(2, 4); count > 0; count--) batch.add(this.#payloadOf(first + batch.length));
-      wal.appendBatch(batch);
-      wal.syncSync();
-    } else if (what < 0.72) wal.truncateBeforeSync(random.integer(wal.firstLsn, wal.nextLsn));
-    else if (what < 0.79) wal.truncateAfterSync(random.integer(wal.firstLsn - 1, wal.lastLsn));
-    else if (what < 0.81) wal.resetToSync(wal.nextLsn + random.integer(0, 5));
-    else if (what < 0.87) wal.checkpointSync(random.integer(Math.max(0, wal.firstLsn - 1), wal.durableLsn));
-    else if (what < 0.91) wal.holdSync(random.pick(['a', 'b']), random.integer(wal.firstLsn, wal.durableLsn + 1));
-    else this.#older.push(treeOn(io));
-  }
-
-  #append(wal: SegmentedWal): void {
-    wal.append(this.#payloadOf(wal.nextLsn));
-  }
-
-  /** No two records have the same payload. */
-  #payloadOf(lsn: number): string {
-    const payload = `${this.#number}.${this.#appended++}`.padEnd(this.#random.pick([5, 60, 200, 420, 700]), '+');
-    this.#ever.set(lsn, (this.#ever.get(lsn) ?? new Set()).add(payload));
-    return payload;
-  }
-
-  #crashInRecovery(io: StorageIo): StorageIo {
-    const dying = backendOf(treeOn(io));
-    killAfter(dying, this.#random.integer(0, 9));
-    try {
-      SegmentedWal.openSync({ ...this.#config, io: dying });
-    } catch (error) {
-      if (!(error instanceof Killed)) throw error;
-    }
-    return backendOf(treeOn(dying));
-  }
-}
+const makingOf = (number: number): Making =>
+  number >= SIMPLE && number < HISTORIES ? new EventfulMaking(number) : new Making(number);
 
 /** The header of a segment; `undefined` for what is none. */
 export function headerOf(bytes: Uint8Array) {

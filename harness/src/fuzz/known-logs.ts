@@ -23,8 +23,14 @@ export interface KnownLog {
   readonly durableLsn: number;
 }
 
+/** The keys that logs are encrypted with, one of them the current one. */
+export function ringOf(currentId: number): KeyRing {
+  const keys = [1, 2, 3].map((id) => ({ id, key: new Uint8Array(32).fill(id) }));
+  return KeyRing.of(keys[currentId - 1] as (typeof keys)[0], keys);
+}
+
 /** The keys of those logs that are encrypted. */
-export const makeKeys = (): KeyRing => KeyRing.of({ id: 1, key: new Uint8Array(32).fill(1) });
+export const makeKeys = (): KeyRing => ringOf(1);
 
 const COMPRESSION = { codec: 'deflate', thresholdBytes: 1 } as const;
 const TRANSFORMS: readonly Partial<SegmentedWalConfig>[] = [

@@ -1,4 +1,4 @@
-import { decodeCheckpoint, parseSegmentFileName } from '@walstack/codec';
+import { decodeCheckpoint, decodeFramedJson, parseSegmentFileName, WalError } from '@walstack/codec';
 import { headerOf } from './histories.js';
 import { crcOf, fieldsAt, frameAt, framesOf, problemOf } from './reference.js';
 import type { Tree } from './trees.js';
@@ -20,15 +20,60 @@ interface Part {
   readonly sound: boolean;
 }
 
+/** No log has segments with larger numbers. */
+const LARGEST = 9_000_000_000;
+
 const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
 
-function checkpointIn(tree: Tree) {
+export function checkpointIn(tree: Tree) {
   const entry = tree.get('checkpoint');
   try {
     return entry instanceof Uint8Array ? decodeCheckpoint(entry, 'checkpoint') : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** What the file `salvage` says of a salvage that has not ended. */
+export interface Note {
+  /** The first record that was to be kept. */
+  readonly firstLsn: number;
+  readonly lost: readonly { readonly fromLsn: number; readonly toLsn: number }[];
+}
+
+/** `undefined` where there is none, or a damaged one. */
+export function noteIn(tree: Tree): Note | undefined {
+  const entry = tree.get('salvage');
+  if (!(entry instanceof Uint8Array)) return undefined;
+  try {
+    return decodeFramedJson(entry, () => new WalError('WAL_CORRUPT', 'damaged')) as Note;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The lowest LSN of the log that a file shows before its first kept segment, if what that one names is missing and was not
+ * truncated; else the first kept one.
+ *
+ * @param number - of the first kept segment
+ */
+export function begunBefore(tree: Tree, number: number | undefined): number {
+  const headers = [...tree].flatMap(([path, entry]) => {
+    const name = parseSegmentFileName(path);
+    const header = entry instanceof Uint8Array && name !== undefined ? headerOf(entry) : undefined;
+    const isSound = header !== undefined && header.number === name?.number && header.firstLsn === name.firstLsn;
+    return isSound && header.number <= LARGEST ? [header] : [];
+  });
+  const kept = headers.find((header) => header.number === number);
+  if (kept?.predecessor === undefined) return Number.POSITIVE_INFINITY;
+  const read = checkpointIn(tree);
+  const isOwn = read !== undefined && hex(read.logId) === hex(kept.logId);
+  const first = isOwn ? read.firstSegment : 1;
+  if (kept.predecessor.number < first) return kept.firstLsn;
+  return headers
+    .filter((header) => header.number >= first && header.number < kept.number && hex(header.logId) === hex(kept.logId))
+    .reduce((begun, header) => Math.min(begun, header.firstLsn), kept.firstLsn);
 }
 
 /** What is kept; `'several logs'`, or `'asks'` for an LSN. */
@@ -59,7 +104,7 @@ export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
         sound: number === name.number && firstLsn === name.firstLsn && !!header,
       };
     })
-    .filter(({ number }) => number <= 9_000_000_000 && number >= (first ?? 1));
+    .filter(({ number }) => number <= LARGEST && number >= (first ?? 1));
   const sound = parts.filter((part) => part.sound);
   const telling = parts.filter((part) => part.sound || !sound.some(({ number }) => number === part.number));
 

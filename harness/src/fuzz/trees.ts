@@ -99,6 +99,9 @@ export const sameEntry = (one: Entry | undefined, other: Entry | undefined): boo
 export const sameTree = (one: Tree, other: Tree): boolean =>
   one.size === other.size && [...one].every(([path, entry]) => sameEntry(entry, other.get(path)));
 
+/** A file has the room of whole blocks. */
+const BLOCK_BYTES = 512;
+
 /** What a process that is killed throws. */
 export class Killed extends Error {}
 
@@ -128,4 +131,28 @@ export function killAfter(io: StorageIo, most: number): () => number {
     },
   });
   return () => asked;
+}
+
+/** Has a disk be full behind so many changes: what is there can be written again and renamed, and nothing can be added. */
+export function fullAfter(io: StorageIo, changes: number): void {
+  let left = changes;
+  const take = (): void => {
+    if (--left < 0) throw new WalError('WAL_NO_SPACE', 'the disk is full');
+  };
+  const { open, makeDirectory, submitWrite } = io;
+  Object.assign(io, {
+    open: (path: string, options: Parameters<StorageIo['open']>[1]) => {
+      if (options?.create) take();
+      return open.call(io, path, options);
+    },
+    makeDirectory: (path: string) => {
+      take();
+      makeDirectory.call(io, path);
+    },
+    submitWrite: (...args: Parameters<StorageIo['submitWrite']>) => {
+      const [file, data, offset] = args;
+      if (offset + data.length > Math.ceil(io.size(file) / BLOCK_BYTES) * BLOCK_BYTES) take();
+      return submitWrite.apply(io, args);
+    },
+  });
 }

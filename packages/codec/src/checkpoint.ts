@@ -14,6 +14,11 @@ export interface Checkpoint {
   readonly checkpointLsn: Lsn;
   /** What readers still need, by the name of the hold. */
   readonly holds: Readonly<Record<string, Lsn>>;
+  /**
+   * Number of the segment that the last salvage has made: files with a number below it that are not part of the log are kept
+   * aside, and not removed. `undefined` where there was none.
+   */
+  readonly salvagedBelow?: number | undefined;
 }
 
 /**
@@ -26,11 +31,13 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   checkInteger('firstSegment', checkpoint.firstSegment, 1);
   checkInteger('checkpointLsn', checkpoint.checkpointLsn);
   checkHolds(checkpoint.holds);
+  if (checkpoint.salvagedBelow !== undefined) checkInteger('salvagedBelow', checkpoint.salvagedBelow, 1);
   return encodeFramedJson({
     logId: Buffer.from(checkpoint.logId).toString('hex'),
     firstSegment: checkpoint.firstSegment,
     checkpointLsn: checkpoint.checkpointLsn,
     holds: checkpoint.holds,
+    salvagedBelow: checkpoint.salvagedBelow,
   });
 }
 
@@ -57,16 +64,18 @@ const isCount = (value: unknown, minimum: number): value is number =>
 
 function fromJson(parsed: unknown): Checkpoint | undefined {
   if (typeof parsed !== 'object' || parsed === null) return undefined;
-  const { logId, firstSegment, checkpointLsn, holds } = parsed as Record<string, unknown>;
+  const { logId, firstSegment, checkpointLsn, holds, salvagedBelow } = parsed as Record<string, unknown>;
   if (typeof logId !== 'string' || logId.length !== 2 * ID_BYTES || !/^[0-9a-f]*$/.test(logId)) return undefined;
   if (!isCount(firstSegment, 1) || !isCount(checkpointLsn, 0)) return undefined;
   if (typeof holds !== 'object' || holds === null || Array.isArray(holds)) return undefined;
   if (!Object.values(holds).every((lsn) => isCount(lsn, 1))) return undefined;
+  if (salvagedBelow !== undefined && !isCount(salvagedBelow, 1)) return undefined;
   return {
     logId: new Uint8Array(Buffer.from(logId, 'hex')),
     firstSegment,
     checkpointLsn,
     holds: { ...(holds as Record<string, Lsn>) },
+    ...(salvagedBelow === undefined ? {} : { salvagedBelow }),
   };
 }
 

@@ -2,7 +2,7 @@ import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { followChain, type Link } from './chain.js';
 import { truncated } from './corruption.js';
-import { readCheckpoint, refuseUnfinishedSalvage, sortFiles } from './log-files.js';
+import { listFiles, readCheckpoint, refuseUnfinishedSalvage } from './log-files.js';
 
 /** What a reader beside a writer sees of a log at one moment. */
 export interface ChainBesideWriter {
@@ -28,7 +28,7 @@ export function* readChainBesideWriter(
     const names = io.list(directory);
     let seen = names.join('/');
     try {
-      const files = sortFiles(names);
+      const files = listFiles(io, directory, names);
       const checkpoint = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
       seen += `/${checkpoint?.firstSegment}`;
       refuseUnfinishedSalvage(directory, files);

@@ -12,7 +12,7 @@ import {
   type SegmentName,
   WalError,
 } from '@walstack/codec';
-import { closeFile, type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile, type IoFile, type IoRoutine, ioSteps, kindOf, type StorageIo } from '@walstack/storage-io';
 import { corruption } from './corruption.js';
 
 /** The files of a log's directory by what they are. */
@@ -72,6 +72,14 @@ export function sortFiles(names: readonly string[]): LogFiles {
     drafts,
     foreign,
   };
+}
+
+/** The files of a log's directory by what they are. */
+export function listFiles(io: StorageIo, directory: string, names = io.list(directory)): LogFiles {
+  const files = sortFiles(names);
+  // Salvage writes a file: a directory of that name says nothing of the log.
+  if (!files.salvage || kindOf(io, join(directory, FileName.salvage)) !== 'directory') return files;
+  return { ...files, salvage: false, foreign: [...files.foreign, FileName.salvage] };
 }
 
 /** Opens a file for one routine, and closes it whatever happens. */

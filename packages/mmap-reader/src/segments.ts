@@ -17,6 +17,7 @@ export { loadKeys } from './load-keys.js';
 export {
   isNoFile,
   type LogFiles,
+  listFiles,
   readCheckpoint,
   readHeader,
   refuseUnfinishedSalvage,

@@ -96,6 +96,7 @@ export function sameCheckpoint(a: Checkpoint, b: Checkpoint): boolean {
   return (
     a.checkpointLsn === b.checkpointLsn &&
     a.firstSegment === b.firstSegment &&
+    a.salvagedBelow === b.salvagedBelow &&
     Object.keys(a.holds).length === Object.keys(b.holds).length &&
     Object.entries(a.holds).every(([name, lsn]) => b.holds[name] === lsn)
   );

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
-import { corruption, type LogFiles, refuseUnfinishedSalvage, sortFiles } from '@walstack/mmap-reader/segments';
+import { corruption, type LogFiles, listFiles, refuseUnfinishedSalvage } from '@walstack/mmap-reader/segments';
 import { type IoRoutine, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
 import { blockingPause, lockWithin, pauseOf } from './lock.js';
 import type { Settings } from './options.js';
@@ -67,12 +67,12 @@ function* recoverOrSalvage(world: World, settings: Settings, files: LogFiles, bl
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
     damage = error;
   }
-  return yield* salvageLog(world, settings, sortFiles(world.io.list(settings.directory)), damage, blocking);
+  return yield* salvageLog(world, settings, listFiles(world.io, settings.directory), damage, blocking);
 }
 
 /** The files of a directory that is a log, or may become one. */
 function checkLog(io: StorageIo, directory: string, { create, recoveryMode }: Settings): LogFiles {
-  const files = sortFiles(io.list(directory));
+  const files = listFiles(io, directory);
   if (recoveryMode !== 'salvage') refuseRemains(directory, files);
   if (files.segments.length > 0 || remainsOf(files) !== undefined) return files;
   if (files.foreign.length > 0) {

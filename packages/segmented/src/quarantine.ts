@@ -25,7 +25,8 @@ function baseIn(io: StorageIo, directory: string): string {
 /** Such as `20260102T030405678Z`. */
 function timeOf(ms: number): string {
   const date = new Date(ms);
-  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString().replace(/[-:.]/g, '');
+  // Years of more than four digits have a sign.
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString().replace(/[-+:.]/g, '');
 }
 
 /**

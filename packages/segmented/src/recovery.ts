@@ -214,14 +214,15 @@ function* cleanUp(
   world: World,
   settings: Settings,
   files: LogFiles,
-  { segments, leftovers }: Judgement,
+  judgement: Judgement,
   replaced: readonly string[],
 ): IoRoutine<void> {
+  const { leftovers } = judgement;
+  const aside = givenUp(judgement);
   yield* ioSteps.syncDirectory(world.io, settings.directory);
-  for (const { segment, paths } of hiddenBySalvage(segments, leftovers)) {
-    yield* putAside(world, settings.directory, segment, paths);
-  }
-  yield* removeLeftovers(world, [...leftovers.filter((path) => ownerOf(segments, path) === undefined), ...replaced]);
+  for (const [segment, paths] of aside) yield* putAside(world, settings.directory, segment, paths);
+  const kept = new Set([...aside.values()].flat());
+  yield* removeLeftovers(world, [...leftovers.filter((path) => !kept.has(path)), ...replaced]);
   yield* removeDrafts(world, settings, files);
 }
 
@@ -236,18 +237,23 @@ function* removeLeftovers(world: World, paths: readonly string[]): IoRoutine<voi
   }
 }
 
-/** The leftovers that lie under segments made by salvage. */
-function hiddenBySalvage(
-  segments: readonly Segment[],
-  leftovers: readonly string[],
-): readonly { readonly segment: Segment; readonly paths: readonly string[] }[] {
-  return segments
-    .filter(({ header }) => header.salvaged)
-    .map((segment) => ({ segment, paths: leftovers.filter((path) => ownerOf(segments, path) === segment) }));
-}
-
-function ownerOf(segments: readonly Segment[], path: string): Segment | undefined {
-  return salvagedAbove(segments, (parseSegmentFileName(basename(path)) as SegmentName).number);
+/**
+ * The leftovers that a salvage has given up, by the segment that they are kept aside for: those that lie under one made by
+ * salvage, and all that are older than the last one, which may be gone by now.
+ */
+function givenUp({ segments, leftovers, checkpoint }: Judgement): ReadonlyMap<Segment, readonly string[]> {
+  const oldest = segments[0] as Segment;
+  const aside = new Map<Segment, string[]>();
+  for (const path of leftovers) {
+    const { number } = parseSegmentFileName(basename(path)) as SegmentName;
+    const isOld = number < (checkpoint?.salvagedBelow ?? 0);
+    const owner = salvagedAbove(segments, number) ?? (isOld ? oldest : undefined);
+    if (owner === undefined) continue;
+    const paths = aside.get(owner);
+    if (paths === undefined) aside.set(owner, [path]);
+    else paths.push(path);
+  }
+  return aside;
 }
 
 /** Moves what salvage left behind where a crash interrupted it; on a full disk that is put off. */

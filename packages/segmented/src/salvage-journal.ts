@@ -28,7 +28,7 @@ export interface SalvageJournal {
   /** From which LSN on the log is encrypted, if that segment is. */
   readonly encryptedFrom: Lsn;
   readonly from: Omit<Succession, 'salvaged'>;
-  /** The checkpoint that there is to be; `undefined` where nothing is written. */
+  /** The checkpoint that there is to be; `undefined` where nothing is written, as earlier versions had it. */
   readonly checkpoint: Omit<Checkpoint, 'logId'> | undefined;
   /** Names of the files that are moved into quarantine. */
   readonly hidden: readonly string[];
@@ -102,7 +102,8 @@ type Written = Partial<Record<keyof SalvageJournal | 'version' | 'firstPosition'
 
 function decodeJournal(bytes: Uint8Array): SalvageJournal {
   const written = objectOf(decodeFramedJson(bytes, () => DAMAGED)) as Written;
-  if (written.version !== 1) {
+  // A file without one, such as a checkpoint of this name, is none that a salvage has written.
+  if (countOf(written.version, 1) > 1) {
     throw new WalError(
       'WAL_UNSUPPORTED_VERSION',
       'a later version began to salvage this log: use that to go on with it',
@@ -175,11 +176,12 @@ function predecessorOf(value: unknown): { readonly number: number; readonly id: 
 }
 
 function checkpointOf(value: unknown): Omit<Checkpoint, 'logId'> {
-  const { firstSegment, checkpointLsn, holds } = objectOf(value);
+  const { firstSegment, checkpointLsn, holds, salvagedBelow } = objectOf(value);
   const entries = Object.entries(objectOf(holds)).map(([name, lsn]) => [name, countOf(lsn, 1)] as const);
   return {
     firstSegment: countOf(firstSegment, 1),
     checkpointLsn: countOf(checkpointLsn, 0),
     holds: Object.fromEntries(entries),
+    ...(salvagedBelow === undefined ? {} : { salvagedBelow: countOf(salvagedBelow, 1) }),
   };
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Checkpoint, FileName, type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
 import type { Link, LogFiles, Segment } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import { loweredTo, sameCheckpoint } from './checkpoint-store.js';
+import { loweredTo } from './checkpoint-store.js';
 import { type Prefix, readPrefix, readSealed } from './judgement.js';
 import type { LsnRange } from './recovery-report.js';
 import type { Remains, Survey } from './salvage-survey.js';
@@ -21,8 +21,8 @@ export interface SalvagePlan {
   readonly number: number;
   /** Names of the files that are not part of the log any more, a checkpoint that cannot be used among them. */
   readonly hidden: readonly string[];
-  /** The checkpoint that there is to be; `undefined` where the one that is there may stay, or none is needed. */
-  readonly checkpoint: Omit<Checkpoint, 'logId'> | undefined;
+  /** The checkpoint that there is to be. */
+  readonly checkpoint: Omit<Checkpoint, 'logId'>;
   readonly lost: readonly LsnRange[];
 }
 
@@ -53,7 +53,7 @@ export function* planSalvage(
   const hidden = files.segments.map(({ name }) => name).filter((name) => !keptPaths.has(join(directory, name)));
   if (survey.checkpointUseless) hidden.push(FileName.checkpoint);
   const number = numberBehind(survey);
-  const checkpoint = checkpointFor(survey, kept, nextLsn);
+  const checkpoint = { ...checkpointFor(survey, kept, nextLsn), salvagedBelow: number };
   return { ...choice, number, hidden, checkpoint, lost: yield* search.lostBeside(kept, nextLsn) };
 }
 
@@ -159,7 +159,7 @@ class SalvageSearch {
       const top = this.#highestBelow(above, Number.POSITIVE_INFINITY);
       if (top === undefined) return seen;
       const { firstLsn, number } = isSound(top) ? top.header : top;
-      const last = yield* lastSeenIn(this.#io, top, this.#sound);
+      const last = yield* lastSeenIn(this.#io, top);
       if (firstLsn < limit) seen = Math.max(seen, Math.min(last, limit - 1));
       // Everything below it ends before its first LSN, and there was something below it.
       if (isSound(top)) return seen;
@@ -273,18 +273,18 @@ function numberBehind({ sound, remains, checkpoint }: Survey): number {
   return Math.max(newest + 1, checkpoint?.firstSegment ?? 1);
 }
 
-/** The checkpoint that goes with what is kept; `undefined` where nothing has to be written. */
+/** The checkpoint that goes with what is kept. */
 function checkpointFor(
   { checkpoint }: Survey,
   kept: readonly Segment[],
   nextLsn: Lsn,
-): Omit<Checkpoint, 'logId'> | undefined {
+): Pick<Checkpoint, 'firstSegment' | 'checkpointLsn' | 'holds'> {
   const present = checkpoint?.firstSegment ?? 1;
   const header = kept[0]?.header;
   const firstSegment = header === undefined ? present : firstSegmentFor(header, present);
-  if (checkpoint === undefined) return firstSegment === 1 ? undefined : { firstSegment, checkpointLsn: 0, holds: {} };
-  const lowered = loweredTo(nextLsn - 1, { ...checkpoint, firstSegment });
-  return sameCheckpoint(lowered, checkpoint) ? undefined : lowered;
+  if (checkpoint === undefined) return { firstSegment, checkpointLsn: 0, holds: {} };
+  const { checkpointLsn, holds } = loweredTo(nextLsn - 1, checkpoint);
+  return { firstSegment, checkpointLsn, holds };
 }
 
 function firstSegmentFor({ number, predecessor }: SegmentHeader, present: number): number {

@@ -51,11 +51,7 @@ interface Found {
  * @throws `WAL_CORRUPT` where there are segments of several logs and nothing says which one it is
  */
 export function* surveyOf(io: StorageIo, directory: string, files: LogFiles): IoRoutine<Survey> {
-  const found: Found[] = [];
-  for (const name of files.segments) {
-    const path = join(directory, name.name);
-    found.push({ name, path, header: yield* readableHeader(io, path) });
-  }
+  const found = yield* findSegments(io, directory, files);
   const read = files.checkpoint ? yield* readableCheckpoint(io, directory) : undefined;
   const logId = logOf(directory, found, read);
   const checkpoint = read !== undefined && logId !== undefined && sameId(read.logId, logId) ? read : undefined;
@@ -103,7 +99,8 @@ function logOf(directory: string, found: readonly Found[], checkpoint: Checkpoin
   return one?.header?.logId;
 }
 
-function severalLogs(path: string, other: string): WalError {
+/** Files of several logs, and nothing that tells which of them the directory is. */
+export function severalLogs(path: string, other: string): WalError {
   const what =
     `it is of another log than ${other}, and nothing tells which of the two this directory is: ` +
     'move the files of the other one away';
@@ -128,17 +125,33 @@ function sortFound(found: readonly Found[], logId: Uint8Array | undefined): Pick
   return { sound, remains: telling.sort((a, b) => a.number - b.number) };
 }
 
-/** The segments of a log whose headers are right and agree with their names, in the order of their numbers. */
+/** Segments whose headers can be read. */
+interface Sorted {
+  /** Of the log, and agreeing with their names, in the order of their numbers. */
+  readonly sound: readonly Link[];
+  /** Of other logs. */
+  readonly others: readonly Link[];
+}
+
+/** The segments of a directory, by whether they are of a log. */
 export function* segmentsOfLog(
   io: StorageIo,
   directory: string,
   files: LogFiles,
   logId: Uint8Array,
-): IoRoutine<readonly Link[]> {
+): IoRoutine<Sorted> {
+  const found = yield* findSegments(io, directory, files);
+  const others = found.flatMap(({ path, header }) =>
+    header === undefined || sameId(header.logId, logId) ? [] : [{ path, header }],
+  );
+  return { sound: sortFound(found, logId).sound, others };
+}
+
+function* findSegments(io: StorageIo, directory: string, files: LogFiles): IoRoutine<readonly Found[]> {
   const found: Found[] = [];
   for (const name of files.segments) {
     const path = join(directory, name.name);
     found.push({ name, path, header: yield* readableHeader(io, path) });
   }
-  return sortFound(found, logId).sound;
+  return found;
 }

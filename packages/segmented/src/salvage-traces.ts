@@ -11,6 +11,7 @@ import {
   WalError,
 } from '@walstack/codec';
 import {
+  type FrameScanner,
   FrameSummary,
   type Link,
   lookBehind,
@@ -21,21 +22,26 @@ import {
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { Remains } from './salvage-survey.js';
 
-/**
- * The highest LSN of which a segment shows a trace, behind damage as well; that before its first one where there is none.
- *
- * @param sound - segments of the same log: a header that cannot be read is taken to have had their block size
- */
-export function* lastSeenIn(io: StorageIo, found: Link | Remains, sound: readonly Link[]): IoRoutine<Lsn> {
+/** Bytes at the end of a segment that are searched first. */
+const LAST_BYTES = 64 * 1024;
+
+/** Bytes that are read at a time. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** Blocks that segments may have. */
+const BLOCKS = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
+
+/** The highest LSN of which a segment shows a trace, behind damage as well; that before its first one where there is none. */
+export function* lastSeenIn(io: StorageIo, found: Link | Remains): IoRoutine<Lsn> {
   const { path, header } = found;
   if (header !== undefined) return yield* lastVerified(io, { path, header });
   const { firstLsn } = found as Remains;
-  const blockBytes = new Set(sound.map((link) => link.header.blockBytes));
   let seen = firstLsn - 1;
   try {
     seen = yield* withFile(io, path, function* (file) {
       let last = firstLsn - 1;
-      for (const each of blockBytes) last = Math.max(last, yield* lastUnverified(io, file, firstLsn, each));
+      // Of another size than its own, the first block is not where the first record is, or it soon comes to an end.
+      for (const each of BLOCKS) last = Math.max(last, yield* lastUnverified(io, file, firstLsn, each));
       return last;
     });
   } catch (error) {
@@ -45,20 +51,30 @@ export function* lastSeenIn(io: StorageIo, found: Link | Remains, sound: readonl
   return seen;
 }
 
-/** Reads on behind every hole, as long as there is evidence that something stands there. */
+/** Looks for what stands last, behind whatever holes: in the end of the file, and in more of it as long as nothing is there. */
 function* lastVerified(io: StorageIo, link: Link): IoRoutine<Lsn> {
-  let seen = link.header.firstLsn - 1;
-  let from = link.header.blockBytes;
-  let nextLsn = link.header.firstLsn;
-  for (;;) {
-    const read = yield* readFrom(io, link, from, nextLsn);
-    seen = Math.max(seen, read.nextLsn - 1);
-    const evidence = yield* evidenceBehind(io, read);
-    if (evidence === undefined) return seen;
-    ({ offset: from, lsn: nextLsn } = evidence);
-    if (evidence.isRecord) seen = Math.max(seen, nextLsn);
-    else seen = Math.max(seen, nextLsn - 1);
-    if (from <= read.end && nextLsn <= read.nextLsn) return seen;
+  const readable = yield* readFrom(io, link, link.header.blockBytes, link.header.firstLsn);
+  const { size } = io.stat(link.path);
+  for (let bytes = LAST_BYTES; ; bytes *= 4) {
+    const end = Math.max(readable.end, size - bytes);
+    // So many records may stand in what is not searched.
+    const nextLsn = readable.nextLsn + Math.ceil((end - readable.end) / MARK_FRAME_BYTES);
+    const evidence = yield* evidenceBehind(io, { ...readable, end, nextLsn }, readable.nextLsn);
+    if (evidence !== undefined) return yield* lastBehind(io, link, evidence, readable.nextLsn);
+    if (end === readable.end) return readable.nextLsn - 1;
+  }
+}
+
+/** Reads on behind every hole, as long as there is evidence that something stands there. */
+function* lastBehind(io: StorageIo, link: Link, first: Evidence, lostFrom: Lsn): IoRoutine<Lsn> {
+  let seen = 0;
+  for (let evidence = first; ; ) {
+    const { offset, lsn, isRecord } = evidence;
+    const read = yield* readFrom(io, link, offset, lsn);
+    seen = Math.max(seen, isRecord ? lsn : lsn - 1, read.nextLsn - 1);
+    const next = yield* evidenceBehind(io, read, lostFrom);
+    if (next === undefined || next.offset <= offset) return seen;
+    evidence = next;
   }
 }
 
@@ -66,15 +82,22 @@ function* lastVerified(io: StorageIo, link: Link): IoRoutine<Lsn> {
 function* readFrom(io: StorageIo, link: Link, from: number, nextLsn: Lsn): IoRoutine<Segment> {
   const scanner = yield* openStreamed(io, link, { from, nextLsn });
   const { frames } = scanner;
-  const summary = new FrameSummary(0);
   try {
-    while (yield* scanner.fill()) frames.skip(summary);
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+    yield* skipReadable(scanner);
+    // Before it is closed, which forgets where it is.
+    return { ...link, end: frames.end, nextLsn: frames.nextLsn };
   } finally {
     scanner.close();
   }
-  return { ...link, end: frames.end, nextLsn: frames.nextLsn };
+}
+
+function* skipReadable(scanner: FrameScanner): IoRoutine<void> {
+  const summary = new FrameSummary(0);
+  try {
+    while (yield* scanner.fill()) scanner.frames.skip(summary);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+  }
 }
 
 interface Evidence {
@@ -83,11 +106,11 @@ interface Evidence {
   readonly isRecord: boolean;
 }
 
-function* evidenceBehind(io: StorageIo, segment: Segment): IoRoutine<Evidence | undefined> {
+function* evidenceBehind(io: StorageIo, segment: Segment, lostFrom: Lsn): IoRoutine<Evidence | undefined> {
   return yield* withFile(io, segment.path, function* (file) {
     let offset: number | undefined;
     try {
-      ({ evidenceOffset: offset } = yield* lookBehind(io, file, segment, io.size(file)));
+      ({ evidenceOffset: offset } = yield* lookBehind(io, file, segment, io.size(file), lostFrom));
     } catch (error) {
       // A file that was made to be searched in vain shows nothing further.
       if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
@@ -109,18 +132,25 @@ function* headerAt(io: StorageIo, file: IoFile, offset: number): IoRoutine<Recor
 /** Walks from frame to frame without their checksums, which the lost header has the salt of: LSNs have to count on. */
 function* lastUnverified(io: StorageIo, file: IoFile, firstLsn: Lsn, blockBytes: number): IoRoutine<Lsn> {
   const size = io.size(file);
-  const bytes = new Uint8Array(MARK_FRAME_BYTES);
+  const bytes = new Uint8Array(Math.min(size, CHUNK_BYTES));
   const view = new DataView(bytes.buffer);
   const record = new RecordHeader();
   let next = firstLsn;
+  let base = 0;
+  let filled = 0;
   for (let at = blockBytes; at + MARK_FRAME_BYTES <= size; ) {
-    yield* ioSteps.read(io, file, bytes, at);
-    const length = blockBytes - (at % blockBytes) < FRAME_HEADER_BYTES ? 0 : view.getUint32(0, true);
+    if (at < base || at + MARK_FRAME_BYTES > base + filled) {
+      base = at;
+      filled = yield* ioSteps.read(io, file, bytes, at);
+      // The file has become shorter.
+      if (filled < MARK_FRAME_BYTES) break;
+    }
+    const length = blockBytes - (at % blockBytes) < FRAME_HEADER_BYTES ? 0 : view.getUint32(at - base, true);
     if (length === 0) {
       at = blockEnd(at + 1, blockBytes);
       continue;
     }
-    readRecordHeader(view, 0, record);
+    readRecordHeader(view, at - base, record);
     if (length < RECORD_HEADER_BYTES || at + FRAME_HEADER_BYTES + length > size || record.lsn !== next) break;
     if ((record.flags & RecordFlag.mark) === 0) next++;
     at += FRAME_HEADER_BYTES + length;

@@ -1,18 +1,18 @@
-import { join } from 'node:path';
-import { FileName, SegmentCipher, WalError } from '@walstack/codec';
-import { type Link, type LogFiles, loadKeys, sortFiles, withFile } from '@walstack/mmap-reader/segments';
-import { closeFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { basename, join } from 'node:path';
+import { FileName, type Lsn, SegmentCipher, WalError } from '@walstack/codec';
+import { type Link, type LogFiles, listFiles, loadKeys, withFile } from '@walstack/mmap-reader/segments';
+import { closeFile, type IoRoutine, ioSteps, kindOf, type StorageIo } from '@walstack/storage-io';
 import { readPrefix } from './judgement.js';
-import { checkKeys, checkNewestKey, loadCurrentKey, statementOf } from './keys.js';
+import { checkKeys, checkNewestKey, encryptionOf, loadCurrentKey, statementOf } from './keys.js';
 import { placeCheckpoint } from './log-directory.js';
 import { closingOnFailure, makeNamed, removeAll, removeDrafts } from './new-segment.js';
 import type { Settings } from './options.js';
 import { chooseQuarantine, type Move, makeQuarantine, moveAside, moveBack } from './quarantine.js';
 import { checkCore, type Opened, recoverLog, rewrite, unsteady } from './recovery.js';
-import { type RecoveryReport, reportOf } from './recovery-report.js';
+import { type LsnRange, type RecoveryReport, reportOf } from './recovery-report.js';
 import { readJournal, type SalvageJournal, writeJournal } from './salvage-journal.js';
 import { planSalvage, type SalvagePlan } from './salvage-plan.js';
-import { segmentsOfLog, surveyOf } from './salvage-survey.js';
+import { segmentsOfLog, severalLogs, surveyOf } from './salvage-survey.js';
 import { isEmpty } from './segment.js';
 import type { World } from './world.js';
 
@@ -47,6 +47,7 @@ export function* salvageLog(
  * Goes on with a salvage that a crash has interrupted.
  *
  * @returns `undefined` where nothing tells any more what it was to do
+ * @throws `WAL_CORRUPT` with nothing changed where there are segments of another log that it was not begun beside
  */
 export function* goOnWithSalvage(
   world: World,
@@ -56,7 +57,8 @@ export function* goOnWithSalvage(
 ): IoRoutine<Opened | undefined> {
   const journal = yield* readJournal(world.io, settings.directory);
   if (journal === undefined) return undefined;
-  const sound = yield* segmentsOfLog(world.io, settings.directory, files, journal.logId);
+  const { sound, others } = yield* segmentsOfLog(world.io, settings.directory, files, journal.logId);
+  refuseOthers(world.io, settings, journal, others);
   yield* checkOwner(world.io, settings, sound, blocking);
   yield* loadCurrentKey(settings.keyRing, blocking);
   // What is there may not be durable, and a sync that failed may have dropped it: so it is written again.
@@ -66,7 +68,19 @@ export function* goOnWithSalvage(
   return yield* finishOrGoOn(world, settings, journal, blocking);
 }
 
-const list = (io: StorageIo, { directory }: Settings): LogFiles => sortFiles(io.list(directory));
+/** Refuses to go on in a directory that holds another log by now, or has always held it. */
+function refuseOthers(
+  io: StorageIo,
+  { directory }: Settings,
+  { quarantine, hidden }: SalvageJournal,
+  others: readonly Link[],
+): void {
+  const isBegun = kindOf(io, join(directory, quarantine)) === 'directory';
+  const other = others.find(({ path }) => !isBegun || !hidden.includes(basename(path)));
+  if (other !== undefined) throw severalLogs(join(directory, FileName.salvage), other.path);
+}
+
+const list = (io: StorageIo, { directory }: Settings): LogFiles => listFiles(io, directory);
 
 /** Decides, and makes that durable. Nothing of the log has changed then. */
 function* begin(
@@ -79,6 +93,7 @@ function* begin(
 ): IoRoutine<SalvageJournal> {
   const { io } = world;
   const { directory } = settings;
+  refuseTakenName(io, directory, damage);
   const survey = yield* surveyOf(io, directory, files);
   const plan = yield* planSalvage(io, directory, files, survey, damage, settings.salvageLsn);
   yield* checkOwner(io, settings, survey.sound, blocking);
@@ -96,7 +111,8 @@ function* begin(
     quarantine,
     logId: survey.logId ?? before?.logId ?? world.randomBytes(16),
     coreId: newest === undefined ? settings.coreId : newest.header.coreId,
-    encryptedFrom: statementOf(plan.kept, encryptedFrom ?? 0, plan.nextLsn),
+    // Also where there is no ring now: the salvage may be gone on with by an opening that has one.
+    encryptedFrom: statementOf(plan.kept, encryptedFrom ?? encryptionOf(plan.kept), plan.nextLsn),
     damage: before?.damage ?? damage,
     segments: plan.kept.length,
     firstLsn: plan.kept[0]?.header.firstLsn ?? plan.nextLsn,
@@ -106,21 +122,58 @@ function* begin(
   return journal;
 }
 
+/** @throws `WAL_CORRUPT` where a directory has the name that salvage needs for a file */
+function refuseTakenName(io: StorageIo, directory: string, damage: WalError): void {
+  const path = join(directory, FileName.salvage);
+  if (kindOf(io, path) !== 'directory') return;
+  throw new WalError(
+    'WAL_CORRUPT',
+    `${damage.message}; salvage needs the name ${path} for a file, and there is a directory of that name: move it away`,
+    { path, reason: 'salvage-name' },
+    { cause: damage },
+  );
+}
+
 /** What is given up now, and what was before, where that was not enough. */
 function decided(
-  { number, nextLsn, from, checkpoint, hidden, lost }: SalvagePlan,
+  { kept, number, nextLsn, from, checkpoint, hidden, lost }: SalvagePlan,
   before: SalvageJournal | undefined,
 ): Pick<SalvageJournal, 'number' | 'nextLsn' | 'from' | 'checkpoint' | 'hidden' | 'lost'> {
   const { firstPosition, predecessor } = from;
-  const earlier = before?.lost.map(({ fromLsn, toLsn }) => ({ fromLsn: Math.min(fromLsn, nextLsn), toLsn })) ?? [];
   return {
     number,
     nextLsn,
     from: { firstPosition, predecessor },
-    checkpoint: checkpoint ?? before?.checkpoint,
+    checkpoint,
     hidden: [...new Set([...(before?.hidden ?? []), ...hidden])],
-    lost: earlier.length > 0 ? earlier : lost,
+    lost: before === undefined ? lost : lostByBoth(before.lost, lost, kept[0]?.header.firstLsn, nextLsn),
   };
+}
+
+/** What two salvages of one log have lost, one after the other: ranges without what is kept, in order. */
+function lostByBoth(
+  before: readonly LsnRange[],
+  now: readonly LsnRange[],
+  firstLsn: Lsn | undefined,
+  nextLsn: Lsn,
+): readonly LsnRange[] {
+  // What was kept up to the beginning of a range is not any more. Where nothing is kept, the log may have begun later.
+  const lowest = firstLsn === undefined ? Number.POSITIVE_INFINITY : nextLsn;
+  const further = before.map(({ fromLsn, toLsn }) => ({ fromLsn: Math.min(fromLsn, lowest), toLsn }));
+  const outside = [...further, ...now]
+    .flatMap(({ fromLsn, toLsn }) => [
+      { fromLsn, toLsn: Math.min(toLsn, (firstLsn ?? nextLsn) - 1) },
+      { fromLsn: Math.max(fromLsn, nextLsn), toLsn },
+    ])
+    .filter(({ fromLsn, toLsn }) => fromLsn <= toLsn)
+    .sort((a, b) => a.fromLsn - b.fromLsn);
+  const joined: LsnRange[] = [];
+  for (const range of outside) {
+    const last = joined.at(-1);
+    if (last === undefined || range.fromLsn > last.toLsn + 1) joined.push(range);
+    else joined[joined.length - 1] = { fromLsn: last.fromLsn, toLsn: Math.max(last.toLsn, range.toLsn) };
+  }
+  return joined;
 }
 
 /**

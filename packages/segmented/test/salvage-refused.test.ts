@@ -10,6 +10,7 @@ import {
   WalError,
   writeMark,
 } from '@walstack/codec';
+import { replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
@@ -282,6 +283,33 @@ describe('what made it impossible', () => {
     expect(io.stat(join(DIRECTORY, 'quarantine')).kind).toBe('file');
   });
 
+  test('a directory with the name of the file salvage says nothing of the log, and is in the way of a salvage', async () => {
+    for (const files of [made.files, damaged(15)]) {
+      const io = restore(files);
+      io.makeDirectory(join(DIRECTORY, 'salvage'));
+      if (files === made.files) {
+        expect(texts(openIn(io, { ...CONFIG, recoveryMode: 'readonly' }).replay())).toEqual(ALL);
+        const read: number[] = [];
+        await replayDirectory(DIRECTORY, { io }).forEach(({ lsn }) => void read.push(lsn));
+        expect(read).toHaveLength(30);
+        salvage(io).closeSync();
+        expect(texts(openIn(io, CONFIG).replay())).toEqual(ALL);
+      } else {
+        expect(() => openIn(io, CONFIG)).toThrow(corrupt({ reason: 'hole-before-successor' }));
+        const said = corrupt({ reason: 'salvage-name', path: join(DIRECTORY, 'salvage') });
+        expect(() => salvage(io)).toThrow(said);
+        expect(sameFiles(snapshot(io, DIRECTORY), files)).toBe(true);
+        io.rename(join(DIRECTORY, 'salvage'), join(DIRECTORY, 'elsewhere'));
+        expect(after(io, salvage(io)).kept).toEqual(made.payloads.slice(1, 15));
+      }
+      expect(io.list(DIRECTORY).filter((each) => each === 'salvage' || each === 'elsewhere')).toHaveLength(1);
+    }
+    const io = createMemoryStorageIo();
+    io.makeDirectory(DIRECTORY);
+    io.makeDirectory(join(DIRECTORY, 'salvage'));
+    expect(() => openIn(io, CONFIG)).toThrow(expect.objectContaining({ code: 'WAL_NOT_FOUND' }));
+  });
+
   test('the same where a copy of what was given up is put back', () => {
     const files = damaged(15);
     const io = restore(withFile(files, 'quarantine', new Uint8Array(3)));
@@ -541,5 +569,61 @@ describe('what is lost', () => {
     expect(holes.recovery.salvage?.lost).toEqual([{ fromLsn: 27, toLsn: 30 }]);
     const header = salvage(restore(changed(made.files, nameOf(-1), flip(20))));
     expect(header.recovery.salvage?.lost).toEqual([{ fromLsn: firstLsnOf(nameOf(-1)), toLsn: 30 }]);
+  });
+
+  test.each([512, 1024, 4096, 65_536])(
+    'also where the header is that of the only segment, of blocks of %i bytes',
+    (blockBytes) => {
+      const whole = make({ groups: Array.from({ length: 9 }, () => [250, 3, 700]), config: { blockBytes } });
+      const [name] = segmentNames(whole.files) as [string];
+      const wal = salvage(restore(changed(whole.files, name, flip(20))));
+      expect([wal.lastLsn, wal.recovery.salvage?.lost]).toEqual([0, [{ fromLsn: 1, toLsn: 27 }]]);
+    },
+  );
+
+  /** A log whose second, newest segment has many small records, most of them in few groups. */
+  function long(bytes: number): Snapshot {
+    const io = createMemoryStorageIo();
+    const wal = openIn(io);
+    wal.append('first');
+    wal.closeSync();
+    const again = openIn(io, { segmentBytes: 2 * bytes, maxPendingBytes: 2 * bytes });
+    for (let end = 0, lsn = 2; end < bytes; end += 40, lsn++) {
+      again.append('12345678');
+      if (lsn % 256 === 0) again.syncSync();
+    }
+    again.syncSync();
+    return snapshot(io, DIRECTORY);
+  }
+
+  test('costs few reads in a segment whose header is lost', () => {
+    const files = long(1024 * 1024);
+    const [, name] = segmentNames(files) as [string, string];
+    const io = restore(changed(files, name, flip(20)));
+    let reads = 0;
+    const { submitRead } = io;
+    Object.defineProperty(io, 'submitRead', {
+      value: (...args: Parameters<StorageIo['submitRead']>) => {
+        reads++;
+        return submitRead.apply(io, args);
+      },
+    });
+    expect(salvage(io).recovery.salvage?.lost).toEqual([{ fromLsn: 2, toLsn: 2 + Math.floor((1024 * 1024) / 40) }]);
+    expect(reads).toBeLessThan(100);
+  });
+
+  test('costs what the bytes of the segment do, however many holes it has', () => {
+    const files = long(4 * 1024 * 1024);
+    const [, name] = segmentNames(files) as [string, string];
+    const io = restore(
+      changed(files, name, (bytes) => {
+        for (let at = 5000; at < bytes.length - 1000; at += 4096) bytes.fill(0xaa, at, at + 4);
+        return bytes;
+      }),
+    );
+    const { bytesRead } = io.stats();
+    const wal = salvage(io);
+    expect(wal.recovery.salvage?.lost.at(-1)?.toLsn).toBe(2 + Math.floor((4 * 1024 * 1024) / 40));
+    expect(io.stats().bytesRead - bytesRead).toBeLessThan(12 * (files.get(name) as Uint8Array).length);
   });
 });

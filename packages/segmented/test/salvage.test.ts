@@ -233,7 +233,7 @@ describe('a break in the chain', () => {
   });
 });
 
-describe('a crash inside salvage', () => {
+describe('what stands below a segment made by salvage, with no checkpoint that says so', () => {
   const files = damaged(15);
   const done = () => {
     const io = restore(files);
@@ -241,10 +241,16 @@ describe('a crash inside salvage', () => {
     return { io, wal };
   };
 
-  test('leaves what is hidden for quarantine, which the next opening goes on with', () => {
+  /** What is there now, and everything that was moved. */
+  function putBack(io: StorageIo, given: Snapshot): StorageIo {
+    const all = new Map([...given, ...filesOf(io)]);
+    all.delete('checkpoint');
+    return restore(all);
+  }
+
+  test('is moved into quarantine by the next opening', () => {
     const { io } = done();
-    // As if nothing had been moved yet.
-    const crashed = restore(new Map([...files, ...filesOf(io)]));
+    const crashed = putBack(io, files);
     const again = openIn(crashed, CONFIG);
     expect(again.lastLsn).toBe(14);
     expect([...quarantined(crashed).keys()]).toEqual(NAMES.filter((name) => firstLsnOf(name) > 14));
@@ -253,11 +259,11 @@ describe('a crash inside salvage', () => {
 
   test('also when the opening that goes on with it crashes, and when it is opened often', () => {
     const { io } = done();
-    const crashed = restore(new Map([...files, ...filesOf(io)]));
+    const crashed = putBack(io, files);
     // An opening that was killed right behind the name of its new segment.
     openIn(crashed, CONFIG);
     const hidden = quarantined(crashed);
-    const twice = restore(new Map([...filesOf(crashed), ...hidden]));
+    const twice = putBack(crashed, hidden);
     const again = openIn(twice, CONFIG);
     expect(again.lastLsn).toBe(14);
     expect([...quarantined(twice).keys()]).toEqual([...hidden.keys()]);

@@ -1,0 +1,271 @@
+import { join } from 'node:path';
+import { decodeSegmentHeader, encodeCheckpoint, KeyRing, WalError } from '@walstack/codec';
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { changed, flip, readFile, restore, type Snapshot, segmentNames, snapshot, writeFile } from './support/files.js';
+import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
+import { TestWorld } from './support/worlds.js';
+
+const CONFIG = { segmentBytes: 2048 };
+const made = make({ groups: Array.from({ length: 30 }, () => [250]), config: CONFIG });
+const NAMES = segmentNames(made.files);
+const nameOf = (index: number): string => NAMES.at(index) as string;
+const firstLsnOf = (name: string): number => Number(name.slice(15, 35));
+const quarantine = join(DIRECTORY, 'quarantine');
+
+const without = (files: Snapshot, ...names: string[]): Snapshot =>
+  new Map([...files].filter(([name]) => !names.includes(name)));
+
+/** The log with one byte of the record with this LSN inverted. */
+function damaged(lsn: number, files: Snapshot = made.files): Snapshot {
+  const name = segmentNames(files).findLast((each) => firstLsnOf(each) <= lsn) as string;
+  const record = recordsOf(files.get(name) as Uint8Array).find((each) => each.lsn === lsn && !each.mark);
+  return changed(files, name, flip((record?.start as number) + 100));
+}
+
+const salvage = (io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
+  openIn(io, { ...CONFIG, recoveryMode: 'salvage', ...config });
+
+/** A directory whose salvage was killed when it had decided, and had changed nothing yet. */
+function decided(files: Snapshot, config: Partial<SegmentedWalConfig> = {}): StorageIo {
+  const io = restore(files);
+  const { rename } = io;
+  let isKilled = false;
+  Object.defineProperty(io, 'rename', {
+    value: (from: string, to: string) => {
+      isKilled ||= io.list(DIRECTORY).includes('salvage');
+      if (isKilled) throw new Error('killed');
+      rename.call(io, from, to);
+    },
+  });
+  const { submitRemove } = io;
+  Object.defineProperty(io, 'submitRemove', {
+    value: (path: string) => {
+      if (isKilled) throw new Error('killed');
+      return submitRemove.call(io, path);
+    },
+  });
+  expect(() => salvage(io, config)).toThrow('killed');
+  expect(io.list(DIRECTORY)).toContain('salvage');
+  const next = restore(snapshot(io, DIRECTORY));
+  for (const place of io.list(quarantine)) {
+    next.makeDirectory(quarantine);
+    next.makeDirectory(join(quarantine, place));
+  }
+  return next;
+}
+
+/** A log like this one, of other records, whose segments have the same names. */
+function otherLog(): Snapshot {
+  const io = createMemoryStorageIo();
+  const wal = SegmentedWal.openSync({
+    ...CONFIG,
+    directory: DIRECTORY,
+    io,
+    blockBytes: 512,
+    ...new TestWorld(77).options,
+  });
+  for (let lsn = 1; lsn <= 30; lsn++) {
+    wal.append(`other ${lsn}`.padEnd(250, '-'));
+    wal.syncSync();
+  }
+  return snapshot(io, DIRECTORY);
+}
+
+const ringOf = (id: number): KeyRing => KeyRing.of({ id, key: new Uint8Array(32).fill(id) });
+
+describe('a salvage that was interrupted', () => {
+  test('is gone on with by an opening that has keys by now', () => {
+    for (const lsn of [1, 15]) {
+      const io = decided(damaged(lsn));
+      const wal = salvage(io, { keyRing: ringOf(3), allowPlaintext: true });
+      expect(wal.append('encrypted')).toBe(lsn);
+      wal.closeSync();
+      const again = openIn(io, { ...CONFIG, keyRing: ringOf(3) });
+      expect(texts(again.replay())).toEqual([...made.payloads.slice(1, lsn), 'encrypted']);
+      again.closeSync();
+    }
+  });
+
+  test('reports what it has lost and what was lost since, in front of what is kept as well', () => {
+    const io = decided(damaged(22));
+    // What it keeps is 1 to 21. Then the second segment goes.
+    const second = nameOf(1);
+    const left = restore(without(snapshot(io, DIRECTORY), second));
+    expect(() => salvage(left)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'missing-segment' }));
+    const wal = salvage(left, { salvageLsn: 22 });
+    const firstLsn = firstLsnOf(nameOf(2));
+    expect([wal.firstLsn, wal.lastLsn]).toEqual([firstLsn, 21]);
+    expect(wal.recovery.salvage?.lost).toEqual([
+      { fromLsn: 1, toLsn: firstLsn - 1 },
+      { fromLsn: 22, toLsn: 30 },
+    ]);
+    expect(wal.recovery.salvage?.damage.lsn).toBe(22);
+  });
+
+  test('does not begin another one because of the clock: also past the year 9999 its file can be read again', () => {
+    for (const time of [1_700_000_000_000_000, 8_640_000_000_000_001]) {
+      const io = decided(damaged(15), { now: () => time });
+      expect(salvage(io).recovery.salvage?.damage).toMatchObject({ lsn: 15, reason: 'hole-before-successor' });
+    }
+  });
+
+  test('decides anew where something else has taken the place of its file', () => {
+    const io = decided(damaged(15));
+    const files = snapshot(io, DIRECTORY);
+    const { logId } = decodeSegmentHeader(files.get(nameOf(0)) as Uint8Array, 'a segment');
+    const checkpoint = encodeCheckpoint({ logId, firstSegment: 1, checkpointLsn: 0, holds: {} });
+    const wal = salvage(restore(new Map(files).set('salvage', checkpoint)));
+    expect(wal.recovery).toMatchObject({ lastLsn: 14, salvage: { lost: [{ fromLsn: 15, toLsn: 30 }] } });
+  });
+
+  test('is not gone on with in the directory of another log', () => {
+    const io = decided(damaged(1));
+    const note = readFile(io, join(DIRECTORY, 'salvage'));
+    const other = otherLog();
+    // All names are the same.
+    expect(segmentNames(other)).toEqual(NAMES);
+    const files = new Map([...other, ['salvage', note]]);
+    const next = restore(files);
+    expect(() => salvage(next)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'other-log' }));
+    expect(snapshot(next, DIRECTORY)).toEqual(files);
+    expect(() => salvage(next, { salvageLsn: 10 })).toThrow(expect.objectContaining({ reason: 'other-log' }));
+    const without = restore(other);
+    expect(texts(openIn(without, CONFIG).replay())).toHaveLength(30);
+  });
+
+  test('takes no segment of another log, which came since, for its own', () => {
+    const io = decided(damaged(1));
+    const other = otherLog();
+    const wal = SegmentedWal.openSync({
+      ...CONFIG,
+      directory: DIRECTORY,
+      io: restore(other),
+      blockBytes: 512,
+      ...new TestWorld(78).options,
+    });
+    for (let rolls = segmentNames(other).length; rolls < 20; rolls++) {
+      wal.append('more');
+      wal.resetToSync(1);
+    }
+    wal.append('other log');
+    wal.closeSync();
+    const files = snapshot(wal.io, DIRECTORY);
+    const highest = segmentNames(files).at(-1) as string;
+    // Its number is not below the one that salvage is to make.
+    expect(Number(highest.slice(4, 14))).toBeGreaterThan(NAMES.length);
+    writeFile(io, join(DIRECTORY, highest), files.get(highest) as Uint8Array);
+    const before = snapshot(io, DIRECTORY);
+    expect(() => salvage(io)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'other-log' }));
+    expect(snapshot(io, DIRECTORY)).toEqual(before);
+    const alone = restore(without(before, highest));
+    for (const place of io.list(quarantine)) {
+      alone.makeDirectory(quarantine);
+      alone.makeDirectory(join(quarantine, place));
+    }
+    expect(salvage(alone).recovery.salvage?.lost).toEqual([{ fromLsn: 1, toLsn: 30 }]);
+  });
+});
+
+/** Every file below a directory, by its name. */
+function filesBelow(io: StorageIo, directory: string): Map<string, Uint8Array> {
+  const found = new Map<string, Uint8Array>();
+  for (const name of io.list(directory)) {
+    const path = join(directory, name);
+    if (io.stat(path).kind === 'file') found.set(name, readFile(io, path));
+    else for (const [each, bytes] of filesBelow(io, path)) found.set(each, bytes);
+  }
+  return found;
+}
+
+describe('what a salvage has given up, and somebody puts back', () => {
+  /** Without its third segment the log goes on behind that, and everything before is given up. */
+  function salvaged(): StorageIo {
+    const io = restore(without(made.files, nameOf(2)));
+    const wal = salvage(io, { salvageLsn: 31 });
+    expect([wal.firstLsn, wal.lastLsn]).toEqual([firstLsnOf(nameOf(3)), 30]);
+    wal.append('on');
+    wal.closeSync();
+    return io;
+  }
+
+  const BACK = NAMES.slice(0, 3);
+
+  function putBack(io: StorageIo): void {
+    for (const name of BACK) writeFile(io, join(DIRECTORY, name), made.files.get(name) as Uint8Array);
+  }
+
+  function expectKept(io: StorageIo): void {
+    const aside = filesBelow(io, quarantine);
+    for (const name of BACK) expect(aside.get(name), name).toEqual(made.files.get(name));
+    expect(io.list(DIRECTORY).filter((name) => BACK.includes(name))).toEqual([]);
+  }
+
+  test('is moved into quarantine again, also before the first segment that is kept', () => {
+    const io = salvaged();
+    putBack(io);
+    const wal = openIn(io, CONFIG);
+    expect(wal.lastLsn).toBe(31);
+    expectKept(io);
+    wal.closeSync();
+  });
+
+  test('also where the log has been truncated since, beyond what salvage has made', () => {
+    const io = salvaged();
+    const wal = openIn(io, CONFIG);
+    for (let count = 0; count < 20; count++) {
+      wal.append('more'.padEnd(250, '+'));
+      wal.syncSync();
+    }
+    wal.truncateBeforeSync(wal.nextLsn);
+    wal.closeSync();
+    putBack(io);
+    openIn(io, CONFIG).closeSync();
+    expectKept(io);
+  });
+
+  test('also when the disk is full at first, and the log is truncated then', () => {
+    const io = salvaged();
+    putBack(io);
+    const { makeDirectory } = io;
+    Object.defineProperty(io, 'makeDirectory', {
+      configurable: true,
+      value: () => {
+        throw new WalError('WAL_NO_SPACE', 'the disk is full');
+      },
+    });
+    const wal = openIn(io, CONFIG);
+    Object.defineProperty(io, 'makeDirectory', { value: makeDirectory.bind(io) });
+    wal.append('more');
+    wal.truncateBeforeSync(wal.nextLsn);
+    expect(io.list(DIRECTORY)).toEqual(expect.arrayContaining(BACK));
+    wal.closeSync();
+    openIn(io, CONFIG).closeSync();
+    expectKept(io);
+  });
+
+  test('while what was cut off later is removed', () => {
+    const io = salvaged();
+    const wal = openIn(io, CONFIG);
+    for (let count = 0; count < 20; count++) {
+      wal.append('more'.padEnd(250, '+'));
+      wal.syncSync();
+    }
+    const files = snapshot(io, DIRECTORY);
+    wal.truncateBeforeSync(wal.nextLsn);
+    wal.closeSync();
+    // As if a crash had come before the files were gone.
+    const left = restore(new Map([...files, ...snapshot(io, DIRECTORY)]));
+    const again = openIn(left, CONFIG);
+    const { segments } = { segments: again.listSegments() };
+    again.closeSync();
+    const names = filesBelow(left, DIRECTORY);
+    const kept = new Set(segments.map(({ path }) => path.split('/').at(-1)));
+    // The segment that salvage has made is the first one that is not older than it.
+    for (const name of segmentNames(files)) {
+      const isOlder = Number(name.slice(4, 14)) <= NAMES.length;
+      expect(names.has(name), name).toBe(isOlder || kept.has(name));
+    }
+  });
+});
