@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Honours, type Piece, RecordedDisk, type RecordedWrite } from '../src/powercut/cut/recorded-disk.js';
 import { SparseImage } from '../src/powercut/cut/sparse-image.js';
-import { survivorsOf } from '../src/powercut/cut/survivors.js';
+import { survivorsOf, withWholeBlocks } from '../src/powercut/cut/survivors.js';
 import { type DiskEvent, decodeEvent, encodeEvent, SECTOR_BYTES } from '../src/powercut/record/events.js';
 import { Random } from '../src/random.js';
 import { temporaryDirectory } from './command.js';
@@ -103,6 +103,14 @@ test('of what is not durable, everything survives, nothing does, and parts do', 
     kinds.add(sectors === 0 ? 'nothing' : sectors === 24 ? 'all' : sectors % 8 === 0 ? 'whole writes' : 'torn');
   }
   expect([...kinds].sort()).toEqual(['all', 'nothing', 'torn', 'whole writes']);
+});
+
+test('no block of 4 KiB is torn where none may be', () => {
+  const each = { id: 0, sector: 6, sectors: 20, bytes: Buffer.alloc(20 * SECTOR_BYTES) };
+  const piece = (from: number, count: number): Piece => ({ write: each, from, count });
+  expect(withWholeBlocks([piece(0, 1), piece(5, 6)])).toEqual([piece(0, 2), piece(10, 8)]);
+  expect(withWholeBlocks([piece(0, 20)])).toEqual([piece(0, 2), piece(2, 8), piece(10, 8), piece(18, 2)]);
+  expect(withWholeBlocks([piece(3, 7)])).toEqual([]);
 });
 
 test('a record says what it was told', () => {

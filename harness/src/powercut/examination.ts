@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { Random } from '../random.js';
-import { type Honours, type Piece, RecordedDisk } from './cut/recorded-disk.js';
+import { type Honours, RecordedDisk } from './cut/recorded-disk.js';
 import { SparseImage } from './cut/sparse-image.js';
-import { survivorsOf } from './cut/survivors.js';
-import { MountedImage } from './file-systems.js';
+import { survivorsOf, withWholeBlocks } from './cut/survivors.js';
+import { MountError, MountedImage } from './file-systems.js';
 import { type Finding, Inspection } from './inspection.js';
 import { baseOf, DiskRecord } from './record/disk-record.js';
 import { type DiskEvent, isAcknowledgement } from './record/events.js';
@@ -12,6 +12,8 @@ import { type DiskEvent, isAcknowledgement } from './record/events.js';
 export interface ImageFinding {
   readonly image: number;
   readonly cut: number;
+  /** Whether blocks of 4 KiB were torn where that was left to chance; not when it mounts only with whole ones. */
+  readonly tornBlocks: boolean;
   readonly verdict: Finding['verdict'] | 'unmountable';
   readonly text: string;
 }
@@ -28,14 +30,16 @@ const GOES_ON = 0.1;
 
 /** Makes images of a record, each with the power cut at some moment, and looks at the logs on them. */
 export class Examination {
-  readonly #folder: string;
+  readonly #image: string;
+  readonly #mount: string;
   readonly #record: DiskRecord;
   readonly #disk: RecordedDisk;
   readonly #durable: SparseImage;
 
   /** @param folder - of the record */
   constructor(folder: string, honours: Honours) {
-    this.#folder = folder;
+    this.#image = join(folder, 'cut.image');
+    this.#mount = join(folder, 'mount');
     this.#record = new DiskRecord(folder);
     const base = SparseImage.open(baseOf(folder));
     this.#durable = base.copyTo(join(folder, 'durable.image'));
@@ -84,32 +88,44 @@ export class Examination {
   }
 
   async #look({ image, at, random }: Cut): Promise<ImageFinding> {
-    const path = join(this.#folder, 'cut.image');
     this.#disk.advance(at);
-    const survivors: Piece[] = survivorsOf(this.#disk.volatile, random);
-    this.#disk.cut(path, survivors);
-    const { fileSystem, logs } = this.#record.facts;
-    const where = join(this.#folder, 'mount');
-    const inspections = logs.map(
-      (plan, log) => new Inspection(plan, this.#record.livesOf(log, at), join(where, plan.name), random),
+    const survivors = survivorsOf(this.#disk.volatile, random);
+    this.#disk.cut(this.#image, survivors);
+    const inspections = this.#record.facts.logs.map(
+      (plan, log) => new Inspection(plan, this.#record.livesOf(log, at), join(this.#mount, plan.name), random),
     );
-    const goesOn = random.chance(GOES_ON);
-    const looks = goesOn ? [true, false] : [false];
-    for (const writes of looks) {
+    let tornBlocks = true;
+    try {
       let mounted: MountedImage;
       try {
-        mounted = new MountedImage(fileSystem, path, where);
-      } catch (error) {
-        return { image, cut: at, verdict: 'unmountable', text: (error as Error).message };
+        mounted = this.#mounted();
+      } catch {
+        // Not every file system survives blocks of its own that are torn: then none is.
+        tornBlocks = false;
+        this.#disk.cut(this.#image, withWholeBlocks(survivors));
+        mounted = this.#mounted();
       }
-      try {
-        for (const inspection of inspections) await inspection.look(writes);
-      } finally {
-        await mounted.unmount();
-      }
+      const goesOn = random.chance(GOES_ON);
+      await lookAt(inspections, mounted, goesOn);
+      if (goesOn) await lookAt(inspections, this.#mounted(), false);
+    } catch (error) {
+      if (!(error instanceof MountError)) throw error;
+      return { image, cut: at, tornBlocks, verdict: 'unmountable', text: error.message };
     }
     const findings = inspections.map(({ finding }) => finding);
     const worst = findings.find(({ verdict }) => verdict !== 'kept') ?? { verdict: 'kept', text: '' };
-    return { image, cut: at, ...worst };
+    return { image, cut: at, tornBlocks, ...worst };
+  }
+
+  #mounted(): MountedImage {
+    return new MountedImage(this.#record.facts.fileSystem, this.#image, this.#mount);
+  }
+}
+
+async function lookAt(inspections: readonly Inspection[], mounted: MountedImage, goesOn: boolean): Promise<void> {
+  try {
+    for (const inspection of inspections) await inspection.look(goesOn);
+  } finally {
+    await mounted.unmount();
   }
 }

@@ -28,18 +28,21 @@ export function makeImage(type: FileSystem, path: string, bytes = BYTES): void {
 const TRIES = 1000;
 const PAUSE_MS = 10;
 
+/** Why an image cannot be mounted. */
+export class MountError extends Error {}
+
 /** An image that is mounted here, by which its journal is replayed. */
 export class MountedImage {
   readonly path: string;
 
-  /** @throws why it cannot be mounted */
+  /** @throws {MountError} */
   constructor(type: FileSystem, image: string, path: string) {
     mkdirSync(path);
     try {
       run('mount', '-t', type, '-o', 'loop', image, path);
     } catch (error) {
       rmdirSync(path);
-      throw error;
+      throw new MountError((error as Error).message);
     }
     this.path = path;
   }

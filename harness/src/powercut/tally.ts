@@ -12,6 +12,7 @@ export class Tally {
   #acknowledgements = 0;
   #images = 0;
   #logs = 0;
+  #whole = 0;
   readonly #verdicts = { kept: 0, lost: 0, refused: 0, broken: 0, unmountable: 0 };
 
   constructor(what: string) {
@@ -39,16 +40,18 @@ export class Tally {
   }
 
   /** @param logs - that are on it */
-  countImage({ verdict }: ImageFinding, logs: number): void {
+  countImage({ verdict, tornBlocks }: ImageFinding, logs: number): void {
     this.#images++;
     this.#logs += logs;
+    if (!tornBlocks) this.#whole++;
     this.#verdicts[verdict]++;
   }
 
   toString(): string {
     const { lost, refused, broken, unmountable } = this.#verdicts;
     const record = `${this.#guests} guests, ${this.#writes} writes (${this.#fua} with FUA), ${this.#flushes} flushes, ${this.#acknowledgements} acknowledgements`;
-    const others = `${broken} otherwise wrong, ${unmountable} not mountable`;
+    const mounts = `${this.#whole} mountable only without torn blocks, ${unmountable} not at all`;
+    const others = `${broken} otherwise wrong; ${mounts}`;
     return `${this.what}: ${record}; ${this.#images} images with ${this.#logs} logs, ${lost} lost, ${refused} refused, ${others}`;
   }
 }

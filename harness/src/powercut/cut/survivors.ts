@@ -23,3 +23,20 @@ function torn(write: RecordedWrite, likelihood: number, random: Random): Piece[]
   const sectors = Array.from({ length: write.sectors }, (_, from) => ({ write, from, count: 1 }));
   return sectors.filter(() => random.chance(likelihood));
 }
+
+/** Sectors of 4 KiB, which disks of today write as one, whatever they say. */
+const BLOCK_SECTORS = 8;
+
+/** The same, but no block of 4 KiB is torn: of each there is all that was written, or nothing, as of its first sector. */
+export function withWholeBlocks(pieces: readonly Piece[]): Piece[] {
+  return pieces.flatMap(({ write, from, count }) => {
+    const { sector, sectors } = write;
+    const whole: Piece[] = [];
+    for (let first = 0; first < sectors; ) {
+      const end = Math.min(sectors, first + BLOCK_SECTORS - ((sector + first) % BLOCK_SECTORS));
+      if (first >= from && first < from + count) whole.push({ write, from: first, count: end - first });
+      first = end;
+    }
+    return whole;
+  });
+}
