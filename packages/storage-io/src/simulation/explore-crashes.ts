@@ -1,4 +1,4 @@
-import { checkInteger } from '@walstack/codec';
+import { checkInteger, optionNames } from '@walstack/codec';
 import { type Coordinate, type CrashStep, formatCoordinate, parseCoordinate } from './coordinate.js';
 import { CrashPoints } from './crash-points.js';
 import { DiskState } from './disk-state.js';
@@ -70,13 +70,14 @@ interface ExploreSettings extends SimulationSettings {
   readonly crashCheckEvery: number;
 }
 
+const OWN_OPTIONS = optionNames<Omit<ExploreOptions, keyof SimulationOptions>>({
+  survivorsPerPoint: true,
+  crashesInCheck: true,
+  crashCheckEvery: true,
+});
+
 function checkExploreOptions(options: ExploreOptions): ExploreSettings {
-  const common = checkSimulationOptions(options, [
-    ...COMMON_OPTIONS,
-    'survivorsPerPoint',
-    'crashesInCheck',
-    'crashCheckEvery',
-  ]);
+  const common = checkSimulationOptions(options, [...COMMON_OPTIONS, ...OWN_OPTIONS]);
   const { survivorsPerPoint = 12, crashesInCheck = 2, crashCheckEvery = 40 } = options;
   return {
     ...common,

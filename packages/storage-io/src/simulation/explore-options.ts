@@ -1,4 +1,4 @@
-import { checkInteger, checkOptions, invalidType } from '@walstack/codec';
+import { checkInteger, checkOptions, invalidType, optionNames } from '@walstack/codec';
 import type { CreateIo } from './life.js';
 
 /** What {@link exploreCrashes} and {@link injectFaults} have in common. */
@@ -24,7 +24,13 @@ export interface SimulationSettings {
   readonly replay: string | undefined;
 }
 
-export const COMMON_OPTIONS = ['seeds', 'disks', 'capacityBytes', 'createIo', 'replay'] as const;
+export const COMMON_OPTIONS = optionNames<SimulationOptions>({
+  seeds: true,
+  disks: true,
+  capacityBytes: true,
+  createIo: true,
+  replay: true,
+});
 
 const onFirstDisk: CreateIo = ([disk]) => {
   if (disk === undefined) throw new Error('there is no disk');

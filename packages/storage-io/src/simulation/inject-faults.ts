@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf, invalidType } from '@walstack/codec';
+import { checkInteger, checkOneOf, invalidType, optionNames } from '@walstack/codec';
 import { type Coordinate, type CrashStep, type FaultStep, formatCoordinate, parseCoordinate } from './coordinate.js';
 import { CrashPoints } from './crash-points.js';
 import { DiskState } from './disk-state.js';
@@ -78,14 +78,15 @@ interface FaultSettings extends SimulationSettings {
   readonly accepts: (error: unknown, fault: InjectedFault) => boolean;
 }
 
+const OWN_OPTIONS = optionNames<Omit<FaultOptions, keyof SimulationOptions>>({
+  kinds: true,
+  pointsPerFault: true,
+  survivorsPerPoint: true,
+  accepts: true,
+});
+
 function checkFaultOptions(options: FaultOptions): FaultSettings {
-  const common = checkSimulationOptions(options, [
-    ...COMMON_OPTIONS,
-    'kinds',
-    'pointsPerFault',
-    'survivorsPerPoint',
-    'accepts',
-  ]);
+  const common = checkSimulationOptions(options, [...COMMON_OPTIONS, ...OWN_OPTIONS]);
   const { kinds = FAULT_KINDS, pointsPerFault = 4, survivorsPerPoint = 3, accepts = comesFrom } = options;
   if (!Array.isArray(kinds)) throw invalidType('kinds', 'an array', kinds);
   if (typeof accepts !== 'function') throw invalidType('accepts', 'a function', accepts);

@@ -1,4 +1,4 @@
-import { checkInteger, checkOptions, checkPath, invalidType, outOfRange } from '@walstack/codec';
+import { checkInteger, checkOptions, checkPath, invalidType, optionNames, outOfRange } from '@walstack/codec';
 import { namesOf } from '../path-names.js';
 import type { StorageIo } from '../storage-io.js';
 import { DiskCore, type FaultChooser } from './disk-core.js';
@@ -25,6 +25,8 @@ export interface SimulatedDiskOptions {
   readonly capacityBytes?: number;
 }
 
+const KNOWN = optionNames<SimulatedDiskOptions>({ seed: true, capacityBytes: true });
+
 /** What the disk is made of, for the explorer only. */
 export let coreOf: (disk: SimulatedDisk) => DiskCore;
 /** A disk in a state, for the explorer only. */
@@ -50,10 +52,7 @@ export class SimulatedDisk {
 
   /** @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for wrong options */
   constructor(options: SimulatedDiskOptions = {}) {
-    const { seed = 1, capacityBytes = Number.POSITIVE_INFINITY } = checkOptions('options', options, [
-      'seed',
-      'capacityBytes',
-    ]);
+    const { seed = 1, capacityBytes = Number.POSITIVE_INFINITY } = checkOptions('options', options, KNOWN);
     this.#seed = checkInteger('seed', seed, 0);
     this.#core = new DiskCore(seed, checkCapacity(capacityBytes), new DiskState());
   }

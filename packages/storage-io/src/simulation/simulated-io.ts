@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkOptions, outOfRange } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkOptions, optionNames, outOfRange } from '@walstack/codec';
 import type { AsyncFileOps, FileNamespaceOps, FileOpsOptions, SyncFileOps } from '../file-ops.js';
 import { fromAsyncFileOps, fromSyncFileOps } from '../from-file-ops.js';
 import type { StorageIo } from '../storage-io.js';
@@ -29,17 +29,17 @@ export interface SimulatedIoOptions extends FileOpsOptions {
 /** The options with every choice made. */
 export type IoSettings = Required<Omit<SimulatedIoOptions, 'maxPending'>>;
 
-const KNOWN: readonly (keyof SimulatedIoOptions)[] = [
-  'completesInline',
-  'canWait',
-  'overlappedWrites',
-  'durableWrites',
-  'fileLocks',
-  'directAlignment',
-  'shortWrites',
-  'latencyTicks',
-  'maxPending',
-];
+const KNOWN = optionNames<SimulatedIoOptions>({
+  completesInline: true,
+  canWait: true,
+  overlappedWrites: true,
+  durableWrites: true,
+  fileLocks: true,
+  directAlignment: true,
+  shortWrites: true,
+  latencyTicks: true,
+  maxPending: true,
+});
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
 export function checkIoOptions(options: SimulatedIoOptions): IoSettings {
