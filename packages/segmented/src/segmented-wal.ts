@@ -548,12 +548,14 @@ export class SegmentedWal {
    */
   async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#checkAppended(lsn);
+    this.#throwUnlessOwned();
     return this.#cutting(lsn + 1, () => this.#runUpkeep(() => this.#truncating(this.#truncation.after(lsn))));
   }
 
   /** Like {@link truncateAfter}, blocking the thread. */
   truncateAfterSync(lsn: Lsn): TruncateResult {
     this.#checkAppended(lsn);
+    this.#throwUnlessOwned();
     return this.#cuttingSync(lsn + 1, () => this.#runUpkeepSync(() => this.#truncating(this.#truncation.after(lsn))));
   }
 
@@ -567,12 +569,14 @@ export class SegmentedWal {
    */
   async resetTo(lsn: Lsn): Promise<TruncateResult> {
     checkLsn('lsn', lsn);
+    this.#throwUnlessOwned();
     return this.#cutting(lsn, () => this.#runUpkeep(() => this.#truncating(this.#truncation.resetTo(lsn))));
   }
 
   /** Like {@link resetTo}, blocking the thread. */
   resetToSync(lsn: Lsn): TruncateResult {
     checkLsn('lsn', lsn);
+    this.#throwUnlessOwned();
     return this.#cuttingSync(lsn, () => this.#runUpkeepSync(() => this.#truncating(this.#truncation.resetTo(lsn))));
   }
 
@@ -1095,10 +1099,15 @@ export class SegmentedWal {
     return this.#upkeep.runSync(make);
   }
 
-  /** @throws when the log takes no records now */
-  #throwUnlessWritable(): void {
+  /** @throws when the log is not to be changed: a cut that is refused for that is never under way */
+  #throwUnlessOwned(): void {
     this.#throwUnlessOpen();
     if (this.#isReadonly) throw this.#readonlyError();
+  }
+
+  /** @throws when the log takes no records now */
+  #throwUnlessWritable(): void {
+    this.#throwUnlessOwned();
     if (this.#cuts.length > 0) throw this.#cutError();
   }
 

@@ -99,3 +99,15 @@ test('no checkpoint is ahead of what is durable, whatever is appended while it i
   const again = await SegmentedWal.open(config(disk.crash().createStorageIo(), 2));
   await again.close();
 });
+
+test('a cut that is refused at once keeps nothing from being called', async () => {
+  const { wal } = await opened();
+  const { io } = wal;
+  const reader = await SegmentedWal.open({ ...config(io, 2), recoveryMode: 'readonly' });
+  const readonly = { code: 'WAL_STATE', state: 'readonly' };
+  const calls = [reader.truncateAfter(5), reader.resetTo(5), reader.checkpoint(50), reader.hold('reader', 50)];
+  const ended = await Promise.allSettled([...calls, reader.truncateBefore(50)]);
+  for (const call of ended) expect(call).toMatchObject({ status: 'rejected', reason: readonly });
+  await reader.close();
+  await wal.close();
+});

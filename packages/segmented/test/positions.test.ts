@@ -58,7 +58,7 @@ describe('positions', () => {
 
   test.each(BACKENDS)('are durable when a sync resolves, on %s', async (_name, create) => {
     await using io = create();
-    const wal = await SegmentedWal.open({ directory: directoryFor(io), io, segmentBytes: 16 * 1024 });
+    const wal = await SegmentedWal.open({ directory: directoryFor(io), io, segmentBytes: 16 * 1024, markAfterMs: 0 });
     for (let round = 0; round < 20; round++) {
       wal.append('x'.repeat(1500));
       const { position } = wal;
