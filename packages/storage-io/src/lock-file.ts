@@ -14,6 +14,7 @@ import {
 import { WalError } from '@walstack/codec';
 import { fileLocksUnavailableReason, holdLock } from '@walstack/native';
 import { callFailure } from './io-failure.js';
+import { isHeldElsewhere } from './lock-elsewhere.js';
 import {
   decodeLock,
   encodeFree,
@@ -44,6 +45,10 @@ import { nameOfError } from './system-error.js';
  * A lock is held unless it is certain that it is not: not by a holder whose boot id differs, where one of the two boot ids
  * was given to a container; nor by a second file that does not say whose it is, as on a full disk.
  *
+ * A lock of the kernel does not reach from a FUSE mount or an overlay to the directory beneath it. So where the kernel gives the lock of a
+ * file that names a live holder, it is looked whether that one has this very file open, as far as that can be seen; else the
+ * file is a copy, whose lock is free.
+ *
  * The file system must be one machine's: on another machine the holder looks as if the machine had been restarted.
  *
  * @throws `WAL_LOCKED` with `holder` and `reason`: `held`, `held-elsewhere` (in a process id namespace that cannot be
@@ -56,6 +61,7 @@ export function lockPath(path: string): () => void {
   const taken = lockByKernel(path, fd);
   const { me } = taken;
   try {
+    refuseHeldElsewhere(path, fd, me);
     takeOver(path, fd, me, judged);
     verify(path, fd, me);
   } catch (error) {
@@ -126,6 +132,14 @@ function holdOrRefuse(path: string, fd: number): (() => void) | undefined {
   }
   if (unlock === undefined) throw lockedByKernel(path, read(fd));
   return unlock;
+}
+
+/** @throws `WAL_LOCKED` when a holder that has the kernel's lock has it on this very file, by another mount */
+function refuseHeldElsewhere(path: string, fd: number, me: LockHolder): void {
+  const content = read(fd);
+  if (content?.state !== 'held' || !leftToKernel(content, me.kernelLock) || released.has(content.holder.id)) return;
+  const { holder } = content;
+  if (livenessOf(holder) === 'alive' && isHeldElsewhere(path, fd, holder)) throw held(path, holder);
 }
 
 /** The error for a file that the kernel has locked for another. */
