@@ -285,6 +285,7 @@ const checkpoints = fc.record({
   firstSegment: lsns,
   checkpointLsn: safe,
   holds: fc.dictionary(fc.string({ maxLength: 8 }), lsns, { maxKeys: 3 }),
+  salvagedBelow: fc.option(lsns, { nil: undefined }),
 });
 
 /** JSON that is nearly, or just, that of a checkpoint, in a frame whose checksum is right. */
@@ -298,6 +299,7 @@ const likeCheckpoints = fc
         fc.dictionary(fc.string(), fc.oneof(lsns, fc.jsonValue({ maxDepth: 1 }))),
         fc.jsonValue({ maxDepth: 2 }),
       ),
+      salvagedBelow: fc.oneof(lsns, fc.double(), fc.jsonValue({ maxDepth: 1 })),
     },
     { requiredKeys: [] },
   )

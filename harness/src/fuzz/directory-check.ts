@@ -4,8 +4,18 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { Random } from '../random.js';
 import { headerOf, historyOf } from './histories.js';
 import { type History, optionsOf, textOf } from './making.js';
-import { begunBefore, checkpointIn, keptBySalvage, type Note, noteIn, provenIn } from './salvage-rule.js';
-import { backendOf, type Entry, Killed, killAfter, sameEntry, sameTree, type Tree, treeOn } from './trees.js';
+import { begunBefore, checkpointIn, hasNoRecord, keptBySalvage, type Note, noteIn, provenIn } from './salvage-rule.js';
+import {
+  backendOf,
+  type Entry,
+  fullAfter,
+  Killed,
+  killAfter,
+  sameEntry,
+  sameTree,
+  type Tree,
+  treeOn,
+} from './trees.js';
 
 /** The directory of a log that somebody damaged. */
 export interface DamagedDirectory {
@@ -31,6 +41,12 @@ interface Opening {
   readonly changes: number;
 }
 
+/** What becomes of an opening: behind so many changes it is killed, or the disk is full. */
+interface Ending {
+  readonly killed?: number;
+  readonly full?: number;
+}
+
 const REFUSALS = ['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_KEY'];
 
 /** Logs whose segments are mixed in, and what they hold. */
@@ -39,7 +55,7 @@ export const STRANGERS: readonly number[] = [9001, 9002, 9004];
 /**
  * Opens a damaged directory in all three ways. Strict loses no record that is proven, and changes nothing that it refuses;
  * readonly says what strict says; salvage removes no segment, keeps what its rule says, reports what is gone, and strict
- * opens what it has left; and each can be killed behind every change.
+ * opens what it has left; and each can be killed behind every change, or find the disk full.
  */
 export function checkDirectory(input: DamagedDirectory): void {
   const strict = open(input, input.tree, { recoveryMode: 'strict' });
@@ -47,18 +63,22 @@ export function checkDirectory(input: DamagedDirectory): void {
   checkReadonly(input, strict);
   const salvage = salvaged(input);
   checkSalvage(input, strict, salvage);
+  const config = { recoveryMode: 'salvage', salvageLsn: input.salvageLsn } as const;
   checkKills(input, strict, {});
-  checkKills(input, salvage, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn });
+  checkKills(input, salvage, config);
+  checkFull(input, strict, {});
+  checkFull(input, salvage, config);
 }
 
 function open(
   { history, allowPlaintext = false }: DamagedDirectory,
   tree: Tree,
   config: Partial<SegmentedWalConfig>,
-  most = Number.POSITIVE_INFINITY,
+  { killed = Number.POSITIVE_INFINITY, full }: Ending = {},
 ): Opening {
   const io = backendOf(tree);
-  const changes = killAfter(io, most);
+  const changes = killAfter(io, killed);
+  if (full !== undefined) fullAfter(io, full);
   try {
     const wal = SegmentedWal.openSync({
       ...optionsOf(history.keyId),
@@ -74,18 +94,20 @@ function open(
     return { wal, error: undefined, records, range, tree: treeOn(io), changes: made };
   } catch (error) {
     if (error instanceof Killed)
-      return { wal: undefined, error: undefined, records: [], range: [], tree: treeOn(io), changes: most };
+      return { wal: undefined, error: undefined, records: [], range: [], tree: treeOn(io), changes: killed };
     if (!WalError.is(error)) throw error;
-    assert.ok(REFUSALS.includes(error.code), `${error.code}: ${error.message}\n${error.stack}`);
+    const isFull = full !== undefined && error.code === 'WAL_NO_SPACE';
+    assert.ok(isFull || REFUSALS.includes(error.code), `${error.code}: ${error.message}\n${error.stack}`);
     return { wal: undefined, error, records: [], range: [], tree: treeOn(io), changes: changes() };
   }
 }
 
 /** What is left of a directory when a salvage of it is killed behind so many changes. */
 export function salvagedPartly(input: DamagedDirectory, changes: number): Tree {
-  const asked = open(input, input.tree, { recoveryMode: 'salvage' }, changes);
+  const ending = { killed: changes };
+  const asked = open(input, input.tree, { recoveryMode: 'salvage' }, ending);
   if (asked.error === undefined) return asked.tree;
-  return open(input, input.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn }, changes).tree;
+  return open(input, input.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn }, ending).tree;
 }
 
 /** Salvages, with an LSN where it asks for one. */
@@ -165,7 +187,9 @@ function checkProven({ history, tree }: DamagedDirectory, { firstLsn, lastLsn }:
 function checkGivenUp(tree: Tree, left: Tree): void {
   const floor = checkpointIn(tree)?.salvagedBelow ?? 0;
   for (const [path, entry] of tree) {
-    if ((parseSegmentFileName(path)?.number ?? floor) >= floor || isOfAnAttempt(entry)) continue;
+    if ((parseSegmentFileName(path)?.number ?? floor) >= floor) continue;
+    // A newest one that is empty has a successor in its place.
+    if (entry instanceof Uint8Array && hasNoRecord(entry)) continue;
     // What is still part of the log may have got a mark.
     const isLeft =
       left.has(path) || [...left].some(([other, there]) => other.includes(path) && sameEntry(there, entry));
@@ -318,33 +342,56 @@ function sameHeader(entry: Entry | undefined, other: Entry | undefined): boolean
 function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
   if (whole.wal === undefined) return;
   const random = typeof input.kills === 'number' ? new Random(input.kills) : undefined;
-  const { salvage: expected } = whole.wal.recovery;
-  const isBegun = noteIn(input.tree) !== undefined;
-  for (let most = 0; most < whole.changes; most++) {
+  for (let killed = 0; killed < whole.changes; killed++) {
     if (random !== undefined && !random.chance(2 / whole.changes)) continue;
-    const killed = open(input, input.tree, config, most);
-    assert.equal(killed.wal, undefined);
-    const strict = open(input, killed.tree, { recoveryMode: 'strict' });
-    if (strict.wal === undefined) {
-      assert.notEqual(expected, undefined, `strict refuses what recovery left when it was killed: ${strict.error}`);
-      assert.ok(sameTree(strict.tree, killed.tree), 'strict changed what it refuses');
-    } else if (expected !== undefined) {
-      const isReported = reportsIn(killed.tree) > reportsIn(input.tree);
-      assert.ok(isReported, `strict opens a log that is half salvaged, behind ${most} changes`);
-    }
-    const again = strict.wal === undefined ? open(input, killed.tree, config) : strict;
-    assert.equal(again.error, undefined, `behind ${most} changes: ${again.error?.message}`);
-    assert.deepEqual(again.records, whole.records, `behind ${most} changes other records are there`);
-    assert.deepEqual(again.range, whole.range);
-    assert.equal(again.wal?.checkpointLsn, whole.wal.checkpointLsn);
-    assert.deepEqual(again.wal?.holds, whole.wal.holds);
-    if (strict.wal === undefined) {
-      const report = again.wal?.recovery.salvage;
-      assert.deepEqual(report?.lost, expected?.lost);
-      // Where one salvage becomes two, the segments of the first are given up, as many as there were attempts.
-      if (!isBegun) assert.deepEqual(report?.quarantined, expected?.quarantined);
-    }
+    const left = open(input, input.tree, config, { killed });
+    assert.equal(left.wal, undefined);
+    checkAgain(input, left.tree, whole, config, `killed behind ${killed} changes`);
   }
+}
+
+/** Opens on a disk that becomes full, and again when there is room. */
+function checkFull(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
+  if (whole.wal === undefined) return;
+  const { salvage: expected } = whole.wal.recovery;
+  for (let full = 0; full < whole.changes; full += typeof input.kills === 'number' ? 1 + (input.kills % 7) : 1) {
+    const left = open(input, input.tree, config, { full });
+    if (expected === undefined) {
+      assert.equal(left.error, undefined, `opening needs room: ${left.error?.message}`);
+      assert.deepEqual([left.records, left.range], [whole.records, whole.range]);
+    }
+    if (left.error !== undefined) checkNothingRemoved(input.tree, left.tree);
+    checkAgain(input, left.tree, whole, config, `on a disk full behind ${full} changes`);
+  }
+}
+
+/** What an opening has left that did not come to its end opens as it would have been opened. */
+function checkAgain(
+  input: DamagedDirectory,
+  left: Tree,
+  whole: Opening,
+  config: Partial<SegmentedWalConfig>,
+  what: string,
+): void {
+  const expected = whole.wal?.recovery.salvage;
+  const strict = open(input, left, { recoveryMode: 'strict' });
+  if (strict.wal === undefined) {
+    assert.notEqual(expected, undefined, `strict refuses what recovery left, ${what}: ${strict.error}`);
+    assert.ok(sameTree(strict.tree, left), 'strict changed what it refuses');
+  } else if (expected !== undefined) {
+    assert.ok(reportsIn(left) > reportsIn(input.tree), `strict opens a log that is half salvaged, ${what}`);
+  }
+  const again = strict.wal === undefined ? open(input, left, config) : strict;
+  assert.equal(again.error, undefined, `${what}: ${again.error?.message}`);
+  assert.deepEqual(again.records, whole.records, `${what} other records are there`);
+  assert.deepEqual(again.range, whole.range);
+  assert.equal(again.wal?.checkpointLsn, whole.wal?.checkpointLsn);
+  assert.deepEqual(again.wal?.holds, whole.wal?.holds);
+  if (strict.wal !== undefined) return;
+  const report = again.wal?.recovery.salvage;
+  assert.deepEqual(report?.lost, expected?.lost);
+  // Where one salvage becomes two, the segments of the first are given up, as many as there were attempts.
+  if (noteIn(input.tree) === undefined) assert.deepEqual(report?.quarantined, expected?.quarantined);
 }
 
 /** Whether a file has the name of a segment, and says nothing of itself. */

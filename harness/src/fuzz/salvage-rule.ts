@@ -28,7 +28,8 @@ const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
 export function checkpointIn(tree: Tree) {
   const entry = tree.get('checkpoint');
   try {
-    return entry instanceof Uint8Array ? decodeCheckpoint(entry, 'checkpoint') : undefined;
+    const read = entry instanceof Uint8Array ? decodeCheckpoint(entry, 'checkpoint') : undefined;
+    return read !== undefined && read.firstSegment <= LARGEST ? read : undefined;
   } catch {
     return undefined;
   }
@@ -170,6 +171,14 @@ function readUpTo({ bytes, header, firstLsn }: Part, limit: number) {
     if ((fields.flags & 1) === 0) whole = readable;
   }
   return { readable, whole, reaches: readable >= limit };
+}
+
+/** Whether a segment has no record that can be read. */
+export function hasNoRecord(bytes: Uint8Array): boolean {
+  const header = headerOf(bytes);
+  if (header === undefined) return false;
+  const { number, firstLsn } = header;
+  return readUpTo({ number, firstLsn, bytes, header, sound: true }, Number.POSITIVE_INFINITY).readable === firstLsn;
 }
 
 function framesIn(bytes: Uint8Array, header: Part['header']): number[] {

@@ -28,6 +28,8 @@ let masterKeys: (ring: KeyRing) => ReadonlyMap<number, KeyObject>;
 export class KeyRing {
   readonly #keys = new Map<number, KeyObject>();
   readonly #source: KeySource | undefined;
+  /** What was asked for and is not answered yet. */
+  readonly #loading = new Map<number, Promise<void>>();
   #currentId: number;
 
   static {
@@ -133,7 +135,9 @@ export class KeyRing {
    * @throws `WAL_BAD_KEY` with `reason` `'key-source'` and a `cause` when the callback fails, or gives no key of 32 bytes
    */
   async load(ids: readonly number[] = [this.#currentId]): Promise<void> {
-    for (const id of this.#unknown(ids)) this.#take(id, await this.#asking(id, () => this.#ask(id)));
+    for (const id of this.#unknown(ids)) {
+      if (!this.#keys.has(id)) await (this.#loading.get(id) ?? this.#load(id));
+    }
   }
 
   /**
@@ -143,12 +147,7 @@ export class KeyRing {
    */
   loadSync(ids: readonly number[] = [this.#currentId]): void {
     for (const id of this.#unknown(ids)) {
-      const answer = this.#askNow(id);
-      if (isThenable(answer)) {
-        answer.then(undefined, () => {});
-        throw answersLater(id);
-      }
-      this.#take(id, answer);
+      if (!this.#keys.has(id)) this.#take(id, this.#askNow(id));
     }
   }
 
@@ -161,20 +160,36 @@ export class KeyRing {
     return this.#source?.(id);
   }
 
-  #askNow(id: number): ReturnType<KeySource> {
-    try {
-      return this.#ask(id);
-    } catch (error) {
-      throw sourceFailed(id, error);
-    }
+  /** Asks for a key; calls that need it meanwhile wait for the same answer. */
+  #load(id: number): Promise<void> {
+    const loading = this.#asking(id).finally(() => this.#loading.delete(id));
+    this.#loading.set(id, loading);
+    return loading;
   }
 
-  async #asking<T>(id: number, ask: () => T | PromiseLike<T>): Promise<T> {
+  #askNow(id: number): Uint8Array | undefined {
+    let answer: ReturnType<KeySource>;
+    let isLater = false;
     try {
-      return await ask();
+      answer = this.#ask(id);
+      isLater = isThenable(answer);
+      // It is not waited for: its failure is none of the process.
+      if (isThenable(answer)) answer.then(undefined, () => {});
     } catch (error) {
       throw sourceFailed(id, error);
     }
+    if (isLater) throw answersLater(id);
+    return answer as Uint8Array | undefined;
+  }
+
+  async #asking(id: number): Promise<void> {
+    let key: Uint8Array | undefined;
+    try {
+      key = await this.#ask(id);
+    } catch (error) {
+      throw sourceFailed(id, error);
+    }
+    this.#take(id, key);
   }
 
   #take(id: number, key: Uint8Array | undefined): void {
@@ -220,10 +235,19 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 function sourceFailed(id: number, cause: unknown): WalError {
   return new WalError(
     'WAL_BAD_KEY',
-    `the callback of the key ring did not give key ${id}: ${String(cause)}`,
+    `the callback of the key ring did not give key ${id}: ${textOf(cause)}`,
     { reason: 'key-source', keyId: id },
     { cause },
   );
+}
+
+/** Anything can be thrown, also what has no text. */
+function textOf(cause: unknown): string {
+  try {
+    return String(cause);
+  } catch {
+    return 'it threw something that has no text';
+  }
 }
 
 function answersLater(id: number): WalError {

@@ -4,12 +4,16 @@ import { describe, expect, it } from 'vitest';
 
 const counts = fc.oneof(fc.integer({ min: 1 }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }));
 
-const checkpoints: fc.Arbitrary<Checkpoint> = fc.record({
-  logId: fc.uint8Array({ minLength: 16, maxLength: 16 }),
-  firstSegment: counts,
-  checkpointLsn: fc.oneof(fc.constant(0), counts),
-  holds: fc.dictionary(fc.string({ unit: 'grapheme' }), counts, { noNullPrototype: true }),
-});
+const checkpoints: fc.Arbitrary<Checkpoint> = fc.record(
+  {
+    logId: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+    firstSegment: counts,
+    checkpointLsn: fc.oneof(fc.constant(0), counts),
+    holds: fc.dictionary(fc.string({ unit: 'grapheme' }), counts, { noNullPrototype: true }),
+    salvagedBelow: counts,
+  },
+  { requiredKeys: ['logId', 'firstSegment', 'checkpointLsn', 'holds'] },
+);
 
 function decodeOrCode(bytes: Uint8Array): Checkpoint | string {
   try {

@@ -111,6 +111,39 @@ describe('a ring with a callback', () => {
     expect(source).toHaveBeenCalledTimes(4);
   });
 
+  it('is asked once by calls that come side by side, and again when it failed', async () => {
+    const source = vi.fn(async (id: number) => {
+      await new Promise(setImmediate);
+      if (source.mock.calls.length === 1) throw new Error('not yet');
+      return key(id);
+    });
+    const ring = KeyRing.fromCallback(2, source);
+    const failed = { status: 'rejected', reason: expect.objectContaining({ reason: 'key-source' }) };
+    expect(await Promise.allSettled([ring.load(), ring.load([2, 2])])).toEqual([failed, failed]);
+    expect(source).toHaveBeenCalledTimes(1);
+    await Promise.all([ring.load(), ring.load([2, 2]), ring.load([2])]);
+    expect(source).toHaveBeenCalledTimes(2);
+  });
+
+  it.each([
+    ['has no text', Object.create(null)],
+    [
+      'has a text that cannot be had',
+      {
+        toString: () => {
+          throw new Error('no text');
+        },
+      },
+    ],
+  ])('may throw what %s', async (_what, thrown) => {
+    const ring = KeyRing.fromCallback(4, () => {
+      throw thrown;
+    });
+    const failed = { code: 'WAL_BAD_KEY', reason: 'key-source', cause: thrown };
+    await expect(ring.load()).rejects.toMatchObject(failed);
+    expect(() => ring.loadSync()).toThrow(walError({ code: 'WAL_BAD_KEY', reason: 'key-source' }));
+  });
+
   it('can be asked at once where it answers at once', () => {
     const ring = KeyRing.fromCallback(1, (id) => key(id));
     ring.loadSync();

@@ -64,6 +64,9 @@ class SalvageSearch {
   /** The same, as far as the log has not been truncated before them. */
   readonly #untruncated: readonly Link[];
   readonly #remains: readonly Remains[];
+  readonly #remainsByNumber = new Map<number, Remains[]>();
+  /** Numbers that several of those have which were not truncated. */
+  readonly #doubled = new Set<number>();
   readonly #checkpoint: Checkpoint | undefined;
   /** The number of the first segment of the log; `undefined` where nothing says. */
   readonly #firstKept: number | undefined;
@@ -74,6 +77,14 @@ class SalvageSearch {
     this.#sound = sound;
     this.#untruncated = sound.filter(({ header }) => header.number >= (firstKept ?? 1));
     this.#remains = remains.filter(({ number }) => number >= (firstKept ?? 1));
+    for (const each of this.#remains) {
+      const same = this.#remainsByNumber.get(each.number);
+      if (same === undefined) this.#remainsByNumber.set(each.number, [each]);
+      else same.push(each);
+    }
+    for (const [index, { header }] of this.#untruncated.entries()) {
+      if (this.#untruncated[index + 1]?.header.number === header.number) this.#doubled.add(header.number);
+    }
     this.#checkpoint = checkpoint;
     this.#firstKept = firstKept;
   }
@@ -93,7 +104,7 @@ class SalvageSearch {
         ({ firstLsn: limit, number: above } = top);
         continue;
       }
-      if (this.#untruncated.filter(({ header }) => header.number === top.header.number).length > 1) return undefined;
+      if (this.#doubled.has(top.header.number)) return undefined;
       const { links, missing } = this.#walk(top, this.#firstKept ?? 1);
       if (missing === undefined || this.#isBeginning(missing)) return yield* this.#readUpTo(links, limit, above);
       // Only the name of a damaged file says where its records began.
@@ -170,15 +181,15 @@ class SalvageSearch {
 
   /** What stands highest below a number and begins before an LSN, in the part of the log that was not truncated. */
   #highestBelow(above: number, limit: Lsn): Link | Remains | undefined {
-    const link = this.#untruncated.findLast(({ header }) => header.number < above && header.firstLsn < limit);
-    const remains = this.#remains.findLast(({ number, firstLsn }) => number < above && firstLsn < limit);
+    const link = lastBelow(this.#untruncated, ({ header }) => header, above, limit);
+    const remains = lastBelow(this.#remains, (each) => each, above, limit);
     if (link === undefined || remains === undefined) return link ?? remains;
     return link.header.number > remains.number ? link : remains;
   }
 
   /** What is left of the segment with a number; with two of them nothing tells which it is. */
   #remainsOf(wanted: number): readonly Remains[] {
-    return this.#remains.filter(({ number }) => number === wanted);
+    return this.#remainsByNumber.get(wanted) ?? [];
   }
 
   /** Follows the chain down from a segment. `missing` is the number of the one that is not there. */
@@ -186,12 +197,14 @@ class SalvageSearch {
     const links = [top];
     for (let link = top; ; ) {
       const { predecessor, firstLsn, firstPosition } = link.header;
-      if (predecessor === undefined || predecessor.number < firstKept) return { links, missing: undefined };
+      if (predecessor === undefined || predecessor.number < firstKept) {
+        return { links: links.reverse(), missing: undefined };
+      }
       const below = this.#byId.get(idOf(predecessor));
       if (below === undefined || below.header.firstLsn >= firstLsn || below.header.firstPosition > firstPosition) {
-        return { links, missing: predecessor.number };
+        return { links: links.reverse(), missing: predecessor.number };
       }
-      links.unshift(below);
+      links.push(below);
       link = below;
     }
   }
@@ -251,6 +264,23 @@ function seenBy(checkpoint: Checkpoint | undefined): Lsn {
   return Object.values(checkpoint.holds).reduce((seen, lsn) => Math.max(seen, lsn - 1), checkpoint.checkpointLsn);
 }
 
+/** The last of some, which are in the order of their numbers, that has a number below one and begins before an LSN. */
+function lastBelow<T>(
+  all: readonly T[],
+  nameOf: (each: T) => { readonly number: number; readonly firstLsn: Lsn },
+  above: number,
+  limit: Lsn,
+): T | undefined {
+  let [low, high] = [0, all.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (nameOf(all[middle] as T).number < above) low = middle + 1;
+    else high = middle;
+  }
+  for (let index = low - 1; index >= 0; index--) if (nameOf(all[index] as T).firstLsn < limit) return all[index];
+  return undefined;
+}
+
 const isSound = (found: Link | Remains): found is Link => !('number' in found);
 
 const idOf = ({ number, id }: { readonly number: number; readonly id: Uint8Array }): string =>
@@ -270,7 +300,7 @@ function behind(kept: readonly Segment[], from: Succession): Succession {
 /** A number above those of all segments that the log has had, as far as that can be known. */
 function numberBehind({ sound, remains, checkpoint }: Survey): number {
   const newest = Math.max(sound.at(-1)?.header.number ?? 0, remains.at(-1)?.number ?? 0);
-  return Math.max(newest + 1, checkpoint?.firstSegment ?? 1);
+  return Math.max(newest + 1, checkpoint?.firstSegment ?? 1, (checkpoint?.salvagedBelow ?? 0) + 1);
 }
 
 /** The checkpoint that goes with what is kept. */

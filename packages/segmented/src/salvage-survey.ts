@@ -32,7 +32,7 @@ export interface Survey {
   readonly sound: readonly Link[];
   /** Traces of segments that are not among them, in the order of their numbers. */
   readonly remains: readonly Remains[];
-  /** Of this log; `undefined` where there is none, or none that can be used. */
+  /** Of this log; `undefined` where there is none, or none that can be used: damaged, or with a number that no log has. */
   readonly checkpoint: Checkpoint | undefined;
   /** Whether there is a checkpoint that is damaged, or of another log. */
   readonly checkpointUseless: boolean;
@@ -74,7 +74,9 @@ function* readableHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader |
 
 function* readableCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkpoint | undefined> {
   try {
-    return yield* readCheckpoint(io, directory);
+    const checkpoint = yield* readCheckpoint(io, directory);
+    const { firstSegment, salvagedBelow = 1 } = checkpoint;
+    return Math.max(firstSegment, salvagedBelow) <= LARGEST_NUMBER ? checkpoint : undefined;
   } catch (error) {
     if (WalError.is(error, 'WAL_CORRUPT')) return undefined;
     throw error;

@@ -39,7 +39,9 @@ export function* salvageLog(
   blocking: boolean,
 ): IoRoutine<Opened> {
   const journal = yield* begin(world, settings, files, damage, blocking);
-  yield* undoneOnFailure(world, settings, journal);
+  // Where one had begun before, of which nothing can be read, the log may be half repaired: then nothing goes back.
+  if (files.salvage) yield* carryOut(world, settings, journal);
+  else yield* undoneOnFailure(world, settings, journal);
   return yield* finishOrGoOn(world, settings, journal, blocking);
 }
 

@@ -120,6 +120,23 @@ describe('a salvage that was interrupted', () => {
     expect(wal.recovery).toMatchObject({ lastLsn: 14, salvage: { lost: [{ fromLsn: 15, toLsn: 30 }] } });
   });
 
+  test('stays one when the next attempt fails, also where its file cannot be read', () => {
+    const io = restore(new Map(made.files).set('salvage', new Uint8Array(9)));
+    const { open } = io;
+    Object.defineProperty(io, 'open', {
+      configurable: true,
+      value: (path: string, options?: Parameters<StorageIo['open']>[1]) => {
+        if (path.endsWith('next.seg')) throw new WalError('WAL_NO_SPACE', 'the disk is full');
+        return open.call(io, path, options);
+      },
+    });
+    expect(() => salvage(io)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    Object.defineProperty(io, 'open', { value: open.bind(io) });
+    expect(() => openIn(io, CONFIG)).toThrow(expect.objectContaining({ reason: 'salvage-unfinished' }));
+    const wal = salvage(io);
+    expect([wal.lastLsn, wal.recovery.reason]).toEqual([30, 'salvaged']);
+  });
+
   test('is not gone on with in the directory of another log', () => {
     const io = decided(damaged(1));
     const note = readFile(io, join(DIRECTORY, 'salvage'));

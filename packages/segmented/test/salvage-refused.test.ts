@@ -275,6 +275,17 @@ describe('what made it impossible', () => {
     expect(io.stats().bytesRead).toBeLessThan(8 * 1024 * 1024);
   });
 
+  test.each([
+    { firstSegment: 9_999_999_998 },
+    { firstSegment: Number.MAX_SAFE_INTEGER },
+    { salvagedBelow: 10_000_000_000 },
+  ])('a checkpoint with a number that no log reaches: %j', (more) => {
+    const io = restore(withCheckpoint(damaged(15), more));
+    const { kept, quarantined } = after(io, salvage(io));
+    expect(kept).toEqual(made.payloads.slice(1, 15));
+    expect(quarantined).toContain('checkpoint');
+  });
+
   test('a file with the name of quarantine', () => {
     const io = restore(withFile(damaged(15), 'quarantine', new Uint8Array(3)));
     const wal = salvage(io);
