@@ -245,7 +245,7 @@ function checkSalvage(input: DamagedDirectory, strict: Opening, salvage: Opening
   if (wal === undefined) {
     checkRefusal(input, salvage);
     // A log in the clear in the place of an encrypted one is none that these keys go with.
-    const isForeign = salvage.error?.code === 'WAL_BAD_KEY';
+    const isForeign = salvage.error?.code === 'WAL_BAD_KEY' || salvage.error?.reason === 'salvage-name';
     const said = salvage.error?.message;
     assert.ok(isForeign || typeof rule === 'string', `salvage keeps ${JSON.stringify(rule)}, and refused: ${said}`);
     return;

@@ -70,7 +70,7 @@ const damages: fc.Arbitrary<Damage> = fc.oneof(
         'free-3.seg',
         'notes.txt',
       ),
-      what: what.filter((entry) => entry instanceof Uint8Array),
+      what,
     }),
   },
 );
@@ -81,6 +81,9 @@ interface Interrupted {
   /** Changes that the salvage has made. */
   readonly after: number;
 }
+
+/** Names that something else than a file may have. */
+const NO_FILE: ReadonlySet<string> = new Set(['quarantine', 'salvage', 'notes.txt', 'free-3.seg']);
 
 interface Shape {
   readonly history: number;
@@ -174,6 +177,8 @@ function damaged(tree: Tree, index: number, damage: Damage): Tree {
     case 'garbage':
       return put(segmentFileName(damage.number, damage.lsn), damage.what);
     case 'other':
+      // What is removed or written anew at every opening has to be a file.
+      if (!(damage.what instanceof Uint8Array || NO_FILE.has(damage.name))) return tree;
       return tree.has(damage.name) || [...tree.keys()].some((path) => path.startsWith(`${damage.name}/`))
         ? tree
         : put(damage.name, damage.what);

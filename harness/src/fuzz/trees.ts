@@ -61,8 +61,10 @@ function addLinks(io: StorageIo, links: Set<string>): void {
       return stat.call(io, path);
     },
     rename: (from: string, to: string) => {
-      if (links.delete(from)) links.add(to);
-      else rename.call(io, from, to);
+      const isLink = links.delete(from);
+      if (!isLink) rename.call(io, from, to);
+      if (isLink) links.add(to);
+      else links.delete(to);
     },
   });
   linksOf.set(io, links);

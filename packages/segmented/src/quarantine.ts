@@ -103,8 +103,10 @@ export function* moveAside(
   const present = new Set(io.list(directory));
   const there = new Set(io.list(join(directory, quarantine)));
   for (const name of names) {
-    // A checkpoint that has been moved has a successor by now.
-    if (!present.has(name) || (name === FileName.checkpoint && there.has(name))) continue;
+    // A checkpoint that has been moved has a successor by now, which is a file.
+    const isMoved =
+      name === FileName.checkpoint && there.has(name) && kindOf(io, join(directory, name)) !== 'directory';
+    if (!present.has(name) || isMoved) continue;
     let free = name;
     for (let copy = 1; there.has(free); copy++) free = `${name}.${copy}`;
     const move = { from: join(directory, name), to: join(directory, quarantine, free) };

@@ -246,6 +246,9 @@ function* carryOut(world: World, settings: Settings, journal: SalvageJournal, do
   }
   yield* ioSteps.syncDirectory(io, directory);
   if (checkpoint === undefined) return;
+  if (kindOf(io, join(directory, FileName.checkpoint)) === 'directory') {
+    yield* moveAside(world, directory, quarantine, [FileName.checkpoint], done?.moved);
+  }
   yield* placeCheckpoint(io, directory, { ...checkpoint, logId });
   if (done !== undefined) done.checkpointReplaced = true;
   yield* ioSteps.syncDirectory(io, directory);

@@ -137,6 +137,26 @@ describe('a salvage that was interrupted', () => {
     expect([wal.lastLsn, wal.recovery.reason]).toEqual([30, 'salvaged']);
   });
 
+  test('is gone on with where a directory has taken the name of the checkpoint, once or again', () => {
+    for (const given of [damaged(15), new Map(damaged(15)).set('checkpoint', new Uint8Array(9))]) {
+      const io = decided(given);
+      const next = restore(without(snapshot(io, DIRECTORY), 'checkpoint'));
+      for (const place of io.list(quarantine)) {
+        next.makeDirectory(quarantine);
+        next.makeDirectory(join(quarantine, place));
+        if (given.has('checkpoint')) writeFile(next, join(quarantine, place, 'checkpoint'), new Uint8Array(9));
+      }
+      next.makeDirectory(join(DIRECTORY, 'checkpoint'));
+      const wal = salvage(next);
+      expect(wal.lastLsn).toBe(14);
+      wal.closeSync();
+      openIn(next, CONFIG).closeSync();
+      const [place] = next.list(quarantine) as [string];
+      const name = given.has('checkpoint') ? 'checkpoint.1' : 'checkpoint';
+      expect(next.stat(join(quarantine, place, name)).kind).toBe('directory');
+    }
+  });
+
   test('is not gone on with in the directory of another log', () => {
     const io = decided(damaged(1));
     const note = readFile(io, join(DIRECTORY, 'salvage'));
