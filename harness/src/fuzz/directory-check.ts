@@ -323,7 +323,7 @@ function checkLost({ tree }: DamagedDirectory, { wal }: Opening, note: Note | un
   for (const { fromLsn, toLsn } of note?.lost ?? []) {
     for (let lsn = fromLsn; lsn <= toLsn; lsn++) assert.ok(isSaid(lsn), `LSN ${lsn} was said to be lost before`);
   }
-  const begun = nextLsn === firstLsn ? firstLsn : begunBefore(tree, (wal as SegmentedWal).listSegments()[0]?.number);
+  const begun = nextLsn === firstLsn ? firstLsn : begunBefore(tree, (wal as SegmentedWal).listSegments()[0]);
   // What it has decided before says nothing of what came since.
   for (let lsn = Math.max(begun, note?.firstLsn ?? 1); lsn < firstLsn; lsn++) {
     assert.ok(

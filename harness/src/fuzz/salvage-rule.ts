@@ -57,23 +57,27 @@ export function noteIn(tree: Tree): Note | undefined {
  * The lowest LSN of the log that a file shows before its first kept segment, if what that one names is missing and was not
  * truncated; else the first kept one.
  *
- * @param number - of the first kept segment
+ * @param first - the first kept segment
  */
-export function begunBefore(tree: Tree, number: number | undefined): number {
+export function begunBefore(
+  tree: Tree,
+  first: { readonly number: number; readonly firstLsn: number } | undefined,
+): number {
   const headers = [...tree].flatMap(([path, entry]) => {
     const name = parseSegmentFileName(path);
     const header = entry instanceof Uint8Array && name !== undefined ? headerOf(entry) : undefined;
     const isSound = header !== undefined && header.number === name?.number && header.firstLsn === name.firstLsn;
     return isSound && header.number <= LARGEST ? [header] : [];
   });
-  const kept = headers.find((header) => header.number === number);
+  // A segment of another log may have the same number.
+  const kept = headers.find(({ number, firstLsn }) => number === first?.number && firstLsn === first.firstLsn);
   if (kept?.predecessor === undefined) return Number.POSITIVE_INFINITY;
   const read = checkpointIn(tree);
   const isOwn = read !== undefined && hex(read.logId) === hex(kept.logId);
-  const first = isOwn ? read.firstSegment : 1;
-  if (kept.predecessor.number < first) return kept.firstLsn;
+  const firstNumber = isOwn ? read.firstSegment : 1;
+  if (kept.predecessor.number < firstNumber) return kept.firstLsn;
   return headers
-    .filter((header) => header.number >= first && header.number < kept.number && hex(header.logId) === hex(kept.logId))
+    .filter(({ number, logId }) => number >= firstNumber && number < kept.number && hex(logId) === hex(kept.logId))
     .reduce((begun, header) => Math.min(begun, header.firstLsn), kept.firstLsn);
 }
 
