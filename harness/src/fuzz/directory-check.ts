@@ -144,15 +144,14 @@ function checkNothingRemoved(tree: Tree, left: Tree): void {
 }
 
 function checkStrict(input: DamagedDirectory, strict: Opening): void {
-  const { history, tree } = input;
+  const { tree } = input;
   if (strict.wal === undefined) {
     assert.ok(sameTree(strict.tree, tree), 'strict changed what it refuses');
     return;
   }
   assert.equal(noteIn(tree), undefined, 'strict opens a log whose salvage has not ended');
   checkContents(input, strict);
-  // What a salvage has given up and reported since is lost.
-  if (reportsIn(tree) === reportsIn(history.tree)) checkProven(input, strict.wal);
+  if (isOfHistory(input)) checkProven(input, strict.wal);
   for (const [path, entry] of tree) {
     // What is not of this log is not removed.
     const header = entry instanceof Uint8Array ? headerOf(entry) : undefined;
@@ -162,6 +161,20 @@ function checkStrict(input: DamagedDirectory, strict: Opening): void {
   }
   checkGivenUp(tree, strict.tree);
 }
+
+/** Whether every segment was written in the history: else the log went on after it was damaged, and without what was lost by that. */
+function isOfHistory({ history, tree }: DamagedDirectory): boolean {
+  const known = new Set([history.tree, ...history.older].flatMap(idsIn));
+  const others = new Set(STRANGERS.flatMap((each) => idsIn(historyOf(each).tree)));
+  return reportsIn(tree) === reportsIn(history.tree) && idsIn(tree).every((id) => known.has(id) || others.has(id));
+}
+
+/** The ids of all segments in a directory. */
+const idsIn = (tree: Tree): string[] =>
+  [...tree.values()].flatMap((entry) => {
+    const header = entry instanceof Uint8Array ? headerOf(entry) : undefined;
+    return header === undefined ? [] : [Buffer.from(header.segmentId).toString('hex')];
+  });
 
 /** How many salvages have ended. */
 const reportsIn = (tree: Tree): number =>

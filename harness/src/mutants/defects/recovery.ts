@@ -164,6 +164,14 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     replace: '  if (other !== undefined && isBegun && !isBegun) throw severalLogs(',
   },
   {
+    name: 'half-repaired-after-a-failure',
+    test: 'packages/segmented/test/salvage-interrupted.test.ts',
+    breaks: 'Beside a salvage of which nothing can be read, an attempt that fails leaves the log refused.',
+    file: `${SEGMENTED}/salvage.ts`,
+    find: '  if (files.salvage) yield* carryOut(',
+    replace: '  if (files.salvage && files.segments.length < 0) yield* carryOut(',
+  },
+  {
     name: 'later-losses-not-reported',
     test: 'packages/segmented/test/salvage-interrupted.test.ts',
     breaks: 'The report on a salvage that became two has what was lost by both.',
