@@ -10,6 +10,8 @@ import type { ModeName } from './modes.js';
 interface AnyScenario {
   /** What is under test; for a rule of the format, the rule. */
   readonly about: string;
+  /** How much more work a state of it is than one of a small log: so much less is tried at each point. Default 1, 4 with cores. */
+  readonly weight?: number;
   /** On which kinds of backend. Default: on all. */
   readonly modes?: readonly ModeName[];
 }

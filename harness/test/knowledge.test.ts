@@ -40,6 +40,13 @@ describe('what is known of a log', () => {
     expect(check(notes, 3, ['three'])).toThrow('lost: 2 is needed');
   });
 
+  test('knows that what was truncated stays away', () => {
+    const notes: LogNote[] = [...NOTES, { kind: 'truncated', lsn: 2 }, { kind: 'gone', firstLsn: 2 }];
+    check(notes, 2, ['two'])();
+    expect(check(notes, 1, ['one', 'two'])).toThrow('back again: the log was truncated to 2, and begins with 1');
+    check([...notes, { kind: 'resetting', lsn: 1 }, { kind: 'reset', lsn: 1 }], 1, [])();
+  });
+
   test('holds on to what was found once', () => {
     const found: LogNote = { kind: 'found', firstLsn: 1, payloads: ['one', 'two', 'three'] };
     expect(check([...NOTES, found], 1, ['one', 'two'])).toThrow('lost: 3 was acknowledged');
@@ -84,6 +91,14 @@ describe('what is known of a log that is cut', () => {
     expect(check(done, 1, ['one', 'two'])).toThrow('lost: 8 was acknowledged');
   });
 
+  test('does not take a log for a reset one because it goes on with the same LSN', () => {
+    const found: LogNote = { kind: 'found', firstLsn: 1, payloads: ['one', 'two', 'three'] };
+    const notes: LogNote[] = [...NOTES, { kind: 'resetting', lsn: 4 }, found];
+    check(notes, 1, ['one', 'two', 'three'])();
+    expect(check(notes, 4, [])).toThrow('lost: 1 is needed');
+    expect(check(notes, 1, ['one', 'TWO', 'three'])).toThrow('LSN 2 is "TWO"');
+  });
+
   test('knows what checkpoint and holds may be, and what a hold keeps', () => {
     const notes: LogNote[] = [...NOTES, { kind: 'claiming', name: 'reader', lsn: 2 }];
     const claims = (of: readonly LogNote[], firstLsn: number, found: Record<string, number>) => () =>
@@ -96,5 +111,10 @@ describe('what is known of a log that is cut', () => {
     expect(claims(held, 1, { reader: 2, other: 1 })).toThrow('forgotten: other');
     expect(claims(held, 1, { reader: 2, checkpoint: 1 })).toThrow('forgotten: checkpoint');
     claims([...held, { kind: 'cut', lsn: 1 }], 1, { reader: 1 })();
+    const another: LogNote = { kind: 'claiming', name: 'reader', lsn: 3 };
+    const beside: LogNote[] = [...notes, another, { kind: 'claimed', name: 'reader', lsn: 2 }];
+    claims(beside, 1, { reader: 2 })();
+    claims(beside, 1, { reader: 3 })();
+    expect(claims(beside, 1, {})).toThrow('forgotten: reader');
   });
 });

@@ -52,7 +52,7 @@ async function explorePrograms<Note>(programs: Programs<Note>, effort: Effort): 
       survivorsPerPoint,
     });
     if (effort.faults) {
-      const perFault = programs.weight === 1 ? {} : { pointsPerFault: 1, survivorsPerPoint: 1 };
+      const perFault = programs.weight === 1 ? {} : { pointsPerFault: 1, survivorsPerPoint: 1, recoveries: 1 };
       const options = { ...programs.options, ...perFault, seeds: seeds.slice(0, 1), accepts };
       faults = await injectFaults(programs.scenario, programs.check, options);
     }
@@ -90,7 +90,7 @@ function programsOf(scenario: LogScenario, { io, config }: Mode): Programs<LogNo
     scenario: (life) => scenario.run(new ModelledLog(life, logConfig), life),
     check: (life) => openAndGoOn(new ModelledLog(life, logConfig)),
     options: optionsOf(io),
-    weight: 1,
+    weight: scenario.weight ?? 1,
   };
 }
 
@@ -99,7 +99,7 @@ function coresProgramsOf(scenario: CoresScenario, { io, config }: Mode): Program
     scenario: (life) => scenario.runCores(new ModelledCores(life, config), life),
     check: (life) => openCoresAndGoOn(new ModelledCores(life, config)),
     options: optionsOf(io),
-    weight: 4,
+    weight: scenario.weight ?? 4,
   };
 }
 
@@ -128,7 +128,8 @@ async function openAndGoOn(log: ModelledLog): Promise<void> {
   await log.open();
   const way = WAYS[Math.floor(log.random() * WAYS.length)] as (typeof WAYS)[number];
   await way(log);
-  await log.open();
+  // Whatever it took to open it: the next one need ask for nothing.
+  await log.open({ recoveryMode: 'strict' });
 }
 
 const WAYS: readonly ((log: ModelledLog) => Promise<void>)[] = [

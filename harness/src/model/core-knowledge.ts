@@ -9,6 +9,8 @@ export interface KnownEntry {
 export type CoreNote =
   /** An entry was appended, and may be there. */
   | { readonly kind: 'appended'; readonly coreId: number; readonly entry: KnownEntry }
+  /** Behind so many entries of a core, a commit of that number was appended. */
+  | { readonly kind: 'committed'; readonly coreId: number; readonly count: number }
   /** So many entries of a core were acknowledged, of those that its log was found with or that came behind. */
   | { readonly kind: 'durable'; readonly coreId: number; readonly count: number }
   /** The epoch was acknowledged as complete. */
@@ -20,7 +22,12 @@ export type CoreNote =
   /** All but these entries, those of the snapshot first, is about to be dropped. */
   | { readonly kind: 'leaving'; readonly cores: ReadonlyMap<number, readonly KnownEntry[]> }
   /** The log was opened with these entries, those of the snapshot first, and they are durable by that. */
-  | { readonly kind: 'found'; readonly cores: ReadonlyMap<number, readonly KnownEntry[]> };
+  | {
+      readonly kind: 'found';
+      readonly cores: ReadonlyMap<number, readonly KnownEntry[]>;
+      /** What was committed last, by core. */
+      readonly committed?: ReadonlyMap<number, number>;
+    };
 
 /** What a recovered per-core log says. */
 export interface FoundCores {
@@ -31,6 +38,8 @@ export interface FoundCores {
   readonly left: boolean;
   /** Behind the checkpoint, by core. */
   readonly cores: ReadonlyMap<number, readonly KnownEntry[]>;
+  /** What was committed last, by core; nothing where no commit is known. */
+  readonly committed?: ReadonlyMap<number, number>;
 }
 
 /**
@@ -41,6 +50,8 @@ export interface FoundCores {
 export class CoreKnowledge {
   readonly #appended = new Map<number, KnownEntry[]>();
   readonly #durable = new Map<number, number>();
+  /** By core: what may have been committed last. */
+  readonly #committed = new Map<number, readonly number[]>();
   readonly #snapshots = new Map<number, ReadonlyMap<number, readonly KnownEntry[]>>();
   /** What is there of each core once everything was dropped that is about to be. */
   #kept: ReadonlyMap<number, readonly KnownEntry[]> | undefined;
@@ -70,6 +81,7 @@ export class CoreKnowledge {
     for (const coreId of new Set([...this.#appended.keys(), ...found.cores.keys()])) {
       const entries = [...(snapshot.get(coreId) ?? []), ...(found.cores.get(coreId) ?? [])];
       this.#checkCore(coreId, entries, found);
+      this.#checkCommit(coreId, entries.length, found.committed?.get(coreId) ?? 0);
       all.set(coreId, entries);
     }
     return all;
@@ -95,6 +107,14 @@ export class CoreKnowledge {
     }
   }
 
+  /** A commit is there when something behind it is, and it is not when something before it is missing. */
+  #checkCommit(coreId: number, entries: number, committed: number): void {
+    const possible = this.#committed.get(coreId) ?? [0];
+    const atLeast = Math.max(0, ...possible.filter((count) => count < entries));
+    if (possible.includes(committed) && committed >= atLeast && committed <= entries) return;
+    throw new Error(`core ${coreId} has ${entries} entries, and committed ${committed} of ${possible.join(', ')}`);
+  }
+
   #entriesOf(coreId: number): KnownEntry[] {
     const known = this.#appended.get(coreId) ?? [];
     this.#appended.set(coreId, known);
@@ -105,6 +125,9 @@ export class CoreKnowledge {
     switch (note.kind) {
       case 'appended':
         this.#entriesOf(note.coreId).push(note.entry);
+        return;
+      case 'committed':
+        this.#committed.set(note.coreId, [...(this.#committed.get(note.coreId) ?? [0]), note.count]);
         return;
       case 'durable':
         this.#durable.set(note.coreId, Math.max(note.count, this.#durable.get(note.coreId) ?? 0));
@@ -126,6 +149,9 @@ export class CoreKnowledge {
         for (const [coreId, entries] of note.cores) {
           this.#appended.set(coreId, [...entries]);
           this.#durable.set(coreId, entries.length);
+          const last = note.committed?.get(coreId) ?? 0;
+          const before = this.#committed.get(coreId)?.filter((count) => count < last) ?? [];
+          this.#committed.set(coreId, [...before, last]);
         }
     }
   }

@@ -31,6 +31,24 @@ export function* destroy(io: StorageIo, path: string, hidden: readonly string[])
   return files;
 }
 
+/** Inverts every byte of a small file, durably. */
+export function* destroyFile(io: StorageIo, path: string): IoRoutine<void> {
+  const file = io.open(path);
+  try {
+    const bytes = new Uint8Array(io.size(file));
+    yield* ioSteps.read(io, file, bytes, 0);
+    yield* ioSteps.write(
+      io,
+      file,
+      bytes.map((bits) => ~bits),
+      0,
+    );
+    yield* ioSteps.datasync(io, file);
+  } finally {
+    io.close(file);
+  }
+}
+
 /** @throws an error when one of the files is neither in the directory of the log nor in quarantine, as it was */
 export function* throwIfLost(io: StorageIo, directory: string, files: readonly LostFile[]): IoRoutine<void> {
   if (files.length === 0) return;

@@ -30,6 +30,8 @@ export type LogNote =
     }
   /** The log was told that nothing before this LSN is needed. */
   | { readonly kind: 'truncated'; readonly lsn: number }
+  /** A truncation has returned, and the log begins here: what was before is gone for good. */
+  | { readonly kind: 'gone'; readonly firstLsn: number }
   /** Everything behind this LSN is about to go: it is there as a whole until then. */
   | { readonly kind: 'cutting'; readonly lsn: number }
   /** Everything behind this LSN is gone. */
@@ -66,10 +68,12 @@ export class Knowledge {
   #durableLsn = 0;
   /** Nothing from this LSN on may have been truncated. */
   #neededLsn = 1;
+  /** Everything before it was truncated, for good. */
+  #goneBelow = 1;
   /** What may have become of the log meanwhile: all that is behind `lastLsn` is gone, and before `firstLsn`. */
   #cut: Cut | undefined;
-  /** By the name of the hold, or of the checkpoint: the LSNs that it may have. */
-  #claims = new Map<string, Set<number | undefined>>([[CHECKPOINT, new Set([0])]]);
+  /** By the name of the hold, or of the checkpoint: the LSNs that it may have, in the order in which they were asked for. */
+  #claims = new Map<string, readonly (number | undefined)[]>([[CHECKPOINT, [0]]]);
   /** Where the log began when it was last reset: nothing can be held before. */
   #resetLsn = 1;
   /** Files that have to be somewhere. */
@@ -93,6 +97,9 @@ export class Knowledge {
     if (firstLsn > this.#neededLsn && !this.#isCut(firstLsn, nextLsn)) {
       throw new Error(`lost: ${this.#neededLsn} is needed, the log begins with ${firstLsn}`);
     }
+    if (firstLsn < this.#goneBelow && !this.#isCut(firstLsn, nextLsn)) {
+      throw new Error(`back again: the log was truncated to ${this.#goneBelow}, and begins with ${firstLsn}`);
+    }
     for (const [index, payload] of payloads.entries()) this.#checkRecord(firstLsn + index, payload);
     this.#checkBatches(firstLsn, payloads, nextLsn);
   }
@@ -106,7 +113,7 @@ export class Knowledge {
     for (const name of new Set([...this.#claims.keys(), ...Object.keys(found)])) {
       const lsn = found[name];
       const possible = this.#claims.get(name);
-      if (possible === undefined ? lsn !== undefined : !possible.has(lsn)) {
+      if (possible === undefined ? lsn !== undefined : !possible.includes(lsn)) {
         throw new Error(`forgotten: ${name} is ${lsn}, and was ${[...(possible ?? [])].join(' or ')}`);
       }
       const resetLsn = Math.max(this.#resetLsn, this.#cut?.firstLsn ?? 1);
@@ -118,7 +125,8 @@ export class Knowledge {
   /** Whether the log is as a cut that was begun leaves it. */
   #isCut(firstLsn: number, nextLsn: number): boolean {
     if (this.#cut === undefined || nextLsn !== this.#cut.lastLsn + 1) return false;
-    return firstLsn <= Math.max(this.#neededLsn, this.#cut.firstLsn);
+    // One that goes on with the next LSN anyway is known by what is left before it.
+    return firstLsn >= this.#cut.firstLsn && firstLsn <= Math.max(this.#neededLsn, this.#cut.firstLsn);
   }
 
   /** A batch is there whole or not at all. */
@@ -155,6 +163,7 @@ export class Knowledge {
     }
     this.#durableLsn = lastLsn;
     this.#neededLsn = Math.max(firstLsn, Math.min(this.#neededLsn, lastLsn + 1));
+    this.#goneBelow = firstLsn > 1 ? firstLsn : Math.min(this.#goneBelow, lastLsn + 1);
     this.#resetLsn = firstLsn > 1 ? firstLsn : Math.min(this.#resetLsn, lastLsn + 1);
     this.#cut = undefined;
   }
@@ -164,7 +173,7 @@ export class Knowledge {
     for (const [name, lsns] of this.#claims) {
       const lowest = name === CHECKPOINT ? 0 : 1;
       const lowered = [...lsns].map((lsn) => (lsn === undefined ? lsn : Math.min(lsn, Math.max(lowest, lastLsn))));
-      this.#claims.set(name, new Set(isDone ? lowered : [...lsns, ...lowered]));
+      this.#claims.set(name, isDone ? lowered : [...lsns, ...lowered]);
     }
   }
 
@@ -172,7 +181,10 @@ export class Knowledge {
   #moveHolds(lsn: number): void {
     for (const [name, lsns] of this.#claims) {
       if (name === CHECKPOINT) continue;
-      this.#claims.set(name, new Set([...lsns, lsn].filter((each) => each !== undefined || lsns.has(undefined))));
+      this.#claims.set(
+        name,
+        [...lsns, lsn].filter((each) => each !== undefined || lsns.includes(undefined)),
+      );
     }
   }
 
@@ -190,6 +202,13 @@ export class Knowledge {
       throw new Error(`repeated: ${record} was encrypted with the key and the nonce of ${before}`);
     }
     this.#encrypted.set(keyStream, record);
+  }
+
+  /** What was asked for behind it may be, too: another call is under way. */
+  #claimed(name: string, lsn: number | undefined): void {
+    const lsns = this.#claims.get(name) ?? [];
+    const at = lsns.indexOf(lsn, 1);
+    this.#claims.set(name, at < 0 ? [lsn] : lsns.slice(at));
   }
 
   #learn(note: LogNote): void {
@@ -216,13 +235,16 @@ export class Knowledge {
         if (this.#isCut(note.firstLsn, note.firstLsn + note.payloads.length)) this.#cutAfter(this.#cut as Cut);
         this.#cut = undefined;
         if (note.claims !== undefined) {
-          this.#claims = new Map(Object.entries(note.claims).map(([name, lsn]) => [name, new Set([lsn])]));
+          this.#claims = new Map(Object.entries(note.claims).map(([name, lsn]) => [name, [lsn]]));
         }
         for (const [index, payload] of note.payloads.entries()) this.#must.set(note.firstLsn + index, payload);
         this.#dropFrom(note.firstLsn + note.payloads.length);
         return;
       case 'truncated':
         this.#neededLsn = Math.max(this.#neededLsn, note.lsn);
+        return;
+      case 'gone':
+        this.#goneBelow = Math.max(this.#goneBelow, note.firstLsn);
         return;
       case 'cutting':
         this.#cut = { firstLsn: 1, lastLsn: note.lsn };
@@ -248,10 +270,10 @@ export class Knowledge {
         this.#moveHolds(note.lsn);
         return;
       case 'claiming':
-        this.#claims.set(note.name, new Set([...(this.#claims.get(note.name) ?? [undefined]), note.lsn]));
+        this.#claims.set(note.name, [...(this.#claims.get(note.name) ?? [undefined]), note.lsn]);
         return;
       case 'claimed':
-        this.#claims.set(note.name, new Set([note.lsn]));
+        this.#claimed(note.name, note.lsn);
     }
   }
 }

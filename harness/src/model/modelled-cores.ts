@@ -50,6 +50,7 @@ export class ModelledCores {
     if (this.#manager !== undefined) this.kill();
     const world = new SimulatedWorld(this.#life.random);
     let found: ReadonlyMap<number, readonly KnownEntry[]> = new Map();
+    let committed: ReadonlyMap<number, number> = new Map();
     this.#manager = await PerCoreWalManager.open({
       directory: DIRECTORY,
       blockBytes: 512,
@@ -60,11 +61,13 @@ export class ModelledCores {
       io: this.#life.io,
       recover: async (recovery) => {
         found = await this.#check(recovery, incomplete === 'leave');
+        committed = committedIn(recovery);
         // What is left is not gone for good before the log is open.
-        this.#life.note({ kind: incomplete === 'leave' ? 'leaving' : 'found', cores: found });
+        if (incomplete === 'leave') this.#life.note({ kind: 'leaving', cores: found });
+        else this.#life.note({ kind: 'found', cores: found, committed });
       },
     });
-    this.#life.note({ kind: 'found', cores: found });
+    this.#life.note({ kind: 'found', cores: found, committed });
     this.#positions = new Map();
   }
 
@@ -72,6 +75,14 @@ export class ModelledCores {
   append(coreId: number, bytes: number): void {
     const entry = this.#next(coreId, bytes);
     this.#place(coreId, this.#writer(coreId).appendPut(entry.content, 'x'.repeat(bytes)));
+    if (this.random() < 0.3) this.#commit(coreId);
+  }
+
+  /** Appends a commit of how many entries there are of a core. */
+  #commit(coreId: number): void {
+    const count = this.#knowledge.appendedTo(coreId).length;
+    this.#life.note({ kind: 'committed', coreId, count });
+    this.#writer(coreId).appendCommit({ [sourceOf(coreId)]: count });
   }
 
   /** Appends several entries to cores by chance. */
@@ -184,15 +195,30 @@ export class ModelledCores {
 
   async #check(recovery: PerCoreRecovery, left: boolean): Promise<ReadonlyMap<number, readonly KnownEntry[]>> {
     const cores = new Map<number, KnownEntry[]>();
+    let lastEpoch = 0;
     for await (const entry of recovery.entries()) {
+      if (entry.epoch < lastEpoch) throw new Error(`an entry of epoch ${entry.epoch} comes behind one of ${lastEpoch}`);
+      lastEpoch = entry.epoch;
       if (entry.operation !== 'put') continue;
       const content = Buffer.from(entry.key).toString();
       if (!content.endsWith(`/${entry.value.length}`)) throw new Error(`the value of ${content} is another one`);
       cores.set(entry.coreId, [...(cores.get(entry.coreId) ?? []), { epoch: entry.epoch, content }]);
     }
     const { completeEpoch, checkpoint } = recovery;
-    return this.#knowledge.check({ checkpointId: checkpoint?.id ?? 0, completeEpoch, left, cores });
+    const committed = committedIn(recovery);
+    return this.#knowledge.check({ checkpointId: checkpoint?.id ?? 0, completeEpoch, left, cores, committed });
   }
+}
+
+/** The source of which each core commits how far it was read. */
+const sourceOf = (coreId: number): string => `entries of ${coreId}`;
+
+/** More cores than any scenario has. */
+const CORES_MOST = 4;
+
+function committedIn({ offsets }: PerCoreRecovery): ReadonlyMap<number, number> {
+  const ids = Array.from({ length: CORES_MOST }, (_, coreId) => coreId);
+  return new Map(ids.map((coreId) => [coreId, Number(offsets.get(sourceOf(coreId)) ?? 0n)]));
 }
 
 const coresOf = (note: CoreNote): readonly number[] => {

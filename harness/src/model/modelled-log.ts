@@ -1,7 +1,9 @@
+import { join } from 'node:path';
+import { FileName } from '@walstack/codec';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import type { Life } from '@walstack/storage-io/simulation';
-import { destroy, throwIfLost } from './damage.js';
+import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
 import { CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
 import { SimulatedWorld } from './simulated-world.js';
@@ -47,6 +49,8 @@ export class ModelledLog {
     this.#world = new SimulatedWorld(this.#life.random);
     const options = { directory: DIRECTORY, blockBytes: 512, ...this.#world.options, ...this.config, ...config, io };
     this.#wal = this.#blocks ? SegmentedWal.openSync(options) : await SegmentedWal.open(options);
+    const { durableLsn, lastLsn } = this.#wal;
+    if (durableLsn !== lastLsn) throw new Error(`opening has left ${lastLsn} not durable, but ${durableLsn}`);
     await this.check();
   }
 
@@ -141,6 +145,12 @@ export class ModelledLog {
     this.#life.note({ kind: 'truncated', lsn });
     if (this.#blocks) wal.truncateBeforeSync(lsn);
     else await wal.truncateBefore(lsn);
+    const needed = Math.min(lsn, ...Object.values(wal.holds));
+    const [first, second] = wal.listSegments();
+    if (first !== undefined && second !== undefined && second.firstLsn <= needed) {
+      throw new Error(`truncation to ${lsn} has left ${first.path}, and ${needed} is the first LSN that is needed`);
+    }
+    this.#life.note({ kind: 'gone', firstLsn: wal.firstLsn });
     this.acknowledge();
   }
 
@@ -200,6 +210,14 @@ export class ModelledLog {
     this.#life.note({ kind: 'cutting', lsn });
     const files = await runAsync(io, destroy(io, target.path, hidden));
     this.#life.note({ kind: 'damaged', lsn, files });
+  }
+
+  /** Makes the checkpoint unreadable, on the disk. The log is killed. */
+  async destroyCheckpoint(): Promise<void> {
+    this.kill();
+    const { io } = this.#life;
+    this.#life.note({ kind: 'claiming', name: CHECKPOINT, lsn: 0 });
+    await runAsync(io, destroyFile(io, join(DIRECTORY, FileName.checkpoint)));
   }
 
   /** Lets the log find that it has been quiet for a while, which may have it write a mark. */

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { addonWith, isInAddon } from './addon-with.js';
 import type { Defect } from './defect.js';
 import { bundleWith } from './patched-bundle.js';
 
@@ -46,23 +47,50 @@ const fuzz: Check = async (defect, { root, folder }) => {
 
 /** What is read of vitest's report. */
 interface Report {
-  readonly numTotalTests: number;
   readonly testResults: readonly { readonly assertionResults: readonly { status: string; fullName: string }[] }[];
 }
 
-/** The tests that the defect names. */
-const tests: Check = async ({ name, test = '' }, { root, folder }) => {
+/**
+ * Runs the tests that a defect names.
+ *
+ * @param without - leave the defect out
+ * @returns the names of those that fail
+ * @throws `Error` when none ran
+ */
+function failing(defect: Defect, { root, folder }: Place, without = false): readonly string[] {
+  const { name, test = '' } = defect;
   const report = join(folder, `${name}.json`);
   const config = join(root, 'harness/src/mutants/vitest.config.ts');
   const args = ['run', '--config', config, '--reporter=json', `--outputFile=${report}`, test];
-  const env = { ...process.env, WALSTACK_NATIVE: '0', WALSTACK_DEFECT: name };
+  const env: NodeJS.ProcessEnv = { ...process.env, WALSTACK_NATIVE: isInAddon(defect) ? '' : '0' };
+  env['WALSTACK_DEFECT'] = name;
+  if (without) env['WALSTACK_WITHOUT_DEFECT'] = '1';
+  if (isInAddon(defect) && !without) env['WALSTACK_DEFECT_NATIVE'] = addonWith(root, folder, defect);
+  rmSync(report, { force: true });
   spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), ...args], { cwd: root, env });
-  const { numTotalTests, testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
-  if (numTotalTests === 0) throw new Error(`the tests ${test} did not run`);
-  const failed = testResults.flatMap(({ assertionResults }) =>
-    assertionResults.filter((each) => each.status === 'failed'),
-  );
-  return failed[0] === undefined ? undefined : `${test}: ${failed.length} failed: ${failed[0].fullName}`;
+  const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
+  const ran = testResults.flatMap(({ assertionResults }) => assertionResults).filter(({ status }) => RAN.has(status));
+  if (ran.length === 0) throw new Error(`the tests ${test} did not run`);
+  return ran.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
+}
+
+/** What a test comes to that was not left out. */
+const RAN = new Set(['passed', 'failed']);
+
+/** Files of tests that were seen to pass. */
+const sound = new Set<string>();
+
+/** The tests that the defect names, which pass without it. */
+const tests: Check = async (defect, place) => {
+  const { test = '' } = defect;
+  const failed = failing(defect, place);
+  if (failed.length === 0) return undefined;
+  if (!sound.has(test)) {
+    const [without] = failing(defect, place, true);
+    if (without !== undefined) throw new Error(`${test} fails without any defect: ${without}`);
+    sound.add(test);
+  }
+  return `${test}: ${failed.length} failed: ${failed[0]}`;
 };
 
 /** What is tried, in this order: what is the likeliest to notice the defect, first. */

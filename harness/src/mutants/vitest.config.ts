@@ -8,22 +8,27 @@ import { SOURCES } from './sources.js';
 /** The tests of the packages, with all packages from source and the defect in them that `WALSTACK_DEFECT` names. */
 const root = resolve(import.meta.dirname, '../../..');
 const defect = DEFECTS.find(({ name }) => name === process.env['WALSTACK_DEFECT']);
+/** Only its tests, to see that they pass. */
+const without = process.env['WALSTACK_WITHOUT_DEFECT'] === '1';
+/** A copy of the package with the addon, which was compiled with the defect. */
+const native = process.env['WALSTACK_DEFECT_NATIVE'];
+const sources = native === undefined ? {} : { '@walstack/native': join(native, 'src/index.ts') };
 
 /** A plain object: the harness depends on nothing but what it breaks. */
 export default {
   root,
   // Longer names first: the name of a package begins the names of its other entry points.
   resolve: {
-    alias: Object.entries(SOURCES)
+    alias: Object.entries({ ...SOURCES, ...sources })
       .sort(([a], [b]) => b.length - a.length)
-      .map(([find, file]) => ({ find, replacement: join(root, file) })),
+      .map(([find, file]) => ({ find, replacement: resolve(root, file) })),
   },
   plugins: [
     {
       name: 'defect',
       enforce: 'pre',
       load(id: string) {
-        if (defect === undefined || !id.endsWith('.ts')) return undefined;
+        if (defect === undefined || without || !id.endsWith('.ts')) return undefined;
         const text = readFileSync(id, 'utf8');
         const changed = withDefect(defect, relative(root, id), text);
         return changed === text ? undefined : changed;

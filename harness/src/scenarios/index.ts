@@ -26,6 +26,7 @@ import { scenario as headerBeforeAnythingElse } from './header-before-anything-e
 import { scenario as holds } from './holds.js';
 import { scenario as holesBehindZeros } from './holes-behind-zeros.js';
 import { scenario as keysBeforeTheFirstAppend } from './keys-before-the-first-append.js';
+import { scenario as largeGroups } from './large-groups.js';
 import { scenario as lateWritesBehindACut } from './late-writes-behind-a-cut.js';
 import { scenario as lateWritesOfTheKilled } from './late-writes-of-the-killed.js';
 import { scenario as leftoversAfterTheNames } from './leftovers-after-the-names.js';
@@ -36,6 +37,7 @@ import { scenario as markWhenClosed } from './mark-when-closed.js';
 import { scenario as markWhenQuiet } from './mark-when-quiet.js';
 import { scenario as markWhenRecovered } from './mark-when-recovered.js';
 import { scenario as nameBeforeAcknowledgement } from './name-before-acknowledgement.js';
+import { scenario as namesBesideEachOther } from './names-beside-each-other.js';
 import { scenario as noncesNeverRepeat } from './nonces-never-repeat.js';
 import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-undurable-mark.js';
 import { scenario as recycledBehindACut } from './recycled-behind-a-cut.js';
@@ -43,6 +45,7 @@ import { scenario as resetTo } from './reset-to.js';
 import { scenario as retention } from './retention.js';
 import { scenario as rolls } from './rolls.js';
 import { scenario as salvage } from './salvage.js';
+import { scenario as salvageWithoutACheckpoint } from './salvage-without-a-checkpoint.js';
 import { scenario as sealing } from './sealing.js';
 import { scenario as singleCommits } from './single-commits.js';
 import { scenario as truncateAfter } from './truncate-after.js';
@@ -83,6 +86,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   holds,
   'holes-behind-zeros': holesBehindZeros,
   'keys-before-the-first-append': keysBeforeTheFirstAppend,
+  'large-groups': largeGroups,
   'late-writes-behind-a-cut': lateWritesBehindACut,
   'late-writes-of-the-killed': lateWritesOfTheKilled,
   'leftovers-after-the-names': leftoversAfterTheNames,
@@ -93,12 +97,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'mark-when-quiet': markWhenQuiet,
   'mark-when-recovered': markWhenRecovered,
   'name-before-acknowledgement': nameBeforeAcknowledgement,
+  'names-beside-each-other': namesBesideEachOther,
   'nonces-never-repeat': noncesNeverRepeat,
   'nothing-behind-an-undurable-mark': nothingBehindAnUndurableMark,
   'recycled-behind-a-cut': recycledBehindACut,
   'reset-to': resetTo,
   retention,
   rolls,
+  'salvage-without-a-checkpoint': salvageWithoutACheckpoint,
   salvage,
   sealing,
   'single-commits': singleCommits,

@@ -5,10 +5,12 @@ export const scenario: Scenario = {
   config: { recoveryMode: 'salvage' },
   async run(log) {
     await log.open();
-    log.appendSome(12, 900);
+    while (log.wal.listSegments().length < 3) {
+      log.appendSome(4, 900);
+      await log.sync();
+    }
     await log.checkpoint(Math.max(1, log.wal.lastLsn - 2));
     if (log.random() < 0.5) await log.hold('reader', log.wal.lastLsn);
-    if (log.wal.listSegments().length < 2) return;
     await log.destroyRecord();
     await log.open();
     if (log.random() < 0.5) log.append(700);

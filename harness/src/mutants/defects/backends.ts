@@ -2,6 +2,7 @@ import type { Defect } from '../defect.js';
 
 const STORAGE_IO = 'packages/storage-io/src';
 const EXECUTOR_TEST = 'packages/storage-io/test/io-uring-executor.test.ts';
+const SUBMISSIONS_TEST = 'harness/test/submissions.test.ts';
 const LOCK_TEST = 'packages/storage-io/test/lock.test.ts';
 const FS_CALLS_TEST = 'packages/storage-io/test/fs-calls.test.ts';
 const UNSYNCED_TEST = 'packages/storage-io/test/portable-unsynced.test.ts';
@@ -160,5 +161,68 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     file: `${STORAGE_IO}/lock-file.ts`,
     find: '    refuseHeldElsewhere(path, fd, me);\n',
     replace: '',
+  },
+  {
+    name: 'short-durable-write-finished-plainly',
+    test: EXECUTOR_TEST,
+    breaks: 'The rest of a durable write that was cut short is written durably, too.',
+    file: `${STORAGE_IO}/ring-operations.ts`,
+    find: `      this.#repeat(slot, EIO);
+      return;
+    }
+    this.#repeats[slot] = 0;`,
+    replace: `      this.#repeat(slot, EIO);
+      return;
+    }
+    if (!reading) this.#operations[slot] = RingOperation.write;
+    this.#repeats[slot] = 0;`,
+  },
+  {
+    name: 'durable-pieces-written-plainly',
+    scenario: 'groups',
+    breaks: 'A durable write that takes several pieces is durable in each of them.',
+    file: `${STORAGE_IO}/async-transfer.ts`,
+    find: "else if (kind === 'durable-write' && writeDurable !== undefined) {",
+    replace: "else if (kind === 'durable-write' && writeDurable !== undefined && position === this.#offset) {",
+  },
+  {
+    name: 'durable-write-asked-for-as-a-plain-one',
+    test: SUBMISSIONS_TEST,
+    breaks: 'The kernel is asked for a durable write to be durable.',
+    file: 'packages/native/addon/ring.cc',
+    find: '  if (flags & kDurable && !reading) operation->rw_flags = RWF_DSYNC;\n',
+    replace: '',
+  },
+  {
+    name: 'sync-that-only-begins-to-write',
+    test: SUBMISSIONS_TEST,
+    breaks: 'A sync asks the kernel for one: that it begins to write is none.',
+    file: 'packages/native/addon/ring.cc',
+    find: 'ring->Begin(slot, IORING_OP_FSYNC, fd, flags);',
+    replace: 'ring->Begin(slot, IORING_OP_SYNC_FILE_RANGE, fd, flags);',
+  },
+  {
+    name: 'durable-writes-that-the-disk-forgets',
+    scenario: 'groups',
+    breaks: 'On a disk that does not honour durable writes acknowledged records are lost, and that shows.',
+    file: `${STORAGE_IO}/simulation/process-files.ts`,
+    find: 'land(now, durable && fault === undefined);',
+    replace: 'land(now, false);',
+  },
+  {
+    name: 'syncs-that-the-disk-forgets',
+    scenario: 'groups',
+    breaks: 'On a disk that does not honour syncs acknowledged records are lost, and that shows.',
+    file: `${STORAGE_IO}/simulation/process-files.ts`,
+    find: "this.#core.change({ kind: 'sync', inode: file.id, upTo });",
+    replace: "this.#core.change({ kind: 'sync', inode: file.id, upTo: 0 });",
+  },
+  {
+    name: 'syncs-of-directories-that-the-disk-forgets',
+    scenario: 'rolls',
+    breaks: 'On a disk that does not honour syncs of directories acknowledged records are lost, and that shows.',
+    file: `${STORAGE_IO}/simulation/process-files.ts`,
+    find: "this.#core.change({ kind: 'sync-directory', directory: directory.id, upTo });",
+    replace: "this.#core.change({ kind: 'sync-directory', directory: directory.id, upTo: 0 });",
   },
 ];

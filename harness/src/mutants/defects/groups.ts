@@ -96,4 +96,29 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
       replace: 'const alone = this.#pipelined;',
     },
   },
+  {
+    name: 'directory-sync-joined-while-under-way',
+    scenario: 'names-beside-each-other',
+    breaks:
+      'A sync of the directory covers what was named before it began, and nothing that came while it was under way.',
+    file: `${SEGMENTED}/name-sync.ts`,
+    find: 'yield* this.#queue.join(() => this.#sync());',
+    replace: 'yield* this.#queue.join(this.#queue.idle ? () => this.#sync() : function* () {});',
+  },
+  {
+    name: 'failed-directory-sync-forgotten',
+    test: 'packages/segmented/test/name-sync.test.ts',
+    breaks: 'A sync of the directory that failed is final: it may have dropped names that a later one says nothing of.',
+    file: `${SEGMENTED}/name-sync.ts`,
+    find: '      this.#failure = { error };\n',
+    replace: '',
+  },
+  {
+    name: 'chunk-reused-while-lent',
+    scenario: 'large-groups',
+    breaks: 'Memory that is lent to the backend is not given out for other records, whatever its size.',
+    file: `${SEGMENTED}/arena.ts`,
+    find: 'if (chunk.lent > 0 || chunk.end > chunk.start) return;',
+    replace: 'if (chunk.end > chunk.start) return;',
+  },
 ];

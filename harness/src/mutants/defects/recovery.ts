@@ -285,4 +285,39 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     find: '      yield* moveBack(world, directory, journal.quarantine, done.moved);\n',
     replace: '',
   },
+  {
+    name: 'kept-written-again-in-part',
+    scenario: 'large-groups',
+    breaks: 'Recovery writes again all of what is kept and nothing proves durable, however long it is.',
+    file: `${SEGMENTED}/recovery.ts`,
+    find: '      yield* ioSteps.write(io, file, frames.foundBytes, frames.foundAt);\n',
+    replace: '      if (written < 262_144) yield* ioSteps.write(io, file, frames.foundBytes, frames.foundAt);\n',
+  },
+  {
+    name: 'names-not-synced-before-the-next-one',
+    scenario: 'name-before-acknowledgement',
+    breaks: 'The names that recovery has found are durable before it names another segment behind them.',
+    file: `${SEGMENTED}/recovery.ts`,
+    find: `  yield* ioSteps.syncDirectory(world.io, settings.directory);
+  yield* removeDrafts(world, settings, files);
+  const { logId, coreId } = last.header;`,
+    replace: `  yield* removeDrafts(world, settings, files);
+  const { logId, coreId } = last.header;`,
+  },
+  {
+    name: 'salvaged-not-written-again',
+    scenario: 'salvage-without-a-checkpoint',
+    breaks: 'What salvage keeps is durable before a segment behind it proves that.',
+    file: `${SEGMENTED}/salvage.ts`,
+    find: 'if (!(yield* withFile(io, last.path, (file) => rewrite(world, file, last)))) throw unsteady(last);',
+    replace: '',
+  },
+  {
+    name: 'evidence-without-overlap',
+    test: 'packages/segmented/test/hostile.test.ts',
+    breaks: 'A proof whose header stands across two steps of the search is found.',
+    file: `${READER}/hole.ts`,
+    find: 'const OVERLAP_BYTES = MARK_FRAME_BYTES - 1;',
+    replace: 'const OVERLAP_BYTES = 0 * MARK_FRAME_BYTES;',
+  },
 ];

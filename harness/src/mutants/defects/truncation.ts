@@ -226,4 +226,12 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: `if (yield* removeIfPossible(this.#world.io, segment.path)) return 'removed';
     throw new Error(segment.path);`,
   },
+  {
+    name: 'truncation-that-does-nothing',
+    scenario: 'truncate-part',
+    breaks: 'Truncation takes the segments out of the log that hold nothing but what is not needed.',
+    file: `${SEGMENTED}/truncation.ts`,
+    find: 'if (first === undefined || first.header.number >= number) return yield* this.#drop([]);',
+    replace: 'if (number !== -1) return yield* this.#drop([]);',
+  },
 ];

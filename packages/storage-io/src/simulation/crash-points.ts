@@ -2,7 +2,7 @@ import type { CrashStep } from './coordinate.js';
 import { describeChange } from './describe-change.js';
 import type { DiskState } from './disk-state.js';
 import type { Recording } from './life.js';
-import { counting, type Survivors, survivorSets, survivorsNamed } from './survivors.js';
+import { counting, type Survivors, staleSeedOf, survivorSets, survivorsNamed } from './survivors.js';
 
 /** A recording, played back: the disks as they were at one moment of it, with what was durable and what was not. */
 export class CrashPoints<Note> {
@@ -42,7 +42,8 @@ export class CrashPoints<Note> {
   /** The disks as a crash at this point leaves them. */
   crashed(survivors: Survivors): DiskState[] {
     const ask = survivorsNamed(survivors);
-    return this.#disks.map((disk) => disk.crashed(ask));
+    const stale = staleSeedOf(survivors);
+    return this.#disks.map((disk) => disk.crashed(ask, stale));
   }
 
   /** Sets of survivors to try at this point. */

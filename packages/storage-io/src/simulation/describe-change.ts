@@ -20,6 +20,8 @@ export function describeChange(change: DiskChange, disk: DiskState): string {
       return `${path(change.inode)} was synced`;
     case 'sync-failed':
       return `a sync of ${path(change.inode)} failed`;
+    case 'evict':
+      return `the cache gave up what a failed sync of ${path(change.inode)} had dropped`;
     case 'create':
       return `${at(change.directory, change.name)} was created`;
     case 'make-directory':

@@ -26,6 +26,8 @@ export type DiskChange =
   | { readonly kind: 'sync'; readonly inode: number; readonly upTo: number }
   /** Covers the changes from the one of number `from` up to the one of number `upTo`. */
   | { readonly kind: 'sync-failed'; readonly inode: number; readonly from: number; readonly upTo: number }
+  /** The cache gives up what a failed sync has dropped. `seed` decides what of it had reached the disk. */
+  | { readonly kind: 'evict'; readonly inode: number; readonly seed: number }
   | { readonly kind: 'create'; readonly directory: number; readonly name: string; readonly inode: number }
   | { readonly kind: 'make-directory'; readonly directory: number; readonly name: string; readonly inode: number }
   | {
@@ -38,3 +40,10 @@ export type DiskChange =
   | { readonly kind: 'remove'; readonly directory: number; readonly name: string }
   | { readonly kind: 'sync-directory'; readonly directory: number; readonly upTo: number }
   | { readonly kind: 'rot'; readonly inode: number; readonly offset: number; readonly mask: number };
+
+/** Whether a change is one of names. */
+export const changesNames = (change: DiskChange | undefined): boolean =>
+  change?.kind === 'create' ||
+  change?.kind === 'rename' ||
+  change?.kind === 'remove' ||
+  change?.kind === 'make-directory';

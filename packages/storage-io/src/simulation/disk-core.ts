@@ -2,7 +2,7 @@ import { Device } from './device.js';
 import type { DirectoryInode } from './directory-inode.js';
 import type { DiskChange } from './disk-change.js';
 import type { DiskState, Inode } from './disk-state.js';
-import { type DiskOperation, diskError, type FaultKind, type OperationKind } from './operation.js';
+import { canFail, type DiskOperation, diskError, type FaultKind, isLasting, type OperationKind } from './operation.js';
 import { Random, seedFrom } from './random.js';
 import { SECTOR_BYTES } from './sector.js';
 
@@ -16,6 +16,9 @@ export interface Place {
   readonly name: string;
   readonly found: Inode | undefined;
 }
+
+/** The cache gives up what a sync has dropped at most so many operations later. */
+const EVICTED_AFTER = 40;
 
 /** What all processes on one disk share. */
 export class DiskCore {
@@ -34,6 +37,10 @@ export class DiskCore {
   lastFailed: DiskOperation | undefined;
   #off = false;
   #writes = 0;
+  /** What is the matter with the whole disk. */
+  #lasting: 'read-only' | 'broken' | undefined;
+  /** What the cache is going to give up, and before which operation. */
+  #evictions: { readonly inode: number; readonly before: number }[] = [];
 
   constructor(seed: number, capacityBytes: number, state: DiskState) {
     this.state = state;
@@ -67,12 +74,33 @@ export class DiskCore {
   /** Counts an operation, and says how it is to fail. */
   fault(kind: OperationKind, path: string): FaultKind | undefined {
     this.operations += 1;
+    this.#evictDue();
     const operation: DiskOperation = { number: this.operations, kind, path };
     const chosen = this.chooseFault?.(operation);
     if (chosen === undefined) this.watcher?.(operation);
-    const fault = chosen ?? this.injectFault?.(operation);
+    const fault = chosen ?? this.injectFault?.(operation) ?? this.#lastingFor(kind);
     if (fault !== undefined) this.lastFailed = operation;
+    if (fault !== undefined && isLasting(fault)) this.#lasting = fault;
     return fault;
+  }
+
+  /** Has the cache give up what a sync of a file has dropped: at once, or some operations later. */
+  evict(inode: number, when: 'now' | 'later'): void {
+    const wait = when === 'now' ? 0 : 1 + this.random.below(EVICTED_AFTER);
+    this.#evictions.push({ inode, before: this.operations + wait });
+    if (wait === 0) this.#evictDue();
+  }
+
+  #evictDue(): void {
+    if (this.#evictions.length === 0) return;
+    const due = this.#evictions.filter(({ before }) => before <= this.operations);
+    this.#evictions = this.#evictions.filter(({ before }) => before > this.operations);
+    for (const { inode } of due) this.change({ kind: 'evict', inode, seed: this.random.below(1_000_000) });
+  }
+
+  #lastingFor(kind: OperationKind): FaultKind | undefined {
+    if (this.#lasting === undefined || this.#lasting === 'broken') return this.#lasting;
+    return canFail(kind, this.#lasting) ? this.#lasting : undefined;
   }
 
   /** @throws an error as `node:fs` throws it, when a part of the path is missing or no directory */

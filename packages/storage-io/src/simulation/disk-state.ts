@@ -1,8 +1,8 @@
 import { DirectoryInode } from './directory-inode.js';
 import type { DiskChange } from './disk-change.js';
-import { FileInode } from './file-inode.js';
-import { seedFrom } from './random.js';
-import { SECTOR_BYTES, sumOf } from './sector.js';
+import { FileInode, type StaleSector } from './file-inode.js';
+import { Random, seedFrom } from './random.js';
+import { SECTOR_BYTES, Sector, sumOf } from './sector.js';
 import type { Ask } from './unsynced.js';
 
 export type Inode = FileInode | DirectoryInode;
@@ -109,6 +109,9 @@ export class DiskState {
       case 'sync-failed':
         this.file(change.inode).drop(change.from, change.upTo);
         return;
+      case 'evict':
+        this.file(change.inode).evict(change.seed);
+        return;
       case 'rot':
         this.file(change.inode).rot(change.offset, change.mask);
         return;
@@ -120,16 +123,22 @@ export class DiskState {
     }
   }
 
-  /** The disk after a crash: what the cache held besides it is gone. */
-  crashed(ask: Ask): DiskState {
+  /**
+   * The disk after a crash: what the cache held besides it is gone.
+   *
+   * @param staleSeed - a file that has grown may hold what its sectors held before they were given to it; which is left to chance.
+   * Without it, it holds zeros there.
+   */
+  crashed(ask: Ask, staleSeed?: number): DiskState {
     const after = new DiskState();
+    const stale = staleSeed === undefined ? undefined : this.#staleSectors(new Random(staleSeed));
     const names = this.#survivingNames(ask);
     const keep = (id: number): void => {
       if (id !== ROOT && after.#inodes.has(id)) return;
       const inode = this.inode(id);
       after.#lastInode = Math.max(after.#lastInode, id);
       if (inode.kind === 'file') {
-        after.#inodes.set(id, inode.crashed(ask));
+        after.#inodes.set(id, inode.crashed(ask, stale));
         return;
       }
       const directory = new DirectoryInode(id);
@@ -160,6 +169,23 @@ export class DiskState {
       }
     });
     return (high & 0x1f_ffff) * 0x1_0000_0000 + low;
+  }
+
+  /** Sectors of other files, removed ones included, and bytes that nobody knows. */
+  #staleSectors(random: Random): StaleSector {
+    const files = [...this.#inodes.values()].filter((inode) => inode.kind === 'file' && inode.sectorCount > 0);
+    return (id) => {
+      const other = files[random.below(files.length)];
+      const found =
+        other?.kind === 'file' && other.id !== id ? other.sector(random.below(other.sectorCount)) : undefined;
+      return (
+        found ??
+        new Sector(
+          Uint8Array.from({ length: SECTOR_BYTES }, () => random.below(256)),
+          0,
+        )
+      );
+    };
   }
 
   #applyNames(

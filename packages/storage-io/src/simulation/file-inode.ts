@@ -1,3 +1,4 @@
+import { Random } from './random.js';
 import { cutOff, overwritten, SECTOR_BYTES, Sector } from './sector.js';
 import type { Ask } from './unsynced.js';
 
@@ -23,7 +24,15 @@ interface UnsyncedSector {
 interface UnsyncedSize {
   readonly change: number;
   readonly bytes: number;
+  /** The file is longer by a write, and a sync that fails drops that together with what was written. */
+  readonly byWrite: boolean;
+  /** The file had this size before: it is made durable again, as it was dropped. */
+  readonly again: boolean;
+  dropped: boolean;
 }
+
+/** Makes what an earlier owner has left in a sector of the disk. */
+export type StaleSector = (inode: number) => Sector;
 
 /** A write that has begun and not ended: at a crash, any of its sectors may have landed. */
 export interface FlyingWrite {
@@ -91,7 +100,10 @@ export class FileInode {
   write(data: Uint8Array, offset: number, change: number): void {
     if (data.length === 0) return;
     const end = offset + data.length;
-    if (end > this.#size) this.#setSize(end, change);
+    if (end > this.#size) this.#setSize(end, change, true);
+    else if (end > this.#syncableSize) {
+      this.#sizes.push({ change, bytes: end, byWrite: true, again: true, dropped: false });
+    }
     forEachSector(data, offset, (index, part, at) => {
       this.#renew(index, { change, sector: written(this.#sectors[index], part, at), byCut: false, dropped: false });
     });
@@ -101,7 +113,7 @@ export class FileInode {
   makeDurable(offset: number, length: number): void {
     if (length === 0) return;
     const last = Math.floor((offset + length - 1) / SECTOR_BYTES);
-    let sizesUpTo = this.#sizes.find((size) => size.bytes >= offset + length)?.change ?? 0;
+    let sizesUpTo = this.#sizes.find((size) => !size.dropped && size.bytes >= offset + length)?.change ?? 0;
     if (this.#durableSize >= offset + length) sizesUpTo = 0;
     for (let index = Math.floor(offset / SECTOR_BYTES); index <= last; index++) {
       const unsynced = this.#unsynced.get(index);
@@ -124,7 +136,7 @@ export class FileInode {
       }
       this.#sectors.length = Math.min(before, keptWhole + (rest > 0 ? 1 : 0));
     }
-    this.#setSize(bytes, change);
+    this.#setSize(bytes, change, false);
   }
 
   /** Makes durable what was written up to a change, and the size. What an earlier sync has dropped stays dropped. */
@@ -143,12 +155,25 @@ export class FileInode {
     this.#syncSizes(upTo);
   }
 
-  /** A sync has failed: what it should have covered is read as before, and no later sync writes it. */
+  /** A sync has failed: what it should have covered is read as before, and no later sync writes it, nor how long it made the file. */
   drop(from: number, upTo: number): void {
+    for (const size of this.#sizes) {
+      if (size.change >= from && size.change <= upTo && size.byWrite) size.dropped = true;
+    }
     for (const { versions } of this.#unsynced.values()) {
       for (const version of versions) {
         if (version.change >= from && version.change <= upTo && !version.byCut) version.dropped = true;
       }
+    }
+  }
+
+  /** The cache gives up the sectors that were dropped: they are what the disk has, which some had reached. */
+  evict(seed: number): void {
+    const random = new Random(seed);
+    for (const [index, { durable, versions }] of this.#unsynced) {
+      if (!versions.every(({ dropped }) => dropped)) continue;
+      this.#sectors[index] = random.chance(0.3) ? versions.at(-1)?.sector : durable;
+      this.#unsynced.delete(index);
     }
   }
 
@@ -169,8 +194,12 @@ export class FileInode {
     unsynced.versions = unsynced.versions.map((version) => ({ ...version, sector: rotten(version.sector) }));
   }
 
-  /** The file as a crash leaves it. */
-  crashed(ask: Ask): FileInode {
+  /**
+   * The file as a crash leaves it.
+   *
+   * @param stale - what a sector holds that the file was given and that nothing has reached; zeros without it
+   */
+  crashed(ask: Ask, stale?: StaleSector): FileInode {
     const after = new FileInode(this.id);
     after.#sectors = this.#sectors.slice();
     const sizeChange = this.#survivingSize(after, ask);
@@ -179,18 +208,35 @@ export class FileInode {
     }
     const landed = new Set<number>();
     for (const write of this.#flying.values()) this.#land(write, after, landed, ask);
+    if (stale !== undefined) this.#fillWithStale(after, stale);
     after.#trim();
     after.#durableSize = after.#size;
     return after;
+  }
+
+  /** Only where the file is longer than it was: what it had before is overwritten in its place. */
+  #fillWithStale(after: FileInode, stale: StaleSector): void {
+    const given = new Set(this.#unsynced.keys());
+    for (const { data, offset } of this.#flying.values()) forEachSector(data, offset, (index) => given.add(index));
+    for (const index of given) {
+      if (index * SECTOR_BYTES < this.#durableSize || after.#sectors[index] !== undefined) continue;
+      after.#sectors[index] = stale(this.id);
+    }
   }
 
   /** Chooses the size that survives, and returns the change that made it. Sizes before it have survived with it. */
   #survivingSize(after: FileInode, ask: Ask): number {
     after.#size = this.#durableSize;
     let change = 0;
+    let bytes = this.#durableSize;
+    // What the disk had got of sizes that were dropped: it stays when a part of them is made durable again.
+    let reached = 0;
     for (const size of this.#sizes) {
+      if (!size.dropped) bytes = size.again ? Math.max(bytes, size.bytes) : size.bytes;
+      if (!size.dropped && !size.again) reached = 0;
       if (!ask({ kind: 'size', inode: this.id, offset: size.bytes })) continue;
-      after.#size = size.bytes;
+      if (size.dropped) reached = size.bytes;
+      after.#size = size.dropped ? size.bytes : Math.max(bytes, reached);
       change = size.change;
     }
     return change;
@@ -235,19 +281,29 @@ export class FileInode {
     if (rest > 0 && last !== undefined) this.#sectors[whole] = cutOff(last, rest);
   }
 
-  #setSize(bytes: number, change: number): void {
+  /** The size that a sync would make durable: what an earlier one has dropped is not part of it. */
+  get #syncableSize(): number {
+    return this.#sizes.findLast(({ dropped }) => !dropped)?.bytes ?? this.#durableSize;
+  }
+
+  #setSize(bytes: number, change: number, byWrite: boolean): void {
     this.#size = bytes;
-    this.#sizes.push({ change, bytes });
+    this.#sizes.push({ change, bytes, byWrite, again: false, dropped: false });
   }
 
   #syncSizes(upTo: number): void {
-    let covered = 0;
-    for (const { change, bytes } of this.#sizes) {
-      if (change > upTo) break;
-      this.#durableSize = bytes;
-      covered++;
+    const covered = this.#sizes.findLastIndex(({ change, dropped }) => change <= upTo && !dropped) + 1;
+    // What the disk may have got of a longer file, of which a part only was made durable again.
+    let reached: UnsyncedSize[] = [];
+    for (const size of this.#sizes.splice(0, covered)) {
+      if (size.dropped) {
+        reached.push(size);
+        continue;
+      }
+      if (!size.again) reached = [];
+      this.#durableSize = size.again ? Math.max(this.#durableSize, size.bytes) : size.bytes;
     }
-    if (covered > 0) this.#sizes.splice(0, covered);
+    this.#sizes.unshift(...reached.filter(({ bytes }) => bytes > this.#durableSize));
   }
 
   /** A sector is something else from now on, and not durable. */

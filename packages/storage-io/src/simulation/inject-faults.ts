@@ -1,6 +1,7 @@
 import { checkInteger, checkOneOf, invalidType, optionNames } from '@walstack/codec';
 import { type Coordinate, type CrashStep, type FaultStep, formatCoordinate, parseCoordinate } from './coordinate.js';
 import { CrashPoints } from './crash-points.js';
+import { changesNames } from './disk-change.js';
 import { DiskState } from './disk-state.js';
 import { ExplorationFailure } from './exploration-failure.js';
 import {
@@ -10,8 +11,8 @@ import {
   type SimulationSettings,
 } from './explore-options.js';
 import { type Program, type Recording, SimulatedLife } from './life.js';
-import { canFail, codeOf, type DiskOperation, FAULT_KINDS, type FaultKind } from './operation.js';
-import { Random, seedFrom } from './random.js';
+import { canFail, codeOf, type DiskOperation, FAULT_KINDS, type FaultKind, isLasting } from './operation.js';
+import { inTurns, Random, seedFrom } from './random.js';
 import { coreOf } from './simulated-disk.js';
 
 /** Options of {@link injectFaults}. */
@@ -23,6 +24,11 @@ export interface FaultOptions extends SimulationOptions {
   /** How many sets of survivors are tried at each of these points at most; 1 to 10,000. Default 3. */
   readonly survivorsPerPoint?: number;
   /**
+   * After so many power cuts of a scenario in which nothing fails, every operation of the check fails in its turn as well; 0 to
+   * 1,000. Default 2.
+   */
+  readonly recoveries?: number;
+  /**
    * Whether a scenario in which an operation has failed may end with this error. Default: when it, or one of its causes,
    * has the fault's name as `code` or `systemCode`.
    */
@@ -32,7 +38,7 @@ export interface FaultOptions extends SimulationOptions {
 /** An operation that failed. */
 export interface InjectedFault {
   readonly kind: FaultKind;
-  /** The system's name for it, `'EIO'` or `'ENOSPC'`. */
+  /** The system's name for it: `'EIO'`, `'ENOSPC'` or `'EROFS'`. */
   readonly code: string;
   readonly operation: DiskOperation;
 }
@@ -40,7 +46,7 @@ export interface InjectedFault {
 /** What {@link injectFaults} has looked at. */
 export interface FaultReport {
   readonly seeds: number;
-  /** Runs of the scenario with one operation failing. */
+  /** Runs of the scenario, or of the check after a power cut, with one operation failing. */
   readonly faults: number;
   /** Times that the check has passed: on the disk as the program left it, and after power cuts. */
   readonly states: number;
@@ -53,7 +59,9 @@ export interface FaultReport {
  * The scenario may end with an error then, or carry on. Its process is killed; `check` is run on the disk as it is, with
  * a cache that still shows what a failed sync has dropped; and it is run once more after power cuts, the first right
  * after the scenario, others while or after the check did its work. What the scenario has noted as acknowledged by then,
- * and what the check has, is to be there.
+ * and what the check has, is to be there. On a disk that goes on failing, the check may end with an error like the scenario.
+ *
+ * Then the power goes at some moments of the scenario, and the check that follows takes the part of the scenario.
  *
  * @returns how much was tried, when every check has passed
  * @throws {@link ExplorationFailure} for the first one that has not, and for a scenario that ends with an error that has
@@ -75,6 +83,7 @@ interface FaultSettings extends SimulationSettings {
   readonly kinds: readonly FaultKind[];
   readonly pointsPerFault: number;
   readonly survivorsPerPoint: number;
+  readonly recoveries: number;
   readonly accepts: (error: unknown, fault: InjectedFault) => boolean;
 }
 
@@ -82,12 +91,19 @@ const OWN_OPTIONS = optionNames<Omit<FaultOptions, keyof SimulationOptions>>({
   kinds: true,
   pointsPerFault: true,
   survivorsPerPoint: true,
+  recoveries: true,
   accepts: true,
 });
 
 function checkFaultOptions(options: FaultOptions): FaultSettings {
   const common = checkSimulationOptions(options, [...COMMON_OPTIONS, ...OWN_OPTIONS]);
-  const { kinds = FAULT_KINDS, pointsPerFault = 4, survivorsPerPoint = 3, accepts = comesFrom } = options;
+  const {
+    kinds = FAULT_KINDS,
+    pointsPerFault = 4,
+    survivorsPerPoint = 3,
+    recoveries = 2,
+    accepts = comesFrom,
+  } = options;
   if (!Array.isArray(kinds)) throw invalidType('kinds', 'an array', kinds);
   if (typeof accepts !== 'function') throw invalidType('accepts', 'a function', accepts);
   return {
@@ -95,6 +111,7 @@ function checkFaultOptions(options: FaultOptions): FaultSettings {
     kinds: kinds.map((kind) => checkOneOf('kind', kind, FAULT_KINDS)),
     pointsPerFault: checkInteger('pointsPerFault', pointsPerFault, 1, 10_000),
     survivorsPerPoint: checkInteger('survivorsPerPoint', survivorsPerPoint, 1, 10_000),
+    recoveries: checkInteger('recoveries', recoveries, 0, 1000),
     accepts,
   };
 }
@@ -108,12 +125,24 @@ function comesFrom(error: unknown, { code }: InjectedFault): boolean {
   return false;
 }
 
+/** What operations are to fail in: the scenario, or the check after a power cut. */
+interface Part<Note> {
+  readonly seed: number;
+  readonly after: readonly CrashStep[];
+  readonly program: Program<Note>;
+  /** Makes the disks anew each time: a life changes them. */
+  readonly disks: () => DiskState[];
+  readonly notes: readonly Note[];
+  /** What happened before, in words. */
+  readonly story: readonly string[];
+}
+
 /** A run in which an operation failed. */
 interface FaultyRun<Note> {
   readonly recording: Recording<Note>;
-  /** Where the scenario had ended, and the check began. */
+  /** Where the program had ended, and the check began. */
   readonly reopenedAt: number;
-  readonly story: string;
+  readonly story: readonly string[];
 }
 
 class Injection<Note> {
@@ -136,61 +165,117 @@ class Injection<Note> {
 
   async run(seed: number): Promise<void> {
     this.#seeds += 1;
-    for (const { disk, operation } of await this.#operationsOf(seed)) {
-      for (const kind of this.#settings.kinds) {
-        if (canFail(operation.kind, kind)) await this.#explore(seed, { disk, operation: operation.number, kind });
-      }
+    const scenario = this.#scenarioOf(seed);
+    await this.#failEach(scenario);
+    const { recoveries } = this.#settings;
+    if (recoveries === 0) return;
+    const { last } = await this.#pointsOf(scenario);
+    const random = new Random(seedFrom(seed, 'recoveries'));
+    const chosen = Array.from({ length: recoveries }, () => random.below(last + 1)).sort((a, b) => a - b);
+    const points = await this.#pointsOf(scenario);
+    for (const point of new Set(chosen)) {
+      points.goTo(point);
+      const sets = points.sets(this.#settings.survivorsPerPoint, seedFrom(seed, point));
+      const survivors = sets[random.below(sets.length)] ?? 'none';
+      await this.#failEach(this.#recoveryOf(scenario, points, { point, survivors }));
     }
   }
 
   async replay({ seed, fault, crashes }: Coordinate): Promise<void> {
     this.#seeds += 1;
+    let part = this.#scenarioOf(seed);
     if (fault === undefined) {
-      await this.#operationsOf(seed);
+      await this.#operationsOf(part);
       return;
     }
-    const run = await this.#runWith(seed, fault);
+    for (const step of fault.after) {
+      const points = await this.#pointsOf(part);
+      points.goTo(step.point);
+      part = this.#recoveryOf(part, points, step);
+    }
+    const run = await this.#runWith(part, fault);
     const [step] = crashes;
     if (step === undefined) return;
-    const points = new CrashPoints(run.recording, this.#emptyDisks());
+    const points = new CrashPoints(run.recording, part.disks());
     points.goTo(step.point);
-    await this.#checkCrash(seed, fault, run, points, step);
+    await this.#checkCrash(part, fault, run, points, step);
   }
 
-  /** What the scenario asks of the disks when nothing fails. */
-  async #operationsOf(seed: number): Promise<{ disk: number; operation: DiskOperation }[]> {
-    const operations: { disk: number; operation: DiskOperation }[] = [];
-    const at: Coordinate = { seed, fault: undefined, crashes: [] };
-    const life = this.#life(this.#emptyDisks(), at, []);
-    for (const [index, disk] of life.disks.entries()) {
-      coreOf(disk).watcher = (operation) => operations.push({ disk: index, operation });
-    }
-    try {
-      await life.live(this.#scenario);
-    } catch (cause) {
-      throw new ExplorationFailure(at, ['nothing failed, and there was no crash'], cause);
-    } finally {
-      life.end();
-    }
-    return operations;
+  #scenarioOf(seed: number): Part<Note> {
+    const disks = (): DiskState[] => Array.from({ length: this.#settings.disks }, () => new DiskState());
+    return { seed, after: [], program: this.#scenario, disks, notes: [], story: [] };
   }
 
-  async #explore(seed: number, fault: FaultStep): Promise<void> {
-    const run = await this.#runWith(seed, fault);
-    const points = new CrashPoints(run.recording, this.#emptyDisks());
-    for (const point of this.#pointsFrom(run.reopenedAt, points.last, seedFrom(seed, fault.operation))) {
-      points.goTo(point);
-      for (const survivors of points.sets(this.#settings.survivorsPerPoint, seedFrom(seed, point))) {
-        await this.#checkCrash(seed, fault, run, points, { point, survivors });
+  /** The check after a power cut in a part in which nothing fails. */
+  #recoveryOf(part: Part<Note>, points: CrashPoints<Note>, step: CrashStep): Part<Note> {
+    const left = points.crashed(step.survivors);
+    return {
+      seed: part.seed,
+      after: [...part.after, step],
+      program: this.#check,
+      disks: () => left.map((disk) => disk.crashed(() => true)),
+      notes: points.notes,
+      story: [...part.story, points.describe(step)],
+    };
+  }
+
+  async #failEach(part: Part<Note>): Promise<void> {
+    const { seed, after } = part;
+    for (const { disk, operation } of await this.#operationsOf(part)) {
+      for (const kind of this.#settings.kinds) {
+        if (!canFail(operation.kind, kind)) continue;
+        const fault = { after, disk, operation: operation.number, kind };
+        const run = await this.#runWith(part, fault);
+        const points = new CrashPoints(run.recording, part.disks());
+        for (const point of this.#pointsIn(run, points.last, seedFrom(seed, fault.operation))) {
+          points.goTo(point);
+          for (const survivors of points.sets(this.#settings.survivorsPerPoint, seedFrom(seed, point))) {
+            await this.#checkCrash(part, fault, run, points, { point, survivors });
+          }
+        }
       }
     }
   }
 
-  /** Runs the scenario with one fault, then the check in a new process on the same disks. */
-  async #runWith(seed: number, fault: FaultStep): Promise<FaultyRun<Note>> {
+  /** What a part asks of the disks when nothing fails. */
+  async #operationsOf(part: Part<Note>): Promise<{ disk: number; operation: DiskOperation }[]> {
+    const operations: { disk: number; operation: DiskOperation }[] = [];
+    await this.#liveWell(part, (life) => {
+      for (const [index, disk] of life.disks.entries()) {
+        coreOf(disk).watcher = (operation) => operations.push({ disk: index, operation });
+      }
+    });
+    return operations;
+  }
+
+  /** What becomes of the disks in a part when nothing fails. */
+  async #pointsOf(part: Part<Note>): Promise<CrashPoints<Note>> {
+    let recording: Recording<Note> | undefined;
+    await this.#liveWell(part, (life) => {
+      recording = life.record();
+    });
+    return new CrashPoints(recording as Recording<Note>, part.disks());
+  }
+
+  async #liveWell(part: Part<Note>, begin: (life: SimulatedLife<Note>) => void): Promise<void> {
+    const at: Coordinate = { seed: part.seed, fault: undefined, crashes: part.after };
+    const life = this.#life(part.disks(), at, part.notes);
+    begin(life);
+    try {
+      await life.live(part.program);
+    } catch (cause) {
+      throw new ExplorationFailure(at, [...part.story, 'nothing failed, and there was no other crash'], cause);
+    } finally {
+      life.end();
+    }
+  }
+
+  /** Runs a part with one fault, then the check in a new process on the same disks. */
+  async #runWith(part: Part<Note>, fault: FaultStep): Promise<FaultyRun<Note>> {
+    const { seed } = part;
     const at: Coordinate = { seed, fault, crashes: [] };
     // The same life as the one without a fault, up to the fault.
-    const life = this.#life(this.#emptyDisks(), { ...at, fault: undefined }, []);
+    const life = this.#life(part.disks(), { seed, fault: undefined, crashes: part.after }, part.notes);
     const recording = life.record();
     const core = coreOf(life.disks[fault.disk] ?? outside(fault));
     let operation: DiskOperation | undefined;
@@ -199,24 +284,32 @@ class Injection<Note> {
       operation = asked;
       return fault.kind;
     };
-    const story: string[] = [];
+    const story = [...part.story];
     this.#faults += 1;
     try {
-      const thrown = await errorOf(() => life.live(this.#scenario));
+      const isKilled = (): boolean => fault.kind === 'killed' && operation !== undefined;
+      const thrown = await errorOf(() => life.live(part.program, isKilled));
       operation ??= outside(fault);
       const injected: InjectedFault = { kind: fault.kind, code: codeOf(fault.kind), operation };
       story.push(`operation ${operation.number}, ${operation.kind} of ${operation.path}, failed: ${fault.kind}`);
-      if (thrown !== undefined && !this.#settings.accepts(thrown.error, injected)) {
-        story.push('the scenario ended with an error that does not come from that');
+      const what = part.after.length === 0 ? 'the scenario' : 'the check';
+      // What a dead process would have ended with says nothing.
+      const isDead = fault.kind === 'killed';
+      if (thrown !== undefined && !isDead && !this.#settings.accepts(thrown.error, injected)) {
+        story.push(`${what} ended with an error that does not come from that`);
         throw thrown.error;
       }
       const reopenedAt = life.recorded;
-      story.push(thrown === undefined ? 'the scenario went on to its end' : 'the scenario ended with that error');
+      story.push(isDead || thrown !== undefined ? `${what} ended with that` : `${what} went on to its end`);
+      const before = [...story];
       life.restart();
       story.push('a new process was started');
-      await life.live(this.#check);
+      const checked = await errorOf(() => life.live(this.#check));
+      if (checked !== undefined && !(isLasting(fault.kind) && this.#settings.accepts(checked.error, injected))) {
+        throw checked.error;
+      }
       this.#states += 1;
-      return { recording, reopenedAt, story: story.slice(0, -1).join('; ') };
+      return { recording, reopenedAt, story: before };
     } catch (cause) {
       throw new ExplorationFailure(at, story, cause);
     } finally {
@@ -225,7 +318,7 @@ class Injection<Note> {
   }
 
   async #checkCrash(
-    seed: number,
+    { seed }: Part<Note>,
     fault: FaultStep,
     run: FaultyRun<Note>,
     points: CrashPoints<Note>,
@@ -238,22 +331,23 @@ class Injection<Note> {
       this.#states += 1;
     } catch (cause) {
       const reopened = step.point > run.reopenedAt ? ['a new process was started'] : [];
-      throw new ExplorationFailure(at, [run.story, ...reopened, points.describe(step)], cause);
+      throw new ExplorationFailure(at, [...run.story, ...reopened, points.describe(step)], cause);
     } finally {
       life.end();
     }
   }
 
-  /** The first and the last of a range, and others between them as chance has it. */
-  #pointsFrom(first: number, last: number, seed: number): number[] {
+  /** Where the check began and where it ended, and others between them as chance has it, with a name just changed or not. */
+  #pointsIn({ recording, reopenedAt: first }: FaultyRun<Note>, last: number, seed: number): number[] {
     const between = Array.from({ length: Math.max(0, last - first - 1) }, (_, index) => first + 1 + index);
-    const some = new Random(seed).shuffle(between).slice(0, Math.max(0, this.#settings.pointsPerFault - 2));
+    const shuffled = new Random(seed).shuffle(between);
+    const isNamed = (point: number): boolean => changesNames(recording.changes[point - 1]?.change);
+    const some = inTurns(
+      shuffled.filter(isNamed),
+      shuffled.filter((point) => !isNamed(point)),
+    );
     const ends = this.#settings.pointsPerFault === 1 || first === last ? [last] : [first, last];
-    return [...ends, ...some].sort((a, b) => a - b);
-  }
-
-  #emptyDisks(): DiskState[] {
-    return Array.from({ length: this.#settings.disks }, () => new DiskState());
+    return [...ends, ...some.slice(0, Math.max(0, this.#settings.pointsPerFault - 2))].sort((a, b) => a - b);
   }
 
   #life(states: readonly DiskState[], at: Coordinate, notes: readonly Note[]): SimulatedLife<Note> {

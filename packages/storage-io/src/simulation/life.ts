@@ -51,6 +51,9 @@ export interface Recording<Note> {
 /** After so many turns of the event loop in which nothing happened on the disks, a program counts as hanging. */
 const IDLE_TURNS_MAX = 1_000_000;
 
+/** After so many of them a program whose process was killed waits for what it was never told. */
+const DEAD_TURNS = 1000;
+
 /** A life on disks in given states. */
 export class SimulatedLife<Note> implements Life<Note> {
   readonly disks: readonly SimulatedDisk[];
@@ -116,10 +119,14 @@ export class SimulatedLife<Note> implements Life<Note> {
     return { changes: this.#changes, notes: this.#notes };
   }
 
-  /** Lets a program live. Returns a promise only when it does. */
-  live(program: Program<Note>): void | Promise<void> {
+  /**
+   * Lets a program live. Returns a promise only when it does.
+   *
+   * @param isKilled - whether its process was killed: then it may wait for ever
+   */
+  live(program: Program<Note>, isKilled?: () => boolean): void | Promise<void> {
     const result = program(this);
-    return result instanceof Promise ? this.#untilSettled(result) : result;
+    return result instanceof Promise ? this.#untilSettled(result, isKilled) : result;
   }
 
   /** Ends the life: nothing happens on the disks any more. */
@@ -134,13 +141,16 @@ export class SimulatedLife<Note> implements Life<Note> {
   }
 
   /** A program that waits for what will never happen is told from one that is slow, without a clock. */
-  #untilSettled(result: Promise<void>): Promise<void> {
+  #untilSettled(result: Promise<void>, isKilled?: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       let settled = false;
       let progress = 0;
       let idleTurns = 0;
+      let next: NodeJS.Immediate | undefined;
       const settle = (report: () => void): void => {
         settled = true;
+        // Programs that wait for no turn of the event loop are many in one: it would keep the disks of all of them.
+        clearImmediate(next);
         report();
       };
       result.then(
@@ -152,11 +162,12 @@ export class SimulatedLife<Note> implements Life<Note> {
         const now = this.disks.reduce((sum, disk) => sum + coreOf(disk).device.progress + disk.operations, 0);
         idleTurns = now === progress ? idleTurns + 1 : 0;
         progress = now;
-        if (idleTurns > IDLE_TURNS_MAX)
+        if (idleTurns > DEAD_TURNS && isKilled?.() === true) settle(resolve);
+        else if (idleTurns > IDLE_TURNS_MAX)
           settle(() => reject(new Error('it waits, and nothing happens any more: it hangs')));
-        else setImmediate(turn);
+        else next = setImmediate(turn);
       };
-      setImmediate(turn);
+      next = setImmediate(turn);
     });
   }
 }

@@ -30,16 +30,41 @@ export interface DiskOperation {
  * How an operation fails:
  *
  * - `'EIO'`: nothing is done;
- * - `'ENOSPC'`: nothing is done, for want of room;
+ * - `'ENOSPC'`: nothing is done, for want of room. The sync of a file finds no room for what was written: that is lost, and
+ *   read as if it had not been written;
  * - `'short-write'`: a part of the bytes is written, and then it is `EIO`;
- * - `'failing-sync'`: `EIO`, and what the sync should have made durable never will be: it is still read as it was
- *   written, a later sync that succeeds does not write it, and after a crash it may be gone.
+ * - `'failing-sync'`: `EIO`, and what the sync should have made durable never will be, the file's size included: it is still
+ *   read as it was written, a later sync that succeeds does not write it, and after a crash it may be gone;
+ * - `'evicting-sync'`: the same, and some operations later the cache gives up these bytes: from then on they are read as the
+ *   disk has them;
+ * - `'read-only'`: `EROFS`, for it and for all later operations that change something: the file system has given up. What
+ *   was not synced never will be;
+ * - `'broken'`: `EIO`, for it and for all later operations, reading included;
+ * - `'killed'`: nothing is done, and the process is dead, as {@link SimulatedDisk.kill} leaves it.
  *
- * The last two are plain `EIO` for operations that write or sync nothing.
+ * `'read-only'` and `'broken'` end when the power goes. `'short-write'` is plain `EIO` for what writes nothing, and so are the two of syncs for what
+ * syncs no file.
  */
-export type FaultKind = 'EIO' | 'ENOSPC' | 'short-write' | 'failing-sync';
+export type FaultKind =
+  | 'EIO'
+  | 'ENOSPC'
+  | 'short-write'
+  | 'failing-sync'
+  | 'evicting-sync'
+  | 'read-only'
+  | 'broken'
+  | 'killed';
 
-export const FAULT_KINDS: readonly FaultKind[] = ['EIO', 'ENOSPC', 'short-write', 'failing-sync'];
+export const FAULT_KINDS: readonly FaultKind[] = [
+  'EIO',
+  'ENOSPC',
+  'short-write',
+  'failing-sync',
+  'evicting-sync',
+  'read-only',
+  'broken',
+  'killed',
+];
 
 const TAKES_ROOM: readonly OperationKind[] = [
   'create',
@@ -49,26 +74,44 @@ const TAKES_ROOM: readonly OperationKind[] = [
   'durable-write',
   'truncate',
   'allocate',
+  'datasync',
 ];
 const WRITES: readonly OperationKind[] = ['write', 'durable-write'];
-const SYNCS: readonly OperationKind[] = ['datasync', 'sync-directory'];
+const SYNCS: readonly OperationKind[] = ['datasync', 'durable-write'];
+const LOOKS: readonly OperationKind[] = ['open', 'list', 'stat', 'read'];
 
 /** Whether an operation can fail like this on a real disk, and not the same as in another way. */
 export function canFail(operation: OperationKind, fault: FaultKind): boolean {
   switch (fault) {
     case 'EIO':
-      return !SYNCS.includes(operation);
+      return operation !== 'datasync';
     case 'ENOSPC':
       return TAKES_ROOM.includes(operation);
     case 'short-write':
       return WRITES.includes(operation);
     case 'failing-sync':
-      return SYNCS.includes(operation) || operation === 'durable-write';
+    case 'evicting-sync':
+      return SYNCS.includes(operation);
+    case 'read-only':
+    case 'broken':
+    case 'killed':
+      return !LOOKS.includes(operation);
   }
 }
 
+/** Whether a fault is one of the whole disk, which later operations meet as well. */
+export const isLasting = (fault: FaultKind): fault is 'read-only' | 'broken' =>
+  fault === 'read-only' || fault === 'broken';
+
+/** Whether what a sync of a file should have covered is lost with it. */
+export const dropsBytes = (fault: FaultKind): boolean =>
+  fault === 'failing-sync' || fault === 'evicting-sync' || fault === 'ENOSPC';
+
 /** The system's name for a fault. */
-export const codeOf = (fault: FaultKind): 'EIO' | 'ENOSPC' => (fault === 'ENOSPC' ? 'ENOSPC' : 'EIO');
+export function codeOf(fault: FaultKind): 'EIO' | 'ENOSPC' | 'EROFS' {
+  if (fault === 'ENOSPC') return 'ENOSPC';
+  return fault === 'read-only' ? 'EROFS' : 'EIO';
+}
 
 /** An error as `node:fs` would throw it. */
 export const diskError = (code: string, kind: string, path: string): Error => systemError(errnoNamed(code), kind, path);

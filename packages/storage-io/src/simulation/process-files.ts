@@ -6,7 +6,7 @@ import type { DirectoryInode } from './directory-inode.js';
 import type { DiskCore, Place } from './disk-core.js';
 import type { FileInode } from './file-inode.js';
 import type { LockTable } from './lock-table.js';
-import { codeOf, diskError, type FaultKind, type OperationKind } from './operation.js';
+import { codeOf, diskError, dropsBytes, type FaultKind, type OperationKind } from './operation.js';
 import { SECTOR_BYTES } from './sector.js';
 
 /** A file is no longer than this, in bytes. */
@@ -157,7 +157,8 @@ export class ProcessFiles {
     const finish = (): number => {
       const wanted = fault === 'short-write' ? this.#partOf(data.length) : data.length;
       const room = this.#roomFor(file, offset, wanted);
-      if (room === 0 || (fault !== undefined && fault !== 'short-write' && fault !== 'failing-sync')) {
+      const isWritten = fault === undefined || fault === 'short-write' || (durable && isOfSyncs(fault));
+      if (room === 0 || !isWritten) {
         abandon();
         throw diskError(fault === undefined ? 'ENOSPC' : codeOf(fault), kind, path);
       }
@@ -166,9 +167,7 @@ export class ProcessFiles {
       land(now, durable && fault === undefined);
       if (fault === undefined) return now.length;
       const { changes } = this.#core.state;
-      if (fault === 'failing-sync') {
-        this.#core.change({ kind: 'sync-failed', inode: file.id, from: changes, upTo: changes });
-      }
+      if (fault !== 'short-write') this.#drop(file, fault, changes, changes);
       throw diskError(codeOf(fault), kind, path);
     };
     return { finish, abandon };
@@ -179,11 +178,19 @@ export class ProcessFiles {
     const fault = this.#fault('datasync', path);
     const upTo = this.#core.state.changes;
     return begun(() => {
-      if (fault === undefined) this.#core.change({ kind: 'sync', inode: file.id, upTo });
-      else this.#core.change({ kind: 'sync-failed', inode: file.id, from: 0, upTo });
-      if (fault !== undefined) throw diskError(codeOf(fault), 'datasync', path);
-      return 0;
+      if (fault === undefined) {
+        this.#core.change({ kind: 'sync', inode: file.id, upTo });
+        return 0;
+      }
+      if (dropsBytes(fault)) this.#drop(file, fault, 0, upTo);
+      throw diskError(codeOf(fault), 'datasync', path);
     });
+  }
+
+  /** What was written by these changes is not durable, and no later sync sees to it. */
+  #drop(file: FileInode, fault: FaultKind, from: number, upTo: number): void {
+    this.#core.change({ kind: 'sync-failed', inode: file.id, from, upTo });
+    if (fault !== 'failing-sync') this.#core.evict(file.id, fault === 'ENOSPC' ? 'now' : 'later');
   }
 
   truncate({ file, path }: SimulatedHandle, bytes: number): Begun {
@@ -291,7 +298,10 @@ export class ProcessFiles {
 
   #fault(kind: OperationKind, path: string): FaultKind | undefined {
     this.#requireAlive();
-    return this.#core.fault(kind, path);
+    const fault = this.#core.fault(kind, path);
+    if (fault === 'killed') this.kill();
+    this.#requireAlive();
+    return fault;
   }
 
   #throwFault(kind: OperationKind, path: string): void {
@@ -305,6 +315,8 @@ export class ProcessFiles {
     throw new WalError('WAL_CLOSED', `${how}: make a backend on the disk as it is now`, { operation: 'disk' });
   }
 }
+
+const isOfSyncs = (fault: FaultKind): boolean => fault === 'failing-sync' || fault === 'evicting-sync';
 
 const nothing = (): void => {};
 

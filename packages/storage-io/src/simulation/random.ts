@@ -54,3 +54,11 @@ function scrambled(value: number): number {
   mixed = Math.imul(mixed, 0x735a_2d97);
   return (mixed ^ (mixed >>> 15)) >>> 0;
 }
+
+/** One of the first, one of the second, and so on, and then what is left of the longer one. */
+export function inTurns<T>(first: readonly T[], second: readonly T[]): T[] {
+  return Array.from({ length: Math.max(first.length, second.length) }, (_, turn) => [
+    ...first.slice(turn, turn + 1),
+    ...second.slice(turn, turn + 1),
+  ]).flat();
+}

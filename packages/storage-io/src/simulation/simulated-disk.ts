@@ -14,7 +14,14 @@ import {
   processSettings,
   type SimulatedIoOptions,
 } from './simulated-io.js';
-import { counting, type SurvivorChooser, type Survivors, survivorsNamed, type UnsyncedCount } from './survivors.js';
+import {
+  counting,
+  type SurvivorChooser,
+  type Survivors,
+  staleSeedOf,
+  survivorsNamed,
+  type UnsyncedCount,
+} from './survivors.js';
 import type { Ask } from './unsynced.js';
 
 /** Options of {@link SimulatedDisk}. */
@@ -42,7 +49,8 @@ export let diskIn: (state: DiskState, seed: number, capacityBytes: number) => Si
  *
  * What a crash leaves: any subset of the sectors that no sync has covered, of each any version that was written; of a
  * file's size each value since the last sync; any subset of the operations on names whose directory was not synced, each
- * whole or not at all. A sector is never torn in itself.
+ * whole or not at all. Where a file has grown and nothing has reached it are zeros, or with `'stale:1'` whatever was there
+ * before. A sector is never torn in itself.
  */
 export class SimulatedDisk {
   readonly #seed: number;
@@ -132,9 +140,10 @@ export class SimulatedDisk {
   crash(survivors: Survivors | SurvivorChooser = 'none'): SimulatedDisk {
     const core = this.#core;
     const ask = typeof survivors === 'function' ? this.#asking(survivors) : survivorsNamed(survivors);
+    const stale = typeof survivors === 'function' ? undefined : staleSeedOf(survivors);
     this.kill();
     core.powerOff();
-    return diskIn(core.state.crashed(ask), seedFrom(this.#seed, 'after a crash'), core.capacityBytes);
+    return diskIn(core.state.crashed(ask, stale), seedFrom(this.#seed, 'after a crash'), core.capacityBytes);
   }
 
   /** How many things no sync has covered: of each, a crash may leave it or not. */

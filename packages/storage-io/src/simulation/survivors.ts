@@ -1,5 +1,5 @@
 import { invalidType, outOfRange } from '@walstack/codec';
-import { Random } from './random.js';
+import { inTurns, Random } from './random.js';
 import type { Ask, Unsynced } from './unsynced.js';
 
 /**
@@ -13,6 +13,7 @@ import type { Ask, Unsynced } from './unsynced.js';
  * | `'only-sector:5'` | all metadata, and of the sectors that of number 5 |
  * | `'all-but-metadata:2'`, `'all-but-sector:5'` | everything but that one |
  * | `'random:77'` | as chance has it that comes from the seed 77 |
+ * | `'stale:77'` | the same, and a file that has grown may hold what other files had held there, or any bytes |
  */
 export type Survivors =
   | 'all'
@@ -21,7 +22,8 @@ export type Survivors =
   | `only-sector:${number}`
   | `all-but-metadata:${number}`
   | `all-but-sector:${number}`
-  | `random:${number}`;
+  | `random:${number}`
+  | `stale:${number}`;
 
 /** A thing that no sync has covered, for a chooser of one's own. */
 export interface UnsyncedThing {
@@ -37,7 +39,7 @@ export interface UnsyncedThing {
 export type SurvivorChooser = (thing: UnsyncedThing) => boolean;
 
 const LIKELIHOODS = [0.5, 0.2, 0.8, 0.5] as const;
-const SPECIFIC = /^(only-metadata|only-sector|all-but-metadata|all-but-sector|random):(\d+)$/;
+const SPECIFIC = /^(only-metadata|only-sector|all-but-metadata|all-but-sector|random|stale):(\d+)$/;
 
 /** The answers that words stand for. @throws `TypeError`, `RangeError` for what is none of them */
 export function survivorsNamed(words: unknown): Ask {
@@ -46,7 +48,12 @@ export function survivorsNamed(words: unknown): Ask {
   if (words === 'none') return () => false;
   const [, kind, number] = SPECIFIC.exec(words) ?? [];
   if (kind === undefined) throw outOfRange('survivors', "'all', 'none', 'random:1' or another set's words", words);
-  return kind === 'random' ? randomly(Number(number)) : singly(kind, Number(number));
+  return kind === 'random' || kind === 'stale' ? randomly(Number(number)) : singly(kind, Number(number));
+}
+
+/** The seed for what stands where nothing has reached a file; `undefined` when there are zeros. */
+export function staleSeedOf(survivors: Survivors): number | undefined {
+  return survivors.startsWith('stale:') ? Number(survivors.slice('stale:'.length)) : undefined;
 }
 
 function singly(kind: string, chosen: number): Ask {
@@ -95,13 +102,21 @@ export function counting(count: UnsyncedCount): Ask {
 export function survivorSets({ metadata, sectors }: UnsyncedCount, most: number, seed: number): Survivors[] {
   if (metadata + sectors === 0) return ['none'];
   const random = new Random(seed);
-  const single: Survivors[] = [];
-  for (let number = 0; number < metadata; number++) {
-    single.push(`only-metadata:${number}`, `all-but-metadata:${number}`);
-  }
-  for (let number = 0; number < sectors; number++) single.push(`only-sector:${number}`, `all-but-sector:${number}`);
+  const ofMetadata = random.shuffle(numbered(metadata, 'metadata'));
+  const ofSectors = random.shuffle(numbered(sectors, 'sector'));
+  // In turns: sectors are many, and what the few names and sizes come to matters as much.
+  const single = random.chance(0.5) ? inTurns(ofMetadata, ofSectors) : inTurns(ofSectors, ofMetadata);
   const room = Math.max(0, most - 2);
-  const sets: Survivors[] = ['none', 'all', ...random.shuffle(single).slice(0, Math.ceil((room * 2) / 3))];
-  while (sets.length < most) sets.push(`random:${random.below(1_000_000)}`);
+  const sets: Survivors[] = ['none', 'all', ...single.slice(0, Math.ceil((room * 2) / 3))];
+  while (sets.length < most) {
+    sets.push(`${metadata > 0 && random.chance(0.4) ? 'stale' : 'random'}:${random.below(1_000_000)}`);
+  }
   return sets.slice(0, most);
 }
+
+/** Each of so many things alone, and all but each. */
+const numbered = (count: number, kind: 'metadata' | 'sector'): Survivors[] =>
+  Array.from({ length: count }, (_, number): Survivors[] => [
+    `only-${kind}:${number}`,
+    `all-but-${kind}:${number}`,
+  ]).flat();

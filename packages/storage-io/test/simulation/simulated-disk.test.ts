@@ -1,5 +1,5 @@
 import { CompletionBuffer, errnoNamed, type StorageIo } from '@walstack/storage-io';
-import { SimulatedDisk, type Survivors } from '@walstack/storage-io/simulation';
+import { type FaultKind, type OperationKind, SimulatedDisk, type Survivors } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { resultOf, turn } from '../polling.js';
 import {
@@ -33,6 +33,14 @@ function everythingLeft(disk: SimulatedDisk): string[] {
   const found = new Set<string>();
   for (let seed = 0; seed < 400; seed++) found.add(letters(disk.crash(`random:${seed}`).createStorageIo(), 'f'));
   return [...found].sort();
+}
+
+/** Has the next operation of a kind fail, and the call with it. */
+function failOnce(disk: SimulatedDisk, kind: OperationKind, fault: FaultKind, call: () => unknown): void {
+  let failed = 0;
+  disk.failWhen((operation) => (operation.kind === kind && failed++ === 0 ? fault : undefined));
+  expect(call).toThrow(expect.objectContaining({ code: 'WAL_IO_FAILED' }));
+  disk.failWhen(undefined);
 }
 
 describe('what was written', () => {
@@ -89,6 +97,26 @@ describe('what was written', () => {
     const afterwards = disk.crash('all-but-metadata:0').createStorageIo();
     truncate(afterwards, 'f', 7);
     expect(read(afterwards, 'f').toString(), 'nothing hides behind the end').toBe('short\0\0');
+  });
+
+  test('leaves zeros where it has not reached a file that has grown, or what other files have left there', () => {
+    const { disk, io } = diskWithFile(sectors('a'));
+    sync(io, 'f');
+    write(io, 'gone', sectors('g', 3));
+    sync(io, 'gone');
+    remove(io, 'gone');
+    write(io, 'f', sectors('b', 2), SECTOR);
+    const found = new Set<string>();
+    for (let seed = 0; seed < 400; seed++) {
+      const bytes = read(disk.crash(`stale:${seed}`).createStorageIo(), 'f');
+      expect(bytes[0]).toBe(97);
+      for (let at = SECTOR; at < bytes.length; at += SECTOR) {
+        const letter = String.fromCharCode(bytes[at] as number);
+        found.add('bg'.includes(letter) ? letter : 'other');
+        expect(bytes[at], 'no zeros').not.toBe(0);
+      }
+    }
+    expect([...found].sort()).toEqual(['b', 'g', 'other']);
   });
 
   test('durably stays, and nothing that was written before it comes along', () => {
@@ -334,6 +362,89 @@ describe('faults', () => {
     sync(io, 'f');
     expect(letters(io, 'f')).toBe('b');
     expect(left(disk, 'none', 'all')).toEqual(['a', 'b']);
+  });
+
+  test('a sync that failed drops how long the file was made as well, and a rewrite makes it that long again', () => {
+    const { disk, io } = diskWithFile(sectors('a'));
+    sync(io, 'f');
+    write(io, 'f', sectors('b', 2), SECTOR);
+    failOnce(disk, 'datasync', 'failing-sync', () => sync(io, 'f'));
+    sync(io, 'f');
+    expect(letters(io, 'f')).toBe('abb');
+    expect(left(disk.crash('all'), 'none')).toEqual(['abb']);
+    const { disk: other, io: again } = diskWithFile(sectors('a'));
+    sync(again, 'f');
+    write(again, 'f', sectors('b', 2), SECTOR);
+    failOnce(other, 'datasync', 'failing-sync', () => sync(again, 'f'));
+    write(again, 'f', sectors('b'), SECTOR);
+    sync(again, 'f');
+    expect(letters(again, 'f')).toBe('abb');
+    expect(left(other, 'none', 'all')).toEqual(['ab', 'abb']);
+  });
+
+  test('a sync that failed can have the cache give up what it dropped, some operations later', () => {
+    const { disk, io } = diskWithFile(sectors('a', 3));
+    sync(io, 'f');
+    write(io, 'f', sectors('b', 2));
+    failOnce(disk, 'datasync', 'evicting-sync', () => sync(io, 'f'));
+    expect(letters(io, 'f')).toBe('bba');
+    write(io, 'f', sectors('c'), SECTOR);
+    for (let operations = 0; operations < 40; operations++) io.stat('f');
+    const now = letters(io, 'f');
+    expect(['aca', 'bca']).toContain(now);
+    sync(io, 'f');
+    expect(left(disk, 'none', 'all')).toEqual([now, now]);
+  });
+
+  test('a sync that finds no room loses what was written at once', () => {
+    const { disk, io } = diskWithFile(sectors('a'));
+    sync(io, 'f');
+    write(io, 'f', sectors('b', 2));
+    disk.failWhen(({ kind }) => (kind === 'datasync' ? 'ENOSPC' : undefined));
+    expect(() => sync(io, 'f')).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+    disk.failWhen(undefined);
+    expect(['a-', 'ab', 'b-', 'bb']).toContain(letters(io, 'f'));
+    const now = letters(io, 'f');
+    sync(io, 'f');
+    expect([now, now.slice(0, 1)]).toContain(left(disk, 'none')[0]);
+  });
+
+  test('a disk can be read-only from an operation on, until the power goes', () => {
+    const { disk, io } = diskWithFile(sectors('a'));
+    sync(io, 'f');
+    write(io, 'f', sectors('b'));
+    failOnce(disk, 'datasync', 'read-only', () => sync(io, 'f'));
+    for (const call of [
+      () => sync(io, 'f'),
+      () => write(io, 'f', 'x'),
+      () => io.makeDirectory('d'),
+      () => remove(io, 'f'),
+    ]) {
+      expect(call).toThrow(expect.objectContaining({ systemCode: 'EROFS' }));
+    }
+    expect(letters(io, 'f')).toBe('b');
+    expect(left(disk, 'none', 'all')).toEqual(['a', 'b']);
+    const after = disk.crash('none').createStorageIo();
+    write(after, 'f', sectors('c'));
+    sync(after, 'f');
+  });
+
+  test('a disk can be broken from an operation on, for reading too', () => {
+    const { disk, io } = diskWithFile(sectors('a'));
+    sync(io, 'f');
+    failOnce(disk, 'stat', 'broken', () => io.stat('f'));
+    expect(() => io.list('/')).toThrow(expect.objectContaining({ systemCode: 'EIO' }));
+    expect(() => read(io, 'f')).toThrow(expect.objectContaining({ systemCode: 'EIO' }));
+    expect(left(disk, 'none')).toEqual(['a']);
+  });
+
+  test('a process can be killed before an operation', () => {
+    const { disk, io } = diskWithFile(sectors('a'));
+    disk.failWhen(({ kind }) => (kind === 'write' ? 'killed' : undefined));
+    expect(() => write(io, 'f', sectors('b'))).toThrow();
+    disk.failWhen(undefined);
+    expect(() => io.stat('f')).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
+    expect(letters(disk.createStorageIo(), 'f')).toBe('a');
   });
 
   test('a short write leaves a part', () => {

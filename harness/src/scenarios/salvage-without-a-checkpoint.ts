@@ -1,0 +1,25 @@
+import type { Scenario } from '../scenario.js';
+
+export const scenario: Scenario = {
+  about:
+    '◆ what salvage keeps is durable, though nothing of it was: a damaged checkpoint made the log one to be salvaged',
+  config: { recoveryMode: 'salvage' },
+  async run(log, life) {
+    await log.open();
+    log.appendSome(6, 700);
+    await log.checkpoint(Math.max(1, log.wal.lastLsn - 2));
+    log.appendSome(4, 700);
+    await log.flush();
+    if (log.random() < 0.5) {
+      for (const disk of life.disks) {
+        disk.failWhen(({ kind }) => (/sync|durable/.test(kind) ? 'evicting-sync' : undefined));
+      }
+      await log.sync().catch(() => {});
+      for (const disk of life.disks) disk.failWhen(undefined);
+    }
+    await log.destroyCheckpoint();
+    await log.open();
+    log.append(Math.floor(log.random() * 700));
+    await log.sync();
+  },
+};
