@@ -12,7 +12,7 @@ import { checkCore, type Opened, recoverLog, rewrite, unsteady } from './recover
 import { type LsnRange, type RecoveryReport, reportOf } from './recovery-report.js';
 import { readJournal, type SalvageJournal, writeJournal } from './salvage-journal.js';
 import { planSalvage, type SalvagePlan } from './salvage-plan.js';
-import { segmentsOfLog, severalLogs, surveyOf } from './salvage-survey.js';
+import { type Survey, segmentsOfLog, severalLogs, surveyOf } from './salvage-survey.js';
 import { isEmpty } from './segment.js';
 import type { World } from './world.js';
 
@@ -96,16 +96,7 @@ function* begin(
   const { io } = world;
   const { directory } = settings;
   refuseTakenName(io, directory, damage);
-  const survey = yield* surveyOf(io, directory, files);
-  const plan = yield* planSalvage(io, directory, files, survey, damage, settings.salvageLsn);
-  yield* checkOwner(io, settings, survey.sound, blocking);
-  const encryptedFrom = yield* checkKeys(io, settings, plan.kept, blocking);
-  yield* loadCurrentKey(settings.keyRing, blocking);
-  const last = plan.kept.at(-1);
-  if (last !== undefined) {
-    // That a segment stands behind it will prove it durable.
-    if (!(yield* withFile(io, last.path, (file) => rewrite(world, file, last)))) throw unsteady(last);
-  }
+  const { survey, plan, encryptedFrom } = yield* planAndSettle(world, settings, files, damage, blocking);
   yield* removeDrafts(world, settings, files);
   const quarantine = before?.quarantine ?? (yield* chooseQuarantine(world, directory));
   const [newest] = survey.sound.slice(-1);
@@ -122,6 +113,38 @@ function* begin(
   };
   yield* writeJournal(io, directory, journal);
   return journal;
+}
+
+/** What is to be kept, made durable. */
+interface Settled {
+  readonly survey: Survey;
+  readonly plan: SalvagePlan;
+  readonly encryptedFrom: Lsn | undefined;
+}
+
+/** Plans, and makes durable what is kept: again where that has become shorter since it was read. */
+function* planAndSettle(
+  world: World,
+  settings: Settings,
+  files: LogFiles,
+  damage: WalError,
+  blocking: boolean,
+): IoRoutine<Settled> {
+  const { io } = world;
+  const { directory } = settings;
+  for (let keptBefore = Number.POSITIVE_INFINITY; ; ) {
+    const survey = yield* surveyOf(io, directory, files);
+    const plan = yield* planSalvage(io, directory, files, survey, damage, settings.salvageLsn);
+    yield* checkOwner(io, settings, survey.sound, blocking);
+    const encryptedFrom = yield* checkKeys(io, settings, plan.kept, blocking);
+    yield* loadCurrentKey(settings.keyRing, blocking);
+    const last = plan.kept.at(-1);
+    // That a segment stands behind it will prove it durable.
+    const isSettled = last === undefined || (yield* withFile(io, last.path, (file) => rewrite(world, file, last)));
+    if (isSettled) return { survey, plan, encryptedFrom };
+    if (last.nextLsn >= keptBefore) throw unsteady(last);
+    keptBefore = last.nextLsn;
+  }
 }
 
 /** @throws `WAL_CORRUPT` where a directory has the name that salvage needs for a file */

@@ -141,33 +141,39 @@ function overwrite(io: StorageIo, path: string, at: number, bytes: Uint8Array): 
   io.close(file);
 }
 
-test('what is written again are the bytes that were verified, at whichever read a page is dropped', () => {
-  const files = killed((wal) => {
-    wal.append('first');
-    wal.syncSync();
-    for (let lsn = 2; lsn <= 9; lsn++) wal.append(`${lsn}`.repeat(300));
-    wal.flushSync();
-  });
-  const from = placeOf(files, 6);
-  let most = 1;
-  for (let n = 0; n < most; n++) {
-    const memory = restore(files);
-    let isOpen = false;
-    const io = beforeReads(memory, (path, reads) => {
-      if (isOpen) return;
-      most = Math.max(most, reads + 1);
-      if (reads === n) overwrite(memory, path, from, new Uint8Array(700));
+test.each(['strict', 'salvage'] as const)(
+  'what is written again are the bytes that were verified, at whichever read a page is dropped, with recoveryMode %s',
+  (recoveryMode) => {
+    const files = killed((wal) => {
+      wal.append('first');
+      wal.syncSync();
+      if (recoveryMode === 'salvage') wal.checkpointSync(1);
+      for (let lsn = 2; lsn <= 9; lsn++) wal.append(`${lsn}`.repeat(300));
+      wal.flushSync();
     });
-    const wal = openIn(io);
-    isOpen = true;
-    const found = texts(wal.replay());
-    expect(found).toHaveLength(wal.lastLsn);
-    expect([5, 9]).toContain(wal.lastLsn);
-    // As if the process had been killed: what it has said is there.
-    expect(texts(openIn(restore(snapshot(memory, DIRECTORY))).replay())).toEqual(found);
-  }
-  expect(most).toBeGreaterThan(3);
-});
+    // A log with a damaged checkpoint has to be salvaged.
+    if (recoveryMode === 'salvage') files.set('checkpoint', flip(20)(files.get('checkpoint') as Uint8Array));
+    const from = placeOf(files, 6);
+    let most = 1;
+    for (let n = 0; n < most; n++) {
+      const memory = restore(files);
+      let isOpen = false;
+      const io = beforeReads(memory, (path, reads) => {
+        if (isOpen) return;
+        most = Math.max(most, reads + 1);
+        if (reads === n) overwrite(memory, path, from, new Uint8Array(700));
+      });
+      const wal = openIn(io, { recoveryMode });
+      isOpen = true;
+      const found = texts(wal.replay());
+      expect(found).toHaveLength(wal.lastLsn);
+      expect([5, 9]).toContain(wal.lastLsn);
+      // As if the process had been killed: what it has said is there.
+      expect(texts(openIn(restore(snapshot(memory, DIRECTORY))).replay())).toEqual(found);
+    }
+    expect(most).toBeGreaterThan(3);
+  },
+);
 
 test('a log that is another one each time that it is read is refused at last', () => {
   const files = killed((wal) => {
