@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseArguments } from '../src/explore/arguments.js';
@@ -7,6 +6,7 @@ import { replayScenario } from '../src/explore/explore-scenario.js';
 import { MODE_NAMES, type ModeName } from '../src/modes.js';
 import type { Scenario } from '../src/scenario.js';
 import { SCENARIOS } from '../src/scenarios/index.js';
+import { RUN_SEED } from './run-seed.js';
 
 const names = Object.keys(SCENARIOS);
 
@@ -22,12 +22,9 @@ test('every file in the folder of scenarios is explored', () => {
 });
 
 describe('the power may go at any moment, and nothing acknowledged is lost', () => {
-  const fresh = randomInt(1, 2 ** 31);
-  console.log(`fresh seed: ${fresh}; all of it: pnpm explore --seed ${fresh} --seeds 1`);
-
   test.each([...names.entries()])('%i %s', async (index, name) => {
     const scenario = SCENARIOS[name] as Scenario;
-    for (const [turn, seed] of [1, fresh].entries()) {
+    for (const [turn, seed] of [1, RUN_SEED].entries()) {
       const effort = { seeds: [seed], survivorsPerPoint: 4, faults: false };
       const { row, found } = await exploreInModes(name, scenario, effort, modeOf(scenario, index + turn));
       expect(found).toEqual([]);

@@ -4,10 +4,11 @@ import { forgetFsUnavailable } from '../src/fuse/forgetfs.js';
 import { BACKEND_NAMES } from '../src/torture/backends.js';
 import { PLANTS } from '../src/torture/plant.js';
 import { run, runIn, temporaryDirectory } from './command.js';
+import { RUN_SEED } from './run-seed.js';
 
 test.each([
   ['a seed that stays', ['--seed', '7']],
-  ['a fresh seed', []],
+  ['the seed of this run', ['--seed', `${RUN_SEED}`]],
 ])('every backend keeps its promises in every place through 80 kills with %s', (_what, seed) => {
   const data = temporaryDirectory();
   const { status, stdout, stderr, last } = run('torture', '--kills', '80', '--data', data, ...seed);
