@@ -144,7 +144,7 @@ function overwrite(io: StorageIo, path: string, at: number, bytes: Uint8Array): 
 test.each(['strict', 'salvage'] as const)(
   'what is written again are the bytes that were verified, at whichever read a page is dropped, with recoveryMode %s',
   (recoveryMode) => {
-    const files = killed((wal) => {
+    const written = killed((wal) => {
       wal.append('first');
       wal.syncSync();
       if (recoveryMode === 'salvage') wal.checkpointSync(1);
@@ -152,7 +152,7 @@ test.each(['strict', 'salvage'] as const)(
       wal.flushSync();
     });
     // A log with a damaged checkpoint has to be salvaged.
-    if (recoveryMode === 'salvage') files.set('checkpoint', flip(20)(files.get('checkpoint') as Uint8Array));
+    const files = recoveryMode === 'salvage' ? changed(written, 'checkpoint', flip(20)) : written;
     const from = placeOf(files, 6);
     let most = 1;
     for (let n = 0; n < most; n++) {
