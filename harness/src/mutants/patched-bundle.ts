@@ -4,7 +4,14 @@ import { build, type Plugin } from 'esbuild';
 import { changesOf, type Defect, withDefect } from './defect.js';
 import { SOURCES } from './sources.js';
 
-/** Puts a program and all packages it uses, from source, into one file: with a defect, or without any. */
+/** The defect is in nothing that a program runs. */
+export class UnusedDefectError extends Error {}
+
+/**
+ * Puts a program and all packages it uses, from source, into one file: with a defect, or without any.
+ *
+ * @throws {@link UnusedDefectError}
+ */
 export async function bundleWith(
   root: string,
   program: string,
@@ -38,6 +45,8 @@ export async function bundleWith(
     plugins: [plugin],
   });
   if (untouched.size > 0) {
-    throw new Error(`${program} does not use ${[...untouched].join(', ')}: the defect is in nothing that is run`);
+    throw new UnusedDefectError(
+      `${program} does not use ${[...untouched].join(', ')}: the defect is in nothing that is run`,
+    );
   }
 }

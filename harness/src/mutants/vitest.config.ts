@@ -1,13 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';
-import { withDefect } from './defect.js';
+import { type Defect, withDefect } from './defect.js';
 import { DEFECTS } from './defects/index.js';
 import { SOURCES } from './sources.js';
 
-/** The tests of the packages, with all packages from source and the defect in them that `WALSTACK_DEFECT` names. */
+/**
+ * The tests of the packages, with all packages from source and the defect in them that `WALSTACK_DEFECT` names, or that
+ * `WALSTACK_DEFECT_IN_FULL` is, as JSON.
+ */
 const root = resolve(import.meta.dirname, '../../..');
-const defect = DEFECTS.find(({ name }) => name === process.env['WALSTACK_DEFECT']);
+const inFull = process.env['WALSTACK_DEFECT_IN_FULL'];
+const defect =
+  inFull === undefined
+    ? DEFECTS.find(({ name }) => name === process.env['WALSTACK_DEFECT'])
+    : (JSON.parse(inFull) as Defect);
 /** Only its tests, to see that they pass. */
 const without = process.env['WALSTACK_WITHOUT_DEFECT'] === '1';
 /** A copy of the package with the addon, which was compiled with the defect. */
