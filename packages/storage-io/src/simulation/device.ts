@@ -57,16 +57,16 @@ export class Device {
     return next;
   }
 
-  /** Does everything that is due next. */
+  /** Does everything that is due next, one by one: what is told of one may wait for the others. */
   #step(): void {
     const due = this.#nextDue();
     this.#now = due;
-    const done = this.#started.filter((each) => each.due === due);
-    this.#started = this.#started.filter((each) => each.due !== due);
-    for (const { finish } of done) {
-      if (this.#off) return;
+    for (;;) {
+      const at = this.#started.findIndex((each) => each.due === due);
+      const [next] = at === -1 ? [] : this.#started.splice(at, 1);
+      if (next === undefined || this.#off) return;
       this.progress += 1;
-      finish();
+      next.finish();
     }
   }
 

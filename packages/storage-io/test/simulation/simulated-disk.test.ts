@@ -256,6 +256,21 @@ describe('names', () => {
 });
 
 describe('writes in flight', () => {
+  test('that end at the same time are waited for by what one of them calls', async () => {
+    const io = new SimulatedDisk().createStorageIo({ completesInline: false, latencyTicks: 1 });
+    const file = io.open('/f', { create: true });
+    const out = new CompletionBuffer();
+    const tokens = [io.submitWrite(file, sectors('a', 1), 0), io.submitWrite(file, sectors('b', 1), SECTOR)];
+    const told = await new Promise((resolve) => {
+      io.onReady(() => {
+        io.onReady(undefined);
+        const polled = io.pollCompletions(out);
+        resolve([polled, out.tokens[0], io.waitCompletions(out, 1), out.tokens[0]]);
+      });
+    });
+    expect(told).toEqual([1, tokens[0], 1, tokens[1]]);
+  });
+
   test('land in any part, and in any order', () => {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo({ completesInline: false });
