@@ -174,7 +174,8 @@ export function checkPath(name: string, value: unknown): string {
 }
 
 /**
- * Returns `value` when it is an object of options.
+ * Returns `value` when it is an object of options; one that may have some of them from its class or its prototype as a plain
+ * object, which has them all when it is copied or taken apart.
  *
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), also for an option that is not among `known`, so that a misspelt one is
  * not ignored
@@ -188,7 +189,17 @@ export function checkOptions<T extends object>(name: string, value: T, known: re
       throw coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
     }
   }
-  return value;
+  return Object.getPrototypeOf(value) === Object.prototype ? value : plain(value, known);
+}
+
+/** An object's own options and inherited ones, each read once; one that is `undefined` is not given. */
+function plain<T extends object>(value: T, known: readonly (keyof T & string)[]): T {
+  const options: Partial<T> = {};
+  for (const option of known) {
+    const given = value[option];
+    if (given !== undefined) options[option] = given;
+  }
+  return options as T;
 }
 
 /**

@@ -154,4 +154,22 @@ describe('checks of arguments', () => {
       expect(codeOf(() => checkOptions('options', wrong as never, []))).toBe('ERR_INVALID_ARG_TYPE');
     }
   });
+
+  it('options of a class or a prototype: a plain object of those that are given, each read once', () => {
+    let read = 0;
+    class Options {
+      get size(): number {
+        return ++read;
+      }
+      readonly name = undefined;
+    }
+    expect({
+      ...checkOptions<{ size?: number; name?: string | undefined }>('options', new Options(), ['size', 'name']),
+    }).toEqual({ size: 1 });
+    expect(read).toBe(1);
+    expect({ ...checkOptions<{ size?: number }>('options', Object.create({ size: 2 }), ['size']) }).toEqual({
+      size: 2,
+    });
+    expect(() => checkOptions('options', Object.create({ sizes: 2 }), ['size'] as never[])).toThrow('"sizes"');
+  });
 });

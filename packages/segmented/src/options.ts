@@ -209,6 +209,11 @@ export type CheckedConfig = Omit<Settings, 'preallocate' | 'recycleSegments'> & 
   readonly recycleSegments: number | undefined;
 };
 
+/** A configuration for who looks at a log that is there. @throws like {@link checkConfig} */
+export function withoutCreating(config: SegmentedWalConfig): SegmentedWalConfig {
+  return { ...checkOptions('config', config, KNOWN), create: false };
+}
+
 /** Checks a configuration and fills in its defaults. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
   const {

@@ -48,6 +48,7 @@ import {
   checkKeyRing,
   type SegmentedWalConfig,
   type Settings,
+  withoutCreating,
   worldOf,
 } from './options.js';
 import { lsnBefore } from './position.js';
@@ -210,14 +211,14 @@ export class SegmentedWal {
    * @throws what {@link open} throws; `WAL_NOT_FOUND` where there is no log, which is not made
    */
   static async recover(config: SegmentedWalConfig): Promise<RecoveryReport> {
-    const wal = await SegmentedWal.open({ ...config, create: false });
+    const wal = await SegmentedWal.open(withoutCreating(config));
     await wal.close();
     return wal.recovery;
   }
 
   /** Like {@link recover}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
   static recoverSync(config: SegmentedWalConfig): RecoveryReport {
-    const wal = SegmentedWal.openSync({ ...config, create: false });
+    const wal = SegmentedWal.openSync(withoutCreating(config));
     wal.closeSync();
     return wal.recovery;
   }

@@ -1,5 +1,14 @@
-import { checkMemory, invalidType } from '@walstack/codec';
+import { checkMemory, checkOptions, optionNames } from '@walstack/codec';
 import type { AppendOptions } from '@walstack/segmented';
+
+/** Names of the options of an event. */
+export const EVENT_OPTIONS = optionNames<AppendOptions>({
+  type: true,
+  meta: true,
+  tenantId: true,
+  databaseId: true,
+  vshardId: true,
+});
 
 /**
  * What a commit that has to wait keeps of its arguments: the caller may go on using them. Wrong types are refused now
@@ -14,7 +23,6 @@ export function keepBytes(name: string, bytes: Uint8Array | string): Uint8Array 
 
 /** A copy with its meta copied. */
 export function keepOptions(options: AppendOptions): AppendOptions {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options);
-  const { meta } = options;
-  return meta === undefined ? { ...options } : { ...options, meta: keepBytes('meta', meta) };
+  const { meta, ...others } = checkOptions('options', options, EVENT_OPTIONS);
+  return meta === undefined ? others : { ...others, meta: keepBytes('meta', meta) };
 }

@@ -5,6 +5,7 @@ import {
   invalidType,
   type KeyRing,
   type Lsn,
+  optionNames,
   outOfRange,
   WalError,
 } from '@walstack/codec';
@@ -58,7 +59,7 @@ import {
   POLL_MS,
 } from './follow-directory.js';
 import { asWalError, GroupCommit } from './group-commit.js';
-import { keepBytes, keepOptions } from './kept.js';
+import { EVENT_OPTIONS, keepBytes, keepOptions } from './kept.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
 import { type Encoded, type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
 import { Progress } from './progress.js';
@@ -69,6 +70,17 @@ export interface CommitOptions extends AppendOptions, Abortable {}
 
 /** How a log is read. */
 export interface WalReadOptions extends ReadOptions, Abortable {}
+
+const COMMIT_OPTIONS = Object.freeze([...EVENT_OPTIONS, 'signal'] as const);
+const READ_OPTIONS = optionNames<WalReadOptions>({
+  copy: true,
+  to: true,
+  types: true,
+  scope: true,
+  fromTimeMs: true,
+  toTimeMs: true,
+  signal: true,
+});
 
 /**
  * A write-ahead log: append events, commit them in groups, read them back in order after any crash.
@@ -661,7 +673,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   #reading(from: Lsn | 'first', options: WalReadOptions): EventReading<T> {
     if (!hasSignal(options)) return this.#payloads.eventsOf(this.#replaying(from, options), undefined);
-    const { signal, ...rest } = options;
+    const { signal, ...rest } = checkOptions('options', options, READ_OPTIONS);
     checkSignal(signal);
     return this.#payloads.eventsOf(this.#replaying(from, rest), signal);
   }
@@ -745,7 +757,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#commits.wait(await this.#appendInTurn(encoded, options));
   }
 
-  async #commitUnlessAborted(payload: I, { signal, ...options }: CommitOptions): Promise<Lsn> {
+  async #commitUnlessAborted(payload: I, given: CommitOptions): Promise<Lsn> {
+    const { signal, ...options } = checkOptions('options', given, COMMIT_OPTIONS);
     checkSignal(signal);
     throwIfAborted(signal, NOTHING_APPENDED);
     const encoded = this.#payloads.encode(payload);
