@@ -25,7 +25,7 @@ type FileSettings = Pick<Settings, 'directory' | 'directIo' | 'blockBytes'>;
 /**
  * Opens `next.seg`, for writing around the page cache where that is wanted and can be had for single blocks.
  *
- * @param create - make it; it must not be there yet
+ * @param create - make it; it must not be there yet: see {@link makeNextSegment}
  */
 export function openNextSegment(io: StorageIo, settings: FileSettings, create = true): IoFile {
   const path = join(settings.directory, FileName.nextSegment);
@@ -34,6 +34,17 @@ export function openNextSegment(io: StorageIo, settings: FileSettings, create = 
   if (settings.blockBytes % file.alignment === 0) return file;
   closeFile(io, file);
   return io.open(path);
+}
+
+/** Makes `next.seg`, also where one is left that could not be removed when it was given up: its content is worth nothing. */
+export function* makeNextSegment(io: StorageIo, settings: FileSettings): IoRoutine<IoFile> {
+  try {
+    return openNextSegment(io, settings);
+  } catch (error) {
+    if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;
+  }
+  yield* ioSteps.remove(io, join(settings.directory, FileName.nextSegment));
+  return openNextSegment(io, settings);
 }
 
 /** Writes a segment's header into its block; durable on return. */

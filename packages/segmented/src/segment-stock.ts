@@ -20,6 +20,7 @@ import {
   dropNextSegment,
   isFailureOfFile,
   isFailureOfRemoval,
+  makeNextSegment,
   openNextSegment,
   removeIfPossible,
 } from './segment-file.js';
@@ -117,7 +118,7 @@ export class SegmentStock {
     this.#draft = undefined;
     if (draft.earlierSeed === segmentSeed(header.segmentId)) {
       yield* discardNextSegment(this.#world.io, this.#settings.directory, draft.file);
-      draft = fresh(openNextSegment(this.#world.io, this.#settings), 0);
+      draft = fresh(yield* makeNextSegment(this.#world.io, this.#settings), 0);
     }
     const { file } = draft;
     yield* beginSegment(this.#world.io, this.#settings.directory, file, header);
@@ -230,7 +231,7 @@ export class SegmentStock {
       const draft = yield* this.#reuse(name);
       if (draft !== undefined) return draft;
     }
-    const file = openNextSegment(io, this.#settings);
+    const file = yield* makeNextSegment(io, this.#settings);
     try {
       const end = ahead ? blockEnd(Math.min(FIRST_BYTES, segmentBytes), blockBytes) : 0;
       if (end > 0) {

@@ -294,6 +294,7 @@ export class SegmentWriter {
    */
   append(given: RecordBody): Lsn {
     const lsn = this.#nextLsn;
+    const life = this.#life;
     if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
     const { compressor } = this.#settings;
     const body = compressor === undefined ? given : compressed(given, compressor);
@@ -302,6 +303,7 @@ export class SegmentWriter {
     const isClockRead = this.#clock.isRead;
     const now = this.#clock.read();
     const segment = this.#segmentFor(frameBytes, now);
+    this.#requireNext(lsn, life);
     const elapsedMs = now - segment.header.createdAtMs;
     this.#encode(segment, body, frameBytes, 0, elapsedMs, isClockRead && segment === this.#active);
     this.#active = segment;
@@ -316,13 +318,16 @@ export class SegmentWriter {
    * @returns the LSN of the last one
    */
   appendBatch(given: readonly RecordBody[]): Lsn {
-    const lastLsn = this.#nextLsn + given.length - 1;
+    const lsn = this.#nextLsn;
+    const life = this.#life;
+    const lastLsn = lsn + given.length - 1;
     if (lastLsn >= Number.MAX_SAFE_INTEGER) throw usedUp();
     const { compressor } = this.#settings;
     const bodies = compressor === undefined ? given : given.map((body) => compressed(body, compressor));
     const bytes = this.#runBytesMost(bodies);
     const now = this.#clock.read();
     const segment = this.#segmentFor(bytes, now);
+    this.#requireNext(lsn, life);
     const elapsedMs = now - segment.header.createdAtMs;
     this.#arena.makeRoom(segment, bytes);
     this.#active = segment;
@@ -579,6 +584,11 @@ export class SegmentWriter {
     }
     this.#pipeline.stop();
     this.#background.stop();
+  }
+
+  /** @throws `WAL_STATE` when the clock or the random bytes, which are the application's, have appended or cut the log */
+  #requireNext(lsn: Lsn, life: number): void {
+    if (this.#nextLsn !== lsn || this.#life !== life) throw appendedMeanwhile(this.#settings.directory);
   }
 
   /** The segment that a frame goes to: a new one when it would make this one longer, or older, than it should be. */
@@ -931,9 +941,11 @@ export class SegmentWriter {
   }
 
   *#writeMark(type: number): IoRoutine<void> {
+    // The clock is the application's, and may append.
+    const now = this.#world.now();
     const segment = this.#active;
     if (segment === undefined || segment !== this.#named || this.#durableLsn !== this.#nextLsn - 1) return;
-    const elapsedMs = this.#world.now() - segment.header.createdAtMs;
+    const elapsedMs = now - segment.header.createdAtMs;
     const offset = this.#arena.place(segment, MARK_FRAME_BYTES);
     writeMark(this.#arena.view, offset, this.#nextLsn, type, elapsedMs);
     this.#arena.placed(offset + MARK_FRAME_BYTES, this.#nextLsn);
@@ -982,6 +994,12 @@ function pending(directory: string): WalError {
     path: directory,
     state: 'pending',
   });
+}
+
+function appendedMeanwhile(directory: string): WalError {
+  const what =
+    'the clock or the random bytes of the log appended to it, or cut it: nothing else was appended; append again';
+  return new WalError('WAL_STATE', what, { path: directory, state: 'appended' });
 }
 
 function rollsBack(path: string): WalError {

@@ -486,6 +486,8 @@ export class SegmentedWal {
     this.#writer.throwIfFailed();
     const { lastLsn } = this;
     this.#submittedLsn = lastLsn;
+    // What kept an earlier one from it keeps nothing from this one, which makes the same durable.
+    this.#submitFailure = undefined;
     this.#queue.start(
       () => this.#submitting(),
       (ended) => {
@@ -505,7 +507,7 @@ export class SegmentedWal {
   checkCompletions(lsn: Lsn): boolean {
     this.#throwUnlessOpen();
     CompletionRouter.for(this.#world.io).drain();
-    if (this.durableLsn >= lsn) {
+    if (this.durableLsn >= checkInteger('lsn', lsn)) {
       this.#quietMark.arm();
       return true;
     }

@@ -32,6 +32,10 @@ describe('a call', () => {
     },
   );
 
+  test.each([undefined, '1', null])('refuses %s as an LSN that was submitted', (lsn) => {
+    expect(() => wal.checkCompletions(lsn as never)).toThrow(typeError({}));
+  });
+
   test('refuses what is too large, with the figures', () => {
     expect(() => wal.append(new Uint8Array(1001))).toThrow(
       expect.objectContaining({ code: 'WAL_TOO_LARGE', actual: 1001, limit: 1000 }),

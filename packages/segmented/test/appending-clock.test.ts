@@ -1,0 +1,94 @@
+import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
+import { expect, test } from 'vitest';
+import { texts } from './support/logs.js';
+
+/** What a log is given to look at the world with, and what appends to the log in its turn. */
+
+const APPENDED = expect.objectContaining({ code: 'WAL_STATE', state: 'appended' });
+
+/** A log whose clock or random bytes append once, when that is asked for. */
+function opened(config: Partial<SegmentedWalConfig> = {}) {
+  const disk = new SimulatedDisk();
+  const due = { now: false, randomBytes: false };
+  let drawn = 0;
+  let mark = (): void => {};
+  const appendOnce = (who: keyof typeof due): void => {
+    if (!due[who]) return;
+    due[who] = false;
+    wal.append(`by ${who}`);
+  };
+  const wal: SegmentedWal = SegmentedWal.openSync({
+    directory: '/log',
+    io: disk.createStorageIo(),
+    blockBytes: 512,
+    now: () => {
+      appendOnce('now');
+      return 1_700_000_000_000;
+    },
+    randomBytes: (bytes) => {
+      appendOnce('randomBytes');
+      return new Uint8Array(bytes).fill(++drawn);
+    },
+    setTimer: (callback) => {
+      mark = callback;
+      return () => {};
+    },
+    ...config,
+  });
+  return { disk, wal, due, mark: () => mark() };
+}
+
+const three = (): Batch => new Batch().add('a').add('b').add('c');
+const found = (disk: SimulatedDisk): string[] =>
+  texts(SegmentedWal.openSync({ directory: '/log', io: disk.crash().createStorageIo() }).replay());
+
+test('a batch whose clock appends is refused, and can be appended then', () => {
+  const { disk, wal, due } = opened();
+  const batch = three();
+  due.now = true;
+  expect(() => wal.appendBatch(batch)).toThrow(APPENDED);
+  expect(wal.lastLsn).toBe(1);
+  expect(wal.appendBatch(batch)).toBe(4);
+  wal.syncSync();
+  expect(wal.durableLsn).toBe(4);
+  expect(found(disk)).toEqual(['by now', 'a', 'b', 'c']);
+});
+
+test('a record whose clock appends is refused, and can be appended then', () => {
+  const { disk, wal, due } = opened();
+  due.now = true;
+  expect(() => wal.append('x')).toThrow(APPENDED);
+  expect(wal.append('x')).toBe(2);
+  wal.syncSync();
+  expect(found(disk)).toEqual(['by now', 'x']);
+});
+
+test.each([
+  ['a record', (wal: SegmentedWal) => wal.append(new Uint8Array(600))] as const,
+  ['a batch', (wal: SegmentedWal) => wal.appendBatch(three())] as const,
+])('%s for whose new segment random bytes append is refused, and goes into the next one then', (_what, append) => {
+  const { disk, wal, due } = opened({ segmentBytes: 1024 });
+  wal.append(new Uint8Array(400));
+  due.randomBytes = true;
+  expect(() => append(wal)).toThrow(APPENDED);
+  expect(wal.lastLsn).toBe(2);
+  const last = append(wal);
+  expect(last).toBe(wal.lastLsn);
+  wal.syncSync();
+  expect(wal.durableLsn).toBe(last);
+  expect(found(disk)).toHaveLength(last);
+});
+
+test('a mark does not tell of what its clock appends', async () => {
+  const { wal, due, mark } = opened();
+  wal.append('x');
+  wal.syncSync();
+  due.now = true;
+  mark();
+  await new Promise(setImmediate);
+  expect(wal.lastLsn).toBe(2);
+  expect(wal.stats().marks).toBe(0);
+  wal.syncSync();
+  expect(wal.durableLsn).toBe(2);
+});
