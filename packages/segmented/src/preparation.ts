@@ -38,6 +38,27 @@ export class Preparation {
     return yield* this.#background.until(() => isClear(segment, start, end));
   }
 
+  /**
+   * Has blocks in a range that nothing is in doubt about, so that a write there does not fail for want of them.
+   *
+   * @param start - behind everything that was written
+   * @returns `false` when there is no room for them: nothing has changed then. Also after a failure.
+   */
+  *reserve(segment: ActiveSegment, start: number, end: number): IoRoutine<boolean> {
+    const { blockBytes } = segment.header;
+    const limit = blockEnd(end, blockBytes);
+    if (!(yield* this.clear(segment, start, limit))) return false;
+    const from = Math.max(segment.preparedEnd, blockEnd(start, blockBytes));
+    if (segment.file === undefined || from >= limit) return true;
+    try {
+      yield* ioSteps.allocate(this.#world.io, segment.file, from, limit - from);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+      return false;
+    }
+    return true;
+  }
+
   /** To be called when a group was submitted that ends at `end`: begins a step when one is due. */
   follow(segment: ActiveSegment, end: number, groupBytes: number): void {
     const { preallocate, segmentBytes } = this.#settings;

@@ -941,10 +941,13 @@ export class SegmentWriter {
   }
 
   *#writeMark(type: number): IoRoutine<void> {
-    // The clock is the application's, and may append.
+    const marked = this.#segmentForMark;
+    // One that found no room would fail a log of which nothing is in doubt.
+    if (marked === undefined || !(yield* this.#hasRoomForMark(marked))) return;
+    // The clock is the application's, and may append; so may anyone who came while room was made.
     const now = this.#world.now();
-    const segment = this.#active;
-    if (segment === undefined || segment !== this.#named || this.#durableLsn !== this.#nextLsn - 1) return;
+    const segment = this.#segmentForMark;
+    if (segment === undefined || segment !== marked) return;
     const elapsedMs = now - segment.header.createdAtMs;
     const offset = this.#arena.place(segment, MARK_FRAME_BYTES);
     writeMark(this.#arena.view, offset, this.#nextLsn, type, elapsedMs);
@@ -954,6 +957,17 @@ export class SegmentWriter {
     this.#endsWithMark = true;
     this.counters.marks++;
     yield* this.#syncAll();
+  }
+
+  /** The segment that a mark goes to; `undefined` unless everything appended is durable. */
+  get #segmentForMark(): ActiveSegment | undefined {
+    const segment = this.#active;
+    return segment === this.#named && this.#durableLsn === this.#nextLsn - 1 ? segment : undefined;
+  }
+
+  *#hasRoomForMark(segment: ActiveSegment): IoRoutine<boolean> {
+    const start = frameStart(segment.end, segment.header.blockBytes);
+    return yield* this.#preparation.reserve(segment, segment.end, start + MARK_FRAME_BYTES);
   }
 }
 

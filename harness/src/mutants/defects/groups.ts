@@ -59,8 +59,8 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'mark-only-when-all-durable',
     breaks: 'A mark is written only when the durable LSN is the last one appended.',
     file: `${SEGMENTED}/segment-writer.ts`,
-    find: 'if (segment === undefined || segment !== this.#named || this.#durableLsn !== this.#nextLsn - 1) return;',
-    replace: 'if (segment === undefined || segment !== this.#named) return;',
+    find: 'return segment === this.#named && this.#durableLsn === this.#nextLsn - 1 ? segment : undefined;',
+    replace: 'return segment === this.#named ? segment : undefined;',
   },
   {
     name: 'blocks-in-flight-overlap',

@@ -1,0 +1,122 @@
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
+import { describe, expect, test } from 'vitest';
+import { TestWorld } from './support/worlds.js';
+
+/** A mark that finds no room fails no log: of what was committed nothing is in doubt. */
+
+const RING: SimulatedIoOptions = {
+  completesInline: false,
+  overlappedWrites: true,
+  durableWrites: true,
+  directAlignment: 512,
+};
+
+/** Backends, and what options make the next mark need a block of its own. */
+const KINDS: readonly (readonly [string, SimulatedIoOptions, Partial<SegmentedWalConfig>])[] = [
+  ['a backend that blocks', {}, { padGroups: true }],
+  ['a backend that takes its time', { completesInline: false }, { padGroups: true }],
+  ['a ring', RING, { preallocate: 'none' }],
+  ['a ring that prepares blocks', RING, {}],
+];
+
+const fill = (disk: SimulatedDisk): void => {
+  disk.capacityBytes = 0;
+};
+
+const empty = (disk: SimulatedDisk): void => {
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
+};
+
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+};
+
+describe.each(KINDS)('on %s', (_name, kind, options) => {
+  /** A log with one durable record, on a disk that is full now. */
+  async function onFullDisk() {
+    const disk = new SimulatedDisk();
+    const world = new TestWorld();
+    const config = { directory: '/log', blockBytes: 512, segmentBytes: 8192, ...world.options, ...options };
+    const wal = await SegmentedWal.open({ ...config, io: disk.createStorageIo(kind) });
+    wal.append('a');
+    // There is room for the record, and none for blocks to be prepared behind it.
+    disk.capacityBytes = disk.usedBytes + 512;
+    await wal.sync();
+    await turns();
+    fill(disk);
+    return { disk, world, wal };
+  }
+
+  const reopened = (disk: SimulatedDisk) => SegmentedWal.openSync({ directory: '/log', io: disk.createStorageIo() });
+  const lsns = (wal: SegmentedWal): number[] => [...wal.replay()].map(({ lsn }) => lsn);
+
+  test('an idle log goes on when there is room again', async () => {
+    const { disk, world, wal } = await onFullDisk();
+    world.fire();
+    await turns();
+    expect(wal.failure).toBeUndefined();
+    expect(wal.stats().marks).toBe(0);
+    expect(wal.pendingBytes).toBe(0);
+    empty(disk);
+    expect(wal.append('b')).toBe(2);
+    await wal.sync();
+    world.fire();
+    await turns();
+    expect(wal.stats().marks).toBe(1);
+    const found = reopened(disk.crash());
+    expect(lsns(found)).toEqual([1, 2]);
+  });
+
+  test('a log is closed, and opened again', async () => {
+    const { disk, wal } = await onFullDisk();
+    await wal.close();
+    disk.kill();
+    const again = reopened(disk);
+    expect(again.recovery.cleanlyClosed).toBe(false);
+    expect(lsns(again)).toEqual([1]);
+    expect(lsns(reopened(disk.crash()))).toEqual([1]);
+  });
+
+  test('a commit that comes while room is looked for is another matter', async () => {
+    const { disk, world, wal } = await onFullDisk();
+    world.fire();
+    wal.append('b');
+    empty(disk);
+    await wal.sync();
+    expect(wal.durableLsn).toBe(2);
+    expect(lsns(reopened(disk.crash()))).toEqual([1, 2]);
+  });
+});
+
+test('a mark that has room in its block is written on a full disk', async () => {
+  const disk = new SimulatedDisk();
+  const world = new TestWorld();
+  const wal = SegmentedWal.openSync({
+    directory: '/log',
+    blockBytes: 512,
+    io: disk.createStorageIo(),
+    ...world.options,
+  });
+  wal.append('a');
+  wal.syncSync();
+  fill(disk);
+  world.fire();
+  await turns();
+  expect(wal.stats().marks).toBe(1);
+  wal.closeSync();
+  expect(SegmentedWal.openSync({ directory: '/log', io: disk.createStorageIo() }).recovery.cleanlyClosed).toBe(true);
+});
+
+test('a disk that fails when room is made for a mark fails the log', async () => {
+  const disk = new SimulatedDisk();
+  const world = new TestWorld();
+  const config = { directory: '/log', blockBytes: 512, padGroups: true, ...world.options };
+  const wal = SegmentedWal.openSync({ ...config, io: disk.createStorageIo() });
+  wal.append('a');
+  wal.syncSync();
+  disk.failWhen(({ kind }) => (kind === 'allocate' ? 'EIO' : undefined));
+  world.fire();
+  await turns();
+  expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+});
