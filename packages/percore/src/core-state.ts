@@ -25,6 +25,8 @@ export interface CoreState {
   readonly barrierEpoch: number;
   /** The core appended nothing behind its last barrier, and was not to: no later epoch waits for it. */
   readonly left: boolean;
+  /** It was a manager that appended that last barrier: what comes behind it without one is waited for by no epoch. */
+  readonly leftManager: boolean;
   /** It has left under a manager, and what stands behind that was appended without one: no epoch waits for it either. */
   readonly alone: boolean;
   /** Whether it was used at all: a log that a crash left empty makes nobody wait. */
@@ -48,6 +50,7 @@ export function initialState(lsn: number): CoreState {
     timestampUs: 0,
     barrierEpoch: 0,
     left: false,
+    leftManager: false,
     alone: false,
     joined: false,
     lsn,
@@ -67,6 +70,7 @@ export function stateAt({ lsn, timestampUs, left, committed }: CheckpointPlace, 
     barrierEpoch: epoch,
     joined: true,
     left,
+    leftManager: left,
     committed,
     commitPlaces: left ? { ...NO_PLACES, left: new Set(committed.offsets.keys()) } : NO_PLACES,
     managed: 'barriers',
@@ -75,7 +79,7 @@ export function stateAt({ lsn, timestampUs, left, committed }: CheckpointPlace, 
 
 /** Reads a log to its end, and returns what is known then. Closes the reader. */
 export function* survey(reader: EntryReader, before: CoreState): IoRoutine<CoreState> {
-  const state = { ...before, counts: { ...before.counts }, leftManager: before.left };
+  const state = { ...before, counts: { ...before.counts } };
   const ledger = new CommitLedger(before.committed, before.commitPlaces);
   try {
     while (yield* reader.advance()) {
@@ -86,16 +90,11 @@ export function* survey(reader: EntryReader, before: CoreState): IoRoutine<CoreS
   }
   state.committed = ledger.committed;
   state.commitPlaces = ledger.places;
-  const { leftManager: _, ...known } = state;
-  return known;
+  return state;
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-type Surveyed = Mutable<Omit<CoreState, 'counts'>> & {
-  readonly counts: Mutable<EntryCounts>;
-  /** The last entry is the last barrier of a core under a manager. */
-  leftManager: boolean;
-};
+type Surveyed = Mutable<Omit<CoreState, 'counts'>> & { readonly counts: Mutable<EntryCounts> };
 
 function take(state: Surveyed, ledger: CommitLedger, entry: CoreEntry): void {
   const { counts } = state;

@@ -214,7 +214,7 @@ export class CoreWalWriter {
     beginEpoch = (writer, epoch, last) => {
       writer.#beginEpoch(epoch, last);
       writer.#wantedEpoch = epoch;
-      return { ...initialState(writer.lastLsn), ...writer.#known(), left: last, joined: true };
+      return { ...initialState(writer.lastLsn), ...writer.#known(), left: last, leftManager: last, joined: true };
     };
     durableLsnOf = (writer) => writer.#log.durableLsn;
     forgetCommitted = (writer, lsn) => writer.#forgetCommitted(lsn);
@@ -244,8 +244,9 @@ export class CoreWalWriter {
    * {@link position} is the first position of that one.
    *
    * @param position - 0, or one that an append has returned
-   * @throws `WAL_RANGE` past the end or inside an entry, `WAL_TRUNCATED` where the log begins later, and nothing is dropped
-   * then; what {@link open} throws
+   * @throws `WAL_RANGE` past the end or inside an entry, `WAL_TRUNCATED` where the log begins later, `WAL_STATE` where a
+   * manager has ended an epoch behind it, which epochs of all cores need to be complete: nothing is dropped then; what
+   * {@link open} throws
    */
   static openAt(
     coreId: number,
@@ -567,7 +568,8 @@ export class CoreWalWriter {
   *#truncating(lsn: number): Steps<TruncateResult> {
     const log = this.#log;
     const { before, appended } = this.#carryOver(lsn);
-    if (appended) {
+    // What goes may be known from entries behind it only that no sync has covered yet.
+    if (appended || this.#removes(before)) {
       yield* wait(
         () => log.syncSync(),
         () => log.sync(),
@@ -607,7 +609,7 @@ export class CoreWalWriter {
   /**
    * Appends again what only entries say that are about to go. Where there is no room for that, those stay.
    *
-   * @returns the LSN to truncate before, and whether something was appended that has to be durable first
+   * @returns the LSN to truncate before, and whether something was appended
    */
   #carryOver(lsn: number): { readonly before: number; readonly appended: boolean } {
     checkLsn('lsn', lsn);

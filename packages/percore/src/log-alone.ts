@@ -41,7 +41,7 @@ export function* openAlone(
     const before = (): CoreState => stateFrom(log, place, manifest?.checkpoint?.epoch ?? 0);
     if (position !== undefined) {
       if (manifest === undefined) yield* throwIfManaged(log, before(), position, directory);
-      yield* dropBehind(log, position, place);
+      yield* dropBehind(log, position, place, manifest?.cores.includes(coreId) === true);
     }
     const state = yield* surveyFrom(log, before());
     if (manifest === undefined && provesManifest(log, state)) throw missingManifest(directory);
@@ -152,7 +152,13 @@ function* openExistingOrNew(
   );
 }
 
-function* dropBehind(log: SegmentedWal, position: number, place: CheckpointPlace | undefined): Steps<void> {
+/** @param isNamed - a manager has the core: epochs of all logs are complete because of its barriers */
+function* dropBehind(
+  log: SegmentedWal,
+  position: number,
+  place: CheckpointPlace | undefined,
+  isNamed: boolean,
+): Steps<void> {
   const lsn = yield* wait(
     () => log.lsnBeforeSync(position),
     () => log.lsnBefore(position),
@@ -160,10 +166,21 @@ function* dropBehind(log: SegmentedWal, position: number, place: CheckpointPlace
   if (place !== undefined && lsn < place.lsn) {
     throw managedLog(place.coreId, `the last checkpoint has everything up to LSN ${place.lsn}; nothing was dropped`);
   }
+  if (isNamed && (yield* hasManagedBarrier(log, lsn + 1))) {
+    throw managedLog(
+      log.coreId as number,
+      'it has barriers behind that position, which other logs rely on; nothing was dropped',
+    );
+  }
   yield* wait(
     () => log.truncateAfterSync(lsn),
     () => log.truncateAfter(lsn),
   );
+}
+
+/** Whether a manager has ended an epoch in a log, from an LSN on. */
+function* hasManagedBarrier(log: SegmentedWal, fromLsn: number): Steps<boolean> {
+  return (yield* surveyFrom(log, initialState(fromLsn - 1))).managed !== 'no';
 }
 
 /** What is thrown where a manager needs what a writer alone would take away. */

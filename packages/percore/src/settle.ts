@@ -167,7 +167,8 @@ function* openAgain(settings: RecoverySettings, { coreId, log, state }: Member, 
 function* leave({ coreId, log, taken }: RecoveredCore, epoch: number, config: LogOptions): Steps<Retired> {
   const writer = writerOver(log, coreId, taken, managedIn(config));
   let { timestampUs } = taken;
-  if (!taken.left) {
+  // Also behind the last barrier of a writer alone, as epochs would wait for what another one appends behind that.
+  if (!taken.leftManager) {
     timestampUs = beginEpoch(writer, epoch, true).timestampUs;
     yield* sync(log);
   }

@@ -202,4 +202,20 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     find: 'if (manifest === NO_MANIFEST && !needed)\n',
     replace: 'if (manifest === NO_MANIFEST && needed)\n',
   },
+  {
+    name: 'left-by-a-writer-alone',
+    test: 'packages/percore/test/writer-alone-barriers.test.ts',
+    breaks: 'A core that is left out has a last barrier of a manager.',
+    file: `${PERCORE}/settle.ts`,
+    find: 'if (!taken.leftManager) {',
+    replace: 'if (!taken.left) {',
+  },
+  {
+    name: 'truncated-before-it-is-known-again',
+    test: 'packages/percore/test/writer-alone-barriers.test.ts',
+    breaks: 'A writer alone truncates when what says again what goes is durable.',
+    file: `${PERCORE}/core-wal-writer.ts`,
+    find: 'if (appended || this.#removes(before)) {',
+    replace: 'if (appended) {',
+  },
 ];
