@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseSegmentFileName, WalError } from '@walstack/codec';
+import { parseSegmentFileName, type SegmentHeader, WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { Random } from '../random.js';
 import { headerOf, historyOf } from './histories.js';
@@ -58,6 +58,10 @@ export const STRANGERS: readonly number[] = [9001, 9002, 9004];
  * opens what it has left; and each can be killed behind every change, or find the disk full.
  */
 export function checkDirectory(input: DamagedDirectory): void {
+  if (DRAFTS.some((name) => typeof input.tree.get(name) === 'string')) {
+    checkTakenName(input);
+    return;
+  }
   const strict = open(input, input.tree, { recoveryMode: 'strict' });
   checkStrict(input, strict);
   checkReadonly(input, strict);
@@ -68,6 +72,17 @@ export function checkDirectory(input: DamagedDirectory): void {
   checkKills(input, salvage, config);
   checkFull(input, strict, {});
   checkFull(input, salvage, config);
+}
+
+/** Names that the log needs for files. */
+const DRAFTS = ['next.seg', 'checkpoint.new', 'salvage.new'];
+
+/** What is no file in the place of one that is written is refused, with nothing changed. */
+function checkTakenName(input: DamagedDirectory): void {
+  for (const recoveryMode of ['strict', 'salvage'] as const) {
+    const { error, tree } = open(input, input.tree, { recoveryMode });
+    assert.ok(error !== undefined && sameTree(tree, input.tree), `${recoveryMode} changed something: ${error}`);
+  }
 }
 
 function open(
@@ -97,7 +112,8 @@ function open(
       return { wal: undefined, error: undefined, records: [], range: [], tree: treeOn(io), changes: killed };
     if (!WalError.is(error)) throw error;
     const isFull = full !== undefined && error.code === 'WAL_NO_SPACE';
-    assert.ok(isFull || REFUSALS.includes(error.code), `${error.code}: ${error.message}\n${error.stack}`);
+    const isTaken = error.reason === 'taken-name';
+    assert.ok(isFull || isTaken || REFUSALS.includes(error.code), `${error.code}: ${error.message}\n${error.stack}`);
     return { wal: undefined, error, records: [], range: [], tree: treeOn(io), changes: changes() };
   }
 }
@@ -151,50 +167,68 @@ function checkStrict(input: DamagedDirectory, strict: Opening): void {
   }
   assert.equal(noteIn(tree), undefined, 'strict opens a log whose salvage has not ended');
   checkContents(input, strict);
-  if (isOfHistory(input)) checkProven(input, strict.wal);
+  checkProven(input, strict.wal);
   for (const [path, entry] of tree) {
-    // What is not of this log is not removed.
+    // What is not of this log, or has not the name that it says, is not removed.
     const header = entry instanceof Uint8Array ? headerOf(entry) : undefined;
-    if (parseSegmentFileName(path) !== undefined && !isOf(strict, header)) {
-      assert.ok(sameEntry(entry, strict.tree.get(path)), `strict removed ${path}, which is not of this log`);
+    const name = parseSegmentFileName(path);
+    const isOwn = isOf(strict, header) && header?.number === name?.number && header?.firstLsn === name?.firstLsn;
+    if (name !== undefined && !isOwn) {
+      assert.ok(
+        sameEntry(entry, strict.tree.get(path)),
+        `strict removed ${path}, which does not say that it is its own`,
+      );
     }
   }
   checkGivenUp(tree, strict.tree);
 }
 
-/** Whether every segment was written in the history: else the log went on after it was damaged, and without what was lost by that. */
-function isOfHistory({ history, tree }: DamagedDirectory): boolean {
-  const known = new Set([history.tree, ...history.older].flatMap(idsIn));
-  const others = new Set(STRANGERS.flatMap((each) => idsIn(historyOf(each).tree)));
-  return reportsIn(tree) === reportsIn(history.tree) && idsIn(tree).every((id) => known.has(id) || others.has(id));
-}
-
-/** The ids of all segments in a directory. */
-const idsIn = (tree: Tree): string[] =>
-  [...tree.values()].flatMap((entry) => {
-    const header = entry instanceof Uint8Array ? headerOf(entry) : undefined;
-    return header === undefined ? [] : [Buffer.from(header.segmentId).toString('hex')];
-  });
-
 /** How many salvages have ended. */
 const reportsIn = (tree: Tree): number =>
   [...tree.keys()].filter((path) => /^quarantine.*\/salvage(\.\d+)?$/.test(path)).length;
 
-/** What the true segments that are there prove is not lost. */
+/**
+ * What the true segments that are there prove is not lost. Where the log has gone on after it was damaged, it is without what
+ * was lost by that: what stands before the segments that it has made since is still promised.
+ */
 function checkProven({ history, tree }: DamagedDirectory, { firstLsn, lastLsn }: SegmentedWal): void {
+  const read = checkpointIn(tree);
+  const known = Math.max(read?.checkpointLsn ?? 0, ...Object.values(read?.holds ?? {}).map((lsn) => lsn - 1));
+  assert.ok(lastLsn >= known, `strict lost ${lastLsn + 1} to ${known}, which the checkpoint proves`);
+  const later = madeLater(history, tree);
   let isThere = false;
   for (const { name, id, lastLsn: last } of history.segments) {
     const bytes = tree.get(name);
     const header = bytes instanceof Uint8Array ? headerOf(bytes) : undefined;
-    if (header === undefined || Buffer.from(header.segmentId).toString('hex') !== id) continue;
+    if (header === undefined || idOf(header) !== id) continue;
     isThere = true;
-    const proven = provenIn(bytes as Uint8Array, last);
+    const proven = later
+      .filter(({ number }) => number > header.number)
+      .reduce((most, { firstLsn: cutFrom }) => Math.min(most, cutFrom - 1), provenIn(bytes as Uint8Array, last));
     assert.ok(lastLsn >= proven, `strict lost ${lastLsn + 1} to ${proven}, which ${name} proves`);
   }
-  // Another checkpoint may say that the log has been truncated.
+  // Another checkpoint may say that the log has been truncated, and what a salvage has given up and reported is lost.
   const isSame = !tree.has('checkpoint') || sameEntry(tree.get('checkpoint'), history.tree.get('checkpoint'));
-  if (isThere && isSame) assert.ok(firstLsn <= history.firstLsn, `strict lost what the log began with: ${firstLsn}`);
+  const isBegun = reportsIn(tree) === reportsIn(history.tree);
+  if (isThere && isSame && isBegun)
+    assert.ok(firstLsn <= history.firstLsn, `strict lost what the log began with: ${firstLsn}`);
 }
+
+/** The headers of segments that are neither of the history nor of another log: the log has made them after it was damaged. */
+function madeLater(history: History, tree: Tree): readonly SegmentHeader[] {
+  const known = new Set(
+    [history.tree, ...history.older, ...STRANGERS.map((each) => historyOf(each).tree)].flatMap((each) =>
+      headersIn(each).map(idOf),
+    ),
+  );
+  return headersIn(tree).filter((header) => !known.has(idOf(header)));
+}
+
+/** The headers of all segments in a directory, and in quarantine. */
+const headersIn = (tree: Tree): readonly SegmentHeader[] =>
+  [...tree.values()].flatMap((entry) => (entry instanceof Uint8Array ? (headerOf(entry) ?? []) : []));
+
+const idOf = ({ segmentId }: SegmentHeader): string => Buffer.from(segmentId).toString('hex');
 
 /** What is older than the last salvage is moved into quarantine at most. */
 function checkGivenUp(tree: Tree, left: Tree): void {
@@ -335,6 +369,10 @@ function checkLost({ tree }: DamagedDirectory, { wal }: Opening, note: Note | un
     (lsn >= firstLsn && lsn < nextLsn) || lost.some(({ fromLsn, toLsn }) => lsn >= fromLsn && lsn <= toLsn);
   for (const { fromLsn, toLsn } of note?.lost ?? []) {
     for (let lsn = fromLsn; lsn <= toLsn; lsn++) assert.ok(isSaid(lsn), `LSN ${lsn} was said to be lost before`);
+  }
+  // What it was to keep was there.
+  for (let lsn = note?.firstLsn ?? 0; lsn < (note?.nextLsn ?? 0); lsn++) {
+    assert.ok(isSaid(lsn), `LSN ${lsn} was to be kept before, and the report says ${JSON.stringify(lost)}`);
   }
   const begun = nextLsn === firstLsn ? firstLsn : begunBefore(tree, (wal as SegmentedWal).listSegments()[0]);
   // What it has decided before says nothing of what came since.

@@ -20,8 +20,8 @@ interface Part {
   readonly sound: boolean;
 }
 
-/** No log has segments with larger numbers. */
-const LARGEST = 9_000_000_000;
+/** No log has segments with larger numbers: as names say, a checkpoint, and sound segments. */
+const LARGEST = { named: 9_000_000_000, noted: 9_500_000_000, sound: 9_900_000_000 };
 
 const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
 
@@ -29,7 +29,9 @@ export function checkpointIn(tree: Tree) {
   const entry = tree.get('checkpoint');
   try {
     const read = entry instanceof Uint8Array ? decodeCheckpoint(entry, 'checkpoint') : undefined;
-    return read !== undefined && read.firstSegment <= LARGEST ? read : undefined;
+    return read !== undefined && Math.max(read.firstSegment, read.salvagedBelow ?? 1) <= LARGEST.noted
+      ? read
+      : undefined;
   } catch {
     return undefined;
   }
@@ -37,8 +39,9 @@ export function checkpointIn(tree: Tree) {
 
 /** What the file `salvage` says of a salvage that has not ended. */
 export interface Note {
-  /** The first record that was to be kept. */
+  /** The first record that was to be kept, and what stands behind the last one. */
   readonly firstLsn: number;
+  readonly nextLsn: number;
   readonly lost: readonly { readonly fromLsn: number; readonly toLsn: number }[];
 }
 
@@ -67,7 +70,7 @@ export function begunBefore(
     const name = parseSegmentFileName(path);
     const header = entry instanceof Uint8Array && name !== undefined ? headerOf(entry) : undefined;
     const isSound = header !== undefined && header.number === name?.number && header.firstLsn === name.firstLsn;
-    return isSound && header.number <= LARGEST ? [header] : [];
+    return isSound && header.number <= LARGEST.sound ? [header] : [];
   });
   // A segment of another log may have the same number.
   const kept = headers.find(({ number, firstLsn }) => number === first?.number && firstLsn === first.firstLsn);
@@ -109,7 +112,7 @@ export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
         sound: number === name.number && firstLsn === name.firstLsn && !!header,
       };
     })
-    .filter(({ number }) => number <= LARGEST && number >= (first ?? 1));
+    .filter(({ number, sound }) => number <= (sound ? LARGEST.sound : LARGEST.named) && number >= (first ?? 1));
   const sound = parts.filter((part) => part.sound);
   const telling = parts.filter((part) => part.sound || !sound.some(({ number }) => number === part.number));
 

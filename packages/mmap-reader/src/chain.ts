@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Checkpoint, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
+import { type Checkpoint, FileName, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { corruption } from './corruption.js';
 import { isNoFile, readHeader } from './log-files.js';
@@ -41,7 +41,7 @@ export function* readChain(
   const leftovers: string[] = [];
   for (const segment of segments) {
     if (inChain.has(segment.number)) continue;
-    if (yield* isLeftover(io, directory, segment, links[0] as Link)) leftovers.push(join(directory, segment.name));
+    if (yield* isLeftover(io, directory, segment, links)) leftovers.push(join(directory, segment.name));
   }
   return { links, leftovers };
 }
@@ -62,9 +62,11 @@ export function* followChain(
   const byNumber = indexByNumber(directory, segments);
   const newest = segments.at(-1) as SegmentName;
   const firstKept = firstKeptOf(checkpoint);
-  if (firstKept > newest.number) {
-    const what = `it keeps segments from number ${firstKept} on, but the newest is ${newest.name}`;
-    throw corruption(join(directory, 'checkpoint'), 'missing-segment', what);
+  // Both were written when a segment with that number, or a higher one, had its name for good: the newest is never removed.
+  const known = Math.max(firstKept, checkpoint?.salvagedBelow ?? 1);
+  if (known > newest.number) {
+    const what = `it was written when there was a segment ${known}, but the newest is ${newest.name}`;
+    throw corruption(join(directory, FileName.checkpoint), 'missing-segment', what);
   }
   const links: Link[] = [];
   for (let name: SegmentName | undefined = newest; name !== undefined; ) {
@@ -164,11 +166,11 @@ function predecessorOf(
 
 /**
  * Whether a file beside the chain is left over from a cut of this log. What does not say so is not this log's to remove:
- * no cut leaves a file without a header.
+ * no cut leaves a file without a header, or under another name than its own.
  *
- * @throws `WAL_CORRUPT` for a file of another log, wherever its number stands
+ * @throws `WAL_CORRUPT` for a file of another log, wherever its number stands, and for a segment behind the newest one
  */
-function* isLeftover(io: StorageIo, directory: string, name: SegmentName, first: Link): IoRoutine<boolean> {
+function* isLeftover(io: StorageIo, directory: string, name: SegmentName, links: readonly Link[]): IoRoutine<boolean> {
   const path = join(directory, name.name);
   let header: SegmentHeader;
   try {
@@ -177,8 +179,14 @@ function* isLeftover(io: StorageIo, directory: string, name: SegmentName, first:
     if (WalError.is(error, 'WAL_BAD_HEADER') || isNoFile(error)) return false;
     throw error;
   }
-  if (!sameId(header.logId, first.header.logId)) {
-    throw corruption(path, 'other-log', `it belongs to another log than ${first.path}`);
+  const newest = links.at(-1) as Link;
+  if (!sameId(header.logId, newest.header.logId)) {
+    throw corruption(path, 'other-log', `it belongs to another log than ${newest.path}`);
   }
-  return true;
+  const { number, firstLsn } = header;
+  if (number > newest.header.number) {
+    const what = `its header says segment ${number} with first LSN ${firstLsn}, which is behind the newest, ${newest.path}`;
+    throw corruption(path, 'renamed-segment', what, { offset: 0, lsn: firstLsn });
+  }
+  return number === name.number && firstLsn === name.firstLsn;
 }

@@ -43,6 +43,7 @@ export function* openLog(world: World, settings: Settings, blocking: boolean): I
   try {
     // Again, now that nobody else changes it.
     const files = look();
+    refuseTakenNames(io, directory, files);
     const open = remainsOf(files) === undefined && files.segments.length === 0 ? createLog : recoverMode[recoveryMode];
     return { ...(yield* open(world, settings, files, blocking)), unlock };
   } catch (error) {
@@ -101,6 +102,20 @@ function refuseRemains(directory: string, files: LogFiles): void {
   const remains = remainsOf(files);
   if (remains === undefined) return;
   throw corruption(directory, 'missing-segment', `there is a ${remains} but no segment`);
+}
+
+/** @throws `WAL_IO_FAILED` where a name that the log needs for a file is a directory's, or a link's that leads nowhere */
+function refuseTakenNames(io: StorageIo, directory: string, { drafts }: LogFiles): void {
+  const isTaken = (name: string): boolean => {
+    const kind = kindOf(io, join(directory, name));
+    // It may be gone by now: what a killed process has asked for may still be carried out.
+    return kind === undefined ? io.list(directory).includes(name) : kind !== 'file';
+  };
+  const taken = drafts.find(isTaken);
+  if (taken === undefined) return;
+  const path = join(directory, taken);
+  const what = `${path} is no file, and the log needs the name for one: move it away; nothing was changed`;
+  throw new WalError('WAL_IO_FAILED', what, { path, reason: 'taken-name' });
 }
 
 function notFound(directory: string, what: string): WalError {

@@ -12,8 +12,15 @@ import {
 } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
-/** No log gets so far: at a segment each second it takes 285 years. What has such a number is not of the log. */
-const LARGEST_NUMBER = 9_000_000_000;
+/**
+ * No log gets so far: at a segment each second it takes 285 years. What has such a number, and nothing but its name to say
+ * so, is not of the log. A salvage takes numbers above those of all others, which are above this one where something that it
+ * has given up came close. So what can be read may have somewhat larger ones: a checkpoint less than a segment, as a salvage
+ * goes on behind the number that it has.
+ */
+const LARGEST_NAMED = 9_000_000_000;
+const LARGEST_NOTED = 9_500_000_000;
+const LARGEST_SOUND = 9_900_000_000;
 
 /** A segment of the log whose header can be read, but which is not whole: or a file that was one, by its name. */
 export interface Remains {
@@ -76,7 +83,7 @@ function* readableCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkp
   try {
     const checkpoint = yield* readCheckpoint(io, directory);
     const { firstSegment, salvagedBelow = 1 } = checkpoint;
-    return Math.max(firstSegment, salvagedBelow) <= LARGEST_NUMBER ? checkpoint : undefined;
+    return Math.max(firstSegment, salvagedBelow) <= LARGEST_NOTED ? checkpoint : undefined;
   } catch (error) {
     if (WalError.is(error, 'WAL_CORRUPT')) return undefined;
     throw error;
@@ -117,13 +124,13 @@ function sortFound(found: readonly Found[], logId: Uint8Array | undefined): Pick
     else if (logId !== undefined && sameId(header.logId, logId)) {
       const { number, firstLsn } = header;
       const isWhole = number === name.number && firstLsn === name.firstLsn && header.firstPosition <= LAST_POSITION;
-      if (isWhole && number <= LARGEST_NUMBER) sound.push({ path, header });
+      if (isWhole && number <= LARGEST_SOUND) sound.push({ path, header });
       else remains.push({ number, firstLsn, path, header });
     }
   }
   // A copy tells nothing where the segment itself is there.
   const numbers = new Set(sound.map(({ header }) => header.number));
-  const telling = remains.filter(({ number }) => number <= LARGEST_NUMBER && !numbers.has(number));
+  const telling = remains.filter(({ number }) => number <= LARGEST_NAMED && !numbers.has(number));
   return { sound, remains: telling.sort((a, b) => a.number - b.number) };
 }
 

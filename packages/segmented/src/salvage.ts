@@ -171,21 +171,22 @@ function decided(
     from: { firstPosition, predecessor },
     checkpoint,
     hidden: [...new Set([...(before?.hidden ?? []), ...hidden])],
-    lost: before === undefined ? lost : lostByBoth(before.lost, lost, kept[0]?.header.firstLsn, nextLsn),
+    lost: before === undefined ? lost : lostByBoth(before, lost, kept[0]?.header.firstLsn, nextLsn),
   };
 }
 
-/** What two salvages of one log have lost, one after the other: ranges without what is kept, in order. */
+/**
+ * What two salvages of one log have lost, one after the other: ranges without what is kept, in order. What the first one was to
+ * keep was there, also where nothing shows it any more.
+ */
 function lostByBoth(
-  before: readonly LsnRange[],
+  before: SalvageJournal,
   now: readonly LsnRange[],
   firstLsn: Lsn | undefined,
   nextLsn: Lsn,
 ): readonly LsnRange[] {
-  // What was kept up to the beginning of a range is not any more. Where nothing is kept, the log may have begun later.
-  const lowest = firstLsn === undefined ? Number.POSITIVE_INFINITY : nextLsn;
-  const further = before.map(({ fromLsn, toLsn }) => ({ fromLsn: Math.min(fromLsn, lowest), toLsn }));
-  const outside = [...further, ...now]
+  const keptBefore = { fromLsn: before.firstLsn, toLsn: before.nextLsn - 1 };
+  const outside = [keptBefore, ...before.lost, ...now]
     .flatMap(({ fromLsn, toLsn }) => [
       { fromLsn, toLsn: Math.min(toLsn, (firstLsn ?? nextLsn) - 1) },
       { fromLsn: Math.max(fromLsn, nextLsn), toLsn },

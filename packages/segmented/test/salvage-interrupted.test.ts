@@ -104,6 +104,22 @@ describe('a salvage that was interrupted', () => {
     expect(wal.recovery.salvage?.damage.lsn).toBe(22);
   });
 
+  test('reports all that it was to keep and is gone since, where no file is left to show it', () => {
+    const files = snapshot(decided(damaged(22)), DIRECTORY);
+    const firstLsn = firstLsnOf(nameOf(2));
+    const front = salvage(restore(without(files, nameOf(0), nameOf(1))), { salvageLsn: 22 });
+    expect([front.firstLsn, front.lastLsn]).toEqual([firstLsn, 21]);
+    expect(front.recovery.salvage?.lost).toEqual([
+      { fromLsn: 1, toLsn: firstLsn - 1 },
+      { fromLsn: 22, toLsn: 30 },
+    ]);
+    // And everything, with the number of the segment that the damage was in.
+    const none = new Map([...files].filter(([name]) => !name.startsWith('wal-')));
+    const rest = salvage(restore(none), { salvageLsn: 12 });
+    expect(rest.nextLsn).toBe(12);
+    expect(rest.recovery.salvage?.lost).toEqual([{ fromLsn: 1, toLsn: 30 }]);
+  });
+
   test('does not begin another one because of the clock: also past the year 9999 its file can be read again', () => {
     for (const time of [1_700_000_000_000_000, 8_640_000_000_000_001]) {
       const io = decided(damaged(15), { now: () => time });
