@@ -144,11 +144,32 @@ function* judgeAndSettle(
     checkCore(newest, settings);
     const encryptedFrom = yield* checkKeys(world.io, settings, judgement.segments, blocking);
     yield* loadCurrentKey(settings.keyRing, blocking);
-    const settled = isEmpty(newest) ? newest : yield* settleTail(world, newest, judgement);
+    const settled = isEmpty(newest) ? newest : yield* settleWithRoom(world, settings, files, newest, judgement);
     if (settled !== undefined) return { judgement, settled, encryptedFrom };
     if (newest.nextLsn >= keptBefore) throw unsteady(newest);
     keptBefore = newest.nextLsn;
   }
+}
+
+/**
+ * {@link settleTail}, also where a file system needs room for what is written in place: what was prepared for later may have
+ * taken it.
+ */
+function* settleWithRoom(
+  world: World,
+  settings: Settings,
+  files: LogFiles,
+  newest: Segment,
+  judgement: Judgement,
+): IoRoutine<Segment | undefined> {
+  try {
+    return yield* settleTail(world, newest, judgement);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_NO_SPACE') || files.drafts.length === 0) throw error;
+  }
+  yield* ioSteps.syncDirectory(world.io, settings.directory);
+  yield* removeDrafts(world, settings, files);
+  return yield* settleTail(world, newest, judgement);
 }
 
 /** What could be read of a segment cannot be read any more. */

@@ -73,6 +73,33 @@ describe('on a full disk', () => {
     wal.closeSync();
   });
 
+  // As on file systems that write anew what is written in place.
+  test.each(['write', 'datasync'] as const)(
+    'a log whose tail finds no room to be written again opens when what was prepared has made some: %s',
+    (kind) => {
+      const disk = killed();
+      const io = disk.createStorageIo();
+      io.close(io.open('/log/next.seg', { create: true }));
+      disk.failWhen((operation) =>
+        operation.kind === kind && operation.path.includes('wal-') && io.list('/log').includes('next.seg')
+          ? 'ENOSPC'
+          : undefined,
+      );
+      const wal = SegmentedWal.openSync({
+        directory: '/log',
+        io,
+        blockBytes: 512,
+        segmentBytes: 2048,
+        ...new TestWorld(2).options,
+      });
+      expect(lsns(wal)).toEqual(TWENTY);
+      expect(wal.append('x')).toBe(21);
+      wal.syncSync();
+      disk.failWhen(undefined);
+      expect(lsns(open(disk.crash(), 3))).toEqual([...TWENTY, 21]);
+    },
+  );
+
   test('opening it again and again changes nothing that was there', () => {
     const disk = killed();
     fill(disk);
