@@ -82,9 +82,15 @@ export class Compressor {
   /** The payload compressed; `undefined` when it is short, or does not become smaller. */
   compress(payload: Uint8Array): Uint8Array | undefined {
     if (payload.length < this.#thresholdBytes) return undefined;
-    const compressed = this.#deflated(payload);
+    const compressed = this.#deflated(asItIs(payload));
     return compressed.length < payload.length ? compressed : undefined;
   }
+}
+
+/** The library asks bytes where they are: a class over `Uint8Array` may say something else than what it holds. */
+function asItIs(bytes: Uint8Array): Uint8Array {
+  const prototype: unknown = Object.getPrototypeOf(bytes);
+  return prototype === Uint8Array.prototype || prototype === Buffer.prototype ? bytes : new Uint8Array(bytes);
 }
 
 function deflater(level: number): (payload: Uint8Array) => Uint8Array {

@@ -100,6 +100,13 @@ export class KeyRing {
     return this.#keys.has(id);
   }
 
+  /** Whether the key with this id is at hand in this ring and in another one, and the same in both. */
+  shares(id: number, other: KeyRing): boolean {
+    const key = this.#keys.get(id);
+    const same = other.#keys.get(id);
+    return key !== undefined && same !== undefined && key.equals(same);
+  }
+
   /**
    * Adds a key. It becomes the current one by {@link use}, or by `rotateKey` of a log.
    *

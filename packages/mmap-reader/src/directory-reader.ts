@@ -155,6 +155,7 @@ export class DirectoryReader {
         this.#scanner = helped ?? (yield* openSealed(this.#io, link));
       }
     } catch (error) {
+      if (this.#plan.signal?.aborted === true) throw error;
       // It may be of a record of a later segment.
       const { lsn = 0 } = WalError.is(error) ? error : {};
       const last = successor === undefined ? lsn : Math.min(lsn, successor.header.firstLsn - 1);
@@ -166,11 +167,11 @@ export class DirectoryReader {
 
   /** What decodes the records of a segment, its key at hand. */
   *#prepareDecoder({ path, header }: Link, successor: Link | undefined): IoRoutine<void> {
-    const { decoding, blocking } = this.#plan;
-    if (header.encrypted) yield* loadKeys(decoding.keyRing, [header.keyId], blocking);
+    const { decoding, blocking, signal } = this.#plan;
+    if (header.encrypted) yield* loadKeys(decoding.keyRing, [header.keyId], blocking, signal);
     const links = (this.#links as readonly Link[]).slice(this.#index - 1);
     const endLsn = successor?.header.firstLsn ?? Number.MAX_SAFE_INTEGER;
-    const predates = yield* predatesEncryption(this.#io, links, endLsn, decoding, blocking);
+    const predates = yield* predatesEncryption(this.#io, links, endLsn, decoding, blocking, signal);
     this.#decoder = new PayloadDecoder(header, path, { ...decoding, predatesEncryption: predates });
   }
 

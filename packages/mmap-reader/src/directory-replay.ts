@@ -31,7 +31,7 @@ export interface ReplayDirectoryOptions extends DecodingSettings {
    * only. Default 0: everything in the calling thread.
    */
   readonly workers?: number;
-  /** Ends the replay, with its reason, between one piece of a file and the next. */
+  /** Ends the replay, with its reason, between one piece of a file and the next, and while it waits for a key service. */
   readonly signal?: AbortSignal;
   /** Told after each piece of a file, of some hundred KiB, and after each file. */
   readonly onProgress?: (progress: ReplayProgress) => void;

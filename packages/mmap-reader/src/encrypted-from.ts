@@ -20,7 +20,9 @@ export interface Demands extends DecodingSettings {
  *
  * @param links - the end of the chain, from the segment in question to the newest one
  * @param endLsn - the LSN behind the last record that is read from it
- * @throws what {@link opensRecord} throws
+ * @param blocking - a key service that answers later cannot be waited for
+ * @param signal - ends the waiting for a key service
+ * @throws what {@link opensRecord} throws; the reason of `signal`
  */
 export function* predatesEncryption(
   io: StorageIo,
@@ -28,9 +30,10 @@ export function* predatesEncryption(
   endLsn: Lsn,
   { keyRing, allowPlaintext, encryptedFrom }: Demands,
   blocking: boolean,
+  signal?: AbortSignal,
 ): IoRoutine<boolean> {
   if (keyRing === undefined || allowPlaintext === true || links[0]?.header.encrypted !== false) return false;
-  return endLsn <= (encryptedFrom?.() ?? (yield* provenEncryptedFrom(io, links, keyRing, blocking)));
+  return endLsn <= (encryptedFrom?.() ?? (yield* provenEncryptedFrom(io, links, keyRing, blocking, signal)));
 }
 
 /**
@@ -39,14 +42,19 @@ export function* predatesEncryption(
  * the clear is to be taken.
  *
  * @param links - the end of the chain, from the oldest to the newest
- * @param blocking - a key service that answers later cannot be waited for
  * @throws `WAL_BAD_KEY` when the key is missing, or opens nothing; `WAL_NOT_FOUND`, `WAL_TRUNCATED` where the log changes
  * meanwhile
  */
-function* provenEncryptedFrom(io: StorageIo, links: readonly Link[], ring: KeyRing, blocking: boolean): IoRoutine<Lsn> {
+function* provenEncryptedFrom(
+  io: StorageIo,
+  links: readonly Link[],
+  ring: KeyRing,
+  blocking: boolean,
+  signal: AbortSignal | undefined,
+): IoRoutine<Lsn> {
   for (const link of links.toReversed()) {
     if (!link.header.encrypted) break;
-    yield* loadKeys(ring, [link.header.keyId], blocking);
+    yield* loadKeys(ring, [link.header.keyId], blocking, signal);
     if (yield* opensRecord(io, link, ring, false)) return link.header.encryptedFrom;
     // It is the newest one, and has no record yet.
   }

@@ -5,30 +5,41 @@ import type { IoCondition, IoRoutine } from '@walstack/storage-io';
  * Has the keys with these ids at hand, as far as the ring can get them; 0 is none.
  *
  * @param blocking - nobody can wait for a key service
- * @throws `WAL_BAD_KEY` when the callback of the ring fails, `WAL_UNSUPPORTED` when it would answer later in a blocking call
+ * @param signal - ends the waiting, as a key service may never answer
+ * @throws `WAL_BAD_KEY` when the callback of the ring fails, `WAL_UNSUPPORTED` when it would answer later in a blocking call;
+ * the reason of `signal`
  */
-export function* loadKeys(ring: KeyRing | undefined, ids: readonly number[], blocking: boolean): IoRoutine<void> {
+export function* loadKeys(
+  ring: KeyRing | undefined,
+  ids: readonly number[],
+  blocking: boolean,
+  signal?: AbortSignal,
+): IoRoutine<void> {
   if (ring === undefined) return;
   const missing = ids.filter((id) => id !== 0 && !ring.has(id));
   if (missing.length === 0) return;
   if (blocking) ring.loadSync(missing);
-  else yield* awaited(ring.load(missing));
+  else yield* awaited(ring.load(missing), signal);
 }
 
-/** Waits for a promise, in a routine that is run on the event loop. */
-function* awaited(promise: Promise<void>): IoRoutine<void> {
+/** Waits for a promise, in a routine that is run on the event loop. @throws the reason of `signal` when it is aborted before */
+function* awaited(promise: Promise<void>, signal: AbortSignal | undefined): IoRoutine<void> {
   let ended: { readonly error?: unknown } | undefined;
   const settled: IoCondition = (resume) => {
+    const end = (how: { readonly error?: unknown }): void => {
+      if (ended !== undefined) return;
+      ended = how;
+      signal?.removeEventListener('abort', abort);
+      // Not within the call that aborts the signal, which may be one of the application's, or a step of another routine.
+      queueMicrotask(resume);
+    };
+    const abort = (): void => end({ error: signal?.reason });
     promise.then(
-      () => {
-        ended = {};
-        resume();
-      },
-      (error: unknown) => {
-        ended = { error };
-        resume();
-      },
+      () => end({}),
+      (error: unknown) => end({ error }),
     );
+    if (signal?.aborted === true) abort();
+    else signal?.addEventListener('abort', abort);
   };
   while (ended === undefined) yield settled;
   if ('error' in ended) throw ended.error;

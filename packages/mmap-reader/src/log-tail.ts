@@ -60,8 +60,8 @@ export interface LogTailOptions {
    * Default: all are.
    */
   readonly matches?: ((record: Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>) => boolean) | undefined;
-  /** The keys of encrypted segments. */
-  readonly keyRing?: KeyRing | undefined;
+  /** The keys of encrypted segments; from the writer of the log a function, as it may be given another ring later. */
+  readonly keyRing?: KeyRing | (() => KeyRing | undefined) | undefined;
   /**
    * Take what is not encrypted, though there is a key ring. Default `false`: only records from before the log was encrypted,
    * which a later record that the key opens proves.
@@ -112,7 +112,8 @@ export class LogTail {
   readonly #durable: () => Lsn;
   readonly #copy: boolean;
   readonly #matches: LogTailOptions['matches'];
-  readonly #decoding: Demands;
+  readonly #keyRing: () => KeyRing | undefined;
+  readonly #decoding: Omit<Demands, 'keyRing'>;
   /** The chain as it was seen last, from the segment that is being read on. */
   #links: readonly Link[] = [];
   /** What is read from: a segment that has a successor, or the newest one. */
@@ -139,6 +140,8 @@ export class LogTail {
   #provenLsn: Lsn = 0;
   #newestId: Uint8Array | undefined;
   #isClosed = false;
+  /** Aborted when it is closed. */
+  readonly #closing = new AbortController();
   #isAdvancing = false;
 
   /**
@@ -171,12 +174,14 @@ export class LogTail {
     this.#copy = checkBoolean('copy', copy);
     if (matches !== undefined && typeof matches !== 'function') throw invalidType('matches', 'a function', matches);
     this.#matches = matches;
-    if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
+    if (keyRing !== undefined && typeof keyRing !== 'function' && !(keyRing instanceof KeyRing)) {
+      throw invalidType('keyRing', 'a KeyRing, or a function that returns one', keyRing);
+    }
     if (encryptedFrom !== undefined && typeof encryptedFrom !== 'function') {
       throw invalidType('encryptedFrom', 'a function', encryptedFrom);
     }
+    this.#keyRing = typeof keyRing === 'function' ? keyRing : () => keyRing;
     this.#decoding = {
-      keyRing,
       encryptedFrom,
       allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
       maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes),
@@ -317,9 +322,13 @@ export class LogTail {
     }
   }
 
-  /** Ends the reading and closes its file, once the step under way is done that needs it. Idempotent. */
+  /**
+   * Ends the reading and closes its file, once the step under way is done that needs it. A key service is not waited for any
+   * more. Idempotent.
+   */
   close(): void {
     this.#isClosed = true;
+    this.#closing.abort(closed(this.#directory));
     if (!this.#isAdvancing) this.#closeScanner();
   }
 
@@ -413,10 +422,13 @@ export class LogTail {
 
   /** What decodes the records of a segment, its key at hand. */
   *#prepareDecoder({ path, header }: Link): IoRoutine<void> {
-    if (header.encrypted) yield* loadKeys(this.#decoding.keyRing, [header.keyId], this.#blocking);
+    const keyRing = this.#keyRing();
+    const { signal } = this.#closing;
+    const demands = { ...this.#decoding, keyRing };
+    if (header.encrypted) yield* loadKeys(keyRing, [header.keyId], this.#blocking, signal);
     const endLsn = this.#links[1]?.header.firstLsn ?? this.#decoding.encryptedFrom?.() ?? Number.MAX_SAFE_INTEGER;
-    const predates = yield* predatesEncryption(this.#io, this.#links, endLsn, this.#decoding, this.#blocking);
-    const { keyRing, allowPlaintext, maxPayloadBytes } = this.#decoding;
+    const predates = yield* predatesEncryption(this.#io, this.#links, endLsn, demands, this.#blocking, signal);
+    const { allowPlaintext, maxPayloadBytes } = demands;
     const decoding = { keyRing, allowPlaintext, maxPayloadBytes, predatesEncryption: predates };
     this.#decoder = new PayloadDecoder(header, path, decoding);
     this.#mostLsn = predates ? endLsn - 1 : Number.MAX_SAFE_INTEGER;

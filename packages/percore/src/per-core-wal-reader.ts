@@ -12,7 +12,9 @@ import { backendOf, logConfigOf } from './options.js';
 
 /** How the log of a core is read. */
 export interface PerCoreWalReaderOptions
-  extends Pick<LogTailOptions, 'from' | 'durableOnly' | 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes'> {
+  extends Pick<LogTailOptions, 'from' | 'durableOnly' | 'allowPlaintext' | 'maxPayloadBytes'> {
+  /** The keys of encrypted segments. */
+  readonly keyRing?: SegmentedWalConfig['keyRing'];
   /** The backend. One that is given lives on when the reader is closed. Default `'auto'`. */
   readonly io?: SegmentedWalConfig['io'];
   /** The last epoch that is read. Default: all. */
@@ -56,7 +58,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     ownsIo: boolean,
     coreId: number,
     directory: string,
-    options: LogTailOptions,
+    options: Omit<PerCoreWalReaderOptions, 'io' | 'toEpoch'>,
     toEpoch: number,
   ) {
     this.coreId = coreId;

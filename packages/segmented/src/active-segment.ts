@@ -13,6 +13,8 @@ export class ActiveSegment implements Segment {
   readonly path: string;
   readonly seed: number;
   readonly places = new SparseIndex();
+  /** The keys that it was planned with. */
+  readonly keyRing: KeyRing | undefined;
   /** `undefined` where records are not encrypted. */
   readonly cipher: SegmentCipher | undefined;
   /** `undefined` until the file is made. */
@@ -36,6 +38,7 @@ export class ActiveSegment implements Segment {
     this.header = header;
     this.path = join(directory, nameOf(header));
     this.seed = seedOf(header);
+    this.keyRing = keyRing;
     this.cipher = header.encrypted ? SegmentCipher.forSegment(header, keyRing, this.path) : undefined;
     this.file = file;
     this.end = header.blockBytes;

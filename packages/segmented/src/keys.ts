@@ -24,6 +24,23 @@ export function requireKey(ring: KeyRing, keyId: number, why: string): void {
 }
 
 /**
+ * Checks that a ring does not have another key in the place of one that opens records of the log.
+ *
+ * @param keyId - of these records; 0 where they are in the clear
+ * @param before - the ring that has opened them; `undefined` where nothing was opened
+ * @throws `WAL_BAD_KEY`
+ */
+export function refuseOtherKey(keyId: number, ring: KeyRing, before: KeyRing | undefined): void {
+  if (before?.has(keyId) !== true || ring.shares(keyId, before)) return;
+  throw new WalError(
+    'WAL_BAD_KEY',
+    `key ${keyId} of the key ring is not the one that the newest records of the log are encrypted with: give a ring that ` +
+      'has it',
+    { reason: 'wrong-key', keyId },
+  );
+}
+
+/**
  * Checks that a log can be gone on with: that the key of its newest records is there and the right one, and that nothing
  * was put in the clear in place of what is encrypted. Empty segments are never refused. Nothing is changed.
  *

@@ -79,6 +79,8 @@ export class LogReader {
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
   #ended = false;
+  /** Ends the waiting for a key service; `undefined` while there is none. */
+  #ending: AbortController | undefined;
   /** Whether a step of the reading is under way, which needs its file. */
   #isReading = false;
   /** The last LSN that a cut behind it has left. */
@@ -135,17 +137,20 @@ export class LogReader {
   }
 
   /**
-   * Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` once its step under way is done. The file is
-   * closed, too: it may never be asked for another record.
+   * Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` once its step under way is done, which does not wait
+   * for a key service any more. The file is closed, too: it may never be asked for another record.
    */
   end(): void {
     this.#ended = true;
+    this.#ending?.abort(closedWhileReading());
     if (!this.#isReading) this.#closeScanner();
   }
 
   /** Every record behind `lastLsn` is gone: who was to read further gets `WAL_TRUNCATED`. */
   cutAfter(lastLsn: Lsn): void {
-    if (this.#plan.to > lastLsn) this.#cutLsn = Math.min(lastLsn, this.#cutLsn ?? lastLsn);
+    if (this.#plan.to <= lastLsn) return;
+    this.#cutLsn = Math.min(lastLsn, this.#cutLsn ?? lastLsn);
+    this.#ending?.abort(cutWhileReading(this.#cutLsn, this.#plan.firstLsn()));
   }
 
   /** Ends the reading and closes its file. */
@@ -202,10 +207,13 @@ export class LogReader {
     const { path, header, nextLsn } = segment;
     const { decoding, blocking, segments } = this.#plan;
     const { keyRing, allowPlaintext, maxPayloadBytes } = decoding;
-    if (header.encrypted) yield* loadKeys(keyRing, [header.keyId], blocking);
+    // Little is read of many logs that have no keys: it is made where there is something to wait for.
+    if (keyRing !== undefined && !blocking) this.#ending ??= new AbortController();
+    const signal = this.#ending?.signal;
+    if (header.encrypted) yield* loadKeys(keyRing, [header.keyId], blocking, signal);
     // Where it is not known from where on the log is encrypted, its end has to prove it.
     const links = decoding.encryptedFrom?.() === undefined ? arrayFrom(segments, this.#index - 1) : [segment];
-    const predates = yield* predatesEncryption(this.#io, links, nextLsn, decoding, blocking);
+    const predates = yield* predatesEncryption(this.#io, links, nextLsn, decoding, blocking, signal);
     const options = { keyRing, allowPlaintext, maxPayloadBytes, predatesEncryption: predates };
     this.#decoder = new PayloadDecoder(header, path, options);
   }

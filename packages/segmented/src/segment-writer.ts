@@ -598,14 +598,18 @@ export class SegmentWriter {
       // Its header is older than a record can say. A clock that gives no time for a header changes nothing.
       const elapsedMs = now - active.header.createdAtMs;
       if (elapsedMs > LONGEST_ELAPSED_MS && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.#plan();
-      // An empty one is not gone on with under another key than new segments have.
-      if (isEmpty(active)) return active.header.keyId === currentKeyOf(this.#keyRing) ? active : this.#plan();
+      if (isEmpty(active)) return this.#isCurrent(active) ? active : this.#plan();
       const { segmentBytes } = this.#settings;
       // Nearly always: wherever in its block it starts, it fits.
       if (active.end + FRAME_HEADER_BYTES + frameBytes <= segmentBytes) return active;
       if (frameStart(active.end, active.header.blockBytes) + frameBytes <= segmentBytes) return active;
     }
     return this.#plan();
+  }
+
+  /** Whether new segments have the key of this one. Another ring may have another key of the same id. */
+  #isCurrent({ header, keyRing }: ActiveSegment): boolean {
+    return keyRing === this.#keyRing && header.keyId === currentKeyOf(keyRing);
   }
 
   #plan(): ActiveSegment {

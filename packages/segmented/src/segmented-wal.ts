@@ -38,7 +38,7 @@ import {
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CheckpointStore } from './checkpoint-store.js';
 import { announce } from './diagnostics.js';
-import { encryptionOf, requireKey } from './keys.js';
+import { encryptionOf, refuseOtherKey, requireKey } from './keys.js';
 import { announced, channels } from './log-diagnostics.js';
 import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './log-reader.js';
 import { type OpenedLog, openLog } from './open-log.js';
@@ -362,8 +362,8 @@ export class SegmentedWal {
    * is, and the next segment says that it belongs to the log.
    *
    * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring has not its current
-   * key, or not that of the newest records; `WAL_UNSUPPORTED` when its callback would answer later: `await ring.load()`
-   * before; `WAL_CLOSED`, the code of the first failure; `TypeError`
+   * key, or not that of the newest records, or another one in its place; `WAL_UNSUPPORTED` when its callback would answer later:
+   * `await ring.load()` before; `WAL_CLOSED`, the code of the first failure; `TypeError`
    */
   setEncryptionRing(ring: KeyRing): void {
     this.#throwUnlessUnused();
@@ -374,6 +374,7 @@ export class SegmentedWal {
     // Its callback may have appended, or closed the log.
     this.#throwUnlessUnused();
     for (const keyId of needed) requireKey(ring, keyId, 'the log needs it');
+    if (newest !== undefined) refuseOtherKey(newest.keyId, ring, this.#writer.keyRing);
     // What is in the clear so far is accepted by that; a log that is only read has to prove it.
     this.#writer.useKeyRing(ring, this.#isReadonly ? undefined : encryptionOf(this.#writer.segments));
   }
@@ -1038,7 +1039,7 @@ export class SegmentedWal {
       from: lsn,
       to: Math.min(last, to, failed ? durableLsn : writtenLsn),
       ...options,
-      decoding: this.decoding,
+      decoding: { ...this.decoding, keyRing: this.encryptionRing },
       blocking,
       firstLsn: () => (this.#isReadonly ? firstListedLsn(this.#world.io, this.directory) : this.firstLsn),
       isBesideWriter: this.#isReadonly,
@@ -1058,7 +1059,9 @@ export class SegmentedWal {
   get decoding(): Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'> {
     const { allowPlaintext, maxPayloadBytes } = this.#settings;
     const encryptedFrom = (): Lsn | undefined => this.#writer.encryptedFrom;
-    return { keyRing: this.encryptionRing, allowPlaintext, maxPayloadBytes, encryptedFrom };
+    // It is asked for anew with each segment: the log may be given its ring after a tail has begun.
+    const keyRing = (): KeyRing | undefined => this.encryptionRing;
+    return { keyRing, allowPlaintext, maxPayloadBytes, encryptedFrom };
   }
 
   #markQuiet(): void {

@@ -359,6 +359,36 @@ describe('setEncryptionRing', () => {
     expect(texts(wal.replay())).toEqual(['x', 'y']);
     wal.closeSync();
   });
+
+  test('refuses a ring that has another key under the number of the newest records, and changes nothing', () => {
+    const io = createMemoryStorageIo();
+    const ring = ringOf(1);
+    let wal = open(io, { keyRing: ring });
+    wal.append('x');
+    wal.closeSync();
+    wal = open(io, { keyRing: ring });
+    const other = KeyRing.of({ id: 1, key: key(9).key });
+    expect(() => wal.setEncryptionRing(other)).toThrow(badKey({ reason: 'wrong-key', keyId: 1 }));
+    expect(wal.encryptionRing).toBe(ring);
+    wal.setEncryptionRing(ringOf(1));
+    wal.append('y');
+    expect(texts(wal.replay())).toEqual(['x', 'y']);
+    wal.closeSync();
+  });
+
+  test('has the first record under the key of that ring, also where the empty segment has one of the same number', () => {
+    const io = createMemoryStorageIo();
+    const wal = open(io, { keyRing: ringOf(1) });
+    const other = KeyRing.of({ id: 1, key: key(9).key });
+    wal.setEncryptionRing(other);
+    wal.append('x');
+    wal.syncSync();
+    expect(texts(wal.replay())).toEqual(['x']);
+    wal.closeSync();
+    const again = open(io, { keyRing: other });
+    expect(texts(again.replay())).toEqual(['x']);
+    again.closeSync();
+  });
 });
 
 describe('rotateKey', () => {

@@ -235,3 +235,19 @@ test('what only looks like bytes is refused, and what says another length than i
   expect(texts(again.replay())).toEqual(['all of it', 'next']);
   expect(Buffer.from([...again.replay()][0]?.meta ?? []).toString()).toBe('all of it');
 });
+
+test('what says that it is elsewhere, or shorter, than it is gets compressed as it is', () => {
+  class Liar extends Uint8Array {
+    override get byteLength(): number {
+      return 3;
+    }
+    override get buffer(): ArrayBuffer {
+      return new ArrayBuffer(5);
+    }
+  }
+  const payload = 'all of it '.repeat(100);
+  const wal = openIn(createMemoryStorageIo(), { compression: { codec: 'deflate', thresholdBytes: 0 } });
+  wal.append(new Liar(Buffer.from(payload)));
+  expect(texts(wal.replay())).toEqual([payload]);
+  wal.closeSync();
+});

@@ -129,11 +129,20 @@ function decoded<T, I>(encoding: Encoding<T, I>, { lsn, payload }: WalRecord): T
 function undecodable(name: string, lsn: Lsn, cause: unknown): WalError {
   return new WalError(
     'WAL_BAD_PAYLOAD',
-    `the payload with LSN ${lsn} is not what the encoding ${name} writes (${String(cause)}): open the log with the ` +
+    `the payload with LSN ${lsn} is not what the encoding ${name} writes (${textOf(cause)}): open the log with the ` +
       "encoding that wrote it, or with 'view', which reads everything",
     { lsn, reason: 'encoding' },
     { cause },
   );
+}
+
+/** Anything can be thrown, also what has no text. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return 'it threw something that has no text';
+  }
 }
 
 /** Records of a replay that become events, until a signal ends it. */

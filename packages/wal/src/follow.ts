@@ -1,12 +1,4 @@
-import {
-  checkBoolean,
-  checkInteger,
-  checkLsn,
-  checkOptions,
-  type Lsn,
-  optionNames,
-  type WalError,
-} from '@walstack/codec';
+import { checkBoolean, checkInteger, checkLsn, checkOptions, type Lsn, optionNames, WalError } from '@walstack/codec';
 import { LogTail, type LogTailOptions, type ResumePoint } from '@walstack/mmap-reader';
 import { checkResumePoint } from '@walstack/mmap-reader/segments';
 import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
@@ -316,7 +308,7 @@ class Reading<T> {
     const isAhead = isUnwritten?.() === true;
     if (!isAhead && (upTo === undefined || upTo !== this.#nothingUpTo)) {
       this.#nothingUpTo = upTo;
-      if (await this.#tail.advance()) {
+      if (await this.#advance()) {
         this.#nothingUpTo = undefined;
         return;
       }
@@ -324,6 +316,22 @@ class Reading<T> {
     const failed = failure();
     if (failed !== undefined) throw failed;
     await progress.beyond(count, this.#ended);
+  }
+
+  /** Looks for further records, unless it has ended meanwhile: a key service that is waited for may never answer. */
+  async #advance(): Promise<boolean> {
+    const stop = (): void => this.#tail.close();
+    this.#ended.addEventListener('abort', stop);
+    try {
+      return await this.#tail.advance();
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_CLOSED')) throw error;
+      this.throwIfOver();
+      if (this.#ended.aborted) return false;
+      throw error;
+    } finally {
+      this.#ended.removeEventListener('abort', stop);
+    }
   }
 
   /** Idempotent. */

@@ -163,6 +163,20 @@ describe('an encoding that does not fit', () => {
     expect(await payloads(wal)).toHaveLength(2);
   });
 
+  test('what decode throws may have no text', async () => {
+    const nothing: unknown = Object.create(null);
+    const encoding: Encoding<string> = {
+      name: 'mute',
+      encode: (text) => text,
+      decode: () => {
+        throw nothing;
+      },
+    };
+    await using wal = await Wal.open(directory, { io, encoding });
+    await wal.commit('a');
+    expect(await rejection(wal.read(1))).toMatchObject({ code: 'WAL_BAD_PAYLOAD', lsn: 1, cause: nothing });
+  });
+
   test('what encode throws comes out, and nothing was appended', async () => {
     const error = new Error('not today');
     const encoding: Encoding<string> = {

@@ -47,6 +47,72 @@ test('a ring is set before the first append, and not behind it', async () => {
   expect(await textsOf(wal)).toEqual(['a']);
 });
 
+test('a follower that began before the ring was set, or replaced, goes on with it', async () => {
+  const directory = `${temporaryDirectory()}/log`;
+  const wal = await Wal.open(directory, { encoding: 'utf8' });
+  await wal.commit('in the clear');
+  await wal.shutdown();
+  const again = await Wal.open(directory, { encoding: 'utf8' });
+  const follower = again.follow();
+  expect((await follower.next()).value?.payload).toBe('in the clear');
+  const next = follower.next();
+  again.setEncryptionRing(KeyRing.of({ id: 3, key: keyOf(3) }));
+  again.setEncryptionRing(ringOf());
+  await again.commit('encrypted');
+  expect((await next).value?.payload).toBe('encrypted');
+  await again.rotateKey(2);
+  await again.commit('under another key');
+  expect((await follower.next()).value?.payload).toBe('under another key');
+  await follower.return();
+  await again.shutdown();
+});
+
+/** A log under key 1 and then key 2, and a ring whose callback is asked for key 1 and never gives it. */
+async function withoutAnswer(): Promise<{ directory: string; keyRing: KeyRing; asked: () => Promise<void> }> {
+  const directory = `${temporaryDirectory()}/log`;
+  const wal = await Wal.open(directory, { keyRing: ringOf() });
+  await wal.commit('under key 1');
+  await wal.rotateKey(2);
+  await wal.commit('under key 2');
+  await wal.shutdown();
+  let tell = (): void => {};
+  const keyRing = KeyRing.fromCallback(2, (id) => {
+    if (id === 2) return keyOf(2);
+    tell();
+    return new Promise(() => {});
+  });
+  // The ring asks once: whoever comes later waits for the same answer.
+  const first = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  return { directory, keyRing, asked: () => first };
+}
+
+test('a follower that waits for a key service ends with its signal, with return, and with the log', async () => {
+  const { directory, keyRing, asked } = await withoutAnswer();
+  const wal = await Wal.open(directory, { keyRing });
+  const followers = [
+    (signal: AbortSignal) => wal.follow('first', { signal }),
+    (signal: AbortSignal) => Wal.follow(directory, 'first', { signal, keyRing }),
+  ];
+  for (const follow of followers) {
+    const giving = new AbortController();
+    const aborted = follow(giving.signal).next();
+    await asked();
+    giving.abort();
+    expect(await rejection(aborted)).toMatchObject({ code: 'WAL_ABORTED' });
+    const left = follow(new AbortController().signal);
+    const next = left.next();
+    expect(await left.return()).toEqual({ done: true, value: undefined });
+    expect(await next).toEqual({ done: true, value: undefined });
+  }
+  const closed = rejection(wal.follow('first').next());
+  const replayed = rejection(wal.replay('first', () => {}));
+  await wal.shutdown();
+  expect(await closed).toMatchObject({ code: 'WAL_CLOSED' });
+  expect(await replayed).toMatchObject({ code: 'WAL_CLOSED' });
+});
+
 test('payloads are compressed where that makes them smaller, and come back as they were', async () => {
   const directory = `${temporaryDirectory()}/log`;
   await using wal = await Wal.open(directory, {

@@ -1,6 +1,7 @@
 import type { Defect } from '../defect.js';
 
 const CODEC = 'packages/codec/src';
+const READER = 'packages/mmap-reader/src';
 const SEGMENTED = 'packages/segmented/src';
 
 /** Defects in what encryption keeps secret, and in what is taken for genuine. */
@@ -106,8 +107,40 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
     breaks:
       'A ring that is set before the first append replaces the empty segment, and nothing is written in the clear.',
     file: `${SEGMENTED}/segment-writer.ts`,
-    find: 'if (isEmpty(active)) return active.header.keyId === currentKeyOf(this.#keyRing) ? active : this.#plan();',
+    find: 'if (isEmpty(active)) return this.#isCurrent(active) ? active : this.#plan();',
     replace: 'if (isEmpty(active)) return active;',
+  },
+  {
+    name: 'keys-compared-by-number',
+    test: 'packages/segmented/test/encryption.test.ts',
+    breaks: 'A ring that replaces another one has its own key of the same number used, and not that of the other one.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'keyRing === this.#keyRing && header.keyId === currentKeyOf(keyRing)',
+    replace: 'header.keyId === currentKeyOf(this.#keyRing)',
+  },
+  {
+    name: 'ring-with-another-key-taken',
+    test: 'packages/segmented/test/encryption.test.ts',
+    breaks: 'A log is not gone on with under a ring that has another key in the place of that of its newest records.',
+    file: `${SEGMENTED}/segmented-wal.ts`,
+    find: '    if (newest !== undefined) refuseOtherKey(newest.keyId, ring, this.#writer.keyRing);\n',
+    replace: '',
+  },
+  {
+    name: 'key-service-waited-for-without-end',
+    test: 'packages/segmented/test/silent-key-service.test.ts',
+    breaks: 'A reading that is closed or given up waits for no key service.',
+    file: `${READER}/load-keys.ts`,
+    find: "    else signal?.addEventListener('abort', abort);\n",
+    replace: '',
+  },
+  {
+    name: 'follower-keeps-its-first-ring',
+    test: 'packages/wal/test/encryption.test.ts',
+    breaks: 'A follower that began before the log got its ring reads what is encrypted with it.',
+    file: `${SEGMENTED}/segmented-wal.ts`,
+    find: '    const keyRing = (): KeyRing | undefined => this.encryptionRing;',
+    replace: '    const keyRing = this.encryptionRing;',
   },
   {
     name: 'replaced-segment-removed-before-names',
