@@ -63,6 +63,22 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     replace: 'return segment === this.#named ? segment : undefined;',
   },
   {
+    name: 'mark-without-room',
+    test: 'packages/segmented/test/mark-without-room.test.ts',
+    breaks: 'A mark that finds no room fails no log: nothing is in doubt.',
+    file: `${SEGMENTED}/preparation.ts`,
+    find: 'if (segment.file === undefined || from >= limit) return true;',
+    replace: 'if (segment.file === undefined || from >= 0) return true;',
+  },
+  {
+    name: 'appended-by-the-clock',
+    test: 'packages/segmented/test/appending-clock.test.ts',
+    breaks: 'A record or batch has the LSNs that were next before the clock of the log was asked.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: 'if (this.#nextLsn !== lsn || this.#life !== life) throw',
+    replace: 'if (this.#nextLsn < lsn || this.#life !== life) throw',
+  },
+  {
     name: 'blocks-in-flight-overlap',
     scenario: 'blocks-in-flight-apart',
     breaks: 'No two writes in flight touch the same block, blocks prepared ahead included.',
