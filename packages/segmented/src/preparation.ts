@@ -39,10 +39,10 @@ export class Preparation {
   }
 
   /**
-   * Has blocks in a range that nothing is in doubt about, so that a write there does not fail for want of them.
+   * Has a segment blocks of its own in a range behind everything that was written, as far as they can be reserved: a write
+   * there does not fail for want of them then.
    *
-   * @param start - behind everything that was written
-   * @returns `false` when there is no room for them: nothing has changed then. Also after a failure.
+   * @returns `false` when there is no room for them, with nothing changed; and after a failure
    */
   *reserve(segment: ActiveSegment, start: number, end: number): IoRoutine<boolean> {
     const { blockBytes } = segment.header;
@@ -53,8 +53,9 @@ export class Preparation {
     try {
       yield* ioSteps.allocate(this.#world.io, segment.file, from, limit - from);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
-      return false;
+      if (WalError.is(error, 'WAL_NO_SPACE')) return false;
+      // A file system may be unable to reserve. One that is broken shows that when it is written to.
+      if (!WalError.is(error, 'WAL_IO_FAILED') && !WalError.is(error, 'WAL_UNSUPPORTED')) throw error;
     }
     return true;
   }

@@ -108,15 +108,33 @@ test('a mark that has room in its block is written on a full disk', async () => 
   expect(SegmentedWal.openSync({ directory: '/log', io: disk.createStorageIo() }).recovery.cleanlyClosed).toBe(true);
 });
 
-test('a disk that fails when room is made for a mark fails the log', async () => {
-  const disk = new SimulatedDisk();
-  const world = new TestWorld();
-  const config = { directory: '/log', blockBytes: 512, padGroups: true, ...world.options };
-  const wal = SegmentedWal.openSync({ ...config, io: disk.createStorageIo() });
-  wal.append('a');
-  wal.syncSync();
-  disk.failWhen(({ kind }) => (kind === 'allocate' ? 'EIO' : undefined));
-  world.fire();
-  await turns();
-  expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+describe('where blocks cannot be reserved', () => {
+  /** A log with one durable record, whose next mark needs a block of its own. */
+  function opened() {
+    const disk = new SimulatedDisk();
+    const world = new TestWorld();
+    const config = { directory: '/log', blockBytes: 512, padGroups: true, ...world.options };
+    const wal = SegmentedWal.openSync({ ...config, io: disk.createStorageIo() });
+    wal.append('a');
+    wal.syncSync();
+    return { disk, world, wal };
+  }
+
+  test('a mark is written all the same', async () => {
+    const { disk, world, wal } = opened();
+    disk.failWhen(({ kind }) => (kind === 'allocate' ? 'EIO' : undefined));
+    world.fire();
+    await turns();
+    expect(wal.stats().marks).toBe(1);
+    expect(wal.failure).toBeUndefined();
+    wal.closeSync();
+  });
+
+  test('because the disk is broken, the log fails', async () => {
+    const { disk, world, wal } = opened();
+    disk.failWhen(({ kind }) => (kind === 'allocate' ? 'broken' : undefined));
+    world.fire();
+    await turns();
+    expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+  });
 });

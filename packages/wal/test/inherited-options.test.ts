@@ -1,6 +1,7 @@
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { type CommitOptions, Wal, type WalOptions } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from './support/directories.js';
 
 /** Options that an object has from its prototype, and by getters of its class. */
 const inherited = (): CommitOptions => Object.create({ type: 7, meta: 'm', tenantId: 5 });
@@ -64,7 +65,7 @@ test('a replay with a signal filters as without one', async () => {
 });
 
 test('a log is opened with the options of a prototype', async () => {
-  const wal = await Wal.open('/log', Object.create({ io: createMemoryStorageIo(), maxPendingBytes: 1 }));
+  const wal = await Wal.open(temporaryDirectory(), Object.create({ io: createMemoryStorageIo(), maxPendingBytes: 1 }));
   wal.append('x');
   expect(() => wal.append('y')).toThrow(expect.objectContaining({ code: 'WAL_BACKPRESSURE' }));
   await wal.close();
@@ -72,11 +73,12 @@ test('a log is opened with the options of a prototype', async () => {
 
 test('a look at a log changes nothing where that was asked for by a prototype', async () => {
   const io = createMemoryStorageIo();
-  const wal = await Wal.open('/log', { io });
+  const directory = temporaryDirectory();
+  const wal = await Wal.open(directory, { io });
   await wal.commit('x');
   await wal.close();
-  const files = io.list('/log');
-  const report = await Wal.recover('/log', Object.create({ io, recoveryMode: 'readonly' }));
+  const files = io.list(directory);
+  const report = await Wal.recover(directory, Object.create({ io, recoveryMode: 'readonly' }));
   expect(report.mode).toBe('readonly');
-  expect(io.list('/log')).toEqual(files);
+  expect(io.list(directory)).toEqual(files);
 });
