@@ -33,9 +33,9 @@ export type LogNote =
   /** A truncation has returned, and the log begins here: what was before is gone for good. */
   | { readonly kind: 'gone'; readonly firstLsn: number }
   /** Everything behind this LSN is about to go: it is there as a whole until then. */
-  | { readonly kind: 'cutting'; readonly lsn: number }
+  | { readonly kind: 'cutting'; readonly lsn: number; readonly firstLsn?: number }
   /** Everything behind this LSN is gone. */
-  | { readonly kind: 'cut'; readonly lsn: number }
+  | { readonly kind: 'cut'; readonly lsn: number; readonly firstLsn?: number }
   /** Everything is about to go, and the log to go on with this LSN. */
   | { readonly kind: 'resetting'; readonly lsn: number }
   | { readonly kind: 'reset'; readonly lsn: number }
@@ -79,7 +79,7 @@ export class Knowledge {
   /** Files that have to be somewhere. */
   files: readonly LostFile[] = [];
   /** By payload: the batch of the record. */
-  readonly #batches = new Map<string, { readonly firstLsn: number; readonly lastLsn: number }>();
+  readonly #batches = new Map<string, Cut>();
   /** By key stream: what was encrypted with it. */
   readonly #encrypted = new Map<string, string>();
 
@@ -129,11 +129,12 @@ export class Knowledge {
     return firstLsn >= this.#cut.firstLsn && firstLsn <= Math.max(this.#neededLsn, this.#cut.firstLsn);
   }
 
-  /** A batch is there whole or not at all. */
+  /** A batch is there whole or not at all, but for what a cut drops of it. */
   #checkBatches(firstLsn: number, payloads: readonly string[], nextLsn: number): void {
+    const isCut = this.#isCut(firstLsn, nextLsn);
     for (const end of [payloads[0], payloads.at(-1)]) {
       const batch = end === undefined ? undefined : this.#batches.get(end);
-      if (batch === undefined || (batch.firstLsn >= firstLsn && batch.lastLsn < nextLsn)) continue;
+      if (batch === undefined || (batch.firstLsn >= firstLsn && (isCut || batch.lastLsn < nextLsn))) continue;
       const { firstLsn: first, lastLsn: last } = batch;
       throw new Error(`torn: of the batch ${first} to ${last} the log has ${firstLsn} to ${nextLsn - 1}`);
     }
@@ -161,6 +162,10 @@ export class Knowledge {
     for (const known of [this.#must, this.#may, this.#latest] as readonly Map<number, unknown>[]) {
       for (const lsn of [...known.keys()].filter((each) => each > lastLsn || each < firstLsn)) known.delete(lsn);
     }
+    // What a cut leaves of a batch is all there ever was of it.
+    for (const [payload, batch] of this.#batches) {
+      if (batch.firstLsn <= lastLsn && batch.lastLsn > lastLsn) this.#batches.set(payload, { ...batch, lastLsn });
+    }
     this.#durableLsn = lastLsn;
     this.#neededLsn = Math.max(firstLsn, Math.min(this.#neededLsn, lastLsn + 1));
     this.#goneBelow = firstLsn > 1 ? firstLsn : Math.min(this.#goneBelow, lastLsn + 1);
@@ -168,10 +173,11 @@ export class Knowledge {
     this.#cut = undefined;
   }
 
-  /** What a cut behind an LSN makes of claims; before it is done, it may have or not. */
-  #lowerClaims(lastLsn: number, isDone: boolean): void {
+  /** What a cut behind an LSN makes of claims, in a log that begins with `firstLsn`; before it is done, it may have or not. */
+  #lowerClaims(lastLsn: number, isDone: boolean, firstLsn = 1): void {
     for (const [name, lsns] of this.#claims) {
-      const lowest = name === CHECKPOINT ? 0 : 1;
+      // Nothing is held before the first record that there can be.
+      const lowest = name === CHECKPOINT ? 0 : firstLsn;
       const lowered = [...lsns].map((lsn) => (lsn === undefined ? lsn : Math.min(lsn, Math.max(lowest, lastLsn))));
       this.#claims.set(name, isDone ? lowered : [...lsns, ...lowered]);
     }
@@ -204,9 +210,14 @@ export class Knowledge {
     this.#encrypted.set(keyStream, record);
   }
 
-  /** What was asked for behind it may be, too: another call is under way. */
+  /** What was asked for behind it may be, too: another call is under way. A checkpoint never goes back by one. */
   #claimed(name: string, lsn: number | undefined): void {
     const lsns = this.#claims.get(name) ?? [];
+    if (name === CHECKPOINT && lsn !== undefined) {
+      const notBelow = lsns.filter((each) => each !== undefined && each >= lsn);
+      this.#claims.set(name, notBelow.length === 0 ? [lsn] : notBelow);
+      return;
+    }
     const at = lsns.indexOf(lsn, 1);
     this.#claims.set(name, at < 0 ? [lsn] : lsns.slice(at));
   }
@@ -248,7 +259,7 @@ export class Knowledge {
         return;
       case 'cutting':
         this.#cut = { firstLsn: 1, lastLsn: note.lsn };
-        this.#lowerClaims(note.lsn, false);
+        this.#lowerClaims(note.lsn, false, note.firstLsn);
         return;
       case 'damaged':
         this.files = note.files;
@@ -257,7 +268,7 @@ export class Knowledge {
         return;
       case 'cut':
         this.#cutAfter({ firstLsn: 1, lastLsn: note.lsn });
-        this.#lowerClaims(note.lsn, true);
+        this.#lowerClaims(note.lsn, true, note.firstLsn);
         return;
       case 'resetting':
         this.#cut = { firstLsn: note.lsn, lastLsn: note.lsn - 1 };

@@ -32,6 +32,10 @@ export class ModelledLog {
   /** A number from 0 to 1. */
   readonly random = (): number => this.#life.random();
 
+  get isOpen(): boolean {
+    return this.#wal !== undefined;
+  }
+
   /** The log below. */
   get wal(): SegmentedWal {
     if (this.#wal === undefined) throw new Error('the log is not open');
@@ -156,10 +160,11 @@ export class ModelledLog {
 
   /** Drops everything behind an LSN: nothing that stood there may come back. */
   async truncateAfter(lsn: number): Promise<void> {
-    this.#life.note({ kind: 'cutting', lsn });
+    const { firstLsn } = this.wal;
+    this.#life.note({ kind: 'cutting', lsn, firstLsn });
     if (this.#blocks) this.wal.truncateAfterSync(lsn);
     else await this.wal.truncateAfter(lsn);
-    this.#life.note({ kind: 'cut', lsn });
+    this.#life.note({ kind: 'cut', lsn, firstLsn });
   }
 
   /** Drops everything and goes on with an LSN. */

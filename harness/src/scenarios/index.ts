@@ -1,6 +1,7 @@
 import type { Scenario } from '../scenario.js';
 import { scenario as batches } from './batches.js';
 import { scenario as blocksInFlightApart } from './blocks-in-flight-apart.js';
+import { scenario as callsInAnyOrder } from './calls-in-any-order.js';
 import { scenario as checkpointBeforeRemoval } from './checkpoint-before-removal.js';
 import { scenario as checkpointBehindTheFirstName } from './checkpoint-behind-the-first-name.js';
 import { scenario as checkpointLoweredFirst } from './checkpoint-lowered-first.js';
@@ -61,6 +62,7 @@ import { scenario as writtenAgainAtRecovery } from './written-again-at-recovery.
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   batches,
   'blocks-in-flight-apart': blocksInFlightApart,
+  'calls-in-any-order': callsInAnyOrder,
   'checkpoint-before-removal': checkpointBeforeRemoval,
   'checkpoint-behind-the-first-name': checkpointBehindTheFirstName,
   'checkpoint-lowered-first': checkpointLoweredFirst,
