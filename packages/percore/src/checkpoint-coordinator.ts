@@ -126,7 +126,10 @@ export class CheckpointCoordinator {
     this.#throwIfCheckpointing();
     return this.#inTurn(async () => {
       const { epoch, cores } = await this.#endEpoch();
-      const empty = cores.map((place) => ({ ...place, committed: NOTHING_COMMITTED }));
+      const empty = cores.map(({ committedBeforeLeaving: _, ...place }) => ({
+        ...place,
+        committed: NOTHING_COMMITTED,
+      }));
       const checkpoint = this.#next({ epoch, cores: empty }, false);
       await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
       await Promise.all(cores.map(({ coreId, lsn }) => this.#coreOf(coreId).forgetCommitted(lsn)));
@@ -237,6 +240,10 @@ const NOTHING_TRUNCATED = Object.freeze({
 });
 
 /** Where the checkpoint ends in the log of a core: behind its barrier, which is durable, and not where the log ends now. */
-function placeAt(coreId: number, { lsn, position, timestampUs, left, committed }: DurableBarrier): CheckpointPlace {
-  return Object.freeze({ coreId, lsn, position, timestampUs, left, committed });
+function placeAt(coreId: number, barrier: DurableBarrier): CheckpointPlace {
+  const { lsn, position, timestampUs, left, committed, commitPlaces } = barrier;
+  const place = { coreId, lsn, position, timestampUs, left, committed };
+  // Of a core that has left, all are.
+  const before = left ? [] : [...commitPlaces.left].filter((source) => committed.offsets.has(source));
+  return Object.freeze(before.length === 0 ? place : { ...place, committedBeforeLeaving: before });
 }

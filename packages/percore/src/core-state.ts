@@ -62,7 +62,8 @@ export function initialState(lsn: number): CoreState {
 }
 
 /** What is known of a log that is read from a checkpoint on. @param epoch - of the checkpoint */
-export function stateAt({ lsn, timestampUs, left, committed }: CheckpointPlace, epoch: number): CoreState {
+export function stateAt(place: CheckpointPlace, epoch: number): CoreState {
+  const { lsn, timestampUs, left, committed, committedBeforeLeaving = [] } = place;
   return {
     ...initialState(lsn),
     epoch,
@@ -72,7 +73,7 @@ export function stateAt({ lsn, timestampUs, left, committed }: CheckpointPlace, 
     left,
     leftManager: left,
     committed,
-    commitPlaces: left ? { ...NO_PLACES, left: new Set(committed.offsets.keys()) } : NO_PLACES,
+    commitPlaces: { ...NO_PLACES, left: new Set(left ? committed.offsets.keys() : committedBeforeLeaving) },
     managed: 'barriers',
   };
 }

@@ -171,6 +171,8 @@ export class CoreWalWriter {
   #syncedLsn: number;
   #pending: PendingSync | undefined;
   #tokens = 0;
+  /** An entry is being encoded, for which the clock is asked. */
+  #isAppending = false;
   /** The core has said that it appends nothing more. */
   #left = false;
   /** The LSN of the last barrier of the core, which it may have appended before it was opened. */
@@ -688,6 +690,17 @@ export class CoreWalWriter {
   }
 
   #append(operation: number, key: Uint8Array, value: Uint8Array, epoch = this.#epoch): number {
+    // The epoch and the memory of the entry outside would be those of the one that its clock appends.
+    if (this.#isAppending) throw withinAppend(this.coreId);
+    this.#isAppending = true;
+    try {
+      return this.#encode(operation, key, value, epoch);
+    } finally {
+      this.#isAppending = false;
+    }
+  }
+
+  #encode(operation: number, key: Uint8Array, value: Uint8Array, epoch: number): number {
     const bytes = this.#room(ENTRY_HEADER_BYTES + value.length);
     const view = bytes === this.#scratchBytes ? this.#scratchView : new DataView(bytes.buffer);
     const timestampUs = this.#time();
@@ -739,6 +752,11 @@ function withoutHeader(error: unknown, bytes: number): unknown {
   const [actual, limit] = [bytes - ENTRY_HEADER_BYTES, error.limit - ENTRY_HEADER_BYTES];
   const message = `a value of ${actual} bytes is over the limit of ${limit}: nothing was appended`;
   return new WalError('WAL_TOO_LARGE', message, { actual, limit }, { cause: error });
+}
+
+function withinAppend(coreId: number): WalError {
+  const message = `the clock of core ${coreId} cannot append: it is asked for the time of another entry; nothing was appended`;
+  return new WalError('WAL_STATE', message, { state: 'appending' });
 }
 
 function hasLeft(coreId: number): WalError {

@@ -1,12 +1,18 @@
 import { basename, join } from 'node:path';
 import { FileName } from '@walstack/codec';
 import type { SegmentedWal } from '@walstack/segmented';
-import { type IoFile, type IoRoutine, ioSteps, makeDirectories, type StorageIo } from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
 
 const PIECE_BYTES = 256 * 1024;
 
-/** Where a per-core log keeps what salvage has given up. */
-const quarantineOf = (directory: string): string => join(directory, FileName.quarantine);
+/** Where a per-core log keeps what salvage has given up: another directory where something else has the name. */
+function quarantineOf(io: StorageIo, directory: string): string {
+  const taken = new Set(io.list(directory));
+  const isOurs = (name: string): boolean => !taken.has(name) || kindOf(io, join(directory, name)) === 'directory';
+  let name: string = FileName.quarantine;
+  for (let other = 1; !isOurs(name); other++) name = `${FileName.quarantine}-${other}`;
+  return join(directory, name);
+}
 
 /**
  * Copies the segments of a core that hold entries from an LSN on; durable on return. A copy is named by its segment, so
@@ -21,7 +27,7 @@ export function* keepEntries(
   log: SegmentedWal,
   fromLsn: number,
 ): IoRoutine<string> {
-  const target = join(quarantineOf(directory), `core-${coreId}`);
+  const target = join(quarantineOf(io, directory), `core-${coreId}`);
   yield* makeDurable(io, directory, target);
   for (const { path, lastLsn, id } of log.listSegments()) {
     if (lastLsn !== undefined && lastLsn >= fromLsn) yield* copy(io, path, join(target, `${id}-${basename(path)}`));
@@ -32,7 +38,7 @@ export function* keepEntries(
 
 /** Copies a file of a per-core log; durable on return. @param stamp - a number, raised until no other copy has it in its name */
 export function* keepFile(io: StorageIo, directory: string, path: string, stamp: number): IoRoutine<string> {
-  const target = quarantineOf(directory);
+  const target = quarantineOf(io, directory);
   yield* makeDurable(io, directory, target);
   const there = new Set(io.list(target));
   let free = stamp;
@@ -44,7 +50,7 @@ export function* keepFile(io: StorageIo, directory: string, path: string, stamp:
 
 function* makeDurable(io: StorageIo, directory: string, target: string): IoRoutine<void> {
   makeDirectories(io, target);
-  yield* ioSteps.syncDirectory(io, quarantineOf(directory));
+  yield* ioSteps.syncDirectory(io, quarantineOf(io, directory));
   yield* ioSteps.syncDirectory(io, directory);
 }
 

@@ -17,6 +17,8 @@ export interface CheckpointPlace {
   readonly left: boolean;
   /** How far its sources had been read. */
   readonly committed: Committed;
+  /** Sources that it has committed before it was taken away, and not since it takes part again; left out where there are none. */
+  readonly committedBeforeLeaving?: readonly string[];
 }
 
 /** A checkpoint: everything up to the end of an epoch, in the logs of all cores. */
@@ -199,15 +201,20 @@ function checkpointFrom(json: unknown): PerCoreCheckpoint | undefined | typeof I
 
 function placeFrom(json: unknown): CheckpointPlace | undefined {
   if (!isObject(json)) return undefined;
-  const { coreId, lsn, position, timestampUs, left, offsets, watermark } = json;
+  const { coreId, lsn, position, timestampUs, left, offsets, watermark, committedBeforeLeaving } = json;
   if (!isCount(coreId) || !isCount(lsn) || !isCount(position) || !isCount(timestampUs)) return undefined;
   if (typeof left !== 'boolean') return undefined;
   if (!isObject(offsets) || !Object.values(offsets).every(isDecimal)) return undefined;
   if (watermark !== null && !isDecimal(watermark)) return undefined;
   const read = Object.entries(offsets).map(([source, offset]) => [source, BigInt(offset as string)] as const);
   const committed = { offsets: new Map(read), watermark: watermark === null ? undefined : BigInt(watermark) };
-  return { coreId, lsn, position, timestampUs, left, committed };
+  const place = { coreId, lsn, position, timestampUs, left, committed };
+  if (committedBeforeLeaving === undefined) return place;
+  return isTexts(committedBeforeLeaving) ? { ...place, committedBeforeLeaving } : undefined;
 }
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string');
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

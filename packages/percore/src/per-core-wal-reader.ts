@@ -9,6 +9,7 @@ import { type EndOfLog, endOfLog } from './end-of-log.js';
 import type { CoreEntry } from './entry.js';
 import { EntryDecoder } from './entry-reader.js';
 import { backendOf, logConfigOf } from './options.js';
+import { readSalvageNote, unfinishedSalvage } from './salvage-note.js';
 
 /** How the log of a core is read. */
 export interface PerCoreWalReaderOptions
@@ -46,22 +47,27 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   readonly coreId: number;
   /** The directory of the core's log. */
   readonly directory: string;
+  /** The directory of the per-core log. */
+  readonly #whole: string;
   readonly #io: StorageIo;
   readonly #ownsIo: boolean;
   readonly #tail: LogTail;
   readonly #decoder: EntryDecoder;
   #stopReason: ReaderStop | undefined;
+  #isAdvancing = false;
   #closing: Promise<void> | undefined;
 
   private constructor(
     io: StorageIo,
     ownsIo: boolean,
     coreId: number,
-    directory: string,
+    whole: string,
     options: Omit<PerCoreWalReaderOptions, 'io' | 'toEpoch'>,
     toEpoch: number,
   ) {
+    const directory = coreDirectory(whole, coreId);
     this.coreId = coreId;
+    this.#whole = whole;
     this.directory = directory;
     this.#io = io;
     this.#ownsIo = ownsIo;
@@ -74,6 +80,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
    *
    * @param directory - of the per-core log
    * @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER` when it is the log of another core or none, `WAL_UNSUPPORTED_VERSION`;
+   * `WAL_CORRUPT` (`'salvage'`) while a salvage of the per-core log has not ended;
    * `TypeError`, `RangeError` for wrong arguments
    */
   static async open(
@@ -83,7 +90,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   ): Promise<PerCoreWalReader> {
     const { io, owned, make } = prepared(coreId, directory, options, 'async');
     try {
-      await runAsync(io, checkCore(io, coreId, coreDirectory(directory, coreId)));
+      await runAsync(io, checkCore(io, coreId, directory));
       return new PerCoreWalReader(io, owned, ...make);
     } catch (error) {
       if (owned) await io.dispose();
@@ -95,7 +102,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   static openSync(coreId: number, directory: string, options: PerCoreWalReaderOptions = {}): PerCoreWalReader {
     const { io, owned, make } = prepared(coreId, directory, options, 'wait');
     try {
-      runSync(io, checkCore(io, coreId, coreDirectory(directory, coreId)));
+      runSync(io, checkCore(io, coreId, directory));
       return new PerCoreWalReader(io, owned, ...make);
     } catch (error) {
       if (owned) void io.dispose();
@@ -141,29 +148,37 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
    * Looks for further entries.
    *
    * @returns `false` when there are none now, and {@link stopReason} says why; `true` when `next()` may have some
-   * @throws `WAL_CORRUPT` when something acknowledged cannot be read; `WAL_TRUNCATED` when the next entry was removed;
-   * `WAL_CLOSED`; `WAL_STATE` while another call is under way, which goes on
+   * @throws `WAL_CORRUPT` when something acknowledged cannot be read, and while a salvage of the per-core log has not ended
+   * (`'salvage'`); `WAL_TRUNCATED` when the next entry was removed; `WAL_CLOSED`; `WAL_STATE` while another call is under way, which goes on
    */
   async advance(): Promise<boolean> {
+    this.#throwIfAdvancing();
     if (this.#isPastLastEpoch()) return false;
+    this.#isAdvancing = true;
     try {
       if (await this.#tail.advance()) return this.#goOn();
-      this.#stopReason = await runAsync(this.#io, endOfLog(this.#io, this.directory));
+      this.#stopReason = await runAsync(this.#io, this.#lookAtTheEnd());
       return false;
     } catch (error) {
       throw this.#failed(error);
+    } finally {
+      this.#isAdvancing = false;
     }
   }
 
   /** Like {@link advance}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
   advanceSync(): boolean {
+    this.#throwIfAdvancing();
     if (this.#isPastLastEpoch()) return false;
+    this.#isAdvancing = true;
     try {
       if (this.#tail.advanceSync()) return this.#goOn();
-      this.#stopReason = runSync(this.#io, endOfLog(this.#io, this.directory));
+      this.#stopReason = runSync(this.#io, this.#lookAtTheEnd());
       return false;
     } catch (error) {
       throw this.#failed(error);
+    } finally {
+      this.#isAdvancing = false;
     }
   }
 
@@ -196,7 +211,10 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   async #close(): Promise<void> {
     this.#tail.close();
     if (!this.#ownsIo) return;
-    await CompletionRouter.for(this.#io).settled();
+    const router = CompletionRouter.for(this.#io);
+    // What goes on when its completion has come may have submitted more before this does.
+    do await router.settled();
+    while (router.pending > 0);
     await this.#io.dispose();
   }
 
@@ -208,6 +226,20 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     } finally {
       if (entry === undefined) this.#tail.putBack();
     }
+  }
+
+  *#lookAtTheEnd(): IoRoutine<EndOfLog> {
+    yield* throwIfHalfSalvaged(this.#io, this.#whole);
+    return yield* endOfLog(this.#io, this.directory);
+  }
+
+  #throwIfAdvancing(): void {
+    if (!this.#isAdvancing) return;
+    throw new WalError(
+      'WAL_STATE',
+      `the reader of ${this.directory} is looking for further entries: wait for that before you ask again`,
+      { path: this.directory, state: 'advancing' },
+    );
   }
 
   #goOn(): true {
@@ -233,18 +265,24 @@ function prepared(coreId: number, directory: string, options: PerCoreWalReaderOp
   const { io: given, toEpoch, ...tail } = checkOptions('options', options, OPTIONS);
   const last = toEpoch === undefined ? Number.POSITIVE_INFINITY : checkInteger('toEpoch', toEpoch, 0);
   const { io, owned } = backendOf(given, needs);
-  return { io, owned, make: [coreId, coreDirectory(directory, coreId), tail, last] as const };
+  return { io, owned, make: [coreId, directory, tail, last] as const };
 }
 
-/** @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER` */
-function* checkCore(io: StorageIo, coreId: number, directory: string): IoRoutine<void> {
+/** @throws `WAL_CORRUPT` where entries of the log may be about to be given up */
+function* throwIfHalfSalvaged(io: StorageIo, directory: string): IoRoutine<void> {
+  if ((yield* readSalvageNote(io, directory)) !== undefined) throw unfinishedSalvage(directory);
+}
+
+/** @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER`, `WAL_CORRUPT` */
+function* checkCore(io: StorageIo, coreId: number, whole: string): IoRoutine<void> {
+  const directory = coreDirectory(whole, coreId);
   const newest = sortFiles(io.list(directory)).segments.at(-1);
   if (newest === undefined) {
     throw new WalError('WAL_NOT_FOUND', `no log of core ${coreId} at ${directory}`, { path: directory });
   }
   const path = join(directory, newest.name);
   const header = yield* readHeader(io, path);
-  if (header.coreId === coreId) return;
+  if (header.coreId === coreId) return yield* throwIfHalfSalvaged(io, whole);
   const owner = header.coreId === undefined ? 'no core' : `core ${header.coreId}`;
   throw new WalError('WAL_BAD_HEADER', `${path} belongs to ${owner}, not to core ${coreId}`, {
     path,

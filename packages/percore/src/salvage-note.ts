@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { decodeFramedJson, encodeFramedJson, FileName, WalError } from '@walstack/codec';
-import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
+import { type IoRoutine, ioSteps, kindOf, replaceFile, type StorageIo } from '@walstack/storage-io';
 import { errorFromTransfer, errorToTransfer, type TransferredError } from './error-transfer.js';
 
 /** Entries of one core that are gone. */
@@ -38,9 +38,12 @@ export const salvageNotePath = (directory: string): string => join(directory, Fi
 /**
  * Notes what a salvage gives up, before it does: it is there until the salvage has ended, and only salvage opens the per-core
  * log as long as it is. Durable on return.
+ *
+ * @throws `WAL_CORRUPT` where a directory has its name
  */
 export function* writeSalvageNote(io: StorageIo, directory: string, note: SalvageNote): IoRoutine<void> {
   const { lost, quarantine, salvaging } = note;
+  if (kindOf(io, salvageNotePath(directory)) === 'directory') throw takenName(directory, note.damage[0]);
   const bytes = encodeFramedJson({ version: 1, damage: note.damage.map(errorToTransfer), lost, quarantine, salvaging });
   yield* replaceFile(io, join(directory, FileName.salvageDraft), salvageNotePath(directory), bytes);
   yield* ioSteps.syncDirectory(io, directory);
@@ -48,8 +51,8 @@ export function* writeSalvageNote(io: StorageIo, directory: string, note: Salvag
 
 /** What a salvage has given up that has not ended; `undefined` where there is none. */
 export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<SalvageNote | undefined> {
-  if (!io.list(directory).includes(FileName.salvage)) return undefined;
   const path = salvageNotePath(directory);
+  if (!io.list(directory).includes(FileName.salvage) || kindOf(io, path) === 'directory') return undefined;
   const file = io.open(path);
   try {
     const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
@@ -61,6 +64,16 @@ export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<Sa
   } finally {
     io.close(file);
   }
+}
+
+function takenName(directory: string, damage: WalError | undefined): WalError {
+  const path = salvageNotePath(directory);
+  return new WalError(
+    'WAL_CORRUPT',
+    `salvage needs the name ${path} for a file, and there is a directory of that name: move it away`,
+    { path, reason: 'salvage-name' },
+    damage === undefined ? undefined : { cause: damage },
+  );
 }
 
 /** What is thrown where a salvage has not ended, and no salvage is asked for. */

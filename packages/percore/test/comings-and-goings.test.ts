@@ -270,6 +270,36 @@ describe('a writer alone', () => {
   });
 });
 
+test('what a core had committed before it left stays superseded behind a checkpoint that it takes part in', async () => {
+  const io = createMemoryStorageIo();
+  const first = await open(io, 2);
+  first.writer(1).appendCommit({ source: 100, other: 7 });
+  await first.close();
+  await (await open(io, [0])).close();
+  const back = await open(io, 2);
+  const { cores } = await back.checkpoint(() => {});
+  expect(cores[1]).toMatchObject({ left: false, committedBeforeLeaving: ['source', 'other'] });
+  await back.close();
+  const later = await open(io, 2);
+  later.writer(0).appendCommit({ source: 50 });
+  await later.endEpoch();
+  await later.close();
+  const offsets = [
+    ['source', 50n],
+    ['other', 7n],
+  ];
+  for (const checkpoint of [false, true]) {
+    await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io });
+    expect([...recovery.offsets].sort(([, one], [, two]) => Number(two - one))).toEqual(offsets);
+    await recovery.close();
+    if (checkpoint) break;
+    const manager = await open(io, 2);
+    await manager.checkpoint(() => {});
+    manager.writer(1).appendCommit({ other: 7 });
+    await manager.close();
+  }
+});
+
 test('a per-core log of which only the manifest is left is not taken for none', async () => {
   const directory = join(temporaryDirectory(), 'log');
   await (await PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs' })).close();

@@ -218,4 +218,20 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     find: 'if (appended || this.#removes(before)) {',
     replace: 'if (appended) {',
   },
+  {
+    name: 'offsets-of-before-leaving-forgotten',
+    test: 'packages/percore/test/comings-and-goings.test.ts',
+    breaks: 'What a core has committed before it left stays superseded behind a checkpoint that it takes part in.',
+    file: `${PERCORE}/core-state.ts`,
+    find: 'new Set(left ? committed.offsets.keys() : committedBeforeLeaving)',
+    replace: 'new Set(left ? committed.offsets.keys() : committedBeforeLeaving.slice(0, 0))',
+  },
+  {
+    name: 'read-while-half-salvaged',
+    test: 'packages/percore/test/reader-turns.test.ts',
+    breaks: 'While a salvage of a per-core log has not ended, no log of a core is read.',
+    file: `${PERCORE}/per-core-wal-reader.ts`,
+    find: 'if ((yield* readSalvageNote(io, directory)) !== undefined) throw unfinishedSalvage(directory);',
+    replace: 'if ((yield* readSalvageNote(io, directory)) === null) throw unfinishedSalvage(directory);',
+  },
 ];

@@ -1,0 +1,47 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from './support/worlds.js';
+
+const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
+
+const open = (directory: string, more: Partial<PerCoreWalConfig> = {}) =>
+  PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs', ...more });
+
+/** A log with a checkpoint, whose manifest is damaged. */
+async function damaged(): Promise<string> {
+  const directory = join(temporaryDirectory(), 'log');
+  const manager = await open(directory);
+  manager.writer(0).appendPut('a', '1');
+  await manager.checkpoint(() => {});
+  manager.writer(0).appendPut('b', '2');
+  await manager.close();
+  writeFileSync(join(directory, 'manifest'), 'damaged');
+  return directory;
+}
+
+test('salvage keeps what it gives up elsewhere when something else has the name quarantine', async () => {
+  const directory = await damaged();
+  writeFileSync(join(directory, 'quarantine'), 'of somebody else');
+  const manager = await open(directory, { recoveryMode: 'salvage' });
+  expect(manager.salvage?.quarantine).toEqual([join(directory, 'quarantine-1')]);
+  await manager.close();
+  const kept = readdirSync(join(directory, 'quarantine-1')).map((name) => name.replace(/\d+$/, ''));
+  expect(kept.sort()).toEqual(['manifest-', 'salvage-']);
+  await (await open(directory)).close();
+});
+
+test('a directory that has the name of the note keeps a salvage from beginning, and nothing else', async () => {
+  const directory = await damaged();
+  mkdirSync(join(directory, 'salvage'));
+  const before = readdirSync(directory);
+  await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT', { path: join(directory, 'manifest') }));
+  const refused = coded('WAL_CORRUPT', { reason: 'salvage-name', cause: coded('WAL_CORRUPT') });
+  await expect(open(directory, { recoveryMode: 'salvage' })).rejects.toEqual(refused);
+  expect(readdirSync(directory)).toEqual(before);
+  rmSync(join(directory, 'salvage'), { recursive: true });
+  await (await open(directory, { recoveryMode: 'salvage' })).close();
+  mkdirSync(join(directory, 'salvage'));
+  await (await open(directory)).close();
+});
