@@ -2,8 +2,13 @@ import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { WalError } from '@walstack/codec';
 
+/** What neither has, though file systems of Linux say it of themselves: they are damaged. The number is that of most processors. */
+const DAMAGED: readonly (readonly [errno: number, name: string])[] =
+  process.platform === 'linux' && !process.arch.startsWith('mips') ? [[-117, 'EUCLEAN']] : [];
+
 /** Names and numbers as libuv has them; what it leaves out, `EDQUOT` among others, as the operating system has it. */
 const SYSTEM_ERRORS: readonly (readonly [errno: number, name: string])[] = [
+  ...DAMAGED,
   ...Object.entries(constants.errno).map(([name, errno]) => [-errno, name] as const),
   ...[...getSystemErrorMap()].map(([errno, [name]]) => [errno, name] as const),
 ];

@@ -55,6 +55,17 @@ describe('failures', () => {
     expect(completionFailure('write', 'a', -constants.errno.EDQUOT)).toMatchObject({ code: 'WAL_NO_SPACE' });
   });
 
+  it.runIf(process.platform === 'linux')(
+    'of a file system that is damaged have a name, which neither Node.js nor libuv has',
+    () => {
+      const cause = Object.assign(new Error('x'), { errno: -117, code: 'Unknown system error -117' });
+      const facts = { code: 'WAL_IO_FAILED', systemCode: 'EUCLEAN' };
+      expect(callFailure('open', 'a', cause)).toMatchObject(facts);
+      expect(completionFailure('read', 'a', -117)).toMatchObject(facts);
+      expect(errnoOf(completionFailure('read', 'a', -117))).toBe(-117);
+    },
+  );
+
   it('of an unknown number say the number', () => {
     expect(completionFailure('write', 'a', -9999)).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'errno 9999' });
   });
