@@ -1,0 +1,160 @@
+import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
+import { Wal } from '@walstack/wal';
+import { describe, expect, test } from 'vitest';
+import { ManualTime } from './support/manual-time.js';
+import { turns } from './support/outcomes.js';
+
+/** Random calls of everything that waits, side by side: each is answered, and what it was told holds after a power cut. */
+
+const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
+  ['blocks', {}],
+  ['takes its time', { completesInline: false }],
+  ['is a ring', { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 }],
+];
+
+const SEEDS = Array.from({ length: process.env['WALSTACK_LONG'] === undefined ? 40 : 500 }, (_, index) => index + 1);
+const CALLS = 100;
+
+/** Whole numbers from 0 to `below` − 1, the same ones for the same seed. */
+function numbersFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state ^ (state >>> 15), 0x85eb_ca6b) + 0x9e37_79b9) | 0;
+    return (state >>> 8) % below;
+  };
+}
+
+/** What came of the calls: texts of events by LSN, as far as they are to be in the log, and those that must not be. */
+class Told {
+  readonly acknowledged = new Map<number, string>();
+  readonly refused = new Set<string>();
+  readonly wrong: unknown[] = [];
+
+  cutAfter(lsn: number): void {
+    for (const each of this.acknowledged.keys()) if (each > lsn) this.acknowledged.delete(each);
+  }
+
+  /** @param last - the LSN of the last of the texts */
+  committed(texts: readonly string[], last: number): void {
+    for (const [index, text] of texts.entries()) this.acknowledged.set(last - texts.length + 1 + index, text);
+  }
+
+  rejected(texts: readonly string[], error: { readonly code?: string; readonly reason?: string }): void {
+    if (error.code !== 'WAL_ABORTED') this.wrong.push(error);
+    else if (error.reason !== 'outcome-unknown') for (const text of texts) this.refused.add(text);
+  }
+}
+
+/** Makes calls by chance, and waits until each of them is answered. */
+async function call(wal: Wal, time: ManualTime, number: (below: number) => number): Promise<Told> {
+  const told = new Told();
+  const answers: Promise<unknown>[] = [];
+  const controllers: AbortController[] = [];
+  let texts = 0;
+  const waitFor = (answer: Promise<unknown>): void => {
+    answers.push(answer.catch((error) => told.rejected([], error)));
+  };
+  const aborting = (): { readonly signal?: AbortSignal } => {
+    if (number(4) > 0) return {};
+    const controller = new AbortController();
+    controllers.push(controller);
+    return { signal: controller.signal };
+  };
+  const next = (): { readonly text: string; readonly payload: Buffer } => {
+    const text = `${texts++};`;
+    return { text, payload: Buffer.alloc([20, 100, 700, 3000][number(4)] as number, text) };
+  };
+  const commit = (): void => {
+    const { text, payload } = next();
+    const committed = wal.commit(payload, aborting());
+    answers.push(
+      committed.then(
+        (lsn) => told.committed([text], lsn),
+        (error) => told.rejected([text], error),
+      ),
+    );
+  };
+  const commitBatch = (): void => {
+    const events = Array.from({ length: 1 + number(4) }, next);
+    const batch = wal.batch();
+    for (const { payload } of events) batch.add(payload);
+    const all = events.map(({ text }) => text);
+    const committed = wal.commitBatch(batch, aborting());
+    answers.push(
+      committed.then(
+        (lsn) => told.committed(all, lsn),
+        (error) => told.rejected(all, error),
+      ),
+    );
+  };
+  const append = (): void => {
+    try {
+      wal.append(next().payload);
+    } catch (error) {
+      expect(error).toMatchObject({ code: expect.stringMatching(/^WAL_(BACKPRESSURE|STATE)$/) });
+    }
+  };
+  const cutAfter = (): void => {
+    const lsn = Math.max(wal.firstLsn - 1, wal.lastLsn - number(10));
+    // Another cut may be under way, which takes away more.
+    const done = wal.truncateAfter(lsn).then(
+      () => told.cutAfter(lsn),
+      (error) => expect(error).toMatchObject({ code: expect.stringMatching(/^(ERR_OUT_OF_RANGE|WAL_TRUNCATED)$/) }),
+    );
+    answers.push(done);
+  };
+  const reset = (): void => {
+    answers.push(wal.resetTo(1 + number(2 * wal.lastLsn + 5)).then(() => told.cutAfter(0)));
+  };
+  const durable = (): void => waitFor(wal.durable(Math.max(0, wal.lastLsn - number(5)), aborting()));
+  const calls: readonly (readonly [number, () => unknown])[] = [
+    [35, commit],
+    [7, commitBatch],
+    [12, append],
+    [5, () => waitFor(wal.ready(aborting()))],
+    [5, durable],
+    [3, () => waitFor(wal.sync())],
+    [2, () => waitFor(wal.flush())],
+    [5, cutAfter],
+    [1, reset],
+    [8, () => controllers.splice(number(controllers.length + 1), 1)[0]?.abort()],
+    [4, () => time.fire()],
+    [13, () => turns(number(4))],
+  ];
+  const weights = calls.flatMap(([weight, make]) => Array.from({ length: weight }, () => make));
+  for (let made = 0; made < CALLS; made++) await weights[number(weights.length)]?.();
+  await Promise.all(answers);
+  return told;
+}
+
+describe.each(KINDS)('on a backend that %s', (_name, kind) => {
+  test.each(SEEDS)('with seed %i', async (seed) => {
+    const number = numbersFrom(seed);
+    const disk = new SimulatedDisk({ seed });
+    const time = new ManualTime();
+    const wal = await Wal.open('/log', {
+      io: disk.createStorageIo(kind),
+      blockBytes: 512,
+      segmentBytes: [2048, 8192, 65_536][number(3)] as number,
+      maxPendingBytes: [1024, 4096, 1024 * 1024][number(3)] as number,
+      flushBytes: [1, 2000, 1024 * 1024][number(3)] as number,
+      maxInFlight: 1 + number(4),
+      padGroups: number(2) === 0,
+      ...time.options,
+    });
+    const told = await call(wal, time, number);
+    expect(told.wrong).toEqual([]);
+    expect(wal.stats()).toMatchObject({ waitingCommits: 0, waitingForRoom: 0 });
+    if (number(2) === 0) await wal.shutdown();
+
+    const found = await Wal.open('/log', { io: disk.crash().createStorageIo() });
+    const texts = new Map<number, string>();
+    await found.replay('first', ({ lsn, payload }) => {
+      const text = Buffer.from(payload).toString('latin1');
+      texts.set(lsn, text.slice(0, text.indexOf(';') + 1));
+    });
+    for (const [lsn, text] of told.acknowledged) expect([lsn, texts.get(lsn)]).toEqual([lsn, text]);
+    for (const text of texts.values()) expect(told.refused.has(text)).toBe(false);
+    await found.close();
+  });
+});
