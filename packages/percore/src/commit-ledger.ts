@@ -72,6 +72,13 @@ export class CommitLedger {
     return oldest;
   }
 
+  /** The newest entry from which something of it is known, as far as that is known; 0 where there is none. */
+  get lastLsn(): number {
+    let newest = knownLsn(this.#watermark);
+    for (const slot of this.#offsets.values()) newest = Math.max(newest, knownLsn(slot));
+    return newest;
+  }
+
   /** The oldest entry from which something is known that was committed before an epoch; `Infinity` where there is none. */
   endedFrom(epoch: number): number {
     let oldest = this.#watermark === undefined ? Number.POSITIVE_INFINITY : lsnBefore(this.#watermark, epoch);
@@ -137,6 +144,9 @@ const isSince = (lsn: number, before: number): boolean => lsn >= before && lsn !
 
 /** Where it was committed last before an epoch. */
 const lsnBefore = (slot: Slot, epoch: number): number => (slot.epoch < epoch ? slot.lsn : slot.earlierLsn);
+
+const knownLsn = (slot: Slot | undefined): number =>
+  slot === undefined || slot.lsn === Number.POSITIVE_INFINITY ? 0 : slot.lsn;
 
 const newSlot = (value: bigint, epoch: number, lsn: number): Slot => ({
   value,

@@ -570,8 +570,7 @@ export class CoreWalWriter {
   *#truncating(lsn: number): Steps<TruncateResult> {
     const log = this.#log;
     const { before, appended } = this.#carryOver(lsn);
-    // What goes may be known from entries behind it only that no sync has covered yet.
-    if (appended || this.#removes(before)) {
+    if (appended || !this.#isKnownWithout(before)) {
       yield* wait(
         () => log.syncSync(),
         () => log.sync(),
@@ -600,6 +599,12 @@ export class CoreWalWriter {
     const draft = `manifest-${this.coreId}.new`;
     if (manifest !== undefined) yield* waitFor(io, () => writeManifest(io, directory, manifest, draft));
     this.#isManifestSure = true;
+  }
+
+  /** Whether durable entries from an LSN on say what those before it do: no sync may have covered the last ones yet. */
+  #isKnownWithout(lsn: number): boolean {
+    const { durableLsn } = this.#log;
+    return !this.#removes(lsn) || (durableLsn >= lsn && durableLsn >= this.#ledger.lastLsn);
   }
 
   /** Whether there is a segment that holds nothing but entries below an LSN. */

@@ -104,4 +104,19 @@ describe('a truncation by a writer alone', () => {
       await again.close();
     }
   });
+
+  test('needs no room for entries that wait when what stays is durable', async () => {
+    const disk = new SimulatedDisk();
+    const io = disk.createStorageIo();
+    const writer = await alone(io, 3);
+    for (const key of ['a', 'b', 'c']) writer.appendPut(key, 'x'.repeat(3500));
+    writer.appendCommit({ source: 18 });
+    const { lastLsn } = writer;
+    await writer.sync();
+    disk.capacityBytes = disk.usedBytes + 2048;
+    for (const key of ['d', 'e', 'f']) writer.appendPut(key, 'x'.repeat(3500));
+    expect((await writer.truncateBefore(lastLsn)).segmentsDeleted).toBeGreaterThan(0);
+    expect(writer.failure).toBeUndefined();
+    await writer.close();
+  });
 });

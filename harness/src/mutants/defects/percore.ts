@@ -215,7 +215,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/writer-alone-barriers.test.ts',
     breaks: 'A writer alone truncates when what says again what goes is durable.',
     file: `${PERCORE}/core-wal-writer.ts`,
-    find: 'if (appended || this.#removes(before)) {',
+    find: 'if (appended || !this.#isKnownWithout(before)) {',
     replace: 'if (appended) {',
   },
   {
