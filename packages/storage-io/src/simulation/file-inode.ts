@@ -113,14 +113,14 @@ export class FileInode {
   makeDurable(offset: number, length: number): void {
     if (length === 0) return;
     const last = Math.floor((offset + length - 1) / SECTOR_BYTES);
-    let sizesUpTo = this.#sizes.find((size) => !size.dropped && size.bytes >= offset + length)?.change ?? 0;
-    if (this.#durableSize >= offset + length) sizesUpTo = 0;
+    let sizesUpTo = this.#sizeNeededFor(offset + length);
     for (let index = Math.floor(offset / SECTOR_BYTES); index <= last; index++) {
       const unsynced = this.#unsynced.get(index);
       for (const { byCut, change } of unsynced?.versions ?? []) if (byCut) sizesUpTo = Math.max(sizesUpTo, change);
       this.#unsynced.delete(index);
     }
     this.#syncSizes(sizesUpTo);
+    this.#syncCuts(sizesUpTo);
   }
 
   /** Cuts the file or extends it with zeros. Not durable. */
@@ -286,6 +286,13 @@ export class FileInode {
     return this.#sizes.findLast(({ dropped }) => !dropped)?.bytes ?? this.#durableSize;
   }
 
+  /** The change of size without which a crash would leave no more than a part of what ends at `end`; 0 for none. */
+  #sizeNeededFor(end: number): number {
+    const short = this.#sizes.findLastIndex(({ bytes, dropped }) => !dropped && bytes < end);
+    if (short === -1 && this.#durableSize >= end) return 0;
+    return this.#sizes.slice(short + 1).find(({ dropped }) => !dropped)?.change ?? 0;
+  }
+
   #setSize(bytes: number, change: number, byWrite: boolean): void {
     this.#size = bytes;
     this.#sizes.push({ change, bytes, byWrite, again: false, dropped: false });
@@ -304,6 +311,18 @@ export class FileInode {
       this.#durableSize = size.again ? Math.max(this.#durableSize, size.bytes) : size.bytes;
     }
     this.#sizes.unshift(...reached.filter(({ bytes }) => bytes > this.#durableSize));
+  }
+
+  /** The file was cut for good: what stood behind the cut is gone, whichever sectors are durable. */
+  #syncCuts(upTo: number): void {
+    for (const [index, unsynced] of this.#unsynced) {
+      const { versions } = unsynced;
+      const cut = versions.findLastIndex(({ byCut, change }) => byCut && change <= upTo);
+      if (cut === -1) continue;
+      unsynced.durable = (versions[cut] as Version).sector;
+      if (cut === versions.length - 1) this.#unsynced.delete(index);
+      else versions.splice(0, cut + 1);
+    }
   }
 
   /** A sector is something else from now on, and not durable. */

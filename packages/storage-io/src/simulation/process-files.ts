@@ -229,6 +229,8 @@ export class ProcessFiles {
   #resizing(kind: 'truncate' | 'allocate', file: FileInode, path: string, bytesOf: () => number): Begun {
     const fault = this.#fault(kind, path);
     return begun(() => {
+      // A process ends when its calls have ended; writes past the cache alone go on without it.
+      this.#requireAlive();
       if (fault !== undefined) throw diskError(codeOf(fault), kind, path);
       const bytes = bytesOf();
       if (bytes > FILE_BYTES_MAX) throw diskError('EFBIG', kind, path);

@@ -116,7 +116,8 @@ export class SimulatedDisk {
 
   /**
    * Kills a process, or all of them: their locks are free, every call of their backends is `WAL_CLOSED`, and no
-   * completion arrives any more. What was in flight lands later or never. The cache stays as it is.
+   * completion arrives any more. Writes in flight land later or never; what else was in flight changes nothing any more. The
+   * cache stays as it is.
    *
    * @param io - the backend of the process; without it, all processes
    */

@@ -170,6 +170,32 @@ describe('a cut', () => {
     expect(bytes.subarray(0, 11).toString()).toBe('aaaaaaaaaa\0');
     expect(bytes.subarray(10).every((byte) => byte === 0)).toBe(true);
   });
+
+  test('is durable with a durable write behind it, and so is how long that makes the file', () => {
+    const { disk, io } = diskWithFile(sectors('a', 4));
+    sync(io, 'f');
+    truncate(io, 'f', 0);
+    writeDurably(io, 'f', sectors('b'), 2 * SECTOR);
+    expect(everythingLeft(disk)).toEqual(['--b']);
+    expect(left(disk, 'none', 'all')).toEqual(['--b', '--b']);
+  });
+
+  test('that is made durable by a durable write leaves what was written behind it as it was', () => {
+    const { disk, io } = diskWithFile(sectors('a', 3));
+    sync(io, 'f');
+    truncate(io, 'f', SECTOR);
+    write(io, 'f', sectors('b'), SECTOR);
+    writeDurably(io, 'f', sectors('c'), 2 * SECTOR);
+    expect(everythingLeft(disk)).toEqual(['a-c', 'abc']);
+  });
+
+  test('stays undone by a durable write in front of it', () => {
+    const { disk, io } = diskWithFile(sectors('a', 3));
+    sync(io, 'f');
+    truncate(io, 'f', 2 * SECTOR);
+    writeDurably(io, 'f', sectors('c'), 0);
+    expect(everythingLeft(disk)).toEqual(['ca', 'caa']);
+  });
 });
 
 describe('names', () => {
@@ -596,6 +622,20 @@ describe('processes', () => {
       expect(io.stats().completed).toBe(0);
     }
     expect([...found].sort()).toEqual(['', '-b', 'a', 'ab']);
+  });
+
+  test('that are killed cut and extend nothing any more', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const disk = new SimulatedDisk({ seed });
+      const io = disk.createStorageIo({ completesInline: false });
+      write(disk.createStorageIo(), 'cut', sectors('a'));
+      io.submitTruncate(io.open('cut'), 0);
+      io.submitAllocate(io.open('extended', { create: true }), 0, 2 * SECTOR);
+      disk.kill(io);
+      const next = disk.createStorageIo();
+      for (let turns = 0; turns < 10; turns++) await turn();
+      expect([letters(next, 'cut'), letters(next, 'extended')]).toEqual(['a', '']);
+    }
   });
 
   test('end with the power, and another crash of the same disk finds the same', () => {
