@@ -12,7 +12,15 @@ import {
   type SegmentName,
   WalError,
 } from '@walstack/codec';
-import { closeFile, type IoFile, type IoRoutine, ioSteps, kindOf, type StorageIo } from '@walstack/storage-io';
+import {
+  closeFile,
+  type IoFile,
+  type IoRoutine,
+  ioSteps,
+  kindOf,
+  type OpenOptions,
+  type StorageIo,
+} from '@walstack/storage-io';
 import { corruption } from './corruption.js';
 
 /** The files of a log's directory by what they are. */
@@ -82,9 +90,23 @@ export function listFiles(io: StorageIo, directory: string, names = io.list(dire
   return { ...files, salvage: false, foreign: [...files.foreign, FileName.salvage] };
 }
 
-/** Opens a file for one routine, and closes it whatever happens. */
-export function* withFile<T>(io: StorageIo, path: string, use: (file: IoFile) => IoRoutine<T>): IoRoutine<T> {
-  const file = io.open(path);
+/** Opens a file for one routine that only reads it, and closes it whatever happens. */
+export const withFile = <T>(io: StorageIo, path: string, use: (file: IoFile) => IoRoutine<T>): IoRoutine<T> =>
+  openedFor(io, path, READ_ONLY, use);
+
+/** Opens a file for one routine that writes it, and closes it whatever happens. */
+export const withWritableFile = <T>(io: StorageIo, path: string, use: (file: IoFile) => IoRoutine<T>): IoRoutine<T> =>
+  openedFor(io, path, undefined, use);
+
+const READ_ONLY: OpenOptions = { readOnly: true };
+
+function* openedFor<T>(
+  io: StorageIo,
+  path: string,
+  options: OpenOptions | undefined,
+  use: (file: IoFile) => IoRoutine<T>,
+): IoRoutine<T> {
+  const file = io.open(path, options);
   try {
     return yield* use(file);
   } finally {

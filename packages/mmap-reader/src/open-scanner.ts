@@ -36,7 +36,7 @@ export function* openSealed(io: StorageIo, link: Link, range: ScanRange = {}): I
  * @throws like {@link openSealed}
  */
 export function* openStreamed(io: StorageIo, link: Link, range: ScanRange = {}): IoRoutine<StreamedScanner> {
-  const file = io.open(link.path);
+  const file = io.open(link.path, { readOnly: true });
   try {
     const header = yield* headerOf(io, file);
     if (!sameId(header.segmentId, link.header.segmentId)) throw recycled(link.path, link.header.firstLsn);

@@ -23,6 +23,7 @@ export {
   refuseUnfinishedSalvage,
   sortFiles,
   withFile,
+  withWritableFile,
 } from './log-files.js';
 export { materialize } from './materialize.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './open-scanner.js';

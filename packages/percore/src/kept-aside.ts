@@ -55,7 +55,7 @@ function* makeDurable(io: StorageIo, directory: string, target: string): IoRouti
 }
 
 function* copy(io: StorageIo, from: string, to: string): IoRoutine<void> {
-  const source = io.open(from);
+  const source = io.open(from, { readOnly: true });
   try {
     const target = io.open(to, { create: true, truncate: true });
     try {

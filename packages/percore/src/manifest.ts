@@ -97,7 +97,7 @@ export function missingCore(directory: string, coreId: number): WalError {
 export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manifest | undefined> {
   const path = manifestPath(directory);
   if (!io.list(directory).includes(MANIFEST)) return undefined;
-  const file = io.open(path);
+  const file = io.open(path, { readOnly: true });
   try {
     const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
     const length = yield* ioSteps.read(io, file, bytes, 0);

@@ -53,7 +53,7 @@ export function* writeSalvageNote(io: StorageIo, directory: string, note: Salvag
 export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<SalvageNote | undefined> {
   const path = salvageNotePath(directory);
   if (!io.list(directory).includes(FileName.salvage) || kindOf(io, path) === 'directory') return undefined;
-  const file = io.open(path);
+  const file = io.open(path, { readOnly: true });
   try {
     const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
     const length = yield* ioSteps.read(io, file, bytes, 0);

@@ -44,7 +44,7 @@ export function* readReports(
 
 /** What a report says is gone; `undefined` where it cannot be read, as one that a person has changed. */
 function* lostIn(io: StorageIo, path: string): IoRoutine<SalvageReportFile['lost'] | undefined> {
-  const file = io.open(path);
+  const file = io.open(path, { readOnly: true });
   try {
     const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
     const length = yield* ioSteps.read(io, file, bytes, 0);

@@ -20,7 +20,7 @@ import {
   openStreamed,
   type Segment,
   seedOf,
-  withFile,
+  withWritableFile,
 } from '@walstack/mmap-reader/segments';
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import type { ActiveSegment } from './active-segment.js';
@@ -294,7 +294,7 @@ function* putAside(world: World, directory: string, { header }: Segment, paths: 
 function* settleTail(world: World, newest: Segment, judgement: Judgement): IoRoutine<Segment | undefined> {
   if (judgement.cleanlyClosed) return newest;
   const { provenLsn, unprovenFrom, endsWithMark } = judgement;
-  return yield* withFile(world.io, newest.path, function* (file) {
+  return yield* withWritableFile(world.io, newest.path, function* (file) {
     const range = { from: unprovenFrom ?? newest.end, nextLsn: provenLsn + 1 };
     if (unprovenFrom !== undefined && !(yield* rewrite(world, file, newest, range))) return undefined;
     const end = endsWithMark ? newest.end : yield* markEnd(world, file, newest);

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { FileName, type Lsn, SegmentCipher, WalError } from '@walstack/codec';
-import { type Link, type LogFiles, listFiles, loadKeys, withFile } from '@walstack/mmap-reader/segments';
+import { type Link, type LogFiles, listFiles, loadKeys, withWritableFile } from '@walstack/mmap-reader/segments';
 import { closeFile, type IoRoutine, ioSteps, kindOf, type StorageIo } from '@walstack/storage-io';
 import { readPrefix } from './judgement.js';
 import { checkKeys, checkNewestKey, encryptionOf, loadCurrentKey, statementOf } from './keys.js';
@@ -140,7 +140,8 @@ function* planAndSettle(
     yield* loadCurrentKey(settings.keyRing, blocking);
     const last = plan.kept.at(-1);
     // That a segment stands behind it will prove it durable.
-    const isSettled = last === undefined || (yield* withFile(io, last.path, (file) => rewrite(world, file, last)));
+    const isSettled =
+      last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(world, file, last)));
     if (isSettled) return { survey, plan, encryptedFrom };
     if (last.nextLsn >= keptBefore) throw unsteady(last);
     keptBefore = last.nextLsn;

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { KeyRing } from '@walstack/codec';
+import { KeyRing, WalError } from '@walstack/codec';
+import { LogTail, replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
@@ -10,6 +11,22 @@ import { BACKENDS, directoryFor, temporaryDirectory } from './support/worlds.js'
 
 const CONFIG = { segmentBytes: 2048 };
 const READONLY = { ...CONFIG, recoveryMode: 'readonly' } as const;
+
+/** A backend whose files can be read, and nothing else. */
+function writableByNobody(io: StorageIo): StorageIo {
+  const refuse = (path: string): never => {
+    throw new WalError('WAL_IO_FAILED', 'the file system is read-only', { path, systemCode: 'EROFS' });
+  };
+  const open: StorageIo['open'] = (path, options) => (options?.readOnly ? io.open(path, options) : refuse(path));
+  return new Proxy(io, {
+    get(target, name) {
+      if (name === 'open') return open;
+      if (name === 'lock') return refuse;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
 
 describe("recoveryMode 'readonly'", () => {
   test('gives what is there, and changes nothing, torn tail and leftovers included', () => {
@@ -30,6 +47,19 @@ describe("recoveryMode 'readonly'", () => {
     wal.closeSync();
     expect(sameFiles(snapshot(io, DIRECTORY), files)).toBe(true);
     expect(io.list(DIRECTORY)).not.toContain('LOCK');
+  });
+
+  test('reads files that cannot be written, and so do replays and tails', () => {
+    const made = make({ groups: Array.from({ length: 20 }, () => [250]), config: CONFIG });
+    const io = writableByNobody(restore(made.files));
+    const wal = openIn(io, READONLY);
+    expect(texts(wal.replay())).toEqual(made.payloads.slice(1));
+    wal.closeSync();
+    expect([...replayDirectory(DIRECTORY, { io })]).toHaveLength(20);
+    using tail = new LogTail(io, DIRECTORY);
+    tail.advanceSync();
+    expect(tail.next()?.lsn).toBe(1);
+    expect(() => openIn(io, CONFIG)).toThrow(expect.objectContaining({ systemCode: 'EROFS' }));
   });
 
   test('refuses whatever would change the log, and says why', async () => {

@@ -15,6 +15,7 @@ import {
 } from './io-arguments.js';
 import { callFailure } from './io-failure.js';
 import type { OpenFile } from './open-file.js';
+import { requireDone } from './require-done.js';
 import type {
   IoFile,
   IoStat,
@@ -86,10 +87,10 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     const asked = openFlags(options);
     const flags = { ...asked, direct: asked.direct && this.#ops.directAlignment !== undefined };
     return this.#call('open', path, () => {
-      const handle = this.#ops.open(path, flags);
+      const handle = requireDone('open', this.#ops.open(path, flags));
       const alignment = flags.direct ? this.#directAlignment(handle) : 1;
       if (asked.direct && alignment === 1) this.#directRefused += 1;
-      return this.#files.add(path, handle, alignment);
+      return this.#files.add(path, handle, alignment, flags.readOnly);
     });
   }
 
@@ -156,6 +157,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   lockFile(file: IoFile, mode: 'shared' | 'exclusive'): boolean {
     const open = this.#file(file);
     checkOneOf('mode', mode, LOCK_MODES);
+    if (mode === 'exclusive') this.#files.getWritable(file);
     return this.#call('lockFile', file.path, () => {
       if (this.#ops.lockFile === undefined) throw this.#unsupported('lockFile', 'has no locks on files');
       return this.#ops.lockFile(open.handle, mode);
@@ -163,7 +165,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   }
 
   submitWrite(file: IoFile, data: Uint8Array, offset: number, options?: WriteOptions): IoToken {
-    const open = this.#file(file);
+    const open = this.#writable(file);
     checkBytes('data', data);
     checkOffset(offset, data.length);
     const durable = durability(options, this.name, this.capabilities.durableWrites);
@@ -174,7 +176,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   }
 
   submitAppend(file: IoFile, data: Uint8Array): IoToken {
-    const open = this.#file(file);
+    const open = this.#writable(file);
     checkBytes('data', data);
     if (file.direct) this.#checkAligned(file, data, this.size(file));
     const token = this.#submissions.begin(open);
@@ -208,7 +210,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   }
 
   submitTruncate(file: IoFile, bytes: number): IoToken {
-    const open = this.#file(file);
+    const open = this.#writable(file);
     checkInteger('bytes', bytes);
     requireIdle(open, 'truncate');
     const token = this.#submissions.begin(open);
@@ -217,7 +219,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   }
 
   submitAllocate(file: IoFile, offset: number, bytes: number): IoToken {
-    const open = this.#file(file);
+    const open = this.#writable(file);
     checkInteger('bytes', bytes);
     checkOffset(offset, bytes);
     if (file.direct) checkAlignment(file, 0, this.size(file));
@@ -323,6 +325,12 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     return this.#files.get(file);
   }
 
+  /** @throws `WAL_CLOSED`, `WAL_BAD_FD` */
+  #writable(file: IoFile): OpenFile<Handle> {
+    this.#requireOpen();
+    return this.#files.getWritable(file);
+  }
+
   /** @throws `WAL_ALIGNMENT` */
   #checkAligned(file: IoFile, memory: Uint8Array, offset: number): void {
     checkAlignment(file, memory.length, offset);
@@ -333,7 +341,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   /** A plain call of an operation: what it throws becomes a `WalError`. */
   #call<T>(operation: string, path: string, call: () => T): T {
     try {
-      return this.#submissions.during(call);
+      return requireDone(operation, this.#submissions.during(call));
     } catch (error) {
       throw callFailure(operation, path, error);
     }

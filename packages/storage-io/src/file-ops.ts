@@ -10,12 +10,14 @@ export interface OpenFlags {
   /** Only ever `true` when the operations have {@link FileNamespaceOps.directAlignment}. */
   readonly direct: boolean;
   readonly truncate: boolean;
+  /** The file is not going to be written. Only ever `true` without `create` and `truncate`. */
+  readonly readOnly: boolean;
 }
 
 /**
  * The half of a backend's operations that touches names and open files, not data: plain synchronous functions that
  * throw. What they throw should be an error of Node's kind, with a `code` such as `'ENOENT'`; it reaches the caller as
- * the `cause` of a `WalError`. A `WalError` goes through as it is.
+ * the `cause` of a `WalError`. A `WalError` goes through as it is. One that returns a promise has failed.
  *
  * `Handle` is whatever the operations know an open file by: a number, an object, anything.
  */
@@ -27,7 +29,7 @@ export interface FileNamespaceOps<Handle> {
   /** Whether several writes of one file side by side gain anything. Default `false`. */
   readonly overlappedWrites?: boolean;
 
-  /** Opens a file for reading and writing. */
+  /** Opens a file for reading and writing; with `readOnly` reading is enough. Fails for a directory. */
   open(path: string, flags: OpenFlags): Handle;
   /** Closes a handle. Never called while an operation on it is under way, and never twice for one handle. */
   close(handle: Handle): void;
@@ -62,7 +64,7 @@ export interface FileNamespaceOps<Handle> {
 
 /**
  * A backend whose data operations are done when they return. They throw what failed, as {@link FileNamespaceOps} says;
- * what has neither a `code` nor an `errno` counts as `EIO`.
+ * what has neither a `code` nor an `errno` counts as `EIO`, and so does a promise that is returned.
  */
 export interface SyncFileOps<Handle> extends FileNamespaceOps<Handle> {
   /** Reads into `into` from `offset` and returns the bytes read: any number, 0 only at the end of the file. */

@@ -10,10 +10,10 @@ export class FileTable<Handle> {
   readonly #files = new Map<IoFile, OpenFile<Handle>>();
   #lastFd = 0;
 
-  add(path: string, handle: Handle, alignment: number): IoFile {
+  add(path: string, handle: Handle, alignment: number, readOnly: boolean): IoFile {
     this.#lastFd += 1;
     const file: IoFile = Object.freeze({ fd: this.#lastFd, path, direct: alignment > 1, alignment });
-    this.#files.set(file, new OpenFile(file, handle));
+    this.#files.set(file, new OpenFile(file, handle, readOnly));
     return file;
   }
 
@@ -22,6 +22,16 @@ export class FileTable<Handle> {
     const open = this.#files.get(file);
     if (open === undefined) throw badFile(file);
     return open;
+  }
+
+  /** A file that may be changed. @throws `WAL_BAD_FD`, also when it was opened for reading only */
+  getWritable(file: IoFile): OpenFile<Handle> {
+    const open = this.get(file);
+    if (!open.readOnly) return open;
+    const { path } = file;
+    throw new WalError('WAL_BAD_FD', `this file (${path}) was opened for reading only: open it without readOnly`, {
+      path,
+    });
   }
 
   remove(file: OpenFile<Handle>): void {

@@ -15,7 +15,13 @@ import type { IoFile, OpenOptions, WriteOptions } from './storage-io.js';
 /** The result of a transfer is a 32-bit integer, so no transfer is longer. */
 const TRANSFER_BYTES_MAX = 0x7fff_ffff;
 
-const OPEN_OPTIONS = optionNames<OpenOptions>({ create: true, exclusive: true, direct: true, truncate: true });
+const OPEN_OPTIONS = optionNames<OpenOptions>({
+  create: true,
+  exclusive: true,
+  direct: true,
+  truncate: true,
+  readOnly: true,
+});
 const WRITE_OPTIONS = optionNames<WriteOptions>({ durable: true });
 
 /** Returns `value` when it is a `Uint8Array`, of whichever realm, that one transfer can move. */
@@ -36,11 +42,17 @@ export function checkOffset(offset: unknown, bytes: number): number {
 export function openFlags(options: OpenOptions | undefined): OpenFlags {
   if (options !== undefined) checkOptions('options', options, OPEN_OPTIONS);
   const create = chosen(options?.create, 'options.create');
+  const truncate = chosen(options?.truncate, 'options.truncate');
+  const readOnly = chosen(options?.readOnly, 'options.readOnly');
+  if (readOnly && (create || truncate)) {
+    throw outOfRange('options.readOnly', 'false where create or truncate is true', readOnly);
+  }
   return {
     create,
     exclusive: chosen(options?.exclusive, 'options.exclusive') && create,
     direct: chosen(options?.direct, 'options.direct'),
-    truncate: chosen(options?.truncate, 'options.truncate'),
+    truncate,
+    readOnly,
   };
 }
 

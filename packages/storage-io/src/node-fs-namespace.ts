@@ -23,7 +23,7 @@ import type { FileNamespaceOps, OpenFlags } from './file-ops.js';
 import { fileSystemOfPath } from './file-system.js';
 import { hasNoLocks, lockPath } from './lock-file.js';
 import type { IoStat } from './storage-io.js';
-import { nameOfError } from './system-error.js';
+import { errnoNamed, nameOfError, systemError } from './system-error.js';
 
 /** The alignment of memory that suits direct I/O of every usual disk. */
 export const MEMORY_ALIGNMENT = 4096;
@@ -46,7 +46,8 @@ const withAddon: Pick<FileNamespaceOps<number>, 'directAlignment' | 'allocateBuf
  */
 export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.freeze({
   realFiles: true,
-  open: (path: string, flags: OpenFlags): number => openSync(path, flagBits(flags)),
+  open: (path: string, flags: OpenFlags): number =>
+    flags.readOnly ? openToRead(path) : openSync(path, flagBits(flags)),
   close,
   size: (fd: number): number => fstatSync(fd).size,
   links: (fd: number): number => fstatSync(fd).nlink,
@@ -93,6 +94,14 @@ function close(fd: number): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Opens no directory, and does not wait for a writer of a pipe: opening to write does neither by itself. */
+function openToRead(path: string): number {
+  const stats = statSync(path);
+  if (stats.isDirectory()) throw systemError(errnoNamed('EISDIR'), 'open', path);
+  if (stats.isFIFO()) throw systemError(errnoNamed('ESPIPE'), 'open', path);
+  return openSync(path, constants.O_RDONLY);
 }
 
 function flagBits({ create, exclusive, truncate }: OpenFlags): number {

@@ -7,6 +7,8 @@ export class OpenFile<Handle> {
   /** What the caller knows it by. */
   readonly io: IoFile;
   readonly handle: Handle;
+  /** Whether it was opened for reading only. */
+  readonly readOnly: boolean;
   /** Operations submitted and not yet completed. While there are any, the handle stays open. */
   inFlight = 0;
   /** Where the writes end that have begun since nothing was in flight: the file may not reach there yet. */
@@ -18,8 +20,9 @@ export class OpenFile<Handle> {
   /** Its syncs, one after another; only where operations take time. */
   sync: FileSync | undefined = undefined;
 
-  constructor(io: IoFile, handle: Handle) {
+  constructor(io: IoFile, handle: Handle, readOnly: boolean) {
     this.io = io;
     this.handle = handle;
+    this.readOnly = readOnly;
   }
 }

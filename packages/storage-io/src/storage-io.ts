@@ -31,6 +31,11 @@ export interface OpenOptions {
   readonly direct?: boolean;
   /** Cut the file to nothing. Default `false`. */
   readonly truncate?: boolean;
+  /**
+   * Only read the file, which then may be one that cannot be written: of a mount that is read-only, or of another user.
+   * Neither with `create` nor with `truncate`. Default `false`.
+   */
+  readonly readOnly?: boolean;
 }
 
 /**
@@ -109,7 +114,8 @@ export interface StorageIo {
   readonly pending: number;
 
   /**
-   * Opens a file for reading and writing.
+   * Opens a file for reading and writing, or with `readOnly` for reading: what would change it is `WAL_BAD_FD` then, and so
+   * is an exclusive lock.
    *
    * @throws `WAL_NOT_FOUND`, `WAL_IO_FAILED`, `WAL_NO_SPACE`, `WAL_CLOSED`
    */
@@ -213,7 +219,8 @@ export interface StorageIo {
   stats(): StorageIoStats;
   /**
    * Waits for what is in flight, closes every file and releases every lock. Completions that were not polled are
-   * dropped. Idempotent. Every other call afterwards is `WAL_CLOSED`, but `stats`.
+   * dropped: close logs and writers before, or what they wait for never comes. Idempotent. Every other call afterwards is
+   * `WAL_CLOSED`, but `stats`.
    */
   dispose(): Promise<void>;
   /** The same as `dispose`, for `await using`. */

@@ -1,6 +1,7 @@
 import type { Executor } from './executor.js';
 import type { SyncFileOps } from './file-ops.js';
 import type { OpenFile } from './open-file.js';
+import { requireDone } from './require-done.js';
 import type { IoToken } from './storage-io.js';
 import type { SubmissionKind, Submissions } from './submissions.js';
 import { errnoOf } from './system-error.js';
@@ -45,14 +46,14 @@ export class SyncExecutor<Handle> implements Executor<Handle> {
 
   datasync(token: IoToken, file: OpenFile<Handle>): void {
     this.#run(token, 'sync', file, () => {
-      this.#ops.datasync(file.handle);
+      requireDone('datasync', this.#ops.datasync(file.handle));
       return 0;
     });
   }
 
   truncate(token: IoToken, file: OpenFile<Handle>, bytes: number): void {
     this.#run(token, 'other', file, () => {
-      this.#ops.truncate(file.handle, bytes);
+      requireDone('truncate', this.#ops.truncate(file.handle, bytes));
       return 0;
     });
   }
@@ -60,7 +61,7 @@ export class SyncExecutor<Handle> implements Executor<Handle> {
   allocate(token: IoToken, file: OpenFile<Handle>, offset: number, bytes: number): void {
     this.#run(token, 'other', file, () => {
       if (this.#ops.allocate !== undefined) {
-        this.#ops.allocate(file.handle, offset, bytes);
+        requireDone('allocate', this.#ops.allocate(file.handle, offset, bytes));
         return 0;
       }
       const { alignment } = file.io;
@@ -72,14 +73,14 @@ export class SyncExecutor<Handle> implements Executor<Handle> {
 
   remove(token: IoToken, path: string): void {
     this.#run(token, 'other', undefined, () => {
-      this.#ops.remove(path);
+      requireDone('remove', this.#ops.remove(path));
       return 0;
     });
   }
 
   syncDirectory(token: IoToken, path: string): void {
     this.#run(token, 'sync', undefined, () => {
-      this.#ops.syncDirectory(path);
+      requireDone('syncDirectory', this.#ops.syncDirectory(path));
       return 0;
     });
   }

@@ -311,10 +311,12 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
 ];
 
 /** A backend on a simulated disk, so that the power can be cut. */
-const onForgetfulDisk = (replaced: (io: StorageIo) => Partial<StorageIo>) => (): ConformanceBackend => {
-  const backend = onSimulatedDisk(1, { durableWrites: true });
-  return { ...backend, io: altered(backend.io, replaced) };
-};
+const onForgetfulDisk =
+  (replaced: (io: StorageIo) => Partial<StorageIo>, completesInline = true) =>
+  (): ConformanceBackend => {
+    const backend = onSimulatedDisk(1, { durableWrites: true, completesInline });
+    return { ...backend, io: altered(backend.io, replaced) };
+  };
 
 /** Does nothing to a file, and completes with 0. */
 const nothingDone = (io: StorageIo, file: IoFile) => io.submitWrite(file, new Uint8Array(0), 0);
@@ -339,6 +341,27 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
         },
       };
     }),
+  ],
+  [
+    'a datasync is answered by the one under way',
+    'power cuts: a datasync that is submitted while another one is under way makes durable what was written before it',
+    onForgetfulDisk((io) => {
+      const underWay = new Map<IoFile, number>();
+      return {
+        submitDatasync: (file) => {
+          if (underWay.has(file)) return nothingDone(io, file);
+          const token = io.submitDatasync(file);
+          underWay.set(file, token);
+          return token;
+        },
+        pollCompletions: (out) => {
+          const count = io.pollCompletions(out);
+          const completed = out.tokens.subarray(0, count);
+          for (const [file, token] of underWay) if (completed.includes(token)) underWay.delete(file);
+          return count;
+        },
+      };
+    }, false),
   ],
   [
     'the sync of a directory does nothing',
@@ -398,7 +421,9 @@ describe('the conformance suite', () => {
     const run = suite(create).get(noticedBy);
     expect(run, `there is a test named ${noticedBy}`).toBeDefined();
     await expect(run?.()).rejects.toThrow();
-    await suite(onForgetfulDisk(() => ({}))).get(noticedBy)?.();
+    for (const completesInline of [true, false]) {
+      await suite(onForgetfulDisk(() => ({}), completesInline)).get(noticedBy)?.();
+    }
   });
 
   it('notices a lock that holds in one process only', async () => {

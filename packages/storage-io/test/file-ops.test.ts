@@ -8,10 +8,21 @@ import {
   fromAsyncFileOps,
   fromSyncFileOps,
   type StorageIo,
+  type SyncFileOps,
 } from '@walstack/storage-io';
 import { describe, expect, it, vi } from 'vitest';
 import { poll, resultOf, turn } from './polling.js';
-import { atOnce, ByHand, coded, inATurn, TinyFiles, tinyAsyncOps, tinySync, tinySyncOps } from './tiny-ops.js';
+import {
+  atOnce,
+  ByHand,
+  coded,
+  inATurn,
+  type TinyFile,
+  TinyFiles,
+  tinyAsyncOps,
+  tinySync,
+  tinySyncOps,
+} from './tiny-ops.js';
 
 const EIO = errnoNamed('EIO');
 const ENOSPC = errnoNamed('ENOSPC');
@@ -34,6 +45,50 @@ const kinds: readonly (readonly [kind: string, make: (files: TinyFiles) => Stora
   ['fromSyncFileOps', (files) => tinySync(files)],
   ['fromAsyncFileOps', (files) => fromAsyncFileOps(tinyAsyncOps(files, atOnce))],
 ];
+
+describe('functions that are async where they have to be done when they return', () => {
+  const fails = expect.objectContaining({ code: 'WAL_IO_FAILED', cause: expect.any(TypeError) });
+  /** Operations one of which ends some time after it has returned. */
+  const withAsync = (name: keyof SyncFileOps<TinyFile>): { io: StorageIo; files: TinyFiles } => {
+    const files = new TinyFiles();
+    const ops = tinySyncOps(files);
+    const call = ops[name] as unknown as (...given: unknown[]) => unknown;
+    const later = async (...given: unknown[]): Promise<unknown> => {
+      await turn();
+      return call(...given);
+    };
+    return { files, io: fromSyncFileOps({ allocate: () => {}, ...ops, [name]: later }) };
+  };
+
+  it.each([
+    ['datasync', (io: StorageIo) => io.submitDatasync(io.open('d/file', { create: true }))],
+    ['truncate', (io: StorageIo) => io.submitTruncate(io.open('d/file', { create: true }), 0)],
+    ['allocate', (io: StorageIo) => io.submitAllocate(io.open('d/file', { create: true }), 0, 10)],
+    ['write', (io: StorageIo) => io.submitWrite(io.open('d/file', { create: true }), Buffer.alloc(1), 0)],
+    ['read', (io: StorageIo) => io.submitRead(io.open('d/file', { create: true }), Buffer.alloc(1), 0)],
+    ['remove', (io: StorageIo) => io.submitRemove('d/file')],
+    ['syncDirectory', (io: StorageIo) => io.submitSyncDirectory('d')],
+  ] as const)('%s has failed, and is not taken for done', (name, submit) => {
+    const { io, files } = withAsync(name);
+    files.entries.set('d/file', { bytes: new Uint8Array(1), open: 0 });
+    expect(resultOf(io, submit(io))).toBe(EIO);
+    expect(files.calls).not.toContain(name);
+  });
+
+  it.each([
+    ['open', (io: StorageIo) => io.open('d/file', { create: true })],
+    ['close', (io: StorageIo) => io.close(io.open('d/file', { create: true }))],
+    ['rename', (io: StorageIo) => io.rename('d/file', 'd/other')],
+    ['makeDirectory', (io: StorageIo) => io.makeDirectory('d/below')],
+    ['list', (io: StorageIo) => io.list('d')],
+    ['stat', (io: StorageIo) => io.stat('d/file')],
+    ['lock', (io: StorageIo) => io.lock('d/LOCK')],
+  ] as const)('%s throws', (name, call) => {
+    const { io, files } = withAsync(name);
+    files.entries.set('d/file', { bytes: new Uint8Array(1), open: 0 });
+    expect(() => call(io)).toThrow(fails);
+  });
+});
 
 describe.each(kinds)('%s', (_kind, make) => {
   function fresh() {

@@ -1,7 +1,14 @@
-import { createMemoryStorageIo, PortableWalWriter, type StorageIo } from '@walstack/storage-io';
+import {
+  createMemoryStorageIo,
+  fromSyncFileOps,
+  PortableWalWriter,
+  readFrames,
+  type StorageIo,
+} from '@walstack/storage-io';
 import { describe, expect, it } from 'vitest';
+import { withDirect } from './direct-ops.js';
 import { contentOf, failure, textsOf } from './portable-support.js';
-import { ByHand, inATurn, type Schedule, TinyFiles, tinyAsync, tinySync } from './tiny-ops.js';
+import { ByHand, inATurn, type Schedule, TinyFiles, tinyAsync, tinySync, tinySyncOps } from './tiny-ops.js';
 
 const path = 'd/file';
 
@@ -166,5 +173,36 @@ describe('a failure', () => {
     const writer = PortableWalWriter.openSync('file', { io });
     expect(() => writer.appendSync('xyz')).toThrow(failure('WAL_IO_FAILED', { reason: 'short-write' }));
     expect(writer.size).toBe(0);
+  });
+});
+
+describe('a file that the system fails to close', () => {
+  /** A backend of which a file of frames is written, and that closes no file without an error from then on. */
+  function closingBadly(): { files: TinyFiles; io: StorageIo } {
+    const files = new TinyFiles();
+    const io = fromSyncFileOps(withDirect(tinySyncOps(files)));
+    const writer = PortableWalWriter.openSync(path, { io, framed: true, direct: true });
+    writer.appendWithChecksumSync('frame');
+    writer.closeSync();
+    files.fault = (operation) => (operation === 'close' ? 'EIO' : undefined);
+    return { files, io };
+  }
+
+  it('was read all the same', async () => {
+    const { io } = closingBadly();
+    expect(await textsOf(path, { io })).toEqual(['frame']);
+    expect([...readFrames(path, { io })]).toHaveLength(1);
+  });
+
+  it('keeps no writer from opening it', () => {
+    const { io } = closingBadly();
+    const writer = PortableWalWriter.openSync(path, { io, framed: true, direct: true });
+    expect(writer.recovery).toEqual({ frames: 1, bytesCut: 0 });
+  });
+
+  it('does not hide why it was refused', () => {
+    const { io, files } = closingBadly();
+    files.entries.set(path, { bytes: Buffer.from('this holds no frames'), open: 0 });
+    expect(() => PortableWalWriter.openSync(path, { io, framed: true })).toThrow(failure('WAL_CORRUPT'));
   });
 });

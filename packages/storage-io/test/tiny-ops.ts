@@ -71,7 +71,13 @@ export class TinyFiles {
     },
     lock: (path) => {
       if (this.locks.has(path)) throw new WalError('WAL_LOCKED', 'locked', { path, holder: 'somebody' });
-      const file = this.#open(path, { create: true, exclusive: false, direct: false, truncate: false });
+      const file = this.#open(path, {
+        create: true,
+        exclusive: false,
+        direct: false,
+        truncate: false,
+        readOnly: false,
+      });
       file.open -= 1;
       this.locks.add(path);
       return () => this.locks.delete(path);

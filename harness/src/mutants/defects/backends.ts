@@ -34,6 +34,22 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     replace: '    let done: readonly SyncEnded[] = [...this.#underWay, ...this.#waiting.splice(0)];\n',
   },
   {
+    name: 'promise-taken-for-done',
+    test: 'packages/storage-io/test/file-ops.test.ts',
+    breaks: 'An operation that returns a promise where it has to be done is not taken for done.',
+    file: `${STORAGE_IO}/require-done.ts`,
+    find: "?.then !== 'function') return returned;",
+    replace: "?.then !== 'never') return returned;",
+  },
+  {
+    name: 'opened-to-write-and-only-read',
+    test: 'packages/segmented/test/readonly.test.ts',
+    breaks: 'What only reads a log needs no more than to be allowed to read.',
+    file: 'packages/mmap-reader/src/log-files.ts',
+    find: 'const READ_ONLY: OpenOptions = { readOnly: true };',
+    replace: 'const READ_ONLY: OpenOptions = {};',
+  },
+  {
     name: 'detached-memory-handed-to-the-kernel',
     test: EXECUTOR_TEST,
     breaks: 'An operation whose memory was detached or resized fails, and no other.',

@@ -61,6 +61,38 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'a file that is opened for reading only is read, and nothing changes it',
+    async run(subject) {
+      const { io } = subject;
+      await subject.make('file', bytes(4096));
+      const file = subject.open('file', { readOnly: true });
+      const before = io.stats().submitted;
+      for (const change of [
+        () => io.submitWrite(file, bytes(10), 0),
+        () => io.submitAppend(file, bytes(10)),
+        () => io.submitTruncate(file, 0),
+        () => io.submitAllocate(file, 0, 10_000),
+      ]) {
+        throwsWal('WAL_BAD_FD', change);
+      }
+      assert.equal(io.stats().submitted, before, 'nothing may be submitted');
+      if (io.capabilities.fileLocks) {
+        throwsWal('WAL_BAD_FD', () => io.lockFile(file, 'exclusive'));
+        assert.equal(io.lockFile(file, 'shared'), true);
+      }
+      assertBytes(await subject.read(file, 0, 5000), bytes(4096));
+      assert.equal(io.size(file), 4096);
+      assert.equal(await subject.result(io.submitDatasync(file)), 0);
+      io.close(file);
+      throwsWal('WAL_NOT_FOUND', () => subject.open('missing', { readOnly: true }));
+      io.makeDirectory(subject.path('directory'));
+      throwsWal('WAL_IO_FAILED', () => subject.open('directory', { readOnly: true }));
+      for (const options of [{ create: true }, { truncate: true }]) {
+        assert.throws(() => subject.open('file', { ...options, readOnly: true }), RangeError);
+      }
+    },
+  },
+  {
     name: 'no number of a file is given out twice',
     run(subject) {
       const seen = new Set<number>();

@@ -129,6 +129,11 @@ export class Subject {
     return this.#results.size;
   }
 
+  /** Whether a submission has completed, as far as was polled. */
+  hasCompleted(token: IoToken): boolean {
+    return this.#results.has(token);
+  }
+
   /** The result of a submission that has completed. */
   resultOf(token: IoToken): number {
     const result = this.#results.get(token);

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { WalError } from '@walstack/codec';
 import { callFailure } from '../io-failure.js';
 import type { IoRoutine } from '../io-routine.js';
+import { closeFile } from '../small-files.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import { AppendBuffer } from './append-buffer.js';
 import type { CountedIo } from './counted-io.js';
@@ -51,7 +52,7 @@ export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRouti
     });
     return { file, buffer, writer, recovery: recovered?.report };
   } catch (error) {
-    io.close(file);
+    closeFile(io, file);
     throw error;
   }
 }
@@ -141,6 +142,6 @@ function* unaligned<T>(steps: CountedIo, file: IoFile, work: (buffered: IoFile) 
   try {
     return yield* work(buffered);
   } finally {
-    if (buffered !== file) steps.io.close(buffered);
+    if (buffered !== file) closeFile(steps.io, buffered);
   }
 }

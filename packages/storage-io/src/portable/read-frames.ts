@@ -9,6 +9,7 @@ import {
 } from '@walstack/codec';
 import { type IoRoutine, runAsync, runSync } from '../io-routine.js';
 import type { StorageIoName } from '../open-storage-io.js';
+import { closeFile } from '../small-files.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import { backendOf, letGo } from './backend-option.js';
 import { CountedIo } from './counted-io.js';
@@ -136,7 +137,7 @@ class Reading {
     const { path, blockBytes, maxUnsyncedBytes } = plan;
     this.#io = io;
     this.#plan = plan;
-    this.#file = io.open(path);
+    this.#file = io.open(path, { readOnly: true });
     this.#scanner = new FrameScanner(new CountedIo(io), {
       file: this.#file,
       blockBytes,
@@ -162,7 +163,7 @@ class Reading {
 
   close(): void {
     try {
-      this.#io.close(this.#file);
+      closeFile(this.#io, this.#file);
     } catch (error) {
       // A backend that was disposed of has closed the file.
       if (!WalError.is(error, 'WAL_CLOSED')) throw error;
