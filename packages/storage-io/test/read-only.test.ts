@@ -6,6 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { backends, temporaryDirectory } from './backends.js';
 import { failure } from './portable-support.js';
 
+const run = (command: string, ...given: string[]): void => void execFileSync(command, given, { stdio: 'ignore' });
+
 /** A directory with a file of frames in which nothing can be written; `undefined` where there is no way to have one. */
 async function unwritable(): Promise<string | undefined> {
   const { directory, destroy } = temporaryDirectory();
@@ -23,9 +25,9 @@ async function unwritable(): Promise<string | undefined> {
   const mount = join(directory, 'mount');
   mkdirSync(mount);
   try {
-    execFileSync('mount', ['--bind', source, mount], { stdio: 'ignore' });
-    onTestFinished(() => void execFileSync('umount', ['--lazy', mount], { stdio: 'ignore' }));
-    execFileSync('mount', ['-o', 'remount,bind,ro', mount], { stdio: 'ignore' });
+    run('mount', '--bind', source, mount);
+    onTestFinished(() => run('umount', '--lazy', mount));
+    run('mount', '-o', 'remount,bind,ro', mount);
     return mount;
   } catch {
     return undefined;

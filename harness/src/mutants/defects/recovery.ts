@@ -342,8 +342,8 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     scenario: 'salvage-without-a-checkpoint',
     breaks: 'What salvage keeps is durable before a segment behind it proves that.',
     file: `${SEGMENTED}/salvage.ts`,
-    find: 'const isSettled = last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(world, file, last)));',
-    replace: 'const isSettled = true;',
+    find: 'last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(world, file, last)));',
+    replace: 'true;',
   },
   {
     name: 'evidence-without-overlap',
