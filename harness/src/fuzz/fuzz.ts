@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Random } from '../random.js';
 import type { Arguments } from './arguments.js';
 import type { Target } from './target.js';
@@ -24,11 +25,11 @@ export type Progress =
  *
  * @param tell - told before each turn
  */
-export function fuzz(
+export async function fuzz(
   { minutes, runs, targets: names, seed }: Arguments,
   tell: (progress: Progress) => void = () => {},
   targets: readonly Target[] = TARGETS,
-): Finding | undefined {
+): Promise<Finding | undefined> {
   const chosen = targets.filter(({ name }) => names.includes(name));
   const random = new Random(seed);
   const deadline = performance.now() + minutes * 60_000;
@@ -39,6 +40,8 @@ export function fuzz(
       tell({ what: 'turn', target: target.name, seed: turn, inputs });
       const failure = target.fuzz(turn, inputs);
       if (failure !== undefined) return { target: target.name, ...failure };
+      // Backends have asked for their turn of the event loop, and are kept until they have had it.
+      await setImmediate();
     }
   }
   return undefined;

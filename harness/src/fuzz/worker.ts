@@ -6,5 +6,5 @@ import { fuzz, type Progress } from './fuzz.js';
 const tell = (progress: Progress): void => parentPort?.postMessage(progress);
 
 // Whoever makes a worker of this file gives it these.
-const finding = fuzz(workerData as Arguments, tell);
+const finding = await fuzz(workerData as Arguments, tell);
 tell({ what: 'done', finding });
