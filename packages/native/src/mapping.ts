@@ -36,7 +36,10 @@ export const mappingUnavailableReason: string | undefined = missingReason('mappi
 export class Mapping {
   /** What was mapped, in bytes. */
   readonly length: number;
-  /** The bytes of the file. Empty after {@link unmap}, as all views of it are then. */
+  /**
+   * The bytes of the file. Empty after {@link unmap}, as all views of it are then. In a transfer list Node.js 20 copies it,
+   * and later versions refuse it (`DataCloneError`).
+   */
   readonly buffer: ArrayBuffer;
   readonly #functions: MappingFunctions;
   readonly #handle: MappingHandle;
