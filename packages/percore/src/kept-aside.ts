@@ -27,8 +27,9 @@ export function* keepEntries(
   log: SegmentedWal,
   fromLsn: number,
 ): IoRoutine<string> {
-  const target = join(quarantineOf(io, directory), `core-${coreId}`);
-  yield* makeDurable(io, directory, target);
+  const quarantine = quarantineOf(io, directory);
+  const target = join(quarantine, `core-${coreId}`);
+  yield* makeDurable(io, directory, quarantine, target);
   for (const { path, lastLsn, id } of log.listSegments()) {
     if (lastLsn !== undefined && lastLsn >= fromLsn) yield* copy(io, path, join(target, `${id}-${basename(path)}`));
   }
@@ -39,7 +40,7 @@ export function* keepEntries(
 /** Copies a file of a per-core log; durable on return. @param stamp - a number, raised until no other copy has it in its name */
 export function* keepFile(io: StorageIo, directory: string, path: string, stamp: number): IoRoutine<string> {
   const target = quarantineOf(io, directory);
-  yield* makeDurable(io, directory, target);
+  yield* makeDurable(io, directory, target, target);
   const there = new Set(io.list(target));
   let free = stamp;
   while (there.has(`${basename(path)}-${free}`)) free++;
@@ -48,9 +49,9 @@ export function* keepFile(io: StorageIo, directory: string, path: string, stamp:
   return target;
 }
 
-function* makeDurable(io: StorageIo, directory: string, target: string): IoRoutine<void> {
+function* makeDurable(io: StorageIo, directory: string, quarantine: string, target: string): IoRoutine<void> {
   makeDirectories(io, target);
-  yield* ioSteps.syncDirectory(io, quarantineOf(io, directory));
+  yield* ioSteps.syncDirectory(io, quarantine);
   yield* ioSteps.syncDirectory(io, directory);
 }
 

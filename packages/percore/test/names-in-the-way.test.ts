@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { expect, test } from 'vitest';
@@ -23,13 +23,35 @@ async function damaged(): Promise<string> {
 
 test('salvage keeps what it gives up elsewhere when something else has the name quarantine', async () => {
   const directory = await damaged();
-  writeFileSync(join(directory, 'quarantine'), 'of somebody else');
+  writeFileSync(join(directory, 'quarantine'), 'something else');
   const manager = await open(directory, { recoveryMode: 'salvage' });
   expect(manager.salvage?.quarantine).toEqual([join(directory, 'quarantine-1')]);
   await manager.close();
   const kept = readdirSync(join(directory, 'quarantine-1')).map((name) => name.replace(/\d+$/, ''));
   expect(kept.sort()).toEqual(['manifest-', 'salvage-']);
   await (await open(directory)).close();
+});
+
+test('what the log of a core has lost is reported when its quarantine has another name', async () => {
+  const directory = join(temporaryDirectory(), 'log');
+  const manager = await open(directory);
+  for (const key of ['kept', 'first lost', 'last lost']) manager.writer(1).appendPut(key, '');
+  const { lastLsn } = manager.writer(1);
+  await manager.close();
+  const core = join(directory, 'core-1');
+  const [segment] = readdirSync(core).filter((name) => name.startsWith('wal-'));
+  const path = join(core, segment as string);
+  const bytes = readFileSync(path);
+  bytes.write('F', bytes.indexOf('first lost'));
+  writeFileSync(path, bytes);
+  writeFileSync(join(core, 'quarantine'), 'something else');
+
+  const salvaged = await open(directory, { recoveryMode: 'salvage' });
+  const { lost, quarantine } = salvaged.salvage ?? {};
+  await salvaged.close();
+  expect(lost).toEqual([expect.objectContaining({ coreId: 1, fromLsn: lastLsn - 1 })]);
+  const [report] = readdirSync(join(core, 'quarantine-1'));
+  expect(quarantine).toEqual([join(core, 'quarantine-1', report as string)]);
 });
 
 test('a directory that has the name of the note keeps a salvage from beginning, and nothing else', async () => {
