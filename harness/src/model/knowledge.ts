@@ -8,6 +8,12 @@ export interface LostFile {
 /** The name under which a checkpoint is noted: no hold of a scenario has it. */
 export const CHECKPOINT = 'checkpoint';
 
+/** Records that are there as a whole or not at all. */
+export interface Batch {
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
+
 /** What is noted about a log, so that it can be held against it after a crash. */
 export type LogNote =
   /** A record was appended, and may be there. */
@@ -16,7 +22,7 @@ export type LogNote =
       readonly lsn: number;
       readonly payload: string;
       /** The batch that it belongs to, when there are others in it. */
-      readonly batch?: { readonly firstLsn: number; readonly lastLsn: number };
+      readonly batch?: Batch;
     }
   /** Everything up to this LSN was acknowledged. */
   | { readonly kind: 'durable'; readonly lsn: number }
@@ -79,7 +85,7 @@ export class Knowledge {
   /** Files that have to be somewhere. */
   files: readonly LostFile[] = [];
   /** By payload: the batch of the record. */
-  readonly #batches = new Map<string, Cut>();
+  readonly #batches = new Map<string, Batch>();
   /** By key stream: what was encrypted with it. */
   readonly #encrypted = new Map<string, string>();
 

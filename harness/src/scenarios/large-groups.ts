@@ -1,3 +1,4 @@
+import { whileSyncsFail } from '../model/failing-syncs.js';
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
@@ -16,11 +17,7 @@ export const scenario: Scenario = {
     await Promise.all(syncs);
     for (let record = 0; record < 2; record++) log.append(200_000);
     await log.flush();
-    for (const disk of life.disks) {
-      disk.failWhen(({ kind }) => (/sync|durable/.test(kind) ? 'failing-sync' : undefined));
-    }
-    await log.sync().catch(() => {});
-    for (const disk of life.disks) disk.failWhen(undefined);
+    await whileSyncsFail(life.disks, 'failing-sync', () => log.sync());
     await log.open();
     log.append(10);
     await log.sync();

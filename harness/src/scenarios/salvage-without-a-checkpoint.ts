@@ -1,3 +1,4 @@
+import { whileSyncsFail } from '../model/failing-syncs.js';
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
@@ -11,11 +12,7 @@ export const scenario: Scenario = {
     log.appendSome(4, 700);
     await log.flush();
     if (log.random() < 0.5) {
-      for (const disk of life.disks) {
-        disk.failWhen(({ kind }) => (/sync|durable/.test(kind) ? 'evicting-sync' : undefined));
-      }
-      await log.sync().catch(() => {});
-      for (const disk of life.disks) disk.failWhen(undefined);
+      await whileSyncsFail(life.disks, 'evicting-sync', () => log.sync());
     }
     await log.destroyCheckpoint();
     await log.open();

@@ -1,3 +1,4 @@
+import { whileSyncsFail } from '../model/failing-syncs.js';
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
@@ -8,10 +9,7 @@ export const scenario: Scenario = {
     await log.sync();
     log.appendSome(3, 800);
     await log.flush();
-    for (const disk of life.disks)
-      disk.failWhen(({ kind }) => (/sync|durable/.test(kind) ? 'failing-sync' : undefined));
-    await log.sync().catch(() => {});
-    for (const disk of life.disks) disk.failWhen(undefined);
+    await whileSyncsFail(life.disks, 'failing-sync', () => log.sync());
     await log.open();
     log.append(50);
     await log.sync();

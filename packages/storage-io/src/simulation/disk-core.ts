@@ -2,7 +2,17 @@ import { Device } from './device.js';
 import type { DirectoryInode } from './directory-inode.js';
 import type { DiskChange } from './disk-change.js';
 import type { DiskState, Inode } from './disk-state.js';
-import { canFail, type DiskOperation, diskError, type FaultKind, isLasting, type OperationKind } from './operation.js';
+import {
+  canFail,
+  type DiskOperation,
+  diskError,
+  type FaultKind,
+  isLasting,
+  isPassing,
+  type LastingFault,
+  type OperationKind,
+  singleFault,
+} from './operation.js';
 import { Random, seedFrom } from './random.js';
 import { SECTOR_BYTES } from './sector.js';
 
@@ -19,6 +29,12 @@ export interface Place {
 
 /** The cache gives up what a sync has dropped at most so many operations later. */
 const EVICTED_AFTER = 40;
+
+/** A fault of the whole disk that ends by itself does so at most so many operations later. */
+const PASSES_AFTER = 60;
+
+/** How often an operation fails on a disk that fails now and then. */
+const FLAKY_CHANCE = 0.25;
 
 /** What all processes on one disk share. */
 export class DiskCore {
@@ -37,8 +53,8 @@ export class DiskCore {
   lastFailed: DiskOperation | undefined;
   #off = false;
   #writes = 0;
-  /** What is the matter with the whole disk. */
-  #lasting: 'read-only' | 'broken' | undefined;
+  /** What is the matter with the whole disk, up to which operation. */
+  #lasting: { readonly kind: LastingFault; readonly upTo: number } | undefined;
   /** What the cache is going to give up, and before which operation. */
   #evictions: { readonly inode: number; readonly before: number }[] = [];
 
@@ -78,10 +94,16 @@ export class DiskCore {
     const operation: DiskOperation = { number: this.operations, kind, path };
     const chosen = this.chooseFault?.(operation);
     if (chosen === undefined) this.watcher?.(operation);
-    const fault = chosen ?? this.injectFault?.(operation) ?? this.#lastingFor(kind);
+    const begun = chosen ?? this.injectFault?.(operation);
+    if (begun !== undefined && isLasting(begun)) this.#begin(begun);
+    const fault = begun === undefined ? this.#lastingFor(kind) : singleFault(begun, kind);
     if (fault !== undefined) this.lastFailed = operation;
-    if (fault !== undefined && isLasting(fault)) this.#lasting = fault;
     return fault;
+  }
+
+  #begin(kind: LastingFault): void {
+    const upTo = isPassing(kind) ? this.operations + this.random.below(PASSES_AFTER + 1) : Number.POSITIVE_INFINITY;
+    this.#lasting = { kind, upTo };
   }
 
   /** Has the cache give up what a sync of a file has dropped: at once, or some operations later. */
@@ -98,9 +120,11 @@ export class DiskCore {
     for (const { inode } of due) this.change({ kind: 'evict', inode, seed: this.random.below(1_000_000) });
   }
 
-  #lastingFor(kind: OperationKind): FaultKind | undefined {
-    if (this.#lasting === undefined || this.#lasting === 'broken') return this.#lasting;
-    return canFail(kind, this.#lasting) ? this.#lasting : undefined;
+  #lastingFor(operation: OperationKind): FaultKind | undefined {
+    if (this.#lasting === undefined || this.operations > this.#lasting.upTo) return undefined;
+    const { kind } = this.#lasting;
+    const meets = kind === 'broken' || (kind === 'flaky' ? this.random.chance(FLAKY_CHANCE) : canFail(operation, kind));
+    return meets ? singleFault(kind, operation) : undefined;
   }
 
   /** @throws an error as `node:fs` throws it, when a part of the path is missing or no directory */

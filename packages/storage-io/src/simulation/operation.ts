@@ -40,9 +40,12 @@ export interface DiskOperation {
  * - `'read-only'`: `EROFS`, for it and for all later operations that change something: the file system has given up. What
  *   was not synced never will be;
  * - `'broken'`: `EIO`, for it and for all later operations, reading included;
+ * - `'full'`: `'ENOSPC'`, and the same for whatever takes room among the next operations; then there is room again;
+ * - `'flaky'`: `'EIO'`, a `'failing-sync'` where a file is synced, and the same for some of the next operations, reading included;
  * - `'killed'`: nothing is done, and the process is dead, as {@link SimulatedDisk.kill} leaves it.
  *
- * `'read-only'` and `'broken'` end when the power goes. `'short-write'` is plain `EIO` for what writes nothing, and so are the two of syncs for what
+ * `'read-only'` and `'broken'` end when the power goes, `'full'` and `'flaky'` then or after a while of up to 60 operations,
+ * whichever process asks for them. `'short-write'` is plain `EIO` for what writes nothing, and so are the two of syncs for what
  * syncs no file.
  */
 export type FaultKind =
@@ -53,6 +56,8 @@ export type FaultKind =
   | 'evicting-sync'
   | 'read-only'
   | 'broken'
+  | 'full'
+  | 'flaky'
   | 'killed';
 
 export const FAULT_KINDS: readonly FaultKind[] = [
@@ -63,6 +68,8 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'evicting-sync',
   'read-only',
   'broken',
+  'full',
+  'flaky',
   'killed',
 ];
 
@@ -86,6 +93,7 @@ export function canFail(operation: OperationKind, fault: FaultKind): boolean {
     case 'EIO':
       return operation !== 'datasync';
     case 'ENOSPC':
+    case 'full':
       return TAKES_ROOM.includes(operation);
     case 'short-write':
       return WRITES.includes(operation);
@@ -94,14 +102,28 @@ export function canFail(operation: OperationKind, fault: FaultKind): boolean {
       return SYNCS.includes(operation);
     case 'read-only':
     case 'broken':
+    case 'flaky':
     case 'killed':
       return !LOOKS.includes(operation);
   }
 }
 
+/** A fault of the whole disk. */
+export type LastingFault = 'read-only' | 'broken' | 'full' | 'flaky';
+
 /** Whether a fault is one of the whole disk, which later operations meet as well. */
-export const isLasting = (fault: FaultKind): fault is 'read-only' | 'broken' =>
-  fault === 'read-only' || fault === 'broken';
+export const isLasting = (fault: FaultKind): fault is LastingFault =>
+  fault === 'read-only' || fault === 'broken' || isPassing(fault);
+
+/** Whether a fault is one of the whole disk that ends by itself. */
+export const isPassing = (fault: FaultKind): boolean => fault === 'full' || fault === 'flaky';
+
+/** What a fault of the whole disk is for one of the operations that meet it. */
+export function singleFault(fault: FaultKind, operation: OperationKind): FaultKind {
+  if (fault === 'full') return 'ENOSPC';
+  if (fault !== 'flaky') return fault;
+  return SYNCS.includes(operation) ? 'failing-sync' : 'EIO';
+}
 
 /** Whether what a sync of a file should have covered is lost with it. */
 export const dropsBytes = (fault: FaultKind): boolean =>
@@ -109,7 +131,7 @@ export const dropsBytes = (fault: FaultKind): boolean =>
 
 /** The system's name for a fault. */
 export function codeOf(fault: FaultKind): 'EIO' | 'ENOSPC' | 'EROFS' {
-  if (fault === 'ENOSPC') return 'ENOSPC';
+  if (fault === 'ENOSPC' || fault === 'full') return 'ENOSPC';
   return fault === 'read-only' ? 'EROFS' : 'EIO';
 }
 

@@ -4,6 +4,8 @@ import {
   type FaultKind,
   type FaultOptions,
   injectFaults,
+  type Life,
+  type Program,
   type SimulatedDisk,
 } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
@@ -41,9 +43,9 @@ describe.each(both)('a toy log, %s', (_name, injectInto) => {
     expect(report.seeds).toBe(2);
     expect(report.states).toBeGreaterThan(3 * report.faults);
     const { faults } = await injectInto(undefined, { seeds: [1, 2], recoveries: 0 });
-    expect(faults).toBe(158);
-    expect(report.faults).toBe(291);
-  });
+    expect(faults).toBe(210);
+    expect(report.faults).toBe(385);
+  }, 60_000);
 
   const found: readonly (readonly [Defect, FaultKind])[] = [
     ['syncs again after a sync that failed', 'failing-sync'],
@@ -51,6 +53,8 @@ describe.each(both)('a toy log, %s', (_name, injectInto) => {
     ['forgets that a write failed', 'EIO'],
     ['forgets that a write failed', 'ENOSPC'],
     ['forgets that a write failed', 'short-write'],
+    ['forgets that a write failed', 'full'],
+    ['syncs again after a sync that failed', 'flaky'],
   ];
 
   test.each(found)('that %s is found out by %s, and the coordinate leads there again', async (defect, kind) => {
@@ -109,6 +113,40 @@ describe('the error that a scenario ends with', () => {
     );
     const operation = { number: 1, kind: 'make-directory', path: '/d' };
     expect(seen).toEqual([['WalError', { kind: 'ENOSPC', code: 'ENOSPC', operation }]]);
+  });
+});
+
+describe('a disk that comes round by itself', () => {
+  const making = (path: string) => (life: Life<never>) => {
+    const { io } = life;
+    if (!io.list('/').includes(path.slice(1))) io.makeDirectory(path);
+  };
+
+  test.each(['full', 'flaky'] as const)('is opened again and again until it has: %s', async (kind) => {
+    const seen: string[] = [];
+    const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
+    const check: Program<never> = (life) => {
+      try {
+        making('/checked')(life);
+        seen.push('passed');
+      } catch (error) {
+        seen.push('failed');
+        throw error;
+      }
+    };
+    const report = await injectFaults(making('/made'), check, { kinds: [kind], seeds, recoveries: 0 });
+    expect(report.faults).toBe(20);
+    expect(seen).toContain('failed');
+    // Each disk as it is, and after power cuts.
+    expect(seen.filter((each) => each === 'passed').length).toBe(report.states);
+  });
+
+  test('is not what another error of the check comes from', async () => {
+    const check: Program<never> = () => {
+      throw new TypeError('undefined is not a function');
+    };
+    const failure = await failureOf(injectFaults(making('/made'), check, { kinds: ['full'], recoveries: 0 }));
+    expect(failure.message).toContain('undefined is not a function');
   });
 });
 

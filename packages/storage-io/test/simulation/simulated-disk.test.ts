@@ -479,6 +479,60 @@ describe('faults', () => {
     expect(left(disk, 'none')).toEqual(['a']);
   });
 
+  test('a disk can be full for a while, for whatever takes room, and then has room again', () => {
+    const { disk, io } = diskWithFile(sectors('a'));
+    sync(io, 'f');
+    disk.failWhen(({ kind }) => (kind === 'truncate' ? 'full' : undefined));
+    const noSpace = expect.objectContaining({ systemCode: 'ENOSPC' });
+    let refused = 0;
+    for (let round = 0; round < 10; round++) {
+      expect(() => truncate(io, 'f', 2 * SECTOR)).toThrow(noSpace);
+      try {
+        write(io, 'f', sectors('b'));
+      } catch (error) {
+        expect(error).toEqual(noSpace);
+        refused += 1;
+      }
+      expect(letters(io, 'f')).toMatch(/^[ab]$/);
+    }
+    expect(refused).toBeGreaterThan(0);
+    disk.failWhen(undefined);
+    for (let operations = 0; operations < 60; operations++) io.stat('f');
+    write(io, 'f', sectors('c', 2));
+    expect(letters(io, 'f')).toBe('cc');
+    sync(io, 'f');
+    expect(left(disk, 'none')).toEqual(['cc']);
+  });
+
+  test('a disk can fail now and then for a while, in syncs too, and then it is as before', () => {
+    const failed = new Set<string>();
+    for (let seed = 1; seed <= 20; seed++) {
+      const disk = new SimulatedDisk({ seed });
+      const io = disk.createStorageIo();
+      write(io, 'f', sectors('a'));
+      failOnce(disk, 'datasync', 'flaky', () => sync(io, 'f'));
+      for (let operation = 0; operation < 60; operation += 3) {
+        for (const [name, call] of Object.entries({
+          write: () => write(io, 'f', sectors('b')),
+          sync: () => sync(io, 'f'),
+          read: () => io.stat('f'),
+        })) {
+          try {
+            call();
+          } catch (error) {
+            expect(error).toEqual(expect.objectContaining({ systemCode: 'EIO' }));
+            failed.add(name);
+          }
+        }
+      }
+      write(io, 'f', sectors('c'));
+      sync(io, 'f');
+      syncDirectory(io);
+      expect(left(disk, 'none')).toEqual(['c']);
+    }
+    expect([...failed].sort()).toEqual(['read', 'sync', 'write']);
+  });
+
   test('a process can be killed before an operation', () => {
     const { disk, io } = diskWithFile(sectors('a'));
     disk.failWhen(({ kind }) => (kind === 'write' ? 'killed' : undefined));

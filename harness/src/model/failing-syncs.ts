@@ -1,0 +1,12 @@
+import type { FaultKind, SimulatedDisk } from '@walstack/storage-io/simulation';
+
+/** Has whatever makes file data durable, or names, fail in this way while something is done. */
+export async function whileSyncsFail(
+  disks: readonly SimulatedDisk[],
+  fault: FaultKind,
+  work: () => Promise<void>,
+): Promise<void> {
+  for (const disk of disks) disk.failWhen(({ kind }) => (/sync|durable/.test(kind) ? fault : undefined));
+  await work().catch(() => {});
+  for (const disk of disks) disk.failWhen(undefined);
+}
