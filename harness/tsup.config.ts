@@ -11,11 +11,13 @@ export default defineConfig({
     work: 'src/fuzz/work.ts',
     explore: 'src/explore/main.ts',
     mutants: 'src/mutants/main.ts',
+    'mutants-tests': 'src/mutants/tests/process.ts',
     powercut: 'src/powercut/main.ts',
     'powercut-guest': 'src/powercut/guest/main.ts',
   },
   format: ['esm'],
   target: 'node20',
   platform: 'node',
+  external: ['vitest/node'],
   clean: true,
 });

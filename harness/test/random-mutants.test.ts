@@ -1,12 +1,18 @@
-import { readFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
+import { transform } from 'esbuild';
 import { describe, expect, test } from 'vitest';
-import { withDefect } from '../src/mutants/defect.js';
-import { defectOf, drawDefects } from '../src/mutants/random/draw.js';
+import { sideBySide } from '../src/mutants/pool.js';
+import { allDefects, defectsIn, described, drawDefects } from '../src/mutants/random/draw.js';
 import { EXPLAINED } from '../src/mutants/random/explained.js';
+import { withChanges } from '../src/mutants/random/marks.js';
 import { mutationsOf } from '../src/mutants/random/mutations.js';
-import { runWatched } from '../src/mutants/random/run-watched.js';
+import type { ReachingPart } from '../src/mutants/random/part.js';
+import { Results } from '../src/mutants/random/results.js';
+import { selectionFor } from '../src/mutants/random/selection.js';
+import { runWatched } from '../src/mutants/run-watched.js';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -35,35 +41,141 @@ describe('the changes of a source', () => {
 });
 
 describe('defects at random', () => {
-  test('have one place each in the sources, and are the same ones for the same seed', () => {
-    const drawn = drawDefects(root, 200, 5);
-    expect(drawn).toHaveLength(200);
-    expect(new Set(drawn.map(({ file, find, replace }) => `${file}\0${find}\0${replace}`)).size).toBeGreaterThan(190);
-    for (const defect of drawn) {
-      const text = readFileSync(join(root, defect.file), 'utf8');
-      expect(withDefect(defect, defect.file, text)).not.toBe(text);
-    }
-    expect(drawDefects(root, 20, 5).map(({ breaks }) => breaks)).toEqual(
-      drawn.slice(0, 20).map(({ breaks }) => breaks),
-    );
-    expect(drawDefects(root, 20, 6).map(({ breaks }) => breaks)).not.toEqual(
-      drawn.slice(0, 20).map(({ breaks }) => breaks),
-    );
+  const all = allDefects(root);
+
+  test('are the same ones for the same seed, and each is drawn once', () => {
+    const drawn = drawDefects(all, 200, 5).map(described);
+    expect(new Set(drawn).size).toBe(200);
+    expect(drawDefects(all, 20, 5).map(described)).toEqual(drawn.slice(0, 20));
+    expect(drawDefects(all, 20, 6).map(described)).not.toEqual(drawn.slice(0, 20));
   });
 
-  test('are told from each other by the lines around them', () => {
-    const text = 'f(1);\ng();\nf(1);\nh();\n';
-    const mutation = mutationsOf(text).find(({ start }) => start === 11);
-    const defect = defectOf('a.ts', text, mutation as NonNullable<typeof mutation>);
-    expect(defect.breaks).toBe('a.ts:3: `f(1);` becomes `;` in `f(1);`');
-    expect(withDefect(defect, 'a.ts', text)).toBe('f(1);\ng();\n;\nh();\n');
+  test('have a name each', () => {
+    expect(new Set(all.map(({ file, change }) => `${file} ${change}`)).size).toBe(all.length);
+    expect(defectsIn('a.ts', 'f(1);\ng();\nf(1);\n').map(described)).toEqual([
+      'a.ts:1: `f(1);` becomes `;` in `f(1);`',
+      'a.ts:2: `g();` becomes `;` in `g();`',
+      'a.ts:3: `f(1);` becomes `;` in `f(1);` (2)',
+    ]);
   });
 
   test('that are explained are there', () => {
-    for (const { file, change } of EXPLAINED) {
-      const text = readFileSync(join(root, file), 'utf8');
-      expect(mutationsOf(text).map((mutation) => defectOf(file, text, mutation).change)).toContain(change);
+    const known = new Set(all.map(({ file, change }) => `${file} ${change}`));
+    expect(EXPLAINED.map(({ file, change }) => `${file} ${change}`).filter((name) => !known.has(name))).toEqual([]);
+  });
+});
+
+describe('changes in the sources', () => {
+  /** What a function body returns with a change made, and which changes it reached. */
+  async function returned(body: string, chosen?: number): Promise<{ value: unknown; reached: readonly number[] }> {
+    const text = `export default async (f: (...them: unknown[]) => unknown) => {${body}}`;
+    const changes = mutationsOf(text).map((mutation, number) => ({ number, mutation }));
+    const reached = new Set<number>();
+    const changed = (number: number): boolean => {
+      reached.add(number);
+      return number === chosen;
+    };
+    Object.assign(globalThis, { changedInTest: changed });
+    const runtime = `data:text/javascript,export const changed = globalThis.changedInTest; // ${Math.random()}`;
+    const { code } = await transform(withChanges(text, changes, runtime), { loader: 'ts', format: 'esm' });
+    const { default: run } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
+      default: (f: (them: unknown) => unknown) => Promise<unknown>;
+    };
+    const called: unknown[] = [];
+    const value = await run((it) => called.push(it));
+    return { value: value ?? called.join(), reached: [...reached].sort((a, b) => a - b) };
+  }
+
+  test.each([
+    ['f(1); f(2); f(3);', '1,2,3', ['2,1,3', '2,3', '1,3,2', '1,3', '1,2']],
+    ['if (1 < 2) f(1); else f(2);', '1', ['1', '2', '1', '2', '', '1']],
+    ['for (const each of [1, 2]) if (each === 1) throw new Error(); else return each;', 'Error', []],
+    ['return !(3 - 1 - 1);', false, [1, false, false]],
+    ['const g = (a = 1 + 1) => a; return g();', 2, [0]],
+    ['class A { b = Math.max(1, 2) } return new A().b', 2, [1]],
+    ['return [true, 1 < 2 && 2 < 2].join()', 'true,false', ['false,false', 'true,true', 'true,false', 'true,false']],
+    ['await f(1); await f(2);', '1,2', ['2,1', '2', '1']],
+  ])('%s', async (body, expected, others) => {
+    if (expected === 'Error') {
+      await expect(returned(body)).rejects.toThrow();
+      return;
     }
+    expect((await returned(body)).value).toBe(expected);
+    const values: string[] = [];
+    for (const [number] of others.entries()) values.push(String((await returned(body, number)).value));
+    expect(values.sort()).toEqual(others.map(String).sort());
+  });
+
+  test('are reached one by one', async () => {
+    expect((await returned('f(1); if (f(0) === 1) { f(2); }')).reached.length).toBeLessThan(
+      (await returned('f(1); if (f(0) === 2) { f(2); }')).reached.length,
+    );
+  });
+
+  test('leave every source one that is parsed, all of them at once', async () => {
+    const all = allDefects(root).map((defect, number) => ({ ...defect, number }));
+    for (const file of new Set(all.map((defect) => defect.file))) {
+      const changes = all.filter((defect) => defect.file === file);
+      const text = withChanges(readFileSync(join(root, file), 'utf8'), changes, 'runtime');
+      await transform(text, { loader: 'ts' });
+      for (const { number } of changes) expect(text).toContain(`(${number})`);
+    }
+  });
+});
+
+describe('what is tried', () => {
+  const part = (kind: ReachingPart['kind'], name: string, ms: number, ...reached: number[]): ReachingPart => ({
+    kind,
+    name,
+    ms,
+    reached: new Set(reached),
+  });
+
+  test('is what reaches the change, the cheapest first, as far as the time goes', () => {
+    const parts = [
+      part('fuzz', 'target', 5, 1),
+      part('tests', 'slow', 30_000, 1),
+      part('tests', 'slower', 51_000, 1),
+      ...[1, 2, 3, 4, 5].map((ms) => part('tests', `quick ${ms}`, ms, 1)).reverse(),
+      part('explore', 'elsewhere', 10, 2),
+    ];
+    expect(selectionFor(1, parts)).toEqual([
+      { kind: 'tests', names: [...[1, 2, 3, 4, 5].map((ms) => `quick ${ms}`), 'slow'], slowestMs: 30_000 },
+      { kind: 'fuzz', names: ['target'], slowestMs: 5 },
+    ]);
+    expect(selectionFor(3, parts)).toEqual([]);
+    expect(selectionFor(1, [part('tests', 'endless', 1e9, 1)])[0]?.names).toEqual(['endless']);
+  });
+
+  test('is not tried again when the file of results has it', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'walstack-results-'));
+    try {
+      const file = join(folder, 'results.jsonl');
+      const [one, other] = drawDefects(allDefects(root), 2, 1) as [never, never];
+      expect(new Results(file).of(one)).toBeUndefined();
+      const { file: source, line, change } = one as { file: string; line: number; change: string };
+      new Results(file).add({ file: source, line, change, verdict: 'caught', by: 'a test', seconds: 1.5 });
+      // What was interrupted while it was written does not count.
+      appendFileSync(file, '{"file":');
+      const again = new Results(file);
+      expect(again.of(one)).toMatchObject({ verdict: 'caught', by: 'a test' });
+      expect(again.of(other)).toBeUndefined();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('is tried so many at a time, in its order', async () => {
+    const begun: number[] = [];
+    let running = 0;
+    let most = 0;
+    await sideBySide([1, 2, 3, 4, 5], 2, async (item) => {
+      begun.push(item);
+      most = Math.max(most, ++running);
+      await Promise.resolve();
+      running--;
+    });
+    expect([begun, most]).toEqual([[1, 2, 3, 4, 5], 2]);
   });
 });
 

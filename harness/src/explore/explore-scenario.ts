@@ -26,6 +26,7 @@ export interface Effort {
 /** What was tried of one scenario in one mode. */
 export interface Outcome {
   readonly points: number;
+  /** Those until the failure, where there is one. */
   readonly states: number;
   readonly faults: number;
   /** The first failure, after which nothing more is tried. */
@@ -45,8 +46,13 @@ async function explorePrograms<Note>(programs: Programs<Note>, effort: Effort): 
   let crashes = { points: 0, states: 0 };
   let faults = { faults: 0, states: 0 };
   let failure: ExplorationFailure | undefined;
+  let opened = 0;
+  const check: Program<Note> = (life) => {
+    opened++;
+    return programs.check(life);
+  };
   try {
-    crashes = await exploreCrashes(programs.scenario, programs.check, {
+    crashes = await exploreCrashes(programs.scenario, check, {
       ...programs.options,
       seeds,
       survivorsPerPoint,
@@ -54,13 +60,14 @@ async function explorePrograms<Note>(programs: Programs<Note>, effort: Effort): 
     if (effort.faults) {
       const perFault = programs.weight === 1 ? {} : { pointsPerFault: 1, survivorsPerPoint: 1, recoveries: 1 };
       const options = { ...programs.options, ...perFault, seeds: seeds.slice(0, 1), accepts };
-      faults = await injectFaults(programs.scenario, programs.check, options);
+      faults = await injectFaults(programs.scenario, check, options);
     }
   } catch (error) {
     if (!(error instanceof ExplorationFailure)) throw error;
     failure = error;
   }
-  return { points: crashes.points, states: crashes.states + faults.states, faults: faults.faults, failure };
+  const states = failure === undefined ? crashes.states + faults.states : opened;
+  return { points: crashes.points, states, faults: faults.faults, failure };
 }
 
 /** Goes to one state of a scenario, which a failure has named. @throws the failure, if it is still one */

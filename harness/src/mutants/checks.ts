@@ -1,29 +1,27 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { addonWith, isInAddon } from './addon-with.js';
 import type { Defect } from './defect.js';
+import { overlayWith } from './overlay.js';
 import { bundleWith } from './patched-bundle.js';
-
-/** What the checks need: the root of the repository, and a folder of their own. */
-interface Place {
-  readonly root: string;
-  readonly folder: string;
-}
+import { environment, type Place } from './place.js';
+import { TestRunner } from './tests/test-runner.js';
 
 /** Looks for a defect. @returns how it was noticed; `undefined` when it was not */
-type Check = (defect: Defect, place: Place) => Promise<string | undefined>;
+export type Check = (defect: Defect, place: Place) => Promise<string | undefined>;
 
 /**
- * Runs a program. From source there is no binary: the defects are in what runs everywhere.
+ * Runs a program.
  *
  * @throws `Error` when it says neither that it found something nor that there was nothing: an exit code alone may be
  * that of a program that did not run
  */
 function look(check: string, found: RegExp, program: string, args: readonly string[]): string | undefined {
-  const env = { ...process.env, WALSTACK_NATIVE: '0' };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { env, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+    env: environment(),
+    encoding: 'utf8',
+  });
   const line = stdout.split('\n').find((each) => found.test(each));
   if (line !== undefined) return `${check}: ${line}`;
   if (status !== 0) throw new Error(`the check ${check} did not run: ${stderr}`);
@@ -33,22 +31,21 @@ function look(check: string, found: RegExp, program: string, args: readonly stri
 /** Power cuts and failing operations in every scenario. */
 const explore: Check = async (defect, { root, folder }) => {
   const program = join(folder, 'explore.js');
-  await bundleWith(root, 'harness/src/mutants/trial.ts', program, defect);
-  return look('explore', /^found by /, program, defect.scenario === undefined ? [] : [defect.scenario]);
+  await bundleWith(root, 'harness/src/mutants/trial.ts', program, overlayWith(root, join(folder, 'sources'), defect));
+  return look('explore', /^found after /, program, defect.scenario === undefined ? [] : [defect.scenario]);
 };
 
 /** Damaged logs and bytes of all kinds. */
 const fuzz: Check = async (defect, { root, folder }) => {
   const program = join(folder, 'fuzz.js');
-  await bundleWith(root, 'harness/src/fuzz/main.ts', program, defect);
-  await bundleWith(root, 'harness/src/fuzz/worker.ts', join(folder, 'fuzz-worker.js'), defect);
+  const overlay = overlayWith(root, join(folder, 'sources'), defect);
+  await bundleWith(root, 'harness/src/fuzz/main.ts', program, overlay);
+  await bundleWith(root, 'harness/src/fuzz/worker.ts', join(folder, 'fuzz-worker.js'), overlay);
   return look('fuzz', /^FOUND in /, program, ['--runs', '1500', '--seed', '7']);
 };
 
-/** What is read of vitest's report. */
-interface Report {
-  readonly testResults: readonly { readonly assertionResults: readonly { status: string; fullName: string }[] }[];
-}
+/** Longer than any file of tests takes on a busy machine. */
+const TESTS_MS = 30 * 60_000;
 
 /**
  * Runs the tests that a defect names.
@@ -57,25 +54,23 @@ interface Report {
  * @returns the names of those that fail
  * @throws `Error` when none ran
  */
-function failing(defect: Defect, { root, folder }: Place, without = false): readonly string[] {
-  const { name, test = '' } = defect;
-  const report = join(folder, `${name}.json`);
-  const config = join(root, 'harness/src/mutants/vitest.config.ts');
-  const args = ['run', '--config', config, '--reporter=json', `--outputFile=${report}`, test];
-  const env: NodeJS.ProcessEnv = { ...process.env, WALSTACK_NATIVE: isInAddon(defect) ? '' : '0' };
-  env['WALSTACK_DEFECT'] = name;
-  if (without) env['WALSTACK_WITHOUT_DEFECT'] = '1';
-  if (isInAddon(defect) && !without) env['WALSTACK_DEFECT_NATIVE'] = addonWith(root, folder, defect);
-  rmSync(report, { force: true });
-  spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), ...args], { cwd: root, env });
-  const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
-  const ran = testResults.flatMap(({ assertionResults }) => assertionResults).filter(({ status }) => RAN.has(status));
-  if (ran.length === 0) throw new Error(`the tests ${test} did not run`);
-  return ran.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
+async function failing(defect: Defect, { root, folder }: Place, without = false): Promise<readonly string[]> {
+  const { test = '' } = defect;
+  const setup = without
+    ? { root }
+    : isInAddon(defect)
+      ? { root, native: addonWith(root, folder, defect) }
+      : { root, overlay: overlayWith(root, join(folder, 'sources'), defect) };
+  const runner = new TestRunner(setup, { ...environment(), ...(isInAddon(defect) ? { WALSTACK_NATIVE: '' } : {}) });
+  try {
+    const ending = await runner.run({ file: test, env: {} }, TESTS_MS);
+    if (ending.hangs) return ['it hangs'];
+    if (ending.ran === 0) throw new Error(`the tests ${test} did not run: ${ending.failed[0]}`);
+    return ending.failed;
+  } finally {
+    runner.close();
+  }
 }
-
-/** What a test comes to that was not left out. */
-const RAN = new Set(['passed', 'failed']);
 
 /** Files of tests that were seen to pass. */
 const sound = new Set<string>();
@@ -83,10 +78,10 @@ const sound = new Set<string>();
 /** The tests that the defect names, which pass without it. */
 const tests: Check = async (defect, place) => {
   const { test = '' } = defect;
-  const failed = failing(defect, place);
+  const failed = await failing(defect, place);
   if (failed.length === 0) return undefined;
   if (!sound.has(test)) {
-    const [without] = failing(defect, place, true);
+    const [without] = await failing(defect, place, true);
     if (without !== undefined) throw new Error(`${test} fails without any defect: ${without}`);
     sound.add(test);
   }

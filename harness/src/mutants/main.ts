@@ -6,27 +6,35 @@ import { integerOf, parseOptions, runCommand, seedOf } from '../command-line.js'
 import { checksFor } from './checks.js';
 import type { Defect } from './defect.js';
 import { DEFECTS } from './defects/index.js';
-import { drawDefects } from './random/draw.js';
-import { EXPLAINED } from './random/explained.js';
-import { noticedAtRandom } from './random/random-checks.js';
+import { allDefects, described, drawDefects } from './random/draw.js';
+import { Results } from './random/results.js';
+import { type RandomTrial, tryRandom } from './random/try-random.js';
 
 const HELP = `pnpm mutants [--only NAME]
-pnpm mutants --random N [--seed S]
+pnpm mutants --random N [--seed S] [--jobs N] [--results FILE] [--test FILE]
+pnpm mutants --change TEXT [--jobs N] [--results FILE] [--test FILE]
 
 Puts defects into the source, one at a time, and looks whether the checks notice. The exit code is 1 when one goes unnoticed.
 
-Without --random, all deliberate defects: power cuts and failing operations in every scenario, damaged logs, or the tests of a
-package.
+Without --random and --change, all deliberate defects: power cuts and failing operations in every scenario, damaged logs, or the
+tests of a package.
 
-  --only NAME  only this defect
+  --only NAME     only this defect
 
 With --random, small changes of any source between an append and what is read back: steps left out or exchanged, bounds off by
-one, conditions turned round. Each meets power cuts in every scenario, the tests of its package and of those above it, and
-damaged logs, in a short form. What survives is printed; what was read and changes nothing that is promised is
-in src/mutants/random/explained.ts.
+one, conditions turned round. All of them are put into the sources at once, and which one is made is chosen when a program
+starts. First the parts of the checks run without any change: every scenario in a brief exploration, every file of tests, every
+fuzz target. What of the changes they reach is noted, and how long they take. Then each change is made in what reaches it, the
+cheapest first, as far as some time goes. What nothing reaches is printed as unreached, what survives as survived; what was
+read and changes nothing that is promised is in src/mutants/random/explained.ts. What tests run in other processes is not
+made of these sources, so that what only happens there counts as unreached.
 
-  --random N   so many of them
-  --seed S     the same ones again (default a fresh seed, which is printed)`;
+  --random N      so many of them
+  --seed S        the same ones again (default a fresh seed, which is printed)
+  --change TEXT   instead of some at random, all whose printed line has this text in it
+  --jobs N        so many side by side, each in a folder of its own (default 1)
+  --results FILE  one line of JSON for each change that was judged; what is judged in the file is not tried again
+  --test FILE     only with this file of tests`;
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -45,48 +53,39 @@ async function tryDeliberate(only: string | undefined, folder: string): Promise<
   if (chosen.length === 0) throw new Error(`there is no defect ${only}`);
   let caught = 0;
   for (const defect of chosen) {
+    const started = performance.now();
     const by = await noticed(defect, folder);
     if (by !== undefined) caught++;
-    console.log(
-      `${by === undefined ? 'UNNOTICED' : 'caught   '} ${defect.name}: ${defect.breaks}\n          ${by ?? ''}`,
-    );
+    const seconds = Math.round((performance.now() - started) / 100) / 10;
+    const verdict = by === undefined ? 'UNNOTICED' : 'caught   ';
+    console.log(`${verdict} ${defect.name}: ${defect.breaks}\n          ${seconds} s ${by ?? ''}`);
   }
   console.log(`mutants: ${chosen.length} defects, ${caught} caught`);
   return chosen.length - caught;
 }
 
-/** @returns how many survived that are not explained */
-async function tryRandom(count: number, seed: number, folder: string): Promise<number> {
-  console.log(`seed ${seed}`);
-  const tally = { caught: 0, explained: 0, survived: 0 };
-  for (const defect of drawDefects(root, count, seed)) {
-    const reason = EXPLAINED.find(({ file, change }) => file === defect.file && change === defect.change)?.because;
-    const by = reason === undefined ? await noticedAtRandom(defect, { root, folder }) : undefined;
-    const outcome = by !== undefined ? 'caught' : reason !== undefined ? 'explained' : 'survived';
-    tally[outcome]++;
-    console.log(`${outcome.padEnd(9)} ${defect.breaks}\n          ${by ?? reason ?? ''}`);
-  }
-  const { caught, explained, survived } = tally;
-  console.log(
-    `mutants: ${caught + explained + survived} at random, ${caught} caught, ${explained} explained, ${survived} survived`,
-  );
-  return survived;
-}
-
 await runCommand(HELP, async () => {
-  const { help, only, random, seed } = parseOptions(process.argv.slice(2), ['only', 'random', 'seed']);
+  const given = parseOptions(process.argv.slice(2), ['only', 'random', 'seed', 'change', 'jobs', 'results', 'test']);
+  const { help, only, random, change, jobs = '1', results, test } = given;
   if (help === true) {
     console.log(HELP);
     return 0;
   }
   const folder = mkdtempSync(join(tmpdir(), 'walstack-mutants-'));
+  const trial = (): RandomTrial => ({ jobs: integerOf('jobs', jobs, 1), results: new Results(results), test });
   try {
-    const unnoticed =
-      random === undefined
-        ? await tryDeliberate(only, folder)
-        : await tryRandom(integerOf('random', random, 1), seedOf(seed), folder);
-    return unnoticed === 0 ? 0 : 1;
+    if (change !== undefined) {
+      const chosen = allDefects(root).filter((defect) => described(defect).includes(change));
+      return (await tryRandom(chosen, { root, folder }, trial())) === 0 ? 0 : 1;
+    }
+    if (random !== undefined) {
+      const seed = seedOf(given.seed);
+      console.log(`seed ${seed}`);
+      const drawn = drawDefects(allDefects(root), integerOf('random', random, 1), seed);
+      return (await tryRandom(drawn, { root, folder }, trial())) === 0 ? 0 : 1;
+    }
+    return (await tryDeliberate(only, folder)) === 0 ? 0 : 1;
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 });

@@ -1,36 +1,37 @@
-import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { changesOf, type Defect, withDefect } from './defect.js';
+import { filesIn, textIn } from './overlay.js';
 import { SOURCES } from './sources.js';
 
 /** The defect is in nothing that a program runs. */
 export class UnusedDefectError extends Error {}
 
 /**
- * Puts a program and all packages it uses, from source, into one file: with a defect, or without any.
+ * Puts a program and all packages it uses, from source, into one file.
  *
- * @throws {@link UnusedDefectError}
+ * @param overlay - sources that stand in the place of others, such as those with a defect
+ * @returns the sources of the overlay that the program does not use
  */
-export async function bundleWith(
+export async function bundle(
   root: string,
   program: string,
   outfile: string,
-  defect: Defect | undefined,
-): Promise<void> {
-  const untouched = new Set(defect === undefined ? [] : changesOf(defect).map(({ file }) => file));
+  overlay: string,
+): Promise<readonly string[]> {
+  const unused = new Set(filesIn(overlay));
   const plugin: Plugin = {
-    name: 'defect',
+    name: 'overlay',
     setup({ onResolve, onLoad }) {
       onResolve({ filter: /^@walstack\// }, ({ path }) => {
         const source = SOURCES[path];
         return source === undefined ? undefined : { path: join(root, source) };
       });
-      if (defect === undefined) return;
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const file = relative(root, path);
-        if (!untouched.delete(file)) return undefined;
-        return { contents: withDefect(defect, file, readFileSync(path, 'utf8')), loader: 'ts' };
+        const contents = textIn(overlay, file);
+        if (contents === undefined) return undefined;
+        unused.delete(file);
+        return { contents, loader: 'ts' };
       });
     },
   };
@@ -44,9 +45,16 @@ export async function bundleWith(
     logLevel: 'silent',
     plugins: [plugin],
   });
-  if (untouched.size > 0) {
-    throw new UnusedDefectError(
-      `${program} does not use ${[...untouched].join(', ')}: the defect is in nothing that is run`,
-    );
-  }
+  return [...unused];
+}
+
+/**
+ * Puts a program and all packages it uses into one file, with a defect.
+ *
+ * @throws {@link UnusedDefectError}
+ */
+export async function bundleWith(root: string, program: string, outfile: string, overlay: string): Promise<void> {
+  const unused = await bundle(root, program, outfile, overlay);
+  if (unused.length === 0) return;
+  throw new UnusedDefectError(`${program} does not use ${unused.join(', ')}: the defect is in nothing that is run`);
 }

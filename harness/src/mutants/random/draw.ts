@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Random } from '../../random.js';
-import type { Defect } from '../defect.js';
 import { type Mutation, mutationsOf } from './mutations.js';
 
 /** What stands between an append and what is read back. */
@@ -18,46 +17,47 @@ const FOLDERS = [
 const LEFT_OUT = ['packages/storage-io/src/conformance', 'packages/storage-io/src/simulation'];
 
 /** A defect at random, and where it is. */
-export interface RandomDefect extends Defect {
-  /** What is replaced and by what, without the text around it. */
+export interface RandomDefect {
+  readonly file: string;
+  readonly line: number;
+  /** What is replaced and by what, and the line that it is in: with the file it names the change while lines move. */
   readonly change: string;
+  readonly mutation: Mutation;
 }
 
-/** Draws so many different changes of all that there are; the same ones for the same seed and sources. */
-export function drawDefects(root: string, count: number, seed: number): readonly RandomDefect[] {
-  const all = FOLDERS.flatMap((folder) => sourcesIn(root, folder)).flatMap((file) => {
-    const text = readFileSync(join(root, file), 'utf8');
-    return mutationsOf(text).map((mutation) => ({ file, text, mutation }));
-  });
+/** All changes that there are, by file and place. */
+export const allDefects = (root: string): readonly RandomDefect[] =>
+  FOLDERS.flatMap((folder) => sourcesIn(root, folder)).flatMap((file) =>
+    defectsIn(file, readFileSync(join(root, file), 'utf8')),
+  );
+
+/** Draws so many different ones; the same ones for the same seed and sources. */
+export function drawDefects(defects: readonly RandomDefect[], count: number, seed: number): readonly RandomDefect[] {
+  const rest = [...defects];
   const random = new Random(seed);
   const drawn: RandomDefect[] = [];
-  while (drawn.length < count && all.length > 0) {
-    const [{ file, text, mutation }] = all.splice(random.integer(0, all.length - 1), 1) as [(typeof all)[number]];
-    drawn.push(defectOf(file, text, mutation, `random-${seed}-${drawn.length + 1}`));
+  while (drawn.length < count && rest.length > 0) {
+    drawn.push(...rest.splice(random.integer(0, rest.length - 1), 1));
   }
   return drawn;
 }
 
-/** A change as a deliberate defect: with as many whole lines around it as make its place the only one. */
-export function defectOf(file: string, text: string, mutation: Mutation, name = 'random'): RandomDefect {
-  const { start, end, replace } = mutation;
-  let from = text.lastIndexOf('\n', start - 1) + 1;
-  let to = endOfLine(text, end);
-  while (text.indexOf(text.slice(from, to)) !== from || text.includes(text.slice(from, to), from + 1)) {
-    from = text.lastIndexOf('\n', from - 2) + 1;
-    to = endOfLine(text, Math.min(text.length, to + 1));
-  }
-  const line = text.slice(0, start).split('\n').length;
-  const change = `${shown(text.slice(start, end))} becomes ${shown(replace)} in ${shown(text.slice(text.lastIndexOf('\n', start - 1) + 1, endOfLine(text, start)))}`;
-  return {
-    name,
-    breaks: `${file}:${line}: ${change}`,
-    change,
-    file,
-    find: text.slice(from, to),
-    replace: text.slice(from, start) + replace + text.slice(end, to),
-  };
+/** All changes of a source. */
+export function defectsIn(file: string, text: string): readonly RandomDefect[] {
+  const before = new Map<string, number>();
+  return mutationsOf(text).map((mutation) => {
+    const { start, end, replace } = mutation;
+    const line = text.slice(text.lastIndexOf('\n', start - 1) + 1, endOfLine(text, start));
+    const shownOnce = `${shown(text.slice(start, end))} becomes ${shown(replace)} in ${shown(line)}`;
+    const place = (before.get(shownOnce) ?? 0) + 1;
+    before.set(shownOnce, place);
+    const change = place === 1 ? shownOnce : `${shownOnce} (${place})`;
+    return { file, line: text.slice(0, start).split('\n').length, change, mutation };
+  });
 }
+
+/** A change and its place, on one line. */
+export const described = ({ file, line, change }: RandomDefect): string => `${file}:${line}: ${change}`;
 
 const endOfLine = (text: string, at: number): number => {
   const end = text.indexOf('\n', at);

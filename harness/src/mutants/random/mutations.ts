@@ -6,6 +6,16 @@ export interface Mutation {
   readonly start: number;
   readonly end: number;
   readonly replace: string;
+  /** The same change as other code for whole expressions and statements, so that it can be chosen while a program runs. */
+  readonly variants: readonly Variant[];
+}
+
+/** Other code for an expression or a statement. */
+export interface Variant {
+  readonly start: number;
+  readonly end: number;
+  readonly isStatement: boolean;
+  readonly code: string;
 }
 
 /** What an operator becomes: its bound off by one, its sense turned round. */
@@ -39,30 +49,45 @@ export function mutationsOf(text: string): readonly Mutation[] {
 }
 
 function changesOf(node: ts.Node, source: ts.SourceFile): readonly Mutation[] {
-  const replaced = (by: string, place: ts.Node = node): Mutation => ({
-    start: place.getStart(source),
-    end: place.getEnd(),
-    replace: by,
-  });
-  if (ts.isThrowStatement(node)) return [replaced(';')];
-  if (ts.isExpressionStatement(node))
-    return [...(isSuperCall(node) ? [] : [replaced(';')]), ...exchanged(node, source)];
-  if (ts.isIfStatement(node)) return [replaced('true', node.expression), replaced('false', node.expression)];
+  if (ts.isThrowStatement(node)) return [replaced(node, ';', source)];
+  if (ts.isExpressionStatement(node)) {
+    return [...(isSuperCall(node) ? [] : [replaced(node, ';', source)]), ...exchanged(node, source)];
+  }
+  if (ts.isIfStatement(node)) return ['true', 'false'].map((by) => replaced(node.expression, by, source));
   if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.ExclamationToken) {
-    return [replaced(node.operand.getText(source))];
+    return [replaced(node, node.operand.getText(source), source)];
   }
   if (ts.isBinaryExpression(node) && !joinsText(node)) {
     const changed = OPERATORS.get(node.operatorToken.kind) ?? [];
-    return changed.map((operator) => replaced(operator, node.operatorToken));
+    return changed.map((operator) => withOperator(node, operator, source));
   }
   if (ts.isPropertyAccessExpression(node)) {
     const other = SWAPPED[node.getText(source)];
-    return other === undefined ? [] : [replaced(other)];
+    return other === undefined ? [] : [replaced(node, other, source)];
   }
-  if (node.kind === ts.SyntaxKind.TrueKeyword) return [replaced('false')];
-  if (node.kind === ts.SyntaxKind.FalseKeyword) return [replaced('true')];
+  if (node.kind === ts.SyntaxKind.TrueKeyword) return [replaced(node, 'false', source)];
+  if (node.kind === ts.SyntaxKind.FalseKeyword) return [replaced(node, 'true', source)];
   return [];
 }
+
+/** A whole expression or statement that becomes something else. */
+function replaced(node: ts.Node, replace: string, source: ts.SourceFile): Mutation {
+  const variant = variantOf(node, replace, source);
+  return { start: variant.start, end: variant.end, replace, variants: [variant] };
+}
+
+function withOperator(node: ts.BinaryExpression, operator: string, source: ts.SourceFile): Mutation {
+  const [start, end] = [node.operatorToken.getStart(source), node.operatorToken.getEnd()];
+  const code = source.text.slice(node.getStart(source), start) + operator + source.text.slice(end, node.getEnd());
+  return { start, end, replace: operator, variants: [variantOf(node, code, source)] };
+}
+
+const variantOf = (node: ts.Node, code: string, source: ts.SourceFile): Variant => ({
+  start: node.getStart(source),
+  end: node.getEnd(),
+  isStatement: ts.isStatement(node),
+  code,
+});
 
 /** A step in the place of the next one, and the next one in its place. */
 function exchanged(node: ts.ExpressionStatement, source: ts.SourceFile): readonly Mutation[] {
@@ -70,9 +95,10 @@ function exchanged(node: ts.ExpressionStatement, source: ts.SourceFile): readonl
   if (!ts.isBlock(parent)) return [];
   const next = parent.statements[parent.statements.indexOf(node) + 1];
   if (next === undefined || !ts.isExpressionStatement(next) || !isStep(node) || !isStep(next)) return [];
-  const between = source.text.slice(node.getEnd(), next.getStart(source));
-  const replace = `${next.getText(source)}${between}${node.getText(source)}`;
-  return [{ start: node.getStart(source), end: next.getEnd(), replace }];
+  const [start, end] = [node.getStart(source), next.getEnd()];
+  const replace = next.getText(source) + source.text.slice(node.getEnd(), next.getStart(source)) + node.getText(source);
+  const variants = [variantOf(node, next.getText(source), source), variantOf(next, node.getText(source), source)];
+  return [{ start, end, replace, variants }];
 }
 
 /** Whether a statement calls something, or waits for it. */

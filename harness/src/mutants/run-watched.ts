@@ -44,7 +44,8 @@ export function runWatched(
   });
 }
 
-function killGroup(pid: number | undefined): void {
+/** Kills a process that was started detached, with all that it has started. */
+export function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');

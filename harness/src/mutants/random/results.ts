@@ -1,0 +1,41 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import type { RandomDefect } from './draw.js';
+
+/** What became of a change. */
+export type Verdict = 'caught' | 'unreached' | 'survived';
+
+/** A change that was judged: a line of the file. */
+export interface Result {
+  readonly file: string;
+  readonly line: number;
+  readonly change: string;
+  readonly verdict: Verdict;
+  /** How it was noticed, or what did not notice it. */
+  readonly by?: string;
+  readonly seconds: number;
+}
+
+/** What was judged, in a file to which each result is added, or in memory. */
+export class Results {
+  readonly #path: string | undefined;
+  readonly #all: Result[];
+
+  /** Goes on with a file, where there is one. */
+  constructor(path: string | undefined) {
+    this.#path = path;
+    const text = path !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : '';
+    // The last line may have been written in part.
+    const whole = text.split('\n').slice(0, -1);
+    this.#all = whole.map((line) => JSON.parse(line) as Result);
+  }
+
+  add(result: Result): void {
+    this.#all.push(result);
+    if (this.#path !== undefined) appendFileSync(this.#path, `${JSON.stringify(result)}\n`);
+  }
+
+  /** What a change came to; `undefined` when it was not judged. */
+  of({ file, change }: RandomDefect): Result | undefined {
+    return this.#all.find((result) => result.file === file && result.change === change);
+  }
+}
