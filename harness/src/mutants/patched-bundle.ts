@@ -4,7 +4,7 @@ import { filesIn, textIn } from './overlay.js';
 import { SOURCES } from './sources.js';
 
 /** The defect is in nothing that a program runs. */
-export class UnusedDefectError extends Error {}
+class UnusedDefectError extends Error {}
 
 /**
  * Puts a program and all packages it uses, from source, into one file.
@@ -51,7 +51,7 @@ export async function bundle(
 /**
  * Puts a program and all packages it uses into one file, with a defect.
  *
- * @throws {@link UnusedDefectError}
+ * @throws `UnusedDefectError` when the program does not have it
  */
 export async function bundleWith(root: string, program: string, outfile: string, overlay: string): Promise<void> {
   const unused = await bundle(root, program, outfile, overlay);

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import type { RandomDefect } from './draw.js';
 
 /** What became of a change. */
-export type Verdict = 'caught' | 'unreached' | 'survived';
+type Verdict = 'caught' | 'unreached' | 'survived';
 
 /** A change that was judged: a line of the file. */
 export interface Result {
