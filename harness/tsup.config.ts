@@ -18,6 +18,5 @@ export default defineConfig({
   format: ['esm'],
   target: 'node20',
   platform: 'node',
-  external: ['vitest/node'],
   clean: true,
 });
