@@ -210,7 +210,10 @@ describe('a manifest that is missing', () => {
     await manager.reset();
     await manager.close();
     runSync(io, ioSteps.remove(io, `${DIRECTORY}/manifest`));
-    expect(() => recovering(io)).toThrow(coded('WAL_CORRUPT', { reason: 'missing-manifest' }));
+    const missing = coded('WAL_CORRUPT', { reason: 'missing-manifest' });
+    expect(() => recovering(io)).toThrow(missing);
+    // Nothing is left in the log of the core that has left, and it says so all the same.
+    expect(() => CoreWalWriter.openSync(1, DIRECTORY, { io })).toThrow(missing);
 
     const other = createMemoryStorageIo();
     const writer = CoreWalWriter.openSync(0, DIRECTORY, { io: other });

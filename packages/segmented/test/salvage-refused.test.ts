@@ -113,6 +113,25 @@ describe('which log it is', () => {
     expect(after(io, salvage(io))).toEqual({ kept: ALL, lost: [], quarantined: [name] });
   });
 
+  test('of two segments with one number it is neither, without a salvageLsn', () => {
+    /** Goes on with a copy of the log, behind an LSN. */
+    const goneOn = (lsn: number): Snapshot => {
+      const io = restore(made.files);
+      const wal = openIn(io, CONFIG);
+      wal.truncateAfterSync(lsn);
+      wal.append('gone on');
+      wal.closeSync();
+      return snapshot(io, DIRECTORY);
+    };
+    const files = goneOn(20);
+    const other = goneOn(10);
+    const [newest, own] = [other, files].map((each) => segmentNames(each).at(-1) as string) as [string, string];
+    expect(newest.slice(0, 14)).toBe(own.slice(0, 14));
+    const both = withFile(files, newest, other.get(newest) as Uint8Array);
+    refused(both, {}, { code: 'WAL_CORRUPT', reason: 'duplicated-segment' });
+    refused(both, SALVAGE, { code: 'WAL_CORRUPT', reason: 'duplicated-segment' });
+  });
+
   test('nor where nothing of the own log is kept', () => {
     const io = restore(withCheckpoint(withFile(damaged(1), name, bytes)));
     expect(after(io, salvage(io))).toEqual({

@@ -1,13 +1,19 @@
 import type { Defect } from '../defect.js';
 import { BACKENDS_DEFECTS } from './backends.js';
 import { BATCHES_DEFECTS } from './batches.js';
+import { CALLS_DEFECTS } from './calls.js';
+import { COSTS_DEFECTS } from './costs.js';
 import { ENCRYPTION_DEFECTS } from './encryption.js';
 import { FRAMES_DEFECTS } from './frames.js';
 import { GROUPS_DEFECTS } from './groups.js';
+import { LOCKS_DEFECTS } from './locks.js';
 import { PERCORE_DEFECTS } from './percore.js';
+import { PERCORE_LOGS_DEFECTS } from './percore-logs.js';
+import { READERS_DEFECTS } from './readers.js';
 import { READING_DEFECTS } from './reading.js';
 import { RECOVERY_DEFECTS } from './recovery.js';
 import { ROLLING_DEFECTS } from './rolling.js';
+import { SALVAGE_DEFECTS } from './salvage.js';
 import { TRUNCATION_DEFECTS } from './truncation.js';
 import { WAITING_DEFECTS } from './waiting.js';
 
@@ -18,10 +24,16 @@ export const DEFECTS: readonly Defect[] = [
   ...GROUPS_DEFECTS,
   ...TRUNCATION_DEFECTS,
   ...RECOVERY_DEFECTS,
+  ...SALVAGE_DEFECTS,
   ...BATCHES_DEFECTS,
   ...ENCRYPTION_DEFECTS,
   ...PERCORE_DEFECTS,
+  ...PERCORE_LOGS_DEFECTS,
   ...WAITING_DEFECTS,
+  ...CALLS_DEFECTS,
+  ...COSTS_DEFECTS,
   ...READING_DEFECTS,
+  ...READERS_DEFECTS,
   ...BACKENDS_DEFECTS,
+  ...LOCKS_DEFECTS,
 ];

@@ -242,4 +242,46 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     find: 'if (first === undefined || first.header.number >= number) return yield* this.#drop([]);',
     replace: 'if (number !== -1) return yield* this.#drop([]);',
   },
+  {
+    name: 'reader-without-a-number-keeps-nothing',
+    test: 'packages/segmented/test/keep-for.test.ts',
+    breaks: 'A reader that does not say what it needs may need everything.',
+    file: `${SEGMENTED}/truncation.ts`,
+    find: "return checkInteger('needed()', needed());",
+    replace: 'return needed() ?? checkInteger;',
+  },
+  {
+    name: 'same-checkpoint-not-made-durable',
+    test: 'packages/segmented/test/checkpoint-again.test.ts',
+    breaks: 'A hold that changes nothing of a checkpoint that is not durable makes it durable.',
+    file: `${SEGMENTED}/truncation.ts`,
+    find: 'if (sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.settle();',
+    replace: 'if (sameCheckpoint(checkpoint, this.#store.current)) return;',
+  },
+  {
+    name: 'free-files-numbered-behind-any-name',
+    test: 'packages/segmented/test/recycling.test.ts',
+    breaks: 'A free file with a number of any length keeps no file from being freed.',
+    file: `${SEGMENTED}/segment-stock.ts`,
+    find: '    this.#found = new Set(free);\n',
+    replace: `    this.#found = new Set(free);
+    for (const name of free) this.#nextFreeNumber = Math.max(this.#nextFreeNumber, Number(name.slice(5, -4)) + 1);
+`,
+  },
+  {
+    name: 'directory-taken-for-a-free-file',
+    test: 'packages/segmented/test/recycling.test.ts',
+    breaks: 'What is no file is not made a segment, whatever its name.',
+    file: `${SEGMENTED}/segment-stock.ts`,
+    find: "      if (io.stat(path).kind !== 'file') return false;\n",
+    replace: '',
+  },
+  {
+    name: 'missing-free-file-is-a-failure',
+    test: 'packages/segmented/test/recycling.test.ts',
+    breaks: 'A free file that is gone is passed over.',
+    file: `${SEGMENTED}/segment-stock.ts`,
+    find: '      if (isFailureOfFile(error)) return false;\n',
+    replace: '',
+  },
 ];

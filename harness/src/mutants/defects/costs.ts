@@ -1,0 +1,85 @@
+import type { Defect } from '../defect.js';
+
+const WAL = 'packages/wal/src';
+const SEGMENTED = 'packages/segmented/src';
+const CROWDS_TEST = 'packages/wal/test/crowds.test.ts';
+const LIST_TEST = 'packages/segmented/test/segment-list.test.ts';
+
+/** Defects in what calls cost, where there are many of something. */
+export const COSTS_DEFECTS: readonly Defect[] = [
+  {
+    name: 'queue-looked-through',
+    test: CROWDS_TEST,
+    breaks: 'Entering and leaving the queue for room cost the same however long it is.',
+    file: `${WAL}/admission.ts`,
+    find: '    const { before, after } = applicant;\n',
+    replace:
+      '    for (let each = applicant.after; each !== undefined; each = each.after);\n    const { before, after } = applicant;\n',
+  },
+  {
+    name: 'waiters-sorted-each-time',
+    test: CROWDS_TEST,
+    breaks: 'No order in which durability is asked for makes one call look through all others.',
+    file: `${WAL}/waiters.ts`,
+    find: '      else push(this.#early, waiter);\n',
+    replace: '      else this.#early.splice(this.#early.filter((each) => isBefore(each, waiter)).length, 0, waiter);\n',
+  },
+  {
+    name: 'listener-for-each-call',
+    test: CROWDS_TEST,
+    breaks: 'A signal has one listener, whatever waits on it.',
+    file: `${WAL}/aborting.ts`,
+    find: '    listening.set(signal, present);\n',
+    replace: '',
+  },
+  {
+    name: 'segments-gone-through',
+    test: LIST_TEST,
+    breaks: 'A segment is found in as many looks as their number has binary digits.',
+    file: `${SEGMENTED}/segment-list.ts`,
+    find: '  while (low < high) {\n    const middle = (low + high) >>> 1;',
+    replace: '  while (low < high) {\n    const middle = low;',
+  },
+  {
+    name: 'compressed-in-part',
+    test: 'packages/segmented/test/moved-memory.test.ts',
+    breaks: 'What an array holds is compressed, whatever length its class says that it has.',
+    file: 'packages/codec/src/compression.ts',
+    find: 'return prototype === Uint8Array.prototype || prototype === Buffer.prototype ? bytes : new Uint8Array(bytes);',
+    replace: 'return prototype === undefined ? new Uint8Array(bytes) : bytes;',
+  },
+  {
+    name: 'decompressed-in-a-larger-memory',
+    test: 'packages/codec/test/payload-memory.test.ts',
+    breaks: 'A decompressed payload keeps no larger piece of memory.',
+    file: 'packages/codec/src/compression.ts',
+    find: "return payload.length > limit ? 'too-large' : ofItsOwn(payload);",
+    replace: "return payload.length > limit ? 'too-large' : payload;",
+  },
+  {
+    name: 'key-asked-for-again',
+    test: 'packages/codec/test/key-ring.test.ts',
+    breaks: 'Calls that need a key at the same time wait for one answer.',
+    file: 'packages/codec/src/key-ring.ts',
+    find: '    this.#loading.set(id, loading);\n',
+    replace: '',
+  },
+  {
+    name: 'key-service-without-a-text',
+    test: 'packages/codec/test/key-ring.test.ts',
+    breaks: 'Whatever a key service throws, what comes of it is an error of the log.',
+    file: 'packages/codec/src/key-ring.ts',
+    find: `  } catch {
+    return 'it threw something that has no text';
+  }`,
+    replace: '  } finally {\n  }',
+  },
+  {
+    name: 'caution-unsaid',
+    test: 'packages/segmented/test/diagnostics.test.ts',
+    breaks: 'Where a log cannot rely on its file system that is said when it is opened.',
+    file: `${SEGMENTED}/log-diagnostics.ts`,
+    find: '    if (channels.caution.hasSubscribers) cautionOf(world, directory);\n',
+    replace: '',
+  },
+];

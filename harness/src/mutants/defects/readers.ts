@@ -1,0 +1,124 @@
+import type { Defect } from '../defect.js';
+
+const READER = 'packages/mmap-reader/src';
+const FAILURES_TEST = 'packages/segmented/test/log-tail-failures.test.ts';
+const CUTS_TEST = 'packages/segmented/test/log-tail-cuts.test.ts';
+const TAKEN_OFF_TEST = 'packages/segmented/test/encryption-taken-off.test.ts';
+const REPLAY_TEST = 'packages/mmap-reader/test/replay-directory.test.ts';
+
+/** Defects in readers that go on: after failures, beside changes, and when they are called again. */
+export const READERS_DEFECTS: readonly Defect[] = [
+  {
+    name: 'segment-gone-while-it-is-sealed',
+    test: FAILURES_TEST,
+    breaks: 'A tail whose segment goes before it is read to its end looks where it is to go on.',
+    file: `${READER}/log-tail.ts`,
+    find: `      this.#scanner = yield* openSealed(this.#io, links[0] as Link, range);
+    } catch (error) {
+      yield* this.#relocateUnlessThere(error);`,
+    replace: `      this.#scanner = yield* openSealed(this.#io, links[0] as Link, range);
+    } catch (error) {
+      throw error;`,
+  },
+  {
+    name: 'half-opened-after-a-failure',
+    test: FAILURES_TEST,
+    breaks: 'A tail that has failed begins to look again, and not in the middle.',
+    file: `${READER}/log-tail.ts`,
+    find: `    } catch (error) {
+      this.#closeScanner();
+      throw error;
+    } finally {
+      this.#isAdvancing = false;`,
+    replace: `    } finally {
+      this.#isAdvancing = false;`,
+  },
+  {
+    name: 'file-between-two-lives-is-an-error',
+    test: FAILURES_TEST,
+    breaks: 'A file whose next header is just being written is one that was removed.',
+    file: `${READER}/log-tail.ts`,
+    find: "new Set<string>(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER'])",
+    replace: "new Set<string>(['WAL_NOT_FOUND', 'WAL_TRUNCATED'])",
+  },
+  {
+    name: 'two-findings-taken-for-one',
+    test: FAILURES_TEST,
+    breaks: 'A failure that passes, and a change behind it, are no damage.',
+    file: `${READER}/chain-beside-writer.ts`,
+    find: 'if (seen === before?.seen && sameFinding(error, before.error)) throw error;',
+    replace: 'if (before !== undefined && (seen !== before.seen || sameFinding(error, error))) throw error;',
+  },
+  {
+    name: 'tail-that-looks-twice-at-a-time',
+    test: 'packages/mmap-reader/test/log-tail-turns.test.ts',
+    breaks: 'A second look of a tail is refused while the first one is under way.',
+    file: `${READER}/log-tail.ts`,
+    find: '    if (this.#isAdvancing) throw busy(this.#directory);\n',
+    replace: '    if (this.#isAdvancing === undefined) throw busy(this.#directory);\n',
+  },
+  {
+    name: 'unwanted-before-the-first',
+    test: REPLAY_TEST,
+    breaks: 'A reading that goes on without its worker begins with the first record wanted.',
+    file: `${READER}/directory-reader.ts`,
+    find: "    if (from !== 'first' && from > nextLsn) yield* this.#seek(from);\n",
+    replace: '    void from;\n',
+  },
+  {
+    name: 'failed-cursor-at-the-end',
+    test: REPLAY_TEST,
+    breaks: 'A cursor that has failed does not say that it has come to the end.',
+    file: `${READER}/directory-replay.ts`,
+    find: '    if (this.#failure !== undefined) throw this.#failure.error;\n',
+    replace: '    if (this.#failure !== undefined) return undefined;\n',
+  },
+  {
+    name: 'unwanted-is-decoded',
+    test: 'packages/wal/test/follow.test.ts',
+    breaks: 'What a filter leaves out is not decoded.',
+    file: `${READER}/log-tail.ts`,
+    find: '          this.#pass(frames);\n',
+    replace: '          materialize(frames, decoder, true);\n          this.#pass(frames);\n',
+  },
+  {
+    name: 'proof-not-looked-for-again',
+    test: TAKEN_OFF_TEST,
+    breaks: 'What a tail waits in is taken in the clear as soon as what follows it is encrypted.',
+    file: `${READER}/log-tail.ts`,
+    find: '      yield* this.#prepareDecoder(links[0] as Link);\n      this.#scanner = yield* openSealed(',
+    replace: '      this.#scanner = yield* openSealed(',
+  },
+  {
+    name: 'told-cut-hides-an-earlier-one',
+    test: CUTS_TEST,
+    breaks: 'A cut that is told does not hide one from before the tail began.',
+    file: `${READER}/log-tail.ts`,
+    find: 'if (told !== undefined && this.#wasThere) return told;',
+    replace: 'if (told !== undefined) return told;',
+  },
+  {
+    name: 'key-for-an-empty-segment',
+    test: TAKEN_OFF_TEST,
+    breaks: 'Whether a segment is empty is said without its key.',
+    file: `${READER}/mmap-wal-reader.ts`,
+    find: '      return !cursor.next();\n',
+    replace: '      return !cursor.next() || cursor.payload === undefined;\n',
+  },
+  {
+    name: 'zeros-of-a-cut-mapping-unsaid',
+    test: 'packages/mmap-reader/test/cut-while-mapped.test.ts',
+    breaks: 'Where memory of a mapping is gone, what is read there is not taken for records.',
+    file: 'packages/native/addon/bus_guard.cc',
+    find: '  __atomic_store_n(broken, 1, __ATOMIC_SEQ_CST);\n',
+    replace: '  __atomic_store_n(broken, 0, __ATOMIC_SEQ_CST);\n',
+  },
+  {
+    name: 'batch-proven-in-part-dropped',
+    test: 'packages/segmented/test/evidence.test.ts',
+    breaks: 'A batch of which a frame of its own proves a part durable is not dropped.',
+    file: 'packages/segmented/src/judgement.ts',
+    find: '  if (tail.provenLsn >= kept.nextLsn) {',
+    replace: '  if (tail.provenLsn < 0) {',
+  },
+];
