@@ -1,15 +1,16 @@
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { PortableWalWriter, readFrames } from '@walstack/storage-io';
+import { PortableWalWriter, readFrames, ringSupport } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { ForgetFs, forgetFsUnavailable } from '../src/fuse/forgetfs.js';
 
 const unavailable = await forgetFsUnavailable();
+const backends = ['sync-fs', 'thread-pool', ...(ringSupport().available ? ['io-uring'] : []), 'auto'] as const;
 
 describe.skipIf(unavailable !== undefined)(
   `a file that is made through a link (${unavailable ?? 'and the power'})`,
   () => {
-    test.each(['sync-fs', 'thread-pool', 'io-uring', 'auto'] as const)(
+    test.each(backends)(
       'is there after a power cut (%s)',
       async (io) => {
         const fs = await ForgetFs.mount();

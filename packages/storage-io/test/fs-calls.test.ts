@@ -171,6 +171,15 @@ describe('locking', () => {
     expect(readFileSync(path(), 'utf8')).toBe(foreign);
   });
 
+  it.runIf(process.platform !== 'win32')('makes the second file with its content, in one call', () => {
+    const made: string[] = [];
+    before = (name, ...args) => {
+      if (name !== 'unlinkSync' && args.includes(second())) made.push(name);
+    };
+    lockPath(path())();
+    expect(made).toEqual(['symlinkSync']);
+  });
+
   it('does without the content of the second file where the disk is full', () => {
     lockPath(path())();
     let writes = 0;

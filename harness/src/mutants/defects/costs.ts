@@ -14,7 +14,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     file: `${WAL}/admission.ts`,
     find: '    const { before, after } = applicant;\n',
     replace:
-      '    for (let each = applicant.after; each !== undefined; each = each.after);\n    const { before, after } = applicant;\n',
+      '    Array.from({ length: this.#size }).indexOf(applicant);\n    const { before, after } = applicant;\n',
   },
   {
     name: 'waiters-sorted-each-time',

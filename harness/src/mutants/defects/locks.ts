@@ -8,7 +8,7 @@ const FAILURE_TEST = 'packages/storage-io/test/io-failure.test.ts';
 export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'second-file-without-a-maker',
-    test: 'packages/storage-io/test/lock.test.ts',
+    test: 'packages/storage-io/test/fs-calls.test.ts',
     breaks: 'The second file of a lock says from its first moment on whose it is.',
     file: `${STORAGE_IO}/lock-file.ts`,
     find: '    symlinkSync(textOf(me), second);\n',
@@ -60,6 +60,11 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     file: `${STORAGE_IO}/io-uring-executor.ts`,
     find: '  take(): void {\n    this.#submissions.beginGathering();\n',
     replace: '  take(): void {\n    this.#submissions.endGathering();\n',
+    also: {
+      file: `${STORAGE_IO}/submissions.ts`,
+      find: '    if (this.#calls > 0) this.ready.later();\n    else this.ready.now();\n',
+      replace: '    this.ready.now();\n',
+    },
   },
   {
     name: 'ring-closed-before-its-end',
@@ -68,14 +73,6 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     file: 'packages/native/addon/kernel_ring.cc',
     find: '  if (!finished) AwaitEnd();\n',
     replace: '',
-  },
-  {
-    name: 'lock-that-outlives-its-thread',
-    test: 'packages/native/test/locks.test.ts',
-    breaks: 'A lock that is held goes with its thread, also where that leaves its files open.',
-    file: 'packages/native/addon/locks.cc',
-    find: '  if (thread == nullptr || napi_add_env_cleanup_hook(env, OnThreadEnd, thread) != napi_ok) {',
-    replace: '  if (thread == nullptr) {',
   },
   {
     name: 'name-durable-beside-its-link',

@@ -362,14 +362,6 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     replace: 'if (isIn || takesPart) throw error;',
   },
   {
-    name: 'closing-hides-what-is-wrong',
-    test: DECIDES_TEST,
-    breaks: 'What is wrong with a log is thrown, and not that another one cannot be closed.',
-    file: `${PERCORE}/recovered-logs.ts`,
-    find: '    yield* closeAllQuietly(logs);\n',
-    replace: '    yield* closeLogs(logs);\n',
-  },
-  {
     name: 'closed-reader-never-settles',
     test: TURNS_TEST,
     breaks: 'A look that is under way when its reader is closed comes to an end.',
@@ -427,20 +419,5 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     return otherThrown('something that cannot be looked at');
   }`,
     replace: '  } finally {\n  }',
-  },
-  {
-    name: 'thrown-with-a-getter',
-    test: WORKER_TEST,
-    breaks: 'Whatever the program of a core throws, its thread goes on, also where to read it throws.',
-    file: `${PERCORE}/error-transfer.ts`,
-    find: `    const value = read();
-    return typeof value === 'string' ? value : undefined;
-  } catch {
-    return undefined;
-  }`,
-    replace: `    const value = read();
-    return typeof value === 'string' ? value : undefined;
-  } finally {
-  }`,
   },
 ];

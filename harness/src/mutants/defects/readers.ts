@@ -21,19 +21,6 @@ export const READERS_DEFECTS: readonly Defect[] = [
       throw error;`,
   },
   {
-    name: 'half-opened-after-a-failure',
-    test: FAILURES_TEST,
-    breaks: 'A tail that has failed begins to look again, and not in the middle.',
-    file: `${READER}/log-tail.ts`,
-    find: `    } catch (error) {
-      this.#closeScanner();
-      throw error;
-    } finally {
-      this.#isAdvancing = false;`,
-    replace: `    } finally {
-      this.#isAdvancing = false;`,
-  },
-  {
     name: 'file-between-two-lives-is-an-error',
     test: FAILURES_TEST,
     breaks: 'A file whose next header is just being written is one that was removed.',
@@ -104,21 +91,5 @@ export const READERS_DEFECTS: readonly Defect[] = [
     file: `${READER}/mmap-wal-reader.ts`,
     find: '      return !cursor.next();\n',
     replace: '      return !cursor.next() || cursor.payload === undefined;\n',
-  },
-  {
-    name: 'zeros-of-a-cut-mapping-unsaid',
-    test: 'packages/mmap-reader/test/cut-while-mapped.test.ts',
-    breaks: 'Where memory of a mapping is gone, what is read there is not taken for records.',
-    file: 'packages/native/addon/bus_guard.cc',
-    find: '  __atomic_store_n(broken, 1, __ATOMIC_SEQ_CST);\n',
-    replace: '  __atomic_store_n(broken, 0, __ATOMIC_SEQ_CST);\n',
-  },
-  {
-    name: 'batch-proven-in-part-dropped',
-    test: 'packages/segmented/test/evidence.test.ts',
-    breaks: 'A batch of which a frame of its own proves a part durable is not dropped.',
-    file: 'packages/segmented/src/judgement.ts',
-    find: '  if (tail.provenLsn >= kept.nextLsn) {',
-    replace: '  if (tail.provenLsn < 0) {',
   },
 ];
