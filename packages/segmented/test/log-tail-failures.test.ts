@@ -284,30 +284,33 @@ describe.each(READERS)('%s beside a writer', (_reader, read) => {
 });
 
 describe('a tail that has come to the end', () => {
-  it.each(CHANGES)('goes on, or says that what comes next was removed, when the log has rolled and %s', (_change, change) => {
-    let calls = 0;
-    for (let at = 1; at <= Math.max(1, calls); at++) {
-      const io = createMemoryStorageIo();
-      const wal = logIn(io);
-      append(wal, 20);
-      let isWatched = false;
-      calls = 0;
-      const beside = watched(io, () => {
-        if (isWatched && ++calls === at) change(wal);
-      });
-      const tail = new LogTail(beside, DIRECTORY);
-      expect(drain(tail)).toEqual(lsns(1, 20));
-      append(wal, 40);
-      isWatched = true;
-      try {
-        expect(drain(tail)[0] ?? 21).toBe(21);
-      } catch (error) {
-        if (!WalError.is(error, 'WAL_TRUNCATED')) expect(error).toBe('WAL_TRUNCATED');
-        expect(error).toMatchObject({ firstLsn: wal.firstLsn });
+  it.each(CHANGES)(
+    'goes on, or says that what comes next was removed, when the log has rolled and %s',
+    (_change, change) => {
+      let calls = 0;
+      for (let at = 1; at <= Math.max(1, calls); at++) {
+        const io = createMemoryStorageIo();
+        const wal = logIn(io);
+        append(wal, 20);
+        let isWatched = false;
+        calls = 0;
+        const beside = watched(io, () => {
+          if (isWatched && ++calls === at) change(wal);
+        });
+        const tail = new LogTail(beside, DIRECTORY);
+        expect(drain(tail)).toEqual(lsns(1, 20));
+        append(wal, 40);
+        isWatched = true;
+        try {
+          expect(drain(tail)[0] ?? 21).toBe(21);
+        } catch (error) {
+          if (!WalError.is(error, 'WAL_TRUNCATED')) expect(error).toBe('WAL_TRUNCATED');
+          expect(error).toMatchObject({ firstLsn: wal.firstLsn });
+        }
+        tail.close();
+        wal.closeSync({ discard: true });
       }
-      tail.close();
-      wal.closeSync({ discard: true });
-    }
-    expect(calls).toBeGreaterThan(5);
-  });
+      expect(calls).toBeGreaterThan(5);
+    },
+  );
 });

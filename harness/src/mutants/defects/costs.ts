@@ -13,8 +13,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     breaks: 'Entering and leaving the queue for room cost the same however long it is.',
     file: `${WAL}/admission.ts`,
     find: '    const { before, after } = applicant;\n',
-    replace:
-      '    Array.from({ length: this.#size }).indexOf(applicant);\n    const { before, after } = applicant;\n',
+    replace: '    Array.from({ length: this.#size }).indexOf(applicant);\n    const { before, after } = applicant;\n',
   },
   {
     name: 'waiters-sorted-each-time',

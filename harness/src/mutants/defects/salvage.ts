@@ -22,7 +22,8 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     breaks: 'The checkpoint goes back to where what salvage keeps begins.',
     file: `${SEGMENTED}/salvage-plan.ts`,
     find: 'const firstSegment = header === undefined ? present : firstSegmentFor(header, present);',
-    replace: 'const firstSegment = header === undefined ? present : Math.max(present, firstSegmentFor(header, present));',
+    replace:
+      'const firstSegment = header === undefined ? present : Math.max(present, firstSegmentFor(header, present));',
   },
   {
     name: 'salvage-picks-one-of-two',
