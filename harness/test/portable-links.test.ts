@@ -5,7 +5,12 @@ import { describe, expect, test } from 'vitest';
 import { ForgetFs, forgetFsUnavailable } from '../src/fuse/forgetfs.js';
 
 const unavailable = await forgetFsUnavailable();
-const backends = ['sync-fs', 'thread-pool', ...(ringSupport().available ? ['io-uring'] : []), 'auto'] as const;
+const backends = [
+  'sync-fs',
+  'thread-pool',
+  ...(ringSupport().available ? (['io-uring'] as const) : []),
+  'auto',
+] as const;
 
 describe.skipIf(unavailable !== undefined)(
   `a file that is made through a link (${unavailable ?? 'and the power'})`,
