@@ -985,6 +985,8 @@ static int fs_flock(const char *path, struct fuse_file_info *fi, int operation) 
 
 static void *fs_init(struct fuse_conn_info *connection, struct fuse_config *config) {
   if (options.no_async_direct) connection->want &= ~(unsigned)FUSE_CAP_ASYNC_DIO;
+  // Else what O_TRUNC asks for would come with the opening alone, and not as a change that can be taken back.
+  connection->want &= ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC;
   if (options.writeback) connection->want |= connection->capable & FUSE_CAP_WRITEBACK_CACHE;
   connection->max_background = 256;
   config->use_ino = 1;

@@ -61,6 +61,18 @@ describe.skipIf(unavailable !== undefined)(`forgetfs (${unavailable ?? 'it can b
     expect(fs.report().total).toMatchObject({ write: 0, fsync: 0 });
   });
 
+  test('a file that is opened to be written anew is empty, and after a power cut what it was', async () => {
+    written('file', 'a long text');
+    const fd = openSync(at('file'), 'w');
+    writeSync(fd, 'short', 0);
+    expect(readFileSync(join(fs.files, 'file'), 'utf8')).toBe('short');
+    expect(fs.report().files['file']).toMatchObject({ truncate: 1, unsynced: 2 });
+    fs.cut();
+    closeSync(fd);
+    await fs.remount();
+    expect(readFileSync(at('file'), 'utf8')).toBe('a long text');
+  });
+
   test('forgets the bytes that no sync of the file covers', async () => {
     written('file', 'first');
     const fd = openSync(at('file'), 'r+');
