@@ -21,6 +21,9 @@ test.each([
     ) ?? [];
   expect(Number(kills) + Number(powerCuts)).toBeGreaterThanOrEqual(80);
   expect(Number(terminated)).toBeGreaterThan(0);
+  const deeds = /^(\d+) truncations, (\d+) cuts, \d+ resets, (\d+) holds, \d+ releases, \d+ checkpoints$/m.exec(stdout);
+  for (const count of deeds?.slice(1) ?? [0]) expect(Number(count)).toBeGreaterThan(0);
+  expect(stdout).toMatch(/^\d+ damaged logs salvaged, \d+ kills before they were, \d+ of them in the midst of it$/m);
   expect(Number(acknowledged)).toBeGreaterThan(40);
   for (const backend of BACKEND_NAMES) {
     for (const api of ['wal', 'percore', 'percore-workers']) expect(stdout).toContain(`${backend}, ${api}, `);

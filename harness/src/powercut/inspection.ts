@@ -6,6 +6,7 @@ import { backendNamed } from '../torture/backends.js';
 import { configOf } from '../torture/config.js';
 import { Contents } from '../torture/contents.js';
 import { Cores } from '../torture/cores.js';
+import { claimsOf } from '../torture/deeds.js';
 import { hasCores, type LogOptions } from '../torture/job.js';
 import type { Accounts, Breach } from '../torture/ledger.js';
 import { failureOf } from '../torture/life.js';
@@ -83,6 +84,7 @@ export class Inspection {
 
   async #readAndWrite(log: SegmentedWal, options: LogOptions, goesOn: boolean): Promise<void> {
     this.#take({ what: 'opened', firstLsn: log.firstLsn, nextLsn: log.nextLsn });
+    this.#take(claimsOf(log));
     const contents = new Contents(this.#plan.seed, options);
     const reading = new Reading(contents, this.#take);
     await log.replay({ copy: false }).forEach(reading.take);

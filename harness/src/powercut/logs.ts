@@ -20,7 +20,7 @@ export interface LogPlan {
 /** Logs that are written side by side: each by another part of the API. */
 export function planLogs(backend: string, random: Random): LogPlan[] {
   const plan = (api: Api, preset?: LogOptions['preset']): LogPlan => {
-    const options = optionsOf({ padGroups: random.chance(0.3) }, random);
+    const options = optionsOf({ padGroups: random.chance(0.3), api }, random);
     return {
       name: `${api}${preset === undefined ? '' : `-${preset}`}`,
       backend,
@@ -36,7 +36,7 @@ export function planLogs(backend: string, random: Random): LogPlan[] {
 
 /** One log that calls durable what is not. */
 export function planCarelessLog(backend: string, random: Random): LogPlan[] {
-  const options = optionsOf({ padGroups: false }, random);
+  const options = optionsOf({ padGroups: false, api: 'segmented' }, random);
   return [{ name: 'careless', backend, api: 'segmented', options, seed: random.seed(), careless: true }];
 }
 

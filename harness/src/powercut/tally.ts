@@ -1,3 +1,5 @@
+import { decodeReport } from '../torture/reports.js';
+import { DeedTally } from '../torture/tally.js';
 import type { ImageFinding } from './examination.js';
 import type { DiskRecord } from './record/disk-record.js';
 import { isAcknowledgement } from './record/events.js';
@@ -10,6 +12,7 @@ export class Tally {
   #fua = 0;
   #flushes = 0;
   #acknowledgements = 0;
+  readonly #deeds = new DeedTally();
   #images = 0;
   #logs = 0;
   #whole = 0;
@@ -33,6 +36,7 @@ export class Tally {
     for (const event of events) {
       if (event.what === 'flush') this.#flushes++;
       if (isAcknowledgement(event)) this.#acknowledgements++;
+      if (event.what === 'report') this.#deeds.count(decodeReport(event.line));
       if (event.what !== 'write') continue;
       this.#writes++;
       if (event.fua) this.#fua++;
@@ -49,7 +53,7 @@ export class Tally {
 
   toString(): string {
     const { lost, refused, broken, unmountable } = this.#verdicts;
-    const record = `${this.#guests} guests, ${this.#writes} writes (${this.#fua} with FUA), ${this.#flushes} flushes, ${this.#acknowledgements} acknowledgements`;
+    const record = `${this.#guests} guests, ${this.#writes} writes (${this.#fua} with FUA), ${this.#flushes} flushes, ${this.#acknowledgements} acknowledgements, ${this.#deeds}`;
     const mounts = `${this.#whole} mountable only without torn blocks, ${unmountable} not at all`;
     const others = `${broken} otherwise wrong; ${mounts}`;
     return `${this.what}: ${record}; ${this.#images} images with ${this.#logs} logs, ${lost} lost, ${refused} refused, ${others}`;

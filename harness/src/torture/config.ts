@@ -10,3 +10,7 @@ export function configOf({ encrypted, compressed, preset, ...options }: LogOptio
     ...(compressed ? { compression: { codec: 'deflate', thresholdBytes: 100 } } : {}),
   };
 }
+
+/** Whether a log with these options drops by itself what is up to its checkpoint. */
+export const retains = ({ retainBytes, preset }: LogOptions): boolean =>
+  retainBytes !== undefined && preset === undefined;

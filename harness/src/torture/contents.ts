@@ -16,8 +16,8 @@ const PIECE_BYTES = 4096;
 const LONG_BYTES = 400_000;
 
 /**
- * What the records of a log are: each follows from the seed, the life that appends it and its LSN, and its type is the
- * number of that life. So whoever finds a record knows every byte that it must have.
+ * What the records of a log are: each follows from the seed, the generation that appends it and its LSN, and its type is the
+ * number of that generation: the life, and behind a cut another one. So whoever finds a record knows every byte that it must have.
  */
 export class Contents {
   readonly #seed: number;
@@ -40,14 +40,14 @@ export class Contents {
     for (let index = 0; index < words.length; index++) words[index] = random.seed();
   }
 
-  /** The record that a life appends with this LSN. */
-  of(life: number, lsn: number): Content {
-    const random = new Random(this.#seed, life, lsn);
+  /** The record that a generation appends with this LSN. */
+  of(generation: number, lsn: number): Content {
+    const random = new Random(this.#seed, generation, lsn);
     const payload = this.#bytes(random, this.#length(random));
     const meta = random.chance(0.2) ? { meta: this.#bytes(random, random.integer(1, 60)) } : {};
     const scope =
-      this.#scopes && random.chance(0.2) ? { tenantId: random.seed(), databaseId: lsn, vshardId: life } : {};
-    return { payload, options: { type: life, ...meta, ...scope } };
+      this.#scopes && random.chance(0.2) ? { tenantId: random.seed(), databaseId: lsn, vshardId: generation } : {};
+    return { payload, options: { type: generation, ...meta, ...scope } };
   }
 
   /** What is wrong with a record that was read; `undefined` when nothing is. */

@@ -23,6 +23,8 @@ export interface LogOptions {
   readonly recycleSegments: number;
   readonly encrypted: boolean;
   readonly compressed: boolean;
+  /** Of a log of one writer. */
+  readonly retainBytes?: number;
   /** Of `Wal`: its values count instead of those above that are no keys and no codec. */
   readonly preset?: Preset;
 }
@@ -40,6 +42,8 @@ export interface Job {
   readonly life: number;
   /** Whether everything that the log holds is read and reported first. Where there are cores, it always is. */
   readonly check: boolean;
+  /** The log was damaged, and is to be salvaged; with this LSN, where that cannot be told. */
+  readonly salvage?: { readonly lsn?: number };
   /** Whether the disk may run full, which then is nothing to complain of. */
   readonly mayFill: boolean;
 }

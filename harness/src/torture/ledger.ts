@@ -1,4 +1,7 @@
-import type { Report } from './reports.js';
+import type { LsnRange } from '@walstack/segmented';
+import { CHECKPOINT, Claims, type FoundClaims } from './claims.js';
+import { lifeOf } from './generations.js';
+import type { Report, SalvageNeeds } from './reports.js';
 
 /** A promise that was broken. */
 export interface Breach {
@@ -8,7 +11,7 @@ export interface Breach {
 }
 
 /** What a log says that cannot be read any more. */
-const UNREADABLE = new Set<string | undefined>([
+export const UNREADABLE = new Set<string | undefined>([
   'WAL_BAD_HEADER',
   'WAL_CORRUPT',
   'WAL_NOT_FOUND',
@@ -27,10 +30,16 @@ export interface Accounts {
   take(life: number, report: Report): Breach | undefined;
 }
 
-/** Records from `start` on are those of this life, up to where the next one's begin. */
+/** Records from `start` on are those of this generation, up to where the next one's begin. */
 interface Share {
-  readonly life: number;
+  readonly generation: number;
   readonly start: number;
+}
+
+/** What a cut leaves: nothing behind `lastLsn`, and nothing before `firstLsn`. */
+interface Cut {
+  readonly firstLsn: number;
+  readonly lastLsn: number;
 }
 
 /**
@@ -38,7 +47,9 @@ interface Share {
  * report is held against it, and what contradicts it is a breach.
  *
  * Who owns an LSN follows from the openings alone: a life that found the log to end before an LSN has taken it from all
- * lives before, so a record with it is of the last such life, or there is none.
+ * lives before, so a record with it is of the last such life, or there is none. A cut does the same within a life: what it
+ * drops never comes back, and what is appended from then on is of another generation. A cut that was begun and not done has
+ * happened when the log ends where it leaves it, and else it has not.
  */
 export class Ledger implements Accounts {
   /** In the order of their starts. */
@@ -49,6 +60,14 @@ export class Ledger implements Accounts {
   #firstAtMost = 1;
   #firstAtLeast = 1;
   #acknowledged = 0;
+  /** The checkpoint, and the holds: nothing goes past these. */
+  readonly #claims = new Claims();
+  /** A cut that was begun: until it is done, or the log was opened, it may have happened. */
+  #cut: Cut | undefined;
+  /** Whose records come next. */
+  #generation = 0;
+  /** What salvage has to keep and to say, until the log was opened. */
+  #salvage: SalvageNeeds | undefined;
   /** Batches of which the next opening shows whether they were appended. */
   #batches: { readonly from: number; readonly to: number }[] = [];
   /** The LSN that the reading under way comes to next, and where it ends. */
@@ -80,6 +99,8 @@ export class Ledger implements Accounts {
     switch (report.what) {
       case 'opened':
         return this.#open(life, report.firstLsn, report.nextLsn);
+      case 'claims':
+        return this.#find(report);
       case 'held':
         return this.#hold(report.life, report.from, report.to);
       case 'checked':
@@ -90,10 +111,33 @@ export class Ledger implements Accounts {
       case 'acknowledged':
         return this.#acknowledge(life, report.lsn);
       case 'truncating':
-        this.#firstAtMost = Math.max(this.#firstAtMost, report.lsn);
+        this.#firstAtMost = Math.max(this.#firstAtMost, Math.min(report.lsn, this.#claims.keptFrom));
         return undefined;
       case 'truncated':
         return this.#truncated(report.firstLsn);
+      case 'cutting':
+        this.#beginCut({ firstLsn: 1, lastLsn: report.lsn });
+        return undefined;
+      case 'cut':
+        this.#endCut({ firstLsn: 1, lastLsn: report.lsn }, report.generation);
+        return undefined;
+      case 'resetting':
+        this.#beginCut({ firstLsn: report.lsn, lastLsn: report.lsn - 1 });
+        return undefined;
+      case 'reset':
+        this.#endCut({ firstLsn: report.lsn, lastLsn: report.lsn - 1 }, report.generation);
+        return undefined;
+      case 'claiming':
+        this.#claims.begin(report.name, report.lsn);
+        return undefined;
+      case 'claimed':
+        return this.#claimed(life, report.name, report.lsn);
+      case 'damaged':
+        this.#damaged(report);
+        return undefined;
+      case 'salvaged':
+        return this.#salvaged(report.lost);
+      case 'salvaging':
       case 'full':
         return undefined;
       case 'differs':
@@ -107,9 +151,22 @@ export class Ledger implements Accounts {
   }
 
   #open(life: number, firstLsn: number, nextLsn: number): Breach | undefined {
+    const generation = lifeOf(this.#generation) === life ? this.#generation : life;
+    this.#generation = generation;
+    const cut = this.#cut;
+    this.#cut = undefined;
+    if (cut !== undefined && this.#isLeftBy(cut, firstLsn, nextLsn)) this.#endCut(cut, generation);
     if (nextLsn <= this.#required) {
       const text = `records up to LSN ${this.#required} have to be there, and the log ends with ${nextLsn - 1}`;
       return { text, lost: this.#required - nextLsn + 1 };
+    }
+    const salvage = this.#salvage;
+    this.#salvage = undefined;
+    if (salvage !== undefined && salvage.nextLsn !== nextLsn) {
+      return {
+        text: `salvage has to keep what is before LSN ${salvage.nextLsn}, and keeps that before ${nextLsn}`,
+        lost: 0,
+      };
     }
     const breach = this.#checkFirst(firstLsn);
     if (breach !== undefined) return breach;
@@ -123,14 +180,75 @@ export class Ledger implements Accounts {
     // Each is whole, and never may go, or is not there, and its LSNs are given out again.
     this.#batches = [];
     while ((this.#shares.at(-1)?.start ?? 0) >= nextLsn) this.#shares.pop();
-    if (this.#shares.at(-1)?.life !== life) this.#shares.push({ life, start: nextLsn });
+    if (this.#shares.at(-1)?.generation !== generation) this.#shares.push({ generation, start: nextLsn });
     // What was found when the log was opened is durable, and never may go.
     this.#required = nextLsn - 1;
     this.#reading = { next: firstLsn, end: nextLsn };
     return undefined;
   }
 
-  #hold(life: number, from: number, to: number): Breach | undefined {
+  #beginCut(cut: Cut): void {
+    this.#cut = cut;
+    this.#claims.beginCut(cut.lastLsn);
+  }
+
+  /** A cut was done. Before it drops anything it makes everything durable. */
+  #endCut({ firstLsn, lastLsn }: Cut, generation: number): void {
+    this.#cut = undefined;
+    this.#claims.cut(lastLsn);
+    this.#acknowledged += Math.max(0, lastLsn - Math.max(this.#required, firstLsn - 1));
+    this.#required = lastLsn;
+    // What it leaves of a batch stays.
+    this.#batches = [];
+    this.#firstAtMost = Math.max(firstLsn, Math.min(this.#firstAtMost, lastLsn + 1));
+    this.#firstAtLeast = Math.max(firstLsn, Math.min(this.#firstAtLeast, lastLsn + 1));
+    while ((this.#shares.at(-1)?.start ?? 0) > lastLsn) this.#shares.pop();
+    this.#shares.push({ generation, start: lastLsn + 1 });
+    this.#generation = generation;
+  }
+
+  /** What salvage cannot keep is owed no more: it has happened, as it were, before the log is opened. */
+  #damaged(needs: SalvageNeeds): void {
+    this.#endCut({ firstLsn: needs.firstLsn, lastLsn: needs.nextLsn - 1 }, this.#generation);
+    this.#salvage = needs;
+  }
+
+  /** It is told before the log is said to be open. All behind what is kept is lost, and before it what can be known to have been. */
+  #salvaged(lost: readonly LsnRange[]): Breach | undefined {
+    const { firstLsn, nextLsn, begun, lastLsn } = this.#salvage ?? { firstLsn: 0, nextLsn: 0, begun: 0, lastLsn: 0 };
+    const behind = lost.filter(({ fromLsn }) => fromLsn >= nextLsn);
+    const before = lost.filter(({ fromLsn }) => fromLsn < nextLsn);
+    const isAll = behind.length === (nextLsn <= lastLsn ? 1 : 0);
+    const isRight = isAll && behind.every(({ fromLsn, toLsn }) => fromLsn === nextLsn && toLsn === lastLsn);
+    if (isRight && before.every(({ fromLsn, toLsn }) => fromLsn >= begun && toLsn < firstLsn)) return undefined;
+    const was = `of ${begun} to ${lastLsn} it has to keep ${firstLsn} to ${nextLsn - 1}`;
+    return { text: `salvage says that ${JSON.stringify(lost)} are lost, and ${was}`, lost: 0 };
+  }
+
+  /** Whether a log with this beginning and this end is what a cut leaves. */
+  #isLeftBy(cut: Cut, firstLsn: number, nextLsn: number): boolean {
+    if (nextLsn !== cut.lastLsn + 1) return false;
+    // A reset that goes on with the next LSN anyway is known by what is left before it.
+    return firstLsn >= cut.firstLsn && firstLsn <= Math.max(this.#firstAtMost, cut.firstLsn);
+  }
+
+  /** What stands before a hold, and up to the checkpoint, is durable. */
+  #claimed(life: number, name: string, lsn: number | undefined): Breach | undefined {
+    this.#claims.done(name, lsn);
+    if (lsn === undefined) return undefined;
+    if (name === CHECKPOINT) return this.#acknowledge(life, lsn);
+    this.#firstAtMost = Math.min(this.#firstAtMost, lsn);
+    return this.#acknowledge(life, lsn - 1);
+  }
+
+  #find(found: FoundClaims): Breach | undefined {
+    const text = this.#claims.find(found);
+    if (text !== undefined) return { text, lost: 0 };
+    this.#firstAtMost = Math.min(this.#firstAtMost, ...Object.values(found.holds));
+    return undefined;
+  }
+
+  #hold(generation: number, from: number, to: number): Breach | undefined {
     const reading = this.#reading;
     if (reading === undefined) return { text: 'records were read of a log that is not open', lost: 0 };
     if (from !== reading.next || to >= reading.end) {
@@ -140,9 +258,9 @@ export class Ledger implements Accounts {
     reading.next = to + 1;
     for (let lsn = from; lsn <= to; lsn++) {
       const owner = this.#ownerOf(lsn);
-      if (owner === life) continue;
+      if (owner === generation) continue;
       return {
-        text: `the record with LSN ${lsn} is of life ${life} and should be of life ${owner}`,
+        text: `the record with LSN ${lsn} is of ${nameOf(generation)} and should be of ${nameOf(owner)}`,
         lost: to - lsn + 1,
       };
     }
@@ -160,8 +278,8 @@ export class Ledger implements Accounts {
   #acknowledge(life: number, lsn: number): Breach | undefined {
     if (lsn <= this.#required) return undefined;
     const owner = this.#ownerOf(this.#required + 1);
-    if (owner !== life) {
-      return { text: `life ${life} was acknowledged LSN ${lsn}, which life ${owner} has`, lost: 0 };
+    if (owner === undefined || lifeOf(owner) !== life) {
+      return { text: `life ${life} was acknowledged LSN ${lsn}, which is of ${nameOf(owner)}`, lost: 0 };
     }
     this.#acknowledged += lsn - this.#required;
     this.#required = lsn;
@@ -186,6 +304,12 @@ export class Ledger implements Accounts {
   }
 
   #ownerOf(lsn: number): number | undefined {
-    return this.#shares.findLast(({ start }) => start <= lsn)?.life;
+    return this.#shares.findLast(({ start }) => start <= lsn)?.generation;
   }
+}
+
+function nameOf(generation: number | undefined): string {
+  if (generation === undefined) return 'no life';
+  const life = lifeOf(generation);
+  return life === generation ? `life ${life}` : `life ${life} behind a cut (generation ${generation})`;
 }

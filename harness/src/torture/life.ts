@@ -4,9 +4,20 @@ import { Batch, SegmentedWal } from '@walstack/segmented';
 import { Wal } from '@walstack/wal';
 import { Random } from '../random.js';
 import { backendNamed } from './backends.js';
-import { configOf } from './config.js';
-import { Contents } from './contents.js';
+import { configOf, retains } from './config.js';
+import { type Content, Contents } from './contents.js';
 import { liveWithCores } from './cores-life.js';
+import {
+  type Circumstances,
+  claimsOf,
+  type Deed,
+  drawDeed,
+  endOf,
+  type Keeper,
+  perform,
+  performSync,
+} from './deeds.js';
+import { generationOf } from './generations.js';
 import { hasCores, type Job } from './job.js';
 import { Reading } from './reading.js';
 import type { Report } from './reports.js';
@@ -19,6 +30,7 @@ export async function live(job: Job, report: (report: Report) => void): Promise<
   try {
     if (hasCores(job.api)) return await liveWithCores(job, job.api, report);
     const life = new Life(job, report);
+    if (job.salvage !== undefined) report({ what: 'salvaging' });
     if (job.api === 'wal') await life.withWal();
     else if (job.api === 'segmented') await life.withSegmentedWal();
     else life.blocking();
@@ -40,10 +52,11 @@ export function failureOf(error: unknown): Report {
   return { what: 'wrong', text, ...(WalError.is(error) ? { code: error.code } : {}) };
 }
 
+/** How often something else is asked of a log than to take records. */
+const DEEDS = 0.12;
+
 /** Where the log of a life stands, for both classes of logs. */
-interface Standing {
-  readonly firstLsn: number;
-  readonly lastLsn: number;
+interface Standing extends Keeper {
   append(payload: Uint8Array, options: object): number;
   appendBatch(batch: Batch): number;
 }
@@ -53,9 +66,17 @@ class Life {
   readonly #report: (report: Report) => void;
   readonly #contents: Contents;
   readonly #random: Random;
+  readonly #circumstances: Circumstances;
+  /** The last LSN that each cut of this life has left. */
+  readonly #cuts: number[] = [];
+  /** A deed is under way on `Wal`, of which there is one at a time. */
+  #busy = false;
+  /** Resolves when the cut is over that is under way: until then nothing new is begun. */
+  #cutting: Promise<unknown> | undefined;
 
   constructor(job: Job, report: (report: Report) => void) {
     this.#job = job;
+    this.#circumstances = { retains: retains(job.options), mayFill: job.mayFill };
     this.#report = report;
     this.#contents = new Contents(job.seed, job.options);
     this.#random = new Random(job.seed, job.life);
@@ -63,7 +84,7 @@ class Life {
 
   async withWal(): Promise<never> {
     const { directory, options, check } = this.#job;
-    const wal = await Wal.open(directory, { ...configOf(options), ...this.#backend });
+    const wal = await Wal.open(directory, { ...configOf(options), ...this.#backend, ...this.#mode });
     this.#opened(wal);
     const reading = this.#reading();
     if (check) {
@@ -93,14 +114,15 @@ class Life {
         if (random.chance(0.2)) await log.flush();
         // What is appended while a sync is under way is for the next one.
         const { lastLsn } = log;
+        const cuts = this.#cuts.length;
         const synced = log.sync();
         if (random.chance(0.5)) this.#appendSome(log);
+        // Beside the sync, or behind it.
+        if (random.chance(DEEDS / 2)) await this.#doSomething(log);
         await synced;
-        this.#acknowledged(lastLsn);
+        this.#acknowledged(lastLsn, cuts);
         if (random.chance(0.03)) await sleep(random.integer(0, 8));
-        if (!random.chance(0.05)) continue;
-        await log.truncateBefore(this.#beginTruncating(log));
-        this.#report({ what: 'truncated', firstLsn: log.firstLsn });
+        if (random.chance(DEEDS / 2)) await this.#doSomething(log);
       }
       const { lastLsn } = log;
       await log.close();
@@ -124,9 +146,11 @@ class Life {
         if (random.chance(0.2)) log.flushSync();
         log.syncSync();
         this.#acknowledged(log.lastLsn);
-        if (!random.chance(0.05)) continue;
-        log.truncateBeforeSync(this.#beginTruncating(log));
-        this.#report({ what: 'truncated', firstLsn: log.firstLsn });
+        if (!random.chance(DEEDS)) continue;
+        if (random.chance(0.5)) this.#appendSome(log);
+        const deed = this.#begin(log);
+        performSync(log, deed);
+        this.#end(log, deed);
       }
       const { lastLsn } = log;
       log.closeSync();
@@ -140,32 +164,80 @@ class Life {
   }
 
   get #config() {
-    return { ...configOf(this.#job.options), ...this.#backend, directory: this.#job.directory };
+    return { ...configOf(this.#job.options), ...this.#backend, ...this.#mode, directory: this.#job.directory };
+  }
+
+  /** How a log is opened that was damaged. */
+  get #mode() {
+    const { salvage } = this.#job;
+    if (salvage === undefined) return {};
+    return { recoveryMode: 'salvage' as const, ...(salvage.lsn === undefined ? {} : { salvageLsn: salvage.lsn }) };
   }
 
   async #useWal(wal: Wal, random: Random): Promise<void> {
+    // What waits already is served by the cut, and may be dropped by it.
+    while (this.#cutting !== undefined) await this.#cutting;
+    const cuts = this.#cuts.length;
     const kind = random.next();
-    if (kind < 0.6) {
+    if (kind < 0.58) {
       const lsn = wal.lastLsn + 1;
-      const { payload, options } = this.#contents.of(this.#job.life, lsn);
-      this.#acknowledged(await wal.commit(payload, options));
-    } else if (kind < 0.7) {
+      const { payload, options } = this.#content(lsn);
+      this.#acknowledged(await wal.commit(payload, options), cuts);
+    } else if (kind < 0.68) {
       const { batch, to } = this.#nextBatch(wal);
       this.#expectLsn(await wal.commitBatch(batch), to);
-      this.#acknowledged(to);
-    } else if (kind < 0.95) {
+      this.#acknowledged(to, cuts);
+    } else if (kind < 0.92) {
       this.#appendSome(wal);
       const { lastLsn } = wal;
       if (random.chance(0.2)) await wal.flush();
-      await (random.chance(0.5) ? wal.sync() : wal.durable(lastLsn));
-      this.#acknowledged(lastLsn);
-    } else {
+      const isCut = this.#cutting !== undefined || this.#cuts.length > cuts;
+      await (isCut || random.chance(0.5) ? wal.sync() : wal.durable(lastLsn));
+      this.#acknowledged(lastLsn, cuts);
+    } else if (kind < 0.95) {
       await sleep(random.integer(0, 8));
+    } else if (!this.#busy) {
+      this.#busy = true;
+      await this.#doSomething(wal);
+      this.#busy = false;
     }
   }
 
-  #opened({ firstLsn, lastLsn }: Standing): void {
-    this.#report({ what: 'opened', firstLsn, nextLsn: lastLsn + 1 });
+  #opened(log: Wal | SegmentedWal): void {
+    const { salvage } = log.recovery;
+    if (salvage !== undefined) this.#report({ what: 'salvaged', lost: salvage.lost });
+    this.#report({ what: 'opened', firstLsn: log.firstLsn, nextLsn: log.lastLsn + 1 });
+    this.#report(claimsOf(log));
+  }
+
+  /** Truncates, holds or cuts the log. */
+  async #doSomething(log: Wal | SegmentedWal): Promise<void> {
+    const deed = this.#begin(log);
+    const done = perform(log, deed).then(() => this.#end(log, deed));
+    if (deed.cutTo === undefined) return done;
+    this.#cutting = done;
+    await done;
+    this.#cutting = undefined;
+  }
+
+  #begin(log: Standing): Deed {
+    const deed = drawDeed(log, this.#random, this.#circumstances);
+    for (const each of deed.begins) this.#report(each);
+    return deed;
+  }
+
+  #end(log: Standing, deed: Deed): void {
+    if (deed.cutTo !== undefined) this.#cuts.push(deed.cutTo);
+    for (const each of endOf(deed, log, this.#generation)) this.#report(each);
+  }
+
+  get #generation(): number {
+    return generationOf(this.#job.life, this.#cuts.length);
+  }
+
+  /** What the record with this LSN is, when it is appended now. */
+  #content(lsn: number): Content {
+    return this.#contents.of(this.#generation, lsn);
   }
 
   /** After a close there is nothing to recover, but where there may have been no room for the mark of it. */
@@ -174,8 +246,9 @@ class Life {
     this.#report({ what: 'wrong', text: `it was closed, and found to be killed: ${JSON.stringify(recovery)}` });
   }
 
-  #acknowledged(lsn: number): void {
-    this.#report({ what: 'acknowledged', lsn });
+  /** @param cuts - how many there had been when the record was appended: what was dropped since is promised to nobody */
+  #acknowledged(lsn: number, cuts = this.#cuts.length): void {
+    this.#report({ what: 'acknowledged', lsn: Math.min(lsn, ...this.#cuts.slice(cuts)) });
   }
 
   #reading(): Reading {
@@ -191,7 +264,7 @@ class Life {
         continue;
       }
       const lsn = log.lastLsn + 1;
-      const { payload, options } = this.#contents.of(this.#job.life, lsn);
+      const { payload, options } = this.#content(lsn);
       this.#expectLsn(log.append(payload, options), lsn);
     }
   }
@@ -201,7 +274,7 @@ class Life {
     const batch = new Batch();
     const to = lastLsn + this.#random.integer(2, 5);
     for (let lsn = lastLsn + 1; lsn <= to; lsn++) {
-      const { payload, options } = this.#contents.of(this.#job.life, lsn);
+      const { payload, options } = this.#content(lsn);
       batch.add(payload, options);
     }
     this.#report({ what: 'batch', from: lastLsn + 1, to });
@@ -211,11 +284,5 @@ class Life {
   #expectLsn(given: number, expected: number): void {
     if (given === expected) return;
     this.#report({ what: 'wrong', text: `LSN ${given} was given out where it should have been ${expected}` });
-  }
-
-  #beginTruncating({ firstLsn, lastLsn }: Standing): number {
-    const lsn = this.#random.chance(0.2) ? lastLsn + 1 : this.#random.integer(firstLsn, lastLsn + 1);
-    this.#report({ what: 'truncating', lsn });
-    return lsn;
   }
 }

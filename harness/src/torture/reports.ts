@@ -1,3 +1,14 @@
+import type { LsnRange } from '@walstack/segmented';
+import type { FoundClaims } from './claims.js';
+
+/** A log from `begun` to `lastLsn` of which salvage has to keep what is from `firstLsn` to before `nextLsn`. */
+export interface SalvageNeeds {
+  readonly firstLsn: number;
+  readonly nextLsn: number;
+  readonly begun: number;
+  readonly lastLsn: number;
+}
+
 /** What a life tells of itself, each at the moment when it is so. */
 export type Report = News & {
   /** Of which core it is told, of a log that has cores. LSNs are then the numbers of its puts: 1, 2, 3 … */
@@ -7,7 +18,9 @@ export type Report = News & {
 type News =
   /** The log is open. */
   | { readonly what: 'opened'; readonly firstLsn: number; readonly nextLsn: number }
-  /** Records `from` to `to` were read back, and each is byte for byte what this life had appended. */
+  /** The log has this checkpoint and these holds. */
+  | ({ readonly what: 'claims' } & FoundClaims)
+  /** Records `from` to `to` were read back, and each is byte for byte what this generation of a life had appended. */
   | { readonly what: 'held'; readonly life: number; readonly from: number; readonly to: number }
   /** Everything was read. */
   | { readonly what: 'checked' }
@@ -19,6 +32,23 @@ type News =
   | { readonly what: 'truncating'; readonly lsn: number }
   /** Records before this LSN are gone for good. */
   | { readonly what: 'truncated'; readonly firstLsn: number }
+  /** Everything behind this LSN is about to go: it is there as a whole until then. */
+  | { readonly what: 'cutting'; readonly lsn: number }
+  /** Everything behind this LSN is gone, and what comes next is of this generation. */
+  | { readonly what: 'cut'; readonly lsn: number; readonly generation: number }
+  /** Everything is about to go, and the log to go on with this LSN. */
+  | { readonly what: 'resetting'; readonly lsn: number }
+  | { readonly what: 'reset'; readonly lsn: number; readonly generation: number }
+  /** A hold of this name, or the checkpoint, is about to have this LSN; without one, the hold is about to go. */
+  | { readonly what: 'claiming'; readonly name: string; readonly lsn: number | undefined }
+  /** It has. */
+  | { readonly what: 'claimed'; readonly name: string; readonly lsn: number | undefined }
+  /** The log was damaged. */
+  | ({ readonly what: 'damaged' } & SalvageNeeds)
+  /** A damaged log is about to be opened with salvage. */
+  | { readonly what: 'salvaging' }
+  /** Salvage has said what is lost. */
+  | { readonly what: 'salvaged'; readonly lost: readonly LsnRange[] }
   /** The disk is full. */
   | { readonly what: 'full' }
   /** A record was read back, and is not what was appended. */
@@ -47,12 +77,24 @@ function encodeNews(news: News): string {
       return `batch ${news.from} ${news.to}`;
     case 'acknowledged':
     case 'truncating':
+    case 'cutting':
+    case 'resetting':
       return `${news.what} ${news.lsn}`;
+    case 'cut':
+    case 'reset':
+      return `${news.what} ${news.lsn} ${news.generation}`;
+    case 'claiming':
+    case 'claimed':
+      return `${news.what} ${news.name} ${news.lsn ?? '-'}`;
     case 'truncated':
       return `truncated ${news.firstLsn}`;
     case 'checked':
+    case 'salvaging':
     case 'full':
       return news.what;
+    case 'claims':
+    case 'damaged':
+    case 'salvaged':
     case 'differs':
     case 'wrong':
       return `${news.what} ${JSON.stringify(news)}`;
@@ -73,12 +115,24 @@ function decodeNews(line: string): News {
       return { what, from: a, to: b };
     case 'acknowledged':
     case 'truncating':
+    case 'cutting':
+    case 'resetting':
       return { what, lsn: a };
+    case 'cut':
+    case 'reset':
+      return { what, lsn: a, generation: b };
+    case 'claiming':
+    case 'claimed':
+      return { what, name: rest.slice(0, rest.indexOf(' ')), lsn: Number.isNaN(b) ? undefined : b };
     case 'truncated':
       return { what, firstLsn: a };
     case 'checked':
+    case 'salvaging':
     case 'full':
       return { what };
+    case 'claims':
+    case 'damaged':
+    case 'salvaged':
     case 'differs':
     case 'wrong':
       return JSON.parse(rest) as News;

@@ -1,3 +1,26 @@
+import { CHECKPOINT } from './claims.js';
+import type { Report } from './reports.js';
+
+/** How often something was done to logs beside appending to them. */
+export class DeedTally {
+  readonly #counts = { truncations: 0, cuts: 0, resets: 0, holds: 0, releases: 0, checkpoints: 0 };
+
+  count(report: Report): void {
+    if (report.what === 'truncated') this.#counts.truncations++;
+    else if (report.what === 'cut') this.#counts.cuts++;
+    else if (report.what === 'reset') this.#counts.resets++;
+    else if (report.what !== 'claimed') return;
+    else if (report.name === CHECKPOINT) this.#counts.checkpoints++;
+    else if (report.lsn === undefined) this.#counts.releases++;
+    else this.#counts.holds++;
+  }
+
+  toString(): string {
+    const words = Object.entries(this.#counts).map(([what, count]) => `${count} ${what}`);
+    return words.join(', ');
+  }
+}
+
 /** What has come of everything so far. */
 export class Tally {
   /** Processes that were killed, and worker threads that were terminated. */
@@ -14,6 +37,18 @@ export class Tally {
   full = 0;
   /** Locks of which a killed process had left the second file, which is removed by hand. */
   takeovers = 0;
+
+  /** Damaged logs that were salvaged. */
+  salvages = 0;
+  /** Lives that ended while they salvaged one. */
+  salvageKills = 0;
+  /** Those that left a salvage in its midst. */
+  salvagesInterrupted = 0;
+  readonly deeds = new DeedTally();
+
+  countDeeds(reports: readonly Report[]): void {
+    for (const report of reports) this.deeds.count(report);
+  }
 
   /** How many lives were ended. */
   get ended(): number {

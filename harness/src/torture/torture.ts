@@ -66,7 +66,11 @@ export class Torture {
     const kept = this.#tally.breaches === 0;
     if (kept) rmSync(this.#folder, { recursive: true });
     else this.#say(`broken with --seed ${this.#given.seed}; the logs are in ${this.#folder}`);
-    const { opening, full, takeovers } = this.#tally;
+    const { opening, full, takeovers, deeds, salvages, salvageKills, salvagesInterrupted } = this.#tally;
+    this.#say(`${deeds}`);
+    this.#say(
+      `${salvages} damaged logs salvaged, ${salvageKills} kills before they were, ${salvagesInterrupted} of them in the midst of it`,
+    );
     this.#say(`${opening} lives ended before their log was open, ${full} met a full disk`);
     this.#say(`${takeovers} locks of killed processes had to be cleared by hand`);
     this.#say(`torture: ${this.#tally}`);
@@ -139,14 +143,15 @@ export class Torture {
     let life = 0;
     for (; life < lives && !this.#over && log.breach === undefined; life++) {
       await log.endOneLife();
-      if (plant !== undefined) this.#plant(log, plant);
+      if (plant !== undefined) await this.#plant(log, plant);
+      else await log.salvage();
     }
     await end();
     await log.inspect();
     this.#conclude(number, log, life);
   }
 
-  #plant(log: TorturedLog, plant: NonNullable<Arguments['plant']>): void {
+  async #plant(log: TorturedLog, plant: NonNullable<Arguments['plant']>): Promise<void> {
     if (this.#planted || log.breach !== undefined || log.ledger.owed === 0) return;
     // A disk that forgets would take the damage back.
     if (log.variant.place === 'forgetful') return;
@@ -154,6 +159,8 @@ export class Torture {
     if (done === undefined) return;
     this.#planted = true;
     this.#say(`planted: ${done}`);
+    // A life could cut it off before anything reads it.
+    await log.inspect();
   }
 
   #conclude(number: number, log: TorturedLog, lives: number): void {

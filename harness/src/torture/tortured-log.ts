@@ -4,7 +4,7 @@ import { FileName } from '@walstack/codec';
 import { Random } from '../random.js';
 import type { Crew } from './crew.js';
 import type { ForgetfulDisk } from './forgetful-disk.js';
-import type { Job, LogOptions } from './job.js';
+import { hasCores, type Job, type LogOptions } from './job.js';
 import type { Accounts, Breach } from './ledger.js';
 import { moment } from './moment.js';
 import type { Plant } from './plant.js';
@@ -84,24 +84,42 @@ export abstract class TorturedLog {
     if (this.#breach === undefined && this.random.chance(0.3)) await this.inspect();
   }
 
-  /** Begins a life. */
-  protected begin(): Victim {
+  /** Damages the log by chance, and has it salvaged. */
+  async salvage(): Promise<void> {}
+
+  /** Begins a life. @param salvage - of a log that was damaged */
+  protected begin(salvage?: Job['salvage']): Victim {
     this.beginHere();
     const victim = this.#crew.next(this.variant);
-    victim.start(this.#job());
+    const job = this.#job();
+    victim.start(salvage === undefined ? job : { ...job, salvage, check: true });
     return victim;
   }
 
-  /** Ends a life. */
-  protected async end(victim: Victim): Promise<void> {
+  /** Ends a life. @returns what it has reported */
+  protected async end(victim: Victim): Promise<readonly Report[]> {
     const cutsPower = this.#forgetful !== undefined && this.random.chance(0.8);
     const reports = cutsPower ? await this.#endWithPower(victim) : await this.#endAlone(victim);
     if (!reports.some(({ what }) => what === 'opened')) this.#tally.opening++;
     if (reports.at(-1)?.what === 'full') this.#tally.full++;
     this.judge(reports);
+    this.#tally.countDeeds(reports);
     const before = this.ledger.acknowledged;
     this.note(this.ledger.takeAll(this.#life, reports));
     this.#tally.acknowledged += this.ledger.acknowledged - before;
+    return reports;
+  }
+
+  /**
+   * Counts a log that was salvaged.
+   *
+   * @param kills - before it was open
+   * @param midst - how many of these left a salvage that had begun
+   */
+  protected countSalvage(kills: number, midst: number): void {
+    this.#tally.salvages++;
+    this.#tally.salvageKills += kills;
+    this.#tally.salvagesInterrupted += midst;
   }
 
   /** @returns what it has reported */
@@ -135,6 +153,7 @@ export abstract class TorturedLog {
   }
 
   protected readonly take = (report: Report): void => {
+    this.#tally.deeds.count(report);
     this.note(this.ledger.take(this.#life, report));
   };
 
@@ -178,7 +197,7 @@ export abstract class TorturedLog {
 }
 
 /** Small segments, so that the log rolls all the time. */
-export function optionsOf({ padGroups }: Pick<Variant, 'padGroups'>, random: Random): LogOptions {
+export function optionsOf({ padGroups, api }: Pick<Variant, 'padGroups' | 'api'>, random: Random): LogOptions {
   const blockBytes = random.pick([512, 4096]);
   const segmentBytes = blockBytes * random.pick([2, 4, 8, 16]);
   return {
@@ -192,5 +211,6 @@ export function optionsOf({ padGroups }: Pick<Variant, 'padGroups'>, random: Ran
     recycleSegments: random.pick([0, 1, 3]),
     encrypted: random.chance(0.3),
     compressed: random.chance(0.2),
+    ...(random.chance(0.3) && !hasCores(api) ? { retainBytes: segmentBytes * random.pick([0, 2, 6]) } : {}),
   };
 }

@@ -1,8 +1,14 @@
-import { WalError } from '@walstack/codec';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FileName, WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
-import { configOf } from './config.js';
+import { configOf, retains } from './config.js';
 import { Contents } from './contents.js';
-import { Ledger } from './ledger.js';
+import { type Damage, damageLog, missingInQuarantine } from './damage.js';
+import { claimsOf, drawDeed, endOf, performSync } from './deeds.js';
+import { generationOf } from './generations.js';
+import { Ledger, UNREADABLE } from './ledger.js';
 import { failureOf } from './life.js';
 import { reports } from './moment.js';
 import { type Plant, plantLoss } from './plant.js';
@@ -13,7 +19,14 @@ import { TorturedLog } from './tortured-log.js';
 import type { Victim } from './victim.js';
 
 /** Reports within which a log that has room must have acknowledged something. */
-const REPORTS_OF_A_LIFE = 40;
+const REPORTS_OF_A_LIFE = 200;
+
+/** How often a log is damaged and salvaged, and how many lives are ended at most before it is. */
+const SALVAGES = 0.1;
+const SALVAGE_KILLS = 8;
+
+/** So long, at most, a life has for it; the next one longer. */
+const SALVAGE_MS = 100;
 
 /** A log of one writer: `Wal`, or `SegmentedWal`. */
 export class TorturedSegments extends TorturedLog {
@@ -25,9 +38,67 @@ export class TorturedSegments extends TorturedLog {
   }
 
   async inspect(): Promise<void> {
-    this.#withLog((log) => {
-      if (this.random.chance(0.5)) this.#truncate(log, this.random.integer(log.firstLsn, log.nextLsn));
+    this.#withLog((log, life) => {
+      if (this.random.chance(0.5)) this.#doSomething(log, life);
     });
+  }
+
+  /**
+   * Closes the log, damages it, and has lives open it with salvage that are ended while they do, until one has. Before that,
+   * strict refuses it; afterwards it opens it.
+   */
+  override async salvage(): Promise<void> {
+    const { victims } = this.variant;
+    if (this.disk !== undefined || victims !== 'processes' || this.ledger.required === 0) return;
+    if (!this.random.chance(SALVAGES)) return;
+    let lastLsn = 0;
+    let firstLsn = 0;
+    this.#withLog((log) => {
+      ({ firstLsn, lastLsn } = log);
+    });
+    if (this.breach !== undefined) return;
+    const damage = damageLog(this.directory, lastLsn + 1, this.random);
+    if (damage === undefined) return;
+    const { firstLsn: keptFrom, nextLsn } = damage;
+    this.take({ what: 'damaged', firstLsn: keptFrom, nextLsn, begun: firstLsn, lastLsn });
+    const isProven = nextLsn <= lastLsn || keptFrom > firstLsn;
+    if (isProven && this.#isOpened()) {
+      this.note({ text: `strict opens a log of which something is lost: ${damage.text}`, lost: 0 });
+    }
+    let kills = 0;
+    let midst = 0;
+    while (this.breach === undefined && !(await this.#isSalvagedBy(damage, kills))) {
+      kills++;
+      if (existsSync(join(this.directory, FileName.salvage))) midst++;
+    }
+    if (this.breach !== undefined) return;
+    const [missing] = missingInQuarantine(this.directory, damage);
+    if (missing !== undefined)
+      this.note({ text: `${missing} is not in quarantine as it was: ${damage.text}`, lost: 0 });
+    this.countSalvage(kills, midst);
+    await this.inspect();
+  }
+
+  /** Has one life salvage the log. @returns whether it was open when it was ended */
+  async #isSalvagedBy({ salvageLsn }: Damage, kills: number): Promise<boolean> {
+    const victim = this.begin(salvageLsn === undefined ? {} : { lsn: salvageLsn });
+    const hangs = await reports(victim.transcript, kills < SALVAGE_KILLS ? 1 : 2);
+    if (hangs) this.note({ text: 'it hangs: nothing was reported for a minute', lost: 0 });
+    await sleep(this.random.magnitude(SALVAGE_MS * (kills + 1)));
+    const told = await this.end(victim);
+    return told.some(({ what }) => what === 'opened');
+  }
+
+  /** Whether strict opens the log, which is as it was then. */
+  #isOpened(): boolean {
+    const config = { io: 'sync-fs', ...configOf(this.options) } as const;
+    try {
+      SegmentedWal.openSync({ directory: this.directory, ...config }).closeSync();
+      return true;
+    } catch (error) {
+      if (!WalError.is(error) || !UNREADABLE.has(error.code)) this.take(failureOf(error));
+      return false;
+    }
   }
 
   plant(how: Plant): string | undefined {
@@ -49,7 +120,7 @@ export class TorturedSegments extends TorturedLog {
       });
     }
     disk.leave(64 * 1024);
-    this.#withLog((log) => this.#truncate(log, log.nextLsn));
+    this.#withLog((log) => this.#empty(log));
     await this.#goOn(disk);
     await this.inspect();
   }
@@ -97,6 +168,7 @@ export class TorturedSegments extends TorturedLog {
     }
     this.#unlessFull(() => {
       this.take({ what: 'opened', firstLsn: log.firstLsn, nextLsn: log.nextLsn });
+      this.take(claimsOf(log));
       const reading = new Reading(this.#contents, this.take);
       for (const record of log.replay({ copy: false })) reading.take(record);
       reading.done();
@@ -115,9 +187,23 @@ export class TorturedSegments extends TorturedLog {
     }
   }
 
-  #truncate(log: SegmentedWal, lsn: number): void {
-    this.take({ what: 'truncating', lsn });
-    log.truncateBeforeSync(lsn);
+  #doSomething(log: SegmentedWal, life: number): void {
+    const deed = drawDeed(log, this.random, { retains: retains(this.options), mayFill: this.disk !== undefined });
+    for (const each of deed.begins) this.take(each);
+    performSync(log, deed);
+    for (const each of endOf(deed, log, generationOf(life, 1))) this.take(each);
+  }
+
+  /** Gives up every hold, and drops everything. */
+  #empty(log: SegmentedWal): void {
+    for (const name of Object.keys(log.holds)) {
+      this.take({ what: 'claiming', name, lsn: undefined });
+      this.take({ what: 'truncating', lsn: log.checkpointLsn + 1 });
+      log.releaseHoldSync(name);
+      this.take({ what: 'claimed', name, lsn: undefined });
+    }
+    this.take({ what: 'truncating', lsn: log.nextLsn });
+    log.truncateBeforeSync(log.nextLsn);
     this.take({ what: 'truncated', firstLsn: log.firstLsn });
   }
 

@@ -51,4 +51,4 @@ export function decodeEvent(line: string): DiskEvent {
 
 /** Whether a log has said that something is durable. */
 export const isAcknowledgement = (event: DiskEvent): boolean =>
-  event.what === 'report' && /^(\d+ )?acknowledged /.test(event.line);
+  event.what === 'report' && /^(\d+ )?(acknowledged|cut|reset|claimed) /.test(event.line);
