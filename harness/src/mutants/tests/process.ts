@@ -4,6 +4,7 @@ import process from 'node:process';
 import { createVitest } from 'vitest/node';
 import { textIn } from '../overlay.js';
 import { SOURCES } from '../sources.js';
+import { outcomeOf } from './outcome.js';
 import type { TestsReply, TestsRequest, TestsSetup } from './protocol.js';
 
 const { root, overlay, native } = JSON.parse(process.argv[2] as string) as TestsSetup;
@@ -45,16 +46,9 @@ await vitest.standalone();
 async function run({ file, env }: TestsRequest): Promise<TestsReply> {
   Object.assign(process.env, env);
   const specification = vitest.getRootProject().createSpecification(join(root, file));
-  const { testModules, unhandledErrors } = await vitest.runTestSpecifications([specification]);
-  const tests = testModules.flatMap((module) => [...module.children.allTests()]);
-  const failed = tests.filter((test) => test.result().state === 'failed').map(({ fullName }) => fullName);
-  const outside = testModules.flatMap((module) => module.errors());
-  const errors = [...outside, ...(unhandledErrors as readonly Error[])].map(({ message }) => `${file}: ${message}`);
+  const result = await vitest.runTestSpecifications([specification]);
   for (const name of Object.keys(env)) delete process.env[name];
-  return {
-    ran: tests.filter((test) => test.result().state === 'passed').length + failed.length,
-    failed: [...failed, ...errors],
-  };
+  return outcomeOf({ moduleId: specification.moduleId, file }, result);
 }
 
 process.on('disconnect', () => process.exit());
