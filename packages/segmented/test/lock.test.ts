@@ -132,7 +132,8 @@ describe('lockTimeoutMs', () => {
           if (line !== 'waiting') resolve(line);
           else if (form.startsWith('await')) child.kill('SIGKILL');
         });
-        opener.on('exit', () => reject(new Error('it ended without the lock')));
+        // Not 'exit', which may come before what it has printed.
+        opener.on('close', () => reject(new Error('it ended without the lock')));
       });
     };
     expect(await open('await SegmentedWal.open')).toBe('5');

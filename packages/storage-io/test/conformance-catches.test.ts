@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WalError } from '@walstack/codec';
@@ -120,12 +120,12 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'tokens repeat',
-    'completions: every token completes exactly once, whatever it was for',
+    'completions: every token completes exactly once, with its own result, whatever it was for',
     withDefect((io) => ({ submitWrite: (file, bytes, offset) => io.submitWrite(file, bytes, offset) % 3 || 3 })),
   ],
   [
     'a completion comes twice',
-    'completions: every token completes exactly once, whatever it was for',
+    'completions: every token completes exactly once, with its own result, whatever it was for',
     withDefect((io) => {
       let last = 0;
       return {
@@ -208,7 +208,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
     withDefect((io) => ({ open: (path, options) => io.open(path, { ...options, exclusive: false }) })),
   ],
   [
-    'a lock excludes nobody',
+    'a lock excludes nothing',
     'locks: a lock excludes another backend',
     withDefect((io) => ({
       lock: (path) => {
@@ -302,6 +302,177 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
     withDefect((io) => ({ list: (directory) => io.list(directory).slice(0, 50) })),
   ],
   [
+    'results are swapped',
+    'completions: every token completes exactly once, with its own result, whatever it was for',
+    withDefect((io) => ({
+      pollCompletions: (out: CompletionBuffer) => {
+        const count = io.pollCompletions(out);
+        out.results.subarray(0, count).reverse();
+        return count;
+      },
+    })),
+  ],
+  [
+    'offsets are taken modulo 4 GiB',
+    'refusals: a write very far behind the beginning is there, or an error, and changes nothing else',
+    withOps((files) => ({ write: (file, data, offset) => files.write(file, data, offset % 2 ** 32) })),
+  ],
+  [
+    'writes that fail are reported as done',
+    'refusals: a write very far behind the beginning is there, or an error, and changes nothing else',
+    withOps((files) => ({
+      write: (file, data, offset) => {
+        try {
+          return files.write(file, data, offset);
+        } catch {
+          return data.length;
+        }
+      },
+    })),
+  ],
+  [
+    'what was cut off is there again when the file grows by a write',
+    'any order: what is done to a file, opened twice, comes to what it comes to in an array',
+    withOps((files) => {
+      const before = new WeakMap<TinyFile, Uint8Array>();
+      return {
+        truncate: (file, bytes) => {
+          before.set(file, file.bytes);
+          files.truncate(file, bytes);
+        },
+        write: (file, data, offset) => {
+          const end = file.bytes.length;
+          const count = files.write(file, data, offset);
+          if (offset > end) file.bytes.set((before.get(file) ?? new Uint8Array(0)).subarray(end, offset), end);
+          return count;
+        },
+      };
+    }),
+  ],
+  [
+    'a read behind a cut gives what was there',
+    'any order: what is done to a file, opened twice, comes to what it comes to in an array',
+    withOps((files) => {
+      const longest = new WeakMap<TinyFile, Uint8Array>();
+      return {
+        truncate: (file, bytes) => {
+          longest.set(file, file.bytes);
+          files.truncate(file, bytes);
+        },
+        read: (file, into, offset) => {
+          const stale = longest.get(file)?.subarray(offset, offset + into.length) ?? new Uint8Array(0);
+          const count = files.read(file, into, offset);
+          into.set(stale.subarray(count), count);
+          return Math.max(count, stale.length);
+        },
+      };
+    }),
+  ],
+  [
+    'an append goes where the file ended for this handle',
+    'any order: what is done to a file, opened twice, comes to what it comes to in an array',
+    withDefect((io) => {
+      const ends = new Map<IoFile, number>();
+      return {
+        submitAppend: (file, data) => {
+          const end = ends.get(file) ?? io.size(file);
+          ends.set(file, end + data.length);
+          return io.submitWrite(file, data, end);
+        },
+      };
+    }),
+  ],
+  [
+    'the size is that of when the file was opened, and of its own writes since',
+    'any order: what is done to a file, opened twice, comes to what it comes to in an array',
+    withDefect((io) => {
+      const sizes = new Map<IoFile, number>();
+      return {
+        open: (path, options) => {
+          const file = io.open(path, options);
+          sizes.set(file, io.size(file));
+          return file;
+        },
+        size: (file) => sizes.get(file) ?? io.size(file),
+        submitWrite: (file, data, offset) => {
+          sizes.set(file, Math.max(sizes.get(file) ?? 0, offset + data.length));
+          return io.submitWrite(file, data, offset);
+        },
+      };
+    }),
+  ],
+  [
+    'of many writes at a time some are dropped',
+    'any order: many operations at a time: each is carried out, and has its own result',
+    () => {
+      const io = tinySync(new TinyFiles());
+      const submitWrite: StorageIo['submitWrite'] = (file, data, offset) =>
+        io.submitWrite(file, io.pending < 256 ? data : new Uint8Array(data.length), offset);
+      return { io: altered(io, () => ({ submitWrite })), directory: 'd' };
+    },
+  ],
+  [
+    'of many open files the first gets what is written to the last',
+    'any order: many files that are open at a time do not get into each other',
+    withDefect((io) => {
+      const open: IoFile[] = [];
+      return {
+        open: (path, options) => {
+          const file = io.open(path, options);
+          open.push(file);
+          return file;
+        },
+        submitAppend: (file, data) => io.submitAppend(open[open.indexOf(file) % 64] ?? file, data),
+      };
+    }),
+  ],
+  [
+    'an open that is refused has emptied the file',
+    'refusals: an open that exclusive refuses leaves the file as it is',
+    withOps((files) => ({
+      open: (path, flags) => {
+        if (flags.exclusive) emptied(files, path);
+        return files.namespace.open(path, flags);
+      },
+    })),
+  ],
+  [
+    'rename replaces a directory and what is in it',
+    'refusals: a directory that is there, and what is in it, stays when makeDirectory or rename would take its name',
+    withOps((files) => ({
+      rename: (from, to) => {
+        if (files.entries.get(to) === 'directory') {
+          for (const path of [...files.entries.keys()]) if (path.startsWith(`${to}/`)) files.entries.delete(path);
+          files.entries.delete(to);
+        }
+        files.namespace.rename(from, to);
+      },
+    })),
+  ],
+  [
+    'rename removes what has the name, and then renames',
+    'refusals: renaming a file to the name that it has leaves it',
+    withOps((files) => ({
+      rename: (from, to) => {
+        files.entries.delete(to);
+        files.namespace.rename(from, to);
+      },
+    })),
+  ],
+  [
+    'writes stay in the backend until it is disposed of',
+    'lifecycle: what has completed is seen by another backend beside this one',
+    () => {
+      const [files, own] = [new TinyFiles(), new TinyFiles()];
+      const io = tinySync(own);
+      const dispose = async (): Promise<void> => {
+        await io.dispose();
+        for (const [path, entry] of own.entries) files.entries.set(path, entry);
+      };
+      return { io: altered(io, () => ({ dispose })), directory: 'd', another: () => tinySync(files) };
+    },
+  ],
+  [
     'offsets are not checked',
     'arguments: an offset or a size that is NaN, negative, fractional or too large is a RangeError',
     withDefect((io) => ({
@@ -364,6 +535,98 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
     }, false),
   ],
   [
+    'a datasync is answered by that of another file',
+    'power cuts: datasyncs of several files side by side make each of them durable',
+    onForgetfulDisk(
+      (io) => ({ submitDatasync: (file) => (io.pending > 0 ? nothingDone(io, file) : io.submitDatasync(file)) }),
+      false,
+    ),
+  ],
+  [
+    'a datasync of several at a time does nothing',
+    'power cuts: writes and syncs of several files in any order: what was synced is there',
+    onForgetfulDisk(
+      (io) => ({ submitDatasync: (file) => (io.pending > 0 ? nothingDone(io, file) : io.submitDatasync(file)) }),
+      false,
+    ),
+  ],
+  [
+    'a datasync syncs the file that was opened last',
+    'power cuts: datasyncs of several files side by side make each of them durable',
+    onForgetfulDisk((io) => {
+      let last: IoFile | undefined;
+      return {
+        open: (path, options) => {
+          last = io.open(path, options);
+          return last;
+        },
+        submitDatasync: (file) => io.submitDatasync(last ?? file),
+      };
+    }),
+  ],
+  [
+    'a file through which nothing was written is not synced',
+    'power cuts: a datasync makes durable what was written to its file as another open one, closed or not',
+    onForgetfulDisk((io) => {
+      const written = new Set<IoFile>();
+      return {
+        submitWrite: (file, data, offset, options) => {
+          written.add(file);
+          return io.submitWrite(file, data, offset, options);
+        },
+        submitDatasync: (file) => (written.delete(file) ? io.submitDatasync(file) : nothingDone(io, file)),
+      };
+    }),
+  ],
+  [
+    'the sync of a directory is answered by the one under way',
+    'power cuts: the sync of a directory that is submitted while another one is under way makes durable the names before it',
+    onForgetfulDisk((io) => {
+      let some: IoFile | undefined;
+      let underWay = 0;
+      return {
+        open: (path, options) => {
+          const file = io.open(path, options);
+          some ??= file;
+          return file;
+        },
+        submitSyncDirectory: (path) => {
+          if (underWay > 0 && some !== undefined) return nothingDone(io, some);
+          underWay = io.submitSyncDirectory(path);
+          return underWay;
+        },
+        pollCompletions: (out) => {
+          const count = io.pollCompletions(out);
+          if (out.tokens.subarray(0, count).includes(underWay)) underWay = 0;
+          return count;
+        },
+      };
+    }, false),
+  ],
+  [
+    'the sync of a directory is answered by that of another one',
+    'power cuts: syncs of several directories side by side make the names of each durable',
+    onForgetfulDisk((io) => {
+      let some: IoFile | undefined;
+      return {
+        open: (path, options) => {
+          some = io.open(path, options);
+          return some;
+        },
+        close: () => {},
+        submitSyncDirectory: (path) =>
+          io.pending > 0 && some !== undefined ? nothingDone(io, some) : io.submitSyncDirectory(path),
+      };
+    }, false),
+  ],
+  [
+    'a durable write beside a plain one is plain',
+    'power cuts: a plain write beside a durable one does not take its place',
+    onForgetfulDisk((io) => ({
+      submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset, io.pending > 0 ? {} : options),
+    })),
+  ],
+  [
     'the sync of a directory does nothing',
     'power cuts: the sync of a directory makes names durable: made, renamed, replaced, removed',
     onForgetfulDisk((io) => {
@@ -424,6 +687,20 @@ describe('the conformance suite', () => {
     for (const completesInline of [true, false]) {
       await suite(onForgetfulDisk(() => ({}), completesInline)).get(noticedBy)?.();
     }
+  });
+
+  it.runIf(existsSync('/dev/full'))('notices on real files when errors are taken for success', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+    const run = (replaced: (io: StorageIo) => Partial<StorageIo>) =>
+      suite(() => ({ io: altered(createSyncFsStorageIo(), replaced), directory })).get(
+        'refusals: a real file that takes nothing: writes and syncs end with the error of the system',
+      )?.();
+    await run(() => ({}));
+    await expect(run((io) => ({ submitDatasync: (file) => nothingDone(io, file) }))).rejects.toThrow('a sync');
+    await expect(
+      run((io) => ({ submitWrite: (file, { length }) => io.submitRead(file, new Uint8Array(length), 0) })),
+    ).rejects.toThrow('ENOSPC');
+    rmSync(directory, { recursive: true });
   });
 
   it('notices a lock that holds in one process only', async () => {

@@ -52,7 +52,8 @@ export class TinyFiles {
     },
     rename: (from, to) => {
       this.#directory(parent(to));
-      this.#get(from);
+      const moved = this.#get(from);
+      if (this.entries.get(to) === 'directory') throw coded(moved === 'directory' ? 'ENOTEMPTY' : 'EISDIR');
       for (const [path, entry] of [...this.entries]) {
         if (path !== from && !path.startsWith(`${from}/`)) continue;
         this.entries.delete(path);
@@ -70,7 +71,7 @@ export class TinyFiles {
       return { kind: 'file', size: entry.bytes.length };
     },
     lock: (path) => {
-      if (this.locks.has(path)) throw new WalError('WAL_LOCKED', 'locked', { path, holder: 'somebody' });
+      if (this.locks.has(path)) throw new WalError('WAL_LOCKED', 'locked', { path, holder: 'another' });
       const file = this.#open(path, {
         create: true,
         exclusive: false,

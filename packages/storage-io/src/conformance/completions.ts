@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { CompletionBuffer } from '../completion-buffer.js';
 import type { IoFile, IoToken } from '../storage-io.js';
-import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal, turn } from './subject.js';
+import { assertBytes, bytes, type ConformanceCase, errorName, type Subject, throwsWal, turn } from './subject.js';
 
 /** Submits `count` writes of one byte each, side by side. */
 function submitWrites(subject: Subject, file: IoFile, count: number): IoToken[] {
@@ -9,6 +9,9 @@ function submitWrites(subject: Subject, file: IoFile, count: number): IoToken[] 
     subject.submitted(subject.io.submitWrite(file, bytes(1, index), index)),
   );
 }
+
+/** A count, or the name of an error. */
+const named = (result: number): number | string => (result < 0 ? errorName(result) : result);
 
 /** Has `listener` called until it says that it is done. What it throws ends the wait. */
 function listening(subject: Subject, listener: () => boolean): Promise<void> {
@@ -35,27 +38,32 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'every token completes exactly once, whatever it was for',
+    name: 'every token completes exactly once, with its own result, whatever it was for',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
       await subject.make('removed');
+      await subject.make('read', bytes(4096));
+      const read = subject.open('read');
       const tokens: IoToken[] = [];
+      const expected: (number | string)[] = [];
       for (let round = 0; round < 5; round++) {
-        for (const token of [
-          io.submitWrite(file, bytes(100), round * 100),
-          io.submitAppend(file, bytes(10)),
-          io.submitRead(file, new Uint8Array(10), 0),
-          io.submitDatasync(file),
-          io.submitAllocate(file, 0, 1000),
-          io.submitSyncDirectory(subject.directory),
-          io.submitRemove(subject.path(round === 0 ? 'removed' : 'missing')),
-        ]) {
+        const removed = round === 0 ? 'removed' : 'missing';
+        for (const [token, result] of [
+          [io.submitWrite(file, bytes(100), round * 100), 100],
+          [io.submitAppend(file, bytes(10)), 10],
+          [io.submitRead(read, new Uint8Array(20), 4090), 6],
+          [io.submitDatasync(file), 0],
+          [io.submitAllocate(file, 0, 1000), 0],
+          [io.submitSyncDirectory(subject.directory), 0],
+          [io.submitRemove(subject.path(removed)), round === 0 ? 0 : 'ENOENT'],
+        ] as const) {
           tokens.push(subject.submitted(token));
+          expected.push(result);
         }
       }
       assert.equal(io.pending, tokens.length);
-      await subject.results(...tokens);
+      assert.deepEqual((await subject.results(...tokens)).map(named), expected);
       assert.equal(io.pending, 0);
       for (let round = 0; round < 5; round++) {
         assert.equal(subject.poll(), 0);

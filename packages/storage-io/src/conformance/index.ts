@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+import { anyOrder } from './any-order.js';
 import { wrongArguments } from './arguments.js';
 import { completions } from './completions.js';
 import { data } from './data.js';
@@ -12,6 +13,8 @@ import { lifecycle } from './lifecycle.js';
 import { locks } from './locks.js';
 import { names } from './names.js';
 import { powerCuts } from './power-cuts.js';
+import { powerCutsAtLength } from './power-cuts-at-length.js';
+import { refusals } from './refusals.js';
 import {
   type ConformanceBackend,
   type ConformanceCase,
@@ -52,9 +55,11 @@ const TOPICS: readonly (readonly [topic: string, cases: readonly ConformanceCase
   ['names', names],
   ['files', files],
   ['data', data],
+  ['any order', anyOrder],
+  ['refusals', refusals],
   ['completions', completions],
   ['locks', locks],
-  ['power cuts', powerCuts],
+  ['power cuts', [...powerCuts, ...powerCutsAtLength]],
   ['arguments', wrongArguments],
 ];
 

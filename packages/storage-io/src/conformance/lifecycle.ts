@@ -93,7 +93,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'dispose drops completions that nobody polled, and calls no listener',
+    name: 'dispose drops completions that were not polled, and calls no listener',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -106,6 +106,25 @@ export const lifecycle: readonly ConformanceCase[] = [
       assert.equal(calls, 0);
       assert.equal(io.pending, 0);
       assert.equal(io.stats().completed, 5);
+    },
+  },
+  {
+    name: 'what has completed is seen by another backend beside this one',
+    needs: 'another',
+    async run(subject) {
+      const other = subject.another() as Subject;
+      const file = subject.open('file');
+      for (const part of [0, 1, 2]) {
+        await subject.write(file, bytes(1000, part), part * 1000);
+        const theirs = other.open('file', {});
+        assert.equal(other.io.size(theirs), (part + 1) * 1000);
+        assertBytes(await other.read(theirs, part * 1000, 2000), bytes(1000, part), `part ${part}`);
+        other.io.close(theirs);
+        assert.equal(await subject.result(subject.io.submitAppend(subject.open('appended'), bytes(10, part))), 10);
+        assert.equal(other.io.stat(subject.path('appended')).size, (part + 1) * 10);
+      }
+      assert.equal(await subject.result(subject.io.submitRemove(subject.path('appended'))), 0);
+      assert.deepEqual(other.io.list(subject.directory), ['file']);
     },
   },
   {

@@ -5,10 +5,10 @@ import { assertBytes, bytes, type ConformanceCase, type Subject } from './subjec
 /** Lengths around sectors, blocks, and the pieces that writes may be cut into. */
 const LENGTHS = [1, 511, 512, 513, 4095, 4096, 4097, 70_001];
 const LARGE = 9 * 1024 * 1024 + 13;
-const DURABLE: WriteOptions = { durable: true };
+export const DURABLE: WriteOptions = { durable: true };
 
 /** Makes a file whose name survives. */
-async function named(subject: Subject, name: string, content: Uint8Array = new Uint8Array(0)): Promise<IoFile> {
+export async function named(subject: Subject, name: string, content: Uint8Array = new Uint8Array(0)): Promise<IoFile> {
   const file = subject.open(name);
   if (content.length > 0) await subject.write(file, content, 0);
   await synced(subject, file);
@@ -16,15 +16,15 @@ async function named(subject: Subject, name: string, content: Uint8Array = new U
   return file;
 }
 
-async function synced(subject: Subject, file: IoFile): Promise<void> {
+export async function synced(subject: Subject, file: IoFile): Promise<void> {
   assert.equal(await subject.result(subject.io.submitDatasync(file)), 0);
 }
 
-async function directorySynced(subject: Subject, path = subject.directory): Promise<void> {
+export async function directorySynced(subject: Subject, path = subject.directory): Promise<void> {
   assert.equal(await subject.result(subject.io.submitSyncDirectory(path)), 0);
 }
 
-async function durablyWritten(subject: Subject, file: IoFile, data: Uint8Array, offset: number): Promise<void> {
+export async function durablyWritten(subject: Subject, file: IoFile, data: Uint8Array, offset: number): Promise<void> {
   assert.equal(await subject.result(subject.io.submitWrite(file, data, offset, DURABLE)), data.length);
 }
 
