@@ -175,7 +175,8 @@ export interface StorageIo {
   submitRead(file: IoFile, into: Uint8Array, offset: number): IoToken;
   /**
    * Makes durable every write of this file that had **completed** before this was submitted, also as another open file
-   * of this backend, and the file's size; nothing else. Result: 0. Of several at a time each fails when what it is to make durable may not be.
+   * of this backend, and the file's size; nothing else. Result: 0. Of several at a time each fails when what it is to make
+   * durable may not be.
    */
   submitDatasync(file: IoFile): IoToken;
   /** Makes the names in a directory durable. Result: 0. */
