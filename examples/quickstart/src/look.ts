@@ -63,7 +63,7 @@ async function raw(wal: SegmentedWal, from: number): Promise<void> {
   try {
     await pipeline(Readable.from(pieces(wal, from)), process.stdout, { end: false });
   } catch (error) {
-    // Who reads it may have seen enough: `| head`.
+    // What reads it may have ended: `| head`.
     if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
   }
 }

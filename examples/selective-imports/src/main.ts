@@ -13,7 +13,7 @@ const PROGRAMS = ['codec-alone', 'storage-io-alone', 'reader-alone', 'segmented-
 const KIBIBYTE = 1024;
 const folder = mkdtempSync(join(tmpdir(), 'walstack-bundles-'));
 
-/** A log for the one who only reads. */
+/** A log that is only read. */
 async function makeLog(): Promise<string> {
   const directory = join(folder, 'log');
   await using wal = await Wal.open(directory);

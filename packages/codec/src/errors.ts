@@ -66,7 +66,7 @@ export interface WalErrorFacts {
   readonly reason?: string;
   /** The state that refused the call. */
   readonly state?: string;
-  /** Who holds the lock. */
+  /** The holder of the lock. */
   readonly holder?: string;
   /** The limit that was exceeded, in the unit of what it limits. */
   readonly limit?: number;

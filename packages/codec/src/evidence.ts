@@ -2,7 +2,7 @@ import { checkBytes, checkInteger } from './arguments.js';
 import type { Lsn } from './lsn.js';
 import { findEvidence as findPass } from './passes.js';
 
-/** Behind the largest safe integer can stand a hole, too, in a file that somebody made up. */
+/** Behind the largest safe integer can stand a hole, too, in a file that was forged. */
 const BEYOND_EVERY_LSN = 2 ** 54;
 
 /**

@@ -2,7 +2,7 @@
  * The bytes of a write-ahead log, without any I/O but for the file of a key ring: frames that a torn write cannot forge, records inside them, the
  * header of a segment file, CRC32C, and what encrypts and compresses payloads.
  *
- * There are two levels. A **frame** is `[length u32][crc32c u32][data]`: who wants tear-safe framing for a protocol of
+ * There are two levels. A **frame** is `[length u32][crc32c u32][data]`: for tear-safe framing of a protocol of
  * their own needs `encodeFrame`, `decodeFrame`, `sealFrames` and `scanFrames`, and never meets the rest. A **record** is
  * what a frame's data holds in a log: a 24-byte header with LSN, type and durable lag, then scope, meta and payload.
  *

@@ -17,7 +17,7 @@ export function getUint64(view: DataView, offset: number): number {
   return high * WORD + view.getUint32(offset, true);
 }
 
-/** Reads an unsigned 32-bit integer from bytes that nobody has a view of. */
+/** Reads an unsigned 32-bit integer from bytes of which there is no view. */
 export const uint32At = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] as number) |
     ((bytes[at + 1] as number) << 8) |

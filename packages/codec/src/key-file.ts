@@ -23,7 +23,7 @@ export interface KeyFile {
   readonly keys: readonly { readonly id: number; readonly key: Uint8Array }[];
 }
 
-/** Reads a key file that nobody but its owner has rights on. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
+/** Reads a key file that only its owner has rights on. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
 export async function readKeyFile(path: string): Promise<string> {
   checkKeyPath(path);
   let file: FileHandle | undefined;

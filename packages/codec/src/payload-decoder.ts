@@ -55,7 +55,7 @@ export class PayloadDecoder {
   #cipher: SegmentCipher | undefined;
 
   /**
-   * Nothing is asked of the ring yet: a segment can be read by who has not its key as far as no record of it is decoded.
+   * Nothing is asked of the ring yet: a segment can be read without its key as far as no record of it is decoded.
    *
    * @param path - of the segment, for errors
    */
@@ -88,7 +88,7 @@ export class PayloadDecoder {
    * @param body - everything behind them
    * @param offset - of the frame in the file, for errors
    * @returns meta and payload, each in memory of its own
-   * @throws `WAL_BAD_KEY` when the key is missing or wrong, when somebody changed the record, or when it is not encrypted
+   * @throws `WAL_BAD_KEY` when the key is missing or wrong, when the record was changed, or when it is not encrypted
    * and should be; `WAL_TOO_LARGE` when it would become longer than `maxPayloadBytes`; `WAL_CORRUPT` when it cannot be
    * decompressed; `WAL_UNSUPPORTED` for zstd where Node.js has none
    */

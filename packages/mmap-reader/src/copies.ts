@@ -30,6 +30,6 @@ function renew(): void {
   shared = new Uint8Array(SHARED_BYTES);
   buffer = shared.buffer;
   used = 0;
-  // Who moves one copy to another thread must not take away the others.
+  // Moving one copy to another thread must not take away the others.
   markAsUntransferable(buffer);
 }

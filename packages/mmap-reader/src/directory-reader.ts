@@ -37,7 +37,7 @@ export interface DirectoryPlan {
   readonly types: ReadonlySet<number> | undefined;
   readonly copy: boolean;
   readonly decoding: DecodingSettings;
-  /** Whether nobody can wait for a key service. */
+  /** Whether there is no waiting for a key service. */
   readonly blocking: boolean;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((progress: ReplayProgress) => void) | undefined;
@@ -60,7 +60,7 @@ export class DirectoryReader {
   #decoder: PayloadDecoder | undefined;
   /** The last LSN that is read from the present segment. */
   #until: Lsn = 0;
-  /** Bytes of each file, where somebody wants to know. */
+  /** Bytes of each file, where they are asked for. */
   #sizes: readonly number[] = [];
   #bytesBefore = 0;
 
@@ -127,7 +127,7 @@ export class DirectoryReader {
     }
   }
 
-  /** Gets memory again that somebody has moved away. @returns whether that was so */
+  /** Gets memory again that was moved away. @returns whether that was so */
   restore(): boolean {
     return this.#scanner?.restore?.() ?? false;
   }
@@ -275,7 +275,7 @@ export class DirectoryReader {
     try {
       return this.#io.stat(path).size;
     } catch (error) {
-      // It was removed meanwhile: who comes to it will hear of that.
+      // It was removed meanwhile: reading it will say so.
       if (WalError.is(error, 'WAL_NOT_FOUND')) return 0;
       throw error;
     }

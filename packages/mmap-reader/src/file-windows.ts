@@ -3,7 +3,7 @@ export interface Window {
   /** Position in the file of its first byte. */
   readonly base: number;
   readonly bytes: Uint8Array;
-  /** Bytes that it had when it was made: when `bytes` has none any more, somebody has moved its memory away. */
+  /** Bytes that it had when it was made: when `bytes` has none any more, its memory was moved away. */
   readonly length: number;
   /** Says whether the bytes were what stands in the file; missing where they cannot become anything else. */
   readonly guard?: MemoryGuard;
@@ -36,15 +36,15 @@ export interface FileWindows {
    * The one before is let go of, unless windows are kept.
    */
   window(position: number, needed: number): Window;
-  /** The same window once more, as somebody has moved its memory away. */
+  /** The same window once more, as its memory was moved away. */
   renew(window: Window): Window;
   /** Makes sure that a range of a window can be read: the file still reaches to its end, and the disk gives it. */
   load(window: Window, offset: number, length: number): void;
   /** Makes sure, after a look at the first bytes of a window, that the file still reaches to their end. */
   check(window: Window, length: number): void;
-  /** Nobody is going to read a window soon. */
+  /** A window is not going to be read soon. */
   leave(window: Window): void;
-  /** Empties every view of the file, and lets go of it. Idempotent. */
+  /** Empties every view of the file, and closes it. Idempotent. */
   close(): void;
 }
 

@@ -22,8 +22,8 @@ export interface FrameScanner {
    * @returns whether there are further frames; when not, the end or a hole is at `frames.end`
    */
   fill(): IoRoutine<boolean>;
-  /** Gets memory again that somebody has moved away with a view of it. @returns whether that was so */
+  /** Gets memory again that was moved away with a view of it. @returns whether that was so */
   restore?(): boolean;
-  /** Lets go of the memory. Idempotent. */
+  /** Releases the memory. Idempotent. */
   close(): void;
 }

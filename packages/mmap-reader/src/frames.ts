@@ -311,7 +311,7 @@ export class Frames {
    * Looks at other memory from now on, or at what was moved to the front of the same, in which nothing was found yet.
    *
    * @param base - position in the file of the memory's first byte
-   * @param end - {@link end}, for who has written over the frame that tells it
+   * @param end - {@link end}, for a caller that has written over the frame that tells it
    * @param guard - of memory that may show something else than its file
    */
   adopt(bytes: Uint8Array, base: number, end = this.end, guard?: MemoryGuard): void {
@@ -386,7 +386,7 @@ export class Frames {
     this.#stopped = false;
   }
 
-  /** Lets go of the memory. What was found is gone, too. */
+  /** Releases the memory. What was found is gone, too. */
   close(): void {
     this.#forget(this.#endBefore);
     this.#stopped = true;

@@ -1,6 +1,6 @@
 /**
  * Reads the segments of a write-ahead log without writing: a log that is being written by this process or another one,
- * or one that nobody has open.
+ * or one that is not open.
  *
  * @packageDocumentation
  */

@@ -4,7 +4,7 @@ import type { IoCondition, IoRoutine } from '@walstack/storage-io';
 /**
  * Has the keys with these ids at hand, as far as the ring can get them; 0 is none.
  *
- * @param blocking - nobody can wait for a key service
+ * @param blocking - there is no waiting for a key service
  * @param signal - ends the waiting, as a key service may never answer
  * @throws `WAL_BAD_KEY` when the callback of the ring fails, `WAL_UNSUPPORTED` when it would answer later in a blocking call;
  * the reason of `signal`

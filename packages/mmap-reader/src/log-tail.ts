@@ -41,7 +41,7 @@ export interface LogTailOptions {
    */
   readonly durableOnly?: boolean;
   /**
-   * Asked for the last LSN that may be given out now, by who knows what is durable without proof, as the writer does.
+   * Asked for the last LSN that may be given out now, where it is known without proof what is durable, as the writer does.
    * Batches are given out whole: it is to be the last record of one. Default: no such limit.
    */
   readonly upTo?: () => Lsn;

@@ -29,7 +29,7 @@ export class MappedFile implements FileWindows {
   readonly #keeps: boolean;
   #fd: number;
   readonly #windows: MappedWindow[] = [];
-  /** Whether somebody has moved the memory of a window away: it stays mapped as long as they have it. */
+  /** Whether the memory of a window was moved away: it stays mapped as long as it is in use there. */
   #isMoved = false;
 
   private constructor(path: string, fd: number, size: number, keeps: boolean) {
@@ -130,7 +130,7 @@ export class MappedFile implements FileWindows {
   close(): void {
     if (this.#fd === -1) return;
     this.#unmapAll();
-    // The memory is unmapped when the thread comes to it, and has the lock until then, though nobody can read it any more.
+    // The memory is unmapped when the thread comes to it, and has the lock until then, though it cannot be read any more.
     if (!this.#isMoved) unlockFile(this.#fd);
     closeSync(this.#fd);
     this.#fd = -1;

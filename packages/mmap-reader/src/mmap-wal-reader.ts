@@ -141,7 +141,7 @@ export class MmapWalReader implements Iterable<WalRecord> {
     if (this.#mapped !== undefined && !this.#mapped.isClosed) this.#mapped.release();
   }
 
-  /** Empties every view of the file, and lets go of it. Idempotent. */
+  /** Empties every view of the file, and closes it. Idempotent. */
   close(): void {
     for (const source of [...this.#sources]) source.close();
     this.#file.close();

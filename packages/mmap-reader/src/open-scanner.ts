@@ -22,7 +22,7 @@ export interface ScanRange {
 }
 
 /**
- * Opens a segment that nobody writes to any more for reading: mapped where files can be, else by plain reads.
+ * Opens a segment that is not written to any more for reading: mapped where files can be, else by plain reads.
  *
  * @throws `WAL_NOT_FOUND`, `WAL_TRUNCATED` when the file has got a new life
  */

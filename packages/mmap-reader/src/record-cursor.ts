@@ -24,7 +24,7 @@ export interface CursorSource {
   readonly until: Lsn;
   /** What decodes the records of the present frames. */
   readonly decoder: PayloadDecoder;
-  /** Gets memory again that somebody has moved away. @returns whether that was so */
+  /** Gets memory again that was moved away. @returns whether that was so */
   restore(): boolean;
   /**
    * Why there are no further records; `undefined` when there will be.
@@ -32,7 +32,7 @@ export interface CursorSource {
    * @param error - of the step to a frame that cannot be there
    */
   stopReason(error: WalError | undefined): StopReason | undefined;
-  /** Nobody reads on. */
+  /** Nothing reads on. */
   close(): void;
 }
 
@@ -56,7 +56,7 @@ export class RecordCursor {
   #stopReason: StopReason | undefined;
 
   /**
-   * For those who make cursors.
+   * For what makes cursors.
    *
    * @param types - of the records to stop at; all when it is not given
    */
@@ -162,7 +162,7 @@ export class RecordCursor {
     }
   }
 
-  /** Ends the reading, for who does not go to the end. Idempotent. */
+  /** Ends the reading before the end. Idempotent. */
   close(): void {
     this.#stopReason ??= 'closed';
     this.#until = 0;

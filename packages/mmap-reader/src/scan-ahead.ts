@@ -14,7 +14,7 @@ import { MOST_FRAMES } from './window-scanner.js';
 /** How many threads may scan ahead. */
 export const MOST_WORKERS = 32;
 
-/** What a worker has answered of one job and nobody has used yet. */
+/** What a worker has answered of one job and was not used yet. */
 interface Inbox {
   readonly answers: ScanAnswer[];
   /** Called when there is one more. */
@@ -53,7 +53,7 @@ export class ScanAhead {
     if (inbox === undefined) return { job, offsets: undefined };
     while (inbox.answers.length === 0) {
       yield (resume) => {
-        // Only who waits for a thread keeps the process alive for it.
+        // Only a call that waits for a thread keeps the process alive for it.
         for (const worker of this.#workers) worker.ref();
         inbox.wake = resume;
       };
@@ -64,10 +64,10 @@ export class ScanAhead {
     return inbox.answers.shift() as ScanAnswer;
   }
 
-  /** Nobody reads a segment any more. */
+  /** A segment is not read any more. */
   done(job: number): void {
     this.#inboxes.delete(job);
-    // A worker that waits to go on with it has nobody to wait for.
+    // A worker that waits to go on with it need not wait.
     Atomics.store(this.#used, job % COUNTERS, 0x7fff_ffff);
     Atomics.notify(this.#used, job % COUNTERS);
   }
@@ -83,7 +83,7 @@ export class ScanAhead {
     const worker = new Worker(new URL('./scan-worker.js', import.meta.url), { workerData, execArgv: [] });
     worker.unref();
     worker.on('message', (answer: ScanAnswer) => this.#receive(answer));
-    // Who waits goes on without it.
+    // What waits goes on without it.
     worker.on('error', () => this.#giveUp());
     return worker;
   }
@@ -118,7 +118,7 @@ function map({ path, header }: Link): FileWindows | undefined {
   try {
     if (file?.hasId(header.segmentId) === true) return file;
   } catch {
-    // Who reads it without help says what is wrong.
+    // Reading it without help says what is wrong.
   }
   file?.close();
   return undefined;

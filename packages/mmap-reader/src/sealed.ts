@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { parseSegmentFileName } from '@walstack/codec';
 
 /**
- * Whether nobody writes to a segment any more: that another one has a higher number proves it complete. A file of another
+ * Whether a segment is not written to any more: that another one has a higher number proves it complete. A file of another
  * name, or without such a neighbour, may be written to or cut.
  */
 export function isSealed(path: string): boolean {

@@ -73,7 +73,7 @@ export class SegmentScanner implements FrameScanner {
     return false;
   }
 
-  /** Lets go of the buffer. The file is its opener's to close. */
+  /** Releases the buffer. The opener of the file closes it. */
   close(): void {
     this.frames.close();
   }

@@ -18,7 +18,7 @@ export class SegmentSource implements CursorSource {
 
   /**
    * @param isUnguarded - the file may get a new life while it is read
-   * @param onClose - told when nobody reads on
+   * @param onClose - told when nothing reads on
    */
   constructor(
     file: FileWindows,
@@ -56,7 +56,7 @@ export class SegmentSource implements CursorSource {
     return frames.stopped ? 'wrong-lsn' : 'bad-frame';
   }
 
-  /** Lets go of the memory; the file is its opener's to close. */
+  /** Releases the memory; the opener of the file closes it. */
   close(): void {
     this.#scanner.frames.close();
     this.#onClose();

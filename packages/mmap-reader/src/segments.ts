@@ -1,5 +1,5 @@
 /**
- * What reading a log is made of, for who builds a log of their own on this format: the files of its directory, the chain
+ * What reading a log is made of, for building another log on this format: the files of its directory, the chain
  * of its segments, and the frames of one segment, streamed through a buffer of bounded size. Everything is an I/O
  * routine over a `StorageIo`, and nothing here changes a file.
  *

@@ -61,7 +61,7 @@ export class WindowScanner implements FrameScanner {
     return false;
   }
 
-  /** Gets the memory again when somebody has moved it away. @returns whether that was so */
+  /** Gets the memory again when it was moved away. @returns whether that was so */
   restore(): boolean {
     const window = this.#window;
     if (window.bytes.length === window.length || this.#file.isClosed) return false;

@@ -16,7 +16,7 @@ export const fileLocksUnavailableReason: string | undefined = missingReason('hol
  * dies, however it dies; the kernel sees to that. What was duplicated from it keeps it alive, and so does a mapping: a
  * file that was locked, mapped and closed stays locked until it is no longer mapped.
  *
- * It is advisory, which means that it holds off only those who ask for it. It holds between threads, processes and
+ * It is advisory, which means that it holds off only those that ask for it. It holds between threads, processes and
  * containers of one machine; between machines where the file system carries locks over, as NFS does.
  *
  * @param fd - an open file, for reading where the lock is to be shared, for writing where it is to be exclusive

@@ -109,7 +109,7 @@ export class Mapping {
 
   /**
    * Takes the pages that lie in a range as a whole out of this process's memory and out of the page cache, there as far
-   * as they are on disk and nobody else has them mapped. They are read from disk when they are touched again. What was
+   * as they are on disk and nothing else has them mapped. They are read from disk when they are touched again. What was
    * written to them through the buffer is forgotten.
    */
   release(offset?: number, length?: number): void {
@@ -154,7 +154,7 @@ export class Mapping {
  * was put in later keeps it (such as `process.on('SIGBUS')`, which Node.js advises against), it ends the process.
  *
  * V8 counts the mapped bytes as memory of its own (`process.memoryUsage().external`) and begins to collect garbage for
- * every 64 MiB that come to it. Who maps much, one after another, does better to map it by less at a time.
+ * every 64 MiB that come to it. Where much is mapped, one after another, map it by less at a time.
  *
  * @param fd - a file that is open for reading
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`); `RangeError` (`ERR_OUT_OF_RANGE`) when the range is not within the

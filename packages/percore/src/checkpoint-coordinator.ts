@@ -111,7 +111,7 @@ export class CheckpointCoordinator {
     }
   }
 
-  /** Lets go of the segments that the last checkpoint has made superfluous, and were not let go of with it. */
+  /** Drops the segments that the last checkpoint has made superfluous, and that were not dropped with it. */
   truncate(): Promise<TruncatedLogs> {
     return this.#inTurn(async () => {
       const { checkpoint } = this.#manifest;
@@ -189,7 +189,7 @@ export class CheckpointCoordinator {
   }
 
   /**
-   * @param beyond - 0 keeps the barrier itself, with which nothing has to be rolled; 1 lets go of it too, where nothing is
+   * @param beyond - 0 keeps the barrier itself, with which nothing has to be rolled; 1 drops it too, where nothing is
    * behind it
    */
   async #truncate({ cores }: PerCoreCheckpoint, beyond: 0 | 1): Promise<TruncatedLogs> {

@@ -29,7 +29,7 @@ export interface CoreState {
   readonly leftManager: boolean;
   /** It has left under a manager, and what stands behind that was appended without one: no epoch waits for it either. */
   readonly alone: boolean;
-  /** Whether it was used at all: a log that a crash left empty makes nobody wait. */
+  /** Whether it was used at all: a log that a crash left empty is not waited for. */
   readonly joined: boolean;
   /** The LSN of the last entry. */
   readonly lsn: number;

@@ -523,7 +523,7 @@ export class CoreWalWriter {
   }
 
   /**
-   * Takes everything appended so far for durable, where somebody else has synced it: {@link syncedPosition} moves, and
+   * Takes everything appended so far for durable, where another writer has synced it: {@link syncedPosition} moves, and
    * nothing else. What is written to the log as durable stays what this writer has found.
    */
   markSynced(): void {

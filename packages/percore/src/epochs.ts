@@ -1,6 +1,6 @@
 import { checkInteger, invalidType, outOfRange, WalError } from '@walstack/codec';
 
-/** A cache line, so that nobody else's writes slow down those who only look at the epoch. */
+/** A cache line, so that no other writes slow down those that only look at the epoch. */
 const BUFFER_BYTES = 64;
 
 /** The last epoch that there is: the number of the one behind it is still one that can be written. */

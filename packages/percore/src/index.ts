@@ -6,7 +6,7 @@
  * or in a worker thread. Writers append puts, deletes and commits of offsets, and sync on their own. What orders them is
  * the **epoch**, a number in shared memory that each entry carries. `endEpoch` moves it on; a barrier stands in every log
  * where the old epoch ends, and when all barriers are durable the epoch is complete. `checkpoint` does the same, has the
- * application make a snapshot, notes that in a manifest, and lets go of what the snapshot replaces. After a crash
+ * application make a snapshot, notes that in a manifest, and drops what the snapshot replaces. After a crash
  * `PerCoreRecovery` gives the last checkpoint and the entries behind it, merged as a stream.
  *
  * @packageDocumentation

@@ -20,7 +20,7 @@ export interface EntriesOptions {
   readonly from?: 'checkpoint' | 'first';
 }
 
-/** What is let go of when a recovery ends. */
+/** What is closed and unlocked when a recovery ends. */
 export interface Holdings {
   /** Closes the logs, and gives back lock and backend. */
   close(): Promise<void>;
@@ -60,7 +60,7 @@ export class PerCoreRecovery {
   }
 
   /**
-   * Recovers the logs of all cores. Nobody else may have the per-core log open. To be closed.
+   * Recovers the logs of all cores. Nothing else may have the per-core log open. To be closed.
    *
    * @throws `WAL_NOT_FOUND`, `WAL_LOCKED`, `WAL_CORRUPT` when something acknowledged is lost, `WAL_TRUNCATED` when
    * `toEpoch` is before the last checkpoint, what opening a log throws; `TypeError`, `RangeError` for wrong options

@@ -219,7 +219,7 @@ export class PerCoreWalManager {
     return Promise.all(this.#cores.map((core) => core.place()));
   }
 
-  /** Lets go of the segments that the last checkpoint has made superfluous, and were not let go of with it. */
+  /** Drops the segments that the last checkpoint has made superfluous, and that were not dropped with it. */
   async truncate(): Promise<TruncatedLogs> {
     this.#throwIfClosed();
     return this.#coordinator.truncate();
@@ -241,7 +241,7 @@ export class PerCoreWalManager {
    * logs is complete; and closes them. Idempotent. A checkpoint whose snapshot is being taken is not waited for: it rejects
    * with `WAL_CLOSED`, and the one before stays the last.
    *
-   * @throws the first failure, when everything was let go of
+   * @throws the first failure, when everything was closed and unlocked
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -5,7 +5,7 @@ import { errorFromTransfer } from './error-transfer.js';
 import { workerEnded } from './worker.js';
 import type { CallName, Calls, Report, Request, WorkerData } from './worker-protocol.js';
 
-/** Somebody who waits for an answer. */
+/** A call that waits for an answer. */
 interface Waiting {
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
@@ -38,7 +38,7 @@ export class WorkerCore implements Core {
     this.#worker.on('message', (report: Report) => this.#take(report));
     this.#worker.on('error', (error) => this.#end(workerEnded(this.coreId, error)));
     this.#worker.on('exit', () => this.#end(workerEnded(this.coreId)));
-    // Nobody need wait for it.
+    // It need not be waited for.
     this.#finished.promise.catch(() => {});
   }
 

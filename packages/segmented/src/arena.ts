@@ -200,7 +200,7 @@ export class Arena {
     this.#closed.push(chunk);
   }
 
-  /** Keeps the memory of a chunk that nobody needs any more. */
+  /** Keeps the memory of a chunk that is not needed any more. */
   #recycle(chunk: Chunk): void {
     if (chunk.lent > 0 || chunk.end > chunk.start) return;
     // What was made for one large record is not kept for the small ones behind it.

@@ -52,6 +52,6 @@ export function announce<Message>(channel: TypedChannel<Message>, message: Messa
 /** Says that a log has failed for good. */
 export function announceFailure({ directory, onFailure }: Settings, error: WalError): void {
   announce(writerChannels.error, { directory, operation: 'write', error });
-  // In a turn of its own: it must not come in the middle of what failed, and what it throws is nobody's to catch.
+  // In a turn of its own: it must not come in the middle of what failed, and what it throws is an uncaught exception.
   if (onFailure !== undefined) queueMicrotask(() => onFailure(error));
 }

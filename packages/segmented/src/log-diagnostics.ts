@@ -41,7 +41,7 @@ export interface TruncateMessage extends LogMessage, TruncateResult {
 }
 
 /**
- * The channels of `node:diagnostics_channel` on which a log says what happens to it. What nobody listens to costs
+ * The channels of `node:diagnostics_channel` on which a log says what happens to it. A channel without listeners costs
  * nothing: no message is made for it. Listeners are called in the thread that writes, between two steps of its routines: they
  * may call anything, and are to be quick.
  */

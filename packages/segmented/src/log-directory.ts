@@ -3,7 +3,7 @@ import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack
 import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
 
 /**
- * Replaces the file `checkpoint`; durable once the directory is synced. Who fails has changed nothing.
+ * Replaces the file `checkpoint`; durable once the directory is synced. If it fails, nothing is changed.
  */
 export function* placeCheckpoint(io: StorageIo, directory: string, checkpoint: Checkpoint): IoRoutine<void> {
   const draft = join(directory, FileName.checkpointDraft);

@@ -42,7 +42,7 @@ export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
 export interface ReadPlan {
   /** From the oldest to the newest; the first holds `from`. */
   readonly segments: Segments;
-  /** How many of them nobody writes to any more. */
+  /** How many of them are not written to any more. */
   readonly sealed: number;
   readonly from: Lsn;
   /** The last record to be read. */
@@ -52,7 +52,7 @@ export interface ReadPlan {
   readonly matches: ((frames: Frames) => boolean) | undefined;
   /** How records are decrypted and decompressed. */
   readonly decoding: Demands;
-  /** Nobody can wait for a key service. */
+  /** There is no waiting for a key service. */
   readonly blocking: boolean;
   /** The log's first LSN now: it moves when the log is truncated. */
   readonly firstLsn: () => Lsn;
@@ -146,7 +146,7 @@ export class LogReader {
     if (!this.#isReading) this.#closeScanner();
   }
 
-  /** Every record behind `lastLsn` is gone: who was to read further gets `WAL_TRUNCATED`. */
+  /** Every record behind `lastLsn` is gone: what was to read further gets `WAL_TRUNCATED`. */
   cutAfter(lastLsn: Lsn): void {
     if (this.#plan.to <= lastLsn) return;
     this.#cutLsn = Math.min(lastLsn, this.#cutLsn ?? lastLsn);

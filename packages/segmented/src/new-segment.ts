@@ -20,7 +20,7 @@ export interface Identity {
   readonly from: Succession;
 }
 
-/** Makes a segment under its name, which is not durable yet. Who fails has changed nothing. */
+/** Makes a segment under its name, which is not durable yet. If it fails, nothing is changed. */
 export function* makeNamed(
   world: World,
   settings: Settings,

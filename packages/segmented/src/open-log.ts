@@ -41,7 +41,7 @@ export function* openLog(world: World, settings: Settings, blocking: boolean): I
   const pause = blocking ? blockingPause : pauseOf(world);
   const unlock = yield* lockWithin(world, join(directory, FileName.lock), settings.lockTimeoutMs, pause);
   try {
-    // Again, now that nobody else changes it.
+    // Again, now that nothing else changes it.
     const files = look();
     refuseTakenNames(io, directory, files);
     const open = remainsOf(files) === undefined && files.segments.length === 0 ? createLog : recoverMode[recoveryMode];

@@ -75,7 +75,7 @@ export interface SegmentedWalConfig {
   readonly markAfterMs?: number;
   /** The first LSN of a new log; a log that exists keeps its own. Default 1. */
   readonly firstLsn?: Lsn;
-  /** Called once when the log fails for good, also where nobody waits: with what `failure` says from then on. */
+  /** Called once when the log fails for good, also where nothing waits: with what `failure` says from then on. */
   readonly onFailure?: (failure: WalError) => void;
   /**
    * The core whose log this is, 0 to 2^32 − 2: it stands in the header of every segment, and a log of another core, or of
@@ -83,7 +83,7 @@ export interface SegmentedWalConfig {
    */
   readonly coreId?: number;
   /**
-   * Drop segments that nobody needs any more as long as the log has more bytes than this; 0 drops them at once. What is
+   * Drop segments that are not needed any more as long as the log has more bytes than this; 0 drops them at once. What is
    * above the checkpoint (see {@link retainUntilCheckpoint}) or needed by a hold stays, and so does the newest segment:
    * the log may be larger. Looked after at rolls, when the checkpoint or a hold moves, and when a hold is released.
    * Default: nothing is dropped because of the log's size.
@@ -209,7 +209,7 @@ export type CheckedConfig = Omit<Settings, 'preallocate' | 'recycleSegments'> & 
   readonly recycleSegments: number | undefined;
 };
 
-/** A configuration for who looks at a log that is there. @throws like {@link checkConfig} */
+/** A configuration that opens an existing log and never makes one. @throws like {@link checkConfig} */
 export function withoutCreating(config: SegmentedWalConfig): SegmentedWalConfig {
   return { ...checkOptions('config', config, KNOWN), create: false };
 }

@@ -69,13 +69,13 @@ export class Pipeline {
     while (this.#running > 0) yield this.#change;
   }
 
-  /** Lets nobody wait any more for what is not under way: there was a failure elsewhere. */
+  /** Ends all waiting for what is not under way: there was a failure elsewhere. */
   stop(): void {
     this.#failed = true;
     this.changed();
   }
 
-  /** Has everyone look again who waits. */
+  /** Has every waiting routine look again. */
   changed(): void {
     const waiting = this.#waiting;
     this.#waiting = [];

@@ -12,7 +12,7 @@ const STEP_BYTES = 4 * 1024 * 1024;
 /** Zeros are written so many at a time, so that groups have their turn at the disk. */
 const ZEROS_BYTES = 1024 * 1024;
 
-/** A group of more bytes than this gains nothing by it, and a writer of many such is faster than who prepares for it. */
+/** A group of more bytes than this gains nothing by it, and writing many such is faster than preparing for them. */
 const SMALL_GROUP_BYTES = 128 * 1024;
 
 /**

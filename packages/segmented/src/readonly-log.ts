@@ -72,7 +72,7 @@ function* judgeBeside(
   }
 }
 
-/** The first LSN of the segments that are there now, for who reads them beside their writer. */
+/** The first LSN of the segments that are there now, for reading them beside their writer. */
 export function firstListedLsn(io: StorageIo, directory: string): Lsn {
   return sortFiles(io.list(directory)).segments[0]?.firstLsn ?? Number.MAX_SAFE_INTEGER;
 }

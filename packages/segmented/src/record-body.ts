@@ -115,7 +115,7 @@ export class ReusedBody implements RecordBody {
     }
   }
 
-  /** Lets go of the caller's memory. */
+  /** Drops the reference to the caller's memory. */
   clear(): void {
     this.meta = NO_BYTES;
     this.payload = NO_BYTES;

@@ -50,7 +50,7 @@ export interface RecoveryReport {
   readonly lastLsn: Lsn;
   /**
    * Bytes cut off at the end of the newest segment, of which nothing had been acknowledged: a torn tail, and in a file that
-   * had an earlier life what that has left, as nobody can tell the two apart. With `'readonly'`, bytes that would be.
+   * had an earlier life what that has left, as the two cannot be told apart. With `'readonly'`, bytes that would be.
    */
   readonly cutBytes: number;
   /** What was lost; `undefined` unless `reason` is `'salvaged'`. */

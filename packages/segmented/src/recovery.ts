@@ -93,7 +93,7 @@ export function* createLog(world: World, settings: Settings, files: LogFiles, bl
  * repeated after a crash in it.
  *
  * @param files - of the directory; at least one segment
- * @param blocking - nobody can wait for a key service
+ * @param blocking - there is no waiting for a key service
  * @throws what {@link judge} and {@link checkKeys} throw, with nothing changed
  */
 export function* recoverLog(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {

@@ -3,7 +3,7 @@ import type { Segment } from '@walstack/mmap-reader/segments';
 import type { Settings } from './options.js';
 import type { Segments } from './segment-list.js';
 
-/** The options that say what a log keeps of what nobody needs any more. */
+/** The options that say what a log keeps of what is not needed any more. */
 export type RetentionRules = Pick<Settings, 'retainBytes' | 'retainAgeMs' | 'retainUntilCheckpoint'>;
 
 /** Whether anything is ever dropped by itself. */
@@ -11,7 +11,7 @@ export const dropsAnything = ({ retainBytes, retainAgeMs }: RetentionRules): boo
   retainBytes !== undefined || retainAgeMs !== undefined;
 
 /**
- * The number of the first segment that retention keeps. A segment goes when nobody needs a record of it, and the log
+ * The number of the first segment that retention keeps. A segment goes when no record of it is needed, and the log
  * with it is larger than it may be, or its last record is older than it may be; never one behind one that stays, and
  * never the newest.
  *
@@ -37,7 +37,7 @@ export function firstRetained(
   }
 }
 
-/** The first LSN that somebody may still need. */
+/** The first LSN that may still be needed. */
 function firstNeeded({ checkpointLsn, holds }: Checkpoint, { retainUntilCheckpoint }: RetentionRules): Lsn {
   const behindCheckpoint = retainUntilCheckpoint ? checkpointLsn + 1 : Number.POSITIVE_INFINITY;
   return Math.min(behindCheckpoint, ...Object.values(holds));

@@ -27,7 +27,7 @@ const MOST_ROUNDS = 8;
  * file goes into quarantine, too, when the log has been opened as the next opening is going to do it.
  *
  * @param damage - why the log cannot be opened
- * @param blocking - nobody can wait for a key service
+ * @param blocking - there is no waiting for a key service
  * @throws `WAL_CORRUPT` where it needs a `salvageLsn`; `WAL_BAD_KEY`; `WAL_BAD_HEADER`; `WAL_NO_SPACE`: with nothing changed,
  * or with the file `salvage` still there
  */

@@ -158,7 +158,7 @@ export class SegmentStock {
     return given;
   }
 
-  /** Lets go of the file that was prepared, and removes it: another process life would not trust it. */
+  /** Closes the file that was prepared, and removes it: another process life would not trust it. */
   *close(): IoRoutine<void> {
     yield* this.#lane.join(() => this.#discardDraft());
   }

@@ -109,7 +109,7 @@ export class SegmentWriter {
   /** Whether every write is a durable one, side by side with others. */
   readonly #pipelined: boolean;
   readonly #pipeline: Pipeline;
-  /** What is done ahead of need, and nobody waits for as a rule. */
+  /** What is done ahead of need, and is not waited for as a rule. */
   readonly #background: Pipeline;
   readonly #preparation: Preparation;
   readonly stock: SegmentStock;
@@ -755,7 +755,7 @@ export class SegmentWriter {
     const alone = toSync && !segment.dirty && this.#world.io.capabilities.durableWrites;
     if (!alone) segment.dirty = true;
     this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#count(extent, alone));
-    // A flush has nobody waiting whom it would serve: zeros would only take the disk's time.
+    // Nothing waits for a flush: zeros would only take the disk's time.
     if (toSync) this.#preparation.follow(segment, end, bytes.length);
     // Until it has its name, the segment that is written into is itself `next.seg`.
     if (segment === this.#named) this.stock.follow(end);
@@ -948,7 +948,7 @@ export class SegmentWriter {
     const marked = this.#segmentForMark;
     // One that found no room would fail a log of which nothing is in doubt.
     if (marked === undefined || !(yield* this.#hasRoomForMark(marked))) return;
-    // The clock is the application's, and may append; so may anyone who came while room was made.
+    // The clock is the application's, and may append; so may calls made while the room was reserved.
     const now = this.#world.now();
     const segment = this.#segmentForMark;
     if (segment === undefined || segment !== marked) return;

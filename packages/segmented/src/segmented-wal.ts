@@ -743,7 +743,7 @@ export class SegmentedWal {
   }
 
   /**
-   * Begins to read, for who reads several logs side by side in an I/O routine of their own: what is read is what
+   * Begins to read, for an I/O routine that reads several logs side by side: what is read is what
    * {@link replayFrom} reads. To be closed.
    *
    * @param from - the first LSN wanted, at most `nextLsn`; `'first'` is the first one there is
@@ -802,7 +802,7 @@ export class SegmentedWal {
 
   /**
    * Makes everything durable, marks the log as closed cleanly, closes its file and gives up its lock. Who reads the log
-   * gets `WAL_CLOSED`. Idempotent. After an earlier failure it only lets go.
+   * gets `WAL_CLOSED`. Idempotent. After an earlier failure it only closes and unlocks.
    *
    * @param options - `discard`: drop what was appended and not yet handed to the operating system. Default `false`.
    */
@@ -870,7 +870,7 @@ export class SegmentedWal {
     }
   }
 
-  /** Ends a backend that is the log's own, when nobody waits for an answer of it any more. */
+  /** Ends a backend that is the log's own, when nothing waits for an answer of it any more. */
   async #letGoOfBackend(): Promise<void> {
     if (!this.#ownsIo) return;
     await CompletionRouter.for(this.#world.io).settled();
@@ -1050,7 +1050,7 @@ export class SegmentedWal {
     return reader;
   }
 
-  /** How many segments nobody writes to any more: the newest one may have its writer elsewhere. */
+  /** How many segments are not written to any more: the newest one may have its writer elsewhere. */
   #unwritten(sealed: Segments): number {
     return this.#isReadonly ? sealed.length - 1 : sealed.length;
   }

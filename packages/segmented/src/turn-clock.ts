@@ -2,7 +2,7 @@ const TURN_ENDED = Promise.resolve();
 
 /**
  * The time, in milliseconds since the Unix epoch, asked for once in a turn of JavaScript: a clock costs about a third of an
- * append. Who blocks the thread between two groups calls {@link forget}.
+ * append. What blocks the thread between two groups calls {@link forget}.
  */
 export class TurnClock {
   readonly #now: () => number;

@@ -33,7 +33,7 @@ export class CompletionRouter {
   readonly #underWay: Batch[] = [];
   /** Owners of whatever completes next, once. */
   #waitingForRoom: (() => void)[] = [];
-  /** Told when nobody waits for a completion any more. */
+  /** Told when nothing waits for a completion any more. */
   readonly #waitingForAll: (() => void)[] = [];
 
   private constructor(io: StorageIo) {
@@ -64,7 +64,7 @@ export class CompletionRouter {
     this.#owners.set(token, owner);
   }
 
-  /** Resolves when nobody waits for a completion any more. */
+  /** Resolves when nothing waits for a completion any more. */
   settled(): Promise<void> {
     if (this.#owners.size === 0) return Promise.resolve();
     return new Promise((resolve) => {

@@ -17,7 +17,7 @@ export class FileSync {
   /**
    * @param begin - begins a datasync of the file, and calls back, once
    * @param final - whether all fail once one has: a later one that succeeds would prove nothing about what was not written,
-   * and where it stands for durable writes, those who ask for them are not told which sync that is
+   * and where it stands for durable writes, the calls that ask for them are not told which sync that is
    */
   constructor(begin: (ended: SyncEnded) => void, final: boolean) {
     this.#begin = begin;

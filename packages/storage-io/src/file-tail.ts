@@ -30,7 +30,7 @@ export class FileTail {
 
   /**
    * The running operation has ended. Appends that queued up behind one that failed end as it did, unwritten: behind a
-   * torn append they would be in the file, and nobody could find them.
+   * torn append they would be in the file, and could not be found.
    */
   ended(result: number): void {
     const failedAppend = result < 0 && this.#running?.isAppend === true;

@@ -5,7 +5,7 @@
  *   real files, {@link createMemoryStorageIo} in memory, and {@link openStorageIo}, which chooses.
  * - **A backend of your own** is a handful of functions, given to {@link fromSyncFileOps} or {@link fromAsyncFileOps};
  *   `@walstack/storage-io/conformance` tests it.
- * - **Sharing one backend**: the {@link CompletionRouter} is the only one who polls, and hands each completion to its
+ * - **Sharing one backend**: the {@link CompletionRouter} polls alone, and hands each completion to its
  *   owner.
  * - **Work of several steps** is an {@link IoRoutine}, written once out of the {@link ioSteps} and driven with promises
  *   ({@link runAsync}) or in the calling thread ({@link runSync}); a {@link RoutineQueue} runs them one after another.

@@ -97,7 +97,7 @@ interface Taken {
 
 /**
  * Whether the kernel knows better than anybody if this holder lives: its lock on the file is gone when the holder is.
- * `kernelLock`: whether the one who asks has that lock, or is going to ask for it.
+ * `kernelLock`: whether the caller has that lock, or is going to ask for it.
  */
 const leftToKernel = (content: LockState | undefined, kernelLock: boolean): boolean =>
   kernelLock && content?.state === 'held' && content.holder.kernelLock;
@@ -110,7 +110,7 @@ function judge(path: string): LockState | undefined {
   return content;
 }
 
-/** Has the kernel lock the file, where it can, and says who this holder is. Closes the file when it cannot be had. */
+/** Has the kernel lock the file, where it can, and names this holder. Closes the file when it cannot be had. */
 function lockByKernel(path: string, fd: number): Taken {
   try {
     const unlock = KERNEL_LOCKS ? holdOrRefuse(path, fd) : undefined;
@@ -144,16 +144,16 @@ function refuseHeldElsewhere(path: string, fd: number, me: LockHolder): void {
 
 /** The error for a file that the kernel has locked for another. */
 function lockedByKernel(path: string, content: LockState | undefined): WalError {
-  // Who holds it without the kernel's lock, or died with it, is not the one who has it now.
+  // A holder without the kernel's lock, or one that died with it, is not the one that has it now.
   if (content?.state === 'held' && livenessOf(content.holder) !== 'dead') return held(path, content.holder);
-  return new WalError('WAL_LOCKED', `somebody is taking or releasing the lock ${path} at this moment: try again`, {
+  return new WalError('WAL_LOCKED', `another is taking or releasing the lock ${path} at this moment: try again`, {
     path,
     reason: 'taking-over',
   });
 }
 
 /**
- * Under the second file: writes this holder into the lock. Who is killed in here leaves the second file behind, so there
+ * Under the second file: writes this holder into the lock. A process that is killed in here leaves the second file behind, so there
  * is no more in here than has to be; in particular a holder that was found dead is not looked for again.
  */
 function takeOver(path: string, fd: number, me: LockHolder, judged: LockState | undefined): void {
@@ -175,7 +175,7 @@ function takeOver(path: string, fd: number, me: LockHolder, judged: LockState | 
 function verify(path: string, fd: number, me: LockHolder): void {
   const now = read(fd);
   if (now?.state !== 'held' || now.holder.id !== me.id) {
-    throw new WalError('WAL_LOCKED', `${path} was taken by somebody else at the same moment: try again`, {
+    throw new WalError('WAL_LOCKED', `${path} was taken by another at the same moment: try again`, {
       path,
       reason: 'held',
       ...(now?.state === 'held' ? { holder: nameOf(now.holder) } : {}),
@@ -279,7 +279,7 @@ function secondFailure(path: string, second: string, error: unknown): WalError {
 }
 
 /**
- * Removes the second file of a holder that is gone. It takes the kernel's lock on the first file: only who has that may
+ * Removes the second file of a holder that is gone. It takes the kernel's lock on the first file: only its holder may
  * remove the second file of another, so that what is removed here is what was looked at here.
  */
 function removeLeftBehind(path: string, second: string): void {

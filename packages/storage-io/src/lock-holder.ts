@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { GONE, procIsOwn, readTask } from './process-liveness.js';
 
-/** Who holds a lock. What the platform does not tell is empty, or 0 for the thread. */
+/** The holder of a lock. What the platform does not tell is empty, or 0 for the thread. */
 export interface LockHolder {
   /** Random, made anew for every attempt to lock. */
   readonly id: string;
@@ -96,9 +96,9 @@ export const encodeHeld = (holder: LockHolder): Uint8Array => padded(fieldsOf(ho
 /** The same as a text without padding. */
 export const textOf = (holder: LockHolder): string => JSON.stringify(fieldsOf(holder));
 
-const fieldsOf = ({ id, ...who }: LockHolder): object => ({ format: MAGIC, id, state: 'held', ...who, end: id });
+const fieldsOf = ({ id, ...facts }: LockHolder): object => ({ format: MAGIC, id, state: 'held', ...facts, end: id });
 
-/** The content of a lock file that nobody holds. */
+/** The content of a lock file without a holder. */
 export function encodeFree(): Uint8Array {
   const id = randomUUID();
   return padded({ format: MAGIC, id, state: 'free', end: id });

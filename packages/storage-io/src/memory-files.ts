@@ -13,7 +13,7 @@ interface MemoryFile {
   links: number;
   /** Whether {@link MemoryFiles.lock} holds it. */
   locked: boolean;
-  /** Who holds locks on it as an open file. */
+  /** The handles that hold shared locks on it. */
   readonly sharedBy: Set<MemoryHandle>;
   exclusiveBy: MemoryHandle | undefined;
 }

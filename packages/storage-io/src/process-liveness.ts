@@ -42,13 +42,13 @@ export function readTask(pid: number, thread?: number): Task | typeof GONE | und
   return state === undefined || startTime === undefined ? undefined : { state, startTime };
 }
 
-/** Whether a process of this number exists, dead ones included that nobody has waited for. */
+/** Whether a process of this number exists, dead ones included that their parent has not waited for. */
 export function processExists(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: it is there, and somebody else's.
+    // EPERM: it is there, and another user's.
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

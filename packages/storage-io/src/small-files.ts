@@ -22,7 +22,7 @@ export function makeDirectories(io: StorageIo, path: string): void {
   try {
     io.makeDirectory(path);
   } catch (error) {
-    // Somebody else may have made it meanwhile.
+    // Another thread or process may have made it meanwhile.
     if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;
   }
 }

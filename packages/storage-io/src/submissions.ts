@@ -40,7 +40,7 @@ export class Submissions {
   #pending = 0;
   /** How many calls are under way from which no listener may be called: of the backend, or by it of an operation. */
   #calls = 0;
-  /** Whether what finishes is fetched for somebody who needs not be told of it. */
+  /** Whether what finishes is fetched by a call that needs not be told of it. */
   #gathering = false;
   #whenIdle: (() => void)[] = [];
 
@@ -103,7 +103,7 @@ export class Submissions {
     }
   }
 
-  /** From now on completions are fetched for somebody who looks for them: the listener is not told. */
+  /** From now on completions are fetched by a call that looks for them: the listener is not told. */
   beginGathering(): void {
     this.#gathering = true;
   }

@@ -1,6 +1,6 @@
 import { errnoNamed, errnoOf } from './system-error.js';
 
-/** `fill` writes zeros, which are nobody's buffer. */
+/** `fill` writes zeros, which are in no caller's buffer. */
 export type TransferKind = 'read' | 'write' | 'durable-write' | 'fill';
 
 /** An interrupted call that has moved nothing is repeated; one that never gets anywhere is an error in the end. */

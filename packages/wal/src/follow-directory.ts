@@ -77,7 +77,7 @@ export function checkDirectory(path: string, options: FollowDirectoryOptions<Any
   };
 }
 
-/** Opens what it takes to follow a log that another process writes, or nobody. There is no hold: it is the writer's to give. */
+/** Opens what it takes to follow a log that another process writes, or none. There is no hold: it is the writer's to give. */
 export function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
   const { directory, decoding, pollMs, setTimer } = from;
   const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;

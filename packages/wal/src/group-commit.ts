@@ -8,7 +8,7 @@ import { Waiters } from './waiters.js';
 
 /**
  * So many records are worth a group beside those under way, where the log can have several: a crowd is served by
- * several groups at a time, and a few who wait together share one.
+ * several groups at a time, and a few calls that wait together share one.
  */
 const RECORDS_WORTH_A_GROUP = 16;
 
@@ -16,7 +16,7 @@ const RECORDS_WORTH_A_GROUP = 16;
 const RECORDS_ENOUGH = 256;
 
 /**
- * Makes groups: all who wait for durability share one write and one sync, and while those are under way, the next group
+ * Makes groups: all calls that wait for durability share one write and one sync, and while those are under way, the next group
  * gathers.
  */
 export class GroupCommit {
@@ -55,7 +55,7 @@ export class GroupCommit {
     return durable;
   }
 
-  /** Sees to it that groups are made as long as somebody waits, for durability or for room. */
+  /** Sees to it that groups are made as long as a call waits, for durability or for room. */
   start(): void {
     if (this.#scheduled) {
       if (this.#isEnough() && this.#isTime()) this.#beginGroup();
@@ -71,7 +71,7 @@ export class GroupCommit {
   }
 
   /**
-   * Serves those whose LSN has become durable, and lets in who waits for room.
+   * Serves those whose LSN has become durable, and lets in those that wait for room.
    *
    * @param begunAt - when the group was begun that is durable now
    */
@@ -82,7 +82,7 @@ export class GroupCommit {
   }
 
   /**
-   * Serves everybody: the end of the log was cut off, and all that was there before had been made durable first.
+   * Serves all: the end of the log was cut off, and all that was there before had been made durable first.
    *
    * @param lastLsn - the last LSN before the cut
    */
@@ -124,17 +124,17 @@ export class GroupCommit {
       this.#underWay--;
       if (failure === undefined) {
         this.settle(begunAt);
-        // Those who were served may commit again at once, and join the next group.
+        // Those that were served may commit again at once, and join the next group.
         this.start();
       } else this.rejectAll(this.#log.failure ?? asWalError(failure));
     };
-    // Who waits for room alone is not made to wait for a sync.
+    // What waits for room alone is not made to wait for a sync.
     if (this.#waiters.size > 0) this.#log.startSync(ended);
     else this.#log.flush().then(() => ended(undefined), ended);
   }
 }
 
-/** What stopped the log, as what everybody is told. */
+/** What stopped the log, as every waiting call is told. */
 export function asWalError(error: unknown): WalError {
   if (WalError.is(error)) return error;
   return new WalError('WAL_IO_FAILED', `the log failed: ${String(error)}`, {}, { cause: error });

@@ -8,7 +8,7 @@ import type { AnyEncoding } from './encoding.js';
  *
  * - `'durable'`, the default: the defaults of all options.
  * - `'throughput'`: for many events that few wait for. They are handed over in larger pieces, and segments are larger.
- * - `'low-latency'`: for few callers who wait. Blocks are prepared ahead on every backend, segments are kept for reuse,
+ * - `'low-latency'`: for few callers that wait. Blocks are prepared ahead on every backend, segments are kept for reuse,
  *   and what was only appended reaches the operating system sooner.
  */
 export type Preset = 'durable' | 'throughput' | 'low-latency';

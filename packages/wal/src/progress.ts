@@ -1,4 +1,4 @@
-/** Counts what happens to a log, and wakes those who wait for it. */
+/** Counts what happens to a log, and wakes what waits for it. */
 export class Progress {
   readonly #waiting = new Set<() => void>();
   #count = 0;

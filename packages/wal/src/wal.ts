@@ -95,7 +95,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #log: SegmentedWal;
   readonly #payloads: PayloadCodec<T, I>;
   readonly #setTimer: World['setTimer'];
-  /** Whether somebody else writes the log, or nobody. */
+  /** Whether another process writes the log, or none. */
   readonly #isReadonly: boolean;
   readonly #lifecycle = new Lifecycle();
   readonly #admission = new Admission();
@@ -187,7 +187,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Follows the log in a directory that another process writes, or nobody at the moment: like the method of this name, across
+   * Follows the log in a directory that another process writes, or none at the moment: like the method of this name, across
    * reopening as well, without a lock and without changing anything.
    *
    * It is woken when the operating system says that a file has changed, and looks every so often in any case. By default it
@@ -295,7 +295,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    *
    * @param payload - bytes, copied before the call returns, or a string, encoded as UTF-8; may be empty
    * @returns its LSN
-   * @throws `WAL_BACKPRESSURE` when more is pending than `maxPendingBytes` or somebody waits for room already, see
+   * @throws `WAL_BACKPRESSURE` when more is pending than `maxPendingBytes` or a call waits for room already, see
    * {@link ready}; `WAL_TOO_LARGE`, `WAL_NO_SPACE`, `WAL_STATE`, `WAL_CLOSED`, the code of the first failure;
    * `TypeError`, `RangeError`. Nothing was appended then.
    */
@@ -343,7 +343,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Appends an event and waits until it is durable. Everyone who waits at the same time shares one write and one sync.
+   * Appends an event and waits until it is durable. All calls that wait at the same time share one write and one sync.
    * When memory is full it waits for room first, in the order of the calls, with a copy of what it was given.
    *
    * @returns its LSN, durable
@@ -401,7 +401,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Waits until there is room for appending again, in turn with everybody else who waits: after `append` has thrown
+   * Waits until there is room for appending again, in turn with all other calls that wait: after `append` has thrown
    * `WAL_BACKPRESSURE`, until something was written. Others may append first, so `append` can throw it again.
    *
    * @param options - `signal`: leaves the queue
@@ -546,7 +546,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /**
    * Drops every event, and goes on with `lsn`, as a log does when a snapshot was installed. Durable on return, and never half
-   * done. Who waits is treated as by {@link truncateAfter}. A checkpoint that is ahead goes back to `lsn` − 1, and every hold
+   * done. Calls that wait are treated as by {@link truncateAfter}. A checkpoint that is ahead goes back to `lsn` − 1, and every hold
    * goes to `lsn`: what it has kept is gone.
    *
    * @param lsn - the LSN of the next event, any
@@ -641,7 +641,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Refuses new events, makes everything appended durable, serves who waits, and closes the log. Idempotent: a further
+   * Refuses new events, makes everything appended durable, serves the calls that wait, and closes the log. Idempotent: a further
    * call gets the answer of the first one.
    *
    * @param options - `timeoutMs`: how long to wait, in milliseconds, default for ever
@@ -792,7 +792,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return unlessAborted(this.#commits.wait(lsn), signal, (by) => notWaitedFor(by, lsn));
   }
 
-  /** Cuts off the end of the log. Nobody is let in until it is done, so all who wait were there before. */
+  /** Cuts off the end of the log. No call is let in until it is done, so all that wait were there before. */
   #cutting(cut: () => Promise<TruncateResult>): Promise<TruncateResult> {
     const { lastLsn } = this;
     this.#admission.pause();
@@ -845,7 +845,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     if (failure !== undefined) throw failure;
   }
 
-  /** Syncs until nobody waits any more. @returns what made that impossible */
+  /** Syncs until nothing waits any more. @returns what made that impossible */
   async #syncEverything(): Promise<WalError | undefined> {
     if (this.#isReadonly) return undefined;
     try {
@@ -898,7 +898,7 @@ function overtaking(): WalError {
 
 const NOTHING_APPENDED = 'the commit was given up before it began: nothing was appended';
 
-/** A commit that nobody waits for any more. Its event has its place in the log. */
+/** A commit that is not waited for any more. Its event has its place in the log. */
 function notWaitedFor(signal: AbortSignal, lsn: Lsn): WalError {
   return aborted(signal, `LSN ${lsn} is not waited for any more: it is appended, and may be durable or become so`, {
     lsn,
@@ -915,7 +915,7 @@ function signalIn(options: Abortable): AbortSignal | undefined {
   return checkSignal(checkOptions('options', options, ['signal']).signal);
 }
 
-/** Has those who follow a log hear of its failure, too. What is wrong with the options is for the log to say. */
+/** Tells the followers of a log of its failure, too. What is wrong with the options is for the log to say. */
 function tellingOfFailure(config: SegmentedWalConfig, progress: Progress): SegmentedWalConfig {
   const { onFailure } = config;
   if (onFailure !== undefined && typeof onFailure !== 'function') return config;

@@ -44,7 +44,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'opened-to-write-and-only-read',
     test: 'packages/segmented/test/readonly.test.ts',
-    breaks: 'What only reads a log needs no more than to be allowed to read.',
+    breaks: 'Opening a log for reading takes read permission and nothing more.',
     file: 'packages/mmap-reader/src/log-files.ts',
     find: 'const READ_ONLY: OpenOptions = { readOnly: true };',
     replace: 'const READ_ONLY: OpenOptions = {};',

@@ -19,7 +19,7 @@ export function backendOf(option: StorageIo | StorageIoName | undefined, needs: 
   return { io: option, owned: false };
 }
 
-/** Ends a backend that was opened here, when nobody waits for an answer of it any more. */
+/** Ends a backend that was opened here, when nothing waits for an answer of it any more. */
 export async function letGo({ io, owned }: Backend): Promise<void> {
   if (!owned) return;
   await CompletionRouter.for(io).settled();

@@ -19,7 +19,7 @@ export interface WriterStart {
  * Writes what was appended, group by group at the end of the file, and makes it durable.
  *
  * The routines must not interleave, which is the business of whoever runs them. After the first failure of one of them
- * nothing is accepted any more: what the disk holds is for those to find out who open the file again.
+ * nothing is accepted any more: what the disk holds is found out when the file is opened again.
  */
 export class GroupWriter {
   readonly #start: WriterStart;
@@ -100,7 +100,7 @@ export class GroupWriter {
 
   *#writeGroups(durable: boolean): IoRoutine<void> {
     const { buffer } = this.#start;
-    // What is appended meanwhile is left to those who ask for it, or this might never end.
+    // What is appended meanwhile is left to later calls, or this might never end.
     const until = buffer.position;
     while (this.#written < until) {
       const group = buffer.take();

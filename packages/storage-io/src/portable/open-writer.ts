@@ -75,7 +75,7 @@ function lockExclusively(io: StorageIo, file: IoFile): void {
     if (WalError.is(error, 'WAL_UNSUPPORTED')) return;
     throw error;
   }
-  throw new WalError('WAL_LOCKED', `${file.path} is locked by somebody else: close it there, then try again`, {
+  throw new WalError('WAL_LOCKED', `${file.path} is locked elsewhere: close it there, then try again`, {
     path: file.path,
     reason: 'held',
   });

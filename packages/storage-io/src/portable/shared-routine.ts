@@ -1,7 +1,7 @@
 import type { IoRoutine } from '../io-routine.js';
 import type { RoutineQueue } from '../routine-queue.js';
 
-/** One routine for all who ask for it before its turn has come: it does what they want for everyone of them at once. */
+/** One routine for all calls that ask for it before its turn has come: it does the work of all of them at once. */
 export class SharedRoutine {
   readonly #queue: RoutineQueue;
   readonly #make: () => IoRoutine<void>;

@@ -9,7 +9,7 @@ interface Started {
 const TICKS_PER_MS = 1000;
 
 /**
- * What makes operations take time, in ticks that mean microseconds and that nobody's clock decides. An operation takes
+ * What makes operations take time, in ticks that mean microseconds and that no clock decides. An operation takes
  * from one tick to the longest latency; so what was started later may well end earlier.
  */
 export class Device {
@@ -18,7 +18,7 @@ export class Device {
   #started: Started[] = [];
   #scheduled = false;
   #off = false;
-  /** How often something has been done: who waits sees whether anything still happens. */
+  /** How often something has been done: a wait sees whether anything still happens. */
   progress = 0;
 
   constructor(seed: number) {
@@ -33,7 +33,7 @@ export class Device {
 
   /** Lets time pass in the calling thread until there is enough, nothing is under way, or so many milliseconds are over. */
   wait(enough: () => boolean, timeoutMs: number | undefined): void {
-    // Somebody who asks again and again with no time to spare must not find the time standing still.
+    // A caller that polls again and again without waiting must see the time go on.
     const until =
       timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.#now + Math.max(1, timeoutMs * TICKS_PER_MS);
     while (!enough()) {
@@ -57,7 +57,7 @@ export class Device {
     return next;
   }
 
-  /** Does everything that is due next, one by one: what is told of one may wait for the others. */
+  /** Does everything that is due next, one by one: the answer to one operation may be given after the others are done. */
   #step(): void {
     const due = this.#nextDue();
     this.#now = due;

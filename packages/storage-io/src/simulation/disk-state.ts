@@ -171,7 +171,7 @@ export class DiskState {
     return (high & 0x1f_ffff) * 0x1_0000_0000 + low;
   }
 
-  /** Sectors of other files, removed ones included, and bytes that nobody knows. */
+  /** Sectors of other files, removed ones included, and arbitrary bytes. */
   #staleSectors(random: Random): StaleSector {
     const files = [...this.#inodes.values()].filter((inode) => inode.kind === 'file' && inode.sectorCount > 0);
     return (id) => {

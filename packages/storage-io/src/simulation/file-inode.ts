@@ -272,7 +272,7 @@ export class FileInode {
     });
   }
 
-  /** Forgets what lies behind the end, so that nobody finds it there when the file grows again. */
+  /** Forgets what lies behind the end, so that it is not there when the file grows again. */
   #trim(): void {
     const whole = Math.floor(this.#size / SECTOR_BYTES);
     const rest = this.#size % SECTOR_BYTES;

@@ -93,7 +93,7 @@ export class SimulatedLife<Note> implements Life<Note> {
     return this.#notes;
   }
 
-  /** Who goes on after the end is a ghost, and nobody listens to it. */
+  /** What goes on after the end is ignored: its process is dead. */
   note(note: Note): void {
     if (!this.#ended) this.#notes.push(note);
   }

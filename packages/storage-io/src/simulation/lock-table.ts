@@ -15,7 +15,7 @@ interface FileLocks {
 
 /** The locks on one disk. They are in no file, so a crash leaves none. */
 export class LockTable {
-  /** Who holds a path's lock, by inode. */
+  /** The holder of a path's lock, by inode. */
   readonly #paths = new Map<number, { readonly process: Process }>();
   readonly #files = new Map<number, FileLocks>();
 

@@ -162,7 +162,7 @@ export function delayedStorageIo(
   return fromAsyncFileOps(ops, options);
 }
 
-/** What becomes of an operation whose process was killed: it is done, or it never is, and nobody is told. */
+/** What becomes of an operation whose process was killed: it is done, or it never is, and no answer comes. */
 function leave(begun: Begun, random: Random): void {
   if (random.chance(0.5)) {
     begun.abandon();
@@ -171,6 +171,6 @@ function leave(begun: Begun, random: Random): void {
   try {
     begun.finish();
   } catch {
-    // Nobody is left who could be told that it failed.
+    // No caller is left that could be told that it failed.
   }
 }
