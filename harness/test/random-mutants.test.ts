@@ -4,15 +4,15 @@ import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { transform } from 'esbuild';
 import { describe, expect, test } from 'vitest';
-import { sideBySide } from '../src/mutants/pool.js';
 import { allDefects, defectsIn, described, drawDefects } from '../src/mutants/random/draw.js';
 import { EXPLAINED } from '../src/mutants/random/explained.js';
 import { withChanges } from '../src/mutants/random/marks.js';
 import { mutationsOf } from '../src/mutants/random/mutations.js';
-import type { ReachingPart } from '../src/mutants/random/part.js';
+import type { ReachingPart } from '../src/mutants/random/reach.js';
 import { Results } from '../src/mutants/random/results.js';
 import { selectionFor } from '../src/mutants/random/selection.js';
 import { runWatched } from '../src/mutants/run-watched.js';
+import { sideBySide } from '../src/mutants/side-by-side.js';
 
 const root = resolve(import.meta.dirname, '../..');
 

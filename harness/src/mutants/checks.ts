@@ -89,8 +89,17 @@ const tests: Check = async (defect, place) => {
 };
 
 /** What is tried, in this order: what is the likeliest to notice the defect, first. */
-export function checksFor({ scenario, test }: Defect): readonly Check[] {
+function checksFor({ scenario, test }: Defect): readonly Check[] {
   if (test !== undefined) return [tests];
   // What no scenario was made for is rather seen in single bytes.
   return scenario === undefined ? [fuzz, explore] : [explore, fuzz];
 }
+
+/** Looks for a defect in the scenario or in the tests that it names, and elsewhere. */
+export const noticedByOwnChecks: Check = async (defect, place) => {
+  for (const check of checksFor(defect)) {
+    const by = await check(defect, place);
+    if (by !== undefined) return by;
+  }
+  return undefined;
+};

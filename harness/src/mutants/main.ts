@@ -1,25 +1,31 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { integerOf, parseOptions, runCommand, seedOf } from '../command-line.js';
-import { checksFor } from './checks.js';
-import type { Defect } from './defect.js';
+import { noticedBlindly } from './blind.js';
+import { type Check, noticedByOwnChecks } from './checks.js';
 import { DEFECTS } from './defects/index.js';
 import { allDefects, described, drawDefects } from './random/draw.js';
 import { Results } from './random/results.js';
 import { type RandomTrial, tryRandom } from './random/try-random.js';
+import { secondsSince, sideBySide } from './side-by-side.js';
 
-const HELP = `pnpm mutants [--only NAME]
+const HELP = `pnpm mutants [--only NAME] [--blind] [--jobs N]
 pnpm mutants --random N [--seed S] [--jobs N] [--results FILE] [--test FILE]
 pnpm mutants --change TEXT [--jobs N] [--results FILE] [--test FILE]
 
 Puts defects into the source, one at a time, and looks whether the checks notice. The exit code is 1 when one goes unnoticed.
 
 Without --random and --change, all deliberate defects: power cuts and failing operations in every scenario, damaged logs, or the
-tests of a package.
+tests of a package. Each defect names the scenario that is tried first, or the tests. The line says after how many seconds it was
+noticed and, by an exploration, after how many states.
 
   --only NAME     only this defect
+  --blind         without the names: a brief exploration of every scenario, the tests of the package and of those above it, some
+                  damaged logs, then a longer exploration in which operations fail as well; defects of the native addon and of
+                  the simulated disk, which these are not made of or all stand on, keep the check that they name
+  --jobs N        so many side by side, each in a folder of its own (default 1)
 
 With --random, small changes of any source between an append and what is read back: steps left out or exchanged, bounds off by
 one, conditions turned round. All of them are put into the sources at once, and which one is made is chosen when a program
@@ -38,41 +44,39 @@ made of these sources, so that what only happens there counts as unreached.
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** What notices a defect; `undefined` when nothing does. */
-async function noticed(defect: Defect, folder: string): Promise<string | undefined> {
-  for (const check of checksFor(defect)) {
-    const by = await check(defect, { root, folder });
-    if (by !== undefined) return by;
-  }
-  return undefined;
-}
-
 /** @returns how many went unnoticed */
-async function tryDeliberate(only: string | undefined, folder: string): Promise<number> {
+async function tryDeliberate(only: string | undefined, notices: Check, jobs: number, folder: string): Promise<number> {
   const chosen = DEFECTS.filter(({ name }) => only === undefined || name === only);
   if (chosen.length === 0) throw new Error(`there is no defect ${only}`);
   let caught = 0;
-  for (const defect of chosen) {
+  await sideBySide(chosen, jobs, async (defect, job) => {
+    const own = join(folder, `job-${job}`);
+    rmSync(own, { recursive: true, force: true });
+    mkdirSync(own, { recursive: true });
     const started = performance.now();
-    const by = await noticed(defect, folder);
+    const by = await notices(defect, { root, folder: own });
     if (by !== undefined) caught++;
-    const seconds = Math.round((performance.now() - started) / 100) / 10;
     const verdict = by === undefined ? 'UNNOTICED' : 'caught   ';
-    console.log(`${verdict} ${defect.name}: ${defect.breaks}\n          ${seconds} s ${by ?? ''}`);
-  }
+    console.log(`${verdict} ${defect.name}: ${defect.breaks}\n          ${secondsSince(started)} s ${by ?? ''}`);
+  });
   console.log(`mutants: ${chosen.length} defects, ${caught} caught`);
   return chosen.length - caught;
 }
 
 await runCommand(HELP, async () => {
-  const given = parseOptions(process.argv.slice(2), ['only', 'random', 'seed', 'change', 'jobs', 'results', 'test']);
-  const { help, only, random, change, jobs = '1', results, test } = given;
+  const blind = process.argv.includes('--blind');
+  const given = parseOptions(
+    process.argv.slice(2).filter((each) => each !== '--blind'),
+    ['only', 'random', 'seed', 'change', 'jobs', 'results', 'test'],
+  );
+  const { help, only, random, change, results, test } = given;
+  const jobs = integerOf('jobs', given.jobs ?? '1', 1);
   if (help === true) {
     console.log(HELP);
     return 0;
   }
   const folder = mkdtempSync(join(tmpdir(), 'walstack-mutants-'));
-  const trial = (): RandomTrial => ({ jobs: integerOf('jobs', jobs, 1), results: new Results(results), test });
+  const trial = (): RandomTrial => ({ jobs, results: new Results(results), test });
   try {
     if (change !== undefined) {
       const chosen = allDefects(root).filter((defect) => described(defect).includes(change));
@@ -84,7 +88,7 @@ await runCommand(HELP, async () => {
       const drawn = drawDefects(allDefects(root), integerOf('random', random, 1), seed);
       return (await tryRandom(drawn, { root, folder }, trial())) === 0 ? 0 : 1;
     }
-    return (await tryDeliberate(only, folder)) === 0 ? 0 : 1;
+    return (await tryDeliberate(only, blind ? noticedBlindly : noticedByOwnChecks, jobs, folder)) === 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

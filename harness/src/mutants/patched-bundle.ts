@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { filesIn, textIn } from './overlay.js';
+import type { Programs } from './parts.js';
 import { SOURCES } from './sources.js';
 
 /** The defect is in nothing that a program runs. */
@@ -12,12 +13,7 @@ class UnusedDefectError extends Error {}
  * @param overlay - sources that stand in the place of others, such as those with a defect
  * @returns the sources of the overlay that the program does not use
  */
-export async function bundle(
-  root: string,
-  program: string,
-  outfile: string,
-  overlay: string,
-): Promise<readonly string[]> {
+async function bundle(root: string, program: string, outfile: string, overlay: string): Promise<readonly string[]> {
   const unused = new Set(filesIn(overlay));
   const plugin: Plugin = {
     name: 'overlay',
@@ -57,4 +53,16 @@ export async function bundleWith(root: string, program: string, outfile: string,
   const unused = await bundle(root, program, outfile, overlay);
   if (unused.length === 0) return;
   throw new UnusedDefectError(`${program} does not use ${unused.join(', ')}: the defect is in nothing that is run`);
+}
+
+/** Makes the programs of the checks, and says which sources of the overlay the exploration does not use. */
+export async function programsWith(
+  root: string,
+  folder: string,
+  overlay: string,
+): Promise<{ readonly programs: Programs; readonly unexplored: readonly string[] }> {
+  const programs = { root, explore: join(folder, 'explore.js'), fuzz: join(folder, 'fuzz.js') };
+  const unexplored = await bundle(root, 'harness/src/mutants/trial.ts', programs.explore, overlay);
+  await bundle(root, 'harness/src/mutants/fuzz-trial.ts', programs.fuzz, overlay);
+  return { programs, unexplored };
 }

@@ -1,34 +1,19 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { TARGETS } from '../../fuzz/targets.js';
-import { BRIEF_SCENARIOS } from '../brief.js';
+import { type Part, runParts } from '../parts.js';
 import { environment, type Place } from '../place.js';
-import { sideBySide } from '../pool.js';
+import { sideBySide } from '../side-by-side.js';
 import { TestRunner } from '../tests/test-runner.js';
-import { type Part, type ReachingPart, runParts } from './part.js';
-import type { Prepared } from './prepared.js';
+import type { Prepared } from './prepare.js';
 
 /** What takes longer than this, nothing is tried with. */
 const LIMIT_MS = 4 * 60_000;
 
-/** The packages with the tests. */
-const TESTED = ['codec', 'mmap-reader', 'percore', 'segmented', 'storage-io', 'wal'];
-
-/** All parts of the checks. */
-export function allParts(root: string): readonly Part[] {
-  const tests = TESTED.flatMap((name) => testsIn(root, `packages/${name}/test`));
-  return [
-    ...BRIEF_SCENARIOS.map(({ name }): Part => ({ kind: 'explore', name })),
-    ...tests.map((name): Part => ({ kind: 'tests', name })),
-    ...TARGETS.map(({ name }): Part => ({ kind: 'fuzz', name })),
-  ];
+/** A part, what it reaches of the changes, and how long it takes without any of them. */
+export interface ReachingPart extends Part {
+  readonly ms: number;
+  readonly reached: ReadonlySet<number>;
 }
-
-const testsIn = (root: string, folder: string): readonly string[] =>
-  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.test.ts'))
-    .sort()
-    .map((file) => `${folder}/${file}`);
 
 /**
  * Runs parts without any change, and sees which ones of the changes each of them comes to.
@@ -57,7 +42,7 @@ export async function reachOf(
       const started = performance.now();
       const env = { WALSTACK_REACHED: marks, TMPDIR: own };
       const runner = runners[job] as TestRunner;
-      const failed = await runParts(kind, [name], { prepared, runner, env, limitMs: LIMIT_MS });
+      const failed = await runParts(kind, [name], { programs: prepared, runner, env, limitMs: LIMIT_MS });
       const ms = Math.round(performance.now() - started);
       if (failed === undefined) found.push({ kind, name, ms, reached: numbersIn(marks) });
       else say(`left out, without any change: ${failed}`);

@@ -1,4 +1,5 @@
-import { KINDS, type Part, type ReachingPart } from './part.js';
+import { KINDS, type Part } from '../parts.js';
+import type { ReachingPart } from './reach.js';
 
 /** So much of each kind is tried, in milliseconds that it takes without any change: a place that all come to would take all of them. */
 const BUDGETS_MS: Readonly<Record<Part['kind'], number>> = { explore: 30_000, tests: 60_000, fuzz: 10_000 };

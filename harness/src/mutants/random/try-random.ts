@@ -1,13 +1,13 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { allParts, type Part, runParts } from '../parts.js';
 import { environment, type Place } from '../place.js';
-import { sideBySide } from '../pool.js';
+import { secondsSince, sideBySide } from '../side-by-side.js';
 import { TestRunner } from '../tests/test-runner.js';
 import { described, type RandomDefect } from './draw.js';
 import { EXPLAINED } from './explained.js';
-import { type Part, type ReachingPart, runParts } from './part.js';
-import { type Prepared, prepare } from './prepared.js';
-import { allParts, reachOf } from './reach.js';
+import { type Prepared, prepare } from './prepare.js';
+import { type ReachingPart, reachOf } from './reach.js';
 import type { Result, Results } from './results.js';
 import { selectionFor } from './selection.js';
 
@@ -88,7 +88,7 @@ async function judge(
   mkdirSync(folder, { recursive: true });
   const env = { WALSTACK_CHANGE: String(number), TMPDIR: folder };
   for (const { kind, names, slowestMs } of selected) {
-    const by = await runParts(kind, names, { prepared, runner, env, limitMs: limitMsFor(slowestMs) });
+    const by = await runParts(kind, names, { programs: prepared, runner, env, limitMs: limitMsFor(slowestMs) });
     if (by !== undefined) return { verdict: 'caught', by };
   }
   const tried = (kind: Part['kind']): number => selected.find((each) => each.kind === kind)?.names.length ?? 0;
@@ -97,5 +97,3 @@ async function judge(
     by: `${tried('explore')} scenarios, ${tried('tests')} files of tests, ${tried('fuzz')} targets`,
   };
 }
-
-const secondsSince = (started: number): number => Math.round((performance.now() - started) / 100) / 10;

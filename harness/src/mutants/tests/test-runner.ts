@@ -27,10 +27,9 @@ export class TestRunner {
       this.close();
     }, limitMs);
     try {
-      const ended = once(child, 'exit').then(() => undefined);
-      const replied = once(child, 'message').then(([reply]) => reply as TestsReply);
+      const replied = messageOf(child);
       child.send(request);
-      const reply = await Promise.race([replied, ended]);
+      const reply = (await replied) as TestsReply | undefined;
       if (reply !== undefined) return { ...reply, hangs: false };
       this.close();
       if (hangs) return { hangs };
@@ -47,7 +46,7 @@ export class TestRunner {
   }
 
   async #started(): Promise<ChildProcess> {
-    if (this.#child !== undefined) return this.#child;
+    if (this.#child?.connected === true) return this.#child;
     const program = join(import.meta.dirname, 'mutants-tests.js');
     const child = fork(program, [JSON.stringify(this.#setup)], {
       env: this.#env,
@@ -61,10 +60,24 @@ export class TestRunner {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       printed = (printed + text).slice(-4000);
     });
-    const ended = once(child, 'exit').then(() => false);
-    const ready = once(child, 'message').then(() => true);
-    if (await Promise.race([ready, ended])) return child;
+    if ((await messageOf(child)) !== undefined) return child;
     this.#child = undefined;
     throw new Error(`the process that runs tests does not start: ${printed}`);
+  }
+}
+
+/** The next message of a process; `undefined` when it ends without one. */
+async function messageOf(child: ChildProcess): Promise<unknown> {
+  const answered = new AbortController();
+  const { signal } = answered;
+  const messages = once(child, 'message', { signal }).then(([message]) => message as unknown);
+  const ended = once(child, 'exit', { signal }).then(() => undefined);
+  const both = Promise.allSettled([messages, ended]);
+  try {
+    return await Promise.race([messages, ended]);
+  } finally {
+    // Whichever did not come is not waited for any longer.
+    answered.abort();
+    await both;
   }
 }

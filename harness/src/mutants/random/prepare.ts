@@ -1,16 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeOverlay } from '../overlay.js';
-import { bundle } from '../patched-bundle.js';
+import type { Programs } from '../parts.js';
+import { programsWith } from '../patched-bundle.js';
 import type { Place } from '../place.js';
 import type { RandomDefect } from './draw.js';
 import { withChanges } from './marks.js';
 
 /** The programs of the checks with all changes in them: `WALSTACK_CHANGE` says which one is made. */
-export interface Prepared {
-  readonly root: string;
-  readonly explore: string;
-  readonly fuzz: string;
+export interface Prepared extends Programs {
   /** The sources, for tests. */
   readonly overlay: string;
 }
@@ -28,8 +26,6 @@ export async function prepare(defects: readonly RandomDefect[], { root, folder }
     ),
   ]);
   const overlay = writeOverlay(join(folder, 'sources'), new Map(texts));
-  const [explore, fuzz] = [join(folder, 'explore.js'), join(folder, 'fuzz.js')];
-  await bundle(root, 'harness/src/mutants/trial.ts', explore, overlay);
-  await bundle(root, 'harness/src/mutants/fuzz-trial.ts', fuzz, overlay);
-  return { root, explore, fuzz, overlay };
+  const { programs } = await programsWith(root, folder, overlay);
+  return { ...programs, overlay };
 }

@@ -10,3 +10,6 @@ export async function sideBySide<Item>(
   };
   await Promise.all(Array.from({ length: jobs }, job));
 }
+
+/** Seconds since a moment of the clock of `performance`, with one place. */
+export const secondsSince = (started: number): number => Math.round((performance.now() - started) / 100) / 10;

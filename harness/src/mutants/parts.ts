@@ -1,0 +1,86 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { TARGETS } from '../fuzz/targets.js';
+import { BRIEF_SCENARIOS } from './brief.js';
+import { environment } from './place.js';
+import { type Ending, runWatched } from './run-watched.js';
+import type { TestRunner } from './tests/test-runner.js';
+
+/** The kinds of checks, in the order in which they are tried. */
+export const KINDS = ['explore', 'tests', 'fuzz'] as const;
+
+/** A part of the checks: a scenario, a file of tests or a target. */
+export interface Part {
+  readonly kind: (typeof KINDS)[number];
+  readonly name: string;
+}
+
+/** The packages with the tests. */
+const TESTED = ['codec', 'mmap-reader', 'percore', 'segmented', 'storage-io', 'wal'];
+
+/** All parts of the checks. */
+export function allParts(root: string): readonly Part[] {
+  const tests = TESTED.flatMap((name) => testsIn(root, `packages/${name}/test`));
+  return [
+    ...BRIEF_SCENARIOS.map(({ name }): Part => ({ kind: 'explore', name })),
+    ...tests.map((name): Part => ({ kind: 'tests', name })),
+    ...TARGETS.map(({ name }): Part => ({ kind: 'fuzz', name })),
+  ];
+}
+
+const testsIn = (root: string, folder: string): readonly string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts'))
+    .sort()
+    .map((file) => `${folder}/${file}`);
+
+/** The programs of the checks, with defects in them. */
+export interface Programs {
+  readonly root: string;
+  readonly explore: string;
+  readonly fuzz: string;
+}
+
+/** What parts of one kind are run with. */
+export interface Run {
+  readonly programs: Programs;
+  readonly runner: TestRunner;
+  /** Beside that of this process. */
+  readonly env: Readonly<Record<string, string>>;
+  /** A part that takes longer hangs. */
+  readonly limitMs: number;
+}
+
+/** Runs parts of one kind, in their order, until one notices something. @returns what was noticed */
+export async function runParts(
+  kind: Part['kind'],
+  names: readonly string[],
+  { programs, runner, env, limitMs }: Run,
+): Promise<string | undefined> {
+  if (names.length === 0) return undefined;
+  if (kind !== 'tests') {
+    const args = kind === 'explore' ? [programs.explore, '--brief', ...names] : [programs.fuzz, ...names];
+    const options = { env: { ...environment(), ...env }, cwd: programs.root, silenceMs: limitMs };
+    return outcomeOf(kind, await runWatched(args, options));
+  }
+  for (const file of names) {
+    const ending = await runner.run({ file, env }, limitMs);
+    if (ending.hangs) return `${file}: it hangs`;
+    if (ending.failed.length > 0) return `${file}: ${ending.failed[0]}`;
+    if (ending.ran === 0) return `${file}: no test runs`;
+  }
+  return undefined;
+}
+
+/** What a program that looks for defects says of how it ended; `undefined` when it found nothing. */
+export function outcomeOf(kind: string, { status, stdout, stderr, hangs }: Ending): string | undefined {
+  const lines = stdout.trimEnd().split('\n');
+  if (hangs) return `${kind}: ${lines.at(-1)}: it hangs`;
+  const found = lines.find((line) => line.startsWith('found '));
+  if (found !== undefined) return `${kind}: ${found}`;
+  if (status !== 0) return `${kind}: ${lines.at(-1)}: it ends with ${status}: ${firstError(stderr)}`;
+  return undefined;
+}
+
+const firstError = (stderr: string): string =>
+  stderr.split('\n').find((line) => line.includes('Error')) ?? stderr.slice(0, 200);
