@@ -20,6 +20,8 @@ interface AnyScenario {
 export interface LogScenario extends AnyScenario {
   /** How its logs are configured, besides what the mode says. */
   readonly config?: Partial<SegmentedWalConfig>;
+  /** Whether the log is read in every way, before and after each opening. Default `false`. */
+  readonly readers?: boolean;
   /** Does it. It must do the same again with the same numbers from `log.random`. */
   run(log: ModelledLog, life: Life<LogNote>): Promise<void>;
 }

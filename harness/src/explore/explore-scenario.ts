@@ -94,8 +94,8 @@ interface Programs<Note> {
 function programsOf(scenario: LogScenario, { io, config }: Mode): Programs<LogNote> {
   const logConfig = { ...config, ...scenario.config };
   return {
-    scenario: (life) => scenario.run(new ModelledLog(life, logConfig), life),
-    check: (life) => openAndGoOn(new ModelledLog(life, logConfig)),
+    scenario: (life) => scenario.run(new ModelledLog(life, logConfig, scenario.readers), life),
+    check: (life) => openAndGoOn(new ModelledLog(life, logConfig, scenario.readers)),
     options: optionsOf(io),
     weight: scenario.weight ?? 1,
   };

@@ -17,6 +17,10 @@ export type CoreNote =
   | { readonly kind: 'epoch'; readonly epoch: number }
   /** A snapshot was made durable, with so many entries of each core. */
   | { readonly kind: 'snapshot'; readonly id: number; readonly cores: ReadonlyMap<number, readonly KnownEntry[]> }
+  /** What was committed on any core is about to be forgotten. */
+  | { readonly kind: 'forgetting' }
+  /** It is. */
+  | { readonly kind: 'forgotten' }
   /** The checkpoint was acknowledged. */
   | { readonly kind: 'checkpoint'; readonly id: number }
   /** All but these entries, those of the snapshot first, is about to be dropped. */
@@ -55,6 +59,8 @@ export class CoreKnowledge {
   readonly #snapshots = new Map<number, ReadonlyMap<number, readonly KnownEntry[]>>();
   /** What is there of each core once everything was dropped that is about to be. */
   #kept: ReadonlyMap<number, readonly KnownEntry[]> | undefined;
+  /** Whether every commit may be gone. */
+  #forgetting = false;
   #epoch = 0;
   #checkpointId = 0;
 
@@ -109,6 +115,7 @@ export class CoreKnowledge {
 
   /** A commit is there when something behind it is, and it is not when something before it is missing. */
   #checkCommit(coreId: number, entries: number, committed: number): void {
+    if (this.#forgetting && committed === 0) return;
     const possible = this.#committed.get(coreId) ?? [0];
     const atLeast = Math.max(0, ...possible.filter((count) => count < entries));
     if (possible.includes(committed) && committed >= atLeast && committed <= entries) return;
@@ -138,6 +145,13 @@ export class CoreKnowledge {
       case 'snapshot':
         this.#snapshots.set(note.id, note.cores);
         return;
+      case 'forgetting':
+        this.#forgetting = true;
+        return;
+      case 'forgotten':
+        this.#forgetting = false;
+        this.#committed.clear();
+        return;
       case 'checkpoint':
         this.#checkpointId = Math.max(this.#checkpointId, note.id);
         return;
@@ -146,6 +160,7 @@ export class CoreKnowledge {
         return;
       case 'found':
         this.#kept = undefined;
+        this.#forgetting = false;
         for (const [coreId, entries] of note.cores) {
           this.#appended.set(coreId, [...entries]);
           this.#durable.set(coreId, entries.length);

@@ -1,7 +1,6 @@
 import {
   type CoreWalWriter,
   type Incomplete,
-  type PerCoreCheckpoint,
   type PerCoreRecovery,
   type PerCoreWalConfig,
   PerCoreWalManager,
@@ -129,10 +128,29 @@ export class ModelledCores {
   async checkpoint(takeSnapshot: () => Promise<void> = async () => {}): Promise<void> {
     const { id, epoch } = await this.manager.checkpoint(async (checkpoint) => {
       await takeSnapshot();
-      this.#life.note({ kind: 'snapshot', id: checkpoint.id, cores: this.#upTo(checkpoint) });
+      this.#life.note({ kind: 'snapshot', id: checkpoint.id, cores: this.#upTo(checkpoint.epoch) });
     });
     this.#life.note({ kind: 'checkpoint', id });
     this.#life.note({ kind: 'epoch', epoch });
+  }
+
+  /** Forgets everything up to now: to the model, a checkpoint whose snapshot stands for all of it. */
+  async reset(): Promise<void> {
+    const { manager } = this;
+    const id = (manager.lastCheckpoint?.id ?? 0) + 1;
+    this.#life.note({ kind: 'snapshot', id, cores: this.#upTo(manager.epoch) });
+    this.#life.note({ kind: 'forgetting' });
+    await manager.reset();
+    const made = manager.lastCheckpoint;
+    if (made?.id !== id || made.snapshot) throw new Error(`the reset has made checkpoint ${made?.id}, and not ${id}`);
+    this.#life.note({ kind: 'checkpoint', id });
+    this.#life.note({ kind: 'epoch', epoch: made.epoch });
+    this.#life.note({ kind: 'forgotten' });
+  }
+
+  /** Removes the segments that the last checkpoint has made superfluous. */
+  async truncate(): Promise<void> {
+    await this.manager.truncate();
   }
 
   async close(): Promise<void> {
@@ -186,7 +204,7 @@ export class ModelledCores {
   }
 
   /** What a snapshot of a checkpoint holds. */
-  #upTo({ epoch }: PerCoreCheckpoint): ReadonlyMap<number, readonly KnownEntry[]> {
+  #upTo(epoch: number): ReadonlyMap<number, readonly KnownEntry[]> {
     const knowledge = this.#knowledge;
     const cores = new Set(this.#life.notes.flatMap((note) => coresOf(note)));
     const upTo = (coreId: number): KnownEntry[] => knowledge.appendedTo(coreId).filter((entry) => entry.epoch <= epoch);

@@ -6,6 +6,7 @@ import type { Life } from '@walstack/storage-io/simulation';
 import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
 import { CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
+import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { SimulatedWorld } from './simulated-world.js';
 
 /** Where logs are: two directories deep, so that the upper one has to be made durable as well. */
@@ -22,10 +23,13 @@ export class ModelledLog {
   #world: SimulatedWorld;
   #wal: SegmentedWal | undefined;
   #processes = 0;
+  readonly #hasReaders: boolean;
 
-  constructor(life: Life<LogNote>, config: Partial<SegmentedWalConfig>) {
+  /** @param hasReaders - whether what is in the log is read in every way, each time before and after it was opened */
+  constructor(life: Life<LogNote>, config: Partial<SegmentedWalConfig>, hasReaders = false) {
     this.#life = life;
     this.config = config;
+    this.#hasReaders = hasReaders;
     this.#world = new SimulatedWorld(life.random);
   }
 
@@ -52,22 +56,24 @@ export class ModelledLog {
     const { io } = this.#life;
     this.#world = new SimulatedWorld(this.#life.random);
     const options = { directory: DIRECTORY, blockBytes: 512, ...this.#world.options, ...this.config, ...config, io };
+    const before = this.#readsInEveryWay ? await readBefore(options) : undefined;
     this.#wal = this.#blocks ? SegmentedWal.openSync(options) : await SegmentedWal.open(options);
     const { durableLsn, lastLsn } = this.#wal;
     if (durableLsn !== lastLsn) throw new Error(`opening has left ${lastLsn} not durable, but ${durableLsn}`);
-    await this.check();
+    const records = await this.check();
+    if (!this.#readsInEveryWay) return;
+    if (before !== undefined) expectSame('the log before it was recovered', before, records);
+    await readInEveryWay(this.#wal, options, records, this.random);
   }
 
   /** Reads everything, holds it against what was noted, and notes it. */
-  async check(): Promise<void> {
+  async check(): Promise<readonly ReadRecord[]> {
     const { wal } = this;
     const { firstLsn, nextLsn } = wal;
-    const payloads: string[] = [];
-    const take = (payload: Uint8Array): void => {
-      payloads.push(Buffer.from(payload).toString('latin1'));
-    };
-    if (this.#blocks) for (const { payload } of wal.replay()) take(payload);
-    else for await (const { payload } of wal.replay()) take(payload);
+    const records: ReadRecord[] = [];
+    if (this.#blocks) for (const record of wal.replay()) records.push(readRecord(record));
+    else for await (const record of wal.replay()) records.push(readRecord(record));
+    const payloads = records.map(({ payload }) => payload);
     await this.noteKeyStreams();
     const knowledge = new Knowledge(this.#life.notes);
     knowledge.check(firstLsn, payloads, nextLsn);
@@ -76,6 +82,7 @@ export class ModelledLog {
     await runAsync(this.#life.io, throwIfLost(this.#life.io, DIRECTORY, knowledge.files));
     // What is read back need not be durable, but for what recovery has found.
     if (wal.durableLsn === wal.lastLsn) this.#life.note({ kind: 'found', firstLsn, payloads, claims });
+    return records;
   }
 
   /** Kills the process that has the log open: what was not acknowledged may get lost. */
@@ -92,6 +99,15 @@ export class ModelledLog {
     // Noted before: what it appends could be written at once.
     this.#life.note({ kind: 'appended', lsn: nextLsn, payload });
     wal.append(payload);
+  }
+
+  /** Appends a record that has a type, meta and a scope, by chance. */
+  appendMarked(bytes: number): void {
+    const { wal } = this;
+    const { nextLsn } = wal;
+    const payload = `${this.#payload(nextLsn, 0)}${markOf(this.random)}`.padEnd(bytes, '#');
+    this.#life.note({ kind: 'appended', lsn: nextLsn, payload });
+    wal.append(payload, optionsIn(payload));
   }
 
   /** Appends a batch of records of so many bytes each, at least those that say which ones they are. */
@@ -146,12 +162,14 @@ export class ModelledLog {
   async truncate(part: number): Promise<void> {
     const { wal } = this;
     const lsn = wal.firstLsn + Math.floor((wal.nextLsn - wal.firstLsn) * part);
+    // A segment whose name is still being given may come too late for what is before it to go.
+    const named = new Set(wal.listSegments().map(({ path }) => path));
     this.#life.note({ kind: 'truncated', lsn });
     if (this.#blocks) wal.truncateBeforeSync(lsn);
     else await wal.truncateBefore(lsn);
     const needed = Math.min(lsn, ...Object.values(wal.holds));
     const [first, second] = wal.listSegments();
-    if (first !== undefined && second !== undefined && second.firstLsn <= needed) {
+    if (first !== undefined && second !== undefined && named.has(second.path) && second.firstLsn <= needed) {
       throw new Error(`truncation to ${lsn} has left ${first.path}, and ${needed} is the first LSN that is needed`);
     }
     this.#life.note({ kind: 'gone', firstLsn: wal.firstLsn });
@@ -264,6 +282,11 @@ export class ModelledLog {
   /** What the log says is durable has to be there from now on. */
   acknowledge(): void {
     this.#life.note({ kind: 'durable', lsn: this.wal.durableLsn });
+  }
+
+  /** What a sync that failed has left in the cache, the cache may give up between one reading and the next. */
+  get #readsInEveryWay(): boolean {
+    return this.#hasReaders && this.#life.disks.every(({ lastFailed }) => lastFailed === undefined);
   }
 
   get #blocks(): boolean {

@@ -1,6 +1,7 @@
 import type { Scenario } from '../scenario.js';
 import { scenario as batches } from './batches.js';
 import { scenario as blocksInFlightApart } from './blocks-in-flight-apart.js';
+import { scenario as blocksOfManySectors } from './blocks-of-many-sectors.js';
 import { scenario as callsInAnyOrder } from './calls-in-any-order.js';
 import { scenario as checkpointBeforeRemoval } from './checkpoint-before-removal.js';
 import { scenario as checkpointBehindTheFirstName } from './checkpoint-behind-the-first-name.js';
@@ -13,10 +14,12 @@ import { scenario as coresComeAndGo } from './cores-come-and-go.js';
 import { scenario as coresComeAndGoCleanly } from './cores-come-and-go-cleanly.js';
 import { scenario as coresEpochs } from './cores-epochs.js';
 import { scenario as coresKilledWhileSettling } from './cores-killed-while-settling.js';
+import { scenario as coresResetAndTruncate } from './cores-reset-and-truncate.js';
 import { scenario as coresSubmittedSyncs } from './cores-submitted-syncs.js';
 import { scenario as directoriesMadeDurable } from './directories-made-durable.js';
 import { scenario as durableAtBatchEnds } from './durable-at-batch-ends.js';
 import { scenario as encryptionWithRotation } from './encryption-with-rotation.js';
+import { scenario as failuresBesideOtherWork } from './failures-beside-other-work.js';
 import { scenario as flushes } from './flushes.js';
 import { scenario as framesAtBlockEnds } from './frames-at-block-ends.js';
 import { scenario as freedNameDurableBeforeOverwritten } from './freed-name-durable-before-overwritten.js';
@@ -41,6 +44,7 @@ import { scenario as nameBeforeAcknowledgement } from './name-before-acknowledge
 import { scenario as namesBesideEachOther } from './names-beside-each-other.js';
 import { scenario as noncesNeverRepeat } from './nonces-never-repeat.js';
 import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-undurable-mark.js';
+import { scenario as readersAfterACrash } from './readers-after-a-crash.js';
 import { scenario as recycledBehindACut } from './recycled-behind-a-cut.js';
 import { scenario as resetTo } from './reset-to.js';
 import { scenario as retention } from './retention.js';
@@ -62,6 +66,7 @@ import { scenario as writtenAgainAtRecovery } from './written-again-at-recovery.
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   batches,
   'blocks-in-flight-apart': blocksInFlightApart,
+  'blocks-of-many-sectors': blocksOfManySectors,
   'calls-in-any-order': callsInAnyOrder,
   'checkpoint-before-removal': checkpointBeforeRemoval,
   'checkpoint-behind-the-first-name': checkpointBehindTheFirstName,
@@ -74,10 +79,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'cores-come-and-go': coresComeAndGo,
   'cores-epochs': coresEpochs,
   'cores-killed-while-settling': coresKilledWhileSettling,
+  'cores-reset-and-truncate': coresResetAndTruncate,
   'cores-submitted-syncs': coresSubmittedSyncs,
   'directories-made-durable': directoriesMadeDurable,
   'durable-at-batch-ends': durableAtBatchEnds,
   'encryption-with-rotation': encryptionWithRotation,
+  'failures-beside-other-work': failuresBesideOtherWork,
   flushes,
   'frames-at-block-ends': framesAtBlockEnds,
   'freed-name-durable-before-overwritten': freedNameDurableBeforeOverwritten,
@@ -102,6 +109,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'names-beside-each-other': namesBesideEachOther,
   'nonces-never-repeat': noncesNeverRepeat,
   'nothing-behind-an-undurable-mark': nothingBehindAnUndurableMark,
+  'readers-after-a-crash': readersAfterACrash,
   'recycled-behind-a-cut': recycledBehindACut,
   'reset-to': resetTo,
   retention,

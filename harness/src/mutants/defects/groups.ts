@@ -5,6 +5,14 @@ const SEGMENTED = 'packages/segmented/src';
 /** Defects in writing groups and in what is called durable. */
 export const GROUPS_DEFECTS: readonly Defect[] = [
   {
+    name: 'groups-go-on-after-a-failure',
+    scenario: 'failures-beside-other-work',
+    breaks: 'What failed is final for what was under way beside it as well.',
+    file: `${SEGMENTED}/segment-writer.ts`,
+    find: '    this.#pipeline.stop();\n    this.#background.stop();\n  }\n\n  /** @throws `WAL_STATE` when the clock',
+    replace: '  }\n\n  /** @throws `WAL_STATE` when the clock',
+  },
+  {
     name: 'durable-from-newest',
     scenario: 'contiguous-durable-prefix',
     breaks: 'The durable prefix is contiguous: it never jumps over a write that has not completed.',

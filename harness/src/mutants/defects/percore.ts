@@ -5,6 +5,15 @@ const PERCORE = 'packages/percore/src';
 /** Defects in epochs, checkpoints and recovery of per-core logs. */
 export const PERCORE_DEFECTS: readonly Defect[] = [
   {
+    name: 'reset-that-keeps-commits',
+    scenario: 'cores-reset-and-truncate',
+    breaks: 'A reset of the logs of all cores forgets what was committed with the entries.',
+    file: `${PERCORE}/checkpoint-coordinator.ts`,
+    find: `        committed: NOTHING_COMMITTED,
+      }));`,
+    replace: '      }));',
+  },
+  {
     name: 'barrier-missing-in-one-log',
     scenario: 'cores-epochs',
     breaks: 'An epoch is complete only when its barrier is in every log.',

@@ -10,6 +10,14 @@ const FAILURES_TEST = 'packages/segmented/test/log-tail-failures.test.ts';
 /** Defects in reading, most of all beside a writer. */
 export const READING_DEFECTS: readonly Defect[] = [
   {
+    name: 'filter-takes-more',
+    scenario: 'readers-after-a-crash',
+    breaks: 'A filter gives out what it names, and nothing else.',
+    file: 'packages/segmented/src/record-filter.ts',
+    find: '(shard === undefined || found.vshardId === shard)',
+    replace: '(shard === undefined || found.vshardId >= shard)',
+  },
+  {
     name: 'new-life-unnoticed',
     test: READER_TEST,
     breaks: 'A plain reader that meets a file which is used again says so.',
