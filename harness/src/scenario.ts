@@ -2,6 +2,7 @@ import type { SegmentedWalConfig } from '@walstack/segmented';
 import type { Life } from '@walstack/storage-io/simulation';
 import type { CoreNote } from './model/core-knowledge.js';
 import type { LogNote } from './model/knowledge.js';
+import type { ModelledCoreWriter, WriterNote } from './model/modelled-core-writer.js';
 import type { ModelledCores } from './model/modelled-cores.js';
 import type { ModelledLog } from './model/modelled-log.js';
 import type { ModeName } from './modes.js';
@@ -32,5 +33,11 @@ export interface CoresScenario extends AnyScenario {
   runCores(cores: ModelledCores, life: Life<CoreNote>): Promise<void>;
 }
 
+/** The same, of the log of one core without a manager. */
+export interface WriterScenario extends AnyScenario {
+  /** Does it. It must do the same again with the same numbers from `log.random`. */
+  runWriter(log: ModelledCoreWriter, life: Life<WriterNote>): Promise<void>;
+}
+
 /** One file for each. */
-export type Scenario = LogScenario | CoresScenario;
+export type Scenario = LogScenario | CoresScenario | WriterScenario;

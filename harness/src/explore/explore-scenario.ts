@@ -10,10 +10,11 @@ import {
 } from '@walstack/storage-io/simulation';
 import type { CoreNote } from '../model/core-knowledge.js';
 import type { LogNote } from '../model/knowledge.js';
+import { ModelledCoreWriter, type WriterNote } from '../model/modelled-core-writer.js';
 import { ModelledCores } from '../model/modelled-cores.js';
 import { ModelledLog } from '../model/modelled-log.js';
 import { MODES, type Mode, type ModeName } from '../modes.js';
-import type { CoresScenario, LogScenario, Scenario } from '../scenario.js';
+import type { CoresScenario, LogScenario, Scenario, WriterScenario } from '../scenario.js';
 
 /** How much is tried of each scenario. */
 export interface Effort {
@@ -35,9 +36,9 @@ export interface Outcome {
 
 /** Lets the power go, and operations fail, in one scenario in one mode. */
 export function exploreScenario(scenario: Scenario, mode: ModeName, effort: Effort): Promise<Outcome> {
-  return 'run' in scenario
-    ? explorePrograms(programsOf(scenario, MODES[mode]), effort)
-    : explorePrograms(coresProgramsOf(scenario, MODES[mode]), effort);
+  if ('run' in scenario) return explorePrograms(programsOf(scenario, MODES[mode]), effort);
+  if ('runWriter' in scenario) return explorePrograms(writerProgramsOf(scenario, MODES[mode]), effort);
+  return explorePrograms(coresProgramsOf(scenario, MODES[mode]), effort);
 }
 
 async function explorePrograms<Note>(programs: Programs<Note>, effort: Effort): Promise<Outcome> {
@@ -72,9 +73,9 @@ async function explorePrograms<Note>(programs: Programs<Note>, effort: Effort): 
 
 /** Goes to one state of a scenario, which a failure has named. @throws the failure, if it is still one */
 export function replayScenario(scenario: Scenario, mode: ModeName, replay: string): Promise<void> {
-  return 'run' in scenario
-    ? replayPrograms(programsOf(scenario, MODES[mode]), replay)
-    : replayPrograms(coresProgramsOf(scenario, MODES[mode]), replay);
+  if ('run' in scenario) return replayPrograms(programsOf(scenario, MODES[mode]), replay);
+  if ('runWriter' in scenario) return replayPrograms(writerProgramsOf(scenario, MODES[mode]), replay);
+  return replayPrograms(coresProgramsOf(scenario, MODES[mode]), replay);
 }
 
 async function replayPrograms<Note>(programs: Programs<Note>, replay: string): Promise<void> {
@@ -110,6 +111,15 @@ function coresProgramsOf(scenario: CoresScenario, { io, config }: Mode): Program
   };
 }
 
+function writerProgramsOf(scenario: WriterScenario, { io, config }: Mode): Programs<WriterNote> {
+  return {
+    scenario: (life) => scenario.runWriter(new ModelledCoreWriter(life, config), life),
+    check: (life) => openWriterAndGoOn(new ModelledCoreWriter(life, config)),
+    options: optionsOf(io),
+    weight: scenario.weight ?? 2,
+  };
+}
+
 const optionsOf = (io: Mode['io']): SimulationOptions => ({
   createIo: ([disk]) => (disk as SimulatedDisk).createStorageIo(io),
 });
@@ -129,6 +139,16 @@ const CORES_WAYS: readonly ((cores: ModelledCores) => Promise<void>)[] = [
   (cores) => cores.syncAll(),
   (cores) => cores.close(),
 ];
+
+/** Opens the log of a core, goes on with it, and opens it again in another process. */
+async function openWriterAndGoOn(log: ModelledCoreWriter): Promise<void> {
+  await log.open();
+  log.putSome(3, 900);
+  if (log.random() < 0.5) log.commit();
+  await log.sync();
+  if (log.random() < 0.5) await log.truncate();
+  await log.open();
+}
 
 /** Opens the log, goes on with it in one of several ways, and opens it again in another process. */
 async function openAndGoOn(log: ModelledLog): Promise<void> {

@@ -9,6 +9,7 @@ import { scenario as checkpointLoweredFirst } from './checkpoint-lowered-first.j
 import { scenario as closes } from './closes.js';
 import { scenario as compressedAndEncrypted } from './compressed-and-encrypted.js';
 import { scenario as contiguousDurablePrefix } from './contiguous-durable-prefix.js';
+import { scenario as coreWriterAlone } from './core-writer-alone.js';
 import { scenario as coresCheckpoints } from './cores-checkpoints.js';
 import { scenario as coresComeAndGo } from './cores-come-and-go.js';
 import { scenario as coresComeAndGoCleanly } from './cores-come-and-go-cleanly.js';
@@ -74,6 +75,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   closes,
   'compressed-and-encrypted': compressedAndEncrypted,
   'contiguous-durable-prefix': contiguousDurablePrefix,
+  'core-writer-alone': coreWriterAlone,
   'cores-checkpoints': coresCheckpoints,
   'cores-come-and-go-cleanly': coresComeAndGoCleanly,
   'cores-come-and-go': coresComeAndGo,

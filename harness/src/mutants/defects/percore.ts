@@ -14,6 +14,14 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     replace: '      }));',
   },
   {
+    name: 'truncated-before-said-again',
+    scenario: 'core-writer-alone',
+    breaks: 'Before entries of a writer alone go, what only they said was committed is durable once more.',
+    file: `${PERCORE}/core-wal-writer.ts`,
+    find: 'if (appended || !this.#isKnownWithout(before)) {',
+    replace: 'if (this.#left) {',
+  },
+  {
     name: 'barrier-missing-in-one-log',
     scenario: 'cores-epochs',
     breaks: 'An epoch is complete only when its barrier is in every log.',
