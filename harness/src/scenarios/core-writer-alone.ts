@@ -3,10 +3,11 @@ import type { WriterScenario } from '../scenario.js';
 export const scenario: WriterScenario = {
   about:
     'the log of one core without a manager: truncation keeps what was committed, and readers see what the writer finds',
+  weight: 4,
   modes: ['blocking', 'recycling', 'ring-4', 'pool'],
   async runWriter(log) {
     await log.open();
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       log.putSome(4, 900);
       if (log.random() < 0.6) log.commit();
       if (log.random() < 0.5) log.writer.appendEpochBarrier();
