@@ -97,15 +97,23 @@ function damageOf(
   };
 }
 
+/** How many salvages have left a report in quarantine. */
+export const reportsInQuarantine = (directory: string): number =>
+  placesOfQuarantine(directory).filter((place) => readdirSync(place).includes(FileName.salvage)).length;
+
 /** Names of files that have to be in quarantine, and are not there as they were. */
 export function missingInQuarantine(directory: string, { givenUp }: Damage): string[] {
-  const places = readdirSync(directory)
-    .filter((name) => name.startsWith('quarantine'))
-    .flatMap((name) => readdirSync(join(directory, name)).map((place) => join(directory, name, place)));
+  const places = placesOfQuarantine(directory);
   return [...givenUp].flatMap(([name, bytes]) => {
     const found = places.filter((place) => readdirSync(place).includes(name));
     return found.some((place) => Buffer.compare(readFileSync(join(place, name)), bytes) === 0) ? [] : [name];
   });
+}
+
+function placesOfQuarantine(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith('quarantine'))
+    .flatMap((name) => readdirSync(join(directory, name)).map((place) => join(directory, name, place)));
 }
 
 function segmentsIn(directory: string): SegmentFile[] {

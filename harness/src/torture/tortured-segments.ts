@@ -5,7 +5,7 @@ import { FileName, WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { configOf, retains } from './config.js';
 import { Contents } from './contents.js';
-import { type Damage, damageLog, missingInQuarantine } from './damage.js';
+import { type Damage, damageLog, missingInQuarantine, reportsInQuarantine } from './damage.js';
 import { claimsOf, drawDeed, endOf, performSync } from './deeds.js';
 import { generationOf } from './generations.js';
 import { Ledger, UNREADABLE } from './ledger.js';
@@ -65,16 +65,23 @@ export class TorturedSegments extends TorturedLog {
     if (isProven && this.#isOpened()) {
       this.note({ text: `strict opens a log of which something is lost: ${damage.text}`, lost: 0 });
     }
+    const ended = reportsInQuarantine(this.directory);
     let kills = 0;
     let midst = 0;
     while (this.breach === undefined && !(await this.#isSalvagedBy(damage, kills))) {
       kills++;
       if (existsSync(join(this.directory, FileName.salvage))) midst++;
+      // It may have ended without a word of it.
+      if (!isProven || this.random.chance(0.7) || !this.#isOpened() || reportsInQuarantine(this.directory) > ended)
+        continue;
+      this.note({ text: `strict opens a log whose salvage has not ended: ${damage.text}`, lost: 0 });
     }
     if (this.breach !== undefined) return;
     const [missing] = missingInQuarantine(this.directory, damage);
     if (missing !== undefined)
       this.note({ text: `${missing} is not in quarantine as it was: ${damage.text}`, lost: 0 });
+    const more = reportsInQuarantine(this.directory) - ended;
+    if (isProven && more !== 1) this.note({ text: `one salvage has left ${more} reports: ${damage.text}`, lost: 0 });
     this.countSalvage(kills, midst);
     await this.inspect();
   }
