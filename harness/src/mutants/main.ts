@@ -6,14 +6,14 @@ import { integerOf, parseOptions, runCommand, seedOf } from '../command-line.js'
 import { noticedBlindly } from './blind.js';
 import { type Check, noticedByOwnChecks } from './checks.js';
 import { DEFECTS } from './defects/index.js';
-import { allDefects, described, drawDefects } from './random/draw.js';
+import { allDefects, described, drawDefects, type RandomDefect } from './random/draw.js';
 import { Results } from './random/results.js';
-import { type RandomTrial, tryRandom } from './random/try-random.js';
+import { tryRandom } from './random/try-random.js';
 import { secondsSince, sideBySide } from './side-by-side.js';
 
 const HELP = `pnpm mutants [--only NAME] [--blind] [--jobs N]
-pnpm mutants --random N [--seed S] [--jobs N] [--results FILE] [--test FILE]
-pnpm mutants --change TEXT [--jobs N] [--results FILE] [--test FILE]
+pnpm mutants --random N [--seed S] [--jobs N] [--results FILE] [--test PATH]
+pnpm mutants --change TEXT [--jobs N] [--results FILE] [--test PATH]
 
 Puts defects into the source, one at a time, and looks whether the checks notice. The exit code is 1 when one goes unnoticed.
 
@@ -37,10 +37,10 @@ made of these sources, so that what only happens there counts as unreached.
 
   --random N      so many of them
   --seed S        the same ones again (default a fresh seed, which is printed)
-  --change TEXT   instead of some at random, all whose printed line has this text in it
+  --change TEXT   only those whose printed line has this text in it, of all that there are without --random
   --jobs N        so many side by side, each in a folder of its own (default 1)
   --results FILE  one line of JSON for each change that was judged; what is judged in the file is not tried again
-  --test FILE     only with this file of tests`;
+  --test PATH     only with files of tests whose path begins like this`;
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -63,6 +63,14 @@ async function tryDeliberate(only: string | undefined, notices: Check, jobs: num
   return chosen.length - caught;
 }
 
+/** So many changes at random, or all that there are. */
+function defectsOf(count: string | undefined, seedText: string | undefined): readonly RandomDefect[] {
+  if (count === undefined) return allDefects(root);
+  const seed = seedOf(seedText);
+  console.log(`seed ${seed}`);
+  return drawDefects(allDefects(root), integerOf('random', count, 1), seed);
+}
+
 await runCommand(HELP, async () => {
   const blind = process.argv.includes('--blind');
   const given = parseOptions(
@@ -76,17 +84,10 @@ await runCommand(HELP, async () => {
     return 0;
   }
   const folder = mkdtempSync(join(tmpdir(), 'walstack-mutants-'));
-  const trial = (): RandomTrial => ({ jobs, results: new Results(results), test });
   try {
-    if (change !== undefined) {
-      const chosen = allDefects(root).filter((defect) => described(defect).includes(change));
-      return (await tryRandom(chosen, { root, folder }, trial())) === 0 ? 0 : 1;
-    }
-    if (random !== undefined) {
-      const seed = seedOf(given.seed);
-      console.log(`seed ${seed}`);
-      const drawn = drawDefects(allDefects(root), integerOf('random', random, 1), seed);
-      return (await tryRandom(drawn, { root, folder }, trial())) === 0 ? 0 : 1;
+    if (change !== undefined || random !== undefined) {
+      const chosen = defectsOf(random, given.seed).filter((defect) => described(defect).includes(change ?? ''));
+      return (await tryRandom(chosen, { root, folder }, { jobs, results: new Results(results), test })) === 0 ? 0 : 1;
     }
     return (await tryDeliberate(only, blind ? noticedBlindly : noticedByOwnChecks, jobs, folder)) === 0 ? 0 : 1;
   } finally {

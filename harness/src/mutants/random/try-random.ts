@@ -15,7 +15,7 @@ import { selectionFor } from './selection.js';
 export interface RandomTrial {
   readonly jobs: number;
   readonly results: Results;
-  /** Only this file of tests is run. */
+  /** Only tests whose path begins like this are run. */
   readonly test: string | undefined;
 }
 
@@ -51,7 +51,7 @@ export async function tryRandom(defects: readonly RandomDefect[], place: Place, 
 async function judgeAll(defects: readonly RandomDefect[], place: Place, trial: RandomTrial): Promise<void> {
   const { jobs, results, test } = trial;
   const prepared = await prepare(defects, place);
-  const chosen = allParts(place.root).filter(({ name }) => test === undefined || name === test);
+  const chosen = allParts(place.root).filter(({ name }) => test === undefined || name.startsWith(test));
   const started = performance.now();
   const parts = await reachOf(chosen, prepared, place, jobs, (line) => console.log(line));
   console.log(`what reaches which change was seen in ${secondsSince(started)} s`);
