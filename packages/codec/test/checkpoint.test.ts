@@ -121,6 +121,9 @@ describe('a damaged checkpoint', () => {
     ['a hold at 0', { ...right, holds: { reader: 0 } }],
     ['a hold that is text', { ...right, holds: { reader: '1' } }],
     ['a fractional hold', { ...right, holds: { one: 1, two: 1.5 } }],
+    ['salvaged below 0', { ...right, salvagedBelow: 0 }],
+    ['a salvaged part that ends at text', { ...right, salvagedBelow: '1' }],
+    ['a salvaged part that ends at null', { ...right, salvagedBelow: null }],
   ])('impossible content: %s', (_, content) => {
     expect(errorOf(framed(JSON.stringify(content)))).toMatchObject({
       code: 'WAL_CORRUPT',
@@ -138,6 +141,7 @@ describe('arguments of encodeCheckpoint', () => {
       expect(encode({ firstSegment: wrong })).toBe('ERR_OUT_OF_RANGE');
       expect(encode({ checkpointLsn: wrong })).toBe('ERR_OUT_OF_RANGE');
       expect(encode({ holds: { reader: wrong } })).toBe('ERR_OUT_OF_RANGE');
+      expect(encode({ salvagedBelow: wrong })).toBe('ERR_OUT_OF_RANGE');
     }
     for (const wrong of ['1', 1n, null, undefined]) {
       expect(encode({ firstSegment: wrong })).toBe('ERR_INVALID_ARG_TYPE');
