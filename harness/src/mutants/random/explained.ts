@@ -13,4 +13,17 @@ export const EXPLAINED: readonly Explanation[] = [
     change: '`<` becomes `>=` in `return metaLength < payload.length`',
     because: 'Meta and payload are in memory of their own either way: only which of the two is copied differs.',
   },
+  {
+    file: 'packages/mmap-reader/src/scan-worker.ts',
+    change: '`scan(job);` becomes `;` in `scan(job);`',
+    because:
+      'The worker answers that it has nothing, and the thread that asked scans the rest of the segment itself: slower.',
+  },
+  {
+    file: 'packages/wal/src/opentelemetry.ts',
+    change:
+      '`this.#countOpenings(); this.#countCommits();` becomes `this.#countCommits(); this.#countOpenings();` in `this.#countOpenings();`',
+    because:
+      'Each creates instruments and subscribes to a channel of its own, and neither uses what the other has made.',
+  },
 ];
