@@ -51,6 +51,8 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   /** Memory handed out for direct I/O, and where in it the aligned part begins. */
   readonly #aligned = new WeakMap<ArrayBufferLike, number>();
   #directRefused = 0;
+  /** Whether the disposal has come so far that nothing is handed out any more. */
+  #isDisposed = false;
   #disposal: Promise<void> | undefined;
 
   /**
@@ -243,7 +245,8 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   }
 
   pollCompletions(out: CompletionBuffer): number {
-    this.#requireOpen();
+    // What completes while the backend is disposed of is handed out still.
+    if (this.#isDisposed) this.#requireOpen();
     checkCompletionBuffer(out);
     const { kernel } = this.#executor;
     if (kernel !== undefined) this.#submissions.during(() => kernel.take());
@@ -291,11 +294,17 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   }
 
   async #disposeOnce(): Promise<void> {
-    this.#submissions.ready.listen(undefined);
     await this.#submissions.idle();
+    const failures: unknown[] = [];
+    // A listener may take some at a time; one that takes none keeps nothing from ending.
+    for (let left = 0; this.#submissions.finished > 0 && this.#submissions.finished !== left; ) {
+      left = this.#submissions.finished;
+      attempt(failures, () => this.#submissions.tell());
+    }
+    this.#isDisposed = true;
+    this.#submissions.ready.listen(undefined);
     this.#submissions.drop();
     this.#executor.kernel?.close();
-    const failures: unknown[] = [];
     for (const open of this.#files.removeAll()) {
       attempt(failures, () => this.#call('close', open.io.path, () => this.#ops.close(open.handle)));
     }

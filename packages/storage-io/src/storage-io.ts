@@ -219,9 +219,9 @@ export interface StorageIo {
   allocateBuffer(bytes: number): Uint8Array;
   stats(): StorageIoStats;
   /**
-   * Waits for what is in flight, closes every file and releases every lock. Completions that were not polled are
-   * dropped: close logs and writers before, or what they wait for never comes. Idempotent. Every other call afterwards is
-   * `WAL_CLOSED`, but `stats`.
+   * Waits for what is in flight, has its completions polled, closes every file and releases every lock. Idempotent. Every
+   * other call is `WAL_CLOSED` at once, but `stats`, and `pollCompletions` until it has ended: the listener is told of what
+   * completes, and of what it leaves again as long as it takes some; the rest is dropped then.
    */
   dispose(): Promise<void>;
   /** The same as `dispose`, for `await using`. */

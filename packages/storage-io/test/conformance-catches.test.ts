@@ -460,6 +460,16 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
     })),
   ],
   [
+    'dispose drops what has completed, and tells nothing of it',
+    'lifecycle: dispose has everything that completes polled by the listener before it ends',
+    withDefect((io) => ({
+      dispose: () => {
+        io.onReady(undefined);
+        return io.dispose();
+      },
+    })),
+  ],
+  [
     'writes stay in the backend until it is disposed of',
     'lifecycle: what has completed is seen by another backend beside this one',
     () => {

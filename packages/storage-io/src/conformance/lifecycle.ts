@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { CompletionBuffer } from '../completion-buffer.js';
-import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal } from './subject.js';
+import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal, turn } from './subject.js';
 
 /** What a backend says of itself, and its end. */
 export const lifecycle: readonly ConformanceCase[] = [
@@ -93,7 +93,20 @@ export const lifecycle: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'dispose drops completions that were not polled, and calls no listener',
+    name: 'dispose has everything that completes polled by the listener before it ends',
+    async run(subject) {
+      const { io } = subject;
+      const file = subject.open('file');
+      const small = new CompletionBuffer(3);
+      io.onReady(() => subject.completed(small, io.pollCompletions(small)));
+      const tokens = Array.from({ length: 30 }, (_, part) => subject.submitted(io.submitWrite(file, bytes(10), part)));
+      await io.dispose();
+      for (const token of tokens) assert.equal(subject.resultOf(token), 10);
+      assert.equal(io.pending, 0);
+    },
+  },
+  {
+    name: 'dispose drops completions that were not polled, and calls no listener afterwards',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -103,6 +116,8 @@ export const lifecycle: readonly ConformanceCase[] = [
       });
       for (let part = 0; part < 5; part++) io.submitWrite(file, bytes(10), part);
       await io.dispose();
+      calls = 0;
+      for (let round = 0; round < 5; round++) await turn();
       assert.equal(calls, 0);
       assert.equal(io.pending, 0);
       assert.equal(io.stats().completed, 5);

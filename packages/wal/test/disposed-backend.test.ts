@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createMemoryStorageIo,
+  createSyncFsStorageIo,
+  createThreadPoolStorageIo,
+  openStorageIo,
+  PortableWalWriter,
+  type StorageIo,
+} from '@walstack/storage-io';
+import { Wal } from '@walstack/wal';
+import { expect, test } from 'vitest';
+
+const backends: Readonly<Record<string, () => StorageIo>> = {
+  'thread-pool': createThreadPoolStorageIo,
+  'sync-fs': createSyncFsStorageIo,
+  memory: createMemoryStorageIo,
+  auto: () => openStorageIo('auto'),
+};
+
+/** What becomes of a promise. */
+const outcome = (waiting: Promise<unknown>): Promise<unknown> =>
+  waiting.then(
+    () => 'done',
+    (error: { code?: unknown }) => error.code,
+  );
+
+test.each(Object.keys(backends))('what waits while its backend is disposed of settles, on %s', async (name) => {
+  const io = backends[name]?.() as StorageIo;
+  const directory = io.capabilities.realFiles ? mkdtempSync(join(tmpdir(), 'walstack-disposed-')) : '/d';
+  if (!io.capabilities.realFiles) io.makeDirectory(directory);
+  const wal = await Wal.open(join(directory, 'log'), { io });
+  const writer = await PortableWalWriter.open(join(directory, 'file'), { io });
+  const waiting = [wal.commit('x'), wal.commit('y'), writer.append('z'), writer.sync()].map(outcome);
+  const disposed = io.dispose();
+  for (const end of await Promise.all(waiting)) expect(['done', 'WAL_CLOSED']).toContain(end);
+  await disposed;
+  expect(await outcome(wal.commit('late'))).toBe('WAL_CLOSED');
+  if (io.capabilities.realFiles) rmSync(directory, { recursive: true });
+});
