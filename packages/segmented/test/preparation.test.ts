@@ -87,6 +87,27 @@ describe('blocks are prepared ahead of the writer', () => {
     },
   );
 
+  test.each([
+    ['allocate', ['allocate']],
+    ['write', ['write']],
+  ] as const)('by %s, and in no other way', async (how, kinds) => {
+    const disk = new SimulatedDisk();
+    const io = disk.createStorageIo({ durableWrites: true, overlappedWrites: true, directAlignment: 512 });
+    const config = { blockBytes: 512, segmentBytes: 64 * 512, preallocate: how, markAfterMs: 0 } as const;
+    const wal = SegmentedWal.openSync({ directory: '/log', io, ...new TestWorld().options, ...config });
+    const seen = new Set<string>();
+    disk.failWhen(({ kind, path }) => {
+      if (kind === 'allocate' || (kind === 'write' && path.endsWith('.seg'))) seen.add(kind);
+      return undefined;
+    });
+    for (let record = 0; record < 60; record++) {
+      wal.append('a record');
+      wal.syncSync();
+    }
+    expect([...seen]).toEqual(kinds);
+    wal.closeSync();
+  });
+
   test('not where that is turned off', async () => {
     const io = createSideBySideStorageIo();
     const { wal } = await openOn(io, { preallocate: 'none' });
