@@ -37,6 +37,14 @@ test.each<[string, number, readonly Report[]]>([
   expect(afterFourteen().takeAll(2, reports)).toMatchObject({ lost, text: expect.any(String) });
 });
 
+test('what was committed for good stays, and so does what was found', () => {
+  const ledgers = afterFourteen();
+  const commits = (count: number): Report => ({ what: 'commits', core: 0, count });
+  expect(ledgers.takeAll(1, [{ what: 'committed', core: 0, count: 7 }])).toBeUndefined();
+  expect(ledgers.takeAll(2, [opened(0, 1, 11), commits(9)])).toBeUndefined();
+  expect(ledgers.takeAll(3, [opened(0, 1, 11), commits(8)])).toMatchObject({ lost: 1 });
+});
+
 test('a failure before any core was opened is a breach', () => {
   expect(new CoreLedgers().takeAll(1, [{ what: 'wrong', text: 'no idea' }])).toMatchObject({ lost: 0 });
 });
@@ -48,6 +56,8 @@ test.each<Report>([
   { what: 'batch', from: 4, to: 8 },
   { what: 'held', core: 1, life: 2, from: 3, to: 9 },
   { what: 'checked', core: 3 },
+  { what: 'committed', core: 1, count: 12 },
+  { what: 'commits', core: 0, count: 3 },
   { what: 'differs', core: 1, lsn: 4, text: 'two\nlines' },
   { what: 'wrong', text: 'no idea' },
 ])('a report comes over as it was made: %o', (report) => {

@@ -60,6 +60,18 @@ test.skipIf(noFuse !== undefined).each(['bytes', 'names'])(
 );
 
 test.each([
+  ['salvage-without-a-word', 'salvage says nothing of what is lost'],
+  ['forgotten-commits', 'puts were committed for good, and the last commit there is of 0'],
+])('%s is found', (what, text) => {
+  const data = temporaryDirectory();
+  const environment = { NODE_OPTIONS: `--import=${new URL(`support/${what}.mjs`, import.meta.url)}` };
+  const args = ['--kills', '600', '--seed', '3', '--place', 'plain', '--backend', 'sync-fs', '--data', data];
+  const { status, stdout } = runIn(environment, 'torture', ...args);
+  expect(status).toBe(1);
+  expect(stdout).toContain(text);
+});
+
+test.each([
   ['a backend that does not exist', ['--backend', 'tape'], '--backend must be one of all, sync-fs'],
   ['a number that is none', ['--kills', 'many'], '--kills must be a number'],
   ['an unknown option', ['--gently'], '--gently'],

@@ -14,6 +14,8 @@ export class CoreAuthor {
   readonly #random: Random;
   /** The number of the last put. */
   #last: number;
+  /** How many puts the last commit is of. */
+  #committed = 0;
   /** The last put up to the end of each epoch that had one, in their order. */
   readonly #epochs: { readonly epoch: number; last: number }[];
 
@@ -52,16 +54,17 @@ export class CoreAuthor {
     const writer = this.#writer;
     this.#appendSome();
     const upTo = this.#last;
+    const committed = this.#committed;
     const kind = this.#random.next();
     if (kind < 0.5) {
       await writer.sync();
-      this.#acknowledged(upTo);
+      this.#acknowledged(upTo, committed);
     } else if (kind < 0.8) {
       writer.submitSync();
       // What is appended while a sync is under way is for the next one.
       if (this.#random.chance(0.5)) this.#appendSome();
       while (!writer.checkCompletions()) await setImmediate();
-      this.#acknowledged(upTo);
+      this.#acknowledged(upTo, committed);
     } else if (kind < 0.9) await writer.flush();
     else await sleep(this.#random.integer(0, 5));
   }
@@ -71,8 +74,13 @@ export class CoreAuthor {
     for (let put = 0; put < puts; put++) {
       this.#appendPut();
       if (this.#random.chance(0.05)) this.#writer.appendDelete('nothing that was put');
-      if (this.#random.chance(0.05)) this.#writer.appendCommit({ [sourceOf(this.#writer.coreId)]: this.#last });
+      if (this.#random.chance(0.05)) this.#appendCommit();
     }
+  }
+
+  #appendCommit(): void {
+    this.#writer.appendCommit({ [sourceOf(this.#writer.coreId)]: this.#last });
+    this.#committed = this.#last;
   }
 
   #appendPut(): void {
@@ -86,7 +94,9 @@ export class CoreAuthor {
     else this.#epochs.push({ epoch, last: this.#last });
   }
 
-  #acknowledged(lsn: number): void {
-    this.#report({ what: 'acknowledged', core: this.#writer.coreId, lsn });
+  #acknowledged(lsn: number, committed: number): void {
+    const core = this.#writer.coreId;
+    this.#report({ what: 'acknowledged', core, lsn });
+    if (committed > 0) this.#report({ what: 'committed', core, count: committed });
   }
 }

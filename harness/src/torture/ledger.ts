@@ -60,6 +60,8 @@ export class Ledger implements Accounts {
   #firstAtMost = 1;
   #firstAtLeast = 1;
   #acknowledged = 0;
+  /** The last commit of puts that has to be there. */
+  #committed = 0;
   /** The checkpoint, and the holds: nothing goes past these. */
   readonly #claims = new Claims();
   /** A cut that was begun: until it is done, or the log was opened, it may have happened. */
@@ -110,6 +112,11 @@ export class Ledger implements Accounts {
         return undefined;
       case 'acknowledged':
         return this.#acknowledge(life, report.lsn);
+      case 'committed':
+        this.#committed = Math.max(this.#committed, report.count);
+        return undefined;
+      case 'commits':
+        return this.#findCommit(report.count);
       case 'truncating':
         this.#firstAtMost = Math.max(this.#firstAtMost, Math.min(report.lsn, this.#claims.keptFrom));
         return undefined;
@@ -246,6 +253,14 @@ export class Ledger implements Accounts {
     if (text !== undefined) return { text, lost: 0 };
     this.#firstAtMost = Math.min(this.#firstAtMost, ...Object.values(found.holds));
     return undefined;
+  }
+
+  /** What was found is durable. */
+  #findCommit(count: number): Breach | undefined {
+    const before = this.#committed;
+    this.#committed = count;
+    if (count >= before) return undefined;
+    return { text: `${before} puts were committed for good, and the last commit there is of ${count}`, lost: 1 };
   }
 
   #hold(generation: number, from: number, to: number): Breach | undefined {

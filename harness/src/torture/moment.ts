@@ -3,7 +3,7 @@ import type { Random } from '../random.js';
 import type { Transcript, Victim } from './victim.js';
 
 /** Nothing that works takes this long, on however busy a machine. */
-const HANGS_AFTER_MS = 60_000;
+export const HANGS_AFTER_MS = 60_000;
 
 /**
  * Waits until the moment has come at which a life ends: many end while they open the log, the others after some reports

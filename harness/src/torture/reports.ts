@@ -28,6 +28,10 @@ type News =
   | { readonly what: 'batch'; readonly from: number; readonly to: number }
   /** The log has promised that everything up to this LSN is durable. */
   | { readonly what: 'acknowledged'; readonly lsn: number }
+  /** Of a core: a commit of so many puts is durable. */
+  | { readonly what: 'committed'; readonly count: number }
+  /** Of a core: the last commit that was found is of so many puts. */
+  | { readonly what: 'commits'; readonly count: number }
   /** Records before this LSN may go from now on. */
   | { readonly what: 'truncating'; readonly lsn: number }
   /** Records before this LSN are gone for good. */
@@ -80,6 +84,9 @@ function encodeNews(news: News): string {
     case 'cutting':
     case 'resetting':
       return `${news.what} ${news.lsn}`;
+    case 'committed':
+    case 'commits':
+      return `${news.what} ${news.count}`;
     case 'cut':
     case 'reset':
       return `${news.what} ${news.lsn} ${news.generation}`;
@@ -118,6 +125,9 @@ function decodeNews(line: string): News {
     case 'cutting':
     case 'resetting':
       return { what, lsn: a };
+    case 'committed':
+    case 'commits':
+      return { what, count: a };
     case 'cut':
     case 'reset':
       return { what, lsn: a, generation: b };

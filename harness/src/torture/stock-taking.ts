@@ -49,12 +49,13 @@ class Stock {
     return Math.max(this.#covered, this.reading.last);
   }
 
-  /** @param committed - how many puts there are at least, by what was committed behind them */
+  /** @param committed - how many puts the last commit is of */
   tell(report: (report: Report) => void, committed: bigint): void {
     const { core } = this;
     report({ what: 'opened', core, firstLsn: this.#covered + 1, nextLsn: this.last + 1 });
     this.reading.done();
     for (const each of this.#reports) report({ ...each, core });
+    report({ what: 'commits', core, count: Number(committed) });
     if (committed <= this.last) return;
     report({ what: 'wrong', core, text: `${committed} puts were committed, and there are ${this.last}` });
   }

@@ -136,8 +136,8 @@ export class Torture {
     await this.#torture(number, log, () => log.endOnFullDisk(disk));
   }
 
-  /** @param end - what is done to it at last */
-  async #torture(number: number, log: TorturedLog, end = async () => {}): Promise<void> {
+  /** @param end - what is done to it at last, and has to see that it goes on */
+  async #torture(number: number, log: TorturedLog, end = () => log.goOn()): Promise<void> {
     const { kills, plant } = this.#given;
     const lives = Math.min(LIVES_MAXIMUM, Math.max(1, Math.floor(kills / this.#variants.length)));
     let life = 0;
@@ -146,7 +146,7 @@ export class Torture {
       if (plant !== undefined) await this.#plant(log, plant);
       else await log.salvage();
     }
-    await end();
+    if (!this.#stopped) await end();
     await log.inspect();
     this.#conclude(number, log, life);
   }

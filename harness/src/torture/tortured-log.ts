@@ -1,18 +1,22 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FileName } from '@walstack/codec';
 import { Random } from '../random.js';
 import type { Crew } from './crew.js';
 import type { ForgetfulDisk } from './forgetful-disk.js';
 import { hasCores, type Job, type LogOptions } from './job.js';
 import type { Accounts, Breach } from './ledger.js';
-import { moment } from './moment.js';
+import { HANGS_AFTER_MS, moment } from './moment.js';
 import type { Plant } from './plant.js';
 import type { Report } from './reports.js';
 import type { SmallDisk } from './small-disk.js';
 import type { Tally } from './tally.js';
 import type { Variant } from './variant.js';
 import type { Victim } from './victim.js';
+
+/** Within this most lives have something acknowledged. */
+const GOES_ON_MS = 250;
 
 /** The disk of a log, when it is one of its own. */
 export interface Disks {
@@ -82,6 +86,23 @@ export abstract class TorturedLog {
     if (this.random.chance(0.1)) this.tryToShare(victim);
     await this.end(victim);
     if (this.#breach === undefined && this.random.chance(0.3)) await this.inspect();
+  }
+
+  /**
+   * Has one more life lived, in which something must be acknowledged, as long as that takes: lives that never get to work
+   * break no promise.
+   *
+   * @param hangsAfterMs - a life that has had more time hangs
+   */
+  async goOn(hangsAfterMs = HANGS_AFTER_MS): Promise<void> {
+    const { acknowledged } = this.ledger;
+    for (let ms = GOES_ON_MS; this.#breach === undefined; ms *= 2) {
+      const victim = this.begin();
+      await sleep(ms);
+      await this.end(victim);
+      if (this.ledger.acknowledged > acknowledged) return;
+      if (ms > hangsAfterMs) this.note({ text: `in a life of ${ms} ms nothing was acknowledged`, lost: 0 });
+    }
   }
 
   /** Damages the log by chance, and has it salvaged. */

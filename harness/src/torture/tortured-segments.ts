@@ -68,7 +68,7 @@ export class TorturedSegments extends TorturedLog {
     const ended = reportsInQuarantine(this.directory);
     let kills = 0;
     let midst = 0;
-    while (this.breach === undefined && !(await this.#isSalvagedBy(damage, kills))) {
+    while (this.breach === undefined && !(await this.#isSalvagedBy(damage, kills, isProven ? ended : undefined))) {
       kills++;
       if (existsSync(join(this.directory, FileName.salvage))) midst++;
       // It may have ended without a word of it.
@@ -86,14 +86,25 @@ export class TorturedSegments extends TorturedLog {
     await this.inspect();
   }
 
-  /** Has one life salvage the log. @returns whether it was open when it was ended */
-  async #isSalvagedBy({ salvageLsn }: Damage, kills: number): Promise<boolean> {
+  /**
+   * Has one life salvage the log.
+   *
+   * @param ended - how many reports there are in quarantine until it is salvaged; `undefined` where there may be no need to
+   * @returns whether it was open when it was ended
+   */
+  async #isSalvagedBy({ salvageLsn, text }: Damage, kills: number, ended: number | undefined): Promise<boolean> {
+    const isFirst = reportsInQuarantine(this.directory) === ended;
     const victim = this.begin(salvageLsn === undefined ? {} : { lsn: salvageLsn });
     const hangs = await reports(victim.transcript, kills < SALVAGE_KILLS ? 1 : 2);
     if (hangs) this.note({ text: 'it hangs: nothing was reported for a minute', lost: 0 });
     await sleep(this.random.magnitude(SALVAGE_MS * (kills + 1)));
     const told = await this.end(victim);
-    return told.some(({ what }) => what === 'opened');
+    const isOpen = told.some(({ what }) => what === 'opened');
+    // One that goes on behind the end of a salvage has nothing to say.
+    if (isOpen && isFirst && !told.some(({ what }) => what === 'salvaged')) {
+      this.note({ text: `salvage says nothing of what is lost: ${text}`, lost: 0 });
+    }
+    return isOpen;
   }
 
   /** Whether strict opens the log, which is as it was then. */
