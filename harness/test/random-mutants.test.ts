@@ -11,6 +11,7 @@ import { mutationsOf } from '../src/mutants/random/mutations.js';
 import type { ReachingPart } from '../src/mutants/random/reach.js';
 import { Results } from '../src/mutants/random/results.js';
 import { selectionFor } from '../src/mutants/random/selection.js';
+import { noticedSteadily } from '../src/mutants/random/steady.js';
 import { runWatched } from '../src/mutants/run-watched.js';
 import { sideBySide } from '../src/mutants/side-by-side.js';
 
@@ -160,9 +161,30 @@ describe('what is tried', () => {
       const again = new Results(file);
       expect(again.of(one)).toMatchObject({ verdict: 'caught', by: 'a test' });
       expect(again.of(other)).toBeUndefined();
+      // Nor is anything written behind it.
+      again.add({ ...(other as { file: string; line: number; change: string }), verdict: 'unreached', seconds: 0 });
+      expect(new Results(file).of(other)).toMatchObject({ verdict: 'unreached' });
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  test.each<[string, readonly (string | undefined)[], readonly [string | undefined, readonly string[]]]>([
+    ['notices it', ['it fails', undefined, 'it fails'], ['it fails', []]],
+    ['fails once', ['it fails', undefined, undefined, undefined], [undefined, ['one']]],
+    ['fails without it as well', ['it fails', 'it fails', undefined], [undefined, ['one']]],
+    ['hangs', ['it hangs', undefined], ['it hangs', []]],
+    ['hangs without it as well', ['it hangs', 'it hangs', undefined], [undefined, ['one']]],
+    ['passes', [undefined, 'it fails', undefined, 'it fails'], ['it fails', []]],
+  ])('a file of tests that %s', async (_what, endings, [by, unsteady]) => {
+    const rest = [...endings];
+    const asked: string[] = [];
+    const run = async (name: string, isChanged: boolean): Promise<string | undefined> => {
+      asked.push(`${name} ${isChanged}`);
+      return rest.shift();
+    };
+    expect(await noticedSteadily(['one', 'another'], run)).toEqual({ by, unsteady });
+    expect([asked.length, rest.length]).toEqual([endings.length, 0]);
   });
 
   test('is tried so many at a time, in its order', async () => {

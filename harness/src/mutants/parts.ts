@@ -15,6 +15,9 @@ export interface Part {
   readonly name: string;
 }
 
+/** What is said last of a part that had to be killed. */
+export const HANGS = 'it hangs';
+
 /** The packages with the tests. */
 const TESTED = ['codec', 'mmap-reader', 'percore', 'segmented', 'storage-io', 'wal'];
 
@@ -65,7 +68,7 @@ export async function runParts(
   }
   for (const file of names) {
     const ending = await runner.run({ file, env }, limitMs);
-    if (ending.hangs) return `${file}: it hangs`;
+    if (ending.hangs) return `${file}: ${HANGS}`;
     if (ending.failed.length > 0) return `${file}: ${ending.failed[0]}`;
     if (ending.ran === 0) return `${file}: no test runs`;
   }
@@ -75,7 +78,7 @@ export async function runParts(
 /** What a program that looks for defects says of how it ended; `undefined` when it found nothing. */
 export function outcomeOf(kind: string, { status, stdout, stderr, hangs }: Ending): string | undefined {
   const lines = stdout.trimEnd().split('\n');
-  if (hangs) return `${kind}: ${lines.at(-1)}: it hangs`;
+  if (hangs) return `${kind}: ${lines.at(-1)}: ${HANGS}`;
   const found = lines.find((line) => line.startsWith('found '));
   if (found !== undefined) return `${kind}: ${found}`;
   if (status !== 0) return `${kind}: ${lines.at(-1)}: it ends with ${status}: ${firstError(stderr)}`;

@@ -31,6 +31,8 @@ export class Tally {
   acknowledged = 0;
   lost = 0;
   breaches = 0;
+  /** Of the kills and power cuts, those that ended lives in which a log had to go on at its end. */
+  goneOn = 0;
   /** Lives that ended before their log was open. */
   opening = 0;
   /** Lives that met a full disk. */
@@ -50,9 +52,9 @@ export class Tally {
     for (const report of reports) this.deeds.count(report);
   }
 
-  /** How many lives were ended. */
+  /** How many lives were ended, but for those in which logs had to go on at their ends. */
   get ended(): number {
-    return this.kills + this.powerCuts;
+    return this.kills + this.powerCuts - this.goneOn;
   }
 
   /** The last line. */

@@ -44,6 +44,8 @@ export abstract class TorturedLog {
   readonly #forgetful: ForgetfulDisk | undefined;
   #life = 0;
   #breach: Breach | undefined;
+  /** Whether nothing was acknowledged in the last life. */
+  #isIdle = true;
 
   constructor(variant: Variant, directory: string, seed: number, crew: Crew, tally: Tally, disks: Disks = {}) {
     this.variant = variant;
@@ -89,19 +91,19 @@ export abstract class TorturedLog {
   }
 
   /**
-   * Has one more life lived, in which something must be acknowledged, as long as that takes: lives that never get to work
-   * break no promise.
+   * Has lives lived until something is acknowledged in one, unless it was in the last one, as long as that takes: lives that
+   * never get to work break no promise.
    *
    * @param hangsAfterMs - a life that has had more time hangs
    */
   async goOn(hangsAfterMs = HANGS_AFTER_MS): Promise<void> {
-    const { acknowledged } = this.ledger;
-    for (let ms = GOES_ON_MS; this.#breach === undefined; ms *= 2) {
+    for (let ms = GOES_ON_MS; this.#isIdle && this.#breach === undefined; ms *= 2) {
       const victim = this.begin();
       await sleep(ms);
       await this.end(victim);
-      if (this.ledger.acknowledged > acknowledged) return;
-      if (ms > hangsAfterMs) this.note({ text: `in a life of ${ms} ms nothing was acknowledged`, lost: 0 });
+      if (this.variant.victims === 'processes') this.#tally.goneOn++;
+      if (this.#isIdle && ms > hangsAfterMs)
+        this.note({ text: `in a life of ${ms} ms nothing was acknowledged`, lost: 0 });
     }
   }
 
@@ -127,6 +129,7 @@ export abstract class TorturedLog {
     this.#tally.countDeeds(reports);
     const before = this.ledger.acknowledged;
     this.note(this.ledger.takeAll(this.#life, reports));
+    this.#isIdle = this.ledger.acknowledged === before;
     this.#tally.acknowledged += this.ledger.acknowledged - before;
     return reports;
   }

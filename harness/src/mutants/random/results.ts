@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
 import type { RandomDefect } from './draw.js';
 
 /** What became of a change. */
@@ -24,9 +24,11 @@ export class Results {
   constructor(path: string | undefined) {
     this.#path = path;
     const text = path !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : '';
-    // The last line may have been written in part.
-    const whole = text.split('\n').slice(0, -1);
-    this.#all = whole.map((line) => JSON.parse(line) as Result);
+    // The last line may have been written in part: the next one does not go behind it.
+    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    if (path !== undefined && whole.length < text.length) truncateSync(path, Buffer.byteLength(whole));
+    const lines = whole.split('\n').slice(0, -1);
+    this.#all = lines.map((line) => JSON.parse(line) as Result);
   }
 
   add(result: Result): void {

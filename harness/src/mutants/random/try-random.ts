@@ -10,6 +10,7 @@ import { type Prepared, prepare } from './prepare.js';
 import { type ReachingPart, reachOf } from './reach.js';
 import type { Result, Results } from './results.js';
 import { selectionFor } from './selection.js';
+import { noticedSteadily } from './steady.js';
 
 /** How changes are tried. */
 export interface RandomTrial {
@@ -86,14 +87,28 @@ async function judge(
   if (selected.length === 0) return { verdict: 'unreached' };
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const env = { WALSTACK_CHANGE: String(number), TMPDIR: folder };
+  const unsteady: string[] = [];
   for (const { kind, names, slowestMs } of selected) {
-    const by = await runParts(kind, names, { programs: prepared, runner, env, limitMs: limitMsFor(slowestMs) });
+    const run = (some: readonly string[], isChanged: boolean): Promise<string | undefined> => {
+      const env = { TMPDIR: folder, ...(isChanged ? { WALSTACK_CHANGE: String(number) } : {}) };
+      return runParts(kind, some, { programs: prepared, runner, env, limitMs: limitMsFor(slowestMs) });
+    };
+    if (kind === 'tests') {
+      const noticed = await noticedSteadily(names, (name, isChanged) => run([name], isChanged));
+      if (noticed.by !== undefined) return { verdict: 'caught', by: noticed.by };
+      unsteady.push(...noticed.unsteady);
+      continue;
+    }
+    // The same each time.
+    const by = await run(names, true);
     if (by !== undefined) return { verdict: 'caught', by };
   }
   const tried = (kind: Part['kind']): number => selected.find((each) => each.kind === kind)?.names.length ?? 0;
   return {
     verdict: 'survived',
-    by: `${tried('explore')} scenarios, ${tried('tests')} files of tests, ${tried('fuzz')} targets`,
+    by: [
+      `${tried('explore')} scenarios, ${tried('tests')} files of tests, ${tried('fuzz')} targets`,
+      ...unsteady.map((name) => `${name} fails now and then`),
+    ].join('; '),
   };
 }
