@@ -295,16 +295,16 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
 
   async #disposeOnce(): Promise<void> {
     await this.#submissions.idle();
-    const failures: unknown[] = [];
     // A listener may take some at a time; one that takes none keeps nothing from ending.
     for (let left = 0; this.#submissions.finished > 0 && this.#submissions.finished !== left; ) {
       left = this.#submissions.finished;
-      attempt(failures, () => this.#submissions.tell());
+      orUncaught(() => this.#submissions.tell());
     }
     this.#isDisposed = true;
     this.#submissions.ready.listen(undefined);
     this.#submissions.drop();
     this.#executor.kernel?.close();
+    const failures: unknown[] = [];
     for (const open of this.#files.removeAll()) {
       attempt(failures, () => this.#call('close', open.io.path, () => this.#ops.close(open.handle)));
     }
@@ -378,5 +378,16 @@ function attempt(failures: unknown[], step: () => void): void {
     step();
   } catch (error) {
     failures.push(error);
+  }
+}
+
+/** What a listener throws is an uncaught exception, whenever it is told. */
+function orUncaught(tell: () => void): void {
+  try {
+    tell();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

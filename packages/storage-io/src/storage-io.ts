@@ -221,7 +221,8 @@ export interface StorageIo {
   /**
    * Waits for what is in flight, has its completions polled, closes every file and releases every lock. Idempotent. Every
    * other call is `WAL_CLOSED` at once, but `stats`, and `pollCompletions` until it has ended: the listener is told of what
-   * completes, and of what it leaves again as long as it takes some; the rest is dropped then.
+   * completes, and of what it leaves again as long as it takes some; the rest is dropped then. What it throws is an
+   * uncaught exception, as at any other time. Rejects with the first failure of closing a file or releasing a lock.
    */
   dispose(): Promise<void>;
   /** The same as `dispose`, for `await using`. */

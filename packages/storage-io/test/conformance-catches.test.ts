@@ -218,6 +218,15 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
     })),
   ],
   [
+    'dispose leaves locks behind',
+    'locks: dispose releases locks',
+    () => {
+      const files = new TinyFiles();
+      const make = () => altered(tinySync(files), () => ({ lock: (path) => tinySync(files).lock(path) }));
+      return { io: make(), directory: 'd', another: make };
+    },
+  ],
+  [
     'stats count nothing',
     'completions: the counters add up',
     withDefect((io) => ({ stats: () => ({ ...io.stats(), bytesWritten: 0 }) })),
@@ -710,6 +719,18 @@ describe('the conformance suite', () => {
     await expect(
       run((io) => ({ submitWrite: (file, { length }) => io.submitRead(file, new Uint8Array(length), 0) })),
     ).rejects.toThrow('ENOSPC');
+    // A file of which nothing was written need not be synced.
+    await run((io) => {
+      const written = new Set<string>();
+      return {
+        submitWrite: (file, data, offset) => {
+          const token = io.submitWrite(file, data, offset);
+          if (file.path !== '/dev/full') written.add(file.path);
+          return token;
+        },
+        submitDatasync: (file) => (written.has(file.path) ? io.submitDatasync(file) : nothingDone(io, file)),
+      };
+    });
     rmSync(directory, { recursive: true });
   });
 

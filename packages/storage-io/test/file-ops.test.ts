@@ -255,6 +255,33 @@ describe.each(kinds)('%s', (_kind, make) => {
     }
     expect(poll(io)).toEqual([[1, 0]]);
   });
+
+  it('is disposed of when the listener throws, which is an uncaught exception then as well', async () => {
+    const { files, io, file } = fresh();
+    io.lock('d/LOCK');
+    const thrown: unknown[] = [];
+    const catching = (error: unknown): void => {
+      thrown.push(error);
+    };
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', catching);
+    try {
+      io.onReady(() => {
+        poll(io, 1);
+        throw new Error('from the listener');
+      });
+      for (let count = 0; count < 3; count++) io.submitDatasync(file);
+      await io.dispose();
+      await turn();
+    } finally {
+      process.removeListener('uncaughtException', catching);
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+    expect(thrown).toHaveLength(3);
+    expect(io.pending).toBe(0);
+    expect(files.locks.size).toBe(0);
+  });
 });
 
 describe('operations that call back', () => {

@@ -102,6 +102,8 @@ export class DiskCore {
   }
 
   #begin(kind: LastingFault): void {
+    // What lasts until the power goes is not ended by what passes.
+    if (isPassing(kind) && this.#lasting?.upTo === Number.POSITIVE_INFINITY) return;
     const upTo = isPassing(kind) ? this.operations + this.random.below(PASSES_AFTER + 1) : Number.POSITIVE_INFINITY;
     this.#lasting = { kind, upTo };
   }

@@ -479,6 +479,20 @@ describe('faults', () => {
     expect(left(disk, 'none')).toEqual(['a']);
   });
 
+  test.each(['full', 'flaky'] as const)(
+    'a disk that is %s for a while does not come round when it was broken',
+    (kind) => {
+      const { disk, io } = diskWithFile(sectors('a'));
+      failOnce(disk, 'stat', 'broken', () => io.stat('f'));
+      disk.failWhen(() => kind);
+      expect(() => io.makeDirectory('d')).toThrow();
+      disk.failWhen(undefined);
+      for (let operation = 0; operation < 100; operation++) {
+        expect(() => io.stat('f')).toThrow(expect.objectContaining({ systemCode: 'EIO' }));
+      }
+    },
+  );
+
   test('a disk can be full for a while, for whatever takes room, and then has room again', () => {
     const { disk, io } = diskWithFile(sectors('a'));
     sync(io, 'f');
