@@ -1,0 +1,83 @@
+import { SegmentedWal } from '@walstack/segmented';
+import { createMemoryStorageIo, type IoFile } from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { DIRECTORY } from './support/logs.js';
+import { TestWorld } from './support/worlds.js';
+
+/** A log of several segments, and how many of its files are open. */
+function opened() {
+  const io = createMemoryStorageIo();
+  const files = new Set<IoFile>();
+  const { open, close } = io;
+  Object.defineProperty(io, 'open', {
+    value: (...args: Parameters<typeof open>) => {
+      const file = open.apply(io, args);
+      files.add(file);
+      return file;
+    },
+  });
+  Object.defineProperty(io, 'close', {
+    value: (file: IoFile) => {
+      files.delete(file);
+      close.call(io, file);
+    },
+  });
+  const config = { blockBytes: 512, segmentBytes: 1024, recycleSegments: 0 };
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...config });
+  for (let lsn = 1; lsn <= 20; lsn++) wal.append('x'.repeat(100));
+  wal.syncSync();
+  return { wal, files };
+}
+
+type Opened = ReturnType<typeof opened>['wal'];
+
+const stop = new Error('enough');
+
+describe('no file stays open', () => {
+  test.each<readonly [string, (wal: Opened) => unknown]>([
+    ['a page that is not the last one', (wal) => wal.replayFromLimitSync(1, 3)],
+    ['a page up to the end', (wal) => wal.replayFromLimitSync(1, 100)],
+    ['a page, in time', (wal) => wal.replayFromLimit(1, 3)],
+    ['one record', (wal) => wal.readSync(7)],
+    ['one record, in time', (wal) => wal.read(7)],
+    ['a loop that is left', (wal) => [...wal.replay()].slice(0, 2)],
+    [
+      'a loop that breaks',
+      (wal) => {
+        for (const { lsn } of wal.replay()) if (lsn === 3) break;
+      },
+    ],
+    [
+      'an asynchronous loop that breaks',
+      async (wal) => {
+        for await (const { lsn } of wal.replay()) if (lsn === 3) break;
+      },
+    ],
+    [
+      'a function that throws',
+      (wal) =>
+        expect(
+          wal.replay().forEach(() => {
+            throw stop;
+          }),
+        ).rejects.toBe(stop),
+    ],
+    [
+      'a function that rejects',
+      (wal) =>
+        expect(
+          wal.replay().forEach(async () => {
+            throw stop;
+          }),
+        ).rejects.toBe(stop),
+    ],
+    ['an LSN by its position', (wal) => wal.lsnBeforeSync(wal.position)],
+  ])('of %s', async (_name, read) => {
+    const { wal, files } = opened();
+    const before = files.size;
+    await read(wal);
+    expect(files.size).toBe(before);
+    await wal.close();
+    expect(files.size).toBe(0);
+  });
+});
