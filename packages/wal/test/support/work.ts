@@ -1,4 +1,5 @@
 import { type Profiler, Session } from 'node:inspector';
+import { setFlagsFromString } from 'node:v8';
 
 /** A payload for where it does not matter. */
 export const aWord = 'word'.repeat(10);
@@ -9,27 +10,30 @@ const COUNTED = /\/packages\/wal\/(?:dist|src)\//;
 /** Methods of arrays that go through elements: how many, at most. */
 const WALKING = ['shift', 'unshift', 'splice', 'indexOf', 'includes', 'find', 'findIndex', 'slice'] as const;
 
+// Of code that is optimized, or was compiled before, V8 counts some blocks and not others.
+setFlagsFromString('--no-opt');
+const session = new Session();
+session.connect();
+session.post('Profiler.enable');
+session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+
 /**
  * How much is done meanwhile by the code of this package: how often its blocks are run, and how many elements methods of
- * arrays go through. No machine and no moment has a say in it.
+ * arrays go through. No machine and no moment has a say in it. To be imported before the package.
  */
 export async function workOf(run: () => Promise<void>): Promise<number> {
-  const session = new Session();
-  session.connect();
-  session.post('Profiler.enable');
-  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+  takeCount();
   const walked = countWalks();
   try {
     await run();
-    return walked.end() + takeCount(session);
+    return walked.end() + takeCount();
   } finally {
     walked.end();
-    session.post('Profiler.stopPreciseCoverage');
-    session.disconnect();
   }
 }
 
-function takeCount(session: Session): number {
+/** How often blocks were run since this was called last. */
+function takeCount(): number {
   let scripts: Profiler.ScriptCoverage[] = [];
   // In its own thread a session answers before `post` returns.
   session.post('Profiler.takePreciseCoverage', (error, answer) => {
