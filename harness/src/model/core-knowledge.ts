@@ -12,7 +12,13 @@ export type CoreNote =
   /** Behind so many entries of a core, a commit of that number was appended. */
   | { readonly kind: 'committed'; readonly coreId: number; readonly count: number }
   /** So many entries of a core were acknowledged, of those that its log was found with or that came behind. */
-  | { readonly kind: 'durable'; readonly coreId: number; readonly count: number }
+  | {
+      readonly kind: 'durable';
+      readonly coreId: number;
+      readonly count: number;
+      /** The last commit among them. */
+      readonly committed?: number;
+    }
   /** The epoch was acknowledged as complete. */
   | { readonly kind: 'epoch'; readonly epoch: number }
   /** A snapshot was made durable, with so many entries of each core. */
@@ -56,6 +62,8 @@ export class CoreKnowledge {
   readonly #durable = new Map<number, number>();
   /** By core: what may have been committed last. */
   readonly #committed = new Map<number, readonly number[]>();
+  /** By core: the last commit that was acknowledged. */
+  readonly #durableCommit = new Map<number, number>();
   readonly #snapshots = new Map<number, ReadonlyMap<number, readonly KnownEntry[]>>();
   /** What is there of each core once everything was dropped that is about to be. */
   #kept: ReadonlyMap<number, readonly KnownEntry[]> | undefined;
@@ -87,7 +95,7 @@ export class CoreKnowledge {
     for (const coreId of new Set([...this.#appended.keys(), ...found.cores.keys()])) {
       const entries = [...(snapshot.get(coreId) ?? []), ...(found.cores.get(coreId) ?? [])];
       this.#checkCore(coreId, entries, found);
-      this.#checkCommit(coreId, entries.length, found.committed?.get(coreId) ?? 0);
+      this.#checkCommit(coreId, entries.length, found);
       all.set(coreId, entries);
     }
     return all;
@@ -113,11 +121,14 @@ export class CoreKnowledge {
     }
   }
 
-  /** A commit is there when something behind it is, and it is not when something before it is missing. */
-  #checkCommit(coreId: number, entries: number, committed: number): void {
+  /** A commit is there when it was acknowledged or something behind it is there, and it is not when something before it is missing. */
+  #checkCommit(coreId: number, entries: number, { committed: all, left }: FoundCores): void {
+    const committed = all?.get(coreId) ?? 0;
     if (this.#forgetting && committed === 0) return;
     const possible = this.#committed.get(coreId) ?? [0];
-    const atLeast = Math.max(0, ...possible.filter((count) => count < entries));
+    // What is left goes with its commits.
+    const acknowledged = left || this.#kept !== undefined ? 0 : (this.#durableCommit.get(coreId) ?? 0);
+    const atLeast = Math.max(acknowledged, ...possible.filter((count) => count < entries));
     if (possible.includes(committed) && committed >= atLeast && committed <= entries) return;
     throw new Error(`core ${coreId} has ${entries} entries, and committed ${committed} of ${possible.join(', ')}`);
   }
@@ -138,6 +149,7 @@ export class CoreKnowledge {
         return;
       case 'durable':
         this.#durable.set(note.coreId, Math.max(note.count, this.#durable.get(note.coreId) ?? 0));
+        this.#durableCommit.set(note.coreId, Math.max(note.committed ?? 0, this.#durableCommit.get(note.coreId) ?? 0));
         return;
       case 'epoch':
         this.#epoch = Math.max(this.#epoch, note.epoch);
@@ -151,6 +163,7 @@ export class CoreKnowledge {
       case 'forgotten':
         this.#forgetting = false;
         this.#committed.clear();
+        this.#durableCommit.clear();
         return;
       case 'checkpoint':
         this.#checkpointId = Math.max(this.#checkpointId, note.id);
@@ -167,6 +180,7 @@ export class CoreKnowledge {
           const last = note.committed?.get(coreId) ?? 0;
           const before = this.#committed.get(coreId)?.filter((count) => count < last) ?? [];
           this.#committed.set(coreId, [...before, last]);
+          this.#durableCommit.set(coreId, last);
         }
     }
   }

@@ -29,6 +29,8 @@ export class ModelledCores {
   #manager: PerCoreWalManager | undefined;
   /** Of each core: positions behind the entries that were appended in this life, and how many there were before. */
   #positions = new Map<number, { readonly before: number; readonly behind: number[] }>();
+  /** Of each core: the commits of this life, and the positions behind them. */
+  #commits = new Map<number, { readonly count: number; readonly behind: number }[]>();
 
   constructor(life: Life<CoreNote>, config: CoresConfig) {
     this.#life = life;
@@ -68,6 +70,7 @@ export class ModelledCores {
     });
     this.#life.note({ kind: 'found', cores: found, committed });
     this.#positions = new Map();
+    this.#commits = new Map();
   }
 
   /** Appends an entry to the log of a core. */
@@ -81,7 +84,8 @@ export class ModelledCores {
   #commit(coreId: number): void {
     const count = this.#knowledge.appendedTo(coreId).length;
     this.#life.note({ kind: 'committed', coreId, count });
-    this.#writer(coreId).appendCommit({ [sourceOf(coreId)]: count });
+    const behind = this.#writer(coreId).appendCommit({ [sourceOf(coreId)]: count });
+    this.#commits.set(coreId, [...(this.#commits.get(coreId) ?? []), { count, behind }]);
   }
 
   /** Appends several entries to cores by chance. */
@@ -146,6 +150,7 @@ export class ModelledCores {
     this.#life.note({ kind: 'checkpoint', id });
     this.#life.note({ kind: 'epoch', epoch: made.epoch });
     this.#life.note({ kind: 'forgotten' });
+    this.#commits = new Map();
   }
 
   /** Removes the segments that the last checkpoint has made superfluous. */
@@ -196,7 +201,9 @@ export class ModelledCores {
   #acknowledge({ coreId, syncedPosition }: CoreWalWriter): void {
     const { before, behind } = this.#placesOf(coreId);
     const count = before + behind.filter((position) => position <= syncedPosition).length;
-    this.#life.note({ kind: 'durable', coreId, count });
+    const commits = (this.#commits.get(coreId) ?? []).filter((commit) => commit.behind <= syncedPosition);
+    const committed = commits.at(-1)?.count ?? 0;
+    this.#life.note({ kind: 'durable', coreId, count, committed });
   }
 
   get #knowledge(): CoreKnowledge {
