@@ -8,10 +8,10 @@ import { allDefects, defectsIn, described, drawDefects } from '../src/mutants/ra
 import { EXPLAINED } from '../src/mutants/random/explained.js';
 import { withChanges } from '../src/mutants/random/marks.js';
 import { mutationsOf } from '../src/mutants/random/mutations.js';
-import type { ReachingPart } from '../src/mutants/random/reach.js';
+import { keptReachOf, type ReachingPart } from '../src/mutants/random/reach.js';
 import { Results } from '../src/mutants/random/results.js';
-import { selectionFor } from '../src/mutants/random/selection.js';
-import { noticedSteadily } from '../src/mutants/random/steady.js';
+import { Experience, selectionFor } from '../src/mutants/random/selection.js';
+import { type Noticed, noticedSteadily } from '../src/mutants/random/steady.js';
 import { runWatched } from '../src/mutants/run-watched.js';
 import { sideBySide } from '../src/mutants/side-by-side.js';
 
@@ -36,6 +36,11 @@ describe('the changes of a source', () => {
     ['constants are turned round, and types are not', 'const x: true | 1 = true;', ['const x: true | 1 = false;']],
     ['a sum is a difference, and a text stays one', "const x = a + b, y = 'a' + b;", ["const x = a - b, y = 'a' + b;"]],
     ['a constructor calls that of its class', 'class A extends B { constructor() { super(); } }', []],
+    [
+      'lists of names are none of it',
+      'const A = optionNames<B>({ c: true }), d = true;',
+      ['const A = optionNames<B>({ c: true }), d = false;'],
+    ],
   ])('%s', (_what, text, expected) => {
     expect(changed(text).sort()).toEqual([...expected].sort());
   });
@@ -132,20 +137,57 @@ describe('what is tried', () => {
     reached: new Set(reached),
   });
 
-  test('is what reaches the change, the cheapest first, as far as the time goes', () => {
+  const wanted = { number: 1, file: 'a.ts' };
+  const namesOf = (
+    parts: readonly ReachingPart[],
+    experience = new Experience(),
+    thorough = false,
+  ): readonly string[] => selectionFor(wanted, parts, experience, thorough).map(({ name }) => name);
+
+  test('is what reaches the change, first what is quick and comes to few others', () => {
     const parts = [
-      part('fuzz', 'target', 5, 1),
-      part('tests', 'slow', 30_000, 1),
-      part('tests', 'slower', 51_000, 1),
-      ...[1, 2, 3, 4, 5].map((ms) => part('tests', `quick ${ms}`, ms, 1)).reverse(),
-      part('explore', 'elsewhere', 10, 2),
+      part('fuzz', 'target', 5, 1, 2, 3),
+      part('tests', 'of all', 10, 1, 2, 3, 4),
+      part('tests', 'its own', 11, 1),
+      part('explore', 'quick', 1, 1, 2),
+      part('explore', 'elsewhere', 1, 2),
     ];
-    expect(selectionFor(1, parts)).toEqual([
-      { kind: 'tests', names: [...[1, 2, 3, 4, 5].map((ms) => `quick ${ms}`), 'slow'], slowestMs: 30_000 },
-      { kind: 'fuzz', names: ['target'], slowestMs: 5 },
-    ]);
-    expect(selectionFor(3, parts)).toEqual([]);
-    expect(selectionFor(1, [part('tests', 'endless', 1e9, 1)])[0]?.names).toEqual(['endless']);
+    expect(namesOf(parts)).toEqual(['quick', 'its own', 'target', 'of all']);
+    expect(namesOf([])).toEqual([]);
+  });
+
+  test('is first what has noticed another change of the same file', () => {
+    const parts = [part('explore', 'quick', 1, 1), part('tests', 'slow', 100, 1), part('tests', 'as slow', 101, 1)];
+    const experience = new Experience();
+    experience.noticed('a.ts', { kind: 'tests', name: 'as slow' });
+    experience.noticed('b.ts', { kind: 'tests', name: 'slow' });
+    expect(namesOf(parts, experience)).toEqual(['as slow', 'quick', 'slow']);
+  });
+
+  test('is as much as the time goes, some whatever it takes, or all', () => {
+    const slow = Array.from({ length: 20 }, (_, each) => part('tests', `slow ${each}`, 6000 + each, 1));
+    expect(namesOf(slow)).toHaveLength(12);
+    const quick = Array.from({ length: 50 }, (_, each) => part('tests', `quick ${each}`, 1000, 1));
+    expect(namesOf([...quick, ...slow])).toHaveLength(51);
+    expect(namesOf([...quick, ...slow], new Experience(), true)).toHaveLength(70);
+  });
+
+  test('is seen once for the same sources', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'walstack-reach-'));
+    try {
+      const file = join(folder, 'reach');
+      let times = 0;
+      const see = async (): Promise<readonly ReachingPart[]> => {
+        times++;
+        return [part('tests', 'one', 7, 1, 5)];
+      };
+      for (const key of ['a', 'a', 'b', 'b']) {
+        expect(await keptReachOf(file, key, see)).toEqual([part('tests', 'one', 7, 1, 5)]);
+      }
+      expect(times).toBe(2);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('is not tried again when the file of results has it', () => {
@@ -169,22 +211,22 @@ describe('what is tried', () => {
     }
   });
 
-  test.each<[string, readonly (string | undefined)[], readonly [string | undefined, readonly string[]]]>([
-    ['notices it', ['it fails', undefined, 'it fails'], ['it fails', []]],
-    ['fails once', ['it fails', undefined, undefined, undefined], [undefined, ['one']]],
-    ['fails without it as well', ['it fails', 'it fails', undefined], [undefined, ['one']]],
-    ['hangs', ['it hangs', undefined], ['it hangs', []]],
-    ['hangs without it as well', ['it hangs', 'it hangs', undefined], [undefined, ['one']]],
-    ['passes', [undefined, 'it fails', undefined, 'it fails'], ['it fails', []]],
-  ])('a file of tests that %s', async (_what, endings, [by, unsteady]) => {
+  test.each<[string, readonly (string | undefined)[], Noticed]>([
+    ['notices it', ['it fails', undefined, 'it fails'], { by: 'it fails' }],
+    ['fails once', ['it fails', undefined, undefined], 'unsteady'],
+    ['fails without it as well', ['it fails', 'it fails'], 'unsteady'],
+    ['hangs', ['it hangs', undefined], { by: 'it hangs' }],
+    ['hangs without it as well', ['it hangs', 'it hangs'], 'unsteady'],
+    ['passes', [undefined], { by: undefined }],
+  ])('a part that %s', async (_what, endings, expected) => {
     const rest = [...endings];
-    const asked: string[] = [];
-    const run = async (name: string, isChanged: boolean): Promise<string | undefined> => {
-      asked.push(`${name} ${isChanged}`);
+    const asked: boolean[] = [];
+    const run = async (isChanged: boolean): Promise<string | undefined> => {
+      asked.push(isChanged);
       return rest.shift();
     };
-    expect(await noticedSteadily(['one', 'another'], run)).toEqual({ by, unsteady });
-    expect([asked.length, rest.length]).toEqual([endings.length, 0]);
+    expect(await noticedSteadily(run)).toEqual(expected);
+    expect(asked).toEqual([true, false, true].slice(0, endings.length));
   });
 
   test('is tried so many at a time, in its order', async () => {

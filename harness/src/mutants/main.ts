@@ -12,8 +12,8 @@ import { tryRandom } from './random/try-random.js';
 import { secondsSince, sideBySide } from './side-by-side.js';
 
 const HELP = `pnpm mutants [--only NAME] [--blind] [--jobs N]
-pnpm mutants --random N [--seed S] [--jobs N] [--results FILE] [--test PATH]
-pnpm mutants --change TEXT [--jobs N] [--results FILE] [--test PATH]
+pnpm mutants --random N [--seed S] [--jobs N] [--results FILE] [--test PATH] [--thorough]
+pnpm mutants --change TEXT [--jobs N] [--results FILE] [--test PATH] [--thorough]
 
 Puts defects into the source, one at a time, and looks whether the checks notice. The exit code is 1 when one goes unnoticed.
 
@@ -29,17 +29,20 @@ noticed and, by an exploration, after how many states.
 
 With --random, small changes of any source between an append and what is read back: steps left out or exchanged, bounds off by
 one, conditions turned round. All of them are put into the sources at once, and which one is made is chosen when a program
-starts. First the parts of the checks run without any change: every scenario in a brief exploration, every file of tests, every
-fuzz target. What of the changes they reach is noted, and how long they take. Then each change is made in what reaches it, the
-cheapest first, as far as some time goes. What nothing reaches is printed as unreached, what survives as survived; what was
-read and changes nothing that is promised is in src/mutants/random/explained.ts. What tests run in other processes is not
-made of these sources, so that what only happens there counts as unreached.
+starts. First the parts of the checks run without any change: every scenario in a brief exploration, every file of tests with the
+addon and without it, every fuzz target. What of the changes they reach is noted, and how long they take. Then each change is made
+in what reaches it, as far as some time goes: first what is quick, reaches few others, and has noticed other changes of the same
+file. What nothing reaches is printed as unreached, what survives as survived; what was read and changes nothing that is
+promised is in src/mutants/random/explained.ts. What tests run in other processes is not made of these sources, so that what
+only happens there counts as unreached.
 
   --random N      so many of them
   --seed S        the same ones again (default a fresh seed, which is printed)
   --change TEXT   only those whose printed line has this text in it, of all that there are without --random
   --jobs N        so many side by side, each in a folder of its own (default 1)
-  --results FILE  one line of JSON for each change that was judged; what is judged in the file is not tried again
+  --results FILE  one line of JSON for each change that was judged; what is judged in the file is not tried again. What reaches
+                  which change is kept beside it, as long as the sources are the same
+  --thorough      with all that reaches a change, whatever it takes; with --results also those that have survived less
   --test PATH     only with files of tests whose path begins like this`;
 
 const root = resolve(import.meta.dirname, '../..');
@@ -72,9 +75,9 @@ function defectsOf(count: string | undefined, seedText: string | undefined): rea
 }
 
 await runCommand(HELP, async () => {
-  const blind = process.argv.includes('--blind');
+  const [blind, thorough] = ['--blind', '--thorough'].map((flag) => process.argv.includes(flag)) as [boolean, boolean];
   const given = parseOptions(
-    process.argv.slice(2).filter((each) => each !== '--blind'),
+    process.argv.slice(2).filter((each) => each !== '--blind' && each !== '--thorough'),
     ['only', 'random', 'seed', 'change', 'jobs', 'results', 'test'],
   );
   const { help, only, random, change, results, test } = given;
@@ -87,7 +90,9 @@ await runCommand(HELP, async () => {
   try {
     if (change !== undefined || random !== undefined) {
       const chosen = defectsOf(random, given.seed).filter((defect) => described(defect).includes(change ?? ''));
-      return (await tryRandom(chosen, { root, folder }, { jobs, results: new Results(results), test })) === 0 ? 0 : 1;
+      const reach = results === undefined || test !== undefined ? undefined : `${results}.reach`;
+      const trial = { jobs, results: new Results(results), reach, test, thorough };
+      return (await tryRandom(chosen, { root, folder }, trial)) === 0 ? 0 : 1;
     }
     return (await tryDeliberate(only, blind ? noticedBlindly : noticedByOwnChecks, jobs, folder)) === 0 ? 0 : 1;
   } finally {

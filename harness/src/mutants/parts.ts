@@ -2,16 +2,13 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { TARGETS } from '../fuzz/targets.js';
 import { BRIEF_SCENARIOS } from './brief.js';
-import { environment } from './place.js';
+import { environment, WITHOUT_ADDON } from './place.js';
 import { type Ending, runWatched } from './run-watched.js';
 import type { TestRunner } from './tests/test-runner.js';
 
-/** The kinds of checks, in the order in which they are tried. */
-export const KINDS = ['explore', 'tests', 'fuzz'] as const;
-
-/** A part of the checks: a scenario, a file of tests or a target. */
+/** A part of the checks: a scenario, a file of tests with the addon or without it, or a target. */
 export interface Part {
-  readonly kind: (typeof KINDS)[number];
+  readonly kind: 'explore' | 'tests' | 'tests without the addon' | 'fuzz';
   readonly name: string;
 }
 
@@ -27,6 +24,7 @@ export function allParts(root: string): readonly Part[] {
   return [
     ...BRIEF_SCENARIOS.map(({ name }): Part => ({ kind: 'explore', name })),
     ...tests.map((name): Part => ({ kind: 'tests', name })),
+    ...tests.map((name): Part => ({ kind: 'tests without the addon', name })),
     ...TARGETS.map(({ name }): Part => ({ kind: 'fuzz', name })),
   ];
 }
@@ -44,7 +42,7 @@ export interface Programs {
   readonly fuzz: string;
 }
 
-/** What parts of one kind are run with. */
+/** What parts are run with. */
 export interface Run {
   readonly programs: Programs;
   readonly runner: TestRunner;
@@ -61,13 +59,14 @@ export async function runParts(
   { programs, runner, env, limitMs }: Run,
 ): Promise<string | undefined> {
   if (names.length === 0) return undefined;
-  if (kind !== 'tests') {
+  if (kind === 'explore' || kind === 'fuzz') {
     const args = kind === 'explore' ? [programs.explore, '--brief', ...names] : [programs.fuzz, ...names];
     const options = { env: { ...environment(), ...env }, cwd: programs.root, silenceMs: limitMs };
     return outcomeOf(kind, await runWatched(args, options));
   }
+  const own = kind === 'tests' ? env : { ...env, ...WITHOUT_ADDON };
   for (const file of names) {
-    const ending = await runner.run({ file, env }, limitMs);
+    const ending = await runner.run({ file, env: own }, limitMs);
     if (ending.hangs) return `${file}: ${HANGS}`;
     if (ending.failed.length > 0) return `${file}: ${ending.failed[0]}`;
     if (ending.ran === 0) return `${file}: no test runs`;

@@ -34,12 +34,12 @@ const OPERATORS: ReadonlyMap<ts.SyntaxKind, readonly string[]> = new Map([
 
 const SWAPPED: Readonly<Record<string, string>> = { 'Math.max': 'Math.min', 'Math.min': 'Math.max' };
 
-/** All changes of a TypeScript source, in the order of their places. Types, imports and the texts of errors stay. */
+/** All changes of a TypeScript source, in the order of their places. Types, imports, lists of names and the texts of errors stay. */
 export function mutationsOf(text: string): readonly Mutation[] {
   const source = ts.createSourceFile('source.ts', text, ts.ScriptTarget.Latest, true);
   const found: Mutation[] = [];
   const visit = (node: ts.Node): void => {
-    if (ts.isTypeNode(node) || ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return;
+    if (ts.isTypeNode(node) || ts.isImportDeclaration(node) || ts.isExportDeclaration(node) || listsNames(node)) return;
     found.push(...changesOf(node, source));
     // What an error says is not what the log does.
     if (!ts.isThrowStatement(node)) node.forEachChild(visit);
@@ -107,6 +107,10 @@ const isStep = (node: ts.ExpressionStatement): boolean =>
   (ts.isCallExpression(node.expression) ||
     ts.isYieldExpression(node.expression) ||
     ts.isAwaitExpression(node.expression));
+
+/** A list of names in the form of an object, whose values say nothing. */
+const listsNames = (node: ts.Node): boolean =>
+  ts.isCallExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 'optionNames';
 
 const isSuperCall = ({ expression }: ts.ExpressionStatement): boolean =>
   ts.isCallExpression(expression) && expression.expression.kind === ts.SyntaxKind.SuperKeyword;

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { type Part, runParts } from '../parts.js';
-import { environment, type Place } from '../place.js';
+import type { Place } from '../place.js';
 import { sideBySide } from '../side-by-side.js';
 import { TestRunner } from '../tests/test-runner.js';
 import type { Prepared } from './prepare.js';
@@ -27,10 +28,7 @@ export async function reachOf(
   jobs: number,
   say: (line: string) => void,
 ): Promise<readonly ReachingPart[]> {
-  const runners = Array.from(
-    { length: jobs },
-    () => new TestRunner({ root, overlay: prepared.overlay }, environment()),
-  );
+  const runners = Array.from({ length: jobs }, () => new TestRunner({ root, overlay: prepared.overlay }, process.env));
   const found: ReachingPart[] = [];
   try {
     await sideBySide(parts, jobs, async ({ kind, name }, job) => {
@@ -51,6 +49,30 @@ export async function reachOf(
     for (const runner of runners) runner.close();
   }
   return found;
+}
+
+/**
+ * The same, kept in a file for the next time.
+ *
+ * @param key - of what it depends on: another one, and it is seen anew
+ */
+export async function keptReachOf(
+  file: string,
+  key: string,
+  see: () => Promise<readonly ReachingPart[]>,
+): Promise<readonly ReachingPart[]> {
+  const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Kept) : undefined;
+  if (kept?.key === key) return kept.parts.map((part) => ({ ...part, reached: new Set(part.reached) }));
+  const parts = await see();
+  const written: Kept = { key, parts: parts.map((part) => ({ ...part, reached: [...part.reached] })) };
+  writeFileSync(file, JSON.stringify(written));
+  return parts;
+}
+
+/** What the file has. */
+interface Kept {
+  readonly key: string;
+  readonly parts: readonly (Part & { readonly ms: number; readonly reached: readonly number[] })[];
 }
 
 function numbersIn(file: string): ReadonlySet<number> {

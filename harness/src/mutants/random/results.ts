@@ -13,6 +13,8 @@ export interface Result {
   /** How it was noticed, or what did not notice it. */
   readonly by?: string;
   readonly seconds: number;
+  /** All that comes to it was tried. */
+  readonly thorough?: boolean;
 }
 
 /** What was judged, in a file to which each result is added, or in memory. */
@@ -36,8 +38,8 @@ export class Results {
     if (this.#path !== undefined) appendFileSync(this.#path, `${JSON.stringify(result)}\n`);
   }
 
-  /** What a change came to; `undefined` when it was not judged. */
+  /** What a change came to, when it was judged last; `undefined` when it was not. */
   of({ file, change }: RandomDefect): Result | undefined {
-    return this.#all.find((result) => result.file === file && result.change === change);
+    return this.#all.findLast((result) => result.file === file && result.change === change);
   }
 }

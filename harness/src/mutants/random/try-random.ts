@@ -1,27 +1,33 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { allParts, type Part, runParts } from '../parts.js';
-import { environment, type Place } from '../place.js';
+import type { Place } from '../place.js';
 import { secondsSince, sideBySide } from '../side-by-side.js';
 import { TestRunner } from '../tests/test-runner.js';
 import { described, type RandomDefect } from './draw.js';
 import { EXPLAINED } from './explained.js';
 import { type Prepared, prepare } from './prepare.js';
-import { type ReachingPart, reachOf } from './reach.js';
+import { keptReachOf, type ReachingPart, reachOf } from './reach.js';
 import type { Result, Results } from './results.js';
-import { selectionFor } from './selection.js';
+import { Experience, selectionFor } from './selection.js';
 import { noticedSteadily } from './steady.js';
 
 /** How changes are tried. */
 export interface RandomTrial {
   readonly jobs: number;
   readonly results: Results;
+  /** Where what reaches which change is kept; `undefined` for nowhere. */
+  readonly reach: string | undefined;
   /** Only tests whose path begins like this are run. */
   readonly test: string | undefined;
+  /** All that comes to a change is tried, whatever it takes; also of changes that have survived less. */
+  readonly thorough: boolean;
 }
 
 /** A part may take so long on a busy machine, until it is taken for one that hangs. */
-const limitMsFor = (slowestMs: number): number => 30_000 + 10 * slowestMs;
+const limitMsFor = ({ ms }: ReachingPart): number => 20_000 + 10 * ms;
 
 const reasonFor = (defect: RandomDefect): string | undefined =>
   EXPLAINED.find(({ file, change }) => file === defect.file && change === defect.change)?.because;
@@ -32,11 +38,16 @@ const reasonFor = (defect: RandomDefect): string | undefined =>
  * @returns how many of all that were given nothing notices, and nothing explains
  */
 export async function tryRandom(defects: readonly RandomDefect[], place: Place, trial: RandomTrial): Promise<number> {
-  const { results } = trial;
-  const before = defects.filter((defect) => results.of(defect) !== undefined).length;
+  const { results, thorough } = trial;
+  const isJudged = (defect: RandomDefect): boolean => {
+    const result = results.of(defect);
+    return result !== undefined && !(thorough && result.verdict === 'survived' && result.thorough !== true);
+  };
+  const before = defects.filter(isJudged).length;
   if (before > 0) console.log(`${before} of them were judged before`);
-  const open = defects.filter((defect) => reasonFor(defect) === undefined && results.of(defect) === undefined);
-  if (open.length > 0) await judgeAll(open, place, trial);
+  const open = [...defects.entries()].filter(([, defect]) => reasonFor(defect) === undefined && !isJudged(defect));
+  // All of them are put into the sources, so that each has the same number the next time.
+  if (open.length > 0) await judgeAll(open, defects, place, trial);
   const tally = { caught: 0, explained: 0, survived: 0, unreached: 0 };
   for (const defect of defects) {
     const verdict = reasonFor(defect) === undefined ? results.of(defect)?.verdict : 'explained';
@@ -49,66 +60,97 @@ export async function tryRandom(defects: readonly RandomDefect[], place: Place, 
   return survived + unreached;
 }
 
-async function judgeAll(defects: readonly RandomDefect[], place: Place, trial: RandomTrial): Promise<void> {
-  const { jobs, results, test } = trial;
-  const prepared = await prepare(defects, place);
-  const chosen = allParts(place.root).filter(({ name }) => test === undefined || name.startsWith(test));
-  const started = performance.now();
-  const parts = await reachOf(chosen, prepared, place, jobs, (line) => console.log(line));
-  console.log(`what reaches which change was seen in ${secondsSince(started)} s`);
+async function judgeAll(
+  open: readonly (readonly [number: number, defect: RandomDefect])[],
+  all: readonly RandomDefect[],
+  place: Place,
+  trial: RandomTrial,
+): Promise<void> {
+  const { jobs, results, thorough } = trial;
+  const prepared = await prepare(all, place);
+  const parts = await partsThatReach(all, prepared, place, trial);
+  const experience = new Experience();
   const runners = Array.from(
     { length: jobs },
-    () => new TestRunner({ ...place, overlay: prepared.overlay }, environment()),
+    () => new TestRunner({ ...place, overlay: prepared.overlay }, process.env),
   );
   try {
-    await sideBySide([...defects.entries()], jobs, async ([number, defect], job) => {
+    await sideBySide(open, jobs, async ([number, defect], job) => {
       const began = performance.now();
-      const own = { root: place.root, folder: join(place.folder, `job-${job}`) };
-      const judged = await judge(number, parts, prepared, own, runners[job] as TestRunner);
       const { file, line, change } = defect;
-      const result = { file, line, change, ...judged, seconds: secondsSince(began) };
+      const selected = selectionFor({ number, file }, parts, experience, thorough);
+      const folder = join(place.folder, `job-${job}`);
+      const judged = await judge(number, selected, { prepared, runner: runners[job] as TestRunner, folder });
+      if (judged.part !== undefined) experience.noticed(file, judged.part);
+      const { verdict, by } = judged;
+      const result = { file, line, change, verdict, by, seconds: secondsSince(began), thorough };
       results.add(result);
-      console.log(`${result.verdict.padEnd(9)} ${described(defect)}\n          ${result.seconds} s ${result.by ?? ''}`);
+      console.log(`${verdict.padEnd(9)} ${described(defect)}\n          ${result.seconds} s ${by}`);
     });
   } finally {
     for (const runner of runners) runner.close();
   }
 }
 
-/** Makes a change in the parts that come to it, in a folder that is emptied before. */
-async function judge(
-  number: number,
-  parts: readonly ReachingPart[],
+/** Which parts come to which change: seen, or as it was seen before. */
+async function partsThatReach(
+  defects: readonly RandomDefect[],
   prepared: Prepared,
-  { folder }: Place,
-  runner: TestRunner,
-): Promise<Pick<Result, 'verdict' | 'by'>> {
-  const selected = selectionFor(number, parts);
-  if (selected.length === 0) return { verdict: 'unreached' };
+  place: Place,
+  { jobs, test, reach }: RandomTrial,
+): Promise<readonly ReachingPart[]> {
+  const all = allParts(place.root).filter(({ name }) => test === undefined || name.startsWith(test));
+  const see = async (): Promise<readonly ReachingPart[]> => {
+    const started = performance.now();
+    const parts = await reachOf(all, prepared, place, jobs, (line) => console.log(line));
+    console.log(`what reaches which change was seen in ${secondsSince(started)} s`);
+    return parts;
+  };
+  if (reach === undefined) return see();
+  const key = createHash('sha256').update(JSON.stringify([defects.map(described), all]));
+  for (const folder of ['packages', 'harness/src']) updateWith(key, join(place.root, folder));
+  return keptReachOf(reach, key.digest('hex'), see);
+}
+
+function updateWith(key: ReturnType<typeof createHash>, folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory() && entry.name !== 'node_modules' && entry.name !== 'dist') updateWith(key, path);
+    else if (entry.name.endsWith('.ts')) key.update(readFileSync(path));
+  }
+}
+
+/** What a change is tried with. */
+interface Tools {
+  readonly prepared: Prepared;
+  readonly runner: TestRunner;
+  /** Emptied before. */
+  readonly folder: string;
+}
+
+/** What became of a change, and which part has noticed it. */
+interface Judged {
+  readonly verdict: Result['verdict'];
+  readonly by: string;
+  readonly part?: Part;
+}
+
+/** Makes a change in the parts that come to it. */
+async function judge(number: number, selected: readonly ReachingPart[], tools: Tools): Promise<Judged> {
+  const { prepared, runner, folder } = tools;
+  if (selected.length === 0) return { verdict: 'unreached', by: 'nothing comes to it' };
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const unsteady: string[] = [];
-  for (const { kind, names, slowestMs } of selected) {
-    const run = (some: readonly string[], isChanged: boolean): Promise<string | undefined> => {
+  for (const part of selected) {
+    const noticed = await noticedSteadily((isChanged) => {
       const env = { TMPDIR: folder, ...(isChanged ? { WALSTACK_CHANGE: String(number) } : {}) };
-      return runParts(kind, some, { programs: prepared, runner, env, limitMs: limitMsFor(slowestMs) });
-    };
-    if (kind === 'tests') {
-      const noticed = await noticedSteadily(names, (name, isChanged) => run([name], isChanged));
-      if (noticed.by !== undefined) return { verdict: 'caught', by: noticed.by };
-      unsteady.push(...noticed.unsteady);
-      continue;
-    }
-    // The same each time.
-    const by = await run(names, true);
-    if (by !== undefined) return { verdict: 'caught', by };
+      return runParts(part.kind, [part.name], { programs: prepared, runner, env, limitMs: limitMsFor(part) });
+    });
+    if (noticed === 'unsteady') unsteady.push(part.name);
+    else if (noticed.by !== undefined) return { verdict: 'caught', by: noticed.by, part };
   }
-  const tried = (kind: Part['kind']): number => selected.find((each) => each.kind === kind)?.names.length ?? 0;
-  return {
-    verdict: 'survived',
-    by: [
-      `${tried('explore')} scenarios, ${tried('tests')} files of tests, ${tried('fuzz')} targets`,
-      ...unsteady.map((name) => `${name} fails now and then`),
-    ].join('; '),
-  };
+  const tried = (kind: Part['kind']): number => selected.filter((each) => each.kind === kind).length;
+  const counts = `${tried('explore')} scenarios, ${tried('tests')} and ${tried('tests without the addon')} files of tests, ${tried('fuzz')} targets`;
+  return { verdict: 'survived', by: [counts, ...unsteady.map((name) => `${name} fails now and then`)].join('; ') };
 }

@@ -44,10 +44,14 @@ const vitest = await createVitest(
 await vitest.standalone();
 
 async function run({ file, env }: TestsRequest): Promise<TestsReply> {
+  const before = Object.fromEntries(Object.keys(env).map((name) => [name, process.env[name]]));
   Object.assign(process.env, env);
   const specification = vitest.getRootProject().createSpecification(join(root, file));
   const result = await vitest.runTestSpecifications([specification]);
-  for (const name of Object.keys(env)) delete process.env[name];
+  for (const [name, value] of Object.entries(before)) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
   return outcomeOf({ moduleId: specification.moduleId, file }, result);
 }
 
