@@ -73,13 +73,19 @@ export class Preparation {
   }
 
   *#prepare(segment: ActiveSegment, range: { readonly start: number; readonly end: number }): IoRoutine<void> {
+    let syncing = false;
     try {
       yield* prepareBlocks(this.#world, this.#settings, segment, range.start, range.end);
       // Through the page cache this sync could be told of a failure that concerns a group, whose own sync then succeeds.
-      if (segment.file?.direct === true) yield* ioSteps.datasync(this.#world.io, segment.file);
+      if (segment.file?.direct === true) {
+        syncing = true;
+        yield* ioSteps.datasync(this.#world.io, segment.file);
+      }
       segment.preparedEnd = range.end;
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+      // A sync that fails may drop what was flushed, and the next one says nothing of it.
+      const mayHaveDropped = syncing && segment.dirty;
+      if (mayHaveDropped || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
       this.#noSpace = segment;
     } finally {
       segment.preparing = undefined;

@@ -9,6 +9,8 @@ import { TestWorld, temporaryDirectory } from './support/worlds.js';
 
 const MEBIBYTE = 1024 * 1024;
 
+const rejection = (error: unknown) => error;
+
 /** Notes every write from its submission to its completion, and what stood against another under way. */
 function watchBlocks(io: StorageIo, blockBytes: number): { io: StorageIo; most: () => number; clashes: string[] } {
   const underWay = new Map<number, { file: IoFile; start: number; end: number }>();
@@ -270,5 +272,35 @@ describe.each([
     });
     expect(again.lastLsn).toBeGreaterThanOrEqual(acknowledged);
     await again.close();
+  });
+
+  test('or that finds no room: whatever is acknowledged afterwards is durable', async () => {
+    for (let failing = 0; failing < 15; failing++) {
+      const disk = new SimulatedDisk({ seed: 7 });
+      const io = disk.createStorageIo(options);
+      const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 8192, preallocate: 'write' } as const;
+      const wal = await SegmentedWal.open({ ...config, ...new TestWorld(7).options });
+      let syncs = 0;
+      disk.failWhen(({ kind }) => (kind === 'datasync' && syncs++ === failing ? 'ENOSPC' : undefined));
+      let failure: unknown;
+      for (let round = 0; round < 15 && failure === undefined; round++) {
+        wal.append('x'.repeat(300));
+        failure = await wal.flush().catch(rejection);
+        if (failure !== undefined) break;
+        wal.append('x'.repeat(300));
+        failure = await wal.sync().catch(rejection);
+      }
+      expect(syncs).toBeGreaterThan(failing);
+      if (failure !== undefined) expect(failure).toMatchObject({ code: 'WAL_NO_SPACE' });
+      const acknowledged = wal.durableLsn;
+      await wal.close().catch(() => {});
+      const again = await SegmentedWal.open({
+        ...config,
+        io: disk.crash().createStorageIo(options),
+        ...new TestWorld(8).options,
+      });
+      expect(again.lastLsn, `datasync ${failing} failed`).toBeGreaterThanOrEqual(acknowledged);
+      await again.close();
+    }
   });
 });
