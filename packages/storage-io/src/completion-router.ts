@@ -1,4 +1,5 @@
 import { CompletionBuffer } from './completion-buffer.js';
+import { throwUncaught } from './errors/uncaught.js';
 import { beginStep, endStep } from './steps-under-way.js';
 import type { IoToken, StorageIo } from './storage-io.js';
 
@@ -169,8 +170,6 @@ function tell(owner: CompletionOwner, result: number): void {
   try {
     owner(result);
   } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+    throwUncaught(error);
   }
 }

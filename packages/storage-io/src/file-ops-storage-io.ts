@@ -1,5 +1,6 @@
 import { checkInteger, checkOneOf, checkOptions, checkPath, optionNames, WalError } from '@walstack/codec';
 import type { CompletionBuffer } from './completion-buffer.js';
+import { throwUncaught } from './errors/uncaught.js';
 import type { Executor } from './executor.js';
 import type { FileNamespaceOps, FileOpsOptions } from './file-ops.js';
 import type { FileSystem } from './file-system.js';
@@ -386,8 +387,6 @@ function orUncaught(tell: () => void): void {
   try {
     tell();
   } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+    throwUncaught(error);
   }
 }

@@ -1,3 +1,5 @@
+import { throwUncaught } from './errors/uncaught.js';
+
 /**
  * Which steps are being taken, one inside another. What an application is called with waits until the outermost one is
  * over: then no routine is in the middle of a step, every state is whole, and the application may call anything, calls
@@ -71,9 +73,7 @@ export function makeCalls(): number {
     try {
       call();
     } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+      throwUncaught(error);
     }
   }
   return made;
