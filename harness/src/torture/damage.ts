@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import {
   decodeSegmentHeader,
@@ -147,8 +157,10 @@ function drawFrame(path: string, random: Random): { readonly start: number; read
 function flip(path: string, offset: number, bit: number): void {
   const fd = openSync(path, 'r+');
   try {
-    const byte = readFileSync(path)[offset] as number;
-    writeSync(fd, Uint8Array.of(byte ^ bit), 0, 1, offset);
+    const byte = new Uint8Array(1);
+    readSync(fd, byte, 0, 1, offset);
+    byte[0] = (byte[0] as number) ^ bit;
+    writeSync(fd, byte, 0, 1, offset);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
