@@ -3,16 +3,25 @@ import { parseArgs } from 'node:util';
 /** What is wrong with the command line, in words for the user. */
 class UsageError extends Error {}
 
-/** The options of a command, each with a value but `--help`. @throws {UsageError} */
-export function parseOptions<Name extends string>(
+/**
+ * The options of a command.
+ *
+ * @param names - of options with a value
+ * @param flags - names of options without one, beside `--help`
+ * @throws {UsageError}
+ */
+export function parseOptions<Name extends string, Flag extends string = never>(
   argv: readonly string[],
   names: readonly Name[],
-): Partial<Record<Name, string>> & { readonly help?: boolean } {
-  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
+  flags: readonly Flag[] = [],
+): Partial<Record<Name, string>> & Partial<Record<Flag | 'help', boolean>> {
+  const withValue = names.map((name) => [name, { type: 'string' }] as const);
+  const without = flags.map((name) => [name, { type: 'boolean' }] as const);
+  const options = { ...Object.fromEntries([...withValue, ...without]), help: { type: 'boolean', short: 'h' } } as const;
   try {
-    const { values } = parseArgs({ args: [...argv], options: { ...options, help: { type: 'boolean', short: 'h' } } });
+    const { values } = parseArgs({ args: [...argv], options });
     // parseArgs gives no more than it was asked for, and says so only for literal names.
-    return values as Partial<Record<Name, string>> & { readonly help?: boolean };
+    return values as Partial<Record<Name, string>> & Partial<Record<Flag | 'help', boolean>>;
   } catch (error) {
     throw new UsageError((error as Error).message);
   }

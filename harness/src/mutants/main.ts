@@ -75,12 +75,12 @@ function defectsOf(count: string | undefined, seedText: string | undefined): rea
 }
 
 await runCommand(HELP, async () => {
-  const [blind, thorough] = ['--blind', '--thorough'].map((flag) => process.argv.includes(flag)) as [boolean, boolean];
   const given = parseOptions(
-    process.argv.slice(2).filter((each) => each !== '--blind' && each !== '--thorough'),
+    process.argv.slice(2),
     ['only', 'random', 'seed', 'change', 'jobs', 'results', 'test'],
+    ['blind', 'thorough'],
   );
-  const { help, only, random, change, results, test } = given;
+  const { help, only, random, change, results, test, blind = false, thorough = false } = given;
   const jobs = integerOf('jobs', given.jobs ?? '1', 1);
   if (help === true) {
     console.log(HELP);
