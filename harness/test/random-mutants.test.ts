@@ -11,9 +11,9 @@ import { mutationsOf } from '../src/mutants/random/mutations.js';
 import { keptReachOf, type ReachingPart } from '../src/mutants/random/reach.js';
 import { Results } from '../src/mutants/random/results.js';
 import { Experience, selectionFor } from '../src/mutants/random/selection.js';
-import { type Noticed, noticedSteadily } from '../src/mutants/random/steady.js';
 import { runWatched } from '../src/mutants/run-watched.js';
 import { sideBySide } from '../src/mutants/side-by-side.js';
+import { type Noticed, noticedSteadily } from '../src/mutants/steady.js';
 
 const root = resolve(import.meta.dirname, '../..');
 

@@ -3,10 +3,11 @@ import { isInAddon } from './addon-with.js';
 import { type Check, noticedByOwnChecks } from './checks.js';
 import { changesOf, type Defect } from './defect.js';
 import { overlayWith } from './overlay.js';
-import { allParts, outcomeOf, type Part, runParts } from './parts.js';
+import { allParts, outcomeOf, type Part, type Run, runParts } from './parts.js';
 import { programsWith } from './patched-bundle.js';
-import { environment, type Place } from './place.js';
+import { environment } from './place.js';
 import { runWatched } from './run-watched.js';
+import { noticedSteadily } from './steady.js';
 import { TestRunner } from './tests/test-runner.js';
 
 /** Longer than any part goes on without a word on a busy machine. */
@@ -45,7 +46,7 @@ export const noticedBlindly: Check = async (defect, place) => {
     const explored = unexplored.length === 0;
     return (
       (explored ? await runParts('explore', named('explore'), run) : undefined) ??
-      (await testsThatNotice(defect, named('tests'), place, runner)) ??
+      (await testsThatNotice(defect, named('tests'), run)) ??
       (await runParts('fuzz', named('fuzz'), run)) ??
       (explored ? await exploreAtLength(programs.explore, root) : undefined)
     );
@@ -56,43 +57,38 @@ export const noticedBlindly: Check = async (defect, place) => {
 
 /** How long each file of tests took, and those that fail without any defect, as they need what was built. */
 const took = new Map<string, number>();
-const unsound = new Map<string, boolean>();
+const unsound = new Map<string, string | undefined>();
 
 /** The tests of the package and of those above it, each package's cheapest first as far as that is known. */
-async function testsThatNotice(
-  defect: Defect,
-  files: readonly string[],
-  { root }: Place,
-  runner: TestRunner,
-): Promise<string | undefined> {
+async function testsThatNotice(defect: Defect, files: readonly string[], run: Run): Promise<string | undefined> {
   const [, name = ''] = defect.file.split('/');
   for (const tested of [name, ...(TESTS_ABOVE[name] ?? [])]) {
     const own = files.filter((file) => file.startsWith(`packages/${tested}/`));
     for (const file of own.sort((a, b) => (took.get(a) ?? 0) - (took.get(b) ?? 0))) {
-      if (unsound.get(file) === true) continue;
-      const started = performance.now();
-      const ending = await runner.run({ file, env: {} }, LIMIT_MS);
-      took.set(file, performance.now() - started);
-      const failed = ending.hangs ? 'it hangs' : ending.failed[0];
-      if (failed === undefined || !(ending.hangs || (await failsAgain(file, runner)))) continue;
-      if (!unsound.has(file)) unsound.set(file, await failsWithoutAnyDefect(file, root));
-      if (unsound.get(file) === false) return `tests: ${file}: ${failed}`;
+      if (unsound.get(file) !== undefined) continue;
+      const noticed = await noticedSteadily((isChanged) =>
+        isChanged ? failureWithDefect(file, run) : failureWithoutAnyDefect(file, run),
+      );
+      if (noticed !== 'unsteady' && noticed.by !== undefined) return `tests: ${noticed.by}`;
     }
   }
   return undefined;
 }
 
-/** What fails now and then notices nothing. */
-async function failsAgain(file: string, runner: TestRunner): Promise<boolean> {
-  const ending = await runner.run({ file, env: {} }, LIMIT_MS);
-  return ending.hangs || ending.failed.length > 0;
+async function failureWithDefect(file: string, run: Run): Promise<string | undefined> {
+  const started = performance.now();
+  const failure = await runParts('tests', [file], run);
+  took.set(file, performance.now() - started);
+  return failure;
 }
 
-async function failsWithoutAnyDefect(file: string, root: string): Promise<boolean> {
-  const runner = new TestRunner({ root }, environment());
+async function failureWithoutAnyDefect(file: string, run: Run): Promise<string | undefined> {
+  if (unsound.has(file)) return unsound.get(file);
+  const runner = new TestRunner({ root: run.programs.root }, environment());
   try {
-    const ending = await runner.run({ file, env: {} }, LIMIT_MS);
-    return ending.hangs || ending.failed.length > 0;
+    const failure = await runParts('tests', [file], { ...run, runner });
+    unsound.set(file, failure);
+    return failure;
   } finally {
     runner.close();
   }

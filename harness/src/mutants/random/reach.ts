@@ -1,10 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
 import { type Part, runParts } from '../parts.js';
 import type { Place } from '../place.js';
-import { sideBySide } from '../side-by-side.js';
-import { TestRunner } from '../tests/test-runner.js';
+import { sideBySideWithRunners } from '../tests/runners.js';
 import type { Prepared } from './prepare.js';
 
 /** What takes longer than this, nothing is tried with. */
@@ -28,26 +26,20 @@ export async function reachOf(
   jobs: number,
   say: (line: string) => void,
 ): Promise<readonly ReachingPart[]> {
-  const runners = Array.from({ length: jobs }, () => new TestRunner({ root, overlay: prepared.overlay }, process.env));
   const found: ReachingPart[] = [];
-  try {
-    await sideBySide(parts, jobs, async ({ kind, name }, job) => {
-      const own = join(folder, `reach-${job}`);
-      rmSync(own, { recursive: true, force: true });
-      mkdirSync(own, { recursive: true });
-      const marks = join(folder, `reached-${job}`);
-      rmSync(marks, { force: true });
-      const started = performance.now();
-      const env = { WALSTACK_REACHED: marks, TMPDIR: own };
-      const runner = runners[job] as TestRunner;
-      const failed = await runParts(kind, [name], { programs: prepared, runner, env, limitMs: LIMIT_MS });
-      const ms = Math.round(performance.now() - started);
-      if (failed === undefined) found.push({ kind, name, ms, reached: numbersIn(marks) });
-      else say(`left out, without any change: ${failed}`);
-    });
-  } finally {
-    for (const runner of runners) runner.close();
-  }
+  await sideBySideWithRunners(parts, jobs, { root, overlay: prepared.overlay }, async ({ kind, name }, job, runner) => {
+    const own = join(folder, `reach-${job}`);
+    rmSync(own, { recursive: true, force: true });
+    mkdirSync(own, { recursive: true });
+    const marks = join(folder, `reached-${job}`);
+    rmSync(marks, { force: true });
+    const started = performance.now();
+    const env = { WALSTACK_REACHED: marks, TMPDIR: own };
+    const failed = await runParts(kind, [name], { programs: prepared, runner, env, limitMs: LIMIT_MS });
+    const ms = Math.round(performance.now() - started);
+    if (failed === undefined) found.push({ kind, name, ms, reached: numbersIn(marks) });
+    else say(`left out, without any change: ${failed}`);
+  });
   return found;
 }
 

@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
 import { allParts, type Part, runParts } from '../parts.js';
 import type { Place } from '../place.js';
-import { secondsSince, sideBySide } from '../side-by-side.js';
-import { TestRunner } from '../tests/test-runner.js';
+import { secondsSince } from '../side-by-side.js';
+import { noticedSteadily } from '../steady.js';
+import { sideBySideWithRunners } from '../tests/runners.js';
+import type { TestRunner } from '../tests/test-runner.js';
 import { described, type RandomDefect } from './draw.js';
 import { EXPLAINED } from './explained.js';
 import { type Prepared, prepare } from './prepare.js';
 import { keptReachOf, type ReachingPart, reachOf } from './reach.js';
 import type { Result, Results } from './results.js';
 import { Experience, selectionFor } from './selection.js';
-import { noticedSteadily } from './steady.js';
 
 /** How changes are tried. */
 export interface RandomTrial {
@@ -70,26 +70,18 @@ async function judgeAll(
   const prepared = await prepare(all, place);
   const parts = await partsThatReach(all, prepared, place, trial);
   const experience = new Experience();
-  const runners = Array.from(
-    { length: jobs },
-    () => new TestRunner({ ...place, overlay: prepared.overlay }, process.env),
-  );
-  try {
-    await sideBySide(open, jobs, async ([number, defect], job) => {
-      const began = performance.now();
-      const { file, line, change } = defect;
-      const selected = selectionFor({ number, file }, parts, experience, thorough);
-      const folder = join(place.folder, `job-${job}`);
-      const judged = await judge(number, selected, { prepared, runner: runners[job] as TestRunner, folder });
-      if (judged.part !== undefined) experience.noticed(file, judged.part);
-      const { verdict, by } = judged;
-      const result = { file, line, change, verdict, by, seconds: secondsSince(began), thorough };
-      results.add(result);
-      console.log(`${verdict.padEnd(9)} ${described(defect)}\n          ${result.seconds} s ${by}`);
-    });
-  } finally {
-    for (const runner of runners) runner.close();
-  }
+  const setup = { root: place.root, overlay: prepared.overlay };
+  await sideBySideWithRunners(open, jobs, setup, async ([number, defect], job, runner) => {
+    const began = performance.now();
+    const { file, line, change } = defect;
+    const selected = selectionFor({ number, file }, parts, experience, thorough);
+    const judged = await judge(number, selected, { prepared, runner, folder: join(place.folder, `job-${job}`) });
+    if (judged.part !== undefined) experience.noticed(file, judged.part);
+    const { verdict, by } = judged;
+    const result = { file, line, change, verdict, by, seconds: secondsSince(began), thorough };
+    results.add(result);
+    console.log(`${verdict.padEnd(9)} ${described(defect)}\n          ${result.seconds} s ${by}`);
+  });
 }
 
 /** Which parts come to which change: seen, or as it was seen before. */

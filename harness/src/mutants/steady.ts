@@ -1,6 +1,6 @@
-import { HANGS } from '../parts.js';
+import { HANGS } from './parts.js';
 
-/** What a part says of a change. */
+/** What a part says of a change or a defect. */
 export type Noticed = { readonly by: string | undefined } | 'unsteady';
 
 /**
