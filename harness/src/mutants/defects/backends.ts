@@ -1,6 +1,6 @@
 import type { Defect } from '../defect.js';
+import { STORAGE_IO } from './folders.js';
 
-const STORAGE_IO = 'packages/storage-io/src';
 const EXECUTOR_TEST = 'packages/storage-io/test/io-uring-executor.test.ts';
 const SUBMISSIONS_TEST = 'harness/test/submissions.test.ts';
 const LOCK_TEST = 'packages/storage-io/test/lock.test.ts';

@@ -1,7 +1,5 @@
 import type { Defect } from '../defect.js';
-
-const SEGMENTED = 'packages/segmented/src';
-const READER = 'packages/mmap-reader/src';
+import { READER, SEGMENTED } from './folders.js';
 
 /** Defects in batches being there whole or not at all. */
 export const BATCHES_DEFECTS: readonly Defect[] = [

@@ -1,9 +1,6 @@
 import type { Defect } from '../defect.js';
+import { CODEC, SEGMENTED, STORAGE_IO, WAL } from './folders.js';
 
-const WAL = 'packages/wal/src';
-const SEGMENTED = 'packages/segmented/src';
-const CODEC = 'packages/codec/src';
-const STORAGE_IO = 'packages/storage-io/src';
 const ENCODING_TEST = 'packages/wal/test/encoding.test.ts';
 
 /** Defects in what calls take, give back and count: arguments, options, payloads, results. */

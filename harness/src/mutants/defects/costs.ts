@@ -1,7 +1,6 @@
 import type { Defect } from '../defect.js';
+import { SEGMENTED, WAL } from './folders.js';
 
-const WAL = 'packages/wal/src';
-const SEGMENTED = 'packages/segmented/src';
 const CROWDS_TEST = 'packages/wal/test/crowds.test.ts';
 const LIST_TEST = 'packages/segmented/test/segment-list.test.ts';
 

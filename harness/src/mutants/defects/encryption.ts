@@ -1,8 +1,5 @@
 import type { Defect } from '../defect.js';
-
-const CODEC = 'packages/codec/src';
-const READER = 'packages/mmap-reader/src';
-const SEGMENTED = 'packages/segmented/src';
+import { CODEC, READER, SEGMENTED } from './folders.js';
 
 /** Defects in what encryption keeps secret, and in what is taken for genuine. */
 export const ENCRYPTION_DEFECTS: readonly Defect[] = [

@@ -1,7 +1,5 @@
 import type { Defect } from '../defect.js';
-
-const CODEC = 'packages/codec/src';
-const SEGMENTED = 'packages/segmented/src';
+import { CODEC, SEGMENTED } from './folders.js';
 
 /** Defects in the bytes of frames. */
 export const FRAMES_DEFECTS: readonly Defect[] = [

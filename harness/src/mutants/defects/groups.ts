@@ -1,6 +1,5 @@
 import type { Defect } from '../defect.js';
-
-const SEGMENTED = 'packages/segmented/src';
+import { SEGMENTED } from './folders.js';
 
 /** Defects in writing groups and in what is called durable. */
 export const GROUPS_DEFECTS: readonly Defect[] = [

@@ -1,6 +1,6 @@
 import type { Defect } from '../defect.js';
+import { STORAGE_IO } from './folders.js';
 
-const STORAGE_IO = 'packages/storage-io/src';
 const EXECUTOR_TEST = 'packages/storage-io/test/io-uring-executor.test.ts';
 const FAILURE_TEST = 'packages/storage-io/test/io-failure.test.ts';
 

@@ -1,6 +1,6 @@
 import type { Defect } from '../defect.js';
+import { PERCORE } from './folders.js';
 
-const PERCORE = 'packages/percore/src';
 const COORDINATION_TEST = 'packages/percore/test/coordination.test.ts';
 const GOINGS_TEST = 'packages/percore/test/comings-and-goings.test.ts';
 const ALONE_TEST = 'packages/percore/test/writer-alone.test.ts';

@@ -1,6 +1,5 @@
 import type { Defect } from '../defect.js';
-
-const PERCORE = 'packages/percore/src';
+import { PERCORE } from './folders.js';
 
 /** Defects in epochs, checkpoints and recovery of per-core logs. */
 export const PERCORE_DEFECTS: readonly Defect[] = [

@@ -1,6 +1,6 @@
 import type { Defect } from '../defect.js';
+import { READER } from './folders.js';
 
-const READER = 'packages/mmap-reader/src';
 const FAILURES_TEST = 'packages/segmented/test/log-tail-failures.test.ts';
 const CUTS_TEST = 'packages/segmented/test/log-tail-cuts.test.ts';
 const TAKEN_OFF_TEST = 'packages/segmented/test/encryption-taken-off.test.ts';

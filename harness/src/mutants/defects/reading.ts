@@ -1,6 +1,6 @@
 import type { Defect } from '../defect.js';
+import { READER } from './folders.js';
 
-const READER = 'packages/mmap-reader/src';
 const READER_TEST = 'packages/mmap-reader/test/mmap-wal-reader.test.ts';
 const TAIL_TEST = 'packages/segmented/test/log-tail.test.ts';
 const CUTS_TEST = 'packages/segmented/test/log-tail-cuts.test.ts';

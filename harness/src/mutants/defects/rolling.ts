@@ -1,6 +1,5 @@
 import type { Defect } from '../defect.js';
-
-const SEGMENTED = 'packages/segmented/src';
+import { SEGMENTED } from './folders.js';
 
 /** Defects in going from one segment to the next. */
 export const ROLLING_DEFECTS: readonly Defect[] = [

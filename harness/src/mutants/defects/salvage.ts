@@ -1,7 +1,6 @@
 import type { Defect } from '../defect.js';
+import { READER, SEGMENTED } from './folders.js';
 
-const SEGMENTED = 'packages/segmented/src';
-const READER = 'packages/mmap-reader/src';
 const REFUSED_TEST = 'packages/segmented/test/salvage-refused.test.ts';
 const INTERRUPTED_TEST = 'packages/segmented/test/salvage-interrupted.test.ts';
 const NAMES_TEST = 'packages/segmented/test/names-and-numbers.test.ts';

@@ -1,6 +1,5 @@
 import type { Defect } from '../defect.js';
-
-const SEGMENTED = 'packages/segmented/src';
+import { SEGMENTED } from './folders.js';
 
 /** Defects in freeing segments and in what says where a log begins. */
 export const TRUNCATION_DEFECTS: readonly Defect[] = [

@@ -1,6 +1,5 @@
 import type { Defect } from '../defect.js';
-
-const WAL = 'packages/wal/src';
+import { WAL } from './folders.js';
 
 /** Defects in who is told what, and when: those who wait for durability, and those who follow. */
 export const WAITING_DEFECTS: readonly Defect[] = [
