@@ -3,5 +3,5 @@ import { packageBuild } from '../../tsup.base.js';
 export default packageBuild({
   index: 'src/index.ts',
   // Started by its path, in each worker thread.
-  'worker-entry': 'src/worker-entry.ts',
+  'worker-entry': 'src/manager/worker-entry.ts',
 });

@@ -1,6 +1,6 @@
 import { checkBytes, checkInteger, invalidType, outOfRange } from './arguments.js';
 import { combine, notePrefixes } from './javascript/crc32c.js';
-import { continueCrc32c } from './passes.js';
+import { continueCrc32c } from './kernels.js';
 
 /**
  * CRC32C (Castagnoli, as in iSCSI, RFC 3720): `123456789` gives `0xe3069283`. By the processor's own instruction where

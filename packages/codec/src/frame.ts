@@ -1,7 +1,7 @@
 import { checkBytes, checkInteger, invalidType } from './arguments.js';
 import { checkBlockBytes, FRAME_HEADER_BYTES } from './frame-layout.js';
 import { uint32At, viewOf } from './integers.js';
-import { continueCrc32c, scanFrames as scanPass, sealFrames as sealPass } from './passes.js';
+import { continueCrc32c, scanFrames as scanPass, sealFrames as sealPass } from './kernels.js';
 
 /** What frames of a file without a segment id have before their data for the checksum: 16 zero bytes. */
 export const UNSALTED_SEED = continueCrc32c(new Uint8Array(16), 0, 16, 0);

@@ -37,8 +37,8 @@ export {
   zstdAvailable,
 } from './compression.js';
 export { crc32c, crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
+export { findEvidence } from './durability-proof.js';
 export { WalError, type WalErrorCode, type WalErrorFacts } from './errors.js';
-export { findEvidence } from './evidence.js';
 export {
   FileName,
   freeFileName,

@@ -2,8 +2,8 @@ import { checkBytes, checkInteger } from './arguments.js';
 import { WalError } from './errors.js';
 import { checkBlockBytes } from './frame-layout.js';
 import { getUint64, setUint64, viewOf } from './integers.js';
+import { continueCrc32c } from './kernels.js';
 import { checkLsn, type Lsn } from './lsn.js';
-import { continueCrc32c } from './passes.js';
 
 /** Version of the format that this package writes, and the latest that it reads. */
 export const FORMAT_VERSION = 1;

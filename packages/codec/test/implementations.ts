@@ -2,7 +2,7 @@ import * as codec from '@walstack/codec';
 import * as native from '@walstack/native';
 import { viewOf } from '../src/integers.js';
 import { continueCrc32c } from '../src/javascript/crc32c.js';
-import { findEvidence } from '../src/javascript/evidence.js';
+import { findEvidence } from '../src/javascript/durability-proof.js';
 import { scanFrames, sealFrames } from '../src/javascript/frames.js';
 
 /** The passes over bytes, as one implementation does them. */

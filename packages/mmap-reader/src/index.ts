@@ -5,10 +5,10 @@
  * @packageDocumentation
  */
 
-export type { ReplayProgress } from './directory-reader.js';
-export { type DirectoryReplay, type ReplayDirectoryOptions, replayDirectory } from './directory-replay.js';
-export { LogTail, type LogTailOptions } from './log-tail.js';
-export { MmapWalReader } from './mmap-wal-reader.js';
-export { RecordCursor, type StopReason } from './record-cursor.js';
-export type { ResumePoint } from './resume-point.js';
-export type { WalRecord } from './wal-record.js';
+export type { ReplayProgress } from './directory/directory-reader.js';
+export { type DirectoryReplay, type ReplayDirectoryOptions, replayDirectory } from './directory/directory-replay.js';
+export { LogTail, type LogTailOptions } from './directory/log-tail.js';
+export { MmapWalReader } from './directory/mmap-wal-reader.js';
+export type { ResumePoint } from './directory/resume-point.js';
+export { RecordCursor, type StopReason } from './frames/record-cursor.js';
+export type { WalRecord } from './frames/wal-record.js';

@@ -6,14 +6,10 @@
  * @packageDocumentation
  */
 
-export { type Chain, LAST_NUMBER, LAST_POSITION, type Link, readChain } from './chain.js';
-export { corruption, lostRecord, provenByCheckpoint, truncated } from './corruption.js';
-export { ALWAYS_ENCRYPTED, type Demands, opensRecord, predatesEncryption } from './encrypted-from.js';
-export type { FrameScanner } from './frame-scanner.js';
-export { FrameSummary } from './frame-summary.js';
-export type { Frames } from './frames.js';
-export { type Behind, lookBehind } from './hole.js';
-export { loadKeys } from './load-keys.js';
+export { type Chain, LAST_NUMBER, LAST_POSITION, type Link, readChain } from './chain/chain.js';
+export { corruption, lostRecord, provenByCheckpoint, truncated } from './chain/corruption.js';
+export { ALWAYS_ENCRYPTED, type Demands, opensRecord, predatesEncryption } from './chain/encrypted-from.js';
+export { loadKeys } from './chain/load-keys.js';
 export {
   isNoFile,
   type LogFiles,
@@ -24,10 +20,14 @@ export {
   sortFiles,
   withFile,
   withWritableFile,
-} from './log-files.js';
-export { materialize } from './materialize.js';
-export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './open-scanner.js';
-export { checkResumePoint, knownBefore, knownIn, resumePointOf } from './resume-point.js';
-export { type Segment, sameId, seedOf } from './segment.js';
-export { SparseIndex } from './sparse-index.js';
-export type { WalRecord } from './wal-record.js';
+} from './chain/log-files.js';
+export { type Segment, sameId, seedOf } from './chain/segment.js';
+export { SparseIndex } from './chain/sparse-index.js';
+export { checkResumePoint, knownBefore, knownIn, resumePointOf } from './directory/resume-point.js';
+export { materialize } from './frames/decode-record.js';
+export type { FrameScanner } from './frames/frame-scanner.js';
+export { FrameSummary } from './frames/frame-summary.js';
+export type { Frames } from './frames/frames.js';
+export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './frames/open-scanner.js';
+export { type Behind, lookBehind } from './frames/scan-tail.js';
+export type { WalRecord } from './frames/wal-record.js';

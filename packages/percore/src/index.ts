@@ -12,12 +12,10 @@
  * @packageDocumentation
  */
 
-export type { TakeSnapshot, TruncatedLogs } from './checkpoint-coordinator.js';
-export { CheckpointCoordinator } from './checkpoint-coordinator.js';
-export type { Committed, Offsets } from './commit.js';
-export type { CorePlace } from './core.js';
-export type { EntryCounts } from './core-state.js';
-export { type Barrier, CoreWalWriter, type CoreWalWriterOptions, type NewEntry } from './core-wal-writer.js';
+export type { Committed, Offsets } from './core/commit.js';
+export type { CorePlace } from './core/core-handle.js';
+export type { EntryCounts } from './core/core-state.js';
+export { type Barrier, CoreWalWriter, type CoreWalWriterOptions, type NewEntry } from './core/core-wal-writer.js';
 export type {
   CheckpointEntry,
   CommitEntry,
@@ -26,11 +24,12 @@ export type {
   EntryPlace,
   EpochBarrierEntry,
   PutEntry,
-} from './entry.js';
-export { compareEntries } from './entry-merge.js';
-export { SharedEpochs } from './epochs.js';
-export type { CheckpointPlace, PerCoreCheckpoint } from './manifest.js';
-export type { MergedEntries } from './merged-entries.js';
+} from './core/entry.js';
+export { SharedEpochs } from './core/epochs.js';
+export type { TakeSnapshot, TruncatedLogs } from './manager/checkpoint-coordinator.js';
+export { CheckpointCoordinator } from './manager/checkpoint-coordinator.js';
+export { type CoreWorkers, type PerCoreWalConfig, PerCoreWalManager } from './manager/per-core-wal-manager.js';
+export type { ConfigureCore, CoreConfig, CoreContext, CoreProgram } from './manager/worker.js';
 export type {
   Incomplete,
   LogOptions,
@@ -38,13 +37,14 @@ export type {
   PerCoreRecoveryMode,
   PerCoreRecoveryOptions,
 } from './options.js';
-export { type EntriesOptions, PerCoreRecovery } from './per-core-recovery.js';
-export { type CoreWorkers, type PerCoreWalConfig, PerCoreWalManager } from './per-core-wal-manager.js';
+export { compareEntries } from './recovery/entry-merge.js';
+export type { CheckpointPlace, PerCoreCheckpoint } from './recovery/manifest.js';
+export type { MergedEntries } from './recovery/merged-entries.js';
+export { type EntriesOptions, PerCoreRecovery } from './recovery/per-core-recovery.js';
 export {
   PerCoreWalReader,
   type PerCoreWalReaderOptions,
   type ReaderStop,
-} from './per-core-wal-reader.js';
-export type { LostEntries, PerCoreSalvage } from './salvage-note.js';
-export type { CoreStatistics } from './statistics.js';
-export type { ConfigureCore, CoreConfig, CoreContext, CoreProgram } from './worker.js';
+} from './recovery/per-core-wal-reader.js';
+export type { CoreStatistics } from './recovery/statistics.js';
+export type { LostEntries, PerCoreSalvage } from './salvage/salvage-note.js';

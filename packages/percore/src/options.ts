@@ -10,8 +10,8 @@ import {
 } from '@walstack/codec';
 import { realWorld, type SegmentedWalConfig, type World } from '@walstack/segmented';
 import { openStorageIo, type StorageIo } from '@walstack/storage-io';
-import { checkCoreId } from './core-directory.js';
-import { ENTRY_HEADER_BYTES } from './entry.js';
+import { checkCoreId } from './core/core-directory.js';
+import { ENTRY_HEADER_BYTES } from './core/entry.js';
 
 /** The options of a segmented log that the logs of cores take. How long they are kept is for checkpoints to say. */
 const LOG_OPTIONS = [

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { CoreWalWriter as OwnWriter } from '../src/core-wal-writer.js';
-import { SharedEpochs as OwnEpochs } from '../src/epochs.js';
-import { LocalCore } from '../src/local-core.js';
+import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
+import { SharedEpochs as OwnEpochs } from '../src/core/epochs.js';
+import { LocalCore } from '../src/manager/local-core.js';
 import { contentsOf, temporaryDirectory } from './support/worlds.js';
 
 const DIRECTORY = '/log';

@@ -8,9 +8,9 @@ import {
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { CoreWalWriter as OwnWriter } from '../src/core-wal-writer.js';
-import { SharedEpochs as OwnEpochs } from '../src/epochs.js';
-import { LocalCore } from '../src/local-core.js';
+import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
+import { SharedEpochs as OwnEpochs } from '../src/core/epochs.js';
+import { LocalCore } from '../src/manager/local-core.js';
 import { contentsOf, manualClock } from './support/worlds.js';
 
 const DIRECTORY = '/log';

@@ -10,7 +10,7 @@ import {
   NO_MANIFEST,
   readManifest,
   writeManifest,
-} from '../src/manifest.js';
+} from '../src/recovery/manifest.js';
 
 const count = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const checkpoint = fc.record({

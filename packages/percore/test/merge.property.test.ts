@@ -2,8 +2,8 @@ import { type CoreEntry, CoreWalWriter, compareEntries, PerCoreRecovery } from '
 import { createMemoryStorageIo, runSync } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EntryMerge } from '../src/entry-merge.js';
-import type { EntryReader } from '../src/entry-reader.js';
+import type { EntryReader } from '../src/core/entry-reader.js';
+import { EntryMerge } from '../src/recovery/entry-merge.js';
 
 /** The entries of one core: how far the clock goes on before each, and whether a new epoch begins. */
 const core = fc.array(fc.record({ waitMs: fc.integer({ min: 0, max: 3 }), epoch: fc.integer({ min: 0, max: 9 }) }), {

@@ -153,7 +153,7 @@ describe('salvage', () => {
 
   test('of a manifest that names another place than the log has', async () => {
     const directory = await made();
-    const { readManifest, writeManifest } = await import('../src/manifest.js');
+    const { readManifest, writeManifest } = await import('../src/recovery/manifest.js');
     const { createSyncFsStorageIo, runSync } = await import('@walstack/storage-io');
     const io = createSyncFsStorageIo();
     const manifest = runSync(io, readManifest(io, directory));

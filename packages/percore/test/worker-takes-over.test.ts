@@ -3,10 +3,10 @@ import { MessageChannel } from 'node:worker_threads';
 import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
-import { initialState } from '../src/core-state.js';
-import { SharedEpochs } from '../src/epochs.js';
-import { errorFromTransfer, errorToTransfer } from '../src/error-transfer.js';
-import { contentOf, type Report, serveWorker } from '../src/worker.js';
+import { initialState } from '../src/core/core-state.js';
+import { SharedEpochs } from '../src/core/epochs.js';
+import { errorFromTransfer, errorToTransfer } from '../src/manager/error-transfer.js';
+import { contentOf, type Report, serveWorker } from '../src/manager/worker.js';
 import { temporaryDirectory } from './support/worlds.js';
 
 const module = new URL('./support/programs.mjs', import.meta.url).href;

@@ -8,7 +8,7 @@ import {
 import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { exploreCrashes, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { readManifest } from '../src/manifest.js';
+import { readManifest } from '../src/recovery/manifest.js';
 import { contentsOf } from './support/worlds.js';
 
 const DIRECTORY = '/log';

@@ -1,6 +1,6 @@
 import { MAXIMUM_META_BYTES, recordFrameBytes, WalError } from '@walstack/codec';
-import { type AppendOptions, keptBodyOf, NO_OPTIONS, type RecordBody } from './record-body.js';
-import { tooLarge } from './too-large.js';
+import { type AppendOptions, keptBodyOf, NO_OPTIONS, type RecordBody } from './write/record-body.js';
+import { tooLarge } from './write/too-large.js';
 
 let contentsOf: (batch: Batch) => readonly RecordBody[];
 let spend: (batch: Batch) => void;

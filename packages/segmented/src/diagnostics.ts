@@ -2,7 +2,7 @@ import { type Channel, channel } from 'node:diagnostics_channel';
 import type { WalError } from '@walstack/codec';
 import { afterStep } from '@walstack/storage-io';
 import type { Settings } from './options.js';
-import type { SegmentMeta } from './segment.js';
+import type { SegmentMeta } from './segments/segment.js';
 
 /** What every message says: which log it is about. */
 export interface LogMessage {

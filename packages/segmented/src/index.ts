@@ -16,6 +16,7 @@ export type { ResumePoint } from '@walstack/mmap-reader';
 export type { WalRecord } from '@walstack/mmap-reader/segments';
 export { Batch } from './batch.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
+export { realWorld, type World } from './environment.js';
 export {
   type CautionMessage,
   channels,
@@ -23,19 +24,24 @@ export {
   type RecoverMessage,
   type TruncateMessage,
 } from './log-diagnostics.js';
-export type { LogReader, ReadOptions } from './log-reader.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
-export type { AppendOptions } from './record-body.js';
+export type { LogReader, ReadOptions } from './read/log-reader.js';
 export {
   type CheckedFilter,
   checkFilter,
   type Filtered,
   type RecordFilter,
   type ScopeFilter,
-} from './record-filter.js';
-export type { LsnRange, RecoveryMode, RecoveryReason, RecoveryReport, SalvageReport } from './recovery-report.js';
-export type { Replay, ReplayPage } from './replay.js';
-export type { SegmentMeta } from './segment.js';
+} from './read/record-filter.js';
+export type { Replay, ReplayPage } from './read/replay.js';
+export type {
+  LsnRange,
+  RecoveryMode,
+  RecoveryReason,
+  RecoveryReport,
+  SalvageReport,
+} from './recovery/recovery-report.js';
+export type { TruncateResult } from './retention/truncation.js';
 export { type CloseOptions, SegmentedWal, type SegmentedWalStats } from './segmented-wal.js';
-export type { TruncateResult } from './truncation.js';
-export { realWorld, type World } from './world.js';
+export type { SegmentMeta } from './segments/segment.js';
+export type { AppendOptions } from './write/record-body.js';

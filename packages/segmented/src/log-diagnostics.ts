@@ -3,11 +3,11 @@ import { performance } from 'node:perf_hooks';
 import { type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import { announce, type LogMessage, type TypedChannel, writerChannels } from './diagnostics.js';
+import type { World } from './environment.js';
 import type { Settings } from './options.js';
-import type { Opened } from './recovery.js';
-import type { RecoveryReport } from './recovery-report.js';
-import type { TruncateResult } from './truncation.js';
-import type { World } from './world.js';
+import type { Opened } from './recovery/recover.js';
+import type { RecoveryReport } from './recovery/recovery-report.js';
+import type { TruncateResult } from './retention/truncation.js';
 
 /** A log was opened. Channel `walstack:open`. */
 export interface OpenMessage extends LogMessage {

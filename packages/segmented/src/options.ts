@@ -16,8 +16,8 @@ import {
   type WalError,
 } from '@walstack/codec';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
-import { RECOVERY_MODES, type RecoveryMode } from './recovery-report.js';
-import { realWorld, type World } from './world.js';
+import { realWorld, type World } from './environment.js';
+import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js';
 
 /** How blocks are prepared. */
 export type Preallocation = 'none' | 'allocate' | 'write';

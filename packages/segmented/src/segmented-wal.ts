@@ -36,12 +36,9 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
-import { CheckpointStore } from './checkpoint-store.js';
 import { announce } from './diagnostics.js';
-import { encryptionOf, refuseOtherKey, requireKey } from './keys.js';
+import type { World } from './environment.js';
 import { announced, channels } from './log-diagnostics.js';
-import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './log-reader.js';
-import { type OpenedLog, openLog } from './open-log.js';
 import {
   type CheckedConfig,
   checkConfig,
@@ -51,20 +48,23 @@ import {
   withoutCreating,
   worldOf,
 } from './options.js';
-import { lsnBefore } from './position.js';
-import { QuietMark } from './quiet-mark.js';
-import { firstListedLsn } from './readonly-log.js';
-import { type AppendOptions, NO_OPTIONS, type RecordBody, ReusedBody } from './record-body.js';
-import type { RecoveryReport } from './recovery-report.js';
-import { Replay, type ReplayPage, readOne, readPage } from './replay.js';
-import { dropsAnything } from './retention.js';
-import { isEmpty, metaOf, type SegmentMeta } from './segment.js';
-import { writesSideBySide } from './segment-file.js';
-import { countWhile, type Segments } from './segment-list.js';
-import { type LogEnd, SegmentWriter } from './segment-writer.js';
-import { tooLarge } from './too-large.js';
-import { checkHoldName, type TruncateResult, Truncation } from './truncation.js';
-import type { World } from './world.js';
+import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './read/log-reader.js';
+import { lsnBefore } from './read/position.js';
+import { Replay, type ReplayPage, readOne, readPage } from './read/replay.js';
+import { type OpenedLog, openLog } from './recovery/open-log.js';
+import { firstListedLsn } from './recovery/readonly-log.js';
+import type { RecoveryReport } from './recovery/recovery-report.js';
+import { CheckpointStore } from './retention/checkpoint-store.js';
+import { dropsAnything } from './retention/retention.js';
+import { checkHoldName, type TruncateResult, Truncation } from './retention/truncation.js';
+import { encryptionOf, refuseOtherKey, requireKey } from './segments/keys.js';
+import { isEmpty, metaOf, type SegmentMeta } from './segments/segment.js';
+import { writesSideBySide } from './segments/segment-file.js';
+import { countWhile, type Segments } from './segments/segment-list.js';
+import { QuietMark } from './write/idle-marker.js';
+import { type AppendOptions, NO_OPTIONS, type RecordBody, ReusedBody } from './write/record-body.js';
+import { type LogEnd, SegmentWriter } from './write/segment-writer.js';
+import { tooLarge } from './write/too-large.js';
 
 /** Counters and sizes of a log since it was opened. A frozen snapshot. */
 export interface SegmentedWalStats {

@@ -3,7 +3,7 @@ import type { Segment } from '@walstack/mmap-reader/segments';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { countWhile, SegmentList } from '../src/segment-list.js';
+import { countWhile, SegmentList } from '../src/segments/segment-list.js';
 import { DIRECTORY } from './support/logs.js';
 import { TestWorld } from './support/worlds.js';
 

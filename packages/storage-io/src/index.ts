@@ -17,8 +17,21 @@
  * @packageDocumentation
  */
 export { type RingStats, type RingSupport, ringSupport } from '@walstack/native';
+export type { FileSystem } from './backends/file-system.js';
+export { createIoUringStorageIo } from './backends/io-uring/io-uring.js';
+export { type IoUringOptions, ioUringPresets } from './backends/io-uring/options.js';
+export { createMemoryStorageIo, type MemoryStorageIoOptions } from './backends/memory/memory.js';
+export { MemoryWorld } from './backends/memory/memory-disk.js';
+export { nodeFsNamespace } from './backends/node-fs/node-fs-namespace.js';
+export { createSyncFsStorageIo } from './backends/node-fs/sync-fs.js';
+export { createThreadPoolStorageIo } from './backends/node-fs/thread-pool.js';
+export {
+  type OpenStorageIoOptions,
+  openStorageIo,
+  type StorageIoName,
+  type StorageIoNeeds,
+} from './backends/open-storage-io.js';
 export { CompletionBuffer } from './completion-buffer.js';
-export { type CompletionOwner, CompletionRouter } from './completion-router.js';
 export type {
   AsyncFileOps,
   Done,
@@ -27,10 +40,20 @@ export type {
   FileOpsOptions,
   OpenFlags,
   SyncFileOps,
-} from './file-ops.js';
-export type { FileSystem } from './file-system.js';
-export { fromAsyncFileOps, fromSyncFileOps } from './from-file-ops.js';
-export { callFailure, completionFailure } from './io-failure.js';
+} from './engine/file-ops.js';
+export { fromAsyncFileOps, fromSyncFileOps } from './engine/from-file-ops.js';
+export { callFailure, completionFailure } from './errors/io-failure.js';
+export { errnoNamed, errnoOf } from './errors/system-error.js';
+export { lockPath } from './lock/lock-file.js';
+export {
+  PortableWalWriter,
+  type PortableWalWriterStats,
+} from './portable/portable-wal-writer.js';
+export { type Frame, type Frames, type ReadFramesOptions, readFrames } from './portable/read-frames.js';
+export type { FrameRecovery } from './portable/recover-frames.js';
+export type { PortableWalWriterOptions } from './portable/writer-options.js';
+export { type CompletionOwner, CompletionRouter } from './routines/completion-router.js';
+export * as ioSteps from './routines/io-operations.js';
 export {
   drive,
   type Ended,
@@ -42,30 +65,10 @@ export {
   runAsync,
   runSync,
   waitForProgress,
-} from './io-routine.js';
-export * as ioSteps from './io-steps.js';
-export { createIoUringStorageIo } from './io-uring.js';
-export { type IoUringOptions, ioUringPresets } from './io-uring-options.js';
-export { lockPath } from './lock-file.js';
-export { createMemoryStorageIo, type MemoryStorageIoOptions } from './memory.js';
-export { MemoryWorld } from './memory-world.js';
-export { nodeFsNamespace } from './node-fs-namespace.js';
-export {
-  type OpenStorageIoOptions,
-  openStorageIo,
-  type StorageIoName,
-  type StorageIoNeeds,
-} from './open-storage-io.js';
-export {
-  PortableWalWriter,
-  type PortableWalWriterStats,
-} from './portable/portable-wal-writer.js';
-export { type Frame, type Frames, type ReadFramesOptions, readFrames } from './portable/read-frames.js';
-export type { FrameRecovery } from './portable/recover-frames.js';
-export type { PortableWalWriterOptions } from './portable/writer-options.js';
-export { RoutineQueue } from './routine-queue.js';
-export { closeFile, kindOf, makeDirectories, replaceFile } from './small-files.js';
-export { afterStep } from './steps-under-way.js';
+} from './routines/routine.js';
+export { RoutineQueue } from './routines/routine-queue.js';
+export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';
+export { afterStep } from './routines/steps-under-way.js';
 export type {
   IoFile,
   IoStat,
@@ -76,6 +79,3 @@ export type {
   StorageIoStats,
   WriteOptions,
 } from './storage-io.js';
-export { createSyncFsStorageIo } from './sync-fs.js';
-export { errnoNamed, errnoOf } from './system-error.js';
-export { createThreadPoolStorageIo } from './thread-pool.js';

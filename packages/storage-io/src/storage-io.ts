@@ -1,6 +1,6 @@
 import type { RingStats } from '@walstack/native';
+import type { FileSystem } from './backends/file-system.js';
 import type { CompletionBuffer } from './completion-buffer.js';
-import type { FileSystem } from './file-system.js';
 
 /** What a backend can do. None of it changes while the backend lives. */
 export interface StorageIoCapabilities {

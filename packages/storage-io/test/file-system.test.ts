@@ -1,7 +1,7 @@
 import type * as Fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { fileSystemOfPath } from '../src/file-system.js';
+import { fileSystemOfPath } from '../src/backends/file-system.js';
 
 /** What the table of mounts says in place of what is mounted here; `undefined` when it cannot be read. */
 let mounted: string | undefined;

@@ -3,10 +3,10 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'n
 import { WalError } from '@walstack/codec';
 import type * as Native from '@walstack/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { lockPath } from '../src/lock-file.js';
+import { createSyncFsStorageIo } from '../src/backends/node-fs/sync-fs.js';
+import { createThreadPoolStorageIo } from '../src/backends/node-fs/thread-pool.js';
+import { lockPath } from '../src/lock/lock-file.js';
 import type { StorageIo } from '../src/storage-io.js';
-import { createSyncFsStorageIo } from '../src/sync-fs.js';
-import { createThreadPoolStorageIo } from '../src/thread-pool.js';
 import { temporaryDirectory } from './backends.js';
 import { poll, turn } from './polling.js';
 

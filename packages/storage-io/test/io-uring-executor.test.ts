@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { CompletionBuffer, errnoNamed, type IoFile, type IoToken, nodeFsNamespace } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FileOpsStorageIo } from '../src/file-ops-storage-io.js';
-import { IoUringExecutor } from '../src/io-uring-executor.js';
+import { IoUringExecutor } from '../src/backends/io-uring/io-uring-executor.js';
+import { FileOpsStorageIo } from '../src/engine/file-ops-storage-io.js';
 import { ScriptedRing } from './scripted-ring.js';
 
 const EINTR = errnoNamed('EINTR');

@@ -16,7 +16,7 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { RegisteredBuffers } from '../src/registered-buffers.js';
+import { RegisteredBuffers } from '../src/backends/io-uring/registered-buffers.js';
 import { temporaryDirectory } from './backends.js';
 
 const ring = ringSupport();

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import type * as Native from '@walstack/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { lockPath } from '../src/lock-file.js';
+import { lockPath } from '../src/lock/lock-file.js';
 import { temporaryDirectory } from './backends.js';
 
 // Two mounts of one directory take root: harness/test/lock-views.test.ts has them. Here a file that is open looks as if it

@@ -17,7 +17,7 @@ import { WalError } from '@walstack/codec';
 import { fileLocksUnavailableReason } from '@walstack/native';
 import { createSyncFsStorageIo, createThreadPoolStorageIo, lockPath } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fileSystemOf, isKernelsBoot } from '../src/lock-holder.js';
+import { fileSystemOf, isKernelsBoot } from '../src/lock/lock-holder.js';
 import { temporaryDirectory } from './backends.js';
 import { environmentOf, killAll, LockingProcess } from './locking-process.js';
 

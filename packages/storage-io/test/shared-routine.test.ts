@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import type { IoRoutine } from '../src/io-routine.js';
-import * as ioSteps from '../src/io-steps.js';
-import { createMemoryStorageIo } from '../src/memory.js';
+import { createMemoryStorageIo } from '../src/backends/memory/memory.js';
 import { SharedRoutine } from '../src/portable/shared-routine.js';
-import { RoutineQueue } from '../src/routine-queue.js';
+import * as ioSteps from '../src/routines/io-operations.js';
+import type { IoRoutine } from '../src/routines/routine.js';
+import { RoutineQueue } from '../src/routines/routine-queue.js';
 
 it('who asks before a routine has begun shares it, who asks later gets another one', async () => {
   const io = createMemoryStorageIo();

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { checkOneOf, invalidType, type Lsn, WalError } from '@walstack/codec';
 import type { Replay, WalRecord } from '@walstack/segmented';
-import { aborted } from './aborting.js';
+import { aborted } from './commit/aborting.js';
 
 /** A log hands back events: records whose payload went through the log's encoding. */
 export interface WalEvent<T = Uint8Array> extends Omit<WalRecord, 'payload'> {

@@ -37,12 +37,12 @@ export {
   type SegmentMeta,
   type TruncateResult,
 } from '@walstack/segmented';
-export type { Abortable } from './aborting.js';
+export type { Abortable } from './commit/aborting.js';
+export type { EventBatch } from './commit/event-batch.js';
 export type { CommitMessage } from './diagnostics.js';
 export type { Encoding, EncodingName, PayloadInput, WalEvent, WalIterator } from './encoding.js';
-export type { EventBatch } from './event-batch.js';
-export type { FollowOptions, WalFollower } from './follow.js';
-export type { FollowDirectoryOptions } from './follow-directory.js';
+export type { FollowOptions, WalFollower } from './follow/follow.js';
+export type { FollowDirectoryOptions } from './follow/follow-directory.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalStats } from './stats.js';

@@ -23,11 +23,13 @@ import {
   type TruncateResult,
   type World,
 } from '@walstack/segmented';
-import { type Abortable, aborted, checkSignal, throwIfAborted, unlessAborted } from './aborting.js';
-import { Admission } from './admission.js';
-import { BackgroundFlush } from './background-flush.js';
 import { makeBuilder } from './builder.js';
-import { DirectoryWatch } from './directory-watch.js';
+import { type Abortable, aborted, checkSignal, throwIfAborted, unlessAborted } from './commit/aborting.js';
+import { Admission } from './commit/admission.js';
+import { BackgroundFlush } from './commit/background-flush.js';
+import { EVENT_OPTIONS, keepBytes, keepOptions } from './commit/copy-arguments.js';
+import { EventBatch } from './commit/event-batch.js';
+import { asWalError, GroupCommit } from './commit/group-commit.js';
 import {
   type AnyEncoding,
   type Encoding,
@@ -38,8 +40,8 @@ import {
   type WalEvent,
   type WalIterator,
 } from './encoding.js';
-import { EventBatch } from './event-batch.js';
 import { type Unfinished, unwatchExit, watchExit } from './exit-warning.js';
+import { DirectoryWatch } from './follow/directory-watch.js';
 import {
   type Batched,
   checkFollow,
@@ -50,19 +52,17 @@ import {
   followEvents,
   followPieces,
   type WalFollower,
-} from './follow.js';
+} from './follow/follow.js';
 import {
   checkDirectory,
   FOLLOW_DIRECTORY_OPTIONS,
   type FollowDirectoryOptions,
   openDirectory,
   POLL_MS,
-} from './follow-directory.js';
-import { asWalError, GroupCommit } from './group-commit.js';
-import { EVENT_OPTIONS, keepBytes, keepOptions } from './kept.js';
+} from './follow/follow-directory.js';
+import { Progress } from './follow/log-activity.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
 import { type Encoded, type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
-import { Progress } from './progress.js';
 import type { WalStats } from './stats.js';
 
 /** An event's options, and what may give up waiting for it. */

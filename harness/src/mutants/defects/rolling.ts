@@ -7,7 +7,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'header-not-synced',
     scenario: 'header-before-anything-else',
     breaks: 'The header of a segment is durable before any other byte of its life is written.',
-    file: `${SEGMENTED}/segment-file.ts`,
+    file: `${SEGMENTED}/segments/segment-file.ts`,
     find: `  if (io.capabilities.durableWrites) {
     yield* ioSteps.write(io, file, block, 0, { durable: true });
   } else {
@@ -20,7 +20,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'acknowledged-before-name',
     scenario: 'name-before-acknowledgement',
     breaks: 'Before the name of a segment is durable no record in it is acknowledged.',
-    file: `${SEGMENTED}/segment-writer.ts`,
+    file: `${SEGMENTED}/write/segment-writer.ts`,
     find: `    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
     yield* this.names.sync();
   }`,
@@ -31,7 +31,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'named-before-predecessor-durable',
     scenario: 'sealing',
     breaks: 'All groups of a segment are durable before the next one gets its name.',
-    file: `${SEGMENTED}/segment-writer.ts`,
+    file: `${SEGMENTED}/write/segment-writer.ts`,
     find: `      yield* this.#until(() => old.isWritten);
       if (old.dirty) yield* this.#datasync(old);
       this.#provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
@@ -42,7 +42,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'parents-not-synced',
     scenario: 'directories-made-durable',
     breaks: 'A directory that is created has its parent synced.',
-    file: `${SEGMENTED}/log-directory.ts`,
+    file: `${SEGMENTED}/segments/log-directory.ts`,
     find: '    yield* ioSteps.syncDirectory(io, parent);\n  } catch (error) {',
     replace: '    yield* [];\n  } catch (error) {',
   },
@@ -50,7 +50,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'closing-that-fails',
     test: 'packages/segmented/test/closing-files.test.ts',
     breaks: 'A file that the system fails to close is closed, and keeps the log from nothing.',
-    file: 'packages/storage-io/src/small-files.ts',
+    file: 'packages/storage-io/src/routines/small-files.ts',
     find: "    if (!WalError.is(error, 'WAL_IO_FAILED') && !WalError.is(error, 'WAL_NO_SPACE')) throw error;",
     replace: '    throw error;',
   },
@@ -58,7 +58,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'file-left-open-by-a-cut',
     test: 'packages/segmented/test/closing-files.test.ts',
     breaks: 'Every file is closed with the log, whichever operation has failed.',
-    file: `${SEGMENTED}/segment-writer.ts`,
+    file: `${SEGMENTED}/write/segment-writer.ts`,
     find: 'yield* closingOnFailure(this.#world, next, this.#nameInstead(next, note));',
     replace: 'yield* this.#nameInstead(next, note);',
   },
@@ -66,7 +66,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'time-that-stops',
     test: 'packages/segmented/test/long-life.test.ts',
     breaks: 'A log rolls before the time of a record cannot be told from that of its segment.',
-    file: `${SEGMENTED}/segment-writer.ts`,
+    file: `${SEGMENTED}/write/segment-writer.ts`,
     find: 'if (elapsedMs > LONGEST_ELAPSED_MS && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.#plan();',
     replace: '',
   },
@@ -74,7 +74,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'closed-beside-groups-in-flight',
     test: 'packages/segmented/test/closing-files.test.ts',
     breaks: 'A log that is closed waits for the groups that are under way, whatever becomes of them.',
-    file: `${SEGMENTED}/segment-writer.ts`,
+    file: `${SEGMENTED}/write/segment-writer.ts`,
     find: '    yield* this.#pipeline.ended();\n',
     replace: '',
   },

@@ -14,7 +14,7 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'Meta and payload are in memory of their own either way: only which of the two is copied differs.',
   },
   {
-    file: 'packages/mmap-reader/src/scan-worker.ts',
+    file: 'packages/mmap-reader/src/parallel-scan/scan-worker.ts',
     change: '`scan(job);` becomes `;` in `scan(job);`',
     because:
       'The worker answers that it has nothing, and the thread that asked scans the rest of the segment itself: slower.',

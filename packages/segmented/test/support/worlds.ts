@@ -10,7 +10,7 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 import { afterEach } from 'vitest';
-import type { World } from '../../src/world.js';
+import type { World } from '../../src/environment.js';
 import { createSideBySideStorageIo } from './side-by-side.js';
 
 /** Every backend, each with a directory of its own. */

@@ -1,6 +1,6 @@
 import { invalidType } from '@walstack/codec';
-import { CompletionRouter } from '../completion-router.js';
-import { openStorageIo, type StorageIoName, type StorageIoNeeds } from '../open-storage-io.js';
+import { openStorageIo, type StorageIoName, type StorageIoNeeds } from '../backends/open-storage-io.js';
+import { CompletionRouter } from '../routines/completion-router.js';
 import type { StorageIo } from '../storage-io.js';
 
 /** A backend, and whether it was opened here: then it is disposed of here as well. */

@@ -1,5 +1,5 @@
-import { type IoRoutine, ROOM } from '../io-routine.js';
-import * as ioSteps from '../io-steps.js';
+import * as ioSteps from '../routines/io-operations.js';
+import { type IoRoutine, ROOM } from '../routines/routine.js';
 import type { IoFile, StorageIo, WriteOptions } from '../storage-io.js';
 
 /** What one user of a backend had it do. */

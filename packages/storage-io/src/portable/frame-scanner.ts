@@ -6,7 +6,7 @@ import {
   scanFrames,
   UNSALTED_SEED,
 } from '@walstack/codec';
-import type { IoRoutine } from '../io-routine.js';
+import type { IoRoutine } from '../routines/routine.js';
 import type { IoFile } from '../storage-io.js';
 import type { CountedIo } from './counted-io.js';
 import { isPadding } from './padding.js';

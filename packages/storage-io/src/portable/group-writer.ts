@@ -1,5 +1,5 @@
 import { WalError } from '@walstack/codec';
-import type { IoRoutine } from '../io-routine.js';
+import type { IoRoutine } from '../routines/routine.js';
 import type { IoFile } from '../storage-io.js';
 import type { AppendBuffer } from './append-buffer.js';
 import type { CountedIo } from './counted-io.js';

@@ -1,9 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { WalError } from '@walstack/codec';
-import { callFailure } from '../io-failure.js';
-import type { IoRoutine } from '../io-routine.js';
-import { closeFile } from '../small-files.js';
+import { callFailure } from '../errors/io-failure.js';
+import type { IoRoutine } from '../routines/routine.js';
+import { closeFile } from '../routines/small-files.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import { AppendBuffer } from './append-buffer.js';
 import type { CountedIo } from './counted-io.js';

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { isUint8Array } from 'node:util/types';
 import { checkText, FRAME_HEADER_BYTES, invalidType, outOfRange, WalError } from '@walstack/codec';
-import { checkAlignment } from '../io-arguments.js';
-import { type IoRoutine, requireWait, runAsync, runSync } from '../io-routine.js';
-import { RoutineQueue } from '../routine-queue.js';
+import { checkAlignment } from '../engine/arguments.js';
+import { type IoRoutine, requireWait, runAsync, runSync } from '../routines/routine.js';
+import { RoutineQueue } from '../routines/routine-queue.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import type { AppendBuffer } from './append-buffer.js';
 import { type Backend, backendOf, letGo } from './backend-option.js';

@@ -7,9 +7,9 @@ import {
   optionNames,
   WalError,
 } from '@walstack/codec';
-import { type IoRoutine, runAsync, runSync } from '../io-routine.js';
-import type { StorageIoName } from '../open-storage-io.js';
-import { closeFile } from '../small-files.js';
+import type { StorageIoName } from '../backends/open-storage-io.js';
+import { type IoRoutine, runAsync, runSync } from '../routines/routine.js';
+import { closeFile } from '../routines/small-files.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import { backendOf, letGo } from './backend-option.js';
 import { CountedIo } from './counted-io.js';

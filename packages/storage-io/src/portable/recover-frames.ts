@@ -1,5 +1,5 @@
 import { blockEnd, WalError } from '@walstack/codec';
-import type { IoRoutine } from '../io-routine.js';
+import type { IoRoutine } from '../routines/routine.js';
 import type { IoFile } from '../storage-io.js';
 import type { CountedIo } from './counted-io.js';
 import { FrameScanner } from './frame-scanner.js';

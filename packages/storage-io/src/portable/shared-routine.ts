@@ -1,5 +1,5 @@
-import type { IoRoutine } from '../io-routine.js';
-import type { RoutineQueue } from '../routine-queue.js';
+import type { IoRoutine } from '../routines/routine.js';
+import type { RoutineQueue } from '../routines/routine-queue.js';
 
 /** One routine for all calls that ask for it before its turn has come: it does the work of all of them at once. */
 export class SharedRoutine {

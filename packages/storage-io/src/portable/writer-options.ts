@@ -8,7 +8,7 @@ import {
   optionNames,
   outOfRange,
 } from '@walstack/codec';
-import type { StorageIoName } from '../open-storage-io.js';
+import type { StorageIoName } from '../backends/open-storage-io.js';
 import type { StorageIo } from '../storage-io.js';
 
 /** How a {@link PortableWalWriter} is opened. */

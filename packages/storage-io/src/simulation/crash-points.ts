@@ -1,7 +1,7 @@
-import type { CrashStep } from './coordinate.js';
 import { describeChange } from './describe-change.js';
 import type { DiskState } from './disk-state.js';
-import type { Recording } from './life.js';
+import type { Recording } from './process-run.js';
+import type { CrashStep } from './replay-coordinate.js';
 import { counting, type Survivors, staleSeedOf, survivorSets, survivorsNamed } from './survivors.js';
 
 /** A recording, played back: the disks as they were at one moment of it, with what was durable and what was not. */

@@ -1,4 +1,4 @@
-import { type Coordinate, formatCoordinate } from './coordinate.js';
+import { type Coordinate, formatCoordinate } from './replay-coordinate.js';
 
 /**
  * A state in which the check failed, or a run of the scenario that did. `cause` is what it threw, and `coordinate` is

@@ -1,5 +1,4 @@
 import { checkInteger, optionNames } from '@walstack/codec';
-import { type Coordinate, type CrashStep, formatCoordinate, parseCoordinate } from './coordinate.js';
 import { CrashPoints } from './crash-points.js';
 import { DiskState } from './disk-state.js';
 import { ExplorationFailure } from './exploration-failure.js';
@@ -9,8 +8,9 @@ import {
   type SimulationOptions,
   type SimulationSettings,
 } from './explore-options.js';
-import { type Program, type Recording, SimulatedLife } from './life.js';
+import { type Program, type Recording, SimulatedLife } from './process-run.js';
 import { seedFrom } from './random.js';
+import { type Coordinate, type CrashStep, formatCoordinate, parseCoordinate } from './replay-coordinate.js';
 
 /** Options of {@link exploreCrashes}. */
 export interface ExploreOptions extends SimulationOptions {

@@ -1,5 +1,5 @@
 import { checkInteger, checkOptions, invalidType, optionNames } from '@walstack/codec';
-import type { CreateIo } from './life.js';
+import type { CreateIo } from './process-run.js';
 
 /** What {@link exploreCrashes} and {@link injectFaults} have in common. */
 export interface SimulationOptions {

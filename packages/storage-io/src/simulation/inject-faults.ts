@@ -1,5 +1,4 @@
 import { checkInteger, checkOneOf, invalidType, optionNames } from '@walstack/codec';
-import { type Coordinate, type CrashStep, type FaultStep, formatCoordinate, parseCoordinate } from './coordinate.js';
 import { CrashPoints } from './crash-points.js';
 import { changesNames } from './disk-change.js';
 import { DiskState } from './disk-state.js';
@@ -10,9 +9,16 @@ import {
   type SimulationOptions,
   type SimulationSettings,
 } from './explore-options.js';
-import { type Program, type Recording, SimulatedLife } from './life.js';
 import { canFail, codeOf, type DiskOperation, FAULT_KINDS, type FaultKind, isLasting, isPassing } from './operation.js';
+import { type Program, type Recording, SimulatedLife } from './process-run.js';
 import { inTurns, Random, seedFrom } from './random.js';
+import {
+  type Coordinate,
+  type CrashStep,
+  type FaultStep,
+  formatCoordinate,
+  parseCoordinate,
+} from './replay-coordinate.js';
 import { coreOf } from './simulated-disk.js';
 
 /** Options of {@link injectFaults}. */

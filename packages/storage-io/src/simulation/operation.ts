@@ -1,4 +1,4 @@
-import { errnoNamed, systemError } from '../system-error.js';
+import { errnoNamed, systemError } from '../errors/system-error.js';
 
 /** What is asked of a disk. */
 export type OperationKind =

@@ -1,6 +1,6 @@
 import { WalError } from '@walstack/codec';
-import type { OpenFlags } from '../file-ops.js';
-import { namesOf } from '../path-names.js';
+import type { OpenFlags } from '../engine/file-ops.js';
+import { namesOf } from '../errors/path-names.js';
 import type { IoStat } from '../storage-io.js';
 import type { DirectoryInode } from './directory-inode.js';
 import type { DiskCore, Place } from './disk-core.js';

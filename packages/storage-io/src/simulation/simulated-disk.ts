@@ -1,5 +1,5 @@
 import { checkInteger, checkOptions, checkPath, invalidType, optionNames, outOfRange } from '@walstack/codec';
-import { namesOf } from '../path-names.js';
+import { namesOf } from '../errors/path-names.js';
 import type { StorageIo } from '../storage-io.js';
 import { DiskCore, type FaultChooser } from './disk-core.js';
 import { DiskState } from './disk-state.js';

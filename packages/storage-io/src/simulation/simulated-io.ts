@@ -1,6 +1,6 @@
 import { checkBoolean, checkInteger, checkOptions, optionNames, outOfRange } from '@walstack/codec';
-import type { AsyncFileOps, FileNamespaceOps, FileOpsOptions, SyncFileOps } from '../file-ops.js';
-import { fromAsyncFileOps, fromSyncFileOps } from '../from-file-ops.js';
+import type { AsyncFileOps, FileNamespaceOps, FileOpsOptions, SyncFileOps } from '../engine/file-ops.js';
+import { fromAsyncFileOps, fromSyncFileOps } from '../engine/from-file-ops.js';
 import type { StorageIo } from '../storage-io.js';
 import type { Device } from './device.js';
 import type { Begun, ProcessFiles, ProcessSettings, SimulatedHandle } from './process-files.js';

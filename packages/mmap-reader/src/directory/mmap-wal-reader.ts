@@ -1,0 +1,237 @@
+import { closeSync, openSync } from 'node:fs';
+import { checkOptions, checkPath, PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
+import type { MappingAdvice } from '@walstack/native';
+import { recycled } from '../chain/corruption.js';
+import { isSealed } from '../chain/sealed.js';
+import { checkDecoding, DECODING_OPTIONS, type DecodingSettings } from '../frames/decoding.js';
+import type { FileWindows } from '../frames/file-windows.js';
+import { MappedFile, tryToMap } from '../frames/mapped-file.js';
+import { ReadFile } from '../frames/read-file.js';
+import { RecordCursor, type StopReason } from '../frames/record-cursor.js';
+import { headerOfOpen } from '../frames/segment-id.js';
+import type { WalRecord } from '../frames/wal-record.js';
+import { SegmentSource } from './segment-source.js';
+
+/**
+ * Reads one segment file, without a lock on its log: a sealed one mapped into memory, with views of it for payloads; one
+ * that may still be written to, or where files cannot be mapped, read into memory.
+ *
+ * A sealed segment is one that has a successor beside it. While it is mapped no writer uses its file again, in whatever
+ * process. What is given out is good until {@link close}; from then on every view is empty. When another program cuts the
+ * file meanwhile, views of what was cut off are zeros, and the next record that is asked for is `WAL_CORRUPT`.
+ */
+export class MmapWalReader implements Iterable<WalRecord> {
+  /** What the segment says of itself. */
+  readonly header: SegmentHeader;
+  readonly path: string;
+  readonly #file: FileWindows;
+  readonly #mapped: MappedFile | undefined;
+  readonly #decoder: PayloadDecoder;
+  readonly #sources = new Set<SegmentSource>();
+  readonly #source: SegmentSource;
+  readonly #cursor: RecordCursor;
+
+  private constructor(path: string, header: SegmentHeader, file: FileWindows, decoding: DecodingSettings) {
+    this.path = path;
+    this.header = header;
+    this.#file = file;
+    this.#mapped = file instanceof MappedFile ? file : undefined;
+    this.#decoder = new PayloadDecoder(header, path, decoding);
+    this.#source = this.#newSource();
+    this.#cursor = new RecordCursor(this.#source);
+  }
+
+  /**
+   * Opens a segment file for reading.
+   *
+   * @throws `WAL_NOT_FOUND`; `WAL_BAD_HEADER` for what is no segment; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`;
+   * `WAL_BAD_KEY`, `WAL_UNSUPPORTED` when the ring cannot get its key at once; `TypeError`, `RangeError` for wrong arguments
+   */
+  static open(path: string, options: DecodingSettings = {}): MmapWalReader {
+    checkPath('path', path);
+    const decoding = checkDecoding(checkOptions('options', options, DECODING_OPTIONS));
+    const header = readHeaderAt(path);
+    const { keyRing } = decoding;
+    if (header.encrypted && keyRing?.has(header.keyId) === false) keyRing.loadSync([header.keyId]);
+    const file = openFile(path, header);
+    try {
+      return new MmapWalReader(path, header, file, decoding);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** Whether the file is mapped, and not read into memory. */
+  get isMapped(): boolean {
+    return this.#mapped !== undefined;
+  }
+
+  /** What the kernel was told of how the mapping is read; `undefined` when nothing is mapped. */
+  get madviseState(): MappingAdvice | undefined {
+    return this.#mapped === undefined || this.#mapped.isClosed ? undefined : 'sequential';
+  }
+
+  /** Where {@link nextRecord} goes on: offset in the file behind the last record it gave, marks behind it included. */
+  get offset(): number {
+    return this.#source.end;
+  }
+
+  /** Bytes of the file. */
+  get length(): number {
+    return this.#file.size;
+  }
+
+  /** Whether there is no record in it that can be read. @throws `WAL_CLOSED` */
+  get isEmpty(): boolean {
+    const cursor = this.cursor();
+    try {
+      return !cursor.next();
+    } finally {
+      cursor.close();
+    }
+  }
+
+  /** Bytes of the file that are in the page cache; 0 when it is not mapped. */
+  get residentBytes(): number {
+    return this.#mapped === undefined || this.#mapped.isClosed ? 0 : this.#mapped.residentBytes();
+  }
+
+  /** Why `nextRecord` has no further record; `undefined` while it may have. */
+  get stopReason(): StopReason | undefined {
+    return this.#cursor.stopReason;
+  }
+
+  /**
+   * The next record, with meta and payload as views of the file in memory, or decoded.
+   *
+   * @returns `undefined` at the end, or at the first frame that cannot be read: {@link stopReason} tells which
+   * @throws `WAL_BAD_KEY`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when it cannot be decoded; `WAL_TRUNCATED` when the file was
+   * used again while it was read without a mapping; `WAL_IO_FAILED`; `WAL_CORRUPT` when it was cut
+   */
+  nextRecord(): WalRecord | undefined {
+    return this.#cursor.next() ? this.#cursor.record() : undefined;
+  }
+
+  /** All records from the first one on. @throws `WAL_CLOSED`; what {@link nextRecord} throws */
+  *records(): Generator<WalRecord, void, undefined> {
+    const cursor = this.cursor();
+    try {
+      while (cursor.next()) yield cursor.record() as WalRecord;
+    } finally {
+      cursor.close();
+    }
+  }
+
+  /** All records from the first one on: {@link records}. */
+  [Symbol.iterator](): Generator<WalRecord, void, undefined> {
+    return this.records();
+  }
+
+  /** A cursor before the first record, which makes nothing for a record. @throws `WAL_CLOSED` */
+  cursor(): RecordCursor {
+    return new RecordCursor(this.#newSource());
+  }
+
+  /**
+   * Takes the segment out of this process's memory and out of the page cache, as it will not be needed soon. What is read
+   * of it afterwards comes from the disk; views stay good. Nothing happens where it is not mapped.
+   */
+  releasePages(): void {
+    if (this.#mapped !== undefined && !this.#mapped.isClosed) this.#mapped.release();
+  }
+
+  /** Empties every view of the file, and closes it. Idempotent. */
+  close(): void {
+    for (const source of [...this.#sources]) source.close();
+    this.#file.close();
+  }
+
+  /** Closes the reader: {@link close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #newSource(): SegmentSource {
+    if (this.#file.isClosed) throw closed(this.path);
+    const source: SegmentSource = new SegmentSource(
+      this.#file,
+      this.#decoder,
+      this.header,
+      this.#mapped === undefined,
+      () => {
+        this.#sources.delete(source);
+      },
+    );
+    this.#sources.add(source);
+    return source;
+  }
+}
+
+function closed(path: string): WalError {
+  return new WalError('WAL_CLOSED', `the reader of ${path} was closed: open it again`, { path, state: 'closed' });
+}
+
+/** The header of a file, which may be anything. */
+function readHeaderAt(path: string): SegmentHeader {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      return headerOfOpen(fd, path);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw WalError.is(error) ? error : openFailure(path, error as NodeJS.ErrnoException);
+  }
+}
+
+function openFile(path: string, header: SegmentHeader): FileWindows {
+  try {
+    return mapSealed(path, header) ?? readWhole(path, header);
+  } catch (error) {
+    throw WalError.is(error) ? error : openFailure(path, error as NodeJS.ErrnoException);
+  }
+}
+
+function mapSealed(path: string, header: SegmentHeader): FileWindows | undefined {
+  if (!isSealed(path)) return undefined;
+  const file = tryToMap(path, true);
+  if (file === undefined) return undefined;
+  try {
+    if (file.hasId(header.segmentId)) {
+      file.window(0, 0);
+      return file;
+    }
+  } catch (error) {
+    // No room for mappings, or a runtime that has none: reading may still do.
+    if (!WalError.is(error, 'WAL_IO_FAILED')) throw error;
+  }
+  file.close();
+  return undefined;
+}
+
+function readWhole(path: string, header: SegmentHeader): FileWindows {
+  const file = new ReadFile(path, true);
+  if (file.hasId(header.segmentId)) return file;
+  file.close();
+  throw recycled(path, header.firstLsn);
+}
+
+function openFailure(path: string, error: NodeJS.ErrnoException): WalError {
+  const { code, message } = error;
+  const cause = { cause: error };
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new WalError('WAL_NOT_FOUND', `there is no segment at ${path}`, { path, operation: 'open' }, cause);
+  }
+  if (code === 'EISDIR') {
+    return new WalError(
+      'WAL_BAD_HEADER',
+      `${path} is a directory, not a segment: give one of its files`,
+      { path, reason: 'not-a-file' },
+      cause,
+    );
+  }
+  const facts = { path, operation: 'open', ...(code === undefined ? {} : { systemCode: code }) };
+  return new WalError('WAL_IO_FAILED', `${path} cannot be opened: ${message}`, facts, cause);
+}

@@ -1,0 +1,93 @@
+import { type Lsn, type PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
+import { recycled } from '../chain/corruption.js';
+import type { FileWindows } from '../frames/file-windows.js';
+import type { Frames } from '../frames/frames.js';
+import type { CursorSource, StopReason } from '../frames/record-cursor.js';
+import { WindowScanner } from '../frames/window-scanner.js';
+
+const ZEROS = Buffer.alloc(65_536);
+
+/** The records of one segment file, all that can be read. */
+export class SegmentSource implements CursorSource {
+  readonly until: Lsn = Number.MAX_SAFE_INTEGER;
+  readonly decoder: PayloadDecoder;
+  readonly #file: FileWindows;
+  readonly #isUnguarded: boolean;
+  readonly #scanner: WindowScanner;
+  readonly #onClose: () => void;
+
+  /**
+   * @param isUnguarded - the file may get a new life while it is read
+   * @param onClose - told when nothing reads on
+   */
+  constructor(
+    file: FileWindows,
+    decoder: PayloadDecoder,
+    header: SegmentHeader,
+    isUnguarded: boolean,
+    onClose: () => void,
+  ) {
+    this.decoder = decoder;
+    this.#file = file;
+    this.#isUnguarded = isUnguarded;
+    this.#onClose = onClose;
+    this.#scanner = new WindowScanner(file, header, header.blockBytes, header.firstLsn, file.size);
+  }
+
+  /** Position in the file behind the last frame that was stepped to. */
+  get end(): number {
+    return this.#scanner.frames.end;
+  }
+
+  advance(): Frames | undefined {
+    return this.#scanner.fillSync() ? this.#scanner.frames : undefined;
+  }
+
+  restore(): boolean {
+    return this.#scanner.restore();
+  }
+
+  stopReason(error: WalError | undefined): StopReason {
+    if (error !== undefined) return reasonOf(error);
+    if (this.#file.isClosed) return 'closed';
+    const { frames } = this.#scanner;
+    if (!frames.stopped && this.#isZeroFrom(frames.end)) return 'end';
+    if (this.#isUnguarded && !this.#file.hasId(frames.header.segmentId)) throw recycled(frames.path, frames.nextLsn);
+    return frames.stopped ? 'wrong-lsn' : 'bad-frame';
+  }
+
+  /** Releases the memory; the opener of the file closes it. */
+  close(): void {
+    this.#scanner.frames.close();
+    this.#onClose();
+  }
+
+  #isZeroFrom(position: number): boolean {
+    for (let at = position; at < this.#file.size; ) {
+      const window = this.#file.window(at, 1);
+      const offset = at - window.base;
+      this.#file.load(window, offset, window.length - offset);
+      const zero = isZero(window.bytes, offset);
+      this.#file.check(window, window.length);
+      if (!zero) return false;
+      at = window.base + window.length;
+    }
+    return true;
+  }
+}
+
+function isZero(bytes: Uint8Array, from: number): boolean {
+  for (let at = from; at < bytes.length; at += ZEROS.length) {
+    const part = bytes.subarray(at, at + ZEROS.length);
+    if (ZEROS.compare(part, 0, part.length, 0, part.length) !== 0) return false;
+  }
+  return true;
+}
+
+/** What a step over a frame that cannot be there says of it. */
+function reasonOf(error: WalError): StopReason {
+  const { reason, code, message } = error;
+  if (reason === 'cut-while-mapped') throw error;
+  if (reason === 'impossible-fields' || reason === 'unknown-flags' || reason === 'unknown-codec') return reason;
+  throw new WalError('WAL_STATE', `unexpected ${code}: ${message}`);
+}

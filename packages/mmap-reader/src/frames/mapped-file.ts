@@ -1,0 +1,222 @@
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { WalError } from '@walstack/codec';
+import {
+  fileLocksUnavailableReason,
+  lockFile,
+  type Mapping,
+  mapFile,
+  mappingUnavailableReason,
+  unlockFile,
+} from '@walstack/native';
+import { corruption } from '../chain/corruption.js';
+import { type FileWindows, fits, type MemoryGuard, rangeOf, WINDOW_BYTES, type Window } from './file-windows.js';
+import { hasSegmentId } from './segment-id.js';
+
+/** Whether files can be mapped here, and held against a writer meanwhile. */
+const canMap = mappingUnavailableReason === undefined && fileLocksUnavailableReason === undefined;
+
+interface MappedWindow extends Window {
+  readonly mapping: Mapping;
+}
+
+/**
+ * A file that is not written to any more, mapped window by window for reading, under a shared lock: no writer, in
+ * whatever thread or process, gives it a new life meanwhile.
+ */
+export class MappedFile implements FileWindows {
+  readonly path: string;
+  readonly size: number;
+  readonly #keeps: boolean;
+  #fd: number;
+  readonly #windows: MappedWindow[] = [];
+  /** Whether the memory of a window was moved away: it stays mapped as long as it is in use there. */
+  #isMoved = false;
+
+  private constructor(path: string, fd: number, size: number, keeps: boolean) {
+    this.path = path;
+    this.size = size;
+    this.#fd = fd;
+    this.#keeps = keeps;
+  }
+
+  /**
+   * Opens a file and takes a shared lock on it.
+   *
+   * @param keeps - windows stay mapped until the file is closed, so that views of them stay good
+   * @returns `undefined` when a writer is taking the file for a new life, or has done so, or when files cannot be mapped
+   * @throws what `node:fs` throws
+   */
+  static open(path: string, keeps: boolean): MappedFile | undefined {
+    if (!canMap) return undefined;
+    const fd = openSync(path, 'r');
+    try {
+      // Having locked, it is looked up again: the name may have gone to another file before.
+      if (lockFile(fd, 'shared') && isStillAt(path, fd)) return new MappedFile(path, fd, fstatSync(fd).size, keeps);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    closeSync(fd);
+    return undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#fd === -1;
+  }
+
+  hasId(segmentId: Uint8Array): boolean {
+    return hasSegmentId(this.#fd, this.path, segmentId);
+  }
+
+  canHold(position: number, end: number): boolean {
+    return fits(position, end);
+  }
+
+  /** Mapping takes no memory. */
+  isWorth(): boolean {
+    return true;
+  }
+
+  window(position: number, needed: number): Window {
+    const found = this.#windows.find(
+      ({ base, length }) => base <= position && position < base + length && position + needed <= base + length,
+    );
+    if (found !== undefined) return found;
+    const { base, length } = rangeOf(this.size, position, needed);
+    if (!this.#keeps) this.#unmapAll();
+    const window = this.#map(base, length);
+    this.#windows.push(window);
+    return window;
+  }
+
+  renew(window: Window): Window {
+    const index = this.#indexOf(window);
+    // Another reader may have done it.
+    if (index === -1) return this.window(window.base, window.length);
+    this.#isMoved = true;
+    const again = this.#map(window.base, window.length);
+    this.#windows[index] = again;
+    return again;
+  }
+
+  load(window: Window, offset: number, length: number): void {
+    guarded(this.path, () => this.#mappingOf(window)?.load(offset, length));
+  }
+
+  check(window: Window, length: number): void {
+    guarded(this.path, () => this.#mappingOf(window)?.checkNotCut(0, Math.min(length, window.length)));
+  }
+
+  leave(window: Window): void {
+    if (this.#keeps) this.#mappingOf(window)?.advise('dontneed');
+  }
+
+  /** Takes the file out of this process's memory and out of the page cache. */
+  release(): void {
+    for (const { mapping } of this.#windows) mapping.release();
+    // What is mapped is not dropped from the page cache, and not everything was mapped.
+    this.#eachStretch((mapping) => mapping.release());
+  }
+
+  /** Bytes of the file that are in the page cache. */
+  residentBytes(): number {
+    let bytes = 0;
+    this.#eachStretch((mapping) => {
+      bytes += mapping.residentBytes();
+    });
+    return bytes;
+  }
+
+  close(): void {
+    if (this.#fd === -1) return;
+    this.#unmapAll();
+    // The memory is unmapped when the thread comes to it, and has the lock until then, though it cannot be read any more.
+    if (!this.#isMoved) unlockFile(this.#fd);
+    closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #mappingOf(window: Window): Mapping | undefined {
+    return this.#windows[this.#indexOf(window)]?.mapping;
+  }
+
+  #indexOf(window: Window): number {
+    return (this.#windows as readonly Window[]).indexOf(window);
+  }
+
+  #eachStretch(visit: (mapping: Mapping) => void): void {
+    for (let base = 0; base < this.size; base += WINDOW_BYTES) {
+      const { mapping } = this.#map(base, Math.min(WINDOW_BYTES, this.size - base));
+      guarded(this.path, () => visit(mapping));
+      mapping.unmap();
+    }
+  }
+
+  #map(base: number, length: number): MappedWindow {
+    return guarded(this.path, () => {
+      const mapping = mapFile(this.#fd, { offset: base, length });
+      mapping.advise('sequential');
+      const guard = new MappingGuard(this.path, mapping);
+      return { base, length, mapping, guard, bytes: new Uint8Array(mapping.buffer) };
+    });
+  }
+
+  #unmapAll(): void {
+    for (const { mapping, bytes, length } of this.#windows.splice(0)) {
+      // It is unmapped when the thread comes to it: the pages go at once.
+      if (bytes.length === length) mapping.advise('dontneed');
+      else this.#isMoved = true;
+      mapping.unmap();
+    }
+  }
+}
+
+class MappingGuard implements MemoryGuard {
+  readonly #path: string;
+  readonly #mapping: Mapping;
+
+  constructor(path: string, mapping: Mapping) {
+    this.#path = path;
+    this.#mapping = mapping;
+  }
+
+  check(): void {
+    if (!this.#mapping.isBroken) return;
+    const what = 'it was cut while it was read, or its disk could not read it: zeros were seen there';
+    throw corruption(this.#path, 'cut-while-mapped', what);
+  }
+}
+
+/** Opens a file for mapping; `undefined` where plain reads have to do, which say what is wrong with a file, too. */
+export function tryToMap(path: string, keeps: boolean): MappedFile | undefined {
+  try {
+    return MappedFile.open(path, keeps);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether `path` is still the name of an open file. */
+function isStillAt(path: string, fd: number): boolean {
+  const here = fstatSync(fd);
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there !== undefined && there.ino === here.ino && there.dev === here.dev;
+}
+
+/** Says in our words what the system says of a mapping. */
+function guarded<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_WALSTACK_FILE_CUT' || code === 'ERR_OUT_OF_RANGE') {
+      throw corruption(path, 'cut-while-mapped', `it was cut while it was read: ${message}`);
+    }
+    throw new WalError(
+      'WAL_IO_FAILED',
+      `${path} cannot be read through a mapping: ${message}; read it once more, or restore it`,
+      { path, operation: 'map', ...(code === undefined ? {} : { systemCode: code }) },
+      { cause: error },
+    );
+  }
+}

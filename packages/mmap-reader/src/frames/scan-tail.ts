@@ -1,0 +1,155 @@
+import {
+  crc32c,
+  crc32cOfPrefixes,
+  FRAME_HEADER_BYTES,
+  findEvidence,
+  type Lsn,
+  MARK_FRAME_BYTES,
+} from '@walstack/codec';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import type { Segment } from '../chain/segment.js';
+import { seedOf } from '../chain/segment.js';
+import { FrameClaims } from './frame-claims.js';
+
+/** Bytes that are looked at in one step. */
+const STEP_BYTES = 256 * 1024;
+
+/** What is read beyond a step, so that every 32 bytes stand together in one of them. */
+const OVERLAP_BYTES = MARK_FRAME_BYTES - 1;
+
+/**
+ * Frames whose checksums are open at a time: one for so many bytes behind the hole, within bounds. A file made to have
+ * more is gone through several times: no more often than frames could start in so many bytes.
+ */
+const BYTES_PER_CLAIM = 128;
+const FEWEST_CLAIMS = 16_384;
+const MOST_CLAIMS = 4 * 1024 * 1024;
+
+/** What stands behind the last readable frame of a segment. */
+export interface Behind {
+  /** Offset of a valid frame which proves that something had been durable that is not kept. */
+  readonly evidenceOffset: number | undefined;
+  /** Whether there is anything but zeros. */
+  readonly dirty: boolean;
+}
+
+/**
+ * Looks at every byte behind the last readable frame of a segment for a valid frame that proves an LSN durable that would be
+ * dropped: after a hole the next frame can start anywhere. The work is linear in the size of the file, whatever it holds.
+ *
+ * @param size - bytes of the file
+ * @param droppedFrom - the first LSN that would be dropped; the segment's next one, or before it that of a batch that does
+ * not end
+ */
+export function* lookBehind(
+  io: StorageIo,
+  file: IoFile,
+  segment: Segment,
+  size: number,
+  droppedFrom: Lsn = segment.nextLsn,
+): IoRoutine<Behind> {
+  const search = new EvidenceSearch(io, file, segment, size, droppedFrom);
+  return yield* search.run();
+}
+
+class EvidenceSearch {
+  readonly #io: StorageIo;
+  readonly #file: IoFile;
+  readonly #from: number;
+  readonly #size: number;
+  readonly #seed: number;
+  readonly #lsn: Lsn;
+  readonly #lastLsn: Lsn;
+  readonly #room: number;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** Where in the bytes frames may start, as their fields say. */
+  readonly #places: number[] = [];
+  /** The running checksum behind each of the bytes: made when a frame may start or end among them. */
+  #prefixes: Uint32Array | undefined;
+  #dirty = false;
+
+  constructor(io: StorageIo, file: IoFile, segment: Segment, size: number, droppedFrom: Lsn) {
+    const left = Math.max(0, size - segment.end);
+    this.#io = io;
+    this.#file = file;
+    this.#from = segment.end;
+    this.#size = size;
+    this.#seed = seedOf(segment.header);
+    this.#lsn = droppedFrom;
+    this.#lastLsn = segment.nextLsn + Math.floor(left / MARK_FRAME_BYTES);
+    this.#room = Math.min(MOST_CLAIMS, Math.max(FEWEST_CLAIMS, Math.ceil(left / BYTES_PER_CLAIM)));
+    this.#bytes = new Uint8Array(Math.max(MARK_FRAME_BYTES, Math.min(left, STEP_BYTES + OVERLAP_BYTES)));
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  *run(): IoRoutine<Behind> {
+    for (let from = this.#from; from < this.#size; ) {
+      const { evidenceOffset, next } = yield* this.#searchFrom(from);
+      if (evidenceOffset !== undefined) return { evidenceOffset, dirty: true };
+      from = next;
+    }
+    return { evidenceOffset: undefined, dirty: this.#dirty };
+  }
+
+  /**
+   * Looks for frames that start from here on, as many as there is room for, and reads on until all of them have ended.
+   *
+   * @returns where to go on when there are more
+   */
+  *#searchFrom(from: number): IoRoutine<{ readonly evidenceOffset: number | undefined; readonly next: number }> {
+    const claims = new FrameClaims(from, this.#size, STEP_BYTES, this.#room);
+    let next = this.#size;
+    let running = 0;
+    for (let position = from; position < this.#size; position += STEP_BYTES) {
+      const filled = yield* ioSteps.read(this.#io, this.#file, this.#bytes, position);
+      this.#dirty ||= !isZero(this.#bytes, filled);
+      this.#places.length = 0;
+      if (next === this.#size && this.#dirty) next = this.#findPlaces(position, filled, claims.room);
+      if (this.#places.length > 0 || claims.endsIn(position)) {
+        const prefixes = this.#notePrefixes(running, filled);
+        for (const at of this.#places) this.#claim(claims, position, at, prefixes);
+        const evidenceOffset = claims.settle(position, prefixes);
+        if (evidenceOffset !== undefined) return { evidenceOffset, next };
+        running = prefixes[Math.min(STEP_BYTES, filled)] as number;
+      } else if (!claims.isEmpty) {
+        running = crc32c(this.#bytes, running, 0, Math.min(STEP_BYTES, filled));
+      }
+      // The file may have become shorter beside a reader.
+      const isShorter = filled < Math.min(this.#bytes.length, this.#size - position);
+      if (isShorter || (next < this.#size && claims.isEmpty)) break;
+    }
+    return { evidenceOffset: undefined, next };
+  }
+
+  /** Where frames may start, as their fields say, and the position of the first one that there is no room for. */
+  #findPlaces(position: number, filled: number, room: number): number {
+    const places = this.#places;
+    for (let at = 0; ; at++) {
+      at = findEvidence(this.#bytes, at, filled, this.#size - position - at, this.#lsn, this.#lastLsn);
+      if (at === -1) return this.#size;
+      if (places.length === room) return position + at;
+      places.push(at);
+    }
+  }
+
+  #notePrefixes(running: number, filled: number): Uint32Array {
+    this.#prefixes ??= new Uint32Array(this.#bytes.length + 1);
+    const prefixes = this.#prefixes.subarray(0, filled + 1);
+    crc32cOfPrefixes(this.#bytes, running, 0, filled, prefixes);
+    return prefixes;
+  }
+
+  #claim(claims: FrameClaims, position: number, at: number, prefixes: Uint32Array): void {
+    const data = at + FRAME_HEADER_BYTES;
+    const length = this.#view.getUint32(at, true);
+    const checksum = this.#view.getUint32(at + 4, true);
+    const end = position + data + length;
+    claims.add(position + at, position + data, end, checksum, this.#seed, prefixes[data] as number);
+  }
+}
+
+function isZero(bytes: Uint8Array, length: number): boolean {
+  for (let index = 0; index < length; index++) if (bytes[index] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,160 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { TruncateResult } from '@walstack/segmented';
+import type { Core, CorePlace, DurableBarrier } from '../core/core-handle.js';
+import { errorFromTransfer } from './error-transfer.js';
+import { workerEnded } from './worker.js';
+import type { CallName, Calls, Report, Request, WorkerData } from './worker-protocol.js';
+
+/** A call that waits for an answer. */
+interface Waiting {
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The log of a core whose writer is in a worker thread. Nothing is sent there when an entry is appended. */
+export class WorkerCore implements Core {
+  readonly coreId: number;
+  /** The other end of what the program of the worker is given. */
+  readonly port: MessagePort;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #opened = withResolvers<void>();
+  readonly #finished = withResolvers<unknown>();
+  #calls = 0;
+  #ended: Error | undefined;
+  #closing = false;
+
+  private constructor(data: Omit<WorkerData, 'port'>) {
+    const { port1, port2 } = new MessageChannel();
+    this.coreId = data.coreId;
+    this.port = port1;
+    // Whoever forgets this end does not keep the process alive.
+    port1.unref();
+    this.#worker = new Worker(new URL('./worker-entry.js', import.meta.url), {
+      workerData: { ...data, port: port2 } satisfies WorkerData,
+      transferList: [port2],
+      name: `core-${data.coreId}`,
+    });
+    this.#worker.on('message', (report: Report) => this.#take(report));
+    this.#worker.on('error', (error) => this.#end(workerEnded(this.coreId, error)));
+    this.#worker.on('exit', () => this.#end(workerEnded(this.coreId)));
+    // It need not be waited for.
+    this.#finished.promise.catch(() => {});
+  }
+
+  /** Starts a worker, and waits until its log is open. @throws what opening it throws there */
+  static async start(data: Omit<WorkerData, 'port'>): Promise<WorkerCore> {
+    const core = new WorkerCore(data);
+    try {
+      await core.#opened.promise;
+      return core;
+    } catch (error) {
+      await core.#worker.terminate();
+      throw error;
+    }
+  }
+
+  /** What the program of the worker returns. Rejects with what it throws, and when the worker ends before. */
+  get finished(): Promise<unknown> {
+    return this.#finished.promise;
+  }
+
+  endEpoch(epoch: number): Promise<DurableBarrier> {
+    return this.#call('endEpoch', epoch);
+  }
+
+  sync(): Promise<CorePlace> {
+    return this.#call('sync', undefined);
+  }
+
+  place(): Promise<CorePlace> {
+    return this.#call('place', undefined);
+  }
+
+  async forgetCommitted(lsn: number): Promise<void> {
+    await this.#call('forgetCommitted', lsn);
+  }
+
+  truncateBefore(lsn: number): Promise<TruncateResult> {
+    return this.#call('truncateBefore', lsn);
+  }
+
+  /** Has the program told that it is to end, and waits until it has. */
+  async stop(): Promise<void> {
+    await this.#call('stop', undefined);
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#call('close', undefined);
+    } finally {
+      this.#closing = true;
+      this.port.close();
+      await this.#worker.terminate();
+    }
+  }
+
+  #call<Name extends CallName>(call: Name, argument: Calls[Name]['argument']): Promise<Calls[Name]['result']> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const id = ++this.#calls;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, call, argument } satisfies Request);
+    });
+  }
+
+  #take(report: Report): void {
+    switch (report.kind) {
+      case 'answer':
+        // It is the answer to the call of this number.
+        this.#settle(report.id)?.resolve(report.result as never);
+        return;
+      case 'refusal':
+        this.#settle(report.id)?.reject(errorFromTransfer(report.error));
+        return;
+      case 'open':
+        this.#opened.resolve();
+        return;
+      case 'unopened':
+        this.#opened.reject(errorFromTransfer(report.error));
+        return;
+      case 'finished':
+        this.#finished.resolve(report.result);
+        return;
+      case 'failed':
+        this.#finished.reject(errorFromTransfer(report.error));
+    }
+  }
+
+  #settle(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  #end(error: Error): void {
+    if (this.#closing && this.#waiting.size === 0) return;
+    this.#ended ??= error;
+    this.#opened.reject(this.#ended);
+    this.#finished.reject(this.#ended);
+    for (const { reject } of this.#waiting.values()) reject(this.#ended);
+    this.#waiting.clear();
+  }
+}
+
+interface Resolvers<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** `Promise.withResolvers`, which Node.js 20 has not. */
+function withResolvers<T>(): Resolvers<T> {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((whenResolved, whenRejected) => {
+    resolve = whenResolved;
+    reject = whenRejected;
+  });
+  return { promise, resolve, reject };
+}

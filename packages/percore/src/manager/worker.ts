@@ -1,0 +1,157 @@
+import type { MessagePort } from 'node:worker_threads';
+import { invalidType, WalError } from '@walstack/codec';
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { coreDirectory } from '../core/core-directory.js';
+import { type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';
+import { SharedEpochs } from '../core/epochs.js';
+import { checkKnown, type LogOptions, logConfigOf, type ModuleReference } from '../options.js';
+import { errorToTransfer } from './error-transfer.js';
+import { LocalCore } from './local-core.js';
+import type { LogContent, Report, Request, WorkerData } from './worker-protocol.js';
+
+export type { Report, WorkerData } from './worker-protocol.js';
+
+/** What the program of a core is given. */
+export interface CoreContext {
+  readonly coreId: number;
+  /** The writer of this core. The manager closes it. */
+  readonly writer: CoreWalWriter;
+  /** What the manager was given as `options` of `run`. */
+  readonly options: unknown;
+  /** The other end of the manager's `port(coreId)`. */
+  readonly port: MessagePort;
+  /** Aborted when the manager is being closed: the program is to return. */
+  readonly signal: AbortSignal;
+}
+
+/** Appends to the log of one core, in a worker thread. It has to let the event loop turn now and then. */
+export type CoreProgram = (context: CoreContext) => unknown;
+
+/** What a core's log takes in its thread: what only can be made there, such as backend, clock and keys, and more. */
+export type CoreConfig = LogOptions & Pick<SegmentedWalConfig, 'io'>;
+
+/** Makes it, in that thread. */
+export type ConfigureCore = (coreId: number, options: unknown) => CoreConfig | Promise<CoreConfig>;
+
+/** Does what the manager asks for. */
+type Serve = (request: Request) => Promise<void>;
+
+/** Opens the log of a core and starts its program; `undefined` when that failed, which was reported. */
+export async function serveWorker(data: WorkerData, report: (message: Report) => void): Promise<Serve | undefined> {
+  try {
+    const program = await load<CoreProgram>('run', data.run);
+    const writer = await openWriter(data);
+    const stopping = new AbortController();
+    report({ kind: 'open' });
+    const { coreId, port } = data;
+    const running = runProgram(
+      program,
+      { coreId, writer, options: data.run.options, port, signal: stopping.signal },
+      report,
+    );
+    const handlers = handlersOf(new LocalCore(writer), async () => {
+      stopping.abort();
+      await running;
+      port.close();
+    });
+    return (request) => answer(request, handlers, report);
+  } catch (error) {
+    report({ kind: 'unopened', error: errorToTransfer(error) });
+    return undefined;
+  }
+}
+
+async function openWriter({
+  coreId,
+  directory,
+  config,
+  io,
+  epochs,
+  state,
+  content,
+  configure,
+}: WorkerData): Promise<CoreWalWriter> {
+  const made = configure && (await (await load<ConfigureCore>('configure', configure))(coreId, configure.options));
+  const own = made && checkKnown('what workers.configure has made', made, ['io']);
+  const all = {
+    ...logConfigOf({ io, ...config, ...own }),
+    coreId,
+    directory: coreDirectory(directory, coreId),
+    create: false,
+  };
+  const log = await SegmentedWal.open(all);
+  const found = contentOf(log);
+  if (found.lastLsn !== content.lastLsn || found.segmentId !== content.segmentId) {
+    await log.close().catch(() => {});
+    throw new WalError(
+      'WAL_STATE',
+      `the log of core ${coreId} was changed by another writer while it went to its worker thread: open the per-core log again`,
+      { path: log.directory, lsn: found.lastLsn, state: 'changed' },
+    );
+  }
+  const now = all.now === undefined ? {} : { now: all.now };
+  return writerOver(log, coreId, state, { epochs: SharedEpochs.from(epochs), managed: true, ...now });
+}
+
+/** What a log holds. Segments without an entry are replaced when it is opened, and say nothing. */
+export function contentOf(log: SegmentedWal): LogContent {
+  return { lastLsn: log.lastLsn, segmentId: log.listSegments().findLast(({ lastLsn }) => lastLsn !== undefined)?.id };
+}
+
+/** The function that a reference names. The module itself says what type it has. */
+async function load<T>(name: string, { module, export: exported }: Required<ModuleReference>): Promise<T> {
+  const namespace: Record<string, unknown> = await import(module);
+  const found = namespace[exported];
+  if (typeof found !== 'function')
+    throw invalidType(name, `an export "${exported}" of ${module} that is a function`, found);
+  return found as T;
+}
+
+async function runProgram(
+  program: CoreProgram,
+  context: CoreContext,
+  report: (message: Report) => void,
+): Promise<void> {
+  try {
+    report({ kind: 'finished', result: await program(context) });
+  } catch (error) {
+    report({ kind: 'failed', error: errorToTransfer(error) });
+  }
+}
+
+type Handlers = { readonly [Name in Request['call']]: (argument: never) => Promise<unknown> };
+
+function handlersOf(core: LocalCore, stop: () => Promise<void>): Handlers {
+  return {
+    endEpoch: (epoch: number) => core.endEpoch(epoch),
+    sync: () => core.sync(),
+    place: () => core.place(),
+    forgetCommitted: (lsn: number) => core.forgetCommitted(lsn),
+    truncateBefore: (lsn: number) => core.truncateBefore(lsn),
+    stop,
+    close: () => core.close(),
+  };
+}
+
+async function answer(
+  { id, call, argument }: Request,
+  handlers: Handlers,
+  report: (message: Report) => void,
+): Promise<void> {
+  try {
+    // The manager sends with each call the argument that it has in the protocol.
+    const result = await handlers[call](argument as never);
+    report({ kind: 'answer', id, result: result as Extract<Report, { kind: 'answer' }>['result'] });
+  } catch (error) {
+    report({ kind: 'refusal', id, error: errorToTransfer(error) });
+  }
+}
+
+/** What is said of a worker that has ended on its own. */
+export const workerEnded = (coreId: number, cause?: unknown): WalError =>
+  new WalError(
+    'WAL_STATE',
+    `the worker thread of core ${coreId} has ended: open the per-core log again to recover what it has made durable`,
+    { state: 'worker-ended' },
+    cause === undefined ? undefined : { cause },
+  );

@@ -1,0 +1,291 @@
+import { join } from 'node:path';
+import { checkInteger, checkOptions, checkPath, optionNames, WalError } from '@walstack/codec';
+import { LogTail, type LogTailOptions, type ResumePoint, type WalRecord } from '@walstack/mmap-reader';
+import { readHeader, sortFiles } from '@walstack/mmap-reader/segments';
+import type { SegmentedWalConfig } from '@walstack/segmented';
+import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { checkCoreId, coreDirectory } from '../core/core-directory.js';
+import type { CoreEntry } from '../core/entry.js';
+import { EntryDecoder } from '../core/entry-reader.js';
+import { backendOf, logConfigOf } from '../options.js';
+import { readSalvageNote, unfinishedSalvage } from '../salvage/salvage-note.js';
+import { type EndOfLog, endOfLog } from './end-of-log.js';
+
+/** How the log of a core is read. */
+export interface PerCoreWalReaderOptions
+  extends Pick<LogTailOptions, 'from' | 'durableOnly' | 'allowPlaintext' | 'maxPayloadBytes'> {
+  /** The keys of encrypted segments. */
+  readonly keyRing?: SegmentedWalConfig['keyRing'];
+  /** The backend. One that is given lives on when the reader is closed. Default `'auto'`. */
+  readonly io?: SegmentedWalConfig['io'];
+  /** The last epoch that is read. Default: all. */
+  readonly toEpoch?: number;
+}
+
+/**
+ * Why there are no further entries: `'epoch'`, the next one is of a later epoch than asked for; `'corrupt'`, something
+ * acknowledged cannot be read, which was thrown; `'failed'`, something else was thrown, and another try begins at the same
+ * entry; or what stands behind the last entry, see {@link EndOfLog}.
+ */
+export type ReaderStop = EndOfLog | 'epoch' | 'corrupt' | 'failed';
+
+const OPTIONS = optionNames<PerCoreWalReaderOptions>({
+  from: true,
+  durableOnly: true,
+  keyRing: true,
+  allowPlaintext: true,
+  maxPayloadBytes: true,
+  io: true,
+  toEpoch: true,
+});
+
+/**
+ * Reads the log of one core without a lock and without changing anything: beside its writer, or after a crash, when it
+ * has not been recovered. Where it ends it says why, and may go on later with what has come meanwhile.
+ */
+export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<CoreEntry> {
+  readonly coreId: number;
+  /** The directory of the core's log. */
+  readonly directory: string;
+  /** The directory of the per-core log. */
+  readonly #whole: string;
+  readonly #io: StorageIo;
+  readonly #ownsIo: boolean;
+  readonly #tail: LogTail;
+  readonly #decoder: EntryDecoder;
+  #stopReason: ReaderStop | undefined;
+  #isAdvancing = false;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    io: StorageIo,
+    ownsIo: boolean,
+    coreId: number,
+    whole: string,
+    options: Omit<PerCoreWalReaderOptions, 'io' | 'toEpoch'>,
+    toEpoch: number,
+  ) {
+    const directory = coreDirectory(whole, coreId);
+    this.coreId = coreId;
+    this.#whole = whole;
+    this.directory = directory;
+    this.#io = io;
+    this.#ownsIo = ownsIo;
+    this.#tail = new LogTail(io, directory, logConfigOf(options));
+    this.#decoder = new EntryDecoder(coreId, directory, toEpoch);
+  }
+
+  /**
+   * Opens the log of a core for reading. To be closed.
+   *
+   * @param directory - of the per-core log
+   * @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER` when it is the log of another core or none, `WAL_UNSUPPORTED_VERSION`;
+   * `WAL_CORRUPT` (`'salvage'`) while a salvage of the per-core log has not ended;
+   * `TypeError`, `RangeError` for wrong arguments
+   */
+  static async open(
+    coreId: number,
+    directory: string,
+    options: PerCoreWalReaderOptions = {},
+  ): Promise<PerCoreWalReader> {
+    const { io, owned, make } = prepared(coreId, directory, options, 'async');
+    try {
+      await runAsync(io, checkCore(io, coreId, directory));
+      return new PerCoreWalReader(io, owned, ...make);
+    } catch (error) {
+      if (owned) await io.dispose();
+      throw error;
+    }
+  }
+
+  /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
+  static openSync(coreId: number, directory: string, options: PerCoreWalReaderOptions = {}): PerCoreWalReader {
+    const { io, owned, make } = prepared(coreId, directory, options, 'wait');
+    try {
+      runSync(io, checkCore(io, coreId, directory));
+      return new PerCoreWalReader(io, owned, ...make);
+    } catch (error) {
+      if (owned) void io.dispose();
+      throw error;
+    }
+  }
+
+  /** Why there were no further entries when they were asked for last; `undefined` while there are some. */
+  get stopReason(): ReaderStop | undefined {
+    return this.#stopReason;
+  }
+
+  /** The LSN of the entry that comes next; `undefined` before anything was read. */
+  get nextLsn(): number | undefined {
+    return this.#tail.nextLsn;
+  }
+
+  /**
+   * Where another reader goes on (`from`) that has what this one has given out, and tells when any of that was cut off since;
+   * `undefined` before anything was read.
+   */
+  get resumePoint(): ResumePoint | undefined {
+    return this.#tail.resumePoint;
+  }
+
+  /**
+   * The next entry of those that {@link advance} has found; `undefined` when it has to be called again.
+   *
+   * @throws `WAL_CORRUPT`, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_TOO_LARGE` when it cannot be decoded: it remains the
+   * next one
+   */
+  next(): CoreEntry | undefined {
+    if (this.#decoder.isPastLastEpoch) return undefined;
+    try {
+      const record = this.#tail.next();
+      return record === undefined ? undefined : this.#decode(record);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /**
+   * Looks for further entries.
+   *
+   * @returns `false` when there are none now, and {@link stopReason} says why; `true` when `next()` may have some
+   * @throws `WAL_CORRUPT` when something acknowledged cannot be read, and while a salvage of the per-core log has not ended
+   * (`'salvage'`); `WAL_TRUNCATED` when the next entry was removed; `WAL_CLOSED`; `WAL_STATE` while another call is under way, which goes on
+   */
+  async advance(): Promise<boolean> {
+    this.#throwIfAdvancing();
+    if (this.#isPastLastEpoch()) return false;
+    this.#isAdvancing = true;
+    try {
+      if (await this.#tail.advance()) return this.#goOn();
+      this.#stopReason = await runAsync(this.#io, this.#lookAtTheEnd());
+      return false;
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#isAdvancing = false;
+    }
+  }
+
+  /** Like {@link advance}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
+  advanceSync(): boolean {
+    this.#throwIfAdvancing();
+    if (this.#isPastLastEpoch()) return false;
+    this.#isAdvancing = true;
+    try {
+      if (this.#tail.advanceSync()) return this.#goOn();
+      this.#stopReason = runSync(this.#io, this.#lookAtTheEnd());
+      return false;
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#isAdvancing = false;
+    }
+  }
+
+  /** The entries that are there, from where the reader stands. */
+  *[Symbol.iterator](): Generator<CoreEntry, void, undefined> {
+    while (this.advanceSync()) for (let entry = this.next(); entry !== undefined; entry = this.next()) yield entry;
+  }
+
+  /** The same on any backend. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<CoreEntry, void, undefined> {
+    while (await this.advance()) for (let entry = this.next(); entry !== undefined; entry = this.next()) yield entry;
+  }
+
+  /** Ends the reading. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closes the reader; a backend of its own ends a moment later. */
+  [Symbol.dispose](): void {
+    void this.close();
+  }
+
+  /** Closes the reader: {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#tail.close();
+    if (!this.#ownsIo) return;
+    const router = CompletionRouter.for(this.#io);
+    // What goes on when its completion has come may have submitted more before this does.
+    do await router.settled();
+    while (router.pending > 0);
+    await this.#io.dispose();
+  }
+
+  #decode(record: WalRecord): CoreEntry | undefined {
+    let entry: CoreEntry | undefined;
+    try {
+      entry = this.#decoder.decode(record);
+      return entry;
+    } finally {
+      if (entry === undefined) this.#tail.putBack();
+    }
+  }
+
+  *#lookAtTheEnd(): IoRoutine<EndOfLog> {
+    yield* throwIfHalfSalvaged(this.#io, this.#whole);
+    return yield* endOfLog(this.#io, this.directory);
+  }
+
+  #throwIfAdvancing(): void {
+    if (!this.#isAdvancing) return;
+    throw new WalError(
+      'WAL_STATE',
+      `the reader of ${this.directory} is looking for further entries: wait for that before you ask again`,
+      { path: this.directory, state: 'advancing' },
+    );
+  }
+
+  #goOn(): true {
+    this.#stopReason = undefined;
+    return true;
+  }
+
+  #isPastLastEpoch(): boolean {
+    if (!this.#decoder.isPastLastEpoch) return false;
+    this.#stopReason = 'epoch';
+    return true;
+  }
+
+  #failed(error: unknown): unknown {
+    this.#stopReason = WalError.is(error, 'WAL_CORRUPT') ? 'corrupt' : 'failed';
+    return error;
+  }
+}
+
+function prepared(coreId: number, directory: string, options: PerCoreWalReaderOptions, needs: 'async' | 'wait') {
+  checkCoreId('coreId', coreId);
+  checkPath('directory', directory);
+  const { io: given, toEpoch, ...tail } = checkOptions('options', options, OPTIONS);
+  const last = toEpoch === undefined ? Number.POSITIVE_INFINITY : checkInteger('toEpoch', toEpoch, 0);
+  const { io, owned } = backendOf(given, needs);
+  return { io, owned, make: [coreId, directory, tail, last] as const };
+}
+
+/** @throws `WAL_CORRUPT` where entries of the log may be about to be given up */
+function* throwIfHalfSalvaged(io: StorageIo, directory: string): IoRoutine<void> {
+  if ((yield* readSalvageNote(io, directory)) !== undefined) throw unfinishedSalvage(directory);
+}
+
+/** @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER`, `WAL_CORRUPT` */
+function* checkCore(io: StorageIo, coreId: number, whole: string): IoRoutine<void> {
+  const directory = coreDirectory(whole, coreId);
+  const newest = sortFiles(io.list(directory)).segments.at(-1);
+  if (newest === undefined) {
+    throw new WalError('WAL_NOT_FOUND', `no log of core ${coreId} at ${directory}`, { path: directory });
+  }
+  const path = join(directory, newest.name);
+  const header = yield* readHeader(io, path);
+  if (header.coreId === coreId) return yield* throwIfHalfSalvaged(io, whole);
+  const owner = header.coreId === undefined ? 'no core' : `core ${header.coreId}`;
+  throw new WalError('WAL_BAD_HEADER', `${path} belongs to ${owner}, not to core ${coreId}`, {
+    path,
+    reason: 'other-core',
+  });
+}

@@ -1,0 +1,44 @@
+import type { Checkpoint, Lsn } from '@walstack/codec';
+import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Settings } from '../options.js';
+import type { Segments } from '../segments/segment-list.js';
+
+/** The options that say what a log keeps of what is not needed any more. */
+export type RetentionRules = Pick<Settings, 'retainBytes' | 'retainAgeMs' | 'retainUntilCheckpoint'>;
+
+/** Whether anything is ever dropped by itself. */
+export const dropsAnything = ({ retainBytes, retainAgeMs }: RetentionRules): boolean =>
+  retainBytes !== undefined || retainAgeMs !== undefined;
+
+/**
+ * The number of the first segment that retention keeps. A segment goes when no record of it is needed, and the log
+ * with it is larger than it may be, or its last record is older than it may be; never one behind one that stays, and
+ * never the newest.
+ *
+ * @param segments - from the oldest to the newest; at least one
+ */
+export function firstRetained(
+  segments: Segments,
+  checkpoint: Checkpoint,
+  rules: RetentionRules,
+  nowMs: number,
+): number {
+  const needed = firstNeeded(checkpoint, rules);
+  let { bytes } = segments;
+  for (let index = 0; ; index++) {
+    const segment = segments.at(index) as Segment;
+    const successor = segments.at(index + 1);
+    if (successor === undefined || segment.nextLsn > needed) return segment.header.number;
+    const tooMuch = bytes > (rules.retainBytes ?? Number.POSITIVE_INFINITY);
+    // Its last record was there before its successor was made.
+    const tooOld = nowMs - successor.header.createdAtMs > (rules.retainAgeMs ?? Number.POSITIVE_INFINITY);
+    if (!tooMuch && !tooOld) return segment.header.number;
+    bytes -= segment.end;
+  }
+}
+
+/** The first LSN that may still be needed. */
+function firstNeeded({ checkpointLsn, holds }: Checkpoint, { retainUntilCheckpoint }: RetentionRules): Lsn {
+  const behindCheckpoint = retainUntilCheckpoint ? checkpointLsn + 1 : Number.POSITIVE_INFINITY;
+  return Math.min(behindCheckpoint, ...Object.values(holds));
+}

@@ -1,0 +1,360 @@
+import { closeSync, constants, ftruncateSync, openSync } from 'node:fs';
+import type { RingStats } from '@walstack/native';
+import { AsyncTransfer, type TransferContext } from '../../engine/async-transfer.js';
+import type { Executor, ExecutorKernel } from '../../engine/executor.js';
+import type { DoneWithCount, FileNamespaceOps } from '../../engine/file-ops.js';
+import { FileSync } from '../../engine/file-sync.js';
+import { FileTail } from '../../engine/file-tail.js';
+import type { OpenFile } from '../../engine/open-file.js';
+import type { SubmissionKind, Submissions } from '../../engine/submissions.js';
+import { roundDown, roundUp, Zeros } from '../../engine/zeros.js';
+import { errnoNamed, errnoOf, systemError } from '../../errors/system-error.js';
+import type { IoToken } from '../../storage-io.js';
+import type { RegisteredBuffers } from './registered-buffers.js';
+import { RingOperation, RingOperations, type RingPort } from './ring-operations.js';
+
+/** Told the result of an operation that is a step of something larger. */
+type StepEnded = (result: number) => void;
+
+/** How long to wait before the kernel is offered again what it would not take. */
+const OFFER_AGAIN_MS = 1;
+
+/** Never changes: whoever waits for it to, waits for the time that it was given. */
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
+
+const NOT_SUPPORTED = errnoNamed('EOPNOTSUPP');
+
+/** What an {@link IoUringExecutor} is made of. */
+export interface IoUringExecutorParts {
+  readonly ring: RingPort;
+  readonly namespace: FileNamespaceOps<number>;
+  readonly submissions: Submissions;
+  /** How many submissions there may be at a time. */
+  readonly maxPending: number;
+  /** How many operations the kernel has at a time. */
+  readonly maxInFlight: number;
+  readonly registered: Pick<RegisteredBuffers, 'placeOf' | 'close'>;
+  /** Whether the file system of an open file was shown to honour durable writes. Asked once for each file. */
+  readonly honoursDurableWrites: (fd: number) => boolean;
+}
+
+/**
+ * Has the kernel carry out what was submitted, by a ring of io_uring. Submitting only queues. What is not flushed before
+ * goes to the kernel in one piece when the current turn of JavaScript ends, or is polled or waited for.
+ */
+export class IoUringExecutor implements Executor<number>, ExecutorKernel {
+  readonly inline = false;
+  readonly canWait = true;
+  readonly durableWrites = true;
+  readonly kernel: ExecutorKernel = this;
+  readonly #ring: RingPort;
+  readonly #registered: IoUringExecutorParts['registered'];
+  readonly #submissions: Submissions;
+  readonly #honours: IoUringExecutorParts['honoursDurableWrites'];
+  readonly #operations: RingOperations;
+  /** For appends, and whatever else must not happen side by side at the end of a file: they go on step by step. */
+  readonly #steps: TransferContext<number>;
+
+  /** By slot, whose submission it is; of a step only {@link #stepEnded} is known. */
+  readonly #tokens: Float64Array;
+  readonly #kinds: (SubmissionKind | undefined)[];
+  readonly #files: (OpenFile<number> | undefined)[];
+  readonly #stepEnded: (StepEnded | undefined)[];
+
+  #flushScheduled = false;
+  #inReadyTurn = false;
+  #offerAgain: NodeJS.Timeout | undefined;
+
+  constructor(parts: IoUringExecutorParts) {
+    const { ring, registered, namespace, submissions, maxPending, maxInFlight } = parts;
+    this.#ring = ring;
+    this.#honours = parts.honoursDurableWrites;
+    this.#registered = registered;
+    this.#submissions = submissions;
+    this.#operations = new RingOperations(ring, maxPending, maxInFlight, registered, this.#ended);
+    this.#steps = {
+      ops: this.#steppingOps(namespace),
+      zeros: new Zeros(namespace),
+      submissions,
+      writeDurable: (file, data, offset, done) => this.#writeDurably(file, data, offset, answered(done)),
+    };
+    this.#tokens = new Float64Array(maxPending);
+    this.#kinds = new Array(maxPending);
+    this.#files = new Array(maxPending);
+    this.#stepEnded = new Array(maxPending);
+    ring.onReady(this.#onReady);
+  }
+
+  write(token: IoToken, file: OpenFile<number>, data: Uint8Array, offset: number, durable: boolean): void {
+    const end = offset + data.length;
+    const kind = durable ? 'durable-write' : 'write';
+    if (file.tail?.holdsBack(end)) {
+      AsyncTransfer.at(this.#steps, token, file, kind, data, offset).queueAtTail(file.tail);
+      return;
+    }
+    if (data.length === 0) {
+      this.#submissions.finish(token, kind, 0, file);
+      return;
+    }
+    if (end > file.writesEnd) file.writesEnd = end;
+    if (durable && !this.#honoursDurable(file)) {
+      this.#writeDurably(file, data, offset, (result) => this.#submissions.finish(token, kind, result, file));
+      return;
+    }
+    const operation = durable ? RingOperation.durableWrite : RingOperation.write;
+    const slot = this.#slotFor(token, kind, file);
+    this.#operations.transfer(slot, operation, file.handle, data, offset, file.io.alignment);
+    this.#scheduleFlush();
+  }
+
+  append(token: IoToken, file: OpenFile<number>, data: Uint8Array): void {
+    file.tail ??= new FileTail();
+    AsyncTransfer.append(this.#steps, token, file, data).queueAtTail(file.tail);
+  }
+
+  read(token: IoToken, file: OpenFile<number>, into: Uint8Array, offset: number): void {
+    if (into.length === 0) {
+      this.#submissions.finish(token, 'read', 0, file);
+      return;
+    }
+    const slot = this.#slotFor(token, 'read', file);
+    this.#operations.transfer(slot, RingOperation.read, file.handle, into, offset, file.io.alignment);
+    this.#scheduleFlush();
+  }
+
+  datasync(token: IoToken, file: OpenFile<number>): void {
+    this.#syncOf(file).add((result) => this.#submissions.finish(token, 'sync', result, file));
+  }
+
+  /** Before Linux 6.9 no ring can do it: then it is done at once, in the thread. */
+  truncate(token: IoToken, file: OpenFile<number>, bytes: number): void {
+    if (!this.#ring.canTruncate) {
+      this.#submissions.finish(
+        token,
+        'other',
+        resultOf(() => ftruncateSync(file.handle, bytes)),
+        file,
+      );
+      return;
+    }
+    const slot = this.#slotFor(token, 'other', file);
+    this.#operations.control(slot, RingOperation.truncate, file.handle, 0, bytes);
+    this.#scheduleFlush();
+  }
+
+  allocate(token: IoToken, file: OpenFile<number>, offset: number, bytes: number): void {
+    if (bytes === 0) {
+      this.#submissions.finish(token, 'other', 0, file);
+      return;
+    }
+    const { alignment } = file.io;
+    const from = roundDown(offset, alignment);
+    const to = roundUp(offset + bytes, alignment);
+    const ended: StepEnded = (result) => {
+      if (result !== NOT_SUPPORTED) {
+        this.#submissions.finish(token, 'other', result, file);
+        return;
+      }
+      // Where the file system cannot reserve, zeros are written.
+      file.tail ??= new FileTail();
+      AsyncTransfer.fill(this.#steps, token, file, from, to).queueAtTail(file.tail);
+    };
+    this.#operations.control(this.#slotForStep(ended), RingOperation.allocate, file.handle, from, to - from);
+    this.#scheduleFlush();
+  }
+
+  remove(token: IoToken, path: string): void {
+    this.#operations.remove(this.#slotFor(token, 'other', undefined), path);
+    this.#scheduleFlush();
+  }
+
+  syncDirectory(token: IoToken, path: string): void {
+    let fd: number;
+    try {
+      fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    } catch (error) {
+      this.#submissions.finish(token, 'sync', errnoOf(error), undefined);
+      return;
+    }
+    const ended: StepEnded = (result) => {
+      const closed = resultOf(() => closeSync(fd));
+      this.#submissions.finish(token, 'sync', result < 0 ? result : closed, undefined);
+    };
+    this.#operations.control(this.#slotForStep(ended), RingOperation.sync, fd, 0, 0);
+    this.#scheduleFlush();
+  }
+
+  flush(): number {
+    const count = this.#operations.submit();
+    if (this.#operations.unsubmitted) this.#scheduleOffer();
+    return count;
+  }
+
+  take(): void {
+    this.#submissions.beginGathering();
+    try {
+      // On its way into the kernel it finishes off what the disk has answered.
+      if (this.#operations.unsubmitted) this.flush();
+      this.#operations.reap();
+    } finally {
+      this.#submissions.endGathering();
+    }
+    if (this.#operations.unsubmitted) this.#scheduleFlush();
+  }
+
+  wait(wanted: number, timeoutMs: number | undefined): void {
+    if (this.#submissions.finished >= wanted) this.take();
+    const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+    this.#submissions.beginGathering();
+    try {
+      for (let left = timeoutMs; this.#submissions.finished < wanted; ) {
+        const cameBack = this.#operations.wait(wanted - this.#submissions.finished, left);
+        if (left === 0) break;
+        if (deadline !== undefined) left = Math.max(0, Math.ceil(deadline - performance.now()));
+        // The kernel takes nothing now, and has nothing.
+        if (cameBack === 0 && this.#operations.inKernel === 0) Atomics.wait(PAUSE, 0, 0, 1);
+      }
+    } finally {
+      this.#submissions.endGathering();
+    }
+    if (this.#operations.unsubmitted) this.#scheduleFlush();
+  }
+
+  stats(): RingStats {
+    return this.#ring.stats();
+  }
+
+  close(): void {
+    clearTimeout(this.#offerAgain);
+    this.#registered.close();
+    this.#ring.close();
+  }
+
+  /** On the event loop: what came back is taken, handed out, and what that led to is handed over in one piece. */
+  readonly #onReady = (): void => {
+    this.#inReadyTurn = true;
+    try {
+      this.#submissions.beginGathering();
+      try {
+        this.#operations.reap();
+      } finally {
+        this.#submissions.endGathering();
+      }
+      this.#submissions.tell();
+    } finally {
+      this.#inReadyTurn = false;
+      // Also when the listener throws: what it has submitted before is handed over.
+      if (this.#operations.unsubmitted) this.flush();
+    }
+  };
+
+  readonly #ended = (slot: number, result: number): void => {
+    const step = this.#stepEnded[slot];
+    if (step !== undefined) {
+      this.#stepEnded[slot] = undefined;
+      step(result);
+      return;
+    }
+    const file = this.#files[slot];
+    this.#files[slot] = undefined;
+    this.#submissions.finish(this.#tokens[slot] as number, this.#kinds[slot] ?? 'other', result, file);
+  };
+
+  #slotFor(token: IoToken, kind: SubmissionKind, file: OpenFile<number> | undefined): number {
+    const slot = this.#operations.takeSlot();
+    this.#tokens[slot] = token;
+    this.#kinds[slot] = kind;
+    this.#files[slot] = file;
+    return slot;
+  }
+
+  #slotForStep(ended: StepEnded): number {
+    const slot = this.#operations.takeSlot();
+    this.#stepEnded[slot] = ended;
+    return slot;
+  }
+
+  /** Nothing stays behind unsubmitted: before the event loop goes on it is flushed. */
+  #scheduleFlush(): void {
+    if (this.#flushScheduled || this.#inReadyTurn) return;
+    this.#flushScheduled = true;
+    process.nextTick(this.#scheduledFlush);
+  }
+
+  readonly #scheduledFlush = (): void => {
+    this.#flushScheduled = false;
+    if (this.#operations.unsubmitted) this.flush();
+  };
+
+  /** The kernel would not take it now (`EAGAIN`, `EBUSY`), or has as much as it may have: what comes back makes room. */
+  #scheduleOffer(): void {
+    if (this.#offerAgain !== undefined || this.#operations.inKernel > 0) return;
+    this.#offerAgain = setTimeout(() => {
+      this.#offerAgain = undefined;
+      this.#scheduledFlush();
+    }, OFFER_AGAIN_MS);
+  }
+
+  /** What appends, fills and the writes that wait for them consist of. */
+  #steppingOps(namespace: FileNamespaceOps<number>): TransferContext<number>['ops'] {
+    const step =
+      (operation: Parameters<RingOperations['transfer']>[1]) =>
+      (fd: number, bytes: Uint8Array, offset: number, done: DoneWithCount): void => {
+        this.#operations.transfer(this.#slotForStep(answered(done)), operation, fd, bytes, offset, 1);
+        this.#scheduleFlush();
+      };
+    return {
+      size: namespace.size,
+      read: step(RingOperation.read),
+      write: step(RingOperation.write),
+    };
+  }
+
+  #honoursDurable(file: OpenFile<number>): boolean {
+    file.durableWrites ??= this.#honours(file.handle);
+    return file.durableWrites;
+  }
+
+  /** Writes all of `data`; what `ended` counts is on stable storage. */
+  #writeDurably(file: OpenFile<number>, data: Uint8Array, offset: number, ended: StepEnded): void {
+    const { handle, io } = file;
+    if (this.#honoursDurable(file)) {
+      const slot = this.#slotForStep(ended);
+      this.#operations.transfer(slot, RingOperation.durableWrite, handle, data, offset, io.alignment);
+    } else {
+      this.#submissions.countDurableBySync();
+      const written: StepEnded = (count) => {
+        if (count < 0) ended(count);
+        else this.#syncOf(file).add((result) => ended(result < 0 ? result : count));
+      };
+      this.#operations.transfer(this.#slotForStep(written), RingOperation.write, handle, data, offset, io.alignment);
+    }
+    this.#scheduleFlush();
+  }
+
+  #syncOf(file: OpenFile<number>): FileSync {
+    file.sync ??= new FileSync((ended) => {
+      this.#operations.control(this.#slotForStep(ended), RingOperation.datasync, file.handle, 0, 0);
+      this.#scheduleFlush();
+    }, !this.#honoursDurable(file));
+    return file.sync;
+  }
+}
+
+/** Tells of a result as operations that call back do. */
+const answered =
+  (done: DoneWithCount): StepEnded =>
+  (result) => {
+    if (result < 0) done(systemError(result, 'io_uring'));
+    else done(undefined, result);
+  };
+
+/** 0, or the error number of what a call throws. */
+function resultOf(call: () => void): number {
+  try {
+    call();
+    return 0;
+  } catch (error) {
+    return errnoOf(error);
+  }
+}

@@ -1,0 +1,98 @@
+import { isUint8Array } from 'node:util/types';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  invalidType,
+  optionNames,
+  outOfRange,
+  WalError,
+} from '@walstack/codec';
+import type { CompletionBuffer } from '../completion-buffer.js';
+import type { IoFile, OpenOptions, WriteOptions } from '../storage-io.js';
+import type { OpenFlags } from './file-ops.js';
+
+/** The result of a transfer is a 32-bit integer, so no transfer is longer. */
+const TRANSFER_BYTES_MAX = 0x7fff_ffff;
+
+const OPEN_OPTIONS = optionNames<OpenOptions>({
+  create: true,
+  exclusive: true,
+  direct: true,
+  truncate: true,
+  readOnly: true,
+});
+const WRITE_OPTIONS = optionNames<WriteOptions>({ durable: true });
+
+/** Returns `value` when it is a `Uint8Array`, of whichever realm, that one transfer can move. */
+export function checkBytes(name: string, value: unknown): Uint8Array {
+  if (!isUint8Array(value)) throw invalidType(name, 'a Uint8Array', value);
+  if (value.length > TRANSFER_BYTES_MAX) {
+    throw outOfRange(`${name}.length`, `an integer from 0 to ${TRANSFER_BYTES_MAX}`, value.length);
+  }
+  return value;
+}
+
+/** Returns `offset` when `bytes` from there on end at a position that a number can hold. */
+export function checkOffset(offset: unknown, bytes: number): number {
+  return checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER - bytes);
+}
+
+/** Every choice of how to open a file made. */
+export function openFlags(options: OpenOptions | undefined): OpenFlags {
+  if (options !== undefined) checkOptions('options', options, OPEN_OPTIONS);
+  const create = chosen(options?.create, 'options.create');
+  const truncate = chosen(options?.truncate, 'options.truncate');
+  const readOnly = chosen(options?.readOnly, 'options.readOnly');
+  if (readOnly && (create || truncate)) {
+    throw outOfRange('options.readOnly', 'false where create or truncate is true', readOnly);
+  }
+  return {
+    create,
+    exclusive: chosen(options?.exclusive, 'options.exclusive') && create,
+    direct: chosen(options?.direct, 'options.direct'),
+    truncate,
+    readOnly,
+  };
+}
+
+/** Whether a write is to be durable. @throws `WAL_UNSUPPORTED` when it is and the backend cannot */
+export function durability(options: WriteOptions | undefined, backend: string, possible: boolean): boolean {
+  if (options === undefined) return false;
+  checkOptions('options', options, WRITE_OPTIONS);
+  if (!chosen(options.durable, 'options.durable')) return false;
+  if (possible) return true;
+  throw new WalError('WAL_UNSUPPORTED', `the ${backend} backend has no durable writes: write, then datasync`, {
+    operation: 'write',
+  });
+}
+
+/** @throws `WAL_ALIGNMENT` unless direct I/O of this file can move `bytes` at `offset` */
+export function checkAlignment(file: IoFile, bytes: number, offset: number): void {
+  if (bytes % file.alignment === 0 && offset % file.alignment === 0) return;
+  throw misaligned(file, `${bytes} bytes at ${offset} are not`, offset);
+}
+
+/** The error for memory that direct I/O of this file cannot use. */
+export function misalignedMemory(file: IoFile): WalError {
+  return misaligned(file, 'the memory is not, or does not come from allocateBuffer,', undefined);
+}
+
+function misaligned(file: IoFile, what: string, offset: number | undefined): WalError {
+  return new WalError(
+    'WAL_ALIGNMENT',
+    `direct I/O of ${file.path} wants multiples of ${file.alignment}, and ${what}: align offset, length and memory`,
+    { path: file.path, limit: file.alignment, ...(offset === undefined ? {} : { offset }) },
+  );
+}
+
+/** Returns `value` when completions can be put into it; also one made by another copy of this package. */
+export function checkCompletionBuffer(value: CompletionBuffer): CompletionBuffer {
+  if (!(value?.tokens instanceof Float64Array) || !(value.results instanceof Int32Array)) {
+    throw invalidType('out', 'a CompletionBuffer', value);
+  }
+  return value;
+}
+
+const chosen = (value: boolean | undefined, name: string): boolean =>
+  value === undefined ? false : checkBoolean(name, value);

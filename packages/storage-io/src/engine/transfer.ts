@@ -1,0 +1,99 @@
+import { errnoNamed, errnoOf } from '../errors/system-error.js';
+
+/** `fill` writes zeros, which are in no caller's buffer. */
+export type TransferKind = 'read' | 'write' | 'durable-write' | 'fill';
+
+/** An interrupted call that has moved nothing is repeated; one that never gets anywhere is an error in the end. */
+const REPEATS_MAX = 100;
+
+/**
+ * How far a read or write has come that the operating system may carry out in pieces. It decides what is next; carrying
+ * it out is the caller's.
+ */
+export class Transfer {
+  readonly kind: TransferKind;
+  readonly #offset: number;
+  readonly #length: number;
+  readonly #bytes: Uint8Array;
+  readonly #alignment: number;
+  #moved = 0;
+  #repeats = 0;
+
+  private constructor(kind: TransferKind, bytes: Uint8Array, offset: number, length: number, alignment: number) {
+    this.kind = kind;
+    this.#bytes = bytes;
+    this.#offset = offset;
+    this.#length = length;
+    this.#alignment = alignment;
+  }
+
+  /**
+   * Moves all of `bytes` at `offset`; both are multiples of `alignment`.
+   *
+   * @param length - of `bytes` when they were given, where that was earlier
+   */
+  static of(
+    kind: 'read' | 'write' | 'durable-write',
+    bytes: Uint8Array,
+    offset: number,
+    alignment: number,
+    length = bytes.length,
+  ): Transfer {
+    return new Transfer(kind, bytes, offset, length, alignment);
+  }
+
+  /** Writes `zeros` again and again from `offset` up to `end`; nothing when that lies before it. Result: 0. */
+  static fill(offset: number, end: number, zeros: Uint8Array): Transfer {
+    return new Transfer('fill', zeros, offset, Math.max(0, end - offset), 1);
+  }
+
+  /** Whether there is nothing to do at all. */
+  get empty(): boolean {
+    return this.#length === 0;
+  }
+
+  /** Where the next piece lies in the file. */
+  get position(): number {
+    return this.#offset + this.#moved;
+  }
+
+  /** The memory of the next piece. */
+  get rest(): Uint8Array {
+    if (this.kind === 'fill') return this.#bytes.subarray(0, Math.min(this.#bytes.length, this.#length - this.#moved));
+    return this.#moved === 0 ? this.#bytes : this.#bytes.subarray(this.#moved);
+  }
+
+  /** A piece of `count` bytes was moved. Returns the result of the whole, or `undefined` when it goes on. */
+  advance(count: number | undefined): number | undefined {
+    if (!this.#isIntact) return errnoNamed('EFAULT');
+    if (count === undefined || !Number.isInteger(count) || count < 0 || count > this.#length - this.#moved) {
+      return errnoNamed('EIO');
+    }
+    if (count === 0) return this.kind === 'read' ? this.#moved : errnoNamed('EIO');
+    this.#repeats = 0;
+    this.#moved += count;
+    if (this.#moved < this.#length) return this.#endedInside(count) ? this.#moved : undefined;
+    return this.kind === 'fill' ? 0 : this.#moved;
+  }
+
+  /** Whether the memory is what it was given: it may have been detached or resized meanwhile. */
+  get #isIntact(): boolean {
+    return this.kind === 'fill' || this.#bytes.length === this.#length;
+  }
+
+  /** Whether a read met the end of the file inside a block, behind which direct I/O cannot ask for more. */
+  #endedInside(count: number): boolean {
+    return this.kind === 'read' && count % this.#alignment !== 0;
+  }
+
+  /** A piece has failed. Returns the result of the whole, or `undefined` when it is to be repeated. */
+  fail(error: unknown): number | undefined {
+    if (!this.#isIntact) return errnoNamed('EFAULT');
+    const code = (error as NodeJS.ErrnoException).code;
+    if ((code === 'EINTR' || code === 'EAGAIN') && this.#repeats < REPEATS_MAX) {
+      this.#repeats += 1;
+      return undefined;
+    }
+    return errnoOf(error);
+  }
+}

@@ -1,0 +1,173 @@
+import { WalError } from '@walstack/codec';
+import type { StorageIo } from '../storage-io.js';
+import { CompletionRouter } from './completion-router.js';
+import { drive, type Ended, type IoRoutine, requireWait, waitForProgress } from './routine.js';
+import { afterStep, beginStep, endStep, isExecuting } from './steps-under-way.js';
+
+/**
+ * Runs routines one after another, in the order they came, whichever way each is driven. What must not interleave (a
+ * roll, a sync, a truncation of one log) goes through one queue.
+ */
+export class RoutineQueue {
+  readonly #router: CompletionRouter;
+  /** Those before `#begun` have had their turn. */
+  #waiting: (() => void)[] = [];
+  #begun = 0;
+  #running = false;
+  /** The routine that runs; `undefined` as well while one is being made. */
+  #routine: IoRoutine<unknown> | undefined;
+  #starting = false;
+
+  constructor(io: StorageIo) {
+    this.#router = CompletionRouter.for(io);
+  }
+
+  /** Whether nothing runs and nothing waits. */
+  get idle(): boolean {
+    return !this.#running && this.#waiting.length === this.#begun;
+  }
+
+  /**
+   * Starts a routine after all that came before, at once when nothing did. It goes on when completions are handed out,
+   * which {@link CompletionRouter.drain} does without the event loop. `ended` is told how it ended, perhaps before this
+   * returns, but never in the middle of a step: it may call anything, calls that block included.
+   */
+  start<T>(make: () => IoRoutine<T>, ended: Parameters<typeof drive<T>>[2]): void {
+    this.#add(make, (outcome) => afterStep(() => ended(outcome)));
+  }
+
+  /** Runs a routine after all that came before, on the event loop. `make` is called when its turn has come. */
+  run<T>(make: () => IoRoutine<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#add(make, (ended) => {
+        if ('error' in ended) reject(ended.error);
+        else resolve(ended.value);
+      });
+    });
+  }
+
+  /**
+   * Runs a routine after all that came before, blocking the thread until it has ended; what came before is driven along.
+   *
+   * @throws `WAL_UNSUPPORTED` before anything else on a backend that cannot wait; `WAL_STATE` when it can never have its
+   * turn, and then it never runs
+   */
+  runSync<T>(make: () => IoRoutine<T>): T {
+    this.requireTurn();
+    const outcome: { ended?: Parameters<Ended<T>>[0] } = {};
+    const start = this.#add(make, (ended) => {
+      outcome.ended = ended;
+    });
+    try {
+      while (outcome.ended === undefined) waitForProgress(this.#router);
+    } catch (error) {
+      this.#remove(start);
+      throw error;
+    }
+    if ('error' in outcome.ended) throw outcome.ended.error;
+    return outcome.ended.value;
+  }
+
+  /**
+   * To be called before a call that blocks changes anything.
+   *
+   * @throws `WAL_UNSUPPORTED` on a backend that cannot wait; `WAL_STATE` when the routine that runs is in the middle of a
+   * step, which ends only when the caller has returned
+   */
+  requireTurn(): void {
+    requireWait(this.#router.io);
+    if (this.#routine === undefined ? this.#running : isExecuting(this.#routine)) throw insideStep();
+  }
+
+  /**
+   * Runs a routine after all that came before, as a step of another one, which may come from another queue: whoever
+   * waits for that one drives this one along. A routine of this queue must not wait for its own queue.
+   */
+  *join<T>(make: () => IoRoutine<T>): IoRoutine<T> {
+    const outcome: { ended?: Parameters<Ended<T>>[0]; resume?: () => void } = {};
+    this.#add(make, (ended) => {
+      outcome.ended = ended;
+      outcome.resume?.();
+    });
+    while (outcome.ended === undefined) {
+      yield (resume) => {
+        outcome.resume = resume;
+      };
+    }
+    if ('error' in outcome.ended) throw outcome.ended.error;
+    return outcome.ended.value;
+  }
+
+  /** @returns what identifies it while it waits */
+  #add<T>(make: () => IoRoutine<T>, ended: Ended<T>): () => void {
+    const end: Ended<T> = (outcome) => {
+      this.#running = false;
+      this.#routine = undefined;
+      ended(outcome);
+      this.#startNext();
+    };
+    const start = (): void => {
+      let routine: IoRoutine<T>;
+      try {
+        routine = make();
+      } catch (error) {
+        end({ error });
+        return;
+      }
+      this.#routine = routine;
+      drive(this.#router, routine, end);
+    };
+    this.#waiting.push(start);
+    this.#startNext();
+    return start;
+  }
+
+  /** Takes out a routine that has not begun. */
+  #remove(start: () => void): void {
+    const at = this.#waiting.indexOf(start, this.#begun);
+    if (at !== -1) this.#waiting.splice(at, 1);
+  }
+
+  /** At a cost that does not depend on how many wait, which taking from the beginning of an array does. */
+  #takeNext(): (() => void) | undefined {
+    const start = this.#waiting[this.#begun];
+    if (start === undefined) return undefined;
+    this.#begun++;
+    // What has begun is kept in memory until it is as much as what has not.
+    if (this.#begun === this.#waiting.length) {
+      this.#waiting.length = 0;
+      this.#begun = 0;
+    } else if (this.#begun * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#begun);
+      this.#begun = 0;
+    }
+    return start;
+  }
+
+  /** A loop, not a recursion: thousands of routines may end while they are being started. */
+  #startNext(): void {
+    if (this.#starting) return;
+    this.#starting = true;
+    // As one step: what is called when a routine ends may come to this queue in its turn.
+    beginStep();
+    try {
+      while (!this.#running) {
+        const start = this.#takeNext();
+        if (start === undefined) break;
+        this.#running = true;
+        start();
+      }
+    } finally {
+      this.#starting = false;
+      endStep();
+    }
+  }
+}
+
+function insideStep(): WalError {
+  return new WalError(
+    'WAL_STATE',
+    'a call that blocks cannot wait for what it is called by: nothing was done; use the promise form of the call',
+    { operation: 'wait', state: 'inside-a-step' },
+  );
+}

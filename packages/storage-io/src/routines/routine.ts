@@ -1,0 +1,98 @@
+import { WalError } from '@walstack/codec';
+import type { IoToken, StorageIo } from '../storage-io.js';
+import { CompletionRouter } from './completion-router.js';
+import { beginStep, endStep, makeCalls, next } from './steps-under-way.js';
+
+/** Yielded in place of a token: go on when a full queue has room again. */
+export const ROOM: unique symbol = Symbol('room');
+
+/** Something else to wait for: has `resume` called once, later, when the routine is to look again. */
+export type IoCondition = (resume: () => void) => void;
+
+/** What a routine yields: the token of a submission that it waits for, {@link ROOM}, or a condition. */
+export type IoStep = IoToken | typeof ROOM | IoCondition;
+
+/**
+ * Work of several I/O steps, written once and driven in two ways. It yields each submission and is given its result:
+ * bytes, 0, or a negative error number.
+ */
+export type IoRoutine<T> = Generator<IoStep, T, number>;
+
+/** Told how a routine ended: by its value, or by what it threw. */
+export type Ended<T> = (ended: { readonly value: T } | { readonly error: unknown }) => void;
+
+/**
+ * Runs a routine from completion to completion. It starts at once; `ended` may be called before this returns, and is part
+ * of the routine's last step: what it calls that is the application's goes through {@link afterStep}. Steps are taken
+ * inside the router's hand-out, so that a call that blocks in {@link CompletionRouter.wait} drives other routines along.
+ */
+export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended: Ended<T>): void {
+  const step = (result: number): void => {
+    beginStep();
+    try {
+      take(result);
+    } finally {
+      endStep();
+    }
+  };
+  const take = (result: number): void => {
+    let taken: IteratorResult<IoStep, T>;
+    try {
+      taken = next(routine, result);
+    } catch (error) {
+      ended({ error });
+      return;
+    }
+    if (taken.done === true) ended({ value: taken.value });
+    else if (taken.value === ROOM) router.whenRoom(() => step(0));
+    else if (typeof taken.value === 'function') taken.value(() => step(0));
+    else router.expect(taken.value, step);
+  };
+  step(0);
+}
+
+/** Runs a routine on the event loop. Rejects with what it throws. */
+export function runAsync<T>(io: StorageIo, routine: IoRoutine<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    drive(CompletionRouter.for(io), routine, (ended) => {
+      if ('error' in ended) reject(ended.error);
+      else resolve(ended.value);
+    });
+  });
+}
+
+/**
+ * Runs a routine to its end in the calling thread, blocking it. Throws what the routine throws.
+ *
+ * @throws `WAL_UNSUPPORTED` before the first step on a backend that cannot wait
+ */
+export function runSync<T>(io: StorageIo, routine: IoRoutine<T>): T {
+  requireWait(io);
+  const router = CompletionRouter.for(io);
+  const outcome: { ended?: Parameters<Ended<T>>[0] } = {};
+  drive(router, routine, (ended) => {
+    outcome.ended = ended;
+  });
+  while (outcome.ended === undefined) waitForProgress(router);
+  if ('error' in outcome.ended) throw outcome.ended.error;
+  return outcome.ended.value;
+}
+
+/** @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
+export function requireWait(io: StorageIo): void {
+  if (io.capabilities.canWait) return;
+  throw new WalError(
+    'WAL_UNSUPPORTED',
+    `the ${io.name} backend cannot block its thread: use the promise form of this call, or a backend that can wait`,
+    { operation: 'wait' },
+  );
+}
+
+/** Blocks until something was completed. Nothing to wait for means that a routine can never end: a defect. */
+export function waitForProgress(router: CompletionRouter): void {
+  if (router.wait() > 0) return;
+  // A blocking call in a function of the application: what is to be called behind that one may be what it waits for.
+  if (makeCalls() === 0) {
+    throw new WalError('WAL_STATE', 'a routine waits for I/O that was never submitted', { operation: 'wait' });
+  }
+}

@@ -1,0 +1,99 @@
+import { checkBoolean, checkInteger, checkPath, invalidType, KeyRing, optionNames } from '@walstack/codec';
+import { realWorld, type World } from '@walstack/segmented';
+import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
+import type { AnyEncoding, PayloadCodec } from '../encoding.js';
+import { DirectoryWatch } from './directory-watch.js';
+import { FOLLOW_OPTIONS, type Followed, type FollowOptions } from './follow.js';
+import { Progress } from './log-activity.js';
+
+/** How the log in a directory is followed that another process writes. */
+export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends FollowOptions {
+  /** What payloads are, as for `Wal.open`. Default `'view'`. */
+  readonly encoding?: E;
+  /** The keys of an encrypted log. */
+  readonly keyRing?: KeyRing;
+  /**
+   * Take what is not encrypted, though there is a key ring. Default `false`: only records from before the log was encrypted,
+   * which a later record that the key opens proves.
+   */
+  readonly allowPlaintext?: boolean;
+  /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
+  readonly maxPayloadBytes?: number;
+  /** The backend, as for `Wal.open`. Default `'auto'`. */
+  readonly io?: StorageIo | StorageIoName;
+  /**
+   * Look for news after so many milliseconds when the operating system has not told of any: for file systems that do not
+   * tell. At least 1. Default 1000.
+   */
+  readonly pollMs?: number;
+  /** Timers. Default `setTimeout`, not keeping the process alive. */
+  readonly setTimer?: World['setTimer'];
+}
+
+/** The default of `pollMs`. */
+export const POLL_MS = 1000;
+
+const OWN_OPTIONS = optionNames<Omit<FollowDirectoryOptions, keyof FollowOptions>>({
+  encoding: true,
+  keyRing: true,
+  allowPlaintext: true,
+  maxPayloadBytes: true,
+  io: true,
+  pollMs: true,
+  setTimer: true,
+});
+
+/** The options of following a directory. */
+export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [...FOLLOW_OPTIONS, ...OWN_OPTIONS];
+
+/** Where a log is, and how one hears of news of it. */
+export interface DirectoryToFollow {
+  readonly directory: string;
+  readonly decoding: Followed<unknown>['decoding'];
+  readonly io: StorageIo | StorageIoName;
+  readonly pollMs: number;
+  readonly setTimer: World['setTimer'];
+}
+
+/** @throws `TypeError`, `RangeError` with Node's codes */
+export function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
+  const { io = 'auto', pollMs = POLL_MS, setTimer = realWorld.setTimer } = options;
+  const { keyRing, allowPlaintext = false, maxPayloadBytes = 64 * 1024 * 1024 } = options;
+  if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
+  if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);
+  if (typeof io !== 'string' && typeof io?.submitRead !== 'function') {
+    throw invalidType('io', 'a StorageIo or the name of a backend', io);
+  }
+  return {
+    directory: checkPath('path', path),
+    decoding: {
+      keyRing,
+      allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
+      maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes, 0, 1024 * 1024 * 1024),
+    },
+    io,
+    pollMs: checkInteger('pollMs', pollMs, 1, 0x7fff_ffff),
+    setTimer,
+  };
+}
+
+/** Opens what it takes to follow a log that another process writes, or none. There is no hold: it is the writer's to give. */
+export function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
+  const { directory, decoding, pollMs, setTimer } = from;
+  const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;
+  const progress = new Progress();
+  const watch = new DirectoryWatch(directory, io.capabilities.realFiles, pollMs, setTimer, progress);
+  return {
+    io,
+    directory,
+    decoding,
+    progress,
+    toEvent,
+    closed: () => undefined,
+    failure: () => undefined,
+    begin: () => async () => {
+      watch.close();
+      if (io !== from.io) await io.dispose();
+    },
+  };
+}
