@@ -92,3 +92,27 @@ test('a mark does not tell of what its clock appends', async () => {
   wal.syncSync();
   expect(wal.durableLsn).toBe(2);
 });
+
+test('a record is refused whose clock has the log begin anew at the same LSN, and can be appended then', () => {
+  const disk = new SimulatedDisk();
+  let due = false;
+  const wal: SegmentedWal = SegmentedWal.openSync({
+    directory: '/log',
+    io: disk.createStorageIo(),
+    blockBytes: 512,
+    now: () => {
+      if (due) {
+        due = false;
+        wal.resetToSync(wal.nextLsn);
+      }
+      return 1_700_000_000_000;
+    },
+  });
+  wal.append('a');
+  wal.syncSync();
+  due = true;
+  expect(() => wal.append('b')).toThrow(APPENDED);
+  expect(wal.append('c')).toBe(2);
+  wal.syncSync();
+  expect(found(disk)).toEqual(['c']);
+});

@@ -120,3 +120,29 @@ test('where a log cannot rely on its file system is said when it is opened', asy
     { directory, fileSystem: 'some', message: `${directory} lies on some disk that is still far away.` },
   ]);
 });
+
+test('a log that is read when it says that it rolls has all of its segments and records', () => {
+  const wal = openIn(createMemoryStorageIo(), { segmentBytes: 2048 });
+  const found: unknown[] = [];
+  const listener = (): void => {
+    found.push([wal.listSegments().map(({ firstLsn }) => firstLsn), [...wal.replay()].map(({ lsn }) => lsn)]);
+  };
+  subscribe('walstack:roll', listener);
+  onTestFinished(() => {
+    unsubscribe('walstack:roll', listener);
+  });
+  for (let lsn = 1; lsn <= 9; lsn++) {
+    wal.append(new Uint8Array(400));
+    wal.syncSync();
+  }
+  expect(found).toEqual([
+    [
+      [1, 4],
+      [1, 2, 3, 4],
+    ],
+    [
+      [1, 4, 7],
+      [1, 2, 3, 4, 5, 6, 7],
+    ],
+  ]);
+});

@@ -100,6 +100,27 @@ describe('on a full disk', () => {
     },
   );
 
+  test('where there is no room for the checkpoint, what was prepared is removed when the names are durable', () => {
+    const disk = new SimulatedDisk();
+    const first = open(disk, 1);
+    for (let lsn = 1; lsn <= 5; lsn++) first.append(new Uint8Array(100));
+    first.syncSync();
+    first.checkpointSync(3);
+    disk.kill();
+    const io = disk.createStorageIo();
+    io.close(io.open('/log/next.seg', { create: true }));
+    const done: string[] = [];
+    disk.failWhen(({ kind, path }) => {
+      const isFull = path.endsWith('checkpoint.new') && kind === 'write' && io.list('/log').includes('next.seg');
+      if (isFull) done.push('no room');
+      else if (kind === 'sync-directory' || kind === 'remove') done.push(kind);
+      return isFull ? 'ENOSPC' : undefined;
+    });
+    const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(2).options });
+    expect(wal.checkpointLsn).toBe(3);
+    expect(done.slice(0, 3)).toEqual(['no room', 'sync-directory', 'remove']);
+  });
+
   test('opening it again and again changes nothing that was there', () => {
     const disk = killed();
     fill(disk);

@@ -2,7 +2,7 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
 import { restore, segmentNames, snapshot } from './support/files.js';
-import { DIRECTORY, openIn } from './support/logs.js';
+import { DIRECTORY, make, openIn } from './support/logs.js';
 import { TestWorld } from './support/worlds.js';
 
 /** The marks of the newest segment: LSN and type. */
@@ -141,4 +141,23 @@ test('a mark is counted as a mark, and not as a group', () => {
   wal.syncSync();
   expect(wal.stats()).toMatchObject({ records: 8, groups: 5, marks: 1 });
   wal.closeSync();
+});
+
+test('the mark of a recovery is whole: where the name of the segment behind it was not durable, nothing is torn', () => {
+  const io = restore(make({ groups: [[100]], unsynced: [100] }).files);
+  openIn(io);
+  const files = new Map(snapshot(io, DIRECTORY));
+  files.delete(segmentNames(files).at(-1) as string);
+  expect(openIn(restore(files)).recovery).toMatchObject({ records: 2, cutBytes: 0, reason: 'unclosed' });
+});
+
+test('a log that begins anew is not marked until there is a record again', async () => {
+  const world = new TestWorld();
+  const { wal } = opened(world);
+  wal.append('a');
+  wal.syncSync();
+  wal.resetToSync(50);
+  while (world.timers.length > 0) world.fire();
+  await new Promise(setImmediate);
+  expect(wal.stats().marks).toBe(0);
 });

@@ -322,3 +322,16 @@ describe('what a salvage has given up, and somebody puts back', () => {
     }
   });
 });
+
+test.each([true, false])(
+  'a directory with nothing but the file of a salvage that cannot be read is no place for a new log (create: %s)',
+  (create) => {
+    const io = createMemoryStorageIo();
+    io.makeDirectory(DIRECTORY);
+    writeFile(io, join(DIRECTORY, 'salvage'), new Uint8Array(100).fill(7));
+    for (const recoveryMode of ['salvage', 'strict'] as const) {
+      expect(() => openIn(io, { create, recoveryMode })).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT' }));
+    }
+    expect(segmentNames(snapshot(io, DIRECTORY))).toEqual([]);
+  },
+);

@@ -44,3 +44,19 @@ test.each(Array.from({ length: 14 }, (_, turns) => turns))(
     again.closeSync();
   },
 );
+
+test('what was given up for a checkpoint is not prepared again before the log rolls', async () => {
+  const { disk, io, wal } = await prepared();
+  let refused = 0;
+  disk.failWhen(({ path }) => (path.endsWith('checkpoint.new') && refused++ === 0 ? 'ENOSPC' : undefined));
+  await wal.checkpoint(1);
+  expect([refused > 0, wal.checkpointLsn]).toEqual([true, 1]);
+  wal.append(new Uint8Array(100));
+  await wal.sync();
+  for (let each = 0; each < 20; each++) await turn();
+  expect(io.list('/log')).not.toContain('next.seg');
+  wal.append(new Uint8Array(6000));
+  await wal.sync();
+  expect(wal.listSegments()).toHaveLength(2);
+  await wal.close();
+});
