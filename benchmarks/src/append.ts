@@ -7,7 +7,7 @@ import type { AppendingLog, Subject } from './subjects/subject.js';
 
 const SIZES = [16, 100, 1024, 16 * 1024, 256 * 1024];
 
-/** Records that nobody waits for, until the last of them is with the operating system. */
+/** Records that are not waited for, until the last of them is with the operating system. */
 export const append = (settings: Settings): Case[] =>
   SIZES.map((bytes) => ({
     bench: 'append',

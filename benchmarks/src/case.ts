@@ -1,6 +1,6 @@
 import type { Latency } from './latencies.js';
 
-/** What is measured: one kind of work, and everybody who does it. */
+/** What is measured: one kind of work, and all that do it. */
 export interface Case {
   readonly bench: string;
   /** Such as `committers=8`. */
@@ -9,7 +9,7 @@ export interface Case {
   readonly contestants: readonly Contestant[];
 }
 
-/** Somebody who does the work of a case. */
+/** A subject, or a part of one, that does the work of a case. */
 export interface Contestant {
   /** Such as `walstack/thread-pool`. */
   readonly subject: string;

@@ -7,7 +7,7 @@ import { RECORD_BYTES } from './records.js';
 import type { Settings } from './settings.js';
 import { appendingTo } from './subjects/walstack.js';
 
-/** Appended after the last sync: nobody was promised them, and the last one is torn. */
+/** Appended after the last sync: they were never acknowledged, and the last one is torn. */
 const UNSYNCED = 100;
 
 /** A log as a process that died in mid-write leaves it: never closed, and cut off within its last record. */

@@ -1,4 +1,4 @@
-/** Prints how many microseconds one of a crowd takes, all of whom come at once, in a process of its own: `work count`. */
+/** Prints how many microseconds one of a crowd takes, all of which come at once, in a process of its own: `work count`. */
 import { performance } from 'node:perf_hooks';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { Wal, type WalOptions } from '@walstack/wal';
@@ -37,7 +37,7 @@ async function promises(count: number): Promise<number> {
   });
 }
 
-/** The memory is full, and all who wait for room give up. */
+/** The memory is full, and all calls that wait for room give up. */
 async function aborted(count: number): Promise<number> {
   const wal = await open({ maxPendingBytes: 4096 });
   const controllers = Array.from({ length: count }, () => new AbortController());

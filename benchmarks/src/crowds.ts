@@ -6,7 +6,7 @@ import type { Settings } from './settings.js';
 /** Of the largest crowd. Each is four times as large as the one two before. */
 const PARTS = [0.1, 0.25, 0.4, 1];
 
-/** In a process of its own, whose memory is not yet as large as that of who came before. */
+/** In a process of its own, whose memory is not yet as large as after the contestants before. */
 function contestant(subject: string, work: string, count: number): Contestant {
   return {
     subject,
@@ -19,7 +19,7 @@ function contestant(subject: string, work: string, count: number): Contestant {
   };
 }
 
-/** What one of many costs who come at once: with four times as many it should be the same, or little more. */
+/** What one of many costs that come at once: with four times as many it should be the same, or little more. */
 export function crowds({ records }: Settings): Case[] {
   const cases = (work: string, most: number, subjects: readonly (readonly [string, string])[]): Case[] =>
     PARTS.map((part) => Math.round(part * most)).map((count) => ({

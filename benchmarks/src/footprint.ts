@@ -92,7 +92,7 @@ function openByHand(directory: string): () => Promise<void> {
   return async () => closeSync(fd);
 }
 
-/** What one more log takes of memory when it is open and nobody uses it. */
+/** What one more log takes of memory when it is open and not used. */
 export function idleMemory(settings: Settings): Case {
   const contestants = onBackends(settings.subjects, (subject, io) => ({
     subject: subject.name,

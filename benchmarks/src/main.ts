@@ -27,7 +27,7 @@ const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, 
 /** Benches that measure the subjects; the others only measure parts of walstack. */
 const OF_SUBJECTS: readonly Bench[] = ['append', 'durable', 'replay', 'log'];
 
-/** Everybody who takes part here. */
+/** Everything that is measured here. */
 async function takingPart(given: Arguments): Promise<Pick<Settings, 'subjects' | 'nativeLoop' | 'fio'>> {
   const own = await walstackSubjects();
   const wanted = given.peers && given.benches.some((bench) => OF_SUBJECTS.includes(bench));
@@ -49,7 +49,7 @@ async function measureAll(given: Arguments): Promise<{ rows: Row[]; about: About
   const rounds = given.rounds ?? amounts.rounds;
   using scratch = new Scratch(data);
   const settings = { ...amounts, rounds, ...(await takingPart(given)), scratch };
-  const about = describe(scratch.path, quick, everybody(settings));
+  const about = describe(scratch.path, quick, allSubjects(settings));
   console.log(`${about.machine}\n`);
   const rows: Row[] = [];
   for (const bench of benches) {
@@ -63,7 +63,7 @@ async function measureAll(given: Arguments): Promise<{ rows: Row[]; about: About
   return { rows, about };
 }
 
-const everybody = ({ subjects, nativeLoop, fio }: Settings): Pick<Subject, 'name' | 'how'>[] =>
+const allSubjects = ({ subjects, nativeLoop, fio }: Settings): Pick<Subject, 'name' | 'how'>[] =>
   [...subjects, nativeLoop, fio].filter((each) => each !== undefined);
 
 async function main(): Promise<void> {

@@ -22,7 +22,7 @@ const KEY = new Uint8Array(8).fill(0x6b);
 /** Entries of one turn of the event loop. */
 const BURST = 1000;
 
-/** Runs in the worker thread of each core: does what it is told, as often as it is told. */
+/** Runs in the worker thread of each core: does what the messages ask for, as often as they ask. */
 export async function work({ writer, port, signal }: CoreContext): Promise<void> {
   const stopped = once(signal, 'abort');
   port.on('message', (task: CoreWork) => {

@@ -19,7 +19,7 @@ export function writerCounts(cores: number): number[] {
   return [...counts.add(Math.max(2, cores))];
 }
 
-/** One writer for each core, in a worker thread each: entries that nobody waits for, and such that are waited for. */
+/** One writer for each core, in a worker thread each: entries that are not waited for, and such that are. */
 export function percore(settings: Settings): Case[] {
   const counts = writerCounts(availableParallelism());
   const entries = recordsOf(settings, RECORD_BYTES);

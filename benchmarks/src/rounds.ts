@@ -2,7 +2,7 @@ import type { Case, Contestant, Sample } from './case.js';
 import { type Row, rowOf } from './rows.js';
 
 /**
- * Measures a case in several rounds. In each round everybody takes a turn, and another one begins: what else the machine
+ * Measures a case in several rounds. In each round every contestant takes a turn, and another one begins: what else the machine
  * does meanwhile meets them all alike. A first round, for the compiler to get warm, does not count.
  */
 export async function measureCase(one: Case, rounds: number): Promise<Row[]> {

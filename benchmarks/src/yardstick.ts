@@ -1,6 +1,6 @@
 import type { Row } from './rows.js';
 
-/** Who does nothing but the work itself: what the others are measured by, the first of these that took part. */
+/** Contestants that do nothing but the work itself: what the others are measured by, the first of these that took part. */
 const YARDSTICKS = ['fs', 'native-loop', 'native-scan', 'fio'];
 
 export const isYardstick = (subject: string): boolean => YARDSTICKS.includes(subject);

@@ -56,7 +56,7 @@ test.each(blocking)('%s keeps what was committed in a blocked thread', async (_n
 });
 
 describe('a group of a turn', () => {
-  test('who comes while it is under way shares the next one', async () => {
+  test('what comes while it is under way shares the next one', async () => {
     const groups: string[] = [];
     const group = new TurnGroup(async (records) => {
       groups.push(records.map(({ number, payload }) => `${number}${payload}`).join());

@@ -7,7 +7,7 @@ import { peerSubjects } from '../src/subjects/peers.js';
 import type { Subject } from '../src/subjects/subject.js';
 import { walstackSubjects } from '../src/subjects/walstack.js';
 
-/** Everybody who takes part here: databases only where `pnpm bench` was run, which is what installs them. */
+/** All subjects that are measured here: databases only where `pnpm bench` was run, which is what installs them. */
 export const subjects: readonly Subject[] = [
   ...(await walstackSubjects()).subjects,
   fileSystem,

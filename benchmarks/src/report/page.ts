@@ -4,14 +4,14 @@ import { ratioTo, yardstickOf } from '../yardstick.js';
 import { benchesOf, type MeasuredCase } from './cases.js';
 import { shortNumber } from './numbers.js';
 
-/** Everything that was measured, where, and who took part, as Markdown. */
+/** Everything that was measured, where, and the subjects, as Markdown. */
 export function resultsPage(cases: readonly MeasuredCase[], runs: readonly About[]): string {
   const sections = [...benchesOf(cases)].flatMap(([bench, members]) => [
     `## ${bench}`,
     `![${bench}](${bench}.svg)`,
     benchTable(members),
   ]);
-  return `${['# Results', ...origins(runs), NOTE, ...sections, '## Who takes part', subjectsOf(runs).join('\n')].join('\n\n')}\n`;
+  return `${['# Results', ...origins(runs), NOTE, ...sections, '## Subjects', subjectsOf(runs).join('\n')].join('\n\n')}\n`;
 }
 
 const NOTE =

@@ -26,7 +26,7 @@ const PAGE = 1000;
 const HOW =
   "SQLite's WAL mode with locking_mode=EXCLUSIVE (no shared memory), statements prepared once, the LSN as the rowid. " +
   'append: synchronous=OFF, one transaction for everything, pages of 16 KiB, a cache of 64 MiB. durable: ' +
-  'synchronous=FULL; all who wait when a turn of the event loop ends share one transaction (with one committer that is a ' +
+  'synchronous=FULL; all commits that wait when a turn of the event loop ends share one transaction (with one committer that is a ' +
   'transaction a commit). sync: a transaction a commit. replay: 1,000 rows a query, memory-mapped';
 
 /** SQLite, through better-sqlite3. */

@@ -38,7 +38,7 @@ const PAGE = 1000;
 
 const HOW =
   'LevelDB without compression, buffers for keys and values, a write buffer and files of 64 MiB. append: chained batches, ' +
-  'one for each turn of the event loop. durable: chained batches with sync: true; all who wait when a turn of the event ' +
+  'one for each turn of the event loop. durable: chained batches with sync: true; all commits that wait when a turn of the event ' +
   'loop ends share one, while the next one gathers. It has no blocking calls. replay: values() with nextv(1000), 1 MiB ' +
   'read ahead';
 

@@ -8,7 +8,7 @@ export const fileSystem: Subject = {
   name: 'fs',
   how:
     'node:fs alone, payloads one behind the other in one growing file: no checksums, no LSNs, no segments, no recovery. ' +
-    'append: two buffers of 1 MiB, one being filled, one written. durable: all who wait share one write and one ' +
+    'append: two buffers of 1 MiB, one being filled, one written. durable: all commits that wait share one write and one ' +
     'fdatasync, while the next group gathers in a second buffer; sync: writeSync and fdatasyncSync. replay: readSync of ' +
     '1 MiB at a time, and a view of each payload',
   appending: async (path) => {

@@ -1,7 +1,7 @@
 import { fdatasync, write } from 'node:fs';
 
 /**
- * What one writes with `node:fs` alone: records one behind the other in a growing file, all who wait sharing one write
+ * What one writes with `node:fs` alone: records one behind the other in a growing file, all commits that wait sharing one write
  * and one datasync, while the next group gathers in a second buffer. No checksums, no headers, no recovery.
  */
 export class FsGroupCommit {
@@ -50,14 +50,14 @@ export class FsGroupCommit {
   };
 }
 
-/** The records of one group, and who waits for them. */
+/** The records of one group, and the commits that wait for them. */
 class Gathering {
   bytes = Buffer.allocUnsafe(64 * 1024);
   length = 0;
   #resolve: (() => void)[] = [];
   #reject: ((error: Error) => void)[] = [];
 
-  /** Who waits. */
+  /** How many commits wait. */
   get waiting(): number {
     return this.#resolve.length;
   }

@@ -5,9 +5,9 @@
 export interface Subject {
   /** Such as `walstack/thread-pool`; stable. */
   readonly name: string;
-  /** Version and settings, for whoever wants to know what was measured. */
+  /** Version and settings, which say what was measured. */
   readonly how: string;
-  /** Opens something new at `path` for records nobody waits for; `bytes` is about what it will hold. */
+  /** Opens something new at `path` for records that are not waited for; `bytes` is about what it will hold. */
   appending(path: string, bytes: number): Promise<AppendingLog>;
   /** Opens something new at `path` for records that are waited for until they are on stable storage. */
   committing(path: string): Promise<CommittingLog>;

@@ -1,4 +1,4 @@
-/** A record that somebody waits for. */
+/** A record that is waited for. */
 interface Waiting {
   readonly number: number;
   readonly payload: Buffer;
@@ -10,8 +10,8 @@ interface Waiting {
 export type Numbered = Pick<Waiting, 'number' | 'payload'>;
 
 /**
- * Group commit for databases that have none of their own: all who wait when a turn of the event loop ends share one
- * transaction, and who comes while it is under way shares the next one.
+ * Group commit for databases that have none of their own: all commits that wait when a turn of the event loop ends share one
+ * transaction, and what comes while it is under way shares the next one.
  */
 export class TurnGroup {
   readonly #write: (group: readonly Numbered[]) => void | Promise<void>;

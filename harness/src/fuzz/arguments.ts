@@ -5,7 +5,7 @@ const MINUTES = 1;
 
 const TARGET_NAMES: readonly string[] = TARGETS.map(({ name }) => name);
 
-export const HELP = `Gives every decoder bytes that nobody wrote, or that somebody changed, and looks what it makes of them.
+export const HELP = `Gives every decoder bytes that were never written, or that were changed, and looks what it makes of them.
 
   pnpm fuzz                        everything, for a minute
 

@@ -17,7 +17,7 @@ import {
   treeOn,
 } from './trees.js';
 
-/** The directory of a log that somebody damaged. */
+/** The directory of a log that was damaged. */
 export interface DamagedDirectory {
   readonly history: History;
   readonly tree: Tree;
@@ -348,7 +348,7 @@ function checkReport(input: DamagedDirectory, { wal, tree }: Opening, rule: Retu
   }
   const place = report.quarantine.split('/').slice(2).join('/');
   for (const name of report.quarantined) {
-    // What was to be moved, somebody else may have removed before.
+    // What was to be moved may have been removed before.
     const isThere = tree.has(`${place}/${name}`) || (note !== undefined && !input.tree.has(name));
     assert.ok(isThere, `${name} is not in quarantine`);
   }

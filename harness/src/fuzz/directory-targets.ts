@@ -5,7 +5,7 @@ import { HISTORIES, headerOf, historyOf } from './histories.js';
 import { target } from './target.js';
 import type { Entry, Tree } from './trees.js';
 
-/** What somebody did to the directory of a log. Files and logs are taken modulo their number. */
+/** What was done to the directory of a log. Files and logs are taken modulo their number. */
 type Damage =
   | { readonly kind: 'remove'; readonly file: number }
   | {

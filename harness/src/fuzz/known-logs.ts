@@ -93,7 +93,7 @@ function knownLog(random: Random, transforms: Partial<SegmentedWalConfig> = {}):
       log.closeSync();
       durableLsn = log.lastLsn;
     }
-    // Killed or closed: who opens these files next has nothing to do with this life.
+    // Killed or closed: the next opening of these files has nothing to do with this life.
     io = backendWith(filesOn(io));
   }
   return { files: filesOn(io), records, firstLsn, durableLsn };

@@ -10,7 +10,7 @@ import { backendWith, bytesOf, type Files, filesOn, sameFiles } from './files.js
 import { configOf, described, makeKeys } from './known-logs.js';
 import { crcOf, fieldsAt, frameAt, framesOf, proves } from './reference.js';
 
-/** Files that somebody changed, and what is known of the log that they were. */
+/** Files that were changed, and what is known of the log that they were. */
 export interface ChangedLog {
   readonly files: Files;
   /** What may be found in it, {@link described}; nothing is known when the files hold frames that were forged. */
@@ -22,7 +22,7 @@ export interface ChangedLog {
 /** What opening a log may say of files that are none, or a damaged one. */
 const REFUSALS: readonly string[] = ['WAL_BAD_KEY', 'WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_UNSUPPORTED_VERSION'];
 
-/** What else it may say of a log that somebody made up. */
+/** What else it may say of a log that was forged. */
 const REFUSALS_OF_USE: readonly string[] = ['WAL_UNSUPPORTED', 'WAL_RANGE', 'WAL_BAD_KEY'];
 
 /** What a log may read for each byte that it has: some passes for evidence, and a few others. */

@@ -27,7 +27,7 @@ type Change =
   /** One file's bytes under a name of its own. */
   | { readonly kind: 'name'; readonly from: number; readonly name: string; readonly move: boolean };
 
-/** A change by somebody who knows the format: its checksums are right. */
+/** A change with knowledge of the format: its checksums are right. */
 type Forgery =
   | {
       readonly kind: 'frame';
@@ -286,5 +286,5 @@ const forged = target<{ log: number; forgeries: Forgery[]; changes: Change[] }, 
   check: checkChangedLog,
 });
 
-/** Whole logs, in files that somebody changed. */
+/** Whole logs, in files that were changed. */
 export const LOG_TARGETS = [damaged, forged];

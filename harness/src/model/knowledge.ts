@@ -34,7 +34,7 @@ export type LogNote =
       /** The checkpoint and the holds that it was opened with. */
       readonly claims?: Readonly<Record<string, number>>;
     }
-  /** The log was told that nothing before this LSN is needed. */
+  /** A truncation was asked for: nothing before this LSN is needed. */
   | { readonly kind: 'truncated'; readonly lsn: number }
   /** A truncation has returned, and the log begins here: what was before is gone for good. */
   | { readonly kind: 'gone'; readonly firstLsn: number }

@@ -44,7 +44,7 @@ class WriterKnowledge {
   check(found: readonly string[], committed: number): number {
     const [first] = found;
     const start = first === undefined ? Math.min(this.#neededFrom, this.entries.length) : this.entries.indexOf(first);
-    if (start < 0) throw new Error(`nobody has put ${first}`);
+    if (start < 0) throw new Error(`${first} was never put`);
     const end = start + found.length;
     if (found.some((content, index) => content !== this.entries[start + index])) {
       throw new Error(`of entries ${start} to ${end} some are others`);
@@ -108,7 +108,7 @@ export class ModelledCoreWriter {
     return this.#writer;
   }
 
-  /** Opens the log, read before and after that. Who has it open is killed before. */
+  /** Opens the log, read before and after that. A life that has it open is killed before. */
   async open(): Promise<void> {
     if (this.#writer !== undefined) this.#life.restart();
     this.#writer = undefined;

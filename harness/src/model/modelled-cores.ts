@@ -20,7 +20,7 @@ export interface CoresOpening {
 }
 
 /**
- * A per-core log that notes what it was told and what it acknowledged, and that is held against what was noted whenever it
+ * A per-core log that notes what it is asked for and what it acknowledges, and that is held against what was noted whenever it
  * is opened. Snapshots are notes, too.
  */
 export class ModelledCores {
@@ -46,7 +46,7 @@ export class ModelledCores {
     return this.#manager;
   }
 
-  /** Opens the log, and holds what it is opened with against what was noted. Who has it open is killed before. */
+  /** Opens the log, and holds what it is opened with against what was noted. A life that has it open is killed before. */
   async open({ cores = 3, incomplete = 'take' }: CoresOpening = {}): Promise<void> {
     if (this.#manager !== undefined) this.kill();
     const world = new SimulatedWorld(this.#life.random);

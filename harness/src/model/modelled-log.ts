@@ -13,7 +13,7 @@ import { SimulatedWorld } from './simulated-world.js';
 export const DIRECTORY = '/data/log';
 
 /**
- * A log that notes what it was told and what it acknowledged, and that is held against what was noted whenever it is
+ * A log that notes what it is asked for and what it acknowledges, and that is held against what was noted whenever it is
  * opened. Each call takes the blocking form where the backend does its work at once, and else the one with a promise.
  */
 export class ModelledLog {
@@ -47,7 +47,7 @@ export class ModelledLog {
   }
 
   /**
-   * Opens the log and holds everything in it against what was noted. Who has it open is killed before.
+   * Opens the log and holds everything in it against what was noted. A life that has it open is killed before.
    *
    * @param config - for this life of the log alone
    */

@@ -4,7 +4,7 @@ import type { LogNote } from './knowledge.js';
 import { DIRECTORY } from './modelled-log.js';
 import { SimulatedWorld } from './simulated-world.js';
 
-/** A `Wal` that notes what it was told and what it acknowledged, for scenarios with several committers. */
+/** A `Wal` that notes what it is asked for and what it acknowledges, for scenarios with several committers. */
 export class ModelledWal {
   readonly wal: Wal;
   readonly #life: Life<LogNote>;

@@ -10,7 +10,7 @@ import { runWatched } from './run-watched.js';
 import { noticedSteadily } from './steady.js';
 import { TestRunner } from './tests/test-runner.js';
 
-/** Longer than any part goes on without a word on a busy machine. */
+/** Longer than any part goes on without output on a busy machine. */
 const LIMIT_MS = 15 * 60_000;
 
 /** What is far from the package with the defect, and made of it: its tests see what those of the package do not. */

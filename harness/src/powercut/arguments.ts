@@ -36,7 +36,7 @@ linux-image-VERSION-cloud-amd64; dpkg-deb -x linux-image-*.deb DIR
   --lives N            guests of each, one after the other: each begins with the disk of the one before, cut (default ${LIVES})
   --seconds N          how long a guest writes (default ${SECONDS})
   --control HOW        one of ${CONTROLS.join(', ')}: logs that acknowledge what was flushed only, or a disk that
-                       does not do as it was told; ends with exit code 1 when nothing is lost then
+                       ignores FUA or FLUSH; ends with exit code 1 when nothing is lost then
   --seed S             of everything that is left to chance but the moments of a machine (default a fresh one, which is printed)
   --data DIR           for records and images, best in memory (default /dev/shm, where that is, or a temporary directory)
   --record DIR         no guest: images of this record, which a run has left because something was wrong

@@ -1,7 +1,7 @@
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
-  about: '◆ leftovers go only when the names are durable because of which nobody needs them',
+  about: '◆ leftovers go only when the names are durable because of which they are not needed',
   async run(log) {
     for (let life = 0; life < 4; life++) {
       await log.open();

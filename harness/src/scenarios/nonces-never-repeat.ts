@@ -9,7 +9,7 @@ export const scenario: Scenario = {
     await log.open();
     for (let round = 0; round < 5; round++) {
       log.appendSome(2, 500);
-      // On the disk, where somebody could see it, and perhaps gone after the next crash.
+      // On the disk, where it could be read, and perhaps gone after the next crash.
       await log.flush();
       await log.noteKeyStreams();
       if (log.random() < 0.4) await log.sync();

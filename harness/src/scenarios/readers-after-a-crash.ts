@@ -2,7 +2,7 @@ import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
   about:
-    'who reads a log in whichever way, before it is recovered and after it, sees what is in it, with type, meta and scope',
+    'every way of reading a log, before it is recovered and after it, gives what is in it, with type, meta and scope',
   readers: true,
   weight: 3,
   modes: ['blocking', 'recycling', 'ring-4', 'pool'],

@@ -5,7 +5,7 @@ import type { CoresApi, Job } from './job.js';
 import type { Report } from './reports.js';
 import type { Counts } from './snapshots.js';
 
-/** Those who write to the logs of cores at the same time. */
+/** The writers of the logs of cores, all at the same time. */
 export interface Authors {
   /** Rejects when one of them fails. */
   readonly working: Promise<unknown>;

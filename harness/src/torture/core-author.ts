@@ -40,7 +40,7 @@ export class CoreAuthor {
     return this.#epochs.findLast((each) => each.epoch <= epoch)?.last ?? 0;
   }
 
-  /** Writes until it is told to end. @returns how many puts there are then */
+  /** Writes until the signal is aborted. @returns how many puts there are then */
   async write(signal: AbortSignal): Promise<number> {
     while (!signal.aborted) {
       await this.#writeSome();

@@ -4,7 +4,7 @@ import type { Report } from './reports.js';
 /** What a log of several cores owes: a ledger for each, in which its puts are counted 1, 2, 3 …, and stand for LSNs. */
 export class CoreLedgers implements Accounts {
   readonly #ledgers = new Map<number, Ledger>();
-  /** For what is told of all cores together: nothing but failures. */
+  /** For reports on all cores together: nothing but failures. */
   readonly #common = new Ledger();
 
   get acknowledged(): number {
@@ -15,7 +15,7 @@ export class CoreLedgers implements Accounts {
     return this.#sum(({ owed }) => owed);
   }
 
-  /** The ledgers of those of which something was told. */
+  /** The ledgers of the cores with any report. */
   get cores(): ReadonlyMap<number, Ledger> {
     return this.#ledgers;
   }

@@ -59,7 +59,7 @@ export class Cores {
     for (const [core, lsn] of counts) this.#report({ what: 'acknowledged', core, lsn });
   }
 
-  /** Makes a checkpoint. @param upTo - how many puts those who write have made up to the end of an epoch */
+  /** Makes a checkpoint. @param upTo - how many puts the writers have made up to the end of an epoch */
   async checkpoint(upTo: (epoch: number) => Promise<Counts>): Promise<void> {
     let covered: Counts = new Map();
     const { id } = await this.manager.checkpoint(async (checkpoint) => {

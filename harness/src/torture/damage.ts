@@ -29,7 +29,7 @@ export interface Damage {
   /** What it keeps. */
   readonly firstLsn: number;
   readonly nextLsn: number;
-  /** What it has to be told, where it cannot tell by itself. */
+  /** What it has to be given as `salvageLsn`, where it cannot find that by itself. */
   readonly salvageLsn: number | undefined;
   /** By name, files that have to be in quarantine, as they are. */
   readonly givenUp: ReadonlyMap<string, Uint8Array>;
@@ -56,7 +56,7 @@ export function damageLog(directory: string, nextLsn: number, random: Random): D
   const segment = segments[at] as SegmentFile;
   const path = join(directory, segment.name);
   const others = segments.filter((each) => each !== segment);
-  // What salvage keeps where it has to be told: what is before the segment, and else what is behind it.
+  // What salvage keeps where it needs `salvageLsn`: what is before the segment, and else what is behind it.
   const front = others[0]?.firstLsn ?? segment.firstLsn;
   const asked = { firstLsn: front, nextLsn: at === 0 ? nextLsn : segment.firstLsn };
   // Else nothing would be left to go on from.
@@ -81,7 +81,7 @@ export function damageLog(directory: string, nextLsn: number, random: Random): D
 
 /**
  * @param nextLsn - of the log
- * @param asked - what is kept where salvage has to be told with which LSN to go on
+ * @param asked - what is kept where salvage has to be given the LSN to go on with
  * @param headless - the name of the segment whose header is damaged
  */
 function damageOf(

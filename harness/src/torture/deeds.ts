@@ -33,10 +33,10 @@ export interface BlockingKeeper extends Keeper {
   releaseHoldSync(name: string): unknown;
 }
 
-/** Something that is done to a log, and what is to be told of it. */
+/** Something that is done to a log, and what is to be reported of it. */
 export interface Deed {
   readonly call: Call;
-  /** Told before the call. */
+  /** Reported before the call. */
   readonly begins: readonly Report[];
   /** The last LSN that a cut leaves; `undefined` when it is no cut. */
   readonly cutTo: number | undefined;
@@ -64,7 +64,7 @@ export function drawDeed(log: Keeper, random: Random, circumstances: Circumstanc
   return { call, begins, cutTo: cutOf(call) };
 }
 
-/** What is told behind the call. @param generation - of the records that come next */
+/** What is reported behind the call. @param generation - of the records that come next */
 export function endOf({ call }: Deed, log: Keeper, generation: number): readonly Report[] {
   const { firstLsn } = log;
   switch (call.what) {

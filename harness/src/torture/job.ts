@@ -42,7 +42,7 @@ export interface Job {
   readonly life: number;
   /** Whether everything that the log holds is read and reported first. Where there are cores, it always is. */
   readonly check: boolean;
-  /** The log was damaged, and is to be salvaged; with this LSN, where that cannot be told. */
+  /** The log was damaged, and is to be salvaged; with this LSN, where salvage cannot find it by itself. */
   readonly salvage?: { readonly lsn?: number };
   /** Whether the disk may run full, which then is nothing to complain of. */
   readonly mayFill: boolean;

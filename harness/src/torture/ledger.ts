@@ -43,10 +43,10 @@ interface Cut {
 }
 
 /**
- * What a log owes: what it was asked to keep and has promised, drawn up from the reports of those who wrote to it. Each
+ * What a log owes: what it was asked to keep and has promised, drawn up from the reports of the lives that wrote to it. Each
  * report is held against it, and what contradicts it is a breach.
  *
- * Who owns an LSN follows from the openings alone: a life that found the log to end before an LSN has taken it from all
+ * Which life owns an LSN follows from the openings alone: a life that found the log to end before an LSN has taken it from all
  * lives before, so a record with it is of the last such life, or there is none. A cut does the same within a life: what it
  * drops never comes back, and what is appended from then on is of another generation. A cut that was begun and not done has
  * happened when the log ends where it leaves it, and else it has not.
@@ -220,7 +220,7 @@ export class Ledger implements Accounts {
     this.#salvage = needs;
   }
 
-  /** It is told before the log is said to be open. All behind what is kept is lost, and before it what can be known to have been. */
+  /** Reported before the log is said to be open. All behind what is kept is lost, and before it what can be known to have been. */
   #salvaged(lost: readonly LsnRange[]): Breach | undefined {
     const { firstLsn, nextLsn, begun, lastLsn } = this.#salvage ?? { firstLsn: 0, nextLsn: 0, begun: 0, lastLsn: 0 };
     const behind = lost.filter(({ fromLsn }) => fromLsn >= nextLsn);

@@ -36,7 +36,7 @@ export async function live(job: Job, report: (report: Report) => void): Promise<
     else life.blocking();
   } catch (error) {
     if (job.mayFill && WalError.is(error, 'WAL_NO_SPACE')) {
-      // Said again and again, so that it ends when nobody listens any more.
+      // Reported again and again, so that it ends when nothing reads the reports any more.
       for (;;) {
         report({ what: 'full' });
         await sleep(1000);
@@ -248,7 +248,7 @@ class Life {
     this.#report({ what: 'wrong', text: `it was closed, and found to be killed: ${JSON.stringify(recovery)}` });
   }
 
-  /** @param cuts - how many there had been when the record was appended: what was dropped since is promised to nobody */
+  /** @param cuts - how many there had been when the record was appended: what was dropped since is not promised */
   #acknowledged(lsn: number, cuts = this.#cuts.length): void {
     this.#report({ what: 'acknowledged', lsn: Math.min(lsn, ...this.#cuts.slice(cuts)) });
   }

@@ -11,7 +11,7 @@ export interface SalvageNeeds {
 
 /** What a life tells of itself, each at the moment when it is so. */
 export type Report = News & {
-  /** Of which core it is told, of a log that has cores. LSNs are then the numbers of its puts: 1, 2, 3 … */
+  /** The core that it is about, of a log that has cores. LSNs are then the numbers of its puts: 1, 2, 3 … */
   readonly core?: number;
 };
 
@@ -147,6 +147,6 @@ function decodeNews(line: string): News {
     case 'wrong':
       return JSON.parse(rest) as News;
     default:
-      return { what: 'wrong', text: `it said "${line}", which nobody understands` };
+      return { what: 'wrong', text: `it said "${line}", which is no report` };
   }
 }

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Of each core, how many puts there are up to some place. Who is not in it has none. */
+/** Of each core, how many puts there are up to some place. A core that is not in it has none. */
 export type Counts = ReadonlyMap<number, number>;
 
 const NAME = /^snapshot-(\d+)$/;

@@ -24,7 +24,7 @@ export async function takeStock(
   await recovery.entries().forEach((entry) => {
     if (entry.operation !== 'put') return;
     const stock = stocks[entry.coreId];
-    if (stock === undefined) throw new Error(`there is a put of core ${entry.coreId}, which nobody has made`);
+    if (stock === undefined) throw new Error(`there is a put of core ${entry.coreId}, which was never made`);
     stock.reading.take(readPut(entry));
   });
   for (const stock of stocks) stock.tell(report, recovery.offsets.get(sourceOf(stock.core)) ?? 0n);

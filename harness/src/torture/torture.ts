@@ -48,7 +48,7 @@ export class Torture {
     this.#deadline = performance.now() + given.minutes * 60_000;
   }
 
-  /** Ends as soon as those who live now have ended. */
+  /** Ends as soon as the lives under way have ended. */
   stop(): void {
     this.#stopped = true;
   }

@@ -33,7 +33,7 @@ export class TorturedCores extends TorturedLog {
     }
   }
 
-  /** Only where nothing was let go of: what a checkpoint stands for nobody has to miss. */
+  /** Only where nothing was dropped: what a checkpoint stands for need not be missed. */
   plant(how: Plant): string | undefined {
     for (const [core, { owed, required }] of this.ledger.cores) {
       if (owed === 0 || owed < required) continue;

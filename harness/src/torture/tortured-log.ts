@@ -209,7 +209,7 @@ export abstract class TorturedLog {
     if (this.random.chance(0.8)) this.disk.leave(this.random.magnitude(2 * 1024 * 1024));
   }
 
-  /** Nobody is alive who could be taking a lock, so what is left of one who was is removed by hand. */
+  /** No process lives that could be taking a lock, so what is left of one that did is removed by hand. */
   #clearTakeovers(): void {
     for (const directory of this.locked) {
       const second = join(directory, `${FileName.lock}.takeover`);

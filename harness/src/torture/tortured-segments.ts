@@ -71,7 +71,7 @@ export class TorturedSegments extends TorturedLog {
     while (this.breach === undefined && !(await this.#isSalvagedBy(damage, kills, isProven ? ended : undefined))) {
       kills++;
       if (existsSync(join(this.directory, FileName.salvage))) midst++;
-      // It may have ended without a word of it.
+      // It may have ended without its report having come.
       if (!isProven || this.random.chance(0.7) || !this.#isOpened() || reportsInQuarantine(this.directory) > ended)
         continue;
       this.note({ text: `strict opens a log whose salvage has not ended: ${damage.text}`, lost: 0 });
@@ -163,7 +163,7 @@ export class TorturedSegments extends TorturedLog {
     if (this.variant.api !== 'wal' || ended || reports.length === 0) return;
     try {
       SegmentedWal.openSync({ directory: this.directory, io: 'sync-fs' }).closeSync();
-      this.note({ text: 'two writers were let in', lost: 0 });
+      this.note({ text: 'the lock admitted two writers', lost: 0 });
     } catch (error) {
       this.#acceptOnly(error, 'WAL_LOCKED', true);
     }

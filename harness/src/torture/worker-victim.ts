@@ -26,7 +26,7 @@ export class WorkerVictim implements Victim {
   }
 
   start(job: Job): void {
-    // Beside the log, and of this life alone: somebody else's reports would be taken for its own.
+    // Beside the log, and of this life alone: reports of another life would be taken for its own.
     this.#reports = `${job.directory}.life-${job.life}`;
     const workerData: WorkerData = { job, reports: this.#reports };
     const worker = new Worker(this.#entry, { workerData });

@@ -133,7 +133,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'datasyncs-side-by-side',
     test: 'packages/storage-io/test/file-ops.test.ts',
-    breaks: 'Of several datasyncs of a file at a time each is told what the system could not write.',
+    breaks: 'Of several datasyncs of a file at a time each fails by what the system could not write.',
     file: `${STORAGE_IO}/engine/async-executor.ts`,
     find: 'file.sync ??= new FileSync(',
     replace: 'file.sync = new FileSync(',
@@ -141,7 +141,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'datasyncs-of-a-ring-side-by-side',
     test: EXECUTOR_TEST,
-    breaks: 'Of several datasyncs of a file in a ring each is told what the system could not write.',
+    breaks: 'Of several datasyncs of a file in a ring each fails by what the system could not write.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
     find: 'file.sync ??= new FileSync(',
     replace: 'file.sync = new FileSync(',

@@ -24,7 +24,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'completions-of-an-earlier-failure',
     test: 'packages/segmented/test/unremovable-draft.test.ts',
-    breaks: 'What a submitted sync fails by is told of that one, and of none behind it.',
+    breaks: 'The failure of a submitted sync is that of this sync, and of none behind it.',
     file: `${SEGMENTED}/segmented-wal.ts`,
     find: '    this.#submitFailure = undefined;\n    this.#queue.start(',
     replace: '    this.#queue.start(',

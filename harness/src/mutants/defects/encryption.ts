@@ -61,7 +61,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'plain-segment-read',
     test: 'packages/segmented/test/encryption.test.ts',
-    breaks: 'Who only reads a log does not take a segment that is not encrypted in place of one that is, either.',
+    breaks: 'Reading alone does not take a segment that is not encrypted in place of one that is, either.',
     file: `${SEGMENTED}/read/log-reader.ts`,
     find: 'predatesEncryption: predates',
     replace: 'predatesEncryption: true',

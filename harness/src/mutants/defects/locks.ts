@@ -9,7 +9,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'second-file-without-a-maker',
     test: 'packages/storage-io/test/fs-calls.test.ts',
-    breaks: 'The second file of a lock says from its first moment on whose it is.',
+    breaks: 'The second file of a lock names its maker from its first moment on.',
     file: `${STORAGE_IO}/lock/lock-file.ts`,
     find: '    symlinkSync(textOf(me), second);\n',
     replace: '    createSecondFile(path, second, me);\n',
@@ -56,7 +56,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'listener-inside-a-poll',
     test: EXECUTOR_TEST,
-    breaks: 'What a failed ring ends is told on the event loop, and not inside a poll.',
+    breaks: 'What a failed ring ends is reported on the event loop, and not inside a poll.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
     find: '  take(): void {\n    this.#submissions.beginGathering();\n',
     replace: '  take(): void {\n    this.#submissions.endGathering();\n',

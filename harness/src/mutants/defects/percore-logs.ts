@@ -10,7 +10,7 @@ const TURNS_TEST = 'packages/percore/test/reader-turns.test.ts';
 const NAMES_TEST = 'packages/percore/test/names-in-the-way.test.ts';
 const WORKER_TEST = 'packages/percore/test/worker-takes-over.test.ts';
 
-/** Defects in who may do what with the logs of cores, in what they say was committed, and in how they are read. */
+/** Defects in what managers and writers alone may do with the logs of cores, in what they say was committed, and in how they are read. */
 export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
   {
     name: 'snapshot-keeps-all-else-waiting',

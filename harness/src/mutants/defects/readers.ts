@@ -79,7 +79,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
   {
     name: 'told-cut-hides-an-earlier-one',
     test: CUTS_TEST,
-    breaks: 'A cut that is told does not hide one from before the tail began.',
+    breaks: 'A cut that is reported does not hide one from before the tail began.',
     file: `${READER}/directory/log-tail.ts`,
     find: 'if (told !== undefined && this.#wasThere) return told;',
     replace: 'if (told !== undefined) return told;',

@@ -229,7 +229,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-without-the-key',
     test: 'packages/segmented/test/salvage-refused.test.ts',
-    breaks: 'Who salvages has the key of the log, also where nothing is kept of it.',
+    breaks: 'Salvage needs the key of the log, also where nothing is kept of it.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
     find: '  const newest = sound.findLast(({ header }) => header.encrypted);',
     replace: '  const newest = sound.findLast(({ header }) => header.encrypted && header.number < 0);',

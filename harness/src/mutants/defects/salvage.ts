@@ -27,7 +27,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-picks-one-of-two',
     test: REFUSED_TEST,
-    breaks: 'Of two segments with one number salvage keeps neither unless it is told up to where.',
+    breaks: 'Of two segments with one number salvage keeps neither without `salvageLsn`.',
     file: `${SEGMENTED}/salvage/salvage-plan.ts`,
     find: '      if (this.#doubled.has(top.header.number)) return undefined;\n',
     replace: '',
@@ -35,7 +35,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-believes-renamed-copies',
     test: REFUSED_TEST,
-    breaks: 'A segment whose name is not its own tells a salvage nothing where the segment itself is there.',
+    breaks: 'A segment whose name is not its own counts for nothing in a salvage where the segment itself is there.',
     file: `${SEGMENTED}/salvage/salvage-survey.ts`,
     find: 'const isWhole = number === name.number && firstLsn === name.firstLsn && header.firstPosition',
     replace: 'const isWhole = header.firstPosition',
@@ -51,7 +51,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-as-another-core',
     test: REFUSED_TEST,
-    breaks: 'Salvage is refused to who opens the log as another core, also where nothing is kept of it.',
+    breaks: 'Salvage is refused where the log is opened as another core, also where nothing is kept of it.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
     find: '  for (const link of sound) checkCore(link, settings);\n',
     replace: '',
@@ -59,7 +59,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-with-the-checkpoint-of-another-log',
     test: REFUSED_TEST,
-    breaks: 'The checkpoint of another log tells a salvage nothing.',
+    breaks: 'The checkpoint of another log counts for nothing in a salvage.',
     file: `${SEGMENTED}/salvage/salvage-survey.ts`,
     find: 'read !== undefined && logId !== undefined && sameId(read.logId, logId) ? read : undefined;',
     replace: 'read;',
@@ -67,7 +67,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-behind-any-number',
     test: REFUSED_TEST,
-    breaks: 'A file with a number that no log reaches tells a salvage nothing.',
+    breaks: 'A file with a number that no log reaches counts for nothing in a salvage.',
     file: `${SEGMENTED}/salvage/salvage-survey.ts`,
     find: 'number <= LARGEST_NAMED && !numbers.has(number)',
     replace: '!numbers.has(number)',

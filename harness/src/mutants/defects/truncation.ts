@@ -43,7 +43,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'recycled-while-mapped',
     test: 'packages/segmented/test/recycling.test.ts',
-    breaks: 'A freed file is recycled only under an exclusive lock: nobody has it mapped.',
+    breaks: 'A freed file is recycled only under an exclusive lock, which is refused while it is mapped.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: "!io.lockFile(file, 'exclusive') || ",
     replace: "(io.lockFile(file, 'exclusive'), false) || ",

@@ -1,12 +1,12 @@
 import type { Defect } from '../defect.js';
 import { WAL } from './folders.js';
 
-/** Defects in who is told what, and when: those who wait for durability, and those who follow. */
+/** Defects in what is reported when: to commits that wait for durability, and to followers. */
 export const WAITING_DEFECTS: readonly Defect[] = [
   {
     name: 'let-in-during-a-cut',
     test: 'packages/wal/test/truncation.test.ts',
-    breaks: 'While the end of the log is cut off nobody gets an LSN, and who commits waits.',
+    breaks: 'While the end of the log is cut off no event gets an LSN, and commits wait.',
     file: `${WAL}/wal.ts`,
     find: '    this.#admission.pause();\n',
     replace: '',

@@ -17,7 +17,7 @@ export interface ReachingPart extends Part {
 /**
  * Runs parts without any change, and sees which ones of the changes each of them comes to.
  *
- * @param say - is told of parts that fail without any change, such as tests of what was built, or take too long: they are left out
+ * @param say - prints which parts fail without any change, such as tests of what was built, or take too long: they are left out
  */
 export async function reachOf(
   parts: readonly Part[],

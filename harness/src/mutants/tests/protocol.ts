@@ -1,4 +1,4 @@
-/** What the process that runs tests is told when it is started. */
+/** What the process that runs tests is started with. */
 export interface TestsSetup {
   readonly root: string;
   /** Sources that stand in the place of others. */

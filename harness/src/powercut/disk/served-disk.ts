@@ -68,7 +68,7 @@ export class ServedDisk {
     }
   }
 
-  /** It is recorded before anybody is told. */
+  /** It is recorded before it is answered. */
   #end(id: number, handle: bigint, socket: Socket): void {
     this.#recorder.done(id);
     socket.write(encodeNbdReply(handle));
