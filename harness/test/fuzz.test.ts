@@ -1,4 +1,4 @@
-import { crc32c, findEvidence, scanFrames, sealFrames } from '@walstack/codec';
+import { crc32c, findDurabilityProof, scanFrames, sealFrames } from '@walstack/codec';
 import { expect, test } from 'vitest';
 import { targetsOf } from '../src/fuzz/codec-targets.js';
 import { toText } from '../src/fuzz/corpus-format.js';
@@ -29,7 +29,7 @@ test('the same seed gives the same inputs', async () => {
   expect(found[0]).not.toBe(found[2]);
 });
 
-const RIGHT: Subject = { name: 'wrong', crc32c, findEvidence, scanFrames, sealFrames };
+const RIGHT: Subject = { name: 'wrong', crc32c, findDurabilityProof, scanFrames, sealFrames };
 
 /** Implementations with a fault. */
 const WRONG: readonly [string, string, Partial<Subject>][] = [
@@ -60,8 +60,10 @@ const WRONG: readonly [string, string, Partial<Subject>][] = [
   ],
   [
     'a search that overlooks what stands at the beginning',
-    'findEvidence, wrong',
-    { findEvidence: (bytes, start, ...rest) => findEvidence(bytes, Math.min(rest[0], start + 1), ...rest) },
+    'findDurabilityProof, wrong',
+    {
+      findDurabilityProof: (bytes, start, ...rest) => findDurabilityProof(bytes, Math.min(rest[0], start + 1), ...rest),
+    },
   ],
   [
     'a checksum that forgets where it ends',

@@ -343,7 +343,7 @@ interface EvidenceInput {
 
 const evidence = (subject: Subject): Target =>
   target<EvidenceInput, EvidenceInput>({
-    name: `findEvidence, ${subject.name}`,
+    name: `findDurabilityProof, ${subject.name}`,
     shapes: fc
       .record({
         length: fc.nat(300),
@@ -366,7 +366,7 @@ const evidence = (subject: Subject): Target =>
       }
       const found: number[] = [];
       for (let at = 0; ; at++) {
-        at = subject.findEvidence(memory, at, memory.length, memory.length - at + beyond, lsn, lastLsn);
+        at = subject.findDurabilityProof(memory, at, memory.length, memory.length - at + beyond, lsn, lastLsn);
         if (at === -1) break;
         found.push(at);
       }

@@ -1,4 +1,4 @@
-import { crc32c, findEvidence, scanFrames, sealFrames } from '@walstack/codec';
+import { crc32c, findDurabilityProof, scanFrames, sealFrames } from '@walstack/codec';
 import * as native from '@walstack/native';
 
 /** The functions of which there may be several implementations, each to do exactly what the others do. */
@@ -7,7 +7,7 @@ export interface Subject {
   readonly crc32c: typeof crc32c;
   readonly sealFrames: typeof sealFrames;
   readonly scanFrames: typeof scanFrames;
-  readonly findEvidence: typeof findEvidence;
+  readonly findDurabilityProof: typeof findDurabilityProof;
 }
 
 /**
@@ -15,6 +15,6 @@ export interface Subject {
  * the call, and JavaScript for all of it with `WALSTACK_NATIVE=0`.
  */
 export const SUBJECTS: readonly Subject[] = [
-  { name: 'codec', crc32c, sealFrames, scanFrames, findEvidence },
+  { name: 'codec', crc32c, sealFrames, scanFrames, findDurabilityProof },
   ...(native.available ? [{ name: 'native', ...native }] : []),
 ];

@@ -1,5 +1,5 @@
 import { checkBytes, checkInteger } from './arguments.js';
-import { findEvidence as findPass } from './kernels.js';
+import { findDurabilityProof as findPass } from './kernels.js';
 import type { Lsn } from './lsn.js';
 
 /** Behind the largest safe integer can stand a hole, too, in a file that was forged. */
@@ -19,7 +19,7 @@ const BEYOND_EVERY_LSN = 2 ** 54;
  * @returns the offset in `bytes`, or −1 when there is none
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
  */
-export function findEvidence(
+export function findDurabilityProof(
   bytes: Uint8Array,
   start: number,
   end: number,

@@ -37,7 +37,7 @@ export {
   zstdAvailable,
 } from './compression.js';
 export { crc32c, crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
-export { findEvidence } from './durability-proof.js';
+export { findDurabilityProof } from './durability-proof.js';
 export { WalError, type WalErrorCode, type WalErrorFacts } from './errors.js';
 export {
   FileName,

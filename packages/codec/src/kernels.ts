@@ -5,7 +5,7 @@
 import * as native from '@walstack/native';
 import { viewOf } from './integers.js';
 import { continueCrc32c as crc32cInJavaScript } from './javascript/crc32c.js';
-import { findEvidence as findInJavaScript } from './javascript/durability-proof.js';
+import { findDurabilityProof as findInJavaScript } from './javascript/durability-proof.js';
 import { scanFrames as scanInJavaScript, sealFrames as sealInJavaScript } from './javascript/frames.js';
 import type { Lsn } from './lsn.js';
 
@@ -46,7 +46,7 @@ export function scanFrames(
   return pass(bytes, start, end, position, blockBytes, seed, offsets);
 }
 
-export function findEvidence(
+export function findDurabilityProof(
   bytes: Uint8Array,
   start: number,
   end: number,
@@ -54,6 +54,6 @@ export function findEvidence(
   lsn: Lsn,
   lastLsn: Lsn,
 ): number {
-  const pass = isNative(start, end) ? native.findEvidence : findInJavaScript;
+  const pass = isNative(start, end) ? native.findDurabilityProof : findInJavaScript;
   return pass(bytes, start, end, bytesLeft, lsn, lastLsn);
 }

@@ -41,7 +41,7 @@ const LAST_CODEC = 2;
 /** Why a mark was written: the type of its frame. */
 export const MarkType = {
   /** The log had been quiet for a while. */
-  quiet: 0,
+  idle: 0,
   /** The log was closed. */
   closed: 1,
   /** Recovery ended here. */

@@ -76,7 +76,7 @@ const questions = fc.record({
   beyond: fc.nat(200),
 });
 
-describe.each(implementations)('findEvidence by $name', ({ findEvidence }) => {
+describe.each(implementations)('findDurabilityProof by $name', ({ findDurabilityProof }) => {
   it('looks at every offset of the range, as the format says', () => {
     let found = 0;
     fc.assert(
@@ -87,16 +87,16 @@ describe.each(implementations)('findEvidence by $name', ({ findEvidence }) => {
         const question = [first, last, left, lsn, lsn + span] as const;
         const expected = model(bytes, ...question);
         if (expected !== -1) found++;
-        expect(findEvidence(bytes, ...question)).toBe(expected);
+        expect(findDurabilityProof(bytes, ...question)).toBe(expected);
         // The whole range gives the answer most often.
         const whole = [0, bytes.length, bytes.length + beyond, lsn, lsn + span] as const;
-        let at = findEvidence(bytes, ...whole);
+        let at = findDurabilityProof(bytes, ...whole);
         expect(at).toBe(model(bytes, ...whole));
         // And it goes on behind each answer.
         while (at !== -1) {
           found++;
           const rest = [at + 1, bytes.length, bytes.length + beyond - at - 1, lsn, lsn + span] as const;
-          at = findEvidence(bytes, ...rest);
+          at = findDurabilityProof(bytes, ...rest);
           expect(at).toBe(model(bytes, ...rest));
         }
       }),
@@ -110,8 +110,15 @@ describe.each(implementations)('findEvidence by $name', ({ findEvidence }) => {
       fc.property(memories, questions, fc.nat(40), fc.nat(255), (bytes, { lsn, span, beyond }, before, fill) => {
         const memory = new Uint8Array(bytes.length + before + 40).fill(fill);
         memory.set(bytes, before);
-        const alone = findEvidence(bytes, 0, bytes.length, bytes.length + beyond, lsn, lsn + span);
-        const inside = findEvidence(memory, before, before + bytes.length, bytes.length + beyond, lsn, lsn + span);
+        const alone = findDurabilityProof(bytes, 0, bytes.length, bytes.length + beyond, lsn, lsn + span);
+        const inside = findDurabilityProof(
+          memory,
+          before,
+          before + bytes.length,
+          bytes.length + beyond,
+          lsn,
+          lsn + span,
+        );
         expect(inside).toBe(alone === -1 ? -1 : alone + before);
       }),
     );

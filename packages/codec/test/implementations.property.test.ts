@@ -210,8 +210,8 @@ describe.runIf(addon !== undefined)('the addon and JavaScript', () => {
           const end = a % 2 === 0 ? bytes.length : a % (bytes.length + 1);
           for (let at = 0; at !== -1; ) {
             const question = [bytes, at, end, end - at + beyond, lsn, lsn + span] as const;
-            const expected = javaScript.findEvidence(...question);
-            expect(native.findEvidence(...question)).toBe(expected);
+            const expected = javaScript.findDurabilityProof(...question);
+            expect(native.findDurabilityProof(...question)).toBe(expected);
             if (expected === -1) break;
             found++;
             at = Math.min(expected + 1, end);
@@ -238,7 +238,7 @@ describe.runIf(addon !== undefined)('the addon and JavaScript', () => {
             for (const lsn of bounds) {
               for (const last of bounds) {
                 const question = [bytes, 9, 64, left, lsn, last] as const;
-                expect(native.findEvidence(...question)).toBe(javaScript.findEvidence(...question));
+                expect(native.findDurabilityProof(...question)).toBe(javaScript.findDurabilityProof(...question));
               }
             }
           }

@@ -2,18 +2,18 @@ import * as codec from '@walstack/codec';
 import * as native from '@walstack/native';
 import { viewOf } from '../src/integers.js';
 import { continueCrc32c } from '../src/javascript/crc32c.js';
-import { findEvidence } from '../src/javascript/durability-proof.js';
+import { findDurabilityProof } from '../src/javascript/durability-proof.js';
 import { scanFrames, sealFrames } from '../src/javascript/frames.js';
 
 /** The passes over bytes, as one implementation does them. */
-export type Implementation = Pick<typeof codec, 'crc32c' | 'sealFrames' | 'scanFrames' | 'findEvidence'>;
+export type Implementation = Pick<typeof codec, 'crc32c' | 'sealFrames' | 'scanFrames' | 'findDurabilityProof'>;
 
 /** Does not check its arguments. */
 const javaScript: Implementation = {
   crc32c: (bytes, seed = 0, start = 0, end = bytes.length) => continueCrc32c(viewOf(bytes), start, end, seed) >>> 0,
   sealFrames,
   scanFrames,
-  findEvidence,
+  findDurabilityProof,
 };
 
 /**

@@ -177,7 +177,7 @@ describe('marks', () => {
 
   it('leave the checksum word open and touch 32 bytes', () => {
     const target = new Uint8Array(48).fill(0xff);
-    writeMark(viewOf(target), 8, 7, MarkType.quiet, 3);
+    writeMark(viewOf(target), 8, 7, MarkType.idle, 3);
     expect(toHex(target.subarray(0, 8))).toBe('ff'.repeat(8));
     expect(toHex(target.subarray(12, 16))).toBe('00000000');
     expect(toHex(target.subarray(40))).toBe('ff'.repeat(8));

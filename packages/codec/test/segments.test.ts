@@ -2,7 +2,7 @@ import {
   crc32c,
   decodeSegmentHeader,
   encodeSegmentHeader,
-  findEvidence,
+  findDurabilityProof,
   frameStart,
   isMark,
   RecordHeader,
@@ -145,11 +145,11 @@ describe('whole segment files', () => {
     const mark = vector.frames[6] as MarkFrame;
     whole[hole.at + 40] = (whole[hole.at + 40] as number) ^ 1;
     const left = whole.length - hole.end;
-    const at = findEvidence(whole, hole.end, whole.length, left, hole.lsn, hole.lsn + Math.floor(left / 32));
+    const at = findDurabilityProof(whole, hole.end, whole.length, left, hole.lsn, hole.lsn + Math.floor(left / 32));
     expect(at).toBe(mark.at);
     const seed = segmentSeed(fromHex(vector.segmentId));
     expect(crc32c(whole, seed, at + 8, at + 32)).toBe(viewOf(whole).getUint32(at + 4, true));
     const cut = whole.slice(0, mark.at);
-    expect(findEvidence(cut, hole.end, cut.length, cut.length - hole.end, hole.lsn, hole.lsn + 20)).toBe(-1);
+    expect(findDurabilityProof(cut, hole.end, cut.length, cut.length - hole.end, hole.lsn, hole.lsn + 20)).toBe(-1);
   });
 });

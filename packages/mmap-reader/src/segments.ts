@@ -24,10 +24,10 @@ export {
 export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { SparseIndex } from './chain/sparse-index.js';
 export { checkResumePoint, knownBefore, knownIn, resumePointOf } from './directory/resume-point.js';
-export { materialize } from './frames/decode-record.js';
+export { decodeRecord } from './frames/decode-record.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';
 export type { Frames } from './frames/frames.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './frames/open-scanner.js';
-export { type Behind, lookBehind } from './frames/scan-tail.js';
+export { scanTail, type TailScan } from './frames/scan-tail.js';
 export type { WalRecord } from './frames/wal-record.js';

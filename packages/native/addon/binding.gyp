@@ -8,7 +8,7 @@
         "bytes_binding.cc",
         "crc32c.cc",
         "direct_io.cc",
-        "evidence.cc",
+        "durability_proof.cc",
         "frames.cc",
         "kernel_ring.cc",
         "locks.cc",

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "crc32c.h"
-#include "evidence.h"
+#include "durability_proof.h"
 #include "frames.h"
 #include "support.h"
 
@@ -103,8 +103,8 @@ napi_value ScanFramesCall(napi_env env, napi_callback_info info) {
   return MakeNumber(env, static_cast<double>(ScanFrames(range, offsets, room)));
 }
 
-// findEvidence(bytes, start, end, bytesLeft, lsn, lastLsn)
-napi_value FindEvidenceCall(napi_env env, napi_callback_info info) {
+// findDurabilityProof(bytes, start, end, bytesLeft, lsn, lastLsn)
+napi_value FindDurabilityProofCall(napi_env env, napi_callback_info info) {
   napi_value values[6];
   Bytes bytes;
   size_t start;
@@ -118,9 +118,9 @@ napi_value FindEvidenceCall(napi_env env, napi_callback_info info) {
   if (!GetInteger(env, values[3], "bytesLeft", 0, kMaxSafeInteger, &bytes_left)) return nullptr;
   if (!GetInteger(env, values[4], "lsn", 0, kBeyondEveryLsn, &lsn)) return nullptr;
   if (!GetInteger(env, values[5], "lastLsn", 0, kBeyondEveryLsn, &last_lsn)) return nullptr;
-  const size_t found = FindEvidence(bytes.data, start, end, static_cast<int64_t>(bytes_left),
+  const size_t found = FindDurabilityProof(bytes.data, start, end, static_cast<int64_t>(bytes_left),
                                     static_cast<int64_t>(lsn), static_cast<int64_t>(last_lsn));
-  return MakeNumber(env, found == kNoEvidence ? -1 : static_cast<double>(found));
+  return MakeNumber(env, found == kNoProof ? -1 : static_cast<double>(found));
 }
 
 }  // namespace
@@ -129,7 +129,7 @@ void ExportBytes(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "crc32c", Crc32cCall);
   ExportFunction(env, exports, "sealFrames", SealFramesCall);
   ExportFunction(env, exports, "scanFrames", ScanFramesCall);
-  ExportFunction(env, exports, "findEvidence", FindEvidenceCall);
+  ExportFunction(env, exports, "findDurabilityProof", FindDurabilityProofCall);
 }
 
 }  // namespace walstack

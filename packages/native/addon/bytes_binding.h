@@ -5,7 +5,7 @@
 
 namespace walstack {
 
-// Adds crc32c, sealFrames, scanFrames and findEvidence to what the addon exports.
+// Adds crc32c, sealFrames, scanFrames and findDurabilityProof to what the addon exports.
 void ExportBytes(napi_env env, napi_value exports);
 
 }  // namespace walstack

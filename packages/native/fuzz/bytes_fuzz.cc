@@ -3,7 +3,7 @@
 // making; libFuzzer, which comes with clang, finds its own:
 //
 //   clang++ -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -I addon -o bytes_fuzz fuzz/bytes_fuzz.cc
-//     fuzz/model.cc addon/crc32c.cc addon/frames.cc addon/evidence.cc
+//     fuzz/model.cc addon/crc32c.cc addon/frames.cc addon/durability_proof.cc
 //   ./bytes_fuzz -max_len=4096
 
 #include <cstdio>
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "crc32c.h"
-#include "evidence.h"
+#include "durability_proof.h"
 #include "frames.h"
 #include "model.h"
 
@@ -121,16 +121,16 @@ void CheckSeal(const model::Bytes& bytes, size_t shift, const model::Range& aske
   CheckScan(after, shift, asked, expected.count + 2);
 }
 
-void CheckEvidence(const model::Bytes& bytes, size_t shift, size_t start, size_t end, Front& front) {
+void CheckDurabilityProof(const model::Bytes& bytes, size_t shift, size_t start, size_t end, Front& front) {
   const Memory memory(bytes, shift);
   const uint64_t beyond = front.Take(1) % 4 == 0 ? front.Take(7) >> 4 : front.Take(1);
   const uint64_t bytes_left = end - start + beyond;
   const uint64_t lsn = front.Take(1) % 4 == 0 ? front.Take(7) >> 2 : front.Take(1);
   const uint64_t last_lsn = front.Take(1) % 4 == 0 ? front.Take(7) >> 2 : lsn + front.Take(1);
-  const size_t found = walstack::FindEvidence(memory.bytes(), start, end, static_cast<int64_t>(bytes_left),
+  const size_t found = walstack::FindDurabilityProof(memory.bytes(), start, end, static_cast<int64_t>(bytes_left),
                                               static_cast<int64_t>(lsn), static_cast<int64_t>(last_lsn));
-  const int64_t expected = model::FindEvidence(bytes, start, end, bytes_left, lsn, last_lsn);
-  Expect(found == (expected == -1 ? walstack::kNoEvidence : static_cast<size_t>(expected)), "the evidence");
+  const int64_t expected = model::FindDurabilityProof(bytes, start, end, bytes_left, lsn, last_lsn);
+  Expect(found == (expected == -1 ? walstack::kNoProof : static_cast<size_t>(expected)), "the evidence");
 }
 
 }  // namespace
@@ -163,7 +163,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       CheckSeal(bytes, shift, range);
       break;
     default:
-      CheckEvidence(bytes, shift, range.start, range.end, fields);
+      CheckDurabilityProof(bytes, shift, range.start, range.end, fields);
   }
   return 0;
 }

@@ -71,7 +71,7 @@ Seal SealFrames(Bytes& bytes, const Range& range) {
   return seal;
 }
 
-int64_t FindEvidence(const Bytes& bytes, size_t start, size_t end, uint64_t bytes_left, uint64_t lsn,
+int64_t FindDurabilityProof(const Bytes& bytes, size_t start, size_t end, uint64_t bytes_left, uint64_t lsn,
                      uint64_t last_lsn) {
   for (uint64_t at = start; at + 32 <= end; at++) {
     const uint64_t left = bytes_left > at - start ? bytes_left - (at - start) : 0;

@@ -36,7 +36,7 @@ struct Seal {
 Seal SealFrames(Bytes& bytes, const Range& range);
 
 // The offset, or -1.
-int64_t FindEvidence(const Bytes& bytes, size_t start, size_t end, uint64_t bytes_left, uint64_t lsn,
+int64_t FindDurabilityProof(const Bytes& bytes, size_t start, size_t end, uint64_t bytes_left, uint64_t lsn,
                      uint64_t last_lsn);
 
 }  // namespace model

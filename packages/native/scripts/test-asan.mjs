@@ -21,7 +21,7 @@ const flags = ['-std=c++17', '-g', '-O1', '-fno-omit-frame-pointer', '-Wall', '-
 const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 
 /** What has no part of Node in it. */
-const core = ['crc32c.cc', 'evidence.cc', 'frames.cc'].map((name) => join(addon, name));
+const core = ['crc32c.cc', 'durability_proof.cc', 'frames.cc'].map((name) => join(addon, name));
 
 /** @param {string} folder */
 const sourcesIn = (folder) =>

@@ -54,7 +54,14 @@ export interface Binding {
     seed: number,
     offsets: Uint32Array,
   ): number;
-  findEvidence(bytes: Uint8Array, start: number, end: number, bytesLeft: number, lsn: number, lastLsn: number): number;
+  findDurabilityProof(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    bytesLeft: number,
+    lsn: number,
+    lastLsn: number,
+  ): number;
   /** Missing where there was no io_uring to build for. */
   readonly Ring?: NativeRingConstructor;
 }

@@ -92,7 +92,7 @@ export function scanFrames(
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`); `RangeError` (`ERR_OUT_OF_RANGE`); `Error`
  * (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) where the binary is missing
  */
-export function findEvidence(
+export function findDurabilityProof(
   bytes: Uint8Array,
   start: number,
   end: number,
@@ -100,5 +100,5 @@ export function findEvidence(
   lsn: number,
   lastLsn: number,
 ): number {
-  return requireBinding().findEvidence(bytes, start, end, bytesLeft, lsn, lastLsn);
+  return requireBinding().findDurabilityProof(bytes, start, end, bytesLeft, lsn, lastLsn);
 }

@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 
-export { crc32c, findEvidence, scanFrames, sealFrames } from './bytes.js';
+export { crc32c, findDurabilityProof, scanFrames, sealFrames } from './bytes.js';
 export { type DirectIoAlignment, directIoAlignment, useDirectIo } from './direct-io.js';
 export { available, unavailableReason } from './load.js';
 export { fileLocksUnavailableReason, holdLock, type LockMode, lockFile, unlockFile } from './locks.js';

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { available, crc32c, findEvidence, scanFrames, sealFrames } from '@walstack/native';
+import { available, crc32c, findDurabilityProof, scanFrames, sealFrames } from '@walstack/native';
 import { describe, expect, it } from 'vitest';
 
 /** The `code` of what a call throws; `'nothing thrown'` when it returns. */
@@ -179,7 +179,7 @@ describe.runIf(available)('sealFrames and scanFrames', () => {
   });
 });
 
-describe.runIf(available)('findEvidence', () => {
+describe.runIf(available)('findDurabilityProof', () => {
   it('finds a frame that proves something, at every offset', () => {
     for (let at = 0; at <= 100; at++) {
       const bytes = new Uint8Array(140);
@@ -188,9 +188,9 @@ describe.runIf(available)('findEvidence', () => {
       view.setBigUint64(at + 8, 20n, true);
       view.setUint32(at + 20, 7, true);
       const expected = at <= 108 ? at : -1;
-      expect(findEvidence(bytes, 0, 140, 140, 13, 100)).toBe(expected);
-      expect(findEvidence(bytes, 0, 140, 140, 14, 100)).toBe(-1);
-      expect(findEvidence(bytes, at + 1, 140, 139 - at, 13, 100)).toBe(-1);
+      expect(findDurabilityProof(bytes, 0, 140, 140, 13, 100)).toBe(expected);
+      expect(findDurabilityProof(bytes, 0, 140, 140, 14, 100)).toBe(-1);
+      expect(findDurabilityProof(bytes, at + 1, 140, 139 - at, 13, 100)).toBe(-1);
     }
   });
 
@@ -198,7 +198,7 @@ describe.runIf(available)('findEvidence', () => {
     const right: unknown[] = [new Uint8Array(100), 0, 100, 100, 13, 100];
     const call = (argument: number, value: unknown) => {
       const [a, b, c, d, e, f] = right.with(argument, value) as never[];
-      return codeOf(() => findEvidence(a as never, b as never, c as never, d as never, e as never, f as never));
+      return codeOf(() => findDurabilityProof(a as never, b as never, c as never, d as never, e as never, f as never));
     };
     expect(call(0, right[0])).toBe('nothing thrown');
     expect(call(0, 'text')).toBe('ERR_INVALID_ARG_TYPE');
@@ -219,7 +219,7 @@ it('without the binary every function says so, and why', () => {
       crc32c: () => native.crc32c(bytes),
       sealFrames: () => native.sealFrames(bytes, 0, 64, 0, 512, 0),
       scanFrames: () => native.scanFrames(bytes, 0, 64, 0, 512, 0, new Uint32Array(4)),
-      findEvidence: () => native.findEvidence(bytes, 0, 64, 64, 1, 1),
+      findDurabilityProof: () => native.findDurabilityProof(bytes, 0, 64, 64, 1, 1),
     };
     for (const [name, call] of Object.entries(calls)) {
       try { call(); console.log(name, 'returned'); } catch ({ code, message }) { console.log(name, code, message); }
@@ -230,6 +230,6 @@ it('without the binary every function says so, and why', () => {
   });
   const why = 'ERR_WALSTACK_NATIVE_UNAVAILABLE The native addon is turned off by WALSTACK_NATIVE=0.';
   expect(stdout.trim().split('\n')).toEqual(
-    ['crc32c', 'sealFrames', 'scanFrames', 'findEvidence'].map((name) => `${name} ${why}`),
+    ['crc32c', 'sealFrames', 'scanFrames', 'findDurabilityProof'].map((name) => `${name} ${why}`),
   );
 });

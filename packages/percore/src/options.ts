@@ -8,7 +8,7 @@ import {
   optionNames,
   outOfRange,
 } from '@walstack/codec';
-import { realWorld, type SegmentedWalConfig, type World } from '@walstack/segmented';
+import { type Environment, type SegmentedWalConfig, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo } from '@walstack/storage-io';
 import { checkCoreId } from './core/core-directory.js';
 import { ENTRY_HEADER_BYTES } from './core/entry.js';
@@ -194,4 +194,4 @@ export function backendOf(
 }
 
 /** The clock that the options give. */
-export const clockOf = ({ now = realWorld.now }: Pick<LogOptions, 'now'>): World['now'] => now;
+export const clockOf = ({ now = systemEnvironment.now }: Pick<LogOptions, 'now'>): Environment['now'] => now;

@@ -5,7 +5,7 @@ import type { StorageIo } from '@walstack/storage-io';
  * Everything that comes from outside: the disk, the clock, timers and randomness. Ids and times come from here and
  * nowhere else, so that a simulation with one seed replays a failure.
  */
-export interface World {
+export interface Environment {
   readonly io: StorageIo;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
@@ -16,7 +16,7 @@ export interface World {
 }
 
 /** The real clock, timers and randomness. */
-export const realWorld: Omit<World, 'io'> = {
+export const systemEnvironment: Omit<Environment, 'io'> = {
   now: Date.now,
   setTimer: (callback, delayMs) => {
     const timer = setTimeout(callback, delayMs);
@@ -27,7 +27,7 @@ export const realWorld: Omit<World, 'io'> = {
 };
 
 /** The time for a segment's header: whole milliseconds, whatever the clock gives. */
-export function createdAt(world: World): number {
+export function createdAt(world: Environment): number {
   const now = Math.floor(world.now());
   return now >= 0 && Number.isSafeInteger(now) ? now : 0;
 }

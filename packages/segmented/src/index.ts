@@ -16,7 +16,7 @@ export type { ResumePoint } from '@walstack/mmap-reader';
 export type { WalRecord } from '@walstack/mmap-reader/segments';
 export { Batch } from './batch.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
-export { realWorld, type World } from './environment.js';
+export { type Environment, systemEnvironment } from './environment.js';
 export {
   type CautionMessage,
   channels,

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import { announce, type LogMessage, type TypedChannel, writerChannels } from './diagnostics.js';
-import type { World } from './environment.js';
+import type { Environment } from './environment.js';
 import type { Settings } from './options.js';
 import type { Opened } from './recovery/recover.js';
 import type { RecoveryReport } from './recovery/recovery-report.js';
@@ -59,7 +59,11 @@ export const channels: typeof writerChannels & {
 };
 
 /** Opens a log, and says how that went. */
-export function* announced<T extends Opened>(world: World, settings: Settings, opening: IoRoutine<T>): IoRoutine<T> {
+export function* announced<T extends Opened>(
+  world: Environment,
+  settings: Settings,
+  opening: IoRoutine<T>,
+): IoRoutine<T> {
   const { directory } = settings;
   // Not the world's clock: that one may jump, and nothing depends on what is told here.
   const begunAt = performance.now();
@@ -81,7 +85,7 @@ export function* announced<T extends Opened>(world: World, settings: Settings, o
 }
 
 /** Says what of the file system of a log cannot be relied on. */
-function cautionOf({ io }: World, directory: string): void {
+function cautionOf({ io }: Environment, directory: string): void {
   const { type, caution } = io.fileSystem?.(directory) ?? {};
   if (type === undefined || caution === undefined) return;
   announce(channels.caution, { directory, fileSystem: type, message: `${directory} lies on ${caution}.` });

@@ -16,7 +16,7 @@ import {
   type WalError,
 } from '@walstack/codec';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
-import { realWorld, type World } from './environment.js';
+import { type Environment, systemEnvironment } from './environment.js';
 import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js';
 
 /** How blocks are prepared. */
@@ -134,11 +134,11 @@ export interface SegmentedWalConfig {
    */
   readonly lockTimeoutMs?: number;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
-  readonly now?: World['now'];
+  readonly now?: Environment['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
-  readonly setTimer?: World['setTimer'];
+  readonly setTimer?: Environment['setTimer'];
   /** Randomness for ids. Default `crypto.randomBytes`. */
-  readonly randomBytes?: World['randomBytes'];
+  readonly randomBytes?: Environment['randomBytes'];
 }
 
 /** The options with their defaults filled in. */
@@ -283,8 +283,12 @@ function checkCallback<T>(name: string, value: T): T {
 }
 
 /** The world that a configuration asks for, on a backend. */
-export function worldOf(config: SegmentedWalConfig, io: StorageIo): World {
-  const { now = realWorld.now, setTimer = realWorld.setTimer, randomBytes = realWorld.randomBytes } = config;
+export function worldOf(config: SegmentedWalConfig, io: StorageIo): Environment {
+  const {
+    now = systemEnvironment.now,
+    setTimer = systemEnvironment.setTimer,
+    randomBytes = systemEnvironment.randomBytes,
+  } = config;
   const world = { io, now, setTimer, randomBytes };
   for (const name of ['now', 'setTimer', 'randomBytes'] as const) {
     if (typeof world[name] !== 'function') throw invalidType(name, 'a function', world[name]);

@@ -37,7 +37,7 @@ import {
 } from '@walstack/storage-io';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { announce } from './diagnostics.js';
-import type { World } from './environment.js';
+import type { Environment } from './environment.js';
 import { announced, channels } from './log-diagnostics.js';
 import {
   type CheckedConfig,
@@ -61,7 +61,7 @@ import { encryptionOf, refuseOtherKey, requireKey } from './segments/keys.js';
 import { isEmpty, metaOf, type SegmentMeta } from './segments/segment.js';
 import { writesSideBySide } from './segments/segment-file.js';
 import { countWhile, type Segments } from './segments/segment-list.js';
-import { QuietMark } from './write/idle-marker.js';
+import { IdleMarker } from './write/idle-marker.js';
 import { type AppendOptions, NO_OPTIONS, type RecordBody, ReusedBody } from './write/record-body.js';
 import { type LogEnd, SegmentWriter } from './write/segment-writer.js';
 import { tooLarge } from './write/too-large.js';
@@ -105,7 +105,7 @@ const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, match
  * One object writes a log at a time, whichever process or thread it is in: the directory is locked.
  */
 export class SegmentedWal {
-  readonly #world: World;
+  readonly #world: Environment;
   readonly #settings: Settings;
   readonly #isReadonly: boolean;
   readonly #ownsIo: boolean;
@@ -116,8 +116,8 @@ export class SegmentedWal {
   /** The lane of the groups: what must not interleave with writing. */
   readonly #queue: RoutineQueue;
   /** The lane of truncation, beside it. */
-  readonly #upkeep: RoutineQueue;
-  readonly #quietMark: QuietMark;
+  readonly #maintenanceQueue: RoutineQueue;
+  readonly #quietMark: IdleMarker;
   readonly #recovery: RecoveryReport;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #noSpace: WalError | undefined;
@@ -134,7 +134,7 @@ export class SegmentedWal {
   #submitFailure: unknown;
   #closing: Promise<void> | undefined;
 
-  private constructor(world: World, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
+  private constructor(world: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
     this.#world = world;
     this.#settings = settings;
     this.#isReadonly = settings.recoveryMode === 'readonly';
@@ -144,14 +144,14 @@ export class SegmentedWal {
     this.#noSpace = opened.noSpace;
     this.#writer = new SegmentWriter(world, settings, opened.start, () => this.#retain());
     this.#queue = new RoutineQueue(world.io);
-    this.#upkeep = new RoutineQueue(world.io);
+    this.#maintenanceQueue = new RoutineQueue(world.io);
     const { checkpointIsDurable = true } = opened.start;
     const store = new CheckpointStore(world, settings, this.#writer, beginningOf(opened), checkpointIsDurable);
     this.#truncation = new Truncation(world, settings, this.#writer, store, this.#queue, {
       cut: (lastLsn) => this.#cutOff(lastLsn),
       truncated: (result) => this.#announceTruncation(result),
     });
-    this.#quietMark = new QuietMark(world.setTimer, settings.markAfterMs, {
+    this.#quietMark = new IdleMarker(world.setTimer, settings.markAfterMs, {
       activity: () => this.#writer.nextLsn,
       wanted: () => this.#state === 'open' && this.#writer.failure === undefined && !this.#writer.endsWithMark,
       mark: () => this.#markQuiet(),
@@ -817,14 +817,14 @@ export class SegmentedWal {
     const discard = checkClose(options);
     if (this.#state === 'closed') return;
     this.#queue.requireTurn();
-    this.#upkeep.requireTurn();
+    this.#maintenanceQueue.requireTurn();
     if (this.#state === 'closing') {
-      this.#upkeep.runSync(nothing);
+      this.#maintenanceQueue.runSync(nothing);
       return;
     }
     this.#beginClosing();
     try {
-      this.#upkeep.runSync(() => this.#queue.join(() => this.#closeLog(discard)));
+      this.#maintenanceQueue.runSync(() => this.#queue.join(() => this.#closeLog(discard)));
     } finally {
       this.#closing = this.#letGoOfBackend();
       // Whoever awaits `close()` later hears of it.
@@ -845,7 +845,7 @@ export class SegmentedWal {
   async #close(discard: boolean): Promise<void> {
     this.#beginClosing();
     try {
-      await this.#upkeep.run(() => this.#queue.join(() => this.#closeLog(discard)));
+      await this.#maintenanceQueue.run(() => this.#queue.join(() => this.#closeLog(discard)));
     } finally {
       await this.#letGoOfBackend();
     }
@@ -860,7 +860,7 @@ export class SegmentedWal {
   *#closeLog(discard: boolean): IoRoutine<void> {
     try {
       if (this.#writer.failure !== undefined || this.#isReadonly) {
-        yield* this.#writer.letGo();
+        yield* this.#writer.releaseFiles();
         return;
       }
       yield* this.#writer.close(MarkType.closed, discard);
@@ -970,7 +970,7 @@ export class SegmentedWal {
   #retain(): void {
     if (this.#retaining || this.#state !== 'open' || !dropsAnything(this.#settings)) return;
     this.#retaining = true;
-    this.#upkeep
+    this.#maintenanceQueue
       .run(() => {
         this.#retaining = false;
         return this.#truncation.retain();
@@ -1066,7 +1066,7 @@ export class SegmentedWal {
 
   #markQuiet(): void {
     // A failure of it is not lost: it is in `failure`, and everything after it is refused.
-    this.#queue.run(() => this.#writer.mark(MarkType.quiet)).catch(() => {});
+    this.#queue.run(() => this.#writer.mark(MarkType.idle)).catch(() => {});
   }
 
   /** Tries again to make the segment for which there was no room; what is appended meanwhile is refused. */
@@ -1094,7 +1094,7 @@ export class SegmentedWal {
   #runUpkeep<T>(make: () => IoRoutine<T>): Promise<T> {
     if (this.#state !== 'open') return Promise.reject(this.#closedError());
     if (this.#isReadonly) return Promise.reject(this.#readonlyError());
-    return this.#upkeep.run(make);
+    return this.#maintenanceQueue.run(make);
   }
 
   #runUpkeepSync<T>(make: () => IoRoutine<T>): T {
@@ -1102,7 +1102,7 @@ export class SegmentedWal {
     if (this.#isReadonly) throw this.#readonlyError();
     // It may have to join the lane of the groups.
     this.#queue.requireTurn();
-    return this.#upkeep.runSync(make);
+    return this.#maintenanceQueue.runSync(make);
   }
 
   /** @throws when the log is not to be changed: a cut that is refused for that is never under way */

@@ -1,7 +1,7 @@
 import { WalError } from '@walstack/codec';
 import { LogTail, type ResumePoint } from '@walstack/mmap-reader';
 import { SegmentedWal } from '@walstack/segmented';
-import { createMemoryStorageIo, MemoryWorld, type StorageIo } from '@walstack/storage-io';
+import { createMemoryStorageIo, MemoryDisk, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { DIRECTORY } from './support/logs.js';
@@ -73,7 +73,7 @@ class Writer {
   readonly versions = new Map<string, Version>();
   #there: Version[] = [];
 
-  constructor(world: MemoryWorld, recycleSegments: number) {
+  constructor(world: MemoryDisk, recycleSegments: number) {
     const io = createMemoryStorageIo({ world });
     const sizes = { segmentBytes: 4096, blockBytes: 512, recycleSegments, markAfterMs: 0 };
     this.wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...sizes, ...new TestWorld().options });
@@ -129,7 +129,7 @@ class Follower {
   #given: Version[] = [];
   #nextLsn: number | undefined;
 
-  constructor(writer: Writer, world: MemoryWorld, isTold: boolean, durableOnly: boolean) {
+  constructor(writer: Writer, world: MemoryDisk, isTold: boolean, durableOnly: boolean) {
     this.#writer = writer;
     this.#isTold = isTold;
     this.#durableOnly = durableOnly;
@@ -261,7 +261,7 @@ it.each([0, 3])(
   (recycleSegments) => {
     fc.assert(
       fc.property(fc.array(fc.oneof(change, look), { minLength: 10, maxLength: 100 }), (steps) => {
-        const world = new MemoryWorld();
+        const world = new MemoryDisk();
         const writer = new Writer(world, recycleSegments);
         const followers = [0, 1, 2, 3].map((kind) => new Follower(writer, world, kind < 2, kind % 2 === 0));
         for (const step of steps) {

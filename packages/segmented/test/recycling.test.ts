@@ -6,7 +6,7 @@ import {
   createIoUringStorageIo,
   createMemoryStorageIo,
   createSyncFsStorageIo,
-  MemoryWorld,
+  MemoryDisk,
   ringSupport,
   type StorageIo,
 } from '@walstack/storage-io';
@@ -18,7 +18,7 @@ import { TestWorld, temporaryDirectory } from './support/worlds.js';
 
 const CONFIG = { segmentBytes: 4096, blockBytes: 512, preallocate: 'write', recycleSegments: 2 } as const;
 
-function openOn(world: MemoryWorld, config: Partial<SegmentedWalConfig> = {}) {
+function openOn(world: MemoryDisk, config: Partial<SegmentedWalConfig> = {}) {
   const io = createMemoryStorageIo({ world });
   const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...CONFIG, ...config });
   return { io, wal };
@@ -41,7 +41,7 @@ const expected = (from: number, to: number): string[] =>
 
 describe('a freed segment', () => {
   test('is kept under another name, and becomes the next segment with an id of its own', () => {
-    const { io, wal } = openOn(new MemoryWorld());
+    const { io, wal } = openOn(new MemoryDisk());
     fill(wal, 60);
     const ids = new Set(wal.listSegments().map(({ id }) => id));
     const count = ids.size;
@@ -58,7 +58,7 @@ describe('a freed segment', () => {
   });
 
   test('is recognized as the next life of its file when a killed log is opened again', () => {
-    const world = new MemoryWorld();
+    const world = new MemoryDisk();
     const { wal } = openOn(world);
     fill(wal, 60);
     wal.truncateBeforeSync(40);
@@ -68,7 +68,7 @@ describe('a freed segment', () => {
     wal.append('never synced');
     // The log is left as it is, as if its process had been killed.
     const files = createMemoryStorageIo({ world });
-    const copy = new MemoryWorld();
+    const copy = new MemoryDisk();
     const target = createMemoryStorageIo({ world: copy });
     target.makeDirectory(DIRECTORY);
     for (const name of files.list(DIRECTORY).filter((each) => each !== 'LOCK')) {
@@ -88,7 +88,7 @@ describe('a freed segment', () => {
     'whose next life was closed is known to be: nothing of its earlier life is taken for a torn tail, with %s',
     (_what, padGroups) => {
       for (let records = 20; records <= 40; records++) {
-        const world = new MemoryWorld();
+        const world = new MemoryDisk();
         const { wal } = openOn(world, { padGroups });
         fill(wal, 60);
         wal.truncateBeforeSync(40);
@@ -104,7 +104,7 @@ describe('a freed segment', () => {
   );
 
   test('waits for reuse across lives of the log', () => {
-    const world = new MemoryWorld();
+    const world = new MemoryDisk();
     const first = openOn(world);
     fill(first.wal, 60);
     first.wal.truncateBeforeSync(60);
@@ -117,7 +117,7 @@ describe('a freed segment', () => {
   });
 
   test('is removed when somebody holds a lock on its file', () => {
-    const { io, wal } = openOn(new MemoryWorld());
+    const { io, wal } = openOn(new MemoryDisk());
     fill(wal, 60);
     for (const { path } of wal.listSegments()) expect(io.lockFile(io.open(path), 'shared')).toBe(true);
     expect(wal.truncateBeforeSync(40).segmentsRecycled).toBe(0);
@@ -126,7 +126,7 @@ describe('a freed segment', () => {
   });
 
   test.each([0, 1])('is kept up to recycleSegments: %i', (recycleSegments) => {
-    const { io, wal } = openOn(new MemoryWorld(), { recycleSegments });
+    const { io, wal } = openOn(new MemoryDisk(), { recycleSegments });
     fill(wal, 60);
     expect(wal.truncateBeforeSync(40).segmentsRecycled).toBe(recycleSegments);
     wal.truncateBeforeSync(60);
@@ -135,7 +135,7 @@ describe('a freed segment', () => {
   });
 
   test('whose old id has the same checksum as the new one is not reused', () => {
-    const world = new MemoryWorld();
+    const world = new MemoryDisk();
     const { io, wal } = openOn(world);
     fill(wal, 60);
     const [oldest] = wal.listSegments();
@@ -153,7 +153,7 @@ describe('a freed segment', () => {
 });
 
 test('a reader of a segment that is overwritten meanwhile says WAL_TRUNCATED, and never WAL_CORRUPT', () => {
-  const { wal } = openOn(new MemoryWorld(), { segmentBytes: 1 << 20, maxPayloadBytes: 1 << 22 });
+  const { wal } = openOn(new MemoryDisk(), { segmentBytes: 1 << 20, maxPayloadBytes: 1 << 22 });
   // Larger than what is read at once.
   for (let record = 0; record < 12; record++) wal.append(new Uint8Array(200_000).fill(record + 1));
   wal.syncSync();
@@ -267,7 +267,7 @@ test('nothing is recycled where the file system has no locks on open files', () 
 
 describe('a free file', () => {
   const afterTruncation = () => {
-    const { io, wal } = openOn(new MemoryWorld());
+    const { io, wal } = openOn(new MemoryDisk());
     fill(wal, 60);
     wal.truncateBeforeSync(40);
     expect(freeFiles(io.list(DIRECTORY))).toHaveLength(2);
@@ -296,7 +296,7 @@ describe('a free file', () => {
   });
 
   test.each(['99999999999999999999', '9007199254740991', '1', '007'])('may have the number %s', (number) => {
-    const world = new MemoryWorld();
+    const world = new MemoryDisk();
     const first = openOn(world);
     fill(first.wal, 60);
     first.wal.closeSync();

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig, type TruncateResult } from '@walstack/segmented';
-import { createMemoryStorageIo, MemoryWorld, type StorageIo } from '@walstack/storage-io';
+import { createMemoryStorageIo, MemoryDisk, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { DIRECTORY } from './support/logs.js';
@@ -119,7 +119,7 @@ describe.each(['EIO', 'ENOSPC'] as const)('a segment whose file cannot be remove
 });
 
 test('what is no failure of the file ends a truncation: the power is gone', () => {
-  const world = new MemoryWorld();
+  const world = new MemoryDisk();
   const io = createMemoryStorageIo({ world });
   const wal = openOn(
     new Proxy(io, {

@@ -21,7 +21,7 @@ export type { FileSystem } from './backends/file-system.js';
 export { createIoUringStorageIo } from './backends/io-uring/io-uring.js';
 export { type IoUringOptions, ioUringPresets } from './backends/io-uring/options.js';
 export { createMemoryStorageIo, type MemoryStorageIoOptions } from './backends/memory/memory.js';
-export { MemoryWorld } from './backends/memory/memory-disk.js';
+export { MemoryDisk } from './backends/memory/memory-disk.js';
 export { nodeFsNamespace } from './backends/node-fs/node-fs-namespace.js';
 export { createSyncFsStorageIo } from './backends/node-fs/sync-fs.js';
 export { createThreadPoolStorageIo } from './backends/node-fs/thread-pool.js';
@@ -60,7 +60,7 @@ export {
   type IoCondition,
   type IoRoutine,
   type IoStep,
-  ROOM,
+  QUEUE_SPACE,
   requireWait,
   runAsync,
   runSync,

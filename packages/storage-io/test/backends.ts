@@ -8,7 +8,7 @@ import {
   createSyncFsStorageIo,
   createThreadPoolStorageIo,
   type FileOpsOptions,
-  MemoryWorld,
+  MemoryDisk,
   type StorageIo,
 } from '@walstack/storage-io';
 import type { ConformanceBackend, ConformanceCreateOptions } from '@walstack/storage-io/conformance';
@@ -30,7 +30,7 @@ const onRealFiles =
 
 /** The same in memory. */
 function inMemory(options?: ConformanceCreateOptions): ConformanceBackend {
-  const world = new MemoryWorld();
+  const world = new MemoryDisk();
   const io = createMemoryStorageIo({ world, ...options });
   io.makeDirectory('log');
   return { io, directory: 'log', another: () => createMemoryStorageIo({ world }) };

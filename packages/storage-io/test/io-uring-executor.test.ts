@@ -31,7 +31,7 @@ function rig({ maxPending = 64, maxInFlight = 64, alignment = 1, durable = true 
   const honoursDurableWrites = () => durable;
   const ring = new ScriptedRing();
   const namespace = { ...nodeFsNamespace, name: 'scripted', directAlignment: () => alignment };
-  const registered = { placeOf: () => -1, close: () => {} };
+  const registered = { bufferIndex: () => -1, close: () => {} };
   const io = new FileOpsStorageIo<number>(
     namespace,
     { maxPending },

@@ -228,7 +228,7 @@ describe.runIf(ring.available)('io-uring', () => {
     };
     const buffers = new RegisteredBuffers(limited, 5, 4096);
     const memory = [1, 2, 3, 4].map(() => buffers.add(new Uint8Array(4096)));
-    expect(memory.map((each) => buffers.placeOf(each))).toEqual([...taken, -1, -1]);
+    expect(memory.map((each) => buffers.bufferIndex(each))).toEqual([...taken, -1, -1]);
   });
 
   test('directIo: false refuses it for every file, and counts them', () => {

@@ -1,10 +1,10 @@
-import { createMemoryStorageIo, errnoNamed, MemoryWorld } from '@walstack/storage-io';
+import { createMemoryStorageIo, errnoNamed, MemoryDisk } from '@walstack/storage-io';
 import { describe, expect, it } from 'vitest';
 import { resultOf } from './polling.js';
 
 describe('a memory world', () => {
   it('outlives its backends', async () => {
-    const world = new MemoryWorld();
+    const world = new MemoryDisk();
     const first = createMemoryStorageIo({ world });
     first.makeDirectory('log');
     const file = first.open('log/a', { create: true });
@@ -91,7 +91,7 @@ describe('a memory world', () => {
 
   it('must be one', () => {
     const typeError = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
-    expect(() => createMemoryStorageIo({ world: {} as MemoryWorld })).toThrow(typeError);
-    expect(() => createMemoryStorageIo({ wordl: new MemoryWorld() } as never)).toThrow(typeError);
+    expect(() => createMemoryStorageIo({ world: {} as MemoryDisk })).toThrow(typeError);
+    expect(() => createMemoryStorageIo({ wordl: new MemoryDisk() } as never)).toThrow(typeError);
   });
 });

@@ -8,7 +8,7 @@ import {
   type IoFile,
   type IoRoutine,
   ioSteps,
-  ROOM,
+  QUEUE_SPACE,
   RoutineQueue,
   requireWait,
   runAsync,
@@ -126,7 +126,7 @@ describe('a routine', () => {
   it('that waits for nothing is a defect, not a hang', () => {
     const io = tinySync(new TinyFiles());
     const routine = function* (): IoRoutine<void> {
-      yield ROOM;
+      yield QUEUE_SPACE;
     };
     expect(() => runSync(io, routine())).toThrow(expect.objectContaining({ code: 'WAL_STATE' }));
     expect(() => waitForProgress(CompletionRouter.for(io))).toThrow(expect.objectContaining({ code: 'WAL_STATE' }));
@@ -319,7 +319,7 @@ describe('the router', () => {
     const router = CompletionRouter.for(io);
     const file = io.open('d/file', { create: true });
     let told = 0;
-    router.whenRoom(() => {
+    router.onQueueSpace(() => {
       told += 1;
     });
     expect(router.drain()).toBe(0);

@@ -13,15 +13,15 @@ import type { LogTail, ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
   Batch,
+  type Environment,
   type ReadOptions,
   type RecoveryReport,
   type Replay,
-  realWorld,
   SegmentedWal,
   type SegmentedWalConfig,
   type SegmentMeta,
+  systemEnvironment,
   type TruncateResult,
-  type World,
 } from '@walstack/segmented';
 import { makeBuilder } from './builder.js';
 import { type Abortable, aborted, checkSignal, throwIfAborted, unlessAborted } from './commit/aborting.js';
@@ -94,7 +94,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #path: string;
   readonly #log: SegmentedWal;
   readonly #payloads: PayloadCodec<T, I>;
-  readonly #setTimer: World['setTimer'];
+  readonly #setTimer: Environment['setTimer'];
   /** Whether another process writes the log, or none. */
   readonly #isReadonly: boolean;
   readonly #lifecycle = new Lifecycle();
@@ -116,7 +116,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     progress: Progress,
     payloads: PayloadCodec<T, I>,
     flush: FlushSettings,
-    { setTimer = realWorld.setTimer, recoveryMode }: WalOptions<AnyEncoding>,
+    { setTimer = systemEnvironment.setTimer, recoveryMode }: WalOptions<AnyEncoding>,
   ) {
     this.#path = path;
     this.#log = log;

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createMemoryStorageIo, createSyncFsStorageIo, MemoryWorld } from '@walstack/storage-io';
+import { createMemoryStorageIo, createSyncFsStorageIo, MemoryDisk } from '@walstack/storage-io';
 import { Wal, WalError, type WalOptions } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
@@ -105,7 +105,7 @@ test('a backend that is named belongs to the log, one that is given lives on', a
   const directory = temporaryDirectory();
   await using named = await Wal.open(join(directory, 'named'), { io: 'sync-fs' });
   expect(named.stats().backend).toBe('sync-fs');
-  await using io = createMemoryStorageIo({ world: new MemoryWorld() });
+  await using io = createMemoryStorageIo({ world: new MemoryDisk() });
   const given = await Wal.open('/given', { io });
   await given.commit('kept');
   await given.shutdown();

@@ -44,12 +44,12 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'written-again-at-recovery',
     breaks: 'A sync that failed is final: a later one that succeeds proves nothing.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: `    yield* ioSteps.datasync(this.#world.io, fileOf(segment));
+    find: `    yield* ioSteps.datasync(this.#environment.io, fileOf(segment));
     segment.dirty = false;`,
     replace: `    try {
-      yield* ioSteps.datasync(this.#world.io, fileOf(segment));
+      yield* ioSteps.datasync(this.#environment.io, fileOf(segment));
     } catch {
-      yield* ioSteps.datasync(this.#world.io, fileOf(segment));
+      yield* ioSteps.datasync(this.#environment.io, fileOf(segment));
     }
     segment.dirty = false;`,
   },
@@ -90,8 +90,8 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/appending-clock.test.ts',
     breaks: 'A record or batch has the LSNs that were next before the clock of the log was asked.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (this.#nextLsn !== lsn || this.#life !== life) throw',
-    replace: 'if (this.#nextLsn < lsn || this.#life !== life) throw',
+    find: 'if (this.#nextLsn !== lsn || this.#generation !== generation) throw',
+    replace: 'if (this.#nextLsn < lsn || this.#generation !== generation) throw',
   },
   {
     name: 'blocks-in-flight-overlap',

@@ -58,7 +58,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     test: EXECUTOR_TEST,
     breaks: 'What a failed ring ends is reported on the event loop, and not inside a poll.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
-    find: '  take(): void {\n    this.#submissions.beginGathering();\n',
+    find: '  take(): void {\n    this.#submissions.suppressNotify();\n',
     replace: '  take(): void {\n    this.#submissions.endGathering();\n',
     also: {
       file: `${STORAGE_IO}/engine/submissions.ts`,

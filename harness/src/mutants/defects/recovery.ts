@@ -15,9 +15,9 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     name: 'tail-cut-before-decision',
     breaks: 'Recovery changes nothing until it has decided.',
     file: `${SEGMENTED}/recovery/analyze-log.ts`,
-    find: 'const behind = yield* lookBehind(io, file, readable, size, kept.nextLsn);',
+    find: 'const behind = yield* scanTail(io, file, readable, size, kept.nextLsn);',
     replace: `yield io.submitTruncate(file, frames.end);
-  const behind = yield* lookBehind(io, file, readable, frames.end, kept.nextLsn);`,
+  const behind = yield* scanTail(io, file, readable, frames.end, kept.nextLsn);`,
   },
   {
     name: 'zeros-end-the-log',
@@ -31,8 +31,8 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     name: 'no-evidence',
     breaks: 'What was acknowledged and cannot be read is corruption, not a torn tail.',
     file: `${SEGMENTED}/recovery/analyze-log.ts`,
-    find: '  if (behind.evidenceOffset !== undefined) {',
-    replace: '  if (behind.evidenceOffset === -1) {',
+    find: '  if (behind.proofOffset !== undefined) {',
+    replace: '  if (behind.proofOffset === -1) {',
   },
   {
     name: 'checkpoint-inside-a-dropped-batch',

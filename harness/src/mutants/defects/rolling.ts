@@ -21,10 +21,10 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     scenario: 'name-before-acknowledgement',
     breaks: 'Before the name of a segment is durable no record in it is acknowledged.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: `    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
-    yield* this.names.sync();
+    find: `    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+    yield* this.directorySync.sync();
   }`,
-    replace: `    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
+    replace: `    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
   }`,
   },
   {
@@ -35,7 +35,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     find: `      yield* this.#until(() => old.isWritten);
       if (old.dirty) yield* this.#datasync(old);
       this.#provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
-      yield* this.#cut(old);`,
+      yield* this.#trimPreallocation(old);`,
     replace: '',
   },
   {
@@ -59,7 +59,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/closing-files.test.ts',
     breaks: 'Every file is closed with the log, whichever operation has failed.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'yield* closingOnFailure(this.#world, next, this.#nameInstead(next, note));',
+    find: 'yield* closingOnFailure(this.#environment, next, this.#nameInstead(next, note));',
     replace: 'yield* this.#nameInstead(next, note);',
   },
   {

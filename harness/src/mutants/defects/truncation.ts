@@ -70,7 +70,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'truncate-after',
     breaks: 'A cut is done when the name of the segment behind it is durable.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    yield* this.#guarded(this.names.sync());\n  }\n\n  /** Takes the old segment',
+    find: '    yield* this.#guarded(this.directorySync.sync());\n  }\n\n  /** Takes the old segment',
     replace: '  }\n\n  /** Takes the old segment',
   },
   {
@@ -78,9 +78,9 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'reset-to',
     breaks: 'What a cut hides is removed only when the segment that hides it has its name for good.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '    const hidden = yield* this.#startOver(lsn, { ...succession(newest), predecessor: undefined }, []);\n',
+    find: '    const hidden = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);\n',
     replace: `    yield* this.#drop([...writer.sealed]);
-    const hidden = (yield* this.#startOver(lsn, { ...succession(newest), predecessor: undefined }, [])).slice(-1);
+    const hidden = (yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, [])).slice(-1);
 `,
   },
   {
@@ -128,7 +128,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
       throw error;
     }
-    yield* closingOnFailure(this.#world, next, this.#nameInstead(next, note));`,
+    yield* closingOnFailure(this.#environment, next, this.#nameInstead(next, note));`,
     replace: `    yield* note();
     try {
       yield* this.#makeFile(next);
@@ -143,8 +143,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/surrender.test.ts',
     breaks: 'The prepared segment is made, taken and given up by one routine at a time.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
-    find: 'return yield* this.#lane.join(() => this.#surrender());',
-    replace: 'return yield* this.#surrender();',
+    find: 'return yield* this.#queue.join(() => this.#releaseReserve());',
+    replace: 'return yield* this.#releaseReserve();',
   },
   {
     name: 'draft-in-the-way',
@@ -184,7 +184,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'holds',
     breaks: 'A hold is durable when it is given.',
     file: `${SEGMENTED}/retention/checkpoint-store.ts`,
-    find: '      yield* this.#writer.names.sync();\n',
+    find: '      yield* this.#writer.directorySync.sync();\n',
     replace: '      yield* [];\n',
   },
   {
@@ -200,7 +200,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'recycled-behind-a-cut',
     breaks: 'Every life of a file has a fresh segment id.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '      segmentId: this.#world.randomBytes(16),',
+    find: '      segmentId: this.#environment.randomBytes(16),',
     replace: '      segmentId: this.#logId,',
     also: {
       file: `${SEGMENTED}/write/segment-allocator.ts`,
@@ -229,8 +229,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/unremovable.test.ts',
     breaks: 'A file that cannot be removed is left for the next time, and keeps no other from being removed.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
-    find: "return (yield* removeIfPossible(this.#world.io, segment.path)) ? 'removed' : 'left';",
-    replace: `if (yield* removeIfPossible(this.#world.io, segment.path)) return 'removed';
+    find: "return (yield* removeIfPossible(this.#environment.io, segment.path)) ? 'removed' : 'left';",
+    replace: `if (yield* removeIfPossible(this.#environment.io, segment.path)) return 'removed';
     throw new Error(segment.path);`,
   },
   {

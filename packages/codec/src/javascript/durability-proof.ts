@@ -3,8 +3,8 @@ import { getUint64, viewOf } from '../integers.js';
 import type { Lsn } from '../lsn.js';
 import { fieldsFit, LAG_UNKNOWN, MARK_FRAME_BYTES, RECORD_HEADER_BYTES } from '../record.js';
 
-/** `findEvidence` without checks of its arguments. */
-export function findEvidence(
+/** `findDurabilityProof` without checks of its arguments. */
+export function findDurabilityProof(
   bytes: Uint8Array,
   start: number,
   end: number,

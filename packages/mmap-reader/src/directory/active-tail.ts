@@ -2,7 +2,7 @@ import type { Lsn } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { FrameSummary } from '../frames/frame-summary.js';
 import type { StreamedScanner } from '../frames/open-scanner.js';
-import { lookBehind } from '../frames/scan-tail.js';
+import { scanTail } from '../frames/scan-tail.js';
 
 /** How often nothing new is found at one place before what stands behind it is looked at for the first time. */
 const PATIENCE = 16;
@@ -79,12 +79,12 @@ export class ActiveTail {
     const { file, frames } = this.#probe;
     const segment = { header: frames.header, path: file.path, end: this.end, nextLsn: this.nextLsn };
     const droppedFrom = this.visibleLsn + 1;
-    const { evidenceOffset } = yield* lookBehind(this.#io, file, segment, this.#io.size(file), droppedFrom);
+    const { proofOffset } = yield* scanTail(this.#io, file, segment, this.#io.size(file), droppedFrom);
     const proof =
-      evidenceOffset === undefined
+      proofOffset === undefined
         ? `a frame proves that LSN ${this.provenLsn} of the same batch had been durable`
-        : `the frame at offset ${evidenceOffset} proves that it had been durable`;
-    if (evidenceOffset === undefined && this.#summary.provenLsn < droppedFrom) return undefined;
+        : `the frame at offset ${proofOffset} proves that it had been durable`;
+    if (proofOffset === undefined && this.#summary.provenLsn < droppedFrom) return undefined;
     return (yield* this.lookAgain()) ? undefined : proof;
   }
 

@@ -5,7 +5,7 @@ import { readChainBesideWriter, readChainFrom } from '../chain/chain-beside-writ
 import { cutWhileRead, lostRecord, provenByCheckpoint, recycled, truncated } from '../chain/corruption.js';
 import { predatesEncryption } from '../chain/encrypted-from.js';
 import { loadKeys } from '../chain/load-keys.js';
-import { materialize } from '../frames/decode-record.js';
+import { decodeRecord } from '../frames/decode-record.js';
 import type { DecodingSettings } from '../frames/decoding.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import { FrameSummary } from '../frames/frame-summary.js';
@@ -90,7 +90,7 @@ export class DirectoryReader {
     const { types, copy } = this.#plan;
     while (frames.nextLsn <= this.#until && frames.next()) {
       if (frames.isMark || (types !== undefined && !types.has(frames.type))) continue;
-      return materialize(frames, this.decoder, copy);
+      return decodeRecord(frames, this.decoder, copy);
     }
     frames.checkRead();
     return undefined;

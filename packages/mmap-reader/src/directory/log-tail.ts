@@ -19,7 +19,7 @@ import { cutBack, lostRecord, truncated } from '../chain/corruption.js';
 import { type Demands, predatesEncryption } from '../chain/encrypted-from.js';
 import { loadKeys } from '../chain/load-keys.js';
 import { sameId } from '../chain/segment.js';
-import { materialize } from '../frames/decode-record.js';
+import { decodeRecord } from '../frames/decode-record.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import type { Frames } from '../frames/frames.js';
 import { openSealed, openStreamed } from '../frames/open-scanner.js';
@@ -224,7 +224,7 @@ export class LogTail {
           this.#pass(frames);
           continue;
         }
-        const record = materialize(frames, decoder, this.#copy);
+        const record = decodeRecord(frames, decoder, this.#copy);
         this.#nextLsn = record.lsn + 1;
         return record;
       }

@@ -11,7 +11,7 @@ import type { WalRecord } from './wal-record.js';
  * they were appended
  * @throws what {@link PayloadDecoder.decode} throws; `WAL_CORRUPT` when the memory could not be read meanwhile
  */
-export function materialize(frames: Frames, decoder: PayloadDecoder, copy: boolean): WalRecord {
+export function decodeRecord(frames: Frames, decoder: PayloadDecoder, copy: boolean): WalRecord {
   const { lsn, type, scope, timestampMs } = frames;
   if (decoder.transforms(frames.flags)) {
     const { meta, payload } = frames.decode(decoder);

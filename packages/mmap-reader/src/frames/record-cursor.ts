@@ -1,5 +1,5 @@
 import { type Lsn, type PayloadDecoder, type RecordContent, type RecordScope, WalError } from '@walstack/codec';
-import { materialize } from './decode-record.js';
+import { decodeRecord } from './decode-record.js';
 import type { Frames } from './frames.js';
 import type { WalRecord } from './wal-record.js';
 
@@ -156,9 +156,9 @@ export class RecordCursor {
     const frames = this.#frames;
     if (frames === undefined) return undefined;
     try {
-      return materialize(frames, this.#decoder as PayloadDecoder, copy);
+      return decodeRecord(frames, this.#decoder as PayloadDecoder, copy);
     } catch (error) {
-      return this.#again(error, (again) => materialize(again, this.#decoder as PayloadDecoder, copy));
+      return this.#again(error, (again) => decodeRecord(again, this.#decoder as PayloadDecoder, copy));
     }
   }
 

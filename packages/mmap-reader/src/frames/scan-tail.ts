@@ -2,7 +2,7 @@ import {
   crc32c,
   crc32cOfPrefixes,
   FRAME_HEADER_BYTES,
-  findEvidence,
+  findDurabilityProof,
   type Lsn,
   MARK_FRAME_BYTES,
 } from '@walstack/codec';
@@ -26,9 +26,9 @@ const FEWEST_CLAIMS = 16_384;
 const MOST_CLAIMS = 4 * 1024 * 1024;
 
 /** What stands behind the last readable frame of a segment. */
-export interface Behind {
+export interface TailScan {
   /** Offset of a valid frame which proves that something had been durable that is not kept. */
-  readonly evidenceOffset: number | undefined;
+  readonly proofOffset: number | undefined;
   /** Whether there is anything but zeros. */
   readonly dirty: boolean;
 }
@@ -41,18 +41,18 @@ export interface Behind {
  * @param droppedFrom - the first LSN that would be dropped; the segment's next one, or before it that of a batch that does
  * not end
  */
-export function* lookBehind(
+export function* scanTail(
   io: StorageIo,
   file: IoFile,
   segment: Segment,
   size: number,
   droppedFrom: Lsn = segment.nextLsn,
-): IoRoutine<Behind> {
-  const search = new EvidenceSearch(io, file, segment, size, droppedFrom);
+): IoRoutine<TailScan> {
+  const search = new TailScanner(io, file, segment, size, droppedFrom);
   return yield* search.run();
 }
 
-class EvidenceSearch {
+class TailScanner {
   readonly #io: StorageIo;
   readonly #file: IoFile;
   readonly #from: number;
@@ -83,13 +83,13 @@ class EvidenceSearch {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
-  *run(): IoRoutine<Behind> {
+  *run(): IoRoutine<TailScan> {
     for (let from = this.#from; from < this.#size; ) {
-      const { evidenceOffset, next } = yield* this.#searchFrom(from);
-      if (evidenceOffset !== undefined) return { evidenceOffset, dirty: true };
+      const { proofOffset, next } = yield* this.#searchFrom(from);
+      if (proofOffset !== undefined) return { proofOffset, dirty: true };
       from = next;
     }
-    return { evidenceOffset: undefined, dirty: this.#dirty };
+    return { proofOffset: undefined, dirty: this.#dirty };
   }
 
   /**
@@ -97,7 +97,7 @@ class EvidenceSearch {
    *
    * @returns where to go on when there are more
    */
-  *#searchFrom(from: number): IoRoutine<{ readonly evidenceOffset: number | undefined; readonly next: number }> {
+  *#searchFrom(from: number): IoRoutine<{ readonly proofOffset: number | undefined; readonly next: number }> {
     const claims = new FrameClaims(from, this.#size, STEP_BYTES, this.#room);
     let next = this.#size;
     let running = 0;
@@ -109,8 +109,8 @@ class EvidenceSearch {
       if (this.#places.length > 0 || claims.endsIn(position)) {
         const prefixes = this.#notePrefixes(running, filled);
         for (const at of this.#places) this.#claim(claims, position, at, prefixes);
-        const evidenceOffset = claims.settle(position, prefixes);
-        if (evidenceOffset !== undefined) return { evidenceOffset, next };
+        const proofOffset = claims.settle(position, prefixes);
+        if (proofOffset !== undefined) return { proofOffset, next };
         running = prefixes[Math.min(STEP_BYTES, filled)] as number;
       } else if (!claims.isEmpty) {
         running = crc32c(this.#bytes, running, 0, Math.min(STEP_BYTES, filled));
@@ -119,14 +119,14 @@ class EvidenceSearch {
       const isShorter = filled < Math.min(this.#bytes.length, this.#size - position);
       if (isShorter || (next < this.#size && claims.isEmpty)) break;
     }
-    return { evidenceOffset: undefined, next };
+    return { proofOffset: undefined, next };
   }
 
   /** Where frames may start, as their fields say, and the position of the first one that there is no room for. */
   #findPlaces(position: number, filled: number, room: number): number {
     const places = this.#places;
     for (let at = 0; ; at++) {
-      at = findEvidence(this.#bytes, at, filled, this.#size - position - at, this.#lsn, this.#lastLsn);
+      at = findDurabilityProof(this.#bytes, at, filled, this.#size - position - at, this.#lsn, this.#lastLsn);
       if (at === -1) return this.#size;
       if (places.length === room) return position + at;
       places.push(at);

@@ -99,7 +99,7 @@ export function makeSegment(recipe: Recipe): MadeSegment {
     next = lsn + 1;
     if (record.marked === true) {
       at = frameStart(at, blockBytes);
-      writeMark(view, at, next, MarkType.quiet, 5);
+      writeMark(view, at, next, MarkType.idle, 5);
       at += MARK_FRAME_BYTES;
     }
   }

@@ -12,12 +12,12 @@ import {
   WalError,
 } from '@walstack/codec';
 import {
+  type Environment,
   type RecoveryReport,
-  realWorld,
   type SegmentedWal,
   type SegmentedWalConfig,
+  systemEnvironment,
   type TruncateResult,
-  type World,
 } from '@walstack/segmented';
 import { checkKnown, checkRecoveryMode, type LogOptions, logConfigOf, type PerCoreRecoveryMode } from '../options.js';
 import { readManifest, writeManifest } from '../recovery/manifest.js';
@@ -150,7 +150,7 @@ export class CoreWalWriter {
   readonly coreId: number;
   readonly #log: SegmentedWal;
   readonly #epochs: SharedEpochs | undefined;
-  readonly #now: World['now'];
+  readonly #now: Environment['now'];
   /** The epoch that entries are appended in, whose predecessors have their barrier. */
   #epoch: number;
   /** What was set by hand, or seen, and takes effect with the next entry. */
@@ -189,7 +189,7 @@ export class CoreWalWriter {
     log: SegmentedWal,
     coreId: number,
     state: CoreState,
-    { epochs, now = realWorld.now, managed = false, alone }: WriterOptions,
+    { epochs, now = systemEnvironment.now, managed = false, alone }: WriterOptions,
   ) {
     this.coreId = coreId;
     this.#log = log;

@@ -1,5 +1,5 @@
 import { invalidType, WalError } from '@walstack/codec';
-import type { World } from '@walstack/segmented';
+import type { Environment } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import { NOTHING_COMMITTED } from '../core/commit.js';
 import type { Core, DurableBarrier } from '../core/core-handle.js';
@@ -37,7 +37,7 @@ interface EndedEpoch {
  * checkpoint or the one before, whole.
  */
 export class CheckpointCoordinator {
-  readonly #world: Pick<World, 'io' | 'now'>;
+  readonly #world: Pick<Environment, 'io' | 'now'>;
   readonly #directory: string;
   readonly #epochs: SharedEpochs;
   readonly #cores: readonly Core[];
@@ -55,7 +55,7 @@ export class CheckpointCoordinator {
    * @param manifestUnsure - it may not be durable: it is written again before the logs are changed because of it
    */
   constructor(
-    world: Pick<World, 'io' | 'now'>,
+    world: Pick<Environment, 'io' | 'now'>,
     directory: string,
     epochs: SharedEpochs,
     cores: readonly Core[],

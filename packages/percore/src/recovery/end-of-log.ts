@@ -3,10 +3,10 @@ import { FRAME_HEADER_BYTES, frameStart, RECORD_HEADER_BYTES, WalError } from '@
 import {
   FrameSummary,
   type Link,
-  lookBehind,
   lostRecord,
   openStreamed,
   readHeader,
+  scanTail,
   sortFiles,
   withFile,
 } from '@walstack/mmap-reader/segments';
@@ -42,12 +42,12 @@ const newestIn = (io: StorageIo, directory: string): string | undefined =>
 function* endOf(io: StorageIo, path: string): IoRoutine<EndOfLog> {
   const link = { path, header: yield* readHeader(io, path) };
   const seen = yield* readableEnd(io, link);
-  const { kind, evidenceOffset } = yield* behind(io, link, seen);
-  if (evidenceOffset === undefined) return kind;
+  const { kind, proofOffset } = yield* behind(io, link, seen);
+  if (proofOffset === undefined) return kind;
   // Beside a writer, it may have been written after the place was looked at, and before the evidence was.
   const again = yield* readableEnd(io, link);
   if (again.end > seen.end) return kind;
-  const proof = `the frame at offset ${evidenceOffset} proves that it had been durable`;
+  const proof = `the frame at offset ${proofOffset} proves that it had been durable`;
   throw lostRecord(path, seen.end, seen.nextLsn, 'hole', proof);
 }
 
@@ -74,12 +74,12 @@ function* behind(
   io: StorageIo,
   { path, header }: Link,
   seen: ReadableEnd,
-): IoRoutine<{ readonly kind: EndOfLog; readonly evidenceOffset: number | undefined }> {
+): IoRoutine<{ readonly kind: EndOfLog; readonly proofOffset: number | undefined }> {
   return yield* withFile(io, path, function* (file) {
     const size = io.size(file);
-    const { dirty, evidenceOffset } = yield* lookBehind(io, file, { path, header, ...seen }, size, seen.droppedFrom);
+    const { dirty, proofOffset } = yield* scanTail(io, file, { path, header, ...seen }, size, seen.droppedFrom);
     const kind = dirty ? yield* kindAt(io, file, frameStart(seen.end, header.blockBytes), size) : 'end';
-    return { kind, evidenceOffset };
+    return { kind, proofOffset };
   });
 }
 

@@ -1,11 +1,11 @@
 import { checkBoolean, checkOptions, type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
 import {
   type Demands,
+  decodeRecord,
   type FrameScanner,
   type Frames,
   loadKeys,
   lostRecord,
-  materialize,
   openSealed,
   openStreamed,
   predatesEncryption,
@@ -99,7 +99,7 @@ export class LogReader {
     const { from, copy, matches } = this.#plan;
     while (frames.nextLsn <= this.#until && frames.next()) {
       if (frames.lsn < from || frames.isMark || matches?.(frames) === false) continue;
-      return materialize(frames, decoder, copy);
+      return decodeRecord(frames, decoder, copy);
     }
     frames.checkRead();
     return undefined;

@@ -4,7 +4,6 @@ import {
   FrameSummary,
   type Link,
   type LogFiles,
-  lookBehind,
   lostRecord,
   openSealed,
   openStreamed,
@@ -14,11 +13,12 @@ import {
   type Segment,
   SparseIndex,
   type StreamedScanner,
+  scanTail,
 } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
 /** What recovery found out about a log by reading alone. */
-export interface Judgement {
+export interface LogAnalysis {
   /** The chain, from the oldest to the newest segment, each cut where its kept part ends. At least one. */
   readonly segments: readonly Segment[];
   readonly checkpoint: Checkpoint | undefined;
@@ -54,7 +54,7 @@ interface Newest {
  * @param files - of the directory; at least one segment
  * @throws `WAL_CORRUPT` when something that had been acknowledged is lost, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`
  */
-export function* judge(io: StorageIo, directory: string, files: LogFiles): IoRoutine<Judgement> {
+export function* analyzeLog(io: StorageIo, directory: string, files: LogFiles): IoRoutine<LogAnalysis> {
   const checkpoint = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
   const { links, leftovers } = yield* readChain(io, directory, files.segments, checkpoint);
   const segments: Segment[] = [];
@@ -177,10 +177,10 @@ function* readNewest(
   const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, places };
   // Without the batch whose last record is missing: what proves any of it durable proves that the rest of it was, too.
   const kept = { ...readable, ...tail.openBatch };
-  const behind = yield* lookBehind(io, file, readable, size, kept.nextLsn);
+  const behind = yield* scanTail(io, file, readable, size, kept.nextLsn);
   const facts = [link.path, readable.end, readable.nextLsn] as const;
-  if (behind.evidenceOffset !== undefined) {
-    throw lostRecord(...facts, 'hole', `the frame at offset ${behind.evidenceOffset} proves that it had been durable`);
+  if (behind.proofOffset !== undefined) {
+    throw lostRecord(...facts, 'hole', `the frame at offset ${behind.proofOffset} proves that it had been durable`);
   }
   if (tail.provenLsn >= kept.nextLsn) {
     throw lostRecord(...facts, 'hole', `a frame proves that LSN ${tail.provenLsn} of the same batch had been durable`);

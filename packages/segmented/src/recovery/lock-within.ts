@@ -1,6 +1,6 @@
 import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 
 /** Waits for some milliseconds, in whichever way the caller waits. */
 export type Pause = (delayMs: number) => IoRoutine<void>;
@@ -14,7 +14,7 @@ const LONGEST_DELAY_MS = 250;
  *
  * @throws `WAL_LOCKED` with its holder when the time is over
  */
-export function* lockWithin(world: World, path: string, timeoutMs: number, pause: Pause): IoRoutine<() => void> {
+export function* lockWithin(world: Environment, path: string, timeoutMs: number, pause: Pause): IoRoutine<() => void> {
   let delayMs = FIRST_DELAY_MS;
   for (let leftMs = timeoutMs; ; leftMs -= delayMs, delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
     try {
@@ -28,7 +28,7 @@ export function* lockWithin(world: World, path: string, timeoutMs: number, pause
 }
 
 /** Waits on the event loop, by a timer of the world. */
-export function pauseOf({ setTimer }: World): Pause {
+export function pauseOf({ setTimer }: Environment): Pause {
   return function* (delayMs) {
     // A timer of the world does not keep the process alive, and nothing else may: whoever waits for a lock is not done.
     const alive = setInterval(() => {}, 0x7fff_ffff);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { corruption, type LogFiles, listFiles, refuseUnfinishedSalvage } from '@walstack/mmap-reader/segments';
 import { type IoRoutine, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { goOnWithSalvage, salvageLog } from '../salvage/salvage.js';
 import { blockingPause, lockWithin, pauseOf } from './lock-within.js';
@@ -20,7 +20,7 @@ export interface OpenedLog extends Opened {
  *
  * @param blocking - the thread waits: for a lock by blocking, and for a key service not at all
  */
-export function* openLog(world: World, settings: Settings, blocking: boolean): IoRoutine<OpenedLog> {
+export function* openLog(world: Environment, settings: Settings, blocking: boolean): IoRoutine<OpenedLog> {
   const { io } = world;
   const { directory, recoveryMode } = settings;
   const create = settings.create && recoveryMode !== 'readonly';
@@ -55,7 +55,12 @@ export function* openLog(world: World, settings: Settings, blocking: boolean): I
 const recoverMode = { strict: recoverLog, salvage: recoverOrSalvage };
 
 /** Recovers a log, and salvages one of which something acknowledged is lost. */
-function* recoverOrSalvage(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {
+function* recoverOrSalvage(
+  world: Environment,
+  settings: Settings,
+  files: LogFiles,
+  blocking: boolean,
+): IoRoutine<Opened> {
   if (files.salvage) {
     const opened = yield* goOnWithSalvage(world, settings, files, blocking);
     if (opened !== undefined) return opened;

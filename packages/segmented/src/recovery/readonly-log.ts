@@ -1,11 +1,11 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { type LogFiles, type Segment, sortFiles } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { checkNewestKey } from '../segments/keys.js';
 import { isEmpty } from '../segments/segment.js';
-import { type Judgement, judge } from './analyze-log.js';
+import { analyzeLog, type LogAnalysis } from './analyze-log.js';
 import { checkCore, type Opened, reportOn } from './recover.js';
 
 /** So often a log is read anew, at most, that its writer changes while it is read. */
@@ -20,7 +20,7 @@ const PASSING = new Set(['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_HEADER', 'WAL_
  * @param look - lists the files, and throws where there is no log
  */
 export function* readLogOnly(
-  world: World,
+  world: Environment,
   settings: Settings,
   look: () => LogFiles,
   blocking: boolean,
@@ -51,16 +51,16 @@ export function* readLogOnly(
  * of the log any more: something is lost only where it is lost when it is read again.
  */
 function* judgeBeside(
-  world: World,
+  world: Environment,
   settings: Settings,
   look: () => LogFiles,
   blocking: boolean,
-): IoRoutine<{ readonly files: LogFiles; readonly judgement: Judgement }> {
+): IoRoutine<{ readonly files: LogFiles; readonly judgement: LogAnalysis }> {
   let before: WalError | undefined;
   for (let attempt = 1; ; attempt++) {
     try {
       const files = look();
-      const judgement = yield* judge(world.io, settings.directory, files);
+      const judgement = yield* analyzeLog(world.io, settings.directory, files);
       // Without any key the log can be verified, and what is in the clear be read.
       if (settings.keyRing !== undefined) yield* checkNewestKey(world.io, settings, judgement.segments, blocking);
       return { files, judgement };

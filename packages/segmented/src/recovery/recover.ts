@@ -23,17 +23,17 @@ import {
   withWritableFile,
 } from '@walstack/mmap-reader/segments';
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { moveToQuarantine, quarantineOf, salvagedAbove } from '../salvage/quarantine.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { checkKeys, loadCurrentKey, statementOf } from '../segments/keys.js';
 import { placeCheckpoint, syncAncestors } from '../segments/log-directory.js';
 import { closingOnFailure, makeNamed, removeAll, removeDrafts, syncName } from '../segments/new-segment.js';
-import { BEGINNING, isEmpty, succession } from '../segments/segment.js';
+import { BEGINNING, isEmpty, linkBehind } from '../segments/segment.js';
 import { cutToSize, isFailureOfRemoval } from '../segments/segment-file.js';
 import type { LogStart } from '../write/segment-writer.js';
-import { type Judgement, judge } from './analyze-log.js';
+import { analyzeLog, type LogAnalysis } from './analyze-log.js';
 import { type RecoveryReport, reportOf } from './recovery-report.js';
 
 /** How a log starts after opening it. */
@@ -45,7 +45,12 @@ export interface Opened {
 }
 
 /** Makes a new log of one empty segment; durable on return, its directory's name included. */
-export function* createLog(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {
+export function* createLog(
+  world: Environment,
+  settings: Settings,
+  files: LogFiles,
+  blocking: boolean,
+): IoRoutine<Opened> {
   const { io } = world;
   yield* loadCurrentKey(settings.keyRing, blocking);
   const { directory, firstLsn, coreId } = settings;
@@ -94,9 +99,14 @@ export function* createLog(world: World, settings: Settings, files: LogFiles, bl
  *
  * @param files - of the directory; at least one segment
  * @param blocking - there is no waiting for a key service
- * @throws what {@link judge} and {@link checkKeys} throw, with nothing changed
+ * @throws what {@link analyzeLog} and {@link checkKeys} throw, with nothing changed
  */
-export function* recoverLog(world: World, settings: Settings, files: LogFiles, blocking: boolean): IoRoutine<Opened> {
+export function* recoverLog(
+  world: Environment,
+  settings: Settings,
+  files: LogFiles,
+  blocking: boolean,
+): IoRoutine<Opened> {
   const { judgement, settled, encryptedFrom } = yield* judgeAndSettle(world, settings, files, blocking);
   const segments = [...judgement.segments.slice(0, -1), settled];
   const { checkpoint } = judgement;
@@ -133,13 +143,13 @@ export function* recoverLog(world: World, settings: Settings, files: LogFiles, b
 
 /** Decides what is kept, and settles the tail of it: again where that has become shorter since it was read. */
 function* judgeAndSettle(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
-): IoRoutine<{ readonly judgement: Judgement; readonly settled: Segment; readonly encryptedFrom: Lsn | undefined }> {
+): IoRoutine<{ readonly judgement: LogAnalysis; readonly settled: Segment; readonly encryptedFrom: Lsn | undefined }> {
   for (let keptBefore = Number.POSITIVE_INFINITY; ; ) {
-    const judgement = yield* judge(world.io, settings.directory, files);
+    const judgement = yield* analyzeLog(world.io, settings.directory, files);
     const newest = judgement.segments.at(-1) as Segment;
     checkCore(newest, settings);
     const encryptedFrom = yield* checkKeys(world.io, settings, judgement.segments, blocking);
@@ -152,24 +162,24 @@ function* judgeAndSettle(
 }
 
 /**
- * {@link settleTail}, also where a file system needs room for what is written in place: what was prepared for later may have
+ * {@link repairTail}, also where a file system needs room for what is written in place: what was prepared for later may have
  * taken it.
  */
 function* settleWithRoom(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
   newest: Segment,
-  judgement: Judgement,
+  judgement: LogAnalysis,
 ): IoRoutine<Segment | undefined> {
   try {
-    return yield* settleTail(world, newest, judgement);
+    return yield* repairTail(world, newest, judgement);
   } catch (error) {
     if (!WalError.is(error, 'WAL_NO_SPACE') || files.drafts.length === 0) throw error;
   }
   yield* ioSteps.syncDirectory(world.io, settings.directory);
   yield* removeDrafts(world, settings, files);
-  return yield* settleTail(world, newest, judgement);
+  return yield* repairTail(world, newest, judgement);
 }
 
 /** What could be read of a segment cannot be read any more. */
@@ -193,7 +203,7 @@ export function checkCore({ header, path }: Link, { coreId }: Settings): void {
  * it may have been replaced in a later life, which wrote no record and failed. Where no file goes because of it, that is put
  * off until something depends on it.
  */
-const isToPlace = ({ cleanlyClosed, leftovers }: Judgement): boolean => !cleanlyClosed || leftovers.length > 0;
+const isToPlace = ({ cleanlyClosed, leftovers }: LogAnalysis): boolean => !cleanlyClosed || leftovers.length > 0;
 
 /**
  * Writes the checkpoint of a log again: the sync behind its rename may have failed, and then a power cut
@@ -203,10 +213,10 @@ const isToPlace = ({ cleanlyClosed, leftovers }: Judgement): boolean => !cleanly
  * @returns why it had to be put off: the disk is full
  */
 function* placeAgain(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
-  judgement: Judgement,
+  judgement: LogAnalysis,
 ): IoRoutine<WalError | undefined> {
   const { checkpoint } = judgement;
   if (checkpoint === undefined || !isToPlace(judgement)) return undefined;
@@ -232,23 +242,23 @@ function* placeAgain(
 
 /** Gets rid of what the log does without: only when the names are durable because of which it does. */
 function* cleanUp(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
-  judgement: Judgement,
+  judgement: LogAnalysis,
   replaced: readonly string[],
 ): IoRoutine<void> {
   const { leftovers } = judgement;
   const aside = givenUp(judgement);
   yield* ioSteps.syncDirectory(world.io, settings.directory);
-  for (const [segment, paths] of aside) yield* putAside(world, settings.directory, segment, paths);
+  for (const [segment, paths] of aside) yield* supersede(world, settings.directory, segment, paths);
   const kept = new Set([...aside.values()].flat());
   yield* removeLeftovers(world, [...leftovers.filter((path) => !kept.has(path)), ...replaced]);
   yield* removeDrafts(world, settings, files);
 }
 
 /** Removes what the log does without. A file that cannot be removed is no reason not to open it: it is left over again. */
-function* removeLeftovers(world: World, paths: readonly string[]): IoRoutine<void> {
+function* removeLeftovers(world: Environment, paths: readonly string[]): IoRoutine<void> {
   for (const path of paths) {
     try {
       yield* removeAll(world, [path]);
@@ -262,7 +272,7 @@ function* removeLeftovers(world: World, paths: readonly string[]): IoRoutine<voi
  * The leftovers that a salvage has given up, by the segment that they are kept aside for: those that lie under one made by
  * salvage, and all that are older than the last one, which may be gone by now.
  */
-function givenUp({ segments, leftovers, checkpoint }: Judgement): ReadonlyMap<Segment, readonly string[]> {
+function givenUp({ segments, leftovers, checkpoint }: LogAnalysis): ReadonlyMap<Segment, readonly string[]> {
   const oldest = segments[0] as Segment;
   const aside = new Map<Segment, string[]>();
   for (const path of leftovers) {
@@ -278,7 +288,12 @@ function givenUp({ segments, leftovers, checkpoint }: Judgement): ReadonlyMap<Se
 }
 
 /** Moves what salvage left behind where a crash interrupted it; on a full disk that is put off. */
-function* putAside(world: World, directory: string, { header }: Segment, paths: readonly string[]): IoRoutine<void> {
+function* supersede(
+  world: Environment,
+  directory: string,
+  { header }: Segment,
+  paths: readonly string[],
+): IoRoutine<void> {
   try {
     yield* moveToQuarantine(world, directory, quarantineOf(world.io, directory, header), paths);
   } catch (error) {
@@ -291,7 +306,7 @@ function* putAside(world: World, directory: string, { header }: Segment, paths: 
  *
  * @returns `undefined` when what was kept cannot be read any more
  */
-function* settleTail(world: World, newest: Segment, judgement: Judgement): IoRoutine<Segment | undefined> {
+function* repairTail(world: Environment, newest: Segment, judgement: LogAnalysis): IoRoutine<Segment | undefined> {
   if (judgement.cleanlyClosed) return newest;
   const { provenLsn, unprovenFrom, endsWithMark } = judgement;
   return yield* withWritableFile(world.io, newest.path, function* (file) {
@@ -313,7 +328,7 @@ function* settleTail(world: World, newest: Segment, judgement: Judgement): IoRou
  * @returns whether all of it could be read again
  */
 export function* rewrite(
-  world: World,
+  world: Environment,
   file: IoFile,
   segment: Segment,
   range: { readonly from?: number; readonly nextLsn?: Lsn } = {},
@@ -342,7 +357,7 @@ export function* rewrite(
  * Writes the mark of recovery behind what is kept, with zeros to the end of its block, and returns where it ends. On a
  * full disk it is left out.
  */
-function* markEnd(world: World, file: IoFile, newest: Segment): IoRoutine<number> {
+function* markEnd(world: Environment, file: IoFile, newest: Segment): IoRoutine<number> {
   const { header, end, nextLsn } = newest;
   const start = frameStart(end, header.blockBytes);
   const markEndsAt = start + MARK_FRAME_BYTES;
@@ -369,7 +384,7 @@ const NOTHING: Next = { active: undefined, noSpace: undefined };
 
 /** Makes the segment that the log goes on in; on a full disk that is put off. */
 function* makeNext(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
   segments: readonly Segment[],
@@ -387,7 +402,7 @@ function* makeNext(
       number,
       firstLsn: last.nextLsn,
       encryptedFrom: statementOf(segments, encryptedFrom ?? 0, last.nextLsn),
-      from: succession(last),
+      from: linkBehind(last),
     });
   } catch (error) {
     if (WalError.is(error, 'WAL_NO_SPACE')) return { active: undefined, noSpace: error };
@@ -398,7 +413,7 @@ function* makeNext(
 }
 
 /** The report on a log in which nothing acknowledged is lost. */
-export function reportOn(judgement: Judgement, { recoveryMode }: Settings): RecoveryReport {
+export function reportOn(judgement: LogAnalysis, { recoveryMode }: Settings): RecoveryReport {
   const [first] = judgement.segments;
   const newest = judgement.segments.at(-1) as Segment;
   return reportOf({

@@ -1,13 +1,13 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import { type IoRoutine, RoutineQueue } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { placeCheckpoint } from '../segments/log-directory.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 
 /** The file `checkpoint`: where the log begins, what the application no longer needs, and what readers still do. */
 export class CheckpointStore {
-  readonly #world: World;
+  readonly #world: Environment;
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
   readonly #queue: RoutineQueue;
@@ -15,7 +15,7 @@ export class CheckpointStore {
   #isDurable: boolean;
 
   /** @param isDurable - whether it is known that no power cut takes back what was read when the log was opened */
-  constructor(world: World, settings: Settings, writer: SegmentWriter, current: Checkpoint, isDurable: boolean) {
+  constructor(world: Environment, settings: Settings, writer: SegmentWriter, current: Checkpoint, isDurable: boolean) {
     this.#world = world;
     this.#settings = settings;
     this.#writer = writer;
@@ -56,7 +56,7 @@ export class CheckpointStore {
     }
     try {
       // Its name was given: what fails from here on has changed something, on a full disk as well.
-      yield* this.#writer.names.sync();
+      yield* this.#writer.directorySync.sync();
     } catch (error) {
       this.#writer.fail(error);
       throw error;
@@ -71,7 +71,7 @@ export class CheckpointStore {
     try {
       yield* placeCheckpoint(io, directory, checkpoint);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE') || !(yield* this.#writer.stock.surrender())) throw error;
+      if (!WalError.is(error, 'WAL_NO_SPACE') || !(yield* this.#writer.allocator.releaseReserve())) throw error;
       yield* placeCheckpoint(io, directory, checkpoint);
     }
   }

@@ -1,10 +1,10 @@
 import { type Checkpoint, checkInteger, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
 import { type Segment, truncated } from '@walstack/mmap-reader/segments';
 import { afterStep, type IoRoutine, type RoutineQueue } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { endOfKept } from '../recovery/analyze-log.js';
-import { isEmpty, type Succession, succession } from '../segments/segment.js';
+import { type ChainLink, isEmpty, linkBehind } from '../segments/segment.js';
 import { isFailureOfFile } from '../segments/segment-file.js';
 import { countWhile, type Segments } from '../segments/segment-list.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
@@ -54,7 +54,7 @@ const LONGEST_NAME = 128;
  * roll, a cut) joins the lane of the groups for just that.
  */
 export class Truncation {
-  readonly #world: World;
+  readonly #world: Environment;
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
   readonly #store: CheckpointStore;
@@ -67,7 +67,7 @@ export class Truncation {
 
   /** @param groups - the lane of the groups */
   constructor(
-    world: World,
+    world: Environment,
     settings: Settings,
     writer: SegmentWriter,
     store: CheckpointStore,
@@ -229,7 +229,7 @@ export class Truncation {
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
     if (lsn === writer.nextLsn - 1) return undefined;
     const { kept, from } = yield* this.#keptUpTo(lsn);
-    const hidden = yield* this.#startOver(lsn + 1, from, kept);
+    const hidden = yield* this.#restartAt(lsn + 1, from, kept);
     this.#listener.cut(lsn);
     return hidden;
   }
@@ -240,7 +240,7 @@ export class Truncation {
     yield* writer.sync();
     if (lsn === writer.nextLsn && lsn === writer.firstLsn) return undefined;
     const newest = writer.segments.at(-1) as Segment;
-    const hidden = yield* this.#startOver(lsn, { ...succession(newest), predecessor: undefined }, []);
+    const hidden = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);
     this.#listener.cut(0);
     return hidden;
   }
@@ -249,11 +249,11 @@ export class Truncation {
    * Has the log go on with another LSN. A checkpoint and holds that are ahead of it go back durably before the log does, and
    * only when nothing but a failure for good can keep the log from that.
    */
-  *#startOver(firstLsn: Lsn, from: Succession, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
+  *#restartAt(firstLsn: Lsn, from: ChainLink, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
     const before = this.#store.current;
     const lowered = loweredTo(firstLsn - 1, before);
     try {
-      return yield* this.#writer.startOver(firstLsn, from, kept, () => this.#replace(lowered));
+      return yield* this.#writer.restartAt(firstLsn, from, kept, () => this.#replace(lowered));
     } catch (error) {
       // There was room for the checkpoint, and then none for a name.
       if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#putBack(before);
@@ -270,18 +270,18 @@ export class Truncation {
   }
 
   /** The segments with records up to `lsn`, the last of them cut behind it, and what the next one takes over. */
-  *#keptUpTo(lsn: Lsn): IoRoutine<{ readonly kept: readonly Segment[]; readonly from: Succession }> {
+  *#keptUpTo(lsn: Lsn): IoRoutine<{ readonly kept: readonly Segment[]; readonly from: ChainLink }> {
     const { segments } = this.#writer;
     const kept = segments.filter(({ header }) => header.firstLsn <= lsn);
     const last = kept.at(-1);
     if (last === undefined) {
       const first = segments[0] as Segment;
-      return { kept, from: succession({ ...first, nextLsn: first.header.firstLsn }) };
+      return { kept, from: linkBehind({ ...first, nextLsn: first.header.firstLsn }) };
     }
     const nextLsn = lsn + 1;
     const end = last.nextLsn === nextLsn ? last.end : yield* endOfKept(this.#world.io, last, nextLsn);
     const cut = { ...last, end, nextLsn };
-    return { kept: [...kept.slice(0, -1), cut], from: succession(cut) };
+    return { kept: [...kept.slice(0, -1), cut], from: linkBehind(cut) };
   }
 
   /** Gets rid of the files of segments that a cut has taken out of the log. @param hidden - `undefined`: there was none */
@@ -313,7 +313,7 @@ export class Truncation {
       yield* this.#replace({ ...this.#store.current, firstSegment: noted });
       number = Math.min(noted, firstKept());
     } while (number < noted);
-    return yield* this.#drop(writer.forget(noted));
+    return yield* this.#drop(writer.detachBelow(noted));
   }
 
   /**
@@ -323,7 +323,7 @@ export class Truncation {
   *#drop(segments: readonly Segment[]): IoRoutine<TruncateResult> {
     const toRemove = this.#toRemove.length === 0 ? segments : this.#toRemove.concat(segments);
     if (toRemove.length === 0) return NOTHING;
-    const { stock, names } = this.#writer;
+    const { allocator, directorySync } = this.#writer;
     const left: Segment[] = [];
     let segmentsDeleted = 0;
     let segmentsRecycled = 0;
@@ -332,7 +332,7 @@ export class Truncation {
     this.#toRemove = toRemove;
     for (const segment of toRemove) {
       const size = this.#sizeOf(segment);
-      const disposal = yield* stock.dispose(segment);
+      const disposal = yield* allocator.retire(segment);
       if (disposal === 'left') left.push(segment);
       else if (disposal === 'recycled') segmentsRecycled++;
       else {
@@ -342,12 +342,12 @@ export class Truncation {
     }
     this.#toRemove = left;
     try {
-      yield* names.sync();
+      yield* directorySync.sync();
     } catch (error) {
       this.#writer.fail(error);
       throw error;
     }
-    stock.admit();
+    allocator.publishFreed();
     const result = Object.freeze({ segmentsDeleted, segmentsRecycled, bytesReclaimed, segmentsLeft: left.length });
     this.#listener.truncated(result);
     return result;

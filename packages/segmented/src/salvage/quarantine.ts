@@ -2,7 +2,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { FileName, type SegmentHeader } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
 import { type IoRoutine, ioSteps, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
-import { createdAt, type World } from '../environment.js';
+import { createdAt, type Environment } from '../environment.js';
 
 /**
  * The directory for what a segment made by salvage hides: always the same for one segment, so that what a crash has
@@ -35,7 +35,7 @@ function timeOf(ms: number): string {
  * @param quarantine - made when missing
  */
 export function* moveToQuarantine(
-  world: World,
+  world: Environment,
   directory: string,
   quarantine: string,
   paths: readonly string[],
@@ -59,7 +59,7 @@ export interface Move {
  *
  * @returns its path below the log's directory
  */
-export function* chooseQuarantine(world: World, directory: string): IoRoutine<string> {
+export function* chooseQuarantine(world: Environment, directory: string): IoRoutine<string> {
   const { io } = world;
   const base = baseIn(io, directory);
   makeDirectories(io, join(directory, base));
@@ -72,7 +72,7 @@ export function* chooseQuarantine(world: World, directory: string): IoRoutine<st
 }
 
 /** Makes a directory in quarantine where it is missing; its name is durable on return. */
-export function* makeQuarantine({ io }: World, directory: string, quarantine: string): IoRoutine<void> {
+export function* makeQuarantine({ io }: Environment, directory: string, quarantine: string): IoRoutine<void> {
   const path = join(directory, quarantine);
   makeDirectories(io, path);
   yield* ioSteps.syncDirectory(io, dirname(path));
@@ -93,7 +93,7 @@ function isEmptyPlace(io: StorageIo, path: string): boolean {
  * @param moved - takes what was moved
  */
 export function* moveAside(
-  world: World,
+  world: Environment,
   directory: string,
   quarantine: string,
   names: readonly string[],
@@ -120,7 +120,7 @@ export function* moveAside(
 
 /** Moves files back from where {@link moveAside} has put them; durable on return. */
 export function* moveBack(
-  world: World,
+  world: Environment,
   directory: string,
   quarantine: string,
   moved: readonly Move[],

@@ -11,7 +11,7 @@ import {
 import { isNoFile, withFile } from '@walstack/mmap-reader/segments';
 import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
 import type { LsnRange } from '../recovery/recovery-report.js';
-import type { Succession } from '../segments/segment.js';
+import type { ChainLink } from '../segments/segment.js';
 
 /**
  * What a salvage has decided, in the file `salvage` before anything is changed: so that it can go on with just that after
@@ -27,7 +27,7 @@ export interface SalvageJournal {
   readonly nextLsn: Lsn;
   /** From which LSN on the log is encrypted, if that segment is. */
   readonly encryptedFrom: Lsn;
-  readonly from: Omit<Succession, 'salvaged'>;
+  readonly from: Omit<ChainLink, 'salvaged'>;
   /** The checkpoint that there is to be; `undefined` where nothing is written, as earlier versions had it. */
   readonly checkpoint: Omit<Checkpoint, 'logId'> | undefined;
   /** Names of the files that are moved into quarantine. */

@@ -5,7 +5,7 @@ import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { type Prefix, readPrefix, readSealed } from '../recovery/analyze-log.js';
 import type { LsnRange } from '../recovery/recovery-report.js';
 import { loweredTo } from '../retention/checkpoint-store.js';
-import { BEGINNING, isEmpty, type Succession, succession } from '../segments/segment.js';
+import { BEGINNING, type ChainLink, isEmpty, linkBehind } from '../segments/segment.js';
 import type { Remains, Survey } from './salvage-survey.js';
 import { lastSeenIn } from './salvage-traces.js';
 
@@ -16,7 +16,7 @@ export interface SalvagePlan {
   /** The LSN that the log goes on with. */
   readonly nextLsn: Lsn;
   /** What the segment that it goes on in takes over. */
-  readonly from: Succession;
+  readonly from: ChainLink;
   /** The number of that segment: above all that the log has had. */
   readonly number: number;
   /** Names of the files that are not part of the log any more, a checkpoint that cannot be used among them. */
@@ -127,7 +127,7 @@ class SalvageSearch {
       const kept = [...(yield* this.#soundBelow(links)), ...(isEmpty(segment) ? [] : [segment])];
       const last = kept.at(-1);
       // An empty segment is given up, and what it continued goes on.
-      const from = last === undefined ? BEGINNING : succession(last);
+      const from = last === undefined ? BEGINNING : linkBehind(last);
       return { kept, nextLsn: segment.nextLsn, from };
     }
     const isBegun = before.length > 0 || this.#remains.some(({ firstLsn }) => firstLsn < salvageLsn);
@@ -250,7 +250,7 @@ class SalvageSearch {
       const successor = links[index + 1];
       const prefix = yield* readPrefix(this.#io, link, successor?.header.firstLsn ?? limit);
       if (successor === undefined && !isSurelyBefore(prefix, link, limit, above)) return undefined;
-      from = succession(prefix.segment);
+      from = linkBehind(prefix.segment);
       if (!isEmpty(prefix.segment)) kept.push(prefix.segment);
       if (!prefix.reachesLimit) return { kept, nextLsn: prefix.segment.nextLsn, from: behind(kept, from) };
     }
@@ -293,7 +293,7 @@ function isSurelyBefore({ reachesLimit, goesOn }: Prefix, { header }: Link, limi
 }
 
 /** What the new segment takes over: with nothing kept, the log begins in it, whatever an empty segment had continued. */
-function behind(kept: readonly Segment[], from: Succession): Succession {
+function behind(kept: readonly Segment[], from: ChainLink): ChainLink {
   return kept.length === 0 ? { ...from, predecessor: undefined } : from;
 }
 

@@ -14,9 +14,9 @@ import {
   type FrameScanner,
   FrameSummary,
   type Link,
-  lookBehind,
   openStreamed,
   type Segment,
+  scanTail,
   withFile,
 } from '@walstack/mmap-reader/segments';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
@@ -110,7 +110,7 @@ function* evidenceBehind(io: StorageIo, segment: Segment, lostFrom: Lsn): IoRout
   return yield* withFile(io, segment.path, function* (file) {
     let offset: number | undefined;
     try {
-      ({ evidenceOffset: offset } = yield* lookBehind(io, file, segment, io.size(file), lostFrom));
+      ({ proofOffset: offset } = yield* scanTail(io, file, segment, io.size(file), lostFrom));
     } catch (error) {
       // A file that was made to be searched in vain shows nothing further.
       if (!WalError.is(error, 'WAL_CORRUPT')) throw error;

@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { FileName, type Lsn, SegmentCipher, WalError } from '@walstack/codec';
 import { type Link, type LogFiles, listFiles, loadKeys, withWritableFile } from '@walstack/mmap-reader/segments';
 import { closeFile, type IoRoutine, ioSteps, kindOf, type StorageIo } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { readPrefix } from '../recovery/analyze-log.js';
 import { checkCore, type Opened, recoverLog, rewrite, unsteady } from '../recovery/recover.js';
@@ -32,7 +32,7 @@ const MOST_ROUNDS = 8;
  * or with the file `salvage` still there
  */
 export function* salvageLog(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
@@ -52,7 +52,7 @@ export function* salvageLog(
  * @throws `WAL_CORRUPT` with nothing changed where there are segments of another log that it was not begun beside
  */
 export function* goOnWithSalvage(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
@@ -86,7 +86,7 @@ const list = (io: StorageIo, { directory }: Settings): LogFiles => listFiles(io,
 
 /** Decides, and makes that durable. Nothing of the log has changed then. */
 function* begin(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
@@ -124,7 +124,7 @@ interface Settled {
 
 /** Plans, and makes durable what is kept: again where that has become shorter since it was read. */
 function* planAndSettle(
-  world: World,
+  world: Environment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
@@ -235,7 +235,7 @@ interface Done {
  * Carries out what was decided. Where that fails, everything is as it was before, if that can be had; else the file `salvage`
  * stays, and the next salvage goes on with it.
  */
-function* undoneOnFailure(world: World, settings: Settings, journal: SalvageJournal): IoRoutine<void> {
+function* undoneOnFailure(world: Environment, settings: Settings, journal: SalvageJournal): IoRoutine<void> {
   const { io } = world;
   const { directory } = settings;
   const done: Done = { moved: [], made: [], checkpointReplaced: false };
@@ -256,7 +256,7 @@ function* undoneOnFailure(world: World, settings: Settings, journal: SalvageJour
 }
 
 /** Carries out what was decided, as far as that was not done yet. */
-function* carryOut(world: World, settings: Settings, journal: SalvageJournal, done?: Done): IoRoutine<void> {
+function* carryOut(world: Environment, settings: Settings, journal: SalvageJournal, done?: Done): IoRoutine<void> {
   const { io } = world;
   const { directory } = settings;
   const { quarantine, hidden, number, nextLsn, from, logId, coreId, encryptedFrom, checkpoint } = journal;
@@ -281,7 +281,7 @@ function* carryOut(world: World, settings: Settings, journal: SalvageJournal, do
 
 /** Ends the salvage; where the log still cannot be opened, it is salvaged further, with one report on all of it. */
 function* finishOrGoOn(
-  world: World,
+  world: Environment,
   settings: Settings,
   decided: SalvageJournal,
   blocking: boolean,
@@ -299,7 +299,12 @@ function* finishOrGoOn(
 }
 
 /** Opens the log as any other, and only then ends the salvage. */
-function* finish(world: World, settings: Settings, journal: SalvageJournal, blocking: boolean): IoRoutine<Opened> {
+function* finish(
+  world: Environment,
+  settings: Settings,
+  journal: SalvageJournal,
+  blocking: boolean,
+): IoRoutine<Opened> {
   const { directory } = settings;
   const opened = yield* recoverLog(world, settings, list(world.io, settings), blocking);
   yield* closingOnFailure(

@@ -1,19 +1,19 @@
 import { type IoRoutine, ioSteps, RoutineQueue } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 
 /**
  * Makes the names in a log's directory durable, for several routines side by side, one sync after another. A sync that
  * failed may have dropped names of others too, and a later one that succeeds says nothing of them: so after a failure
  * there is no success any more.
  */
-export class NameSync {
-  readonly #world: World;
+export class DirectorySync {
+  readonly #environment: Environment;
   readonly #directory: string;
   readonly #queue: RoutineQueue;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(world: World, directory: string) {
-    this.#world = world;
+  constructor(world: Environment, directory: string) {
+    this.#environment = world;
     this.#directory = directory;
     this.#queue = new RoutineQueue(world.io);
   }
@@ -26,7 +26,7 @@ export class NameSync {
   *#sync(): IoRoutine<void> {
     if (this.#failure !== undefined) throw this.#failure.error;
     try {
-      yield* ioSteps.syncDirectory(this.#world.io, this.#directory);
+      yield* ioSteps.syncDirectory(this.#environment.io, this.#directory);
     } catch (error) {
       this.#failure = { error };
       throw error;

@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { type Lsn, WalError } from '@walstack/codec';
 import type { LogFiles } from '@walstack/mmap-reader/segments';
 import { closeFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
-import { createdAt, type World } from '../environment.js';
+import { createdAt, type Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { ActiveSegment } from './active-segment.js';
 import { currentKeyOf } from './keys.js';
-import { headerOf, type Succession } from './segment.js';
+import { type ChainLink, headerOf } from './segment.js';
 import { beginSegment, nameNextSegment, openNextSegment } from './segment-file.js';
 
 /** What tells a new segment from others. */
@@ -17,12 +17,12 @@ export interface Identity {
   readonly firstLsn: Lsn;
   /** From which LSN on the log is encrypted, if the new segment is. */
   readonly encryptedFrom: Lsn;
-  readonly from: Succession;
+  readonly from: ChainLink;
 }
 
 /** Makes a segment under its name, which is not durable yet. If it fails, nothing is changed. */
 export function* makeNamed(
-  world: World,
+  world: Environment,
   settings: Settings,
   { from, ...identity }: Identity,
 ): IoRoutine<ActiveSegment> {
@@ -42,13 +42,13 @@ export function* makeNamed(
 }
 
 /** Makes the name of a new segment durable. */
-export function* syncName(world: World, settings: Settings, active: ActiveSegment): IoRoutine<void> {
+export function* syncName(world: Environment, settings: Settings, active: ActiveSegment): IoRoutine<void> {
   yield* closingOnFailure(world, active, ioSteps.syncDirectory(world.io, settings.directory));
 }
 
 /** Closes the file of a new segment when what comes behind it fails. */
 export function* closingOnFailure<T>(
-  world: World,
+  world: Environment,
   active: ActiveSegment | undefined,
   rest: IoRoutine<T>,
 ): IoRoutine<T> {
@@ -61,7 +61,7 @@ export function* closingOnFailure<T>(
 }
 
 /** Removes drafts that a crash left: a `next.seg` is never adopted, as writes of a killed process may land in it. */
-export function* removeDrafts(world: World, settings: Settings, files: LogFiles): IoRoutine<void> {
+export function* removeDrafts(world: Environment, settings: Settings, files: LogFiles): IoRoutine<void> {
   yield* removeAll(
     world,
     files.drafts.map((name) => join(settings.directory, name)),
@@ -69,7 +69,7 @@ export function* removeDrafts(world: World, settings: Settings, files: LogFiles)
 }
 
 /** Removes files, as far as they are there. @throws when one cannot be removed, with those behind it as they were */
-export function* removeAll({ io }: World, paths: readonly string[]): IoRoutine<void> {
+export function* removeAll({ io }: Environment, paths: readonly string[]): IoRoutine<void> {
   for (const path of paths) {
     try {
       yield* ioSteps.remove(io, path);

@@ -28,7 +28,7 @@ export function isEmpty(segment: Segment): boolean {
 }
 
 /** What a new segment takes over from the one before it. */
-export interface Succession {
+export interface ChainLink {
   readonly firstPosition: number;
   readonly predecessor: Predecessor | undefined;
   /** Whether what the new segment hides is to be kept in quarantine: salvage makes it, or made the one it replaces. */
@@ -36,13 +36,13 @@ export interface Succession {
 }
 
 /** Where a log begins. */
-export const BEGINNING: Succession = { firstPosition: 0, predecessor: undefined, salvaged: false };
+export const BEGINNING: ChainLink = { firstPosition: 0, predecessor: undefined, salvaged: false };
 
 /**
  * What the segment behind `last` takes over: `last` as its predecessor, or, when `last` is empty, that one's own
  * predecessor and first position.
  */
-export function succession(last: Segment): Succession {
+export function linkBehind(last: Segment): ChainLink {
   const { header } = last;
   if (isEmpty(last)) {
     const { firstPosition, predecessor, salvaged } = header;
@@ -80,7 +80,7 @@ export interface SegmentPlan {
 }
 
 /** The header of a new segment. */
-export function headerOf(plan: SegmentPlan, from: Succession): SegmentHeader {
+export function headerOf(plan: SegmentPlan, from: ChainLink): SegmentHeader {
   // Field by field: copied together, each would be of another shape to the compiler, and every roll would undo the
   // optimisation of what appends. Measured.
   return {

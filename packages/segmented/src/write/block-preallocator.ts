@@ -1,6 +1,6 @@
 import { blockEnd, WalError } from '@walstack/codec';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import type { Pipeline } from './pipeline.js';
@@ -19,23 +19,23 @@ const SMALL_GROUP_BYTES = 128 * 1024;
  * Prepares the blocks that the writer comes to next, in the background: where a durable write need not make the file
  * grow, it takes half the time. Never touches a block that a write under way touches.
  */
-export class Preparation {
-  readonly #world: World;
+export class BlockPreallocator {
+  readonly #environment: Environment;
   readonly #settings: Settings;
   readonly #background: Pipeline;
   /** There was no room for a step: no further one is tried for this segment. */
   #noSpace: ActiveSegment | undefined;
 
   /** @param background - runs the steps */
-  constructor(world: World, settings: Settings, background: Pipeline) {
-    this.#world = world;
+  constructor(world: Environment, settings: Settings, background: Pipeline) {
+    this.#environment = world;
     this.#settings = settings;
     this.#background = background;
   }
 
   /** Waits until no block of the range is being prepared. @returns `false` after a failure */
-  *clear(segment: ActiveSegment, start: number, end: number): IoRoutine<boolean> {
-    return yield* this.#background.until(() => isClear(segment, start, end));
+  *untilIdle(segment: ActiveSegment, start: number, end: number): IoRoutine<boolean> {
+    return yield* this.#background.until(() => isRangeIdle(segment, start, end));
   }
 
   /**
@@ -47,11 +47,11 @@ export class Preparation {
   *reserve(segment: ActiveSegment, start: number, end: number): IoRoutine<boolean> {
     const { blockBytes } = segment.header;
     const limit = blockEnd(end, blockBytes);
-    if (!(yield* this.clear(segment, start, limit))) return false;
+    if (!(yield* this.untilIdle(segment, start, limit))) return false;
     const from = Math.max(segment.preparedEnd, blockEnd(start, blockBytes));
     if (segment.file === undefined || from >= limit) return true;
     try {
-      yield* ioSteps.allocate(this.#world.io, segment.file, from, limit - from);
+      yield* ioSteps.allocate(this.#environment.io, segment.file, from, limit - from);
     } catch (error) {
       if (WalError.is(error, 'WAL_NO_SPACE')) return false;
       // A file system may be unable to reserve. One that is broken shows that when it is written to.
@@ -61,7 +61,7 @@ export class Preparation {
   }
 
   /** To be called when a group was submitted that ends at `end`: begins a step when one is due. */
-  follow(segment: ActiveSegment, end: number, groupBytes: number): void {
+  preallocateAhead(segment: ActiveSegment, end: number, groupBytes: number): void {
     const { preallocate, segmentBytes } = this.#settings;
     if (preallocate === 'none' || segment.preparing !== undefined || this.#noSpace === segment) return;
     const { blockBytes } = segment.header;
@@ -75,11 +75,11 @@ export class Preparation {
   *#prepare(segment: ActiveSegment, range: { readonly start: number; readonly end: number }): IoRoutine<void> {
     let syncing = false;
     try {
-      yield* prepareBlocks(this.#world, this.#settings, segment, range.start, range.end);
+      yield* prepareBlocks(this.#environment, this.#settings, segment, range.start, range.end);
       // Through the page cache this sync could be told of a failure that concerns a group, whose own sync then succeeds.
       if (segment.file?.direct === true) {
         syncing = true;
-        yield* ioSteps.datasync(this.#world.io, segment.file);
+        yield* ioSteps.datasync(this.#environment.io, segment.file);
       }
       segment.preparedEnd = range.end;
     } catch (error) {
@@ -94,13 +94,13 @@ export class Preparation {
 }
 
 /** Whether no block of a range is being prepared. */
-export function isClear({ preparing }: ActiveSegment, start: number, end: number): boolean {
+export function isRangeIdle({ preparing }: ActiveSegment, start: number, end: number): boolean {
   return preparing === undefined || end <= preparing.start || start >= preparing.end;
 }
 
 /** Has a file blocks of its own in a range. When a sync has made that durable, a durable write there changes data only. */
 export function* prepareBlocks(
-  { io }: World,
+  { io }: Environment,
   { preallocate }: Settings,
   { file }: Pick<ActiveSegment, 'file'>,
   start: number,

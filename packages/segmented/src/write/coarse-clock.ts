@@ -4,7 +4,7 @@ const TURN_ENDED = Promise.resolve();
  * The time, in milliseconds since the Unix epoch, asked for once in a turn of JavaScript: a clock costs about a third of an
  * append. What blocks the thread between two groups calls {@link forget}.
  */
-export class TurnClock {
+export class CoarseClock {
   readonly #now: () => number;
   #time: number | undefined;
 

@@ -1,7 +1,7 @@
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 
 /** What the timer asks and does. */
-export interface QuietLog {
+export interface MarkableLog {
   /** A number that changes whenever something is appended. */
   readonly activity: () => number;
   /** Whether a mark would tell something new. */
@@ -12,14 +12,14 @@ export interface QuietLog {
 /**
  * Calls for a mark once when the log has been quiet for a while. One timer at a time, however many syncs there are.
  */
-export class QuietMark {
-  readonly #setTimer: World['setTimer'];
+export class IdleMarker {
+  readonly #setTimer: Environment['setTimer'];
   readonly #delayMs: number;
-  readonly #log: QuietLog;
+  readonly #log: MarkableLog;
   #cancel: (() => void) | undefined;
 
   /** @param delayMs - how long is quiet; 0 turns it off */
-  constructor(setTimer: World['setTimer'], delayMs: number, log: QuietLog) {
+  constructor(setTimer: Environment['setTimer'], delayMs: number, log: MarkableLog) {
     this.#setTimer = setTimer;
     this.#delayMs = delayMs;
     this.#log = log;

@@ -10,9 +10,9 @@ import {
 } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
 import { closeFile, type IoFile, type IoRoutine, ioSteps, RoutineQueue, type StorageIo } from '@walstack/storage-io';
-import type { World } from '../environment.js';
+import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
-import type { NameSync } from '../segments/directory-sync.js';
+import type { DirectorySync } from '../segments/directory-sync.js';
 import {
   beginSegment,
   discardNextSegment,
@@ -30,7 +30,7 @@ import type { Pipeline } from './pipeline.js';
 const FIRST_BYTES = 1024 * 1024;
 
 /** The file of a segment to be. */
-export interface Blank {
+export interface AllocatedFile {
   readonly file: IoFile;
   /** Up to here the file has blocks of its own. */
   readonly preparedEnd: number;
@@ -39,7 +39,7 @@ export interface Blank {
 }
 
 /** `next.seg`, open, without a header of its new life. */
-interface Draft extends Blank {
+interface PreallocatedFile extends AllocatedFile {
   /** CRC32C of the segment id of the file's earlier life, which the next one must not share. */
   readonly earlierSeed: number | undefined;
 }
@@ -51,14 +51,14 @@ export type Disposal = 'recycled' | 'removed' | 'left';
  * The files that segments are made of: one that is prepared in the background, and freed ones that wait for reuse.
  * Overwriting blocks that exist costs about half of an append that makes a file grow.
  */
-export class SegmentStock {
-  readonly #world: World;
+export class SegmentAllocator {
+  readonly #environment: Environment;
   readonly #settings: Settings;
-  readonly #names: NameSync;
+  readonly #names: DirectorySync;
   readonly #background: Pipeline;
   readonly #failure: () => unknown;
   /** `next.seg` is made, given up and removed by one routine at a time. */
-  readonly #lane: RoutineQueue;
+  readonly #queue: RoutineQueue;
   /** Number of the first segment that this life of the log has written. */
   readonly #firstOwn: number;
   /** Names of free files, durable under these names. */
@@ -68,8 +68,8 @@ export class SegmentStock {
   /** Names of free files that were there when the log was opened. */
   readonly #found: ReadonlySet<string>;
   #nextFreeNumber = 1;
-  #draft: Draft | undefined;
-  #preparing = false;
+  #preallocated: PreallocatedFile | undefined;
+  #preallocating = false;
   #noSpace = false;
 
   /**
@@ -79,99 +79,99 @@ export class SegmentStock {
    * @param firstOwn - number of the first segment that this life of the log writes
    */
   constructor(
-    world: World,
+    world: Environment,
     settings: Settings,
-    names: NameSync,
+    names: DirectorySync,
     background: Pipeline,
     failure: () => unknown,
     free: readonly string[],
     firstOwn: number,
   ) {
-    this.#world = world;
+    this.#environment = world;
     this.#settings = settings;
     this.#names = names;
     this.#background = background;
     this.#failure = failure;
-    this.#lane = new RoutineQueue(world.io);
+    this.#queue = new RoutineQueue(world.io);
     this.#firstOwn = firstOwn;
     this.#free = [...free];
     this.#found = new Set(free);
   }
 
   /** To be called when a group was submitted: prepares the next segment when half of this one is used. */
-  follow(end: number): void {
+  preallocateAhead(end: number): void {
     if (this.#settings.preallocate === 'none' || end * 2 < this.#settings.segmentBytes) return;
-    if (this.#draft !== undefined || this.#preparing || this.#noSpace || !this.#lane.idle) return;
-    this.#preparing = true;
-    this.#background.start(this.#prepare(), () => {});
+    if (this.#preallocated !== undefined || this.#preallocating || this.#noSpace || !this.#queue.idle) return;
+    this.#preallocating = true;
+    this.#background.start(this.#preallocate(), () => {});
   }
 
   /** A file for a segment, with this header, durable, and nothing else of its life. It is called `next.seg`. */
-  *take(header: SegmentHeader): IoRoutine<Blank> {
-    return yield* this.#lane.join(() => this.#take(header));
+  *allocate(header: SegmentHeader): IoRoutine<AllocatedFile> {
+    return yield* this.#queue.join(() => this.#allocate(header));
   }
 
-  *#take(header: SegmentHeader): IoRoutine<Blank> {
-    yield* this.#prepared();
+  *#allocate(header: SegmentHeader): IoRoutine<AllocatedFile> {
+    yield* this.#untilPreallocated();
     this.#noSpace = false;
-    let draft = this.#draft ?? (yield* this.#open());
-    this.#draft = undefined;
+    let draft = this.#preallocated ?? (yield* this.#open());
+    this.#preallocated = undefined;
     if (draft.earlierSeed === segmentSeed(header.segmentId)) {
-      yield* discardNextSegment(this.#world.io, this.#settings.directory, draft.file);
-      draft = fresh(yield* makeNextSegment(this.#world.io, this.#settings), 0);
+      yield* discardNextSegment(this.#environment.io, this.#settings.directory, draft.file);
+      draft = fresh(yield* makeNextSegment(this.#environment.io, this.#settings), 0);
     }
     const { file } = draft;
-    yield* beginSegment(this.#world.io, this.#settings.directory, file, header);
+    yield* beginSegment(this.#environment.io, this.#settings.directory, file, header);
     return { file, preparedEnd: Math.max(draft.preparedEnd, header.blockBytes), recycled: draft.recycled };
   }
 
   /**
    * Gives up the name of a segment that is not part of the log any more. It becomes a free file, unless there are enough,
    * an earlier life of the log has written it, it is read through a mapping, or it has another name; then it is removed.
-   * To be followed by a sync of the directory, and then by {@link admit}.
+   * To be followed by a sync of the directory, and then by {@link publishFreed}.
    */
-  *dispose(segment: Segment): IoRoutine<Disposal> {
+  *retire(segment: Segment): IoRoutine<Disposal> {
     if (this.#wants(segment) && this.#rename(segment)) return 'recycled';
-    return (yield* removeIfPossible(this.#world.io, segment.path)) ? 'removed' : 'left';
+    return (yield* removeIfPossible(this.#environment.io, segment.path)) ? 'removed' : 'left';
   }
 
   /** The names of the free files are durable: from now on they may be overwritten. */
-  admit(): void {
+  publishFreed(): void {
     this.#free.push(...this.#renamed.splice(0));
   }
 
   /** Removes what is kept for later, as the disk is full. @returns whether there was anything */
-  *surrender(): IoRoutine<boolean> {
-    return yield* this.#lane.join(() => this.#surrender());
+  *releaseReserve(): IoRoutine<boolean> {
+    return yield* this.#queue.join(() => this.#releaseReserve());
   }
 
-  *#surrender(): IoRoutine<boolean> {
-    yield* this.#prepared();
-    const draft = this.#draft;
-    this.#draft = undefined;
+  *#releaseReserve(): IoRoutine<boolean> {
+    yield* this.#untilPreallocated();
+    const draft = this.#preallocated;
+    this.#preallocated = undefined;
     this.#noSpace = true;
-    if (draft !== undefined) yield* discardNextSegment(this.#world.io, this.#settings.directory, draft.file);
+    if (draft !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, draft.file);
     let given = draft !== undefined;
     for (let name = this.#free.shift(); name !== undefined; name = this.#free.shift()) {
-      if (yield* removeIfPossible(this.#world.io, join(this.#settings.directory, name))) given = true;
+      if (yield* removeIfPossible(this.#environment.io, join(this.#settings.directory, name))) given = true;
     }
     return given;
   }
 
   /** Closes the file that was prepared, and removes it: another process life would not trust it. */
   *close(): IoRoutine<void> {
-    yield* this.#lane.join(() => this.#discardDraft());
+    yield* this.#queue.join(() => this.#discardPreallocated());
   }
 
-  *#discardDraft(): IoRoutine<void> {
-    const draft = this.#draft;
-    this.#draft = undefined;
-    if (draft !== undefined) yield* discardNextSegment(this.#world.io, this.#settings.directory, draft.file);
+  *#discardPreallocated(): IoRoutine<void> {
+    const draft = this.#preallocated;
+    this.#preallocated = undefined;
+    if (draft !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, draft.file);
   }
 
   /** Waits until no segment is being prepared. @throws the failure of the log, after which none will be there */
-  *#prepared(): IoRoutine<void> {
-    if (!(yield* this.#background.until(() => !this.#preparing))) throw this.#failure();
+  *#untilPreallocated(): IoRoutine<void> {
+    if (!(yield* this.#background.until(() => !this.#preallocating))) throw this.#failure();
   }
 
   /**
@@ -180,14 +180,14 @@ export class SegmentStock {
    */
   #wants({ header, end }: Segment): boolean {
     const { recycleSegments, segmentBytes } = this.#settings;
-    const { fileLocks } = this.#world.io.capabilities;
+    const { fileLocks } = this.#environment.io.capabilities;
     if (!fileLocks || header.number < this.#firstOwn) return false;
     return this.#free.length + this.#renamed.length < recycleSegments && end * 2 >= segmentBytes;
   }
 
   /** @returns `false` when the file is locked by a reader, cannot be locked or renamed, or has another name */
   #rename(segment: Segment): boolean {
-    const { io } = this.#world;
+    const { io } = this.#environment;
     let file: IoFile | undefined;
     try {
       file = io.open(segment.path);
@@ -212,20 +212,20 @@ export class SegmentStock {
     }
   }
 
-  *#prepare(): IoRoutine<void> {
+  *#preallocate(): IoRoutine<void> {
     try {
-      this.#draft = yield* this.#open(true);
+      this.#preallocated = yield* this.#open(true);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
       this.#noSpace = true;
     } finally {
-      this.#preparing = false;
+      this.#preallocating = false;
     }
   }
 
   /** Opens `next.seg`: a free file under its new name, or a new one. */
-  *#open(ahead = false): IoRoutine<Draft> {
-    const { io } = this.#world;
+  *#open(ahead = false): IoRoutine<PreallocatedFile> {
+    const { io } = this.#environment;
     const { directory, segmentBytes, blockBytes } = this.#settings;
     for (let name = this.#free.shift(); name !== undefined; name = this.#free.shift()) {
       const draft = yield* this.#reuse(name);
@@ -235,7 +235,7 @@ export class SegmentStock {
     try {
       const end = ahead ? blockEnd(Math.min(FIRST_BYTES, segmentBytes), blockBytes) : 0;
       if (end > 0) {
-        yield* prepareBlocks(this.#world, this.#settings, { file }, 0, end);
+        yield* prepareBlocks(this.#environment, this.#settings, { file }, 0, end);
         yield* ioSteps.datasync(io, file);
       }
       return fresh(file, end);
@@ -249,8 +249,8 @@ export class SegmentStock {
    * Opens a free file as `next.seg`. @returns `undefined` when it cannot be had, or has got another name meanwhile: then it
    * is removed
    */
-  *#reuse(name: string): IoRoutine<Draft | undefined> {
-    const { io } = this.#world;
+  *#reuse(name: string): IoRoutine<PreallocatedFile | undefined> {
+    const { io } = this.#environment;
     const { directory, blockBytes } = this.#settings;
     if (!this.#renameToNext(name)) return undefined;
     // The next rename must not survive a crash without this one: the file would have two names.
@@ -271,7 +271,7 @@ export class SegmentStock {
 
   /** @returns `false` when the free file is gone, or is none */
   #renameToNext(name: string): boolean {
-    const { io } = this.#world;
+    const { io } = this.#environment;
     const { directory } = this.#settings;
     const path = join(directory, name);
     try {
@@ -286,8 +286,8 @@ export class SegmentStock {
 
   /** CRC32C of the segment id in a file's header; `undefined` when it has none. */
   *#seedOf(file: IoFile): IoRoutine<number | undefined> {
-    const block = this.#world.io.allocateBuffer(this.#settings.blockBytes);
-    const length = yield* ioSteps.read(this.#world.io, file, block, 0);
+    const block = this.#environment.io.allocateBuffer(this.#settings.blockBytes);
+    const length = yield* ioSteps.read(this.#environment.io, file, block, 0);
     try {
       return segmentSeed(decodeSegmentHeader(block.subarray(0, length), file.path).segmentId);
     } catch (error) {
@@ -300,7 +300,7 @@ export class SegmentStock {
 /** Whether the bytes of a file are found under one name alone. Where that cannot be told it may have another one. */
 const hasOneName = (io: StorageIo, file: IoFile): boolean => io.links?.(file) === 1;
 
-const fresh = (file: IoFile, preparedEnd: number): Draft => ({
+const fresh = (file: IoFile, preparedEnd: number): PreallocatedFile => ({
   file,
   preparedEnd,
   recycled: false,

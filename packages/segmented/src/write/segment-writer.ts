@@ -23,21 +23,21 @@ import {
 import type { Segment } from '@walstack/mmap-reader/segments';
 import { CompletionRouter, closeFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { announce, announceFailure, writerChannels } from '../diagnostics.js';
-import { createdAt, type World } from '../environment.js';
+import { createdAt, type Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { ActiveSegment } from '../segments/active-segment.js';
-import { NameSync } from '../segments/directory-sync.js';
+import { DirectorySync } from '../segments/directory-sync.js';
 import { currentKeyOf, statementOf } from '../segments/keys.js';
 import { closingOnFailure } from '../segments/new-segment.js';
-import { BEGINNING, headerOf, isEmpty, metaOf, positionAt, type Succession, succession } from '../segments/segment.js';
+import { BEGINNING, type ChainLink, headerOf, isEmpty, linkBehind, metaOf, positionAt } from '../segments/segment.js';
 import { cutToSize, discardNextSegment, nameNextSegment, writesSideBySide } from '../segments/segment-file.js';
 import { SegmentList, type Segments } from '../segments/segment-list.js';
 import { Arena, type Extent } from './arena.js';
-import { isClear, Preparation } from './block-preallocator.js';
-import { TurnClock } from './coarse-clock.js';
+import { BlockPreallocator, isRangeIdle } from './block-preallocator.js';
+import { CoarseClock } from './coarse-clock.js';
 import { Pipeline } from './pipeline.js';
 import { compressed, type RecordBody } from './record-body.js';
-import { SegmentStock } from './segment-allocator.js';
+import { SegmentAllocator } from './segment-allocator.js';
 
 /** Where a writer begins: what recovery left, or a new log. */
 export interface LogStart {
@@ -66,7 +66,7 @@ export interface LogStart {
 export interface LogEnd {
   readonly lastLsn: Lsn;
   /** How often the log had gone on with another LSN than the next one. */
-  readonly life: number;
+  readonly generation: number;
 }
 
 /** Counters of a writer since it was made. */
@@ -101,8 +101,8 @@ export class SegmentWriter {
     recycled: 0,
     bytesWritten: 0,
   };
-  readonly #world: World;
-  readonly #clock: TurnClock;
+  readonly #environment: Environment;
+  readonly #clock: CoarseClock;
   readonly #settings: Settings;
   readonly #logId: Uint8Array;
   readonly #coreId: number | undefined;
@@ -111,10 +111,10 @@ export class SegmentWriter {
   readonly #pipeline: Pipeline;
   /** What is done ahead of need, and is not waited for as a rule. */
   readonly #background: Pipeline;
-  readonly #preparation: Preparation;
-  readonly stock: SegmentStock;
+  readonly #preallocator: BlockPreallocator;
+  readonly allocator: SegmentAllocator;
   /** Makes the names in the directory durable. */
-  readonly names: NameSync;
+  readonly directorySync: DirectorySync;
   readonly #onRoll: () => void;
   readonly #arena: Arena;
   readonly #sealed: SegmentList;
@@ -132,7 +132,7 @@ export class SegmentWriter {
   /** Every byte of the log before it survives a crash. */
   #durablePosition: number;
   #nextNumber: number;
-  #life = 0;
+  #generation = 0;
   /** Everything up to it that is not in the log any more was durable before it was dropped. */
   #droppedLsn: Lsn = 0;
   /** The LSN behind the last record that a group took. */
@@ -143,9 +143,9 @@ export class SegmentWriter {
   #failure: WalError | undefined;
 
   /** @param onRoll - told when a segment was sealed and the next one has its name for good */
-  constructor(world: World, settings: Settings, start: LogStart, onRoll: () => void) {
-    this.#world = world;
-    this.#clock = new TurnClock(world.now);
+  constructor(world: Environment, settings: Settings, start: LogStart, onRoll: () => void) {
+    this.#environment = world;
+    this.#clock = new CoarseClock(world.now);
     this.#settings = settings;
     this.#onRoll = onRoll;
     this.#logId = start.logId;
@@ -154,11 +154,19 @@ export class SegmentWriter {
     const router = CompletionRouter.for(world.io);
     this.#pipeline = new Pipeline(router, (error) => this.fail(error));
     this.#background = new Pipeline(router, (error) => this.fail(error));
-    this.#preparation = new Preparation(world, settings, this.#background);
-    this.names = new NameSync(world, settings.directory);
+    this.#preallocator = new BlockPreallocator(world, settings, this.#background);
+    this.directorySync = new DirectorySync(world, settings.directory);
     const failure = () => this.#failure;
     const firstOwn = start.active?.header.number ?? start.nextNumber;
-    this.stock = new SegmentStock(world, settings, this.names, this.#background, failure, start.free, firstOwn);
+    this.allocator = new SegmentAllocator(
+      world,
+      settings,
+      this.directorySync,
+      this.#background,
+      failure,
+      start.free,
+      firstOwn,
+    );
     this.#arena = new Arena(world.io, settings.segmentBytes, settings.padGroups || this.#pipelined);
     this.#sealed = new SegmentList(start.sealed);
     this.#active = start.active;
@@ -190,7 +198,7 @@ export class SegmentWriter {
   get position(): number {
     if (this.#active !== undefined) return positionAt(this.#active);
     const { last } = this.#sealed;
-    return last === undefined ? 0 : succession(last).firstPosition;
+    return last === undefined ? 0 : linkBehind(last).firstPosition;
   }
 
   get durablePosition(): number {
@@ -204,7 +212,7 @@ export class SegmentWriter {
   /** How many groups may be under way side by side. */
   get maxInFlight(): number {
     const segment = this.#current;
-    const { io } = this.#world;
+    const { io } = this.#environment;
     if (!this.#pipelined || segment?.file === undefined) return 1;
     // Durable writes through the page cache of the operating system wait for each other anyway.
     return segment.file.direct || !io.capabilities.realFiles ? this.#settings.maxInFlight : 1;
@@ -294,7 +302,7 @@ export class SegmentWriter {
    */
   append(given: RecordBody): Lsn {
     const lsn = this.#nextLsn;
-    const life = this.#life;
+    const generation = this.#generation;
     if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
     const { compressor } = this.#settings;
     const body = compressor === undefined ? given : compressed(given, compressor);
@@ -303,7 +311,7 @@ export class SegmentWriter {
     const isClockRead = this.#clock.isRead;
     const now = this.#clock.read();
     const segment = this.#segmentFor(frameBytes, now);
-    this.#requireNext(lsn, life);
+    this.#requireNext(lsn, generation);
     const elapsedMs = now - segment.header.createdAtMs;
     this.#encode(segment, body, frameBytes, 0, elapsedMs, isClockRead && segment === this.#active);
     this.#active = segment;
@@ -319,7 +327,7 @@ export class SegmentWriter {
    */
   appendBatch(given: readonly RecordBody[]): Lsn {
     const lsn = this.#nextLsn;
-    const life = this.#life;
+    const generation = this.#generation;
     const lastLsn = lsn + given.length - 1;
     if (lastLsn >= Number.MAX_SAFE_INTEGER) throw usedUp();
     const { compressor } = this.#settings;
@@ -327,7 +335,7 @@ export class SegmentWriter {
     const bytes = this.#runBytesMost(bodies);
     const now = this.#clock.read();
     const segment = this.#segmentFor(bytes, now);
-    this.#requireNext(lsn, life);
+    this.#requireNext(lsn, generation);
     const elapsedMs = now - segment.header.createdAtMs;
     this.#arena.makeRoom(segment, bytes);
     this.#active = segment;
@@ -370,12 +378,12 @@ export class SegmentWriter {
 
   /** How far the log goes now. */
   get appended(): LogEnd {
-    return { lastLsn: this.#nextLsn - 1, life: this.#life };
+    return { lastLsn: this.#nextLsn - 1, generation: this.#generation };
   }
 
   /** Whether everything up to an end that the log has had is durable, or was before it began anew. */
-  isDurable({ lastLsn, life }: LogEnd): boolean {
-    return life !== this.#life || this.#durableLsn >= lastLsn;
+  isDurable({ lastLsn, generation }: LogEnd): boolean {
+    return generation !== this.#generation || this.#durableLsn >= lastLsn;
   }
 
   /** Waits until everything up to an end that was submitted is durable. May be run beside other routines. */
@@ -430,8 +438,8 @@ export class SegmentWriter {
     if (this.#active !== undefined) return;
     const next = this.#plan();
     yield* this.#makeFile(next);
-    yield* closingOnFailure(this.#world, next, this.#nameFirst(next));
-    this.#enter(next);
+    yield* closingOnFailure(this.#environment, next, this.#nameFirst(next));
+    this.#activate(next);
     this.#active = next;
   }
 
@@ -446,9 +454,9 @@ export class SegmentWriter {
    * @throws `WAL_NO_SPACE` when there is no room for the new segment or its name, and what `note` throws: the log is as it was
    * then; `WAL_STATE` when something is pending
    */
-  *startOver(
+  *restartAt(
     firstLsn: Lsn,
-    from: Succession,
+    from: ChainLink,
     kept: readonly Segment[],
     note: () => IoRoutine<void>,
   ): IoRoutine<readonly Segment[]> {
@@ -461,7 +469,7 @@ export class SegmentWriter {
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
       throw error;
     }
-    yield* closingOnFailure(this.#world, next, this.#nameInstead(next, note));
+    yield* closingOnFailure(this.#environment, next, this.#nameInstead(next, note));
     const keptNumbers = new Set(kept.map(({ header }) => header.number));
     const before: Segment[] = this.#sealed.toArray();
     if (this.#current !== undefined) before.push(this.#current);
@@ -471,7 +479,7 @@ export class SegmentWriter {
     this.#active = next;
     this.#current = next;
     this.#named = next;
-    this.#life++;
+    this.#generation++;
     this.#droppedLsn = Math.max(this.#droppedLsn, this.#nextLsn - 1);
     this.#nextLsn = firstLsn;
     this.#takenLsn = firstLsn;
@@ -491,7 +499,7 @@ export class SegmentWriter {
       yield* this.#discardFile(next);
       throw error;
     }
-    if (this.#current !== undefined) yield* this.#guarded(this.#cut(this.#current));
+    if (this.#current !== undefined) yield* this.#guarded(this.#trimPreallocation(this.#current));
     yield* this.#nameOrRefuse(next);
     // What was appended meanwhile would be written into the segment that was left, and the log go back to it.
     if (!this.#isSettled) {
@@ -507,7 +515,7 @@ export class SegmentWriter {
   }
 
   /** Drops the sealed segments below a number, whose files are not part of the log any more. */
-  forget(belowNumber: number): readonly Segment[] {
+  detachBelow(belowNumber: number): readonly Segment[] {
     return this.#sealed.dropBelow(belowNumber);
   }
 
@@ -531,17 +539,17 @@ export class SegmentWriter {
       yield* this.sync();
       yield* this.mark(markType);
       const segment = this.#current;
-      if (segment?.file !== undefined) yield* this.#guarded(this.#cut(segment));
+      if (segment?.file !== undefined) yield* this.#guarded(this.#trimPreallocation(segment));
     } finally {
-      yield* this.letGo();
+      yield* this.releaseFiles();
     }
   }
 
   /** Waits for what is under way, whatever becomes of it, and closes the files as they are. */
-  *letGo(): IoRoutine<void> {
+  *releaseFiles(): IoRoutine<void> {
     yield* this.#pipeline.ended();
     yield* this.#background.ended();
-    yield* this.stock.close();
+    yield* this.allocator.close();
     this.#closeFileOf(this.#named);
     this.#closeFileOf(this.#current);
   }
@@ -587,8 +595,8 @@ export class SegmentWriter {
   }
 
   /** @throws `WAL_STATE` when the clock or the random bytes, which are the application's, have appended or cut the log */
-  #requireNext(lsn: Lsn, life: number): void {
-    if (this.#nextLsn !== lsn || this.#life !== life) throw appendedMeanwhile(this.#settings.directory);
+  #requireNext(lsn: Lsn, generation: number): void {
+    if (this.#nextLsn !== lsn || this.#generation !== generation) throw appendedMeanwhile(this.#settings.directory);
   }
 
   /** The segment that a frame goes to: a new one when it would make this one longer, or older, than it should be. */
@@ -617,18 +625,18 @@ export class SegmentWriter {
     const { first, last: lastSealed } = this.#sealed;
     const last = active ?? lastSealed;
     const before = [first, last].filter((segment) => segment !== undefined);
-    return this.#planned(this.#nextLsn, last === undefined ? BEGINNING : succession(last), before);
+    return this.#planned(this.#nextLsn, last === undefined ? BEGINNING : linkBehind(last), before);
   }
 
   /** @param before - what is kept of the log; of segments that are not the oldest one, the newest is enough */
-  #planned(firstLsn: Lsn, from: Succession, before: readonly Segment[]): ActiveSegment {
+  #planned(firstLsn: Lsn, from: ChainLink, before: readonly Segment[]): ActiveSegment {
     const plan = {
       logId: this.#logId,
       number: this.#nextNumber++,
       firstLsn,
       blockBytes: this.#settings.blockBytes,
-      createdAtMs: createdAt(this.#world),
-      segmentId: this.#world.randomBytes(16),
+      createdAtMs: createdAt(this.#environment),
+      segmentId: this.#environment.randomBytes(16),
       coreId: this.#coreId,
       keyId: currentKeyOf(this.#keyRing),
       encryptedFrom: statementOf(before, this.#encryptedFrom ?? 0, firstLsn),
@@ -741,24 +749,24 @@ export class SegmentWriter {
       yield* this.#startWrite(extent, toSync);
     }
     // At once, and not at the end of this turn of the event loop: the disk works while the next records are encoded.
-    if (extents.length > 0) this.#world.io.flush();
+    if (extents.length > 0) this.#environment.io.flush();
   }
 
   /** Starts a write, and what is to be prepared for those behind it. */
   *#startWrite(extent: Extent, toSync: boolean): IoRoutine<void> {
     const { segment, position, bytes } = extent;
     const end = position + bytes.length;
-    if (!isClear(segment, position, end) && !(yield* this.#preparation.clear(segment, position, end))) {
+    if (!isRangeIdle(segment, position, end) && !(yield* this.#preallocator.untilIdle(segment, position, end))) {
       throw this.#failure;
     }
     // A durable write says nothing about what was written before it without that.
-    const alone = toSync && !segment.dirty && this.#world.io.capabilities.durableWrites;
+    const alone = toSync && !segment.dirty && this.#environment.io.capabilities.durableWrites;
     if (!alone) segment.dirty = true;
-    this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#count(extent, alone));
+    this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#onWritten(extent, alone));
     // Nothing waits for a flush: zeros would only take the disk's time.
-    if (toSync) this.#preparation.follow(segment, end, bytes.length);
+    if (toSync) this.#preallocator.preallocateAhead(segment, end, bytes.length);
     // Until it has its name, the segment that is written into is itself `next.seg`.
-    if (segment === this.#named) this.stock.follow(end);
+    if (segment === this.#named) this.allocator.preallocateAhead(end);
   }
 
   /** Whether everything appended is durable and nothing is under way. */
@@ -775,7 +783,7 @@ export class SegmentWriter {
   }
 
   *#writeExtent(extent: Extent, alone: boolean): IoRoutine<void> {
-    const { io } = this.#world;
+    const { io } = this.#environment;
     const { segment, bytes, position } = extent;
     const file = fileOf(segment);
     sealFrames(bytes, 0, bytes.length, position, segment.header.blockBytes, segment.seed);
@@ -785,7 +793,7 @@ export class SegmentWriter {
   }
 
   /** What was written counts: everything before it was, too. @param alone - and is durable without a sync */
-  #count({ segment, bytes, position, nextLsn }: Extent, alone: boolean): void {
+  #onWritten({ segment, bytes, position, nextLsn }: Extent, alone: boolean): void {
     segment.written(position + bytes.length, nextLsn);
     this.counters.bytesWritten += bytes.length;
     this.#writtenLsn = nextLsn - 1;
@@ -802,14 +810,14 @@ export class SegmentWriter {
   *#datasync(segment: ActiveSegment): IoRoutine<void> {
     // Of two syncs at a time only one is told of a failure.
     if (segment.file?.direct === true) yield* this.#unprepared(segment);
-    yield* ioSteps.datasync(this.#world.io, fileOf(segment));
+    yield* ioSteps.datasync(this.#environment.io, fileOf(segment));
     segment.dirty = false;
     this.counters.syncs++;
   }
 
   /** Makes the file of a planned segment, with its header and nothing else. */
   *#makeFile(next: ActiveSegment): IoRoutine<void> {
-    const { file, preparedEnd, recycled } = yield* this.stock.take(next.header);
+    const { file, preparedEnd, recycled } = yield* this.allocator.allocate(next.header);
     next.file = file;
     next.preparedEnd = preparedEnd;
     if (!recycled) return;
@@ -821,13 +829,13 @@ export class SegmentWriter {
 
   /** Waits until no block of a segment is being prepared. */
   *#unprepared(segment: ActiveSegment): IoRoutine<void> {
-    if (!(yield* this.#preparation.clear(segment, 0, Number.POSITIVE_INFINITY))) throw this.#failure;
+    if (!(yield* this.#preallocator.untilIdle(segment, 0, Number.POSITIVE_INFINITY))) throw this.#failure;
   }
 
   /** Cuts a segment behind its last used block. */
-  *#cut(segment: ActiveSegment): IoRoutine<void> {
+  *#trimPreallocation(segment: ActiveSegment): IoRoutine<void> {
     yield* this.#unprepared(segment);
-    yield* cutToSize(this.#world.io, fileOf(segment), segment.end, segment.header.blockBytes);
+    yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, segment.header.blockBytes);
   }
 
   /**
@@ -842,7 +850,7 @@ export class SegmentWriter {
     yield* this.#makeFile(next);
     const old = this.#current;
     this.#current = next;
-    this.#pipeline.start(this.#completeRoll(old, next), () => this.#enter(next));
+    this.#pipeline.start(this.#completeRoll(old, next), () => this.#activate(next));
     if (!this.#pipelined) yield* this.#drained();
   }
 
@@ -851,7 +859,7 @@ export class SegmentWriter {
     const old = this.#current;
     this.#current = next;
     yield* this.#completeRoll(old, next);
-    this.#enter(next);
+    this.#activate(next);
   }
 
   /**
@@ -863,7 +871,7 @@ export class SegmentWriter {
       yield* this.#until(() => old.isWritten);
       if (old.dirty) yield* this.#datasync(old);
       this.#provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
-      yield* this.#cut(old);
+      yield* this.#trimPreallocation(old);
     }
     yield* this.#name(next);
     if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);
@@ -873,7 +881,7 @@ export class SegmentWriter {
   *#removeReplaced(old: ActiveSegment): IoRoutine<void> {
     this.#closeFileOf(old);
     try {
-      yield* ioSteps.remove(this.#world.io, old.path);
+      yield* ioSteps.remove(this.#environment.io, old.path);
     } catch {
       // It is left over, and is removed when the log is opened.
     }
@@ -881,29 +889,29 @@ export class SegmentWriter {
 
   /** Gives a segment its name; durable on return. */
   *#name(next: ActiveSegment): IoRoutine<void> {
-    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
-    yield* this.names.sync();
+    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+    yield* this.directorySync.sync();
   }
 
   /** The same where no failure to give the name is one for good. */
   *#nameFirst(next: ActiveSegment): IoRoutine<void> {
-    yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
-    yield* this.#guarded(this.names.sync());
+    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+    yield* this.#guarded(this.directorySync.sync());
   }
 
   /** The same where a lack of room for the name is no failure for good: nothing has changed then. */
   *#nameOrRefuse(next: ActiveSegment): IoRoutine<void> {
     try {
-      yield* nameNextSegment(this.#world.io, this.#settings.directory, next.header);
+      yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
       throw error;
     }
-    yield* this.#guarded(this.names.sync());
+    yield* this.#guarded(this.directorySync.sync());
   }
 
   /** Takes the old segment into the chain, now that the next one has its name; an empty one was replaced in it. */
-  #enter(next: ActiveSegment): void {
+  #activate(next: ActiveSegment): void {
     const { last } = this.#sealed;
     if (last !== undefined && isEmpty(last)) this.#sealed.pop();
     const old = this.#named;
@@ -934,14 +942,14 @@ export class SegmentWriter {
   *#discardFile(next: ActiveSegment): IoRoutine<void> {
     const { file } = next;
     next.file = undefined;
-    if (file !== undefined) yield* discardNextSegment(this.#world.io, this.#settings.directory, file);
+    if (file !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, file);
   }
 
   #closeFileOf(segment: ActiveSegment | undefined): void {
     const file = segment?.file;
     if (file === undefined || segment === undefined) return;
     segment.file = undefined;
-    closeFile(this.#world.io, file);
+    closeFile(this.#environment.io, file);
   }
 
   *#writeMark(type: number): IoRoutine<void> {
@@ -949,7 +957,7 @@ export class SegmentWriter {
     // One that found no room would fail a log of which nothing is in doubt.
     if (marked === undefined || !(yield* this.#hasRoomForMark(marked))) return;
     // The clock is the application's, and may append; so may calls made while the room was reserved.
-    const now = this.#world.now();
+    const now = this.#environment.now();
     const segment = this.#segmentForMark;
     if (segment === undefined || segment !== marked) return;
     const elapsedMs = now - segment.header.createdAtMs;
@@ -971,7 +979,7 @@ export class SegmentWriter {
 
   *#hasRoomForMark(segment: ActiveSegment): IoRoutine<boolean> {
     const start = frameStart(segment.end, segment.header.blockBytes);
-    return yield* this.#preparation.reserve(segment, segment.end, start + MARK_FRAME_BYTES);
+    return yield* this.#preallocator.reserve(segment, segment.end, start + MARK_FRAME_BYTES);
   }
 }
 

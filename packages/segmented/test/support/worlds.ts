@@ -10,7 +10,7 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 import { afterEach } from 'vitest';
-import type { World } from '../../src/environment.js';
+import type { Environment } from '../../src/environment.js';
 import { createSideBySideStorageIo } from './side-by-side.js';
 
 /** Every backend, each with a directory of its own. */
@@ -41,7 +41,7 @@ afterEach(() => {
 });
 
 /** A world without chance: a clock that is set, timers that are fired by hand, random bytes that count. */
-export class TestWorld implements Omit<World, 'io'> {
+export class TestWorld implements Omit<Environment, 'io'> {
   time = 1_700_000_000_000;
   #drawn: number;
   readonly #timers = new Set<{ callback: () => void; delayMs: number }>();
@@ -64,7 +64,7 @@ export class TestWorld implements Omit<World, 'io'> {
   };
 
   /** What a log takes of it. */
-  get options(): Omit<World, 'io'> {
+  get options(): Omit<Environment, 'io'> {
     return { now: this.now, setTimer: this.setTimer, randomBytes: this.randomBytes };
   }
 

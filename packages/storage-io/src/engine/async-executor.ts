@@ -39,7 +39,7 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
 
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void {
     const transfer = AsyncTransfer.at(this.#context, token, file, durable ? 'durable-write' : 'write', data, offset);
-    if (file.tail?.holdsBack(offset + data.length)) transfer.queueAtTail(file.tail);
+    if (file.tail?.mustQueue(offset + data.length)) transfer.queueAtTail(file.tail);
     else transfer.start();
   }
 

@@ -299,7 +299,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     // A listener may take some at a time; one that takes none keeps nothing from ending.
     for (let left = 0; this.#submissions.finished > 0 && this.#submissions.finished !== left; ) {
       left = this.#submissions.finished;
-      orUncaught(() => this.#submissions.tell());
+      orUncaught(() => this.#submissions.notify());
     }
     this.#isDisposed = true;
     this.#submissions.ready.listen(undefined);

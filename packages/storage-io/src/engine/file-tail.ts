@@ -19,7 +19,7 @@ export class FileTail {
   #starting = false;
 
   /** Whether a write that ends at `end` has to queue up here, lest zeros or an append run into it. */
-  holdsBack(end: number): boolean {
+  mustQueue(end: number): boolean {
     return this.#running !== undefined && end > this.#running.offset;
   }
 

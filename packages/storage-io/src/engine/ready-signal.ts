@@ -22,7 +22,7 @@ export class ReadySignal {
   now(): void {
     if (this.#listener === undefined) return;
     if (this.#telling) this.later();
-    else this.#tell(this.#listener);
+    else this.#notify(this.#listener);
   }
 
   /** Tells the listener in a later turn of the event loop. */
@@ -34,10 +34,10 @@ export class ReadySignal {
 
   readonly #turn = (): void => {
     this.#scheduled = false;
-    if (this.#listener !== undefined && this.#waiting()) this.#tell(this.#listener);
+    if (this.#listener !== undefined && this.#waiting()) this.#notify(this.#listener);
   };
 
-  #tell(listener: () => void): void {
+  #notify(listener: () => void): void {
     this.#telling = true;
     try {
       listener();

@@ -104,7 +104,7 @@ export class Submissions {
   }
 
   /** From now on completions are fetched by a call that looks for them: the listener is not told. */
-  beginGathering(): void {
+  suppressNotify(): void {
     this.#gathering = true;
   }
 
@@ -113,7 +113,7 @@ export class Submissions {
   }
 
   /** Tells the listener what was gathered. Only for a turn of the event loop in which no call is under way. */
-  tell(): void {
+  notify(): void {
     if (this.#finished.length > 0) this.ready.now();
   }
 

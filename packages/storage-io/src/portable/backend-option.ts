@@ -20,7 +20,7 @@ export function backendOf(option: StorageIo | StorageIoName | undefined, needs: 
 }
 
 /** Ends a backend that was opened here, when nothing waits for an answer of it any more. */
-export async function letGo({ io, owned }: Backend): Promise<void> {
+export async function releaseBackend({ io, owned }: Backend): Promise<void> {
   if (!owned) return;
   await CompletionRouter.for(io).settled();
   await io.dispose();

@@ -1,5 +1,5 @@
 import * as ioSteps from '../routines/io-operations.js';
-import { type IoRoutine, ROOM } from '../routines/routine.js';
+import { type IoRoutine, QUEUE_SPACE } from '../routines/routine.js';
 import type { IoFile, StorageIo, WriteOptions } from '../storage-io.js';
 
 /** What one user of a backend had it do. */
@@ -65,7 +65,7 @@ export class CountedIo {
     for (let step = routine.next(0); ; ) {
       if (step.done === true) return step.value;
       if (typeof step.value !== 'number') {
-        if (step.value === ROOM) this.#overflows++;
+        if (step.value === QUEUE_SPACE) this.#overflows++;
         step = routine.next(yield step.value);
         continue;
       }

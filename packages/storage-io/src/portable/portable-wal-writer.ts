@@ -6,7 +6,7 @@ import { type IoRoutine, requireWait, runAsync, runSync } from '../routines/rout
 import { RoutineQueue } from '../routines/routine-queue.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import type { AppendBuffer } from './append-buffer.js';
-import { type Backend, backendOf, letGo } from './backend-option.js';
+import { type Backend, backendOf, releaseBackend } from './backend-option.js';
 import { CountedIo, type IoCounts } from './counted-io.js';
 import type { GroupWriter } from './group-writer.js';
 import { type OpenedWriter, openWriter } from './open-writer.js';
@@ -92,7 +92,7 @@ export class PortableWalWriter {
       const steps = new CountedIo(backend.io);
       return new PortableWalWriter(backend, settings, steps, await runAsync(backend.io, openWriter(steps, settings)));
     } catch (error) {
-      await letGo(backend);
+      await releaseBackend(backend);
       throw error;
     }
   }
@@ -106,7 +106,7 @@ export class PortableWalWriter {
       const steps = new CountedIo(backend.io);
       return new PortableWalWriter(backend, settings, steps, runSync(backend.io, openWriter(steps, settings)));
     } catch (error) {
-      void letGo(backend);
+      void releaseBackend(backend);
       throw error;
     }
   }
@@ -309,7 +309,7 @@ export class PortableWalWriter {
     try {
       this.#queue.runSync(() => this.#closeFile());
     } finally {
-      this.#closing = letGo(this.#backend);
+      this.#closing = releaseBackend(this.#backend);
       // Whoever awaits `close()` later hears of it.
       this.#closing.catch(() => {});
     }
@@ -330,7 +330,7 @@ export class PortableWalWriter {
     try {
       await this.#queue.run(() => this.#closeFile());
     } finally {
-      await letGo(this.#backend);
+      await releaseBackend(this.#backend);
     }
   }
 

@@ -11,7 +11,7 @@ import type { StorageIoName } from '../backends/open-storage-io.js';
 import { type IoRoutine, runAsync, runSync } from '../routines/routine.js';
 import { closeFile } from '../routines/small-files.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
-import { backendOf, letGo } from './backend-option.js';
+import { backendOf, releaseBackend } from './backend-option.js';
 import { CountedIo } from './counted-io.js';
 import { FrameScanner } from './frame-scanner.js';
 import { longestFrame, throwUnlessTorn } from './torn-tail.js';
@@ -105,7 +105,7 @@ export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
       }
     } finally {
       // Nothing is in flight on a backend that completes before the thread goes on: there is nothing to wait for.
-      void letGo(backend);
+      void releaseBackend(backend);
     }
   }
 
@@ -121,7 +121,7 @@ export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
         reading.close();
       }
     } finally {
-      await letGo(backend);
+      await releaseBackend(backend);
     }
   }
 }

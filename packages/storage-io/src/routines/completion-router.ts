@@ -74,7 +74,7 @@ export class CompletionRouter {
   }
 
   /** Has `resume` called once, when completions are handed out: then a full queue has room again. */
-  whenRoom(resume: () => void): void {
+  onQueueSpace(resume: () => void): void {
     this.#waitingForRoom.push(resume);
   }
 

@@ -1,7 +1,7 @@
 import { WalError, type WalErrorFacts } from '@walstack/codec';
 import { completionFailure } from '../errors/io-failure.js';
 import type { IoFile, IoToken, StorageIo, WriteOptions } from '../storage-io.js';
-import { type IoRoutine, ROOM } from './routine.js';
+import { type IoRoutine, QUEUE_SPACE } from './routine.js';
 
 /**
  * The single steps that routines are made of. Each submits, waits while the queue is full, and throws the
@@ -11,7 +11,7 @@ import { type IoRoutine, ROOM } from './routine.js';
 function* succeeded(operation: string, path: string, submit: () => IoToken, facts?: WalErrorFacts): IoRoutine<number> {
   let token = tryToSubmit(submit);
   while (token === undefined) {
-    yield ROOM;
+    yield QUEUE_SPACE;
     token = tryToSubmit(submit);
   }
   const result = yield token;

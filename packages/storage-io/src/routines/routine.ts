@@ -4,13 +4,13 @@ import { CompletionRouter } from './completion-router.js';
 import { beginStep, endStep, makeCalls, next } from './steps-under-way.js';
 
 /** Yielded in place of a token: go on when a full queue has room again. */
-export const ROOM: unique symbol = Symbol('room');
+export const QUEUE_SPACE: unique symbol = Symbol('room');
 
 /** Something else to wait for: has `resume` called once, later, when the routine is to look again. */
 export type IoCondition = (resume: () => void) => void;
 
-/** What a routine yields: the token of a submission that it waits for, {@link ROOM}, or a condition. */
-export type IoStep = IoToken | typeof ROOM | IoCondition;
+/** What a routine yields: the token of a submission that it waits for, {@link QUEUE_SPACE}, or a condition. */
+export type IoStep = IoToken | typeof QUEUE_SPACE | IoCondition;
 
 /**
  * Work of several I/O steps, written once and driven in two ways. It yields each submission and is given its result:
@@ -44,7 +44,7 @@ export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended:
       return;
     }
     if (taken.done === true) ended({ value: taken.value });
-    else if (taken.value === ROOM) router.whenRoom(() => step(0));
+    else if (taken.value === QUEUE_SPACE) router.onQueueSpace(() => step(0));
     else if (typeof taken.value === 'function') taken.value(() => step(0));
     else router.expect(taken.value, step);
   };

@@ -2,14 +2,14 @@ import { WalError } from '@walstack/codec';
 import { aborted, onAbort } from './aborting.js';
 
 /** What waits for room in memory, between its neighbours in the queue. */
-interface Applicant {
+interface Waiter {
   /** Appends; throws `WAL_BACKPRESSURE` while there is no room. */
   readonly enter: () => void;
   readonly reject: (error: unknown) => void;
   /** Ends the listening to its signal. */
   forget: (() => void) | undefined;
-  before: Applicant | undefined;
-  after: Applicant | undefined;
+  before: Waiter | undefined;
+  after: Waiter | undefined;
 }
 
 /**
@@ -17,8 +17,8 @@ interface Applicant {
  * so what comes while something waits has to wait, too. Entering and leaving cost the same however long the queue is.
  */
 export class Admission {
-  #first: Applicant | undefined;
-  #last: Applicant | undefined;
+  #first: Waiter | undefined;
+  #last: Waiter | undefined;
   #size = 0;
   /**
    * Something was refused and no room was made since. What was refused may be larger than what there is room for: a call
@@ -68,7 +68,7 @@ export class Admission {
     return new Promise((resolve, reject) => {
       const enter = (): void => resolve(append());
       if (signal?.aborted === true) throw givenUp(signal);
-      const applicant: Applicant = { enter, reject, forget: undefined, before: undefined, after: undefined };
+      const applicant: Waiter = { enter, reject, forget: undefined, before: undefined, after: undefined };
       if (!this.#full && !this.isClosed && admits(applicant)) return;
       this.#push(applicant);
       if (signal !== undefined) applicant.forget = onAbort(signal, () => this.#leave(applicant, signal));
@@ -99,7 +99,7 @@ export class Admission {
   }
 
   /** What stands behind the first one may need less room; it is asked once, however many leave in one turn. */
-  #leave(applicant: Applicant, signal: AbortSignal): void {
+  #leave(applicant: Waiter, signal: AbortSignal): void {
     const wasFirst = applicant === this.#first;
     this.#remove(applicant);
     applicant.reject(givenUp(signal));
@@ -111,7 +111,7 @@ export class Admission {
     });
   }
 
-  #push(applicant: Applicant): void {
+  #push(applicant: Waiter): void {
     const last = this.#last;
     applicant.before = last;
     if (last === undefined) this.#first = applicant;
@@ -120,7 +120,7 @@ export class Admission {
     this.#size++;
   }
 
-  #remove(applicant: Applicant): void {
+  #remove(applicant: Waiter): void {
     const { before, after } = applicant;
     if (before === undefined) this.#first = after;
     else before.after = after;
@@ -137,7 +137,7 @@ const givenUp = (signal: AbortSignal): WalError =>
   aborted(signal, 'the waiting for room was given up: nothing was appended');
 
 /** @returns whether the applicant need not wait any more */
-function admits({ enter, reject }: Applicant): boolean {
+function admits({ enter, reject }: Waiter): boolean {
   try {
     enter();
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { SegmentedWal, World } from '@walstack/segmented';
+import type { Environment, SegmentedWal } from '@walstack/segmented';
 import type { FlushSettings } from '../options.js';
 
 /**
@@ -8,7 +8,7 @@ import type { FlushSettings } from '../options.js';
 export class BackgroundFlush {
   readonly #log: SegmentedWal;
   readonly #settings: FlushSettings;
-  readonly #setTimer: World['setTimer'];
+  readonly #setTimer: Environment['setTimer'];
   readonly #flushed: () => void;
   #underWay = false;
   /** The time was up while a flush was under way, which may not have what was appended behind it. */
@@ -16,7 +16,7 @@ export class BackgroundFlush {
   #cancel: (() => void) | undefined;
 
   /** @param flushed - called after each flush: room was made */
-  constructor(log: SegmentedWal, settings: FlushSettings, setTimer: World['setTimer'], flushed: () => void) {
+  constructor(log: SegmentedWal, settings: FlushSettings, setTimer: Environment['setTimer'], flushed: () => void) {
     this.#log = log;
     this.#settings = settings;
     this.#setTimer = setTimer;

@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import type { World } from '@walstack/segmented';
+import type { Environment } from '@walstack/segmented';
 import type { Progress } from './log-activity.js';
 
 const LONGEST_MS = 0x7fff_ffff;
@@ -10,7 +10,7 @@ const LONGEST_MS = 0x7fff_ffff;
  */
 export class DirectoryWatch {
   readonly #progress: Progress;
-  readonly #setTimer: World['setTimer'];
+  readonly #setTimer: Environment['setTimer'];
   readonly #pollMs: number;
   #watcher: FSWatcher | undefined;
   /** Keeps the process alive as a watcher would, where there is none. */
@@ -18,7 +18,13 @@ export class DirectoryWatch {
   #cancel: () => void;
 
   /** @param realFiles - whether the directory is one of the operating system */
-  constructor(directory: string, realFiles: boolean, pollMs: number, setTimer: World['setTimer'], progress: Progress) {
+  constructor(
+    directory: string,
+    realFiles: boolean,
+    pollMs: number,
+    setTimer: Environment['setTimer'],
+    progress: Progress,
+  ) {
     this.#progress = progress;
     this.#setTimer = setTimer;
     this.#pollMs = pollMs;

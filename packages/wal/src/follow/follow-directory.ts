@@ -1,5 +1,5 @@
 import { checkBoolean, checkInteger, checkPath, invalidType, KeyRing, optionNames } from '@walstack/codec';
-import { realWorld, type World } from '@walstack/segmented';
+import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import type { AnyEncoding, PayloadCodec } from '../encoding.js';
 import { DirectoryWatch } from './directory-watch.js';
@@ -27,7 +27,7 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
    */
   readonly pollMs?: number;
   /** Timers. Default `setTimeout`, not keeping the process alive. */
-  readonly setTimer?: World['setTimer'];
+  readonly setTimer?: Environment['setTimer'];
 }
 
 /** The default of `pollMs`. */
@@ -52,12 +52,12 @@ export interface DirectoryToFollow {
   readonly decoding: Followed<unknown>['decoding'];
   readonly io: StorageIo | StorageIoName;
   readonly pollMs: number;
-  readonly setTimer: World['setTimer'];
+  readonly setTimer: Environment['setTimer'];
 }
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
 export function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
-  const { io = 'auto', pollMs = POLL_MS, setTimer = realWorld.setTimer } = options;
+  const { io = 'auto', pollMs = POLL_MS, setTimer = systemEnvironment.setTimer } = options;
   const { keyRing, allowPlaintext = false, maxPayloadBytes = 64 * 1024 * 1024 } = options;
   if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
   if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);

@@ -33,7 +33,7 @@ export interface IoUringExecutorParts {
   readonly maxPending: number;
   /** How many operations the kernel has at a time. */
   readonly maxInFlight: number;
-  readonly registered: Pick<RegisteredBuffers, 'placeOf' | 'close'>;
+  readonly registered: Pick<RegisteredBuffers, 'bufferIndex' | 'close'>;
   /** Whether the file system of an open file was shown to honour durable writes. Asked once for each file. */
   readonly honoursDurableWrites: (fd: number) => boolean;
 }
@@ -88,7 +88,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   write(token: IoToken, file: OpenFile<number>, data: Uint8Array, offset: number, durable: boolean): void {
     const end = offset + data.length;
     const kind = durable ? 'durable-write' : 'write';
-    if (file.tail?.holdsBack(end)) {
+    if (file.tail?.mustQueue(end)) {
       AsyncTransfer.at(this.#steps, token, file, kind, data, offset).queueAtTail(file.tail);
       return;
     }
@@ -191,7 +191,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   }
 
   take(): void {
-    this.#submissions.beginGathering();
+    this.#submissions.suppressNotify();
     try {
       // On its way into the kernel it finishes off what the disk has answered.
       if (this.#operations.unsubmitted) this.flush();
@@ -205,7 +205,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   wait(wanted: number, timeoutMs: number | undefined): void {
     if (this.#submissions.finished >= wanted) this.take();
     const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
-    this.#submissions.beginGathering();
+    this.#submissions.suppressNotify();
     try {
       for (let left = timeoutMs; this.#submissions.finished < wanted; ) {
         const cameBack = this.#operations.wait(wanted - this.#submissions.finished, left);
@@ -234,13 +234,13 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   readonly #onReady = (): void => {
     this.#inReadyTurn = true;
     try {
-      this.#submissions.beginGathering();
+      this.#submissions.suppressNotify();
       try {
         this.#operations.reap();
       } finally {
         this.#submissions.endGathering();
       }
-      this.#submissions.tell();
+      this.#submissions.notify();
     } finally {
       this.#inReadyTurn = false;
       // Also when the listener throws: what it has submitted before is handed over.

@@ -51,7 +51,7 @@ export class RegisteredBuffers {
   }
 
   /** Where memory is registered; -1 when it is not. */
-  placeOf(memory: Uint8Array): number {
+  bufferIndex(memory: Uint8Array): number {
     const found = this.#anywhere ? this.#places.get(memory.buffer) : undefined;
     if (found === undefined) return -1;
     const { byteOffset, length } = memory;

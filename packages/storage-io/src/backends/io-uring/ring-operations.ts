@@ -57,7 +57,7 @@ const EFAULT = errnoNamed('EFAULT');
 export class RingOperations {
   readonly #ring: RingPort;
   readonly #maxInRing: number;
-  readonly #registered: Pick<RegisteredBuffers, 'placeOf'>;
+  readonly #registered: Pick<RegisteredBuffers, 'bufferIndex'>;
   readonly #ended: (slot: number, result: number) => void;
   readonly #free: Int32Array;
   #freeLength: number;
@@ -90,7 +90,7 @@ export class RingOperations {
     ring: RingPort,
     slots: number,
     maxInRing: number,
-    registered: Pick<RegisteredBuffers, 'placeOf'>,
+    registered: Pick<RegisteredBuffers, 'bufferIndex'>,
     ended: (slot: number, result: number) => void,
   ) {
     this.#ring = ring;
@@ -183,7 +183,7 @@ export class RingOperations {
         this.#inRing -= count;
         total += count;
         for (let index = 0; index < count; index++) {
-          this.#cameBack(this.#reapedSlots[index] as number, this.#reapedResults[index] as number);
+          this.#onCompletion(this.#reapedSlots[index] as number, this.#reapedResults[index] as number);
         }
       }
       this.#putInWaiting();
@@ -256,16 +256,23 @@ export class RingOperations {
     switch (this.#operations[slot]) {
       case RingOperation.read: {
         const rest = this.#rest(slot);
-        return ring.read(slot, fd, rest, offset + (this.#moved[slot] as number), 0, this.#registered.placeOf(rest));
+        return ring.read(slot, fd, rest, offset + (this.#moved[slot] as number), 0, this.#registered.bufferIndex(rest));
       }
       case RingOperation.write: {
         const rest = this.#rest(slot);
-        return ring.write(slot, fd, rest, offset + (this.#moved[slot] as number), 0, this.#registered.placeOf(rest));
+        return ring.write(
+          slot,
+          fd,
+          rest,
+          offset + (this.#moved[slot] as number),
+          0,
+          this.#registered.bufferIndex(rest),
+        );
       }
       case RingOperation.durableWrite: {
         const rest = this.#rest(slot);
         const at = offset + (this.#moved[slot] as number);
-        return ring.write(slot, fd, rest, at, RingFlag.durable, this.#registered.placeOf(rest));
+        return ring.write(slot, fd, rest, at, RingFlag.durable, this.#registered.bufferIndex(rest));
       }
       case RingOperation.datasync:
         return ring.datasync(slot, fd);
@@ -286,7 +293,7 @@ export class RingOperations {
     return moved === 0 ? memory : memory.subarray(moved);
   }
 
-  #cameBack(slot: number, result: number): void {
+  #onCompletion(slot: number, result: number): void {
     const operation = this.#operations[slot] as RingOperation;
     const moves = operation <= RingOperation.durableWrite;
     if (!this.#isIntact(slot)) {

@@ -1,7 +1,7 @@
 import { MemoryFiles } from './memory-files.js';
 
 /** The files of a world, for backends only. */
-export let filesOf: (world: MemoryWorld) => MemoryFiles;
+export let filesOf: (world: MemoryDisk) => MemoryFiles;
 
 /**
  * The files of memory backends: what one of them wrote, another that was given the same world finds, so that a log in
@@ -9,7 +9,7 @@ export let filesOf: (world: MemoryWorld) => MemoryFiles;
  *
  * There is one root directory; a path means the same with and without `/` before it.
  */
-export class MemoryWorld {
+export class MemoryDisk {
   readonly #files = new MemoryFiles();
 
   static {

@@ -2,13 +2,13 @@ import { checkOptions, invalidType, optionNames } from '@walstack/codec';
 import type { FileOpsOptions, SyncFileOps } from '../../engine/file-ops.js';
 import { fromSyncFileOps } from '../../engine/from-file-ops.js';
 import type { StorageIo } from '../../storage-io.js';
-import { filesOf, MemoryWorld } from './memory-disk.js';
+import { filesOf, MemoryDisk } from './memory-disk.js';
 import type { MemoryFiles, MemoryHandle } from './memory-files.js';
 
 /** Options of {@link createMemoryStorageIo}. */
 export interface MemoryStorageIoOptions extends FileOpsOptions {
   /** The files to work on. Default: a world of its own, empty. */
-  readonly world?: MemoryWorld;
+  readonly world?: MemoryDisk;
 }
 
 const OPTIONS = optionNames<MemoryStorageIoOptions>({ maxPending: true, world: true });
@@ -18,8 +18,8 @@ const OPTIONS = optionNames<MemoryStorageIoOptions>({ maxPending: true, world: t
  * overlapped writes, and has locks. Backends of one world share files and locks.
  */
 export function createMemoryStorageIo(options: MemoryStorageIoOptions = {}): StorageIo {
-  const { world = new MemoryWorld(), ...rest } = checkOptions('options', options, OPTIONS);
-  if (!(world instanceof MemoryWorld)) throw invalidType('world', 'a MemoryWorld', world);
+  const { world = new MemoryDisk(), ...rest } = checkOptions('options', options, OPTIONS);
+  if (!(world instanceof MemoryDisk)) throw invalidType('world', 'a MemoryWorld', world);
   return fromSyncFileOps(memoryOps(filesOf(world)), rest);
 }
 

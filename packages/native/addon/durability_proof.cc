@@ -1,4 +1,4 @@
-#include "evidence.h"
+#include "durability_proof.h"
 
 #include "bytes.h"
 #include "frames.h"
@@ -38,7 +38,7 @@ bool FieldsFit(uint32_t length, uint32_t lag, uint32_t meta_length, uint32_t fla
 
 }  // namespace
 
-size_t FindEvidence(const uint8_t* bytes, size_t start, size_t end, int64_t bytes_left, int64_t lsn,
+size_t FindDurabilityProof(const uint8_t* bytes, size_t start, size_t end, int64_t bytes_left, int64_t lsn,
                     int64_t last_lsn) {
   // The longest length word that fits at `start`; one less for each byte further on.
   int64_t longest = bytes_left - static_cast<int64_t>(kFrameHeaderBytes);
@@ -54,7 +54,7 @@ size_t FindEvidence(const uint8_t* bytes, size_t start, size_t end, int64_t byte
     if (lag == kLagUnknown || own - static_cast<int64_t>(lag) < lsn) continue;
     if (FieldsFit(length, lag, LoadUint16(frame + 24), LoadUint8(frame + 26), LoadUint8(frame + 27))) return at;
   }
-  return kNoEvidence;
+  return kNoProof;
 }
 
 }  // namespace walstack
