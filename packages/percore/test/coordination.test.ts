@@ -473,3 +473,32 @@ test('on a full disk a per-core log opens, after a crash too, gives what it has,
     recovery.closeSync();
   }
 });
+
+test('a reset that finds no room for its manifest forgets nothing', async () => {
+  const disk = new SimulatedDisk();
+  const manager = await open(disk.createStorageIo(), 2);
+  manager.writer(1).appendCommit({ source: 4 }, 1);
+  disk.failWhen(({ kind, path }) => (kind === 'write' && path.includes('manifest') ? 'ENOSPC' : undefined));
+  await expect(manager.reset()).rejects.toEqual(coded('WAL_NO_SPACE'));
+  disk.failWhen(undefined);
+  const { cores } = await manager.checkpoint(() => {});
+  expect(cores[1]?.committed.offsets).toEqual(new Map([['source', 4n]]));
+  await manager.close();
+  const recovery = recovering(disk.crash('none').createStorageIo());
+  expect(recovery.offsets.get('source')).toBe(4n);
+  recovery.closeSync();
+});
+
+test('an epoch ends where there was no room for the segment of its barrier, and is now', async () => {
+  const disk = new SimulatedDisk();
+  const manager = await open(disk.createStorageIo(), 2);
+  manager.writer(1).appendPut('a', '1');
+  await manager.syncAll();
+  const after = disk.crash('none');
+  after.capacityBytes = 0;
+  const full = await open(after.createStorageIo(), 2);
+  await expect(full.endEpoch()).rejects.toEqual(coded('WAL_NO_SPACE'));
+  after.capacityBytes = Number.POSITIVE_INFINITY;
+  expect(await full.endEpoch()).toBe(full.epoch - 1);
+  await full.close();
+});

@@ -89,6 +89,10 @@ describe('behind a right checksum', () => {
     ['cores that are none', { ...empty, cores: [-1] }],
     ['a checkpoint without an epoch', { ...empty, checkpoint: { ...whole, epoch: undefined } }],
     ['a place that is none', { ...empty, pending: { ...whole, cores: [{ ...place, position: 1.5 }] } }],
+    [
+      'a place that does not say whether its core has left',
+      { ...empty, pending: { ...whole, cores: [{ ...place, left: 1 }] } },
+    ],
     ['an offset that is a number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, offsets: { a: 1 } }] } }],
     ['a watermark that is no number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, watermark: 'x' }] } }],
   ])('%s is corrupt', (_what, json) => {

@@ -415,3 +415,13 @@ describe('a reader that is resumed at any time', () => {
     );
   });
 });
+
+it.each(['lsn', 'segment', 'id'])('a resume point without its %s is refused as none', (name) => {
+  const { [name]: _, ...from } = { lsn: 1, segment: 1, id: '0'.repeat(32) } as Record<string, unknown>;
+  expect(() => new LogTail(createMemoryStorageIo(), DIRECTORY, { from: from as never })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: expect.stringContaining('a resume point with lsn, segment and id'),
+    }),
+  );
+});

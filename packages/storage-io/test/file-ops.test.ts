@@ -642,3 +642,12 @@ describe('arguments of the factories', () => {
     expect(io.stats().directRefused).toBe(2);
   });
 });
+
+it('a file of another backend is told by its path, and what is no file without one', () => {
+  const io = createMemoryStorageIo();
+  const other = createMemoryStorageIo();
+  const file = other.open('/of-another', { create: true });
+  expect(() => io.size(file)).toThrow('this file (/of-another) is not open in this backend');
+  expect(() => io.size({} as never)).toThrow('this file is not open in this backend');
+  other.close(file);
+});

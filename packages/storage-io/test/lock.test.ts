@@ -311,6 +311,19 @@ describe('the lock file', () => {
   });
 });
 
+describe('a lock file with something else than a text', () => {
+  it.each(['bootId', 'pidNamespace', 'timeNamespace', 'startTime', 'threadStartTime'])(
+    'as its %s names no holder',
+    (field) => {
+      const elsewhere = { pidNamespace: 'pid:[1]' };
+      writeFileSync(path, content(elsewhere));
+      expect(refusal().code).toBe('WAL_LOCKED');
+      writeFileSync(path, content({ ...elsewhere, [field]: 7 }));
+      lockPath(path)();
+    },
+  );
+});
+
 describe('the file system of a path', () => {
   const mounts = [
     '22 27 0:21 / /proc rw,relatime shared:5 - proc proc rw',

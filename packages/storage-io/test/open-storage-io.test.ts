@@ -49,9 +49,11 @@ describe('openStorageIo', () => {
   });
 
   it.runIf(!ring.available)('refuses io-uring where there is none, with the reason', () => {
-    expect(() => openStorageIo('io-uring')).toThrow(
-      expect.objectContaining({ code: 'WAL_UNSUPPORTED', message: expect.stringContaining(ring.reason ?? '') }),
-    );
+    for (const needs of ['async', 'wait'] as const) {
+      expect(() => openStorageIo('io-uring', { needs })).toThrow(
+        expect.objectContaining({ code: 'WAL_UNSUPPORTED', message: expect.stringContaining(ring.reason ?? '') }),
+      );
+    }
   });
 
   it('takes what is named', () => {

@@ -45,7 +45,7 @@ describe('commit', () => {
     expect(wal.lastLsn).toBe(0);
   });
 
-  test.each([[{ aborted: false }], [{ aborted: false, addEventListener: () => {} }]])(
+  test.each([[{ aborted: false }], [{ aborted: true }], [{ aborted: false, addEventListener: () => {} }]])(
     'with %j in the place of a signal appends nothing, now or later',
     async (odd) => {
       const refuse = async (): Promise<void> => {

@@ -155,3 +155,21 @@ test('a flush that failed in the background is in failure, and everything after 
   expect(await rejection(wal.commit('b'))).toMatchObject({ code: 'WAL_IO_FAILED', cause: wal.failure });
   expect(time.waiting).toEqual([]);
 });
+
+test('when the time is up while a flush is under way, nothing is handed over before that has ended', async () => {
+  await open();
+  disk.hold('write');
+  wal.append('a');
+  time.fire();
+  await disk.held('write');
+  for (const payload of ['b', 'c', 'd']) {
+    wal.append(payload);
+    time.fire();
+    await turns();
+  }
+  expect(disk.calls).toEqual(['write']);
+  disk.letGo('write');
+  await turns();
+  expect(disk.calls).toEqual(['write', 'write']);
+  expect(wal.stats().pendingBytes).toBe(0);
+});

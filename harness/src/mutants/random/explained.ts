@@ -26,4 +26,26 @@ export const EXPLAINED: readonly Explanation[] = [
     because:
       'Each creates instruments and subscribes to a channel of its own, and neither uses what the other has made.',
   },
+  {
+    file: 'packages/percore/src/core/commit-ledger.ts',
+    change:
+      '`>=` becomes `>` in `const isSince = (lsn: number, before: number): boolean => lsn >= before && lsn !== Number.POSITIVE_INFINITY;`',
+    because: 'What is forgotten was committed before a barrier, and the LSN of a barrier is no LSN of a commit.',
+  },
+  {
+    file: 'packages/segmented/src/segmented-wal.ts',
+    change: '`this.#noSpace = error;` becomes `;` in `this.#noSpace = error;`',
+    because: 'The error of the attempt before is kept, which says the same: there is no room for the segment.',
+  },
+  {
+    file: 'packages/segmented/src/write/segment-writer.ts',
+    change:
+      '`this.#sealed.push(sealed); this.#announceRoll(sealed, next);` becomes `this.#announceRoll(sealed, next); this.#sealed.push(sealed);` in `this.#sealed.push(sealed);`',
+    because: 'What is said on a channel is published when the step has ended, and both are in one step.',
+  },
+  {
+    file: 'packages/wal/src/commit/background-flush.ts',
+    change: '`this.#underWay` becomes `false` in `if (this.#underWay) this.#due = true;`',
+    because: 'The log itself carries out one flush at a time, and all that are asked for meanwhile share the next one.',
+  },
 ];
