@@ -25,3 +25,11 @@ test('a commit that was not may be gone', () => {
   const knowledge = new CoreKnowledge([...NOTES, { kind: 'durable', coreId: 0, count: 1 }]);
   expect(knowledge.check(found(0)).get(0)).toEqual([entry]);
 });
+
+test('a commit in an epoch that is complete is there, whatever is left out', () => {
+  const complete: CoreNote = { kind: 'epoch', epoch: 1, committed: new Map([[0, 1]]) };
+  const knowledge = new CoreKnowledge([...NOTES, complete]);
+  const left = { completeEpoch: 1, left: true };
+  expect(() => knowledge.check({ ...found(0), ...left })).toThrow('committed 0 of 0, 1');
+  expect(knowledge.check({ ...found(1), ...left }).get(0)).toEqual([entry]);
+});

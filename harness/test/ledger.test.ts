@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { generationOf } from '../src/torture/generations.js';
 import { Ledger } from '../src/torture/ledger.js';
 import { decodeReport, encodeReport, type Report } from '../src/torture/reports.js';
@@ -254,4 +254,39 @@ test.each<Report>([
   claims(3, { a: 4, b: 5 }, 2),
 ])('a line says the same as the report %o', (report) => {
   expect(decodeReport(encodeReport(report))).toEqual(report);
+});
+
+describe('what was flushed', () => {
+  const flushed: Report = { what: 'flushed', lsn: 14 };
+
+  test('survives that the process is killed', () => {
+    const ledger = afterTen();
+    expect(ledger.takeAll(1, [flushed])).toBeUndefined();
+    expect(ledger.takeAll(2, [opened(1, 14)])).toMatchObject({ lost: 1, text: expect.stringContaining('flushed') });
+  });
+
+  test('is there for good when it was found', () => {
+    const ledger = afterTen();
+    expect(ledger.takeAll(1, [flushed])).toBeUndefined();
+    expect(ledger.takeAll(2, [opened(1, 15)])).toBeUndefined();
+    expect(ledger.required).toBe(14);
+  });
+
+  test('need not survive that the power is cut', () => {
+    const ledger = afterTen();
+    expect(ledger.takeAll(1, [flushed])).toBeUndefined();
+    ledger.losePower();
+    expect(ledger.takeAll(2, [opened(1, 11)])).toBeUndefined();
+  });
+
+  test('goes with a cut', () => {
+    const ledger = afterTen();
+    const cut: Report = { what: 'cut', lsn: 3, generation: generationOf(1, 1) };
+    expect(ledger.takeAll(1, [flushed, { what: 'cutting', lsn: 3 }, cut])).toBeUndefined();
+    expect(ledger.takeAll(2, [opened(1, 4)])).toBeUndefined();
+  });
+
+  test('is said in one line', () => {
+    expect(decodeReport(encodeReport(flushed))).toEqual(flushed);
+  });
 });

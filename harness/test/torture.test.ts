@@ -62,6 +62,7 @@ test.skipIf(noFuse !== undefined).each(['bytes', 'names'])(
 test.each([
   ['salvage-without-a-word', 'salvage says nothing of what is lost'],
   ['forgotten-commits', 'puts were committed for good, and the last commit there is of 0'],
+  ['flushes-that-do-nothing', ' were flushed, and the log ends with '],
 ])('%s is found', (what, text) => {
   const data = temporaryDirectory();
   const environment = { NODE_OPTIONS: `--import=${new URL(`support/${what}.mjs`, import.meta.url)}` };

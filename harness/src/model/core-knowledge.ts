@@ -20,7 +20,12 @@ export type CoreNote =
       readonly committed?: number;
     }
   /** The epoch was acknowledged as complete. */
-  | { readonly kind: 'epoch'; readonly epoch: number }
+  | {
+      readonly kind: 'epoch';
+      readonly epoch: number;
+      /** By core, the last commit in it or before. */
+      readonly committed?: ReadonlyMap<number, number>;
+    }
   /** A snapshot was made durable, with so many entries of each core. */
   | { readonly kind: 'snapshot'; readonly id: number; readonly cores: ReadonlyMap<number, readonly KnownEntry[]> }
   /** What was committed on any core is about to be forgotten. */
@@ -64,6 +69,8 @@ export class CoreKnowledge {
   readonly #committed = new Map<number, readonly number[]>();
   /** By core: the last commit that was acknowledged. */
   readonly #durableCommit = new Map<number, number>();
+  /** The last one in an epoch that is complete: it is there, whatever is left out. */
+  readonly #completeCommit = new Map<number, number>();
   readonly #snapshots = new Map<number, ReadonlyMap<number, readonly KnownEntry[]>>();
   /** What is there of each core once everything was dropped that is about to be. */
   #kept: ReadonlyMap<number, readonly KnownEntry[]> | undefined;
@@ -127,7 +134,8 @@ export class CoreKnowledge {
     if (this.#forgetting && committed === 0) return;
     const possible = this.#committed.get(coreId) ?? [0];
     // What is left goes with its commits.
-    const acknowledged = left || this.#kept !== undefined ? 0 : (this.#durableCommit.get(coreId) ?? 0);
+    const durable = left || this.#kept !== undefined ? this.#completeCommit : this.#durableCommit;
+    const acknowledged = durable.get(coreId) ?? 0;
     const atLeast = Math.max(acknowledged, ...possible.filter((count) => count < entries));
     if (possible.includes(committed) && committed >= atLeast && committed <= entries) return;
     throw new Error(`core ${coreId} has ${entries} entries, and committed ${committed} of ${possible.join(', ')}`);
@@ -153,6 +161,9 @@ export class CoreKnowledge {
         return;
       case 'epoch':
         this.#epoch = Math.max(this.#epoch, note.epoch);
+        for (const [coreId, count] of note.committed ?? []) {
+          this.#completeCommit.set(coreId, Math.max(count, this.#completeCommit.get(coreId) ?? 0));
+        }
         return;
       case 'snapshot':
         this.#snapshots.set(note.id, note.cores);
@@ -164,6 +175,7 @@ export class CoreKnowledge {
         this.#forgetting = false;
         this.#committed.clear();
         this.#durableCommit.clear();
+        this.#completeCommit.clear();
         return;
       case 'checkpoint':
         this.#checkpointId = Math.max(this.#checkpointId, note.id);

@@ -1,3 +1,4 @@
+import { WalError } from '@walstack/codec';
 import type { FaultKind, SimulatedDisk } from '@walstack/storage-io/simulation';
 
 /** Has whatever makes file data durable, or names, fail in this way while something is done. */
@@ -10,3 +11,7 @@ export async function whileSyncsFail(
   await work().catch(() => {});
   for (const disk of disks) disk.failWhen(undefined);
 }
+
+/** Whether a log has failed because its disk has. */
+export const isOfDisk = (error: unknown): boolean =>
+  WalError.is(error, 'WAL_NO_SPACE') || WalError.is(error, 'WAL_IO_FAILED');

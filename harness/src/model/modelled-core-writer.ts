@@ -124,8 +124,8 @@ export class ModelledCoreWriter {
     this.#places = [];
     const after = (await this.#read()) ?? [];
     const isSteady = disks.every(({ lastFailed }) => lastFailed === undefined);
-    if (isSteady && before !== undefined && before.join() !== after.join()) {
-      throw new Error(`a reader has found ${before.length} entries, the writer ${after.length}`);
+    if (isSteady && (before ?? []).join() !== after.join()) {
+      throw new Error(`a reader has found ${before?.length ?? 0} entries, the writer ${after.length}`);
     }
     const committed = this.#committed;
     const end = this.#knowledge.check(after, committed);

@@ -29,6 +29,8 @@ export class ModelledCores {
   #manager: PerCoreWalManager | undefined;
   /** Of each core: positions behind the entries that were appended in this life, and how many there were before. */
   #positions = new Map<number, { readonly before: number; readonly behind: number[] }>();
+  /** Of each core: what the sync that was submitted has to make durable. */
+  readonly #submitted = new Map<number, Appended>();
   /** Of each core: the commits of this life, and the positions behind them. */
   #commits = new Map<number, { readonly count: number; readonly behind: number }[]>();
 
@@ -71,12 +73,15 @@ export class ModelledCores {
     this.#life.note({ kind: 'found', cores: found, committed });
     this.#positions = new Map();
     this.#commits = new Map();
+    this.#submitted.clear();
   }
 
-  /** Appends an entry to the log of a core. */
+  /** Appends an entry to the log of a core: a key with a value of so many bytes, or by chance one that is removed. */
   append(coreId: number, bytes: number): void {
-    const entry = this.#next(coreId, bytes);
-    this.#place(coreId, this.#writer(coreId).appendPut(entry.content, 'x'.repeat(bytes)));
+    const isPut = this.random() < 0.8;
+    const { content } = this.#next(coreId, isPut ? `${bytes}` : REMOVED);
+    const writer = this.#writer(coreId);
+    this.#place(coreId, isPut ? writer.appendPut(content, 'x'.repeat(bytes)) : writer.appendDelete(content));
     if (this.random() < 0.3) this.#commit(coreId);
   }
 
@@ -100,42 +105,48 @@ export class ModelledCores {
   /** Makes durable what was appended to a core. */
   async sync(coreId: number): Promise<void> {
     const writer = this.#writer(coreId);
+    const appended = this.#appendedTo(writer);
     await writer.sync();
-    this.#acknowledge(writer);
+    this.#synced(writer, appended);
   }
 
   async syncAll(): Promise<void> {
-    const { manager } = this;
-    await manager.syncAll();
-    for (const coreId of manager.coreIds) this.#acknowledge(this.#writer(coreId));
+    const all = this.#allAppended();
+    await this.manager.syncAll();
+    for (const [writer, appended] of all) this.#synced(writer, appended);
   }
 
   /** Begins a sync of a core that is asked about later. */
   submit(coreId: number): void {
     const writer = this.#writer(coreId);
-    if (!writer.isSyncPending) writer.submitSync();
+    if (writer.isSyncPending) return;
+    const appended = this.#appendedTo(writer);
+    writer.submitSync();
+    this.#submitted.set(coreId, appended);
   }
 
   /** Asks about the sync of a core; what it says is durable is held to be. */
   async poll(coreId: number): Promise<void> {
     await new Promise(setImmediate);
     const writer = this.#writer(coreId);
-    if (writer.checkCompletions()) this.#acknowledge(writer);
+    if (writer.checkCompletions()) this.#synced(writer, this.#submitted.get(coreId) as Appended);
   }
 
   async endEpoch(): Promise<void> {
+    const all = this.#allAppended();
     const epoch = await this.manager.endEpoch();
-    this.#life.note({ kind: 'epoch', epoch });
+    this.#completed(epoch, all);
   }
 
   /** @param takeSnapshot - what else is done while the snapshot is made */
   async checkpoint(takeSnapshot: () => Promise<void> = async () => {}): Promise<void> {
+    const all = this.#allAppended();
     const { id, epoch } = await this.manager.checkpoint(async (checkpoint) => {
       await takeSnapshot();
       this.#life.note({ kind: 'snapshot', id: checkpoint.id, cores: this.#upTo(checkpoint.epoch) });
     });
     this.#life.note({ kind: 'checkpoint', id });
-    this.#life.note({ kind: 'epoch', epoch });
+    this.#completed(epoch, all);
   }
 
   /** Forgets everything up to now: to the model, a checkpoint whose snapshot stands for all of it. */
@@ -160,9 +171,10 @@ export class ModelledCores {
 
   async close(): Promise<void> {
     const { manager } = this;
-    const epoch = manager.epoch;
+    const { epoch } = manager;
+    const all = this.#allAppended();
     await manager.close();
-    this.#life.note({ kind: 'epoch', epoch });
+    this.#completed(epoch, all);
     this.#manager = undefined;
   }
 
@@ -177,8 +189,8 @@ export class ModelledCores {
   }
 
   /** Noted before it is appended: it could be written at once. */
-  #next(coreId: number, bytes: number): KnownEntry {
-    const content = `${coreId}/${this.#life.notes.length}/${bytes}`;
+  #next(coreId: number, what: string): KnownEntry {
+    const content = `${coreId}/${this.#life.notes.length}/${what}`;
     const entry = { epoch: this.manager.epoch, content };
     this.#placesOf(coreId);
     this.#life.note({ kind: 'appended', coreId, entry });
@@ -195,6 +207,36 @@ export class ModelledCores {
 
   #place(coreId: number, position: number): void {
     this.#placesOf(coreId).behind.push(position);
+  }
+
+  /** What there is of a core, all of which the next sync is to make durable. */
+  #appendedTo({ coreId, position }: CoreWalWriter): Appended {
+    const count = this.#knowledge.appendedTo(coreId).length;
+    return { position, count, committed: this.#commits.get(coreId)?.at(-1)?.count ?? 0 };
+  }
+
+  #allAppended(): readonly (readonly [CoreWalWriter, Appended])[] {
+    const writers = this.manager.coreIds.map((coreId) => this.#writer(coreId));
+    return writers.map((writer) => [writer, this.#appendedTo(writer)]);
+  }
+
+  /** A sync is done: what was appended before it is durable, and the writer says so. */
+  #synced(writer: CoreWalWriter, { position, count, committed }: Appended): void {
+    const { coreId, syncedPosition } = writer;
+    if (syncedPosition < position) {
+      throw new Error(`a sync of core ${coreId} left ${position} not durable, but ${syncedPosition}`);
+    }
+    this.#life.note({ kind: 'durable', coreId, count, committed });
+    this.#acknowledge(writer);
+  }
+
+  /** An epoch is complete: what was appended before it ended is durable, whatever is left out later. */
+  #completed(epoch: number, all: readonly (readonly [CoreWalWriter, Appended])[]): void {
+    for (const [{ coreId }, { count, committed }] of all) {
+      this.#life.note({ kind: 'durable', coreId, count, committed });
+    }
+    const committed = new Map(all.map(([{ coreId }, appended]) => [coreId, appended.committed]));
+    this.#life.note({ kind: 'epoch', epoch, committed });
   }
 
   /** What the writer says is synced has to be there from now on. */
@@ -224,9 +266,10 @@ export class ModelledCores {
     for await (const entry of recovery.entries()) {
       if (entry.epoch < lastEpoch) throw new Error(`an entry of epoch ${entry.epoch} comes behind one of ${lastEpoch}`);
       lastEpoch = entry.epoch;
-      if (entry.operation !== 'put') continue;
+      if (entry.operation !== 'put' && entry.operation !== 'delete') continue;
       const content = Buffer.from(entry.key).toString();
-      if (!content.endsWith(`/${entry.value.length}`)) throw new Error(`the value of ${content} is another one`);
+      const what = entry.operation === 'put' ? entry.value.length : REMOVED;
+      if (!content.endsWith(`/${what}`)) throw new Error(`the ${entry.operation} of ${content} is another one`);
       cores.set(entry.coreId, [...(cores.get(entry.coreId) ?? []), { epoch: entry.epoch, content }]);
     }
     const { completeEpoch, checkpoint } = recovery;
@@ -234,6 +277,18 @@ export class ModelledCores {
     return this.#knowledge.check({ checkpointId: checkpoint?.id ?? 0, completeEpoch, left, cores, committed });
   }
 }
+
+/** What there was of a core when something was asked for. */
+interface Appended {
+  readonly position: number;
+  /** Entries of all lives. */
+  readonly count: number;
+  /** The last commit of this life; 0 when there is none. */
+  readonly committed: number;
+}
+
+/** At the end of a key that is removed. */
+const REMOVED = 'removed';
 
 /** The source of which each core commits how far it was read. */
 const sourceOf = (coreId: number): string => `entries of ${coreId}`;

@@ -23,6 +23,8 @@ export class ModelledLog {
   #world: SimulatedWorld;
   #wal: SegmentedWal | undefined;
   #processes = 0;
+  /** The end of what was flushed: it survives every kill, and no power cut. */
+  #flushedLsn = 0;
   readonly #hasReaders: boolean;
 
   /** @param hasReaders - whether what is in the log is read in every way, each time before and after it was opened */
@@ -61,6 +63,12 @@ export class ModelledLog {
     const { durableLsn, lastLsn } = this.#wal;
     if (durableLsn !== lastLsn) throw new Error(`opening has left ${lastLsn} not durable, but ${durableLsn}`);
     const records = await this.check();
+    if (lastLsn < this.#flushedLsn && this.#isSteady) {
+      throw new Error(
+        `lost: ${this.#flushedLsn} was flushed before the process was killed, the log ends with ${lastLsn}`,
+      );
+    }
+    this.#flushedLsn = 0;
     if (!this.#readsInEveryWay) return;
     // Where there is none yet, there is nothing in it.
     expectSame('the log before it was recovered', before ?? [], records);
@@ -142,7 +150,7 @@ export class ModelledLog {
     const { lastLsn } = wal;
     if (this.#blocks) wal.syncSync();
     else await wal.sync();
-    if (wal.durableLsn < lastLsn) throw new Error(`sync left ${lastLsn} not durable, but ${wal.durableLsn}`);
+    throwUnlessDurable(wal, lastLsn, 'a sync');
     this.acknowledge();
   }
 
@@ -154,8 +162,11 @@ export class ModelledLog {
   }
 
   async flush(): Promise<void> {
-    if (this.#blocks) this.wal.flushSync();
-    else await this.wal.flush();
+    const { wal } = this;
+    const { lastLsn } = wal;
+    if (this.#blocks) wal.flushSync();
+    else await wal.flush();
+    this.#flushedLsn = Math.max(this.#flushedLsn, lastLsn);
     this.acknowledge();
   }
 
@@ -181,6 +192,7 @@ export class ModelledLog {
   async truncateAfter(lsn: number): Promise<void> {
     const { firstLsn } = this.wal;
     this.#life.note({ kind: 'cutting', lsn, firstLsn });
+    this.#flushedLsn = Math.min(this.#flushedLsn, lsn);
     if (this.#blocks) this.wal.truncateAfterSync(lsn);
     else await this.wal.truncateAfter(lsn);
     this.#life.note({ kind: 'cut', lsn, firstLsn });
@@ -189,6 +201,7 @@ export class ModelledLog {
   /** Drops everything and goes on with an LSN. */
   async resetTo(lsn: number): Promise<void> {
     this.#life.note({ kind: 'resetting', lsn });
+    this.#flushedLsn = 0;
     if (this.#blocks) this.wal.resetToSync(lsn);
     else await this.wal.resetTo(lsn);
     this.#life.note({ kind: 'reset', lsn });
@@ -208,6 +221,7 @@ export class ModelledLog {
     if (this.config.retainBytes !== undefined) this.#life.note({ kind: 'truncated', lsn: lsn + 1 });
     if (this.#blocks) wal.checkpointSync(lsn);
     else await wal.checkpoint(lsn);
+    throwUnlessDurable(wal, lsn, 'a checkpoint');
     this.#life.note({ kind: 'claimed', name: CHECKPOINT, lsn });
     this.acknowledge();
   }
@@ -217,7 +231,10 @@ export class ModelledLog {
     const { wal } = this;
     this.#life.note({ kind: 'claiming', name, lsn });
     if (lsn === undefined) await (this.#blocks ? wal.releaseHoldSync(name) : wal.releaseHold(name));
-    else await (this.#blocks ? wal.holdSync(name, lsn) : wal.hold(name, lsn));
+    else {
+      await (this.#blocks ? wal.holdSync(name, lsn) : wal.hold(name, lsn));
+      throwUnlessDurable(wal, lsn - 1, 'a hold');
+    }
     this.#life.note({ kind: 'claimed', name, lsn });
   }
 
@@ -231,6 +248,7 @@ export class ModelledLog {
     this.kill();
     const { io } = this.#life;
     const lsn = target.firstLsn - 1;
+    this.#flushedLsn = 0;
     this.#life.note({ kind: 'cutting', lsn });
     const files = await runAsync(io, destroy(io, target.path, hidden));
     this.#life.note({ kind: 'damaged', lsn, files });
@@ -240,6 +258,7 @@ export class ModelledLog {
   async destroyCheckpoint(): Promise<void> {
     this.kill();
     const { io } = this.#life;
+    this.#flushedLsn = 0;
     this.#life.note({ kind: 'claiming', name: CHECKPOINT, lsn: 0 });
     await runAsync(io, destroyFile(io, join(DIRECTORY, FileName.checkpoint)));
   }
@@ -252,8 +271,11 @@ export class ModelledLog {
 
   async close(): Promise<void> {
     const { wal } = this;
+    const { lastLsn } = wal;
     if (this.#blocks) wal.closeSync();
     else await wal.close();
+    // One that has failed gives up its files, and makes nothing durable.
+    if (wal.failure === undefined) throwUnlessDurable(wal, lastLsn, 'closing');
     this.acknowledge();
     this.#wal = undefined;
   }
@@ -261,8 +283,10 @@ export class ModelledLog {
   /** Makes everything durable and goes over to another key. */
   async rotateKey(id: number): Promise<void> {
     const { wal } = this;
+    const { lastLsn } = wal;
     if (this.#blocks) wal.rotateKeySync(id);
     else await wal.rotateKey(id);
+    throwUnlessDurable(wal, lastLsn, 'another key');
     this.acknowledge();
   }
 
@@ -285,12 +309,20 @@ export class ModelledLog {
     this.#life.note({ kind: 'durable', lsn: this.wal.durableLsn });
   }
 
-  /** What a sync that failed has left in the cache, the cache may give up between one reading and the next. */
   get #readsInEveryWay(): boolean {
-    return this.#hasReaders && this.#life.disks.every(({ lastFailed }) => lastFailed === undefined);
+    return this.#hasReaders && this.#isSteady;
+  }
+
+  /** What a sync that failed has left in the cache, the cache may give up between one reading and the next. */
+  get #isSteady(): boolean {
+    return this.#life.disks.every(({ lastFailed }) => lastFailed === undefined);
   }
 
   get #blocks(): boolean {
     return this.#life.io.capabilities.completesInline;
   }
+}
+
+function throwUnlessDurable({ durableLsn }: SegmentedWal, lsn: number, what: string): void {
+  if (durableLsn < lsn) throw new Error(`${what} left ${lsn} not durable, but ${durableLsn}`);
 }

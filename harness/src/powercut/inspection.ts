@@ -46,7 +46,11 @@ export class Inspection {
     this.#directory = directory;
     this.#life = lives.length;
     this.#random = random;
-    for (const [index, reports] of lives.entries()) this.#breach ??= this.#accounts.takeAll(index + 1, reports);
+    for (const [index, reports] of lives.entries()) {
+      this.#breach ??= this.#accounts.takeAll(index + 1, reports);
+      // Each life has ended with a power cut.
+      this.#accounts.losePower();
+    }
   }
 
   get finding(): Finding {

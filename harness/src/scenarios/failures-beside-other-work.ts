@@ -1,4 +1,4 @@
-import { WalError } from '@walstack/codec';
+import { isOfDisk } from '../model/failing-syncs.js';
 import type { ModelledLog } from '../model/modelled-log.js';
 import type { Scenario } from '../scenario.js';
 
@@ -41,8 +41,7 @@ export const scenario: Scenario = {
         for (; rounds < 2; rounds++) await everythingAtOnce(log);
         return;
       } catch (error) {
-        const isOfDisk = WalError.is(error, 'WAL_NO_SPACE') || WalError.is(error, 'WAL_IO_FAILED');
-        if (!isOfDisk || failures === FAILURES_MOST) throw error;
+        if (!isOfDisk(error) || failures === FAILURES_MOST) throw error;
         log.kill();
       }
     }

@@ -1,4 +1,5 @@
 import type { SimulatedDisk } from '@walstack/storage-io/simulation';
+import { isOfDisk } from '../model/failing-syncs.js';
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
@@ -13,7 +14,7 @@ export const scenario: Scenario = {
         await log.sync();
         disk.capacityBytes = disk.usedBytes + Math.floor(log.random() * 4) * 512;
         log.appendSome(4, 900);
-        await log.sync().catch(() => {});
+        await log.sync().catch(throwUnlessOfDisk);
         await log.open();
         disk.capacityBytes = Number.POSITIVE_INFINITY;
         await log.sync();
@@ -23,3 +24,7 @@ export const scenario: Scenario = {
     }
   },
 };
+
+function throwUnlessOfDisk(error: unknown): void {
+  if (!isOfDisk(error)) throw error;
+}

@@ -65,15 +65,16 @@ export class CoreAuthor {
       if (this.#random.chance(0.5)) this.#appendSome();
       while (!writer.checkCompletions()) await setImmediate();
       this.#acknowledged(upTo, committed);
-    } else if (kind < 0.9) await writer.flush();
-    else await sleep(this.#random.integer(0, 5));
+    } else if (kind < 0.9) {
+      await writer.flush();
+      this.#report({ what: 'flushed', core: writer.coreId, lsn: upTo });
+    } else await sleep(this.#random.integer(0, 5));
   }
 
   #appendSome(): void {
     const puts = this.#random.magnitude(12);
     for (let put = 0; put < puts; put++) {
       this.#appendPut();
-      if (this.#random.chance(0.05)) this.#writer.appendDelete('nothing that was put');
       if (this.#random.chance(0.05)) this.#appendCommit();
     }
   }
@@ -87,6 +88,8 @@ export class CoreAuthor {
     const { key, value } = this.#puts.of(this.#life, this.#last + 1);
     this.#writer.appendPut(key, value);
     this.#last++;
+    const removed = this.#puts.removedBehind(this.#life, this.#last);
+    if (removed !== undefined) this.#writer.appendDelete(removed);
     // Another thread may go on to the next epoch at any moment: in which one the put is, the barrier before it says.
     const epoch = (this.#writer.barrier?.epoch ?? -1) + 1;
     const present = this.#epochs.at(-1);

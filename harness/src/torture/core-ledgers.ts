@@ -38,6 +38,10 @@ export class CoreLedgers implements Accounts {
     return breach && { ...breach, lost: this.#sum((ledger) => ledger.take(life, report)?.lost ?? 0) };
   }
 
+  losePower(): void {
+    for (const ledger of this.#ledgers.values()) ledger.losePower();
+  }
+
   #of(core: number): Ledger {
     const known = this.#ledgers.get(core) ?? new Ledger();
     this.#ledgers.set(core, known);

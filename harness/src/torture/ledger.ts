@@ -28,6 +28,8 @@ export interface Accounts {
   takeAll(life: number, reports: readonly Report[]): Breach | undefined;
   /** Takes one report of a life. */
   take(life: number, report: Report): Breach | undefined;
+  /** The power was cut behind what was reported so far: what was flushed only need not be there. */
+  losePower(): void;
 }
 
 /** Records from `start` on are those of this generation, up to where the next one's begin. */
@@ -56,6 +58,8 @@ export class Ledger implements Accounts {
   readonly #shares: Share[] = [];
   /** Everything up to this LSN has to be there: acknowledged, or found when the log was opened. */
   #required = 0;
+  /** Everything up to this LSN was flushed: it has to be there, too, unless the power is cut. */
+  #flushed = 0;
   /** The highest LSN that the log may begin with, and the lowest. */
   #firstAtMost = 1;
   #firstAtLeast = 1;
@@ -97,6 +101,10 @@ export class Ledger implements Accounts {
     return undefined;
   }
 
+  losePower(): void {
+    this.#flushed = 0;
+  }
+
   take(life: number, report: Report): Breach | undefined {
     switch (report.what) {
       case 'opened':
@@ -112,6 +120,9 @@ export class Ledger implements Accounts {
         return undefined;
       case 'acknowledged':
         return this.#acknowledge(life, report.lsn);
+      case 'flushed':
+        this.#flushed = Math.max(this.#flushed, report.lsn);
+        return undefined;
       case 'committed':
         this.#committed = Math.max(this.#committed, report.count);
         return undefined;
@@ -167,6 +178,11 @@ export class Ledger implements Accounts {
       const text = `records up to LSN ${this.#required} have to be there, and the log ends with ${nextLsn - 1}`;
       return { text, lost: this.#required - nextLsn + 1 };
     }
+    if (nextLsn <= this.#flushed) {
+      const text = `records up to LSN ${this.#flushed} were flushed, and the log ends with ${nextLsn - 1}`;
+      return { text, lost: this.#flushed - nextLsn + 1 };
+    }
+    this.#flushed = 0;
     const salvage = this.#salvage;
     this.#salvage = undefined;
     if (salvage !== undefined && salvage.nextLsn !== nextLsn) {
@@ -205,6 +221,7 @@ export class Ledger implements Accounts {
     this.#claims.cut(lastLsn);
     this.#acknowledged += Math.max(0, lastLsn - Math.max(this.#required, firstLsn - 1));
     this.#required = lastLsn;
+    this.#flushed = 0;
     // What it leaves of a batch stays.
     this.#batches = [];
     this.#firstAtMost = Math.max(firstLsn, Math.min(this.#firstAtMost, lastLsn + 1));

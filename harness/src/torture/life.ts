@@ -111,7 +111,11 @@ class Life {
       }
       while (random.chance(0.99)) {
         this.#appendSome(log);
-        if (random.chance(0.2)) await log.flush();
+        if (random.chance(0.2)) {
+          const { lastLsn } = log;
+          await log.flush();
+          this.#flushed(lastLsn);
+        }
         // What is appended while a sync is under way is for the next one.
         const { lastLsn } = log;
         const cuts = this.#cuts.length;
@@ -145,7 +149,10 @@ class Life {
       }
       while (random.chance(0.99)) {
         this.#appendSome(log);
-        if (random.chance(0.2)) log.flushSync();
+        if (random.chance(0.2)) {
+          log.flushSync();
+          this.#flushed(log.lastLsn);
+        }
         log.syncSync();
         this.#acknowledged(log.lastLsn);
         if (!random.chance(DEEDS)) continue;
@@ -192,7 +199,10 @@ class Life {
     } else if (kind < 0.92) {
       this.#appendSome(wal);
       const { lastLsn } = wal;
-      if (random.chance(0.2)) await wal.flush();
+      if (random.chance(0.2)) {
+        await wal.flush();
+        this.#flushed(lastLsn, cuts);
+      }
       const isCut = this.#cutting !== undefined || this.#cuts.length > cuts;
       await (isCut || random.chance(0.5) ? wal.sync() : wal.durable(lastLsn));
       this.#acknowledged(lastLsn, cuts);
@@ -250,7 +260,16 @@ class Life {
 
   /** @param cuts - how many there had been when the record was appended: what was dropped since is not promised */
   #acknowledged(lsn: number, cuts = this.#cuts.length): void {
-    this.#report({ what: 'acknowledged', lsn: Math.min(lsn, ...this.#cuts.slice(cuts)) });
+    this.#report({ what: 'acknowledged', lsn: this.#leftOf(lsn, cuts) });
+  }
+
+  #flushed(lsn: number, cuts = this.#cuts.length): void {
+    this.#report({ what: 'flushed', lsn: this.#leftOf(lsn, cuts) });
+  }
+
+  /** The end of what cuts have left since there were so many of them. */
+  #leftOf(lsn: number, cuts: number): number {
+    return Math.min(lsn, ...this.#cuts.slice(cuts));
   }
 
   #reading(): Reading {

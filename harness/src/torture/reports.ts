@@ -28,6 +28,8 @@ type News =
   | { readonly what: 'batch'; readonly from: number; readonly to: number }
   /** The log has promised that everything up to this LSN is durable. */
   | { readonly what: 'acknowledged'; readonly lsn: number }
+  /** The log has handed over everything up to this LSN: it survives that its process is killed, and no power cut. */
+  | { readonly what: 'flushed'; readonly lsn: number }
   /** Of a core: a commit of so many puts is durable. */
   | { readonly what: 'committed'; readonly count: number }
   /** Of a core: the last commit that was found is of so many puts. */
@@ -80,6 +82,7 @@ function encodeNews(news: News): string {
     case 'batch':
       return `batch ${news.from} ${news.to}`;
     case 'acknowledged':
+    case 'flushed':
     case 'truncating':
     case 'cutting':
     case 'resetting':
@@ -121,6 +124,7 @@ function decodeNews(line: string): News {
     case 'batch':
       return { what, from: a, to: b };
     case 'acknowledged':
+    case 'flushed':
     case 'truncating':
     case 'cutting':
     case 'resetting':

@@ -129,6 +129,7 @@ export abstract class TorturedLog {
     this.#tally.countDeeds(reports);
     const before = this.ledger.acknowledged;
     this.note(this.ledger.takeAll(this.#life, reports));
+    if (cutsPower) this.ledger.losePower();
     this.#isIdle = this.ledger.acknowledged === before;
     this.#tally.acknowledged += this.ledger.acknowledged - before;
     return reports;

@@ -115,6 +115,14 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
 `,
   },
   {
+    name: 'flush-that-hands-nothing-over',
+    scenario: 'lives-without-close',
+    breaks: 'What was flushed survives that the process is killed.',
+    file: `${SEGMENTED}/segmented-wal.ts`,
+    find: '    yield* this.#beginIfPutOff();\n    yield* this.#writer.flush();\n  }',
+    replace: '    yield* this.#beginIfPutOff();\n  }',
+  },
+  {
     name: 'durable-behind-flushed',
     scenario: 'flushes',
     breaks: 'A durable write says nothing about what was written before it without being durable.',

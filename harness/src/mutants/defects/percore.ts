@@ -13,6 +13,14 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     replace: '      }));',
   },
   {
+    name: 'submitted-sync-that-ends-nowhere',
+    scenario: 'cores-submitted-syncs',
+    breaks: 'A submitted sync that is done has moved the position up to which everything is durable.',
+    file: `${PERCORE}/core/core-wal-writer.ts`,
+    find: '    this.#synced(pending);\n',
+    replace: '',
+  },
+  {
     name: 'truncated-before-said-again',
     scenario: 'core-writer-alone',
     breaks: 'Before entries of a writer alone go, what only they said was committed is durable once more.',

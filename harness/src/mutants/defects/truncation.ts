@@ -180,6 +180,14 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: 'number = noted;',
   },
   {
+    name: 'hold-without-what-is-before-it',
+    scenario: 'holds',
+    breaks: 'What stands before a hold is durable.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: '    if (lsn - 1 > this.#writer.durableLsn) yield* this.#groups.join(() => this.#writer.sync());\n',
+    replace: '',
+  },
+  {
     name: 'hold-not-durable',
     scenario: 'holds',
     breaks: 'A hold is durable when it is given.',
