@@ -55,6 +55,23 @@ function emptied(files: TinyFiles, path: string): void {
   if (file !== undefined && file !== 'directory') file.bytes = new Uint8Array(0);
 }
 
+const removingEmpties = withOps((files) => ({
+  remove: (path) => {
+    emptied(files, path);
+    files.remove(path);
+  },
+}));
+
+/** A truncate that keeps what was in each file before. */
+function keepingWhatIsCut(files: TinyFiles) {
+  const before = new WeakMap<TinyFile, Uint8Array>();
+  const truncate = (file: TinyFile, bytes: number): void => {
+    before.set(file, file.bytes);
+    files.truncate(file, bytes);
+  };
+  return { truncate, before: (file: TinyFile): Uint8Array => before.get(file) ?? new Uint8Array(0) };
+}
+
 /** Each defect, and a test that has to notice it. */
 const defects: readonly (readonly [defect: string, noticedBy: string, create: () => ConformanceBackend])[] = [
   [
@@ -278,22 +295,12 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   [
     'removing empties a file that is open',
     'names: a file that was removed stays what it was for those that have it open',
-    withOps((files) => ({
-      remove: (path) => {
-        emptied(files, path);
-        files.remove(path);
-      },
-    })),
+    removingEmpties,
   ],
   [
     'removing empties a file that another backend has open',
     'names: another backend may have open what is removed and replaced',
-    withOps((files) => ({
-      remove: (path) => {
-        emptied(files, path);
-        files.remove(path);
-      },
-    })),
+    removingEmpties,
   ],
   [
     'renaming empties the file that it replaces',
@@ -343,16 +350,13 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
     'what was cut off is there again when the file grows by a write',
     'any order: what is done to a file, opened twice, comes to what it comes to in an array',
     withOps((files) => {
-      const before = new WeakMap<TinyFile, Uint8Array>();
+      const { truncate, before } = keepingWhatIsCut(files);
       return {
-        truncate: (file, bytes) => {
-          before.set(file, file.bytes);
-          files.truncate(file, bytes);
-        },
+        truncate,
         write: (file, data, offset) => {
           const end = file.bytes.length;
           const count = files.write(file, data, offset);
-          if (offset > end) file.bytes.set((before.get(file) ?? new Uint8Array(0)).subarray(end, offset), end);
+          if (offset > end) file.bytes.set(before(file).subarray(end, offset), end);
           return count;
         },
       };
@@ -362,14 +366,11 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
     'a read behind a cut gives what was there',
     'any order: what is done to a file, opened twice, comes to what it comes to in an array',
     withOps((files) => {
-      const longest = new WeakMap<TinyFile, Uint8Array>();
+      const { truncate, before } = keepingWhatIsCut(files);
       return {
-        truncate: (file, bytes) => {
-          longest.set(file, file.bytes);
-          files.truncate(file, bytes);
-        },
+        truncate,
         read: (file, into, offset) => {
-          const stale = longest.get(file)?.subarray(offset, offset + into.length) ?? new Uint8Array(0);
+          const stale = before(file).subarray(offset, offset + into.length);
           const count = files.read(file, into, offset);
           into.set(stale.subarray(count), count);
           return Math.max(count, stale.length);
@@ -511,6 +512,15 @@ const onForgetfulDisk =
 /** Does nothing to a file, and completes with 0. */
 const nothingDone = (io: StorageIo, file: IoFile) => io.submitWrite(file, new Uint8Array(0), 0);
 
+const oneDatasyncAtATime = onForgetfulDisk(
+  (io) => ({ submitDatasync: (file) => (io.pending > 0 ? nothingDone(io, file) : io.submitDatasync(file)) }),
+  false,
+);
+
+const oneDurableWriteAtATime = onForgetfulDisk((io) => ({
+  submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset, io.pending > 0 ? {} : options),
+}));
+
 /** What only a power cut can show. */
 const lies: readonly (readonly [lie: string, noticedBy: string, create: () => ConformanceBackend])[] = [
   [
@@ -556,18 +566,12 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   [
     'a datasync is answered by that of another file',
     'power cuts: datasyncs of several files side by side make each of them durable',
-    onForgetfulDisk(
-      (io) => ({ submitDatasync: (file) => (io.pending > 0 ? nothingDone(io, file) : io.submitDatasync(file)) }),
-      false,
-    ),
+    oneDatasyncAtATime,
   ],
   [
     'a datasync of several at a time does nothing',
     'power cuts: writes and syncs of several files in any order: what was synced is there',
-    onForgetfulDisk(
-      (io) => ({ submitDatasync: (file) => (io.pending > 0 ? nothingDone(io, file) : io.submitDatasync(file)) }),
-      false,
-    ),
+    oneDatasyncAtATime,
   ],
   [
     'a datasync syncs the file that was opened last',
@@ -641,9 +645,7 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   [
     'a durable write beside a plain one is plain',
     'power cuts: a plain write beside a durable one does not take its place',
-    onForgetfulDisk((io) => ({
-      submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset, io.pending > 0 ? {} : options),
-    })),
+    oneDurableWriteAtATime,
   ],
   [
     'the sync of a directory does nothing',
@@ -668,9 +670,7 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   [
     'durable writes are plain ones where several are under way',
     'power cuts: durable writes side by side are each durable',
-    onForgetfulDisk((io) => ({
-      submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset, io.pending > 0 ? {} : options),
-    })),
+    oneDurableWriteAtATime,
   ],
   [
     'the last byte of a durable write is written plainly',
@@ -686,6 +686,13 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   ],
 ];
 
+/** The test of that name fails. */
+async function expectNotice(name: string, create: () => ConformanceBackend): Promise<void> {
+  const run = suite(create).get(name);
+  expect(run, `there is a test named ${name}`).toBeDefined();
+  await expect(run?.()).rejects.toThrow();
+}
+
 describe('the conformance suite', () => {
   it('has no two tests of one name', () => {
     const names: string[] = [];
@@ -694,15 +701,11 @@ describe('the conformance suite', () => {
   });
 
   it.each(defects)('notices when %s', async (_defect, noticedBy, create) => {
-    const run = suite(create).get(noticedBy);
-    expect(run, `there is a test named ${noticedBy}`).toBeDefined();
-    await expect(run?.()).rejects.toThrow();
+    await expectNotice(noticedBy, create);
   });
 
   it.each(lies)('notices, with power cuts, when %s', async (_lie, noticedBy, create) => {
-    const run = suite(create).get(noticedBy);
-    expect(run, `there is a test named ${noticedBy}`).toBeDefined();
-    await expect(run?.()).rejects.toThrow();
+    await expectNotice(noticedBy, create);
     for (const completesInline of [true, false]) {
       await suite(onForgetfulDisk(() => ({}), completesInline)).get(noticedBy)?.();
     }

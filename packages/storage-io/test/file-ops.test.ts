@@ -23,6 +23,7 @@ import {
   tinySync,
   tinySyncOps,
 } from './tiny-ops.js';
+import { gatheringUncaught } from './uncaught.js';
 
 const EIO = errnoNamed('EIO');
 const ENOSPC = errnoNamed('ENOSPC');
@@ -235,38 +236,21 @@ describe.each(kinds)('%s', (_kind, make) => {
 
   it('loses nothing when the listener throws', async () => {
     const { io, file } = fresh();
-    const thrown: unknown[] = [];
-    const catching = (error: unknown): void => {
-      thrown.push(error);
-    };
-    const listeners = process.listeners('uncaughtException');
-    process.removeAllListeners('uncaughtException');
-    process.on('uncaughtException', catching);
-    try {
+    await gatheringUncaught(async (uncaught) => {
       io.onReady(() => {
         throw new Error('from the listener');
       });
       io.submitDatasync(file);
-      while (thrown.length < 2) await turn();
-    } finally {
+      while (uncaught.length < 2) await turn();
       io.onReady(undefined);
-      process.removeListener('uncaughtException', catching);
-      for (const listener of listeners) process.on('uncaughtException', listener);
-    }
+    });
     expect(poll(io)).toEqual([[1, 0]]);
   });
 
   it('is disposed of when the listener throws, which is an uncaught exception then as well', async () => {
     const { files, io, file } = fresh();
     io.lock('d/LOCK');
-    const thrown: unknown[] = [];
-    const catching = (error: unknown): void => {
-      thrown.push(error);
-    };
-    const listeners = process.listeners('uncaughtException');
-    process.removeAllListeners('uncaughtException');
-    process.on('uncaughtException', catching);
-    try {
+    const uncaught = await gatheringUncaught(async () => {
       io.onReady(() => {
         poll(io, 1);
         throw new Error('from the listener');
@@ -274,11 +258,8 @@ describe.each(kinds)('%s', (_kind, make) => {
       for (let count = 0; count < 3; count++) io.submitDatasync(file);
       await io.dispose();
       await turn();
-    } finally {
-      process.removeListener('uncaughtException', catching);
-      for (const listener of listeners) process.on('uncaughtException', listener);
-    }
-    expect(thrown).toHaveLength(3);
+    });
+    expect(uncaught).toHaveLength(3);
     expect(io.pending).toBe(0);
     expect(files.locks.size).toBe(0);
   });

@@ -38,6 +38,9 @@ const hasClocks = hasContainers && spawnSync('unshare', [...WITH_OTHER_CLOCK.sli
 const kinds: Kind[] = withAddon ? ['with addon', 'without addon'] : ['without addon'];
 const pairs = kinds.flatMap((holder) => kinds.map((other) => ({ holder, other })));
 
+/** What a process is started by; `undefined` for nothing. */
+type Wrapper = readonly string[] | undefined;
+
 let temporary: ReturnType<typeof temporaryDirectory>;
 let path: string;
 
@@ -56,6 +59,31 @@ async function holding(kind: Kind, wrapper?: readonly string[]): Promise<Locking
   const holder = LockingProcess.start(path, kind, wrapper);
   expect(await holder.told()).toMatchObject({ locked: true });
   return holder;
+}
+
+/** The lock is released, and the process that was refused takes it. */
+async function handOver(holder: LockingProcess, refused: LockingProcess): Promise<void> {
+  holder.say('release');
+  await holder.told();
+  refused.say('lock');
+  expect(await refused.told()).toMatchObject({ locked: true });
+}
+
+/** A holder in one container keeps out a process in another one, or outside of any, and hands over to it. */
+async function excludesAcross(
+  holderKind: Kind,
+  other: Kind,
+  containers: readonly (readonly [holder: Wrapper, other: Wrapper])[],
+): Promise<void> {
+  for (const [outer, inner] of containers) {
+    const holder = await holding(holderKind, outer);
+    const refused = LockingProcess.start(path, other, inner);
+    expect(await refused.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED' });
+    await handOver(holder, refused);
+    await refused.killed();
+    await holder.killed();
+    unlinkSync(path);
+  }
 }
 
 describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ holder: holderKind, other }) => {
@@ -128,31 +156,17 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
       reason: byKernel ? 'held' : 'held-elsewhere',
       holder: 'process 1',
     });
-    inside.say('release');
-    await inside.told();
-    refused.say('lock');
-    expect(await refused.told()).toMatchObject({ locked: true });
+    await handOver(inside, refused);
   });
 
   it.runIf(hasContainers)(
     'in another container with a boot id of its own is refused while the holder lives',
     async () => {
-      for (const [outer, inner] of [
+      await excludesAcross(holderKind, other, [
         [undefined, WITH_BOOT_ID],
         [WITH_BOOT_ID, undefined],
         [WITH_BOOT_ID, WITH_BOOT_ID],
-      ]) {
-        const holder = await holding(holderKind, outer);
-        const refused = LockingProcess.start(path, other, inner);
-        expect(await refused.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED' });
-        holder.say('release');
-        await holder.told();
-        refused.say('lock');
-        expect(await refused.told()).toMatchObject({ locked: true });
-        await refused.killed();
-        await holder.killed();
-        unlinkSync(path);
-      }
+      ]);
     },
   );
 
@@ -163,10 +177,7 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
       // With its own namespace of mounts a holder has a /proc of its own, and the other one still that of the host.
       const refused = LockingProcess.start(path, other, ['nsenter', `--pid=${namespace}`]);
       expect(await refused.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED', reason: 'held' });
-      holder.say('release');
-      await holder.told();
-      refused.say('lock');
-      expect(await refused.told()).toMatchObject({ locked: true });
+      await handOver(holder, refused);
       await refused.exited();
       holder.say('lock');
       expect(await holder.told()).toMatchObject({ locked: true });
@@ -176,22 +187,11 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
   });
 
   it.runIf(hasContainers)('is refused in a container without /proc, and so is one outside of it', async () => {
-    for (const [outer, inner] of [
+    await excludesAcross(holderKind, other, [
       [undefined, WITHOUT_PROC],
       [WITHOUT_PROC, undefined],
       [WITHOUT_PROC, WITHOUT_PROC],
-    ]) {
-      const holder = await holding(holderKind, outer);
-      const refused = LockingProcess.start(path, other, inner);
-      expect(await refused.told()).toMatchObject({ locked: false, code: 'WAL_LOCKED' });
-      holder.say('release');
-      await holder.told();
-      refused.say('lock');
-      expect(await refused.told()).toMatchObject({ locked: true });
-      await refused.killed();
-      await holder.killed();
-      unlinkSync(path);
-    }
+    ]);
   });
 
   it.runIf(hasClocks)('is refused where times of the start of processes are told differently', async () => {

@@ -8,6 +8,7 @@ import {
 } from '@walstack/storage-io';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { inATurn, TinyFiles, tinyAsyncOps, tinySync } from './tiny-ops.js';
+import { gatheringUncaught } from './uncaught.js';
 
 let order: string[];
 
@@ -261,11 +262,7 @@ describe('a queue that is blocked for', () => {
     const io = tinySync(new TinyFiles());
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);
-    const uncaught: unknown[] = [];
-    const listeners = process.listeners('uncaughtException');
-    process.removeAllListeners('uncaughtException');
-    process.once('uncaughtException', (error) => uncaught.push(error));
-    try {
+    const uncaught = await gatheringUncaught(async () => {
       queue.start(
         function* (): IoRoutine<void> {},
         () => {
@@ -274,9 +271,7 @@ describe('a queue that is blocked for', () => {
       );
       expect(await queue.run(() => steps('a', io, file, 1))).toBe('a');
       await new Promise((resolve) => setImmediate(resolve));
-    } finally {
-      for (const listener of listeners) process.on('uncaughtException', listener);
-    }
+    });
     expect(uncaught).toEqual([new Error('told')]);
     expect(queue.idle).toBe(true);
   });

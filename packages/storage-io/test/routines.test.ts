@@ -19,6 +19,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { turn } from './polling.js';
 import { ByHand, inATurn, TinyFiles, tinyAsyncOps, tinySync } from './tiny-ops.js';
+import { gatheringUncaught } from './uncaught.js';
 
 const asyncIo = (files = new TinyFiles()): StorageIo => fromAsyncFileOps(tinyAsyncOps(files, inATurn));
 
@@ -336,11 +337,7 @@ describe('the router', () => {
     const router = CompletionRouter.for(io);
     const file = io.open('d/file', { create: true });
     const told: string[] = [];
-    const uncaught: unknown[] = [];
-    const listeners = process.listeners('uncaughtException');
-    process.removeAllListeners('uncaughtException');
-    process.on('uncaughtException', (error) => uncaught.push(error));
-    try {
+    const all = await gatheringUncaught(async (uncaught) => {
       router.expect(io.submitDatasync(file), () => told.push('first'));
       router.expect(io.submitDatasync(file), () => {
         throw new Error('from an owner');
@@ -348,12 +345,9 @@ describe('the router', () => {
       router.expect(io.submitDatasync(file), () => told.push('third'));
       expect(router.wait()).toBe(3);
       while (uncaught.length === 0) await turn();
-    } finally {
-      process.removeAllListeners('uncaughtException');
-      for (const listener of listeners) process.on('uncaughtException', listener);
-    }
+    });
     expect(told).toEqual(['first', 'third']);
-    expect(uncaught).toMatchObject([{ message: 'from an owner' }]);
+    expect(all).toMatchObject([{ message: 'from an owner' }]);
   });
 
   it('lets others have their turn while a routine of many steps runs', async () => {

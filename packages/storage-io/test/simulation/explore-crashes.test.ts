@@ -1,14 +1,13 @@
 import { ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import {
   type CreateIo,
-  ExplorationFailure,
   type ExploreOptions,
   exploreCrashes,
   type Life,
   type SimulatedDisk,
 } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { blocking, type Defect, waiting } from './toy-log.js';
+import { blocking, type Defect, failureOf, waiting } from './toy-log.js';
 
 const explore = (defect?: Defect, options: ExploreOptions = {}) => {
   const { scenario, check } = blocking(defect);
@@ -21,16 +20,6 @@ const exploreAsync = (defect?: Defect, options: ExploreOptions = {}) => {
     (disk as SimulatedDisk).createStorageIo({ completesInline: false, canWait: false });
   return exploreCrashes(scenario, check, { createIo, ...options });
 };
-
-async function failureOf(exploration: Promise<unknown>): Promise<ExplorationFailure> {
-  try {
-    await exploration;
-  } catch (error) {
-    if (error instanceof ExplorationFailure) return error;
-    throw error;
-  }
-  throw new Error('nothing was found');
-}
 
 const both = [
   ['synchronous', explore],

@@ -9,7 +9,7 @@ import {
   type SimulatedDisk,
 } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { blocking, type Defect, waiting } from './toy-log.js';
+import { blocking, type Defect, failureOf, waiting } from './toy-log.js';
 
 const inject = (defect?: Defect, options: FaultOptions = {}) => {
   const { scenario, check } = blocking(defect);
@@ -21,16 +21,6 @@ const injectAsync = (defect?: Defect, options: FaultOptions = {}) => {
   const createIo: CreateIo = ([disk]) => (disk as SimulatedDisk).createStorageIo({ completesInline: false });
   return injectFaults(scenario, check, { createIo, ...options });
 };
-
-async function failureOf(exploration: Promise<unknown>): Promise<ExplorationFailure> {
-  try {
-    await exploration;
-  } catch (error) {
-    if (error instanceof ExplorationFailure) return error;
-    throw error;
-  }
-  throw new Error('nothing was found');
-}
 
 const both = [
   ['synchronous', inject],

@@ -1,6 +1,6 @@
 import { crc32c } from '@walstack/codec';
 import { type IoFile, type IoRoutine, ioSteps, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import type { Life, Program } from '@walstack/storage-io/simulation';
+import { ExplorationFailure, type Life, type Program } from '@walstack/storage-io/simulation';
 
 /** What can be wrong with a {@link ToyLog}. */
 export type Defect =
@@ -142,3 +142,14 @@ export const waiting = (defect?: Defect): { scenario: Program<ToyNote>; check: P
   },
   check: (life) => runAsync(life.io, checkAndGoOn(life, defect)),
 });
+
+/** What an exploration fails with. */
+export async function failureOf(exploration: Promise<unknown>): Promise<ExplorationFailure> {
+  try {
+    await exploration;
+  } catch (error) {
+    if (error instanceof ExplorationFailure) return error;
+    throw error;
+  }
+  throw new Error('nothing was found');
+}
