@@ -92,7 +92,7 @@ function scanWithoutChecksums(...given: Parameters<typeof scanFrames>): number {
 const known = KNOWN_LOGS.find(({ records, files }) => records.length > 3 && !('checkpoint' in files)) as KnownLog;
 
 test.each([
-  ['a record that nobody appended', { ...known, records: known.records.slice(1) }, 'never appended'],
+  ['a record that was never appended', { ...known, records: known.records.slice(1) }, 'never appended'],
   ['a log that begins elsewhere', { ...known, firstLsn: known.firstLsn + 1 }, 'begins elsewhere'],
 ])('%s is found', (_what, input, message) => {
   const target = TARGETS.find(({ name }) => name === 'damaged log');

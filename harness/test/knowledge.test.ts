@@ -23,7 +23,7 @@ describe('what is known of a log', () => {
     ['the log is empty', NOTES, 1, [], 'lost: 2 was acknowledged'],
     ['the front is missing', NOTES, 2, ['two'], 'lost: 1 is needed'],
     ['a record is another one', NOTES, 1, ['one', 'TWO'], 'LSN 2 is "TWO", and was "two"'],
-    ['a record is there that nobody appended', NOTES, 1, ['one', 'two', 'three', 'four'], 'LSN 4'],
+    ['a record is there that was never appended', NOTES, 1, ['one', 'two', 'three', 'four'], 'LSN 4'],
     ['a record was never appended under this LSN', NOTES, 1, ['one', 'two', 'two'], 'LSN 3'],
   ] as const)('says when %s', (_what, notes, firstLsn, payloads, message) => {
     expect(check(notes, firstLsn, payloads)).toThrow(message);
