@@ -195,17 +195,20 @@ describe('what is tried', () => {
     try {
       const file = join(folder, 'results.jsonl');
       const [one, other] = drawDefects(allDefects(root), 2, 1) as [never, never];
-      expect(new Results(file).of(one)).toBeUndefined();
+      expect(new Results(file, 'today').of(one)).toBeUndefined();
       const { file: source, line, change } = one as { file: string; line: number; change: string };
-      new Results(file).add({ file: source, line, change, verdict: 'caught', by: 'a test', seconds: 1.5 });
+      new Results(file, 'today').add({ file: source, line, change, verdict: 'caught', by: 'a test', seconds: 1.5 });
       // What was interrupted while it was written does not count.
       appendFileSync(file, '{"file":');
-      const again = new Results(file);
+      const again = new Results(file, 'today');
       expect(again.of(one)).toMatchObject({ verdict: 'caught', by: 'a test' });
       expect(again.of(other)).toBeUndefined();
       // Nor is anything written behind it.
       again.add({ ...(other as { file: string; line: number; change: string }), verdict: 'unreached', seconds: 0 });
-      expect(new Results(file).of(other)).toMatchObject({ verdict: 'unreached' });
+      expect(new Results(file, 'today').of(other)).toMatchObject({ verdict: 'unreached' });
+      // What was judged in other sources says nothing of these.
+      const others = new Results(file, 'tomorrow');
+      expect([others.of(one), others.outdated, again.outdated]).toEqual([undefined, 2, 0]);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -215,7 +218,8 @@ describe('what is tried', () => {
     ['notices it', ['it fails', undefined, 'it fails'], { by: 'it fails' }],
     ['fails once', ['it fails', undefined, undefined], 'unsteady'],
     ['fails without it as well', ['it fails', 'it fails'], 'unsteady'],
-    ['hangs', ['it hangs', undefined], { by: 'it hangs' }],
+    ['hangs', ['it hangs', undefined, 'it hangs'], { by: 'it hangs' }],
+    ['hangs once', ['it hangs', undefined, undefined], 'unsteady'],
     ['hangs without it as well', ['it hangs', 'it hangs'], 'unsteady'],
     ['passes', [undefined], { by: undefined }],
   ])('a part that %s', async (_what, endings, expected) => {

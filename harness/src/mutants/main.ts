@@ -8,6 +8,7 @@ import { type Check, noticedByOwnChecks } from './checks.js';
 import { DEFECTS } from './defects/index.js';
 import { allDefects, described, drawDefects, type RandomDefect } from './random/draw.js';
 import { Results } from './random/results.js';
+import { sourcesKey } from './random/sources-key.js';
 import { tryRandom } from './random/try-random.js';
 import { secondsSince, sideBySide } from './side-by-side.js';
 
@@ -40,8 +41,8 @@ only happens there counts as unreached.
   --seed S        the same ones again (default a fresh seed, which is printed)
   --change TEXT   only those whose printed line has this text in it, of all that there are without --random
   --jobs N        so many side by side, each in a folder of its own (default 1)
-  --results FILE  one line of JSON for each change that was judged; what is judged in the file is not tried again. What reaches
-                  which change is kept beside it, as long as the sources are the same
+  --results FILE  one line of JSON for each change that was judged; what is judged in the file is not tried again, as long as
+                  the sources, the tests and --test are the same. What reaches which change is kept beside it
   --thorough      with all that reaches a change, whatever it takes; with --results also those that have survived less
   --test PATH     only with files of tests whose path begins like this`;
 
@@ -91,7 +92,9 @@ await runCommand(HELP, async () => {
     if (change !== undefined || random !== undefined) {
       const chosen = defectsOf(random, given.seed).filter((defect) => described(defect).includes(change ?? ''));
       const reach = results === undefined || test !== undefined ? undefined : `${results}.reach`;
-      const trial = { jobs, results: new Results(results), reach, test, thorough };
+      const judged = new Results(results, sourcesKey(root, test ?? ''));
+      if (judged.outdated > 0) console.log(`${judged.outdated} results are of other sources and do not count`);
+      const trial = { jobs, results: judged, reach, test, thorough };
       return (await tryRandom(chosen, { root, folder }, trial)) === 0 ? 0 : 1;
     }
     return (await tryDeliberate(only, blind ? noticedBlindly : noticedByOwnChecks, jobs, folder)) === 0 ? 0 : 1;

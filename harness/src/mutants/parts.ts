@@ -13,7 +13,7 @@ export interface Part {
 }
 
 /** What is said last of a part that had to be killed. */
-export const HANGS = 'it hangs';
+const HANGS = 'it hangs';
 
 /** The packages with the tests. */
 const TESTED = ['codec', 'mmap-reader', 'percore', 'segmented', 'storage-io', 'wal'];

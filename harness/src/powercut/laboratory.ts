@@ -11,7 +11,7 @@ import { recordGuest, saveInitramfs } from './guest-run.js';
 import { describePlan, planCarelessLog, planLogs } from './logs.js';
 import { baseOf } from './record/disk-record.js';
 import { findGuestParts, type GuestParts, missingForImages } from './requirements.js';
-import { Tally } from './tally.js';
+import { judged, Tally } from './tally.js';
 
 const MEMORY = '/dev/shm';
 
@@ -44,7 +44,7 @@ export class Laboratory {
     this.#stopped = true;
   }
 
-  /** @returns whether nothing was lost, or, with a control, whether something was */
+  /** @returns whether nothing was lost of what every log has acknowledged, or, with a control, whether something was */
   async run(): Promise<boolean> {
     const { record, fileSystems, kernel } = this.#given;
     const missing = missingForImages(record === undefined ? fileSystems : []);
@@ -169,10 +169,9 @@ export class Laboratory {
   }
 
   #judge(tallies: readonly Tally[]): boolean {
-    const images = tallies.reduce((sum, tally) => sum + tally.images, 0);
-    const wrong = tallies.reduce((sum, tally) => sum + tally.wrong, 0);
-    this.#say(`powercut: ${images} images, ${wrong} wrong`);
-    return this.#given.control === 'none' ? wrong === 0 : wrong > 0;
+    const { isRight, text } = judged(tallies, this.#given.control !== 'none');
+    this.#say(text);
+    return isRight;
   }
 }
 

@@ -1,4 +1,4 @@
-import { decodeReport } from '../torture/reports.js';
+import { decodeReport, type Report } from '../torture/reports.js';
 import { DeedTally } from '../torture/tally.js';
 import type { ImageFinding } from './examination.js';
 import type { DiskRecord } from './record/disk-record.js';
@@ -12,6 +12,8 @@ export class Tally {
   #fua = 0;
   #flushes = 0;
   #acknowledgements = 0;
+  /** By log, what of it was acknowledged in all guests. */
+  readonly #acknowledged = new Map<string, number>();
   readonly #deeds = new DeedTally();
   #images = 0;
   #logs = 0;
@@ -31,16 +33,33 @@ export class Tally {
     return this.#images - this.#verdicts.kept;
   }
 
-  countRecord({ events }: DiskRecord): void {
+  /** Images on which something is lost, or a log with it does not open. */
+  get lost(): number {
+    return this.#verdicts.lost + this.#verdicts.refused;
+  }
+
+  /** Logs that have acknowledged nothing: they had nothing to lose. */
+  get idle(): readonly string[] {
+    return [...this.#acknowledged].filter(([, count]) => count === 0).map(([name]) => name);
+  }
+
+  countRecord({ events, facts }: Pick<DiskRecord, 'events' | 'facts'>): void {
     this.#guests++;
+    for (const { name } of facts.logs) this.#acknowledged.set(name, this.#acknowledged.get(name) ?? 0);
     for (const event of events) {
       if (event.what === 'flush') this.#flushes++;
       if (isAcknowledgement(event)) this.#acknowledgements++;
-      if (event.what === 'report') this.#deeds.count(decodeReport(event.line));
+      if (event.what === 'report') this.#countReport(facts.logs[event.log]?.name ?? '', decodeReport(event.line));
       if (event.what !== 'write') continue;
       this.#writes++;
       if (event.fua) this.#fua++;
     }
+  }
+
+  #countReport(log: string, report: Report): void {
+    this.#deeds.count(report);
+    if (report.what !== 'acknowledged' || report.lsn === 0) return;
+    this.#acknowledged.set(log, (this.#acknowledged.get(log) ?? 0) + 1);
   }
 
   /** @param logs - that are on it */
@@ -58,4 +77,24 @@ export class Tally {
     const others = `${broken} otherwise wrong; ${mounts}`;
     return `${this.what}: ${record}; ${this.#images} images with ${this.#logs} logs, ${lost} lost, ${refused} refused, ${others}`;
   }
+}
+
+/**
+ * What a run comes to.
+ *
+ * @param isControl - something is wrong on purpose: it has to lose records, and not only to break the file system
+ * @returns whether all is as it has to be, and in a line what it is
+ */
+export function judged(
+  tallies: readonly Tally[],
+  isControl: boolean,
+): { readonly isRight: boolean; readonly text: string } {
+  const sum = (of: (tally: Tally) => number): number => tallies.reduce((total, tally) => total + of(tally), 0);
+  const wrong = sum((tally) => tally.wrong);
+  const idle = tallies.flatMap((tally) => tally.idle.map((log) => `${tally.what}: ${log}`));
+  const nothing = idle.length === 0 ? '' : `; nothing was acknowledged by ${idle.join(', ')}`;
+  return {
+    isRight: isControl ? sum((tally) => tally.lost) > 0 : wrong === 0 && idle.length === 0,
+    text: `powercut: ${sum((tally) => tally.images)} images, ${wrong} wrong${nothing}`,
+  };
 }

@@ -15,16 +15,24 @@ export interface Result {
   readonly seconds: number;
   /** All that comes to it was tried. */
   readonly thorough?: boolean;
+  /** The sources that it was judged with: others may come to something else. */
+  readonly sources?: string;
 }
 
 /** What was judged, in a file to which each result is added, or in memory. */
 export class Results {
   readonly #path: string | undefined;
+  readonly #sources: string;
   readonly #all: Result[];
 
-  /** Goes on with a file, where there is one. */
-  constructor(path: string | undefined) {
+  /**
+   * Goes on with a file, where there is one.
+   *
+   * @param sources - stands for the sources of today, and for what is tried of them
+   */
+  constructor(path: string | undefined, sources: string) {
     this.#path = path;
+    this.#sources = sources;
     const text = path !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : '';
     // The last line may have been written in part: the next one does not go behind it.
     const whole = text.slice(0, text.lastIndexOf('\n') + 1);
@@ -34,12 +42,20 @@ export class Results {
   }
 
   add(result: Result): void {
-    this.#all.push(result);
-    if (this.#path !== undefined) appendFileSync(this.#path, `${JSON.stringify(result)}\n`);
+    const whole = { ...result, sources: this.#sources };
+    this.#all.push(whole);
+    if (this.#path !== undefined) appendFileSync(this.#path, `${JSON.stringify(whole)}\n`);
   }
 
-  /** What a change came to, when it was judged last; `undefined` when it was not. */
+  /** How many of the results are of other sources, and say nothing of these. */
+  get outdated(): number {
+    return this.#all.filter(({ sources }) => sources !== this.#sources).length;
+  }
+
+  /** What a change came to, when it was judged last in these sources; `undefined` when it was not. */
   of({ file, change }: RandomDefect): Result | undefined {
-    return this.#all.findLast((result) => result.file === file && result.change === change);
+    return this.#all.findLast(
+      (result) => result.sources === this.#sources && result.file === file && result.change === change,
+    );
   }
 }

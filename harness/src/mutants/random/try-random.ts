@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { allParts, type Part, runParts } from '../parts.js';
 import type { Place } from '../place.js';
@@ -13,6 +12,7 @@ import { type Prepared, prepare } from './prepare.js';
 import { keptReachOf, type ReachingPart, reachOf } from './reach.js';
 import type { Result, Results } from './results.js';
 import { Experience, selectionFor } from './selection.js';
+import { sourcesKey } from './sources-key.js';
 
 /** How changes are tried. */
 export interface RandomTrial {
@@ -99,17 +99,7 @@ async function partsThatReach(
     return parts;
   };
   if (reach === undefined) return see();
-  const key = createHash('sha256').update(JSON.stringify([defects.map(described), all]));
-  for (const folder of ['packages', 'harness/src']) updateWith(key, join(place.root, folder));
-  return keptReachOf(reach, key.digest('hex'), see);
-}
-
-function updateWith(key: ReturnType<typeof createHash>, folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory() && entry.name !== 'node_modules' && entry.name !== 'dist') updateWith(key, path);
-    else if (entry.name.endsWith('.ts')) key.update(readFileSync(path));
-  }
+  return keptReachOf(reach, sourcesKey(place.root, [defects.map(described), all]), see);
 }
 
 /** What a change is tried with. */
