@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { PortableWalWriter, readFrames } from '@walstack/storage-io';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -51,5 +51,25 @@ describe.each(onRealFiles)('a file that cannot be written, on %s', (_, make) => 
     expect(found).toEqual(['frame']);
     expect(() => io.open(path)).toThrow(failure('WAL_IO_FAILED'));
     await expect(PortableWalWriter.open(path, { io, framed: true })).rejects.toThrow(failure('WAL_IO_FAILED'));
+  });
+});
+
+describe.each(onRealFiles)('a pipe with a name, on %s', (_, make) => {
+  it.runIf(process.platform === 'linux')('is not opened to be read, also where it has a writer', async () => {
+    const { directory, destroy } = temporaryDirectory();
+    const path = join(directory, 'pipe');
+    run('mkfifo', path);
+    // Open for both, so that opening it does not wait.
+    const fd = openSync(path, 'r+');
+    const { io, destroy: end } = make();
+    onTestFinished(async () => {
+      await io.dispose();
+      end?.();
+      closeSync(fd);
+      destroy();
+    });
+    expect(() => io.open(path, { readOnly: true })).toThrow(
+      expect.objectContaining({ code: 'WAL_IO_FAILED', systemCode: 'ESPIPE' }),
+    );
   });
 });

@@ -48,4 +48,20 @@ export const EXPLAINED: readonly Explanation[] = [
     change: '`this.#underWay` becomes `false` in `if (this.#underWay) this.#due = true;`',
     because: 'The log itself carries out one flush at a time, and all that are asked for meanwhile share the next one.',
   },
+  {
+    file: 'packages/codec/src/javascript/crc32c.ts',
+    change: '`found !== undefined` becomes `false` in `if (found !== undefined) return found;`',
+    because: 'The same table is made once more: slower.',
+  },
+  {
+    file: 'packages/storage-io/src/backends/node-fs/sync-fs.ts',
+    change: "`process.platform === 'win32'` becomes `false` in `if (process.platform === 'win32') return;`",
+    because: 'The checks run on another platform.',
+  },
+  {
+    file: 'packages/wal/src/commit/waiters.ts',
+    change:
+      '`<` becomes `<=` in `const isBefore = (a: Waiter, b: Waiter): boolean => a.lsn < b.lsn || (a.lsn === b.lsn && a.turn < b.turn);` (2)',
+    because: 'No two waiters have the same turn.',
+  },
 ];
