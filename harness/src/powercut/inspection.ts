@@ -65,8 +65,9 @@ export class Inspection {
     if (this.#breach !== undefined) return;
     this.#life++;
     this.#refused = false;
-    // A preset is of `Wal` only.
-    const { preset: _, ...here } = this.#plan.options;
+    // A preset is of `Wal` only, and a log that has one drops nothing by itself.
+    const { preset, retainBytes, ...others } = this.#plan.options;
+    const here = preset === undefined && retainBytes !== undefined ? { ...others, retainBytes } : others;
     try {
       if (hasCores(this.#plan.api)) await this.#lookAtCores(here, goesOn);
       else await this.#lookAtSegments(here, goesOn);

@@ -116,6 +116,33 @@ describe('a freed segment', () => {
     wal.closeSync();
   });
 
+  test.each(['allocate', 'write'] as const)(
+    'that ends inside a block is reused around the page cache (%s)',
+    async (preallocate) => {
+      const disk = new SimulatedDisk();
+      const first = disk.createStorageIo();
+      const config = { directory: DIRECTORY, ...CONFIG, padGroups: false, preallocate };
+      const before = SegmentedWal.openSync({ ...config, preallocate: 'none', io: first, ...new TestWorld().options });
+      fill(before, 60);
+      before.truncateBeforeSync(60);
+      before.closeSync();
+      const sizes = freeFiles(first.list(DIRECTORY)).map((name) => readFile(first, join(DIRECTORY, name)).length);
+      expect(sizes.map((size) => size % 512 === 0)).toEqual([false, false]);
+
+      const io = disk.createStorageIo({
+        completesInline: false,
+        overlappedWrites: true,
+        durableWrites: true,
+        directAlignment: 512,
+      });
+      const wal = await SegmentedWal.open({ ...config, io, ...new TestWorld().options });
+      fill(wal, 60);
+      expect(wal.stats()).toMatchObject({ directIo: true, recycled: 2 });
+      expect(texts(wal)).toEqual(expected(wal.firstLsn, 120));
+      await wal.close();
+    },
+  );
+
   test('is removed when somebody holds a lock on its file', () => {
     const { io, wal } = openOn(new MemoryDisk());
     fill(wal, 60);

@@ -258,11 +258,14 @@ export class SegmentAllocator {
     let file: IoFile | undefined;
     try {
       file = openNextSegment(io, this.#settings, false);
-      const preparedEnd = io.size(file) - (io.size(file) % blockBytes);
+      const size = io.size(file);
+      const preparedEnd = size - (size % blockBytes);
+      // A file that was written through the page cache may end anywhere; direct I/O and what reserves blocks for it need whole ones.
+      if (preparedEnd < size) yield* ioSteps.truncate(io, file, preparedEnd);
       // Looked at under this name: a link to an earlier one that is made later finds nothing.
       if (hasOneName(io, file)) return { file, preparedEnd, recycled: true, earlierSeed: yield* this.#seedOf(file) };
     } catch (error) {
-      if (!isFailureOfFile(error)) throw error;
+      if (!isFailureOfRemoval(error)) throw error;
     }
     if (file === undefined) yield* dropNextSegment(io, directory);
     else yield* discardNextSegment(io, directory, file);
