@@ -1,6 +1,9 @@
+import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
-import { openIn } from './support/logs.js';
+import { DIRECTORY, openIn } from './support/logs.js';
+import { TestWorld } from './support/worlds.js';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -82,4 +85,24 @@ test('of the memory for much that is pending at a time, two pieces are kept', ()
   // The piece that is being filled, and two that were kept.
   expect(round()).toBeGreaterThanOrEqual(first - 3);
   expect(round()).toBeLessThan(first);
+});
+
+test('what is pending stays as it is when what stood before it in the same memory has been written', async () => {
+  const io = new SimulatedDisk().createStorageIo({ completesInline: false, overlappedWrites: true });
+  const options = { ...new TestWorld().options, blockBytes: 512, segmentBytes: 64 * MEBIBYTE };
+  const wal = await SegmentedWal.open({ directory: DIRECTORY, io, preallocate: 'none', ...options });
+  const append = (first: number): void => {
+    for (let each = first; each < first + 15; each++) wal.append(new Uint8Array(100_000).fill(each));
+  };
+  wal.append(new Uint8Array(100_000).fill(1));
+  const synced = wal.sync();
+  append(2);
+  await synced;
+  // What came behind it is in the rest of its memory, and in more.
+  expect(wal.durableLsn).toBe(1);
+  append(17);
+  await wal.sync();
+  const found = [...wal.replay()].map(({ payload }) => [payload[0], payload.at(-1)]);
+  expect(found).toEqual(Array.from({ length: 31 }, (_, index) => [index + 1, index + 1]));
+  await wal.close();
 });

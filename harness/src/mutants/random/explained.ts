@@ -64,4 +64,11 @@ export const EXPLAINED: readonly Explanation[] = [
       '`<` becomes `<=` in `const isBefore = (a: Waiter, b: Waiter): boolean => a.lsn < b.lsn || (a.lsn === b.lsn && a.turn < b.turn);` (2)',
     because: 'No two waiters have the same turn.',
   },
+  {
+    file: 'packages/wal/src/wal.ts',
+    change:
+      '`!hasSignal(options)` becomes `false` in `if (!hasSignal(options)) return this.#payloads.eventsOf(this.#replaying(from, options), undefined);`',
+    because:
+      'Without a signal the log is given the same options either way, and what is wrong with them is refused alike.',
+  },
 ];
