@@ -133,6 +133,8 @@ export class SegmentedWal {
   /** Why a submitted sync failed that was no failure for good; told once. */
   #submitFailure: unknown;
   #closing: Promise<void> | undefined;
+  /** Whether the log had failed when it was closed. */
+  #hadFailed = false;
 
   private constructor(world: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
     this.#world = world;
@@ -805,6 +807,8 @@ export class SegmentedWal {
    * gets `WAL_CLOSED`. Idempotent. After an earlier failure it only closes and unlocks.
    *
    * @param options - `discard`: drop what was appended and not yet handed to the operating system. Default `false`.
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` where the log fails behind this call: then it is closed and unlocked, and not all
+   * of it may be durable
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const discard = checkClose(options);
@@ -853,6 +857,7 @@ export class SegmentedWal {
 
   #beginClosing(): void {
     this.#state = 'closing';
+    this.#hadFailed = this.#writer.failure !== undefined;
     this.#quietMark.stop();
     for (const reader of this.#readers) reader.end();
   }
@@ -861,6 +866,7 @@ export class SegmentedWal {
     try {
       if (this.#writer.failure !== undefined || this.#isReadonly) {
         yield* this.#writer.releaseFiles();
+        if (!this.#hadFailed) this.#throwIfOwed(discard);
         return;
       }
       yield* this.#writer.close(MarkType.closed, discard);
@@ -868,6 +874,12 @@ export class SegmentedWal {
       this.#state = 'closed';
       this.#unlock();
     }
+  }
+
+  /** @throws the failure that came while closing waited for its turn: one of the background is told to no other call */
+  #throwIfOwed(discard: boolean): void {
+    const { failure, durableLsn, writtenLsn, nextLsn } = this.#writer;
+    if (failure !== undefined && durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;
   }
 
   /** Ends a backend that is the log's own, when nothing waits for an answer of it any more. */

@@ -1,7 +1,7 @@
 import { WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { IoFile, StorageIo } from '@walstack/storage-io';
-import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
+import { type FaultKind, SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { TestWorld } from './support/worlds.js';
 
@@ -146,4 +146,35 @@ test('a log that drops what is pending waits for the groups under way, also when
   await expect(closed).rejects.toMatchObject({ code: 'WAL_IO_FAILED' });
   expect([io.stats().inFlight, ...pathsOf(files)]).toEqual([0]);
   await Promise.all(syncs);
+});
+
+describe.each(BACKENDS)('whatever fails, on a %s backend', (_name, options) => {
+  /** How many operations the life of a log takes of which the one of a number fails. */
+  async function lifeWith(seed: number, failing: number, fault: FaultKind): Promise<number> {
+    const disk = new SimulatedDisk({ seed });
+    const io = disk.createStorageIo(options);
+    const files = watchFiles(io);
+    let operations = 0;
+    disk.failWhen(() => (++operations === failing ? fault : undefined));
+    const wal = await SegmentedWal.open({ ...config(io), preallocate: 'write' }).catch(() => undefined);
+    for (const each of [1, 2]) {
+      try {
+        wal?.append(new Uint8Array(each));
+        await wal?.sync();
+        await wal?.truncateBefore(wal.nextLsn);
+      } catch {
+        // The log may have failed, or have found no room.
+      }
+    }
+    await wal?.close().catch(() => {});
+    expect(pathsOf(files), `seed ${seed}, operation ${failing} fails with ${fault}`).toEqual([]);
+    return operations;
+  }
+
+  test.each(['EIO', 'ENOSPC'] as const)('with %s, a log that is closed leaves no file open', async (fault) => {
+    for (const seed of [1, 2]) {
+      const all = await lifeWith(seed, 0, fault);
+      for (let failing = 1; failing <= all; failing++) await lifeWith(seed, failing, fault);
+    }
+  });
 });

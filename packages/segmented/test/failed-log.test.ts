@@ -65,3 +65,51 @@ describe('a log that has failed', () => {
     expect(again.holds).toEqual({ one: 3 });
   });
 });
+
+describe('a log that fails behind the call that closes it', () => {
+  const slow = { completesInline: false } as const;
+  const config = { directory: DIRECTORY, blockBytes: 512, segmentBytes: 4096, markAfterMs: 0 } as const;
+  const failure = expect.objectContaining({ code: 'WAL_IO_FAILED' });
+
+  test.each([
+    ['close', (wal: SegmentedWal) => wal.close()],
+    ['closeSync', async (wal: SegmentedWal) => wal.closeSync()],
+  ])(
+    'does not say that everything is durable: %s beside retention, whose failure is told to no call',
+    async (_name, close) => {
+      const disk = new SimulatedDisk();
+      const options = { ...config, ...new TestWorld().options, retainBytes: 0, retainUntilCheckpoint: false };
+      const wal = await SegmentedWal.open({ ...options, io: disk.createStorageIo(slow) });
+      for (let count = 0; count < 30; count++) wal.append('x'.repeat(400));
+      await wal.sync();
+      disk.failWhen(({ kind }) => (kind === 'sync-directory' ? 'EIO' : undefined));
+      wal.append('the last one');
+      expect(wal.failure).toBeUndefined();
+      await expect(close(wal)).rejects.toThrow(failure);
+      const left = disk.crash().createStorageIo();
+      const again = SegmentedWal.openSync({ ...config, ...new TestWorld(2).options, io: left });
+      expect(again.lastLsn).toBe(30);
+    },
+  );
+
+  test('rejects, and has closed and unlocked it', async () => {
+    const disk = new SimulatedDisk();
+    const io = disk.createStorageIo(slow);
+    const wal = await SegmentedWal.open({ ...config, ...new TestWorld().options, io });
+    disk.failWhen(({ kind }) => (kind === 'datasync' ? 'failing-sync' : undefined));
+    wal.append('one');
+    const synced = wal.sync();
+    wal.append('two');
+    const closed = wal.close();
+    await expect(synced).rejects.toThrow(failure);
+    await expect(closed).rejects.toThrow(failure);
+    disk.failWhen(undefined);
+    const again = await SegmentedWal.open({ ...config, ...new TestWorld(2).options, io });
+    await again.close();
+  });
+
+  test('that failed before is closed without a further word', async () => {
+    const { wal } = failedLog();
+    await wal.close();
+  });
+});

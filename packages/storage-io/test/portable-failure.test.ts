@@ -25,6 +25,29 @@ const settled = async (promises: readonly Promise<unknown>[]): Promise<unknown[]
 
 describe('a failure', () => {
   it.each([
+    ['close', (writer: PortableWalWriter) => writer.close()],
+    ['closeSync', async (writer: PortableWalWriter) => writer.closeSync()],
+  ])(
+    'that comes while %s waits for its turn is told by it: what was appended last is not durable',
+    async (_name, close) => {
+      const files = new TinyFiles();
+      let failing = false;
+      files.fault = (operation) => (failing && operation === 'datasync' ? 'EIO' : undefined);
+      const io = tinySync(files);
+      const writer = await PortableWalWriter.open(path, { io, framed: true });
+      failing = true;
+      await writer.appendWithChecksumBatched('one');
+      const flushed = writer.flushBatch();
+      const appended = writer.appendWithChecksumBatched('two');
+      const closed = close(writer);
+      await expect(flushed).rejects.toThrow(failure('WAL_IO_FAILED'));
+      await appended;
+      await expect(closed).rejects.toThrow(failure('WAL_IO_FAILED'));
+      await expect(writer.append('three')).rejects.toThrow(failure('WAL_CLOSED'));
+    },
+  );
+
+  it.each([
     ['write', 'EIO', 'WAL_IO_FAILED'],
     ['write', 'ENOSPC', 'WAL_NO_SPACE'],
     ['datasync', 'EIO', 'WAL_IO_FAILED'],

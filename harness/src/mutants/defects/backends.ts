@@ -241,4 +241,12 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     find: "this.#core.change({ kind: 'sync-directory', directory: directory.id, upTo });",
     replace: "this.#core.change({ kind: 'sync-directory', directory: directory.id, upTo: 0 });",
   },
+  {
+    name: 'file-closed-as-if-durable',
+    test: 'packages/storage-io/test/portable-failure.test.ts',
+    breaks: 'Closing a file says so where writing it fails while that waits for its turn.',
+    file: `${STORAGE_IO}/portable/portable-wal-writer.ts`,
+    find: 'else if (!this.#hadFailed) throw failure;',
+    replace: 'else if (failure === undefined) throw failure;',
+  },
 ];

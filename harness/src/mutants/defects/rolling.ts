@@ -78,4 +78,21 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     find: '    yield* this.#pipeline.ended();\n',
     replace: '',
   },
+  {
+    name: 'file-of-a-roll-left-open',
+    test: 'packages/segmented/test/closing-files.test.ts',
+    breaks: 'A log that fails while the next segment is made closes the file of that, too.',
+    file: `${SEGMENTED}/write/segment-writer.ts`,
+    find: '    this.#current = next;\n    yield* this.#guarded(this.#goOnIn(old, next));\n',
+    replace:
+      '    this.throwIfFailed();\n    this.#current = next;\n    yield* this.#guarded(this.#goOnIn(old, next));\n',
+  },
+  {
+    name: 'closed-as-if-durable',
+    test: 'packages/segmented/test/failed-log.test.ts',
+    breaks: 'Closing a log that fails while that waits for its turn says so, where not everything is durable.',
+    file: `${SEGMENTED}/segmented-wal.ts`,
+    find: 'durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;',
+    replace: 'durableLsn > (discard ? writtenLsn : nextLsn - 1)) throw failure;',
+  },
 ];

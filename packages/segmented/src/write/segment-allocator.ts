@@ -265,7 +265,10 @@ export class SegmentAllocator {
       // Looked at under this name: a link to an earlier one that is made later finds nothing.
       if (hasOneName(io, file)) return { file, preparedEnd, recycled: true, earlierSeed: yield* this.#seedOf(file) };
     } catch (error) {
-      if (!isFailureOfRemoval(error)) throw error;
+      if (!isFailureOfRemoval(error)) {
+        if (file !== undefined) closeFile(io, file);
+        throw error;
+      }
     }
     if (file === undefined) yield* dropNextSegment(io, directory);
     else yield* discardNextSegment(io, directory, file);

@@ -425,7 +425,10 @@ export class SegmentWriter {
       else this.#active = before;
       throw error;
     }
-    yield* this.#guarded(this.#goOnIn(next));
+    const old = this.#current;
+    // Known before anything is looked at: where the log has failed meanwhile, its file is closed with the log.
+    this.#current = next;
+    yield* this.#guarded(this.#goOnIn(old, next));
   }
 
   /**
@@ -855,9 +858,7 @@ export class SegmentWriter {
   }
 
   /** The same with nothing under way, done on return. */
-  *#goOnIn(next: ActiveSegment): IoRoutine<void> {
-    const old = this.#current;
-    this.#current = next;
+  *#goOnIn(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
     yield* this.#completeRoll(old, next);
     this.#activate(next);
   }

@@ -62,6 +62,8 @@ export class PortableWalWriter {
   /** Where in the file the last append to a batch ends. */
   #batchEnd = 0;
   #closing: Promise<void> | undefined;
+  /** Whether writing had failed when the file was closed. */
+  #hadFailed = false;
 
   private constructor(backend: Backend, settings: WriterSettings, steps: CountedIo, opened: OpenedWriter) {
     this.#backend = backend;
@@ -290,7 +292,8 @@ export class PortableWalWriter {
    * Makes everything durable, the batch included, and closes the file. Idempotent. After an earlier failure it only lets
    * go.
    *
-   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`; the file is closed all the same
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`, also where a call before this one fails while this one waits for it; the file is
+   * closed all the same
    */
   async close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -305,7 +308,7 @@ export class PortableWalWriter {
       this.#queue.runSync(nothing);
       return;
     }
-    this.#state = 'closing';
+    this.#beginClosing();
     try {
       this.#queue.runSync(() => this.#closeFile());
     } finally {
@@ -326,7 +329,7 @@ export class PortableWalWriter {
   }
 
   async #close(): Promise<void> {
-    this.#state = 'closing';
+    this.#beginClosing();
     try {
       await this.#queue.run(() => this.#closeFile());
     } finally {
@@ -334,9 +337,17 @@ export class PortableWalWriter {
     }
   }
 
+  #beginClosing(): void {
+    this.#state = 'closing';
+    this.#hadFailed = this.#writer.failure !== undefined;
+  }
+
   *#closeFile(): IoRoutine<void> {
     try {
-      if (this.#writer.failure === undefined) yield* this.#writer.sync();
+      const { failure } = this.#writer;
+      if (failure === undefined) yield* this.#writer.sync();
+      // The call that was told of it need not be one that all of it was to be durable with.
+      else if (!this.#hadFailed) throw failure;
     } finally {
       this.#state = 'closed';
       this.#backend.io.close(this.#file);
