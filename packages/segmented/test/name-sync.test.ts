@@ -1,6 +1,6 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TestWorld } from './support/worlds.js';
 
 test('a sync of the directory that failed is the last one, and whoever waited for a name behind it is refused', async () => {
@@ -19,4 +19,48 @@ test('a sync of the directory that failed is the last one, and whoever waited fo
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   expect(syncs).toBe(1);
   await wal.close().catch(() => {});
+});
+
+describe('a sync of the directory that finds no room when a freed file is taken again fails the log at once', () => {
+  /** A log with freed files, and what makes the next sync of its directory fail. */
+  async function withFreedFiles(preallocate: 'write' | 'none') {
+    const disk = new SimulatedDisk({ seed: 3 });
+    const io = disk.createStorageIo();
+    const config = { directory: '/log', blockBytes: 512, segmentBytes: 4096, preallocate, recycleSegments: 2 } as const;
+    const wal = await SegmentedWal.open({ ...config, io, ...new TestWorld(3).options });
+    while (wal.stats().rolls < 2) {
+      wal.append(new Uint8Array(400));
+      await wal.sync();
+    }
+    expect(await wal.truncateBefore(wal.activeSegmentFirstLsn)).toMatchObject({ segmentsRecycled: 2 });
+    let syncs = 0;
+    const failOnce = (): void =>
+      disk.failWhen(({ kind }) => (kind === 'sync-directory' && ++syncs === 1 ? 'ENOSPC' : undefined));
+    return { wal, failOnce };
+  }
+
+  test('in the background, and not when the next segment gets its name', async () => {
+    const { wal, failOnce } = await withFreedFiles('write');
+    failOnce();
+    const { activeSegmentFirstLsn } = wal;
+    let refused: unknown;
+    while (refused === undefined && wal.activeSegmentFirstLsn === activeSegmentFirstLsn) {
+      wal.append(new Uint8Array(400));
+      await wal.sync().catch((error: unknown) => {
+        refused = error;
+      });
+    }
+    expect(refused).toMatchObject({ code: 'WAL_NO_SPACE' });
+    expect(wal.activeSegmentFirstLsn).toBe(activeSegmentFirstLsn);
+    await wal.close();
+  });
+
+  test('under a call that goes on in that file', async () => {
+    const { wal, failOnce } = await withFreedFiles('none');
+    wal.append('one');
+    failOnce();
+    await expect(wal.truncateBefore(wal.nextLsn)).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+    expect(wal.failure).toMatchObject({ code: 'WAL_NO_SPACE' });
+    await wal.close();
+  });
 });

@@ -155,7 +155,7 @@ export class SegmentWriter {
     this.#pipeline = new Pipeline(router, (error) => this.fail(error));
     this.#background = new Pipeline(router, (error) => this.fail(error));
     this.#preallocator = new BlockPreallocator(world, settings, this.#background);
-    this.directorySync = new DirectorySync(world, settings.directory);
+    this.directorySync = new DirectorySync(world, settings.directory, (error) => this.fail(error));
     const failure = () => this.#failure;
     const firstOwn = start.active?.header.number ?? start.nextNumber;
     this.allocator = new SegmentAllocator(
