@@ -72,6 +72,11 @@ function keepingWhatIsCut(files: TinyFiles) {
   return { truncate, before: (file: TinyFile): Uint8Array => before.get(file) ?? new Uint8Array(0) };
 }
 
+/** Calls for each piece of so many bytes. */
+function inPieces(length: number, each: (at: number, end: number) => void): void {
+  for (let at = 0; at < length; at += 1024 * 1024) each(at, Math.min(length, at + 1024 * 1024));
+}
+
 /** Each defect, and a test that has to notice it. */
 const defects: readonly (readonly [defect: string, noticedBy: string, create: () => ConformanceBackend])[] = [
   [
@@ -93,6 +98,27 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
         if (data.length < 65_536) return files.write(file, data, offset);
         files.write(file, data.subarray(0, -1), offset);
         return data.length;
+      },
+    })),
+  ],
+  [
+    'a large write is carried out in pieces, each with the bytes of the first',
+    'data: several MiB are written and read in one go',
+    withOps((files) => ({
+      write: (file, data, offset) => {
+        inPieces(data.length, (at, end) => files.write(file, data.subarray(0, end - at), offset + at));
+        return data.length;
+      },
+    })),
+  ],
+  [
+    'a large read is carried out in pieces, each of the bytes of the first',
+    'data: several MiB are written and read in one go',
+    withOps((files) => ({
+      read: (file, into, offset) => {
+        const length = Math.max(0, Math.min(into.length, file.bytes.length - offset));
+        inPieces(length, (at, end) => files.read(file, into.subarray(at, end), offset));
+        return length;
       },
     })),
   ],
@@ -521,6 +547,56 @@ const oneDurableWriteAtATime = onForgetfulDisk((io) => ({
   submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset, io.pending > 0 ? {} : options),
 }));
 
+/**
+ * A datasync of a file does nothing unless one of these changes was made since the one before it.
+ *
+ * @param isForgotten - of each change, whether it counts for none
+ */
+const syncedIfChanged = (isForgotten: (change: 'append' | 'open') => boolean, clearedByDurable = false) =>
+  onForgetfulDisk((io) => {
+    const changed = new Set<string>();
+    const noted = <T>({ path }: IoFile, token: T): T => {
+      changed.add(path);
+      return token;
+    };
+    return {
+      open: (path, options) => {
+        const file = io.open(path, options);
+        return options?.truncate && !isForgotten('open') ? noted(file, file) : file;
+      },
+      submitWrite: (file, data, offset, options) => {
+        const token = noted(file, io.submitWrite(file, data, offset, options));
+        if (clearedByDurable && options?.durable) changed.delete(file.path);
+        return token;
+      },
+      submitAppend: (file, data) => {
+        const token = io.submitAppend(file, data);
+        return isForgotten('append') ? token : noted(file, token);
+      },
+      submitDatasync: (file) => (changed.delete(file.path) ? io.submitDatasync(file) : nothingDone(io, file)),
+    };
+  });
+
+/** The sync of a directory does nothing when only this was done to names since the one before it. */
+const notSyncedBehind = (change: 'submitRemove' | 'rename' | 'makeDirectory') =>
+  onForgetfulDisk((io) => {
+    let file: IoFile | undefined;
+    let isChanged = true;
+    return {
+      open: (path, options) => {
+        isChanged = true;
+        file ??= io.open('/outside', { create: true });
+        return io.open(path, options);
+      },
+      [change]: (...paths: [string, string]) => {
+        isChanged = false;
+        return io[change](...paths);
+      },
+      submitSyncDirectory: (path) =>
+        isChanged || file === undefined ? io.submitSyncDirectory(path) : nothingDone(io, file),
+    };
+  });
+
 /** What only a power cut can show. */
 const lies: readonly (readonly [lie: string, noticedBy: string, create: () => ConformanceBackend])[] = [
   [
@@ -600,6 +676,41 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
         submitDatasync: (file) => (written.delete(file) ? io.submitDatasync(file) : nothingDone(io, file)),
       };
     }),
+  ],
+  [
+    'a file to which was only appended is not synced',
+    'power cuts: a datasync makes durable what was only appended to a file',
+    syncedIfChanged((change) => change === 'append'),
+  ],
+  [
+    'a file that was only cut when it was opened is not synced',
+    'power cuts: a datasync makes durable that a file was cut to nothing when it was opened',
+    syncedIfChanged((change) => change === 'open'),
+  ],
+  [
+    'a durable write is taken for a sync of what was written before it',
+    'power cuts: a datasync makes durable what was written plainly before and behind a durable write',
+    syncedIfChanged(() => false, true),
+  ],
+  [
+    'a directory is not synced behind a removal',
+    'power cuts: the sync of a directory makes durable that alone: a file was removed',
+    notSyncedBehind('submitRemove'),
+  ],
+  [
+    'a directory is not synced behind a renaming',
+    'power cuts: the sync of a directory makes durable that alone: a file was renamed',
+    notSyncedBehind('rename'),
+  ],
+  [
+    'a directory is not synced behind a replacement',
+    'power cuts: the sync of a directory makes durable that alone: a file was replaced by another one',
+    notSyncedBehind('rename'),
+  ],
+  [
+    'a directory is not synced behind a directory that was made in it',
+    'power cuts: the sync of a directory makes durable that alone: a directory was made',
+    notSyncedBehind('makeDirectory'),
   ],
   [
     'the sync of a directory is answered by the one under way',

@@ -28,6 +28,18 @@ export async function durablyWritten(subject: Subject, file: IoFile, data: Uint8
   assert.equal(await subject.result(subject.io.submitWrite(file, data, offset, DURABLE)), data.length);
 }
 
+/** Changes of the names `a` and `b` in a directory, and the names behind each. */
+const NAME_CHANGES: readonly (readonly [
+  change: string,
+  make: (subject: Subject) => unknown,
+  expected: readonly string[],
+])[] = [
+  ['a file was removed', (subject) => subject.result(subject.io.submitRemove(subject.path('b'))), ['a']],
+  ['a file was renamed', (subject) => subject.io.rename(subject.path('a'), subject.path('c')), ['b', 'c']],
+  ['a file was replaced by another one', (subject) => subject.io.rename(subject.path('a'), subject.path('b')), ['b']],
+  ['a directory was made', (subject) => subject.io.makeDirectory(subject.path('c')), ['a', 'b', 'c']],
+];
+
 /** What a sync, a durable write or the sync of a directory has answered for is there after the power was cut. */
 export const powerCuts: readonly ConformanceCase[] = (
   [
@@ -142,6 +154,42 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
+      name: 'a datasync makes durable what was only appended to a file',
+      async run(subject) {
+        const file = await named(subject, 'file', bytes(1000, 1));
+        assert.equal(await subject.result(subject.io.submitAppend(file, bytes(700, 2))), 700);
+        await synced(subject, file);
+        const content = await (await subject.afterPowerCut()).content('file');
+        assert.equal(content.length, 1700);
+        assertBytes(content.subarray(1000), bytes(700, 2));
+      },
+    },
+    {
+      name: 'a datasync makes durable that a file was cut to nothing when it was opened',
+      async run(subject) {
+        subject.io.close(await named(subject, 'file', bytes(6000)));
+        await synced(subject, subject.open('file', { truncate: true }));
+        assert.equal((await (await subject.afterPowerCut()).content('file')).length, 0);
+      },
+    },
+    {
+      name: 'a datasync makes durable what was written plainly before and behind a durable write',
+      async run(subject) {
+        if (!subject.io.capabilities.durableWrites) return;
+        const file = await named(subject, 'file', bytes(3 * 4096, 1));
+        await subject.write(file, bytes(4096, 2), 0);
+        await durablyWritten(subject, file, bytes(4096, 3), 4096);
+        await synced(subject, file);
+        const other = await named(subject, 'other', bytes(3 * 4096, 1));
+        await durablyWritten(subject, other, bytes(4096, 3), 4096);
+        await subject.write(other, bytes(4096, 2), 8192);
+        await synced(subject, other);
+        const after = await subject.afterPowerCut();
+        assertBytes((await after.content('file')).subarray(0, 4096), bytes(4096, 2), 'before');
+        assertBytes((await after.content('other')).subarray(8192), bytes(4096, 2), 'behind');
+      },
+    },
+    {
       name: 'a durable write is durable when it completes: all of it, of whatever length',
       async run(subject) {
         if (!subject.io.capabilities.durableWrites) return;
@@ -203,6 +251,21 @@ export const powerCuts: readonly ConformanceCase[] = (
         assertBytes(await after.content('to'), bytes(100, 4));
       },
     },
+    ...NAME_CHANGES.map(
+      ([change, make, expected]): ConformanceCase => ({
+        name: `the sync of a directory makes durable that alone: ${change}`,
+        async run(subject) {
+          for (const name of ['a', 'b']) subject.io.close(await named(subject, name, bytes(100, name.charCodeAt(0))));
+          await make(subject);
+          await directorySynced(subject);
+          const after = await subject.afterPowerCut();
+          assert.deepEqual(after.io.list(after.directory), expected);
+          if (!expected.includes('b')) return;
+          const was = expected.length === 1 ? 'a' : 'b';
+          assertBytes(await after.content('b'), bytes(100, was.charCodeAt(0)));
+        },
+      }),
+    ),
     {
       name: 'the sync of a directory makes durable what came after the one before it',
       async run(subject) {

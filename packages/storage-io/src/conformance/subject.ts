@@ -206,10 +206,15 @@ export class Subject {
 /** Lets the event loop go round once. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Bytes that differ from their neighbours and from those of another seed. */
+/**
+ * Bytes that differ from their neighbours and from those of another seed. They repeat every 16 MiB only: a piece of a large
+ * write is not the one before it.
+ */
 export function bytes(length: number, seed = 1): Uint8Array {
   const made = new Uint8Array(length);
-  for (let index = 0; index < length; index++) made[index] = (index * 31 + (index >> 8) * 7 + seed * 101) & 0xff;
+  for (let index = 0; index < length; index++) {
+    made[index] = (index * 31 + (index >> 8) * 7 + (index >> 16) * 11 + seed * 101) & 0xff;
+  }
   return made;
 }
 
