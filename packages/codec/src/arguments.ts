@@ -1,22 +1,22 @@
 /**
- * Checks of arguments, with Node's own errors and codes, for every layer.
+ * Argument checks that throw Node's own errors and codes, used by every package.
  */
 
-/** An error of Node's kind: `TypeError` or `RangeError` with a `code`. */
+/** An error as Node throws it: `TypeError` or `RangeError` with a `code`. */
 type Coded<E extends Error> = E & { code: string };
 
 const coded = <E extends Error>(error: E, code: string): Coded<E> => Object.assign(error, { code });
 
-/** Longer text is not shown, and no part of it: it may be a key in hexadecimal digits or base64. */
-const SHOWN_CHARACTERS = 24;
-const SHOWN_MOST = 2n ** 64n;
+/** Longer text is not shown in messages, not even in part: it may be a key in hexadecimal digits or base64. */
+const SHOWN_CHARACTERS_MAX = 24;
+const SHOWN_BIGINT_MAX = 2n ** 64n;
 
 const shown = (value: unknown): string => {
   if (typeof value === 'string') {
-    return value.length <= SHOWN_CHARACTERS ? JSON.stringify(value) : `a string of ${value.length} characters`;
+    return value.length <= SHOWN_CHARACTERS_MAX ? JSON.stringify(value) : `a string of ${value.length} characters`;
   }
   if (typeof value === 'bigint')
-    return value < SHOWN_MOST && value > -SHOWN_MOST ? `${value}n` : 'a bigint beyond 64 bits';
+    return value < SHOWN_BIGINT_MAX && value > -SHOWN_BIGINT_MAX ? `${value}n` : 'a bigint beyond 64 bits';
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return `an instance of ${value.constructor?.name ?? 'Object'}`;
@@ -36,7 +36,7 @@ export function outOfRange(name: string, expected: string, value: unknown): Code
 /**
  * Returns `value` when it is an integer from `minimum` to `maximum`.
  *
- * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) when it is no number, `RangeError` (`ERR_OUT_OF_RANGE`) when it is
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) when it is not a number, `RangeError` (`ERR_OUT_OF_RANGE`) when it is
  * fractional, NaN or out of range
  */
 export function checkInteger(
@@ -63,20 +63,20 @@ export function checkBytes(name: string, value: unknown, length?: number): Uint8
   return value;
 }
 
-/** Looked up once, and not in the value: a class over `Uint8Array` may say another length than it has. */
+/** Taken from the prototype, and not from the value: a subclass of `Uint8Array` may override `length`. */
 const lengthGetter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length')
   ?.get as () => number;
 const { set } = Uint8Array.prototype;
 const nothing = new Uint8Array(0);
 
-/** How many bytes a view has at this moment. @throws `TypeError` for what is none */
+/** The present length of a view, in bytes. @throws `TypeError` for anything but a typed array */
 export const lengthOf = (bytes: Uint8Array): number => lengthGetter.call(bytes);
 
 /**
- * Returns `value` when it is a `Uint8Array` whose memory is there. One that was moved elsewhere, or a view that reaches beyond
- * memory which was made smaller, has no bytes, and looks like one that is empty.
+ * Returns `value` when it is a `Uint8Array` whose memory is available. A view of a detached (transferred) buffer, or one
+ * that extends beyond a buffer that was shrunk, has length 0 and cannot be told from an empty one by its length.
  *
- * @param expected - what it may be, for the message
+ * @param expected - the types that are allowed, for the message
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`)
  */
 export function checkMemory(name: string, value: unknown, expected = 'a Uint8Array'): Uint8Array {
@@ -84,25 +84,25 @@ export function checkMemory(name: string, value: unknown, expected = 'a Uint8Arr
   return value as Uint8Array;
 }
 
-/** How many bytes there are in what {@link checkMemory} returns, at this moment. @throws like it */
+/** Checks like {@link checkMemory}, and returns the present length in bytes. */
 export function checkedLength(name: string, value: unknown, expected = 'a Uint8Array'): number {
-  // Not a proxy of one either: to read it would call functions of the application.
+  // A proxy of a Uint8Array is refused too: reading it would call functions of the application.
   if (!(value instanceof Uint8Array) || !ArrayBuffer.isView(value)) throw invalidType(name, expected, value);
   const length = lengthOf(value);
-  if (length === 0) requireThere(name, value);
+  if (length === 0) requireAttached(name, value);
   return length;
 }
 
-/** @throws when an array without bytes is one whose memory is gone */
-function requireThere(name: string, value: Uint8Array): void {
+/** @throws when an array of length 0 has a detached buffer, or lies beyond the end of its buffer */
+function requireAttached(name: string, value: Uint8Array): void {
   try {
     set.call(nothing, value);
   } catch {
-    throw invalidMemory(name, 'is not there any more: it was moved elsewhere, or made smaller');
+    throw invalidMemory(name, 'is not available any more: its buffer was transferred or shrunk');
   }
 }
 
-/** The error for bytes whose memory is not what it should be: `TypeError`, code `ERR_INVALID_ARG_VALUE`. */
+/** The error for bytes whose memory is gone or has changed: `TypeError`, code `ERR_INVALID_ARG_VALUE`. */
 export function invalidMemory(name: string, what: string): Coded<TypeError> {
   return coded(new TypeError(`the memory of "${name}" ${what}`), 'ERR_INVALID_ARG_VALUE');
 }
@@ -123,15 +123,15 @@ export function checkUnsigned(name: string, value: unknown, bits: 32 | 64): bigi
   return wide;
 }
 
-/** What every supported Node.js has, and the types of its language version do not know. */
+/** A method that every supported Node.js has, but the configured language version of the types does not. */
 interface WellFormedText {
   isWellFormed(): boolean;
 }
 
 /**
- * Returns text that UTF-8 can encode. Of a lone surrogate it would make another character, without a word.
+ * Returns `text` when UTF-8 can encode it. The encoder would silently replace a lone surrogate by another character.
  *
- * @throws `RangeError` (`ERR_OUT_OF_RANGE`), which shows nothing of the text
+ * @throws `RangeError` (`ERR_OUT_OF_RANGE`), whose message does not contain the text
  */
 export function checkText(name: string, text: string): string {
   if ((text as unknown as WellFormedText).isWellFormed()) return text;
@@ -142,7 +142,7 @@ export function checkText(name: string, text: string): string {
 /**
  * Returns `value` when it is one of `allowed`.
  *
- * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) when it is no string, `RangeError` (`ERR_OUT_OF_RANGE`) otherwise
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) when it is not a string, `RangeError` (`ERR_OUT_OF_RANGE`) otherwise
  */
 export function checkOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   if (typeof value !== 'string') throw invalidType(name, 'a string', value);
@@ -174,15 +174,15 @@ export function checkPath(name: string, value: unknown): string {
 }
 
 /**
- * Returns `value` when it is an object of options; one that may have some of them from its class or its prototype as a plain
- * object, which has them all when it is copied or taken apart.
+ * Returns `value` when it is an options object. If its class or its prototype may provide options, the result is a plain
+ * object with all of them, so that copying or destructuring it loses none.
  *
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), also for an option that is not among `known`, so that a misspelt one is
  * not ignored
  */
 export function checkOptions<T extends object>(name: string, value: T, known: readonly (keyof T & string)[]): T {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object', value);
-  // Not the array of `Object.keys`: records have options, too.
+  // `for … in` and not `Object.keys`, which allocates an array: this runs for every record appended with options.
   for (const option in value) {
     if (!known.includes(option as keyof T & string)) {
       const message = `"${name}" has no option "${option}"; its options are ${known.join(', ')}`;
@@ -192,7 +192,7 @@ export function checkOptions<T extends object>(name: string, value: T, known: re
   return Object.getPrototypeOf(value) === Object.prototype ? value : plain(value, known);
 }
 
-/** An object's own options and inherited ones, each read once; one that is `undefined` is not given. */
+/** Copies own and inherited options, each read once; `undefined` counts as not given. */
 function plain<T extends object>(value: T, known: readonly (keyof T & string)[]): T {
   const options: Partial<T> = {};
   for (const option of known) {
@@ -203,8 +203,8 @@ function plain<T extends object>(value: T, known: readonly (keyof T & string)[])
 }
 
 /**
- * The names of all options of a type, for {@link checkOptions}: one list for each object of options. The compiler holds it
- * against the type, and refuses a name that is missing and one that there is not.
+ * The names of all options of a type, for {@link checkOptions}. The compiler checks the list against the type: a missing
+ * name and an unknown one are both type errors.
  */
 export function optionNames<T extends object>(
   names: { readonly [Name in keyof T]-?: true },

@@ -4,27 +4,27 @@ import { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 import { checkLsn, type Lsn } from './lsn.js';
 import { ID_BYTES } from './segment-header.js';
 
-/** What the file `checkpoint` holds. */
+/** The content of the file `checkpoint`. */
 export interface Checkpoint {
   /** 16 bytes, as in every segment of the log. */
   readonly logId: Uint8Array;
-  /** Number of the first segment that is kept: files below it are leftovers. */
+  /** Number of the first segment of the log: segment files with lower numbers are leftovers. */
   readonly firstSegment: number;
   /** The last LSN that the application no longer needs; 0 when there is none. */
   readonly checkpointLsn: Lsn;
-  /** What readers still need, by the name of the hold. */
+  /** The first LSN that each hold keeps, by the name of the hold. */
   readonly holds: Readonly<Record<string, Lsn>>;
   /**
-   * Number of the segment that the last salvage has made: files with a number below it that are not part of the log are kept
-   * aside, and not removed. `undefined` where there was none.
+   * Number of the segment that the last salvage created: files with a lower number that are not part of the log are moved
+   * to quarantine, not removed. `undefined` when the log was never salvaged.
    */
   readonly salvagedBelow?: number | undefined;
 }
 
 /**
- * The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes.
+ * Encodes the file `checkpoint`: one frame of JSON, its checksum seeded with 16 zero bytes.
  *
- * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for what could not be read again
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for a value that could not be decoded again
  */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   checkBytes('logId', checkpoint.logId, ID_BYTES);
@@ -48,10 +48,10 @@ function checkHolds(holds: unknown): void {
 }
 
 /**
- * Reads the file `checkpoint`.
+ * Decodes the file `checkpoint`.
  *
  * @param path - of the file, for errors
- * @throws `WAL_CORRUPT` with a `reason`: the file is replaced as a whole, so no crash leaves it damaged
+ * @throws `WAL_CORRUPT` with a `reason`. A crash never leaves the file damaged, as it is always replaced as a whole.
  */
 export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   const checkpoint = fromJson(decodeFramedJson(bytes, (reason, cause) => corrupt(path, reason, cause)));

@@ -8,11 +8,11 @@ export type CompressionCodec = 'none' | 'deflate' | 'zstd';
 
 /** Which payloads are compressed, and how. */
 export interface CompressionOptions {
-  /** `'deflate'` is there everywhere, `'zstd'` where Node.js has it (22.15 and later). Default `'none'`. */
+  /** `'deflate'` is always available, `'zstd'` with Node.js 22.15 or later. Default `'none'`. */
   readonly codec?: CompressionCodec;
-  /** Shorter payloads are left as they are, in bytes. Default 512. */
+  /** Payloads shorter than this, in bytes, are not compressed. Default 512. */
   readonly thresholdBytes?: number;
-  /** 1, fast, to 9 for deflate or 22 for zstd, small. Default 1 for deflate, 3 for zstd. */
+  /** 1 (fastest) to 9 for deflate or 22 for zstd (smallest). Default 1 for deflate, 3 for zstd. */
   readonly level?: number;
 }
 
@@ -26,7 +26,7 @@ export const CodecNumber = {
   zstd: 2,
 } as const;
 
-/** What newer versions of Node.js have besides what their types for older ones say. */
+/** The zstd functions of newer Node.js versions, which the installed type definitions do not contain. */
 interface Zstd {
   readonly zstdCompressSync: (data: Uint8Array, options: { readonly params: Record<number, number> }) => Uint8Array;
   readonly zstdDecompressSync: (data: Uint8Array, options: Limit) => Uint8Array;
@@ -42,12 +42,12 @@ export const zstdAvailable: boolean = hasZstd(zlib);
 
 const CODECS: readonly CompressionCodec[] = ['none', 'deflate', 'zstd'];
 const OPTION_NAMES = optionNames<CompressionOptions>({ codec: true, thresholdBytes: true, level: true });
-const LEVELS = { deflate: { most: 9, usual: 1 }, zstd: { most: 22, usual: 3 } } as const;
+const LEVELS = { deflate: { max: 9, default: 1 }, zstd: { max: 22, default: 3 } } as const;
 const THRESHOLD_BYTES = 512;
 
 /** Compresses payloads where that makes them smaller. */
 export class Compressor {
-  /** The codec's number in a record. */
+  /** The number of the codec in a record's header. */
   readonly codec: number;
   readonly #thresholdBytes: number;
   readonly #deflated: (payload: Uint8Array) => Uint8Array;
@@ -59,9 +59,9 @@ export class Compressor {
   }
 
   /**
-   * What options ask for; `undefined` when nothing is to be compressed.
+   * The compressor that options describe; `undefined` when nothing is to be compressed.
    *
-   * @throws `TypeError`, `RangeError` for wrong options; `WAL_UNSUPPORTED` for zstd where Node.js has none
+   * @throws `TypeError`, `RangeError` for wrong options; `WAL_UNSUPPORTED` for zstd when Node.js does not have it
    */
   static of(options: CompressionOptions): Compressor | undefined {
     const {
@@ -72,23 +72,23 @@ export class Compressor {
     checkOneOf('compression.codec', codec, CODECS);
     checkInteger('compression.thresholdBytes', thresholdBytes);
     if (codec === 'none') {
-      if (level !== undefined) checkInteger('compression.level', level, 1, LEVELS.zstd.most);
+      if (level !== undefined) checkInteger('compression.level', level, 1, LEVELS.zstd.max);
       return undefined;
     }
-    const { most, usual } = LEVELS[codec];
-    return new Compressor(codec, thresholdBytes, checkInteger('compression.level', level ?? usual, 1, most));
+    const { max, default: usual } = LEVELS[codec];
+    return new Compressor(codec, thresholdBytes, checkInteger('compression.level', level ?? usual, 1, max));
   }
 
   /** The payload compressed; `undefined` when it is short, or does not become smaller. */
   compress(payload: Uint8Array): Uint8Array | undefined {
     if (payload.length < this.#thresholdBytes) return undefined;
-    const compressed = this.#deflated(asItIs(payload));
+    const compressed = this.#deflated(withoutOverrides(payload));
     return compressed.length < payload.length ? compressed : undefined;
   }
 }
 
-/** The library asks bytes where they are: a class over `Uint8Array` may say something else than what it holds. */
-function asItIs(bytes: Uint8Array): Uint8Array {
+/** Copies an instance of a subclass: `zlib` reads properties such as `byteLength`, which a subclass may override. */
+function withoutOverrides(bytes: Uint8Array): Uint8Array {
   const prototype: unknown = Object.getPrototypeOf(bytes);
   return prototype === Uint8Array.prototype || prototype === Buffer.prototype ? bytes : new Uint8Array(bytes);
 }
@@ -104,18 +104,19 @@ function zstandard(level: number): (payload: Uint8Array) => Uint8Array {
   return (payload) => zstdCompressSync(payload, options);
 }
 
-/** How a payload could not be decompressed. */
+/** Why a payload could not be decompressed. */
 export type DecompressionProblem = 'damaged' | 'too-large';
 
 /**
- * Decompresses a payload, taking memory for no more than `limit` bytes of result, whatever the bytes say.
+ * Decompresses a payload. The result never takes memory for more than `limit` bytes, whatever size the compressed bytes
+ * declare.
  *
- * @param codec - its number in a record
- * @returns the payload in memory of its own, or what is wrong
- * @throws `WAL_UNSUPPORTED` for zstd where Node.js has none
+ * @param codec - its number in the record's header
+ * @returns the payload in memory of its own, or the problem
+ * @throws `WAL_UNSUPPORTED` for zstd when Node.js does not have it
  */
 export function decompress(codec: number, bytes: Uint8Array, limit: number): Uint8Array | DecompressionProblem {
-  // A limit of 0 is none to the library.
+  // `zlib` takes a limit of 0 as no limit.
   const options = { maxOutputLength: Math.max(1, limit) };
   let payload: Uint8Array | undefined;
   try {
@@ -125,11 +126,14 @@ export function decompress(codec: number, bytes: Uint8Array, limit: number): Uin
     return (error as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE' ? 'too-large' : 'damaged';
   }
   if (payload === undefined) return 'damaged';
-  return payload.length > limit ? 'too-large' : ofItsOwn(payload);
+  return payload.length > limit ? 'too-large' : inOwnMemory(payload);
 }
 
-/** The library gives a `Buffer` that is a view of a larger piece of memory, which it would keep alive. */
-function ofItsOwn(bytes: Uint8Array): Uint8Array {
+/**
+ * Copies a view out of a larger buffer: `zlib` returns a view of a pooled chunk, and the view would keep all of it
+ * alive.
+ */
+function inOwnMemory(bytes: Uint8Array): Uint8Array {
   const { buffer, length } = bytes;
   return buffer.byteLength === length ? new Uint8Array(buffer) : new Uint8Array(bytes);
 }
@@ -138,20 +142,20 @@ interface Limit {
   readonly maxOutputLength: number;
 }
 
-/** What the library gives when it is asked for more than the bytes, which its types do not know. */
+/** What `zlib` returns with the option `info`, which its types do not contain. */
 interface WithInfo {
   readonly buffer: Uint8Array;
-  /** `bytesWritten`: bytes that were taken in. */
+  /** `bytesWritten`: the number of input bytes that were consumed. */
   readonly engine: { readonly bytesWritten: number };
 }
 
-/** `undefined` when there is something behind the end of what was compressed. */
+/** `undefined` when there are bytes behind the end of the compressed data. */
 function inflated(bytes: Uint8Array, options: Limit): Uint8Array | undefined {
   const { buffer, engine } = zlib.inflateRawSync(bytes, { ...options, info: true }) as unknown as WithInfo;
   return engine.bytesWritten === bytes.length ? buffer : undefined;
 }
 
-/** `undefined` when it is not one whole frame, and nothing else. */
+/** `undefined` when the bytes are not exactly one complete frame. */
 function unzstd(bytes: Uint8Array, options: Limit): Uint8Array | undefined {
   if (!hasZstd(zlib)) throw noZstd({ reason: 'zstd' });
   return isOneZstdFrame(bytes) ? zlib.zstdDecompressSync(bytes, options) : undefined;
@@ -160,7 +164,7 @@ function unzstd(bytes: Uint8Array, options: Limit): Uint8Array | undefined {
 function noZstd(facts: { readonly reason?: string }): WalError {
   return new WalError(
     'WAL_UNSUPPORTED',
-    `this Node.js (${process.version}) has no zstd: use one from 22.15 on, or deflate`,
+    `this Node.js (${process.version}) does not have zstd: use Node.js 22.15 or later, or deflate`,
     { operation: 'zstd', ...facts },
   );
 }

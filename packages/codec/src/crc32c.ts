@@ -3,11 +3,11 @@ import { combine, notePrefixes } from './javascript/crc32c.js';
 import { continueCrc32c } from './kernels.js';
 
 /**
- * CRC32C (Castagnoli, as in iSCSI, RFC 3720): `123456789` gives `0xe3069283`. By the processor's own instruction where
- * the native addon is loaded and the range is long enough to be worth the call.
+ * CRC32C (Castagnoli, as in iSCSI, RFC 3720): `123456789` gives `0xe3069283`. Uses the processor's instruction when the
+ * native addon is loaded and the range is long enough to be worth the call.
  *
- * @param bytes - what to check
- * @param seed - the CRC of what stands before, to continue it; 0 to begin
+ * @param bytes - the memory that holds the range
+ * @param seed - the CRC of the preceding bytes, to continue it; 0 to begin
  * @param start - first byte, default 0
  * @param end - behind the last byte, default the length
  * @returns an unsigned 32-bit integer
@@ -22,14 +22,14 @@ export function crc32c(bytes: Uint8Array, seed = 0, start = 0, end?: number): nu
 }
 
 /**
- * The CRC32C of every beginning of a range, in one pass: from these, {@link crc32cCombine} tells the CRC of any stretch within
- * it, however many overlap.
+ * The CRC32C of every prefix of a range, in one pass. From these, {@link crc32cCombine} computes the CRC of any subrange
+ * without reading it again, so that many overlapping subranges cost one pass.
  *
- * @param bytes - what to look at
- * @param seed - the CRC of what stands before; 0 to begin
+ * @param bytes - the memory that holds the range
+ * @param seed - the CRC of the preceding bytes; 0 to begin
  * @param start - first byte
  * @param end - behind the last byte
- * @param into - receives the CRC of the first 0, 1, 2 … bytes, each continuing `seed`: one more than the range has bytes
+ * @param into - receives the CRC of the first 0, 1, 2 … bytes, each continuing `seed`: one entry more than the range has bytes
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
  */
 export function crc32cOfPrefixes(bytes: Uint8Array, seed: number, start: number, end: number, into: Uint32Array): void {
@@ -43,12 +43,12 @@ export function crc32cOfPrefixes(bytes: Uint8Array, seed: number, start: number,
 }
 
 /**
- * The CRC32C of two stretches, one behind the other, without their bytes. Continuing a seed is the same, so for a stretch of
- * `n` bytes whose CRC is `own` from 0 on, `crc32cCombine(seed, own, n)` is its CRC from the seed on.
+ * The CRC32C of two adjacent ranges, from their CRCs alone. Continuing a seed is the same operation: for a range of `n`
+ * bytes whose CRC from 0 on is `own`, `crc32cCombine(seed, own, n)` is its CRC continuing `seed`.
  *
- * @param first - the CRC of the first stretch
- * @param second - the CRC of the second one, from 0 on
- * @param secondBytes - bytes of the second one
+ * @param first - the CRC of the first range
+ * @param second - the CRC of the second range, from 0 on
+ * @param secondBytes - the length of the second range, in bytes
  * @returns an unsigned 32-bit integer
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
  */

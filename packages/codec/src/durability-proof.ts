@@ -1,21 +1,21 @@
 import { checkBytes, checkInteger } from './arguments.js';
-import { findDurabilityProof as findPass } from './kernels.js';
+import { findDurabilityProof as findKernel } from './kernels.js';
 import type { Lsn } from './lsn.js';
 
-/** Behind the largest safe integer can stand a hole, too, in a file that was forged. */
+/** The limit of the LSN arguments: in a forged file, records may be missing behind the largest safe integer too. */
 const BEYOND_EVERY_LSN = 2 ** 54;
 
 /**
- * Behind a hole the next frame can start anywhere. This finds the next place in a range where the fields of a frame
- * would, if its checksum is right, prove that an LSN ≥ `lsn` had been durable. The checksum is the caller's to verify:
- * the frame may reach beyond the range.
+ * Behind bytes that cannot be read, the next frame can start at any offset. Finds the next offset in a range where the
+ * fields of a frame would, if its checksum is right, prove that an LSN ≥ `lsn` had been durable (a durability proof).
+ * The caller has to verify the checksum: the frame may extend beyond the range.
  *
  * @param bytes - the memory that holds the range
- * @param start - first place to look at
- * @param end - behind the last byte; a place is looked at when 32 bytes from there are in the range
+ * @param start - first offset to examine
+ * @param end - behind the last byte; an offset is examined when 32 bytes from there on are in the range
  * @param bytesLeft - bytes of the file from `bytes[start]` on: the longest frame that fits
  * @param lsn - the first LSN that cannot be read
- * @param lastLsn - the highest LSN that can stand behind the hole
+ * @param lastLsn - the highest LSN that can stand behind the unreadable bytes
  * @returns the offset in `bytes`, or −1 when there is none
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
  */
@@ -33,5 +33,5 @@ export function findDurabilityProof(
   checkInteger('bytesLeft', bytesLeft);
   checkInteger('lsn', lsn, 0, BEYOND_EVERY_LSN);
   checkInteger('lastLsn', lastLsn, 0, BEYOND_EVERY_LSN);
-  return findPass(bytes, start, end, bytesLeft, lsn, lastLsn);
+  return findKernel(bytes, start, end, bytesLeft, lsn, lastLsn);
 }

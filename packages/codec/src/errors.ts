@@ -3,14 +3,14 @@
  *
  * | code | meaning |
  * | --- | --- |
- * | `WAL_ABORTED` | an `AbortSignal` has ended the waiting; `cause` is its reason |
+ * | `WAL_ABORTED` | an `AbortSignal` ended the call; `cause` is its reason |
  * | `WAL_ALIGNMENT` | direct I/O with an offset, length or buffer that is not aligned |
  * | `WAL_BACKPRESSURE` | more bytes are pending than `maxPendingBytes` allows; nothing was appended |
  * | `WAL_BAD_FD` | a file that is unknown to this backend or was closed |
  * | `WAL_BAD_HEADER` | not a segment file, or not a log |
  * | `WAL_BAD_KEY` | an encryption key is missing or wrong |
- * | `WAL_BAD_PAYLOAD` | a payload that the log's encoding does not understand; `cause` says why |
- * | `WAL_BUSY` | a file was to be closed or cut while operations on it are in flight |
+ * | `WAL_BAD_PAYLOAD` | a payload that the log's encoding cannot decode; `cause` says why |
+ * | `WAL_BUSY` | closing or truncating a file while operations on it are in flight |
  * | `WAL_CLOSED` | the backend or log was closed |
  * | `WAL_CORRUPT` | something that was acknowledged is lost or damaged |
  * | `WAL_EMPTY_BATCH` | a batch without records |
@@ -18,12 +18,12 @@
  * | `WAL_LOCKED` | another writer holds the log |
  * | `WAL_NO_SPACE` | the disk, or a quota on it, is full |
  * | `WAL_NOT_FOUND` | no such file, directory or log |
- * | `WAL_QUEUE_FULL` | too many submissions that were not polled yet; poll, then submit again |
+ * | `WAL_QUEUE_FULL` | too many submissions whose completions were not polled yet; poll, then submit again |
  * | `WAL_RANGE` | a position past the end, or inside a frame |
- * | `WAL_STATE` | a call that the present state does not allow |
+ * | `WAL_STATE` | a call that the current state does not allow |
  * | `WAL_TIMEOUT` | a deadline passed |
  * | `WAL_TOO_LARGE` | a payload or meta over its limit; nothing was appended |
- * | `WAL_TRUNCATED` | what was asked for was removed from the log |
+ * | `WAL_TRUNCATED` | the record or position was removed from the log |
  * | `WAL_UNSUPPORTED` | the backend or platform cannot do this |
  * | `WAL_UNSUPPORTED_VERSION` | written by a later version of the format |
  */
@@ -52,7 +52,7 @@ export type WalErrorCode =
   | 'WAL_UNSUPPORTED'
   | 'WAL_UNSUPPORTED_VERSION';
 
-/** What an error is about. Each fact that is known stands on the error as a property of the same name. */
+/** Details of an error. Each one that is known is a property of the error with the same name. */
 export interface WalErrorFacts {
   /** The file or directory concerned. */
   readonly path?: string;
@@ -70,7 +70,7 @@ export interface WalErrorFacts {
   readonly holder?: string;
   /** The limit that was exceeded, in the unit of what it limits. */
   readonly limit?: number;
-  /** What was asked for, in the same unit as `limit`. */
+  /** The value that exceeded it, in the same unit as `limit`. */
   readonly actual?: number;
   /** The operation of the operating system or the backend that failed. */
   readonly operation?: string;
@@ -83,10 +83,10 @@ export interface WalErrorFacts {
 const BRAND = Symbol.for('walstack.WalError');
 
 /**
- * The one error class of walstack. `code` is stable, the message says what happened and what to do next, `cause` is
- * the error underneath, and the facts (path, offset, LSN …) are properties.
+ * The error class of all walstack packages. `code` is stable, the message says what happened and what to do next, `cause`
+ * is the underlying error, and the facts (path, offset, LSN …) are properties.
  *
- * Wrong arguments are not `WalError`s: they get Node's own `TypeError` and `RangeError` with Node's codes.
+ * Wrong arguments throw Node's own `TypeError` and `RangeError` with Node's codes instead.
  */
 export class WalError extends Error implements WalErrorFacts {
   override readonly name = 'WalError';
@@ -112,8 +112,8 @@ export class WalError extends Error implements WalErrorFacts {
   }
 
   /**
-   * Whether `error` is a `WalError`, also when it comes from another copy of this package in the same process, where
-   * `instanceof` says no.
+   * Whether `error` is a `WalError`, also one from another copy of this package in the same process, for which
+   * `instanceof` is false.
    *
    * @param code - when given, whether it has this code as well
    */

@@ -3,19 +3,19 @@ import { checkLsn, type Lsn } from './lsn.js';
 
 /** Names of the other files in a log's directory. */
 export const FileName = {
-  /** Held exclusively by the one writer. Never removed. */
+  /** The lock file, locked exclusively by the writer. Never removed. */
   lock: 'LOCK',
-  /** What was durably truncated, checkpointed and held. */
+  /** The first segment, the checkpoint LSN and the holds. */
   checkpoint: 'checkpoint',
-  /** The checkpoint that is being written, until it is renamed. */
+  /** The draft of `checkpoint`: written under this name, then renamed. */
   checkpointDraft: 'checkpoint.new',
   /** The next segment, not part of the log until it is renamed. */
   nextSegment: 'next.seg',
-  /** What salvage cut off. */
+  /** The directory of the files that salvage has taken out of the log. */
   quarantine: 'quarantine',
-  /** What a salvage that is under way has decided: without it nothing tells that the log is half repaired. */
+  /** The plan of a salvage in progress: its presence shows that the log may be half repaired. */
   salvage: 'salvage',
-  /** The file `salvage` that is being written, until it is renamed. */
+  /** The draft of `salvage`: written under this name, then renamed. */
   salvageDraft: 'salvage.new',
 } as const;
 
@@ -23,7 +23,7 @@ const SEGMENT = /^wal-(\d{10})-(\d{20})\.seg$/;
 const FREE = /^free-(\d+)\.seg$/;
 const CORE = /^core-(\d+)$/;
 
-/** What the name of a segment file says. */
+/** The fields of a segment file's name. */
 export interface SegmentName {
   readonly name: string;
   readonly number: number;
@@ -31,20 +31,20 @@ export interface SegmentName {
 }
 
 /** The largest segment number that a name has room for. */
-const MAXIMUM_SEGMENT_NUMBER = 9_999_999_999;
+const SEGMENT_NUMBER_MAX = 9_999_999_999;
 
 /**
  * `wal-<segment number, 10 digits>-<first LSN, 20 digits>.seg`: names sort in the order of the chain.
  *
- * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for what would be no such name
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for numbers that do not fit into a name
  */
 export function segmentFileName(number: number, firstLsn: Lsn): string {
-  checkInteger('number', number, 1, MAXIMUM_SEGMENT_NUMBER);
+  checkInteger('number', number, 1, SEGMENT_NUMBER_MAX);
   checkLsn('firstLsn', firstLsn);
   return `wal-${String(number).padStart(10, '0')}-${String(firstLsn).padStart(20, '0')}.seg`;
 }
 
-/** What the name of a segment file says; `undefined` for any other name. */
+/** Parses the name of a segment file; `undefined` for any other name. */
 export function parseSegmentFileName(name: string): SegmentName | undefined {
   const match = SEGMENT.exec(name);
   if (match === null) return undefined;
@@ -59,12 +59,12 @@ export function freeFileName(number: number): string {
   return `free-${checkInteger('number', number, 1)}.seg`;
 }
 
-/** Whether a name is that of a free segment, waiting for reuse. */
+/** Whether a name is that of a free segment file, kept for reuse. */
 export function isFreeFileName(name: string): boolean {
   return FREE.test(name);
 }
 
-/** Whether a name is that of one core's log in a per-core log's directory. */
+/** Whether a name is that of the directory of one core's log in a per-core log. */
 export function isCoreDirectoryName(name: string): boolean {
   return CORE.test(name);
 }

@@ -6,7 +6,7 @@ export const FRAME_HEADER_BYTES = 8;
 /** Default size of a block, in bytes. */
 export const DEFAULT_BLOCK_BYTES = 4096;
 
-/** The smallest and the largest block, in bytes. */
+/** The smallest and the largest block size, in bytes. */
 export const MINIMUM_BLOCK_BYTES = 512;
 export const MAXIMUM_BLOCK_BYTES = 65_536;
 
@@ -18,8 +18,8 @@ export function checkBlockBytes(name: string, blockBytes: unknown): number {
 }
 
 /**
- * Where the next frame starts at or behind `position`: no frame starts in the last 7 bytes of a block, so that a reader
- * at any block boundary can tell "no frame here" from the rest of a header.
+ * Where the next frame starts, at or behind `position`: no frame starts in the last 7 bytes of a block, so that a frame
+ * header never crosses a block boundary, and a reader that starts at a block boundary never starts inside a header.
  *
  * @param position - offset in the file, in bytes
  * @param blockBytes - a power of two

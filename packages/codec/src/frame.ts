@@ -1,9 +1,9 @@
 import { checkBytes, checkInteger, invalidType } from './arguments.js';
 import { checkBlockBytes, FRAME_HEADER_BYTES } from './frame-layout.js';
 import { uint32At, viewOf } from './integers.js';
-import { continueCrc32c, scanFrames as scanPass, sealFrames as sealPass } from './kernels.js';
+import { continueCrc32c, scanFrames as scanKernel, sealFrames as sealKernel } from './kernels.js';
 
-/** What frames of a file without a segment id have before their data for the checksum: 16 zero bytes. */
+/** Checksum seed of frames in a file without a segment id: the CRC32C of 16 zero bytes. */
 export const UNSALTED_SEED = continueCrc32c(new Uint8Array(16), 0, 16, 0);
 
 function checkSeed(seed: unknown): void {
@@ -27,18 +27,17 @@ function checkRange(
 }
 
 /**
- * Fills in the checksums of all frames in a range that was encoded with open checksum words: one pass over everything
- * that is about to be written.
+ * Fills in the checksums of all frames in a range that was encoded with open checksum words, in one pass.
  *
  * @param bytes - the memory that holds the range
- * @param start - first byte of the range: a frame, or the zeros behind which the next block begins
- * @param end - behind the last byte of the range; no frame reaches over it
+ * @param start - first byte of the range: a frame, or zero padding up to the next block
+ * @param end - behind the last byte of the range; no frame may extend beyond it
  * @param position - offset in the file of `bytes[start]`; decides where blocks end
  * @param blockBytes - block size of the file, a power of two from 512 to 65,536
  * @param seed - CRC32C of the segment id, or {@link UNSALTED_SEED}
  * @returns how many frames were sealed
- * @throws `RangeError` (`ERR_OUT_OF_RANGE`) for a range outside of `bytes`, or a frame that reaches over `end`: then
- * the frames before it are sealed and nothing else was changed
+ * @throws `RangeError` (`ERR_OUT_OF_RANGE`) for a range outside of `bytes`, or a frame that extends beyond `end`: then
+ * the frames before it are sealed and nothing else is changed
  */
 export function sealFrames(
   bytes: Uint8Array,
@@ -49,26 +48,26 @@ export function sealFrames(
   seed: number,
 ): number {
   checkRange(bytes, start, end, position, blockBytes, seed);
-  return sealPass(bytes, start, end, position, blockBytes, seed);
+  return sealKernel(bytes, start, end, position, blockBytes, seed);
 }
 
 /**
- * Finds the frames of a range and verifies each one's length and checksum. Padding (a zero length word, or the last 7
+ * Finds the frames of a range and verifies the length and checksum of each. Padding (a zero length word, or the last 7
  * bytes of a block) is skipped to the next block.
  *
- * It stops at the end of the range, where `offsets` is full, or where a frame should be and is not. Where it stopped is
- * put behind the last offset, so that it goes on from there. Fewer than 8 bytes before the end of the range are left for
- * the next call, unless they are padding. Padding is not looked at: a range that is followed by another should end with
- * a block, or what stands in padding that is cut in two is taken for a frame.
+ * The scan stops at the end of the range, when `offsets` is full, or where there is no valid frame. The offset of the
+ * stop is stored behind the last frame's offset, so that the next call can continue there. Fewer than 8 bytes before the
+ * end of the range are left for the next call, unless they are padding. The content of padding is not checked: a range
+ * that is continued by another call should end with a block, else the second part of a split padding is read as a frame.
  *
  * @param bytes - the memory that holds the range
- * @param start - first byte: where a frame starts, or padding
+ * @param start - first byte: the start of a frame, or padding
  * @param end - behind the last byte; at most 2^32 − 1, so that `offsets` can hold it
  * @param position - offset in the file of `bytes[start]`
  * @param blockBytes - block size of the file, a power of two from 512 to 65,536
  * @param seed - CRC32C of the segment id, or {@link UNSALTED_SEED}
  * @param offsets - receives the offset in `bytes` of each frame, then that of the stop; has room for at least 2
- * @returns how many frames there are; `offsets[count]` is where the scan stopped, at most `end`
+ * @returns the number of frames; `offsets[count]` is where the scan stopped, at most `end`
  * @throws `RangeError` (`ERR_OUT_OF_RANGE`) for a range outside of `bytes`
  */
 export function scanFrames(
@@ -84,7 +83,7 @@ export function scanFrames(
   checkInteger('end', end, 0, 0xffff_ffff);
   if (!(offsets instanceof Uint32Array)) throw invalidType('offsets', 'a Uint32Array', offsets);
   checkInteger('offsets.length', offsets.length, 2);
-  return scanPass(bytes, start, end, position, blockBytes, seed, offsets);
+  return scanKernel(bytes, start, end, position, blockBytes, seed, offsets);
 }
 
 /**
@@ -93,7 +92,7 @@ export function scanFrames(
  * @param target - receives the frame at `offset`: 8 bytes more than `data`
  * @param seed - default {@link UNSALTED_SEED}
  * @returns the offset behind the frame
- * @throws `RangeError` (`ERR_OUT_OF_RANGE`) for empty data, which would read as padding, or too little room
+ * @throws `RangeError` (`ERR_OUT_OF_RANGE`) for empty data, which would be read as padding, or too little room
  */
 export function encodeFrame(
   target: Uint8Array,

@@ -2,7 +2,7 @@ import type { WalError } from './errors.js';
 import { decodeFrame, encodeFrame } from './frame.js';
 import { FRAME_HEADER_BYTES } from './frame-layout.js';
 
-/** The bytes of a file that holds one value: a frame of JSON, its checksum seeded with 16 zero bytes. */
+/** Encodes the content of a file that holds one value: a frame of JSON, its checksum seeded with 16 zero bytes. */
 export function encodeFramedJson(value: unknown): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(value));
   const bytes = new Uint8Array(FRAME_HEADER_BYTES + json.length);
@@ -11,9 +11,9 @@ export function encodeFramedJson(value: unknown): Uint8Array {
 }
 
 /**
- * Reads such a file.
+ * Decodes what {@link encodeFramedJson} has encoded.
  *
- * @param corrupt - makes the error for a file that is damaged, of a `reason`: `'checksum'` or `'json'`
+ * @param corrupt - makes the error for a damaged file; `reason` is `'checksum'` or `'json'`
  */
 export function decodeFramedJson(bytes: Uint8Array, corrupt: (reason: string, cause?: unknown) => WalError): unknown {
   const data = decodeFrame(bytes);

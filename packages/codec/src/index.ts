@@ -1,13 +1,13 @@
 /**
- * The bytes of a write-ahead log, without any I/O but for the file of a key ring: frames that a torn write cannot forge, records inside them, the
- * header of a segment file, CRC32C, and what encrypts and compresses payloads.
+ * The byte format of a write-ahead log, without any I/O except reading the file of a key ring: frames whose checksum
+ * shows a torn write, records inside frames, the header of a segment file, CRC32C, encryption and compression of payloads.
  *
- * There are two levels. A **frame** is `[length u32][crc32c u32][data]`: for tear-safe framing of a protocol of
- * their own needs `encodeFrame`, `decodeFrame`, `sealFrames` and `scanFrames`, and never meets the rest. A **record** is
- * what a frame's data holds in a log: a 24-byte header with LSN, type and durable lag, then scope, meta and payload.
+ * There are two levels. A **frame** is `[length u32][crc32c u32][data]`. `encodeFrame`, `decodeFrame`, `sealFrames` and
+ * `scanFrames` are enough for tear-safe framing of another file format or protocol. A **record** is what the data of a
+ * frame holds in a log: a 24-byte header with LSN, type and durable lag, then scope, meta and payload.
  *
- * Encoding goes into the caller's buffer and allocates nothing. Checksums are left open by it and filled in by one
- * `sealFrames` over everything that is about to be written.
+ * Encoding writes into the caller's buffer and allocates nothing. It leaves the checksums open; one call of `sealFrames`
+ * fills them in for the whole range that is about to be written.
  *
  * @packageDocumentation
  */

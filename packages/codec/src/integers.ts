@@ -1,4 +1,4 @@
-/** Little-endian integers as `number`s: what is beyond 2^53 − 1 is no LSN, position or time of ours. */
+/** Little-endian 64-bit integers as `number`s: no LSN, position or time of a log is beyond 2^53 − 1. */
 
 const WORD = 0x1_0000_0000;
 
@@ -6,18 +6,21 @@ const WORD = 0x1_0000_0000;
 export function setUint64(view: DataView, offset: number, value: number): void {
   const low = value >>> 0;
   view.setUint32(offset, low, true);
-  // A division takes longer than all the rest.
+  // The division costs more than the rest of the function: skipped for small values.
   view.setUint32(offset + 4, value === low ? 0 : (value - low) / WORD, true);
 }
 
-/** Reads 8 bytes; `Infinity` when it is no safe integer, so that every comparison against a bound refuses it. */
+/**
+ * Reads 8 bytes; `Infinity` for a value beyond the safe integers, so that every comparison with an upper bound rejects
+ * it.
+ */
 export function getUint64(view: DataView, offset: number): number {
   const high = view.getUint32(offset + 4, true);
   if (high > 0x1f_ffff) return Number.POSITIVE_INFINITY;
   return high * WORD + view.getUint32(offset, true);
 }
 
-/** Reads an unsigned 32-bit integer from bytes of which there is no view. */
+/** Reads an unsigned 32-bit integer from bytes that have no `DataView`. */
 export const uint32At = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] as number) |
     ((bytes[at + 1] as number) << 8) |
@@ -25,5 +28,5 @@ export const uint32At = (bytes: Uint8Array, at: number): number =>
     ((bytes[at + 3] as number) << 24)) >>>
   0;
 
-/** The bytes as numbers of several bytes. */
+/** A `DataView` of the same bytes. */
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,6 +1,6 @@
 /**
- * The passes over bytes, each by the native addon where that is loaded and the range is worth the call, in JavaScript
- * otherwise. Both give the same, errors included. Nothing here checks arguments.
+ * The kernels, the inner loops over bytes: each runs in the native addon when that is loaded and the range is long enough
+ * to be worth the call, else in JavaScript. Both have the same results and errors. Nothing here checks arguments.
  */
 import * as native from '@walstack/native';
 import { viewOf } from './integers.js';
@@ -9,12 +9,12 @@ import { findDurabilityProof as findInJavaScript } from './javascript/durability
 import { scanFrames as scanInJavaScript, sealFrames as sealInJavaScript } from './javascript/frames.js';
 import type { Lsn } from './lsn.js';
 
-/** Shorter ranges are done in JavaScript while the call alone is still converting its arguments: measured. */
-const WORTH_A_CALL_BYTES = 96;
+/** For shorter ranges JavaScript is faster than the conversion of the native call's arguments alone (measured). */
+const NATIVE_BYTES_MIN = 96;
 
-const isNative = (start: number, end: number): boolean => native.available && end - start >= WORTH_A_CALL_BYTES;
+const isNative = (start: number, end: number): boolean => native.available && end - start >= NATIVE_BYTES_MIN;
 
-/** Continues `seed`, the CRC32C of what stands before `bytes[start]`. */
+/** Continues `seed`, the CRC32C of the bytes before `bytes[start]`. */
 export function continueCrc32c(bytes: Uint8Array, start: number, end: number, seed: number): number {
   return isNative(start, end)
     ? native.crc32c(bytes, seed, start, end)
@@ -29,8 +29,8 @@ export function sealFrames(
   blockBytes: number,
   seed: number,
 ): number {
-  const pass = isNative(start, end) ? native.sealFrames : sealInJavaScript;
-  return pass(bytes, start, end, position, blockBytes, seed);
+  const kernel = isNative(start, end) ? native.sealFrames : sealInJavaScript;
+  return kernel(bytes, start, end, position, blockBytes, seed);
 }
 
 export function scanFrames(
@@ -42,8 +42,8 @@ export function scanFrames(
   seed: number,
   offsets: Uint32Array,
 ): number {
-  const pass = isNative(start, end) ? native.scanFrames : scanInJavaScript;
-  return pass(bytes, start, end, position, blockBytes, seed, offsets);
+  const kernel = isNative(start, end) ? native.scanFrames : scanInJavaScript;
+  return kernel(bytes, start, end, position, blockBytes, seed, offsets);
 }
 
 export function findDurabilityProof(
@@ -54,6 +54,6 @@ export function findDurabilityProof(
   lsn: Lsn,
   lastLsn: Lsn,
 ): number {
-  const pass = isNative(start, end) ? native.findDurabilityProof : findInJavaScript;
-  return pass(bytes, start, end, bytesLeft, lsn, lastLsn);
+  const kernel = isNative(start, end) ? native.findDurabilityProof : findInJavaScript;
+  return kernel(bytes, start, end, bytesLeft, lsn, lastLsn);
 }

@@ -3,27 +3,27 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { checkPath, outOfRange } from './arguments.js';
 import { WalError } from './errors.js';
 
-/** A key file is small: what is larger is something else. */
-const BYTES_MOST = 1024 * 1024;
+/** A larger file is not a key file. */
+const KEY_FILE_BYTES_MAX = 1024 * 1024;
 
-/** A key in the two ways that a key file may have it. */
+/** The two encodings of a key in a key file. */
 const HEXADECIMAL = /^[0-9a-f]{64}$/i;
 const BASE64 = /^[0-9a-z+/]{43}=$/i;
 
-/** Every error about a file names its path: a key given in place of one is refused before, and not shown. */
+/** Rejects a key that was passed in place of a path: errors about a file contain its path, and would show the key. */
 function checkKeyPath(path: unknown): void {
   const checked = checkPath('path', path);
   if (HEXADECIMAL.test(checked) || BASE64.test(checked)) throw outOfRange('path', 'a path, and not a key', checked);
 }
 
-/** What a key file says. */
+/** The content of a key file. */
 export interface KeyFile {
   /** Id of the current key. */
   readonly current: number;
   readonly keys: readonly { readonly id: number; readonly key: Uint8Array }[];
 }
 
-/** Reads a key file that only its owner has rights on. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
+/** Reads a key file after checking its permissions. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
 export async function readKeyFile(path: string): Promise<string> {
   checkKeyPath(path);
   let file: FileHandle | undefined;
@@ -53,14 +53,14 @@ export function readKeyFileSync(path: string): string {
   }
 }
 
-/** Reads what a key file says. @throws `WAL_BAD_KEY`, with nothing of the file's content in it */
+/** Parses the content of a key file. @throws `WAL_BAD_KEY`, whose message contains nothing of the content */
 export function parseKeyFile(path: string, text: string): KeyFile {
   let content: unknown;
   try {
     content = JSON.parse(text);
   } catch {
     // The error of the parser quotes the text, which holds the keys.
-    throw badFile(path, 'it is no JSON');
+    throw badFile(path, 'it is not JSON');
   }
   const { current, keys } = (isObject(content) ? content : {}) as { current?: unknown; keys?: unknown };
   if (!isObject(keys)) throw badFile(path, 'it has no object "keys"');
@@ -69,14 +69,14 @@ export function parseKeyFile(path: string, text: string): KeyFile {
   return { current: current as number, keys: parsed };
 }
 
-/** The file that was opened is the one that is looked at: its name may be another's by now. */
+/** Checks the file behind the open descriptor, and not its path: another file may have that name by now. */
 function checkFile(path: string, stats: Stats): void {
-  if (!stats.isFile() || stats.size > BYTES_MOST) throw badFile(path, 'it is no file, or one of more than 1 MiB');
+  if (!stats.isFile() || stats.size > KEY_FILE_BYTES_MAX) throw badFile(path, 'it is not a file, or larger than 1 MiB');
   if (process.platform === 'win32' || (stats.mode & 0o077) === 0) return;
   const mode = (stats.mode & 0o777).toString(8);
   throw new WalError(
     'WAL_BAD_KEY',
-    `others than its owner have rights on the key file ${path} (mode ${mode}): chmod 600 it`,
+    `group or others have access to the key file ${path} (mode ${mode}): chmod 600 it`,
     { path, reason: 'permissions' },
   );
 }
@@ -99,7 +99,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function badFile(path: string, what: string): WalError {
-  return new WalError('WAL_BAD_KEY', `${path} is no key file: ${what}`, { path, reason: 'key-file' });
+  return new WalError('WAL_BAD_KEY', `${path} is not a key file: ${what}`, { path, reason: 'key-file' });
 }
 
 function asWalError(path: string, error: unknown): unknown {

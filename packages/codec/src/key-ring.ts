@@ -14,21 +14,21 @@ export interface EncryptionKey {
   readonly key: Uint8Array;
 }
 
-/** Asks for a key by its id; `undefined` when there is none of this id. May answer later. */
+/** Returns the key with an id, or a promise of it; `undefined` when there is no key with this id. */
 export type KeySource = (id: number) => Uint8Array | undefined | PromiseLike<Uint8Array | undefined>;
 
 let masterKeys: (ring: KeyRing) => ReadonlyMap<number, KeyObject>;
 
 /**
- * The master keys of a log: the current one, which new segments are encrypted with, and any number of earlier ones for
- * the segments that name them. Several logs may share a ring.
+ * The master keys of a log: the current one, which encrypts new segments, and any number of earlier ones, which decrypt
+ * the segments whose headers name them. Several logs may share a ring.
  *
- * What is in the ring is not shown by `console.log`, `JSON.stringify` or an error.
+ * `console.log`, `JSON.stringify` and errors never show the keys of a ring.
  */
 export class KeyRing {
   readonly #keys = new Map<number, KeyObject>();
   readonly #source: KeySource | undefined;
-  /** What was asked for and is not answered yet. */
+  /** Calls of the source that have not returned a key yet, by key id. */
   readonly #loading = new Map<number, Promise<void>>();
   #currentId: number;
 
@@ -42,10 +42,10 @@ export class KeyRing {
   }
 
   /**
-   * A ring of keys that are at hand.
+   * A ring of the given keys.
    *
-   * @param current - what new segments are encrypted with
-   * @param earlier - what there are still segments of
+   * @param current - the key for new segments
+   * @param earlier - keys that existing segments are encrypted with
    * @throws `TypeError`, `RangeError` for anything but ids from 1 to 2^32 − 1 and keys of 32 bytes; `WAL_STATE` for two
    * keys with one id
    */
@@ -58,11 +58,11 @@ export class KeyRing {
   }
 
   /**
-   * The ring that a file holds, which is JSON: `{ "current": 2, "keys": { "1": "…", "2": "…" } }`, each key 32 bytes in
-   * hexadecimal digits or base64. Only its owner may have rights on the file, where the platform knows such rights.
+   * Reads a ring from a JSON file: `{ "current": 2, "keys": { "1": "…", "2": "…" } }`, each key 32 bytes in hexadecimal
+   * digits or base64. On POSIX systems the file must not be accessible to group or others.
    *
-   * @throws `WAL_BAD_KEY` with `reason` `'permissions'` when others could read or change the file, or `'key-file'` when it
-   * is not what it should be; `WAL_NOT_FOUND`, `WAL_IO_FAILED`
+   * @throws `WAL_BAD_KEY` with `reason` `'permissions'` when group or others have access to the file, or `'key-file'` when
+   * its content is not valid; `WAL_NOT_FOUND`, `WAL_IO_FAILED`
    */
   static async fromFile(path: string): Promise<KeyRing> {
     return ringOf(parseKeyFile(path, await readKeyFile(path)));
@@ -74,33 +74,33 @@ export class KeyRing {
   }
 
   /**
-   * A ring that asks for each key when it is needed, and then keeps it: for a key service. What is asked for in a blocking
-   * call has to be answered at once; where the service answers later, {@link load} the keys before.
+   * A ring that loads each key from a callback when it is first needed, and then keeps it: for a key service. A blocking
+   * call needs a callback that returns the key itself. If it returns a promise, {@link load} the keys first.
    *
    * @param currentId - id of the key for new segments, 1 to 2^32 − 1
-   * @param source - asked once for each id, and again when it failed or had no key
+   * @param source - called once for each id, and again after it failed or returned no key
    */
   static fromCallback(currentId: number, source: KeySource): KeyRing {
     if (typeof source !== 'function') throw invalidType('source', 'a function', source);
     return new KeyRing(checkId('currentId', currentId), source);
   }
 
-  /** Id of the key that new segments are encrypted with. */
+  /** Id of the key that encrypts new segments. */
   get currentId(): number {
     return this.#currentId;
   }
 
-  /** Ids of the keys that are at hand, in ascending order. */
+  /** Ids of the keys in the ring, in ascending order. */
   get ids(): readonly number[] {
     return [...this.#keys.keys()].sort((a, b) => a - b);
   }
 
-  /** Whether the key with this id is at hand. */
+  /** Whether the key with this id is in the ring. */
   has(id: number): boolean {
     return this.#keys.has(id);
   }
 
-  /** Whether the key with this id is at hand in this ring and in another one, and the same in both. */
+  /** Whether this ring and another one both have a key with this id, and it is the same key. */
   shares(id: number, other: KeyRing): boolean {
     const key = this.#keys.get(id);
     const same = other.#keys.get(id);
@@ -108,16 +108,16 @@ export class KeyRing {
   }
 
   /**
-   * Adds a key. It becomes the current one by {@link use}, or by `rotateKey` of a log.
+   * Adds a key. {@link use}, or `rotateKey` of a log, makes it the current one.
    *
-   * @throws `WAL_STATE` when there is another key with this id already; `TypeError`, `RangeError`
+   * @throws `WAL_STATE` when the ring already has a different key with this id; `TypeError`, `RangeError`
    */
   add(key: EncryptionKey): void {
     const { id } = checkKey('key', key);
     const added = createSecretKey(key.key);
     const present = this.#keys.get(id);
     if (present !== undefined && !present.equals(added)) {
-      throw new WalError('WAL_STATE', `there is another key ${id} in the ring: give this one an id of its own`, {
+      throw new WalError('WAL_STATE', `the ring already has a different key ${id}: give this one another id`, {
         keyId: id,
       });
     }
@@ -125,10 +125,10 @@ export class KeyRing {
   }
 
   /**
-   * Makes a key the current one: segments that are made from now on are encrypted with it. `rotateKey` of a log does this,
-   * and has a new segment made at once.
+   * Makes a key the current one: segments created from now on are encrypted with it. `rotateKey` of a log does this and
+   * also rolls to a new segment at once.
    *
-   * @throws `WAL_BAD_KEY` when it is not at hand: {@link add} or {@link load} it before
+   * @throws `WAL_BAD_KEY` when it is not in the ring: {@link add} or {@link load} it first
    */
   use(id: number): void {
     if (!this.#keys.has(checkId('id', id))) throw missingKey(id, `key ${id} is not in the ring`);
@@ -136,29 +136,30 @@ export class KeyRing {
   }
 
   /**
-   * Has the keys with these ids at hand, as far as the callback knows them. Without a callback there is nothing to do.
+   * Loads the keys with these ids from the callback, as far as it has them. Without a callback it does nothing.
    *
-   * @param ids - default: that of the current key
-   * @throws `WAL_BAD_KEY` with `reason` `'key-source'` and a `cause` when the callback fails, or gives no key of 32 bytes
+   * @param ids - default: the id of the current key
+   * @throws `WAL_BAD_KEY` with `reason` `'key-source'` and a `cause` when the callback fails, or returns something other
+   * than a key of 32 bytes
    */
   async load(ids: readonly number[] = [this.#currentId]): Promise<void> {
-    for (const id of this.#unknown(ids)) {
+    for (const id of this.#missingOf(ids)) {
       if (!this.#keys.has(id)) await (this.#loading.get(id) ?? this.#load(id));
     }
   }
 
   /**
-   * Like {@link load}, at once.
+   * Like {@link load}, synchronously.
    *
-   * @throws `WAL_UNSUPPORTED` when the callback answers with a promise
+   * @throws `WAL_UNSUPPORTED` when the callback returns a promise
    */
   loadSync(ids: readonly number[] = [this.#currentId]): void {
-    for (const id of this.#unknown(ids)) {
-      if (!this.#keys.has(id)) this.#take(id, this.#askNow(id));
+    for (const id of this.#missingOf(ids)) {
+      if (!this.#keys.has(id)) this.#take(id, this.#askSync(id));
     }
   }
 
-  #unknown(ids: readonly number[]): readonly number[] {
+  #missingOf(ids: readonly number[]): readonly number[] {
     if (this.#source === undefined) return [];
     return ids.filter((id) => !this.#keys.has(checkId('id', id)));
   }
@@ -167,25 +168,25 @@ export class KeyRing {
     return this.#source?.(id);
   }
 
-  /** Asks for a key; calls that need it meanwhile wait for the same answer. */
+  /** Loads a key; other calls that need it meanwhile wait for the same load. */
   #load(id: number): Promise<void> {
     const loading = this.#asking(id).finally(() => this.#loading.delete(id));
     this.#loading.set(id, loading);
     return loading;
   }
 
-  #askNow(id: number): Uint8Array | undefined {
+  #askSync(id: number): Uint8Array | undefined {
     let answer: ReturnType<KeySource>;
     let isLater = false;
     try {
       answer = this.#ask(id);
       isLater = isThenable(answer);
-      // It is not waited for: its failure is none of the process.
+      // Nothing awaits this promise: without a handler its rejection would be an unhandled one.
       if (isThenable(answer)) answer.then(undefined, () => {});
     } catch (error) {
       throw sourceFailed(id, error);
     }
-    if (isLater) throw answersLater(id);
+    if (isLater) throw answersWithPromise(id);
     return answer as Uint8Array | undefined;
   }
 
@@ -209,10 +210,10 @@ export class KeyRing {
   }
 }
 
-/** The master key with an id, if it is at hand. */
+/** The master key with an id, if it is in the ring. */
 export const masterKeyOf = (ring: KeyRing, id: number): KeyObject | undefined => masterKeys(ring).get(id);
 
-/** A key that is needed and is not there. */
+/** The error for a key that is needed and is not in the ring. */
 export function missingKey(keyId: number, what: string, path?: string): WalError {
   const facts = { reason: 'missing-key', keyId };
   return new WalError(
@@ -248,20 +249,20 @@ function sourceFailed(id: number, cause: unknown): WalError {
   );
 }
 
-/** Anything can be thrown, also what has no text. */
+/** The text of a thrown value: anything can be thrown, also a value that `String` cannot convert. */
 function textOf(cause: unknown): string {
   try {
     return String(cause);
   } catch {
-    return 'it threw something that has no text';
+    return 'it threw a value that cannot be converted to text';
   }
 }
 
-function answersLater(id: number): WalError {
+function answersWithPromise(id: number): WalError {
   return new WalError(
     'WAL_UNSUPPORTED',
-    `the callback of the key ring answers later for key ${id}, and this call cannot wait for it: use the call that gives a ` +
-      `promise, or await ring.load([${id}]) before`,
+    `the callback of the key ring returned a promise for key ${id}, and a blocking call cannot await it: use the ` +
+      `asynchronous call, or await ring.load([${id}]) first`,
     { operation: 'load-key', keyId: id },
   );
 }

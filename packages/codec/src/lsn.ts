@@ -1,7 +1,8 @@
 import { checkInteger } from './arguments.js';
 
 /**
- * Number of a record in its log: counted without gaps, 1 upwards unless the log was told otherwise. A safe integer.
+ * Log sequence number: the number of a record in its log, without gaps, from 1 on unless the log was created with
+ * another first LSN. A safe integer.
  */
 export type Lsn = number;
 

@@ -10,18 +10,18 @@ import type { SegmentHeader } from './segment-header.js';
 export interface DecodingOptions {
   /** The keys of encrypted segments. */
   readonly keyRing?: KeyRing | undefined;
-  /** Take records that are not encrypted, though there is a key ring. Default `false`. */
+  /** Accept records that are not encrypted although a key ring is given. Default `false`. */
   readonly allowPlaintext?: boolean | undefined;
   /**
-   * Whether it is proven that the log was not encrypted yet when this segment was written: then its records are taken as
-   * they are. Where a later segment that the key opens says so, see `encryptedFrom` in its header. Default `false`.
+   * Whether it is proven that the log was not encrypted yet when this segment was written; then its plaintext records are
+   * accepted. The proof is `encryptedFrom` in the header of a later segment that the key opens. Default `false`.
    */
   readonly predatesEncryption?: boolean | undefined;
-  /** The longest payload that is decompressed, in bytes: no more memory is taken. Default 64 MiB. */
+  /** The longest payload that is decompressed, in bytes; decompression never takes more memory. Default 64 MiB. */
   readonly maxPayloadBytes?: number | undefined;
 }
 
-/** What a record holds. */
+/** Meta and payload of a record. */
 export interface RecordContent {
   readonly meta: Uint8Array;
   readonly payload: Uint8Array;
@@ -35,10 +35,10 @@ const OPTION_NAMES = optionNames<DecodingOptions>({
 });
 
 const TRANSFORMED = RecordFlag.encrypted | RecordFlag.compressed;
-const PAYLOAD_BYTES_MOST = 64 * 1024 * 1024;
+const DEFAULT_MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
 
 /**
- * Gives meta and payload of the records of one segment as they were appended: decrypted and decompressed.
+ * Decrypts and decompresses meta and payload of the records of one segment.
  *
  * ```ts
  * const decoder = new PayloadDecoder(header, path, { keyRing });
@@ -50,12 +50,12 @@ export class PayloadDecoder {
   readonly #path: string;
   readonly #keyRing: KeyRing | undefined;
   readonly #maxPayloadBytes: number;
-  /** Whether a record that is not encrypted is refused. */
+  /** Whether plaintext records are rejected. */
   readonly #refusesPlaintext: boolean;
   #cipher: SegmentCipher | undefined;
 
   /**
-   * Nothing is asked of the ring yet: a segment can be read without its key as far as no record of it is decoded.
+   * Does not use the ring yet: the key is needed only when the first encrypted record is decoded.
    *
    * @param path - of the segment, for errors
    */
@@ -64,7 +64,7 @@ export class PayloadDecoder {
     this.#header = header;
     this.#path = path;
     this.#keyRing = options.keyRing;
-    this.#maxPayloadBytes = options.maxPayloadBytes ?? PAYLOAD_BYTES_MOST;
+    this.#maxPayloadBytes = options.maxPayloadBytes ?? DEFAULT_MAX_PAYLOAD_BYTES;
     this.#refusesPlaintext =
       (header.encrypted || options.predatesEncryption !== true) &&
       options.keyRing !== undefined &&
@@ -72,8 +72,8 @@ export class PayloadDecoder {
   }
 
   /**
-   * Whether a record needs {@link decode}; where not, meta and payload are what stands in the file. Where there is a key
-   * ring, that is so for every record, as one that is not encrypted is refused unless it may be there.
+   * Whether a record needs {@link decode}. If not, its meta and payload stand in the file as they were appended. With a
+   * key ring, plaintext records need it too unless they are accepted, so that {@link decode} can reject them.
    *
    * @param flags - of the record
    */
@@ -82,15 +82,15 @@ export class PayloadDecoder {
   }
 
   /**
-   * Decodes a record whose checksum is right and whose fields can be.
+   * Decodes a record whose checksum and fields are valid.
    *
    * @param head - its header and scope, as they stand in the frame
-   * @param body - everything behind them
+   * @param body - the rest of the frame's data
    * @param offset - of the frame in the file, for errors
    * @returns meta and payload, each in memory of its own
    * @throws `WAL_BAD_KEY` when the key is missing or wrong, when the record was changed, or when it is not encrypted
-   * and should be; `WAL_TOO_LARGE` when it would become longer than `maxPayloadBytes`; `WAL_CORRUPT` when it cannot be
-   * decompressed; `WAL_UNSUPPORTED` for zstd where Node.js has none
+   * and should be; `WAL_TOO_LARGE` when its payload would be longer than `maxPayloadBytes`; `WAL_CORRUPT` when it cannot
+   * be decompressed; `WAL_UNSUPPORTED` for zstd when Node.js does not have it
    */
   decode(record: RecordHeader, head: Uint8Array, body: Uint8Array, offset: number): RecordContent {
     const { metaLength } = record;
@@ -100,14 +100,14 @@ export class PayloadDecoder {
       return { meta: stored.slice(0, metaLength), payload: this.#decompressed(payload, record, offset) };
     }
     if (metaLength === 0) return { meta: new Uint8Array(0), payload };
-    // Moving one of them to another thread must not take away the other: the shorter one is copied.
+    // Transferring the buffer of one of them to another thread must not detach the other: the shorter one is copied.
     return metaLength < payload.length
       ? { meta: stored.slice(0, metaLength), payload }
       : { meta: stored.subarray(0, metaLength), payload: payload.slice() };
   }
 
   /**
-   * Does the first half of {@link decode}: shows that a record is what was encrypted, and leaves its payload compressed.
+   * The first half of {@link decode}: authenticates and decrypts a record, and leaves its payload compressed.
    *
    * @returns meta and payload, one behind the other, in memory of their own
    * @throws `WAL_BAD_KEY`
@@ -132,13 +132,13 @@ export class PayloadDecoder {
   #plaintext({ lsn }: RecordHeader, offset: number): WalError {
     const { encrypted, keyId } = this.#header;
     const what = encrypted
-      ? 'though its segment is'
-      : 'and nothing proves that it is older than the encryption of the log';
+      ? 'although its segment is'
+      : 'and nothing proves that it was written before the log was encrypted';
     const facts = { path: this.#path, offset, lsn, reason: 'plaintext' };
     return new WalError(
       'WAL_BAD_KEY',
-      `${this.#path}: the record with LSN ${lsn} is not encrypted, ${what}: the file was changed without the key, or ` +
-        'allowPlaintext has to be set',
+      `${this.#path}: the record with LSN ${lsn} is not encrypted, ${what}: if the file was not tampered with, set ` +
+        'allowPlaintext',
       encrypted ? { ...facts, keyId } : facts,
     );
   }
@@ -147,13 +147,13 @@ export class PayloadDecoder {
     const facts = { path: this.#path, offset, lsn, reason: 'compressed-payload' };
     if (problem === 'damaged') {
       const what = `the payload of the record with LSN ${lsn} cannot be decompressed`;
-      return new WalError('WAL_CORRUPT', `${this.#path}: ${what}: restore the file, or a copy of the log`, facts);
+      return new WalError('WAL_CORRUPT', `${this.#path}: ${what}: restore the file or the log from a copy`, facts);
     }
     const limit = this.#maxPayloadBytes;
     return new WalError(
       'WAL_TOO_LARGE',
-      `${this.#path}: the payload of the record with LSN ${lsn} is over the limit of ${limit} bytes when it is ` +
-        'decompressed: read it with a larger maxPayloadBytes',
+      `${this.#path}: the decompressed payload of the record with LSN ${lsn} is over the limit of ${limit} bytes: read ` +
+        'it with a larger maxPayloadBytes',
       { ...facts, limit },
     );
   }

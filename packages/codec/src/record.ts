@@ -3,16 +3,16 @@ import { FRAME_HEADER_BYTES } from './frame-layout.js';
 import { getUint64, setUint64 } from './integers.js';
 import type { Lsn } from './lsn.js';
 
-/** Bytes of a record's header: what stands in a frame's data before scope, meta and payload. */
+/** Bytes of a record header, the part of a frame's data before scope, meta and payload. */
 export const RECORD_HEADER_BYTES = 24;
 
 /** Bytes of the scope of a record that has one. */
 export const SCOPE_BYTES = 24;
 
-/** Bytes that an encrypted record has behind its ciphertext. */
+/** Bytes of the authentication tag behind the ciphertext of an encrypted record. */
 export const ENCRYPTION_TAG_BYTES = 16;
 
-/** Bytes of a mark with its frame. */
+/** Bytes of a mark, its frame header included. */
 export const MARK_FRAME_BYTES = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
 
 /** The longest meta, in bytes. */
@@ -29,9 +29,9 @@ export const RecordFlag = {
   compressed: 2,
   /** Meta and payload are encrypted. */
   encrypted: 4,
-  /** A scope stands before the meta. */
+  /** The record has a scope, before the meta. */
   scoped: 8,
-  /** No record but a mark. */
+  /** The frame holds a mark, not a record. */
   mark: 16,
 } as const;
 
@@ -40,15 +40,15 @@ const LAST_CODEC = 2;
 
 /** Why a mark was written: the type of its frame. */
 export const MarkType = {
-  /** The log had been quiet for a while. */
+  /** Nothing was appended for a while. */
   idle: 0,
   /** The log was closed. */
   closed: 1,
-  /** Recovery ended here. */
+  /** Recovery wrote it behind the last record that it kept. */
   recovered: 2,
 } as const;
 
-/** Whose record it is. */
+/** The tenant, database and shard that a record belongs to. */
 export interface RecordScope {
   /** Unsigned, 64 bits. */
   readonly tenantId: bigint;
@@ -58,14 +58,14 @@ export interface RecordScope {
   readonly vshardId: number;
 }
 
-/** The header of a record and the length of its frame. Reused from record to record by readers. */
+/** The header of a record and the length of its frame. Readers reuse one object for all records. */
 export class RecordHeader {
   /** Bytes of the frame's data: header, scope, meta and payload. */
   length = 0;
   lsn: Lsn = 0;
   /** The application's own number, unsigned 32 bits. */
   type = 0;
-  /** LSN − highest LSN known durable when this was encoded; {@link LAG_UNKNOWN} proves nothing. */
+  /** LSN minus the highest LSN known durable when the record was encoded; {@link LAG_UNKNOWN} proves nothing. */
   durableLag = 0;
   /** In bytes. */
   metaLength = 0;
@@ -88,8 +88,8 @@ export function recordFrameBytes(payloadLength: number, metaLength: number, scop
  *
  * @param frameBytes - as {@link recordFrameBytes} gives it
  * @param durableLsn - highest LSN known durable
- * @param elapsedMs - since the segment was created; saturates, and counts as 0 when the clock went back
- * @throws `RangeError` (`ERR_OUT_OF_RANGE`) when `durableLsn` is not below `lsn`: no reader would take such a record
+ * @param elapsedMs - since the segment was created; saturates, and is written as 0 when the clock went back
+ * @throws `RangeError` (`ERR_OUT_OF_RANGE`) when `durableLsn` is not below `lsn`: readers reject such a record
  */
 export function writeRecordHeader(
   view: DataView,
@@ -134,9 +134,9 @@ export function readScope(view: DataView, offset: number): RecordScope {
 }
 
 /**
- * Writes a mark at `offset`, its checksum word open: everything before `nextLsn` is durable.
+ * Writes a mark at `offset`, its checksum word open. A mark states that everything before `nextLsn` is durable.
  *
- * @param nextLsn - the next LSN to be given out, which the mark does not use up
+ * @param nextLsn - the LSN of the next record; the mark does not consume it
  * @param type - one of {@link MarkType}
  */
 export function writeMark(view: DataView, offset: number, nextLsn: Lsn, type: number, elapsedMs: number): void {
@@ -160,12 +160,12 @@ export function isMark(header: RecordHeader): boolean {
   return (header.flags & RecordFlag.mark) !== 0;
 }
 
-/** What can be wrong with the fields of a record whose checksum is right. */
+/** What is wrong with the fields of a record whose checksum is right. */
 export type RecordProblem = 'unknown-flags' | 'unknown-codec' | 'impossible-fields';
 
 /**
- * Whether the fields of a record can stand together; `undefined` when they can. A problem behind a right checksum is
- * never a torn write: unknown bits come from a later version of the format, the rest from damage or malice.
+ * The problem with the fields of a record, or `undefined` when they are valid together. With a right checksum, a problem
+ * is never a torn write: unknown bits come from a later version of the format, the rest from corruption or an attack.
  */
 export function recordProblem(header: RecordHeader): RecordProblem | undefined {
   if (header.flags > KNOWN_FLAGS) return 'unknown-flags';
@@ -175,7 +175,7 @@ export function recordProblem(header: RecordHeader): RecordProblem | undefined {
     : 'impossible-fields';
 }
 
-/** Whether the fields of a frame with known flags and codec can stand together. */
+/** Whether the fields of a frame with known flags and codec are valid together. */
 export function fieldsFit(
   length: number,
   durableLag: number,

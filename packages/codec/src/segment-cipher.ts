@@ -13,9 +13,9 @@ const INFO = new TextEncoder().encode('walstack segment v1');
 const OPTIONS = { authTagLength: ENCRYPTION_TAG_BYTES } as const;
 
 /**
- * Encrypts and decrypts the records of one segment, with the key of that segment alone: derived from the master key that
- * the header names, the segment id and the header itself. So a pair of key and nonce is never used twice, though a crash
- * may give an LSN out again, and a header that was tampered with opens nothing.
+ * Encrypts and decrypts the records of one segment with a key of its own, which is derived from the master key that the
+ * header names, the segment id and the header itself. So no pair of key and nonce is ever used twice, although an LSN may
+ * be assigned again after a crash, and nothing can be decrypted under a header that was tampered with.
  */
 export class SegmentCipher {
   readonly #key: Uint8Array;
@@ -27,10 +27,10 @@ export class SegmentCipher {
   }
 
   /**
-   * The cipher of a segment that is encrypted.
+   * Derives the key of an encrypted segment.
    *
    * @param path - of the segment, for errors
-   * @throws `WAL_BAD_KEY` when there is no ring, or it has not the key that the header names
+   * @throws `WAL_BAD_KEY` when there is no ring, or it does not have the key that the header names
    */
   static forSegment(header: SegmentHeader, ring: KeyRing | undefined, path: string): SegmentCipher {
     const { keyId } = header;
@@ -45,9 +45,9 @@ export class SegmentCipher {
   }
 
   /**
-   * Encrypts the frame of a record in place: its length and header are written, meta and payload stand behind header and
-   * scope, and behind them there is room for the tag. Each LSN once, in ascending order: encoding one again would use its
-   * nonce for a second time.
+   * Encrypts the frame of a record in place: length and header are written, meta and payload stand behind header and
+   * scope, and the tag has room behind them. Each LSN is encrypted once, in ascending order: encrypting one again would
+   * reuse its nonce.
    *
    * @param offset - of the frame in `bytes`
    * @param frameBytes - tag included
@@ -65,12 +65,11 @@ export class SegmentCipher {
   }
 
   /**
-   * Decrypts what is stored of a record.
+   * Decrypts and authenticates a record.
    *
    * @param head - its header and scope, as they stand in the frame
-   * @param body - everything behind them: ciphertext and tag
-   * @returns meta and payload, one behind the other, in memory of their own; `undefined` when this is not what was
-   * encrypted under this key and head
+   * @param body - the rest of the frame's data: ciphertext and tag
+   * @returns meta and payload, one behind the other, in memory of their own; `undefined` when the tag does not match
    */
   decrypt(head: Uint8Array, body: Uint8Array): Uint8Array | undefined {
     const tag = body.length - ENCRYPTION_TAG_BYTES;
@@ -86,7 +85,7 @@ export class SegmentCipher {
     return new Uint8Array(plain.buffer, plain.byteOffset, plain.byteLength);
   }
 
-  /** 4 zero bytes and an LSN, big-endian. */
+  /** The nonce: 4 zero bytes, then the LSN, big-endian. */
   #nonceOf(bytes: Uint8Array, lsnOffset: number): Uint8Array {
     const lsnEnd = lsnOffset + LSN_BYTES;
     for (let index = 0; index < LSN_BYTES; index++) {
@@ -96,7 +95,7 @@ export class SegmentCipher {
   }
 }
 
-/** The header as it stands in the file, also where bytes that mean nothing are not zero. */
+/** The bytes of the header that the key is derived from, as they stand in the file: reserved bytes may be non-zero. */
 function authenticatedBytes(header: SegmentHeader): Uint8Array {
   if (header.encoded !== undefined) return header.encoded;
   const block = new Uint8Array(SEGMENT_HEADER_BYTES);
@@ -104,12 +103,12 @@ function authenticatedBytes(header: SegmentHeader): Uint8Array {
   return block.subarray(0, HEADER_CRC_OFFSET);
 }
 
-/** A record that the key does not open. */
+/** The error for a record that the key does not decrypt. */
 export function notAuthentic(lsn: Lsn, offset: number, keyId: number, path: string): WalError {
   return new WalError(
     'WAL_BAD_KEY',
-    `${path}: key ${keyId} does not open the record with LSN ${lsn}: it is not the key that the log was written with, or ` +
-      'somebody changed the file: give the right key, or restore the file',
+    `${path}: key ${keyId} does not decrypt the record with LSN ${lsn}: it is not the key that the log was written with, ` +
+      'or the file was changed: give the right key, or restore the file',
     { path, offset, lsn, keyId, reason: 'wrong-key' },
   );
 }

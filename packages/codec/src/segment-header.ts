@@ -8,7 +8,7 @@ import { checkLsn, type Lsn } from './lsn.js';
 /** Version of the format that this package writes, and the latest that it reads. */
 export const FORMAT_VERSION = 1;
 
-/** Bytes of a segment's header that mean something; the rest of the first block is zero. */
+/** Bytes of a segment header; the rest of the first block is zero. */
 export const SEGMENT_HEADER_BYTES = 128;
 
 /** Bytes of a log id or a segment id. */
@@ -18,10 +18,13 @@ const MAGIC = new TextEncoder().encode('WALSTACK');
 const FLAG_ENCRYPTED = 1;
 const FLAG_SALVAGED = 2;
 const ENCRYPTED_FROM_OFFSET = 112;
-/** Where the checksum of the header stands: everything before it is covered by it, and by the key of a segment. */
+/**
+ * Offset of the header's checksum, which covers all bytes before it. The key of an encrypted segment is derived from
+ * the same bytes.
+ */
 export const HEADER_CRC_OFFSET = 124;
 
-/** The segment before another in the chain. */
+/** A segment's link to the one before it in the chain. */
 export interface Predecessor {
   /** Its segment number. */
   readonly number: number;
@@ -29,7 +32,7 @@ export interface Predecessor {
   readonly id: Uint8Array;
 }
 
-/** What the first block of a segment file says. */
+/** The fields of a segment's header, which stands in the first block of its file. */
 export interface SegmentHeader {
   /** Block size in bytes; frames start behind the first block. A power of two from 512 to 65,536. */
   readonly blockBytes: number;
@@ -40,8 +43,8 @@ export interface SegmentHeader {
   /** Id of the encryption key, 0 when plaintext. */
   readonly keyId: number;
   /**
-   * From this LSN on everything before this segment is encrypted, too: no record in the clear with this LSN or a later one
-   * belongs to the log. At most the first LSN; 0 when this segment is not encrypted.
+   * All records from this LSN on are encrypted, also those in segments before this one: a plaintext record with this LSN
+   * or a later one does not belong to the log. At most `firstLsn`; 0 when this segment is not encrypted.
    */
   readonly encryptedFrom: Lsn;
   readonly firstLsn: Lsn;
@@ -49,25 +52,26 @@ export interface SegmentHeader {
   readonly number: number;
   /** 16 bytes, random, the same in every segment of one log. */
   readonly logId: Uint8Array;
-  /** 16 bytes, random, fresh for every life of the file. */
+  /** 16 bytes, random, new for every segment, also when its file is reused. */
   readonly segmentId: Uint8Array;
   /** Milliseconds since the Unix epoch. */
   readonly createdAtMs: number;
-  /** The core, in a per-core log; else `undefined`. */
+  /** The core that the log belongs to, in a per-core log; else `undefined`. */
   readonly coreId: number | undefined;
   /** Position in the log of the first frame: bytes of all segments before. */
   readonly firstPosition: number;
   /** The segment before; `undefined` where the log begins. */
   readonly predecessor: Predecessor | undefined;
   /**
-   * Bytes 0 to 123 as they stand in the file: the key of an encrypted segment depends on all of them. Only in the header of
-   * an encrypted segment that was read, and not enumerable; where it is missing they are what `encodeSegmentHeader` writes.
+   * Bytes 0 to 123 as they stand in the file: the key of an encrypted segment is derived from all of them. Set only by
+   * {@link decodeSegmentHeader} for an encrypted segment, and not enumerable. Without it, the bytes that
+   * {@link encodeSegmentHeader} writes are used.
    */
   readonly encoded?: Uint8Array;
 }
 
 /**
- * CRC32C of a segment id: what the checksum of every frame of the segment continues.
+ * CRC32C of a segment id: the seed of the checksum of every frame in the segment.
  *
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for anything but 16 bytes
  */
@@ -79,7 +83,7 @@ export function segmentSeed(segmentId: Uint8Array): number {
  * Fills the first block of a segment.
  *
  * @param block - receives the header; at least 128 bytes, everything behind them is zeroed
- * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`); then `block` was not touched
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`); then `block` is unchanged
  */
 export function encodeSegmentHeader(block: Uint8Array, header: SegmentHeader): void {
   checkBytes('block', block);
@@ -125,7 +129,7 @@ function checkHeader(header: SegmentHeader): void {
   }
 }
 
-/** Bytes of their own, also when `bytes` is a `Buffer`, whose `slice` is a view. */
+/** Copies bytes, also when `bytes` is a `Buffer`, whose `slice` would be a view. */
 function copyOf(bytes: Uint8Array, offset: number, length: number): Uint8Array {
   return new Uint8Array(bytes.subarray(offset, offset + length));
 }
@@ -135,7 +139,7 @@ function copyOf(bytes: Uint8Array, offset: number, length: number): Uint8Array {
  *
  * @param bytes - at least the first 128 bytes of the file; fewer are a bad header
  * @param path - of the file, for errors
- * @returns a header with copies of its ids
+ * @returns the header, its ids copied
  * @throws `WAL_BAD_HEADER` (with a `reason`), `WAL_UNSUPPORTED_VERSION`
  */
 export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHeader {
@@ -159,7 +163,7 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
   }
   const header = readFields(bytes, view, flags);
   if (header.encrypted) {
-    // Not enumerable: a header that is made of this one with other fields must not take its bytes along.
+    // Not enumerable: a header that is spread from this one with other fields must not copy these bytes.
     Object.defineProperty(header, 'encoded', { value: copyOf(bytes, 0, HEADER_CRC_OFFSET) });
   }
   if (version === 0 || !plausible(header, view.getUint8(10))) {

@@ -5,12 +5,12 @@ const MAGIC_BYTES = 4;
 const BLOCK_HEADER_BYTES = 3;
 const CHECKSUM_BYTES = 4;
 
-/** Types of blocks that are not so many bytes as they say: one byte many times, and none at all. */
+/** Types of blocks whose size field is not their length: one byte repeated, and a type that must not occur. */
 const BlockType = { repeated: 1, reserved: 3 } as const;
 
 /**
- * Whether bytes are one zstd frame from its beginning to its end, and nothing behind it (RFC 8878, section 3.1.1). Some
- * versions of Node.js give what they have when a frame is cut short, and say nothing.
+ * Whether bytes are exactly one complete zstd frame (RFC 8878, section 3.1.1). Some versions of Node.js return a partial
+ * result for a truncated frame, without an error.
  */
 export function isOneZstdFrame(bytes: Uint8Array): boolean {
   const view = viewOf(bytes);
@@ -29,7 +29,7 @@ export function isOneZstdFrame(bytes: Uint8Array): boolean {
   return at + (hasChecksum ? CHECKSUM_BYTES : 0) === bytes.length;
 }
 
-/** Bytes of the header behind its descriptor: window, id of a dictionary, size of the content. */
+/** Bytes of the header behind its descriptor: window descriptor, dictionary id, content size. */
 function restOfHeader(descriptor: number): number {
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] as number;

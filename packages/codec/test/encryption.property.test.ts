@@ -131,7 +131,7 @@ describe('records that are compressed and encrypted', () => {
     );
   });
 
-  it('that somebody made up are a WalError, or no more than the limit', () => {
+  it('with forged contents are a WalError, or no more than the limit', () => {
     const limit = 1000;
     const keyRing = KeyRing.of({ id: 1, key: new Uint8Array(32) });
     const header = { ...(fc.sample(headers, { numRuns: 1, seed: 1 })[0] as SegmentHeader), keyId: 1 };

@@ -176,7 +176,7 @@ describe('a decoder', () => {
     );
   });
 
-  it('refuses a record that is not encrypted in a segment that is, unless it was told otherwise', () => {
+  it('rejects a plaintext record in an encrypted segment, unless allowPlaintext is set', () => {
     const payload = new TextEncoder().encode('planted');
     const plain = new Uint8Array(32 + payload.length);
     writeRecordHeader(viewOf(plain), 0, plain.length, 2, 0, 1, 0, 0, 0, 0);
@@ -191,7 +191,7 @@ describe('a decoder', () => {
     const lenient = new PayloadDecoder(headerOf(usual), PATH, { keyRing, allowPlaintext: true });
     expect(lenient.transforms(planted.flags)).toBe(false);
     expect(new TextDecoder().decode(lenient.decode(planted, ...partsOf(plain, 0, planted), 0).payload)).toBe('planted');
-    // Who has no keys demands none.
+    // Without a ring, plaintext is accepted.
     expect(new PayloadDecoder(headerOf(usual), PATH).transforms(planted.flags)).toBe(false);
     expect(strict.transforms(RecordFlag.mark)).toBe(false);
   });

@@ -29,8 +29,8 @@ describe('WalError', () => {
     expect('cause' in new WalError('WAL_CLOSED', 'closed')).toBe(false);
   });
 
-  it('is told from other errors, and by its code', () => {
-    const error: unknown = new WalError('WAL_LOCKED', 'locked', { holder: 'somebody' });
+  it('is distinguished from other errors, and by its code', () => {
+    const error: unknown = new WalError('WAL_LOCKED', 'locked', { holder: 'another process' });
     expect(WalError.is(error)).toBe(true);
     expect(WalError.is(error, 'WAL_LOCKED')).toBe(true);
     expect(WalError.is(error, 'WAL_CLOSED')).toBe(false);
@@ -41,7 +41,7 @@ describe('WalError', () => {
     }
   });
 
-  it('is told across two copies of the package', async () => {
+  it('is recognized across two copies of the package', async () => {
     const other = await anotherCopy();
     expect(other.WalError).not.toBe(WalError);
     const theirs: unknown = new other.WalError('WAL_CORRUPT', 'theirs');

@@ -195,7 +195,7 @@ describe.runIf(addon !== undefined)('the addon and JavaScript', () => {
     expect(Math.min(refused, sealed)).toBeGreaterThan(10);
   });
 
-  it('find the same evidence', () => {
+  it('find the same durability proof', () => {
     let found = 0;
     fc.assert(
       fc.property(
@@ -223,7 +223,7 @@ describe.runIf(addon !== undefined)('the addon and JavaScript', () => {
     expect(found).toBeGreaterThan(20);
   });
 
-  it('find the same evidence where lengths and LSNs are at their limits', () => {
+  it('find the same durability proof where lengths and LSNs are at their limits', () => {
     const bytes = new Uint8Array(64);
     const view = viewOf(bytes);
     const lsns = [0n, 1n, 2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 54n, 2n ** 63n, 2n ** 64n - 1n];

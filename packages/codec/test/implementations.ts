@@ -5,7 +5,7 @@ import { continueCrc32c } from '../src/javascript/crc32c.js';
 import { findDurabilityProof } from '../src/javascript/durability-proof.js';
 import { scanFrames, sealFrames } from '../src/javascript/frames.js';
 
-/** The passes over bytes, as one implementation does them. */
+/** The kernels of one implementation. */
 export type Implementation = Pick<typeof codec, 'crc32c' | 'sealFrames' | 'scanFrames' | 'findDurabilityProof'>;
 
 /** Does not check its arguments. */

@@ -18,7 +18,7 @@ describe('a ring of given keys', () => {
     expect([ring.currentId, ring.ids, ring.has(2), ring.has(4)]).toEqual([3, [1, 2, 3], true, false]);
   });
 
-  it('takes a further key, which becomes the current one when it is told so', () => {
+  it('takes a further key, which becomes the current one by use', () => {
     const ring = KeyRing.of({ id: 1, key: key(1) });
     expect(() => ring.use(2)).toThrow(walError({ code: 'WAL_BAD_KEY', reason: 'missing-key', keyId: 2 }));
     ring.add({ id: 2, key: key(2) });
@@ -144,16 +144,16 @@ describe('a ring with a callback', () => {
     expect(() => ring.loadSync()).toThrow(walError({ code: 'WAL_BAD_KEY', reason: 'key-source' }));
   });
 
-  it('can be asked at once where it answers at once', () => {
+  it('can be called by a blocking call when it returns a key', () => {
     const ring = KeyRing.fromCallback(1, (id) => key(id));
     ring.loadSync();
     ring.loadSync([1, 5]);
     expect(ring.ids).toEqual([1, 5]);
   });
 
-  it('cannot be asked at once where it answers later', async () => {
+  it('cannot be called by a blocking call when it returns a promise', async () => {
     const ring = KeyRing.fromCallback(1, async () => {
-      throw new Error('nobody hears of this one');
+      throw new Error('an error that is not reported');
     });
     expect(() => ring.loadSync()).toThrow(walError({ code: 'WAL_UNSUPPORTED', keyId: 1 }));
     await new Promise(setImmediate);
@@ -227,7 +227,7 @@ describe('a ring from a file', () => {
     }
   });
 
-  it.skipIf(platform === 'win32')('that others have rights on is refused', async () => {
+  it.skipIf(platform === 'win32')('that group or others have access to is rejected', async () => {
     for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610, 0o666, 0o777]) {
       const path = write(JSON.stringify({ current: 1, keys: { 1: hex(1) } }), mode);
       const { message } = await refused(path, { code: 'WAL_BAD_KEY', reason: 'permissions', path });
@@ -258,7 +258,7 @@ describe('a ring from a file', () => {
     expect(`${error.message}${inspect(error.cause)}`).not.toContain('aaaa');
   });
 
-  it('that is not there, or is a directory, is told apart', async () => {
+  it('that does not exist, or is a directory, has an error of its own', async () => {
     await refused(join(folder, 'none'), { code: 'WAL_NOT_FOUND', path: join(folder, 'none'), systemCode: 'ENOENT' });
     await refused(folder, { code: 'WAL_BAD_KEY', reason: 'key-file' });
     await expect(KeyRing.fromFile(7 as never)).rejects.toThrow(TypeError);

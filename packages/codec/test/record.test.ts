@@ -130,7 +130,7 @@ describe('records', () => {
     }
   });
 
-  it('have an LSN beyond the safe integers only when somebody wrote nonsense: it compares as beyond every bound', () => {
+  it('have an LSN beyond the safe integers only when they are forged: it compares as beyond every bound', () => {
     const bytes = new Uint8Array(32);
     const header = new RecordHeader();
     for (const high of [0x0020_0000, 0x8000_0000, 0xffff_ffff]) {
@@ -172,7 +172,7 @@ describe('marks', () => {
   });
 
   it('have the types of the format', () => {
-    expect(MarkType).toEqual({ quiet: 0, closed: 1, recovered: 2 });
+    expect(MarkType).toEqual({ idle: 0, closed: 1, recovered: 2 });
   });
 
   it('leave the checksum word open and touch 32 bytes', () => {

@@ -174,7 +174,7 @@ describe('what an encrypted segment says of the log before it', () => {
     }
   });
 
-  it('is not looked at where the segment is not encrypted', () => {
+  it('is ignored when the segment is not encrypted', () => {
     expect(decodeSegmentHeader(said(2n ** 64n - 1n, 0), PATH).encryptedFrom).toBe(0);
   });
 });

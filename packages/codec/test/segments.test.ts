@@ -137,7 +137,7 @@ describe('whole segment files', () => {
     }
   });
 
-  it('show a hole in the middle by what stands behind it, and a torn tail by nothing', () => {
+  it('show damage in the middle by the frames behind it, and a torn tail by their absence', () => {
     // Records 1 to 6 with lags 1 to 6, then a mark that says all were durable.
     const vector = vectors.find(({ name }) => name === 'frames one behind the other, block size 512') as SegmentVector;
     const whole = fromRuns(vector.bytes);

@@ -1,7 +1,7 @@
 /** Castagnoli's polynomial, reflected. */
 const POLYNOMIAL = 0x82f63b78;
 
-/** Bytes that are looked up at once. */
+/** Bytes that one step of the loop processes. */
 const SLICES = 16;
 
 /**
@@ -24,15 +24,15 @@ function makeTables(): Int32Array {
 }
 
 /**
- * Continues `seed`, the CRC32C of what stands before byte `start` of the view. The range is not checked. What it returns is
- * signed: an integer beyond 31 bits would be an object of its own for every frame.
+ * Continues `seed`, the CRC32C of the bytes before `start`. The range is not checked. The result is signed: V8 stores an
+ * integer beyond 31 bits as a heap object, and an unsigned result would allocate one for every frame.
  */
 export const continueCrc32c = makeContinue();
 
 /**
- * The tables are a constant of a function and not of the module: bundlers make `var` of the latter, and then a compiler can
- * rely neither on their place nor on their length. With them, and four bytes a load, it takes half the time it takes
- * with a load for each byte: measured.
+ * The tables are a constant of a function and not of the module: bundlers turn a module constant into a `var`, and then
+ * the compiler can rely neither on its identity nor on its length. This, and loads of four bytes instead of one, halve
+ * the time (measured).
  */
 function makeContinue(): (view: DataView, start: number, end: number, seed: number) => number {
   const t = makeTables();
@@ -50,7 +50,7 @@ function makeContinue(): (view: DataView, start: number, end: number, seed: numb
         (t[3584 + ((a >>> 8) & 0xff)] as number) ^
         (t[3328 + ((a >>> 16) & 0xff)] as number) ^
         (t[3072 + (a >>> 24)] as number) ^
-        // What does not wait for the bytes before: together, so that it is done while those are.
+        // Independent of the previous CRC: grouped, so that the processor computes it in parallel with the lines above.
         ((t[2816 + (b & 0xff)] as number) ^
           (t[2560 + ((b >>> 8) & 0xff)] as number) ^
           (t[2304 + ((b >>> 16) & 0xff)] as number) ^
@@ -78,9 +78,9 @@ function makeContinue(): (view: DataView, start: number, end: number, seed: numb
 }
 
 /**
- * Continues `seed` byte by byte, and notes what comes of each: `into[0]` is the seed, and `into[n]` the CRC32C of what stands
- * before and the first n bytes of the range. The range is not checked, nor whether `into` has room for one entry more than
- * bytes.
+ * Continues `seed` byte by byte and stores every intermediate CRC32C: `into[0]` is the seed, and `into[n]` continues it
+ * over the first n bytes of the range. Neither the range is checked nor whether `into` has one entry more than the range
+ * has bytes.
  */
 export const notePrefixes = makeNotePrefixes();
 
@@ -97,11 +97,14 @@ function makeNotePrefixes(): (bytes: Uint8Array, start: number, end: number, see
   };
 }
 
-/** Polynomials are written reflected: the highest bit is x^0. */
+/** Polynomials are bit-reflected: the highest bit is x^0. */
 const X_TO_THE_8 = 0x80_0000;
 const ONE = 0x8000_0000 | 0;
 
-/** Table n has x^(8 * 256^n * b) for each byte b: what b * 256^n zero bytes multiply a CRC with. Made when needed. */
+/**
+ * Table n holds x^(8 * 256^n * b) for each byte b: the factor by which b * 256^n zero bytes multiply a CRC. Created
+ * when needed.
+ */
 const powers: Int32Array[] = [];
 
 function powersOf(place: number): Int32Array {
@@ -127,7 +130,7 @@ function times(a: number, b: number): number {
   return product;
 }
 
-/** The CRC32C of two stretches together: of the first one, of the second one by itself, and bytes of the second one. */
+/** The CRC32C of two adjacent ranges, from the CRC of each and the length of the second one. */
 export function combine(first: number, second: number, secondBytes: number): number {
   let crc = first;
   for (let left = secondBytes, place = 0; left > 0; left = Math.floor(left / 256), place++) {

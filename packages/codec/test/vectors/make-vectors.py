@@ -256,7 +256,7 @@ def make_records():
 
 def make_marks():
     vectors = []
-    for type, why in ((0, "quiet"), (1, "closed"), (2, "recovered")):
+    for type, why in ((0, "idle"), (1, "closed"), (2, "recovered")):
         for lsn, time_ms in ((1, 0), (43, 51), (2**32 + 9, SATURATED), (2**53 - 1, 7)):
             vectors.append(
                 {

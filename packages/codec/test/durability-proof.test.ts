@@ -37,7 +37,7 @@ describe.each(implementations)(
       for (let at = 0; at <= 152; at++) expect(find(put(new Uint8Array(200), at))).toBe(at);
     });
 
-    it('is found at the next place when the first is told to be none', () => {
+    it('is found at the next offset when the search continues behind the first', () => {
       const bytes = put(put(new Uint8Array(300), 31), 117);
       expect(findDurabilityProof(bytes, 0, 300, 300, 13, 100)).toBe(31);
       expect(findDurabilityProof(bytes, 31, 300, 269, 13, 100)).toBe(31);
@@ -83,7 +83,7 @@ describe.each(implementations)(
       expect(find(bytes(0xffff_ffff), 13, 100, 1000)).toBe(-1);
     });
 
-    it('is looked at when its first 32 bytes are in the range', () => {
+    it('is examined when its first 32 bytes are in the range', () => {
       const bytes = put(new Uint8Array(100), 60);
       expect(findDurabilityProof(bytes, 0, 92, 1000, 13, 100)).toBe(60);
       expect(findDurabilityProof(bytes, 0, 91, 1000, 13, 100)).toBe(-1);

@@ -37,7 +37,7 @@ function model(bytes: Uint8Array, start: number, end: number, bytesLeft: number,
 
 const around = (value: number, by: number) => fc.integer({ min: Math.max(0, value - by), max: value + by });
 
-/** Something that is nearly, or just, evidence for LSNs around 100, written over other bytes. */
+/** Something that is nearly, or just, a durability proof for LSNs around 100, written over other bytes. */
 const candidates = fc.record({
   at: fc.nat(300),
   length: fc.oneof(fc.constantFrom(0, 23, 24, 25, 40, 47, 48, 64), fc.nat(300), fc.constant(0xffff_ffff)),
