@@ -1,15 +1,15 @@
 import { MAXIMUM_META_BYTES, recordFrameBytes, WalError } from '@walstack/codec';
-import { type AppendOptions, keptBodyOf, NO_OPTIONS, type RecordBody } from './write/record-body.js';
+import { type AppendOptions, copiedBodyOf, NO_OPTIONS, type RecordBody } from './write/record-body.js';
 import { tooLarge } from './write/too-large.js';
 
 let contentsOf: (batch: Batch) => readonly RecordBody[];
 let spend: (batch: Batch) => void;
 
 /**
- * Records that are appended together, and are in the log all of them or none, whatever crash comes.
+ * Records that are appended atomically: after any crash the log has all of them or none.
  *
- * A batch is made up without a log, and handed to `appendBatch`, after which it is spent: it cannot be changed or
- * appended again, but {@link clone} makes one that can.
+ * A batch is filled independently of a log and passed to `appendBatch`. After that it is spent: it cannot be changed or
+ * appended again, but {@link clone} returns one that can.
  *
  * ```ts
  * const batch = new Batch().add('debit 20', { type: 1 }).add('credit 20', { type: 2 });
@@ -20,7 +20,7 @@ export class Batch {
   readonly #records: RecordBody[] = [];
   #sizeBytes = 0;
   #spent = false;
-  /** What was moved out, and may come back. */
+  /** The batch that {@link take} returned last: {@link giveBack} checks whether it was appended. */
   #taken: Batch | undefined;
 
   static {
@@ -33,15 +33,15 @@ export class Batch {
   /**
    * Adds a record behind those added before.
    *
-   * @param payload - bytes, copied before the call returns, or a string without lone surrogates, which is encoded as UTF-8; may be
+   * @param payload - bytes, copied before the call returns, or a string without lone surrogates, encoded as UTF-8; may be
    * empty
    * @returns this batch
    * @throws `WAL_TOO_LARGE` for a meta over 65,535 bytes, `WAL_STATE` when the batch is spent; `TypeError` or `RangeError`
-   * for wrong arguments. Nothing was added then. How long a payload may be is for the log to say.
+   * for wrong arguments. Nothing was added then. `appendBatch` checks the lengths of the payloads.
    */
   add(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): this {
     throwIfSpent(this);
-    const body = keptBodyOf(payload, options);
+    const body = copiedBodyOf(payload, options);
     throwIfSpent(this);
     if (body.meta.length > MAXIMUM_META_BYTES) throw tooLarge('meta', body.meta.length, MAXIMUM_META_BYTES, 'added');
     this.#records.push(body);
@@ -49,22 +49,22 @@ export class Batch {
     return this;
   }
 
-  /** How many records it has. */
+  /** The number of records. */
   get length(): number {
     return this.#records.length;
   }
 
-  /** Bytes of its records with their headers, as they stand in a log that neither compresses nor encrypts. */
+  /** Bytes of its records with their headers, without compression and encryption. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
-  /** Whether it was appended to a log, or waits to be. */
+  /** Whether it was appended to a log, or is waiting to be. */
   get isSpent(): boolean {
     return this.#spent;
   }
 
-  /** A batch of the same records that is not spent, also where this one is. */
+  /** A batch with the same records that is not spent, also when this one is. */
   clone(): Batch {
     const copy = new Batch();
     for (const record of this.#records) copy.#records.push(record);
@@ -73,8 +73,8 @@ export class Batch {
   }
 
   /**
-   * Moves the records out: a batch that is not spent, and leaves this one spent. For what is appended later as it was when
-   * it was given; {@link giveBack} undoes it.
+   * Moves the records into a new batch and leaves this one spent: for an append that happens later, with the records as
+   * they are now. {@link giveBack} undoes it.
    *
    * @throws `WAL_STATE` when the batch is spent
    */
@@ -86,7 +86,7 @@ export class Batch {
     return taken;
   }
 
-  /** Undoes the last {@link take}, unless what was taken was appended: this batch is not spent then, as before. */
+  /** Undoes the last {@link take}, unless the batch that it returned was appended: this batch is not spent any more. */
   giveBack(): void {
     if (this.#taken === undefined || this.#taken.#spent) return;
     this.#taken = undefined;
@@ -94,18 +94,18 @@ export class Batch {
   }
 }
 
-/** The records of a batch, for the log that it is appended to. */
+/** The records of a batch: for the log that appends it. */
 export const recordsOf = (batch: Batch): readonly RecordBody[] => contentsOf(batch);
 
-/** Takes note that a batch was appended. */
+/** Marks a batch as appended. */
 export const markSpent = (batch: Batch): void => spend(batch);
 
-/** @throws `WAL_STATE` when a batch was appended to a log before */
+/** @throws `WAL_STATE` when a batch is spent */
 export function throwIfSpent(batch: Batch): void {
   if (!batch.isSpent) return;
   throw new WalError(
     'WAL_STATE',
-    'the batch was appended already, or waits to be, and is spent: make a new one, or append batch.clone()',
+    'the batch is spent: it was appended already, or is waiting to be; make a new one, or append batch.clone()',
     { state: 'spent' },
   );
 }

@@ -4,25 +4,25 @@ import { afterStep } from '@walstack/storage-io';
 import type { Settings } from './options.js';
 import type { SegmentMeta } from './segments/segment.js';
 
-/** What every message says: which log it is about. */
+/** The fields of every message. */
 export interface LogMessage {
   /** The directory of the log. */
   readonly directory: string;
 }
 
-/** The log went over to its next segment. Channel `walstack:roll`. */
+/** The log rolled to its next segment. Channel `walstack:roll`. */
 export interface RollMessage extends LogMessage {
   readonly sealed: SegmentMeta;
   readonly active: SegmentMeta;
 }
 
-/** A freed file became the file of a new segment. Channel `walstack:recycle`. */
+/** A freed file was reused for a new segment. Channel `walstack:recycle`. */
 export interface RecycleMessage extends LogMessage {
   /** Number of the segment. */
   readonly segment: number;
 }
 
-/** A log could not be opened, or failed for good. Channel `walstack:error`. */
+/** A log could not be opened, or has failed permanently. Channel `walstack:error`. */
 export interface ErrorMessage extends LogMessage {
   readonly operation: 'open' | 'write';
   readonly error: WalError;
@@ -33,7 +33,7 @@ export interface TypedChannel<Message> extends Pick<Channel, 'name' | 'hasSubscr
   publish(message: Message): void;
 }
 
-/** The channels of what happens while a log is written. */
+/** The channels for events while a log is written. */
 export const writerChannels: {
   readonly roll: TypedChannel<RollMessage>;
   readonly recycle: TypedChannel<RecycleMessage>;
@@ -44,14 +44,18 @@ export const writerChannels: {
   error: channel('walstack:error'),
 };
 
-/** Publishes a message when the step of a routine that it tells of is over: listeners may call anything. */
+/**
+ * Publishes a message after the current step of the I/O routine has ended, so that subscribers may call any method of
+ * the log.
+ */
 export function announce<Message>(channel: TypedChannel<Message>, message: Message): void {
   afterStep(() => channel.publish(message));
 }
 
-/** Says that a log has failed for good. */
+/** Publishes that a log has failed permanently. */
 export function announceFailure({ directory, onFailure }: Settings, error: WalError): void {
   announce(writerChannels.error, { directory, operation: 'write', error });
-  // In a turn of its own: it must not come in the middle of what failed, and what it throws is an uncaught exception.
+  // In a microtask of its own: the callback must not run in the middle of the failed step, and an error that it throws
+  // must become an uncaught exception.
   if (onFailure !== undefined) queueMicrotask(() => onFailure(error));
 }

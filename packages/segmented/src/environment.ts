@@ -2,20 +2,20 @@ import { randomBytes as cryptoRandomBytes } from 'node:crypto';
 import type { StorageIo } from '@walstack/storage-io';
 
 /**
- * Everything that comes from outside: the disk, the clock, timers and randomness. Ids and times come from here and
- * nowhere else, so that a simulation with one seed replays a failure.
+ * The external dependencies of a log: the disk, the clock, timers and randomness. Ids and times come only from here, so
+ * that a simulation with the same seed replays a failure.
  */
 export interface Environment {
   readonly io: StorageIo;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
-  /** Calls back once after `delayMs`; returns what cancels it. Must not keep the process alive. */
+  /** Calls back once after `delayMs`; returns a function that cancels it. Must not keep the process alive. */
   readonly setTimer: (callback: () => void, delayMs: number) => () => void;
-  /** `bytes` random bytes, fit for ids that must not collide. */
+  /** Returns `bytes` random bytes, good enough for ids that must not collide. */
   readonly randomBytes: (bytes: number) => Uint8Array;
 }
 
-/** The real clock, timers and randomness. */
+/** The clock, timers and randomness of the system. */
 export const systemEnvironment: Omit<Environment, 'io'> = {
   now: Date.now,
   setTimer: (callback, delayMs) => {
@@ -26,8 +26,8 @@ export const systemEnvironment: Omit<Environment, 'io'> = {
   randomBytes: (bytes) => new Uint8Array(cryptoRandomBytes(bytes)),
 };
 
-/** The time for a segment's header: whole milliseconds, whatever the clock gives. */
-export function createdAt(world: Environment): number {
-  const now = Math.floor(world.now());
+/** The creation time for a segment's header: whole milliseconds, 0 for a time that a header cannot hold. */
+export function createdAt(environment: Environment): number {
+  const now = Math.floor(environment.now());
   return now >= 0 && Number.isSafeInteger(now) ? now : 0;
 }

@@ -1,12 +1,13 @@
 /**
  * A write-ahead log in a directory of segment files: append, roll, sync, recover, truncate, replay.
  *
- * The life of a log: `SegmentedWal.open` locks the directory and reads every segment. From what is there it decides,
- * before it changes anything, whether the end is a torn tail, of which nothing had been acknowledged, or whether
- * something acknowledged is lost, which is `WAL_CORRUPT`. What is kept is made durable, marked, and the log goes on in a
- * new segment. `append` encodes into memory; `sync` seals the checksums of everything encoded in one pass, writes it in
- * one piece and makes it durable. A record that would make the segment longer than `segmentBytes` goes to the next one,
- * which the next sync makes. When the log is quiet, and when it is closed, a mark says that all before it is durable.
+ * How a log works: `SegmentedWal.open` locks the directory and reads every segment. Before it changes anything it decides
+ * whether the end of the log is a torn tail, of which nothing had been acknowledged, or whether something acknowledged is
+ * lost, which is `WAL_CORRUPT`. It makes the kept records durable, writes a mark behind them and continues in a new
+ * segment. `append` encodes into memory; `sync` seals the checksums of everything encoded in one pass, writes it in one
+ * piece and makes it durable. A record that would make the segment longer than `segmentBytes` goes to the next segment,
+ * whose file the next sync creates. When the log is idle, and when it is closed, a mark states that everything before it
+ * is durable.
  *
  * @packageDocumentation
  */

@@ -13,7 +13,7 @@ import type { TruncateResult } from './retention/truncation.js';
 export interface OpenMessage extends LogMessage {
   /** Name of the backend. */
   readonly backend: string;
-  /** Whether the log was made new. */
+  /** Whether a new log was created. */
   readonly created: boolean;
   readonly firstLsn: Lsn;
   readonly lastLsn: Lsn;
@@ -21,16 +21,18 @@ export interface OpenMessage extends LogMessage {
   readonly durationMs: number;
 }
 
-/** A log that was there before was recovered. Channel `walstack:recover`, before `walstack:open`. */
+/** An existing log was recovered. Channel `walstack:recover`, before `walstack:open`. */
 export interface RecoverMessage extends LogMessage {
   readonly report: RecoveryReport;
 }
 
-/** A log was opened where it cannot rely on what it promises. Channel `walstack:caution`, before `walstack:open`. */
+/**
+ * A log was opened on a file system that weakens its guarantees. Channel `walstack:caution`, before `walstack:open`.
+ */
 export interface CautionMessage extends LogMessage {
   /** The type of the file system, as the system names it. */
   readonly fileSystem: string;
-  /** What cannot be relied on, in one sentence. */
+  /** Which guarantee is weaker, in one sentence. */
   readonly message: string;
 }
 
@@ -41,9 +43,9 @@ export interface TruncateMessage extends LogMessage, TruncateResult {
 }
 
 /**
- * The channels of `node:diagnostics_channel` on which a log says what happens to it. A channel without listeners costs
- * nothing: no message is made for it. Listeners are called in the thread that writes, between two steps of its routines: they
- * may call anything, and are to be quick.
+ * The channels of `node:diagnostics_channel` on which a log publishes its events. A channel without subscribers costs
+ * nothing: no message is created for it. Subscribers run in the writing thread, between two steps of its I/O routines:
+ * they may call any method of the log, and should return quickly.
  */
 export const channels: typeof writerChannels & {
   readonly caution: TypedChannel<CautionMessage>;
@@ -58,24 +60,24 @@ export const channels: typeof writerChannels & {
   truncate: channel('walstack:truncate'),
 };
 
-/** Opens a log, and says how that went. */
+/** Opens a log and publishes the result on the channels. */
 export function* announced<T extends Opened>(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   opening: IoRoutine<T>,
 ): IoRoutine<T> {
   const { directory } = settings;
-  // Not the world's clock: that one may jump, and nothing depends on what is told here.
+  // Not the clock of the environment, which may jump: nothing but this message depends on the duration.
   const begunAt = performance.now();
   try {
     const opened = yield* opening;
     const { report } = opened;
     const { created, firstLsn, lastLsn } = report;
     if (!created && channels.recover.hasSubscribers) announce(channels.recover, { directory, report });
-    if (channels.caution.hasSubscribers) cautionOf(world, directory);
+    if (channels.caution.hasSubscribers) announceCaution(environment, directory);
     if (channels.open.hasSubscribers) {
       const durationMs = performance.now() - begunAt;
-      announce(channels.open, { directory, backend: world.io.name, created, firstLsn, lastLsn, durationMs });
+      announce(channels.open, { directory, backend: environment.io.name, created, firstLsn, lastLsn, durationMs });
     }
     return opened;
   } catch (error) {
@@ -84,8 +86,8 @@ export function* announced<T extends Opened>(
   }
 }
 
-/** Says what of the file system of a log cannot be relied on. */
-function cautionOf({ io }: Environment, directory: string): void {
+/** Publishes a caution when the file system of a log weakens its guarantees. */
+function announceCaution({ io }: Environment, directory: string): void {
   const { type, caution } = io.fileSystem?.(directory) ?? {};
   if (type === undefined || caution === undefined) return;
   announce(channels.caution, { directory, fileSystem: type, message: `${directory} lies on ${caution}.` });

@@ -19,129 +19,136 @@ import type { StorageIo, StorageIoName } from '@walstack/storage-io';
 import { type Environment, systemEnvironment } from './environment.js';
 import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js';
 
-/** How blocks are prepared. */
+/** How blocks are preallocated. */
 export type Preallocation = 'none' | 'allocate' | 'write';
 
 const PREALLOCATIONS: readonly Preallocation[] = ['none', 'allocate', 'write'];
 
 /** How a {@link SegmentedWal} is opened. */
 export interface SegmentedWalConfig {
-  /** The directory of the log, and nothing else's. Made when missing, with its parents. */
+  /** The directory of the log, which must hold nothing else. Created when missing, with its parents. */
   readonly directory: string;
-  /** Make a new log where there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is made. */
+  /** Create a new log where there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is created. */
   readonly create?: boolean;
   /**
-   * The backend. One that is given lives on when the log is closed; one that is named belongs to the log. Default
-   * `'auto'`: what `openStorageIo` chooses, for `openSync` one that can wait.
+   * The backend, or its name. A backend that is passed in stays open when the log is closed; one that is named is opened
+   * and closed with the log. Default `'auto'`: the choice of `openStorageIo`; for `openSync` a backend that can block.
    */
   readonly io?: StorageIo | StorageIoName;
-  /** Roll to a new segment when a record would make this one larger, in bytes. A target: a larger record gets a segment
-   * of its own size. At least two blocks. Default 64 MiB. */
+  /**
+   * Size of a segment, in bytes: the log rolls to a new segment when a record would make the current one larger. A record
+   * that is larger than this gets a segment of its own. At least two blocks. Default 64 MiB.
+   */
   readonly segmentBytes?: number;
   /** Block size of new segments, a power of two from 512 to 65,536 bytes. Default 4096. */
   readonly blockBytes?: number;
   /**
-   * Fill every group up to the end of its block, so that a block with acknowledged data is never written again, at a
-   * price in space. Default `false`.
+   * Pad every group to the end of its block, so that a block with acknowledged data is never written again. Costs space.
+   * Default `false`.
    */
   readonly padGroups?: boolean;
   /**
-   * Groups under way side by side, at most, where the backend can make writes durable side by side; 1 to 256. Elsewhere
-   * there is one. Default 16.
+   * The largest number of groups in flight, if the backend can have several durable writes in flight; else it is one. 1 to
+   * 256. Default 16.
    */
   readonly maxInFlight?: number;
   /**
-   * Write around the page cache where the backend and the file system can. Groups are padded to blocks then, as with
-   * `padGroups`. Without it, and where it is refused, there is one group under way at a time. Default `true`.
+   * Use direct I/O, around the page cache, if the backend and the file system support it. Groups are then padded to
+   * blocks, as with `padGroups`. Without direct I/O only one group is in flight. Default `true`.
    */
   readonly directIo?: boolean;
   /**
-   * How blocks are prepared ahead of the writer, some MiB at a time, so that a durable write need not make the file grow:
-   * `'write'` writes zeros, `'allocate'` only reserves space, `'none'` does nothing. Default `'write'` where groups go
-   * side by side, else `'none'`.
+   * How blocks are preallocated ahead of the writer, some MiB at a time, so that a durable write does not have to extend
+   * the file: `'write'` writes zeros, `'allocate'` only reserves space, `'none'` does nothing. Default `'write'` if the
+   * backend can have several groups in flight, else `'none'`.
    */
   readonly preallocate?: Preallocation;
   /**
-   * Freed segments to keep for reuse, at most, instead of removing them; 0 to 1024. Only on a backend with locks on open
-   * files, and only files that this opening of the log has written and that have no other name (a hard link). Default 1
-   * where blocks are prepared, else 0.
+   * The largest number of freed segment files that are kept for reuse instead of being removed; 0 to 1024. Requires a
+   * backend with locks on open files. Only files that were written since the log was opened and have no other hard link
+   * are kept. Default 1 if blocks are preallocated, else 0.
    */
   readonly recycleSegments?: number;
   /** The longest payload, in bytes; 0 to 1 GiB. Default 64 MiB. */
   readonly maxPayloadBytes?: number;
-  /** Appended and not yet written, in bytes: beyond it `append` throws `WAL_BACKPRESSURE`. At least 1. Default 64 MiB. */
+  /**
+   * The limit of bytes appended and not yet written: beyond it `append` throws `WAL_BACKPRESSURE`. At least 1. Default
+   * 64 MiB.
+   */
   readonly maxPendingBytes?: number;
-  /** Write a mark when the log has been quiet for so long, in milliseconds; 0 turns it off. Default 50. */
+  /** Write a mark when nothing was appended for this time, in milliseconds; 0 turns it off. Default 50. */
   readonly markAfterMs?: number;
-  /** The first LSN of a new log; a log that exists keeps its own. Default 1. */
+  /** The first LSN of a new log; ignored for an existing log. Default 1. */
   readonly firstLsn?: Lsn;
-  /** Called once when the log fails for good, also where nothing waits: with what `failure` says from then on. */
+  /**
+   * Called once when the log fails permanently, also when no call is waiting, with the value that `failure` has from
+   * then on.
+   */
   readonly onFailure?: (failure: WalError) => void;
   /**
-   * The core whose log this is, 0 to 2^32 − 2: it stands in the header of every segment, and a log of another core, or of
-   * none, is refused. Default: of no core where the log is made, else what the log says.
+   * The core that the log belongs to, 0 to 2^32 − 2. It is stored in the header of every segment, and a log of another
+   * core, or of none, is rejected. Default: a new log belongs to no core, and any log is accepted.
    */
   readonly coreId?: number;
   /**
-   * Drop segments that are not needed any more as long as the log has more bytes than this; 0 drops them at once. What is
-   * above the checkpoint (see {@link retainUntilCheckpoint}) or needed by a hold stays, and so does the newest segment:
-   * the log may be larger. Looked after at rolls, when the checkpoint or a hold moves, and when a hold is released.
-   * Default: nothing is dropped because of the log's size.
+   * Drop the oldest segments that are not needed any more while the log is larger than this, in bytes; 0 drops them at
+   * once. Records above the checkpoint (see {@link retainUntilCheckpoint}) or needed by a hold stay, and so does the newest
+   * segment: the log may be larger. Checked at rolls, when the checkpoint or a hold moves, and when a hold is released.
+   * Default: nothing is dropped because of the size.
    */
   readonly retainBytes?: number;
   /**
-   * The same for segments whose last record is older than this, in milliseconds: nothing younger is dropped for its age.
-   * How old the last record is at least, the time says at which the next segment was made. With `retainBytes` as well, either is a reason. Default: nothing is dropped because of its age.
+   * The same for segments whose last record is older than this, in milliseconds. The age of the last record is measured
+   * from the creation of the next segment, so that no younger record is dropped. With `retainBytes` as well, a segment is
+   * dropped for either reason. Default: nothing is dropped because of its age.
    */
   readonly retainAgeMs?: number;
   /**
-   * Have retention drop nothing above the checkpoint: what the application has not said it no longer needs stays.
-   * `false` drops it, too, as a queue does whose readers come in time or set holds. Default `true`.
+   * Retention drops nothing above the checkpoint, which the application may still need. With `false` it does, as for a
+   * queue whose readers keep up or set holds. Default `true`.
    */
   readonly retainUntilCheckpoint?: boolean;
   /**
-   * The keys of the log: new segments are encrypted with the current one, older ones are read with the key that they name.
-   * Default none: nothing is encrypted, and a log whose newest records are is refused with `WAL_BAD_KEY`.
+   * The keys of the log: the current one encrypts new segments, older segments are read with the key that their header
+   * names. Default none: nothing is encrypted, and a log whose newest records are encrypted is rejected with `WAL_BAD_KEY`.
    */
   readonly keyRing?: KeyRing | undefined;
   /**
-   * Take what is not encrypted, though there is a key ring: for a log that was not encrypted so far, until there is an
-   * encrypted record in it. Without it, records in the clear are taken only where a later record that the key opens proves
-   * that they are older than the encryption of the log, so that without a key nothing can be put in their place. Default
-   * `false`.
+   * Accept plaintext records although a key ring is given: for a log that was not encrypted so far, until it has an
+   * encrypted record. Without it, plaintext records are accepted only if a later encrypted segment proves that they were
+   * written before the log was encrypted, so that they cannot be forged without the key. Default `false`.
    */
   readonly allowPlaintext?: boolean;
-  /** Compress payloads of a certain length where that makes them smaller. Default: not. */
+  /** Compress payloads from a certain length on, if that makes them smaller. Default: no compression. */
   readonly compression?: CompressionOptions;
   /**
    * What to do with a log that was not closed cleanly. Default `'strict'`: a torn tail, of which nothing had been
-   * acknowledged, is cut off; where something acknowledged is lost the log is refused with `WAL_CORRUPT` and left as it
-   * is. `'salvage'` goes on with the records before the first one lost, moves the rest to `quarantine/` in the log's
-   * directory, and says in `recovery.salvage` what is gone; where nothing is lost it does what `'strict'` does.
-   * `'readonly'` takes no lock and changes nothing, so that a log can be read beside its writer, as it was when it was
-   * opened: what would change it is refused with `WAL_STATE`.
+   * acknowledged, is cut off; if something acknowledged is lost the log is rejected with `WAL_CORRUPT` and not changed.
+   * `'salvage'` continues with the records before the first lost one, moves the other files to `quarantine/` in the log's
+   * directory, and reports in `recovery.salvage` what is lost; if nothing is lost it does what `'strict'` does.
+   * `'readonly'` takes no lock and changes nothing, so that a log can be read while another process writes it. It sees the
+   * log as it was when it was opened, and calls that would change the log are rejected with `WAL_STATE`.
    */
   readonly recoveryMode?: RecoveryMode;
   /**
-   * With `'salvage'`, where it cannot tell by itself: the LSN that the next record is to get. Records before it are kept as
-   * far as they can be read without a gap, a batch as a whole or not at all. Where it can tell, this is not looked at.
-   * Default: none, and such a log is refused.
+   * For `'salvage'`, if the files do not show where the log has to continue: the LSN of the next record. Records before it
+   * are kept as far as they can be read without a gap, a batch as a whole or not at all. Ignored if the files show it.
+   * Default: none, and such a log is rejected.
    */
   readonly salvageLsn?: Lsn;
   /**
-   * Wait for a lock that another writer holds, and try again, for so many milliseconds at most; 0 to 2^31 − 1. Default 0:
-   * `WAL_LOCKED` at once.
+   * How long to retry when another writer holds the lock, in milliseconds; 0 to 2^31 − 1. Default 0: `WAL_LOCKED` at once.
    */
   readonly lockTimeoutMs?: number;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
   readonly now?: Environment['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
   readonly setTimer?: Environment['setTimer'];
-  /** Randomness for ids. Default `crypto.randomBytes`. */
+  /** The source of random bytes for ids. Default `crypto.randomBytes`. */
   readonly randomBytes?: Environment['randomBytes'];
 }
 
-/** The options with their defaults filled in. */
+/** The options with their defaults applied. */
 export interface Settings {
   readonly directory: string;
   readonly create: boolean;
@@ -203,18 +210,18 @@ const KNOWN = optionNames<SegmentedWalConfig>({
   randomBytes: true,
 });
 
-/** The options that were checked, some of whose defaults depend on the backend. */
+/** The checked options, without the defaults that depend on the backend. */
 export type CheckedConfig = Omit<Settings, 'preallocate' | 'recycleSegments'> & {
   readonly preallocate: Preallocation | undefined;
   readonly recycleSegments: number | undefined;
 };
 
-/** A configuration that opens an existing log and never makes one. @throws like {@link checkConfig} */
+/** A configuration that opens an existing log and never creates one. @throws like {@link checkConfig} */
 export function withoutCreating(config: SegmentedWalConfig): SegmentedWalConfig {
   return { ...checkOptions('config', config, KNOWN), create: false };
 }
 
-/** Checks a configuration and fills in its defaults. @throws `TypeError`, `RangeError` with Node's codes */
+/** Checks a configuration and applies its defaults. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
   const {
     directory,
@@ -282,16 +289,16 @@ function checkCallback<T>(name: string, value: T): T {
   return value;
 }
 
-/** The world that a configuration asks for, on a backend. */
-export function worldOf(config: SegmentedWalConfig, io: StorageIo): Environment {
+/** The environment of a log: its backend, and clock, timers and randomness from the configuration or the system. */
+export function environmentOf(config: SegmentedWalConfig, io: StorageIo): Environment {
   const {
     now = systemEnvironment.now,
     setTimer = systemEnvironment.setTimer,
     randomBytes = systemEnvironment.randomBytes,
   } = config;
-  const world = { io, now, setTimer, randomBytes };
+  const environment = { io, now, setTimer, randomBytes };
   for (const name of ['now', 'setTimer', 'randomBytes'] as const) {
-    if (typeof world[name] !== 'function') throw invalidType(name, 'a function', world[name]);
+    if (typeof environment[name] !== 'function') throw invalidType(name, 'a function', environment[name]);
   }
-  return world;
+  return environment;
 }

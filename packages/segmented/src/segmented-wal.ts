@@ -43,10 +43,10 @@ import {
   type CheckedConfig,
   checkConfig,
   checkKeyRing,
+  environmentOf,
   type SegmentedWalConfig,
   type Settings,
   withoutCreating,
-  worldOf,
 } from './options.js';
 import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './read/log-reader.js';
 import { lsnBefore } from './read/position.js';
@@ -70,7 +70,7 @@ import { tooLarge } from './write/too-large.js';
 export interface SegmentedWalStats {
   /** Records appended. */
   readonly records: number;
-  /** Physical writes of one or more records each, counted as one when they were written for one flush or sync. */
+  /** Groups of one or more records that were written for one flush or sync each. */
   readonly groups: number;
   /** Syncs of segment data, and durable writes. */
   readonly syncs: number;
@@ -78,11 +78,11 @@ export interface SegmentedWalStats {
   readonly rolls: number;
   /** Bytes of frames, marks and padding written. */
   readonly bytesWritten: number;
-  /** Segments that were made of a freed file. */
+  /** Segments that were created in a freed file. */
   readonly recycled: number;
   /** Bytes appended and not yet written. */
   readonly pendingBytes: number;
-  /** Whether the active segment is written around the page cache. */
+  /** Whether the active segment is written with direct I/O. */
   readonly directIo: boolean;
   readonly segments: number;
   /** Name of the backend. */
@@ -90,22 +90,23 @@ export interface SegmentedWalStats {
 }
 
 /** The largest batch, in bytes: it is encoded and written in one piece. */
-const BATCH_BYTES_MOST = 1024 * 1024 * 1024;
+const BATCH_BYTES_MAX = 1024 * 1024 * 1024;
 
-/** Every record, as a copy. */
+/** Reading options: all records, as copies. */
 const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, matches: undefined };
 
 /**
  * A write-ahead log in a directory of segment files.
  *
  * `append` encodes a record into memory and returns its LSN at once; `sync` makes everything appended before it durable.
- * Whatever waits for the disk has two forms: a promise, and a twin ending in `Sync` that blocks the thread and needs a
- * backend that can wait. What is wrong with a call, its arguments included, rejects the promise; only the twin throws it.
+ * Every call that waits for the disk has two forms: one returns a promise, the other, with a name that ends in `Sync`,
+ * blocks the thread and needs a backend that can block. Asynchronous calls report all errors, also wrong arguments, by
+ * rejecting the promise; blocking calls throw.
  *
- * One object writes a log at a time, whichever process or thread it is in: the directory is locked.
+ * Only one object at a time writes a log, in any process or thread: the directory is locked.
  */
 export class SegmentedWal {
-  readonly #world: Environment;
+  readonly #environment: Environment;
   readonly #settings: Settings;
   readonly #isReadonly: boolean;
   readonly #ownsIo: boolean;
@@ -113,55 +114,55 @@ export class SegmentedWal {
   readonly #writer: SegmentWriter;
   readonly #body = new ReusedBody();
   readonly #truncation: Truncation;
-  /** The lane of the groups: what must not interleave with writing. */
-  readonly #queue: RoutineQueue;
-  /** The lane of truncation, beside it. */
+  /** The write queue: routines that must not run concurrently with groups. */
+  readonly #writeQueue: RoutineQueue;
+  /** The maintenance queue: truncation, checkpoints and holds, concurrently with the write queue. */
   readonly #maintenanceQueue: RoutineQueue;
-  readonly #quietMark: IdleMarker;
+  readonly #idleMarker: IdleMarker;
   readonly #recovery: RecoveryReport;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #noSpace: WalError | undefined;
   #retrying = false;
   #retaining = false;
-  /** Calls under way that change what the next LSN is: the LSN with which each has the log go on. */
+  /** The cuts in progress: for each, the LSN with which the log will continue. */
   readonly #cuts: Lsn[] = [];
   readonly #readers = new Set<LogReader>();
   readonly #cutListeners = new Set<(lastLsn: Lsn) => void>();
   #queuedSync: Promise<void> | undefined;
-  /** The last LSN of the last sync that was submitted since the end of the log was last cut off; 0 for none. */
+  /** The last LSN of the last sync submitted since the last cut; 0 for none. */
   #submittedLsn = 0;
-  /** Why a submitted sync failed that was no failure for good; told once. */
+  /** The error of a submitted sync that failed without failing the log; reported once. */
   #submitFailure: unknown;
   #closing: Promise<void> | undefined;
   /** Whether the log had failed when it was closed. */
   #hadFailed = false;
 
-  private constructor(world: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
-    this.#world = world;
+  private constructor(environment: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
+    this.#environment = environment;
     this.#settings = settings;
     this.#isReadonly = settings.recoveryMode === 'readonly';
     this.#ownsIo = ownsIo;
     this.#unlock = opened.unlock;
     this.#recovery = opened.report;
     this.#noSpace = opened.noSpace;
-    this.#writer = new SegmentWriter(world, settings, opened.start, () => this.#retain());
-    this.#queue = new RoutineQueue(world.io);
-    this.#maintenanceQueue = new RoutineQueue(world.io);
+    this.#writer = new SegmentWriter(environment, settings, opened.start, () => this.#retain());
+    this.#writeQueue = new RoutineQueue(environment.io);
+    this.#maintenanceQueue = new RoutineQueue(environment.io);
     const { checkpointIsDurable = true } = opened.start;
-    const store = new CheckpointStore(world, settings, this.#writer, beginningOf(opened), checkpointIsDurable);
-    this.#truncation = new Truncation(world, settings, this.#writer, store, this.#queue, {
+    const store = new CheckpointStore(environment, settings, this.#writer, beginningOf(opened), checkpointIsDurable);
+    this.#truncation = new Truncation(environment, settings, this.#writer, store, this.#writeQueue, {
       cut: (lastLsn) => this.#cutOff(lastLsn),
       truncated: (result) => this.#announceTruncation(result),
     });
-    this.#quietMark = new IdleMarker(world.setTimer, settings.markAfterMs, {
+    this.#idleMarker = new IdleMarker(environment.setTimer, settings.markAfterMs, {
       activity: () => this.#writer.nextLsn,
       wanted: () => this.#state === 'open' && this.#writer.failure === undefined && !this.#writer.endsWithMark,
-      mark: () => this.#markQuiet(),
+      mark: () => this.#writeIdleMark(),
     });
   }
 
   /**
-   * Opens the log of a directory, recovering it, or makes a new one. What is found is durable on return.
+   * Opens and recovers the log of a directory, or creates a new one. All records that it contains are durable on return.
    *
    * @throws `WAL_LOCKED` when another writer holds it, `WAL_CORRUPT` when something acknowledged is lost (nothing is
    * changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`; `TypeError`
@@ -171,13 +172,13 @@ export class SegmentedWal {
     const checked = checkConfig(config);
     const { io, owned } = backendOf(config, 'async');
     try {
-      const settings = settle(checked, io);
-      const world = worldOf(config, io);
+      const settings = settingsFor(checked, io);
+      const environment = environmentOf(config, io);
       return new SegmentedWal(
-        world,
+        environment,
         settings,
         owned,
-        await runAsync(io, announced(world, settings, openLog(world, settings, false))),
+        await runAsync(io, announced(environment, settings, openLog(environment, settings, false))),
       );
     } catch (error) {
       if (owned) await io.dispose();
@@ -185,32 +186,32 @@ export class SegmentedWal {
     }
   }
 
-  /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
+  /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot block */
   static openSync(config: SegmentedWalConfig): SegmentedWal {
     const checked = checkConfig(config);
     const { io, owned } = backendOf(config, 'wait');
     try {
-      const settings = settle(checked, io);
-      const world = worldOf(config, io);
+      const settings = settingsFor(checked, io);
+      const environment = environmentOf(config, io);
       return new SegmentedWal(
-        world,
+        environment,
         settings,
         owned,
-        runSync(io, announced(world, settings, openLog(world, settings, true))),
+        runSync(io, announced(environment, settings, openLog(environment, settings, true))),
       );
     } catch (error) {
-      // Nothing is in flight on a backend that completes before the thread goes on: there is nothing to wait for.
+      // After a blocking call nothing is in flight: `dispose` has nothing to wait for.
       if (owned) void io.dispose();
       throw error;
     }
   }
 
   /**
-   * Opens a log that is there, closes it again, and tells what was found and done: with `recoveryMode` `'readonly'` nothing
-   * is done, so that says whether a log is sound, and `'salvage'` repairs one that is not.
+   * Opens an existing log, closes it again, and reports what recovery found and did. With `recoveryMode` `'readonly'` it
+   * changes nothing and only checks the log; with `'salvage'` it repairs a damaged one.
    *
-   * @returns the report, with everything durable that it says was kept
-   * @throws what {@link open} throws; `WAL_NOT_FOUND` where there is no log, which is not made
+   * @returns the report; all records that were kept are durable
+   * @throws like {@link open}; `WAL_NOT_FOUND` when there is no log, and none is created
    */
   static async recover(config: SegmentedWalConfig): Promise<RecoveryReport> {
     const wal = await SegmentedWal.open(withoutCreating(config));
@@ -218,7 +219,7 @@ export class SegmentedWal {
     return wal.recovery;
   }
 
-  /** Like {@link recover}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
+  /** Like {@link recover}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot block */
   static recoverSync(config: SegmentedWalConfig): RecoveryReport {
     const wal = SegmentedWal.openSync(withoutCreating(config));
     wal.closeSync();
@@ -230,12 +231,12 @@ export class SegmentedWal {
     return this.#settings.directory;
   }
 
-  /** The LSN that the next record gets. */
+  /** The LSN of the next record. */
   get nextLsn(): Lsn {
     return this.#writer.nextLsn;
   }
 
-  /** The last LSN given out; `firstLsn − 1` when the log has no record. */
+  /** The last LSN assigned; `firstLsn − 1` when the log has no record. */
   get lastLsn(): Lsn {
     return this.#writer.nextLsn - 1;
   }
@@ -250,12 +251,12 @@ export class SegmentedWal {
     return this.#writer.firstLsn;
   }
 
-  /** The last LSN that the application no longer needs, as the last {@link checkpoint} has it; 0 when there is none. */
+  /** The LSN of the last {@link checkpoint}: the application needs nothing up to it. 0 when there is none. */
   get checkpointLsn(): Lsn {
     return this.#truncation.checkpointLsn;
   }
 
-  /** What the holds need: the first LSN that each keeps, by its name. A frozen snapshot. */
+  /** The holds: the first LSN that each keeps, by its name. A frozen snapshot. */
   get holds(): Readonly<Record<string, Lsn>> {
     return Object.freeze({ ...this.#truncation.holds });
   }
@@ -266,8 +267,8 @@ export class SegmentedWal {
   }
 
   /**
-   * Where in the log, in bytes, the next record is looked for: behind everything appended, and what a group was filled up
-   * with. It grows from segment to segment and goes on when the log is opened again.
+   * Position of the next record in the log, in bytes: behind everything appended and the padding of groups. It keeps
+   * growing across segments and when the log is opened again.
    */
   get position(): number {
     return this.#writer.position;
@@ -278,7 +279,7 @@ export class SegmentedWal {
     return this.#writer.durablePosition;
   }
 
-  /** The core whose log this is; `undefined` for a log that belongs to none. */
+  /** The core that the log belongs to; `undefined` for a log that belongs to none. */
   get coreId(): number | undefined {
     return this.#writer.coreId;
   }
@@ -288,12 +289,12 @@ export class SegmentedWal {
     return this.#writer.pendingBytes;
   }
 
-  /** How many groups may be under way side by side: 1 unless the backend can make writes durable side by side. */
+  /** The largest number of groups in flight: 1 unless the backend can have several durable writes in flight. */
   get maxInFlight(): number {
     return this.#writer.maxInFlight;
   }
 
-  /** The failure after which nothing is accepted any more; `undefined` while there is none. */
+  /** The final failure, after which nothing is accepted any more; `undefined` while there is none. */
   get failure(): WalError | undefined {
     return this.#writer.failure;
   }
@@ -303,20 +304,20 @@ export class SegmentedWal {
     return this.#writer.keyRing;
   }
 
-  /** What opening found and did. */
+  /** The report on opening: what recovery found and did. */
   get recovery(): RecoveryReport {
     return this.#recovery;
   }
 
   /** The backend of the log. */
   get io(): StorageIo {
-    return this.#world.io;
+    return this.#environment.io;
   }
 
   /**
    * Appends a record in memory. Neither written nor durable on return: see {@link flush} and {@link sync}.
    *
-   * @param payload - bytes, copied before the call returns, or a string without lone surrogates, which is encoded as UTF-8; may be
+   * @param payload - bytes, copied before the call returns, or a string without lone surrogates, encoded as UTF-8; may be
    * empty
    * @returns its LSN
    * @throws `WAL_TOO_LARGE`, `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure; `TypeError`
@@ -326,7 +327,7 @@ export class SegmentedWal {
     this.#throwUnlessWritable();
     const body = this.#body.fill(payload, options);
     try {
-      // Getters among the options may have closed the log, or begun to cut it.
+      // Getters of the options may have closed the log, or started to cut it.
       if (options !== NO_OPTIONS) this.#throwUnlessWritable();
       this.#checkSizes(body.payloadBytes, body.metaBytes, body.scope !== undefined);
       return this.#writer.append(body);
@@ -336,11 +337,11 @@ export class SegmentedWal {
   }
 
   /**
-   * Appends the records of a batch in memory, one behind the other. Neither written nor durable on return: see
-   * {@link flush} and {@link sync}. After any crash the log has all of them or none, and they become durable at once. They
-   * lie in one segment, which is made as large as they need.
+   * Appends the records of a batch in memory, with consecutive LSNs. Neither written nor durable on return: see
+   * {@link flush} and {@link sync}. After any crash the log has all of them or none, and they become durable together. They
+   * lie in one segment, which may become larger than `segmentBytes` for them.
    *
-   * @param batch - is spent on return, and only then
+   * @param batch - is spent when the call succeeds
    * @returns the LSN of its last record
    * @throws `WAL_EMPTY_BATCH`; `WAL_STATE` for a batch that is spent; `WAL_TOO_LARGE` for a payload over `maxPayloadBytes`
    * or more than 1 GiB in all; `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure;
@@ -359,13 +360,13 @@ export class SegmentedWal {
   }
 
   /**
-   * Encrypts everything that is appended from now on, with the current key of a ring: for a log that was opened without
-   * one, or with another. An empty segment is replaced by the first append. What the log held in the clear before stays as it
-   * is, and the next segment says that it belongs to the log.
+   * Encrypts everything appended from now on with the current key of a ring: for a log that was opened without a ring, or
+   * with another one. The first append replaces an empty segment. Plaintext records in the log stay as they are, and the
+   * header of the next segment states from which LSN on the log is encrypted.
    *
-   * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring has not its current
-   * key, or not that of the newest records, or another one in its place; `WAL_UNSUPPORTED` when its callback would answer later:
-   * `await ring.load()` before; `WAL_CLOSED`, the code of the first failure; `TypeError`
+   * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring lacks its current
+   * key or that of the newest records, or has a different key under that id; `WAL_UNSUPPORTED` when its callback returns a
+   * promise: `await ring.load()` first; `WAL_CLOSED`, the code of the first failure; `TypeError`
    */
   setEncryptionRing(ring: KeyRing): void {
     this.#throwUnlessUnused();
@@ -377,38 +378,42 @@ export class SegmentedWal {
     this.#throwUnlessUnused();
     for (const keyId of needed) requireKey(ring, keyId, 'the log needs it');
     if (newest !== undefined) refuseOtherKey(newest.keyId, ring, this.#writer.keyRing);
-    // What is in the clear so far is accepted by that; a log that is only read has to prove it.
+    // Setting a ring accepts the plaintext records so far; for a read-only log the segments have to prove their age.
     this.#writer.useKeyRing(ring, this.#isReadonly ? undefined : encryptionOf(this.#writer.segments));
   }
 
   /**
-   * Goes over to another key: makes everything appended durable, and a new segment behind it, which is encrypted with the
-   * current key of the ring. What is appended while this call waits may still be encrypted with the key before. Earlier
-   * segments stay as they are, and need their keys as long as they are there.
+   * Rotates the key: makes everything appended durable and rolls to a new segment, which is encrypted with the current key
+   * of the ring. Records appended while this call waits may still be encrypted with the previous key. Earlier segments stay
+   * as they are, and need their keys as long as they exist.
    *
-   * @param id - key to become the current one of the ring. Default: the one that is, as after `ring.use(id)`
-   * @throws `WAL_BAD_KEY` when the ring has it not, with nothing changed; `WAL_STATE` when the log has no ring;
-   * `WAL_NO_SPACE`: then the next segment is encrypted with it, once there is room; `WAL_IO_FAILED`, `WAL_CLOSED`
+   * @param id - the key that becomes the current one of the ring. Default: the present one, for use after `ring.use(id)`
+   * @throws `WAL_BAD_KEY` when the ring does not have the key, with nothing changed; `WAL_STATE` when the log has no ring;
+   * `WAL_NO_SPACE`: then the next segment is encrypted with it, once the disk has room; `WAL_IO_FAILED`, `WAL_CLOSED`
    */
   async rotateKey(id?: number): Promise<void> {
     const ring = this.#ringToRotate();
     const next = id === undefined ? ring.currentId : checkInteger('id', id, 1, 0xffff_ffff);
     await ring.load([next]);
-    requireKey(ring, next, 'the log is to go over to it');
+    requireKey(ring, next, 'rotateKey needs it');
     await this.#run(() => this.#rotating(ring, next));
   }
 
-  /** Like {@link rotateKey}, blocking the thread. @throws `WAL_UNSUPPORTED` when the key service would answer later */
+  /**
+   * Like {@link rotateKey}, blocking the thread.
+   *
+   * @throws `WAL_UNSUPPORTED` when the callback of the ring returns a promise
+   */
   rotateKeySync(id?: number): void {
     const ring = this.#ringToRotate();
     const next = id === undefined ? ring.currentId : checkInteger('id', id, 1, 0xffff_ffff);
     ring.loadSync([next]);
-    requireKey(ring, next, 'the log is to go over to it');
+    requireKey(ring, next, 'rotateKey needs it');
     this.#runSync(() => this.#rotating(ring, next));
   }
 
   /**
-   * Does what {@link append} does of an empty record, but for appending it: throws when there is no room for one.
+   * Checks whether an empty record could be appended, without appending it.
    *
    * @throws `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure
    */
@@ -417,7 +422,7 @@ export class SegmentedWal {
     this.#checkSizes(0, 0, false);
   }
 
-  /** Hands everything appended so far to the operating system. Not durable on return. */
+  /** Writes everything appended so far to the operating system. Not durable on return. */
   flush(): Promise<void> {
     return this.#run(() => this.#flushing());
   }
@@ -428,7 +433,7 @@ export class SegmentedWal {
   }
 
   /**
-   * Makes everything appended so far durable. Calls that come while one is under way share the next one.
+   * Makes everything appended so far durable. Calls made during a sync share the next one.
    *
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, the log accepts nothing any more; `WAL_CLOSED`
    */
@@ -445,43 +450,43 @@ export class SegmentedWal {
   }
 
   /**
-   * Does what {@link sync} does, without a promise for it.
+   * Like {@link sync}, with a callback instead of a promise.
    *
-   * @param ended - told when everything appended before the call is durable, or why it never will be; perhaps before this
-   * returns, and else while completions are handed out. It may call anything, calls that block included; while a
-   * {@link truncateAfter} or {@link resetTo} is under way, {@link append} is refused there as elsewhere. What it throws is an
-   * uncaught exception.
+   * @param ended - called when everything appended before the call is durable, or with the error when it never will be:
+   * perhaps before this call returns, else while completions are processed. It may call any method, blocking ones included;
+   * as everywhere, {@link append} is rejected during a {@link truncateAfter} or {@link resetTo}. An error that it throws is
+   * an uncaught exception.
    */
   startSync(ended: (failure: unknown) => void): void {
-    const tell = (failure: unknown): void => afterStep(() => ended(failure));
+    const notify = (failure: unknown): void => afterStep(() => ended(failure));
     const waiting = (submitted: Parameters<Ended<LogEnd>>[0]): void => {
-      if ('error' in submitted) tell(submitted.error);
-      else drive(CompletionRouter.for(this.#world.io), this.#writer.untilDurable(submitted.value), durable);
+      if ('error' in submitted) notify(submitted.error);
+      else drive(CompletionRouter.for(this.#environment.io), this.#writer.untilDurable(submitted.value), durable);
     };
     const durable = (waited: Parameters<Ended<void>>[0]): void => {
       if ('error' in waited) {
-        tell(waited.error);
+        notify(waited.error);
         return;
       }
-      this.#quietMark.arm();
-      tell(undefined);
+      this.#idleMarker.arm();
+      notify(undefined);
     };
-    if (this.#state === 'open') this.#queue.start(() => this.#submitting(), waiting);
-    else tell(this.#closedError());
+    if (this.#state === 'open') this.#writeQueue.start(() => this.#submitting(), waiting);
+    else notify(this.#closedError());
   }
 
   /** Like {@link sync}, blocking the thread. */
   syncSync(): void {
     const submitted = this.#runSync(() => this.#submitting());
-    runSync(this.#world.io, this.#writer.untilDurable(submitted));
-    this.#quietMark.arm();
+    runSync(this.#environment.io, this.#writer.untilDurable(submitted));
+    this.#idleMarker.arm();
   }
 
   /**
-   * Begins what {@link sync} does, and returns at once; nothing is durable then. {@link checkCompletions} drives it on
-   * without the event loop, which would do it too.
+   * Starts a sync and returns at once; nothing is durable then. {@link checkCompletions} drives it without the event loop,
+   * which would drive it too.
    *
-   * @returns the last LSN that it makes durable
+   * @returns the last LSN that the sync makes durable
    * @throws `WAL_CLOSED`, the code of the first failure
    */
   submitSync(): Lsn {
@@ -489,9 +494,9 @@ export class SegmentedWal {
     this.#writer.throwIfFailed();
     const { lastLsn } = this;
     this.#submittedLsn = lastLsn;
-    // What kept an earlier one from it keeps nothing from this one, which makes the same durable.
+    // The error of an earlier submitted sync is obsolete: this one makes the same records durable.
     this.#submitFailure = undefined;
-    this.#queue.start(
+    this.#writeQueue.start(
       () => this.#submitting(),
       (ended) => {
         if ('error' in ended) this.#submitFailure = ended.error;
@@ -501,20 +506,21 @@ export class SegmentedWal {
   }
 
   /**
-   * Takes what the backend has completed, without waiting, and goes on with what waited for it.
+   * Processes the completions of the backend without waiting, and resumes what waited for them.
    *
-   * @param lsn - what {@link submitSync} returned
-   * @returns whether everything up to `lsn` is durable, or was so before {@link truncateAfter} or {@link resetTo} dropped it
-   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it never will be, `WAL_CLOSED`
+   * @param lsn - the result of {@link submitSync}
+   * @returns whether everything up to `lsn` is durable, or was durable before {@link truncateAfter} or {@link resetTo}
+   * dropped it
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it never will be durable, `WAL_CLOSED`
    */
   checkCompletions(lsn: Lsn): boolean {
     this.#throwUnlessOpen();
-    CompletionRouter.for(this.#world.io).drain();
+    CompletionRouter.for(this.#environment.io).drain();
     if (this.durableLsn >= checkInteger('lsn', lsn)) {
-      this.#quietMark.arm();
+      this.#idleMarker.arm();
       return true;
     }
-    // A cut makes durable what it drops. What was submitted since then has such an LSN for another record.
+    // A cut makes the records durable that it drops. But LSNs submitted since then belong to other records.
     if (lsn <= this.#writer.droppedLsn && lsn > this.#submittedLsn) return true;
     this.#writer.throwIfFailed();
     const failure = this.#submitFailure;
@@ -524,138 +530,143 @@ export class SegmentedWal {
   }
 
   /**
-   * Removes the segments that hold nothing but records below `lsn`, and below every {@link hold}; that they are gone is
-   * durable on return. The segment that is being written goes only with `lsn` = `nextLsn`, which rolls first and leaves
-   * an empty log whose LSNs go on. Groups do not wait for it.
+   * Removes the segments whose records are all below `lsn` and below every {@link hold}. Durable on return. The active
+   * segment is removed only with `lsn` = `nextLsn`, which rolls first and leaves an empty log whose LSNs continue. Groups do
+   * not wait for it.
    *
    * @param lsn - the first LSN that is still needed, 1 to `nextLsn`
-   * @throws `WAL_NO_SPACE` when there is no room to note the new beginning, with nothing changed
+   * @throws `WAL_NO_SPACE` when the disk has no room to store the new beginning, with nothing changed
    */
   async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#checkKept(lsn);
-    return this.#runUpkeep(() => this.#truncating(this.#truncation.before(lsn)));
+    return this.#runMaintenance(() => this.#truncating(this.#truncation.before(lsn)));
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
   truncateBeforeSync(lsn: Lsn): TruncateResult {
     this.#checkKept(lsn);
-    return this.#runUpkeepSync(() => this.#truncating(this.#truncation.before(lsn)));
+    return this.#runMaintenanceSync(() => this.#truncating(this.#truncation.before(lsn)));
   }
 
   /**
    * Drops every record behind `lsn`, as a consensus log does with a conflicting tail: the next record gets `lsn` + 1. Durable
-   * on return, and never half done: after a crash the tail is there as a whole, or not. Everything appended before is made
-   * durable first. Until it is done `append` throws `WAL_STATE`. A checkpoint and holds that are ahead of `lsn` go back to
-   * it. Iterations under way that were to read further end with `WAL_TRUNCATED`.
+   * on return, and atomic: after a crash the log has the whole tail or none of it. Everything appended before is made
+   * durable first. Until it is done `append` throws `WAL_STATE`. A checkpoint and holds that are ahead of `lsn` are lowered
+   * to it. Iterations in progress that extend further end with `WAL_TRUNCATED`.
    *
    * @param lsn - the last LSN that is kept: `firstLsn` − 1, which empties the log, to `lastLsn`, which changes nothing
-   * @throws `WAL_TRUNCATED` when `lsn` is before the log's beginning; `WAL_NO_SPACE` when there is no room for the new
-   * segment: then nothing is lost, and the log goes on; `RangeError` behind `lastLsn`
+   * @throws `WAL_TRUNCATED` when `lsn` is before the beginning of the log; `WAL_NO_SPACE` when the disk has no room for the
+   * new segment: then nothing is lost, and the log is still usable; `RangeError` behind `lastLsn`
    */
   async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#checkAppended(lsn);
     this.#throwUnlessOwned();
-    return this.#cutting(lsn + 1, () => this.#runUpkeep(() => this.#truncating(this.#truncation.after(lsn))));
+    return this.#cutting(lsn + 1, () => this.#runMaintenance(() => this.#truncating(this.#truncation.after(lsn))));
   }
 
   /** Like {@link truncateAfter}, blocking the thread. */
   truncateAfterSync(lsn: Lsn): TruncateResult {
     this.#checkAppended(lsn);
     this.#throwUnlessOwned();
-    return this.#cuttingSync(lsn + 1, () => this.#runUpkeepSync(() => this.#truncating(this.#truncation.after(lsn))));
+    return this.#cuttingSync(lsn + 1, () =>
+      this.#runMaintenanceSync(() => this.#truncating(this.#truncation.after(lsn))),
+    );
   }
 
   /**
-   * Drops every record, and goes on with `lsn`, as a log does when a snapshot was installed. Durable on return, and never
-   * half done. Until it is done `append` throws `WAL_STATE`. A checkpoint that is ahead goes back to `lsn` − 1, and every
-   * hold goes to `lsn`: what it has kept is gone.
+   * Drops every record and continues with `lsn`, as after a snapshot was installed. Durable on return, and atomic. Until it
+   * is done `append` throws `WAL_STATE`. A checkpoint that is ahead is lowered to `lsn` − 1, and every hold moves to `lsn`,
+   * as the records it kept are gone.
    *
-   * @param lsn - the LSN of the next record, any
-   * @throws `WAL_NO_SPACE` when there is no room for the new segment: then nothing is lost, and the log goes on
+   * @param lsn - the LSN of the next record: any LSN
+   * @throws `WAL_NO_SPACE` when the disk has no room for the new segment: then nothing is lost, and the log is still usable
    */
   async resetTo(lsn: Lsn): Promise<TruncateResult> {
     checkLsn('lsn', lsn);
     this.#throwUnlessOwned();
-    return this.#cutting(lsn, () => this.#runUpkeep(() => this.#truncating(this.#truncation.resetTo(lsn))));
+    return this.#cutting(lsn, () => this.#runMaintenance(() => this.#truncating(this.#truncation.resetTo(lsn))));
   }
 
   /** Like {@link resetTo}, blocking the thread. */
   resetToSync(lsn: Lsn): TruncateResult {
     checkLsn('lsn', lsn);
     this.#throwUnlessOwned();
-    return this.#cuttingSync(lsn, () => this.#runUpkeepSync(() => this.#truncating(this.#truncation.resetTo(lsn))));
+    return this.#cuttingSync(lsn, () =>
+      this.#runMaintenanceSync(() => this.#truncating(this.#truncation.resetTo(lsn))),
+    );
   }
 
   /**
-   * Notes that the application needs nothing up to `lsn` any more, say because a snapshot holds it: durable on return. Makes
-   * `lsn` durable first. It removes nothing by itself but what retention drops (`retainBytes`, `retainAgeMs`). An LSN that
-   * is not behind the present checkpoint changes nothing.
+   * Stores that the application needs nothing up to `lsn` any more, for example because a snapshot contains it. Durable on
+   * return; makes `lsn` durable first. It removes only what the retention options allow (`retainBytes`, `retainAgeMs`). An
+   * LSN that is not behind the present checkpoint changes nothing.
    *
    * @param lsn - 0 to `lastLsn`
-   * @throws `WAL_NO_SPACE` when there is no room to note it, with nothing changed
+   * @throws `WAL_NO_SPACE` when the disk has no room to store it, with nothing changed
    */
   async checkpoint(lsn: Lsn): Promise<void> {
     this.#checkAppended(lsn);
-    return this.#runUpkeep(() => this.#truncation.checkpoint(lsn));
+    return this.#runMaintenance(() => this.#truncation.checkpoint(lsn));
   }
 
   /** Like {@link checkpoint}, blocking the thread. */
   checkpointSync(lsn: Lsn): void {
     this.#checkAppended(lsn);
-    this.#runUpkeepSync(() => this.#truncation.checkpoint(lsn));
+    this.#runMaintenanceSync(() => this.#truncation.checkpoint(lsn));
   }
 
   /**
-   * Keeps every record from `lsn` on, for a reader that comes back for it: neither {@link truncateBefore} nor retention
-   * removes one, in this process or a later one, until the hold of this name moves or is released. Durable on return, and so
-   * is every record before `lsn`.
+   * Keeps every record from `lsn` on for a reader that will read it later: neither {@link truncateBefore} nor retention
+   * removes it, in this process or a later one, until the hold with this name is moved or released. Durable on return, and
+   * so is every record before `lsn`.
    *
-   * @param name - 1 to 128 characters; a hold of this name moves
+   * @param name - 1 to 128 characters; an existing hold with this name is moved
    * @param lsn - `firstLsn` to `nextLsn`
-   * @throws `WAL_TRUNCATED` with `firstLsn` when `lsn` is gone already; `WAL_TOO_LARGE` beyond 1024 holds; `WAL_NO_SPACE`
-   * with nothing changed
+   * @throws `WAL_TRUNCATED` with `firstLsn` when `lsn` was removed already; `WAL_TOO_LARGE` beyond 1024 holds;
+   * `WAL_NO_SPACE` with nothing changed
    */
   async hold(name: string, lsn: Lsn): Promise<void> {
     checkHoldName(name);
     this.#checkKept(lsn);
-    return this.#runUpkeep(() => this.#truncation.hold(name, lsn));
+    return this.#runMaintenance(() => this.#truncation.hold(name, lsn));
   }
 
   /** Like {@link hold}, blocking the thread. */
   holdSync(name: string, lsn: Lsn): void {
     checkHoldName(name);
     this.#checkKept(lsn);
-    this.#runUpkeepSync(() => this.#truncation.hold(name, lsn));
+    this.#runMaintenanceSync(() => this.#truncation.hold(name, lsn));
   }
 
-  /** Gives up a hold. Durable on return. @returns whether there was one of this name */
+  /** Releases a hold. Durable on return. @returns whether there was one with this name */
   async releaseHold(name: string): Promise<boolean> {
     checkHoldName(name);
-    return this.#runUpkeep(() => this.#truncation.releaseHold(name));
+    return this.#runMaintenance(() => this.#truncation.releaseHold(name));
   }
 
   /** Like {@link releaseHold}, blocking the thread. */
   releaseHoldSync(name: string): boolean {
     checkHoldName(name);
-    return this.#runUpkeepSync(() => this.#truncation.releaseHold(name));
+    return this.#runMaintenanceSync(() => this.#truncation.releaseHold(name));
   }
 
   /**
-   * Keeps records for a reader in this process, like {@link hold}, but without noting it on disk: neither
-   * {@link truncateBefore} nor retention removes what it still needs.
+   * Keeps records for a reader in this process, like {@link hold}, but without storing anything on disk: neither
+   * {@link truncateBefore} nor retention removes what the reader still needs.
    *
-   * @param needed - asked at each truncation for the first LSN that the reader needs, also when it comes while one is under way; 0
-   * is everything. Where it throws, or returns what is no LSN, everything is kept, and that is an uncaught exception.
-   * @param cut - told of each cut at the end of the log, in the moment when it is done: the last LSN that is left, 0 when
-   * there is none. What it throws is an uncaught exception.
-   * @returns ends it
+   * @param needed - called at each truncation, also at one that is in progress already: returns the first LSN that the
+   * reader needs, 0 for everything. If it throws, or returns anything else, everything is kept, and the error becomes an
+   * uncaught exception.
+   * @param cut - called at each cut of the end of the log, as soon as it is done, with the last LSN that is left, 0 when
+   * there is none. An error that it throws is an uncaught exception.
+   * @returns a function that ends this
    */
   keepFor(needed: () => Lsn, cut?: (lastLsn: Lsn) => void): () => void {
     if (typeof needed !== 'function') throw invalidType('needed', 'a function', needed);
     if (cut !== undefined && typeof cut !== 'function') throw invalidType('cut', 'a function', cut);
     const release = this.#truncation.keepFor(needed);
     if (cut === undefined) return release;
-    // Two readers may come with one function.
+    // A wrapper, as two readers may pass the same function.
     const listener = (lastLsn: Lsn): void => cut(lastLsn);
     this.#cutListeners.add(listener);
     return () => {
@@ -665,11 +676,11 @@ export class SegmentedWal {
   }
 
   /**
-   * Where a reader goes on that has everything before an LSN as the log has it now: for a `LogTail`, which then says so when
-   * any of that was cut off since.
+   * The resume point of a reader that has read everything before an LSN, as the log is now. A `LogTail` that starts there
+   * reports when any of those records was cut off since.
    *
-   * @param lsn - the first LSN that the reader has not
-   * @returns `undefined` where that cannot be told: the record before is not in the log any more, or not yet
+   * @param lsn - the first LSN that the reader has not read
+   * @returns `undefined` when the record before `lsn` is not in the log any more, or not yet
    */
   resumePointAt(lsn: Lsn): ResumePoint | undefined {
     const last = checkLsn('lsn', lsn) - 1;
@@ -683,37 +694,37 @@ export class SegmentedWal {
   }
 
   /**
-   * One record. What is still in memory is flushed first.
+   * Reads one record. Flushes it first if it is still in memory.
    *
    * @param lsn - its LSN, at least 1
-   * @returns `undefined` when it was not given out yet; after a failure, when it is not known durable
+   * @returns `undefined` when the LSN was not assigned yet; after a failure, when the record is not known durable
    * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `WAL_CORRUPT`, `WAL_IO_FAILED`,
    * `WAL_BAD_KEY`, `WAL_CLOSED`
    */
   async read(lsn: Lsn): Promise<WalRecord | undefined> {
     if (!this.#isThere(lsn)) return undefined;
     const reader = await this.#run(() => this.#beginReading(lsn, lsn, ALL, false, true));
-    return runAsync(this.#world.io, readOne(reader));
+    return runAsync(this.#environment.io, readOne(reader));
   }
 
   /** Like {@link read}, blocking the thread. */
   readSync(lsn: Lsn): WalRecord | undefined {
     if (!this.#isThere(lsn)) return undefined;
     const reader = this.#runSync(() => this.#beginReading(lsn, lsn, ALL, true, true));
-    return runSync(this.#world.io, readOne(reader));
+    return runSync(this.#environment.io, readOne(reader));
   }
 
-  /** All records, in order: {@link replayFrom} the first. */
+  /** All records, in order: {@link replayFrom} from the first one on. */
   replay(options: ReadOptions = {}): Replay {
     this.#throwUnlessOpen();
     return this.#reading('first', options);
   }
 
   /**
-   * The records from `lsn` on, in order, up to what had been appended when the iteration begins. What is still in memory
-   * is flushed first. After a failure: up to what is known durable.
+   * The records from `lsn` on, in order, up to the last one appended when the iteration begins. Records that are still in
+   * memory are flushed first. After a failure it ends with the last record that is known durable.
    *
-   * @param lsn - the first LSN wanted, at most `nextLsn`
+   * @param lsn - the first LSN to read, at most `nextLsn`
    * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `RangeError` beyond `nextLsn`
    */
   replayFrom(lsn: Lsn, options: ReadOptions = {}): Replay {
@@ -724,7 +735,7 @@ export class SegmentedWal {
   }
 
   /**
-   * At most `limit` records from `lsn` on, and whether there are more.
+   * Reads at most `limit` records from `lsn` on, and whether there are more.
    *
    * @param limit - at least 1
    * @throws like {@link replayFrom}
@@ -733,7 +744,7 @@ export class SegmentedWal {
     this.#checkPage(lsn, limit);
     const to = this.lastLsn;
     const reader = await this.#run(() => this.#beginReading(lsn, to, ALL, false));
-    return runAsync(this.#world.io, readPage(reader, limit));
+    return runAsync(this.#environment.io, readPage(reader, limit));
   }
 
   /** Like {@link replayFromLimit}, blocking the thread. */
@@ -741,14 +752,14 @@ export class SegmentedWal {
     this.#checkPage(lsn, limit);
     const to = this.lastLsn;
     const reader = this.#runSync(() => this.#beginReading(lsn, to, ALL, true));
-    return runSync(this.#world.io, readPage(reader, limit));
+    return runSync(this.#environment.io, readPage(reader, limit));
   }
 
   /**
-   * Begins to read, for an I/O routine that reads several logs side by side: what is read is what
-   * {@link replayFrom} reads. To be closed.
+   * Opens a reader of the records that {@link replayFrom} returns, for an I/O routine that reads several logs
+   * concurrently. The caller has to close it.
    *
-   * @param from - the first LSN wanted, at most `nextLsn`; `'first'` is the first one there is
+   * @param from - the first LSN to read, at most `nextLsn`; `'first'` is the first one in the log
    * @throws like {@link replayFrom}
    */
   async openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
@@ -762,10 +773,10 @@ export class SegmentedWal {
   }
 
   /**
-   * The LSN of the last record that ends at or before a position in the log; `firstLsn − 1` when none does. What is still
-   * in memory is flushed first.
+   * The LSN of the last record that ends at or before a position in the log; `firstLsn − 1` when none does. Records that are
+   * still in memory are flushed first.
    *
-   * @param position - one that {@link position} was once
+   * @param position - an earlier value of {@link position}
    * @throws `WAL_RANGE` when it is past the end or inside a record, `WAL_TRUNCATED` when it was removed from the log
    */
   async lsnBefore(position: number): Promise<Lsn> {
@@ -792,23 +803,24 @@ export class SegmentedWal {
     return this.#writer.chain.bytes;
   }
 
+  /** Counters and sizes, as a frozen snapshot. */
   stats(): SegmentedWalStats {
     return Object.freeze({
       ...this.#writer.counters,
       pendingBytes: this.#writer.pendingBytes,
       directIo: this.#writer.directIo,
       segments: this.#writer.chain.length,
-      backend: this.#world.io.name,
+      backend: this.#environment.io.name,
     });
   }
 
   /**
-   * Makes everything durable, marks the log as closed cleanly, closes its file and gives up its lock. Who reads the log
-   * gets `WAL_CLOSED`. Idempotent. After an earlier failure it only closes and unlocks.
+   * Makes everything durable, writes the mark of a clean close, closes the file and releases the lock. Readings in progress
+   * end with `WAL_CLOSED`. Idempotent. After an earlier failure it only closes and unlocks.
    *
-   * @param options - `discard`: drop what was appended and not yet handed to the operating system. Default `false`.
-   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` where the log fails behind this call: then it is closed and unlocked, and not all
-   * of it may be durable
+   * @param options - `discard`: discard everything appended and not yet written. Default `false`.
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when the log fails during this call: then it is closed and unlocked, and not
+   * everything appended may be durable
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const discard = checkClose(options);
@@ -816,11 +828,11 @@ export class SegmentedWal {
     await this.#closing;
   }
 
-  /** Like {@link close}, blocking the thread; when the log is closing already, until it is closed. */
+  /** Like {@link close}, blocking the thread. If the log is closing already, it waits until it is closed. */
   closeSync(options: CloseOptions = {}): void {
     const discard = checkClose(options);
     if (this.#state === 'closed') return;
-    this.#queue.requireTurn();
+    this.#writeQueue.requireTurn();
     this.#maintenanceQueue.requireTurn();
     if (this.#state === 'closing') {
       this.#maintenanceQueue.runSync(nothing);
@@ -828,10 +840,10 @@ export class SegmentedWal {
     }
     this.#beginClosing();
     try {
-      this.#maintenanceQueue.runSync(() => this.#queue.join(() => this.#closeLog(discard)));
+      this.#maintenanceQueue.runSync(() => this.#writeQueue.join(() => this.#closeLog(discard)));
     } finally {
-      this.#closing = this.#letGoOfBackend();
-      // Whoever awaits `close()` later hears of it.
+      this.#closing = this.#disposeBackend();
+      // A later `close()` awaits this promise and reports its error.
       this.#closing.catch(() => {});
     }
   }
@@ -849,16 +861,16 @@ export class SegmentedWal {
   async #close(discard: boolean): Promise<void> {
     this.#beginClosing();
     try {
-      await this.#maintenanceQueue.run(() => this.#queue.join(() => this.#closeLog(discard)));
+      await this.#maintenanceQueue.run(() => this.#writeQueue.join(() => this.#closeLog(discard)));
     } finally {
-      await this.#letGoOfBackend();
+      await this.#disposeBackend();
     }
   }
 
   #beginClosing(): void {
     this.#state = 'closing';
     this.#hadFailed = this.#writer.failure !== undefined;
-    this.#quietMark.stop();
+    this.#idleMarker.stop();
     for (const reader of this.#readers) reader.end();
   }
 
@@ -876,30 +888,30 @@ export class SegmentedWal {
     }
   }
 
-  /** @throws the failure that came while closing waited for its turn: one of the background is told to no other call */
+  /** @throws the failure that came while the close was queued: no other call reports a failure in the background */
   #throwIfOwed(discard: boolean): void {
     const { failure, durableLsn, writtenLsn, nextLsn } = this.#writer;
     if (failure !== undefined && durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;
   }
 
-  /** Ends a backend that is the log's own, when nothing waits for an answer of it any more. */
-  async #letGoOfBackend(): Promise<void> {
+  /** Disposes of a backend that the log has opened, once all its completions were processed. */
+  async #disposeBackend(): Promise<void> {
     if (!this.#ownsIo) return;
-    await CompletionRouter.for(this.#world.io).settled();
-    await this.#world.io.dispose();
+    await CompletionRouter.for(this.#environment.io).settled();
+    await this.#environment.io.dispose();
   }
 
   *#flushing(): IoRoutine<void> {
     if (this.#isReadonly) return;
-    yield* this.#beginIfPutOff();
+    yield* this.#beginIfDeferred();
     yield* this.#writer.flush();
   }
 
-  /** Starts what makes everything appended so far durable. */
+  /** Starts the writes that make everything appended so far durable. */
   *#submitting(): IoRoutine<LogEnd> {
-    // What another process has written is not this one's to make durable.
+    // A read-only log cannot make durable what another process has written.
     if (this.#isReadonly) return { ...this.#writer.appended, lastLsn: this.durableLsn };
-    if (this.#noSpace !== undefined) yield* this.#beginIfPutOff();
+    if (this.#noSpace !== undefined) yield* this.#beginIfDeferred();
     const submitted = this.#writer.appended;
     yield* this.#writer.submit();
     return submitted;
@@ -907,13 +919,13 @@ export class SegmentedWal {
 
   /** Waits until what was submitted is durable. */
   async #durable(submitted: LogEnd): Promise<void> {
-    if (!this.#writer.isDurable(submitted)) await runAsync(this.#world.io, this.#writer.untilDurable(submitted));
-    this.#quietMark.arm();
+    if (!this.#writer.isDurable(submitted)) await runAsync(this.#environment.io, this.#writer.untilDurable(submitted));
+    this.#idleMarker.arm();
   }
 
   *#truncating(truncation: IoRoutine<TruncateResult>): IoRoutine<TruncateResult> {
     const result = yield* truncation;
-    if (this.#noSpace !== undefined) yield* this.#queue.join(() => this.#beginIfPutOff());
+    if (this.#noSpace !== undefined) yield* this.#writeQueue.join(() => this.#beginIfDeferred());
     return result;
   }
 
@@ -924,7 +936,7 @@ export class SegmentedWal {
       try {
         listener(lastLsn);
       } catch (error) {
-        // The cut is done, whatever a listener makes of it: an uncaught exception, and no rejection of the cut.
+        // The cut is done: an error of a listener becomes an uncaught exception and does not reject the cut.
         afterStep(() => {
           throw error;
         });
@@ -934,7 +946,7 @@ export class SegmentedWal {
 
   *#rotating(ring: KeyRing, keyId: number): IoRoutine<void> {
     ring.use(keyId);
-    yield* this.#beginIfPutOff();
+    yield* this.#beginIfDeferred();
     yield* this.#writer.rotate();
   }
 
@@ -944,7 +956,7 @@ export class SegmentedWal {
     if (ring !== undefined) return ring;
     throw new WalError(
       'WAL_STATE',
-      `the log in ${this.directory} has no key ring: open it with one, or set one before`,
+      `the log in ${this.directory} has no key ring: open it with one, or set one first`,
       {
         path: this.directory,
         state: 'not-encrypted',
@@ -958,7 +970,7 @@ export class SegmentedWal {
     announce(channels.truncate, { directory, firstLsn, lastLsn, ...result });
   }
 
-  /** Refuses records until a cut is done: they would get LSNs that it drops. */
+  /** Rejects appends until a cut is done: their records would get LSNs that it drops. */
   async #cutting<T>(nextLsn: Lsn, cut: () => Promise<T>): Promise<T> {
     this.#cuts.push(nextLsn);
     try {
@@ -968,7 +980,7 @@ export class SegmentedWal {
     }
   }
 
-  /** The same for a call that blocks: what it drives along may call functions of the application. */
+  /** The same for a blocking call, during which other routines may call functions of the application. */
   #cuttingSync<T>(nextLsn: Lsn, cut: () => T): T {
     this.#cuts.push(nextLsn);
     try {
@@ -978,7 +990,7 @@ export class SegmentedWal {
     }
   }
 
-  /** Has retention look after the log in the background. A failure of it is in `failure`. */
+  /** Runs retention in the background. A failure of it is reported by `failure`. */
   #retain(): void {
     if (this.#retaining || this.#state !== 'open' || !dropsAnything(this.#settings)) return;
     this.#retaining = true;
@@ -990,11 +1002,11 @@ export class SegmentedWal {
       .catch(() => {});
   }
 
-  /** Makes the segment for which there was no room when the log was opened. */
-  *#beginIfPutOff(): IoRoutine<void> {
+  /** Creates the segment that was deferred, as the disk was full when the log was opened. */
+  *#beginIfDeferred(): IoRoutine<void> {
     if (this.#noSpace === undefined) return;
     try {
-      yield* this.#truncation.settleCheckpoint();
+      yield* this.#truncation.ensureCheckpointDurable();
       yield* this.#writer.begin();
       this.#noSpace = undefined;
     } catch (error) {
@@ -1011,18 +1023,18 @@ export class SegmentedWal {
   }
 
   *#lsnBefore(position: number): IoRoutine<Lsn> {
-    // What is appended during the flush may be in no file yet.
+    // Read before the flush: records appended during it may not be in a file yet.
     const { position: end } = this.#writer;
     yield* this.#writer.flush();
-    return yield* lsnBefore(this.#world.io, this.#writer.chain, position, end);
+    return yield* lsnBefore(this.#environment.io, this.#writer.chain, position, end);
   }
 
   #reading(from: Lsn | 'first', options: ReadOptions): Replay {
     const checked = checkReadOptions(options);
-    // What is the last record is asked when an iteration begins, not when its turn comes.
+    // The last record is determined when an iteration begins, not when its routine starts to run.
     const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
     return new Replay(
-      this.#world.io,
+      this.#environment.io,
       () => this.#run(begin(this.lastLsn, false)),
       () => this.#runSync(begin(this.lastLsn, true)),
     );
@@ -1033,7 +1045,7 @@ export class SegmentedWal {
     last: Lsn,
     { to, ...options }: CheckedReadOptions,
     blocking: boolean,
-    /** Little is read, so that a mapping would cost more than a read. */
+    /** Whether so little is read that a mapping would cost more than a read. */
     isBrief = false,
   ): IoRoutine<LogReader> {
     const failed = this.#writer.failure !== undefined;
@@ -1041,11 +1053,11 @@ export class SegmentedWal {
     if (!isWritten && !failed && !this.#isReadonly) yield* this.#writer.flush();
     const { firstLsn } = this;
     const lsn = from === 'first' ? firstLsn : from;
-    // A truncation may have come before.
+    // A truncation may have run meanwhile.
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
     const { chain, sealed, active, durableLsn, writtenLsn } = this.#writer;
     const first = Math.max(0, countWhile(chain, (segment) => segment.header.firstLsn <= lsn) - 1);
-    const reader = new LogReader(this.#world.io, {
+    const reader = new LogReader(this.#environment.io, {
       segments: sealed.viewFrom(first, active),
       sealed: isBrief ? 0 : Math.max(0, this.#unwritten(sealed) - first),
       from: lsn,
@@ -1053,7 +1065,7 @@ export class SegmentedWal {
       ...options,
       decoding: { ...this.decoding, keyRing: this.encryptionRing },
       blocking,
-      firstLsn: () => (this.#isReadonly ? firstListedLsn(this.#world.io, this.directory) : this.firstLsn),
+      firstLsn: () => (this.#isReadonly ? firstListedLsn(this.#environment.io, this.directory) : this.firstLsn),
       isBesideWriter: this.#isReadonly,
       onClose: (closed) => this.#readers.delete(closed),
     });
@@ -1062,31 +1074,33 @@ export class SegmentedWal {
     return reader;
   }
 
-  /** How many segments are not written to any more: the newest one may have its writer elsewhere. */
+  /**
+   * The number of segments that are not written any more. In a read-only log another process may write the newest one.
+   */
   #unwritten(sealed: Segments): number {
     return this.#isReadonly ? sealed.length - 1 : sealed.length;
   }
 
-  /** What a reader beside the log needs to understand its records, such as a `LogTail`. */
+  /** The options that another reader of the log, such as a `LogTail`, needs to decode its records. */
   get decoding(): Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'> {
     const { allowPlaintext, maxPayloadBytes } = this.#settings;
     const encryptedFrom = (): Lsn | undefined => this.#writer.encryptedFrom;
-    // It is asked for anew with each segment: the log may be given its ring after a tail has begun.
+    // A function, called for each segment: the ring of the log may be set after a tail has started.
     const keyRing = (): KeyRing | undefined => this.encryptionRing;
     return { keyRing, allowPlaintext, maxPayloadBytes, encryptedFrom };
   }
 
-  #markQuiet(): void {
-    // A failure of it is not lost: it is in `failure`, and everything after it is refused.
-    this.#queue.run(() => this.#writer.mark(MarkType.idle)).catch(() => {});
+  #writeIdleMark(): void {
+    // A failure is not lost: `failure` reports it, and every later call is rejected with it.
+    this.#writeQueue.run(() => this.#writer.mark(MarkType.idle)).catch(() => {});
   }
 
-  /** Tries again to make the segment for which there was no room; what is appended meanwhile is refused. */
+  /** Tries in the background to create the deferred segment. */
   #retry(): void {
     if (this.#retrying) return;
     this.#retrying = true;
-    this.#queue
-      .run(() => this.#beginIfPutOff())
+    this.#writeQueue
+      .run(() => this.#beginIfDeferred())
       .catch(() => {})
       .finally(() => {
         this.#retrying = false;
@@ -1095,41 +1109,41 @@ export class SegmentedWal {
 
   #run<T>(make: () => IoRoutine<T>): Promise<T> {
     if (this.#state !== 'open') return Promise.reject(this.#closedError());
-    return this.#queue.run(make);
+    return this.#writeQueue.run(make);
   }
 
   #runSync<T>(make: () => IoRoutine<T>): T {
     if (this.#state !== 'open') throw this.#closedError();
-    return this.#queue.runSync(make);
+    return this.#writeQueue.runSync(make);
   }
 
-  #runUpkeep<T>(make: () => IoRoutine<T>): Promise<T> {
+  #runMaintenance<T>(make: () => IoRoutine<T>): Promise<T> {
     if (this.#state !== 'open') return Promise.reject(this.#closedError());
     if (this.#isReadonly) return Promise.reject(this.#readonlyError());
     return this.#maintenanceQueue.run(make);
   }
 
-  #runUpkeepSync<T>(make: () => IoRoutine<T>): T {
+  #runMaintenanceSync<T>(make: () => IoRoutine<T>): T {
     if (this.#state !== 'open') throw this.#closedError();
     if (this.#isReadonly) throw this.#readonlyError();
-    // It may have to join the lane of the groups.
-    this.#queue.requireTurn();
+    // The routine may have to join the write queue.
+    this.#writeQueue.requireTurn();
     return this.#maintenanceQueue.runSync(make);
   }
 
-  /** @throws when the log is not to be changed: a cut that is refused for that is never under way */
+  /** @throws when the log is closed or read-only: checked before a cut is registered as in progress */
   #throwUnlessOwned(): void {
     this.#throwUnlessOpen();
     if (this.#isReadonly) throw this.#readonlyError();
   }
 
-  /** @throws when the log takes no records now */
+  /** @throws when the log accepts no records now */
   #throwUnlessWritable(): void {
     this.#throwUnlessOwned();
     if (this.#cuts.length > 0) throw this.#cutError();
   }
 
-  /** @throws when records could be in the log that were appended without the ring that it is to have */
+  /** @throws when something was appended, and a ring that is set now would come too late for it */
   #throwUnlessUnused(): void {
     this.#throwUnlessOpen();
     this.#writer.throwIfFailed();
@@ -1156,7 +1170,7 @@ export class SegmentedWal {
   }
 
   #cutError(): WalError {
-    const what = 'a truncateAfter or resetTo is under way: nothing was appended; await it first';
+    const what = 'a truncateAfter or resetTo is in progress: nothing was appended; await it first';
     return new WalError('WAL_STATE', what, { path: this.directory, state: 'truncating' });
   }
 
@@ -1165,8 +1179,8 @@ export class SegmentedWal {
   }
 
   /**
-   * The first LSN that a call takes for no record that is there now. Behind where a cut under way leaves the log to go on the
-   * LSNs are those of other records when the call has its turn, which is behind the cut's.
+   * The end of the LSNs that a call may name. A call runs after the cuts in progress: LSNs from the one on with which a cut
+   * continues the log will belong to other records by then.
    */
   get #endOfKept(): Lsn {
     return Math.min(this.nextLsn, ...this.#cuts);
@@ -1182,7 +1196,7 @@ export class SegmentedWal {
     if (checkInteger('lsn', lsn) > last) throw outOfRange('lsn', `at most ${last}, the last LSN`, lsn);
   }
 
-  /** Whether a record was given out. @throws when it is gone, or cannot be one */
+  /** Whether an LSN was assigned to a record. @throws when that was removed, or the argument is not an LSN */
   #isThere(lsn: Lsn): boolean {
     this.#throwUnlessOpen();
     if (checkLsn('lsn', lsn) > this.lastLsn) return false;
@@ -1213,11 +1227,11 @@ export class SegmentedWal {
     for (const { payload } of records) {
       if (payload.length > maxPayloadBytes) throw tooLarge('payload', payload.length, maxPayloadBytes);
     }
-    if (sizeBytes > BATCH_BYTES_MOST) throw tooLarge('batch', sizeBytes, BATCH_BYTES_MOST);
+    if (sizeBytes > BATCH_BYTES_MAX) throw tooLarge('batch', sizeBytes, BATCH_BYTES_MAX);
     this.#checkRoom(sizeBytes);
   }
 
-  /** @throws `WAL_NO_SPACE` or `WAL_BACKPRESSURE` when there is no room for so much, on the disk or in memory */
+  /** @throws `WAL_NO_SPACE` while the disk is full, `WAL_BACKPRESSURE` when too many bytes would be pending */
   #checkRoom(bytes: number): void {
     if (this.#noSpace !== undefined) {
       this.#retry();
@@ -1234,8 +1248,11 @@ export class SegmentedWal {
   }
 }
 
-/** What depends on the backend. Real files stay where they are when the process changes its working directory. */
-function settle(config: CheckedConfig, io: StorageIo): Settings {
+/**
+ * Applies the defaults that depend on the backend. For real files the path of the directory is made absolute, so that the
+ * process may change its working directory.
+ */
+function settingsFor(config: CheckedConfig, io: StorageIo): Settings {
   const preallocate = config.preallocate ?? (writesSideBySide(io) ? 'write' : 'none');
   return {
     ...config,
@@ -1245,7 +1262,7 @@ function settle(config: CheckedConfig, io: StorageIo): Settings {
   };
 }
 
-/** The backend that a configuration gives or names, and whether its life ends with the log's. */
+/** The backend of a configuration, and whether the log has opened it and has to dispose of it. */
 function backendOf({ io = 'auto' }: SegmentedWalConfig, needs: 'async' | 'wait'): { io: StorageIo; owned: boolean } {
   if (typeof io === 'string') return { io: openStorageIo(io, { needs }), owned: true };
   if (typeof io?.submitWrite !== 'function') throw invalidType('io', 'a StorageIo or the name of a backend', io);
@@ -1254,7 +1271,7 @@ function backendOf({ io = 'auto' }: SegmentedWalConfig, needs: 'async' | 'wait')
 
 /** How a log is closed. */
 export interface CloseOptions {
-  /** Drop what was appended and not yet handed to the operating system. Default `false`. */
+  /** Discard everything appended and not yet written. Default `false`. */
   readonly discard?: boolean;
 }
 
@@ -1263,7 +1280,7 @@ function checkClose(options: CloseOptions): boolean {
   return checkBoolean('discard', discard);
 }
 
-/** A routine that only waits for its turn. */
+/** A routine that does nothing: running it in a queue waits for the routines before it. */
 function* nothing(): IoRoutine<void> {}
 
 function beginningOf({ start }: OpenedLog): Checkpoint {
@@ -1273,12 +1290,12 @@ function beginningOf({ start }: OpenedLog): Checkpoint {
 function tooLateForRing(directory: string): WalError {
   return new WalError(
     'WAL_STATE',
-    `something was appended to the log in ${directory} already: set the key ring before the first append, or open the log ` +
-      'with it',
+    `something was appended to the log in ${directory} already: set the key ring before the first append, or open the ` +
+      'log with it',
     { path: directory, state: 'appended' },
   );
 }
 
 function emptyBatch(): WalError {
-  return new WalError('WAL_EMPTY_BATCH', 'the batch has no record: add one before it is appended');
+  return new WalError('WAL_EMPTY_BATCH', 'the batch has no record: add one before appending it');
 }

@@ -3,7 +3,7 @@ import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
 import { texts } from './support/logs.js';
 
-/** What a log is given to look at the world with, and what appends to the log in its turn. */
+/** What a log is given to look at the environment with, and what appends to the log in its turn. */
 
 const APPENDED = expect.objectContaining({ code: 'WAL_STATE', state: 'appended' });
 

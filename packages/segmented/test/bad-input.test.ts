@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, fromSyncFileOps } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { temporaryDirectory } from './support/environments.js';
 import { restore } from './support/files.js';
 import { openIn } from './support/logs.js';
-import { temporaryDirectory } from './support/worlds.js';
 
 describe('a call', () => {
   let wal: SegmentedWal;

@@ -1,9 +1,9 @@
 import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from './support/environments.js';
 import { changed, cut, restore, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, openIn, recordsOf, texts } from './support/logs.js';
-import { BACKENDS, directoryFor } from './support/worlds.js';
 
 const batchOf = (payloads: readonly string[]): Batch => {
   const batch = new Batch();

@@ -7,7 +7,7 @@ import { WalError } from '@walstack/codec';
 import { LogTail, MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
 import { createSyncFsStorageIo, ringSupport } from '@walstack/storage-io';
 import { describe, expect, it } from 'vitest';
-import { temporaryDirectory } from './support/worlds.js';
+import { temporaryDirectory } from './support/environments.js';
 
 /** How long readers and writer go on beside each other: some seconds, or a minute where there is time. */
 const DURATION_MS = Number(process.env['WALSTACK_BESIDE_MS'] ?? 3000);
@@ -42,7 +42,7 @@ function writerOf(directory: string, io: string): string {
   return script;
 }
 
-/** Whether the log went on under a reader, which is no fault of anybody. */
+/** Whether the log changed while a reader was reading it, which is expected. */
 const isGone = (error: unknown): boolean => WalError.is(error, 'WAL_TRUNCATED') || WalError.is(error, 'WAL_NOT_FOUND');
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');

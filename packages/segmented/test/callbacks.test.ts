@@ -2,8 +2,8 @@ import { channel } from 'node:diagnostics_channel';
 import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from './support/environments.js';
 import { texts } from './support/logs.js';
-import { BACKENDS, directoryFor } from './support/worlds.js';
 
 /** Functions that a log calls, and what they may call in their turn. */
 
@@ -140,7 +140,7 @@ describe.each(BLOCKING)('on %s', (_name, create: () => StorageIo) => {
       await config.io.dispose();
     });
 
-    test('may be called by a listener that hears of a roll', async () => {
+    test('may be called by a listener of a roll', async () => {
       const { config, wal } = filled(50);
       const seen: unknown[] = [];
       const listener = (): void => {
@@ -157,7 +157,7 @@ describe.each(BLOCKING)('on %s', (_name, create: () => StorageIo) => {
       await config.io.dispose();
     });
 
-    test('may be called by a listener that hears of a cut', async () => {
+    test('may be called by a listener of a cut', async () => {
       const { config, wal } = filled(110);
       const seen: unknown[] = [];
       const listener = (): void => {

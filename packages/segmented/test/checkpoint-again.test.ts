@@ -4,14 +4,14 @@ import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { type DiskOperation, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 const CHECKPOINT = join(DIRECTORY, FileName.checkpoint);
 
 function openOn(io: StorageIo): SegmentedWal {
   const config = { segmentBytes: 2048, blockBytes: 512, markAfterMs: 0, recycleSegments: 0 };
-  return SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...config });
+  return SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestEnvironment().options, ...config });
 }
 
 const truncate = (wal: SegmentedWal): unknown => wal.truncateBeforeSync(30);
@@ -70,7 +70,7 @@ describe('a checkpoint that was read from a log that failed', () => {
     wal.closeSync();
   });
 
-  test('is written again before a file is removed also where the log was closed cleanly before that life', () => {
+  test('is written again before a file is removed also when the log was closed cleanly before the failed opening', () => {
     const disk = failed(undefined, true);
     const done = watched(disk);
     const wal = openOn(disk.createStorageIo());
@@ -86,7 +86,7 @@ describe('a checkpoint that was read from a log that failed', () => {
     ['checkpoint', (wal: SegmentedWal): unknown => wal.checkpointSync(5)],
     ['releaseHold', (wal: SegmentedWal): unknown => wal.releaseHoldSync('other')],
   ])('makes %s durable that changes nothing of it', (_call, call) => {
-    test('when the log was closed cleanly before that life', () => {
+    test('when the log was closed cleanly before the failed opening', () => {
       const disk = failed(call, true);
       const wal = openOn(disk.createStorageIo());
       const done = watched(disk);
@@ -126,7 +126,7 @@ describe('a checkpoint that was read from a log that failed', () => {
     expect(wal.recovery.lastLsn).toBe(40);
     expect(() => wal.append('x')).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
     expect(done).not.toContain('remove');
-    // Also in the life behind that.
+    // Also at the next opening.
     wal.closeSync();
     expect(openOn(disk.createStorageIo()).recovery.cleanlyClosed).toBe(false);
     disk.kill();

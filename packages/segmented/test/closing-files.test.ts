@@ -3,7 +3,7 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { IoFile, StorageIo } from '@walstack/storage-io';
 import { type FaultKind, SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { TestWorld } from './support/worlds.js';
+import { TestEnvironment } from './support/environments.js';
 
 const BLOCKING = {};
 const RING = { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 };
@@ -17,7 +17,7 @@ const config = (io: StorageIo, seed = 1): SegmentedWalConfig => ({
   io,
   blockBytes: 512,
   segmentBytes: 2048,
-  ...new TestWorld(seed).options,
+  ...new TestEnvironment(seed).options,
 });
 
 /** Counts the files that are open on a backend; those closed may be closed with an error, which close them all the same. */
@@ -130,7 +130,7 @@ describe.each(BACKENDS)('every file is closed with the log, on a %s backend', (_
   });
 });
 
-test('a log that drops what is pending waits for the groups under way, also when one of them fails', async () => {
+test('a log that drops what is pending waits for the groups in flight, also when one of them fails', async () => {
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo({ ...RING, latencyTicks: 500 });
   const files = watchFiles(io);

@@ -2,14 +2,14 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
-import { TestWorld } from './support/worlds.js';
+import { TestEnvironment } from './support/environments.js';
 
 const config = (io: StorageIo, seed = 1): SegmentedWalConfig => ({
   directory: '/log',
   io,
   blockBytes: 512,
   segmentBytes: 1024,
-  ...new TestWorld(seed).options,
+  ...new TestEnvironment(seed).options,
 });
 
 /** A log with 100 records, on a backend whose operations take time. */
@@ -32,7 +32,7 @@ const calls: readonly (readonly [string, (wal: SegmentedWal, lsn: number) => Pro
 test.each(calls)('%s takes no LSN that a cut under way takes away', async (_name, call, limit) => {
   const { wal } = await opened();
   const cut = wal.truncateAfter(50);
-  // What is behind them in the lane has its turn when the LSNs have been given out again.
+  // Calls behind them in the queue run when the LSNs have been assigned again.
   const before = Array.from({ length: 20 }, (_, round) => wal.hold(`other ${round}`, 10));
   await expect(call(wal, limit + 1)).rejects.toEqual(outOfRange);
   const accepted = call(wal, limit);

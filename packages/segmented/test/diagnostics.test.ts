@@ -2,9 +2,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { channels, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo } from '@walstack/storage-io';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { directoryFor } from './support/environments.js';
 import { changed, flip, restore, segmentNames } from './support/files.js';
 import { make, openIn } from './support/logs.js';
-import { directoryFor } from './support/worlds.js';
 
 /** What is said on all channels from now on, in order. */
 function listen(): [channel: string, message: object][] {
@@ -66,7 +66,7 @@ describe('a failure', () => {
   const open = (config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
     SegmentedWal.openSync({ directory: '/log', io: createMemoryStorageIo(), ...config });
 
-  test('is told once: on the channel at once, and to onFailure in a turn of its own', async () => {
+  test('is reported once: on the channel at once, and to onFailure in a microtask of its own', async () => {
     const heard = listen();
     const told: unknown[] = [];
     const wal = open({ onFailure: (failure) => told.push(failure) });

@@ -3,9 +3,9 @@ import { LogTail, MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { directoryFor } from './support/environments.js';
 import { changed, restore, type Snapshot, sameFiles, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, openIn, recordsOf, texts } from './support/logs.js';
-import { directoryFor } from './support/worlds.js';
 
 const ringOf = (...ids: readonly [number, ...number[]]): KeyRing => {
   const [current, ...earlier] = ids.map((id) => ({ id, key: new Uint8Array(32).fill(id) }));
@@ -74,7 +74,7 @@ function forgeRecord(bytes: Uint8Array, { start, end }: { start: number; end: nu
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(start + 4, checksum, true);
 }
 
-/** The file as whoever has no key can write it: the same ids and LSNs, in the clear, with other payloads. */
+/** The file as it can be forged without a key: the same ids and LSNs, in plaintext, with other payloads. */
 function inTheClear(bytes: Uint8Array): Uint8Array {
   for (const record of recordsOf(bytes)) if (!record.mark) forgeRecord(bytes, record);
   return withHeader(bytes, (view) => {

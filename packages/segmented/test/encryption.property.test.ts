@@ -145,7 +145,7 @@ class Subject {
     this.#records = [...this.#records, { lsn: wal.append(text), text, isEncrypted, isDurable: false }];
   }
 
-  /** The writer reads everything; who comes with the keys alone takes nothing in the clear that nothing proves to be older. */
+  /** The writer reads everything; a reader with only the keys rejects plaintext that is not proven to be older. */
   #compareReaders(wal: SegmentedWal, io: StorageIo): void {
     expect(Array.from(wal.replay(), said)).toEqual(this.#expected);
     expect(followed(new LogTail(io, DIRECTORY, wal.decoding))).toEqual(this.#expected);
@@ -183,7 +183,7 @@ function followed(tail: LogTail): string[] {
   }
 }
 
-it('a log is read by all who have its keys, whenever it got them, through rotations, cuts and crashes', () => {
+it('a log can be read with its keys, whenever it got them, through rotations, cuts and crashes', () => {
   fc.assert(
     fc.property(fc.array(life, { minLength: 1, maxLength: 5 }), (lives) => {
       const subject = new Subject();

@@ -3,6 +3,7 @@ import { LogTail, replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal, type SegmentedWalConfig, type WalRecord } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test, vi } from 'vitest';
+import { BACKENDS, directoryFor } from './support/environments.js';
 import {
   changed,
   flip,
@@ -15,7 +16,6 @@ import {
   writeFile,
 } from './support/files.js';
 import { DIRECTORY, openIn, recordsOf, texts } from './support/logs.js';
-import { BACKENDS, directoryFor } from './support/worlds.js';
 
 const key = (id: number): { id: number; key: Uint8Array } => ({ id, key: new Uint8Array(32).fill(id) });
 const ringOf = (...ids: readonly number[]): KeyRing => {
@@ -175,7 +175,7 @@ describe('a log in memory', () => {
     }
   });
 
-  test('does not take a record that is not encrypted in an encrypted segment, unless it was told to', () => {
+  test('rejects a plaintext record in an encrypted segment, unless allowPlaintext is set', () => {
     const files = made();
     const [name] = segmentNames(files) as [string];
     const planted = changed(files, name, (bytes) => {
@@ -192,7 +192,7 @@ describe('a log in memory', () => {
     lenient.closeSync();
   });
 
-  test('does not take a segment that is not encrypted behind one that is, unless it was told to', () => {
+  test('rejects a plaintext segment behind an encrypted one, unless allowPlaintext is set', () => {
     const io = restore(made());
     const wal = open(io, { keyRing: ringOf(1) });
     wal.append('last one encrypted');
@@ -466,7 +466,7 @@ describe('a key service', () => {
     await again.close();
   });
 
-  test('that answers later cannot be waited for by a blocking call', async () => {
+  test('that returns a promise cannot be awaited by a blocking call', async () => {
     const io = createMemoryStorageIo();
     const unsupported = expect.objectContaining({ code: 'WAL_UNSUPPORTED' });
     expect(() => openIn(io, { keyRing: KeyRing.fromCallback(1, service()) })).toThrow(unsupported);
@@ -533,7 +533,7 @@ describe('compression', () => {
     const views = [...again.replay({ copy: false })].map(({ payload }) => payload.length);
     expect(views).toEqual(found.map(({ payload }) => payload.length));
     again.closeSync();
-    // It is read back by who does not compress.
+    // A log without compression reads it back.
     const plain = openIn(io, { keyRing });
     expect(texts(plain.replay())[0]).toBe(text.repeat(100));
     plain.closeSync();
@@ -595,7 +595,7 @@ function resealed(bytes: Uint8Array, { start, end }: { start: number; end: numbe
   return bytes;
 }
 
-/** The files with a segment behind the newest one that somebody without a key has made. */
+/** The files with a segment behind the newest one that was forged without a key. */
 function plainSuccessor(files: Snapshot): Snapshot {
   const newest = segmentNames(files).at(-1) as string;
   const number = Number(newest.slice(4, 14)) + 1;

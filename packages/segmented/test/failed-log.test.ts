@@ -2,8 +2,8 @@ import { KeyRing } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { type DiskOperation, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 /** Every call that changes a log, with arguments that are right for one with ten records and a hold. */
 const CALLS: readonly (readonly [string, (wal: SegmentedWal) => unknown])[] = [
@@ -25,7 +25,7 @@ const CALLS: readonly (readonly [string, (wal: SegmentedWal) => unknown])[] = [
 /** A log with ten durable records, whose last sync failed, and what was done to the disk since. */
 function failedLog(): { readonly wal: SegmentedWal; readonly disk: SimulatedDisk; readonly done: DiskOperation[] } {
   const disk = new SimulatedDisk();
-  const options = { ...new TestWorld().options, blockBytes: 512, markAfterMs: 0, preallocate: 'none' } as const;
+  const options = { ...new TestEnvironment().options, blockBytes: 512, markAfterMs: 0, preallocate: 'none' } as const;
   const wal = SegmentedWal.openSync({ directory: DIRECTORY, io: disk.createStorageIo(), ...options });
   for (let lsn = 1; lsn <= 10; lsn++) wal.append(`record ${lsn}`);
   wal.syncSync();
@@ -59,7 +59,7 @@ describe('a log that has failed', () => {
     const again = SegmentedWal.openSync({
       directory: DIRECTORY,
       io: disk.createStorageIo(),
-      ...new TestWorld(2).options,
+      ...new TestEnvironment(2).options,
     });
     expect(again.checkpointLsn).toBe(2);
     expect(again.holds).toEqual({ one: 3 });
@@ -75,10 +75,10 @@ describe('a log that fails behind the call that closes it', () => {
     ['close', (wal: SegmentedWal) => wal.close()],
     ['closeSync', async (wal: SegmentedWal) => wal.closeSync()],
   ])(
-    'does not say that everything is durable: %s beside retention, whose failure is told to no call',
+    'does not say that everything is durable: %s with concurrent retention, whose failure no call reports',
     async (_name, close) => {
       const disk = new SimulatedDisk();
-      const options = { ...config, ...new TestWorld().options, retainBytes: 0, retainUntilCheckpoint: false };
+      const options = { ...config, ...new TestEnvironment().options, retainBytes: 0, retainUntilCheckpoint: false };
       const wal = await SegmentedWal.open({ ...options, io: disk.createStorageIo(slow) });
       for (let count = 0; count < 30; count++) wal.append('x'.repeat(400));
       await wal.sync();
@@ -87,7 +87,7 @@ describe('a log that fails behind the call that closes it', () => {
       expect(wal.failure).toBeUndefined();
       await expect(close(wal)).rejects.toThrow(failure);
       const left = disk.crash().createStorageIo();
-      const again = SegmentedWal.openSync({ ...config, ...new TestWorld(2).options, io: left });
+      const again = SegmentedWal.openSync({ ...config, ...new TestEnvironment(2).options, io: left });
       expect(again.lastLsn).toBe(30);
     },
   );
@@ -95,7 +95,7 @@ describe('a log that fails behind the call that closes it', () => {
   test('rejects, and has closed and unlocked it', async () => {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo(slow);
-    const wal = await SegmentedWal.open({ ...config, ...new TestWorld().options, io });
+    const wal = await SegmentedWal.open({ ...config, ...new TestEnvironment().options, io });
     disk.failWhen(({ kind }) => (kind === 'datasync' ? 'failing-sync' : undefined));
     wal.append('one');
     const synced = wal.sync();
@@ -104,7 +104,7 @@ describe('a log that fails behind the call that closes it', () => {
     await expect(synced).rejects.toThrow(failure);
     await expect(closed).rejects.toThrow(failure);
     disk.failWhen(undefined);
-    const again = await SegmentedWal.open({ ...config, ...new TestWorld(2).options, io });
+    const again = await SegmentedWal.open({ ...config, ...new TestEnvironment(2).options, io });
     await again.close();
   });
 

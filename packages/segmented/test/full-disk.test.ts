@@ -1,9 +1,9 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { TestWorld } from './support/worlds.js';
+import { TestEnvironment } from './support/environments.js';
 
-/** Opens the log in a process of its own; whoever had it open before was killed. */
+/** Opens the log in a new process; the one that had it open before was killed. */
 function open(disk: SimulatedDisk, seed: number): SegmentedWal {
   disk.kill();
   return SegmentedWal.openSync({
@@ -11,7 +11,7 @@ function open(disk: SimulatedDisk, seed: number): SegmentedWal {
     io: disk.createStorageIo(),
     blockBytes: 512,
     segmentBytes: 2048,
-    ...new TestWorld(seed).options,
+    ...new TestEnvironment(seed).options,
   });
 }
 
@@ -75,7 +75,7 @@ describe('on a full disk', () => {
 
   // As on file systems that write anew what is written in place.
   test.each(['write', 'datasync'] as const)(
-    'a log whose tail finds no room to be written again opens when what was prepared has made some: %s',
+    'a log whose tail has no room to be written again opens after a preallocated file was removed: %s',
     (kind) => {
       const disk = killed();
       const io = disk.createStorageIo();
@@ -90,7 +90,7 @@ describe('on a full disk', () => {
         io,
         blockBytes: 512,
         segmentBytes: 2048,
-        ...new TestWorld(2).options,
+        ...new TestEnvironment(2).options,
       });
       expect(lsns(wal)).toEqual(TWENTY);
       expect(wal.append('x')).toBe(21);
@@ -100,7 +100,7 @@ describe('on a full disk', () => {
     },
   );
 
-  test('where there is no room for the checkpoint, what was prepared is removed when the names are durable', () => {
+  test('when there is no room for the checkpoint, the preallocated file is removed once the names are durable', () => {
     const disk = new SimulatedDisk();
     const first = open(disk, 1);
     for (let lsn = 1; lsn <= 5; lsn++) first.append(new Uint8Array(100));
@@ -116,7 +116,7 @@ describe('on a full disk', () => {
       else if (kind === 'sync-directory' || kind === 'remove') done.push(kind);
       return isFull ? 'ENOSPC' : undefined;
     });
-    const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(2).options });
+    const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestEnvironment(2).options });
     expect(wal.checkpointLsn).toBe(3);
     expect(done.slice(0, 3)).toEqual(['no room', 'sync-directory', 'remove']);
   });

@@ -1,12 +1,19 @@
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { type DiskOperation, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { TestWorld } from './support/worlds.js';
+import { TestEnvironment } from './support/environments.js';
 
 async function opened(options: Partial<SegmentedWalConfig> = {}) {
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo({ completesInline: false });
-  const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 1024, ...new TestWorld().options, ...options };
+  const config = {
+    directory: '/log',
+    io,
+    blockBytes: 512,
+    segmentBytes: 1024,
+    ...new TestEnvironment().options,
+    ...options,
+  };
   const wal = await SegmentedWal.open(config);
   for (let lsn = 1; lsn <= 50; lsn++) wal.append(new Uint8Array(100));
   await wal.sync();
@@ -39,7 +46,7 @@ describe('a reader that comes while a truncation is under way', () => {
       directory: '/log',
       io: disk.crash().createStorageIo(),
       blockBytes: 512,
-      ...new TestWorld(2).options,
+      ...new TestEnvironment(2).options,
     });
     expect(again.firstLsn <= 20).toBe(true);
     await expect(again.read(20)).resolves.toMatchObject({ lsn: 20 });

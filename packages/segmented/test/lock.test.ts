@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIoName } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { TestWorld, temporaryDirectory } from './support/worlds.js';
+import { TestEnvironment, temporaryDirectory } from './support/environments.js';
 
 /** A process that holds a log open, having made 5 records durable, until it is killed. */
 async function holder(directory: string) {
@@ -55,7 +55,7 @@ describe.each<StorageIoName>(['sync-fs', 'thread-pool'])('on %s', (io) => {
   });
 });
 
-test('a log in memory is locked in its own world', () => {
+test('a log in memory is locked in its own environment', () => {
   const io = createMemoryStorageIo();
   const wal = SegmentedWal.openSync({ directory: '/log', io });
   expect(() => SegmentedWal.openSync({ directory: '/log', io })).toThrow(
@@ -81,32 +81,32 @@ test('a log that is refused gives its lock back', () => {
 });
 
 describe('lockTimeoutMs', () => {
-  test('waits until the other writer has closed, by the timers of the world', async () => {
+  test('waits until the other writer has closed, by the timers of the environment', async () => {
     const io = createMemoryStorageIo();
-    const world = new TestWorld();
+    const environment = new TestEnvironment();
     const wal = SegmentedWal.openSync({ directory: '/log', io });
-    const second = SegmentedWal.open({ directory: '/log', io, ...world.options, lockTimeoutMs: 100 });
+    const second = SegmentedWal.open({ directory: '/log', io, ...environment.options, lockTimeoutMs: 100 });
     const waited: number[] = [];
     for (let round = 0; round < 3; round++) {
-      waited.push(...world.timers);
-      world.fire();
+      waited.push(...environment.timers);
+      environment.fire();
     }
     expect(waited).toEqual([5, 10, 20]);
     wal.closeSync();
-    world.fire();
+    environment.fire();
     await (await second).close();
   });
 
-  test('gives up when the time is over, having tried to the end', async () => {
+  test('fails after the timeout, having retried to the end', async () => {
     const io = createMemoryStorageIo();
-    const world = new TestWorld();
+    const environment = new TestEnvironment();
     const wal = SegmentedWal.openSync({ directory: '/log', io });
-    const second = SegmentedWal.open({ directory: '/log', io, ...world.options, lockTimeoutMs: 1000 });
+    const second = SegmentedWal.open({ directory: '/log', io, ...environment.options, lockTimeoutMs: 1000 });
     const refused = expect(second).rejects.toMatchObject({ code: 'WAL_LOCKED' });
     let total = 0;
-    while (world.timers.length > 0) {
-      total += world.timers[0] as number;
-      world.fire();
+    while (environment.timers.length > 0) {
+      total += environment.timers[0] as number;
+      environment.fire();
     }
     await refused;
     expect(total).toBe(1000);

@@ -4,14 +4,14 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 const open: SegmentedWal[] = [];
 
 function logIn(io: StorageIo, options: object = {}): SegmentedWal {
-  const { options: world } = new TestWorld(open.length + 1);
-  const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 2048, ...world, ...options };
+  const { options: environment } = new TestEnvironment(open.length + 1);
+  const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 2048, ...environment, ...options };
   const wal = SegmentedWal.openSync(config);
   open.push(wal);
   return wal;
@@ -21,7 +21,7 @@ afterEach(() => {
   for (const wal of open.splice(0)) wal.closeSync({ discard: true });
 });
 
-/** Appends records up to an LSN, whose payloads say in which life of the log they were written. */
+/** Appends records up to an LSN, whose payloads contain the generation of the log in which they were written. */
 function fill(wal: SegmentedWal, upTo: number, life = 'a'): void {
   while (wal.lastLsn < upTo) wal.append(`${life}${wal.nextLsn}`);
   wal.syncSync();
@@ -197,7 +197,7 @@ it('a cut takes back what was proven behind it', () => {
   expect(drain(tail)).toEqual(['b8', 'b9']);
 });
 
-it('a cut that is told does not hide one from before the tail began', () => {
+it('a reported cut does not hide one from before the tail began', () => {
   const io = createMemoryStorageIo();
   const wal = logIn(io);
   fill(wal, 10);
@@ -277,7 +277,7 @@ class Model {
   #tail: LogTail;
   #has: Given[] = [];
   #life = 0;
-  /** Whether where the log was cut can always be told: nothing was removed at its beginning, and it was not reset. */
+  /** Whether it is always known where the log was cut: nothing was removed at its beginning, and it was not reset. */
   #isWhole = true;
 
   constructor(recycle: number, durableOnly: boolean) {

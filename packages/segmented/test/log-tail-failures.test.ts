@@ -3,14 +3,14 @@ import { LogTail, type LogTailOptions, replayDirectory } from '@walstack/mmap-re
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { afterEach, describe, expect, it } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 const open: SegmentedWal[] = [];
 
 function logIn(io: StorageIo, options: object = {}): SegmentedWal {
-  const { options: world } = new TestWorld();
-  const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 2048, ...world, ...options };
+  const { options: environment } = new TestEnvironment();
+  const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 2048, ...environment, ...options };
   const wal = SegmentedWal.openSync(config);
   open.push(wal);
   return wal;

@@ -4,8 +4,8 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, MemoryDisk, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 /** What a writer does; `at` says how much, or where. */
 interface Change {
@@ -57,7 +57,7 @@ const look: fc.Arbitrary<Look> = fc.record({
   ),
 });
 
-/** One record of the log, in one of its lives. */
+/** One record of the log, in one of its generations. */
 interface Version {
   readonly text: string;
   readonly lsn: number;
@@ -76,7 +76,7 @@ class Writer {
   constructor(world: MemoryDisk, recycleSegments: number) {
     const io = createMemoryStorageIo({ world });
     const sizes = { segmentBytes: 4096, blockBytes: 512, recycleSegments, markAfterMs: 0 };
-    this.wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...sizes, ...new TestWorld().options });
+    this.wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...sizes, ...new TestEnvironment().options });
   }
 
   get there(): readonly Version[] {

@@ -5,9 +5,9 @@ import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
 import { readFile, writeFile } from './support/files.js';
 import { DIRECTORY, recordsOf } from './support/logs.js';
-import { BACKENDS, directoryFor, TestWorld } from './support/worlds.js';
 
 /** The last byte is no zero: what is cut off is seen to be. */
 const text = (lsn: number, length = 20): string =>
@@ -16,8 +16,8 @@ const text = (lsn: number, length = 20): string =>
 const open: SegmentedWal[] = [];
 
 /** A log of small segments, whose timers are fired by hand. */
-function logIn(io: StorageIo, world = new TestWorld(), directory = DIRECTORY): SegmentedWal {
-  const wal = SegmentedWal.openSync({ directory, io, blockBytes: 512, segmentBytes: 2048, ...world.options });
+function logIn(io: StorageIo, environment = new TestEnvironment(), directory = DIRECTORY): SegmentedWal {
+  const wal = SegmentedWal.openSync({ directory, io, blockBytes: 512, segmentBytes: 2048, ...environment.options });
   open.push(wal);
   return wal;
 }
@@ -97,7 +97,7 @@ describe('a tail', () => {
     expect(wal.listSegments().length).toBeGreaterThan(10);
   });
 
-  it('begins where it is told to: in the middle, at the end, or behind it', () => {
+  it('begins at the given LSN: in the middle, at the end, or behind it', () => {
     const io = createMemoryStorageIo();
     const wal = logIn(io);
     append(wal, 100);
@@ -116,8 +116,8 @@ describe('a tail', () => {
 
   it('with durableOnly gives out only what is proven to survive a crash: by a mark, or by a later group', () => {
     const io = createMemoryStorageIo();
-    const world = new TestWorld();
-    const wal = logIn(io, world);
+    const environment = new TestEnvironment();
+    const wal = logIn(io, environment);
     using tail = new LogTail(io, DIRECTORY, { durableOnly: true });
     append(wal, 2);
     wal.flushSync();
@@ -130,13 +130,13 @@ describe('a tail', () => {
     expect(lsnsOf(drain(tail))).toEqual([1, 2]);
     expect(tail.provenLsn).toBe(2);
     wal.syncSync();
-    for (let turn = 0; turn < 3; turn++) world.fire();
+    for (let turn = 0; turn < 3; turn++) environment.fire();
     wal.flushSync();
     expect(lsnsOf(drain(tail))).toEqual([3]);
     expect(tail.provenLsn).toBe(3);
   });
 
-  it('gives out no further than who knows better says', () => {
+  it('returns no records beyond the limit that the writer states', () => {
     const io = createMemoryStorageIo();
     const wal = logIn(io);
     using tail = new LogTail(io, DIRECTORY, { upTo: () => wal.durableLsn });
@@ -215,7 +215,7 @@ describe('a tail', () => {
     const bytes = readFile(io, path);
     const lost = recordsOf(bytes).find(({ lsn }) => lsn === 4) as { start: number };
     writeFile(io, path, bytes.slice(0, lost.start));
-    const again = logIn(io, new TestWorld(2));
+    const again = logIn(io, new TestEnvironment(2));
     expect(again.nextLsn).toBe(4);
     append(again, 6);
     again.syncSync();
@@ -325,8 +325,8 @@ describe('a tail', () => {
         fc.boolean(),
         (steps, durableOnly, copy) => {
           const io = createMemoryStorageIo();
-          const world = new TestWorld();
-          let wal = logIn(io, world);
+          const environment = new TestEnvironment();
+          let wal = logIn(io, environment);
           using tail = new LogTail(io, DIRECTORY, { durableOnly, copy });
           let next = 1;
           const look = (): void => {
@@ -348,11 +348,11 @@ describe('a tail', () => {
               wal.appendBatch(batch);
             } else if (each.do === 'flush') wal.flushSync();
             else if (each.do === 'sync') wal.syncSync();
-            else if (each.do === 'quiet') world.fire();
+            else if (each.do === 'quiet') environment.fire();
             else if (each.do === 'truncate') wal.truncateBeforeSync(next);
             else {
               wal.closeSync();
-              wal = logIn(io, world);
+              wal = logIn(io, environment);
             }
             look();
           }

@@ -1,29 +1,29 @@
 import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 const DAY_MS = 24 * 3600 * 1000;
 const BEGIN = 1_700_000_000_000;
 
 function opened() {
-  const world = new TestWorld();
+  const environment = new TestEnvironment();
   const io = createMemoryStorageIo();
   const open = () =>
-    SegmentedWal.openSync({ directory: DIRECTORY, io, blockBytes: 512, markAfterMs: 0, ...world.options });
+    SegmentedWal.openSync({ directory: DIRECTORY, io, blockBytes: 512, markAfterMs: 0, ...environment.options });
   const at = (day: number): void => {
-    world.time = BEGIN + day * DAY_MS;
+    environment.time = BEGIN + day * DAY_MS;
   };
   at(0);
-  return { world, io, open, wal: open(), at };
+  return { environment, io, open, wal: open(), at };
 }
 
 const days = (wal: SegmentedWal): number[] =>
   [...wal.replay()].map(({ timestampMs }) => (timestampMs - BEGIN) / DAY_MS);
 
 describe('the time of a record', () => {
-  test('is its own however long ago its segment was made: the log rolls before it cannot be told', () => {
+  test('is exact however long ago its segment was created: the log rolls before the time cannot be expressed', () => {
     const { wal, open, at } = opened();
     const said = [0, 1, 49, 49.7, 49.8, 60, 99, 110, 400];
     for (const day of said) {
@@ -74,16 +74,16 @@ describe('the time of a record', () => {
   test.each([Number.NaN, Number.POSITIVE_INFINITY, 1e300, -1])(
     'does not make the log roll by a clock that says %d',
     (time) => {
-      const { wal, world } = opened();
+      const { wal, environment } = opened();
       wal.append('before');
       wal.syncSync();
-      world.time = time;
+      environment.time = time;
       for (let record = 0; record < 10; record++) {
         wal.append('odd');
         wal.syncSync();
       }
       expect(wal.listSegments()).toHaveLength(1);
-      world.time = BEGIN + DAY_MS;
+      environment.time = BEGIN + DAY_MS;
       wal.append('after');
       wal.syncSync();
       expect([...wal.replay()].at(-1)?.timestampMs).toBe(BEGIN + DAY_MS);

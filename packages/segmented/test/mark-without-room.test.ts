@@ -1,7 +1,7 @@
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { TestWorld } from './support/worlds.js';
+import { TestEnvironment } from './support/environments.js';
 
 /** A mark that finds no room fails no log: of what was committed nothing is in doubt. */
 
@@ -36,24 +36,24 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
   /** A log with one durable record, on a disk that is full now. */
   async function onFullDisk() {
     const disk = new SimulatedDisk();
-    const world = new TestWorld();
-    const config = { directory: '/log', blockBytes: 512, segmentBytes: 8192, ...world.options, ...options };
+    const environment = new TestEnvironment();
+    const config = { directory: '/log', blockBytes: 512, segmentBytes: 8192, ...environment.options, ...options };
     const wal = await SegmentedWal.open({ ...config, io: disk.createStorageIo(kind) });
     wal.append('a');
-    // There is room for the record, and none for blocks to be prepared behind it.
+    // There is room for the record, but not for preallocating blocks behind it.
     disk.capacityBytes = disk.usedBytes + 512;
     await wal.sync();
     await turns();
     fill(disk);
-    return { disk, world, wal };
+    return { disk, environment, wal };
   }
 
   const reopened = (disk: SimulatedDisk) => SegmentedWal.openSync({ directory: '/log', io: disk.createStorageIo() });
   const lsns = (wal: SegmentedWal): number[] => [...wal.replay()].map(({ lsn }) => lsn);
 
   test('an idle log goes on when there is room again', async () => {
-    const { disk, world, wal } = await onFullDisk();
-    world.fire();
+    const { disk, environment, wal } = await onFullDisk();
+    environment.fire();
     await turns();
     expect(wal.failure).toBeUndefined();
     expect(wal.stats().marks).toBe(0);
@@ -61,7 +61,7 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
     empty(disk);
     expect(wal.append('b')).toBe(2);
     await wal.sync();
-    world.fire();
+    environment.fire();
     await turns();
     expect(wal.stats().marks).toBe(1);
     const found = reopened(disk.crash());
@@ -79,8 +79,8 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
   });
 
   test('a commit that comes while room is looked for is another matter', async () => {
-    const { disk, world, wal } = await onFullDisk();
-    world.fire();
+    const { disk, environment, wal } = await onFullDisk();
+    environment.fire();
     wal.append('b');
     empty(disk);
     await wal.sync();
@@ -91,17 +91,17 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
 
 test('a mark that has room in its block is written on a full disk', async () => {
   const disk = new SimulatedDisk();
-  const world = new TestWorld();
+  const environment = new TestEnvironment();
   const wal = SegmentedWal.openSync({
     directory: '/log',
     blockBytes: 512,
     io: disk.createStorageIo(),
-    ...world.options,
+    ...environment.options,
   });
   wal.append('a');
   wal.syncSync();
   fill(disk);
-  world.fire();
+  environment.fire();
   await turns();
   expect(wal.stats().marks).toBe(1);
   wal.closeSync();
@@ -112,18 +112,18 @@ describe('where blocks cannot be reserved', () => {
   /** A log with one durable record, whose next mark needs a block of its own. */
   function opened() {
     const disk = new SimulatedDisk();
-    const world = new TestWorld();
-    const config = { directory: '/log', blockBytes: 512, padGroups: true, ...world.options };
+    const environment = new TestEnvironment();
+    const config = { directory: '/log', blockBytes: 512, padGroups: true, ...environment.options };
     const wal = SegmentedWal.openSync({ ...config, io: disk.createStorageIo() });
     wal.append('a');
     wal.syncSync();
-    return { disk, world, wal };
+    return { disk, environment, wal };
   }
 
   test('a mark is written all the same', async () => {
-    const { disk, world, wal } = opened();
+    const { disk, environment, wal } = opened();
     disk.failWhen(({ kind }) => (kind === 'allocate' ? 'EIO' : undefined));
-    world.fire();
+    environment.fire();
     await turns();
     expect(wal.stats().marks).toBe(1);
     expect(wal.failure).toBeUndefined();
@@ -131,9 +131,9 @@ describe('where blocks cannot be reserved', () => {
   });
 
   test('because the disk is broken, the log fails', async () => {
-    const { disk, world, wal } = opened();
+    const { disk, environment, wal } = opened();
     disk.failWhen(({ kind }) => (kind === 'allocate' ? 'broken' : undefined));
-    world.fire();
+    environment.fire();
     await turns();
     expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
   });

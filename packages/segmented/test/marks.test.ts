@@ -1,9 +1,9 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { restore, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 /** The marks of the newest segment: LSN and type. */
 function marksOf(io: ReturnType<typeof createMemoryStorageIo>): { lsn: number; type: number }[] {
@@ -25,13 +25,13 @@ function marksOf(io: ReturnType<typeof createMemoryStorageIo>): { lsn: number; t
   return marks;
 }
 
-const opened = (world: TestWorld, config: object = {}) => {
+const opened = (world: TestEnvironment, config: object = {}) => {
   const io = createMemoryStorageIo();
   return { io, wal: SegmentedWal.openSync({ directory: DIRECTORY, io, blockBytes: 512, ...world.options, ...config }) };
 };
 
-test('a quiet log gets one mark, once, after its last record is durable', async () => {
-  const world = new TestWorld();
+test('an idle log gets one mark, once, after its last record is durable', async () => {
+  const world = new TestEnvironment();
   const { io, wal } = opened(world);
   expect(world.timers).toEqual([]);
   wal.append('a');
@@ -39,7 +39,7 @@ test('a quiet log gets one mark, once, after its last record is durable', async 
   wal.append('b');
   wal.syncSync();
   expect(world.timers).toEqual([50]);
-  // Something was appended since the timer was set: it is not quiet yet.
+  // Something was appended since the timer was set: the log is not idle yet.
   world.fire();
   expect(world.timers).toEqual([50]);
   expect(marksOf(io)).toEqual([]);
@@ -63,7 +63,7 @@ test('a quiet log gets one mark, once, after its last record is durable', async 
 });
 
 test('no mark is written while something appended is not durable', async () => {
-  const world = new TestWorld();
+  const world = new TestEnvironment();
   const { io, wal } = opened(world);
   wal.append('a');
   wal.syncSync();
@@ -75,13 +75,13 @@ test('no mark is written while something appended is not durable', async () => {
   expect(marksOf(io)).toEqual([]);
 });
 
-test('markAfterMs sets the delay, and 0 turns marks of quiet off', () => {
-  const world = new TestWorld();
+test('markAfterMs sets the delay, and 0 turns idle marks off', () => {
+  const world = new TestEnvironment();
   const { wal } = opened(world, { markAfterMs: 1234 });
   wal.append('a');
   wal.syncSync();
   expect(world.timers).toEqual([1234]);
-  const silent = new TestWorld();
+  const silent = new TestEnvironment();
   const off = opened(silent, { markAfterMs: 0 });
   off.wal.append('a');
   off.wal.syncSync();
@@ -89,7 +89,7 @@ test('markAfterMs sets the delay, and 0 turns marks of quiet off', () => {
 });
 
 test('closing writes a mark, and only then the log counts as closed cleanly', () => {
-  const world = new TestWorld();
+  const world = new TestEnvironment();
   const { io, wal } = opened(world);
   wal.append('a');
   wal.append('b');
@@ -104,7 +104,7 @@ test('closing writes a mark, and only then the log counts as closed cleanly', ()
 });
 
 test('recovery marks where it found the end', () => {
-  const { io, wal } = opened(new TestWorld());
+  const { io, wal } = opened(new TestEnvironment());
   wal.append('a');
   wal.syncSync();
   const recovered = cloneOf(io);
@@ -122,7 +122,7 @@ function cloneOf(io: ReturnType<typeof createMemoryStorageIo>) {
 }
 
 test('a mark is counted as a mark, and not as a group', () => {
-  const world = new TestWorld();
+  const world = new TestEnvironment();
   const wal = openIn(createMemoryStorageIo(), world.options);
   for (let group = 0; group < 3; group++) {
     wal.append('a');
@@ -152,7 +152,7 @@ test('the mark of a recovery is whole: where the name of the segment behind it w
 });
 
 test('a log that begins anew is not marked until there is a record again', async () => {
-  const world = new TestWorld();
+  const world = new TestEnvironment();
   const { wal } = opened(world);
   wal.append('a');
   wal.syncSync();

@@ -2,8 +2,8 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY, openIn } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -89,7 +89,7 @@ test('of the memory for much that is pending at a time, two pieces are kept', ()
 
 test('what is pending stays as it is when what stood before it in the same memory has been written', async () => {
   const io = new SimulatedDisk().createStorageIo({ completesInline: false, overlappedWrites: true });
-  const options = { ...new TestWorld().options, blockBytes: 512, segmentBytes: 64 * MEBIBYTE };
+  const options = { ...new TestEnvironment().options, blockBytes: 512, segmentBytes: 64 * MEBIBYTE };
   const wal = await SegmentedWal.open({ directory: DIRECTORY, io, preallocate: 'none', ...options });
   const append = (first: number): void => {
     for (let each = first; each < first + 15; each++) wal.append(new Uint8Array(100_000).fill(each));

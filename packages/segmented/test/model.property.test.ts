@@ -4,7 +4,7 @@ import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmente
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { TestWorld } from './support/worlds.js';
+import { TestEnvironment } from './support/environments.js';
 
 /**
  * Every call of a log in random order, power cuts and kills included, against a model of a few lines: an array of
@@ -31,11 +31,11 @@ interface Model {
 interface Real {
   disk: SimulatedDisk;
   wal: SegmentedWal;
-  readonly world: TestWorld;
+  readonly world: TestEnvironment;
   readonly io: SimulatedIoOptions;
   readonly config: Partial<SegmentedWalConfig>;
   appended: number;
-  /** Syncs that were started and have not told yet how they ended. */
+  /** Syncs that were started and have not reported their results yet. */
   started: number;
   /** Calls under way that cut the log off. */
   cutting: number;
@@ -440,7 +440,7 @@ test('any calls in any order, over power cuts and kills, leave what the model sa
           disk: new SimulatedDisk(),
           // Replaced at once.
           wal: undefined as unknown as SegmentedWal,
-          world: new TestWorld(),
+          world: new TestEnvironment(),
           io,
           config: given,
           appended: 0,

@@ -4,8 +4,8 @@
 import { Batch, type SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { openIn, texts } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 /** Bytes whose memory goes elsewhere, or becomes smaller or larger, before or while they are appended. */
 
@@ -36,8 +36,8 @@ function gone(text: string): Uint8Array<ArrayBuffer> {
 /** Appends something between two good records, and looks that those are all that the log has. */
 function between(append: (wal: SegmentedWal) => unknown, config: Partial<SegmentedWalConfig> = {}): void {
   const io = createMemoryStorageIo();
-  const world = new TestWorld();
-  const wal = openIn(io, { segmentBytes: 2048, ...world.options, ...config });
+  const environment = new TestEnvironment();
+  const wal = openIn(io, { segmentBytes: 2048, ...environment.options, ...config });
   wal.append('first');
   wal.syncSync();
   const { pendingBytes } = wal;
@@ -57,9 +57,9 @@ function between(append: (wal: SegmentedWal) => unknown, config: Partial<Segment
 }
 
 const lost: readonly (readonly [string, () => Uint8Array<ArrayBuffer>])[] = [
-  ['was moved elsewhere', () => moved(bytesOf('a payload'))],
-  ['of a buffer was moved elsewhere', () => moved(Buffer.alloc(9000, 'x') as Uint8Array<ArrayBuffer>)],
-  ['was made smaller', () => gone('a payload')],
+  ['was transferred', () => moved(bytesOf('a payload'))],
+  ['of a buffer was transferred', () => moved(Buffer.alloc(9000, 'x') as Uint8Array<ArrayBuffer>)],
+  ['was shrunk', () => gone('a payload')],
 ];
 
 describe.each(lost)('memory that %s', (_what, make) => {
@@ -173,14 +173,14 @@ describe('memory that changes between the first look at it and the last', () => 
   /** @param change - happens when the log asks its clock, which it does in between */
   const appended = (payload: Uint8Array, meta: Uint8Array | undefined, change: () => void): void => {
     const io = createMemoryStorageIo();
-    const world = new TestWorld();
+    const environment = new TestEnvironment();
     let armed = false;
     const wal = openIn(io, {
-      ...world.options,
+      ...environment.options,
       now: () => {
         if (armed) change();
         armed = false;
-        return world.time;
+        return environment.time;
       },
     });
     wal.append('first');
@@ -193,14 +193,14 @@ describe('memory that changes between the first look at it and the last', () => 
     expect(texts(openIn(io).replay())).toEqual(['first', 'second']);
   };
 
-  test('is refused when it is moved elsewhere', () => {
+  test('is rejected when its buffer is transferred', () => {
     const payload = bytesOf('a payload');
     appended(payload, undefined, () => moved(payload));
     const meta = bytesOf('meta');
     appended(bytesOf('payload'), meta, () => moved(meta));
   });
 
-  test('is refused when it is made smaller, or larger', () => {
+  test('is rejected when its buffer is shrunk or grown', () => {
     for (const bytes of [10, 60, 5000]) {
       const buffer = new ArrayBuffer(40, { maxByteLength: 8192 });
       appended(new Uint8Array(buffer), undefined, () => buffer.resize(bytes));

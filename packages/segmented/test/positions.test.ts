@@ -2,12 +2,12 @@ import type { Lsn } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
 import { readFile } from './support/files.js';
 import { recordsOf } from './support/logs.js';
-import { BACKENDS, directoryFor, TestWorld } from './support/worlds.js';
 
 const open = (io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
-  SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld().options, ...config });
+  SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestEnvironment().options, ...config });
 
 /** Where each record ends in the log, by its LSN: worked out from the files. */
 function endsOf(io: StorageIo, wal: SegmentedWal): Map<number, { start: number; end: number }> {
@@ -21,7 +21,7 @@ function endsOf(io: StorageIo, wal: SegmentedWal): Map<number, { start: number; 
 }
 
 describe('positions', () => {
-  test('are what the files say, over segments, padding and lives', () => {
+  test('match the files, across segments, padding and reopenings', () => {
     const io = createMemoryStorageIo();
     const positions = new Map<number, number>();
     for (const padGroups of [false, true, false]) {
@@ -131,14 +131,14 @@ describe('a position outlives the log that gave it', () => {
 
   test('also one of a segment that holds nothing but a mark', async () => {
     const io = createMemoryStorageIo();
-    const world = new TestWorld();
-    const wal = open(io, world.options);
+    const environment = new TestEnvironment();
+    const wal = open(io, environment.options);
     wal.append('a');
     wal.syncSync();
     // Emptied, it goes on in a segment without a record.
     wal.truncateBeforeSync(2);
     const { position } = wal;
-    world.fire();
+    environment.fire();
     await wal.sync();
     expect([wal.position, wal.durablePosition]).toEqual([position, position]);
     wal.closeSync();

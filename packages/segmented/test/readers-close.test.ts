@@ -1,8 +1,8 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, type IoFile } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 /** A log of several segments, and how many of its files are open. */
 function opened() {
@@ -23,7 +23,7 @@ function opened() {
     },
   });
   const config = { blockBytes: 512, segmentBytes: 1024, recycleSegments: 0 };
-  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...config });
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestEnvironment().options, ...config });
   for (let lsn = 1; lsn <= 20; lsn++) wal.append('x'.repeat(100));
   wal.syncSync();
   return { wal, files };

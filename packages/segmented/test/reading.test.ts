@@ -5,7 +5,7 @@ import { KeyRing, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmen
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, directoryFor, TestWorld } from './support/worlds.js';
+import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
 
 const codeOf = async (call: () => unknown): Promise<string | undefined> => {
   try {
@@ -85,8 +85,8 @@ describe('read', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 12 }), fc.nat(), async (steps, seed) => {
         const io = createMemoryStorageIo();
-        const world = new TestWorld();
-        const options = { blockBytes: 512, segmentBytes: 300_000, ...world.options };
+        const environment = new TestEnvironment();
+        const options = { blockBytes: 512, segmentBytes: 300_000, ...environment.options };
         let wal = await openIn(io, '/log', options);
         const texts: (string | undefined)[] = [];
         for (const { do: what, count, length } of steps) {
@@ -96,7 +96,7 @@ describe('read', () => {
               texts[wal.append(payload)] = payload;
             }
           } else if (what === 'sync') await wal.sync();
-          else if (what === 'quiet') world.fire();
+          else if (what === 'quiet') environment.fire();
           else if (what === 'cut') {
             const lsn = Math.max(wal.firstLsn - 1, wal.lastLsn - (count % 50));
             if (lsn >= 1) await wal.truncateAfter(lsn);
@@ -122,11 +122,11 @@ describe('read', () => {
 describe('a replay', () => {
   it('gives only the records that are wanted', async () => {
     const io = createMemoryStorageIo();
-    const world = new TestWorld();
-    const wal = await openIn(io, '/log', { segmentBytes: 8192, blockBytes: 512, ...world.options });
-    const begin = world.time;
+    const environment = new TestEnvironment();
+    const wal = await openIn(io, '/log', { segmentBytes: 8192, blockBytes: 512, ...environment.options });
+    const begin = environment.time;
     for (let lsn = 1; lsn <= 300; lsn++) {
-      world.time = begin + lsn * 10;
+      environment.time = begin + lsn * 10;
       const tenantId = lsn % 3;
       if (lsn % 5 === 0) wal.append('unscoped', { type: 5 });
       else
@@ -217,7 +217,7 @@ describe('records that are encrypted and compressed', () => {
     expect(text(reader.nextRecord()?.payload)).toBe(textOf(1));
     reader.close();
 
-    // Where the records are, anybody can see.
+    // The positions of the records are not encrypted.
     const blind = replayDirectory(directory).cursor();
     let count = 0;
     while (blind.next()) count++;

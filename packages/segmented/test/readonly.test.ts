@@ -5,9 +5,9 @@ import { LogTail, replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor, temporaryDirectory } from './support/environments.js';
 import { changed, cut, restore, sameFiles, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
-import { BACKENDS, directoryFor, temporaryDirectory } from './support/worlds.js';
 
 const CONFIG = { segmentBytes: 2048 };
 const READONLY = { ...CONFIG, recoveryMode: 'readonly' } as const;
@@ -184,7 +184,7 @@ describe('beside a writer that uses segment files again', () => {
   test.each([
     ['in the clear', {}],
     ['encrypted', { keyRing }],
-  ])('a file that gets its next life behind any of the calls that open one is looked for anew: %s', (_what, more) => {
+  ])('a file that is reused after any of the calls that open it is listed again: %s', (_what, more) => {
     for (let which = 1; ; which++) {
       const io = createMemoryStorageIo();
       const writer = openIn(io, { ...config, ...more });

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from './support/environments.js';
 import { changed, cut, readFile, restore, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
-import { temporaryDirectory } from './support/worlds.js';
 
 /** CRC32C bit by bit, apart from the library's. */
 function crc32c(bytes: Uint8Array): number {

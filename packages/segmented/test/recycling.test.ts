@@ -12,15 +12,21 @@ import {
 } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment, temporaryDirectory } from './support/environments.js';
 import { readFile, writeFile } from './support/files.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld, temporaryDirectory } from './support/worlds.js';
 
 const CONFIG = { segmentBytes: 4096, blockBytes: 512, preallocate: 'write', recycleSegments: 2 } as const;
 
 function openOn(world: MemoryDisk, config: Partial<SegmentedWalConfig> = {}) {
   const io = createMemoryStorageIo({ world });
-  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...CONFIG, ...config });
+  const wal = SegmentedWal.openSync({
+    directory: DIRECTORY,
+    io,
+    ...new TestEnvironment().options,
+    ...CONFIG,
+    ...config,
+  });
   return { io, wal };
 }
 
@@ -57,7 +63,7 @@ describe('a freed segment', () => {
     wal.closeSync();
   });
 
-  test('is recognized as the next life of its file when a killed log is opened again', () => {
+  test('is recognized as a new segment in its file when a killed log is opened again', () => {
     const world = new MemoryDisk();
     const { wal } = openOn(world);
     fill(wal, 60);
@@ -85,7 +91,7 @@ describe('a freed segment', () => {
     ['padded groups', true],
     ['groups without padding', false],
   ])(
-    'whose next life was closed is known to be: nothing of its earlier life is taken for a torn tail, with %s',
+    'that was reused and closed cleanly is recognized: no byte of its earlier segment is taken for a torn tail, with %s',
     (_what, padGroups) => {
       for (let records = 20; records <= 40; records++) {
         const world = new MemoryDisk();
@@ -103,7 +109,7 @@ describe('a freed segment', () => {
     },
   );
 
-  test('waits for reuse across lives of the log', () => {
+  test('is kept for reuse when the log is opened again', () => {
     const world = new MemoryDisk();
     const first = openOn(world);
     fill(first.wal, 60);
@@ -117,12 +123,17 @@ describe('a freed segment', () => {
   });
 
   test.each(['allocate', 'write'] as const)(
-    'that ends inside a block is reused around the page cache (%s)',
+    'that ends inside a block is reused with direct I/O (%s)',
     async (preallocate) => {
       const disk = new SimulatedDisk();
       const first = disk.createStorageIo();
       const config = { directory: DIRECTORY, ...CONFIG, padGroups: false, preallocate };
-      const before = SegmentedWal.openSync({ ...config, preallocate: 'none', io: first, ...new TestWorld().options });
+      const before = SegmentedWal.openSync({
+        ...config,
+        preallocate: 'none',
+        io: first,
+        ...new TestEnvironment().options,
+      });
       fill(before, 60);
       before.truncateBeforeSync(60);
       before.closeSync();
@@ -135,7 +146,7 @@ describe('a freed segment', () => {
         durableWrites: true,
         directAlignment: 512,
       });
-      const wal = await SegmentedWal.open({ ...config, io, ...new TestWorld().options });
+      const wal = await SegmentedWal.open({ ...config, io, ...new TestEnvironment().options });
       fill(wal, 60);
       expect(wal.stats()).toMatchObject({ directIo: true, recycled: 2 });
       expect(texts(wal)).toEqual(expected(wal.firstLsn, 120));
@@ -143,7 +154,7 @@ describe('a freed segment', () => {
     },
   );
 
-  test('is removed when somebody holds a lock on its file', () => {
+  test('is removed when a reader holds a lock on its file', () => {
     const { io, wal } = openOn(new MemoryDisk());
     fill(wal, 60);
     for (const { path } of wal.listSegments()) expect(io.lockFile(io.open(path), 'shared')).toBe(true);
@@ -218,7 +229,7 @@ describe.each(REAL)('a file with another name, on %s', (_name, create) => {
   const opened = () => {
     const io = create();
     const directory = temporaryDirectory();
-    const wal = SegmentedWal.openSync({ directory, io, ...new TestWorld().options, ...CONFIG });
+    const wal = SegmentedWal.openSync({ directory, io, ...new TestEnvironment().options, ...CONFIG });
     return { io, directory, wal };
   };
 
@@ -274,7 +285,7 @@ test.each([
   ['cannot tell', { links: () => undefined }],
 ])('nothing is recycled where the backend %s how many names a file has', (_what, changes) => {
   const io = altered(createMemoryStorageIo(), changes as Partial<StorageIo>);
-  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...CONFIG });
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestEnvironment().options, ...CONFIG });
   fill(wal, 60);
   expect(wal.truncateBeforeSync(40)).toMatchObject({ segmentsRecycled: 0, segmentsDeleted: expect.any(Number) });
   expect(freeFiles(io.list(DIRECTORY))).toEqual([]);
@@ -286,7 +297,7 @@ test('nothing is recycled where the file system has no locks on open files', () 
     throw new WalError('WAL_UNSUPPORTED', 'no locks here');
   };
   const io = altered(createMemoryStorageIo(), { lockFile });
-  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...CONFIG });
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestEnvironment().options, ...CONFIG });
   fill(wal, 60);
   expect(wal.truncateBeforeSync(40).segmentsRecycled).toBe(0);
   wal.closeSync();
@@ -341,12 +352,12 @@ describe('a free file', () => {
 });
 
 describe('what a killed process still writes', () => {
-  test.each([1, 2, 3, 4, 5])('lands in no later life of the file, with seed %i', async (seed) => {
+  test.each([1, 2, 3, 4, 5])('lands in no later segment in the file, with seed %i', async (seed) => {
     const disk = new SimulatedDisk({ seed });
     const slow = { completesInline: false, overlappedWrites: true, durableWrites: true, latencyTicks: 1_000_000 };
     const quick = { ...slow, latencyTicks: 2 };
     const options = { ...CONFIG, recycleSegments: 20, markAfterMs: 0 };
-    const config = { directory: DIRECTORY, ...new TestWorld().options, ...options };
+    const config = { directory: DIRECTORY, ...new TestEnvironment().options, ...options };
     const before = SegmentedWal.openSync({ ...config, io: disk.createStorageIo(quick) });
     fill(before, 20);
     before.closeSync();

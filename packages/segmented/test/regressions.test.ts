@@ -9,9 +9,9 @@ import {
 } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { directoryFor, TestEnvironment, temporaryDirectory } from './support/environments.js';
 import { DIRECTORY, openIn, texts } from './support/logs.js';
 import { createSideBySideStorageIo } from './support/side-by-side.js';
-import { directoryFor, TestWorld, temporaryDirectory } from './support/worlds.js';
 
 /** How a promise ends; one that never does meets the time limit of the test. */
 const outcome = <T>(promise: Promise<T>) =>
@@ -134,7 +134,7 @@ describe('full disk', () => {
       io,
       blockBytes: 512,
       segmentBytes: 2048,
-      ...new TestWorld(seed).options,
+      ...new TestEnvironment(seed).options,
     });
 
   test('emptying a log without room is refused and no failure (put off)', () => {
@@ -180,7 +180,7 @@ test('an open that fails behind its new segment leaves no file open', () => {
       directory: '/log',
       io: disk.createStorageIo(),
       blockBytes: 512,
-      ...new TestWorld(1).options,
+      ...new TestEnvironment(1).options,
     });
     wal.append('x');
     wal.syncSync();
@@ -200,7 +200,7 @@ test('an open that fails behind its new segment leaves no file open', () => {
     const failing = disk.operations + at;
     disk.failWhen(({ number }) => (number === failing ? 'EIO' : undefined));
     try {
-      SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(2).options });
+      SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestEnvironment(2).options });
       break;
     } catch {
       if (open.size > 0)
@@ -258,13 +258,13 @@ test('closeSync while close is under way closes', () => {
 
 test('an append that fails for want of memory does not disturb positions', () => {
   const io: StorageIo = createMemoryStorageIo();
-  const world = new TestWorld();
+  const environment = new TestEnvironment();
   const wal = SegmentedWal.openSync({
     directory: DIRECTORY,
     io,
     blockBytes: 512,
     segmentBytes: 1024,
-    ...world.options,
+    ...environment.options,
   });
   wal.append(new Uint8Array(490 - 32));
   wal.syncSync();
@@ -274,8 +274,8 @@ test('an append that fails for want of memory does not disturb positions', () =>
   };
   expect(() => wal.append(new Uint8Array(2 << 20))).toThrow(RangeError);
   io.allocateBuffer = original;
-  world.fire();
-  world.fire();
+  environment.fire();
+  environment.fire();
   wal.append(new Uint8Array(600));
   wal.syncSync();
   const [first, second] = wal.listSegments();
@@ -309,7 +309,7 @@ test('after a failed write or sync nothing is accepted, and no later sync is tri
   for (const operation of ['write', 'datasync']) {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo();
-    const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(1).options });
+    const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestEnvironment(1).options });
     wal.append('one');
     wal.syncSync();
     wal.append('two');
@@ -335,7 +335,7 @@ test('a truncation that was begun and failed is finished by the next one', () =>
     io: disk.createStorageIo(),
     blockBytes: 512,
     segmentBytes: 1024,
-    ...new TestWorld(1).options,
+    ...new TestEnvironment(1).options,
   });
   for (let lsn = 1; lsn <= 20; lsn++) wal.append(new Uint8Array(200));
   wal.syncSync();
@@ -350,7 +350,7 @@ test('a truncation that was begun and failed is finished by the next one', () =>
   expect(files).toHaveLength(wal.listSegments().length);
 });
 
-test('leaving a replay after closing the log inside of it is no error', async () => {
+test('leaving a replay after closing the log inside of it is not an error', async () => {
   const wal = await SegmentedWal.open({ directory: join(temporaryDirectory(), 'log'), io: 'thread-pool' });
   wal.append('x');
   for await (const _record of wal.replay()) {

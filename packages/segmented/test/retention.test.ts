@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor, TestEnvironment, temporaryDirectory } from './support/environments.js';
 import { restore, snapshot } from './support/files.js';
 import { DIRECTORY, openIn } from './support/logs.js';
-import { BACKENDS, directoryFor, TestWorld, temporaryDirectory } from './support/worlds.js';
 
 const MINUTE = 60_000;
 
@@ -12,19 +12,27 @@ const MINUTE = 60_000;
 function minutely(config: Partial<SegmentedWalConfig> = {}) {
   const io = createSyncFsStorageIo();
   const directory = join(temporaryDirectory(), 'log');
-  const world = new TestWorld();
-  const options = { directory, io, blockBytes: 512, segmentBytes: 1024, markAfterMs: 0, ...world.options, ...config };
+  const environment = new TestEnvironment();
+  const options = {
+    directory,
+    io,
+    blockBytes: 512,
+    segmentBytes: 1024,
+    markAfterMs: 0,
+    ...environment.options,
+    ...config,
+  };
   const wal = SegmentedWal.openSync(options);
   const appendTo = (lsn: number): void => {
     while (wal.nextLsn <= lsn) {
       wal.append(new Uint8Array(400));
       wal.syncSync();
-      world.time += MINUTE;
+      environment.time += MINUTE;
     }
   };
   /** Lets what was begun in the background come to its end. */
   const settle = (): Promise<unknown> => wal.hold('settled', wal.nextLsn).then(() => wal.releaseHold('settled'));
-  return { io, directory, world, options, wal, appendTo, settle };
+  return { io, directory, environment, options, wal, appendTo, settle };
 }
 
 const firstLsns = (wal: SegmentedWal): number[] => wal.listSegments().map(({ firstLsn }) => firstLsn);
@@ -121,7 +129,7 @@ describe('retention', () => {
   });
 
   test('without a checkpoint it drops what is too much or too old, as a queue does', async () => {
-    const { wal, appendTo, settle, world } = minutely({
+    const { wal, appendTo, settle, environment } = minutely({
       retainBytes: 10 * 1024,
       retainAgeMs: 4 * MINUTE,
       retainUntilCheckpoint: false,
@@ -134,7 +142,7 @@ describe('retention', () => {
     appendTo(20);
     await settle();
     expect(wal.firstLsn).toBeGreaterThanOrEqual(15);
-    world.time += 1000 * MINUTE;
+    environment.time += 1000 * MINUTE;
     appendTo(22);
     await settle();
     // How old a segment is at most, the next one says: the 21st was made just now, so the 20th may be as young.
@@ -154,9 +162,9 @@ describe('retention', () => {
   });
 
   test('drops nothing unless it is asked to', () => {
-    const { wal, appendTo, world } = minutely();
+    const { wal, appendTo, environment } = minutely();
     appendTo(10);
-    world.time += 1000 * MINUTE;
+    environment.time += 1000 * MINUTE;
     wal.checkpointSync(10);
     appendTo(11);
     expect(wal.firstLsn).toBe(1);

@@ -3,9 +3,9 @@ import { decodeSegmentHeader, encodeCheckpoint, KeyRing, WalError } from '@walst
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { changed, flip, readFile, restore, type Snapshot, segmentNames, snapshot, writeFile } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 const CONFIG = { segmentBytes: 2048 };
 const made = make({ groups: Array.from({ length: 30 }, () => [250]), config: CONFIG });
@@ -64,7 +64,7 @@ function otherLog(): Snapshot {
     directory: DIRECTORY,
     io,
     blockBytes: 512,
-    ...new TestWorld(77).options,
+    ...new TestEnvironment(77).options,
   });
   for (let lsn = 1; lsn <= 30; lsn++) {
     wal.append(`other ${lsn}`.padEnd(250, '-'));
@@ -196,7 +196,7 @@ describe('a salvage that was interrupted', () => {
       directory: DIRECTORY,
       io: restore(other),
       blockBytes: 512,
-      ...new TestWorld(78).options,
+      ...new TestEnvironment(78).options,
     });
     for (let rolls = segmentNames(other).length; rolls < 20; rolls++) {
       wal.append('more');
@@ -232,8 +232,8 @@ function filesBelow(io: StorageIo, directory: string): Map<string, Uint8Array> {
   return found;
 }
 
-describe('what a salvage has given up, and somebody puts back', () => {
-  /** Without its third segment the log goes on behind that, and everything before is given up. */
+describe('a file that a salvage has moved to quarantine, and that is put back', () => {
+  /** Without its third segment the log continues behind it, and all earlier segments are superseded. */
   function salvaged(): StorageIo {
     const io = restore(without(made.files, nameOf(2)));
     const wal = salvage(io, { salvageLsn: 31 });

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { changed, flip, type Snapshot, sameFiles, segmentNames, snapshot, writeFile } from './support/files.js';
 import { DIRECTORY, make, recordsOf } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 const made = make({ groups: Array.from({ length: 24 }, () => [90, 60]), config: { segmentBytes: 2048 } });
 
@@ -28,7 +28,7 @@ function diskWith(files: Snapshot): SimulatedDisk {
 
 function salvage(disk: SimulatedDisk): SegmentedWal {
   const config = { directory: DIRECTORY, blockBytes: 512, segmentBytes: 2048, recoveryMode: 'salvage' } as const;
-  return SegmentedWal.openSync({ ...config, io: disk.createStorageIo(), ...new TestWorld(5).options });
+  return SegmentedWal.openSync({ ...config, io: disk.createStorageIo(), ...new TestEnvironment(5).options });
 }
 
 describe.each([

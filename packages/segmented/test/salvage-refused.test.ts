@@ -14,6 +14,7 @@ import { replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment, temporaryDirectory } from './support/environments.js';
 import {
   changed,
   flip,
@@ -26,7 +27,6 @@ import {
   writeFile,
 } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
-import { TestWorld, temporaryDirectory } from './support/worlds.js';
 
 const CONFIG = { segmentBytes: 2048 };
 const made = make({ groups: Array.from({ length: 30 }, () => [250]), config: CONFIG });
@@ -56,7 +56,14 @@ const corrupt = (facts: object = {}) => expect.objectContaining({ code: 'WAL_COR
 /** A segment of another log, with a number and a first LSN of its own. */
 function foreign(number: number, firstLsn: number): readonly [string, Uint8Array] {
   const io = createMemoryStorageIo();
-  const options = { ...CONFIG, directory: DIRECTORY, io, blockBytes: 512, ...new TestWorld(77).options, firstLsn };
+  const options = {
+    ...CONFIG,
+    directory: DIRECTORY,
+    io,
+    blockBytes: 512,
+    ...new TestEnvironment(77).options,
+    firstLsn,
+  };
   const wal = SegmentedWal.openSync(options);
   for (let roll = 1; roll < number; roll++) {
     wal.append('old');
@@ -143,7 +150,7 @@ describe('which log it is', () => {
     expect(decodeSegmentHeader(readFile(io, join(DIRECTORY, newest)), newest).logId).toEqual(logId);
   });
 
-  test('a checkpoint of another log is given up, unless it may be that of a segment that cannot be read', () => {
+  test('a checkpoint of another log is moved to quarantine, unless a segment that cannot be read may belong to it', () => {
     const files = withCheckpoint(made.files, { logId: new Uint8Array(16).fill(9), checkpointLsn: 90, firstSegment: 3 });
     const io = restore(files);
     expect(after(io, salvage(io))).toEqual({ kept: ALL, lost: [], quarantined: ['checkpoint'] });
@@ -172,7 +179,7 @@ describe('which log it is', () => {
     refused(files, {}, { code: 'WAL_CORRUPT', reason: 'other-log' });
     const io = restore(files);
     expect(after(io, salvage(io)).quarantined).toContain(low);
-    // What cannot be read is nobody's to remove.
+    // A segment that cannot be read is not removed.
     const garbage = restore(withFile(snapshot(source, DIRECTORY), low, new Uint8Array(700).fill(7)));
     openIn(garbage, CONFIG).closeSync();
     expect(garbage.list(DIRECTORY)).toContain(low);
@@ -208,7 +215,7 @@ describe('which log it is', () => {
   });
 });
 
-describe('who may salvage', () => {
+describe('core and key of a log are checked before a salvage', () => {
   const keyRing = KeyRing.of({ id: 3, key: new Uint8Array(32).fill(3) });
   const wrong = KeyRing.of({ id: 3, key: new Uint8Array(32).fill(4) });
   const groups = Array.from({ length: 12 }, () => [250]);
@@ -218,7 +225,7 @@ describe('who may salvage', () => {
     ['no key', {}, { code: 'WAL_BAD_KEY', reason: 'missing-key' }],
     ['another key', { keyRing: wrong }, { code: 'WAL_BAD_KEY' }],
     ['another core', { keyRing, coreId: 5 }, { code: 'WAL_BAD_HEADER', reason: 'other-core' }],
-  ])('nobody with %s, also where nothing is kept', (_what, config, error) => {
+  ])('%s is rejected, also when nothing is kept', (_what, config, error) => {
     refused(damaged(1, encrypted), { ...SALVAGE, ...config }, error);
   });
 
@@ -228,7 +235,7 @@ describe('who may salvage', () => {
     }
   });
 
-  test('with the key it goes on encrypted', () => {
+  test('with the key it continues encrypted', () => {
     const wal = salvage(restore(damaged(1, encrypted)), { keyRing, coreId: 4 });
     expect(wal.listSegments().at(-1)?.keyId).toBe(3);
   });
@@ -340,7 +347,7 @@ describe('what made it impossible', () => {
     expect(() => openIn(io, CONFIG)).toThrow(expect.objectContaining({ code: 'WAL_NOT_FOUND' }));
   });
 
-  test('the same where a copy of what was given up is put back', () => {
+  test('the same when a copy of a quarantined file is put back', () => {
     const files = damaged(15);
     const io = restore(withFile(files, 'quarantine', new Uint8Array(3)));
     salvage(io).closeSync();
@@ -594,7 +601,7 @@ describe('what is lost', () => {
     expect(found.recovery.salvage?.quarantined).toEqual(expect.arrayContaining(NAMES.slice(0, 2)));
   });
 
-  test('is what can be seen behind every hole, and in a segment whose header is lost', () => {
+  test('is found behind every damaged range, and in a segment whose header is lost', () => {
     const holes = salvage(restore(damaged(29, damaged(27))));
     expect(holes.recovery.salvage?.lost).toEqual([{ fromLsn: 27, toLsn: 30 }]);
     const header = salvage(restore(changed(made.files, nameOf(-1), flip(20))));
@@ -642,7 +649,7 @@ describe('what is lost', () => {
     expect(reads).toBeLessThan(100);
   });
 
-  test('costs what the bytes of the segment do, however many holes it has', () => {
+  test('costs time linear in the bytes of the segment, however many damaged ranges it has', () => {
     const files = long(4 * 1024 * 1024);
     const [, name] = segmentNames(files) as [string, string];
     const io = restore(

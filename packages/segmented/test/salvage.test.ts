@@ -3,9 +3,9 @@ import { decodeCheckpoint, decodeSegmentHeader, encodeCheckpoint } from '@walsta
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from './support/environments.js';
 import { changed, flip, readFile, restore, type Snapshot, sameFiles, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
-import { BACKENDS, directoryFor } from './support/worlds.js';
 
 const CONFIG = { segmentBytes: 2048 };
 

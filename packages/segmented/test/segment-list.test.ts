@@ -4,10 +4,10 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { countWhile, SegmentList } from '../src/segments/segment-list.js';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
-/** Segments of ten records each; how often one was looked at is counted. */
+/** Segments of ten records each; reads of a segment are counted. */
 function listed(count: number) {
   const looks = { count: 0 };
   const segments = Array.from({ length: count }, (_, index): Segment => {
@@ -52,7 +52,7 @@ describe('a list of segments', () => {
     expect([list.first, list.last, list.bytes]).toEqual([undefined, undefined, 0]);
   });
 
-  test('is what an array would be, whatever is done to it, and what was looked at before stays', () => {
+  test('is what an array would be, whatever is done to it, and earlier views do not change', () => {
     const { segments } = listed(400);
     const list = new SegmentList(segments.slice(0, 100));
     let model = segments.slice(0, 100);
@@ -108,7 +108,7 @@ describe('a log of many segments', () => {
   test('copies a number of references that is proportional to the segments when it drops them', () => {
     const io = createMemoryStorageIo();
     const config = { segmentBytes: 1024, blockBytes: 512, markAfterMs: 0, recycleSegments: 0 };
-    const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...config });
+    const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestEnvironment().options, ...config });
     for (let record = 0; record < 600; record++) {
       wal.append(new Uint8Array(400));
       wal.syncSync();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SegmentedWal, type WalRecord } from '@walstack/segmented';
 import { createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, TestWorld, temporaryDirectory } from './support/worlds.js';
+import { BACKENDS, directoryFor, TestEnvironment, temporaryDirectory } from './support/environments.js';
 
 const text = (record: WalRecord): string => Buffer.from(record.payload).toString();
 
@@ -42,9 +42,9 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
   test('keeps type, meta, scope, time and payload of a record', async () => {
     const io = create();
     const directory = directoryFor(io);
-    const world = new TestWorld();
-    const wal = await SegmentedWal.open({ directory, io, ...world.options });
-    world.time += 1234;
+    const environment = new TestEnvironment();
+    const wal = await SegmentedWal.open({ directory, io, ...environment.options });
+    environment.time += 1234;
     wal.append(Uint8Array.of(0, 1, 255), {
       type: 0xffff_ffff,
       meta: 'kopf ✓',
@@ -263,7 +263,7 @@ describe('reading', () => {
     await io.dispose();
   });
 
-  test('copies unless told otherwise, and views hold for their record', async () => {
+  test('copies by default, and views are valid for their record', async () => {
     const io = createSyncFsStorageIo();
     const wal = await opened(io);
     const kept = [...wal.replay()];

@@ -64,7 +64,7 @@ test('a tail that is closed while it waits for a key waits no more', async () =>
   }
 });
 
-test('a replay of a directory that is given up while it waits for a key ends with the reason', async () => {
+test('a replay of a directory that is aborted while it waits for a key ends with the reason', async () => {
   for (const isPlain of [false, true]) {
     const { ring, asked } = withoutAnswer(isPlain ? 2 : 1);
     const giving = new AbortController();

@@ -4,9 +4,9 @@ import { decodeCheckpoint } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runSync } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from './support/environments.js';
 import { readFile, restore, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, texts } from './support/logs.js';
-import { BACKENDS, directoryFor } from './support/worlds.js';
 
 const payloads = async (wal: SegmentedWal): Promise<[number, string][]> => {
   const found: [number, string][] = [];

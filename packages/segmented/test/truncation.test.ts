@@ -3,9 +3,9 @@ import { decodeCheckpoint, decodeSegmentHeader, encodeCheckpoint } from '@walsta
 import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor, TestEnvironment, temporaryDirectory } from './support/environments.js';
 import { changed, cut, flip, readFile, restore, segmentNames, snapshot, writeFile } from './support/files.js';
 import { DIRECTORY, make, openIn } from './support/logs.js';
-import { BACKENDS, directoryFor, TestWorld, temporaryDirectory } from './support/worlds.js';
 
 const lsns = async (wal: SegmentedWal): Promise<number[]> => {
   const found: number[] = [];
@@ -174,7 +174,7 @@ test('a damaged or impossible checkpoint is refused, and so is one without a seg
 test('on real files the space is really given back', async () => {
   const io = createSyncFsStorageIo();
   const directory = join(temporaryDirectory(), 'log');
-  const wal = await SegmentedWal.open({ directory, io, segmentBytes: 64 * 1024, ...new TestWorld().options });
+  const wal = await SegmentedWal.open({ directory, io, segmentBytes: 64 * 1024, ...new TestEnvironment().options });
   for (let lsn = 1; lsn <= 1000; lsn++) wal.append(new Uint8Array(1000));
   await wal.sync();
   const used = (): number => io.list(directory).reduce((sum, name) => sum + io.stat(join(directory, name)).size, 0);

@@ -4,13 +4,13 @@ import { SegmentedWal, type SegmentedWalConfig, type TruncateResult } from '@wal
 import { createMemoryStorageIo, MemoryDisk, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
-import { TestWorld } from './support/worlds.js';
 
 const CONFIG = { segmentBytes: 4096, blockBytes: 512, markAfterMs: 0, recycleSegments: 0 } as const;
 
 function openOn(io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal {
-  return SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestWorld().options, ...CONFIG, ...config });
+  return SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestEnvironment().options, ...CONFIG, ...config });
 }
 
 function fill(wal: SegmentedWal, records: number): void {

@@ -23,11 +23,11 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'completions-of-an-earlier-failure',
-    test: 'packages/segmented/test/unremovable-draft.test.ts',
+    test: 'packages/segmented/test/unremovable-next-segment.test.ts',
     breaks: 'The failure of a submitted sync is that of this sync, and of none behind it.',
     file: `${SEGMENTED}/segmented-wal.ts`,
-    find: '    this.#submitFailure = undefined;\n    this.#queue.start(',
-    replace: '    this.#queue.start(',
+    find: '    this.#submitFailure = undefined;\n    this.#writeQueue.start(',
+    replace: '    this.#writeQueue.start(',
   },
   {
     name: 'marks-counted-as-groups',
@@ -42,7 +42,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/truncate-after.test.ts',
     breaks: 'A cut that removes no file is announced, too.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '    if (hidden !== undefined && result === NOTHING) this.#listener.truncated(result);\n',
+    find: '    if (superseded !== undefined && result === NOTHING) this.#listener.truncated(result);\n',
     replace: '',
   },
   {
@@ -90,8 +90,8 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     test: 'packages/codec/test/key-ring.test.ts',
     breaks: 'No message shows text that may be a key.',
     file: `${CODEC}/arguments.ts`,
-    find: 'const SHOWN_CHARACTERS = 24;',
-    replace: 'const SHOWN_CHARACTERS = 64;',
+    find: 'const SHOWN_CHARACTERS_MAX = 24;',
+    replace: 'const SHOWN_CHARACTERS_MAX = 64;',
   },
   {
     name: 'meta-and-payload-in-one-memory',

@@ -51,7 +51,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     test: 'packages/codec/test/payload-memory.test.ts',
     breaks: 'A decompressed payload keeps no larger piece of memory.',
     file: 'packages/codec/src/compression.ts',
-    find: "return payload.length > limit ? 'too-large' : ofItsOwn(payload);",
+    find: "return payload.length > limit ? 'too-large' : inOwnMemory(payload);",
     replace: "return payload.length > limit ? 'too-large' : payload;",
   },
   {
@@ -68,7 +68,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     breaks: 'Whatever a key service throws, what comes of it is an error of the log.',
     file: 'packages/codec/src/key-ring.ts',
     find: `  } catch {
-    return 'it threw something that has no text';
+    return 'it threw a value that cannot be converted to text';
   }`,
     replace: '  } finally {\n  }',
   },
@@ -77,7 +77,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/diagnostics.test.ts',
     breaks: 'Where a log cannot rely on its file system that is said when it is opened.',
     file: `${SEGMENTED}/log-diagnostics.ts`,
-    find: '    if (channels.caution.hasSubscribers) cautionOf(world, directory);\n',
+    find: '    if (channels.caution.hasSubscribers) announceCaution(environment, directory);\n',
     replace: '',
   },
 ];

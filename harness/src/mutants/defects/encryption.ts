@@ -95,7 +95,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/encryption.test.ts',
     breaks: 'A log without the key of its newest records is refused before anything is changed.',
     file: `${SEGMENTED}/recovery/recover.ts`,
-    find: '  const encryptedFrom = yield* checkKeys(world.io, settings, judgement.segments, blocking);\n',
+    find: '  const encryptedFrom = yield* checkKeys(environment.io, settings, analysis.segments, blocking);\n',
     replace: '  const encryptedFrom = undefined;\n',
   },
   {

@@ -23,8 +23,8 @@ export const FRAMES_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/moved-memory.test.ts',
     breaks: 'Bytes whose memory is not there any more are refused, and not appended as none.',
     file: `${CODEC}/arguments.ts`,
-    find: '  if (length === 0) requireThere(name, value);',
-    replace: '  if (length < 0) requireThere(name, value);',
+    find: '  if (length === 0) requireAttached(name, value);',
+    replace: '  if (length < 0) requireAttached(name, value);',
   },
   {
     name: 'length-not-looked-at-again',

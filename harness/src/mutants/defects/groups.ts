@@ -8,19 +8,19 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'failures-beside-other-work',
     breaks: 'What failed is final for what was under way beside it as well.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    this.#pipeline.stop();\n    this.#background.stop();\n  }\n\n  /** @throws `WAL_STATE` when the clock',
-    replace: '  }\n\n  /** @throws `WAL_STATE` when the clock',
+    find: '    this.#pipeline.stop();\n    this.#background.stop();\n  }\n\n  /** @throws `WAL_STATE` when the application',
+    replace: '  }\n\n  /** @throws `WAL_STATE` when the application',
   },
   {
     name: 'durable-from-newest',
     scenario: 'contiguous-durable-prefix',
     breaks: 'The durable prefix is contiguous: it never jumps over a write that has not completed.',
     file: `${SEGMENTED}/write/pipeline.ts`,
-    find: 'while (this.#items[0]?.done === true) this.#items.shift()?.count();',
+    find: 'while (this.#items[0]?.done === true) this.#items.shift()?.apply();',
     replace: `for (const item of [...this.#items]) {
       if (!item.done) continue;
       this.#items.splice(this.#items.indexOf(item), 1);
-      item.count();
+      item.apply();
     }`,
   },
   {
@@ -79,7 +79,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'dropped-for-want-of-room',
-    test: 'packages/segmented/test/preparation.test.ts',
+    test: 'packages/segmented/test/preallocation.test.ts',
     breaks: 'A sync of the preparation that finds no room is a failure where records were flushed into that file.',
     file: `${SEGMENTED}/write/block-preallocator.ts`,
     find: 'const mayHaveDropped = syncing && segment.dirty;',
@@ -98,8 +98,8 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'blocks-in-flight-apart',
     breaks: 'No two writes in flight touch the same block, blocks prepared ahead included.',
     file: `${SEGMENTED}/write/block-preallocator.ts`,
-    find: 'return preparing === undefined || end <= preparing.start || start >= preparing.end;',
-    replace: 'return preparing === undefined || start <= end;',
+    find: 'return preallocating === undefined || end <= preallocating.start || start >= preallocating.end;',
+    replace: 'return preallocating === undefined || start <= end;',
   },
   {
     name: 'arena-reused-early',
@@ -119,8 +119,8 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'lives-without-close',
     breaks: 'What was flushed survives that the process is killed.',
     file: `${SEGMENTED}/segmented-wal.ts`,
-    find: '    yield* this.#beginIfPutOff();\n    yield* this.#writer.flush();\n  }',
-    replace: '    yield* this.#beginIfPutOff();\n  }',
+    find: '    yield* this.#beginIfDeferred();\n    yield* this.#writer.flush();\n  }',
+    replace: '    yield* this.#beginIfDeferred();\n  }',
   },
   {
     name: 'durable-behind-flushed',
@@ -146,7 +146,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'failed-directory-sync-forgotten',
-    test: 'packages/segmented/test/name-sync.test.ts',
+    test: 'packages/segmented/test/directory-sync.test.ts',
     breaks: 'A sync of the directory that failed is final: it may have dropped names that a later one says nothing of.',
     file: `${SEGMENTED}/segments/directory-sync.ts`,
     find: '      this.#failure = { error };\n',
@@ -154,7 +154,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'log-goes-on-without-names',
-    test: 'packages/segmented/test/name-sync.test.ts',
+    test: 'packages/segmented/test/directory-sync.test.ts',
     breaks: 'A log of which no name can be made durable any more has failed, also where a lack of room is no failure.',
     file: `${SEGMENTED}/segments/directory-sync.ts`,
     find: '      this.#failed(error);\n',

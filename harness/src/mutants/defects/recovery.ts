@@ -8,16 +8,16 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     scenario: 'written-again-at-recovery',
     breaks: 'Recovery writes again what is kept and nothing proves durable.',
     file: `${SEGMENTED}/recovery/recover.ts`,
-    find: 'if (unprovenFrom !== undefined && !(yield* rewrite(world, file, newest, range))) return undefined;',
-    replace: 'if (unprovenFrom !== undefined && range.nextLsn > 0) yield* ioSteps.datasync(world.io, file);',
+    find: 'if (unprovenFrom !== undefined && !(yield* rewrite(environment, file, newest, range))) return undefined;',
+    replace: 'if (unprovenFrom !== undefined && range.nextLsn > 0) yield* ioSteps.datasync(environment.io, file);',
   },
   {
     name: 'tail-cut-before-decision',
     breaks: 'Recovery changes nothing until it has decided.',
     file: `${SEGMENTED}/recovery/analyze-log.ts`,
-    find: 'const behind = yield* scanTail(io, file, readable, size, kept.nextLsn);',
+    find: 'const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn);',
     replace: `yield io.submitTruncate(file, frames.end);
-  const behind = yield* scanTail(io, file, readable, frames.end, kept.nextLsn);`,
+  const tailScan = yield* scanTail(io, file, readable, frames.end, kept.nextLsn);`,
   },
   {
     name: 'zeros-end-the-log',
@@ -31,12 +31,12 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     name: 'no-evidence',
     breaks: 'What was acknowledged and cannot be read is corruption, not a torn tail.',
     file: `${SEGMENTED}/recovery/analyze-log.ts`,
-    find: '  if (behind.proofOffset !== undefined) {',
-    replace: '  if (behind.proofOffset === -1) {',
+    find: '  if (tailScan.proofOffset !== undefined) {',
+    replace: '  if (tailScan.proofOffset === -1) {',
   },
   {
     name: 'checkpoint-inside-a-dropped-batch',
-    test: 'packages/segmented/test/evidence.test.ts',
+    test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'Evidence is compared with where the log would be cut, not with what cannot be read.',
     file: `${SEGMENTED}/recovery/analyze-log.ts`,
     find: 'provenByCheckpoint(checkpoint, kept.nextLsn)',
@@ -44,15 +44,15 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'hold-ahead-of-the-log',
-    test: 'packages/segmented/test/evidence.test.ts',
+    test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'What stands before a hold is durable before the hold is.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (lsn - 1 > this.#writer.durableLsn) yield* this.#groups.join(() => this.#writer.sync());',
-    replace: 'if (lsn < 0) yield* this.#groups.join(() => this.#writer.sync());',
+    find: 'if (lsn - 1 > this.#writer.durableLsn) yield* this.#writeQueue.join(() => this.#writer.sync());',
+    replace: 'if (lsn < 0) yield* this.#writeQueue.join(() => this.#writer.sync());',
   },
   {
     name: 'written-again-unverified',
-    test: 'packages/segmented/test/evidence.test.ts',
+    test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'What recovery writes again are the bytes that were verified.',
     file: `${SEGMENTED}/recovery/recover.ts`,
     find: 'if (frames.end !== segment.end || frames.nextLsn !== segment.nextLsn) return false;',
@@ -63,11 +63,11 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     scenario: 'leftovers-after-the-names',
     breaks: 'Recovery syncs the directory, and only then removes what the log does without.',
     file: `${SEGMENTED}/recovery/recover.ts`,
-    find: '  yield* ioSteps.syncDirectory(world.io, settings.directory);\n  for (const [segment, paths] of aside)',
-    replace: '  for (const [segment, paths] of aside)',
+    find: '  yield* ioSteps.syncDirectory(environment.io, settings.directory);\n  for (const [segment, paths] of superseded)',
+    replace: '  for (const [segment, paths] of superseded)',
     also: {
       file: `${SEGMENTED}/segments/new-segment.ts`,
-      find: 'yield* closingOnFailure(world, active, ioSteps.syncDirectory(world.io, settings.directory));',
+      find: 'yield* closingOnFailure(environment, active, ioSteps.syncDirectory(environment.io, settings.directory));',
       replace: '',
     },
   },
@@ -125,8 +125,8 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     breaks:
       'After a crash a log goes on in a new segment, which hides what a killed process still writes to the old one.',
     file: `${SEGMENTED}/recovery/recover.ts`,
-    find: '      : judgement.cleanlyClosed\n',
-    replace: '      : judgement.cleanlyClosed || settled.nextLsn > 0\n',
+    find: '      : analysis.cleanlyClosed\n',
+    replace: '      : analysis.cleanlyClosed || repaired.nextLsn > 0\n',
   },
   {
     name: 'salvaged-leftovers-removed',
@@ -215,7 +215,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     breaks: 'Salvage ends when the log has been opened as any other, and not before.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
     find: '  const opened = yield* recoverLog(',
-    replace: `  yield* moveAside(world, directory, journal.quarantine, [FileName.salvage]);
+    replace: `  yield* moveNamesToQuarantine(environment, directory, journal.quarantine, [FileName.salvage]);
   const opened = yield* recoverLog(`,
   },
   {
@@ -278,7 +278,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'hold-ahead-proves-nothing',
-    test: 'packages/segmented/test/evidence.test.ts',
+    test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'A hold proves that what stands before it was durable.',
     file: `${READER}/chain/corruption.ts`,
     find: 'const hold = Object.entries(holds).find(([, lsn]) => lsn > droppedFrom);',
@@ -313,7 +313,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/salvage-refused.test.ts',
     breaks: 'A salvage that fails leaves the log as it was.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: '      yield* moveBack(world, directory, journal.quarantine, done.moved);\n',
+    find: '      yield* moveBack(environment, directory, journal.quarantine, done.moved);\n',
     replace: '',
   },
   {
@@ -329,10 +329,10 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     scenario: 'name-before-acknowledgement',
     breaks: 'The names that recovery has found are durable before it names another segment behind them.',
     file: `${SEGMENTED}/recovery/recover.ts`,
-    find: `  yield* ioSteps.syncDirectory(world.io, settings.directory);
-  yield* removeDrafts(world, settings, files);
+    find: `  yield* ioSteps.syncDirectory(environment.io, settings.directory);
+  yield* removeDrafts(environment, settings, files);
   const { logId, coreId } = last.header;`,
-    replace: `  yield* removeDrafts(world, settings, files);
+    replace: `  yield* removeDrafts(environment, settings, files);
   const { logId, coreId } = last.header;`,
   },
   {
@@ -340,7 +340,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     scenario: 'salvage-without-a-checkpoint',
     breaks: 'What salvage keeps is durable before a segment behind it proves that.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: 'last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(world, file, last)));',
+    find: 'last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(environment, file, last)));',
     replace: 'true;',
   },
   {

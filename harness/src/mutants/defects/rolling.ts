@@ -67,7 +67,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/long-life.test.ts',
     breaks: 'A log rolls before the time of a record cannot be told from that of its segment.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (elapsedMs > LONGEST_ELAPSED_MS && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.#plan();',
+    find: 'if (elapsedMs > ELAPSED_MS_MAX && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.#plan();',
     replace: '',
   },
   {

@@ -101,7 +101,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'A salvage that fails leaves no segment behind.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: '      yield* removeAll(world, done.made);\n',
+    find: '      yield* removeAll(environment, done.made);\n',
     replace: '',
   },
   {
@@ -207,7 +207,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'salvage-gives-up-when-pages-go',
-    test: 'packages/segmented/test/evidence.test.ts',
+    test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'Salvage decides again where the cache has dropped records meanwhile.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
     find: 'if (last.nextLsn >= keptBefore) throw unsteady(last);',
@@ -215,7 +215,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'recovery-gives-up-when-pages-go',
-    test: 'packages/segmented/test/evidence.test.ts',
+    test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'Recovery decides again where the cache has dropped records meanwhile.',
     file: `${SEGMENTED}/recovery/recover.ts`,
     find: 'if (newest.nextLsn >= keptBefore) throw unsteady(newest);',
@@ -242,7 +242,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'What is salvaged further is one salvage, with one report.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: 'yield* begin(world, settings, list(world.io, settings), error, blocking, journal);',
-    replace: 'yield* begin(world, settings, list(world.io, settings), error, blocking);',
+    find: 'yield* begin(environment, settings, list(environment.io, settings), error, blocking, journal);',
+    replace: 'yield* begin(environment, settings, list(environment.io, settings), error, blocking);',
   },
 ];

@@ -12,7 +12,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: 'this.#free.push(name);',
     also: {
       file: `${SEGMENTED}/write/segment-allocator.ts`,
-      find: '    yield* this.#names.sync();\n',
+      find: '    yield* this.#directorySync.sync();\n',
       replace: '',
     },
   },
@@ -21,7 +21,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'freed-name-durable-before-overwritten',
     breaks: 'That a freed file is taken for the next segment is durable before it gets the name of that segment.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
-    find: '    yield* this.#names.sync();\n',
+    find: '    yield* this.#directorySync.sync();\n',
     replace: '',
   },
   {
@@ -61,7 +61,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/recycling.test.ts',
     breaks: 'A file that ends inside a block is cut to whole ones before it is written around the page cache.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
-    find: 'if (preparedEnd < size) yield* ioSteps.truncate(io, file, preparedEnd);',
+    find: 'if (preallocatedEnd < size) yield* ioSteps.truncate(io, file, preallocatedEnd);',
     replace: '',
   },
   {
@@ -78,17 +78,17 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'truncate-after',
     breaks: 'A cut is done when the name of the segment behind it is durable.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    yield* this.#guarded(this.directorySync.sync());\n  }\n\n  /** Takes the old segment',
-    replace: '  }\n\n  /** Takes the old segment',
+    find: '    yield* this.#guarded(this.directorySync.sync());\n  }\n\n  /**\n   * Called when the next segment is named',
+    replace: '  }\n\n  /**\n   * Called when the next segment is named',
   },
   {
     name: 'hidden-removed-before-name',
     scenario: 'reset-to',
     breaks: 'What a cut hides is removed only when the segment that hides it has its name for good.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '    const hidden = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);\n',
+    find: '    const superseded = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);\n',
     replace: `    yield* this.#drop([...writer.sealed]);
-    const hidden = (yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, [])).slice(-1);
+    const superseded = (yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, [])).slice(-1);
 `,
   },
   {
@@ -148,7 +148,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'surrender-beside-a-roll',
-    test: 'packages/segmented/test/surrender.test.ts',
+    test: 'packages/segmented/test/release-reserve.test.ts',
     breaks: 'The prepared segment is made, taken and given up by one routine at a time.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: 'return yield* this.#queue.join(() => this.#releaseReserve());',
@@ -156,7 +156,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'draft-in-the-way',
-    test: 'packages/segmented/test/unremovable-draft.test.ts',
+    test: 'packages/segmented/test/unremovable-next-segment.test.ts',
     breaks: 'A next.seg that could not be removed when it was given up is in the way of no segment.',
     file: `${SEGMENTED}/segments/segment-file.ts`,
     find: "if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;",
@@ -192,7 +192,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'holds',
     breaks: 'What stands before a hold is durable.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '    if (lsn - 1 > this.#writer.durableLsn) yield* this.#groups.join(() => this.#writer.sync());\n',
+    find: '    if (lsn - 1 > this.#writer.durableLsn) yield* this.#writeQueue.join(() => this.#writer.sync());\n',
     replace: '',
   },
   {
@@ -220,8 +220,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: '      segmentId: this.#logId,',
     also: {
       file: `${SEGMENTED}/write/segment-allocator.ts`,
-      find: 'if (draft.earlierSeed === segmentSeed(header.segmentId)) {',
-      replace: 'if (draft.earlierSeed === -segmentSeed(header.segmentId) - 1) {',
+      find: 'if (preallocated.earlierSeed === segmentSeed(header.segmentId)) {',
+      replace: 'if (preallocated.earlierSeed === -segmentSeed(header.segmentId) - 1) {',
     },
   },
   {
@@ -229,7 +229,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/full-disk.test.ts',
     breaks: 'A cut that finds no room for a name puts back the checkpoint and the holds that it has lowered.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#putBack(before);',
+    find: 'if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#restoreCheckpoint(before);',
     replace: '',
   },
   {
@@ -270,7 +270,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/checkpoint-again.test.ts',
     breaks: 'A hold that changes nothing of a checkpoint that is not durable makes it durable.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.settle();',
+    find: 'if (sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.ensureDurable();',
     replace: 'if (sameCheckpoint(checkpoint, this.#store.current)) return;',
   },
   {

@@ -10,7 +10,7 @@ export interface Segment {
   /** The LSN behind the last kept record; `header.firstLsn` when there is none. */
   readonly nextLsn: Lsn;
   /** Where some of its records stand. */
-  readonly places?: SparseIndex;
+  readonly sparseIndex?: SparseIndex;
 }
 
 /** CRC32C of a segment's id: what the checksums of its frames continue. */

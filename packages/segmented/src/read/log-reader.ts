@@ -17,12 +17,11 @@ import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { arrayFrom, type Segments } from '../segments/segment-list.js';
 import { type CheckedFilter, checkFilter, FILTER_OPTIONS, type RecordFilter } from './record-filter.js';
 
-/** How a log is read, and which of its records. */
+/** Options of a reading of a log: which records, and how they are returned. */
 export interface ReadOptions extends RecordFilter {
   /**
-   * Give out copies of meta and payload, which stay as they are; those of up to 2 KiB may share a buffer of 8 KiB, as Node's
-   * own small buffers do. With `false` they are views of a buffer and good only until the next record is asked for.
-   * Default `true`.
+   * Return copies of meta and payload, which stay valid; copies of up to 2 KiB may share a buffer of 8 KiB, like Node's own
+   * small buffers. With `false` they are views of a buffer and valid only until the next record is read. Default `true`.
    */
   readonly copy?: boolean;
 }
@@ -32,13 +31,13 @@ export interface CheckedReadOptions extends CheckedFilter {
   readonly copy: boolean;
 }
 
-/** Checks how a log is to be read. @throws `TypeError`, `RangeError` with Node's codes */
+/** Checks reading options. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
   const { copy = true, ...filter } = checkOptions('options', options, ['copy', ...FILTER_OPTIONS]);
   return { copy: checkBoolean('copy', copy), ...checkFilter(filter) };
 }
 
-/** What is read: a stretch of a log as it was at one moment. */
+/** What a reader reads: a range of a log as it was at one moment. */
 export interface ReadPlan {
   /** From the oldest to the newest; the first holds `from`. */
   readonly segments: Segments;
@@ -48,23 +47,23 @@ export interface ReadPlan {
   /** The last record to be read. */
   readonly to: Lsn;
   readonly copy: boolean;
-  /** Whether the record that was stepped to is wanted; `undefined` when all are. */
+  /** Whether the current record matches the filter; `undefined` without a filter. */
   readonly matches: ((frames: Frames) => boolean) | undefined;
   /** How records are decrypted and decompressed. */
   readonly decoding: Demands;
-  /** There is no waiting for a key service. */
+  /** Whether the call blocks, so that it cannot await a key service. */
   readonly blocking: boolean;
   /** The log's first LSN now: it moves when the log is truncated. */
   readonly firstLsn: () => Lsn;
-  /** Whether another process may be writing the log: it removes segments without telling. */
+  /** Whether another process may be writing the log: segments may be removed at any time. */
   readonly isBesideWriter: boolean;
-  /** Told when the reading is over. */
+  /** Called when the reader is closed. */
   readonly onClose: (reader: LogReader) => void;
 }
 
 /**
- * Reads records in the order of their LSNs, mapped where that can be, else through a buffer of bounded size. `next()`
- * takes from memory, `advance()` reads on:
+ * Reads records in the order of their LSNs, from mapped files where possible, else through a buffer of bounded size.
+ * `next()` returns records from memory, `advance()` reads further ones:
  *
  * ```ts
  * while (yield* reader.advance()) for (let r = reader.next(); r; r = reader.next()) use(r);
@@ -76,14 +75,14 @@ export class LogReader {
   #index = 0;
   #scanner: FrameScanner | undefined;
   #decoder: PayloadDecoder | undefined;
-  /** The last LSN that is read from the present segment. */
+  /** The last LSN that is read from the current segment. */
   #until: Lsn = 0;
   #ended = false;
-  /** Ends the waiting for a key service; `undefined` while there is none. */
+  /** Aborts waiting for a key service; `undefined` while nothing waits. */
   #ending: AbortController | undefined;
-  /** Whether a step of the reading is under way, which needs its file. */
+  /** Whether `advance()` is running, which needs the file. */
   #isReading = false;
-  /** The last LSN that a cut behind it has left. */
+  /** The last LSN left by a cut that removed records of this reading. */
   #cutLsn: Lsn | undefined;
 
   constructor(io: StorageIo, plan: ReadPlan) {
@@ -91,7 +90,7 @@ export class LogReader {
     this.#plan = plan;
   }
 
-  /** The next record in memory; `undefined` when `advance()` has to read on. */
+  /** The next record in memory; `undefined` when `advance()` has to read further. */
   next(): WalRecord | undefined {
     const frames = this.#scanner?.frames;
     const decoder = this.#decoder;
@@ -106,10 +105,10 @@ export class LogReader {
   }
 
   /**
-   * Reads on, from segment to segment.
+   * Reads further, from segment to segment.
    *
-   * @returns whether there may be further records in memory
-   * @throws `WAL_CORRUPT` where a record should be and is not, `WAL_TRUNCATED` when it was removed meanwhile
+   * @returns whether there may be further records in memory; `false` at the end
+   * @throws `WAL_CORRUPT` when a record cannot be read, `WAL_TRUNCATED` when it was removed meanwhile
    */
   *advance(): IoRoutine<boolean> {
     this.#isReading = true;
@@ -137,8 +136,8 @@ export class LogReader {
   }
 
   /**
-   * Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` once its step under way is done, which does not wait
-   * for a key service any more. The file is closed, too: it may never be asked for another record.
+   * Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` after its current step, and stops waiting for a
+   * key service. If no step is running the file is closed here, as `advance()` may never be called again.
    */
   end(): void {
     this.#ended = true;
@@ -146,7 +145,9 @@ export class LogReader {
     if (!this.#isReading) this.#closeScanner();
   }
 
-  /** Every record behind `lastLsn` is gone: what was to read further gets `WAL_TRUNCATED`. */
+  /**
+   * Called when every record behind `lastLsn` was dropped: a reading that extends further ends with `WAL_TRUNCATED`.
+   */
   cutAfter(lastLsn: Lsn): void {
     if (this.#plan.to <= lastLsn) return;
     this.#cutLsn = Math.min(lastLsn, this.#cutLsn ?? lastLsn);
@@ -159,7 +160,7 @@ export class LogReader {
     this.#plan.onClose(this);
   }
 
-  /** Why nothing more is to be read; `undefined` while it is. */
+  /** The error that ends the reading; `undefined` while it may continue. */
   #endedBecause(): WalError | undefined {
     if (this.#ended) return closedWhileReading();
     return this.#cutLsn === undefined ? undefined : cutWhileReading(this.#cutLsn, this.#plan.firstLsn());
@@ -175,12 +176,12 @@ export class LogReader {
       if (step.done === true) return step.value;
       const result = yield step.value;
       const reason = this.#endedBecause();
-      // Thrown where it waits, so that it closes what it has opened.
+      // Thrown into the routine where it waits, so that it closes the files it has opened.
       step = reason === undefined ? routine.next(result) : routine.throw(reason);
     }
   }
 
-  /** Goes on to the next segment. @returns whether there is one */
+  /** Opens the next segment. @returns whether there is one */
   *#openNext(): IoRoutine<boolean> {
     const { segments, sealed, from, to, firstLsn, isBesideWriter } = this.#plan;
     const segment = segments.at(this.#index);
@@ -191,7 +192,7 @@ export class LogReader {
     try {
       yield* this.#prepareDecoder(segment);
       const open = isSealed ? openSealed : openStreamed;
-      this.#scanner = yield* open(this.#io, segment, { ...segment.places?.before(from), limit: segment.end });
+      this.#scanner = yield* open(this.#io, segment, { ...segment.sparseIndex?.before(from), limit: segment.end });
     } catch (error) {
       const first = firstLsn();
       if (!WalError.is(error)) throw error;
@@ -202,26 +203,26 @@ export class LogReader {
     return true;
   }
 
-  /** What decodes the records of a segment, its key at hand. */
+  /** Prepares the decoder for the records of a segment, and loads its key. */
   *#prepareDecoder(segment: Segment): IoRoutine<void> {
     const { path, header, nextLsn } = segment;
     const { decoding, blocking, segments } = this.#plan;
     const { keyRing, allowPlaintext, maxPayloadBytes } = decoding;
-    // Little is read of many logs that have no keys: it is made where there is something to wait for.
+    // Created only when there may be a key service to wait for: most readings are short and of logs without keys.
     if (keyRing !== undefined && !blocking) this.#ending ??= new AbortController();
     const signal = this.#ending?.signal;
     if (header.encrypted) yield* loadKeys(keyRing, [header.keyId], blocking, signal);
-    // Where it is not known from where on the log is encrypted, its end has to prove it.
+    // If it is not known from which LSN on the log is encrypted, the segments up to its end have to prove it.
     const links = decoding.encryptedFrom?.() === undefined ? arrayFrom(segments, this.#index - 1) : [segment];
     const predates = yield* predatesEncryption(this.#io, links, nextLsn, decoding, blocking, signal);
     const options = { keyRing, allowPlaintext, maxPayloadBytes, predatesEncryption: predates };
     this.#decoder = new PayloadDecoder(header, path, options);
   }
 
-  /** Why a record cannot be read. */
+  /** The error for a record that cannot be read. */
   #unreadable(offset: number, lsn: Lsn): WalError {
     const firstLsn = this.#plan.firstLsn();
-    // The file was freed meanwhile, and is overwritten by its next life.
+    // The file was freed meanwhile, and is overwritten as another segment.
     if (lsn < firstLsn) return truncated(lsn, firstLsn);
     const segment = this.#plan.segments.at(this.#index - 1) as Segment;
     return lostRecord(segment.path, offset, lsn, 'hole', `the log has records up to ${this.#until} there`);
@@ -229,10 +230,10 @@ export class LogReader {
 }
 
 function cutWhileReading(lastLsn: Lsn, firstLsn: Lsn): WalError {
-  const what = `the records behind LSN ${lastLsn} were removed from the log while it was read: read it again`;
+  const what = `the records behind LSN ${lastLsn} were removed from the log while it was being read: read it again`;
   return new WalError('WAL_TRUNCATED', what, { lsn: lastLsn + 1, firstLsn });
 }
 
 function closedWhileReading(): WalError {
-  return new WalError('WAL_CLOSED', 'the log was closed while it was read: open it again', { state: 'closed' });
+  return new WalError('WAL_CLOSED', 'the log was closed while it was being read: open it again', { state: 'closed' });
 }

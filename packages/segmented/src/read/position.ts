@@ -4,11 +4,11 @@ import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { countWhile, type Segments } from '../segments/segment-list.js';
 
 /**
- * The LSN of the last record that ends at or before a position in the log; one less than the first LSN when none does.
+ * The LSN of the last record that ends at or before a position in the log; the first LSN minus one when none does.
  *
  * @param segments - of the log, from the oldest to the newest, with everything before `end` written
- * @param end - of the log: where its next frame is looked for. With the newest segment sealed that is the end of its last
- * block, which is behind the last byte that was written.
+ * @param end - the position of the next frame. When the newest segment is sealed, this is the end of its last block, which
+ * is behind its last written byte.
  * @throws `WAL_RANGE` when the position is past the end or inside a frame, `WAL_TRUNCATED` when it was removed
  */
 export function* lsnBefore(io: StorageIo, segments: Segments, position: number, end: number): IoRoutine<Lsn> {

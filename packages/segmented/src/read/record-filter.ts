@@ -9,21 +9,21 @@ import {
 } from '@walstack/codec';
 import type { WalRecord } from '@walstack/mmap-reader/segments';
 
-/** Which records are read; all when nothing is given. */
+/** Which records are read; all without options. */
 export interface RecordFilter {
-  /** The last LSN wanted. Default: the last one that had been appended when the reading began. */
+  /** The last LSN to read. Default: the last one that had been appended when the reading began. */
   readonly to?: Lsn;
   /** Only records of these types, the application's own numbers. */
   readonly types?: Iterable<number>;
-  /** Only records with these ids; an id that is not given may be any. Unscoped records have none. */
+  /** Only records with these ids; ids that are not given match any. Records without a scope never match. */
   readonly scope?: ScopeFilter;
-  /** Only records that were appended then or later, milliseconds since the Unix epoch by the clock of the writer. */
+  /** Only records appended at this time or later: milliseconds since the Unix epoch, by the clock of the writer. */
   readonly fromTimeMs?: number;
-  /** Only records that were appended before. */
+  /** Only records appended before this time. */
   readonly toTimeMs?: number;
 }
 
-/** Whose records are wanted. */
+/** Tenant, database and shard of the records to read. */
 export interface ScopeFilter {
   readonly tenantId?: number | bigint;
   readonly databaseId?: number | bigint;
@@ -39,13 +39,13 @@ export const FILTER_OPTIONS = optionNames<RecordFilter>({
   toTimeMs: true,
 });
 
-/** What of a record a filter looks at. */
+/** The properties of a record that a filter checks. */
 export type Filtered = Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>;
 
 /** A filter that was checked. */
 export interface CheckedFilter {
   readonly to: Lsn;
-  /** Whether the record that was stepped to is wanted; `undefined` when all are. */
+  /** Whether a record matches; `undefined` when all records match. */
   readonly matches: ((record: Filtered) => boolean) | undefined;
 }
 

@@ -3,9 +3,9 @@ import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/sto
 import type { LogReader } from './log-reader.js';
 
 /**
- * Records of a log, in order: iterable with `for … of` on a backend that can wait, and with `for await … of` on any.
- * Each iteration reads anew, up to what had been appended when it began, in constant memory, and closes itself when it
- * is left.
+ * The records of a log, in order: iterable with `for await … of`, and with `for … of` on a backend that can block. Each
+ * iteration reads again, up to the last record that had been appended when it began, in constant memory. Leaving the loop
+ * closes its file.
  */
 export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
   readonly #io: StorageIo;
@@ -19,10 +19,10 @@ export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
   }
 
   /**
-   * Hands every record to `f`, which is awaited when it returns a promise. What it throws ends the replay and is thrown
-   * again.
+   * Calls `f` with every record, and awaits the result when it is a promise. An error of `f` ends the replay and is
+   * rethrown.
    *
-   * @returns how many records there were
+   * @returns the number of records
    */
   async forEach(f: (record: WalRecord) => unknown): Promise<number> {
     const reader = await this.#begin();
@@ -67,7 +67,7 @@ export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
-/** A page of records, and whether there are more behind it. */
+/** A page of records, and whether there are further ones behind it. */
 export interface ReplayPage {
   readonly records: readonly WalRecord[];
   readonly more: boolean;
@@ -89,7 +89,7 @@ export function* readPage(reader: LogReader, limit: number): IoRoutine<ReplayPag
   }
 }
 
-/** Reads the one record that a reader is for. */
+/** Reads the single record that a reader was opened for. */
 export function* readOne(reader: LogReader): IoRoutine<WalRecord | undefined> {
   try {
     while (yield* reader.advance()) {

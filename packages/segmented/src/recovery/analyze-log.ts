@@ -17,7 +17,7 @@ import {
 } from '@walstack/mmap-reader/segments';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
-/** What recovery found out about a log by reading alone. */
+/** The result of {@link analyzeLog}: what recovery keeps of a log. */
 export interface LogAnalysis {
   /** The chain, from the oldest to the newest segment, each cut where its kept part ends. At least one. */
   readonly segments: readonly Segment[];
@@ -26,19 +26,19 @@ export interface LogAnalysis {
   readonly leftovers: readonly string[];
   /** Records kept. */
   readonly records: number;
-  /** Whether the log ends with the mark of a clean close and nothing stands behind it. */
+  /** Whether the log ends with the mark of a clean close, with only zeros behind it. */
   readonly cleanlyClosed: boolean;
   /** Whether the kept part ends with a mark. */
   readonly endsWithMark: boolean;
-  /** The highest LSN that some frame of the newest segment, or its being there, proves durable. */
+  /** The highest LSN that a frame of the newest segment, or the existence of that segment, proves durable. */
   readonly provenLsn: Lsn;
   /** Bytes behind the kept part of the newest segment that are not all zeros: the torn tail. */
   readonly tornBytes: number;
-  /** Where, in the newest segment, the first kept record stands that nothing proves durable. */
+  /** Offset in the newest segment of the first kept record that nothing proves durable. */
   readonly unprovenFrom: number | undefined;
 }
 
-/** What the scan of a newest segment found. */
+/** The result of analyzing the newest segment. */
 interface Newest {
   readonly segment: Segment;
   readonly cleanlyClosed: boolean;
@@ -49,7 +49,7 @@ interface Newest {
 }
 
 /**
- * Decides, reading only, what of a log is kept: every segment is read to its end and every checksum verified.
+ * Decides what of a log is kept, by reading only: reads every segment to its end and verifies every checksum.
  *
  * @param files - of the directory; at least one segment
  * @throws `WAL_CORRUPT` when something that had been acknowledged is lost, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`
@@ -64,44 +64,44 @@ export function* analyzeLog(io: StorageIo, directory: string, files: LogFiles): 
     segments.push(yield* readSealed(io, link, successor.header.firstLsn, successor.path));
   }
   const last = links.at(-1) as Link;
-  const newest = yield* judgeNewest(io, last, checkpoint);
+  const newest = yield* analyzeNewest(io, last, checkpoint);
   segments.push(newest.segment);
   const records = newest.segment.nextLsn - (links[0] as Link).header.firstLsn;
   return { ...newest, segments, checkpoint, leftovers, records };
 }
 
 /**
- * Reads a segment that has a successor: its records must reach the successor's first LSN.
+ * Reads a segment that has a successor: its records must extend to the successor's first LSN.
  *
- * @throws `WAL_CORRUPT` when they do not
+ * @throws `WAL_CORRUPT` when one of them cannot be read
  */
 export function* readSealed(io: StorageIo, link: Link, successorLsn: Lsn, successorPath: string): IoRoutine<Segment> {
   const proof = `${successorPath} begins with LSN ${successorLsn}`;
-  const places = new SparseIndex();
-  const end = yield* endBefore(yield* openSealed(io, link), successorLsn, 'hole-before-successor', proof, places);
-  return { ...link, end, nextLsn: successorLsn, places };
+  const sparseIndex = new SparseIndex();
+  const end = yield* endBefore(yield* openSealed(io, link), successorLsn, 'hole-before-successor', proof, sparseIndex);
+  return { ...link, end, nextLsn: successorLsn, sparseIndex };
 }
 
-/** Where the frames of a segment end that stand before the record with `nextLsn`, which is there: marks included. */
+/** The end of the frames before the record with `nextLsn`, marks included. The record is in the segment. */
 export function* endOfKept(io: StorageIo, segment: Segment, nextLsn: Lsn): IoRoutine<number> {
   const proof = `the log has records up to ${segment.nextLsn - 1} there`;
   return yield* endBefore(yield* openStreamed(io, segment, { limit: segment.end }), nextLsn, 'hole', proof);
 }
 
-/** Reads up to the first record that is not kept, and returns where the frames before it end. */
+/** Reads up to the record with `nextLsn`, and returns the end of the frames before it. */
 function* endBefore(
   scanner: FrameScanner,
   nextLsn: Lsn,
   reason: string,
   proof: string,
-  places?: SparseIndex,
+  sparseIndex?: SparseIndex,
 ): IoRoutine<number> {
   const { frames } = scanner;
   const summary = new FrameSummary(0);
   try {
     while (yield* scanner.fill()) {
       if (!frames.skip(summary, nextLsn)) break;
-      places?.note(frames.end, frames.nextLsn);
+      sparseIndex?.note(frames.end, frames.nextLsn);
     }
     if (frames.nextLsn < nextLsn) throw lostRecord(frames.path, frames.end, frames.nextLsn, reason, proof);
     return frames.end;
@@ -110,7 +110,7 @@ function* endBefore(
   }
 }
 
-function* judgeNewest(io: StorageIo, link: Link, checkpoint: Checkpoint | undefined): IoRoutine<Newest> {
+function* analyzeNewest(io: StorageIo, link: Link, checkpoint: Checkpoint | undefined): IoRoutine<Newest> {
   const scanner = yield* openStreamed(io, link);
   try {
     return yield* readNewest(io, scanner, link, checkpoint);
@@ -119,19 +119,22 @@ function* judgeNewest(io: StorageIo, link: Link, checkpoint: Checkpoint | undefi
   }
 }
 
-/** A segment as far as it can be read. */
+/** The readable part of a segment, from its beginning on. */
 export interface Prefix {
-  /** Without a batch whose last record is missing. */
+  /** Cut behind the last kept record, without a batch whose last record is missing. */
   readonly segment: Segment;
   /** Whether every record before the limit can be read. */
   readonly reachesLimit: boolean;
-  /** Whether records behind the limit can be read, too. */
+  /** Whether the record at the limit can be read, too. */
   readonly goesOn: boolean;
-  /** Where the batch began that the limit cuts in two. */
+  /** The beginning of the batch that the limit would split. */
   readonly openBatch: FrameSummary['openBatch'];
 }
 
-/** Reads a segment as far as that goes, up to the record with LSN `limit`, whatever is damaged behind that. */
+/**
+ * Reads a segment up to the record with LSN `limit`, or to the first damaged byte. Damage behind the limit does not
+ * matter.
+ */
 export function* readPrefix(io: StorageIo, link: Link, limit: Lsn): IoRoutine<Prefix> {
   const scanner = yield* openStreamed(io, link);
   const { frames } = scanner;
@@ -147,7 +150,7 @@ export function* readPrefix(io: StorageIo, link: Link, limit: Lsn): IoRoutine<Pr
   }
 }
 
-/** Reads to the record with LSN `limit`, or as far as that goes. @returns whether it has come to that record */
+/** Reads to the record with LSN `limit`, or to the first damaged byte. @returns whether that record was reached */
 function* readOn(scanner: FrameScanner, tail: FrameSummary, limit: Lsn): IoRoutine<boolean> {
   try {
     while (yield* scanner.fill()) if (!scanner.frames.skip(tail, limit)) return true;
@@ -157,7 +160,9 @@ function* readOn(scanner: FrameScanner, tail: FrameSummary, limit: Lsn): IoRouti
   return false;
 }
 
-/** Reads the newest segment and judges what stands behind its last readable record. */
+/**
+ * Reads the newest segment and decides whether the bytes behind its last readable record are a torn tail or corruption.
+ */
 function* readNewest(
   io: StorageIo,
   scanner: StreamedScanner,
@@ -168,19 +173,19 @@ function* readNewest(
   const { file, frames } = scanner;
   const size = io.size(file);
   const tail = new FrameSummary(header.firstLsn - 1);
-  const places = new SparseIndex();
+  const sparseIndex = new SparseIndex();
   while (yield* scanner.fill()) {
     frames.skip(tail);
-    places.note(frames.end, frames.nextLsn);
+    sparseIndex.note(frames.end, frames.nextLsn);
   }
 
-  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, places };
-  // Without the batch whose last record is missing: what proves any of it durable proves that the rest of it was, too.
+  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, sparseIndex };
+  // Without a batch whose last record is missing: a proof that a part of it was durable would prove all of it durable.
   const kept = { ...readable, ...tail.openBatch };
-  const behind = yield* scanTail(io, file, readable, size, kept.nextLsn);
+  const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn);
   const facts = [link.path, readable.end, readable.nextLsn] as const;
-  if (behind.proofOffset !== undefined) {
-    throw lostRecord(...facts, 'hole', `the frame at offset ${behind.proofOffset} proves that it had been durable`);
+  if (tailScan.proofOffset !== undefined) {
+    throw lostRecord(...facts, 'hole', `the frame at offset ${tailScan.proofOffset} proves that it had been durable`);
   }
   if (tail.provenLsn >= kept.nextLsn) {
     throw lostRecord(...facts, 'hole', `a frame proves that LSN ${tail.provenLsn} of the same batch had been durable`);
@@ -191,18 +196,18 @@ function* readNewest(
   const unproven = kept.nextLsn - 1 > tail.provenLsn && kept.nextLsn > header.firstLsn;
   return {
     segment: kept,
-    cleanlyClosed: whole && !behind.dirty && tail.markType === MarkType.closed,
+    cleanlyClosed: whole && !tailScan.dirty && tail.markType === MarkType.closed,
     endsWithMark: whole && tail.markType !== undefined,
     provenLsn: Math.min(tail.provenLsn, kept.nextLsn - 1),
-    tornBytes: behind.dirty || !whole ? size - kept.end : 0,
+    tornBytes: tailScan.dirty || !whole ? size - kept.end : 0,
     unprovenFrom: unproven ? yield* positionOf(io, tail.provenLsn + 1, kept) : undefined,
   };
 }
 
-/** Where the record with this LSN stands, which is one of the segment. */
+/** Offset of the record with an LSN, which is in the segment. */
 function* positionOf(io: StorageIo, lsn: Lsn, segment: Segment): IoRoutine<number> {
-  const { end, places } = segment;
-  const scanner = yield* openStreamed(io, segment, { ...places?.before(lsn), limit: end });
+  const { end, sparseIndex } = segment;
+  const scanner = yield* openStreamed(io, segment, { ...sparseIndex?.before(lsn), limit: end });
   const { frames } = scanner;
   try {
     while (yield* scanner.fill()) {

@@ -2,23 +2,28 @@ import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 
-/** Waits for some milliseconds, in whichever way the caller waits. */
+/** Waits for some milliseconds, by blocking or on the event loop. */
 export type Pause = (delayMs: number) => IoRoutine<void>;
 
-/** How long is waited before a lock is tried again, in milliseconds: at first, and at most. */
+/** The first and the longest delay between two attempts to lock, in milliseconds. */
 const FIRST_DELAY_MS = 5;
-const LONGEST_DELAY_MS = 250;
+const DELAY_MS_MAX = 250;
 
 /**
- * Locks a path, and tries again for a while when another writer holds it.
+ * Locks a path, and retries up to a timeout while another writer holds the lock.
  *
- * @throws `WAL_LOCKED` with its holder when the time is over
+ * @throws `WAL_LOCKED` with its holder after the timeout
  */
-export function* lockWithin(world: Environment, path: string, timeoutMs: number, pause: Pause): IoRoutine<() => void> {
+export function* lockWithin(
+  environment: Environment,
+  path: string,
+  timeoutMs: number,
+  pause: Pause,
+): IoRoutine<() => void> {
   let delayMs = FIRST_DELAY_MS;
-  for (let leftMs = timeoutMs; ; leftMs -= delayMs, delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
+  for (let leftMs = timeoutMs; ; leftMs -= delayMs, delayMs = Math.min(2 * delayMs, DELAY_MS_MAX)) {
     try {
-      return world.io.lock(path);
+      return environment.io.lock(path);
     } catch (error) {
       if (!WalError.is(error, 'WAL_LOCKED') || leftMs <= 0) throw error;
     }
@@ -27,10 +32,10 @@ export function* lockWithin(world: Environment, path: string, timeoutMs: number,
   }
 }
 
-/** Waits on the event loop, by a timer of the world. */
+/** A pause on the event loop, by a timer of the environment. */
 export function pauseOf({ setTimer }: Environment): Pause {
   return function* (delayMs) {
-    // A timer of the world does not keep the process alive, and nothing else may: whoever waits for a lock is not done.
+    // A timer of the environment does not keep the process alive, but a process that waits for a lock must not exit.
     const alive = setInterval(() => {}, 0x7fff_ffff);
     try {
       yield (resume) => void setTimer(resume, delayMs);
@@ -41,7 +46,7 @@ export function pauseOf({ setTimer }: Environment): Pause {
 }
 
 /** Blocks the thread. */
-// biome-ignore lint/correctness/useYield: it has ended when it has waited
+// biome-ignore lint/correctness/useYield: it blocks and never yields
 export function* blockingPause(delayMs: number): IoRoutine<void> {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
 }

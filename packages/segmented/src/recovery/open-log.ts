@@ -4,24 +4,25 @@ import { corruption, type LogFiles, listFiles, refuseUnfinishedSalvage } from '@
 import { type IoRoutine, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
-import { goOnWithSalvage, salvageLog } from '../salvage/salvage.js';
+import { resumeSalvage, salvageLog } from '../salvage/salvage.js';
 import { blockingPause, lockWithin, pauseOf } from './lock-within.js';
 import { readLogOnly } from './readonly-log.js';
 import { createLog, type Opened, recoverLog } from './recover.js';
 
-/** A log that was opened, and what gives its lock back. */
+/** A log that was opened. */
 export interface OpenedLog extends Opened {
+  /** Releases the lock. */
   readonly unlock: () => void;
 }
 
 /**
- * Opens the log of a directory: locks it, then recovers it or makes a new one. A directory that is no log, and has to
- * become none, is left as it is.
+ * Opens the log of a directory: locks it, then recovers it or creates a new one. A directory that is not a log, and may
+ * not become one, is not changed.
  *
- * @param blocking - the thread waits: for a lock by blocking, and for a key service not at all
+ * @param blocking - whether the call blocks the thread while it waits for the lock; then it cannot await a key service
  */
-export function* openLog(world: Environment, settings: Settings, blocking: boolean): IoRoutine<OpenedLog> {
-  const { io } = world;
+export function* openLog(environment: Environment, settings: Settings, blocking: boolean): IoRoutine<OpenedLog> {
+  const { io } = environment;
   const { directory, recoveryMode } = settings;
   const create = settings.create && recoveryMode !== 'readonly';
   const kind = kindOf(io, directory);
@@ -34,18 +35,18 @@ export function* openLog(world: Environment, settings: Settings, blocking: boole
       reason: 'not-a-directory',
     });
   }
-  const look = () => checkLog(io, directory, settings);
-  look();
+  const listLog = () => checkLog(io, directory, settings);
+  listLog();
   if (recoveryMode === 'readonly')
-    return { ...(yield* readLogOnly(world, settings, look, blocking)), unlock: () => {} };
-  const pause = blocking ? blockingPause : pauseOf(world);
-  const unlock = yield* lockWithin(world, join(directory, FileName.lock), settings.lockTimeoutMs, pause);
+    return { ...(yield* readLogOnly(environment, settings, listLog, blocking)), unlock: () => {} };
+  const pause = blocking ? blockingPause : pauseOf(environment);
+  const unlock = yield* lockWithin(environment, join(directory, FileName.lock), settings.lockTimeoutMs, pause);
   try {
-    // Again, now that nothing else changes it.
-    const files = look();
+    // Again, now that no other writer changes it.
+    const files = listLog();
     refuseTakenNames(io, directory, files);
     const open = remainsOf(files) === undefined && files.segments.length === 0 ? createLog : recoverMode[recoveryMode];
-    return { ...(yield* open(world, settings, files, blocking)), unlock };
+    return { ...(yield* open(environment, settings, files, blocking)), unlock };
   } catch (error) {
     unlock();
     throw error;
@@ -54,29 +55,29 @@ export function* openLog(world: Environment, settings: Settings, blocking: boole
 
 const recoverMode = { strict: recoverLog, salvage: recoverOrSalvage };
 
-/** Recovers a log, and salvages one of which something acknowledged is lost. */
+/** Recovers a log, or salvages it if something acknowledged is lost. */
 function* recoverOrSalvage(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
 ): IoRoutine<Opened> {
   if (files.salvage) {
-    const opened = yield* goOnWithSalvage(world, settings, files, blocking);
+    const opened = yield* resumeSalvage(environment, settings, files, blocking);
     if (opened !== undefined) return opened;
   }
   let damage: WalError;
   try {
     refuseRemains(settings.directory, files);
-    return yield* recoverLog(world, settings, files, blocking);
+    return yield* recoverLog(environment, settings, files, blocking);
   } catch (error) {
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
     damage = error;
   }
-  return yield* salvageLog(world, settings, listFiles(world.io, settings.directory), damage, blocking);
+  return yield* salvageLog(environment, settings, listFiles(environment.io, settings.directory), damage, blocking);
 }
 
-/** The files of a directory that is a log, or may become one. */
+/** Lists the files of a directory. @throws `WAL_NOT_FOUND` when it is not a log and may not become one */
 function checkLog(io: StorageIo, directory: string, { create, recoveryMode }: Settings): LogFiles {
   const files = listFiles(io, directory);
   if (recoveryMode !== 'salvage') refuseRemains(directory, files);
@@ -92,7 +93,7 @@ function checkLog(io: StorageIo, directory: string, { create, recoveryMode }: Se
   return files;
 }
 
-/** What shows that there was a log, where no segment is left of it; `undefined` where nothing does. */
+/** A file that shows that a directory without segments was a log; `undefined` when there is none. */
 function remainsOf(files: LogFiles): string | undefined {
   if (files.segments.length > 0) return undefined;
   if (files.checkpoint) return 'checkpoint';
@@ -101,7 +102,7 @@ function remainsOf(files: LogFiles): string | undefined {
   return files.quarantine ? 'quarantine' : undefined;
 }
 
-/** @throws `WAL_CORRUPT` where there is what only a log has, but no segment, and where a salvage has not ended */
+/** @throws `WAL_CORRUPT` when there are files of a log but no segment, or when a salvage has not ended */
 function refuseRemains(directory: string, files: LogFiles): void {
   refuseUnfinishedSalvage(directory, files);
   const remains = remainsOf(files);
@@ -109,20 +110,20 @@ function refuseRemains(directory: string, files: LogFiles): void {
   throw corruption(directory, 'missing-segment', `there is a ${remains} but no segment`);
 }
 
-/** @throws `WAL_IO_FAILED` where a name that the log needs for a file is a directory's, or a link's that leads nowhere */
+/** @throws `WAL_IO_FAILED` when a name that the log needs for a draft belongs to a directory or a dangling link */
 function refuseTakenNames(io: StorageIo, directory: string, { drafts }: LogFiles): void {
   const isTaken = (name: string): boolean => {
     const kind = kindOf(io, join(directory, name));
-    // It may be gone by now: what a killed process has asked for may still be carried out.
+    // Listed again, as the file may be gone by now: the kernel may still carry out requests of a killed process.
     return kind === undefined ? io.list(directory).includes(name) : kind !== 'file';
   };
   const taken = drafts.find(isTaken);
   if (taken === undefined) return;
   const path = join(directory, taken);
-  const what = `${path} is no file, and the log needs the name for one: move it away; nothing was changed`;
+  const what = `${path} is not a file, and the log needs this name for a file: move it away; nothing was changed`;
   throw new WalError('WAL_IO_FAILED', what, { path, reason: 'taken-name' });
 }
 
 function notFound(directory: string, what: string): WalError {
-  return new WalError('WAL_NOT_FOUND', `no log at ${directory}: ${what}; nothing was made`, { path: directory });
+  return new WalError('WAL_NOT_FOUND', `no log at ${directory}: ${what}; nothing was created`, { path: directory });
 }

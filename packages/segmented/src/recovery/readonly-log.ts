@@ -8,71 +8,71 @@ import { isEmpty } from '../segments/segment.js';
 import { analyzeLog, type LogAnalysis } from './analyze-log.js';
 import { checkCore, type Opened, reportOn } from './recover.js';
 
-/** So often a log is read anew, at most, that its writer changes while it is read. */
-const MOST_ATTEMPTS = 100;
+/** How often a log is read again, at most, when its writer changes it meanwhile. */
+const ATTEMPTS_MAX = 100;
 
-/** What a writer beside the reader can make of any log, for a moment. */
-const PASSING = new Set(['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_HEADER', 'WAL_TRUNCATED']);
+/** The errors that a concurrent writer can cause for a moment in an intact log. */
+const TRANSIENT_CODES = new Set(['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_HEADER', 'WAL_TRUNCATED']);
 
 /**
- * Reads a log as it is at one moment, and changes nothing; another process may be writing to it.
+ * Reads a log as it is at one moment, and changes nothing; another process may be writing it.
  *
- * @param look - lists the files, and throws where there is no log
+ * @param listLog - lists the files, and throws when there is no log
  */
 export function* readLogOnly(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
-  look: () => LogFiles,
+  listLog: () => LogFiles,
   blocking: boolean,
 ): IoRoutine<Opened> {
-  const { files, judgement } = yield* judgeBeside(world, settings, look, blocking);
-  const newest = judgement.segments.at(-1) as Segment;
+  const { files, analysis } = yield* analyzeBesideWriter(environment, settings, listLog, blocking);
+  const newest = analysis.segments.at(-1) as Segment;
   checkCore(newest, settings);
   const { logId, coreId, number } = newest.header;
   return {
     start: {
       logId,
       coreId,
-      sealed: isEmpty(newest) && judgement.segments.length > 1 ? judgement.segments.slice(0, -1) : judgement.segments,
+      sealed: isEmpty(newest) && analysis.segments.length > 1 ? analysis.segments.slice(0, -1) : analysis.segments,
       active: undefined,
       nextLsn: newest.nextLsn,
-      durableLsn: Math.max(judgement.provenLsn, newest.header.firstLsn - 1),
+      durableLsn: Math.max(analysis.provenLsn, newest.header.firstLsn - 1),
       nextNumber: number + 1,
-      checkpoint: judgement.checkpoint,
+      checkpoint: analysis.checkpoint,
       free: files.free,
     },
-    report: reportOn(judgement, settings),
+    report: reportOn(analysis, settings),
     noSpace: undefined,
   };
 }
 
 /**
- * Judges a log beside its writer. What was read a moment ago may be there by now, and a file that was missing is not part
- * of the log any more: something is lost only where it is lost when it is read again.
+ * Analyzes a log while another process may be writing it. A record that could not be read may be written by now, and a
+ * missing file may have been removed from the log: only damage that is found twice at the same place is real.
  */
-function* judgeBeside(
-  world: Environment,
+function* analyzeBesideWriter(
+  environment: Environment,
   settings: Settings,
-  look: () => LogFiles,
+  listLog: () => LogFiles,
   blocking: boolean,
-): IoRoutine<{ readonly files: LogFiles; readonly judgement: LogAnalysis }> {
+): IoRoutine<{ readonly files: LogFiles; readonly analysis: LogAnalysis }> {
   let before: WalError | undefined;
   for (let attempt = 1; ; attempt++) {
     try {
-      const files = look();
-      const judgement = yield* analyzeLog(world.io, settings.directory, files);
-      // Without any key the log can be verified, and what is in the clear be read.
-      if (settings.keyRing !== undefined) yield* checkNewestKey(world.io, settings, judgement.segments, blocking);
-      return { files, judgement };
+      const files = listLog();
+      const analysis = yield* analyzeLog(environment.io, settings.directory, files);
+      // Without a ring the log can still be verified, and its plaintext records read.
+      if (settings.keyRing !== undefined) yield* checkNewestKey(environment.io, settings, analysis.segments, blocking);
+      return { files, analysis };
     } catch (error) {
-      if (!WalError.is(error) || !PASSING.has(error.code) || attempt === MOST_ATTEMPTS) throw error;
+      if (!WalError.is(error) || !TRANSIENT_CODES.has(error.code) || attempt === ATTEMPTS_MAX) throw error;
       if (before !== undefined && sameFinding(before, error)) throw error;
       before = error;
     }
   }
 }
 
-/** The first LSN of the segments that are there now, for reading them beside their writer. */
+/** The first LSN of the segments that exist now: for reading while another process writes the log. */
 export function firstListedLsn(io: StorageIo, directory: string): Lsn {
   return sortFiles(io.list(directory)).segments[0]?.firstLsn ?? Number.MAX_SAFE_INTEGER;
 }

@@ -28,7 +28,7 @@ import type { Settings } from '../options.js';
 import { moveToQuarantine, quarantineOf, salvagedAbove } from '../salvage/quarantine.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { checkKeys, loadCurrentKey, statementOf } from '../segments/keys.js';
-import { placeCheckpoint, syncAncestors } from '../segments/log-directory.js';
+import { syncAncestors, writeCheckpoint } from '../segments/log-directory.js';
 import { closingOnFailure, makeNamed, removeAll, removeDrafts, syncName } from '../segments/new-segment.js';
 import { BEGINNING, isEmpty, linkBehind } from '../segments/segment.js';
 import { cutToSize, isFailureOfRemoval } from '../segments/segment-file.js';
@@ -36,28 +36,28 @@ import type { LogStart } from '../write/segment-writer.js';
 import { analyzeLog, type LogAnalysis } from './analyze-log.js';
 import { type RecoveryReport, reportOf } from './recovery-report.js';
 
-/** How a log starts after opening it. */
+/** The state of a log after it was opened. */
 export interface Opened {
   readonly start: LogStart;
   readonly report: RecoveryReport;
-  /** There is no room on the disk for the segment that the next record needs. */
+  /** The error when the disk is full, and the segment for the next record could not be created. */
   readonly noSpace: WalError | undefined;
 }
 
-/** Makes a new log of one empty segment; durable on return, its directory's name included. */
+/** Creates a new log of one empty segment; durable on return, the names of its directories included. */
 export function* createLog(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
 ): IoRoutine<Opened> {
-  const { io } = world;
+  const { io } = environment;
   yield* loadCurrentKey(settings.keyRing, blocking);
   const { directory, firstLsn, coreId } = settings;
   yield* syncAncestors(io, directory);
-  yield* removeDrafts(world, settings, files);
-  const logId = world.randomBytes(16);
-  const active = yield* makeNamed(world, settings, {
+  yield* removeDrafts(environment, settings, files);
+  const logId = environment.randomBytes(16);
+  const active = yield* makeNamed(environment, settings, {
     logId,
     coreId,
     number: 1,
@@ -65,7 +65,7 @@ export function* createLog(
     encryptedFrom: ALWAYS_ENCRYPTED,
     from: BEGINNING,
   });
-  yield* syncName(world, settings, active);
+  yield* syncName(environment, settings, active);
   return {
     start: {
       logId,
@@ -93,102 +93,104 @@ export function* createLog(
 }
 
 /**
- * Recovers a log: decides by reading alone what is kept, then makes that durable and cuts off the torn tail, and goes
- * on in a new segment, so that writes of a killed process which still land in the old file are hidden. Each step can be
- * repeated after a crash in it.
+ * Recovers a log: decides by reading only what is kept, then makes that durable, cuts off the torn tail and continues in a
+ * new segment. The new segment supersedes the tail of the old one, where writes of a killed process may still land. Each
+ * step can be repeated after a crash.
  *
  * @param files - of the directory; at least one segment
- * @param blocking - there is no waiting for a key service
+ * @param blocking - whether the call blocks, so that it cannot await a key service
  * @throws what {@link analyzeLog} and {@link checkKeys} throw, with nothing changed
  */
 export function* recoverLog(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
 ): IoRoutine<Opened> {
-  const { judgement, settled, encryptedFrom } = yield* judgeAndSettle(world, settings, files, blocking);
-  const segments = [...judgement.segments.slice(0, -1), settled];
-  const { checkpoint } = judgement;
-  const nextNumber = settled.header.number + 1;
+  const { analysis, repaired, encryptedFrom } = yield* analyzeAndRepair(environment, settings, files, blocking);
+  const segments = [...analysis.segments.slice(0, -1), repaired];
+  const { checkpoint } = analysis;
+  const nextNumber = repaired.header.number + 1;
   const making = { number: nextNumber, encryptedFrom };
-  const unplaced = yield* placeAgain(world, settings, files, judgement);
+  const deferred = yield* rewriteCheckpoint(environment, settings, files, analysis);
   const next =
-    unplaced !== undefined
-      ? { active: undefined, noSpace: unplaced }
-      : judgement.cleanlyClosed
+    deferred !== undefined
+      ? { active: undefined, noSpace: deferred }
+      : analysis.cleanlyClosed
         ? NOTHING
-        : yield* makeNext(world, settings, files, segments, making);
-  const replaced = next.active !== undefined && isEmpty(settled) ? [settled.path] : [];
-  if (unplaced === undefined) {
-    yield* closingOnFailure(world, next.active, cleanUp(world, settings, files, judgement, replaced));
+        : yield* makeNext(environment, settings, files, segments, making);
+  const replaced = next.active !== undefined && isEmpty(repaired) ? [repaired.path] : [];
+  if (deferred === undefined) {
+    yield* closingOnFailure(environment, next.active, cleanUp(environment, settings, files, analysis, replaced));
   }
   return {
     start: {
-      logId: settled.header.logId,
-      coreId: settled.header.coreId,
+      logId: repaired.header.logId,
+      coreId: repaired.header.coreId,
       sealed: replaced.length === 0 ? segments : segments.slice(0, -1),
       active: next.active,
-      nextLsn: settled.nextLsn,
+      nextLsn: repaired.nextLsn,
       nextNumber: next.active === undefined ? nextNumber : nextNumber + 1,
       checkpoint,
-      checkpointIsDurable: checkpoint === undefined || (unplaced === undefined && isToPlace(judgement)),
+      checkpointIsDurable: checkpoint === undefined || (deferred === undefined && mustRewriteCheckpoint(analysis)),
       free: files.free,
       encryptedFrom,
     },
-    report: reportOn(judgement, settings),
+    report: reportOn(analysis, settings),
     noSpace: next.noSpace,
   };
 }
 
-/** Decides what is kept, and settles the tail of it: again where that has become shorter since it was read. */
-function* judgeAndSettle(
-  world: Environment,
+/** Analyzes the log and repairs its tail; repeats both if the kept part has become shorter since it was read. */
+function* analyzeAndRepair(
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
-): IoRoutine<{ readonly judgement: LogAnalysis; readonly settled: Segment; readonly encryptedFrom: Lsn | undefined }> {
+): IoRoutine<{ readonly analysis: LogAnalysis; readonly repaired: Segment; readonly encryptedFrom: Lsn | undefined }> {
   for (let keptBefore = Number.POSITIVE_INFINITY; ; ) {
-    const judgement = yield* analyzeLog(world.io, settings.directory, files);
-    const newest = judgement.segments.at(-1) as Segment;
+    const analysis = yield* analyzeLog(environment.io, settings.directory, files);
+    const newest = analysis.segments.at(-1) as Segment;
     checkCore(newest, settings);
-    const encryptedFrom = yield* checkKeys(world.io, settings, judgement.segments, blocking);
+    const encryptedFrom = yield* checkKeys(environment.io, settings, analysis.segments, blocking);
     yield* loadCurrentKey(settings.keyRing, blocking);
-    const settled = isEmpty(newest) ? newest : yield* settleWithRoom(world, settings, files, newest, judgement);
-    if (settled !== undefined) return { judgement, settled, encryptedFrom };
+    const repaired = isEmpty(newest)
+      ? newest
+      : yield* repairTailWithRoom(environment, settings, files, newest, analysis);
+    if (repaired !== undefined) return { analysis, repaired, encryptedFrom };
     if (newest.nextLsn >= keptBefore) throw unsteady(newest);
     keptBefore = newest.nextLsn;
   }
 }
 
 /**
- * {@link repairTail}, also where a file system needs room for what is written in place: what was prepared for later may have
- * taken it.
+ * {@link repairTail}; on a full disk it removes the drafts and tries again, as a file system may need space for writing in
+ * place, and a preallocated file may have taken it.
  */
-function* settleWithRoom(
-  world: Environment,
+function* repairTailWithRoom(
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   newest: Segment,
-  judgement: LogAnalysis,
+  analysis: LogAnalysis,
 ): IoRoutine<Segment | undefined> {
   try {
-    return yield* repairTail(world, newest, judgement);
+    return yield* repairTail(environment, newest, analysis);
   } catch (error) {
     if (!WalError.is(error, 'WAL_NO_SPACE') || files.drafts.length === 0) throw error;
   }
-  yield* ioSteps.syncDirectory(world.io, settings.directory);
-  yield* removeDrafts(world, settings, files);
-  return yield* repairTail(world, newest, judgement);
+  yield* ioSteps.syncDirectory(environment.io, settings.directory);
+  yield* removeDrafts(environment, settings, files);
+  return yield* repairTail(environment, newest, analysis);
 }
 
-/** What could be read of a segment cannot be read any more. */
+/** The error for a segment of which less can be read each time. */
 export function unsteady({ path, end, nextLsn }: Segment): WalError {
-  const what = 'what can be read of it is something else each time that it is read';
+  const what = 'repeated reads return different data';
   return corruption(path, 'unsteady', what, { offset: end, lsn: nextLsn });
 }
 
-/** @throws `WAL_BAD_HEADER` when the log belongs to another core than it is opened for */
+/** @throws `WAL_BAD_HEADER` when the log belongs to another core than the one it is opened for */
 export function checkCore({ header, path }: Link, { coreId }: Settings): void {
   if (coreId === undefined || coreId === header.coreId) return;
   const owner = header.coreId === undefined ? 'no core' : `core ${header.coreId}`;
@@ -199,40 +201,41 @@ export function checkCore({ header, path }: Link, { coreId }: Settings): void {
 }
 
 /**
- * Whether the checkpoint is written again before the log goes on. The mark of a clean close does not prove that it is durable:
- * it may have been replaced in a later life, which wrote no record and failed. Where no file goes because of it, that is put
- * off until something depends on it.
+ * Whether the checkpoint has to be written again before the log continues. The mark of a clean close does not prove that
+ * the checkpoint is durable: it may have been replaced by a later process, which wrote no record and failed. If no file is
+ * to be removed because of the checkpoint, writing it is deferred until something depends on it.
  */
-const isToPlace = ({ cleanlyClosed, leftovers }: LogAnalysis): boolean => !cleanlyClosed || leftovers.length > 0;
+const mustRewriteCheckpoint = ({ cleanlyClosed, leftovers }: LogAnalysis): boolean =>
+  !cleanlyClosed || leftovers.length > 0;
 
 /**
- * Writes the checkpoint of a log again: the sync behind its rename may have failed, and then a power cut
- * takes back what was read here, after the files were removed that it says are not needed. Durable with the next sync of
- * the directory.
+ * Writes the checkpoint of a log again: the sync after its rename may have failed. Then a power failure could restore an
+ * earlier checkpoint after the files that the later one does not need were removed. Durable with the next sync of the
+ * directory.
  *
- * @returns why it had to be put off: the disk is full
+ * @returns the error when the disk is full and this had to be deferred
  */
-function* placeAgain(
-  world: Environment,
+function* rewriteCheckpoint(
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
-  judgement: LogAnalysis,
+  analysis: LogAnalysis,
 ): IoRoutine<WalError | undefined> {
-  const { checkpoint } = judgement;
-  if (checkpoint === undefined || !isToPlace(judgement)) return undefined;
-  const { io } = world;
+  const { checkpoint } = analysis;
+  if (checkpoint === undefined || !mustRewriteCheckpoint(analysis)) return undefined;
+  const { io } = environment;
   const { directory } = settings;
   try {
-    yield* placeCheckpoint(io, directory, checkpoint);
+    yield* writeCheckpoint(io, directory, checkpoint);
     return undefined;
   } catch (error) {
     if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
   }
   yield* ioSteps.syncDirectory(io, directory);
-  // What was prepared for later may have taken the room.
-  yield* removeDrafts(world, settings, files);
+  // A preallocated file may have taken the space.
+  yield* removeDrafts(environment, settings, files);
   try {
-    yield* placeCheckpoint(io, directory, checkpoint);
+    yield* writeCheckpoint(io, directory, checkpoint);
     return undefined;
   } catch (error) {
     if (WalError.is(error, 'WAL_NO_SPACE')) return error;
@@ -240,28 +243,28 @@ function* placeAgain(
   }
 }
 
-/** Gets rid of what the log does without: only when the names are durable because of which it does. */
+/** Removes leftovers and drafts: only after a sync of the directory has made the names durable that replace them. */
 function* cleanUp(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
-  judgement: LogAnalysis,
+  analysis: LogAnalysis,
   replaced: readonly string[],
 ): IoRoutine<void> {
-  const { leftovers } = judgement;
-  const aside = givenUp(judgement);
-  yield* ioSteps.syncDirectory(world.io, settings.directory);
-  for (const [segment, paths] of aside) yield* supersede(world, settings.directory, segment, paths);
-  const kept = new Set([...aside.values()].flat());
-  yield* removeLeftovers(world, [...leftovers.filter((path) => !kept.has(path)), ...replaced]);
-  yield* removeDrafts(world, settings, files);
+  const { leftovers } = analysis;
+  const superseded = supersededFiles(analysis);
+  yield* ioSteps.syncDirectory(environment.io, settings.directory);
+  for (const [segment, paths] of superseded) yield* supersede(environment, settings.directory, segment, paths);
+  const kept = new Set([...superseded.values()].flat());
+  yield* removeLeftovers(environment, [...leftovers.filter((path) => !kept.has(path)), ...replaced]);
+  yield* removeDrafts(environment, settings, files);
 }
 
-/** Removes what the log does without. A file that cannot be removed is no reason not to open it: it is left over again. */
-function* removeLeftovers(world: Environment, paths: readonly string[]): IoRoutine<void> {
+/** Removes leftovers. A file that cannot be removed does not stop the opening: the next opening tries again. */
+function* removeLeftovers(environment: Environment, paths: readonly string[]): IoRoutine<void> {
   for (const path of paths) {
     try {
-      yield* removeAll(world, [path]);
+      yield* removeAll(environment, [path]);
     } catch (error) {
       if (!isFailureOfRemoval(error)) throw error;
     }
@@ -269,71 +272,72 @@ function* removeLeftovers(world: Environment, paths: readonly string[]): IoRouti
 }
 
 /**
- * The leftovers that a salvage has given up, by the segment that they are kept aside for: those that lie under one made by
- * salvage, and all that are older than the last one, which may be gone by now.
+ * The leftovers that belong to quarantine, by the segment whose quarantine directory takes them: segments that one created
+ * by salvage supersedes, and all that are older than the last such segment, which may have been truncated by now.
  */
-function givenUp({ segments, leftovers, checkpoint }: LogAnalysis): ReadonlyMap<Segment, readonly string[]> {
+function supersededFiles({ segments, leftovers, checkpoint }: LogAnalysis): ReadonlyMap<Segment, readonly string[]> {
   const oldest = segments[0] as Segment;
-  const aside = new Map<Segment, string[]>();
+  const superseded = new Map<Segment, string[]>();
   for (const path of leftovers) {
     const { number } = parseSegmentFileName(basename(path)) as SegmentName;
     const isOld = number < (checkpoint?.salvagedBelow ?? 0);
     const owner = salvagedAbove(segments, number) ?? (isOld ? oldest : undefined);
     if (owner === undefined) continue;
-    const paths = aside.get(owner);
-    if (paths === undefined) aside.set(owner, [path]);
+    const paths = superseded.get(owner);
+    if (paths === undefined) superseded.set(owner, [path]);
     else paths.push(path);
   }
-  return aside;
+  return superseded;
 }
 
-/** Moves what salvage left behind where a crash interrupted it; on a full disk that is put off. */
+/** Moves superseded files to quarantine that an interrupted salvage left behind; on a full disk this is deferred. */
 function* supersede(
-  world: Environment,
+  environment: Environment,
   directory: string,
   { header }: Segment,
   paths: readonly string[],
 ): IoRoutine<void> {
   try {
-    yield* moveToQuarantine(world, directory, quarantineOf(world.io, directory, header), paths);
+    yield* moveToQuarantine(environment, directory, quarantineOf(environment.io, directory, header), paths);
   } catch (error) {
     if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
   }
 }
 
 /**
- * The steps on the newest segment's file: what is kept is written again, marked, and what is behind it cut off.
+ * Repairs the file of the newest segment: writes the unproven part of the kept records again, writes a mark behind it, and
+ * cuts off the rest.
  *
- * @returns `undefined` when what was kept cannot be read any more
+ * @returns `undefined` when a kept record cannot be read any more
  */
-function* repairTail(world: Environment, newest: Segment, judgement: LogAnalysis): IoRoutine<Segment | undefined> {
-  if (judgement.cleanlyClosed) return newest;
-  const { provenLsn, unprovenFrom, endsWithMark } = judgement;
-  return yield* withWritableFile(world.io, newest.path, function* (file) {
+function* repairTail(environment: Environment, newest: Segment, analysis: LogAnalysis): IoRoutine<Segment | undefined> {
+  if (analysis.cleanlyClosed) return newest;
+  const { provenLsn, unprovenFrom, endsWithMark } = analysis;
+  return yield* withWritableFile(environment.io, newest.path, function* (file) {
     const range = { from: unprovenFrom ?? newest.end, nextLsn: provenLsn + 1 };
-    if (unprovenFrom !== undefined && !(yield* rewrite(world, file, newest, range))) return undefined;
-    const end = endsWithMark ? newest.end : yield* markEnd(world, file, newest);
-    yield* cutToSize(world.io, file, end, newest.header.blockBytes);
+    if (unprovenFrom !== undefined && !(yield* rewrite(environment, file, newest, range))) return undefined;
+    const end = endsWithMark ? newest.end : yield* markEnd(environment, file, newest);
+    yield* cutToSize(environment.io, file, end, newest.header.blockBytes);
     return { ...newest, end };
   });
 }
 
 /**
- * Writes what is kept of a segment again with the same bytes, and syncs it: after a sync that failed, the page cache may
- * show bytes that the disk never got, and a second sync alone would write nothing. A page that was dropped since the segment was
- * read is not there any more: so what is written are bytes whose checksums were verified where they are written from.
+ * Writes the kept part of a segment again with the same bytes, and syncs it: after a failed sync, the page cache may show
+ * bytes that never reached the disk, and another sync alone would write nothing. The kernel may drop such a page after the
+ * segment was analyzed: so each range is read and its checksums verified once more right before it is written.
  *
  * @param file - of the segment, open for writing
- * @param range - from where on; default all of it
+ * @param range - from where on; default the whole segment
  * @returns whether all of it could be read again
  */
 export function* rewrite(
-  world: Environment,
+  environment: Environment,
   file: IoFile,
   segment: Segment,
   range: { readonly from?: number; readonly nextLsn?: Lsn } = {},
 ): IoRoutine<boolean> {
-  const { io } = world;
+  const { io } = environment;
   const scanner = yield* openStreamed(io, segment, { ...range, limit: segment.end });
   const { frames } = scanner;
   const summary = new FrameSummary(0);
@@ -341,7 +345,7 @@ export function* rewrite(
     for (let written = frames.end; yield* scanner.fill(); written = frames.end) {
       frames.skip(summary);
       if (frames.end === written) break;
-      // The padding before them, of which nothing counts but that there is no frame.
+      // The padding before these frames: it only has to contain no frame.
       if (frames.foundAt > written) yield* ioSteps.write(io, file, new Uint8Array(frames.foundAt - written), written);
       yield* ioSteps.write(io, file, frames.foundBytes, frames.foundAt);
     }
@@ -354,20 +358,20 @@ export function* rewrite(
 }
 
 /**
- * Writes the mark of recovery behind what is kept, with zeros to the end of its block, and returns where it ends. On a
- * full disk it is left out.
+ * Writes the recovery mark behind the kept records, with zeros to the end of its block, and returns the end of the mark.
+ * On a full disk the mark is omitted.
  */
-function* markEnd(world: Environment, file: IoFile, newest: Segment): IoRoutine<number> {
+function* markEnd(environment: Environment, file: IoFile, newest: Segment): IoRoutine<number> {
   const { header, end, nextLsn } = newest;
   const start = frameStart(end, header.blockBytes);
   const markEndsAt = start + MARK_FRAME_BYTES;
   const bytes = new Uint8Array(blockEnd(markEndsAt, header.blockBytes) - end);
-  const elapsedMs = world.now() - header.createdAtMs;
+  const elapsedMs = environment.now() - header.createdAtMs;
   writeMark(new DataView(bytes.buffer), start - end, nextLsn, MarkType.recovered, elapsedMs);
   sealFrames(bytes, start - end, bytes.length, start, header.blockBytes, seedOf(header));
   try {
-    yield* ioSteps.write(world.io, file, bytes, end);
-    yield* ioSteps.datasync(world.io, file);
+    yield* ioSteps.write(environment.io, file, bytes, end);
+    yield* ioSteps.datasync(environment.io, file);
     return markEndsAt;
   } catch (error) {
     if (WalError.is(error, 'WAL_NO_SPACE')) return end;
@@ -382,21 +386,21 @@ interface Next {
 
 const NOTHING: Next = { active: undefined, noSpace: undefined };
 
-/** Makes the segment that the log goes on in; on a full disk that is put off. */
+/** Creates the segment in which the log continues; on a full disk this is deferred. */
 function* makeNext(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   segments: readonly Segment[],
   { number, encryptedFrom }: { readonly number: number; readonly encryptedFrom: Lsn | undefined },
 ): IoRoutine<Next> {
   const last = segments.at(-1) as Segment;
-  yield* ioSteps.syncDirectory(world.io, settings.directory);
-  yield* removeDrafts(world, settings, files);
+  yield* ioSteps.syncDirectory(environment.io, settings.directory);
+  yield* removeDrafts(environment, settings, files);
   const { logId, coreId } = last.header;
   let active: ActiveSegment;
   try {
-    active = yield* makeNamed(world, settings, {
+    active = yield* makeNamed(environment, settings, {
       logId,
       coreId,
       number,
@@ -408,22 +412,22 @@ function* makeNext(
     if (WalError.is(error, 'WAL_NO_SPACE')) return { active: undefined, noSpace: error };
     throw error;
   }
-  yield* syncName(world, settings, active);
+  yield* syncName(environment, settings, active);
   return { active, noSpace: undefined };
 }
 
-/** The report on a log in which nothing acknowledged is lost. */
-export function reportOn(judgement: LogAnalysis, { recoveryMode }: Settings): RecoveryReport {
-  const [first] = judgement.segments;
-  const newest = judgement.segments.at(-1) as Segment;
+/** The report on a log of which nothing acknowledged is lost. */
+export function reportOn(analysis: LogAnalysis, { recoveryMode }: Settings): RecoveryReport {
+  const [first] = analysis.segments;
+  const newest = analysis.segments.at(-1) as Segment;
   return reportOf({
     mode: recoveryMode,
     created: false,
-    cleanlyClosed: judgement.cleanlyClosed,
-    segments: judgement.segments.length,
-    records: judgement.records,
+    cleanlyClosed: analysis.cleanlyClosed,
+    segments: analysis.segments.length,
+    records: analysis.records,
     firstLsn: (first as Segment).header.firstLsn,
     nextLsn: newest.nextLsn,
-    cutBytes: judgement.tornBytes,
+    cutBytes: analysis.tornBytes,
   });
 }

@@ -6,42 +6,44 @@ export type RecoveryMode = 'strict' | 'salvage' | 'readonly';
 export const RECOVERY_MODES: readonly RecoveryMode[] = ['strict', 'salvage', 'readonly'];
 
 /**
- * Why the log was changed by opening it, or would have been: it was made (`'created'`), was closed cleanly (`'clean'`) and
- * is as it was, was not closed (`'unclosed'`), ended with a torn tail (`'torn-tail'`), or something acknowledged was lost
- * (`'salvaged'`).
+ * What opening found: the log was created (`'created'`), had been closed cleanly and was not changed (`'clean'`), had not
+ * been closed (`'unclosed'`), ended with a torn tail (`'torn-tail'`), or had lost something acknowledged (`'salvaged'`).
  */
 export type RecoveryReason = 'created' | 'clean' | 'unclosed' | 'torn-tail' | 'salvaged';
 
-/** A stretch of LSNs, both ends included. */
+/** A range of LSNs, both ends included. */
 export interface LsnRange {
   readonly fromLsn: Lsn;
   readonly toLsn: Lsn;
 }
 
-/** What salvage has given up. */
+/** What salvage has taken out of the log. */
 export interface SalvageReport {
-  /** What `'strict'` would have thrown: file, offset, LSN and reason. */
+  /** The error that `'strict'` would have thrown: file, offset, LSN and reason. */
   readonly damage: WalError;
   /**
-   * Records that were in the log and are not any more, as far as traces of them were found: before the first one kept, and
-   * behind the last one. What had been truncated or cut off, and what files of other logs hold, is not among them.
+   * Records that are lost, as far as traces of them were found: before the first kept record and behind the last one.
+   * Records that had been truncated or cut off, and those of other logs, are not included.
    */
   readonly lost: readonly LsnRange[];
-  /** The directory for the files that are not part of the log any more, with the file `salvage`, which holds this report. */
+  /**
+   * The directory for the files that are not part of the log any more, with the file `salvage`, which holds this
+   * report.
+   */
   readonly quarantine: string;
   /** The names of these files. */
   readonly quarantined: readonly string[];
 }
 
-/** What opening a log found and did. */
+/** The result of opening a log: what recovery found and did. */
 export interface RecoveryReport {
   readonly mode: RecoveryMode;
   readonly reason: RecoveryReason;
-  /** Whether the log was made new. */
+  /** Whether a new log was created. */
   readonly created: boolean;
   /** Whether the log had been closed cleanly. */
   readonly cleanlyClosed: boolean;
-  /** Segments of the log that hold records or marks from before. */
+  /** The number of existing segments that are part of the log. */
   readonly segments: number;
   /** Records kept. */
   readonly records: number;
@@ -49,11 +51,12 @@ export interface RecoveryReport {
   /** The last record kept; `firstLsn − 1` when there is none. */
   readonly lastLsn: Lsn;
   /**
-   * Bytes cut off at the end of the newest segment, of which nothing had been acknowledged: a torn tail, and in a file that
-   * had an earlier life what that has left, as the two cannot be told apart. With `'readonly'`, bytes that would be.
+   * Bytes cut off at the end of the newest segment, of which nothing had been acknowledged: a torn tail. In a recycled file
+   * this includes the remaining bytes of its earlier segment, as the two cannot be distinguished. With `'readonly'`, the
+   * bytes that would be cut off.
    */
   readonly cutBytes: number;
-  /** What was lost; `undefined` unless `reason` is `'salvaged'`. */
+  /** The report of salvage; `undefined` unless `reason` is `'salvaged'`. */
   readonly salvage: SalvageReport | undefined;
 }
 

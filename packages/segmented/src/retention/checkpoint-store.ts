@@ -2,60 +2,66 @@ import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import { type IoRoutine, RoutineQueue } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
-import { placeCheckpoint } from '../segments/log-directory.js';
+import { writeCheckpoint } from '../segments/log-directory.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 
-/** The file `checkpoint`: where the log begins, what the application no longer needs, and what readers still do. */
+/** Reads and replaces the file `checkpoint`: the first segment of the log, the checkpoint LSN, and the holds. */
 export class CheckpointStore {
-  readonly #world: Environment;
+  readonly #environment: Environment;
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
   readonly #queue: RoutineQueue;
   #current: Checkpoint;
   #isDurable: boolean;
 
-  /** @param isDurable - whether it is known that no power cut takes back what was read when the log was opened */
-  constructor(world: Environment, settings: Settings, writer: SegmentWriter, current: Checkpoint, isDurable: boolean) {
-    this.#world = world;
+  /** @param isDurable - whether the checkpoint that was read when the log was opened is known to be durable */
+  constructor(
+    environment: Environment,
+    settings: Settings,
+    writer: SegmentWriter,
+    current: Checkpoint,
+    isDurable: boolean,
+  ) {
+    this.#environment = environment;
     this.#settings = settings;
     this.#writer = writer;
-    this.#queue = new RoutineQueue(world.io);
+    this.#queue = new RoutineQueue(environment.io);
     this.#current = current;
     this.#isDurable = isDurable;
   }
 
-  /** What the file says. */
+  /** The content of the file. */
   get current(): Checkpoint {
     return this.#current;
   }
 
   /**
-   * Replaces the file, one call after another; durable on return.
+   * Replaces the file; calls are queued. Durable on return.
    *
-   * @throws `WAL_NO_SPACE` when there is no room for it: nothing has changed then, and the log goes on
+   * @throws `WAL_NO_SPACE` when the disk is full: then nothing has changed, and the log is still usable
    */
   *replace(checkpoint: Checkpoint): IoRoutine<void> {
     yield* this.#queue.join(() => this.#replace(checkpoint));
   }
 
-  /** Makes what the file says durable, where that was put off when the log was opened. @throws like {@link replace} */
-  *settle(): IoRoutine<void> {
-    yield* this.#queue.join(() => this.#settle());
+  /** Makes the file durable, if that was deferred when the log was opened. @throws like {@link replace} */
+  *ensureDurable(): IoRoutine<void> {
+    yield* this.#queue.join(() => this.#ensureDurable());
   }
 
-  *#settle(): IoRoutine<void> {
+  *#ensureDurable(): IoRoutine<void> {
     if (!this.#isDurable) yield* this.#replace(this.#current);
   }
 
   *#replace(checkpoint: Checkpoint): IoRoutine<void> {
     try {
-      yield* this.#place(checkpoint);
+      yield* this.#write(checkpoint);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) this.#writer.fail(error);
       throw error;
     }
     try {
-      // Its name was given: what fails from here on has changed something, on a full disk as well.
+      // The file was renamed: from here on every failure is final, on a full disk as well.
       yield* this.#writer.directorySync.sync();
     } catch (error) {
       this.#writer.fail(error);
@@ -65,19 +71,19 @@ export class CheckpointStore {
     this.#isDurable = true;
   }
 
-  *#place(checkpoint: Checkpoint): IoRoutine<void> {
-    const { io } = this.#world;
+  *#write(checkpoint: Checkpoint): IoRoutine<void> {
+    const { io } = this.#environment;
     const { directory } = this.#settings;
     try {
-      yield* placeCheckpoint(io, directory, checkpoint);
+      yield* writeCheckpoint(io, directory, checkpoint);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || !(yield* this.#writer.allocator.releaseReserve())) throw error;
-      yield* placeCheckpoint(io, directory, checkpoint);
+      yield* writeCheckpoint(io, directory, checkpoint);
     }
   }
 }
 
-/** A checkpoint of which nothing is ahead of the last LSN that there is. */
+/** The checkpoint with its LSN and its holds lowered to the last LSN of the log. */
 export function loweredTo(lastLsn: Lsn, checkpoint: Checkpoint): Checkpoint {
   return {
     ...checkpoint,
@@ -86,12 +92,12 @@ export function loweredTo(lastLsn: Lsn, checkpoint: Checkpoint): Checkpoint {
   };
 }
 
-/** The holds with another LSN each. */
+/** The holds with the LSN of each mapped by a function. */
 export function mapHolds(holds: Checkpoint['holds'], change: (lsn: Lsn) => Lsn): Checkpoint['holds'] {
   return Object.fromEntries(Object.entries(holds).map(([name, lsn]) => [name, change(lsn)]));
 }
 
-/** Whether two checkpoints say the same. */
+/** Whether two checkpoints are equal. */
 export function sameCheckpoint(a: Checkpoint, b: Checkpoint): boolean {
   return (
     a.checkpointLsn === b.checkpointLsn &&

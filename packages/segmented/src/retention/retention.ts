@@ -3,17 +3,17 @@ import type { Segment } from '@walstack/mmap-reader/segments';
 import type { Settings } from '../options.js';
 import type { Segments } from '../segments/segment-list.js';
 
-/** The options that say what a log keeps of what is not needed any more. */
+/** The options of retention. */
 export type RetentionRules = Pick<Settings, 'retainBytes' | 'retainAgeMs' | 'retainUntilCheckpoint'>;
 
-/** Whether anything is ever dropped by itself. */
+/** Whether the options let retention drop anything. */
 export const dropsAnything = ({ retainBytes, retainAgeMs }: RetentionRules): boolean =>
   retainBytes !== undefined || retainAgeMs !== undefined;
 
 /**
- * The number of the first segment that retention keeps. A segment goes when no record of it is needed, and the log
- * with it is larger than it may be, or its last record is older than it may be; never one behind one that stays, and
- * never the newest.
+ * The number of the first segment that retention keeps. A segment is dropped when none of its records is needed, and
+ * either the log with it is larger than `retainBytes` or its last record is older than `retainAgeMs`. Segments are dropped
+ * only from the beginning of the log, and never the newest one.
  *
  * @param segments - from the oldest to the newest; at least one
  */
@@ -30,14 +30,14 @@ export function firstRetained(
     const successor = segments.at(index + 1);
     if (successor === undefined || segment.nextLsn > needed) return segment.header.number;
     const tooMuch = bytes > (rules.retainBytes ?? Number.POSITIVE_INFINITY);
-    // Its last record was there before its successor was made.
+    // Its last record was appended before its successor was created.
     const tooOld = nowMs - successor.header.createdAtMs > (rules.retainAgeMs ?? Number.POSITIVE_INFINITY);
     if (!tooMuch && !tooOld) return segment.header.number;
     bytes -= segment.end;
   }
 }
 
-/** The first LSN that may still be needed. */
+/** The first LSN that is still needed, by a hold or behind the checkpoint. */
 function firstNeeded({ checkpointLsn, holds }: Checkpoint, { retainUntilCheckpoint }: RetentionRules): Lsn {
   const behindCheckpoint = retainUntilCheckpoint ? checkpointLsn + 1 : Number.POSITIVE_INFINITY;
   return Math.min(behindCheckpoint, ...Object.values(holds));

@@ -12,7 +12,7 @@ import type { CheckpointStore } from './checkpoint-store.js';
 import { loweredTo, mapHolds, sameCheckpoint } from './checkpoint-store.js';
 import { dropsAnything, firstRetained } from './retention.js';
 
-/** What a truncation did. */
+/** The result of a truncation. */
 export interface TruncateResult {
   /** Segments whose files were removed. */
   readonly segmentsDeleted: number;
@@ -21,8 +21,8 @@ export interface TruncateResult {
   /** Bytes of the files that were removed. */
   readonly bytesReclaimed: number;
   /**
-   * Segments that are not part of the log any more, and whose files could not be removed: tried again by the next truncation,
-   * and when the log is opened.
+   * Segments that are not part of the log any more, but whose files could not be removed. The next truncation and the next
+   * opening of the log try again.
    */
   readonly segmentsLeft: number;
 }
@@ -34,52 +34,51 @@ const NOTHING: TruncateResult = Object.freeze({
   segmentsLeft: 0,
 });
 
-/** Told what truncation does. */
+/** Callbacks for what truncation has done. */
 export interface TruncationListener {
-  /** Every record behind this LSN is gone; the files that held it go next. */
+  /** All records behind `lastLsn` were dropped; their files are removed next. */
   readonly cut: (lastLsn: Lsn) => void;
-  /** Files are gone. */
+  /** Files were removed. */
   readonly truncated: (result: TruncateResult) => void;
 }
 
-/** Holds at most, and characters of a name at most: the file `checkpoint` must stay below 1 MiB whatever they are. */
-const MOST_HOLDS = 1024;
-const LONGEST_NAME = 128;
+/** Limits of the number of holds and the length of their names: they keep the file `checkpoint` below 1 MiB. */
+const HOLDS_MAX = 1024;
+const HOLD_NAME_LENGTH_MAX = 128;
 
 /**
- * Where the log begins and where it ends, as far as that is not the business of appending: truncation at both ends, the
- * checkpoint, holds, retention.
+ * Moves the beginning and the end of the log: truncation at both ends, the checkpoint, holds, retention.
  *
- * The routines run one after another in a lane of their own, beside the groups. What has to come between two groups (a
- * roll, a cut) joins the lane of the groups for just that.
+ * The routines run one after another in the maintenance queue, concurrently with groups. A step that must not run
+ * concurrently with a group (a roll, a cut) joins the write queue for that step only.
  */
 export class Truncation {
-  readonly #world: Environment;
+  readonly #environment: Environment;
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
   readonly #store: CheckpointStore;
-  readonly #groups: RoutineQueue;
+  readonly #writeQueue: RoutineQueue;
   readonly #listener: TruncationListener;
-  /** What readers in this process still need. */
-  readonly #needs = new Set<() => Lsn>();
-  /** Segments that are not part of the log any more, and whose files are still to be removed. */
+  /** For each reader in this process, a function that returns the first LSN that it needs. */
+  readonly #readerNeeds = new Set<() => Lsn>();
+  /** Segments that are not part of the log any more, but whose files still have to be removed. */
   #toRemove: readonly Segment[] = [];
 
-  /** @param groups - the lane of the groups */
+  /** @param writeQueue - runs groups; a roll or a cut joins it */
   constructor(
-    world: Environment,
+    environment: Environment,
     settings: Settings,
     writer: SegmentWriter,
     store: CheckpointStore,
-    groups: RoutineQueue,
+    writeQueue: RoutineQueue,
     listener: TruncationListener,
   ) {
     this.#listener = listener;
-    this.#world = world;
+    this.#environment = environment;
     this.#settings = settings;
     this.#writer = writer;
     this.#store = store;
-    this.#groups = groups;
+    this.#writeQueue = writeQueue;
   }
 
   /** The last LSN that the application no longer needs; 0 when there is none. */
@@ -87,84 +86,83 @@ export class Truncation {
     return this.#store.current.checkpointLsn;
   }
 
-  /** What the holds need; one that was made before the log began where it does now needs everything. */
+  /** The first LSN that each hold keeps. A hold on an LSN before the first one of the log keeps everything. */
   get holds(): Checkpoint['holds'] {
     const { firstLsn } = this.#writer;
     return mapHolds(this.#store.current.holds, (lsn) => Math.max(lsn, firstLsn));
   }
 
-  /** Makes the checkpoint durable that was read when the log was opened, where that was put off. */
-  settleCheckpoint(): IoRoutine<void> {
-    return this.#store.settle();
+  /** Makes the checkpoint that was read when the log was opened durable, if that was deferred. */
+  ensureCheckpointDurable(): IoRoutine<void> {
+    return this.#store.ensureDurable();
   }
 
   /**
-   * Removes the segments that hold nothing but records below `lsn`, and below every hold. That they are gone is durable
-   * on return.
+   * Removes the segments whose records are all below `lsn` and below every hold. The removal is durable on return.
    *
    * @param lsn - the first LSN that is still needed; the next LSN empties the log
    */
   *before(lsn: Lsn): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     writer.throwIfFailed();
-    // Asked anew after each wait: a reader may have come, and records been appended.
+    // Computed again after each wait: meanwhile readers may have been added and records appended.
     const needed = () => this.#neededFrom(lsn);
     if (needed() >= writer.nextLsn) {
-      yield* this.#groups.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
+      yield* this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
     }
     return yield* this.#dropBelow(() => firstKept(writer.chain, needed()));
   }
 
-  /** Drops the records behind `lsn`; nothing may be appended meanwhile. That they are gone is durable on return. */
+  /** Drops the records behind `lsn`; nothing may be appended meanwhile. Durable on return. */
   *after(lsn: Lsn): IoRoutine<TruncateResult> {
     this.#writer.throwIfFailed();
-    const hidden = yield* this.#groups.join(() => this.#cutAfter(lsn));
-    return yield* this.#dropCutOff(hidden);
+    const superseded = yield* this.#writeQueue.join(() => this.#cutAfter(lsn));
+    return yield* this.#dropSuperseded(superseded);
   }
 
-  /** Drops every record and goes on with `lsn`; nothing may be appended meanwhile. Durable on return. */
+  /** Drops every record and continues the log with `lsn`; nothing may be appended meanwhile. Durable on return. */
   *resetTo(lsn: Lsn): IoRoutine<TruncateResult> {
     this.#writer.throwIfFailed();
-    const hidden = yield* this.#groups.join(() => this.#startAnew(lsn));
-    return yield* this.#dropCutOff(hidden);
+    const superseded = yield* this.#writeQueue.join(() => this.#dropAll(lsn));
+    return yield* this.#dropSuperseded(superseded);
   }
 
-  /** Notes durably that the application needs nothing up to `lsn`, and drops what is not to be retained. */
+  /** Stores durably that the application needs nothing up to `lsn`, and applies retention. */
   *checkpoint(lsn: Lsn): IoRoutine<void> {
     const writer = this.#writer;
     writer.throwIfFailed();
     if (lsn <= this.checkpointLsn) {
-      yield* this.#store.settle();
+      yield* this.#store.ensureDurable();
       return;
     }
-    // A cut may have come before. What gets the LSN during the sync may be left out of it.
+    // A cut may have run before this call. And a record that gets this LSN during the sync below is not covered by it.
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
-    if (lsn > writer.durableLsn) yield* this.#groups.join(() => writer.sync());
+    if (lsn > writer.durableLsn) yield* this.#writeQueue.join(() => writer.sync());
     yield* this.#replace({ ...this.#store.current, checkpointLsn: lsn });
     yield* this.retain();
   }
 
-  /** Keeps everything from `lsn` on, until the hold moves or is released. Durable on return. */
+  /** Keeps everything from `lsn` on until the hold is moved or released. Durable on return. */
   *hold(name: string, lsn: Lsn): IoRoutine<void> {
     this.#writer.throwIfFailed();
     const { firstLsn, nextLsn } = this.#writer;
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
     if (lsn > nextLsn) throw outOfRange('lsn', `at most ${nextLsn}, the next LSN`, lsn);
-    // Else a crash could leave it ahead of the log, and it would not keep what gets those LSNs then.
-    if (lsn - 1 > this.#writer.durableLsn) yield* this.#groups.join(() => this.#writer.sync());
+    // Else a crash could leave the hold ahead of the log, and it would not keep the records that get those LSNs later.
+    if (lsn - 1 > this.#writer.durableLsn) yield* this.#writeQueue.join(() => this.#writer.sync());
     const { current } = this.#store;
     const holds = { ...current.holds, [name]: lsn };
-    if (Object.keys(holds).length > MOST_HOLDS) throw tooManyHolds(name);
+    if (Object.keys(holds).length > HOLDS_MAX) throw tooManyHolds(name);
     yield* this.#replace({ ...current, holds });
     yield* this.retain();
   }
 
-  /** Gives up a hold. Durable on return. @returns whether there was one of this name */
+  /** Releases a hold. Durable on return. @returns whether there was one with this name */
   *releaseHold(name: string): IoRoutine<boolean> {
     this.#writer.throwIfFailed();
     const { current } = this.#store;
     if (!Object.hasOwn(current.holds, name)) {
-      yield* this.#store.settle();
+      yield* this.#store.ensureDurable();
       return false;
     }
     const holds = Object.fromEntries(Object.entries(current.holds).filter(([each]) => each !== name));
@@ -173,12 +171,12 @@ export class Truncation {
     return true;
   }
 
-  /** Drops what the options say is not to be retained. On a disk without room to note it, that is put off. */
+  /** Applies the retention options. On a full disk this is deferred. */
   *retain(): IoRoutine<void> {
     if (!dropsAnything(this.#settings) || this.#writer.failure !== undefined) return;
     const first = () => {
       const checkpoint = { ...this.#store.current, holds: this.#claims };
-      return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#world.now());
+      return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#environment.now());
     };
     try {
       yield* this.#dropBelow(first);
@@ -187,9 +185,9 @@ export class Truncation {
     }
   }
 
-  /** Keeps everything from the LSN on that `needed` says whenever it is asked. @returns what ends it */
+  /** Keeps everything from the LSN on that `needed` returns at each truncation. @returns a function that ends this */
   keepFor(needed: () => Lsn): () => void {
-    // Two readers may come with one function. One that cannot say what it needs may need everything.
+    // A wrapper, as two readers may pass the same function. If `needed` fails, the reader may need everything.
     const need = (): Lsn => {
       try {
         return checkInteger('needed()', needed());
@@ -200,19 +198,22 @@ export class Truncation {
         return 0;
       }
     };
-    this.#needs.add(need);
+    this.#readerNeeds.add(need);
     return () => {
-      this.#needs.delete(need);
+      this.#readerNeeds.delete(need);
     };
   }
 
-  /** The first LSN that each hold keeps, and readers in this process under a name that no hold can have. */
+  /**
+   * The first LSN that each hold keeps; under the empty name, which no hold can have, that of the readers in this
+   * process.
+   */
   get #claims(): Checkpoint['holds'] {
-    if (this.#needs.size === 0) return this.holds;
-    return { ...this.holds, '': Math.min(...[...this.#needs].map((need) => need())) };
+    if (this.#readerNeeds.size === 0) return this.holds;
+    return { ...this.holds, '': Math.min(...[...this.#readerNeeds].map((need) => need())) };
   }
 
-  /** The first LSN that is needed, where the application needs `lsn` and what is behind it. */
+  /** The first LSN that is needed when the application needs `lsn` and everything behind it. */
   #neededFrom(lsn: Lsn): Lsn {
     return Math.min(lsn, ...Object.values(this.#claims));
   }
@@ -221,7 +222,11 @@ export class Truncation {
     if (!needless()) yield* this.#writer.roll();
   }
 
-  /** Takes the segments behind `lsn` out of the log, in the lane of the groups. @returns `undefined` when nothing is behind it */
+  /**
+   * Takes the segments behind `lsn` out of the log; runs in the write queue.
+   *
+   * @returns `undefined` when nothing is behind it
+   */
   *#cutAfter(lsn: Lsn): IoRoutine<readonly Segment[] | undefined> {
     const writer = this.#writer;
     yield* writer.sync();
@@ -229,25 +234,29 @@ export class Truncation {
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
     if (lsn === writer.nextLsn - 1) return undefined;
     const { kept, from } = yield* this.#keptUpTo(lsn);
-    const hidden = yield* this.#restartAt(lsn + 1, from, kept);
+    const superseded = yield* this.#restartAt(lsn + 1, from, kept);
     this.#listener.cut(lsn);
-    return hidden;
+    return superseded;
   }
 
-  /** Takes all segments out of the log, in the lane of the groups. @returns `undefined` when the log is so already */
-  *#startAnew(lsn: Lsn): IoRoutine<readonly Segment[] | undefined> {
+  /**
+   * Takes all segments out of the log; runs in the write queue.
+   *
+   * @returns `undefined` when the log is empty and at `lsn` already
+   */
+  *#dropAll(lsn: Lsn): IoRoutine<readonly Segment[] | undefined> {
     const writer = this.#writer;
     yield* writer.sync();
     if (lsn === writer.nextLsn && lsn === writer.firstLsn) return undefined;
     const newest = writer.segments.at(-1) as Segment;
-    const hidden = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);
+    const superseded = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);
     this.#listener.cut(0);
-    return hidden;
+    return superseded;
   }
 
   /**
-   * Has the log go on with another LSN. A checkpoint and holds that are ahead of it go back durably before the log does, and
-   * only when nothing but a failure for good can keep the log from that.
+   * Continues the log with another LSN. A checkpoint and holds that are ahead of it are lowered durably first, and only
+   * when the new segment is allocated, so that only a final failure can still prevent the restart.
    */
   *#restartAt(firstLsn: Lsn, from: ChainLink, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
     const before = this.#store.current;
@@ -255,13 +264,13 @@ export class Truncation {
     try {
       return yield* this.#writer.restartAt(firstLsn, from, kept, () => this.#replace(lowered));
     } catch (error) {
-      // There was room for the checkpoint, and then none for a name.
-      if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#putBack(before);
+      // There was room for the checkpoint, but not for the name of the new segment.
+      if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#restoreCheckpoint(before);
       throw error;
     }
   }
 
-  *#putBack(checkpoint: Checkpoint): IoRoutine<void> {
+  *#restoreCheckpoint(checkpoint: Checkpoint): IoRoutine<void> {
     try {
       yield* this.#store.replace(checkpoint);
     } catch (error) {
@@ -269,7 +278,7 @@ export class Truncation {
     }
   }
 
-  /** The segments with records up to `lsn`, the last of them cut behind it, and what the next one takes over. */
+  /** The segments with records up to `lsn`, the last of them cut behind it, and the chain link for the next one. */
   *#keptUpTo(lsn: Lsn): IoRoutine<{ readonly kept: readonly Segment[]; readonly from: ChainLink }> {
     const { segments } = this.#writer;
     const kept = segments.filter(({ header }) => header.firstLsn <= lsn);
@@ -279,28 +288,32 @@ export class Truncation {
       return { kept, from: linkBehind({ ...first, nextLsn: first.header.firstLsn }) };
     }
     const nextLsn = lsn + 1;
-    const end = last.nextLsn === nextLsn ? last.end : yield* endOfKept(this.#world.io, last, nextLsn);
+    const end = last.nextLsn === nextLsn ? last.end : yield* endOfKept(this.#environment.io, last, nextLsn);
     const cut = { ...last, end, nextLsn };
     return { kept: [...kept.slice(0, -1), cut], from: linkBehind(cut) };
   }
 
-  /** Gets rid of the files of segments that a cut has taken out of the log. @param hidden - `undefined`: there was none */
-  *#dropCutOff(hidden: readonly Segment[] | undefined): IoRoutine<TruncateResult> {
-    const result = yield* this.#drop(hidden ?? []);
-    // One that leaves every file where it is is a cut all the same.
-    if (hidden !== undefined && result === NOTHING) this.#listener.truncated(result);
+  /**
+   * Removes the files of segments that a cut has taken out of the log.
+   *
+   * @param superseded - `undefined`: nothing was cut
+   */
+  *#dropSuperseded(superseded: readonly Segment[] | undefined): IoRoutine<TruncateResult> {
+    const result = yield* this.#drop(superseded ?? []);
+    // A cut that removes no file is announced as well.
+    if (superseded !== undefined && result === NOTHING) this.#listener.truncated(result);
     return result;
   }
 
   *#replace(checkpoint: Checkpoint): IoRoutine<void> {
-    if (sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.settle();
+    if (sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.ensureDurable();
     else yield* this.#store.replace(checkpoint);
   }
 
   /**
-   * Takes the segments below one out of the log.
+   * Takes the segments below a number out of the log.
    *
-   * @param firstKept - the number of that one as things are now. It is lower where a reader has come while it was noted.
+   * @param firstKept - returns that number; it may be lower in a later call, when a reader was added meanwhile
    */
   *#dropBelow(firstKept: () => number): IoRoutine<TruncateResult> {
     const writer = this.#writer;
@@ -317,8 +330,8 @@ export class Truncation {
   }
 
   /**
-   * Gets rid of the files of segments that are not part of the log any more. One that cannot be removed keeps no other from
-   * being removed, and is left for the next time: the log goes on without it as well as without its file.
+   * Removes the files of segments that are not part of the log any more. A file that cannot be removed does not stop the
+   * others, and is tried again the next time: the log does not depend on its removal.
    */
   *#drop(segments: readonly Segment[]): IoRoutine<TruncateResult> {
     const toRemove = this.#toRemove.length === 0 ? segments : this.#toRemove.concat(segments);
@@ -328,7 +341,7 @@ export class Truncation {
     let segmentsDeleted = 0;
     let segmentsRecycled = 0;
     let bytesReclaimed = 0;
-    // What a failure that concerns the log leaves is dropped the next time.
+    // If this fails, the next call tries all of them again.
     this.#toRemove = toRemove;
     for (const segment of toRemove) {
       const size = this.#sizeOf(segment);
@@ -353,10 +366,10 @@ export class Truncation {
     return result;
   }
 
-  /** Bytes of a segment's file; 0 when it cannot be told. */
+  /** Bytes of a segment's file; 0 when its size cannot be read. */
   #sizeOf({ path }: Segment): number {
     try {
-      return this.#world.io.stat(path).size;
+      return this.#environment.io.stat(path).size;
     } catch (error) {
       if (isFailureOfFile(error)) return 0;
       throw error;
@@ -364,27 +377,31 @@ export class Truncation {
   }
 }
 
-/** Number of the first segment that holds a record ≥ `needed`, or that the log cannot do without. There is at least one. */
+/**
+ * Number of the first segment that holds a record ≥ `needed`; at most that of the newest segment. There is at least
+ * one.
+ */
 function firstKept(segments: Segments, needed: Lsn): number {
   // Only the newest one can be empty.
   const unneeded = countWhile(segments, (segment) => segment.nextLsn <= needed && !isEmpty(segment));
   return (segments.at(Math.min(unneeded, segments.length - 1)) as Segment).header.number;
 }
 
-/** Returns `name` when a hold can have it. @throws `TypeError`, `RangeError` with Node's codes */
+/** Returns `name` when it is valid for a hold. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkHoldName(name: unknown): string {
   if (typeof name !== 'string') throw invalidType('name', 'a string', name);
-  if (name === '' || name.length > LONGEST_NAME) throw outOfRange('name', `1 to ${LONGEST_NAME} characters long`, name);
+  if (name === '' || name.length > HOLD_NAME_LENGTH_MAX)
+    throw outOfRange('name', `1 to ${HOLD_NAME_LENGTH_MAX} characters long`, name);
   return name;
 }
 
 function tooManyHolds(name: string): WalError {
   return new WalError(
     'WAL_TOO_LARGE',
-    `${MOST_HOLDS} holds are there already: nothing was held for ${name}; release one`,
+    `the log already has ${HOLDS_MAX} holds: ${name} was not added; release one first`,
     {
-      limit: MOST_HOLDS,
-      actual: MOST_HOLDS + 1,
+      limit: HOLDS_MAX,
+      actual: HOLDS_MAX + 1,
     },
   );
 }

@@ -14,33 +14,33 @@ import type { LsnRange } from '../recovery/recovery-report.js';
 import type { ChainLink } from '../segments/segment.js';
 
 /**
- * What a salvage has decided, in the file `salvage` before anything is changed: so that it can go on with just that after
- * a crash, and nothing takes a log that is half repaired for a whole one.
+ * The plan of a salvage, stored in the file `salvage` before anything is changed: after a crash the salvage continues with
+ * the same plan, and a half repaired log is never taken for an intact one.
  */
 export interface SalvageJournal {
-  /** The directory, such as `quarantine/<time>-<id>`, that takes what is given up, and at last this file. */
+  /** The directory, such as `quarantine/<time>-<id>`, that the hidden files and finally this file are moved to. */
   readonly quarantine: string;
   readonly logId: Uint8Array;
   readonly coreId: number | undefined;
-  /** The segment that the log goes on in. */
+  /** Number of the new segment, in which the log continues. */
   readonly number: number;
   readonly nextLsn: Lsn;
-  /** From which LSN on the log is encrypted, if that segment is. */
+  /** The LSN from which on the log is encrypted, if that segment is. */
   readonly encryptedFrom: Lsn;
   readonly from: Omit<ChainLink, 'salvaged'>;
-  /** The checkpoint that there is to be; `undefined` where nothing is written, as earlier versions had it. */
+  /** The checkpoint to be written; `undefined` in files of earlier versions, which wrote none. */
   readonly checkpoint: Omit<Checkpoint, 'logId'> | undefined;
-  /** Names of the files that are moved into quarantine. */
+  /** Names of the files that are moved to quarantine. */
   readonly hidden: readonly string[];
   readonly lost: readonly LsnRange[];
-  /** What is kept. */
+  /** The number of segments that are kept. */
   readonly segments: number;
   readonly firstLsn: Lsn;
   readonly damage: WalError;
 }
 
-/** A file larger than this is none of ours. */
-const MOST_BYTES = 256 * 1024 * 1024;
+/** A larger file is not a salvage journal. */
+const JOURNAL_BYTES_MAX = 256 * 1024 * 1024;
 
 /** Writes the file `salvage`; durable on return. */
 export function* writeJournal(io: StorageIo, directory: string, journal: SalvageJournal): IoRoutine<void> {
@@ -54,12 +54,12 @@ export function* writeJournal(io: StorageIo, directory: string, journal: Salvage
   yield* ioSteps.syncDirectory(io, directory);
 }
 
-/** Removes a draft after a failure, which is what matters to the caller: another one here must not hide it. */
+/** Removes a draft after a failure. If this fails too, the first error is kept. */
 function* dropDraft(io: StorageIo, draft: string): IoRoutine<void> {
   try {
     yield* ioSteps.remove(io, draft);
   } catch {
-    // It stays behind, and is removed when the log is opened.
+    // The file remains and is removed when the log is opened.
   }
 }
 
@@ -68,7 +68,7 @@ export function* readJournal(io: StorageIo, directory: string): IoRoutine<Salvag
   try {
     return yield* withFile(io, join(directory, FileName.salvage), function* (file) {
       const size = io.size(file);
-      if (size > MOST_BYTES) return undefined;
+      if (size > JOURNAL_BYTES_MAX) return undefined;
       const bytes = new Uint8Array(size);
       const length = yield* ioSteps.read(io, file, bytes, 0);
       return decodeJournal(bytes.subarray(0, length));
@@ -97,36 +97,36 @@ function encodeJournal({ logId, from, damage, checkpoint, ...rest }: SalvageJour
   });
 }
 
-/** What may stand in the file: what this package has written there, and what other programs may have. */
+/** The JSON of the file, unchecked: it may have been written by another program. */
 type Written = Partial<Record<keyof SalvageJournal | 'version' | 'firstPosition' | 'predecessor', unknown>>;
 
 function decodeJournal(bytes: Uint8Array): SalvageJournal {
   const written = objectOf(decodeFramedJson(bytes, () => DAMAGED)) as Written;
-  // A file without one, such as a checkpoint of this name, is none that a salvage has written.
-  if (countOf(written.version, 1) > 1) {
+  // A file without a version, such as a renamed checkpoint, was not written by a salvage.
+  if (integerOf(written.version, 1) > 1) {
     throw new WalError(
       'WAL_UNSUPPORTED_VERSION',
-      'a later version began to salvage this log: use that to go on with it',
+      'a later version of walstack began to salvage this log: use that version to continue',
     );
   }
   const damage = objectOf(written.damage) as { message?: unknown } & Record<string, unknown>;
   const { message, ...facts } = damage;
   return {
-    quarantine: placeOf(written.quarantine),
+    quarantine: quarantinePathOf(written.quarantine),
     logId: idOf(written.logId),
-    coreId: written.coreId === undefined ? undefined : countOf(written.coreId, 0),
-    number: countOf(written.number, 1),
-    nextLsn: countOf(written.nextLsn, 1),
-    encryptedFrom: countOf(written.encryptedFrom, 0),
+    coreId: written.coreId === undefined ? undefined : integerOf(written.coreId, 0),
+    number: integerOf(written.number, 1),
+    nextLsn: integerOf(written.nextLsn, 1),
+    encryptedFrom: integerOf(written.encryptedFrom, 0),
     from: {
-      firstPosition: countOf(written.firstPosition, 0),
+      firstPosition: integerOf(written.firstPosition, 0),
       predecessor: written.predecessor === null ? undefined : predecessorOf(written.predecessor),
     },
     checkpoint: written.checkpoint === null ? undefined : checkpointOf(written.checkpoint),
     hidden: listOf(written.hidden).map(fileOf),
     lost: listOf(written.lost).map(rangeOf),
-    segments: countOf(written.segments, 0),
-    firstLsn: countOf(written.firstLsn, 1),
+    segments: integerOf(written.segments, 0),
+    firstLsn: integerOf(written.firstLsn, 1),
     damage: new WalError('WAL_CORRUPT', typeof message === 'string' ? message : '', facts),
   };
 }
@@ -141,7 +141,7 @@ function listOf(value: unknown): readonly unknown[] {
   return value;
 }
 
-function countOf(value: unknown, least: number): number {
+function integerOf(value: unknown, least: number): number {
   if (!Number.isSafeInteger(value) || (value as number) < least) throw DAMAGED;
   return value as number;
 }
@@ -151,13 +151,13 @@ function idOf(value: unknown): Uint8Array {
   return new Uint8Array(Buffer.from(value, 'hex'));
 }
 
-/** A directory in one of quarantine, and nowhere else. */
-function placeOf(value: unknown): string {
+/** Checks the path of a quarantine directory: it must be inside one of the quarantine directories, and nowhere else. */
+function quarantinePathOf(value: unknown): string {
   if (typeof value !== 'string' || !/^quarantine(-\d{1,9})?\/[0-9A-Za-z-]{1,100}$/.test(value)) throw DAMAGED;
   return value;
 }
 
-/** The name of a file that salvage may move: a segment's, or that of the checkpoint or of this file. */
+/** Checks the name of a file that salvage may move: a segment or the checkpoint. */
 function fileOf(value: unknown): string {
   const isOwn =
     value === FileName.checkpoint || (typeof value === 'string' && parseSegmentFileName(value) !== undefined);
@@ -167,21 +167,21 @@ function fileOf(value: unknown): string {
 
 function rangeOf(value: unknown): LsnRange {
   const { fromLsn, toLsn } = objectOf(value);
-  return { fromLsn: countOf(fromLsn, 1), toLsn: countOf(toLsn, 1) };
+  return { fromLsn: integerOf(fromLsn, 1), toLsn: integerOf(toLsn, 1) };
 }
 
 function predecessorOf(value: unknown): { readonly number: number; readonly id: Uint8Array } {
   const { number, id } = objectOf(value);
-  return { number: countOf(number, 1), id: idOf(id) };
+  return { number: integerOf(number, 1), id: idOf(id) };
 }
 
 function checkpointOf(value: unknown): Omit<Checkpoint, 'logId'> {
   const { firstSegment, checkpointLsn, holds, salvagedBelow } = objectOf(value);
-  const entries = Object.entries(objectOf(holds)).map(([name, lsn]) => [name, countOf(lsn, 1)] as const);
+  const entries = Object.entries(objectOf(holds)).map(([name, lsn]) => [name, integerOf(lsn, 1)] as const);
   return {
-    firstSegment: countOf(firstSegment, 1),
-    checkpointLsn: countOf(checkpointLsn, 0),
+    firstSegment: integerOf(firstSegment, 1),
+    checkpointLsn: integerOf(checkpointLsn, 0),
     holds: Object.fromEntries(entries),
-    ...(salvagedBelow === undefined ? {} : { salvagedBelow: countOf(salvagedBelow, 1) }),
+    ...(salvagedBelow === undefined ? {} : { salvagedBelow: integerOf(salvagedBelow, 1) }),
   };
 }

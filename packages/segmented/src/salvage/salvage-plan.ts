@@ -9,32 +9,32 @@ import { BEGINNING, type ChainLink, isEmpty, linkBehind } from '../segments/segm
 import type { Remains, Survey } from './salvage-survey.js';
 import { lastSeenIn } from './salvage-traces.js';
 
-/** What salvage keeps, and what it gives up. */
+/** What salvage keeps, and what it takes out of the log. */
 export interface SalvagePlan {
-  /** What is kept of the chain, from the oldest to the newest segment, the last of them cut. */
+  /** The kept segments, from the oldest to the newest, the last one cut behind its last kept record. */
   readonly kept: readonly Segment[];
-  /** The LSN that the log goes on with. */
+  /** The LSN with which the log continues. */
   readonly nextLsn: Lsn;
-  /** What the segment that it goes on in takes over. */
+  /** The chain link of the new segment. */
   readonly from: ChainLink;
-  /** The number of that segment: above all that the log has had. */
+  /** The number of the new segment: above all numbers that the log has used. */
   readonly number: number;
-  /** Names of the files that are not part of the log any more, a checkpoint that cannot be used among them. */
+  /** Names of the files that are not part of the log any more, including a checkpoint that cannot be used. */
   readonly hidden: readonly string[];
-  /** The checkpoint that there is to be. */
+  /** The checkpoint to be written. */
   readonly checkpoint: Omit<Checkpoint, 'logId'>;
   readonly lost: readonly LsnRange[];
 }
 
-/** What is kept, before it is known what is lost by that. */
+/** The kept part of a plan, before the lost records are determined. */
 type Choice = Pick<SalvagePlan, 'kept' | 'nextLsn' | 'from'>;
 
 /**
- * Decides, reading only, what of a damaged log can be kept: a prefix of it, up to the first record that is lost.
+ * Decides, by reading only, which part of a damaged log is kept: its records before the first lost one.
  *
  * @param damage - why the log cannot be opened
- * @param salvageLsn - the LSN to go on with, where that cannot be told from what is there
- * @throws `WAL_CORRUPT` of the same `reason` as `damage`, with what to do, where it needs a `salvageLsn`
+ * @param salvageLsn - the LSN to continue with, for when the files do not show it
+ * @throws `WAL_CORRUPT` with the `reason` of `damage` and an instruction when a `salvageLsn` is needed
  */
 export function* planSalvage(
   io: StorageIo,
@@ -57,18 +57,19 @@ export function* planSalvage(
   return { ...choice, number, hidden, checkpoint, lost: yield* search.lostBeside(kept, nextLsn) };
 }
 
+/** Searches the files of a damaged log for the part that can be kept, and for traces of lost records. */
 class SalvageSearch {
   readonly #io: StorageIo;
   /** In the order of their numbers. */
   readonly #sound: readonly Link[];
-  /** The same, as far as the log has not been truncated before them. */
+  /** The sound segments from the first one of the log on: earlier ones were truncated. */
   readonly #untruncated: readonly Link[];
   readonly #remains: readonly Remains[];
   readonly #remainsByNumber = new Map<number, Remains[]>();
-  /** Numbers that several of those have which were not truncated. */
+  /** Numbers that several untruncated segments have. */
   readonly #doubled = new Set<number>();
   readonly #checkpoint: Checkpoint | undefined;
-  /** The number of the first segment of the log; `undefined` where nothing says. */
+  /** The number of the first segment of the log; `undefined` when no usable checkpoint contains it. */
   readonly #firstKept: number | undefined;
 
   constructor(io: StorageIo, { sound, remains, checkpoint, checkpointUseless }: Survey) {
@@ -89,9 +90,10 @@ class SalvageSearch {
     this.#firstKept = firstKept;
   }
 
-  /** Keeps what stands before the first record that is lost; `undefined` where that cannot be told. */
+  /** Chooses the records before the first lost one; `undefined` when the files do not show which these are. */
   *choose(): IoRoutine<Choice | undefined> {
-    // What stands behind the highest break is lost; below it, records from here on.
+    // `limit`: the first lost LSN so far. `above`: the number of the segment at the lowest break in the chain found so
+    // far.
     let limit = Number.POSITIVE_INFINITY;
     let above = Number.POSITIVE_INFINITY;
     for (;;) {
@@ -107,14 +109,14 @@ class SalvageSearch {
       if (this.#doubled.has(top.header.number)) return undefined;
       const { links, missing } = this.#walk(top, this.#firstKept ?? 1);
       if (missing === undefined || this.#isBeginning(missing)) return yield* this.#readUpTo(links, limit, above);
-      // Only the name of a damaged file says where its records began.
+      // The header of a damaged file is lost: its name contains its first LSN.
       const [remains, ...others] = this.#remainsOf(missing);
       if (remains === undefined || others.length > 0) return undefined;
       ({ firstLsn: limit, number: above } = remains);
     }
   }
 
-  /** Keeps what can be read, without a gap, right before an LSN; `undefined` where nothing can be. */
+  /** Chooses the records that can be read without a gap right before an LSN; `undefined` when there are none. */
   *chooseUpTo(salvageLsn: Lsn): IoRoutine<Choice | undefined> {
     const before = this.#sound.filter(({ header }) => header.firstLsn < salvageLsn);
     for (const top of [...before].reverse()) {
@@ -126,7 +128,7 @@ class SalvageSearch {
       const { links } = this.#walk(top, top.header.number < firstKept ? 1 : firstKept);
       const kept = [...(yield* this.#soundBelow(links)), ...(isEmpty(segment) ? [] : [segment])];
       const last = kept.at(-1);
-      // An empty segment is given up, and what it continued goes on.
+      // An empty segment is not kept: the new segment gets its chain link.
       const from = last === undefined ? BEGINNING : linkBehind(last);
       return { kept, nextLsn: segment.nextLsn, from };
     }
@@ -134,7 +136,7 @@ class SalvageSearch {
     return isBegun && this.#sound.length > 0 ? undefined : { kept: [], nextLsn: salvageLsn, from: BEGINNING };
   }
 
-  /** What is lost: before what is kept, and behind it as far as there are traces. */
+  /** The lost records: before the kept ones, and behind them as far as there are traces. */
   *lostBeside(kept: readonly Segment[], nextLsn: Lsn): IoRoutine<readonly LsnRange[]> {
     const lost: LsnRange[] = [];
     const first = kept[0]?.header;
@@ -152,7 +154,7 @@ class SalvageSearch {
     return lost;
   }
 
-  /** The first LSN behind what is kept that the log may have had: with nothing kept it may have begun later. */
+  /** The first LSN behind the kept records. With nothing kept, the log may have begun at a later LSN than `nextLsn`. */
   #begun(kept: readonly Segment[], nextLsn: Lsn): Lsn {
     if (kept.length > 0) return nextLsn;
     let begun = Number.POSITIVE_INFINITY;
@@ -161,10 +163,11 @@ class SalvageSearch {
     return begun === Number.POSITIVE_INFINITY ? nextLsn : Math.max(nextLsn, begun);
   }
 
-  /** The highest LSN of the log of which anything shows a trace; 0 where nothing does. */
+  /** The highest LSN of the log of which there is a trace; 0 when there is none. */
   *#lastSeen(): IoRoutine<Lsn> {
     let seen = seenBy(this.#checkpoint);
-    // What a segment has cut off is no part of the log: from its first LSN on, only those above tell.
+    // Records that a later segment has cut off are not part of the log: below a segment, only LSNs before its first one
+    // count.
     let limit = Number.POSITIVE_INFINITY;
     for (let above = Number.POSITIVE_INFINITY; ; ) {
       const top = this.#highestBelow(above, Number.POSITIVE_INFINITY);
@@ -172,14 +175,16 @@ class SalvageSearch {
       const { firstLsn, number } = isSound(top) ? top.header : top;
       const last = yield* lastSeenIn(this.#io, top);
       if (firstLsn < limit) seen = Math.max(seen, Math.min(last, limit - 1));
-      // Everything below it ends before its first LSN, and there was something below it.
+      // All segments below it end before its first LSN.
       if (isSound(top)) return seen;
       limit = Math.min(limit, firstLsn);
       above = number;
     }
   }
 
-  /** What stands highest below a number and begins before an LSN, in the part of the log that was not truncated. */
+  /**
+   * The segment or remains with the highest number below a number that begins before an LSN; truncated ones excluded.
+   */
   #highestBelow(above: number, limit: Lsn): Link | Remains | undefined {
     const link = lastBelow(this.#untruncated, ({ header }) => header, above, limit);
     const remains = lastBelow(this.#remains, (each) => each, above, limit);
@@ -187,12 +192,14 @@ class SalvageSearch {
     return link.header.number > remains.number ? link : remains;
   }
 
-  /** What is left of the segment with a number; with two of them nothing tells which it is. */
+  /** The remains of the segment with a number. With more than one it is unknown which of them is the segment. */
   #remainsOf(wanted: number): readonly Remains[] {
     return this.#remainsByNumber.get(wanted) ?? [];
   }
 
-  /** Follows the chain down from a segment. `missing` is the number of the one that is not there. */
+  /**
+   * Follows the chain from a segment to its predecessors. `missing` is the number of the first one that does not exist.
+   */
   #walk(top: Link, firstKept: number): { readonly links: readonly Link[]; readonly missing: number | undefined } {
     const links = [top];
     for (let link = top; ; ) {
@@ -218,7 +225,10 @@ class SalvageSearch {
 
   #indexed: Map<string, Link> | undefined;
 
-  /** Whether it is only the beginning of the log that nothing tells any more: it has no checkpoint that can be used. */
+  /**
+   * Whether a missing predecessor may have been truncated: there is no usable checkpoint, and no segment or remains
+   * before it.
+   */
   #isBeginning(missing: number): boolean {
     return (
       this.#firstKept === undefined &&
@@ -227,7 +237,7 @@ class SalvageSearch {
     );
   }
 
-  /** The links below the newest one that can be read without a gap. */
+  /** The segments before the last link that can be read without a gap up to it. */
   *#soundBelow(links: readonly Link[]): IoRoutine<readonly Segment[]> {
     const sound: Segment[] = [];
     for (let index = links.length - 2; index >= 0; index--) {
@@ -242,7 +252,7 @@ class SalvageSearch {
     return sound.reverse();
   }
 
-  /** Reads a chain from its beginning to the first record that is lost. */
+  /** Reads a chain from its beginning to the first lost record. */
   *#readUpTo(links: readonly Link[], limit: Lsn, above: number): IoRoutine<Choice | undefined> {
     const kept: Segment[] = [];
     let from = BEGINNING;
@@ -258,13 +268,16 @@ class SalvageSearch {
   }
 }
 
-/** The highest LSN that a checkpoint proves: before a hold is durable, everything that stands before its LSN is. */
+/**
+ * The highest LSN that a checkpoint proves durable: records are synced before a checkpoint or hold behind them is
+ * stored.
+ */
 function seenBy(checkpoint: Checkpoint | undefined): Lsn {
   if (checkpoint === undefined) return 0;
   return Object.values(checkpoint.holds).reduce((seen, lsn) => Math.max(seen, lsn - 1), checkpoint.checkpointLsn);
 }
 
-/** The last of some, which are in the order of their numbers, that has a number below one and begins before an LSN. */
+/** The last item, in an array ordered by number, with a number below `above` that begins before the LSN `limit`. */
 function lastBelow<T>(
   all: readonly T[],
   nameOf: (each: T) => { readonly number: number; readonly firstLsn: Lsn },
@@ -286,24 +299,24 @@ const isSound = (found: Link | Remains): found is Link => !('number' in found);
 const idOf = ({ number, id }: { readonly number: number; readonly id: Uint8Array }): string =>
   `${number}/${Buffer.from(id).toString('hex')}`;
 
-/** Below a break only a segment goes on being the log that surely is the one before it. */
+/** Whether the last link is certainly the predecessor of the break in the chain above it. */
 function isSurelyBefore({ reachesLimit, goesOn }: Prefix, { header }: Link, limit: Lsn, above: number): boolean {
   if (limit === Number.POSITIVE_INFINITY) return true;
   return reachesLimit && (!goesOn || header.number === above - 1);
 }
 
-/** What the new segment takes over: with nothing kept, the log begins in it, whatever an empty segment had continued. */
+/** The chain link of the new segment: with nothing kept the log begins in it, so it has no predecessor. */
 function behind(kept: readonly Segment[], from: ChainLink): ChainLink {
   return kept.length === 0 ? { ...from, predecessor: undefined } : from;
 }
 
-/** A number above those of all segments that the log has had, as far as that can be known. */
+/** A number above those of all segments that the log has had, as far as the files show. */
 function numberBehind({ sound, remains, checkpoint }: Survey): number {
   const newest = Math.max(sound.at(-1)?.header.number ?? 0, remains.at(-1)?.number ?? 0);
   return Math.max(newest + 1, checkpoint?.firstSegment ?? 1, (checkpoint?.salvagedBelow ?? 0) + 1);
 }
 
-/** The checkpoint that goes with what is kept. */
+/** The checkpoint that matches the kept segments. */
 function checkpointFor(
   { checkpoint }: Survey,
   kept: readonly Segment[],
@@ -325,8 +338,8 @@ function asking(directory: string, damage: WalError): WalError {
   const { path, offset, lsn, reason } = damage;
   return new WalError(
     'WAL_CORRUPT',
-    `${damage.message}; salvage cannot tell where the log went on: give salvageLsn, the LSN that the next record ` +
-      `is to get, and the records before it are kept as far as they can be read from the segments in ${directory}`,
+    `${damage.message}; the files do not show where the log continues: give salvageLsn, the LSN for the next record; the ` +
+      `records before it are kept as far as they can be read from the segments in ${directory}`,
     {
       ...(path === undefined ? {} : { path }),
       ...(offset === undefined ? {} : { offset }),

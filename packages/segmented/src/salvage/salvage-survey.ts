@@ -13,35 +13,40 @@ import {
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
 /**
- * No log gets so far: at a segment each second it takes 285 years. What has such a number, and nothing but its name to say
- * so, is not of the log. A salvage takes numbers above those of all others, which are above this one where something that it
- * has given up came close. So what can be read may have somewhat larger ones: a checkpoint less than a segment, as a salvage
- * goes on behind the number that it has.
+ * Limits of plausible segment numbers: no log reaches them, as with one segment each second that takes 285 years. A file
+ * that has a larger number only in its name is not part of the log. A salvage uses a number above those of all files, so
+ * that it may exceed the first limit if a file came close to it. Therefore readable files may have somewhat larger numbers:
+ * a checkpoint less than a segment, as a salvage continues with a number behind the one in the checkpoint.
  */
 const LARGEST_NAMED = 9_000_000_000;
 const LARGEST_NOTED = 9_500_000_000;
 const LARGEST_SOUND = 9_900_000_000;
 
-/** A segment of the log whose header can be read, but which is not whole: or a file that was one, by its name. */
+/**
+ * A damaged segment: its header disagrees with its name, or cannot be read, so that only the name shows that it was a
+ * segment.
+ */
 export interface Remains {
   readonly number: number;
   readonly firstLsn: number;
   readonly path: string;
-  /** `undefined` where it cannot be read. */
+  /** `undefined` when it cannot be read. */
   readonly header: SegmentHeader | undefined;
 }
 
-/** The files of a damaged log by what they are to it. */
+/** The files of a damaged log, classified. */
 export interface Survey {
-  /** `undefined` where neither a segment nor a checkpoint says it. */
+  /** `undefined` when neither a segment nor a checkpoint contains it. */
   readonly logId: Uint8Array | undefined;
-  /** Segments of the log whose headers are right and agree with their names, in the order of their numbers. */
+  /** Segments of the log whose headers are valid and agree with their names, in the order of their numbers. */
   readonly sound: readonly Link[];
-  /** Traces of segments that are not among them, in the order of their numbers. */
+  /** Damaged segments that are not among them, in the order of their numbers. */
   readonly remains: readonly Remains[];
-  /** Of this log; `undefined` where there is none, or none that can be used: damaged, or with a number that no log has. */
+  /** The checkpoint of this log; `undefined` when there is none that can be used. */
   readonly checkpoint: Checkpoint | undefined;
-  /** Whether there is a checkpoint that is damaged, or of another log. */
+  /**
+   * Whether there is a checkpoint that cannot be used: damaged, of another log, or with an implausible segment number.
+   */
   readonly checkpointUseless: boolean;
 }
 
@@ -53,9 +58,9 @@ interface Found {
 }
 
 /**
- * Looks at every file that has the name of a segment, and tells which of them are of the log.
+ * Reads the header of every file with the name of a segment, and decides which files belong to the log.
  *
- * @throws `WAL_CORRUPT` where there are segments of several logs and nothing says which one it is
+ * @throws `WAL_CORRUPT` when there are segments of several logs and nothing shows which log the directory is
  */
 export function* surveyOf(io: StorageIo, directory: string, files: LogFiles): IoRoutine<Survey> {
   const found = yield* findSegments(io, directory, files);
@@ -90,7 +95,7 @@ function* readableCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkp
   }
 }
 
-/** The id of the log: the one of the checkpoint if a segment has it, else the one that all segments have. */
+/** The id of the log: that of the checkpoint if a segment has it too, else the one that all segments have. */
 function logOf(directory: string, found: readonly Found[], checkpoint: Checkpoint | undefined): Uint8Array | undefined {
   const ids = new Map<string, Found>();
   for (const each of found) {
@@ -101,18 +106,18 @@ function logOf(directory: string, found: readonly Found[], checkpoint: Checkpoin
   }
   const [one, other] = [...ids.values()];
   if (other !== undefined) throw severalLogs((one as Found).path, other.path);
-  // A segment that cannot be read may be of the log that the checkpoint names.
+  // A segment that cannot be read may belong to the log of the checkpoint.
   if (checkpoint !== undefined && found.some(({ header }) => header === undefined)) {
     throw severalLogs(join(directory, FileName.checkpoint), (one as Found).path);
   }
   return one?.header?.logId;
 }
 
-/** Files of several logs, and nothing that tells which of them the directory is. */
+/** The error for a directory with files of several logs, when nothing shows which log it is. */
 export function severalLogs(path: string, other: string): WalError {
   const what =
-    `it is of another log than ${other}, and nothing tells which of the two this directory is: ` +
-    'move the files of the other one away';
+    `it belongs to another log than ${other}, and nothing shows which of the two this directory is: ` +
+    'move the files of the other log away';
   return corruption(path, 'other-log', what);
 }
 
@@ -128,7 +133,7 @@ function sortFound(found: readonly Found[], logId: Uint8Array | undefined): Pick
       else remains.push({ number, firstLsn, path, header });
     }
   }
-  // A copy tells nothing where the segment itself is there.
+  // A damaged copy is irrelevant when the intact segment exists.
   const numbers = new Set(sound.map(({ header }) => header.number));
   const telling = remains.filter(({ number }) => number <= LARGEST_NAMED && !numbers.has(number));
   return { sound, remains: telling.sort((a, b) => a.number - b.number) };
@@ -136,13 +141,13 @@ function sortFound(found: readonly Found[], logId: Uint8Array | undefined): Pick
 
 /** Segments whose headers can be read. */
 interface Sorted {
-  /** Of the log, and agreeing with their names, in the order of their numbers. */
+  /** Segments of the log whose headers agree with their names, in the order of their numbers. */
   readonly sound: readonly Link[];
-  /** Of other logs. */
+  /** Segments of other logs. */
   readonly others: readonly Link[];
 }
 
-/** The segments of a directory, by whether they are of a log. */
+/** The segments of a directory: those of a log, and those of other logs. */
 export function* segmentsOfLog(
   io: StorageIo,
   directory: string,

@@ -22,16 +22,18 @@ import {
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { Remains } from './salvage-survey.js';
 
-/** Bytes at the end of a segment that are searched first. */
+/** The number of bytes at the end of a segment that are searched first. */
 const LAST_BYTES = 64 * 1024;
 
-/** Bytes that are read at a time. */
+/** The number of bytes that are read at a time. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** Blocks that segments may have. */
+/** The block sizes that segments may have. */
 const BLOCKS = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
 
-/** The highest LSN of which a segment shows a trace, behind damage as well; that before its first one where there is none. */
+/**
+ * The highest LSN of which a segment contains a trace, also behind damage; its first LSN minus one when there is none.
+ */
 export function* lastSeenIn(io: StorageIo, found: Link | Remains): IoRoutine<Lsn> {
   const { path, header } = found;
   if (header !== undefined) return yield* lastVerified(io, { path, header });
@@ -40,51 +42,54 @@ export function* lastSeenIn(io: StorageIo, found: Link | Remains): IoRoutine<Lsn
   try {
     seen = yield* withFile(io, path, function* (file) {
       let last = firstLsn - 1;
-      // Of another size than its own, the first block is not where the first record is, or it soon comes to an end.
+      // The block size is unknown. With a wrong one there is no first record at its offset, or the walk soon ends.
       for (const each of BLOCKS) last = Math.max(last, yield* lastUnverified(io, file, firstLsn, each));
       return last;
     });
   } catch (error) {
-    // It is no file, or none that can be read: then it shows nothing.
+    // It is not a file, or it cannot be read: then there is no trace.
     if (!WalError.is(error)) throw error;
   }
   return seen;
 }
 
-/** Looks for what stands last, behind whatever holes: in the end of the file, and in more of it as long as nothing is there. */
+/**
+ * Finds the last record behind any damage: searches the end of the file, and a larger part of it while nothing is
+ * found.
+ */
 function* lastVerified(io: StorageIo, link: Link): IoRoutine<Lsn> {
   const readable = yield* readFrom(io, link, link.header.blockBytes, link.header.firstLsn);
   const { size } = io.stat(link.path);
   for (let bytes = LAST_BYTES; ; bytes *= 4) {
     const end = Math.max(readable.end, size - bytes);
-    // So many records may stand in what is not searched.
+    // The part that is not searched may contain this many records.
     const nextLsn = readable.nextLsn + Math.ceil((end - readable.end) / MARK_FRAME_BYTES);
-    const evidence = yield* evidenceBehind(io, { ...readable, end, nextLsn }, readable.nextLsn);
-    if (evidence !== undefined) return yield* lastBehind(io, link, evidence, readable.nextLsn);
+    const proof = yield* proofBehind(io, { ...readable, end, nextLsn }, readable.nextLsn);
+    if (proof !== undefined) return yield* lastBehind(io, link, proof, readable.nextLsn);
     if (end === readable.end) return readable.nextLsn - 1;
   }
 }
 
-/** Reads on behind every hole, as long as there is evidence that something stands there. */
-function* lastBehind(io: StorageIo, link: Link, first: Evidence, lostFrom: Lsn): IoRoutine<Lsn> {
+/** Continues reading behind each damaged range, as long as a durability proof is found there. */
+function* lastBehind(io: StorageIo, link: Link, first: ProofFrame, lostFrom: Lsn): IoRoutine<Lsn> {
   let seen = 0;
-  for (let evidence = first; ; ) {
-    const { offset, lsn, isRecord } = evidence;
+  for (let proof = first; ; ) {
+    const { offset, lsn, isRecord } = proof;
     const read = yield* readFrom(io, link, offset, lsn);
     seen = Math.max(seen, isRecord ? lsn : lsn - 1, read.nextLsn - 1);
-    const next = yield* evidenceBehind(io, read, lostFrom);
+    const next = yield* proofBehind(io, read, lostFrom);
     if (next === undefined || next.offset <= offset) return seen;
-    evidence = next;
+    proof = next;
   }
 }
 
-/** Reads a segment from a frame on as far as that goes. */
+/** Reads a segment from a frame on, to the first damaged byte. */
 function* readFrom(io: StorageIo, link: Link, from: number, nextLsn: Lsn): IoRoutine<Segment> {
   const scanner = yield* openStreamed(io, link, { from, nextLsn });
   const { frames } = scanner;
   try {
     yield* skipReadable(scanner);
-    // Before it is closed, which forgets where it is.
+    // Read before `close`, which resets the scanner.
     return { ...link, end: frames.end, nextLsn: frames.nextLsn };
   } finally {
     scanner.close();
@@ -100,19 +105,19 @@ function* skipReadable(scanner: FrameScanner): IoRoutine<void> {
   }
 }
 
-interface Evidence {
+interface ProofFrame {
   readonly offset: number;
   readonly lsn: Lsn;
   readonly isRecord: boolean;
 }
 
-function* evidenceBehind(io: StorageIo, segment: Segment, lostFrom: Lsn): IoRoutine<Evidence | undefined> {
+function* proofBehind(io: StorageIo, segment: Segment, lostFrom: Lsn): IoRoutine<ProofFrame | undefined> {
   return yield* withFile(io, segment.path, function* (file) {
     let offset: number | undefined;
     try {
       ({ proofOffset: offset } = yield* scanTail(io, file, segment, io.size(file), lostFrom));
     } catch (error) {
-      // A file that was made to be searched in vain shows nothing further.
+      // The search gives up on a file that was made to exhaust it: then no further trace is reported.
       if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
     }
     if (offset === undefined) return undefined;
@@ -129,7 +134,10 @@ function* headerAt(io: StorageIo, file: IoFile, offset: number): IoRoutine<Recor
   return record;
 }
 
-/** Walks from frame to frame without their checksums, which the lost header has the salt of: LSNs have to count on. */
+/**
+ * Walks from frame to frame without verifying checksums, as their seed is in the lost header: LSNs have to be
+ * consecutive.
+ */
 function* lastUnverified(io: StorageIo, file: IoFile, firstLsn: Lsn, blockBytes: number): IoRoutine<Lsn> {
   const size = io.size(file);
   const bytes = new Uint8Array(Math.min(size, CHUNK_BYTES));
@@ -142,7 +150,7 @@ function* lastUnverified(io: StorageIo, file: IoFile, firstLsn: Lsn, blockBytes:
     if (at < base || at + MARK_FRAME_BYTES > base + filled) {
       base = at;
       filled = yield* ioSteps.read(io, file, bytes, at);
-      // The file has become shorter.
+      // The file was truncated meanwhile.
       if (filled < MARK_FRAME_BYTES) break;
     }
     const length = blockBytes - (at % blockBytes) < FRAME_HEADER_BYTES ? 0 : view.getUint32(at - base, true);

@@ -8,69 +8,70 @@ import { readPrefix } from '../recovery/analyze-log.js';
 import { checkCore, type Opened, recoverLog, rewrite, unsteady } from '../recovery/recover.js';
 import { type LsnRange, type RecoveryReport, reportOf } from '../recovery/recovery-report.js';
 import { checkKeys, checkNewestKey, encryptionOf, loadCurrentKey, statementOf } from '../segments/keys.js';
-import { placeCheckpoint } from '../segments/log-directory.js';
+import { writeCheckpoint } from '../segments/log-directory.js';
 import { closingOnFailure, makeNamed, removeAll, removeDrafts } from '../segments/new-segment.js';
 import { isEmpty } from '../segments/segment.js';
-import { chooseQuarantine, type Move, makeQuarantine, moveAside, moveBack } from './quarantine.js';
+import { chooseQuarantine, type Move, makeQuarantine, moveBack, moveNamesToQuarantine } from './quarantine.js';
 import { readJournal, type SalvageJournal, writeJournal } from './salvage-journal.js';
 import { planSalvage, type SalvagePlan } from './salvage-plan.js';
 import { type Survey, segmentsOfLog, severalLogs, surveyOf } from './salvage-survey.js';
 
-/** So often, at most, a log that was salvaged is salvaged again, as it still cannot be opened. */
-const MOST_ROUNDS = 8;
+/** How often a log is salvaged again, at most, when it still cannot be opened. */
+const ROUNDS_MAX = 8;
 
 /**
- * Goes on with a log of which something acknowledged is lost: with the records before that, in a new segment that says it
- * was made by salvage. No segment is overwritten or removed: what is not part of the log any more goes into quarantine.
+ * Salvages a log of which something acknowledged is lost: it continues behind the records before the loss, in a new segment
+ * whose header marks it as created by salvage. No segment is overwritten or removed: files that are not part of the log any
+ * more are moved to quarantine.
  *
- * What it is going to do stands in the file `salvage` before anything is changed, and is gone on with after a crash. That
- * file goes into quarantine, too, when the log has been opened as the next opening is going to do it.
+ * The plan is stored in the file `salvage` before anything is changed, so that it can be completed after a crash. Finally
+ * the log is opened in the ordinary way, and then that file is moved to quarantine too.
  *
  * @param damage - why the log cannot be opened
- * @param blocking - there is no waiting for a key service
- * @throws `WAL_CORRUPT` where it needs a `salvageLsn`; `WAL_BAD_KEY`; `WAL_BAD_HEADER`; `WAL_NO_SPACE`: with nothing changed,
+ * @param blocking - whether the call blocks, so that it cannot await a key service
+ * @throws `WAL_CORRUPT` when a `salvageLsn` is needed; `WAL_BAD_KEY`; `WAL_BAD_HEADER`; `WAL_NO_SPACE`: with nothing changed,
  * or with the file `salvage` still there
  */
 export function* salvageLog(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
   blocking: boolean,
 ): IoRoutine<Opened> {
-  const journal = yield* begin(world, settings, files, damage, blocking);
-  // Where one had begun before, of which nothing can be read, the log may be half repaired: then nothing goes back.
-  if (files.salvage) yield* carryOut(world, settings, journal);
-  else yield* undoneOnFailure(world, settings, journal);
-  return yield* finishOrGoOn(world, settings, journal, blocking);
+  const journal = yield* begin(environment, settings, files, damage, blocking);
+  // If there is an earlier salvage whose plan cannot be read, the log may be half repaired: then nothing can be undone.
+  if (files.salvage) yield* carryOut(environment, settings, journal);
+  else yield* carryOutOrUndo(environment, settings, journal);
+  return yield* finishOrRepeat(environment, settings, journal, blocking);
 }
 
 /**
- * Goes on with a salvage that a crash has interrupted.
+ * Completes a salvage that a crash has interrupted.
  *
- * @returns `undefined` where nothing tells any more what it was to do
- * @throws `WAL_CORRUPT` with nothing changed where there are segments of another log that it was not begun beside
+ * @returns `undefined` when its plan cannot be read
+ * @throws `WAL_CORRUPT` with nothing changed when there are segments of another log that are not part of the plan
  */
-export function* goOnWithSalvage(
-  world: Environment,
+export function* resumeSalvage(
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
 ): IoRoutine<Opened | undefined> {
-  const journal = yield* readJournal(world.io, settings.directory);
+  const journal = yield* readJournal(environment.io, settings.directory);
   if (journal === undefined) return undefined;
-  const { sound, others } = yield* segmentsOfLog(world.io, settings.directory, files, journal.logId);
-  refuseOthers(world.io, settings, journal, others);
-  yield* checkOwner(world.io, settings, sound, blocking);
+  const { sound, others } = yield* segmentsOfLog(environment.io, settings.directory, files, journal.logId);
+  refuseOthers(environment.io, settings, journal, others);
+  yield* checkOwner(environment.io, settings, sound, blocking);
   yield* loadCurrentKey(settings.keyRing, blocking);
-  // What is there may not be durable, and a sync that failed may have dropped it: so it is written again.
-  yield* makeQuarantine(world, settings.directory, journal.quarantine);
-  yield* writeJournal(world.io, settings.directory, journal);
-  yield* carryOut(world, settings, journal);
-  return yield* finishOrGoOn(world, settings, journal, blocking);
+  // The directory and the file may not be durable, and a failed sync may have dropped them: so both are written again.
+  yield* makeQuarantine(environment, settings.directory, journal.quarantine);
+  yield* writeJournal(environment.io, settings.directory, journal);
+  yield* carryOut(environment, settings, journal);
+  return yield* finishOrRepeat(environment, settings, journal, blocking);
 }
 
-/** Refuses to go on in a directory that holds another log by now, or has always held it. */
+/** @throws `WAL_CORRUPT` when the directory contains segments of another log that are not part of the plan */
 function refuseOthers(
   io: StorageIo,
   { directory }: Settings,
@@ -84,27 +85,27 @@ function refuseOthers(
 
 const list = (io: StorageIo, { directory }: Settings): LogFiles => listFiles(io, directory);
 
-/** Decides, and makes that durable. Nothing of the log has changed then. */
+/** Plans the salvage and stores the plan durably. The log itself is not changed yet. */
 function* begin(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
   blocking: boolean,
   before?: SalvageJournal,
 ): IoRoutine<SalvageJournal> {
-  const { io } = world;
+  const { io } = environment;
   const { directory } = settings;
   refuseTakenName(io, directory, damage);
-  const { survey, plan, encryptedFrom } = yield* planAndSettle(world, settings, files, damage, blocking);
-  yield* removeDrafts(world, settings, files);
-  const quarantine = before?.quarantine ?? (yield* chooseQuarantine(world, directory));
+  const { survey, plan, encryptedFrom } = yield* planAndRewrite(environment, settings, files, damage, blocking);
+  yield* removeDrafts(environment, settings, files);
+  const quarantine = before?.quarantine ?? (yield* chooseQuarantine(environment, directory));
   const [newest] = survey.sound.slice(-1);
   const journal = {
     quarantine,
-    logId: survey.logId ?? before?.logId ?? world.randomBytes(16),
+    logId: survey.logId ?? before?.logId ?? environment.randomBytes(16),
     coreId: newest === undefined ? settings.coreId : newest.header.coreId,
-    // Also where there is no ring now: the salvage may be gone on with by an opening that has one.
+    // Also without a ring: an opening that has one may complete the salvage.
     encryptedFrom: statementOf(plan.kept, encryptedFrom ?? encryptionOf(plan.kept), plan.nextLsn),
     damage: before?.damage ?? damage,
     segments: plan.kept.length,
@@ -115,22 +116,22 @@ function* begin(
   return journal;
 }
 
-/** What is to be kept, made durable. */
-interface Settled {
+/** A plan whose kept records are durable. */
+interface DurablePlan {
   readonly survey: Survey;
   readonly plan: SalvagePlan;
   readonly encryptedFrom: Lsn | undefined;
 }
 
-/** Plans, and makes durable what is kept: again where that has become shorter since it was read. */
-function* planAndSettle(
-  world: Environment,
+/** Plans, and makes the kept records durable; repeats both if fewer of them can be read than before. */
+function* planAndRewrite(
+  environment: Environment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
   blocking: boolean,
-): IoRoutine<Settled> {
-  const { io } = world;
+): IoRoutine<DurablePlan> {
+  const { io } = environment;
   const { directory } = settings;
   for (let keptBefore = Number.POSITIVE_INFINITY; ; ) {
     const survey = yield* surveyOf(io, directory, files);
@@ -139,28 +140,28 @@ function* planAndSettle(
     const encryptedFrom = yield* checkKeys(io, settings, plan.kept, blocking);
     yield* loadCurrentKey(settings.keyRing, blocking);
     const last = plan.kept.at(-1);
-    // That a segment stands behind it will prove it durable.
+    // The segment that will follow is a proof that everything before it is durable.
     const isSettled =
-      last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(world, file, last)));
+      last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(environment, file, last)));
     if (isSettled) return { survey, plan, encryptedFrom };
     if (last.nextLsn >= keptBefore) throw unsteady(last);
     keptBefore = last.nextLsn;
   }
 }
 
-/** @throws `WAL_CORRUPT` where a directory has the name that salvage needs for a file */
+/** @throws `WAL_CORRUPT` when a directory has the name that salvage needs for a file */
 function refuseTakenName(io: StorageIo, directory: string, damage: WalError): void {
   const path = join(directory, FileName.salvage);
   if (kindOf(io, path) !== 'directory') return;
   throw new WalError(
     'WAL_CORRUPT',
-    `${damage.message}; salvage needs the name ${path} for a file, and there is a directory of that name: move it away`,
+    `${damage.message}; salvage needs the name ${path} for a file, but there is a directory with this name: move it away`,
     { path, reason: 'salvage-name' },
     { cause: damage },
   );
 }
 
-/** What is given up now, and what was before, where that was not enough. */
+/** The parts of the journal that a plan decides, combined with those of an earlier round that did not suffice. */
 function decided(
   { kept, number, nextLsn, from, checkpoint, hidden, lost }: SalvagePlan,
   before: SalvageJournal | undefined,
@@ -177,8 +178,8 @@ function decided(
 }
 
 /**
- * What two salvages of one log have lost, one after the other: ranges without what is kept, in order. What the first one was to
- * keep was there, also where nothing shows it any more.
+ * The records lost by two successive rounds of salvage: ranges in ascending order, without the kept records. Records that
+ * the first round was going to keep existed, so they count even if no trace of them is left.
  */
 function lostByBoth(
   before: SalvageJournal,
@@ -204,7 +205,7 @@ function lostByBoth(
 }
 
 /**
- * Checks that this opening may salvage the log: against every segment of it, not only what is kept.
+ * Checks core and key against every segment of the log, not only the kept ones, before it is salvaged.
  *
  * @throws `WAL_BAD_HEADER` when it belongs to another core, `WAL_BAD_KEY` without the key of its newest encrypted records
  */
@@ -215,73 +216,78 @@ function* checkOwner(io: StorageIo, settings: Settings, sound: readonly Link[], 
   const { keyId } = newest.header;
   yield* loadKeys(settings.keyRing, [keyId], blocking);
   SegmentCipher.forSegment(newest.header, settings.keyRing, newest.path);
-  // Whether it is the right one, any record shows that can be read.
+  // Any readable record shows whether the key is the right one.
   for (const link of sound.filter(({ header }) => header.encrypted && header.keyId === keyId).reverse()) {
     const { segment } = yield* readPrefix(io, link, link.header.firstLsn + 1);
     if (!isEmpty(segment)) return yield* checkNewestKey(io, settings, [segment], blocking);
   }
 }
 
-/** What a salvage has changed. */
+/** The changes that a salvage has made so far, for undoing them. */
 interface Done {
   readonly moved: Move[];
-  /** Paths of files that are new. */
+  /** Paths of new files. */
   readonly made: string[];
-  /** Whether the checkpoint says by now what it is to say: the one before, which may be all that proves the loss, is gone. */
+  /** Whether the new checkpoint was written. The earlier one, which may be the only proof of the loss, is gone then. */
   checkpointReplaced: boolean;
 }
 
 /**
- * Carries out what was decided. Where that fails, everything is as it was before, if that can be had; else the file `salvage`
- * stays, and the next salvage goes on with it.
+ * Carries out the plan. If that fails, the changes are undone if possible; else the file `salvage` remains, and the next
+ * salvage completes it.
  */
-function* undoneOnFailure(world: Environment, settings: Settings, journal: SalvageJournal): IoRoutine<void> {
-  const { io } = world;
+function* carryOutOrUndo(environment: Environment, settings: Settings, journal: SalvageJournal): IoRoutine<void> {
+  const { io } = environment;
   const { directory } = settings;
   const done: Done = { moved: [], made: [], checkpointReplaced: false };
   try {
-    yield* carryOut(world, settings, journal, done);
+    yield* carryOut(environment, settings, journal, done);
   } catch (error) {
     if (done.checkpointReplaced) throw error;
     try {
-      yield* removeAll(world, done.made);
-      yield* moveBack(world, directory, journal.quarantine, done.moved);
-      yield* removeAll(world, [join(directory, FileName.salvage), join(directory, FileName.salvageDraft)]);
+      yield* removeAll(environment, done.made);
+      yield* moveBack(environment, directory, journal.quarantine, done.moved);
+      yield* removeAll(environment, [join(directory, FileName.salvage), join(directory, FileName.salvageDraft)]);
       yield* ioSteps.syncDirectory(io, directory);
     } catch {
-      // The next salvage goes on with it: it is still there.
+      // The file `salvage` still exists: the next salvage completes it.
     }
     throw error;
   }
 }
 
-/** Carries out what was decided, as far as that was not done yet. */
-function* carryOut(world: Environment, settings: Settings, journal: SalvageJournal, done?: Done): IoRoutine<void> {
-  const { io } = world;
+/** Carries out the steps of the plan that are not done yet. */
+function* carryOut(
+  environment: Environment,
+  settings: Settings,
+  journal: SalvageJournal,
+  done?: Done,
+): IoRoutine<void> {
+  const { io } = environment;
   const { directory } = settings;
   const { quarantine, hidden, number, nextLsn, from, logId, coreId, encryptedFrom, checkpoint } = journal;
-  yield* moveAside(world, directory, quarantine, hidden, done?.moved);
+  yield* moveNamesToQuarantine(environment, directory, quarantine, hidden, done?.moved);
   if (!list(io, settings).segments.some((segment) => segment.number >= number)) {
-    yield* removeDrafts(world, settings, list(io, settings));
+    yield* removeDrafts(environment, settings, list(io, settings));
     const origin = { ...from, salvaged: true };
     const identity = { logId, coreId, number, firstLsn: nextLsn, encryptedFrom, from: origin };
-    const { file, path } = yield* makeNamed(world, settings, identity);
+    const { file, path } = yield* makeNamed(environment, settings, identity);
     done?.made.push(path);
     if (file !== undefined) closeFile(io, file);
   }
   yield* ioSteps.syncDirectory(io, directory);
   if (checkpoint === undefined) return;
   if (kindOf(io, join(directory, FileName.checkpoint)) === 'directory') {
-    yield* moveAside(world, directory, quarantine, [FileName.checkpoint], done?.moved);
+    yield* moveNamesToQuarantine(environment, directory, quarantine, [FileName.checkpoint], done?.moved);
   }
-  yield* placeCheckpoint(io, directory, { ...checkpoint, logId });
+  yield* writeCheckpoint(io, directory, { ...checkpoint, logId });
   if (done !== undefined) done.checkpointReplaced = true;
   yield* ioSteps.syncDirectory(io, directory);
 }
 
-/** Ends the salvage; where the log still cannot be opened, it is salvaged further, with one report on all of it. */
-function* finishOrGoOn(
-  world: Environment,
+/** Ends the salvage. If the log still cannot be opened, it salvages again, with one report on all rounds. */
+function* finishOrRepeat(
+  environment: Environment,
   settings: Settings,
   decided: SalvageJournal,
   blocking: boolean,
@@ -289,28 +295,28 @@ function* finishOrGoOn(
   let journal = decided;
   for (let round = 1; ; round++) {
     try {
-      return yield* finish(world, settings, journal, blocking);
+      return yield* finish(environment, settings, journal, blocking);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_CORRUPT') || round === MOST_ROUNDS) throw error;
-      journal = yield* begin(world, settings, list(world.io, settings), error, blocking, journal);
-      yield* carryOut(world, settings, journal);
+      if (!WalError.is(error, 'WAL_CORRUPT') || round === ROUNDS_MAX) throw error;
+      journal = yield* begin(environment, settings, list(environment.io, settings), error, blocking, journal);
+      yield* carryOut(environment, settings, journal);
     }
   }
 }
 
-/** Opens the log as any other, and only then ends the salvage. */
+/** Recovers the log in the ordinary way, and only then ends the salvage by moving its file to quarantine. */
 function* finish(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   journal: SalvageJournal,
   blocking: boolean,
 ): IoRoutine<Opened> {
   const { directory } = settings;
-  const opened = yield* recoverLog(world, settings, list(world.io, settings), blocking);
+  const opened = yield* recoverLog(environment, settings, list(environment.io, settings), blocking);
   yield* closingOnFailure(
-    world,
+    environment,
     opened.start.active,
-    moveAside(world, directory, journal.quarantine, [FileName.salvage]),
+    moveNamesToQuarantine(environment, directory, journal.quarantine, [FileName.salvage]),
   );
   return { ...opened, report: reportOn(settings, journal) };
 }

@@ -5,35 +5,35 @@ import type { IoFile } from '@walstack/storage-io';
 import { nameOf } from './segment.js';
 
 /**
- * The segment that records go to. It begins as a plan in memory, so that `append` never waits; its file is made by the
- * next flush or sync.
+ * The segment that records are appended to. It begins as a plan in memory, so that `append` never waits; the next flush
+ * or sync creates its file.
  */
 export class ActiveSegment implements Segment {
   readonly header: SegmentHeader;
   readonly path: string;
   readonly seed: number;
-  readonly places = new SparseIndex();
-  /** The keys that it was planned with. */
+  readonly sparseIndex = new SparseIndex();
+  /** The key ring that it was planned with. */
   readonly keyRing: KeyRing | undefined;
-  /** `undefined` where records are not encrypted. */
+  /** `undefined` when records are not encrypted. */
   readonly cipher: SegmentCipher | undefined;
-  /** `undefined` until the file is made. */
+  /** `undefined` until the file is created. */
   file: IoFile | undefined;
   /** Offset behind the last byte encoded, padding included. */
   end: number;
   /** The LSN behind the last record encoded. */
   nextLsn: Lsn;
-  /** The same two as they were when the last group was written. */
+  /** `end` and `nextLsn` behind the last group that was written. */
   #writtenEnd: number;
   #writtenNextLsn: Lsn;
   /** Whether the file has writes that no datasync has covered. */
   dirty = false;
-  /** Up to here the file has blocks of its own; a multiple of the block size. */
-  preparedEnd: number;
-  /** The range whose blocks are being prepared: nothing else may be written there. */
-  preparing: { readonly start: number; readonly end: number } | undefined;
+  /** Up to this offset the file has allocated blocks; a multiple of the block size. */
+  preallocatedEnd: number;
+  /** The range that is being preallocated: nothing else may be written there. */
+  preallocating: { readonly start: number; readonly end: number } | undefined;
 
-  /** @throws `WAL_BAD_KEY` when the ring has not the key that the header names */
+  /** @throws `WAL_BAD_KEY` when the ring does not have the key that the header names */
   constructor(directory: string, header: SegmentHeader, keyRing: KeyRing | undefined, file?: IoFile) {
     this.header = header;
     this.path = join(directory, nameOf(header));
@@ -42,17 +42,17 @@ export class ActiveSegment implements Segment {
     this.cipher = header.encrypted ? SegmentCipher.forSegment(header, keyRing, this.path) : undefined;
     this.file = file;
     this.end = header.blockBytes;
-    this.preparedEnd = this.end;
+    this.preallocatedEnd = this.end;
     this.nextLsn = header.firstLsn;
     this.#writtenEnd = this.end;
     this.#writtenNextLsn = this.nextLsn;
   }
 
-  /** Takes note of what was written. */
+  /** Records how far the file is written. */
   written(end: number, nextLsn: Lsn): void {
     this.#writtenEnd = end;
     this.#writtenNextLsn = nextLsn;
-    this.places.note(end, nextLsn);
+    this.sparseIndex.note(end, nextLsn);
   }
 
   /** Whether everything encoded was written. */
@@ -62,12 +62,12 @@ export class ActiveSegment implements Segment {
 
   /** The segment as far as it was written. */
   get asWritten(): Segment {
-    const { header, path, places } = this;
-    return { header, path, end: this.#writtenEnd, nextLsn: this.#writtenNextLsn, places };
+    const { header, path, sparseIndex } = this;
+    return { header, path, end: this.#writtenEnd, nextLsn: this.#writtenNextLsn, sparseIndex };
   }
 
-  /** Goes back to what was written. */
-  forgetUnwritten(): void {
+  /** Discards everything encoded that was not written. */
+  discardUnwritten(): void {
     this.end = this.#writtenEnd;
     this.nextLsn = this.#writtenNextLsn;
   }

@@ -2,9 +2,9 @@ import { type IoRoutine, ioSteps, RoutineQueue } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 
 /**
- * Makes the names in a log's directory durable, for several routines side by side, one sync after another. A sync that
- * failed may have dropped names of others too, and a later one that succeeds says nothing of them: so after a failure
- * there is no success any more, and the log has failed with it, whatever the failure is for the caller.
+ * Syncs a log's directory for concurrent routines, one sync after another. A failed sync may have dropped changes of
+ * other routines too, and a later successful sync does not prove them durable: so after one failure every call fails, and
+ * the failure is final for the log, even if the caller could otherwise continue.
  */
 export class DirectorySync {
   readonly #environment: Environment;
@@ -13,12 +13,12 @@ export class DirectorySync {
   readonly #queue: RoutineQueue;
   #failure: { readonly error: unknown } | undefined;
 
-  /** @param failed - told of the first failure */
-  constructor(world: Environment, directory: string, failed: (error: unknown) => void) {
-    this.#environment = world;
+  /** @param failed - called with the first failure */
+  constructor(environment: Environment, directory: string, failed: (error: unknown) => void) {
+    this.#environment = environment;
     this.#directory = directory;
     this.#failed = failed;
-    this.#queue = new RoutineQueue(world.io);
+    this.#queue = new RoutineQueue(environment.io);
   }
 
   /** Durable on return. @throws the first failure */

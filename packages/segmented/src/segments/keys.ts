@@ -4,10 +4,10 @@ import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { Settings } from '../options.js';
 import { isEmpty } from './segment.js';
 
-/** Id of the key that new segments are encrypted with; 0 when they are not. */
+/** Id of the key that encrypts new segments; 0 when they are not encrypted. */
 export const currentKeyOf = (ring: KeyRing | undefined): number => ring?.currentId ?? 0;
 
-/** Has the current key of a ring at hand. @throws `WAL_BAD_KEY` when it is not to be had */
+/** Loads the current key of a ring. @throws `WAL_BAD_KEY` when the ring does not have it */
 export function* loadCurrentKey(ring: KeyRing | undefined, blocking: boolean): IoRoutine<void> {
   if (ring === undefined) return;
   yield* loadKeys(ring, [ring.currentId], blocking);
@@ -24,10 +24,10 @@ export function requireKey(ring: KeyRing, keyId: number, why: string): void {
 }
 
 /**
- * Checks that a ring does not have another key in the place of one that opens records of the log.
+ * Checks that a ring does not have a different key under the id of one that records of the log are encrypted with.
  *
- * @param keyId - of these records; 0 where they are in the clear
- * @param before - the ring that has opened them; `undefined` where nothing was opened
+ * @param keyId - of these records; 0 for plaintext
+ * @param before - the ring that was used so far; `undefined` when there was none
  * @throws `WAL_BAD_KEY`
  */
 export function refuseOtherKey(keyId: number, ring: KeyRing, before: KeyRing | undefined): void {
@@ -41,11 +41,11 @@ export function refuseOtherKey(keyId: number, ring: KeyRing, before: KeyRing | u
 }
 
 /**
- * Checks that a log can be gone on with: that the key of its newest records is there and the right one, and that nothing
- * was put in the clear in place of what is encrypted. Empty segments are never refused. Nothing is changed.
+ * Checks that the log can be continued: the ring has the right key of the newest records, and no encrypted segment was
+ * replaced by a plaintext one. Empty segments are never rejected. Nothing is changed.
  *
  * @param segments - the chain, from the oldest to the newest
- * @returns from which LSN on the log is encrypted; `undefined` where there is no ring
+ * @returns the LSN from which on the log is encrypted; `undefined` without a ring
  * @throws `WAL_BAD_KEY`
  */
 export function* checkKeys(
@@ -55,14 +55,14 @@ export function* checkKeys(
   blocking: boolean,
 ): IoRoutine<Lsn | undefined> {
   const kept = segments.filter((segment) => !isEmpty(segment));
-  // From now on it is known that the header of the newest one is the one that was written.
+  // From here on the header of the newest segment is authenticated.
   yield* checkNewestKey(io, { keyRing, allowPlaintext }, kept, blocking);
   if (keyRing === undefined) return undefined;
   if (!allowPlaintext) refusePlaintext(kept);
   return encryptionOf(kept);
 }
 
-/** Checks that the key of the newest records is there and the right one. @throws `WAL_BAD_KEY` */
+/** Checks that the ring has the right key of the newest records. @throws `WAL_BAD_KEY` */
 export function* checkNewestKey(
   io: StorageIo,
   { keyRing, allowPlaintext }: Pick<Settings, 'keyRing' | 'allowPlaintext'>,
@@ -76,7 +76,7 @@ export function* checkNewestKey(
 }
 
 /**
- * From which LSN on a log is encrypted that is encrypted from now on, at least.
+ * The LSN from which on a log is encrypted whose next segments will be encrypted.
  *
  * @param segments - the chain, from the oldest to the newest
  */
@@ -84,24 +84,27 @@ export function encryptionOf(segments: readonly Segment[]): Lsn {
   const kept = segments.filter((segment) => !isEmpty(segment));
   const newest = kept.at(-1);
   if (newest === undefined) return ALWAYS_ENCRYPTED;
-  // What came in the clear behind what is encrypted never counts as older.
+  // A plaintext segment behind an encrypted one never counts as older than the encryption.
   return kept.findLast(({ header }) => header.encrypted)?.header.encryptedFrom ?? newest.nextLsn;
 }
 
 /**
- * What a new segment says of the log before it: see `encryptedFrom` of its header.
+ * The value of `encryptedFrom` in the header of a new segment.
  *
  * @param before - the segments that are kept, from the oldest to the newest
- * @param encryptedFrom - from which LSN on they are encrypted
+ * @param encryptedFrom - the LSN from which on they are encrypted
  */
 export function statementOf(before: readonly Segment[], encryptedFrom: Lsn, firstLsn: Lsn): Lsn {
   const oldest = before.find((segment) => !isEmpty(segment));
-  // Where nothing in the clear is left, nothing in the clear is to come back.
+  // Once the log has no plaintext records left, none is accepted any more.
   if (oldest === undefined || oldest.header.encrypted) return ALWAYS_ENCRYPTED;
   return Math.min(encryptedFrom, firstLsn);
 }
 
-/** Without a key, records can be put in the place of those of the log, and behind them, in the clear only. */
+/**
+ * Rejects plaintext segments that are not proven to be older than the encryption: without a key, only plaintext can be
+ * forged.
+ */
 function refusePlaintext(segments: readonly Segment[]): void {
   const newest = segments.at(-1)?.header;
   const encryptedFrom = newest?.encrypted === true ? newest.encryptedFrom : ALWAYS_ENCRYPTED;
@@ -110,9 +113,9 @@ function refusePlaintext(segments: readonly Segment[]): void {
   const { path, header } = plain;
   const why =
     newest?.encrypted === true
-      ? `though the log is from LSN ${encryptedFrom} on: the file was changed without the key, or allowPlaintext has to be set`
-      : 'and nothing behind it is: the log was changed without the key, or it was not encrypted so far, and allowPlaintext ' +
-        'has to be set until there is an encrypted record';
+      ? `although the log is encrypted from LSN ${encryptedFrom} on: if the file was not tampered with, set allowPlaintext`
+      : 'and no later segment proves that it was written before the log was encrypted: if the log was not encrypted so ' +
+        'far, set allowPlaintext until it has an encrypted record';
   throw new WalError('WAL_BAD_KEY', `${path} is not encrypted, ${why}; nothing was changed`, {
     path,
     lsn: Math.max(header.firstLsn, encryptedFrom),

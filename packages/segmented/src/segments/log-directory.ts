@@ -3,16 +3,16 @@ import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack
 import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
 
 /**
- * Replaces the file `checkpoint`; durable once the directory is synced. If it fails, nothing is changed.
+ * Replaces the file `checkpoint`; durable once the directory is synced. On failure nothing has changed.
  */
-export function* placeCheckpoint(io: StorageIo, directory: string, checkpoint: Checkpoint): IoRoutine<void> {
+export function* writeCheckpoint(io: StorageIo, directory: string, checkpoint: Checkpoint): IoRoutine<void> {
   const draft = join(directory, FileName.checkpointDraft);
   yield* replaceFile(io, draft, join(directory, FileName.checkpoint), encodeCheckpoint(checkpoint));
 }
 
 /**
- * Makes the name of a directory durable, and those of all directories above it: one of them may have been made by a
- * process that died before it could sync. A directory that may not be opened was not made by us.
+ * Makes the name of a directory durable, and those of all directories above it: one of them may have been created by a
+ * process that died before it synced. A directory that this process may not open was not created by it, and is skipped.
  */
 export function* syncAncestors(io: StorageIo, path: string): IoRoutine<void> {
   const parent = dirname(path);

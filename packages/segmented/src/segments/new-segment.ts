@@ -9,66 +9,69 @@ import { currentKeyOf } from './keys.js';
 import { type ChainLink, headerOf } from './segment.js';
 import { beginSegment, nameNextSegment, openNextSegment } from './segment-file.js';
 
-/** What tells a new segment from others. */
+/** The header fields of a new segment that its caller chooses. */
 export interface Identity {
   readonly logId: Uint8Array;
   readonly coreId: number | undefined;
   readonly number: number;
   readonly firstLsn: Lsn;
-  /** From which LSN on the log is encrypted, if the new segment is. */
+  /** The LSN from which on the log is encrypted, if the new segment is. */
   readonly encryptedFrom: Lsn;
   readonly from: ChainLink;
 }
 
-/** Makes a segment under its name, which is not durable yet. If it fails, nothing is changed. */
+/** Creates a segment file under its final name, which is not durable yet. On failure nothing has changed. */
 export function* makeNamed(
-  world: Environment,
+  environment: Environment,
   settings: Settings,
   { from, ...identity }: Identity,
 ): IoRoutine<ActiveSegment> {
   const { directory, blockBytes, keyRing } = settings;
   const keyId = currentKeyOf(keyRing);
-  const life = { createdAtMs: createdAt(world), segmentId: world.randomBytes(16), keyId };
-  const header = headerOf({ ...identity, ...life, blockBytes }, from);
-  const file = openNextSegment(world.io, settings);
-  yield* beginSegment(world.io, directory, file, header);
+  const stamp = { createdAtMs: createdAt(environment), segmentId: environment.randomBytes(16), keyId };
+  const header = headerOf({ ...identity, ...stamp, blockBytes }, from);
+  const file = openNextSegment(environment.io, settings);
+  yield* beginSegment(environment.io, directory, file, header);
   try {
-    yield* nameNextSegment(world.io, directory, header);
+    yield* nameNextSegment(environment.io, directory, header);
   } catch (error) {
-    closeFile(world.io, file);
+    closeFile(environment.io, file);
     throw error;
   }
   return new ActiveSegment(directory, header, keyRing, file);
 }
 
 /** Makes the name of a new segment durable. */
-export function* syncName(world: Environment, settings: Settings, active: ActiveSegment): IoRoutine<void> {
-  yield* closingOnFailure(world, active, ioSteps.syncDirectory(world.io, settings.directory));
+export function* syncName(environment: Environment, settings: Settings, active: ActiveSegment): IoRoutine<void> {
+  yield* closingOnFailure(environment, active, ioSteps.syncDirectory(environment.io, settings.directory));
 }
 
-/** Closes the file of a new segment when what comes behind it fails. */
+/** Runs a routine, and closes the file of a new segment if it fails. */
 export function* closingOnFailure<T>(
-  world: Environment,
+  environment: Environment,
   active: ActiveSegment | undefined,
   rest: IoRoutine<T>,
 ): IoRoutine<T> {
   try {
     return yield* rest;
   } catch (error) {
-    if (active?.file !== undefined) closeFile(world.io, active.file);
+    if (active?.file !== undefined) closeFile(environment.io, active.file);
     throw error;
   }
 }
 
-/** Removes drafts that a crash left: a `next.seg` is never adopted, as writes of a killed process may land in it. */
-export function* removeDrafts(world: Environment, settings: Settings, files: LogFiles): IoRoutine<void> {
+/**
+ * Removes drafts that a crash left behind. A `next.seg` is never reused, as writes of a killed process may still land
+ * in it.
+ */
+export function* removeDrafts(environment: Environment, settings: Settings, files: LogFiles): IoRoutine<void> {
   yield* removeAll(
-    world,
+    environment,
     files.drafts.map((name) => join(settings.directory, name)),
   );
 }
 
-/** Removes files, as far as they are there. @throws when one cannot be removed, with those behind it as they were */
+/** Removes files, as far as they exist. @throws when one cannot be removed; the ones after it are not touched then */
 export function* removeAll({ io }: Environment, paths: readonly string[]): IoRoutine<void> {
   for (const path of paths) {
     try {

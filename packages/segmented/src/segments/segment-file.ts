@@ -4,11 +4,11 @@ import { closeFile, type IoFile, type IoRoutine, ioSteps, type StorageIo } from 
 import type { Settings } from '../options.js';
 import { nameOf } from './segment.js';
 
-/** The steps of a segment file's life, each of them durable on return. */
+/** The I/O steps that create, name, trim and remove a segment file. */
 
 /**
- * Writes a segment's header into `next.seg`. A file that fails half-way is removed again, so that it can be tried another
- * time.
+ * Writes a segment's header into `next.seg`; durable on return. On failure the file is removed, so that it can be tried
+ * again.
  */
 export function* beginSegment(io: StorageIo, directory: string, file: IoFile, header: SegmentHeader): IoRoutine<void> {
   try {
@@ -19,13 +19,13 @@ export function* beginSegment(io: StorageIo, directory: string, file: IoFile, he
   }
 }
 
-/** What of a log's settings its files depend on. */
+/** The settings that segment files depend on. */
 type FileSettings = Pick<Settings, 'directory' | 'directIo' | 'blockBytes'>;
 
 /**
- * Opens `next.seg`, for writing around the page cache where that is wanted and can be had for single blocks.
+ * Opens `next.seg`, with direct I/O when that is wanted and the file system supports it for single blocks.
  *
- * @param create - make it; it must not be there yet: see {@link makeNextSegment}
+ * @param create - create the file, which must not exist yet: see {@link makeNextSegment}
  */
 export function openNextSegment(io: StorageIo, settings: FileSettings, create = true): IoFile {
   const path = join(settings.directory, FileName.nextSegment);
@@ -36,7 +36,7 @@ export function openNextSegment(io: StorageIo, settings: FileSettings, create = 
   return io.open(path);
 }
 
-/** Makes `next.seg`, also where one is left that could not be removed when it was given up: its content is worth nothing. */
+/** Creates `next.seg`. An earlier one that could not be removed when it was discarded is removed first. */
 export function* makeNextSegment(io: StorageIo, settings: FileSettings): IoRoutine<IoFile> {
   try {
     return openNextSegment(io, settings);
@@ -59,28 +59,28 @@ function* writeHeader(io: StorageIo, file: IoFile, header: SegmentHeader): IoRou
   }
 }
 
-/** Whether a backend can make several writes durable side by side: then they go around the page cache where they can. */
+/** Whether a backend can have several durable writes in flight: then segment files use direct I/O where possible. */
 export const writesSideBySide = ({ capabilities }: StorageIo): boolean =>
   capabilities.durableWrites && capabilities.overlappedWrites && !capabilities.completesInline;
 
-/** Closes and removes `next.seg`, which is not needed. */
+/** Closes and removes `next.seg`. */
 export function* discardNextSegment(io: StorageIo, directory: string, file: IoFile): IoRoutine<void> {
   closeFile(io, file);
   yield* dropNextSegment(io, directory);
 }
 
-/** Whether an error says that one file is gone or damaged, and nothing of the disk or the backend. */
+/** Whether an error concerns one file, which is missing or damaged, and not the disk or the backend. */
 export const isFailureOfFile = (error: unknown): boolean =>
   WalError.is(error, 'WAL_NOT_FOUND') || WalError.is(error, 'WAL_IO_FAILED');
 
-/** Whether an error says that a file cannot be got rid of now: some file systems need room for that, too. */
+/** Whether an error means that a file cannot be removed now. Some file systems need free space for a removal. */
 export const isFailureOfRemoval = (error: unknown): boolean =>
   isFailureOfFile(error) || WalError.is(error, 'WAL_NO_SPACE');
 
 /**
- * Removes a file that the log does without.
+ * Removes a file that the log does not need.
  *
- * @returns `false` when it cannot be removed, which is no failure of the log; `true` also when it was gone already
+ * @returns `false` when it cannot be removed, which does not fail the log; `true` also when it was already gone
  */
 export function* removeIfPossible(io: StorageIo, path: string): IoRoutine<boolean> {
   try {
@@ -92,19 +92,19 @@ export function* removeIfPossible(io: StorageIo, path: string): IoRoutine<boolea
   return true;
 }
 
-/** Removes `next.seg` after a failure, which is what matters to the caller: another one here must not hide it. */
+/** Removes `next.seg` after a failure. If this fails too, the first error is kept. */
 export function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
   try {
     yield* ioSteps.remove(io, join(directory, FileName.nextSegment));
   } catch {
-    // It stays behind, and is removed when the log is opened.
+    // The file remains and is removed when the log is opened.
   }
 }
 
 /**
- * Gives `next.seg` the name of its segment; durable once the directory is synced. To be called when its predecessor is
- * sealed: that the name exists proves the predecessor complete. Where the name cannot be given, the file is removed and
- * nothing has changed.
+ * Renames `next.seg` to the name of its segment; durable once the directory is synced. Must be called after its
+ * predecessor was sealed: the existence of the name proves that the predecessor is complete. If the rename fails, the file
+ * is removed and nothing has changed.
  */
 export function* nameNextSegment(io: StorageIo, directory: string, header: SegmentHeader): IoRoutine<void> {
   try {
@@ -115,7 +115,10 @@ export function* nameNextSegment(io: StorageIo, directory: string, header: Segme
   }
 }
 
-/** Cuts a file behind its last used block, if it is longer. `end` is the offset behind the last frame. */
+/**
+ * Truncates a file behind its last used block, if it is longer; durable on return. `end` is the offset behind the last
+ * frame.
+ */
 export function* cutToSize(io: StorageIo, file: IoFile, end: number, blockBytes: number): IoRoutine<boolean> {
   const bytes = blockEnd(end, blockBytes);
   if (io.size(file) <= bytes) return false;

@@ -1,6 +1,6 @@
 import type { Segment } from '@walstack/mmap-reader/segments';
 
-/** Segments of a log as they were at one moment, from the oldest to the newest. */
+/** A snapshot of the segments of a log, from the oldest to the newest. */
 export interface Segments {
   readonly length: number;
   /** Bytes of all of them. */
@@ -10,8 +10,8 @@ export interface Segments {
 }
 
 /**
- * How many segments, from the oldest on, something holds for that holds for none behind one for which it does not: in as many
- * steps as their number has binary digits.
+ * Binary search: the number of segments at the beginning for which `holds` is true. `holds` must be false for all segments
+ * behind the first one for which it is false.
  */
 export function countWhile(segments: Segments, holds: (segment: Segment) => boolean): number {
   let [low, high] = [0, segments.length];
@@ -29,11 +29,11 @@ export function arrayFrom(segments: Segments, index: number): readonly Segment[]
 }
 
 /**
- * The sealed segments of a log. It grows at its end and is dropped from its beginning, each at a cost that does not depend on
- * how many there are; what was looked at before stays as it was.
+ * The sealed segments of a log. Adding a segment at the end and dropping one at the beginning take amortised constant time,
+ * and views that were taken before do not change.
  */
 export class SegmentList implements Segments {
-  /** Changed only at its end: what was looked at before shares it. */
+  /** Only appended to, never changed in place: views share it. */
   #items: Segment[];
   /** Index of the oldest one. */
   #start = 0;
@@ -64,12 +64,12 @@ export class SegmentList implements Segments {
     return this.length === 0 ? undefined : this.at(this.length - 1);
   }
 
-  /** All of them, as an array. */
+  /** A copy of all segments as an array. */
   toArray(): Segment[] {
     return this.#items.slice(this.#start);
   }
 
-  /** What there is now, with one more behind it, from an index on. */
+  /** A view of the present segments from an index on, with one more at its end. */
   viewFrom(index: number, next: Segment | undefined): Segments {
     const items = this.#items;
     const start = this.#start + index;
@@ -86,18 +86,18 @@ export class SegmentList implements Segments {
     this.#bytes += segment.end;
   }
 
-  /** Takes the newest one away. */
+  /** Removes the newest one. */
   pop(): void {
     this.replace(this.toArray().slice(0, -1));
   }
 
-  /** Drops those below a number, and returns them. */
+  /** Removes the segments below a number, and returns them. */
   dropBelow(number: number): readonly Segment[] {
     const count = countWhile(this, ({ header }) => header.number < number);
     const dropped = this.#items.slice(this.#start, this.#start + count);
     this.#bytes -= bytesOf(dropped);
     this.#start += count;
-    // What is dropped is kept in memory until it is as much as what is not.
+    // Dropped segments stay in the array until they are half of it, so that copying costs amortised constant time.
     if (this.#start * 2 > this.#items.length) {
       this.#items = this.toArray();
       this.#start = 0;
@@ -105,7 +105,7 @@ export class SegmentList implements Segments {
     return dropped;
   }
 
-  /** Goes on with other segments. */
+  /** Replaces all segments. */
   replace(segments: readonly Segment[]): void {
     this.#items = [...segments];
     this.#start = 0;

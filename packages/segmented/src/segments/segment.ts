@@ -1,14 +1,14 @@
 import { blockEnd, type Lsn, type Predecessor, type SegmentHeader, segmentFileName } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
 
-/** What `listSegments` tells of a segment. */
+/** Description of a segment, as `listSegments` returns it. */
 export interface SegmentMeta {
   /** Segment number: 1, 2, 3 … within the log. */
   readonly number: number;
   readonly path: string;
   readonly state: 'active' | 'sealed';
   readonly firstLsn: Lsn;
-  /** The last record's LSN; `undefined` when there is no record. */
+  /** The LSN of the last record; `undefined` when there is no record. */
   readonly lastLsn: Lsn | undefined;
   /** Bytes of the file that hold header, frames and padding. */
   readonly sizeBytes: number;
@@ -22,25 +22,28 @@ export interface SegmentMeta {
   readonly keyId: number;
 }
 
-/** Whether a segment has no record that is kept; marks do not count. */
+/** Whether a segment has no kept record; marks are not records. */
 export function isEmpty(segment: Segment): boolean {
   return segment.nextLsn === segment.header.firstLsn;
 }
 
-/** What a new segment takes over from the one before it. */
+/** The header fields that chain a new segment to the one before it. */
 export interface ChainLink {
   readonly firstPosition: number;
   readonly predecessor: Predecessor | undefined;
-  /** Whether what the new segment hides is to be kept in quarantine: salvage makes it, or made the one it replaces. */
+  /**
+   * Whether the files that the new segment supersedes go to quarantine: salvage creates it, or created the empty one
+   * that it replaces.
+   */
   readonly salvaged: boolean;
 }
 
-/** Where a log begins. */
+/** The chain link of the first segment of a log. */
 export const BEGINNING: ChainLink = { firstPosition: 0, predecessor: undefined, salvaged: false };
 
 /**
- * What the segment behind `last` takes over: `last` as its predecessor, or, when `last` is empty, that one's own
- * predecessor and first position.
+ * The chain link of the segment behind `last`: its predecessor is `last`, or, when `last` is empty and will be replaced,
+ * the predecessor of `last`.
  */
 export function linkBehind(last: Segment): ChainLink {
   const { header } = last;
@@ -56,14 +59,14 @@ export function linkBehind(last: Segment): ChainLink {
 }
 
 /**
- * The position in the log behind the last byte of a segment. Marks in one without a record do not count: the segment that
+ * The position in the log behind the last byte of a segment. Marks in an empty segment are not counted: the segment that
  * replaces it begins at the same position.
  */
 export function positionAt({ header, end, nextLsn }: Pick<Segment, 'header' | 'end' | 'nextLsn'>): number {
   return nextLsn === header.firstLsn ? header.firstPosition : header.firstPosition + end - header.blockBytes;
 }
 
-/** What a new segment is made of. */
+/** The header fields of a new segment, except its chain link. */
 export interface SegmentPlan {
   readonly logId: Uint8Array;
   readonly number: number;
@@ -75,14 +78,15 @@ export interface SegmentPlan {
   readonly coreId: number | undefined;
   /** Id of the key that it is encrypted with; 0 when it is not. */
   readonly keyId: number;
-  /** From which LSN on the log is encrypted, if this segment is. */
+  /** The LSN from which on the log is encrypted, if this segment is. */
   readonly encryptedFrom: Lsn;
 }
 
 /** The header of a new segment. */
 export function headerOf(plan: SegmentPlan, from: ChainLink): SegmentHeader {
-  // Field by field: copied together, each would be of another shape to the compiler, and every roll would undo the
-  // optimisation of what appends. Measured.
+  // Field by field: with object spread, V8 gives the headers different shapes, and every roll would deoptimise the
+  // append
+  // path (measured).
   return {
     blockBytes: plan.blockBytes,
     encrypted: plan.keyId !== 0,
@@ -110,7 +114,7 @@ function hex(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex');
 }
 
-/** How a segment is shown to users. */
+/** The public description of a segment. */
 export function metaOf(segment: Segment, state: SegmentMeta['state']): SegmentMeta {
   const { header } = segment;
   return Object.freeze({

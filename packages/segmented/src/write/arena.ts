@@ -2,28 +2,28 @@ import { blockEnd, FRAME_HEADER_BYTES, frameStart, type Lsn } from '@walstack/co
 import type { StorageIo } from '@walstack/storage-io';
 import type { ActiveSegment } from '../segments/active-segment.js';
 
-/** Bytes of an ordinary chunk. A larger record gets a chunk of its own size, and a short segment a smaller one. */
+/** Size of a regular chunk. A larger record gets a chunk of its own size, a short segment a smaller one. */
 const CHUNK_BYTES = 1024 * 1024;
 
-/** Chunks that are kept for reuse. */
+/** The number of chunks that are kept for reuse. */
 const SPARE_CHUNKS = 2;
 
-/** A piece of memory with the bytes of one stretch of one segment. */
+/** A buffer with the bytes of one range of one segment. */
 interface Chunk {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly segment: ActiveSegment;
   /** Offset in the segment's file of the first byte: a block boundary. */
   readonly base: number;
-  /** Of the memory and of the segment's blocks: they are looked at for every record. */
+  /** Length of the memory, and block size of the segment: copied here, as they are read for every record. */
   readonly length: number;
   readonly blockBytes: number;
-  /** First byte that was not taken, and behind the last one encoded. */
+  /** First byte that {@link Arena.take} has not handed out, and the byte behind the last encoded one. */
   start: number;
   end: number;
   /** The LSN behind the last record encoded. */
   nextLsn: Lsn;
-  /** Extents that were taken and not yet released: a backend may still read them. */
+  /** The number of extents that were handed out and not yet released: a backend may still read them. */
   lent: number;
 }
 
@@ -40,8 +40,8 @@ export interface Extent {
 }
 
 /**
- * The memory that records are encoded into, in the order in which they will stand in the files. Offsets in a chunk are
- * congruent to offsets in the file, block by block.
+ * The memory that records are encoded into, in the order in which they will stand in the files. An offset in a chunk is
+ * congruent to the offset in the file, modulo the block size.
  */
 export class Arena {
   readonly #io: StorageIo;
@@ -52,14 +52,14 @@ export class Arena {
   #open: Chunk | undefined;
   #pendingBytes = 0;
 
-  /** @param padGroups - end every group with its block */
+  /** @param padGroups - pad every group to the end of its block */
   constructor(io: StorageIo, segmentBytes: number, padGroups: boolean) {
     this.#io = io;
     this.#padGroups = padGroups;
     this.#segmentBytes = segmentBytes;
   }
 
-  /** The memory of the last {@link place}. */
+  /** The memory that the last {@link place} returned an offset in. */
   get bytes(): Uint8Array {
     return (this.#open as Chunk).bytes;
   }
@@ -69,19 +69,19 @@ export class Arena {
     return (this.#open as Chunk).view;
   }
 
-  /** Whether everything encoded was handed out. */
+  /** Whether {@link take} has handed out everything encoded. */
   get isTaken(): boolean {
     return this.#closed.length === 0 && (this.#open === undefined || this.#open.end === this.#open.start);
   }
 
-  /** Encoded and not yet released, in bytes. */
+  /** Bytes encoded and not yet released. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
   /**
-   * Makes room for a frame behind all that was encoded, zeros in between where no frame may start. The frame is encoded there,
-   * and counts when {@link placed} says so: until then nothing has changed.
+   * Makes room for a frame behind everything encoded, with zeros before it if it has to start in the next block. The
+   * caller encodes the frame there and then calls {@link placed}: until then nothing has changed.
    *
    * @returns its offset in {@link bytes}
    */
@@ -93,9 +93,9 @@ export class Arena {
   }
 
   /**
-   * The frame that room was made for last is encoded. Cannot fail.
+   * Called when the frame for which {@link place} made room is encoded. Cannot fail.
    *
-   * @param end - behind it, in {@link bytes}
+   * @param end - offset behind the frame, in {@link bytes}
    * @param nextLsn - the LSN behind the frame
    */
   placed(end: number, nextLsn: Lsn): void {
@@ -105,8 +105,8 @@ export class Arena {
   }
 
   /**
-   * Has so many bytes stand in one piece, from the next place for a frame on: what is placed in them is handed out and
-   * written together.
+   * Ensures that this number of bytes from the next frame's offset on lies in one chunk: frames placed in them are handed
+   * out and written together.
    */
   makeRoom(segment: ActiveSegment, bytes: number): Chunk {
     const chunk = this.#open;
@@ -120,12 +120,12 @@ export class Arena {
     return chunk;
   }
 
-  /** Has the group end with its block, where groups are not padded anyway. */
+  /** Pads the group to the end of its block, also when groups are not padded. */
   pad(): void {
     if (this.#open !== undefined) this.#pad(this.#open);
   }
 
-  /** Ends the group: hands out everything encoded and not yet handed out, padded where groups are. */
+  /** Ends the group: hands out everything encoded and not yet handed out, padded if groups are padded. */
   take(): Extent[] {
     const chunks = this.#closed;
     this.#closed = [];
@@ -140,14 +140,14 @@ export class Arena {
     });
   }
 
-  /** Takes back the memory of an extent that was written. */
+  /** Releases the memory of an extent that was written. */
   release({ chunk, bytes }: Extent): void {
     this.#pendingBytes -= bytes.length;
     chunk.lent--;
     this.#recycle(chunk);
   }
 
-  /** Forgets everything that was not handed out. */
+  /** Discards everything that was not handed out. */
   discard(): void {
     for (const chunk of this.#closed) this.#pendingBytes -= chunk.end - chunk.start;
     if (this.#open !== undefined) this.#pendingBytes -= this.#open.end - this.#open.start;
@@ -171,7 +171,8 @@ export class Arena {
     this.#closeChunk();
     const { blockBytes } = segment.header;
     const start = segment.end % blockBytes;
-    // The frame may have to start in the next block, and padding goes to the end of the last.
+    // Includes the bytes skipped when the frame has to start in the next block, and the padding to the end of the last
+    // block.
     const needed = blockEnd(start + FRAME_HEADER_BYTES + bytesNeeded, blockBytes);
     const bytes = this.#memory(Math.max(needed, blockEnd(this.#segmentBytes - segment.end, blockBytes)), needed);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -195,15 +196,15 @@ export class Arena {
       this.#recycle(chunk);
       return;
     }
-    // Each write ends with a block where groups do, and what follows begins with one.
+    // With padded groups each write ends at a block boundary, and the next chunk begins at one.
     if (this.#padGroups) this.#pad(chunk);
     this.#closed.push(chunk);
   }
 
-  /** Keeps the memory of a chunk that is not needed any more. */
+  /** Keeps the memory of a chunk for reuse when it is empty and no extent of it is in use. */
   #recycle(chunk: Chunk): void {
     if (chunk.lent > 0 || chunk.end > chunk.start) return;
-    // What was made for one large record is not kept for the small ones behind it.
+    // The memory of one large record is not kept for the small ones behind it.
     if (chunk === this.#open && chunk.bytes.length > CHUNK_BYTES) this.#open = undefined;
     if (chunk === this.#open || chunk.bytes.length !== CHUNK_BYTES || this.#spare.length === SPARE_CHUNKS) return;
     this.#spare.push(chunk.bytes);

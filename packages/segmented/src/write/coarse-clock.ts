@@ -1,8 +1,8 @@
 const TURN_ENDED = Promise.resolve();
 
 /**
- * The time, in milliseconds since the Unix epoch, asked for once in a turn of JavaScript: a clock costs about a third of an
- * append. What blocks the thread between two groups calls {@link forget}.
+ * The time in milliseconds since the Unix epoch, read once per turn of the event loop: reading the clock costs about a
+ * third of an append. Code that blocks the thread between two groups calls {@link forget}.
  */
 export class CoarseClock {
   readonly #now: () => number;
@@ -12,12 +12,12 @@ export class CoarseClock {
     this.#now = now;
   }
 
-  /** Whether it has the time of this turn, and {@link read} asks nothing that is the application's. */
+  /** Whether the time of this turn is cached, so that {@link read} does not call the application's clock. */
   get isRead(): boolean {
     return this.#time !== undefined;
   }
 
-  /** The time, as it was when it was first asked for in this turn. */
+  /** The time of the first call in this turn. */
   read(): number {
     if (this.#time !== undefined) return this.#time;
     this.#time = this.#now();
@@ -25,7 +25,7 @@ export class CoarseClock {
     return this.#time;
   }
 
-  /** Has the clock asked again. */
+  /** Drops the cached time: the next {@link read} reads the clock. */
   readonly forget = (): void => {
     this.#time = undefined;
   };

@@ -1,16 +1,16 @@
 import type { Environment } from '../environment.js';
 
-/** What the timer asks and does. */
+/** The log, as the idle marker uses it. */
 export interface MarkableLog {
   /** A number that changes whenever something is appended. */
   readonly activity: () => number;
-  /** Whether a mark would tell something new. */
+  /** Whether a mark would prove something that is not proven yet. */
   readonly wanted: () => boolean;
   readonly mark: () => void;
 }
 
 /**
- * Calls for a mark once when the log has been quiet for a while. One timer at a time, however many syncs there are.
+ * Requests a mark when nothing was appended for a while. There is at most one timer at a time, however many syncs there are.
  */
 export class IdleMarker {
   readonly #setTimer: Environment['setTimer'];
@@ -18,14 +18,14 @@ export class IdleMarker {
   readonly #log: MarkableLog;
   #cancel: (() => void) | undefined;
 
-  /** @param delayMs - how long is quiet; 0 turns it off */
+  /** @param delayMs - time without appends, in milliseconds, after which a mark is written; 0 turns it off */
   constructor(setTimer: Environment['setTimer'], delayMs: number, log: MarkableLog) {
     this.#setTimer = setTimer;
     this.#delayMs = delayMs;
     this.#log = log;
   }
 
-  /** To be called after a sync. */
+  /** Called after a sync. */
   arm(): void {
     if (this.#delayMs === 0 || this.#cancel !== undefined || !this.#log.wanted()) return;
     const before = this.#log.activity();

@@ -1,14 +1,14 @@
 import { type CompletionRouter, drive, type IoCondition, type IoRoutine } from '@walstack/storage-io';
 
-/** A routine that was started and not yet counted. */
+/** A routine that was started and whose result was not applied yet. */
 interface Item {
   done: boolean;
-  readonly count: () => void;
+  readonly apply: () => void;
 }
 
 /**
- * Routines under way side by side, which count in the order in which they were started: one that is done counts only
- * when everything before it is done too. After a failure nothing behind it counts any more.
+ * Runs routines concurrently and applies their results in the order in which they were started: the result of a routine
+ * is applied only when all routines before it have succeeded. After a failure no result behind it is applied any more.
  */
 export class Pipeline {
   readonly #router: CompletionRouter;
@@ -19,25 +19,25 @@ export class Pipeline {
   #failed = false;
   #waiting: (() => void)[] = [];
 
-  /** @param fail - told of each failure; is to call {@link stop} */
+  /** @param fail - called with each failure; must call {@link stop} */
   constructor(router: CompletionRouter, fail: (error: unknown) => void) {
     this.#router = router;
     this.#fail = fail;
   }
 
-  /** How many routines have begun and not ended. */
+  /** The number of routines that have started and not ended. */
   get running(): number {
     return this.#running;
   }
 
-  /** Whether all that was started counts. */
-  get empty(): boolean {
+  /** Whether the results of all routines were applied. */
+  get isEmpty(): boolean {
     return this.#items.length === 0;
   }
 
-  /** Starts a routine at once; `count` is called when it and all before it have succeeded. */
-  start(routine: IoRoutine<void>, count: () => void): void {
-    const item: Item = { done: false, count };
+  /** Starts a routine at once; `apply` is called when it and all routines before it have succeeded. */
+  start(routine: IoRoutine<void>, apply: () => void): void {
+    const item: Item = { done: false, apply };
     this.#items.push(item);
     this.#running++;
     drive(this.#router, routine, (ended) => {
@@ -45,16 +45,16 @@ export class Pipeline {
       if ('error' in ended) this.#fail(ended.error);
       else {
         item.done = true;
-        this.#count();
+        this.#applyInOrder();
       }
-      this.changed();
+      this.notify();
     });
   }
 
   /**
-   * Waits until something holds that depends on what is under way.
+   * Waits until a condition holds that depends on the running routines.
    *
-   * @returns whether it does; `false` after a failure
+   * @returns whether it holds; `false` after a failure
    */
   *until(holds: () => boolean): IoRoutine<boolean> {
     while (!holds()) {
@@ -64,19 +64,19 @@ export class Pipeline {
     return true;
   }
 
-  /** Waits until no routine is under way, whatever became of them. */
+  /** Waits until no routine is running, whether they succeed or fail. */
   *ended(): IoRoutine<void> {
     while (this.#running > 0) yield this.#change;
   }
 
-  /** Ends all waiting for what is not under way: there was a failure elsewhere. */
+  /** Ends all waiting in {@link until}, as the log has failed. */
   stop(): void {
     this.#failed = true;
-    this.changed();
+    this.notify();
   }
 
-  /** Has every waiting routine look again. */
-  changed(): void {
+  /** Makes every waiting routine check its condition again. */
+  notify(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resume of waiting) resume();
@@ -86,9 +86,9 @@ export class Pipeline {
     this.#waiting.push(resume);
   };
 
-  #count(): void {
+  #applyInOrder(): void {
     try {
-      while (this.#items[0]?.done === true) this.#items.shift()?.count();
+      while (this.#items[0]?.done === true) this.#items.shift()?.apply();
     } catch (error) {
       this.#fail(error);
     }

@@ -10,13 +10,13 @@ import {
   type RecordScope,
 } from '@walstack/codec';
 
-/** What a record has besides its payload. */
+/** The properties of a record besides its payload. */
 export interface AppendOptions {
   /** The application's own number, unsigned 32 bits. Default 0. */
   readonly type?: number;
   /** A second, short payload, at most 65,535 bytes; a string is UTF-8. Default none. */
   readonly meta?: Uint8Array | string;
-  /** Unsigned, 64 bits. A record with any of the three ids is scoped; the ids not given are 0 then. */
+  /** Unsigned, 64 bits. A record with any of the three ids has a scope; ids that are not given are 0 then. */
   readonly tenantId?: number | bigint;
   /** Unsigned, 64 bits. */
   readonly databaseId?: number | bigint;
@@ -24,12 +24,12 @@ export interface AppendOptions {
   readonly vshardId?: number | bigint;
 }
 
-/** A record as the caller gives it, its options checked. */
+/** A record to be appended, its options checked. */
 export interface RecordBody {
   readonly type: number;
   readonly meta: Uint8Array;
   readonly payload: Uint8Array;
-  /** How many bytes the two had when the record was checked. */
+  /** The lengths of `meta` and `payload` when the record was checked. */
   readonly metaBytes: number;
   readonly payloadBytes: number;
   readonly scope: RecordScope | undefined;
@@ -48,7 +48,7 @@ const NO_BYTES: Uint8Array = new Uint8Array(0);
 const encoder = new TextEncoder();
 const EXPECTED = 'a Uint8Array or a string';
 
-/** No option given: known by its identity, so that nothing is looked up for it. */
+/** The default options: compared by identity, so that a call without options reads no property. */
 export const NO_OPTIONS: AppendOptions = Object.freeze({});
 
 /**
@@ -56,11 +56,11 @@ export const NO_OPTIONS: AppendOptions = Object.freeze({});
  *
  * @throws `TypeError`, `RangeError` with Node's codes
  */
-export function keptBodyOf(payload: Uint8Array | string, options: AppendOptions): RecordBody {
+export function copiedBodyOf(payload: Uint8Array | string, options: AppendOptions): RecordBody {
   return new ReusedBody().fill(payload, options, copied);
 }
 
-/** A record that is checked, encoded and forgotten before the next one comes: no object is made for each. */
+/** A mutable record that is reused for every append, so that no object is allocated per record. */
 export class ReusedBody implements RecordBody {
   type = 0;
   meta = NO_BYTES;
@@ -71,14 +71,14 @@ export class ReusedBody implements RecordBody {
   readonly codec = CodecNumber.none;
 
   /**
-   * Checks a record, and is that record then.
+   * Checks a record and stores it in this object.
    *
-   * @param own - what is kept of bytes of the caller's
-   * @throws `TypeError`, `RangeError` with Node's codes; then it is the record that it was
+   * @param toOwned - applied to the caller's bytes: copies them, or returns them as they are
+   * @throws `TypeError`, `RangeError` with Node's codes; then this object is unchanged
    */
-  fill(payload: Uint8Array | string, options: AppendOptions, own: (bytes: Uint8Array) => Uint8Array = same): this {
+  fill(payload: Uint8Array | string, options: AppendOptions, toOwned: (bytes: Uint8Array) => Uint8Array = same): this {
     if (options === NO_OPTIONS) {
-      this.#fillPayload(payload, own);
+      this.#fillPayload(payload, toOwned);
       this.type = 0;
       this.meta = NO_BYTES;
       this.metaBytes = 0;
@@ -86,32 +86,32 @@ export class ReusedBody implements RecordBody {
       return this;
     }
     checkOptions('options', options, APPEND_OPTIONS);
-    // Each is read once, and before the bytes are looked at: a getter may do anything with their memory, or append.
+    // Each option is read once, and before the lengths are checked: a getter may detach the memory, or append a record.
     const { type = 0, meta, tenantId, databaseId, vshardId } = options;
     checkInteger('type', type, 0, 0xffff_ffff);
     const scope = scopeOf(tenantId, databaseId, vshardId);
     const bytes = typeof meta === 'string' ? encoder.encode(checkText('meta', meta)) : (meta ?? NO_BYTES);
     const givenBytes = checkedLength('meta', bytes, EXPECTED);
-    const kept = own(bytes);
-    const metaBytes = kept === bytes ? givenBytes : kept.length;
-    this.#fillPayload(payload, own);
+    const owned = toOwned(bytes);
+    const metaBytes = owned === bytes ? givenBytes : owned.length;
+    this.#fillPayload(payload, toOwned);
     this.type = type;
-    this.meta = kept;
+    this.meta = owned;
     this.metaBytes = metaBytes;
     this.scope = scope;
     return this;
   }
 
-  #fillPayload(payload: Uint8Array | string, own: (bytes: Uint8Array) => Uint8Array): void {
+  #fillPayload(payload: Uint8Array | string, toOwned: (bytes: Uint8Array) => Uint8Array): void {
     if (typeof payload === 'string') {
       this.payload = encoder.encode(checkText('payload', payload));
       this.payloadBytes = this.payload.length;
     } else {
       const givenBytes = checkedLength('payload', payload, EXPECTED);
-      const kept = own(payload);
-      // A copy of memory that another thread makes larger may be longer.
-      this.payloadBytes = kept === payload ? givenBytes : kept.length;
-      this.payload = kept;
+      const owned = toOwned(payload);
+      // A copy of shared memory that another thread grows may be longer.
+      this.payloadBytes = owned === payload ? givenBytes : owned.length;
+      this.payload = owned;
     }
   }
 
@@ -122,7 +122,7 @@ export class ReusedBody implements RecordBody {
   }
 }
 
-/** The record with its payload compressed, where that makes it smaller. */
+/** The record with its payload compressed, if that makes it smaller. */
 export function compressed(body: RecordBody, compressor: Compressor): RecordBody {
   const payload = compressor.compress(body.payload);
   if (payload === undefined) return body;
@@ -130,7 +130,7 @@ export function compressed(body: RecordBody, compressor: Compressor): RecordBody
 }
 
 const same = (bytes: Uint8Array): Uint8Array => bytes;
-/** Not `slice`, of which Node's `Buffer` makes a view of the same memory. */
+/** Not `slice`: that of Node's `Buffer` returns a view of the same memory. */
 const copied = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
 function scopeOf(

@@ -23,49 +23,49 @@ import {
   openNextSegment,
   removeIfPossible,
 } from '../segments/segment-file.js';
-import { prepareBlocks } from './block-preallocator.js';
+import { preallocateBlocks } from './block-preallocator.js';
 import type { Pipeline } from './pipeline.js';
 
-/** So many bytes of the next segment are prepared before it has its turn. */
+/** Bytes of the next segment that are preallocated before the log rolls to it. */
 const FIRST_BYTES = 1024 * 1024;
 
-/** The file of a segment to be. */
+/** The file of a new segment. */
 export interface AllocatedFile {
   readonly file: IoFile;
-  /** Up to here the file has blocks of its own. */
-  readonly preparedEnd: number;
-  /** Whether it had an earlier life. */
+  /** Up to this offset the file has allocated blocks. */
+  readonly preallocatedEnd: number;
+  /** Whether the file belonged to an earlier segment. */
   readonly recycled: boolean;
 }
 
-/** `next.seg`, open, without a header of its new life. */
+/** `next.seg`, open, without a header of the new segment. */
 interface PreallocatedFile extends AllocatedFile {
-  /** CRC32C of the segment id of the file's earlier life, which the next one must not share. */
+  /** CRC32C of the id of the segment that the file belonged to: the new segment must not have the same seed. */
   readonly earlierSeed: number | undefined;
 }
 
-/** How a file was got rid of; `left`: it could not be removed. */
+/** What {@link SegmentAllocator.retire} did with a file; `left`: it could not be removed. */
 export type Disposal = 'recycled' | 'removed' | 'left';
 
 /**
- * The files that segments are made of: one that is prepared in the background, and freed ones that wait for reuse.
- * Overwriting blocks that exist costs about half of an append that makes a file grow.
+ * Provides the files of new segments: preallocates the next one in the background, and keeps freed ones for reuse.
+ * Overwriting allocated blocks costs about half of a write that extends the file.
  */
 export class SegmentAllocator {
   readonly #environment: Environment;
   readonly #settings: Settings;
-  readonly #names: DirectorySync;
+  readonly #directorySync: DirectorySync;
   readonly #background: Pipeline;
   readonly #failure: () => unknown;
-  /** `next.seg` is made, given up and removed by one routine at a time. */
+  /** Serialises the routines that create, hand out and remove `next.seg`. */
   readonly #queue: RoutineQueue;
-  /** Number of the first segment that this life of the log has written. */
+  /** Number of the first segment that was written since the log was opened. */
   readonly #firstOwn: number;
-  /** Names of free files, durable under these names. */
+  /** Names of free files whose renames are durable. */
   readonly #free: string[];
-  /** Names of free files that the next sync of the directory makes durable. */
+  /** Names of free files whose renames the next sync of the directory makes durable. */
   readonly #renamed: string[] = [];
-  /** Names of free files that were there when the log was opened. */
+  /** Names of free files that existed when the log was opened. */
   readonly #found: ReadonlySet<string>;
   #nextFreeNumber = 1;
   #preallocated: PreallocatedFile | undefined;
@@ -73,32 +73,32 @@ export class SegmentAllocator {
   #noSpace = false;
 
   /**
-   * @param background - prepares the next segment
-   * @param failure - of the log: the reason why nothing will be prepared any more
-   * @param free - names of the free files that were there when the log was opened
-   * @param firstOwn - number of the first segment that this life of the log writes
+   * @param background - runs the preallocation
+   * @param failure - returns the failure of the log, after which nothing is preallocated any more
+   * @param free - names of the free files that existed when the log was opened
+   * @param firstOwn - number of the first segment that is written since the log was opened
    */
   constructor(
-    world: Environment,
+    environment: Environment,
     settings: Settings,
-    names: DirectorySync,
+    directorySync: DirectorySync,
     background: Pipeline,
     failure: () => unknown,
     free: readonly string[],
     firstOwn: number,
   ) {
-    this.#environment = world;
+    this.#environment = environment;
     this.#settings = settings;
-    this.#names = names;
+    this.#directorySync = directorySync;
     this.#background = background;
     this.#failure = failure;
-    this.#queue = new RoutineQueue(world.io);
+    this.#queue = new RoutineQueue(environment.io);
     this.#firstOwn = firstOwn;
     this.#free = [...free];
     this.#found = new Set(free);
   }
 
-  /** To be called when a group was submitted: prepares the next segment when half of this one is used. */
+  /** Called when a group was submitted: preallocates the next segment once half of the current one is used. */
   preallocateAhead(end: number): void {
     if (this.#settings.preallocate === 'none' || end * 2 < this.#settings.segmentBytes) return;
     if (this.#preallocated !== undefined || this.#preallocating || this.#noSpace || !this.#queue.idle) return;
@@ -106,7 +106,7 @@ export class SegmentAllocator {
     this.#background.start(this.#preallocate(), () => {});
   }
 
-  /** A file for a segment, with this header, durable, and nothing else of its life. It is called `next.seg`. */
+  /** Returns the file `next.seg` with a segment's header, which is durable, and no frames. */
   *allocate(header: SegmentHeader): IoRoutine<AllocatedFile> {
     return yield* this.#queue.join(() => this.#allocate(header));
   }
@@ -114,78 +114,88 @@ export class SegmentAllocator {
   *#allocate(header: SegmentHeader): IoRoutine<AllocatedFile> {
     yield* this.#untilPreallocated();
     this.#noSpace = false;
-    let draft = this.#preallocated ?? (yield* this.#open());
+    let preallocated = this.#preallocated ?? (yield* this.#open());
     this.#preallocated = undefined;
-    if (draft.earlierSeed === segmentSeed(header.segmentId)) {
-      yield* discardNextSegment(this.#environment.io, this.#settings.directory, draft.file);
-      draft = fresh(yield* makeNextSegment(this.#environment.io, this.#settings), 0);
+    if (preallocated.earlierSeed === segmentSeed(header.segmentId)) {
+      yield* discardNextSegment(this.#environment.io, this.#settings.directory, preallocated.file);
+      preallocated = newFile(yield* makeNextSegment(this.#environment.io, this.#settings), 0);
     }
-    const { file } = draft;
+    const { file } = preallocated;
     yield* beginSegment(this.#environment.io, this.#settings.directory, file, header);
-    return { file, preparedEnd: Math.max(draft.preparedEnd, header.blockBytes), recycled: draft.recycled };
+    return {
+      file,
+      preallocatedEnd: Math.max(preallocated.preallocatedEnd, header.blockBytes),
+      recycled: preallocated.recycled,
+    };
   }
 
   /**
-   * Gives up the name of a segment that is not part of the log any more. It becomes a free file, unless there are enough,
-   * an earlier life of the log has written it, it is read through a mapping, or it has another name; then it is removed.
-   * To be followed by a sync of the directory, and then by {@link publishFreed}.
+   * Frees the file of a segment that is not part of the log any more. The file is kept for reuse, unless there are enough
+   * free files, it was written before the log was opened, a reader has mapped it, or it has another hard link: then it is
+   * removed. Must be followed by a sync of the directory, and then by {@link publishFreed}.
    */
   *retire(segment: Segment): IoRoutine<Disposal> {
-    if (this.#wants(segment) && this.#rename(segment)) return 'recycled';
+    if (this.#isReusable(segment) && this.#rename(segment)) return 'recycled';
     return (yield* removeIfPossible(this.#environment.io, segment.path)) ? 'removed' : 'left';
   }
 
-  /** The names of the free files are durable: from now on they may be overwritten. */
+  /** Called when the renames of the freed files are durable: from now on the files may be overwritten. */
   publishFreed(): void {
     this.#free.push(...this.#renamed.splice(0));
   }
 
-  /** Removes what is kept for later, as the disk is full. @returns whether there was anything */
+  /** Removes the preallocated and the free files, as the disk is full. @returns whether there were any */
   *releaseReserve(): IoRoutine<boolean> {
     return yield* this.#queue.join(() => this.#releaseReserve());
   }
 
   *#releaseReserve(): IoRoutine<boolean> {
     yield* this.#untilPreallocated();
-    const draft = this.#preallocated;
+    const preallocated = this.#preallocated;
     this.#preallocated = undefined;
     this.#noSpace = true;
-    if (draft !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, draft.file);
-    let given = draft !== undefined;
+    if (preallocated !== undefined)
+      yield* discardNextSegment(this.#environment.io, this.#settings.directory, preallocated.file);
+    let given = preallocated !== undefined;
     for (let name = this.#free.shift(); name !== undefined; name = this.#free.shift()) {
       if (yield* removeIfPossible(this.#environment.io, join(this.#settings.directory, name))) given = true;
     }
     return given;
   }
 
-  /** Closes the file that was prepared, and removes it: another process life would not trust it. */
+  /** Closes and removes the preallocated file: the next opening of the log would not reuse it. */
   *close(): IoRoutine<void> {
     yield* this.#queue.join(() => this.#discardPreallocated());
   }
 
   *#discardPreallocated(): IoRoutine<void> {
-    const draft = this.#preallocated;
+    const preallocated = this.#preallocated;
     this.#preallocated = undefined;
-    if (draft !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, draft.file);
+    if (preallocated !== undefined)
+      yield* discardNextSegment(this.#environment.io, this.#settings.directory, preallocated.file);
   }
 
-  /** Waits until no segment is being prepared. @throws the failure of the log, after which none will be there */
+  /** Waits until no preallocation is in progress. @throws the failure of the log */
   *#untilPreallocated(): IoRoutine<void> {
     if (!(yield* this.#background.until(() => !this.#preallocating))) throw this.#failure();
   }
 
   /**
-   * Whether a file is to be kept. One that an earlier life of the log has written is not: writes of a killed process, which
-   * the kernel still carries out, would land in its next life.
+   * Whether a file is kept for reuse. One that was written before the log was opened is not: writes of a killed process,
+   * which the kernel may still carry out, would land in the new segment.
    */
-  #wants({ header, end }: Segment): boolean {
+  #isReusable({ header, end }: Segment): boolean {
     const { recycleSegments, segmentBytes } = this.#settings;
     const { fileLocks } = this.#environment.io.capabilities;
     if (!fileLocks || header.number < this.#firstOwn) return false;
     return this.#free.length + this.#renamed.length < recycleSegments && end * 2 >= segmentBytes;
   }
 
-  /** @returns `false` when the file is locked by a reader, cannot be locked or renamed, or has another name */
+  /**
+   * Renames the file of a segment to a free file.
+   *
+   * @returns `false` when a reader has locked it, it cannot be locked or renamed, or it has another hard link
+   */
   #rename(segment: Segment): boolean {
     const { io } = this.#environment;
     let file: IoFile | undefined;
@@ -197,7 +207,7 @@ export class SegmentAllocator {
       this.#renamed.push(name);
       return true;
     } catch (error) {
-      // The file system may have no locks.
+      // The file system may not support locks.
       if (!isFailureOfRemoval(error) && !WalError.is(error, 'WAL_UNSUPPORTED')) throw error;
       return false;
     } finally {
@@ -223,22 +233,22 @@ export class SegmentAllocator {
     }
   }
 
-  /** Opens `next.seg`: a free file under its new name, or a new one. */
+  /** Opens `next.seg`: a renamed free file, or a new one. */
   *#open(ahead = false): IoRoutine<PreallocatedFile> {
     const { io } = this.#environment;
     const { directory, segmentBytes, blockBytes } = this.#settings;
     for (let name = this.#free.shift(); name !== undefined; name = this.#free.shift()) {
-      const draft = yield* this.#reuse(name);
-      if (draft !== undefined) return draft;
+      const preallocated = yield* this.#reuse(name);
+      if (preallocated !== undefined) return preallocated;
     }
     const file = yield* makeNextSegment(io, this.#settings);
     try {
       const end = ahead ? blockEnd(Math.min(FIRST_BYTES, segmentBytes), blockBytes) : 0;
       if (end > 0) {
-        yield* prepareBlocks(this.#environment, this.#settings, { file }, 0, end);
+        yield* preallocateBlocks(this.#environment, this.#settings, { file }, 0, end);
         yield* ioSteps.datasync(io, file);
       }
-      return fresh(file, end);
+      return newFile(file, end);
     } catch (error) {
       yield* discardNextSegment(io, directory, file);
       throw error;
@@ -246,24 +256,25 @@ export class SegmentAllocator {
   }
 
   /**
-   * Opens a free file as `next.seg`. @returns `undefined` when it cannot be had, or has got another name meanwhile: then it
-   * is removed
+   * Renames a free file to `next.seg` and opens it. @returns `undefined` when that is not possible, or when it has another
+   * hard link by now: then it is removed
    */
   *#reuse(name: string): IoRoutine<PreallocatedFile | undefined> {
     const { io } = this.#environment;
     const { directory, blockBytes } = this.#settings;
     if (!this.#renameToNext(name)) return undefined;
-    // The next rename must not survive a crash without this one: the file would have two names.
-    yield* this.#names.sync();
+    // The next rename must not become durable without this one: after a crash the file would have two names.
+    yield* this.#directorySync.sync();
     let file: IoFile | undefined;
     try {
       file = openNextSegment(io, this.#settings, false);
       const size = io.size(file);
-      const preparedEnd = size - (size % blockBytes);
-      // A file that was written through the page cache may end anywhere; direct I/O and what reserves blocks for it need whole ones.
-      if (preparedEnd < size) yield* ioSteps.truncate(io, file, preparedEnd);
-      // Looked at under this name: a link to an earlier one that is made later finds nothing.
-      if (hasOneName(io, file)) return { file, preparedEnd, recycled: true, earlierSeed: yield* this.#seedOf(file) };
+      const preallocatedEnd = size - (size % blockBytes);
+      // A file that was written through the page cache may end inside a block; direct I/O and preallocation need whole blocks.
+      if (preallocatedEnd < size) yield* ioSteps.truncate(io, file, preallocatedEnd);
+      // Counted after the rename: a hard link to the earlier name cannot be created any more.
+      if (hasOneName(io, file))
+        return { file, preallocatedEnd, recycled: true, earlierSeed: yield* this.#seedOf(file) };
     } catch (error) {
       if (!isFailureOfRemoval(error)) {
         if (file !== undefined) closeFile(io, file);
@@ -275,7 +286,7 @@ export class SegmentAllocator {
     return undefined;
   }
 
-  /** @returns `false` when the free file is gone, or is none */
+  /** @returns `false` when the free file is gone, or is not a file */
   #renameToNext(name: string): boolean {
     const { io } = this.#environment;
     const { directory } = this.#settings;
@@ -290,7 +301,7 @@ export class SegmentAllocator {
     }
   }
 
-  /** CRC32C of the segment id in a file's header; `undefined` when it has none. */
+  /** CRC32C of the segment id in a file's header; `undefined` when it has no valid header. */
   *#seedOf(file: IoFile): IoRoutine<number | undefined> {
     const block = this.#environment.io.allocateBuffer(this.#settings.blockBytes);
     const length = yield* ioSteps.read(this.#environment.io, file, block, 0);
@@ -303,12 +314,12 @@ export class SegmentAllocator {
   }
 }
 
-/** Whether the bytes of a file are found under one name alone. Where that cannot be told it may have another one. */
+/** Whether a file has exactly one hard link. `false` when the backend cannot count them. */
 const hasOneName = (io: StorageIo, file: IoFile): boolean => io.links?.(file) === 1;
 
-const fresh = (file: IoFile, preparedEnd: number): PreallocatedFile => ({
+const newFile = (file: IoFile, preallocatedEnd: number): PreallocatedFile => ({
   file,
-  preparedEnd,
+  preallocatedEnd,
   recycled: false,
   earlierSeed: undefined,
 });

@@ -39,37 +39,37 @@ import { Pipeline } from './pipeline.js';
 import { compressed, type RecordBody } from './record-body.js';
 import { SegmentAllocator } from './segment-allocator.js';
 
-/** Where a writer begins: what recovery left, or a new log. */
+/** The state of the log that a writer starts with: as recovery left it, or new. */
 export interface LogStart {
   readonly logId: Uint8Array;
   /** `undefined` in a log that belongs to no core. */
   readonly coreId: number | undefined;
   /** Sealed segments of the chain, from the oldest to the newest. */
   readonly sealed: readonly Segment[];
-  /** A segment whose name is durable and that holds nothing yet; `undefined` when the next append is to make one. */
+  /** An empty segment whose name is durable; `undefined` when the next append plans one. */
   readonly active: ActiveSegment | undefined;
   readonly nextLsn: Lsn;
   /** Everything up to it survives a crash. Default: every record. */
   readonly durableLsn?: Lsn;
-  /** The number for the next segment that is made. */
+  /** The number of the next segment. */
   readonly nextNumber: number;
   readonly checkpoint: Checkpoint | undefined;
-  /** Whether no power cut takes the checkpoint back. Default: it is so. */
+  /** Whether the checkpoint is known to be durable. Default `true`. */
   readonly checkpointIsDurable?: boolean;
-  /** Names of freed segments that wait for reuse. */
+  /** Names of the free segment files. */
   readonly free: readonly string[];
-  /** From which LSN on the log is encrypted; `undefined` while that is not known, as there is no ring. */
+  /** The LSN from which on the log is encrypted; `undefined` while it is not known, as there is no ring. */
   readonly encryptedFrom?: Lsn | undefined;
 }
 
-/** An end that the log has had. */
+/** An end of the log, at some moment. */
 export interface LogEnd {
   readonly lastLsn: Lsn;
-  /** How often the log had gone on with another LSN than the next one. */
+  /** How often the log had been restarted at another LSN than the next one. */
   readonly generation: number;
 }
 
-/** Counters of a writer since it was made. */
+/** Counters of a writer since it was created. */
 export interface WriterCounters {
   records: number;
   groups: number;
@@ -84,12 +84,12 @@ export interface WriterCounters {
  * Writes the one active segment of a log: encodes records into memory, writes them in groups, makes them durable, and
  * rolls from segment to segment.
  *
- * `append` only encodes. The routines do the I/O; they must not interleave, which is the business of whoever runs them.
- * Where the backend can make writes durable side by side, several groups are under way: {@link submit} starts one and
- * does not wait for it. A roll is then one of the things under way: groups go into the next segment while the old one is
- * sealed and the new one gets its name, and count when that is done.
+ * `append` only encodes. The routines do the I/O; they must not run concurrently, so the caller runs them in the write
+ * queue. If the backend can have several durable writes in flight, several groups are in flight: {@link submit} starts one
+ * and does not wait for it. A roll is then in flight as well: groups are written into the next segment while the old one is
+ * sealed and the new one is named, and are acknowledged when that is done.
  *
- * After the first failure nothing is accepted any more: what the disk holds is for recovery to find out.
+ * After the first failure nothing is accepted any more: only recovery can find out what the disk holds.
  */
 export class SegmentWriter {
   readonly counters: WriterCounters = {
@@ -106,60 +106,60 @@ export class SegmentWriter {
   readonly #settings: Settings;
   readonly #logId: Uint8Array;
   readonly #coreId: number | undefined;
-  /** Whether every write is a durable one, side by side with others. */
+  /** Whether every write is a durable one, with others in flight. */
   readonly #pipelined: boolean;
   readonly #pipeline: Pipeline;
-  /** What is done ahead of need, and is not waited for as a rule. */
+  /** Runs preallocation, which normally nothing waits for. */
   readonly #background: Pipeline;
   readonly #preallocator: BlockPreallocator;
   readonly allocator: SegmentAllocator;
-  /** Makes the names in the directory durable. */
+  /** Syncs the log's directory. */
   readonly directorySync: DirectorySync;
   readonly #onRoll: () => void;
   readonly #arena: Arena;
   readonly #sealed: SegmentList;
-  /** The segment that is encoded into; perhaps only a plan. */
+  /** The segment that records are encoded into; it may still be a plan without a file. */
   #active: ActiveSegment | undefined;
-  /** The segment whose file is written into: the active one, or one before it. */
+  /** The segment whose file is written to: the active one, or one before it. */
   #current: ActiveSegment | undefined;
-  /** The newest segment that has its name for good: the current one, or the one before it while a roll is under way. */
+  /** The newest segment whose name is durable: the current one, or the one before it during a roll. */
   #named: ActiveSegment | undefined;
   #nextLsn: Lsn;
-  /** Everything up to it was handed to the operating system. */
+  /** Everything up to this LSN was handed to the operating system. */
   #writtenLsn: Lsn;
-  /** Everything up to it survives a crash. Moves to the ends of batches only. */
+  /** Everything up to this LSN survives a crash. Never inside a batch. */
   #durableLsn: Lsn;
-  /** Every byte of the log before it survives a crash. */
+  /** Every byte of the log before this position survives a crash. */
   #durablePosition: number;
   #nextNumber: number;
   #generation = 0;
-  /** Everything up to it that is not in the log any more was durable before it was dropped. */
+  /** The highest LSN that a restart has dropped: it was durable before. */
   #droppedLsn: Lsn = 0;
-  /** The LSN behind the last record that a group took. */
+  /** The LSN behind the last record of the last group. */
   #takenLsn: Lsn;
   #keyRing: KeyRing | undefined;
   #encryptedFrom: Lsn | undefined;
   #endsWithMark = true;
   #failure: WalError | undefined;
 
-  /** @param onRoll - told when a segment was sealed and the next one has its name for good */
-  constructor(world: Environment, settings: Settings, start: LogStart, onRoll: () => void) {
-    this.#environment = world;
-    this.#clock = new CoarseClock(world.now);
+  /** @param onRoll - called when a segment was sealed and the name of the next one is durable */
+  constructor(environment: Environment, settings: Settings, start: LogStart, onRoll: () => void) {
+    this.#environment = environment;
+    this.#clock = new CoarseClock(environment.now);
     this.#settings = settings;
     this.#onRoll = onRoll;
     this.#logId = start.logId;
     this.#coreId = start.coreId;
-    this.#pipelined = writesSideBySide(world.io);
-    const router = CompletionRouter.for(world.io);
+    this.#pipelined = writesSideBySide(environment.io);
+    const router = CompletionRouter.for(environment.io);
     this.#pipeline = new Pipeline(router, (error) => this.fail(error));
     this.#background = new Pipeline(router, (error) => this.fail(error));
-    this.#preallocator = new BlockPreallocator(world, settings, this.#background);
-    this.directorySync = new DirectorySync(world, settings.directory, (error) => this.fail(error));
+    this.#preallocator = new BlockPreallocator(environment, settings, this.#background);
+    this.directorySync = new DirectorySync(environment, settings.directory, (error) => this.fail(error));
     const failure = () => this.#failure;
     const firstOwn = start.active?.header.number ?? start.nextNumber;
     this.allocator = new SegmentAllocator(
-      world,
+      environment,
       settings,
       this.directorySync,
       this.#background,
@@ -167,7 +167,7 @@ export class SegmentWriter {
       start.free,
       firstOwn,
     );
-    this.#arena = new Arena(world.io, settings.segmentBytes, settings.padGroups || this.#pipelined);
+    this.#arena = new Arena(environment.io, settings.segmentBytes, settings.padGroups || this.#pipelined);
     this.#sealed = new SegmentList(start.sealed);
     this.#active = start.active;
     this.#current = start.active;
@@ -194,7 +194,7 @@ export class SegmentWriter {
     return this.#durableLsn;
   }
 
-  /** Where in the log the next frame is looked for: behind everything encoded, padding included. */
+  /** Position of the next frame in the log: behind everything encoded, padding included. */
   get position(): number {
     if (this.#active !== undefined) return positionAt(this.#active);
     const { last } = this.#sealed;
@@ -209,16 +209,16 @@ export class SegmentWriter {
     return this.#arena.pendingBytes;
   }
 
-  /** How many groups may be under way side by side. */
+  /** The largest number of groups in flight. */
   get maxInFlight(): number {
     const segment = this.#current;
     const { io } = this.#environment;
     if (!this.#pipelined || segment?.file === undefined) return 1;
-    // Durable writes through the page cache of the operating system wait for each other anyway.
+    // The kernel serialises durable writes through the page cache anyway.
     return segment.file.direct || !io.capabilities.realFiles ? this.#settings.maxInFlight : 1;
   }
 
-  /** Whether the segment that is written into is written around the page cache. */
+  /** Whether the current segment is written with direct I/O. */
   get directIo(): boolean {
     return this.#current?.file?.direct ?? false;
   }
@@ -233,12 +233,15 @@ export class SegmentWriter {
     return this.#sealed;
   }
 
-  /** The newest segment as far as it was written; `undefined` when the next append is to make one. */
+  /** The newest named segment as far as it was written; `undefined` when there is none yet. */
   get active(): Segment | undefined {
     return this.#named?.asWritten;
   }
 
-  /** The segment that records go to, unless it is full; perhaps only a plan. `undefined` when the next append is to make one. */
+  /**
+   * The segment that records are encoded into, perhaps still without a file; `undefined` when the next append plans
+   * one.
+   */
   get planned(): Segment | undefined {
     return this.#active;
   }
@@ -251,7 +254,7 @@ export class SegmentWriter {
     return segments;
   }
 
-  /** The same as they are now, without an array of them. */
+  /** The same segments as a view, without copying an array. */
   get chain(): Segments {
     return this.#sealed.viewFrom(0, this.active);
   }
@@ -265,15 +268,17 @@ export class SegmentWriter {
     return this.#keyRing;
   }
 
-  /** From which LSN on the log is encrypted; `undefined` while that is not known: records before it may be in the clear. */
+  /**
+   * The LSN from which on the log is encrypted: records before it may be plaintext. `undefined` while it is not known.
+   */
   get encryptedFrom(): Lsn | undefined {
     return this.#encryptedFrom;
   }
 
   /**
-   * Encrypts from now on with the current key of a ring. Nothing was appended yet: an empty segment is replaced.
+   * Encrypts from now on with the current key of a ring. Called before the first append: an empty segment is replaced.
    *
-   * @param encryptedFrom - from which LSN on the log is encrypted, where that was not known
+   * @param encryptedFrom - the LSN from which on the log is encrypted; used if that was not known yet
    */
   useKeyRing(ring: KeyRing, encryptedFrom: Lsn | undefined): void {
     this.#keyRing = ring;
@@ -290,13 +295,13 @@ export class SegmentWriter {
     return (this.#sealed.first ?? this.#named)?.header.firstLsn ?? this.#nextLsn;
   }
 
-  /** First LSN of the segment that the next record goes to, unless it rolls. */
+  /** First LSN of the segment that the next record is encoded into, unless that record rolls. */
   get activeFirstLsn(): Lsn {
     return this.#active?.header.firstLsn ?? this.#nextLsn;
   }
 
   /**
-   * Encodes a record. Neither written nor durable on return. What throws has appended nothing.
+   * Encodes a record. Neither written nor durable on return. If it throws, nothing was appended.
    *
    * @returns its LSN
    */
@@ -307,7 +312,8 @@ export class SegmentWriter {
     const { compressor } = this.#settings;
     const body = compressor === undefined ? given : compressed(given, compressor);
     const frameBytes = this.#frameBytesOf(body);
-    // The clock and the randomness of a new segment are the application's, and may do anything with the memory of the record.
+    // The clock and the random bytes of a new segment may be the application's functions, which may detach the record's
+    // memory.
     const isClockRead = this.#clock.isRead;
     const now = this.#clock.read();
     const segment = this.#segmentFor(frameBytes, now);
@@ -319,8 +325,8 @@ export class SegmentWriter {
   }
 
   /**
-   * Encodes the records of a batch: in one segment and in one piece, which is written as a whole. So the durable LSN, which
-   * moves from piece to piece, is never inside a batch. Neither written nor durable on return.
+   * Encodes the records of a batch into one segment and one chunk, which is written as a whole. So the durable LSN, which
+   * moves from write to write, is never inside a batch. Neither written nor durable on return.
    *
    * @param given - at least one
    * @returns the LSN of the last one
@@ -345,14 +351,15 @@ export class SegmentWriter {
         this.#encode(segment, body, this.#frameBytesOf(body), flags, elapsedMs, true);
       }
     } catch (error) {
-      // Its bytes are its own, and nothing is known that could keep them from being encoded; those before it must not stay alone.
+      // Not expected, as a batch owns copies of its bytes. But the records encoded so far must not remain without the
+      // rest.
       this.fail(error);
       throw error;
     }
     return lastLsn;
   }
 
-  /** Hands everything appended so far to the operating system. Not durable on return. */
+  /** Writes everything appended so far to the operating system. Not durable on return. */
   *flush(): IoRoutine<void> {
     yield* this.#guarded(this.#writeAll(false));
   }
@@ -363,47 +370,47 @@ export class SegmentWriter {
   }
 
   /**
-   * Does what makes everything appended so far durable, as far as it need not be waited for: see {@link untilDurable}.
+   * Starts the writes that make everything appended so far durable: {@link untilDurable} waits for them.
    */
   *submit(): IoRoutine<void> {
-    // What was written without being durable needs a sync of its own, which covers only what has completed before it.
+    // Earlier writes that are not durable need a sync, which covers only writes that were completed before it.
     const alone = this.#pipelined && this.#current?.dirty !== true;
     yield* this.#guarded(alone ? this.#startGroup(true) : this.#syncAll());
   }
 
-  /** What was dropped up to this LSN was durable before. */
+  /** The highest LSN that a restart has dropped: records up to it that are not in the log any more had been durable. */
   get droppedLsn(): Lsn {
     return this.#droppedLsn;
   }
 
-  /** How far the log goes now. */
+  /** The present end of the log. */
   get appended(): LogEnd {
     return { lastLsn: this.#nextLsn - 1, generation: this.#generation };
   }
 
-  /** Whether everything up to an end that the log has had is durable, or was before it began anew. */
+  /** Whether everything up to an end is durable, or was durable before a restart dropped it. */
   isDurable({ lastLsn, generation }: LogEnd): boolean {
     return generation !== this.#generation || this.#durableLsn >= lastLsn;
   }
 
-  /** Waits until everything up to an end that was submitted is durable. May be run beside other routines. */
+  /** Waits until everything up to a submitted end is durable. May run concurrently with other routines. */
   *untilDurable(end: LogEnd): IoRoutine<void> {
     yield* this.#until(() => this.isDurable(end));
   }
 
   /**
-   * Writes a mark and makes it durable: only when everything appended is durable already, else nothing happens.
+   * Writes a mark and makes it durable, if everything appended is durable already; else it does nothing.
    *
-   * @param type - why, one of `MarkType`
+   * @param type - one of `MarkType`
    */
   *mark(type: number): IoRoutine<void> {
     yield* this.#guarded(this.#writeMark(type));
   }
 
   /**
-   * Makes everything durable, and a new segment behind it, unless the newest one has no record.
+   * Makes everything durable and creates a new segment, unless the newest one has no record.
    *
-   * @throws `WAL_NO_SPACE` when there is no room for it: as long as nothing was appended meanwhile, no failure for good
+   * @throws `WAL_NO_SPACE` when the disk is full: not a final failure unless something was appended meanwhile
    */
   *roll(): IoRoutine<void> {
     const before = this.#active;
@@ -412,11 +419,11 @@ export class SegmentWriter {
       yield* this.sync();
       return;
     }
-    // Planned before anything waits: what is appended meanwhile has its place behind the old segment.
+    // Planned before anything waits: records appended meanwhile are encoded into the new segment.
     const next = this.#plan();
     this.#active = next;
     yield* this.sync();
-    // What was appended while groups before it were awaited went along, and had this roll carried out, or further ones.
+    // Records appended during the sync were written with it, and have carried out this roll already, or further ones.
     if (this.#named !== undefined && this.#named.header.number >= next.header.number) return;
     try {
       yield* this.#makeFile(next);
@@ -426,15 +433,15 @@ export class SegmentWriter {
       throw error;
     }
     const old = this.#current;
-    // Known before anything is looked at: where the log has failed meanwhile, its file is closed with the log.
+    // Set first: if the log has failed meanwhile, this file is closed with the log.
     this.#current = next;
     yield* this.#guarded(this.#goOnIn(old, next));
   }
 
   /**
-   * Makes a segment for the next record, if there is none.
+   * Creates a segment for the next record, if there is none.
    *
-   * @throws `WAL_NO_SPACE` when there is no room for it, which is no failure for good: nothing was lost
+   * @throws `WAL_NO_SPACE` when the disk is full: not a final failure, as nothing was lost
    */
   *begin(): IoRoutine<void> {
     this.throwIfFailed();
@@ -447,15 +454,15 @@ export class SegmentWriter {
   }
 
   /**
-   * Goes on in a new segment with another LSN, whatever came before. To be called when everything appended is durable;
-   * nothing may be appended before it is done.
+   * Continues the log in a new segment with another LSN. Called when everything appended is durable; nothing may be
+   * appended until it is done.
    *
-   * @param from - what the new segment takes over
-   * @param kept - what remains of the log, from the oldest to the newest segment
-   * @param note - what has to be durable before the new segment has its name; runs when there is room for that
+   * @param from - the chain link of the new segment
+   * @param kept - the segments that remain in the log, from the oldest to the newest
+   * @param note - writes what has to be durable before the new segment is named; runs once its file is allocated
    * @returns the segments that are not part of the log any more
-   * @throws `WAL_NO_SPACE` when there is no room for the new segment or its name, and what `note` throws: the log is as it was
-   * then; `WAL_STATE` when something is pending
+   * @throws `WAL_NO_SPACE` when the disk has no room for the new segment or its name, and errors of `note`: then the log is
+   * unchanged; `WAL_STATE` when something is pending
    */
   *restartAt(
     firstLsn: Lsn,
@@ -476,7 +483,7 @@ export class SegmentWriter {
     const keptNumbers = new Set(kept.map(({ header }) => header.number));
     const before: Segment[] = this.#sealed.toArray();
     if (this.#current !== undefined) before.push(this.#current);
-    const hidden = before.filter(({ header }) => !keptNumbers.has(header.number));
+    const superseded = before.filter(({ header }) => !keptNumbers.has(header.number));
     this.#closeFileOf(this.#current);
     this.#sealed.replace(kept);
     this.#active = next;
@@ -491,10 +498,10 @@ export class SegmentWriter {
     this.#durableLsn = firstLsn - 1;
     this.#durablePosition = this.position;
     this.#endsWithMark = true;
-    return hidden;
+    return superseded;
   }
 
-  /** Gives a segment its name in place of what the log is to go on without. */
+  /** Names a segment that supersedes the ones which the log continues without. */
   *#nameInstead(next: ActiveSegment, note: () => IoRoutine<void>): IoRoutine<void> {
     try {
       yield* note();
@@ -504,37 +511,37 @@ export class SegmentWriter {
     }
     if (this.#current !== undefined) yield* this.#guarded(this.#trimPreallocation(this.#current));
     yield* this.#nameOrRefuse(next);
-    // What was appended meanwhile would be written into the segment that was left, and the log go back to it.
+    // Records appended meanwhile would be written into the superseded segment, and the log would continue there.
     if (!this.#isSettled) {
       this.fail(pending(this.#settings.directory));
       throw this.#failure;
     }
   }
 
-  /** Has what is appended from now on encrypted with the current key: in a new segment, unless there is none yet. */
+  /** Rolls to a new segment, which is encrypted with the current key, unless there is no segment yet. */
   *rotate(): IoRoutine<void> {
     if (this.#active === undefined) yield* this.sync();
     else yield* this.roll();
   }
 
-  /** Drops the sealed segments below a number, whose files are not part of the log any more. */
+  /** Takes the sealed segments below a number out of the chain. @returns these segments, whose files can be removed */
   detachBelow(belowNumber: number): readonly Segment[] {
     return this.#sealed.dropBelow(belowNumber);
   }
 
-  /** Waits for what is under way, and forgets what was appended and not yet submitted. */
+  /** Waits for everything in flight, and discards everything appended and not yet submitted. */
   *#discard(): IoRoutine<void> {
     yield* this.#guarded(this.#drained());
     this.#arena.discard();
     this.#active = this.#current;
-    this.#active?.forgetUnwritten();
+    this.#active?.discardUnwritten();
     this.#nextLsn = this.#writtenLsn + 1;
   }
 
   /**
    * Makes everything durable, writes the mark of a clean close, and closes the file.
    *
-   * @param discard - forget what was appended and not yet submitted
+   * @param discard - discard everything appended and not yet submitted
    */
   *close(markType: number, discard: boolean): IoRoutine<void> {
     try {
@@ -548,7 +555,7 @@ export class SegmentWriter {
     }
   }
 
-  /** Waits for what is under way, whatever becomes of it, and closes the files as they are. */
+  /** Waits for everything in flight, even if it fails, and closes the files as they are. */
   *releaseFiles(): IoRoutine<void> {
     yield* this.#pipeline.ended();
     yield* this.#background.ended();
@@ -563,14 +570,17 @@ export class SegmentWriter {
     const { code, path } = this.#failure;
     throw new WalError(
       code,
-      `the log failed earlier and accepts nothing any more (${this.#failure.message}): open it again to recover what ` +
-        'the disk really has',
+      `the log has failed and accepts nothing any more (${this.#failure.message}): open it again to recover what is ` +
+        'really on the disk',
       path === undefined ? {} : { path },
       { cause: this.#failure },
     );
   }
 
-  /** A failure is final: a later sync that succeeds would prove nothing about what the kernel dropped. */
+  /**
+   * Runs a routine whose failure is final: after a failed sync, a later successful one does not prove durable what the
+   * kernel dropped.
+   */
   *#guarded<T>(routine: IoRoutine<T>): IoRoutine<T> {
     this.throwIfFailed();
     let result: T;
@@ -580,12 +590,12 @@ export class SegmentWriter {
       this.fail(error);
       throw this.#failure;
     }
-    // In the background, meanwhile.
+    // A background routine may have failed meanwhile.
     if (this.#failure !== undefined) throw this.#failure;
     return result;
   }
 
-  /** Takes note of a failure after which nothing may be accepted. */
+  /** Records a final failure: from now on nothing is accepted. */
   fail(error: unknown): void {
     if (this.#failure === undefined) {
       this.#failure = WalError.is(error)
@@ -597,28 +607,29 @@ export class SegmentWriter {
     this.#background.stop();
   }
 
-  /** @throws `WAL_STATE` when the clock or the random bytes, which are the application's, have appended or cut the log */
+  /** @throws `WAL_STATE` when the application's clock or source of random bytes has appended to the log or cut it */
   #requireNext(lsn: Lsn, generation: number): void {
     if (this.#nextLsn !== lsn || this.#generation !== generation) throw appendedMeanwhile(this.#settings.directory);
   }
 
-  /** The segment that a frame goes to: a new one when it would make this one longer, or older, than it should be. */
+  /** The segment for a frame: a new one when the active one would become too long, or is too old. */
   #segmentFor(frameBytes: number, now: number): ActiveSegment {
     const active = this.#active;
     if (active !== undefined) {
-      // Its header is older than a record can say. A clock that gives no time for a header changes nothing.
+      // A record cannot express so long a time since the segment was created. A time that a header cannot hold is
+      // ignored.
       const elapsedMs = now - active.header.createdAtMs;
-      if (elapsedMs > LONGEST_ELAPSED_MS && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.#plan();
+      if (elapsedMs > ELAPSED_MS_MAX && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.#plan();
       if (isEmpty(active)) return this.#isCurrent(active) ? active : this.#plan();
       const { segmentBytes } = this.#settings;
-      // Nearly always: wherever in its block it starts, it fits.
+      // The common case, without a division: the frame fits even if it has to skip the end of a block.
       if (active.end + FRAME_HEADER_BYTES + frameBytes <= segmentBytes) return active;
       if (frameStart(active.end, active.header.blockBytes) + frameBytes <= segmentBytes) return active;
     }
     return this.#plan();
   }
 
-  /** Whether new segments have the key of this one. Another ring may have another key of the same id. */
+  /** Whether new segments would use the same key. Another ring may have a different key with the same id. */
   #isCurrent({ header, keyRing }: ActiveSegment): boolean {
     return keyRing === this.#keyRing && header.keyId === currentKeyOf(keyRing);
   }
@@ -631,7 +642,7 @@ export class SegmentWriter {
     return this.#planned(this.#nextLsn, last === undefined ? BEGINNING : linkBehind(last), before);
   }
 
-  /** @param before - what is kept of the log; of segments that are not the oldest one, the newest is enough */
+  /** @param before - the kept segments; the oldest and the newest are enough */
   #planned(firstLsn: Lsn, from: ChainLink, before: readonly Segment[]): ActiveSegment {
     const plan = {
       logId: this.#logId,
@@ -648,9 +659,9 @@ export class SegmentWriter {
   }
 
   /**
-   * Encodes a record. It has its place when it is encoded as a whole: a place without a record would be a hole.
+   * Encodes a record. It gets its LSN and its offset only when it is completely encoded, so that a failure leaves no gap.
    *
-   * @param isSteady - nothing of the application's was called since the record was checked
+   * @param isSteady - whether no function of the application was called since the record was checked
    */
   #encode(
     segment: ActiveSegment,
@@ -676,7 +687,7 @@ export class SegmentWriter {
       writeScope(view, at, scope);
       at += SCOPE_BYTES;
     }
-    // Shared memory that another thread makes larger meanwhile reaches over the end, where the next frame or zeros come.
+    // If another thread grows shared memory meanwhile, the copy extends behind the frame, which is overwritten later.
     if (metaBytes > 0) copyInto(bytes, meta, at);
     copyInto(bytes, payload, at + metaBytes);
     if (!isSteady) requireUnchanged(body);
@@ -688,7 +699,7 @@ export class SegmentWriter {
     this.counters.records++;
   }
 
-  /** Encrypts a record where it stands. A cipher that fails is not used again. */
+  /** Encrypts a record in place. A failure is final: the cipher is not used again. */
   #encrypt(cipher: SegmentCipher, offset: number, frameBytes: number, scoped: boolean, lsn: Lsn): void {
     try {
       cipher.encrypt(this.#arena.bytes, offset, frameBytes, scoped, lsn);
@@ -703,7 +714,9 @@ export class SegmentWriter {
     return this.#keyRing === undefined ? bytes : bytes + ENCRYPTION_TAG_BYTES;
   }
 
-  /** Bytes that records take one behind the other, at most: a frame that may not start at the end of a block skips it. */
+  /**
+   * Upper bound of the bytes of consecutive records: a frame cannot start in the last bytes of a block, and skips them.
+   */
   #runBytesMost(bodies: readonly RecordBody[]): number {
     let bytes = 0;
     for (const body of bodies) bytes += this.#frameBytesOf(body);
@@ -711,16 +724,16 @@ export class SegmentWriter {
     return bytes + skipped * (Math.ceil(bytes / (this.#settings.blockBytes - skipped)) + 1);
   }
 
-  /** Waits until something holds that depends on what is under way. @throws the first failure */
+  /** Waits until a condition holds that depends on what is in flight. @throws the first failure */
   *#until(holds: () => boolean): IoRoutine<void> {
     if (!(yield* this.#pipeline.until(holds))) throw this.#failure;
   }
 
   *#drained(): IoRoutine<void> {
-    yield* this.#until(() => this.#pipeline.empty);
+    yield* this.#until(() => this.#pipeline.isEmpty);
   }
 
-  /** @param toSync - what is written is to be durable, by itself or by a sync behind it */
+  /** @param toSync - whether the writes are to become durable, as durable writes or by a sync after them */
   *#writeAll(toSync: boolean): IoRoutine<void> {
     yield* this.#startGroup(toSync);
     yield* this.#drained();
@@ -735,12 +748,12 @@ export class SegmentWriter {
     this.#provenDurable(lsn, position);
   }
 
-  /** Starts writing everything encoded so far, rolling where it goes over from one segment to the next. */
+  /** Starts writing everything encoded so far, and rolls where it continues in the next segment. */
   *#startGroup(toSync: boolean): IoRoutine<void> {
     if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
     const extents = this.#arena.take();
     this.#clock.forget();
-    // A mark alone is no group.
+    // A mark alone does not count as a group.
     const taken = extents.at(-1)?.nextLsn ?? 0;
     if (taken > this.#takenLsn) {
       this.#takenLsn = taken;
@@ -751,30 +764,31 @@ export class SegmentWriter {
       if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
       yield* this.#startWrite(extent, toSync);
     }
-    // At once, and not at the end of this turn of the event loop: the disk works while the next records are encoded.
+    // Submitted at once, and not at the end of this turn of the event loop: the disk works while further records are
+    // encoded.
     if (extents.length > 0) this.#environment.io.flush();
   }
 
-  /** Starts a write, and what is to be prepared for those behind it. */
+  /** Starts a write, and preallocation for the writes behind it. */
   *#startWrite(extent: Extent, toSync: boolean): IoRoutine<void> {
     const { segment, position, bytes } = extent;
     const end = position + bytes.length;
     if (!isRangeIdle(segment, position, end) && !(yield* this.#preallocator.untilIdle(segment, position, end))) {
       throw this.#failure;
     }
-    // A durable write says nothing about what was written before it without that.
+    // A durable write does not make earlier writes durable that were not: then a sync is needed.
     const alone = toSync && !segment.dirty && this.#environment.io.capabilities.durableWrites;
     if (!alone) segment.dirty = true;
     this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#onWritten(extent, alone));
-    // Nothing waits for a flush: zeros would only take the disk's time.
+    // A flush waits for no disk: writing zeros would only take the disk's time.
     if (toSync) this.#preallocator.preallocateAhead(segment, end, bytes.length);
-    // Until it has its name, the segment that is written into is itself `next.seg`.
+    // Until the current segment is named, its own file is `next.seg`.
     if (segment === this.#named) this.allocator.preallocateAhead(end);
   }
 
-  /** Whether everything appended is durable and nothing is under way. */
+  /** Whether everything appended is durable and nothing is in flight. */
   get #isSettled(): boolean {
-    return this.#arena.isTaken && this.#pipeline.empty && this.#durableLsn === this.#nextLsn - 1;
+    return this.#arena.isTaken && this.#pipeline.isEmpty && this.#durableLsn === this.#nextLsn - 1;
   }
 
   get #hasRoomInFlight(): boolean {
@@ -795,7 +809,11 @@ export class SegmentWriter {
     this.#arena.release(extent);
   }
 
-  /** What was written counts: everything before it was, too. @param alone - and is durable without a sync */
+  /**
+   * Called in order when an extent and everything before it was written.
+   *
+   * @param alone - whether the write was a durable one
+   */
   #onWritten({ segment, bytes, position, nextLsn }: Extent, alone: boolean): void {
     segment.written(position + bytes.length, nextLsn);
     this.counters.bytesWritten += bytes.length;
@@ -804,25 +822,25 @@ export class SegmentWriter {
   }
 
   #provenDurable(lsn: Lsn, position: number): void {
-    // What was still under way when something failed proves nothing.
+    // Writes that were in flight at a failure prove nothing.
     if (this.#failure !== undefined) return;
     this.#durableLsn = Math.max(this.#durableLsn, lsn);
     this.#durablePosition = Math.max(this.#durablePosition, position);
   }
 
   *#datasync(segment: ActiveSegment): IoRoutine<void> {
-    // Of two syncs at a time only one is told of a failure.
-    if (segment.file?.direct === true) yield* this.#unprepared(segment);
+    // Not concurrently with the sync of a preallocation: the kernel reports a write error to only one of two syncs.
+    if (segment.file?.direct === true) yield* this.#untilPreallocationIdle(segment);
     yield* ioSteps.datasync(this.#environment.io, fileOf(segment));
     segment.dirty = false;
     this.counters.syncs++;
   }
 
-  /** Makes the file of a planned segment, with its header and nothing else. */
+  /** Creates the file of a planned segment, with its header only. */
   *#makeFile(next: ActiveSegment): IoRoutine<void> {
-    const { file, preparedEnd, recycled } = yield* this.allocator.allocate(next.header);
+    const { file, preallocatedEnd, recycled } = yield* this.allocator.allocate(next.header);
     next.file = file;
-    next.preparedEnd = preparedEnd;
+    next.preallocatedEnd = preallocatedEnd;
     if (!recycled) return;
     this.counters.recycled++;
     const { directory } = this.#settings;
@@ -830,24 +848,24 @@ export class SegmentWriter {
       announce(writerChannels.recycle, { directory, segment: next.header.number });
   }
 
-  /** Waits until no block of a segment is being prepared. */
-  *#unprepared(segment: ActiveSegment): IoRoutine<void> {
+  /** Waits until no block of a segment is being preallocated. */
+  *#untilPreallocationIdle(segment: ActiveSegment): IoRoutine<void> {
     if (!(yield* this.#preallocator.untilIdle(segment, 0, Number.POSITIVE_INFINITY))) throw this.#failure;
   }
 
-  /** Cuts a segment behind its last used block. */
+  /** Truncates the file of a segment behind its last used block. */
   *#trimPreallocation(segment: ActiveSegment): IoRoutine<void> {
-    yield* this.#unprepared(segment);
+    yield* this.#untilPreallocationIdle(segment);
     yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, segment.header.blockBytes);
   }
 
   /**
-   * Goes over to the next segment, whose header is durable before any other byte of it is written. The rest of the roll
-   * is under way then, and no further segment is named before it is done.
+   * Starts a roll: from here on writes go to the next segment, whose header is durable before any other byte of it is
+   * written. The rest of the roll is in flight, and the next roll waits for its end.
    */
   *#startRoll(next: ActiveSegment): IoRoutine<void> {
     yield* this.#until(() => this.#named === this.#current);
-    // A roll only goes forward: the name of a segment that is there already would be given to another file.
+    // A roll never goes back: it would rename another file to the name of an existing segment.
     if (this.#current !== undefined && next.header.number <= this.#current.header.number) throw rollsBack(next.path);
     if (!this.#pipelined) yield* this.#drained();
     yield* this.#makeFile(next);
@@ -857,15 +875,15 @@ export class SegmentWriter {
     if (!this.#pipelined) yield* this.#drained();
   }
 
-  /** The same with nothing under way, done on return. */
+  /** The same with nothing in flight; complete on return. */
   *#goOnIn(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
     yield* this.#completeRoll(old, next);
     this.#activate(next);
   }
 
   /**
-   * Seals the old segment and names the next one. The old one is durable and cut before the new one gets its name, and
-   * the name is durable before anything in the new one is acknowledged.
+   * Seals the old segment and names the next one. The old one is durable and trimmed before the new one is named, and the
+   * name is durable before anything in the new one is acknowledged.
    */
   *#completeRoll(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
     if (old !== undefined) {
@@ -878,29 +896,29 @@ export class SegmentWriter {
     if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);
   }
 
-  /** Removes a segment that held nothing, and that the chain goes around now. */
+  /** Removes an empty segment, which the chain does not contain any more. */
   *#removeReplaced(old: ActiveSegment): IoRoutine<void> {
     this.#closeFileOf(old);
     try {
       yield* ioSteps.remove(this.#environment.io, old.path);
     } catch {
-      // It is left over, and is removed when the log is opened.
+      // The file remains and is removed when the log is opened.
     }
   }
 
-  /** Gives a segment its name; durable on return. */
+  /** Renames `next.seg` to the name of a segment; durable on return. */
   *#name(next: ActiveSegment): IoRoutine<void> {
     yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
     yield* this.directorySync.sync();
   }
 
-  /** The same where no failure to give the name is one for good. */
+  /** The same, where a failure of the rename is not final. */
   *#nameFirst(next: ActiveSegment): IoRoutine<void> {
     yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
     yield* this.#guarded(this.directorySync.sync());
   }
 
-  /** The same where a lack of room for the name is no failure for good: nothing has changed then. */
+  /** The same, where a rename that fails on a full disk is not final: then nothing has changed. */
   *#nameOrRefuse(next: ActiveSegment): IoRoutine<void> {
     try {
       yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
@@ -911,7 +929,10 @@ export class SegmentWriter {
     yield* this.#guarded(this.directorySync.sync());
   }
 
-  /** Takes the old segment into the chain, now that the next one has its name; an empty one was replaced in it. */
+  /**
+   * Called when the next segment is named: adds the old one to the sealed segments, unless it was empty and is
+   * replaced.
+   */
   #activate(next: ActiveSegment): void {
     const { last } = this.#sealed;
     if (last !== undefined && isEmpty(last)) this.#sealed.pop();
@@ -919,8 +940,8 @@ export class SegmentWriter {
     if (old !== undefined && !isEmpty(old)) {
       this.#closeFileOf(old);
       this.counters.rolls++;
-      const { header, path, end, places } = old;
-      const sealed = { header, path, end, nextLsn: next.header.firstLsn, places };
+      const { header, path, end, sparseIndex } = old;
+      const sealed = { header, path, end, nextLsn: next.header.firstLsn, sparseIndex };
       this.#sealed.push(sealed);
       this.#announceRoll(sealed, next);
     }
@@ -939,7 +960,7 @@ export class SegmentWriter {
     });
   }
 
-  /** Closes and removes the file of a segment that has no name yet. */
+  /** Closes and removes the file of a segment that is not named yet. */
   *#discardFile(next: ActiveSegment): IoRoutine<void> {
     const { file } = next;
     next.file = undefined;
@@ -955,9 +976,9 @@ export class SegmentWriter {
 
   *#writeMark(type: number): IoRoutine<void> {
     const marked = this.#segmentForMark;
-    // One that found no room would fail a log of which nothing is in doubt.
+    // Without room for it the write would fail, and with it a log of which everything is durable.
     if (marked === undefined || !(yield* this.#hasRoomForMark(marked))) return;
-    // The clock is the application's, and may append; so may calls made while the room was reserved.
+    // Checked again after the clock, as that and calls during the reservation may have appended records.
     const now = this.#environment.now();
     const segment = this.#segmentForMark;
     if (segment === undefined || segment !== marked) return;
@@ -965,14 +986,14 @@ export class SegmentWriter {
     const offset = this.#arena.place(segment, MARK_FRAME_BYTES);
     writeMark(this.#arena.view, offset, this.#nextLsn, type, elapsedMs);
     this.#arena.placed(offset + MARK_FRAME_BYTES, this.#nextLsn);
-    // In a file that had an earlier life, what stands behind it would look like a torn tail.
+    // In a recycled file the earlier bytes behind the mark would look like a torn tail.
     if (type === MarkType.closed) this.#arena.pad();
     this.#endsWithMark = true;
     this.counters.marks++;
     yield* this.#syncAll();
   }
 
-  /** The segment that a mark goes to; `undefined` unless everything appended is durable. */
+  /** The segment for a mark; `undefined` unless everything appended is durable. */
   get #segmentForMark(): ActiveSegment | undefined {
     const segment = this.#active;
     return segment === this.#named && this.#durableLsn === this.#nextLsn - 1 ? segment : undefined;
@@ -984,10 +1005,10 @@ export class SegmentWriter {
   }
 }
 
-/** Looked up once: the compiler looks up the methods of typed arrays anew at every call. */
+/** Looked up once: the compiler would look up a method of typed arrays at every call. */
 const { set } = Uint8Array.prototype;
 
-/** @throws `TypeError` when the bytes are not there any more, or more than there is room for */
+/** @throws `TypeError` when the memory of the bytes is gone, or they are more than fit */
 function copyInto(target: Uint8Array, bytes: Uint8Array, at: number): void {
   try {
     set.call(target, bytes, at);
@@ -996,7 +1017,7 @@ function copyInto(target: Uint8Array, bytes: Uint8Array, at: number): void {
   }
 }
 
-/** @throws `TypeError` when there is more of the memory of a record, or less, than when it was checked */
+/** @throws `TypeError` when the length of a record's memory has changed since it was checked */
 function requireUnchanged({ payload, payloadBytes, meta, metaBytes }: RecordBody): void {
   if (lengthOf(payload) !== payloadBytes || lengthOf(meta) !== metaBytes) throw changed();
 }
@@ -1005,8 +1026,8 @@ function changed(): TypeError {
   return invalidMemory('payload or meta', 'changed its length while the record was encoded: nothing was appended');
 }
 
-/** The longest time after its segment was made that a record can say: about 49.7 days. */
-const LONGEST_ELAPSED_MS = 0xffff_ffff;
+/** The longest time since the creation of its segment that a record can express: about 49.7 days. */
+const ELAPSED_MS_MAX = 0xffff_ffff;
 
 const DURABLE = { durable: true } as const;
 
@@ -1017,7 +1038,7 @@ function usedUp(): WalError {
 }
 
 function pending(directory: string): WalError {
-  return new WalError('WAL_STATE', `records in ${directory} are pending: the log cannot go on with another LSN`, {
+  return new WalError('WAL_STATE', `records in ${directory} are pending: the log cannot continue with another LSN`, {
     path: directory,
     state: 'pending',
   });
@@ -1025,12 +1046,12 @@ function pending(directory: string): WalError {
 
 function appendedMeanwhile(directory: string): WalError {
   const what =
-    'the clock or the random bytes of the log appended to it, or cut it: nothing else was appended; append again';
+    'the clock or the source of random bytes appended to the log, or cut it: nothing else was appended; append again';
   return new WalError('WAL_STATE', what, { path: directory, state: 'appended' });
 }
 
 function rollsBack(path: string): WalError {
-  return new WalError('WAL_STATE', `records are pending for ${path}, which was left already`, { path, state: 'left' });
+  return new WalError('WAL_STATE', `records are pending for ${path}, which is sealed already`, { path, state: 'left' });
 }
 
 function fileOf(segment: ActiveSegment): NonNullable<ActiveSegment['file']> {

@@ -1,6 +1,6 @@
 import { WalError } from '@walstack/codec';
 
-/** Something over its limit, in bytes. */
+/** The error for a payload, meta or batch over its limit, in bytes. */
 export function tooLarge(what: string, actual: number, limit: number, done = 'appended'): WalError {
   return new WalError(
     'WAL_TOO_LARGE',

@@ -34,7 +34,7 @@ export function snapshot(io: StorageIo, directory: string): Snapshot {
   return new Map(names.map((name) => [name, readFile(io, join(directory, name))]));
 }
 
-/** A new world in memory with these files in `directory`. */
+/** A new environment in memory with these files in `directory`. */
 export function restore(files: Snapshot, directory = '/log'): StorageIo {
   const io = createMemoryStorageIo();
   io.makeDirectory(directory);

@@ -1,7 +1,7 @@
 import { SegmentedWal, type SegmentedWalConfig, type WalRecord } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
+import { TestEnvironment } from './environments.js';
 import { type Snapshot, snapshot } from './files.js';
-import { TestWorld } from './worlds.js';
 
 /** Where logs in memory are. */
 export const DIRECTORY = '/log';
@@ -34,8 +34,8 @@ function payloadOf(lsn: number, length: number): string {
 /** Makes a small log. */
 export function make({ groups, unsynced = [], close = false, config = {} }: Recipe): Made {
   const io = createMemoryStorageIo();
-  const world = new TestWorld();
-  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, blockBytes: 512, ...world.options, ...config });
+  const environment = new TestEnvironment();
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, blockBytes: 512, ...environment.options, ...config });
   const payloads: (string | undefined)[] = [undefined];
   const append = (length: number): void => {
     const payload = payloadOf(payloads.length, length);
@@ -45,7 +45,7 @@ export function make({ groups, unsynced = [], close = false, config = {} }: Reci
   for (const group of groups) {
     for (const length of group) append(length);
     wal.syncSync();
-    world.time += 3;
+    environment.time += 3;
   }
   const { durableLsn } = wal;
   for (const length of unsynced) append(length);
@@ -61,7 +61,13 @@ export function make({ groups, unsynced = [], close = false, config = {} }: Reci
 
 /** Opens a log in memory. */
 export function openIn(io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal {
-  return SegmentedWal.openSync({ directory: DIRECTORY, io, blockBytes: 512, ...new TestWorld(2).options, ...config });
+  return SegmentedWal.openSync({
+    directory: DIRECTORY,
+    io,
+    blockBytes: 512,
+    ...new TestEnvironment(2).options,
+    ...config,
+  });
 }
 
 /** The payloads of records, as text. */

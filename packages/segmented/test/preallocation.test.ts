@@ -4,8 +4,8 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { IoFile, StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { TestEnvironment, temporaryDirectory } from './support/environments.js';
 import { createSideBySideStorageIo } from './support/side-by-side.js';
-import { TestWorld, temporaryDirectory } from './support/worlds.js';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -66,11 +66,11 @@ function watchBlocks(io: StorageIo, blockBytes: number): { io: StorageIo; most: 
 
 async function openOn(io: StorageIo, config: Partial<SegmentedWalConfig> = {}) {
   const directory = join(temporaryDirectory(), 'log');
-  const wal = await SegmentedWal.open({ directory, io, ...new TestWorld().options, ...config });
+  const wal = await SegmentedWal.open({ directory, io, ...new TestEnvironment().options, ...config });
   return { directory, wal };
 }
 
-describe('blocks are prepared ahead of the writer', () => {
+describe('blocks are preallocated ahead of the writer', () => {
   test.each(['write', 'allocate'] as const)(
     'by %s, in steps, and the file is cut when the log is closed',
     async (how) => {
@@ -96,7 +96,7 @@ describe('blocks are prepared ahead of the writer', () => {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo({ durableWrites: true, overlappedWrites: true, directAlignment: 512 });
     const config = { blockBytes: 512, segmentBytes: 64 * 512, preallocate: how, markAfterMs: 0 } as const;
-    const wal = SegmentedWal.openSync({ directory: '/log', io, ...new TestWorld().options, ...config });
+    const wal = SegmentedWal.openSync({ directory: '/log', io, ...new TestEnvironment().options, ...config });
     const seen = new Set<string>();
     disk.failWhen(({ kind, path }) => {
       if (kind === 'allocate' || (kind === 'write' && path.endsWith('.seg'))) seen.add(kind);
@@ -142,7 +142,7 @@ describe('blocks are prepared ahead of the writer', () => {
     await io.dispose();
   });
 
-  test('what was prepared is no record: a log that is left without a close ends where its records do', async () => {
+  test('preallocated blocks are not records: a log that was not closed ends behind its last record', async () => {
     const io = createSideBySideStorageIo();
     const { directory, wal } = await openOn(io);
     for (let record = 0; record < 5; record++) wal.append(`record ${record}`);
@@ -247,7 +247,7 @@ describe.each([
     const disk = new SimulatedDisk({ seed: 7 });
     const io = disk.createStorageIo(options);
     const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 4096, preallocate: 'write' } as const;
-    const wal = await SegmentedWal.open({ ...config, ...new TestWorld(7).options });
+    const wal = await SegmentedWal.open({ ...config, ...new TestEnvironment(7).options });
     let failed = 0;
     disk.failWhen(({ kind }) => (kind === 'datasync' && failed++ === 0 ? 'failing-sync' : undefined));
     let acknowledged = 0;
@@ -268,7 +268,7 @@ describe.each([
     const again = await SegmentedWal.open({
       ...config,
       io: after.createStorageIo(options),
-      ...new TestWorld(8).options,
+      ...new TestEnvironment(8).options,
     });
     expect(again.lastLsn).toBeGreaterThanOrEqual(acknowledged);
     await again.close();
@@ -279,7 +279,7 @@ describe.each([
       const disk = new SimulatedDisk({ seed: 7 });
       const io = disk.createStorageIo(options);
       const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 8192, preallocate: 'write' } as const;
-      const wal = await SegmentedWal.open({ ...config, ...new TestWorld(7).options });
+      const wal = await SegmentedWal.open({ ...config, ...new TestEnvironment(7).options });
       let syncs = 0;
       disk.failWhen(({ kind }) => (kind === 'datasync' && syncs++ === failing ? 'ENOSPC' : undefined));
       let failure: unknown;
@@ -297,7 +297,7 @@ describe.each([
       const again = await SegmentedWal.open({
         ...config,
         io: disk.crash().createStorageIo(options),
-        ...new TestWorld(8).options,
+        ...new TestEnvironment(8).options,
       });
       expect(again.lastLsn, `datasync ${failing} failed`).toBeGreaterThanOrEqual(acknowledged);
       await again.close();

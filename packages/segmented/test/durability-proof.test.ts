@@ -118,7 +118,7 @@ describe('a hold', () => {
   });
 });
 
-/** A backend in which something happens before each read of a segment; it is told how many there were before. */
+/** A backend that calls a function before each read of a segment, with the number of reads so far. */
 function beforeReads(io: StorageIo, happen: (path: string, reads: number) => void): StorageIo {
   let reads = 0;
   return new Proxy(io, {

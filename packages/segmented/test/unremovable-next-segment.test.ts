@@ -3,11 +3,11 @@ import { type FaultKind, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
 import { texts } from './support/logs.js';
 
-/** A `next.seg` that is given up for want of room, on a file system that needs room for removing it as well. */
+/** A `next.seg` that is discarded on a full disk, with a file system that needs space for removing it as well. */
 
 const SETTINGS = { directory: '/log', blockBytes: 512, segmentBytes: 4096 } as const;
 
-/** The disk has room for names, and for nothing else: the next draft can be neither written nor removed. */
+/** The disk has room for names only: the next `next.seg` can be neither written nor removed. */
 function fill(disk: SimulatedDisk): void {
   let made = false;
   disk.failWhen(({ kind, path }): FaultKind | undefined => {
@@ -74,7 +74,7 @@ test('that could not be made is not what a sync submitted later failed by', asyn
   expect(() => wal.checkCompletions(lsn)).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
 });
 
-test('is made again by a roll, where it was prepared', async () => {
+test('is created again by a roll after it was preallocated', async () => {
   const disk = new SimulatedDisk();
   const wal = await SegmentedWal.open({ ...SETTINGS, io: disk.createStorageIo(), preallocate: 'write' });
   fill(disk);

@@ -1,13 +1,13 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { TestWorld } from './support/worlds.js';
+import { TestEnvironment } from './support/environments.js';
 
-test('a sync of the directory that failed is the last one, and whoever waited for a name behind it is refused', async () => {
+test('after a failed sync of the directory there is no further one, and calls that wait for a later one are rejected', async () => {
   const disk = new SimulatedDisk({ seed: 3 });
   const io = disk.createStorageIo({ completesInline: false });
   const config = { directory: '/log', blockBytes: 512, segmentBytes: 2048, recycleSegments: 0 } as const;
-  const wal = await SegmentedWal.open({ ...config, io, ...new TestWorld(3).options });
+  const wal = await SegmentedWal.open({ ...config, io, ...new TestEnvironment(3).options });
   wal.append(new Uint8Array(1000));
   await wal.sync();
   let syncs = 0;
@@ -27,7 +27,7 @@ describe('a sync of the directory that finds no room when a freed file is taken 
     const disk = new SimulatedDisk({ seed: 3 });
     const io = disk.createStorageIo();
     const config = { directory: '/log', blockBytes: 512, segmentBytes: 4096, preallocate, recycleSegments: 2 } as const;
-    const wal = await SegmentedWal.open({ ...config, io, ...new TestWorld(3).options });
+    const wal = await SegmentedWal.open({ ...config, io, ...new TestEnvironment(3).options });
     while (wal.stats().rolls < 2) {
       wal.append(new Uint8Array(400));
       await wal.sync();

@@ -40,8 +40,8 @@ afterEach(() => {
   for (const clean of afterThisTest.splice(0)) clean();
 });
 
-/** A world without chance: a clock that is set, timers that are fired by hand, random bytes that count. */
-export class TestWorld implements Omit<Environment, 'io'> {
+/** A deterministic environment: a clock that is set, timers that are fired by hand, random bytes that count. */
+export class TestEnvironment implements Omit<Environment, 'io'> {
   time = 1_700_000_000_000;
   #drawn: number;
   readonly #timers = new Set<{ callback: () => void; delayMs: number }>();

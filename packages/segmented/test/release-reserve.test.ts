@@ -1,12 +1,12 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
-import { TestWorld } from './support/worlds.js';
+import { TestEnvironment } from './support/environments.js';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A log whose next segment is prepared, on a disk that completes in later turns. */
-async function prepared() {
+/** A log whose next segment is preallocated, on a disk that completes in later turns. */
+async function preallocated() {
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo({
     completesInline: false,
@@ -16,7 +16,7 @@ async function prepared() {
     maxPending: 256,
   });
   const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 8192, preallocate: 'write' as const };
-  const wal = await SegmentedWal.open({ ...config, recycleSegments: 2, ...new TestWorld().options });
+  const wal = await SegmentedWal.open({ ...config, recycleSegments: 2, ...new TestEnvironment().options });
   wal.append(new Uint8Array(5000));
   await wal.sync();
   while (!io.list('/log').includes('next.seg')) await turn();
@@ -28,7 +28,7 @@ async function prepared() {
 test.each(Array.from({ length: 14 }, (_, turns) => turns))(
   'a checkpoint on a full disk that gives up the prepared segment does not disturb a roll %i turns later',
   async (turns) => {
-    const { disk, io, wal } = await prepared();
+    const { disk, io, wal } = await preallocated();
     let refused = 0;
     disk.failWhen(({ path }) => (path.endsWith('checkpoint.new') && refused++ === 0 ? 'ENOSPC' : undefined));
     const checkpoint = wal.checkpoint(1);
@@ -39,14 +39,14 @@ test.each(Array.from({ length: 14 }, (_, turns) => turns))(
     expect([refused > 0, wal.failure, wal.checkpointLsn, wal.durableLsn]).toEqual([true, undefined, 1, 3]);
     expect(wal.listSegments()).toHaveLength(3);
     await wal.close();
-    const again = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestWorld(2).options });
+    const again = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, ...new TestEnvironment(2).options });
     expect([again.recovery.records, again.checkpointLsn]).toEqual([3, 1]);
     again.closeSync();
   },
 );
 
-test('what was given up for a checkpoint is not prepared again before the log rolls', async () => {
-  const { disk, io, wal } = await prepared();
+test('a reserve that was released for a checkpoint is not preallocated again before the log rolls', async () => {
+  const { disk, io, wal } = await preallocated();
   let refused = 0;
   disk.failWhen(({ path }) => (path.endsWith('checkpoint.new') && refused++ === 0 ? 'ENOSPC' : undefined));
   await wal.checkpoint(1);
