@@ -1,13 +1,14 @@
 /**
- * A write-ahead log with one writer for each core. Every writer has a log of its own, in a thread of its own, and waits for
- * nobody; recovery gives back the entries of all of them in one order.
+ * A write-ahead log with one writer for each core. Every writer has a log of its own, in a thread of its own, and never
+ * waits for another writer; recovery returns the entries of all of them in one order.
  *
- * The life of such a log: `PerCoreWalManager.open` recovers the log of every core and hands out one writer for each, here
- * or in a worker thread. Writers append puts, deletes and commits of offsets, and sync on their own. What orders them is
- * the **epoch**, a number in shared memory that each entry carries. `endEpoch` moves it on; a barrier stands in every log
- * where the old epoch ends, and when all barriers are durable the epoch is complete. `checkpoint` does the same, has the
- * application make a snapshot, notes that in a manifest, and drops what the snapshot replaces. After a crash
- * `PerCoreRecovery` gives the last checkpoint and the entries behind it, merged as a stream.
+ * The life of such a log: `PerCoreWalManager.open` recovers the log of every core and opens one writer for each, in the
+ * calling thread or in a worker thread. Writers append puts, deletes and commits of offsets, and sync independently. Their
+ * entries are ordered by the **epoch**, a number in shared memory that each entry carries. `endEpoch` advances it and
+ * appends a barrier to every log where the old epoch ends; when all barriers are durable, the epoch is complete.
+ * `checkpoint` also has the application make a snapshot, records it in a manifest, and removes the entries that the
+ * snapshot replaces. After a crash `PerCoreRecovery` returns the last checkpoint and the entries after it, merged as a
+ * stream.
  *
  * @packageDocumentation
  */

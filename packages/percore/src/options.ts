@@ -13,7 +13,7 @@ import { openStorageIo, type StorageIo } from '@walstack/storage-io';
 import { checkCoreId } from './core/core-directory.js';
 import { ENTRY_HEADER_BYTES } from './core/entry.js';
 
-/** The options of a segmented log that the logs of cores take. How long they are kept is for checkpoints to say. */
+/** The options of a segmented log that the logs of cores accept. Retention is not among them: checkpoints decide it. */
 const LOG_OPTIONS = [
   'segmentBytes',
   'blockBytes',
@@ -34,25 +34,25 @@ const LOG_OPTIONS = [
   'randomBytes',
 ] as const satisfies readonly (keyof SegmentedWalConfig)[];
 
-/** What the logs of all cores take. */
+/** Options that apply to the log of every core. */
 export type LogOptions = Pick<SegmentedWalConfig, (typeof LOG_OPTIONS)[number]>;
 
 /**
- * Returns `options` when each of them is one of the logs or among `more`.
+ * Returns `options` when each of them is an option of the logs or among `more`.
  *
- * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) for an option that there is not, so that a misspelt one is not ignored
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) for an unknown option, so that a misspelt one is not ignored
  */
 export function checkKnown<T extends LogOptions>(name: string, options: T, more: readonly (keyof T & string)[]): T {
   return checkOptions(name, options, [...LOG_OPTIONS, ...more]);
 }
 
-/** What to do with the entries of the epochs at the end that are not complete. */
+/** Whether recovery takes the entries of incomplete epochs at the end of the logs, or leaves them out. */
 export type Incomplete = 'take' | 'leave';
 
-/** How damage is taken, see {@link PerCoreRecoveryOptions.recoveryMode}. */
+/** How recovery treats damage, see {@link PerCoreRecoveryOptions.recoveryMode}. */
 export type PerCoreRecoveryMode = 'strict' | 'salvage';
 
-/** What recovery is asked for. */
+/** The checked settings of a recovery. */
 export interface RecoverySettings {
   readonly directory: string;
   readonly io: StorageIo;
@@ -60,45 +60,46 @@ export interface RecoverySettings {
   /** The last epoch that is read; `Infinity` for all. */
   readonly toEpoch: number;
   readonly recoveryMode: PerCoreRecoveryMode;
-  /** By core. */
+  /** LSNs by the id of a core. */
   readonly salvageLsn: Readonly<Record<number, number>>;
-  /** How each log is opened, besides directory, core and backend. */
+  /** The options of each log, besides directory, core and backend. */
   readonly config: LogOptions;
 }
 
-/** What recovering a per-core log takes. */
+/** How a per-core log is recovered. */
 export interface PerCoreRecoveryOptions extends LogOptions {
   /** The directory of the per-core log, which holds the directories of the cores. */
   readonly directory: string;
   /**
-   * The backend that logs are recovered on. One that is given lives on; one that is named does not. Default `'auto'`.
+   * The backend of the logs, as an instance or a name. An instance stays open afterwards; a backend opened by name is
+   * disposed with the recovery. Default `'auto'`.
    */
   readonly io?: SegmentedWalConfig['io'];
   /**
-   * What to do with entries at the end whose epochs are not complete, since a crash came before their barrier was durable
-   * in every log: `'take'` takes all that is there, `'leave'` takes only what is complete, so that no entry is there
-   * without one that came before it in another log. Default `'take'`.
+   * What to do with entries at the end whose epochs are not complete because a crash came before their barrier was durable
+   * in every log: `'take'` takes all entries that are there; `'leave'` takes only complete epochs, so that no entry is
+   * taken without the entries that came before it in other logs. Default `'take'`.
    */
   readonly incomplete?: Incomplete;
   /** The last epoch that is read, at least that of the last checkpoint. Default: all. */
   readonly toEpoch?: number;
   /**
-   * What to do where something acknowledged is lost. Default `'strict'`: the per-core log is refused with `WAL_CORRUPT` and
-   * left as it is. `'salvage'` goes on with what is left of each core's log, keeps what it gives up in `quarantine/`, and
-   * says in `salvage` what is gone; where nothing is lost it does what `'strict'` does.
+   * What to do when acknowledged entries are lost. Default `'strict'`: opening fails with `WAL_CORRUPT` and changes nothing.
+   * `'salvage'` continues with what remains of each core's log, keeps what it discards in `quarantine/`, and reports the
+   * loss in `salvage`; when nothing is lost, it does the same as `'strict'`.
    */
   readonly recoveryMode?: PerCoreRecoveryMode;
-  /** With `'salvage'`, where the log of a core says that it needs one: by the core's id, the LSN that it goes on with. */
+  /** With `'salvage'`, for logs whose error asks for one: by the core's id, the LSN that the log continues with. */
   readonly salvageLsn?: Readonly<Record<number, number>>;
 }
 
-/** A function in a module, to be found by another thread. */
+/** A function in a module that another thread can import. */
 export interface ModuleReference {
-  /** What `import()` takes: a `file:` URL, an absolute path or the name of a package. */
+  /** The argument of `import()`: a `file:` URL, an absolute path or the name of a package. */
   readonly module: string;
   /** The name of the export. Default `'default'`. */
   readonly export?: string;
-  /** Handed to the function; anything that can be cloned for another thread. */
+  /** Passed to the function; anything that can be cloned for another thread. */
   readonly options?: unknown;
 }
 
@@ -137,7 +138,7 @@ const OPTIONS = optionNames<Omit<PerCoreRecoveryOptions, keyof LogOptions>>({
   salvageLsn: true,
 });
 
-/** The options of recovery, checked and without their backend. The logs check the values of their own. */
+/** The options of recovery, checked and without their backend. The logs check the values of their own options. */
 export function checkRecovery(options: PerCoreRecoveryOptions): Omit<RecoverySettings, 'io'> {
   const {
     directory,
@@ -171,19 +172,19 @@ function checkSalvageLsn(salvageLsn: Readonly<Record<number, number>>): Readonly
   return salvageLsn;
 }
 
-/** The longest value, of which the log sees the header of its entry, too. */
+/** The longest value: the payload in the log also contains the header of the entry. */
 const MAXIMUM_VALUE_BYTES = 1024 * 1024 * 1024 - ENTRY_HEADER_BYTES;
 
 const DEFAULT_VALUE_BYTES = 64 * 1024 * 1024;
 
-/** What the log of a core is opened with: its payloads are longer than the values in them. */
+/** The options that the log of a core is opened with: its payloads are longer than the values in them. */
 export function logConfigOf<T extends LogOptions>(config: T): T {
   const { maxPayloadBytes = DEFAULT_VALUE_BYTES } = config;
   const bytes = checkInteger('maxPayloadBytes', maxPayloadBytes, 0, MAXIMUM_VALUE_BYTES);
   return { ...config, maxPayloadBytes: bytes + ENTRY_HEADER_BYTES };
 }
 
-/** The backend that is given or named, and whether it is to be ended. */
+/** The backend that is given or named, and whether it was opened here and must be disposed. */
 export function backendOf(
   io: SegmentedWalConfig['io'] = 'auto',
   needs: 'async' | 'wait',
@@ -193,5 +194,5 @@ export function backendOf(
   return { io, owned: false };
 }
 
-/** The clock that the options give. */
+/** The clock from the options, or the system's. */
 export const clockOf = ({ now = systemEnvironment.now }: Pick<LogOptions, 'now'>): Environment['now'] => now;

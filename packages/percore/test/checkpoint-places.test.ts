@@ -10,7 +10,7 @@ const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<Per
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, blockBytes: 512, segmentBytes: 8192, ...more });
 
 describe('the place of a checkpoint in a log that was closed cleanly', () => {
-  test('of a core that has left, with the power lost at every operation', async () => {
+  test('of a retired core, with the power lost at every operation', async () => {
     const checkpoints = new Set<number | undefined>();
     const report = await exploreCrashes<'b is closed'>(
       async (life) => {
@@ -38,7 +38,7 @@ describe('the place of a checkpoint in a log that was closed cleanly', () => {
     expect(checkpoints).toEqual(new Set([undefined, 1]));
   });
 
-  test('positions that a writer gives are those that it opens at', async () => {
+  test('positions that a writer returns are valid for openAt', async () => {
     const io = createMemoryStorageIo();
     const writer = await CoreWalWriter.open(0, DIRECTORY, { io });
     writer.appendPut('a', '1');

@@ -2,7 +2,7 @@ import { CoreWalWriter } from '@walstack/percore';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
 
-test.each([1, 2])('a clock that appends itself is refused when it is asked for the %ith time', async (asked) => {
+test.each([1, 2])('an append inside the clock is rejected at the %ith call of the clock', async (asked) => {
   const io = createMemoryStorageIo();
   let left = 0;
   const refused: unknown[] = [];
@@ -33,7 +33,7 @@ test.each([1, 2])('a clock that appends itself is refused when it is asked for t
   writer.appendPut('after', 'd');
   await writer.close();
   const again = await CoreWalWriter.open(0, '/log', { io });
-  // The epoch that was to end has done so, with the next entry.
+  // The next entry ends the epoch that was to end.
   expect(again.lastLsn).toBe(4);
   expect(again.epoch).toBe(2);
   await again.close();

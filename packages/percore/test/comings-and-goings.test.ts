@@ -29,7 +29,7 @@ function told(
   return { complete: recovery.completeEpoch, puts, offsets: recovery.offsets };
 }
 
-/** Two cores; then epochs of core 0 alone. */
+/** Two cores; then epochs with core 0 only. */
 async function retired(io: StorageIo): Promise<string[]> {
   const both = await open(io, 2);
   both.writer(1).appendPut('one', '');
@@ -46,8 +46,8 @@ async function retired(io: StorageIo): Promise<string[]> {
   return puts;
 }
 
-describe('a core that has left', () => {
-  test('makes no epoch of others incomplete when a writer alone appends to it', async () => {
+describe('a retired core', () => {
+  test('makes no epoch of other cores incomplete when a standalone writer appends to it', async () => {
     for (const checkpoint of [false, true]) {
       const io = createMemoryStorageIo();
       let puts = await retired(io);
@@ -66,7 +66,7 @@ describe('a core that has left', () => {
       const found = told(io);
       expect(found.complete).toBe(complete);
       expect([...found.puts].sort()).toEqual(['alone', ...puts].sort());
-      // Back under the manager, epochs wait for it again.
+      // Added again by the manager, epochs wait for it again.
       const manager = await open(io, 2, { incomplete: 'leave' });
       manager.writer(1).appendPut('back', '');
       expect(await manager.endEpoch()).toBeGreaterThan(complete);
@@ -78,7 +78,7 @@ describe('a core that has left', () => {
     }
   });
 
-  test('does not bring its offsets forward again when it takes part again', async () => {
+  test('does not revive its superseded offsets when it takes part again', async () => {
     const io = createMemoryStorageIo();
     const both = await open(io, 2);
     both.writer(1).appendCommit({ source: 100, other: 7 });
@@ -104,7 +104,7 @@ describe('a core that has left', () => {
     expect(told(io).offsets).toEqual(expected.set('source', 60n));
   });
 
-  test('and has its offsets in a checkpoint, does not bring them forward again either', async () => {
+  test('does not revive superseded offsets that are in a checkpoint either', async () => {
     const io = createMemoryStorageIo();
     const both = await open(io, 2);
     both.writer(1).appendCommit({ source: 100 });
@@ -120,7 +120,7 @@ describe('a core that has left', () => {
 });
 
 describe('a reset', () => {
-  test('forgets what a core had committed that has appended its last barrier', async () => {
+  test('discards the commits of a core that has appended its last barrier', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     manager.writer(1).appendCommit({ source: 100 }, 3);
@@ -134,7 +134,7 @@ describe('a reset', () => {
     expect(told(io).offsets.size).toBe(0);
   });
 
-  test('keeps what was committed behind its barrier, also before a last one that comes meanwhile', async () => {
+  test('keeps commits after its barrier, also before a last barrier that comes meanwhile', async () => {
     const io = createMemoryStorageIo();
     const epochs = OwnEpochs.create(1);
     const writer = OwnWriter.openSync(1, DIRECTORY, { io, epochs });
@@ -156,13 +156,13 @@ describe('a reset', () => {
   });
 });
 
-test('a last barrier belongs to the epoch that was entered, also when the next one begins meanwhile', async () => {
+test('a last barrier belongs to the epoch that the writer entered, also when the next one begins meanwhile', async () => {
   const io = createMemoryStorageIo();
   const epochs = OwnEpochs.create(1);
   const writer = OwnWriter.openSync(1, DIRECTORY, { io, epochs });
   writer.appendPut('a', '');
   const append = OwnEpochs.prototype.isAt;
-  // Another thread advances it right after it was looked at.
+  // Another thread advances it right after it was read.
   OwnEpochs.prototype.isAt = function (low, high) {
     const same = append.call(this, low, high);
     OwnEpochs.prototype.isAt = append;
@@ -174,12 +174,12 @@ test('a last barrier belongs to the epoch that was entered, also when the next o
   } finally {
     OwnEpochs.prototype.isAt = append;
   }
-  expect(await new LocalCore(writer).endEpoch(1)).toMatchObject({ left: true });
+  expect(await new LocalCore(writer).endEpoch(1)).toMatchObject({ retired: true });
   writer.closeSync();
 });
 
-describe('a writer alone', () => {
-  test('removes nothing of a log that a manager has had, and that has no checkpoint', async () => {
+describe('a standalone writer', () => {
+  test('removes nothing of a log that a manager has used, and that has no checkpoint', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     for (let epoch = 1; epoch <= 6; epoch++) {
@@ -212,7 +212,7 @@ describe('a writer alone', () => {
     expect(told(io)).toMatchObject({ complete: 6, puts: [1, 2, 3, 4, 5, 6].map((epoch) => `${epoch}/0`) });
   });
 
-  test('that has truncated its log comes under a manager, whatever fails in between', async () => {
+  test('that has truncated its log can be followed by a manager, whatever fails in between', async () => {
     const io = createMemoryStorageIo();
     const writer = alone(io, 0);
     for (let entry = 0; entry < 30; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(600));
@@ -247,7 +247,7 @@ describe('a writer alone', () => {
     }
   });
 
-  test('takes no log for a new one that the manifest says is lost, in whole or in part', async () => {
+  test('does not create a log that is lost according to the manifest, in whole or in part', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     await manager.close();
@@ -270,7 +270,7 @@ describe('a writer alone', () => {
   });
 });
 
-test('what a core had committed before it left stays superseded behind a checkpoint that it takes part in', async () => {
+test('commits of a core before its retirement stay superseded after a checkpoint that it takes part in', async () => {
   const io = createMemoryStorageIo();
   const first = await open(io, 2);
   first.writer(1).appendCommit({ source: 100, other: 7 });
@@ -300,7 +300,7 @@ test('what a core had committed before it left stays superseded behind a checkpo
   }
 });
 
-test('a per-core log of which only the manifest is left is not taken for none', async () => {
+test('a directory with only the manifest is not treated as empty', async () => {
   const directory = join(temporaryDirectory(), 'log');
   await (await PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs' })).close();
   for (const core of [0, 1]) rmSync(join(directory, `core-${core}`), { recursive: true });

@@ -22,7 +22,7 @@ const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<Per
 const recovering = (io: StorageIo): PerCoreRecovery => PerCoreRecovery.openSync({ directory: DIRECTORY, io });
 
 describe('a managed writer that appends its last barrier', () => {
-  test('is not waited for, and everything of it is in the checkpoint', async () => {
+  test('is not waited for, and all its entries are in the checkpoint', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 3);
     const writer = manager.writer(1);
@@ -46,7 +46,7 @@ describe('a managed writer that appends its last barrier', () => {
     await again.close();
   });
 
-  test('in an epoch that has just begun: the one before ends where it ended', async () => {
+  test('in an epoch that has just begun: the previous one keeps its end', async () => {
     const io = createMemoryStorageIo();
     const epochs = OwnEpochs.create(1);
     const writer = await OwnWriter.open(0, DIRECTORY, { io, epochs });
@@ -55,16 +55,16 @@ describe('a managed writer that appends its last barrier', () => {
     writer.appendPut('behind', '');
     writer.appendEpochBarrier({ last: true });
     const core = new LocalCore(writer);
-    expect(await core.endEpoch(1)).toMatchObject({ lsn: 2, left: false });
-    expect(await core.endEpoch(2)).toMatchObject({ lsn: 4, left: true });
-    expect(await core.endEpoch(3)).toMatchObject({ lsn: 4, left: true });
+    expect(await core.endEpoch(1)).toMatchObject({ lsn: 2, retired: false });
+    expect(await core.endEpoch(2)).toMatchObject({ lsn: 4, retired: true });
+    expect(await core.endEpoch(3)).toMatchObject({ lsn: 4, retired: true });
     await writer.close();
 
     const idle = await OwnWriter.open(1, DIRECTORY, { io, epochs: OwnEpochs.from(epochs.buffer) });
     epochs.advance();
     idle.appendEpochBarrier({ last: true });
-    expect(await new LocalCore(idle).endEpoch(2)).toMatchObject({ lsn: 1, left: false });
-    expect(await new LocalCore(idle).endEpoch(3)).toMatchObject({ lsn: 2, left: true });
+    expect(await new LocalCore(idle).endEpoch(2)).toMatchObject({ lsn: 1, retired: false });
+    expect(await new LocalCore(idle).endEpoch(3)).toMatchObject({ lsn: 2, retired: true });
     await idle.close();
   });
 });
@@ -83,7 +83,7 @@ describe('inside a snapshot', () => {
     recovering(io).closeSync();
   });
 
-  test('neither another checkpoint nor a reset is made, and afterwards both are', async () => {
+  test('neither another checkpoint nor a reset is possible, and afterwards both are', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     const refused = coded('WAL_STATE', { state: 'checkpointing' });
@@ -113,7 +113,7 @@ describe('inside a snapshot', () => {
   });
 });
 
-describe('a clock that gives no time', () => {
+describe('a clock that returns no valid time', () => {
   test.each([Number.NaN, -1, Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER, 1e13, -1e300])(
     '%d: everything opens again',
     async (time) => {
@@ -135,7 +135,7 @@ describe('a clock that gives no time', () => {
   );
 });
 
-test('a checkpoint is followed by what was appended behind its barrier, however early', async () => {
+test('a checkpoint is followed by all entries after its barrier, however early they were appended', async () => {
   const io = createMemoryStorageIo();
   const manager = await open(io, 1);
   const writer = manager.writer(0);
@@ -149,7 +149,7 @@ test('a checkpoint is followed by what was appended behind its barrier, however 
   for (let entry = 0; made === undefined && entry < 10_000; entry++) {
     writer.appendPut(`${entry}`, '');
     if (writer.epoch > 1) behind.push(`${entry}`);
-    // Between any two steps of the checkpoint that are not of one piece.
+    // Between any two steps of the checkpoint that the event loop can interleave.
     await Promise.resolve();
     if (entry % 10 === 9) await new Promise(setImmediate);
   }
@@ -161,7 +161,7 @@ test('a checkpoint is followed by what was appended behind its barrier, however 
   recovery.closeSync();
 });
 
-test('a checkpoint made by reset says that there is no snapshot', async () => {
+test('the checkpoint of a reset has no snapshot', async () => {
   const io = createMemoryStorageIo();
   const manager = await open(io, 2);
   const made = await manager.checkpoint(() => {});
@@ -173,7 +173,7 @@ test('a checkpoint made by reset says that there is no snapshot', async () => {
   recovery.closeSync();
 });
 
-test('a checkpoint whose manifest may be on the disk says so, and its number is not used again', async () => {
+test('a checkpoint with an unknown outcome reports that, and its id is not used again', async () => {
   const disk = new SimulatedDisk();
   const manager = await open(disk.createStorageIo(), 2);
   let syncs = 0;
@@ -189,8 +189,8 @@ test('a checkpoint whose manifest may be on the disk says so, and its number is 
   await manager.close();
 });
 
-describe('a manifest that is missing', () => {
-  test.each([8192, 1 << 20])('is told, also with segments of %d bytes', async (segmentBytes) => {
+describe('a missing manifest', () => {
+  test.each([8192, 1 << 20])('is reported, with segments of %d bytes', async (segmentBytes) => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2, { segmentBytes });
     for (let entry = 0; entry < 40; entry++) manager.writer(entry % 2).appendPut('k', 'x'.repeat(500));
@@ -202,7 +202,7 @@ describe('a manifest that is missing', () => {
     expect(() => recovering(io)).toThrow(missing);
   });
 
-  test('is told of a log that was emptied, and not of one that only a writer alone had', async () => {
+  test('is reported for a log that a manager emptied, and not for one that only a standalone writer had', async () => {
     const io = createMemoryStorageIo();
     await (await open(io, 2)).close();
     const manager = await open(io, [0]);
@@ -212,7 +212,7 @@ describe('a manifest that is missing', () => {
     runSync(io, ioSteps.remove(io, `${DIRECTORY}/manifest`));
     const missing = coded('WAL_CORRUPT', { reason: 'missing-manifest' });
     expect(() => recovering(io)).toThrow(missing);
-    // Nothing is left in the log of the core that has left, and it says so all the same.
+    // The log of the retired core is empty, and proves the manifest all the same.
     expect(() => CoreWalWriter.openSync(1, DIRECTORY, { io })).toThrow(missing);
 
     const other = createMemoryStorageIo();
@@ -224,7 +224,7 @@ describe('a manifest that is missing', () => {
   });
 });
 
-describe('a writer alone', () => {
+describe('a standalone writer', () => {
   test('that truncates everything keeps epoch, offsets and watermark', async () => {
     const io = createMemoryStorageIo();
     for (const life of [0, 1, 2]) {
@@ -245,7 +245,7 @@ describe('a writer alone', () => {
         writer.appendPut('x', 'y'.repeat(3000));
         writer.appendCommit({ b: 6 });
       }
-      // What was appended again in the epoch before is part of a complete one now: nothing older is needed.
+      // The commits appended again belong to a complete epoch now: nothing older is needed.
       writer.appendEpochBarrier();
       await writer.truncateBefore(writer.lastLsn + 1);
       expect(writer.committed).toEqual({
@@ -265,7 +265,7 @@ describe('a writer alone', () => {
     ).toBe(true);
   });
 
-  test('truncates on a full disk as far as it goes, and does not fail', async () => {
+  test('truncates as far as possible on a full disk, and does not fail', async () => {
     const disk = new SimulatedDisk();
     const writer = await CoreWalWriter.open(0, DIRECTORY, {
       io: disk.createStorageIo(),
@@ -281,7 +281,7 @@ describe('a writer alone', () => {
     await writer.close();
   });
 
-  test('does not take away what the last checkpoint of a manager needs', async () => {
+  test('does not remove what the last checkpoint of a manager needs', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2, { segmentBytes: 4096 });
     manager.writer(0).appendCommit({ source: 3 }, 4);
@@ -302,7 +302,7 @@ describe('a writer alone', () => {
     await again.close();
   });
 
-  test('that comes under a manager is not refused, and nothing of it is left', async () => {
+  test('whose log gets a manager is accepted, and all its entries are taken', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     manager.writer(0).appendPut('a', '0');
@@ -322,8 +322,8 @@ describe('a writer alone', () => {
   });
 });
 
-describe('what is committed', () => {
-  test('by a core that has left is not held against later commits of others', async () => {
+describe('commits', () => {
+  test('of a retired core do not override later commits of other cores', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     manager.writer(0).appendCommit({ kept: 1, again: 2 });
@@ -359,7 +359,7 @@ describe('what is committed', () => {
     look();
   });
 
-  test('has no watermark while a core that commits has none', async () => {
+  test('have no watermark while a core with offsets has none', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 3);
     manager.writer(0).appendCommit({ a: 1 }, 100);
@@ -370,7 +370,7 @@ describe('what is committed', () => {
     recovery.closeSync();
   });
 
-  test('keeps names apart: a byte-order mark is part of one, lone surrogates are refused', () => {
+  test('keep names apart: a byte-order mark is part of a name, lone surrogates are rejected', () => {
     const io = createMemoryStorageIo();
     const writer = CoreWalWriter.openSync(0, DIRECTORY, { io });
     writer.appendCommit({ a: 5, '\ufeffa': 9 });
@@ -392,7 +392,7 @@ describe('what is committed', () => {
     again.closeSync();
   });
 
-  test('costs what a commit names, however many sources there are', () => {
+  test('cost in proportion to the sources they name, however many sources there are', () => {
     const io = createMemoryStorageIo();
     const writer = CoreWalWriter.openSync(0, DIRECTORY, { io });
     const sources = Array.from({ length: 2000 }, (_, index) => `s${index}`);
@@ -415,7 +415,7 @@ describe('what is committed', () => {
   });
 });
 
-test('checkpoints name cores in the order of their ids, those that have left, too', async () => {
+test('checkpoints name cores in the order of their ids, retired ones included', async () => {
   const io = createMemoryStorageIo();
   await (await open(io, 3)).close();
   const manager = await open(io, [2]);
@@ -424,7 +424,7 @@ test('checkpoints name cores in the order of their ids, those that have left, to
   await manager.close();
 });
 
-test('a value may have as many bytes as maxPayloadBytes says', async () => {
+test('a value can have as many bytes as maxPayloadBytes allows', async () => {
   const io = createMemoryStorageIo();
   const manager = await open(io, 1, { maxPayloadBytes: 100 });
   manager.writer(0).appendPut('a', 'x'.repeat(100));
@@ -440,7 +440,7 @@ test('a value may have as many bytes as maxPayloadBytes says', async () => {
   expect([...reader].length).toBe(1);
 });
 
-test('on a full disk a per-core log opens, after a crash too, gives what it has, and goes on when there is room', async () => {
+test('on a full disk a per-core log opens, also after a crash, returns its entries, and continues when there is space', async () => {
   for (const crash of [false, true]) {
     let disk = new SimulatedDisk();
     const clock = manualClock();

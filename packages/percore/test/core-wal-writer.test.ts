@@ -6,7 +6,7 @@ import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, contentOf, contentsOf, directoryFor, manualClock, temporaryDirectory } from './support/worlds.js';
 
-/** Everything in the logs of a directory, in one order. */
+/** All entries in the logs of a directory, merged. */
 async function readAll(io: StorageIo, directory: string): Promise<unknown[]> {
   await using recovery = await PerCoreRecovery.open({ directory, io });
   const found: unknown[] = [];
@@ -17,7 +17,7 @@ async function readAll(io: StorageIo, directory: string): Promise<unknown[]> {
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 
 describe.each(BACKENDS)('on %s', (_name, create) => {
-  test('a writer has the log of its core, and every entry comes back as it was appended', async () => {
+  test('a writer has the log of its core, and every entry is read as it was appended', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const writer = await CoreWalWriter.open(3, directory, { io });
@@ -42,7 +42,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     ]);
   });
 
-  test('append takes an entry of each kind', async () => {
+  test('append accepts an entry of each kind', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const writer = await CoreWalWriter.open(0, directory, { io });
@@ -69,7 +69,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     ]);
   });
 
-  test('position is behind the last entry, syncedPosition behind the last synced one', async () => {
+  test('position is after the last entry, syncedPosition after the last synced one', async () => {
     await using io = create();
     const writer = await CoreWalWriter.open(0, directoryFor(io), { io });
     const first = writer.appendPut('a', '1');
@@ -103,7 +103,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     await writer.close();
   });
 
-  test('openAt drops everything behind a position, and goes on in a new segment', async () => {
+  test('openAt drops everything after a position, and continues in a new segment', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const writer = await CoreWalWriter.open(5, directory, { io });
@@ -141,8 +141,8 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
   });
 });
 
-describe('the blocking twins', () => {
-  test('do what the others do', () => {
+describe('the blocking calls', () => {
+  test('do the same as the asynchronous ones', () => {
     const directory = join(temporaryDirectory(), 'log');
     const writer = CoreWalWriter.openSync(1, directory, { io: 'sync-fs' });
     const position = writer.appendPut('a', '1');
@@ -162,7 +162,7 @@ describe('the blocking twins', () => {
     ]);
   });
 
-  test('await using closes, and what comes after is refused', async () => {
+  test('await using closes, and later calls are rejected', async () => {
     let closed: CoreWalWriter;
     {
       await using writer = CoreWalWriter.openSync(1, '/log', { io: createMemoryStorageIo() });
@@ -173,7 +173,7 @@ describe('the blocking twins', () => {
   });
 });
 
-test('segments roll, and positions go on over segments and lives', () => {
+test('segments roll, and positions continue across segments and reopening', () => {
   const io = createMemoryStorageIo();
   const positions: number[] = [];
   for (let life = 0; life < 3; life++) {
@@ -187,7 +187,7 @@ test('segments roll, and positions go on over segments and lives', () => {
 });
 
 describe('markSynced', () => {
-  test('moves syncedPosition, and nothing is durable by it', () => {
+  test('moves syncedPosition, and makes nothing durable', () => {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo();
     const writer = CoreWalWriter.openSync(0, '/log', { io });
@@ -204,7 +204,7 @@ describe('markSynced', () => {
 });
 
 describe('a failed sync', () => {
-  test('that was submitted is thrown by checkCompletions, and the writer accepts nothing any more', () => {
+  test('that was submitted is thrown by checkCompletions, and the writer accepts nothing more', () => {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo();
     const writer = CoreWalWriter.openSync(0, '/log', { io });
@@ -221,8 +221,8 @@ describe('a failed sync', () => {
   });
 });
 
-describe('epochs of a writer alone', () => {
-  test('go forward only, and a barrier stands before the first entry of each', async () => {
+describe('epochs of a standalone writer', () => {
+  test('only increase, and a barrier precedes the first entry of each', async () => {
     const io = createMemoryStorageIo();
     const writer = CoreWalWriter.openSync(0, '/log', { io });
     writer.appendPut('a', '1');
@@ -256,7 +256,7 @@ describe('epochs of a writer alone', () => {
 });
 
 describe('shared epochs', () => {
-  test('are seen by every writer at its next entry, behind a barrier', () => {
+  test('are seen by every writer at its next entry, after a barrier', () => {
     const io = createMemoryStorageIo();
     const epochs = SharedEpochs.create();
     const elsewhere = SharedEpochs.from(epochs.buffer);
@@ -290,7 +290,7 @@ describe('shared epochs', () => {
     expect(ending.advance()).toBe(last);
     expect(() => ending.advance()).toThrow(coded('WAL_RANGE', { limit: last }));
     expect(ending.current).toBe(last);
-    // Its successor could not be read.
+    // Its successor could not be decoded.
     expect(() => SharedEpochs.create(Number.MAX_SAFE_INTEGER)).toThrow(RangeError);
     expect(() => SharedEpochs.create(0)).toThrow(RangeError);
     expect(() => SharedEpochs.from(new ArrayBuffer(64) as unknown as SharedArrayBuffer)).toThrow(TypeError);
@@ -298,7 +298,7 @@ describe('shared epochs', () => {
   });
 });
 
-test('the time of entries never goes back, over lives too', async () => {
+test('the time of entries never decreases, also across reopening', async () => {
   const io = createMemoryStorageIo();
   const clock = manualClock();
   for (const times of [[10, 5, 20.5, 7], [3]]) {
@@ -314,7 +314,7 @@ test('the time of entries never goes back, over lives too', async () => {
   expect(times).toEqual([10_000, 10_000, 20_500, 20_500, 20_500]);
 });
 
-test('a full memory is told before anything is appended, the barrier of an epoch too', () => {
+test('full memory is reported before anything is appended, including the barrier of an epoch', () => {
   const io = createMemoryStorageIo();
   const epochs = SharedEpochs.create();
   const writer = CoreWalWriter.openSync(0, '/log', { io, epochs, maxPendingBytes: 1000 });
@@ -329,7 +329,7 @@ test('a full memory is told before anything is appended, the barrier of an epoch
   writer.closeSync();
 });
 
-test('truncateBefore lets go of segments', async () => {
+test('truncateBefore removes segments', async () => {
   const io = createMemoryStorageIo();
   const writer = CoreWalWriter.openSync(0, '/log', { io, segmentBytes: 8192 });
   for (let entry = 0; entry < 30; entry++) writer.appendPut('k', 'x'.repeat(1000));
@@ -357,7 +357,7 @@ describe('wrong arguments', () => {
     expect(existsSync('/log')).toBe(false);
   });
 
-  test('of appends are refused with nothing appended', () => {
+  test('of appends are rejected with nothing appended', () => {
     const writer = CoreWalWriter.openSync(0, '/arguments', { io });
     const wrong: readonly (readonly [() => unknown, string])[] = [
       [() => writer.appendPut(1 as unknown as string, 'v'), 'ERR_INVALID_ARG_TYPE'],

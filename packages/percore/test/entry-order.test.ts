@@ -13,7 +13,7 @@ function put(lsn: number, epoch: number, timestampUs: number): WalRecord {
 const decoder = (toEpoch = Number.POSITIVE_INFINITY): EntryDecoder => new EntryDecoder(2, '/log', toEpoch);
 const backwards = (lsn: number) => expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'order', path: '/log', lsn });
 
-test('entries of the same time and epoch, or later ones, are taken', () => {
+test('entries of the same time and epoch, or later ones, are accepted', () => {
   const entries = decoder();
   for (const record of [put(1, 1, 10), put(2, 1, 10), put(3, 1, 11), put(4, 3, 11)]) {
     expect(entries.decode(record)).toMatchObject({ sequence: record.lsn });
@@ -31,7 +31,7 @@ test.each([
   expect(() => entries.decode(record)).toThrow(backwards(3));
 });
 
-test('what is past the last epoch is not decoded any further', () => {
+test('entries past the last epoch are not decoded', () => {
   const entries = decoder(1);
   expect(entries.decode(put(1, 1, 10))).toMatchObject({ epoch: 1 });
   expect(entries.isPastLastEpoch).toBe(false);

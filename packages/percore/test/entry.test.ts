@@ -37,8 +37,8 @@ test('the example in docs/format.md is what a writer writes', () => {
   writer.closeSync();
 });
 
-describe('an entry that cannot be', () => {
-  /** The record of a put, and what it is when some of its bytes were others. */
+describe('an invalid entry', () => {
+  /** The record of a put, and the same with some bytes changed. */
   function record(changes: Readonly<Record<number, number>> = {}, type = 1, lsn = 2): WalRecord {
     const io = createMemoryStorageIo();
     const writer = CoreWalWriter.openSync(2, '/log', { io, ...settings });
@@ -51,7 +51,7 @@ describe('an entry that cannot be', () => {
     return { lsn, type, meta, payload, scope: undefined, timestampMs: 0 };
   }
 
-  test('the record itself is fine', () => {
+  test('the unchanged record is valid', () => {
     expect(decodeEntry(record(), 2, '/log')).toMatchObject({ operation: 'put', epoch: 7, sequence: 2, coreId: 2 });
   });
 
@@ -73,7 +73,7 @@ describe('an entry that cannot be', () => {
   test('of any bytes is an entry or a WalError', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), fc.integer({ min: 0, max: 6 }), (bytes, type) => {
-        // Often enough, the cheap fields are right.
+        // Often enough, the fields that are easy to get right are.
         const payload = Uint8Array.from([...record().payload.subarray(0, 32), ...bytes]);
         payload[1] = type;
         try {
@@ -86,7 +86,7 @@ describe('an entry that cannot be', () => {
   });
 });
 
-test('any bytes of keys and values, and any offsets, come back', () => {
+test('any bytes of keys and values, and any offsets, are read back', () => {
   const bytes = fc.uint8Array({ maxLength: 300 });
   const offsets = fc.dictionary(fc.string(), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }));
   const watermark = fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), { nil: undefined });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { contentOf } from './support/worlds.js';
 
-/** Something that happens to a log of four cores. */
+/** An operation on a log of four cores. */
 type Step =
   | { readonly kind: 'put' | 'delete' | 'commit'; readonly core: number; readonly wait: number }
   | { readonly kind: 'sync'; readonly core: number }
@@ -12,7 +12,7 @@ type Step =
 
 const CORES = 4;
 const core = fc.integer({ min: 0, max: CORES - 1 });
-/** The clock goes on, stands still, or goes back. */
+/** The clock advances, stands still, or goes back. */
 const wait = fc.integer({ min: -3, max: 5 });
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -26,7 +26,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** An entry as it has to come back. */
+/** An entry as recovery must return it. */
 interface Expected {
   readonly epoch: number;
   readonly time: number;
@@ -35,7 +35,7 @@ interface Expected {
   readonly content: unknown;
 }
 
-/** What a per-core log is, in a few lines: a list for each core, and an epoch. */
+/** A model of a per-core log: a list for each core, and an epoch. */
 class Model {
   #epoch = 0;
   entries: Expected[] = [];
@@ -43,7 +43,7 @@ class Model {
   #times: readonly number[] = Array.from({ length: CORES }, () => 0);
   #appended = 0;
 
-  /** A barrier is an entry, too: what comes behind it is not earlier. */
+  /** A barrier is an entry, too: later entries do not have an earlier time. */
   see(epoch: number, now: number): void {
     if (epoch === this.#epoch) return;
     this.#epoch = epoch;
@@ -73,7 +73,7 @@ async function run(steps: readonly Step[]): Promise<void> {
   const model = new Model();
   const underWay: Promise<unknown>[] = [];
   let number = 0;
-  // What ends an epoch waits for its turn: the epoch ends a turn of the event loop later, not when it is asked for.
+  // Ending an epoch is queued: the epoch ends a turn of the event loop after the call.
   const epochEnds = async (begin: () => Promise<unknown>): Promise<void> => {
     const before = manager.epoch;
     const done = begin();
@@ -119,7 +119,7 @@ async function run(steps: readonly Step[]): Promise<void> {
   }
   await Promise.all(underWay);
   await manager.syncAll();
-  // The process dies, and what it has synced is there.
+  // The process dies, and the synced entries remain.
   const after = disk.crash('none').createStorageIo();
   await using recovery = await PerCoreRecovery.open({ directory: '/log', io: after });
   const found: CoreEntry[] = [];
@@ -128,6 +128,6 @@ async function run(steps: readonly Step[]): Promise<void> {
   expect(recovery.offsets).toEqual(model.offsets);
 }
 
-test('1,000 interleavings of four writers, epochs and checkpoints come back in the order of the model', async () => {
+test('1,000 interleavings of four writers, epochs and checkpoints are recovered in the order of the model', async () => {
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), run), { numRuns: 1000 });
 }, 600_000);

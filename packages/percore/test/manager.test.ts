@@ -13,7 +13,7 @@ const DIRECTORY = '/log';
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...more });
 
-/** What is in the logs, behind the last checkpoint unless said otherwise. */
+/** The entries in the logs, by default those after the last checkpoint. */
 async function found(io: StorageIo, from: 'first' | 'checkpoint' = 'checkpoint'): Promise<unknown[]> {
   await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io });
   return contentsOf(recovery.entries({ from }));
@@ -78,11 +78,11 @@ describe('recovery', () => {
     manager.writer(2).appendPut('g', '');
     await manager.close();
     const keys = (await found(io)).map((content) => (content as string[])[1]);
-    // The clock of core 1 and 2 may not go back behind what they have written.
+    // The clocks of core 1 and 2 must not be earlier than what they have written.
     expect(keys).toEqual(['b', 'a', 'c', 'd', 'e', 'f', 'g']);
   });
 
-  test('takes what is there of an epoch that is not complete, or leaves it for good', async () => {
+  test('takes the entries of an incomplete epoch, or drops them for good', async () => {
     for (const incomplete of ['take', 'leave'] as const) {
       const disk = new SimulatedDisk();
       const manager = await open(disk.createStorageIo(), 2);
@@ -116,7 +116,7 @@ describe('recovery', () => {
     }
   });
 
-  test('goes up to an epoch', async () => {
+  test('reads up to an epoch', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     for (let epoch = 1; epoch <= 4; epoch++) {
@@ -138,7 +138,7 @@ describe('recovery', () => {
     expect(() => recovery.entries()).toThrow(coded('WAL_CLOSED'));
   });
 
-  test('gives offsets and watermark back over checkpoints, of all cores together', async () => {
+  test('returns offsets and watermark of all cores together, also across checkpoints', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 3);
     manager.writer(0).appendCommit({ a: 10, b: 5 }, 100);
@@ -166,7 +166,7 @@ describe('recovery', () => {
       ]),
       watermark: 100n,
     });
-    // Core 2 has left, and its watermark holds nobody back any more.
+    // Core 2 is retired, and its watermark no longer holds back the others.
     again.writer(0).appendCommit({}, 200);
     again.writer(1).appendCommit({}, 150);
     await again.close();
@@ -174,7 +174,7 @@ describe('recovery', () => {
     expect([recovery.watermark, recovery.offsets.get('b')]).toEqual([150n, 6n]);
   });
 
-  test('says what it found in each log', async () => {
+  test('reports what it found in each log', async () => {
     const disk = new SimulatedDisk();
     const manager = await open(disk.createStorageIo(), 2);
     const writer = manager.writer(1);
@@ -206,7 +206,7 @@ describe('recovery', () => {
     expect(recovery.statistics[0]).toMatchObject({ coreId: 0, entries: 2, barriers: 2, cutBytes: 0 });
   });
 
-  test('what recover throws ends open, and nothing was dropped', async () => {
+  test('an error of recover makes open fail, and nothing is dropped', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 1);
     manager.writer(0).appendPut('a', '1');
@@ -220,7 +220,7 @@ describe('recovery', () => {
 });
 
 describe('a checkpoint', () => {
-  test('has every entry of its epoch, and none behind it, however late it is noted', async () => {
+  test('covers every entry of its epoch, and no later one, however late it is recorded', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     manager.writer(0).appendPut('before', '');
@@ -241,7 +241,7 @@ describe('a checkpoint', () => {
     expect(made.cores[0]?.committed.offsets.size).toBe(0);
   });
 
-  test('whose snapshot fails leaves the one before, and its id is not used again', async () => {
+  test('whose snapshot fails leaves the previous one, and its id is not used again', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     manager.writer(0).appendPut('a', '');
@@ -263,7 +263,7 @@ describe('a checkpoint', () => {
     expect([recovery.checkpoint?.id, recovery.pendingCheckpoint]).toEqual([3, undefined]);
   });
 
-  test('lets go of segments in every log', async () => {
+  test('removes segments in every log', async () => {
     const io = createSyncFsStorageIo();
     const directory = join(temporaryDirectory(), 'log');
     const manager = await PerCoreWalManager.open({ directory, cores: 2, io, segmentBytes: 16 * 1024 });
@@ -281,7 +281,7 @@ describe('a checkpoint', () => {
     await manager.close();
   });
 
-  test('comes after what was asked for before, one at a time', async () => {
+  test('runs after earlier calls, one at a time', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     const order: string[] = [];
@@ -296,7 +296,7 @@ describe('a checkpoint', () => {
   });
 });
 
-test('reset forgets every entry and every offset; epochs and LSNs go on', async () => {
+test('reset discards every entry and every offset; epochs and LSNs continue', async () => {
   const io = createMemoryStorageIo();
   const manager = await open(io, 2);
   manager.writer(0).appendPut('a', '1');
@@ -311,8 +311,8 @@ test('reset forgets every entry and every offset; epochs and LSNs go on', async 
   expect(recovery.statistics[0]?.lastLsn).toBeGreaterThanOrEqual(lastLsn);
 });
 
-describe('other cores than the last time', () => {
-  test('more of them, and fewer: nothing is lost, and epochs do not wait for who has left', async () => {
+describe('other cores than at the last opening', () => {
+  test('more of them, and fewer: nothing is lost, and epochs do not wait for retired cores', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     manager.writer(0).appendPut('0', 'first');
@@ -340,7 +340,7 @@ describe('other cores than the last time', () => {
     ]);
   });
 
-  test('a checkpoint empties the logs of those who have left, and one may come back', async () => {
+  test('a checkpoint empties the logs of retired cores, and a core can be added again', async () => {
     const io = createMemoryStorageIo();
     const manager = await open(io, 2);
     manager.writer(1).appendPut('1', 'first');
@@ -359,7 +359,7 @@ describe('other cores than the last time', () => {
   });
 });
 
-describe('what is missing or damaged is told', () => {
+describe('missing or damaged files are reported', () => {
   async function made(): Promise<string> {
     const directory = join(temporaryDirectory(), 'log');
     const manager = await PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs' });
@@ -372,14 +372,14 @@ describe('what is missing or damaged is told', () => {
   }
   const recovering = (directory: string): Promise<unknown> => PerCoreRecovery.open({ directory, io: 'sync-fs' });
 
-  test('the log of a core that is gone', async () => {
+  test('a missing log of a core', async () => {
     const directory = await made();
     rmSync(join(directory, 'core-1'), { recursive: true });
     await expect(recovering(directory)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'missing-core' }));
     await expect(PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs' })).rejects.toEqual(coded('WAL_CORRUPT'));
   });
 
-  test('the log of a core that ends before the checkpoint', async () => {
+  test('a log of a core that ends before the checkpoint', async () => {
     const directory = await made();
     rmSync(join(directory, 'core-1'), { recursive: true });
     const other = join(temporaryDirectory(), 'log');
@@ -389,13 +389,13 @@ describe('what is missing or damaged is told', () => {
     await expect(recovering(directory)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'checkpoint' }));
   });
 
-  test('a manifest that is damaged', async () => {
+  test('a damaged manifest', async () => {
     const directory = await made();
     writeFileSync(join(directory, 'manifest'), 'no manifest');
     await expect(recovering(directory)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'checksum' }));
   });
 
-  test('records that are no entries', async () => {
+  test('records that are not entries', async () => {
     const directory = await made();
     const { SegmentedWal } = await import('@walstack/segmented');
     const log = SegmentedWal.openSync({ directory: join(directory, 'core-0'), io: 'sync-fs' });
@@ -414,7 +414,7 @@ describe('what is missing or damaged is told', () => {
 });
 
 describe('closing', () => {
-  test('makes everything durable and complete, once, and refuses what comes after', async () => {
+  test('makes everything durable and complete, once, and later calls are rejected', async () => {
     const disk = new SimulatedDisk();
     const manager = await open(disk.createStorageIo(), 2);
     const writer = manager.writer(1);
@@ -436,7 +436,7 @@ describe('closing', () => {
     expect(recovery.statistics.every(({ cleanlyClosed }) => cleanlyClosed)).toBe(true);
   });
 
-  test('after a failure lets go of everything, and throws it', async () => {
+  test('after a failure releases everything, and throws it', async () => {
     const disk = new SimulatedDisk();
     const manager = await open(disk.createStorageIo(), 2);
     manager.writer(0).appendPut('a', '1');
@@ -477,7 +477,7 @@ describe('wrong arguments', () => {
   });
 });
 
-test('a log that a crash left before it was used belongs to nobody', async () => {
+test('a log that a crash left before its first entry takes no part', async () => {
   const io = createMemoryStorageIo();
   await (await open(io, 1)).close();
   const { SegmentedWal } = await import('@walstack/segmented');
@@ -490,7 +490,7 @@ test('a log that a crash left before it was used belongs to nobody', async () =>
   expect(recovery.completeEpoch).toBe(recovery.lastEpoch);
 });
 
-test('with a key ring nothing is on the disk in the clear, and nobody reads it without', async () => {
+test('with a key ring nothing is on the disk in the clear, and reading fails without it', async () => {
   const directory = join(temporaryDirectory(), 'log');
   const { KeyRing } = await import('@walstack/codec');
   const keyRing = KeyRing.of({ id: 1, key: new Uint8Array(32).fill(7) });
@@ -509,7 +509,7 @@ test('with a key ring nothing is on the disk in the clear, and nobody reads it w
   expect(contentsOf(recovery.entries())).toEqual([['put', 'secret key', 'secret value '.repeat(50)]]);
 });
 
-test('the time of entries does not go back behind a checkpoint either, whatever the clock does', async () => {
+test('the time of entries does not decrease after a checkpoint either, whatever the clock returns', async () => {
   const io = createMemoryStorageIo();
   const clock = manualClock();
   const manager = await open(io, 2, { now: clock.now });
@@ -526,7 +526,7 @@ test('the time of entries does not go back behind a checkpoint either, whatever 
   ]);
 });
 
-test('a manifest whose sync had failed is durable once the log is open', async () => {
+test('a manifest whose sync failed is durable once the log is open', async () => {
   const disk = new SimulatedDisk();
   const manager = await open(disk.createStorageIo(), 2);
   manager.writer(0).appendPut('a', '1');

@@ -67,7 +67,7 @@ test('no changed byte goes unnoticed, and no shorter or longer file', () => {
   expect(() => decodeManifest(Buffer.concat([bytes, Uint8Array.of(0)]), 'manifest')).toThrow(corrupt);
 });
 
-describe('behind a right checksum', () => {
+describe('with a right checksum', () => {
   const read = (json: unknown): unknown => {
     const data = new TextEncoder().encode(typeof json === 'string' ? json : JSON.stringify(json));
     const bytes = new Uint8Array(8 + data.length);
@@ -78,7 +78,7 @@ describe('behind a right checksum', () => {
   const place = { coreId: 0, lsn: 1, position: 1, timestampUs: 1, left: false, offsets: {}, watermark: null };
   const whole = { id: 1, epoch: 1, createdAtMs: 1, cores: [place] };
 
-  test('what is whole is read', () => {
+  test('a valid manifest is read', () => {
     expect(read({ ...empty, checkpoint: whole })).toMatchObject({ checkpoint: { id: 1, cores: [{ lsn: 1 }] } });
   });
 
@@ -99,12 +99,12 @@ describe('behind a right checksum', () => {
     expect(() => read(json)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT' }));
   });
 
-  test('a later version is said to be one', () => {
+  test('a later version is reported as such', () => {
     expect(() => read({ ...empty, version: 2 })).toThrow(expect.objectContaining({ code: 'WAL_UNSUPPORTED_VERSION' }));
   });
 });
 
-test('it is replaced as a whole: a failure on the way leaves the one before', () => {
+test('it is replaced as a whole: a failure leaves the previous one', () => {
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo();
   io.makeDirectory('/log');
@@ -122,7 +122,7 @@ test('it is replaced as a whole: a failure on the way leaves the one before', ()
   expect(runSync(after, readManifest(after, '/log'))?.cores).toEqual([3]);
 });
 
-test('a file that is no manifest is told with its path', () => {
+test('a file that is not a manifest is reported with its path', () => {
   const io = createMemoryStorageIo();
   io.makeDirectory('/log');
   io.close(io.open('/log/manifest', { create: true }));

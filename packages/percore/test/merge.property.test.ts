@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { EntryReader } from '../src/core/entry-reader.js';
 import { EntryMerge } from '../src/recovery/entry-merge.js';
 
-/** The entries of one core: how far the clock goes on before each, and whether a new epoch begins. */
+/** The entries of one core: by how much the clock advances before each, and whether a new epoch begins. */
 const core = fc.array(fc.record({ waitMs: fc.integer({ min: 0, max: 3 }), epoch: fc.integer({ min: 0, max: 9 }) }), {
   maxLength: 30,
 });
@@ -39,7 +39,7 @@ test('entries of any number of cores are merged as sorting them would', () => {
   );
 });
 
-test('an entry is given out before the failure of the one behind it', () => {
+test('an entry is returned before the failure of the next one', () => {
   const entry = (coreId: number, sequence: number): CoreEntry => {
     const place = { coreId, sequence, epoch: 1, timestampUs: sequence };
     return { operation: 'delete', key: new Uint8Array(0), ...place };
@@ -66,7 +66,7 @@ test('an entry is given out before the failure of the one behind it', () => {
   const io = createMemoryStorageIo();
   expect(runSync(io, merge.advance())).toBe(true);
   expect(merge.next()).toEqual(entry(0, 1));
-  // It remains the next one: nothing behind it is given out in its place.
+  // It remains the next one: no later entry is returned in its place.
   for (let round = 0; round < 2; round++) expect(() => merge.next()).toThrow(failure);
   expect(() => runSync(io, merge.advance())).toThrow(failure);
 });

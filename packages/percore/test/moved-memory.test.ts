@@ -2,7 +2,7 @@ import { CoreWalWriter } from '@walstack/percore';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
 
-test('keys and values whose memory went elsewhere are refused, and the entries behind them are whole', () => {
+test('keys and values whose memory was transferred are rejected, and later entries are complete', () => {
   const moved = (): Uint8Array => {
     const bytes = new Uint8Array(20);
     structuredClone(bytes.buffer, { transfer: [bytes.buffer] });

@@ -21,7 +21,7 @@ async function damaged(): Promise<string> {
   return directory;
 }
 
-test('salvage keeps what it gives up elsewhere when something else has the name quarantine', async () => {
+test('salvage keeps discarded files under another name when a file is called quarantine', async () => {
   const directory = await damaged();
   writeFileSync(join(directory, 'quarantine'), 'something else');
   const manager = await open(directory, { recoveryMode: 'salvage' });
@@ -32,7 +32,7 @@ test('salvage keeps what it gives up elsewhere when something else has the name 
   await (await open(directory)).close();
 });
 
-test('what the log of a core has lost is reported when its quarantine has another name', async () => {
+test('the losses in the log of a core are reported when its quarantine has another name', async () => {
   const directory = join(temporaryDirectory(), 'log');
   const manager = await open(directory);
   for (const key of ['kept', 'first lost', 'last lost']) manager.writer(1).appendPut(key, '');
@@ -54,7 +54,7 @@ test('what the log of a core has lost is reported when its quarantine has anothe
   expect(quarantine).toEqual([join(core, 'quarantine-1', report as string)]);
 });
 
-test('a directory that has the name of the note keeps a salvage from beginning, and nothing else', async () => {
+test('a directory with the name of the note prevents a salvage, and nothing else', async () => {
   const directory = await damaged();
   mkdirSync(join(directory, 'salvage'));
   const before = readdirSync(directory);

@@ -15,7 +15,7 @@ async function all(reader: PerCoreWalReader): Promise<CoreEntry[]> {
 }
 
 describe.each(BACKENDS)('on %s', (_name, create) => {
-  test('reads beside the writer, without a lock, and goes on with what has come', async () => {
+  test('reads while the writer appends, without a lock, and continues with new entries', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const writer = await CoreWalWriter.open(6, directory, { io, segmentBytes: 8192 });
@@ -36,7 +36,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
   });
 });
 
-test('goes up to an epoch, from an LSN on', () => {
+test('reads from an LSN up to an epoch', () => {
   const io = createMemoryStorageIo();
   const writer = CoreWalWriter.openSync(0, '/log', { io });
   for (let epoch = 1; epoch <= 3; epoch++) {
@@ -53,7 +53,7 @@ test('goes up to an epoch, from an LSN on', () => {
   expect([reader.stopReason, reader.advanceSync()]).toEqual(['epoch', false]);
 });
 
-describe('where it ends it says why', () => {
+describe('the reason at the end of the log', () => {
   /** A log on real files that was killed with two entries: its directory, its one segment, and where the second one is. */
   function killed(): { readonly directory: string; readonly segment: string; readonly second: number } {
     const made = temporaryDirectory();
@@ -96,7 +96,7 @@ describe('where it ends it says why', () => {
     expect(read(directory)).toEqual({ keys: ['first'], stop: 'checksum' });
   });
 
-  test('something acknowledged that cannot be read is thrown', () => {
+  test('an unreadable acknowledged entry is thrown', () => {
     const { directory, segment } = killed();
     const bytes = readFileSync(segment);
     // The first record: the second one proves that it was durable.
@@ -108,7 +108,7 @@ describe('where it ends it says why', () => {
   });
 });
 
-test('an entry that cannot be read remains the next one, and the reader says so', () => {
+test('an unreadable entry remains the next one, and the reader reports it', () => {
   const io = createMemoryStorageIo();
   const writer = CoreWalWriter.openSync(0, '/log', { io });
   writer.appendPut('first', '');
@@ -130,7 +130,7 @@ test('an entry that cannot be read remains the next one, and the reader says so'
   }
 });
 
-test('where the log ends is found beside a writer that removes what it ended with', () => {
+test('the end of the log is found while a writer removes the segment that it was in', () => {
   let calls = 0;
   for (let at = 1; at <= Math.max(1, calls); at++) {
     const io = createMemoryStorageIo();
@@ -169,7 +169,7 @@ test('where the log ends is found beside a writer that removes what it ended wit
   expect(calls).toBeGreaterThan(3);
 });
 
-test('what is not there, is another core’s, or asked for in a wrong way, is told', async () => {
+test('a missing log, the log of another core, and wrong arguments are reported', async () => {
   const io = createMemoryStorageIo();
   CoreWalWriter.openSync(1, '/log', { io }).closeSync();
   io.rename('/log/core-1', '/log/core-2');

@@ -16,7 +16,7 @@ async function readOut(reader: PerCoreWalReader): Promise<number> {
   return count;
 }
 
-test('a second look is refused during the whole of the first one, which goes on', async () => {
+test('a second advance is rejected until the first one ends, which continues', async () => {
   const io = new SimulatedDisk().createStorageIo({ completesInline: false });
   const writer = await CoreWalWriter.open(0, DIRECTORY, { io });
   writer.appendPut('a', '1');
@@ -32,7 +32,7 @@ test('a second look is refused during the whole of the first one, which goes on'
     others.push(reader.advance().catch((error: unknown) => error));
     await new Promise(setImmediate);
   }
-  // The last one may come when the first has ended, and is not known to.
+  // The last call may come after the first has ended, which the test cannot tell.
   const refused = (await Promise.all(others)).slice(0, -1);
   expect(refused.length).toBeGreaterThan(2);
   expect(refused).toEqual(refused.map(() => busy));
@@ -44,7 +44,7 @@ test('a second look is refused during the whole of the first one, which goes on'
   await reader.close();
 });
 
-test('a look that is under way when its reader is closed comes to an end', async () => {
+test('an advance under way when its reader is closed ends', async () => {
   const directory = join(temporaryDirectory(), 'log');
   const writer = CoreWalWriter.openSync(0, directory, { io: 'sync-fs' });
   writer.appendPut('a', '1');
@@ -59,7 +59,7 @@ test('a look that is under way when its reader is closed comes to an end', async
   }
 });
 
-test('no log is read while a salvage of the whole has not ended', async () => {
+test('no log is read while a salvage of the per-core log has not ended', async () => {
   const io = createMemoryStorageIo();
   const manager = await PerCoreWalManager.open({ directory: DIRECTORY, cores: 2, io });
   manager.writer(0).appendPut('a', '1');

@@ -47,7 +47,7 @@ describe('the README', () => {
     const [, code, output] = /```js\n(.*?)```\s+It prints\s+```text\n(.*?)```/s.exec(readme) ?? [];
     const cwd = temporaryDirectory();
     const at = fileURLToPath(new URL('../dist/index.js', import.meta.url));
-    // Where nothing is installed, the package is meant by its place.
+    // Without an installation, the package is imported by its path.
     const input = (code ?? '').replace("'@walstack/percore'", JSON.stringify(at));
     expect(execFileSync(process.execPath, ['--input-type=module'], { cwd, input, encoding: 'utf8' })).toBe(output);
   });

@@ -25,7 +25,7 @@ async function puts(io: StorageIo, more: object = {}): Promise<string[]> {
   return await putsOf(recovery);
 }
 
-/** Three epochs, complete, behind a checkpoint of the first; puts are `epoch/core`. */
+/** Three complete epochs, the first of them in a checkpoint; puts are `epoch/core`. */
 async function made(io: StorageIo): Promise<void> {
   const manager = await open(io);
   for (let epoch = 1; epoch <= 4; epoch++) {
@@ -65,7 +65,7 @@ const text = async (io: StorageIo, path: string): Promise<string> => {
 };
 
 describe('a salvage without a manager', () => {
-  test("that has taken everything is not taken back by a later opening with 'leave'", async () => {
+  test("that took everything is not undone by a later opening with 'leave'", async () => {
     const io = createMemoryStorageIo();
     await made(io);
     await damage(io, 1, '3/1');
@@ -79,12 +79,12 @@ describe('a salvage without a manager', () => {
     const copy = createMemoryStorageIo();
     await copyAll(io, copy, DIRECTORY);
     await manager.close();
-    // What comes later is as incomplete as ever.
+    // Later epochs can be incomplete as before.
     expect(await puts(copy, { incomplete: 'leave' })).toEqual(all);
     expect(await puts(io, { incomplete: 'leave' })).toEqual([...all, 'incomplete']);
   });
 
-  test("keeps aside what a later opening with 'leave' drops, where that was decided", async () => {
+  test("quarantines what a later opening with 'leave' drops, when that was decided", async () => {
     const io = createMemoryStorageIo();
     await made(io);
     await damage(io, 1, '3/1');
@@ -101,7 +101,7 @@ describe('a salvage without a manager', () => {
   });
 });
 
-test('what salvage gives up is reported, wherever it is killed, or stands in quarantine when it has ended', async () => {
+test('the losses of a salvage are reported wherever it is killed, or are in quarantine when it has ended', async () => {
   await exploreCrashes<'damaged' | 'told'>(
     async (life) => {
       await made(life.io);
@@ -124,7 +124,7 @@ test('what salvage gives up is reported, wherever it is killed, or stands in qua
       const kept = `${DIRECTORY}/quarantine`;
       const reports = life.io.list(kept).filter((name) => name.startsWith('salvage-'));
       const texts = await Promise.all(reports.map((name) => text(life.io, `${kept}/${name}`)));
-      // One that a crash has cut off is followed by a whole one.
+      // A salvage that a crash interrupted is followed by a complete one.
       expect(texts.some((report) => report.includes(JSON.stringify(lost)))).toBe(true);
       expect(await puts(life.io)).toEqual(['2/0', '2/1', '3/0', '4/0']);
     },
@@ -132,7 +132,7 @@ test('what salvage gives up is reported, wherever it is killed, or stands in qua
   );
 }, 60_000);
 
-test('a log whose first manager is killed before it has written a manifest is taken for what it is', async () => {
+test('a log whose first manager is killed before it writes a manifest opens correctly', async () => {
   await exploreCrashes(
     async (life) => {
       await (await open(life.io)).close();
@@ -148,7 +148,7 @@ test('a log whose first manager is killed before it has written a manifest is ta
   );
 }, 60_000);
 
-test('what is wrong with a log is thrown, and not that another one cannot be closed', async () => {
+test('the damage of a log is thrown, and not the failure to close another log', async () => {
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo();
   await made(io);
@@ -173,7 +173,7 @@ test('what is wrong with a log is thrown, and not that another one cannot be clo
   }
 });
 
-test.each([0, 512, 1024, 1536, 2048, 3072])('a disk with %d bytes free keeps no log from opening', async (free) => {
+test.each([0, 512, 1024, 1536, 2048, 3072])('a log opens on a disk with %d bytes free', async (free) => {
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo();
   await made(io);
@@ -191,7 +191,7 @@ test.each([0, 512, 1024, 1536, 2048, 3072])('a disk with %d bytes free keeps no 
   expect(await puts(full, { incomplete: 'leave' })).toEqual(['2/0', '2/1', '3/0', '3/1', '4/0', '4/1', '5/0', '6/0']);
 });
 
-/** Copies a directory with all that is in it. */
+/** Copies a directory recursively. */
 async function copyAll(from: StorageIo, to: StorageIo, directory: string): Promise<void> {
   to.makeDirectory(directory);
   for (const name of from.list(directory)) {

@@ -10,7 +10,7 @@ const coded = (code: string, facts: object = {}): unknown => expect.objectContai
 const open = (directory: string, more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs', blockBytes: 512, segmentBytes: 4096, ...more });
 
-/** Three epochs, complete, behind a checkpoint of the first; puts are `epoch/core`. */
+/** Three complete epochs, the first of them in a checkpoint; puts are `epoch/core`. */
 async function made(): Promise<string> {
   const directory = join(temporaryDirectory(), 'log');
   const manager = await open(directory);
@@ -54,7 +54,7 @@ function damage(directory: string, coreId: number, key: string): void {
 }
 
 describe('salvage', () => {
-  test('of a log without damage does what strict does', async () => {
+  test('of a log without damage does the same as strict', async () => {
     const directory = await made();
     const manager = await open(directory, { recoveryMode: 'salvage' });
     expect(manager.salvage).toBeUndefined();
@@ -62,7 +62,7 @@ describe('salvage', () => {
     expect(existsSync(join(directory, 'quarantine'))).toBe(false);
   });
 
-  test('of one core: the others keep everything, and the report says what is gone', async () => {
+  test('of one core: the others keep everything, and the report lists the losses', async () => {
     const directory = await made();
     damage(directory, 1, '3/1');
     await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT'));
@@ -76,7 +76,7 @@ describe('salvage', () => {
     expect(await strictly(directory)).toEqual(['2/0', '2/1', '3/0', '4/0', '9/1']);
   });
 
-  test("of one core with 'leave': a consistent cut, and what others drop for it is kept aside", async () => {
+  test("of one core with 'leave': a consistent cut, and what other cores drop for it is quarantined", async () => {
     const directory = await made();
     damage(directory, 1, '3/1');
     const manager = await open(directory, { recoveryMode: 'salvage', incomplete: 'leave' });
@@ -88,7 +88,7 @@ describe('salvage', () => {
     expect(bytes.join('')).toContain('4/0');
   });
 
-  test('of a core whose directory is gone: it goes on behind the checkpoint, offsets and all', async () => {
+  test('of a core whose directory is missing: it continues after the checkpoint, with its offsets', async () => {
     const directory = await made();
     rmSync(join(directory, 'core-1'), { recursive: true });
     await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'missing-core' }));
@@ -107,7 +107,7 @@ describe('salvage', () => {
     expect(await strictly(directory)).toEqual(['10/1']);
   });
 
-  test('of a core that is an older copy, or another one: a snapshot stands for what is before the checkpoint', async () => {
+  test('of a core with an older copy of its log, or another log: the snapshot covers what is before the checkpoint', async () => {
     const directory = join(temporaryDirectory(), 'log');
     const older = join(temporaryDirectory(), 'core-1');
     const manager = await open(directory);
@@ -151,7 +151,7 @@ describe('salvage', () => {
     },
   );
 
-  test('of a manifest that names another place than the log has', async () => {
+  test('of a manifest whose place does not match the log', async () => {
     const directory = await made();
     const { readManifest, writeManifest } = await import('../src/recovery/manifest.js');
     const { createSyncFsStorageIo, runSync } = await import('@walstack/storage-io');
@@ -167,7 +167,7 @@ describe('salvage', () => {
     await io.dispose();
   });
 
-  test('of records that are no entries: what stands before them is kept, and they are kept aside', async () => {
+  test('of records that are not entries: the entries before them are kept, and they are quarantined', async () => {
     const directory = await made();
     const { SegmentedWal } = await import('@walstack/segmented');
     const log = SegmentedWal.openSync({ directory: join(directory, 'core-0'), io: 'sync-fs' });
@@ -182,7 +182,7 @@ describe('salvage', () => {
     expect(readdirSync(kept).some((name) => readFileSync(join(kept, name)).includes('not an entry'))).toBe(true);
   });
 
-  test('of the log of one core that is opened alone, and that no manager has had', async () => {
+  test('of the log of one core in a standalone writer, without a manager before', async () => {
     const directory = join(temporaryDirectory(), 'log');
     const options = { io: 'sync-fs', blockBytes: 512, segmentBytes: 4096 } as const;
     const first = await CoreWalWriter.open(0, directory, options);
@@ -196,7 +196,7 @@ describe('salvage', () => {
     expect(await strictly(directory)).toEqual(['2/0']);
   });
 
-  test('has options of its own, which are checked', async () => {
+  test('checks its options', async () => {
     const directory = await made();
     for (const wrong of [
       { recoveryMode: 'readonly' },
@@ -209,7 +209,7 @@ describe('salvage', () => {
     }
   });
 
-  /** What ends a salvage before it is done. */
+  /** Failures that interrupt a salvage. */
   const ends = {
     recover: () => {
       throw new Error('ends');
@@ -246,7 +246,7 @@ describe('salvage', () => {
         );
         expect(manager.salvage?.quarantine.length).toBe(expected?.quarantine.length);
         await manager.close();
-        // What other cores drop is kept aside, as it is in one go.
+        // What other cores drop is quarantined, as in an uninterrupted salvage.
         const kept = (directory: string): string[] =>
           existsSync(join(directory, 'quarantine')) ? readdirSync(join(directory, 'quarantine')) : [];
         const named = (directory: string): string[] => kept(directory).map((name) => name.replace(/-\d{5,}$/, ''));
@@ -256,7 +256,7 @@ describe('salvage', () => {
     },
   );
 
-  test('of two cores, of which one asks for a place first, reports both', async () => {
+  test('of two cores, of which one requires a salvageLsn first, reports both', async () => {
     const directory = await made();
     damage(directory, 0, '3/0');
     for (const path of segmentsOf(directory, 1)) writeFileSync(path, 'no segment'.repeat(500));
@@ -271,7 +271,7 @@ describe('salvage', () => {
     await strictly(directory);
   });
 
-  test('that is cut off at any change of a file is gone on with, and nothing opens strictly before', async () => {
+  test('that is interrupted at any change of a file is continued, and nothing opens in strict mode before its end', async () => {
     const whole = await made();
     damage(whole, 1, '3/1');
     rmSync(join(whole, 'core-0'), { recursive: true });

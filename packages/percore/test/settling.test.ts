@@ -17,7 +17,7 @@ const coded = (code: string, facts: object = {}): unknown => expect.objectContai
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });
 
-/** What recovery says is complete, and which epochs were seen. */
+/** The last complete epoch and the last epoch, as recovery reports them. */
 async function told(
   io: StorageIo,
   incomplete: 'take' | 'leave' = 'leave',
@@ -27,11 +27,11 @@ async function told(
   return { complete, last, contents: contentsOf(recovery.entries()) };
 }
 
-test("'leave', with the power lost at every operation: what was complete stays so, and no epoch begins twice", async () => {
+test("'leave', with the power lost at every operation: complete epochs stay complete, and no epoch begins twice", async () => {
   type Note = { readonly complete: number; readonly epoch: number } | 'written';
   const report = await exploreCrashes<Note>(
     async (life) => {
-      // Logs as busy writers leave them: each skips barriers, and a later one is all that proves the earlier epochs.
+      // Logs as busy writers leave them: each skips barriers, so that only a later barrier proves the earlier epochs.
       const epochs = SharedEpochs.create(1);
       const options = { io: life.io, epochs, ...SMALL };
       const one = await CoreWalWriter.open(0, DIRECTORY, options);
@@ -41,7 +41,7 @@ test("'leave', with the power lost at every operation: what was complete stays s
       one.appendPut('second of 0', '');
       epochs.advance();
       epochs.advance();
-      // The barrier of epoch 3 in this log is the only one that says that epoch 2 is complete.
+      // Only the barrier of epoch 3 in this log proves that epoch 2 is complete.
       two.appendPut('fourth of 1', '');
       epochs.advance();
       one.appendPut('fifth of 0', '');
@@ -66,7 +66,7 @@ test("'leave', with the power lost at every operation: what was complete stays s
           ['put', 'second of 0', ''],
         ]),
       );
-      // Decided for both logs at once, or for neither, also where everything is to be taken.
+      // Decided for both logs at once, or for neither, also when everything is to be taken.
       const all = await told(life.io, 'take');
       const fourth = all.contents.some((content) => String(content).includes('fourth of 1'));
       const fifth = all.contents.some((content) => String(content).includes('fifth of 0'));
@@ -77,7 +77,7 @@ test("'leave', with the power lost at every operation: what was complete stays s
         await manager.close();
       }
       const contents = (await told(life.io)).contents;
-      // Once it was decided that they are left, no later opening takes them.
+      // Once the decision to drop them is made, no later opening takes them.
       expect(contents).not.toContainEqual(['put', 'fourth of 1', '']);
       expect(contents).not.toContainEqual(['put', 'fifth of 0', '']);
     },
@@ -87,11 +87,11 @@ test("'leave', with the power lost at every operation: what was complete stays s
 });
 
 describe('the shared epoch', () => {
-  test.each([2 ** 31 - 1, 2 ** 32 - 1, 2 ** 33 - 1])('is seen by an idle writer behind %d', (epoch) => {
+  test.each([2 ** 31 - 1, 2 ** 32 - 1, 2 ** 33 - 1])('is seen by an idle writer after %d', (epoch) => {
     const io = createMemoryStorageIo();
     const epochs = SharedEpochs.create(epoch);
     const writer = CoreWalWriter.openSync(0, DIRECTORY, { io, epochs });
-    // Nothing was appended in the epoch that it was opened in.
+    // Nothing was appended in the epoch in which it was opened.
     epochs.advance();
     writer.appendPut('a', '');
     expect(writer.barrier?.epoch).toBe(epoch);
@@ -101,7 +101,7 @@ describe('the shared epoch', () => {
     expect(entries.map((entry) => entry.epoch)).toEqual([epoch + 1]);
   });
 
-  test('is looked at as a whole: a writer that sleeps through 2^32 of them sees the next one', () => {
+  test('is compared in full: a writer that is idle for 2^32 epochs sees the next one', () => {
     const io = createMemoryStorageIo();
     const epochs = SharedEpochs.create(7);
     const writer = CoreWalWriter.openSync(0, DIRECTORY, { io, epochs });
@@ -114,7 +114,7 @@ describe('the shared epoch', () => {
     expect(entries.map((entry) => entry.epoch)).toEqual([7, 7 + 2 ** 32]);
   });
 
-  test('ends before a number that cannot be read, by hand and under a manager', async () => {
+  test('ends before a number that cannot be read, in a standalone writer and under a manager', async () => {
     const io = createMemoryStorageIo();
     const last = Number.MAX_SAFE_INTEGER - 1;
     const writer = CoreWalWriter.openSync(0, DIRECTORY, { io });

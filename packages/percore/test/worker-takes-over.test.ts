@@ -11,7 +11,7 @@ import { temporaryDirectory } from './support/worlds.js';
 
 const module = new URL('./support/programs.mjs', import.meta.url).href;
 
-/** Hands the log of a core over as a manager does, without a thread. @param between - what another writer does meanwhile */
+/** Hands over the log of a core as a manager does, without a thread. @param between - what another writer does meanwhile */
 async function handOver(between: (log: SegmentedWal) => void): Promise<readonly Report[]> {
   const directory = temporaryDirectory();
   const open = (): SegmentedWal =>
@@ -45,13 +45,13 @@ async function handOver(between: (log: SegmentedWal) => void): Promise<readonly 
   return reports;
 }
 
-test('a worker takes over the log that its manager has left, and no other', async () => {
+test('a worker takes over the log exactly as its manager closed it', async () => {
   expect((await handOver(() => {}))[0]).toEqual({ kind: 'open' });
   const [refusal] = await handOver((log) => log.append('of another writer'));
   expect(refusal).toMatchObject({ kind: 'unopened', error: { code: 'WAL_STATE', facts: { state: 'changed' } } });
 });
 
-test('whatever is thrown goes to another thread as an error', () => {
+test('any thrown value reaches another thread as an error', () => {
   const revoked = Proxy.revocable({}, {});
   revoked.revoke();
   const odd = [

@@ -29,7 +29,7 @@ async function ask(port: MessagePort, question: unknown): Promise<unknown> {
 const backends = ['sync-fs', 'thread-pool', ...(ringSupport().available ? ['io-uring'] : [])] as const;
 
 describe.each(backends)('writers in worker threads, on %s', (backend) => {
-  test('append there, see the epoch, and all comes back in one order', async () => {
+  test('append there, see the epoch, and recovery returns one order', async () => {
     const io = backend as 'sync-fs';
     const manager = await open('obey', { io }, { greeting: 'goodbye' });
     const { directory } = manager;
@@ -65,7 +65,7 @@ describe.each(backends)('writers in worker threads, on %s', (backend) => {
   });
 });
 
-test('programs that append without end: epochs and checkpoints go on beside them', async () => {
+test('epochs and checkpoints run while programs append without end', async () => {
   const manager = await open('busy', { cores: 3, segmentBytes: 64 * 1024 });
   for (let round = 0; round < 5; round++) {
     expect(await manager.endEpoch()).toBe(2 * round + 1);
@@ -92,7 +92,7 @@ test('backend and clock are made where they are used', async () => {
   expect(put?.timestampUs).toBe((time + 1) * 1000);
 });
 
-test('a program that throws is told, and its log goes on', async () => {
+test('an error of a program is reported, and its log continues', async () => {
   const manager = await open('fail');
   await expect(manager.finished(1)).rejects.toMatchObject({
     name: 'RangeError',
@@ -103,7 +103,7 @@ test('a program that throws is told, and its log goes on', async () => {
   await manager.close();
 });
 
-test('a thread that ends on its own is told, and everything else is let go of', async () => {
+test('a thread that ends by itself is reported, and everything else is released', async () => {
   const manager = await open('die');
   await expect(manager.finished(0)).rejects.toEqual(coded('WAL_STATE', { state: 'worker-ended' }));
   await expect(manager.endEpoch()).rejects.toEqual(coded('WAL_STATE', { state: 'worker-ended' }));
@@ -118,7 +118,7 @@ test('the default export is run when none is named', async () => {
   expect(await manager.finished(0)).toBeUndefined();
 });
 
-test('a program that is not there, or no function, ends open with everything let go of', async () => {
+test('open fails for a missing program, and for one that is not a function, and releases everything', async () => {
   const directory = join(temporaryDirectory(), 'log');
   const config = { directory, cores: 2, io: 'sync-fs' } as const;
   const running = (run: { module: string; export?: string }) => PerCoreWalManager.open({ ...config, workers: { run } });
@@ -149,7 +149,7 @@ describe('what a program throws', () => {
   );
 });
 
-test('a log that another writer had before its worker opened it is refused', async () => {
+test('a log that another writer changed before its worker opened it is rejected', async () => {
   const directory = join(temporaryDirectory(), 'log');
   const config = { directory, cores: 2, io: 'sync-fs' } as const;
   const manager = PerCoreWalManager.open({
@@ -160,7 +160,7 @@ test('a log that another writer had before its worker opened it is refused', asy
     },
   });
   await expect(manager).rejects.toEqual(coded('WAL_STATE', { state: 'changed' }));
-  // The order of what both have appended is right.
+  // The entries of both are in the right order.
   await (await PerCoreWalManager.open(config)).close();
   const recovery = await PerCoreRecovery.open({ directory, io: 'sync-fs' });
   expect(contentsOf(recovery.entries()).length).toBeGreaterThan(0);

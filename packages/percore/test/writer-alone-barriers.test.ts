@@ -14,7 +14,7 @@ const open = (io: StorageIo, cores: PerCoreWalConfig['cores']) =>
 const alone = (io: StorageIo, coreId: number): Promise<CoreWalWriter> =>
   CoreWalWriter.open(coreId, DIRECTORY, { io, ...SMALL });
 
-/** Keys of what is complete, in no order. */
+/** The keys of complete entries, in any order. */
 async function complete(io: StorageIo): Promise<readonly unknown[]> {
   await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io, incomplete: 'leave', ...SMALL });
   const puts: unknown[] = [];
@@ -57,7 +57,7 @@ describe('complete epochs stay complete', () => {
     expect(await complete(io)).toEqual(['a', 'alone', 'b', 'behind', 'c', 'd']);
   });
 
-  test.each([true, false])('where a position to open at is before them: %s, the core has left', async (hasLeft) => {
+  test.each([true, false])('when openAt is asked for a position before them: core retired %s', async (hasLeft) => {
     const io = createMemoryStorageIo();
     const first = await open(io, 2);
     const position = first.writer(1).appendPut('one', '');
@@ -70,7 +70,7 @@ describe('complete epochs stay complete', () => {
     await expect(CoreWalWriter.openAt(1, DIRECTORY, position, { io, ...SMALL })).rejects.toEqual(managed);
     expect(() => CoreWalWriter.openAtSync(1, DIRECTORY, 0, { io, ...SMALL })).toThrow(managed);
     expect(io.list(`${DIRECTORY}/core-1`)).toEqual(before);
-    // What a writer alone has appended behind them may be dropped.
+    // Entries that a standalone writer appended after them may be dropped.
     const writer = await alone(io, 1);
     const end = writer.position;
     writer.appendPut('dropped', '');
@@ -82,8 +82,8 @@ describe('complete epochs stay complete', () => {
   });
 });
 
-describe('a truncation by a writer alone', () => {
-  test('takes away nothing that only entries stand for which a crash would take back', async () => {
+describe('a truncation by a standalone writer', () => {
+  test('removes no commits that only non-durable entries repeat', async () => {
     for (const blocking of [false, true]) {
       const disk = new SimulatedDisk();
       const io = disk.createStorageIo({ completesInline: blocking });
@@ -105,7 +105,7 @@ describe('a truncation by a writer alone', () => {
     }
   });
 
-  test('needs no room for entries that wait when what stays is durable', async () => {
+  test('needs no space for pending entries when the remaining ones are durable', async () => {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo();
     const writer = await alone(io, 3);

@@ -71,8 +71,8 @@ async function damage(io: StorageIo, coreId: number, key: string): Promise<void>
 
 const removeManifest = (io: StorageIo): Promise<void> => runAsync(io, ioSteps.remove(io, `${DIRECTORY}/manifest`));
 
-describe('a writer alone on a log of a manager', () => {
-  test('truncates because of a checkpoint only when no crash takes that back', async () => {
+describe('a standalone writer on a log of a manager', () => {
+  test('truncates because of a checkpoint only when no crash can undo the checkpoint', async () => {
     for (const blocking of [false, true]) {
       const disk = new SimulatedDisk();
       const io = disk.createStorageIo();
@@ -100,7 +100,7 @@ describe('a writer alone on a log of a manager', () => {
     }
   });
 
-  test('does not salvage it: what other logs lose by that is for the salvage of the whole to say', async () => {
+  test('does not salvage it: only a salvage of the per-core log can decide what other logs lose', async () => {
     const io = createMemoryStorageIo();
     await managed(io);
     await damage(io, 1, '3/1');
@@ -111,7 +111,7 @@ describe('a writer alone on a log of a manager', () => {
     await (await alone(io, 0, { recoveryMode: 'salvage' })).close();
   });
 
-  test('does not open it while a salvage has not ended', async () => {
+  test('does not open it during an unfinished salvage', async () => {
     const io = createMemoryStorageIo();
     await managed(io);
     await damage(io, 1, '3/1');
@@ -134,7 +134,7 @@ describe('a writer alone on a log of a manager', () => {
     await (await alone(io, 1)).close();
   });
 
-  test('is told that its manifest is missing, and changes nothing', async () => {
+  test('fails when the manifest is missing, and changes nothing', async () => {
     const io = createMemoryStorageIo();
     await managed(io);
     await removeManifest(io);
@@ -147,8 +147,8 @@ describe('a writer alone on a log of a manager', () => {
   });
 });
 
-describe('a writer alone that truncates', () => {
-  test('keeps offsets of complete epochs while the epoch in which it appends them again is not', async () => {
+describe('a standalone writer that truncates', () => {
+  test('keeps offsets of complete epochs until the epoch in which it appends them again is complete', async () => {
     for (const blocking of [false, true]) {
       const io = createMemoryStorageIo();
       const epochs = SharedEpochs.create(1);
@@ -172,7 +172,7 @@ describe('a writer alone that truncates', () => {
       await again.close();
       await one.close();
       expect((await told(io, 'leave')).offsets).toEqual(new Map([['source', 10n]]));
-      // The next epoch has its barrier: what the one before it had is needed no more.
+      // The next epoch has its barrier: the entries of the one before are no longer needed.
       epochs.advance();
       const last = await alone(io, 0, { epochs });
       last.appendPut('3', '');
@@ -183,7 +183,7 @@ describe('a writer alone that truncates', () => {
     }
   });
 
-  test.each([false, true])('leaves a core that has left as it is, opened again: %s', async (openedAgain) => {
+  test.each([false, true])('leaves a retired core as it is, opened again: %s', async (openedAgain) => {
     const io = createMemoryStorageIo();
     const epochs = SharedEpochs.create(1);
     const [zero, one] = [await alone(io, 0, { epochs }), await alone(io, 1, { epochs })];
@@ -208,7 +208,7 @@ describe('a writer alone that truncates', () => {
     expect(await told(io, 'leave')).toMatchObject({ complete: 5, offsets: new Map([['source', 5n]]) });
   });
 
-  test('may drop everything that is left, whatever crash comes in between', async () => {
+  test('can drop all remaining entries, whatever crash comes in between', async () => {
     await exploreCrashes<'truncated'>(
       async (life) => {
         const writer = await alone(life.io, 0);
@@ -234,7 +234,7 @@ describe('a writer alone that truncates', () => {
     );
   });
 
-  test('and of whose log salvage then keeps nothing comes under a manager', async () => {
+  test('can be followed by a manager after a salvage that keeps nothing of its log', async () => {
     const io = createMemoryStorageIo();
     const writer = await alone(io, 0);
     for (let entry = 0; entry < 8; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(1000));

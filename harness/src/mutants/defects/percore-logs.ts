@@ -121,7 +121,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: COORDINATION_TEST,
     breaks: 'A log that a manager has emptied says that there is a manifest.',
     file: `${PERCORE}/recovery/missing-manifest.ts`,
-    find: "return log.firstLsn > 1 && (managed === 'barriers' || (!joined && log.checkpointLsn === 0));",
+    find: "return log.firstLsn > 1 && (managed === 'barriers' || (!used && log.checkpointLsn === 0));",
     replace: "return log.firstLsn > 1 && managed === 'barriers';",
   },
   {
@@ -158,8 +158,8 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: COORDINATION_TEST,
     breaks: 'A full disk keeps no per-core log from being opened.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
-    find: 'if (!unchanged || manifest === NO_MANIFEST || manifest.leaving !== undefined) throw error;',
-    replace: 'if (unchanged || !unchanged) throw error;',
+    find: 'if (!isUnchanged || manifest === NO_MANIFEST || manifest.leaving !== undefined) throw error;',
+    replace: 'if (isUnchanged || !isUnchanged) throw error;',
   },
   {
     name: 'commit-that-costs-all-sources',
@@ -182,7 +182,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: COORDINATION_TEST,
     breaks: 'What a core has committed before it left says nothing against later commits of others.',
     file: `${PERCORE}/core/superseded-commits.ts`,
-    find: 'if (!cores.some(hasLeft)) return cores;',
+    find: 'if (!cores.some(hasRetiredCommits)) return cores;',
     replace: 'if (cores.length > 0) return cores;',
   },
   {
@@ -238,15 +238,15 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/salvage.test.ts',
     breaks: 'What a salvage of a per-core log gives up is noted before anything is changed.',
     file: `${PERCORE}/salvage/salvage.ts`,
-    find: '    if (lost !== undefined) this.#lose(lost.coreId, lost.fromLsn, lost.toLsn);\n    yield* this.#note();\n',
-    replace: '    if (lost !== undefined) this.#lose(lost.coreId, lost.fromLsn, lost.toLsn);\n',
+    find: '    if (lost !== undefined) this.#addLost(lost.coreId, lost.fromLsn, lost.toLsn);\n    yield* this.#writeNote();\n',
+    replace: '    if (lost !== undefined) this.#addLost(lost.coreId, lost.fromLsn, lost.toLsn);\n',
   },
   {
     name: 'alone-behind-a-last-barrier-waited-for',
     test: GOINGS_TEST,
     breaks: 'No epoch waits for what a writer alone appends to a core that has left.',
     file: `${PERCORE}/core/core-state.ts`,
-    find: '  else if (state.leftManager) state.alone = true;\n',
+    find: '  else if (state.retiredByManager) state.detached = true;\n',
     replace: '',
   },
   {
@@ -270,7 +270,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: GOINGS_TEST,
     breaks: 'What a core has committed before it left stays superseded when it takes part again.',
     file: `${PERCORE}/core/core-state.ts`,
-    find: '      if (entry.last) ledger.noteLeft();\n',
+    find: '      if (entry.last) ledger.markRetired();\n',
     replace: '',
   },
   {
@@ -294,8 +294,9 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: GOINGS_TEST,
     breaks: 'A writer alone does not go on in a log that ends before the last checkpoint.',
     file: `${PERCORE}/core/open-core-log.ts`,
-    find: '    if (place !== undefined && !reaches(log, place)) throw lostBefore(log, place);\n',
-    replace: '    if (place !== undefined && place.lsn < 0 && !reaches(log, place)) throw lostBefore(log, place);\n',
+    find: '    if (place !== undefined && !containsPlace(log, place)) throw checkpointNotInLog(log, place);\n',
+    replace:
+      '    if (place !== undefined && place.lsn < 0 && !containsPlace(log, place)) throw checkpointNotInLog(log, place);\n',
   },
   {
     name: 'manifest-alone-is-no-log',
@@ -342,15 +343,15 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: DECIDES_TEST,
     breaks: 'What a salvage of a per-core log leaves is kept aside before it ends.',
     file: `${PERCORE}/recovery/recovered-logs.ts`,
-    find: 'if (leaves && takesPart && whole.lsn !== taken.lsn) yield*',
-    replace: 'if (leaves && takesPart && whole.lsn < taken.lsn) yield*',
+    find: 'if (dropsIncomplete && takesPart && whole.lsn !== taken.lsn) yield*',
+    replace: 'if (dropsIncomplete && takesPart && whole.lsn < taken.lsn) yield*',
   },
   {
     name: 'report-of-a-salvage-removed',
     test: DECIDES_TEST,
     breaks: 'What a salvage has given up stays written down when it has ended.',
     file: `${PERCORE}/salvage/salvage.ts`,
-    find: 'yield* waitFor(this.#io, () => keepFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));\n    yield* this.#removeNote();',
+    find: 'yield* waitForIo(this.#io, () => quarantineFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));\n    yield* this.#removeNote();',
     replace: 'yield* this.#removeNote();',
   },
   {
@@ -358,8 +359,8 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: DECIDES_TEST,
     breaks: 'A disk with little room keeps no manager from opening: barriers are put off.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
-    find: "if (!isIn || !takesPart || !WalError.is(error, 'WAL_NO_SPACE')) throw error;",
-    replace: 'if (isIn || takesPart) throw error;',
+    find: "if (!isAwaited || !takesPart || !WalError.is(error, 'WAL_NO_SPACE')) throw error;",
+    replace: 'if (isAwaited || takesPart) throw error;',
   },
   {
     name: 'closed-reader-never-settles',
@@ -398,7 +399,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/clock-that-appends.test.ts',
     breaks: 'The clock of a core appends nothing while it is asked for the time of an entry.',
     file: `${PERCORE}/core/core-wal-writer.ts`,
-    find: '    if (this.#isAppending) throw withinAppend(this.coreId);\n',
+    find: '    if (this.#isAppending) throw appendWithinAppend(this.coreId);\n',
     replace: '',
   },
   {
@@ -415,8 +416,8 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     breaks: 'Whatever the program of a core throws, its thread goes on.',
     file: `${PERCORE}/manager/error-transfer.ts`,
     find: `  } catch {
-    // Its prototype cannot even be asked for.
-    return otherThrown('something that cannot be looked at');
+    // A proxy can throw even from instanceof.
+    return otherThrown('a value that cannot be inspected');
   }`,
     replace: '  } finally {\n  }',
   },

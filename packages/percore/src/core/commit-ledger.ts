@@ -1,47 +1,48 @@
 import type { Committed } from './commit.js';
 
-/** Where a source, or the watermark, was committed last: the epoch and the LSN of that entry. */
+/** Where a source, or the watermark, was last committed: the epoch and the LSN of that entry. */
 interface CommitPlace {
   readonly epoch: number;
   readonly lsn: number;
-  /** Where it was committed last in an earlier epoch; `Infinity` where it was not, or where that is not known. */
+  /** The LSN of its last commit in an earlier epoch; `Infinity` when there is none, or when it is not known. */
   readonly earlierLsn: number;
 }
 
-/** By source; those that are not in it were committed before a checkpoint, which says so. */
+/** Places by source; a source without a place was committed before the checkpoint that holds its offset. */
 export interface CommitPlaces {
   readonly offsets: ReadonlyMap<string, CommitPlace>;
   readonly watermark: CommitPlace | undefined;
-  /** Sources that were committed before the core was taken away, and not since, whether it takes part again or not. */
-  readonly left: ReadonlySet<string>;
+  /** Sources whose last commit precedes the retirement of the core, whether the core takes part again or not. */
+  readonly retired: ReadonlySet<string>;
 }
 
-export const NO_PLACES: CommitPlaces = { offsets: new Map(), watermark: undefined, left: new Set() };
+export const NO_PLACES: CommitPlaces = { offsets: new Map(), watermark: undefined, retired: new Set() };
 
-/** What is committed, and where. */
+/** The committed offsets and watermark, and the places of their entries. */
 interface KnownCommits {
   readonly committed: Committed;
   readonly commitPlaces: CommitPlaces;
 }
 
-/** The same without what was committed before an LSN. */
+/** Returns a copy without what was committed before an LSN. */
 export function withCommitsSince<T extends KnownCommits>(known: T, before: number): T {
   const ledger = new CommitLedger(known.committed, known.commitPlaces);
   ledger.forgetBefore(before);
   return { ...known, committed: ledger.committed, commitPlaces: ledger.places };
 }
 
-/** A value, where it was committed, and whether its core was taken away after that. */
+/** A value, the place of its commit, and whether its core was retired after that. */
 interface Slot {
   value: bigint;
   epoch: number;
   lsn: number;
   earlierLsn: number;
-  left: boolean;
+  retired: boolean;
 }
 
 /**
- * What is committed, as commits come in: a commit costs as much as the sources that it names, however many there are.
+ * The committed offsets and watermark of one core, updated with each commit. The cost of a commit depends on the number
+ * of sources that it names, and not on the number of sources in the ledger.
  */
 export class CommitLedger {
   readonly #offsets = new Map<string, Slot>();
@@ -50,43 +51,43 @@ export class CommitLedger {
 
   constructor({ offsets, watermark }: Committed, places: CommitPlaces) {
     for (const [source, offset] of offsets) {
-      this.#offsets.set(source, slotOf(offset, places.offsets.get(source), places.left.has(source)));
+      this.#offsets.set(source, slotOf(offset, places.offsets.get(source), places.retired.has(source)));
     }
     this.#watermark = watermark === undefined ? undefined : slotOf(watermark, places.watermark, false);
   }
 
-  /** What is committed now: a copy, the same one until there is a further commit. */
+  /** What is committed now: a copy, the same object until the ledger changes. */
   get committed(): Committed {
     return this.#copy().committed;
   }
 
-  /** Where it was. */
+  /** The places of the entries that committed it; cached like {@link committed}. */
   get places(): CommitPlaces {
     return this.#copy().places;
   }
 
-  /** The oldest entry from which something of it is known; `Infinity` where there is none. */
+  /** The LSN of the oldest entry that a current value comes from; `Infinity` when there is none. */
   get neededFrom(): number {
     let oldest = this.#watermark?.lsn ?? Number.POSITIVE_INFINITY;
     for (const { lsn } of this.#offsets.values()) if (lsn < oldest) oldest = lsn;
     return oldest;
   }
 
-  /** The newest entry from which something of it is known, as far as that is known; 0 where there is none. */
+  /** The LSN of the newest entry that a current value comes from; 0 when none is known. */
   get lastLsn(): number {
     let newest = knownLsn(this.#watermark);
     for (const slot of this.#offsets.values()) newest = Math.max(newest, knownLsn(slot));
     return newest;
   }
 
-  /** The oldest entry from which something is known that was committed before an epoch; `Infinity` where there is none. */
+  /** The oldest LSN that holds the value of a source, or of the watermark, as of before an epoch; `Infinity` for none. */
   endedFrom(epoch: number): number {
     let oldest = this.#watermark === undefined ? Number.POSITIVE_INFINITY : lsnBefore(this.#watermark, epoch);
     for (const slot of this.#offsets.values()) oldest = Math.min(oldest, lsnBefore(slot, epoch));
     return oldest;
   }
 
-  /** Takes a commit, and the place of its entry. */
+  /** Applies a commit, with the place of its entry. */
   add({ offsets, watermark }: Committed, epoch: number, lsn: number): void {
     this.#snapshot = undefined;
     for (const [source, value] of offsets) {
@@ -97,7 +98,7 @@ export class CommitLedger {
         slot.value = value;
         slot.epoch = epoch;
         slot.lsn = lsn;
-        slot.left = false;
+        slot.retired = false;
       }
     }
     if (watermark === undefined) return;
@@ -105,13 +106,13 @@ export class CommitLedger {
     this.#watermark = { ...newSlot(watermark, epoch, lsn), earlierLsn };
   }
 
-  /** The core is taken away here. */
-  noteLeft(): void {
+  /** Records that the core retires here. */
+  markRetired(): void {
     this.#snapshot = undefined;
-    for (const slot of this.#offsets.values()) slot.left = true;
+    for (const slot of this.#offsets.values()) slot.retired = true;
   }
 
-  /** Forgets what was committed before an LSN. */
+  /** Removes what was committed before an LSN. */
   forgetBefore(before: number): void {
     this.#snapshot = undefined;
     for (const [source, { lsn }] of this.#offsets) if (!isSince(lsn, before)) this.#offsets.delete(source);
@@ -122,27 +123,27 @@ export class CommitLedger {
     if (this.#snapshot === undefined) {
       const offsets = new Map<string, bigint>();
       const places = new Map<string, CommitPlace>();
-      const left = new Set<string>();
+      const retired = new Set<string>();
       for (const [source, slot] of this.#offsets) {
         offsets.set(source, slot.value);
         const place = placeOf(slot);
         if (place !== undefined) places.set(source, place);
-        if (slot.left) left.add(source);
+        if (slot.retired) retired.add(source);
       }
       const watermark = this.#watermark;
       this.#snapshot = {
         committed: { offsets, watermark: watermark?.value },
-        places: { offsets: places, watermark: watermark && placeOf(watermark), left },
+        places: { offsets: places, watermark: watermark && placeOf(watermark), retired },
       };
     }
     return this.#snapshot;
   }
 }
 
-/** Where the LSN is not known, it was before a checkpoint. */
+/** An unknown LSN (`Infinity`) means a commit before a checkpoint. */
 const isSince = (lsn: number, before: number): boolean => lsn >= before && lsn !== Number.POSITIVE_INFINITY;
 
-/** Where it was committed last before an epoch. */
+/** The LSN of the last commit before an epoch. */
 const lsnBefore = (slot: Slot, epoch: number): number => (slot.epoch < epoch ? slot.lsn : slot.earlierLsn);
 
 const knownLsn = (slot: Slot | undefined): number =>
@@ -153,15 +154,15 @@ const newSlot = (value: bigint, epoch: number, lsn: number): Slot => ({
   epoch,
   lsn,
   earlierLsn: Number.POSITIVE_INFINITY,
-  left: false,
+  retired: false,
 });
 
-const slotOf = (value: bigint, place: CommitPlace | undefined, left: boolean): Slot => ({
+const slotOf = (value: bigint, place: CommitPlace | undefined, retired: boolean): Slot => ({
   value,
   epoch: place?.epoch ?? 0,
   lsn: place?.lsn ?? Number.POSITIVE_INFINITY,
   earlierLsn: place?.earlierLsn ?? Number.POSITIVE_INFINITY,
-  left,
+  retired,
 });
 
 const placeOf = ({ epoch, lsn, earlierLsn }: Slot): CommitPlace | undefined =>

@@ -1,6 +1,6 @@
 import { checkText, checkUnsigned, invalidType, outOfRange } from '@walstack/codec';
 
-/** How far the sources of a consumer were read: what a commit says, and what recovery gives back. */
+/** How far the sources of a consumer were read: the content of a commit, and what recovery returns. */
 export interface Committed {
   /** The offset of each source, unsigned 64 bits. */
   readonly offsets: ReadonlyMap<string, bigint>;
@@ -8,10 +8,10 @@ export interface Committed {
   readonly watermark: bigint | undefined;
 }
 
-/** Offsets as they are given: by the name of the source. */
+/** Offsets as the application passes them: by the name of the source. */
 export type Offsets = Readonly<Record<string, number | bigint>> | ReadonlyMap<string, number | bigint>;
 
-/** Nothing was committed. */
+/** No offsets and no watermark. */
 export const NOTHING_COMMITTED: Committed = Object.freeze({ offsets: new Map<string, bigint>(), watermark: undefined });
 
 const MAXIMUM_NAME_BYTES = 0xffff;
@@ -21,7 +21,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Checks what is to be committed.
+ * Checks the arguments of a commit.
  *
  * @throws `TypeError`, `RangeError` with Node's codes
  */
@@ -51,8 +51,8 @@ function checkWatermark(watermark: unknown): bigint {
 }
 
 /**
- * The value of a commit: flags (1: a watermark is there), the watermark, and for each source the length of its name, the
- * name and the offset.
+ * Encodes the value of a commit: flags (1: it has a watermark), the watermark, and for each source the length of its name,
+ * the name and the offset.
  *
  * @throws `RangeError` (`ERR_OUT_OF_RANGE`) for a name of more than 65,535 bytes
  */
@@ -80,7 +80,7 @@ function nameOf(source: string): Uint8Array {
   return name;
 }
 
-/** Reads the value of a commit; `undefined` when it is none. */
+/** Decodes the value of a commit; `undefined` when the bytes are not one. */
 export function decodeCommit(bytes: Uint8Array): Committed | undefined {
   if (bytes.length < 9 || (bytes[0] as number) > 1) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -106,9 +106,9 @@ function textOf(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * What is committed by several cores together. Of a source that several have read, the highest offset; the lowest of
- * their watermarks, since all of them have come that far, and none while one of them has committed offsets without any.
- * Cores that have committed nothing do not count.
+ * What several cores have committed together: the highest offset of each source, and the lowest of their watermarks, which
+ * all of them have reached. There is no watermark while one of them has committed offsets without one. Cores that have
+ * committed nothing do not count.
  */
 export function committedByAll(cores: readonly Committed[]): Committed {
   const offsets = new Map<string, bigint>();

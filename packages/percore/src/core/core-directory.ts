@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { checkInteger, isCoreDirectoryName, WalError } from '@walstack/codec';
 import type { StorageIo } from '@walstack/storage-io';
 
-/** The largest id of a core: it stands in the segment headers, one higher, in 32 bits. */
+/** The largest id of a core: segment headers store the id plus one, in 32 bits. */
 const MAXIMUM_CORE_ID = 0xffff_fffe;
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
@@ -11,7 +11,7 @@ export const checkCoreId = (name: string, coreId: unknown): number => checkInteg
 /** The directory of one core's log, in the directory of a per-core log. */
 export const coreDirectory = (directory: string, coreId: number): string => join(directory, `core-${coreId}`);
 
-/** Whether a directory is there. */
+/** Whether a directory exists. */
 export function isThere(io: StorageIo, directory: string): boolean {
   try {
     io.list(directory);
@@ -22,7 +22,7 @@ export function isThere(io: StorageIo, directory: string): boolean {
   }
 }
 
-/** The cores that have a directory, in the order of their ids; none where there is no directory. */
+/** The cores that have a directory, in the order of their ids; none when the directory of the per-core log is missing. */
 export function listCores(io: StorageIo, directory: string): number[] {
   let names: string[];
   try {

@@ -2,10 +2,10 @@ import type { TruncateResult } from '@walstack/segmented';
 import type { Committed } from './commit.js';
 import type { CommitPlaces } from './commit-ledger.js';
 
-/** Where the log of one core stands. */
+/** The positions and LSNs that the log of one core has reached. */
 export interface CorePlace {
   readonly coreId: number;
-  /** Behind the last entry, in bytes of the core's log. */
+  /** The position after the last entry, in bytes of the core's log. */
   readonly position: number;
   /** Every entry before it survives a crash. */
   readonly syncedPosition: number;
@@ -19,27 +19,27 @@ export interface CorePlace {
 /** The barrier of an epoch in the log of one core, durable. */
 export interface DurableBarrier {
   readonly lsn: number;
-  /** Behind it. */
+  /** The position after the barrier. */
   readonly position: number;
   readonly timestampUs: number;
-  /** What had been committed before it. */
+  /** What was committed before it. */
   readonly committed: Committed;
   readonly commitPlaces: CommitPlaces;
-  /** The core had appended its last barrier before. */
-  readonly left: boolean;
+  /** It is the last barrier of a retired core, appended in this epoch or an earlier one. */
+  readonly retired: boolean;
 }
 
-/** The log of one core as its manager sees it, whichever thread it is in. */
+/** The log of one core as its manager uses it, in the same thread or in a worker. */
 export interface Core {
   readonly coreId: number;
-  /** Has the barrier of an epoch that has ended in the log, and makes it durable with everything before it. */
+  /** Appends the barrier of an ended epoch unless the log has it, and makes it durable with everything before it. */
   endEpoch(epoch: number): Promise<DurableBarrier>;
   /** Makes everything appended so far durable. */
   sync(): Promise<CorePlace>;
   place(): Promise<CorePlace>;
-  /** Forgets what was committed before the barrier with an LSN: it is forgotten durably already. */
+  /** Removes what was committed before the barrier with an LSN; the manifest without it is durable already. */
   forgetCommitted(lsn: number): Promise<void>;
-  /** Removes segments that hold nothing but entries before an LSN. */
+  /** Removes the segments whose entries are all before an LSN. */
   truncateBefore(lsn: number): Promise<TruncateResult>;
   /** Makes everything durable and closes the log. */
   close(): Promise<void>;

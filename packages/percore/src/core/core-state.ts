@@ -5,7 +5,7 @@ import { CommitLedger, type CommitPlaces, NO_PLACES } from './commit-ledger.js';
 import type { CoreEntry } from './entry.js';
 import type { EntryReader } from './entry-reader.js';
 
-/** How many entries of each kind there are. */
+/** Counts of entries by kind. */
 export interface EntryCounts {
   readonly puts: number;
   readonly deletes: number;
@@ -16,43 +16,43 @@ export interface EntryCounts {
   readonly bytes: number;
 }
 
-/** What is known of the log of one core up to some place. */
+/** The state of the log of one core up to some entry. */
 export interface CoreState {
   /** The highest epoch of an entry; 0 when there is none. */
   readonly epoch: number;
   readonly timestampUs: number;
-  /** The last epoch of which nothing stands behind what is there: a barrier says so, or an entry of the next one; 0 for none. */
+  /** The last epoch that ends within these entries, with a barrier or with an entry of a later epoch; 0 for none. */
   readonly barrierEpoch: number;
-  /** The core appended nothing behind its last barrier, and was not to: no later epoch waits for it. */
-  readonly left: boolean;
-  /** It was a manager that appended that last barrier: what comes behind it without one is waited for by no epoch. */
-  readonly leftManager: boolean;
-  /** It has left under a manager, and what stands behind that was appended without one: no epoch waits for it either. */
-  readonly alone: boolean;
-  /** Whether it was used at all: a log that a crash left empty is not waited for. */
-  readonly joined: boolean;
+  /** The last entry is the core's last barrier: later epochs do not wait for this core. */
+  readonly retired: boolean;
+  /** A manager appended that last barrier: no epoch waits for entries that a writer appends after it without a manager. */
+  readonly retiredByManager: boolean;
+  /** A manager retired the core, and a writer appended to it afterwards without a manager: no epoch waits for it either. */
+  readonly detached: boolean;
+  /** Whether the log ever had an entry: epochs do not wait for a log that a crash left empty. */
+  readonly used: boolean;
   /** The LSN of the last entry. */
   readonly lsn: number;
   readonly committed: Committed;
-  /** Where it was committed. */
+  /** The places of those commits. */
   readonly commitPlaces: CommitPlaces;
-  /** Entries were appended under a manager, which has a manifest before it appends any. */
+  /** What was appended under a manager; a manager writes a manifest before it appends an entry. */
   readonly managed: 'no' | 'barriers' | 'entries';
   readonly counts: EntryCounts;
 }
 
 const NO_ENTRIES: EntryCounts = { puts: 0, deletes: 0, checkpoints: 0, barriers: 0, commits: 0, bytes: 0 };
 
-/** What is known of a log before its first entry. @param lsn - the one before the first */
+/** The state of a log before its first entry. @param lsn - the LSN before the first entry */
 export function initialState(lsn: number): CoreState {
   return {
     epoch: 0,
     timestampUs: 0,
     barrierEpoch: 0,
-    left: false,
-    leftManager: false,
-    alone: false,
-    joined: false,
+    retired: false,
+    retiredByManager: false,
+    detached: false,
+    used: false,
     lsn,
     committed: NOTHING_COMMITTED,
     commitPlaces: NO_PLACES,
@@ -61,7 +61,7 @@ export function initialState(lsn: number): CoreState {
   };
 }
 
-/** What is known of a log that is read from a checkpoint on. @param epoch - of the checkpoint */
+/** The state of a log at a checkpoint. @param epoch - the epoch of the checkpoint */
 export function stateAt(place: CheckpointPlace, epoch: number): CoreState {
   const { lsn, timestampUs, left, committed, committedBeforeLeaving = [] } = place;
   return {
@@ -69,22 +69,22 @@ export function stateAt(place: CheckpointPlace, epoch: number): CoreState {
     epoch,
     timestampUs,
     barrierEpoch: epoch,
-    joined: true,
-    left,
-    leftManager: left,
+    used: true,
+    retired: left,
+    retiredByManager: left,
     committed,
-    commitPlaces: { ...NO_PLACES, left: new Set(left ? committed.offsets.keys() : committedBeforeLeaving) },
+    commitPlaces: { ...NO_PLACES, retired: new Set(left ? committed.offsets.keys() : committedBeforeLeaving) },
     managed: 'barriers',
   };
 }
 
-/** Reads a log to its end, and returns what is known then. Closes the reader. */
-export function* survey(reader: EntryReader, before: CoreState): IoRoutine<CoreState> {
+/** Reads a log to its end, and returns its state there. Closes the reader. */
+export function* replayState(reader: EntryReader, before: CoreState): IoRoutine<CoreState> {
   const state = { ...before, counts: { ...before.counts } };
   const ledger = new CommitLedger(before.committed, before.commitPlaces);
   try {
     while (yield* reader.advance()) {
-      for (let entry = reader.next(); entry !== undefined; entry = reader.next()) take(state, ledger, entry);
+      for (let entry = reader.next(); entry !== undefined; entry = reader.next()) applyEntry(state, ledger, entry);
     }
   } finally {
     reader.close();
@@ -95,21 +95,21 @@ export function* survey(reader: EntryReader, before: CoreState): IoRoutine<CoreS
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-type Surveyed = Mutable<Omit<CoreState, 'counts'>> & { readonly counts: Mutable<EntryCounts> };
+type ReplayedState = Mutable<Omit<CoreState, 'counts'>> & { readonly counts: Mutable<EntryCounts> };
 
-function take(state: Surveyed, ledger: CommitLedger, entry: CoreEntry): void {
+function applyEntry(state: ReplayedState, ledger: CommitLedger, entry: CoreEntry): void {
   const { counts } = state;
   const isManaged = entry.operation === 'epochBarrier' && entry.managed === true;
-  if (isManaged) state.alone = false;
-  else if (state.leftManager) state.alone = true;
-  state.leftManager = isManaged && entry.last;
-  // A truncation may have taken the barrier before it.
+  if (isManaged) state.detached = false;
+  else if (state.retiredByManager) state.detached = true;
+  state.retiredByManager = isManaged && entry.last;
+  // A truncation may have removed the barrier before this entry.
   if (entry.epoch - 1 > state.barrierEpoch) state.barrierEpoch = entry.epoch - 1;
   state.epoch = entry.epoch;
   state.timestampUs = entry.timestampUs;
   state.lsn = entry.sequence;
-  state.left = false;
-  state.joined = true;
+  state.retired = false;
+  state.used = true;
   if (state.managed === 'barriers' && entry.operation !== 'epochBarrier') state.managed = 'entries';
   switch (entry.operation) {
     case 'put':
@@ -126,8 +126,8 @@ function take(state: Surveyed, ledger: CommitLedger, entry: CoreEntry): void {
     case 'epochBarrier':
       counts.barriers++;
       state.barrierEpoch = entry.epoch;
-      state.left = entry.last;
-      if (entry.last) ledger.noteLeft();
+      state.retired = entry.last;
+      if (entry.last) ledger.markRetired();
       if (entry.managed && state.managed === 'no') state.managed = 'barriers';
       return;
     case 'commit':

@@ -25,19 +25,26 @@ import { type Committed, checkCommit, encodeCommit, type Offsets } from './commi
 import { CommitLedger, type CommitPlaces, withCommitsSince } from './commit-ledger.js';
 import { checkCoreId, coreDirectory } from './core-directory.js';
 import { type CoreState, initialState } from './core-state.js';
-import { closeQuietly, type Steps, stepsAsync, stepsSync, wait, waitFor } from './dual-mode-routine.js';
+import {
+  closeQuietly,
+  type DualModeRoutine,
+  runDualModeAsync,
+  runDualModeSync,
+  wait,
+  waitForIo,
+} from './dual-mode-routine.js';
 import { ENTRY_HEADER_BYTES, encodeBarrier, encodeCheckpointId, OperationCode, writeEntryHeader } from './entry.js';
 import { checkEpochsLeft, halvesOf, LAST_EPOCH, SharedEpochs } from './epochs.js';
-import { type LogAlone, managedLog, openAlone } from './open-core-log.js';
+import { managedLog, openStandalone, type StandaloneLog } from './open-core-log.js';
 
-/** How a {@link CoreWalWriter} is opened: what its segments take, and the epochs that it shares with others. */
+/** How a {@link CoreWalWriter} is opened: the options of its segments, and the epochs that it shares with other writers. */
 export interface CoreWalWriterOptions extends LogOptions, Pick<SegmentedWalConfig, 'create' | 'io' | 'salvageLsn'> {
-  /** The epochs that all writers of a per-core log share. Default: this writer's own, moved by hand. */
+  /** The epochs that all writers of a per-core log share. Default: epochs of its own, advanced by setting `epoch`. */
   readonly epochs?: SharedEpochs;
   /**
-   * What to do where something acknowledged is lost: `'strict'` refuses the log, `'salvage'` goes on with what is left and
-   * says in `recovery` what is gone. The log of a core that a manager has had is refused all the same: salvage the whole, as
-   * others may have to drop something, too. Default `'strict'`.
+   * What to do when acknowledged entries are lost: `'strict'` rejects the log, `'salvage'` continues with what remains and
+   * reports the loss in `recovery`. The log of a core that a manager has used is rejected in both modes: salvage the whole
+   * per-core log instead, since the logs of other cores may have to drop entries, too. Default `'strict'`.
    */
   readonly recoveryMode?: PerCoreRecoveryMode;
 }
@@ -50,7 +57,7 @@ const OPTIONS = optionNames<Omit<CoreWalWriterOptions, keyof LogOptions>>({
   salvageLsn: true,
 });
 
-/** An entry that is to be appended. */
+/** An entry to append. */
 export type NewEntry =
   | { readonly operation: 'put'; readonly key: Uint8Array | string; readonly value: Uint8Array | string }
   | { readonly operation: 'delete'; readonly key: Uint8Array | string }
@@ -63,107 +70,107 @@ export interface Barrier {
   /** The epoch that ends with it. */
   readonly epoch: number;
   readonly lsn: number;
-  /** Behind it. */
+  /** The position after the barrier. */
   readonly position: number;
-  /** As of an entry. */
+  /** When it was appended, microseconds since the Unix epoch. */
   readonly timestampUs: number;
-  /** What had been committed before it. */
+  /** What was committed before it. */
   readonly committed: Committed;
 }
 
-/** A barrier, and what else its manager needs to know. */
+/** A barrier, with the facts that only its manager needs. */
 export interface KnownBarrier extends Barrier {
   readonly commitPlaces: CommitPlaces;
-  /** It is the last one of the core. */
-  readonly left: boolean;
+  /** It is the last barrier of the core. */
+  readonly retired: boolean;
 }
 
-/** A sync that was submitted and not yet found to be done. */
+/** A submitted sync whose completion was not seen yet, and the end of what it covers. */
 interface PendingSync {
   readonly lsn: number;
   readonly position: number;
 }
 
-/** Entries that are longer, header included, get memory of their own for a moment. */
+/** The size of the memory in which entries are encoded; a longer entry, header included, gets a temporary buffer. */
 const SCRATCH_BYTES = 64 * 1024;
 
-/** No manager has the log. */
-const NOT_NEEDED: Pick<Alone, 'neededFrom' | 'inCheckpoint'> = {
+/** The needs of a log that no manager has. */
+const NOTHING_NEEDED: Pick<StandaloneNeeds, 'neededFrom' | 'inCheckpoint'> = {
   neededFrom: Number.POSITIVE_INFINITY,
   inCheckpoint: false,
 };
 
-/** No upper half of an epoch. */
-const NOT_LOOKED_AT = -1;
+/** A value that no upper half of an epoch has: the shared epoch was not read yet. */
+const EPOCH_NOT_READ = -1;
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const encoder = new TextEncoder();
 
-/** Opens a writer over a log that is open, and of which everything is known. For this package only. */
+/** Makes a writer over an open log whose state is known. For this package only. */
 export let writerOver: (log: SegmentedWal, coreId: number, state: CoreState, options: WriterOptions) => CoreWalWriter;
 
 /**
- * Puts a barrier before an epoch by hand, also where one stands there already, and returns what is known of the log then.
- * For this package only.
+ * Appends a barrier before an epoch, even if the log ends with one, and returns the state of the log after it. For this
+ * package only.
  */
 export let beginEpoch: (writer: CoreWalWriter, epoch: number, last: boolean) => CoreState;
 
-/** Everything up to it is durable, whatever was told to {@link CoreWalWriter.markSynced}. For this package only. */
+/** The durable LSN of the log itself, which {@link CoreWalWriter.markSynced} does not move. For this package only. */
 export let durableLsnOf: (writer: CoreWalWriter) => number;
 
-/** Forgets what was committed before the barrier with an LSN. For this package only. */
+/** Removes what was committed before the barrier with an LSN. For this package only. */
 export let forgetCommitted: (writer: CoreWalWriter, lsn: number) => void;
 
 /**
- * The barrier with which an epoch ends in a log: its own, or the last one of a core that has appended that in it or
- * before; `undefined` when there is neither. For this package only.
+ * The barrier that ends an epoch in a log: the barrier of that epoch, or the last barrier of a core that appended it in that
+ * epoch or an earlier one; `undefined` when there is neither. For this package only.
  */
 export let barrierOf: (writer: CoreWalWriter, epoch: number) => KnownBarrier | undefined;
 
 /** The log of a writer. For this package only. */
 export let logOf: (writer: CoreWalWriter) => SegmentedWal;
 
-/** What a writer takes besides its log. */
+/** The options of a writer over an open log. */
 interface WriterOptions extends Pick<CoreWalWriterOptions, 'epochs' | 'now'> {
-  /** It belongs to a manager, which says what is needed no more. */
+  /** It belongs to a manager, which decides what is truncated. */
   readonly managed?: boolean;
-  /** It was opened without its manager. */
-  readonly alone?: Alone;
+  /** It was opened without its manager: what the per-core log needs. */
+  readonly standalone?: StandaloneNeeds;
 }
 
-/** What a writer that was opened without its manager knows of the per-core log. */
-interface Alone extends Pick<LogAlone, 'neededFrom' | 'inCheckpoint'> {
-  /** Of the per-core log. */
+/** What the per-core log needs of a writer that was opened without its manager. */
+interface StandaloneNeeds extends Pick<StandaloneLog, 'neededFrom' | 'inCheckpoint'> {
+  /** The directory of the per-core log. */
   readonly directory: string;
 }
 
 /**
- * The writer of one core: a log of its own in the directory `core-<id>`, so that threads which append at the same time have
- * nothing in common but the number of the present epoch.
+ * The writer of one core. It has a log of its own in the directory `core-<id>`, so that threads which append at the same
+ * time share nothing but the number of the current epoch.
  *
- * `append…` encodes into memory and returns the position behind the entry; `sync` makes everything appended durable. A
+ * `append…` encodes into memory and returns the position after the entry; `sync` makes everything appended durable. A
  * writer never waits for another one.
  *
- * One thread owns a writer. It is made and used in the worker thread that appends.
+ * One thread owns a writer: it is opened and used in the thread that appends.
  */
 export class CoreWalWriter {
   readonly coreId: number;
   readonly #log: SegmentedWal;
   readonly #epochs: SharedEpochs | undefined;
   readonly #now: Environment['now'];
-  /** The epoch that entries are appended in, whose predecessors have their barrier. */
+  /** The epoch of the entries that are appended; every epoch before it has its barrier. */
   #epoch: number;
-  /** What was set by hand, or seen, and takes effect with the next entry. */
+  /** The epoch that was set, or read from shared memory; it takes effect with the next entry. */
   #wantedEpoch: number;
-  /** The shared epoch as it was looked at last, in halves. */
+  /** The halves of the shared epoch when it was last read. */
   #epochLow = 0;
-  #epochHigh = NOT_LOOKED_AT;
+  #epochHigh = EPOCH_NOT_READ;
   #timestampUs: number;
   readonly #ledger: CommitLedger;
   readonly #managed: boolean;
-  readonly #alone: Alone | undefined;
-  /** No crash takes back the manifest that says what is needed. */
-  #isManifestSure = false;
+  readonly #standalone: StandaloneNeeds | undefined;
+  /** The manifest was written again and synced: no crash can replace it with an earlier one. */
+  #isManifestDurable = false;
   #barrier: KnownBarrier | undefined;
   #barrierBefore: KnownBarrier | undefined;
   #position: number;
@@ -171,31 +178,31 @@ export class CoreWalWriter {
   #syncedLsn: number;
   #pending: PendingSync | undefined;
   #tokens = 0;
-  /** An entry is being encoded, for which the clock is asked. */
+  /** An entry is being encoded; the clock that it calls must not append. */
   #isAppending = false;
-  /** The core has said that it appends nothing more. */
-  #left = false;
-  /** The LSN of the last barrier of the core, which it may have appended before it was opened. */
-  #leftAt: number | undefined;
-  /** Header and value of an entry, one behind the other. */
+  /** This writer has appended its last barrier, and rejects further entries. */
+  #retired = false;
+  /** The LSN of the core's last barrier, which may stem from before this writer was opened. */
+  #retiredAtLsn: number | undefined;
+  /** The memory in which entries are encoded, header and value. */
   readonly #scratch = new Uint8Array(SCRATCH_BYTES);
   readonly #scratchView = new DataView(this.#scratch.buffer);
-  /** The first bytes of it, as many as the last entry had: entries are often as long as those before them. */
+  /** A view of the first bytes, as many as the last entry had: entries often have the length of the one before. */
   #scratchBytes = this.#scratch;
-  /** The same object for every entry. */
+  /** One object, reused for every entry. */
   readonly #options = { type: 0, meta: NO_BYTES };
 
   private constructor(
     log: SegmentedWal,
     coreId: number,
     state: CoreState,
-    { epochs, now = systemEnvironment.now, managed = false, alone }: WriterOptions,
+    { epochs, now = systemEnvironment.now, managed = false, standalone }: WriterOptions,
   ) {
     this.coreId = coreId;
     this.#log = log;
     this.#epochs = epochs;
     this.#now = now;
-    // What stands behind the last barrier belongs to an epoch that has none yet.
+    // Entries after the last barrier belong to an epoch that has no barrier yet.
     this.#epoch = Math.max(state.epoch, state.barrierEpoch + 1);
     this.#wantedEpoch = this.#epoch;
     if (epochs !== undefined && epochs.current < this.#epoch) {
@@ -204,8 +211,8 @@ export class CoreWalWriter {
     this.#timestampUs = state.timestampUs;
     this.#ledger = new CommitLedger(state.committed, state.commitPlaces);
     this.#managed = managed;
-    this.#alone = alone;
-    this.#leftAt = state.left ? state.lsn : undefined;
+    this.#standalone = standalone;
+    this.#retiredAtLsn = state.retired ? state.lsn : undefined;
     this.#position = log.position;
     this.#syncedPosition = log.position;
     this.#syncedLsn = log.lastLsn;
@@ -216,7 +223,13 @@ export class CoreWalWriter {
     beginEpoch = (writer, epoch, last) => {
       writer.#beginEpoch(epoch, last);
       writer.#wantedEpoch = epoch;
-      return { ...initialState(writer.lastLsn), ...writer.#known(), left: last, leftManager: last, joined: true };
+      return {
+        ...initialState(writer.lastLsn),
+        ...writer.#stateAtBarrier(),
+        retired: last,
+        retiredByManager: last,
+        used: true,
+      };
     };
     durableLsnOf = (writer) => writer.#log.durableLsn;
     forgetCommitted = (writer, lsn) => writer.#forgetCommitted(lsn);
@@ -225,30 +238,31 @@ export class CoreWalWriter {
   }
 
   /**
-   * Opens the log of a core, recovering it, or makes a new one. What is found is durable on return.
+   * Opens and recovers the log of a core, or creates one. What it finds is durable on return.
    *
    * @param coreId - 0 to 2^32 − 2
-   * @param directory - of the per-core log, in which the core has the directory `core-<id>`
-   * @throws what `SegmentedWal.open` throws; `WAL_BAD_HEADER` when the log is another core's; `WAL_CORRUPT` for records
-   * that are no entries, and where the manifest of a manager says that the log, or a part of it, is lost; `RangeError` for epochs behind those of the log
+   * @param directory - of the per-core log, which contains the directory `core-<id>` of the core
+   * @throws what `SegmentedWal.open` throws; `WAL_BAD_HEADER` when the log belongs to another core; `WAL_CORRUPT` for
+   * records that are not entries, and when the manifest of a manager shows that the log, or a part of it, is lost;
+   * `RangeError` for shared epochs that are behind those of the log
    */
   static open(coreId: number, directory: string, options: CoreWalWriterOptions = {}): Promise<CoreWalWriter> {
-    return stepsAsync(opening(coreId, directory, options));
+    return runDualModeAsync(opening(coreId, directory, options));
   }
 
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
   static openSync(coreId: number, directory: string, options: CoreWalWriterOptions = {}): CoreWalWriter {
-    return stepsSync(opening(coreId, directory, options));
+    return runDualModeSync(opening(coreId, directory, options));
   }
 
   /**
-   * Opens the log of a core and drops everything behind a position, for good. The writer goes on in a new segment:
-   * {@link position} is the first position of that one.
+   * Opens the log of a core and permanently drops everything after a position. The writer continues in a new segment:
+   * {@link position} is the first position of that segment.
    *
    * @param position - 0, or one that an append has returned
-   * @throws `WAL_RANGE` past the end or inside an entry, `WAL_TRUNCATED` where the log begins later, `WAL_STATE` where a
-   * manager has ended an epoch behind it, which epochs of all cores need to be complete: nothing is dropped then; what
-   * {@link open} throws
+   * @throws `WAL_RANGE` past the end or inside an entry, `WAL_TRUNCATED` when the log begins later, `WAL_STATE` when a
+   * manager has ended an epoch after that position, since the epochs of all cores need that barrier to be complete. In
+   * these cases nothing is dropped. Also what {@link open} throws
    */
   static openAt(
     coreId: number,
@@ -256,7 +270,7 @@ export class CoreWalWriter {
     position: number,
     options: CoreWalWriterOptions = {},
   ): Promise<CoreWalWriter> {
-    return stepsAsync(opening(coreId, directory, options, position));
+    return runDualModeAsync(opening(coreId, directory, options, position));
   }
 
   /** Like {@link openAt}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
@@ -266,7 +280,7 @@ export class CoreWalWriter {
     position: number,
     options: CoreWalWriterOptions = {},
   ): CoreWalWriter {
-    return stepsSync(opening(coreId, directory, options, position));
+    return runDualModeSync(opening(coreId, directory, options, position));
   }
 
   /** The directory of this core's log. */
@@ -274,30 +288,30 @@ export class CoreWalWriter {
     return this.#log.directory;
   }
 
-  /** What opening the log has found and done. */
+  /** What opening the log found and did. */
   get recovery(): RecoveryReport {
     return this.#log.recovery;
   }
 
-  /** The position behind the last entry, in bytes of this core's log, durable or not. It never goes back. */
+  /** The position after the last entry, in bytes of this core's log, durable or not. It never decreases. */
   get position(): number {
     return this.#position;
   }
 
   /**
-   * Every entry before this position survives a crash: as a sync has found, or as {@link markSynced} was told. It is what
-   * belongs in a manifest.
+   * Every entry before this position survives a crash, as established by a sync of this writer or by a call of
+   * {@link markSynced}. This is the position to note in a manifest.
    */
   get syncedPosition(): number {
     return this.#syncedPosition;
   }
 
-  /** Entries behind {@link syncedPosition}, barriers included. */
+  /** The number of entries after {@link syncedPosition}, barriers included. */
   get entriesSinceSync(): number {
     return this.#log.lastLsn - this.#syncedLsn;
   }
 
-  /** Whether a sync was submitted that {@link checkCompletions} has not found to be done. */
+  /** Whether a sync was submitted whose completion {@link checkCompletions} has not seen yet. */
   get isSyncPending(): boolean {
     return this.#pending !== undefined;
   }
@@ -312,23 +326,23 @@ export class CoreWalWriter {
     return this.#barrier;
   }
 
-  /** What was committed last, in this life of the log or in earlier ones. */
+  /** What was committed last, by this writer or before the log was opened. */
   get committed(): Committed {
     return this.#ledger.committed;
   }
 
-  /** The failure after which nothing is accepted any more; `undefined` while there is none. */
+  /** The failure after which the writer accepts nothing more; `undefined` while there is none. */
   get failure(): WalError | undefined {
     return this.#log.failure;
   }
 
-  /** The epoch that the next entry belongs to. With shared epochs, the one that all writers share now. */
+  /** The epoch that the next entry belongs to. With shared epochs, the current epoch of all writers. */
   get epoch(): number {
     return this.#epochs?.current ?? this.#wantedEpoch;
   }
 
   /**
-   * Goes to a later epoch. The entry that is appended next is its first, and a barrier stands before it.
+   * Begins a later epoch. The next entry is its first, and a barrier is appended before that entry.
    *
    * @throws `RangeError` (`ERR_OUT_OF_RANGE`) for an earlier one; `WAL_STATE` with shared epochs, which only their
    * coordinator advances
@@ -347,13 +361,13 @@ export class CoreWalWriter {
   }
 
   /**
-   * Gives a key a value. Not durable on return: see {@link sync}. So with every `append…`.
+   * Sets the value of a key. Like every `append…`, not durable on return: see {@link sync}.
    *
    * @param key - at most 65,535 bytes; a string is UTF-8. May be empty.
    * @param value - copied before the call returns; may be empty
-   * @returns the position behind the entry
+   * @returns the position after the entry
    * @throws `WAL_TOO_LARGE`, `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure; `TypeError`.
-   * The entry was not appended then.
+   * Then the entry was not appended.
    */
   appendPut(key: Uint8Array | string, value: Uint8Array | string): number {
     const keyBytes = bytesOf('key', key);
@@ -362,7 +376,7 @@ export class CoreWalWriter {
     return this.#append(OperationCode.put, keyBytes, valueBytes);
   }
 
-  /** Removes a key. @returns the position behind the entry @throws like {@link appendPut} */
+  /** Removes a key. @returns the position after the entry @throws like {@link appendPut} */
   appendDelete(key: Uint8Array | string): number {
     const bytes = bytesOf('key', key);
     this.#enterEpoch();
@@ -370,10 +384,10 @@ export class CoreWalWriter {
   }
 
   /**
-   * Notes that the application has made a checkpoint of its own. Those of a manager are in its manifest.
+   * Records a checkpoint of the application. The checkpoints of a manager are in its manifest instead.
    *
    * @param checkpointId - a safe integer of at least 0
-   * @returns the position behind the entry
+   * @returns the position after the entry
    * @throws like {@link appendPut}
    */
   appendCheckpoint(checkpointId: number): number {
@@ -387,24 +401,24 @@ export class CoreWalWriter {
   }
 
   /**
-   * Ends an epoch in this log: nothing that is appended later belongs to it, or to one before it. With shared epochs that
-   * is the one before the present epoch; nothing is appended when it has its barrier. Else it is the one before
-   * {@link epoch} where that was set to a later one and nothing was appended since, or {@link epoch} itself, and the next
-   * one begins.
+   * Ends an epoch in this log: no later entry belongs to it or to an earlier epoch. With shared epochs, it ends the epoch
+   * before the current one, and appends nothing when that has its barrier already. With epochs of its own, it ends the epoch
+   * before {@link epoch} if that was set to a later one and nothing was appended since; otherwise it ends {@link epoch}
+   * itself, and the next epoch begins.
    *
-   * @param options - `last`: ends the present epoch, and says that the core appends nothing more until it is opened again:
-   * later epochs do not wait for it. Default `false`.
-   * @returns the position behind the last entry
+   * @param options - `last`: ends the current epoch, and declares that the core appends nothing more until it is opened
+   * again, so that later epochs do not wait for it. Default `false`.
+   * @returns the position after the last entry
    * @throws like {@link appendPut}
    */
   appendEpochBarrier(options: { readonly last?: boolean } = {}): number {
     const { last = false } = checkOptions('options', options, ['last']);
     checkBoolean('last', last);
-    if (this.#left) throw hasLeft(this.coreId);
+    if (this.#retired) throw coreRetired(this.coreId);
     if (last) {
-      // The barrier before it, where that is missing: its manager may be about to ask for it.
+      // Append the barrier of the epoch before first if it is missing: the manager may be about to ask for it.
       if (this.#epochs !== undefined) this.#enterEpoch();
-      // The epoch that was entered: the shared one may have been advanced since.
+      // Based on the epoch entered above: the shared one may have advanced since.
       this.#beginEpoch(Math.max(this.#wantedEpoch, this.#epoch) + 1, true);
     } else {
       if (this.#epochs === undefined) {
@@ -417,12 +431,12 @@ export class CoreWalWriter {
   }
 
   /**
-   * Commits how far sources were read by what was appended before. Recovery gives back what was committed last.
+   * Commits how far sources were read by the entries appended before. Recovery returns what was committed last.
    *
    * @param offsets - by the name of the source, at most 65,535 bytes of UTF-8; unsigned, 64 bits. Sources that are not
-   * named stay where they are.
-   * @param watermark - signed, 64 bits. Default: as it was.
-   * @returns the position behind the entry
+   * named keep their offsets.
+   * @param watermark - signed, 64 bits. Default: unchanged.
+   * @returns the position after the entry
    * @throws like {@link appendPut}; `RangeError`
    */
   appendCommit(offsets: Offsets, watermark?: number | bigint): number {
@@ -434,7 +448,7 @@ export class CoreWalWriter {
     return position;
   }
 
-  /** Appends an entry of any kind: what the method of its name does. @throws like that one */
+  /** Appends an entry of any kind, like the method for that kind. @throws what that method throws */
   append(entry: NewEntry): number {
     if (typeof entry !== 'object' || entry === null) throw invalidType('entry', 'an object', entry);
     switch (entry.operation) {
@@ -464,9 +478,9 @@ export class CoreWalWriter {
   }
 
   /**
-   * Makes everything appended so far durable. Calls that come while one is under way share the next one.
+   * Makes everything appended so far durable. Calls during a running sync share the next one.
    *
-   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, the writer accepts nothing any more; `WAL_CLOSED`
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, the writer accepts nothing more; `WAL_CLOSED`
    */
   async sync(): Promise<void> {
     const boundary = this.#boundary();
@@ -482,10 +496,10 @@ export class CoreWalWriter {
   }
 
   /**
-   * Begins to make everything appended so far durable, and returns at once: nothing is durable then. A backend that does
-   * its work inside a call (`sync-fs`, `memory`) does the first step of it. {@link checkCompletions} tells when it is done.
+   * Begins to make everything appended so far durable, and returns at once, with nothing durable yet. A backend that works
+   * inside the call (`sync-fs`, `memory`) does the first step here. {@link checkCompletions} returns whether it is done.
    *
-   * @returns a token of this writer's own, each higher than the one before
+   * @returns a token, which increases with each call on this writer
    * @throws `WAL_STATE` while one is pending; `WAL_CLOSED`, the code of the first failure
    */
   submitSync(): number {
@@ -501,12 +515,12 @@ export class CoreWalWriter {
   }
 
   /**
-   * Takes what the backend has completed, without waiting, and looks whether the submitted sync is done. Then
-   * {@link syncedPosition} is what {@link position} was when it was submitted. On a thread pool completions come only when
-   * the event loop turns.
+   * Processes the completions of the backend without waiting, and checks whether the submitted sync is done. If it is,
+   * {@link syncedPosition} becomes the {@link position} of when the sync was submitted. On a thread pool, completions
+   * arrive only when the event loop turns.
    *
-   * @returns whether it was pending and is done now
-   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it has failed: final, the writer accepts nothing any more; `WAL_CLOSED`
+   * @returns whether a sync was pending and is done now
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it has failed: final, the writer accepts nothing more; `WAL_CLOSED`
    */
   checkCompletions(): boolean {
     const pending = this.#pending;
@@ -523,31 +537,32 @@ export class CoreWalWriter {
   }
 
   /**
-   * Takes everything appended so far for durable, where another writer has synced it: {@link syncedPosition} moves, and
-   * nothing else. What is written to the log as durable stays what this writer has found.
+   * Treats everything appended so far as synced, because another writer has synced it. This moves {@link syncedPosition}
+   * and nothing else: the durable LSN that the log records comes only from this writer's own syncs.
    */
   markSynced(): void {
     this.#synced(this.#boundary());
   }
 
   /**
-   * Removes segments that hold nothing but entries below an LSN; that they are gone is durable on return. What they say of
-   * offsets, watermark and epoch is appended again before, so that it is there when the log is opened; offsets of epochs that
-   * have ended stay where they are until the epoch in which they are appended again has ended, too.
+   * Removes the segments whose entries are all below an LSN; the removal is durable on return. Offsets, watermark and epoch
+   * that only the removed entries hold are appended again before, so that a later opening finds them. Entries with offsets
+   * of ended epochs stay until the epoch in which those offsets are appended again has ended, too.
    *
-   * @throws `WAL_STATE` for a log that a manager has, or that a manager has had and that needs what would be removed, with
-   * its last checkpoint or for want of one; `WAL_NO_SPACE` when there is no room to note the new beginning; what {@link appendCommit} throws
+   * @throws `WAL_STATE` for a log that a manager has open, or whose manager needs what would be removed, because of its last
+   * checkpoint or because there is none; `WAL_NO_SPACE` when there is no space to record the new first LSN; what
+   * {@link appendCommit} throws
    */
   truncateBefore(lsn: number): Promise<TruncateResult> {
-    return stepsAsync(this.#truncating(lsn));
+    return runDualModeAsync(this.#truncating(lsn));
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
   truncateBeforeSync(lsn: number): TruncateResult {
-    return stepsSync(this.#truncating(lsn));
+    return runDualModeSync(this.#truncating(lsn));
   }
 
-  /** Makes everything durable, marks the log as closed cleanly and gives up its lock. Idempotent. */
+  /** Makes everything durable, marks the log as closed cleanly and releases its lock. Idempotent. */
   async close(): Promise<void> {
     await this.#log.close();
   }
@@ -567,18 +582,18 @@ export class CoreWalWriter {
     return this.close();
   }
 
-  *#truncating(lsn: number): Steps<TruncateResult> {
+  *#truncating(lsn: number): DualModeRoutine<TruncateResult> {
     const log = this.#log;
     const { before, appended } = this.#carryOver(lsn);
-    if (appended || !this.#isKnownWithout(before)) {
+    if (appended || !this.#isRestatedFrom(before)) {
       yield* wait(
         () => log.syncSync(),
         () => log.sync(),
       );
     }
-    if (this.#alone?.inCheckpoint === true) yield* this.#makeManifestSure(this.#alone);
+    if (this.#standalone?.inCheckpoint === true) yield* this.#makeManifestDurable(this.#standalone);
     else if (this.#removes(before)) {
-      // An empty log then tells that no manager has emptied it, whose manifest would be missing.
+      // An empty log with a checkpoint was not emptied by a manager, so no manifest is missing.
       yield* wait(
         () => log.checkpointSync(before - 1),
         () => log.checkpoint(before - 1),
@@ -590,52 +605,52 @@ export class CoreWalWriter {
     );
   }
 
-  /** The sync behind its rename may have failed: a crash would take back what says that something is needed no more. */
-  *#makeManifestSure({ directory }: Alone): Steps<void> {
-    if (this.#isManifestSure) return;
+  /** The sync after the manifest's rename may have failed: a crash could then restore a manifest that needs the entries. */
+  *#makeManifestDurable({ directory }: StandaloneNeeds): DualModeRoutine<void> {
+    if (this.#isManifestDurable) return;
     const { io } = this.#log;
-    // No manager is there, as this writer has the log. Other writers may do the same, with the same manifest.
-    const manifest = yield* waitFor(io, () => readManifest(io, directory));
+    // No manager is open, as this writer has the log locked. Other writers may write the same manifest at the same time.
+    const manifest = yield* waitForIo(io, () => readManifest(io, directory));
     const draft = `manifest-${this.coreId}.new`;
-    if (manifest !== undefined) yield* waitFor(io, () => writeManifest(io, directory, manifest, draft));
-    this.#isManifestSure = true;
+    if (manifest !== undefined) yield* waitForIo(io, () => writeManifest(io, directory, manifest, draft));
+    this.#isManifestDurable = true;
   }
 
-  /** Whether durable entries from an LSN on say what those before it do: no sync may have covered the last ones yet. */
-  #isKnownWithout(lsn: number): boolean {
+  /** Whether durable entries from an LSN on hold all commits, given that no sync may have covered the last entries yet. */
+  #isRestatedFrom(lsn: number): boolean {
     const { durableLsn } = this.#log;
     return !this.#removes(lsn) || (durableLsn >= lsn && durableLsn >= this.#ledger.lastLsn);
   }
 
-  /** Whether there is a segment that holds nothing but entries below an LSN. */
+  /** Whether there is a segment whose entries are all below an LSN. */
   #removes(lsn: number): boolean {
     const log = this.#log;
     return log.firstLsn <= log.lastLsn && lsn <= log.nextLsn && (log.listSegments()[0]?.lastLsn ?? 0) < lsn;
   }
 
   /**
-   * Appends again what only entries say that are about to go. Where there is no room for that, those stay.
+   * Appends again the commits that only the entries to be removed hold. Without space for that, these entries stay.
    *
-   * @returns the LSN to truncate before, and whether something was appended
+   * @returns the LSN to truncate before, and whether a commit was appended
    */
   #carryOver(lsn: number): { readonly before: number; readonly appended: boolean } {
     checkLsn('lsn', lsn);
     if (this.#managed) throw managedLog(this.coreId, 'its manager truncates it with each checkpoint');
-    const { neededFrom, inCheckpoint } = this.#alone ?? NOT_NEEDED;
+    const { neededFrom, inCheckpoint } = this.#standalone ?? NOTHING_NEEDED;
     if (lsn > neededFrom) {
-      throw managedLog(this.coreId, `its manager needs what stands from LSN ${neededFrom} on`);
+      throw managedLog(this.coreId, `its manager needs the entries from LSN ${neededFrom} on`);
     }
     const log = this.#log;
     const ledger = this.#ledger;
-    // The checkpoint says what was committed before it.
+    // The checkpoint holds what was committed before it.
     if (inCheckpoint || !this.#removes(lsn)) return { before: lsn, appended: false };
     const oldest = Math.min(ledger.neededFrom, log.lastLsn);
-    // Were the present epoch dropped, as one that is not complete, what was committed before it would have to be there.
+    // Recovery may drop the current epoch as incomplete: what was committed before it must remain in the log.
     const ended = ledger.endedFrom(this.#epoch);
     const before = Math.min(lsn, ended);
     if (lsn <= oldest) return { before, appended: false };
-    // Behind the last barrier of a core nothing is to stand: epochs would wait for it.
-    if (this.#leftAt === log.lastLsn) return { before: Math.min(oldest, ended), appended: false };
+    // Nothing may follow the last barrier of a core: later epochs would wait for the core again.
+    if (this.#retiredAtLsn === log.lastLsn) return { before: Math.min(oldest, ended), appended: false };
     try {
       this.#append(OperationCode.commit, NO_BYTES, encodeCommit(ledger.committed));
     } catch (error) {
@@ -646,9 +661,9 @@ export class CoreWalWriter {
     return { before, appended: true };
   }
 
-  /** Puts a barrier before the first entry of an epoch. */
+  /** Appends the barrier that precedes the first entry of an epoch, when a new epoch has begun. */
   #enterEpoch(): void {
-    if (this.#left) throw hasLeft(this.coreId);
+    if (this.#retired) throw coreRetired(this.coreId);
     const epochs = this.#epochs;
     if (epochs !== undefined) {
       if (epochs.isAt(this.#epochLow, this.#epochHigh)) return;
@@ -658,14 +673,14 @@ export class CoreWalWriter {
     } else if (this.#wantedEpoch > this.#epoch) this.#beginEpoch(this.#wantedEpoch, false);
   }
 
-  /** A barrier belongs to the epoch that it ends. */
+  /** Appends the barrier before an epoch. The barrier belongs to the epoch that it ends. */
   #beginEpoch(epoch: number, last: boolean): void {
     const value = encodeBarrier(last, this.#managed);
     const position = this.#append(OperationCode.epochBarrier, NO_BYTES, value, epoch - 1);
     this.#epoch = epoch;
-    this.#left = last;
+    this.#retired = last;
     const { lastLsn: lsn } = this.#log;
-    if (last) this.#leftAt = lsn;
+    if (last) this.#retiredAtLsn = lsn;
     const { committed, places: commitPlaces } = this.#ledger;
     this.#barrierBefore = this.#barrier;
     this.#barrier = {
@@ -675,9 +690,9 @@ export class CoreWalWriter {
       timestampUs: this.#timestampUs,
       committed,
       commitPlaces,
-      left: last,
+      retired: last,
     };
-    if (last) this.#ledger.noteLeft();
+    if (last) this.#ledger.markRetired();
   }
 
   #forgetCommitted(lsn: number): void {
@@ -689,14 +704,14 @@ export class CoreWalWriter {
   #barrierOf(epoch: number): KnownBarrier | undefined {
     const last = this.#barrier;
     if (last === undefined) return undefined;
-    if (last.epoch === epoch || (last.left && last.epoch < epoch)) return last;
-    // The last one of the core came in the epoch after it.
+    if (last.epoch === epoch || (last.retired && last.epoch < epoch)) return last;
+    // The core appended its last barrier in the epoch after this one: this barrier is the one before it.
     return this.#barrierBefore?.epoch === epoch ? this.#barrierBefore : undefined;
   }
 
   #append(operation: number, key: Uint8Array, value: Uint8Array, epoch = this.#epoch): number {
-    // The epoch and the memory of the entry outside would be those of the one that its clock appends.
-    if (this.#isAppending) throw withinAppend(this.coreId);
+    // An entry appended by the clock would overwrite the epoch and the memory of the entry being encoded.
+    if (this.#isAppending) throw appendWithinAppend(this.coreId);
     this.#isAppending = true;
     try {
       return this.#encode(operation, key, value, epoch);
@@ -706,7 +721,7 @@ export class CoreWalWriter {
   }
 
   #encode(operation: number, key: Uint8Array, value: Uint8Array, epoch: number): number {
-    const bytes = this.#room(ENTRY_HEADER_BYTES + value.length);
+    const bytes = this.#scratchFor(ENTRY_HEADER_BYTES + value.length);
     const view = bytes === this.#scratchBytes ? this.#scratchView : new DataView(bytes.buffer);
     const timestampUs = this.#time();
     writeEntryHeader(view, operation, this.coreId, epoch, this.#log.nextLsn, timestampUs);
@@ -723,19 +738,19 @@ export class CoreWalWriter {
     return this.#position;
   }
 
-  /** Never back, and no more than can be written: a clock that gives no such time repeats the last one. */
+  /** Never decreases, and stays within what an entry can hold: for an invalid time of the clock, the last time is repeated. */
   #time(): number {
     const time = Math.floor(this.#now() * 1000);
     return time > this.#timestampUs ? Math.min(time, Number.MAX_SAFE_INTEGER) : this.#timestampUs;
   }
 
-  #room(length: number): Uint8Array<ArrayBuffer> {
+  #scratchFor(length: number): Uint8Array<ArrayBuffer> {
     if (length > SCRATCH_BYTES) return new Uint8Array(length);
     if (length !== this.#scratchBytes.length) this.#scratchBytes = new Uint8Array(this.#scratch.buffer, 0, length);
     return this.#scratchBytes;
   }
 
-  #known(): Pick<CoreState, 'epoch' | 'barrierEpoch' | 'timestampUs' | 'committed' | 'commitPlaces'> {
+  #stateAtBarrier(): Pick<CoreState, 'epoch' | 'barrierEpoch' | 'timestampUs' | 'committed' | 'commitPlaces'> {
     const ended = this.#epoch - 1;
     const { committed, places: commitPlaces } = this.#ledger;
     return { epoch: ended, barrierEpoch: ended, timestampUs: this.#timestampUs, committed, commitPlaces };
@@ -751,7 +766,7 @@ export class CoreWalWriter {
   }
 }
 
-/** The longest value is what is asked for, which the log knows with its header. */
+/** Expresses the size limit in bytes of the value; the error of the log counts the entry's header, too. */
 function withoutHeader(error: unknown, bytes: number): unknown {
   if (!WalError.is(error, 'WAL_TOO_LARGE') || error.actual !== bytes || error.limit === undefined) return error;
   const [actual, limit] = [bytes - ENTRY_HEADER_BYTES, error.limit - ENTRY_HEADER_BYTES];
@@ -759,12 +774,12 @@ function withoutHeader(error: unknown, bytes: number): unknown {
   return new WalError('WAL_TOO_LARGE', message, { actual, limit }, { cause: error });
 }
 
-function withinAppend(coreId: number): WalError {
-  const message = `the clock of core ${coreId} cannot append: it is asked for the time of another entry; nothing was appended`;
+function appendWithinAppend(coreId: number): WalError {
+  const message = `the clock of core ${coreId} cannot append: it was called for the time of another entry; nothing was appended`;
   return new WalError('WAL_STATE', message, { state: 'appending' });
 }
 
-function hasLeft(coreId: number): WalError {
+function coreRetired(coreId: number): WalError {
   return new WalError('WAL_STATE', `core ${coreId} has appended its last barrier: open it again to append more`, {
     state: 'left',
   });
@@ -775,19 +790,19 @@ function* opening(
   directory: string,
   options: CoreWalWriterOptions,
   position?: number,
-): Steps<CoreWalWriter> {
+): DualModeRoutine<CoreWalWriter> {
   const { config, own } = configOf(coreId, directory, options);
   if (position !== undefined) checkInteger('position', position);
-  const { log, state, ...needed } = yield* openAlone(coreId, directory, config, position);
+  const { log, state, ...needs } = yield* openStandalone(coreId, directory, config, position);
   try {
-    return writerOver(log, coreId, state, { ...own, alone: { directory, ...needed } });
+    return writerOver(log, coreId, state, { ...own, standalone: { directory, ...needs } });
   } catch (error) {
     yield* closeQuietly(log);
     throw error;
   }
 }
 
-/** The configuration of a core's log, and what is the writer's own. */
+/** The configuration of a core's log, and the options of the writer itself. */
 function configOf(coreId: number, directory: string, options: CoreWalWriterOptions) {
   checkCoreId('coreId', coreId);
   checkPath('directory', directory);

@@ -1,69 +1,69 @@
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 
-/** Something to be waited for, in both of its forms. */
-interface Waiting<T> {
-  /** Blocks the thread. */
-  readonly now: () => T;
-  readonly later: () => Promise<T>;
+/** One step of a routine: an operation that has a blocking form and one with a promise. */
+interface DualModeStep<T> {
+  /** Does it in this thread and returns the result. */
+  readonly blocking: () => T;
+  readonly promised: () => Promise<T>;
 }
 
-/** Work of several steps, each of which has a form that blocks and one with a promise: written once for both. */
-export type Steps<T> = Generator<Waiting<unknown>, T, unknown>;
+/** Work of several steps, written once, and run either blocking the thread or on the event loop. */
+export type DualModeRoutine<T> = Generator<DualModeStep<unknown>, T, unknown>;
 
-/** Waits for one thing. */
-export function* wait<T>(now: () => T, later: () => Promise<T>): Steps<T> {
-  // Whoever drives the steps hands in what this very one has given.
-  return (yield { now, later }) as T;
+/** Runs one step and returns its result. */
+export function* wait<T>(blocking: () => T, promised: () => Promise<T>): DualModeRoutine<T> {
+  // The driver resumes the routine with the result of this very step.
+  return (yield { blocking, promised }) as T;
 }
 
-/** Waits for an I/O routine. */
-export function waitFor<T>(io: StorageIo, routine: () => IoRoutine<T>): Steps<T> {
+/** Runs an I/O routine as one step. */
+export function waitForIo<T>(io: StorageIo, routine: () => IoRoutine<T>): DualModeRoutine<T> {
   return wait(
     () => runSync(io, routine()),
     () => runAsync(io, routine()),
   );
 }
 
-/** Does the work on the event loop. */
-export async function stepsAsync<T>(steps: Steps<T>): Promise<T> {
-  let step = steps.next();
+/** Runs a routine on the event loop. */
+export async function runDualModeAsync<T>(routine: DualModeRoutine<T>): Promise<T> {
+  let step = routine.next();
   while (step.done !== true) {
-    let given: unknown;
+    let result: unknown;
     try {
-      given = await step.value.later();
+      result = await step.value.promised();
     } catch (error) {
-      step = steps.throw(error);
+      step = routine.throw(error);
       continue;
     }
-    step = steps.next(given);
+    step = routine.next(result);
   }
   return step.value;
 }
 
-/** Does the work in the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
-export function stepsSync<T>(steps: Steps<T>): T {
-  let step = steps.next();
+/** Runs a routine, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
+export function runDualModeSync<T>(routine: DualModeRoutine<T>): T {
+  let step = routine.next();
   while (step.done !== true) {
-    let given: unknown;
+    let result: unknown;
     try {
-      given = step.value.now();
+      result = step.value.blocking();
     } catch (error) {
-      step = steps.throw(error);
+      step = routine.throw(error);
       continue;
     }
-    step = steps.next(given);
+    step = routine.next(result);
   }
   return step.value;
 }
 
-/** Closes something that is of no use; why it is of none is thrown already, and its own failure is the lesser news. */
-export function* closeQuietly(log: { close(): Promise<void>; closeSync(): void }): Steps<void> {
+/** Closes a log after a failure. If closing fails too, the first error is kept, which the caller throws. */
+export function* closeQuietly(log: { close(): Promise<void>; closeSync(): void }): DualModeRoutine<void> {
   try {
     yield* wait(
       () => log.closeSync(),
       () => log.close(),
     );
   } catch {
-    // It was said above.
+    // The caller throws the error that came first.
   }
 }

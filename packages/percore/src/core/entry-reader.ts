@@ -3,7 +3,7 @@ import type { LogReader, WalRecord } from '@walstack/segmented';
 import type { IoRoutine } from '@walstack/storage-io';
 import { type CoreEntry, decodeEntry } from './entry.js';
 
-/** Makes entries of the records of one core, in their order, up to an epoch. */
+/** Decodes the records of one core to entries, in their order, up to an epoch. */
 export class EntryDecoder {
   readonly coreId: number;
   readonly #directory: string;
@@ -22,7 +22,7 @@ export class EntryDecoder {
     this.#toEpoch = toEpoch;
   }
 
-  /** Whether an entry was met that is of a later epoch than asked for: so are all behind it. */
+  /** Whether the reader met an entry of a later epoch than asked for; all entries after it are later, too. */
   get isPastLastEpoch(): boolean {
     return this.#isPastLastEpoch;
   }
@@ -42,7 +42,7 @@ export class EntryDecoder {
     if (epoch < this.#epoch || timestampUs < this.#timestampUs) {
       throw new WalError(
         'WAL_CORRUPT',
-        `the entry with LSN ${sequence} in ${this.#directory} goes back in epoch or time: nothing was changed`,
+        `the entry with LSN ${sequence} in ${this.#directory} has a lower epoch or time than the one before it: nothing was changed`,
         { path: this.#directory, lsn: sequence, reason: 'order' },
       );
     }
@@ -52,8 +52,8 @@ export class EntryDecoder {
 }
 
 /**
- * The entries of one core in their order, up to an epoch. Used as the reader below is: `next()` takes from the buffer,
- * `advance()` reads on.
+ * The entries of one core in their order, up to an epoch. It is used like the `LogReader` underneath: `next()` takes from
+ * the buffer, `advance()` reads more.
  */
 export class EntryReader {
   readonly #reader: LogReader;
@@ -65,14 +65,14 @@ export class EntryReader {
     this.#decoder = new EntryDecoder(coreId, directory, toEpoch);
   }
 
-  /** The next entry in the buffer; `undefined` when `advance()` has to read on. */
+  /** The next entry in the buffer; `undefined` when `advance()` must read more. */
   next(): CoreEntry | undefined {
     if (this.#decoder.isPastLastEpoch) return undefined;
     const record = this.#reader.next();
     return record === undefined ? undefined : this.#decoder.decode(record);
   }
 
-  /** Reads on. @returns whether there may be further entries */
+  /** Reads more. @returns whether there may be further entries */
   *advance(): IoRoutine<boolean> {
     return !this.#decoder.isPastLastEpoch && (yield* this.#reader.advance());
   }

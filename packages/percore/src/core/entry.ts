@@ -2,7 +2,7 @@ import { getUint64, setUint64, WalError } from '@walstack/codec';
 import type { WalRecord } from '@walstack/segmented';
 import { type Committed, decodeCommit } from './commit.js';
 
-/** What an entry does. Each is the type of the record that holds it. */
+/** The operations of entries. Each code is also the type of the record that holds the entry. */
 export const OperationCode = { put: 1, delete: 2, checkpoint: 3, epochBarrier: 4, commit: 5 } as const;
 
 /** Bytes in front of an entry's value. */
@@ -10,18 +10,18 @@ export const ENTRY_HEADER_BYTES = 32;
 
 const ENTRY_VERSION = 1;
 
-/** Bits of a barrier's value: the core appends nothing more until it is opened again; a manager has the log. */
+/** Bits of a barrier's value: `LAST`, the core appends nothing more until it is opened again; `MANAGED`, a manager has the log. */
 const LAST = 1;
 const MANAGED = 2;
 
-/** Where an entry stands among those of all cores. */
+/** The place of an entry among those of all cores. */
 export interface EntryPlace {
   readonly coreId: number;
   /** The epoch it belongs to. */
   readonly epoch: number;
   /** When it was appended, microseconds since the Unix epoch, by the clock of its core; never less than the one before. */
   readonly timestampUs: number;
-  /** Its number in the log of its core: the LSN. */
+  /** The LSN of the entry in the log of its core. */
   readonly sequence: number;
 }
 
@@ -44,7 +44,7 @@ export interface CheckpointEntry extends EntryPlace {
   readonly checkpointId: number;
 }
 
-/** The end of an epoch in the log of one core: nothing of this epoch, or an earlier one, stands behind it. */
+/** The end of an epoch in the log of one core: no entry of this epoch, or an earlier one, follows it. */
 export interface EpochBarrierEntry extends EntryPlace {
   readonly operation: 'epochBarrier';
   /** The core appends nothing more until it is opened again: later epochs do not wait for it. */
@@ -53,12 +53,12 @@ export interface EpochBarrierEntry extends EntryPlace {
   readonly managed?: true;
 }
 
-/** How far sources were read by what stands before it. */
+/** How far sources were read by the entries before it. */
 export interface CommitEntry extends EntryPlace, Committed {
   readonly operation: 'commit';
 }
 
-/** An entry of a per-core log, as it is read back. */
+/** An entry of a per-core log, as it is read. */
 export type CoreEntry = PutEntry | DeleteEntry | CheckpointEntry | EpochBarrierEntry | CommitEntry;
 
 /**
@@ -99,7 +99,7 @@ export function encodeCheckpointId(checkpointId: number): Uint8Array {
  *
  * @param coreId - of the log that the record is in
  * @param directory - of that log, for errors
- * @throws `WAL_CORRUPT` for a record that is no entry of this log, `WAL_UNSUPPORTED_VERSION`
+ * @throws `WAL_CORRUPT` for a record that is not an entry of this log, `WAL_UNSUPPORTED_VERSION`
  */
 export function decodeEntry(record: WalRecord, coreId: number, directory: string): CoreEntry {
   const { payload, lsn } = record;
@@ -118,7 +118,7 @@ export function decodeEntry(record: WalRecord, coreId: number, directory: string
   if (place.coreId !== coreId) throw notAnEntry(directory, lsn, `it is an entry of core ${place.coreId}`);
   if (place.sequence !== lsn) throw notAnEntry(directory, lsn, `its sequence is ${place.sequence}`);
   if (!Number.isFinite(place.epoch) || !Number.isFinite(place.timestampUs)) {
-    throw notAnEntry(directory, lsn, 'its epoch or time cannot be');
+    throw notAnEntry(directory, lsn, 'its epoch or time is out of range');
   }
   const value = new Uint8Array(
     payload.buffer,
@@ -166,7 +166,7 @@ const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes
 function notAnEntry(directory: string, lsn: number, what: string): WalError {
   return new WalError(
     'WAL_CORRUPT',
-    `the record with LSN ${lsn} in ${directory} is no entry of this per-core log: ${what}; nothing was changed`,
+    `the record with LSN ${lsn} in ${directory} is not an entry of this per-core log: ${what}; nothing was changed`,
     { path: directory, lsn, reason: 'entry' },
   );
 }

@@ -1,12 +1,12 @@
 import { checkInteger, invalidType, outOfRange, WalError } from '@walstack/codec';
 
-/** A cache line, so that no other writes slow down those that only look at the epoch. */
+/** A cache line, so that writes to neighbouring memory do not slow down threads that only read the epoch. */
 const BUFFER_BYTES = 64;
 
-/** The last epoch that there is: the number of the one behind it is still one that can be written. */
+/** The last epoch: the number after it can still be written to an entry. */
 export const LAST_EPOCH = Number.MAX_SAFE_INTEGER - 1;
 
-/** @throws `WAL_RANGE` for an epoch behind the last one */
+/** @throws `WAL_RANGE` for an epoch after the last one */
 export function checkEpochsLeft(epoch: number): void {
   if (epoch <= LAST_EPOCH) return;
   throw new WalError('WAL_RANGE', 'the log has no epochs left: nothing was changed; begin a new log', {
@@ -15,15 +15,15 @@ export function checkEpochsLeft(epoch: number): void {
   });
 }
 
-/** Which of the two words of 32 bits changes with every epoch. */
+/** The index of the 32-bit word that changes with every epoch. */
 const LOW_WORD = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;
 
 /**
- * The present epoch of a per-core log, in memory that all threads share. Only the coordinator advances it; a writer looks
- * at it before each entry, which costs one atomic load.
+ * The current epoch of a per-core log, in memory that all threads share. Only the coordinator advances it; a writer reads
+ * it before each entry, which costs two atomic loads.
  */
 export class SharedEpochs {
-  /** To be handed to other threads, which use {@link from}. */
+  /** For other threads, which pass it to {@link from}. */
   readonly buffer: SharedArrayBuffer;
   readonly #value: BigInt64Array;
   readonly #words: Int32Array;
@@ -56,14 +56,14 @@ export class SharedEpochs {
     return Number(Atomics.load(this.#value, 0));
   }
 
-  /** Changes with every epoch: cheaper to look at than {@link current}. The same again after 2^32 epochs. */
+  /** A number that changes with every epoch, and is cheaper to read than {@link current}. It repeats after 2^32 epochs. */
   get mark(): number {
     return Atomics.load(this.#words, LOW_WORD);
   }
 
   /**
-   * Whether the epoch is still the one of two halves, which {@link halvesOf} gives: as cheap as {@link mark}, and never
-   * wrong. The lower half is looked at first: when the upper one is the same after it, it was the same before.
+   * Whether the epoch is still the one with these halves, see {@link halvesOf}. Nearly as cheap as {@link mark}, and exact:
+   * it loads the lower half first, and epochs only grow, so an upper half that matches afterwards also matched before.
    */
   isAt(low: number, high: number): boolean {
     const words = this.#words;
@@ -71,9 +71,9 @@ export class SharedEpochs {
   }
 
   /**
-   * Begins the next epoch, and returns it. For one caller only.
+   * Begins the next epoch, and returns it. Only one caller may do so.
    *
-   * @throws `WAL_RANGE` when there is none left
+   * @throws `WAL_RANGE` when no epochs are left
    */
   advance(): number {
     checkEpochsLeft(this.current + 1);

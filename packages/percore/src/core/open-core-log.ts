@@ -5,118 +5,128 @@ import { type CheckpointPlace, type Manifest, missingCore, NO_MANIFEST, readMani
 import { missingManifest, provesManifest } from '../recovery/missing-manifest.js';
 import { readSalvageNote, unfinishedSalvage } from '../salvage/salvage-note.js';
 import { isThere } from './core-directory.js';
-import { type CoreState, initialState, stateAt, survey } from './core-state.js';
-import { closeQuietly, type Steps, wait, waitFor } from './dual-mode-routine.js';
+import { type CoreState, initialState, replayState, stateAt } from './core-state.js';
+import { closeQuietly, type DualModeRoutine, wait, waitForIo } from './dual-mode-routine.js';
 import { EntryReader } from './entry-reader.js';
 
-/** The log of one core, opened without its manager. */
-export interface LogAlone {
+/** The log of one core, opened without the manager of its per-core log. */
+export interface StandaloneLog {
   readonly log: SegmentedWal;
   readonly state: CoreState;
-  /** The per-core log needs what stands from this LSN on; `Infinity` where it needs nothing. */
+  /** The per-core log needs the entries from this LSN on; `Infinity` when it needs none. */
   readonly neededFrom: number;
-  /** What stands before that is needed no more, as the last checkpoint says. */
+  /** The last checkpoint covers the entries before that LSN, so that they can be removed. */
   readonly inCheckpoint: boolean;
 }
 
 /**
- * Opens the log of one core without its manager, or makes it.
+ * Opens the log of one core without its manager, or creates it.
  *
- * @param position - what stands behind it is dropped. Default: nothing
+ * @param position - entries after this position are dropped. Default: none
  */
-export function* openAlone(
+export function* openStandalone(
   coreId: number,
   directory: string,
   config: SegmentedWalConfig,
   position: number | undefined,
-): Steps<LogAlone> {
-  const isNamed = yield* lookAtWhole(config.io, coreId, directory);
+): DualModeRoutine<StandaloneLog> {
+  const isNamed = yield* inspectPerCoreLog(config.io, coreId, directory);
   const log = yield* openExistingOrNew(config, isNamed, coreId, directory);
   try {
-    const manifest = yield* waitFor(log.io, () => readManifest(log.io, directory));
+    const manifest = yield* waitForIo(log.io, () => readManifest(log.io, directory));
     if (manifest?.leaving !== undefined)
-      throw managedLog(coreId, 'a manager has begun to drop entries of it: open that');
+      throw managedLog(coreId, 'a manager has begun to drop entries of it: open the per-core log first');
     const place = manifest?.checkpoint?.cores.find((each) => each.coreId === coreId);
-    if (place !== undefined && !reaches(log, place)) throw lostBefore(log, place);
+    if (place !== undefined && !containsPlace(log, place)) throw checkpointNotInLog(log, place);
     const before = (): CoreState => stateFrom(log, place, manifest?.checkpoint?.epoch ?? 0);
     if (position !== undefined) {
       if (manifest === undefined) yield* throwIfManaged(log, before(), position, directory);
-      yield* dropBehind(log, position, place, manifest?.cores.includes(coreId) === true);
+      yield* dropAfter(log, position, place, manifest?.cores.includes(coreId) === true);
     }
-    const state = yield* surveyFrom(log, before());
+    const state = yield* replayStateFrom(log, before());
     if (manifest === undefined && provesManifest(log, state)) throw missingManifest(directory);
-    return { log, state, ...neededOf(log, manifest, place) };
+    return { log, state, ...retentionOf(log, manifest, place) };
   } catch (error) {
     yield* closeQuietly(log);
     throw error;
   }
 }
 
-/** What the per-core log needs of a log. Without a checkpoint, its manager needs everything. */
-function neededOf(
+/** Which entries the per-core log needs of this log. Without a checkpoint, its manager needs all of them. */
+function retentionOf(
   log: SegmentedWal,
   manifest: Manifest | undefined,
   place: CheckpointPlace | undefined,
-): Pick<LogAlone, 'neededFrom' | 'inCheckpoint'> {
+): Pick<StandaloneLog, 'neededFrom' | 'inCheckpoint'> {
   if (place !== undefined) return { neededFrom: place.lsn + 1, inCheckpoint: true };
   const isNamed = manifest?.cores.includes(log.coreId as number) === true;
   return { neededFrom: isNamed ? log.firstLsn : Number.POSITIVE_INFINITY, inCheckpoint: false };
 }
 
-/** What is known of a log before the first entry that says it: what the last checkpoint says, where it can be read on. */
+/** The state from which a log is replayed: that of the last checkpoint when there is one, else the initial state. */
 function stateFrom(log: SegmentedWal, place: CheckpointPlace | undefined, epoch: number): CoreState {
   return place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, epoch);
 }
 
 const VIEWS = { copy: false } as const;
 
-function* surveyFrom(log: SegmentedWal, before: CoreState): Steps<CoreState> {
+function* replayStateFrom(log: SegmentedWal, before: CoreState): DualModeRoutine<CoreState> {
   const reader = yield* wait(
     () => log.openReaderSync(before.lsn + 1, VIEWS),
     () => log.openReader(before.lsn + 1, VIEWS),
   );
   const entries = new EntryReader(reader, log.coreId as number, log.directory, Number.POSITIVE_INFINITY);
-  return yield* waitFor(log.io, () => survey(entries, before));
+  return yield* waitForIo(log.io, () => replayState(entries, before));
 }
 
-/** Dropping what says that there was a manifest would hide that it is gone. */
-function* throwIfManaged(log: SegmentedWal, before: CoreState, position: number, directory: string): Steps<void> {
+/** Throws when a manifest is missing: dropping the entries that prove it would hide that it is lost. */
+function* throwIfManaged(
+  log: SegmentedWal,
+  before: CoreState,
+  position: number,
+  directory: string,
+): DualModeRoutine<void> {
   try {
-    if (!provesManifest(log, yield* surveyFrom(log, before))) return;
+    if (!provesManifest(log, yield* replayStateFrom(log, before))) return;
   } catch (error) {
-    // What cannot be read may be what is to be dropped; when it is not, it is met again.
+    // The unreadable entry may be among those to be dropped. If it is not, the replay after the drop meets it again.
     if (WalError.is(error, 'WAL_CORRUPT') && position < log.position) return;
     throw error;
   }
   throw missingManifest(directory);
 }
 
-/** Whether a log has what stands behind the last checkpoint. */
-const reaches = (log: SegmentedWal, { lsn }: CheckpointPlace): boolean => log.firstLsn <= lsn + 1 && lsn <= log.lastLsn;
+/** Whether a log contains the place of the last checkpoint, so that it can be replayed from there. */
+const containsPlace = (log: SegmentedWal, { lsn }: CheckpointPlace): boolean =>
+  log.firstLsn <= lsn + 1 && lsn <= log.lastLsn;
 
-function lostBefore(log: SegmentedWal, { coreId, lsn }: CheckpointPlace): WalError {
+function checkpointNotInLog(log: SegmentedWal, { coreId, lsn }: CheckpointPlace): WalError {
   return new WalError(
     'WAL_CORRUPT',
-    `the last checkpoint has everything up to LSN ${lsn} of core ${coreId}, but its log has LSN ${log.firstLsn} to ${log.lastLsn}: open it with its manager`,
+    `the last checkpoint covers everything up to LSN ${lsn} of core ${coreId}, but its log has LSN ${log.firstLsn} to ${log.lastLsn}: open it with its manager`,
     { path: log.directory, lsn, reason: 'checkpoint' },
   );
 }
 
 /**
- * What the per-core log says before the log of a core is opened, which changes that.
+ * Reads the files of the per-core log before the log of a core is opened, since opening recovers that log and so changes it.
  *
- * @returns whether a manager has the core
- * @throws `WAL_CORRUPT` while a salvage of the whole has not ended
+ * @returns whether the manifest names the core
+ * @throws `WAL_CORRUPT` while a salvage of the per-core log has not ended
  */
-function* lookAtWhole(given: SegmentedWalConfig['io'], coreId: number, directory: string): Steps<boolean> {
-  // What is named is a backend of its own: this look needs none that is as fast, and there is nothing yet in memory.
+function* inspectPerCoreLog(
+  given: SegmentedWalConfig['io'],
+  coreId: number,
+  directory: string,
+): DualModeRoutine<boolean> {
+  // A backend given by name is opened anew with the log. This check can use a slower one; a new memory backend is empty.
   if (given === 'memory') return false;
   const { io, owned } = backendOf(typeof given === 'object' ? given : 'sync-fs', 'wait');
   try {
     if (!isThere(io, directory)) return false;
-    const note = yield* waitFor(io, () => readSalvageNote(io, directory));
+    const note = yield* waitForIo(io, () => readSalvageNote(io, directory));
     if (note !== undefined) throw unfinishedSalvage(directory);
-    const { cores } = (yield* waitFor(io, () => readManifest(io, directory))) ?? NO_MANIFEST;
+    const { cores } = (yield* waitForIo(io, () => readManifest(io, directory))) ?? NO_MANIFEST;
     return cores.includes(coreId);
   } finally {
     if (owned) void io.dispose();
@@ -124,16 +134,17 @@ function* lookAtWhole(given: SegmentedWalConfig['io'], coreId: number, directory
 }
 
 /**
- * Opens a log, or makes it where the manifest does not say that it is lost.
+ * Opens a log, or creates it unless the manifest names the core, whose log is lost then.
  *
- * @param isNamed - a manager has it: what is lost of it is for the salvage of the whole, which says what that means to others
+ * @param isNamed - the manifest names the core: only a salvage of the per-core log may discard damaged entries, because the
+ * logs of other cores may have to drop entries, too
  */
 function* openExistingOrNew(
   config: SegmentedWalConfig,
   isNamed: boolean,
   coreId: number,
   directory: string,
-): Steps<SegmentedWal> {
+): DualModeRoutine<SegmentedWal> {
   const { salvageLsn: _, ...strict } = config;
   const own: SegmentedWalConfig = isNamed ? { ...strict, recoveryMode: 'strict' } : config;
   const existing = { ...own, create: false };
@@ -152,24 +163,24 @@ function* openExistingOrNew(
   );
 }
 
-/** @param isNamed - a manager has the core: epochs of all logs are complete because of its barriers */
-function* dropBehind(
+/** @param isNamed - the manifest names the core: epochs of all logs are complete because of its barriers */
+function* dropAfter(
   log: SegmentedWal,
   position: number,
   place: CheckpointPlace | undefined,
   isNamed: boolean,
-): Steps<void> {
+): DualModeRoutine<void> {
   const lsn = yield* wait(
     () => log.lsnBeforeSync(position),
     () => log.lsnBefore(position),
   );
   if (place !== undefined && lsn < place.lsn) {
-    throw managedLog(place.coreId, `the last checkpoint has everything up to LSN ${place.lsn}; nothing was dropped`);
+    throw managedLog(place.coreId, `the last checkpoint covers everything up to LSN ${place.lsn}; nothing was dropped`);
   }
   if (isNamed && (yield* hasManagedBarrier(log, lsn + 1))) {
     throw managedLog(
       log.coreId as number,
-      'it has barriers behind that position, which other logs rely on; nothing was dropped',
+      'it has barriers after that position, which other logs rely on; nothing was dropped',
     );
   }
   yield* wait(
@@ -178,12 +189,12 @@ function* dropBehind(
   );
 }
 
-/** Whether a manager has ended an epoch in a log, from an LSN on. */
-function* hasManagedBarrier(log: SegmentedWal, fromLsn: number): Steps<boolean> {
-  return (yield* surveyFrom(log, initialState(fromLsn - 1))).managed !== 'no';
+/** Whether a manager has ended an epoch in a log at or after an LSN. */
+function* hasManagedBarrier(log: SegmentedWal, fromLsn: number): DualModeRoutine<boolean> {
+  return (yield* replayStateFrom(log, initialState(fromLsn - 1))).managed !== 'no';
 }
 
-/** What is thrown where a manager needs what a writer alone would take away. */
+/** The error of a standalone writer that would remove what the manager of the per-core log needs. */
 export function managedLog(coreId: number, why: string): WalError {
   return new WalError('WAL_STATE', `the log of core ${coreId} belongs to a per-core log: ${why}`, { state: 'managed' });
 }

@@ -8,43 +8,43 @@ import { withoutSuperseded } from '../core/superseded-commits.js';
 import { type CheckpointPlace, type Manifest, type PerCoreCheckpoint, writeManifest } from '../recovery/manifest.js';
 
 /**
- * Makes a snapshot of what all entries up to the end of the checkpoint's epoch have come to. What it returns is awaited;
- * the snapshot has to be durable then.
+ * Makes a snapshot of the state that results from all entries up to the end of the checkpoint's epoch. Its result is
+ * awaited; the snapshot must be durable then.
  */
 export type TakeSnapshot = (checkpoint: PerCoreCheckpoint) => unknown;
 
-/** What truncation gave back, of all cores together. */
+/** The segments that truncation removed, of all cores together. */
 export interface TruncatedLogs {
   readonly segmentsDeleted: number;
   readonly segmentsRecycled: number;
   readonly bytesReclaimed: number;
-  /** Segments whose files could not be removed: tried again by the next truncation. */
+  /** Segments whose files could not be removed; the next truncation tries again. */
   readonly segmentsLeft: number;
 }
 
-/** An epoch that is complete, and where it ends in each log. */
+/** A complete epoch, and where it ends in each log. */
 interface EndedEpoch {
   readonly epoch: number;
   readonly cores: readonly CheckpointPlace[];
 }
 
 /**
- * Ends epochs and makes checkpoints over the logs of all cores: one thing at a time, in the order of the calls. While a
- * snapshot is taken, everything but a further checkpoint goes on.
+ * Ends epochs and makes checkpoints over the logs of all cores: one operation at a time, in the order of the calls. While a
+ * snapshot is taken, everything but a further checkpoint continues.
  *
- * A checkpoint becomes the one that recovery begins from by one rename, of the manifest: when its barriers are durable in
- * every log, and its snapshot is made. Nothing is removed before that is durable. So a crash at any moment leaves this
- * checkpoint or the one before, whole.
+ * A checkpoint becomes the starting point of recovery by a single rename, of the manifest, after its barriers are durable in
+ * every log and its snapshot is made. Segments are removed only when that rename is durable. So a crash at any moment
+ * leaves either this checkpoint or the one before it, complete.
  */
 export class CheckpointCoordinator {
-  readonly #world: Pick<Environment, 'io' | 'now'>;
+  readonly #environment: Pick<Environment, 'io' | 'now'>;
   readonly #directory: string;
   readonly #epochs: SharedEpochs;
   readonly #cores: readonly Core[];
   #manifest: Manifest;
   /** The manifest on the disk may not be durable. */
-  #manifestUnsure: boolean;
-  /** The number of the last checkpoint that was begun, also where no manifest says so. */
+  #manifestMayBeLost: boolean;
+  /** The id of the last checkpoint that was begun, even if no manifest contains it. */
   #lastId: number;
   #checkpointing = false;
   #closed = false;
@@ -52,34 +52,33 @@ export class CheckpointCoordinator {
 
   /**
    * @param manifest - as it is on the disk
-   * @param manifestUnsure - it may not be durable: it is written again before the logs are changed because of it
+   * @param manifestMayBeLost - it may not be durable: it is written again before a log is changed on its account
    */
   constructor(
-    world: Pick<Environment, 'io' | 'now'>,
+    environment: Pick<Environment, 'io' | 'now'>,
     directory: string,
     epochs: SharedEpochs,
     cores: readonly Core[],
     manifest: Manifest,
-    manifestUnsure = false,
+    manifestMayBeLost = false,
   ) {
-    this.#world = world;
+    this.#environment = environment;
     this.#directory = directory;
     this.#epochs = epochs;
     this.#cores = cores;
     this.#manifest = manifest;
-    this.#manifestUnsure = manifestUnsure;
+    this.#manifestMayBeLost = manifestMayBeLost;
     const { checkpoint, pending, lastId = 0 } = manifest;
     this.#lastId = Math.max(checkpoint?.id ?? 0, pending?.id ?? 0, lastId);
   }
 
-  /** The last checkpoint that is complete; `undefined` when there is none. */
+  /** The last complete checkpoint; `undefined` when there is none. */
   get lastCheckpoint(): PerCoreCheckpoint | undefined {
     return this.#manifest.checkpoint;
   }
 
   /**
-   * Ends the present epoch. When this resolves it is complete: its barrier is durable in every log, and so is everything
-   * in it.
+   * Ends the current epoch. It is complete when this resolves: its barrier and all its entries are durable in every log.
    *
    * @returns the epoch that has ended
    */
@@ -88,14 +87,14 @@ export class CheckpointCoordinator {
   }
 
   /**
-   * Makes a checkpoint: ends the epoch, has the snapshot taken, notes durably that the snapshot stands for everything up
-   * to the end of the epoch, and then removes the segments that are not needed any more. Writers go on meanwhile.
+   * Makes a checkpoint: ends the epoch, awaits the snapshot, records durably that the snapshot covers everything up to the
+   * end of the epoch, and then removes the segments that are no longer needed. Writers continue meanwhile.
    *
-   * What fails before the snapshot is noted leaves the checkpoint before it as it was. Where only removing segments
+   * A failure before the snapshot is recorded leaves the previous checkpoint unchanged. If only the removal of segments
    * fails, {@link lastCheckpoint} is the new one already, and {@link truncate} tries again.
    *
-   * @throws what `takeSnapshot` throws; `WAL_STATE` while another one is being made; `WAL_NO_SPACE`, `WAL_IO_FAILED`: with
-   * the reason `'outcome-unknown'` where a crash leaves this one or the one before
+   * @throws what `takeSnapshot` throws; `WAL_STATE` during another checkpoint; `WAL_NO_SPACE`, `WAL_IO_FAILED`: with
+   * the reason `'outcome-unknown'` when a crash leaves either this checkpoint or the one before
    */
   async checkpoint(takeSnapshot: TakeSnapshot): Promise<PerCoreCheckpoint> {
     if (typeof takeSnapshot !== 'function') throw invalidType('takeSnapshot', 'a function', takeSnapshot);
@@ -111,7 +110,7 @@ export class CheckpointCoordinator {
     }
   }
 
-  /** Drops the segments that the last checkpoint has made superfluous, and that were not dropped with it. */
+  /** Removes the segments that the last checkpoint covers and that could not be removed with it. */
   truncate(): Promise<TruncatedLogs> {
     return this.#inTurn(async () => {
       const { checkpoint } = this.#manifest;
@@ -120,7 +119,7 @@ export class CheckpointCoordinator {
   }
 
   /**
-   * Forgets every entry up to now, and everything that was committed: a checkpoint of nothing. Epochs and LSNs go on.
+   * Discards every entry up to now, and everything that was committed, with an empty checkpoint. Epochs and LSNs continue.
    */
   async reset(): Promise<TruncatedLogs> {
     this.#throwIfCheckpointing();
@@ -137,23 +136,23 @@ export class CheckpointCoordinator {
     });
   }
 
-  /** Ends the epoch, and accepts nothing more. A snapshot that is being taken is not waited for. */
+  /** Ends the epoch, and rejects further calls. It does not wait for a snapshot that is being taken. */
   close(): Promise<number> {
     const ended = this.endEpoch();
     this.#closed = true;
     return ended;
   }
 
-  /** Waits for what is under way, whatever becomes of it. */
+  /** Waits until the running operations have ended, with success or not. */
   async idle(): Promise<void> {
     await this.#last;
   }
 
-  /** Runs a task after all that came before. */
+  /** Runs a task after all earlier ones. */
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(this.#closedError());
     const done = this.#last.then(task);
-    // The next one does not care what became of this one.
+    // The next task runs even if this one fails.
     this.#last = done.catch(() => {});
     return done;
   }
@@ -170,7 +169,7 @@ export class CheckpointCoordinator {
     await this.#truncate(checkpoint, 0);
   }
 
-  /** Notes that a snapshot is begun: its number is used up, and what a crash leaves of it is known to be incomplete. */
+  /** Records that a snapshot is begun: its id is used up, and a crash before its completion is recognized. */
   async #begin(ended: EndedEpoch): Promise<PerCoreCheckpoint> {
     const pending = this.#next(ended, true);
     await this.#write({ ...this.#manifest, pending });
@@ -179,21 +178,20 @@ export class CheckpointCoordinator {
 
   #next({ epoch, cores }: EndedEpoch, snapshot: boolean): PerCoreCheckpoint {
     const id = ++this.#lastId;
-    return Object.freeze({ id, epoch, createdAtMs: timeOf(this.#world.now()), snapshot, cores });
+    return Object.freeze({ id, epoch, createdAtMs: timeOf(this.#environment.now()), snapshot, cores });
   }
 
   async #write(manifest: Manifest): Promise<void> {
-    await runAsync(this.#world.io, writeManifest(this.#world.io, this.#directory, manifest));
+    await runAsync(this.#environment.io, writeManifest(this.#environment.io, this.#directory, manifest));
     this.#manifest = manifest;
-    this.#manifestUnsure = false;
+    this.#manifestMayBeLost = false;
   }
 
   /**
-   * @param beyond - 0 keeps the barrier itself, with which nothing has to be rolled; 1 drops it too, where nothing is
-   * behind it
+   * @param beyond - 0 keeps the barrier itself, so that no log has to roll; 1 also drops the barrier when nothing follows it
    */
   async #truncate({ cores }: PerCoreCheckpoint, beyond: 0 | 1): Promise<TruncatedLogs> {
-    if (this.#manifestUnsure) await this.#write(this.#manifest);
+    if (this.#manifestMayBeLost) await this.#write(this.#manifest);
     const sum = { ...NOTHING_TRUNCATED };
     const truncated = await Promise.all(
       cores.map(({ coreId, lsn, left }) => this.#coreOf(coreId).truncateBefore(lsn + (left ? 1 : beyond))),
@@ -209,7 +207,7 @@ export class CheckpointCoordinator {
 
   #throwIfCheckpointing(): void {
     if (!this.#checkpointing) return;
-    throw new WalError('WAL_STATE', 'a checkpoint is being made: wait for it, outside of its snapshot', {
+    throw new WalError('WAL_STATE', 'a checkpoint is being made: await it first, and not inside its snapshot', {
       path: this.#directory,
       state: 'checkpointing',
     });
@@ -229,7 +227,7 @@ export class CheckpointCoordinator {
   }
 }
 
-/** A time that can be written, whatever the clock says. */
+/** A time that the manifest can hold; 0 when the clock returns no valid time. */
 const timeOf = (ms: number): number => (ms > 0 ? Math.min(Math.floor(ms), Number.MAX_SAFE_INTEGER) : 0);
 
 const NOTHING_TRUNCATED = Object.freeze({
@@ -239,11 +237,11 @@ const NOTHING_TRUNCATED = Object.freeze({
   segmentsLeft: 0,
 });
 
-/** Where the checkpoint ends in the log of a core: behind its barrier, which is durable, and not where the log ends now. */
+/** Where the checkpoint ends in the log of a core: after its durable barrier, and not where the log ends now. */
 function placeAt(coreId: number, barrier: DurableBarrier): CheckpointPlace {
-  const { lsn, position, timestampUs, left, committed, commitPlaces } = barrier;
-  const place = { coreId, lsn, position, timestampUs, left, committed };
-  // Of a core that has left, all are.
-  const before = left ? [] : [...commitPlaces.left].filter((source) => committed.offsets.has(source));
+  const { lsn, position, timestampUs, retired, committed, commitPlaces } = barrier;
+  const place = { coreId, lsn, position, timestampUs, left: retired, committed };
+  // Of a retired core, this holds for all sources, and `left` says it.
+  const before = retired ? [] : [...commitPlaces.retired].filter((source) => committed.offsets.has(source));
   return Object.freeze(before.length === 0 ? place : { ...place, committedBeforeLeaving: before });
 }

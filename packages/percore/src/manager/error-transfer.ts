@@ -1,6 +1,6 @@
 import { WalError, type WalErrorCode } from '@walstack/codec';
 
-/** An error on its way from one thread to another, where it would lose its class and its code. */
+/** An error in a form that can be sent to another thread: sent as it is, it would lose its class and its code. */
 export interface TransferredError {
   readonly name: string;
   readonly message: string;
@@ -10,10 +10,11 @@ export interface TransferredError {
   readonly facts: Readonly<Record<string, string | number>> | undefined;
 }
 
-/** Takes apart what was thrown, which may be anything. Throws nothing. */
+/** Converts a thrown value of any kind. Never throws. */
 export function errorToTransfer(error: unknown): TransferredError {
   try {
-    if (!(error instanceof Error)) return otherThrown(textOf(() => String(error)) ?? 'something that has no text');
+    if (!(error instanceof Error))
+      return otherThrown(textOf(() => String(error)) ?? 'a value that cannot be converted to text');
     const known = WalError.is(error);
     return {
       name: textOf(() => error.name) ?? 'Error',
@@ -23,8 +24,8 @@ export function errorToTransfer(error: unknown): TransferredError {
       facts: known ? factsOf(error) : undefined,
     };
   } catch {
-    // Its prototype cannot even be asked for.
-    return otherThrown('something that cannot be looked at');
+    // A proxy can throw even from instanceof.
+    return otherThrown('a value that cannot be inspected');
   }
 }
 
@@ -36,7 +37,7 @@ const otherThrown = (message: string): TransferredError => ({
   facts: undefined,
 });
 
-/** What a property says; `undefined` where that is no text, or cannot be had. */
+/** The value of a property; `undefined` when it is not a string, or when reading it throws. */
 function textOf(read: () => unknown): string | undefined {
   try {
     const value = read();
@@ -55,9 +56,9 @@ function factsOf(error: WalError): Record<string, string | number> {
 
 const STANDARD = new Set(['name', 'code', 'message', 'stack']);
 
-/** Puts an error together again. The stack is that of the other thread. */
+/** Restores an error. The stack is that of the other thread. */
 export function errorFromTransfer({ name, message, stack, code, facts }: TransferredError): Error {
-  // The code was taken from a `WalError`: it is one of its codes.
+  // The code was read from a `WalError`, so it is one of its codes.
   const error = facts === undefined ? new Error(message) : new WalError(code as WalErrorCode, message, facts);
   if (stack !== undefined) error.stack = stack;
   if (facts !== undefined) return error;

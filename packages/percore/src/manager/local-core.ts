@@ -17,18 +17,18 @@ export class LocalCore implements Core {
 
   async endEpoch(epoch: number): Promise<DurableBarrier> {
     const { writer } = this;
-    // It may have come before, with the first entry that was appended in the next epoch; and of a core that has appended
-    // its last one, none comes any more.
+    // The first entry of the next epoch may have appended it already; and a core that has appended its last barrier
+    // appends no more.
     if (barrierOf(writer, epoch) === undefined) await appendBarrier(writer);
     const barrier = barrierOf(writer, epoch);
     if (barrier === undefined) {
       throw new WalError('WAL_STATE', `core ${this.coreId} has no barrier of epoch ${epoch}`, { state: 'running' });
     }
     await writer.sync();
-    // What was told to the writer about syncs of others is not believed here.
+    // The log's own durable LSN counts here, and not what `markSynced` claims of syncs by other writers.
     if (durableLsnOf(writer) < barrier.lsn) throw notDurable(this.coreId, barrier.lsn);
-    const { lsn, position, timestampUs, committed, commitPlaces, left } = barrier;
-    return { lsn, position, timestampUs, committed, commitPlaces, left };
+    const { lsn, position, timestampUs, committed, commitPlaces, retired } = barrier;
+    return { lsn, position, timestampUs, committed, commitPlaces, retired };
   }
 
   async sync(): Promise<CorePlace> {
@@ -53,7 +53,7 @@ export class LocalCore implements Core {
   }
 }
 
-/** The log of a core that was taken away: nothing more is appended to it, until its entries are needed no more. */
+/** The log of a retired core: nothing is appended to it, and it stays open until its entries are no longer needed. */
 export class RetiredCore implements Core {
   readonly coreId: number;
   readonly #writer: CoreWalWriter;
@@ -90,7 +90,7 @@ export class RetiredCore implements Core {
   }
 }
 
-/** A barrier finds room even where the writer was faster than the disk, and where the disk was full, if there is room now. */
+/** Appends a barrier: waits for memory when the writer was faster than the disk, and tries once more after a full disk. */
 async function appendBarrier(writer: CoreWalWriter): Promise<void> {
   for (let wasFull = false; ; ) {
     try {
@@ -101,7 +101,7 @@ async function appendBarrier(writer: CoreWalWriter): Promise<void> {
       if (!isFull && !WalError.is(error, 'WAL_BACKPRESSURE')) throw error;
       wasFull ||= isFull;
     }
-    // A flush does not make the segment for which there was no room.
+    // After a full disk a sync is needed: a flush does not create the segment for which there was no space.
     await (wasFull ? writer.sync() : writer.flush());
   }
 }
@@ -112,7 +112,7 @@ function placeOf(writer: CoreWalWriter): CorePlace {
 }
 
 function notDurable(coreId: number, lsn: number): WalError {
-  return new WalError('WAL_IO_FAILED', `the sync of core ${coreId} left its barrier with LSN ${lsn} not durable`, {
+  return new WalError('WAL_IO_FAILED', `the sync of core ${coreId} did not make its barrier with LSN ${lsn} durable`, {
     lsn,
   });
 }

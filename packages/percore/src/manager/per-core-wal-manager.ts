@@ -4,7 +4,7 @@ import { checkBoolean, checkOptions, FileName, invalidType, optionNames, WalErro
 import { makeDirectories, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import type { Core, CorePlace } from '../core/core-handle.js';
 import { type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';
-import { stepsAsync } from '../core/dual-mode-routine.js';
+import { runDualModeAsync } from '../core/dual-mode-routine.js';
 import { SharedEpochs } from '../core/epochs.js';
 import {
   backendOf,
@@ -18,7 +18,7 @@ import {
   type PerCoreRecoveryOptions,
   type RecoverySettings,
 } from '../options.js';
-import { type Settled, settle } from '../recovery/finalize-recovery.js';
+import { type FinalizedLogs, finalizeRecovery } from '../recovery/finalize-recovery.js';
 import { hasLog, type PerCoreCheckpoint } from '../recovery/manifest.js';
 import { type PerCoreRecovery, recoveryOver } from '../recovery/per-core-recovery.js';
 import { closeAllQuietly, closeLogs, type RecoveredLogs, recoverLogs } from '../recovery/recovered-logs.js';
@@ -32,31 +32,31 @@ import type { LogContent } from './worker-protocol.js';
 
 /** How the writers of a per-core log run in worker threads of their own. */
 export interface CoreWorkers {
-  /** What appends: a `CoreProgram`, called once in each worker. */
+  /** The function that appends: a `CoreProgram`, called once in each worker. */
   readonly run: ModuleReference;
   /**
-   * Makes what cannot be sent to another thread: a `ConfigureCore`, called in each worker before its log is opened. What
-   * it returns goes before the options of the manager. Needed when these hold a backend, a callback or keys.
+   * Makes the options that cannot be sent to another thread: a `ConfigureCore`, called in each worker before its log is
+   * opened. Its result overrides the options of the manager. Needed when these contain a backend, a callback or keys.
    */
   readonly configure?: ModuleReference;
 }
 
 /** How a {@link PerCoreWalManager} is opened. */
 export interface PerCoreWalConfig extends Omit<PerCoreRecoveryOptions, 'toEpoch'> {
-  /** How many cores, with the ids 0, 1, 2 …, or their ids. They may be others than the last time. */
+  /** The number of cores, with the ids 0, 1, 2 …, or their ids. They may differ from those of the last opening. */
   readonly cores: number | readonly number[];
-  /** Make a new log where there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is made. */
+  /** Create a log when there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is created. */
   readonly create?: boolean;
   /**
-   * Given what is found, before anything is appended or dropped: the place to load the snapshot of the last checkpoint and
-   * to go over the entries behind it. Awaited; what it throws is thrown by `open`, and nothing was dropped.
+   * Called with the recovered content before anything is appended or dropped, to load the snapshot of the last checkpoint
+   * and apply the entries after it. Awaited; `open` throws what it throws, with nothing dropped.
    */
   readonly recover?: (recovery: PerCoreRecovery) => unknown;
   /** Writers in worker threads. Default: in this thread, see {@link PerCoreWalManager.writer}. */
   readonly workers?: CoreWorkers;
 }
 
-/** Besides those of the logs. What recovery could leave out is not among them: here it would be dropped for good. */
+/** Options besides those of the logs. `toEpoch` is not among them: here, later epochs would be dropped for good. */
 const OPTIONS = optionNames<Omit<PerCoreWalConfig, keyof LogOptions>>({
   directory: true,
   io: true,
@@ -69,23 +69,23 @@ const OPTIONS = optionNames<Omit<PerCoreWalConfig, keyof LogOptions>>({
   salvageLsn: true,
 });
 
-const KNOWN_OF_WORKERS = optionNames<CoreWorkers>({ run: true, configure: true });
+const WORKER_OPTIONS = optionNames<CoreWorkers>({ run: true, configure: true });
 
-/** What cannot be sent to another thread. */
-const OF_ONE_THREAD: readonly (keyof LogOptions)[] = ['now', 'setTimer', 'randomBytes', 'onFailure', 'keyRing'];
+/** Options whose values cannot be sent to another thread. */
+const THREAD_BOUND_OPTIONS: readonly (keyof LogOptions)[] = ['now', 'setTimer', 'randomBytes', 'onFailure', 'keyRing'];
 
 /**
- * A log with one writer for each core: opens and recovers them together, ends epochs, makes checkpoints.
+ * A log with one writer for each core: opens and recovers their logs together, ends epochs, makes checkpoints.
  *
- * Writers are in this thread, or each is in a worker thread of its own, with a backend of its own. What they share is the
- * number of the present epoch, in shared memory. To append, nothing is sent from thread to thread.
+ * Writers are in this thread, or each in a worker thread with a backend of its own. They share only the number of the
+ * current epoch, in shared memory. An append sends nothing between threads.
  */
 export class PerCoreWalManager {
   /** The directory of the per-core log. */
   readonly directory: string;
-  /** What opening found in the logs that were there. */
+  /** What opening found in the existing logs. */
   readonly statistics: readonly CoreStatistics[];
-  /** What was lost, with `recoveryMode: 'salvage'`; `undefined` where nothing was. */
+  /** What was lost, with `recoveryMode: 'salvage'`; `undefined` when nothing was lost. */
   readonly salvage: PerCoreSalvage | undefined;
   readonly #io: StorageIo;
   readonly #ownsIo: boolean;
@@ -107,17 +107,24 @@ export class PerCoreWalManager {
     this.#cores = opened.cores;
     this.#retired = opened.retired;
     const { io, config } = opened.settings;
-    const world = { io, now: clockOf(config) };
+    const environment = { io, now: clockOf(config) };
     const all: readonly Core[] = [...opened.cores, ...opened.retired];
-    const { manifest, manifestUnsure } = opened;
-    this.#coordinator = new CheckpointCoordinator(world, this.directory, opened.epochs, all, manifest, manifestUnsure);
+    const { manifest, manifestMayBeLost } = opened;
+    this.#coordinator = new CheckpointCoordinator(
+      environment,
+      this.directory,
+      opened.epochs,
+      all,
+      manifest,
+      manifestMayBeLost,
+    );
   }
 
   /**
-   * Opens the logs of all cores, recovering them, or makes new ones. What is found is durable on return. Where cores are
-   * fewer than the last time, the entries of the others stay until a checkpoint has them.
+   * Opens and recovers the logs of all cores, or creates them. What it finds is durable on return. The entries of cores that
+   * no longer take part stay until a checkpoint covers them.
    *
-   * @throws `WAL_LOCKED`, `WAL_CORRUPT` when something acknowledged is lost, `WAL_NOT_FOUND`, what opening a log throws;
+   * @throws `WAL_LOCKED`, `WAL_CORRUPT` when acknowledged entries are lost, `WAL_NOT_FOUND`, what opening a log throws;
    * what `recover` throws; `TypeError`, `RangeError` for wrong options
    */
   static async open(config: PerCoreWalConfig): Promise<PerCoreWalManager> {
@@ -136,12 +143,12 @@ export class PerCoreWalManager {
     return this.#cores.map(({ coreId }) => coreId);
   }
 
-  /** The present epoch. */
+  /** The current epoch. */
   get epoch(): number {
     return this.#epochs.current;
   }
 
-  /** The last checkpoint that is complete; `undefined` when there is none. */
+  /** The last complete checkpoint; `undefined` when there is none. */
   get lastCheckpoint(): PerCoreCheckpoint | undefined {
     return this.#coordinator.lastCheckpoint;
   }
@@ -149,7 +156,7 @@ export class PerCoreWalManager {
   /**
    * The writer of a core, in this thread.
    *
-   * @throws `WAL_STATE` when writers are in worker threads, whose programs have them; `RangeError` for another core
+   * @throws `WAL_STATE` when writers are in worker threads, where the programs use them; `RangeError` for another core
    */
   writer(coreId: number): CoreWalWriter {
     const core = this.#coreOf(coreId);
@@ -160,7 +167,7 @@ export class PerCoreWalManager {
   }
 
   /**
-   * For talking with the program of a worker: the other end of its `port`.
+   * A channel to the program of a worker: the other end of its `port`.
    *
    * @throws `WAL_STATE` when writers are in this thread
    */
@@ -169,7 +176,7 @@ export class PerCoreWalManager {
   }
 
   /**
-   * What the program of a worker returns. Rejects with what it throws, and when its thread ends before.
+   * Resolves with the result of a worker's program. Rejects with what it throws, or when its thread ends before.
    *
    * @throws `WAL_STATE` when writers are in this thread
    */
@@ -178,8 +185,8 @@ export class PerCoreWalManager {
   }
 
   /**
-   * Ends the present epoch. When this resolves it is complete: its barrier is durable in every log, and so is everything in
-   * it. After a crash, it is there with everything that came before it in any log.
+   * Ends the current epoch. It is complete when this resolves: its barrier and all its entries are durable in every log, and
+   * so is everything before it, and all of that survives a crash.
    *
    * @returns the epoch that has ended
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`, `WAL_CLOSED`; `WAL_STATE` when the thread of a worker has ended
@@ -190,46 +197,46 @@ export class PerCoreWalManager {
   }
 
   /**
-   * Makes a checkpoint: ends the epoch, has the snapshot taken, notes durably that the snapshot stands for everything up to
-   * the end of the epoch, and then removes the segments that are not needed any more. Writers go on meanwhile, and so do
+   * Makes a checkpoint: ends the epoch, awaits the snapshot, records durably that the snapshot covers everything up to the end
+   * of the epoch, and then removes the segments that are no longer needed. Writers continue meanwhile, and so do
    * {@link endEpoch}, {@link truncate} and {@link close}, which do not wait for the snapshot. After a crash, recovery begins
    * from this checkpoint, or from the one before as if this one had not been begun.
    *
-   * @param takeSnapshot - awaited; the snapshot has to be durable then. The checkpoint's `id` is never used twice, so that
-   * it can name the snapshot.
-   * @throws what `takeSnapshot` throws, and then the checkpoint before it is still the last; what {@link endEpoch} throws;
-   * `WAL_STATE` while another checkpoint is being made, also inside `takeSnapshot`; `WAL_CLOSED` when the manager was closed
-   * meanwhile. With the `reason` `'outcome-unknown'` a crash leaves this checkpoint or the one before: keep both snapshots
-   * until the next checkpoint. Where only removing segments fails, {@link lastCheckpoint} is the new one already.
+   * @param takeSnapshot - awaited; the snapshot must be durable then. The checkpoint's `id` is never used twice, so that it
+   * can name the snapshot.
+   * @throws what `takeSnapshot` throws, and then the previous checkpoint is still the last; what {@link endEpoch} throws;
+   * `WAL_STATE` during another checkpoint, also inside `takeSnapshot`; `WAL_CLOSED` when the manager was closed meanwhile.
+   * With the `reason` `'outcome-unknown'` a crash leaves either this checkpoint or the one before: keep both snapshots until
+   * the next checkpoint. If only the removal of segments fails, {@link lastCheckpoint} is the new one already.
    */
   async checkpoint(takeSnapshot: TakeSnapshot): Promise<PerCoreCheckpoint> {
     this.#throwIfClosed();
     return this.#coordinator.checkpoint(takeSnapshot);
   }
 
-  /** Makes everything durable that was appended so far, on every core. @returns where each stands then */
+  /** Makes everything appended so far durable, on every core. @returns the positions of each core then */
   async syncAll(): Promise<readonly CorePlace[]> {
     this.#throwIfClosed();
     return Promise.all(this.#cores.map((core) => core.sync()));
   }
 
-  /** Where the log of each core stands. */
+  /** The positions and LSNs that the log of each core has reached. */
   async positions(): Promise<readonly CorePlace[]> {
     this.#throwIfClosed();
     return Promise.all(this.#cores.map((core) => core.place()));
   }
 
-  /** Drops the segments that the last checkpoint has made superfluous, and that were not dropped with it. */
+  /** Removes the segments that the last checkpoint covers and that could not be removed with it. */
   async truncate(): Promise<TruncatedLogs> {
     this.#throwIfClosed();
     return this.#coordinator.truncate();
   }
 
   /**
-   * Forgets every entry up to now, and everything that was committed; durable on return. Epochs and LSNs go on. The last
+   * Discards every entry up to now, and everything that was committed; durable on return. Epochs and LSNs continue. The last
    * checkpoint is then one without a snapshot.
    *
-   * @throws `WAL_STATE` while a checkpoint is being made, also inside `takeSnapshot`; what {@link checkpoint} throws
+   * @throws `WAL_STATE` during a checkpoint, also inside `takeSnapshot`; what {@link checkpoint} throws
    */
   async reset(): Promise<TruncatedLogs> {
     this.#throwIfClosed();
@@ -237,11 +244,11 @@ export class PerCoreWalManager {
   }
 
   /**
-   * Ends the programs of workers, whose `signal` is aborted, and waits for them; ends the epoch, so that everything in the
-   * logs is complete; and closes them. Idempotent. A checkpoint whose snapshot is being taken is not waited for: it rejects
-   * with `WAL_CLOSED`, and the one before stays the last.
+   * Aborts the `signal` of the programs in workers and waits for them; ends the epoch, so that everything in the logs is
+   * complete; and closes the logs. Idempotent. It does not wait for the snapshot of a running checkpoint, which rejects
+   * with `WAL_CLOSED` while the previous one stays the last.
    *
-   * @throws the first failure, when everything was closed and unlocked
+   * @throws the first failure, after everything was closed and unlocked
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -274,7 +281,7 @@ export class PerCoreWalManager {
   #workerOf(coreId: number): WorkerCore {
     const core = this.#coreOf(coreId);
     if (core instanceof WorkerCore) return core;
-    throw new WalError('WAL_STATE', `core ${coreId} has no worker thread: its writer is in this one`, {
+    throw new WalError('WAL_STATE', `core ${coreId} has no worker thread: its writer is in this thread`, {
       state: 'in-thread',
     });
   }
@@ -295,7 +302,7 @@ export class PerCoreWalManager {
   }
 }
 
-/** A configuration that was checked, as far as the logs do not check it. */
+/** A checked configuration; the logs check their own options. */
 interface ManagerSettings extends RecoverySettings {
   readonly cores: readonly number[];
   readonly create: boolean;
@@ -317,8 +324,8 @@ interface OpenedManager {
   readonly epochs: SharedEpochs;
   readonly cores: readonly (LocalCore | WorkerCore)[];
   readonly retired: readonly RetiredCore[];
-  readonly manifest: Settled['manifest'];
-  readonly manifestUnsure: boolean;
+  readonly manifest: FinalizedLogs['manifest'];
+  readonly manifestMayBeLost: boolean;
   readonly statistics: readonly CoreStatistics[];
   readonly salvage: PerCoreSalvage | undefined;
 }
@@ -336,11 +343,11 @@ function checkConfig(config: PerCoreWalConfig): Omit<ManagerSettings, 'io'> {
 }
 
 function checkWorkers(workers: CoreWorkers, io: PerCoreWalConfig['io'], logs: LogOptions): CheckedWorkers {
-  const { run, configure } = checkOptions('workers', workers, KNOWN_OF_WORKERS);
-  const stuck = OF_ONE_THREAD.find((name) => logs[name] !== undefined);
-  if (configure === undefined && (stuck !== undefined || typeof io === 'object')) {
+  const { run, configure } = checkOptions('workers', workers, WORKER_OPTIONS);
+  const threadBound = THREAD_BOUND_OPTIONS.find((name) => logs[name] !== undefined);
+  if (configure === undefined && (threadBound !== undefined || typeof io === 'object')) {
     const error = new TypeError(
-      `"${stuck ?? 'io'}" cannot be sent to a worker thread: name a function that makes it there, as "workers.configure"`,
+      `"${threadBound ?? 'io'}" cannot be sent to a worker thread: name a function that makes it there, as "workers.configure"`,
     );
     throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
   }
@@ -355,13 +362,13 @@ async function openManager(settings: ManagerSettings, ownsIo: boolean): Promise<
   const { io, directory, create } = settings;
   if (!hasLog(io, directory)) {
     if (!create)
-      throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was made`, { path: directory });
+      throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was created`, { path: directory });
     makeDirectories(io, directory);
   }
   const unlock = io.lock(join(directory, FileName.lock));
   try {
-    const recovered = await stepsAsync(recoverLogs(settings));
-    return { ...(await settleAndStart(settings, recovered)), settings, ownsIo, unlock };
+    const recovered = await runDualModeAsync(recoverLogs(settings));
+    return { ...(await finalizeAndStart(settings, recovered)), settings, ownsIo, unlock };
   } catch (error) {
     unlock();
     throw error;
@@ -370,33 +377,33 @@ async function openManager(settings: ManagerSettings, ownsIo: boolean): Promise<
 
 type Started = Omit<OpenedManager, 'settings' | 'ownsIo' | 'unlock'>;
 
-async function settleAndStart(settings: ManagerSettings, recovered: RecoveredLogs): Promise<Started> {
+async function finalizeAndStart(settings: ManagerSettings, recovered: RecoveredLogs): Promise<Started> {
   const { io, directory, recover, config } = settings;
   const started: WorkerCore[] = [];
   let logs = recovered.cores.map(({ log }) => log);
   try {
-    const recovery = recoveryOver(io, directory, recovered, NOTHING_HELD);
+    const recovery = recoveryOver(io, directory, recovered, NO_RESOURCES);
     const { statistics } = recovery;
     await recover?.(recovery);
     await recovery.close();
-    const settled = await stepsAsync(settle(settings, recovered, settings.cores));
-    logs = [...settled.members.map(({ log }) => log), ...logs];
-    const epochs = SharedEpochs.create(settled.epoch);
-    const retired = settled.retired.map(({ writer, barrier }) => new RetiredCore(writer, barrier));
-    const { manifest, manifestUnsure } = settled;
+    const finalized = await runDualModeAsync(finalizeRecovery(settings, recovered, settings.cores));
+    logs = [...finalized.active.map(({ log }) => log), ...logs];
+    const epochs = SharedEpochs.create(finalized.epoch);
+    const retired = finalized.retired.map(({ writer, barrier }) => new RetiredCore(writer, barrier));
+    const { manifest, manifestMayBeLost } = finalized;
     const now = config.now === undefined ? {} : { now: config.now };
-    const found = { retired, manifest, manifestUnsure, statistics, salvage: recovered.salvage };
+    const found = { retired, manifest, manifestMayBeLost, statistics, salvage: recovered.salvage };
     if (settings.workers === undefined) {
-      const cores = settled.members.map(
+      const cores = finalized.active.map(
         ({ log, coreId, state }) => new LocalCore(writerOver(log, coreId, state, { epochs, managed: true, ...now })),
       );
       return { ...found, epochs, cores };
     }
-    // Each log is opened again in its thread, with the backend of that.
-    const contents = new Map(settled.members.map(({ coreId, log }) => [coreId, contentOf(log)]));
-    await stepsAsync(closeLogs(settled.members.map(({ log }) => log)));
+    // Each log is opened again in its worker thread, with a backend of that thread.
+    const contents = new Map(finalized.active.map(({ coreId, log }) => [coreId, contentOf(log)]));
+    await runDualModeAsync(closeLogs(finalized.active.map(({ log }) => log)));
     const workers = { ...settings.workers, directory, config: clonable(config), epochs: epochs.buffer };
-    const starting = settled.members.map(async ({ coreId, state }) => {
+    const starting = finalized.active.map(async ({ coreId, state }) => {
       const content = contents.get(coreId) as LogContent;
       const core = await WorkerCore.start({ ...workers, coreId, state, content });
       started.push(core);
@@ -406,7 +413,7 @@ async function settleAndStart(settings: ManagerSettings, recovered: RecoveredLog
     return { ...found, epochs, cores: await Promise.all(starting) };
   } catch (error) {
     await Promise.allSettled(started.map(endWorker));
-    await stepsAsync(closeAllQuietly([...new Set(logs)]));
+    await runDualModeAsync(closeAllQuietly([...new Set(logs)]));
     throw error;
   }
 }
@@ -416,10 +423,12 @@ async function endWorker(core: WorkerCore): Promise<void> {
   await core.close();
 }
 
-/** What of the options of logs can be sent to another thread; the rest is made there. */
+/** The options of logs that can be sent to another thread; the others are made there. */
 function clonable(config: LogOptions): LogOptions {
-  return Object.fromEntries(Object.entries(config).filter(([name]) => !OF_ONE_THREAD.some((each) => each === name)));
+  return Object.fromEntries(
+    Object.entries(config).filter(([name]) => !THREAD_BOUND_OPTIONS.some((each) => each === name)),
+  );
 }
 
-/** The logs go on with the manager when its recovery ends. */
-const NOTHING_HELD = { close: async () => {}, closeSync: () => {} };
+/** Closing the recovery releases nothing: the manager continues with its logs. */
+const NO_RESOURCES = { close: async () => {}, closeSync: () => {} };

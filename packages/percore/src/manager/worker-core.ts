@@ -6,7 +6,7 @@ import { workerEnded } from './worker.js';
 import type { CallName, Calls, Report, Request, WorkerData } from './worker-protocol.js';
 
 /** A call that waits for an answer. */
-interface Waiting {
+interface PendingCall {
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -14,10 +14,10 @@ interface Waiting {
 /** The log of a core whose writer is in a worker thread. Nothing is sent there when an entry is appended. */
 export class WorkerCore implements Core {
   readonly coreId: number;
-  /** The other end of what the program of the worker is given. */
+  /** The other end of the `port` of the worker's program. */
   readonly port: MessagePort;
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #pendingCalls = new Map<number, PendingCall>();
   readonly #opened = withResolvers<void>();
   readonly #finished = withResolvers<unknown>();
   #calls = 0;
@@ -28,17 +28,17 @@ export class WorkerCore implements Core {
     const { port1, port2 } = new MessageChannel();
     this.coreId = data.coreId;
     this.port = port1;
-    // Whoever forgets this end does not keep the process alive.
+    // An unused port must not keep the process alive.
     port1.unref();
     this.#worker = new Worker(new URL('./worker-entry.js', import.meta.url), {
       workerData: { ...data, port: port2 } satisfies WorkerData,
       transferList: [port2],
       name: `core-${data.coreId}`,
     });
-    this.#worker.on('message', (report: Report) => this.#take(report));
+    this.#worker.on('message', (report: Report) => this.#onReport(report));
     this.#worker.on('error', (error) => this.#end(workerEnded(this.coreId, error)));
     this.#worker.on('exit', () => this.#end(workerEnded(this.coreId)));
-    // It need not be waited for.
+    // The application need not await it: a rejection without a handler must not end the process.
     this.#finished.promise.catch(() => {});
   }
 
@@ -54,7 +54,7 @@ export class WorkerCore implements Core {
     }
   }
 
-  /** What the program of the worker returns. Rejects with what it throws, and when the worker ends before. */
+  /** Resolves with the result of the worker's program. Rejects with what it throws, or when the worker ends before. */
   get finished(): Promise<unknown> {
     return this.#finished.promise;
   }
@@ -79,7 +79,7 @@ export class WorkerCore implements Core {
     return this.#call('truncateBefore', lsn);
   }
 
-  /** Has the program told that it is to end, and waits until it has. */
+  /** Asks the program to end by aborting its signal, and waits until it has. */
   async stop(): Promise<void> {
     await this.#call('stop', undefined);
   }
@@ -98,19 +98,19 @@ export class WorkerCore implements Core {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const id = ++this.#calls;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#pendingCalls.set(id, { resolve, reject });
       this.#worker.postMessage({ id, call, argument } satisfies Request);
     });
   }
 
-  #take(report: Report): void {
+  #onReport(report: Report): void {
     switch (report.kind) {
       case 'answer':
-        // It is the answer to the call of this number.
-        this.#settle(report.id)?.resolve(report.result as never);
+        // The id belongs to a call whose result has this type.
+        this.#takePendingCall(report.id)?.resolve(report.result as never);
         return;
       case 'refusal':
-        this.#settle(report.id)?.reject(errorFromTransfer(report.error));
+        this.#takePendingCall(report.id)?.reject(errorFromTransfer(report.error));
         return;
       case 'open':
         this.#opened.resolve();
@@ -126,19 +126,19 @@ export class WorkerCore implements Core {
     }
   }
 
-  #settle(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
+  #takePendingCall(id: number): PendingCall | undefined {
+    const waiting = this.#pendingCalls.get(id);
+    this.#pendingCalls.delete(id);
     return waiting;
   }
 
   #end(error: Error): void {
-    if (this.#closing && this.#waiting.size === 0) return;
+    if (this.#closing && this.#pendingCalls.size === 0) return;
     this.#ended ??= error;
     this.#opened.reject(this.#ended);
     this.#finished.reject(this.#ended);
-    for (const { reject } of this.#waiting.values()) reject(this.#ended);
-    this.#waiting.clear();
+    for (const { reject } of this.#pendingCalls.values()) reject(this.#ended);
+    this.#pendingCalls.clear();
   }
 }
 
@@ -148,7 +148,7 @@ interface Resolvers<T> {
   readonly reject: (error: unknown) => void;
 }
 
-/** `Promise.withResolvers`, which Node.js 20 has not. */
+/** `Promise.withResolvers`, which Node.js 20 lacks. */
 function withResolvers<T>(): Resolvers<T> {
   let resolve: (value: T) => void = () => {};
   let reject: (error: unknown) => void = () => {};

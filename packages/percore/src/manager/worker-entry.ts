@@ -1,6 +1,6 @@
 /**
- * Runs in each worker thread of a per-core log: opens the log of one core, has the program of the user append to it, and
- * does in between what the manager asks for. Started by the manager.
+ * Runs in each worker thread of a per-core log: opens the log of one core, runs the program of the user, which appends to it,
+ * and serves the requests of the manager meanwhile. Started by the manager.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Report, serveWorker, type WorkerData } from './worker.js';

@@ -6,14 +6,14 @@ import type { CoreState } from '../core/core-state.js';
 import type { LogOptions, ModuleReference } from '../options.js';
 import type { TransferredError } from './error-transfer.js';
 
-/** What a log holds, as far as it takes to tell whether another writer had it since. */
+/** The end of a log's content: enough to detect that another writer appended to it. */
 export interface LogContent {
   readonly lastLsn: number;
-  /** Id of the segment with the last entry; `undefined` where there is none. */
+  /** Id of the segment with the last entry; `undefined` when there is no entry. */
   readonly segmentId: string | undefined;
 }
 
-/** What a worker is started with. */
+/** The data that a worker is started with. */
 export interface WorkerData {
   readonly coreId: number;
   readonly directory: string;
@@ -21,22 +21,22 @@ export interface WorkerData {
   readonly io: StorageIoName;
   readonly config: LogOptions;
   readonly state: CoreState;
-  /** What the log held when its state was found. */
+  /** The content of the log when `state` was determined. */
   readonly content: LogContent;
   readonly run: Required<ModuleReference>;
   readonly configure: Required<ModuleReference> | undefined;
-  /** For the program of the worker, and whoever talks with it. */
+  /** The channel between the program of the worker and the application. */
   readonly port: MessagePort;
 }
 
-/** What the manager asks of a worker, and what it gets for it. */
+/** The calls of the manager to a worker, with their arguments and results. */
 export interface Calls {
   endEpoch: { readonly argument: number; readonly result: DurableBarrier };
   sync: { readonly argument: undefined; readonly result: CorePlace };
   place: { readonly argument: undefined; readonly result: CorePlace };
   forgetCommitted: { readonly argument: number; readonly result: undefined };
   truncateBefore: { readonly argument: number; readonly result: TruncateResult };
-  /** Has the program told that it is to end, and waits until it has. */
+  /** Asks the program to end by aborting its signal, and waits until it has. */
   stop: { readonly argument: undefined; readonly result: undefined };
   close: { readonly argument: undefined; readonly result: undefined };
 }

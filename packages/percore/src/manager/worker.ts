@@ -11,32 +11,32 @@ import type { LogContent, Report, Request, WorkerData } from './worker-protocol.
 
 export type { Report, WorkerData } from './worker-protocol.js';
 
-/** What the program of a core is given. */
+/** The argument of the program of a core. */
 export interface CoreContext {
   readonly coreId: number;
   /** The writer of this core. The manager closes it. */
   readonly writer: CoreWalWriter;
-  /** What the manager was given as `options` of `run`. */
+  /** The `options` of `run` in the manager's configuration. */
   readonly options: unknown;
   /** The other end of the manager's `port(coreId)`. */
   readonly port: MessagePort;
-  /** Aborted when the manager is being closed: the program is to return. */
+  /** Aborted when the manager is being closed: the program must return then. */
   readonly signal: AbortSignal;
 }
 
-/** Appends to the log of one core, in a worker thread. It has to let the event loop turn now and then. */
+/** Appends to the log of one core, in a worker thread. It must let the event loop turn regularly. */
 export type CoreProgram = (context: CoreContext) => unknown;
 
-/** What a core's log takes in its thread: what only can be made there, such as backend, clock and keys, and more. */
+/** Options for the log of a core that are made in its thread, such as its backend, clock and keys. */
 export type CoreConfig = LogOptions & Pick<SegmentedWalConfig, 'io'>;
 
-/** Makes it, in that thread. */
+/** Makes these options, in the thread of the core. */
 export type ConfigureCore = (coreId: number, options: unknown) => CoreConfig | Promise<CoreConfig>;
 
-/** Does what the manager asks for. */
+/** Serves a request of the manager. */
 type Serve = (request: Request) => Promise<void>;
 
-/** Opens the log of a core and starts its program; `undefined` when that failed, which was reported. */
+/** Opens the log of a core and starts its program; `undefined` when that failed, after reporting the error. */
 export async function serveWorker(data: WorkerData, report: (message: Report) => void): Promise<Serve | undefined> {
   try {
     const program = await load<CoreProgram>('run', data.run);
@@ -72,7 +72,7 @@ async function openWriter({
   configure,
 }: WorkerData): Promise<CoreWalWriter> {
   const made = configure && (await (await load<ConfigureCore>('configure', configure))(coreId, configure.options));
-  const own = made && checkKnown('what workers.configure has made', made, ['io']);
+  const own = made && checkKnown('the result of workers.configure', made, ['io']);
   const all = {
     ...logConfigOf({ io, ...config, ...own }),
     coreId,
@@ -85,7 +85,7 @@ async function openWriter({
     await log.close().catch(() => {});
     throw new WalError(
       'WAL_STATE',
-      `the log of core ${coreId} was changed by another writer while it went to its worker thread: open the per-core log again`,
+      `the log of core ${coreId} was changed by another writer before its worker thread opened it: open the per-core log again`,
       { path: log.directory, lsn: found.lastLsn, state: 'changed' },
     );
   }
@@ -93,12 +93,12 @@ async function openWriter({
   return writerOver(log, coreId, state, { epochs: SharedEpochs.from(epochs), managed: true, ...now });
 }
 
-/** What a log holds. Segments without an entry are replaced when it is opened, and say nothing. */
+/** The end of a log's content. Segments without an entry do not count, since opening the log replaces them. */
 export function contentOf(log: SegmentedWal): LogContent {
   return { lastLsn: log.lastLsn, segmentId: log.listSegments().findLast(({ lastLsn }) => lastLsn !== undefined)?.id };
 }
 
-/** The function that a reference names. The module itself says what type it has. */
+/** Imports the function that a reference names. Only the module itself determines its type. */
 async function load<T>(name: string, { module, export: exported }: Required<ModuleReference>): Promise<T> {
   const namespace: Record<string, unknown> = await import(module);
   const found = namespace[exported];
@@ -139,7 +139,7 @@ async function answer(
   report: (message: Report) => void,
 ): Promise<void> {
   try {
-    // The manager sends with each call the argument that it has in the protocol.
+    // The manager sends each call with the argument type that the protocol defines for it.
     const result = await handlers[call](argument as never);
     report({ kind: 'answer', id, result: result as Extract<Report, { kind: 'answer' }>['result'] });
   } catch (error) {
@@ -147,11 +147,11 @@ async function answer(
   }
 }
 
-/** What is said of a worker that has ended on its own. */
+/** The error for a worker thread that has ended by itself. */
 export const workerEnded = (coreId: number, cause?: unknown): WalError =>
   new WalError(
     'WAL_STATE',
-    `the worker thread of core ${coreId} has ended: open the per-core log again to recover what it has made durable`,
+    `the worker thread of core ${coreId} has ended: open the per-core log again to recover what it made durable`,
     { state: 'worker-ended' },
     cause === undefined ? undefined : { cause },
   );

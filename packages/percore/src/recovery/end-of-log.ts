@@ -13,15 +13,15 @@ import {
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 
 /**
- * What stands behind the last entry of a log: `'end'`, nothing but zeros; `'torn'`, something that is no whole frame; or
- * `'checksum'`, what is as long as a frame says, but has another checksum.
+ * What follows the last entry of a log: `'end'`, nothing but zeros; `'torn'`, an incomplete frame; or `'checksum'`, a frame
+ * that is as long as its header says, but has another checksum.
  */
 export type EndOfLog = 'end' | 'torn' | 'checksum';
 
 /**
- * Looks at what stands behind the last readable frame of the newest segment.
+ * Examines the bytes after the last readable frame of the newest segment.
  *
- * @throws `WAL_CORRUPT` when it proves that something before it had been acknowledged, which cannot be read
+ * @throws `WAL_CORRUPT` when they prove that an acknowledged frame before them cannot be read
  */
 export function* endOfLog(io: StorageIo, directory: string): IoRoutine<EndOfLog> {
   for (;;) {
@@ -30,7 +30,7 @@ export function* endOfLog(io: StorageIo, directory: string): IoRoutine<EndOfLog>
     try {
       return yield* endOf(io, join(directory, newest));
     } catch (error) {
-      // It may not have been the newest one any more: then it is another one that the log ends with.
+      // The log may have rolled since the listing: then its end is in a newer segment.
       if (!WalError.is(error) || newestIn(io, directory) === newest) throw error;
     }
   }
@@ -42,16 +42,16 @@ const newestIn = (io: StorageIo, directory: string): string | undefined =>
 function* endOf(io: StorageIo, path: string): IoRoutine<EndOfLog> {
   const link = { path, header: yield* readHeader(io, path) };
   const seen = yield* readableEnd(io, link);
-  const { kind, proofOffset } = yield* behind(io, link, seen);
+  const { kind, proofOffset } = yield* inspectTail(io, link, seen);
   if (proofOffset === undefined) return kind;
-  // Beside a writer, it may have been written after the place was looked at, and before the evidence was.
+  // A writer may have written these bytes after their place was read, and before the proof was found.
   const again = yield* readableEnd(io, link);
   if (again.end > seen.end) return kind;
   const proof = `the frame at offset ${proofOffset} proves that it had been durable`;
   throw lostRecord(path, seen.end, seen.nextLsn, 'hole', proof);
 }
 
-/** Where the readable frames of a segment end, and from where on they would be dropped. */
+/** Where the readable frames of a segment end, and the LSN from which recovery would drop records. */
 interface ReadableEnd {
   readonly end: number;
   readonly nextLsn: number;
@@ -70,7 +70,7 @@ function* readableEnd(io: StorageIo, link: Link): IoRoutine<ReadableEnd> {
   }
 }
 
-function* behind(
+function* inspectTail(
   io: StorageIo,
   { path, header }: Link,
   seen: ReadableEnd,
@@ -78,12 +78,12 @@ function* behind(
   return yield* withFile(io, path, function* (file) {
     const size = io.size(file);
     const { dirty, proofOffset } = yield* scanTail(io, file, { path, header, ...seen }, size, seen.droppedFrom);
-    const kind = dirty ? yield* kindAt(io, file, frameStart(seen.end, header.blockBytes), size) : 'end';
+    const kind = dirty ? yield* tailKindAt(io, file, frameStart(seen.end, header.blockBytes), size) : 'end';
     return { kind, proofOffset };
   });
 }
 
-function* kindAt(io: StorageIo, file: IoFile, at: number, size: number): IoRoutine<EndOfLog> {
+function* tailKindAt(io: StorageIo, file: IoFile, at: number, size: number): IoRoutine<EndOfLog> {
   const bytes = new Uint8Array(FRAME_HEADER_BYTES);
   const read = yield* ioSteps.read(io, file, bytes, at);
   const length = read < FRAME_HEADER_BYTES ? 0 : new DataView(bytes.buffer).getUint32(0, true);

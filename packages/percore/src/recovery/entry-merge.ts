@@ -2,70 +2,70 @@ import type { IoRoutine } from '@walstack/storage-io';
 import type { CoreEntry, EntryPlace } from '../core/entry.js';
 import type { EntryReader } from '../core/entry-reader.js';
 
-/** The order of entries of all cores: by epoch, time, core and sequence. */
+/** Compares entries of all cores: by epoch, time, core and sequence. */
 export function compareEntries(a: EntryPlace, b: EntryPlace): number {
   return a.epoch - b.epoch || a.timestampUs - b.timestampUs || a.coreId - b.coreId || a.sequence - b.sequence;
 }
 
-/** A core, and the first of its entries that was not handed out. */
+/** The reader of a core, and its first entry that was not returned yet. */
 interface Head {
   readonly reader: EntryReader;
   readonly entry: CoreEntry;
 }
 
 /**
- * The entries of several cores in one order, as a stream: one entry and one buffer of each core are in memory. Each core's
- * own entries are in that order already. Used as a reader is: `next()` takes from the buffers, `advance()` reads on.
+ * Merges the entries of several cores, each in order already, to one ordered stream. One entry and one buffer of each core
+ * are in memory. It is used like a reader: `next()` takes from the buffers, `advance()` reads more.
  */
 export class EntryMerge {
-  /** A heap: no entry is before the one above it. */
+  /** A binary heap: no entry is before its parent. */
   readonly #heap: Head[] = [];
-  /** Cores whose next entry is not in memory. */
-  readonly #dry: EntryReader[];
-  /** Whether the first of the heap was handed out: what is behind it is looked at only then, as that may fail. */
+  /** Readers whose next entry is not in memory. */
+  readonly #unbuffered: EntryReader[];
+  /** Whether the first of the heap was returned. Its successor is decoded only with the next call, because that may throw. */
   #isTaken = false;
 
   constructor(readers: readonly EntryReader[]) {
-    this.#dry = [...readers];
+    this.#unbuffered = [...readers];
   }
 
-  /** The next entry of all; `undefined` when `advance()` has to read on. */
+  /** The next entry of all cores; `undefined` when `advance()` must read more. */
   next(): CoreEntry | undefined {
     this.#replaceTaken();
     const first = this.#heap[0];
-    if (this.#dry.length > 0 || first === undefined) return undefined;
+    if (this.#unbuffered.length > 0 || first === undefined) return undefined;
     this.#isTaken = true;
     return first.entry;
   }
 
-  /** Reads on. @returns whether there are further entries */
+  /** Reads more. @returns whether there are further entries */
   *advance(): IoRoutine<boolean> {
     this.#replaceTaken();
-    for (let reader = this.#dry.at(-1); reader !== undefined; reader = this.#dry.at(-1)) {
+    for (let reader = this.#unbuffered.at(-1); reader !== undefined; reader = this.#unbuffered.at(-1)) {
       let entry = reader.next();
       while (entry === undefined && (yield* reader.advance())) entry = reader.next();
-      this.#dry.pop();
-      if (entry !== undefined) this.#add({ reader, entry });
+      this.#unbuffered.pop();
+      if (entry !== undefined) this.#insert({ reader, entry });
     }
     return this.#heap.length > 0;
   }
 
-  /** Puts the next entry of its core in the place of the one that was handed out last. */
+  /** Replaces the entry that was returned last by the next one of its core. */
   #replaceTaken(): void {
     const first = this.#heap[0];
     if (!this.#isTaken || first === undefined) return;
     const { reader } = first;
     const entry = reader.next();
     this.#isTaken = false;
-    if (entry !== undefined) this.#settle({ reader, entry }, 0);
+    if (entry !== undefined) this.#siftDown({ reader, entry }, 0);
     else {
-      this.#dry.push(reader);
+      this.#unbuffered.push(reader);
       const last = this.#heap.pop() as Head;
-      if (this.#heap.length > 0) this.#settle(last, 0);
+      if (this.#heap.length > 0) this.#siftDown(last, 0);
     }
   }
 
-  #add(head: Head): void {
+  #insert(head: Head): void {
     let index = this.#heap.length;
     while (index > 0) {
       const above = (index - 1) >> 1;
@@ -77,8 +77,8 @@ export class EntryMerge {
     this.#heap[index] = head;
   }
 
-  /** Puts a head in the place of what stood at `from`, or below. */
-  #settle(head: Head, from: number): void {
+  /** Places a head at the heap index `from`, or below. */
+  #siftDown(head: Head, from: number): void {
     const heap = this.#heap;
     let index = from;
     for (;;) {

@@ -4,116 +4,121 @@ import { coreDirectory } from '../core/core-directory.js';
 import type { DurableBarrier } from '../core/core-handle.js';
 import { type CoreState, initialState } from '../core/core-state.js';
 import { beginEpoch, type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';
-import { closeQuietly, type Steps, wait, waitFor } from '../core/dual-mode-routine.js';
+import { closeQuietly, type DualModeRoutine, wait, waitForIo } from '../core/dual-mode-routine.js';
 import { checkEpochsLeft } from '../core/epochs.js';
 import { type LogOptions, logConfigOf, type RecoverySettings } from '../options.js';
 import { type Manifest, NO_MANIFEST, writeManifest } from './manifest.js';
 import { closeAllQuietly, closeLogs, type RecoveredCore, type RecoveredLogs } from './recovered-logs.js';
 
-/** The log of a core that takes part from now on. */
-interface Member {
+/** The log of a core that takes part in the epochs from now on. */
+interface ActiveCore {
   readonly coreId: number;
   readonly log: SegmentedWal;
   readonly state: CoreState;
 }
 
-/** The log of a core that is about to take part. */
-interface Joining extends Member {
-  /** Epochs waited for it before. */
+/** The log of a core before it is added. */
+interface CoreToAdd extends ActiveCore {
+  /** The epochs found by recovery waited for it already. */
   readonly takesPart: boolean;
 }
 
-/** The log of a core that takes part no more. */
-interface Retired {
+/** The log of a core that no longer takes part. */
+interface RetiredLog {
   readonly writer: CoreWalWriter;
   readonly barrier: DurableBarrier;
 }
 
-/** Logs that were brought to one state: every epoch before `epoch` is complete. */
-export interface Settled {
+/** The logs after recovery was finalized: every epoch before `epoch` is complete in all of them. */
+export interface FinalizedLogs {
   readonly epoch: number;
-  readonly members: readonly Member[];
-  readonly retired: readonly Retired[];
+  readonly active: readonly ActiveCore[];
+  readonly retired: readonly RetiredLog[];
   readonly manifest: Manifest;
-  /** There was no room to write the manifest again: it is to be written before the logs are changed because of it. */
-  readonly manifestUnsure: boolean;
+  /** The disk was too full to write the manifest again: it must be written before a log is changed on its account. */
+  readonly manifestMayBeLost: boolean;
 }
 
 /**
- * Makes durable what recovery has decided, before anything new is appended: entries that are not taken are dropped for
- * good, new cores get a log, and every log gets a barrier before the epoch in which things go on. Each step can be
- * repeated after a crash in it.
+ * Makes the decisions of recovery durable, before anything new is appended: drops the entries that are not taken, creates
+ * the logs of new cores, and appends a barrier to every log before the epoch that begins. Each step can be repeated after
+ * a crash during it.
  *
- * @param coreIds - the cores that take part from now on; the others have left
+ * @param coreIds - the cores that take part from now on; all others are retired
  */
-export function* settle(
+export function* finalizeRecovery(
   settings: RecoverySettings,
   { cores, completeEpoch, lastEpoch, manifest: found, endSalvage }: RecoveredLogs,
   coreIds: readonly number[],
-): Steps<Settled> {
-  const made: SegmentedWal[] = [];
+): DualModeRoutine<FinalizedLogs> {
+  const created: SegmentedWal[] = [];
   try {
     const epoch = lastEpoch + 1;
     checkEpochsLeft(epoch);
-    // Before any log is cut: a cut takes barriers away, which may be all that says what was complete, and which epochs were.
-    const leaves = cores.some(({ whole, taken }) => whole.lsn !== taken.lsn);
-    const manifest = leaves ? { ...found, leaving: { complete: completeEpoch, last: lastEpoch } } : found;
-    // A truncated log with barriers of a manager says that there is a manifest.
+    // Before any log is cut: a cut removes barriers, which may be the only record of which epochs were complete.
+    const dropsEntries = cores.some(({ whole, taken }) => whole.lsn !== taken.lsn);
+    const manifest = dropsEntries ? { ...found, leaving: { complete: completeEpoch, last: lastEpoch } } : found;
+    // A truncated log with barriers of a manager proves that there is a manifest.
     const needed = cores.some(({ log }) => log.firstLsn > 1);
-    const manifestUnsure = yield* writeAgain(settings, manifest, needed);
-    for (const core of cores) yield* dropWhatIsLeft(core);
-    const joining: Joining[] = [];
+    const manifestMayBeLost = yield* rewriteManifest(settings, manifest, needed);
+    for (const core of cores) yield* dropUntakenEntries(core);
+    const toAdd: CoreToAdd[] = [];
     for (const coreId of coreIds) {
       const known = cores.find((core) => core.coreId === coreId);
-      const log = known?.log ?? (yield* makeLog(settings, coreId));
-      if (known === undefined) made.push(log);
+      const log = known?.log ?? (yield* createLog(settings, coreId));
+      if (known === undefined) created.push(log);
       const state = known?.taken ?? initialState(log.firstLsn - 1);
-      joining.push({ coreId, log, state, takesPart: known?.takesPart ?? false });
+      toAdd.push({ coreId, log, state, takesPart: known?.takesPart ?? false });
     }
-    // Barriers of a manager say that there is a manifest, also to a writer alone that comes after a crash.
+    // Barriers of a manager prove a manifest, also to a standalone writer after a crash: write it before the barriers.
     if (manifest === NO_MANIFEST && !needed)
-      yield* waitFor(settings.io, () => writeManifest(settings.io, settings.directory, manifest));
-    const members: Member[] = [];
-    for (const each of joining) {
-      const member = yield* join(settings, each, epoch);
-      if (member.log !== each.log) made.push(member.log);
-      members.push(member);
+      yield* waitForIo(settings.io, () => writeManifest(settings.io, settings.directory, manifest));
+    const active: ActiveCore[] = [];
+    for (const each of toAdd) {
+      const core = yield* addCore(settings, each, epoch);
+      if (core.log !== each.log) created.push(core.log);
+      active.push(core);
     }
     const others = cores.filter(({ coreId }) => !coreIds.includes(coreId));
-    const retired: Retired[] = [];
-    for (const core of others.filter(({ taken }) => taken.joined)) {
-      retired.push(yield* leave(core, epoch, settings.config));
+    const retired: RetiredLog[] = [];
+    for (const core of others.filter(({ taken }) => taken.used)) {
+      retired.push(yield* retireCore(core, epoch, settings.config));
     }
-    // A crash came before it was used at all: nothing of it is needed.
-    yield* closeLogs(others.filter(({ taken }) => !taken.joined).map(({ log }) => log));
-    const named = yield* nameCores(settings, manifest, members, retired);
+    // A log without entries, from a crash before its first one: it is not needed.
+    yield* closeLogs(others.filter(({ taken }) => !taken.used).map(({ log }) => log));
+    const named = yield* writeCoreList(settings, manifest, active, retired);
     yield* endSalvage();
-    return { epoch, members, retired, manifest: named, manifestUnsure: manifestUnsure && named === manifest };
+    return { epoch, active, retired, manifest: named, manifestMayBeLost: manifestMayBeLost && named === manifest };
   } catch (error) {
-    yield* closeAllQuietly(made);
+    yield* closeAllQuietly(created);
     throw error;
   }
 }
 
 /**
- * Makes durable what was found: the sync behind the rename of a manifest may have failed, and then a crash takes back what
- * the logs rely on from now on. On a full disk that is put off, where nothing is to be changed because of it yet.
+ * Writes the manifest again to make it durable: the sync after its rename may have failed, and then a crash would restore an
+ * earlier one, while the logs rely on this one from now on. On a full disk this is postponed when no log is about to be
+ * changed on its account.
  *
- * @returns whether it was put off
+ * @returns whether it was postponed
  */
-function* writeAgain({ io, directory }: RecoverySettings, manifest: Manifest, needed: boolean): Steps<boolean> {
+function* rewriteManifest(
+  { io, directory }: RecoverySettings,
+  manifest: Manifest,
+  needed: boolean,
+): DualModeRoutine<boolean> {
   if (manifest === NO_MANIFEST && !needed) return false;
   try {
-    yield* waitFor(io, () => writeManifest(io, directory, manifest));
+    yield* waitForIo(io, () => writeManifest(io, directory, manifest));
     return false;
   } catch (error) {
-    const unchanged = WalError.is(error, 'WAL_NO_SPACE') && error.reason !== 'outcome-unknown';
-    if (!unchanged || manifest === NO_MANIFEST || manifest.leaving !== undefined) throw error;
+    const isUnchanged = WalError.is(error, 'WAL_NO_SPACE') && error.reason !== 'outcome-unknown';
+    if (!isUnchanged || manifest === NO_MANIFEST || manifest.leaving !== undefined) throw error;
     return true;
   }
 }
 
-function* dropWhatIsLeft({ log, whole, taken }: RecoveredCore): Steps<void> {
+function* dropUntakenEntries({ log, whole, taken }: RecoveredCore): DualModeRoutine<void> {
   if (whole.lsn === taken.lsn) return;
   yield* wait(
     () => log.truncateAfterSync(taken.lsn),
@@ -128,74 +133,86 @@ const logConfig = ({ io, directory, config }: RecoverySettings, coreId: number):
   directory: coreDirectory(directory, coreId),
 });
 
-function* openLog(config: SegmentedWalConfig): Steps<SegmentedWal> {
+function* openLog(config: SegmentedWalConfig): DualModeRoutine<SegmentedWal> {
   return yield* wait(
     () => SegmentedWal.openSync(config),
     () => SegmentedWal.open(config),
   );
 }
 
-const makeLog = (settings: RecoverySettings, coreId: number): Steps<SegmentedWal> =>
+const createLog = (settings: RecoverySettings, coreId: number): DualModeRoutine<SegmentedWal> =>
   openLog(logConfig(settings, coreId));
 
-/** From now on, no epoch is complete without this core. */
-function* join(settings: RecoverySettings, { takesPart, ...member }: Joining, epoch: number): Steps<Member> {
-  const { coreId, log, state } = member;
-  const isIn = state.joined && !state.left && !state.alone;
-  if (isIn && state.barrierEpoch === epoch - 1) return member;
+/** Appends the first barrier of a core: from now on, no epoch is complete without this core. */
+function* addCore(
+  settings: RecoverySettings,
+  { takesPart, ...core }: CoreToAdd,
+  epoch: number,
+): DualModeRoutine<ActiveCore> {
+  const { coreId, log, state } = core;
+  const isAwaited = state.used && !state.retired && !state.detached;
+  if (isAwaited && state.barrierEpoch === epoch - 1) return core;
   try {
-    const after = beginEpoch(writerOver(log, coreId, state, managedIn(settings.config)), epoch, false);
+    const after = beginEpoch(writerOver(log, coreId, state, managedOptions(settings.config)), epoch, false);
     yield* sync(log);
-    return { ...member, state: after };
+    return { ...core, state: after };
   } catch (error) {
-    // On a full disk. Epochs wait for this core already, and its first entry comes behind this barrier.
-    if (!isIn || !takesPart || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
-    return log.failure === undefined ? member : { ...member, log: yield* openAgain(settings, member, error) };
+    // On a full disk the barrier can be missing: epochs wait for this core already, and its first entry appends it.
+    if (!isAwaited || !takesPart || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
+    return log.failure === undefined ? core : { ...core, log: yield* reopenLog(settings, core, error) };
   }
 }
 
-/** A log that there was not room enough for a barrier in, as it was before. @throws `error` where it is another one */
-function* openAgain(settings: RecoverySettings, { coreId, log, state }: Member, error: WalError): Steps<SegmentedWal> {
+/** Reopens a log that had no space for a barrier. @throws `error` if the log does not end where it did before */
+function* reopenLog(
+  settings: RecoverySettings,
+  { coreId, log, state }: ActiveCore,
+  error: WalError,
+): DualModeRoutine<SegmentedWal> {
   yield* closeQuietly(log);
-  const again = yield* openLog({ ...logConfig(settings, coreId), create: false });
-  if (again.lastLsn === state.lsn) return again;
-  yield* closeQuietly(again);
+  const reopened = yield* openLog({ ...logConfig(settings, coreId), create: false });
+  if (reopened.lastLsn === state.lsn) return reopened;
+  yield* closeQuietly(reopened);
   throw error;
 }
 
-/** From now on, epochs do not wait for this core. */
-function* leave({ coreId, log, taken }: RecoveredCore, epoch: number, config: LogOptions): Steps<Retired> {
-  const writer = writerOver(log, coreId, taken, managedIn(config));
+/** Appends the last barrier of a core: from now on, epochs do not wait for it. */
+function* retireCore(
+  { coreId, log, taken }: RecoveredCore,
+  epoch: number,
+  config: LogOptions,
+): DualModeRoutine<RetiredLog> {
+  const writer = writerOver(log, coreId, taken, managedOptions(config));
   let { timestampUs } = taken;
-  // Also behind the last barrier of a writer alone, as epochs would wait for what another one appends behind that.
-  if (!taken.leftManager) {
+  // Also after the last barrier of a standalone writer: otherwise epochs would wait for entries appended after it.
+  if (!taken.retiredByManager) {
     timestampUs = beginEpoch(writer, epoch, true).timestampUs;
     yield* sync(log);
   }
   const { position, lastLsn, committed } = writer;
   const { commitPlaces } = taken;
-  return { writer, barrier: { lsn: lastLsn, position, timestampUs, committed, commitPlaces, left: true } };
+  return { writer, barrier: { lsn: lastLsn, position, timestampUs, committed, commitPlaces, retired: true } };
 }
 
-/** Notes which logs there are, once they are, and that nothing is dropped from them any more. */
-function* nameCores(
+/** Writes the list of cores to the manifest, once their logs exist, and ends the dropping of entries. */
+function* writeCoreList(
   { io, directory }: RecoverySettings,
   manifest: Manifest,
-  members: readonly Member[],
-  retired: readonly Retired[],
-): Steps<Manifest> {
-  const ids = [...members.map(({ coreId }) => coreId), ...retired.map(({ writer }) => writer.coreId)];
+  active: readonly ActiveCore[],
+  retired: readonly RetiredLog[],
+): DualModeRoutine<Manifest> {
+  const ids = [...active.map(({ coreId }) => coreId), ...retired.map(({ writer }) => writer.coreId)];
   const named = { ...manifest, cores: ids.sort((a, b) => a - b), leaving: undefined };
   if (String(named.cores) === String(manifest.cores) && manifest.leaving === undefined) return manifest;
-  yield* waitFor(io, () => writeManifest(io, directory, named));
+  yield* waitForIo(io, () => writeManifest(io, directory, named));
   return named;
 }
 
-function* sync(log: SegmentedWal): Steps<void> {
+function* sync(log: SegmentedWal): DualModeRoutine<void> {
   yield* wait(
     () => log.syncSync(),
     () => log.sync(),
   );
 }
 
-const managedIn = ({ now }: LogOptions) => ({ managed: true, ...(now === undefined ? {} : { now }) });
+const managedOptions = ({ now }: LogOptions) => ({ managed: true, ...(now === undefined ? {} : { now }) });

@@ -4,58 +4,58 @@ import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/
 import type { Committed } from '../core/commit.js';
 import { coreDirectory, isThere, listCores } from '../core/core-directory.js';
 
-/** Where a checkpoint stands in the log of one core. */
+/** The place of a checkpoint in the log of one core. */
 export interface CheckpointPlace {
   readonly coreId: number;
   /** The last entry that belongs to the checkpoint. */
   readonly lsn: number;
-  /** Behind it, in bytes of the core's log. Durable before the manifest says it. */
+  /** The position after it, in bytes of the core's log. Durable before the manifest names it. */
   readonly position: number;
-  /** The time of that entry: none behind it has an earlier one. */
+  /** The time of that entry, in microseconds: no later entry has an earlier time. */
   readonly timestampUs: number;
-  /** The core had been taken away and appended nothing more. */
+  /** The core was retired and appended nothing more. */
   readonly left: boolean;
   /** How far its sources had been read. */
   readonly committed: Committed;
-  /** Sources that it has committed before it was taken away, and not since it takes part again; left out where there are none. */
+  /** Sources whose last commit precedes an earlier retirement of the core; left out when there are none. */
   readonly committedBeforeLeaving?: readonly string[];
 }
 
 /** A checkpoint: everything up to the end of an epoch, in the logs of all cores. */
 export interface PerCoreCheckpoint {
-  /** 1, 2, 3 …, never used twice, not even by one that failed. */
+  /** 1, 2, 3 …, never used twice: a checkpoint that failed uses up its id, too. */
   readonly id: number;
   /** The last epoch that belongs to it. */
   readonly epoch: number;
   /** Milliseconds since the Unix epoch. */
   readonly createdAtMs: number;
-  /** A snapshot stands for it. `false` for what `reset` has made: it stands for nothing, and there is none to load. */
+  /** Whether it has a snapshot. `false` for the empty checkpoint of `reset`, which has no snapshot to load. */
   readonly snapshot: boolean;
   /** In the order of their ids. */
   readonly cores: readonly CheckpointPlace[];
 }
 
-/** What the file `manifest` of a per-core log says. */
+/** The content of the file `manifest` of a per-core log. */
 export interface Manifest {
-  /** Every core whose log is there, in the order of their ids. */
+  /** Every core that has a log, in the order of their ids. */
   readonly cores: readonly number[];
   /** The last checkpoint whose snapshot is complete. */
   readonly checkpoint: PerCoreCheckpoint | undefined;
-  /** A checkpoint whose snapshot was begun and not found to be complete. */
+  /** A checkpoint whose snapshot was begun and is not known to be complete. */
   readonly pending: PerCoreCheckpoint | undefined;
-  /** Entries that are being dropped from the logs; `undefined` when none are. No writer is there before that is done. */
-  readonly leaving: Leaving | undefined;
+  /** The epochs whose entries are being dropped from the logs; `undefined` when none are. No writer opens before that ends. */
+  readonly leaving: DroppedEpochs | undefined;
   /**
-   * Everything up to this epoch was taken by a salvage, though it cannot be complete any more: it counts as such. `undefined`
-   * where there was none.
+   * A salvage took all entries up to this epoch, which counts as complete although entries of it are lost. `undefined`
+   * without such a salvage.
    */
   readonly salvaged: number | undefined;
-  /** Numbers of checkpoints up to this one are used up, also where neither of the two says so; `undefined` where they do. */
+  /** All checkpoint ids up to this one are used up; `undefined` when the ids of the two checkpoints show it. */
   readonly lastId: number | undefined;
 }
 
-/** What was decided of epochs that are not complete: their entries are no part of the logs any more. */
-interface Leaving {
+/** The decision to drop incomplete epochs: their entries are no longer part of the logs. */
+interface DroppedEpochs {
   /** The last complete epoch. */
   readonly complete: number;
   /** The highest epoch that was seen. */
@@ -74,17 +74,17 @@ export const NO_MANIFEST: Manifest = {
 const MANIFEST = 'manifest';
 const DRAFT = 'manifest.new';
 
-/** More is no manifest of ours: its memory is not taken. */
+/** A larger file is not a manifest: only this much of it is read into memory. */
 const MAXIMUM_BYTES = 256 * 1024 * 1024;
 
 /** Path of the manifest of a per-core log. */
 export const manifestPath = (directory: string): string => join(directory, MANIFEST);
 
-/** Whether there is anything of a per-core log in a directory. */
+/** Whether a directory contains the log of a core, or a manifest. */
 export const hasLog = (io: StorageIo, directory: string): boolean =>
   isThere(io, directory) && (listCores(io, directory).length > 0 || io.list(directory).includes(MANIFEST));
 
-/** What is thrown where the log of a core is gone. */
+/** The error when the log of a core that the manifest names is missing. */
 export function missingCore(directory: string, coreId: number): WalError {
   return new WalError(
     'WAL_CORRUPT',
@@ -108,10 +108,10 @@ export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manif
 }
 
 /**
- * Replaces the manifest as a whole; durable on return. A failure before the rename has changed nothing.
+ * Replaces the whole manifest; durable on return. A failure before the rename changes nothing.
  *
- * @param draft - the name of the file in which it is written first: of its own for each of several writers
- * @throws with the reason `'outcome-unknown'` where it may be the new one that is found after a crash, or the old one
+ * @param draft - the name of the file that it is first written to; concurrent writers need different names
+ * @throws with the reason `'outcome-unknown'` when a crash may leave either the new manifest or the old one
  */
 export function* writeManifest(
   io: StorageIo,
@@ -121,7 +121,7 @@ export function* writeManifest(
 ): IoRoutine<void> {
   const path = manifestPath(directory);
   const bytes = encodeManifest(manifest);
-  // What could not be read again is not written.
+  // A manifest that could not be read again must not be written.
   decodeManifest(bytes, path);
   yield* replaceFile(io, join(directory, draft), path, bytes);
   try {
@@ -135,7 +135,7 @@ function outcomeUnknown(path: string, cause: unknown): WalError {
   const code = WalError.is(cause) ? cause.code : 'WAL_IO_FAILED';
   return new WalError(
     code,
-    `${path} was replaced, and the sync of its directory failed: after a crash it may be as before, or as it is now`,
+    `${path} was replaced, but the sync of its directory failed: a crash may leave either the old file or the new one`,
     { path, reason: 'outcome-unknown' },
     { cause },
   );
@@ -158,7 +158,7 @@ function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
   if (checkpoint === undefined) return null;
   const cores = checkpoint.cores.map(({ committed, ...place }) => ({
     ...place,
-    // Of 64 bits, which is more than a JSON number holds in many readers.
+    // As text: 64 bits are more than many readers keep of a JSON number.
     offsets: Object.fromEntries([...committed.offsets].map(([source, offset]) => [source, String(offset)])),
     watermark: committed.watermark === undefined ? null : String(committed.watermark),
   }));
@@ -171,16 +171,16 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   if (!isObject(parsed)) throw corrupt(path, 'impossible-fields');
   const { version, cores, checkpoint, pending, leaving, salvaged, lastId } = parsed;
   if (typeof version === 'number' && version > 1) throw laterVersion(path, version);
-  const read = checkpointFrom(checkpoint);
+  const complete = checkpointFrom(checkpoint);
   const begun = checkpointFrom(pending);
-  const left = leavingFrom(leaving);
+  const dropping = droppedEpochsFrom(leaving);
   if (version !== 1 || !Array.isArray(cores) || !cores.every(isCount)) throw corrupt(path, 'impossible-fields');
-  if (!isCountOrNot(salvaged) || !isCountOrNot(lastId)) throw corrupt(path, 'impossible-fields');
-  if (read === INVALID || begun === INVALID || left === INVALID) throw corrupt(path, 'impossible-fields');
-  return { cores, checkpoint: read, pending: begun, leaving: left, salvaged, lastId };
+  if (!isOptionalCount(salvaged) || !isOptionalCount(lastId)) throw corrupt(path, 'impossible-fields');
+  if (complete === INVALID || begun === INVALID || dropping === INVALID) throw corrupt(path, 'impossible-fields');
+  return { cores, checkpoint: complete, pending: begun, leaving: dropping, salvaged, lastId };
 }
 
-function leavingFrom(json: unknown): Leaving | undefined | typeof INVALID {
+function droppedEpochsFrom(json: unknown): DroppedEpochs | undefined | typeof INVALID {
   if (json === undefined) return undefined;
   if (!isObject(json)) return INVALID;
   const { complete, last } = json;
@@ -221,7 +221,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-const isCountOrNot = (value: unknown): value is number | undefined => value === undefined || isCount(value);
+const isOptionalCount = (value: unknown): value is number | undefined => value === undefined || isCount(value);
 
 const isDecimal = (value: unknown): value is string => typeof value === 'string' && /^-?\d{1,20}$/.test(value);
 

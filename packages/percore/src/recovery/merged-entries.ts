@@ -4,9 +4,9 @@ import type { EntryReader } from '../core/entry-reader.js';
 import { EntryMerge } from './entry-merge.js';
 
 /**
- * Entries of all cores in one order: by epoch, time, core and sequence. Iterable with `for … of` on a backend that can
- * wait, and with `for await … of` on any. Each iteration reads anew, with one entry and one buffer of each core in memory,
- * and closes itself when it is left.
+ * The entries of all cores in one order: by epoch, time, core and sequence. Iterable with `for … of` on a backend that can
+ * wait, and with `for await … of` on any backend. Each iteration reads from the beginning, with one entry and one buffer of
+ * each core in memory, and releases its readers when the loop ends.
  */
 export class MergedEntries implements Iterable<CoreEntry>, AsyncIterable<CoreEntry> {
   readonly #io: StorageIo;
@@ -20,8 +20,7 @@ export class MergedEntries implements Iterable<CoreEntry>, AsyncIterable<CoreEnt
   }
 
   /**
-   * Hands every entry to `f`, which is awaited when it returns a promise. What it throws ends the reading and is thrown
-   * again.
+   * Calls `f` with every entry, and awaits it when it returns a promise. An error of `f` ends the reading and is rethrown.
    *
    * @returns how many entries there were
    */

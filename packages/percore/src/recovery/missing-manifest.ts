@@ -4,15 +4,15 @@ import type { CoreState } from '../core/core-state.js';
 import { manifestPath } from './manifest.js';
 
 /**
- * Whether a log shows that there was a manifest: a manager writes one before it appends entries, or truncates. A writer
- * alone notes in the log itself that it truncates it, so that an empty log tells which of the two has emptied it.
+ * Whether a log proves that there was a manifest: a manager writes one before it appends entries or truncates. A standalone
+ * writer notes a checkpoint in the log itself before it truncates, so that an empty log shows which of the two emptied it.
  */
-export function provesManifest(log: SegmentedWal, { managed, joined }: Pick<CoreState, 'managed' | 'joined'>): boolean {
+export function provesManifest(log: SegmentedWal, { managed, used }: Pick<CoreState, 'managed' | 'used'>): boolean {
   if (managed === 'entries') return true;
-  return log.firstLsn > 1 && (managed === 'barriers' || (!joined && log.checkpointLsn === 0));
+  return log.firstLsn > 1 && (managed === 'barriers' || (!used && log.checkpointLsn === 0));
 }
 
-/** What is thrown where the manifest of a per-core log is gone. */
+/** The error when the manifest of a per-core log is missing. */
 export function missingManifest(directory: string): WalError {
   return new WalError(
     'WAL_CORRUPT',

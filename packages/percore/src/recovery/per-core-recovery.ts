@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { checkOneOf, checkOptions, FileName, WalError } from '@walstack/codec';
 import type { StorageIo } from '@walstack/storage-io';
 import { type Committed, committedByAll } from '../core/commit.js';
-import { type Steps, stepsAsync, stepsSync } from '../core/dual-mode-routine.js';
+import { type DualModeRoutine, runDualModeAsync, runDualModeSync } from '../core/dual-mode-routine.js';
 import { EntryReader } from '../core/entry-reader.js';
 import { backendOf, checkRecovery, type PerCoreRecoveryOptions, type RecoverySettings } from '../options.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
@@ -11,42 +11,47 @@ import { MergedEntries } from './merged-entries.js';
 import { closeAllQuietly, closeLogs, type RecoveredCore, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
 import { type CoreStatistics, statisticsOf } from './statistics.js';
 
-/** Where entries are read from. */
+/** Which entries are read. */
 export interface EntriesOptions {
   /**
-   * `'checkpoint'`: what stands behind the last checkpoint, or everything when there is none. `'first'`: everything that
-   * is still there, which may begin in the middle of an epoch. Default `'checkpoint'`.
+   * `'checkpoint'`: the entries after the last checkpoint, or all of them when there is none. `'first'`: all entries that
+   * are still in the logs, which may begin in the middle of an epoch. Default `'checkpoint'`.
    */
   readonly from?: 'checkpoint' | 'first';
 }
 
-/** What is closed and unlocked when a recovery ends. */
-export interface Holdings {
-  /** Closes the logs, and gives back lock and backend. */
+/** The resources that are released when a recovery is closed. */
+export interface HeldResources {
+  /** Closes the logs, and releases lock and backend. */
   close(): Promise<void>;
   closeSync(): void;
 }
 
-/** A recovery over logs that are open. For this package only. */
-export let recoveryOver: (io: StorageIo, directory: string, logs: RecoveredLogs, holdings: Holdings) => PerCoreRecovery;
+/** Makes a recovery over open logs. For this package only. */
+export let recoveryOver: (
+  io: StorageIo,
+  directory: string,
+  logs: RecoveredLogs,
+  holdings: HeldResources,
+) => PerCoreRecovery;
 
 /**
- * What a per-core log holds, found after a crash or a clean close: the last checkpoint, and behind it the entries of all
- * cores in one order. Opening it recovers the log of every core: torn tails are cut off, what is found is durable.
+ * The content of a per-core log after a crash or a clean close: the last checkpoint, and the entries of all cores after it,
+ * in one order. Opening it recovers the log of every core: torn tails are cut off, and the remaining entries are durable.
  */
 export class PerCoreRecovery {
   /** The directory of the per-core log. */
   readonly directory: string;
-  /** What was taken of the logs of the cores. */
+  /** What was taken from the log of each core. */
   readonly statistics: readonly CoreStatistics[];
   readonly #io: StorageIo;
   readonly #logs: RecoveredLogs;
-  readonly #holdings: Holdings;
+  readonly #holdings: HeldResources;
   readonly #committed: Committed;
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(io: StorageIo, directory: string, logs: RecoveredLogs, holdings: Holdings) {
+  private constructor(io: StorageIo, directory: string, logs: RecoveredLogs, holdings: HeldResources) {
     this.#io = io;
     this.directory = directory;
     this.#logs = logs;
@@ -60,16 +65,16 @@ export class PerCoreRecovery {
   }
 
   /**
-   * Recovers the logs of all cores. Nothing else may have the per-core log open. To be closed.
+   * Recovers the logs of all cores. Nothing else may have the per-core log open. Close the recovery afterwards.
    *
-   * @throws `WAL_NOT_FOUND`, `WAL_LOCKED`, `WAL_CORRUPT` when something acknowledged is lost, `WAL_TRUNCATED` when
+   * @throws `WAL_NOT_FOUND`, `WAL_LOCKED`, `WAL_CORRUPT` when acknowledged entries are lost, `WAL_TRUNCATED` when
    * `toEpoch` is before the last checkpoint, what opening a log throws; `TypeError`, `RangeError` for wrong options
    */
   static async open(options: PerCoreRecoveryOptions): Promise<PerCoreRecovery> {
     const checked = checkRecovery(options);
     const { io, owned } = backendOf(options.io, 'async');
     try {
-      return await stepsAsync(opening({ ...checked, io }, owned));
+      return await runDualModeAsync(opening({ ...checked, io }, owned));
     } catch (error) {
       if (owned) await io.dispose();
       throw error;
@@ -81,9 +86,9 @@ export class PerCoreRecovery {
     const checked = checkRecovery(options);
     const { io, owned } = backendOf(options.io, 'wait');
     try {
-      return stepsSync(opening({ ...checked, io }, owned));
+      return runDualModeSync(opening({ ...checked, io }, owned));
     } catch (error) {
-      // Nothing is in flight when the thread goes on: there is nothing to wait for.
+      // Nothing is in flight after a blocking call: there is nothing to wait for.
       if (owned) void io.dispose();
       throw error;
     }
@@ -94,17 +99,17 @@ export class PerCoreRecovery {
     return this.#logs.manifest.checkpoint;
   }
 
-  /** A checkpoint whose snapshot was begun and not noted as complete: what there is of it is of no use. */
+  /** A checkpoint whose snapshot was begun and never recorded as complete: the snapshot is not usable. */
   get pendingCheckpoint(): PerCoreCheckpoint | undefined {
     return this.#logs.manifest.pending;
   }
 
-  /** What was lost, with `recoveryMode: 'salvage'`; `undefined` where nothing was. */
+  /** What was lost, with `recoveryMode: 'salvage'`; `undefined` when nothing was lost. */
   get salvage(): PerCoreSalvage | undefined {
     return this.#logs.salvage;
   }
 
-  /** The last epoch that is complete: its barrier is in the log of every core that was to have one. */
+  /** The last complete epoch: its barrier is in the log of every core that takes part in it. */
   get completeEpoch(): number {
     return this.#logs.completeEpoch;
   }
@@ -114,7 +119,7 @@ export class PerCoreRecovery {
     return this.#logs.lastEpoch;
   }
 
-  /** How far each source had been read by what is taken, checkpoint included: where a consumer goes on. */
+  /** How far each source was read by the taken entries and the checkpoint: where a consumer resumes. */
   get offsets(): ReadonlyMap<string, bigint> {
     return this.#committed.offsets;
   }
@@ -125,8 +130,8 @@ export class PerCoreRecovery {
   }
 
   /**
-   * The entries of all cores in one order: by epoch, time, core and sequence. A stream: memory grows with the number of
-   * cores, and not with the logs.
+   * The entries of all cores in one order: by epoch, time, core and sequence. They are streamed: memory grows with the
+   * number of cores, and not with the size of the logs.
    *
    * @throws `WAL_CLOSED`
    */
@@ -142,7 +147,7 @@ export class PerCoreRecovery {
     );
   }
 
-  /** Closes the logs, and gives up the lock. Idempotent. */
+  /** Closes the logs, and releases the lock. Idempotent. */
   close(): Promise<void> {
     this.#closed = true;
     this.#closing ??= this.#holdings.close();
@@ -205,10 +210,10 @@ type OpenReader = ConstructorParameters<typeof EntryReader>[0];
 const readerOf = ({ coreId, log, limit }: RecoveredCore, reader: OpenReader): EntryReader =>
   new EntryReader(reader, coreId, log.directory, limit);
 
-/** What is committed by all cores. One that has left holds no watermark back, unless no other has committed anything. */
+/** What all cores have committed. The watermark of a retired core counts only when no other core has committed anything. */
 function committedBy(cores: readonly RecoveredCore[]): Committed {
-  const used = cores.filter(({ taken }) => taken.joined);
-  const present = used.filter(({ taken }) => !taken.left && hasCommitted(taken.committed));
+  const used = cores.filter(({ taken }) => taken.used);
+  const present = used.filter(({ taken }) => !taken.retired && hasCommitted(taken.committed));
   const { offsets } = committedByAll(used.map(({ taken }) => taken.committed));
   const { watermark } = committedByAll((present.length > 0 ? present : used).map(({ taken }) => taken.committed));
   return { offsets, watermark };
@@ -216,8 +221,8 @@ function committedBy(cores: readonly RecoveredCore[]): Committed {
 
 const hasCommitted = ({ offsets, watermark }: Committed): boolean => offsets.size > 0 || watermark !== undefined;
 
-/** What is handed out is all that is to be done. */
-function* endSalvage({ endSalvage, cores }: RecoveredLogs): Steps<void> {
+/** Ends the salvage: a recovery changes nothing more after it was returned. */
+function* endSalvage({ endSalvage, cores }: RecoveredLogs): DualModeRoutine<void> {
   try {
     yield* endSalvage();
   } catch (error) {
@@ -226,8 +231,8 @@ function* endSalvage({ endSalvage, cores }: RecoveredLogs): Steps<void> {
   }
 }
 
-/** Locks the directory and recovers what is in it. */
-function* opening(settings: RecoverySettings, owned: boolean): Steps<PerCoreRecovery> {
+/** Locks the directory and recovers the logs in it. */
+function* opening(settings: RecoverySettings, owned: boolean): DualModeRoutine<PerCoreRecovery> {
   const { io, directory } = settings;
   const unlock = lockExisting(io, directory);
   let recovered: RecoveredLogs;
@@ -242,7 +247,7 @@ function* opening(settings: RecoverySettings, owned: boolean): Steps<PerCoreReco
   return recoveryOver(io, directory, recovered, {
     close: async () => {
       try {
-        await stepsAsync(closeLogs(logs));
+        await runDualModeAsync(closeLogs(logs));
       } finally {
         unlock();
         if (owned) await io.dispose();
@@ -250,7 +255,7 @@ function* opening(settings: RecoverySettings, owned: boolean): Steps<PerCoreReco
     },
     closeSync: () => {
       try {
-        stepsSync(closeLogs(logs));
+        runDualModeSync(closeLogs(logs));
       } finally {
         unlock();
         if (owned) void io.dispose();
@@ -259,10 +264,10 @@ function* opening(settings: RecoverySettings, owned: boolean): Steps<PerCoreReco
   });
 }
 
-/** @throws `WAL_NOT_FOUND` when no core has a directory there; nothing is made */
+/** @throws `WAL_NOT_FOUND` when there is no per-core log; nothing is created */
 function lockExisting(io: StorageIo, directory: string): () => void {
   if (!hasLog(io, directory)) {
-    throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was made`, { path: directory });
+    throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was created`, { path: directory });
   }
   return io.lock(join(directory, FileName.lock));
 }

@@ -16,16 +16,17 @@ export interface PerCoreWalReaderOptions
   extends Pick<LogTailOptions, 'from' | 'durableOnly' | 'allowPlaintext' | 'maxPayloadBytes'> {
   /** The keys of encrypted segments. */
   readonly keyRing?: SegmentedWalConfig['keyRing'];
-  /** The backend. One that is given lives on when the reader is closed. Default `'auto'`. */
+  /** The backend. An instance stays open when the reader is closed. Default `'auto'`. */
   readonly io?: SegmentedWalConfig['io'];
   /** The last epoch that is read. Default: all. */
   readonly toEpoch?: number;
 }
 
 /**
- * Why there are no further entries: `'epoch'`, the next one is of a later epoch than asked for; `'corrupt'`, something
- * acknowledged cannot be read, which was thrown; `'failed'`, something else was thrown, and another try begins at the same
- * entry; or what stands behind the last entry, see {@link EndOfLog}.
+ * Why there are no further entries: `'epoch'`, the next one is of a later epoch than asked for; `'corrupt'`, an acknowledged
+ * entry cannot be read, and `WAL_CORRUPT` was thrown; `'failed'`, another error was thrown, and the next call begins at the
+ * same entry; or the kind of bytes after the last entry: `'end'`, nothing but zeros; `'torn'`, an incomplete frame;
+ * `'checksum'`, a frame whose checksum does not match.
  */
 export type ReaderStop = EndOfLog | 'epoch' | 'corrupt' | 'failed';
 
@@ -40,15 +41,15 @@ const OPTIONS = optionNames<PerCoreWalReaderOptions>({
 });
 
 /**
- * Reads the log of one core without a lock and without changing anything: beside its writer, or after a crash, when it
- * has not been recovered. Where it ends it says why, and may go on later with what has come meanwhile.
+ * Reads the log of one core without a lock and without changing anything, while its writer appends or after a crash before
+ * recovery. At the end of the log it gives the reason in `stopReason`, and a later call continues with new entries.
  */
 export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<CoreEntry> {
   readonly coreId: number;
   /** The directory of the core's log. */
   readonly directory: string;
   /** The directory of the per-core log. */
-  readonly #whole: string;
+  readonly #perCoreDirectory: string;
   readonly #io: StorageIo;
   readonly #ownsIo: boolean;
   readonly #tail: LogTail;
@@ -61,13 +62,13 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     io: StorageIo,
     ownsIo: boolean,
     coreId: number,
-    whole: string,
+    perCoreDirectory: string,
     options: Omit<PerCoreWalReaderOptions, 'io' | 'toEpoch'>,
     toEpoch: number,
   ) {
-    const directory = coreDirectory(whole, coreId);
+    const directory = coreDirectory(perCoreDirectory, coreId);
     this.coreId = coreId;
-    this.#whole = whole;
+    this.#perCoreDirectory = perCoreDirectory;
     this.directory = directory;
     this.#io = io;
     this.#ownsIo = ownsIo;
@@ -76,10 +77,10 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   }
 
   /**
-   * Opens the log of a core for reading. To be closed.
+   * Opens the log of a core for reading. Close the reader afterwards.
    *
    * @param directory - of the per-core log
-   * @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER` when it is the log of another core or none, `WAL_UNSUPPORTED_VERSION`;
+   * @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER` when the log belongs to another core or to none, `WAL_UNSUPPORTED_VERSION`;
    * `WAL_CORRUPT` (`'salvage'`) while a salvage of the per-core log has not ended;
    * `TypeError`, `RangeError` for wrong arguments
    */
@@ -110,29 +111,29 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     }
   }
 
-  /** Why there were no further entries when they were asked for last; `undefined` while there are some. */
+  /** Why the last call found no further entries; `undefined` while there are some. */
   get stopReason(): ReaderStop | undefined {
     return this.#stopReason;
   }
 
-  /** The LSN of the entry that comes next; `undefined` before anything was read. */
+  /** The LSN of the next entry; `undefined` before the first read. */
   get nextLsn(): number | undefined {
     return this.#tail.nextLsn;
   }
 
   /**
-   * Where another reader goes on (`from`) that has what this one has given out, and tells when any of that was cut off since;
-   * `undefined` before anything was read.
+   * Where another reader resumes (`from`) after the entries that this one has returned. Opening there fails if any of these
+   * was cut off since. `undefined` before the first read.
    */
   get resumePoint(): ResumePoint | undefined {
     return this.#tail.resumePoint;
   }
 
   /**
-   * The next entry of those that {@link advance} has found; `undefined` when it has to be called again.
+   * The next of the entries that {@link advance} has found; `undefined` when it must be called again.
    *
    * @throws `WAL_CORRUPT`, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_TOO_LARGE` when it cannot be decoded: it remains the
-   * next one
+   * next entry
    */
   next(): CoreEntry | undefined {
     if (this.#decoder.isPastLastEpoch) return undefined;
@@ -147,17 +148,18 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   /**
    * Looks for further entries.
    *
-   * @returns `false` when there are none now, and {@link stopReason} says why; `true` when `next()` may have some
-   * @throws `WAL_CORRUPT` when something acknowledged cannot be read, and while a salvage of the per-core log has not ended
-   * (`'salvage'`); `WAL_TRUNCATED` when the next entry was removed; `WAL_CLOSED`; `WAL_STATE` while another call is under way, which goes on
+   * @returns `false` when there are none now, with the reason in {@link stopReason}; `true` when `next()` may have some
+   * @throws `WAL_CORRUPT` when an acknowledged entry cannot be read, and while a salvage of the per-core log has not ended
+   * (`'salvage'`); `WAL_TRUNCATED` when the next entry was removed; `WAL_CLOSED`; `WAL_STATE` during another call of it,
+   * which is not affected
    */
   async advance(): Promise<boolean> {
     this.#throwIfAdvancing();
     if (this.#isPastLastEpoch()) return false;
     this.#isAdvancing = true;
     try {
-      if (await this.#tail.advance()) return this.#goOn();
-      this.#stopReason = await runAsync(this.#io, this.#lookAtTheEnd());
+      if (await this.#tail.advance()) return this.#clearStopReason();
+      this.#stopReason = await runAsync(this.#io, this.#findStopReason());
       return false;
     } catch (error) {
       throw this.#failed(error);
@@ -172,8 +174,8 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     if (this.#isPastLastEpoch()) return false;
     this.#isAdvancing = true;
     try {
-      if (this.#tail.advanceSync()) return this.#goOn();
-      this.#stopReason = runSync(this.#io, this.#lookAtTheEnd());
+      if (this.#tail.advanceSync()) return this.#clearStopReason();
+      this.#stopReason = runSync(this.#io, this.#findStopReason());
       return false;
     } catch (error) {
       throw this.#failed(error);
@@ -182,23 +184,23 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     }
   }
 
-  /** The entries that are there, from where the reader stands. */
+  /** The entries from the current place of the reader to the end of the log. */
   *[Symbol.iterator](): Generator<CoreEntry, void, undefined> {
     while (this.advanceSync()) for (let entry = this.next(); entry !== undefined; entry = this.next()) yield entry;
   }
 
-  /** The same on any backend. */
+  /** The same entries, on any backend. */
   async *[Symbol.asyncIterator](): AsyncGenerator<CoreEntry, void, undefined> {
     while (await this.advance()) for (let entry = this.next(); entry !== undefined; entry = this.next()) yield entry;
   }
 
-  /** Ends the reading. Idempotent. */
+  /** Closes the reader. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  /** Closes the reader; a backend of its own ends a moment later. */
+  /** Closes the reader; a backend that it opened itself is disposed asynchronously. */
   [Symbol.dispose](): void {
     void this.close();
   }
@@ -212,7 +214,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     this.#tail.close();
     if (!this.#ownsIo) return;
     const router = CompletionRouter.for(this.#io);
-    // What goes on when its completion has come may have submitted more before this does.
+    // A routine that a completion resumes may submit further operations before this loop continues.
     do await router.settled();
     while (router.pending > 0);
     await this.#io.dispose();
@@ -228,8 +230,8 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     }
   }
 
-  *#lookAtTheEnd(): IoRoutine<EndOfLog> {
-    yield* throwIfHalfSalvaged(this.#io, this.#whole);
+  *#findStopReason(): IoRoutine<EndOfLog> {
+    yield* throwIfHalfSalvaged(this.#io, this.#perCoreDirectory);
     return yield* endOfLog(this.#io, this.directory);
   }
 
@@ -237,12 +239,12 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     if (!this.#isAdvancing) return;
     throw new WalError(
       'WAL_STATE',
-      `the reader of ${this.directory} is looking for further entries: wait for that before you ask again`,
+      `the reader of ${this.directory} is already looking for further entries: await that call first`,
       { path: this.directory, state: 'advancing' },
     );
   }
 
-  #goOn(): true {
+  #clearStopReason(): true {
     this.#stopReason = undefined;
     return true;
   }
@@ -268,21 +270,21 @@ function prepared(coreId: number, directory: string, options: PerCoreWalReaderOp
   return { io, owned, make: [coreId, directory, tail, last] as const };
 }
 
-/** @throws `WAL_CORRUPT` where entries of the log may be about to be given up */
+/** @throws `WAL_CORRUPT` during an unfinished salvage, which may be about to discard entries of the log */
 function* throwIfHalfSalvaged(io: StorageIo, directory: string): IoRoutine<void> {
   if ((yield* readSalvageNote(io, directory)) !== undefined) throw unfinishedSalvage(directory);
 }
 
 /** @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER`, `WAL_CORRUPT` */
-function* checkCore(io: StorageIo, coreId: number, whole: string): IoRoutine<void> {
-  const directory = coreDirectory(whole, coreId);
+function* checkCore(io: StorageIo, coreId: number, perCoreDirectory: string): IoRoutine<void> {
+  const directory = coreDirectory(perCoreDirectory, coreId);
   const newest = sortFiles(io.list(directory)).segments.at(-1);
   if (newest === undefined) {
     throw new WalError('WAL_NOT_FOUND', `no log of core ${coreId} at ${directory}`, { path: directory });
   }
   const path = join(directory, newest.name);
   const header = yield* readHeader(io, path);
-  if (header.coreId === coreId) return yield* throwIfHalfSalvaged(io, whole);
+  if (header.coreId === coreId) return yield* throwIfHalfSalvaged(io, perCoreDirectory);
   const owner = header.coreId === undefined ? 'no core' : `core ${header.coreId}`;
   throw new WalError('WAL_BAD_HEADER', `${path} belongs to ${owner}, not to core ${coreId}`, {
     path,

@@ -1,8 +1,8 @@
 import { WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { coreDirectory, listCores } from '../core/core-directory.js';
-import { type CoreState, initialState, stateAt, survey } from '../core/core-state.js';
-import { closeQuietly, type Steps, wait, waitFor } from '../core/dual-mode-routine.js';
+import { type CoreState, initialState, replayState, stateAt } from '../core/core-state.js';
+import { closeQuietly, type DualModeRoutine, wait, waitForIo } from '../core/dual-mode-routine.js';
 import { EntryReader } from '../core/entry-reader.js';
 import { withoutSuperseded } from '../core/superseded-commits.js';
 import { logConfigOf, type RecoverySettings } from '../options.js';
@@ -10,45 +10,45 @@ import { Salvage } from '../salvage/salvage.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
 import type { CheckpointPlace, Manifest } from './manifest.js';
 
-/** The log of one core, open, and what is in it behind the last checkpoint. */
+/** The open log of one core, and its states at the last checkpoint and at its end. */
 export interface RecoveredCore {
   readonly coreId: number;
   readonly log: SegmentedWal;
-  /** What is known of it at the last checkpoint, where reading begins. */
+  /** Its state at the last checkpoint, where reading begins. */
   readonly before: CoreState;
-  /** What it holds. */
+  /** Its state at the end of the log. */
   readonly whole: CoreState;
-  /** What of it is taken. */
+  /** Its state at the end of the taken entries. */
   readonly taken: CoreState;
-  /** The last epoch that is taken of it; `Infinity` for all. */
+  /** The last epoch that is taken from it; `Infinity` for all. */
   readonly limit: number;
-  /** Epochs wait for it, unless it has left. */
+  /** Epochs wait for it, unless it is retired. */
   readonly takesPart: boolean;
 }
 
-/** The logs of all cores, open, and what they say together. */
+/** The open logs of all cores, and the epochs that they have completed together. */
 export interface RecoveredLogs {
   readonly manifest: Manifest;
   readonly cores: readonly RecoveredCore[];
-  /** The last epoch that has its barrier in every log that was to have one. */
+  /** The last epoch that has its barrier in every log that takes part in it. */
   readonly completeEpoch: number;
-  /** The highest epoch that was ever seen. */
+  /** The highest epoch of any entry, checkpoint or earlier decision. */
   readonly lastEpoch: number;
-  /** The last epoch that is taken of logs that take part in epochs; `Infinity` for all. */
+  /** The last epoch that is taken from logs that take part in epochs; `Infinity` for all. */
   readonly limit: number;
-  /** What was lost; `undefined` where nothing was. */
+  /** What was lost; `undefined` when nothing was lost. */
   readonly salvage: PerCoreSalvage | undefined;
-  /** Called when all is done that salvage has begun: from then on the logs open strictly. */
-  readonly endSalvage: () => Steps<void>;
+  /** Ends the salvage after its last step: from then on the logs open in strict mode. */
+  readonly endSalvage: () => DualModeRoutine<void>;
 }
 
 /**
- * Opens the logs of all cores that there are, each of which is recovered by that, and reads them. Nothing else is changed,
- * unless something is to be salvaged. The caller holds the lock of the directory.
+ * Opens the existing logs of all cores, which recovers each of them, and replays them. Nothing else is changed without a
+ * salvage. The caller holds the lock of the directory.
  *
- * @throws `WAL_CORRUPT` when a log that the manifest names is missing, or shorter than it says; what opening a log throws
+ * @throws `WAL_CORRUPT` when a log that the manifest names is missing or too short; what opening a log throws
  */
-export function* recoverLogs(settings: RecoverySettings): Steps<RecoveredLogs> {
+export function* recoverLogs(settings: RecoverySettings): DualModeRoutine<RecoveredLogs> {
   const { directory } = settings;
   const salvage = new Salvage(settings);
   yield* salvage.begin();
@@ -60,13 +60,13 @@ export function* recoverLogs(settings: RecoverySettings): Steps<RecoveredLogs> {
       if (log !== undefined) logs.push(log);
     }
     for (const coreId of found.cores.filter((each) => !logs.some((log) => log.coreId === each))) {
-      logs.push(yield* salvage.missingCore(coreId, placeOf(found, coreId)));
+      logs.push(yield* salvage.replaceMissingCore(coreId, placeOf(found, coreId)));
     }
     logs.sort((one, other) => (one.coreId as number) - (other.coreId as number));
-    const judged = yield* judge(settings, found, logs, salvage);
-    const used = judged.cores.filter(({ whole }) => whole.joined).map(({ coreId }) => coreId);
-    const manifest = yield* salvage.finish(yield* decide(settings, salvage, judged), used);
-    return { ...judged, manifest, salvage: salvage.report, endSalvage: () => salvage.end() };
+    const analysis = yield* analyzeLogs(settings, found, logs, salvage);
+    const used = analysis.cores.filter(({ whole }) => whole.used).map(({ coreId }) => coreId);
+    const manifest = yield* salvage.finish(yield* decideIncomplete(settings, salvage, analysis), used);
+    return { ...analysis, manifest, salvage: salvage.report, endSalvage: () => salvage.end() };
   } catch (error) {
     yield* closeAllQuietly(logs);
     throw error;
@@ -74,29 +74,34 @@ export function* recoverLogs(settings: RecoverySettings): Steps<RecoveredLogs> {
 }
 
 /**
- * What becomes of epochs that cannot be complete any more, since something was lost, is decided by the salvage, whoever opens
- * the logs next: what is taken counts as complete, and what is left is kept aside, as it had been complete before.
+ * Decides, as part of a salvage, what happens to epochs that lost entries keep from being complete. The decision holds for
+ * all later openings: taken epochs count as complete; entries that are not taken are quarantined, because their epochs may
+ * have been complete before the loss.
  *
- * @returns the manifest that says so
+ * @returns the manifest with that decision
  */
-function* decide(settings: RecoverySettings, salvage: Salvage, judged: Judged): Steps<Manifest> {
-  const { manifest, completeEpoch, lastEpoch, cores } = judged;
+function* decideIncomplete(
+  settings: RecoverySettings,
+  salvage: Salvage,
+  analysis: LogAnalysis,
+): DualModeRoutine<Manifest> {
+  const { manifest, completeEpoch, lastEpoch, cores } = analysis;
   if (salvage.report === undefined) return manifest;
-  const leaves = settings.incomplete === 'leave' || manifest.leaving !== undefined;
+  const dropsIncomplete = settings.incomplete === 'leave' || manifest.leaving !== undefined;
   for (const { log, whole, taken, takesPart } of cores) {
-    if (leaves && takesPart && whole.lsn !== taken.lsn) yield* salvage.keep(log, taken.lsn + 1);
+    if (dropsIncomplete && takesPart && whole.lsn !== taken.lsn) yield* salvage.quarantine(log, taken.lsn + 1);
   }
-  const salvaged = leaves || completeEpoch === lastEpoch ? undefined : lastEpoch;
+  const salvaged = dropsIncomplete || completeEpoch === lastEpoch ? undefined : lastEpoch;
   return salvaged === manifest.salvaged ? manifest : { ...manifest, salvaged };
 }
 
-/** Closes logs that are of no use; why they are of none is thrown already. */
-export function* closeAllQuietly(logs: readonly SegmentedWal[]): Steps<void> {
+/** Closes logs after a failure; the caller throws the first error, and errors of closing are ignored. */
+export function* closeAllQuietly(logs: readonly SegmentedWal[]): DualModeRoutine<void> {
   for (const log of logs) yield* closeQuietly(log);
 }
 
-/** Closes logs; the first failure is thrown when all of them were let go. */
-export function* closeLogs(logs: readonly SegmentedWal[]): Steps<void> {
+/** Closes all logs, and throws the first error after that. */
+export function* closeLogs(logs: readonly SegmentedWal[]): DualModeRoutine<void> {
   const failures: unknown[] = [];
   for (const log of logs) {
     try {
@@ -111,13 +116,13 @@ export function* closeLogs(logs: readonly SegmentedWal[]): Steps<void> {
   if (failures.length > 0) throw failures[0];
 }
 
-/** Opens the log of a core; `undefined` when a crash came before it was made. */
+/** Opens the log of a core; `undefined` when the directory has none because a crash came before it was created. */
 function* openExisting(
   settings: RecoverySettings,
   coreId: number,
   salvage: Salvage,
   place: CheckpointPlace | undefined,
-): Steps<SegmentedWal | undefined> {
+): DualModeRoutine<SegmentedWal | undefined> {
   const { io, directory, config, recoveryMode, salvageLsn } = settings;
   const lsn = salvageLsn[coreId];
   const all = {
@@ -128,7 +133,7 @@ function* openExisting(
     create: false,
   };
   const salvaging = { recoveryMode, ...(lsn === undefined ? {} : { salvageLsn: lsn }) };
-  const open = (own: Partial<SegmentedWalConfig>): Steps<SegmentedWal> =>
+  const open = (own: Partial<SegmentedWalConfig>): DualModeRoutine<SegmentedWal> =>
     wait(
       () => SegmentedWal.openSync({ ...all, ...own }),
       () => SegmentedWal.open({ ...all, ...own }),
@@ -139,25 +144,25 @@ function* openExisting(
   } catch (error) {
     if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
     if (recoveryMode !== 'salvage') throw error;
-    return yield* salvage.log(error, coreId, place, () => open(salvaging));
+    return yield* salvage.openDamaged(error, coreId, place, () => open(salvaging));
   }
-  yield* salvage.resumed(log, place);
+  yield* salvage.noteReports(log, place);
   return log;
 }
 
 const placeOf = ({ checkpoint }: Manifest, coreId: number): CheckpointPlace | undefined =>
   checkpoint?.cores.find((each) => each.coreId === coreId);
 
-type Judged = Omit<RecoveredLogs, 'salvage' | 'endSalvage'>;
+type LogAnalysis = Omit<RecoveredLogs, 'salvage' | 'endSalvage'>;
 
-function* judge(
+function* analyzeLogs(
   settings: RecoverySettings,
   found: Manifest,
   logs: readonly SegmentedWal[],
   salvage: Salvage,
-): Steps<Judged> {
+): DualModeRoutine<LogAnalysis> {
   let manifest = found;
-  const surveyed: Omit<RecoveredCore, 'taken' | 'limit' | 'takesPart'>[] = [];
+  const replayed: Omit<RecoveredCore, 'taken' | 'limit' | 'takesPart'>[] = [];
   for (const log of logs) {
     const coreId = log.coreId as number;
     const noted = placeOf(manifest, coreId);
@@ -165,14 +170,14 @@ function* judge(
     if (place !== noted) manifest = withPlace(manifest, place as CheckpointPlace);
     const before =
       place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, manifest.checkpoint?.epoch ?? 0);
-    const whole = yield* salvage.entries(log, () => surveyLog(log, before, Number.POSITIVE_INFINITY));
-    surveyed.push({ coreId, log, before, whole });
+    const whole = yield* salvage.readEntries(log, () => replayLog(log, before, Number.POSITIVE_INFINITY));
+    replayed.push({ coreId, log, before, whole });
   }
-  if (salvage.isMissingManifest(surveyed)) manifest = yield* salvage.missingManifest();
+  if (salvage.isMissingManifest(replayed)) manifest = yield* salvage.replaceMissingManifest();
   const { checkpoint, pending, leaving } = manifest;
-  // What an earlier salvage has taken is complete, until something of it is lost again.
+  // Epochs that an earlier salvage took count as complete, until entries are lost again.
   const salvaged = (salvage.report === undefined && manifest.salvaged) || 0;
-  const epochs = surveyed.map(({ whole }) => whole.epoch);
+  const epochs = replayed.map(({ whole }) => whole.epoch);
   const lastEpoch = Math.max(
     0,
     checkpoint?.epoch ?? 0,
@@ -181,25 +186,25 @@ function* judge(
     manifest.salvaged ?? 0,
     ...epochs,
   );
-  // A log that was never under a manager has no part in the epochs of those that are.
+  // A log that the manifest does not name, as its manager never had it, takes no part in the epochs of the others.
   const takesPart = ({ coreId }: { readonly coreId: number }): boolean =>
     manifest.cores.length === 0 || manifest.cores.includes(coreId);
-  const complete = surveyed.filter(takesPart).map(({ whole }) => completeThrough(whole));
+  const complete = replayed.filter(takesPart).map(({ whole }) => completeThrough(whole));
   const completeEpoch = leaving?.complete ?? Math.max(salvaged, Math.min(lastEpoch, ...complete));
-  const leaves = leaving !== undefined || settings.incomplete === 'leave';
-  const limit = Math.min(settings.toEpoch, leaves ? completeEpoch : Number.POSITIVE_INFINITY);
+  const dropsIncomplete = leaving !== undefined || settings.incomplete === 'leave';
+  const limit = Math.min(settings.toEpoch, dropsIncomplete ? completeEpoch : Number.POSITIVE_INFINITY);
   if (checkpoint !== undefined && limit < checkpoint.epoch) {
     throw beforeCheckpoint(settings.directory, limit, checkpoint.epoch);
   }
   const taken: CoreState[] = [];
-  for (const core of surveyed) {
+  for (const core of replayed) {
     const { log, before, whole } = core;
     const own = takesPart(core) ? limit : settings.toEpoch;
-    // Read again where something at its end is not taken.
-    taken.push(whole.epoch <= own ? whole : yield* surveyLog(log, before, own));
+    // Replayed again up to the limit when entries at its end are not taken.
+    taken.push(whole.epoch <= own ? whole : yield* replayLog(log, before, own));
   }
   const states = withoutSuperseded(taken);
-  const cores = surveyed.map((core, index) => ({
+  const cores = replayed.map((core, index) => ({
     ...core,
     taken: states[index] as CoreState,
     limit: takesPart(core) ? limit : settings.toEpoch,
@@ -215,18 +220,18 @@ function withPlace(manifest: Manifest, place: CheckpointPlace): Manifest {
   return { ...manifest, checkpoint: { ...checkpoint, cores } };
 }
 
-/** Up to which epoch nothing can be missing from a log. */
-function completeThrough({ joined, left, alone, barrierEpoch }: CoreState): number {
-  return joined && !left && !alone ? barrierEpoch : Number.POSITIVE_INFINITY;
+/** The last epoch that is complete as far as this log is concerned. */
+function completeThrough({ used, retired, detached, barrierEpoch }: CoreState): number {
+  return used && !retired && !detached ? barrierEpoch : Number.POSITIVE_INFINITY;
 }
 
-function* surveyLog(log: SegmentedWal, before: CoreState, toEpoch: number): Steps<CoreState> {
+function* replayLog(log: SegmentedWal, before: CoreState, toEpoch: number): DualModeRoutine<CoreState> {
   const reader = yield* wait(
     () => log.openReaderSync(before.lsn + 1, VIEWS),
     () => log.openReader(before.lsn + 1, VIEWS),
   );
   const entries = new EntryReader(reader, log.coreId as number, log.directory, toEpoch);
-  return yield* waitFor(log.io, () => survey(entries, before));
+  return yield* waitForIo(log.io, () => replayState(entries, before));
 }
 
 const VIEWS = { copy: false } as const;
@@ -234,7 +239,7 @@ const VIEWS = { copy: false } as const;
 function beforeCheckpoint(directory: string, epoch: number, checkpointEpoch: number): WalError {
   return new WalError(
     'WAL_TRUNCATED',
-    `epoch ${epoch} is before the last checkpoint, which has everything up to epoch ${checkpointEpoch}`,
+    `epoch ${epoch} is before the last checkpoint, which covers everything up to epoch ${checkpointEpoch}`,
     { path: directory, actual: epoch, limit: checkpointEpoch },
   );
 }

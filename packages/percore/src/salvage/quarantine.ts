@@ -5,22 +5,22 @@ import { type IoFile, type IoRoutine, ioSteps, kindOf, makeDirectories, type Sto
 
 const PIECE_BYTES = 256 * 1024;
 
-/** Where a per-core log keeps what salvage has given up: another directory where something else has the name. */
+/** The directory for what a salvage discards; its name gets a suffix when another file has the name. */
 function quarantineOf(io: StorageIo, directory: string): string {
   const taken = new Set(io.list(directory));
   const isOurs = (name: string): boolean => !taken.has(name) || kindOf(io, join(directory, name)) === 'directory';
   let name: string = FileName.quarantine;
-  for (let other = 1; !isOurs(name); other++) name = `${FileName.quarantine}-${other}`;
+  for (let suffix = 1; !isOurs(name); suffix++) name = `${FileName.quarantine}-${suffix}`;
   return join(directory, name);
 }
 
 /**
- * Copies the segments of a core that hold entries from an LSN on; durable on return. A copy is named by its segment, so
- * that doing it again after a crash makes the same one.
+ * Copies the segments of a core that hold entries from an LSN on; durable on return. A copy is named after its segment, so
+ * that a repetition after a crash writes the same file.
  *
- * @returns the directory that they are in
+ * @returns the directory of the copies
  */
-export function* keepEntries(
+export function* quarantineEntries(
   io: StorageIo,
   directory: string,
   coreId: number,
@@ -37,13 +37,13 @@ export function* keepEntries(
   return target;
 }
 
-/** Copies a file of a per-core log; durable on return. @param stamp - a number, raised until no other copy has it in its name */
-export function* keepFile(io: StorageIo, directory: string, path: string, stamp: number): IoRoutine<string> {
+/** Copies a file of a per-core log; durable on return. @param stamp - the suffix of its name, increased until it is free */
+export function* quarantineFile(io: StorageIo, directory: string, path: string, stamp: number): IoRoutine<string> {
   const target = quarantineOf(io, directory);
   yield* makeDurable(io, directory, target, target);
-  const there = new Set(io.list(target));
+  const names = new Set(io.list(target));
   let free = stamp;
-  while (there.has(`${basename(path)}-${free}`)) free++;
+  while (names.has(`${basename(path)}-${free}`)) free++;
   yield* copy(io, path, join(target, `${basename(path)}-${free}`));
   yield* ioSteps.syncDirectory(io, target);
   return target;

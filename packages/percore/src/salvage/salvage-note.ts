@@ -3,43 +3,43 @@ import { decodeFramedJson, encodeFramedJson, FileName, WalError } from '@walstac
 import { type IoRoutine, ioSteps, kindOf, replaceFile, type StorageIo } from '@walstack/storage-io';
 import { errorFromTransfer, errorToTransfer, type TransferredError } from '../manager/error-transfer.js';
 
-/** Entries of one core that are gone. */
+/** Lost entries of one core. */
 export interface LostEntries {
   readonly coreId: number;
   readonly fromLsn: number;
   readonly toLsn: number;
 }
 
-/** What was lost of a per-core log that was salvaged. */
+/** What a salvage of a per-core log found and lost. */
 export interface PerCoreSalvage {
-  /** What was found, in the order in which it was; each is what `'strict'` throws. */
+  /** The damage, in the order in which it was found; each is the error that `'strict'` throws. */
   readonly damage: readonly WalError[];
   /**
-   * Entries that are gone and that no snapshot stands for, as far as there are traces of them. Entries of other cores, also
-   * such as came after these, are still there.
+   * Lost entries that no snapshot covers, as far as the loss can be detected. Entries of other cores are still there, even
+   * if they were appended later than these.
    */
   readonly lost: readonly LostEntries[];
-  /** Directories in which what was given up is kept. */
+  /** Directories that contain the discarded files. */
   readonly quarantine: readonly string[];
 }
 
-/** What is noted while a salvage has not ended. */
+/** The content of the note that exists until a salvage has ended. */
 interface SalvageNote extends PerCoreSalvage {
-  /** Cores whose own logs are being salvaged, which write down themselves what they lose, and what they had written down before. */
+  /** Cores whose logs are being salvaged, each with the places of the reports that its log had before. */
   readonly salvaging: readonly { readonly coreId: number; readonly known: readonly string[] }[];
 }
 
-/** More is no note of ours: its memory is not taken. */
+/** A larger file is not a salvage note: only this much of it is read into memory. */
 const MAXIMUM_BYTES = 256 * 1024 * 1024;
 
-/** Path of the note of a per-core log that a salvage has begun and not ended. */
+/** Path of the note of an unfinished salvage of a per-core log. */
 export const salvageNotePath = (directory: string): string => join(directory, FileName.salvage);
 
 /**
- * Notes what a salvage gives up, before it does: it is there until the salvage has ended, and only salvage opens the per-core
- * log as long as it is. Durable on return.
+ * Records what a salvage discards, before it does so. The note exists until the salvage has ended, and until then the
+ * per-core log opens only with `'salvage'`. Durable on return.
  *
- * @throws `WAL_CORRUPT` where a directory has its name
+ * @throws `WAL_CORRUPT` when a directory has the name of the note
  */
 export function* writeSalvageNote(io: StorageIo, directory: string, note: SalvageNote): IoRoutine<void> {
   const { lost, quarantine, salvaging } = note;
@@ -49,7 +49,7 @@ export function* writeSalvageNote(io: StorageIo, directory: string, note: Salvag
   yield* ioSteps.syncDirectory(io, directory);
 }
 
-/** What a salvage has given up that has not ended; `undefined` where there is none. */
+/** Reads the note of an unfinished salvage; `undefined` when there is none. */
 export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<SalvageNote | undefined> {
   const path = salvageNotePath(directory);
   if (!io.list(directory).includes(FileName.salvage) || kindOf(io, path) === 'directory') return undefined;
@@ -70,32 +70,36 @@ function takenName(directory: string, damage: WalError | undefined): WalError {
   const path = salvageNotePath(directory);
   return new WalError(
     'WAL_CORRUPT',
-    `salvage needs the name ${path} for a file, and there is a directory of that name: move it away`,
+    `salvage needs the name ${path} for a file, but a directory has that name: move it away`,
     { path, reason: 'salvage-name' },
     damage === undefined ? undefined : { cause: damage },
   );
 }
 
-/** What is thrown where a salvage has not ended, and no salvage is asked for. */
+/** The error when a salvage has not ended and `'salvage'` is not asked for. */
 export function unfinishedSalvage(directory: string): WalError {
-  return new WalError('WAL_CORRUPT', `${directory} is half salvaged: open it with 'salvage'; nothing was changed`, {
-    path: salvageNotePath(directory),
-    reason: 'salvage',
-  });
+  return new WalError(
+    'WAL_CORRUPT',
+    `${directory} has an unfinished salvage: open it with 'salvage'; nothing was changed`,
+    {
+      path: salvageNotePath(directory),
+      reason: 'salvage',
+    },
+  );
 }
 
-/** The salvage has ended. */
+/** Removes the note when the salvage has ended. */
 export function* removeSalvageNote(io: StorageIo, directory: string): IoRoutine<void> {
   yield* ioSteps.remove(io, salvageNotePath(directory));
   try {
     yield* ioSteps.syncDirectory(io, directory);
   } catch {
-    // A note that a crash brings back has the next opening ask for salvage, which does nothing and reports the same again.
+    // If a crash restores the note, the next opening requires salvage again, which changes nothing and repeats the report.
   }
 }
 
 function noteFrom(json: unknown): SalvageNote {
-  // Its checksum is right: it is what was written.
+  // The checksum matched: the content is what was written.
   const { damage, lost, quarantine, salvaging } = json as {
     readonly damage: readonly TransferredError[];
     readonly lost: readonly LostEntries[];
@@ -106,7 +110,7 @@ function noteFrom(json: unknown): SalvageNote {
 }
 
 function damaged(path: string, reason: string): WalError {
-  return new WalError('WAL_CORRUPT', `${path} is damaged (${reason}): what was given up before is not known`, {
+  return new WalError('WAL_CORRUPT', `${path} is damaged (${reason}): what an earlier salvage discarded is not known`, {
     path,
     offset: 0,
     reason,

@@ -2,16 +2,16 @@ import { join } from 'node:path';
 import { decodeFramedJson, FileName, WalError } from '@walstack/codec';
 import { type IoRoutine, ioSteps, kindOf, type StorageIo } from '@walstack/storage-io';
 
-/** What the salvage of one log has written down: the file `salvage` in the directory that holds what it has given up. */
+/** The report of the salvage of one log: the file `salvage` in the directory with its discarded files. */
 interface SalvageReportFile {
   readonly path: string;
   readonly lost: readonly { readonly fromLsn: number; readonly toLsn: number }[];
 }
 
-/** More is no report of ours: its memory is not taken. */
+/** A larger file is not a salvage report: only this much of it is read into memory. */
 const MAXIMUM_BYTES = 256 * 1024 * 1024;
 
-/** The directories in the quarantine of a log that have the report of a salvage; none where there is no log. */
+/** The directories in the quarantine of a log that contain the report of a salvage; none when there is no log. */
 export function reportPlaces(io: StorageIo, directory: string): string[] {
   if (kindOf(io, directory) !== 'directory') return [];
   const places: string[] = [];
@@ -26,7 +26,7 @@ export function reportPlaces(io: StorageIo, directory: string): string[] {
   return places;
 }
 
-/** The reports of the salvages of a log that have ended. @param known - the places of earlier ones, which are left out */
+/** Reads the reports of ended salvages of a log. @param known - the places of earlier reports, which are left out */
 export function* readReports(
   io: StorageIo,
   directory: string,
@@ -42,14 +42,14 @@ export function* readReports(
   return reports;
 }
 
-/** What a report says is gone; `undefined` where it cannot be read, as one that a person has changed. */
+/** The lost entries in a report; `undefined` when it cannot be read, for example after it was edited. */
 function* lostIn(io: StorageIo, path: string): IoRoutine<SalvageReportFile['lost'] | undefined> {
   const file = io.open(path, { readOnly: true });
   try {
     const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
     const length = yield* ioSteps.read(io, file, bytes, 0);
     const json = decodeFramedJson(bytes.subarray(0, length), () => new WalError('WAL_CORRUPT', `${path} is damaged`));
-    // Its checksum is right: it is what the log has written.
+    // The checksum matched: the content is what the log wrote.
     return (json as SalvageReportFile).lost;
   } catch (error) {
     if (WalError.is(error, 'WAL_CORRUPT')) return undefined;

@@ -3,7 +3,7 @@ import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { coreDirectory } from '../core/core-directory.js';
 import type { CoreState } from '../core/core-state.js';
-import { closeQuietly, type Steps, wait, waitFor } from '../core/dual-mode-routine.js';
+import { closeQuietly, type DualModeRoutine, wait, waitForIo } from '../core/dual-mode-routine.js';
 import { clockOf, logConfigOf, type RecoverySettings } from '../options.js';
 import {
   type CheckpointPlace,
@@ -15,7 +15,7 @@ import {
   writeManifest,
 } from '../recovery/manifest.js';
 import { missingManifest, provesManifest } from '../recovery/missing-manifest.js';
-import { keepEntries, keepFile } from './quarantine.js';
+import { quarantineEntries, quarantineFile } from './quarantine.js';
 import {
   type LostEntries,
   type PerCoreSalvage,
@@ -28,28 +28,28 @@ import {
 import { readReports, reportPlaces } from './salvage-reports.js';
 
 /**
- * What is wrong with a per-core log: thrown, or put right where that was asked for. Each step can be repeated after a crash
- * in it. What is given up is noted in a file before anything is changed, so that until all steps are done only salvage opens
- * the per-core log, and reports what was given up before, too.
+ * Handles the damage of a per-core log: throws it, or repairs it with `recoveryMode: 'salvage'`. Each step can be repeated
+ * after a crash during it. Losses are recorded in a note before anything is changed. Until all steps are done, the per-core
+ * log opens only with `'salvage'`, which also reports the losses recorded before.
  */
 export class Salvage {
   readonly #settings: RecoverySettings;
   readonly #damage: WalError[] = [];
   readonly #lost: LostEntries[] = [];
   readonly #quarantine = new Set<string>();
-  /** Cores whose logs are being salvaged, and the places of reports that they had before. */
+  /** Cores whose logs are being salvaged, and the places of the reports that they had before. */
   readonly #salvaging = new Map<number, readonly string[]>();
   /** The manifest as it is on the disk. */
   #onDisk: Manifest = NO_MANIFEST;
   #hasManifest = false;
-  /** The note is there. */
+  /** Whether the note exists. */
   #isNoted = false;
 
   constructor(settings: RecoverySettings) {
     this.#settings = settings;
   }
 
-  /** What was given up; `undefined` where nothing was. */
+  /** What was lost; `undefined` when nothing was lost. */
   get report(): PerCoreSalvage | undefined {
     if (this.#damage.length === 0) return undefined;
     return Object.freeze({
@@ -60,13 +60,13 @@ export class Salvage {
   }
 
   /**
-   * Goes on with a salvage that has not ended.
+   * Continues an unfinished salvage, if there is one.
    *
-   * @throws `WAL_CORRUPT` where that was not asked for
+   * @throws `WAL_CORRUPT` when there is one and `'salvage'` is not asked for
    */
-  *begin(): Steps<void> {
+  *begin(): DualModeRoutine<void> {
     const { directory, recoveryMode } = this.#settings;
-    const note = yield* waitFor(this.#io, () => readSalvageNote(this.#io, directory));
+    const note = yield* waitForIo(this.#io, () => readSalvageNote(this.#io, directory));
     if (note === undefined) return;
     if (recoveryMode !== 'salvage') throw unfinishedSalvage(directory);
     this.#isNoted = true;
@@ -76,94 +76,96 @@ export class Salvage {
     for (const { coreId, known } of note.salvaging) this.#salvaging.set(coreId, known);
   }
 
-  /** Nothing is left to be done: from now on the per-core log opens strictly. What was given up stays written down in quarantine. */
-  *end(): Steps<void> {
+  /** Ends the salvage: from now on the per-core log opens in strict mode. A copy of the note stays in quarantine. */
+  *end(): DualModeRoutine<void> {
     if (!this.#isNoted) return;
     const { directory } = this.#settings;
-    yield* waitFor(this.#io, () => keepFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));
+    yield* waitForIo(this.#io, () => quarantineFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));
     yield* this.#removeNote();
   }
 
-  /** Opens a log that is damaged, where that was asked for, and takes note of what it says that it has lost. */
-  *log(
+  /** Opens a damaged log with `'salvage'`, and records the losses that the log reports. @throws the damage in strict mode */
+  *openDamaged(
     damage: unknown,
     coreId: number,
-    place: CheckpointPlace | undefined,
-    open: () => Steps<SegmentedWal>,
-  ): Steps<SegmentedWal> {
+    checkPlace: CheckpointPlace | undefined,
+    open: () => DualModeRoutine<SegmentedWal>,
+  ): DualModeRoutine<SegmentedWal> {
     if (!WalError.is(damage, 'WAL_CORRUPT')) throw damage;
     const isFirst = !this.#isNoted;
     const own = coreDirectory(this.#settings.directory, coreId);
-    // That a crash has cut the salvage of the log off is no further damage.
+    // A salvage of the log that a crash interrupted is not further damage.
     const isKnown = this.#salvaging.has(coreId) && damage.reason === 'salvage-unfinished';
     if (!this.#salvaging.has(coreId)) this.#salvaging.set(coreId, reportPlaces(this.#io, own));
-    if (!isKnown) yield* this.#give(damage);
+    if (!isKnown) yield* this.#giveUp(damage);
     let log: SegmentedWal;
     try {
       log = yield* open();
     } catch (error) {
-      // Nothing was given up: the log itself says how far its salvage has come.
+      // Nothing was discarded yet: the log itself records the progress of its own salvage.
       if (isFirst) yield* this.#removeNote();
       throw error;
     }
-    yield* this.resumed(log, place);
+    yield* this.noteReports(log, checkPlace);
     return log;
   }
 
   /**
-   * Takes note of what a log says that it has lost, if it was salvaged, now or before a crash that came before the note. What
-   * a snapshot stands for is not lost.
+   * Records the losses from the reports of a log that was salvaged, now or before a crash that interrupted this recording.
+   * Entries that a snapshot covers are not lost.
    */
-  *resumed(log: SegmentedWal, place: CheckpointPlace | undefined): Steps<void> {
+  *noteReports(log: SegmentedWal, place: CheckpointPlace | undefined): DualModeRoutine<void> {
     const coreId = log.coreId as number;
     const known = this.#salvaging.get(coreId);
     if (known === undefined) return;
     try {
-      for (const { path, lost } of yield* waitFor(this.#io, () => readReports(this.#io, log.directory, known))) {
-        for (const { fromLsn, toLsn } of lost) this.#lose(coreId, Math.max(fromLsn, (place?.lsn ?? 0) + 1), toLsn);
+      for (const { path, lost } of yield* waitForIo(this.#io, () => readReports(this.#io, log.directory, known))) {
+        for (const { fromLsn, toLsn } of lost) this.#addLost(coreId, Math.max(fromLsn, (place?.lsn ?? 0) + 1), toLsn);
         this.#quarantine.add(path);
       }
       this.#salvaging.delete(coreId);
-      yield* this.#note();
+      yield* this.#writeNote();
     } catch (error) {
       yield* closeQuietly(log);
       throw error;
     }
   }
 
-  /** Keeps entries of a log aside, from an LSN on, which others drop. */
-  *keep(log: SegmentedWal, fromLsn: number): Steps<void> {
+  /** Copies the entries of a log from an LSN on to quarantine, before they are dropped. */
+  *quarantine(log: SegmentedWal, fromLsn: number): DualModeRoutine<void> {
     const { directory } = this.#settings;
     const coreId = log.coreId as number;
-    this.#quarantine.add(yield* waitFor(this.#io, () => keepEntries(this.#io, directory, coreId, log, fromLsn)));
-    yield* this.#note();
+    this.#quarantine.add(
+      yield* waitForIo(this.#io, () => quarantineEntries(this.#io, directory, coreId, log, fromLsn)),
+    );
+    yield* this.#writeNote();
   }
 
-  /** The manifest; none where it is damaged. */
-  *manifest(): Steps<Manifest> {
+  /** Reads the manifest; a damaged one is moved to quarantine and replaced by an empty one. */
+  *manifest(): DualModeRoutine<Manifest> {
     const { directory } = this.#settings;
     try {
-      const found = yield* waitFor(this.#io, () => readManifest(this.#io, directory));
+      const found = yield* waitForIo(this.#io, () => readManifest(this.#io, directory));
       this.#hasManifest = found !== undefined;
       this.#onDisk = found ?? NO_MANIFEST;
       return this.#onDisk;
     } catch (error) {
       if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
-      yield* this.#give(error);
-      const kept = yield* waitFor(this.#io, () =>
-        keepFile(this.#io, directory, manifestPath(directory), this.#stamp()),
+      yield* this.#giveUp(error);
+      const kept = yield* waitForIo(this.#io, () =>
+        quarantineFile(this.#io, directory, manifestPath(directory), this.#stamp()),
       );
       this.#quarantine.add(kept);
-      yield* this.#note();
+      yield* this.#writeNote();
       this.#hasManifest = true;
       return this.#newManifest();
     }
   }
 
-  /** A log in place of one that is gone: it goes on behind the last checkpoint. */
-  *missingCore(coreId: number, place: CheckpointPlace | undefined): Steps<SegmentedWal> {
+  /** Creates a log in place of a missing one: it continues after the last checkpoint. */
+  *replaceMissingCore(coreId: number, place: CheckpointPlace | undefined): DualModeRoutine<SegmentedWal> {
     const { io, directory, config } = this.#settings;
-    yield* this.#give(missingCore(directory, coreId));
+    yield* this.#giveUp(missingCore(directory, coreId));
     const all = {
       ...logConfigOf(config),
       io,
@@ -178,43 +180,43 @@ export class Salvage {
   }
 
   /**
-   * Holds what the manifest says against the log: its last entry ends where it says, and nothing behind it is missing.
+   * Checks a place of the manifest against the log: the entry ends at that position, and the entries after it are there.
    *
-   * @returns where reading begins: behind the place, or behind what is lost after it
+   * @returns where reading begins: after the place, or after the entries that are lost behind it
    */
-  *place(log: SegmentedWal, place: CheckpointPlace): Steps<CheckpointPlace> {
+  *place(log: SegmentedWal, place: CheckpointPlace): DualModeRoutine<CheckpointPlace> {
     const { lsn, position } = place;
     if (log.lastLsn < lsn) {
-      yield* this.#give(notThere(log, lsn, `it ends with ${log.lastLsn}`));
-      // A snapshot stands for everything that is left of it, and for what is lost before the place.
+      yield* this.#giveUp(notThere(log, lsn, `it ends with LSN ${log.lastLsn}`));
+      // The snapshot covers both the remaining entries of the log and those lost before the place.
       yield* wait(
         () => log.resetToSync(lsn + 1),
         () => log.resetTo(lsn + 1),
       );
       return place;
     }
-    // Truncated right behind the checkpoint, it has nothing any more that could be looked at.
+    // Truncated right after the checkpoint, the log no longer has the entry to check.
     if (log.firstLsn === lsn + 1) return place;
     if (log.firstLsn > lsn + 1) {
       const lost = { coreId: place.coreId, fromLsn: lsn + 1, toLsn: log.firstLsn - 1 };
-      yield* this.#give(notThere(log, lsn + 1, `it begins with ${log.firstLsn}`), lost);
+      yield* this.#giveUp(notThere(log, lsn + 1, `it begins with LSN ${log.firstLsn}`), lost);
       return { ...place, lsn: log.firstLsn - 1, position: log.listSegments()[0]?.firstPosition ?? position };
     }
     const { before, what } = yield* entryBefore(log, position);
     if (before === lsn) return place;
-    yield* this.#give(notThere(log, lsn, what));
-    return { ...place, position: yield* endOf(log, lsn) };
+    yield* this.#giveUp(notThere(log, lsn, what));
+    return { ...place, position: yield* endPositionOf(log, lsn) };
   }
 
-  /** What a log holds: up to the first record that is no entry, or not in order, when that is to be given up. */
-  *entries(log: SegmentedWal, read: () => Steps<CoreState>): Steps<CoreState> {
+  /** Reads the entries of a log. A salvage drops everything from the first record that is not an entry, or not in order. */
+  *readEntries(log: SegmentedWal, read: () => DualModeRoutine<CoreState>): DualModeRoutine<CoreState> {
     try {
       return yield* read();
     } catch (error) {
       const { lsn } = error as WalError;
-      if (!WalError.is(error, 'WAL_CORRUPT') || lsn === undefined || !NO_ENTRY.includes(error.reason)) throw error;
-      yield* this.#give(error, { coreId: log.coreId as number, fromLsn: lsn, toLsn: log.lastLsn });
-      yield* this.keep(log, lsn);
+      if (!WalError.is(error, 'WAL_CORRUPT') || lsn === undefined || !NOT_AN_ENTRY.includes(error.reason)) throw error;
+      yield* this.#giveUp(error, { coreId: log.coreId as number, fromLsn: lsn, toLsn: log.lastLsn });
+      yield* this.quarantine(log, lsn);
       yield* wait(
         () => log.truncateAfterSync(lsn - 1),
         () => log.truncateAfter(lsn - 1),
@@ -223,27 +225,28 @@ export class Salvage {
     }
   }
 
-  /** Whether a manifest was there that is not any more. */
+  /** Whether the logs prove a manifest that is missing. */
   isMissingManifest(
-    cores: readonly { readonly log: SegmentedWal; readonly whole: Pick<CoreState, 'managed' | 'joined'> }[],
+    cores: readonly { readonly log: SegmentedWal; readonly whole: Pick<CoreState, 'managed' | 'used'> }[],
   ): boolean {
     if (this.#hasManifest) return false;
     return cores.some(({ log, whole }) => provesManifest(log, whole));
   }
 
-  *missingManifest(): Steps<Manifest> {
+  /** Continues without the missing manifest. @throws its absence in strict mode */
+  *replaceMissingManifest(): DualModeRoutine<Manifest> {
     const { directory } = this.#settings;
-    yield* this.#give(missingManifest(directory));
+    yield* this.#giveUp(missingManifest(directory));
     return this.#newManifest();
   }
 
-  /** Makes durable what was put right. @param coreIds - of the logs that hold entries @returns the manifest as it is then */
-  *finish(found: Manifest, coreIds: readonly number[]): Steps<Manifest> {
+  /** Makes the repairs to the manifest durable. @param coreIds - of the logs that hold entries @returns the written manifest */
+  *finish(found: Manifest, coreIds: readonly number[]): DualModeRoutine<Manifest> {
     if (found === this.#onDisk) return found;
     const { io, directory } = this.#settings;
     const isNew = found.cores.length === 0 && found.lastId !== undefined;
     const manifest = isNew ? { ...found, cores: coreIds } : found;
-    yield* waitFor(io, () => writeManifest(io, directory, manifest));
+    yield* waitForIo(io, () => writeManifest(io, directory, manifest));
     return manifest;
   }
 
@@ -251,40 +254,40 @@ export class Salvage {
     return this.#settings.io;
   }
 
-  /** The time, whatever the clock says. */
+  /** The time in milliseconds; 0 when the clock returns no valid time. */
   #stamp(): number {
     return Math.max(0, Math.floor(clockOf(this.#settings.config)()) || 0);
   }
 
-  /** Numbers of checkpoints begin far above those that there were: none is used twice. */
+  /** An empty manifest. Its checkpoint ids begin with the time, far above all earlier ids, so that none is used twice. */
   #newManifest(): Manifest {
     return { ...NO_MANIFEST, lastId: this.#stamp() };
   }
 
-  /** Goes on without something, if that was asked for; noted durably on return. @throws what is wrong, if not */
-  *#give(damage: WalError, lost?: LostEntries): Steps<void> {
+  /** Accepts a loss and records it durably. @throws the damage in strict mode */
+  *#giveUp(damage: WalError, lost?: LostEntries): DualModeRoutine<void> {
     if (this.#settings.recoveryMode !== 'salvage') throw damage;
-    // A step that is done again after a crash finds the same.
+    // A step repeated after a crash finds the same damage.
     if (!this.#damage.some(({ message }) => message === damage.message)) this.#damage.push(damage);
-    if (lost !== undefined) this.#lose(lost.coreId, lost.fromLsn, lost.toLsn);
-    yield* this.#note();
+    if (lost !== undefined) this.#addLost(lost.coreId, lost.fromLsn, lost.toLsn);
+    yield* this.#writeNote();
   }
 
-  *#note(): Steps<void> {
+  *#writeNote(): DualModeRoutine<void> {
     const { directory } = this.#settings;
     const salvaging = [...this.#salvaging].map(([coreId, known]) => ({ coreId, known }));
     const note = { ...(this.report as PerCoreSalvage), salvaging };
-    yield* waitFor(this.#io, () => writeSalvageNote(this.#io, directory, note));
+    yield* waitForIo(this.#io, () => writeSalvageNote(this.#io, directory, note));
     this.#isNoted = true;
   }
 
-  *#removeNote(): Steps<void> {
+  *#removeNote(): DualModeRoutine<void> {
     const { directory } = this.#settings;
-    yield* waitFor(this.#io, () => removeSalvageNote(this.#io, directory));
+    yield* waitForIo(this.#io, () => removeSalvageNote(this.#io, directory));
     this.#isNoted = false;
   }
 
-  #lose(coreId: number, fromLsn: number, toLsn: number): void {
+  #addLost(coreId: number, fromLsn: number, toLsn: number): void {
     const isKnown = this.#lost.some(
       (each) => each.coreId === coreId && each.fromLsn === fromLsn && each.toLsn === toLsn,
     );
@@ -292,40 +295,42 @@ export class Salvage {
   }
 }
 
-const NO_ENTRY: readonly (string | undefined)[] = ['entry', 'order'];
+const NOT_AN_ENTRY: readonly (string | undefined)[] = ['entry', 'order'];
 
+/** Which entry ends at a position. */
 interface EntryBefore {
-  /** `undefined` where the log has no such position. */
+  /** Its LSN; `undefined` when no entry of the log ends there. */
   readonly before: number | undefined;
+  /** The finding, for the message of an error. */
   readonly what: string;
 }
 
-function* entryBefore(log: SegmentedWal, position: number): Steps<EntryBefore> {
+function* entryBefore(log: SegmentedWal, position: number): DualModeRoutine<EntryBefore> {
   try {
     const before = yield* wait(
       () => log.lsnBeforeSync(position),
       () => log.lsnBefore(position),
     );
-    return { before, what: `position ${position} is behind LSN ${before}` };
+    return { before, what: `position ${position} is the end of LSN ${before}` };
   } catch (error) {
     if (!WalError.is(error, 'WAL_RANGE') && !WalError.is(error, 'WAL_TRUNCATED')) throw error;
     return { before: undefined, what: error.message };
   }
 }
 
-/** The position behind an entry that is in the log. */
-function* endOf(log: SegmentedWal, lsn: number): Steps<number> {
+/** The position after an entry of the log, found by binary search. */
+function* endPositionOf(log: SegmentedWal, lsn: number): DualModeRoutine<number> {
   let low = log.listSegments()[0]?.firstPosition ?? 0;
   let high = log.position;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    if (yield* isBehind(log, lsn, middle)) high = middle;
+    if (yield* endsAtOrBefore(log, lsn, middle)) high = middle;
     else low = middle + 1;
   }
   return low;
 }
 
-function* isBehind(log: SegmentedWal, lsn: number, position: number): Steps<boolean> {
+function* endsAtOrBefore(log: SegmentedWal, lsn: number, position: number): DualModeRoutine<boolean> {
   try {
     const before = yield* wait(
       () => log.lsnBeforeSync(position),
@@ -341,7 +346,7 @@ function* isBehind(log: SegmentedWal, lsn: number, position: number): Steps<bool
 function notThere(log: SegmentedWal, lsn: number, what: string): WalError {
   return new WalError(
     'WAL_CORRUPT',
-    `the checkpoint has LSN ${lsn} of core ${log.coreId}, but its log does not: ${what}; nothing was changed`,
+    `the checkpoint covers LSN ${lsn} of core ${log.coreId}, but its log does not have it there: ${what}; nothing was changed`,
     { path: log.directory, lsn, reason: 'checkpoint' },
   );
 }

@@ -26,7 +26,7 @@ afterEach(() => {
   for (const clean of afterThisTest.splice(0)) clean();
 });
 
-/** A directory on real files that is gone after the test. */
+/** A directory on real files, removed after the test. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'walstack-percore-'));
   afterThisTest.push(() => rmSync(directory, { recursive: true, force: true }));
@@ -38,7 +38,7 @@ export function directoryFor(io: StorageIo): string {
   return io.name === 'memory' ? '/logs/percore' : join(temporaryDirectory(), 'percore');
 }
 
-/** A clock that counts milliseconds, and goes back or stands still when told to. */
+/** A clock that counts milliseconds, and can be set back or stopped. */
 export function manualClock(): { now: () => number; time: number } {
   const clock = { time: 1_700_000_000_000, now: () => clock.time };
   return clock;
