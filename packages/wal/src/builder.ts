@@ -2,8 +2,8 @@ import type { AnyEncoding } from './encoding.js';
 import { OPTION_NAMES, type WalOptions } from './options.js';
 
 /**
- * An object with a method for each option, which gives a new builder with its value, and with `build`, which opens the
- * log with all of them.
+ * Makes an object with a method for each option, which returns a new builder with that value, and with `build`, which opens
+ * the log with all values.
  */
 export function makeBuilder(
   options: WalOptions<AnyEncoding>,

@@ -3,33 +3,33 @@ import { checkOneOf, invalidType, type Lsn, WalError } from '@walstack/codec';
 import type { Replay, WalRecord } from '@walstack/segmented';
 import { aborted } from './commit/aborting.js';
 
-/** A log hands back events: records whose payload went through the log's encoding. */
+/** An event as it is read from a log: a record whose payload was decoded by the log's encoding. */
 export interface WalEvent<T = Uint8Array> extends Omit<WalRecord, 'payload'> {
   readonly payload: T;
 }
 
 /**
- * Events of a log, in order, for `for await … of`, or `for … of` on a backend that can wait. Each iteration reads anew,
- * and closes itself when it is left.
+ * Events of a log, in order, for `for await … of`, or `for … of` on a backend that can wait. Each iteration reads
+ * from the beginning, and closes its files when the loop ends.
  */
 export interface WalIterator<T = Uint8Array> extends Iterable<WalEvent<T>>, AsyncIterable<WalEvent<T>> {}
 
-/** How payloads become bytes, and bytes payloads of the type `T`. What is given may be of a wider type `I`. */
+/** Converts payloads to bytes, and bytes to payloads of the type `T`. Appended payloads may be of a wider type `I`. */
 export interface Encoding<T, I = T> {
-  /** For messages. */
+  /** The name in messages of errors. */
   readonly name: string;
-  /** The bytes of a payload, which are copied at once, or text, which is encoded as UTF-8. What it throws is thrown on. */
+  /** Returns the bytes of a payload, which are copied at once, or text, which is encoded as UTF-8. Its errors are rethrown. */
   encode(payload: I): Uint8Array | string;
   /**
-   * The payload that `bytes` stand for. They are its own, unless the log is read with `copy: false`. What it throws is the
-   * `cause` of a `WAL_BAD_PAYLOAD`.
+   * Returns the payload that `bytes` encode. It may keep the bytes, unless the log is read with `copy: false`. An error of it
+   * is the `cause` of a `WAL_BAD_PAYLOAD`.
    */
   decode(bytes: Uint8Array): T;
 }
 
 /**
- * The encodings that have a name: `'view'` takes bytes or text and gives `Uint8Array`s, `'buffer'` the same with
- * `Buffer`s, `'utf8'` takes and gives strings, `'json'` whatever JSON can represent.
+ * The built-in encodings: `'view'` accepts bytes or text and returns `Uint8Array`s, `'buffer'` the same with `Buffer`s,
+ * `'utf8'` accepts and returns strings, `'json'` everything that JSON can represent.
  */
 export type EncodingName = 'view' | 'buffer' | 'utf8' | 'json';
 
@@ -39,9 +39,9 @@ export type AnyEncoding = EncodingName | Encoding<unknown, never>;
 /** What can be appended to a log whose events have payloads of the type `T`. */
 export type PayloadInput<T> = [T] extends [Uint8Array] ? Uint8Array | string : T;
 
-/** What a log does with payloads, on the way in and on the way out. */
+/** Converts payloads for appending, and records to events for reading. */
 export interface PayloadCodec<T, I> {
-  /** @throws what the encoding throws; `TypeError` for what it cannot take */
+  /** @throws what the encoding throws; `TypeError` for a payload that it does not accept */
   encode(payload: I): Uint8Array | string;
   /** @throws `WAL_BAD_PAYLOAD` */
   toEvent(record: WalRecord): WalEvent<T>;
@@ -49,14 +49,14 @@ export interface PayloadCodec<T, I> {
   eventsOf(replay: Replay, signal: AbortSignal | undefined): EventReading<T>;
 }
 
-/** Events that are iterated over, or handed to a function each. */
+/** Events for iterating, or for calling a function with each. */
 export interface EventReading<T> extends WalIterator<T> {
   forEach(f: (event: WalEvent<T>) => unknown): Promise<number>;
 }
 
 const same = (payload: Uint8Array | string): Uint8Array | string => payload;
 
-/** Bytes as they are: nothing stands between the log and its user. */
+/** Bytes as they are: records are returned without conversion. */
 const view: PayloadCodec<Uint8Array, Uint8Array | string> = {
   encode: same,
   toEvent: (record) => record,
@@ -82,7 +82,7 @@ const json = codecFor<unknown, unknown>({
   name: 'json',
   encode: (value) => {
     const text: string | undefined = JSON.stringify(value);
-    if (text === undefined) throw invalidType('payload', 'something that JSON can represent', value);
+    if (text === undefined) throw invalidType('payload', 'a value that JSON can represent', value);
     return text;
   },
   decode: (bytes) => {
@@ -93,7 +93,7 @@ const json = codecFor<unknown, unknown>({
 
 const NAMED = { view, buffer, utf8, json };
 
-/** @throws `TypeError`, `RangeError` for what is no encoding */
+/** @throws `TypeError`, `RangeError` for an invalid encoding */
 export function payloadCodecOf(encoding: AnyEncoding): PayloadCodec<unknown, never> {
   if (typeof encoding === 'object' && encoding !== null) {
     for (const name of ['encode', 'decode'] as const) {
@@ -115,7 +115,7 @@ function codecFor<T, I>(encoding: Encoding<T, I>): PayloadCodec<T, I> {
 
 function checkEncoded<T, I>({ name }: Encoding<T, I>, encoded: Uint8Array | string): Uint8Array | string {
   if (typeof encoded === 'string' || encoded instanceof Uint8Array) return encoded;
-  throw invalidType(`what the encoding ${name} made`, 'a Uint8Array or a string', encoded);
+  throw invalidType(`the result of the encoding ${name}`, 'a Uint8Array or a string', encoded);
 }
 
 function decoded<T, I>(encoding: Encoding<T, I>, { lsn, payload }: WalRecord): T {
@@ -136,16 +136,16 @@ function undecodable(name: string, lsn: Lsn, cause: unknown): WalError {
   );
 }
 
-/** Anything can be thrown, also what has no text. */
+/** Anything can be thrown, also a value that cannot be converted to text. */
 function textOf(thrown: unknown): string {
   try {
     return String(thrown);
   } catch {
-    return 'it threw something that has no text';
+    return 'it threw a value that cannot be converted to text';
   }
 }
 
-/** Records of a replay that become events, until a signal ends it. */
+/** The records of a replay as events, until a signal ends it. */
 class Events<T> implements EventReading<T> {
   readonly #replay: Replay;
   readonly #toEvent: (record: WalRecord) => WalEvent<T>;
@@ -185,6 +185,6 @@ class Events<T> implements EventReading<T> {
 
   #throwIfAborted(): void {
     if (this.#signal?.aborted === true)
-      throw aborted(this.#signal, 'the reading was ended: begin it again where it was');
+      throw aborted(this.#signal, 'the reading was aborted: begin it again at the next LSN');
   }
 }

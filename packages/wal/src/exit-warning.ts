@@ -1,14 +1,14 @@
 /** A log that may have work pending when the process ends. */
-export interface Unfinished {
-  /** What would be lost, in words; `undefined` when nothing is pending. */
+export interface PendingWorkSource {
+  /** A description of what would be lost; `undefined` when nothing is pending. */
   pendingWork(): string | undefined;
 }
 
-/** Logs that are open and were not warned of. */
-const watched = new Set<Unfinished>();
+/** Open logs without a warning so far. */
+const watched = new Set<PendingWorkSource>();
 
-/** Warns of a log, once, when the process ends while something in it is pending. */
-export function watchExit(log: Unfinished): void {
+/** Emits one warning when the process ends while a log has work pending. */
+export function watchExit(log: PendingWorkSource): void {
   if (watched.size === 0) {
     process.on('beforeExit', warnInTime);
     process.on('exit', warnAtTheEnd);
@@ -16,8 +16,8 @@ export function watchExit(log: Unfinished): void {
   watched.add(log);
 }
 
-/** Forgets a log, which was closed. */
-export function unwatchExit(log: Unfinished): void {
+/** Stops watching a log that was closed. */
+export function unwatchExit(log: PendingWorkSource): void {
   if (!watched.delete(log) || watched.size > 0) return;
   process.off('beforeExit', warnInTime);
   process.off('exit', warnAtTheEnd);
@@ -27,7 +27,7 @@ function warnInTime(): void {
   warn((message) => process.emitWarning(message, WARNING));
 }
 
-/** Nothing that is put off happens any more, and `process.emitWarning` puts off. */
+/** On `exit` nothing deferred runs any more, and `process.emitWarning` defers: emits the event directly. */
 function warnAtTheEnd(): void {
   warn((message) =>
     process.emit('warning', Object.assign(new Error(message), { name: WARNING.type, code: WARNING.code })),
@@ -41,6 +41,6 @@ function warn(emit: (message: string) => void): void {
     const work = log.pendingWork();
     if (work === undefined) continue;
     unwatchExit(log);
-    emit(`the process ends with ${work}: await shutdown() of the log before`);
+    emit(`the process ends with ${work}: await shutdown() of the log first`);
   }
 }

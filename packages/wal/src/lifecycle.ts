@@ -5,7 +5,7 @@ export type WalState = 'init' | 'running' | 'draining' | 'closed';
 
 const ORDER: readonly WalState[] = ['init', 'running', 'draining', 'closed'];
 
-/** The state of one log, and the refusal of calls that it does not allow. */
+/** The state of one log; rejects the calls that the state does not allow. */
 export class Lifecycle {
   #state: WalState = 'init';
 
@@ -13,7 +13,7 @@ export class Lifecycle {
     return this.#state;
   }
 
-  /** Goes on to a later state; going to an earlier one, or the same, does nothing. */
+  /** Moves to a later state; an earlier or the same state changes nothing. */
   advance(to: WalState): void {
     if (ORDER.indexOf(to) > ORDER.indexOf(this.#state)) this.#state = to;
   }

@@ -1,6 +1,6 @@
 /**
- * Metrics of logs for OpenTelemetry: what logs say on their diagnostics channels becomes counters and histograms, and the
- * statistics of single logs become gauges.
+ * Metrics of logs for OpenTelemetry: messages on the diagnostics channels become counters and histograms, and the statistics
+ * of single logs become gauges.
  *
  * ```ts
  * const metrics = new WalMetrics();
@@ -44,8 +44,8 @@ const SECONDS = [
 ];
 
 /**
- * Turns what all logs of this thread say into metrics, from when it is made until it is stopped. Each has the attribute
- * `walstack.directory`.
+ * Converts the messages of all logs in this thread to metrics, from its construction until it is stopped. Each metric has
+ * the attribute `walstack.directory`.
  */
 export class WalMetrics {
   readonly #meter: Meter;
@@ -67,9 +67,9 @@ export class WalMetrics {
   }
 
   /**
-   * Has the statistics of a log observed whenever metrics are collected, until it is closed.
+   * Observes the statistics of a log whenever metrics are collected, until the log is closed.
    *
-   * @returns ends it
+   * @returns a function that ends the observation
    */
   observe(log: ObservedLog): () => void {
     this.#logs.add(log);
@@ -78,13 +78,13 @@ export class WalMetrics {
     };
   }
 
-  /** Ends all of it. Idempotent. */
+  /** Ends all metrics and observations. Idempotent. */
   stop(): void {
     for (const stop of this.#stops.splice(0)) stop();
     this.#logs.clear();
   }
 
-  /** Ends all of it: {@link stop}. */
+  /** Ends all metrics and observations: {@link stop}. */
   [Symbol.dispose](): void {
     this.stop();
   }
@@ -151,7 +151,7 @@ export class WalMetrics {
   }
 
   #on<Message>({ name }: TypedChannel<Message>, listener: (message: Message) => void): void {
-    // A channel hands on what was published, and what is published on this one is typed.
+    // A channel passes on the published message, and only messages of this type are published on this channel.
     const untyped = (message: unknown): void => listener(message as Message);
     subscribe(name, untyped);
     this.#stops.push(() => unsubscribe(name, untyped));

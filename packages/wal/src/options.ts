@@ -3,34 +3,34 @@ import type { SegmentedWalConfig } from '@walstack/segmented';
 import type { AnyEncoding } from './encoding.js';
 
 /**
- * What a log is tuned for. Each is a set of values for options, which an option that is given goes before. None changes
- * what is durable when.
+ * What a log is tuned for. Each preset is a set of option values; given options override it. No preset changes what is
+ * durable when.
  *
  * - `'durable'`, the default: the defaults of all options.
- * - `'throughput'`: for many events that few wait for. They are handed over in larger pieces, and segments are larger.
- * - `'low-latency'`: for few callers that wait. Blocks are prepared ahead on every backend, segments are kept for reuse,
- *   and what was only appended reaches the operating system sooner.
+ * - `'throughput'`: for many events with few calls that wait. They are written in larger pieces, to larger segments.
+ * - `'low-latency'`: for few callers that wait. Blocks are preallocated on every backend, segments are kept for reuse,
+ *   and appended events reach the operating system sooner.
  */
 export type Preset = 'durable' | 'throughput' | 'low-latency';
 
-/** How a log is opened: everything that its segments take, when appended events are written, and how they are encoded. */
+/** How a log is opened: the options of its segments, when appended events are written, and how they are encoded. */
 export interface WalOptions<E extends AnyEncoding = 'view'> extends Omit<SegmentedWalConfig, 'directory' | 'coreId'> {
   /** What the log is tuned for. Default `'durable'`. */
   readonly preset?: Preset;
-  /** What payloads are: `'view'`, `'buffer'`, `'utf8'`, `'json'`, or an `Encoding` of your own. Default `'view'`. */
+  /** How payloads are encoded: `'view'`, `'buffer'`, `'utf8'`, `'json'`, or an `Encoding` of your own. Default `'view'`. */
   readonly encoding?: E;
-  /** Hand appended records to the operating system after so many milliseconds at the latest. Default 10. */
+  /** Write appended records to the operating system after at most so many milliseconds. Default 10. */
   readonly flushDelayMs?: number;
-  /** Hand them over as soon as so many bytes are pending. Default 1 MiB. */
+  /** Write them as soon as so many bytes are pending. Default 1 MiB. */
   readonly flushBytes?: number;
 }
 
-/** What has an encoding. */
+/** Options with a given encoding. */
 export interface Encoded<E extends AnyEncoding> {
   readonly encoding: E;
 }
 
-/** Options with an encoding. */
+/** The options of a log with a given encoding. */
 export type EncodedOptions<E extends AnyEncoding> = WalOptions<E> & Encoded<E>;
 
 /** When appended records are written. */
@@ -89,8 +89,8 @@ const PRESETS: Record<Preset, Partial<WalOptions>> = {
 
 const PRESET_NAMES = Object.keys(PRESETS) as readonly Preset[];
 
-/** What of a preset counts, beside the options that are given: `undefined` is not given. */
-function left(preset: Partial<WalOptions>, given: Partial<WalOptions<AnyEncoding>>): Partial<WalOptions> {
+/** The values of a preset for options that are not given; `undefined` counts as not given. */
+function presetDefaults(preset: Partial<WalOptions>, given: Partial<WalOptions<AnyEncoding>>): Partial<WalOptions> {
   const entries = Object.entries(preset).filter(([name]) => given[name as keyof WalOptions] === undefined);
   return Object.fromEntries(entries);
 }
@@ -102,10 +102,10 @@ export interface SplitOptions {
   readonly config: SegmentedWalConfig;
 }
 
-/** @throws `TypeError`, `RangeError` for what is wrong with the options of this layer */
+/** @throws `TypeError`, `RangeError` for wrong options of this layer */
 export function splitOptions(path: string, options: WalOptions<AnyEncoding>): SplitOptions {
   const { preset = 'durable', ...given } = checkOptions('options', options, OPTION_NAMES);
-  const chosen = { ...given, ...left(PRESETS[checkOneOf('preset', preset, PRESET_NAMES)], given) };
+  const chosen = { ...given, ...presetDefaults(PRESETS[checkOneOf('preset', preset, PRESET_NAMES)], given) };
   const { flushDelayMs = 10, flushBytes = MEBIBYTE, encoding = 'view', ...config } = chosen;
   return {
     flush: {

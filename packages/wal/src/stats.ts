@@ -10,7 +10,7 @@ export interface WalStats extends SegmentedWalStats {
   readonly durableLsn: Lsn;
   /** Bytes of all segment files. */
   readonly sizeBytes: number;
-  /** Commits, and calls that wait for an LSN to be durable, that were served. */
+  /** Resolved commits, and other resolved calls that waited for an LSN to be durable. */
   readonly commits: number;
   /** Commits that wait for durability. */
   readonly waitingCommits: number;

@@ -27,7 +27,7 @@ import { makeBuilder } from './builder.js';
 import { type Abortable, aborted, checkSignal, throwIfAborted, unlessAborted } from './commit/aborting.js';
 import { Admission } from './commit/admission.js';
 import { BackgroundFlush } from './commit/background-flush.js';
-import { EVENT_OPTIONS, keepBytes, keepOptions } from './commit/copy-arguments.js';
+import { copyBytes, copyOptions, EVENT_OPTIONS } from './commit/copy-arguments.js';
 import { EventBatch } from './commit/event-batch.js';
 import { asWalError, GroupCommit } from './commit/group-commit.js';
 import {
@@ -40,7 +40,7 @@ import {
   type WalEvent,
   type WalIterator,
 } from './encoding.js';
-import { type Unfinished, unwatchExit, watchExit } from './exit-warning.js';
+import { type PendingWorkSource, unwatchExit, watchExit } from './exit-warning.js';
 import { DirectoryWatch } from './follow/directory-watch.js';
 import {
   type Batched,
@@ -49,8 +49,8 @@ import {
   type Followable,
   type Followed,
   type FollowOptions,
+  followBatches,
   followEvents,
-  followPieces,
   type WalFollower,
 } from './follow/follow.js';
 import {
@@ -60,12 +60,12 @@ import {
   openDirectory,
   POLL_MS,
 } from './follow/follow-directory.js';
-import { Progress } from './follow/log-activity.js';
+import { LogActivity } from './follow/log-activity.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
 import { type Encoded, type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
 import type { WalStats } from './stats.js';
 
-/** An event's options, and what may give up waiting for it. */
+/** The options of an event, and a signal that ends waiting for it. */
 export interface CommitOptions extends AppendOptions, Abortable {}
 
 /** How a log is read. */
@@ -95,54 +95,54 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #log: SegmentedWal;
   readonly #payloads: PayloadCodec<T, I>;
   readonly #setTimer: Environment['setTimer'];
-  /** Whether another process writes the log, or none. */
+  /** Opened read-only: another process writes the log, or none. */
   readonly #isReadonly: boolean;
   readonly #lifecycle = new Lifecycle();
   readonly #admission = new Admission();
-  /** What ends each following of this log. */
+  /** A function for each follower that ends it. */
   readonly #followers = new Set<() => void>();
-  readonly #progress: Progress;
+  readonly #activity: LogActivity;
   readonly #commits: GroupCommit;
   readonly #background: BackgroundFlush;
-  readonly #unfinished: Unfinished = { pendingWork: () => this.#pendingWork() };
-  /** Resolves when all calls to cut off the end of the log have ended. */
-  #cut: Promise<unknown> = Promise.resolve();
+  readonly #unfinished: PendingWorkSource = { pendingWork: () => this.#pendingWork() };
+  /** Resolves when all running `truncateAfter` and `resetTo` calls have ended. */
+  #cutsSettled: Promise<unknown> = Promise.resolve();
   #draining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(
     path: string,
     log: SegmentedWal,
-    progress: Progress,
+    activity: LogActivity,
     payloads: PayloadCodec<T, I>,
     flush: FlushSettings,
     { setTimer = systemEnvironment.setTimer, recoveryMode }: WalOptions<AnyEncoding>,
   ) {
     this.#path = path;
     this.#log = log;
-    this.#progress = progress;
+    this.#activity = activity;
     this.#payloads = payloads;
     this.#setTimer = setTimer;
     this.#isReadonly = recoveryMode === 'readonly';
-    this.#commits = new GroupCommit(log, this.#admission, this.#progress);
+    this.#commits = new GroupCommit(log, this.#admission, this.#activity);
     this.#background = new BackgroundFlush(log, flush, setTimer, () => {
       this.#admission.admit();
-      this.#progress.made();
+      this.#activity.notify();
     });
     this.#lifecycle.advance('running');
-    // What lies in memory alone ends with the process in any case.
+    // A log that is only in memory ends with the process in any case.
     if (log.io.capabilities.realFiles) watchExit(this.#unfinished);
   }
 
   /**
-   * Opens the log in a directory, recovering it, or makes a new one. What is found is durable on return.
+   * Opens and recovers the log in a directory, or creates one. The events that it finds are durable on return.
    *
    * ```ts
    * const wal = await Wal.open<Order>('data/orders', { encoding: 'json' });
    * ```
    *
-   * @param path - the directory, which is the log's alone
-   * @throws `WAL_LOCKED`, `WAL_CORRUPT` (nothing is changed then), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`,
+   * @param path - the directory, for this log only
+   * @throws `WAL_LOCKED`, `WAL_CORRUPT` (with nothing changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`,
    * `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`; `TypeError` and `RangeError` for wrong options
    */
   static open(path: string, options?: WalOptions): Promise<Wal>;
@@ -153,17 +153,17 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   static async open(path: string, options: WalOptions<AnyEncoding> = {}): Promise<Wal<unknown, never>> {
     const { flush, encoding, config } = splitOptions(checkPath('path', path), options);
     const payloads = payloadCodecOf(encoding);
-    const progress = new Progress();
-    const log = await SegmentedWal.open(tellingOfFailure(config, progress));
-    return new Wal(path, log, progress, payloads, flush, options);
+    const activity = new LogActivity();
+    const log = await SegmentedWal.open(notifyingOnFailure(config, activity));
+    return new Wal(path, log, activity, payloads, flush, options);
   }
 
   /**
-   * Opens a log that is there, closes it again, and tells what was found and done: with `recoveryMode` `'readonly'` nothing is
-   * done, so that says whether a log is sound, and `'salvage'` repairs one that is not.
+   * Opens an existing log, closes it again, and reports what it found and did. `recoveryMode` `'readonly'` changes nothing, and
+   * so checks whether a log is sound; `'salvage'` repairs a damaged one.
    *
-   * @returns the report, with everything durable that it says was kept
-   * @throws what {@link open} throws; `WAL_NOT_FOUND` where there is no log, which is not made
+   * @returns the report; everything that was kept according to it is durable
+   * @throws what {@link open} throws; `WAL_NOT_FOUND` when there is no log, and none is created
    */
   static async recover(path: string, options: WalOptions<AnyEncoding> = {}): Promise<RecoveryReport> {
     const { encoding, config } = splitOptions(checkPath('path', path), options);
@@ -172,7 +172,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Opens a log with its options given one by one:
+   * Opens a log with options that are set one by one:
    *
    * ```ts
    * const wal = await Wal.builder('data/orders').preset('throughput').segmentBytes(1 << 30).build();
@@ -180,23 +180,23 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   static builder(path: string): WalBuilder {
     const open = (options: WalOptions<AnyEncoding>): Promise<unknown> =>
-      // The overloads know one encoding each; which one it is, only the type of the builder tells.
+      // Each overload is for one encoding; only the type of the builder determines which.
       Wal.open(path, options as EncodedOptions<Encoding<unknown, never>>);
-    // The methods are made of the same list of options that the type is made of.
+    // The methods are made from the option names of the type.
     return makeBuilder({}, open) as WalBuilder;
   }
 
   /**
-   * Follows the log in a directory that another process writes, or none at the moment: like the method of this name, across
-   * reopening as well, without a lock and without changing anything.
+   * Follows the log in a directory that another process writes, or none at the moment: like the method of this name, also
+   * across reopening, without a lock and without changing anything.
    *
-   * It is woken when the operating system says that a file has changed, and looks every so often in any case. By default it
-   * gives out what something later in the log proves to be durable: the last events come when the log goes on, is quiet for
-   * a moment (`markAfterMs`), or is closed. It has no hold, so truncation may overtake it: `WAL_TRUNCATED` with `firstLsn`.
+   * It is woken when the operating system reports that a file has changed, and polls as well. By default it returns events
+   * that a later record of the log proves to be durable: the last events follow when the log continues, is idle for a moment
+   * (`markAfterMs`), or is closed. It has no hold, so truncation may overtake it: `WAL_TRUNCATED` with `firstLsn`.
    *
    * @param path - the directory
-   * @param from - the first LSN wanted, which may be one that was not given out yet, or `'first'`
-   * @throws `WAL_NOT_FOUND` where there is no log, `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`
+   * @param from - the first LSN wanted, which may not be assigned yet, or `'first'`
+   * @throws `WAL_NOT_FOUND` when there is no log, `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`
    */
   static follow<B extends number | undefined = undefined>(
     path: string,
@@ -232,7 +232,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const directory = checkDirectory(path, options);
     const payloads = payloadCodecOf(options.encoding ?? 'view');
     const open = (): Followed<unknown> => openDirectory(directory, payloads);
-    return settings.batch === undefined ? followEvents(open, settings) : followPieces(open, settings);
+    return settings.batch === undefined ? followEvents(open, settings) : followBatches(open, settings);
   }
 
   /** The directory, as it was given. */
@@ -240,21 +240,22 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#path;
   }
 
-  /** The directory, absolute where the backend has real files: what the diagnostics channels call the log. */
+  /** The directory, absolute when the backend has real files, as the diagnostics channels name the log. */
   get directory(): string {
     return this.#log.directory;
   }
 
+  /** The state of the log. */
   get state(): WalState {
     return this.#lifecycle.state;
   }
 
-  /** The first LSN in the log; the next one to be given out when the log has no event. */
+  /** The first LSN in the log; the next one to be assigned when the log has no event. */
   get firstLsn(): Lsn {
     return this.#log.firstLsn;
   }
 
-  /** The last LSN given out; `firstLsn − 1` when the log has no event. It may not be durable yet. */
+  /** The last assigned LSN; `firstLsn − 1` when the log has no event. It may not be durable yet. */
   get lastLsn(): Lsn {
     return this.#log.lastLsn;
   }
@@ -264,7 +265,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#log.durableLsn;
   }
 
-  /** The last LSN that the application no longer needs, as the last {@link checkpoint} has it; 0 when there is none. */
+  /** The last LSN that the application no longer needs, from the last {@link checkpoint}; 0 when there is none. */
   get checkpointLsn(): Lsn {
     return this.#log.checkpointLsn;
   }
@@ -279,7 +280,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#log.encryptionRing;
   }
 
-  /** The failure after which nothing is accepted any more; `undefined` while there is none. */
+  /** The failure after which the log accepts nothing more; `undefined` while there is none. */
   get failure(): WalError | undefined {
     return this.#log.failure;
   }
@@ -290,14 +291,14 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Appends an event in memory. Not durable on return, and written only some milliseconds later: {@link commit} waits
-   * for durability.
+   * Appends an event in memory. It is not durable on return, and is written only some milliseconds later: {@link commit}
+   * waits for durability.
    *
    * @param payload - bytes, copied before the call returns, or a string, encoded as UTF-8; may be empty
    * @returns its LSN
-   * @throws `WAL_BACKPRESSURE` when more is pending than `maxPendingBytes` or a call waits for room already, see
+   * @throws `WAL_BACKPRESSURE` when more than `maxPendingBytes` would be pending, or a call waits for room already, see
    * {@link ready}; `WAL_TOO_LARGE`, `WAL_NO_SPACE`, `WAL_STATE`, `WAL_CLOSED`, the code of the first failure;
-   * `TypeError`, `RangeError`. Nothing was appended then.
+   * `TypeError`, `RangeError`. Then nothing was appended.
    */
   append(payload: I, options?: AppendOptions): Lsn {
     this.#lifecycle.requireRunning('append');
@@ -315,20 +316,20 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Appends the events of a batch in memory. Not durable on return, like {@link append}. After any crash the log has all of
-   * them or none. They lie in one segment, which is made as large as they need.
+   * Appends the events of a batch in memory. Like {@link append}, not durable on return. After any crash the log has all of
+   * them or none. They are stored in one segment, which is made as large as they need.
    *
-   * @param batch - made by {@link batch}, or a `Batch` of bytes that are appended as they are. Spent on return, and only then
+   * @param batch - made by {@link batch}, or a `Batch` of bytes that are appended as they are. Spent on return, but not when
+   * the call throws
    * @returns the LSN of its last event
-   * @throws `WAL_EMPTY_BATCH`, `WAL_STATE` for a batch that is spent, and what {@link append} throws. Nothing was appended
-   * then.
+   * @throws `WAL_EMPTY_BATCH`, `WAL_STATE` for a spent batch, and what {@link append} throws. Then nothing was appended.
    */
   appendBatch(batch: Batch | EventBatch<I>): Lsn {
     this.#lifecycle.requireRunning('appendBatch');
     if (this.#admission.isClosed) throw this.#refusal();
     let lsn: Lsn;
     try {
-      lsn = this.#log.appendBatch(recordsIn(batch));
+      lsn = this.#log.appendBatch(recordsOf(batch));
     } catch (error) {
       if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
       throw error;
@@ -344,14 +345,14 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /**
    * Appends an event and waits until it is durable. All calls that wait at the same time share one write and one sync.
-   * When memory is full it waits for room first, in the order of the calls, with a copy of what it was given.
+   * When memory is full it first waits for room, in the order of the calls, with a copy of its arguments.
    *
    * @returns its LSN, durable
-   * @throws what {@link append} throws but `WAL_BACKPRESSURE`. `WAL_IO_FAILED`, `WAL_NO_SPACE` and `WAL_CLOSED` of a
-   * commit that waits for durability mean that its outcome is unknown, and their `reason` is `'outcome-unknown'`.
+   * @throws what {@link append} throws except `WAL_BACKPRESSURE`. `WAL_IO_FAILED`, `WAL_NO_SPACE` and `WAL_CLOSED` of a
+   * commit that waits for durability mean that its outcome is unknown, with the `reason` `'outcome-unknown'`.
    */
   commit(payload: I, options?: CommitOptions): Promise<Lsn> {
-    // Not an async function: one promise for a commit, and not three, is felt where there are many.
+    // Not an async function: one promise instead of three for a commit makes a difference with many commits.
     try {
       this.#lifecycle.requireRunning('commit');
       if (options !== undefined && hasSignal(options)) return this.#commitUnlessAborted(payload, options);
@@ -364,11 +365,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Appends the events of a batch and waits until they are durable: all of them, or none after a crash. When memory is full
-   * it waits for room first.
+   * Appends the events of a batch and waits until they are durable: after a crash, the log has all of them or none. When
+   * memory is full it first waits for room.
    *
-   * @param batch - spent when the call returns, unless it was refused; where it is rejected while it waits for room, and so
-   * with nothing appended, it is as it was before the call, and can be committed again
+   * @param batch - spent when the call returns, unless the call was rejected at once. If it is rejected while it waits for
+   * room, nothing was appended, and the batch can be committed again
    * @param options - `signal`: see {@link commit}
    * @returns the LSN of its last event, durable
    * @throws what {@link appendBatch} and {@link commit} throw
@@ -377,16 +378,16 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#lifecycle.requireRunning('commitBatch');
     const signal = signalIn(options);
     throwIfAborted(signal, NOTHING_APPENDED);
-    const records = recordsIn(batch);
+    const records = recordsOf(batch);
     const lsn = this.#admission.isClosed ? undefined : this.#tryAppendBatch(records);
     return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records, signal)), signal);
   }
 
   /**
-   * Waits until everything up to an LSN survives a crash, and sees to it that it does. What is durable already is so in
-   * any state of the log.
+   * Makes everything up to an LSN durable, and waits until it is. For an LSN that is durable already it resolves in any state
+   * of the log.
    *
-   * @param lsn - at most `lastLsn`; that itself, 0 in a log that is empty from the start, is always allowed
+   * @param lsn - at most `lastLsn`, which is always allowed, also when it is 0 in an empty log
    * @param options - `signal`: ends the waiting and nothing else
    * @throws like {@link commit}
    */
@@ -395,21 +396,21 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     if (checkInteger('lsn', lsn) <= this.durableLsn) return;
     this.#lifecycle.requireOpen('durable');
     if (lsn > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
-    // It is not this one's to make durable, and the log says so.
+    // A read-only log cannot make anything durable: throws the error for that.
     if (this.#isReadonly) this.#log.throwIfFull();
     await this.#durableUnlessAborted(lsn, signal);
   }
 
   /**
-   * Waits until there is room for appending again, in turn with all other calls that wait: after `append` has thrown
-   * `WAL_BACKPRESSURE`, until something was written. Others may append first, so `append` can throw it again.
+   * Waits until there is room for appending again, in turn with all other waiting calls: after `append` has thrown
+   * `WAL_BACKPRESSURE`, until something was written. Other calls may append first, so `append` can throw it again.
    *
-   * @param options - `signal`: leaves the queue
+   * @param options - `signal`: removes the call from the queue
    */
   async ready(options: Abortable = {}): Promise<void> {
     this.#lifecycle.requireRunning('ready');
     const signal = signalIn(options);
-    throwIfAborted(signal, 'the waiting for room was given up');
+    throwIfAborted(signal, 'the wait for room was aborted');
     const entered = this.#admission.enter(() => this.#log.throwIfFull(), signal);
     if (this.#admission.size > 0) this.#commits.start();
     await entered;
@@ -419,25 +420,25 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async flush(): Promise<void> {
     this.#lifecycle.requireOpen('flush');
     await this.#log.flush();
-    this.#progress.made();
+    this.#activity.notify();
   }
 
   /** Makes everything appended so far durable. */
   async sync(): Promise<void> {
     this.#lifecycle.requireOpen('sync');
     await this.#log.sync();
-    this.#progress.made();
+    this.#activity.notify();
   }
 
   /**
-   * Hands every event from an LSN on to `f`, in order, up to what had been appended when it began.
+   * Calls `f` with every event from an LSN on, in order, up to the last event appended when it began.
    *
    * @param from - the first LSN wanted, or `'first'`
-   * @param f - awaited when it returns a promise; what it throws ends the replay and is thrown again
+   * @param f - awaited when it returns a promise; an error of it ends the replay and is rethrown
    * @param options - `signal` ends it before the next event
-   * @returns how many events there were
+   * @returns the number of events
    * @throws `WAL_TRUNCATED` with `firstLsn`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`; `RangeError` for an LSN
-   * behind the next one
+   * beyond the next one
    */
   async replay(from: Lsn | 'first', f: (event: WalEvent<T>) => unknown, options: WalReadOptions = {}): Promise<number> {
     this.#lifecycle.requireOpen('replay');
@@ -446,11 +447,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * One event.
+   * Reads one event.
    *
    * @param lsn - its LSN, at least 1
-   * @returns `undefined` when it was not given out yet
-   * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `WAL_CORRUPT`, `WAL_IO_FAILED`,
+   * @returns `undefined` when the LSN is not assigned yet
+   * @throws `WAL_TRUNCATED` with `firstLsn` when the event is no longer in the log; `WAL_CORRUPT`, `WAL_IO_FAILED`,
    * `WAL_BAD_KEY`, `WAL_CLOSED`; what the encoding throws
    */
   async read(lsn: Lsn): Promise<WalEvent<T> | undefined> {
@@ -461,7 +462,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /**
    * The events from an LSN on, in order, pulled one by one: `for await (const event of wal.iterator())`. Each iteration
-   * goes up to what had been appended when it began, and closes itself when it is left.
+   * ends with the last event appended when it began, and closes its files when the loop ends.
    *
    * @param from - the first LSN wanted, or `'first'`, the default
    * @param options - `signal` ends it before the next event
@@ -473,17 +474,17 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * The events from an LSN on, in order, as they come: what is there, and then, without end, what is appended, across rolls and
-   * truncation. `for await (const event of wal.follow(lsn))`.
+   * The events from an LSN on, in order: first the existing ones, and then, without end, new ones as they are appended, across
+   * rolls and truncation. `for await (const event of wal.follow(lsn))`.
    *
-   * It is woken by what becomes durable. While it reads, truncation and retention keep what it has still to read. An end of
-   * the log that was given out and is cut off by {@link truncateAfter} or {@link resetTo} ends it with `WAL_TRUNCATED`, whose
-   * `lsn` is the first one that is not in the log any more; so does closing the log, with `WAL_CLOSED`. A log that was opened
-   * with `recoveryMode` `'readonly'` is followed as another process writes it: see the static method of this name.
+   * It is woken when events become durable. While it reads, truncation and retention keep the events that it has not read yet.
+   * If {@link truncateAfter} or {@link resetTo} cuts off events that it has returned, it ends with `WAL_TRUNCATED`, whose `lsn`
+   * is the first one that is no longer in the log. Closing the log ends it with `WAL_CLOSED`. A log that was opened with
+   * `recoveryMode` `'readonly'` is followed as another process writes it: see the static method of this name.
    *
-   * @param from - the first LSN wanted, which may be one that was not given out yet, or `'first'`, the default
+   * @param from - the first LSN wanted, which may not be assigned yet, or `'first'`, the default
    * @throws `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`, `WAL_CLOSED`, and the first failure of the log
-   * when everything durable was given out
+   * after all durable events were returned
    */
   follow(
     from: Lsn | 'first' | ResumePoint,
@@ -496,18 +497,19 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
     this.#lifecycle.requireOpen('follow');
     const given = checkFollow(from, options, FOLLOW_OPTIONS);
-    // What is known of the records before an LSN is known now: they may be cut off before the first event is asked for.
+    // Determine the resume point now: the records before the LSN may be cut off before the first event is requested.
     const settings = typeof from === 'number' ? { ...given, from: this.#log.resumePointAt(from) ?? from } : given;
-    const open = (): Followed<T> => (this.#isReadonly ? this.#followedElsewhere() : this.#followedHere(settings.from));
-    return settings.batch === undefined ? followEvents(open, settings) : followPieces(open, settings);
+    const open = (): Followed<T> =>
+      this.#isReadonly ? this.#followedByWatching() : this.#followedInProcess(settings.from);
+    return settings.batch === undefined ? followEvents(open, settings) : followBatches(open, settings);
   }
 
   /**
-   * Where a reader goes on that has everything before an LSN as the log has it now, say one that has replayed it: for
-   * {@link follow}, which then says so when any of that was cut off since. It is a plain value, for JSON.
+   * The resume point of a reader that has read everything before an LSN, for example with a replay. {@link follow} continues
+   * there, and fails if any of these events was cut off since. It is a plain value, for JSON.
    *
-   * @param lsn - the first LSN that the reader has not
-   * @returns `undefined` where that cannot be told: the event before `lsn` is not in the log any more, or not yet
+   * @param lsn - the first LSN that the reader does not have
+   * @returns `undefined` when the event before `lsn` is no longer in the log, or not yet
    */
   resumePointAt(lsn: Lsn): ResumePoint | undefined {
     this.#lifecycle.requireOpen('resumePointAt');
@@ -515,91 +517,90 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Removes the segments that hold nothing but events below `lsn`; that they are gone is durable on return. The segment that
-   * is being written goes only with `lsn` = `lastLsn` + 1, which makes everything durable first and leaves an empty log whose
-   * LSNs go on.
+   * Removes the segments whose events are all below `lsn`; the removal is durable on return. The active segment is removed only
+   * with `lsn` = `lastLsn` + 1, which first makes everything durable, and leaves an empty log whose LSNs continue.
    *
    * @param lsn - the first LSN that is still needed
-   * @throws `WAL_NO_SPACE` when there is no room to note the new beginning, with nothing changed
+   * @throws `WAL_NO_SPACE` when there is no space to record the new first LSN, with nothing changed
    */
   async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateBefore');
     const result = await this.#log.truncateBefore(lsn);
-    this.#commits.settle();
+    this.#commits.resolveDurable();
     return result;
   }
 
   /**
-   * Drops every event behind `lsn`, as a consensus log does with a conflicting tail: the next event gets `lsn` + 1. Durable on
-   * return, and never half done. Everything appended before is made durable first, so commits that wait are served, whether
-   * their event stays or not. Until it is done `append` throws `WAL_STATE`, and commits wait. A checkpoint and holds that are
-   * ahead of `lsn` go back to it. Readings under way that were to read further end with `WAL_TRUNCATED`.
+   * Drops every event after `lsn`, as a consensus log does with a conflicting tail: the next event gets `lsn` + 1. Durable on
+   * return, and atomic. It first makes everything appended before durable, so waiting commits resolve, whether their event
+   * stays or not. Until it is done `append` throws `WAL_STATE`, and commits wait. A checkpoint and holds that are ahead of
+   * `lsn` move back to it. Running reads of events after `lsn` end with `WAL_TRUNCATED`.
    *
    * @param lsn - the last LSN that is kept: `firstLsn` − 1, which empties the log, to `lastLsn`, which changes nothing
-   * @throws `WAL_TRUNCATED` when `lsn` is before the log's beginning; `WAL_NO_SPACE` when there is no room for the new
-   * segment: then nothing is lost, and the log goes on; `RangeError` behind `lastLsn`
+   * @throws `WAL_TRUNCATED` when `lsn` is before the log's beginning; `WAL_NO_SPACE` when there is no space for the new
+   * segment: then nothing is lost, and the log continues; `RangeError` beyond `lastLsn`
    */
   async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateAfter');
-    return this.#cutting(async () => this.#log.truncateAfter(lsn));
+    return this.#runCut(async () => this.#log.truncateAfter(lsn));
   }
 
   /**
-   * Drops every event, and goes on with `lsn`, as a log does when a snapshot was installed. Durable on return, and never half
-   * done. Calls that wait are treated as by {@link truncateAfter}. A checkpoint that is ahead goes back to `lsn` − 1, and every hold
-   * goes to `lsn`: what it has kept is gone.
+   * Drops every event, and continues with `lsn`, as a log does after installing a snapshot. Durable on return, and atomic.
+   * Waiting calls are treated as by {@link truncateAfter}. A checkpoint that is ahead moves back to `lsn` − 1, and every hold
+   * moves to `lsn`, since the events that it kept are dropped.
    *
    * @param lsn - the LSN of the next event, any
-   * @throws `WAL_NO_SPACE` when there is no room for the new segment: then nothing is lost, and the log goes on
+   * @throws `WAL_NO_SPACE` when there is no space for the new segment: then nothing is lost, and the log continues
    */
   async resetTo(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('resetTo');
-    return this.#cutting(async () => this.#log.resetTo(lsn));
+    return this.#runCut(async () => this.#log.resetTo(lsn));
   }
 
   /**
-   * Notes that the application needs nothing up to `lsn` any more, say because a snapshot holds it: durable on return. Makes
-   * `lsn` durable first. It removes nothing by itself but what retention drops (`retainBytes`, `retainAgeMs`). An LSN that is
-   * not behind the present checkpoint changes nothing.
+   * Records that the application no longer needs the events up to `lsn`, for example because a snapshot contains them: durable
+   * on return. It first makes `lsn` durable. It removes only what retention drops (`retainBytes`, `retainAgeMs`). An LSN that
+   * is not after the current checkpoint changes nothing.
    *
    * @param lsn - 0 to `lastLsn`
-   * @throws `WAL_NO_SPACE` when there is no room to note it, with nothing changed
+   * @throws `WAL_NO_SPACE` when there is no space to record it, with nothing changed
    */
   async checkpoint(lsn: Lsn): Promise<void> {
     this.#lifecycle.requireRunning('checkpoint');
     await this.#log.checkpoint(lsn);
-    this.#commits.settle();
+    this.#commits.resolveDurable();
   }
 
   /**
-   * Keeps every event from `lsn` on, for a reader that comes back for it: neither {@link truncateBefore} nor retention removes
-   * one, in this process or a later one, until the hold of this name moves or is released. Durable on return, and so is every
+   * Keeps every event from `lsn` on for a reader that returns later: neither {@link truncateBefore} nor retention removes it, in
+   * this process or a later one, until the hold of this name moves or is released. Durable on return, together with every
    * event before `lsn`.
    *
    * @param name - 1 to 128 characters; a hold of this name moves
    * @param lsn - `firstLsn` to `lastLsn` + 1
-   * @throws `WAL_TRUNCATED` with `firstLsn` when `lsn` is gone already; `WAL_TOO_LARGE` beyond 1024 holds; `WAL_NO_SPACE`
+   * @throws `WAL_TRUNCATED` with `firstLsn` when `lsn` was removed already; `WAL_TOO_LARGE` beyond 1024 holds; `WAL_NO_SPACE`
    * with nothing changed
    */
   async hold(name: string, lsn: Lsn): Promise<void> {
     this.#lifecycle.requireRunning('hold');
     await this.#log.hold(name, lsn);
-    this.#commits.settle();
+    this.#commits.resolveDurable();
   }
 
-  /** Gives up a hold. Durable on return. @returns whether there was one of this name */
+  /** Releases a hold. Durable on return. @returns whether there was one of this name */
   async releaseHold(name: string): Promise<boolean> {
     this.#lifecycle.requireRunning('releaseHold');
     return this.#log.releaseHold(name);
   }
 
   /**
-   * Encrypts everything that is appended from now on, with the current key of a ring: for a log that was opened without
-   * one, or with another. What the log held before stays as it is.
+   * Encrypts everything that is appended from now on with the current key of a ring, for a log that was opened without a ring
+   * or with another one. Earlier records stay as they are.
    *
-   * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring has not its current
-   * key, or not that of the newest records; `WAL_UNSUPPORTED` when its callback would answer later: `await ring.load()`
-   * before; `WAL_CLOSED`, the code of the first failure; `TypeError`
+   * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring lacks its current
+   * key, or the key of the newest records; `WAL_UNSUPPORTED` when its callback is asynchronous: `await ring.load()`
+   * first; `WAL_CLOSED`, the code of the first failure; `TypeError`
    */
   setEncryptionRing(ring: KeyRing): void {
     this.#lifecycle.requireRunning('setEncryptionRing');
@@ -607,18 +608,18 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Goes over to another key: makes everything appended durable, and a new segment behind it, which is encrypted with the
-   * current key of the ring. What is appended while this call waits may still be encrypted with the key before. Earlier
-   * segments stay as they are, and need their keys as long as they are there.
+   * Switches to another key: makes everything appended durable, and begins a new segment, which is encrypted with the current
+   * key of the ring. Events that are appended while this call waits may still be encrypted with the previous key. Earlier
+   * segments stay as they are, and need their keys as long as they exist.
    *
-   * @param id - key to become the current one of the ring. Default: the one that is, as after `ring.use(id)`
-   * @throws `WAL_BAD_KEY` when the ring has it not, with nothing changed; `WAL_STATE` when the log has no ring;
-   * `WAL_NO_SPACE`: then the next segment is encrypted with it, once there is room; `WAL_IO_FAILED`, `WAL_CLOSED`
+   * @param id - the key that becomes the current one of the ring. Default: the current one, as after `ring.use(id)`
+   * @throws `WAL_BAD_KEY` when the ring lacks the key, with nothing changed; `WAL_STATE` when the log has no ring;
+   * `WAL_NO_SPACE`: then the next segment is encrypted with it, once there is space; `WAL_IO_FAILED`, `WAL_CLOSED`
    */
   async rotateKey(id?: number): Promise<void> {
     this.#lifecycle.requireRunning('rotateKey');
     await this.#log.rotateKey(id);
-    this.#commits.settle();
+    this.#commits.resolveDurable();
   }
 
   /** The segments of the log, from the oldest to the newest. */
@@ -626,6 +627,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#log.listSegments();
   }
 
+  /** Counters and sizes since the log was opened, as a frozen snapshot. */
   stats(): WalStats {
     return Object.freeze({
       ...this.#log.stats(),
@@ -641,12 +643,12 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Refuses new events, makes everything appended durable, serves the calls that wait, and closes the log. Idempotent: a further
-   * call gets the answer of the first one.
+   * Rejects new events, makes everything appended durable, resolves the waiting calls, and closes the log. Idempotent: a further
+   * call has the result of the first one.
    *
-   * @param options - `timeoutMs`: how long to wait, in milliseconds, default for ever
-   * @throws `WAL_TIMEOUT`: the log is still draining; call again, or `close`. The first failure, when not everything
-   * could be made durable; `WAL_CLOSED` when it was not because `close` was called meanwhile.
+   * @param options - `timeoutMs`: how long to wait, in milliseconds, default without limit
+   * @throws `WAL_TIMEOUT`: the log is still draining; call again, or `close`. The first failure, when not everything could be
+   * made durable; `WAL_CLOSED` when a call of `close` prevented it.
    */
   async shutdown(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const { timeoutMs } = checkOptions('options', options, ['timeoutMs']);
@@ -658,8 +660,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Closes the log at once: what was not handed to the operating system is dropped, and commits that wait are rejected
-   * with `WAL_CLOSED`. Idempotent.
+   * Closes the log at once: events that were not written to the operating system are dropped, and waiting commits are
+   * rejected with `WAL_CLOSED`. Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#closeNow();
@@ -682,13 +684,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return from === 'first' ? this.#log.replay(options) : this.#log.replayFrom(from, options);
   }
 
-  /** What a follower of this log needs. */
-  #followed(): Omit<Followed<T>, 'begin'> {
+  /** What every follower of this log needs. */
+  #followedLog(): Omit<Followed<T>, 'begin'> {
     return {
       io: this.#log.io,
       directory: this.#log.directory,
       decoding: this.#log.decoding,
-      progress: this.#progress,
+      activity: this.#activity,
       toEvent: this.#payloads.toEvent,
       closed: () =>
         this.state === 'closed' ? this.#closedError('the log was closed while it was followed') : undefined,
@@ -696,44 +698,44 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     };
   }
 
-  /** The log is written here, so that it is known what is durable, and there is a hold to be had. */
-  #followedHere(from: Lsn | 'first' | ResumePoint): Followed<T> {
+  /** For a log that this process writes: the durable LSN is known, and a hold keeps what the follower has not read. */
+  #followedInProcess(from: Lsn | 'first' | ResumePoint): Followed<T> {
     const begin = (tail: LogTail, cut: (lastLsn: Lsn) => void): (() => void) => {
       const first = typeof from === 'object' ? from.lsn : from === 'first' ? this.firstLsn : from;
-      const free = this.#log.keepFor(() => tail.nextLsn ?? first, cut);
-      return this.#closingWithLog(tail, free);
+      const release = this.#log.keepFor(() => tail.nextLsn ?? first, cut);
+      return this.#closingWithLog(tail, release);
     };
-    const isUnwritten = (): boolean => typeof from === 'object' && this.#isPlanned(from);
-    return { ...this.#followed(), begin, durable: () => this.#log.durableLsn, isUnwritten };
+    const isUnwritten = (): boolean => typeof from === 'object' && this.#isWithoutFile(from);
+    return { ...this.#followedLog(), begin, durable: () => this.#log.durableLsn, isUnwritten };
   }
 
-  /** Whether what stands before a point is in a segment of this log that has no file yet. */
-  #isPlanned({ lsn, segment, id }: ResumePoint): boolean {
+  /** Whether the record before a resume point is in a planned segment of this log that has no file yet. */
+  #isWithoutFile({ lsn, segment, id }: ResumePoint): boolean {
     if (lsn - 1 <= this.durableLsn || segment <= (this.listSegments().at(-1)?.number ?? 0)) return false;
     const known = this.#log.resumePointAt(lsn);
     return known?.segment === segment && known.id === id;
   }
 
-  /** The log is written elsewhere, if at all. */
-  #followedElsewhere(): Followed<T> {
+  /** For a log that was opened read-only: changes are noticed by watching the directory. */
+  #followedByWatching(): Followed<T> {
     const { io, directory } = this.#log;
     const { realFiles } = io.capabilities;
-    const watch = new DirectoryWatch(directory, realFiles, POLL_MS, this.#setTimer, this.#progress);
-    return { ...this.#followed(), begin: (tail) => this.#closingWithLog(tail, () => watch.close()) };
+    const watch = new DirectoryWatch(directory, realFiles, POLL_MS, this.#setTimer, this.#activity);
+    return { ...this.#followedLog(), begin: (tail) => this.#closingWithLog(tail, () => watch.close()) };
   }
 
-  /** Has a tail closed with the log: a follower may never be asked for another event. @returns what ends the following */
+  /** Closes a tail with the log, as its follower may never be asked for another event. @returns a function that ends it */
   #closingWithLog(tail: LogTail, end: () => void): () => void {
-    const over = (): void => {
-      this.#followers.delete(over);
+    const endFollowing = (): void => {
+      this.#followers.delete(endFollowing);
       tail.close();
       end();
     };
-    this.#followers.add(over);
-    return over;
+    this.#followers.add(endFollowing);
+    return endFollowing;
   }
 
-  /** Appends unless there is no room in memory. */
+  /** Appends, or returns `undefined` when there is no room in memory. */
   #tryAppend(encoded: Uint8Array | string, options: AppendOptions | undefined): Lsn | undefined {
     try {
       return this.#log.append(encoded, options);
@@ -752,7 +754,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     }
   }
 
-  /** Commits a copy when there is room in memory. */
+  /** Commits a copy of the event once there is room in memory. */
   async #commitInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined): Promise<Lsn> {
     return this.#commits.wait(await this.#appendInTurn(encoded, options));
   }
@@ -766,16 +768,16 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);
   }
 
-  /** Appends a copy when there is room in memory. */
+  /** Appends a copy of the event once there is room in memory. */
   #appendInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined, signal?: AbortSignal): Promise<Lsn> {
-    const kept = keepBytes('payload', encoded);
-    const keptOptions = options === undefined ? undefined : keepOptions(options);
-    const entered = this.#admission.enter(() => this.#log.append(kept, keptOptions), signal);
+    const copy = copyBytes('payload', encoded);
+    const copiedOptions = options === undefined ? undefined : copyOptions(options);
+    const entered = this.#admission.enter(() => this.#log.append(copy, copiedOptions), signal);
     this.#commits.start();
     return entered;
   }
 
-  /** Appends the records of a batch when there is room in memory. Where they are not, the batch has them back. */
+  /** Appends the records of a batch once there is room in memory. If that fails, the batch gets them back. */
   async #appendBatchInTurn(batch: Batch, signal: AbortSignal | undefined): Promise<Lsn> {
     const records = batch.take();
     try {
@@ -792,26 +794,26 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return unlessAborted(this.#commits.wait(lsn), signal, (by) => notWaitedFor(by, lsn));
   }
 
-  /** Cuts off the end of the log. No call is let in until it is done, so all that wait were there before. */
-  #cutting(cut: () => Promise<TruncateResult>): Promise<TruncateResult> {
+  /** Cuts off the end of the log. No call is admitted until it is done, so all waiting commits precede the cut. */
+  #runCut(cut: () => Promise<TruncateResult>): Promise<TruncateResult> {
     const { lastLsn } = this;
     this.#admission.pause();
     const done = cut().finally(() => {
-      // It may have failed behind what it was asked for, with files that were to go.
-      if (this.lastLsn === lastLsn) this.#commits.settle();
-      else this.#commits.cut(lastLsn);
+      // A failure may come after the cut itself, when files are removed: the last LSN tells whether the log was cut.
+      if (this.lastLsn === lastLsn) this.#commits.resolveDurable();
+      else this.#commits.resolveBeforeCut(lastLsn);
       this.#admission.resume();
       this.#commits.start();
-      this.#progress.made();
+      this.#activity.notify();
     });
-    // One that is refused at once says nothing of one that is under way.
-    this.#cut = Promise.allSettled([this.#cut, done]);
+    // A call that is rejected at once must not hide one that is under way.
+    this.#cutsSettled = Promise.allSettled([this.#cutsSettled, done]);
     return done;
   }
 
-  /** Why `append` is refused while others wait. */
+  /** The error of `append` while other calls wait, or a cut is under way. */
   #refusal(): WalError {
-    if (this.#admission.size > 0) return overtaking();
+    if (this.#admission.size > 0) return mustWaitInTurn();
     const what = 'a truncateAfter or resetTo is under way: nothing was appended; await it first';
     return new WalError('WAL_STATE', what, { operation: 'append', state: 'truncating' });
   }
@@ -821,8 +823,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     unwatchExit(this.#unfinished);
     this.#background.stop();
     this.#commits.rejectAll(this.#closedError('the log was closed'));
-    this.#progress.made();
-    for (const over of this.#followers) over();
+    this.#activity.notify();
+    for (const endFollowing of this.#followers) endFollowing();
     return this.#log.close({ discard: true });
   }
 
@@ -831,7 +833,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const { lastLsn } = this;
     const failure = await this.#syncEverything();
     if (this.#closing !== undefined) {
-      // `close` came first. Its own failure is its caller's to hear.
+      // `close` came first. A failure of it is thrown to its own caller.
       await this.#closing.catch(() => {});
       if (this.durableLsn >= lastLsn) return;
       throw this.#closedError('the log was closed before everything in it was durable');
@@ -839,20 +841,20 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#lifecycle.advance('closed');
     unwatchExit(this.#unfinished);
     this.#closing = this.#log.close();
-    this.#progress.made();
-    for (const over of this.#followers) over();
+    this.#activity.notify();
+    for (const endFollowing of this.#followers) endFollowing();
     await this.#closing;
     if (failure !== undefined) throw failure;
   }
 
-  /** Syncs until nothing waits any more. @returns what made that impossible */
+  /** Syncs until no call waits. @returns the failure that prevented it */
   async #syncEverything(): Promise<WalError | undefined> {
     if (this.#isReadonly) return undefined;
     try {
       do {
-        await this.#cut;
+        await this.#cutsSettled;
         await this.#log.sync();
-        this.#commits.settle();
+        this.#commits.resolveDurable();
       } while (this.durableLsn < this.lastLsn || this.#admission.size > 0);
       return undefined;
     } catch (error) {
@@ -890,23 +892,27 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 }
 
-function overtaking(): WalError {
-  return new WalError('WAL_BACKPRESSURE', 'others wait for room already: nothing was appended; await ready() first', {
-    operation: 'append',
-  });
+function mustWaitInTurn(): WalError {
+  return new WalError(
+    'WAL_BACKPRESSURE',
+    'other calls wait for room already: nothing was appended; await ready() first',
+    {
+      operation: 'append',
+    },
+  );
 }
 
-const NOTHING_APPENDED = 'the commit was given up before it began: nothing was appended';
+const NOTHING_APPENDED = 'the commit was aborted before it began: nothing was appended';
 
-/** A commit that is not waited for any more. Its event has its place in the log. */
+/** The error of an aborted wait for a commit, whose event is appended. */
 function notWaitedFor(signal: AbortSignal, lsn: Lsn): WalError {
-  return aborted(signal, `LSN ${lsn} is not waited for any more: it is appended, and may be durable or become so`, {
+  return aborted(signal, `the wait for LSN ${lsn} was aborted: it is appended, and may be durable or become so`, {
     lsn,
     reason: 'outcome-unknown',
   });
 }
 
-/** Whether there is a signal to be looked after; what else is wrong with the options is for the log to say. */
+/** Whether the options have a signal. The log checks the other options. */
 function hasSignal(options: Abortable): boolean {
   return typeof options === 'object' && options !== null && 'signal' in options;
 }
@@ -915,39 +921,39 @@ function signalIn(options: Abortable): AbortSignal | undefined {
   return checkSignal(checkOptions('options', options, ['signal']).signal);
 }
 
-/** Tells the followers of a log of its failure, too. What is wrong with the options is for the log to say. */
-function tellingOfFailure(config: SegmentedWalConfig, progress: Progress): SegmentedWalConfig {
+/** Wraps `onFailure` to wake the followers of the log as well. The log checks a wrong value. */
+function notifyingOnFailure(config: SegmentedWalConfig, activity: LogActivity): SegmentedWalConfig {
   const { onFailure } = config;
   if (onFailure !== undefined && typeof onFailure !== 'function') return config;
   const failed = (failure: WalError): void => {
-    progress.made();
+    activity.notify();
     onFailure?.(failure);
   };
   return { ...config, onFailure: failed };
 }
 
-/** The records of a batch. @throws `TypeError` for what is no batch */
-function recordsIn<I>(batch: Batch | EventBatch<I>): Batch {
+/** The records of a batch. @throws `TypeError` for a value that is not a batch */
+function recordsOf<I>(batch: Batch | EventBatch<I>): Batch {
   const records = batch instanceof EventBatch ? batch.records : batch;
   if (records instanceof Batch) return records;
   throw invalidType('batch', 'a Batch', batch);
 }
 
 /**
- * Opens a log with its options given one by one: a method for each option, and `build()`. Each call gives a new builder and
- * leaves the one it was made on as it is. `build()` checks the values and opens the log, as `Wal.open` does.
+ * Opens a log with options that are set one by one: a method for each option, and `build()`. Each call returns a new builder
+ * and leaves the old one unchanged. `build()` checks the values and opens the log, as `Wal.open` does.
  */
 export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
   readonly [Name in Exclude<keyof WalOptions, 'encoding'>]-?: (
     value: NonNullable<WalOptions[Name]>,
   ) => WalBuilder<T, I>;
 } & {
-  /** What payloads are. */
+  /** Sets how payloads are encoded. */
   encoding(encoding: 'view'): WalBuilder;
   encoding(encoding: 'buffer'): WalBuilder<Buffer>;
   encoding(encoding: 'utf8'): WalBuilder<string>;
   encoding<T = unknown>(encoding: 'json'): WalBuilder<T, T>;
   encoding<T, I = T>(encoding: Encoding<T, I>): WalBuilder<T, I>;
-  /** Opens the log. */
+  /** Checks the options, and opens the log. */
   build(): Promise<Wal<T, I>>;
 };

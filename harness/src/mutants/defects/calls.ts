@@ -123,7 +123,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     breaks: 'Whatever an encoding throws, what comes of it is an error of the log.',
     file: `${WAL}/encoding.ts`,
     find: `  } catch {
-    return 'it threw something that has no text';
+    return 'it threw a value that cannot be converted to text';
   }`,
     replace: '  } finally {\n  }',
   },

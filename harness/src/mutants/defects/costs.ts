@@ -11,8 +11,8 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     test: CROWDS_TEST,
     breaks: 'Entering and leaving the queue for room cost the same however long it is.',
     file: `${WAL}/commit/admission.ts`,
-    find: '    const { before, after } = applicant;\n',
-    replace: '    Array.from({ length: this.#size }).indexOf(applicant);\n    const { before, after } = applicant;\n',
+    find: '    const { before, after } = waiter;\n',
+    replace: '    Array.from({ length: this.#size }).indexOf(waiter);\n    const { before, after } = waiter;\n',
   },
   {
     name: 'waiters-sorted-each-time',

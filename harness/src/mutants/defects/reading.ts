@@ -101,7 +101,7 @@ export const READING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/follow.test.ts',
     breaks: 'A follower that waits hears of the failure of its log.',
     file: 'packages/wal/src/wal.ts',
-    find: 'progress.made();\n    onFailure?.(failure);',
+    find: 'activity.notify();\n    onFailure?.(failure);',
     replace: 'onFailure?.(failure);',
   },
   {

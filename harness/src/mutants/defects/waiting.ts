@@ -17,8 +17,8 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/abort.test.ts',
     breaks: 'A commit that is given up before it has an LSN is not appended.',
     file: `${WAL}/commit/admission.ts`,
-    find: '    const wasFirst = applicant === this.#first;\n    this.#remove(applicant);\n',
-    replace: '    const wasFirst = applicant === this.#first;\n',
+    find: '    const wasFirst = waiter === this.#first;\n    this.#remove(waiter);\n',
+    replace: '    const wasFirst = waiter === this.#first;\n',
   },
   {
     name: 'follow-without-a-hold',
@@ -33,7 +33,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/truncation.test.ts',
     breaks: 'Commits whose records a cut made durable are served, also when it fails behind that.',
     file: `${WAL}/wal.ts`,
-    find: '      else this.#commits.cut(lastLsn);\n',
+    find: '      else this.#commits.resolveBeforeCut(lastLsn);\n',
     replace: '',
   },
   {
@@ -89,7 +89,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/group-commit.test.ts',
     breaks: 'A commit that is durable when the log is closed is served.',
     file: `${WAL}/commit/group-commit.ts`,
-    find: '    this.#serve(this.#log.durableLsn);\n    this.#waiters.rejectAll(',
+    find: '    this.#resolveUpTo(this.#log.durableLsn);\n    this.#waiters.rejectAll(',
     replace: '    this.#waiters.rejectAll(',
   },
   {
@@ -97,7 +97,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/abort.test.ts',
     breaks: 'A signal that the encoding of an event aborts ends its wait for room.',
     file: `${WAL}/commit/admission.ts`,
-    find: '      if (signal?.aborted === true) throw givenUp(signal);\n',
+    find: '      if (signal?.aborted === true) throw waitingAborted(signal);\n',
     replace: '',
   },
 ];

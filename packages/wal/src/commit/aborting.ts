@@ -1,8 +1,8 @@
 import { invalidType, WalError, type WalErrorFacts } from '@walstack/codec';
 
-/** What can be given up. */
+/** Options of a call that can be aborted. */
 export interface Abortable {
-  /** Ends the waiting: what is waited for is rejected with `WAL_ABORTED`, whose `cause` is the signal's reason. */
+  /** Ends the waiting: the call rejects with `WAL_ABORTED`, whose `cause` is the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -21,17 +21,17 @@ const isSignal = (value: Partial<AbortSignal> | null): value is AbortSignal =>
   typeof value.addEventListener === 'function' &&
   typeof value.removeEventListener === 'function';
 
-/** What is thrown when a signal has ended something. */
+/** The error of a call that a signal has ended. */
 export function aborted(signal: AbortSignal, message: string, facts: WalErrorFacts = {}): WalError {
   return new WalError('WAL_ABORTED', message, facts, { cause: signal.reason });
 }
 
-/** @throws `WAL_ABORTED` when the signal was aborted before */
+/** @throws `WAL_ABORTED` when the signal is aborted already */
 export function throwIfAborted(signal: AbortSignal | undefined, message: string): void {
   if (signal?.aborted === true) throw aborted(signal, message);
 }
 
-/** What listens to a signal, one listener for all of it: a signal looks through its listeners when one is added. */
+/** The callbacks of a signal, behind one listener: `addEventListener` searches all listeners, so many would be slow. */
 const listening = new WeakMap<AbortSignal, Listening>();
 
 interface Listening {
@@ -40,10 +40,10 @@ interface Listening {
 }
 
 /**
- * Calls a function once when a signal is aborted, which it is not yet. Any number of functions may listen to one signal,
- * and each costs the same.
+ * Calls a function once when a signal is aborted, which must not be aborted yet. Any number of functions can listen to one
+ * signal, at the same cost for each.
  *
- * @returns what ends the listening
+ * @returns a function that ends the listening
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   let present = listening.get(signal);
@@ -58,7 +58,7 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
     signal.addEventListener('abort', listener, { once: true });
   }
   const { callbacks, listener } = present;
-  // Two calls may come with one function.
+  // The same function may be registered twice: each registration needs an identity of its own.
   const own = (): void => callback();
   callbacks.add(own);
   return () => {
@@ -68,7 +68,7 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   };
 }
 
-/** Waits for a promise, or until a signal is aborted. What is waited for goes on. */
+/** Waits for a promise, or until a signal is aborted. The operation behind the promise continues. */
 export function unlessAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal | undefined,
@@ -76,16 +76,16 @@ export function unlessAborted<T>(
 ): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    let forget = (): void => {};
+    let stopListening = (): void => {};
     if (signal.aborted) reject(error(signal));
-    else forget = onAbort(signal, () => reject(error(signal)));
+    else stopListening = onAbort(signal, () => reject(error(signal)));
     promise.then(
       (value) => {
-        forget();
+        stopListening();
         resolve(value);
       },
       (failure: unknown) => {
-        forget();
+        stopListening();
         reject(failure);
       },
     );

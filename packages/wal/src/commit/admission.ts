@@ -1,142 +1,143 @@
 import { WalError } from '@walstack/codec';
 import { aborted, onAbort } from './aborting.js';
 
-/** What waits for room in memory, between its neighbours in the queue. */
+/** A call that waits for room in memory, linked to its neighbours in the queue. */
 interface Waiter {
   /** Appends; throws `WAL_BACKPRESSURE` while there is no room. */
   readonly enter: () => void;
   readonly reject: (error: unknown) => void;
   /** Ends the listening to its signal. */
-  forget: (() => void) | undefined;
+  stopListening: (() => void) | undefined;
   before: Waiter | undefined;
   after: Waiter | undefined;
 }
 
 /**
- * The queue before a log whose memory is full, or whose end is being cut off: first come, first served. Nothing overtakes,
- * so what comes while something waits has to wait, too. Entering and leaving cost the same however long the queue is.
+ * The queue of appends to a log whose memory is full, or whose end is being cut off, in the order of the calls. Nothing
+ * overtakes: while a call waits, later calls wait, too. Entering and leaving take constant time.
  */
 export class Admission {
   #first: Waiter | undefined;
   #last: Waiter | undefined;
   #size = 0;
   /**
-   * Something was refused and no room was made since. What was refused may be larger than what there is room for: a call
-   * that then asked for room and got it at once would be refused again, and again, without the disk getting a turn.
+   * An append was refused, and nothing was written since. The append may need more memory than is free: if `ready` let it
+   * try again at once, it would be refused again and again without a write in between.
    */
   #full = false;
-  /** Calls under way during which nothing is let in. */
+  /** The number of running calls that pause the queue. */
   #pauses = 0;
-  /** The first in the queue has left, and what is behind it has not been asked yet. */
-  #isDue = false;
+  /** The first call has left the queue, and the calls after it are tried in a microtask. */
+  #admissionScheduled = false;
 
   get size(): number {
     return this.#size;
   }
 
-  /** Whether what comes has to wait. */
+  /** Whether new calls have to wait. */
   get isClosed(): boolean {
     return this.#pauses > 0 || this.#size > 0;
   }
 
-  /** Whether something waits that nothing but room will let in. */
+  /** Whether a call waits only for room, so that a write would admit it. */
   get waitsForRoom(): boolean {
     return this.#pauses === 0 && this.#size > 0;
   }
 
-  /** Lets nothing in until {@link resume}. */
+  /** Admits nothing until {@link resume}. */
   pause(): void {
     this.#pauses++;
   }
 
+  /** Ends a {@link pause}, and admits the calls that find room. */
   resume(): void {
     this.#pauses--;
     this.admit();
   }
 
-  /** Something was refused for want of room: until some is made, everything that comes waits. */
+  /** Records that an append was refused for lack of room: until a write makes room, all calls wait. */
   refused(): void {
     this.#full = true;
   }
 
   /**
-   * Enters now, or when there is room again and everything before has entered.
+   * Calls `append` now, or when there is room again and all earlier calls were admitted.
    *
-   * @param signal - leaves the queue when it is aborted
+   * @param signal - removes the call from the queue when it is aborted
    */
   enter<T>(append: () => T, signal?: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
       const enter = (): void => resolve(append());
-      if (signal?.aborted === true) throw givenUp(signal);
-      const applicant: Waiter = { enter, reject, forget: undefined, before: undefined, after: undefined };
-      if (!this.#full && !this.isClosed && admits(applicant)) return;
-      this.#push(applicant);
-      if (signal !== undefined) applicant.forget = onAbort(signal, () => this.#leave(applicant, signal));
+      if (signal?.aborted === true) throw waitingAborted(signal);
+      const waiter: Waiter = { enter, reject, stopListening: undefined, before: undefined, after: undefined };
+      if (!this.#full && !this.isClosed && admits(waiter)) return;
+      this.#push(waiter);
+      if (signal !== undefined) waiter.stopListening = onAbort(signal, () => this.#leave(waiter, signal));
     });
   }
 
-  /** Room was made: lets in what finds some. */
+  /** Admits the calls that find room, after a write made some. */
   admit(): void {
     this.#full = false;
     this.#admitInTurn();
   }
 
-  /** Rejects everything that waits. */
+  /** Rejects all waiting calls. */
   rejectAll(error: unknown): void {
     this.#full = false;
-    for (let applicant = this.#first; applicant !== undefined; applicant = this.#first) {
-      this.#remove(applicant);
-      applicant.reject(error);
+    for (let waiter = this.#first; waiter !== undefined; waiter = this.#first) {
+      this.#remove(waiter);
+      waiter.reject(error);
     }
   }
 
   #admitInTurn(): void {
     while (this.#pauses === 0 && this.#first !== undefined) {
-      const applicant = this.#first;
-      if (!admits(applicant)) return;
-      this.#remove(applicant);
+      const waiter = this.#first;
+      if (!admits(waiter)) return;
+      this.#remove(waiter);
     }
   }
 
-  /** What stands behind the first one may need less room; it is asked once, however many leave in one turn. */
-  #leave(applicant: Waiter, signal: AbortSignal): void {
-    const wasFirst = applicant === this.#first;
-    this.#remove(applicant);
-    applicant.reject(givenUp(signal));
-    if (!wasFirst || this.#isDue) return;
-    this.#isDue = true;
+  /** Calls after the first one may need less room; they are tried once, however many leave the queue in one turn. */
+  #leave(waiter: Waiter, signal: AbortSignal): void {
+    const wasFirst = waiter === this.#first;
+    this.#remove(waiter);
+    waiter.reject(waitingAborted(signal));
+    if (!wasFirst || this.#admissionScheduled) return;
+    this.#admissionScheduled = true;
     queueMicrotask(() => {
-      this.#isDue = false;
+      this.#admissionScheduled = false;
       if (!this.#full) this.#admitInTurn();
     });
   }
 
-  #push(applicant: Waiter): void {
+  #push(waiter: Waiter): void {
     const last = this.#last;
-    applicant.before = last;
-    if (last === undefined) this.#first = applicant;
-    else last.after = applicant;
-    this.#last = applicant;
+    waiter.before = last;
+    if (last === undefined) this.#first = waiter;
+    else last.after = waiter;
+    this.#last = waiter;
     this.#size++;
   }
 
-  #remove(applicant: Waiter): void {
-    const { before, after } = applicant;
+  #remove(waiter: Waiter): void {
+    const { before, after } = waiter;
     if (before === undefined) this.#first = after;
     else before.after = after;
     if (after === undefined) this.#last = before;
     else after.before = before;
-    applicant.before = undefined;
-    applicant.after = undefined;
+    waiter.before = undefined;
+    waiter.after = undefined;
     this.#size--;
-    applicant.forget?.();
+    waiter.stopListening?.();
   }
 }
 
-const givenUp = (signal: AbortSignal): WalError =>
-  aborted(signal, 'the waiting for room was given up: nothing was appended');
+const waitingAborted = (signal: AbortSignal): WalError =>
+  aborted(signal, 'the wait for room was aborted: nothing was appended');
 
-/** @returns whether the applicant need not wait any more */
+/** Tries a waiting call. @returns whether it is done: admitted, or rejected with an error other than backpressure */
 function admits({ enter, reject }: Waiter): boolean {
   try {
     enter();

@@ -2,8 +2,8 @@ import type { Environment, SegmentedWal } from '@walstack/segmented';
 import type { FlushSettings } from '../options.js';
 
 /**
- * Hands appended records to the operating system without being asked: when many bytes are pending, or some for a while.
- * One flush at a time.
+ * Writes appended records without a call of the application: when `flushBytes` are pending, or `flushDelayMs` after an
+ * append. One flush at a time.
  */
 export class BackgroundFlush {
   readonly #log: SegmentedWal;
@@ -11,11 +11,11 @@ export class BackgroundFlush {
   readonly #setTimer: Environment['setTimer'];
   readonly #flushed: () => void;
   #underWay = false;
-  /** The time was up while a flush was under way, which may not have what was appended behind it. */
-  #due = false;
+  /** The delay ended during a flush, which may not cover the latest records: another flush follows. */
+  #flushAgain = false;
   #cancel: (() => void) | undefined;
 
-  /** @param flushed - called after each flush: room was made */
+  /** @param flushed - called after each flush, which made room */
   constructor(log: SegmentedWal, settings: FlushSettings, setTimer: Environment['setTimer'], flushed: () => void) {
     this.#log = log;
     this.#settings = settings;
@@ -23,13 +23,13 @@ export class BackgroundFlush {
     this.#flushed = flushed;
   }
 
-  /** To be called after an append. */
+  /** Must be called after every append. */
   appended(): void {
     if (this.#cancel === undefined) this.#cancel = this.#setTimer(this.#timeIsUp, this.#settings.flushDelayMs);
     if (!this.#underWay && this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
   }
 
-  /** Forgets that something is to be flushed in some time. */
+  /** Cancels the scheduled flush. */
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
@@ -37,22 +37,22 @@ export class BackgroundFlush {
 
   readonly #timeIsUp = (): void => {
     this.#cancel = undefined;
-    if (this.#underWay) this.#due = true;
+    if (this.#underWay) this.#flushAgain = true;
     else this.#flush();
   };
 
   #flush(): void {
     this.stop();
-    this.#due = false;
+    this.#flushAgain = false;
     this.#underWay = true;
     this.#log.flush().then(
       () => {
         this.#underWay = false;
         this.#flushed();
-        if (this.#due || this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
+        if (this.#flushAgain || this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
       },
-      // Nothing is to be flushed any more. Why is in the log's `failure`, unless it was closed, and whoever waits for
-      // durability or room hears it when the next group fails.
+      // The log has failed or was closed: no further flush. A failure is in the log's `failure`, and calls that wait for
+      // durability or room are rejected with it when the next group fails.
       () => {},
     );
   }

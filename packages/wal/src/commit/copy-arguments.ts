@@ -11,18 +11,18 @@ export const EVENT_OPTIONS = optionNames<AppendOptions>({
 });
 
 /**
- * What a commit that has to wait keeps of its arguments: the caller may go on using them. Wrong types are refused now
- * and not when its turn has come.
+ * Copies of the arguments of a commit that has to wait, because the caller may change them meanwhile. Wrong types are
+ * rejected at the call, and not when the commit is admitted.
  */
 
-/** A copy. Not `slice`, of which Node's `Buffer` makes a view of the same memory. */
-export function keepBytes(name: string, bytes: Uint8Array | string): Uint8Array | string {
+/** Copies bytes. Not with `slice`, which returns a view of the same memory for Node's `Buffer`. */
+export function copyBytes(name: string, bytes: Uint8Array | string): Uint8Array | string {
   if (typeof bytes === 'string') return bytes;
   return new Uint8Array(checkMemory(name, bytes, 'a Uint8Array or a string'));
 }
 
-/** A copy with its meta copied. */
-export function keepOptions(options: AppendOptions): AppendOptions {
+/** Copies the options of an event, with their meta. */
+export function copyOptions(options: AppendOptions): AppendOptions {
   const { meta, ...others } = checkOptions('options', options, EVENT_OPTIONS);
-  return meta === undefined ? others : { ...others, meta: keepBytes('meta', meta) };
+  return meta === undefined ? others : { ...others, meta: copyBytes('meta', meta) };
 }

@@ -1,12 +1,12 @@
 import { type AppendOptions, Batch } from '@walstack/segmented';
 
 /**
- * Events that are appended together, and are in the log all of them or none, whatever crash comes: a `Batch` whose
- * payloads go through a log's encoding. `wal.batch()` makes one.
+ * Events that are appended atomically: after any crash the log has all of them or none. A `Batch` whose payloads go through
+ * a log's encoding. `wal.batch()` makes one.
  */
 export class EventBatch<I> {
   readonly #encode: (payload: I) => Uint8Array | string;
-  /** The same as records: what is appended. */
+  /** The encoded records that are appended. */
   readonly records: Batch;
 
   constructor(encode: (payload: I) => Uint8Array | string, records: Batch = new Batch()) {
@@ -15,7 +15,7 @@ export class EventBatch<I> {
   }
 
   /**
-   * Adds an event behind those added before. Bytes are copied before the call returns.
+   * Adds an event after those added before. Bytes are copied before the call returns.
    *
    * @returns this batch
    * @throws `WAL_TOO_LARGE` for a meta over 65,535 bytes, `WAL_STATE` when the batch is spent; what the encoding throws;
@@ -26,22 +26,22 @@ export class EventBatch<I> {
     return this;
   }
 
-  /** How many events it has. */
+  /** The number of its events. */
   get length(): number {
     return this.records.length;
   }
 
-  /** Bytes of its events with their headers, as they stand in a log that neither compresses nor encrypts. */
+  /** Bytes of its events with their headers, as in a log without compression and encryption. */
   get sizeBytes(): number {
     return this.records.sizeBytes;
   }
 
-  /** Whether it was appended to a log, or waits to be. */
+  /** Whether it was appended to a log, or waits for that. */
   get isSpent(): boolean {
     return this.records.isSpent;
   }
 
-  /** A batch of the same events that is not spent, also where this one is. */
+  /** A batch of the same events that is not spent, even if this one is. */
   clone(): EventBatch<I> {
     return new EventBatch(this.#encode, this.records.clone());
   }

@@ -1,25 +1,25 @@
 import type { Lsn } from '@walstack/codec';
 
-/** What waits for an LSN to be durable. */
+/** A call that waits for an LSN to be durable. */
 interface Waiter {
   readonly lsn: Lsn;
-  /** Counts those that came. */
+  /** The order of the calls. */
   readonly turn: number;
   readonly resolve: (lsn: Lsn) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * What waits for durability, in the order of the LSNs, first come, first served at the same LSN. Commits come in that order
- * and only join the end of a queue; what comes with an LSN below is kept in a heap, so that no order of the calls makes
- * one of them look through all others.
+ * The calls that wait for durability, resolved in the order of their LSNs, and of the calls for the same LSN. Commits arrive
+ * in that order and join the end of a queue; a call for an earlier LSN goes to a heap, so that no order of calls costs more
+ * than logarithmic time for each.
  */
 export class Waiters {
   /** In ascending order. */
   #queue: Waiter[] = [];
-  /** Waiters before it are served. */
+  /** The index of the first waiter in the queue; those before it are resolved. */
   #head = 0;
-  /** What came with an LSN below the last one of the queue: none is served later than that one. */
+  /** A heap of calls for an LSN below that of the last waiter in the queue when they came. */
   readonly #early: Waiter[] = [];
   #turns = 0;
 
@@ -37,21 +37,21 @@ export class Waiters {
     });
   }
 
-  /** Serves everything up to `durableLsn`, each with its own LSN. @returns how many those were */
-  settle(durableLsn: Lsn): number {
-    if (this.#early.length > 0) return this.#settleInOrder(durableLsn);
+  /** Resolves every waiter up to `durableLsn` with its own LSN. @returns how many */
+  resolveUpTo(durableLsn: Lsn): number {
+    if (this.#early.length > 0) return this.#resolveInOrder(durableLsn);
     const queue = this.#queue;
     let head = this.#head;
     while (head < queue.length && (queue[head] as Waiter).lsn <= durableLsn) {
       const { lsn, resolve } = queue[head++] as Waiter;
       resolve(lsn);
     }
-    const served = head - this.#head;
-    this.#goOnAt(head);
-    return served;
+    const resolved = head - this.#head;
+    this.#moveHead(head);
+    return resolved;
   }
 
-  /** Rejects everything that waits. */
+  /** Rejects all waiters. */
   rejectAll(errorFor: (lsn: Lsn) => unknown): void {
     for (let next = this.#next; next !== undefined; next = this.#next) {
       this.#take(next);
@@ -59,7 +59,7 @@ export class Waiters {
     }
   }
 
-  #settleInOrder(durableLsn: Lsn): number {
+  #resolveInOrder(durableLsn: Lsn): number {
     let served = 0;
     for (let next = this.#next; next !== undefined && next.lsn <= durableLsn; next = this.#next) {
       this.#take(next);
@@ -69,21 +69,21 @@ export class Waiters {
     return served;
   }
 
-  /** What is served next. */
+  /** The waiter that is resolved next. */
   get #next(): Waiter | undefined {
     const queued = this.#queue[this.#head];
     const [early] = this.#early;
     return early === undefined || (queued !== undefined && isBefore(queued, early)) ? queued : early;
   }
 
-  /** Takes out what is served next. */
+  /** Removes the waiter that is resolved next. */
   #take(next: Waiter): void {
     if (next === this.#early[0]) pop(this.#early);
-    else this.#goOnAt(this.#head + 1);
+    else this.#moveHead(this.#head + 1);
   }
 
-  /** Everything before this place in the queue is served. */
-  #goOnAt(head: number): void {
+  /** Moves the head of the queue: everything before it is resolved. */
+  #moveHead(head: number): void {
     const queue = this.#queue;
     this.#head = head;
     if (head === queue.length) this.#reset([]);
@@ -98,7 +98,7 @@ export class Waiters {
 
 const isBefore = (a: Waiter, b: Waiter): boolean => a.lsn < b.lsn || (a.lsn === b.lsn && a.turn < b.turn);
 
-/** Adds to a binary heap whose first one is before all others. */
+/** Adds to a binary heap whose root is resolved first. */
 function push(heap: Waiter[], waiter: Waiter): void {
   let at = heap.push(waiter) - 1;
   while (at > 0) {
@@ -111,7 +111,7 @@ function push(heap: Waiter[], waiter: Waiter): void {
   heap[at] = waiter;
 }
 
-/** Takes out the first one of a binary heap that is not empty. */
+/** Removes the root of a non-empty binary heap. */
 function pop(heap: Waiter[]): void {
   const moved = heap.pop() as Waiter;
   const { length } = heap;

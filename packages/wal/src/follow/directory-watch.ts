@@ -1,31 +1,31 @@
 import { type FSWatcher, watch } from 'node:fs';
 import type { Environment } from '@walstack/segmented';
-import type { Progress } from './log-activity.js';
+import type { LogActivity } from './log-activity.js';
 
 const LONGEST_MS = 0x7fff_ffff;
 
 /**
- * Tells that a directory may have changed which another process writes to: what the operating system says, and every so
- * often in any case, as not every file system says something.
+ * Notifies about possible changes of a directory that another process writes: by the events of the operating system, and by
+ * polling as well, because not every file system reports changes.
  */
 export class DirectoryWatch {
-  readonly #progress: Progress;
+  readonly #activity: LogActivity;
   readonly #setTimer: Environment['setTimer'];
   readonly #pollMs: number;
   #watcher: FSWatcher | undefined;
-  /** Keeps the process alive as a watcher would, where there is none. */
+  /** Keeps the process alive as a watcher would, when there is none. */
   #alive: NodeJS.Timeout | undefined;
   #cancel: () => void;
 
-  /** @param realFiles - whether the directory is one of the operating system */
+  /** @param realFiles - whether the directory is in the operating system's file system */
   constructor(
     directory: string,
     realFiles: boolean,
     pollMs: number,
     setTimer: Environment['setTimer'],
-    progress: Progress,
+    activity: LogActivity,
   ) {
-    this.#progress = progress;
+    this.#activity = activity;
     this.#setTimer = setTimer;
     this.#pollMs = pollMs;
     if (realFiles) this.#watch(directory);
@@ -39,13 +39,13 @@ export class DirectoryWatch {
     this.#watcher = undefined;
   }
 
-  /** Polling goes on without a watcher, say for want of watches; its timer need not keep the process alive. */
+  /** Without a watcher, for example at the limit of inotify watches, polling continues; its timer may not keep the process alive. */
   #watch(directory: string): void {
     const stayAlive = (): void => {
       this.#alive ??= setInterval(() => {}, LONGEST_MS);
     };
     try {
-      const watcher = watch(directory, () => this.#progress.made());
+      const watcher = watch(directory, () => this.#activity.notify());
       watcher.on('error', () => {
         watcher.close();
         if (this.#watcher === watcher) stayAlive();
@@ -58,6 +58,6 @@ export class DirectoryWatch {
 
   readonly #poll = (): void => {
     this.#cancel = this.#setTimer(this.#poll, this.#pollMs);
-    this.#progress.made();
+    this.#activity.notify();
   };
 }

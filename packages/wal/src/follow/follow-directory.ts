@@ -4,17 +4,17 @@ import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/sto
 import type { AnyEncoding, PayloadCodec } from '../encoding.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { FOLLOW_OPTIONS, type Followed, type FollowOptions } from './follow.js';
-import { Progress } from './log-activity.js';
+import { LogActivity } from './log-activity.js';
 
-/** How the log in a directory is followed that another process writes. */
+/** How to follow the log in a directory that another process writes. */
 export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends FollowOptions {
-  /** What payloads are, as for `Wal.open`. Default `'view'`. */
+  /** How payloads are decoded, as for `Wal.open`. Default `'view'`. */
   readonly encoding?: E;
   /** The keys of an encrypted log. */
   readonly keyRing?: KeyRing;
   /**
-   * Take what is not encrypted, though there is a key ring. Default `false`: only records from before the log was encrypted,
-   * which a later record that the key opens proves.
+   * Accept records that are not encrypted, although there is a key ring. Default `false`: only records from before the log was
+   * encrypted are accepted, as proved by a later record that the key opens.
    */
   readonly allowPlaintext?: boolean;
   /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
@@ -22,11 +22,11 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
   /** The backend, as for `Wal.open`. Default `'auto'`. */
   readonly io?: StorageIo | StorageIoName;
   /**
-   * Look for news after so many milliseconds when the operating system has not told of any: for file systems that do not
-   * tell. At least 1. Default 1000.
+   * Look for new events after so many milliseconds without a notification of the operating system, for file systems that
+   * do not report changes. At least 1. Default 1000.
    */
   readonly pollMs?: number;
-  /** Timers. Default `setTimeout`, not keeping the process alive. */
+  /** Sets timers. Default `setTimeout`, without keeping the process alive. */
   readonly setTimer?: Environment['setTimer'];
 }
 
@@ -46,7 +46,7 @@ const OWN_OPTIONS = optionNames<Omit<FollowDirectoryOptions, keyof FollowOptions
 /** The options of following a directory. */
 export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [...FOLLOW_OPTIONS, ...OWN_OPTIONS];
 
-/** Where a log is, and how one hears of news of it. */
+/** The checked options of following a directory. */
 export interface DirectoryToFollow {
   readonly directory: string;
   readonly decoding: Followed<unknown>['decoding'];
@@ -77,17 +77,17 @@ export function checkDirectory(path: string, options: FollowDirectoryOptions<Any
   };
 }
 
-/** Opens what it takes to follow a log that another process writes, or none. There is no hold: it is the writer's to give. */
+/** Opens a log that another process writes, or none, for following. There is no hold: only the writer could keep records. */
 export function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
   const { directory, decoding, pollMs, setTimer } = from;
   const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;
-  const progress = new Progress();
-  const watch = new DirectoryWatch(directory, io.capabilities.realFiles, pollMs, setTimer, progress);
+  const activity = new LogActivity();
+  const watch = new DirectoryWatch(directory, io.capabilities.realFiles, pollMs, setTimer, activity);
   return {
     io,
     directory,
     decoding,
-    progress,
+    activity,
     toEvent,
     closed: () => undefined,
     failure: () => undefined,

@@ -5,42 +5,43 @@ import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmen
 import type { StorageIo } from '@walstack/storage-io';
 import { type Abortable, aborted, checkSignal } from '../commit/aborting.js';
 import type { WalEvent } from '../encoding.js';
-import type { Progress } from './log-activity.js';
+import type { LogActivity } from './log-activity.js';
 
 /** How a log is followed. */
 export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | 'scope' | 'fromTimeMs'> {
-  /** Give out arrays of so many events at most, instead of events one by one. At least 1. */
+  /** Return arrays of at most so many events, instead of single events. At least 1. */
   readonly batch?: number;
   /**
    * Only events that survive a crash. Default `true`. With `false` also those that were handed to the operating system
-   * and may be gone after a crash.
+   * and may be lost in a crash.
    */
   readonly durableOnly?: boolean;
   /**
-   * Give out copies of meta and payload, which stay as they are; those of up to 2 KiB may share a buffer of 8 KiB, as Node's
-   * own small buffers do. With `false` they are views and good only until the next event, or array of events, is asked
-   * for. Default `true`.
+   * Return copies of meta and payload, which never change; copies of up to 2 KiB may share a buffer of 8 KiB, as Node's own
+   * small buffers do. With `false` they are views, valid only until the next event, or array of events, is requested.
+   * Default `true`.
    */
   readonly copy?: boolean;
 }
 
-/** Events of a log as they come, without end: for `for await … of`, which closes it when it is left. */
+/** The events of a log as they come, without end, for `for await … of`, which closes it when the loop ends. */
 export interface WalFollower<Item> extends AsyncIterableIterator<Item, void, undefined> {
   /**
-   * Where to follow the log again, behind the last event that was given out: a plain value, for JSON. Unlike an LSN it tells
-   * when what stands before was cut off meanwhile. `undefined` before the first event is asked for, as a rule.
+   * Where to follow the log again, after the last event that was returned: a plain value, for JSON. Unlike an LSN it detects
+   * that earlier events were cut off meanwhile. `undefined` before the first event is requested, unless following began at a
+   * resume point.
    */
   readonly resumePoint: ResumePoint | undefined;
-  /** Ends it, also while an event is waited for. */
+  /** Ends the following, also while it waits for an event. */
   return(): Promise<IteratorResult<Item, void>>;
 }
 
-/** Whether arrays of events are asked for. */
+/** The option that selects arrays of events. */
 export interface Batched<B extends number | undefined> {
   readonly batch?: B;
 }
 
-/** What a follower gives out: an array of events where that is asked for, else an event. */
+/** What a follower returns: an array of events with `batch`, else a single event. */
 export type Followable<T, B extends number | undefined> = B extends number ? readonly WalEvent<T>[] : WalEvent<T>;
 
 /** The options of following. */
@@ -54,7 +55,7 @@ export const FOLLOW_OPTIONS = optionNames<FollowOptions>({
   signal: true,
 });
 
-/** Options that were checked. */
+/** Checked options. */
 export interface FollowSettings {
   /** `undefined` for events one by one. */
   readonly batch: number | undefined;
@@ -73,7 +74,7 @@ export function checkFollow<Options extends FollowOptions>(
   else if (from !== 'first') checkLsn('from', from);
   const { batch, signal, copy = true, durableOnly = true } = checkOptions('options', options, known);
   const { types, scope, fromTimeMs } = options;
-  // What is not given stays away: nothing is looked at for it.
+  // Absent filters must stay absent, so that nothing is examined for them.
   const { matches } = checkFilter({
     ...(types === undefined ? {} : { types }),
     ...(scope === undefined ? {} : { scope }),
@@ -87,37 +88,37 @@ export function checkFollow<Options extends FollowOptions>(
   };
 }
 
-/** What is followed, and how one hears of news. */
+/** A log that is followed, and how its changes are noticed. */
 export interface Followed<T> {
   readonly io: StorageIo;
   readonly directory: string;
-  readonly progress: Progress;
-  /** What it takes to understand the records. */
+  readonly activity: LogActivity;
+  /** What decoding the records needs. */
   readonly decoding: Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'>;
   readonly toEvent: (record: WalRecord) => WalEvent<T>;
-  /** The last LSN that is durable, where that is known without reading. */
+  /** The durable LSN, when it is known without reading. */
   readonly durable?: () => Lsn;
-  /** Whether what stands before the first event wanted is in the log, and in no file of it yet. */
+  /** Whether the events before the first one wanted are in the log, but in no file yet. */
   readonly isUnwritten?: () => boolean;
   /** Why nothing can be read any more; `undefined` while it can. */
   readonly closed: () => WalError | undefined;
-  /** Why nothing more will come than what is there; `undefined` while something may. */
+  /** Why no further events will come after the existing ones; `undefined` while some may. */
   readonly failure: () => WalError | undefined;
   /**
-   * Called when reading begins; what it returns is called when it is over.
+   * Called when reading begins; the function that it returns is called when reading ends.
    *
-   * @param cut - to be told of cuts, where they are known without reading
+   * @param cut - to be called at cuts of the log's end, when they are known without reading
    */
   readonly begin: (tail: LogTail, cut: (lastLsn: Lsn) => void) => () => unknown;
 }
 
-/** Follows a log, event by event. It is opened when the first one is asked for. */
+/** Follows a log, event by event. It is opened when the first event is requested. */
 export function followEvents<T>(open: () => Followed<T>, settings: FollowSettings): WalFollower<WalEvent<T>> {
   return new Follower(open, settings, (reading) => reading.take());
 }
 
-/** The same with as many events at a time as the settings say, or as there are. */
-export function followPieces<T>(
+/** Follows a log with up to `batch` events at a time. */
+export function followBatches<T>(
   open: () => Followed<T>,
   settings: FollowSettings,
 ): WalFollower<readonly WalEvent<T>[]> {
@@ -128,8 +129,8 @@ export function followPieces<T>(
 const DONE = Object.freeze({ done: true, value: undefined });
 
 /**
- * Gives out what is read in the moment when it is asked for: nothing is made ahead, so that nothing is given out that was cut
- * off, or after the end. Calls are answered one after the other.
+ * Takes events at the moment of the request, and prepares none ahead, so that it returns no event that was cut off, and none
+ * after the end. Calls are answered one after the other.
  */
 class Follower<T, Item> implements WalFollower<Item> {
   readonly #open: () => Followed<T>;
@@ -137,7 +138,7 @@ class Follower<T, Item> implements WalFollower<Item> {
   readonly #take: (reading: Reading<T>) => Item | undefined;
   readonly #stopped = new AbortController();
   #reading: Reading<T> | undefined;
-  /** The answer to the last call that had to wait for something. */
+  /** The result of the last call that had to wait. */
   #underWay: Promise<unknown> | undefined;
   #isOver = false;
 
@@ -159,13 +160,13 @@ class Follower<T, Item> implements WalFollower<Item> {
       const value = this.#reading?.isOver === false ? this.#take(this.#reading) : undefined;
       if (value !== undefined) return Promise.resolve({ done: false, value });
     } catch {
-      // Thrown again, and once it has ended.
+      // `#next` meets the error again, ends the following, and throws it.
     }
     return this.#inTurn(() => this.#next());
   }
 
   return(): Promise<IteratorResult<Item, void>> {
-    // Before its turn: what is waited for ends.
+    // At once, and not in turn: a running wait must end.
     this.#stopped.abort();
     return this.#inTurn(async () => {
       await this.#end();
@@ -185,7 +186,7 @@ class Follower<T, Item> implements WalFollower<Item> {
     return this;
   }
 
-  /** Runs a call when those before it are answered; at once when none is under way. */
+  /** Runs a call after the earlier ones are answered; at once when none is under way. */
   #inTurn<R>(call: () => Promise<R>): Promise<R> {
     const before = this.#underWay;
     const answering = async (): Promise<R> => {
@@ -227,7 +228,7 @@ class Follower<T, Item> implements WalFollower<Item> {
   }
 }
 
-/** A reading that has begun. */
+/** The state of following after the first request. */
 class Reading<T> {
   readonly #followed: Followed<T>;
   readonly #settings: FollowSettings;
@@ -235,16 +236,16 @@ class Reading<T> {
   /** Aborted when no call waits any more. */
   readonly #ended: AbortSignal;
   readonly #end: () => unknown;
-  /** What was durable when there was nothing more to read; `undefined` when it has to be looked for in any case. */
-  #nothingUpTo: Lsn | undefined;
-  /** Why the event that comes next cannot be given out, for the moment until that is said. */
+  /** The durable LSN at which nothing more was found; `undefined` when the next call must look for records in any case. */
+  #exhaustedUpTo: Lsn | undefined;
+  /** Why the next event cannot be returned, until that error was thrown. */
   #error: { readonly reason: unknown } | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(followed: Followed<T>, settings: FollowSettings, stopped: AbortSignal) {
     const { from, signal, tail: options } = settings;
     const { io, directory, decoding, durable } = followed;
-    // The writing process knows what is durable, and looks for no proof of it.
+    // The writing process knows its durable LSN, and needs no proof of durability.
     const known = durable === undefined ? options : { ...options, durableOnly: false, durable };
     const limit = durable === undefined || !options.durableOnly ? {} : { upTo: durable };
     this.#followed = followed;
@@ -253,7 +254,7 @@ class Reading<T> {
     this.#ended = signal === undefined ? stopped : AbortSignal.any([stopped, signal]);
     this.#end = followed.begin(this.#tail, (lastLsn) => {
       this.#tail.cutAfter(lastLsn);
-      this.#nothingUpTo = undefined;
+      this.#exhaustedUpTo = undefined;
     });
   }
 
@@ -261,19 +262,19 @@ class Reading<T> {
     return this.#tail.resumePoint;
   }
 
-  /** Whether nothing may be given out any more: {@link throwIfOver} says why. */
+  /** Whether no further event may be returned: {@link throwIfOver} throws the reason. */
   get isOver(): boolean {
     return this.#settings.signal?.aborted === true || this.#followed.closed() !== undefined;
   }
 
   throwIfOver(): void {
     const { signal } = this.#settings;
-    if (signal?.aborted === true) throw aborted(signal, 'the log is not followed any more');
+    if (signal?.aborted === true) throw aborted(signal, 'following the log was aborted');
     const closed = this.#followed.closed();
     if (closed !== undefined) throw closed;
   }
 
-  /** The next event in memory; `undefined` when {@link readOn} has to be called. @throws why it cannot be given out */
+  /** The next event in memory; `undefined` when {@link readOn} must be called. @throws why it cannot be returned */
   take(): WalEvent<T> | undefined {
     if (this.#error !== undefined) throw this.#error.reason;
     try {
@@ -285,7 +286,7 @@ class Reading<T> {
     }
   }
 
-  /** So many events at most. What cannot be given out is thrown when those before it have been. */
+  /** Up to `most` events. An error of the next event is thrown only after the events before it were returned. */
   takeMany(most: number): readonly WalEvent<T>[] | undefined {
     const events: WalEvent<T>[] = [];
     try {
@@ -294,7 +295,7 @@ class Reading<T> {
       }
     } catch (error) {
       if (events.length === 0) throw error;
-      // It is looked at again when it is asked for: by then it may have been cut off.
+      // The next request tries the event again: by then it may have been cut off.
       this.#error = undefined;
     }
     return events.length === 0 ? undefined : events;
@@ -302,23 +303,23 @@ class Reading<T> {
 
   /** Looks for further events, or waits until there may be some. */
   async readOn(): Promise<void> {
-    const { progress, durable, failure, isUnwritten } = this.#followed;
-    const { count } = progress;
+    const { activity, durable, failure, isUnwritten } = this.#followed;
+    const { count } = activity;
     const upTo = this.#settings.tail.durableOnly === true ? durable?.() : undefined;
     const isAhead = isUnwritten?.() === true;
-    if (!isAhead && (upTo === undefined || upTo !== this.#nothingUpTo)) {
-      this.#nothingUpTo = upTo;
+    if (!isAhead && (upTo === undefined || upTo !== this.#exhaustedUpTo)) {
+      this.#exhaustedUpTo = upTo;
       if (await this.#advance()) {
-        this.#nothingUpTo = undefined;
+        this.#exhaustedUpTo = undefined;
         return;
       }
     }
     const failed = failure();
     if (failed !== undefined) throw failed;
-    await progress.beyond(count, this.#ended);
+    await activity.waitBeyond(count, this.#ended);
   }
 
-  /** Looks for further records, unless it has ended meanwhile: a key service that is waited for may never answer. */
+  /** Looks for further records, until the following ends: a key service that it waits for may never answer. */
   async #advance(): Promise<boolean> {
     const stop = (): void => this.#tail.close();
     this.#ended.addEventListener('abort', stop);
@@ -345,7 +346,7 @@ class Reading<T> {
     await this.#end();
   }
 
-  /** The event of a record, which remains the next one when it cannot be made. */
+  /** The event of a record. If decoding fails, the record remains the next one. */
   #eventOf(record: WalRecord): WalEvent<T> {
     try {
       return this.#followed.toEvent(record);

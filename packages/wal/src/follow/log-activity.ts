@@ -1,15 +1,15 @@
-/** Counts what happens to a log, and wakes what waits for it. */
-export class Progress {
+/** Counts the changes of a log, and wakes the calls that wait for one. */
+export class LogActivity {
   readonly #waiting = new Set<() => void>();
   #count = 0;
 
-  /** So many things have happened. */
+  /** The number of changes so far. */
   get count(): number {
     return this.#count;
   }
 
-  /** Something was written, has become durable, or has ended. */
-  made(): void {
+  /** Records a change: something was written, became durable, or ended. */
+  notify(): void {
     this.#count++;
     if (this.#waiting.size === 0) return;
     const waiting = [...this.#waiting];
@@ -17,8 +17,8 @@ export class Progress {
     for (const wake of waiting) wake();
   }
 
-  /** Resolves when more has happened than `seen`, or at once when `signal` is aborted. */
-  async beyond(seen: number, signal: AbortSignal): Promise<void> {
+  /** Resolves after a change that `seen` does not count, or when `signal` is aborted. */
+  async waitBeyond(seen: number, signal: AbortSignal): Promise<void> {
     if (this.#count !== seen || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const wake = (): void => {
