@@ -9,7 +9,7 @@ import { type Disk, mirror } from './mirror.js';
 const EVENTS = 1000;
 const LOG = 'log';
 
-/** Two directories stand for two disks. */
+/** The directories that represent disks. */
 const folder = mkdtempSync(join(tmpdir(), 'walstack-mirror-'));
 const io = createThreadPoolStorageIo();
 const diskNamed = (name: string): Disk => {
@@ -17,7 +17,7 @@ const diskNamed = (name: string): Disk => {
   return { io, root: join(folder, name) };
 };
 
-/** Opens the log on both disks, and has it do something. */
+/** Opens the log on both disks, and uses it. */
 async function withLog<T>(first: Disk, second: Disk, use: (wal: Wal<string>) => Promise<T>): Promise<T> {
   await makeAlike(first, second, LOG);
   await using backend = mirror(first, second);

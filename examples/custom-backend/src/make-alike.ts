@@ -6,7 +6,7 @@ const PIECE_BYTES = 256 * 1024;
 
 /**
  * Makes the files of a directory on the second disk like those on the first: after a crash, or because the second disk is new.
- * Durable on return. The files must not be used meanwhile. It can be repeated after a crash in it.
+ * Durable on return. The files must not be used meanwhile. It can be repeated after a crash during it.
  *
  * @param directory - below the roots of both disks
  */

@@ -11,29 +11,29 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 
-/** A directory on a disk, which is there already. */
+/** An existing directory on a disk. */
 export interface Disk {
   readonly io: StorageIo;
   readonly root: string;
 }
 
-/** Something of which there is one on each disk. */
+/** A pair of values, one for each disk. */
 type Pair<T> = readonly [first: T, second: T];
 
 /**
- * A backend that writes everything to two disks. Its paths are those of the first one. What succeeds has succeeded on both;
- * what fails on one of them has failed. Reading does with either.
+ * A backend that writes everything to two disks. Its paths are those of the first one. An operation succeeds when it has
+ * succeeded on both disks, and fails when it fails on one. Reading needs only one of them.
  *
- * A crash may leave the disks different, where nothing was promised yet: `makeAlike` comes before the mirror is used.
+ * A crash may leave the disks different where nothing was acknowledged yet: call `makeAlike` before using the mirror.
  */
 export function mirror(first: Disk, second: Disk, options: FileOpsOptions = {}): StorageIo {
   const disks: Pair<Disk> = [first, second];
   const at = (path: string): Pair<string> => [path, resolve(second.root, relative(first.root, path))];
 
-  /** Does something on one disk, then on the other. */
+  /** Runs an operation on one disk, then on the other. */
   const both = <T>(f: (io: StorageIo, index: 0 | 1) => T): Pair<T> => [f(first.io, 0), f(second.io, 1)];
 
-  /** Does something on both disks side by side. */
+  /** Runs an operation on both disks concurrently. */
   const together = (
     make: (io: StorageIo, index: 0 | 1) => IoRoutine<unknown>,
     done: DoneWithCount,
@@ -119,7 +119,7 @@ export function mirror(first: Disk, second: Disk, options: FileOpsOptions = {}):
   );
 }
 
-/** Makes one of each, or neither. */
+/** Makes one value for each disk, or none. */
 function pairOf<T>(makeFirst: () => T, makeSecond: () => T, undo: (first: T) => void): Pair<T> {
   const first = makeFirst();
   try {

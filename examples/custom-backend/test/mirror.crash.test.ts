@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { makeAlike } from '../src/make-alike.js';
 import { type Disk, mirror } from '../src/mirror.js';
 
-/** What a scenario says before and after each sync: how many records there are, and how many of them were promised. */
+/** The reports of a scenario before and after each sync: how many records there are, and how many were acknowledged. */
 interface Note {
   readonly appended: number;
   readonly promised: number;
@@ -51,7 +51,7 @@ async function scenario(life: Life<Note>): Promise<void> {
   }
 }
 
-/** Opens the log on a backend: everything promised is there, and nothing that was not appended. */
+/** Opens the log on a backend: everything acknowledged is there, and nothing that was not appended. */
 async function checkLog(io: StorageIo, life: Life<Note>): Promise<void> {
   const wal = await open(io, life);
   const promised = Math.max(0, ...life.notes.map((note) => note.promised));

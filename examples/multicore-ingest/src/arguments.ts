@@ -19,7 +19,7 @@ recovered in one order and held against what was acknowledged, and it goes on.
 
 WALSTACK_IO=io-uring, thread-pool or sync-fs chooses the backend.`;
 
-/** What to do. */
+/** The parsed command line. */
 export interface Arguments {
   /** The file to read; `undefined` for standard input. */
   readonly file: string | undefined;
@@ -28,10 +28,10 @@ export interface Arguments {
   readonly data: string;
 }
 
-/** What is wrong with the command line, in words for the user. */
+/** An error of the command line, with a message for the user. */
 export class UsageError extends Error {}
 
-/** Where the user stands, also when a package manager has changed the directory. */
+/** The directory of the user's shell, also when a package manager has changed the directory. */
 const standing = process.env['INIT_CWD'] ?? '.';
 
 /** A path to show to the user. */
@@ -41,7 +41,7 @@ export const forUser = (path: string): string => relative(standing, path) || '.'
 export function readArguments(argv: readonly string[]): Arguments | undefined {
   const { values, positionals } = parse(argv);
   if (values.help === true) return undefined;
-  if (positionals.length > 1) throw new UsageError(`one file at a time, please: ${positionals.join(', ')}`);
+  if (positionals.length > 1) throw new UsageError(`give only one file, not ${positionals.join(', ')}`);
   return {
     file: positionals[0] === '-' ? undefined : checkFile(positionals[0]),
     cores: count('--cores', values.cores ?? String(Math.max(2, availableParallelism())), 1, 64),

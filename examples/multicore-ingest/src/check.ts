@@ -5,14 +5,14 @@ import { decodeLine, linesOf, type NumberedLine } from './lines.js';
 export interface Check {
   /** Lines in the logs. */
   readonly recovered: number;
-  /** Cores of which a line that had been acknowledged is not there. */
+  /** Cores with an acknowledged line that is missing. */
   readonly lost: number;
-  /** Lines that are not the ones that were to come next on their core, or are out of order. */
+  /** Lines that are not the next ones of their core, or are out of order. */
   readonly wrong: number;
   readonly completeEpoch: number;
 }
 
-/** What the logs are held against. */
+/** What the logs are compared with. */
 export interface Expected {
   readonly file: string;
   readonly cores: number;
@@ -20,7 +20,7 @@ export interface Expected {
   readonly acknowledged: readonly number[];
 }
 
-/** Recovers the logs, and holds every entry of the merged stream against the line of the file that has to be there. */
+/** Recovers the logs, and compares every entry of the merged stream with the expected line of the file. */
 export async function check(directory: string, { file, cores, acknowledged }: Expected): Promise<Check> {
   await using recovery = await PerCoreRecovery.open({ directory });
   const lines = Array.from({ length: cores }, (_, coreId) => linesOf(file, coreId, cores));

@@ -11,7 +11,7 @@ export async function removeEarlierLogs(directory: string): Promise<void> {
   if (!statSync(directory).isDirectory()) throw new UsageError(`${directory} is not a directory`);
   const stranger = readdirSync(directory).find((name) => !isCoreDirectoryName(name) && !OTHER_NAMES.includes(name));
   if (stranger !== undefined) {
-    throw new UsageError(`${directory} holds ${stranger}, which is no part of a log: give it a directory of its own`);
+    throw new UsageError(`${directory} holds ${stranger}, which is not part of a log: use another directory`);
   }
   await rm(directory, { recursive: true });
 }

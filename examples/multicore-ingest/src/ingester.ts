@@ -5,7 +5,7 @@ import type { ShardOptions } from './shard.js';
 import { Throughput } from './throughput.js';
 
 /**
- * The process that kills itself: opens the log of every core in a worker thread, has each take the lines that belong to it,
+ * The process that kills itself: opens the log of every core in a worker thread, where each appends the lines of its core,
  * and ends epochs meanwhile.
  *
  * node ingester.js DIRECTORY FILE CORES KILL_AFTER_LINES

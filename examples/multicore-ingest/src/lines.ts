@@ -15,7 +15,7 @@ function coreOf(key: string, cores: number): number {
   return (hash >>> 0) % cores;
 }
 
-/** The key of a line: what stands before the first blank behind its beginning. */
+/** The key of a line: its text before the first blank that is not at its beginning. */
 export const keyOf = (text: string): string => /^\s*\S*/.exec(text)?.[0].trim() ?? '';
 
 /** The lines of a file that belong to a core, in order. Memory does not grow with the file. */
@@ -35,7 +35,7 @@ export async function countLines(path: string): Promise<number> {
   return lines;
 }
 
-/** A line as it is kept in the log: its number in 8 bytes, then its text. */
+/** A line as it is stored in the log: its number in 8 bytes, then its text. */
 export function encodeLine({ number, text }: NumberedLine): Buffer {
   const bytes = Buffer.allocUnsafe(8 + text.length);
   bytes.writeBigUInt64LE(BigInt(number), 0);
@@ -43,7 +43,7 @@ export function encodeLine({ number, text }: NumberedLine): Buffer {
   return bytes;
 }
 
-/** The line that is kept in some bytes. */
+/** Decodes a stored line. */
 export function decodeLine(bytes: Uint8Array): NumberedLine {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { number: Number(buffer.readBigUInt64LE(0)), text: buffer.toString('latin1', 8) };

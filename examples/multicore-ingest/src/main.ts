@@ -21,7 +21,7 @@ async function main(): Promise<number> {
   if (given.file !== undefined) return ingestFile(given, given.file, forUser(given.file));
   const folder = await mkdtemp(join(tmpdir(), 'walstack-multicore-'));
   try {
-    // Kept in a file, so that it can be begun again in the middle.
+    // Stored in a file, so that later runs can read it again.
     const file = join(folder, 'input');
     await pipeline(process.stdin, createWriteStream(file));
     return await ingestFile(given, file, 'standard input');
@@ -38,7 +38,7 @@ async function ingestFile(given: Arguments, file: string, name: string): Promise
   const acknowledged = Array.from({ length: given.cores }, () => 0);
   for (let kills = given.kills; ; kills--) {
     const left = lines - (checks.at(-1)?.recovered ?? 0);
-    // Somewhere in what is left, not at its very end.
+    // Somewhere in the remaining lines, not at their very end.
     const killAfter = kills > 0 ? Math.floor(((0.3 + Math.random() * 0.5) * left) / kills) : 0;
     const one = await run({ directory: given.data, file, cores: given.cores, killAfter });
     for (const [core, number] of one.acknowledged.entries())

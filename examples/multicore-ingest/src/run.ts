@@ -5,16 +5,16 @@ import { fileURLToPath } from 'node:url';
 
 const INGESTER = fileURLToPath(new URL('ingester.js', import.meta.url));
 
-/** What a life of the ingesting process is given. */
+/** The arguments of one run of the ingesting process. */
 export interface RunPlan {
   readonly directory: string;
   readonly file: string;
   readonly cores: number;
-  /** After so many durable lines it kills itself; 0 for never. */
+  /** The process kills itself after so many durable lines; 0 for never. */
   readonly killAfter: number;
 }
 
-/** One life of the ingesting process. */
+/** The result of one run of the ingesting process. */
 export interface Run {
   /** Of each core, the number of the last line that was acknowledged; 0 when none was. */
   readonly acknowledged: readonly number[];
@@ -26,7 +26,7 @@ export interface Run {
   readonly elapsedMs: number;
 }
 
-/** Starts the ingesting process, and hears what it acknowledges until it has ended. */
+/** Starts the ingesting process, and reads its acknowledgements until it has ended. */
 export async function run({ directory, file, cores, killAfter }: RunPlan): Promise<Run> {
   const child = spawn(process.execPath, [INGESTER, directory, file, String(cores), String(killAfter)], {
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],

@@ -3,11 +3,11 @@ import { writeSync } from 'node:fs';
 import type { CoreContext } from '@walstack/percore';
 import { encodeLine, keyOf, linesOf } from './lines.js';
 
-/** What every core is told. */
+/** The options of every core. */
 export interface ShardOptions {
   readonly file: string;
   readonly cores: number;
-  /** For each core, how many of its lines are durable, for those who watch. */
+  /** For each core, how many of its lines are durable, for the display. */
   readonly progress: SharedArrayBuffer;
 }
 
@@ -15,8 +15,8 @@ export interface ShardOptions {
 const LINES_PER_SYNC = 500;
 
 /**
- * Runs in the worker thread of each core: takes the lines whose key belongs to this core, goes on behind the last one that
- * is in the log, and reports each one that is durable on file descriptor 3, by a write that has happened when it returns.
+ * Runs in the worker thread of each core: appends the lines whose key belongs to this core, beginning after the last one in
+ * the log, and reports durable lines on file descriptor 3, with a synchronous write.
  */
 export async function ingest({ coreId, writer, options, port, signal }: CoreContext): Promise<number> {
   // The manager was given them as the options of this function.
@@ -50,7 +50,7 @@ function report(message: string): void {
   try {
     writeSync(3, `${message}\n`);
   } catch {
-    // Whoever wanted to know is gone.
+    // The reader of the reports has ended.
     process.exit(1);
   }
 }

@@ -8,13 +8,13 @@ export class Throughput {
   #shownAt = this.#start;
   #before: readonly number[];
 
-  /** @param durable - of each core, how many lines are durable; others count on in it */
+  /** @param durable - of each core, how many lines are durable; other threads increase it */
   constructor(durable: Int32Array) {
     this.#durable = durable;
     this.#before = [...durable];
   }
 
-  /** Shows it when it is time. @param atOnce - show it in any case */
+  /** Shows it if half a second has passed. @param atOnce - show it in any case */
   show(atOnce = false): void {
     const now = performance.now();
     const elapsedMs = now - this.#shownAt;

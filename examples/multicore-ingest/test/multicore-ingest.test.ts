@@ -96,10 +96,10 @@ test.each(['sync-fs', 'thread-pool', ...(ringSupport().available ? ['io-uring'] 
   expect(figuresOf(result.stdout)).toMatchObject({ recovered: '20,000', lost: '0', wrong: '0' });
 });
 
-describe('a wrong command line is told and refused with exit code 2', () => {
+describe('a wrong command line is reported with exit code 2', () => {
   test.each<readonly [string, readonly string[], string]>([
     ['a missing file', ['missing'], 'missing'],
-    ['two files', ['input', 'input'], 'one file at a time'],
+    ['two files', ['input', 'input'], 'give only one file'],
     ['--cores 0', ['input', '--cores', '0'], '--cores must be a whole number'],
     ['--kills x', ['input', '--kills', 'x'], '--kills must be a whole number'],
     ['an unknown option', ['input', '--core', '5'], '--core'],

@@ -18,7 +18,7 @@ nothing that was acknowledged is lost.
 
 WALSTACK_IO=io-uring, thread-pool or sync-fs chooses the backend.`;
 
-/** What to do. */
+/** The parsed command line. */
 export interface Arguments {
   /** The file to read; `undefined` for standard input. */
   readonly file: string | undefined;
@@ -26,14 +26,14 @@ export interface Arguments {
   readonly data: string;
 }
 
-/** What is wrong with the command line, in words for the user. */
+/** An error of the command line, with a message for the user. */
 export class UsageError extends Error {}
 
 /** Reads the command line; `undefined` when help was asked for. @throws {UsageError} */
 export function readArguments(argv: readonly string[], defaultFile: string): Arguments | undefined {
   const { values, positionals } = parse(argv);
   if (values.help === true) return undefined;
-  if (positionals.length > 1) throw new UsageError(`one file at a time, please: ${positionals.join(', ')}`);
+  if (positionals.length > 1) throw new UsageError(`give only one file, not ${positionals.join(', ')}`);
   const kills = Number(values.kills ?? 5);
   if (!/^\d+$/.test(values.kills ?? '5') || kills > 1000) {
     throw new UsageError(`--kills must be a whole number from 0 to 1000, not "${values.kills}"`);

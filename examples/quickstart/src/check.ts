@@ -6,13 +6,13 @@ import { linesOf } from './lines.js';
 export interface Check {
   /** Events in the log. */
   readonly recovered: number;
-  /** Lines that had been acknowledged and are not there, or not as they were. */
+  /** Acknowledged lines that are missing or changed. */
   readonly lost: number;
-  /** Events of a line that was there already, or that are no line of the file. */
+  /** Events that repeat a line, or that are not a line of the file. */
   readonly duplicated: number;
 }
 
-/** Opens the log, which recovers it, and holds every event against its line of the file. */
+/** Opens the log, which recovers it, and compares every event with its line of the file. */
 export async function check(log: string, file: string, acknowledged: number): Promise<Check> {
   const wal = await Wal.open(log);
   const lines = linesOf(file);

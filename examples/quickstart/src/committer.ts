@@ -4,8 +4,8 @@ import { optionsFor } from './line-event.js';
 import { linesOf } from './lines.js';
 
 /**
- * The process that is killed: goes on behind the last line in the log, commits line after line, several at a time, and
- * reports each one that was acknowledged on file descriptor 3, at once, by a write that has happened when it returns.
+ * The process that is killed: continues after the last line in the log, commits line after line, several at a time, and
+ * reports each acknowledged line at once on file descriptor 3, with a synchronous write.
  *
  * node committer.js LOG FILE IN_FLIGHT
  */
@@ -15,7 +15,7 @@ const report = (message: string): void => {
   try {
     writeSync(3, `${message}\n`);
   } catch {
-    // Whoever wanted to know is gone.
+    // The reader of the reports has ended.
     process.exit(1);
   }
 };
@@ -27,7 +27,7 @@ let number = 0;
 const underWay = new Set<Promise<void>>();
 for await (const line of linesOf(file)) {
   number++;
-  // A line's number is its LSN, so the log itself tells where to go on.
+  // A line's number is its LSN, so the log itself shows where to continue.
   if (number <= wal.recovery.lastLsn) continue;
   const committed = wal.commit(line.bytes, optionsFor(line, number)).then((lsn) => report(`ack ${lsn}`));
   const done = committed.finally(() => underWay.delete(done));

@@ -10,7 +10,7 @@ const belongsToLog = (name: string): boolean =>
   parseSegmentFileName(name) !== undefined || isFreeFileName(name) || OTHER_NAMES.includes(name);
 
 /**
- * Removes the log that an earlier quickstart has left. A directory with anything else in it is left alone.
+ * Removes the log of an earlier quickstart. A directory with anything else in it is left alone.
  *
  * @throws {UsageError}, `WAL_LOCKED`
  */
@@ -19,13 +19,13 @@ export async function removeEarlierLog(directory: string): Promise<void> {
   if (!statSync(directory).isDirectory()) throw new UsageError(`${directory} is not a directory`);
   const stranger = readdirSync(directory).find((name) => !belongsToLog(name));
   if (stranger !== undefined) {
-    throw new UsageError(`${directory} holds ${stranger}, which is no part of a log: give it a directory of its own`);
+    throw new UsageError(`${directory} holds ${stranger}, which is not part of a log: use another directory`);
   }
   await refuseHeld(directory);
   await rm(directory, { recursive: true });
 }
 
-/** Whatever else is wrong with it does not matter: it is removed. */
+/** Other damage of the log does not matter, since it is removed. */
 async function refuseHeld(directory: string): Promise<void> {
   try {
     const wal = await Wal.open(directory, { create: false });

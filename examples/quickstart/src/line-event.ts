@@ -1,11 +1,11 @@
 import type { AppendOptions, WalEvent } from '@walstack/wal';
 import type { Line } from './lines.js';
 
-/** How a line is kept in the log: its bytes are the payload, its number the meta, and the type says how it ends. */
+/** How a line is stored in the log: its bytes are the payload, its number the meta, and the type says how it ends. */
 const ENDED = 0;
 const UNENDED = 1;
 
-/** What is given to `commit` besides the bytes. */
+/** The options of `commit` for a line. */
 export const optionsFor = (line: Line, number: number): AppendOptions => ({
   type: line.ended ? ENDED : UNENDED,
   meta: String(number),
@@ -18,5 +18,5 @@ export const numberOf = ({ meta }: WalEvent): number => Number(Buffer.from(meta)
 export const isLine = (event: WalEvent, line: Line): boolean =>
   line.bytes.equals(event.payload) && endsWithLineFeed(event) === line.ended;
 
-/** Whether a line feed stood behind the line. */
+/** Whether a line feed ended the line. */
 export const endsWithLineFeed = ({ type }: WalEvent): boolean => type === ENDED;

@@ -4,9 +4,9 @@ const LINE_FEED = 0x0a;
 
 /** A line of a file. */
 export interface Line {
-  /** What it holds, without its line feed. */
+  /** Its bytes, without the line feed. */
   readonly bytes: Buffer;
-  /** Whether a line feed ends it: only the last line of a file can be without. */
+  /** Whether a line feed ends it: only the last line of a file can lack it. */
   readonly ended: boolean;
 }
 

@@ -18,7 +18,7 @@ const HELP = `Shows what is in a log.
 /** A payload for the screen: printable, and not too long. */
 const shown = (payload: Uint8Array): string => {
   const text = Buffer.from(payload.buffer, payload.byteOffset, Math.min(payload.length, 100)).toString();
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach the terminal
   return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '·') + (payload.length > 100 ? ' …' : '');
 };
 
@@ -63,7 +63,7 @@ async function raw(wal: SegmentedWal, from: number): Promise<void> {
   try {
     await pipeline(Readable.from(pieces(wal, from)), process.stdout, { end: false });
   } catch (error) {
-    // What reads it may have ended: `| head`.
+    // The reader of the output may have ended: `| head`.
     if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
   }
 }

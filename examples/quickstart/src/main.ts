@@ -14,10 +14,10 @@ import { type Run, run } from './run.js';
 
 const DEFAULT_FILE = 'pnpm-lock.yaml';
 
-/** Commits under way at a time: a small file keeps fewer, so that a kill finds it in mid-stream. */
+/** Commits under way at a time: fewer for a small file, so that a kill comes in mid-stream. */
 const inFlightFor = (lines: number): number => Math.max(1, Math.min(64, Math.floor(lines / 20)));
 
-/** The lines behind which the child is killed, somewhere in the file each, in order. */
+/** The lines after which the child is killed, at random places in the file, in order. */
 const killLines = (kills: number, lines: number): number[] =>
   Array.from({ length: kills }, () => 1 + Math.floor(Math.random() * Math.max(1, lines - 1))).sort((a, b) => a - b);
 
@@ -43,7 +43,7 @@ async function commitFile(given: Arguments, file: string, name: string): Promise
   return report(given, lines, await commitAndKill(given, file, lines));
 }
 
-/** What came of committing everything, with all the kills. */
+/** The results of committing everything, with all the kills. */
 interface Outcome {
   readonly kills: number;
   readonly runs: readonly Run[];
@@ -65,7 +65,7 @@ async function commitAndKill({ data: log, kills }: Arguments, file: string, line
       killAtLine: target === undefined ? undefined : Math.max(target, Math.min(recovered + 1, lines)),
       onProgress: (acknowledged) => progress.update(acknowledged),
     });
-    // A run that was killed before it acknowledged anything stands where the one before it stood.
+    // A run that was killed before it acknowledged anything is where the one before it ended.
     const acknowledged = Math.max(one.acknowledged, runs.at(-1)?.acknowledged ?? 0, recovered);
     runs.push({ ...one, acknowledged });
     const found = await check(log, file, acknowledged);
@@ -107,13 +107,13 @@ function report(given: Arguments, lines: number, { kills, runs, checks }: Outcom
   return 1;
 }
 
-/** Keeps what comes from a stream in a file, so that the child can begin again in the middle of it. */
+/** Stores a stream in a file, so that later runs of the child can read it again. */
 async function spool(input: NodeJS.ReadableStream, path: string): Promise<string> {
   await pipeline(input, createWriteStream(path));
   return path;
 }
 
-// Whoever read it is gone: `| head`.
+// The reader of the output has ended: `| head`.
 process.stdout.once('error', () => process.exit(1));
 
 try {

@@ -1,13 +1,13 @@
 import { relative, resolve } from 'node:path';
 
-/** Where the log goes, seen from where the program runs, which is the root of the repository. */
+/** The default path of the log, relative to the root of the repository, where the program runs. */
 export const DEFAULT_DATA = 'data/quickstart';
 
-/** Where the user stands, also when a package manager has changed the directory. */
+/** The directory of the user's shell, also when a package manager has changed the directory. */
 const standing = process.env['INIT_CWD'] ?? '.';
 
-/** A path that the user has given. */
+/** A path given by the user. */
 export const fromUser = (path: string): string => resolve(standing, path);
 
-/** A path to show to the user, who may give it back. */
+/** A path as shown to the user, who can pass it again. */
 export const forUser = (path: string): string => relative(standing, path) || '.';

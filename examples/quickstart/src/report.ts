@@ -29,7 +29,7 @@ export function table(figures: Figures): string {
   return rows.map(([name, value]) => `  ${name.padEnd(left)}  ${value.padStart(right)}`).join('\n');
 }
 
-/** Shows how far the committing is: on a terminal in place, elsewhere only at the end of a run. */
+/** Shows the progress of committing: on a terminal in place, elsewhere only at the end of a run. */
 export class Progress {
   readonly #lines: number;
   #shownAt = 0;

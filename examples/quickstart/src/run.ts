@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 
 const COMMITTER = fileURLToPath(new URL('committer.js', import.meta.url));
 
-/** One life of the child process. */
+/** The result of one run of the child process. */
 export interface Run {
   /** The last line whose commit was acknowledged; 0 when none was. */
   readonly acknowledged: number;
-  /** Whether it was killed before it came to the end. */
+  /** Whether it was killed before the end of the file. */
   readonly killed: boolean;
   /** From the opened log to the end, in milliseconds. */
   readonly elapsedMs: number;
@@ -18,18 +18,18 @@ export interface Run {
   readonly backend: string;
 }
 
-/** What a run is given. */
+/** The arguments of a run. */
 export interface RunPlan {
   readonly log: string;
   readonly file: string;
   /** Commits under way at a time. */
   readonly inFlight: number;
-  /** Kill it once this line was acknowledged; `undefined` to let it come to the end. */
+  /** Kill it once this line was acknowledged; `undefined` to let it run to the end. */
   readonly killAtLine: number | undefined;
   readonly onProgress: (acknowledged: number) => void;
 }
 
-/** Starts the child process, and kills it at a random moment behind the line given. */
+/** Starts the child process, and kills it at a random moment after the given line. */
 export async function run({ log, file, inFlight, killAtLine, onProgress }: RunPlan): Promise<Run> {
   const child = spawn(process.execPath, [COMMITTER, log, file, String(inFlight)], {
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],

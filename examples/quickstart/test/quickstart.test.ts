@@ -116,11 +116,11 @@ test.each(backends)('WALSTACK_IO=%s chooses the backend', (backend) => {
   expect(figuresOf(result)).toMatchObject({ backend, lost: '0', duplicated: '0' });
 });
 
-describe('a wrong command line is told and refused with exit code 2', () => {
+describe('a wrong command line is reported with exit code 2', () => {
   test.each<readonly [string, readonly string[], string]>([
     ['a missing file', ['missing'], 'missing'],
     ['a directory', ['.'], 'is not a file'],
-    ['two files', ['input', 'input'], 'one file at a time'],
+    ['two files', ['input', 'input'], 'give only one file'],
     ['--kills x', ['input', '--kills', 'x'], '--kills must be a whole number'],
     ['--kills -1', ['input', '--kills=-1'], '--kills must be a whole number'],
     ['--kills 1.5', ['input', '--kills', '1.5'], '--kills must be a whole number'],
@@ -233,7 +233,7 @@ describe('look', () => {
     ['an LSN behind the last one', () => [data, '--from', '99'], '"lsn" must be'],
     ['a limit that is none', () => [data, '--limit', '0'], '"limit" must be'],
     ['an unknown option', () => [data, '--form', '1'], '--form'],
-  ])('%s is told, with exit code 1', (_what, args, message) => {
+  ])('%s is reported, with exit code 1', (_what, args, message) => {
     quickstart('a\n', '--kills', '0');
     const result = run('look', args());
     expect(result.status).toBe(1);

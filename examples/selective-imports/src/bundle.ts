@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { build, type Metafile } from 'esbuild';
 
-/** A program with everything that it needs in one file. */
+/** A program bundled to one file. */
 export interface Bundle {
   readonly path: string;
-  /** Names of the packages of which something is in it, without their scope. */
+  /** Names of the packages that it contains code of, without their scope. */
   readonly packages: readonly string[];
   readonly minifiedBytes: number;
   readonly gzippedBytes: number;

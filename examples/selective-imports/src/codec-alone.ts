@@ -1,4 +1,4 @@
-/** Frames in a buffer, for a protocol of one's own: no file is touched. */
+/** Frames in a buffer, for a custom protocol, without files. */
 import { decodeFrame, encodeFrame, frameStart, scanFrames, UNSALTED_SEED } from '@walstack/codec';
 
 const BLOCK_BYTES = 512;
@@ -8,7 +8,7 @@ let end = 0;
 for (const text of ['hello', 'brave', 'new', 'world']) {
   end = encodeFrame(stream, frameStart(end, BLOCK_BYTES), new TextEncoder().encode(text));
 }
-// The last frame is damaged on its way.
+// The last frame is damaged in transit.
 stream[end - 1] = 0;
 
 const offsets = new Uint32Array(16);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Wal } from '@walstack/wal';
 import { type Bundle, bundle } from './bundle.js';
 
-/** The programs, each of which takes one layer and what is below it. */
+/** The programs, each with one layer and those below it. */
 const PROGRAMS = ['codec-alone', 'storage-io-alone', 'reader-alone', 'segmented-alone', 'wal'] as const;
 
 const KIBIBYTE = 1024;

@@ -1,4 +1,4 @@
-/** Reads the log in the directory that it is given, whatever process writes it, without changing anything. */
+/** Reads the log in a given directory, whichever process writes it, without changing anything. */
 import { replayDirectory } from '@walstack/mmap-reader';
 
 let records = 0;

@@ -1,4 +1,4 @@
-/** A log without promises: the caller decides when to sync. */
+/** A log whose caller decides when to sync, without promises. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

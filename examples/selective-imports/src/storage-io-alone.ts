@@ -1,4 +1,4 @@
-/** Tear-safe appends to one file, and nothing else. */
+/** Tear-safe appends to one file, without the layers above. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

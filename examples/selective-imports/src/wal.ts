@@ -1,4 +1,4 @@
-/** All of it, to compare with. */
+/** The complete stack, for comparison. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -37,7 +37,7 @@ test.each(END)('%s closes the files of iterators that were begun and left', asyn
   expect(disk.openFiles).toBe(0);
   expect(next.error).toMatchObject({ code: 'WAL_CLOSED' });
   for (const iterator of begun) {
-    // What was read before may still come, and then that the log is closed.
+    // Events read before may still come, and then the error that the log is closed.
     const error = await rejection(
       (async () => {
         while ((await iterator.next()).done !== true);
@@ -47,7 +47,7 @@ test.each(END)('%s closes the files of iterators that were begun and left', asyn
   }
 });
 
-test('a step of an iterator that is under way when the log is closed closes its file when it is done', async () => {
+test('an iterator step under way when the log is closed closes its file when it ends', async () => {
   const { disk, wal } = await opened();
   disk.hold('read');
   const following = watch(wal.follow()[Symbol.asyncIterator]().next());
@@ -55,7 +55,7 @@ test('a step of an iterator that is under way when the log is closed closes its 
   await disk.held('read');
   await turns();
   await wal.close();
-  disk.letGo('read');
+  disk.releaseAll('read');
   await turns();
   expect([following.error, reading.error]).toEqual([
     expect.objectContaining({ code: 'WAL_CLOSED' }),

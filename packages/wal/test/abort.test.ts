@@ -23,8 +23,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  disk.letGo('write');
-  disk.letGo('datasync');
+  disk.releaseAll('write');
+  disk.releaseAll('datasync');
   await wal.close();
   await disk.io.dispose();
 });
@@ -38,7 +38,7 @@ describe('commit', () => {
     expect(await wal.commit('b', { signal: undefined as never })).toBe(2);
   });
 
-  test('with a signal that was aborted before appends nothing', async () => {
+  test('with an aborted signal appends nothing', async () => {
     controller.abort(reason);
     expect(await rejection(wal.commit('a', { signal }))).toMatchObject(aborted);
     expect(await rejection(wal.commitBatch(wal.batch().add('a'), { signal }))).toMatchObject(aborted);
@@ -86,7 +86,7 @@ describe('commit', () => {
     const second = await rejection(other.commit('second', { signal }));
     expect(second).toMatchObject(aborted);
     expect(second.lsn).toBeUndefined();
-    disk.letGo('write');
+    disk.releaseAll('write');
     await other.shutdown();
     expect([first.value, other.lastLsn]).toEqual([1, 1]);
   });
@@ -103,13 +103,13 @@ describe('commit', () => {
     expect(second.error).toMatchObject(aborted);
     expect((second.error as Error).message).toContain('nothing was appended');
     expect(wal.stats().waitingForRoom).toBe(1);
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns();
     expect([first.value, third.value]).toEqual([1, 2]);
     expect((await textsOf(wal)).map((text) => text.length)).toEqual([200, 200]);
   });
 
-  test('lets those behind it in who need less room', async () => {
+  test('admits later calls that need less room', async () => {
     disk.hold('write');
     wal.append('x'.repeat(100));
     const first = watch(wal.commit(large, { signal }));
@@ -119,12 +119,12 @@ describe('commit', () => {
     await turns();
     expect(first.error).toMatchObject(aborted);
     expect([wal.stats().waitingForRoom, wal.lastLsn]).toEqual([0, 2]);
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns();
     expect(second.value).toBe(2);
   });
 
-  test('only stops waiting when it is aborted behind that: the event is there', async () => {
+  test('only stops waiting when it is aborted after that: the event is in the log', async () => {
     disk.hold('datasync');
     const first = watch(wal.commit('a', { signal }));
     const batch = watch(wal.commitBatch(wal.batch().add('b').add('c'), { signal }));
@@ -135,13 +135,13 @@ describe('commit', () => {
     expect(first.error).toMatchObject({ ...aborted, lsn: 1, reason: 'outcome-unknown' });
     expect(batch.error).toMatchObject({ ...aborted, lsn: 3, reason: 'outcome-unknown' });
     expect(durable.error).toMatchObject({ ...aborted, lsn: 1 });
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns();
     expect(wal.durableLsn).toBe(3);
     expect(await textsOf(wal)).toEqual(['a', 'b', 'c']);
   });
 
-  test('a batch that waited for room and was given up can be committed again', async () => {
+  test('a batch whose commit was aborted while it waited for room can be committed again', async () => {
     disk.hold('write');
     wal.append(large);
     const batch = wal.batch().add(large);
@@ -151,7 +151,7 @@ describe('commit', () => {
     await turns();
     expect(commit.error).toMatchObject(aborted);
     expect(batch.isSpent).toBe(false);
-    disk.letGo('write');
+    disk.releaseAll('write');
     await wal.sync();
     expect(await wal.commitBatch(batch)).toBe(2);
     expect(batch.isSpent).toBe(true);
@@ -164,7 +164,7 @@ describe('commit', () => {
     wal.append(large);
     const waiting = [wal.commit(large, { signal: counted.signal }), wal.ready({ signal: counted.signal })];
     expect(counted.listeners).toBe(1);
-    disk.letGo('write');
+    disk.releaseAll('write');
     await Promise.all(waiting);
     await turns();
     expect(counted.listeners).toBe(0);
@@ -218,7 +218,7 @@ describe('reading', () => {
     expect([found, disk.openFiles]).toEqual([[3, 4], idle]);
   });
 
-  test('with a signal that is not aborted it comes to its end', async () => {
+  test('with a signal that is not aborted it runs to its end', async () => {
     expect(await wal.replay(2, () => {}, { signal })).toBe(9);
   });
 });
@@ -250,7 +250,7 @@ test.each<[string, () => unknown]>([
   expect(wal.lastLsn).toBe(0);
 });
 
-/** A signal that knows how many listen to it. */
+/** A signal that counts its listeners. */
 class CountedSignal {
   listeners = 0;
   readonly signal = new AbortController().signal;

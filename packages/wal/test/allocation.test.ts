@@ -41,7 +41,7 @@ test('an append allocates nothing: what is allocated is for turns and groups, wh
       await wal.flush();
     }
   };
-  // Until the compiler is through with it, numbers may be objects.
+  // Until the code is optimized, numbers may be heap objects.
   await appendAll();
   const bytes = await allocatedBy(appendAll);
   await wal.close();

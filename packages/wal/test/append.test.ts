@@ -7,7 +7,7 @@ import { eventsOf, rejection, text, textsOf, thrown } from './support/outcomes.j
 import { StepDisk } from './support/step-disk.js';
 
 describe.each(BACKENDS)('on %s', (_name, create) => {
-  test('append, commit, durable, flush and sync give LSNs from 1 on, and everything comes back', async () => {
+  test('append, commit, durable, flush and sync assign LSNs from 1 on, and everything is read back', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const wal = await Wal.open(directory, { io });
@@ -28,7 +28,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(await textsOf(again)).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  test('type, meta, scope, time and payload of an event come back as they were given', async () => {
+  test('type, meta, scope, time and payload of an event are read back unchanged', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const time = new ManualTime();
@@ -58,7 +58,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(text(second?.payload as Uint8Array)).toBe('grüße 🐘');
   });
 
-  test('empty payloads, views into larger buffers and large payloads come back; text that UTF-8 cannot encode is refused', async () => {
+  test('empty payloads, views into larger buffers and large payloads come back; text that UTF-8 cannot encode is rejected', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const large = Buffer.alloc(3 * 1024 * 1024, 'walstack');
@@ -128,7 +128,7 @@ describe('what reaches the disk', () => {
     expect(wal.durableLsn).toBe(2);
   });
 
-  test('sync behind a flush only syncs, and sync of nothing new does nothing', async () => {
+  test('sync after a flush only syncs, and sync of nothing new does nothing', async () => {
     wal.append('a');
     await wal.flush();
     await wal.sync();
@@ -138,7 +138,7 @@ describe('what reaches the disk', () => {
     expect(disk.calls).toEqual(['write', 'datasync']);
   });
 
-  test('durable syncs what is not durable, and asks nothing of the disk for what is', async () => {
+  test('durable syncs what is not durable, and does not access the disk otherwise', async () => {
     const lsn = wal.append('a');
     await wal.durable(lsn);
     expect(wal.durableLsn).toBe(1);
@@ -152,7 +152,7 @@ describe('what reaches the disk', () => {
     expect(disk.calls).toEqual([]);
   });
 
-  test('a durable write in place of write and sync, where the backend has it', async () => {
+  test('a durable write replaces write and sync, if the backend supports it', async () => {
     const durableDisk = new StepDisk(true);
     const other = await Wal.open(`${temporaryDirectory()}/log`, { io: durableDisk.io });
     durableDisk.calls.length = 0;
@@ -209,14 +209,14 @@ describe('wrong input', () => {
     ['meta that is too long', 'x', { meta: new Uint8Array(65_536) }, 'WAL_TOO_LARGE'],
   ];
 
-  test.each(cases)('append and commit refuse %s, and nothing is appended', async (_what, payload, options, code) => {
+  test.each(cases)('append and commit reject %s, and nothing is appended', async (_what, payload, options, code) => {
     const error = thrown(() => wal.append(payload as string, options as AppendOptions));
     expect(error).toMatchObject({ code });
     expect(await rejection(wal.commit(payload as string, options as AppendOptions))).toMatchObject({ code });
     expect(WalError.is(error)).toBe(code.startsWith('WAL_'));
   });
 
-  test('what is too long says how long it is and how long it may be', () => {
+  test('the error for a payload that is too long has its length and the limit', () => {
     expect(thrown(() => wal.append(new Uint8Array(1001)))).toMatchObject({ limit: 1000, actual: 1001 });
   });
 

@@ -30,8 +30,8 @@ beforeEach(() => {
 
 afterEach(async () => {
   disk.heal();
-  disk.letGo('write');
-  disk.letGo('datasync');
+  disk.releaseAll('write');
+  disk.releaseAll('datasync');
   await wal.close();
   await disk.io.dispose();
 });
@@ -50,7 +50,7 @@ describe('flushDelayMs', () => {
     expect([wal.durableLsn, wal.stats().pendingBytes]).toEqual([0, 0]);
   });
 
-  test('the time starts anew with the first append behind a flush', async () => {
+  test('the delay starts again with the first append after a flush', async () => {
     await open();
     wal.append('a');
     time.fire();
@@ -71,7 +71,7 @@ describe('flushDelayMs', () => {
     await disk.held('write');
     wal.append('b');
     expect(time.waiting).toEqual([FLUSH_DELAY_MS]);
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns();
     expect(wal.stats().pendingBytes).toBeGreaterThan(0);
     time.fire();
@@ -88,7 +88,7 @@ describe('flushDelayMs', () => {
     await disk.held('write');
     wal.append('b');
     time.fire();
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns();
     expect(disk.calls).toEqual(['write', 'write']);
     expect(wal.stats().pendingBytes).toBe(0);
@@ -122,7 +122,7 @@ describe('flushBytes', () => {
     for (let each = 0; each < 10; each++) wal.append('x'.repeat(1000));
     await turns();
     expect(disk.calls).toEqual(['write']);
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns();
     expect(disk.calls).toEqual(['write', 'write']);
     expect(wal.stats().pendingBytes).toBe(0);
@@ -138,13 +138,13 @@ test('nothing is flushed in the background after close', async () => {
   wal.append('b');
   const closed = wal.close();
   expect(time.waiting).toEqual([]);
-  disk.letGo('write');
+  disk.releaseAll('write');
   await closed;
   await turns();
   expect(time.waiting).toEqual([]);
 });
 
-test('a flush that failed in the background is in failure, and everything after it is refused', async () => {
+test('a failed background flush is in failure, and later calls are rejected', async () => {
   await open();
   disk.fail('write', 'EIO');
   wal.append('a');
@@ -168,7 +168,7 @@ test('when the time is up while a flush is under way, nothing is handed over bef
     await turns();
   }
   expect(disk.calls).toEqual(['write']);
-  disk.letGo('write');
+  disk.releaseAll('write');
   await turns();
   expect(disk.calls).toEqual(['write', 'write']);
   expect(wal.stats().pendingBytes).toBe(0);

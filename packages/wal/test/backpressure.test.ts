@@ -41,13 +41,13 @@ beforeEach(async () => {
 
 afterEach(async () => {
   disk.heal();
-  disk.letGo('write');
-  disk.letGo('datasync');
+  disk.releaseAll('write');
+  disk.releaseAll('datasync');
   await wal.close();
   await disk.io.dispose();
 });
 
-test('append refuses what goes beyond maxPendingBytes, and nothing is appended', () => {
+test('append rejects records beyond maxPendingBytes, and nothing is appended', () => {
   expect(fill()).toBe(3);
   const { pendingBytes } = wal.stats();
   const error = thrown(() => wal.append(payload('more')));
@@ -57,7 +57,7 @@ test('append refuses what goes beyond maxPendingBytes, and nothing is appended',
   expect(wal.append('a small one fits')).toBe(4);
 });
 
-test('a record larger than maxPendingBytes is taken when nothing else is pending', async () => {
+test('a record larger than maxPendingBytes is accepted when nothing else is pending', async () => {
   expect(await wal.commit(payload('large', 5000))).toBe(1);
   wal.append('small');
   const large = watch(wal.commit(payload('large', 5000)));
@@ -72,13 +72,13 @@ test('a commit waits for room and is durable in its turn', async () => {
   await disk.held('write');
   await turns();
   expect([commit.state, wal.lastLsn, wal.stats().waitingForRoom]).toEqual(['pending', 3, 1]);
-  disk.letGo('write');
+  disk.releaseAll('write');
   await turns();
   expect(commit.value).toBe(4);
   expect([wal.durableLsn, wal.stats().waitingForRoom]).toEqual([4, 0]);
 });
 
-test('first come, first served: nobody overtakes, and append is refused while anybody waits', async () => {
+test('calls enter in order: none overtakes, and append is rejected while a call waits', async () => {
   fill();
   disk.hold('write');
   const order: string[] = [];
@@ -91,14 +91,14 @@ test('first come, first served: nobody overtakes, and append is refused while an
   expect(thrown(() => wal.append('x'))).toMatchObject({ code: 'WAL_BACKPRESSURE' });
   expect(wal.stats().waitingForRoom).toBe(4);
   await disk.held('write');
-  disk.letGo('write');
+  disk.releaseAll('write');
   await Promise.all(waiting);
   expect(order.filter((each) => each !== 'ready')).toEqual(['commit 4', 'commit 5', 'commit 6']);
   expect(order.indexOf('ready')).toBeLessThan(order.indexOf('commit 6'));
   expect((await textsOf(wal, 4)).map((each) => each.replaceAll('.', ''))).toEqual(['large', 'small', 'last']);
 });
 
-test('a small commit does not slip in before a large one that waits', async () => {
+test('a small commit does not overtake a large one that waits', async () => {
   fill();
   const large = watch(wal.commit(payload('large', 1500)));
   const small = watch(wal.commit('s'));
@@ -137,7 +137,7 @@ test('a commit with wrong arguments does not wait for room', async () => {
   expect([commit.state, wal.stats().waitingForRoom]).toEqual(['pending', 1]);
 });
 
-test('a commit that is refused in its turn does not hold up those behind it', async () => {
+test('a commit that is rejected in its turn does not delay later ones', async () => {
   fill();
   const wrong = watch(wal.commit('x', { type: -1 }));
   const first = watch(wal.commit(payload('first')));
@@ -174,7 +174,7 @@ test('a flush in the background makes room as soon as it is done', async () => {
   expect([ready.state, disk.calls]).toEqual(['fulfilled', ['write', 'write']]);
 });
 
-test('a writer that awaits ready whenever it is refused gets through, whatever the size of its records', async () => {
+test('a writer that awaits ready after each rejection makes progress, whatever the size of its records', async () => {
   for (const bytes of [1, 300, 700, 1900, 4000]) {
     const first = wal.lastLsn + 1;
     for (let count = 0; count < 50; ) {
@@ -190,7 +190,7 @@ test('a writer that awaits ready whenever it is refused gets through, whatever t
   }
 });
 
-test('several writers that share a full log all get through', async () => {
+test('several writers that share a full log all make progress', async () => {
   const writer = async (name: string): Promise<void> => {
     for (let count = 0; count < 100; ) {
       try {
@@ -229,14 +229,14 @@ test('pending memory never goes beyond maxPendingBytes, however many commits the
   expect((await textsOf(wal)).map(Number.parseFloat)).toEqual(commits.map((_, index) => index));
 });
 
-test('who waits for room when the log fails is told why, and nothing of it was appended', async () => {
+test('calls that wait for room are rejected with the failure of the log, and nothing of them is appended', async () => {
   fill();
   disk.hold('write');
   const commit = watch(wal.commit(payload('waits')));
   const ready = watch(wal.ready());
   await disk.held('write');
   disk.fail('write', 'ENOSPC');
-  disk.letGo('write');
+  disk.releaseAll('write');
   await turns();
   for (const { error } of [commit, ready]) {
     expect(error).toMatchObject({ code: 'WAL_NO_SPACE', systemCode: 'ENOSPC' });
@@ -246,7 +246,7 @@ test('who waits for room when the log fails is told why, and nothing of it was a
   expect(await rejection(wal.ready())).toMatchObject({ code: 'WAL_NO_SPACE' });
 });
 
-test('who waits for room when the log is closed is told so, and nothing of it was appended', async () => {
+test('calls that wait for room are rejected when the log is closed, and nothing of them is appended', async () => {
   fill();
   const commit = watch(wal.commit(payload('waits')));
   const ready = watch(wal.ready());
@@ -257,7 +257,7 @@ test('who waits for room when the log is closed is told so, and nothing of it wa
   }
 });
 
-test('shutdown serves who waits for room', async () => {
+test('shutdown resolves the calls that wait for room', async () => {
   fill();
   const commits = Array.from({ length: 10 }, (_, index) => watch(wal.commit(payload(`waits ${index}`, 900))));
   const ready = watch(wal.ready());

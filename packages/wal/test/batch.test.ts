@@ -22,7 +22,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
   });
 });
 
-test('on real files a batch is there whole or not at all when the process is killed', async () => {
+test('on real files a batch is in the log completely or not at all when the process is killed', async () => {
   const directory = `${temporaryDirectory()}/log`;
   let acknowledged = 0;
   for (const killAfter of [1, 30, 8, 60]) {
@@ -73,13 +73,13 @@ describe('a batch', () => {
     const batch = new Batch().add('later');
     expect(thrown(() => wal.appendBatch(batch))).toMatchObject({ code: 'WAL_BACKPRESSURE' });
     expect(batch.isSpent).toBe(false);
-    disk.letGo('write');
+    disk.releaseAll('write');
     await wal.sync();
     expect(wal.appendBatch(batch)).toBe(2);
     await wal.shutdown();
   });
 
-  test('waits for room in its turn, as it was when it was committed', async () => {
+  test('waits for room in its turn, with the content it had when it was committed', async () => {
     const { wal, disk } = await open({ maxPendingBytes: 100 });
     disk.hold('write');
     const first = watch(wal.commit('x'.repeat(100)));
@@ -90,14 +90,14 @@ describe('a batch', () => {
     expect(thrown(() => batch.add('too late'))).toMatchObject({ code: 'WAL_STATE' });
     expect(thrown(() => wal.appendBatch(new Batch().add('d')))).toMatchObject({ code: 'WAL_BACKPRESSURE' });
     await turns();
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns();
     expect([first.value, second.value, third.value]).toEqual([1, 3, 4]);
     expect((await textsOf(wal)).slice(1)).toEqual(['a', 'b', 'c']);
     await wal.shutdown();
   });
 
-  test('that is refused when its turn has come is as it was before', async () => {
+  test('that is rejected in its turn is unchanged', async () => {
     const { wal, disk } = await open({ maxPendingBytes: 100, maxPayloadBytes: 1000 });
     disk.hold('write');
     const first = [watch(wal.commit('x'.repeat(100))), watch(wal.commit('waits'))];
@@ -106,7 +106,7 @@ describe('a batch', () => {
     const refused = [watch(wal.commitBatch(empty)), watch(wal.commitBatch(large))];
     expect([empty.isSpent, large.isSpent]).toEqual([true, true]);
     await turns();
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns();
     expect(first.map(({ value }) => value)).toEqual([1, 2]);
     expect(refused.map(({ error }) => (error as WalError).code)).toEqual(['WAL_EMPTY_BATCH', 'WAL_TOO_LARGE']);
@@ -115,14 +115,14 @@ describe('a batch', () => {
     await wal.shutdown();
   });
 
-  test('that waits for room when the log is closed is as it was before', async () => {
+  test('that waits for room when the log is closed is unchanged', async () => {
     const { wal, disk } = await open({ maxPendingBytes: 100 });
     disk.hold('write');
     watch(wal.commit('x'.repeat(100)));
     const batch = new Batch().add('a');
     const commit = watch(wal.commitBatch(batch));
     const closing = wal.close();
-    disk.letGo('write');
+    disk.releaseAll('write');
     await closing;
     await turns();
     expect(commit.error).toMatchObject({ code: 'WAL_CLOSED' });

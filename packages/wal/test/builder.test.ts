@@ -6,7 +6,7 @@ import { ManualTime } from './support/manual-time.js';
 import { rejection, textsOf } from './support/outcomes.js';
 
 describe('Wal.builder', () => {
-  test('opens a log with the options that it was given one by one', async () => {
+  test('opens a log with options that are set one by one', async () => {
     await using io = createSyncFsStorageIo();
     const directory = directoryFor(io);
     await using wal = await Wal.builder(directory).io(io).segmentBytes(4096).blockBytes(512).firstLsn(100).build();
@@ -16,7 +16,7 @@ describe('Wal.builder', () => {
     expect(wal.stats().rolls).toBeGreaterThan(1);
   });
 
-  test('gives events the type of its encoding', async () => {
+  test('types events by its encoding', async () => {
     await using io = createSyncFsStorageIo();
     const builder = Wal.builder(directoryFor(io)).io(io);
     expectTypeOf(builder).toEqualTypeOf<WalBuilder>();
@@ -29,7 +29,7 @@ describe('Wal.builder', () => {
     expect(await textsOf(bytes)).toEqual(['{"id":7}']);
   });
 
-  test('each call gives a new builder and leaves the one it was made on as it is', async () => {
+  test('each call returns a new builder and leaves the old one unchanged', async () => {
     await using io = createSyncFsStorageIo();
     const base = Wal.builder(directoryFor(io)).io(io).create(false);
     const creating = base.create(true);
@@ -38,7 +38,7 @@ describe('Wal.builder', () => {
     await (await base.build()).shutdown();
   });
 
-  test('build says what is wrong with a value: option, value and range', async () => {
+  test('build rejects a wrong value with option, value and range', async () => {
     const error = await rejection(Wal.builder('/nowhere/log').maxInFlight(1000).build());
     expect(error).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
     expect(error.message).toBe('"maxInFlight" must be an integer from 1 to 256, received 1000');

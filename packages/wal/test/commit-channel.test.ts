@@ -15,7 +15,7 @@ function listen(): CommitMessage[] {
   return heard;
 }
 
-test.each(BACKENDS)('commits that are served together are one message, on %s', async (_name, create) => {
+test.each(BACKENDS)('commits that are resolved together are one message, on %s', async (_name, create) => {
   const heard = listen();
   await using io = create();
   const directory = directoryFor(io);
@@ -30,7 +30,7 @@ test.each(BACKENDS)('commits that are served together are one message, on %s', a
   expect(heard).toHaveLength(1);
 });
 
-test('commits that shutdown serves are told without a duration, and every commit is told once', async () => {
+test('commits resolved by shutdown are published without a duration, and every commit once', async () => {
   const heard = listen();
   const wal = await Wal.open('/log', { io: 'memory' });
   const commits = Array.from({ length: 100 }, (_, index) => wal.commit(`${index}`));

@@ -9,7 +9,7 @@ const open = (): Promise<Wal> =>
 
 const SIZES = [2000, 8000] as const;
 
-/** What is done once for each of many costs the same for all of them, however many there are. */
+/** The cost of each of many calls does not depend on their number. */
 function expectLinear(work: readonly number[]): void {
   const [few, many] = work as [number, number];
   expect(many / few).toBeLessThan((1.25 * SIZES[1]) / SIZES[0]);
@@ -87,7 +87,7 @@ test('a signal is listened to once, by any number of calls, and not at all when 
   await wal.shutdown();
 });
 
-test('durability asked for in falling order costs little more than in rising order, and is served in order', async () => {
+test('waiting for durability in falling order costs little more than in rising order, and resolves in order', async () => {
   const work = await eachSize(async (count) => {
     const wal = await Wal.open('/log', { io: createMemoryStorageIo(), markAfterMs: 0 });
     for (let lsn = 1; lsn <= count; lsn++) wal.append(aWord);
@@ -107,6 +107,6 @@ test('durability asked for in falling order costs little more than in rising ord
     return spent;
   });
   const [few, many] = work as [number, number];
-  // By the logarithm more for four times as many.
+  // A logarithmic factor more for four times as many.
   expect(many / few).toBeLessThan((1.5 * SIZES[1]) / SIZES[0]);
 });

@@ -19,7 +19,7 @@ const backends: Readonly<Record<string, () => StorageIo>> = {
   auto: () => openStorageIo('auto'),
 };
 
-/** What becomes of a promise. */
+/** The outcome of a promise. */
 const outcome = (waiting: Promise<unknown>): Promise<unknown> =>
   waiting.then(
     () => 'done',

@@ -62,7 +62,7 @@ describe('payloads', () => {
     expect(wal.lastLsn).toBe(texts.length);
   });
 
-  test('are whatever JSON can represent with json, with the type they were said to have', async () => {
+  test('are any value that JSON can represent with json, with the declared type', async () => {
     await using wal = await Wal.open<Order>(directory, { io, encoding: 'json' });
     expectTypeOf(wal.append).parameter(0).toEqualTypeOf<Order>();
     const orders: Order[] = [
@@ -82,7 +82,7 @@ describe('payloads', () => {
     expect(wal.lastLsn).toBe(2);
   });
 
-  test('go through an encoding of the user, which may take more than it gives', async () => {
+  test('go through an encoding of the user, which may accept more than it returns', async () => {
     await using wal = await Wal.open(directory, { io, encoding: float });
     expectTypeOf(wal).toEqualTypeOf<Wal<number, number | string>>();
     wal.append(1.5);
@@ -119,7 +119,7 @@ describe('payloads', () => {
 });
 
 describe('text that UTF-8 cannot carry', () => {
-  test('is refused by utf8 when it is appended, and shown nowhere', async () => {
+  test('is rejected by utf8 when it is appended, and not in the message', async () => {
     await using wal = await Wal.open(directory, { io, encoding: 'utf8' });
     for (const wrong of ['\ud800', 'secret \udc00', '\udfff\ud800']) {
       for (const error of [thrown(() => wal.append(wrong)), await rejection(wal.commit(wrong))]) {
@@ -132,7 +132,7 @@ describe('text that UTF-8 cannot carry', () => {
     expect((await wal.read(1))?.payload).toBe('\ud83d\ude00 \ufffd');
   });
 
-  test('is refused by json when it is read, and not read as something else', async () => {
+  test('is rejected by json when it is read, and not replaced', async () => {
     {
       await using bytes = await Wal.open(directory, { io });
       await bytes.commit(Uint8Array.of(0x22, 0xff, 0x22));
@@ -141,7 +141,7 @@ describe('text that UTF-8 cannot carry', () => {
     await using wal = await Wal.open(directory, { io, encoding: 'json' });
     expect(await rejection(wal.read(1))).toMatchObject({ code: 'WAL_BAD_PAYLOAD', lsn: 1, reason: 'encoding' });
     expect((await wal.read(2))?.payload).toBe('\ufffd');
-    // JSON has a way of its own to write them.
+    // JSON escapes lone surrogates.
     expect(await wal.commit('\ud800')).toBe(3);
     expect((await wal.read(3))?.payload).toBe('\ud800');
   });
@@ -163,7 +163,7 @@ describe('an encoding that does not fit', () => {
     expect(await payloads(wal)).toHaveLength(2);
   });
 
-  test('what decode throws may have no text', async () => {
+  test('decode may throw a value that cannot be converted to text', async () => {
     const nothing: unknown = Object.create(null);
     const encoding: Encoding<string> = {
       name: 'mute',
@@ -177,7 +177,7 @@ describe('an encoding that does not fit', () => {
     expect(await rejection(wal.read(1))).toMatchObject({ code: 'WAL_BAD_PAYLOAD', lsn: 1, cause: nothing });
   });
 
-  test('what encode throws comes out, and nothing was appended', async () => {
+  test('an error of encode is thrown, and nothing was appended', async () => {
     const error = new Error('not today');
     const encoding: Encoding<string> = {
       name: 'unwilling',

@@ -35,7 +35,7 @@ test('a log on real files is encrypted, rotated to another key, replayed and fol
   expect(await rejection(Wal.follow(directory, 1).next())).toMatchObject({ code: 'WAL_BAD_KEY' });
 });
 
-test('a ring is set before the first append, and not behind it', async () => {
+test('a ring can be set before the first append, and not after it', async () => {
   await using wal = await Wal.open(`${temporaryDirectory()}/log`);
   expect(wal.encryptionRing).toBeUndefined();
   expect(await rejection(wal.rotateKey())).toMatchObject({ code: 'WAL_STATE' });
@@ -47,7 +47,7 @@ test('a ring is set before the first append, and not behind it', async () => {
   expect(await textsOf(wal)).toEqual(['a']);
 });
 
-test('a follower that began before the ring was set, or replaced, goes on with it', async () => {
+test('a follower that began before the ring was set, or replaced, uses the new ring', async () => {
   const directory = `${temporaryDirectory()}/log`;
   const wal = await Wal.open(directory, { encoding: 'utf8' });
   await wal.commit('in the clear');
@@ -81,7 +81,7 @@ async function withoutAnswer(): Promise<{ directory: string; keyRing: KeyRing; a
     tell();
     return new Promise(() => {});
   });
-  // The ring asks once: whoever comes later waits for the same answer.
+  // The ring calls once: later calls wait for the same answer.
   const first = new Promise<void>((resolve) => {
     tell = resolve;
   });
@@ -113,7 +113,7 @@ test('a follower that waits for a key service ends with its signal, with return,
   expect(await replayed).toMatchObject({ code: 'WAL_CLOSED' });
 });
 
-test('payloads are compressed where that makes them smaller, and come back as they were', async () => {
+test('payloads are compressed when that makes them smaller, and are read back unchanged', async () => {
   const directory = `${temporaryDirectory()}/log`;
   await using wal = await Wal.open(directory, {
     compression: { codec: 'deflate', thresholdBytes: 100 },

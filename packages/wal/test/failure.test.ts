@@ -29,7 +29,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
 
   const open = (): Promise<Wal> => Wal.open(directory, { io: disk.io, ...new ManualTime().options });
 
-  /** Two events that are durable, and a failure that everybody has been told of. */
+  /** Two durable events, and a failure with which all calls were rejected. */
   const failed = async (): Promise<WalError> => {
     disk.fail(operation, systemCode);
     await rejection(wal.commit('lost, or not'));
@@ -57,7 +57,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     const behind = ['d', 'e'].map((payload) => watch(wal.commit(payload)));
     const durable = watch(wal.durable(4));
     disk.fail(operation, systemCode);
-    disk.letGo(operation);
+    disk.releaseAll(operation);
     await turns();
     const { failure } = wal;
     expect(failure).toMatchObject({ code, systemCode, path: expect.stringContaining(directory) });
@@ -72,7 +72,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     expect([wal.durableLsn, wal.stats().waitingCommits]).toEqual([2, 0]);
   });
 
-  test('afterwards everything is refused with that code, and the disk is asked for nothing', async () => {
+  test('afterwards everything is rejected with that code, without access to the disk', async () => {
     const failure = await failed();
     disk.calls.length = 0;
     const refused = { code, cause: failure };
@@ -88,7 +88,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     expect([wal.lastLsn, wal.durableLsn, wal.state]).toEqual([3, 2, 'running']);
   });
 
-  test('what was durable before stays so, and reads go on up to it', async () => {
+  test('events that were durable stay so, and can be read', async () => {
     await failed();
     await wal.durable(2);
     expect(await textsOf(wal)).toEqual(['durable 1', 'durable 2']);
@@ -130,7 +130,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     await again.shutdown();
   });
 
-  test('close lets go without asking the disk for anything', async () => {
+  test('close releases everything without access to the disk', async () => {
     await failed();
     disk.calls.length = 0;
     await wal.close();
@@ -145,7 +145,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     wal.append('y');
     const shutdown = watch(wal.shutdown());
     disk.fail(operation, systemCode);
-    disk.letGo(operation);
+    disk.releaseAll(operation);
     await turns();
     expect(commit.error).toMatchObject({ code, reason: 'outcome-unknown' });
     expect(shutdown.error).toBe(wal.failure);
@@ -153,7 +153,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
   });
 });
 
-test('a failure that nobody waits for is not forgotten', async () => {
+test('a failure that no call waits for is kept', async () => {
   const disk = new StepDisk();
   const time = new ManualTime();
   const wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io, markAfterMs: 50, ...time.options });
@@ -220,7 +220,7 @@ test('a log on a full disk opens and is read, refuses to append, and goes on whe
   await disk.io.dispose();
 });
 
-test('onFailure hears once of a failure that nobody awaits', async () => {
+test('onFailure is called once for a failure of a background flush', async () => {
   const disk = new StepDisk();
   const time = new ManualTime();
   const heard: WalError[] = [];

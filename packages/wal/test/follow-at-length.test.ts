@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 
 const payloadOf = (lsn: number): string => `event ${lsn}`.padEnd(100, '.');
 
-/** Holds events against what they must be: each once, in order. */
+/** Checks that events come once each, in order. */
 class Check {
   lsn = 0;
 
@@ -74,7 +74,7 @@ test(
   10 * MINUTE,
 );
 
-test('a follower in another place goes on across reopening, and sees what a mark proves durable', async () => {
+test('a follower without the writer continues across reopening, and sees what a mark proves durable', async () => {
   const io = openStorageIo('sync-fs');
   const directory = `${temporaryDirectory()}/log`;
   expect(await rejection(Wal.follow(directory, 1).next())).toMatchObject({ code: 'WAL_NOT_FOUND' });

@@ -18,7 +18,7 @@ const opened = async (options = {}) => {
   return { io, wal, others };
 };
 
-/** Commits events up to an LSN, whose payloads say in which life of the log they were written. */
+/** Commits events up to an LSN, whose payloads name the generation of the log that they were written in. */
 const fill = async (wal: Wal, upTo: number, life = 'a'): Promise<void> => {
   while (wal.lastLsn < upTo) wal.append(`${life}${wal.lastLsn + 1}`);
   await wal.sync();
@@ -36,7 +36,7 @@ const take = async (follower: WalFollower<WalEvent>, count: number): Promise<str
 
 const cutBack = (lsn: number): object => ({ code: 'WAL_TRUNCATED', reason: 'cut-back', lsn });
 
-describe.each(['in the same process', 'in another one'])('a follower %s is told of a cut', (where) => {
+describe.each(['in the same process', 'in another one'])('a follower %s notices a cut', (where) => {
   const isHere = where === 'in the same process';
   const setUp = async () => {
     const { wal, others } = await opened();
@@ -53,7 +53,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s is told 
     await turns();
     await wal.truncateAfter(5);
     await fill(wal, 12, 'b');
-    // In another process it is woken by a timer, which is not let go off here; a second one begins where it stands.
+    // In another process it is woken by a timer, which is not fired here; a second follower begins at the same place.
     if (isHere) {
       await turns();
       expect(next.error).toMatchObject(cutBack(6));
@@ -65,7 +65,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s is told 
     await wal.shutdown();
   });
 
-  test('that has not been asked for an event since', async () => {
+  test('without a request since', async () => {
     const { wal, follow } = await setUp();
     await fill(wal, 10);
     const follower = follow('first');
@@ -79,7 +79,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s is told 
     await wal.shutdown();
   });
 
-  test('that goes on at a resume point, but not one that has only an LSN', async () => {
+  test('when it continues at a resume point, but not with only an LSN', async () => {
     const { wal, follow } = await setUp();
     await fill(wal, 10);
     const follower = follow('first');
@@ -98,7 +98,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s is told 
     await wal.shutdown();
   });
 
-  test('by a reset, wherever the log goes on', async () => {
+  test('by a reset, wherever the log continues', async () => {
     const { wal, follow } = await setUp();
     await fill(wal, 10);
     const follower = follow('first');
@@ -112,7 +112,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s is told 
     await wal.shutdown();
   });
 
-  test('and goes on where nothing that it has was cut off', async () => {
+  test('and continues when nothing that it returned was cut off', async () => {
     const { wal, follow } = await setUp();
     await fill(wal, 4);
     const follower = follow('first');
@@ -130,7 +130,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s is told 
   });
 });
 
-test('an LSN says what is before it as of the call, in the process that writes', async () => {
+test('an LSN stands for the events before it at the time of the call, in the process that writes', async () => {
   const { wal } = await opened();
   for (let lsn = 1; lsn <= 10; lsn++) wal.append(`a${lsn}`);
   expect(wal.resumePointAt(11)).toBeDefined();
@@ -142,7 +142,7 @@ test('an LSN says what is before it as of the call, in the process that writes',
   await wal.shutdown();
 });
 
-test.each([{}, { durableOnly: false }])('it begins behind events that have no file yet: %j', async (options) => {
+test.each([{}, { durableOnly: false }])('it begins after events that have no file yet: %j', async (options) => {
   const { wal } = await opened();
   while (wal.lastLsn < 10) wal.append('x'.repeat(600));
   const follower = wal.follow(11, options);
@@ -158,7 +158,7 @@ test.each([{}, { durableOnly: false }])('it begins behind events that have no fi
   await wal.shutdown();
 });
 
-test('a cut behind what was given out is not taken for damage, however often nothing has come since', async () => {
+test('a cut after the returned events is not reported as damage, however often nothing new was found', async () => {
   const { wal } = await opened();
   for (let lsn = 1; lsn <= 12; lsn++) await wal.commit(`a${lsn}`);
   const follower = wal.follow('first', { durableOnly: false });
@@ -179,8 +179,8 @@ test('a cut behind what was given out is not taken for damage, however often not
   await wal.shutdown();
 });
 
-describe('an event is given out only', () => {
-  test('while it is in the log: none that a finished cut took away', async () => {
+describe('an event is returned only', () => {
+  test('while it is in the log: none that a finished cut dropped', async () => {
     const { wal } = await opened();
     await fill(wal, 100);
     const follower = wal.follow('first');
@@ -226,7 +226,7 @@ describe('an event is given out only', () => {
   });
 });
 
-test('damage in the newest segment of a quiet log is told at once', async () => {
+test('damage in the newest segment of an idle log is reported at once', async () => {
   const { io, wal } = await opened();
   await fill(wal, 10);
   const path = wal.listSegments().at(-1)?.path as string;
@@ -244,7 +244,7 @@ test('damage in the newest segment of a quiet log is told at once', async () => 
   await wal.shutdown();
 });
 
-describe('events before one that cannot be given out come first', () => {
+describe('events before one that cannot be returned come first', () => {
   const encoding = {
     encode: (value: string): Uint8Array => Buffer.from(value),
     decode: (bytes: Uint8Array): string => {
@@ -276,7 +276,7 @@ describe('events before one that cannot be given out come first', () => {
     await wal.shutdown();
   });
 
-  test('and it is not what ends it when it was cut off since', async () => {
+  test('and the error is not thrown when the event was cut off since', async () => {
     const { wal } = await opened({ encoding });
     await fill(wal, 10);
     const follower = wal.follow('first', { batch: 100 }) as unknown as WalFollower<{ payload: string }[]>;
@@ -288,7 +288,7 @@ describe('events before one that cannot be given out come first', () => {
     await wal.shutdown();
   });
 
-  test('also where the log cannot decode it', async () => {
+  test('also when the log cannot decode it', async () => {
     const { wal, others } = await opened({ compression: { codec: 'deflate', thresholdBytes: 100 } });
     await fill(wal, 5);
     await wal.commit('x'.repeat(5000));

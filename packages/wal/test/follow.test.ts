@@ -19,7 +19,7 @@ async function take(follower: WalFollower<WalEvent>, count: number): Promise<str
 }
 
 describe.each(BACKENDS)('on %s', (_name, create) => {
-  test('follow gives what is there, and then what is committed, in order', async () => {
+  test('follow returns the existing events, and then committed ones, in order', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io });
     await wal.commit('a');
@@ -63,8 +63,8 @@ const opened = async (options = {}): Promise<{ disk: StepDisk; wal: Wal; directo
   return { disk, directory, wal: await Wal.open(directory, { io: disk.io, markAfterMs: 0, ...time, ...options }) };
 };
 
-describe('what is given out', () => {
-  test('is durable, whatever made it so', async () => {
+describe('what a follower returns', () => {
+  test('is durable, whichever call made it so', async () => {
     const { wal, disk } = await opened();
     const follower = wal.follow();
     const events = watch(take(follower, 1));
@@ -77,7 +77,7 @@ describe('what is given out', () => {
     await disk.held('datasync');
     await turns();
     expect(events.state).toBe('pending');
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await sync;
     await turns();
     expect(events.value).toEqual(['a']);
@@ -85,7 +85,7 @@ describe('what is given out', () => {
     await wal.shutdown();
   });
 
-  test('with durableOnly: false is also what was only handed over', async () => {
+  test('includes flushed events with durableOnly: false', async () => {
     const { wal } = await opened();
     const follower = wal.follow(1, { durableOnly: false });
     const events = watch(take(follower, 2));
@@ -162,7 +162,7 @@ describe('what is given out', () => {
     }
   });
 
-  test('begins with an LSN that was not given out yet, if that is wanted', async () => {
+  test('can begin with an LSN that is not assigned yet', async () => {
     const { wal } = await opened();
     const events = watch(take(wal.follow(3), 1));
     for (const each of ['a', 'b']) await wal.commit(each);
@@ -174,7 +174,7 @@ describe('what is given out', () => {
     await wal.shutdown();
   });
 
-  test('are views with copy: false, right while they are handed out', async () => {
+  test('are views with copy: false, valid until the next request', async () => {
     const { wal } = await opened();
     for (let lsn = 1; lsn <= 20; lsn++) await wal.commit(`event ${lsn}`);
     for await (const { lsn, payload } of wal.follow(1, { copy: false })) {
@@ -218,7 +218,7 @@ describe('it is woken', () => {
 });
 
 describe('truncation', () => {
-  test('keeps what a follower has still to read, and no longer than it reads', async () => {
+  test('keeps what a follower has not read yet, and only while it reads', async () => {
     const { wal } = await opened(small);
     for (let lsn = 1; lsn <= 100; lsn++) await wal.commit(`event ${lsn}`.padEnd(300, '.'));
     const follower = wal.follow(1, { batch: 10 });
@@ -270,7 +270,7 @@ describe('truncation', () => {
     await wal.shutdown();
   });
 
-  test('of an end that was given out is WAL_TRUNCATED, and of one that was not goes unseen', async () => {
+  test('of returned events is WAL_TRUNCATED, and of others goes unnoticed', async () => {
     const { wal } = await opened();
     for (const each of ['a', 'b', 'c', 'd']) await wal.commit(each);
     const [ahead, behind] = [wal.follow(), wal.follow('first', { batch: 2 })];
@@ -336,7 +336,7 @@ describe('it ends', () => {
     expect(thrown(() => wal.follow())).toMatchObject({ code: 'WAL_CLOSED', operation: 'follow' });
   });
 
-  test('with the failure of the log, when everything durable was given out', async () => {
+  test('with the failure of the log, after all durable events were returned', async () => {
     const { wal, disk } = await opened();
     await wal.commit('a');
     disk.fail('datasync', 'EIO');

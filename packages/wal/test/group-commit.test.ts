@@ -63,7 +63,7 @@ describe.each<readonly [string, boolean, Operation]>([
   });
 
   afterEach(async () => {
-    disk.letGo(syncing);
+    disk.releaseAll(syncing);
     await wal.shutdown();
     await disk.io.dispose();
   });
@@ -100,7 +100,7 @@ describe.each<readonly [string, boolean, Operation]>([
     expect(disk.calls).toEqual([...group, ...group]);
   });
 
-  test('a committer that goes on at once joins those who came while its group was under way', async () => {
+  test('a committer that continues at once joins the commits that came during its group', async () => {
     const lsns: number[] = [];
     const first = (async (): Promise<void> => {
       lsns.push(await wal.commit('first'));
@@ -110,7 +110,7 @@ describe.each<readonly [string, boolean, Operation]>([
     const meanwhile = wal.commit('meanwhile').then((lsn) => lsns.push(lsn));
     disk.release(syncing);
     await disk.held(syncing);
-    disk.letGo(syncing);
+    disk.releaseAll(syncing);
     await Promise.all([first, meanwhile]);
     expect(lsns.sort()).toEqual([1, 2, 3]);
     expect(disk.calls.filter((call) => call === syncing)).toHaveLength(2);
@@ -123,7 +123,7 @@ describe.each<readonly [string, boolean, Operation]>([
     disk.release(syncing);
     expect(await Promise.all(group)).toEqual(group.map((_, index) => index + 1));
     expect(wal.stats().waitingCommits).toBe(500);
-    disk.letGo(syncing);
+    disk.releaseAll(syncing);
     expect(await Promise.all(behind)).toEqual(behind.map((_, index) => index + 3001));
   });
 

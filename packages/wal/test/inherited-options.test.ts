@@ -71,7 +71,7 @@ test('a log is opened with the options of a prototype', async () => {
   await wal.close();
 });
 
-test('a look at a log changes nothing where that was asked for by a prototype', async () => {
+test('a read-only opening changes nothing when the option is in a prototype', async () => {
   const io = createMemoryStorageIo();
   const directory = temporaryDirectory();
   const wal = await Wal.open(directory, { io });

@@ -22,14 +22,14 @@ beforeEach(async () => {
 
 afterEach(async () => {
   disk.heal();
-  disk.letGo('write');
-  disk.letGo('datasync');
+  disk.releaseAll('write');
+  disk.releaseAll('datasync');
   await wal.close().catch(() => {});
   expect(disk.openFiles).toBe(0);
   await disk.io.dispose();
 });
 
-/** Begins a shutdown that cannot end before `disk.letGo('datasync')`, with one event durable and one not. */
+/** Begins a shutdown that cannot end before `disk.releaseAll('datasync')`, with one event durable and one not. */
 async function draining(options?: { timeoutMs: number }): Promise<ReturnType<typeof watch<void>>> {
   await wal.commit('durable');
   wal.append('pending');
@@ -75,9 +75,9 @@ describe('which calls are allowed', () => {
     await draining();
     if (whileOpen.includes(name)) {
       const result = watch(Promise.resolve().then(calls[name]));
-      disk.letGo('datasync');
+      disk.releaseAll('datasync');
       await turns();
-      // A replay is let in, and ended like every other when the log closes.
+      // A replay is accepted, and ends like every other when the log closes.
       expect(result.state).toBe(name === 'replay' ? 'rejected' : 'fulfilled');
       if (name === 'replay') expect(result.error).toMatchObject({ code: 'WAL_CLOSED' });
       return;
@@ -110,7 +110,7 @@ describe('which calls are allowed', () => {
 });
 
 describe('shutdown', () => {
-  test('makes everything durable, serves the commits, and closes', async () => {
+  test('makes everything durable, resolves the commits, and closes', async () => {
     wal.append('a');
     const commit = watch(wal.commit('b'));
     wal.append('c');
@@ -126,7 +126,7 @@ describe('shutdown', () => {
     const shutdown = await draining();
     await turns();
     expect(shutdown.state).toBe('pending');
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns();
     expect([shutdown.state, wal.state, wal.durableLsn]).toEqual(['fulfilled', 'closed', 2]);
   });
@@ -150,18 +150,18 @@ describe('shutdown', () => {
     expect(thrown(() => wal.append('x'))).toMatchObject({ code: 'WAL_STATE' });
     const second = watch(wal.shutdown({ timeoutMs: 200 }));
     expect(time.waiting).toEqual([200]);
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns();
     expect([second.state, wal.state, wal.durableLsn]).toEqual(['fulfilled', 'closed', 2]);
     expect(time.waiting).toEqual([]);
   });
 
-  test('drains to the end by itself when its time was up', async () => {
+  test('finishes draining by itself after a timeout', async () => {
     const shutdown = await draining({ timeoutMs: 100 });
     time.fire(100);
     await turns();
     expect(shutdown.state).toBe('rejected');
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns();
     expect([wal.state, wal.durableLsn]).toEqual(['closed', 2]);
     await wal.shutdown();
@@ -174,7 +174,7 @@ describe('shutdown', () => {
     expect(shutdown.error).toMatchObject({ code: 'WAL_TIMEOUT' });
     const closed = watch(wal.close());
     expect(wal.state).toBe('closed');
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns();
     expect(closed.state).toBe('fulfilled');
     await (await open()).shutdown();
@@ -195,7 +195,7 @@ describe('shutdown', () => {
 });
 
 describe('close', () => {
-  test('drops what was not handed to the operating system', async () => {
+  test('drops what was not written to the operating system', async () => {
     await wal.commit('durable');
     wal.append('flushed');
     await wal.flush();
@@ -222,7 +222,7 @@ describe('close', () => {
       expect((error as Error).message).toContain('unknown');
     });
     expect(closed.state).toBe('pending');
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns();
     expect(closed.state).toBe('fulfilled');
     const again = await open();
@@ -230,7 +230,7 @@ describe('close', () => {
     await again.shutdown();
   });
 
-  test('in the turn of a commit that has just been let in', async () => {
+  test('in the turn of a commit that was just admitted', async () => {
     const small = await Wal.open(`${temporaryDirectory()}/log`, {
       io: disk.io,
       maxPendingBytes: 100,
@@ -253,7 +253,7 @@ describe('close', () => {
     const under = [wal.flush(), wal.sync(), wal.replay('first', () => {})].map((each) => watch<unknown>(each));
     await disk.held('write');
     const closed = watch(wal.close());
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns(50);
     expect(closed.state).toBe('fulfilled');
     expect(under.map(({ state }) => state)).not.toContain('pending');
@@ -270,7 +270,7 @@ describe('close', () => {
     expect(wal.state).toBe('closed');
   });
 
-  test('during a shutdown cuts it short, and the shutdown says so when something was not made durable', async () => {
+  test('during a shutdown ends it early, and the shutdown rejects when something was not made durable', async () => {
     disk.hold('write');
     wal.append('a');
     const shutdown = watch(wal.shutdown());
@@ -278,7 +278,7 @@ describe('close', () => {
     const closed = watch(wal.close());
     expect(wal.state).toBe('closed');
     disk.fail('write', 'EIO');
-    disk.letGo('write');
+    disk.releaseAll('write');
     await turns();
     expect(closed.state).toBe('fulfilled');
     expect(shutdown.error).toMatchObject({ code: 'WAL_CLOSED', path: directory });
@@ -288,12 +288,12 @@ describe('close', () => {
   test('during a shutdown that has made everything durable, the shutdown succeeds', async () => {
     const shutdown = await draining();
     const closed = watch(wal.close());
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns();
     expect([shutdown.state, closed.state, wal.durableLsn]).toEqual(['fulfilled', 'fulfilled', 2]);
   });
 
-  test('hands on what went wrong while closing, to everybody who asks', async () => {
+  test('rejects every call of it with the error that closing met', async () => {
     wal.append('flushed');
     await wal.flush();
     disk.fail('datasync', 'EIO');
@@ -309,7 +309,7 @@ describe('close', () => {
   });
 });
 
-test('await using is a shutdown: everything is durable behind it', async () => {
+test('await using is a shutdown: everything is durable after it', async () => {
   await wal.close();
   {
     await using scoped = await open();
@@ -321,7 +321,7 @@ test('await using is a shutdown: everything is durable behind it', async () => {
   await again.shutdown();
 });
 
-test.each(BACKENDS)('commits under way when shutdown is called are served, on %s', async (_name, create) => {
+test.each(BACKENDS)('commits under way when shutdown is called are resolved, on %s', async (_name, create) => {
   await using io = create();
   const path = directoryFor(io);
   const busy = await Wal.open(path, { io });
@@ -332,7 +332,7 @@ test.each(BACKENDS)('commits under way when shutdown is called are served, on %s
   expect(again.recovery).toMatchObject({ cleanlyClosed: true, records: 100 });
 });
 
-test.each(BACKENDS)('the lock is given up by close and by shutdown, on %s', async (_name, create) => {
+test.each(BACKENDS)('close and shutdown release the lock, on %s', async (_name, create) => {
   await using io = create();
   const path = directoryFor(io);
   for (const end of ['close', 'shutdown'] as const) {
@@ -342,7 +342,7 @@ test.each(BACKENDS)('the lock is given up by close and by shutdown, on %s', asyn
   await (await Wal.open(path, { io })).shutdown();
 });
 
-test('a log whose backend was disposed of under it fails, and can still be closed', async () => {
+test('a log whose backend is disposed while it is open fails, and can still be closed', async () => {
   const io = createMemoryStorageIo();
   const orphan = await Wal.open('/log', { io });
   await orphan.commit('a');

@@ -3,7 +3,7 @@ import { Batch, Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
 import { rejection, textsOf, thrown } from './support/outcomes.js';
 
-/** Bytes whose memory went elsewhere before they are appended, or while they are. */
+/** Bytes whose memory is transferred before they are appended, or during the append. */
 
 const invalid = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' };
 
@@ -40,7 +40,7 @@ test.each(Object.keys(encodings) as (keyof typeof encodings)[])(
   },
 );
 
-test('they are refused as meta, and by a commit that would have to wait for room', async () => {
+test('they are rejected as meta, and by a commit that would have to wait for room', async () => {
   const io = createMemoryStorageIo();
   const wal = await Wal.open('/log', { io, maxPendingBytes: 1024 });
   expect(thrown(() => wal.append('payload', { meta: moved() }))).toMatchObject(invalid);

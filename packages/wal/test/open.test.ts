@@ -20,7 +20,7 @@ describe.each(BACKENDS)('on %s', (name, create) => {
     expect(await textsOf(wal)).toEqual([]);
   });
 
-  test('a closed log reopens with everything, as closed cleanly, and its LSNs go on', async () => {
+  test('a closed log reopens with everything, as closed cleanly, and its LSNs continue', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const first = await Wal.open(directory, { io });
@@ -44,7 +44,7 @@ describe.each(BACKENDS)('on %s', (name, create) => {
     expect(again.recovery).toMatchObject({ created: false, cleanlyClosed: true, records: 0 });
   });
 
-  test('a log that rolls from segment to segment reopens whole', async () => {
+  test('a log that rolls from segment to segment reopens completely', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const payloads = Array.from({ length: 300 }, (_, index) => `event ${index + 1} `.padEnd(100, '.'));
@@ -69,7 +69,7 @@ describe.each(BACKENDS)('on %s', (name, create) => {
     expect([again.firstLsn, again.lastLsn]).toEqual([1000, 1000]);
   });
 
-  test('create: false makes nothing', async () => {
+  test('create: false creates nothing', async () => {
     await using io = create();
     const directory = directoryFor(io);
     expect(await rejection(Wal.open(directory, { io, create: false }))).toMatchObject({ code: 'WAL_NOT_FOUND' });
@@ -101,7 +101,7 @@ test('a copy of a log that was not closed holds what was durable, and is not clo
   expect(await textsOf(again)).toEqual(['durable']);
 });
 
-test('a backend that is named belongs to the log, one that is given lives on', async () => {
+test('a backend given by name is disposed with the log, an instance is not', async () => {
   const directory = temporaryDirectory();
   await using named = await Wal.open(join(directory, 'named'), { io: 'sync-fs' });
   expect(named.stats().backend).toBe('sync-fs');
@@ -123,7 +123,7 @@ test('without options a log is on the real disk', async () => {
   expect(await textsOf(again)).toEqual(['there']);
 });
 
-describe('what is no log is refused and left as it is', () => {
+describe('a path that is not a log is rejected and left unchanged', () => {
   test('a file', async () => {
     const path = join(temporaryDirectory(), 'file');
     writeFileSync(path, 'mine');
@@ -155,7 +155,7 @@ describe('what is no log is refused and left as it is', () => {
   });
 });
 
-describe('wrong options are refused before anything is made', () => {
+describe('wrong options are rejected before anything is created', () => {
   const cases: readonly (readonly [string, unknown, string])[] = [
     ['no object', 5, 'ERR_INVALID_ARG_TYPE'],
     ['null', null, 'ERR_INVALID_ARG_TYPE'],
@@ -197,7 +197,7 @@ describe('wrong options are refused before anything is made', () => {
     expect(await rejection(Wal.open(path as string))).toMatchObject({ code });
   });
 
-  test('the message about an unknown option names those there are', async () => {
+  test('the message about an unknown option names the known ones', async () => {
     const error = await rejection(Wal.open('log', { flushDelay: 5 } as WalOptions));
     expect(error.message).toMatch(/flushDelay.*flushDelayMs/);
   });

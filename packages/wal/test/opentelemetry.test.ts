@@ -50,7 +50,7 @@ async function valuesOf(sdk: Sdk, of = directory): Promise<Record<string, unknow
   return values;
 }
 
-test('what happens to logs on real files arrives in the SDK as metrics', async () => {
+test('messages of logs on real files become metrics in the SDK', async () => {
   const sdk = new Sdk();
   using told = new WalMetrics({ meterProvider: sdk.provider });
   const options = { io, segmentBytes: 4096, blockBytes: 512, recycleSegments: 0 };
@@ -92,7 +92,7 @@ test('what happens to logs on real files arrives in the SDK as metrics', async (
   await again.shutdown();
 });
 
-test('durations are in seconds, in buckets that tell a fast disk from a slow one', async () => {
+test('durations are in seconds, in buckets that distinguish a fast disk from a slow one', async () => {
   const sdk = new Sdk();
   using _told = new WalMetrics({ meterProvider: sdk.provider });
   await using wal = await Wal.open(directory, { io });
@@ -138,7 +138,7 @@ test('a log is observed until it is closed or its observation ends', async () =>
   expect(asked).toEqual([1, 3]);
 });
 
-test('stopped, it hears nothing any more', async () => {
+test('after stop it receives nothing', async () => {
   const sdk = new Sdk();
   const told = new WalMetrics({ meterProvider: sdk.provider });
   told.stop();
@@ -148,7 +148,7 @@ test('stopped, it hears nothing any more', async () => {
   expect(await valuesOf(sdk)).toEqual({});
 });
 
-test('without a provider it takes the one that is registered', async () => {
+test('without a provider it uses the registered one', async () => {
   const sdk = new Sdk();
   metrics.setGlobalMeterProvider(sdk.provider);
   onTestFinished(() => metrics.disable());

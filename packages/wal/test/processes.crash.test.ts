@@ -4,7 +4,7 @@ import { Child, COMMITTER, HOLDER, UNWATCHED } from './support/children.js';
 import { temporaryDirectory } from './support/directories.js';
 import { eventsOf, rejection, text, textsOf } from './support/outcomes.js';
 
-test('a log that another process holds is WAL_LOCKED, and free once that one was killed', async () => {
+test('a log that another process has open is WAL_LOCKED, and unlocked once that process is killed', async () => {
   const directory = `${temporaryDirectory()}/log`;
   const child = new Child(HOLDER, directory);
   for await (const line of child.lines) {
@@ -51,7 +51,7 @@ test.each(['sync-fs', 'thread-pool'] as const)(
   },
 );
 
-test('a process that follows a log lives, also where it cannot be told of changes', async () => {
+test('a process that follows a log stays alive, also without notifications of changes', async () => {
   const directory = `${temporaryDirectory()}/log`;
   await using wal = await Wal.open(directory, { markAfterMs: 0 });
   await wal.commit('a');

@@ -27,8 +27,8 @@ function damage(directory: string, index: number): string {
   return path;
 }
 
-describe('a log of which something acknowledged is lost', () => {
-  test('is refused by default, and nothing is changed', async () => {
+describe('a log that lost acknowledged events', () => {
+  test('is rejected by default, and nothing is changed', async () => {
     const directory = await made();
     const path = damage(directory, 2);
     const before = readdirSync(directory);
@@ -37,14 +37,14 @@ describe('a log of which something acknowledged is lost', () => {
     expect(readdirSync(directory)).toEqual(before);
   });
 
-  test('goes on with what stands before it with salvage, and says what is gone', async () => {
+  test('continues with the events before the loss with salvage, and reports the loss', async () => {
     const directory = await made();
     damage(directory, 2);
     const report = await Wal.recover(directory, { ...small, recoveryMode: 'salvage' });
     const first = report.salvage?.lost[0]?.fromLsn as number;
     expect(report).toMatchObject({ mode: 'salvage', reason: 'salvaged', firstLsn: 1, lastLsn: first - 1 });
     expect(report.salvage).toMatchObject({ lost: [{ fromLsn: first, toLsn: 50 }], damage: { code: 'WAL_CORRUPT' } });
-    // Beside what was put aside: what was decided.
+    // Beside the quarantined files: the report of the decision.
     expect(readdirSync(report.salvage?.quarantine as string)).toEqual([
       'salvage',
       ...(report.salvage?.quarantined ?? []),
@@ -55,7 +55,7 @@ describe('a log of which something acknowledged is lost', () => {
   });
 });
 
-test('recover tells what was found, and makes no log', async () => {
+test('recover reports what it found, and creates no log', async () => {
   const directory = await made();
   const report = { reason: 'clean', created: false, records: 50, firstLsn: 1, lastLsn: 50, cutBytes: 0 };
   expect(await Wal.recover(directory, small)).toMatchObject({ ...report, mode: 'strict' });
@@ -66,7 +66,7 @@ test('recover tells what was found, and makes no log', async () => {
 });
 
 describe('read-only', () => {
-  test('a log is read beside its writer, as it was when it was opened, and nothing is changed', async () => {
+  test('a log is read while its writer has it open, as it was at the opening, and nothing is changed', async () => {
     const directory = await made();
     const writer = await Wal.open(directory, small);
     await writer.commit('event 51');
@@ -105,7 +105,7 @@ describe('read-only', () => {
     await wal.close();
   });
 
-  test('a tail that nothing proves durable is not waited for', async () => {
+  test('a tail that nothing proves durable does not delay reading', async () => {
     const directory = `${temporaryDirectory()}/log`;
     const writer = await Wal.open(directory, { ...small, markAfterMs: 0, flushDelayMs: 0x7fff_ffff });
     writer.append('event 1');
@@ -117,7 +117,7 @@ describe('read-only', () => {
     await writer.shutdown();
   });
 
-  test('it is followed as its writer goes on', async () => {
+  test('it is followed while its writer appends', async () => {
     const directory = await made();
     const reader = await Wal.open(directory, { recoveryMode: 'readonly', encoding: 'utf8' });
     const found: string[] = [];

@@ -8,7 +8,7 @@ import { ManualTime } from './support/manual-time.js';
 import { rejection, text, textsOf, thrown } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';
 
-/** Events of a log whose payloads say their LSN. */
+/** Events of a log whose payloads contain their LSN. */
 function appendEvents(wal: Wal, count: number): void {
   for (let each = 0; each < count; each++) wal.append(`event ${wal.lastLsn + 1}`);
 }
@@ -16,7 +16,7 @@ function appendEvents(wal: Wal, count: number): void {
 const lsnIn = (event: WalEvent): number => Number(text(event.payload).slice('event '.length));
 
 describe.each(BACKENDS)('on %s', (_name, create) => {
-  test('replay hands out every event from the first or from an LSN on, and says how many', async () => {
+  test('replay passes every event from the first or from an LSN on, and returns their number', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, segmentBytes: 4096, blockBytes: 512 });
     appendEvents(wal, 500);
@@ -29,7 +29,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     }
   });
 
-  test('read gives one event, and nothing for an LSN that was not given out', async () => {
+  test('read returns one event, and undefined for an LSN that is not assigned', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, segmentBytes: 4096, blockBytes: 512 });
     appendEvents(wal, 500);
@@ -59,7 +59,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(await textsOf(wal)).toEqual(['event 1', 'event 2', 'event 3']);
   });
 
-  test('a replay goes up to what had been appended when it began', async () => {
+  test('a replay ends with the last event appended when it began', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io });
     appendEvents(wal, 100);
@@ -70,7 +70,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect([count, wal.lastLsn]).toEqual([100, 200]);
   });
 
-  test('an iteration goes up to what had been appended when it began, and begins anew each time', async () => {
+  test('an iteration ends with the last event appended when it began, and each one reads from the beginning', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io });
     appendEvents(wal, 3);
@@ -91,7 +91,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     ]);
   });
 
-  test('events are copies: they stay as they are, and share no byte', async () => {
+  test('events are copies: they do not change, and share no byte', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io });
     const filler = 'x'.repeat(1000);
@@ -106,7 +106,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     }
   });
 
-  test('with copy: false events are views of one buffer, right while they are handed out', async () => {
+  test('with copy: false events are views of one buffer, valid during the callback', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io });
     appendEvents(wal, 100);
@@ -136,7 +136,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(steps).toEqual([1, 2, 3, 4, 5].flatMap((lsn) => [`begin ${lsn}`, `end ${lsn}`]));
   });
 
-  test('commits go on while a replay is under way', async () => {
+  test('commits continue during a replay', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, segmentBytes: 4096, blockBytes: 512 });
     appendEvents(wal, 2000);
@@ -221,7 +221,7 @@ describe('what ends a replay closes its file', () => {
 });
 
 describe('for … of', () => {
-  test('reads in the thread where the backend can wait, and closes its file when it is left', async () => {
+  test('reads in the thread if the backend can wait, and closes its file when the loop ends', async () => {
     const disk = new CountedFiles();
     await using wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io });
     appendEvents(wal, 10);
@@ -240,7 +240,7 @@ describe('for … of', () => {
     expect(disk.open).toBe(idle);
   });
 
-  test('is refused where it cannot wait', async () => {
+  test('throws if the backend cannot wait', async () => {
     await using io = createThreadPoolStorageIo();
     await using wal = await Wal.open(directoryFor(io), { io });
     appendEvents(wal, 1);
@@ -272,7 +272,7 @@ describe('where it may begin', () => {
     expect((await textsOf(wal, firstLsn)).length).toBe(101 - firstLsn);
   });
 
-  test('at the next LSN, which is empty, and not behind it', async () => {
+  test('at the next LSN, which is empty, and not beyond it', async () => {
     await using io = createSyncFsStorageIo();
     await using wal = await Wal.open(directoryFor(io), { io });
     appendEvents(wal, 2);

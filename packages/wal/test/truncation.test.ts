@@ -75,7 +75,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
   });
 });
 
-describe('who commits while the end of the log is cut off', () => {
+describe('commits while the end of the log is cut off', () => {
   const cutting = async (lsn = 2) => {
     const disk = new StepDisk();
     const wal = await Wal.open(`${temporaryDirectory()}/log`, {
@@ -93,7 +93,7 @@ describe('who commits while the end of the log is cut off', () => {
 
   test('is served when the commit came before: its event was durable', async () => {
     const { disk, wal, before, cut } = await cutting();
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns(50);
     expect([before.value, cut.state, wal.lastLsn]).toEqual([4, 'fulfilled', 2]);
     await wal.shutdown();
@@ -101,7 +101,7 @@ describe('who commits while the end of the log is cut off', () => {
 
   test('is served when the cut was asked for in the same turn: it is the cut that makes it durable', async () => {
     const { disk, wal } = await cutting();
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns(50);
     const last = watch(wal.commit('e'));
     const cut = watch(wal.truncateAfter(1));
@@ -116,7 +116,7 @@ describe('who commits while the end of the log is cut off', () => {
     const batch = watch(wal.commitBatch(wal.batch().add('f').add('g')));
     expect(thrown(() => wal.append('h'))).toMatchObject({ code: 'WAL_BACKPRESSURE' });
     expect(wal.stats().waitingForRoom).toBe(2);
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns(50);
     expect([cut.state, meanwhile.value, batch.value]).toEqual(['fulfilled', 3, 5]);
     expect([wal.lastLsn, wal.durableLsn]).toEqual([5, 5]);
@@ -128,30 +128,30 @@ describe('who commits while the end of the log is cut off', () => {
     const { disk, wal } = await cutting();
     expect(thrown(() => wal.append('h'))).toMatchObject({ code: 'WAL_STATE', state: 'truncating' });
     expect(thrown(() => wal.appendBatch(wal.batch().add('h')))).toMatchObject({ code: 'WAL_STATE' });
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns(50);
     expect(wal.append('h')).toBe(3);
     await wal.shutdown();
   });
 
-  test('shutdown waits for the cut and serves who waits for it', async () => {
+  test('shutdown waits for the cut and resolves the calls that wait for it', async () => {
     const { disk, wal, cut } = await cutting();
     const meanwhile = watch(wal.commit('e'));
     const shutdown = watch(wal.shutdown());
     await turns();
     expect([shutdown.state, wal.state]).toEqual(['pending', 'draining']);
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns(80);
     expect([cut.state, meanwhile.value, shutdown.state, wal.durableLsn]).toEqual(['fulfilled', 3, 'fulfilled', 3]);
   });
 
-  test('close rejects who waits for it', async () => {
+  test('close rejects the calls that wait for it', async () => {
     const { disk, wal, cut } = await cutting();
     const meanwhile = watch(wal.commit('e'));
     const closed = watch(wal.close());
     await turns();
     expect(meanwhile.error).toMatchObject({ code: 'WAL_CLOSED' });
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns(50);
     expect(cut.state).not.toBe('pending');
     expect(closed.state).toBe('fulfilled');
@@ -161,7 +161,7 @@ describe('who commits while the end of the log is cut off', () => {
     const { disk, wal } = await cutting();
     const refused = rejection(wal.truncateAfter(99));
     const meanwhile = watch(wal.commit('e'));
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     expect(await refused).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
     await turns(50);
     expect(meanwhile.value).toBe(3);
@@ -172,13 +172,13 @@ describe('who commits while the end of the log is cut off', () => {
     const { disk, wal, before, cut } = await cutting(0);
     const meanwhile = watch(wal.commit('e'));
     disk.hold('syncDirectory');
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await disk.held('syncDirectory');
     // The name of the new segment is durable with the first one; the second one comes behind the removal of files.
     disk.release('syncDirectory');
     await disk.held('syncDirectory');
     disk.fail('syncDirectory', 'EIO');
-    disk.letGo('syncDirectory');
+    disk.releaseAll('syncDirectory');
     await turns(80);
     expect([before.value, cut.state, wal.lastLsn]).toEqual([4, 'rejected', 0]);
     expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
@@ -195,7 +195,7 @@ describe('who commits while the end of the log is cut off', () => {
     const shutdown = watch(wal.shutdown());
     await turns(20);
     expect([shutdown.state, cut.state]).toEqual(['pending', 'pending']);
-    disk.letGo('datasync');
+    disk.releaseAll('datasync');
     await turns(80);
     expect([cut.state, meanwhile.value, shutdown.state]).toEqual(['fulfilled', 3, 'fulfilled']);
   });

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ManualTime } from './support/manual-time.js';
 import { turns } from './support/outcomes.js';
 
-/** Random calls of everything that waits, side by side: each is answered, and what it was told holds after a power cut. */
+/** Random concurrent calls of everything that waits: each is answered, and the answers hold after a power cut. */
 
 const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
   ['blocks', {}],
@@ -15,7 +15,7 @@ const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
 const SEEDS = Array.from({ length: process.env['WALSTACK_LONG'] === undefined ? 40 : 500 }, (_, index) => index + 1);
 const CALLS = 100;
 
-/** Whole numbers from 0 to `below` − 1, the same ones for the same seed. */
+/** Integers from 0 to `below` − 1, the same sequence for the same seed. */
 function numbersFrom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -24,7 +24,7 @@ function numbersFrom(seed: number): (below: number) => number {
   };
 }
 
-/** What came of the calls: texts of events by LSN, as far as they are to be in the log, and those that must not be. */
+/** The results of the calls: texts of events by LSN that must be in the log, and texts that must not be. */
 class Told {
   readonly acknowledged = new Map<number, string>();
   readonly refused = new Set<string>();
@@ -45,7 +45,7 @@ class Told {
   }
 }
 
-/** Makes calls by chance, and waits until each of them is answered. */
+/** Makes random calls, and waits until each of them is answered. */
 async function call(wal: Wal, time: ManualTime, number: (below: number) => number): Promise<Told> {
   const told = new Told();
   const answers: Promise<unknown>[] = [];
@@ -96,7 +96,7 @@ async function call(wal: Wal, time: ManualTime, number: (below: number) => numbe
   };
   const cutAfter = (): void => {
     const lsn = Math.max(wal.firstLsn - 1, wal.lastLsn - number(10));
-    // Another cut may be under way, which takes away more.
+    // Another cut may be under way, which drops more.
     const done = wal.truncateAfter(lsn).then(
       () => told.cutAfter(lsn),
       (error) => expect(error).toMatchObject({ code: expect.stringMatching(/^(ERR_OUT_OF_RANGE|WAL_TRUNCATED)$/) }),

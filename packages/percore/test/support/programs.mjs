@@ -2,7 +2,7 @@
 import { CoreWalWriter } from '@walstack/percore';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 
-/** Appends what it is told to, and answers with where it stands. */
+/** Appends the requested entries, and answers with its position. */
 export function obey({ writer, coreId, port, signal, options }) {
   return new Promise((resolve) => {
     signal.addEventListener('abort', () => resolve(`${options.greeting} from ${coreId}`));

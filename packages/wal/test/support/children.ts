@@ -13,10 +13,10 @@ export const COMMITTER = new URL('./committer-child.mjs', import.meta.url);
 /** Commits batches without end. */
 export const BATCHER = new URL('./batcher-child.mjs', import.meta.url);
 
-/** Commits, and truncates what it is told was read. */
+/** Commits, and truncates what the parent reports as read. */
 export const FOLLOWED = new URL('./followed-child.mjs', import.meta.url);
 
-/** Follows a log without being told of changes. */
+/** Follows a log without notifications of changes. */
 export const UNWATCHED = new URL('./unwatched-child.mjs', import.meta.url);
 
 /** A process that runs a program. It does not outlive the test. */
@@ -27,7 +27,7 @@ export class Child {
   constructor(program: URL, ...args: readonly string[]) {
     this.#child = spawn(process.execPath, [fileURLToPath(program), ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
-    // It may be gone when it is told something.
+    // It may have ended when something is written to it.
     this.#child.stdin?.on('error', () => {});
     onTestFinished(() => this.kill());
   }

@@ -19,7 +19,7 @@ export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
   ...(ringSupport().available ? ([['io-uring', createIoUringStorageIo]] as const) : []),
 ];
 
-/** A directory on real files that is gone after the test. */
+/** A directory on real files, removed after the test. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'walstack-wal-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -30,6 +30,6 @@ export function temporaryDirectory(): string {
 export const directoryFor = (io: StorageIo): string =>
   io.capabilities.realFiles ? join(temporaryDirectory(), 'log') : '/logs/log';
 
-/** Whether groups go side by side on a backend: then they are durable when they are written, and end with their block. */
+/** Whether a backend writes groups concurrently: then each is a durable write that ends with its block. */
 export const groupsGoSideBySide = ({ capabilities }: StorageIo): boolean =>
   capabilities.overlappedWrites && capabilities.durableWrites && !capabilities.completesInline;

@@ -1,4 +1,4 @@
-// Commits events, and truncates behind the LSNs that it is told on its standard input: those were read.
+// Commits events, and truncates up to the LSNs on its standard input, which were read.
 // node followed-child.mjs DIRECTORY EVENTS SEGMENT_BYTES
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';

@@ -11,7 +11,7 @@ export class ManualTime {
     return () => this.#timers.delete(timer);
   };
 
-  /** What a log takes of it. */
+  /** The options for a log. */
   get options(): { readonly now: () => number; readonly setTimer: ManualTime['setTimer'] } {
     return { now: this.now, setTimer: this.setTimer };
   }

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Wal, WalError, WalEvent } from '@walstack/wal';
 
-/** A promise that is looked at without waiting for it. */
+/** A promise whose state can be read without waiting for it. */
 export interface Watched<T> {
   state: 'pending' | 'fulfilled' | 'rejected';
   value?: T;
@@ -18,7 +18,7 @@ export function watch<T>(promise: Promise<T>): Watched<T> {
   return watched;
 }
 
-/** Lets the event loop turn, so that whatever could go on without the disk has gone on. */
+/** Lets the event loop turn, so that everything that does not need the disk has run. */
 export async function turns(count = 20): Promise<void> {
   for (let turn = 0; turn < count; turn++) await setImmediate();
 }

@@ -7,8 +7,8 @@ export type Operation = 'read' | 'write' | 'writeDurable' | 'datasync' | 'trunca
 type Answer = (error?: Error | null, count?: number) => void;
 
 /**
- * Real files behind a backend whose operations are carried out when the test says so, and fail when it says so. The test
- * waits for an operation to arrive, not for time to pass.
+ * Real files behind a backend whose operations run, or fail, when the test decides. The test waits for an operation to
+ * arrive, not for time to pass.
  */
 export class StepDisk {
   readonly io: StorageIo;
@@ -51,7 +51,7 @@ export class StepDisk {
   }
 
   /** Carries out all operations that wait; those that come later do not wait any more. */
-  letGo(operation: Operation): void {
+  releaseAll(operation: Operation): void {
     const waiting = this.#held.get(operation) ?? [];
     this.#held.delete(operation);
     for (const carryOut of waiting) carryOut();
@@ -62,7 +62,7 @@ export class StepDisk {
     this.#failures.set(operation, code);
   }
 
-  /** Nothing fails any more. */
+  /** Ends all failures. */
   heal(): void {
     this.#failures.clear();
   }

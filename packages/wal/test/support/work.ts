@@ -18,8 +18,8 @@ session.post('Profiler.enable');
 session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
 
 /**
- * How much is done meanwhile by the code of this package: how often its blocks are run, and how many elements methods of
- * arrays go through. No machine and no moment has a say in it. To be imported before the package.
+ * Counts the work of this package's code: how often its blocks run, and how many elements array methods visit. The count
+ * does not depend on the machine or on timing. Must be imported before the package.
  */
 export async function workOf(run: () => Promise<void>): Promise<number> {
   takeCount();
