@@ -1,15 +1,15 @@
 import { checkInteger } from '@walstack/codec';
 
 /**
- * Where {@link StorageIo.pollCompletions} puts what has finished: two arrays of the caller's, so that no object is made
- * for a completion.
+ * Receives completions from {@link StorageIo.pollCompletions}: two arrays that the caller owns, so that no object is
+ * allocated for a completion.
  */
 export class CompletionBuffer {
   /** How many completions fit. */
   readonly capacity: number;
-  /** The tokens of what finished. */
+  /** The tokens of the completed submissions. */
   readonly tokens: Float64Array;
-  /** Beside each token its result: bytes, 0, or a negative error number of libuv's. */
+  /** The result of the token at the same index: bytes, 0, or a negative libuv error number. */
   readonly results: Int32Array;
 
   /** @param capacity - completions, 1 to 65,536; default 256 */

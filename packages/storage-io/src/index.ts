@@ -1,14 +1,15 @@
 /**
- * Storage I/O by submission and completion: one contract, {@link StorageIo}, and what is needed to keep it.
+ * Storage I/O by submission and completion: one contract, {@link StorageIo}, and its implementations.
  *
  * - **Backends**: {@link createIoUringStorageIo}, {@link createThreadPoolStorageIo} and {@link createSyncFsStorageIo} on
  *   real files, {@link createMemoryStorageIo} in memory, and {@link openStorageIo}, which chooses.
- * - **A backend of your own** is a handful of functions, given to {@link fromSyncFileOps} or {@link fromAsyncFileOps};
- *   `@walstack/storage-io/conformance` tests it.
- * - **Sharing one backend**: the {@link CompletionRouter} polls alone, and hands each completion to its
+ * - **A backend of your own** is a small set of functions, given to {@link fromSyncFileOps} or {@link
+ *   fromAsyncFileOps}; `@walstack/storage-io/conformance` tests it.
+ * - **Sharing one backend**: the {@link CompletionRouter} is the only one that polls, and hands each completion to its
  *   owner.
- * - **Work of several steps** is an {@link IoRoutine}, written once out of the {@link ioSteps} and driven with promises
- *   ({@link runAsync}) or in the calling thread ({@link runSync}); a {@link RoutineQueue} runs them one after another.
+ * - **Work of several steps** is an {@link IoRoutine}, written once with the {@link ioSteps} and driven with promises
+ *   ({@link runAsync}) or blocking the calling thread ({@link runSync}); a {@link RoutineQueue} runs them one after
+ *   another.
  * - **Tear-safe appends to one file**, and nothing else: {@link PortableWalWriter}, and {@link readFrames}.
  *
  * What is durable and what is not: a write is not durable when it completes, unless it was submitted as durable; a

@@ -7,15 +7,15 @@ export interface StorageIoCapabilities {
   /** Several writes of one file may be under way side by side. */
   readonly overlappedWrites: boolean;
   /**
-   * `submitWrite(…, { durable: true })` is possible. On a file system that was not shown to honour it the backend carries it
-   * out as a write and a datasync: see {@link StorageIo.fileSystem}, and `durableBySync` in the statistics.
+   * `submitWrite(…, { durable: true })` is possible. On a file system that was not shown to honour it the backend
+   * carries it out as a write and a datasync: see {@link StorageIo.fileSystem}, and `durableBySync` in the statistics.
    */
   readonly durableWrites: boolean;
-  /** The work is done inside `submit*`: nothing is left to wait for when it returns. */
+  /** The work is done inside `submit*`: nothing is left to wait for when that returns. */
   readonly completesInline: boolean;
-  /** `waitCompletions` works: the thread may block until the disk has answered. */
+  /** `waitCompletions` works: the thread can block until operations have completed. */
   readonly canWait: boolean;
-  /** Paths are files of the operating system with exactly these bytes, so that they can be mapped. */
+  /** Paths are files of the operating system with exactly the bytes written, so that they can be mapped. */
   readonly realFiles: boolean;
   /** `lockFile` works. */
   readonly fileLocks: boolean;
@@ -27,41 +27,41 @@ export interface OpenOptions {
   readonly create?: boolean;
   /** With `create`: fail with `WAL_IO_FAILED` (`systemCode` `EEXIST`) when it exists. Default `false`. */
   readonly exclusive?: boolean;
-  /** Ask for direct I/O. Whether it was had is in {@link IoFile.direct}. Default `false`. */
+  /** Request direct I/O. {@link IoFile.direct} shows whether the file has it. Default `false`. */
   readonly direct?: boolean;
-  /** Cut the file to nothing. Default `false`. */
+  /** Truncate the file to 0 bytes. Default `false`. */
   readonly truncate?: boolean;
   /**
-   * Only read the file, which then may be one that cannot be written: of a mount that is read-only, or of another user.
-   * Neither with `create` nor with `truncate`. Default `false`.
+   * Only read the file, which then need not be writable: on a read-only mount, or of another user. Not together with
+   * `create` or `truncate`. Default `false`.
    */
   readonly readOnly?: boolean;
 }
 
 /**
- * An open file of one backend. It is known by its identity and not by its number: a number that the system has given
- * out again is never written through an old handle.
+ * An open file of one backend. It is identified by the object, not by its number: when the system reuses a descriptor,
+ * nothing is written to it through an old handle.
  */
 export interface IoFile {
-  /** The number under which the backend knows it. Never given out twice by one backend. */
+  /** A number that identifies it in messages. Never used twice by one backend. */
   readonly fd: number;
   readonly path: string;
-  /** Whether direct I/O was had, which may differ from what was asked for. */
+  /** Whether the file has direct I/O, which may differ from what was requested. */
   readonly direct: boolean;
   /** Offsets, lengths and buffers must be multiples of this. 1 unless `direct`. */
   readonly alignment: number;
 }
 
-/** What {@link StorageIo.stat} tells. */
+/** The result of {@link StorageIo.stat}. */
 export interface IoStat {
   readonly kind: 'file' | 'directory' | 'other';
-  /** In bytes; 0 for what is no file. */
+  /** In bytes; 0 for anything but a file. */
   readonly size: number;
 }
 
 /** How a write is to be carried out. */
 export interface WriteOptions {
-  /** The completion means *on stable storage*. Only where `capabilities.durableWrites`, else `WAL_UNSUPPORTED`. */
+  /** Complete when on stable storage. Only with `capabilities.durableWrites`, otherwise `WAL_UNSUPPORTED`. */
   readonly durable?: boolean;
 }
 
@@ -75,13 +75,13 @@ export interface StorageIoStats {
   readonly bytesRead: number;
   /** `submitDatasync`, `submitSyncDirectory` and durable writes that succeeded. */
   readonly syncs: number;
-  /** Durable writes that were carried out as a write and a datasync, for the sake of their file system. */
+  /** Durable writes that were carried out as a write and a datasync, because of their file system. */
   readonly durableBySync: number;
   /** Submissions refused with `WAL_QUEUE_FULL`. */
   readonly queueFullEvents: number;
   /** Files that asked for direct I/O and did not get it. */
   readonly directRefused: number;
-  /** What the kernel's ring has counted; only of `io-uring`. */
+  /** Counters of the ring; only of `io-uring`. */
   readonly ring?: RingStats;
 }
 
@@ -89,32 +89,33 @@ export interface StorageIoStats {
 export type IoToken = number;
 
 /**
- * Storage I/O by submission and completion. What may wait for the disk is *submitted* and later *completed*; what only
- * touches the namespace is a plain call that throws.
+ * Storage I/O by submission and completion. Operations that may wait for the disk are *submitted* and later
+ * *completed*; operations on names only are plain calls that throw.
  *
  * The rules that every backend keeps, and that `@walstack/storage-io/conformance` checks:
  *
  * - The caller lends `data` and `into` until the token completes. A backend may use them in place and must not change
  *   `data`.
  * - Completions may come in any order, each token exactly once.
- * - Short writes are the backend's to finish: a caller sees all the bytes written, or an error.
- * - A full queue is `WAL_QUEUE_FULL`, thrown with nothing submitted; never a silent wait or a lost write.
- * - A file that is unknown here or was closed is `WAL_BAD_FD`, a disposed backend `WAL_CLOSED`, misaligned direct I/O
- *   `WAL_ALIGNMENT`, each thrown before anything is submitted.
+ * - The backend finishes short writes: a caller sees all the bytes written, or an error.
+ * - A full queue is `WAL_QUEUE_FULL`, thrown with nothing submitted; a submission never waits silently, and is never
+ *   lost.
+ * - A file that is unknown to the backend or closed is `WAL_BAD_FD`, a disposed backend `WAL_CLOSED`, misaligned direct
+ *   I/O `WAL_ALIGNMENT`, each thrown before anything is submitted.
  * - A failure of the disk is a negative result of the completion: `-errno` as libuv numbers it on this platform.
  *
  * A sync that failed is final: the kernel may have dropped the pages that it could not write, so a later sync that
  * succeeds proves nothing.
  */
 export interface StorageIo {
-  /** Such as `'sync-fs'`. */
+  /** The name of the backend, such as `'sync-fs'`. */
   readonly name: string;
   readonly capabilities: StorageIoCapabilities;
   /** Submitted and not yet polled. */
   readonly pending: number;
 
   /**
-   * Opens a file for reading and writing, or with `readOnly` for reading: what would change it is `WAL_BAD_FD` then, and so
+   * Opens a file for reading and writing, or with `readOnly` for reading only: then changing it is `WAL_BAD_FD`, and so
    * is an exclusive lock.
    *
    * @throws `WAL_NOT_FOUND`, `WAL_IO_FAILED`, `WAL_NO_SPACE`, `WAL_CLOSED`
@@ -123,21 +124,21 @@ export interface StorageIo {
   /**
    * Closes a file.
    *
-   * @throws `WAL_BUSY` while operations on it are in flight, `WAL_BAD_FD`; `WAL_IO_FAILED`, `WAL_NO_SPACE` when the system says so:
-   * it is closed all the same
+   * @throws `WAL_BUSY` while operations on it are in flight, `WAL_BAD_FD`; `WAL_IO_FAILED`, `WAL_NO_SPACE` when the
+   * system reports them: the file is closed all the same
    */
   close(file: IoFile): void;
-  /** The size of an open file in bytes, with every write that has completed in it. */
+  /** The size of an open file in bytes; all completed writes are included. */
   size(file: IoFile): number;
   /**
-   * How many names an open file has, hard links counted: 0 when it has none any more. `undefined`, and as well without this
-   * call, when the backend cannot tell.
+   * How many names (hard links) an open file has: 0 when it was removed. `undefined` when the backend does not know,
+   * and so is every file of a backend without this call.
    */
   links?(file: IoFile): number | undefined;
   /** The names in a directory, sorted; without `.` and `..`. @throws `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
   list(directory: string): string[];
   /**
-   * Renames a file or directory, replacing a file of that name, which stays what it was for those that have it open.
+   * Renames a file or directory. A file of that name is replaced, and stays unchanged for those that have it open.
    * Durable once its directory is synced.
    */
   rename(from: string, to: string): void;
@@ -149,80 +150,81 @@ export interface StorageIo {
   makeDirectory(path: string): void;
   /** @throws `WAL_NOT_FOUND` when there is nothing of that name, `WAL_IO_FAILED` */
   stat(path: string): IoStat;
-  /** What is known of the file system that a path lies on; `undefined` when nothing is. Without it nothing ever is. */
+  /** What is known of the file system that a path lies on; `undefined` when nothing is known. Optional. */
   fileSystem?(path: string): FileSystem | undefined;
   /**
-   * Locks `path` against every other writer, at once, and returns what releases it. The file is created when missing
-   * and never removed. The lock of a process that died is free.
+   * Locks `path` against every other writer, without waiting, and returns what releases it. The file is created when
+   * missing and never removed. The lock of a process that died is free.
    *
    * @throws `WAL_LOCKED` with its `holder`
    */
   lock(path: string): () => void;
   /**
-   * Takes a lock on an open file, without waiting; it replaces the one that this file has, and goes when the file is
-   * closed.
+   * Takes a lock on an open file, without waiting; it replaces a lock that this open file has, and is released when the
+   * file is closed.
    *
-   * @returns whether it was had
+   * @returns whether the lock was obtained
    * @throws `WAL_UNSUPPORTED` without `capabilities.fileLocks`, and where the file system of this file has no locks
    */
   lockFile(file: IoFile, mode: 'shared' | 'exclusive'): boolean;
 
-  /** Writes all of `data` at `offset`. Result: `data.length`. Durable only when so asked. */
+  /** Writes all of `data` at `offset`. Result: `data.length`. Durable only with the option `durable`. */
   submitWrite(file: IoFile, data: Uint8Array, offset: number, options?: WriteOptions): IoToken;
   /** Writes all of `data` at the end of the file; appends to one file take effect in the order of submission. */
   submitAppend(file: IoFile, data: Uint8Array): IoToken;
-  /** Reads into `into` from `offset`. Result: bytes read, fewer than asked only at the end of the file. */
+  /** Reads into `into` from `offset`. Result: bytes read, fewer than requested only at the end of the file. */
   submitRead(file: IoFile, into: Uint8Array, offset: number): IoToken;
   /**
-   * Makes durable every write of this file that had **completed** before this was submitted, also as another open file
-   * of this backend, and the file's size; nothing else. Result: 0. Of several at a time each fails when what it is to make
-   * durable may not be.
+   * Makes durable every write to this file that had **completed** before this was submitted, also through another open
+   * file of this backend, and the file's size; nothing else. Result: 0. Of several at the same time, each fails when
+   * what it should make durable may not be durable.
    */
   submitDatasync(file: IoFile): IoToken;
   /** Makes the names in a directory durable. Result: 0. */
   submitSyncDirectory(path: string): IoToken;
   /**
-   * Cuts or extends a file to `bytes`. Result: 0. Durable after a datasync.
+   * Truncates or extends a file to `bytes`. Result: 0. Durable after a datasync.
    *
    * @throws `WAL_BUSY` while operations on the file are in flight
    */
   submitTruncate(file: IoFile, bytes: number): IoToken;
   /**
-   * Reserves the range: afterwards the file reaches at least to its end, what was there is unchanged and what was not
-   * reads as zeros. Result: 0.
+   * Reserves the range: afterwards the file extends at least to its end; existing bytes are unchanged, and the others
+   * are zeros. Result: 0.
    */
   submitAllocate(file: IoFile, offset: number, bytes: number): IoToken;
   /**
-   * Removes a file, which stays what it was for those that have it open. Result: 0. Durable once its directory is synced.
+   * Removes a file, which stays unchanged for those that have it open. Result: 0. Durable once its directory is synced.
    */
   submitRemove(path: string): IoToken;
 
-  /** Hands queued submissions to the kernel, and returns how many there were. */
+  /** Submits queued operations to the kernel, and returns how many there were. */
   flush(): number;
-  /** Moves finished completions into `out`, replacing what it held, and returns how many. Never waits. */
+  /** Moves completions into `out`, replacing its content, and returns how many. Never waits. */
   pollCompletions(out: CompletionBuffer): number;
   /**
-   * Flushes, then blocks the thread until at least `minimum` completions are there (or as many as are pending, or as
-   * fit into `out`), or until `timeoutMs` has passed.
+   * Flushes, then blocks the thread until at least `minimum` completions are available (or as many as are pending, or
+   * as fit into `out`), or until `timeoutMs` has passed.
    *
    * @throws `WAL_UNSUPPORTED` without `capabilities.canWait`
    */
   waitCompletions(out: CompletionBuffer, minimum: number, timeoutMs?: number): number;
   /**
-   * Has `listener` called on the event loop when completions wait to be polled: level-triggered, perhaps needlessly,
+   * Calls `listener` on the event loop when completions wait to be polled: level-triggered, sometimes without need,
    * never from inside another call of this backend, and again as long as some are left. One listener at a time;
-   * `undefined` takes it away.
+   * `undefined` removes it.
    */
   onReady(listener: (() => void) | undefined): void;
 
-  /** Memory aligned as direct I/O of this backend needs it, zeroed. */
+  /** Zeroed memory, aligned as direct I/O of this backend needs it. */
   allocateBuffer(bytes: number): Uint8Array;
   stats(): StorageIoStats;
   /**
-   * Waits for what is in flight, has its completions polled, closes every file and releases every lock. Idempotent. Every
-   * other call is `WAL_CLOSED` at once, but `stats`, and `pollCompletions` until it has ended: the listener is told of what
-   * completes, and of what it leaves again as long as it takes some; the rest is dropped then. What it throws is an
-   * uncaught exception, as at any other time. Rejects with the first failure of closing a file or releasing a lock.
+   * Waits for what is in flight, lets its completions be polled, closes every file and releases every lock. Idempotent.
+   * Every other call is `WAL_CLOSED` at once, except `stats`, and `pollCompletions` until disposal has ended: the
+   * listener is called when operations complete, and again as long as it polls some of what is left; the rest is
+   * dropped. What the listener throws is an uncaught exception, as always. Rejects with the first failure of closing a
+   * file or releasing a lock.
    */
   dispose(): Promise<void>;
   /** The same as `dispose`, for `await using`. */

@@ -6,15 +6,15 @@ export interface FileSystem {
   /** Its type, as the system names it: `'ext4'`, `'overlay'`, `'nfs4'`, `'fuse.sshfs'` … */
   readonly type: string;
   /**
-   * Whether asynchronous direct writes that are to be durable were shown to be so on it. Where they were not, a backend
-   * carries a durable write out as a write and a datasync.
+   * Whether durable asynchronous direct writes were shown to be durable on it. Where they were not, a backend carries
+   * out a durable write as a write and a datasync.
    */
   readonly durableWrites: boolean;
-  /** What a log on it cannot rely on, as the end of a sentence that begins with what lies on it. */
+  /** What a log on it cannot rely on, as the end of a sentence that begins with the path. */
   readonly caution?: string;
 }
 
-/** A line of the table of mounts. */
+/** A line of `/proc/self/mountinfo`. */
 interface Mount {
   readonly type: string;
   /** The directory of the file system that is mounted. */
@@ -23,7 +23,7 @@ interface Mount {
   readonly options: readonly string[];
 }
 
-/** Where it was tried: docs/durability.md has the table. */
+/** File systems whose durable writes were tested: docs/durability.md has the table. */
 const DURABLE_WRITES: ReadonlySet<string> = new Set(['ext4', 'xfs']);
 
 const NETWORK: ReadonlySet<string> = new Set([
@@ -33,19 +33,19 @@ const NETWORK: ReadonlySet<string> = new Set([
 
 const MEMORY: ReadonlySet<string> = new Set(['tmpfs', 'ramfs', 'rootfs']);
 
-/** An overlay of an overlay is looked through, one that leads in a circle is not. */
-const OVERLAYS_MOST = 4;
+/** How many overlays above each other are followed, so that a circle of them ends. */
+const OVERLAYS_MAX = 4;
 
-/** What is known of the file system of a path; `undefined` on other platforms than Linux, and without `/proc`. */
+/** What is known of the file system of a path; `undefined` on platforms other than Linux, and without `/proc`. */
 export function fileSystemOfPath(path: string): FileSystem | undefined {
-  return ofOpened(path, (fd) => fileSystemOf(fd));
+  return withOpened(path, (fd) => fileSystemOf(fd));
 }
 
-/** The same of an open file: of the mount by which it was opened, whatever is mounted there by now. */
+/** The same for an open file: for the mount through which it was opened, whatever is mounted there by now. */
 export function fileSystemOf(fd: number): FileSystem | undefined {
-  const mount = attempted(() => mountOf(fd));
+  const mount = orUndefined(() => mountOf(fd));
   if (mount === undefined) return undefined;
-  const stored = storedOn(fd, mount, OVERLAYS_MOST);
+  const stored = backingMount(fd, mount, OVERLAYS_MAX);
   const caution = cautionOf(mount, stored);
   return Object.freeze({
     type: mount.type,
@@ -55,20 +55,20 @@ export function fileSystemOf(fd: number): FileSystem | undefined {
 }
 
 /** The mount that the bytes of an open file are on: that of the upper directory of an overlay. */
-function storedOn(fd: number, mount: Mount, overlaysMost: number): Mount | undefined {
+function backingMount(fd: number, mount: Mount, overlaysLeft: number): Mount | undefined {
   if (mount.type !== 'overlay') return mount;
   const upper = mount.options.find((option) => option.startsWith('upperdir='))?.slice('upperdir='.length);
-  if (upper === undefined || overlaysMost === 0) return undefined;
-  return attempted(() => {
+  if (upper === undefined || overlaysLeft === 0) return undefined;
+  return orUndefined(() => {
     const path = join(upper, mount.root, relative(mount.path, readlinkSync(`/proc/self/fd/${fd}`)));
     const [seen, found] = [fstatSync(fd, { bigint: true }), statSync(path, { bigint: true })];
-    // The upper directory may be hidden from this process, and another one stand at its path: what is there has to be
-    // the same file. A directory has a number of its own in an overlay.
+    // The upper directory may be hidden from this process, with another one at its path: so what is there has to be the
+    // same file. A directory has an inode number of its own in an overlay, so directories are not compared.
     const same = seen.ino === found.ino && seen.size === found.size && seen.ctimeNs === found.ctimeNs;
     if (!same && !(seen.isDirectory() && found.isDirectory())) return undefined;
-    return ofOpened(path, (below) => {
+    return withOpened(path, (below) => {
       const under = mountOf(below);
-      return under === undefined ? undefined : storedOn(below, under, overlaysMost - 1);
+      return under === undefined ? undefined : backingMount(below, under, overlaysLeft - 1);
     });
   });
 }
@@ -89,7 +89,7 @@ function cautionOf(mount: Mount, stored: Mount | undefined): string | undefined 
   return undefined;
 }
 
-/** The mount by which a file was opened. */
+/** The mount through which a file was opened. */
 function mountOf(fd: number): Mount | undefined {
   const id = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
   if (id === undefined) return undefined;
@@ -104,18 +104,18 @@ function mountOf(fd: number): Mount | undefined {
     type,
     root: unescaped(root),
     path: unescaped(path),
-    // A comma that belongs to a path is escaped.
+    // A comma inside a path is escaped.
     options: options.split(/(?<!\\),/).map((option) => unescaped(option.replaceAll('\\,', ','))),
   };
 }
 
-/** Blanks and the like stand there as octal numbers. */
+/** In mountinfo, blanks and similar characters are written as octal numbers. */
 const unescaped = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 
-/** Opens a file or directory for a look at its mount. `undefined` where that fails. */
-function ofOpened<T>(path: string, look: (fd: number) => T | undefined): T | undefined {
-  return attempted(() => {
+/** Opens a file or directory only to look at its mount. `undefined` where that fails. */
+function withOpened<T>(path: string, look: (fd: number) => T | undefined): T | undefined {
+  return orUndefined(() => {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       return look(fd);
@@ -125,8 +125,8 @@ function ofOpened<T>(path: string, look: (fd: number) => T | undefined): T | und
   });
 }
 
-/** What cannot be found out is not known. */
-function attempted<T>(look: () => T | undefined): T | undefined {
+/** The result of `look`; `undefined` when it fails: what cannot be found out counts as not known. */
+function orUndefined<T>(look: () => T | undefined): T | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
     return look();

@@ -6,15 +6,15 @@ import { createMemoryStorageIo } from './memory/memory.js';
 import { createSyncFsStorageIo } from './node-fs/sync-fs.js';
 import { createThreadPoolStorageIo } from './node-fs/thread-pool.js';
 
-/** What {@link openStorageIo} can open. */
+/** The names that {@link openStorageIo} accepts. */
 export type StorageIoName = 'auto' | 'io-uring' | 'thread-pool' | 'sync-fs' | 'memory';
 
-/** What a backend must be good for. */
+/** What a backend must be able to do. */
 export type StorageIoNeeds = 'async' | 'wait';
 
 /** Options of {@link openStorageIo}. */
 export interface OpenStorageIoOptions extends FileOpsOptions {
-  /** `'async'`: to be used on the event loop. `'wait'`: to be waited for in the thread as well. Default `'async'`. */
+  /** `'async'`: used on the event loop. `'wait'`: the thread can block for completions as well. Default `'async'`. */
   readonly needs?: StorageIoNeeds;
 }
 
@@ -32,18 +32,18 @@ const NAMES: readonly StorageIoName[] = ['auto', 'io-uring', 'thread-pool', 'syn
 const OPTIONS = optionNames<OpenStorageIoOptions>({ needs: true, maxPending: true });
 const NEEDS: readonly StorageIoNeeds[] = ['async', 'wait'];
 
-/** What `auto` chooses from, best first, and what `WALSTACK_IO` may say: only what keeps a log. */
+/** What `auto` chooses from, best first, and the values of `WALSTACK_IO`: only backends that store a log on disk. */
 const CHOICE: readonly BackendName[] = ['io-uring', 'thread-pool', 'sync-fs'];
 
 /**
- * Makes a backend by its name. `'auto'` takes the best one that is to be had here and does what is needed: `io-uring`,
- * else `thread-pool`, or `sync-fs` where waiting is needed. The environment variable `WALSTACK_IO` (`io-uring`,
- * `thread-pool` or `sync-fs`) overrides `'auto'`, unless what it names cannot do what is needed.
+ * Makes a backend by its name. `'auto'` takes the best one that works here and meets `needs`: `io-uring`, else
+ * `thread-pool`, or `sync-fs` where waiting is needed. The environment variable `WALSTACK_IO` (`io-uring`,
+ * `thread-pool` or `sync-fs`) overrides `'auto'`, unless the backend that it names does not meet `needs`.
  *
  * @param name - default `'auto'`
- * @throws `WAL_UNSUPPORTED` when the backend that is named, here or in `WALSTACK_IO`, is not to be had, or when the one
- * that is named here cannot do what is needed; `RangeError` (`ERR_OUT_OF_RANGE`) for a name, or a value of
- * `WALSTACK_IO`, that is none
+ * @throws `WAL_UNSUPPORTED` when the backend that is named, here or in `WALSTACK_IO`, does not work here, or when the
+ * one that is named here does not meet `needs`; `RangeError` (`ERR_OUT_OF_RANGE`) for an unknown name, here or in
+ * `WALSTACK_IO`
  */
 export function openStorageIo(name: StorageIoName = 'auto', options: OpenStorageIoOptions = {}): StorageIo {
   checkOneOf('name', name, NAMES);
@@ -54,7 +54,7 @@ export function openStorageIo(name: StorageIoName = 'auto', options: OpenStorage
   if (does(name, needs)) return BACKENDS[name].create(made);
   throw new WalError(
     'WAL_UNSUPPORTED',
-    `the ${name} backend cannot wait: take 'auto' or one of ${CHOICE.filter((each) => does(each, needs)).join(', ')}`,
+    `the ${name} backend cannot wait: use 'auto' or one of ${CHOICE.filter((each) => does(each, needs)).join(', ')}`,
     { operation: 'open' },
   );
 }
@@ -69,7 +69,7 @@ function openBest(needs: StorageIoNeeds, options: FileOpsOptions): StorageIo {
       if (!WalError.is(error, 'WAL_UNSUPPORTED')) throw error;
     }
   }
-  throw new WalError('WAL_UNSUPPORTED', `no backend here can do what is needed: ${needs}`, { operation: 'open' });
+  throw new WalError('WAL_UNSUPPORTED', `no backend works here that meets the need '${needs}'`, { operation: 'open' });
 }
 
 /** What `WALSTACK_IO` names; `undefined` when it is not set, or empty. */

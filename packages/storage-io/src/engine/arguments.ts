@@ -24,7 +24,7 @@ const OPEN_OPTIONS = optionNames<OpenOptions>({
 });
 const WRITE_OPTIONS = optionNames<WriteOptions>({ durable: true });
 
-/** Returns `value` when it is a `Uint8Array`, of whichever realm, that one transfer can move. */
+/** Returns `value` when it is a `Uint8Array`, of any realm, that one transfer can move. */
 export function checkBytes(name: string, value: unknown): Uint8Array {
   if (!isUint8Array(value)) throw invalidType(name, 'a Uint8Array', value);
   if (value.length > TRANSFER_BYTES_MAX) {
@@ -33,12 +33,12 @@ export function checkBytes(name: string, value: unknown): Uint8Array {
   return value;
 }
 
-/** Returns `offset` when `bytes` from there on end at a position that a number can hold. */
+/** Returns `offset` when `offset + bytes` is a safe integer. */
 export function checkOffset(offset: unknown, bytes: number): number {
   return checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER - bytes);
 }
 
-/** Every choice of how to open a file made. */
+/** The flags for opening a file, with defaults filled in. */
 export function openFlags(options: OpenOptions | undefined): OpenFlags {
   if (options !== undefined) checkOptions('options', options, OPEN_OPTIONS);
   const create = chosen(options?.create, 'options.create');
@@ -56,7 +56,7 @@ export function openFlags(options: OpenOptions | undefined): OpenFlags {
   };
 }
 
-/** Whether a write is to be durable. @throws `WAL_UNSUPPORTED` when it is and the backend cannot */
+/** Whether a write is to be durable. @throws `WAL_UNSUPPORTED` when it is and the backend has no durable writes */
 export function durability(options: WriteOptions | undefined, backend: string, possible: boolean): boolean {
   if (options === undefined) return false;
   checkOptions('options', options, WRITE_OPTIONS);
@@ -81,12 +81,12 @@ export function misalignedMemory(file: IoFile): WalError {
 function misaligned(file: IoFile, what: string, offset: number | undefined): WalError {
   return new WalError(
     'WAL_ALIGNMENT',
-    `direct I/O of ${file.path} wants multiples of ${file.alignment}, and ${what}: align offset, length and memory`,
+    `direct I/O of ${file.path} needs multiples of ${file.alignment}, and ${what}: align offset, length and memory`,
     { path: file.path, limit: file.alignment, ...(offset === undefined ? {} : { offset }) },
   );
 }
 
-/** Returns `value` when completions can be put into it; also one made by another copy of this package. */
+/** Returns `value` when it can receive completions; one made by another copy of this package is accepted, too. */
 export function checkCompletionBuffer(value: CompletionBuffer): CompletionBuffer {
   if (!(value?.tokens instanceof Float64Array) || !(value.results instanceof Int32Array)) {
     throw invalidType('out', 'a CompletionBuffer', value);

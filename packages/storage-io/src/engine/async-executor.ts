@@ -9,7 +9,7 @@ import type { OpenFile } from './open-file.js';
 import type { SubmissionKind, Submissions } from './submissions.js';
 import { roundDown, roundUp, Zeros } from './zeros.js';
 
-/** Hands the work to operations that call back. */
+/** Carries out submissions by operations that call back. */
 export class AsyncExecutor<Handle> implements Executor<Handle> {
   readonly inline = false;
   readonly canWait: boolean;
@@ -89,7 +89,7 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
     this.#call(call, (result) => this.#submissions.finish(token, kind, result, file));
   }
 
-  /** An operation whose result is 0. Its first answer counts, whether called back or thrown. */
+  /** Calls an operation whose result is 0. Only its first answer counts, whether it calls back or throws. */
   #call(call: (ops: AsyncFileOps<Handle>, done: Done) => void, ended: (result: number) => void): void {
     let owed = true;
     const done: Done = (error) => {

@@ -7,13 +7,13 @@ import type { Submissions } from './submissions.js';
 import { Transfer } from './transfer.js';
 import type { Zeros } from './zeros.js';
 
-/** `append` and `fill` find out where they begin when they are started. */
+/** The offset of an `append` or `fill` is determined when it is started. */
 export type AsyncTransferKind = 'read' | 'write' | 'durable-write' | 'append' | 'fill';
 
 /** What all transfers of one backend share. */
 export interface TransferContext<Handle> {
   readonly ops: Pick<AsyncFileOps<Handle>, 'size' | 'read' | 'write'>;
-  /** Only where durable writes are possible. */
+  /** Present only where durable writes are possible. */
   readonly writeDurable?: (file: OpenFile<Handle>, data: Uint8Array, offset: number, done: DoneWithCount) => void;
   readonly zeros: Zeros;
   readonly submissions: Submissions;
@@ -21,26 +21,26 @@ export interface TransferContext<Handle> {
 
 const NOTHING = new Uint8Array(0);
 
-/** One submission that moves bytes, piece after piece, by operations that call back. */
+/** One submission that moves bytes, piece by piece, through operations that call back. */
 export class AsyncTransfer<Handle> implements TailOperation {
   readonly #context: TransferContext<Handle>;
   readonly #token: IoToken;
   readonly #file: OpenFile<Handle>;
   readonly #kind: AsyncTransferKind;
   readonly #bytes: Uint8Array;
-  /** Of the bytes as they were given. */
+  /** The length of the bytes when they were submitted: their buffer may be detached or resized later. */
   readonly #length: number;
   #offset: number;
   /** Where a fill ends. */
   readonly #end: number;
   #transfer: Transfer | undefined;
-  /** Whether it was queued at the file's tail, which then has to know of its end. */
+  /** Whether it was queued at the file's tail, which then has to be called when it ends. */
   #atTail = false;
-  /** Whether an operation is being called: its answer may come before it returns. */
+  /** Whether an operation is being called: it may call back before it returns. */
   #calling = false;
-  /** Whether an operation still owes its answer. */
+  /** Whether an operation has not called back yet. */
   #owed = false;
-  #again = false;
+  #repeatCall = false;
 
   private constructor(
     context: TransferContext<Handle>,
@@ -100,7 +100,7 @@ export class AsyncTransfer<Handle> implements TailOperation {
     return this.#offset;
   }
 
-  /** Puts it into the file's tail, behind what is there. */
+  /** Queues it at the file's tail, after what is queued there. */
   queueAtTail(tail: { add(operation: TailOperation): void }): void {
     this.#atTail = true;
     tail.add(this);
@@ -127,7 +127,7 @@ export class AsyncTransfer<Handle> implements TailOperation {
     const { alignment } = file.io;
     if (this.#kind === 'read') return Transfer.of('read', this.#bytes, this.#offset, alignment, this.#length);
     if (this.#kind === 'append' || this.#kind === 'fill') {
-      // Writes under way may end behind the size that the file has by now.
+      // Writes in flight may end after the current end of the file.
       const end = Math.max(this.#context.ops.size(file.handle), file.writesEnd);
       this.#offset = Math.max(end, this.#offset);
       if (this.#kind === 'fill') return Transfer.fill(this.#offset, this.#end, this.#context.zeros.for(file.io));
@@ -138,20 +138,20 @@ export class AsyncTransfer<Handle> implements TailOperation {
     return Transfer.of(kind, this.#bytes, this.#offset, alignment, this.#length);
   }
 
-  /** A loop, not a recursion: operations may answer while they are being called. */
+  /** A loop, not a recursion: operations may call back before they return. */
   #run(transfer: Transfer): void {
     const { submissions } = this.#context;
     this.#calling = true;
     submissions.enter();
     do {
-      this.#again = false;
+      this.#repeatCall = false;
       this.#owed = true;
       try {
         this.#call(transfer);
       } catch (error) {
         this.#answer(error as Error);
       }
-    } while (this.#again);
+    } while (this.#repeatCall);
     submissions.leave();
     this.#calling = false;
   }
@@ -172,7 +172,7 @@ export class AsyncTransfer<Handle> implements TailOperation {
     this.#owed = false;
     const result = error ? transfer.fail(error) : transfer.advance(count);
     if (result !== undefined) this.#finish(result);
-    else if (this.#calling) this.#again = true;
+    else if (this.#calling) this.#repeatCall = true;
     else this.#run(transfer);
   };
 

@@ -1,6 +1,6 @@
 import type { CompletionBuffer } from '../completion-buffer.js';
 
-/** What has completed and was not polled yet, first in, first out, without an object for any of it. */
+/** Completions that were not polled yet, first in, first out, in two arrays that are allocated once. */
 export class CompletionQueue {
   readonly #capacity: number;
   readonly #tokens: Float64Array;
@@ -8,7 +8,7 @@ export class CompletionQueue {
   #first = 0;
   #length = 0;
 
-  /** @param capacity - completions; the caller never lets more wait */
+  /** @param capacity - completions; the caller never has more of them wait */
   constructor(capacity: number) {
     this.#capacity = capacity;
     this.#tokens = new Float64Array(capacity);
@@ -27,7 +27,7 @@ export class CompletionQueue {
     this.#length += 1;
   }
 
-  /** Moves as many as fit into `out`, the oldest first, and returns how many. */
+  /** Moves as many as fit into `out`, the oldest first, and returns how many those were. */
   moveInto(out: CompletionBuffer): number {
     const count = Math.min(this.#length, out.tokens.length, out.results.length);
     for (let index = 0; index < count; index++) {

@@ -3,20 +3,20 @@ import type { IoToken } from '../storage-io.js';
 import type { OpenFile } from './open-file.js';
 
 /**
- * Carries out what was submitted: the half in which blocking and calling back differ. Every argument was checked before.
- * No method throws, and each ends its token in `Submissions.finish` exactly once.
+ * Carries out what was submitted: the part in which blocking and asynchronous backends differ. All arguments were
+ * checked before. No method throws, and each calls `Submissions.finish` for its token exactly once.
  */
 export interface Executor<Handle> {
-  /** Whether everything is done when a method returns, so that nothing is left to wait for. */
+  /** Whether the work is done when a method returns, so that nothing is left to wait for. */
   readonly inline: boolean;
   readonly durableWrites: boolean;
   /** Whether {@link wait} works. */
   readonly canWait: boolean;
-  /** Where what was submitted is handed over and taken back; without it every operation finishes by itself. */
+  /** Where submissions are handed over and completions reaped; without it every operation finishes by itself. */
   readonly kernel?: ExecutorKernel;
   /**
-   * Blocks the thread until `wanted` submissions in all have completed and wait to be polled, nothing is under way any
-   * more, or the time has passed.
+   * Blocks the thread until `wanted` completions wait to be polled, nothing is in flight any more, or the time has
+   * passed.
    */
   wait(wanted: number, timeoutMs: number | undefined): void;
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void;
@@ -29,13 +29,13 @@ export interface Executor<Handle> {
   syncDirectory(token: IoToken, path: string): void;
 }
 
-/** The other side of an {@link Executor} that hands operations over in batches, and has to fetch what came back. */
+/** The part of an {@link Executor} that submits operations to a kernel in batches, and reaps their completions. */
 export interface ExecutorKernel {
-  /** Hands over what was queued, and returns how many operations that were. */
+  /** Submits what was queued, and returns how many operations those were. */
   flush(): number;
-  /** Has `Submissions` gather what has come back. */
-  take(): void;
+  /** Passes completions on to `Submissions`. */
+  reap(): void;
   stats(): RingStats;
-  /** Gives everything back. Nothing is in flight. */
+  /** Releases all resources. Called when nothing is in flight. */
   close(): void;
 }

@@ -29,8 +29,8 @@ import type { OpenFile } from './open-file.js';
 import { requireDone } from './require-done.js';
 import { Submissions } from './submissions.js';
 
-const MAX_PENDING_DEFAULT = 4096;
-const MAX_PENDING_MOST = 1_048_576;
+const PENDING_DEFAULT = 4096;
+const PENDING_MAX = 1_048_576;
 const TIMEOUT_MS_MAX = 0x7fff_ffff;
 
 const LOCK_MODES = ['shared', 'exclusive'] as const;
@@ -38,8 +38,8 @@ const LOCK_MODES = ['shared', 'exclusive'] as const;
 const OPTIONS = optionNames<FileOpsOptions>({ maxPending: true });
 
 /**
- * A whole backend over a handful of operations: it checks every argument, knows the files and the submissions, and
- * leaves the work itself to an {@link Executor}.
+ * A whole backend over a small set of operations: it checks every argument, keeps the open files and the submissions,
+ * and leaves the work itself to an {@link Executor}.
  */
 export class FileOpsStorageIo<Handle> implements StorageIo {
   readonly name: string;
@@ -49,23 +49,21 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   readonly #submissions: Submissions;
   readonly #files = new FileTable<Handle>();
   readonly #locks = new Set<() => void>();
-  /** Memory handed out for direct I/O, and where in it the aligned part begins. */
+  /** Memory allocated for direct I/O, and where in its `ArrayBuffer` the aligned part begins. */
   readonly #aligned = new WeakMap<ArrayBufferLike, number>();
   #directRefused = 0;
-  /** Whether the disposal has come so far that nothing is handed out any more. */
+  /** Whether disposal has reached the point after which no completions are handed out. */
   #isDisposed = false;
   #disposal: Promise<void> | undefined;
 
-  /**
-   * @param makeExecutor - given where to report completions
-   */
+  /** @param makeExecutor - makes the executor, which reports completions to the given `Submissions` */
   constructor(
     ops: FileNamespaceOps<Handle>,
     options: FileOpsOptions,
     makeExecutor: (submissions: Submissions) => Executor<Handle>,
   ) {
     checkOptions('options', options, OPTIONS);
-    const maxPending = checkInteger('maxPending', options.maxPending ?? MAX_PENDING_DEFAULT, 1, MAX_PENDING_MOST);
+    const maxPending = checkInteger('maxPending', options.maxPending ?? PENDING_DEFAULT, 1, PENDING_MAX);
     this.name = ops.name;
     this.#ops = ops;
     this.#submissions = new Submissions(maxPending);
@@ -100,7 +98,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   close(file: IoFile): void {
     const open = this.#file(file);
     requireIdle(open, 'close');
-    // Known no longer, whatever comes of it: the system may have freed the number although closing failed.
+    // Removed even if closing fails: the system may have freed the descriptor all the same.
     this.#files.remove(open);
     this.#call('close', file.path, () => this.#ops.close(open.handle));
   }
@@ -246,11 +244,11 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   }
 
   pollCompletions(out: CompletionBuffer): number {
-    // What completes while the backend is disposed of is handed out still.
+    // What completes while the backend is being disposed of is still handed out.
     if (this.#isDisposed) this.#requireOpen();
     checkCompletionBuffer(out);
     const { kernel } = this.#executor;
-    if (kernel !== undefined) this.#submissions.during(() => kernel.take());
+    if (kernel !== undefined) this.#submissions.during(() => kernel.reap());
     return this.#submissions.poll(out);
   }
 
@@ -296,7 +294,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
 
   async #disposeOnce(): Promise<void> {
     await this.#submissions.idle();
-    // A listener may take some at a time; one that takes none keeps nothing from ending.
+    // A listener may take some at a time; one that takes none does not delay the end.
     for (let left = 0; this.#submissions.finished > 0 && this.#submissions.finished !== left; ) {
       left = this.#submissions.finished;
       orUncaught(() => this.#submissions.notify());
@@ -313,7 +311,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** 1 where direct I/O was not had. What goes wrong does not leave the handle behind. */
+  /** The alignment of direct I/O; 1 where the file did not get it. On failure the handle is closed. */
   #directAlignment(handle: Handle): number {
     try {
       return checkInteger('directAlignment', this.#ops.directAlignment?.(handle) ?? 1, 1);
@@ -326,7 +324,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
   /** @throws `WAL_CLOSED` */
   #requireOpen(): void {
     if (this.#disposal === undefined) return;
-    throw new WalError('WAL_CLOSED', `this ${this.name} backend was disposed of: open another one`);
+    throw new WalError('WAL_CLOSED', `this ${this.name} backend is disposed of: open another one`);
   }
 
   /** @throws `WAL_CLOSED`, `WAL_BAD_FD` */
@@ -348,7 +346,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     if (start === undefined || (memory.byteOffset - start) % file.alignment !== 0) throw misalignedMemory(file);
   }
 
-  /** A plain call of an operation: what it throws becomes a `WalError`. */
+  /** Calls a plain operation: what it throws becomes a `WalError`. */
   #call<T>(operation: string, path: string, call: () => T): T {
     try {
       return requireDone(operation, this.#submissions.during(call));
@@ -373,7 +371,7 @@ function requireIdle(file: OpenFile<unknown>, operation: string): void {
   );
 }
 
-/** Goes on after a failure, and keeps it. */
+/** Runs a step, and keeps its failure instead of throwing it, so that the following steps run. */
 function attempt(failures: unknown[], step: () => void): void {
   try {
     step();
@@ -382,10 +380,10 @@ function attempt(failures: unknown[], step: () => void): void {
   }
 }
 
-/** What a listener throws is an uncaught exception, whenever it is told. */
-function orUncaught(tell: () => void): void {
+/** What a listener throws is an uncaught exception, wherever it is called from. */
+function orUncaught(call: () => void): void {
   try {
-    tell();
+    call();
   } catch (error) {
     throwUncaught(error);
   }

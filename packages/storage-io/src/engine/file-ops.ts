@@ -2,7 +2,7 @@ import { invalidType } from '@walstack/codec';
 import type { FileSystem } from '../backends/file-system.js';
 import type { IoStat } from '../storage-io.js';
 
-/** How {@link FileNamespaceOps.open} is to open a file: every choice made. */
+/** How {@link FileNamespaceOps.open} is to open a file, with defaults filled in. */
 export interface OpenFlags {
   readonly create: boolean;
   /** Only ever `true` together with `create`. */
@@ -10,28 +10,28 @@ export interface OpenFlags {
   /** Only ever `true` when the operations have {@link FileNamespaceOps.directAlignment}. */
   readonly direct: boolean;
   readonly truncate: boolean;
-  /** The file is not going to be written. Only ever `true` without `create` and `truncate`. */
+  /** The file will not be written. Only ever `true` without `create` and `truncate`. */
   readonly readOnly: boolean;
 }
 
 /**
- * The half of a backend's operations that touches names and open files, not data: plain synchronous functions that
- * throw. What they throw should be an error of Node's kind, with a `code` such as `'ENOENT'`; it reaches the caller as
- * the `cause` of a `WalError`. A `WalError` goes through as it is. One that returns a promise has failed.
+ * The operations of a backend on names and open files, not on data: plain synchronous functions that throw. What they
+ * throw should be an error as Node.js throws it, with a `code` such as `'ENOENT'`; it reaches the caller as the `cause`
+ * of a `WalError`. A `WalError` is passed on as it is. A function that returns a promise counts as failed.
  *
- * `Handle` is whatever the operations know an open file by: a number, an object, anything.
+ * `Handle` identifies an open file for the operations: a number, an object, anything.
  */
 export interface FileNamespaceOps<Handle> {
   /** The name of the backend, for messages and statistics. */
   readonly name: string;
   /** Whether paths are files of the operating system with exactly the bytes that were written. */
   readonly realFiles: boolean;
-  /** Whether several writes of one file side by side gain anything. Default `false`. */
+  /** Whether several writes to one file in flight at once are faster than one at a time. Default `false`. */
   readonly overlappedWrites?: boolean;
 
   /** Opens a file for reading and writing; with `readOnly` reading is enough. Fails for a directory. */
   open(path: string, flags: OpenFlags): Handle;
-  /** Closes a handle. Never called while an operation on it is under way, and never twice for one handle. */
+  /** Closes a handle. Never called while an operation on it is in flight, and never twice for one handle. */
   close(handle: Handle): void;
   /** The size of an open file in bytes. */
   size(handle: Handle): number;
@@ -44,7 +44,7 @@ export interface FileNamespaceOps<Handle> {
   /** Makes one directory. */
   makeDirectory(path: string): void;
   stat(path: string): IoStat;
-  /** Locks `path` at once, and returns what releases it; `WAL_LOCKED` when another has it. */
+  /** Locks `path` without waiting, and returns what releases it; `WAL_LOCKED` when it is locked already. */
   lock(path: string): () => void;
   /** What is known of the file system that a path lies on. Without it, nothing is. */
   fileSystem?(path: string): FileSystem | undefined;
@@ -54,17 +54,18 @@ export interface FileNamespaceOps<Handle> {
    */
   lockFile?(handle: Handle, mode: 'shared' | 'exclusive'): boolean;
   /**
-   * Asked after `open` with `direct`: the alignment in bytes, a power of two, when direct I/O was had, and 1 when it was
-   * not. Without it direct I/O is refused for every file. Needs `allocateBuffer`.
+   * Called after `open` with `direct`: returns the alignment in bytes, a power of two, when the file has direct I/O,
+   * and 1 when it does not. Without it no file gets direct I/O. Needs `allocateBuffer`.
    */
   directAlignment?(handle: Handle): number;
-  /** Zeroed memory that is aligned for direct I/O. Without it, any memory is handed out. */
+  /** Allocates zeroed memory that is aligned for direct I/O. Without it, ordinary memory is used. */
   allocateBuffer?(bytes: number): Uint8Array;
 }
 
 /**
- * A backend whose data operations are done when they return. They throw what failed, as {@link FileNamespaceOps} says;
- * what has neither a `code` nor an `errno` counts as `EIO`, and so does a promise that is returned.
+ * The operations of a backend whose data operations are done when they return. They throw on failure, as {@link
+ * FileNamespaceOps} describes; an error with neither a `code` nor an `errno` counts as `EIO`, and so does a returned
+ * promise.
  */
 export interface SyncFileOps<Handle> extends FileNamespaceOps<Handle> {
   /** Reads into `into` from `offset` and returns the bytes read: any number, 0 only at the end of the file. */
@@ -77,7 +78,7 @@ export interface SyncFileOps<Handle> extends FileNamespaceOps<Handle> {
   datasync(handle: Handle): void;
   /** Cuts a file to `bytes`, or extends it with zeros. */
   truncate(handle: Handle, bytes: number): void;
-  /** Reserves a range. Without it, zeros are written behind the end of the file. */
+  /** Reserves a range. Without it, zeros are written after the end of the file. */
   allocate?(handle: Handle, offset: number, bytes: number): void;
   /** Removes a file; fails for a directory. */
   remove(path: string): void;
@@ -85,15 +86,15 @@ export interface SyncFileOps<Handle> extends FileNamespaceOps<Handle> {
   syncDirectory(path: string): void;
 }
 
-/** Told that an operation has failed or succeeded. To be called exactly once, at once or later. */
+/** Reports that an operation has failed or succeeded. To be called exactly once, at once or later. */
 export type Done = (error?: Error | null | undefined) => void;
 
-/** Told that an operation has failed, or how many bytes it moved. To be called exactly once, at once or later. */
+/** Reports that an operation has failed, or how many bytes it moved. To be called exactly once, at once or later. */
 export type DoneWithCount = (error: Error | null | undefined, count?: number) => void;
 
 /**
- * A backend whose data operations call back, as those of `node:fs` do. The meaning of each is that of its namesake in
- * {@link SyncFileOps}.
+ * The operations of a backend whose data operations call back, as those of `node:fs` do. Each means the same as the one
+ * of that name in {@link SyncFileOps}.
  */
 export interface AsyncFileOps<Handle> extends FileNamespaceOps<Handle> {
   read(handle: Handle, into: Uint8Array, offset: number, done: DoneWithCount): void;
@@ -105,8 +106,8 @@ export interface AsyncFileOps<Handle> extends FileNamespaceOps<Handle> {
   remove(path: string, done: Done): void;
   syncDirectory(path: string, done: Done): void;
   /**
-   * Blocks the thread while operations call back, until `enough` says so, none is under way any more, or `timeoutMs` are
-   * over (without it there is no limit). Without it, `capabilities.canWait` is `false`.
+   * Blocks the thread, running callbacks of operations, until `enough` returns `true`, no operation is in flight any
+   * more, or `timeoutMs` have passed (`undefined`: no limit). Without this function, `capabilities.canWait` is `false`.
    */
   wait?(enough: () => boolean, timeoutMs: number | undefined): void;
 }
@@ -144,7 +145,7 @@ const OPTIONAL: readonly string[] = [
   'wait',
 ];
 
-/** Checks that everything is there that operations must have. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
+/** Checks that all required operations are present. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
 export function checkFileOps(ops: FileNamespaceOps<unknown>): void {
   if (typeof ops !== 'object' || ops === null) throw invalidType('ops', 'an object', ops);
   if (typeof ops.name !== 'string') throw invalidType('ops.name', 'a string', ops.name);

@@ -1,30 +1,30 @@
-/** Told the result of a sync. */
+/** Called with the result of a sync. */
 type SyncEnded = (result: number) => void;
 
 /**
- * The datasyncs of a file, carried out one after another: of two at a time only one reports that the system could not write
- * something, and the other one would say that it is durable. Requests made while one is under way share the next one, which
- * begins behind everything written before them; when the one under way fails, they fail with it.
+ * The datasyncs of a file, carried out one after another: of two at the same time only one reports that the system
+ * could not write something, and the other one would succeed wrongly. Requests made while one is in flight share the
+ * next one, which covers everything written before them; when the one in flight fails, they fail with it.
  */
 export class FileSync {
   readonly #begin: (ended: SyncEnded) => void;
   readonly #final: boolean;
   #underWay: readonly SyncEnded[] = [];
   #waiting: SyncEnded[] = [];
-  /** The result of the first one that failed, where that is final. */
+  /** The result of the first sync that failed, where a failure is final. */
   #failure = 0;
 
   /**
-   * @param begin - begins a datasync of the file, and calls back, once
-   * @param final - whether all fail once one has: a later one that succeeds would prove nothing about what was not written,
-   * and where it stands for durable writes, the calls that ask for them are not told which sync that is
+   * @param begin - begins a datasync of the file, and calls back exactly once
+   * @param final - whether all syncs fail after one has failed: a later one that succeeds would prove nothing about
+   * what was not written, and a caller whose durable write is carried out by a sync cannot know which sync that was
    */
   constructor(begin: (ended: SyncEnded) => void, final: boolean) {
     this.#begin = begin;
     this.#final = final;
   }
 
-  /** Has `ended` told when everything that has been written is durable: 0, or why it cannot be. */
+  /** Calls `ended` when everything written so far is durable, with 0, or with the error number if it cannot be. */
   add(ended: SyncEnded): void {
     if (this.#failure < 0) {
       ended(this.#failure);

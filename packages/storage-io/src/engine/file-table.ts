@@ -3,8 +3,8 @@ import type { IoFile } from '../storage-io.js';
 import { OpenFile } from './open-file.js';
 
 /**
- * The open files of one backend, by identity: neither another backend's file nor one that was closed can pass for one of
- * them, whatever number it carries.
+ * The open files of one backend, by identity: neither another backend's file nor a closed one is accepted, whatever its
+ * number.
  */
 export class FileTable<Handle> {
   readonly #files = new Map<IoFile, OpenFile<Handle>>();
@@ -24,7 +24,7 @@ export class FileTable<Handle> {
     return open;
   }
 
-  /** A file that may be changed. @throws `WAL_BAD_FD`, also when it was opened for reading only */
+  /** A file that may be written. @throws `WAL_BAD_FD`, also when it was opened for reading only */
   getWritable(file: IoFile): OpenFile<Handle> {
     const open = this.get(file);
     if (!open.readOnly) return open;

@@ -1,24 +1,24 @@
-/** Something done to the end of a file that must not happen beside another such thing. */
+/** An operation at the end of a file; only one of them may run at a time. */
 export interface TailOperation {
   readonly isAppend: boolean;
-  /** Where it begins to write. Known once it was started. */
+  /** Where it begins to write. Valid once it was started. */
   readonly offset: number;
-  /** Starts it. It calls {@link FileTail.ended} when it has ended, perhaps before this returns. */
+  /** Starts it. It calls {@link FileTail.ended} when it ends, perhaps before this returns. */
   start(): void;
-  /** Ends it with a result, without its ever having been started. */
+  /** Ends it with a result without starting it. */
   cancel(result: number): void;
 }
 
 /**
- * What is done to the end of one file, one after another in the order of submission: appends, filling with zeros, and
- * writes that reach behind the place where one of these is at work.
+ * The operations at the end of one file, one after another in the order of submission: appends, fills with zeros, and
+ * writes that end after the offset at which one of these is running.
  */
 export class FileTail {
   #running: TailOperation | undefined;
   #waiting: TailOperation[] = [];
   #starting = false;
 
-  /** Whether a write that ends at `end` has to queue up here, lest zeros or an append run into it. */
+  /** Whether a write that ends at `end` has to queue here, because zeros or an append might overlap it. */
   mustQueue(end: number): boolean {
     return this.#running !== undefined && end > this.#running.offset;
   }
@@ -29,8 +29,8 @@ export class FileTail {
   }
 
   /**
-   * The running operation has ended. Appends that queued up behind one that failed end as it did, unwritten: behind a
-   * torn append they would be in the file, and could not be found.
+   * The running operation has ended. When it was an append that failed, the queued appends end with the same result,
+   * unwritten: after a torn append they would be in the file, and could not be found.
    */
   ended(result: number): void {
     const failedAppend = result < 0 && this.#running?.isAppend === true;
@@ -41,7 +41,7 @@ export class FileTail {
     for (const each of cancelled) each.cancel(result);
   }
 
-  /** A loop, not a recursion: operations may end while they are being started. */
+  /** A loop, not a recursion: operations may end before `start` returns. */
   #startNext(): void {
     if (this.#starting) return;
     this.#starting = true;

@@ -5,11 +5,11 @@ import { FileOpsStorageIo } from './file-ops-storage-io.js';
 import { SyncExecutor } from './sync-executor.js';
 
 /**
- * Makes a whole {@link StorageIo} of a handful of synchronous functions. Work is done inside `submit*`, so the backend
- * can wait, and blocks the thread while it works.
+ * Makes a whole {@link StorageIo} from a small set of synchronous functions. The work is done inside `submit*`, so the
+ * backend can wait, and blocks the thread while it works.
  *
- * Arguments are checked, files known by identity, short writes finished, interrupted calls repeated, and completions
- * kept until they are polled: the operations need to do none of it.
+ * The backend checks arguments, knows files by identity, finishes short writes, repeats interrupted calls, and keeps
+ * completions until they are polled: the operations need to do none of this.
  *
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) when an operation is missing, `RangeError` (`ERR_OUT_OF_RANGE`)
  */
@@ -19,11 +19,12 @@ export function fromSyncFileOps<Handle>(ops: SyncFileOps<Handle>, options: FileO
 }
 
 /**
- * Makes a whole {@link StorageIo} of a handful of functions whose data operations call back, as those of `node:fs` do.
- * The thread is never blocked by them, and cannot wait for them.
+ * Makes a whole {@link StorageIo} from a small set of functions whose data operations call back, as those of `node:fs`
+ * do. They never block the thread; without `wait` it cannot block for them either.
  *
- * Beyond what {@link fromSyncFileOps} does: a file is not closed or cut while an operation on it is under way, appends to
- * one file are carried out one after another, and an append behind one that failed fails as well, unwritten.
+ * In addition to what {@link fromSyncFileOps} does: a file is not closed or truncated while an operation on it is in
+ * flight, appends to one file are carried out one after another, and an append queued after one that failed fails as
+ * well, unwritten.
  *
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) when an operation is missing, `RangeError` (`ERR_OUT_OF_RANGE`)
  */

@@ -2,22 +2,22 @@ import type { IoFile } from '../storage-io.js';
 import type { FileSync } from './file-sync.js';
 import type { FileTail } from './file-tail.js';
 
-/** What a backend knows of a file that is open. */
+/** The state that a backend keeps for an open file. */
 export class OpenFile<Handle> {
-  /** What the caller knows it by. */
+  /** The file as the caller sees it. */
   readonly io: IoFile;
   readonly handle: Handle;
   /** Whether it was opened for reading only. */
   readonly readOnly: boolean;
-  /** Operations submitted and not yet completed. While there are any, the handle stays open. */
+  /** Operations submitted and not yet completed. While there are any, closing is refused. */
   inFlight = 0;
-  /** Where the writes end that have begun since nothing was in flight: the file may not reach there yet. */
+  /** The highest end of the writes begun since nothing was in flight; the file may still be shorter. */
   writesEnd = 0;
-  /** What is done to the end of the file one after another; only where operations take time. */
+  /** The operations at the end of the file, one after another; only for asynchronous operations. */
   tail: FileTail | undefined = undefined;
-  /** Whether a durable write can be left to its file system; `undefined` as long as it was not looked at. */
+  /** Whether its file system honours durable writes; `undefined` until that was looked up. */
   durableWrites: boolean | undefined = undefined;
-  /** Its syncs, one after another; only where operations take time. */
+  /** Its syncs, one after another; only for asynchronous operations. */
   sync: FileSync | undefined = undefined;
 
   constructor(io: IoFile, handle: Handle, readOnly: boolean) {

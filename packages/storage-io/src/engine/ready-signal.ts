@@ -1,12 +1,12 @@
 /**
- * Tells one listener that completions wait: on the event loop, again as long as some are left, and never while it is
- * being told already.
+ * Notifies one listener that completions wait: on the event loop, again as long as some are left, and never from inside
+ * a notification.
  */
 export class ReadySignal {
   readonly #waiting: () => boolean;
   #listener: (() => void) | undefined;
   #scheduled = false;
-  #telling = false;
+  #notifying = false;
 
   /** @param waiting - whether completions wait to be polled */
   constructor(waiting: () => boolean) {
@@ -15,18 +15,18 @@ export class ReadySignal {
 
   listen(listener: (() => void) | undefined): void {
     this.#listener = listener;
-    if (this.#waiting()) this.later();
+    if (this.#waiting()) this.notifyLater();
   }
 
-  /** Tells the listener at once. Only for a turn of the event loop in which no call of the backend is under way. */
-  now(): void {
+  /** Notifies the listener at once. Only when no call of the backend is on the stack. */
+  notifyNow(): void {
     if (this.#listener === undefined) return;
-    if (this.#telling) this.later();
+    if (this.#notifying) this.notifyLater();
     else this.#notify(this.#listener);
   }
 
-  /** Tells the listener in a later turn of the event loop. */
-  later(): void {
+  /** Notifies the listener in a later turn of the event loop. */
+  notifyLater(): void {
     if (this.#scheduled || this.#listener === undefined) return;
     this.#scheduled = true;
     setImmediate(this.#turn);
@@ -38,12 +38,12 @@ export class ReadySignal {
   };
 
   #notify(listener: () => void): void {
-    this.#telling = true;
+    this.#notifying = true;
     try {
       listener();
     } finally {
-      this.#telling = false;
-      if (this.#waiting()) this.later();
+      this.#notifying = false;
+      if (this.#waiting()) this.notifyLater();
     }
   }
 }

@@ -6,10 +6,10 @@ import { CompletionQueue } from './completion-queue.js';
 import type { OpenFile } from './open-file.js';
 import { ReadySignal } from './ready-signal.js';
 
-/** What a submission was for, as far as the statistics tell them apart. */
+/** The kinds of submission that the statistics distinguish. */
 export type SubmissionKind = 'write' | 'durable-write' | 'read' | 'sync' | 'other';
 
-/** The counters of a backend that its submissions move. */
+/** The counters of a backend that its submissions change. */
 interface Counters {
   submitted: number;
   completed: number;
@@ -21,8 +21,8 @@ interface Counters {
 }
 
 /**
- * Every submission of one backend from its token to the poll that takes its completion: so nothing is lost, nothing is
- * handed out twice, and a file is known to be busy.
+ * Tracks every submission of one backend from its token to the poll that returns its completion: so that none is lost,
+ * none is handed out twice, and a file with operations in flight is known to be busy.
  */
 export class Submissions {
   readonly ready = new ReadySignal(() => this.#finished.length > 0);
@@ -38,10 +38,15 @@ export class Submissions {
     queueFullEvents: 0,
   };
   #pending = 0;
-  /** How many calls are under way from which no listener may be called: of the backend, or by it of an operation. */
+  /**
+   * How many calls are on the stack from inside which no listener may be called: calls of the backend, or its calls of
+   * an operation.
+   */
   #calls = 0;
-  /** Whether what finishes is fetched by a call that needs not be told of it. */
-  #gathering = false;
+  /**
+   * Whether completions are being fetched by a call that polls them itself, so that the listener need not be notified.
+   */
+  #notifySuppressed = false;
   #whenIdle: (() => void)[] = [];
 
   constructor(maxPending: number) {
@@ -65,7 +70,7 @@ export class Submissions {
   }
 
   /**
-   * Begins a submission: its token. {@link end} must follow in the same turn.
+   * Begins a submission, and returns its token. {@link end} must follow in the same turn.
    *
    * @throws `WAL_QUEUE_FULL`, with nothing begun
    */
@@ -84,7 +89,7 @@ export class Submissions {
     return token;
   }
 
-  /** Until {@link leave}, the listener is not called but only scheduled. */
+  /** Until {@link leave}, notifications of the listener are scheduled for later instead of made at once. */
   enter(): void {
     this.#calls += 1;
   }
@@ -103,18 +108,20 @@ export class Submissions {
     }
   }
 
-  /** From now on completions are fetched by a call that looks for them: the listener is not told. */
+  /**
+   * Until {@link resumeNotify}, completions are fetched by a call that polls them itself: the listener is not notified.
+   */
   suppressNotify(): void {
-    this.#gathering = true;
+    this.#notifySuppressed = true;
   }
 
-  endGathering(): void {
-    this.#gathering = false;
+  resumeNotify(): void {
+    this.#notifySuppressed = false;
   }
 
-  /** Tells the listener what was gathered. Only for a turn of the event loop in which no call is under way. */
+  /** Notifies the listener if completions wait. Only when no call of the backend is on the stack. */
   notify(): void {
-    if (this.#finished.length > 0) this.ready.now();
+    if (this.#finished.length > 0) this.ready.notifyNow();
   }
 
   /** A submission has completed. */
@@ -126,17 +133,17 @@ export class Submissions {
     this.#counters.completed += 1;
     if (result >= 0) this.#count(kind, result);
     this.#finished.push(token, result);
-    if (this.inFlight === 0 && this.#whenIdle.length > 0) this.#tellIdle();
-    if (this.#gathering) return;
-    if (this.#calls > 0) this.ready.later();
-    else this.ready.now();
+    if (this.inFlight === 0 && this.#whenIdle.length > 0) this.#resolveIdle();
+    if (this.#notifySuppressed) return;
+    if (this.#calls > 0) this.ready.notifyLater();
+    else this.ready.notifyNow();
   }
 
   /** Hands out completions, the oldest first. */
   poll(out: CompletionBuffer): number {
     const count = this.#finished.moveInto(out);
     this.#pending -= count;
-    if (this.#finished.length > 0) this.ready.later();
+    if (this.#finished.length > 0) this.ready.notifyLater();
     return count;
   }
 
@@ -148,13 +155,13 @@ export class Submissions {
     });
   }
 
-  /** Forgets what was not polled. */
+  /** Drops the completions that were not polled. */
   drop(): void {
     this.#pending -= this.#finished.length;
     this.#finished.clear();
   }
 
-  /** A durable write has begun that is carried out as a write and a datasync. */
+  /** Counts a durable write that is carried out as a write and a datasync. */
   countDurableBySync(): void {
     this.#counters.durableBySync += 1;
   }
@@ -174,12 +181,12 @@ export class Submissions {
     this.#counters.queueFullEvents += 1;
     return new WalError(
       'WAL_QUEUE_FULL',
-      `${this.#pending} submissions wait to be polled, and no more may: poll their completions, then submit again`,
+      `${this.#pending} submissions wait to be polled, which is the limit: poll their completions, then submit again`,
       { limit: this.#maxPending, actual: this.#pending + 1 },
     );
   }
 
-  #tellIdle(): void {
+  #resolveIdle(): void {
     const waiting = this.#whenIdle;
     this.#whenIdle = [];
     for (const resolve of waiting) resolve();

@@ -8,7 +8,7 @@ import type { SubmissionKind, Submissions } from './submissions.js';
 import { Transfer } from './transfer.js';
 import { roundDown, roundUp, Zeros } from './zeros.js';
 
-/** Does the work inside the submission. */
+/** Carries out the work inside the submission. */
 export class SyncExecutor<Handle> implements Executor<Handle> {
   readonly inline = true;
   readonly canWait = true;
@@ -24,7 +24,7 @@ export class SyncExecutor<Handle> implements Executor<Handle> {
     this.#submissions = submissions;
   }
 
-  /** Nothing is ever under way. */
+  /** Nothing is ever in flight. */
   wait(): void {}
 
   write(token: IoToken, file: OpenFile<Handle>, data: Uint8Array, offset: number, durable: boolean): void {
@@ -106,7 +106,7 @@ export class SyncExecutor<Handle> implements Executor<Handle> {
     return this.#ops.write(handle, rest, position);
   }
 
-  /** An operation whose result is what `work` returns, or what it throws. */
+  /** Runs an operation whose result is what `work` returns, or the error number of what it throws. */
   #run(token: IoToken, kind: SubmissionKind, file: OpenFile<Handle> | undefined, work: () => number): void {
     let result: number;
     try {

@@ -1,14 +1,14 @@
 import { errnoNamed, errnoOf } from '../errors/system-error.js';
 
-/** `fill` writes zeros, which are in no caller's buffer. */
+/** `fill` writes zeros, which come from no buffer of the caller. */
 export type TransferKind = 'read' | 'write' | 'durable-write' | 'fill';
 
-/** An interrupted call that has moved nothing is repeated; one that never gets anywhere is an error in the end. */
+/** An interrupted call that has moved nothing is repeated; after so many times it fails. */
 const REPEATS_MAX = 100;
 
 /**
- * How far a read or write has come that the operating system may carry out in pieces. It decides what is next; carrying
- * it out is the caller's.
+ * The progress of a read or write that the operating system may carry out in pieces. It decides what the next piece is;
+ * the caller carries it out.
  */
 export class Transfer {
   readonly kind: TransferKind;
@@ -30,7 +30,7 @@ export class Transfer {
   /**
    * Moves all of `bytes` at `offset`; both are multiples of `alignment`.
    *
-   * @param length - of `bytes` when they were given, where that was earlier
+   * @param length - the length of `bytes` when they were submitted, if that was earlier
    */
   static of(
     kind: 'read' | 'write' | 'durable-write',
@@ -42,7 +42,7 @@ export class Transfer {
     return new Transfer(kind, bytes, offset, length, alignment);
   }
 
-  /** Writes `zeros` again and again from `offset` up to `end`; nothing when that lies before it. Result: 0. */
+  /** Writes `zeros` repeatedly from `offset` up to `end`; nothing when `end` is not after `offset`. Result: 0. */
   static fill(offset: number, end: number, zeros: Uint8Array): Transfer {
     return new Transfer('fill', zeros, offset, Math.max(0, end - offset), 1);
   }
@@ -52,7 +52,7 @@ export class Transfer {
     return this.#length === 0;
   }
 
-  /** Where the next piece lies in the file. */
+  /** The file offset of the next piece. */
   get position(): number {
     return this.#offset + this.#moved;
   }
@@ -63,7 +63,7 @@ export class Transfer {
     return this.#moved === 0 ? this.#bytes : this.#bytes.subarray(this.#moved);
   }
 
-  /** A piece of `count` bytes was moved. Returns the result of the whole, or `undefined` when it goes on. */
+  /** A piece of `count` bytes was moved. Returns the result of the whole transfer, or `undefined` while it goes on. */
   advance(count: number | undefined): number | undefined {
     if (!this.#isIntact) return errnoNamed('EFAULT');
     if (count === undefined || !Number.isInteger(count) || count < 0 || count > this.#length - this.#moved) {
@@ -72,7 +72,7 @@ export class Transfer {
     if (count === 0) return this.kind === 'read' ? this.#moved : errnoNamed('EIO');
     this.#repeats = 0;
     this.#moved += count;
-    if (this.#moved < this.#length) return this.#endedInside(count) ? this.#moved : undefined;
+    if (this.#moved < this.#length) return this.#endedInsideBlock(count) ? this.#moved : undefined;
     return this.kind === 'fill' ? 0 : this.#moved;
   }
 
@@ -81,12 +81,12 @@ export class Transfer {
     return this.kind === 'fill' || this.#bytes.length === this.#length;
   }
 
-  /** Whether a read met the end of the file inside a block, behind which direct I/O cannot ask for more. */
-  #endedInside(count: number): boolean {
+  /** Whether a read ended at the end of the file inside a block: direct I/O cannot read from an unaligned offset. */
+  #endedInsideBlock(count: number): boolean {
     return this.kind === 'read' && count % this.#alignment !== 0;
   }
 
-  /** A piece has failed. Returns the result of the whole, or `undefined` when it is to be repeated. */
+  /** A piece has failed. Returns the result of the whole transfer, or `undefined` when the piece is to be repeated. */
   fail(error: unknown): number | undefined {
     if (!this.#isIntact) return errnoNamed('EFAULT');
     const code = (error as NodeJS.ErrnoException).code;

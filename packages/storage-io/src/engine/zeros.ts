@@ -5,7 +5,7 @@ const ZEROS_BYTES = 256 * 1024;
 
 const ZEROS = new Uint8Array(ZEROS_BYTES);
 
-/** Zeros for filling files, in memory that each file can be written from. */
+/** Zeros for filling files, in memory that is aligned where direct I/O needs it. */
 export class Zeros {
   readonly #ops: Pick<FileNamespaceOps<never>, 'allocateBuffer'>;
   #aligned: Uint8Array | undefined;
@@ -14,7 +14,7 @@ export class Zeros {
     this.#ops = ops;
   }
 
-  /** As many as one write of a fill takes. */
+  /** Zeros for one write of a fill. */
   for(file: IoFile): Uint8Array {
     if (!file.direct) return ZEROS;
     this.#aligned ??= this.#ops.allocateBuffer?.(ZEROS_BYTES) ?? ZEROS;

@@ -1,7 +1,7 @@
 import { WalError, type WalErrorCode, type WalErrorFacts } from '@walstack/codec';
 import { nameOfErrno, nameOfError, systemError } from './system-error.js';
 
-/** The operating system's errors that have a code of their own; all others are `WAL_IO_FAILED`. */
+/** Errors of the operating system with a `WalError` code of their own; all others are `WAL_IO_FAILED`. */
 const CODES: Readonly<Record<string, WalErrorCode>> = {
   ENOENT: 'WAL_NOT_FOUND',
   ENOSPC: 'WAL_NO_SPACE',

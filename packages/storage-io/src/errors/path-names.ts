@@ -1,4 +1,4 @@
-/** The names of a path in a world of our own, `.` and `..` resolved; none for the root. */
+/** The names of a path in a file system in memory, with `.` and `..` resolved; none for the root. */
 export function namesOf(path: string): string[] {
   const names: string[] = [];
   for (const name of path.split(process.platform === 'win32' ? /[\\/]/ : '/')) {

@@ -2,11 +2,11 @@ import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { WalError } from '@walstack/codec';
 
-/** What neither has, though file systems of Linux say it of themselves: they are damaged. The number is that of most processors. */
+/** `EUCLEAN`, by which Linux file systems report damage: neither libuv nor `node:os` has it. MIPS has another number. */
 const DAMAGED: readonly (readonly [errno: number, name: string])[] =
   process.platform === 'linux' && !process.arch.startsWith('mips') ? [[-117, 'EUCLEAN']] : [];
 
-/** Names and numbers as libuv has them; what it leaves out, `EDQUOT` among others, as the operating system has it. */
+/** Names and numbers of libuv; those that it does not have, `EDQUOT` among others, are the operating system's. */
 const SYSTEM_ERRORS: readonly (readonly [errno: number, name: string])[] = [
   ...DAMAGED,
   ...Object.entries(constants.errno).map(([name, errno]) => [-errno, name] as const),
@@ -40,7 +40,7 @@ export function nameOfError(error: unknown): string {
   return name ?? (typeof code === 'string' ? code : 'EIO');
 }
 
-/** An error as `node:fs` throws it, for what was no call of the operating system that threw. */
+/** An error like those that `node:fs` throws, for failures that no call of `node:fs` has thrown. */
 export function systemError(errno: number, syscall: string, path?: string): NodeJS.ErrnoException {
   const code = nameOfErrno(errno);
   const meaning = getSystemErrorMap().get(errno)?.[1] ?? 'no more is known';

@@ -1,4 +1,4 @@
-/** Makes what a callback has thrown an uncaught exception, outside of what called it: the caller goes on. */
+/** Rethrows what a callback has thrown as an uncaught exception, in a microtask: the caller of the callback continues. */
 export function throwUncaught(error: unknown): void {
   queueMicrotask(() => {
     throw error;

@@ -3,16 +3,17 @@ import { basename } from 'node:path';
 import type { LockHolder } from './lock-holder.js';
 import { procIsOwn } from './process-liveness.js';
 
-/** Times that no file has by itself, in whole and even seconds, which every file system keeps. */
+/** Modification times that no file normally has, in whole and even seconds, which every file system stores exactly. */
 const FIRST_SECOND = 200_000_000;
 const SECONDS = 1_000_000_000;
 
 /**
- * Whether the lock file that is open here is the one that a live holder has open, seen by another mount (a FUSE mount or an
- * overlay of its directory), from which a lock of the kernel does not reach here. A copy of the holder's file names the holder
- * as well. So the time of the file here is changed, and what the holder has open is looked at: only the same file shows it.
+ * Whether the lock file that is open here is the same file that a live holder has open through another mount (a FUSE
+ * mount or an overlay of its directory): the kernel's lock does not reach across such mounts. A copy of the file names
+ * the holder as well. So the modification time of the file here is changed, and the files that the holder has open are
+ * looked at through `/proc`: only the same file shows the new time.
  *
- * @returns `false` also where that cannot be found out
+ * @returns `false` also where this cannot be found out
  */
 export function isHeldElsewhere(path: string, fd: number, holder: LockHolder): boolean {
   if (!procIsOwn()) return false;
@@ -30,7 +31,7 @@ export function isHeldElsewhere(path: string, fd: number, holder: LockHolder): b
   }
 }
 
-/** Whether a process has another file of this name open that was changed at a time. */
+/** Whether a process has a file of this name open through another mount, with this modification time. */
 function showsTime(path: string, fd: number, pid: number, seconds: number): boolean {
   const here = fstatSync(fd, { bigint: true });
   const files = `/proc/${pid}/fd`;
@@ -39,7 +40,7 @@ function showsTime(path: string, fd: number, pid: number, seconds: number): bool
       const file = `${files}/${each}`;
       if (basename(readlinkSync(file)) !== basename(path)) return false;
       const there = statSync(file, { bigint: true });
-      // By the same mount the kernel has excluded it: then it is this process's own.
+      // Through the same mount the kernel's lock has excluded other holders: then it is this process's own.
       return there.mtimeNs === BigInt(seconds) * 1_000_000_000n && (there.dev !== here.dev || there.ino !== here.ino);
     } catch {
       // It was closed just now.

@@ -30,88 +30,89 @@ import {
 import { type Liveness, livenessOf } from './lock-liveness.js';
 
 /**
- * Locks a file against every other writer in this and in other processes, at once, and returns what releases it. Not
- * durable, and it needs not be: a lock does not outlive the machine's running.
+ * Locks a file against every other writer in this and in other processes, without waiting, and returns what releases
+ * it. The lock is not durable and need not be: it ends with the machine's uptime.
  *
- * The file says which process and thread holds it. It is never removed and never shortened. While it is found out whether
- * the holder is dead, and its place is taken, a second file, `<path>.takeover`, keeps all others out. That one is made
- * exclusively and with its content in a single call: a symbolic link to a text, where there are such links.
+ * The file names the process and thread that hold it. It is never removed and never shortened. While a process checks
+ * whether the holder is dead, and takes its place, a second file, the takeover file `<path>.takeover`, excludes all
+ * others. It is made exclusively and with its content in a single call: as a symbolic link whose target is the content,
+ * where there are symbolic links.
  *
- * Where the native addon is there, and the file system has locks on open files, the kernel locks the file too, and frees
- * it when its holder dies. What the file says still counts, since the holder may have no addon. But of a holder that had
- * the kernel's lock it need not be found out whether it lives, in whatever container; and a second file that a killed
- * process has left behind is removed. Without the addon that one is removed by hand.
+ * With the native addon, on a file system with locks on open files, the file is locked by the kernel as well, which
+ * releases the lock when the holder dies. The content of the file still counts, since a holder may have no addon. But
+ * whether a holder that had the kernel's lock is alive, in any container, need not be found out; and a takeover file
+ * that a killed process has left behind is removed. Without the addon it has to be removed by hand.
  *
- * A lock is held unless it is certain that it is not: not by a holder whose boot id differs, where one of the two boot ids
- * was given to a container; nor by a second file that does not say whose it is, as on a full disk.
+ * In doubt the lock counts as held: when the holder's boot id differs, but one of the two boot ids may be a container's
+ * own; and when a takeover file does not name its holder, as on a full disk.
  *
- * A lock of the kernel does not reach from a FUSE mount or an overlay to the directory beneath it. So where the kernel gives the lock of a
- * file that names a live holder, it is looked whether that one has this very file open, as far as that can be seen; else the
- * file is a copy, whose lock is free.
+ * A lock of the kernel does not reach from a FUSE mount or an overlay to the directory beneath it. So where the kernel
+ * grants the lock on a file that names a live holder, it is checked whether that holder has this same file open, as far
+ * as that can be seen; if not, the file is a copy, and its lock is free.
  *
- * The file system must be one machine's: on another machine the holder looks as if the machine had been restarted.
+ * The file system must be used by one machine only: to another machine the holder looks dead, as after a restart.
  *
  * @throws `WAL_LOCKED` with `holder` and `reason`: `held`, `held-elsewhere` (in a process id namespace that cannot be
- * looked into), `taking-over` (another is at it just now) or `stale-takeover`; `WAL_NOT_FOUND` when the directory is
- * missing; `WAL_NO_SPACE`; `WAL_IO_FAILED`
+ * seen from here), `taking-over` (another is taking it at this moment) or `stale-takeover`; `WAL_NOT_FOUND` when the
+ * directory is missing; `WAL_NO_SPACE`; `WAL_IO_FAILED`
  */
 export function lockPath(path: string): () => void {
-  const judged = judge(path);
+  const seen = peekUnlessHeld(path);
   const fd = openLock(path);
-  const taken = lockByKernel(path, fd);
-  const { me } = taken;
+  const acquired = lockByKernel(path, fd);
+  const { me } = acquired;
   try {
     refuseHeldElsewhere(path, fd, me);
-    takeOver(path, fd, me, judged);
+    takeOver(path, fd, me, seen);
     verify(path, fd, me);
   } catch (error) {
-    attempt(() => release(path, fd, taken));
+    attempt(() => release(path, fd, acquired));
     throw callFailure('lock', path, error);
   }
   let held = true;
   return () => {
-    // Once only: the number of the file may be another file's by the second time.
+    // Only once: by a second call the descriptor number may belong to another file.
     if (!held) return;
     held = false;
-    release(path, fd, taken);
+    release(path, fd, acquired);
   };
 }
 
-/** Whether the kernel locks files here. */
+/** Whether locks on open files by the kernel are available on this platform. */
 const KERNEL_LOCKS = fileLocksUnavailableReason === undefined;
 
-/** What a file system says that has no locks. */
+/** The errors of file systems that have no locks. */
 const NO_LOCKS: readonly string[] = ['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'];
 
-/** What a file system says that has no symbolic links, and a platform that does not allow them. */
+/** The errors of file systems without symbolic links, and of platforms that do not allow them. */
 const NO_SYMBOLIC_LINKS: readonly string[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL', 'ENAMETOOLONG'];
 
-/** Whether locking an open file has failed because its file system has no locks. */
+/** Whether locking an open file failed because its file system has no locks. */
 export const hasNoLocks = (error: unknown): boolean => NO_LOCKS.includes(nameOfError(error));
 
-/** This holder, and what releases the kernel's lock, if it has that. */
-interface Taken {
+/** This holder, and what releases the kernel's lock, if it has one. */
+interface AcquiredLock {
   readonly me: LockHolder;
   readonly unlock: (() => void) | undefined;
 }
 
 /**
- * Whether the kernel knows better than anybody if this holder lives: its lock on the file is gone when the holder is.
- * `kernelLock`: whether the caller has that lock, or is going to ask for it.
+ * Whether the kernel decides if the holder is alive: the kernel's lock on the file is released when the holder dies.
+ * `kernelLock`: whether the caller has that lock, or is going to request it.
  */
-const leftToKernel = (content: LockState | undefined, kernelLock: boolean): boolean =>
+const kernelDecides = (content: LockState | undefined, kernelLock: boolean): boolean =>
   kernelLock && content?.state === 'held' && content.holder.kernelLock;
 
-/** What the lock says, when that is no reason to refuse it; `undefined` also when the kernel has to be asked first. */
-function judge(path: string): LockState | undefined {
+/** The content of the lock file; `undefined` also when the kernel decides whether it is held. @throws `WAL_LOCKED` */
+function peekUnlessHeld(path: string): LockState | undefined {
   const content = peek(path);
-  if (leftToKernel(content, KERNEL_LOCKS)) return undefined;
+  if (kernelDecides(content, KERNEL_LOCKS)) return undefined;
   refuseHeld(path, content);
   return content;
 }
 
-/** Has the kernel lock the file, where it can, and names this holder. Closes the file when it cannot be had. */
-function lockByKernel(path: string, fd: number): Taken {
+/** Takes the kernel's lock on the file, where there is one, and describes this holder. Closes the file on failure. */
+function lockByKernel(path: string, fd: number): AcquiredLock {
   try {
     const unlock = KERNEL_LOCKS ? holdOrRefuse(path, fd) : undefined;
     return { me: thisHolder(unlock !== undefined), unlock };
@@ -134,17 +135,17 @@ function holdOrRefuse(path: string, fd: number): (() => void) | undefined {
   return unlock;
 }
 
-/** @throws `WAL_LOCKED` when a holder that has the kernel's lock has it on this very file, by another mount */
+/** @throws `WAL_LOCKED` when a holder has the kernel's lock on this same file through another mount */
 function refuseHeldElsewhere(path: string, fd: number, me: LockHolder): void {
   const content = read(fd);
-  if (content?.state !== 'held' || !leftToKernel(content, me.kernelLock) || released.has(content.holder.id)) return;
+  if (content?.state !== 'held' || !kernelDecides(content, me.kernelLock) || released.has(content.holder.id)) return;
   const { holder } = content;
   if (livenessOf(holder) === 'alive' && isHeldElsewhere(path, fd, holder)) throw held(path, holder);
 }
 
-/** The error for a file that the kernel has locked for another. */
+/** The error for a file on which another holder has the kernel's lock. */
 function lockedByKernel(path: string, content: LockState | undefined): WalError {
-  // A holder without the kernel's lock, or one that died with it, is not the one that has it now.
+  // The holder that the file names may have no kernel's lock, or be dead: then another one has the lock now.
   if (content?.state === 'held' && livenessOf(content.holder) !== 'dead') return held(path, content.holder);
   return new WalError('WAL_LOCKED', `another is taking or releasing the lock ${path} at this moment: try again`, {
     path,
@@ -153,29 +154,29 @@ function lockedByKernel(path: string, content: LockState | undefined): WalError 
 }
 
 /**
- * Under the second file: writes this holder into the lock. A process that is killed in here leaves the second file behind, so there
- * is no more in here than has to be; in particular a holder that was found dead is not looked for again.
+ * Writes this holder into the lock file, under the takeover file. A process that is killed in here leaves the takeover
+ * file behind, so this does as little as possible; in particular a holder that was found dead is not checked again.
  */
-function takeOver(path: string, fd: number, me: LockHolder, judged: LockState | undefined): void {
+function takeOver(path: string, fd: number, me: LockHolder, seen: LockState | undefined): void {
   const content = encodeHeld(me);
-  const second = `${path}.takeover`;
-  createSecond(path, second, me);
+  const takeover = `${path}.takeover`;
+  createTakeover(path, takeover, me);
   try {
     const now = read(fd);
-    if (!isSameHolder(now, judged) && !leftToKernel(now, me.kernelLock)) refuseHeld(path, now);
+    if (!isSameHolder(now, seen) && !kernelDecides(now, me.kernelLock)) refuseHeld(path, now);
     overwrite(path, fd, content);
-    removeSecond(second);
+    removeTakeover(takeover);
   } catch (error) {
-    attempt(() => unlinkSync(second));
+    attempt(() => unlinkSync(takeover));
     throw error;
   }
 }
 
-/** Makes sure that this holder is what the lock says, and that the lock is the file that others see. */
+/** Makes sure that the lock file names this holder, and that it is still the file at this path. */
 function verify(path: string, fd: number, me: LockHolder): void {
   const now = read(fd);
   if (now?.state !== 'held' || now.holder.id !== me.id) {
-    throw new WalError('WAL_LOCKED', `${path} was taken by another at the same moment: try again`, {
+    throw new WalError('WAL_LOCKED', `${path} was taken by another process or thread at the same moment: try again`, {
       path,
       reason: 'held',
       ...(now?.state === 'held' ? { holder: nameOf(now.holder) } : {}),
@@ -190,10 +191,10 @@ function verify(path: string, fd: number, me: LockHolder): void {
   });
 }
 
-/** Holders of this thread that have released a lock whose file could not be written any more: what it says is over. */
+/** Ids of holders of this thread that released their lock but could not write that into the file: they no longer count. */
 const released = new Set<string>();
 
-function release(path: string, fd: number, { me, unlock }: Taken): void {
+function release(path: string, fd: number, { me, unlock }: AcquiredLock): void {
   released.add(me.id);
   try {
     const now = read(fd);
@@ -201,7 +202,7 @@ function release(path: string, fd: number, { me, unlock }: Taken): void {
     released.delete(me.id);
   } finally {
     try {
-      // Not only by closing: a child process that is just being made has the file open, too.
+      // Closing is not enough: a child process that is being spawned has the file open, too.
       unlock?.();
     } finally {
       closeSync(fd);
@@ -217,29 +218,30 @@ function openLock(path: string): number {
   }
 }
 
-/** Makes the second file, in whatever way there is one to be had. @throws `WAL_LOCKED` when there is one */
-function createSecond(path: string, second: string, me: LockHolder): void {
+/** Makes the takeover file, in the first way that works here. @throws `WAL_LOCKED` when there is one already */
+function createTakeover(path: string, takeover: string, me: LockHolder): void {
   try {
-    if (me.kernelLock) removeLeftBehind(path, second);
-    symlinkSync(textOf(me), second);
+    if (me.kernelLock) removeStaleTakeover(path, takeover);
+    symlinkSync(textOf(me), takeover);
   } catch (error) {
-    if (!isNoSpace(error) && !NO_SYMBOLIC_LINKS.includes(nameOfError(error))) throw secondFailure(path, second, error);
-    createSecondFile(path, second, me);
+    if (!isNoSpace(error) && !NO_SYMBOLIC_LINKS.includes(nameOfError(error)))
+      throw takeoverFailure(path, takeover, error);
+    createTakeoverInTwoSteps(path, takeover, me);
   }
 }
 
-/** Makes it in two steps, between which it does not name its maker: a process killed there leaves it for good. */
-function createSecondFile(path: string, second: string, me: LockHolder): void {
+/** Makes it in two steps, between which it does not name its holder: a process killed there leaves it for good. */
+function createTakeoverInTwoSteps(path: string, takeover: string, me: LockHolder): void {
   let fd: number;
   try {
-    fd = openSync(second, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
+    fd = openSync(takeover, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
   } catch (error) {
-    if (!isNoSpace(error)) throw secondFailure(path, second, error);
-    linkSecond(path, second, me);
+    if (!isNoSpace(error)) throw takeoverFailure(path, takeover, error);
+    linkTakeover(path, takeover, me);
     return;
   }
   try {
-    // A full disk must not keep a log from being opened: without content the second file excludes others just as well.
+    // A full disk must not prevent opening a log: without content the takeover file excludes others just as well.
     attempt(() => writeSync(fd, encodeHeld(me), 0, LOCK_BYTES, 0));
   } finally {
     closeSync(fd);
@@ -247,23 +249,23 @@ function createSecondFile(path: string, second: string, me: LockHolder): void {
 }
 
 /**
- * A disk without room for another file may have room for another name of the first one, which excludes others just as
- * well, but does not say which process has made it. Where it has not, the kernel's lock must do: a holder without that needs
- * room for a second file, too.
+ * A disk without room for another file may have room for a hard link to the lock file, which excludes others just as
+ * well, but does not name its holder. Where it has not, the kernel's lock must suffice: a process without that lock
+ * would need room for a takeover file, too.
  */
-function linkSecond(path: string, second: string, me: LockHolder): void {
+function linkTakeover(path: string, takeover: string, me: LockHolder): void {
   try {
-    linkSync(path, second);
+    linkSync(path, takeover);
   } catch (error) {
-    if (!isNoSpace(error) || !me.kernelLock) throw secondFailure(path, second, error);
+    if (!isNoSpace(error) || !me.kernelLock) throw takeoverFailure(path, takeover, error);
   }
 }
 
-function removeSecond(second: string): void {
+function removeTakeover(takeover: string): void {
   try {
-    unlinkSync(second);
+    unlinkSync(takeover);
   } catch (error) {
-    // Where there was no room for it, there is none.
+    // Where there was no room for it, it was never made.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
@@ -273,30 +275,30 @@ function isNoSpace(error: unknown): boolean {
   return name === 'ENOSPC' || name === 'EDQUOT';
 }
 
-function secondFailure(path: string, second: string, error: unknown): WalError {
-  if ((error as NodeJS.ErrnoException).code === 'EEXIST') return secondTaken(path, second);
-  return callFailure('lock', second, error);
+function takeoverFailure(path: string, takeover: string, error: unknown): WalError {
+  if ((error as NodeJS.ErrnoException).code === 'EEXIST') return takeoverExists(path, takeover);
+  return callFailure('lock', takeover, error);
 }
 
 /**
- * Removes the second file of a holder that is gone. It takes the kernel's lock on the first file: only its holder may
- * remove the second file of another, so that what is removed here is what was looked at here.
+ * Removes the takeover file of a holder that is gone. The caller has the kernel's lock on the lock file, without which
+ * none may remove the takeover file of another: so the file that is removed is the one that was examined.
  */
-function removeLeftBehind(path: string, second: string): void {
-  const found = peekSecond(path, second);
+function removeStaleTakeover(path: string, takeover: string): void {
+  const found = peekTakeover(path, takeover);
   if (found?.state !== 'held') return;
-  if (found.holder.kernelLock || livenessOf(found.holder) === 'dead') unlinkSync(second);
+  if (found.holder.kernelLock || livenessOf(found.holder) === 'dead') unlinkSync(takeover);
 }
 
-/** The error for a second file that is there already. */
-function secondTaken(path: string, second: string): WalError {
-  const found = peekSecond(path, second);
+/** The error for a takeover file that exists already. */
+function takeoverExists(path: string, takeover: string): WalError {
+  const found = peekTakeover(path, takeover);
   const holder = found?.state === 'held' ? found.holder : undefined;
   if (holder === undefined) {
     return new WalError(
       'WAL_LOCKED',
-      `${second} exists: either a process is taking the lock just now, then try again; or one was killed while it did, ` +
-        `then make sure that no process uses this log and remove ${second} by hand`,
+      `${takeover} exists: either a process is taking the lock just now, then try again; or one was killed while it did, ` +
+        `then make sure that no process uses this log and remove ${takeover} by hand`,
       { path, reason: 'taking-over' },
     );
   }
@@ -304,8 +306,8 @@ function secondTaken(path: string, second: string): WalError {
   if (livenessOf(holder) === 'dead') {
     return new WalError(
       'WAL_LOCKED',
-      `${second} was left behind by ${nameOf(holder)}, which died while it was taking the lock: ` +
-        `make sure that no process uses this log, then remove ${second} by hand`,
+      `${takeover} was left behind by ${nameOf(holder)}, which died while it was taking the lock: ` +
+        `make sure that no process uses this log, then remove ${takeover} by hand`,
       { ...facts, reason: 'stale-takeover' },
     );
   }
@@ -332,7 +334,7 @@ function refusal(path: string, holder: LockHolder, liveness: Exclude<Liveness, '
     return new WalError(
       'WAL_LOCKED',
       `${path} is held by ${nameOf(holder)} of another process id namespace (${holder.pidNamespace || 'not known'}, here it is ` +
-        `${thisPidNamespace() || 'not known'}), and whether that is alive cannot be seen from here: close the log there; if that ` +
+        `${thisPidNamespace() || 'not known'}), and whether that process is alive cannot be seen from here: close the log there; if that ` +
         `container is gone, or the machine was restarted since, remove ${path} by hand`,
       { path, holder: nameOf(holder), reason: 'held-elsewhere' },
     );
@@ -355,7 +357,7 @@ const nameOf = (holder: LockHolder): string =>
     ? `process ${holder.pid}`
     : `process ${holder.pid}, thread ${holder.thread}`;
 
-/** What the file of this name says; `undefined` also when there is none. */
+/** The content of the lock file at `path`; `undefined` also when there is none. */
 function peek(path: string): LockState | undefined {
   let fd: number;
   try {
@@ -373,17 +375,17 @@ function peek(path: string): LockState | undefined {
   }
 }
 
-/** What the second file says of its maker; `undefined` also where it does not say that, or there is none. */
-function peekSecond(path: string, second: string): LockState | undefined {
+/** The holder that the takeover file names; `undefined` when it names none, or when there is no such file. */
+function peekTakeover(path: string, takeover: string): LockState | undefined {
   let text: string | undefined;
   try {
-    text = readlinkSync(second);
+    text = readlinkSync(takeover);
   } catch (error) {
     if (nameOfError(error) === 'ENOENT') return undefined;
   }
   if (text !== undefined) return decodeLock(new TextEncoder().encode(text));
-  // Another name of the first file says whose that one was, when it was made.
-  return isSameFile(path, second) ? undefined : peek(second);
+  // A hard link to the lock file names the holder of the lock, not that of the takeover.
+  return isSameFile(path, takeover) ? undefined : peek(takeover);
 }
 
 function isSameFile(one: string, other: string): boolean {
@@ -397,7 +399,7 @@ function read(fd: number): LockState | undefined {
   return decodeLock(content.subarray(0, length));
 }
 
-/** One write, in place, of the size that the file has already: it needs no free block. */
+/** One write, in place, as long as the file is already: it needs no free block. */
 function overwrite(path: string, fd: number, content: Uint8Array): void {
   const written = writeSync(fd, content, 0, LOCK_BYTES, 0);
   if (written === LOCK_BYTES) return;
@@ -408,11 +410,11 @@ function overwrite(path: string, fd: number, content: Uint8Array): void {
   });
 }
 
-/** For what must not hide the failure that it follows. */
+/** Runs a step whose failure must not replace an earlier one. */
 function attempt(step: () => void): void {
   try {
     step();
   } catch {
-    // The failure before is the one to report.
+    // The earlier failure is the one to report.
   }
 }

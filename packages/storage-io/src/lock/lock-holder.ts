@@ -2,40 +2,40 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { GONE, procIsOwn, readTask } from './process-liveness.js';
 
-/** The holder of a lock. What the platform does not tell is empty, or 0 for the thread. */
+/** The holder of a lock. What the platform does not provide is empty, or 0 for the thread. */
 export interface LockHolder {
-  /** Random, made anew for every attempt to lock. */
+  /** Random, new for every attempt to lock. */
   readonly id: string;
   readonly pid: number;
-  /** The operating system's number of the thread in that process. */
+  /** The operating system's id of the thread. */
   readonly thread: number;
-  /** Fresh whenever the machine starts, and perhaps in every container. */
+  /** New at every start of the machine; a container may have one of its own. */
   readonly bootId: string;
-  /** Whether the boot id is known to be the kernel's own, and not one that a container was given. */
+  /** Whether the boot id is known to be the kernel's, and not a container's own. */
   readonly kernelsBoot: boolean;
-  /** In which process ids mean the same processes. */
+  /** The namespace in which the process id is valid. */
   readonly pidNamespace: string;
-  /** In which times since the machine was started are told alike. */
+  /** The namespace in which start times are comparable. */
   readonly timeNamespace: string;
-  /** When the process started, in clock ticks since the machine did: tells it from a later one with its number. */
+  /** When the process started, in clock ticks since boot: distinguishes it from a later process with the same id. */
   readonly startTime: string;
-  /** The same of the thread. */
+  /** The same for the thread. */
   readonly threadStartTime: string;
-  /** Whether the kernel has locked the file for it as well: when it has not, the holder is gone, wherever it was. */
+  /** Whether it has the kernel's lock on the file as well: if so, and that lock is free, then the holder is gone. */
   readonly kernelLock: boolean;
 }
 
-/** What a lock file says. */
+/** The decoded content of a lock file. */
 export type LockState = { readonly state: 'free' } | { readonly state: 'held'; readonly holder: LockHolder };
 
-/** Every content of a lock file is as long as this, so that one overwrites another in place, without a free block. */
+/** The length of every content of a lock file, so that one overwrites another in place and needs no free block. */
 export const LOCK_BYTES = 512;
 
 const MAGIC = 'walstack-lock';
 
 /** The calling thread, as a holder of a lock. */
 export function thisHolder(kernelLock: boolean): LockHolder {
-  const thread = procIsOwn() ? Number(whatever(() => readlinkSync('/proc/thread-self').split('/').at(-1)) || '0') : 0;
+  const thread = procIsOwn() ? Number(orEmpty(() => readlinkSync('/proc/thread-self').split('/').at(-1)) || '0') : 0;
   return {
     id: randomUUID(),
     pid: process.pid,
@@ -57,17 +57,17 @@ function startOf(pid: number, thread?: number): string {
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
-/** The running system, or empty. */
-export const thisBoot = (): string => whatever(() => readFileSync(BOOT_ID, 'utf8').trim());
+/** The boot id of the running system, or empty. */
+export const thisBoot = (): string => orEmpty(() => readFileSync(BOOT_ID, 'utf8').trim());
 
-/** Whether the file with the boot id is known to be the kernel's: a container may have another one mounted over it. */
+/** Whether the boot id file is known to be the kernel's: a container may have another file mounted over it. */
 export const isKernelsBoot = (): boolean =>
   fileSystemOf(
     BOOT_ID,
-    whatever(() => readFileSync('/proc/self/mountinfo', 'utf8')),
+    orEmpty(() => readFileSync('/proc/self/mountinfo', 'utf8')),
   ) === 'proc';
 
-/** The type of the file system that a path lies on, by what `/proc/self/mountinfo` says; `undefined` when it does not say. */
+/** The type of the file system that a path lies on, from the text of `/proc/self/mountinfo`; else `undefined`. */
 export function fileSystemOf(path: string, mountinfo: string): string | undefined {
   let longest = -1;
   let type: string | undefined;
@@ -76,7 +76,7 @@ export function fileSystemOf(path: string, mountinfo: string): string | undefine
     const mountPoint = (fields[4] ?? '').replace(/\/$/, '');
     const separator = fields.indexOf('-', 6);
     if (separator === -1 || (path !== mountPoint && !path.startsWith(`${mountPoint}/`))) continue;
-    // Of several at one place the last one is seen.
+    // Of several mounts at one path the last one is visible.
     if (mountPoint.length < longest) continue;
     longest = mountPoint.length;
     type = fields[separator + 1];
@@ -85,10 +85,10 @@ export function fileSystemOf(path: string, mountinfo: string): string | undefine
 }
 
 /** The process id namespace of this process, or empty. */
-export const thisPidNamespace = (): string => whatever(() => readlinkSync('/proc/self/ns/pid'));
+export const thisPidNamespace = (): string => orEmpty(() => readlinkSync('/proc/self/ns/pid'));
 
 /** The time namespace of this process, or empty. */
-export const thisTimeNamespace = (): string => whatever(() => readlinkSync('/proc/self/ns/time'));
+export const thisTimeNamespace = (): string => orEmpty(() => readlinkSync('/proc/self/ns/time'));
 
 /** The content of a lock file that is held by `holder`. */
 export const encodeHeld = (holder: LockHolder): Uint8Array => padded(fieldsOf(holder));
@@ -104,7 +104,7 @@ export function encodeFree(): Uint8Array {
   return padded({ format: MAGIC, id, state: 'free', end: id });
 }
 
-/** What the content of a lock file says; `undefined` when it is none, or was caught while it was being overwritten. */
+/** Decodes the content of a lock file; `undefined` when it is not valid, or was read while it was being overwritten. */
 export function decodeLock(content: Uint8Array): LockState | undefined {
   let fields: Record<string, unknown>;
   try {
@@ -116,7 +116,7 @@ export function decodeLock(content: Uint8Array): LockState | undefined {
   const { startTime, threadStartTime } = fields;
   const kernelLock = fields['kernelLock'] === true;
   const kernelsBoot = fields['kernelsBoot'] === true;
-  // The same id at both ends: half an old content and half a new one do not pass for a whole one.
+  // The same id at both ends: a mixture of an old and a new content is not accepted.
   if (format !== MAGIC || !isText(id) || id === '' || id !== end) return undefined;
   if (state === 'free') return { state };
   if (state !== 'held' || !isCount(pid) || pid === 0 || !isCount(thread)) return undefined;
@@ -135,8 +135,8 @@ function padded(fields: object): Uint8Array {
   return new TextEncoder().encode(`${text.padEnd(LOCK_BYTES - 1)}\n`);
 }
 
-/** What a platform without `/proc` cannot tell is empty. */
-function whatever(read: () => string | undefined): string {
+/** The result of `read`; empty when it fails, as on a platform without `/proc`. */
+function orEmpty(read: () => string | undefined): string {
   try {
     return read() ?? '';
   } catch {

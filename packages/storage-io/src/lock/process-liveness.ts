@@ -1,18 +1,18 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { nameOfError } from '../errors/system-error.js';
 
-/** What Linux tells of a process or thread. */
+/** The state of a process or thread, as Linux reports it. */
 export interface Task {
   /** `R`, `S`, `D` …; `Z` and `X` are dead. */
   readonly state: string;
-  /** In clock ticks since the machine started. */
+  /** In clock ticks since boot. */
   readonly startTime: string;
 }
 
-/** A task that was looked for and is not there. */
+/** The task does not exist. */
 export const GONE = 'gone';
 
-/** Whether `/proc` shows processes by the numbers that this process knows them by: a sandbox may show those of its host. */
+/** Whether `/proc` belongs to this process's pid namespace: a sandbox may show that of its host. */
 export function procIsOwn(): boolean {
   try {
     return readlinkSync('/proc/self') === String(process.pid);
@@ -22,8 +22,8 @@ export function procIsOwn(): boolean {
 }
 
 /**
- * What `/proc` says of a process or of one of its threads; `undefined` when it says nothing, and {@link GONE} when there is
- * none of that number, or none that this process may see.
+ * Reads the state of a process or of one of its threads from `/proc`; `undefined` when that is not readable, and {@link
+ * GONE} when there is none with that id, or none that this process may see.
  */
 export function readTask(pid: number, thread?: number): Task | typeof GONE | undefined {
   if (!procIsOwn()) return undefined;
@@ -35,30 +35,30 @@ export function readTask(pid: number, thread?: number): Task | typeof GONE | und
     const name = nameOfError(error);
     return name === 'ENOENT' || name === 'ESRCH' ? GONE : undefined;
   }
-  // The second field is the program's name in parentheses, which may hold spaces and parentheses itself.
+  // The second field is the program's name in parentheses, which may itself contain spaces and parentheses.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const state = fields[0];
   const startTime = fields[19];
   return state === undefined || startTime === undefined ? undefined : { state, startTime };
 }
 
-/** Whether a process of this number exists, dead ones included that their parent has not waited for. */
+/** Whether a process with this pid exists; dead ones that their parent has not waited for are included. */
 export function processExists(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: it is there, and another user's.
+    // EPERM: it exists, and belongs to another user.
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 
-/** Whether the task has ended and only waits for its parent to notice. */
+/** Whether the task has ended and its parent has not waited for it yet. */
 export const isDead = (task: Task): boolean => task.state === 'Z' || task.state === 'X';
 
 /**
- * Whether every thread of a process has ended. A killed process whose main thread is gone may still have another one in
- * the middle of a write.
+ * Whether every thread of a process has ended. A killed process whose main thread has ended may still have another
+ * thread in the middle of a write.
  */
 export function allThreadsDead(pid: number): boolean {
   let threads: string[];

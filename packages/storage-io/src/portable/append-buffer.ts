@@ -1,48 +1,48 @@
 import { blockEnd, FRAME_HEADER_BYTES, frameStart, sealFrames, UNSALTED_SEED } from '@walstack/codec';
 import { fillWithPadding } from './padding.js';
 
-/** Memory that a group begins with, unless more is needed at once. */
+/** The memory of a new group, unless its first append needs more. */
 const FIRST_BYTES = 64 * 1024;
 
-/** What one write will write. */
+/** The bytes of one write. */
 export interface Group {
-  /** Where in the file. */
+  /** Its position in the file. */
   readonly position: number;
   readonly bytes: Uint8Array;
-  /** What `bytes` is a part of. */
+  /** The memory that `bytes` is a view of. */
   readonly memory: Uint8Array;
 }
 
-/** A group that no write has taken. */
+/** A group that is not being written yet. */
 interface WaitingGroup {
   readonly position: number;
   memory: Uint8Array;
   length: number;
   appends: number;
-  /** Of these, what was appended to the batch, and what that comes to in the file. */
+  /** How many of these belong to the batch, and their size in the file. */
   batchOps: number;
   batchBytes: number;
 }
 
-/** How an {@link AppendBuffer} lays out what it is given. */
+/** How an {@link AppendBuffer} lays out what is appended. */
 export interface BufferLayout {
-  /** Where in the file the first append goes. With `pad`, a multiple of `blockBytes`. */
+  /** The position of the first append in the file. With `pad`, a multiple of `blockBytes`. */
   readonly position: number;
   readonly blockBytes: number;
   /** Fill each group up to the end of its block with padding. */
   readonly pad: boolean;
-  /** A group with several appends is not longer, padding included. */
+  /** The maximum length of a group with several appends, padding included. */
   readonly groupBytesMax: number;
-  /** Memory of a group that was written is kept for another one when it is no larger. */
+  /** The memory of a written group is reused when it is no larger than this. */
   readonly spareBytesMax: number;
-  /** Gives memory that the backend can write from. */
+  /** Allocates memory that the backend can write from. */
   readonly allocate: (bytes: number) => Uint8Array;
 }
 
-/** What was appended and not yet written, in memory as it will stand in the file, in the order of the appends. */
+/** Appends that are not yet written, laid out in memory as they will be in the file, in their order. */
 export class AppendBuffer {
   readonly #layout: BufferLayout;
-  /** Groups that get no more appends, and the one that does. */
+  /** Groups that take no more appends, and the one that does. */
   #closed: WaitingGroup[] = [];
   #open: WaitingGroup | undefined;
   #position: number;
@@ -56,31 +56,31 @@ export class AppendBuffer {
     this.#position = layout.position;
   }
 
-  /** Where in the file the last append ends, or the padding behind it. */
+  /** The position in the file after the last append and its padding. */
   get position(): number {
     return this.#position;
   }
 
-  /** Bytes appended and not yet written, those of a write under way included. */
+  /** Bytes appended and not yet written; those of a write in flight are included. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
-  /** Appends to the batch that no write has taken. */
+  /** Appends in the batch that are not being written yet. */
   get batchOps(): number {
     return this.#batchOps;
   }
 
-  /** What these come to in the file, in bytes. */
+  /** The size of these in the file, in bytes. */
   get batchBytes(): number {
     return this.#batchBytes;
   }
 
   /**
-   * Copies an append to its place.
+   * Copies an append into its group.
    *
-   * @param framed - as a frame, else as it is
-   * @param batched - whether it counts to the batch
+   * @param framed - append `data` as a frame; otherwise the bytes as they are
+   * @param batched - whether it belongs to the batch
    * @returns its position in the file
    */
   append(data: Uint8Array, framed: boolean, batched: boolean): number {
@@ -103,7 +103,7 @@ export class AppendBuffer {
     return start;
   }
 
-  /** Hands out the oldest group, which is not added to any more; `undefined` when there is none. */
+  /** Removes and returns the oldest group, which takes no more appends; `undefined` when there is none. */
   take(): Group | undefined {
     if (this.#closed.length === 0) this.#close();
     const group = this.#closed.shift();
@@ -114,13 +114,13 @@ export class AppendBuffer {
     return { position, bytes: memory.subarray(0, length), memory };
   }
 
-  /** Takes back the memory of a group that was written. */
+  /** Takes back the memory of a written group for reuse. */
   release({ bytes, memory }: Group): void {
     this.#pendingBytes -= bytes.length;
     if (memory.length <= this.#layout.spareBytesMax) this.#spare = memory;
   }
 
-  /** Forgets everything that was not handed out, and returns how many appends that were. */
+  /** Drops all groups that were not taken, and returns how many appends were in them. */
   discard(): number {
     this.#close();
     let appends = 0;
@@ -133,7 +133,7 @@ export class AppendBuffer {
     return appends;
   }
 
-  /** The group that an append of so many bytes goes to, with room for it and for the padding behind it. */
+  /** The group for an append of so many bytes, with room for it and for the padding after it. */
   #groupFor(bytes: number, framed: boolean): WaitingGroup {
     const { groupBytesMax } = this.#layout;
     if (this.#open !== undefined && this.#bytesWith(this.#open, bytes, framed) > groupBytesMax) this.#close();
@@ -146,7 +146,7 @@ export class AppendBuffer {
     return this.#open;
   }
 
-  /** How long a group is when it holds another append, and is padded behind it. */
+  /** The length of a group with another append of so many bytes and the padding after it. */
   #bytesWith({ position }: Pick<WaitingGroup, 'position'>, bytes: number, framed: boolean): number {
     const end = this.#start(framed) + bytes;
     return (this.#layout.pad ? blockEnd(end, this.#layout.blockBytes) : end) - position;
@@ -157,7 +157,7 @@ export class AppendBuffer {
     return framed ? frameStart(this.#position, this.#layout.blockBytes) : this.#position;
   }
 
-  /** The checksum is that of the copy: memory that is shared may change while it is read. */
+  /** The checksum is computed from the copy: the caller's memory may be shared, and change while it is read. */
   #seal(memory: Uint8Array, at: number, end: number, position: number): void {
     const length = end - at - FRAME_HEADER_BYTES;
     memory[at] = length;

@@ -3,13 +3,13 @@ import { openStorageIo, type StorageIoName, type StorageIoNeeds } from '../backe
 import { CompletionRouter } from '../routines/completion-router.js';
 import type { StorageIo } from '../storage-io.js';
 
-/** A backend, and whether it was opened here: then it is disposed of here as well. */
+/** A backend, and whether it was opened here, so that it has to be disposed of here as well. */
 export interface Backend {
   readonly io: StorageIo;
   readonly owned: boolean;
 }
 
-/** The backend that an option gives or names. @throws like `openStorageIo` */
+/** The backend that an option passes or names. @throws like `openStorageIo` */
 export function backendOf(option: StorageIo | StorageIoName | undefined, needs: StorageIoNeeds): Backend {
   if (option === undefined || typeof option === 'string') {
     return { io: openStorageIo(option, { needs }), owned: true };
@@ -19,7 +19,7 @@ export function backendOf(option: StorageIo | StorageIoName | undefined, needs: 
   return { io: option, owned: false };
 }
 
-/** Ends a backend that was opened here, when nothing waits for an answer of it any more. */
+/** Disposes of a backend that was opened here, once nothing waits for a completion of it any more. */
 export async function releaseBackend({ io, owned }: Backend): Promise<void> {
   if (!owned) return;
   await CompletionRouter.for(io).settled();

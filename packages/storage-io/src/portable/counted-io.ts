@@ -2,7 +2,7 @@ import * as ioSteps from '../routines/io-operations.js';
 import { type IoRoutine, QUEUE_SPACE } from '../routines/routine.js';
 import type { IoFile, StorageIo, WriteOptions } from '../storage-io.js';
 
-/** What one user of a backend had it do. */
+/** Counts of the operations that one user of a backend has submitted. */
 export interface IoCounts {
   /** Operations submitted. */
   readonly submitted: number;
@@ -14,7 +14,7 @@ export interface IoCounts {
   readonly overflows: number;
 }
 
-/** The steps of one user of a backend, which others may use too, and what they come to. */
+/** I/O steps of one user of a backend, which may be shared with others, and their counts. */
 export class CountedIo {
   readonly io: StorageIo;
   #submitted = 0;
@@ -60,7 +60,7 @@ export class CountedIo {
     yield* this.#counted(ioSteps.syncDirectory(this.io, path));
   }
 
-  /** Watches the steps that a routine takes. */
+  /** Counts the steps that a routine takes. */
   *#counted<T>(routine: IoRoutine<T>): IoRoutine<T> {
     for (let step = routine.next(0); ; ) {
       if (step.done === true) return step.value;

@@ -14,27 +14,27 @@ import { isPadding } from './padding.js';
 /** Bytes that are read at a time. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** Bytes of the buffer, unless a frame is larger. */
+/** The size of the buffer, unless a frame is larger. */
 const BUFFER_BYTES = CHUNK_BYTES + MAXIMUM_BLOCK_BYTES;
 
-/** Frames that are found at a time. */
-const MOST_FRAMES = 4096;
+/** The maximum number of frames found by one scan of the buffer. */
+const FRAMES_MAX = 4096;
 
 /** What a {@link FrameScanner} reads. */
 export interface ScanRange {
   readonly file: IoFile;
   readonly blockBytes: number;
-  /** Where a frame starts: the first that is read. Default: the beginning of the file. */
+  /** The start of the first frame to read. Default: the beginning of the file. */
   readonly from?: number;
-  /** Bytes of the file that may be read. */
+  /** Where reading ends: the number of bytes of the file that may be read. */
   readonly limit: number;
-  /** No frame is longer than this, header included. */
+  /** The maximum length of a frame, header included. */
   readonly frameBytesMax: number;
 }
 
 /**
- * Reads the frames of a file that holds nothing else, from its beginning or one of them, through a buffer of bounded size. `next()`
- * steps from frame to frame inside the buffer, `fill()` reads on:
+ * Reads the frames of a file that contains nothing else, from its beginning or from a frame, through a buffer of
+ * bounded size. `next()` steps from frame to frame inside the buffer, `fill()` reads more of the file:
  *
  * ```ts
  * do {
@@ -42,9 +42,9 @@ export interface ScanRange {
  * } while (yield* scanner.fill());
  * ```
  *
- * It stops where the file ends, or where a frame should be and is not. Padding is skipped, up to the end of its block
- * and no further: a block that begins with zeros was never written. Zeros that are not marked as padding are the place of a
- * frame that was never written, and what stands behind them may be the middle of that.
+ * It stops where the file ends, or where a frame should start and does not. Padding is skipped, up to the end of its
+ * block and no further: a block that begins with zeros was never written. Zeros that are not marked as padding are
+ * where a frame was never written, and bytes after them may be the middle of that frame.
  */
 export class FrameScanner {
   readonly range: ScanRange;
@@ -60,7 +60,7 @@ export class FrameScanner {
   #index = 0;
   #at = 0;
   #end: number;
-  /** Where the next frame starts, once padding behind the last one was seen to lead there. */
+  /** Where the next frame starts, when the padding before it is no longer in the buffer. */
   #start: number;
   #stop: number | undefined;
   #lengthAtStop = 0;
@@ -73,50 +73,50 @@ export class FrameScanner {
     this.#start = this.#base;
     this.#buffer = new Uint8Array(this.#capacity(this.#base, 0));
     this.#view = new DataView(this.#buffer.buffer);
-    const most = Math.ceil(this.#buffer.length / (FRAME_HEADER_BYTES + 1));
-    this.#offsets = new Uint32Array(Math.min(MOST_FRAMES, most) + 2);
+    const framesMax = Math.ceil(this.#buffer.length / (FRAME_HEADER_BYTES + 1));
+    this.#offsets = new Uint32Array(Math.min(FRAMES_MAX, framesMax) + 2);
   }
 
-  /** Position in the file behind the last frame. */
+  /** Position in the file after the last frame. */
   get end(): number {
     return this.#end;
   }
 
-  /** Position in the file where a frame should be and is not; that of its end when there is nothing but frames. */
+  /** Position in the file where a frame should start and does not; the end of the range when there are only frames. */
   get stop(): number {
     return this.#stop ?? this.range.limit;
   }
 
-  /** What stands there for the length of a frame; 0 when it is cut. */
+  /** The frame length that is read at `stop`; 0 when it is incomplete. */
   get lengthAtStop(): number {
     return this.#lengthAtStop;
   }
 
-  /** Position in the file of the frame that `next()` came to. */
+  /** Position in the file of the current frame. */
   get position(): number {
     return this.#base + this.#at;
   }
 
-  /** Position in the file of the first frame that the last `fill()` has found. */
+  /** Position in the file of the first frame that the last `fill()` found. */
   get foundAt(): number {
     return this.#base + (this.#offsets[0] as number);
   }
 
   /**
-   * The bytes of the frames that were stepped to since the last `fill()`, what stands between them included: as they were when
-   * their checksums were verified, whatever is in the file by now. A view, good until the next `fill()`.
+   * The bytes of the frames stepped through since the last `fill()`, with what lies between them: as they were when
+   * their checksums were verified, whatever the file contains by now. A view, valid until the next `fill()`.
    */
   foundBytes(): Uint8Array {
     return this.#buffer.subarray(this.#offsets[0] as number, this.#end - this.#base);
   }
 
-  /** A view of what it holds, good until the next `fill()`. */
+  /** The data of the current frame: a view, valid until the next `fill()`. */
   data(): Uint8Array {
     const length = this.#view.getUint32(this.#at, true);
     return this.#buffer.subarray(this.#at + FRAME_HEADER_BYTES, this.#at + FRAME_HEADER_BYTES + length);
   }
 
-  /** Steps to the next frame in the buffer, and returns whether there is one; when not, `fill()` reads on. */
+  /** Steps to the next frame in the buffer, and returns whether there is one; if not, `fill()` reads more. */
   next(): boolean {
     if (this.#stop !== undefined || this.#index === this.#count) return false;
     const at = this.#offsets[this.#index] as number;
@@ -128,12 +128,12 @@ export class FrameScanner {
     return true;
   }
 
-  /** Reads on, and returns whether there are further frames. */
+  /** Reads more of the file, and returns whether there are further frames. */
   *fill(): IoRoutine<boolean> {
-    const most = this.#offsets.length - 1;
+    const framesMax = this.#offsets.length - 1;
     while (this.#stop === undefined) {
       const stop = this.#offsets[this.#count] as number;
-      const full = this.#count === most;
+      const full = this.#count === framesMax;
       if (!full && !(yield* this.#more(stop))) return this.#stopAt(stop);
       this.#scan(full ? stop : 0);
       if (this.#count > 0) return true;
@@ -141,7 +141,7 @@ export class FrameScanner {
     return false;
   }
 
-  /** Finds frames in the buffer, and where the first one stands that it does not hold, as far as padding leads there. */
+  /** Finds the frames in the buffer, and the start of the first one that is not whole in it, skipping padding. */
   #scan(from: number): void {
     const { blockBytes } = this.range;
     this.#count = 0;
@@ -157,18 +157,18 @@ export class FrameScanner {
     }
   }
 
-  /** Whether padding begins at a place in the buffer. */
+  /** Whether padding begins at an offset in the buffer. */
   #isPadding(at: number): boolean {
     return at + 4 <= this.#filled && isPadding(this.#view, at);
   }
 
-  /** Whether a place in the buffer is where the next frame has to start. */
+  /** Whether the next frame has to start at an offset in the buffer. */
   #leadsTo(at: number): boolean {
     const position = this.#base + at;
     return position === this.#end || position === this.#nextStart();
   }
 
-  /** Where the next frame has to start: behind the last one, or behind the padding that stands there. */
+  /** Where the next frame has to start: after the last one, or after the padding that follows it. */
   #nextStart(): number {
     if (this.#start > this.#end) return this.#start;
     const { blockBytes } = this.range;
@@ -183,17 +183,17 @@ export class FrameScanner {
     return false;
   }
 
-  /** Has more of the file in the buffer than from `stop` to its end; `false` when no frame can come of it. */
+  /** Reads more of the file into the buffer, which then starts at `stop`; `false` when no frame can start there. */
   *#more(stop: number): IoRoutine<boolean> {
     const { limit, frameBytesMax } = this.range;
     const position = this.#base + stop;
     const left = this.#filled - stop;
     if (!this.#leadsTo(stop) || position === limit) return false;
-    // What leads here is not in the buffer any more when it has been read on.
+    // The padding before it is no longer in the buffer after the next read.
     this.#start = position;
     let needed = CHUNK_BYTES;
     if (left >= FRAME_HEADER_BYTES) {
-      // A frame begins here that the buffer does not hold to its end, or that is damaged.
+      // A frame starts here that is not whole in the buffer, or that is damaged.
       const bytes = FRAME_HEADER_BYTES + this.#view.getUint32(stop, true);
       if (bytes <= left || bytes > frameBytesMax || position + bytes > limit) return false;
       needed = Math.max(needed, bytes);
@@ -202,14 +202,14 @@ export class FrameScanner {
     return this.#filled > left;
   }
 
-  /** Bytes of memory for what is read from `base` on: no more than the file has, and no less than `needed`. */
+  /** The buffer size for reading from `base`: no more than the file has, and at least `needed`. */
   #capacity(base: number, needed: number): number {
     return Math.max(needed, Math.min(BUFFER_BYTES, this.range.limit - base));
   }
 
   /**
-   * Drops what is before `stop`, and reads on to the end of the block that holds the last of `needed` bytes: a buffer
-   * that ends with a block never cuts padding in two.
+   * Drops what is before `stop`, and reads to the end of the block with the last of `needed` bytes: padding ends with
+   * its block, so that the buffer never ends inside it.
    */
   *#load(stop: number, needed: number): IoRoutine<void> {
     const { file, limit, blockBytes } = this.range;

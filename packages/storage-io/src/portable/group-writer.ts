@@ -4,22 +4,22 @@ import type { IoFile } from '../storage-io.js';
 import type { AppendBuffer } from './append-buffer.js';
 import type { CountedIo } from './counted-io.js';
 
-/** What a {@link GroupWriter} writes, and how far it has come. */
+/** What a {@link GroupWriter} writes, and where it begins. */
 export interface WriterStart {
   readonly steps: CountedIo;
   readonly file: IoFile;
   readonly buffer: AppendBuffer;
   /** Everything in the file before this is known to be durable. */
   readonly durableEnd: number;
-  /** Before more bytes than these are written and not durable, there is a sync. */
+  /** It syncs before more bytes than these are written and not durable. */
   readonly maxUnsyncedBytes: number;
 }
 
 /**
- * Writes what was appended, group by group at the end of the file, and makes it durable.
+ * Writes appends to the end of the file, group by group, and makes them durable.
  *
- * The routines must not interleave, which is the business of whoever runs them. After the first failure of one of them
- * nothing is accepted any more: what the disk holds is found out when the file is opened again.
+ * The routines must not interleave: the caller runs them one after another. After the first failure all further calls
+ * are refused: what is on the disk is found out when the file is opened again.
  */
 export class GroupWriter {
   readonly #start: WriterStart;
@@ -36,22 +36,22 @@ export class GroupWriter {
     this.#durableWrites = start.file.direct && start.steps.io.capabilities.durableWrites;
   }
 
-  /** Where in the file ends what was written. */
+  /** The end of what is written, as a position in the file. */
   get written(): number {
     return this.#written;
   }
 
-  /** Where in the file ends what is durable. */
+  /** The end of what is durable, as a position in the file. */
   get durable(): number {
     return this.#durable;
   }
 
-  /** The first failure; then nothing is accepted any more. */
+  /** The first failure; after it all calls are refused. */
   get failure(): WalError | undefined {
     return this.#failure;
   }
 
-  /** Appends that were accepted, and that a failure has kept from being written. */
+  /** Appends that were accepted, but not written because of a failure. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -73,7 +73,7 @@ export class GroupWriter {
     throw new WalError(
       this.#failure.code,
       `writing ${path} failed earlier, and nothing is accepted any more (${this.#failure.message}): open it again to ` +
-        'go on with what the disk really has',
+        'continue with what is really on the disk',
       { path },
       { cause: this.#failure },
     );
@@ -100,11 +100,11 @@ export class GroupWriter {
 
   *#writeGroups(durable: boolean): IoRoutine<void> {
     const { buffer } = this.#start;
-    // What is appended meanwhile is left to later calls, or this might never end.
+    // What is appended meanwhile is left to later calls: otherwise this might never end.
     const until = buffer.position;
     while (this.#written < until) {
       const group = buffer.take();
-      if (group === undefined) throw new WalError('WAL_STATE', 'appends are missing that were to be written');
+      if (group === undefined) throw new WalError('WAL_STATE', 'appends that were to be written are missing');
       yield* this.#writeGroup(group.bytes, group.position, durable);
       buffer.release(group);
     }
@@ -114,11 +114,11 @@ export class GroupWriter {
     const { steps, file, maxUnsyncedBytes } = this.#start;
     const end = position + bytes.length;
     if (end - this.#durable > maxUnsyncedBytes) yield* this.#datasync();
-    // A durable write says nothing about what was written before it without that.
-    const alone = durable && this.#durable === position;
-    yield* steps.write(file, bytes, position, alone ? DURABLE : undefined);
+    // A durable write does not make durable what was written before it without being durable.
+    const extendsDurable = durable && this.#durable === position;
+    yield* steps.write(file, bytes, position, extendsDurable ? DURABLE : undefined);
     this.#written = end;
-    if (alone) this.#durable = end;
+    if (extendsDurable) this.#durable = end;
   }
 
   *#datasync(): IoRoutine<void> {

@@ -19,10 +19,10 @@ export interface OpenedWriter {
   readonly recovery: FrameRecovery | undefined;
 }
 
-/** Memory of at least so many bytes is kept for the next write. */
+/** At least so many bytes of memory are kept for the next write. */
 const SPARE_BYTES = 1024 * 1024;
 
-/** Opens a file for appending; its name is durable on return, and with `framed` all that is found in it. */
+/** Opens a file for appending; its name is durable on return, and with `framed` also the frames found in it. */
 export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRoutine<OpenedWriter> {
   const { io } = steps;
   const { path, framed, bounded } = settings;
@@ -46,7 +46,7 @@ export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRouti
       steps,
       file,
       buffer,
-      // Of what was found in a file that is neither framed nor bounded, nothing is known.
+      // Whether the content of a file that is neither framed nor bounded is durable is not known.
       durableEnd: recovered?.end ?? (bounded ? io.size(file) : 0),
       maxUnsyncedBytes: bounded ? settings.maxUnsyncedBytes : Number.POSITIVE_INFINITY,
     });
@@ -57,7 +57,7 @@ export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRouti
   }
 }
 
-/** The file, and whether it was made. */
+/** Opens the file, and returns whether it was created. */
 function openOrCreate(io: StorageIo, { path, create, direct }: WriterSettings): { file: IoFile; created: boolean } {
   try {
     return { file: io.open(path, { direct }), created: false };
@@ -67,7 +67,7 @@ function openOrCreate(io: StorageIo, { path, create, direct }: WriterSettings): 
   return { file: io.open(path, { direct, create }), created: true };
 }
 
-/** Where the platform and the file system have locks on files, there is no other writer of this one. */
+/** Excludes other writers, where the platform and the file system have locks on files. */
 function lockExclusively(io: StorageIo, file: IoFile): void {
   try {
     if (!io.capabilities.fileLocks || io.lockFile(file, 'exclusive')) return;
@@ -81,37 +81,37 @@ function lockExclusively(io: StorageIo, file: IoFile): void {
   });
 }
 
-/** @throws `WAL_ALIGNMENT` when direct I/O cannot go on at the end of this file, or not with such blocks */
+/** @throws `WAL_ALIGNMENT` when direct I/O cannot continue at the end of this file, or not with blocks of this size */
 function checkFits({ path, alignment }: IoFile, { framed, blockBytes }: WriterSettings, size: number): void {
   if (framed && blockBytes % alignment !== 0) {
     throw new WalError(
       'WAL_ALIGNMENT',
-      `direct I/O of ${path} wants multiples of ${alignment}, and its blocks have ${blockBytes} bytes: give a larger ` +
-        'blockBytes, or do without direct',
+      `direct I/O of ${path} needs multiples of ${alignment}, and its blocks have ${blockBytes} bytes: set a larger ` +
+        'blockBytes, or open it without direct',
       { path, limit: alignment, actual: blockBytes },
     );
   }
   if (!framed && size % alignment !== 0) {
     throw new WalError(
       'WAL_ALIGNMENT',
-      `direct I/O of ${path} wants multiples of ${alignment}, and the file has ${size} bytes: do without direct`,
+      `direct I/O of ${path} needs multiples of ${alignment}, and the file has ${size} bytes: open it without direct`,
       { path, limit: alignment, actual: size },
     );
   }
 }
 
-/** A directory that may not be opened is left as it is, unless the file was made in it just now. */
+/** Syncs the directory of the file. If the directory may not be opened, that is an error only for a new file. */
 function* makeNameDurable(steps: CountedIo, path: string, created: boolean): IoRoutine<void> {
   try {
-    yield* steps.syncDirectory(dirname(steps.io.capabilities.realFiles ? linkedTo(path) : path));
+    yield* steps.syncDirectory(dirname(steps.io.capabilities.realFiles ? linkTarget(path) : path));
   } catch (error) {
     const refused = WalError.is(error) && (error.systemCode === 'EACCES' || error.systemCode === 'EPERM');
     if (created || !refused) throw error;
   }
 }
 
-/** The path of a file itself, where the one given is a symbolic link: it has its name in another directory. */
-function linkedTo(path: string): string {
+/** The path of the file itself when `path` is a symbolic link: its name may be in another directory. */
+function linkTarget(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
@@ -126,7 +126,7 @@ function recover(steps: CountedIo, file: IoFile, settings: WriterSettings, pad: 
   );
 }
 
-/** Makes durable what nothing proves durable in a file of which no more was ever written and not synced. */
+/** Makes durable the last `maxUnsyncedBytes` of a file, of which never more than these were written and not synced. */
 function makeTailDurable(steps: CountedIo, file: IoFile, { maxUnsyncedBytes }: WriterSettings): IoRoutine<void> {
   return unaligned(steps, file, function* (buffered) {
     const size = steps.io.size(buffered);
@@ -136,7 +136,7 @@ function makeTailDurable(steps: CountedIo, file: IoFile, { maxUnsyncedBytes }: W
   });
 }
 
-/** Works through a handle without direct I/O, which need not be aligned. */
+/** Runs `work` on a handle without direct I/O, whose reads and writes need not be aligned. */
 function* unaligned<T>(steps: CountedIo, file: IoFile, work: (buffered: IoFile) => IoRoutine<T>): IoRoutine<T> {
   const buffered = file.direct ? steps.io.open(file.path) : file;
   try {

@@ -1,14 +1,14 @@
 import { FRAME_HEADER_BYTES } from '@walstack/codec';
 
 /**
- * What stands in front of padding, in place of the length of a frame. No frame is as long, and only one of its bytes is not
- * zero: torn it is zeros, and what is left of the length of a torn frame is never the same.
+ * The mark at the start of padding, in place of the length of a frame. No frame is that long, and only one byte of the
+ * mark is not zero: so a torn mark is zeros, and a torn frame length never equals it.
  */
 const PADDING = 0x8000_0000;
 
 /**
- * Fills what a block has left behind a frame with padding: zeros, behind a mark where a frame could start. Without it the zeros
- * could as well be the place of a frame that never reached the disk.
+ * Fills the rest of a block after a frame with padding: a mark where a frame could start, then zeros. Without the mark,
+ * the zeros could also be a frame that never reached the disk.
  */
 export function fillWithPadding(bytes: Uint8Array, start: number, end: number): void {
   bytes.fill(0, start, end);

@@ -16,36 +16,37 @@ import { longestFrame } from './torn-tail.js';
 import { checkWriterOptions, GIBIBYTE, type PortableWalWriterOptions, type WriterSettings } from './writer-options.js';
 
 /**
- * What a writer had its backend do since it was opened, reading and cutting at the beginning included. A frozen snapshot.
+ * Counts of the operations of a writer since it was opened, reading and truncating on opening included. A frozen
+ * snapshot.
  */
 export interface PortableWalWriterStats extends IoCounts {
-  /** Appends that were accepted, and that an earlier failure has kept from being written. */
+  /** Appends that were accepted, but not written because of an earlier failure. */
   readonly dropped: number;
   /** Operations submitted and not yet completed. */
   readonly inFlight: number;
-  /** Completed of those submitted, from 0 to 1; 1 when none was. */
+  /** The share of submitted operations that have completed, from 0 to 1; 1 when none was submitted. */
   readonly completionRate: number;
 }
 
 const encoder = new TextEncoder();
 
 /**
- * Appends to one file, through any backend: bytes as they are, or frames that a torn write cannot forge, at once or in
- * batches.
+ * Appends to one file, through any backend: bytes as they are, or frames with a checksum, by which a torn write is
+ * recognized; at once or in batches.
  *
- * Appends stand in the file in the order of the calls, whether they are awaited or not. What is appended while a write
- * is under way goes out in the next one. An append that is not batched takes a pending batch along.
+ * Appends are in the file in the order of the calls, whether they are awaited or not. What is appended while a write is
+ * in flight goes into the next one. An append that is not batched also writes the pending batch before it.
  *
- * Whatever waits for the disk has two forms: a promise, and a twin ending in `Sync` that blocks the thread and needs a
- * backend that can wait, else it throws `WAL_UNSUPPORTED`. Data is copied before a call returns; a string is encoded as
- * UTF-8.
+ * Every call that waits for the disk has two forms: one returns a promise; the other, whose name ends in `Sync`, blocks
+ * the thread and needs a backend that can wait, otherwise it throws `WAL_UNSUPPORTED`. Data is copied before a call
+ * returns; a string is encoded as UTF-8.
  *
- * The first write or sync that fails is final: what waited for it is rejected with it and may be in the file or not, and
- * everything after it is refused with its code. Opening the file again goes on.
+ * The first write or sync that fails is final: calls that wait for it are rejected with its error, and their data may
+ * be in the file or not; all later calls are refused with its code. To continue, open the file again.
  *
- * **One writer at a time.** Where the backend has locks on files (`capabilities.fileLocks`) this one takes an exclusive
- * one and a second writer gets `WAL_LOCKED`. Elsewhere nothing keeps a second writer off: that is the caller's to see to,
- * with `io.lock` of another path for instance.
+ * **One writer at a time.** Where the backend has locks on files (`capabilities.fileLocks`) the writer takes an
+ * exclusive one, and a second writer gets `WAL_LOCKED`. Elsewhere nothing excludes a second writer: the caller has to,
+ * for instance with `io.lock` of another path.
  */
 export class PortableWalWriter {
   readonly #backend: Backend;
@@ -59,7 +60,7 @@ export class PortableWalWriter {
   readonly #write: SharedRoutine;
   readonly #sync: SharedRoutine;
   #state: 'open' | 'closing' | 'closed' = 'open';
-  /** Where in the file the last append to a batch ends. */
+  /** The end of the last append to a batch, as a position in the file. */
   #batchEnd = 0;
   #closing: Promise<void> | undefined;
   /** Whether writing had failed when the file was closed. */
@@ -79,18 +80,18 @@ export class PortableWalWriter {
   }
 
   /**
-   * Opens a file for appending, or makes it; its name is durable on return. With `framed`, its frames are durable on
-   * return too, and a torn tail behind them is cut off.
+   * Opens a file for appending, or creates it; its name is durable on return. With `framed`, its frames are durable on
+   * return too, and a torn tail after them is cut off.
    *
-   * @throws `WAL_NOT_FOUND`, `WAL_LOCKED`, `WAL_ALIGNMENT` where direct I/O cannot go on at the end of the file,
-   * `WAL_CORRUPT` when a file of frames is damaged (nothing is changed), `WAL_NO_SPACE`, `WAL_IO_FAILED`; `TypeError` and
-   * `RangeError` for wrong arguments
+   * @throws `WAL_NOT_FOUND`, `WAL_LOCKED`, `WAL_ALIGNMENT` where direct I/O cannot continue at the end of the file,
+   * `WAL_CORRUPT` when a file of frames is damaged (nothing is changed), `WAL_NO_SPACE`, `WAL_IO_FAILED`; `TypeError`
+   * and `RangeError` for wrong arguments
    */
   static async open(path: string, options: PortableWalWriterOptions = {}): Promise<PortableWalWriter> {
     const checked = checkWriterOptions(path, options);
     const backend = backendOf(options.io, 'async');
     try {
-      const settings = inPlace(checked, backend.io);
+      const settings = withAbsolutePath(checked, backend.io);
       const steps = new CountedIo(backend.io);
       return new PortableWalWriter(backend, settings, steps, await runAsync(backend.io, openWriter(steps, settings)));
     } catch (error) {
@@ -104,7 +105,7 @@ export class PortableWalWriter {
     const checked = checkWriterOptions(path, options);
     const backend = backendOf(options.io, 'wait');
     try {
-      const settings = inPlace(checked, backend.io);
+      const settings = withAbsolutePath(checked, backend.io);
       const steps = new CountedIo(backend.io);
       return new PortableWalWriter(backend, settings, steps, runSync(backend.io, openWriter(steps, settings)));
     } catch (error) {
@@ -113,22 +114,22 @@ export class PortableWalWriter {
     }
   }
 
-  /** The file. */
+  /** The path of the file. */
   get path(): string {
     return this.#file.path;
   }
 
-  /** Whether direct I/O was had. */
+  /** Whether the file has direct I/O. */
   get direct(): boolean {
     return this.#file.direct;
   }
 
-  /** The size of the file in bytes, as far as it was written. */
+  /** The size of the file in bytes, as far as it is written. */
   get size(): number {
     return this.#writer.written;
   }
 
-  /** What the appends in the batch will come to in the file, in bytes, the headers of frames included. */
+  /** The size of the appends in the batch in bytes, frame headers included. */
   get pendingBatchBytes(): number {
     return this.#buffer.batchBytes;
   }
@@ -143,12 +144,12 @@ export class PortableWalWriter {
     return this.#buffer.batchOps > 0;
   }
 
-  /** The batch is flushed when it comes to so many bytes. */
+  /** The batch is flushed when it reaches this many bytes. */
   get maxBatchBytes(): number {
     return this.#settings.maxBatchBytes;
   }
 
-  /** The failure after which nothing is accepted any more; `undefined` while there is none. */
+  /** The first failure, after which all calls are refused; `undefined` while there is none. */
   get failure(): WalError | undefined {
     return this.#writer.failure;
   }
@@ -159,7 +160,7 @@ export class PortableWalWriter {
   }
 
   /**
-   * Appends bytes as they are, at once. Handed to the operating system when it resolves, and not durable: see
+   * Appends bytes as they are, at once. When it resolves they are handed to the operating system, but not durable: see
    * {@link sync}.
    *
    * @param data - at most 1 GiB; with direct I/O a multiple of its alignment
@@ -182,7 +183,7 @@ export class PortableWalWriter {
   }
 
   /**
-   * Appends bytes as they are to the batch, which is in memory and nowhere else before it is flushed. When it comes to
+   * Appends bytes as they are to the batch, which is only in memory before it is flushed. When the batch reaches
    * `maxBatchBytes` it is flushed as by {@link flushBatch}, and this waits for that.
    *
    * @returns the bytes that are pending in the batch
@@ -201,10 +202,12 @@ export class PortableWalWriter {
   }
 
   /**
-   * Appends a frame, `[length u32][crc32c u32][data]`, at once. Handed to the operating system when it resolves, and not
-   * durable: see {@link sync}. No frame starts in the last 7 bytes of a block: up to 7 zeros stand before one that would.
+   * Appends a frame, `[length u32][crc32c u32][data]`, at once. When it resolves the frame is handed to the operating
+   * system, but not durable: see {@link sync}. No frame starts in the last 7 bytes of a block: up to 7 zeros are put
+   * before one that would.
    *
-   * @param data - at least 1 byte; in a file of frames at most `maxUnsyncedBytes` with the 8 of the header, less a block
+   * @param data - at least 1 byte; in a file of frames, with its header of 8 bytes at most `maxUnsyncedBytes` less one
+   * block
    * @returns where in the file the frame starts
    * @throws like {@link append}, and `RangeError` for empty data
    */
@@ -223,7 +226,7 @@ export class PortableWalWriter {
   }
 
   /**
-   * Appends a frame to the batch: {@link appendWithChecksum} and {@link appendBatched}.
+   * Appends a frame, as {@link appendWithChecksum}, to the batch, as {@link appendBatched}.
    *
    * @returns the bytes that are pending in the batch
    */
@@ -241,10 +244,11 @@ export class PortableWalWriter {
 
   /**
    * Makes durable what was appended to the batch so far, and everything before it, by one write and one sync, or by one
-   * durable write where there is direct I/O and the backend can; in a file of frames by several when it is longer than
-   * `maxUnsyncedBytes`. Nothing is done when it is durable already.
+   * durable write with direct I/O on a backend that has such writes; in a file of frames by several when it is longer
+   * than `maxUnsyncedBytes`. Does nothing when all of it is durable already.
    *
-   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, whether the batch is in the file is not known; `WAL_CLOSED`
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: the failure is final, and the batch may be in the file or not;
+   * `WAL_CLOSED`
    */
   async flushBatch(): Promise<void> {
     this.#throwUnlessUsable();
@@ -259,9 +263,9 @@ export class PortableWalWriter {
   }
 
   /**
-   * Makes everything durable that was appended so far, the batch included. In a file that is neither `framed` nor opened
-   * with `maxUnsyncedBytes`, the first one syncs what was found in it, too; where a sync of an earlier writer had failed, that
-   * proves nothing about those bytes.
+   * Makes everything durable that was appended so far, the batch included. In a file that is neither `framed` nor
+   * opened with `maxUnsyncedBytes`, the first call also syncs what was found in the file; where a sync of an earlier
+   * writer had failed, that proves nothing about those bytes.
    *
    * @throws like {@link flushBatch}
    */
@@ -289,8 +293,8 @@ export class PortableWalWriter {
   }
 
   /**
-   * Makes everything durable, the batch included, and closes the file. Idempotent. After an earlier failure it only lets
-   * go.
+   * Makes everything durable, the batch included, and closes the file. Idempotent. After an earlier failure it only
+   * closes.
    *
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`, also where a call before this one fails while this one waits for it; the file is
    * closed all the same
@@ -305,7 +309,7 @@ export class PortableWalWriter {
     if (this.#state === 'closed') return;
     requireWait(this.#backend.io);
     if (this.#state === 'closing') {
-      this.#queue.runSync(nothing);
+      this.#queue.runSync(onlyTakeTurn);
       return;
     }
     this.#beginClosing();
@@ -313,7 +317,7 @@ export class PortableWalWriter {
       this.#queue.runSync(() => this.#closeFile());
     } finally {
       this.#closing = releaseBackend(this.#backend);
-      // Whoever awaits `close()` later hears of it.
+      // A later `close()` rejects with this failure.
       this.#closing.catch(() => {});
     }
   }
@@ -354,7 +358,7 @@ export class PortableWalWriter {
     }
   }
 
-  /** Takes an append into memory, and returns where in the file it starts. */
+  /** Copies an append into the buffer, and returns where in the file it starts. */
   #add(data: Uint8Array | string, framed: boolean, batched: boolean): number {
     this.#throwUnlessUsable();
     const bytes = bytesOf(data);
@@ -399,8 +403,8 @@ export class PortableWalWriter {
   }
 }
 
-/** Real files stay where they are when the process changes its working directory. */
-function inPlace(settings: WriterSettings, io: StorageIo): WriterSettings {
+/** With an absolute path for real files: the process may change its working directory. */
+function withAbsolutePath(settings: WriterSettings, io: StorageIo): WriterSettings {
   return io.capabilities.realFiles ? { ...settings, path: resolve(settings.path) } : settings;
 }
 
@@ -410,8 +414,8 @@ function bytesOf(data: Uint8Array | string): Uint8Array {
   return data;
 }
 
-/** A routine that only waits for its turn. */
-function* nothing(): IoRoutine<void> {}
+/** A routine that does nothing when its turn comes. */
+function* onlyTakeTurn(): IoRoutine<void> {}
 
 function framesOnly(path: string): WalError {
   return new WalError(

@@ -19,7 +19,7 @@ import { checkUnsyncedBytes } from './writer-options.js';
 
 /** A frame as it is read back. */
 export interface Frame {
-  /** Where in the file it starts: what the append had returned. */
+  /** Where in the file it starts: what the append returned. */
   readonly position: number;
   /** What was appended. */
   readonly data: Uint8Array;
@@ -28,8 +28,8 @@ export interface Frame {
 /** How a file of frames is read. */
 export interface ReadFramesOptions {
   /**
-   * The backend. One that is given lives on; one that is named is opened for each iteration and disposed of behind it.
-   * Default `'auto'`, for `for … of` one that can wait.
+   * The backend. One that is passed stays open; one that is named is opened for each iteration and disposed of after
+   * it. Default `'auto'`; for `for … of` one that can wait.
    */
   readonly io?: StorageIo | StorageIoName;
   /** As it was written with. Default 4096. */
@@ -37,15 +37,15 @@ export interface ReadFramesOptions {
   /** As it was written with. Default 8 MiB. */
   readonly maxUnsyncedBytes?: number;
   /**
-   * Give out copies of the data, which stay as they are. With `false` they are views of a buffer and good only until the
-   * next frame is asked for. Default `true`.
+   * Return copies of the data. With `false` the data are views of a buffer, valid only until the next frame is read.
+   * Default `true`.
    */
   readonly copy?: boolean;
 }
 
 const KNOWN = optionNames<ReadFramesOptions>({ io: true, blockBytes: true, maxUnsyncedBytes: true, copy: true });
 
-/** A reading of frames: where, and how. */
+/** The checked options of {@link readFrames}. */
 interface Plan {
   readonly path: string;
   readonly io: StorageIo | StorageIoName | undefined;
@@ -55,8 +55,8 @@ interface Plan {
 }
 
 /**
- * Reads the frames of a file that a `PortableWalWriter` has written, and changes nothing. Nothing is opened before the
- * frames are iterated over.
+ * Reads the frames of a file that a `PortableWalWriter` has written, and changes nothing. The file is opened when the
+ * frames are iterated over, not before.
  *
  * @throws `TypeError`, `RangeError` for wrong arguments
  */
@@ -79,9 +79,9 @@ export function readFrames(path: string, options: ReadFramesOptions = {}): Frame
 }
 
 /**
- * The frames of a file, in order: iterable with `for … of` on a backend that can wait, and with `for await … of` on any.
- * Each iteration reads anew, as far as the file went when it began, in constant memory, and closes itself when it is
- * left. It ends with the last frame that can be read; where what stands behind it cannot be the rest of a torn write,
+ * The frames of a file, in order: iterable with `for … of` on a backend that can wait, and with `for await … of` on
+ * any. Each iteration reads the file anew, up to its size when the iteration began, in constant memory, and closes the
+ * file when it ends. It ends with the last readable frame; where the bytes after it cannot be the rest of a torn write,
  * it throws `WAL_CORRUPT` there.
  */
 export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
@@ -95,7 +95,7 @@ export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
   *[Symbol.iterator](): Generator<Frame, void, undefined> {
     const backend = backendOf(this.#plan.io, 'wait');
     try {
-      const reading = new Reading(backend.io, this.#plan);
+      const reading = new FrameIteration(backend.io, this.#plan);
       try {
         while (runSync(backend.io, reading.advance())) {
           for (let frame = reading.next(); frame !== undefined; frame = reading.next()) yield frame;
@@ -104,7 +104,7 @@ export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
         reading.close();
       }
     } finally {
-      // Nothing is in flight on a backend that completes before the thread goes on: there is nothing to wait for.
+      // Nothing is in flight after blocking calls, so there is nothing to wait for.
       void releaseBackend(backend);
     }
   }
@@ -112,7 +112,7 @@ export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
   async *[Symbol.asyncIterator](): AsyncGenerator<Frame, void, undefined> {
     const backend = backendOf(this.#plan.io, 'async');
     try {
-      const reading = new Reading(backend.io, this.#plan);
+      const reading = new FrameIteration(backend.io, this.#plan);
       try {
         while (await runAsync(backend.io, reading.advance())) {
           for (let frame = reading.next(); frame !== undefined; frame = reading.next()) yield frame;
@@ -126,8 +126,8 @@ export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
   }
 }
 
-/** One iteration. */
-class Reading {
+/** One iteration over the frames of a file. */
+class FrameIteration {
   readonly #io: StorageIo;
   readonly #plan: Plan;
   readonly #file: IoFile;
@@ -146,7 +146,7 @@ class Reading {
     });
   }
 
-  /** The next frame in the buffer; `undefined` when `advance()` has to read on. */
+  /** The next frame in the buffer; `undefined` when `advance()` has to read more. */
   next(): Frame | undefined {
     const scanner = this.#scanner;
     if (!scanner.next()) return undefined;
@@ -154,7 +154,7 @@ class Reading {
     return { position: scanner.position, data: this.#plan.copy ? data.slice() : data };
   }
 
-  /** Reads on, and returns whether there are further frames. @throws `WAL_CORRUPT` */
+  /** Reads more, and returns whether there are further frames. @throws `WAL_CORRUPT` */
   *advance(): IoRoutine<boolean> {
     if (yield* this.#scanner.fill()) return true;
     throwUnlessTorn(this.#plan.path, this.#scanner, this.#plan.maxUnsyncedBytes);
@@ -165,7 +165,7 @@ class Reading {
     try {
       closeFile(this.#io, this.#file);
     } catch (error) {
-      // A backend that was disposed of has closed the file.
+      // A disposed backend has closed the file already.
       if (!WalError.is(error, 'WAL_CLOSED')) throw error;
     }
   }

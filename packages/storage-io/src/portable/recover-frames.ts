@@ -8,37 +8,37 @@ import { longestFrame, throwUnlessTorn } from './torn-tail.js';
 
 /** What opening a file of frames found and did. */
 export interface FrameRecovery {
-  /** Frames that are in the file, all of them durable. */
+  /** Frames in the file, all of them durable. */
   readonly frames: number;
-  /** Bytes behind the last of them that were no frame, and were cut off. */
+  /** Bytes after the last frame that were no frame, and were cut off. */
   readonly bytesCut: number;
 }
 
-/** A file of frames that can be gone on with. */
+/** A file of frames that can be appended to. */
 export interface RecoveredFrames {
   readonly report: FrameRecovery;
-  /** The size of the file, and where the next frame may go. */
+  /** The size of the file, where the next frame may start. */
   readonly end: number;
 }
 
-/** What is known of a file of frames before it is read. */
+/** A file of frames that is to be recovered. */
 export interface FrameFile {
   /** Not opened for direct I/O. */
   readonly file: IoFile;
   readonly blockBytes: number;
   readonly maxUnsyncedBytes: number;
-  /** Whether the next frame has to start with a block. */
+  /** Whether the next frame has to start at the beginning of a block. */
   readonly pad: boolean;
 }
 
 const COPY_BYTES = 1024 * 1024;
 
 /**
- * Finds the frames of a file that can be read, makes them durable, and cuts off what stands behind them: that it is gone
- * is durable on return. Every step can be repeated after a crash in it.
+ * Finds the readable frames of a file, makes them durable, and cuts off the bytes after them, durably on return. Every
+ * step can be repeated after a crash.
  *
- * @throws `WAL_CORRUPT` when something durable is damaged, and nothing is changed then; also when what is read is something
- * else each time
+ * @throws `WAL_CORRUPT` when something durable is damaged, with nothing changed; also when repeated reads return
+ * different bytes
  */
 export function* recoverFrames(steps: CountedIo, frameFile: FrameFile): IoRoutine<RecoveredFrames> {
   const { file, blockBytes, pad } = frameFile;
@@ -46,36 +46,36 @@ export function* recoverFrames(steps: CountedIo, frameFile: FrameFile): IoRoutin
   while (!(yield* writeFramesAgain(steps, frameFile, found))) {
     const before = found;
     found = yield* findFrames(steps, frameFile);
-    // What was only in memory can be lost once.
+    // Pages that were only in memory can be dropped once; more than once is something else.
     if (found.frames >= before.frames) throw unsteady(file.path, found.end);
   }
   const { frames, size, end, stop } = found;
   const padded = blockEnd(end, blockBytes);
-  // Padding that reaches to the end of its block and of the file is left as it is.
+  // Padding that reaches to the end of its block and of the file is kept.
   const isWhole = stop === size && (size === padded || (size === end && !pad));
   const next = isWhole ? size : pad ? padded : end;
   if (!isWhole) yield* cutBehind(steps, file, size, end, next);
-  // Also where it is there: what says that it is padding may not be durable.
+  // Also where it is there already: its mark may not be durable.
   if (next > end) yield* writePadding(steps, file, end, next);
   if (size > 0) yield* steps.datasync(file);
   const report = Object.freeze({ frames, bytesCut: isWhole ? 0 : size - end });
   return { report, end: next };
 }
 
-/** A place where a frame starts, and how many stand before it. */
+/** The start of a frame, and how many frames are before it. */
 interface FrameStart {
   readonly position: number;
   readonly frames: number;
 }
 
-/** What a file of frames holds. */
+/** What was found in a file of frames. */
 interface FoundFrames {
   readonly frames: number;
   readonly size: number;
-  /** Where the last frame ends, and where there is no further one. */
+  /** Where the last frame ends, and where no further frame starts. */
   readonly end: number;
   readonly stop: number;
-  /** A frame before which everything is durable. */
+  /** The start of a frame before which everything is durable. */
   readonly durableTo: FrameStart;
 }
 
@@ -85,7 +85,7 @@ function* findFrames(steps: CountedIo, { file, blockBytes, maxUnsyncedBytes }: F
   const frameBytesMax = longestFrame(maxUnsyncedBytes, blockBytes);
   const scanner = new FrameScanner(steps, { file, blockBytes, limit: size, frameBytesMax });
   let frames = 0;
-  // One for each piece that was read, from the last one on that lies before all that may not be durable.
+  // One for each piece that was read, beginning with the last one before everything that may not be durable.
   let starts: FrameStart[] = [{ position: 0, frames: 0 }];
   while (yield* scanner.fill()) {
     starts.push({ position: scanner.foundAt, frames });
@@ -98,12 +98,12 @@ function* findFrames(steps: CountedIo, { file, blockBytes, maxUnsyncedBytes }: F
 }
 
 /**
- * Writes the frames that nothing proves durable again, in place and with the same bytes: after a sync that failed, the page
- * cache may show bytes that the disk never got, and another sync alone would write nothing. A page that was dropped since the
- * frames were found is not there any more: so what is written are bytes whose checksums were verified where they are written
- * from.
+ * Rewrites the frames that are not proven durable, in place and with the same bytes: after a failed sync, the page
+ * cache may contain bytes that the disk never got, and another sync alone would write nothing. A page may have been
+ * dropped since the frames were found: so the bytes written come from the buffer in which their checksums were
+ * verified.
  *
- * @returns whether all of them could be read again
+ * @returns whether all of them could be read once more
  */
 function* writeFramesAgain(
   steps: CountedIo,
@@ -122,7 +122,7 @@ function* writeFramesAgain(
   return count === frames && scanner.end === end;
 }
 
-/** Writes a range again, in place and with the bytes that are read: whatever these are, they are what the file holds. */
+/** Rewrites a range in place with the bytes that are read from it, whatever they are. */
 export function* writeAgain(steps: CountedIo, file: IoFile, from: number, to: number): IoRoutine<void> {
   const memory = new Uint8Array(Math.min(COPY_BYTES, to - from));
   for (let position = from; position < to; ) {
@@ -134,21 +134,21 @@ export function* writeAgain(steps: CountedIo, file: IoFile, from: number, to: nu
   }
 }
 
-/** Writes the padding behind a frame. */
+/** Writes the padding after a frame. */
 function* writePadding(steps: CountedIo, file: IoFile, from: number, to: number): IoRoutine<void> {
   const bytes = new Uint8Array(to - from);
   fillWithPadding(bytes, 0, bytes.length);
   yield* steps.write(file, bytes, from);
 }
 
-/** Cuts a file at `end`; where it has to go on at `next`, zeros lead there. */
+/** Truncates a file at `end`, and extends it with zeros to `next`. */
 function* cutBehind(steps: CountedIo, file: IoFile, size: number, end: number, next: number): IoRoutine<void> {
   if (size > end) yield* steps.truncate(file, end);
   if (next > end) yield* steps.truncate(file, next);
 }
 
 function shrunk(path: string, offset: number): WalError {
-  return new WalError('WAL_BUSY', `${path} has become shorter while it was opened: another writer has it open`, {
+  return new WalError('WAL_BUSY', `${path} became shorter while it was being opened: another writer has it open`, {
     path,
     offset,
     operation: 'open',
@@ -156,7 +156,7 @@ function shrunk(path: string, offset: number): WalError {
 }
 
 function unsteady(path: string, offset: number): WalError {
-  return new WalError('WAL_CORRUPT', `${path}: what can be read of it is something else each time that it is read`, {
+  return new WalError('WAL_CORRUPT', `${path}: repeated reads return different bytes`, {
     path,
     offset,
     reason: 'unsteady',

@@ -1,7 +1,7 @@
 import type { IoRoutine } from '../routines/routine.js';
 import type { RoutineQueue } from '../routines/routine-queue.js';
 
-/** One routine for all calls that ask for it before its turn has come: it does the work of all of them at once. */
+/** A queued routine that all calls share until its turn comes: it does the work of all of them at once. */
 export class SharedRoutine {
   readonly #queue: RoutineQueue;
   readonly #make: () => IoRoutine<void>;
@@ -12,7 +12,7 @@ export class SharedRoutine {
     this.#make = make;
   }
 
-  /** Resolves when a run has ended that began after this call, or with it. */
+  /** Resolves when a run has ended that began with this call or after it. */
   run(): Promise<void> {
     if (this.#waiting !== undefined) return this.#waiting;
     let begun = false;

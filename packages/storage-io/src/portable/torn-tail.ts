@@ -5,9 +5,9 @@ import type { FrameScanner } from './frame-scanner.js';
 export const longestFrame = (maxUnsyncedBytes: number, blockBytes: number): number => maxUnsyncedBytes - blockBytes;
 
 /**
- * What stands behind the last readable frame may be the rest of a write that a crash has torn. It is not when there is
- * more of it than is ever written and not yet durable, or when it begins with a length that no frame has: then something
- * durable is damaged.
+ * The bytes after the last readable frame may be the rest of a write that a crash has torn. They are not when there are
+ * more of them than are ever written and not yet durable, or when they begin with a length that no frame can have: then
+ * something durable is damaged.
  *
  * @throws `WAL_CORRUPT`
  */
@@ -20,7 +20,7 @@ export function throwUnlessTorn(path: string, scanner: FrameScanner, maxUnsynced
   }
   const frameBytes = FRAME_HEADER_BYTES + lengthAtStop;
   if (frameBytes > range.frameBytesMax) {
-    const what = `at ${stop} a frame of ${frameBytes} bytes is announced, and none is longer than ${range.frameBytesMax}`;
+    const what = `at ${stop} the length of a frame is ${frameBytes} bytes, and none is longer than ${range.frameBytesMax}`;
     throw corrupt('impossible-length', path, stop, what, frameBytes, range.frameBytesMax);
   }
 }
@@ -28,8 +28,8 @@ export function throwUnlessTorn(path: string, scanner: FrameScanner, maxUnsynced
 function corrupt(reason: string, path: string, offset: number, what: string, actual: number, limit: number): WalError {
   return new WalError(
     'WAL_CORRUPT',
-    `${path}: ${what}. Nothing was changed. If it was written with a larger maxUnsyncedBytes, give that; if it is no ` +
-      `file of frames, open it without framed; else it is damaged: readFrames gives what stands before ${offset}`,
+    `${path}: ${what}. Nothing was changed. If it was written with a larger maxUnsyncedBytes, set that; if it is no ` +
+      `file of frames, open it without framed; otherwise it is damaged: readFrames returns the frames before ${offset}`,
     { path, offset, reason, actual, limit },
   );
 }

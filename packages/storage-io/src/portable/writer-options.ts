@@ -14,49 +14,49 @@ import type { StorageIo } from '../storage-io.js';
 /** How a {@link PortableWalWriter} is opened. */
 export interface PortableWalWriterOptions {
   /**
-   * The backend. One that is given lives on when the writer is closed; one that is named belongs to the writer. Default
-   * `'auto'`: what `openStorageIo` chooses, for `openSync` one that can wait.
+   * The backend. One that is passed stays open when the writer is closed; one that is named belongs to the writer.
+   * Default `'auto'`: what `openStorageIo` chooses; for `openSync` one that can wait.
    */
   readonly io?: StorageIo | StorageIoName;
-  /** Make the file where there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is made. */
+  /** Create the file when it does not exist. Default `true`; with `false` a missing file is `WAL_NOT_FOUND`. */
   readonly create?: boolean;
   /**
-   * The file holds frames and nothing else: opening finds and cuts a torn tail, and `append` and `appendBatched` are
-   * refused. Default `false`.
+   * The file contains frames and nothing else: opening finds and cuts off a torn tail, and `append` and `appendBatched`
+   * are refused. Default `false`.
    */
   readonly framed?: boolean;
-  /** Ask for direct I/O. Whether it was had is in `direct` of the writer. Default `false`. */
+  /** Request direct I/O. `direct` of the writer shows whether the file has it. Default `false`. */
   readonly direct?: boolean;
   /**
-   * Fill every write up to the end of its block with zeros, so that a block with acknowledged data is never written
-   * again, at a price in space. Only with `framed`, and always so there with direct I/O. Default `false`.
+   * Pad every write to the end of its block, so that a block with acknowledged data is never written again; this takes
+   * more space. Only with `framed`, and there always on with direct I/O. Default `false`.
    */
   readonly padGroups?: boolean;
   /**
-   * Block size of the file, a power of two from 512 to 65,536 bytes: no frame starts in the last 7 bytes of a block. The
-   * same for one file always. Default 4096.
+   * Block size of the file, a power of two from 512 to 65,536 bytes: no frame starts in the last 7 bytes of a block.
+   * Always the same for one file. Default 4096.
    */
   readonly blockBytes?: number;
-  /** The batch is flushed when it comes to so many bytes; 1 to `maxPendingBytes`. Default 1 MiB. */
+  /** The batch is flushed when it reaches this many bytes; 1 to `maxPendingBytes`. Default 1 MiB. */
   readonly maxBatchBytes?: number;
   /**
-   * Appended and not yet written, in bytes: beyond it appends are refused with `WAL_BACKPRESSURE`; 1 to 1 GiB. Default
-   * 64 MiB.
+   * The maximum of bytes appended and not yet written: above it appends are refused with `WAL_BACKPRESSURE`; 1 to 1
+   * GiB. Default 64 MiB.
    */
   readonly maxPendingBytes?: number;
   /**
-   * Before more bytes than these are written and not durable, the writer syncs by itself. With `framed`, a torn tail is
-   * never longer, and what is longer is refused as `WAL_CORRUPT` when the file is opened. It also bounds the frame: at most
-   * so long, less one block. At least two blocks, at most 1 GiB. The same for one file always. Default 8 MiB.
+   * The writer syncs by itself before more bytes than these are written and not durable. With `framed`, a torn tail is
+   * therefore never longer, and opening refuses a longer one as `WAL_CORRUPT`. A frame is at most this long, less one
+   * block. At least two blocks, at most 1 GiB. Always the same for one file. Default 8 MiB.
    *
-   * Without `framed` there is no bound, unless it is given. Then no append is longer, and opening writes so many bytes at
-   * the end of the file again and syncs them: what is found is durable on return, whatever became of earlier syncs, if the
-   * file was always written with it.
+   * Without `framed` there is no such bound unless it is set. Then no append may be longer, and opening rewrites this
+   * many bytes at the end of the file and syncs them: what is in the file is durable on return, even if earlier syncs
+   * failed, provided that the file was always written with this option.
    */
   readonly maxUnsyncedBytes?: number;
 }
 
-/** The options with their defaults filled in, but for the backend. */
+/** The options with their defaults filled in, without the backend. */
 export interface WriterSettings {
   readonly path: string;
   readonly create: boolean;
@@ -67,13 +67,13 @@ export interface WriterSettings {
   readonly maxBatchBytes: number;
   readonly maxPendingBytes: number;
   readonly maxUnsyncedBytes: number;
-  /** Whether there is never more that is written and not durable: always with `framed`. */
+  /** Whether `maxUnsyncedBytes` is observed: always with `framed`. */
   readonly bounded: boolean;
 }
 
 const MEBIBYTE = 1024 * 1024;
 
-/** No memory for a write is larger, and no append longer. */
+/** The maximum size of a write, and of an append. */
 export const GIBIBYTE = 1024 * MEBIBYTE;
 
 const KNOWN = optionNames<PortableWalWriterOptions>({
@@ -119,7 +119,7 @@ export function checkWriterOptions(path: string, options: PortableWalWriterOptio
   };
 }
 
-/** Returns how long a torn tail may be, the default when nothing is given. @throws `TypeError`, `RangeError` */
+/** Returns the maximum length of a torn tail, with its default. @throws `TypeError`, `RangeError` */
 export function checkUnsyncedBytes(value: unknown, blockBytes: number): number {
   return value === undefined ? 8 * MEBIBYTE : checkInteger('maxUnsyncedBytes', value, 2 * blockBytes, GIBIBYTE);
 }

@@ -4,8 +4,8 @@ import type { IoToken, StorageIo } from '../storage-io.js';
 import { beginStep, endStep } from './steps-under-way.js';
 
 /**
- * Told the result of one completion. It should not throw: what it throws is an uncaught exception, since there is nobody
- * else whom it concerns.
+ * Called with the result of one completion. It should not throw: what it throws becomes an uncaught exception, since no
+ * caller could handle it.
  */
 export type CompletionOwner = (result: number) => void;
 
@@ -16,30 +16,30 @@ interface Batch {
   handedOut: number;
 }
 
-/** So many completions are handed out in one turn of the event loop at least; then others have their turn. */
-const HANDED_OUT_PER_TURN = 32;
+/** After this many completions handed out in one turn of the event loop, the rest waits for a later turn. */
+const COMPLETIONS_PER_TURN = 32;
 
 const routers = new WeakMap<StorageIo, CompletionRouter>();
 
 /**
- * The only caller of `pollCompletions` and `waitCompletions` of its backend. It hands each completion to its owner, and
- * so lets several files, writers and background jobs share one backend.
+ * The only caller of `pollCompletions` and `waitCompletions` of its backend. It hands each completion to its owner, so
+ * that several files, writers and background jobs can share one backend.
  */
 export class CompletionRouter {
   readonly io: StorageIo;
   readonly #owners = new Map<IoToken, CompletionOwner>();
-  /** Batches not in use: an owner may wait for other completions, which needs a batch of its own. */
+  /** Batches not in use: an owner may wait for other completions in its turn, which needs another batch. */
   readonly #spare: Batch[] = [];
   /** Batches being handed out, the outermost first. */
   readonly #underWay: Batch[] = [];
-  /** Owners of whatever completes next, once. */
-  #waitingForRoom: (() => void)[] = [];
-  /** Told when nothing waits for a completion any more. */
-  readonly #waitingForAll: (() => void)[] = [];
+  /** Called once, when completions are handed out next. */
+  #waitingForSpace: (() => void)[] = [];
+  /** Called when nothing waits for a completion any more. */
+  readonly #waitingForSettled: (() => void)[] = [];
 
   private constructor(io: StorageIo) {
     this.io = io;
-    io.onReady(() => this.#drainUntil(HANDED_OUT_PER_TURN));
+    io.onReady(() => this.#drainUntil(COMPLETIONS_PER_TURN));
   }
 
   /** The router of a backend: always the same one for the same backend. */
@@ -58,8 +58,8 @@ export class CompletionRouter {
   }
 
   /**
-   * Has `owner` told when `token` completes. To be called in the same turn as the submission: no completion is handed
-   * out in between.
+   * Calls `owner` when `token` completes. To be called in the same turn as the submission: no completion is handed out
+   * in between.
    */
   expect(token: IoToken, owner: CompletionOwner): void {
     this.#owners.set(token, owner);
@@ -69,13 +69,13 @@ export class CompletionRouter {
   settled(): Promise<void> {
     if (this.#owners.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#waitingForAll.push(resolve);
+      this.#waitingForSettled.push(resolve);
     });
   }
 
-  /** Has `resume` called once, when completions are handed out: then a full queue has room again. */
+  /** Calls `resume` once, when completions are handed out: then a full queue has space again. */
   onQueueSpace(resume: () => void): void {
-    this.#waitingForRoom.push(resume);
+    this.#waitingForSpace.push(resume);
   }
 
   /** Hands out what has completed, without waiting, and returns how many. */
@@ -94,8 +94,8 @@ export class CompletionRouter {
   }
 
   /**
-   * Where work is done inside the submission, an owner's next submission has completed before this one's are handed out:
-   * without a limit, a routine of many steps would keep the event loop until its end.
+   * On a backend that completes inside the submission, the next submission of an owner has completed already when it
+   * returns: without a limit, a routine of many steps would block the event loop until its end.
    */
   #drainUntil(enough: number): number {
     let total = 0;
@@ -116,7 +116,7 @@ export class CompletionRouter {
       batch.handedOut = 0;
       batch.count = fill(batch.buffer);
       const { count } = batch;
-      if (count > 0 && this.#waitingForRoom.length > 0) this.#wakeForRoom();
+      if (count > 0 && this.#waitingForSpace.length > 0) this.#wakeForSpace();
       this.#handOut(batch);
       return count;
     } finally {
@@ -128,8 +128,8 @@ export class CompletionRouter {
   }
 
   /**
-   * An owner that was told of its completion may wait for one that was polled together with its own: that one comes from
-   * the batch it is in, not from the backend.
+   * An owner may wait for a completion that was polled in the same batch as its own: that one comes from the batch, not
+   * from the backend.
    */
   #handOutWhatIsLeft(): number {
     let total = 0;
@@ -144,18 +144,18 @@ export class CompletionRouter {
       const token = batch.buffer.tokens[index] as number;
       const owner = this.#owners.get(token);
       this.#owners.delete(token);
-      if (owner !== undefined) tell(owner, batch.buffer.results[index] as number);
+      if (owner !== undefined) notifyOwner(owner, batch.buffer.results[index] as number);
     }
     return batch.handedOut - before;
   }
 
   #wakeSettled(): void {
-    for (const resolve of this.#waitingForAll.splice(0)) resolve();
+    for (const resolve of this.#waitingForSettled.splice(0)) resolve();
   }
 
-  #wakeForRoom(): void {
-    const waiting = this.#waitingForRoom;
-    this.#waitingForRoom = [];
+  #wakeForSpace(): void {
+    const waiting = this.#waitingForSpace;
+    this.#waitingForSpace = [];
     beginStep();
     try {
       for (const resume of waiting) resume();
@@ -165,8 +165,8 @@ export class CompletionRouter {
   }
 }
 
-/** One owner's failure does not keep the others from being told. */
-function tell(owner: CompletionOwner, result: number): void {
+/** An owner that throws does not prevent the others from being called. */
+function notifyOwner(owner: CompletionOwner, result: number): void {
   try {
     owner(result);
   } catch (error) {

@@ -4,8 +4,8 @@ import type { IoFile, IoToken, StorageIo, WriteOptions } from '../storage-io.js'
 import { type IoRoutine, QUEUE_SPACE } from './routine.js';
 
 /**
- * The single steps that routines are made of. Each submits, waits while the queue is full, and throws the
- * {@link WalError} of a result that is negative.
+ * The single steps that routines are made of. Each submits, waits while the queue is full, and throws a {@link
+ * WalError} for a negative result.
  */
 
 function* succeeded(operation: string, path: string, submit: () => IoToken, facts?: WalErrorFacts): IoRoutine<number> {
@@ -29,7 +29,7 @@ function tryToSubmit(submit: () => IoToken): IoToken | undefined {
   }
 }
 
-/** Writes all of `data` at `offset`. Not durable unless so asked. */
+/** Writes all of `data` at `offset`. Durable only with the option `durable`. */
 export function* write(
   io: StorageIo,
   file: IoFile,
@@ -63,7 +63,7 @@ export function* syncDirectory(io: StorageIo, path: string): IoRoutine<void> {
   yield* succeeded('sync of the directory', path, () => io.submitSyncDirectory(path));
 }
 
-/** Cuts or extends a file. Not durable. */
+/** Truncates or extends a file. Not durable. */
 export function* truncate(io: StorageIo, file: IoFile, bytes: number): IoRoutine<void> {
   yield* succeeded('truncate', file.path, () => io.submitTruncate(file, bytes), { offset: bytes });
 }

@@ -5,16 +5,16 @@ import { drive, type Ended, type IoRoutine, requireWait, waitForProgress } from 
 import { afterStep, beginStep, endStep, isExecuting } from './steps-under-way.js';
 
 /**
- * Runs routines one after another, in the order they came, whichever way each is driven. What must not interleave (a
- * roll, a sync, a truncation of one log) goes through one queue.
+ * Runs routines one after another, in the order in which they were added, however each is driven. Routines that must
+ * not interleave (a roll, a sync, a truncation of one log) go through one queue.
  */
 export class RoutineQueue {
   readonly #router: CompletionRouter;
-  /** Those before `#begun` have had their turn. */
+  /** Routines to start; those before index `#begun` were started. */
   #waiting: (() => void)[] = [];
   #begun = 0;
   #running = false;
-  /** The routine that runs; `undefined` as well while one is being made. */
+  /** The running routine; `undefined` also while it is being made. */
   #routine: IoRoutine<unknown> | undefined;
   #starting = false;
 
@@ -28,15 +28,15 @@ export class RoutineQueue {
   }
 
   /**
-   * Starts a routine after all that came before, at once when nothing did. It goes on when completions are handed out,
-   * which {@link CompletionRouter.drain} does without the event loop. `ended` is told how it ended, perhaps before this
-   * returns, but never in the middle of a step: it may call anything, calls that block included.
+   * Starts a routine after all that were added before, at once when there are none. It continues when completions are
+   * handed out, which {@link CompletionRouter.drain} does without the event loop. `ended` is called with its outcome,
+   * perhaps before this returns, but never in the middle of a step: it may call anything, blocking calls included.
    */
   start<T>(make: () => IoRoutine<T>, ended: Parameters<typeof drive<T>>[2]): void {
     this.#add(make, (outcome) => afterStep(() => ended(outcome)));
   }
 
-  /** Runs a routine after all that came before, on the event loop. `make` is called when its turn has come. */
+  /** Runs a routine after all that were added before, on the event loop. `make` is called when its turn has come. */
   run<T>(make: () => IoRoutine<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#add(make, (ended) => {
@@ -47,10 +47,11 @@ export class RoutineQueue {
   }
 
   /**
-   * Runs a routine after all that came before, blocking the thread until it has ended; what came before is driven along.
+   * Runs a routine after all that were added before, blocking the thread until it has ended; those before it are driven
+   * as well.
    *
-   * @throws `WAL_UNSUPPORTED` before anything else on a backend that cannot wait; `WAL_STATE` when it can never have its
-   * turn, and then it never runs
+   * @throws `WAL_UNSUPPORTED` before anything else on a backend that cannot wait; `WAL_STATE` when its turn can never
+   * come, and then it never runs
    */
   runSync<T>(make: () => IoRoutine<T>): T {
     this.requireTurn();
@@ -69,7 +70,7 @@ export class RoutineQueue {
   }
 
   /**
-   * To be called before a call that blocks changes anything.
+   * Throws if {@link runSync} would. A blocking call makes this check before it changes anything.
    *
    * @throws `WAL_UNSUPPORTED` on a backend that cannot wait; `WAL_STATE` when the routine that runs is in the middle of a
    * step, which ends only when the caller has returned
@@ -80,8 +81,8 @@ export class RoutineQueue {
   }
 
   /**
-   * Runs a routine after all that came before, as a step of another one, which may come from another queue: whoever
-   * waits for that one drives this one along. A routine of this queue must not wait for its own queue.
+   * Runs a routine after all that were added before, as a step of another one, which may be in another queue: driving
+   * that one drives this one, too. A routine must not wait for its own queue.
    */
   *join<T>(make: () => IoRoutine<T>): IoRoutine<T> {
     const outcome: { ended?: Parameters<Ended<T>>[0]; resume?: () => void } = {};
@@ -98,7 +99,7 @@ export class RoutineQueue {
     return outcome.ended.value;
   }
 
-  /** @returns what identifies it while it waits */
+  /** @returns the function that starts it, by which {@link #remove} finds it */
   #add<T>(make: () => IoRoutine<T>, ended: Ended<T>): () => void {
     const end: Ended<T> = (outcome) => {
       this.#running = false;
@@ -122,18 +123,18 @@ export class RoutineQueue {
     return start;
   }
 
-  /** Takes out a routine that has not begun. */
+  /** Removes a routine that has not begun. */
   #remove(start: () => void): void {
     const at = this.#waiting.indexOf(start, this.#begun);
     if (at !== -1) this.#waiting.splice(at, 1);
   }
 
-  /** At a cost that does not depend on how many wait, which taking from the beginning of an array does. */
+  /** Removes the next routine at a constant cost; `Array.shift` would cost more the more routines wait. */
   #takeNext(): (() => void) | undefined {
     const start = this.#waiting[this.#begun];
     if (start === undefined) return undefined;
     this.#begun++;
-    // What has begun is kept in memory until it is as much as what has not.
+    // Entries of begun routines stay in the array until they are more than half of it.
     if (this.#begun === this.#waiting.length) {
       this.#waiting.length = 0;
       this.#begun = 0;
@@ -144,11 +145,11 @@ export class RoutineQueue {
     return start;
   }
 
-  /** A loop, not a recursion: thousands of routines may end while they are being started. */
+  /** A loop, not a recursion: thousands of routines may end before `start` returns. */
   #startNext(): void {
     if (this.#starting) return;
     this.#starting = true;
-    // As one step: what is called when a routine ends may come to this queue in its turn.
+    // As one step: a function called at the end of a routine may add to this queue.
     beginStep();
     try {
       while (!this.#running) {
@@ -167,7 +168,7 @@ export class RoutineQueue {
 function insideStep(): WalError {
   return new WalError(
     'WAL_STATE',
-    'a call that blocks cannot wait for what it is called by: nothing was done; use the promise form of the call',
+    'a blocking call cannot wait for the routine from inside which it is called: nothing was done; use the promise form of the call',
     { operation: 'wait', state: 'inside-a-step' },
   );
 }

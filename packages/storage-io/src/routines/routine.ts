@@ -3,28 +3,29 @@ import type { IoToken, StorageIo } from '../storage-io.js';
 import { CompletionRouter } from './completion-router.js';
 import { beginStep, endStep, makeCalls, next } from './steps-under-way.js';
 
-/** Yielded in place of a token: go on when a full queue has room again. */
-export const QUEUE_SPACE: unique symbol = Symbol('room');
+/** Yielded in place of a token: continue when a full queue has space again. */
+export const QUEUE_SPACE: unique symbol = Symbol('queue space');
 
-/** Something else to wait for: has `resume` called once, later, when the routine is to look again. */
+/** Another condition to wait for: it calls `resume` once, later, when the routine is to check again. */
 export type IoCondition = (resume: () => void) => void;
 
 /** What a routine yields: the token of a submission that it waits for, {@link QUEUE_SPACE}, or a condition. */
 export type IoStep = IoToken | typeof QUEUE_SPACE | IoCondition;
 
 /**
- * Work of several I/O steps, written once and driven in two ways. It yields each submission and is given its result:
- * bytes, 0, or a negative error number.
+ * Work of several I/O steps, written once and driven in two ways. It yields the token of each submission and receives
+ * its result: bytes, 0, or a negative error number.
  */
 export type IoRoutine<T> = Generator<IoStep, T, number>;
 
-/** Told how a routine ended: by its value, or by what it threw. */
+/** Called with the outcome of a routine: its value, or what it threw. */
 export type Ended<T> = (ended: { readonly value: T } | { readonly error: unknown }) => void;
 
 /**
- * Runs a routine from completion to completion. It starts at once; `ended` may be called before this returns, and is part
- * of the routine's last step: what it calls that is the application's goes through {@link afterStep}. Steps are taken
- * inside the router's hand-out, so that a call that blocks in {@link CompletionRouter.wait} drives other routines along.
+ * Runs a routine from completion to completion. It starts at once; `ended` may be called before this returns, and is
+ * part of the routine's last step: functions of the application are called from it through {@link afterStep}. Steps are
+ * taken while the router hands out completions, so that a call that blocks in {@link CompletionRouter.wait} drives
+ * other routines as well.
  */
 export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended: Ended<T>): void {
   const step = (result: number): void => {
@@ -51,7 +52,7 @@ export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended:
   step(0);
 }
 
-/** Runs a routine on the event loop. Rejects with what it throws. */
+/** Runs a routine on the event loop. Rejects with what the routine throws. */
 export function runAsync<T>(io: StorageIo, routine: IoRoutine<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     drive(CompletionRouter.for(io), routine, (ended) => {
@@ -88,10 +89,10 @@ export function requireWait(io: StorageIo): void {
   );
 }
 
-/** Blocks until something was completed. Nothing to wait for means that a routine can never end: a defect. */
+/** Blocks until something has completed. With nothing to wait for, a routine could never end, which is a defect. */
 export function waitForProgress(router: CompletionRouter): void {
   if (router.wait() > 0) return;
-  // A blocking call in a function of the application: what is to be called behind that one may be what it waits for.
+  // This may be a blocking call inside a function of the application, waiting for a call that is queued after it.
   if (makeCalls() === 0) {
     throw new WalError('WAL_STATE', 'a routine waits for I/O that was never submitted', { operation: 'wait' });
   }

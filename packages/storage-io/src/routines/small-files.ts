@@ -4,7 +4,7 @@ import type { IoFile, StorageIo } from '../storage-io.js';
 import { datasync, write } from './io-operations.js';
 import type { IoRoutine } from './routine.js';
 
-/** What stands at `path`; `undefined` when nothing does. */
+/** What is at `path`; `undefined` when nothing is. */
 export function kindOf(io: StorageIo, path: string): 'file' | 'directory' | 'other' | undefined {
   try {
     return io.stat(path).kind;
@@ -14,7 +14,7 @@ export function kindOf(io: StorageIo, path: string): 'file' | 'directory' | 'oth
   }
 }
 
-/** Makes a directory with its parents, as far as they are not there. None of their names is durable on return. */
+/** Makes a directory and its missing parents. None of their names is durable on return. */
 export function makeDirectories(io: StorageIo, path: string): void {
   if (kindOf(io, path) !== undefined) return;
   const parent = dirname(path);
@@ -28,8 +28,8 @@ export function makeDirectories(io: StorageIo, path: string): void {
 }
 
 /**
- * Replaces a file as a whole, by way of a draft beside it. The bytes are durable on return, the name is when the directory
- * was synced. Whoever fails before the rename has changed nothing.
+ * Replaces a file as a whole: writes the file `draft` beside it, and renames that. The bytes are durable on return, the
+ * name is once the directory is synced. A failure before the rename leaves `path` unchanged.
  */
 export function* replaceFile(io: StorageIo, draft: string, path: string, bytes: Uint8Array): IoRoutine<void> {
   const file = io.open(draft, { create: true, truncate: true });
@@ -43,8 +43,9 @@ export function* replaceFile(io: StorageIo, draft: string, path: string, bytes: 
 }
 
 /**
- * Closes a file of which everything that counts was made durable before, or nothing counts. Some file systems fail that (the
- * `flush` of FUSE, a quota on a network): the file is closed all the same, and it says nothing of what a sync has covered.
+ * Closes a file whose bytes are durable, or are not needed. Some file systems fail to close a file (the `flush` of
+ * FUSE, a quota on a network file system): it is closed all the same, and what a sync has covered is not affected. So
+ * such a failure is ignored.
  *
  * @throws `WAL_BUSY`, `WAL_BAD_FD`, `WAL_CLOSED`
  */

@@ -1,9 +1,9 @@
 import { throwUncaught } from '../errors/uncaught.js';
 
 /**
- * Which steps are being taken, one inside another. What an application is called with waits until the outermost one is
- * over: then no routine is in the middle of a step, every state is whole, and the application may call anything, calls
- * that block included.
+ * Which steps of routines are on the stack, one inside another. Calls of functions of the application wait until the
+ * outermost step is over: then no routine is in the middle of a step, every state is consistent, and the application
+ * may call anything, blocking calls included.
  */
 
 let depth = 0;
@@ -12,15 +12,15 @@ const executing: unknown[] = [];
 /** Calls that wait for the end of the outermost step; those before `called` were made. */
 const waiting: (() => void)[] = [];
 let called = 0;
-/** Calls are being made: those that come meanwhile are made behind them, and not one inside another. */
+/** Calls are being made: those added meanwhile are made after them, not inside them. */
 let calling = false;
 
-/** Begins something that is one step for functions called afterwards. To be followed by {@link endStep}. */
+/** Begins a step: functions passed to {@link afterStep} wait for its end. To be followed by {@link endStep}. */
 export function beginStep(): void {
   depth++;
 }
 
-/** Ends what {@link beginStep} has begun. */
+/** Ends the step that {@link beginStep} has begun. */
 export function endStep(): void {
   depth--;
   if (depth === 0 && waiting.length > 0) makeCallsInTurn();
@@ -36,20 +36,19 @@ export function next<Yielded, T>(routine: Generator<Yielded, T, number>, result:
   }
 }
 
-/** Whether a routine is in the middle of a step: it cannot go on before the caller has returned. */
+/** Whether a routine is in the middle of a step: it cannot continue before the caller has returned. */
 export const isExecuting = (routine: Generator<unknown, unknown, number>): boolean => executing.includes(routine);
 
 /**
- * Calls a function of the application when the outermost step is over and the calls before it have returned, at once when
- * there is nothing of that. What it throws is
- * an uncaught exception, since there is no caller to throw it to.
+ * Calls a function of the application once the outermost step is over and the calls before it have returned; at once
+ * when no step is on the stack. What it throws becomes an uncaught exception, since there is no caller to throw it to.
  */
 export function afterStep(call: () => void): void {
   waiting.push(call);
   if (depth === 0) makeCallsInTurn();
 }
 
-/** A loop, not a recursion: each of thousands of calls may have the next one made. */
+/** A loop, not a recursion: each of thousands of calls may add the next one. */
 function makeCallsInTurn(): void {
   if (calling) return;
   calling = true;
@@ -60,7 +59,7 @@ function makeCallsInTurn(): void {
   }
 }
 
-/** Makes the calls that wait, also inside one of them that blocks. @returns how many there were */
+/** Makes the waiting calls, also from inside one of them that blocks. @returns how many there were */
 export function makeCalls(): number {
   let made = 0;
   while (called < waiting.length) {

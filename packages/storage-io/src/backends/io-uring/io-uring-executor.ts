@@ -13,13 +13,13 @@ import type { IoToken } from '../../storage-io.js';
 import type { RegisteredBuffers } from './registered-buffers.js';
 import { RingOperation, RingOperations, type RingPort } from './ring-operations.js';
 
-/** Told the result of an operation that is a step of something larger. */
+/** Called with the result of an operation that is one step of a larger one. */
 type StepEnded = (result: number) => void;
 
-/** How long to wait before the kernel is offered again what it would not take. */
-const OFFER_AGAIN_MS = 1;
+/** How long to wait before operations that the kernel refused are submitted again. */
+const RESUBMIT_DELAY_MS = 1;
 
-/** Never changes: whoever waits for it to, waits for the time that it was given. */
+/** Never changes: waiting for it with a timeout is a sleep. */
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 const NOT_SUPPORTED = errnoNamed('EOPNOTSUPP');
@@ -34,13 +34,13 @@ export interface IoUringExecutorParts {
   /** How many operations the kernel has at a time. */
   readonly maxInFlight: number;
   readonly registered: Pick<RegisteredBuffers, 'bufferIndex' | 'close'>;
-  /** Whether the file system of an open file was shown to honour durable writes. Asked once for each file. */
+  /** Whether the file system of an open file was shown to honour durable writes. Called once for each file. */
   readonly honoursDurableWrites: (fd: number) => boolean;
 }
 
 /**
- * Has the kernel carry out what was submitted, by a ring of io_uring. Submitting only queues. What is not flushed before
- * goes to the kernel in one piece when the current turn of JavaScript ends, or is polled or waited for.
+ * Has the kernel carry out what was submitted, through an io_uring ring. Submitting only queues. What is not flushed
+ * earlier goes to the kernel in one system call when the current turn of JavaScript ends, or at the next poll or wait.
  */
 export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   readonly inline = false;
@@ -52,10 +52,10 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   readonly #submissions: Submissions;
   readonly #honours: IoUringExecutorParts['honoursDurableWrites'];
   readonly #operations: RingOperations;
-  /** For appends, and whatever else must not happen side by side at the end of a file: they go on step by step. */
+  /** For appends, and other operations at the end of a file that must not overlap: they proceed step by step. */
   readonly #steps: TransferContext<number>;
 
-  /** By slot, whose submission it is; of a step only {@link #stepEnded} is known. */
+  /** By slot: the submission that the slot belongs to. A step has only {@link #stepEnded}. */
   readonly #tokens: Float64Array;
   readonly #kinds: (SubmissionKind | undefined)[];
   readonly #files: (OpenFile<number> | undefined)[];
@@ -63,7 +63,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
 
   #flushScheduled = false;
   #inReadyTurn = false;
-  #offerAgain: NodeJS.Timeout | undefined;
+  #resubmitTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: IoUringExecutorParts) {
     const { ring, registered, namespace, submissions, maxPending, maxInFlight } = parts;
@@ -73,7 +73,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     this.#submissions = submissions;
     this.#operations = new RingOperations(ring, maxPending, maxInFlight, registered, this.#ended);
     this.#steps = {
-      ops: this.#steppingOps(namespace),
+      ops: this.#stepOps(namespace),
       zeros: new Zeros(namespace),
       submissions,
       writeDurable: (file, data, offset, done) => this.#writeDurably(file, data, offset, answered(done)),
@@ -126,7 +126,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     this.#syncOf(file).add((result) => this.#submissions.finish(token, 'sync', result, file));
   }
 
-  /** Before Linux 6.9 no ring can do it: then it is done at once, in the thread. */
+  /** Before Linux 6.9 rings have no truncate: then it is done at once, in the calling thread. */
   truncate(token: IoToken, file: OpenFile<number>, bytes: number): void {
     if (!this.#ring.canTruncate) {
       this.#submissions.finish(
@@ -155,7 +155,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
         this.#submissions.finish(token, 'other', result, file);
         return;
       }
-      // Where the file system cannot reserve, zeros are written.
+      // Where the file system cannot reserve blocks, zeros are written.
       file.tail ??= new FileTail();
       AsyncTransfer.fill(this.#steps, token, file, from, to).queueAtTail(file.tail);
     };
@@ -186,36 +186,36 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
 
   flush(): number {
     const count = this.#operations.submit();
-    if (this.#operations.unsubmitted) this.#scheduleOffer();
+    if (this.#operations.unsubmitted) this.#scheduleResubmit();
     return count;
   }
 
-  take(): void {
+  reap(): void {
     this.#submissions.suppressNotify();
     try {
-      // On its way into the kernel it finishes off what the disk has answered.
+      // Entering the kernel also lets it post completions that are ready.
       if (this.#operations.unsubmitted) this.flush();
       this.#operations.reap();
     } finally {
-      this.#submissions.endGathering();
+      this.#submissions.resumeNotify();
     }
     if (this.#operations.unsubmitted) this.#scheduleFlush();
   }
 
   wait(wanted: number, timeoutMs: number | undefined): void {
-    if (this.#submissions.finished >= wanted) this.take();
+    if (this.#submissions.finished >= wanted) this.reap();
     const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
     this.#submissions.suppressNotify();
     try {
       for (let left = timeoutMs; this.#submissions.finished < wanted; ) {
-        const cameBack = this.#operations.wait(wanted - this.#submissions.finished, left);
+        const completed = this.#operations.wait(wanted - this.#submissions.finished, left);
         if (left === 0) break;
         if (deadline !== undefined) left = Math.max(0, Math.ceil(deadline - performance.now()));
-        // The kernel takes nothing now, and has nothing.
-        if (cameBack === 0 && this.#operations.inKernel === 0) Atomics.wait(PAUSE, 0, 0, 1);
+        // The kernel accepts nothing now, and has nothing under way.
+        if (completed === 0 && this.#operations.inKernel === 0) Atomics.wait(PAUSE, 0, 0, 1);
       }
     } finally {
-      this.#submissions.endGathering();
+      this.#submissions.resumeNotify();
     }
     if (this.#operations.unsubmitted) this.#scheduleFlush();
   }
@@ -225,12 +225,12 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   }
 
   close(): void {
-    clearTimeout(this.#offerAgain);
+    clearTimeout(this.#resubmitTimer);
     this.#registered.close();
     this.#ring.close();
   }
 
-  /** On the event loop: what came back is taken, handed out, and what that led to is handed over in one piece. */
+  /** On the event loop: reaps completions, notifies the listener, and submits what the listener queued in one call. */
   readonly #onReady = (): void => {
     this.#inReadyTurn = true;
     try {
@@ -238,12 +238,12 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
       try {
         this.#operations.reap();
       } finally {
-        this.#submissions.endGathering();
+        this.#submissions.resumeNotify();
       }
       this.#submissions.notify();
     } finally {
       this.#inReadyTurn = false;
-      // Also when the listener throws: what it has submitted before is handed over.
+      // Also when the listener throws: what it has queued before is submitted.
       if (this.#operations.unsubmitted) this.flush();
     }
   };
@@ -274,7 +274,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     return slot;
   }
 
-  /** Nothing stays behind unsubmitted: before the event loop goes on it is flushed. */
+  /** Nothing stays unsubmitted: it is flushed before the event loop goes on. */
   #scheduleFlush(): void {
     if (this.#flushScheduled || this.#inReadyTurn) return;
     this.#flushScheduled = true;
@@ -286,17 +286,17 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     if (this.#operations.unsubmitted) this.flush();
   };
 
-  /** The kernel would not take it now (`EAGAIN`, `EBUSY`), or has as much as it may have: what comes back makes room. */
-  #scheduleOffer(): void {
-    if (this.#offerAgain !== undefined || this.#operations.inKernel > 0) return;
-    this.#offerAgain = setTimeout(() => {
-      this.#offerAgain = undefined;
+  /** The kernel refused it now (`EAGAIN`, `EBUSY`), or has as much as it may have: completions make room. */
+  #scheduleResubmit(): void {
+    if (this.#resubmitTimer !== undefined || this.#operations.inKernel > 0) return;
+    this.#resubmitTimer = setTimeout(() => {
+      this.#resubmitTimer = undefined;
       this.#scheduledFlush();
-    }, OFFER_AGAIN_MS);
+    }, RESUBMIT_DELAY_MS);
   }
 
-  /** What appends, fills and the writes that wait for them consist of. */
-  #steppingOps(namespace: FileNamespaceOps<number>): TransferContext<number>['ops'] {
+  /** The operations of which appends, fills and the writes that wait for them consist. */
+  #stepOps(namespace: FileNamespaceOps<number>): TransferContext<number>['ops'] {
     const step =
       (operation: Parameters<RingOperations['transfer']>[1]) =>
       (fd: number, bytes: Uint8Array, offset: number, done: DoneWithCount): void => {
@@ -315,7 +315,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     return file.durableWrites;
   }
 
-  /** Writes all of `data`; what `ended` counts is on stable storage. */
+  /** Writes all of `data`; the bytes that `ended` is called with are on stable storage. */
   #writeDurably(file: OpenFile<number>, data: Uint8Array, offset: number, ended: StepEnded): void {
     const { handle, io } = file;
     if (this.#honoursDurable(file)) {
@@ -341,7 +341,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   }
 }
 
-/** Tells of a result as operations that call back do. */
+/** Passes a result on to a callback of the form that `node:fs` has. */
 const answered =
   (done: DoneWithCount): StepEnded =>
   (result) => {
@@ -349,7 +349,7 @@ const answered =
     else done(undefined, result);
   };
 
-/** 0, or the error number of what a call throws. */
+/** 0, or the error number of what the call throws. */
 function resultOf(call: () => void): number {
   try {
     call();

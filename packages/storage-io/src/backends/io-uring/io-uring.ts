@@ -10,14 +10,15 @@ import { type IoUringOptions, type IoUringSettings, ioUringSettings } from './op
 import { RegisteredBuffers } from './registered-buffers.js';
 
 /**
- * A backend of a ring of io_uring: on Linux, with the native addon. Operations of one turn of the event loop go to the
- * kernel by one system call, many side by side; durable writes need no sync of their own, and with direct I/O they
- * overlap on the disk. Where the file system of a file was not shown to make them durable, each is carried out as a write
- * and a datasync, which those that are written meanwhile share. It never blocks the event loop while the disk works, and can wait in the thread as well.
+ * A backend on an io_uring ring: on Linux, with the native addon. Operations of one turn of the event loop go to the
+ * kernel in one system call, and run side by side; durable writes need no sync of their own, and with direct I/O they
+ * overlap on the disk. Where the file system of a file was not shown to make such writes durable, each is carried out
+ * as a write and a datasync, and writes made meanwhile share the next datasync. It never blocks the event loop while
+ * the disk works, and can also block the thread to wait.
  *
- * Names (open, rename, list …) are `node:fs`'s.
+ * Operations on names (open, rename, list …) are those of `node:fs`.
  *
- * @throws `WAL_UNSUPPORTED` with the reason when there is no ring to be had; `TypeError` (`ERR_INVALID_ARG_TYPE`),
+ * @throws `WAL_UNSUPPORTED` with the reason when no ring can be made here; `TypeError` (`ERR_INVALID_ARG_TYPE`),
  * `RangeError` (`ERR_OUT_OF_RANGE`)
  */
 export function createIoUringStorageIo(options: IoUringOptions = {}): StorageIo {
@@ -70,6 +71,6 @@ function namespaceOps({ directIo }: IoUringSettings, registered: RegisteredBuffe
 }
 
 function unsupported(cause: unknown): WalError {
-  const message = `there is no io-uring backend here, take 'auto', which chooses another one: ${ringFailure(cause)}`;
+  const message = `no io-uring backend can be made here: use 'auto', which chooses another one (${ringFailure(cause)})`;
   return new WalError('WAL_UNSUPPORTED', message, { operation: 'open' }, { cause });
 }

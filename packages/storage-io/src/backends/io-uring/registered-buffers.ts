@@ -2,76 +2,77 @@ import type { Ring } from '@walstack/native';
 
 const RING_CLOSED = 'ERR_WALSTACK_RING_CLOSED';
 
-/** Where memory is registered, and which part of its `ArrayBuffer` that is. */
-interface Place {
-  readonly place: number;
+/** The index under which memory is registered, and which part of its `ArrayBuffer` that is. */
+interface Registration {
+  readonly index: number;
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Memory that is registered with a ring as long as it lives. There are so many places for it; what gets none is memory
- * like any other.
+ * Memory that stays registered with a ring until it is garbage-collected. The number of registrations is fixed; memory
+ * that gets none is ordinary memory.
  */
 export class RegisteredBuffers {
   readonly #ring: Pick<Ring, 'registerBuffer' | 'unregisterBuffer'>;
   readonly #bytesMax: number;
   readonly #free: number[];
-  readonly #places = new WeakMap<ArrayBufferLike, Place>();
-  readonly #collected = new FinalizationRegistry<number>((place) => this.#empty(place));
+  readonly #registrations = new WeakMap<ArrayBufferLike, Registration>();
+  readonly #collected = new FinalizationRegistry<number>((index) => this.#unregister(index));
   /** Whether any memory was registered. */
-  #anywhere = false;
+  #anyRegistered = false;
   #closed = false;
 
   /** @param bytesMax - memory above this is not registered */
-  constructor(ring: Pick<Ring, 'registerBuffer' | 'unregisterBuffer'>, places: number, bytesMax: number) {
+  constructor(ring: Pick<Ring, 'registerBuffer' | 'unregisterBuffer'>, count: number, bytesMax: number) {
     this.#ring = ring;
     this.#bytesMax = bytesMax;
-    this.#free = Array.from({ length: places }, (_, index) => places - 1 - index);
+    this.#free = Array.from({ length: count }, (_, index) => count - 1 - index);
   }
 
-  /** Registers memory that was just allocated, if there is a place and the kernel lets it. */
+  /** Registers memory that was just allocated, if an index is free and the kernel allows it. */
   add(memory: Uint8Array): Uint8Array {
-    const place = this.#free.at(-1);
-    if (place === undefined || memory.length === 0 || memory.length > this.#bytesMax) return memory;
+    const index = this.#free.at(-1);
+    if (index === undefined || memory.length === 0 || memory.length > this.#bytesMax) return memory;
     try {
-      this.#ring.registerBuffer(place, memory);
+      this.#ring.registerBuffer(index, memory);
     } catch (error) {
-      // More than may be locked: it works without, only more slowly. Of a ring that has failed its operations tell.
+      // ENOMEM: more than may be locked; unregistered memory works too, but more slowly. A failed ring shows in
+      // operations.
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOMEM' || code === RING_CLOSED) return memory;
       throw error;
     }
     this.#free.pop();
-    this.#anywhere = true;
+    this.#anyRegistered = true;
     const { byteOffset: start, length } = memory;
-    this.#places.set(memory.buffer, { place, start, end: start + length });
-    this.#collected.register(memory.buffer, place);
+    this.#registrations.set(memory.buffer, { index, start, end: start + length });
+    this.#collected.register(memory.buffer, index);
     return memory;
   }
 
-  /** Where memory is registered; -1 when it is not. */
+  /** The index under which memory is registered; -1 when it is not. */
   bufferIndex(memory: Uint8Array): number {
-    const found = this.#anywhere ? this.#places.get(memory.buffer) : undefined;
+    const found = this.#anyRegistered ? this.#registrations.get(memory.buffer) : undefined;
     if (found === undefined) return -1;
     const { byteOffset, length } = memory;
-    return byteOffset >= found.start && byteOffset + length <= found.end ? found.place : -1;
+    return byteOffset >= found.start && byteOffset + length <= found.end ? found.index : -1;
   }
 
-  /** The ring is gone, and with it every place. */
+  /** The ring is closed, and with it all registrations are gone. */
   close(): void {
     this.#closed = true;
   }
 
-  /** Called by the collector, behind which nothing can be caught. */
-  #empty(place: number): void {
+  /** Called by the garbage collector, where an exception could not be caught. */
+  #unregister(index: number): void {
     if (this.#closed) return;
     try {
-      this.#ring.unregisterBuffer(place);
+      this.#ring.unregisterBuffer(index);
     } catch {
-      // The ring has failed, and all its places are gone; or the kernel keeps this one, and nothing gets into it any more.
+      // The ring has failed, and all its registrations are gone; or the kernel keeps this one, and its index is not reused.
       return;
     }
-    this.#free.push(place);
+    this.#free.push(index);
   }
 }

@@ -4,7 +4,7 @@ import { errnoNamed } from '../../errors/system-error.js';
 import type { RegisteredBuffers } from './registered-buffers.js';
 import { SlotQueue } from './slot-queue.js';
 
-/** What operations need of a ring. */
+/** The part of a ring that operations need. */
 export type RingPort = Pick<
   Ring,
   | 'write'
@@ -24,7 +24,7 @@ export type RingPort = Pick<
   | 'canTruncate'
 >;
 
-/** What an operation of a ring does. */
+/** The kinds of operation that a ring carries out. */
 export const RingOperation = {
   read: 0,
   write: 1,
@@ -38,11 +38,11 @@ export const RingOperation = {
 
 export type RingOperation = (typeof RingOperation)[keyof typeof RingOperation];
 
-/** An interrupted operation that has moved nothing is repeated; one that never gets anywhere is an error in the end. */
+/** An interrupted operation that has moved nothing is repeated; after so many times it fails. */
 const REPEATS_MAX = 100;
 
-/** Completions that are taken from the ring at a time. */
-const REAPED_AT_A_TIME = 256;
+/** Completions that are reaped from the ring at a time. */
+const REAP_BATCH_MAX = 256;
 
 const EIO = errnoNamed('EIO');
 const EINTR = errnoNamed('EINTR');
@@ -50,9 +50,9 @@ const EAGAIN = errnoNamed('EAGAIN');
 const EFAULT = errnoNamed('EFAULT');
 
 /**
- * Operations of a ring, each from its beginning to its final result: short reads and writes are gone on with, interrupted
- * ones repeated, and what the ring has no room for waits here for its turn. No object is made for an operation: all that
- * is known of it stands in arrays, in its slot.
+ * Operations of a ring, each from its beginning to its final result: short reads and writes are resumed, interrupted
+ * ones repeated, and operations for which the ring has no room wait here. No object is allocated for an operation: its
+ * state is in arrays, at the index of its slot.
  */
 export class RingOperations {
   readonly #ring: RingPort;
@@ -61,15 +61,15 @@ export class RingOperations {
   readonly #ended: (slot: number, result: number) => void;
   readonly #free: Int32Array;
   #freeLength: number;
-  /** Begun, and not put into the ring yet. */
+  /** Begun, and not yet in the ring. */
   readonly #waiting: SlotQueue;
   #inRing = 0;
-  #brokenBy: number | undefined;
+  #failedWith: number | undefined;
 
   readonly #operations: Uint8Array;
   readonly #fds: Int32Array;
   readonly #offsets: Float64Array;
-  /** Bytes of the memory as it was given, of a range, or of a size. */
+  /** The length of the memory when it was given, the length of a range, or a file size. */
   readonly #bytes: Float64Array;
   readonly #memory: (Uint8Array | undefined)[];
   readonly #paths: (string | undefined)[];
@@ -77,14 +77,14 @@ export class RingOperations {
   readonly #moved: Float64Array;
   readonly #repeats: Uint8Array;
 
-  readonly #reapedSlots = new Int32Array(REAPED_AT_A_TIME);
-  readonly #reapedResults = new Int32Array(REAPED_AT_A_TIME);
+  readonly #reapedSlots = new Int32Array(REAP_BATCH_MAX);
+  readonly #reapedResults = new Int32Array(REAP_BATCH_MAX);
 
   /**
-   * @param slots - how many there may be at a time, in the ring and waiting
+   * @param slots - how many operations there may be at a time, in the ring and waiting
    * @param maxInRing - how many may be in the ring at a time
-   * @param registered - knows where memory is registered
-   * @param ended - told the final result of a slot, which then is free again
+   * @param registered - finds the index under which memory is registered
+   * @param ended - called with the final result of a slot, which then is free again
    */
   constructor(
     ring: RingPort,
@@ -111,17 +111,17 @@ export class RingOperations {
     this.#repeats = new Uint8Array(slots);
   }
 
-  /** Handed over and not come back. */
+  /** Submitted to the kernel and not yet completed. */
   get inKernel(): number {
     return this.#inRing - this.#ring.queued;
   }
 
-  /** Whether something waits to be handed over to the kernel. */
+  /** Whether something waits to be submitted to the kernel. */
   get unsubmitted(): boolean {
     return this.#waiting.length > 0 || this.#ring.queued > 0;
   }
 
-  /** A slot for an operation that is begun in the same turn; the caller never has more than there are. */
+  /** A slot for an operation that is begun in the same turn; the caller never takes more than there are. */
   takeSlot(): number {
     this.#freeLength -= 1;
     return this.#free[this.#freeLength] as number;
@@ -142,7 +142,7 @@ export class RingOperations {
     this.#begin(slot, operation, fd, offset, memory.length);
   }
 
-  /** Begins what has no memory: a sync, or what changes the size of a file. Result: 0. */
+  /** Begins an operation without memory: a sync, or a change of the size of a file. Result: 0. */
   control(slot: number, operation: RingOperation, fd: number, offset: number, bytes: number): void {
     this.#begin(slot, operation, fd, offset, bytes);
   }
@@ -153,32 +153,31 @@ export class RingOperations {
     this.#begin(slot, RingOperation.remove, -1, 0, 0);
   }
 
-  /** Hands what was begun to the kernel, as far as it takes it, and returns how many operations that were. */
+  /** Submits what was begun to the kernel, as far as it accepts it, and returns how many operations those were. */
   submit(): number {
     let count = 0;
-    if (this.#brokenBy !== undefined) return count;
+    if (this.#failedWith !== undefined) return count;
     try {
       for (let goesOn = true; goesOn; ) {
         const had = this.#inRing;
-        this.#putInWaiting();
+        this.#prepareWaiting();
         const submitted = this.#ring.queued === 0 ? 0 : this.#ring.submit();
         count += submitted;
-        // A full ring that a thread of the kernel empties has no room although all of it was handed over: what comes back
-        // makes some.
+        // A full ring that a kernel thread empties may have no room although all of it was submitted: then completions make room.
         goesOn = this.#waiting.length > 0 && this.#ring.queued === 0 && (submitted > 0 || this.#inRing > had);
       }
     } catch (error) {
-      this.#break(error);
+      this.#fail(error);
     }
     return count;
   }
 
-  /** Takes what came back from the ring, and returns how many operations that were. */
+  /** Reaps completions from the ring, and returns how many there were. */
   reap(): number {
     let total = 0;
-    if (this.#brokenBy !== undefined) return total;
+    if (this.#failedWith !== undefined) return total;
     try {
-      for (let count = REAPED_AT_A_TIME; count === REAPED_AT_A_TIME; ) {
+      for (let count = REAP_BATCH_MAX; count === REAP_BATCH_MAX; ) {
         count = this.#ring.reap(this.#reapedSlots, this.#reapedResults);
         this.#inRing -= count;
         total += count;
@@ -186,24 +185,24 @@ export class RingOperations {
           this.#onCompletion(this.#reapedSlots[index] as number, this.#reapedResults[index] as number);
         }
       }
-      this.#putInWaiting();
+      this.#prepareWaiting();
     } catch (error) {
-      this.#break(error);
+      this.#fail(error);
     }
     return total;
   }
 
   /**
-   * Hands everything over and blocks until so many operations came back, or the time has passed; then takes them, and
-   * returns how many.
+   * Submits everything and blocks until `minimum` operations have completed, or the time has passed; then reaps them,
+   * and returns how many there were.
    */
   wait(minimum: number, timeoutMs: number | undefined): number {
-    if (this.#brokenBy !== undefined) return 0;
+    if (this.#failedWith !== undefined) return 0;
     try {
-      this.#putInWaiting();
+      this.#prepareWaiting();
       this.#ring.wait(minimum, timeoutMs);
     } catch (error) {
-      this.#break(error);
+      this.#fail(error);
     }
     return this.reap();
   }
@@ -218,19 +217,19 @@ export class RingOperations {
   }
 
   #enqueue(slot: number): void {
-    if (this.#brokenBy !== undefined) {
-      this.#end(slot, this.#brokenBy);
+    if (this.#failedWith !== undefined) {
+      this.#end(slot, this.#failedWith);
       return;
     }
     if (!this.#isIntact(slot)) this.#end(slot, EFAULT);
-    else if (this.#waiting.length > 0 || !this.#putIn(slot)) this.#waiting.push(slot);
+    else if (this.#waiting.length > 0 || !this.#tryPrepare(slot)) this.#waiting.push(slot);
   }
 
-  #putInWaiting(): void {
+  #prepareWaiting(): void {
     while (this.#waiting.length > 0) {
       const slot = this.#waiting.first();
       const intact = this.#isIntact(slot);
-      if (intact && !this.#putIn(slot)) return;
+      if (intact && !this.#tryPrepare(slot)) return;
       this.#waiting.drop();
       if (!intact) this.#end(slot, EFAULT);
     }
@@ -242,8 +241,8 @@ export class RingOperations {
     return memory === undefined || memory.length === this.#bytes[slot];
   }
 
-  /** Puts an operation into the ring. Returns whether there was room. */
-  #putIn(slot: number): boolean {
+  /** Puts an operation into the ring if there is room. Returns whether there was. */
+  #tryPrepare(slot: number): boolean {
     if (this.#inRing >= this.#maxInRing || !this.#prepare(slot)) return false;
     this.#inRing += 1;
     return true;
@@ -297,7 +296,7 @@ export class RingOperations {
     const operation = this.#operations[slot] as RingOperation;
     const moves = operation <= RingOperation.durableWrite;
     if (!this.#isIntact(slot)) {
-      // Nothing is known of what was moved, and where to.
+      // How many bytes were moved, and where to, is not known.
       this.#end(slot, EFAULT);
     } else if ((result === EINTR || result === EAGAIN) && (moves || operation === RingOperation.allocate)) {
       this.#repeat(slot, result);
@@ -313,7 +312,7 @@ export class RingOperations {
     const alignment = this.#alignments[slot] as number;
     const moved = (this.#moved[slot] as number) + count;
     const length = this.#bytes[slot] as number;
-    // Behind the end of a file inside a block direct I/O cannot ask for more.
+    // The file ends inside this block, and direct I/O cannot read from an unaligned offset.
     if (moved === length || (reading && (count === 0 || count % alignment !== 0))) {
       this.#end(slot, moved);
       return;
@@ -322,7 +321,7 @@ export class RingOperations {
       this.#end(slot, EIO);
       return;
     }
-    // A block that was written in part is written again as a whole.
+    // A block that was written only in part is written again as a whole.
     const whole = count - (count % alignment);
     this.#moved[slot] = (this.#moved[slot] as number) + whole;
     if (whole === 0) {
@@ -349,16 +348,16 @@ export class RingOperations {
   }
 
   /**
-   * The ring itself has failed, which no operation is to blame for. Nothing may reach the disk any more that was reported
-   * to have failed: the ring is closed, which waits for the kernel, and everything under way ends with the failure.
+   * The ring itself has failed, not one operation. Nothing that is reported as failed may reach the disk later: so the
+   * ring is closed, which waits for the kernel, and everything in flight ends with the failure.
    *
-   * @throws what is no failure of the system, when nothing is under way any more
+   * @throws `error` when it is not a failure of the system, after everything in flight has ended
    */
-  #break(error: unknown): void {
-    if (this.#brokenBy !== undefined) return;
+  #fail(error: unknown): void {
+    if (this.#failedWith !== undefined) return;
     const given = (error as NodeJS.ErrnoException | undefined)?.errno;
     const errno = typeof given === 'number' ? given : EIO;
-    this.#brokenBy = errno;
+    this.#failedWith = errno;
     this.#ring.close();
     const free = new Set(this.#free.subarray(0, this.#freeLength));
     while (this.#waiting.length > 0) this.#waiting.drop();

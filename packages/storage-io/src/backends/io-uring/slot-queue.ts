@@ -1,4 +1,4 @@
-/** Slots that wait for their turn, first in, first out, without an object for any of them. */
+/** A queue of slots, first in, first out, in one array that is allocated once. */
 export class SlotQueue {
   readonly #slots: Int32Array;
   #first = 0;
@@ -20,12 +20,12 @@ export class SlotQueue {
     this.#length += 1;
   }
 
-  /** The one that waits longest, which stays. Only when there is one. */
+  /** The slot that has waited longest, which stays in the queue. The queue must not be empty. */
   first(): number {
     return this.#slots[this.#first] as number;
   }
 
-  /** Takes the one that waits longest out. */
+  /** Removes the slot that has waited longest. */
   drop(): void {
     this.#first += 1;
     if (this.#first === this.#slots.length) this.#first = 0;

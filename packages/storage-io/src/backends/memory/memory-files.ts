@@ -6,12 +6,12 @@ import type { IoStat } from '../../storage-io.js';
 /** A file in memory. */
 interface MemoryFile {
   readonly kind: 'file';
-  /** At least as long as the file; zero behind its end. */
+  /** At least as long as the file; zeros after its end. */
   bytes: Uint8Array;
   size: number;
-  /** How many names it has: 1, or 0 when it was removed. */
+  /** How many names it has: 1, or 0 once it is removed. */
   links: number;
-  /** Whether {@link MemoryFiles.lock} holds it. */
+  /** Whether it is locked by {@link MemoryFiles.lock}. */
   locked: boolean;
   /** The handles that hold shared locks on it. */
   readonly sharedBy: Set<MemoryHandle>;
@@ -28,7 +28,7 @@ export interface MemoryHandle {
   readonly file: MemoryFile;
 }
 
-/** A file is one array, and none is longer. */
+/** A file is one array, and no array may be longer. */
 const FILE_BYTES_MAX = 2 ** 32;
 const FIRST_BYTES = 4096;
 
@@ -36,7 +36,7 @@ const failure = (code: string, syscall: string, path?: string): Error => systemE
 
 const newDirectory = (): MemoryDirectory => ({ kind: 'directory', entries: new Map() });
 
-/** A file system in memory. What goes wrong is thrown as `node:fs` would throw it. */
+/** A file system in memory. Its errors are those that `node:fs` would throw. */
 export class MemoryFiles {
   readonly #root = newDirectory();
 
@@ -64,7 +64,7 @@ export class MemoryFiles {
   }
 
   write({ file }: MemoryHandle, data: Uint8Array, offset: number): number {
-    reach(file, offset + data.length);
+    growTo(file, offset + data.length);
     file.bytes.set(data, offset);
     return data.length;
   }
@@ -74,11 +74,11 @@ export class MemoryFiles {
       file.bytes.fill(0, bytes, file.size);
       file.size = bytes;
     }
-    reach(file, bytes);
+    growTo(file, bytes);
   }
 
   allocate({ file }: MemoryHandle, offset: number, bytes: number): void {
-    reach(file, offset + bytes);
+    growTo(file, offset + bytes);
   }
 
   remove(path: string): void {
@@ -113,7 +113,7 @@ export class MemoryFiles {
     if (moved === replaced) return;
     if (replaced?.kind === 'directory') throw failure(moved.kind === 'file' ? 'EISDIR' : 'ENOTEMPTY', 'rename', to);
     if (replaced?.kind === 'file' && moved.kind === 'directory') throw failure('ENOTDIR', 'rename', to);
-    if (moved.kind === 'directory' && holds(moved, target.directory)) throw failure('EINVAL', 'rename', to);
+    if (moved.kind === 'directory' && contains(moved, target.directory)) throw failure('EINVAL', 'rename', to);
     source.directory.entries.delete(source.name);
     if (replaced?.kind === 'file') replaced.links = 0;
     target.directory.entries.set(target.name, moved);
@@ -186,14 +186,14 @@ const newFile = (): MemoryFile => ({
   exclusiveBy: undefined,
 });
 
-/** Makes a file reach to `end` at least, with zeros. */
-function reach(file: MemoryFile, end: number): void {
+/** Extends a file with zeros to `end`, if it is shorter. */
+function growTo(file: MemoryFile, end: number): void {
   if (end > FILE_BYTES_MAX) throw failure('EFBIG', 'write');
   if (end > file.bytes.length) file.bytes = enlarged(file.bytes, end);
   if (end > file.size) file.size = end;
 }
 
-/** Twice the size at least, so that a file that grows is not copied every time. */
+/** At least doubles the size, so that a growing file is not copied at every write. */
 function enlarged(bytes: Uint8Array, end: number): Uint8Array {
   const length = Math.min(FILE_BYTES_MAX, Math.max(end, 2 * bytes.length, FIRST_BYTES));
   try {
@@ -211,10 +211,10 @@ function unlock(handle: MemoryHandle): void {
 }
 
 /** Whether `wanted` is `directory` or lies anywhere in it. */
-function holds(directory: MemoryDirectory, wanted: MemoryDirectory): boolean {
+function contains(directory: MemoryDirectory, wanted: MemoryDirectory): boolean {
   if (directory === wanted) return true;
   for (const entry of directory.entries.values()) {
-    if (entry.kind === 'directory' && holds(entry, wanted)) return true;
+    if (entry.kind === 'directory' && contains(entry, wanted)) return true;
   }
   return false;
 }

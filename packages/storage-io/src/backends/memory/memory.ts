@@ -7,19 +7,19 @@ import type { MemoryFiles, MemoryHandle } from './memory-files.js';
 
 /** Options of {@link createMemoryStorageIo}. */
 export interface MemoryStorageIoOptions extends FileOpsOptions {
-  /** The files to work on. Default: a world of its own, empty. */
+  /** The files to work on. Default: an empty disk of its own. */
   readonly world?: MemoryDisk;
 }
 
 const OPTIONS = optionNames<MemoryStorageIoOptions>({ maxPending: true, world: true });
 
 /**
- * A backend whose files are in memory: for tests, and for logs that are to end with their process. It claims durable and
- * overlapped writes, and has locks. Backends of one world share files and locks.
+ * A backend whose files are in memory: for tests, and for logs that need not outlive their process. It reports durable
+ * and overlapped writes, and has locks. Backends with the same disk share files and locks.
  */
 export function createMemoryStorageIo(options: MemoryStorageIoOptions = {}): StorageIo {
   const { world = new MemoryDisk(), ...rest } = checkOptions('options', options, OPTIONS);
-  if (!(world instanceof MemoryDisk)) throw invalidType('world', 'a MemoryWorld', world);
+  if (!(world instanceof MemoryDisk)) throw invalidType('world', 'a MemoryDisk', world);
   return fromSyncFileOps(memoryOps(filesOf(world)), rest);
 }
 

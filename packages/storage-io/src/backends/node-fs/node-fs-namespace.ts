@@ -25,12 +25,12 @@ import { hasNoLocks, lockPath } from '../../lock/lock-file.js';
 import type { IoStat } from '../../storage-io.js';
 import { fileSystemOfPath } from '../file-system.js';
 
-/** The alignment of memory that suits direct I/O of every usual disk. */
+/** The alignment of memory that satisfies direct I/O on every usual disk. */
 export const MEMORY_ALIGNMENT = 4096;
 
-/** What takes the native addon. */
+/** The operations that need the native addon. */
 const withAddon: Pick<FileNamespaceOps<number>, 'directAlignment' | 'allocateBuffer'> = {
-  /** Turned on only now, so that a file system which refuses it leaves an open file that is good for buffered I/O. */
+  /** Turned on after opening, so that where the file system refuses it the file is open for buffered I/O. */
   directAlignment: (fd) => {
     const wanted = directIoAlignment(fd);
     if (wanted === undefined || wanted.memory > MEMORY_ALIGNMENT || !useDirectIo(fd)) return 1;
@@ -40,9 +40,8 @@ const withAddon: Pick<FileNamespaceOps<number>, 'directAlignment' | 'allocateBuf
 };
 
 /**
- * Names and open files of the operating system by `node:fs`, handles being file descriptors: the half of the operations
- * that every backend on real files shares. Direct I/O comes with the native addon, without which memory of JavaScript cannot be
- * aligned.
+ * The operations on names and open files that every backend on real files shares, by `node:fs`; a handle is a file
+ * descriptor. Direct I/O needs the native addon, without which JavaScript memory cannot be aligned.
  */
 export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.freeze({
   realFiles: true,
@@ -66,7 +65,7 @@ export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.fr
   ...(available ? withAddon : {}),
 });
 
-/** What releases the locks that open files have. */
+/** By file descriptor: what releases the lock that the open file has. */
 const heldLocks = new Map<number, () => void>();
 
 /** @throws `WAL_UNSUPPORTED` where the file system has no locks */
@@ -85,7 +84,7 @@ function lock(fd: number, mode: 'shared' | 'exclusive'): boolean {
   }
 }
 
-/** The kernel may hold a file for a moment longer, on behalf of a ring: its lock must not last as long. */
+/** A ring may keep the kernel's open file alive a little longer: so the lock is released explicitly, before closing. */
 function close(fd: number): void {
   const release = heldLocks.get(fd);
   heldLocks.delete(fd);
@@ -96,7 +95,7 @@ function close(fd: number): void {
   }
 }
 
-/** Opens no directory, and does not wait for a writer of a pipe: opening to write does neither by itself. */
+/** Refuses directories, and pipes, where it would wait for a writer. Opening for writing does neither by itself. */
 function openToRead(path: string): number {
   const stats = statSync(path);
   if (stats.isDirectory()) throw systemError(errnoNamed('EISDIR'), 'open', path);

@@ -35,7 +35,8 @@ const OPS: SyncFileOps<number> = {
 };
 
 /**
- * A backend of `node:fs`'s synchronous calls. It works everywhere, can wait, and blocks its thread while the disk works.
+ * A backend on the synchronous calls of `node:fs`. It works everywhere, can wait, and blocks its thread while the disk
+ * works.
  */
 export function createSyncFsStorageIo(options?: FileOpsOptions): StorageIo {
   return fromSyncFileOps(OPS, options);

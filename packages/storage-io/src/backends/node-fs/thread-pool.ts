@@ -16,11 +16,11 @@ const OPS: AsyncFileOps<number> = {
 };
 
 /**
- * A backend of `node:fs`'s calls that call back, which libuv carries out in its thread pool. It works everywhere and
- * never blocks the event loop, but cannot wait: a callback cannot run while its thread waits for it.
+ * A backend on the callback functions of `node:fs`, which libuv carries out in its thread pool. It works everywhere and
+ * never blocks the event loop, but cannot wait: a callback cannot run while its thread is blocked.
  *
- * Only four operations are under way at a time in one process, over all backends and everything else that uses the
- * pool, unless `UV_THREADPOOL_SIZE` says otherwise.
+ * Only four operations run at a time in one process, over all backends and everything else that uses the pool, unless
+ * `UV_THREADPOOL_SIZE` is set.
  */
 export function createThreadPoolStorageIo(options?: FileOpsOptions): StorageIo {
   return fromAsyncFileOps(OPS, options);
