@@ -1,6 +1,6 @@
 /**
- * What reading a log is made of, for building another log on this format: the files of its directory, the chain
- * of its segments, and the frames of one segment, streamed through a buffer of bounded size. Everything is an I/O
+ * The parts of which reading a log consists, for building another log on this format: the files of its directory, the
+ * chain of its segments, and the frames of one segment, streamed through a buffer of bounded size. Everything is an I/O
  * routine over a `StorageIo`, and nothing here changes a file.
  *
  * @packageDocumentation

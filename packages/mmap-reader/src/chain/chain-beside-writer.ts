@@ -12,10 +12,10 @@ export interface ChainBesideWriter {
 }
 
 /**
- * Reads the end of a log's chain beside whoever writes it. What does not fit together may have changed while it was
- * read: it is an error only when it is found twice in a directory that has not changed.
+ * Reads the end of a log's chain while a writer may be active. What is inconsistent may have changed while it was read:
+ * it is an error only when it is found twice in a directory that has not changed.
  *
- * @param isEnough - asked from the newest segment on whether older ones are of no interest
+ * @param isEnough - called from the newest segment backwards: returns whether older ones are not needed
  * @throws `WAL_NOT_FOUND` where there is no segment; what `readChain` throws
  */
 export function* readChainBesideWriter(
@@ -36,18 +36,18 @@ export function* readChainBesideWriter(
       return { links: yield* followChain(io, directory, files.segments, checkpoint, isEnough), checkpoint };
     } catch (error) {
       if (!WalError.is(error)) throw error;
-      // A failure that passes says nothing of another one.
-      if (seen === before?.seen && sameFinding(error, before.error)) throw error;
+      // A different failure may be a passing one, too.
+      if (seen === before?.seen && isSameFailure(error, before.error)) throw error;
       before = { seen, error };
     }
   }
 }
 
 /**
- * Reads the chain beside its writer from the segment on that holds an LSN.
+ * Reads the chain beside its writer, from the segment that contains an LSN on.
  *
- * @param number - of a segment down to which the headers are wanted in any case
- * @param check - of the links, those before that segment included, before it is said that the LSN was removed
+ * @param number - the number of a segment down to which the headers are read in any case
+ * @param check - checks the links, those before that segment included; it runs before `WAL_TRUNCATED` is thrown
  * @throws `WAL_TRUNCATED` when the LSN was removed; what {@link readChainBesideWriter} throws
  */
 export function* readChainFrom(
@@ -71,5 +71,5 @@ function noLog(directory: string): WalError {
   return new WalError('WAL_NOT_FOUND', `no log at ${directory}: there is no segment in it`, { path: directory });
 }
 
-const sameFinding = (a: WalError, b: WalError): boolean =>
+const isSameFailure = (a: WalError, b: WalError): boolean =>
   a.code === b.code && a.path === b.path && a.lsn === b.lsn && a.reason === b.reason;

@@ -5,7 +5,7 @@ import { corruption } from './corruption.js';
 import { isNoFile, readHeader } from './log-files.js';
 import { sameId } from './segment.js';
 
-/** A segment behind it must still have a name of ten digits, and a position that is a safe integer. */
+/** Limits such that the next segment still has a number of ten digits, and a position that is a safe integer. */
 export const LAST_NUMBER = 9_999_999_998;
 export const LAST_POSITION = 2 ** 52;
 
@@ -19,14 +19,14 @@ export interface Link {
 export interface Chain {
   /** From the oldest to the newest; at least one. */
   readonly links: readonly Link[];
-  /** Paths of files that are not part of the log any more, and may be removed. */
+  /** Paths of files that are no longer part of the log, and may be removed. */
   readonly leftovers: readonly string[];
 }
 
 /**
  * Follows the chain from the newest segment, the one with the highest number, from predecessor to predecessor.
  *
- * @param segments - the directory's, in the order of their numbers; at least one
+ * @param segments - those of the directory, in the order of their numbers; at least one
  * @throws `WAL_CORRUPT` for a missing, foreign, duplicated or damaged segment, naming both neighbours;
  * `WAL_UNSUPPORTED_VERSION`
  */
@@ -49,7 +49,7 @@ export function* readChain(
 /**
  * The end of the chain, from the oldest to the newest segment; at least one.
  *
- * @param isEnough - asked from the newest on whether older ones are of no interest
+ * @param isEnough - called from the newest segment backwards: returns whether older ones are not needed
  * @throws like {@link readChain}
  */
 export function* followChain(
@@ -62,10 +62,11 @@ export function* followChain(
   const byNumber = indexByNumber(directory, segments);
   const newest = segments.at(-1) as SegmentName;
   const firstKept = firstKeptOf(checkpoint);
-  // Both were written when a segment with that number, or a higher one, had its name for good: the newest is never removed.
+  // Both were written when a segment with that number or a higher one had its name durably; the newest is never
+  // removed.
   const known = Math.max(firstKept, checkpoint?.salvagedBelow ?? 1);
   if (known > newest.number) {
-    const what = `it was written when there was a segment ${known}, but the newest is ${newest.name}`;
+    const what = `it was written when segment ${known} existed, but the newest is ${newest.name}`;
     throw corruption(join(directory, FileName.checkpoint), 'missing-segment', what);
   }
   const links: Link[] = [];
@@ -102,7 +103,7 @@ function* readLink(io: StorageIo, directory: string, name: SegmentName): IoRouti
     header = yield* readHeader(io, path);
   } catch (error) {
     if (isNoFile(error)) {
-      const what = 'the directory has the name, but there is no file behind it';
+      const what = 'the directory has the name, but it is no file';
       throw corruption(path, 'missing-segment', what, { offset: 0, lsn: name.firstLsn });
     }
     if (!WalError.is(error, 'WAL_BAD_HEADER')) throw error;
@@ -115,7 +116,7 @@ function* readLink(io: StorageIo, directory: string, name: SegmentName): IoRouti
     );
   }
   if (header.number > LAST_NUMBER || header.firstPosition > LAST_POSITION) {
-    throw corruption(path, 'impossible-fields', 'its header leaves no room for another segment', { offset: 0 });
+    throw corruption(path, 'impossible-fields', 'its header leaves no number or position for another segment', { offset: 0 });
   }
   if (header.number !== name.number || header.firstLsn !== name.firstLsn) {
     const what = `its header says segment ${header.number} with first LSN ${header.firstLsn}`;
@@ -165,10 +166,10 @@ function predecessorOf(
 }
 
 /**
- * Whether a file beside the chain is left over from a cut of this log. What does not say so is not this log's to remove:
- * no cut leaves a file without a header, or under another name than its own.
+ * Whether a file outside the chain is left over from a cut of this log. Other files must not be removed: no cut leaves
+ * a file without a header, or under a name that does not match its header.
  *
- * @throws `WAL_CORRUPT` for a file of another log, wherever its number stands, and for a segment behind the newest one
+ * @throws `WAL_CORRUPT` for a file of another log, whatever its number, and for a segment after the newest one
  */
 function* isLeftover(io: StorageIo, directory: string, name: SegmentName, links: readonly Link[]): IoRoutine<boolean> {
   const path = join(directory, name.name);
@@ -185,7 +186,7 @@ function* isLeftover(io: StorageIo, directory: string, name: SegmentName, links:
   }
   const { number, firstLsn } = header;
   if (number > newest.header.number) {
-    const what = `its header says segment ${number} with first LSN ${firstLsn}, which is behind the newest, ${newest.path}`;
+    const what = `its header says segment ${number} with first LSN ${firstLsn}, which is after the newest, ${newest.path}`;
     throw corruption(path, 'renamed-segment', what, { offset: 0, lsn: firstLsn });
   }
   return number === name.number && firstLsn === name.firstLsn;

@@ -16,11 +16,11 @@ export function lostRecord(path: string, offset: number, lsn: Lsn, reason: strin
 }
 
 /**
- * What the checkpoint beside a log says of records that would be dropped: it is never written before what it is about is
- * durable, be that what the application no longer needs or what a hold keeps from somewhere on.
+ * Whether the checkpoint proves records durable that would be dropped: it is never written before the LSNs in it, the
+ * checkpoint's own and those of holds, are durable.
  *
  * @param droppedFrom - the first LSN that would be dropped
- * @returns why it was durable, and the proof; `undefined` when nothing says so
+ * @returns the reason and the proof; `undefined` when the checkpoint proves nothing
  */
 export function provenByCheckpoint(
   checkpoint: Checkpoint | undefined,
@@ -36,7 +36,7 @@ export function provenByCheckpoint(
   return { reason: 'hole-before-hold', proof: `the hold ${JSON.stringify(hold[0])} has LSN ${hold[1]}` };
 }
 
-/** What was asked for is not in the log any more. */
+/** The requested record is no longer in the log. */
 export function truncated(lsn: Lsn, firstLsn: Lsn): WalError {
   return new WalError('WAL_TRUNCATED', `LSN ${lsn} was removed from the log, which now begins with ${firstLsn}`, {
     lsn,
@@ -45,31 +45,31 @@ export function truncated(lsn: Lsn, firstLsn: Lsn): WalError {
 }
 
 /**
- * What was read before is not in the log any more.
+ * What was read before is no longer in the log.
  *
- * @param lsn - what was read from this LSN on was cut off, or nothing says that it was not
+ * @param lsn - what was read from this LSN on was cut off, or may have been
  * @param firstLsn - of the log as it is now
  */
 export function cutBack(lsn: Lsn, lastRead: Lsn, firstLsn: Lsn): WalError {
   const from = Math.max(lsn, firstLsn);
-  const what = lsn === 1 ? 'what had been read of the log' : `the log was cut off behind LSN ${lsn - 1}, and`;
+  const what = lsn === 1 ? 'what had been read of the log' : `the log was cut off after LSN ${lsn - 1}, and`;
   const read = lsn === 1 ? `, up to LSN ${lastRead}, is not in it any more` : ` had been read up to LSN ${lastRead}`;
   const where = from > lsn ? `it begins with LSN ${from} now` : `read it again from LSN ${lsn}`;
   return new WalError('WAL_TRUNCATED', `${what}${read}: ${where}`, { lsn, firstLsn, reason: 'cut-back' });
 }
 
 /**
- * What was to be read next is not in the log any more, and perhaps what was read before is neither.
+ * What was to be read next is no longer in the log, and perhaps what was read before is not either.
  *
- * @param lsn - everything from this LSN on was cut off, or nothing says that it was not
+ * @param lsn - everything from this LSN on was cut off, or may have been
  */
 export function cutWhileRead(lsn: Lsn, nextLsn: Lsn, firstLsn: Lsn): WalError {
   const what = `the log was cut off while it was read, before LSN ${nextLsn}: read it again`;
   return new WalError('WAL_TRUNCATED', what, { lsn, firstLsn, reason: 'cut-back' });
 }
 
-/** The file of a segment has got a new life, which only one that was removed from the log gets. */
+/** The file of a segment was reused for another segment, which happens only after the segment was removed from the log. */
 export function recycled(path: string, lsn: Lsn): WalError {
-  const what = `${path} was removed from the log, and its file is used again`;
+  const what = `${path} was removed from the log, and its file is reused`;
   return new WalError('WAL_TRUNCATED', what, { path, lsn, reason: 'recycled' });
 }

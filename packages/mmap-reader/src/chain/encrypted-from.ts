@@ -5,21 +5,21 @@ import { openStreamed, type ScanRange } from '../frames/open-scanner.js';
 import type { Link } from './chain.js';
 import { loadKeys } from './load-keys.js';
 
-/** Of a log that nothing in the clear belongs to: every LSN is at least this. */
+/** The LSN from which a log is encrypted that has no plaintext records: every LSN is at least this. */
 export const ALWAYS_ENCRYPTED: Lsn = 1;
 
-/** How records are decoded, and what is known of the beginning of encryption. */
+/** How records are decoded, and from where on the log is encrypted. */
 export interface Demands extends DecodingSettings {
-  /** From which LSN on the log is encrypted, as its writer says. Default: what a segment of it proves. */
+  /** From which LSN on the log is encrypted, according to its writer. Default: what a segment of it proves. */
   readonly encryptedFrom?: (() => Lsn | undefined) | undefined;
 }
 
 /**
- * Whether the records of the first of some segments are older than the encryption of the log, and so may be in the clear:
- * where there are keys, and no leave to take anything, this has to be known.
+ * Whether the records of the first of some segments are older than the encryption of the log, and so may be plaintext:
+ * this has to be known when there is a key ring and plaintext is not allowed in general.
  *
  * @param links - the end of the chain, from the segment in question to the newest one
- * @param endLsn - the LSN behind the last record that is read from it
+ * @param endLsn - the LSN after the last record that is read from it
  * @param blocking - a key service that answers later cannot be waited for
  * @param signal - ends the waiting for a key service
  * @throws what {@link opensRecord} throws; the reason of `signal`
@@ -37,13 +37,13 @@ export function* predatesEncryption(
 }
 
 /**
- * From which LSN on the records of a log are encrypted, as its newest segment with records says: where the key opens one
- * of them, the header was not changed without the key. Where there is no such segment nothing is proven, and no record in
- * the clear is to be taken.
+ * From which LSN on the records of a log are encrypted, according to its newest segment with records: when the key
+ * opens one of them, its header was not changed by someone without the key. Without such a segment nothing is proven,
+ * and no plaintext record is accepted.
  *
  * @param links - the end of the chain, from the oldest to the newest
- * @throws `WAL_BAD_KEY` when the key is missing, or opens nothing; `WAL_NOT_FOUND`, `WAL_TRUNCATED` where the log changes
- * meanwhile
+ * @throws `WAL_BAD_KEY` when the key is missing, or does not open a record; `WAL_NOT_FOUND`, `WAL_TRUNCATED` where the
+ * log changes meanwhile
  */
 function* provenEncryptedFrom(
   io: StorageIo,
@@ -56,16 +56,16 @@ function* provenEncryptedFrom(
     if (!link.header.encrypted) break;
     yield* loadKeys(ring, [link.header.keyId], blocking, signal);
     if (yield* opensRecord(io, link, ring, false)) return link.header.encryptedFrom;
-    // It is the newest one, and has no record yet.
+    // This is the newest one, and has no record yet.
   }
   return ALWAYS_ENCRYPTED;
 }
 
 /**
- * Shows that the key of a segment opens its first encrypted record: then the key is the right one, and nothing in the
- * header was changed.
+ * Checks that the key of a segment opens its first encrypted record: then the key is the right one, and the header was
+ * not changed.
  *
- * @param allowPlaintext - step over records that are not encrypted
+ * @param allowPlaintext - skip records that are not encrypted
  * @returns whether there is a record that was opened
  * @throws `WAL_BAD_KEY`
  */
@@ -76,7 +76,7 @@ export function* opensRecord(
   allowPlaintext: boolean,
   range: ScanRange = {},
 ): IoRoutine<boolean> {
-  // Asked for the key also where no record needs it: nothing shows that this segment was not changed.
+  // The key is needed even if no record is encrypted: without it the header could have been changed.
   SegmentCipher.forSegment(link.header, ring, link.path);
   const decoder = new PayloadDecoder(link.header, link.path, { keyRing: ring, allowPlaintext });
   const scanner = yield* openStreamed(io, link, range);

@@ -2,10 +2,10 @@ import type { KeyRing } from '@walstack/codec';
 import type { IoCondition, IoRoutine } from '@walstack/storage-io';
 
 /**
- * Has the keys with these ids at hand, as far as the ring can get them; 0 is none.
+ * Loads the keys with these ids into the ring, as far as it can get them; id 0 means no key.
  *
  * @param blocking - there is no waiting for a key service
- * @param signal - ends the waiting, as a key service may never answer
+ * @param signal - ends the waiting: a key service may never answer
  * @throws `WAL_BAD_KEY` when the callback of the ring fails, `WAL_UNSUPPORTED` when it would answer later in a blocking call;
  * the reason of `signal`
  */
@@ -22,7 +22,7 @@ export function* loadKeys(
   else yield* awaited(ring.load(missing), signal);
 }
 
-/** Waits for a promise, in a routine that is run on the event loop. @throws the reason of `signal` when it is aborted before */
+/** Waits for a promise in a routine that runs on the event loop. @throws the reason of `signal` when it is aborted first */
 function* awaited(promise: Promise<void>, signal: AbortSignal | undefined): IoRoutine<void> {
   let ended: { readonly error?: unknown } | undefined;
   const settled: IoCondition = (resume) => {
@@ -30,7 +30,7 @@ function* awaited(promise: Promise<void>, signal: AbortSignal | undefined): IoRo
       if (ended !== undefined) return;
       ended = how;
       signal?.removeEventListener('abort', abort);
-      // Not within the call that aborts the signal, which may be one of the application's, or a step of another routine.
+      // Not inside the call that aborts the signal, which may come from the application or a step of another routine.
       queueMicrotask(resume);
     };
     const abort = (): void => end({ error: signal?.reason });

@@ -23,33 +23,33 @@ import {
 } from '@walstack/storage-io';
 import { corruption } from './corruption.js';
 
-/** The files of a log's directory by what they are. */
+/** The files of a log's directory by kind. */
 export interface LogFiles {
   /** In the order of their numbers. */
   readonly segments: readonly SegmentName[];
   readonly checkpoint: boolean;
   /** Whether a salvage was begun and has not ended. */
   readonly salvage: boolean;
-  /** Whether salvage has ever given up anything here. */
+  /** Whether a salvage has quarantined anything here. */
   readonly quarantine: boolean;
-  /** Freed segments that wait for reuse. */
+  /** Freed segment files that are kept for reuse. */
   readonly free: readonly string[];
-  /** Drafts that a crash left: never part of the log. */
+  /** Temporary files that a crash left: never part of the log. */
   readonly drafts: readonly string[];
-  /** Names that are not a log's. */
+  /** Names that do not belong to a log. */
   readonly foreign: readonly string[];
 }
 
-/** What every directory may hold besides a log. */
+/** Names that any directory may contain besides a log. */
 const HARMLESS = /^(\.|lost\+found$)/;
 
 const OWN = new Set<string>([FileName.lock, `${FileName.lock}.takeover`, FileName.salvage]);
 
-/** What salvage cut off; with a number where something else has the name. */
+/** What salvage cut off; with a number where the name was taken. */
 const QUARANTINE = new RegExp(`^${FileName.quarantine}(-\\d{1,9})?$`);
 const DRAFTS = new Set<string>([FileName.nextSegment, FileName.checkpointDraft, FileName.salvageDraft]);
 
-/** Sorts the names in a directory by what they are. */
+/** Sorts the names in a directory by kind. */
 export function sortFiles(names: readonly string[]): LogFiles {
   const segments: SegmentName[] = [];
   const drafts: string[] = [];
@@ -82,19 +82,19 @@ export function sortFiles(names: readonly string[]): LogFiles {
   };
 }
 
-/** The files of a log's directory by what they are. */
+/** The files of a log's directory by kind. */
 export function listFiles(io: StorageIo, directory: string, names = io.list(directory)): LogFiles {
   const files = sortFiles(names);
-  // Salvage writes a file: a directory of that name says nothing of the log.
+  // Salvage writes a file: a directory of that name is unrelated.
   if (!files.salvage || kindOf(io, join(directory, FileName.salvage)) !== 'directory') return files;
   return { ...files, salvage: false, foreign: [...files.foreign, FileName.salvage] };
 }
 
-/** Opens a file for one routine that only reads it, and closes it whatever happens. */
+/** Opens a file for one routine that only reads it, and closes it in any case. */
 export const withFile = <T>(io: StorageIo, path: string, use: (file: IoFile) => IoRoutine<T>): IoRoutine<T> =>
   openedFor(io, path, READ_ONLY, use);
 
-/** Opens a file for one routine that writes it, and closes it whatever happens. */
+/** Opens a file for one routine that writes it, and closes it in any case. */
 export const withWritableFile = <T>(io: StorageIo, path: string, use: (file: IoFile) => IoRoutine<T>): IoRoutine<T> =>
   openedFor(io, path, undefined, use);
 
@@ -119,7 +119,7 @@ export function* readHeader(io: StorageIo, path: string): IoRoutine<SegmentHeade
   return yield* withFile(io, path, (file) => headerOf(io, file));
 }
 
-/** Reads the header of a segment that is open. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION` */
+/** Reads the header of an open segment. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION` */
 export function* headerOf(io: StorageIo, file: IoFile): IoRoutine<SegmentHeader> {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const length = yield* ioSteps.read(io, file, bytes, 0);
@@ -137,23 +137,23 @@ export function* readCheckpoint(io: StorageIo, directory: string): IoRoutine<Che
     });
   } catch (error) {
     if (!isNoFile(error)) throw error;
-    throw corruption(path, 'no-file', 'the directory has the name, but there is no file behind it', { offset: 0 });
+    throw corruption(path, 'no-file', 'the directory has the name, but it is no file', { offset: 0 });
   }
 }
 
-/** Whether what has a file's name cannot be opened as one: a directory, or a link that leads nowhere. */
+/** Whether opening failed because the name is no file: a directory, or a dangling link. */
 export function isNoFile(error: unknown): error is WalError {
   return WalError.is(error) && (error.code === 'WAL_NOT_FOUND' || NO_FILES.has(error.systemCode ?? ''));
 }
 
 const NO_FILES = new Set(['EISDIR', 'ELOOP', 'ENXIO', 'ENODEV']);
 
-/** @throws `WAL_CORRUPT` while a salvage that was begun has not ended: what the log is then, only its file says */
+/** @throws `WAL_CORRUPT` while a salvage is unfinished: only its journal file tells what the log consists of then */
 export function refuseUnfinishedSalvage(directory: string, { salvage }: LogFiles): void {
   if (!salvage) return;
   throw corruption(
     join(directory, FileName.salvage),
     'salvage-unfinished',
-    "a salvage of this log was begun and has not ended: open it with recoveryMode 'salvage', which goes on with it",
+    "a salvage of this log was begun and has not ended: open it with recoveryMode 'salvage', which continues it",
   );
 }

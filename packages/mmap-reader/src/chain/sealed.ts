@@ -3,8 +3,8 @@ import { basename, dirname } from 'node:path';
 import { parseSegmentFileName } from '@walstack/codec';
 
 /**
- * Whether a segment is not written to any more: that another one has a higher number proves it complete. A file of another
- * name, or without such a neighbour, may be written to or cut.
+ * Whether a segment is no longer written to: a segment with a higher number proves it complete. A file with another
+ * kind of name, or without such a successor, may be written to or cut.
  */
 export function isSealed(path: string): boolean {
   const own = parseSegmentFileName(basename(path));

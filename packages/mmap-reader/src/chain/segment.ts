@@ -1,19 +1,19 @@
 import { type Lsn, type SegmentHeader, segmentSeed } from '@walstack/codec';
 import type { SparseIndex } from './sparse-index.js';
 
-/** What is known of one segment of the chain. */
+/** One segment of the chain, after it was scanned. */
 export interface Segment {
   readonly header: SegmentHeader;
   readonly path: string;
-  /** Offset behind the last frame that is kept: the writer's, or where the readable part ends. */
+  /** Offset after the last frame that is kept: where the writer is, or where the readable part ends. */
   readonly end: number;
-  /** The LSN behind the last kept record; `header.firstLsn` when there is none. */
+  /** The LSN after the last kept record; `header.firstLsn` when there is none. */
   readonly nextLsn: Lsn;
-  /** Where some of its records stand. */
+  /** The positions of some of its records. */
   readonly sparseIndex?: SparseIndex;
 }
 
-/** CRC32C of a segment's id: what the checksums of its frames continue. */
+/** CRC32C of a segment's id: the seed of the checksums of its frames. */
 export function seedOf(header: SegmentHeader): number {
   return segmentSeed(header.segmentId);
 }

@@ -1,43 +1,43 @@
 import type { Lsn } from '@walstack/codec';
 
-/** Bytes between one place and the next, at first. */
-const GRAIN_BYTES = 64 * 1024;
+/** Bytes between one entry and the next, initially. */
+const SPACING_BYTES = 64 * 1024;
 
-/** Places of one segment, at most: beyond them every other one is dropped. */
-const MOST_PLACES = 256;
+/** The maximum number of entries of one segment: when it is reached every other one is dropped. */
+const ENTRIES_MAX = 256;
 
 /**
- * Where in a segment some of its records stand, so that reading can begin near any of them: noted while the segment is
- * read or written, in at most 4 KiB of memory.
+ * The positions of some records of a segment, so that reading can begin near any record. Entries are added while the
+ * segment is read or written, and take at most 4 KiB of memory.
  */
 export class SparseIndex {
-  #grain = GRAIN_BYTES;
+  #spacing = SPACING_BYTES;
   #positions: number[] = [];
   #lsns: Lsn[] = [];
 
-  /** How many places there are. */
+  /** The number of entries. */
   get length(): number {
     return this.#positions.length;
   }
 
   /**
-   * Takes note of a place behind those noted before, when it is worth it.
+   * Adds an entry after the existing ones, if it is far enough from the last.
    *
-   * @param position - in the file, of a frame or a block boundary
+   * @param position - a position in the file: of a frame or a block boundary
    * @param lsn - the next one from there on
    */
   note(position: number, lsn: Lsn): void {
-    if (position < (this.#positions.at(-1) ?? 0) + this.#grain) return;
+    if (position < (this.#positions.at(-1) ?? 0) + this.#spacing) return;
     this.#positions.push(position);
     this.#lsns.push(lsn);
-    if (this.#positions.length < MOST_PLACES) return;
+    if (this.#positions.length < ENTRIES_MAX) return;
     const everyOther = (_: number, index: number): boolean => index % 2 === 0;
     this.#positions = this.#positions.filter(everyOther);
     this.#lsns = this.#lsns.filter(everyOther);
-    this.#grain *= 2;
+    this.#spacing *= 2;
   }
 
-  /** The last place at or before a record; `undefined` when there is none but the beginning. */
+  /** The last entry at or before a record; `undefined` when reading has to begin at the start of the segment. */
   before(lsn: Lsn): { readonly from: number; readonly nextLsn: Lsn } | undefined {
     let [low, high] = [0, this.#lsns.length];
     while (low < high) {

@@ -4,22 +4,23 @@ import { FrameSummary } from '../frames/frame-summary.js';
 import type { StreamedScanner } from '../frames/open-scanner.js';
 import { scanTail } from '../frames/scan-tail.js';
 
-/** How often nothing new is found at one place before what stands behind it is looked at for the first time. */
-const PATIENCE = 16;
+/** How often nothing new is found at one position before the bytes after it are scanned for the first time. */
+const LOOKS_BEFORE_SCAN = 16;
 
 /**
- * The end of the segment that is being written, as others see it. One scanner, the probe, goes ahead and finds out how
- * far the records can be given out: to the end of the last whole batch. The other one reads what is given out.
+ * The end of the segment that is being written, as a reader sees it. One scanner, the probe, goes ahead and finds out
+ * how far records can be returned: to the end of the last whole batch. The other scanner reads the records that are
+ * returned.
  */
 export class ActiveTail {
   readonly #io: StorageIo;
   readonly #reader: StreamedScanner;
   readonly #probe: StreamedScanner;
   readonly #summary: FrameSummary;
-  /** How often in a row nothing new was found. */
-  #fruitless = 0;
+  /** How many times in a row nothing new was found. */
+  #looksInVain = 0;
 
-  /** @param provenLsn - what is known to survive a crash without any frame of this segment */
+  /** @param provenLsn - the last LSN that is known to survive a crash without any frame of this segment */
   constructor(io: StorageIo, reader: StreamedScanner, probe: StreamedScanner, provenLsn: Lsn) {
     this.#io = io;
     this.#reader = reader;
@@ -37,7 +38,7 @@ export class ActiveTail {
     return this.#summary.provenLsn;
   }
 
-  /** Where what can be read ends. */
+  /** The end of the readable part. */
   get end(): number {
     return this.#probe.frames.end;
   }
@@ -47,35 +48,36 @@ export class ActiveTail {
     return this.#probe.frames.nextLsn;
   }
 
-  /** Reads on. @returns whether anything was there */
+  /** Reads further frames. @returns whether there were any */
   *lookAgain(): IoRoutine<boolean> {
     const { end } = this;
     this.#probe.resume();
     while (yield* this.#probe.fill()) this.#probe.frames.skip(this.#summary);
     const grown = this.end > end;
-    this.#fruitless = grown ? 0 : this.#fruitless + 1;
+    this.#looksInVain = grown ? 0 : this.#looksInVain + 1;
     return grown;
   }
 
   /**
-   * Whether it is time to look for {@link evidence}: seldom, and ever more so, as all of an earlier life may stand behind
-   * the end of a segment that is used again.
+   * Whether it is time to call {@link findProof}: rarely, and at growing intervals, because in a reused file all frames
+   * of its earlier segment may lie after the end.
    */
-  get isEvidenceDue(): boolean {
-    return this.#fruitless >= PATIENCE && isPowerOfTwo(this.#fruitless);
+  get isScanDue(): boolean {
+    return this.#looksInVain >= LOOKS_BEFORE_SCAN && isPowerOfTwo(this.#looksInVain);
   }
 
-  /** Lets the reader read on, up to where the probe has come. */
+  /** Lets the reader continue, up to the end that the probe has reached. */
   resume(): void {
     this.#reader.resume(this.end);
   }
 
   /**
-   * Looks for what proves that the first LSN that cannot be read had been durable, or the batch that it belongs to.
+   * Looks for a proof that the first LSN that cannot be read had been durable, or the batch that it belongs to.
    *
-   * @returns a proof, when it cannot be read even after that was seen; `undefined` when it is just not there yet
+   * @returns a proof, if the LSN still cannot be read after the proof was found; `undefined` when it is just not
+   * written yet
    */
-  *evidence(): IoRoutine<string | undefined> {
+  *findProof(): IoRoutine<string | undefined> {
     const { file, frames } = this.#probe;
     const segment = { header: frames.header, path: file.path, end: this.end, nextLsn: this.nextLsn };
     const droppedFrom = this.visibleLsn + 1;
@@ -88,7 +90,7 @@ export class ActiveTail {
     return (yield* this.lookAgain()) ? undefined : proof;
   }
 
-  /** Whether the file has got a new life. */
+  /** Whether the file was reused for another segment. */
   *isRecycled(): IoRoutine<boolean> {
     return yield* this.#probe.isRecycled();
   }

@@ -14,21 +14,21 @@ import { openSealed, openStreamed } from '../frames/open-scanner.js';
 import type { WalRecord } from '../frames/wal-record.js';
 import type { ScanAhead } from '../parallel-scan/scan-ahead.js';
 import { ActiveTail } from './active-tail.js';
-import { cutOf, knownIn } from './resume-point.js';
+import { findCut, knownIn } from './resume-point.js';
 
-/** How far a replay has come. */
+/** The progress of a replay. */
 export interface ReplayProgress {
   /** The last LSN that was read. */
   readonly lsn: Lsn;
-  /** Segment files that were read to their ends, and that there are. */
+  /** Segment files that were read completely, and all that there are. */
   readonly segments: number;
   readonly totalSegments: number;
-  /** Bytes of the files that were read, and that there are. */
+  /** Bytes of the files that were read, and all that there are. */
   readonly bytes: number;
   readonly totalBytes: number;
 }
 
-/** What of a directory is read, and how. */
+/** What is read of a directory, and how. */
 export interface DirectoryPlan {
   readonly directory: string;
   readonly from: Lsn | 'first';
@@ -40,7 +40,7 @@ export interface DirectoryPlan {
   readonly blocking: boolean;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((progress: ReplayProgress) => void) | undefined;
-  /** Makes what finds frames of sealed segments ahead, in other threads. */
+  /** Makes the scanner that finds frames of sealed segments ahead, in other threads. */
   readonly ahead: ((links: readonly Link[]) => ScanAhead) | undefined;
 }
 
@@ -54,12 +54,12 @@ export class DirectoryReader {
   /** The segment to be read next. */
   #index = 0;
   #scanner: FrameScanner | undefined;
-  /** Whether frames of the present segment are found by another thread. */
-  #isHelped = false;
+  /** Whether the frames of the current segment are found by another thread. */
+  #isScannedAhead = false;
   #decoder: PayloadDecoder | undefined;
-  /** The last LSN that is read from the present segment. */
+  /** The last LSN that is read from the current segment. */
   #until: Lsn = 0;
-  /** Bytes of each file, where they are asked for. */
+  /** The size of each file, when progress is reported. */
   #sizes: readonly number[] = [];
   #bytesBefore = 0;
 
@@ -78,12 +78,12 @@ export class DirectoryReader {
     return this.#until;
   }
 
-  /** What decodes the records of the present segment. */
+  /** The decoder of the current segment's records. */
   get decoder(): PayloadDecoder {
     return this.#decoder as PayloadDecoder;
   }
 
-  /** The next record in memory; `undefined` when `advancing()` has to read on. */
+  /** The next record in memory; `undefined` when `advancing()` has to read more. */
   next(): WalRecord | undefined {
     const { frames } = this;
     if (frames === undefined) return undefined;
@@ -97,10 +97,10 @@ export class DirectoryReader {
   }
 
   /**
-   * Reads on, from segment to segment.
+   * Reads more, from segment to segment.
    *
    * @returns whether there may be further records in memory
-   * @throws what `replayDirectory` says
+   * @throws the errors that `replayDirectory` documents
    */
   *advancing(): IoRoutine<boolean> {
     for (;;) {
@@ -113,20 +113,20 @@ export class DirectoryReader {
       const { frames } = scanner;
       if (frames.nextLsn <= this.#until) {
         if (frames.hasMore || (yield* scanner.fill())) {
-          this.#tell(frames.nextLsn - 1, frames.base + frames.stop);
+          this.#reportProgress(frames.nextLsn - 1, frames.base + frames.stop);
           return true;
         }
-        if (!this.#isHelped) throw yield* this.#unreadable(frames);
-        yield* this.#goOnAlone(frames);
+        if (!this.#isScannedAhead) throw yield* this.#unreadable(frames);
+        yield* this.#continueHere(frames);
         continue;
       }
       this.#closeScanner();
       this.#bytesBefore += this.#sizes[this.#index - 1] ?? 0;
-      this.#tell(frames.nextLsn - 1, 0);
+      this.#reportProgress(frames.nextLsn - 1, 0);
     }
   }
 
-  /** Gets memory again that was moved away. @returns whether that was so */
+  /** Restores memory whose buffer was transferred away. @returns whether that was the case */
   restore(): boolean {
     return this.#scanner?.restore?.() ?? false;
   }
@@ -149,13 +149,13 @@ export class DirectoryReader {
       if (successor === undefined) yield* this.#openNewest(link);
       else {
         this.#until = Math.min(successor.header.firstLsn - 1, to);
-        const helped = this.#ahead?.scanner(this.#index - 1);
-        this.#isHelped = helped !== undefined;
-        this.#scanner = helped ?? (yield* openSealed(this.#io, link));
+        const aheadScanner = this.#ahead?.scanner(this.#index - 1);
+        this.#isScannedAhead = aheadScanner !== undefined;
+        this.#scanner = aheadScanner ?? (yield* openSealed(this.#io, link));
       }
     } catch (error) {
       if (this.#plan.signal?.aborted === true) throw error;
-      // It may be of a record of a later segment.
+      // The error may be about a record of a later segment.
       const { lsn = 0 } = WalError.is(error) ? error : {};
       const last = successor === undefined ? lsn : Math.min(lsn, successor.header.firstLsn - 1);
       throw yield* this.#explained(error, Math.max(last, link.header.firstLsn));
@@ -164,7 +164,7 @@ export class DirectoryReader {
     return true;
   }
 
-  /** What decodes the records of a segment, its key at hand. */
+  /** Makes the decoder of a segment's records, and loads the segment's key. */
   *#prepareDecoder({ path, header }: Link, successor: Link | undefined): IoRoutine<void> {
     const { decoding, blocking, signal } = this.#plan;
     if (header.encrypted) yield* loadKeys(decoding.keyRing, [header.keyId], blocking, signal);
@@ -174,22 +174,22 @@ export class DirectoryReader {
     this.#decoder = new PayloadDecoder(header, path, { ...decoding, predatesEncryption: predates });
   }
 
-  /** Reads the rest of a segment in this thread, as the other one could not. */
-  *#goOnAlone({ end, nextLsn }: Frames): IoRoutine<void> {
+  /** Reads the rest of a segment in this thread, because the other one could not. */
+  *#continueHere({ end, nextLsn }: Frames): IoRoutine<void> {
     const link = (this.#links as readonly Link[])[this.#index - 1] as Link;
     this.#closeScanner();
-    this.#isHelped = false;
+    this.#isScannedAhead = false;
     try {
       this.#scanner = yield* openSealed(this.#io, link, { from: end, nextLsn });
     } catch (error) {
       throw yield* this.#explained(error, nextLsn);
     }
-    // The other one may not even have come to the first record that is wanted.
+    // The other thread may not even have reached the first record that is requested.
     const { from } = this.#plan;
     if (from !== 'first' && from > nextLsn) yield* this.#seek(from);
   }
 
-  /** Finds the segments, from the one that holds the first record on. */
+  /** Finds the segments, from the one that contains the first record on. */
   *#begin(): IoRoutine<readonly Link[]> {
     const { directory, from, onProgress, ahead } = this.#plan;
     const { links, checkpoint } = yield* readChainFrom(this.#io, directory, from);
@@ -200,7 +200,7 @@ export class DirectoryReader {
     return links;
   }
 
-  /** Opens the newest segment, and finds out how far it can be read: to the last whole batch. */
+  /** Opens the newest segment, and determines how far it can be read: to the last whole batch. */
   *#openNewest(link: Link): IoRoutine<void> {
     const reader = yield* openStreamed(this.#io, link);
     this.#scanner = reader;
@@ -217,17 +217,17 @@ export class DirectoryReader {
     }
   }
 
-  /** What stands behind the end of the newest segment, or the checkpoint, may prove that something is missing. */
+  /** Throws when the bytes after the end of the newest segment, or the checkpoint, prove that something is missing. */
   *#checkWhole(tail: ActiveTail, { path }: Link): IoRoutine<void> {
-    const found = yield* tail.evidence();
+    const proof = yield* tail.findProof();
     const facts = [path, tail.end, tail.nextLsn] as const;
     if (yield* tail.isRecycled()) throw yield* this.#explained(recycled(path, tail.nextLsn), tail.nextLsn);
-    if (found !== undefined) throw lostRecord(...facts, 'hole', found);
+    if (proof !== undefined) throw lostRecord(...facts, 'hole', proof);
     const proven = provenByCheckpoint(this.#checkpoint, tail.visibleLsn + 1);
     if (proven !== undefined) throw lostRecord(...facts, proven.reason, proven.proof);
   }
 
-  /** Steps over the records before `lsn`. */
+  /** Skips the records before `lsn`. */
   *#seek(lsn: Lsn): IoRoutine<void> {
     const scanner = this.#scanner as FrameScanner;
     const summary = new FrameSummary(0);
@@ -235,7 +235,7 @@ export class DirectoryReader {
     while (scanner.frames.nextLsn < until && (yield* scanner.fill())) scanner.frames.skip(summary, until);
   }
 
-  /** Why a record that should be there cannot be read. */
+  /** The error for a record that should be readable and is not. */
   *#unreadable({ path, end, nextLsn }: Frames): IoRoutine<unknown> {
     const successor = this.#links?.[this.#index];
     const proof =
@@ -246,18 +246,18 @@ export class DirectoryReader {
     return yield* this.#explained(lostRecord(path, end, nextLsn, reason, proof), nextLsn);
   }
 
-  /** An error in the present segment, unless the record was removed or cut off meanwhile: then that is it. */
+  /** The error to throw: `error`, unless the record was removed or cut off meanwhile. */
   *#explained(error: unknown, lsn: Lsn): IoRoutine<unknown> {
     if (!WalError.is(error)) return error;
     const { links } = yield* readChainBesideWriter(this.#io, this.#plan.directory, () => false);
     const { firstLsn } = (links[0] as Link).header;
     if (firstLsn > lsn) return truncated(lsn, firstLsn);
     const own = (this.#links as readonly Link[])[this.#index - 1] as Link;
-    const cutLsn = cutOf(links, knownIn(own, lsn));
+    const cutLsn = findCut(links, knownIn(own, lsn));
     return cutLsn === undefined ? error : cutWhileRead(cutLsn, lsn, firstLsn);
   }
 
-  #tell(lsn: Lsn, bytes: number): void {
+  #reportProgress(lsn: Lsn, bytes: number): void {
     const { onProgress } = this.#plan;
     if (onProgress === undefined) return;
     const totalBytes = this.#sizes.reduce((sum, size) => sum + size, 0);
@@ -274,7 +274,7 @@ export class DirectoryReader {
     try {
       return this.#io.stat(path).size;
     } catch (error) {
-      // It was removed meanwhile: reading it will say so.
+      // It was removed meanwhile: reading it will report that.
       if (WalError.is(error, 'WAL_NOT_FOUND')) return 0;
       throw error;
     }

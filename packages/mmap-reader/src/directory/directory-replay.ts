@@ -15,32 +15,32 @@ import { checkDecoding, type DecodingSettings } from '../frames/decoding.js';
 import type { Frames } from '../frames/frames.js';
 import { type CursorSource, RecordCursor, type StopReason } from '../frames/record-cursor.js';
 import type { WalRecord } from '../frames/wal-record.js';
-import { MOST_WORKERS, ScanAhead } from '../parallel-scan/scan-ahead.js';
+import { WORKERS_MAX, ScanAhead } from '../parallel-scan/scan-ahead.js';
 import { type DirectoryPlan, DirectoryReader, type ReplayProgress } from './directory-reader.js';
 
 /** How a directory is replayed. */
 export interface ReplayDirectoryOptions extends DecodingSettings {
-  /** The first LSN wanted; `'first'`, the default, is the first one kept. */
+  /** The first LSN to return; `'first'`, the default, is the first one in the log. */
   readonly from?: Lsn | 'first';
-  /** The last LSN wanted. Default: the last one that can be read when the replay comes to it. */
+  /** The last LSN to return. Default: the last one that is readable when the replay reaches the end. */
   readonly to?: Lsn;
-  /** Only records of these types, the application's own numbers. Default all. */
+  /** Return only records of these types, which are numbers of the application. Default: all. */
   readonly types?: Iterable<number>;
   /**
-   * Threads that verify checksums ahead, a sealed segment each, 0 to 32; what is given out keeps its order. For promises
-   * only. Default 0: everything in the calling thread.
+   * Threads that verify checksums ahead, one sealed segment each, 0 to 32; records keep their order. Only for
+   * asynchronous reading. Default 0: everything in the calling thread.
    */
   readonly workers?: number;
-  /** Ends the replay, with its reason, between one piece of a file and the next, and while it waits for a key service. */
+  /** Ends the replay, with its reason, between two pieces of a file, and while it waits for a key service. */
   readonly signal?: AbortSignal;
-  /** Told after each piece of a file, of some hundred KiB, and after each file. */
+  /** Called after each piece of a file, of some hundred KiB, and after each file. */
   readonly onProgress?: (progress: ReplayProgress) => void;
   /**
-   * Give out copies of meta and payload, which stay as they are; those of up to 2 KiB may share a buffer of 8 KiB, as Node's
-   * own small buffers do. With `false` they are views and good only until the next record is asked for. Default `true`.
+   * Return copies of meta and payload; copies of up to 2 KiB may share a buffer of 8 KiB, as small buffers of Node.js
+   * do. With `false` they are views, valid only until the next record is read. Default `true`.
    */
   readonly copy?: boolean;
-  /** The backend that the log is on. Default: files, by blocking calls. */
+  /** The backend with the log. Default: files, by blocking calls. */
   readonly io?: StorageIo;
 }
 
@@ -59,16 +59,16 @@ const OPTIONS = optionNames<ReplayDirectoryOptions>({
 });
 
 /**
- * The records of a log's directory, in order, without a lock and without changing anything: sealed segments mapped where
- * they can be, the newest one by plain reads. It may be a log that is being written; then it goes as far as there was
- * something to read when it came to the segment that was the newest when it began.
+ * The records of a log's directory, in order, without a lock and without changing anything: sealed segments are mapped
+ * where possible, the newest one is read by plain reads. The log may be in use by a writer; then the replay ends with
+ * the last record that is readable when it reaches the segment that was the newest at its beginning.
  *
- * Nothing is read before it is iterated over, and each iteration begins anew. An incomplete batch or a torn tail at the
- * end is left out; something acknowledged that cannot be read is an error:
+ * Nothing is read before the iteration, and each iteration begins anew. An incomplete batch or a torn tail at the end
+ * is left out; something acknowledged that cannot be read is an error:
  *
- * `WAL_CORRUPT` naming file, offset and LSN; `WAL_TRUNCATED` with `firstLsn` when a record was removed from the log, before
- * or meanwhile; `WAL_NOT_FOUND` where there is no log; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`; `WAL_BAD_KEY`,
- * `WAL_TOO_LARGE` for records that cannot be decoded.
+ * `WAL_CORRUPT` naming file, offset and LSN; `WAL_TRUNCATED` with `firstLsn` when a record was removed from the log,
+ * before or during the replay; `WAL_NOT_FOUND` where there is no log; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`;
+ * `WAL_BAD_KEY`, `WAL_TOO_LARGE` for records that cannot be decoded.
  *
  * @throws `TypeError`, `RangeError` for wrong arguments
  */
@@ -84,7 +84,7 @@ export function replayDirectory(directory: string, options: ReplayDirectoryOptio
     io,
     ...decoding
   } = checkOptions('options', options, OPTIONS);
-  checkInteger('workers', workers, 0, MOST_WORKERS);
+  checkInteger('workers', workers, 0, WORKERS_MAX);
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidType('onProgress', 'a function', onProgress);
   }
@@ -106,8 +106,8 @@ export function replayDirectory(directory: string, options: ReplayDirectoryOptio
 }
 
 /**
- * A replay made by {@link replayDirectory}: iterable with `for … of`, and with `for await … of`, which lets other things
- * happen between one piece of a file and the next.
+ * A replay made by {@link replayDirectory}: iterable with `for … of`, and with `for await … of`, which yields to the
+ * event loop between two pieces of a file.
  */
 export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
   readonly #plan: DirectoryPlan;
@@ -122,8 +122,7 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
   }
 
   /**
-   * Hands every record to `f`, which is awaited when it returns a promise. What it throws ends the replay and is thrown
-   * again.
+   * Calls `f` with every record, and awaits a promise that it returns. What `f` throws ends the replay and is rethrown.
    *
    * @returns how many records there were
    */
@@ -146,8 +145,8 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
   }
 
   /**
-   * Hands a cursor to `f` for every record, always the same one, and makes nothing for a record. What it shows is good until
-   * `f` returns.
+   * Calls `f` with a cursor at every record, always the same one, and allocates nothing for a record. What the cursor
+   * returns is valid until `f` returns.
    *
    * @returns how many records there were
    */
@@ -169,10 +168,10 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
   }
 
   /**
-   * A cursor before the first record, which blocks the thread and makes nothing for a record. To be closed when it is left
-   * before its end. Its `stopReason` is `'end'` then, as all else is thrown.
+   * A cursor before the first record, which blocks the thread and allocates nothing for a record. Close it when it is
+   * not read to its end. At its end `stopReason` is always `'end'`, since every other reason is thrown.
    *
-   * @throws `WAL_UNSUPPORTED` with `workers`, and on a backend that cannot wait; what {@link replayDirectory} says
+   * @throws `WAL_UNSUPPORTED` with `workers`, and on a backend that cannot wait; the errors of {@link replayDirectory}
    */
   cursor(): RecordCursor {
     const source = new DirectorySource(this.#beginSync());
@@ -202,26 +201,26 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
     }
   }
 
-  #beginSync(): Begun {
-    if (this.#workers > 0) throw unsupported('workers answer on the event loop: use for await … of, forEach or scan');
+  #beginSync(): Iteration {
+    if (this.#workers > 0) throw unsupported('workers need the event loop: use for await … of, forEach or scan');
     return this.#begin({ ...this.#plan, blocking: true });
   }
 
-  #beginAsync(): Begun {
+  #beginAsync(): Iteration {
     const workers = this.#workers;
     if (workers === 0) return this.#begin(this.#plan);
     if (this.#io?.capabilities.realFiles === false) {
-      throw unsupported(`workers read files, and the ${this.#io.name} backend has none: leave them out`);
+      throw unsupported(`workers read files, and the ${this.#io.name} backend has none: leave out workers`);
     }
     return this.#begin({ ...this.#plan, ahead: (links) => new ScanAhead(links, workers) });
   }
 
-  #begin(plan: DirectoryPlan): Begun {
+  #begin(plan: DirectoryPlan): Iteration {
     const io = this.#io ?? createSyncFsStorageIo();
     const reader = new DirectoryReader(io, plan);
     const end = (): void => {
       reader.close();
-      // Nothing is in flight on a backend that completes before the thread goes on.
+      // Nothing is in flight on a backend with blocking calls.
       if (io !== this.#io) void io.dispose();
     };
     return { io, reader, end };
@@ -229,31 +228,31 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
 }
 
 /** An iteration that has begun. */
-interface Begun {
+interface Iteration {
   readonly io: StorageIo;
   readonly reader: DirectoryReader;
   readonly end: () => void;
 }
 
-/** All frames of a directory, one piece after the other. */
+/** All frames of a directory, piece by piece. */
 class DirectorySource implements CursorSource {
-  readonly #begun: Begun;
+  readonly #iteration: Iteration;
   #isOver = false;
-  /** Why it ended too early: whoever goes on asking must not take that for the end. */
+  /** Why it ended too early: thrown again by later calls, which must not take that for the end. */
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(begun: Begun) {
-    this.#begun = begun;
+  constructor(begun: Iteration) {
+    this.#iteration = begun;
   }
 
   get until(): Lsn {
-    return this.#begun.reader.until;
+    return this.#iteration.reader.until;
   }
 
   advance(): Frames | undefined {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#isOver) return undefined;
-    const { io, reader } = this.#begun;
+    const { io, reader } = this.#iteration;
     try {
       if (runSync(io, reader.advancing())) return reader.frames;
     } catch (error) {
@@ -264,11 +263,11 @@ class DirectorySource implements CursorSource {
   }
 
   get decoder(): PayloadDecoder {
-    return this.#begun.reader.decoder;
+    return this.#iteration.reader.decoder;
   }
 
   restore(): boolean {
-    return this.#begun.reader.restore();
+    return this.#iteration.reader.restore();
   }
 
   stopReason(error: WalError | undefined): StopReason {
@@ -278,7 +277,7 @@ class DirectorySource implements CursorSource {
 
   close(): void {
     this.#isOver = true;
-    this.#begun.end();
+    this.#iteration.end();
   }
 
   #failed(error: unknown): unknown {
@@ -288,7 +287,7 @@ class DirectorySource implements CursorSource {
   }
 }
 
-/** The frames of the piece that the reader has come to. */
+/** The frames of the reader's current piece. */
 class PieceSource implements CursorSource {
   readonly #reader: DirectoryReader;
   isFresh = false;
@@ -320,7 +319,7 @@ class PieceSource implements CursorSource {
     return undefined;
   }
 
-  /** It is the replay that ends. */
+  /** The replay closes the reader. */
   close(): void {}
 }
 

@@ -25,51 +25,53 @@ import type { Frames } from '../frames/frames.js';
 import { openSealed, openStreamed } from '../frames/open-scanner.js';
 import type { WalRecord } from '../frames/wal-record.js';
 import { ActiveTail } from './active-tail.js';
-import { cutOf, type Known, knownAt, knownBefore, knownIn, type ResumePoint, resumePointOf } from './resume-point.js';
+import { findCut, type LastRead, lastReadAt, knownBefore, knownIn, type ResumePoint, resumePointOf } from './resume-point.js';
 
 /** How a {@link LogTail} reads. */
 export interface LogTailOptions {
   /**
-   * The first LSN wanted, which may be one that was not given out yet; `'first'`, the default, is the first one kept. With a
-   * {@link ResumePoint} it also says so when anything before that was cut off since; an LSN alone tells nothing of that.
+   * The first LSN to return, which may not have been assigned yet; `'first'`, the default, is the first one in the log.
+   * With a {@link ResumePoint} the tail also throws when anything before it was cut off since; with an LSN alone that
+   * cannot be detected.
    */
   readonly from?: Lsn | 'first' | ResumePoint;
   /**
-   * Only records that survive a crash: those which a later group or a mark proves durable, so that the last ones come
-   * when the log has been quiet for a moment, or goes on. Default `false`: everything that was handed to the operating
-   * system, of which a crash may take the last ones back.
+   * Return only records that survive a crash: those that a later group or a mark proves durable, so that the last ones
+   * are returned when the log continues, or has been idle for a moment. Default `false`: everything that was handed to
+   * the operating system, the last of which a crash may undo.
    */
   readonly durableOnly?: boolean;
   /**
-   * Asked for the last LSN that may be given out now, where it is known without proof what is durable, as the writer does.
-   * Batches are given out whole: it is to be the last record of one. Default: no such limit.
+   * Returns the last LSN that may be returned now; for the process of the writer, which knows what is durable without a
+   * proof. Batches are returned whole: it has to be the last record of one. Default: no limit.
    */
   readonly upTo?: () => Lsn;
   /**
-   * Returns the last LSN that is durable, in the process that writes the log and calls {@link LogTail.cutAfter} as well: what
-   * cannot be read up to there is lost, and nothing in the log has to prove that. Default: only what the log proves.
+   * Returns the last LSN that is durable; for the process that writes the log, which has to call {@link
+   * LogTail.cutAfter} as well: a record up to there that cannot be read is lost, without further proof in the log.
+   * Default: only what the log proves.
    */
   readonly durable?: () => Lsn;
   /**
-   * Give out copies of meta and payload, which stay as they are; those of up to 2 KiB may share a buffer of 8 KiB, as Node's
-   * own small buffers do. With `false` they are views and good only until the next record is asked for. Default `true`.
+   * Return copies of meta and payload; copies of up to 2 KiB may share a buffer of 8 KiB, as small buffers of Node.js
+   * do. With `false` they are views, valid only until the next record is read. Default `true`.
    */
   readonly copy?: boolean;
   /**
-   * Whether a record is wanted; asked before it is decoded, so that one that is not wanted need not be one that can be.
-   * Default: all are.
+   * Whether to return a record; called before the record is decoded, so that records that are skipped need not be
+   * decodable. Default: all are returned.
    */
   readonly matches?: ((record: Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>) => boolean) | undefined;
-  /** The keys of encrypted segments; from the writer of the log a function, as it may be given another ring later. */
+  /** The keys of encrypted segments; a function in the process of the writer, whose key ring may change later. */
   readonly keyRing?: KeyRing | (() => KeyRing | undefined) | undefined;
   /**
-   * Take what is not encrypted, though there is a key ring. Default `false`: only records from before the log was encrypted,
-   * which a later record that the key opens proves.
+   * Accept plaintext records although there is a key ring. Default `false`: only those from before the log was
+   * encrypted, which a later record that the key opens proves.
    */
   readonly allowPlaintext?: boolean;
   /**
-   * Asked for the LSN from which on the log is encrypted, by the writer of the log, which knows without such a proof.
-   * Default: what the segments prove.
+   * Returns the LSN from which on the log is encrypted; for the process of the writer, which knows it without such a
+   * proof. Default: what the segments prove.
    */
   readonly encryptedFrom?: (() => Lsn | undefined) | undefined;
   /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
@@ -90,11 +92,12 @@ const OPTIONS = optionNames<LogTailOptions>({
 });
 
 /**
- * Reads a log beside whoever writes it, in this process or another one, without a lock: in order, from an LSN on, from
- * segment to segment, as far as there is something to read, and later on from there.
+ * Reads a log beside its writer, in this process or another one, without a lock: in order, from an LSN on, from segment
+ * to segment, up to the last readable record, and later on from there.
  *
- * Of the segment that is being written it sees a consistent prefix, by plain reads. A record that is not there to its
- * end, or whose batch is not, is *not there yet*, which is no error. Something acknowledged that cannot be read is.
+ * Of the segment that is being written it sees a consistent prefix, by plain reads. A record that is not completely
+ * written, or whose batch is not, is *not there yet*, which is no error. An acknowledged record that cannot be read is
+ * an error.
  *
  * ```ts
  * for (;;) {
@@ -114,46 +117,46 @@ export class LogTail {
   readonly #matches: LogTailOptions['matches'];
   readonly #keyRing: () => KeyRing | undefined;
   readonly #decoding: Omit<Demands, 'keyRing'>;
-  /** The chain as it was seen last, from the segment that is being read on. */
+  /** The chain as it was last read, from the current segment on. */
   #links: readonly Link[] = [];
-  /** What is read from: a segment that has a successor, or the newest one. */
+  /** The scanner of the current segment: one that has a successor, or the newest one. */
   #scanner: FrameScanner | undefined;
   #active: ActiveTail | undefined;
   #decoder: PayloadDecoder | undefined;
-  /** Whether the present step blocks its thread. */
+  /** Whether the current step blocks its thread. */
   #blocking = false;
-  /** The last LSN that the present segment may hold: of one in the clear, the last one before encryption. */
-  #mostLsn: Lsn = Number.MAX_SAFE_INTEGER;
-  /** The last LSN that is given out from the present segment now. */
+  /** The last LSN that is accepted from the current segment: in a plaintext segment, the last one before encryption. */
+  #maxLsn: Lsn = Number.MAX_SAFE_INTEGER;
+  /** The last LSN that may be returned from the current segment now. */
   #until: Lsn = 0;
-  /** The first LSN that was not given out yet; 0 until it is known. */
+  /** The first LSN that was not returned yet; 0 until it is known. */
   #nextLsn: Lsn;
-  /** The last record that it had come to when it entered the present segment; `undefined` before it has found the log. */
-  #known: Known | undefined;
-  /** Whether what is known was in the log when reading began: from then on all cuts are told where any is. */
-  #wasThere = false;
-  /** The log was cut off behind this LSN, which was told and not looked at yet. */
-  #cut: { readonly lsn: Lsn } | undefined;
-  /** Whether the record that comes next has to be looked for anew. */
-  #isAstray = false;
-  /** Everything up to here is proven to be durable, as long as the newest segment is the one with this id. */
+  /** The last record read before the current segment was opened; `undefined` before the log was found. */
+  #known: LastRead | undefined;
+  /** Whether `#known` was found in the log: from then on a writer that reports cuts has reported all that matter. */
+  #knownWasSeen = false;
+  /** The log was cut off after this LSN, as its writer reported; not handled yet. */
+  #reportedCut: { readonly lsn: Lsn } | undefined;
+  /** Whether the next record has to be searched for again in the chain. */
+  #mustRelocate = false;
+  /** Everything up to this LSN is proven durable, as long as the newest segment is the one with this id. */
   #provenLsn: Lsn = 0;
   #newestId: Uint8Array | undefined;
   #isClosed = false;
-  /** Aborted when it is closed. */
+  /** Aborted when the tail is closed. */
   readonly #closing = new AbortController();
   #isAdvancing = false;
 
   /**
-   * @param io - a backend on which the log is; it is not ended with the tail
-   * @param directory - of the log
+   * @param io - the backend with the log; it is not disposed of with the tail
+   * @param directory - the log's directory
    */
   constructor(io: StorageIo, directory: string, options: LogTailOptions = {}) {
     const {
       from = 'first',
       durableOnly = false,
       upTo = noLimit,
-      durable = nothing,
+      durable = noneDurable,
       copy = true,
       matches,
       keyRing,
@@ -165,7 +168,7 @@ export class LogTail {
     if (typeof durable !== 'function') throw invalidType('durable', 'a function', durable);
     this.#io = io;
     this.#directory = checkPath('directory', directory);
-    this.#known = typeof from === 'object' ? knownAt('from', from) : undefined;
+    this.#known = typeof from === 'object' ? lastReadAt('from', from) : undefined;
     this.#from = typeof from === 'object' ? from.lsn : from === 'first' ? from : checkLsn('from', from);
     this.#nextLsn = this.#from === 'first' ? 0 : this.#from;
     this.#durableOnly = checkBoolean('durableOnly', durableOnly);
@@ -188,21 +191,21 @@ export class LogTail {
     };
   }
 
-  /** The LSN of the record that comes next; `undefined` before the first `advance()` that found the log. */
+  /** The LSN of the next record; `undefined` before the first `advance()` that found the log. */
   get nextLsn(): Lsn | undefined {
     return this.#nextLsn === 0 ? undefined : this.#nextLsn;
   }
 
   /**
-   * Where another tail goes on that has what this one has given out; `undefined` before the first `advance()` that found the
-   * log, and as long as the log does not go up to the first LSN wanted.
+   * Where another tail can continue after the records that this one has returned; `undefined` before the first
+   * `advance()` that found the log, and as long as the log does not reach the first LSN requested.
    */
   get resumePoint(): ResumePoint | undefined {
-    const has = this.#has;
-    return has !== undefined && has.lsn + 1 === this.#nextLsn ? resumePointOf(has) : undefined;
+    const lastRead = this.#lastRead;
+    return lastRead !== undefined && lastRead.lsn + 1 === this.#nextLsn ? resumePointOf(lastRead) : undefined;
   }
 
-  /** Everything up to this LSN is proven to survive a crash by what was read; 0 while nothing is. */
+  /** Everything up to this LSN is proven to survive a crash by what was read; 0 when nothing is. */
   get provenLsn(): Lsn {
     return Math.max(this.#provenLsn, this.#active?.provenLsn ?? 0);
   }
@@ -210,18 +213,18 @@ export class LogTail {
   /**
    * The next record of those that `advance()` found; `undefined` when it has to be called again.
    *
-   * @throws `WAL_BAD_KEY`, `WAL_CORRUPT`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when the record cannot be decoded: it remains the
-   * next one
+   * @throws `WAL_BAD_KEY`, `WAL_CORRUPT`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when the record cannot be decoded: it
+   * stays the next one
    */
   next(): WalRecord | undefined {
     const frames = this.#scanner?.frames;
     const decoder = this.#decoder;
-    if (frames === undefined || decoder === undefined || this.#isAstray) return undefined;
+    if (frames === undefined || decoder === undefined || this.#mustRelocate) return undefined;
     try {
       while (frames.nextLsn <= this.#until && frames.next()) {
         if (frames.isMark || frames.lsn < this.#nextLsn) continue;
         if (this.#matches?.(frames) === false) {
-          this.#pass(frames);
+          this.#skip(frames);
           continue;
         }
         const record = decodeRecord(frames, decoder, this.#copy);
@@ -230,42 +233,42 @@ export class LogTail {
       }
       frames.checkRead();
     } catch (error) {
-      this.#isAstray = true;
+      this.#mustRelocate = true;
       throw error;
     }
     return undefined;
   }
 
-  /** Leaves out a record that is not wanted. @throws `WAL_CORRUPT` when what says so could not be read */
-  #pass(frames: Frames): void {
+  /** Skips a record that is not requested. @throws `WAL_CORRUPT` when its fields could not be read */
+  #skip(frames: Frames): void {
     frames.checkRead();
     this.#nextLsn = frames.lsn + 1;
   }
 
-  /** Takes the record back that `next()` gave out last, before anything else was called: it is the next one again. */
+  /** Takes back the record that `next()` returned last, before any other call: it is the next one again. */
   putBack(): void {
     this.#nextLsn--;
-    this.#isAstray = true;
+    this.#mustRelocate = true;
   }
 
   /**
-   * To be called in the moment when the end of the log is cut off: every record behind `lastLsn` is gone, and none of them is
-   * given out from then on.
+   * To be called at the moment when the end of the log is cut off: every record after `lastLsn` is gone, and none of
+   * them is returned from then on.
    */
   cutAfter(lastLsn: Lsn): void {
-    this.#cut = { lsn: Math.min(lastLsn, this.#cut?.lsn ?? lastLsn) };
-    this.#isAstray = true;
+    this.#reportedCut = { lsn: Math.min(lastLsn, this.#reportedCut?.lsn ?? lastLsn) };
+    this.#mustRelocate = true;
   }
 
   /**
    * Looks for further records.
    *
-   * @returns `false` when there is nothing more to read yet; `true` when `next()` may have some
-   * @throws `WAL_TRUNCATED` with `firstLsn` when the record that comes next was removed, and with `reason` `'cut-back'`
-   * when something was cut off that had been given out, or stood before the resume point: what was read from `lsn` on is not
-   * in the log any more; `lsn` is 1 where nothing says how much that is. `WAL_CORRUPT` where something acknowledged cannot be
-   * read; `WAL_NOT_FOUND` where there is no log; `WAL_CLOSED`; `WAL_STATE` while another call is under way, which goes on.
-   * Called again, it tries again where it was
+   * @returns `false` when there is nothing more to read yet; `true` when `next()` may return records
+   * @throws `WAL_TRUNCATED` with `firstLsn` when the next record was removed, and with `reason` `'cut-back'` when
+   * something was cut off that had been returned, or was before the resume point: what was read from `lsn` on is no
+   * longer in the log; `lsn` is 1 when it is not known how much that is. `WAL_CORRUPT` when something acknowledged
+   * cannot be read; `WAL_NOT_FOUND` when there is no log; `WAL_CLOSED`; `WAL_STATE` while another call is in progress,
+   * which continues. After an error another call tries again from the same record
    */
   advance(): Promise<boolean> {
     this.#blocking = false;
@@ -287,7 +290,7 @@ export class LogTail {
     if (this.#isAdvancing) throw busy(this.#directory);
     this.#isAdvancing = true;
     try {
-      return yield* this.#looking();
+      return yield* this.#findRecords();
     } catch (error) {
       this.#closeScanner();
       throw error;
@@ -297,10 +300,10 @@ export class LogTail {
     }
   }
 
-  *#looking(): IoRoutine<boolean> {
+  *#findRecords(): IoRoutine<boolean> {
     for (;;) {
       if (this.#isClosed) throw closed(this.#directory);
-      if (this.#isAstray) this.#closeScanner();
+      if (this.#mustRelocate) this.#closeScanner();
       if (this.#scanner === undefined) {
         yield* this.#begin();
         continue;
@@ -309,11 +312,11 @@ export class LogTail {
       const { frames } = this.#scanner;
       if (frames.nextLsn <= this.#until && (frames.hasMore || (yield* this.#scanner.fill()))) return true;
       if (this.#active !== undefined) {
-        // What was there a moment ago and is not now is looked for as anything that is not there.
+        // A record that was readable a moment ago and is not now is searched for like one that is not written yet.
         const isAway = frames.nextLsn <= this.#until;
         if (yield* this.#lookAgain(this.#active)) continue;
-        if (!isAway || this.#isAstray) return false;
-        this.#isAstray = true;
+        if (!isAway || this.#mustRelocate) return false;
+        this.#mustRelocate = true;
       } else if (frames.nextLsn > this.#lastOfSealed) {
         yield* this.#enter(this.#links.slice(1));
       } else if (frames.nextLsn <= this.#until) {
@@ -323,8 +326,8 @@ export class LogTail {
   }
 
   /**
-   * Ends the reading and closes its file, once the step under way is done that needs it. A key service is not waited for any
-   * more. Idempotent.
+   * Ends the reading and closes its file, once a call in progress no longer needs it. Waiting for a key service ends at
+   * once. Idempotent.
    */
   close(): void {
     this.#isClosed = true;
@@ -337,25 +340,25 @@ export class LogTail {
     this.close();
   }
 
-  /** Finds the segment that holds the record that comes next. */
+  /** Finds the segment that contains the next record. */
   *#begin(): IoRoutine<void> {
     const known = this.#known;
-    const cut = this.#cut;
-    this.#isAstray = false;
+    const cut = this.#reportedCut;
+    this.#mustRelocate = false;
     const from = this.#nextLsn === 0 ? this.#from : this.#nextLsn;
     const check = (seen: readonly Link[]): IoRoutine<void> => this.#checkKnown(seen);
     const { links } = yield* readChainFrom(this.#io, this.#directory, from, known?.number, check);
-    if (this.#cut === cut) this.#cut = undefined;
+    if (this.#reportedCut === cut) this.#reportedCut = undefined;
     const [first, second] = links as [Link, ...Link[]];
     if (from === 'first') this.#nextLsn = first.header.firstLsn;
     const isBehind = second !== undefined && first.header.firstLsn < this.#nextLsn;
-    this.#wasThere = true;
+    this.#knownWasSeen = true;
     this.#known ??= isBehind ? knownIn(first, this.#nextLsn - 1) : knownBefore(first);
     yield* this.#enter(links);
   }
 
-  /** The last record that it has come to, and that stands before the one that comes next. */
-  get #has(): Known | undefined {
+  /** The last record read, which is before the next one to return. */
+  get #lastRead(): LastRead | undefined {
     const known = this.#known;
     const frames = this.#scanner?.frames;
     if (known === undefined || frames === undefined) return known;
@@ -363,24 +366,24 @@ export class LogTail {
     return lsn > known.lsn ? knownIn(this.#links[0] as Link, lsn) : known;
   }
 
-  /** @throws `WAL_TRUNCATED` when something was cut off that it has come to */
+  /** @throws `WAL_TRUNCATED` when something that was read has been cut off */
   *#checkKnown(links: readonly Link[]): IoRoutine<void> {
-    const has = this.#has;
-    if (has === undefined) return;
-    const lsn = this.#cutOf(links, has);
+    const lastRead = this.#lastRead;
+    if (lastRead === undefined) return;
+    const lsn = this.#findCut(links, lastRead);
     if (lsn === undefined) return;
     const { links: all } = yield* readChainBesideWriter(this.#io, this.#directory, () => false);
-    // It may have been cut off further meanwhile.
-    const again = this.#cutOf(all, has) ?? lsn;
-    throw cutBack(Math.min(lsn, again), has.lsn, (all[0] as Link).header.firstLsn);
+    // More may have been cut off meanwhile.
+    const again = this.#findCut(all, lastRead) ?? lsn;
+    throw cutBack(Math.min(lsn, again), lastRead.lsn, (all[0] as Link).header.firstLsn);
   }
 
-  /** The first LSN that was cut off of what it has, as its writer says, or the chain; `undefined` when none was. */
-  #cutOf(links: readonly Link[], has: Known): Lsn | undefined {
-    const told = this.#cut === undefined || this.#cut.lsn >= has.lsn ? undefined : this.#cut.lsn + 1;
-    if (told !== undefined && this.#wasThere) return told;
-    const seen = cutOf(links, has);
-    return told === undefined || seen === undefined ? (told ?? seen) : Math.min(told, seen);
+  /** The first LSN of what was read that was cut off, according to the writer or the chain; `undefined` when none was. */
+  #findCut(links: readonly Link[], lastRead: LastRead): Lsn | undefined {
+    const reported = this.#reportedCut === undefined || this.#reportedCut.lsn >= lastRead.lsn ? undefined : this.#reportedCut.lsn + 1;
+    if (reported !== undefined && this.#knownWasSeen) return reported;
+    const seen = findCut(links, lastRead);
+    return reported === undefined || seen === undefined ? (reported ?? seen) : Math.min(reported, seen);
   }
 
   /** The last LSN of a segment that has a successor. */
@@ -388,7 +391,7 @@ export class LogTail {
     return (this.#links[1] as Link).header.firstLsn - 1;
   }
 
-  /** Begins with a segment, the first of `links`. */
+  /** Opens the first segment of `links` for reading. */
   *#enter(links: readonly Link[]): IoRoutine<void> {
     const [link, successor] = links as [Link, ...Link[]];
     this.#closeScanner();
@@ -404,8 +407,8 @@ export class LogTail {
   }
 
   /**
-   * That a segment has its name proves everything before it durable. What the frames of the one that was the newest before
-   * have proven beyond that was cut off.
+   * A segment that has its name proves everything before it durable. What frames of the previous newest segment had
+   * proven beyond that was cut off.
    */
   #noteProven(links: readonly Link[]): void {
     const { firstLsn, segmentId } = (links.at(-1) as Link).header;
@@ -414,13 +417,13 @@ export class LogTail {
     this.#newestId = segmentId;
   }
 
-  /** A segment could not be opened: perhaps as it was removed since the chain was read. */
+  /** A segment could not be opened, perhaps because it was removed since the chain was read. */
   *#relocateUnlessThere(error: unknown): IoRoutine<void> {
     if (!WalError.is(error) || !GONE.has(error.code)) throw error;
     yield* this.#relocate(error);
   }
 
-  /** What decodes the records of a segment, its key at hand. */
+  /** Makes the decoder of a segment's records, and loads the segment's key. */
   *#prepareDecoder({ path, header }: Link): IoRoutine<void> {
     const keyRing = this.#keyRing();
     const { signal } = this.#closing;
@@ -431,7 +434,7 @@ export class LogTail {
     const { allowPlaintext, maxPayloadBytes } = demands;
     const decoding = { keyRing, allowPlaintext, maxPayloadBytes, predatesEncryption: predates };
     this.#decoder = new PayloadDecoder(header, path, decoding);
-    this.#mostLsn = predates ? endLsn - 1 : Number.MAX_SAFE_INTEGER;
+    this.#maxLsn = predates ? endLsn - 1 : Number.MAX_SAFE_INTEGER;
   }
 
   *#enterNewest(link: Link): IoRoutine<void> {
@@ -451,11 +454,12 @@ export class LogTail {
   *#lookAgain(active: ActiveTail): IoRoutine<boolean> {
     const durableLsn = this.#durable();
     const grown = yield* active.lookAgain();
-    const most = Math.min(active.visibleLsn, this.#mostLsn, this.#upTo());
+    const most = Math.min(active.visibleLsn, this.#maxLsn, this.#upTo());
     const until = Math.min(this.#durableOnly ? active.provenLsn : active.visibleLsn, most);
     const isNews = until > this.#until;
-    // What was found may have been cut off before: a later segment says so. Where cuts are told, there is no need to look.
-    if (!(isNews && this.#isTold) && (yield* this.#followRoll())) return true;
+    // What was found may have been cut off before, which a later segment shows. No check is needed where cuts are
+    // reported.
+    if (!(isNews && this.#cutsAreReported) && (yield* this.#followRoll())) return true;
     if (isNews) {
       this.#until = until;
       active.resume();
@@ -463,14 +467,14 @@ export class LogTail {
     return isNews;
   }
 
-  /** Whether the writer of the log reports cuts. */
-  get #isTold(): boolean {
-    return this.#durable !== nothing;
+  /** Whether the writer of the log reports cuts to {@link cutAfter}. */
+  get #cutsAreReported(): boolean {
+    return this.#durable !== noneDurable;
   }
 
   /**
-   * Whether a later segment has its name: then everything in this one is there, and it is read again to its end. A log that
-   * has not this one any more is looked at, too.
+   * Whether there is a later segment: then this one is complete, and is read to its end. The chain is also read when
+   * the log no longer contains this segment.
    */
   *#followRoll(): IoRoutine<boolean> {
     const { header } = this.#links[0] as Link;
@@ -478,13 +482,13 @@ export class LogTail {
     if (numbers.includes(header.number) && numbers.every((number) => number <= header.number)) return false;
     const { links } = yield* this.#readChain();
     if (sameId((links.at(-1) as Link).header.segmentId, header.segmentId)) return false;
-    yield* this.#goTo(links);
+    yield* this.#continueIn(links);
     return true;
   }
 
   /**
-   * What is being read cannot be read on. When the log was truncated or cut meanwhile, that is why, or there is another
-   * segment to go on in; else it is an error.
+   * Reading the current segment cannot continue. If the log was truncated or cut meanwhile, that is reported, or
+   * reading continues in another segment; otherwise `error` is thrown.
    */
   *#relocate(error: unknown): IoRoutine<void> {
     const own = (this.#links[0] as Link).header;
@@ -492,28 +496,28 @@ export class LogTail {
     const { links } = yield* this.#readChain();
     const isThere = links.some(({ header }) => sameId(header.segmentId, own.segmentId));
     if (isThere && sameId((links.at(-1) as Link).header.segmentId, newest.segmentId)) throw error;
-    yield* this.#goTo(links);
+    yield* this.#continueIn(links);
   }
 
-  /** The chain from the segment that is being read on, or from the oldest one. */
+  /** Reads the chain from the current segment on, or from an older one if needed. */
   *#readChain(): IoRoutine<ChainBesideWriter> {
-    const number = Math.min((this.#links[0] as Link).header.number, this.#has?.number ?? 0);
+    const number = Math.min((this.#links[0] as Link).header.number, this.#lastRead?.number ?? 0);
     return yield* readChainBesideWriter(this.#io, this.#directory, (link) => link.header.number <= number);
   }
 
-  /** Goes on in a chain as it is now. */
-  *#goTo(links: readonly Link[]): IoRoutine<void> {
+  /** Continues in the chain as it is now. */
+  *#continueIn(links: readonly Link[]): IoRoutine<void> {
     const { header } = this.#links[0] as Link;
     yield* this.#checkKnown(links);
     const next = links.find((link) => link.header.number > header.number);
     const own = links.findIndex((link) => sameId(link.header.segmentId, header.segmentId));
     const isLeft = own !== -1 && next !== undefined && this.#nextLsn < next.header.firstLsn;
-    if (isLeft && this.#scanner !== undefined) yield* this.#seal(this.#scanner, links.slice(own));
+    if (isLeft && this.#scanner !== undefined) yield* this.#continueSealed(this.#scanner, links.slice(own));
     else yield* this.#enter(links.slice(this.#indexOfNext(links)));
   }
 
-  /** Reads what is left of a segment that has a successor now. */
-  *#seal({ frames }: FrameScanner, links: readonly Link[]): IoRoutine<void> {
+  /** Reads the rest of a segment that has a successor now. */
+  *#continueSealed({ frames }: FrameScanner, links: readonly Link[]): IoRoutine<void> {
     const range = { from: frames.end, nextLsn: frames.nextLsn };
     this.#closeScanner();
     this.#links = links;
@@ -526,27 +530,27 @@ export class LogTail {
     }
   }
 
-  /** Which segment holds the record that comes next. */
+  /** The index of the segment that contains the next record. */
   #indexOfNext(links: readonly Link[]): number {
     const index = links.findLastIndex((link) => link.header.firstLsn <= this.#nextLsn);
     if (index === -1) throw truncated(this.#nextLsn, (links[0] as Link).header.firstLsn);
     return index;
   }
 
-  /** What stands behind the end of the newest segment, or its writer, may prove that something is missing there. */
+  /** Throws when the bytes after the end of the newest segment, or its writer, prove that something is missing there. */
   *#checkWhole(active: ActiveTail, durableLsn: Lsn): IoRoutine<void> {
     let proof: string | undefined;
     if (active.nextLsn <= durableLsn) {
-      // It may have come into sight since.
-      if (this.#isAstray || (yield* active.lookAgain())) return;
+      // It may have become readable since.
+      if (this.#mustRelocate || (yield* active.lookAgain())) return;
       proof = `everything up to LSN ${durableLsn} is known to be durable`;
-    } else if (active.isEvidenceDue) proof = yield* active.evidence();
+    } else if (active.isScanDue) proof = yield* active.findProof();
     if (proof === undefined) return;
     const { path } = this.#links[0] as Link;
     yield* this.#relocate(lostRecord(path, active.end, active.nextLsn, 'hole', proof));
   }
 
-  /** A record of a segment that has a successor cannot be read. */
+  /** The error for an unreadable record of a segment that has a successor. */
   #lost(offset: number, lsn: Lsn): WalError {
     const [link, successor] = this.#links as [Link, Link];
     const proof = `${successor.path} begins with LSN ${successor.header.firstLsn}`;
@@ -554,7 +558,7 @@ export class LogTail {
   }
 
   #closeScanner(): void {
-    this.#known = this.#has;
+    this.#known = this.#lastRead;
     this.#provenLsn = this.provenLsn;
     this.#active?.close();
     this.#active = undefined;
@@ -563,15 +567,15 @@ export class LogTail {
   }
 }
 
-/** What is said of a file that was removed, or gets its next life. */
+/** The errors for a file that was removed, or is being reused. */
 const GONE = new Set<string>(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER']);
 
 const noLimit = (): Lsn => Number.MAX_SAFE_INTEGER;
 
-const nothing = (): Lsn => 0;
+const noneDurable = (): Lsn => 0;
 
 function busy(directory: string): WalError {
-  const what = `the tail of the log in ${directory} is looking for further records: wait for that before you ask again`;
+  const what = `the tail of the log in ${directory} is looking for further records: wait for that call before the next one`;
   return new WalError('WAL_STATE', what, { path: directory, state: 'advancing' });
 }
 

@@ -13,15 +13,15 @@ import type { WalRecord } from '../frames/wal-record.js';
 import { SegmentSource } from './segment-source.js';
 
 /**
- * Reads one segment file, without a lock on its log: a sealed one mapped into memory, with views of it for payloads; one
- * that may still be written to, or where files cannot be mapped, read into memory.
+ * Reads one segment file, without a lock on its log: a sealed one is mapped into memory, and payloads are views of the
+ * mapping; one that may still be written to, or where files cannot be mapped, is read into memory.
  *
- * A sealed segment is one that has a successor beside it. While it is mapped no writer uses its file again, in whatever
- * process. What is given out is good until {@link close}; from then on every view is empty. When another program cuts the
- * file meanwhile, views of what was cut off are zeros, and the next record that is asked for is `WAL_CORRUPT`.
+ * A sealed segment is one that has a successor beside it. While it is mapped no writer, in any process, reuses its
+ * file. Records are valid until {@link close}; from then on every view is empty. When another program truncates the
+ * file meanwhile, views of what was cut off are zeros, and reading the next record throws `WAL_CORRUPT`.
  */
 export class MmapWalReader implements Iterable<WalRecord> {
-  /** What the segment says of itself. */
+  /** The segment's header. */
   readonly header: SegmentHeader;
   readonly path: string;
   readonly #file: FileWindows;
@@ -44,8 +44,9 @@ export class MmapWalReader implements Iterable<WalRecord> {
   /**
    * Opens a segment file for reading.
    *
-   * @throws `WAL_NOT_FOUND`; `WAL_BAD_HEADER` for what is no segment; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`;
-   * `WAL_BAD_KEY`, `WAL_UNSUPPORTED` when the ring cannot get its key at once; `TypeError`, `RangeError` for wrong arguments
+   * @throws `WAL_NOT_FOUND`; `WAL_BAD_HEADER` for a file that is no segment; `WAL_UNSUPPORTED_VERSION`;
+   * `WAL_IO_FAILED`; `WAL_BAD_KEY`, `WAL_UNSUPPORTED` when the ring cannot get its key synchronously; `TypeError`,
+   * `RangeError` for wrong arguments
    */
   static open(path: string, options: DecodingSettings = {}): MmapWalReader {
     checkPath('path', path);
@@ -67,22 +68,22 @@ export class MmapWalReader implements Iterable<WalRecord> {
     return this.#mapped !== undefined;
   }
 
-  /** What the kernel was told of how the mapping is read; `undefined` when nothing is mapped. */
+  /** The advice that the kernel was given for the mapping; `undefined` when nothing is mapped. */
   get madviseState(): MappingAdvice | undefined {
     return this.#mapped === undefined || this.#mapped.isClosed ? undefined : 'sequential';
   }
 
-  /** Where {@link nextRecord} goes on: offset in the file behind the last record it gave, marks behind it included. */
+  /** Where {@link nextRecord} continues: the offset after the last record that it returned and marks after that. */
   get offset(): number {
     return this.#source.end;
   }
 
-  /** Bytes of the file. */
+  /** The size of the file in bytes. */
   get length(): number {
     return this.#file.size;
   }
 
-  /** Whether there is no record in it that can be read. @throws `WAL_CLOSED` */
+  /** Whether it has no readable record. @throws `WAL_CLOSED` */
   get isEmpty(): boolean {
     const cursor = this.cursor();
     try {
@@ -97,7 +98,7 @@ export class MmapWalReader implements Iterable<WalRecord> {
     return this.#mapped === undefined || this.#mapped.isClosed ? 0 : this.#mapped.residentBytes();
   }
 
-  /** Why `nextRecord` has no further record; `undefined` while it may have. */
+  /** Why `nextRecord` returns no further record; `undefined` while it may. */
   get stopReason(): StopReason | undefined {
     return this.#cursor.stopReason;
   }
@@ -105,9 +106,10 @@ export class MmapWalReader implements Iterable<WalRecord> {
   /**
    * The next record, with meta and payload as views of the file in memory, or decoded.
    *
-   * @returns `undefined` at the end, or at the first frame that cannot be read: {@link stopReason} tells which
-   * @throws `WAL_BAD_KEY`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when it cannot be decoded; `WAL_TRUNCATED` when the file was
-   * used again while it was read without a mapping; `WAL_IO_FAILED`; `WAL_CORRUPT` when it was cut
+   * @returns `undefined` at the end, or at the first frame that cannot be read: see {@link stopReason}
+   * @throws `WAL_BAD_KEY`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when it cannot be decoded; `WAL_TRUNCATED` when the file
+   * was reused while it was read without a mapping; `WAL_IO_FAILED`; `WAL_CORRUPT` when it was truncated by another
+   * program
    */
   nextRecord(): WalRecord | undefined {
     return this.#cursor.next() ? this.#cursor.record() : undefined;
@@ -128,14 +130,14 @@ export class MmapWalReader implements Iterable<WalRecord> {
     return this.records();
   }
 
-  /** A cursor before the first record, which makes nothing for a record. @throws `WAL_CLOSED` */
+  /** A cursor before the first record, which allocates nothing for a record. @throws `WAL_CLOSED` */
   cursor(): RecordCursor {
     return new RecordCursor(this.#newSource());
   }
 
   /**
-   * Takes the segment out of this process's memory and out of the page cache, as it will not be needed soon. What is read
-   * of it afterwards comes from the disk; views stay good. Nothing happens where it is not mapped.
+   * Drops the pages of the segment from this process's memory and from the page cache, because they will not be needed
+   * soon. Later reads come from the disk; views stay valid. Does nothing when it is not mapped.
    */
   releasePages(): void {
     if (this.#mapped !== undefined && !this.#mapped.isClosed) this.#mapped.release();
@@ -172,7 +174,7 @@ function closed(path: string): WalError {
   return new WalError('WAL_CLOSED', `the reader of ${path} was closed: open it again`, { path, state: 'closed' });
 }
 
-/** The header of a file, which may be anything. */
+/** Reads the header of a file that may be no segment. */
 function readHeaderAt(path: string): SegmentHeader {
   try {
     const fd = openSync(path, 'r');
@@ -204,7 +206,7 @@ function mapSealed(path: string, header: SegmentHeader): FileWindows | undefined
       return file;
     }
   } catch (error) {
-    // No room for mappings, or a runtime that has none: reading may still do.
+    // No memory for mappings, or a runtime without them: reading may still work.
     if (!WalError.is(error, 'WAL_IO_FAILED')) throw error;
   }
   file.close();
@@ -227,7 +229,7 @@ function openFailure(path: string, error: NodeJS.ErrnoException): WalError {
   if (code === 'EISDIR') {
     return new WalError(
       'WAL_BAD_HEADER',
-      `${path} is a directory, not a segment: give one of its files`,
+      `${path} is a directory, not a segment: open one of its files`,
       { path, reason: 'not-a-file' },
       cause,
     );

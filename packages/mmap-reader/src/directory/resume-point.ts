@@ -3,16 +3,16 @@ import { checkInteger, checkLsn, checkOptions, invalidType, type Lsn, optionName
 import type { Link } from '../chain/chain.js';
 
 /**
- * Where the reading of a log goes on, and what stands before: a plain value that JSON takes as it is. An LSN alone may be given
- * out again after the log was cut off; that of a record in a segment is not. So a reading that begins here says so when
- * anything before `lsn` was cut off since.
+ * Where the reading of a log continues, and which segment is before that: a plain value that can be stored as JSON. An
+ * LSN can be assigned again after the log was cut off, but never in the same segment. So reading from a resume point
+ * can detect that anything before `lsn` was cut off since.
  */
 export interface ResumePoint {
-  /** The LSN of the record that comes next. */
+  /** The LSN of the next record. */
   readonly lsn: Lsn;
-  /** Number of the segment that holds the record before it; 0 when the log begins with `lsn`. */
+  /** Number of the segment that contains the record before it; 0 when the log begins with `lsn`. */
   readonly segment: number;
-  /** What identifies that segment, 32 hexadecimal digits; zeros when there is none. It tells nothing of the segment's id. */
+  /** A fingerprint of that segment's id, 32 hexadecimal digits; zeros when there is none. It does not reveal the id. */
   readonly id: string;
 }
 
@@ -20,25 +20,25 @@ const RESUME_POINT = optionNames<ResumePoint>({ lsn: true, segment: true, id: tr
 
 const NO_ID = '0'.repeat(32);
 
-/** The last record that a reader has, and the segment that holds it. */
-export interface Known {
+/** The last record that was read, and the segment that contains it. */
+export interface LastRead {
   readonly lsn: Lsn;
-  /** Number of the segment; 0 when the log began behind the record. */
+  /** Number of the segment; 0 when the log began after the record. */
   readonly number: number;
   /** {@link fingerprintOf} the segment's id. */
   readonly id: string;
 }
 
 /**
- * Tells segments apart without telling their ids, which are the salt of checksums: with one known, a sender could make payloads that
- * look like frames.
+ * Identifies a segment without revealing its id, which is the salt of its checksums: with the id, a sender could
+ * construct payloads that look like frames.
  */
 function fingerprintOf(id: Uint8Array): string {
   return createHash('sha256').update(id).digest('hex').slice(0, 32);
 }
 
-/** What a reader has that comes to the first record of a segment. */
-export function knownBefore({ header }: Link): Known {
+/** The last record read by a reader that is before the first record of a segment. */
+export function knownBefore({ header }: Link): LastRead {
   const { firstLsn, predecessor } = header;
   return {
     lsn: firstLsn - 1,
@@ -47,24 +47,24 @@ export function knownBefore({ header }: Link): Known {
   };
 }
 
-/** What a reader has that has come to a record in a segment. */
-export function knownIn({ header }: Link, lsn: Lsn): Known {
+/** A record in a segment, as the last one read. */
+export function knownIn({ header }: Link, lsn: Lsn): LastRead {
   return { lsn, number: header.number, id: fingerprintOf(header.segmentId) };
 }
 
-/** Where a reader goes on that has so much. */
-export function resumePointOf({ lsn, number, id }: Known): ResumePoint {
+/** The resume point after the last record read. */
+export function resumePointOf({ lsn, number, id }: LastRead): ResumePoint {
   return Object.freeze({ lsn: lsn + 1, segment: number, id });
 }
 
 /** Returns `value` when it is a resume point. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkResumePoint(name: string, value: ResumePoint): ResumePoint {
-  knownAt(name, value);
+  lastReadAt(name, value);
   return value;
 }
 
-/** What a reader has that goes on at a point. @throws `TypeError`, `RangeError` with Node's codes */
-export function knownAt(name: string, point: ResumePoint): Known {
+/** The last record read by a reader that continues at a resume point. @throws `TypeError`, `RangeError` with Node's codes */
+export function lastReadAt(name: string, point: ResumePoint): LastRead {
   const { lsn, segment, id } = checkOptions(name, point, RESUME_POINT);
   if (lsn === undefined || segment === undefined || id === undefined) {
     throw invalidType(name, 'an LSN, or a resume point with lsn, segment and id', point);
@@ -79,28 +79,28 @@ export function knownAt(name: string, point: ResumePoint): Known {
 }
 
 /**
- * Holds what a reader has against the chain as it is now. A segment's number is never used twice, and a segment that was cut
- * off never gets back into the chain. So the first segment behind the known one says where the log parts from what the reader
- * has, and its predecessor whether segments in between were removed since.
+ * Compares what was read with the chain as it is now. A segment number is never used twice, and a segment that was cut
+ * off never returns to the chain. So the first segment after the one last read shows where the log differs from what
+ * was read, and its predecessor shows whether segments in between were removed since.
  *
- * @param links - from the oldest segment on, or from one whose number is at most the known one
- * @returns the first LSN that was cut off of what the reader has, 1 where nothing says which; `undefined` when none was
+ * @param links - from the oldest segment on, or from one whose number is at most that of the segment last read
+ * @returns the first LSN of what was read that was cut off, 1 when it is not known which; `undefined` when none was
  */
-export function cutOf(links: readonly Link[], known: Known): Lsn | undefined {
+export function findCut(links: readonly Link[], known: LastRead): Lsn | undefined {
   const own = links.find(({ header }) => header.number === known.number)?.header;
   const next = links.find(({ header }) => header.number > known.number)?.header;
-  // It is another log, or a copy of it that has gone on in its own way.
+  // It is another log, or a copy of it that was written independently.
   if (own !== undefined && fingerprintOf(own.segmentId) !== known.id) return 1;
   if (next === undefined) return own === undefined ? 1 : undefined;
   const before = next.predecessor?.number ?? 0;
-  // The log began anew behind the segment that the reader knows, wherever it goes on.
+  // The log began anew after the segment last read, at whatever LSN.
   if (next.predecessor === undefined && known.number > 0) return 1;
   if (next.firstLsn <= known.lsn) {
     // Where segments were removed before it, the cut may have been in any of them.
     return before > 0 && before <= known.number ? next.firstLsn : 1;
   }
   if (next.firstLsn > known.lsn + 1) return undefined;
-  // It begins where the reader is: the record before it has to be the one that the reader has.
+  // It begins right after the last record read: so its predecessor has to be the segment last read.
   const isSame =
     before === known.number && (next.predecessor === undefined || fingerprintOf(next.predecessor.id) === known.id);
   return isSame ? undefined : 1;

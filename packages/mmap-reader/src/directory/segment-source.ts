@@ -7,7 +7,7 @@ import { WindowScanner } from '../frames/window-scanner.js';
 
 const ZEROS = Buffer.alloc(65_536);
 
-/** The records of one segment file, all that can be read. */
+/** All readable records of one segment file. */
 export class SegmentSource implements CursorSource {
   readonly until: Lsn = Number.MAX_SAFE_INTEGER;
   readonly decoder: PayloadDecoder;
@@ -17,8 +17,8 @@ export class SegmentSource implements CursorSource {
   readonly #onClose: () => void;
 
   /**
-   * @param isUnguarded - the file may get a new life while it is read
-   * @param onClose - told when nothing reads on
+   * @param isUnguarded - the file may be reused for another segment while it is read
+   * @param onClose - called when the source is closed
    */
   constructor(
     file: FileWindows,
@@ -34,7 +34,7 @@ export class SegmentSource implements CursorSource {
     this.#scanner = new WindowScanner(file, header, header.blockBytes, header.firstLsn, file.size);
   }
 
-  /** Position in the file behind the last frame that was stepped to. */
+  /** Position in the file after the current frame. */
   get end(): number {
     return this.#scanner.frames.end;
   }
@@ -84,7 +84,7 @@ function isZero(bytes: Uint8Array, from: number): boolean {
   return true;
 }
 
-/** What a step over a frame that cannot be there says of it. */
+/** The stop reason for the error of a step to an invalid frame. */
 function reasonOf(error: WalError): StopReason {
   const { reason, code, message } = error;
   if (reason === 'cut-while-mapped') throw error;

@@ -3,7 +3,7 @@ import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/
 
 const PIECE_BYTES = 256 * 1024;
 
-/** CRC32C of a range of a file, read in pieces, continuing `seed`; `undefined` when the file ends before. */
+/** CRC32C of a range of a file, read in pieces, continuing `seed`; `undefined` when the file ends earlier. */
 export function* checksumOf(
   io: StorageIo,
   file: IoFile,

@@ -4,12 +4,12 @@ import { copyOf } from './small-copies.js';
 import type { WalRecord } from './wal-record.js';
 
 /**
- * The record that was stepped to.
+ * Decodes the current record.
  *
- * @param decoder - of its segment
- * @param copy - copies of meta and payload, instead of views of the memory that they are in, where they stand there as
- * they were appended
- * @throws what {@link PayloadDecoder.decode} throws; `WAL_CORRUPT` when the memory could not be read meanwhile
+ * @param decoder - the decoder of its segment
+ * @param copy - return copies of meta and payload instead of views, where the memory contains them as they were
+ * appended
+ * @throws what {@link PayloadDecoder.decode} throws; `WAL_CORRUPT` when the memory could not be read
  */
 export function decodeRecord(frames: Frames, decoder: PayloadDecoder, copy: boolean): WalRecord {
   const { lsn, type, scope, timestampMs } = frames;

@@ -2,15 +2,16 @@ import { crc32cCombine } from '@walstack/codec';
 
 const NONE = -1;
 
-/** Entries that there is room for at first. */
+/** The initial capacity. */
 const FIRST_ENTRIES = 64;
 
 /**
- * Places of a file that look like the beginnings of frames, each with the checksum that the file would have up to the frame's
- * end if it is one. So a single pass over the file verifies all of them, however many overlap: with the running checksum R of
- * all that was read, a frame from *a* to *b* with the checksum *c* is right exactly when R(b) is what comes of R(a) and *c*.
+ * Claims: positions in a file that look like the start of a frame, each with the checksum that the file must have up to
+ * the frame's end if it is one. So a single pass over the file verifies all of them, however many overlap: with the
+ * running checksum R of everything read, a frame from *a* to *b* with the checksum *c* is valid exactly when R(b)
+ * equals the combination of R(a) and *c*.
  *
- * The file is taken in steps of equal length, and each claim is kept with those that end in the same step.
+ * The file is read in steps of equal length, and each claim is in a list of those that end in the same step.
  */
 export class FrameClaims {
   readonly #origin: number;
@@ -18,20 +19,20 @@ export class FrameClaims {
   readonly #room: number;
   /** The first entry of each step. */
   readonly #heads: Int32Array;
-  /** Of each entry: the next one of the same step, where the frame starts and ends, and the checksum up to its end. */
+  /** For each entry: the next one of the same step, the start and end of the frame, and the checksum up to its end. */
   #next = new Int32Array(FIRST_ENTRIES);
   #starts = new Float64Array(FIRST_ENTRIES);
   #ends = new Float64Array(FIRST_ENTRIES);
   #checksums = new Uint32Array(FIRST_ENTRIES);
-  /** Entries that were used, and those of them that are free again. */
+  /** The number of entries ever used, and the list of those that are free again. */
   #used = 0;
   #free = NONE;
   #count = 0;
 
   /**
    * @param origin - position in the file where the first step begins
-   * @param size - bytes of the file
-   * @param room - claims that are kept at a time, at most
+   * @param size - the size of the file
+   * @param room - the maximum number of claims at a time
    */
   constructor(origin: number, size: number, stepBytes: number, room: number) {
     this.#origin = origin;
@@ -40,7 +41,7 @@ export class FrameClaims {
     this.#heads = new Int32Array(Math.ceil((size - origin) / stepBytes) + 1).fill(NONE);
   }
 
-  /** How many more there is room for. */
+  /** How many more claims there is room for. */
   get room(): number {
     return this.#room - this.#count;
   }
@@ -49,19 +50,19 @@ export class FrameClaims {
     return this.#count === 0;
   }
 
-  /** Whether one ends in the step that begins at this position. */
+  /** Whether a claim ends in the step that begins at this position. */
   endsIn(position: number): boolean {
     return this.#heads[(position - this.#origin) / this.#stepBytes] !== NONE;
   }
 
   /**
-   * Takes note of a claim.
+   * Adds a claim.
    *
-   * @param start - where its frame starts
-   * @param data - where its data does
-   * @param end - where it ends
-   * @param checksum - what the frame says
-   * @param seed - what that continues
+   * @param start - the start of its frame
+   * @param data - the start of its data
+   * @param end - its end
+   * @param checksum - the checksum in the frame
+   * @param seed - the seed of that checksum
    * @param running - the running checksum up to `data`
    */
   add(start: number, data: number, end: number, checksum: number, seed: number, running: number): void {
@@ -76,18 +77,18 @@ export class FrameClaims {
   }
 
   /**
-   * Verifies those that end in the step that begins at `position`, and forgets them.
+   * Verifies the claims that end in the step that begins at `position`, and removes them.
    *
-   * @param running - the running checksum at `position`, and behind each byte of the step
-   * @returns where the first right frame starts among them; `undefined` when none is right
+   * @param running - the running checksum at `position`, and after each byte of the step
+   * @returns the lowest start of a valid frame among them; `undefined` when none is valid
    */
-  settle(position: number, running: Uint32Array): number | undefined {
+  verifyStep(position: number, running: Uint32Array): number | undefined {
     const step = (position - this.#origin) / this.#stepBytes;
     let first = Number.POSITIVE_INFINITY;
     for (let entry = this.#heads[step] as number; entry !== NONE; ) {
       const after = this.#next[entry] as number;
-      const isRight = running[(this.#ends[entry] as number) - position] === this.#checksums[entry];
-      if (isRight) first = Math.min(first, this.#starts[entry] as number);
+      const isValid = running[(this.#ends[entry] as number) - position] === this.#checksums[entry];
+      if (isValid) first = Math.min(first, this.#starts[entry] as number);
       this.#next[entry] = this.#free;
       this.#free = entry;
       this.#count--;

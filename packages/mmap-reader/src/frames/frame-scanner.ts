@@ -11,18 +11,18 @@ import type { Frames } from './frames.js';
  * }
  * ```
  *
- * It ends at the end of its range or where a valid frame should be and is not. Which of the two does not matter to it:
- * what stands behind `frames.end` is for the caller to judge.
+ * It ends at the end of its range or where a valid frame should be and is not. It does not distinguish the two: the
+ * caller examines the bytes after `frames.end`.
  */
 export interface FrameScanner {
   readonly frames: Frames;
   /**
-   * Finds more frames. What was found before, and views of it, are gone.
+   * Finds more frames. Frames found before, and views of them, become invalid.
    *
-   * @returns whether there are further frames; when not, the end or a hole is at `frames.end`
+   * @returns whether there are further frames; if not, the end or an unreadable frame is at `frames.end`
    */
   fill(): IoRoutine<boolean>;
-  /** Gets memory again that was moved away with a view of it. @returns whether that was so */
+  /** Restores memory whose buffer was transferred away. @returns whether that was the case */
   restore?(): boolean;
   /** Releases the memory. Idempotent. */
   close(): void;

@@ -1,20 +1,20 @@
 import { isMark, type Lsn, RecordFlag, type RecordHeader } from '@walstack/codec';
 
-/** What is to be known of frames that were stepped over: what they prove, and how they end. */
+/** What frames that were skipped prove, and how they end. */
 export class FrameSummary {
   /** The highest LSN that some frame proves durable. */
   provenLsn: Lsn;
   /** Type of the last frame when it was a mark, one of `MarkType`; else `undefined`. */
   markType: number | undefined;
-  /** Where the batch began that the last record continues. */
+  /** Where the unfinished batch of the last record began. */
   openBatch: { readonly end: number; readonly nextLsn: Lsn } | undefined;
 
-  /** @param provenLsn - what is known without any frame */
+  /** @param provenLsn - what is known to be durable without any frame */
   constructor(provenLsn: Lsn) {
     this.provenLsn = provenLsn;
   }
 
-  /** Takes note of one frame, but for what it proves; `end` is where the frames before it end. */
+  /** Adds one frame, except for what it proves; `end` is where the frames before it end. */
   frame(record: RecordHeader, end: number): void {
     if (isMark(record)) {
       this.markType = record.type;
@@ -25,7 +25,7 @@ export class FrameSummary {
     else this.openBatch ??= { end, nextLsn: record.lsn };
   }
 
-  /** Takes note of records of no batch, or the last of one. */
+  /** Adds records outside of batches, or the last one of a batch. */
   plainRecords(): void {
     this.markType = undefined;
     this.openBatch = undefined;

@@ -22,12 +22,12 @@ import { seedOf } from '../chain/segment.js';
 import type { MemoryGuard } from './file-windows.js';
 import type { FrameSummary } from './frame-summary.js';
 
-/** What is shown when there is no memory any more: a frame of zeros. */
+/** The memory after `close()`: a frame of zeros. */
 const NOTHING = new Uint8Array(64);
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Where in a frame its record's header begins, and where what follows the header does. */
+/** Where in a frame its record's header begins, and where the header ends. */
 const HEADER = FRAME_HEADER_BYTES;
 const BODY = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
 
@@ -38,57 +38,57 @@ const ENCRYPTED = RecordFlag.encrypted << 16;
 const WORD = 0x1_0000_0000;
 
 /**
- * The frames that a pass has found in a piece of a segment in memory, and the steps from one to the next. The pass
- * verifies lengths and checksums of many frames at once. That LSNs count on and that the fields of a frame can stand
- * together is verified before it is stepped to: for a *run* of records without flags, of which there are many, at once.
- * So a step within a run is no more than counting, and of a frame only what is asked for is read. Nothing is allocated.
+ * The frames that a scan has found in a piece of a segment in memory, with steps from one to the next. The scan
+ * verifies lengths and checksums of many frames at once. That LSNs are consecutive and that the fields of a frame are
+ * consistent is verified before it becomes the current frame: for a *run* of records without flags, which are frequent,
+ * at once. So a step within a run only counts, and only the fields that are used are read. Nothing is allocated.
  *
- * It stops for good at a frame with another LSN than the expected one: no frame of this log can stand there.
+ * It stops permanently at a frame with an unexpected LSN: that cannot be a frame of this log.
  */
 export class Frames {
   readonly header: SegmentHeader;
   readonly path: string;
   readonly #seed: number;
-  /** Where in the memory each frame is that was found, and where the pass stopped. */
+  /** The offset in memory of each frame found, and where the scan stopped. */
   readonly #offsets: Uint32Array<ArrayBuffer>;
   readonly #record = new RecordHeader();
   #bytes: Uint8Array = NOTHING;
   #view: DataView = new DataView(NOTHING.buffer);
-  /** Of `#bytes`: asking an array for them costs as much as making a view. */
+  /** The buffer and offset of `#bytes`: getting them from the array costs as much as making a view. */
   #buffer: ArrayBufferLike = NOTHING.buffer;
   #byteOffset = 0;
-  /** Of a mapping. */
+  /** The guard of a mapping. */
   #guard: MemoryGuard | undefined;
   /** Position in the file of the memory's first byte. */
   #base: number;
   /** Frames found, and the next one to step to. */
   #count = 0;
   #index = 0;
-  /** Where in the memory the present frame is. */
+  /** The offset in memory of the current frame. */
   #at = 0;
-  /** Up to `#runEnd` frames may be stepped to; the one at `#runStart` is to have `#runLsn`, and each is a record. */
+  /** The current run: verified records from index `#runStart`, with `#runLsn`, up to `#runEnd`. */
   #runStart = 0;
   #runEnd = 0;
   #runLsn: Lsn;
   /** Whether the frame before the run is a mark. */
-  #isBehindMark = false;
-  /** Where the frames before this piece end. */
+  #isAfterMark = false;
+  /** The end of the frames before this piece. */
   #endBefore: number;
-  /** The frame that `#record` is of. */
+  /** The index of the frame whose fields are in `#record`. */
   #recordIndex = -1;
   #stopped = false;
 
   /**
-   * @param path - of the file, for errors
-   * @param from - position in the file of a frame or a block boundary
+   * @param path - the path of the file, for errors
+   * @param from - a position in the file: of a frame or a block boundary
    * @param nextLsn - the LSN that is expected there
-   * @param most - frames that are found by one pass
+   * @param framesMax - the maximum number of frames found by one scan
    */
-  constructor(path: string, header: SegmentHeader, from: number, nextLsn: Lsn, most: number) {
+  constructor(path: string, header: SegmentHeader, from: number, nextLsn: Lsn, framesMax: number) {
     this.path = path;
     this.header = header;
     this.#seed = seedOf(header);
-    this.#offsets = new Uint32Array(most + 1);
+    this.#offsets = new Uint32Array(framesMax + 1);
     this.#base = from;
     this.#endBefore = from;
     this.#runLsn = nextLsn;
@@ -99,12 +99,12 @@ export class Frames {
     return this.#seed;
   }
 
-  /** Whether a frame was met that cannot stand there. */
+  /** Whether it stopped at a frame that cannot be there. */
   get stopped(): boolean {
     return this.#stopped;
   }
 
-  /** Whether the pass found as many frames as it can: there may be more in the memory. */
+  /** Whether the scan found as many frames as it can: there may be more in the memory. */
   get isFull(): boolean {
     return this.#count === this.#offsets.length - 1;
   }
@@ -114,12 +114,12 @@ export class Frames {
     return this.#count === 0;
   }
 
-  /** Whether frames were found that were not stepped to yet. */
+  /** Whether there are further frames to step to. */
   get hasMore(): boolean {
     return this.#index < this.#count && !this.#stopped;
   }
 
-  /** Where in the memory the pass stopped. */
+  /** The offset in memory where the scan stopped. */
   get stop(): number {
     return this.#offsets[this.#count] as number;
   }
@@ -129,7 +129,7 @@ export class Frames {
     return this.#base;
   }
 
-  /** Position in the file behind the last frame that was stepped to, marks included; where it began when there was none. */
+  /** Position in the file after the current frame, which may be a mark; where reading began when there is none. */
   get end(): number {
     if (this.#index === 0) return this.#endBefore;
     const at = this.#at;
@@ -141,12 +141,12 @@ export class Frames {
     return this.#runLsn + (this.#index - this.#runStart);
   }
 
-  /** Position in the file of the present frame. */
+  /** Position in the file of the current frame. */
   get position(): number {
     return this.#base + this.#at;
   }
 
-  /** LSN of the present frame; of a mark, the next one that is given out. */
+  /** LSN of the current frame; of a mark, the next LSN that will be assigned. */
   get lsn(): Lsn {
     return this.isMark ? this.nextLsn : this.nextLsn - 1;
   }
@@ -159,16 +159,16 @@ export class Frames {
     return this.#view.getUint8(this.#at + HEADER + 18);
   }
 
-  /** Whether the present frame is a mark, and no record. */
+  /** Whether the current frame is a mark, not a record. */
   get isMark(): boolean {
-    return this.#isBehindMark && this.#index === this.#runStart;
+    return this.#isAfterMark && this.#index === this.#runStart;
   }
 
   get metaLength(): number {
     return this.#view.getUint16(this.#at + HEADER + 16, true);
   }
 
-  /** Bytes of the payload as it is stored: of a compressed one, compressed. */
+  /** The length of the payload as it is stored: if it is compressed, the compressed length. */
   get payloadLength(): number {
     const at = this.#at;
     const kind = this.#view.getUint32(at + 24, true);
@@ -186,7 +186,7 @@ export class Frames {
     return (this.flags & RecordFlag.scoped) === 0 ? undefined : readScope(this.#view, this.#at + BODY);
   }
 
-  /** All fields of the present frame; the same object each time. */
+  /** All fields of the current frame; the same object each time. */
   get record(): RecordHeader {
     if (this.#recordIndex !== this.#index) {
       readRecordHeader(this.#view, this.#at, this.#record);
@@ -195,7 +195,7 @@ export class Frames {
     return this.#record;
   }
 
-  /** Whether the present frame is of a run of records without flags: nothing but meta and payload is in it. */
+  /** Whether the current frame is a record without flags in a run: it contains only meta and payload. */
   get isPlain(): boolean {
     return this.#index > this.#runStart && !this.header.encrypted;
   }
@@ -216,7 +216,7 @@ export class Frames {
     return new Uint8Array(this.#buffer, this.#byteOffset + at + offset, Math.max(0, length));
   }
 
-  /** A view of everything behind the record's header and scope: meta and payload as they are stored. */
+  /** A view of everything after the record's header and scope: meta and payload as they are stored. */
   body(): Uint8Array {
     const offset = bodyStart(this.flags);
     return this.#part(offset, this.#view.getUint32(this.#at, true) + FRAME_HEADER_BYTES - offset);
@@ -227,27 +227,26 @@ export class Frames {
     return this.#part(HEADER, bodyStart(this.flags) - HEADER);
   }
 
-  /** The word at a place in the memory. */
+  /** The 32-bit word at an offset in the memory. */
   uint32At(offset: number): number {
     return this.#view.getUint32(offset, true);
   }
 
-  /** Meta and payload as they were appended, in memory of their own. @throws what the decoder throws */
+  /** Meta and payload as they were appended, decoded into new memory. @throws what the decoder throws */
   decode(decoder: PayloadDecoder): RecordContent {
     try {
       return decoder.decode(this.record, this.head(), this.body(), this.position);
     } finally {
-      // Zeros that stand for what could not be read are why it cannot be decoded.
+      // If the memory could not be read and was zeros, that is the error to report.
       this.checkRead();
     }
   }
 
   /**
-   * Steps to the next frame that was found, a mark included.
+   * Steps to the next frame found, which may be a mark.
    *
    * @returns whether there is one
-   * @throws `WAL_CORRUPT` for fields that cannot stand together behind a right checksum, `WAL_UNSUPPORTED_VERSION` for
-   * unknown ones
+   * @throws `WAL_CORRUPT` for inconsistent fields despite a valid checksum, `WAL_UNSUPPORTED_VERSION` for unknown ones
    */
   next(): boolean {
     const index = this.#index;
@@ -260,7 +259,7 @@ export class Frames {
   }
 
   /**
-   * Steps to the next record of a run that was verified: {@link next} has to be called where there is none.
+   * Steps to the next record of a verified run; when it returns `false`, {@link next} has to be called.
    *
    * @param until - the last LSN that may be stepped to
    */
@@ -273,9 +272,9 @@ export class Frames {
   }
 
   /**
-   * Steps to the last of the frames that were found, and takes note of all on the way.
+   * Steps to the last of the frames found, and adds all of them to `summary`.
    *
-   * @param until - stop before the first record with this LSN or a later one; marks before it are stepped to
+   * @param until - stop before the first record with this LSN or a later one, but after marks before it
    * @returns `false` when it stopped before such a record
    * @throws like {@link next}
    */
@@ -296,32 +295,32 @@ export class Frames {
     return true;
   }
 
-  /** Position in the file of the first frame that the last pass has found. */
+  /** Position in the file of the first frame that the last scan found. */
   get foundAt(): number {
     return this.#base + (this.#offsets[0] as number);
   }
 
-  /** What stands from {@link foundAt} to {@link end}, as it was verified: a view of the memory. */
+  /** The bytes from {@link foundAt} to {@link end}, as they were verified: a view of the memory. */
   get foundBytes(): Uint8Array {
     const at = this.#offsets[0] as number;
     return new Uint8Array(this.#buffer, this.#byteOffset + at, Math.max(0, this.end - this.#base - at));
   }
 
   /**
-   * Looks at other memory from now on, or at what was moved to the front of the same, in which nothing was found yet.
+   * Uses other memory from now on, or the same memory after its content was moved; no frames are found in it yet.
    *
    * @param base - position in the file of the memory's first byte
-   * @param end - {@link end}, for a caller that has written over the frame that tells it
-   * @param guard - of memory that may show something else than its file
+   * @param end - {@link end}, for a caller that has overwritten the frame from which it is computed
+   * @param guard - for memory that may differ from its file
    */
   adopt(bytes: Uint8Array, base: number, end = this.end, guard?: MemoryGuard): void {
-    this.#forget(end);
+    this.#reset(end);
     this.#offsets[0] = 0;
     this.#base = base;
     if (bytes !== this.#bytes) this.replace(bytes, guard);
   }
 
-  /** The same bytes at another place in memory, as the memory that they were in is gone. */
+  /** Replaces the memory by other memory with the same bytes. */
   replace(bytes: Uint8Array, guard?: MemoryGuard): void {
     const { buffer, byteOffset, byteLength } = bytes;
     this.#bytes = bytes;
@@ -333,38 +332,38 @@ export class Frames {
 
   /** Finds the frames of a range of the memory. */
   scan(from: number, to: number): void {
-    this.#forget(this.end);
+    this.#reset(this.end);
     const position = this.#base + from;
     this.#count = scanFrames(this.#bytes, from, to, position, this.header.blockBytes, this.#seed, this.#offsets);
     this.checkRead();
   }
 
   /**
-   * To be called when something was made of the memory.
+   * To be called after the memory was read, before the result is used.
    *
-   * @throws `WAL_CORRUPT` when some of it could not be read, and showed zeros
+   * @throws `WAL_CORRUPT` when some of it could not be read, and was zeros
    */
   checkRead(): void {
     this.#guard?.check();
   }
 
   /**
-   * Takes over the frames that were found in another thread.
+   * Takes over frames that were found in another thread.
    *
-   * @param offsets - what {@link offsets} gives there, for memory that begins at the same place in the file
+   * @param offsets - what {@link offsets} returned there, for memory that begins at the same position in the file
    */
   take(offsets: Uint32Array): void {
-    this.#forget(this.end);
+    this.#reset(this.end);
     this.#offsets.set(offsets);
     this.#count = offsets.length - 1;
   }
 
-  /** Where the frames are that were found, and where the pass stopped: a copy. */
+  /** The offsets of the frames found, and where the scan stopped: a copy. */
   offsets(): Uint32Array<ArrayBuffer> {
     return this.#offsets.slice(0, this.#count + 1);
   }
 
-  /** The frames that were found, in memory of their own. */
+  /** The frames found, copied into new memory. */
   found(): {
     readonly base: number;
     readonly offsets: Uint32Array<ArrayBuffer>;
@@ -375,34 +374,34 @@ export class Frames {
     return { base: this.#base + first, offsets, bytes: this.#bytes.slice(first, this.stop) };
   }
 
-  /** Stops for good at the present frame, which cannot be there. */
+  /** Stops permanently at the current frame, which cannot be there. */
   stopHere(): void {
     this.#stopped = true;
     this.#runEnd = this.#index;
   }
 
-  /** Goes on where it had stopped, as there may be more now. */
+  /** Continues where it had stopped: there may be more now. */
   resume(): void {
     this.#stopped = false;
   }
 
-  /** Releases the memory. What was found is gone, too. */
+  /** Releases the memory, and drops the frames found. */
   close(): void {
-    this.#forget(this.#endBefore);
+    this.#reset(this.#endBefore);
     this.#stopped = true;
     this.#offsets[0] = 0;
     this.replace(NOTHING);
   }
 
-  /** Forgets what was found. */
-  #forget(end: number): void {
+  /** Drops the frames found. */
+  #reset(end: number): void {
     this.#endBefore = end;
     this.#beginRun(this.nextLsn, 0);
     this.#count = 0;
     this.#index = 0;
     this.#at = 0;
     this.#recordIndex = -1;
-    this.#isBehindMark = false;
+    this.#isAfterMark = false;
   }
 
   #beginRun(nextLsn: Lsn, index: number): void {
@@ -412,9 +411,9 @@ export class Frames {
   }
 
   /**
-   * Verifies records without flags from the next frame on, and steps to the first of them.
+   * Verifies a run of records without flags from the next frame on, and steps to the first of them.
    *
-   * @param until - the first LSN that is of no interest
+   * @param until - the first LSN that is not needed
    * @returns whether there is any
    */
   #findRun(until: Lsn, summary?: FrameSummary): boolean {
@@ -423,11 +422,11 @@ export class Frames {
     const offsets = this.#offsets;
     const first = this.#index;
     const { nextLsn } = this;
-    // The LSN behind the last record must be one, too; and a run has one upper half of its LSNs.
+    // The LSN after the last record must be valid, too; and all LSNs of a run have the same upper half.
     const beyond = Math.min(until, Number.MAX_SAFE_INTEGER, (Math.floor(nextLsn / WORD) + 1) * WORD);
     const most = Math.min(this.#count, first + beyond - nextLsn);
     const high = Math.floor(nextLsn / WORD) | 0;
-    // In signed 32-bit integers throughout, which are what a compiler is fastest with: it is done for every record.
+    // Only signed 32-bit integers, which the compiler makes fastest code for: this runs for every record.
     let low = nextLsn | 0;
     let index = first;
     let gain = Number.MIN_SAFE_INTEGER;
@@ -448,10 +447,10 @@ export class Frames {
       if (lag > 0 && index - lag > gain) gain = index - lag;
       low = (low + 1) | 0;
     }
-    // The lag of the record that proves most, counted from the first one of the run.
+    // The highest LSN that a record of the run proves durable.
     const proven = nextLsn - first + gain;
     this.#beginRun(nextLsn, first);
-    this.#isBehindMark = false;
+    this.#isAfterMark = false;
     if (index === first) return false;
     this.#runEnd = index;
     this.#index = first + 1;
@@ -460,7 +459,7 @@ export class Frames {
     return true;
   }
 
-  /** Verifies one frame, of whatever kind, and steps to it. */
+  /** Verifies one frame of any kind, and steps to it. */
   #stepAlone(): boolean {
     const index = this.#index;
     if (this.#stopped || index === this.#count) return false;
@@ -478,14 +477,14 @@ export class Frames {
     this.#at = at;
     this.#index = index + 1;
     this.#recordIndex = index + 1;
-    this.#isBehindMark = isMark;
+    this.#isAfterMark = isMark;
     this.#beginRun(isMark ? nextLsn : nextLsn + 1, index + 1);
     return true;
   }
 
   /**
-   * Whether the next frame that was found is there, and no sound mark: behind the last record that is of interest it is
-   * hidden, whatever it is.
+   * Whether there is a next frame that is not a valid mark: after the last record that is needed it is not examined
+   * further.
    */
   get #isBeforeHidden(): boolean {
     if (this.#index === this.#count) return false;
@@ -493,17 +492,17 @@ export class Frames {
     if (this.#view.getUint32(at, true) < RECORD_HEADER_BYTES) return false;
     if ((this.#view.getUint32(at + 24, true) & MARK) === 0) return true;
     readRecordHeader(this.#view, at, this.#record);
-    // It is no longer that of the present frame.
+    // `#record` no longer belongs to the current frame.
     this.#recordIndex = -1;
     return this.#record.lsn === this.nextLsn && recordProblem(this.#record) !== undefined;
   }
 
-  /** A view of a part of the present frame. */
+  /** A view of a part of the current frame. */
   #part(offset: number, length: number): Uint8Array {
     return new Uint8Array(this.#buffer, this.#byteOffset + this.#at + offset, Math.max(0, length));
   }
 
-  /** Whether the fields in `#record` can stand together. */
+  /** Throws when the fields in `#record` are unknown or inconsistent. */
   #check(offset: number, isMark: boolean): void {
     const { lsn, flags } = this.#record;
     const problem = recordProblem(this.#record);
@@ -523,12 +522,12 @@ export class Frames {
   }
 }
 
-/** Where in a frame meta and payload begin. */
+/** The offset in a frame of meta and payload. */
 function bodyStart(flags: number): number {
   return (flags & RecordFlag.scoped) === 0 ? BODY : BODY + SCOPE_BYTES;
 }
 
-/** The LSN of the frame at `at`; a number beyond all LSNs when it is none. */
+/** The LSN of the frame at `at`; a number above all LSNs when it is not valid. */
 function lsnAt(view: DataView, at: number): number {
   return view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * WORD;
 }

@@ -12,7 +12,7 @@ import { corruption } from '../chain/corruption.js';
 import { type FileWindows, fits, type MemoryGuard, rangeOf, WINDOW_BYTES, type Window } from './file-windows.js';
 import { hasSegmentId } from './segment-id.js';
 
-/** Whether files can be mapped here, and held against a writer meanwhile. */
+/** Whether files can be mapped here, and locked against reuse by a writer meanwhile. */
 const canMap = mappingUnavailableReason === undefined && fileLocksUnavailableReason === undefined;
 
 interface MappedWindow extends Window {
@@ -20,8 +20,8 @@ interface MappedWindow extends Window {
 }
 
 /**
- * A file that is not written to any more, mapped window by window for reading, under a shared lock: no writer, in
- * whatever thread or process, gives it a new life meanwhile.
+ * A file that is no longer written to, mapped window by window for reading, under a shared lock: no writer, in any
+ * thread or process, reuses it meanwhile.
  */
 export class MappedFile implements FileWindows {
   readonly path: string;
@@ -29,7 +29,7 @@ export class MappedFile implements FileWindows {
   readonly #keeps: boolean;
   #fd: number;
   readonly #windows: MappedWindow[] = [];
-  /** Whether the memory of a window was moved away: it stays mapped as long as it is in use there. */
+  /** Whether the buffer of a window was transferred away: it stays mapped as long as it is in use. */
   #isMoved = false;
 
   private constructor(path: string, fd: number, size: number, keeps: boolean) {
@@ -42,15 +42,15 @@ export class MappedFile implements FileWindows {
   /**
    * Opens a file and takes a shared lock on it.
    *
-   * @param keeps - windows stay mapped until the file is closed, so that views of them stay good
-   * @returns `undefined` when a writer is taking the file for a new life, or has done so, or when files cannot be mapped
+   * @param keeps - windows stay mapped until the file is closed, so that views of them stay valid
+   * @returns `undefined` when a writer is reusing the file, or has done so, or when files cannot be mapped
    * @throws what `node:fs` throws
    */
   static open(path: string, keeps: boolean): MappedFile | undefined {
     if (!canMap) return undefined;
     const fd = openSync(path, 'r');
     try {
-      // Having locked, it is looked up again: the name may have gone to another file before.
+      // The name is checked after locking: before that, another file may have got it.
       if (lockFile(fd, 'shared') && isStillAt(path, fd)) return new MappedFile(path, fd, fstatSync(fd).size, keeps);
     } catch (error) {
       closeSync(fd);
@@ -72,8 +72,8 @@ export class MappedFile implements FileWindows {
     return fits(position, end);
   }
 
-  /** Mapping takes no memory. */
-  isWorth(): boolean {
+  /** Always: mapping allocates no memory. */
+  mayLoadFrame(): boolean {
     return true;
   }
 
@@ -91,7 +91,7 @@ export class MappedFile implements FileWindows {
 
   renew(window: Window): Window {
     const index = this.#indexOf(window);
-    // Another reader may have done it.
+    // Another reader may have renewed it already.
     if (index === -1) return this.window(window.base, window.length);
     this.#isMoved = true;
     const again = this.#map(window.base, window.length);
@@ -100,28 +100,28 @@ export class MappedFile implements FileWindows {
   }
 
   load(window: Window, offset: number, length: number): void {
-    guarded(this.path, () => this.#mappingOf(window)?.load(offset, length));
+    translateErrors(this.path, () => this.#mappingOf(window)?.load(offset, length));
   }
 
   check(window: Window, length: number): void {
-    guarded(this.path, () => this.#mappingOf(window)?.checkNotCut(0, Math.min(length, window.length)));
+    translateErrors(this.path, () => this.#mappingOf(window)?.checkNotCut(0, Math.min(length, window.length)));
   }
 
   leave(window: Window): void {
     if (this.#keeps) this.#mappingOf(window)?.advise('dontneed');
   }
 
-  /** Takes the file out of this process's memory and out of the page cache. */
+  /** Drops the file's pages from this process's memory and from the page cache. */
   release(): void {
     for (const { mapping } of this.#windows) mapping.release();
-    // What is mapped is not dropped from the page cache, and not everything was mapped.
-    this.#eachStretch((mapping) => mapping.release());
+    // Mapped pages stay in the page cache, and not everything was mapped: so the whole file is visited again.
+    this.#eachWindow((mapping) => mapping.release());
   }
 
   /** Bytes of the file that are in the page cache. */
   residentBytes(): number {
     let bytes = 0;
-    this.#eachStretch((mapping) => {
+    this.#eachWindow((mapping) => {
       bytes += mapping.residentBytes();
     });
     return bytes;
@@ -130,7 +130,8 @@ export class MappedFile implements FileWindows {
   close(): void {
     if (this.#fd === -1) return;
     this.#unmapAll();
-    // The memory is unmapped when the thread comes to it, and has the lock until then, though it cannot be read any more.
+    // The memory is unmapped later, by a finalizer, and would keep the lock until then, though it is not accessible any
+    // more.
     if (!this.#isMoved) unlockFile(this.#fd);
     closeSync(this.#fd);
     this.#fd = -1;
@@ -144,16 +145,16 @@ export class MappedFile implements FileWindows {
     return (this.#windows as readonly Window[]).indexOf(window);
   }
 
-  #eachStretch(visit: (mapping: Mapping) => void): void {
+  #eachWindow(visit: (mapping: Mapping) => void): void {
     for (let base = 0; base < this.size; base += WINDOW_BYTES) {
       const { mapping } = this.#map(base, Math.min(WINDOW_BYTES, this.size - base));
-      guarded(this.path, () => visit(mapping));
+      translateErrors(this.path, () => visit(mapping));
       mapping.unmap();
     }
   }
 
   #map(base: number, length: number): MappedWindow {
-    return guarded(this.path, () => {
+    return translateErrors(this.path, () => {
       const mapping = mapFile(this.#fd, { offset: base, length });
       mapping.advise('sequential');
       const guard = new MappingGuard(this.path, mapping);
@@ -163,7 +164,7 @@ export class MappedFile implements FileWindows {
 
   #unmapAll(): void {
     for (const { mapping, bytes, length } of this.#windows.splice(0)) {
-      // It is unmapped when the thread comes to it: the pages go at once.
+      // The finalizer unmaps it later: this drops the pages at once.
       if (bytes.length === length) mapping.advise('dontneed');
       else this.#isMoved = true;
       mapping.unmap();
@@ -182,12 +183,12 @@ class MappingGuard implements MemoryGuard {
 
   check(): void {
     if (!this.#mapping.isBroken) return;
-    const what = 'it was cut while it was read, or its disk could not read it: zeros were seen there';
+    const what = 'it was cut while it was read, or its disk could not read it: zeros were read there';
     throw corruption(this.#path, 'cut-while-mapped', what);
   }
 }
 
-/** Opens a file for mapping; `undefined` where plain reads have to do, which say what is wrong with a file, too. */
+/** Opens a file for mapping; `undefined` where that fails: then plain reads are used, which also report what is wrong. */
 export function tryToMap(path: string, keeps: boolean): MappedFile | undefined {
   try {
     return MappedFile.open(path, keeps);
@@ -196,15 +197,15 @@ export function tryToMap(path: string, keeps: boolean): MappedFile | undefined {
   }
 }
 
-/** Whether `path` is still the name of an open file. */
+/** Whether the open file is still the one at `path`. */
 function isStillAt(path: string, fd: number): boolean {
   const here = fstatSync(fd);
   const there = statSync(path, { throwIfNoEntry: false });
   return there !== undefined && there.ino === here.ino && there.dev === here.dev;
 }
 
-/** Says in our words what the system says of a mapping. */
-function guarded<T>(path: string, call: () => T): T {
+/** Translates errors of a mapping into those of a log. */
+function translateErrors<T>(path: string, call: () => T): T {
   try {
     return call();
   } catch (error) {

@@ -22,9 +22,9 @@ export interface ScanRange {
 }
 
 /**
- * Opens a segment that is not written to any more for reading: mapped where files can be, else by plain reads.
+ * Opens a sealed segment for reading: mapped where possible, otherwise by plain reads.
  *
- * @throws `WAL_NOT_FOUND`, `WAL_TRUNCATED` when the file has got a new life
+ * @throws `WAL_NOT_FOUND`, `WAL_TRUNCATED` when the file was reused
  */
 export function* openSealed(io: StorageIo, link: Link, range: ScanRange = {}): IoRoutine<FrameScanner> {
   return mapSealed(io, link, range) ?? (yield* openStreamed(io, link, range));
@@ -47,7 +47,7 @@ export function* openStreamed(io: StorageIo, link: Link, range: ScanRange = {}):
   }
 }
 
-/** A mapped segment; `undefined` where plain reads have to do. */
+/** Maps a segment; `undefined` where plain reads have to be used. */
 function mapSealed(io: StorageIo, link: Link, range: ScanRange): WindowScanner | undefined {
   if (!io.capabilities.realFiles) return undefined;
   const file = tryToMap(link.path, false);
@@ -55,25 +55,25 @@ function mapSealed(io: StorageIo, link: Link, range: ScanRange): WindowScanner |
   try {
     if (file.hasId(link.header.segmentId)) return scannerOf(file, link.header, range);
   } catch (error) {
-    // No room for mappings, or a runtime that has none: reading may still do.
+    // No memory for mappings, or a runtime without them: reading may still work.
     if (!WalError.is(error, 'WAL_IO_FAILED')) throw error;
   }
   file.close();
   return undefined;
 }
 
-/** Reads a segment in windows of its file, which it closes. */
+/** A scanner that reads a segment in windows of its file, and closes the file. */
 export function scannerOf(file: FileWindows, header: SegmentHeader, range: ScanRange = {}): WindowScanner {
-  const { from, nextLsn, limit } = settled(header, range, file.size);
+  const { from, nextLsn, limit } = withDefaults(header, range, file.size);
   return new WindowScanner(file, header, from, nextLsn, limit);
 }
 
-function settled(header: SegmentHeader, range: ScanRange, size: number): Required<ScanRange> {
+function withDefaults(header: SegmentHeader, range: ScanRange, size: number): Required<ScanRange> {
   const { from = header.blockBytes, nextLsn = header.firstLsn, limit = size } = range;
   return { from, nextLsn, limit: Math.min(limit, size) };
 }
 
-/** A segment that is read by plain reads, with its file. */
+/** A scanner that reads a segment by plain reads, and owns its file. */
 export class StreamedScanner implements FrameScanner {
   readonly #io: StorageIo;
   readonly #scanner: SegmentScanner;
@@ -81,7 +81,7 @@ export class StreamedScanner implements FrameScanner {
   #isOpen = true;
 
   constructor(io: StorageIo, file: IoFile, header: SegmentHeader, range: ScanRange) {
-    const { from, nextLsn, limit } = settled(header, range, io.size(file));
+    const { from, nextLsn, limit } = withDefaults(header, range, io.size(file));
     this.#io = io;
     this.#file = file;
     this.#scanner = new SegmentScanner(io, file, header, from, nextLsn, limit);
@@ -99,18 +99,18 @@ export class StreamedScanner implements FrameScanner {
     return this.#scanner.fill();
   }
 
-  /** Goes on where no frame was: there may be one now. */
+  /** Continues where no frame was: there may be one now. */
   resume(limit = this.#io.size(this.#file)): void {
     this.#scanner.resume(limit);
   }
 
-  /** Whether the file has got a new life since it was opened. */
+  /** Whether the file was reused for another segment since it was opened. */
   *isRecycled(): IoRoutine<boolean> {
     const { segmentId } = this.frames.header;
     try {
       return !sameId((yield* headerOf(this.#io, this.#file)).segmentId, segmentId);
     } catch (error) {
-      // The header of the next life is being written.
+      // The header of the next segment is being written.
       if (WalError.is(error, 'WAL_BAD_HEADER')) return true;
       throw error;
     }
@@ -123,7 +123,7 @@ export class StreamedScanner implements FrameScanner {
     try {
       closeFile(this.#io, this.#file);
     } catch (error) {
-      // A backend that went with its log has closed the file.
+      // A backend that was disposed of with its log has closed the file.
       if (!WalError.is(error, 'WAL_CLOSED')) throw error;
     }
   }

@@ -6,7 +6,7 @@ import { hasSegmentId } from './segment-id.js';
 const PIECE_BYTES = 256 * 1024;
 
 /**
- * A file that is read into memory window by window, where it cannot be mapped: without the addon, or while it is being
+ * A file that is read into memory window by window because it cannot be mapped: without the addon, or while it is being
  * written.
  */
 export class ReadFile implements FileWindows {
@@ -17,7 +17,7 @@ export class ReadFile implements FileWindows {
   readonly #windows: Window[] = [];
 
   /**
-   * @param keeps - windows stay in memory until the file is closed, so that views of them stay good
+   * @param keeps - windows stay in memory until the file is closed, so that views of them stay valid
    * @throws what `node:fs` throws
    */
   constructor(path: string, keeps: boolean) {
@@ -39,8 +39,8 @@ export class ReadFile implements FileWindows {
     return fits(position, end);
   }
 
-  /** Memory is taken only for what is really a frame: a length is not believed before its checksum is. */
-  isWorth(position: number, length: number, checksum: number, seed: number): boolean {
+  /** Memory is allocated only for a valid frame: a length is not trusted before its checksum is verified. */
+  mayLoadFrame(position: number, length: number, checksum: number, seed: number): boolean {
     const piece = new Uint8Array(Math.min(length, PIECE_BYTES));
     let crc = seed;
     for (let done = 0; done < length; ) {
@@ -66,14 +66,14 @@ export class ReadFile implements FileWindows {
 
   renew(window: Window): Window {
     const index = this.#windows.indexOf(window);
-    // Another reader may have done it.
+    // Another reader may have renewed it already.
     if (index === -1) return this.window(window.base, window.length);
     const again = this.#make(window.base, window.length);
     this.#windows[index] = again;
     return again;
   }
 
-  /** What was read is there. */
+  /** Nothing to do: the bytes are in memory. */
   load(): void {}
 
   check(): void {}
@@ -86,7 +86,7 @@ export class ReadFile implements FileWindows {
     this.#fd = -1;
     for (const { bytes } of this.#windows.splice(0)) {
       const { buffer } = bytes;
-      // Views are to be empty now, as those of a mapping are.
+      // Detaches the buffer, so that views become empty, as those of a mapping do.
       structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
     }
   }
@@ -96,7 +96,7 @@ export class ReadFile implements FileWindows {
     let filled = 0;
     while (filled < length) {
       const read = this.#read(bytes.subarray(filled), base + filled);
-      // The file was cut meanwhile: zeros stand there.
+      // The file was truncated meanwhile: the rest stays zeros.
       if (read === 0) break;
       filled += read;
     }

@@ -4,8 +4,8 @@ import type { Frames } from './frames.js';
 import type { WalRecord } from './wal-record.js';
 
 /**
- * Why there are no further records: `'end'`, nothing but zeros is behind the last one; `'bad-frame'`, what stands there is
- * no frame of this segment; or a frame whose checksum is right, with an LSN or fields that cannot stand there.
+ * Why there are no further records: `'end'`, only zeros follow the last one; `'bad-frame'`, the following bytes are no
+ * frame of this segment; or a frame with a valid checksum has an LSN or fields that cannot be there.
  */
 export type StopReason =
   | 'end'
@@ -16,30 +16,30 @@ export type StopReason =
   | 'unknown-codec'
   | 'closed';
 
-/** Where the records of a cursor come from. */
+/** The source of a cursor's records. */
 export interface CursorSource {
   /** Finds more frames; `undefined` when there are none, or none yet. */
   advance(): Frames | undefined;
-  /** The last LSN that is read from the present frames. */
+  /** The last LSN that is read from the current frames. */
   readonly until: Lsn;
-  /** What decodes the records of the present frames. */
+  /** The decoder for the records of the current frames. */
   readonly decoder: PayloadDecoder;
-  /** Gets memory again that was moved away. @returns whether that was so */
+  /** Restores memory whose buffer was transferred away. @returns whether that was the case */
   restore(): boolean;
   /**
    * Why there are no further records; `undefined` when there will be.
    *
-   * @param error - of the step to a frame that cannot be there
+   * @param error - the error of the step to an invalid frame
    */
   stopReason(error: WalError | undefined): StopReason | undefined;
-  /** Nothing reads on. */
+  /** Ends the reading. */
   close(): void;
 }
 
 /**
- * Steps from record to record without making anything for one: what is asked for is read from the memory that the record
- * is in. Meta and payload are views of it, made when they are asked for; those of records that are compressed or encrypted
- * are decoded then.
+ * Steps from record to record without allocating anything: fields are read from the record's memory when they are
+ * accessed. Meta and payload are views of that memory, made on access; those of compressed or encrypted records are
+ * decoded on access.
  *
  * ```ts
  * while (cursor.next()) if (cursor.type === 7) use(cursor.payload);
@@ -50,15 +50,15 @@ export class RecordCursor {
   readonly #types: ReadonlySet<number> | undefined;
   #frames: Frames | undefined;
   #decoder: PayloadDecoder | undefined;
-  /** Whether meta and payload of a record without flags are what stands in the file. */
+  /** Whether meta and payload of a record without flags can be used as they are in the file. */
   #takesPlain = false;
   #until: Lsn = 0;
   #stopReason: StopReason | undefined;
 
   /**
-   * For what makes cursors.
+   * For internal use: cursors are made by the readers.
    *
-   * @param types - of the records to stop at; all when it is not given
+   * @param types - the types of records to stop at; all when it is missing
    */
   constructor(source: CursorSource, types?: ReadonlySet<number>) {
     this.#source = source;
@@ -66,9 +66,9 @@ export class RecordCursor {
   }
 
   /**
-   * Steps to the next record. The checksum of each was verified by then.
+   * Steps to the next record, whose checksum is verified by then.
    *
-   * @returns `false` when there is none, and from then on: see {@link stopReason}
+   * @returns `false` when there is no further record: see {@link stopReason}
    * @throws `WAL_IO_FAILED` when the disk cannot read, `WAL_CORRUPT` when the file was cut meanwhile
    */
   next(): boolean {
@@ -86,12 +86,12 @@ export class RecordCursor {
     return this.#frames?.lsn ?? 0;
   }
 
-  /** The application's own number. */
+  /** The record's type, a number of the application. */
   get type(): number {
     return this.#frames?.type ?? 0;
   }
 
-  /** Bits of codec's `RecordFlag`. */
+  /** Bits of `RecordFlag` of `@walstack/codec`. */
   get flags(): number {
     return this.#frames?.flags ?? 0;
   }
@@ -101,7 +101,7 @@ export class RecordCursor {
     return this.#frames?.metaLength ?? 0;
   }
 
-  /** In bytes, as it is stored: of a compressed payload, compressed. */
+  /** In bytes, as it is stored: for a compressed payload, the compressed length. */
   get payloadLength(): number {
     return this.#frames?.payloadLength ?? 0;
   }
@@ -111,7 +111,7 @@ export class RecordCursor {
     return this.#frames?.timestampMs ?? 0;
   }
 
-  /** Whose record it is; `undefined` for a record without scope. Made when it is asked for. */
+  /** The ids of the record's owner; `undefined` for a record without scope. Made on access. */
   get scope(): RecordScope | undefined {
     return this.#frames?.scope;
   }
@@ -133,7 +133,7 @@ export class RecordCursor {
   }
 
   /**
-   * A view of the payload, or what was decoded.
+   * A view of the payload, or the decoded payload.
    *
    * @throws `WAL_BAD_KEY`, `WAL_CORRUPT`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when it cannot be decoded
    */
@@ -150,7 +150,7 @@ export class RecordCursor {
   /**
    * The record as an object.
    *
-   * @param copy - copies of meta and payload, in place of views. Default `false`
+   * @param copy - return copies of meta and payload instead of views. Default `false`
    */
   record(copy = false): WalRecord | undefined {
     const frames = this.#frames;
@@ -162,7 +162,7 @@ export class RecordCursor {
     }
   }
 
-  /** Ends the reading before the end. Idempotent. */
+  /** Ends the reading early. Idempotent. */
   close(): void {
     this.#stopReason ??= 'closed';
     this.#until = 0;
@@ -175,7 +175,7 @@ export class RecordCursor {
     this.close();
   }
 
-  /** Reads once more when a view was moved away, and its memory with it. */
+  /** Reads once more when the buffer of the memory was transferred away. */
   #again<T>(error: unknown, read: (frames: Frames) => T): T {
     if (error instanceof TypeError && this.#frames !== undefined && this.#source.restore()) {
       return read.call(this, this.#frames);
@@ -189,7 +189,7 @@ export class RecordCursor {
     return { meta: frames.meta(), payload: frames.payload() };
   }
 
-  /** Steps on until there is a record that is wanted. */
+  /** Steps to the next record of a requested type. */
   #search(): boolean {
     for (;;) {
       const frames = this.#frames;
@@ -200,7 +200,7 @@ export class RecordCursor {
     }
   }
 
-  /** Steps within the memory; gets it again when a view of it was moved away. */
+  /** Steps within the memory; restores it when its buffer was transferred away. */
   #step(frames: Frames): boolean {
     try {
       return frames.next();

@@ -11,35 +11,37 @@ import type { Segment } from '../chain/segment.js';
 import { seedOf } from '../chain/segment.js';
 import { FrameClaims } from './frame-claims.js';
 
-/** Bytes that are looked at in one step. */
+/** Bytes that are examined in one step. */
 const STEP_BYTES = 256 * 1024;
 
-/** What is read beyond a step, so that every 32 bytes stand together in one of them. */
+/** Bytes read beyond a step, so that a frame header and record header that begin in it are whole. */
 const OVERLAP_BYTES = MARK_FRAME_BYTES - 1;
 
 /**
- * Frames whose checksums are open at a time: one for so many bytes behind the hole, within bounds. A file made to have
- * more is gone through several times: no more often than frames could start in so many bytes.
+ * Bounds the number of claims, candidate frames whose checksums are not verified yet: one per `BYTES_PER_CLAIM` bytes
+ * after the unreadable frame, within limits. A file constructed to have more is read several times, but at most as
+ * often as frames could start in that many bytes.
  */
 const BYTES_PER_CLAIM = 128;
-const FEWEST_CLAIMS = 16_384;
-const MOST_CLAIMS = 4 * 1024 * 1024;
+const CLAIMS_MIN = 16_384;
+const CLAIMS_MAX = 4 * 1024 * 1024;
 
-/** What stands behind the last readable frame of a segment. */
+/** What was found after the last readable frame of a segment. */
 export interface TailScan {
-  /** Offset of a valid frame which proves that something had been durable that is not kept. */
+  /** Offset of a valid frame that proves durable something that would be dropped. */
   readonly proofOffset: number | undefined;
   /** Whether there is anything but zeros. */
   readonly dirty: boolean;
 }
 
 /**
- * Looks at every byte behind the last readable frame of a segment for a valid frame that proves an LSN durable that would be
- * dropped: after a hole the next frame can start anywhere. The work is linear in the size of the file, whatever it holds.
+ * Searches every byte after the last readable frame of a segment for a valid frame that proves an LSN durable that
+ * would be dropped: after an unreadable frame the next one can start anywhere. The work is linear in the size of the
+ * file, whatever its content.
  *
- * @param size - bytes of the file
- * @param droppedFrom - the first LSN that would be dropped; the segment's next one, or before it that of a batch that does
- * not end
+ * @param size - the size of the file
+ * @param droppedFrom - the first LSN that would be dropped: the segment's next one, or the first one of a batch that is
+ * incomplete
  */
 export function* scanTail(
   io: StorageIo,
@@ -63,9 +65,9 @@ class TailScanner {
   readonly #room: number;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** Where in the bytes frames may start, as their fields say. */
-  readonly #places: number[] = [];
-  /** The running checksum behind each of the bytes: made when a frame may start or end among them. */
+  /** Offsets at which frames may start, judging by their fields. */
+  readonly #candidates: number[] = [];
+  /** The running checksum after each of the bytes: computed when a frame may start or end among them. */
   #prefixes: Uint32Array | undefined;
   #dirty = false;
 
@@ -78,7 +80,7 @@ class TailScanner {
     this.#seed = seedOf(segment.header);
     this.#lsn = droppedFrom;
     this.#lastLsn = segment.nextLsn + Math.floor(left / MARK_FRAME_BYTES);
-    this.#room = Math.min(MOST_CLAIMS, Math.max(FEWEST_CLAIMS, Math.ceil(left / BYTES_PER_CLAIM)));
+    this.#room = Math.min(CLAIMS_MAX, Math.max(CLAIMS_MIN, Math.ceil(left / BYTES_PER_CLAIM)));
     this.#bytes = new Uint8Array(Math.max(MARK_FRAME_BYTES, Math.min(left, STEP_BYTES + OVERLAP_BYTES)));
     this.#view = new DataView(this.#bytes.buffer);
   }
@@ -93,9 +95,9 @@ class TailScanner {
   }
 
   /**
-   * Looks for frames that start from here on, as many as there is room for, and reads on until all of them have ended.
+   * Searches for frames that start from here on, as many as there is room for, and reads until all of them have ended.
    *
-   * @returns where to go on when there are more
+   * @returns where to continue when there are more
    */
   *#searchFrom(from: number): IoRoutine<{ readonly proofOffset: number | undefined; readonly next: number }> {
     const claims = new FrameClaims(from, this.#size, STEP_BYTES, this.#room);
@@ -104,36 +106,36 @@ class TailScanner {
     for (let position = from; position < this.#size; position += STEP_BYTES) {
       const filled = yield* ioSteps.read(this.#io, this.#file, this.#bytes, position);
       this.#dirty ||= !isZero(this.#bytes, filled);
-      this.#places.length = 0;
-      if (next === this.#size && this.#dirty) next = this.#findPlaces(position, filled, claims.room);
-      if (this.#places.length > 0 || claims.endsIn(position)) {
-        const prefixes = this.#notePrefixes(running, filled);
-        for (const at of this.#places) this.#claim(claims, position, at, prefixes);
-        const proofOffset = claims.settle(position, prefixes);
+      this.#candidates.length = 0;
+      if (next === this.#size && this.#dirty) next = this.#findCandidates(position, filled, claims.room);
+      if (this.#candidates.length > 0 || claims.endsIn(position)) {
+        const prefixes = this.#computePrefixes(running, filled);
+        for (const at of this.#candidates) this.#claim(claims, position, at, prefixes);
+        const proofOffset = claims.verifyStep(position, prefixes);
         if (proofOffset !== undefined) return { proofOffset, next };
         running = prefixes[Math.min(STEP_BYTES, filled)] as number;
       } else if (!claims.isEmpty) {
         running = crc32c(this.#bytes, running, 0, Math.min(STEP_BYTES, filled));
       }
-      // The file may have become shorter beside a reader.
+      // The file may have been truncated by its writer meanwhile.
       const isShorter = filled < Math.min(this.#bytes.length, this.#size - position);
       if (isShorter || (next < this.#size && claims.isEmpty)) break;
     }
     return { proofOffset: undefined, next };
   }
 
-  /** Where frames may start, as their fields say, and the position of the first one that there is no room for. */
-  #findPlaces(position: number, filled: number, room: number): number {
-    const places = this.#places;
+  /** Finds where frames may start, judging by their fields. @returns the position of the first one without room for a claim */
+  #findCandidates(position: number, filled: number, room: number): number {
+    const candidates = this.#candidates;
     for (let at = 0; ; at++) {
       at = findDurabilityProof(this.#bytes, at, filled, this.#size - position - at, this.#lsn, this.#lastLsn);
       if (at === -1) return this.#size;
-      if (places.length === room) return position + at;
-      places.push(at);
+      if (candidates.length === room) return position + at;
+      candidates.push(at);
     }
   }
 
-  #notePrefixes(running: number, filled: number): Uint32Array {
+  #computePrefixes(running: number, filled: number): Uint32Array {
     this.#prefixes ??= new Uint32Array(this.#bytes.length + 1);
     const prefixes = this.#prefixes.subarray(0, filled + 1);
     crc32cOfPrefixes(this.#bytes, running, 0, filled, prefixes);

@@ -2,7 +2,7 @@ import { readSync } from 'node:fs';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader, WalError } from '@walstack/codec';
 import { sameId } from '../chain/segment.js';
 
-/** Reads the header of a segment that is open. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION` */
+/** Reads the header of an open segment. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION` */
 export function headerOfOpen(fd: number, path: string): SegmentHeader {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const length = readSync(fd, bytes, 0, bytes.length, 0);

@@ -14,25 +14,25 @@ import { Frames } from './frames.js';
 /** Bytes that are read at a time. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** Bytes of the buffer, unless a frame is larger. */
+/** The size of the buffer, unless a frame is larger. */
 const BUFFER_BYTES = CHUNK_BYTES + MAXIMUM_BLOCK_BYTES;
 
-/** Frames that are found at a time. */
-const MOST_FRAMES = 4096;
+/** The maximum number of frames found by one scan. */
+const FRAMES_MAX = 4096;
 
 /** Reads the frames of one segment in order by plain reads, through a buffer of bounded size. */
 export class SegmentScanner implements FrameScanner {
   readonly frames: Frames;
   readonly #io: StorageIo;
   readonly #file: IoFile;
-  /** Bytes of the file that may be read. */
+  /** Where reading ends: the number of bytes of the file that may be read. */
   #limit: number;
   #buffer: Uint8Array;
   /** Bytes in the buffer. */
   #filled = 0;
 
   /**
-   * @param from - position in the file of a frame or a block boundary
+   * @param from - a position in the file: of a frame or a block boundary
    * @param nextLsn - the LSN that is expected there
    * @param limit - bytes of the file that may be read
    */
@@ -41,13 +41,13 @@ export class SegmentScanner implements FrameScanner {
     this.#file = file;
     this.#limit = limit;
     this.#buffer = new Uint8Array(this.#capacity(from, 0));
-    const most = Math.min(MOST_FRAMES, Math.ceil(this.#buffer.length / MARK_FRAME_BYTES) + 1);
-    this.frames = new Frames(file.path, header, from, nextLsn, most);
+    const framesMax = Math.min(FRAMES_MAX, Math.ceil(this.#buffer.length / MARK_FRAME_BYTES) + 1);
+    this.frames = new Frames(file.path, header, from, nextLsn, framesMax);
     this.frames.adopt(this.#buffer, from);
   }
 
   /**
-   * Goes on where no frame was, or none that could stand there: there may be one now.
+   * Continues where no frame was, or one that could not be there: there may be a valid one now.
    *
    * @param limit - bytes of the file that may be read now
    */
@@ -55,7 +55,7 @@ export class SegmentScanner implements FrameScanner {
     const { frames } = this;
     const base = frames.end;
     this.#limit = limit;
-    // What was read behind the last frame may have changed.
+    // What was read after the last frame may have changed.
     this.#filled = 0;
     const capacity = this.#capacity(base, 0);
     if (capacity > this.#buffer.length) this.#buffer = new Uint8Array(capacity);
@@ -78,19 +78,19 @@ export class SegmentScanner implements FrameScanner {
     this.frames.close();
   }
 
-  /** Has more of the file in the buffer than from `stop` to its end; `false` when no frame can come of it. */
+  /** Reads more of the file into the buffer, which then starts at `stop`; `false` when no frame can start there. */
   *#more(stop: number): IoRoutine<boolean> {
     const { frames } = this;
     const position = frames.base + stop;
     const left = this.#filled - stop;
     let needed = CHUNK_BYTES;
     if (left >= FRAME_HEADER_BYTES) {
-      // A frame begins here that the buffer does not hold to its end, or that is damaged.
+      // A frame starts here that is not whole in the buffer, or that is damaged.
       const length = frames.uint32At(stop);
       const bytes = FRAME_HEADER_BYTES + length;
       if (bytes <= left || position + bytes > this.#limit) return false;
       if (bytes > CHUNK_BYTES) {
-        // Memory is taken only for what is really a frame: a length is not believed before its checksum is.
+        // Memory is allocated only for a valid frame: a length is not trusted before its checksum is verified.
         const crc = frames.uint32At(stop + 4);
         const data = position + FRAME_HEADER_BYTES;
         if ((yield* checksumOf(this.#io, this.#file, data, length, frames.seed)) !== crc) return false;
@@ -101,14 +101,14 @@ export class SegmentScanner implements FrameScanner {
     return this.#filled > left;
   }
 
-  /** Bytes of memory for what is read from `base` on: no more than the file has, and no less than `needed`. */
+  /** The buffer size for reading from `base`: no more than the file has, and at least `needed`. */
   #capacity(base: number, needed: number): number {
     return Math.max(needed, Math.min(BUFFER_BYTES, this.#limit - base), 0);
   }
 
   /**
-   * Drops what is before `stop`, and reads on to the end of the block that holds the last of `needed` bytes: a buffer
-   * that ends with a block never cuts padding in two.
+   * Drops what is before `stop`, and reads to the end of the block with the last of `needed` bytes: padding ends with
+   * its block, so that the buffer never ends inside it.
    */
   *#load(stop: number, needed: number): IoRoutine<void> {
     const { frames } = this;
@@ -116,7 +116,7 @@ export class SegmentScanner implements FrameScanner {
     const until = Math.min(this.#limit, blockEnd(base + needed, frames.header.blockBytes));
     const kept = this.#buffer.subarray(stop, this.#filled);
     const capacity = this.#capacity(base, until - base);
-    // Asked for before the bytes of the frame that it is told by are written over.
+    // Read before the bytes of the frame from which it is computed are overwritten.
     const { end } = frames;
     if (capacity <= this.#buffer.length && this.#buffer.length <= BUFFER_BYTES) {
       this.#buffer.copyWithin(0, stop, this.#filled);

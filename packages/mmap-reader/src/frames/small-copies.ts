@@ -1,14 +1,14 @@
 import { markAsUntransferable } from 'node:worker_threads';
 
-/** Bytes of memory that small copies share: as many as those of Node's own small buffers. */
+/** The size of the memory that small copies share, the same as for small buffers of Node.js. */
 const SHARED_BYTES = 8192;
 
-/** Longer ones have memory of their own. */
-const MOST_BYTES = SHARED_BYTES / 4;
+/** Longer copies have memory of their own. */
+const COPY_BYTES_MAX = SHARED_BYTES / 4;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Where the next small copy goes. An array with a buffer of its own takes several times as long as the copying. */
+/** The shared memory. Allocating an array with a buffer of its own takes several times as long as a small copy. */
 let shared = NO_BYTES;
 let buffer = shared.buffer;
 let used = 0;
@@ -17,11 +17,11 @@ let used = 0;
 export function copyOf(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;
   if (length === 0) return NO_BYTES;
-  if (length > MOST_BYTES) return bytes.slice();
+  if (length > COPY_BYTES_MAX) return bytes.slice();
   if (used + length > shared.length) renew();
   shared.set(bytes, used);
   const copy = new Uint8Array(buffer, used, length);
-  // The next one begins where a number of 8 bytes may stand.
+  // The next copy is aligned for 8-byte numbers.
   used += (length + 7) & ~7;
   return copy;
 }
@@ -30,6 +30,6 @@ function renew(): void {
   shared = new Uint8Array(SHARED_BYTES);
   buffer = shared.buffer;
   used = 0;
-  // Moving one copy to another thread must not take away the others.
+  // Transferring one copy to another thread must not detach the others.
   markAsUntransferable(buffer);
 }

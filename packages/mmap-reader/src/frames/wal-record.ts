@@ -3,12 +3,12 @@ import type { Lsn, RecordScope } from '@walstack/codec';
 /** A record as it is read back. */
 export interface WalRecord {
   readonly lsn: Lsn;
-  /** The application's own number, 0 unless it gave one. */
+  /** A number of the application; 0 by default. */
   readonly type: number;
-  /** Empty unless the application gave one. */
+  /** Additional bytes of the application; empty by default. */
   readonly meta: Uint8Array;
   readonly payload: Uint8Array;
-  /** Whose record it is; `undefined` for a record that was appended without any id. */
+  /** The ids of the record's owner; `undefined` for a record that was appended without ids. */
   readonly scope: RecordScope | undefined;
   /** When it was appended, milliseconds since the Unix epoch, by the clock of the writer. */
   readonly timestampMs: number;

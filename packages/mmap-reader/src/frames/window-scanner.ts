@@ -4,53 +4,53 @@ import { type FileWindows, WINDOW_BYTES, type Window } from './file-windows.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { Frames } from './frames.js';
 
-/** Bytes that are looked at by one pass, unless a frame is longer; a multiple of every size of a block. */
+/** Bytes that are examined by one scan, unless a frame is longer; a multiple of every block size. */
 const PIECE_BYTES = 1024 * 1024;
 
-/** Frames that are found by one pass, at most. */
-export const MOST_FRAMES = 16_384;
+/** The maximum number of frames found by one scan. */
+export const FRAMES_MAX = 16_384;
 
 const NOWHERE = -1;
 
-/** Reads the frames of one segment in order in windows of its file. It waits for nothing but the disk behind the memory. */
+/** Reads the frames of one segment in order in windows of its file. It blocks only for page faults of the memory. */
 export class WindowScanner implements FrameScanner {
   readonly frames: Frames;
   readonly #file: FileWindows;
-  /** Bytes of the file that may be read. */
+  /** Where reading ends: the number of bytes of the file that may be read. */
   readonly #limit: number;
   #window: Window;
-  /** Where in the window the next pass begins, and up to where it was made sure that the memory can be read. */
+  /** Offsets in the window: where the next scan begins, and up to where the memory is known to be readable. */
   #from: number;
   #loaded: number;
 
   /**
-   * @param file - its opener's to close
-   * @param from - position in the file of a frame or a block boundary
+   * @param file - closed with the scanner
+   * @param from - a position in the file: of a frame or a block boundary
    * @param nextLsn - the LSN that is expected there
    * @param limit - bytes of the file that may be read
    */
   constructor(file: FileWindows, header: SegmentHeader, from: number, nextLsn: Lsn, limit: number) {
     this.#file = file;
     this.#limit = Math.min(limit, file.size);
-    this.frames = new Frames(file.path, header, from, nextLsn, MOST_FRAMES);
+    this.frames = new Frames(file.path, header, from, nextLsn, FRAMES_MAX);
     this.#window = file.window(from, 0);
     this.frames.adopt(this.#window.bytes, this.#window.base, from, this.#window.guard);
     this.#from = from - this.#window.base;
     this.#loaded = this.#from;
   }
 
-  // biome-ignore lint/correctness/useYield: a routine like any other scanner's, which has nothing to wait for.
+  // biome-ignore lint/correctness/useYield: a routine as in other scanners, but it has nothing to wait for.
   *fill(): IoRoutine<boolean> {
     return this.fillSync();
   }
 
-  /** What {@link fill} does. */
+  /** {@link fill} as a plain call. */
   fillSync(): boolean {
     const { frames } = this;
     while (!frames.stopped && !this.#file.isClosed) {
       this.restore();
       if (!this.#isReadable()) {
-        // What cannot be a frame may be what a cut has left of one.
+        // What is no valid frame may be the rest of one that a cut has left.
         this.#file.check(this.#window, this.#loaded);
         return false;
       }
@@ -61,7 +61,7 @@ export class WindowScanner implements FrameScanner {
     return false;
   }
 
-  /** Gets the memory again when it was moved away. @returns whether that was so */
+  /** Restores the memory when its buffer was transferred away. @returns whether that was the case */
   restore(): boolean {
     const window = this.#window;
     if (window.bytes.length === window.length || this.#file.isClosed) return false;
@@ -76,7 +76,7 @@ export class WindowScanner implements FrameScanner {
     this.#file.close();
   }
 
-  /** Whether there is something to look at: what was readable before, or more of the file. */
+  /** Whether there is something to scan: what was readable before, or more of the file. */
   #isReadable(): boolean {
     if (this.frames.isFull) return true;
     const position = this.#window.base + this.#from;
@@ -90,29 +90,29 @@ export class WindowScanner implements FrameScanner {
     return true;
   }
 
-  /** Bytes from `position` on that have to be readable; nowhere near the file's end when no frame can come of it. */
+  /** The number of bytes from `position` on that have to be readable; `NOWHERE` when no frame can start there. */
   #needed(position: number): number {
     const left = this.#window.base + this.#loaded - position;
     if (left < FRAME_HEADER_BYTES) return position + left < this.#limit ? FRAME_HEADER_BYTES : NOWHERE;
-    // A frame begins here that was not readable to its end, or that is damaged.
+    // A frame starts here that was not readable to its end, or that is damaged.
     const bytes = FRAME_HEADER_BYTES + this.frames.uint32At(this.#from);
     return bytes > left && position + bytes <= this.#limit ? bytes : NOWHERE;
   }
 
-  /** Goes on to another window. */
+  /** Moves to another window. */
   #move(position: number, needed: number, end: number): boolean {
     const { frames } = this;
     if (needed > WINDOW_BYTES) {
       const data = position + FRAME_HEADER_BYTES;
       const checksum = frames.uint32At(this.#from + 4);
       if (!this.#file.canHold(position, end)) return false;
-      if (!this.#file.isWorth(data, needed - FRAME_HEADER_BYTES, checksum, frames.seed)) return false;
+      if (!this.#file.mayLoadFrame(data, needed - FRAME_HEADER_BYTES, checksum, frames.seed)) return false;
     }
-    // Asked for while the frame that it is told by is still in memory.
-    const behind = frames.end;
+    // Read while the frame from which it is computed is still in memory.
+    const { end: framesEnd } = frames;
     this.#file.leave(this.#window);
     const window = this.#file.window(position, end - position);
-    frames.adopt(window.bytes, window.base, behind, window.guard);
+    frames.adopt(window.bytes, window.base, framesEnd, window.guard);
     this.#window = window;
     this.#from = position - window.base;
     this.#loaded = this.#from;

@@ -8,22 +8,23 @@ import type { FrameScanner } from '../frames/frame-scanner.js';
 import { Frames } from '../frames/frames.js';
 import { tryToMap } from '../frames/mapped-file.js';
 import { ReadFile } from '../frames/read-file.js';
-import { MOST_FRAMES } from '../frames/window-scanner.js';
+import { FRAMES_MAX } from '../frames/window-scanner.js';
 import { COUNTERS, type FoundFrames, type ScanAnswer, type ScanJob, type ScanWorkerData } from './scan-protocol.js';
 
-/** How many threads may scan ahead. */
-export const MOST_WORKERS = 32;
+/** The maximum number of threads that scan ahead. */
+export const WORKERS_MAX = 32;
 
-/** What a worker has answered of one job and was not used yet. */
+/** The answers of a worker to one job that were not used yet. */
 interface Inbox {
   readonly answers: ScanAnswer[];
-  /** Called when there is one more. */
+  /** Called when an answer arrives. */
   wake: (() => void) | undefined;
 }
 
 /**
- * Worker threads that verify checksums of sealed segments ahead of the reader, each a segment at a time, in order. They
- * say where the frames are; the reader looks at the same bytes through memory of its own.
+ * Worker threads that verify checksums of sealed segments ahead of the reader, each one segment at a time, in order.
+ * They report the offsets of the frames; the reader reads the same bytes through its own mapping, or in memory that the
+ * worker transfers.
  */
 export class ScanAhead {
   readonly #links: readonly Link[];
@@ -38,7 +39,7 @@ export class ScanAhead {
     this.#workers = Array.from({ length: Math.min(workers, links.length) }, () => this.#start());
   }
 
-  /** Reads a segment, of which the frames are found elsewhere. To be called for one after the other, in order. */
+  /** A scanner of a segment whose frames are found by a worker. To be called for the segments in order. */
   scanner(index: number): FrameScanner | undefined {
     const link = this.#links[index];
     if (link === undefined || this.#workers.length === 0) return undefined;
@@ -53,7 +54,7 @@ export class ScanAhead {
     if (inbox === undefined) return { job, offsets: undefined };
     while (inbox.answers.length === 0) {
       yield (resume) => {
-        // Only a call that waits for a thread keeps the process alive for it.
+        // A worker keeps the process alive only while a call waits for it.
         for (const worker of this.#workers) worker.ref();
         inbox.wake = resume;
       };
@@ -64,10 +65,10 @@ export class ScanAhead {
     return inbox.answers.shift() as ScanAnswer;
   }
 
-  /** A segment is not read any more. */
+  /** A segment is no longer read. */
   done(job: number): void {
     this.#inboxes.delete(job);
-    // A worker that waits to go on with it need not wait.
+    // Wakes a worker that waits to continue with it.
     Atomics.store(this.#used, job % COUNTERS, 0x7fff_ffff);
     Atomics.notify(this.#used, job % COUNTERS);
   }
@@ -83,7 +84,7 @@ export class ScanAhead {
     const worker = new Worker(new URL('./scan-worker.js', import.meta.url), { workerData, execArgv: [] });
     worker.unref();
     worker.on('message', (answer: ScanAnswer) => this.#receive(answer));
-    // What waits goes on without it.
+    // Readers that wait continue without workers.
     worker.on('error', () => this.#giveUp());
     return worker;
   }
@@ -105,29 +106,29 @@ export class ScanAhead {
     wake?.();
   }
 
-  /** A thread has died: nothing more is to be expected of any. */
+  /** A worker has failed: ends all workers, and all their jobs. */
   #giveUp(): void {
     for (const job of this.#inboxes.keys()) this.#receive({ job, offsets: undefined });
     for (const worker of this.#workers.splice(0)) void worker.terminate();
   }
 }
 
-/** Maps a segment; `undefined` when it is not this one any more, or cannot be mapped. */
+/** Maps a segment; `undefined` when the file was reused, or cannot be mapped. */
 function map({ path, header }: Link): FileWindows | undefined {
   const file = tryToMap(path, false);
   try {
     if (file?.hasId(header.segmentId) === true) return file;
   } catch {
-    // Reading it without help says what is wrong.
+    // Reading it without a worker reports what is wrong.
   }
   file?.close();
   return undefined;
 }
 
 /**
- * Reads a segment of which a worker finds the frames: in the memory that the worker has verified them in, or, where the
- * worker has it mapped, through a mapping of its own. What was only read is not read a second time, as the file may hold
- * something else by then.
+ * Reads a segment whose frames are found by a worker: in the memory in which the worker verified them, or, where the
+ * worker has the file mapped, through its own mapping. Without a mapping the file is not read a second time, because
+ * its content may have changed by then.
  */
 class AheadScanner implements FrameScanner {
   readonly frames: Frames;
@@ -136,9 +137,9 @@ class AheadScanner implements FrameScanner {
   readonly #job: number;
   #file: FileWindows | undefined;
   #window: Window | undefined;
-  /** What was found last, where it came with its memory. */
+  /** The last frames found, if they came with their memory. */
   #moved: FoundFrames | undefined;
-  /** Whether there is nothing more to come, or it makes no sense. */
+  /** Whether no further answer is used: the worker has ended, or its answer cannot be used. */
   #isOver = false;
 
   constructor(link: Link, ahead: ScanAhead, job: number) {
@@ -146,7 +147,7 @@ class AheadScanner implements FrameScanner {
     this.#link = link;
     this.#ahead = ahead;
     this.#job = job;
-    this.frames = new Frames(path, header, header.blockBytes, header.firstLsn, MOST_FRAMES);
+    this.frames = new Frames(path, header, header.blockBytes, header.firstLsn, FRAMES_MAX);
   }
 
   *fill(): IoRoutine<boolean> {
@@ -175,16 +176,16 @@ class AheadScanner implements FrameScanner {
     this.#ahead.done(this.#job);
   }
 
-  /** Has the memory that frames were found in. @returns whether it could be had */
+  /** Gets the memory in which frames were found. @returns whether that was possible */
   #look(found: FoundFrames): boolean {
     const { base, offsets, bytes } = found;
     const { frames } = this;
     this.restore();
-    const behind = frames.end;
+    const { end } = frames;
     if (bytes !== undefined) {
       this.#moved = found;
       this.#window = undefined;
-      frames.adopt(bytes, base, behind);
+      frames.adopt(bytes, base, end);
       frames.take(offsets);
       return true;
     }
@@ -194,13 +195,13 @@ class AheadScanner implements FrameScanner {
     this.#moved = undefined;
     if (window !== this.#window) {
       this.#window = window;
-      frames.adopt(window.bytes, window.base, behind, window.guard);
+      frames.adopt(window.bytes, window.base, end, window.guard);
     }
     frames.take(offsets);
     return true;
   }
 
-  /** Maps what a worker has looked at; `undefined` when that cannot be, or has become something else. */
+  /** Maps what a worker has scanned; `undefined` when that is not possible, or the file has changed. */
   #load(base: number, first: number, stop: number): Window | undefined {
     try {
       this.#file ??= map(this.#link);
@@ -209,13 +210,13 @@ class AheadScanner implements FrameScanner {
       this.#file?.load(window, first, stop - first);
       return window;
     } catch (error) {
-      // No room for mappings, or it was cut: reading without a worker says what is wrong.
+      // No memory for mappings, or it was cut: reading without a worker reports what is wrong.
       if (WalError.is(error)) return undefined;
       throw error;
     }
   }
 
-  /** Reads what was verified in memory that was moved away since, and verifies it again. @returns whether that was so */
+  /** If the verified memory was transferred away, reads and verifies it again. @returns whether that was the case */
   #readAgain({ base, offsets, bytes }: FoundFrames): boolean {
     if (bytes === undefined || bytes.length > 0) return false;
     const { path, header } = this.#link;
@@ -233,7 +234,7 @@ class AheadScanner implements FrameScanner {
 const bytesOf = ({ buffer, byteOffset, byteLength }: Uint32Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength);
 
-/** A stretch of a file in memory of its own. */
+/** Reads a range of a file into new memory. */
 function readRange(path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
   const file = new ReadFile(path, false);
   try {

@@ -1,27 +1,27 @@
 import type { SegmentHeader } from '@walstack/codec';
 
-/** A segment that a worker is to find the frames of. */
+/** A segment whose frames a worker is to find. */
 export interface ScanJob {
   readonly job: number;
   readonly path: string;
   readonly header: SegmentHeader;
 }
 
-/** Frames that a worker has found, whose checksums are right. */
+/** Frames that a worker has found, whose checksums are valid. */
 export interface FoundFrames {
   readonly job: number;
-  /** Position in the file that the offsets are counted from. */
+  /** Position in the file to which the offsets are relative. */
   readonly base: number;
-  /** Of each frame, and behind them where the pass stopped. Moved from thread to thread, not copied. */
+  /** The offset of each frame, and at the end where the scan stopped. Transferred between threads, not copied. */
   readonly offsets: Uint32Array<ArrayBuffer>;
   /**
-   * The memory that the frames were verified in, moved as well: where the file is not mapped, and so may get a new life before
-   * anything else is read of it. `undefined` where the reader maps the same bytes.
+   * The memory in which the frames were verified, transferred as well: when the file is not mapped, and so may be
+   * reused before it is read again. `undefined` when the reader maps the same bytes.
    */
   readonly bytes: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** That there is no more of a segment: the worker came to the end of its frames, or something kept it from reading. */
+/** The end of a segment: the worker reached the end of its frames, or could not read it. */
 interface ScanEnd {
   readonly job: number;
   readonly offsets: undefined;
@@ -29,14 +29,14 @@ interface ScanEnd {
 
 export type ScanAnswer = FoundFrames | ScanEnd;
 
-/** What a worker is given when it is made. */
+/** The `workerData` of a worker. */
 export interface ScanWorkerData {
-  /** For each job, modulo {@link COUNTERS}: how many of its answers were used up. */
+  /** For each job, modulo {@link COUNTERS}: how many of its answers were used. */
   readonly used: SharedArrayBuffer;
 }
 
-/** More than jobs are given out at a time. */
+/** More than the number of jobs at a time. */
 export const COUNTERS = 128;
 
-/** Answers of one job that were not used yet, at most: a worker goes no further ahead. */
-export const MOST_AHEAD = 32;
+/** The maximum number of unused answers of one job: a worker does not scan further ahead. */
+export const ANSWERS_AHEAD_MAX = 32;

@@ -2,21 +2,21 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { tryToMap } from '../frames/mapped-file.js';
 import { scannerOf } from '../frames/open-scanner.js';
 import { ReadFile } from '../frames/read-file.js';
-import { COUNTERS, MOST_AHEAD, type ScanAnswer, type ScanJob, type ScanWorkerData } from './scan-protocol.js';
+import { COUNTERS, ANSWERS_AHEAD_MAX, type ScanAnswer, type ScanJob, type ScanWorkerData } from './scan-protocol.js';
 
-/** A thread that verifies the checksums of segments, and says where their frames are. */
+/** A thread that verifies the checksums of segments, and reports the offsets of their frames. */
 
 const port = parentPort;
-if (port === null) throw new Error('this is the worker of replayDirectory, and nothing to be run by itself');
+if (port === null) throw new Error('this file is the worker of replayDirectory: it cannot be run by itself');
 
-// It is ScanAhead alone that makes this worker.
+// Only ScanAhead starts this worker.
 const used = new Int32Array((workerData as ScanWorkerData).used);
 
 port.on('message', (job: ScanJob) => {
   try {
     scan(job);
   } catch {
-    // The thread that asked comes to the same place, and says what is wrong there.
+    // The reading thread reaches the same position, and reports what is wrong there.
   }
   answer({ job: job.job, offsets: undefined });
 });
@@ -35,7 +35,7 @@ function scan({ job, path, header }: ScanJob): void {
     const scanner = scannerOf(file, header);
     for (let answers = 0; scanner.fillSync(); answers++) {
       waitForRoom(job, answers);
-      // Whether LSNs count on is for the thread that asked to look at.
+      // The reading thread checks that LSNs are consecutive.
       const { frames } = scanner;
       if (mapped !== undefined) answer({ job, base: frames.base, offsets: frames.offsets(), bytes: undefined });
       else answer({ job, ...frames.found() });
@@ -45,12 +45,12 @@ function scan({ job, path, header }: ScanJob): void {
   }
 }
 
-/** Waits until fewer than `MOST_AHEAD` answers of a job wait to be used. */
+/** Waits until fewer than `ANSWERS_AHEAD_MAX` answers of a job wait to be used. */
 function waitForRoom(job: number, answers: number): void {
   const counter = job % COUNTERS;
   for (;;) {
     const count = Atomics.load(used, counter);
-    if (answers - count < MOST_AHEAD) return;
+    if (answers - count < ANSWERS_AHEAD_MAX) return;
     Atomics.wait(used, counter, count);
   }
 }
