@@ -13,7 +13,7 @@
 
 namespace {
 
-// Raised whenever the functions below change, so that the JavaScript beside an older binary does not call it.
+// Increased whenever the functions below change, so that the JavaScript does not call an older binary.
 constexpr uint32_t kBindingVersion = 1;
 
 }  // namespace

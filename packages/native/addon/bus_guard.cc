@@ -14,16 +14,17 @@
 
 namespace walstack {
 
-// Never freed, and used again: the handler may look at it at any time. The version is odd while the fields change. A thread
-// that faults in a mapping finds the range of that mapping unchanged, as nothing is unguarded that is still read.
+// Never freed, only reused: the handler may read it at any time. The version is odd while the fields change. A thread
+// that faults in a mapping finds the range of that mapping unchanged, because a mapping stays guarded as long as it is
+// read.
 struct GuardedRange {
   std::atomic<uint64_t> version{0};
   std::atomic<uintptr_t> start{0};
   std::atomic<size_t> length{0};
   std::atomic<uint8_t*> broken{nullptr};
-  // All ranges there ever were, for the handler.
+  // All ranges ever made, for the handler.
   GuardedRange* next = nullptr;
-  // Those that guard nothing, for the next mapping.
+  // Unused ranges, for the next mapping.
   GuardedRange* next_free = nullptr;
 };
 
@@ -37,7 +38,7 @@ GuardedRange* free_ranges = nullptr;
 
 std::atomic<GuardedRange*> ranges{nullptr};
 
-// What handled SIGBUS before; never freed.
+// The previous handler of SIGBUS; never freed.
 std::atomic<const struct sigaction*> previous{nullptr};
 
 void Set(GuardedRange* range, uintptr_t start, size_t length, uint8_t* broken) {
@@ -50,7 +51,7 @@ void Set(GuardedRange* range, uintptr_t start, size_t length, uint8_t* broken) {
   range->version.store(version + 2, std::memory_order_release);
 }
 
-// The flag of the mapping that an address lies in; nullptr for other memory.
+// The flag of the mapping that contains an address; nullptr for other memory.
 uint8_t* FlagOf(uintptr_t address) {
   for (GuardedRange* range = ranges.load(std::memory_order_acquire); range != nullptr; range = range->next) {
     const uint64_t version = range->version.load(std::memory_order_acquire);
@@ -64,14 +65,14 @@ uint8_t* FlagOf(uintptr_t address) {
   return nullptr;
 }
 
-// Puts a page of zeros where one cannot be read. The flag comes first: what sees the zeros sees the flag.
+// Replaces an unreadable page by zeros. The flag is set first: a reader that sees the zeros also sees the flag.
 bool Replace(uintptr_t address) {
-  // All of the page that a mapping ends in is that mapping's.
+  // The last page of a mapping belongs to it as a whole.
   const uintptr_t page = address & ~(kPageBytes - 1);
   uint8_t* const broken = FlagOf(address);
   if (broken == nullptr) return false;
   __atomic_store_n(broken, 1, __ATOMIC_SEQ_CST);
-  // The system call itself: nothing that a library or a sanitizer puts in its place runs in a handler.
+  // The system call directly: wrappers of a library or a sanitizer must not run in a signal handler.
 #ifdef SYS_mmap
   const long mapped = syscall(SYS_mmap, page, kPageBytes, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L);
@@ -82,7 +83,7 @@ bool Replace(uintptr_t address) {
   return mapped != -1;
 }
 
-// Whether a signal comes of an instruction, which runs again when the handler returns.
+// Whether a signal was raised by an instruction, which runs again when the handler returns.
 bool IsFault(const siginfo_t* info) { return info->si_code > 0 && info->si_code != SI_KERNEL; }
 
 void HandToPrevious(int number, siginfo_t* info, void* context) {
@@ -96,8 +97,8 @@ void HandToPrevious(int number, siginfo_t* info, void* context) {
     before->sa_handler(number);
     return;
   }
-  // The process ends as it would have: the instruction faults again, or the signal that was sent is sent again and arrives
-  // when the handler has returned.
+  // The process ends as without this handler: the instruction faults again, or the signal that was sent is raised
+  // again, and delivered when the handler has returned.
   signal(number, SIG_DFL);
   if (!IsFault(info)) raise(number);
 }
@@ -110,7 +111,7 @@ void OnBusError(int number, siginfo_t* info, void* context) {
   errno = error;
 }
 
-// Whether SIGBUS comes here. A handler that was put in after this one stays, and may hand on what is not its own; the
+// Makes sure that this handler receives SIGBUS. A handler that was installed later stays, and may pass on signals; the
 // default one is replaced again.
 bool Install() {
   struct sigaction now;

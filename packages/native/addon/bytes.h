@@ -1,5 +1,5 @@
-// Integers as they stand in memory that somebody else may be writing to (a mapping, a SharedArrayBuffer): each load
-// reads its bytes once, whatever the compiler would like better, so that what was checked is what is used.
+// Loads integers from memory that may be written to meanwhile (a mapping, a SharedArrayBuffer): each load reads its
+// bytes exactly once, so that the value that was checked is the one that is used.
 #ifndef WALSTACK_BYTES_H_
 #define WALSTACK_BYTES_H_
 
@@ -40,7 +40,7 @@ inline uint64_t LoadUint64(const uint8_t* at) { return __builtin_bswap64(unalign
 
 #else
 
-// Compilers without packed structs: every byte by itself.
+// For compilers without packed structs: byte by byte.
 inline uint32_t LoadUint16(const uint8_t* at) {
   const volatile uint8_t* bytes = at;
   const uint32_t low = bytes[0];

@@ -1,5 +1,5 @@
-// The functions over bytes as JavaScript calls them. Arguments are bytes and numbers, no objects: converting them is
-// most of what a short call costs.
+// The functions on bytes for JavaScript. Arguments are bytes and numbers, no objects: converting them is most of the
+// cost of a short call.
 #include "bytes_binding.h"
 
 #include <cstdio>
@@ -13,7 +13,7 @@ namespace walstack {
 
 namespace {
 
-// What stands behind the largest safe integer in a file that somebody made up is asked for, too.
+// A forged file can lead to LSNs above the largest safe integer.
 constexpr double kBeyondEveryLsn = 18014398509481984.0;
 
 bool GetUint32(napi_env env, napi_value value, const char* name, uint32_t* integer) {
@@ -23,7 +23,7 @@ bool GetUint32(napi_env env, napi_value value, const char* name, uint32_t* integ
   return true;
 }
 
-// `end` is checked first, so that an error names what is wrong and not what follows from it.
+// `end` is checked first, so that an error names the wrong argument and not a consequence of it.
 bool GetRange(napi_env env, napi_value start_value, napi_value end_value, size_t most, size_t* start, size_t* end) {
   double from;
   double to;

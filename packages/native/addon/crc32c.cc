@@ -3,8 +3,8 @@
 #include <array>
 #include <cstring>
 
-// Where the processor may have an instruction for it. Whether it does is asked at run time, so the file is compiled for
-// the plainest processor, and the instruction stands in it by name.
+// Platforms whose processors may have an instruction for it. Whether they do is checked at run time: so the file is
+// compiled for the base processor, and the instruction is written as assembler.
 #if defined(__GNUC__) && defined(__x86_64__)
 #define WALSTACK_CRC32C_SSE42
 #elif defined(_MSC_VER) && defined(_M_X64)
@@ -21,7 +21,7 @@ namespace walstack {
 
 namespace {
 
-// Polynomials over GF(2) are written reflected: the highest bit is x^0, as the checksum's own bytes have it.
+// Polynomials over GF(2) are bit-reflected: the highest bit is x^0, as in the checksum itself.
 constexpr uint32_t kCastagnoli = 0x82f63b78;
 constexpr uint32_t kOne = 0x80000000;
 
@@ -169,7 +169,7 @@ inline Word Load(const uint8_t* at) {
   return word;
 }
 
-// Says for each byte of a checksum what becomes of it when `kBytes` zero bytes follow.
+// Tables that advance a checksum over `kBytes` zero bytes, one table for each byte of the checksum.
 template <size_t kBytes>
 constexpr std::array<ByteTable, 4> MakeZerosTables() {
   // x^(8 * kBytes), by squaring.
@@ -195,8 +195,8 @@ inline uint64_t AppendZeros(uint64_t crc) {
   return t[0][crc & 0xff] ^ t[1][(crc >> 8) & 0xff] ^ t[2][(crc >> 16) & 0xff] ^ t[3][(crc >> 24) & 0xff];
 }
 
-// The instruction takes three cycles, and a new one can begin in each of them: three stretches side by side, put together
-// at the end, keep it busy.
+// The instruction has a latency of three cycles and a throughput of one per cycle: three stretches computed in
+// parallel, and combined at the end, use it fully.
 template <size_t kStretch>
 inline uint64_t RunThreeStretches(uint64_t crc, const uint8_t*& data, size_t& length) {
   static_assert(kStretch % 8 == 0, "a stretch has whole words");
@@ -213,7 +213,7 @@ inline uint64_t RunThreeStretches(uint64_t crc, const uint8_t*& data, size_t& le
   return crc;
 }
 
-// From measurement: shorter stretches spend more on being put together than they save.
+// Measured: combining shorter stretches costs more than they save.
 constexpr size_t kLongStretch = 2048;
 constexpr size_t kMiddleStretch = 128;
 constexpr size_t kShortStretch = 64;

@@ -1,4 +1,4 @@
-// CRC32C (Castagnoli, as in iSCSI, RFC 3720). No part of Node in it: the fuzzer and the sanitizers run it alone.
+// CRC32C (Castagnoli, as in iSCSI, RFC 3720). Does not depend on Node: the fuzzer and the sanitizers run it alone.
 #ifndef WALSTACK_CRC32C_H_
 #define WALSTACK_CRC32C_H_
 
@@ -7,12 +7,12 @@
 
 namespace walstack {
 
-// One way of working out a checksum.
+// One method of computing a checksum.
 struct Crc32cMethod {
   const char* name;
-  // Continues `crc`, the checksum of what stands before; 0 begins.
+  // Continues `crc`, the checksum of the preceding bytes; 0 at the beginning.
   uint32_t (*run)(uint32_t crc, const uint8_t* data, size_t length);
-  // Whether this processor has what it takes.
+  // Whether this processor supports it.
   bool (*is_supported)();
 };
 

@@ -27,7 +27,7 @@ namespace walstack {
 
 namespace {
 
-// What the kernel fills in for statx. Spelt out, because not every C library's headers know of its last fields.
+// The struct of statx. Declared here because not all C libraries' headers have its last fields.
 struct StatxReply {
   uint32_t mask;
   uint8_t others[148];
@@ -39,11 +39,11 @@ static_assert(sizeof(StatxReply) == 256);
 
 constexpr unsigned kStatxDirectAlignment = 0x2000;  // STATX_DIOALIGN, since Linux 6.1
 
-// File systems in memory take O_DIRECT since Linux 6.6 and go through the page cache all the same.
+// File systems in memory accept O_DIRECT since Linux 6.6, but use the page cache all the same.
 constexpr uint32_t kTmpfs = 0x01021994;
 constexpr uint32_t kRamfs = 0x858458f6;
 
-// Asked of a file whose file system does not say what it needs: no disk in use wants more.
+// Used where the file system does not report its alignment: no disk in use needs more.
 constexpr uint32_t kCautiousAlignment = 4096;
 
 struct Alignment {
@@ -61,7 +61,7 @@ Answer AskStatx(int fd, Alignment* alignment) {
   return alignment->memory == 0 || alignment->offset == 0 ? Answer::kNo : Answer::kYes;
 }
 
-// Opens the file once more, with direct I/O, and reads a block: some file systems refuse the one, some the other.
+// Opens the file once more, with direct I/O, and reads a block: some file systems refuse the open, some the read.
 bool DirectReadWorks(int fd) {
   char path[40];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
@@ -116,7 +116,7 @@ napi_value DirectIoAlignment(napi_env env, napi_callback_info info) {
   return MakeBoolean(env, possible);
 }
 
-// useDirectIo(fd): turns direct I/O on for an open file, and returns whether the file system lets it.
+// useDirectIo(fd): turns direct I/O on for an open file, and returns whether the file system supports it.
 napi_value UseDirectIo(napi_env env, napi_callback_info info) {
   napi_value arguments[1];
   GetArguments(env, info, 1, arguments);

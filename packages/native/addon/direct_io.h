@@ -1,4 +1,4 @@
-// Direct I/O: what it asks of a file, and how to turn it on.
+// Direct I/O: which alignment it needs, and how to turn it on.
 #ifndef WALSTACK_DIRECT_IO_H_
 #define WALSTACK_DIRECT_IO_H_
 

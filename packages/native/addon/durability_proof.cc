@@ -24,7 +24,7 @@ constexpr uint32_t kMark = 16;
 constexpr uint32_t kKnownFlags = 31;
 constexpr uint32_t kLastCodec = 2;
 
-// Whether the fields of a frame can stand together.
+// Whether the fields of a frame are consistent.
 bool FieldsFit(uint32_t length, uint32_t lag, uint32_t meta_length, uint32_t flags, uint32_t codec) {
   if (lag == 0 || flags > kKnownFlags || codec > kLastCodec) return false;
   if ((flags & kMark) != 0) {

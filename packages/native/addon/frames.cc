@@ -7,13 +7,13 @@ namespace walstack {
 
 namespace {
 
-// Bytes left in the block that bytes[at] lies in: 1 up to the whole block.
+// Bytes left in the block of bytes[at]: from 1 to the whole block.
 inline size_t LeftInBlock(const FrameRange& range, size_t at) {
   const uint64_t position = range.position + (at - range.start);
   return range.block_bytes - static_cast<size_t>(position & (range.block_bytes - 1));
 }
 
-// `at`, moved on by `by`, but not beyond the end.
+// `at + by`, but not beyond the end.
 inline size_t Forward(const FrameRange& range, size_t at, size_t by) {
   return by < range.end - at ? at + by : range.end;
 }

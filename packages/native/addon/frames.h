@@ -1,5 +1,5 @@
-// One pass over the frames of a range: fill in their checksums, or find and verify them. docs/format.md says what a
-// frame is; the same passes in JavaScript are in packages/codec. No part of Node in it.
+// Passes over the frames of a range: filling in their checksums, or finding and verifying them. docs/format.md defines
+// frames; packages/codec has the same passes in JavaScript. Does not depend on Node.
 #ifndef WALSTACK_FRAMES_H_
 #define WALSTACK_FRAMES_H_
 
@@ -14,7 +14,7 @@ constexpr size_t kFrameHeaderBytes = 8;
 constexpr uint32_t kMinimumBlockBytes = 512;
 constexpr uint32_t kMaximumBlockBytes = 65536;
 
-// Where frames are looked for. The bytes may be anything, and may change while they are looked at.
+// The range in which frames are searched. The bytes may be anything, and may change meanwhile.
 struct FrameRange {
   uint8_t* bytes;
   // Offsets in `bytes`; start <= end.
@@ -24,20 +24,20 @@ struct FrameRange {
   uint64_t position;
   // A power of two.
   uint32_t block_bytes;
-  // The checksum of what every frame's data continues.
+  // The seed of every frame's checksum.
   uint32_t seed;
 };
 
 struct Sealed {
   size_t count;
-  // Behind the frame that reaches over the end of the range; 0 when there is none.
+  // The end of a frame that extends beyond the range; 0 when there is none.
   uint64_t overrun;
 };
 
-// Fills in the checksums of all frames. Stops before one that reaches over the end.
+// Fills in the checksums of all frames. Stops before a frame that extends beyond the range.
 Sealed SealFrames(const FrameRange& range);
 
-// Puts the offset of each valid frame into `offsets`, at most `room - 1` of them, and behind them where it stopped: at
+// Puts the offset of each valid frame into `offsets`, at most `room - 1` of them, and after them where it stopped: at
 // the end of the range, where `offsets` is full, or where a frame should be and is not. Returns the number of frames.
 // `room` is at least 1. The offsets must fit: `range.end` < 2^32.
 size_t ScanFrames(const FrameRange& range, uint32_t* offsets, size_t room);

@@ -1,4 +1,4 @@
-// Whether there is an io_uring to build for. Whether the kernel that this runs on has it is asked later.
+// Whether the headers have io_uring. Whether the running kernel supports it is checked at run time.
 #ifndef WALSTACK_HAS_IO_URING_H_
 #define WALSTACK_HAS_IO_URING_H_
 

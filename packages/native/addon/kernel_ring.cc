@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <ctime>
 
-// What headers may be too old to know; the numbers are the kernel's for ever.
+// Constants that older headers lack; the kernel's numbers never change.
 #ifndef IORING_SETUP_SUBMIT_ALL
 #define IORING_SETUP_SUBMIT_ALL (1U << 7)
 #endif
@@ -39,7 +39,7 @@ namespace {
 
 constexpr uint32_t kRegisterSparse = 1;  // IORING_RSRC_REGISTER_SPARSE, since Linux 5.19
 
-// As in the kernel since Linux 5.19: the header's struct of that time has another name for the flags.
+// As in the kernel since Linux 5.19: headers of that time have another name for the flags.
 struct BufferTable {
   uint32_t places;
   uint32_t flags;
@@ -48,7 +48,7 @@ struct BufferTable {
   uint64_t tags;
 };
 
-// Ways to make a ring, of each kind the best first.
+// Sets of flags to make a ring with, the best first.
 struct Way {
   TaskWork task_work;
   uint32_t flags;
@@ -82,7 +82,7 @@ T* At(void* base, uint32_t offset) {
   return reinterpret_cast<T*>(static_cast<char*>(base) + offset);
 }
 
-// The kernel is at the other end of these.
+// These are shared with the kernel.
 uint32_t Load(const uint32_t* word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 void Store(uint32_t* word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
 
@@ -105,7 +105,7 @@ int KernelRing::Open(const RingSetup& setup, const char** missing) {
   io_uring_params params;
   if (const int error = Setup(setup, &params)) return error;
   setup_flags_ = params.flags;
-  // Without EXT_ARG (Linux 5.11) no waiting with a timeout; without NODROP completions are lost when the queue is full.
+  // Without EXT_ARG (Linux 5.11) there is no waiting with a timeout; without NODROP a full queue loses completions.
   if (!(params.features & IORING_FEAT_SINGLE_MMAP)) *missing = "IORING_FEAT_SINGLE_MMAP";
   if (!(params.features & IORING_FEAT_NODROP)) *missing = "IORING_FEAT_NODROP";
   if (!(params.features & IORING_FEAT_EXT_ARG)) *missing = "IORING_FEAT_EXT_ARG";
@@ -141,7 +141,7 @@ int KernelRing::Setup(const RingSetup& setup, io_uring_params* params) {
     fd_ = static_cast<int>(syscall(__NR_io_uring_setup, setup.entries, params));
     if (fd_ >= 0) return 0;
     error = errno;
-    // What the kernel does not know, it refuses so.
+    // The errors for flags that the kernel does not support.
     if (error != EINVAL) break;
   }
   return error;
@@ -171,7 +171,7 @@ int KernelRing::Map(const io_uring_params& params) {
   cq_flags_ = params.cq_off.flags == 0 ? nullptr : At<uint32_t>(rings_, params.cq_off.flags);
   cq_mask_ = *At<uint32_t>(rings_, params.cq_off.ring_mask);
   cqes_ = At<io_uring_cqe>(rings_, params.cq_off.cqes);
-  // The queue could hand over operations in another order than they lie in memory: it never does.
+  // The queue allows an order different from that in memory, which is not used.
   uint32_t* order = At<uint32_t>(rings_, params.sq_off.array);
   for (uint32_t index = 0; index < sq_entries_; index++) order[index] = index;
   return 0;
@@ -192,7 +192,7 @@ int KernelRing::Probe() {
 int KernelRing::RegisterLifeline() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return errno;
-  // What is registered with a ring is given back when the last of its operations has ended.
+  // The kernel releases what is registered with a ring when the last of its operations has ended.
   const int error = RegisterCall(fd_, IORING_REGISTER_FILES, &ends[1], 1);
   close(ends[1]);
   if (error == 0) {
@@ -203,14 +203,14 @@ int KernelRing::RegisterLifeline() {
   return error;
 }
 
-// A ring can be made where entering it is forbidden: an operation that does nothing finds out.
+// A ring may be made where entering it is forbidden: this is tested with an operation that does nothing.
 int KernelRing::TryToEnter() {
   io_uring_sqe* operation = Next();
   operation->opcode = IORING_OP_NOP;
   operation->fd = -1;
   int error = Wait(1, -1);
   if (IsRefusal(error)) {
-    // It may be entered, and has no room for now: the operation is taken back.
+    // Entering is allowed, but there is no room now: the operation is taken back.
     sq_next_ = Load(sq_head_);
     Store(sq_tail_, sq_next_);
     error = 0;
@@ -228,14 +228,14 @@ void KernelRing::Close() {
   int error = 0;
   bool finished = true;
   if (sqes_ != nullptr) {
-    // What the kernel has not seen yet, it shall not see any more.
+    // Operations that were not published to the kernel are dropped.
     sq_next_ = setup_flags_ & IORING_SETUP_SQPOLL ? Load(sq_tail_) : Load(sq_head_);
     Store(sq_tail_, sq_next_);
     if (InKernel() > Ready()) {
       if (io_uring_sqe* cancel = Next()) {
         cancel->opcode = IORING_OP_ASYNC_CANCEL;
         cancel->fd = -1;
-        // Refused before Linux 5.19: then everything runs to its end.
+        // Not supported before Linux 5.19: then all operations run to their end.
         cancel->rw_flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
       }
     }
@@ -245,14 +245,14 @@ void KernelRing::Close() {
       while (Reap(&user_data, &result)) {
       }
     }
-    // A kernel that would not take the cancellation has nothing else.
+    // If the kernel does not accept the cancellation, there is nothing else to cancel.
     finished = InKernel() == 0;
     munmap(sqes_, sqes_bytes_);
     sqes_ = nullptr;
   }
   if (rings_ != nullptr) munmap(rings_, rings_bytes_);
   rings_ = nullptr;
-  // Where the number is not that of the ring any more, it may be that of a file of others.
+  // If the descriptor is no longer the ring's, it may belong to another file.
   if (error != EBADF && error != EOPNOTSUPP) close(fd_);
   fd_ = -1;
   if (!finished) AwaitEnd();
@@ -260,7 +260,7 @@ void KernelRing::Close() {
   lifeline_ = -1;
 }
 
-// With its memory unmapped and its descriptor closed the kernel ends the ring, and waits for its operations by itself.
+// When its memory is unmapped and its descriptor closed, the kernel ends the ring, and waits for its operations.
 void KernelRing::AwaitEnd() const {
   if (lifeline_ < 0) return;
   pollfd end = {lifeline_, 0, 0};
@@ -284,7 +284,7 @@ uint32_t KernelRing::Room() const { return sq_entries_ - (sq_next_ - Load(sq_hea
 uint32_t KernelRing::Queued() const { return sq_next_ - Load(sq_head_); }
 
 uint32_t KernelRing::InKernel() const {
-  // A thread of the kernel takes what it can see without being asked.
+  // With kernel polling the kernel's thread takes published operations without a system call.
   return Load(setup_flags_ & IORING_SETUP_SQPOLL ? sq_tail_ : sq_head_) - reaped_;
 }
 
@@ -297,12 +297,12 @@ void KernelRing::Publish() {
 
 bool KernelRing::NeedsWakeup() const {
   if (!(setup_flags_ & IORING_SETUP_SQPOLL)) return false;
-  // The tail must be seen by the kernel before it is asked whether its thread sleeps.
+  // The tail must be visible to the kernel before the wakeup flag of its thread is read.
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   return Load(sq_flags_) & IORING_SQ_NEED_WAKEUP;
 }
 
-// Returns the operations taken, or a negative errno.
+// Returns the number of operations accepted, or a negative errno.
 int KernelRing::Enter(uint32_t to_submit, uint32_t minimum, uint32_t flags, double timeout_ms) {
   counters_.enters++;
   int taken;
@@ -322,8 +322,8 @@ int KernelRing::Enter(uint32_t to_submit, uint32_t minimum, uint32_t flags, doub
   return taken;
 }
 
-// The same for a caller that looks at what came back when this returns, and needs no signal for it. What comes later
-// either finds the signal turned on, or is seen by whoever reaps after that.
+// The same for a caller that reaps when this returns, and needs no signal. A later completion either finds the signal
+// turned on, or is seen by the reaping afterwards.
 int KernelRing::EnterUnsignalled(uint32_t to_submit, uint32_t minimum, uint32_t flags, double timeout_ms) {
   if (cq_flags_ == nullptr) return Enter(to_submit, minimum, flags, timeout_ms);
   Store(cq_flags_, IORING_CQ_EVENTFD_DISABLED);
@@ -343,7 +343,7 @@ int KernelRing::Submit() {
     return taken < 0 && taken != -EINTR ? -taken : 0;
   }
   while (const uint32_t queued = Queued()) {
-    // What the disk has answered is finished off on the same way.
+    // The same call also posts completions that are ready.
     const uint32_t flags = Load(sq_flags_) & IORING_SQ_TASKRUN ? IORING_ENTER_GETEVENTS : 0;
     const int taken = Enter(queued, 0, flags, -1);
     if (taken == -EINTR) {
@@ -376,13 +376,13 @@ int KernelRing::Wait(uint32_t minimum, double timeout_ms) {
     } else if (IsRefusal(-taken) || (taken == 0 && to_submit > 0)) {
       counters_.refused++;
       if (InKernel() == 0) return EAGAIN;
-      // One that comes back makes room.
+      // A completion makes room.
       refused = true;
       wanted = std::min(wanted, 1u);
     } else if (taken < 0) {
       return -taken;
     } else if (Ready() < goal && (timeout_ms <= 0 || NowMs() < deadline)) {
-      // A signal, or whatever else the kernel had to do with this thread, when it had taken operations already.
+      // A signal or other work interrupted the thread after the kernel had accepted operations.
       counters_.interrupted++;
     }
     if (timeout_ms > 0) {

@@ -26,7 +26,7 @@ namespace walstack {
 
 namespace {
 
-// Locks the whole file, whatever size it has or gets. Returns 0, or the error's number.
+// Locks the whole file, whatever its size is or becomes. Returns 0, or the error's number.
 int SetLock(int fd, short type) {
   struct flock lock = {};
   lock.l_type = type;
@@ -44,7 +44,7 @@ bool GetExclusive(napi_env env, napi_value value, bool* exclusive) {
   return false;
 }
 
-// lockFile(fd, exclusive): whether the lock was had.
+// lockFile(fd, exclusive): whether the lock was obtained.
 napi_value LockFile(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   GetArguments(env, info, 2, arguments);
@@ -73,13 +73,13 @@ napi_value UnlockFile(napi_env env, napi_callback_info info) {
 
 struct HeldLock;
 
-// The locks of one thread that are held. They end when everything else of the addon has ended with the thread, rings above
-// all: what the kernel still writes for a holder must not run into the next one.
+// The held locks of one thread. They are released after everything else of the addon has ended with the thread, in
+// particular rings: writes of the kernel for one holder must not overlap with those of the next one.
 struct ThreadLocks {
   HeldLock* first;
 };
 
-// A lock with a descriptor of its own, whose number no other code closes: the lock lasts until it is released or the thread
+// A lock with a descriptor of its own that no other code closes: the lock lasts until it is released or the thread
 // ends, also where the thread leaves its other descriptors open.
 struct HeldLock {
   int fd;
@@ -106,7 +106,7 @@ void End(HeldLock* held) {
   }
   if (held->next != nullptr) held->next->previous = held->previous;
   held->thread = nullptr;
-  // Not only by closing: what was duplicated from it may be open.
+  // Closing is not enough: a duplicate of the descriptor may be open.
   SetLock(held->fd, F_UNLCK);
   close(held->fd);
 }
@@ -126,7 +126,7 @@ void OnCollected(napi_env, void* data, void*) {
   if (held->thread == nullptr) delete held;
 }
 
-// holdLock(fd, exclusive): what releases it takes; undefined when it was not had.
+// holdLock(fd, exclusive): the handle for releaseLock; undefined when the lock was not obtained.
 napi_value HoldLock(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   size_t count = 2;
@@ -178,7 +178,7 @@ napi_value ReleaseLock(napi_env env, napi_callback_info info) {
 void ExportLocks(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "lockFile", LockFile);
   ExportFunction(env, exports, "unlockFile", UnlockFile);
-  // Hooks are called in the reverse order: this one behind those of all rings, which are made later.
+  // Hooks are called in reverse order: this one after those of all rings, which are made later.
   ThreadLocks* thread = new (std::nothrow) ThreadLocks{nullptr};
   if (thread == nullptr || napi_add_env_cleanup_hook(env, OnThreadEnd, thread) != napi_ok) {
     delete thread;

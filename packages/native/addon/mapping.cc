@@ -45,17 +45,17 @@ using Residency = char;
 
 constexpr napi_type_tag kMappedFileTag = {0x6f2c1d0b9a7e4835, 0x8d41f5a3c6b27e90};
 
-// In the order in which JavaScript numbers them.
+// The index is the number that JavaScript uses.
 constexpr int kAdvice[] = {MADV_NORMAL, MADV_SEQUENTIAL, MADV_RANDOM, MADV_WILLNEED, MADV_DONTNEED};
 constexpr int kAdviceCount = sizeof kAdvice / sizeof kAdvice[0];
 
-// How many pages are asked about at a time.
+// How many pages are queried at a time.
 constexpr size_t kPagesAtATime = 4096;
 
 const size_t kPageBytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 
-// One mapping. Three hold on to it: the handle that JavaScript has, the memory that an ArrayBuffer shows, and the witness
-// of where that memory is when the environment ends.
+// One mapping. Three references keep it: the handle in JavaScript, the memory of the ArrayBuffer, and the witness,
+// which shows where that memory is when the environment ends.
 struct MappedFile {
   uint8_t* address = nullptr;
   size_t length = 0;
@@ -68,11 +68,11 @@ struct MappedFile {
   napi_ref buffer = nullptr;
   napi_env env = nullptr;
   bool mapped = false;
-  // unmap() has detached the ArrayBuffer while the memory was in it, so that nobody has moved it into another one.
+  // unmap() has detached the ArrayBuffer while the memory was in it: it was not moved into another one.
   bool detached = false;
   bool left_mapped = false;
-  // An ArrayBuffer of this one byte, which lives as long as the memory does: 1 when a page could not be read and is zeros
-  // since.
+  // An ArrayBuffer of this one byte, which lives as long as the memory: 1 when a page could not be read and became
+  // zeros.
   napi_ref witness = nullptr;
   uint8_t broken = 0;
   GuardedRange* guard = nullptr;
@@ -95,7 +95,7 @@ void UnmapMemory(MappedFile* file) {
   file->mapped = false;
 }
 
-// Whether the ArrayBuffer that mapFile has given out still has the memory.
+// Whether the ArrayBuffer that mapFile returned still has the memory.
 bool IsInItsBuffer(MappedFile* file) {
   napi_env env = file->env;
   napi_handle_scope scope;
@@ -108,19 +108,19 @@ bool IsInItsBuffer(MappedFile* file) {
   return !detached;
 }
 
-// When an environment ends, Node.js detaches every ArrayBuffer that an addon has made and finalizes its memory, from the
-// newest to the oldest, even when the memory was moved into another ArrayBuffer and handed to another thread that goes on
-// reading it. Only then does this run while the memory is mapped; what was moved stays mapped as long as the process
-// lives.
+// When an environment ends, Node.js detaches every ArrayBuffer that an addon has made and finalizes its memory, from
+// the newest to the oldest, even when the memory was moved into another ArrayBuffer and transferred to another thread
+// that still reads it. Only in that case does this run while the memory is mapped; moved memory stays mapped until the
+// process ends.
 void FinalizeWitness(napi_env, void*, void* hint) {
   auto* file = static_cast<MappedFile*>(hint);
   file->left_mapped = file->mapped && !file->detached && !IsInItsBuffer(file);
-  // It is guarded as long, and has to be there for that.
+  // It stays guarded as long, which needs this object.
   if (file->left_mapped) file->holders += 1;
   LetGo(file);
 }
 
-// The one place where memory is unmapped: no ArrayBuffer has it any more.
+// The only place where memory is unmapped: no ArrayBuffer has it any more.
 void FinalizeMemory(napi_env env, void*, void* hint) {
   auto* file = static_cast<MappedFile*>(hint);
   if (!file->left_mapped) UnmapMemory(file);
@@ -172,21 +172,21 @@ MappedFile* GetMappedRange(napi_env env, const napi_value* arguments, Range* ran
   if (!GetInteger(env, arguments[1], "offset", 0, static_cast<double>(file->length), &offset)) return nullptr;
   if (!GetInteger(env, arguments[2], "length", 0, static_cast<double>(file->length) - offset, &length)) return nullptr;
   *range = {static_cast<size_t>(offset), static_cast<size_t>(length)};
-  // Where nothing is mapped there is nothing to do.
+  // Nothing to do for an empty mapping.
   if (!file->mapped) *range = {0, 0};
   return file;
 }
 
 size_t RoundUp(size_t position) { return (position + kPageBytes - 1) / kPageBytes * kPageBytes; }
 
-// All pages that a range touches.
+// All pages that overlap a range.
 Range PagesOf(Range range) {
   if (range.length == 0) return range;
   const size_t start = range.offset / kPageBytes * kPageBytes;
   return {start, RoundUp(range.end()) - start};
 }
 
-// The pages that lie in a range as a whole; the last one of a file counts when the range reaches to its end.
+// The pages that are completely in a range; the last page of a file counts when the range extends to its end.
 Range WholePagesOf(const MappedFile* file, Range range) {
   const size_t start = RoundUp(range.offset);
   const size_t end = range.end() == file->length ? RoundUp(range.end()) : range.end() / kPageBytes * kPageBytes;
@@ -208,7 +208,7 @@ int VisitResidency(const MappedFile* file, Range pages, Visit visit) {
   return 0;
 }
 
-// Whether the file still reaches to the end of a range of the mapping; an error is pending when it does not.
+// Whether the file still extends to the end of a range of the mapping; an error is pending when it does not.
 bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
   if (range.length == 0) return true;
   struct stat about;
@@ -221,7 +221,7 @@ bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
   if (is_long_enough && !is_broken) return true;
   if (is_long_enough) {
     ThrowCoded(env, "ERR_WALSTACK_FILE_CUT",
-               "The file was cut while it was mapped, or its disk could not read it: zeros stand there");
+               "The file was cut while it was mapped, or its disk could not read it: it reads as zeros there");
     return false;
   }
   char message[160];
@@ -242,9 +242,9 @@ napi_value ShowMemory(napi_env env, MappedFile* file, napi_value* witness) {
     UnmapMemory(file);
     LetGo(file);
     return ThrowCoded(env, "ERR_WALSTACK_NO_EXTERNAL_BUFFERS",
-                      "This runtime lets no ArrayBuffer show memory of others: read the file instead of mapping it");
+                      "This runtime does not allow an ArrayBuffer of external memory: read the file instead of mapping it");
   }
-  // Nothing says whether the memory is finalized all the same, so it is not unmapped here.
+  // Whether the memory is finalized all the same is not known, so it is not unmapped here.
   if (status != napi_ok) return nullptr;
   napi_create_reference(env, buffer, 0, &file->buffer);
   file->holders += 1;
@@ -255,8 +255,8 @@ napi_value ShowMemory(napi_env env, MappedFile* file, napi_value* witness) {
   return buffer;
 }
 
-// Copied on write: who writes to the memory changes nothing but what they see themselves, and does not crash. Reading
-// costs the same; reserving memory for copies that nobody makes is refused.
+// Copy on write: a write to the memory changes only this mapping, and does not crash. Reading costs the same; no memory
+// is reserved for copies.
 int MapMemory(MappedFile* file) {
   void* address = mmap(nullptr, file->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file->fd,
                        static_cast<off_t>(file->start));
@@ -288,11 +288,11 @@ napi_value MapFile(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (offset + length > static_cast<double>(about.st_size)) {
-    ThrowOutOfRange(env, "The value of \"length\" is out of range. It must not reach behind the end of the file");
+    ThrowOutOfRange(env, "The value of \"length\" is out of range. It must not extend beyond the end of the file");
     return nullptr;
   }
   if (static_cast<uint64_t>(offset) % kPageBytes != 0) {
-    ThrowOutOfRange(env, "The value of \"offset\" is out of range. It must be a multiple of the size of a page");
+    ThrowOutOfRange(env, "The value of \"offset\" is out of range. It must be a multiple of the page size");
     return nullptr;
   }
   const int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -362,9 +362,9 @@ napi_value Load(napi_env env, napi_callback_info info) {
     if (std::memchr(residency, 0, pages) == nullptr) return 0;
     return madvise(start, pages * kPageBytes, MADV_POPULATE_READ) == 0 ? 0 : errno;
   });
-  // An older kernel does not know how.
+  // Older kernels do not support it.
   if (error == 0 || error == EINVAL) return nullptr;
-  // The file may have been cut just now.
+  // The file may have been truncated just now.
   if (CheckNotCut(env, file, range)) ThrowSystemError(env, error == EFAULT ? EIO : error, "madvise");
 #endif
   return nullptr;

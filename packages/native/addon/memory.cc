@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kMaxAlignment = 2097152.0;
 
-// alignedOffset(buffer, alignment): how many bytes into an ArrayBuffer the first address lies that is a multiple of
+// alignedOffset(buffer, alignment): the offset in an ArrayBuffer of the first address that is a multiple of
 // `alignment`, a power of two.
 napi_value AlignedOffset(napi_env env, napi_callback_info info) {
   napi_value arguments[2];

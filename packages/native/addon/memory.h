@@ -1,4 +1,4 @@
-// Memory whose address counts.
+// Aligned memory.
 #ifndef WALSTACK_MEMORY_H_
 #define WALSTACK_MEMORY_H_
 

@@ -28,7 +28,7 @@ namespace walstack {
 
 namespace {
 
-// Shared with the JavaScript beside it.
+// The same as in ring.ts.
 constexpr uint32_t kDurable = 1;  // the completion means: on stable storage
 constexpr uint32_t kLinked = 2;   // the next operation begins when this one has succeeded
 
@@ -40,10 +40,10 @@ constexpr double kMaxTransfer = 0x7fffffff;
 // Not yet in the headers: since Linux 6.9.
 constexpr uint8_t kOpTruncate = 55;
 
-// The kernel's answer to a cancellation is of no interest: the cancelled operation has one of its own.
+// The completion of a cancellation is ignored: the cancelled operation has its own.
 constexpr uint64_t kNobody = UINT64_MAX;
 
-// One ring and what belongs to it. It lives as long as either its object of JavaScript or its place in the event loop.
+// One ring and what belongs to it. It lives as long as its JavaScript object or its handle in the event loop.
 class Ring {
  public:
   static void Export(napi_env env, napi_value exports);
@@ -68,23 +68,23 @@ class Ring {
   static napi_value Counters(napi_env env, napi_callback_info info);
   static napi_value CloseRing(napi_env env, napi_callback_info info);
 
-  // Takes the receiver and the arguments of a call apart; nullptr, with an error pending, when the ring is closed.
+  // Gets the receiver and the arguments of a call; nullptr, with an error pending, when the ring is closed.
   static Ring* Of(napi_env env, napi_callback_info info, size_t count, napi_value* arguments);
 
   // Makes ring, eventfd and handle. Returns false with an error pending.
   bool Open(napi_value object, const RingSetup& setup, uint32_t buffer_places);
   void Describe(napi_value object);
 
-  // Takes the slot of an operation: its memory is the caller's to keep until it comes back.
+  // Takes the slot of an operation: the caller keeps its memory until it completes.
   bool TakeSlot(napi_value value, uint32_t* slot);
   bool GetFd(napi_value value, int32_t* fd);
   // Puts an operation in; nullptr when the queue is full.
   io_uring_sqe* Begin(uint32_t slot, uint8_t opcode, int32_t fd, uint32_t flags);
   napi_value Done(bool put_in);
 
-  // As long as the kernel has operations, the object is not garbage and the loop goes on.
+  // As long as the kernel has operations, the object is not collected and the loop stays alive.
   void FollowKernel();
-  // What a call of the kernel came to: operations left in the queue, or an error pending.
+  // The result of a call of the kernel: operations left in the queue, or an error pending.
   napi_value Outcome(int error, const char* what);
 
   void OnReady();
@@ -196,7 +196,7 @@ bool Ring::Open(napi_value object, const RingSetup& setup, uint32_t buffer_place
   uv_loop_s* loop = nullptr;
   if (error == 0 && napi_get_uv_event_loop(env_, &loop) != napi_ok) error = EINVAL;
   if (error == 0) {
-    // The environment ends only when the kernel has done with every buffer, and the loop with the handle.
+    // The environment ends only after the kernel no longer uses any buffer, and the loop has closed the handle.
     napi_add_async_cleanup_hook(
         env_, [](napi_async_cleanup_hook_handle, void* ring) { static_cast<Ring*>(ring)->Shutdown(); }, this,
         &cleanup_);
@@ -235,7 +235,7 @@ bool Ring::TakeSlot(napi_value value, uint32_t* slot) {
   if (!GetUint32(env_, value, "slot", 0, slots_ - 1, slot)) return false;
   if (!taken_[*slot]) return true;
   char message[80];
-  std::snprintf(message, sizeof message, "Slot %u has an operation that has not come back yet", *slot);
+  std::snprintf(message, sizeof message, "Slot %u has an operation that has not completed yet", *slot);
   ThrowOutOfRange(env_, message);
   return false;
 }
@@ -382,7 +382,7 @@ napi_value Ring::Remove(napi_env env, napi_callback_info info) {
   return ring->Done(true);
 }
 
-// cancel(slot) → whether there was room: the operation in the slot comes back sooner, as ECANCELED, if it can be.
+// cancel(slot) → whether there was room: the operation in the slot completes as ECANCELED, if it can be cancelled.
 napi_value Ring::Cancel(napi_env env, napi_callback_info info) {
   napi_value arguments[1];
   Ring* ring = Of(env, info, 1, arguments);
@@ -420,7 +420,7 @@ napi_value Ring::Outcome(int error, const char* what) {
   return MakeNumber(env_, polling ? 0 : kernel_.Queued());
 }
 
-// submit() → operations that are left in the queue, because the kernel would not take them now
+// submit() → operations left in the queue because the kernel refused them now
 napi_value Ring::Submit(napi_env env, napi_callback_info info) {
   Ring* ring = Of(env, info, 0, nullptr);
   return ring == nullptr ? nullptr : ring->Outcome(ring->kernel_.Submit(), "io_uring_enter");
@@ -440,7 +440,7 @@ napi_value Ring::Wait(napi_env env, napi_callback_info info) {
   return ring->Outcome(ring->kernel_.Wait(minimum, timeout_ms), "io_uring_enter");
 }
 
-// reap(slots, results) → how many operations came back: as many as there are, or fit
+// reap(slots, results) → how many completions were reaped: as many as there are, or fit
 napi_value Ring::Reap(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   Ring* ring = Of(env, info, 2, arguments);
@@ -469,7 +469,7 @@ napi_value Ring::Reap(napi_env env, napi_callback_info info) {
   return MakeNumber(env, static_cast<double>(count));
 }
 
-// setBuffer(place, data): data of length 0 empties the place
+// setBuffer(place, data): data of length 0 removes the buffer at this index
 napi_value Ring::SetBuffer(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   Ring* ring = Of(env, info, 2, arguments);
@@ -484,13 +484,13 @@ napi_value Ring::SetBuffer(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// room() → how many more operations can be put in
+// room() → how many more operations can be queued
 napi_value Ring::Room(napi_env env, napi_callback_info info) {
   Ring* ring = Of(env, info, 0, nullptr);
   return ring == nullptr ? nullptr : MakeNumber(env, ring->kernel_.Room());
 }
 
-// counters(out): puts what was counted into a Float64Array of 8
+// counters(out): puts the counters into a Float64Array of 8
 napi_value Ring::Counters(napi_env env, napi_callback_info info) {
   napi_value arguments[1];
   size_t count = 1;
@@ -530,13 +530,13 @@ void Ring::OnReady() {
   napi_value object = nullptr;
   napi_value listener;
   napi_valuetype type = napi_undefined;
-  // Nothing is called when the object is garbage: then the kernel has nothing of it.
+  // No listener is called once the object is collected: then the kernel has no operations of it.
   if (napi_get_reference_value(env_, object_, &object) == napi_ok && object != nullptr &&
       napi_get_named_property(env_, object, "onReady", &listener) == napi_ok &&
       napi_typeof(env_, listener, &type) == napi_ok && type == napi_function) {
     const napi_status status = napi_make_callback(env_, nullptr, object, listener, 0, nullptr, nullptr);
     napi_value error;
-    // As if thrown by any callback of the event loop: the process hears of it as an uncaught exception.
+    // As for any callback of the event loop, it becomes an uncaught exception of the process.
     if (status == napi_pending_exception && napi_get_and_clear_last_exception(env_, &error) == napi_ok) {
       napi_fatal_exception(env_, error);
     }
@@ -544,8 +544,8 @@ void Ring::OnReady() {
   napi_close_handle_scope(env_, scope);
 }
 
-// Called when the user closes the ring, when the object is garbage, or when the environment ends: the kernel has done
-// with every buffer when this returns.
+// Called when the user closes the ring, when the object is collected, or when the environment ends: the kernel no
+// longer uses any buffer when this returns.
 void Ring::Shutdown() {
   if (closing_) return;
   closing_ = true;

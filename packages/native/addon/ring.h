@@ -1,4 +1,4 @@
-// The class Ring that JavaScript sees: a ring of io_uring whose completions reach the event loop.
+// The class Ring for JavaScript: an io_uring ring whose completions are signalled on the event loop.
 #ifndef WALSTACK_RING_H_
 #define WALSTACK_RING_H_
 
@@ -6,7 +6,7 @@
 
 namespace walstack {
 
-// Exports nothing where there is no io_uring to build for.
+// Exports nothing where the build has no io_uring.
 void ExportRing(napi_env env, napi_value exports);
 
 }  // namespace walstack

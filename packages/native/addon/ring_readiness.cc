@@ -28,7 +28,7 @@ int RingReadiness::Create(uv_loop_t* loop, void* owner, Callback ready, Callback
   uv_unref(reinterpret_cast<uv_handle_t*>(&made->handle_));
   const int error = uv_poll_start(&made->handle_, UV_READABLE, [](uv_poll_t* handle, int, int) {
     RingReadiness* self = static_cast<RingReadiness*>(handle->data);
-    // Taken back before anything is reaped: what comes later signals anew.
+    // Reset before anything is reaped: later completions signal again.
     uint64_t count;
     if (read(self->event_fd_, &count, sizeof count) < 0 && errno != EAGAIN) return;
     self->ready_(self->owner_);

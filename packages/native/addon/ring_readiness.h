@@ -1,4 +1,4 @@
-// How the event loop learns that a ring has something to reap: an eventfd that the kernel signals, watched by a handle of
+// Notifies the event loop that a ring has something to reap: an eventfd that the kernel signals, watched by a handle of
 // the loop.
 #ifndef WALSTACK_RING_READINESS_H_
 #define WALSTACK_RING_READINESS_H_
@@ -20,10 +20,10 @@ class RingReadiness {
 
   int event_fd() const { return event_fd_; }
 
-  // Whether the loop goes on for its sake.
+  // Whether it keeps the loop alive.
   void KeepLoopAlive(bool alive);
 
-  // Ends it: `closed` is called later, on the loop, and this is gone.
+  // Ends it: `closed` is called later, on the loop, when this object is deleted.
   void Close();
 
  private:

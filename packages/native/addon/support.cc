@@ -17,7 +17,7 @@ void ThrowNotA(napi_env env, const char* name, const char* expected) {
   napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
 }
 
-// The names of errors that file systems give and libuv calls unknown.
+// The names of errors that file systems return and libuv does not know.
 const char* NameUnknownToLibuv(int error_number) {
 #ifdef ENOLCK
   if (error_number == ENOLCK) return "ENOLCK";

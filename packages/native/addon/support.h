@@ -1,4 +1,4 @@
-// What every function of the addon needs: its arguments taken apart and checked, errors thrown as Node throws them.
+// Helpers of all functions of the addon: getting and checking arguments, and throwing errors as Node throws them.
 #ifndef WALSTACK_SUPPORT_H_
 #define WALSTACK_SUPPORT_H_
 
@@ -9,7 +9,7 @@
 
 namespace walstack {
 
-// The bytes of a Uint8Array (or any other typed array), as they lie in memory. Valid until JavaScript runs again.
+// The bytes of a Uint8Array (or any other typed array) in memory. Valid until JavaScript runs again.
 struct Bytes {
   uint8_t* data;
   size_t length;
@@ -18,7 +18,7 @@ struct Bytes {
 // The largest integer that a double holds exactly with all its neighbours.
 constexpr double kMaxSafeInteger = 9007199254740991.0;
 
-// Takes the arguments of a call, at most `count`; what is missing is undefined.
+// Gets the arguments of a call, at most `count`; missing ones are undefined.
 void GetArguments(napi_env env, napi_callback_info info, size_t count, napi_value* values);
 
 // Each of these returns false with a TypeError (ERR_INVALID_ARG_TYPE) or RangeError (ERR_OUT_OF_RANGE) pending, which
@@ -35,7 +35,7 @@ void ThrowOutOfRange(napi_env env, const char* message);
 // Throws an Error as node:fs does: `code` (such as ENOENT), `errno` (negative) and `syscall` are its properties.
 void ThrowSystemError(napi_env env, int error_number, const char* system_call);
 
-// Adds a function to the object that is exported. It is given `data` with every call.
+// Adds a function to the exports, with `data` available in every call.
 void ExportFunction(napi_env env, napi_value exports, const char* name, napi_callback function, void* data = nullptr);
 
 napi_value MakeNumber(napi_env env, double value);

@@ -1,6 +1,6 @@
-// One input: its first bytes say what is asked, the rest is the memory that is looked at. The addon's passes must give
-// what the model gives, and a sanitizer sees that they touch nothing else. The driver calls this with inputs of its own
-// making; libFuzzer, which comes with clang, finds its own:
+// One input: its first bytes choose the call, the rest is the memory that it reads. The addon's passes must return what
+// the model returns, and a sanitizer checks that they access nothing else. The driver calls this with inputs that it
+// generates; libFuzzer, which comes with clang, generates its own:
 //
 //   clang++ -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -I addon -o bytes_fuzz fuzz/bytes_fuzz.cc
 //     fuzz/model.cc addon/crc32c.cc addon/frames.cc addon/durability_proof.cc
@@ -52,7 +52,7 @@ class Front {
   size_t left_;
 };
 
-// A copy that ends where its memory ends, and begins anywhere in a word: a step too far is seen at once.
+// A copy that ends where its memory ends, and begins anywhere in a word: an access beyond it is detected at once.
 class Memory {
  public:
   Memory(const model::Bytes& bytes, size_t shift)

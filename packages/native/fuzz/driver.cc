@@ -1,5 +1,5 @@
-// Calls the fuzz entry point with inputs of its own making, some of them noise, most of them frames with something wrong.
-// Everything follows from a seed, so that what failed can be run again:
+// Calls the fuzz entry point with generated inputs, some of them noise, most of them frames with something wrong.
+// Everything follows from a seed, so that a failure can be reproduced:
 //
 //   driver                       the inputs of seed 1, then those of a fresh seed
 //   driver --seed S --runs N     N inputs of seed S
@@ -20,7 +20,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
-// Read by the sanitizers: whatever they find, they abort, as a failed expectation does.
+// Read by the sanitizers: they abort on any finding, as a failed expectation does.
 extern "C" const char* __asan_default_options() { return "abort_on_error=1"; }
 extern "C" const char* __ubsan_default_options() { return "abort_on_error=1:print_stacktrace=1"; }
 
@@ -117,8 +117,8 @@ model::Bytes Noise(Random& random, size_t length) {
   return bytes;
 }
 
-// Records and marks as a writer lays them out, their LSNs mostly small, so that evidence is found among them. Some of
-// their fields cannot stand together.
+// Records and marks as a writer lays them out, their LSNs mostly small, so that durability proofs are found among them.
+// Some of their fields are inconsistent.
 model::Bytes Frames(Random& random, const Question& question) {
   model::Bytes bytes;
   const uint64_t count = random.Below(12);
@@ -205,7 +205,7 @@ void RunOnChangingMemory(uint64_t rounds) {
   constexpr size_t kBytes = 4096;
   constexpr size_t kFrameBytes = 40;
   constexpr size_t kFrames = kBytes / kFrameBytes;
-  // So many other lengths are changed before one is put back.
+  // How many other lengths are changed before one is restored.
   constexpr size_t kMoment = 8;
   const std::unique_ptr<uint8_t[]> memory(new uint8_t[kBytes]());
   volatile uint8_t* const shared = memory.get();
@@ -222,7 +222,7 @@ void RunOnChangingMemory(uint64_t rounds) {
     }
   });
   uint32_t offsets[200];
-  // However busy the machine is, the two do run side by side.
+  // Makes sure that the two threads run concurrently, however busy the machine is.
   for (uint64_t round = 0; round < rounds || turns.load(std::memory_order_relaxed) < rounds; round++) {
     const walstack::FrameRange range{memory.get(), 0, kBytes, 0, 65536, 7};
     walstack::SealFrames(range);

@@ -10,7 +10,7 @@ uint64_t Unsigned(const Bytes& bytes, size_t at, size_t width) {
   return value;
 }
 
-// Offset in the memory of the first block boundary behind `at`.
+// Offset in the memory of the first block boundary after `at`.
 uint64_t Boundary(const Range& range, uint64_t at) {
   const uint64_t position = range.position + (at - range.start);
   return at + (position / range.block_bytes + 1) * range.block_bytes - position;

@@ -1,5 +1,4 @@
-// The passes over bytes once more, as docs/format.md says them and as slowly as one likes: what the addon's are held
-// against.
+// A simple and slow implementation of the passes, following docs/format.md, with which the addon's are compared.
 #ifndef WALSTACK_FUZZ_MODEL_H_
 #define WALSTACK_FUZZ_MODEL_H_
 

@@ -1,5 +1,5 @@
-// Builds the addon for the Node.js that runs this, or says in one line why it can't: everything above works without it.
-// Does nothing when its sources have not changed since the last time.
+// Builds the addon for the Node.js that runs this, or prints in one line why it cannot: everything works without it.
+// Does nothing when the sources have not changed since the last build.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -44,7 +44,7 @@ const nodeGyp = (...args) => {
   return spawnSync(process.execPath, [command, ...args], { cwd: addon, encoding: 'utf8' });
 };
 
-/** Puts the binary in its place in one step: whoever loads it meanwhile gets the old one or the new one. */
+/** Replaces the binary in one step: a process that loads it meanwhile gets the old one or the new one. */
 const install = () => {
   mkdirSync(join(root, 'build', 'Release'), { recursive: true });
   copyFileSync(built, `${binary}.new`);

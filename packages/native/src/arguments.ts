@@ -24,7 +24,7 @@ export function outOfRange(name: string, expected: string, value: unknown): Rang
 /** An error with a stable `code`. */
 export const coded = <E extends Error>(error: E, code: string): E => Object.assign(error, { code });
 
-/** Makes sure that options are an object with no others than these. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
+/** Makes sure that options are an object with only known names. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
 export function checkOptions(options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options);
   const unknown = Object.keys(options).find((each) => !known.includes(each));

@@ -1,14 +1,14 @@
-/** A lock that is held, as the binary knows it. */
+/** The binary's handle of a held lock. */
 interface LockHandle {
   readonly kind?: 'lock';
 }
 
-/** A mapping, as the binary knows it. */
+/** The binary's handle of a mapping. */
 export interface MappingHandle {
   readonly kind?: 'mapping';
 }
 
-/** What the binary does with mappings. */
+/** The functions of the binary for mappings. */
 export interface MappingFunctions {
   /** Puts the memory into `out.buffer`, and into `out.broken` a byte that becomes 1 when a page of it could not be read. */
   map(fd: number, offset: number, length: number, out: { buffer?: ArrayBuffer; broken?: ArrayBuffer }): MappingHandle;
@@ -22,9 +22,9 @@ export interface MappingFunctions {
 
 import type { NativeRingConstructor } from './ring-binding.js';
 
-/** What the binary exports. It checks its own arguments; what it gives out is documented where it is exported. */
+/** The exports of the binary. It checks its own arguments; its functions are documented where this package exports them. */
 export interface Binding {
-  /** Says whether the binary is the one that this JavaScript was written for. */
+  /** The version of the interface between the binary and this JavaScript. */
   readonly bindingVersion: number;
 
   alignedOffset(buffer: ArrayBuffer, alignment: number): number;
@@ -42,7 +42,7 @@ export interface Binding {
   /** Missing where the platform has no `mmap`. */
   readonly mapping?: MappingFunctions;
 
-  /** What is no Uint8Array has no `end`. */
+  /** `end` is `undefined` when `bytes` is no Uint8Array. */
   crc32c(bytes: Uint8Array, seed: number, start: number, end: number | undefined): number;
   sealFrames(bytes: Uint8Array, start: number, end: number, position: number, blockBytes: number, seed: number): number;
   scanFrames(
@@ -62,6 +62,6 @@ export interface Binding {
     lsn: number,
     lastLsn: number,
   ): number;
-  /** Missing where there was no io_uring to build for. */
+  /** Missing where the build had no io_uring. */
   readonly Ring?: NativeRingConstructor;
 }

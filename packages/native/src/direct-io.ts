@@ -3,7 +3,7 @@ import { invalidType } from './arguments.js';
 import type { Binding } from './binding.js';
 import { requireBinding } from './load.js';
 
-/** What direct I/O of a file must be a multiple of, in bytes; powers of two. */
+/** The alignment that direct I/O of a file needs, in bytes; powers of two. */
 export interface DirectIoAlignment {
   /** Of the address of the memory. */
   readonly memory: number;
@@ -12,11 +12,11 @@ export interface DirectIoAlignment {
 }
 
 /**
- * What direct I/O of a file asks for, or `undefined` where there is none: on file systems that refuse it or live in
- * memory, for what is neither a file nor a block device, and on other platforms than Linux.
+ * The alignment for direct I/O of a file, or `undefined` where there is none: on file systems that refuse it or are in
+ * memory, for anything but a file or a block device, and on platforms other than Linux.
  *
- * The kernel says it since version 6.1, if the file system knows. Otherwise it is found out whether a direct read works,
- * and 4096 is the answer for both, which suits every usual disk.
+ * The kernel reports it since version 6.1, if the file system supports that. Otherwise a direct read is tried, and if
+ * it works both are 4096, which is enough for every usual disk.
  *
  * @param file - a path, or the number of an open file, however it was opened
  * @throws what `node:fs` throws for the file (`ENOENT`, `EBADF` …); `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError`
@@ -26,7 +26,7 @@ export function directIoAlignment(file: string | number): DirectIoAlignment | un
   const { directIoAlignment: ask } = requireBinding();
   if (typeof file === 'number') return alignmentOf(file, ask);
   if (typeof file !== 'string') throw invalidType('file', 'a path or a number', file);
-  // Not to wait where the path is a pipe.
+  // Opening a pipe must not block.
   const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     return alignmentOf(fd, ask);
@@ -43,10 +43,11 @@ function alignmentOf(fd: number, ask: Binding['directIoAlignment']): DirectIoAli
 }
 
 /**
- * Turns direct I/O on for an open file: every read and write through `fd`, and through what was duplicated from it, goes
- * past the page cache from then on, and must be aligned as {@link directIoAlignment} says, or fails with `EINVAL`.
+ * Turns direct I/O on for an open file: every read and write through `fd`, and through what was duplicated from it,
+ * bypasses the page cache from then on, and must be aligned as {@link directIoAlignment} returns, or fails with
+ * `EINVAL`.
  *
- * @returns whether the file system lets it; `false` on other platforms than Linux
+ * @returns whether the file system supports it; `false` on platforms other than Linux
  * @throws `Error` with `code` `EBADF` …; `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`);
  * `Error` (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) without the addon's binary
  */

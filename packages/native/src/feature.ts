@@ -7,13 +7,13 @@ type OptionalFunction = {
   [Name in keyof Binding]-?: undefined extends Binding[Name] ? Name : never;
 }[keyof Binding];
 
-/** Why a function can do nothing here, in one sentence; `undefined` when it can. `what` is a noun in the plural. */
+/** Why a function is not available here, in one sentence; `undefined` when it is. `what` is a noun in the plural. */
 export function missingReason(name: OptionalFunction, what: string): string | undefined {
   if (binding === undefined) return unavailableReason;
-  return binding[name] === undefined ? `${what} are not to be had on ${process.platform}.` : undefined;
+  return binding[name] === undefined ? `${what} are not available on ${process.platform}.` : undefined;
 }
 
-/** A function of the binary. @throws `Error` (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) with `reason` when it is not there */
+/** A function of the binary. @throws `Error` (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) with `reason` when it is missing */
 export function required<Name extends OptionalFunction>(
   name: Name,
   reason: string | undefined,

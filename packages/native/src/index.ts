@@ -1,7 +1,7 @@
 /**
  * What Node.js cannot do by itself, as a small Node-API addon. This JavaScript always loads; the binary may be missing,
- * because no compiler was there, the platform is another or `WALSTACK_NATIVE=0` is set: then {@link available} is
- * `false` and {@link unavailableReason} says why.
+ * because there was no compiler, the platform is not supported or `WALSTACK_NATIVE=0` is set: then {@link available} is
+ * `false` and {@link unavailableReason} is the reason.
  *
  * @packageDocumentation
  */

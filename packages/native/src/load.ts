@@ -2,32 +2,32 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Binding } from './binding.js';
 
-/** The same number stands in the addon's source. */
+/** Has to be the same number as in the addon's source. */
 const BINDING_VERSION = 1;
 
-/** Either the binary, or in one sentence why it is not there. */
+/** Either the binary, or in one sentence why it is missing. */
 type Loaded =
   | { readonly binding: Binding; readonly reason: undefined }
   | { readonly binding: undefined; readonly reason: string };
 
-/** `reason` becomes a sentence; what the system says may be one already. */
+/** Adds a full stop to `reason`, unless it has one: messages of the system may. */
 const missing = (reason: string): Loaded => ({ binding: undefined, reason: reason.replace(/\.?$/, '.') });
 
-/** The first line of what an error says: those of loaders go on with lists of folders. */
+/** The first line of an error message: those of loaders continue with lists of folders. */
 const firstLineOf = (error: unknown): string => {
   const [line = ''] = String(error instanceof Error ? error.message : error).split('\n', 1);
   return line;
 };
 
-/** What `node-gyp-build` exports. */
+/** The exports of `node-gyp-build`. */
 interface Finder {
   /** The path of the binary for this platform, processor and C library. @throws when there is none */
   resolve(folder: string): string;
 }
 
 /**
- * Looks for the binary: one that was built here (`build/`), else one that came with the package (`prebuilds/`). Both lie
- * beside the folder of this file, which is why this package must not be bundled.
+ * Looks for the binary: one that was built here (`build/`), otherwise one that came with the package (`prebuilds/`).
+ * Both are beside the folder of this file, which is why this package must not be bundled.
  */
 function load(): Loaded {
   const { platform, arch } = process;
@@ -39,7 +39,7 @@ function load(): Loaded {
     path = (require('node-gyp-build') as Finder).resolve(fileURLToPath(new URL('..', import.meta.url)));
   } catch (error) {
     const line = firstLineOf(error);
-    // What it says when it found none is a list of everything it asked the system for.
+    // Its message for "not found" is a list of everything that it searched for.
     const why = line.startsWith('No native build was found') ? '' : `: ${line}`;
     return missing(`The native addon has no binary here, neither built nor prebuilt for ${platform}-${arch}${why}`);
   }
@@ -62,10 +62,10 @@ export const binding: Binding | undefined = loaded.binding;
 /** Whether the addon's binary was loaded. Never changes while the process lives. */
 export const available: boolean = loaded.binding !== undefined;
 
-/** Why there is no binary, in one sentence; `undefined` when it is there. */
+/** Why there is no binary, in one sentence; `undefined` when it is loaded. */
 export const unavailableReason: string | undefined = loaded.reason;
 
-/** The binary, for functions that can do nothing without it. @throws `Error` (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) */
+/** The binary, for functions that need it. @throws `Error` (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) */
 export function requireBinding(): Binding {
   if (loaded.binding !== undefined) return loaded.binding;
   throw Object.assign(new Error(loaded.reason), { code: 'ERR_WALSTACK_NATIVE_UNAVAILABLE' });

@@ -5,19 +5,19 @@ import type { MappingFunctions, MappingHandle } from './binding.js';
 import { missingReason, required } from './feature.js';
 
 /**
- * How mapped memory is going to be read: as usual; from start to end; here and there; soon, so that reading it from disk
- * may begin; not for a while, so that this process may do without it.
+ * How mapped memory will be read: as usual; from start to end; at random; soon, so that the kernel may start to read it
+ * from disk; not soon, so that the kernel may drop the pages from this process.
  */
 export type MappingAdvice = 'normal' | 'sequential' | 'random' | 'willneed' | 'dontneed';
 
-/** In the order in which the binary numbers them. */
+/** The index is the number that the binary uses. */
 const ADVICE: readonly MappingAdvice[] = ['normal', 'sequential', 'random', 'willneed', 'dontneed'];
 
 const NOTHING = new Uint8Array(0);
 
 /** Options of {@link mapFile}. */
 export interface MapFileOptions {
-  /** Where in the file the mapping begins: a multiple of 65,536, or of the size of a page where that is known. Default 0. */
+  /** Where in the file the mapping begins: a multiple of 65,536, or of the page size where that is known. Default 0. */
   readonly offset?: number;
   /** How many bytes are mapped. Default: all from `offset` on. */
   readonly length?: number;
@@ -29,16 +29,16 @@ export const mappingUnavailableReason: string | undefined = missingReason('mappi
 /**
  * A file mapped into memory, made by {@link mapFile}.
  *
- * Methods that take a range, in bytes, mean all from `offset` (default 0) on when they get no length. They throw
+ * Methods that take a range, in bytes, use everything from `offset` (default 0) on when no length is passed. They throw
  * `TypeError` (`ERR_INVALID_ARG_TYPE`); `RangeError` (`ERR_OUT_OF_RANGE`) for a range that is not within the mapping;
- * `Error` (`ERR_WALSTACK_UNMAPPED`) after {@link Mapping.unmap}; and what the system says, as `node:fs` does.
+ * `Error` (`ERR_WALSTACK_UNMAPPED`) after {@link Mapping.unmap}; and errors of the system, as `node:fs` throws them.
  */
 export class Mapping {
-  /** What was mapped, in bytes. */
+  /** The size of the mapping in bytes. */
   readonly length: number;
   /**
-   * The bytes of the file. Empty after {@link unmap}, as all views of it are then. In a transfer list Node.js 20 copies it,
-   * and later versions refuse it (`DataCloneError`).
+   * The bytes of the file. Empty after {@link unmap}, and so are all views of it. In a transfer list Node.js 20 copies
+   * it, and later versions refuse it (`DataCloneError`).
    */
   readonly buffer: ArrayBuffer;
   readonly #functions: MappingFunctions;
@@ -61,16 +61,17 @@ export class Mapping {
   }
 
   /**
-   * Whether memory was touched, in whatever thread, that could not be read, as the file was cut or its disk failed: zeros
-   * stand there since, for good. Costs no call. To be asked after a read: what was read before it is `false` is what
-   * stood in the file, but for the page that the file ends in, which reads as zeros from its new end on without a word.
+   * Whether memory was accessed, in any thread, that could not be read because the file was truncated or its disk
+   * failed: from then on that memory is zeros. Costs no call. Check it after reading: if it is still `false`, the bytes
+   * read were those of the file, except in the page in which a truncated file now ends: it reads as zeros after the new
+   * end, and that is not detected.
    */
   get isBroken(): boolean {
-    // What the compiler may not take from an earlier look.
+    // An atomic load, which the compiler must not replace by an earlier result.
     return this.#broken.length > 0 && Atomics.load(this.#broken, 0) !== 0;
   }
 
-  /** Tells the kernel how a range is going to be read. A hint: what is read stays the same. */
+  /** Tells the kernel how a range will be read. Only a hint: the content does not change. */
   advise(advice: MappingAdvice, offset?: number, length?: number): void {
     if (typeof advice !== 'string') throw invalidType('advice', 'a string', advice);
     const number = ADVICE.indexOf(advice);
@@ -79,8 +80,8 @@ export class Mapping {
   }
 
   /**
-   * Makes sure that the file still reaches to the end of a range, and that nothing of it was found to be unreadable. It
-   * costs one system call.
+   * Makes sure that the file still extends to the end of a range, and that none of it was found unreadable. It costs
+   * one system call.
    *
    * @throws `Error` (`ERR_WALSTACK_FILE_CUT`)
    */
@@ -90,8 +91,8 @@ export class Mapping {
 
   /**
    * Does what {@link checkNotCut} does, and reads from disk what is not in memory yet: what the disk cannot read is an
-   * error then, instead of zeros where it is touched. It blocks the thread while the disk reads. Before Linux 5.14,
-   * on other platforms, and for files that this process may not write to, nothing is read.
+   * error then, instead of zeros on access. It blocks the thread while the disk reads. Before Linux 5.14, on other
+   * platforms, and for files that this process may not write to, nothing is read.
    *
    * @throws `Error` (`ERR_WALSTACK_FILE_CUT`); `Error` with `code` `EIO`
    */
@@ -100,28 +101,28 @@ export class Mapping {
   }
 
   /**
-   * How many bytes of a range are in the page cache. For files that this process may not write to, the kernel says that
-   * all are.
+   * How many bytes of a range are in the page cache. For files that this process may not write to, the kernel reports
+   * all bytes.
    */
   residentBytes(offset?: number, length?: number): number {
     return this.#functions.residentBytes(this.#handle, ...this.#range(offset, length));
   }
 
   /**
-   * Takes the pages that lie in a range as a whole out of this process's memory and out of the page cache, there as far
-   * as they are on disk and nothing else has them mapped. They are read from disk when they are touched again. What was
-   * written to them through the buffer is forgotten.
+   * Drops the pages that are completely in a range from this process's memory and from the page cache, from the latter
+   * as far as they are on disk and not mapped elsewhere. They are read from disk on the next access. What was written
+   * to them through the buffer is lost.
    */
   release(offset?: number, length?: number): void {
     this.#functions.release(this.#handle, ...this.#range(offset, length));
   }
 
   /**
-   * Ends the mapping: the buffer and every view of it are empty from now on. The memory is unmapped as soon as nothing
-   * in JavaScript has it, which is at once unless the buffer had been moved by `transfer()`: what it was moved into can
-   * be read as before. Idempotent.
+   * Ends the mapping: the buffer and every view of it are empty from now on. The memory is unmapped as soon as no
+   * ArrayBuffer has it any more, which is at once unless the buffer was moved by `transfer()`: the buffer that it was
+   * moved into stays readable. Idempotent.
    *
-   * Not to be called while an asynchronous call of Node.js, such as `zlib.gzip`, works on a view.
+   * Must not be called while an asynchronous call of Node.js, such as `zlib.gzip`, works on a view.
    */
   unmap(): void {
     if (!this.#mapped) return;
@@ -134,34 +135,35 @@ export class Mapping {
     this.unmap();
   }
 
-  /** The binary says what is wrong with a range. */
+  /** The default length; the binary checks the range. */
   #range(offset = 0, length = this.length - offset): [offset: number, length: number] {
     return [offset, length];
   }
 }
 
 /**
- * Maps an open file into memory, for reading. The file may be closed afterwards. A lock that it has stays as long as it
- * is mapped, see `lockFile`.
+ * Maps an open file into memory, for reading. The file may be closed afterwards. Its lock stays as long as it is
+ * mapped, see `lockFile`.
  *
- * The memory shows what is in the file, and is to be read only: what is written to it is seen by this mapping alone, and
- * never gets into the file.
+ * The memory contains the bytes of the file, and must only be read: what is written to it is visible in this mapping
+ * alone, and never reaches the file.
  *
- * A file that is mapped should not be cut. On Linux, memory that was cut off, or that the disk cannot read, is zeros when it
- * is touched, and {@link Mapping.isBroken} says so: reading is followed by a look at it, and preceded by
- * {@link Mapping.checkNotCut} or {@link Mapping.load}. The signal of such memory, `SIGBUS`, is handled by this package from
- * the first mapping on; that of other memory goes to the handler that was there before. Elsewhere, and where a handler that
- * was put in later keeps it (such as `process.on('SIGBUS')`, which Node.js advises against), it ends the process.
+ * A mapped file should not be truncated. On Linux, memory that was cut off, or that the disk cannot read, becomes zeros
+ * on access, and {@link Mapping.isBroken} becomes `true`: check it after reading, and call {@link Mapping.checkNotCut}
+ * or {@link Mapping.load} before. The signal for such an access, `SIGBUS`, is handled by this package from the first
+ * mapping on; for other memory it is passed on to the previous handler. Elsewhere, and where a handler that was
+ * installed later keeps it (such as `process.on('SIGBUS')`, which Node.js advises against), it ends the process.
  *
- * V8 counts the mapped bytes as memory of its own (`process.memoryUsage().external`) and begins to collect garbage for
- * every 64 MiB that come to it. Where much is mapped, one after another, map it by less at a time.
+ * V8 counts the mapped bytes as memory of its own (`process.memoryUsage().external`) and starts a garbage collection
+ * for every 64 MiB that are added. When a lot is mapped, one range after another, map less at a time.
  *
  * @param fd - a file that is open for reading
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`); `RangeError` (`ERR_OUT_OF_RANGE`) when the range is not within the
- * file, begins inside a page, or is more than an `ArrayBuffer` may have; `Error` with `code` `EBADF` (not open), `EACCES` (not for reading), `ENODEV`
- * (no file but a directory, pipe, device …), `ENOMEM`; `Error` (`ERR_WALSTACK_NO_EXTERNAL_BUFFERS`) in a runtime, such
- * as Electron, that lets no `ArrayBuffer` show memory of others: the file has to be read; `Error`
- * (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) with {@link mappingUnavailableReason}
+ * file, begins inside a page, or is more than an `ArrayBuffer` may have; `Error` with `code` `EBADF` (not open),
+ * `EACCES` (not for reading), `ENODEV` (no file but a directory, pipe, device …), `ENOMEM`; `Error`
+ * (`ERR_WALSTACK_NO_EXTERNAL_BUFFERS`) in a runtime, such as Electron, that does not allow an `ArrayBuffer` of external
+ * memory: the file has to be read instead; `Error` (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) with {@link
+ * mappingUnavailableReason}
  */
 export function mapFile(fd: number, options: MapFileOptions = {}): Mapping {
   const functions = required('mapping', mappingUnavailableReason);
@@ -180,6 +182,6 @@ export function mapFile(fd: number, options: MapFileOptions = {}): Mapping {
   }
   const out: { buffer?: ArrayBuffer; broken?: ArrayBuffer } = {};
   const handle = functions.map(fd, offset, length, out);
-  if (out.buffer === undefined) throw new Error('the binary has mapped a file and shows nothing of it');
+  if (out.buffer === undefined) throw new Error('the binary has mapped a file and returned no buffer');
   return new Mapping(functions, handle, out.buffer, out.broken);
 }

@@ -4,9 +4,9 @@ import { requireBinding } from './load.js';
 const ALIGNMENT_MAX = 2 * 1024 * 1024;
 
 /**
- * Zeroed memory that begins at an address which is a multiple of `alignment`, as direct I/O asks for. It is memory of
- * JavaScript like any other, a little larger than what is seen of it: it is accounted for and freed by the garbage
- * collector, and may be handed to a worker thread.
+ * Allocates zeroed memory at an address that is a multiple of `alignment`, as direct I/O needs it. It is ordinary
+ * JavaScript memory, a little larger than the view that is returned: it is managed by the garbage collector, and can be
+ * transferred to a worker thread.
  *
  * @param bytes - its length, an integer from 0 upwards
  * @param alignment - a power of two, up to 2,097,152

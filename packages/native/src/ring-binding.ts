@@ -1,4 +1,4 @@
-/** A ring as the addon has it. Numbers only: every object stays on this side. */
+/** The ring of the addon. It works with numbers only: objects are kept in JavaScript. */
 export interface NativeRing {
   /** Called on the event loop when something can be reaped. */
   onReady?: () => void;

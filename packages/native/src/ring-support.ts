@@ -12,8 +12,8 @@ const UNAVAILABLE = 'ERR_WALSTACK_NATIVE_UNAVAILABLE';
 const AVAILABLE: RingSupport = Object.freeze({ available: true, reason: undefined });
 
 /**
- * Makes a small ring and closes it again, to find out whether there are any to be had: the addon may be missing, the
- * platform another, the kernel too old, and io_uring may be forbidden to this process.
+ * Makes a small ring and closes it again, to find out whether rings work here: the addon may be missing, the platform
+ * or kernel may not support them, and io_uring may be forbidden for this process.
  */
 export function ringSupport(): RingSupport {
   try {
@@ -32,7 +32,7 @@ export function requireNativeRing(): NativeRingConstructor {
   const reason =
     process.platform === 'linux'
       ? 'The native addon was built without io_uring, because the headers of the kernel were older than Linux 5.11.'
-      : `There is no io_uring on ${process.platform}: it is an interface of Linux.`;
+      : `There is no io_uring on ${process.platform}, only on Linux.`;
   throw coded(new Error(reason), UNAVAILABLE);
 }
 
@@ -40,7 +40,7 @@ export function requireNativeRing(): NativeRingConstructor {
 export function ringFailure(error: unknown): string {
   const { code, syscall, message } = (error ?? {}) as NodeJS.ErrnoException;
   if (code === 'ENOSYS' && syscall?.startsWith('IORING_')) {
-    return `The io_uring of this kernel is too old, it lacks ${syscall}: Linux 5.11 has all that is needed.`;
+    return `The io_uring of this kernel is too old, it lacks ${syscall}: Linux 5.11 or later is needed.`;
   }
   switch (code) {
     case UNAVAILABLE:

@@ -3,8 +3,8 @@ import type { NativeRing } from './ring-binding.js';
 import { requireNativeRing } from './ring-support.js';
 
 /**
- * When the kernel finishes off what the disk has answered: when it is asked to, when the thread enters it for whatever
- * reason, or at once, interrupting the thread.
+ * When the kernel posts completions of what the disk has finished: when the ring asks for them, at any system call of
+ * the thread, or at once, interrupting the thread.
  */
 export type RingTaskWork = 'deferred' | 'cooperative' | 'interrupting';
 
@@ -12,53 +12,56 @@ export type RingTaskWork = 'deferred' | 'cooperative' | 'interrupting';
 export interface RingOptions {
   /** Operations that can be put in before they have to be submitted; rounded up to a power of two. Default 256. */
   readonly entries?: number;
-  /** Completions that have room before the kernel has to keep them back; at least `entries`. Default `4 * entries`. */
+  /**
+   * The size of the completion queue, beyond which the kernel keeps completions itself; at least `entries`. Default `4
+   * * entries`.
+   */
   readonly completionEntries?: number;
-  /** Slots for operations: so many can be under way at a time. 1 to 1,048,576. Default `completionEntries`. */
+  /** Slots: the maximum number of operations in flight. 1 to 1,048,576. Default `completionEntries`. */
   readonly slots?: number;
   /**
-   * Whether a thread of the kernel looks for submissions, so that submitting needs no system call. Operations are then
-   * carried out with the rights that the process had when the ring was made, also after `process.setuid` and its kin: give
-   * up rights first, then make the ring. Default `false`.
+   * Whether a kernel thread polls for submissions, so that submitting needs no system call. Operations then run with
+   * the rights that the process had when the ring was made, also after `process.setuid` and similar calls: drop rights
+   * first, then make the ring. Default `false`.
    */
   readonly kernelPolling?: boolean;
-  /** After so many milliseconds without any, that thread sleeps until it is woken by a system call. Default 1000. */
+  /** After this many milliseconds without a submission, that thread sleeps until a system call wakes it. Default 1000. */
   readonly kernelPollingIdleMs?: number;
-  /** Places for registered buffers, 0 to 16,384. Default 0. Needs Linux 5.19. */
+  /** The size of the table of registered buffers, 0 to 16,384. Default 0. Needs Linux 5.19. */
   readonly registeredBuffers?: number;
-  /** Default: `'cooperative'` where the kernel knows it (Linux 5.19). Says nothing with `kernelPolling`. */
+  /** Default: `'cooperative'` where the kernel supports it (Linux 5.19). Has no effect with `kernelPolling`. */
   readonly taskWork?: RingTaskWork;
 }
 
-/** Bits that {@link Ring.write} and the others are given. */
+/** Flags of {@link Ring.write} and the other operations. */
 export const RingFlag = {
   /**
-   * Of a write: it completes when it is on stable storage (`RWF_DSYNC`), as far as its file system keeps that: ext4 and xfs
+   * For a write: it completes when it is on stable storage (`RWF_DSYNC`), if its file system honours that: ext4 and xfs
    * do, FUSE and btrfs do not for direct writes.
    */
   durable: 1,
   /**
-   * The operation that is put in next begins when this one has succeeded in full, and else comes back as `ECANCELED`.
-   * Both have to be handed over together: see {@link Ring.room}.
+   * The next operation begins when this one has succeeded completely; otherwise it completes with `ECANCELED`. Both
+   * have to be submitted together: see {@link Ring.room}.
    */
   linked: 2,
 } as const;
 
-/** What a ring has counted since it was made. */
+/** Counters of a ring since it was made. */
 export interface RingStats {
   /** `io_uring_enter` system calls. */
   readonly enters: number;
-  /** Operations handed to the kernel. */
+  /** Operations submitted to the kernel. */
   readonly submitted: number;
-  /** Operations that came back. */
+  /** Operations completed. */
   readonly completed: number;
-  /** Times that there was no room to put an operation in. */
+  /** How often the submission queue was full. */
   readonly queueFull: number;
-  /** Times that the kernel had to be asked for completions that it kept back, since their queue was full. */
+  /** How often completions had to be fetched that the kernel kept because the completion queue was full. */
   readonly overflows: number;
-  /** Times that the kernel would not take operations for the time being (`EAGAIN`, `EBUSY`). */
+  /** How often the kernel temporarily refused operations (`EAGAIN`, `EBUSY`). */
   readonly refused: number;
-  /** Times that the kernel returned before what was waited for had come back, as it does for a signal (`EINTR`). */
+  /** How often the kernel returned from waiting too early, for instance because of a signal (`EINTR`). */
   readonly interrupted: number;
   /** Reads and writes of registered buffers. */
   readonly fixedBuffer: number;
@@ -89,38 +92,38 @@ const KNOWN: Readonly<Record<keyof RingOptions, true>> = {
 const OPTIONS = Object.keys(KNOWN);
 
 /**
- * A ring of io_uring: operations are put in, handed to the kernel together, and come back in any order.
+ * An io_uring ring: operations are queued, submitted to the kernel together, and complete in any order.
  *
- * The caller names each operation by a slot, 0 up to `slots`, that is free again when the operation was reaped. Putting
- * in (`write` …) makes no system call, and returns `false` when there is no room: submit, then put it in again. Results
- * are bytes, 0, or `-errno`; a write or read may move fewer bytes than asked.
+ * The caller identifies each operation by a slot, from 0 to below `slots`, which is free again when the operation was
+ * reaped. Queuing (`write` …) makes no system call, and returns `false` when the queue is full: submit, then queue it
+ * again. Results are bytes, 0, or `-errno`; a write or read may move fewer bytes than requested.
  *
- * Memory that was put in belongs to the kernel until the operation was reaped: its `ArrayBuffer` must not be transferred
- * or resized meanwhile, nor may a `WebAssembly.Memory` grow whose memory it is. The ring keeps it from being collected, itself too, whatever happens to the last reference; and when a
- * worker thread ends, it ends after the kernel has done with all of it.
+ * The kernel uses the memory of an operation until the operation was reaped: its `ArrayBuffer` must not be transferred
+ * or resized meanwhile, nor may its `WebAssembly.Memory` grow. The ring prevents that memory, and the ring itself, from
+ * being garbage-collected; and a worker thread ends only after the kernel no longer uses any of it.
  *
- * With something under way a ring keeps the process alive, else not. It belongs to the thread that made it.
+ * A ring keeps the process alive while it has operations in flight. It belongs to the thread that made it.
  */
 export class Ring {
-  /** How many operations have a slot. */
+  /** The number of slots. */
   readonly slots: number;
   /** The descriptor of the ring, as `/proc/self/fd` shows it. */
   readonly fd: number;
   /** Whether {@link truncate} works: Linux 6.9. */
   readonly canTruncate: boolean;
-  /** How many completions have room. */
+  /** The size of the completion queue. */
   readonly completionEntries: number;
   /** `undefined` with kernel polling. */
   readonly taskWork: RingTaskWork | undefined;
   readonly #native: NativeRing;
-  /** By slot, the memory that the kernel has. The addon holds on to this ring as long as there is any. */
+  /** By slot, the memory that the kernel uses. The addon keeps a reference to this ring as long as there is any. */
   readonly #lent: (Uint8Array | undefined)[];
   readonly #stats = new Float64Array(8);
   #queued = 0;
   #listener: (() => void) | undefined;
 
   /**
-   * @throws `Error` with a `code` of the system's when there is no ring to be had ({@link ringSupport} says why not);
+   * @throws `Error` with a `code` of the system when no ring can be made ({@link ringSupport} returns the reason);
    * `Error` (`ERR_WALSTACK_NATIVE_UNAVAILABLE`) without the addon's binary; `TypeError` (`ERR_INVALID_ARG_TYPE`),
    * `RangeError` (`ERR_OUT_OF_RANGE`)
    */
@@ -150,42 +153,42 @@ export class Ring {
     this.#native.onReady = () => this.#listener?.();
   }
 
-  /** Put in and not yet handed over. */
+  /** Operations queued and not yet submitted. */
   get queued(): number {
     return this.#queued;
   }
 
-  /** How many more operations can be put in before {@link submit}. A chain of links needs room for all of it. */
+  /** How many more operations can be queued before {@link submit}. A chain of linked operations needs room for all. */
   get room(): number {
     return this.#native.room();
   }
 
-  /** Writes `data` at `offset`. With a place, `data` must lie in the buffer that is registered there. */
+  /** Writes `data` at `offset`. With a buffer index, `data` must be in the buffer registered there. */
   write(slot: number, fd: number, data: Uint8Array, offset: number, flags = 0, place = -1): boolean {
     return this.#lend(slot, data, this.#native.write(slot, fd, data, offset, flags, place));
   }
 
-  /** Reads into `into` from `offset`. With a place, `into` must lie in the buffer that is registered there. */
+  /** Reads into `into` from `offset`. With a buffer index, `into` must be in the buffer registered there. */
   read(slot: number, fd: number, into: Uint8Array, offset: number, flags = 0, place = -1): boolean {
     return this.#lend(slot, into, this.#native.read(slot, fd, into, offset, flags, place));
   }
 
-  /** Makes durable what was written before this begins, and the size that is needed to find it. */
+  /** Makes durable what was written before this begins, and the file size. */
   datasync(slot: number, fd: number, flags = 0): boolean {
     return this.#count(this.#native.sync(slot, fd, true, flags));
   }
 
-  /** The same with everything that the system knows about the file; also of a directory. */
+  /** The same with all metadata of the file; also for a directory. */
   sync(slot: number, fd: number, flags = 0): boolean {
     return this.#count(this.#native.sync(slot, fd, false, flags));
   }
 
-  /** Reserves a range; the file reaches at least to its end. */
+  /** Reserves a range; the file then extends at least to its end. */
   allocate(slot: number, fd: number, offset: number, bytes: number, flags = 0): boolean {
     return this.#count(this.#native.allocate(slot, fd, offset, bytes, flags));
   }
 
-  /** Cuts or extends a file. `EINVAL` unless {@link canTruncate}. */
+  /** Truncates or extends a file. `EINVAL` unless {@link canTruncate}. */
   truncate(slot: number, fd: number, bytes: number, flags = 0): boolean {
     return this.#count(this.#native.truncate(slot, fd, bytes, flags));
   }
@@ -198,16 +201,16 @@ export class Ring {
   }
 
   /**
-   * Asks that the operation in a slot comes back sooner. If the kernel has not begun with it, its result is `ECANCELED`;
-   * in any case it comes back, once.
+   * Requests that the operation in a slot is cancelled. If the kernel has not begun it, its result is `ECANCELED`; in
+   * any case it completes exactly once.
    */
   cancel(slot: number): boolean {
     return this.#count(this.#native.cancel(slot));
   }
 
   /**
-   * Hands over what was put in, by one system call or none, and returns how many operations that were. What the kernel
-   * does not take for the time being stays queued, and is taken when others came back.
+   * Submits what was queued, by one system call or none, and returns how many operations those were. What the kernel
+   * temporarily refuses stays queued, and can be submitted when others have completed.
    *
    * @throws `Error` with the `code` of the system's error
    */
@@ -216,12 +219,12 @@ export class Ring {
   }
 
   /**
-   * Hands over what was put in and blocks the thread until at least `minimum` operations can be reaped, or as many as
-   * are under way; by one system call, or none when they can be already. What came back is to be reaped then: no listener
-   * is called for it.
+   * Submits what was queued and blocks the thread until at least `minimum` operations can be reaped, or as many as are
+   * in flight; by one system call, or none when they can be reaped already. Reap them afterwards: the listener is not
+   * called for them.
    *
-   * @param timeoutMs - milliseconds until it returns in any case, 0 to 2,147,483,647. Default: it does not
-   * @returns how many operations were handed over
+   * @param timeoutMs - the maximum time in milliseconds, 0 to 2,147,483,647. Default: no limit
+   * @returns how many operations were submitted
    * @throws `Error` with the `code` of the system's error
    */
   wait(minimum: number, timeoutMs?: number): number {
@@ -230,10 +233,10 @@ export class Ring {
   }
 
   /**
-   * Takes what came back: puts the slots into `slots` and beside them the results, and returns how many there were, up to
-   * the length of both. Never waits.
+   * Reaps completions: puts the slots into `slots` and the results at the same indices into `results`, and returns how
+   * many there were, up to the length of both. Never waits.
    *
-   * @throws `Error` with the `code` of the system's error, when nothing came back because the ring itself failed
+   * @throws `Error` with the `code` of the system's error, when there are none because the ring itself failed
    */
   reap(slots: Int32Array, results: Int32Array): number {
     const count = this.#native.reap(slots, results);
@@ -242,17 +245,17 @@ export class Ring {
   }
 
   /**
-   * Has `listener` called on the event loop when something can be reaped, perhaps needlessly. It must reap until there is
-   * nothing more (a count below the length of the arrays): it is not called again for what it leaves. One at a time;
-   * `undefined` takes it away.
+   * Calls `listener` on the event loop when something can be reaped, sometimes without need. It must reap until there
+   * is nothing more (a count below the length of the arrays): it is not called again for what it leaves. One listener
+   * at a time; `undefined` removes it.
    */
   onReady(listener: (() => void) | undefined): void {
     this.#listener = listener;
   }
 
   /**
-   * Registers memory in a place: the kernel keeps it pinned, and operations that name the place save the work of pinning
-   * it. Nothing that names the place may be under way.
+   * Registers memory at an index: the kernel keeps it pinned, so that operations with this index need not pin it. No
+   * operation with this index may be in flight.
    *
    * @throws `Error` with a `code`: `ENOMEM` when there is more than may be locked (`ulimit -l`)
    */
@@ -260,7 +263,7 @@ export class Ring {
     this.#native.setBuffer(place, data);
   }
 
-  /** Empties a place. */
+  /** Removes the buffer at an index. */
   unregisterBuffer(place: number): void {
     this.#native.setBuffer(place, NOTHING);
   }
@@ -273,9 +276,9 @@ export class Ring {
   }
 
   /**
-   * Ends the ring. What was not handed over never happens; what was is cancelled where that is possible, and waited for:
-   * the kernel has done with all memory when this returns, also after the ring itself has failed. Every other call but `stats` is then an `Error`
-   * (`ERR_WALSTACK_RING_CLOSED`). Idempotent.
+   * Ends the ring. What was not submitted is dropped; what was submitted is cancelled where possible, and waited for:
+   * the kernel no longer uses any memory when this returns, also after the ring itself has failed. Every other call
+   * except `stats` is then an `Error` (`ERR_WALSTACK_RING_CLOSED`). Idempotent.
    */
   close(): void {
     this.#native.close();

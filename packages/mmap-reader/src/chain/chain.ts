@@ -116,7 +116,9 @@ function* readLink(io: StorageIo, directory: string, name: SegmentName): IoRouti
     );
   }
   if (header.number > LAST_NUMBER || header.firstPosition > LAST_POSITION) {
-    throw corruption(path, 'impossible-fields', 'its header leaves no number or position for another segment', { offset: 0 });
+    throw corruption(path, 'impossible-fields', 'its header leaves no number or position for another segment', {
+      offset: 0,
+    });
   }
   if (header.number !== name.number || header.firstLsn !== name.firstLsn) {
     const what = `its header says segment ${header.number} with first LSN ${header.firstLsn}`;

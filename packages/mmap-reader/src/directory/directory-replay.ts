@@ -15,7 +15,7 @@ import { checkDecoding, type DecodingSettings } from '../frames/decoding.js';
 import type { Frames } from '../frames/frames.js';
 import { type CursorSource, RecordCursor, type StopReason } from '../frames/record-cursor.js';
 import type { WalRecord } from '../frames/wal-record.js';
-import { WORKERS_MAX, ScanAhead } from '../parallel-scan/scan-ahead.js';
+import { ScanAhead, WORKERS_MAX } from '../parallel-scan/scan-ahead.js';
 import { type DirectoryPlan, DirectoryReader, type ReplayProgress } from './directory-reader.js';
 
 /** How a directory is replayed. */

@@ -25,7 +25,15 @@ import type { Frames } from '../frames/frames.js';
 import { openSealed, openStreamed } from '../frames/open-scanner.js';
 import type { WalRecord } from '../frames/wal-record.js';
 import { ActiveTail } from './active-tail.js';
-import { findCut, type LastRead, lastReadAt, knownBefore, knownIn, type ResumePoint, resumePointOf } from './resume-point.js';
+import {
+  findCut,
+  knownBefore,
+  knownIn,
+  type LastRead,
+  lastReadAt,
+  type ResumePoint,
+  resumePointOf,
+} from './resume-point.js';
 
 /** How a {@link LogTail} reads. */
 export interface LogTailOptions {
@@ -380,7 +388,8 @@ export class LogTail {
 
   /** The first LSN of what was read that was cut off, according to the writer or the chain; `undefined` when none was. */
   #findCut(links: readonly Link[], lastRead: LastRead): Lsn | undefined {
-    const reported = this.#reportedCut === undefined || this.#reportedCut.lsn >= lastRead.lsn ? undefined : this.#reportedCut.lsn + 1;
+    const reported =
+      this.#reportedCut === undefined || this.#reportedCut.lsn >= lastRead.lsn ? undefined : this.#reportedCut.lsn + 1;
     if (reported !== undefined && this.#knownWasSeen) return reported;
     const seen = findCut(links, lastRead);
     return reported === undefined || seen === undefined ? (reported ?? seen) : Math.min(reported, seen);
