@@ -1,6 +1,6 @@
 import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
-import { exploreCrashes, type Life, type SimulatedDisk } from '@walstack/storage-io/simulation';
+import { exploreCrashes, type ProcessRun, type SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { makeAlike } from '../src/make-alike.js';
 import { type Disk, mirror } from '../src/mirror.js';
@@ -23,7 +23,7 @@ const createIo = ([first, second]: readonly SimulatedDisk[]): StorageIo => mirro
 
 const payloadOf = (lsn: number): string => `record ${lsn} `.padEnd(40 + ((lsn * 37) % 300), '.');
 
-const open = (io: StorageIo, { random }: Life<Note>): Promise<SegmentedWal> =>
+const open = (io: StorageIo, { random }: ProcessRun<Note>): Promise<SegmentedWal> =>
   SegmentedWal.open({
     directory: DIRECTORY,
     io,
@@ -36,7 +36,7 @@ const open = (io: StorageIo, { random }: Life<Note>): Promise<SegmentedWal> =>
   });
 
 /** Appends, syncs, rolls, truncates and reopens on the mirror. */
-async function scenario(life: Life<Note>): Promise<void> {
+async function scenario(life: ProcessRun<Note>): Promise<void> {
   const { io } = life;
   for (let round = 0; round < 2; round++) {
     const wal = await open(io, life);
@@ -68,7 +68,7 @@ async function checkLog(io: StorageIo, life: Life<Note>): Promise<void> {
 }
 
 describe('whenever the power goes, on both disks at one moment', () => {
-  const explore = (check: (life: Life<Note>) => Promise<void>, crashesInCheck: number) =>
+  const explore = (check: (life: ProcessRun<Note>) => Promise<void>, crashesInCheck: number) =>
     exploreCrashes<Note>(scenario, check, { disks: 2, createIo, seeds: [1, 2], survivorsPerPoint: 6, crashesInCheck });
 
   test('the mirror goes on with everything promised, and so after a crash of its recovery', async () => {

@@ -1,6 +1,6 @@
 import { WalError } from '@walstack/codec';
 import { CoreWalWriter, type CoreWalWriterOptions, PerCoreWalReader } from '@walstack/percore';
-import type { Life } from '@walstack/storage-io/simulation';
+import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { DIRECTORY } from './modelled-log.js';
 import { SimulatedWorld } from './simulated-world.js';
 
@@ -84,13 +84,13 @@ class WriterKnowledge {
 
 /** The log of a core without a manager, held against what was noted whenever it is opened, and read as others read it. */
 export class ModelledCoreWriter {
-  readonly #life: Life<WriterNote>;
+  readonly #life: ProcessRun<WriterNote>;
   readonly #config: WriterConfig;
   #writer: CoreWalWriter | undefined;
   /** Of entries of this life: their numbers and LSNs. */
   #places: { readonly entry: number; readonly lsn: number }[] = [];
 
-  constructor(life: Life<WriterNote>, config: WriterConfig) {
+  constructor(life: ProcessRun<WriterNote>, config: WriterConfig) {
     this.#life = life;
     this.#config = config;
   }

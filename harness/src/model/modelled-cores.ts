@@ -5,7 +5,7 @@ import {
   type PerCoreWalConfig,
   PerCoreWalManager,
 } from '@walstack/percore';
-import type { Life } from '@walstack/storage-io/simulation';
+import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { CoreKnowledge, type CoreNote, type KnownEntry } from './core-knowledge.js';
 import { DIRECTORY } from './modelled-log.js';
 import { SimulatedWorld } from './simulated-world.js';
@@ -24,7 +24,7 @@ export interface CoresOpening {
  * is opened. Snapshots are notes, too.
  */
 export class ModelledCores {
-  readonly #life: Life<CoreNote>;
+  readonly #life: ProcessRun<CoreNote>;
   readonly #config: CoresConfig;
   #manager: PerCoreWalManager | undefined;
   /** Of each core: positions behind the entries that were appended in this life, and how many there were before. */
@@ -34,7 +34,7 @@ export class ModelledCores {
   /** Of each core: the commits of this life, and the positions behind them. */
   #commits = new Map<number, { readonly count: number; readonly behind: number }[]>();
 
-  constructor(life: Life<CoreNote>, config: CoresConfig) {
+  constructor(life: ProcessRun<CoreNote>, config: CoresConfig) {
     this.#life = life;
     this.#config = config;
   }

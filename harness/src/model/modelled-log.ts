@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { FileName } from '@walstack/codec';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
-import type { Life } from '@walstack/storage-io/simulation';
+import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
 import { CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
@@ -17,7 +17,7 @@ export const DIRECTORY = '/data/log';
  * opened. Each call takes the blocking form where the backend does its work at once, and else the one with a promise.
  */
 export class ModelledLog {
-  readonly #life: Life<LogNote>;
+  readonly #life: ProcessRun<LogNote>;
   /** How the log is configured. */
   readonly config: Partial<SegmentedWalConfig>;
   #world: SimulatedWorld;
@@ -28,7 +28,7 @@ export class ModelledLog {
   readonly #hasReaders: boolean;
 
   /** @param hasReaders - whether what is in the log is read in every way, each time before and after it was opened */
-  constructor(life: Life<LogNote>, config: Partial<SegmentedWalConfig>, hasReaders = false) {
+  constructor(life: ProcessRun<LogNote>, config: Partial<SegmentedWalConfig>, hasReaders = false) {
     this.#life = life;
     this.config = config;
     this.#hasReaders = hasReaders;

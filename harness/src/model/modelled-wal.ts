@@ -1,4 +1,4 @@
-import type { Life } from '@walstack/storage-io/simulation';
+import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { Wal, type WalOptions } from '@walstack/wal';
 import type { LogNote } from './knowledge.js';
 import { DIRECTORY } from './modelled-log.js';
@@ -7,16 +7,16 @@ import { SimulatedWorld } from './simulated-world.js';
 /** A `Wal` that notes what it is asked for and what it acknowledges, for scenarios with several committers. */
 export class ModelledWal {
   readonly wal: Wal;
-  readonly #life: Life<LogNote>;
+  readonly #life: ProcessRun<LogNote>;
   readonly #world: SimulatedWorld;
 
-  private constructor(life: Life<LogNote>, world: SimulatedWorld, wal: Wal) {
+  private constructor(life: ProcessRun<LogNote>, world: SimulatedWorld, wal: Wal) {
     this.#life = life;
     this.#world = world;
     this.wal = wal;
   }
 
-  static async open(life: Life<LogNote>, config: WalOptions): Promise<ModelledWal> {
+  static async open(life: ProcessRun<LogNote>, config: WalOptions): Promise<ModelledWal> {
     const world = new SimulatedWorld(life.random);
     const wal = await Wal.open(DIRECTORY, { blockBytes: 512, ...world.options, ...config, io: life.io });
     return new ModelledWal(life, world, wal);

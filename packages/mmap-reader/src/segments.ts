@@ -23,7 +23,7 @@ export {
 } from './chain/log-files.js';
 export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { SparseIndex } from './chain/sparse-index.js';
-export { checkResumePoint, knownBefore, knownIn, resumePointOf } from './directory/resume-point.js';
+export { checkResumePoint, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
 export { decodeRecord } from './frames/decode-record.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';

@@ -16,8 +16,8 @@ import {
 } from '@walstack/codec';
 import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
 import {
-  knownBefore,
-  knownIn,
+  lastReadBefore,
+  lastReadIn,
   resumePointOf,
   type Segment,
   truncated,
@@ -686,11 +686,11 @@ export class SegmentedWal {
     const last = checkLsn('lsn', lsn) - 1;
     const { sealed, active, planned } = this.#writer;
     const first = sealed.first ?? active;
-    if (first?.header.firstLsn === lsn) return resumePointOf(knownBefore(first));
+    if (first?.header.firstLsn === lsn) return resumePointOf(lastReadBefore(first));
     const isIn = ({ header, nextLsn }: Segment): boolean => header.firstLsn <= last && last < nextLsn;
     const begun = countWhile(sealed, ({ header }) => header.firstLsn <= last);
     const own = [planned, active, sealed.at(begun - 1)].find((segment) => segment !== undefined && isIn(segment));
-    return own === undefined ? undefined : resumePointOf(knownIn(own, last));
+    return own === undefined ? undefined : resumePointOf(lastReadIn(own, last));
   }
 
   /**

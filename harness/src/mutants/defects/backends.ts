@@ -103,8 +103,8 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     test: LOCK_TEST,
     breaks: 'A second file that is another name of the lock says nothing of its maker.',
     file: `${STORAGE_IO}/lock/lock-file.ts`,
-    find: 'return isSameFile(path, second) ? undefined : peek(second);',
-    replace: 'return peek(second);',
+    find: 'return isSameFile(path, takeover) ? undefined : peek(takeover);',
+    replace: 'return peek(takeover);',
   },
   {
     name: 'unsynced-tail-not-written-again',

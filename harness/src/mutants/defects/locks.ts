@@ -11,8 +11,8 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     test: 'packages/storage-io/test/fs-calls.test.ts',
     breaks: 'The second file of a lock names its maker from its first moment on.',
     file: `${STORAGE_IO}/lock/lock-file.ts`,
-    find: '    symlinkSync(textOf(me), second);\n',
-    replace: '    createSecondFile(path, second, me);\n',
+    find: '    symlinkSync(textOf(me), takeover);\n',
+    replace: '    createTakeoverInTwoSteps(path, takeover, me);\n',
   },
   {
     name: 'lock-kept-where-its-file-cannot-be-written',
@@ -45,7 +45,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
     find: `    } finally {
       this.#inReadyTurn = false;
-      // Also when the listener throws: what it has submitted before is handed over.
+      // Also when the listener throws: what it has queued before is submitted.
       if (this.#operations.unsubmitted) this.flush();
     }`,
     replace: `      if (this.#operations.unsubmitted) this.flush();
@@ -58,12 +58,12 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     test: EXECUTOR_TEST,
     breaks: 'What a failed ring ends is reported on the event loop, and not inside a poll.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
-    find: '  take(): void {\n    this.#submissions.suppressNotify();\n',
-    replace: '  take(): void {\n    this.#submissions.endGathering();\n',
+    find: '  reap(): void {\n    this.#submissions.suppressNotify();\n',
+    replace: '  reap(): void {\n    this.#submissions.resumeNotify();\n',
     also: {
       file: `${STORAGE_IO}/engine/submissions.ts`,
-      find: '    if (this.#calls > 0) this.ready.later();\n    else this.ready.now();\n',
-      replace: '    this.ready.now();\n',
+      find: '    if (this.#calls > 0) this.ready.notifyLater();\n    else this.ready.notifyNow();\n',
+      replace: '    this.ready.notifyNow();\n',
     },
   },
   {
@@ -79,8 +79,8 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     test: 'harness/test/portable-links.test.ts',
     breaks: 'The directory is synced that a file really lies in, where it has a symbolic link.',
     file: `${STORAGE_IO}/portable/open-writer.ts`,
-    find: 'dirname(steps.io.capabilities.realFiles ? linkedTo(path) : path)',
-    replace: "dirname(steps.io.capabilities.realFiles && path === '' ? linkedTo(path) : path)",
+    find: 'dirname(steps.io.capabilities.realFiles ? linkTarget(path) : path)',
+    replace: "dirname(steps.io.capabilities.realFiles && path === '' ? linkTarget(path) : path)",
   },
   {
     name: 'frames-written-again-unverified',

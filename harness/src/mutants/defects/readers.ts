@@ -33,8 +33,8 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: FAILURES_TEST,
     breaks: 'A failure that passes, and a change behind it, are no damage.',
     file: `${READER}/chain/chain-beside-writer.ts`,
-    find: 'if (seen === before?.seen && sameFinding(error, before.error)) throw error;',
-    replace: 'if (before !== undefined && (seen !== before.seen || sameFinding(error, error))) throw error;',
+    find: 'if (seen === before?.seen && isSameFailure(error, before.error)) throw error;',
+    replace: 'if (before !== undefined && (seen !== before.seen || isSameFailure(error, error))) throw error;',
   },
   {
     name: 'tail-that-looks-twice-at-a-time',
@@ -65,8 +65,8 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/follow.test.ts',
     breaks: 'What a filter leaves out is not decoded.',
     file: `${READER}/directory/log-tail.ts`,
-    find: '          this.#pass(frames);\n',
-    replace: '          materialize(frames, decoder, true);\n          this.#pass(frames);\n',
+    find: '          this.#skip(frames);\n',
+    replace: '          decodeRecord(frames, decoder, true);\n          this.#skip(frames);\n',
   },
   {
     name: 'proof-not-looked-for-again',
@@ -81,8 +81,8 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: CUTS_TEST,
     breaks: 'A cut that is reported does not hide one from before the tail began.',
     file: `${READER}/directory/log-tail.ts`,
-    find: 'if (told !== undefined && this.#wasThere) return told;',
-    replace: 'if (told !== undefined) return told;',
+    find: 'if (reported !== undefined && this.#knownWasSeen) return reported;',
+    replace: 'if (reported !== undefined) return reported;',
   },
   {
     name: 'key-for-an-empty-segment',

@@ -53,8 +53,8 @@ export const READING_DEFECTS: readonly Defect[] = [
     test: TAIL_TEST,
     breaks: 'A follower says when what it gave out was taken back.',
     file: `${READER}/directory/log-tail.ts`,
-    find: 'const seen = cutOf(links, has);',
-    replace: 'const seen = cutOf(links, { ...has, lsn: 0 });',
+    find: 'const seen = findCut(links, lastRead);',
+    replace: 'const seen = findCut(links, { ...lastRead, lsn: 0 });',
   },
   {
     name: 'cut-before-a-resume-point-unsaid',
@@ -85,7 +85,7 @@ export const READING_DEFECTS: readonly Defect[] = [
     test: FAILURES_TEST,
     breaks: 'What could be read a moment ago and cannot be read now is nothing to wait for.',
     file: `${READER}/directory/log-tail.ts`,
-    find: 'if (!isAway || this.#isAstray) return false;',
+    find: 'if (!isAway || this.#mustRelocate) return false;',
     replace: 'if (!isAway || this.#links.length > 0) return false;',
   },
   {
@@ -132,8 +132,8 @@ export const READING_DEFECTS: readonly Defect[] = [
     name: 'roll-read-too-early',
     breaks: 'The records of a segment reach to the first LSN of the next one, or something acknowledged was lost.',
     file: `${READER}/directory/directory-reader.ts`,
-    find: 'if (!this.#isHelped) throw yield* this.#unreadable(frames);',
-    replace: 'if (!this.#isHelped) return false;',
+    find: 'if (!this.#isScannedAhead) throw yield* this.#unreadable(frames);',
+    replace: 'if (!this.#isScannedAhead) return false;',
     test: 'packages/mmap-reader/test/replay-directory.test.ts',
   },
 ];

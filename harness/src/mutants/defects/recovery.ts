@@ -76,7 +76,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/hostile.test.ts',
     breaks: 'Evidence behind a hole is looked for with work linear in the size of the file, whatever it holds.',
     file: `${READER}/frames/scan-tail.ts`,
-    find: 'Math.max(FEWEST_CLAIMS, Math.ceil(left / BYTES_PER_CLAIM))',
+    find: 'Math.max(CLAIMS_MIN, Math.ceil(left / BYTES_PER_CLAIM))',
     replace: 'Math.max(512, Math.ceil(left / 2 ** 40))',
   },
   {

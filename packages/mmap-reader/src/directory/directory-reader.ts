@@ -14,7 +14,7 @@ import { openSealed, openStreamed } from '../frames/open-scanner.js';
 import type { WalRecord } from '../frames/wal-record.js';
 import type { ScanAhead } from '../parallel-scan/scan-ahead.js';
 import { ActiveTail } from './active-tail.js';
-import { findCut, knownIn } from './resume-point.js';
+import { findCut, lastReadIn } from './resume-point.js';
 
 /** The progress of a replay. */
 export interface ReplayProgress {
@@ -253,7 +253,7 @@ export class DirectoryReader {
     const { firstLsn } = (links[0] as Link).header;
     if (firstLsn > lsn) return truncated(lsn, firstLsn);
     const own = (this.#links as readonly Link[])[this.#index - 1] as Link;
-    const cutLsn = findCut(links, knownIn(own, lsn));
+    const cutLsn = findCut(links, lastReadIn(own, lsn));
     return cutLsn === undefined ? error : cutWhileRead(cutLsn, lsn, firstLsn);
   }
 

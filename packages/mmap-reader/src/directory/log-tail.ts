@@ -27,10 +27,10 @@ import type { WalRecord } from '../frames/wal-record.js';
 import { ActiveTail } from './active-tail.js';
 import {
   findCut,
-  knownBefore,
-  knownIn,
   type LastRead,
   lastReadAt,
+  lastReadBefore,
+  lastReadIn,
   type ResumePoint,
   resumePointOf,
 } from './resume-point.js';
@@ -361,7 +361,7 @@ export class LogTail {
     if (from === 'first') this.#nextLsn = first.header.firstLsn;
     const isBehind = second !== undefined && first.header.firstLsn < this.#nextLsn;
     this.#knownWasSeen = true;
-    this.#known ??= isBehind ? knownIn(first, this.#nextLsn - 1) : knownBefore(first);
+    this.#known ??= isBehind ? lastReadIn(first, this.#nextLsn - 1) : lastReadBefore(first);
     yield* this.#enter(links);
   }
 
@@ -371,7 +371,7 @@ export class LogTail {
     const frames = this.#scanner?.frames;
     if (known === undefined || frames === undefined) return known;
     const lsn = Math.min(frames.nextLsn, this.#nextLsn) - 1;
-    return lsn > known.lsn ? knownIn(this.#links[0] as Link, lsn) : known;
+    return lsn > known.lsn ? lastReadIn(this.#links[0] as Link, lsn) : known;
   }
 
   /** @throws `WAL_TRUNCATED` when something that was read has been cut off */

@@ -38,7 +38,7 @@ function fingerprintOf(id: Uint8Array): string {
 }
 
 /** The last record read by a reader that is before the first record of a segment. */
-export function knownBefore({ header }: Link): LastRead {
+export function lastReadBefore({ header }: Link): LastRead {
   const { firstLsn, predecessor } = header;
   return {
     lsn: firstLsn - 1,
@@ -48,7 +48,7 @@ export function knownBefore({ header }: Link): LastRead {
 }
 
 /** A record in a segment, as the last one read. */
-export function knownIn({ header }: Link, lsn: Lsn): LastRead {
+export function lastReadIn({ header }: Link, lsn: Lsn): LastRead {
   return { lsn, number: header.number, id: fingerprintOf(header.segmentId) };
 }
 

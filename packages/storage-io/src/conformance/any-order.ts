@@ -3,7 +3,7 @@ import { WalError } from '@walstack/codec';
 import type { IoToken } from '../storage-io.js';
 import { assertBytes, bytes, type ConformanceCase, type Subject, turn } from './subject.js';
 
-/** Numbers below a limit, the same ones in every run. */
+/** Random numbers below a limit, the same ones in every run. */
 export function numbers(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
@@ -12,7 +12,7 @@ export function numbers(seed: number): (limit: number) => number {
   };
 }
 
-/** What a file should hold. */
+/** The expected content of a file. */
 export class Expected {
   bytes = new Uint8Array(0);
 
@@ -32,7 +32,7 @@ export class Expected {
   }
 }
 
-/** Submits as soon as there is room. */
+/** Submits as soon as the queue has space. */
 async function whenThereIsRoom(subject: Subject, submit: () => IoToken): Promise<IoToken> {
   for (;;) {
     try {
@@ -48,7 +48,7 @@ async function whenThereIsRoom(subject: Subject, submit: () => IoToken): Promise
 const STEPS = 240;
 const MOST_BYTES = 40_000;
 
-/** Many operations: one after another in an order left to chance, and many at a time. */
+/** Many operations: one after another in random order, and many at a time. */
 export const anyOrder: readonly ConformanceCase[] = [
   {
     name: 'what is done to a file, opened twice, comes to what it comes to in an array',

@@ -79,7 +79,7 @@ const onPaths: readonly Call[] = [
   (io, _file, value) => io.submitRemove(value),
 ];
 
-/** Wrong arguments get Node's own errors, before anything is done. */
+/** Wrong arguments are refused with Node's error codes, before anything is done. */
 export const wrongArguments: readonly ConformanceCase[] = [
   withFile('data that is no Uint8Array is a TypeError', (io, file) => {
     refuses(io, file, NOT_BYTES, 'ERR_INVALID_ARG_TYPE', onBytes);

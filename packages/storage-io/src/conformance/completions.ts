@@ -13,7 +13,7 @@ function submitWrites(subject: Subject, file: IoFile, count: number): IoToken[] 
 /** A count, or the name of an error. */
 const named = (result: number): number | string => (result < 0 ? errorName(result) : result);
 
-/** Has `listener` called until it says that it is done. What it throws ends the wait. */
+/** Registers `listener` until it reports that it is done. What it throws ends the wait. */
 function listening(subject: Subject, listener: () => boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     subject.io.onReady(() => {
@@ -27,7 +27,7 @@ function listening(subject: Subject, listener: () => boolean): Promise<void> {
   });
 }
 
-/** Tokens, polling, waiting, readiness: how completions come back. */
+/** Tokens, polling, waiting and readiness of completions. */
 export const completions: readonly ConformanceCase[] = [
   {
     name: 'nothing was submitted: nothing is pending, and polling gives nothing',
@@ -312,7 +312,7 @@ export const completions: readonly ConformanceCase[] = [
       const out = new CompletionBuffer(3);
       const tokens = submitWrites(subject, file, 4);
       for (let round = 0; round < 8; round++) {
-        // One is left behind each time, and three come after it.
+        // One completion is left each time, and three more are added.
         let taken = 0;
         while (taken < 3) {
           io.flush();

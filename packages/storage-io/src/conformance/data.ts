@@ -5,7 +5,7 @@ import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal, turn
 
 const concatenated = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(parts.flatMap((part) => [...part]));
 
-/** Writing, appending, reading, syncing: what becomes of bytes. */
+/** Writing, appending, reading and syncing bytes. */
 export const data: readonly ConformanceCase[] = [
   {
     name: 'what was written is read back',

@@ -23,14 +23,14 @@ function refused(io: StorageIo, file: IoFile): void {
   assert.equal(io.pending, 0);
 }
 
-/** Whether what was just submitted is still under way. Where the work is done inside the submission, it never is. */
+/** Whether the last submission is still in flight. On a backend that completes inline it never is. */
 function inFlight(io: StorageIo): boolean {
   const some = io.stats().inFlight > 0;
   if (io.capabilities.completesInline) assert.ok(!some, 'nothing is in flight in a backend that completes inline');
   return some;
 }
 
-/** Open files are known by what they are, not by their number; and none is closed or cut while it is busy. */
+/** Open files are known by identity, not by their number; and none is closed or truncated while it is busy. */
 export const files: readonly ConformanceCase[] = [
   {
     name: 'a file tells its path and how it was opened',

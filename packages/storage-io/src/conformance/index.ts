@@ -1,6 +1,6 @@
 /**
- * The contract of {@link StorageIo} as a test suite, for whoever writes a backend: with any test runner, and with
- * `node:assert` and nothing else.
+ * The contract of {@link StorageIo} as a test suite for backends: for any test runner, and depending only on
+ * `node:assert`.
  *
  * @packageDocumentation
  */
@@ -34,13 +34,13 @@ export interface ConformanceOptions {
   /** Makes a backend for one test, with an empty directory. Called inside the test. */
   readonly create: (options?: ConformanceCreateOptions) => ConformanceBackend | Promise<ConformanceBackend>;
   /**
-   * Whether there is no second backend on the same files. Cases that need one are not declared then; else a backend
-   * without `another` fails them. Default `false`.
+   * Whether there is no second backend on the same files. Then cases that need one are not declared; otherwise a
+   * backend without `another` fails them. Default `false`.
    */
   readonly alone?: boolean;
   /**
-   * Whether the backends have `powerCut`, so that syncs and durable writes are held to what they say. Without it nothing
-   * shows whether they reach the disk. Default `false`: these cases are not declared.
+   * Whether the backends have `powerCut`, with which syncs and durable writes are tested. Without it, whether they
+   * reach the disk is not tested. Default `false`: these cases are not declared.
    */
   readonly powerCuts?: boolean;
   /**
@@ -64,8 +64,8 @@ const TOPICS: readonly (readonly [topic: string, cases: readonly ConformanceCase
 ];
 
 /**
- * Declares a test for every rule of the contract. What a backend does not claim in its `capabilities` is tested to be
- * refused. A backend that loses a completion makes its test hang: the test runner's time limit ends it.
+ * Declares a test for every rule of the contract. Features that a backend does not report in its `capabilities` have to
+ * be refused. A backend that loses a completion makes its test hang, until the test runner's time limit.
  *
  * @throws nothing; the tests do
  */

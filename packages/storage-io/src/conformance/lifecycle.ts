@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { CompletionBuffer } from '../completion-buffer.js';
 import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal, turn } from './subject.js';
 
-/** What a backend says of itself, and its end. */
+/** The properties of a backend, and its disposal. */
 export const lifecycle: readonly ConformanceCase[] = [
   {
     name: 'a backend has a name and says what it can do',

@@ -77,7 +77,7 @@ export const locks: readonly ConformanceCase[] = [
     async run(subject) {
       const release = subject.io.lock(subject.path('LOCK'));
       await subject.io.dispose();
-      // Before `release` is called, which may do what dispose has left undone.
+      // Checked before `release` is called, which could do what dispose should have done.
       const other = subject.another();
       other?.io.lock(subject.path('LOCK'));
       release();

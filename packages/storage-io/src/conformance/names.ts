@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { IoFile } from '../storage-io.js';
 import { assertBytes, bytes, type ConformanceCase, errorName, type Subject, throwsWal } from './subject.js';
 
-/** Opening, listing, renaming, removing: what is done to names. */
+/** Opening, listing, renaming and removing files. */
 export const names: readonly ConformanceCase[] = [
   {
     name: 'opening what is not there is WAL_NOT_FOUND and makes nothing',
@@ -225,7 +225,7 @@ export const names: readonly ConformanceCase[] = [
   },
 ];
 
-/** Checks that an open file which has no name any more is read and written as before. */
+/** Checks that an open file without a name can be read and written as before. */
 async function staysUsable(subject: Subject, file: IoFile): Promise<void> {
   assert.equal(subject.io.size(file), 700);
   assertBytes(await subject.read(file, 0, 1000), bytes(700, 1));

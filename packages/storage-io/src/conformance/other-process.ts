@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { WalErrorCode } from '@walstack/codec';
 
-/** What a call in another process has come to. */
+/** The outcome of a call in another process. */
 export interface OtherOutcome {
   /** What the call returned, when it returned. */
   readonly value?: unknown;
@@ -13,7 +13,7 @@ export interface OtherOutcome {
   readonly message?: string;
 }
 
-/** Runs in the other process: one call for each line, and one line for what came of it. */
+/** Runs in the other process: one call for each line of input, and one line of output for its outcome. */
 const PROGRAM = `
 import { createInterface } from 'node:readline';
 const io = await (await import(process.argv[1])).default();
@@ -51,7 +51,7 @@ export class OtherProcess {
     });
     this.#child = child;
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    // A process that has ended does not read what is still sent to it.
+    // A process that has ended does not read its input.
     child.stdin.on('error', () => {});
   }
 
@@ -70,7 +70,7 @@ export class OtherProcess {
     return this.#call('lockFile', path, mode);
   }
 
-  /** Ends the process by a signal that it cannot notice. */
+  /** Ends the process by a signal that it cannot handle. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');

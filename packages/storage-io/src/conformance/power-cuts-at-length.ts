@@ -6,11 +6,11 @@ import { assertBytes, bytes, type ConformanceCase } from './subject.js';
 
 const ROUNDS = 60;
 
-/** A file, and what of it must be there after the power was cut. */
+/** A file, and what of it must be there after a power cut. */
 class Tracked {
   readonly written = new Expected();
   readonly durable = new Expected();
-  /** For each byte that is durable, whether another one was written over it since. */
+  /** For each durable byte, whether it was overwritten since. */
   #over = new Uint8Array(0);
 
   constructor(readonly file: IoFile) {}
@@ -21,7 +21,7 @@ class Tracked {
       this.durable.write(data, offset);
       const over = new Uint8Array(this.durable.bytes.length);
       over.set(this.#over);
-      // Between the old end and the write there may be what was written plainly, and may be lost.
+      // Between the old end and this write there may be plain writes, which may be lost.
       over.fill(1, this.#over.length, Math.max(offset, this.#over.length));
       this.#over = over.fill(0, offset, offset + data.length);
     } else {
@@ -42,7 +42,7 @@ class Tracked {
   }
 }
 
-/** Syncs that meet others, and many in an order left to chance. */
+/** Syncs that overlap, and many syncs in random order. */
 export const powerCutsAtLength: readonly ConformanceCase[] = (
   [
     {
@@ -84,7 +84,8 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
         const { io } = subject;
         const made: string[] = [];
         const file = await named(subject, 'file');
-        // Until one was under way still, which not every backend has happen: a later sync would make up for a missing one.
+        // Repeated until one was still in flight, which does not happen on every backend: a later sync would hide a
+        // missing one.
         for (let besideAnother = false; made.length < 64 && !besideAnother; ) {
           const names = [`${made.length}`, `${made.length} beside`] as const;
           io.close(subject.open(names[0]));
@@ -146,7 +147,7 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
           else await subject.write(one.file, data, offset);
           one.write(data, offset, durable);
           const some = below(3) === 0 ? all.filter(() => below(2) === 0) : [];
-          // No sync comes after the last ones that would make up for one that is missing.
+          // No sync follows the last ones, which could hide that one is missing.
           const toSync = round === ROUNDS ? all.slice(1) : some;
           const tokens = toSync.map(({ file }) => subject.submitted(io.submitDatasync(file)));
           for (const result of await subject.results(...tokens)) assert.equal(result, 0);

@@ -40,7 +40,7 @@ const NAME_CHANGES: readonly (readonly [
   ['a directory was made', (subject) => subject.io.makeDirectory(subject.path('c')), ['a', 'b', 'c']],
 ];
 
-/** What a sync, a durable write or the sync of a directory has answered for is there after the power was cut. */
+/** What a sync, a durable write or the sync of a directory has covered is there after a power cut. */
 export const powerCuts: readonly ConformanceCase[] = (
   [
     {
@@ -104,7 +104,8 @@ export const powerCuts: readonly ConformanceCase[] = (
         const { io } = subject;
         const file = await named(subject, 'file');
         let blocks = 0;
-        // Until a write has completed before a sync that was submitted earlier, which not every backend has happen.
+        // Repeated until a write has completed before a sync that was submitted earlier, which does not happen on every
+        // backend.
         for (let besideAnother = false; blocks < 64 && !besideAnother; blocks += 2) {
           await subject.write(file, bytes(4096, blocks), blocks * 4096);
           const first = subject.submitted(io.submitDatasync(file));
@@ -296,7 +297,7 @@ export const powerCuts: readonly ConformanceCase[] = (
   ] satisfies readonly ConformanceCase[]
 ).map((each) => ({ ...each, needs: 'power cut' }));
 
-/** Bytes with zeros behind them. */
+/** Bytes followed by zeros. */
 function padded(content: Uint8Array, length: number): Uint8Array {
   const all = new Uint8Array(length);
   all.set(content);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { IoFile } from '../storage-io.js';
 import { assertBytes, bytes, type ConformanceCase, errorName } from './subject.js';
 
-/** Divisible by every power of two below which a backend may have cut an offset off. */
+/** Divisible by every power of two to which a backend may wrongly truncate an offset. */
 const FAR_BEHIND = 2 ** 52;
 
 /** On Linux every write to it fails. */
@@ -12,7 +12,7 @@ const FULL_DEVICE = '/dev/full';
 /** Every write to it succeeds, and on Linux every sync fails. */
 const NULL_DEVICE = '/dev/null';
 
-/** What cannot be done is told, and changes nothing. */
+/** Operations that cannot be done report it, and change nothing. */
 export const refusals: readonly ConformanceCase[] = [
   {
     name: 'a write very far behind the beginning is there, or an error, and changes nothing else',

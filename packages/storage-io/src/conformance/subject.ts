@@ -11,16 +11,16 @@ export interface ConformanceBackend {
   /** An existing, empty directory of this backend. The suite joins names to it with `/`. */
   readonly directory: string;
   /**
-   * Makes a second backend on the same files: for locks, foreign files, and what is there after `dispose`. The suite
-   * disposes of it. Only a suite that is declared with `alone` does without it.
+   * Makes a second backend on the same files: for locks, files of another backend, and the content after `dispose`. The
+   * suite disposes of it. Optional only in a suite that is declared with `alone`.
    */
   another?(): StorageIo;
   /**
-   * Cuts the power: forgets whatever was not made durable, and returns a fresh backend on what is left. The backends from
-   * before are only disposed of. For a suite that is declared with `powerCuts`.
+   * Cuts the power: drops everything that was not made durable, and returns a new backend on the rest. The earlier
+   * backends are only disposed of. For a suite that is declared with `powerCuts`.
    */
   powerCut?(): StorageIo | Promise<StorageIo>;
-  /** Called after the case, whatever came of it; the suite has disposed of the backends by then. */
+  /** Called after the case, whatever its outcome; the suite has disposed of the backends by then. */
   destroy?(): void | Promise<void>;
 }
 
@@ -30,10 +30,10 @@ export interface ConformanceCreateOptions {
   readonly maxPending?: number;
 }
 
-/** What a case needs besides the backend. */
+/** What a case requires of the suite besides the backend. */
 export type ConformanceNeed = 'another' | 'power cut' | 'another process';
 
-/** How a suite was declared, as far as its cases have to know. */
+/** The declaration of a suite, as far as its cases need it. */
 export interface SuiteSettings {
   readonly alone: boolean;
   /** The module that makes a backend in another process. */
@@ -50,8 +50,8 @@ export interface ConformanceCase {
 }
 
 /**
- * A backend under test and a record of its submissions: that every token is new, and completes exactly once, is checked
- * all along.
+ * A backend under test and a record of its submissions: it is always checked that every token is new, and completes
+ * exactly once.
  */
 export class Subject {
   readonly io: StorageIo;
@@ -85,7 +85,7 @@ export class Subject {
     return this.#beside(io);
   }
 
-  /** What a power cut leaves, through a fresh backend. */
+  /** Cuts the power, and returns a new backend on what is left. */
   async afterPowerCut(): Promise<Subject> {
     const io = await this.#backend.powerCut?.();
     assert.ok(io !== undefined, 'a suite with `powerCuts` needs backends with `powerCut`');
@@ -105,7 +105,7 @@ export class Subject {
     return this.io.open(this.path(name), options);
   }
 
-  /** Notes a submission. */
+  /** Records a submission. */
   submitted(token: IoToken): IoToken {
     assert.ok(Number.isSafeInteger(token) && token > 0, `a token must be a positive integer, not ${token}`);
     assert.ok(!this.#tokens.has(token), `token ${token} was given out twice`);
@@ -113,7 +113,7 @@ export class Subject {
     return token;
   }
 
-  /** Notes the completions in a buffer. */
+  /** Records the completions in a buffer. */
   completed(buffer: CompletionBuffer, count: number): void {
     assert.ok(Number.isInteger(count) && count >= 0 && count <= buffer.capacity, `${count} completions in the buffer`);
     for (let index = 0; index < count; index++) {
@@ -124,7 +124,7 @@ export class Subject {
     }
   }
 
-  /** How many of the submissions that were noted have completed. */
+  /** How many of the recorded submissions have completed. */
   get completedCount(): number {
     return this.#results.size;
   }
@@ -203,7 +203,7 @@ export class Subject {
   }
 }
 
-/** Lets the event loop go round once. */
+/** Waits for one turn of the event loop. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
@@ -218,7 +218,7 @@ export function bytes(length: number, seed = 1): Uint8Array {
   return made;
 }
 
-/** Compares contents, and does not print megabytes when they differ. */
+/** Compares contents without printing megabytes when they differ. */
 export function assertBytes(actual: Uint8Array, expected: Uint8Array, what = 'content'): void {
   assert.equal(actual.length, expected.length, `${what}: length`);
   if (Buffer.compare(actual, expected) === 0) return;
@@ -226,7 +226,7 @@ export function assertBytes(actual: Uint8Array, expected: Uint8Array, what = 'co
   assert.fail(`${what}: differs at byte ${at}`);
 }
 
-/** The system's name for a negative result. */
+/** The name of the system error for a negative result. */
 export const errorName = (result: number): string => getSystemErrorMap().get(result)?.[0] ?? `${result}`;
 
 /** Checks that a call throws a `WalError` with this code, and returns it. */

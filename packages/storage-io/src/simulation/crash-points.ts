@@ -4,7 +4,7 @@ import type { Recording } from './process-run.js';
 import type { CrashStep } from './replay-coordinate.js';
 import { counting, type Survivors, staleSeedOf, survivorSets, survivorsNamed } from './survivors.js';
 
-/** A recording, played back: the disks as they were at one moment of it, with what was durable and what was not. */
+/** Plays back a recording: the disks as they were at one point of it, with what was durable and what was not. */
 export class CrashPoints<Note> {
   readonly #recording: Recording<Note>;
   readonly #disks: readonly DiskState[];
@@ -12,28 +12,28 @@ export class CrashPoints<Note> {
   /** {@link notes}, as long as the point stays the same. */
   #notes: readonly Note[] | undefined;
 
-  /** @param disks - as the recording began; they are played on */
+  /** @param disks - the disks at the start of the recording, to which its changes are applied */
   constructor(recording: Recording<Note>, disks: readonly DiskState[]) {
     this.#recording = recording;
     this.#disks = disks;
   }
 
-  /** The last point: everything that was recorded has happened. */
+  /** The last point: after everything that was recorded. */
   get last(): number {
     return this.#recording.changes.length;
   }
 
-  /** Goes forward to a point: so many changes have happened, and the next one has not. */
+  /** Advances to a point: after so many changes, before the next one. */
   goTo(point: number): void {
     this.#notes = undefined;
     for (; this.#point < point; this.#point++) {
       const next = this.#recording.changes[this.#point];
-      if (next === undefined) throw new RangeError(`the recording has ${this.last} points, and not ${point}`);
+      if (next === undefined) throw new RangeError(`the recording has ${this.last} points, there is no point ${point}`);
       (this.#disks[next.disk] as DiskState).apply(next.change);
     }
   }
 
-  /** What had been noted before the next change happened. */
+  /** The notes made before the next change. */
   get notes(): readonly Note[] {
     this.#notes ??= this.#recording.notes.slice(0, this.#recording.changes[this.#point]?.notes);
     return this.#notes;
@@ -54,7 +54,7 @@ export class CrashPoints<Note> {
     return survivorSets(count, most, seed);
   }
 
-  /** What happened last, and what is left of it, in words. */
+  /** Describes the last change, and what survives. */
   describe({ point, survivors }: CrashStep): string {
     const last = this.#recording.changes[point - 1];
     const disk = last === undefined ? undefined : this.#disks[last.disk];

@@ -1,7 +1,7 @@
 import type { DiskChange } from './disk-change.js';
 import type { DiskState } from './disk-state.js';
 
-/** A change of a disk in words, for whoever reads of a failure. */
+/** Describes a change of a disk, for the message of a failure. */
 export function describeChange(change: DiskChange, disk: DiskState): string {
   const path = (inode: number): string => disk.pathOf(inode) ?? 'a file without a name';
   const at = (directory: number, name: string): string => `${path(directory)}/${name}`.replace('//', '/');

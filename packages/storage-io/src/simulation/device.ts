@@ -1,6 +1,6 @@
 import { Random } from './random.js';
 
-/** Something that the device will have done at some time. */
+/** An operation that the device will finish at some time. */
 interface Started {
   readonly due: number;
   readonly finish: () => void;
@@ -9,8 +9,8 @@ interface Started {
 const TICKS_PER_MS = 1000;
 
 /**
- * What makes operations take time, in ticks that mean microseconds and that no clock decides. An operation takes
- * from one tick to the longest latency; so what was started later may well end earlier.
+ * Makes operations take simulated time, in ticks of one microsecond, independent of any clock. An operation takes from
+ * one tick to the maximum latency; so an operation that was started later may end earlier.
  */
 export class Device {
   readonly #random: Random;
@@ -18,7 +18,7 @@ export class Device {
   #started: Started[] = [];
   #scheduled = false;
   #off = false;
-  /** How often something has been done: a wait sees whether anything still happens. */
+  /** Counts what was done, by which a wait sees whether there is progress. */
   progress = 0;
 
   constructor(seed: number) {
@@ -31,9 +31,9 @@ export class Device {
     this.#schedule();
   }
 
-  /** Lets time pass in the calling thread until there is enough, nothing is under way, or so many milliseconds are over. */
+  /** Advances the time in the calling thread until `enough`, nothing is in flight, or the timeout has passed. */
   wait(enough: () => boolean, timeoutMs: number | undefined): void {
-    // A caller that polls again and again without waiting must see the time go on.
+    // Time must advance for a caller that polls repeatedly without waiting.
     const until =
       timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.#now + Math.max(1, timeoutMs * TICKS_PER_MS);
     while (!enough()) {
@@ -45,7 +45,7 @@ export class Device {
     }
   }
 
-  /** The power goes: nothing that was started is ever done. */
+  /** The power fails: nothing that was started is ever finished. */
   powerOff(): void {
     this.#off = true;
     this.#started = [];
@@ -57,7 +57,7 @@ export class Device {
     return next;
   }
 
-  /** Does everything that is due next, one by one: the answer to one operation may be given after the others are done. */
+  /** Finishes everything that is due next, one by one: the callback of one operation may run after the others are done. */
   #step(): void {
     const due = this.#nextDue();
     this.#now = due;

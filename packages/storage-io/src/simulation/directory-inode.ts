@@ -1,4 +1,4 @@
-/** A directory: the names in it by inode, as they are seen now and as a sync has made them durable. */
+/** A directory: its names with their inodes, as they are now and as a sync has made them durable. */
 export class DirectoryInode {
   readonly kind = 'directory';
   readonly id: number;

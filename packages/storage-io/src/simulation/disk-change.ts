@@ -1,6 +1,6 @@
 /**
- * Everything that can become of a disk, in the order in which it does. A disk is what its changes have made of it: who
- * applies the same changes to the same beginning has the same disk.
+ * The changes of a disk. A disk is determined by its changes: the same changes applied to the same initial disk give
+ * the same disk.
  */
 export type DiskChange =
   | {
@@ -19,14 +19,14 @@ export type DiskChange =
       readonly offset: number;
       readonly durable: boolean;
     }
-  /** A write that had begun and never lands. */
+  /** A write that has begun and never reaches the disk. */
   | { readonly kind: 'write-lost'; readonly write: number; readonly inode: number }
   | { readonly kind: 'resize'; readonly inode: number; readonly bytes: number }
   /** Covers the changes up to the one of number `upTo`. */
   | { readonly kind: 'sync'; readonly inode: number; readonly upTo: number }
   /** Covers the changes from the one of number `from` up to the one of number `upTo`. */
   | { readonly kind: 'sync-failed'; readonly inode: number; readonly from: number; readonly upTo: number }
-  /** The cache gives up what a failed sync has dropped. `seed` decides what of it had reached the disk. */
+  /** The cache evicts what a failed sync has dropped. `seed` decides what of it had reached the disk. */
   | { readonly kind: 'evict'; readonly inode: number; readonly seed: number }
   | { readonly kind: 'create'; readonly directory: number; readonly name: string; readonly inode: number }
   | { readonly kind: 'make-directory'; readonly directory: number; readonly name: string; readonly inode: number }
@@ -41,7 +41,7 @@ export type DiskChange =
   | { readonly kind: 'sync-directory'; readonly directory: number; readonly upTo: number }
   | { readonly kind: 'rot'; readonly inode: number; readonly offset: number; readonly mask: number };
 
-/** Whether a change is one of names. */
+/** Whether a change affects names. */
 export const changesNames = (change: DiskChange | undefined): boolean =>
   change?.kind === 'create' ||
   change?.kind === 'rename' ||

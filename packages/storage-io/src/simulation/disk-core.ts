@@ -16,10 +16,10 @@ import {
 import { Random, seedFrom } from './random.js';
 import { SECTOR_BYTES } from './sector.js';
 
-/** Says whether an operation fails, and how. */
+/** Decides whether an operation fails, and how. */
 export type FaultChooser = (operation: DiskOperation) => FaultKind | undefined;
 
-/** Where a path leads: to a directory, and a name that may be in it. */
+/** A resolved path: a directory, and a name that may be in it. */
 export interface Place {
   readonly directory: DirectoryInode;
   /** Empty for the root itself. */
@@ -27,35 +27,35 @@ export interface Place {
   readonly found: Inode | undefined;
 }
 
-/** The cache gives up what a sync has dropped at most so many operations later. */
+/** The cache evicts what a sync has dropped after at most so many operations. */
 const EVICTED_AFTER = 40;
 
-/** A fault of the whole disk that ends by itself does so at most so many operations later. */
+/** A temporary fault of the whole disk ends after at most so many operations. */
 const PASSES_AFTER = 60;
 
-/** How often an operation fails on a disk that fails now and then. */
+/** The probability of a failure on a flaky disk. */
 const FLAKY_CHANCE = 0.25;
 
-/** What all processes on one disk share. */
+/** The state of one disk that all processes share. */
 export class DiskCore {
   readonly state: DiskState;
   readonly device: Device;
   readonly random: Random;
   capacityBytes: number;
   chooseFault: FaultChooser | undefined;
-  /** Asked where {@link chooseFault} lets an operation succeed: what a scenario does by itself goes first. */
+  /** Called where {@link chooseFault} lets an operation succeed: faults chosen by a scenario come first. */
   injectFault: FaultChooser | undefined;
-  /** Told of every change, after it was made. */
+  /** Called with every change, after it was made. */
   recorder: ((change: DiskChange) => void) | undefined;
-  /** Told of every operation that {@link chooseFault} lets succeed, before it is carried out. */
+  /** Called with every operation that {@link chooseFault} lets succeed, before it is carried out. */
   watcher: ((operation: DiskOperation) => void) | undefined;
   operations = 0;
   lastFailed: DiskOperation | undefined;
   #off = false;
   #writes = 0;
-  /** What is the matter with the whole disk, up to which operation. */
+  /** The fault of the whole disk, and the operation at which it ends. */
   #lasting: { readonly kind: LastingFault; readonly upTo: number } | undefined;
-  /** What the cache is going to give up, and before which operation. */
+  /** What the cache will evict, and before which operation. */
   #evictions: { readonly inode: number; readonly before: number }[] = [];
 
   constructor(seed: number, capacityBytes: number, state: DiskState) {
@@ -65,12 +65,12 @@ export class DiskCore {
     this.capacityBytes = capacityBytes;
   }
 
-  /** Whether the power is gone. */
+  /** Whether the power is off. */
   get off(): boolean {
     return this.#off;
   }
 
-  /** The power goes: nothing more happens on this disk. */
+  /** The power fails: nothing more happens on this disk. */
   powerOff(): void {
     this.#off = true;
     this.device.powerOff();
@@ -81,13 +81,13 @@ export class DiskCore {
     this.recorder?.(change);
   }
 
-  /** A number for a write that takes its time. */
+  /** A number for a write that takes time. */
   nextWrite(): number {
     this.#writes += 1;
     return this.#writes;
   }
 
-  /** Counts an operation, and says how it is to fail. */
+  /** Counts an operation, and decides how it fails. */
   fault(kind: OperationKind, path: string): FaultKind | undefined {
     this.operations += 1;
     this.#evictDue();
@@ -102,13 +102,13 @@ export class DiskCore {
   }
 
   #begin(kind: LastingFault): void {
-    // What lasts until the power goes is not ended by what passes.
+    // A temporary fault does not replace a permanent one.
     if (isPassing(kind) && this.#lasting?.upTo === Number.POSITIVE_INFINITY) return;
     const upTo = isPassing(kind) ? this.operations + this.random.below(PASSES_AFTER + 1) : Number.POSITIVE_INFINITY;
     this.#lasting = { kind, upTo };
   }
 
-  /** Has the cache give up what a sync of a file has dropped: at once, or some operations later. */
+  /** Makes the cache evict what a sync of a file has dropped: at once, or some operations later. */
   evict(inode: number, when: 'now' | 'later'): void {
     const wait = when === 'now' ? 0 : 1 + this.random.below(EVICTED_AFTER);
     this.#evictions.push({ inode, before: this.operations + wait });

@@ -9,7 +9,7 @@ export type Inode = FileInode | DirectoryInode;
 
 const ROOT = 1;
 
-/** What one operation does to a name: gives it to an inode, or takes it away from one. */
+/** A change of one name: it is assigned to an inode, or removed. */
 interface NameChange {
   readonly directory: number;
   readonly name: string;
@@ -24,8 +24,8 @@ interface UnsyncedNames {
 }
 
 /**
- * A disk with its cache: what is read, what of it is durable, and what a crash may leave. It knows neither processes nor
- * open files, and it changes by {@link DiskState.apply} alone.
+ * A disk with its cache: what is read, what of it is durable, and what a crash may leave. It knows neither processes
+ * nor open files, and only {@link DiskState.apply} changes it.
  */
 export class DiskState {
   readonly #inodes = new Map<number, Inode>([[ROOT, new DirectoryInode(ROOT)]]);
@@ -42,7 +42,7 @@ export class DiskState {
     return this.directory(ROOT);
   }
 
-  /** The number that the next inode is to have. */
+  /** The number of the next inode. */
   get nextInode(): number {
     return this.#lastInode + 1;
   }
@@ -65,7 +65,7 @@ export class DiskState {
     return inode;
   }
 
-  /** Space that is taken: the sectors of every file that has a name, and one for every name. */
+  /** Used space: the sectors of every file that has a name, and one for every name. */
   get usedBytes(): number {
     let sectors = 0;
     this.#walk(ROOT, '', (inode) => {
@@ -74,7 +74,7 @@ export class DiskState {
     return (sectors - 1) * SECTOR_BYTES;
   }
 
-  /** A path under which an inode is found now; `undefined` when it has none. */
+  /** A current path of an inode; `undefined` when it has none. */
   pathOf(id: number): string | undefined {
     let found: string | undefined;
     this.#walk(ROOT, '', (inode, path) => {
@@ -124,10 +124,10 @@ export class DiskState {
   }
 
   /**
-   * The disk after a crash: what the cache held besides it is gone.
+   * The disk after a crash: everything else in the cache is lost.
    *
-   * @param staleSeed - a file that has grown may hold what its sectors held before they were given to it; which is left to chance.
-   * Without it, it holds zeros there.
+   * @param staleSeed - a file that has grown may contain earlier contents of its sectors, chosen by this seed; without
+   * it, zeros.
    */
   crashed(ask: Ask, staleSeed?: number): DiskState {
     const after = new DiskState();
@@ -153,7 +153,7 @@ export class DiskState {
     return after;
   }
 
-  /** A number that is the same for disks that read the same, and for hardly any others. */
+  /** A checksum of what is read from the disk. */
   get sum(): number {
     let high = 0;
     let low = 0;
@@ -210,7 +210,7 @@ export class DiskState {
     this.#names.push({ change: number, changes });
   }
 
-  /** Makes durable what was done in a directory, and before that what was done to the same names elsewhere. */
+  /** Makes the operations in a directory durable, and before them the operations on the same names elsewhere. */
   #syncDirectory(id: number, upTo: number): void {
     const covered = new Set<UnsyncedNames>();
     const names = new Set<string>();
@@ -238,7 +238,7 @@ export class DiskState {
     for (const inode of this.#inodes.values()) if (inode.kind === 'directory') of(inode.id);
     for (const { changes } of this.#names) {
       const { inode } = changes[0] as NameChange;
-      // Without a rename before this one, the inode has an older name as well: it was never taken away.
+      // If an earlier rename does not survive, the inode also keeps its older name.
       if (!ask({ kind: 'name', inode, offset: 0 })) continue;
       for (const each of changes) setName(of(each.directory), each);
     }

@@ -1,15 +1,15 @@
 import { type Coordinate, formatCoordinate } from './replay-coordinate.js';
 
 /**
- * A state in which the check failed, or a run of the scenario that did. `cause` is what it threw, and `coordinate` is
- * what `replay` takes to come to the same state again.
+ * A state in which the check failed, or a run in which the scenario failed. `cause` is what it threw, and `coordinate`
+ * is the value of `replay` that reproduces the state.
  */
 export class ExplorationFailure extends Error {
   override readonly name = 'ExplorationFailure';
-  /** What `replay` takes. */
+  /** The value for `replay`. */
   readonly coordinate: string;
   readonly seed: number;
-  /** What happened before, a line each. */
+  /** The events before it, one per line. */
   readonly story: readonly string[];
 
   constructor(coordinate: Coordinate, story: readonly string[], cause: unknown) {

@@ -8,7 +8,7 @@ import {
   type SimulationOptions,
   type SimulationSettings,
 } from './explore-options.js';
-import { type Program, type Recording, SimulatedLife } from './process-run.js';
+import { type Program, type Recording, SimulatedRun } from './process-run.js';
 import { seedFrom } from './random.js';
 import { type Coordinate, type CrashStep, formatCoordinate, parseCoordinate } from './replay-coordinate.js';
 
@@ -18,39 +18,39 @@ export interface ExploreOptions extends SimulationOptions {
   readonly survivorsPerPoint?: number;
   /** How many further crashes may come inside the check, one inside the other; 0 to 4. Default 2. */
   readonly crashesInCheck?: number;
-  /** The check of every so many-th state is crashed in its turn, at each of its points. Default 40. */
+  /** The check of every n-th state is crashed as well, at each of its points. Default 40. */
   readonly crashCheckEvery?: number;
 }
 
-/** What {@link exploreCrashes} has looked at. */
+/** Counts of what {@link exploreCrashes} has explored. */
 export interface ExploreReport {
   readonly seeds: number;
-  /** Moments at which the power went: one before each change of a disk and one behind the last, in every recorded life. */
+  /** Points at which the power failed: one before each change of a disk and one after the last, in every recorded run. */
   readonly points: number;
-  /** Times that the check has passed, each on disks that differ from the others of the same life, or with other notes. */
+  /** How often the check has passed, each time on different disks of the same run, or with other notes. */
   readonly states: number;
-  /** Of these states, those in which the power had gone in a check at least once. */
+  /** Of these states, those in which the power had failed in a check at least once. */
   readonly nestedStates: number;
 }
 
-/** At so many points of a check the power goes in as many ways. */
+/** How many sets of survivors are tried at each point of a check. */
 const NESTED_SURVIVORS = 3;
-/** So many checks that do not wait are made in one turn of the event loop. */
+/** How many checks that do not wait run in one turn of the event loop. */
 const CHECKS_PER_TURN = 64;
 
 /**
- * Runs a scenario, and then, for every point of it at which a disk changes, lets the power go there: with all that no
- * sync has covered surviving, nothing of it, each thing alone, all but each, and as chance has it. On each of the disks
- * that this leaves, `check` recovers and looks whether what was noted as acknowledged is there. Then the power goes in
- * some of the checks, too, and in some of those that follow.
+ * Runs a scenario, and then simulates a power failure at every point of it at which a disk changes: with everything
+ * that no sync has covered surviving, nothing of it, each item alone, all but each item, and random subsets. On each of
+ * the resulting disks `check` recovers and checks that what was noted as acknowledged is there. The power also fails in
+ * some of the checks, and in some of those that follow.
  *
  * Scenario and check must do the same when they are run again: no clock, no real timers or files, no randomness but
- * {@link Life.random}. They may be synchronous or return promises.
+ * {@link ProcessRun.random}. They may be synchronous or return promises.
  *
  * @param scenario - run once for each seed
- * @param check - run on empty disks, too: a crash may come before anything was made
+ * @param check - also run on empty disks: a crash may happen before anything was created
  * @returns what was explored, when every check has passed
- * @throws {@link ExplorationFailure} for the first one that has not; `TypeError`, `RangeError` for wrong options
+ * @throws {@link ExplorationFailure} for the first check that fails; `TypeError`, `RangeError` for wrong options
  */
 export async function exploreCrashes<Note = never>(
   scenario: Program<Note>,
@@ -87,11 +87,11 @@ function checkExploreOptions(options: ExploreOptions): ExploreSettings {
   };
 }
 
-/** Where a life begins: how often it was lived before, and what was left. */
-interface Beginning<Note> {
+/** The start of a run: the crashes before it, and the disks and notes that they left. */
+interface RunStart<Note> {
   readonly seed: number;
   readonly crashes: readonly CrashStep[];
-  /** Makes the disks anew each time: a life changes them. */
+  /** Makes new disks each time: a run changes them. */
   readonly disks: () => DiskState[];
   readonly notes: readonly Note[];
   /** What happened before, in words. */
@@ -124,10 +124,10 @@ class Exploration<Note> {
 
   async explore(seed: number): Promise<void> {
     this.#seeds += 1;
-    await this.#exploreLife(this.#scenario, this.#beginning(seed));
+    await this.#exploreRun(this.#scenario, this.#beginning(seed));
   }
 
-  /** Goes the way of a coordinate, and makes its one check. */
+  /** Follows a coordinate, and runs its one check. */
   async replay({ seed, crashes }: Coordinate): Promise<void> {
     this.#seeds += 1;
     let begun = this.#beginning(seed);
@@ -139,17 +139,17 @@ class Exploration<Note> {
       begun = following(begun, points, step);
       program = this.#check;
     }
-    await this.#live(program, begun);
+    await this.#execute(program, begun);
     if (crashes.length > 0) this.#count(crashes.length);
   }
 
-  #beginning(seed: number): Beginning<Note> {
+  #beginning(seed: number): RunStart<Note> {
     const disks = (): DiskState[] => Array.from({ length: this.#settings.disks }, () => new DiskState());
     return { seed, crashes: [], disks, notes: [], story: () => [] };
   }
 
-  /** Lets the power go at every point of a life. */
-  async #exploreLife(program: Program<Note>, begun: Beginning<Note>): Promise<void> {
+  /** Simulates a power failure at every point of a run. */
+  async #exploreRun(program: Program<Note>, begun: RunStart<Note>): Promise<void> {
     const depth = begun.crashes.length;
     const place = placeOf(begun);
     const points = new CrashPoints(await this.#record(program, begun), begun.disks());
@@ -157,17 +157,17 @@ class Exploration<Note> {
     for (let point = 0; point <= points.last; point++) {
       this.#points += 1;
       points.goTo(point);
-      const most = depth === 0 ? this.#settings.survivorsPerPoint : NESTED_SURVIVORS;
-      for (const survivors of points.sets(most, seedFrom(place, point))) {
+      const setsMax = depth === 0 ? this.#settings.survivorsPerPoint : NESTED_SURVIVORS;
+      for (const survivors of points.sets(setsMax, seedFrom(place, point))) {
         const next = following(begun, points, { point, survivors });
         const disks = next.disks();
         const sum = `${next.notes.length}/${disks.map((disk) => disk.sum)}`;
         if (known.has(sum)) continue;
         known.add(sum);
-        await this.#live(this.#check, next, disks);
+        await this.#execute(this.#check, next, disks);
         this.#count(depth + 1);
         if (depth < this.#settings.crashesInCheck && this.#states % this.#settings.crashCheckEvery === 0) {
-          await this.#exploreLife(this.#check, next);
+          await this.#exploreRun(this.#check, next);
         }
       }
     }
@@ -178,41 +178,41 @@ class Exploration<Note> {
     if (crashes > 1) this.#nestedStates += 1;
   }
 
-  /** Lives one life to its end. */
-  async #live(program: Program<Note>, begun: Beginning<Note>, disks = begun.disks()): Promise<void> {
-    const life = this.#life(begun, disks);
+  /** Executes one run to its end. */
+  async #execute(program: Program<Note>, begun: RunStart<Note>, disks = begun.disks()): Promise<void> {
+    const run = this.#makeRun(begun, disks);
     try {
-      const waited = life.live(program);
+      const waited = run.execute(program);
       if (waited !== undefined) await waited;
       else if (this.#states % CHECKS_PER_TURN === 0) await new Promise(setImmediate);
     } catch (cause) {
       throw failure(begun, cause);
     } finally {
-      life.end();
+      run.end();
     }
   }
 
-  async #record(program: Program<Note>, begun: Beginning<Note>): Promise<Recording<Note>> {
-    const life = this.#life(begun, begun.disks());
-    const recording = life.record();
+  async #record(program: Program<Note>, begun: RunStart<Note>): Promise<Recording<Note>> {
+    const run = this.#makeRun(begun, begun.disks());
+    const recording = run.record();
     try {
-      await life.live(program);
+      await run.execute(program);
     } catch (cause) {
       throw failure(begun, cause);
     } finally {
-      life.end();
+      run.end();
     }
     return recording;
   }
 
-  #life(begun: Beginning<Note>, disks: readonly DiskState[]): SimulatedLife<Note> {
+  #makeRun(begun: RunStart<Note>, disks: readonly DiskState[]): SimulatedRun<Note> {
     const { capacityBytes, createIo } = this.#settings;
-    return new SimulatedLife(disks, capacityBytes, begun.seed, placeOf(begun), begun.notes, createIo);
+    return new SimulatedRun(disks, capacityBytes, begun.seed, placeOf(begun), begun.notes, createIo);
   }
 }
 
-/** The life after a crash in another. */
-function following<Note>(begun: Beginning<Note>, points: CrashPoints<Note>, step: CrashStep): Beginning<Note> {
+/** The start of the run after a crash in another. */
+function following<Note>(begun: RunStart<Note>, points: CrashPoints<Note>, step: CrashStep): RunStart<Note> {
   return {
     seed: begun.seed,
     crashes: [...begun.crashes, step],
@@ -222,9 +222,9 @@ function following<Note>(begun: Beginning<Note>, points: CrashPoints<Note>, step
   };
 }
 
-const coordinateOf = ({ seed, crashes }: Beginning<unknown>): Coordinate => ({ seed, fault: undefined, crashes });
+const coordinateOf = ({ seed, crashes }: RunStart<unknown>): Coordinate => ({ seed, fault: undefined, crashes });
 
-const placeOf = (begun: Beginning<unknown>): string => formatCoordinate(coordinateOf(begun));
+const placeOf = (begun: RunStart<unknown>): string => formatCoordinate(coordinateOf(begun));
 
-const failure = (begun: Beginning<unknown>, cause: unknown): ExplorationFailure =>
+const failure = (begun: RunStart<unknown>, cause: unknown): ExplorationFailure =>
   new ExplorationFailure(coordinateOf(begun), begun.story(), cause);

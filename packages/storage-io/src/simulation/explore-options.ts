@@ -1,21 +1,21 @@
 import { checkInteger, checkOptions, invalidType, optionNames } from '@walstack/codec';
 import type { CreateIo } from './process-run.js';
 
-/** What {@link exploreCrashes} and {@link injectFaults} have in common. */
+/** The options that {@link exploreCrashes} and {@link injectFaults} share. */
 export interface SimulationOptions {
-  /** Each is a run of the scenario of its own: integers of at least 0. Default `[1]`. */
+  /** One run of the scenario for each seed: integers of at least 0. Default `[1]`. */
   readonly seeds?: readonly number[];
-  /** How many disks there are; a crash is one moment for all of them. 1 to 16, default 1. */
+  /** The number of disks; a crash happens to all of them at the same point. 1 to 16, default 1. */
   readonly disks?: number;
-  /** Room on each disk, in bytes. Default no limit. */
+  /** The capacity of each disk in bytes. Default: no limit. */
   readonly capacityBytes?: number;
   /** Makes the backend of a process. Default: `createStorageIo()` of the first disk. */
   readonly createIo?: CreateIo;
-  /** Explores nothing but the state of a failure: its `coordinate`. */
+  /** Explores only the state of a failure: its `coordinate`. */
   readonly replay?: string;
 }
 
-/** The common options with every choice made. */
+/** The common options with defaults filled in. */
 export interface SimulationSettings {
   readonly seeds: readonly number[];
   readonly disks: number;

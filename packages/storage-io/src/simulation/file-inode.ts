@@ -2,20 +2,20 @@ import { Random } from './random.js';
 import { cutOff, overwritten, SECTOR_BYTES, Sector } from './sector.js';
 import type { Ask } from './unsynced.js';
 
-/** What a sector was made at one moment, and no sync has covered. */
+/** A version of a sector that no sync has covered. */
 interface Version {
   /** Number of the change that made it. */
   readonly change: number;
   readonly sector: Sector | undefined;
-  /** It was made by cutting the file, so it survives exactly when the cut does. */
+  /** It was made by truncating the file, so it survives exactly when the cut does. */
   readonly byCut: boolean;
-  /** A sync of it failed: it may have reached the disk, and no later sync will see to it. */
+  /** A sync of it failed: it may have reached the disk, and no later sync writes it. */
   dropped: boolean;
 }
 
-/** A sector that is not yet on the disk for good. */
+/** A sector that is not yet durable. */
 interface UnsyncedSector {
-  /** What a crash leaves when nothing newer survives. */
+  /** The durable content, which a crash leaves when nothing newer survives. */
   durable: Sector | undefined;
   /** In the order in which they were made. */
   versions: Version[];
@@ -24,23 +24,23 @@ interface UnsyncedSector {
 interface UnsyncedSize {
   readonly change: number;
   readonly bytes: number;
-  /** The file is longer by a write, and a sync that fails drops that together with what was written. */
+  /** The file was extended by a write; a sync that fails drops the size together with the bytes. */
   readonly byWrite: boolean;
-  /** The file had this size before: it is made durable again, as it was dropped. */
+  /** The file had this size before: it has to be made durable again, because it was dropped. */
   readonly again: boolean;
   dropped: boolean;
 }
 
-/** Makes what an earlier owner has left in a sector of the disk. */
+/** Makes the content that an earlier file has left in a sector of the disk. */
 export type StaleSector = (inode: number) => Sector;
 
-/** A write that has begun and not ended: at a crash, any of its sectors may have landed. */
+/** A write in flight: at a crash, any of its sectors may have reached the disk. */
 export interface FlyingWrite {
   readonly data: Uint8Array;
   readonly offset: number;
 }
 
-/** A file: what is read from it now, and what of that a crash leaves. */
+/** A file: its current content, and what of it a crash may leave. */
 export class FileInode {
   readonly kind = 'file';
   readonly id: number;
@@ -48,7 +48,7 @@ export class FileInode {
   #durableSize = 0;
   /** Sizes since the durable one. */
   #sizes: UnsyncedSize[] = [];
-  /** As read now; what is missing is zeros. */
+  /** The current content; missing sectors are zeros. */
   #sectors: (Sector | undefined)[] = [];
   readonly #unsynced = new Map<number, UnsyncedSector>();
   readonly #flying = new Map<number, FlyingWrite>();
@@ -62,17 +62,17 @@ export class FileInode {
     return this.#size;
   }
 
-  /** The sectors that the file fills, zeros included. */
+  /** The number of sectors of the file, zeros included. */
   get sectorCount(): number {
     return Math.ceil(this.#size / SECTOR_BYTES);
   }
 
-  /** What a sector holds, as read now. */
+  /** The current content of a sector. */
   sector(index: number): Sector | undefined {
     return this.#sectors[index];
   }
 
-  /** Reads what is there, and returns how many bytes. */
+  /** Reads the available bytes, and returns how many there were. */
   read(into: Uint8Array, offset: number): number {
     const count = Math.max(0, Math.min(into.length, this.#size - offset));
     for (let done = 0; done < count; ) {
@@ -86,17 +86,17 @@ export class FileInode {
     return count;
   }
 
-  /** Notes a write that has begun. */
+  /** Records a write that has begun. */
   begin(write: number, data: Uint8Array, offset: number): void {
     this.#flying.set(write, { data, offset });
   }
 
-  /** Forgets a write that has begun: it has ended, or never will. */
+  /** Removes a write that was begun: it has ended, or never will. */
   end(write: number): void {
     this.#flying.delete(write);
   }
 
-  /** Writes into the cache: read from now on, and not durable. */
+  /** Writes into the cache: readable from now on, and not durable. */
   write(data: Uint8Array, offset: number, change: number): void {
     if (data.length === 0) return;
     const end = offset + data.length;
@@ -123,7 +123,7 @@ export class FileInode {
     this.#syncCuts(sizesUpTo);
   }
 
-  /** Cuts the file or extends it with zeros. Not durable. */
+  /** Truncates the file or extends it with zeros. Not durable. */
   resize(bytes: number, change: number): void {
     if (bytes === this.#size) return;
     const before = this.#sectors.length;
@@ -155,7 +155,7 @@ export class FileInode {
     this.#syncSizes(upTo);
   }
 
-  /** A sync has failed: what it should have covered is read as before, and no later sync writes it, nor how long it made the file. */
+  /** A sync has failed: what it should have covered is read as before, but no later sync writes it, or the size it led to. */
   drop(from: number, upTo: number): void {
     for (const size of this.#sizes) {
       if (size.change >= from && size.change <= upTo && size.byWrite) size.dropped = true;
@@ -167,7 +167,7 @@ export class FileInode {
     }
   }
 
-  /** The cache gives up the sectors that were dropped: they are what the disk has, which some had reached. */
+  /** The cache evicts the sectors that were dropped: they get the content that is on the disk, which some had reached. */
   evict(seed: number): void {
     const random = new Random(seed);
     for (const [index, { durable, versions }] of this.#unsynced) {
@@ -197,7 +197,7 @@ export class FileInode {
   /**
    * The file as a crash leaves it.
    *
-   * @param stale - what a sector holds that the file was given and that nothing has reached; zeros without it
+   * @param stale - the content of a new sector that no write has reached; zeros without it
    */
   crashed(ask: Ask, stale?: StaleSector): FileInode {
     const after = new FileInode(this.id);
@@ -214,7 +214,7 @@ export class FileInode {
     return after;
   }
 
-  /** Only where the file is longer than it was: what it had before is overwritten in its place. */
+  /** Only where the file has grown: existing sectors are overwritten in place. */
   #fillWithStale(after: FileInode, stale: StaleSector): void {
     const given = new Set(this.#unsynced.keys());
     for (const { data, offset } of this.#flying.values()) forEachSector(data, offset, (index) => given.add(index));
@@ -224,12 +224,12 @@ export class FileInode {
     }
   }
 
-  /** Chooses the size that survives, and returns the change that made it. Sizes before it have survived with it. */
+  /** Chooses the size that survives, and returns the change that made it. Sizes before it survive with it. */
   #survivingSize(after: FileInode, ask: Ask): number {
     after.#size = this.#durableSize;
     let change = 0;
     let bytes = this.#durableSize;
-    // What the disk had got of sizes that were dropped: it stays when a part of them is made durable again.
+    // The dropped sizes that had reached the disk: they stay when a part of them is made durable again.
     let reached = 0;
     for (const size of this.#sizes) {
       if (!size.dropped) bytes = size.again ? Math.max(bytes, size.bytes) : size.bytes;
@@ -243,8 +243,8 @@ export class FileInode {
   }
 
   /**
-   * A cut that has survived leaves nothing from before it, and one that has not leaves nothing from behind it: what was
-   * written then went to blocks that the file does not have.
+   * If a cut has survived, nothing after its size from before it survives; if it has not, nothing written after it
+   * survives: those writes went to blocks that the file does not have.
    */
   #survivingVersion(index: number, unsynced: UnsyncedSector, sizeChange: number, ask: Ask): Sector | undefined {
     let survivor = unsynced.durable;
@@ -265,14 +265,14 @@ export class FileInode {
     if (end > after.#size && ask({ kind: 'size', inode: this.id, offset: end })) after.#size = end;
     forEachSector(data, offset, (index, part, at) => {
       if (!ask({ kind: 'sector', inode: this.id, offset: index * SECTOR_BYTES })) return;
-      // What the cache holds beside the bytes of the write is written along with them.
+      // The other bytes of these sectors in the cache are written together with those of the write.
       const cached = landed.has(index) ? after.#sectors[index] : this.#sectors[index];
       after.#sectors[index] = written(cached, part, at);
       landed.add(index);
     });
   }
 
-  /** Forgets what lies behind the end, so that it is not there when the file grows again. */
+  /** Drops what is after the end, so that it does not reappear when the file grows again. */
   #trim(): void {
     const whole = Math.floor(this.#size / SECTOR_BYTES);
     const rest = this.#size % SECTOR_BYTES;
@@ -281,12 +281,12 @@ export class FileInode {
     if (rest > 0 && last !== undefined) this.#sectors[whole] = cutOff(last, rest);
   }
 
-  /** The size that a sync would make durable: what an earlier one has dropped is not part of it. */
+  /** The size that a sync would make durable, without what an earlier sync has dropped. */
   get #syncableSize(): number {
     return this.#sizes.findLast(({ dropped }) => !dropped)?.bytes ?? this.#durableSize;
   }
 
-  /** The change of size without which a crash would leave no more than a part of what ends at `end`; 0 for none. */
+  /** The change of size without which the file would end before `end` after a crash; 0 for none. */
   #sizeNeededFor(end: number): number {
     const short = this.#sizes.findLastIndex(({ bytes, dropped }) => !dropped && bytes < end);
     if (short === -1 && this.#durableSize >= end) return 0;
@@ -300,7 +300,7 @@ export class FileInode {
 
   #syncSizes(upTo: number): void {
     const covered = this.#sizes.findLastIndex(({ change, dropped }) => change <= upTo && !dropped) + 1;
-    // What the disk may have got of a longer file, of which a part only was made durable again.
+    // Sectors of a longer file that may have reached the disk, although only a part was made durable again.
     let reached: UnsyncedSize[] = [];
     for (const size of this.#sizes.splice(0, covered)) {
       if (size.dropped) {
@@ -313,7 +313,7 @@ export class FileInode {
     this.#sizes.unshift(...reached.filter(({ bytes }) => bytes > this.#durableSize));
   }
 
-  /** The file was cut for good: what stood behind the cut is gone, whichever sectors are durable. */
+  /** The cut is durable: everything after it is gone, durable sectors included. */
   #syncCuts(upTo: number): void {
     for (const [index, unsynced] of this.#unsynced) {
       const { versions } = unsynced;
@@ -325,7 +325,7 @@ export class FileInode {
     }
   }
 
-  /** A sector is something else from now on, and not durable. */
+  /** Sets a new content of a sector, which is not durable. */
   #renew(index: number, version: Version): void {
     const unsynced = this.#unsynced.get(index);
     if (unsynced === undefined) this.#unsynced.set(index, { durable: this.#sectors[index], versions: [version] });
@@ -334,7 +334,7 @@ export class FileInode {
   }
 }
 
-/** A sector with a part of it written. A part that is a whole sector is used where it is. */
+/** A sector with a part of it overwritten. A whole sector is used without copying. */
 function written(before: Sector | undefined, part: Uint8Array, at: number): Sector {
   return part.length === SECTOR_BYTES ? new Sector(part, 0) : overwritten(before, part, at);
 }

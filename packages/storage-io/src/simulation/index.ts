@@ -1,5 +1,5 @@
 /**
- * A disk that forgets, for testing what recovers from it.
+ * A simulated disk that loses what was not synced, for testing software that recovers after crashes.
  *
  * @packageDocumentation
  */
@@ -10,7 +10,7 @@ export { type ExploreOptions, type ExploreReport, exploreCrashes } from './explo
 export type { SimulationOptions } from './explore-options.js';
 export { type FaultOptions, type FaultReport, type InjectedFault, injectFaults } from './inject-faults.js';
 export type { DiskOperation, FaultKind, OperationKind } from './operation.js';
-export type { CreateIo, Life, Program } from './process-run.js';
+export type { CreateIo, ProcessRun, Program } from './process-run.js';
 export { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';
 export type { SimulatedIoOptions } from './simulated-io.js';
 export type { SurvivorChooser, Survivors, UnsyncedThing } from './survivors.js';

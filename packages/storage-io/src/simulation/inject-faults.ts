@@ -10,7 +10,7 @@ import {
   type SimulationSettings,
 } from './explore-options.js';
 import { canFail, codeOf, type DiskOperation, FAULT_KINDS, type FaultKind, isLasting, isPassing } from './operation.js';
-import { type Program, type Recording, SimulatedLife } from './process-run.js';
+import { type Program, type Recording, SimulatedRun } from './process-run.js';
 import { inTurns, Random, seedFrom } from './random.js';
 import {
   type Coordinate,
@@ -23,15 +23,15 @@ import { coreOf } from './simulated-disk.js';
 
 /** Options of {@link injectFaults}. */
 export interface FaultOptions extends SimulationOptions {
-  /** How operations fail. Default: in every way. */
+  /** The faults to inject. Default: all. */
   readonly kinds?: readonly FaultKind[];
-  /** At how many points the power goes after each fault; 1 to 10,000. Default 4: first, last, and two in between. */
+  /** At how many points the power fails after each fault; 1 to 10,000. Default 4: first, last, and two in between. */
   readonly pointsPerFault?: number;
   /** How many sets of survivors are tried at each of these points at most; 1 to 10,000. Default 3. */
   readonly survivorsPerPoint?: number;
   /**
-   * After so many power cuts of a scenario in which nothing fails, every operation of the check fails in its turn as well; 0 to
-   * 1,000. Default 2.
+   * After how many power cuts of a scenario without faults every operation of the check fails as well, one at a time; 0
+   * to 1,000. Default 2.
    */
   readonly recoveries?: number;
   /**
@@ -41,41 +41,41 @@ export interface FaultOptions extends SimulationOptions {
   readonly accepts?: (error: unknown, fault: InjectedFault) => boolean;
 }
 
-/** A disk comes round after fewer operations than so many processes make. */
+/** A temporary fault ends after fewer operations than this many processes make. */
 const PROCESSES_MOST = 100;
 
 /** An operation that failed. */
 export interface InjectedFault {
   readonly kind: FaultKind;
-  /** The system's name for it: `'EIO'`, `'ENOSPC'` or `'EROFS'`. */
+  /** The name of the system error: `'EIO'`, `'ENOSPC'` or `'EROFS'`. */
   readonly code: string;
   readonly operation: DiskOperation;
 }
 
-/** What {@link injectFaults} has looked at. */
+/** Counts of what {@link injectFaults} has tried. */
 export interface FaultReport {
   readonly seeds: number;
   /** Runs of the scenario, or of the check after a power cut, with one operation failing. */
   readonly faults: number;
-  /** Times that the check has passed: on the disk as the program left it, and after power cuts. */
+  /** How often the check has passed: on the disk as the program left it, and after power cuts. */
   readonly states: number;
 }
 
 /**
- * Runs a scenario again and again, each time with another of its operations failing in another way, until every
- * operation has failed in every way in which it can.
+ * Runs a scenario repeatedly, each time with one fault of one of its operations, until every operation has failed with
+ * every fault that it can have.
  *
- * The scenario may end with an error then, or carry on. Its process is killed; `check` is run on the disk as it is, with
- * a cache that still shows what a failed sync has dropped; and it is run once more after power cuts, the first right
- * after the scenario, others while or after the check did its work. What the scenario has noted as acknowledged by then,
- * and what the check has, is to be there. On a disk that goes on failing, the check may end with an error like the scenario;
- * where the disk comes round by itself, it is run in one process after another until it has passed.
+ * The scenario may end with that error, or continue. Then its process is killed; `check` is run on the disk as it is,
+ * with a cache that still contains what a failed sync has dropped; and it is run again after power cuts, the first one
+ * right after the scenario, others during or after the check. What scenario and check have noted as acknowledged by
+ * then has to be there. On a disk with a permanent fault, the check may end with an error like the scenario; with a
+ * temporary fault, it is run in one process after another until it has passed.
  *
- * Then the power goes at some moments of the scenario, and the check that follows takes the part of the scenario.
+ * Then the power fails at some points of a scenario without faults, and the same is done with the check that follows.
  *
  * @returns how much was tried, when every check has passed
- * @throws {@link ExplorationFailure} for the first one that has not, and for a scenario that ends with an error that has
- * nothing to do with the fault; `TypeError`, `RangeError` for wrong options
+ * @throws {@link ExplorationFailure} for the first check that fails, and for a scenario that ends with an error that
+ * the fault does not explain; `TypeError`, `RangeError` for wrong options
  */
 export async function injectFaults<Note = never>(
   scenario: Program<Note>,
@@ -135,12 +135,12 @@ function comesFrom(error: unknown, { code }: InjectedFault): boolean {
   return false;
 }
 
-/** What operations are to fail in: the scenario, or the check after a power cut. */
+/** The program whose operations fail: the scenario, or the check after a power cut. */
 interface Part<Note> {
   readonly seed: number;
   readonly after: readonly CrashStep[];
   readonly program: Program<Note>;
-  /** Makes the disks anew each time: a life changes them. */
+  /** Makes new disks each time: a run changes them. */
   readonly disks: () => DiskState[];
   readonly notes: readonly Note[];
   /** What happened before, in words. */
@@ -247,36 +247,36 @@ class Injection<Note> {
     }
   }
 
-  /** What a part asks of the disks when nothing fails. */
+  /** The operations of a part without faults. */
   async #operationsOf(part: Part<Note>): Promise<{ disk: number; operation: DiskOperation }[]> {
     const operations: { disk: number; operation: DiskOperation }[] = [];
-    await this.#liveWell(part, (life) => {
-      for (const [index, disk] of life.disks.entries()) {
+    await this.#executeCleanly(part, (run) => {
+      for (const [index, disk] of run.disks.entries()) {
         coreOf(disk).watcher = (operation) => operations.push({ disk: index, operation });
       }
     });
     return operations;
   }
 
-  /** What becomes of the disks in a part when nothing fails. */
+  /** The changes of the disks in a part without faults. */
   async #pointsOf(part: Part<Note>): Promise<CrashPoints<Note>> {
     let recording: Recording<Note> | undefined;
-    await this.#liveWell(part, (life) => {
-      recording = life.record();
+    await this.#executeCleanly(part, (run) => {
+      recording = run.record();
     });
     return new CrashPoints(recording as Recording<Note>, part.disks());
   }
 
-  async #liveWell(part: Part<Note>, begin: (life: SimulatedLife<Note>) => void): Promise<void> {
+  async #executeCleanly(part: Part<Note>, begin: (run: SimulatedRun<Note>) => void): Promise<void> {
     const at: Coordinate = { seed: part.seed, fault: undefined, crashes: part.after };
-    const life = this.#life(part.disks(), at, part.notes);
-    begin(life);
+    const run = this.#makeRun(part.disks(), at, part.notes);
+    begin(run);
     try {
-      await life.live(part.program);
+      await run.execute(part.program);
     } catch (cause) {
       throw new ExplorationFailure(at, [...part.story, 'nothing failed, and there was no other crash'], cause);
     } finally {
-      life.end();
+      run.end();
     }
   }
 
@@ -284,10 +284,10 @@ class Injection<Note> {
   async #runWith(part: Part<Note>, fault: FaultStep): Promise<FaultyRun<Note>> {
     const { seed } = part;
     const at: Coordinate = { seed, fault, crashes: [] };
-    // The same life as the one without a fault, up to the fault.
-    const life = this.#life(part.disks(), { seed, fault: undefined, crashes: part.after }, part.notes);
-    const recording = life.record();
-    const core = coreOf(life.disks[fault.disk] ?? outside(fault));
+    // The same run as the one without a fault, up to the fault.
+    const run = this.#makeRun(part.disks(), { seed, fault: undefined, crashes: part.after }, part.notes);
+    const recording = run.record();
+    const core = coreOf(run.disks[fault.disk] ?? outside(fault));
     let operation: DiskOperation | undefined;
     core.injectFault = (asked) => {
       if (asked.number !== fault.operation) return undefined;
@@ -298,36 +298,36 @@ class Injection<Note> {
     this.#faults += 1;
     try {
       const isKilled = (): boolean => fault.kind === 'killed' && operation !== undefined;
-      const thrown = await errorOf(() => life.live(part.program, isKilled));
+      const thrown = await errorOf(() => run.execute(part.program, isKilled));
       operation ??= outside(fault);
       const injected: InjectedFault = { kind: fault.kind, code: codeOf(fault.kind), operation };
       story.push(`operation ${operation.number}, ${operation.kind} of ${operation.path}, failed: ${fault.kind}`);
       const what = part.after.length === 0 ? 'the scenario' : 'the check';
-      // What a dead process would have ended with says nothing.
+      // The outcome of a dead process does not count.
       const isDead = fault.kind === 'killed';
       if (thrown !== undefined && !isDead && !this.#settings.accepts(thrown.error, injected)) {
         story.push(`${what} ended with an error that does not come from that`);
         throw thrown.error;
       }
-      const reopenedAt = life.recorded;
+      const reopenedAt = run.recorded;
       story.push(isDead || thrown !== undefined ? `${what} ended with that` : `${what} went on to its end`);
       const before = [...story];
-      await this.#checkSame(life, injected, story);
+      await this.#checkSame(run, injected, story);
       this.#states += 1;
       return { recording, reopenedAt, story: before };
     } catch (cause) {
       throw new ExplorationFailure(at, story, cause);
     } finally {
-      life.end();
+      run.end();
     }
   }
 
-  /** Runs the check on disks as they are, in a new process; in as many as it takes where the fault comes again for a while. */
-  async #checkSame(life: SimulatedLife<Note>, fault: InjectedFault, story: string[]): Promise<void> {
+  /** Runs the check on the disks as they are, in a new process; in several, one after another, where a fault is temporary. */
+  async #checkSame(run: SimulatedRun<Note>, fault: InjectedFault, story: string[]): Promise<void> {
     for (let processes = 1; ; processes++) {
-      life.restart();
+      run.restart();
       story.push('a new process was started');
-      const checked = await errorOf(() => life.live(this.#check));
+      const checked = await errorOf(() => run.execute(this.#check));
       if (checked === undefined) return;
       if (!isLasting(fault.kind) || processes === PROCESSES_MOST || !this.#settings.accepts(checked.error, fault)) {
         throw checked.error;
@@ -345,19 +345,19 @@ class Injection<Note> {
     step: CrashStep,
   ): Promise<void> {
     const at: Coordinate = { seed, fault, crashes: [step] };
-    const life = this.#life(points.crashed(step.survivors), at, points.notes);
+    const checkRun = this.#makeRun(points.crashed(step.survivors), at, points.notes);
     try {
-      await life.live(this.#check);
+      await checkRun.execute(this.#check);
       this.#states += 1;
     } catch (cause) {
       const reopened = step.point > run.reopenedAt ? ['a new process was started'] : [];
       throw new ExplorationFailure(at, [...run.story, ...reopened, points.describe(step)], cause);
     } finally {
-      life.end();
+      checkRun.end();
     }
   }
 
-  /** Where the check began and where it ended, and others between them as chance has it, with a name just changed or not. */
+  /** The points where the check began and ended, and random ones between them, also right after changes of names. */
   #pointsIn({ recording, reopenedAt: first }: FaultyRun<Note>, last: number, seed: number): number[] {
     const between = Array.from({ length: Math.max(0, last - first - 1) }, (_, index) => first + 1 + index);
     const shuffled = new Random(seed).shuffle(between);
@@ -370,13 +370,13 @@ class Injection<Note> {
     return [...ends, ...some.slice(0, Math.max(0, this.#settings.pointsPerFault - 2))].sort((a, b) => a - b);
   }
 
-  #life(states: readonly DiskState[], at: Coordinate, notes: readonly Note[]): SimulatedLife<Note> {
+  #makeRun(states: readonly DiskState[], at: Coordinate, notes: readonly Note[]): SimulatedRun<Note> {
     const { capacityBytes, createIo } = this.#settings;
-    return new SimulatedLife(states, capacityBytes, at.seed, formatCoordinate(at), notes, createIo);
+    return new SimulatedRun(states, capacityBytes, at.seed, formatCoordinate(at), notes, createIo);
   }
 }
 
-/** What a run ends with when it does not end well. */
+/** What a run throws; `undefined` when it succeeds. */
 async function errorOf(run: () => void | Promise<void>): Promise<{ readonly error: unknown } | undefined> {
   try {
     await run();
@@ -387,5 +387,5 @@ async function errorOf(run: () => void | Promise<void>): Promise<{ readonly erro
 }
 
 function outside({ disk, operation }: FaultStep): never {
-  throw new RangeError(`the scenario has no operation ${operation} on disk ${disk}: it is another one by now`);
+  throw new RangeError(`the scenario has no operation ${operation} on disk ${disk}: the scenario has changed`);
 }

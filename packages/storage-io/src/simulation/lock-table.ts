@@ -13,7 +13,7 @@ interface FileLocks {
   exclusive: { readonly handle: Handle; readonly process: Process } | undefined;
 }
 
-/** The locks on one disk. They are in no file, so a crash leaves none. */
+/** The locks on one disk. They are not stored in files, so none survives a crash. */
 export class LockTable {
   /** The holder of a path's lock, by inode. */
   readonly #paths = new Map<number, { readonly process: Process }>();
@@ -49,14 +49,14 @@ export class LockTable {
     return true;
   }
 
-  /** Gives up the lock that an open file has, if it has one. */
+  /** Releases the lock of an open file, if it has one. */
   releaseFile(handle: Handle): void {
     const locks = this.#files.get(handle.file.id);
     locks?.shared.delete(handle);
     if (locks?.exclusive?.handle === handle) locks.exclusive = undefined;
   }
 
-  /** Gives up what a process holds. */
+  /** Releases all locks of a process. */
   releaseAll(process: Process): void {
     for (const [inode, held] of this.#paths) if (held.process === process) this.#paths.delete(inode);
     for (const locks of this.#files.values()) {

@@ -1,6 +1,6 @@
 import { errnoNamed, systemError } from '../errors/system-error.js';
 
-/** What is asked of a disk. */
+/** The kinds of operation on a disk. */
 export type OperationKind =
   | 'open'
   | 'create'
@@ -17,9 +17,9 @@ export type OperationKind =
   | 'remove'
   | 'sync-directory';
 
-/** One operation that a disk was asked for. */
+/** One operation on a disk. */
 export interface DiskOperation {
-  /** Counted from 1 over the life of the disk, whoever asks. */
+  /** Counted from 1 over all operations of the disk, of all processes. */
   readonly number: number;
   readonly kind: OperationKind;
   /** The path that was given, for an open file the one it was opened under. */
@@ -30,23 +30,23 @@ export interface DiskOperation {
  * How an operation fails:
  *
  * - `'EIO'`: nothing is done;
- * - `'ENOSPC'`: nothing is done, for want of room. The sync of a file finds no room for what was written: that is lost, and
- *   read as if it had not been written;
+ * - `'ENOSPC'`: nothing is done, because there is no space. The sync of a file has no space for what was written: that
+ *   is lost, and read as if it had not been written;
  * - `'short-write'`: a part of the bytes is written, and then it is `EIO`;
  * - `'failing-sync'`: `EIO`, and what the sync should have made durable never will be, the file's size included: it is still
  *   read as it was written, a later sync that succeeds does not write it, and after a crash it may be gone;
- * - `'evicting-sync'`: the same, and some operations later the cache gives up these bytes: from then on they are read as the
- *   disk has them;
- * - `'read-only'`: `EROFS`, for it and for all later operations that change something: the file system has given up. What
- *   was not synced never will be;
+ * - `'evicting-sync'`: the same, and some operations later the cache evicts these bytes: from then on they are read as
+ *   they are on the disk;
+ * - `'read-only'`: `EROFS`, for it and for all later operations that change something, as on a file system that has
+ *   shut down. What was not synced never will be;
  * - `'broken'`: `EIO`, for it and for all later operations, reading included;
- * - `'full'`: `'ENOSPC'`, and the same for whatever takes room among the next operations; then there is room again;
+ * - `'full'`: `'ENOSPC'`, and the same for the next operations that need space; then there is space again;
  * - `'flaky'`: `'EIO'`, a `'failing-sync'` where a file is synced, and the same for some of the next operations, reading included;
  * - `'killed'`: nothing is done, and the process is dead, as {@link SimulatedDisk.kill} leaves it.
  *
- * `'read-only'` and `'broken'` end when the power goes, `'full'` and `'flaky'` then or after a while of up to 60 operations,
- * whichever process asks for them. `'short-write'` is plain `EIO` for what writes nothing, and so are the two of syncs for what
- * syncs no file.
+ * `'read-only'` and `'broken'` end with a power cut, `'full'` and `'flaky'` with a power cut or after up to 60
+ * operations of any processes. `'short-write'` is plain `EIO` for operations that do not write, and so are the faults
+ * of syncs for operations that do not sync a file.
  */
 export type FaultKind =
   | 'EIO'
@@ -87,7 +87,7 @@ const WRITES: readonly OperationKind[] = ['write', 'durable-write'];
 const SYNCS: readonly OperationKind[] = ['datasync', 'durable-write'];
 const LOOKS: readonly OperationKind[] = ['open', 'list', 'stat', 'read'];
 
-/** Whether an operation can fail like this on a real disk, and not the same as in another way. */
+/** Whether an operation can have this fault on a real disk, and it differs from its other faults. */
 export function canFail(operation: OperationKind, fault: FaultKind): boolean {
   switch (fault) {
     case 'EIO':
@@ -111,14 +111,14 @@ export function canFail(operation: OperationKind, fault: FaultKind): boolean {
 /** A fault of the whole disk. */
 export type LastingFault = 'read-only' | 'broken' | 'full' | 'flaky';
 
-/** Whether a fault is one of the whole disk, which later operations meet as well. */
+/** Whether a fault affects the whole disk, and so later operations as well. */
 export const isLasting = (fault: FaultKind): fault is LastingFault =>
   fault === 'read-only' || fault === 'broken' || isPassing(fault);
 
-/** Whether a fault is one of the whole disk that ends by itself. */
+/** Whether a fault of the whole disk is temporary. */
 export const isPassing = (fault: FaultKind): boolean => fault === 'full' || fault === 'flaky';
 
-/** What a fault of the whole disk is for one of the operations that meet it. */
+/** The fault of one operation on a disk with a fault of the whole disk. */
 export function singleFault(fault: FaultKind, operation: OperationKind): FaultKind {
   if (fault === 'full') return 'ENOSPC';
   if (fault !== 'flaky') return fault;
@@ -129,7 +129,7 @@ export function singleFault(fault: FaultKind, operation: OperationKind): FaultKi
 export const dropsBytes = (fault: FaultKind): boolean =>
   fault === 'failing-sync' || fault === 'evicting-sync' || fault === 'ENOSPC';
 
-/** The system's name for a fault. */
+/** The name of the system error of a fault. */
 export function codeOf(fault: FaultKind): 'EIO' | 'ENOSPC' | 'EROFS' {
   if (fault === 'ENOSPC' || fault === 'full') return 'ENOSPC';
   return fault === 'read-only' ? 'EROFS' : 'EIO';

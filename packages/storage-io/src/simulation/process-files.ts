@@ -9,7 +9,7 @@ import type { LockTable } from './lock-table.js';
 import { codeOf, diskError, dropsBytes, type FaultKind, type OperationKind } from './operation.js';
 import { SECTOR_BYTES } from './sector.js';
 
-/** A file is no longer than this, in bytes. */
+/** The maximum size of a file in bytes. */
 const FILE_BYTES_MAX = 2 ** 32;
 
 /** A file that one process has open. */
@@ -20,24 +20,24 @@ export interface SimulatedHandle {
   readonly direct: boolean;
 }
 
-/** An operation that was begun, and what is left to do of it. */
+/** An operation that was begun, and how to complete it. */
 export interface Begun {
-  /** Does the work: the bytes moved, 0 for what moves none. Throws how it failed. */
+  /** Does the work. Returns the bytes moved, 0 for operations that move none. Throws on failure. */
   finish(): number;
-  /** It is never done. */
+  /** Called instead when it is never completed. */
   abandon(): void;
 }
 
-/** How a process sees its disk. */
+/** Settings of a process's view of its disk. */
 export interface ProcessSettings {
-  /** Whether writes are to be noted when they begin: they end later than that. */
+  /** Whether writes are recorded when they begin, because they end later. */
   readonly takesTime: boolean;
   readonly shortWrites: boolean;
   /** Writes are made in multiples of this. */
   readonly alignment: number;
 }
 
-/** What one process does to a disk. It ends when it is killed: then every call is `WAL_CLOSED`. */
+/** The files of one process on a disk. After the process is killed every call is `WAL_CLOSED`. */
 export class ProcessFiles {
   readonly #core: DiskCore;
   readonly #locks: LockTable;
@@ -162,7 +162,7 @@ export class ProcessFiles {
         abandon();
         throw diskError(fault === undefined ? 'ENOSPC' : codeOf(fault), kind, path);
       }
-      // Lent is lent: bytes that the caller changed meanwhile are written as they are by now.
+      // The bytes are lent: if the caller changed them meanwhile, the changed bytes are written.
       const now = asLent(data, lent).subarray(0, room);
       land(now, durable && fault === undefined);
       if (fault === undefined) return now.length;
@@ -173,7 +173,7 @@ export class ProcessFiles {
     return { finish, abandon };
   }
 
-  /** Covers what has been written by now, which is while nothing was done of it yet. */
+  /** Covers what has been written by the time it begins. */
   datasync({ file, path }: SimulatedHandle): Begun {
     const fault = this.#fault('datasync', path);
     const upTo = this.#core.state.changes;
@@ -187,7 +187,7 @@ export class ProcessFiles {
     });
   }
 
-  /** What was written by these changes is not durable, and no later sync sees to it. */
+  /** What was written by these changes is not durable, and no later sync writes it. */
   #drop(file: FileInode, fault: FaultKind, from: number, upTo: number): void {
     this.#core.change({ kind: 'sync-failed', inode: file.id, from, upTo });
     if (fault !== 'failing-sync') this.#core.evict(file.id, fault === 'ENOSPC' ? 'now' : 'later');
@@ -229,7 +229,7 @@ export class ProcessFiles {
   #resizing(kind: 'truncate' | 'allocate', file: FileInode, path: string, bytesOf: () => number): Begun {
     const fault = this.#fault(kind, path);
     return begun(() => {
-      // A process ends when its calls have ended; writes past the cache alone go on without it.
+      // A process ends when its calls have ended; only direct writes continue without it.
       this.#requireAlive();
       if (fault !== undefined) throw diskError(codeOf(fault), kind, path);
       const bytes = bytesOf();
@@ -267,7 +267,7 @@ export class ProcessFiles {
     return found;
   }
 
-  /** Whether `wanted` is `directory` or lies anywhere in it. */
+  /** Whether `wanted` is `directory` or anywhere in it. */
   #holds(directory: DirectoryInode, wanted: DirectoryInode): boolean {
     if (directory === wanted) return true;
     return [...directory.entries.values()].some((id) => {
@@ -276,7 +276,7 @@ export class ProcessFiles {
     });
   }
 
-  /** How many bytes of a write find room: growing takes sectors that are free. */
+  /** How many bytes of a write there is space for: growing a file takes free sectors. */
   #roomFor(file: FileInode, offset: number, length: number): number {
     const endOfRoom = (file.sectorCount + this.#core.freeSectors) * SECTOR_BYTES;
     return Math.max(0, Math.min(length, endOfRoom - offset));
@@ -286,7 +286,7 @@ export class ProcessFiles {
     if (this.#core.freeSectors < 1) throw diskError('ENOSPC', kind, path);
   }
 
-  /** How much of a write is done in one go. */
+  /** How much of a write is done in one piece. */
   #pieceOf(length: number): number {
     return this.#settings.shortWrites && this.#core.random.chance(0.5) ? this.#partOf(length) : length;
   }
@@ -328,7 +328,7 @@ function fail(code: string, kind: string, path: string): never {
   throw diskError(code, kind, path);
 }
 
-/** What was lent, unless it is still what it was when the write began. */
+/** The lent bytes, unless they are unchanged since the write began. */
 function asLent(data: Uint8Array, lent: Uint8Array): Uint8Array {
   const now = lent.subarray(0, data.length);
   return Buffer.compare(now, data) === 0 ? data : now.slice();

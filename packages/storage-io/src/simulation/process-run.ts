@@ -5,30 +5,29 @@ import { Random, seedFrom } from './random.js';
 import { coreOf, diskIn, type SimulatedDisk } from './simulated-disk.js';
 
 /**
- * One life of a program on simulated disks: from its start to its end, or to the crash that cuts it short. Scenarios and
- * checks are given one.
+ * One run of a program on simulated disks: from its start to its end, or to the crash that cuts it short. Scenarios and
+ * checks receive one.
  *
- * Notes are how a scenario tells a check what it may rely on: what it is about to do, and what was acknowledged. A crash
- * takes the notes that had been made by then along, and no later ones. They are not copied: what was noted must not be
- * changed.
+ * With notes a scenario records for the check what it is about to do, and what was acknowledged. After a crash the
+ * check sees the notes made before it, and no later ones. They are not copied: noted objects must not be changed.
  */
-export interface Life<Note> {
-  /** The backend of the process that is alive. {@link restart} makes another one. */
+export interface ProcessRun<Note> {
+  /** The backend of the running process. {@link restart} makes another one. */
   readonly io: StorageIo;
   readonly disks: readonly SimulatedDisk[];
   readonly seed: number;
-  /** A number from 0 to 1; the same ones whenever this life is lived again. */
+  /** A random number from 0 to 1; the same sequence whenever this run is repeated. */
   readonly random: () => number;
-  /** All notes so far, those of earlier lives first. */
+  /** All notes so far, those of earlier runs first. */
   readonly notes: readonly Note[];
-  /** Makes a note. */
+  /** Adds a note. */
   note(note: Note): void;
-  /** Kills the process and starts another: the cache is as it was, locks are free. Returns the new backend. */
+  /** Kills the process and starts another: the cache is unchanged, locks are free. Returns the new backend. */
   restart(): StorageIo;
 }
 
-/** What is done in a life: a scenario, or the check that follows a crash. What it throws is a failure. */
-export type Program<Note> = (life: Life<Note>) => void | Promise<void>;
+/** A program that is run: a scenario, or the check after a crash. What it throws is a failure. */
+export type Program<Note> = (run: ProcessRun<Note>) => void | Promise<void>;
 
 /** Makes the backend of a process. */
 export type CreateIo = (disks: readonly SimulatedDisk[]) => StorageIo;
@@ -41,21 +40,21 @@ export interface RecordedChange {
   readonly notes: number;
 }
 
-/** What became of the disks in a life. */
+/** The changes of the disks in a run. */
 export interface Recording<Note> {
   readonly changes: readonly RecordedChange[];
-  /** All notes, those of earlier lives first. */
+  /** All notes, those of earlier runs first. */
   readonly notes: readonly Note[];
 }
 
-/** After so many turns of the event loop in which nothing happened on the disks, a program counts as hanging. */
+/** After so many turns of the event loop without any progress on the disks, a program counts as hanging. */
 const IDLE_TURNS_MAX = 1_000_000;
 
-/** After so many of them a program whose process was killed waits for what it was never told. */
+/** After so many of them, a program whose process was killed counts as waiting for completions that never arrive. */
 const DEAD_TURNS = 1000;
 
-/** A life on disks in given states. */
-export class SimulatedLife<Note> implements Life<Note> {
+/** A run on disks in given states. */
+export class SimulatedRun<Note> implements ProcessRun<Note> {
   readonly disks: readonly SimulatedDisk[];
   readonly seed: number;
   readonly random: () => number;
@@ -66,8 +65,8 @@ export class SimulatedLife<Note> implements Life<Note> {
   #ended = false;
 
   /**
-   * @param place - where in the exploration this is: different lives of one seed are not to have the same luck
-   * @param notes - of earlier lives
+   * @param place - the place in the exploration: different runs of one seed get different random numbers
+   * @param notes - the notes of earlier runs
    */
   constructor(
     states: readonly DiskState[],
@@ -93,7 +92,7 @@ export class SimulatedLife<Note> implements Life<Note> {
     return this.#notes;
   }
 
-  /** What goes on after the end is ignored: its process is dead. */
+  /** Notes after the end are ignored: the process is dead. */
   note(note: Note): void {
     if (!this.#ended) this.#notes.push(note);
   }
@@ -109,7 +108,7 @@ export class SimulatedLife<Note> implements Life<Note> {
     return this.#changes.length;
   }
 
-  /** From now on, what becomes of the disks is recorded. */
+  /** Records the changes of the disks from now on. */
   record(): Recording<Note> {
     for (const [index, disk] of this.disks.entries()) {
       coreOf(disk).recorder = (change) => {
@@ -120,16 +119,16 @@ export class SimulatedLife<Note> implements Life<Note> {
   }
 
   /**
-   * Lets a program live. Returns a promise only when it does.
+   * Executes a program. Returns a promise only when the program does.
    *
-   * @param isKilled - whether its process was killed: then it may wait for ever
+   * @param isKilled - whether its process was killed: then it may wait forever
    */
-  live(program: Program<Note>, isKilled?: () => boolean): void | Promise<void> {
+  execute(program: Program<Note>, isKilled?: () => boolean): void | Promise<void> {
     const result = program(this);
     return result instanceof Promise ? this.#untilSettled(result, isKilled) : result;
   }
 
-  /** Ends the life: nothing happens on the disks any more. */
+  /** Ends the run: nothing happens on the disks any more. */
   end(): void {
     this.#ended = true;
     for (const disk of this.disks) {
@@ -140,7 +139,7 @@ export class SimulatedLife<Note> implements Life<Note> {
     }
   }
 
-  /** A program that waits for what will never happen is told from one that is slow, without a clock. */
+  /** Distinguishes, without a clock, a program that waits forever from one that is slow. */
   #untilSettled(result: Promise<void>, isKilled?: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       let settled = false;
@@ -149,7 +148,7 @@ export class SimulatedLife<Note> implements Life<Note> {
       let next: NodeJS.Immediate | undefined;
       const settle = (report: () => void): void => {
         settled = true;
-        // Programs that wait for no turn of the event loop are many in one: it would keep the disks of all of them.
+        // Many programs can run in one turn of the event loop: pending immediates would keep the disks of all of them.
         clearImmediate(next);
         report();
       };
@@ -164,7 +163,7 @@ export class SimulatedLife<Note> implements Life<Note> {
         progress = now;
         if (idleTurns > DEAD_TURNS && isKilled?.() === true) settle(resolve);
         else if (idleTurns > IDLE_TURNS_MAX)
-          settle(() => reject(new Error('it waits, and nothing happens any more: it hangs')));
+          settle(() => reject(new Error('it hangs: it waits, and there is no progress on the disks')));
         else next = setImmediate(turn);
       };
       next = setImmediate(turn);

@@ -1,4 +1,4 @@
-/** Numbers from a seed: the same ones on every machine, in every run. */
+/** Random numbers from a seed: the same ones on every machine, in every run. */
 export class Random {
   #state: number;
 
@@ -17,12 +17,12 @@ export class Random {
     return Math.floor(this.next() * limit);
   }
 
-  /** Whether something happens that does so with this likelihood. */
+  /** `true` with this probability. */
   chance(likelihood: number): boolean {
     return this.next() < likelihood;
   }
 
-  /** Puts a list into another order, in place. */
+  /** Shuffles a list in place. */
   shuffle<T>(list: T[]): T[] {
     for (let index = list.length - 1; index > 0; index--) {
       const other = this.below(index + 1);
@@ -34,7 +34,7 @@ export class Random {
   }
 }
 
-/** A seed made of several things, so that what is derived from one seed is not the same all over. */
+/** A seed derived from several values, so that generators derived from one seed differ. */
 export function seedFrom(...parts: readonly (number | string)[]): number {
   let seed = 0;
   for (const part of parts) {
@@ -55,7 +55,7 @@ function scrambled(value: number): number {
   return (mixed ^ (mixed >>> 15)) >>> 0;
 }
 
-/** One of the first, one of the second, and so on, and then what is left of the longer one. */
+/** The items of two lists in turns, then the rest of the longer one. */
 export function inTurns<T>(first: readonly T[], second: readonly T[]): T[] {
   return Array.from({ length: Math.max(first.length, second.length) }, (_, turn) => [
     ...first.slice(turn, turn + 1),

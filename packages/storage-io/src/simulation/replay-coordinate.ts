@@ -2,16 +2,16 @@ import { outOfRange } from '@walstack/codec';
 import { FAULT_KINDS, type FaultKind } from './operation.js';
 import { type Survivors, survivorsNamed } from './survivors.js';
 
-/** One crash: after how many changes of the disks, and what of the unsynced survived. */
+/** One crash: after how many changes of the disks, and which unsynced items survived. */
 export interface CrashStep {
-  /** How many changes the disks had seen since the life began. */
+  /** The number of changes of the disks since the run began. */
   readonly point: number;
   readonly survivors: Survivors;
 }
 
 /** A fault: the operation of a disk that fails, and how. */
 export interface FaultStep {
-  /** Crashes before it: with none the operation is one of the scenario, else one of the check behind the last of them. */
+  /** Crashes before it: without any the operation belongs to the scenario, else to the check after the last crash. */
   readonly after: readonly CrashStep[];
   /** Which of the disks, from 0. */
   readonly disk: number;
@@ -20,11 +20,11 @@ export interface FaultStep {
   readonly kind: FaultKind;
 }
 
-/** Where in an exploration a state is: enough to make it again. */
+/** The place of a state in an exploration, from which it can be reproduced. */
 export interface Coordinate {
   readonly seed: number;
   readonly fault: FaultStep | undefined;
-  /** Behind the fault, if there is one. The first is in the scenario, each further one in the check that followed. */
+  /** Crashes after the fault, if there is one. The first is in the scenario, each further one in the check that followed. */
   readonly crashes: readonly CrashStep[];
 }
 
@@ -36,8 +36,8 @@ const formatSteps = (crashes: readonly CrashStep[]): string =>
   crashes.map(({ point, survivors }) => `@${point}:${survivors}`).join('');
 
 /**
- * As one short word: `3@41:random:9@12:none`, `3!0.17.EIO@41:none` where something failed, or `3@41:none!0.17.EIO@12:all`
- * where something failed behind a crash.
+ * Formats a coordinate as one short word: `3@41:random:9@12:none`, `3!0.17.EIO@41:none` where something failed, or
+ * `3@41:none!0.17.EIO@12:all` where something failed after a crash.
  */
 export function formatCoordinate({ seed, fault, crashes }: Coordinate): string {
   if (fault === undefined) return `${seed}${formatSteps(crashes)}`;
@@ -45,7 +45,7 @@ export function formatCoordinate({ seed, fault, crashes }: Coordinate): string {
   return `${seed}${formatSteps(after)}!${disk}.${operation}.${kind}${formatSteps(crashes)}`;
 }
 
-/** @throws `RangeError` (`ERR_OUT_OF_RANGE`) for what no failure has printed */
+/** @throws `RangeError` (`ERR_OUT_OF_RANGE`) for a text that is no coordinate */
 export function parseCoordinate(text: string): Coordinate {
   const [matched, seed, first, disk, operation, kind, crashes] = WHOLE.exec(text) ?? [];
   if (matched === undefined) throw outOfRange('replay', 'a coordinate such as 3@41:random:9', text);
@@ -63,7 +63,7 @@ export function parseCoordinate(text: string): Coordinate {
 function stepsIn(text = ''): CrashStep[] {
   return [...text.matchAll(STEP)].map(([, point, survivors]) => {
     survivorsNamed(survivors);
-    // What has just been understood is one of the words.
+    // The regular expression has matched one of the names.
     return { point: Number(point), survivors: survivors as Survivors };
   });
 }

@@ -1,19 +1,19 @@
 import { crc32c } from '@walstack/codec';
 
-/** What a disk writes whole or not at all, in bytes. */
+/** The size of a sector in bytes, which a disk writes completely or not at all. */
 export const SECTOR_BYTES = 512;
 
 const ZEROS = new Uint8Array(SECTOR_BYTES);
 const ZEROS_SUM = crc32c(ZEROS);
 
-/** The content of one sector; `undefined` stands for zeros. It never changes: files and disks share it. */
+/** The content of one sector; `undefined` means zeros. It is immutable: files and disks share it. */
 export class Sector {
   readonly #source: Uint8Array;
   readonly #start: number;
   #sum: number | undefined;
 
   /**
-   * @param source - holds the content, and never changes again
+   * @param source - contains the bytes, and must not change any more
    * @param start - where the 512 bytes begin in it
    */
   constructor(source: Uint8Array, start: number) {

@@ -26,31 +26,31 @@ import type { Ask } from './unsynced.js';
 
 /** Options of {@link SimulatedDisk}. */
 export interface SimulatedDiskOptions {
-  /** Decides latencies, the order of completions, short writes and what becomes of a killed process's I/O. Default 1. */
+  /** Seed for latencies, the order of completions, short writes and the I/O of killed processes. Default 1. */
   readonly seed?: number;
-  /** Room for files, in bytes: 512 for every name, and the size of every file rounded up to 512. Default no limit. */
+  /** The capacity in bytes: 512 for every name, and the size of every file rounded up to 512. Default: no limit. */
   readonly capacityBytes?: number;
 }
 
 const KNOWN = optionNames<SimulatedDiskOptions>({ seed: true, capacityBytes: true });
 
-/** What the disk is made of, for the explorer only. */
+/** The internal state of the disk, for the explorer only. */
 export let coreOf: (disk: SimulatedDisk) => DiskCore;
-/** A disk in a state, for the explorer only. */
+/** A disk in a given state, for the explorer only. */
 export let diskIn: (state: DiskState, seed: number, capacityBytes: number) => SimulatedDisk;
 
 /**
- * A disk in memory that forgets, at a crash, what was not synced.
+ * A disk in memory that loses, at a crash, what was not synced.
  *
- * It keeps apart what was written and what is durable, in sectors of 512 bytes, and operations on names apart from the
- * syncs of their directories. Backends on it are processes: {@link kill} ends them and leaves the disk and its cache as
- * they are, {@link crash} is a power cut and leaves what was synced and of the rest what you choose. All that is left to
- * chance comes from one seed.
+ * It distinguishes what was written from what is durable, in sectors of 512 bytes, and operations on names from the
+ * syncs of their directories. Backends on it are processes: {@link kill} ends them and leaves the disk and its cache
+ * unchanged, {@link crash} is a power cut and leaves what was synced and a chosen part of the rest. All randomness
+ * comes from one seed.
  *
  * What a crash leaves: any subset of the sectors that no sync has covered, of each any version that was written; of a
- * file's size each value since the last sync; any subset of the operations on names whose directory was not synced, each
- * whole or not at all. Where a file has grown and nothing has reached it are zeros, or with `'stale:1'` whatever was there
- * before. A sector is never torn in itself.
+ * file's size each value since the last sync; any subset of the operations on names whose directory was not synced,
+ * each whole or not at all. Where a file has grown and no write has reached the disk there are zeros, or with
+ * `'stale:1'` earlier contents. A sector is never torn.
  */
 export class SimulatedDisk {
   readonly #seed: number;
@@ -74,7 +74,7 @@ export class SimulatedDisk {
     };
   }
 
-  /** Operations that were asked for so far, by all processes. */
+  /** The number of operations so far, of all processes. */
   get operations(): number {
     return this.#core.operations;
   }
@@ -84,12 +84,12 @@ export class SimulatedDisk {
     return this.#core.lastFailed;
   }
 
-  /** Room that is taken, in bytes. */
+  /** Used space in bytes. */
   get usedBytes(): number {
     return this.#core.state.usedBytes;
   }
 
-  /** Room for files, in bytes. A disk whose capacity is what is used, or less, is full. */
+  /** The capacity in bytes. A disk is full when its used space is not below its capacity. */
   get capacityBytes(): number {
     return this.#core.capacityBytes;
   }
@@ -116,8 +116,8 @@ export class SimulatedDisk {
 
   /**
    * Kills a process, or all of them: their locks are free, every call of their backends is `WAL_CLOSED`, and no
-   * completion arrives any more. Writes in flight land later or never; what else was in flight changes nothing any more. The
-   * cache stays as it is.
+   * completion arrives any more. Writes in flight reach the disk later or never; other operations in flight change
+   * nothing. The cache stays unchanged.
    *
    * @param io - the backend of the process; without it, all processes
    */
@@ -133,10 +133,10 @@ export class SimulatedDisk {
   }
 
   /**
-   * Cuts the power, and returns the disk as it is found afterwards. This one stands still from now on; it can be asked
-   * again, for what else the same power cut could have left.
+   * Cuts the power, and returns the disk as it is afterwards. This object does not change any more; another call
+   * returns another disk that the same power cut could have left.
    *
-   * @param survivors - which of the things that no sync has covered survive. Default `'none'`.
+   * @param survivors - which of the unsynced items survive. Default `'none'`.
    */
   crash(survivors: Survivors | SurvivorChooser = 'none'): SimulatedDisk {
     const core = this.#core;
@@ -147,7 +147,7 @@ export class SimulatedDisk {
     return diskIn(core.state.crashed(ask, stale), seedFrom(this.#seed, 'after a crash'), core.capacityBytes);
   }
 
-  /** How many things no sync has covered: of each, a crash may leave it or not. */
+  /** The number of unsynced items, each of which a crash may keep or lose. */
   unsynced(): Readonly<UnsyncedCount> {
     const count = { metadata: 0, sectors: 0 };
     this.#core.state.crashed(counting(count));
@@ -155,10 +155,10 @@ export class SimulatedDisk {
   }
 
   /**
-   * Has operations fail. `choose` is asked about each when it is submitted; `undefined` in place of it lets everything
-   * succeed again.
+   * Makes operations fail. `choose` is called for each one when it is submitted; with `undefined` everything succeeds
+   * again.
    *
-   * @param choose - how the operation fails, or `undefined` when it does not
+   * @param choose - returns how the operation fails, or `undefined` when it does not
    */
   failWhen(choose: FaultChooser | undefined): void {
     if (choose !== undefined && typeof choose !== 'function') throw invalidType('choose', 'a function', choose);
@@ -166,7 +166,7 @@ export class SimulatedDisk {
   }
 
   /**
-   * Lets a byte rot: its bits are inverted in the cache and on the disk.
+   * Damages a byte: inverts bits of it in the cache and on the disk.
    *
    * @param offset - of the byte, less than the file's size
    * @param mask - the bits, 1 to 255. Default 1.

@@ -6,27 +6,27 @@ import type { Device } from './device.js';
 import type { Begun, ProcessFiles, ProcessSettings, SimulatedHandle } from './process-files.js';
 import type { Random } from './random.js';
 
-/** Options of {@link SimulatedDisk.createStorageIo}: what the backend is to be like. */
+/** Options of {@link SimulatedDisk.createStorageIo}. */
 export interface SimulatedIoOptions extends FileOpsOptions {
   /** The work is done inside `submit*`. With `false`, operations take time and overtake each other. Default `true`. */
   readonly completesInline?: boolean;
-  /** The thread can wait for completions. Only a backend that does not complete inline can do without. Default `true`. */
+  /** The thread can wait for completions. May be `false` only for a backend that does not complete inline. Default `true`. */
   readonly canWait?: boolean;
-  /** Claim that several writes of one file go side by side. Default `false`. */
+  /** Report that several writes to one file can overlap. Default `false`. */
   readonly overlappedWrites?: boolean;
   /** Have durable writes: each makes its own sectors durable, and nothing else. Default `false`. */
   readonly durableWrites?: boolean;
   /** Have locks on open files. Default `true`. */
   readonly fileLocks?: boolean;
-  /** Grant direct I/O with this alignment in bytes, a power of two of at least 2; 1 refuses it. Default 1. */
+  /** Allow direct I/O with this alignment in bytes, a power of two of at least 2; 1 refuses it. Default 1. */
   readonly directAlignment?: number;
-  /** Carry writes out in pieces, as the disk's seed has it. Default `false`. */
+  /** Carry out writes in pieces, chosen by the disk's seed. Default `false`. */
   readonly shortWrites?: boolean;
-  /** The longest that an operation takes, in ticks of simulated time (µs), 1 to 1,000,000. Default 8. */
+  /** The maximum duration of an operation, in ticks of simulated time (µs), 1 to 1,000,000. Default 8. */
   readonly latencyTicks?: number;
 }
 
-/** The options with every choice made. */
+/** The options with defaults filled in. */
 export type IoSettings = Required<Omit<SimulatedIoOptions, 'maxPending'>>;
 
 const KNOWN = optionNames<SimulatedIoOptions>({
@@ -72,7 +72,7 @@ export function checkIoOptions(options: SimulatedIoOptions): IoSettings {
   };
 }
 
-/** What a process of these settings has to know. */
+/** The view of the disk for these settings. */
 export const processSettings = (settings: IoSettings): ProcessSettings => ({
   takesTime: !settings.completesInline,
   shortWrites: settings.shortWrites,
@@ -101,7 +101,7 @@ function namespaceOps(files: ProcessFiles, settings: IoSettings): FileNamespaceO
   };
 }
 
-/** A backend whose work is done when a submission returns. */
+/** A backend whose operations are done when the submission returns. */
 export function inlineStorageIo(files: ProcessFiles, settings: IoSettings, options: FileOpsOptions): StorageIo {
   const ops: SyncFileOps<SimulatedHandle> = {
     ...namespaceOps(files, settings),
@@ -162,7 +162,7 @@ export function delayedStorageIo(
   return fromAsyncFileOps(ops, options);
 }
 
-/** What becomes of an operation whose process was killed: it is done, or it never is, and no answer comes. */
+/** An operation of a killed process: it is completed or not, and there is no callback. */
 function leave(begun: Begun, random: Random): void {
   if (random.chance(0.5)) {
     begun.abandon();
@@ -171,6 +171,6 @@ function leave(begun: Begun, random: Random): void {
   try {
     begun.finish();
   } catch {
-    // No caller is left that could be told that it failed.
+    // There is no caller any more to report the failure to.
   }
 }

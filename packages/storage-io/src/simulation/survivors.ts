@@ -3,8 +3,8 @@ import { inTurns, Random } from './random.js';
 import type { Ask, Unsynced } from './unsynced.js';
 
 /**
- * Which of the things that no sync has covered survive a crash, in words, so that it can be written down and asked for
- * again. Names and sizes are metadata, numbered together from 0; sectors are numbered apart from them.
+ * Which unsynced items survive a crash, as a text that can be stored and repeated. Names and sizes are metadata,
+ * numbered together from 0; sectors are numbered separately.
  *
  * | words | what survives |
  * | --- | --- |
@@ -25,23 +25,23 @@ export type Survivors =
   | `random:${number}`
   | `stale:${number}`;
 
-/** A thing that no sync has covered, for a chooser of one's own. */
+/** An unsynced item, for a custom chooser. */
 export interface UnsyncedThing {
-  /** What it is: an operation on a name, a change of a file's size, or 512 bytes of a file. */
+  /** Its kind: an operation on a name, a change of a file's size, or 512 bytes of a file. */
   readonly kind: Unsynced['kind'];
-  /** A path that its file or directory has now; `undefined` when it has none. */
+  /** A current path of its file or directory; `undefined` when it has none. */
   readonly path: string | undefined;
   /** Where a sector begins, or the size, in bytes; 0 for a name. */
   readonly offset: number;
 }
 
-/** Says of one thing after another whether it survives. */
+/** Decides for one item after another whether it survives. */
 export type SurvivorChooser = (thing: UnsyncedThing) => boolean;
 
 const LIKELIHOODS = [0.5, 0.2, 0.8, 0.5] as const;
 const SPECIFIC = /^(only-metadata|only-sector|all-but-metadata|all-but-sector|random|stale):(\d+)$/;
 
-/** The answers that words stand for. @throws `TypeError`, `RangeError` for what is none of them */
+/** Parses such a text. @throws `TypeError`, `RangeError` for an unknown one */
 export function survivorsNamed(words: unknown): Ask {
   if (typeof words !== 'string') throw invalidType('survivors', 'a string or a function', words);
   if (words === 'all') return () => true;
@@ -51,7 +51,7 @@ export function survivorsNamed(words: unknown): Ask {
   return kind === 'random' || kind === 'stale' ? randomly(Number(number)) : singly(kind, Number(number));
 }
 
-/** The seed for what stands where nothing has reached a file; `undefined` when there are zeros. */
+/** The seed for the content of sectors that no write has reached; `undefined` for zeros. */
 export function staleSeedOf(survivors: Survivors): number | undefined {
   return survivors.startsWith('stale:') ? Number(survivors.slice('stale:'.length)) : undefined;
 }
@@ -70,7 +70,7 @@ function singly(kind: string, chosen: number): Ask {
   };
 }
 
-/** A part of these sets keeps all metadata: sectors of files that have no name show nothing. */
+/** Some of these sets keep all metadata: sectors of files without a name have no effect. */
 function randomly(seed: number): Ask {
   const random = new Random(seed);
   const likelihood = LIKELIHOODS[random.below(LIKELIHOODS.length)] as number;
@@ -78,13 +78,13 @@ function randomly(seed: number): Ask {
   return (thing) => (allMetadata && thing.kind !== 'sector') || random.chance(likelihood);
 }
 
-/** How many things of either kind are asked for. */
+/** Counts the items of both kinds. */
 export interface UnsyncedCount {
   metadata: number;
   sectors: number;
 }
 
-/** An answer to everything, which counts what it is asked. */
+/** Lets all items survive or none, and counts them. */
 export function counting(count: UnsyncedCount): Ask {
   return ({ kind }) => {
     if (kind === 'sector') count.sectors += 1;
@@ -94,8 +94,8 @@ export function counting(count: UnsyncedCount): Ask {
 }
 
 /**
- * Sets to try where so much is unsynced: none, all, then each alone and all but each, as many as fit beside a third that
- * is left to chance.
+ * Sets of survivors to try: none, all, then each item alone and all but each, as many as fit beside a third of random
+ * sets.
  *
  * @param seed - decides which ones, where there are too many
  */
@@ -104,7 +104,7 @@ export function survivorSets({ metadata, sectors }: UnsyncedCount, most: number,
   const random = new Random(seed);
   const ofMetadata = random.shuffle(numbered(metadata, 'metadata'));
   const ofSectors = random.shuffle(numbered(sectors, 'sector'));
-  // In turns: sectors are many, and what the few names and sizes come to matters as much.
+  // Alternating: there are many sectors, but the few names and sizes matter as much.
   const single = random.chance(0.5) ? inTurns(ofMetadata, ofSectors) : inTurns(ofSectors, ofMetadata);
   const room = Math.max(0, most - 2);
   const sets: Survivors[] = ['none', 'all', ...single.slice(0, Math.ceil((room * 2) / 3))];
@@ -114,7 +114,7 @@ export function survivorSets({ metadata, sectors }: UnsyncedCount, most: number,
   return sets.slice(0, most);
 }
 
-/** Each of so many things alone, and all but each. */
+/** Each of the items alone, and all but each. */
 const numbered = (count: number, kind: 'metadata' | 'sector'): Survivors[] =>
   Array.from({ length: count }, (_, number): Survivors[] => [
     `only-${kind}:${number}`,

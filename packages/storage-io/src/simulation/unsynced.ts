@@ -1,5 +1,5 @@
 /**
- * One thing that no sync has covered and that a crash may keep or lose:
+ * One unsynced item: no sync has covered it, and a crash may keep or lose it:
  *
  * - `'name'`: an operation on a directory (create, make, rename, remove), whole or not at all;
  * - `'size'`: a change of a file's size, which survives only together with those before it;
@@ -9,9 +9,9 @@ export interface Unsynced {
   readonly kind: 'name' | 'size' | 'sector';
   /** The number of the file or directory. */
   readonly inode: number;
-  /** Of a sector, where it begins in its file; of a size, the size; of a name, 0. In bytes. */
+  /** For a sector, its position in the file; for a size, the size; for a name, 0. In bytes. */
   readonly offset: number;
 }
 
-/** Asked about each unsynced thing once, always in the same order: does it survive? */
+/** Called once for each unsynced item, always in the same order: whether it survives. */
 export type Ask = (thing: Unsynced) => boolean;

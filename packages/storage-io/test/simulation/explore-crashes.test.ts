@@ -3,7 +3,7 @@ import {
   type CreateIo,
   type ExploreOptions,
   exploreCrashes,
-  type Life,
+  type ProcessRun,
   type SimulatedDisk,
 } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
@@ -58,7 +58,7 @@ describe.each(both)('a toy log, %s', (_name, exploreIt) => {
 
 test('a crash inside the check is found by nothing else', async () => {
   // Recovery notes that it is under way, and believes such a note instead of looking at the log.
-  const broken = (life: Life<string>): void => {
+  const broken = (life: ProcessRun<string>): void => {
     const { io } = life;
     const kept = io.list('/').includes('kept');
     if (life.notes.includes('kept') && !kept && !io.list('/').includes('busy')) throw new Error('lost');
@@ -69,7 +69,7 @@ test('a crash inside the check is found by nothing else', async () => {
       runSync(io, ioSteps.remove(io, '/busy'));
     }
   };
-  const make = (life: Life<string>): void => {
+  const make = (life: ProcessRun<string>): void => {
     life.io.close(life.io.open('/kept', { create: true }));
     runSync(life.io, ioSteps.syncDirectory(life.io, '/'));
     life.note('kept');
@@ -83,14 +83,14 @@ test('a crash inside the check is found by nothing else', async () => {
 
 describe('several disks', () => {
   /** Writes to both disks; what is durable on the first is durable on the second before. */
-  const mirrored = (first: number) => (life: Life<string>) => {
+  const mirrored = (first: number) => (life: ProcessRun<string>) => {
     const [one, two] = life.disks.map((disk) => disk.createStorageIo());
     for (const io of first === 0 ? [one, two] : [two, one]) {
       life.io.close((io as StorageIo).open('/f', { create: true }));
       runSync(io as StorageIo, ioSteps.syncDirectory(io as StorageIo, '/'));
     }
   };
-  const check = (life: Life<string>): void => {
+  const check = (life: ProcessRun<string>): void => {
     const [one, two] = life.disks.map((disk) => disk.createStorageIo().list('/'));
     if (one?.includes('f') && !two?.includes('f')) throw new Error('the second disk is behind');
   };

@@ -4,7 +4,7 @@ import {
   type FaultKind,
   type FaultOptions,
   injectFaults,
-  type Life,
+  type ProcessRun,
   type Program,
   type SimulatedDisk,
 } from '@walstack/storage-io/simulation';
@@ -107,7 +107,7 @@ describe('the error that a scenario ends with', () => {
 });
 
 describe('a disk that comes round by itself', () => {
-  const making = (path: string) => (life: Life<never>) => {
+  const making = (path: string) => (life: ProcessRun<never>) => {
     const { io } = life;
     if (!io.list('/').includes(path.slice(1))) io.makeDirectory(path);
   };

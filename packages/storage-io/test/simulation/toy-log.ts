@@ -1,6 +1,6 @@
 import { crc32c } from '@walstack/codec';
 import { type IoFile, type IoRoutine, ioSteps, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { ExplorationFailure, type Life, type Program } from '@walstack/storage-io/simulation';
+import { ExplorationFailure, type ProcessRun, type Program } from '@walstack/storage-io/simulation';
 
 /** What can be wrong with a {@link ToyLog}. */
 export type Defect =
@@ -84,7 +84,7 @@ class ToyLog {
 export type ToyNote = { readonly tried: string } | { readonly durable: readonly string[] };
 
 /** Opens the log of a life and holds it against the notes: what was durable is there, and what else is there was tried. */
-function* openAndCheck(life: Life<ToyNote>, defect?: Defect): IoRoutine<ToyLog> {
+function* openAndCheck(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<ToyLog> {
   const log = yield* ToyLog.open(life.io, defect);
   let durable: readonly string[] = [];
   const tried = new Set<string>();
@@ -101,26 +101,26 @@ function* openAndCheck(life: Life<ToyNote>, defect?: Defect): IoRoutine<ToyLog> 
 }
 
 /** Appends a text and says so. */
-function* appendAndNote(life: Life<ToyNote>, log: ToyLog, text: string): IoRoutine<void> {
+function* appendAndNote(life: ProcessRun<ToyNote>, log: ToyLog, text: string): IoRoutine<void> {
   life.note({ tried: text });
   yield* log.append(text);
   life.note({ durable: [...log.texts] });
 }
 
 /** Some texts, one of them over several sectors. */
-function* firstProcess(life: Life<ToyNote>, defect?: Defect): IoRoutine<void> {
+function* firstProcess(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
   const log = yield* openAndCheck(life, defect);
   yield* appendAndNote(life, log, `one ${life.seed}`);
   yield* appendAndNote(life, log, 'two'.repeat(400));
 }
 
-function* secondProcess(life: Life<ToyNote>, defect?: Defect): IoRoutine<void> {
+function* secondProcess(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
   const log = yield* openAndCheck(life, defect);
   yield* appendAndNote(life, log, `three ${Math.floor(life.random() * 1000)}`);
 }
 
 /** Opens, looks, and appends one more. */
-function* checkAndGoOn(life: Life<ToyNote>, defect?: Defect): IoRoutine<void> {
+function* checkAndGoOn(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
   const log = yield* openAndCheck(life, defect);
   yield* appendAndNote(life, log, `after ${life.notes.length}`);
 }
