@@ -37,7 +37,7 @@ export class Tally {
   opening = 0;
   /** Lives that met a full disk. */
   full = 0;
-  /** Locks of which a killed process had left the second file, which is removed by hand. */
+  /** Locks of which a killed process had left the takeover file, which is removed by hand. */
   takeovers = 0;
 
   /** Damaged logs that were salvaged. */

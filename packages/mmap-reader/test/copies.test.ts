@@ -38,7 +38,7 @@ describe('copies', () => {
     }
   });
 
-  it('moving one to another thread takes none of the others away', () => {
+  it('transferring one to another thread does not detach the others', () => {
     const found = records();
     for (const { payload } of found.filter(({ payload: { length } }) => length > 0 && length <= 2048)) {
       try {

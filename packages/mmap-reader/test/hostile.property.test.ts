@@ -126,7 +126,7 @@ function readAll(path: string): { lsn: number; payloadBytes: number }[] | string
 }
 
 describe('hostile segments', () => {
-  it('are read as far as the format says, mapped or not, and never crash or hang', () => {
+  it('are read as far as the format defines, mapped or not, and never crash or hang', () => {
     fc.assert(
       fc.property(
         fc.array(record, { maxLength: 20 }),

@@ -61,7 +61,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     expect(reader.length).toBe(segment.bytes.length);
   });
 
-  it('nextRecord gives every record, as views of the file, and then says that it is the end', () => {
+  it('nextRecord returns every record, as views of the file, and then reports the end', () => {
     const segment = makeSegment({
       records: [
         { payload: 'one', type: 7, meta: 'about one' },
@@ -87,7 +87,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     expect(reader.nextRecord()).toBeUndefined();
   });
 
-  it('offset is behind the last record that was given', () => {
+  it('offset is after the last record that was returned', () => {
     const segment = makeSegment({ records: records(5) });
     using reader = MmapWalReader.open(fileOf(segment));
     for (let index = 1; index < 5; index++) {
@@ -96,7 +96,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     }
   });
 
-  it('records and iterating begin at the first record each time, and nextRecord goes on by itself', () => {
+  it('records and iterating begin at the first record each time, and nextRecord continues independently', () => {
     using reader = MmapWalReader.open(fileOf(makeSegment({ records: records(20) })));
     reader.nextRecord();
     expect([...reader.records()].map(({ payload }) => text(payload))).toEqual(
@@ -107,7 +107,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     expect(reader.nextRecord()?.lsn).toBe(2);
   });
 
-  it('isEmpty says whether there is any record', () => {
+  it('isEmpty is whether there is no record', () => {
     using empty = MmapWalReader.open(fileOf(makeSegment({ records: [] })));
     expect(empty.isEmpty).toBe(true);
     expect(empty.nextRecord()).toBeUndefined();
@@ -116,7 +116,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     expect(full.nextRecord()?.lsn).toBe(1);
   });
 
-  it('cursor shows what is asked for, and makes no view before', () => {
+  it('cursor makes views only on access', () => {
     const segment = makeSegment({
       records: [{ payload: 'abc', type: 3, meta: 'm' }, { payload: 'defg', scope: SCOPE, marked: true }, plain(3)],
     });
@@ -139,7 +139,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     expect(cursor.next()).toBe(false);
   });
 
-  it('close empties every view, and what is called afterwards is over', () => {
+  it('close empties every view, and later calls are refused', () => {
     const reader = MmapWalReader.open(fileOf(makeSegment({ records: records(9) })));
     const record = reader.nextRecord() as WalRecord;
     const cursor = reader.cursor();
@@ -161,7 +161,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     reader.releasePages();
   });
 
-  it('goes on when somebody moves a view away, which stays good', () => {
+  it('continues when the buffer of a view is transferred away, which stays valid', () => {
     const reader = MmapWalReader.open(fileOf(makeSegment({ records: records(9) })));
     const cursor = reader.cursor();
     cursor.next();
@@ -192,7 +192,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     expect(reader.offset).toBe(segment.offsets[4]);
   });
 
-  it('stops at an LSN or fields that cannot stand there, and says which', () => {
+  it('stops at an LSN or fields that cannot be there, and reports the reason', () => {
     const cases = [
       [{ payload: 'x', lsn: 9 }, 'wrong-lsn'],
       [{ payload: 'x', flags: 32 }, 'unknown-flags'],
@@ -208,7 +208,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     }
   });
 
-  it('tells zeros behind the last record from anything else', () => {
+  it('distinguishes zeros after the last record from anything else', () => {
     for (const [tail, reason] of [
       [new Uint8Array(9000), 'end'],
       [new Uint8Array(9000).fill(1, 8999), 'bad-frame'],
@@ -234,7 +234,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
     expect(reader.nextRecord()?.payload[0]).toBe(97);
   });
 
-  it('decodes nothing that is compressed in a way that it cannot be', () => {
+  it('refuses to decode records whose compression cannot be valid', () => {
     const segment = makeSegment({ records: [{ payload: 'not deflated' }] });
     using reader = MmapWalReader.open(fileOf(segment), { maxPayloadBytes: 100 });
     expect(reader.nextRecord()?.lsn).toBe(1);
@@ -242,7 +242,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
 });
 
 describe('MmapWalReader.open', () => {
-  it('says what is wrong with what it is given', () => {
+  it('reports what is wrong with its file', () => {
     const directory = temporaryDirectory();
     const write = (name: string, bytes: Uint8Array): string => {
       writeFileSync(join(directory, name), bytes);
@@ -269,7 +269,7 @@ describe('MmapWalReader.open', () => {
 });
 
 describe.skipIf(!canMap)('a mapped segment', () => {
-  it('is held by a shared lock until the reader is closed', () => {
+  it('is protected by a shared lock until the reader is closed', () => {
     const path = sealedFile(makeSegment({ records: records(3) }));
     const reader = MmapWalReader.open(path);
     const fd = openSync(path, 'r+');
@@ -283,7 +283,7 @@ describe.skipIf(!canMap)('a mapped segment', () => {
     closeSync(fd);
   });
 
-  it('releasePages lowers what of it is in memory, and views stay good', () => {
+  it('releasePages reduces its resident bytes, and views stay valid', () => {
     const made = Array.from({ length: 200 }, (_, index) => ({
       payload: String.fromCharCode(33 + (index % 90)).repeat(100_000),
     }));
@@ -332,7 +332,7 @@ describe.skipIf(!canMap)('a mapped segment', () => {
     expect([count, reader.stopReason]).toEqual([200, 'bad-frame']);
   });
 
-  it('is read without a mapping while a writer takes its file for a new life', () => {
+  it('is read without a mapping while a writer reuses its file', () => {
     const path = sealedFile(makeSegment({ records: records(3) }));
     const fd = openSync(path, 'r+');
     expect(lockFile(fd, 'exclusive')).toBe(true);
@@ -343,7 +343,7 @@ describe.skipIf(!canMap)('a mapped segment', () => {
   });
 });
 
-it('a file that is used again while it is read without a mapping is said to be', () => {
+it('a file that is reused while it is read without a mapping is reported', () => {
   const path = writeSegments(temporaryDirectory(), [
     makeSegment({ records: Array.from({ length: 400 }, () => ({ payload: 'x'.repeat(100_000) })), blockBytes: 4096 }),
   ])[0] as string;

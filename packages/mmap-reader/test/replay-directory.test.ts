@@ -41,7 +41,7 @@ async function failureOf(work: () => unknown): Promise<WalError> {
 }
 
 describe('replayDirectory', () => {
-  it('gives every record of the chain in order, again and again', () => {
+  it('returns every record of the chain in order, repeatedly', () => {
     const { directory } = logWith();
     expect(lsnsOf(directory)).toEqual(lsns(1, TOTAL));
     const replay = replayDirectory(directory);
@@ -49,7 +49,7 @@ describe('replayDirectory', () => {
     expect([...replay].length).toBe(TOTAL);
   });
 
-  it('from and to take a stretch, also across segments and within one', () => {
+  it('from and to select a range, also across segments and within one', () => {
     const { directory } = logWith();
     for (const [from, to] of [
       [1, 1],
@@ -81,7 +81,7 @@ describe('replayDirectory', () => {
     expect(found).toEqual(wanted.filter((lsn) => lsn >= 100));
   });
 
-  it('is iterable with and without waiting, by forEach, by scan and by a cursor, and gives the same', async () => {
+  it('is iterable synchronously and asynchronously, by forEach, by scan and by a cursor, with the same records', async () => {
     const { directory } = logWith();
     const replay = replayDirectory(directory, { from: 3, to: 370 });
     const ways: number[][] = [[], [], [], []];
@@ -94,7 +94,7 @@ describe('replayDirectory', () => {
     for (const way of ways) expect(way).toEqual(lsns(3, 370));
   });
 
-  it('copies unless it is told to lend', () => {
+  it('copies by default', () => {
     const { directory } = logWith();
     const copied = [...replayDirectory(directory)].map(({ payload }) => text(payload));
     expect(copied).toEqual(lsns(1, TOTAL).map(textOf));
@@ -102,7 +102,7 @@ describe('replayDirectory', () => {
     expect(lent[0]?.payload.buffer).toBe(lent[1]?.payload.buffer);
   });
 
-  it('ends when it is left, and its files can be removed', async () => {
+  it('ends when the iteration is left, and its files can be removed', async () => {
     const { directory } = logWith();
     for (const { lsn } of replayDirectory(directory)) if (lsn === 50) break;
     for await (const { lsn } of replayDirectory(directory)) if (lsn === 50) break;
@@ -173,7 +173,7 @@ describe('replayDirectory', () => {
     expect(seen.length).toBeLessThan(TOTAL);
   });
 
-  it('onProgress is told how far it is, up to the end', () => {
+  it('onProgress is called with the progress, up to the end', () => {
     const { directory, chain } = logWith();
     const told: ReplayProgress[] = [];
     const totalBytes = chain.reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -187,7 +187,7 @@ describe('replayDirectory', () => {
     }
   });
 
-  it('begins where it is to begin, also where workers cannot read the file', async () => {
+  it('begins at the requested record, also where workers cannot read the file', async () => {
     const { directory } = logWith();
     const post = Worker.prototype.postMessage;
     const spy = vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker, job) {
@@ -224,7 +224,7 @@ describe('replayDirectory', () => {
     expect(lsnsOf(directory)).toEqual(lsns(1, 20));
   });
 
-  it('says that the rest of a batch is missing, when one of its own frames proves that it was durable', async () => {
+  it('reports that the rest of a batch is missing, when one of its own frames proves that it was durable', async () => {
     const { directory, chain } = logWith([20]);
     const second = makeSegment({
       number: 2,
@@ -237,7 +237,7 @@ describe('replayDirectory', () => {
     expect(await failureOf(() => lsnsOf(directory))).toMatchObject({ code: 'WAL_CORRUPT', reason: 'hole', lsn: 23 });
   });
 
-  it.each([0, 2])('says what is missing, damaged or removed, with %d workers', async (workers) => {
+  it.each([0, 2])('reports what is missing, damaged or removed, with %d workers', async (workers) => {
     const replayOf = (directory: string, options: ReplayDirectoryOptions = {}) =>
       replayDirectory(directory, { ...options, workers }).forEach(() => {});
     const damaged = logWith();
@@ -279,7 +279,7 @@ describe('replayDirectory', () => {
     });
   });
 
-  it('says that something acknowledged is missing from the newest segment, when a later frame proves it', async () => {
+  it('reports that something acknowledged is missing from the newest segment, when a later frame proves it', async () => {
     const { directory, chain, paths } = logWith([5, 20]);
     const newest = chain[1] as (typeof chain)[number];
     const at = newest.offsets[8] as number;
@@ -299,7 +299,7 @@ describe('replayDirectory', () => {
     });
   });
 
-  it('says WAL_TRUNCATED when a segment is removed while it is read', async () => {
+  it('throws WAL_TRUNCATED when a segment is removed while it is read', async () => {
     const { directory, chain, paths } = logWith();
     const { header } = chain[4] as (typeof chain)[number];
     const replay = replayDirectory(directory)[Symbol.iterator]();
@@ -331,7 +331,7 @@ describe('replayDirectory', () => {
     });
   });
 
-  it('a cursor that has failed does not say that it has come to the end', () => {
+  it('a cursor that has failed does not report the end', () => {
     const { directory } = logWith();
     const io = createSyncFsStorageIo();
     const failure = new WalError('WAL_IO_FAILED', 'too many open files', { operation: 'open', systemCode: 'EMFILE' });
@@ -356,7 +356,7 @@ describe('replayDirectory', () => {
     expect(cursor.stopReason).toBeUndefined();
   });
 
-  it('refuses wrong arguments, and workers where nobody waits', async () => {
+  it('refuses wrong arguments, and workers with blocking calls', async () => {
     const { directory } = logWith();
     const wrong: [object, string][] = [
       [{ from: 0 }, 'ERR_OUT_OF_RANGE'],

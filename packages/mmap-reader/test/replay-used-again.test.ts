@@ -45,7 +45,7 @@ describe.each([
   ['with the addon', '1'],
   ['without it', '0'],
 ])('a file that gets a new life while workers look ahead, %s', (_name, native) => {
-  it('gives out nothing of that', () => {
+  it('returns no record of that', () => {
     const directory = temporaryDirectory();
     // Longer than a window.
     const records = Array.from({ length: 2000 }, () => ({ payload: 'a'.repeat(10_000) }));

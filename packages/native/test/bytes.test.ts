@@ -45,7 +45,7 @@ const WRONG_INTEGERS = [Number.NaN, -1, 0.5, Number.POSITIVE_INFINITY, 2 ** 53];
 const NO_NUMBERS = ['1', 1n, null, true, {}];
 
 describe.runIf(available)('crc32c', () => {
-  it('gives what the standard says', () => {
+  it('matches the standard', () => {
     const text = new TextEncoder().encode('123456789');
     expect(crc32c(text)).toBe(0xe3069283);
     // RFC 3720, B.4.
@@ -73,7 +73,7 @@ describe.runIf(available)('crc32c', () => {
     }
   });
 
-  it('takes bytes of any kind of memory', () => {
+  it('accepts bytes of any kind of memory', () => {
     const shared = new Uint8Array(new SharedArrayBuffer(64), 7, 9);
     shared.set(new TextEncoder().encode('123456789'));
     expect(crc32c(shared)).toBe(0xe3069283);
@@ -106,7 +106,7 @@ describe.runIf(available)('crc32c', () => {
 });
 
 describe.runIf(available)('sealFrames and scanFrames', () => {
-  it('seal what stands in a range, and find it again', () => {
+  it('seal the frames of a range, and find them again', () => {
     // Two frames in one block, zeros up to the next, a frame over several blocks, one after its end.
     const frames = [noise(20), noise(300), noise(1700), noise(1)].map(openFrame);
     const starts = [0, 28, 512, 2220];
@@ -211,7 +211,7 @@ describe.runIf(available)('findDurabilityProof', () => {
   });
 });
 
-it('without the binary every function says so, and why', () => {
+it('without the binary every function throws the reason', () => {
   const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url));
   const program = `import * as native from ${JSON.stringify(entry)};
     const bytes = new Uint8Array(64);

@@ -40,7 +40,7 @@ describe.runIf(available && process.platform === 'linux')('direct I/O', () => {
     expect(useDirectIo(opened('/proc/self/stat'))).toBe(false);
   });
 
-  it('says what is wrong with the file', () => {
+  it('reports what is wrong with the file', () => {
     expect(thrownBy(() => directIoAlignment(`${temporaryDirectory()}/missing`)).code).toBe('ENOENT');
     const fd = opened(fileWith(''));
     closeSync(fd);

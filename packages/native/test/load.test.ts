@@ -90,7 +90,7 @@ describe('a package as it is installed', () => {
     writeFileSync(join(prebuilds, 'walstack.node'), binary);
   };
 
-  test('loads without a binary, and says that there is none', () => {
+  test('loads without a binary, and reports that there is none', () => {
     const reason = reasonOf(loadFrom(folder));
     expect(reason).toContain(`neither built nor prebuilt for ${process.platform}-${process.arch}`);
     bring('');
@@ -99,12 +99,12 @@ describe('a package as it is installed', () => {
     expect(reasonOf(loadFrom(folder))).toContain('neither built nor prebuilt');
   });
 
-  test('says that a binary does not load', () => {
+  test('reports that a binary does not load', () => {
     bring('this is no library');
     expect(reasonOf(loadFrom(folder))).toContain('does not load');
   });
 
-  test('says that its loader is missing', () => {
+  test('reports that its loader is missing', () => {
     rmSync(join(folder, 'node_modules'), { recursive: true });
     expect(reasonOf(loadFrom(folder))).toContain('node-gyp-build');
   });
@@ -123,7 +123,7 @@ describe('a package as it is installed', () => {
     expect(reasonOf(loadFrom(folder))).toContain('another version');
   });
 
-  test('holds nothing that an install would run', () => {
+  test('contains nothing that an install would run', () => {
     const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     for (const script of ['preinstall', 'install', 'postinstall']) expect(manifest.scripts).not.toHaveProperty(script);
     expect(manifest.gypfile).toBe(false);

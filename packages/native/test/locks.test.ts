@@ -12,7 +12,7 @@ process.stdin.resume();`;
 describe.runIf(available && process.platform === 'linux')('locks on open files', () => {
   it('are there', () => expect(fileLocksUnavailableReason).toBe(undefined));
 
-  it('are shared with others that share, and exclusive with nobody', () => {
+  it('are shared with other shared ones, and exclusive with none', () => {
     const path = fileWith('');
     const [one, two, three] = [opened(path, 'r+'), opened(path, 'r+'), opened(path, 'r')];
     expect(lockFile(one, 'shared')).toBe(true);
@@ -128,7 +128,7 @@ describe.runIf(available && process.platform === 'linux')('locks on open files',
     expect(lockFile(opened(path, 'r+'), 'exclusive')).toBe(true);
   });
 
-  it('take a file that is open for it', () => {
+  it('need a file that is open in the right mode', () => {
     const path = fileWith('');
     expect(thrownBy(() => lockFile(opened(path, 'r'), 'exclusive'))).toMatchObject({ code: 'EBADF', syscall: 'fcntl' });
     expect(thrownBy(() => lockFile(opened(path, 'a'), 'shared'))).toMatchObject({ code: 'EBADF', syscall: 'fcntl' });
@@ -158,7 +158,7 @@ describe.runIf(available && process.platform === 'linux')('locks on open files',
 });
 
 describe('locks on open files without the binary', () => {
-  it('say why they are not there', async () => {
+  it('report why they are not available', async () => {
     const { stdout } = await runProgram(
       `try { native.lockFile(0, 'shared'); }
       catch ({ code, message }) { console.log(code, message === native.fileLocksUnavailableReason, message); }`,

@@ -98,7 +98,7 @@ describe.runIf(available && process.platform !== 'win32')('mapFile', () => {
     }
   });
 
-  it('goes on when the file is closed', () => {
+  it('stays when the file is closed', () => {
     const path = fileWith(content(20_000));
     const fd = opened(path);
     const mapping = mapFile(fd);
@@ -129,7 +129,7 @@ describe.runIf(available && process.platform !== 'win32')('mapFile', () => {
     mapping.unmap();
   });
 
-  it('says what is wrong with the file', () => {
+  it('reports what is wrong with the file', () => {
     const path = fileWith(content(100));
     const closed = opened(path);
     closeSync(closed);
@@ -205,7 +205,7 @@ describe.runIf(available && process.platform !== 'win32')('mapFile', () => {
     mapping.unmap();
   });
 
-  it('takes every advice, and what is read stays the same', () => {
+  it('accepts every advice, and what is read stays the same', () => {
     const { mapping } = mapped(content(50_000));
     for (const advice of ['sequential', 'random', 'willneed', 'dontneed', 'normal'] as const) {
       mapping.advise(advice);
@@ -216,7 +216,7 @@ describe.runIf(available && process.platform !== 'win32')('mapFile', () => {
     mapping.unmap();
   });
 
-  it.runIf(onLinux)('is empty once unmapped, and its calls say so', () => {
+  it.runIf(onLinux)('is empty once unmapped, and its calls throw', () => {
     const { mapping } = mapped(content(5000));
     const { buffer } = mapping;
     const view = new Uint8Array(buffer, 100, 10);
@@ -364,7 +364,7 @@ describe.runIf(available && onLinux)('memory that is touched when it was cut off
     ...[true, false],
   ];
 
-  it.each(nodes)('is zeros, and its mapping says so, in %s', async (_name, node) => {
+  it.each(nodes)('is zeros, and its mapping is broken, in %s', async (_name, node) => {
     const path = fileWith('');
     const ended = await runProgram(`${touch}console.log(JSON.stringify(seen));`, { args: [path], node });
     expect(ended).toMatchObject({ code: 0, signal: null });
@@ -392,7 +392,7 @@ describe.runIf(available && onLinux)('memory that is touched when it was cut off
     expect(ended).toMatchObject({ code: 0, signal: null, stdout: '1280 false true\n1 0 true true\n' });
   });
 
-  it('leaves every other SIGBUS to what handled it before, also when the thread that mapped has ended', async () => {
+  it('leaves every other SIGBUS to the previous handler, also when the thread that mapped has ended', async () => {
     // A sanitizer that the tests run with has a handler of its own.
     const env = { ...process.env, ASAN_OPTIONS: `${process.env['ASAN_OPTIONS'] ?? ''}:handle_sigbus=0` };
     const sent = await runProgram(

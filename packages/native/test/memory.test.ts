@@ -4,7 +4,7 @@ import { thrownBy } from './files.js';
 import { runInWorker, runProgram } from './programs.js';
 
 describe.runIf(available)('allocateAligned', () => {
-  it('gives zeroed memory of the length that was asked for', () => {
+  it('returns zeroed memory of the requested length', () => {
     for (const bytes of [0, 1, 511, 4096, 1_000_003]) {
       const memory = allocateAligned(bytes, 4096);
       expect(memory.length).toBe(bytes);
@@ -24,7 +24,7 @@ describe.runIf(available)('allocateAligned', () => {
     expect(offsets.some((offset) => offset > 0)).toBe(true);
   });
 
-  it('refuses what is no length and no alignment', () => {
+  it('refuses wrong lengths and alignments', () => {
     const wrong: readonly (readonly [unknown, unknown, string])[] = [
       ['1', 512, 'ERR_INVALID_ARG_TYPE'],
       [1n, 512, 'ERR_INVALID_ARG_TYPE'],

@@ -64,7 +64,7 @@ async function tampered(
 const canTamper =
   spawnSync('strace', ['-qq', '-o', '/dev/null', '-e', 'inject=getpid:error=EPERM', 'true']).status === 0;
 
-describe.runIf(available)('the life of a ring', () => {
+describe.runIf(available)('the lifetime of a ring', () => {
   test('an idle ring does not keep the process alive, one with something under way does', async () => {
     expect(
       await told(
@@ -110,7 +110,7 @@ describe.runIf(available)('the life of a ring', () => {
     ).toEqual({ kept: [true, true], text: 'written into memory that nothing else refers to', left: [false, false] });
   });
 
-  test('rings that are garbage leave nothing behind', async () => {
+  test('collected rings leave nothing behind', async () => {
     expect(
       await told(
         `// Those of libuv, which has rings of its own from Node.js 22 on.
@@ -221,7 +221,7 @@ describe.runIf(available)('the life of a ring', () => {
     ).toEqual([0, 0]);
   });
 
-  test('a listener that throws is an uncaught exception, and the ring goes on', async () => {
+  test('a listener that throws is an uncaught exception, and the ring continues', async () => {
     expect(
       await told(
         `const fd = fs.openSync(args[0], 'r+');
@@ -287,7 +287,7 @@ describe.runIf(available && canTamper)('a kernel that refuses', () => {
     expect(await tampered('io_uring_enter', error, [2, 2], program)).toEqual([0, 1, 1, 1, 0, 1, -2]);
   });
 
-  test('waiting goes on although the kernel takes nothing new for the time being', async () => {
+  test('waiting continues although the kernel temporarily accepts nothing new', async () => {
     const program = `const ring = new native.Ring({ taskWork: 'interrupting' });
       const slots = new Int32Array(4), results = new Int32Array(4);
       ring.remove(0, '/nowhere/at/all');

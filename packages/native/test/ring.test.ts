@@ -264,7 +264,7 @@ describe.runIf(available)('a ring', () => {
     }
   });
 
-  test('nobody is called for what was waited for', async () => {
+  test('the listener is not called for what was waited for', async () => {
     for (const taskWork of WAYS) {
       const ring = makeRing({ taskWork });
       const fd = file();
@@ -324,7 +324,7 @@ describe.runIf(available)('a ring', () => {
     while (isPolled()) await turn();
   });
 
-  test('several rings do not get into each other', () => {
+  test('several rings do not affect each other', () => {
     const all = [1, 2, 3, 4].map(() => makeRing({ entries: 8 }));
     const fd = file();
     for (const [index, ring] of all.entries()) ring.write(index, fd, Buffer.alloc(index + 1), 0);
@@ -435,7 +435,7 @@ describe.runIf(available)('a ring', () => {
   });
 });
 
-test.runIf(!available)('without a ring, one sentence says why', () => {
+test.runIf(!available)('without a ring, one sentence is the reason', () => {
   expect(ringSupport().reason).toMatch(/^.+\.$/);
   expect(() => new Ring()).toThrow();
 });

@@ -869,7 +869,7 @@ describe('the conformance suite', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it.each(defects)('is content where it is not the case that %s', async (_defect, noticedBy) => {
+  it.each(defects)('passes a backend without the defect: %s', async (_defect, noticedBy) => {
     await suite(withDefect(() => ({}))).get(noticedBy)?.();
   });
 });

@@ -117,7 +117,7 @@ describe.each(kinds)('%s', (_kind, make) => {
     expect(text(io, files)).toBe('\x07'.repeat(10_000));
   });
 
-  it('finishes short zeros behind the end', () => {
+  it('finishes short writes of zeros after the end', () => {
     const { files, io, file } = fresh();
     resultOf(io, io.submitWrite(file, Buffer.from('abc'), 0));
     files.piece = (length) => Math.min(length, 100);
@@ -145,7 +145,7 @@ describe.each(kinds)('%s', (_kind, make) => {
     expect(io.stats()).toMatchObject({ submitted: 8, completed: 8, bytesWritten: 0, bytesRead: 0, syncs: 0 });
   });
 
-  it('gives the failure of a later piece, not the bytes before it', () => {
+  it('reports the failure of a later piece, not the bytes before it', () => {
     const { files, io, file } = fresh();
     files.piece = (length) => Math.ceil(length / 2);
     let writes = 0;
@@ -198,7 +198,7 @@ describe.each(kinds)('%s', (_kind, make) => {
     expect(resultOf(io, io.submitWrite(file, Buffer.alloc(1), 0))).toBe(EIO);
   });
 
-  it('knows a file no longer that failed to close', () => {
+  it('no longer knows a file that failed to close', () => {
     const { files, io, file } = fresh();
     files.fault = (operation) => (operation === 'close' ? 'EIO' : undefined);
     expect(() => io.close(file)).toThrow(expect.objectContaining({ code: 'WAL_IO_FAILED', systemCode: 'EIO' }));
@@ -206,7 +206,7 @@ describe.each(kinds)('%s', (_kind, make) => {
     expect(() => io.close(file)).toThrow(expect.objectContaining({ code: 'WAL_BAD_FD' }));
   });
 
-  it('closes every file at dispose although one fails, and says that it did', async () => {
+  it('closes every file at dispose although one fails, and reports the failure', async () => {
     const { files, io } = fresh();
     io.open('d/second', { create: true });
     io.open('d/third', { create: true });
@@ -223,7 +223,7 @@ describe.each(kinds)('%s', (_kind, make) => {
     await expect(io.dispose()).rejects.toMatchObject({ systemCode: 'EIO' });
   });
 
-  it('hands the cause on with what a plain call throws', () => {
+  it('passes on the cause of what a plain call throws', () => {
     const files = new TinyFiles();
     const cause = coded('EACCES');
     files.namespace.stat = () => {
@@ -343,7 +343,7 @@ describe('operations that call back', () => {
     expect(poll(io).map(([, result]) => result)).toEqual([4, 4, 5]);
   });
 
-  it('append behind writes that are under way', () => {
+  it('append after writes that are in flight', () => {
     const { files, hand, io, file } = byHand();
     io.submitWrite(file, Buffer.from('0123456789'), 0);
     io.submitAppend(file, Buffer.from('end'));
@@ -352,7 +352,7 @@ describe('operations that call back', () => {
     expect(text(io, files)).toBe('0123456789end');
   });
 
-  it('append behind what became of writes, when these have ended', () => {
+  it('append after the actual end of writes, when these have ended', () => {
     const { files, hand, io, file } = byHand();
     files.fault = (operation) => (operation === 'write' ? 'EIO' : undefined);
     io.submitWrite(file, Buffer.from('0123456789'), 0);
@@ -363,7 +363,7 @@ describe('operations that call back', () => {
     expect(text(io, files)).toBe('end');
   });
 
-  it('that append behind a failed append fail as it did, unwritten', () => {
+  it('that are queued after a failed append fail with its result, unwritten', () => {
     const { files, hand, io, file } = byHand();
     let writes = 0;
     files.piece = (length) => Math.min(length, 2);
@@ -494,7 +494,7 @@ describe('operations that call back', () => {
     while (seen < 3) await turn();
   });
 
-  it('that call back inside another call have the listener called later', async () => {
+  it('that call back inside another call schedule the listener for later', async () => {
     const files = new TinyFiles();
     let held: (() => void) | undefined;
     const io = fromAsyncFileOps({
@@ -599,7 +599,7 @@ describe('arguments of the factories', () => {
     expect(() => create({ maxpending: 5 } as never)).toThrow(typeError);
   });
 
-  it('closes a file again whose alignment cannot be told', () => {
+  it('closes a file again whose alignment cannot be determined', () => {
     const files = new TinyFiles();
     const io = fromSyncFileOps({
       ...tinySyncOps(files),

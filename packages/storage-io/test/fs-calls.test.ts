@@ -131,7 +131,7 @@ describe('locking', () => {
     };
   }
 
-  it('looks again under the second file: another one may have been quicker', () => {
+  it('checks again under the takeover file: another process may have been quicker', () => {
     lockPath(path())();
     let releaseOther: (() => void) | undefined;
     justBefore(
@@ -147,7 +147,7 @@ describe('locking', () => {
     lockPath(path())();
   });
 
-  it('makes sure that it has locked the file that others see', () => {
+  it('makes sure that it has locked the file that is at the path', () => {
     lockPath(path())();
     justBefore(
       (name) => name === 'unlinkSync',
@@ -171,7 +171,7 @@ describe('locking', () => {
     expect(readFileSync(path(), 'utf8')).toBe(foreign);
   });
 
-  it.runIf(process.platform !== 'win32')('makes the second file with its content, in one call', () => {
+  it.runIf(process.platform !== 'win32')('makes the takeover file with its content, in one call', () => {
     const made: string[] = [];
     before = (name, ...args) => {
       if (name !== 'unlinkSync' && args.includes(second())) made.push(name);
@@ -180,7 +180,7 @@ describe('locking', () => {
     expect(made).toEqual(['symlinkSync']);
   });
 
-  it('does without the content of the second file where the disk is full', () => {
+  it('omits the content of the takeover file where the disk is full', () => {
     lockPath(path())();
     let writes = 0;
     before = (name) => {
@@ -195,7 +195,7 @@ describe('locking', () => {
     release();
   });
 
-  it('takes another name of the first file for the second one where the disk has no room for a file', () => {
+  it('uses a hard link to the lock file as takeover file where the disk has no room for a file', () => {
     lockPath(path())();
     let another: number | undefined;
     before = (name, file) => {
@@ -223,7 +223,7 @@ describe('locking', () => {
     lockPath(path())();
   });
 
-  it('gives the lock up when the second file cannot be removed', () => {
+  it('releases the lock when the takeover file cannot be removed', () => {
     let refused = false;
     before = (name) => {
       if (name !== 'unlinkSync' || refused) return;
@@ -235,7 +235,7 @@ describe('locking', () => {
     lockPath(path())();
   });
 
-  it.runIf(process.platform === 'linux')('counts a holder as alive of which it cannot read whether it is', () => {
+  it.runIf(process.platform === 'linux')('counts a holder as alive whose state it cannot read', () => {
     const release = lockPath(path());
     for (const file of [`/proc/${process.pid}/stat`, `/proc/${process.pid}/task/`]) {
       before = (name, path) => {
@@ -246,7 +246,7 @@ describe('locking', () => {
     release();
   });
 
-  it.runIf(process.platform === 'linux')('goes by the number where /proc shows the processes of others', () => {
+  it.runIf(process.platform === 'linux')('uses only the pid where /proc shows another pid namespace', () => {
     const release = lockPath(path());
     const fields = JSON.parse(readFileSync(path(), 'utf8'));
     release();

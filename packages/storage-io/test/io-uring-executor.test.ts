@@ -60,7 +60,7 @@ const answers =
     given.shift() ?? bytes;
 
 describe('pieces', () => {
-  test('a short write goes on where it ended', () => {
+  test('a short write continues where it ended', () => {
     const made = rig();
     made.ring.answer = answers(3, 1);
     expect(results(made, made.io.submitWrite(made.file, new Uint8Array(10), 100, { durable: true }))).toEqual([10]);
@@ -72,7 +72,7 @@ describe('pieces', () => {
     ]);
   });
 
-  test('a short read goes on until there is nothing more', () => {
+  test('a short read continues until there is nothing more', () => {
     const made = rig();
     made.ring.answer = answers(3, 0);
     expect(results(made, made.io.submitRead(made.file, new Uint8Array(10), 5))).toEqual([3]);
@@ -149,7 +149,7 @@ describe('batches', () => {
     expect(made.ring.submissions).toBe(1);
   });
 
-  test('flush hands over and says how much', () => {
+  test('flush submits, and returns how many', () => {
     const made = rig();
     for (let part = 0; part < 5; part++) made.io.submitWrite(made.file, new Uint8Array(10), part * 10);
     expect(made.io.flush()).toBe(5);
@@ -157,7 +157,7 @@ describe('batches', () => {
     expect(made.ring.submissions).toBe(1);
   });
 
-  test('polling hands over, too', () => {
+  test('polling submits, too', () => {
     const made = rig();
     made.io.submitWrite(made.file, new Uint8Array(10), 0);
     expect(made.io.pollCompletions(new CompletionBuffer())).toBe(1);
@@ -183,7 +183,7 @@ describe('batches', () => {
     expect(made.ring.mostInKernel).toBe(3);
   });
 
-  test('what came back is handed out, and what that led to goes in one piece', () => {
+  test('completions are handed out, and what they lead to is submitted together', () => {
     const made = rig();
     let polled = 0;
     const out = new CompletionBuffer();
@@ -210,8 +210,8 @@ describe('batches', () => {
   });
 });
 
-describe('a kernel that takes nothing for the time being', () => {
-  test('is offered it again, on the event loop', async () => {
+describe('a kernel that temporarily accepts nothing', () => {
+  test('gets it again, on the event loop', async () => {
     const made = rig();
     made.ring.takes.push(1, 0, 0);
     made.ring.answer = () => undefined;
@@ -223,7 +223,7 @@ describe('a kernel that takes nothing for the time being', () => {
     while (made.ring.handedOver.length < 3) await turn();
   });
 
-  test('is offered it again, when the thread waits', () => {
+  test('gets it again, when the thread waits', () => {
     const made = rig();
     made.ring.takes.push(0, 0, 1, 0);
     const tokens = [
@@ -234,8 +234,8 @@ describe('a kernel that takes nothing for the time being', () => {
   });
 });
 
-describe('a queue that a thread of the kernel empties', () => {
-  test('and that is full is not offered more again and again, but when something comes back', async () => {
+describe('a queue that a kernel thread empties', () => {
+  test('and that is full is not tried repeatedly, but when something has completed', async () => {
     const made = rig();
     made.ring.entries = 4;
     made.ring.polled = true;
@@ -272,7 +272,7 @@ describe('waiting', () => {
     expect(made.io.waitCompletions(out, 1)).toBe(0);
   });
 
-  test('goes on with appends, one after another', () => {
+  test('continues appends, one after another', () => {
     const made = rig();
     const { io, file, ring } = made;
     const tokens = [1, 2, 3].map((bytes) => io.submitAppend(file, new Uint8Array(bytes)));
@@ -325,7 +325,7 @@ test('a ring that fails ends everything with its failure, and what comes later',
   await io.dispose();
 });
 
-test('what a failed ring ends is told on the event loop, and not inside a poll', async () => {
+test('what a failed ring ends is notified on the event loop, and not inside a poll', async () => {
   const { io, file, ring } = rig();
   ring.answer = () => undefined;
   const out = new CompletionBuffer();
@@ -349,7 +349,7 @@ test('what a failed ring ends is told on the event loop, and not inside a poll',
   await io.dispose();
 });
 
-test('what a listener has submitted before it throws is handed over', async () => {
+test('what a listener has queued before it throws is submitted', async () => {
   const { io, file, ring } = rig();
   const thrown = new Error('of the listener');
   let tokens: IoToken[] = [];
@@ -494,7 +494,7 @@ describe('a file system that does not honour durable writes', () => {
     expect([io.pollCompletions(out), out.tokens[0], out.results[0]]).toEqual([1, token, 10]);
   });
 
-  test('those that are written while a sync is under way share the next one', () => {
+  test('writes made while a sync is in flight share the next one', () => {
     const made = rig({ durable: false });
     const { io, file, ring } = made;
     const out = new CompletionBuffer();
@@ -517,7 +517,7 @@ describe('a file system that does not honour durable writes', () => {
     expect(io.stats().syncs).toBe(4);
   });
 
-  test('a sync that fails fails all that has been written since the last one, and whatever is to be durable after it', () => {
+  test('a sync that fails fails everything written since the last one, and everything that is to be durable after it', () => {
     const made = rig({ durable: false });
     const { io, file, ring } = made;
     const out = new CompletionBuffer();
@@ -547,7 +547,7 @@ describe('a file system that does not honour durable writes', () => {
     expect(names(made)).toEqual(['write 0']);
   });
 
-  test('the same behind an append, which holds it back', () => {
+  test('the same after an append, which delays it', () => {
     const made = rig({ durable: false });
     const { io, file } = made;
     const tokens = [

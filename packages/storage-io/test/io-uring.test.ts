@@ -78,7 +78,7 @@ const isPolled = (): boolean =>
   });
 
 describe.runIf(ring.available)('io-uring', () => {
-  test('says what it can', () => {
+  test('reports its capabilities', () => {
     expect(open().capabilities).toEqual({
       overlappedWrites: true,
       durableWrites: true,
@@ -288,7 +288,7 @@ describe.runIf(ring.available)('io-uring', () => {
     }
   });
 
-  test('a process that has nothing to do ends, although nobody has disposed of the backend', () => {
+  test('a process that has nothing to do ends, although the backend was not disposed of', () => {
     const { said, code } = inProcess(`
       const io = createIoUringStorageIo();
       const file = io.open(join(directory, 'file'), { create: true });
@@ -297,7 +297,7 @@ describe.runIf(ring.available)('io-uring', () => {
     expect([said, code]).toEqual(['written', 0]);
   });
 
-  test('a write that the system cuts short is gone on with, and then fails', () => {
+  test('a short write of the system is continued, and then fails', () => {
     const { said } = inProcess(
       `const io = createIoUringStorageIo({ directIo: false });
       const file = io.open(join(directory, 'file'), { create: true });

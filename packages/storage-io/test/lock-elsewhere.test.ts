@@ -56,32 +56,35 @@ function refusal(): unknown {
   throw new Error('the lock was had');
 }
 
-describe.runIf(process.platform === 'linux')('a lock that the kernel gives, of a file that names a live holder', () => {
-  it('is refused where the holder has the very file open by another mount, which is left as it was', () => {
-    const release = lockPath(path);
-    const content = readFileSync(path);
-    const { mtimeMs } = statSync(path);
-    onAnotherMount = path;
-    expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held', holder: `process ${process.pid}` });
-    expect(readFileSync(path)).toEqual(content);
-    expect(Math.abs(statSync(path).mtimeMs - mtimeMs)).toBeLessThan(10);
-    release();
-    lockPath(path)();
-  });
+describe.runIf(process.platform === 'linux')(
+  'a lock that the kernel grants, on a file that names a live holder',
+  () => {
+    it('is refused where the holder has the same file open through another mount, and the file is left as it was', () => {
+      const release = lockPath(path);
+      const content = readFileSync(path);
+      const { mtimeMs } = statSync(path);
+      onAnotherMount = path;
+      expect(refusal()).toMatchObject({ code: 'WAL_LOCKED', reason: 'held', holder: `process ${process.pid}` });
+      expect(readFileSync(path)).toEqual(content);
+      expect(Math.abs(statSync(path).mtimeMs - mtimeMs)).toBeLessThan(10);
+      release();
+      lockPath(path)();
+    });
 
-  it('is had where it is a copy', () => {
-    const release = lockPath(path);
-    onAnotherMount = path;
-    mkdirSync(`${temporary.directory}/copy`);
-    copyFileSync(path, `${temporary.directory}/copy/LOCK`);
-    lockPath(`${temporary.directory}/copy/LOCK`)();
-    release();
-  });
+    it('is granted where the file is a copy', () => {
+      const release = lockPath(path);
+      onAnotherMount = path;
+      mkdirSync(`${temporary.directory}/copy`);
+      copyFileSync(path, `${temporary.directory}/copy/LOCK`);
+      lockPath(`${temporary.directory}/copy/LOCK`)();
+      release();
+    });
 
-  it('is had where the open files of the holder may not be looked at: it may be a copy', () => {
-    lockPath(path);
-    onAnotherMount = path;
-    allowed = false;
-    lockPath(path)();
-  });
-});
+    it('is granted where the open files of the holder cannot be read: the file may be a copy', () => {
+      lockPath(path);
+      onAnotherMount = path;
+      allowed = false;
+      lockPath(path)();
+    });
+  },
+);

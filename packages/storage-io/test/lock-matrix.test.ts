@@ -87,7 +87,7 @@ async function excludesAcross(
 }
 
 describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ holder: holderKind, other }) => {
-  it('is refused while the holder lives, and told who that is', async () => {
+  it('is refused while the holder is alive, with the holder in the error', async () => {
     const holder = await holding(holderKind);
     for (let round = 0; round < 2; round++) {
       const refused = LockingProcess.start(path, other);
@@ -105,7 +105,7 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
     await holding(other);
   });
 
-  it('has it at once when the holder has released it and lives on, and so on to and fro', async () => {
+  it('gets it at once when the holder has released it and stays alive, repeatedly in both directions', async () => {
     const [one, two] = [await holding(holderKind), LockingProcess.start(path, other)];
     expect((await two.told()).locked).toBe(false);
     for (const [from, to] of [
@@ -122,7 +122,7 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
     }
   });
 
-  it('has it at once when the holder was killed', async () => {
+  it('gets it at once when the holder was killed', async () => {
     const holder = await holding(holderKind);
     await holder.killed();
     const next = await holding(other);
@@ -130,7 +130,7 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
     await holding(holderKind);
   });
 
-  it('has it at once when the holder ended without a word', async () => {
+  it('gets it at once when the holder ended without releasing it', async () => {
     const holder = await holding(holderKind);
     await holder.exited();
     await holding(other);
@@ -194,7 +194,7 @@ describe.each(pairs)('a holder $holder, and one $other who wants the lock', ({ h
     ]);
   });
 
-  it.runIf(hasClocks)('is refused where times of the start of processes are told differently', async () => {
+  it.runIf(hasClocks)('is refused in another time namespace', async () => {
     for (const [outer, inner] of [
       [undefined, WITH_OTHER_CLOCK],
       [WITH_OTHER_CLOCK, undefined],
@@ -257,7 +257,7 @@ describe.runIf(withAddon)('the lock with the addon', () => {
     return JSON.stringify({ ...fields, ...changes }).padEnd(512);
   }
 
-  it('is free when the kernel says so, whoever is said to hold it', () => {
+  it('is free when the lock of the kernel is free, whatever holder the file names', () => {
     writeFileSync(path, content({}));
     lockPath(path)();
     writeFileSync(path, content({ pidNamespace: 'pid:[1]' }));
@@ -271,7 +271,7 @@ describe.runIf(withAddon)('the lock with the addon', () => {
     expect(readFileSync(path, 'utf8')).toBe(written);
   });
 
-  it('removes the second file of a holder that was killed in the middle, but of no other', () => {
+  it('removes the takeover file of a holder that was killed in the middle, but of no other', () => {
     const second = `${path}.takeover`;
     const gone = { pid: 0x7fff_ffff, startTime: '', thread: 0 };
     for (const left of [{}, { pidNamespace: 'pid:[1]' }, { kernelLock: false, ...gone }]) {

@@ -64,7 +64,7 @@ function content(changes: Record<string, unknown>): string {
 }
 
 describe('the lock between processes', () => {
-  it('is refused to a second process, which is told who holds it', async () => {
+  it('is refused to a second process, with the holder in the error', async () => {
     const holder = LockingProcess.start(path);
     const { locked, pid } = await holder.told();
     expect(locked).toBe(true);
@@ -90,7 +90,7 @@ describe('the lock between processes', () => {
     expect(await LockingProcess.start(path).told()).toMatchObject({ locked: true });
   });
 
-  it('is free at once when its holder releases it and lives on', async () => {
+  it('is free at once when its holder releases it and stays alive', async () => {
     const holder = LockingProcess.start(path);
     await holder.told();
     holder.say('release');
@@ -110,7 +110,7 @@ describe('the lock between processes', () => {
     release();
   });
 
-  it('is free when its holder ended without a word', async () => {
+  it('is free when its holder ended without releasing it', async () => {
     const holder = LockingProcess.start(path);
     await holder.told();
     const gone = once(holder.process, 'exit');
@@ -119,7 +119,7 @@ describe('the lock between processes', () => {
     lockPath(path)();
   });
 
-  it.runIf(onLinux)('is free when its holder is dead and nobody has waited for it', async () => {
+  it.runIf(onLinux)('is free when its holder is a zombie', async () => {
     // The shell becomes a program that never waits for its children.
     const script = `"$0" "$1" "$2" < /dev/null & exec sleep 600`;
     const shell = new LockingProcess(
@@ -140,7 +140,7 @@ describe('the lock between processes', () => {
     lockPath(path)();
   });
 
-  it('never has two holders, whoever runs against whom', async () => {
+  it('never has two holders, whatever processes and threads compete', async () => {
     const racers = Array.from({ length: 4 }, (_, index) => {
       const env = environmentOf(index % 2 === 0 ? 'with addon' : 'without addon');
       const child = spawn(process.execPath, [RACER, path, '60'], { stdio: ['ignore', 'pipe', 'inherit'], env });
@@ -207,7 +207,7 @@ describe('the lock file', () => {
     }
   });
 
-  it.runIf(onLinux && isKernelsBoot())('of another boot is free, whoever has the number now', () => {
+  it.runIf(onLinux && isKernelsBoot())('of another boot is free, whatever process has the pid now', () => {
     writeFileSync(path, content({ bootId: ANOTHER_BOOT }));
     lockPath(path)();
     writeFileSync(path, content({ bootId: ANOTHER_BOOT, pidNamespace: 'pid:[1]' }));
@@ -232,7 +232,7 @@ describe('the lock file', () => {
     },
   );
 
-  it.runIf(onLinux)('of another process id namespace counts as held, and says what to do', () => {
+  it.runIf(onLinux)('of another process id namespace counts as held, and the error says what to do', () => {
     writeFileSync(path, content({ pidNamespace: 'pid:[1]', pid: 999_999_999, thread: 0 }));
     const error = refusal();
     expect(error).toMatchObject({ code: 'WAL_LOCKED', reason: 'held-elsewhere', holder: 'process 999999999' });
@@ -242,7 +242,7 @@ describe('the lock file', () => {
     lockPath(path)();
   });
 
-  it.runIf(onLinux)('of a process whose number another one has by now is free', () => {
+  it.runIf(onLinux)('of a process whose pid is in use again is free', () => {
     writeFileSync(path, content({ startTime: '1' }));
     lockPath(path)();
   });
@@ -352,7 +352,7 @@ describe('the file system of a path', () => {
   it('is not known without a list', () => expect(fileSystemOf('/proc/sys/kernel/random/boot_id', '')).toBe(undefined));
 });
 
-describe('the second file of the lock', () => {
+describe('the takeover file of the lock', () => {
   it('is not removed where it is only another name of the lock itself, as on a full disk', () => {
     // The holder of the first one is gone for certain: with the addon, its lock would be free.
     writeFileSync(path, content({ kernelLock: true, startTime: '1' }));
@@ -363,7 +363,7 @@ describe('the second file of the lock', () => {
     lockPath(path)();
   });
 
-  it.runIf(onLinux)('says from its first moment on whose it is', () => {
+  it.runIf(onLinux)('names its holder from its first moment on', () => {
     // Another one finds it whenever it looks: it is there with its content, or not at all.
     writeFileSync(path, content({ startTime: '1' }));
     const left = content({ startTime: '1', kernelLock: withAddon }).trim();

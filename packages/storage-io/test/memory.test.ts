@@ -2,7 +2,7 @@ import { createMemoryStorageIo, errnoNamed, MemoryDisk } from '@walstack/storage
 import { describe, expect, it } from 'vitest';
 import { resultOf } from './polling.js';
 
-describe('a memory world', () => {
+describe('a memory disk', () => {
   it('outlives its backends', async () => {
     const world = new MemoryDisk();
     const first = createMemoryStorageIo({ world });
@@ -16,12 +16,12 @@ describe('a memory world', () => {
     expect(into.toString()).toBe('kept');
   });
 
-  it('is nobody else’s', () => {
+  it('is not shared unless it is passed', () => {
     createMemoryStorageIo().makeDirectory('log');
     expect(() => createMemoryStorageIo().list('log')).toThrow(expect.objectContaining({ code: 'WAL_NOT_FOUND' }));
   });
 
-  it('has one root, and takes paths as a file system does', () => {
+  it('has one root, and resolves paths as a file system does', () => {
     const io = createMemoryStorageIo();
     io.makeDirectory('/log');
     io.makeDirectory('log/deep');
@@ -67,7 +67,7 @@ describe('a memory world', () => {
     expect(io.size(again)).toBe(0);
   });
 
-  it('does not allocate what nobody can have', () => {
+  it('does not allocate more memory than there is', () => {
     const io = createMemoryStorageIo();
     const file = io.open('file', { create: true });
     const tooBig = errnoNamed('EFBIG');
@@ -78,7 +78,7 @@ describe('a memory world', () => {
     expect(resultOf(io, io.submitAppend(file, Buffer.from('a')))).toBe(1);
   });
 
-  it('forgets what was cut off', () => {
+  it('drops what was cut off', () => {
     const io = createMemoryStorageIo();
     const file = io.open('file', { create: true });
     resultOf(io, io.submitWrite(file, Buffer.from('secret'), 0));
@@ -89,7 +89,7 @@ describe('a memory world', () => {
     expect(into.toString()).toBe('s\0\0\0\0!');
   });
 
-  it('must be one', () => {
+  it('must be a MemoryDisk', () => {
     const typeError = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
     expect(() => createMemoryStorageIo({ world: {} as MemoryDisk })).toThrow(typeError);
     expect(() => createMemoryStorageIo({ wordl: new MemoryDisk() } as never)).toThrow(typeError);

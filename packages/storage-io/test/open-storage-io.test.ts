@@ -21,14 +21,14 @@ const rangeError = expect.objectContaining({ name: 'RangeError', code: 'ERR_OUT_
 const typeError = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
 
 describe('openStorageIo', () => {
-  it('takes the best that is to be had and does what is needed', () => {
+  it('takes the best backend that works here and meets the needs', () => {
     expect(openStorageIo().name).toBe(best);
     expect(openStorageIo('auto').name).toBe(best);
     expect(openStorageIo('auto', { needs: 'async' }).name).toBe(best);
     expect(openStorageIo('auto', { needs: 'wait' }).name).toBe(bestThatWaits);
   });
 
-  it('without the addon takes the thread pool, or sync-fs where waiting is needed, and says why not io-uring', () => {
+  it('without the addon takes the thread pool, or sync-fs where waiting is needed, and reports why not io-uring', () => {
     const program = `import { openStorageIo } from ${JSON.stringify(import.meta.resolve('@walstack/storage-io'))};
       const said = [openStorageIo().name, openStorageIo('auto', { needs: 'wait' }).name];
       for (const open of [() => openStorageIo('io-uring'), () => {
@@ -63,13 +63,13 @@ describe('openStorageIo', () => {
     }
   });
 
-  it('refuses what is named and cannot do what is needed', () => {
+  it('refuses a named backend that does not meet the needs', () => {
     expect(() => openStorageIo('thread-pool', { needs: 'wait' })).toThrow(
       expect.objectContaining({ code: 'WAL_UNSUPPORTED', message: expect.stringContaining('sync-fs') }),
     );
   });
 
-  it('hands maxPending on', () => {
+  it('passes maxPending on', () => {
     const io = openStorageIo('memory', { maxPending: 1 });
     const file = io.open('file', { create: true });
     io.submitDatasync(file);

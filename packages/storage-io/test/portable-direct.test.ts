@@ -49,7 +49,7 @@ describe.each(subjects)('PortableWalWriter with direct I/O, %s', (_, make) => {
       await body({ io, path, unit: directAlignmentOf(io, `${path}-probe`) });
     });
 
-  test('takes multiples of the alignment only, and refuses others before anything is submitted', async (subject) => {
+  test('accepts only multiples of the alignment, and refuses others before anything is submitted', async (subject) => {
     const { io, path, unit } = subject;
     const writer = await PortableWalWriter.open(path, { io, direct: true });
     expect(writer.direct).toBe(true);
@@ -121,7 +121,11 @@ describe.each(subjects)('PortableWalWriter with direct I/O, %s', (_, make) => {
     await again.close();
   });
 
-  test('a file of frames that was written without it is gone on with, and back', async ({ io, path, unit }) => {
+  test('a file of frames that was written without it can be continued with it, and vice versa', async ({
+    io,
+    path,
+    unit,
+  }) => {
     const blockBytes = 2 * unit;
     const expected: string[] = [];
     for (const asked of [false, true, false, true, true, false, false]) {
@@ -175,7 +179,7 @@ describe('direct I/O', () => {
     expect([...readFrames(path, { io })]).toHaveLength(1);
   });
 
-  it.each(names)('is asked for on %s, and done without where it is refused', async (name) => {
+  it.each(names)('is requested on %s, and not used where it is refused', async (name) => {
     const { io, path } = fresh(name);
     const writer = await PortableWalWriter.open(path, { io, direct: true, framed: true });
     expect(writer.direct).toBe(io.stats().directRefused === 0);

@@ -82,7 +82,7 @@ describe('a failure', () => {
     expect(content).toBe(operation === 'write' ? 'beforeafter' : 'beforebatchedafter');
   });
 
-  it('is what all get who wait for the operation, and those behind it are told of it', async () => {
+  it('rejects all calls that wait for the operation, and later calls get its code', async () => {
     const hands = new ByHand();
     const { io, fail } = faulty('EIO', hands.schedule);
     const opening = PortableWalWriter.open(path, { io });
@@ -138,7 +138,7 @@ describe('a failure', () => {
     expect(files.calls.at(-1)).toBe('close');
   });
 
-  it('while a file is opened leaves no file open, and is told', async () => {
+  it('while a file is opened leaves no file open, and is reported', async () => {
     for (const operation of ['syncDirectory', 'read', 'write', 'datasync', 'truncate']) {
       const { io, fail, files } = faulty();
       const writer = await PortableWalWriter.open(path, { io, framed: true });

@@ -25,7 +25,7 @@ const lengthsOf = async (path: string, io: StorageIo, blockBytes: number): Promi
 };
 
 describe.each(names)('a file of frames on %s', (name) => {
-  it('readFrames gives what was appended, and where', async () => {
+  it('readFrames returns what was appended, and its positions', async () => {
     const { io, path } = fresh(name);
     const writer = await PortableWalWriter.open(path, { io, framed: true });
     const positions = [await writer.appendWithChecksum('one')];
@@ -38,7 +38,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     expect(found.map(({ data }) => Buffer.from(data).toString())).toEqual(['one', 'two', 'three']);
   });
 
-  it('readFrames gives copies, or views when asked for', async () => {
+  it('readFrames returns copies, or views on request', async () => {
     const { io, path } = fresh(name);
     await makeFile(io, path, framesOf('one', 'two'));
     const copies: Uint8Array[] = [];
@@ -50,7 +50,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     expect(views).toEqual(copies);
   });
 
-  it('readFrames reads a file with nothing in it, and wants a file', async () => {
+  it('readFrames reads an empty file, and needs a file', async () => {
     const { io, path } = fresh(name);
     await expect(textsOf(path, { io })).rejects.toThrow(failure('WAL_NOT_FOUND'));
     await makeFile(io, path, new Uint8Array(0));
@@ -83,7 +83,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     await again.close();
   });
 
-  it('takes nothing but frames', async () => {
+  it('accepts only frames', async () => {
     const { io, path } = fresh(name);
     const writer = await PortableWalWriter.open(path, { io, framed: true });
     await expect(writer.append('raw')).rejects.toThrow(failure('WAL_STATE', { state: 'framed' }));
@@ -128,7 +128,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     await again.close();
   });
 
-  it('goes on behind padding, with padding or without', async () => {
+  it('continues after padding, with padding or without', async () => {
     const { io, path } = fresh(name);
     for (const padGroups of [true, false, true, false, false, true]) {
       const writer = await PortableWalWriter.open(path, { io, framed: true, padGroups, blockBytes: 512 });
@@ -159,7 +159,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     expect(await lengthsOf(path, io, 512)).toEqual(new Array(24).fill(242));
   });
 
-  it('takes no frame that is longer than a torn tail may be', async () => {
+  it('refuses a frame that is longer than a torn tail may be', async () => {
     const { io, path } = fresh(name);
     const writer = await PortableWalWriter.open(path, { io, framed: true, blockBytes: 512, maxUnsyncedBytes: 2048 });
     const tooLarge = failure('WAL_TOO_LARGE', { limit: 1536, actual: 1537 });
@@ -195,7 +195,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     expect(Math.max(...[...buffers].map(({ byteLength }) => byteLength))).toBeLessThanOrEqual(1_000_008 + 2 * 65_536);
   });
 
-  it('is damaged when more stands behind the frames than a crash leaves: nothing is changed', async () => {
+  it('is damaged when more follows the frames than a crash leaves: nothing is changed', async () => {
     const { io, path } = fresh(name);
     const options = { io, blockBytes: 512, maxUnsyncedBytes: 1024 };
     // Padding up to 512, and the beginning of a frame of 9 bytes behind it.
@@ -220,7 +220,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     expect(found).toEqual(['one', 'two']);
   });
 
-  it('is damaged, or none, when a length stands there that no frame has: nothing is changed', async () => {
+  it('is damaged, or no file of frames, when a length follows that no frame has: nothing is changed', async () => {
     const { io, path } = fresh(name);
     const text = Buffer.from('This is a letter to a friend, and not a log at all.');
     await makeFile(io, path, text);
@@ -249,7 +249,7 @@ describe.each(names)('a file of frames on %s', (name) => {
     expect(await lengthsOf(path, io, 512)).toEqual([5, 2000]);
   });
 
-  it('a block of zeros ends it, whatever stands behind', async () => {
+  it('a block of zeros ends it, whatever follows', async () => {
     const { io, path } = fresh(name);
     const behind = Buffer.alloc(2048);
     framesOf('one').copy(behind, 0);
@@ -286,7 +286,7 @@ describe('a file of frames whose writes are padded', () => {
     expect(await lengthsOf(path, io, blockBytes)).toEqual(lengths);
   });
 
-  it('ends where zeros do not say that they are padding', async () => {
+  it('ends where zeros are not marked as padding', async () => {
     const { io, path } = fresh('memory');
     const content = Buffer.alloc(1024);
     framesOf('one').copy(content, 0);

@@ -21,7 +21,7 @@ const OPTIONS: Record<keyof PortableWalWriterOptions | keyof ReadFramesOptions, 
   copy: true,
 };
 
-describe('what the README says of PortableWalWriter', () => {
+describe('the README on PortableWalWriter', () => {
   it('is what its example prints', () => {
     const [, code, output] = /```js\n(.*?)```\s+It prints\s+```text\n(.*?)```/s.exec(section) ?? [];
     const { directory, destroy } = temporaryDirectory();

@@ -35,7 +35,7 @@ describe.each([false, true])('a file without frames that is opened with maxUnsyn
     await again.close();
   });
 
-  it('never has more at stake, and opening writes no more than that', async () => {
+  it('never has more that is not durable, and opening writes no more than that', async () => {
     const disk = new ForgetfulFile();
     const writer = await open(disk);
     for (let each = 1; each <= 100; each++) {
@@ -54,7 +54,7 @@ describe.each([false, true])('a file without frames that is opened with maxUnsyn
     await again.close();
   });
 
-  it('takes no append that is longer', async () => {
+  it('refuses a longer append', async () => {
     const writer = await open(new ForgetfulFile());
     await expect(writer.append(block(1, BOUND + 512))).rejects.toThrow(failure('WAL_TOO_LARGE'));
     expect(await writer.append(block(1, BOUND))).toBe(0);

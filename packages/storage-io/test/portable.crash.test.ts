@@ -259,7 +259,7 @@ describe('a torn tail', () => {
   run(made, [30, 470, 1, 'sync', 100, 300, 57], {}, known);
   const whole = made.bytes;
 
-  it('is cut at every byte, and what stands before it is kept', () => {
+  it('is cut at every byte, and what is before it is kept', () => {
     for (let length = 0; length <= whole.length; length++) {
       const file = new ForgetfulFile(whole.subarray(0, length));
       const before = framesIn(file);

@@ -6,7 +6,7 @@ import { contentOf, failure, fresh, makeFile, names, submissionsOf, waiting } fr
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 describe.each(names)('PortableWalWriter on %s', (name) => {
-  it('open makes a file, and goes on at the end of one', async () => {
+  it('open creates a file, or continues at the end of one', async () => {
     const { io, path } = fresh(name);
     const first = await PortableWalWriter.open(path, { io });
     expect([first.size, first.path.endsWith('/file'), first.recovery, first.direct]).toEqual([
@@ -24,7 +24,7 @@ describe.each(names)('PortableWalWriter on %s', (name) => {
     expect((await contentOf(io, path)).toString()).toBe('onetwo');
   });
 
-  it('open without create wants a file', async () => {
+  it('open without create needs a file', async () => {
     const { io, path } = fresh(name);
     await expect(PortableWalWriter.open(path, { io, create: false })).rejects.toThrow(failure('WAL_NOT_FOUND'));
     expect(() => io.stat(path)).toThrow(failure('WAL_NOT_FOUND'));
@@ -53,7 +53,7 @@ describe.each(names)('PortableWalWriter on %s', (name) => {
     expect((await contentOf(io, path)).toString()).toBe('beforebefore');
   });
 
-  it('appends stand in the order of the calls, awaited or not', async () => {
+  it('appends are in the order of the calls, awaited or not', async () => {
     const { io, path } = fresh(name);
     const writer = await PortableWalWriter.open(path, { io });
     const calls: Promise<unknown>[] = [];
@@ -68,7 +68,7 @@ describe.each(names)('PortableWalWriter on %s', (name) => {
     await writer.close();
   });
 
-  it('what is appended during a write goes out in the next one', async () => {
+  it('what is appended during a write goes into the next one', async () => {
     const { io, path } = fresh(name);
     const writer = await PortableWalWriter.open(path, { io });
     const submissions = submissionsOf(writer);
@@ -119,7 +119,7 @@ describe.each(names)('PortableWalWriter on %s', (name) => {
     await writer.close();
   });
 
-  it('flushBatch makes durable what an append has taken along', async () => {
+  it('flushBatch makes durable what an append has written with it', async () => {
     const { io, path } = fresh(name);
     const writer = await PortableWalWriter.open(path, { io });
     await writer.appendBatched('a');
@@ -145,7 +145,7 @@ describe.each(names)('PortableWalWriter on %s', (name) => {
     await writer.close();
   });
 
-  it('maxBatchBytes is 1 MiB unless said otherwise', async () => {
+  it('maxBatchBytes is 1 MiB by default', async () => {
     const { io, path } = fresh(name);
     const writer = await PortableWalWriter.open(path, { io });
     expect(writer.maxBatchBytes).toBe(1024 * 1024);
@@ -208,7 +208,7 @@ describe.each(names)('PortableWalWriter on %s', (name) => {
     await writer.close();
   });
 
-  it('stats counts what this writer had the backend do', async () => {
+  it('stats counts the operations of this writer', async () => {
     const { io, path } = fresh(name);
     const other = await PortableWalWriter.open(`${path}-other`, { io });
     const writer = await PortableWalWriter.open(path, { io });
@@ -278,7 +278,7 @@ describe.each(names)('PortableWalWriter on %s', (name) => {
     expect((await contentOf(io, path)).toString()).toBe('kept');
   });
 
-  it('a backend that was given lives on', async () => {
+  it('a backend that was passed stays open', async () => {
     const { io, path } = fresh(name);
     await (await PortableWalWriter.open(path, { io })).close();
     expect(io.stat(path)).toEqual({ kind: 'file', size: 0 });
@@ -355,7 +355,7 @@ describe.each(waiting)('the blocking twins of PortableWalWriter on %s', (name) =
     expect(() => writer.flushBatchSync()).toThrow(failure('WAL_CLOSED'));
   });
 
-  it('come behind what was called before', async () => {
+  it('run after what was called before', async () => {
     const { io, path } = fresh(name);
     const writer = PortableWalWriter.openSync(path, { io });
     const earlier = [writer.append('a'), writer.append('b'), writer.sync()];
@@ -379,7 +379,7 @@ describe.each(waiting)('the blocking twins of PortableWalWriter on %s', (name) =
 });
 
 describe('a PortableWalWriter with a backend of its own', () => {
-  it('takes one that is named, and ends it', async () => {
+  it('opens one that is named, and disposes of it', async () => {
     const { io, path } = fresh('sync-fs');
     for (const own of ['thread-pool', 'sync-fs', 'auto'] as const) {
       const writer = await PortableWalWriter.open(path, { io: own });

@@ -47,7 +47,7 @@ describe.each(kinds)('a queue on a backend %s', (_kind, make) => {
     expect(queue.idle).toBe(true);
   });
 
-  it('starts a routine that nobody has a promise of, and tells how it ended', async () => {
+  it('starts a routine without a promise, and reports its outcome', async () => {
     const io = make();
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);
@@ -78,7 +78,7 @@ describe.each(kinds)('a queue on a backend %s', (_kind, make) => {
     expect(order).toEqual(['a1', 'a2', 'a3', 'made', 'b1']);
   });
 
-  it('goes on after a failure', async () => {
+  it('continues after a failure', async () => {
     const io = make();
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);
@@ -93,7 +93,7 @@ describe.each(kinds)('a queue on a backend %s', (_kind, make) => {
     expect(queue.idle).toBe(true);
   });
 
-  it('takes what is added while it works', async () => {
+  it('runs what is added while it works', async () => {
     const io = make();
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);
@@ -144,7 +144,7 @@ describe.each(kinds)('a queue on a backend %s', (_kind, make) => {
 });
 
 describe('a queue that is blocked for', () => {
-  it('drives what came before along, and gives the result', async () => {
+  it('also drives the routines before it, and returns the result', async () => {
     const io = tinySync(new TinyFiles());
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);
@@ -155,7 +155,7 @@ describe('a queue that is blocked for', () => {
     expect(queue.idle).toBe(true);
   });
 
-  it('drives what it has joined along', () => {
+  it('also drives the routine that it has joined', () => {
     const io = tinySync(new TinyFiles());
     const file = io.open('d/file', { create: true });
     const [inner, outer] = [new RoutineQueue(io), new RoutineQueue(io)];
@@ -197,7 +197,7 @@ describe('a queue that is blocked for', () => {
     expect(queue.idle).toBe(true);
   });
 
-  it('does so from what is told that a routine has ended, with what was told behind it', async () => {
+  it('does so from inside the callback of a routine that has ended, with the callbacks queued after it', async () => {
     const io = tinySync(new TinyFiles());
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);
@@ -216,7 +216,7 @@ describe('a queue that is blocked for', () => {
     expect(queue.idle).toBe(true);
   });
 
-  it('does so from what is told of a routine that ends at once', () => {
+  it('does so from inside the callback of a routine that ends at once', () => {
     const io = tinySync(new TinyFiles());
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);
@@ -258,7 +258,7 @@ describe('a queue that is blocked for', () => {
     expect(order).toEqual(['b1']);
   });
 
-  it('goes on when what is told that a routine has ended throws', async () => {
+  it('continues when the callback of a routine that has ended throws', async () => {
     const io = tinySync(new TinyFiles());
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);

@@ -61,7 +61,7 @@ function* failing(io: StorageIo): IoRoutine<string[]> {
 const results: string[][] = [];
 
 describe('a routine', () => {
-  it('gives the same whichever way it is driven', async () => {
+  it('has the same result however it is driven', async () => {
     const expected = [8, 'hello\0\0\0', ['file'], []];
     const sync = tinySync(new TinyFiles());
     expect(runSync(sync, everyStep(sync, 'd'))).toEqual(expected);
@@ -74,7 +74,7 @@ describe('a routine', () => {
     expect(runSync(memory, everyStep(memory, 'd'))).toEqual(expected);
   });
 
-  it('throws to whoever drives it, after its own cleaning up', async () => {
+  it('throws to its driver, after its own clean-up', async () => {
     for (const drive of [
       async () => {
         const io = tinySync(new TinyFiles());
@@ -141,7 +141,7 @@ describe('a routine', () => {
     );
   });
 
-  it('waits for room in a full queue', async () => {
+  it('waits for space in a full queue', async () => {
     const files = new TinyFiles();
     const io = fromAsyncFileOps(tinyAsyncOps(files, inATurn), { maxPending: 3 });
     const file = io.open('d/file', { create: true });
@@ -181,7 +181,7 @@ describe('a routine', () => {
     );
   });
 
-  it('throws into nobody else: another one goes on', async () => {
+  it('does not affect another routine when it throws', async () => {
     const io = asyncIo();
     const file = io.open('d/file', { create: true });
     const lost = runAsync(io, ioSteps.remove(io, 'd/missing'));
@@ -191,7 +191,7 @@ describe('a routine', () => {
     expect(io.size(file)).toBe(3);
   });
 
-  it('is driven along by somebody who blocks', () => {
+  it('is driven by another call that blocks', () => {
     const io = tinySync(new TinyFiles());
     const file = io.open('d/file', { create: true });
     const order: string[] = [];
@@ -260,7 +260,7 @@ describe('the router', () => {
     expect(router.drain()).toBe(0);
   });
 
-  it('drains more than one buffer holds, and drops what nobody expects', () => {
+  it('drains more than one buffer holds, and drops completions without an owner', () => {
     const io = tinySync(new TinyFiles());
     const router = CompletionRouter.for(io);
     const file = io.open('d/file', { create: true });
@@ -276,7 +276,7 @@ describe('the router', () => {
     expect(router.pending).toBe(0);
   });
 
-  it('may be waited for by an owner that was just told', () => {
+  it('may be waited for by an owner that was just called', () => {
     const io = tinySync(new TinyFiles());
     const router = CompletionRouter.for(io);
     const file = io.open('d/file', { create: true });
@@ -315,7 +315,7 @@ describe('the router', () => {
     expect(order).toEqual(['first', 'second', 'then second']);
   });
 
-  it('tells those who wait for room, once, when something was handed out', () => {
+  it('resumes what waits for queue space, once, when something was handed out', () => {
     const io = tinySync(new TinyFiles());
     const router = CompletionRouter.for(io);
     const file = io.open('d/file', { create: true });
@@ -332,7 +332,7 @@ describe('the router', () => {
     expect(told).toBe(1);
   });
 
-  it('tells the others although one owner throws', async () => {
+  it('calls the other owners although one throws', async () => {
     const io = tinySync(new TinyFiles());
     const router = CompletionRouter.for(io);
     const file = io.open('d/file', { create: true });
@@ -350,7 +350,7 @@ describe('the router', () => {
     expect(all).toMatchObject([{ message: 'from an owner' }]);
   });
 
-  it('lets others have their turn while a routine of many steps runs', async () => {
+  it('leaves turns to others while a routine of many steps runs', async () => {
     const io = tinySync(new TinyFiles());
     const file = io.open('d/file', { create: true });
     let steps = 0;
@@ -367,7 +367,7 @@ describe('the router', () => {
     expect(seen.length).toBeGreaterThan(10);
   });
 
-  it('wakes a routine that waits for room although somebody blocks inside an owner', () => {
+  it('resumes a routine that waits for queue space although a call blocks inside an owner', () => {
     const io = tinySync(new TinyFiles(), { maxPending: 2 });
     const file = io.open('d/file', { create: true });
     const queue = new RoutineQueue(io);
@@ -406,7 +406,7 @@ describe('the router', () => {
 });
 
 describe('a completion buffer', () => {
-  it('holds 256 completions, or as many as it is asked to', () => {
+  it('holds 256 completions, or its given capacity', () => {
     expect(new CompletionBuffer().capacity).toBe(256);
     expect(new CompletionBuffer(3).tokens).toHaveLength(3);
     expect(new CompletionBuffer(3).results).toHaveLength(3);

@@ -5,7 +5,7 @@ import * as ioSteps from '../src/routines/io-operations.js';
 import type { IoRoutine } from '../src/routines/routine.js';
 import { RoutineQueue } from '../src/routines/routine-queue.js';
 
-it('who asks before a routine has begun shares it, who asks later gets another one', async () => {
+it('a call before a routine has begun shares it, a later call gets another one', async () => {
   const io = createMemoryStorageIo();
   const file = io.open('file', { create: true });
   let runs = 0;
@@ -26,7 +26,7 @@ it('who asks before a routine has begun shares it, who asks later gets another o
   expect(runs).toBe(4);
 });
 
-it('a run that fails is no other run’s', async () => {
+it('a run that fails does not affect another run', async () => {
   let fails = true;
   const shared = new SharedRoutine(new RoutineQueue(createMemoryStorageIo()), () => {
     if (fails) throw new Error('now');

@@ -101,7 +101,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'name-of-the-lock-taken-for-a-leftover',
     test: LOCK_TEST,
-    breaks: 'A second file that is another name of the lock says nothing of its maker.',
+    breaks: 'A takeover file that is a hard link to the lock file does not name its holder.',
     file: `${STORAGE_IO}/lock/lock-file.ts`,
     find: 'return isSameFile(path, takeover) ? undefined : peek(takeover);',
     replace: 'return peek(takeover);',

@@ -9,7 +9,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'second-file-without-a-maker',
     test: 'packages/storage-io/test/fs-calls.test.ts',
-    breaks: 'The second file of a lock names its maker from its first moment on.',
+    breaks: 'The takeover file of a lock names its holder from its first moment on.',
     file: `${STORAGE_IO}/lock/lock-file.ts`,
     find: '    symlinkSync(textOf(me), takeover);\n',
     replace: '    createTakeoverInTwoSteps(path, takeover, me);\n',

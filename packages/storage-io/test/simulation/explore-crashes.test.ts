@@ -137,7 +137,7 @@ describe('what goes wrong elsewhere', () => {
     // A million turns of the event loop, on however busy a machine.
   }, 120_000);
 
-  test('notes that come after the end are not believed', async () => {
+  test('notes after the end are ignored', async () => {
     let late = 0;
     await exploreCrashes<string>(
       (life) => {

@@ -75,7 +75,7 @@ describe('what was written', () => {
     expect(everythingLeft(disk)).toEqual(['a', 'b', 'c']);
   });
 
-  test('is written with what stands beside it in its sector', () => {
+  test('is written together with the rest of its sector', () => {
     const { disk, io } = diskWithFile(sectors('a'));
     sync(io, 'f');
     write(io, 'f', 'bb', 0);
@@ -346,7 +346,7 @@ describe('writes in flight', () => {
     expect(read(io, 'f').toString()).toBe('after!');
   });
 
-  test('take simulated time only: waiting with a limit gives up, and goes on later', () => {
+  test('take only simulated time: waiting with a limit ends at the limit, and can be continued', () => {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo({ completesInline: false, latencyTicks: 1_000_000 });
     const file = io.open('f', { create: true });
@@ -493,7 +493,7 @@ describe('faults', () => {
     },
   );
 
-  test('a disk can be full for a while, for whatever takes room, and then has room again', () => {
+  test('a disk can be full for a while, for everything that needs space, and then has space again', () => {
     const { disk, io } = diskWithFile(sectors('a'));
     sync(io, 'f');
     disk.failWhen(({ kind }) => (kind === 'truncate' ? 'full' : undefined));
@@ -591,7 +591,7 @@ describe('faults', () => {
 });
 
 describe('a disk with a capacity', () => {
-  test('takes what fits, and then is full', () => {
+  test('accepts what fits, and then is full', () => {
     const disk = new SimulatedDisk({ capacityBytes: 4 * SECTOR });
     const io = disk.createStorageIo();
     write(io, 'f', sectors('a', 2));
