@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-const section = readme.slice(readme.indexOf('## A disk that forgets'));
+const section = readme.slice(readme.indexOf('## A simulated disk'));
 
 test('the README shows what its example of a simulation prints', () => {
   const [, code, output] = /```js\n(.*?)```\s+It prints\s+```text\n(.*?)```/s.exec(section) ?? [];
