@@ -52,7 +52,7 @@ async function scenario(life: ProcessRun<Note>): Promise<void> {
 }
 
 /** Opens the log on a backend: everything acknowledged is there, and nothing that was not appended. */
-async function checkLog(io: StorageIo, life: Life<Note>): Promise<void> {
+async function checkLog(io: StorageIo, life: ProcessRun<Note>): Promise<void> {
   const wal = await open(io, life);
   const promised = Math.max(0, ...life.notes.map((note) => note.promised));
   const appended = Math.max(0, ...life.notes.map((note) => note.appended));
