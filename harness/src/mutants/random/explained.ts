@@ -45,7 +45,7 @@ export const EXPLAINED: readonly Explanation[] = [
   },
   {
     file: 'packages/wal/src/commit/background-flush.ts',
-    change: '`this.#underWay` becomes `false` in `if (this.#underWay) this.#due = true;`',
+    change: '`this.#underWay` becomes `false` in `if (this.#underWay) this.#flushAgain = true;`',
     because: 'The log itself carries out one flush at a time, and all that are asked for meanwhile share the next one.',
   },
   {
