@@ -1,3 +1,4 @@
+import { KeyRing } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
@@ -293,5 +294,41 @@ describe('on a full disk', () => {
     // A later sync that succeeds would prove nothing.
     expect(() => wal.checkpointSync(8)).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
     expect(wal.checkpointLsn).toBe(0);
+  });
+});
+
+describe.each([
+  ['blocking', {}],
+  ['side by side', { completesInline: false, durableWrites: true, overlappedWrites: true }],
+])('no room for the name of the next segment, on a %s backend', (_name, options) => {
+  const ring = () =>
+    KeyRing.of({ id: 1, key: new Uint8Array(32).fill(1) }, [{ id: 2, key: new Uint8Array(32).fill(2) }]);
+  const config = { directory: '/log', blockBytes: 512, segmentBytes: 4096, preallocate: 'write' } as const;
+
+  test.each([
+    ['truncateBefore', (wal: SegmentedWal) => wal.truncateBefore(wal.nextLsn), []],
+    ['rotateKey', (wal: SegmentedWal) => wal.rotateKey(2), [1]],
+  ])('%s changes nothing, and the log goes on', async (_call, call, kept) => {
+    const disk = new SimulatedDisk();
+    const keyRing = ring();
+    const io = disk.createStorageIo(options);
+    const wal = await SegmentedWal.open({ ...config, io, keyRing, ...new TestWorld(1).options });
+    wal.append('one');
+    await wal.sync();
+    const full = (): void => disk.failWhen(({ kind }) => (kind === 'rename' ? 'ENOSPC' : undefined));
+    full();
+    await expect(call(wal)).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+    expect(wal.failure).toBeUndefined();
+    disk.failWhen(undefined);
+    await call(wal);
+    wal.append('two');
+    await wal.sync();
+    full();
+    await expect(call(wal)).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+    wal.append('three');
+    await wal.sync();
+    const left = disk.crash().createStorageIo();
+    const again = SegmentedWal.openSync({ ...config, io: left, keyRing: ring(), ...new TestWorld(2).options });
+    expect(lsns(again)).toEqual([...kept, 2, 3]);
   });
 });

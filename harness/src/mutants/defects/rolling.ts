@@ -83,9 +83,8 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/closing-files.test.ts',
     breaks: 'A log that fails while the next segment is made closes the file of that, too.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    this.#current = next;\n    yield* this.#guarded(this.#goOnIn(old, next));\n',
-    replace:
-      '    this.throwIfFailed();\n    this.#current = next;\n    yield* this.#guarded(this.#goOnIn(old, next));\n',
+    find: '    this.#current = next;\n    try {\n',
+    replace: '    this.throwIfFailed();\n    this.#current = next;\n    try {\n',
   },
   {
     name: 'closed-as-if-durable',

@@ -1,4 +1,5 @@
 import {
+  blockEnd,
   type Checkpoint,
   CodecNumber,
   ENCRYPTION_TAG_BYTES,
@@ -435,7 +436,30 @@ export class SegmentWriter {
     const old = this.#current;
     // Set first: if the log has failed meanwhile, this file is closed with the log.
     this.#current = next;
-    yield* this.#guarded(this.#goOnIn(old, next));
+    try {
+      yield* this.#guarded(this.#seal(old, next));
+      yield* this.#nameOrRefuse(next);
+    } catch (error) {
+      if (this.#failure === undefined) this.#goBackTo(old, before, next, error);
+      throw error;
+    }
+    this.#activate(next);
+  }
+
+  /** There was no room for the name of a segment: what was appended for it has no place any more, and else nothing has changed. */
+  #goBackTo(
+    old: ActiveSegment | undefined,
+    before: ActiveSegment | undefined,
+    next: ActiveSegment,
+    error: unknown,
+  ): void {
+    if (this.#active !== next || !isEmpty(next)) {
+      this.fail(error);
+      return;
+    }
+    this.#closeFileOf(next);
+    this.#current = old;
+    this.#active = before;
   }
 
   /**
@@ -856,7 +880,10 @@ export class SegmentWriter {
   /** Truncates the file of a segment behind its last used block. */
   *#trimPreallocation(segment: ActiveSegment): IoRoutine<void> {
     yield* this.#untilPreallocationIdle(segment);
-    yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, segment.header.blockBytes);
+    const { blockBytes } = segment.header;
+    yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, blockBytes);
+    // If the next segment finds no room, this one is written on.
+    segment.preallocatedEnd = Math.min(segment.preallocatedEnd, blockEnd(segment.end, blockBytes));
   }
 
   /**
@@ -875,25 +902,24 @@ export class SegmentWriter {
     if (!this.#pipelined) yield* this.#drained();
   }
 
-  /** The same with nothing in flight; complete on return. */
-  *#goOnIn(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
-    yield* this.#completeRoll(old, next);
-    this.#activate(next);
-  }
-
   /**
    * Seals the old segment and names the next one. The old one is durable and trimmed before the new one is named, and the
    * name is durable before anything in the new one is acknowledged.
    */
   *#completeRoll(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
+    yield* this.#seal(old, next);
+    yield* this.#name(next);
+    if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);
+  }
+
+  /** Makes the old segment durable, and cuts it behind its last used block. */
+  *#seal(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
     if (old !== undefined) {
       yield* this.#until(() => old.isWritten);
       if (old.dirty) yield* this.#datasync(old);
       this.#provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
       yield* this.#trimPreallocation(old);
     }
-    yield* this.#name(next);
-    if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);
   }
 
   /** Removes an empty segment, which the chain does not contain any more. */
