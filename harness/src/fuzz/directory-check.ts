@@ -39,6 +39,8 @@ interface Opening {
   readonly tree: Tree;
   /** Changes that it made. */
   readonly changes: number;
+  /** It has asked for an LSN, and got one. */
+  readonly isTold?: boolean;
 }
 
 /** What becomes of an opening: behind so many changes it is killed, or the disk is full. */
@@ -131,7 +133,7 @@ function salvaged(input: DamagedDirectory): Opening {
   const first = open(input, input.tree, { recoveryMode: 'salvage' });
   if (first.error === undefined) return first;
   checkRefusal(input, first);
-  return open(input, first.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn });
+  return { ...open(input, first.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn }), isTold: true };
 }
 
 /** A salvage that refuses has changed nothing; one that goes on with what another has begun may have gone some way. */
@@ -288,7 +290,10 @@ function checkSalvage(input: DamagedDirectory, strict: Opening, salvage: Opening
   }
   const note = noteIn(tree);
   // What was begun before is gone on with, whatever is there now.
-  const rule = strict.error?.code === 'WAL_CORRUPT' && note === undefined ? keptBySalvage(tree) : 'asks';
+  const isRuled = strict.error?.code === 'WAL_CORRUPT' && note === undefined;
+  const rule = isRuled ? keptBySalvage(tree) : 'asks';
+  const hasGuessed = isRuled && rule === 'asks' && salvage.wal !== undefined && !salvage.isTold;
+  assert.ok(!hasGuessed, `salvage has to ask for an LSN, and goes on with ${wal?.nextLsn}`);
   if (wal === undefined) {
     checkRefusal(input, salvage);
     // A log in the clear in the place of an encrypted one is none that these keys go with.

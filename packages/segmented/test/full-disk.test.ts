@@ -312,7 +312,7 @@ describe.each([
     const disk = new SimulatedDisk();
     const keyRing = ring();
     const io = disk.createStorageIo(options);
-    const wal = await SegmentedWal.open({ ...config, io, keyRing, ...new TestWorld(1).options });
+    const wal = await SegmentedWal.open({ ...config, io, keyRing, ...new TestEnvironment(1).options });
     wal.append('one');
     await wal.sync();
     const full = (): void => disk.failWhen(({ kind }) => (kind === 'rename' ? 'ENOSPC' : undefined));
@@ -328,7 +328,7 @@ describe.each([
     wal.append('three');
     await wal.sync();
     const left = disk.crash().createStorageIo();
-    const again = SegmentedWal.openSync({ ...config, io: left, keyRing: ring(), ...new TestWorld(2).options });
+    const again = SegmentedWal.openSync({ ...config, io: left, keyRing: ring(), ...new TestEnvironment(2).options });
     expect(lsns(again)).toEqual([...kept, 2, 3]);
   });
 });

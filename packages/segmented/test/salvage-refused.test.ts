@@ -488,6 +488,25 @@ describe('salvageLsn', () => {
     }
   });
 
+  test('is asked for where the chain breaks, whatever is missing further down', () => {
+    const { files } = make({ groups: Array.from({ length: 60 }, () => [250]), config: CONFIG });
+    const [first, second, , fourth, fifth, sixth] = segmentNames(files) as [
+      string,
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
+    const emptied = changed(files, first, (bytes) => bytes.slice(0, 512));
+    const garbage = new Uint8Array(600).fill(1);
+    const broken = withFile(withFile(without(emptied, fourth), fifth, garbage), sixth, garbage);
+    const upToSixth = new Map([...broken].filter(([name]) => name <= sixth));
+    expect(() => salvage(restore(upToSixth))).toThrow(/give salvageLsn/);
+    const log = salvage(restore(upToSixth), { salvageLsn: firstLsnOf(fourth) });
+    expect(log.recovery).toMatchObject({ firstLsn: firstLsnOf(second), lastLsn: firstLsnOf(fourth) - 1 });
+  });
+
   test('that is too high costs one pass over the log', () => {
     const reads = [12, 48].map((groups) => {
       const { files } = make({ groups: Array.from({ length: groups }, () => [900]), config: { segmentBytes: 1024 } });

@@ -8,6 +8,14 @@ const NAMES_TEST = 'packages/segmented/test/names-and-numbers.test.ts';
 /** Defects in deciding what of a damaged log is kept, and in what is said of that. */
 export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
+    name: 'salvage-that-does-not-ask',
+    test: 'packages/segmented/test/salvage-refused.test.ts',
+    breaks: 'Salvage asks for the LSN to go on with where the files do not show it, whatever is missing further down.',
+    file: `${SEGMENTED}/salvage/salvage-plan.ts`,
+    find: 'if (!isSurelyBefore(topPrefix, top, limit, above)) return undefined;',
+    replace: 'if (links.length === 1 && !isSurelyBefore(topPrefix, top, limit, above)) return undefined;',
+  },
+  {
     name: 'salvage-keeps-one-of-the-old-copies',
     test: REFUSED_TEST,
     breaks: 'Salvage keeps the whole chain below what it keeps, also where a newer checkpoint is behind it.',

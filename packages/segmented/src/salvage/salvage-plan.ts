@@ -252,14 +252,19 @@ class SalvageSearch {
     return sound.reverse();
   }
 
-  /** Reads a chain from its beginning to the first lost record. */
+  /**
+   * Reads a chain from its beginning to the first lost record; `undefined` when the files do not show that the chain goes on
+   * at the break above it, whatever is missing further down.
+   */
   *#readUpTo(links: readonly Link[], limit: Lsn, above: number): IoRoutine<Choice | undefined> {
+    const top = links.at(-1) as Link;
+    const topPrefix = yield* readPrefix(this.#io, top, limit);
+    if (!isSurelyBefore(topPrefix, top, limit, above)) return undefined;
     const kept: Segment[] = [];
     let from = BEGINNING;
     for (const [index, link] of links.entries()) {
       const successor = links[index + 1];
-      const prefix = yield* readPrefix(this.#io, link, successor?.header.firstLsn ?? limit);
-      if (successor === undefined && !isSurelyBefore(prefix, link, limit, above)) return undefined;
+      const prefix = successor === undefined ? topPrefix : yield* readPrefix(this.#io, link, successor.header.firstLsn);
       from = linkBehind(prefix.segment);
       if (!isEmpty(prefix.segment)) kept.push(prefix.segment);
       if (!prefix.reachesLimit) return { kept, nextLsn: prefix.segment.nextLsn, from: behind(kept, from) };
