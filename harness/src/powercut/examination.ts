@@ -60,13 +60,21 @@ export class Examination {
     }
   }
 
-  /** The image of a disk for the next guest, with the power cut late in this record. @returns what each log had reported */
-  makeBase(path: string): string[][] {
+  /**
+   * The image of a disk for the next guest, with the power cut late in this record; blocks of 4 KiB are whole where the file
+   * system does not mount with torn ones.
+   *
+   * @returns what each log had reported
+   */
+  async makeBase(path: string): Promise<string[][]> {
     const random = new Random(this.#record.facts.seed);
     const { length } = this.#record.events;
     const at = random.integer(Math.floor(length / 2), length);
     this.#disk.advance(at);
-    this.#disk.cut(path, survivorsOf(this.#disk.volatile, random));
+    const survivors = survivorsOf(this.#disk.volatile, random);
+    // Tried with a copy: the recovery of the file system is the guest's.
+    this.#disk.cut(this.#image, survivors);
+    this.#disk.cut(path, (await this.#mounts()) ? survivors : withWholeBlocks(survivors));
     return this.#record.facts.logs.map((_, log) => this.#record.linesBefore(at, log));
   }
 
@@ -115,6 +123,16 @@ export class Examination {
     const findings = inspections.map(({ finding }) => finding);
     const worst = findings.find(({ verdict }) => verdict !== 'kept') ?? { verdict: 'kept', text: '' };
     return { image, cut: at, tornBlocks, ...worst };
+  }
+
+  async #mounts(): Promise<boolean> {
+    try {
+      await this.#mounted().unmount();
+      return true;
+    } catch (error) {
+      if (!(error instanceof MountError)) throw error;
+      return false;
+    }
   }
 
   #mounted(): MountedImage {

@@ -120,7 +120,7 @@ export class Laboratory {
       const next = join(place, `${life + 1}`);
       mkdirSync(next);
       const examination = new Examination(folder, this.#honours);
-      history.push(examination.makeBase(baseOf(next)));
+      history.push(await examination.makeBase(baseOf(next)));
       examination.close();
       if (wrong === undefined) rmSync(folder, { recursive: true });
       folder = next;
