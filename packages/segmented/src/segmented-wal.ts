@@ -134,8 +134,8 @@ export class SegmentedWal {
   /** The error of a submitted sync that failed without failing the log; reported once. */
   #submitFailure: unknown;
   #closing: Promise<void> | undefined;
-  /** Whether the log had failed when it was closed. */
-  #hadFailed = false;
+  /** Whether a call had reported the failure of the log when it was closed. */
+  #failureWasReported = false;
 
   private constructor(environment: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
     this.#environment = environment;
@@ -816,7 +816,7 @@ export class SegmentedWal {
 
   /**
    * Makes everything durable, writes the mark of a clean close, closes the file and releases the lock. Readings in progress
-   * end with `WAL_CLOSED`. Idempotent. After an earlier failure it only closes and unlocks.
+   * end with `WAL_CLOSED`. Idempotent. After a failure that a call has reported it only closes and unlocks.
    *
    * @param options - `discard`: discard everything appended and not yet written. Default `false`.
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when the log fails during this call: then it is closed and unlocked, and not
@@ -869,7 +869,7 @@ export class SegmentedWal {
 
   #beginClosing(): void {
     this.#state = 'closing';
-    this.#hadFailed = this.#writer.failure !== undefined;
+    this.#failureWasReported = this.#writer.failureIsReported;
     this.#idleMarker.stop();
     for (const reader of this.#readers) reader.end();
   }
@@ -878,7 +878,7 @@ export class SegmentedWal {
     try {
       if (this.#writer.failure !== undefined || this.#isReadonly) {
         yield* this.#writer.releaseFiles();
-        if (!this.#hadFailed) this.#throwIfOwed(discard);
+        if (!this.#failureWasReported) this.#throwIfOwed(discard);
         return;
       }
       yield* this.#writer.close(MarkType.closed, discard);
@@ -888,7 +888,7 @@ export class SegmentedWal {
     }
   }
 
-  /** @throws the failure that came while the close was queued: no other call reports a failure in the background */
+  /** @throws a failure that no call has reported: it came in the background, or while the close was queued */
   #throwIfOwed(discard: boolean): void {
     const { failure, durableLsn, writtenLsn, nextLsn } = this.#writer;
     if (failure !== undefined && durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;
@@ -999,7 +999,7 @@ export class SegmentedWal {
         this.#retaining = false;
         return this.#truncation.retain();
       })
-      .catch(() => {});
+      .catch(() => this.#writer.failedInBackground());
   }
 
   /** Creates the segment that was deferred, as the disk was full when the log was opened. */
@@ -1092,7 +1092,7 @@ export class SegmentedWal {
 
   #writeIdleMark(): void {
     // A failure is not lost: `failure` reports it, and every later call is rejected with it.
-    this.#writeQueue.run(() => this.#writer.mark(MarkType.idle)).catch(() => {});
+    this.#writeQueue.run(() => this.#writer.mark(MarkType.idle)).catch(() => this.#writer.failedInBackground());
   }
 
   /** Tries in the background to create the deferred segment. */

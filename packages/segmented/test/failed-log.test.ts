@@ -108,6 +108,28 @@ describe('a log that fails behind the call that closes it', () => {
     await again.close();
   });
 
+  test.each([
+    ['close', (wal: SegmentedWal) => wal.close()],
+    ['closeSync', async (wal: SegmentedWal) => wal.closeSync()],
+  ])('or before it in the background, rejects where records are not durable: %s', async (_name, close) => {
+    const disk = new SimulatedDisk();
+    const io = disk.createStorageIo({ ...slow, durableWrites: true, overlappedWrites: true, directAlignment: 512 });
+    const options = { ...config, preallocate: 'write', ...new TestEnvironment().options } as const;
+    const wal = await SegmentedWal.open({ ...options, io });
+    wal.append('one');
+    await wal.sync();
+    disk.failWhen(({ kind, path }) => (kind === 'write' && path.endsWith('next.seg') ? 'EIO' : undefined));
+    let synced = 0;
+    while (wal.failure === undefined) {
+      await wal.sync();
+      synced = wal.lastLsn;
+      wal.append('x'.repeat(400));
+      for (let turn = 0; turn < 20 && wal.failure === undefined; turn++) await new Promise(setImmediate);
+    }
+    expect(wal.durableLsn).toBe(synced);
+    await expect(close(wal)).rejects.toThrow(failure);
+  });
+
   test('that failed before is closed without a further word', async () => {
     const { wal } = failedLog();
     await wal.close();

@@ -142,6 +142,7 @@ export class SegmentWriter {
   #encryptedFrom: Lsn | undefined;
   #endsWithMark = true;
   #failure: WalError | undefined;
+  #failureIsReported = false;
 
   /** @param onRoll - called when a segment was sealed and the name of the next one is durable */
   constructor(environment: Environment, settings: Settings, start: LogStart, onRoll: () => void) {
@@ -153,10 +154,10 @@ export class SegmentWriter {
     this.#coreId = start.coreId;
     this.#pipelined = writesSideBySide(environment.io);
     const router = CompletionRouter.for(environment.io);
-    this.#pipeline = new Pipeline(router, (error) => this.fail(error));
-    this.#background = new Pipeline(router, (error) => this.fail(error));
+    this.#pipeline = new Pipeline(router, (error) => this.fail(error, false));
+    this.#background = new Pipeline(router, (error) => this.fail(error, false));
     this.#preallocator = new BlockPreallocator(environment, settings, this.#background);
-    this.directorySync = new DirectorySync(environment, settings.directory, (error) => this.fail(error));
+    this.directorySync = new DirectorySync(environment, settings.directory, (error) => this.fail(error, false));
     const failure = () => this.#failure;
     const firstOwn = start.active?.header.number ?? start.nextNumber;
     this.allocator = new SegmentAllocator(
@@ -227,6 +228,16 @@ export class SegmentWriter {
   /** The first failure; then nothing is accepted any more. */
   get failure(): WalError | undefined {
     return this.#failure;
+  }
+
+  /** Whether a call has thrown the failure; not where it came in the background and nothing was called since. */
+  get failureIsReported(): boolean {
+    return this.#failureIsReported;
+  }
+
+  /** What was thrown last was thrown in the background: no call reports it. */
+  failedInBackground(): void {
+    this.#failureIsReported = false;
   }
 
   /** Sealed segments of the chain, from the oldest to the newest. */
@@ -538,7 +549,7 @@ export class SegmentWriter {
     // Records appended meanwhile would be written into the superseded segment, and the log would continue there.
     if (!this.#isSettled) {
       this.fail(pending(this.#settings.directory));
-      throw this.#failure;
+      throw this.#reported();
     }
   }
 
@@ -591,6 +602,7 @@ export class SegmentWriter {
   /** @throws an error with the code of the first failure */
   throwIfFailed(): void {
     if (this.#failure === undefined) return;
+    this.#failureIsReported = true;
     const { code, path } = this.#failure;
     throw new WalError(
       code,
@@ -612,15 +624,26 @@ export class SegmentWriter {
       result = yield* routine;
     } catch (error) {
       this.fail(error);
-      throw this.#failure;
+      throw this.#reported();
     }
     // A background routine may have failed meanwhile.
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#reported();
     return result;
   }
 
-  /** Records a final failure: from now on nothing is accepted. */
-  fail(error: unknown): void {
+  /** The failure, which a call is about to throw. */
+  #reported(): WalError | undefined {
+    this.#failureIsReported = true;
+    return this.#failure;
+  }
+
+  /**
+   * Records a final failure: from now on nothing is accepted.
+   *
+   * @param isReported - whether a call throws it
+   */
+  fail(error: unknown, isReported = true): void {
+    this.#failureIsReported ||= isReported;
     if (this.#failure === undefined) {
       this.#failure = WalError.is(error)
         ? error
@@ -750,7 +773,7 @@ export class SegmentWriter {
 
   /** Waits until a condition holds that depends on what is in flight. @throws the first failure */
   *#until(holds: () => boolean): IoRoutine<void> {
-    if (!(yield* this.#pipeline.until(holds))) throw this.#failure;
+    if (!(yield* this.#pipeline.until(holds))) throw this.#reported();
   }
 
   *#drained(): IoRoutine<void> {
@@ -798,7 +821,7 @@ export class SegmentWriter {
     const { segment, position, bytes } = extent;
     const end = position + bytes.length;
     if (!isRangeIdle(segment, position, end) && !(yield* this.#preallocator.untilIdle(segment, position, end))) {
-      throw this.#failure;
+      throw this.#reported();
     }
     // A durable write does not make earlier writes durable that were not: then a sync is needed.
     const alone = toSync && !segment.dirty && this.#environment.io.capabilities.durableWrites;
@@ -874,7 +897,7 @@ export class SegmentWriter {
 
   /** Waits until no block of a segment is being preallocated. */
   *#untilPreallocationIdle(segment: ActiveSegment): IoRoutine<void> {
-    if (!(yield* this.#preallocator.untilIdle(segment, 0, Number.POSITIVE_INFINITY))) throw this.#failure;
+    if (!(yield* this.#preallocator.untilIdle(segment, 0, Number.POSITIVE_INFINITY))) throw this.#reported();
   }
 
   /** Truncates the file of a segment behind its last used block. */
