@@ -87,6 +87,14 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     replace: '    this.throwIfFailed();\n    this.#current = next;\n    try {\n',
   },
   {
+    name: 'background-failure-reported-by-no-call',
+    test: 'packages/segmented/test/failed-log.test.ts',
+    breaks: 'Closing a log that has failed in the background rejects, as long as no call has reported the failure.',
+    file: `${SEGMENTED}/segmented-wal.ts`,
+    find: 'this.#failureWasReported = this.#writer.failureIsReported;',
+    replace: 'this.#failureWasReported = this.#writer.failure !== undefined;',
+  },
+  {
     name: 'closed-as-if-durable',
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks: 'Closing a log that fails while that waits for its turn says so, where not everything is durable.',
