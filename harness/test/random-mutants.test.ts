@@ -81,8 +81,13 @@ describe('changes in the sources', () => {
       reached.add(number);
       return number === chosen;
     };
-    Object.assign(globalThis, { changedInTest: changed });
-    const runtime = `data:text/javascript,export const changed = globalThis.changedInTest; // ${Math.random()}`;
+    const isMade = (number: number): boolean => number === chosen;
+    const unlike = (number: number, value: unknown, other: () => unknown): unknown => {
+      if (other() !== value) reached.add(number);
+      return value;
+    };
+    Object.assign(globalThis, { changedInTest: { changed, isMade, unlike } });
+    const runtime = `data:text/javascript,export const { changed, isMade, unlike } = globalThis.changedInTest; // ${Math.random()}`;
     const { code } = await transform(withChanges(text, changes, runtime), { loader: 'ts', format: 'esm' });
     const { default: run } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
       default: (f: (them: unknown) => unknown) => Promise<unknown>;
@@ -116,6 +121,17 @@ describe('changes in the sources', () => {
     expect((await returned('f(1); if (f(0) === 1) { f(2); }')).reached.length).toBeLessThan(
       (await returned('f(1); if (f(0) === 2) { f(2); }')).reached.length,
     );
+  });
+
+  test.each([
+    // `<=` is the same here.
+    ['return 1 < 2', [1]],
+    ['return Math.max(2, 1 + 1)', [1]],
+    // What does something is not done twice, so that it is not known whether it makes a difference.
+    ['return f(0) < 2', [0, 1]],
+    ['if (f(0) < 9) return 1', [1, 2, 3]],
+  ])('are reached where they make a difference: %s', async (body, expected) => {
+    expect((await returned(body)).reached).toEqual(expected);
   });
 
   test('leave every source one that is parsed, all of them at once', async () => {

@@ -31,8 +31,8 @@ noticed and, by an exploration, after how many states.
 With --random, small changes of any source between an append and what is read back: steps left out or exchanged, bounds off by
 one, conditions turned round. All of them are put into the sources at once, and which one is made is chosen when a program
 starts. First the parts of the checks run without any change: every scenario in a brief exploration, every file of tests with the
-addon and without it, every fuzz target. What of the changes they reach is noted, and how long they take. Then each change is made
-in what reaches it, as far as some time goes: first what is quick, reaches few others, and has noticed other changes of the same
+addon and without it, every fuzz target. What of the changes they reach is noted, where that can be seen without side effects only
+if the change makes a difference there, and how long they take. Then each change is made in what reaches it, as far as some time goes: first what is quick, reaches few others, and has noticed other changes of the same
 file. What nothing reaches is printed as unreached, what survives as survived; what was read and changes nothing that is
 promised is in src/mutants/random/explained.ts. What tests run in other processes is not made of these sources, so that what
 only happens there counts as unreached.

@@ -1,4 +1,5 @@
 import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { filesIn, textIn } from './overlay.js';
 import type { Programs } from './parts.js';
@@ -15,22 +16,29 @@ class UnusedDefectError extends Error {}
  */
 async function bundle(root: string, program: string, outfile: string, overlay: string): Promise<readonly string[]> {
   const unused = new Set(filesIn(overlay));
-  const plugin: Plugin = {
-    name: 'overlay',
-    setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^@walstack\// }, ({ path }) => {
-        const source = SOURCES[path];
-        return source === undefined ? undefined : { path: join(root, source) };
-      });
-      onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        const file = relative(root, path);
-        const contents = textIn(overlay, file);
-        if (contents === undefined) return undefined;
-        unused.delete(file);
-        return { contents, loader: 'ts' };
-      });
-    },
-  };
+  await buildOne(root, program, outfile, [overlaid(root, overlay, (file) => unused.delete(file))]);
+  return [...unused];
+}
+
+/** Reads all packages from source, and the sources of an overlay in the place of others. */
+const overlaid = (root: string, overlay: string, use: (file: string) => void): Plugin => ({
+  name: 'overlay',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^@walstack\// }, ({ path }) => {
+      const source = SOURCES[path];
+      return source === undefined ? undefined : { path: join(root, source) };
+    });
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const file = relative(root, path);
+      const contents = textIn(overlay, file);
+      if (contents === undefined) return undefined;
+      use(file);
+      return { contents, loader: 'ts' };
+    });
+  },
+});
+
+async function buildOne(root: string, program: string, outfile: string, plugins: Plugin[]): Promise<void> {
   await build({
     entryPoints: [join(root, program)],
     outfile,
@@ -39,9 +47,21 @@ async function bundle(root: string, program: string, outfile: string, overlay: s
     platform: 'node',
     target: 'node20',
     logLevel: 'silent',
-    plugins: [plugin],
+    plugins,
   });
-  return [...unused];
+}
+
+/** Puts the program of a worker thread and all packages it uses into one file. */
+export async function workerWith(root: string, program: string, outfile: string, overlay: string): Promise<void> {
+  const built: Plugin = {
+    name: 'addon',
+    setup({ onResolve }) {
+      // The addon is found beside its package.
+      const path = pathToFileURL(join(root, 'packages/native/dist/index.js')).href;
+      onResolve({ filter: /^@walstack\/native$/ }, () => ({ path, external: true }));
+    },
+  };
+  await buildOne(root, program, outfile, [built, overlaid(root, overlay, () => {})]);
 }
 
 /**

@@ -10,4 +10,5 @@ export const SOURCES: Readonly<Record<string, string>> = {
   '@walstack/segmented': 'packages/segmented/src/index.ts',
   '@walstack/percore': 'packages/percore/src/index.ts',
   '@walstack/wal': 'packages/wal/src/index.ts',
+  '@walstack/wal/opentelemetry': 'packages/wal/src/opentelemetry.ts',
 };

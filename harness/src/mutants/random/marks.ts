@@ -8,17 +8,17 @@ export interface Numbered {
 
 /**
  * Puts changes into a source, so that which of them is made is chosen while it runs: `changed` is asked for each one that is
- * reached. Without a choice the source does what it did.
+ * reached, where that can be seen only for those that make a difference. Without a choice the source does what it did.
  *
  * @param runtime - the module with `changed`
  */
 export function withChanges(text: string, changes: readonly Numbered[], runtime: string): string {
   const places = new Map<string, Place>();
   for (const { number, mutation } of changes) {
-    for (const { code, ...range } of mutation.variants) {
+    for (const { code, isPure, ...range } of mutation.variants) {
       const key = `${range.start} ${range.end} ${range.isStatement}`;
       const place = places.get(key) ?? { ...range, choices: [] };
-      place.choices.push({ number, code });
+      place.choices.push({ number, code, isPure });
       places.set(key, place);
     }
   }
@@ -27,15 +27,17 @@ export function withChanges(text: string, changes: readonly Numbered[], runtime:
   const ordered = [...places.values()].sort(
     (a, b) => a.start - b.start || b.end - a.end || Number(b.isStatement) - Number(a.isStatement),
   );
-  return `import { changed as ${NAME} } from ${JSON.stringify(runtime)};${written(text, 0, text.length, ordered)}`;
+  return `import { changed as ${NAME}, isMade as ${IS_MADE}, unlike as ${UNLIKE} } from ${JSON.stringify(runtime)};${written(text, 0, text.length, ordered)}`;
 }
 
-/** Not a name that a source has. */
+/** Not names that a source has. */
 const NAME = '__changedAtRandom';
+const IS_MADE = '__isMadeAtRandom';
+const UNLIKE = '__unlikeAtRandom';
 
 /** What is replaced, and by what. */
-interface Place extends Omit<Variant, 'code'> {
-  readonly choices: { readonly number: number; readonly code: string }[];
+interface Place extends Omit<Variant, 'code' | 'isPure'> {
+  readonly choices: (Pick<Variant, 'code' | 'isPure'> & { readonly number: number })[];
 }
 
 /** A piece of a source with the places in it, which it takes off the list. */
@@ -50,7 +52,13 @@ function written(text: string, start: number, end: number, places: Place[]): str
   return result + text.slice(at, end);
 }
 
-const chosen = ({ isStatement, choices }: Place, otherwise: string): string =>
-  isStatement
-    ? `{ ${choices.map(({ number, code }) => `if (${NAME}(${number})) { ${code} } else `).join('')}{ ${otherwise} } }`
-    : `(${choices.map(({ number, code }) => `${NAME}(${number}) ? (${code}) : `).join('')}(${otherwise}))`;
+function chosen({ isStatement, choices }: Place, otherwise: string): string {
+  if (isStatement) {
+    return `{ ${choices.map(({ number, code }) => `if (${NAME}(${number})) { ${code} } else `).join('')}{ ${otherwise} } }`;
+  }
+  const made = choices.map(({ number, code, isPure }) => `${isPure ? IS_MADE : NAME}(${number}) ? (${code}) : `);
+  const compared = choices
+    .filter(({ isPure }) => isPure)
+    .reduce((value, { number, code }) => `${UNLIKE}(${number}, ${value}, () => (${code}))`, `(${otherwise})`);
+  return `(${made.join('')}${compared})`;
+}

@@ -16,6 +16,8 @@ export interface Variant {
   readonly end: number;
   readonly isStatement: boolean;
   readonly code: string;
+  /** Whether evaluating it does nothing: then it is seen whether it is something else than what it stands for. */
+  readonly isPure: boolean;
 }
 
 /** What an operator becomes: its bound off by one, its sense turned round. */
@@ -63,7 +65,7 @@ function changesOf(node: ts.Node, source: ts.SourceFile): readonly Mutation[] {
   }
   if (ts.isPropertyAccessExpression(node)) {
     const other = SWAPPED[node.getText(source)];
-    return other === undefined ? [] : [replaced(node, other, source)];
+    return other === undefined ? [] : [withFunction(node, other, source)];
   }
   if (node.kind === ts.SyntaxKind.TrueKeyword) return [replaced(node, 'false', source)];
   if (node.kind === ts.SyntaxKind.FalseKeyword) return [replaced(node, 'true', source)];
@@ -82,12 +84,37 @@ function withOperator(node: ts.BinaryExpression, operator: string, source: ts.So
   return { start, end, replace: operator, variants: [variantOf(node, code, source)] };
 }
 
+/** Another function that is called with the same. */
+function withFunction(node: ts.Expression, replace: string, source: ts.SourceFile): Mutation {
+  const { parent } = node;
+  if (!ts.isCallExpression(parent) || parent.expression !== node) return replaced(node, replace, source);
+  const code = replace + source.text.slice(node.getEnd(), parent.getEnd());
+  return { start: node.getStart(source), end: node.getEnd(), replace, variants: [variantOf(parent, code, source)] };
+}
+
 const variantOf = (node: ts.Node, code: string, source: ts.SourceFile): Variant => ({
   start: node.getStart(source),
   end: node.getEnd(),
   isStatement: ts.isStatement(node),
   code,
+  isPure: code === 'true' || code === 'false' || isPure(node, source),
 });
+
+/** Whether evaluating an expression does nothing, and does not wait. */
+function isPure(node: ts.Node, source: ts.SourceFile): boolean {
+  if (ts.isStatement(node) || ts.isNewExpression(node) || ts.isDeleteExpression(node)) return false;
+  if (ts.isYieldExpression(node) || ts.isAwaitExpression(node) || ts.isTaggedTemplateExpression(node)) return false;
+  if (ts.isCallExpression(node) && SWAPPED[node.expression.getText(source)] === undefined) return false;
+  if (ts.isBinaryExpression(node) && isAssignment(node.operatorToken.kind)) return false;
+  if (ts.isPostfixUnaryExpression(node) || (ts.isPrefixUnaryExpression(node) && COUNTS.has(node.operator)))
+    return false;
+  return node.forEachChild((child) => !isPure(child, source)) !== true;
+}
+
+const isAssignment = (kind: ts.SyntaxKind): boolean =>
+  kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
+
+const COUNTS: ReadonlySet<ts.SyntaxKind> = new Set([ts.SyntaxKind.PlusPlusToken, ts.SyntaxKind.MinusMinusToken]);
 
 /** A step in the place of the next one, and the next one in its place. */
 function exchanged(node: ts.ExpressionStatement, source: ts.SourceFile): readonly Mutation[] {

@@ -120,7 +120,8 @@ interface Judged {
 /** Makes a change in the parts that come to it. */
 async function judge(number: number, selected: readonly ReachingPart[], tools: Tools): Promise<Judged> {
   const { prepared, runner, folder } = tools;
-  if (selected.length === 0) return { verdict: 'unreached', by: 'nothing comes to it' };
+  if (selected.length === 0)
+    return { verdict: 'unreached', by: 'nothing comes to it, or it makes no difference there' };
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const unsteady: string[] = [];

@@ -2,10 +2,10 @@
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { createVitest } from 'vitest/node';
-import { textIn } from '../overlay.js';
 import { SOURCES } from '../sources.js';
 import { outcomeOf } from './outcome.js';
 import type { TestsReply, TestsRequest, TestsSetup } from './protocol.js';
+import { textWith } from './worker-programs.js';
 
 const { root, overlay, native } = JSON.parse(process.argv[2] as string) as TestsSetup;
 const sources = native === undefined ? {} : { '@walstack/native': join(native, 'src/index.ts') };
@@ -36,7 +36,8 @@ const vitest = await createVitest(
       {
         name: 'overlay',
         enforce: 'pre',
-        load: (id: string) => (id.endsWith('.ts') ? textIn(overlay, relative(root, id)) : undefined),
+        load: (id: string) =>
+          overlay !== undefined && id.endsWith('.ts') ? textWith(root, overlay, relative(root, id)) : undefined,
       },
     ],
   },
