@@ -19,6 +19,18 @@ test('every deliberate defect has its one place in the source, and a scenario th
   }
 });
 
+test('what a defect puts in names private members that the source has', () => {
+  // Where it does not, the source does not build, and every test seems to catch the defect.
+  for (const defect of DEFECTS) {
+    for (const { file } of changesOf(defect)) {
+      const source = readFileSync(join(root, file), 'utf8');
+      const members = (text: string): string[] => text.match(/#[A-Za-z]\w*/g) ?? [];
+      const declared = new Set(members(source));
+      expect(members(withDefect(defect, file, source)).filter((member) => !declared.has(member))).toEqual([]);
+    }
+  }
+});
+
 test('the tests that defects name are there', () => {
   for (const { test: file } of DEFECTS) if (file !== undefined) expect(existsSync(join(root, file))).toBe(true);
 });

@@ -26,7 +26,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     breaks: 'Before entries of a writer alone go, what only they said was committed is durable once more.',
     file: `${PERCORE}/core/core-wal-writer.ts`,
     find: 'if (appended || !this.#isRestatedFrom(before)) {',
-    replace: 'if (this.#left) {',
+    replace: 'if (this.#retired) {',
   },
   {
     name: 'barrier-missing-in-one-log',
