@@ -134,7 +134,9 @@ export class SegmentedWal {
   /** The error of a submitted sync that failed without failing the log; reported once. */
   #submitFailure: unknown;
   #closing: Promise<void> | undefined;
-  /** Whether a call had reported the failure of the log when it was closed. */
+  /** Whether a call that writes has thrown or rejected with the failure of the log. */
+  #failureIsReported = false;
+  /** The same when the log was closed: a failure that no call has reported by then is reported by closing it. */
   #failureWasReported = false;
 
   private constructor(environment: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
@@ -331,6 +333,8 @@ export class SegmentedWal {
       if (options !== NO_OPTIONS) this.#throwUnlessWritable();
       this.#checkSizes(body.payloadBytes, body.metaBytes, body.scope !== undefined);
       return this.#writer.append(body);
+    } catch (error) {
+      throw this.#reported(error);
     } finally {
       body.clear();
     }
@@ -354,7 +358,12 @@ export class SegmentedWal {
     const records = recordsOf(batch);
     if (records.length === 0) throw emptyBatch();
     this.#checkBatch(records, batch.sizeBytes);
-    const lsn = this.#writer.appendBatch(records);
+    let lsn: Lsn;
+    try {
+      lsn = this.#writer.appendBatch(records);
+    } catch (error) {
+      throw this.#reported(error);
+    }
     markSpent(batch);
     return lsn;
   }
@@ -440,11 +449,11 @@ export class SegmentedWal {
   sync(): Promise<void> {
     if (this.#queuedSync !== undefined) return this.#queuedSync;
     let started = false;
-    const done = this.#run(() => {
+    const done = this.#inTurn(() => {
       started = true;
       this.#queuedSync = undefined;
       return this.#submitting();
-    }).then((submitted) => this.#durable(submitted));
+    }).then((submitted) => this.#durable(submitted), this.#reject);
     if (!started) this.#queuedSync = done;
     return done;
   }
@@ -458,7 +467,7 @@ export class SegmentedWal {
    * an uncaught exception.
    */
   startSync(ended: (failure: unknown) => void): void {
-    const notify = (failure: unknown): void => afterStep(() => ended(failure));
+    const notify = (failure: unknown): void => afterStep(() => ended(this.#reported(failure)));
     const waiting = (submitted: Parameters<Ended<LogEnd>>[0]): void => {
       if ('error' in submitted) notify(submitted.error);
       else drive(CompletionRouter.for(this.#environment.io), this.#writer.untilDurable(submitted.value), durable);
@@ -478,7 +487,11 @@ export class SegmentedWal {
   /** Like {@link sync}, blocking the thread. */
   syncSync(): void {
     const submitted = this.#runSync(() => this.#submitting());
-    runSync(this.#environment.io, this.#writer.untilDurable(submitted));
+    try {
+      runSync(this.#environment.io, this.#writer.untilDurable(submitted));
+    } catch (error) {
+      throw this.#reported(error);
+    }
     this.#idleMarker.arm();
   }
 
@@ -491,7 +504,7 @@ export class SegmentedWal {
    */
   submitSync(): Lsn {
     this.#throwUnlessOpen();
-    this.#writer.throwIfFailed();
+    this.#throwIfFailed();
     const { lastLsn } = this;
     this.#submittedLsn = lastLsn;
     // The error of an earlier submitted sync is obsolete: this one makes the same records durable.
@@ -522,7 +535,7 @@ export class SegmentedWal {
     }
     // A cut makes the records durable that it drops. But LSNs submitted since then belong to other records.
     if (lsn <= this.#writer.droppedLsn && lsn > this.#submittedLsn) return true;
-    this.#writer.throwIfFailed();
+    this.#throwIfFailed();
     const failure = this.#submitFailure;
     this.#submitFailure = undefined;
     if (failure !== undefined) throw failure;
@@ -703,14 +716,14 @@ export class SegmentedWal {
    */
   async read(lsn: Lsn): Promise<WalRecord | undefined> {
     if (!this.#isThere(lsn)) return undefined;
-    const reader = await this.#run(() => this.#beginReading(lsn, lsn, ALL, false, true));
+    const reader = await this.#inTurn(() => this.#beginReading(lsn, lsn, ALL, false, true));
     return runAsync(this.#environment.io, readOne(reader));
   }
 
   /** Like {@link read}, blocking the thread. */
   readSync(lsn: Lsn): WalRecord | undefined {
     if (!this.#isThere(lsn)) return undefined;
-    const reader = this.#runSync(() => this.#beginReading(lsn, lsn, ALL, true, true));
+    const reader = this.#inTurnSync(() => this.#beginReading(lsn, lsn, ALL, true, true));
     return runSync(this.#environment.io, readOne(reader));
   }
 
@@ -743,7 +756,7 @@ export class SegmentedWal {
   async replayFromLimit(lsn: Lsn, limit: number): Promise<ReplayPage> {
     this.#checkPage(lsn, limit);
     const to = this.lastLsn;
-    const reader = await this.#run(() => this.#beginReading(lsn, to, ALL, false));
+    const reader = await this.#inTurn(() => this.#beginReading(lsn, to, ALL, false));
     return runAsync(this.#environment.io, readPage(reader, limit));
   }
 
@@ -751,7 +764,7 @@ export class SegmentedWal {
   replayFromLimitSync(lsn: Lsn, limit: number): ReplayPage {
     this.#checkPage(lsn, limit);
     const to = this.lastLsn;
-    const reader = this.#runSync(() => this.#beginReading(lsn, to, ALL, true));
+    const reader = this.#inTurnSync(() => this.#beginReading(lsn, to, ALL, true));
     return runSync(this.#environment.io, readPage(reader, limit));
   }
 
@@ -764,12 +777,12 @@ export class SegmentedWal {
    */
   async openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
     const begin = this.#readingFrom(from, options, false);
-    return this.#run(begin);
+    return this.#inTurn(begin);
   }
 
   /** Like {@link openReader}, blocking the thread. */
   openReaderSync(from: Lsn | 'first', options: ReadOptions = {}): LogReader {
-    return this.#runSync(this.#readingFrom(from, options, true));
+    return this.#inTurnSync(this.#readingFrom(from, options, true));
   }
 
   /**
@@ -781,13 +794,13 @@ export class SegmentedWal {
    */
   async lsnBefore(position: number): Promise<Lsn> {
     checkInteger('position', position);
-    return this.#run(() => this.#lsnBefore(position));
+    return this.#inTurn(() => this.#lsnBefore(position));
   }
 
   /** Like {@link lsnBefore}, blocking the thread. */
   lsnBeforeSync(position: number): Lsn {
     checkInteger('position', position);
-    return this.#runSync(() => this.#lsnBefore(position));
+    return this.#inTurnSync(() => this.#lsnBefore(position));
   }
 
   /** The segments of the log, from the oldest to the newest. */
@@ -816,7 +829,7 @@ export class SegmentedWal {
 
   /**
    * Makes everything durable, writes the mark of a clean close, closes the file and releases the lock. Readings in progress
-   * end with `WAL_CLOSED`. Idempotent. After a failure that a call has reported it only closes and unlocks.
+   * end with `WAL_CLOSED`. Idempotent. After a failure with which a call that writes has rejected it only closes and unlocks.
    *
    * @param options - `discard`: discard everything appended and not yet written. Default `false`.
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when the log fails during this call: then it is closed and unlocked, and not
@@ -869,7 +882,7 @@ export class SegmentedWal {
 
   #beginClosing(): void {
     this.#state = 'closing';
-    this.#failureWasReported = this.#writer.failureIsReported;
+    this.#failureWasReported = this.#failureIsReported;
     this.#idleMarker.stop();
     for (const reader of this.#readers) reader.end();
   }
@@ -888,7 +901,7 @@ export class SegmentedWal {
     }
   }
 
-  /** @throws a failure that no call has reported: it came in the background, or while the close was queued */
+  /** @throws a failure that no call has reported: of the background, or of a call that ended behind the one that closes */
   #throwIfOwed(discard: boolean): void {
     const { failure, durableLsn, writtenLsn, nextLsn } = this.#writer;
     if (failure !== undefined && durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;
@@ -919,7 +932,13 @@ export class SegmentedWal {
 
   /** Waits until what was submitted is durable. */
   async #durable(submitted: LogEnd): Promise<void> {
-    if (!this.#writer.isDurable(submitted)) await runAsync(this.#environment.io, this.#writer.untilDurable(submitted));
+    if (!this.#writer.isDurable(submitted)) {
+      try {
+        await runAsync(this.#environment.io, this.#writer.untilDurable(submitted));
+      } catch (error) {
+        throw this.#reported(error);
+      }
+    }
     this.#idleMarker.arm();
   }
 
@@ -990,7 +1009,7 @@ export class SegmentedWal {
     }
   }
 
-  /** Runs retention in the background. A failure of it is reported by `failure`. */
+  /** Runs retention in the background. `failure` has its failure, and the next call rejects with it. */
   #retain(): void {
     if (this.#retaining || this.#state !== 'open' || !dropsAnything(this.#settings)) return;
     this.#retaining = true;
@@ -999,7 +1018,7 @@ export class SegmentedWal {
         this.#retaining = false;
         return this.#truncation.retain();
       })
-      .catch(() => this.#writer.failedInBackground());
+      .catch(() => {});
   }
 
   /** Creates the segment that was deferred, as the disk was full when the log was opened. */
@@ -1035,8 +1054,8 @@ export class SegmentedWal {
     const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
     return new Replay(
       this.#environment.io,
-      () => this.#run(begin(this.lastLsn, false)),
-      () => this.#runSync(begin(this.lastLsn, true)),
+      () => this.#inTurn(begin(this.lastLsn, false)),
+      () => this.#inTurnSync(begin(this.lastLsn, true)),
     );
   }
 
@@ -1091,8 +1110,8 @@ export class SegmentedWal {
   }
 
   #writeIdleMark(): void {
-    // A failure is not lost: `failure` reports it, and every later call is rejected with it.
-    this.#writeQueue.run(() => this.#writer.mark(MarkType.idle)).catch(() => this.#writer.failedInBackground());
+    // A failure is not lost: `failure` has it, and the next call rejects with it.
+    this.#writeQueue.run(() => this.#writer.mark(MarkType.idle)).catch(() => {});
   }
 
   /** Tries in the background to create the deferred segment. */
@@ -1107,20 +1126,33 @@ export class SegmentedWal {
       });
   }
 
-  #run<T>(make: () => IoRoutine<T>): Promise<T> {
+  /** Runs a routine in the write queue, as a call that reads: it may reject with the failure, but does not report it. */
+  #inTurn<T>(make: () => IoRoutine<T>): Promise<T> {
     if (this.#state !== 'open') return Promise.reject(this.#closedError());
     return this.#writeQueue.run(make);
   }
 
-  #runSync<T>(make: () => IoRoutine<T>): T {
+  #inTurnSync<T>(make: () => IoRoutine<T>): T {
     if (this.#state !== 'open') throw this.#closedError();
     return this.#writeQueue.runSync(make);
+  }
+
+  #run<T>(make: () => IoRoutine<T>): Promise<T> {
+    return this.#inTurn(make).catch(this.#reject);
+  }
+
+  #runSync<T>(make: () => IoRoutine<T>): T {
+    try {
+      return this.#inTurnSync(make);
+    } catch (error) {
+      throw this.#reported(error);
+    }
   }
 
   #runMaintenance<T>(make: () => IoRoutine<T>): Promise<T> {
     if (this.#state !== 'open') return Promise.reject(this.#closedError());
     if (this.#isReadonly) return Promise.reject(this.#readonlyError());
-    return this.#maintenanceQueue.run(make);
+    return this.#maintenanceQueue.run(make).catch(this.#reject);
   }
 
   #runMaintenanceSync<T>(make: () => IoRoutine<T>): T {
@@ -1128,7 +1160,31 @@ export class SegmentedWal {
     if (this.#isReadonly) throw this.#readonlyError();
     // The routine may have to join the write queue.
     this.#writeQueue.requireTurn();
-    return this.#maintenanceQueue.runSync(make);
+    try {
+      return this.#maintenanceQueue.runSync(make);
+    } catch (error) {
+      throw this.#reported(error);
+    }
+  }
+
+  /** Notes that a call that writes reports this error, which may be the failure of the log. @returns the error */
+  #reported(error: unknown): unknown {
+    const { failure } = this.#writer;
+    if (failure !== undefined && (error === failure || (WalError.is(error) && error.cause === failure))) {
+      this.#failureIsReported = true;
+    }
+    return error;
+  }
+
+  readonly #reject = (error: unknown): never => {
+    throw this.#reported(error);
+  };
+
+  /** @throws the failure of the log, for a call that writes */
+  #throwIfFailed(): void {
+    if (this.#writer.failure === undefined) return;
+    this.#failureIsReported = true;
+    this.#writer.throwIfFailed();
   }
 
   /** @throws when the log is closed or read-only: checked before a cut is registered as in progress */
@@ -1146,7 +1202,7 @@ export class SegmentedWal {
   /** @throws when something was appended, and a ring that is set now would come too late for it */
   #throwUnlessUnused(): void {
     this.#throwUnlessOpen();
-    this.#writer.throwIfFailed();
+    this.#throwIfFailed();
     if (this.#writer.counters.records > 0) throw tooLateForRing(this.directory);
   }
 
@@ -1213,7 +1269,7 @@ export class SegmentedWal {
 
   /** @throws when a record of this size cannot be appended now */
   #checkSizes(payload: number, meta: number, scoped: boolean): void {
-    this.#writer.throwIfFailed();
+    this.#throwIfFailed();
     const { maxPayloadBytes } = this.#settings;
     if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
     if (meta > MAXIMUM_META_BYTES) throw tooLarge('meta', meta, MAXIMUM_META_BYTES);
@@ -1222,7 +1278,7 @@ export class SegmentedWal {
 
   /** @throws when a batch cannot be appended now */
   #checkBatch(records: readonly RecordBody[], sizeBytes: number): void {
-    this.#writer.throwIfFailed();
+    this.#throwIfFailed();
     const { maxPayloadBytes } = this.#settings;
     for (const { payload } of records) {
       if (payload.length > maxPayloadBytes) throw tooLarge('payload', payload.length, maxPayloadBytes);

@@ -130,6 +130,61 @@ describe('a log that fails behind the call that closes it', () => {
     await expect(close(wal)).rejects.toThrow(failure);
   });
 
+  /** Durable writes in flight beside each other: a group is written while blocks are prepared and a segment is named. */
+  const beside = { ...slow, durableWrites: true, overlappedWrites: true, directAlignment: 512 } as const;
+
+  async function untilFailed(wal: SegmentedWal): Promise<void> {
+    while (wal.failure === undefined) await new Promise(setImmediate);
+  }
+
+  test.each([
+    ['a roll of a submitted sync', ({ kind, path }: DiskOperation) => kind === 'write' && path.endsWith('next.seg')],
+    ['a group of a submitted sync', ({ kind }: DiskOperation) => kind === 'durable-write'],
+  ])('rejects where %s has failed, and nothing was called since', async (_name, fails) => {
+    const disk = new SimulatedDisk();
+    const options = { ...config, preallocate: 'write', ...new TestEnvironment().options } as const;
+    const wal = await SegmentedWal.open({ ...options, io: disk.createStorageIo(beside) });
+    wal.append('one');
+    await wal.sync();
+    disk.failWhen((operation) => (fails(operation) ? 'EIO' : undefined));
+    for (let count = 0; count < 12; count++) wal.append('x'.repeat(400));
+    wal.submitSync();
+    await untilFailed(wal);
+    expect(wal.durableLsn).toBeLessThan(wal.lastLsn);
+    await expect(wal.close()).rejects.toThrow(failure);
+  });
+
+  test('is closed without a further word where a call has rejected with the failure of an idle mark beside it', async () => {
+    const disk = new SimulatedDisk();
+    const environment = new TestEnvironment();
+    const options = { ...config, ...environment.options, markAfterMs: 10 } as const;
+    const wal = await SegmentedWal.open({ ...options, io: disk.createStorageIo(slow) });
+    wal.append('one');
+    await wal.sync();
+    disk.failWhen(({ kind }) => (kind === 'write' ? 'EIO' : undefined));
+    environment.fire();
+    wal.append('two');
+    await expect(wal.sync()).rejects.toThrow(failure);
+    await wal.close();
+  });
+
+  test('is closed without a further word where a call has rejected with its failure, and retention ends after it', async () => {
+    const disk = new SimulatedDisk();
+    const options = { ...config, ...new TestEnvironment().options, retainBytes: 0, retainUntilCheckpoint: false };
+    const wal = await SegmentedWal.open({ ...options, io: disk.createStorageIo(slow) });
+    for (let count = 0; count < 30; count++) wal.append('x'.repeat(400));
+    await wal.sync();
+    disk.failWhen(({ kind, path }) => (kind !== 'read' && !path.endsWith('.wal') ? 'EIO' : undefined));
+    wal.append('the last one');
+    while (wal.failure === undefined) {
+      wal.append('x'.repeat(400));
+      await wal.sync().catch((error: unknown) => expect(error).toEqual(failure));
+    }
+    expect(() => wal.append('refused')).toThrow(failure);
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    await wal.close();
+  });
+
   test('that failed before is closed without a further word', async () => {
     const { wal } = failedLog();
     await wal.close();

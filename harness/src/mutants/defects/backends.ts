@@ -246,7 +246,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     test: 'packages/storage-io/test/portable-failure.test.ts',
     breaks: 'Closing a file says so where writing it fails while that waits for its turn.',
     file: `${STORAGE_IO}/portable/portable-wal-writer.ts`,
-    find: 'else if (!this.#hadFailed) throw failure;',
+    find: 'else if (!this.#failureWasReported) throw failure;',
     replace: 'else if (failure === undefined) throw failure;',
   },
 ];

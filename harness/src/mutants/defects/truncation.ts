@@ -78,8 +78,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'truncate-after',
     breaks: 'A cut is done when the name of the segment behind it is durable.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    yield* this.#guarded(this.directorySync.sync());\n  }\n\n  /**\n   * Called when the next segment is named',
-    replace: '  }\n\n  /**\n   * Called when the next segment is named',
+    find: '    yield* this.directorySync.sync();\n    this.throwIfFailed();\n  }\n\n  /**\n   * Called when the next segment is named',
+    replace: '    this.throwIfFailed();\n  }\n\n  /**\n   * Called when the next segment is named',
   },
   {
     name: 'hidden-removed-before-name',
@@ -133,16 +133,14 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     find: `    try {
       yield* this.#makeFile(next);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
-      throw error;
+      throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.fail(error);
     }
     yield* closingOnFailure(this.#environment, next, this.#nameInstead(next, note));`,
     replace: `    yield* note();
     try {
       yield* this.#makeFile(next);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
-      throw error;
+      throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.fail(error);
     }
     yield* this.#nameInstead(next, function* () {});`,
   },
@@ -200,8 +198,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'holds',
     breaks: 'A hold is durable when it is given.',
     file: `${SEGMENTED}/retention/checkpoint-store.ts`,
-    find: '      yield* this.#writer.directorySync.sync();\n',
-    replace: '      yield* [];\n',
+    find: '    yield* this.#writer.directorySync.sync();\n',
+    replace: '',
   },
   {
     name: 'retention-past-the-checkpoint',

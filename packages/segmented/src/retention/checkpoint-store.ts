@@ -57,16 +57,10 @@ export class CheckpointStore {
     try {
       yield* this.#write(checkpoint);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) this.#writer.fail(error);
-      throw error;
+      throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.#writer.fail(error);
     }
-    try {
-      // The file was renamed: from here on every failure is final, on a full disk as well.
-      yield* this.#writer.directorySync.sync();
-    } catch (error) {
-      this.#writer.fail(error);
-      throw error;
-    }
+    // The file was renamed: a failure of this is final, on a full disk as well.
+    yield* this.#writer.directorySync.sync();
     this.#current = checkpoint;
     this.#isDurable = true;
   }

@@ -354,12 +354,7 @@ export class Truncation {
       }
     }
     this.#toRemove = left;
-    try {
-      yield* directorySync.sync();
-    } catch (error) {
-      this.#writer.fail(error);
-      throw error;
-    }
+    yield* directorySync.sync();
     allocator.publishFreed();
     const result = Object.freeze({ segmentsDeleted, segmentsRecycled, bytesReclaimed, segmentsLeft: left.length });
     this.#listener.truncated(result);

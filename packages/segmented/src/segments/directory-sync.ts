@@ -1,3 +1,4 @@
+import type { WalError } from '@walstack/codec';
 import { type IoRoutine, ioSteps, RoutineQueue } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 
@@ -9,31 +10,30 @@ import type { Environment } from '../environment.js';
 export class DirectorySync {
   readonly #environment: Environment;
   readonly #directory: string;
-  readonly #failed: (error: unknown) => void;
+  readonly #fail: (error: unknown) => WalError;
   readonly #queue: RoutineQueue;
-  #failure: { readonly error: unknown } | undefined;
+  #failure: WalError | undefined;
 
-  /** @param failed - called with the first failure */
-  constructor(environment: Environment, directory: string, failed: (error: unknown) => void) {
+  /** @param fail - records the first failure as the final one of the log, and returns what to throw */
+  constructor(environment: Environment, directory: string, fail: (error: unknown) => WalError) {
     this.#environment = environment;
     this.#directory = directory;
-    this.#failed = failed;
+    this.#fail = fail;
     this.#queue = new RoutineQueue(environment.io);
   }
 
-  /** Durable on return. @throws the first failure */
+  /** Durable on return. @throws the first failure, with which the log has failed */
   *sync(): IoRoutine<void> {
     yield* this.#queue.join(() => this.#sync());
   }
 
   *#sync(): IoRoutine<void> {
-    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#failure !== undefined) throw this.#failure;
     try {
       yield* ioSteps.syncDirectory(this.#environment.io, this.#directory);
     } catch (error) {
-      this.#failure = { error };
-      this.#failed(error);
-      throw error;
+      this.#failure = this.#fail(error);
+      throw this.#failure;
     }
   }
 }

@@ -142,7 +142,6 @@ export class SegmentWriter {
   #encryptedFrom: Lsn | undefined;
   #endsWithMark = true;
   #failure: WalError | undefined;
-  #failureIsReported = false;
 
   /** @param onRoll - called when a segment was sealed and the name of the next one is durable */
   constructor(environment: Environment, settings: Settings, start: LogStart, onRoll: () => void) {
@@ -154,10 +153,11 @@ export class SegmentWriter {
     this.#coreId = start.coreId;
     this.#pipelined = writesSideBySide(environment.io);
     const router = CompletionRouter.for(environment.io);
-    this.#pipeline = new Pipeline(router, (error) => this.fail(error, false));
-    this.#background = new Pipeline(router, (error) => this.fail(error, false));
+    const fail = (error: unknown): WalError => this.fail(error);
+    this.#pipeline = new Pipeline(router, fail);
+    this.#background = new Pipeline(router, fail);
     this.#preallocator = new BlockPreallocator(environment, settings, this.#background);
-    this.directorySync = new DirectorySync(environment, settings.directory, (error) => this.fail(error, false));
+    this.directorySync = new DirectorySync(environment, settings.directory, fail);
     const failure = () => this.#failure;
     const firstOwn = start.active?.header.number ?? start.nextNumber;
     this.allocator = new SegmentAllocator(
@@ -228,16 +228,6 @@ export class SegmentWriter {
   /** The first failure; then nothing is accepted any more. */
   get failure(): WalError | undefined {
     return this.#failure;
-  }
-
-  /** Whether a call has thrown the failure; not where it came in the background and nothing was called since. */
-  get failureIsReported(): boolean {
-    return this.#failureIsReported;
-  }
-
-  /** What was thrown last was thrown in the background: no call reports it. */
-  failedInBackground(): void {
-    this.#failureIsReported = false;
   }
 
   /** Sealed segments of the chain, from the oldest to the newest. */
@@ -365,8 +355,7 @@ export class SegmentWriter {
     } catch (error) {
       // Not expected, as a batch owns copies of its bytes. But the records encoded so far must not remain without the
       // rest.
-      this.fail(error);
-      throw error;
+      throw this.fail(error);
     }
     return lastLsn;
   }
@@ -440,8 +429,8 @@ export class SegmentWriter {
     try {
       yield* this.#makeFile(next);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#active !== next || !isEmpty(next)) this.fail(error);
-      else this.#active = before;
+      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#active !== next || !isEmpty(next)) throw this.fail(error);
+      this.#active = before;
       throw error;
     }
     const old = this.#current;
@@ -511,8 +500,7 @@ export class SegmentWriter {
     try {
       yield* this.#makeFile(next);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
-      throw error;
+      throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.fail(error);
     }
     yield* closingOnFailure(this.#environment, next, this.#nameInstead(next, note));
     const keptNumbers = new Set(kept.map(({ header }) => header.number));
@@ -547,10 +535,7 @@ export class SegmentWriter {
     if (this.#current !== undefined) yield* this.#guarded(this.#trimPreallocation(this.#current));
     yield* this.#nameOrRefuse(next);
     // Records appended meanwhile would be written into the superseded segment, and the log would continue there.
-    if (!this.#isSettled) {
-      this.fail(pending(this.#settings.directory));
-      throw this.#reported();
-    }
+    if (!this.#isSettled) throw this.fail(pending(this.#settings.directory));
   }
 
   /** Rolls to a new segment, which is encrypted with the current key, unless there is no segment yet. */
@@ -602,7 +587,6 @@ export class SegmentWriter {
   /** @throws an error with the code of the first failure */
   throwIfFailed(): void {
     if (this.#failure === undefined) return;
-    this.#failureIsReported = true;
     const { code, path } = this.#failure;
     throw new WalError(
       code,
@@ -623,27 +607,19 @@ export class SegmentWriter {
     try {
       result = yield* routine;
     } catch (error) {
-      this.fail(error);
-      throw this.#reported();
+      throw this.fail(error);
     }
     // A background routine may have failed meanwhile.
-    if (this.#failure !== undefined) throw this.#reported();
+    if (this.#failure !== undefined) throw this.#failure;
     return result;
-  }
-
-  /** The failure, which a call is about to throw. */
-  #reported(): WalError | undefined {
-    this.#failureIsReported = true;
-    return this.#failure;
   }
 
   /**
    * Records a final failure: from now on nothing is accepted.
    *
-   * @param isReported - whether a call throws it
+   * @returns the first failure
    */
-  fail(error: unknown, isReported = true): void {
-    this.#failureIsReported ||= isReported;
+  fail(error: unknown): WalError {
     if (this.#failure === undefined) {
       this.#failure = WalError.is(error)
         ? error
@@ -652,6 +628,7 @@ export class SegmentWriter {
     }
     this.#pipeline.stop();
     this.#background.stop();
+    return this.#failure;
   }
 
   /** @throws `WAL_STATE` when the application's clock or source of random bytes has appended to the log or cut it */
@@ -751,8 +728,7 @@ export class SegmentWriter {
     try {
       cipher.encrypt(this.#arena.bytes, offset, frameBytes, scoped, lsn);
     } catch (error) {
-      this.fail(error);
-      throw error;
+      throw this.fail(error);
     }
   }
 
@@ -773,7 +749,7 @@ export class SegmentWriter {
 
   /** Waits until a condition holds that depends on what is in flight. @throws the first failure */
   *#until(holds: () => boolean): IoRoutine<void> {
-    if (!(yield* this.#pipeline.until(holds))) throw this.#reported();
+    if (!(yield* this.#pipeline.until(holds))) throw this.#failure;
   }
 
   *#drained(): IoRoutine<void> {
@@ -821,7 +797,7 @@ export class SegmentWriter {
     const { segment, position, bytes } = extent;
     const end = position + bytes.length;
     if (!isRangeIdle(segment, position, end) && !(yield* this.#preallocator.untilIdle(segment, position, end))) {
-      throw this.#reported();
+      throw this.#failure;
     }
     // A durable write does not make earlier writes durable that were not: then a sync is needed.
     const alone = toSync && !segment.dirty && this.#environment.io.capabilities.durableWrites;
@@ -897,7 +873,7 @@ export class SegmentWriter {
 
   /** Waits until no block of a segment is being preallocated. */
   *#untilPreallocationIdle(segment: ActiveSegment): IoRoutine<void> {
-    if (!(yield* this.#preallocator.untilIdle(segment, 0, Number.POSITIVE_INFINITY))) throw this.#reported();
+    if (!(yield* this.#preallocator.untilIdle(segment, 0, Number.POSITIVE_INFINITY))) throw this.#failure;
   }
 
   /** Truncates the file of a segment behind its last used block. */
@@ -963,8 +939,8 @@ export class SegmentWriter {
 
   /** The same, where a failure of the rename is not final. */
   *#nameFirst(next: ActiveSegment): IoRoutine<void> {
-    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
-    yield* this.#guarded(this.directorySync.sync());
+    yield* this.#name(next);
+    this.throwIfFailed();
   }
 
   /** The same, where a rename that fails on a full disk is not final: then nothing has changed. */
@@ -972,10 +948,10 @@ export class SegmentWriter {
     try {
       yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) this.fail(error);
-      throw error;
+      throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.fail(error);
     }
-    yield* this.#guarded(this.directorySync.sync());
+    yield* this.directorySync.sync();
+    this.throwIfFailed();
   }
 
   /**

@@ -63,8 +63,8 @@ export class PortableWalWriter {
   /** The end of the last append to a batch, as a position in the file. */
   #batchEnd = 0;
   #closing: Promise<void> | undefined;
-  /** Whether writing had failed when the file was closed. */
-  #hadFailed = false;
+  /** Whether a call had reported a failure when the file was closed: no failure is of the background here. */
+  #failureWasReported = false;
 
   private constructor(backend: Backend, settings: WriterSettings, steps: CountedIo, opened: OpenedWriter) {
     this.#backend = backend;
@@ -343,7 +343,7 @@ export class PortableWalWriter {
 
   #beginClosing(): void {
     this.#state = 'closing';
-    this.#hadFailed = this.#writer.failure !== undefined;
+    this.#failureWasReported = this.#writer.failure !== undefined;
   }
 
   *#closeFile(): IoRoutine<void> {
@@ -351,7 +351,7 @@ export class PortableWalWriter {
       const { failure } = this.#writer;
       if (failure === undefined) yield* this.#writer.sync();
       // The call that was told of it need not be one that all of it was to be durable with.
-      else if (!this.#hadFailed) throw failure;
+      else if (!this.#failureWasReported) throw failure;
     } finally {
       this.#state = 'closed';
       this.#backend.io.close(this.#file);
