@@ -1,4 +1,5 @@
-import { crc32c, findDurabilityProof, scanFrames, sealFrames } from '@walstack/codec';
+import { crc32c, scanFrames, sealFrames } from '@walstack/codec';
+import { findDurabilityProof } from '@walstack/codec/internal';
 import { expect, test } from 'vitest';
 import { targetsOf } from '../src/fuzz/codec-targets.js';
 import { toText } from '../src/fuzz/corpus-format.js';

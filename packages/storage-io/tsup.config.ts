@@ -2,6 +2,7 @@ import { packageBuild } from '../../tsup.base.js';
 
 export default packageBuild({
   index: 'src/index.ts',
+  internal: 'src/internal.ts',
   conformance: 'src/conformance/index.ts',
   simulation: 'src/simulation/index.ts',
 });

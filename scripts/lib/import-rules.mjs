@@ -52,6 +52,17 @@ const hasEntryPoint = ({ name, exports = {} }, specifier) => {
   return typeof exports === 'string' ? entry === '.' : entry in exports;
 };
 
+/**
+ * What an entry point `internal` exports is for this repository alone. Examples show what users can write.
+ *
+ * @param {Use} use
+ * @param {Member} target
+ */
+const internalViolations = ({ member, specifier }, target) =>
+  member.folder.startsWith('examples/') && specifier === `${target.manifest.name}/internal`
+    ? [`imports ${specifier}: examples import what users may`]
+    : [];
+
 /** @param {Use} use */
 const relativeViolations = ({ file, specifier }) => {
   const target = posix.join(posix.dirname(file), specifier);
@@ -97,7 +108,12 @@ const workspaceViolations = (use, target, surroundings) => {
   if (target === member) {
     return isTest(file) ? door : [...door, `imports ${specifier}: a package's own files are imported by their paths`];
   }
-  return [...door, ...layerViolations(use, target, surroundings), ...declarationViolations(use, name)];
+  return [
+    ...door,
+    ...internalViolations(use, target),
+    ...layerViolations(use, target, surroundings),
+    ...declarationViolations(use, name),
+  ];
 };
 
 /**

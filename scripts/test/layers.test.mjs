@@ -51,6 +51,17 @@ const cases = [
     ['examples/first/src/main.ts:1 imports @walstack/segmented/src/index.js, no entry point of @walstack/segmented'],
   ],
   [
+    'an example imports what is for this repository alone',
+    {
+      'packages/segmented/package.json': manifestOf('@walstack/segmented', {
+        exports: { '.': './dist/index.js', './internal': './dist/internal.js' },
+        dependencies: { '@walstack/codec': 'workspace:*' },
+      }),
+      'examples/first/src/main.ts': "import '@walstack/segmented/internal';\n",
+    },
+    ['examples/first/src/main.ts:1 imports @walstack/segmented/internal: examples import what users may'],
+  ],
+  [
     'a relative import leaves the package',
     { 'packages/segmented/src/index.ts': "import '@walstack/codec';\nimport '../../codec/src/index.js';\n" },
     ['packages/segmented/src/index.ts:2 imports ../../codec/src/index.js, which lies outside the package'],

@@ -1,4 +1,5 @@
-import { decodeCheckpoint, decodeFramedJson, parseSegmentFileName, WalError } from '@walstack/codec';
+import { decodeCheckpoint, parseSegmentFileName, WalError } from '@walstack/codec';
+import { decodeFramedJson } from '@walstack/codec/internal';
 import { headerOf } from './histories.js';
 import { crcOf, fieldsAt, frameAt, framesOf, problemOf } from './reference.js';
 import type { Tree } from './trees.js';

@@ -1,4 +1,5 @@
-import { crc32c, findDurabilityProof, scanFrames, sealFrames } from '@walstack/codec';
+import { crc32c, scanFrames, sealFrames } from '@walstack/codec';
+import { findDurabilityProof } from '@walstack/codec/internal';
 import * as native from '@walstack/native';
 
 /** The functions of which there may be several implementations, each to do exactly what the others do. */

@@ -7,12 +7,12 @@ export const FRAME_HEADER_BYTES = 8;
 export const DEFAULT_BLOCK_BYTES = 4096;
 
 /** The smallest and the largest block size, in bytes. */
-export const MINIMUM_BLOCK_BYTES = 512;
-export const MAXIMUM_BLOCK_BYTES = 65_536;
+export const BLOCK_BYTES_MIN = 512;
+export const BLOCK_BYTES_MAX = 65_536;
 
 /** Returns `blockBytes` when it is a power of two from 512 to 65,536. @throws `RangeError` (`ERR_OUT_OF_RANGE`) */
 export function checkBlockBytes(name: string, blockBytes: unknown): number {
-  const value = checkInteger(name, blockBytes, MINIMUM_BLOCK_BYTES, MAXIMUM_BLOCK_BYTES);
+  const value = checkInteger(name, blockBytes, BLOCK_BYTES_MIN, BLOCK_BYTES_MAX);
   if ((value & (value - 1)) !== 0) throw outOfRange(name, 'a power of two from 512 to 65536', value);
   return value;
 }

@@ -12,22 +12,6 @@
  * @packageDocumentation
  */
 
-export {
-  checkBoolean,
-  checkedLength,
-  checkInteger,
-  checkMemory,
-  checkOneOf,
-  checkOptions,
-  checkPath,
-  checkText,
-  checkUnsigned,
-  invalidMemory,
-  invalidType,
-  lengthOf,
-  optionNames,
-  outOfRange,
-} from './arguments.js';
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
 export {
   CodecNumber,
@@ -36,8 +20,7 @@ export {
   Compressor,
   zstdAvailable,
 } from './compression.js';
-export { crc32c, crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
-export { findDurabilityProof } from './durability-proof.js';
+export { crc32c } from './crc32c.js';
 export { WalError, type WalErrorCode, type WalErrorFacts } from './errors.js';
 export {
   FileName,
@@ -50,26 +33,23 @@ export {
 } from './file-names.js';
 export { decodeFrame, encodeFrame, scanFrames, sealFrames, UNSALTED_SEED } from './frame.js';
 export {
+  BLOCK_BYTES_MAX,
+  BLOCK_BYTES_MIN,
   blockEnd,
-  checkBlockBytes,
   DEFAULT_BLOCK_BYTES,
   FRAME_HEADER_BYTES,
   frameStart,
-  MAXIMUM_BLOCK_BYTES,
-  MINIMUM_BLOCK_BYTES,
 } from './frame-layout.js';
-export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
-export { getUint64, setUint64 } from './integers.js';
 export { type EncryptionKey, KEY_BYTES, KeyRing, type KeySource } from './key-ring.js';
-export { checkLsn, type Lsn } from './lsn.js';
+export type { Lsn } from './lsn.js';
 export { type DecodingOptions, PayloadDecoder, type RecordContent } from './payload-decoder.js';
 export {
   ENCRYPTION_TAG_BYTES,
   isMark,
   LAG_UNKNOWN,
   MARK_FRAME_BYTES,
-  MAXIMUM_META_BYTES,
   MarkType,
+  META_BYTES_MAX,
   provenDurable,
   RECORD_HEADER_BYTES,
   RecordFlag,

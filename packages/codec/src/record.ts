@@ -16,7 +16,7 @@ export const ENCRYPTION_TAG_BYTES = 16;
 export const MARK_FRAME_BYTES = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
 
 /** The longest meta, in bytes. */
-export const MAXIMUM_META_BYTES = 0xffff;
+export const META_BYTES_MAX = 0xffff;
 
 /** A durable lag that proves nothing. */
 export const LAG_UNKNOWN = 0xffff_ffff;

@@ -1,3 +1,4 @@
+import { PayloadDecoder } from '@walstack/codec';
 import {
   checkBoolean,
   checkInteger,
@@ -10,8 +11,7 @@ import {
   invalidType,
   optionNames,
   outOfRange,
-  PayloadDecoder,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
 import { codeOf } from './support.js';
 

@@ -1,4 +1,5 @@
-import { crc32c, crc32cCombine, crc32cOfPrefixes, segmentSeed, UNSALTED_SEED } from '@walstack/codec';
+import { crc32c, segmentSeed, UNSALTED_SEED } from '@walstack/codec';
+import { crc32cCombine, crc32cOfPrefixes } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
 import { implementations } from './implementations.js';
 import { codeOf, fromHex, readVectors } from './support.js';

@@ -1,4 +1,5 @@
-import { findDurabilityProof, LAG_UNKNOWN } from '@walstack/codec';
+import { LAG_UNKNOWN } from '@walstack/codec';
+import { findDurabilityProof } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
 import { implementations } from './implementations.js';
 import { codeOf, viewOf } from './support.js';

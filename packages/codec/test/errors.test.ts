@@ -1,9 +1,20 @@
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { WalError } from '@walstack/codec';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 
-/** The module loaded once more, as when two versions of the package are installed. */
+const copies = mkdtempSync(join(tmpdir(), 'codec-copy-'));
+afterAll(() => rmSync(copies, { recursive: true }));
+
+/** The package loaded once more from other files, as when two versions of it are installed. */
 async function anotherCopy(): Promise<typeof import('@walstack/codec')> {
-  const url = new URL('../dist/index.js?another-copy', import.meta.url).href;
+  const own = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
+  cpSync(own('dist'), join(copies, 'dist'), { recursive: true });
+  cpSync(own('package.json'), join(copies, 'package.json'));
+  symlinkSync(own('node_modules'), join(copies, 'node_modules'), 'junction');
+  const url = pathToFileURL(join(copies, 'dist/index.js')).href;
   return (await import(/* @vite-ignore */ url)) as typeof import('@walstack/codec');
 }
 

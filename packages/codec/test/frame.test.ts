@@ -1,7 +1,6 @@
 import { totalmem } from 'node:os';
 import {
   blockEnd,
-  checkBlockBytes,
   crc32c,
   decodeFrame,
   encodeFrame,
@@ -10,6 +9,7 @@ import {
   sealFrames,
   UNSALTED_SEED,
 } from '@walstack/codec';
+import { checkBlockBytes } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
 import { implementations } from './implementations.js';
 import { codeOf, fromHex, layOut, readVectors, toHex } from './support.js';

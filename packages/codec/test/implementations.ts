@@ -1,4 +1,5 @@
 import * as codec from '@walstack/codec';
+import * as internal from '@walstack/codec/internal';
 import * as native from '@walstack/native';
 import { viewOf } from '../src/integers.js';
 import { continueCrc32c } from '../src/javascript/crc32c.js';
@@ -6,7 +7,8 @@ import { findDurabilityProof } from '../src/javascript/durability-proof.js';
 import { scanFrames, sealFrames } from '../src/javascript/frames.js';
 
 /** The kernels of one implementation. */
-export type Implementation = Pick<typeof codec, 'crc32c' | 'sealFrames' | 'scanFrames' | 'findDurabilityProof'>;
+export type Implementation = Pick<typeof codec, 'crc32c' | 'sealFrames' | 'scanFrames'> &
+  Pick<typeof internal, 'findDurabilityProof'>;
 
 /** Does not check its arguments. */
 const javaScript: Implementation = {
@@ -21,7 +23,7 @@ const javaScript: Implementation = {
  * addon's binary there is one fewer.
  */
 export const implementations: readonly (Implementation & { readonly name: string })[] = [
-  { name: 'codec', ...codec },
+  { name: 'codec', ...codec, ...internal },
   { name: 'JavaScript', ...javaScript },
   ...(native.available ? [{ name: 'the addon', ...native }] : []),
 ];

@@ -4,8 +4,8 @@ import {
   isMark,
   LAG_UNKNOWN,
   MARK_FRAME_BYTES,
-  MAXIMUM_META_BYTES,
   MarkType,
+  META_BYTES_MAX,
   provenDurable,
   RecordFlag,
   RecordHeader,
@@ -114,7 +114,7 @@ describe('records', () => {
   it('cost 32 bytes, 24 more with a scope', () => {
     expect(recordFrameBytes(0, 0, false)).toBe(32);
     expect(recordFrameBytes(100, 0, false)).toBe(132);
-    expect(recordFrameBytes(100, MAXIMUM_META_BYTES, true)).toBe(32 + 24 + 65_535 + 100);
+    expect(recordFrameBytes(100, META_BYTES_MAX, true)).toBe(32 + 24 + 65_535 + 100);
   });
 
   it('count a clock that went back as no time', () => {

@@ -2,7 +2,6 @@ import {
   crc32c,
   decodeSegmentHeader,
   encodeSegmentHeader,
-  findDurabilityProof,
   frameStart,
   isMark,
   RecordHeader,
@@ -13,6 +12,7 @@ import {
   sealFrames,
   segmentSeed,
 } from '@walstack/codec';
+import { findDurabilityProof } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
 import {
   fromHex,

@@ -7,7 +7,7 @@ import {
   invalidType,
   optionNames,
   outOfRange,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import { type Environment, type SegmentedWalConfig, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo } from '@walstack/storage-io';
 import { checkCoreId } from './core/core-directory.js';

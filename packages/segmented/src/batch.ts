@@ -1,4 +1,4 @@
-import { MAXIMUM_META_BYTES, recordFrameBytes, WalError } from '@walstack/codec';
+import { META_BYTES_MAX, recordFrameBytes, WalError } from '@walstack/codec';
 import { type AppendOptions, copiedBodyOf, NO_OPTIONS, type RecordBody } from './write/record-body.js';
 import { tooLarge } from './write/too-large.js';
 
@@ -43,7 +43,7 @@ export class Batch {
     throwIfSpent(this);
     const body = copiedBodyOf(payload, options);
     throwIfSpent(this);
-    if (body.meta.length > MAXIMUM_META_BYTES) throw tooLarge('meta', body.meta.length, MAXIMUM_META_BYTES, 'added');
+    if (body.meta.length > META_BYTES_MAX) throw tooLarge('meta', body.meta.length, META_BYTES_MAX, 'added');
     this.#records.push(body);
     this.#sizeBytes += recordFrameBytes(body.payload.length, body.meta.length, body.scope !== undefined);
     return this;

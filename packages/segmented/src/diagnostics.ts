@@ -1,6 +1,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
 import type { WalError } from '@walstack/codec';
-import { afterStep } from '@walstack/storage-io';
+import { afterStep } from '@walstack/storage-io/internal';
 import type { Settings } from './options.js';
 import type { SegmentMeta } from './segments/segment.js';
 

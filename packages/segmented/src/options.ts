@@ -1,6 +1,12 @@
 import {
   type CompressionOptions,
   Compressor,
+  DEFAULT_BLOCK_BYTES,
+  KeyRing,
+  type Lsn,
+  type WalError,
+} from '@walstack/codec';
+import {
   checkBlockBytes,
   checkBoolean,
   checkInteger,
@@ -8,13 +14,9 @@ import {
   checkOneOf,
   checkOptions,
   checkPath,
-  DEFAULT_BLOCK_BYTES,
   invalidType,
-  KeyRing,
-  type Lsn,
   optionNames,
-  type WalError,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
 import { type Environment, systemEnvironment } from './environment.js';
 import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js';

@@ -1,19 +1,14 @@
 import { resolve } from 'node:path';
 import {
   type Checkpoint,
-  checkBoolean,
-  checkInteger,
-  checkLsn,
-  checkOptions,
-  invalidType,
   type KeyRing,
   type Lsn,
-  MAXIMUM_META_BYTES,
   MarkType,
-  outOfRange,
+  META_BYTES_MAX,
   recordFrameBytes,
   WalError,
 } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkLsn, checkOptions, invalidType, outOfRange } from '@walstack/codec/internal';
 import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
 import {
   lastReadBefore,
@@ -24,17 +19,16 @@ import {
   type WalRecord,
 } from '@walstack/mmap-reader/segments';
 import {
-  afterStep,
   CompletionRouter,
   drive,
   type Ended,
   type IoRoutine,
   openStorageIo,
-  RoutineQueue,
   runAsync,
   runSync,
   type StorageIo,
 } from '@walstack/storage-io';
+import { afterStep, RoutineQueue } from '@walstack/storage-io/internal';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { announce } from './diagnostics.js';
 import type { Environment } from './environment.js';
@@ -1272,7 +1266,7 @@ export class SegmentedWal {
     this.#throwIfFailed();
     const { maxPayloadBytes } = this.#settings;
     if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
-    if (meta > MAXIMUM_META_BYTES) throw tooLarge('meta', meta, MAXIMUM_META_BYTES);
+    if (meta > META_BYTES_MAX) throw tooLarge('meta', meta, META_BYTES_MAX);
     this.#checkRoom(recordFrameBytes(payload, meta, scoped));
   }
 

@@ -1,4 +1,4 @@
-import { checkInteger } from '@walstack/codec';
+import { checkInteger } from '@walstack/codec/internal';
 
 /**
  * Receives completions from {@link StorageIo.pollCompletions}: two arrays that the caller owns, so that no object is

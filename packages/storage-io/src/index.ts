@@ -8,8 +8,7 @@
  * - **Sharing one backend**: the {@link CompletionRouter} is the only one that polls, and hands each completion to its
  *   owner.
  * - **Work of several steps** is an {@link IoRoutine}, written once with the {@link ioSteps} and driven with promises
- *   ({@link runAsync}) or blocking the calling thread ({@link runSync}); a {@link RoutineQueue} runs them one after
- *   another.
+ *   ({@link runAsync}) or blocking the calling thread ({@link runSync}).
  * - **Tear-safe appends to one file**, and nothing else: {@link PortableWalWriter}, and {@link readFrames}.
  *
  * What is durable and what is not: a write is not durable when it completes, unless it was submitted as durable; a
@@ -44,7 +43,6 @@ export type {
 } from './engine/file-ops.js';
 export { fromAsyncFileOps, fromSyncFileOps } from './engine/from-file-ops.js';
 export { callFailure, completionFailure } from './errors/io-failure.js';
-export { errnoNamed, errnoOf } from './errors/system-error.js';
 export { lockPath } from './lock/lock-file.js';
 export {
   PortableWalWriter,
@@ -61,15 +59,9 @@ export {
   type IoCondition,
   type IoRoutine,
   type IoStep,
-  QUEUE_SPACE,
-  requireWait,
   runAsync,
   runSync,
-  waitForProgress,
 } from './routines/routine.js';
-export { RoutineQueue } from './routines/routine-queue.js';
-export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';
-export { afterStep } from './routines/steps-under-way.js';
 export type {
   IoFile,
   IoStat,

@@ -4,12 +4,12 @@ import {
   createMemoryStorageIo,
   createSyncFsStorageIo,
   createThreadPoolStorageIo,
-  errnoNamed,
   fromAsyncFileOps,
   fromSyncFileOps,
   type StorageIo,
   type SyncFileOps,
 } from '@walstack/storage-io';
+import { errnoNamed } from '@walstack/storage-io/internal';
 import { describe, expect, it, vi } from 'vitest';
 import { poll, resultOf, turn } from './polling.js';
 import {

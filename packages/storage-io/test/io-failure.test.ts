@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { WalError } from '@walstack/codec';
-import { callFailure, completionFailure, errnoNamed, errnoOf } from '@walstack/storage-io';
+import { callFailure, completionFailure } from '@walstack/storage-io';
+import { errnoNamed, errnoOf } from '@walstack/storage-io/internal';
 import { describe, expect, it } from 'vitest';
 
 describe('error numbers', () => {

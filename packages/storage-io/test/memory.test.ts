@@ -1,4 +1,5 @@
-import { createMemoryStorageIo, errnoNamed, MemoryDisk } from '@walstack/storage-io';
+import { createMemoryStorageIo, MemoryDisk } from '@walstack/storage-io';
+import { errnoNamed } from '@walstack/storage-io/internal';
 import { describe, expect, it } from 'vitest';
 import { resultOf } from './polling.js';
 

@@ -1,11 +1,5 @@
-import {
-  fromAsyncFileOps,
-  type IoFile,
-  type IoRoutine,
-  ioSteps,
-  RoutineQueue,
-  type StorageIo,
-} from '@walstack/storage-io';
+import { fromAsyncFileOps, type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { RoutineQueue } from '@walstack/storage-io/internal';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { inATurn, TinyFiles, tinyAsyncOps, tinySync } from './tiny-ops.js';
 import { gatheringUncaught } from './uncaught.js';

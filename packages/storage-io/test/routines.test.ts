@@ -8,14 +8,11 @@ import {
   type IoFile,
   type IoRoutine,
   ioSteps,
-  QUEUE_SPACE,
-  RoutineQueue,
-  requireWait,
   runAsync,
   runSync,
   type StorageIo,
-  waitForProgress,
 } from '@walstack/storage-io';
+import { QUEUE_SPACE, RoutineQueue, requireWait, waitForProgress } from '@walstack/storage-io/internal';
 import { describe, expect, it } from 'vitest';
 import { turn } from './polling.js';
 import { ByHand, inATurn, TinyFiles, tinyAsyncOps, tinySync } from './tiny-ops.js';

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { checkOneOf, invalidType, type Lsn, WalError } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
+import { checkOneOf, invalidType } from '@walstack/codec/internal';
 import type { Replay, WalRecord } from '@walstack/segmented';
 import { aborted } from './commit/aborting.js';
 

@@ -19,7 +19,7 @@ import {
   metrics,
   type Observable,
 } from '@opentelemetry/api';
-import { checkOptions } from '@walstack/codec';
+import { checkOptions } from '@walstack/codec/internal';
 import { channels, type TypedChannel } from '@walstack/segmented';
 import { commitChannel } from './diagnostics.js';
 import type { WalStats } from './stats.js';

@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf, checkOptions, optionNames } from '@walstack/codec';
+import { checkInteger, checkOneOf, checkOptions, optionNames } from '@walstack/codec/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import type { AnyEncoding } from './encoding.js';
 

@@ -1,14 +1,5 @@
-import {
-  checkInteger,
-  checkOptions,
-  checkPath,
-  invalidType,
-  type KeyRing,
-  type Lsn,
-  optionNames,
-  outOfRange,
-  WalError,
-} from '@walstack/codec';
+import { type KeyRing, type Lsn, WalError } from '@walstack/codec';
+import { checkInteger, checkOptions, checkPath, invalidType, optionNames, outOfRange } from '@walstack/codec/internal';
 import type { LogTail, ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,

@@ -12,15 +12,8 @@ import {
   type SegmentName,
   WalError,
 } from '@walstack/codec';
-import {
-  closeFile,
-  type IoFile,
-  type IoRoutine,
-  ioSteps,
-  kindOf,
-  type OpenOptions,
-  type StorageIo,
-} from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps, type OpenOptions, type StorageIo } from '@walstack/storage-io';
+import { closeFile, kindOf } from '@walstack/storage-io/internal';
 import { corruption } from './corruption.js';
 
 /** The files of a log's directory by kind. */

@@ -1,3 +1,4 @@
+import { type Lsn, type PayloadDecoder, WalError } from '@walstack/codec';
 import {
   checkBoolean,
   checkInteger,
@@ -5,11 +6,8 @@ import {
   checkOptions,
   checkPath,
   invalidType,
-  type Lsn,
   optionNames,
-  type PayloadDecoder,
-  WalError,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import { createSyncFsStorageIo, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { checkDecoding, type DecodingSettings } from '../frames/decoding.js';
 import type { Frames } from '../frames/frames.js';

@@ -1,3 +1,4 @@
+import { KeyRing, type Lsn, PayloadDecoder, parseSegmentFileName, WalError } from '@walstack/codec';
 import {
   checkBoolean,
   checkInteger,
@@ -5,13 +6,8 @@ import {
   checkOptions,
   checkPath,
   invalidType,
-  KeyRing,
-  type Lsn,
   optionNames,
-  PayloadDecoder,
-  parseSegmentFileName,
-  WalError,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import type { Link } from '../chain/chain.js';
 import { type ChainBesideWriter, readChainBesideWriter, readChainFrom } from '../chain/chain-beside-writer.js';

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
-import { checkOptions, checkPath, PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
+import { PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
+import { checkOptions, checkPath } from '@walstack/codec/internal';
 import type { MappingAdvice } from '@walstack/native';
 import { recycled } from '../chain/corruption.js';
 import { isSealed } from '../chain/sealed.js';

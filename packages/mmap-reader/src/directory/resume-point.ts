@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { checkInteger, checkLsn, checkOptions, invalidType, type Lsn, optionNames, outOfRange } from '@walstack/codec';
+import type { Lsn } from '@walstack/codec';
+import { checkInteger, checkLsn, checkOptions, invalidType, optionNames, outOfRange } from '@walstack/codec/internal';
 import type { Link } from '../chain/chain.js';
 
 /**

@@ -1,4 +1,5 @@
-import { checkBoolean, checkInteger, type DecodingOptions, invalidType, KeyRing, optionNames } from '@walstack/codec';
+import { type DecodingOptions, KeyRing } from '@walstack/codec';
+import { checkBoolean, checkInteger, invalidType, optionNames } from '@walstack/codec/internal';
 
 /** The options for decoding the payloads of records. */
 export type DecodingSettings = Pick<DecodingOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes'>;

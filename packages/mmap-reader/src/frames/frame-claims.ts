@@ -1,4 +1,4 @@
-import { crc32cCombine } from '@walstack/codec';
+import { crc32cCombine } from '@walstack/codec/internal';
 
 const NONE = -1;
 

@@ -1,5 +1,6 @@
 import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
-import { closeFile, type IoFile, type IoRoutine, type StorageIo } from '@walstack/storage-io';
+import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
+import { closeFile } from '@walstack/storage-io/internal';
 import type { Link } from '../chain/chain.js';
 import { recycled } from '../chain/corruption.js';
 import { headerOf } from '../chain/log-files.js';

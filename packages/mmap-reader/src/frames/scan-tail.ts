@@ -1,11 +1,5 @@
-import {
-  crc32c,
-  crc32cOfPrefixes,
-  FRAME_HEADER_BYTES,
-  findDurabilityProof,
-  type Lsn,
-  MARK_FRAME_BYTES,
-} from '@walstack/codec';
+import { crc32c, FRAME_HEADER_BYTES, type Lsn, MARK_FRAME_BYTES } from '@walstack/codec';
+import { crc32cOfPrefixes, findDurabilityProof } from '@walstack/codec/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { Segment } from '../chain/segment.js';
 import { seedOf } from '../chain/segment.js';

@@ -1,9 +1,9 @@
 import {
+  BLOCK_BYTES_MAX,
   blockEnd,
   FRAME_HEADER_BYTES,
   type Lsn,
   MARK_FRAME_BYTES,
-  MAXIMUM_BLOCK_BYTES,
   type SegmentHeader,
 } from '@walstack/codec';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
@@ -15,7 +15,7 @@ import { Frames } from './frames.js';
 const CHUNK_BYTES = 256 * 1024;
 
 /** The size of the buffer, unless a frame is larger. */
-const BUFFER_BYTES = CHUNK_BYTES + MAXIMUM_BLOCK_BYTES;
+const BUFFER_BYTES = CHUNK_BYTES + BLOCK_BYTES_MAX;
 
 /** The maximum number of frames found by one scan. */
 const FRAMES_MAX = 4096;

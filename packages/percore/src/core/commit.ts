@@ -1,4 +1,4 @@
-import { checkText, checkUnsigned, invalidType, outOfRange } from '@walstack/codec';
+import { checkText, checkUnsigned, invalidType, outOfRange } from '@walstack/codec/internal';
 
 /** How far the sources of a consumer were read: the content of a commit, and what recovery returns. */
 export interface Committed {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { checkInteger, isCoreDirectoryName, WalError } from '@walstack/codec';
+import { isCoreDirectoryName, WalError } from '@walstack/codec';
+import { checkInteger } from '@walstack/codec/internal';
 import type { StorageIo } from '@walstack/storage-io';
 
 /** The largest id of a core: segment headers store the id plus one, in 32 bits. */

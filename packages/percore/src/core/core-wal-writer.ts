@@ -1,3 +1,4 @@
+import { WalError } from '@walstack/codec';
 import {
   checkBoolean,
   checkInteger,
@@ -9,8 +10,7 @@ import {
   invalidType,
   optionNames,
   outOfRange,
-  WalError,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import {
   type Environment,
   type RecoveryReport,

@@ -1,4 +1,5 @@
-import { getUint64, setUint64, WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
+import { getUint64, setUint64 } from '@walstack/codec/internal';
 import type { WalRecord } from '@walstack/segmented';
 import { type Committed, decodeCommit } from './commit.js';
 

@@ -1,4 +1,5 @@
-import { checkInteger, invalidType, outOfRange, WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
+import { checkInteger, invalidType, outOfRange } from '@walstack/codec/internal';
 
 /** A cache line, so that writes to neighbouring memory do not slow down threads that only read the epoch. */
 const BUFFER_BYTES = 64;

@@ -1,4 +1,5 @@
-import { invalidType, WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
 import type { Environment } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import { NOTHING_COMMITTED } from '../core/commit.js';

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
-import { checkBoolean, checkOptions, FileName, invalidType, optionNames, WalError } from '@walstack/codec';
-import { makeDirectories, type StorageIo, type StorageIoName } from '@walstack/storage-io';
+import { FileName, WalError } from '@walstack/codec';
+import { checkBoolean, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
+import type { StorageIo, StorageIoName } from '@walstack/storage-io';
+import { makeDirectories } from '@walstack/storage-io/internal';
 import type { Core, CorePlace } from '../core/core-handle.js';
 import { type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';
 import { runDualModeAsync } from '../core/dual-mode-routine.js';

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import { invalidType, WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { coreDirectory } from '../core/core-directory.js';
 import { type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { checkOneOf, checkOptions, FileName, WalError } from '@walstack/codec';
+import { FileName, WalError } from '@walstack/codec';
+import { checkOneOf, checkOptions } from '@walstack/codec/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { type Committed, committedByAll } from '../core/commit.js';
 import { type DualModeRoutine, runDualModeAsync, runDualModeSync } from '../core/dual-mode-routine.js';

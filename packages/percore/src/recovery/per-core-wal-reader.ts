@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { checkInteger, checkOptions, checkPath, optionNames, WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
+import { checkInteger, checkOptions, checkPath, optionNames } from '@walstack/codec/internal';
 import { LogTail, type LogTailOptions, type ResumePoint, type WalRecord } from '@walstack/mmap-reader';
 import { readHeader, sortFiles } from '@walstack/mmap-reader/segments';
 import type { SegmentedWalConfig } from '@walstack/segmented';

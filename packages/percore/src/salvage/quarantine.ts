@@ -1,7 +1,8 @@
 import { basename, join } from 'node:path';
 import { FileName } from '@walstack/codec';
 import type { SegmentedWal } from '@walstack/segmented';
-import { type IoFile, type IoRoutine, ioSteps, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
 
 const PIECE_BYTES = 256 * 1024;
 

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
-import { decodeFramedJson, encodeFramedJson, FileName, WalError } from '@walstack/codec';
-import { type IoRoutine, ioSteps, kindOf, replaceFile, type StorageIo } from '@walstack/storage-io';
+import { FileName, WalError } from '@walstack/codec';
+import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { kindOf, replaceFile } from '@walstack/storage-io/internal';
 import { errorFromTransfer, errorToTransfer, type TransferredError } from '../manager/error-transfer.js';
 
 /** Lost entries of one core. */

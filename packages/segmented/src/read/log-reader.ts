@@ -1,4 +1,5 @@
-import { checkBoolean, checkOptions, type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
+import { type Lsn, PayloadDecoder, WalError } from '@walstack/codec';
+import { checkBoolean, checkOptions } from '@walstack/codec/internal';
 import {
   type Demands,
   decodeRecord,

@@ -1,12 +1,12 @@
+import type { Lsn } from '@walstack/codec';
 import {
   checkInteger,
   checkLsn,
   checkOptions,
   checkUnsigned,
   invalidType,
-  type Lsn,
   optionNames,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import type { WalRecord } from '@walstack/mmap-reader/segments';
 
 /** Which records are read; all without options. */

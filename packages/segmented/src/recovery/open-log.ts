@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { corruption, type LogFiles, listFiles, refuseUnfinishedSalvage } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { resumeSalvage, salvageLog } from '../salvage/salvage.js';

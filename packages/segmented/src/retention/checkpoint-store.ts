@@ -1,5 +1,6 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
-import { type IoRoutine, RoutineQueue } from '@walstack/storage-io';
+import type { IoRoutine } from '@walstack/storage-io';
+import { RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { writeCheckpoint } from '../segments/log-directory.js';

@@ -1,6 +1,8 @@
-import { type Checkpoint, checkInteger, invalidType, type Lsn, outOfRange, WalError } from '@walstack/codec';
+import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
+import { checkInteger, invalidType, outOfRange } from '@walstack/codec/internal';
 import { type Segment, truncated } from '@walstack/mmap-reader/segments';
-import { afterStep, type IoRoutine, type RoutineQueue } from '@walstack/storage-io';
+import type { IoRoutine } from '@walstack/storage-io';
+import { afterStep, type RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { endOfKept } from '../recovery/analyze-log.js';

@@ -1,7 +1,8 @@
 import { basename, dirname, join, relative } from 'node:path';
 import { FileName, type SegmentHeader } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, ioSteps, kindOf, makeDirectories, type StorageIo } from '@walstack/storage-io';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
 import { createdAt, type Environment } from '../environment.js';
 
 /**

@@ -1,15 +1,9 @@
 import { join } from 'node:path';
-import {
-  type Checkpoint,
-  decodeFramedJson,
-  encodeFramedJson,
-  FileName,
-  type Lsn,
-  parseSegmentFileName,
-  WalError,
-} from '@walstack/codec';
+import { type Checkpoint, FileName, type Lsn, parseSegmentFileName, WalError } from '@walstack/codec';
+import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
 import { isNoFile, withFile } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { replaceFile } from '@walstack/storage-io/internal';
 import type { LsnRange } from '../recovery/recovery-report.js';
 import type { ChainLink } from '../segments/segment.js';
 

@@ -1,7 +1,8 @@
 import { basename, join } from 'node:path';
 import { FileName, type Lsn, SegmentCipher, WalError } from '@walstack/codec';
 import { type Link, type LogFiles, listFiles, loadKeys, withWritableFile } from '@walstack/mmap-reader/segments';
-import { closeFile, type IoRoutine, ioSteps, kindOf, type StorageIo } from '@walstack/storage-io';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile, kindOf } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { readPrefix } from '../recovery/analyze-log.js';

@@ -1,5 +1,6 @@
 import type { WalError } from '@walstack/codec';
-import { type IoRoutine, ioSteps, RoutineQueue } from '@walstack/storage-io';
+import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 
 /**

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack/codec';
-import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { replaceFile } from '@walstack/storage-io/internal';
 
 /**
  * Replaces the file `checkpoint`; durable once the directory is synced. On failure nothing has changed.

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { type Lsn, WalError } from '@walstack/codec';
 import type { LogFiles } from '@walstack/mmap-reader/segments';
-import { closeFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { closeFile } from '@walstack/storage-io/internal';
 import { createdAt, type Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { ActiveSegment } from './active-segment.js';

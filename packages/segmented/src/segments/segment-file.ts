@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { blockEnd, encodeSegmentHeader, FileName, type SegmentHeader, WalError } from '@walstack/codec';
-import { closeFile, type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile } from '@walstack/storage-io/internal';
 import type { Settings } from '../options.js';
 import { nameOf } from './segment.js';
 

@@ -1,14 +1,12 @@
+import { CodecNumber, type Compressor, type RecordScope } from '@walstack/codec';
 import {
-  CodecNumber,
-  type Compressor,
   checkedLength,
   checkInteger,
   checkOptions,
   checkText,
   checkUnsigned,
   optionNames,
-  type RecordScope,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 
 /** The properties of a record besides its payload. */
 export interface AppendOptions {

@@ -9,7 +9,8 @@ import {
   WalError,
 } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/segments';
-import { closeFile, type IoFile, type IoRoutine, ioSteps, RoutineQueue, type StorageIo } from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile, RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { DirectorySync } from '../segments/directory-sync.js';

@@ -5,10 +5,8 @@ import {
   ENCRYPTION_TAG_BYTES,
   FRAME_HEADER_BYTES,
   frameStart,
-  invalidMemory,
   type KeyRing,
   type Lsn,
-  lengthOf,
   MARK_FRAME_BYTES,
   MarkType,
   RecordFlag,
@@ -21,8 +19,10 @@ import {
   writeRecordHeader,
   writeScope,
 } from '@walstack/codec';
+import { invalidMemory, lengthOf } from '@walstack/codec/internal';
 import type { Segment } from '@walstack/mmap-reader/segments';
-import { CompletionRouter, closeFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { closeFile } from '@walstack/storage-io/internal';
 import { announce, announceFailure, writerChannels } from '../diagnostics.js';
 import { createdAt, type Environment } from '../environment.js';
 import type { Settings } from '../options.js';

@@ -1,4 +1,5 @@
-import { checkInteger, checkOneOf, checkOptions, optionNames, outOfRange, WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
+import { checkInteger, checkOneOf, checkOptions, optionNames, outOfRange } from '@walstack/codec/internal';
 import type { FileOpsOptions } from '../engine/file-ops.js';
 import type { StorageIo } from '../storage-io.js';
 import { createIoUringStorageIo } from './io-uring/io-uring.js';

@@ -1,4 +1,5 @@
 import { isUint8Array } from 'node:util/types';
+import { WalError } from '@walstack/codec';
 import {
   checkBoolean,
   checkInteger,
@@ -6,8 +7,7 @@ import {
   invalidType,
   optionNames,
   outOfRange,
-  WalError,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import type { CompletionBuffer } from '../completion-buffer.js';
 import type { IoFile, OpenOptions, WriteOptions } from '../storage-io.js';
 import type { OpenFlags } from './file-ops.js';

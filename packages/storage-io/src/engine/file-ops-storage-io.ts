@@ -1,4 +1,5 @@
-import { checkInteger, checkOneOf, checkOptions, checkPath, optionNames, WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
+import { checkInteger, checkOneOf, checkOptions, checkPath, optionNames } from '@walstack/codec/internal';
 import type { FileSystem } from '../backends/file-system.js';
 import type { CompletionBuffer } from '../completion-buffer.js';
 import { callFailure } from '../errors/io-failure.js';

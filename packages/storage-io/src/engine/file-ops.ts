@@ -1,4 +1,4 @@
-import { invalidType } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
 import type { FileSystem } from '../backends/file-system.js';
 import type { IoStat } from '../storage-io.js';
 

@@ -1,4 +1,4 @@
-import { invalidType } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
 
 /**
  * Checks the return value of a synchronous operation, and returns it. An `async` function can be passed where a

@@ -1,4 +1,4 @@
-import { invalidType } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
 import { openStorageIo, type StorageIoName, type StorageIoNeeds } from '../backends/open-storage-io.js';
 import { CompletionRouter } from '../routines/completion-router.js';
 import type { StorageIo } from '../storage-io.js';

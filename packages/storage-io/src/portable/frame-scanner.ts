@@ -1,11 +1,4 @@
-import {
-  blockEnd,
-  FRAME_HEADER_BYTES,
-  frameStart,
-  MAXIMUM_BLOCK_BYTES,
-  scanFrames,
-  UNSALTED_SEED,
-} from '@walstack/codec';
+import { BLOCK_BYTES_MAX, blockEnd, FRAME_HEADER_BYTES, frameStart, scanFrames, UNSALTED_SEED } from '@walstack/codec';
 import type { IoRoutine } from '../routines/routine.js';
 import type { IoFile } from '../storage-io.js';
 import type { CountedIo } from './counted-io.js';
@@ -15,7 +8,7 @@ import { isPadding } from './padding.js';
 const CHUNK_BYTES = 256 * 1024;
 
 /** The size of the buffer, unless a frame is larger. */
-const BUFFER_BYTES = CHUNK_BYTES + MAXIMUM_BLOCK_BYTES;
+const BUFFER_BYTES = CHUNK_BYTES + BLOCK_BYTES_MAX;
 
 /** The maximum number of frames found by one scan of the buffer. */
 const FRAMES_MAX = 4096;

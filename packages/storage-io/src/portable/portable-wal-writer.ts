@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { isUint8Array } from 'node:util/types';
-import { checkText, FRAME_HEADER_BYTES, invalidType, outOfRange, WalError } from '@walstack/codec';
+import { FRAME_HEADER_BYTES, WalError } from '@walstack/codec';
+import { checkText, invalidType, outOfRange } from '@walstack/codec/internal';
 import { checkAlignment } from '../engine/arguments.js';
 import { type IoRoutine, requireWait, runAsync, runSync } from '../routines/routine.js';
 import { RoutineQueue } from '../routines/routine-queue.js';

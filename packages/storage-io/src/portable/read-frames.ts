@@ -1,12 +1,5 @@
-import {
-  checkBlockBytes,
-  checkBoolean,
-  checkOptions,
-  checkPath,
-  DEFAULT_BLOCK_BYTES,
-  optionNames,
-  WalError,
-} from '@walstack/codec';
+import { DEFAULT_BLOCK_BYTES, WalError } from '@walstack/codec';
+import { checkBlockBytes, checkBoolean, checkOptions, checkPath, optionNames } from '@walstack/codec/internal';
 import type { StorageIoName } from '../backends/open-storage-io.js';
 import { type IoRoutine, runAsync, runSync } from '../routines/routine.js';
 import { closeFile } from '../routines/small-files.js';

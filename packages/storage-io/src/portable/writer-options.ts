@@ -1,13 +1,13 @@
+import { DEFAULT_BLOCK_BYTES } from '@walstack/codec';
 import {
   checkBlockBytes,
   checkBoolean,
   checkInteger,
   checkOptions,
   checkPath,
-  DEFAULT_BLOCK_BYTES,
   optionNames,
   outOfRange,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import type { StorageIoName } from '../backends/open-storage-io.js';
 import type { StorageIo } from '../storage-io.js';
 

@@ -1,4 +1,4 @@
-import { checkInteger, optionNames } from '@walstack/codec';
+import { checkInteger, optionNames } from '@walstack/codec/internal';
 import { CrashPoints } from './crash-points.js';
 import { DiskState } from './disk-state.js';
 import { ExplorationFailure } from './exploration-failure.js';

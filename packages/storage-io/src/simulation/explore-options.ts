@@ -1,4 +1,4 @@
-import { checkInteger, checkOptions, invalidType, optionNames } from '@walstack/codec';
+import { checkInteger, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import type { CreateIo } from './process-run.js';
 
 /** The options that {@link exploreCrashes} and {@link injectFaults} share. */

@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf, invalidType, optionNames } from '@walstack/codec';
+import { checkInteger, checkOneOf, invalidType, optionNames } from '@walstack/codec/internal';
 import { CrashPoints } from './crash-points.js';
 import { changesNames } from './disk-change.js';
 import { DiskState } from './disk-state.js';

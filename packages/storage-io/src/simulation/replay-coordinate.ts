@@ -1,4 +1,4 @@
-import { outOfRange } from '@walstack/codec';
+import { outOfRange } from '@walstack/codec/internal';
 import { FAULT_KINDS, type FaultKind } from './operation.js';
 import { type Survivors, survivorsNamed } from './survivors.js';
 

@@ -1,4 +1,4 @@
-import { checkInteger, checkOptions, checkPath, invalidType, optionNames, outOfRange } from '@walstack/codec';
+import { checkInteger, checkOptions, checkPath, invalidType, optionNames, outOfRange } from '@walstack/codec/internal';
 import { namesOf } from '../errors/path-names.js';
 import type { StorageIo } from '../storage-io.js';
 import { DiskCore, type FaultChooser } from './disk-core.js';

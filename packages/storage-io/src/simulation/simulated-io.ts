@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkOptions, optionNames, outOfRange } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkOptions, optionNames, outOfRange } from '@walstack/codec/internal';
 import type { AsyncFileOps, FileNamespaceOps, FileOpsOptions, SyncFileOps } from '../engine/file-ops.js';
 import { fromAsyncFileOps, fromSyncFileOps } from '../engine/from-file-ops.js';
 import type { StorageIo } from '../storage-io.js';

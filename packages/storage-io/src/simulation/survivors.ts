@@ -1,4 +1,4 @@
-import { invalidType, outOfRange } from '@walstack/codec';
+import { invalidType, outOfRange } from '@walstack/codec/internal';
 import { inTurns, Random } from './random.js';
 import type { Ask, Unsynced } from './unsynced.js';
 

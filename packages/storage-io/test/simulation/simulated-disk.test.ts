@@ -1,4 +1,5 @@
-import { CompletionBuffer, errnoNamed, type StorageIo } from '@walstack/storage-io';
+import { CompletionBuffer, type StorageIo } from '@walstack/storage-io';
+import { errnoNamed } from '@walstack/storage-io/internal';
 import { type FaultKind, type OperationKind, SimulatedDisk, type Survivors } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { resultOf, turn } from '../polling.js';

@@ -1,4 +1,5 @@
-import { invalidType, WalError, type WalErrorFacts } from '@walstack/codec';
+import { WalError, type WalErrorFacts } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
 
 /** Options of a call that can be aborted. */
 export interface Abortable {

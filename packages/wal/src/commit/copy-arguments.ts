@@ -1,4 +1,4 @@
-import { checkMemory, checkOptions, optionNames } from '@walstack/codec';
+import { checkMemory, checkOptions, optionNames } from '@walstack/codec/internal';
 import type { AppendOptions } from '@walstack/segmented';
 
 /** Names of the options of an event. */

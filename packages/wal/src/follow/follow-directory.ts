@@ -1,4 +1,5 @@
-import { checkBoolean, checkInteger, checkPath, invalidType, KeyRing, optionNames } from '@walstack/codec';
+import { KeyRing } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkPath, invalidType, optionNames } from '@walstack/codec/internal';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import type { AnyEncoding, PayloadCodec } from '../encoding.js';

@@ -1,4 +1,5 @@
-import { checkBoolean, checkInteger, checkLsn, checkOptions, type Lsn, optionNames, WalError } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkLsn, checkOptions, optionNames } from '@walstack/codec/internal';
 import { LogTail, type LogTailOptions, type ResumePoint } from '@walstack/mmap-reader';
 import { checkResumePoint } from '@walstack/mmap-reader/segments';
 import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';

@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkOptions, optionNames } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkOptions, optionNames } from '@walstack/codec/internal';
 import type { FileOpsOptions } from '../../engine/file-ops.js';
 
 /** Options of `createIoUringStorageIo`. */

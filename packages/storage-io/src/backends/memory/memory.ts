@@ -1,4 +1,4 @@
-import { checkOptions, invalidType, optionNames } from '@walstack/codec';
+import { checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import type { FileOpsOptions, SyncFileOps } from '../../engine/file-ops.js';
 import { fromSyncFileOps } from '../../engine/from-file-ops.js';
 import type { StorageIo } from '../../storage-io.js';

@@ -1,0 +1,29 @@
+/**
+ * What the other packages of this repository share, and users do not need: checks of arguments, framed JSON, integers,
+ * checksums of prefixes. It may change in any version.
+ *
+ * @packageDocumentation
+ */
+
+export {
+  checkBoolean,
+  checkedLength,
+  checkInteger,
+  checkMemory,
+  checkOneOf,
+  checkOptions,
+  checkPath,
+  checkText,
+  checkUnsigned,
+  invalidMemory,
+  invalidType,
+  lengthOf,
+  optionNames,
+  outOfRange,
+} from './arguments.js';
+export { crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
+export { findDurabilityProof } from './durability-proof.js';
+export { checkBlockBytes } from './frame-layout.js';
+export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
+export { getUint64, setUint64 } from './integers.js';
+export { checkLsn } from './lsn.js';

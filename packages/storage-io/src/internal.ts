@@ -1,0 +1,12 @@
+/**
+ * What the other packages of this repository share, and users do not need: queues of routines, small files, numbers of
+ * system errors. It may change in any version.
+ *
+ * @packageDocumentation
+ */
+
+export { errnoNamed, errnoOf } from './errors/system-error.js';
+export { QUEUE_SPACE, requireWait, waitForProgress } from './routines/routine.js';
+export { RoutineQueue } from './routines/routine-queue.js';
+export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';
+export { afterStep } from './routines/steps-under-way.js';

@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+
+const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+
+it('the README names every export', async () => {
+  const { default: _, ...names } = (await import('@walstack/storage-io')) as Record<string, unknown>;
+  for (const name of Object.keys(names)) expect(readme).toMatch(new RegExp(`\\b${name}\\b`));
+});
