@@ -6,8 +6,10 @@ export const FRAME_HEADER_BYTES = 8;
 /** Default size of a block, in bytes. */
 export const DEFAULT_BLOCK_BYTES = 4096;
 
-/** The smallest and the largest block size, in bytes. */
+/** The smallest block size, in bytes. */
 export const BLOCK_BYTES_MIN = 512;
+
+/** The largest block size, in bytes. */
 export const BLOCK_BYTES_MAX = 65_536;
 
 /** Returns `blockBytes` when it is a power of two from 512 to 65,536. @throws `RangeError` (`ERR_OUT_OF_RANGE`) */

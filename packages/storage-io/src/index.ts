@@ -52,6 +52,7 @@ export { type Frame, type Frames, type ReadFramesOptions, readFrames } from './p
 export type { FrameRecovery } from './portable/recover-frames.js';
 export type { PortableWalWriterOptions } from './portable/writer-options.js';
 export { type CompletionOwner, CompletionRouter } from './routines/completion-router.js';
+/** The steps of which routines are made: each submits one operation, and continues when it has completed. */
 export * as ioSteps from './routines/io-operations.js';
 export {
   drive,

@@ -5,8 +5,10 @@ import { corruption } from './corruption.js';
 import { isNoFile, readHeader } from './log-files.js';
 import { sameId } from './segment.js';
 
-/** Limits such that the next segment still has a number of ten digits, and a position that is a safe integer. */
+/** The largest number of a segment: the next segment still has a number of ten digits. */
 export const LAST_NUMBER = 9_999_999_998;
+
+/** The largest position of a segment: the position of the next segment is still a safe integer. */
 export const LAST_POSITION = 2 ** 52;
 
 /** One segment file of the chain. */

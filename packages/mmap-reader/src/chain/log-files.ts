@@ -141,7 +141,11 @@ export function isNoFile(error: unknown): error is WalError {
 
 const NO_FILES = new Set(['EISDIR', 'ELOOP', 'ENXIO', 'ENODEV']);
 
-/** @throws `WAL_CORRUPT` while a salvage is unfinished: only its journal file tells what the log consists of then */
+/**
+ * Refuses a directory in which a salvage is unfinished: only its journal file tells what the log consists of then.
+ *
+ * @throws `WAL_CORRUPT` while a salvage is unfinished
+ */
 export function refuseUnfinishedSalvage(directory: string, { salvage }: LogFiles): void {
   if (!salvage) return;
   throw corruption(
