@@ -16,8 +16,14 @@ test('every public name has a doc comment', () => {
 });
 
 /** The page of a workspace whose packages have these sources. @param {Record<string, string>} files */
-const apiWith = (files) =>
-  withWorkspace({ 'tsconfig.base.json': '{ "compilerOptions": { "module": "nodenext" } }', ...files }, apiOf);
+const apiWith = (files) => {
+  const shared = {
+    'tsconfig.base.json': '{ "compilerOptions": { "module": "nodenext" } }',
+    // An example is not published, and has no rows.
+    'examples/first/package.json': manifestOf('first', { private: true }),
+  };
+  return withWorkspace({ ...shared, ...files }, apiOf);
+};
 
 test('a name has a row with its kind and its first sentence', () => {
   const { page: made, undocumented: without } = apiWith({
