@@ -9,7 +9,7 @@ import {
   outOfRange,
 } from '@walstack/codec/internal';
 import { type Environment, type SegmentedWalConfig, systemEnvironment } from '@walstack/segmented';
-import { openStorageIo, type StorageIo } from '@walstack/storage-io';
+import type { StorageIo } from '@walstack/storage-io';
 import { checkCoreId } from './core/core-directory.js';
 import { ENTRY_HEADER_BYTES } from './core/entry.js';
 
@@ -182,16 +182,6 @@ export function logConfigOf<T extends LogOptions>(config: T): T {
   const { maxPayloadBytes = DEFAULT_VALUE_BYTES } = config;
   const bytes = checkInteger('maxPayloadBytes', maxPayloadBytes, 0, MAXIMUM_VALUE_BYTES);
   return { ...config, maxPayloadBytes: bytes + ENTRY_HEADER_BYTES };
-}
-
-/** The backend that is given or named, and whether it was opened here and must be disposed. */
-export function backendOf(
-  io: SegmentedWalConfig['io'] = 'auto',
-  needs: 'async' | 'wait',
-): { readonly io: StorageIo; readonly owned: boolean } {
-  if (typeof io === 'string') return { io: openStorageIo(io, { needs }), owned: true };
-  if (typeof io?.submitWrite !== 'function') throw invalidType('io', 'a StorageIo or the name of a backend', io);
-  return { io, owned: false };
 }
 
 /** The clock from the options, or the system's. */

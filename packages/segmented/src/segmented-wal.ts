@@ -21,14 +21,13 @@ import {
 import {
   CompletionRouter,
   drive,
-  type Ended,
   type IoRoutine,
-  openStorageIo,
+  type Outcome,
   runAsync,
   runSync,
   type StorageIo,
 } from '@walstack/storage-io';
-import { afterStep, RoutineQueue } from '@walstack/storage-io/internal';
+import { afterStep, backendOf, RoutineQueue } from '@walstack/storage-io/internal';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { announce } from './diagnostics.js';
 import type { Environment } from './environment.js';
@@ -166,7 +165,7 @@ export class SegmentedWal {
    */
   static async open(config: SegmentedWalConfig): Promise<SegmentedWal> {
     const checked = checkConfig(config);
-    const { io, owned } = backendOf(config, 'async');
+    const { io, owned } = backendOf(config.io, 'async');
     try {
       const settings = settingsFor(checked, io);
       const environment = environmentOf(config, io);
@@ -185,7 +184,7 @@ export class SegmentedWal {
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot block */
   static openSync(config: SegmentedWalConfig): SegmentedWal {
     const checked = checkConfig(config);
-    const { io, owned } = backendOf(config, 'wait');
+    const { io, owned } = backendOf(config.io, 'wait');
     try {
       const settings = settingsFor(checked, io);
       const environment = environmentOf(config, io);
@@ -462,11 +461,11 @@ export class SegmentedWal {
    */
   startSync(ended: (failure: unknown) => void): void {
     const notify = (failure: unknown): void => afterStep(() => ended(this.#reported(failure)));
-    const waiting = (submitted: Parameters<Ended<LogEnd>>[0]): void => {
+    const waiting = (submitted: Outcome<LogEnd>): void => {
       if ('error' in submitted) notify(submitted.error);
       else drive(CompletionRouter.for(this.#environment.io), this.#writer.untilDurable(submitted.value), durable);
     };
-    const durable = (waited: Parameters<Ended<void>>[0]): void => {
+    const durable = (waited: Outcome<void>): void => {
       if ('error' in waited) {
         notify(waited.error);
         return;
@@ -1310,13 +1309,6 @@ function settingsFor(config: CheckedConfig, io: StorageIo): Settings {
     preallocate,
     recycleSegments: config.recycleSegments ?? (preallocate === 'none' ? 0 : 1),
   };
-}
-
-/** The backend of a configuration, and whether the log has opened it and has to dispose of it. */
-function backendOf({ io = 'auto' }: SegmentedWalConfig, needs: 'async' | 'wait'): { io: StorageIo; owned: boolean } {
-  if (typeof io === 'string') return { io: openStorageIo(io, { needs }), owned: true };
-  if (typeof io?.submitWrite !== 'function') throw invalidType('io', 'a StorageIo or the name of a backend', io);
-  return { io, owned: false };
 }
 
 /** How a log is closed. */

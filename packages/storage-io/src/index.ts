@@ -60,6 +60,7 @@ export {
   type IoCondition,
   type IoRoutine,
   type IoStep,
+  type Outcome,
   runAsync,
   runSync,
 } from './routines/routine.js';

@@ -1,10 +1,11 @@
 /**
- * What the other packages of this repository share, and users do not need: queues of routines, small files, numbers of
- * system errors. It may change in any version.
+ * What the other packages of this repository share, and users do not need: the option `io`, queues of routines, small
+ * files, numbers of system errors. It may change in any version.
  *
  * @packageDocumentation
  */
 
+export { backendOf } from './backends/backend-option.js';
 export { errnoNamed, errnoOf } from './errors/system-error.js';
 export { QUEUE_SPACE, requireWait, waitForProgress } from './routines/routine.js';
 export { RoutineQueue } from './routines/routine-queue.js';

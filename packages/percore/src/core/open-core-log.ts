@@ -1,6 +1,6 @@
 import { WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
-import { backendOf } from '../options.js';
+import { backendOf } from '@walstack/storage-io/internal';
 import { type CheckpointPlace, type Manifest, missingCore, NO_MANIFEST, readManifest } from '../recovery/manifest.js';
 import { missingManifest, provesManifest } from '../recovery/missing-manifest.js';
 import { readSalvageNote, unfinishedSalvage } from '../salvage/salvage-note.js';

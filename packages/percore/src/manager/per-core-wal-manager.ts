@@ -3,13 +3,12 @@ import type { MessagePort } from 'node:worker_threads';
 import { FileName, WalError } from '@walstack/codec';
 import { checkBoolean, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
-import { makeDirectories } from '@walstack/storage-io/internal';
+import { backendOf, makeDirectories } from '@walstack/storage-io/internal';
 import type { Core, CorePlace } from '../core/core-handle.js';
 import { type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';
 import { runDualModeAsync } from '../core/dual-mode-routine.js';
 import { SharedEpochs } from '../core/epochs.js';
 import {
-  backendOf,
   checkCores,
   checkKnown,
   checkModuleReference,

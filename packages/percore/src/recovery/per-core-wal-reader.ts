@@ -5,10 +5,11 @@ import { LogTail, type LogTailOptions, type ResumePoint, type WalRecord } from '
 import { readHeader, sortFiles } from '@walstack/mmap-reader/segments';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { backendOf } from '@walstack/storage-io/internal';
 import { checkCoreId, coreDirectory } from '../core/core-directory.js';
 import type { CoreEntry } from '../core/entry.js';
 import { EntryDecoder } from '../core/entry-reader.js';
-import { backendOf, logConfigOf } from '../options.js';
+import { logConfigOf } from '../options.js';
 import { readSalvageNote, unfinishedSalvage } from '../salvage/salvage-note.js';
 import { type EndOfLog, endOfLog } from './end-of-log.js';
 

@@ -3,7 +3,7 @@ import { checkInteger, checkOneOf, checkOptions, checkPath, optionNames } from '
 import type { FileSystem } from '../backends/file-system.js';
 import type { CompletionBuffer } from '../completion-buffer.js';
 import { callFailure } from '../errors/io-failure.js';
-import { throwUncaught } from '../errors/uncaught.js';
+import { callListener } from '../errors/uncaught.js';
 import type {
   IoFile,
   IoStat,
@@ -298,7 +298,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     // A listener may take some at a time; one that takes none does not delay the end.
     for (let left = 0; this.#submissions.finished > 0 && this.#submissions.finished !== left; ) {
       left = this.#submissions.finished;
-      orUncaught(() => this.#submissions.notify());
+      callListener(() => this.#submissions.notify(), undefined);
     }
     this.#isDisposed = true;
     this.#submissions.ready.listen(undefined);
@@ -378,14 +378,5 @@ function attempt(failures: unknown[], step: () => void): void {
     step();
   } catch (error) {
     failures.push(error);
-  }
-}
-
-/** What a listener throws is an uncaught exception, wherever it is called from. */
-function orUncaught(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    throwUncaught(error);
   }
 }

@@ -1,6 +1,13 @@
-/** Rethrows what a callback has thrown as an uncaught exception, in a microtask: the caller of the callback continues. */
-export function throwUncaught(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
+/**
+ * Calls a listener. What it throws becomes an uncaught exception, in a microtask: no caller could handle it, and the
+ * caller continues.
+ */
+export function callListener<Argument>(listener: (argument: Argument) => void, argument: Argument): void {
+  try {
+    listener(argument);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }

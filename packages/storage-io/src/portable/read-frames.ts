@@ -1,10 +1,10 @@
 import { DEFAULT_BLOCK_BYTES, WalError } from '@walstack/codec';
 import { checkBlockBytes, checkBoolean, checkOptions, checkPath, optionNames } from '@walstack/codec/internal';
+import { backendOf, releaseBackend } from '../backends/backend-option.js';
 import type { StorageIoName } from '../backends/open-storage-io.js';
 import { type IoRoutine, runAsync, runSync } from '../routines/routine.js';
 import { closeFile } from '../routines/small-files.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
-import { backendOf, releaseBackend } from './backend-option.js';
 import { CountedIo } from './counted-io.js';
 import { FrameScanner } from './frame-scanner.js';
 import { longestFrame, throwUnlessTorn } from './torn-tail.js';

@@ -1,5 +1,5 @@
 import { CompletionBuffer } from '../completion-buffer.js';
-import { throwUncaught } from '../errors/uncaught.js';
+import { callListener } from '../errors/uncaught.js';
 import type { IoToken, StorageIo } from '../storage-io.js';
 import { beginStep, endStep } from './steps-under-way.js';
 
@@ -144,7 +144,8 @@ export class CompletionRouter {
       const token = batch.buffer.tokens[index] as number;
       const owner = this.#owners.get(token);
       this.#owners.delete(token);
-      if (owner !== undefined) notifyOwner(owner, batch.buffer.results[index] as number);
+      // An owner that throws does not prevent the others from being called.
+      if (owner !== undefined) callListener(owner, batch.buffer.results[index] as number);
     }
     return batch.handedOut - before;
   }
@@ -162,14 +163,5 @@ export class CompletionRouter {
     } finally {
       endStep();
     }
-  }
-}
-
-/** An owner that throws does not prevent the others from being called. */
-function notifyOwner(owner: CompletionOwner, result: number): void {
-  try {
-    owner(result);
-  } catch (error) {
-    throwUncaught(error);
   }
 }

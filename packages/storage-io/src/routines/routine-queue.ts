@@ -1,7 +1,15 @@
 import { WalError } from '@walstack/codec';
 import type { StorageIo } from '../storage-io.js';
 import { CompletionRouter } from './completion-router.js';
-import { drive, type Ended, type IoRoutine, requireWait, waitForProgress } from './routine.js';
+import {
+  drive,
+  type Ended,
+  type IoRoutine,
+  type Outcome,
+  outcomeValue,
+  requireWait,
+  waitForProgress,
+} from './routine.js';
 import { afterStep, beginStep, endStep, isExecuting } from './steps-under-way.js';
 
 /**
@@ -32,16 +40,16 @@ export class RoutineQueue {
    * handed out, which {@link CompletionRouter.drain} does without the event loop. `ended` is called with its outcome,
    * perhaps before this returns, but never in the middle of a step: it may call anything, blocking calls included.
    */
-  start<T>(make: () => IoRoutine<T>, ended: Parameters<typeof drive<T>>[2]): void {
+  start<T>(make: () => IoRoutine<T>, ended: Ended<T>): void {
     this.#add(make, (outcome) => afterStep(() => ended(outcome)));
   }
 
   /** Runs a routine after all that were added before, on the event loop. `make` is called when its turn has come. */
   run<T>(make: () => IoRoutine<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#add(make, (ended) => {
-        if ('error' in ended) reject(ended.error);
-        else resolve(ended.value);
+      this.#add(make, (outcome) => {
+        if ('error' in outcome) reject(outcome.error);
+        else resolve(outcome.value);
       });
     });
   }
@@ -55,18 +63,17 @@ export class RoutineQueue {
    */
   runSync<T>(make: () => IoRoutine<T>): T {
     this.requireTurn();
-    const outcome: { ended?: Parameters<Ended<T>>[0] } = {};
-    const start = this.#add(make, (ended) => {
-      outcome.ended = ended;
+    const ended: { outcome?: Outcome<T> } = {};
+    const start = this.#add(make, (outcome) => {
+      ended.outcome = outcome;
     });
     try {
-      while (outcome.ended === undefined) waitForProgress(this.#router);
+      while (ended.outcome === undefined) waitForProgress(this.#router);
     } catch (error) {
       this.#remove(start);
       throw error;
     }
-    if ('error' in outcome.ended) throw outcome.ended.error;
-    return outcome.ended.value;
+    return outcomeValue(ended.outcome);
   }
 
   /**
@@ -85,18 +92,17 @@ export class RoutineQueue {
    * that one drives this one, too. A routine must not wait for its own queue.
    */
   *join<T>(make: () => IoRoutine<T>): IoRoutine<T> {
-    const outcome: { ended?: Parameters<Ended<T>>[0]; resume?: () => void } = {};
-    this.#add(make, (ended) => {
-      outcome.ended = ended;
-      outcome.resume?.();
+    const ended: { outcome?: Outcome<T>; resume?: () => void } = {};
+    this.#add(make, (outcome) => {
+      ended.outcome = outcome;
+      ended.resume?.();
     });
-    while (outcome.ended === undefined) {
+    while (ended.outcome === undefined) {
       yield (resume) => {
-        outcome.resume = resume;
+        ended.resume = resume;
       };
     }
-    if ('error' in outcome.ended) throw outcome.ended.error;
-    return outcome.ended.value;
+    return outcomeValue(ended.outcome);
   }
 
   /** @returns the function that starts it, by which {@link #remove} finds it */

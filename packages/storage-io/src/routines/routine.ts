@@ -18,8 +18,17 @@ export type IoStep = IoToken | typeof QUEUE_SPACE | IoCondition;
  */
 export type IoRoutine<T> = Generator<IoStep, T, number>;
 
-/** Called with the outcome of a routine: its value, or what it threw. */
-export type Ended<T> = (ended: { readonly value: T } | { readonly error: unknown }) => void;
+/** How a routine has ended: with a value, or by throwing. */
+export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
+
+/** Called with the outcome of a routine. */
+export type Ended<T> = (outcome: Outcome<T>) => void;
+
+/** The value of a routine that has ended. Throws what the routine threw. */
+export function outcomeValue<T>(outcome: Outcome<T>): T {
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
+}
 
 /**
  * Runs a routine from completion to completion. It starts at once; `ended` may be called before this returns, and is
@@ -55,9 +64,9 @@ export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended:
 /** Runs a routine on the event loop. Rejects with what the routine throws. */
 export function runAsync<T>(io: StorageIo, routine: IoRoutine<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    drive(CompletionRouter.for(io), routine, (ended) => {
-      if ('error' in ended) reject(ended.error);
-      else resolve(ended.value);
+    drive(CompletionRouter.for(io), routine, (outcome) => {
+      if ('error' in outcome) reject(outcome.error);
+      else resolve(outcome.value);
     });
   });
 }
@@ -70,13 +79,12 @@ export function runAsync<T>(io: StorageIo, routine: IoRoutine<T>): Promise<T> {
 export function runSync<T>(io: StorageIo, routine: IoRoutine<T>): T {
   requireWait(io);
   const router = CompletionRouter.for(io);
-  const outcome: { ended?: Parameters<Ended<T>>[0] } = {};
-  drive(router, routine, (ended) => {
-    outcome.ended = ended;
+  const ended: { outcome?: Outcome<T> } = {};
+  drive(router, routine, (outcome) => {
+    ended.outcome = outcome;
   });
-  while (outcome.ended === undefined) waitForProgress(router);
-  if ('error' in outcome.ended) throw outcome.ended.error;
-  return outcome.ended.value;
+  while (ended.outcome === undefined) waitForProgress(router);
+  return outcomeValue(ended.outcome);
 }
 
 /** @throws `WAL_UNSUPPORTED` on a backend that cannot wait */

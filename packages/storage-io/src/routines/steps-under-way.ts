@@ -1,4 +1,4 @@
-import { throwUncaught } from '../errors/uncaught.js';
+import { callListener } from '../errors/uncaught.js';
 
 /**
  * Which steps of routines are on the stack, one inside another. Calls of functions of the application wait until the
@@ -69,11 +69,7 @@ export function makeCalls(): number {
       called = 0;
     }
     made++;
-    try {
-      call();
-    } catch (error) {
-      throwUncaught(error);
-    }
+    callListener(call, undefined);
   }
   return made;
 }

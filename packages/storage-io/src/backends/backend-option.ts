@@ -1,7 +1,7 @@
 import { invalidType } from '@walstack/codec/internal';
-import { openStorageIo, type StorageIoName, type StorageIoNeeds } from '../backends/open-storage-io.js';
 import { CompletionRouter } from '../routines/completion-router.js';
 import type { StorageIo } from '../storage-io.js';
+import { openStorageIo, type StorageIoName, type StorageIoNeeds } from './open-storage-io.js';
 
 /** A backend, and whether it was opened here, so that it has to be disposed of here as well. */
 export interface Backend {
@@ -9,13 +9,18 @@ export interface Backend {
   readonly owned: boolean;
 }
 
-/** The backend that an option passes or names. @throws like `openStorageIo` */
+/**
+ * The backend of an option `io`: the one that is passed, or a new one of the name that is given, `'auto'` by default.
+ *
+ * @throws like `openStorageIo`
+ */
 export function backendOf(option: StorageIo | StorageIoName | undefined, needs: StorageIoNeeds): Backend {
   if (option === undefined || typeof option === 'string') {
     return { io: openStorageIo(option, { needs }), owned: true };
   }
-  if (typeof option?.submitWrite !== 'function')
+  if (typeof option?.submitWrite !== 'function') {
     throw invalidType('io', 'a StorageIo or the name of a backend', option);
+  }
   return { io: option, owned: false };
 }
 
