@@ -102,9 +102,9 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'name-of-the-lock-taken-for-a-leftover',
     test: LOCK_TEST,
     breaks: 'A takeover file that is a hard link to the lock file does not name its holder.',
-    file: `${STORAGE_IO}/lock/lock-file.ts`,
-    find: 'return isSameFile(path, takeover) ? undefined : peek(takeover);',
-    replace: 'return peek(takeover);',
+    file: `${STORAGE_IO}/lock/takeover-file.ts`,
+    find: 'return isSameFile(path, takeover) ? undefined : peekLock(takeover);',
+    replace: 'return peekLock(takeover);',
   },
   {
     name: 'unsynced-tail-not-written-again',

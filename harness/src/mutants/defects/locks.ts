@@ -10,7 +10,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     name: 'second-file-without-a-maker',
     test: 'packages/storage-io/test/fs-calls.test.ts',
     breaks: 'The takeover file of a lock names its holder from its first moment on.',
-    file: `${STORAGE_IO}/lock/lock-file.ts`,
+    file: `${STORAGE_IO}/lock/takeover-file.ts`,
     find: '    symlinkSync(textOf(me), takeover);\n',
     replace: '    createTakeoverInTwoSteps(path, takeover, me);\n',
   },

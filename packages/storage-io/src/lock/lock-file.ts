@@ -1,33 +1,14 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  linkSync,
-  openSync,
-  readlinkSync,
-  readSync,
-  statSync,
-  symlinkSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync, unlinkSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import { fileLocksUnavailableReason, holdLock } from '@walstack/native';
 import { callFailure } from '../errors/io-failure.js';
 import { nameOfError } from '../errors/system-error.js';
+import { attempt, overwriteLock, peekLock, readLock } from './lock-content.js';
 import { isHeldElsewhere } from './lock-elsewhere.js';
-import {
-  decodeLock,
-  encodeFree,
-  encodeHeld,
-  LOCK_BYTES,
-  type LockHolder,
-  type LockState,
-  textOf,
-  thisHolder,
-  thisPidNamespace,
-} from './lock-holder.js';
-import { type Liveness, livenessOf } from './lock-liveness.js';
+import { held, nameOf, refusal } from './lock-errors.js';
+import { encodeFree, encodeHeld, type LockHolder, type LockState, thisHolder } from './lock-holder.js';
+import { livenessOf } from './lock-liveness.js';
+import { createTakeover, removeTakeover } from './takeover-file.js';
 
 /**
  * Locks a file against every other writer in this and in other processes, without waiting, and returns what releases
@@ -84,9 +65,6 @@ const KERNEL_LOCKS = fileLocksUnavailableReason === undefined;
 /** The errors of file systems that have no locks. */
 const NO_LOCKS: readonly string[] = ['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'];
 
-/** The errors of file systems without symbolic links, and of platforms that do not allow them. */
-const NO_SYMBOLIC_LINKS: readonly string[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL', 'ENAMETOOLONG'];
-
 /** Whether locking an open file failed because its file system has no locks. */
 export const hasNoLocks = (error: unknown): boolean => NO_LOCKS.includes(nameOfError(error));
 
@@ -105,7 +83,7 @@ const kernelDecides = (content: LockState | undefined, kernelLock: boolean): boo
 
 /** The content of the lock file; `undefined` also when the kernel decides whether it is held. @throws `WAL_LOCKED` */
 function peekUnlessHeld(path: string): LockState | undefined {
-  const content = peek(path);
+  const content = peekLock(path);
   if (kernelDecides(content, KERNEL_LOCKS)) return undefined;
   refuseHeld(path, content);
   return content;
@@ -131,13 +109,13 @@ function holdOrRefuse(path: string, fd: number): (() => void) | undefined {
     if (hasNoLocks(error)) return undefined;
     throw error;
   }
-  if (unlock === undefined) throw lockedByKernel(path, read(fd));
+  if (unlock === undefined) throw lockedByKernel(path, readLock(fd));
   return unlock;
 }
 
 /** @throws `WAL_LOCKED` when a holder has the kernel's lock on this same file through another mount */
 function refuseHeldElsewhere(path: string, fd: number, me: LockHolder): void {
-  const content = read(fd);
+  const content = readLock(fd);
   if (content?.state !== 'held' || !kernelDecides(content, me.kernelLock) || released.has(content.holder.id)) return;
   const { holder } = content;
   if (livenessOf(holder) === 'alive' && isHeldElsewhere(path, fd, holder)) throw held(path, holder);
@@ -162,9 +140,9 @@ function takeOver(path: string, fd: number, me: LockHolder, seen: LockState | un
   const takeover = `${path}.takeover`;
   createTakeover(path, takeover, me);
   try {
-    const now = read(fd);
+    const now = readLock(fd);
     if (!isSameHolder(now, seen) && !kernelDecides(now, me.kernelLock)) refuseHeld(path, now);
-    overwrite(path, fd, content);
+    overwriteLock(path, fd, content);
     removeTakeover(takeover);
   } catch (error) {
     attempt(() => unlinkSync(takeover));
@@ -174,7 +152,7 @@ function takeOver(path: string, fd: number, me: LockHolder, seen: LockState | un
 
 /** Makes sure that the lock file names this holder, and that it is still the file at this path. */
 function verify(path: string, fd: number, me: LockHolder): void {
-  const now = read(fd);
+  const now = readLock(fd);
   if (now?.state !== 'held' || now.holder.id !== me.id) {
     throw new WalError('WAL_LOCKED', `${path} was taken by another process or thread at the same moment: try again`, {
       path,
@@ -197,8 +175,8 @@ const released = new Set<string>();
 function release(path: string, fd: number, { me, unlock }: AcquiredLock): void {
   released.add(me.id);
   try {
-    const now = read(fd);
-    if (now?.state === 'held' && now.holder.id === me.id) overwrite(path, fd, encodeFree());
+    const now = readLock(fd);
+    if (now?.state === 'held' && now.holder.id === me.id) overwriteLock(path, fd, encodeFree());
     released.delete(me.id);
   } finally {
     try {
@@ -218,105 +196,6 @@ function openLock(path: string): number {
   }
 }
 
-/** Makes the takeover file, in the first way that works here. @throws `WAL_LOCKED` when there is one already */
-function createTakeover(path: string, takeover: string, me: LockHolder): void {
-  try {
-    if (me.kernelLock) removeStaleTakeover(path, takeover);
-    symlinkSync(textOf(me), takeover);
-  } catch (error) {
-    if (!isNoSpace(error) && !NO_SYMBOLIC_LINKS.includes(nameOfError(error)))
-      throw takeoverFailure(path, takeover, error);
-    createTakeoverInTwoSteps(path, takeover, me);
-  }
-}
-
-/** Makes it in two steps, between which it does not name its holder: a process killed there leaves it for good. */
-function createTakeoverInTwoSteps(path: string, takeover: string, me: LockHolder): void {
-  let fd: number;
-  try {
-    fd = openSync(takeover, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
-  } catch (error) {
-    if (!isNoSpace(error)) throw takeoverFailure(path, takeover, error);
-    linkTakeover(path, takeover, me);
-    return;
-  }
-  try {
-    // A full disk must not prevent opening a log: without content the takeover file excludes others just as well.
-    attempt(() => writeSync(fd, encodeHeld(me), 0, LOCK_BYTES, 0));
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/**
- * A disk without room for another file may have room for a hard link to the lock file, which excludes others just as
- * well, but does not name its holder. Where it has not, the kernel's lock must suffice: a process without that lock
- * would need room for a takeover file, too.
- */
-function linkTakeover(path: string, takeover: string, me: LockHolder): void {
-  try {
-    linkSync(path, takeover);
-  } catch (error) {
-    if (!isNoSpace(error) || !me.kernelLock) throw takeoverFailure(path, takeover, error);
-  }
-}
-
-function removeTakeover(takeover: string): void {
-  try {
-    unlinkSync(takeover);
-  } catch (error) {
-    // Where there was no room for it, it was never made.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-}
-
-function isNoSpace(error: unknown): boolean {
-  const name = nameOfError(error);
-  return name === 'ENOSPC' || name === 'EDQUOT';
-}
-
-function takeoverFailure(path: string, takeover: string, error: unknown): WalError {
-  if ((error as NodeJS.ErrnoException).code === 'EEXIST') return takeoverExists(path, takeover);
-  return callFailure('lock', takeover, error);
-}
-
-/**
- * Removes the takeover file of a holder that is gone. The caller has the kernel's lock on the lock file, without which
- * none may remove the takeover file of another: so the file that is removed is the one that was examined.
- */
-function removeStaleTakeover(path: string, takeover: string): void {
-  const found = peekTakeover(path, takeover);
-  if (found?.state !== 'held') return;
-  if (found.holder.kernelLock || livenessOf(found.holder) === 'dead') unlinkSync(takeover);
-}
-
-/** The error for a takeover file that exists already. */
-function takeoverExists(path: string, takeover: string): WalError {
-  const found = peekTakeover(path, takeover);
-  const holder = found?.state === 'held' ? found.holder : undefined;
-  if (holder === undefined) {
-    return new WalError(
-      'WAL_LOCKED',
-      `${takeover} exists: either a process is taking the lock just now, then try again; or one was killed while it did, ` +
-        `then make sure that no process uses this log and remove ${takeover} by hand`,
-      { path, reason: 'taking-over' },
-    );
-  }
-  const facts = { path, holder: nameOf(holder) };
-  if (livenessOf(holder) === 'dead') {
-    return new WalError(
-      'WAL_LOCKED',
-      `${takeover} was left behind by ${nameOf(holder)}, which died while it was taking the lock: ` +
-        `make sure that no process uses this log, then remove ${takeover} by hand`,
-      { ...facts, reason: 'stale-takeover' },
-    );
-  }
-  return new WalError('WAL_LOCKED', `${nameOf(holder)} is taking the lock ${path} at this moment: try again`, {
-    ...facts,
-    reason: 'taking-over',
-  });
-}
-
 const isSameHolder = (one: LockState | undefined, other: LockState | undefined): boolean =>
   one?.state === 'held' && other?.state === 'held' && one.holder.id === other.holder.id;
 
@@ -327,94 +206,4 @@ function refuseHeld(path: string, content: LockState | undefined): void {
   const liveness = livenessOf(holder);
   if (liveness === 'dead') return;
   throw refusal(path, holder, liveness);
-}
-
-function refusal(path: string, holder: LockHolder, liveness: Exclude<Liveness, 'dead'>): WalError {
-  if (liveness === 'unknown') {
-    return new WalError(
-      'WAL_LOCKED',
-      `${path} is held by ${nameOf(holder)} of another process id namespace (${holder.pidNamespace || 'not known'}, here it is ` +
-        `${thisPidNamespace() || 'not known'}), and whether that process is alive cannot be seen from here: close the log there; if that ` +
-        `container is gone, or the machine was restarted since, remove ${path} by hand`,
-      { path, holder: nameOf(holder), reason: 'held-elsewhere' },
-    );
-  }
-  return held(path, holder);
-}
-
-function held(path: string, holder: LockHolder): WalError {
-  const mine = holder.pid === process.pid && holder.pidNamespace === thisPidNamespace();
-  const whose = mine ? `this process (${nameOf(holder)})` : nameOf(holder);
-  return new WalError('WAL_LOCKED', `${path} is held by ${whose}: close the log there, then try again`, {
-    path,
-    holder: nameOf(holder),
-    reason: 'held',
-  });
-}
-
-const nameOf = (holder: LockHolder): string =>
-  holder.thread === 0 || holder.thread === holder.pid
-    ? `process ${holder.pid}`
-    : `process ${holder.pid}, thread ${holder.thread}`;
-
-/** The content of the lock file at `path`; `undefined` also when there is none. */
-function peek(path: string): LockState | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw callFailure('lock', path, error);
-  }
-  try {
-    return read(fd);
-  } catch (error) {
-    throw callFailure('lock', path, error);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** The holder that the takeover file names; `undefined` when it names none, or when there is no such file. */
-function peekTakeover(path: string, takeover: string): LockState | undefined {
-  let text: string | undefined;
-  try {
-    text = readlinkSync(takeover);
-  } catch (error) {
-    if (nameOfError(error) === 'ENOENT') return undefined;
-  }
-  if (text !== undefined) return decodeLock(new TextEncoder().encode(text));
-  // A hard link to the lock file names the holder of the lock, not that of the takeover.
-  return isSameFile(path, takeover) ? undefined : peek(takeover);
-}
-
-function isSameFile(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
-  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
-}
-
-function read(fd: number): LockState | undefined {
-  const content = new Uint8Array(LOCK_BYTES);
-  const length = readSync(fd, content, 0, LOCK_BYTES, 0);
-  return decodeLock(content.subarray(0, length));
-}
-
-/** One write, in place, as long as the file is already: it needs no free block. */
-function overwrite(path: string, fd: number, content: Uint8Array): void {
-  const written = writeSync(fd, content, 0, LOCK_BYTES, 0);
-  if (written === LOCK_BYTES) return;
-  throw new WalError('WAL_IO_FAILED', `only ${written} of ${LOCK_BYTES} bytes of ${path} could be written`, {
-    path,
-    operation: 'lock',
-    reason: 'short-write',
-  });
-}
-
-/** Runs a step whose failure must not replace an earlier one. */
-function attempt(step: () => void): void {
-  try {
-    step();
-  } catch {
-    // The earlier failure is the one to report.
-  }
 }
