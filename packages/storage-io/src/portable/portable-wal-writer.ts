@@ -1,20 +1,17 @@
 import { resolve } from 'node:path';
-import { isUint8Array } from 'node:util/types';
-import { FRAME_HEADER_BYTES, WalError } from '@walstack/codec';
-import { checkText, invalidType, outOfRange } from '@walstack/codec/internal';
+import { WalError } from '@walstack/codec';
 import { type Backend, backendOf, releaseBackend } from '../backends/backend-option.js';
-import { checkAlignment } from '../engine/arguments.js';
 import { type IoRoutine, requireWait, runAsync, runSync } from '../routines/routine.js';
 import { RoutineQueue } from '../routines/routine-queue.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import type { AppendBuffer } from './append-buffer.js';
+import { bytesOf, checkAppend } from './append-checks.js';
 import { CountedIo, type IoCounts } from './counted-io.js';
 import type { GroupWriter } from './group-writer.js';
 import { type OpenedWriter, openWriter } from './open-writer.js';
 import type { FrameRecovery } from './recover-frames.js';
 import { SharedRoutine } from './shared-routine.js';
-import { longestFrame } from './torn-tail.js';
-import { checkWriterOptions, GIBIBYTE, type PortableWalWriterOptions, type WriterSettings } from './writer-options.js';
+import { checkWriterOptions, type PortableWalWriterOptions, type WriterSettings } from './writer-options.js';
 
 /**
  * Counts of the operations of a writer since it was opened, reading and truncating on opening included. A frozen
@@ -28,8 +25,6 @@ export interface PortableWalWriterStats extends IoCounts {
   /** The share of submitted operations that have completed, from 0 to 1; 1 when none was submitted. */
   readonly completionRate: number;
 }
-
-const encoder = new TextEncoder();
 
 /**
  * Appends to one file, through any backend: bytes as they are, or frames with a checksum, by which a torn write is
@@ -363,7 +358,7 @@ export class PortableWalWriter {
   #add(data: Uint8Array | string, framed: boolean, batched: boolean): number {
     this.#throwUnlessUsable();
     const bytes = bytesOf(data);
-    this.#checkAppend(bytes.length, framed);
+    checkAppend(this.#settings, this.#file, this.#buffer, bytes.length, framed);
     const position = this.#buffer.append(bytes, framed, batched);
     if (batched) this.#batchEnd = this.#buffer.position;
     return position;
@@ -377,20 +372,6 @@ export class PortableWalWriter {
   #pendingOrFlushedSync(): number {
     if (this.#buffer.batchBytes >= this.#settings.maxBatchBytes) this.#sync.runSync();
     return this.#buffer.batchBytes;
-  }
-
-  /** @throws when so many bytes cannot be appended now */
-  #checkAppend(dataBytes: number, asFrame: boolean): void {
-    const { framed, bounded, maxPendingBytes, maxUnsyncedBytes, blockBytes } = this.#settings;
-    if (framed && !asFrame) throw framesOnly(this.path);
-    if (asFrame && dataBytes === 0) throw outOfRange('data.length', 'at least 1', dataBytes);
-    const unframed = bounded ? maxUnsyncedBytes : GIBIBYTE;
-    const limit = framed ? longestFrame(maxUnsyncedBytes, blockBytes) : unframed;
-    const bytes = asFrame ? FRAME_HEADER_BYTES + dataBytes : dataBytes;
-    if (bytes > limit) throw tooLarge(this.path, bytes, limit);
-    if (!framed) checkAlignment(this.#file, bytes, this.#buffer.position);
-    const pending = this.#buffer.pendingBytes;
-    if (pending > 0 && pending + bytes > maxPendingBytes) throw backpressure(pending, bytes, maxPendingBytes);
   }
 
   #throwUnlessUsable(): void {
@@ -409,36 +390,5 @@ function withAbsolutePath(settings: WriterSettings, io: StorageIo): WriterSettin
   return io.capabilities.realFiles ? { ...settings, path: resolve(settings.path) } : settings;
 }
 
-function bytesOf(data: Uint8Array | string): Uint8Array {
-  if (typeof data === 'string') return encoder.encode(checkText('data', data));
-  if (!isUint8Array(data)) throw invalidType('data', 'a Uint8Array or a string', data);
-  return data;
-}
-
 /** A routine that does nothing when its turn comes. */
 function* onlyTakeTurn(): IoRoutine<void> {}
-
-function framesOnly(path: string): WalError {
-  return new WalError(
-    'WAL_STATE',
-    `${path} was opened as a file of frames: append with appendWithChecksum, or open it without framed`,
-    { path, state: 'framed' },
-  );
-}
-
-function tooLarge(path: string, actual: number, limit: number): WalError {
-  return new WalError(
-    'WAL_TOO_LARGE',
-    `an append of ${actual} bytes is over the limit of ${limit}: nothing was appended; in a file of frames ` +
-      'maxUnsyncedBytes sets the limit',
-    { path, actual, limit },
-  );
-}
-
-function backpressure(pending: number, bytes: number, limit: number): WalError {
-  return new WalError(
-    'WAL_BACKPRESSURE',
-    `${pending} bytes are pending and maxPendingBytes is ${limit}: nothing was appended; wait for earlier appends first`,
-    { limit, actual: pending + bytes },
-  );
-}
