@@ -81,7 +81,7 @@ function inPieces(length: number, each: (at: number, end: number) => void): void
 const defects: readonly (readonly [defect: string, noticedBy: string, create: () => ConformanceBackend])[] = [
   [
     'data is changed',
-    'data: the data that was lent is not changed',
+    'data: the memory of a write is not changed',
     withOps((files) => ({
       write: (file, data, offset) => {
         const count = files.write(file, data, offset);
@@ -92,7 +92,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'the last byte of a large write is lost',
-    'data: several MiB are written and read in one go',
+    'data: several MiB are written and read by one operation',
     withOps((files) => ({
       write: (file, data, offset) => {
         if (data.length < 65_536) return files.write(file, data, offset);
@@ -103,7 +103,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'a large write is carried out in pieces, each with the bytes of the first',
-    'data: several MiB are written and read in one go',
+    'data: several MiB are written and read by one operation',
     withOps((files) => ({
       write: (file, data, offset) => {
         inPieces(data.length, (at, end) => files.write(file, data.subarray(0, end - at), offset + at));
@@ -113,7 +113,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'a large read is carried out in pieces, each of the bytes of the first',
-    'data: several MiB are written and read in one go',
+    'data: several MiB are written and read by one operation',
     withOps((files) => ({
       read: (file, into, offset) => {
         const length = Math.max(0, Math.min(into.length, file.bytes.length - offset));
@@ -129,7 +129,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'a read at the end of the file is an error',
-    'data: a read at the end of the file is short, and behind it empty',
+    'data: a read at the end of the file is short, and after it empty',
     withOps((files) => ({
       read: (file, into, offset) => {
         if (offset + into.length > file.bytes.length) throw Object.assign(new Error('EIO'), { code: 'EIO' });
@@ -139,7 +139,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'allocate clears what is there',
-    'data: submitAllocate reaches to its end and changes nothing: overlapping file',
+    'data: submitAllocate extends a file to its end and changes no content: overlapping file',
     withOps((files) => ({
       allocate: (file, offset, bytes) => {
         files.write(file, new Uint8Array(bytes), offset);
@@ -148,27 +148,27 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'allocate does not reach',
-    'data: submitAllocate reaches to its end and changes nothing: empty file',
+    'data: submitAllocate extends a file to its end and changes no content: empty file',
     withOps(() => ({ allocate: () => {} })),
   ],
   [
     'a truncated file keeps its size',
-    'data: submitTruncate cuts, and extends with zeros',
+    'data: submitTruncate shortens a file, and extends it with zeros',
     withOps(() => ({ truncate: () => {} })),
   ],
   [
     'durable writes are taken and not claimed',
-    'data: durable writes: where the backend claims them, and else WAL_UNSUPPORTED',
+    'data: durable writes work where the backend claims them, and are WAL_UNSUPPORTED elsewhere',
     withDefect((io) => ({ submitWrite: (file, bytes, offset) => io.submitWrite(file, bytes, offset) })),
   ],
   [
     'tokens repeat',
-    'completions: every token completes exactly once, with its own result, whatever it was for',
+    'completions: every token completes exactly once, with the result of its operation',
     withDefect((io) => ({ submitWrite: (file, bytes, offset) => io.submitWrite(file, bytes, offset) % 3 || 3 })),
   ],
   [
     'a completion comes twice',
-    'completions: every token completes exactly once, with its own result, whatever it was for',
+    'completions: every token completes exactly once, with the result of its operation',
     withDefect((io) => {
       let last = 0;
       return {
@@ -209,12 +209,12 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'waiting takes too much',
-    'completions: waitCompletions waits for no more than there is, nor than fits',
+    'completions: waitCompletions waits for no more than are pending, nor than fit in the buffer',
     withDefect((io) => ({ waitCompletions: (out) => io.pollCompletions(out) + 1 })),
   ],
   [
     'files are known by their number',
-    'files: a copy of a file is WAL_BAD_FD',
+    'files: a copy of the object of a file is WAL_BAD_FD',
     withDefect((io) => {
       const known = new Map<number, IoFile>();
       return {
@@ -242,12 +242,12 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'names are not sorted',
-    'names: list gives the names of files and directories, sorted, and nothing else',
+    'names: list returns the names of files and directories, sorted',
     withDefect((io) => ({ list: (directory) => io.list(directory).reverse() })),
   ],
   [
     'exclusive is ignored',
-    'names: exclusive refuses a file that is there',
+    'names: exclusive refuses an existing file',
     withDefect((io) => ({ open: (path, options) => io.open(path, { ...options, exclusive: false }) })),
   ],
   [
@@ -271,17 +271,17 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'stats count nothing',
-    'completions: the counters add up',
+    'completions: the counters of stats match what was done',
     withDefect((io) => ({ stats: () => ({ ...io.stats(), bytesWritten: 0 }) })),
   ],
   [
     'dispose leaves the backend open',
-    'lifecycle: dispose ends the backend: every call after it is WAL_CLOSED, but stats',
+    'lifecycle: after dispose every call except stats is WAL_CLOSED',
     withDefect(() => ({ dispose: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() })),
   ],
   [
     'a write completes before it has taken the bytes it was lent',
-    "data: what was lent is the caller's again when it completes",
+    'data: the memory of a write can be reused when it has completed',
     withDefect((io) => ({
       submitWrite: (file, data, offset, options) => {
         if (data.length < 1000) return io.submitWrite(file, data, offset, options);
@@ -293,7 +293,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'the last byte of a durable write is lost',
-    'data: durable writes: where the backend claims them, and else WAL_UNSUPPORTED',
+    'data: durable writes work where the backend claims them, and are WAL_UNSUPPORTED elsewhere',
     withOps((files) => ({
       writeDurable: (file, data, offset) => {
         files.write(file, data.length > 4096 ? data.subarray(0, -1) : data, offset);
@@ -303,7 +303,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'bytes of a write beyond 8 MiB are lost',
-    'data: several MiB are written and read in one go',
+    'data: several MiB are written and read by one operation',
     withOps((files) => ({
       write: (file, data, offset) => {
         files.write(file, data.subarray(0, 8 * 1024 * 1024), offset);
@@ -313,24 +313,24 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'bytes of a file beyond 8 MiB are lost',
-    'data: a file may be long: what is written far behind its beginning is there',
+    'data: reading returns what was written many MiB after the beginning of a file',
     withOps((files) => ({
       write: (file, data, offset) => (offset > 8 * 1024 * 1024 - 1000 ? data.length : files.write(file, data, offset)),
     })),
   ],
   [
     'removing empties a file that is open',
-    'names: a file that was removed stays what it was for those that have it open',
+    'names: a file that was removed stays usable where it is open',
     removingEmpties,
   ],
   [
     'removing empties a file that another backend has open',
-    'names: another backend may have open what is removed and replaced',
+    'names: a file that is removed or replaced stays usable where another backend has it open',
     removingEmpties,
   ],
   [
     'renaming empties the file that it replaces',
-    'names: a file that was replaced by a rename stays what it was for those that have it open',
+    'names: a file that was replaced by a rename stays usable where it is open',
     withOps((files) => ({
       rename: (from, to) => {
         emptied(files, to);
@@ -340,12 +340,12 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'list stops at 50 names',
-    'names: list gives all names, of which there may be hundreds',
+    'names: list returns all names, also of hundreds of files',
     withDefect((io) => ({ list: (directory) => io.list(directory).slice(0, 50) })),
   ],
   [
     'results are swapped',
-    'completions: every token completes exactly once, with its own result, whatever it was for',
+    'completions: every token completes exactly once, with the result of its operation',
     withDefect((io) => ({
       pollCompletions: (out: CompletionBuffer) => {
         const count = io.pollCompletions(out);
@@ -356,12 +356,12 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'offsets are taken modulo 4 GiB',
-    'refusals: a write very far behind the beginning is there, or an error, and changes nothing else',
+    'refusals: a write at an offset near the limit succeeds or fails, and changes nothing else',
     withOps((files) => ({ write: (file, data, offset) => files.write(file, data, offset % 2 ** 32) })),
   ],
   [
     'writes that fail are reported as done',
-    'refusals: a write very far behind the beginning is there, or an error, and changes nothing else',
+    'refusals: a write at an offset near the limit succeeds or fails, and changes nothing else',
     withOps((files) => ({
       write: (file, data, offset) => {
         try {
@@ -374,7 +374,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'what was cut off is there again when the file grows by a write',
-    'any order: what is done to a file, opened twice, comes to what it comes to in an array',
+    'any order: random operations on a file that is opened twice leave the expected content',
     withOps((files) => {
       const { truncate, before } = keepingWhatIsCut(files);
       return {
@@ -390,7 +390,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'a read behind a cut gives what was there',
-    'any order: what is done to a file, opened twice, comes to what it comes to in an array',
+    'any order: random operations on a file that is opened twice leave the expected content',
     withOps((files) => {
       const { truncate, before } = keepingWhatIsCut(files);
       return {
@@ -406,7 +406,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'an append goes where the file ended for this handle',
-    'any order: what is done to a file, opened twice, comes to what it comes to in an array',
+    'any order: random operations on a file that is opened twice leave the expected content',
     withDefect((io) => {
       const ends = new Map<IoFile, number>();
       return {
@@ -420,7 +420,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'the size is that of when the file was opened, and of its own writes since',
-    'any order: what is done to a file, opened twice, comes to what it comes to in an array',
+    'any order: random operations on a file that is opened twice leave the expected content',
     withDefect((io) => {
       const sizes = new Map<IoFile, number>();
       return {
@@ -439,7 +439,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'of many writes at a time some are dropped',
-    'any order: many operations at a time: each is carried out, and has its own result',
+    'any order: of many operations at a time each is carried out, with its own result',
     () => {
       const io = tinySync(new TinyFiles());
       const submitWrite: StorageIo['submitWrite'] = (file, data, offset) =>
@@ -449,7 +449,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'of many open files the first gets what is written to the last',
-    'any order: many files that are open at a time do not get into each other',
+    'any order: operations on many open files do not change other files',
     withDefect((io) => {
       const open: IoFile[] = [];
       return {
@@ -464,7 +464,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'an open that is refused has emptied the file',
-    'refusals: an open that exclusive refuses leaves the file as it is',
+    'refusals: an open that exclusive refuses does not change the file',
     withOps((files) => ({
       open: (path, flags) => {
         if (flags.exclusive) emptied(files, path);
@@ -474,7 +474,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'rename replaces a directory and what is in it',
-    'refusals: a directory that is there, and what is in it, stays when makeDirectory or rename would take its name',
+    'refusals: makeDirectory and rename do not replace an existing directory, nor change its files',
     withOps((files) => ({
       rename: (from, to) => {
         if (files.entries.get(to) === 'directory') {
@@ -487,7 +487,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'rename removes what has the name, and then renames',
-    'refusals: renaming a file to the name that it has leaves it',
+    'refusals: renaming a file to its own name does not change it',
     withOps((files) => ({
       rename: (from, to) => {
         files.entries.delete(to);
@@ -497,7 +497,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'dispose drops what has completed, and tells nothing of it',
-    'lifecycle: dispose has everything that completes polled by the listener before it ends',
+    'lifecycle: dispose calls the listener for everything that completes before it ends',
     withDefect((io) => ({
       dispose: () => {
         io.onReady(undefined);
@@ -507,7 +507,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
   ],
   [
     'writes stay in the backend until it is disposed of',
-    'lifecycle: what has completed is seen by another backend beside this one',
+    'lifecycle: another backend sees completed writes while this one is open',
     () => {
       const [files, own] = [new TinyFiles(), new TinyFiles()];
       const io = tinySync(own);
@@ -601,12 +601,12 @@ const notSyncedBehind = (change: 'submitRemove' | 'rename' | 'makeDirectory') =>
 const lies: readonly (readonly [lie: string, noticedBy: string, create: () => ConformanceBackend])[] = [
   [
     'a datasync does nothing',
-    'power cuts: a datasync makes durable what was written, and how long the file is',
+    'power cuts: a datasync makes durable the data and the size of the file',
     onForgetfulDisk((io) => ({ submitDatasync: (file) => nothingDone(io, file) })),
   ],
   [
     'a second datasync of a file does nothing',
-    'power cuts: a datasync makes durable what another one had not covered',
+    'power cuts: a datasync makes durable what was written after the one before it',
     onForgetfulDisk((io) => {
       const synced = new Set<IoFile>();
       return {
@@ -620,7 +620,7 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   ],
   [
     'a datasync is answered by the one under way',
-    'power cuts: a datasync that is submitted while another one is under way makes durable what was written before it',
+    'power cuts: a datasync covers all writes before it, also while another datasync is in flight',
     onForgetfulDisk((io) => {
       const underWay = new Map<IoFile, number>();
       return {
@@ -641,17 +641,17 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   ],
   [
     'a datasync is answered by that of another file',
-    'power cuts: datasyncs of several files side by side make each of them durable',
+    'power cuts: datasyncs of several files at a time make each of them durable',
     oneDatasyncAtATime,
   ],
   [
     'a datasync of several at a time does nothing',
-    'power cuts: writes and syncs of several files in any order: what was synced is there',
+    'power cuts: random writes and syncs of several files: what was synced is found',
     oneDatasyncAtATime,
   ],
   [
     'a datasync syncs the file that was opened last',
-    'power cuts: datasyncs of several files side by side make each of them durable',
+    'power cuts: datasyncs of several files at a time make each of them durable',
     onForgetfulDisk((io) => {
       let last: IoFile | undefined;
       return {
@@ -665,7 +665,7 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   ],
   [
     'a file through which nothing was written is not synced',
-    'power cuts: a datasync makes durable what was written to its file as another open one, closed or not',
+    'power cuts: a datasync makes durable what was written through other opens of its file, closed or not',
     onForgetfulDisk((io) => {
       const written = new Set<IoFile>();
       return {
@@ -679,42 +679,42 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   ],
   [
     'a file to which was only appended is not synced',
-    'power cuts: a datasync makes durable what was only appended to a file',
+    'power cuts: a datasync makes durable what was appended to a file',
     syncedIfChanged((change) => change === 'append'),
   ],
   [
     'a file that was only cut when it was opened is not synced',
-    'power cuts: a datasync makes durable that a file was cut to nothing when it was opened',
+    'power cuts: a datasync makes durable that open with truncate has emptied the file',
     syncedIfChanged((change) => change === 'open'),
   ],
   [
     'a durable write is taken for a sync of what was written before it',
-    'power cuts: a datasync makes durable what was written plainly before and behind a durable write',
+    'power cuts: a datasync makes durable the writes before and after a durable write',
     syncedIfChanged(() => false, true),
   ],
   [
     'a directory is not synced behind a removal',
-    'power cuts: the sync of a directory makes durable that alone: a file was removed',
+    'power cuts: the sync of a directory makes a single change durable: a file was removed',
     notSyncedBehind('submitRemove'),
   ],
   [
     'a directory is not synced behind a renaming',
-    'power cuts: the sync of a directory makes durable that alone: a file was renamed',
+    'power cuts: the sync of a directory makes a single change durable: a file was renamed',
     notSyncedBehind('rename'),
   ],
   [
     'a directory is not synced behind a replacement',
-    'power cuts: the sync of a directory makes durable that alone: a file was replaced by another one',
+    'power cuts: the sync of a directory makes a single change durable: a file was replaced by another one',
     notSyncedBehind('rename'),
   ],
   [
     'a directory is not synced behind a directory that was made in it',
-    'power cuts: the sync of a directory makes durable that alone: a directory was made',
+    'power cuts: the sync of a directory makes a single change durable: a directory was made',
     notSyncedBehind('makeDirectory'),
   ],
   [
     'the sync of a directory is answered by the one under way',
-    'power cuts: the sync of a directory that is submitted while another one is under way makes durable the names before it',
+    'power cuts: the sync of a directory covers all names before it, also while another sync is in flight',
     onForgetfulDisk((io) => {
       let some: IoFile | undefined;
       let underWay = 0;
@@ -739,7 +739,7 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   ],
   [
     'the sync of a directory is answered by that of another one',
-    'power cuts: syncs of several directories side by side make the names of each durable',
+    'power cuts: syncs of several directories at a time make the names of each durable',
     onForgetfulDisk((io) => {
       let some: IoFile | undefined;
       return {
@@ -755,7 +755,7 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   ],
   [
     'a durable write beside a plain one is plain',
-    'power cuts: a plain write beside a durable one does not take its place',
+    'power cuts: durable writes are durable with other writes of the file in flight',
     oneDurableWriteAtATime,
   ],
   [
@@ -775,17 +775,17 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
   ],
   [
     'durable writes are plain ones',
-    'power cuts: a durable write is durable when it completes: all of it, of whatever length',
+    'power cuts: a durable write is durable when it completes, whatever its length',
     onForgetfulDisk((io) => ({ submitWrite: (file, data, offset) => io.submitWrite(file, data, offset) })),
   ],
   [
     'durable writes are plain ones where several are under way',
-    'power cuts: durable writes side by side are each durable',
+    'power cuts: of several durable writes in flight each is durable',
     oneDurableWriteAtATime,
   ],
   [
     'the last byte of a durable write is written plainly',
-    'power cuts: a durable write is durable when it completes: all of it, of whatever length',
+    'power cuts: a durable write is durable when it completes, whatever its length',
     onForgetfulDisk((io) => ({
       submitWrite: (file, data, offset, options) => {
         if (options?.durable !== true || data.length < 2) return io.submitWrite(file, data, offset, options);
@@ -826,7 +826,7 @@ describe('the conformance suite', () => {
     const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
     const run = (replaced: (io: StorageIo) => Partial<StorageIo>) =>
       suite(() => ({ io: altered(createSyncFsStorageIo(), replaced), directory })).get(
-        'refusals: a real file that takes nothing: writes and syncs end with the error of the system',
+        'refusals: writes and syncs of a full device end with the error of the system',
       )?.();
     await run(() => ({}));
     await expect(run((io) => ({ submitDatasync: (file) => nothingDone(io, file) }))).rejects.toThrow('a sync');
@@ -864,7 +864,7 @@ describe('the conformance suite', () => {
     const tests = new Map<string, () => Promise<void>>();
     const otherProcess = new URL('conformance-process.mjs?sync-fs', import.meta.url);
     storageIoConformance({ test: (name, run) => tests.set(name, run), create, otherProcess });
-    const run = tests.get('locks: a lock excludes another process, and one that was killed has none');
+    const run = tests.get('locks: a lock excludes another process, and is free when that process was killed');
     await expect(run?.()).rejects.toThrow('WAL_LOCKED');
     rmSync(directory, { recursive: true });
   });

@@ -51,7 +51,7 @@ const MOST_BYTES = 40_000;
 /** Many operations: one after another in random order, and many at a time. */
 export const anyOrder: readonly ConformanceCase[] = [
   {
-    name: 'what is done to a file, opened twice, comes to what it comes to in an array',
+    name: 'random operations on a file that is opened twice leave the expected content',
     async run(subject) {
       const { io } = subject;
       const below = numbers(1);
@@ -88,7 +88,7 @@ export const anyOrder: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'many operations at a time: each is carried out, and has its own result',
+    name: 'of many operations at a time each is carried out, with its own result',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -115,7 +115,7 @@ export const anyOrder: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'many files that are open at a time do not get into each other',
+    name: 'operations on many open files do not change other files',
     async run(subject) {
       const open = Array.from({ length: 100 }, (_, index) => subject.open(`${index}`));
       for (const [index, file] of open.entries()) await subject.write(file, bytes(300, index), 0);

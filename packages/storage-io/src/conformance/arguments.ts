@@ -81,26 +81,29 @@ const onPaths: readonly Call[] = [
 
 /** Wrong arguments are refused with Node's error codes, before anything is done. */
 export const wrongArguments: readonly ConformanceCase[] = [
-  withFile('data that is no Uint8Array is a TypeError', (io, file) => {
+  withFile('data that is not a Uint8Array is a TypeError', (io, file) => {
     refuses(io, file, NOT_BYTES, 'ERR_INVALID_ARG_TYPE', onBytes);
   }),
-  withFile('an offset or a size that is no number is a TypeError', (io, file) => {
+  withFile('an offset or a size that is not a number is a TypeError', (io, file) => {
     refuses(io, file, NOT_NUMBERS, 'ERR_INVALID_ARG_TYPE', onPositions);
   }),
   withFile('an offset or a size that is NaN, negative, fractional or too large is a RangeError', (io, file) => {
     refuses(io, file, NOT_POSITIONS, 'ERR_OUT_OF_RANGE', onPositions);
   }),
-  withFile('an end behind what a number can hold is a RangeError', (io, file) => {
+  withFile('a range that ends after the largest safe integer is a RangeError', (io, file) => {
     refuses(io, file, [Number.MAX_SAFE_INTEGER], 'ERR_OUT_OF_RANGE', [
       (backend, open, value) => backend.submitWrite(open, bytes(2), value),
       (backend, open, value) => backend.submitRead(open, bytes(2), value),
       (backend, open, value) => backend.submitAllocate(open, value, 2),
     ]);
   }),
-  withFile('a path that is no string is a TypeError, and one that is none a RangeError', (io, file) => {
-    refuses(io, file, NOT_STRINGS, 'ERR_INVALID_ARG_TYPE', onPaths);
-    refuses(io, file, NOT_PATHS, 'ERR_OUT_OF_RANGE', onPaths);
-  }),
+  withFile(
+    'a path that is not a string is a TypeError; an empty one, or one with a zero character, is a RangeError',
+    (io, file) => {
+      refuses(io, file, NOT_STRINGS, 'ERR_INVALID_ARG_TYPE', onPaths);
+      refuses(io, file, NOT_PATHS, 'ERR_OUT_OF_RANGE', onPaths);
+    },
+  ),
   withFile('options of another type are a TypeError', (io, file) => {
     refuses(io, file, ['yes', 1, null], 'ERR_INVALID_ARG_TYPE', [
       (backend, open, value) => backend.open(open.path, { create: value }),

@@ -30,7 +30,7 @@ function listening(subject: Subject, listener: () => boolean): Promise<void> {
 /** Tokens, polling, waiting and readiness of completions. */
 export const completions: readonly ConformanceCase[] = [
   {
-    name: 'nothing was submitted: nothing is pending, and polling gives nothing',
+    name: 'without submissions nothing is pending, and polling returns 0',
     run(subject) {
       assert.equal(subject.io.pending, 0);
       assert.equal(subject.poll(), 0);
@@ -38,7 +38,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'every token completes exactly once, with its own result, whatever it was for',
+    name: 'every token completes exactly once, with the result of its operation',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -72,7 +72,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'pending counts what was submitted and not polled',
+    name: 'pending is the number of submissions that were not polled',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -91,7 +91,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'no more is handed out than fits, and nothing is lost',
+    name: 'polling returns no more completions than fit in the buffer, and loses none',
     async run(subject) {
       const file = subject.open('file');
       const tokens = submitWrites(subject, file, 25);
@@ -154,7 +154,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a listener that takes nothing is called again',
+    name: 'a listener that does not poll is called again',
     async run(subject) {
       const tokens = submitWrites(subject, subject.open('file'), 3);
       let calls = 0;
@@ -166,7 +166,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a listener that comes late is told of what waits',
+    name: 'a listener that is registered late is called for completions that wait already',
     async run(subject) {
       const tokens = submitWrites(subject, subject.open('file'), 3);
       subject.io.flush();
@@ -178,7 +178,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'there is one listener, and it can be taken away',
+    name: 'a new listener replaces the one before it, and it can be removed',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -204,7 +204,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'work that is submitted in a listener goes on',
+    name: 'submissions from inside a listener complete',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -250,7 +250,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'waitCompletions waits for no more than there is, nor than fits',
+    name: 'waitCompletions waits for no more than are pending, nor than fit in the buffer',
     run(subject) {
       const { io } = subject;
       if (!io.capabilities.canWait) return;
@@ -304,7 +304,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a small queue that is never emptied loses nothing',
+    name: 'a small queue that is never empty loses no completion',
     maxPending: 4,
     async run(subject) {
       const { io } = subject;
@@ -334,7 +334,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'many rounds through a small queue lose nothing',
+    name: 'many submissions through a small queue lose no completion',
     maxPending: 3,
     async run(subject) {
       const { io } = subject;
@@ -360,7 +360,7 @@ export const completions: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'the counters add up',
+    name: 'the counters of stats match what was done',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');

@@ -8,7 +8,7 @@ const concatenated = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Arra
 /** Writing, appending, reading and syncing bytes. */
 export const data: readonly ConformanceCase[] = [
   {
-    name: 'what was written is read back',
+    name: 'reading returns what was written',
     async run(subject) {
       const file = subject.open('file');
       for (const length of [1, 7, 512, 4096, 5000]) {
@@ -30,7 +30,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a write behind the end leaves zeros between',
+    name: 'a write after the end of the file leaves zeros in between',
     async run(subject) {
       const file = subject.open('file');
       await subject.write(file, bytes(10), 0);
@@ -42,7 +42,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a read at the end of the file is short, and behind it empty',
+    name: 'a read at the end of the file is short, and after it empty',
     async run(subject) {
       const file = subject.open('file');
       await subject.write(file, bytes(100), 0);
@@ -53,7 +53,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a short read leaves the rest of its memory alone',
+    name: 'a short read does not change the rest of its memory',
     async run(subject) {
       const file = subject.open('file');
       await subject.write(file, bytes(10), 0);
@@ -65,7 +65,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'parts of a larger buffer are written as they are',
+    name: 'views of a larger buffer are written exactly',
     async run(subject) {
       const file = subject.open('file');
       const memory = Buffer.from(bytes(1000));
@@ -78,7 +78,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'the data that was lent is not changed',
+    name: 'the memory of a write is not changed',
     async run(subject) {
       const file = subject.open('file');
       const memory = bytes(3000);
@@ -91,7 +91,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "what was lent is the caller's again when it completes",
+    name: 'the memory of a write can be reused when it has completed',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -115,7 +115,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'nothing can be written and read: result 0, and no file grows',
+    name: 'writes and reads of 0 bytes have the result 0, and no file grows',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -130,7 +130,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'several MiB are written and read in one go',
+    name: 'several MiB are written and read by one operation',
     async run(subject) {
       const file = subject.open('file');
       const large = bytes(9 * 1024 * 1024 + 13);
@@ -140,7 +140,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a file may be long: what is written far behind its beginning is there',
+    name: 'reading returns what was written many MiB after the beginning of a file',
     async run(subject) {
       const file = subject.open('file');
       for (const [seed, mebibytes] of [8, 16, 33].entries()) {
@@ -178,7 +178,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'an append goes behind what is there',
+    name: 'an append starts at the end of the file',
     async run(subject) {
       await subject.make('file', bytes(1000, 1));
       const file = subject.open('file');
@@ -190,7 +190,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'files do not get into each other',
+    name: 'appends to several files at a time do not change other files',
     async run(subject) {
       const { io } = subject;
       const files = ['a', 'b', 'c', 'd'].map((name) => subject.open(name));
@@ -208,7 +208,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'writes to different places of one file may be under way together',
+    name: 'writes to different places of one file may be in flight at the same time',
     async run(subject) {
       const file = subject.open('file');
       const order = [3, 0, 7, 1, 6, 2, 5, 4];
@@ -221,7 +221,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'reads may be under way together',
+    name: 'reads may be in flight at the same time',
     async run(subject) {
       const file = subject.open('file');
       await subject.write(file, bytes(64 * 1024), 0);
@@ -252,7 +252,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'durable writes: where the backend claims them, and else WAL_UNSUPPORTED',
+    name: 'durable writes work where the backend claims them, and are WAL_UNSUPPORTED elsewhere',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -273,7 +273,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'submitTruncate cuts, and extends with zeros',
+    name: 'submitTruncate shortens a file, and extends it with zeros',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -292,12 +292,12 @@ export const data: readonly ConformanceCase[] = [
   },
   ...['empty', 'shorter', 'overlapping', 'longer'].map(
     (kind, index): ConformanceCase => ({
-      name: `submitAllocate reaches to its end and changes nothing: ${kind} file`,
+      name: `submitAllocate extends a file to its end and changes no content: ${kind} file`,
       run: (subject) => allocates(subject, [0, 3000, 12_000, 30_000][index] as number),
     }),
   ),
   {
-    name: 'submitAllocate beside a write does not overwrite it',
+    name: 'submitAllocate does not overwrite a write that is in flight',
     async run(subject) {
       const { io } = subject;
       const expected = new Uint8Array(1_000_000);
@@ -312,7 +312,7 @@ export const data: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'real files hold exactly these bytes',
+    name: 'a real file has exactly the bytes that were written',
     async run(subject) {
       if (!subject.io.capabilities.realFiles) return;
       const file = subject.open('file');

@@ -33,7 +33,7 @@ function inFlight(io: StorageIo): boolean {
 /** Open files are known by identity, not by their number; and none is closed or truncated while it is busy. */
 export const files: readonly ConformanceCase[] = [
   {
-    name: 'a file tells its path and how it was opened',
+    name: 'a file has the path and the flags that it was opened with',
     run(subject) {
       const file = subject.open('file');
       assert.equal(file.path, subject.path('file'));
@@ -43,7 +43,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'an open file tells how many names it has, where the backend can tell',
+    name: 'links is the number of names of an open file, or undefined where the backend does not know it',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('old');
@@ -61,7 +61,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a file that is opened for reading only is read, and nothing changes it',
+    name: 'a file that is opened for reading only can be read, and not changed',
     async run(subject) {
       const { io } = subject;
       await subject.make('file', bytes(4096));
@@ -93,7 +93,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'no number of a file is given out twice',
+    name: 'no two files have the same fd',
     run(subject) {
       const seen = new Set<number>();
       for (let round = 0; round < 20; round++) {
@@ -117,7 +117,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a file that was closed cannot write to the file that got its number',
+    name: 'a closed file does not write to a file that was opened later, also with its fd',
     async run(subject) {
       const { io } = subject;
       const stale = subject.open('stale');
@@ -130,7 +130,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a copy of a file is WAL_BAD_FD',
+    name: 'a copy of the object of a file is WAL_BAD_FD',
     run(subject) {
       const file = subject.open('file');
       refused(subject.io, { ...file });
@@ -149,7 +149,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a file with operations in flight is not closed',
+    name: 'closing a file with operations in flight is WAL_BUSY',
     async run(subject) {
       const { io } = subject;
       for (const submit of [
@@ -173,7 +173,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a file with operations in flight is not cut',
+    name: 'truncating a file with operations in flight is WAL_BUSY',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -189,7 +189,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'being busy is about one file',
+    name: 'operations in flight on one file do not prevent closing another one',
     async run(subject) {
       const { io } = subject;
       const busy = subject.open('busy');
@@ -200,7 +200,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'direct I/O is had with an alignment, or refused and counted',
+    name: 'a file has direct I/O with an alignment, or it is refused and counted',
     async run(subject) {
       const { io } = subject;
       const refusedBefore = io.stats().directRefused;
@@ -265,7 +265,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'allocateBuffer gives zeros that can be written and read into',
+    name: 'allocateBuffer returns zeroed memory for writes and reads',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');

@@ -5,7 +5,7 @@ import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal, turn
 /** The properties of a backend, and its disposal. */
 export const lifecycle: readonly ConformanceCase[] = [
   {
-    name: 'a backend has a name and says what it can do',
+    name: 'a backend has a name and capabilities',
     run({ io }) {
       assert.ok(typeof io.name === 'string' && io.name !== '');
       for (const can of [
@@ -21,7 +21,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'dispose ends the backend: every call after it is WAL_CLOSED, but stats',
+    name: 'after dispose every call except stats is WAL_CLOSED',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -69,7 +69,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'dispose waits for what is in flight, and takes nothing new',
+    name: 'dispose waits for operations in flight, and refuses new ones',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -93,7 +93,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'dispose has everything that completes polled by the listener before it ends',
+    name: 'dispose calls the listener for everything that completes before it ends',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -124,7 +124,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'what has completed is seen by another backend beside this one',
+    name: 'another backend sees completed writes while this one is open',
     needs: 'another',
     async run(subject) {
       const other = subject.another() as Subject;
@@ -143,7 +143,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'what was written is there for another backend',
+    name: 'another backend sees what was written after dispose',
     needs: 'another',
     async run(subject) {
       await subject.make('file', bytes(5000));

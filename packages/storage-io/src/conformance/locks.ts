@@ -5,7 +5,7 @@ import { type ConformanceCase, type Subject, throwsWal } from './subject.js';
 /** Locks on paths and on open files. */
 export const locks: readonly ConformanceCase[] = [
   {
-    name: 'a lock is held by one at a time, also within one backend',
+    name: 'a lock excludes a second one of the same backend',
     run(subject) {
       const { io } = subject;
       const path = subject.path('LOCK');
@@ -34,7 +34,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'releasing twice does not release the next one',
+    name: 'releasing a lock twice does not release the lock of the next holder',
     run(subject) {
       const { io } = subject;
       const path = subject.path('LOCK');
@@ -47,7 +47,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'locks of different paths have nothing to do with each other',
+    name: 'locks of different paths are independent',
     run(subject) {
       const { io } = subject;
       const releases = ['a', 'b', 'c'].map((name) => io.lock(subject.path(name)));
@@ -55,7 +55,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'the locked file is made when missing, and stays',
+    name: 'a lock creates its file, which stays after the release',
     run(subject) {
       const { io } = subject;
       const path = subject.path('LOCK');
@@ -67,7 +67,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a lock where there is no directory is WAL_NOT_FOUND',
+    name: 'a lock in a missing directory is WAL_NOT_FOUND',
     run(subject) {
       throwsWal('WAL_NOT_FOUND', () => subject.io.lock(subject.path('missing/LOCK')));
     },
@@ -96,7 +96,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'shared locks on open files go together, exclusive ones with nothing',
+    name: 'a file can have several shared locks, or one exclusive lock',
     run(subject) {
       const { io } = subject;
       if (!io.capabilities.fileLocks) return;
@@ -115,7 +115,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a lock on an open file that cannot be had leaves the one that the file has',
+    name: 'a lock on an open file that is refused does not release the one that the file has',
     run(subject) {
       const { io } = subject;
       if (!io.capabilities.fileLocks) return;
@@ -129,7 +129,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a lock on an open file is about the file, whatever name it has',
+    name: 'a lock on an open file follows the file when it is renamed',
     run(subject) {
       const { io } = subject;
       if (!io.capabilities.fileLocks) return;
@@ -156,7 +156,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a lock excludes another process, and one that was killed has none',
+    name: 'a lock excludes another process, and is free when that process was killed',
     needs: 'another process',
     async run(subject) {
       const { io } = subject;
@@ -176,7 +176,7 @@ export const locks: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a lock on an open file excludes another process, and one that was killed has none',
+    name: 'a lock on an open file excludes another process, and is free when that process was killed',
     needs: 'another process',
     async run(subject) {
       const { io } = subject;

@@ -5,7 +5,7 @@ import { assertBytes, bytes, type ConformanceCase, errorName, type Subject, thro
 /** Opening, listing, renaming and removing files. */
 export const names: readonly ConformanceCase[] = [
   {
-    name: 'opening what is not there is WAL_NOT_FOUND and makes nothing',
+    name: 'opening a missing file is WAL_NOT_FOUND and creates nothing',
     run(subject) {
       const error = throwsWal('WAL_NOT_FOUND', () => subject.open('missing', {}));
       assert.equal(error.path, subject.path('missing'));
@@ -16,7 +16,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'create makes a file and leaves one that is there as it is',
+    name: 'create makes a file, and does not change an existing one',
     async run(subject) {
       const first = subject.open('file');
       assert.equal(subject.io.size(first), 0);
@@ -29,7 +29,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'exclusive refuses a file that is there',
+    name: 'exclusive refuses an existing file',
     async run(subject) {
       subject.io.close(subject.open('new', { create: true, exclusive: true }));
       const error = throwsWal('WAL_IO_FAILED', () => subject.open('new', { create: true, exclusive: true }));
@@ -38,7 +38,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'truncate cuts a file to nothing at open',
+    name: 'open with truncate empties the file',
     async run(subject) {
       await subject.make('file', bytes(5000));
       const file = subject.open('file', { truncate: true });
@@ -48,7 +48,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a directory is not opened as a file',
+    name: 'opening a directory fails',
     run(subject) {
       subject.io.makeDirectory(subject.path('directory'));
       throwsWal('WAL_IO_FAILED', () => subject.open('directory', {}));
@@ -56,7 +56,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'list gives the names of files and directories, sorted, and nothing else',
+    name: 'list returns the names of files and directories, sorted',
     async run(subject) {
       const made = ['b', 'a', 'B', 'wal-10', 'wal-2', 'with space', 'ü'];
       for (const name of made) await subject.make(name);
@@ -67,7 +67,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'list gives all names, of which there may be hundreds',
+    name: 'list returns all names, also of hundreds of files',
     run(subject) {
       const made = Array.from({ length: 600 }, (_, index) => `a-file-with-quite-a-long-name-${1000 + index}`);
       for (const name of made) subject.io.close(subject.open(name));
@@ -75,7 +75,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'list of what is no directory throws',
+    name: 'list throws for a missing directory, and for a file',
     async run(subject) {
       throwsWal('WAL_NOT_FOUND', () => subject.io.list(subject.path('missing')));
       await subject.make('file');
@@ -83,7 +83,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'rename moves a file and replaces one of that name',
+    name: 'rename moves a file, and replaces a file of the new name',
     async run(subject) {
       const { io } = subject;
       await subject.make('from', bytes(300, 1));
@@ -97,7 +97,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'rename moves a directory with what is in it',
+    name: 'rename moves a directory with its files',
     async run(subject) {
       const { io } = subject;
       io.makeDirectory(subject.path('old'));
@@ -108,7 +108,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'rename of what is not there is WAL_NOT_FOUND and leaves the target',
+    name: 'rename of a missing file is WAL_NOT_FOUND and does not change the target',
     async run(subject) {
       await subject.make('to', bytes(10));
       throwsWal('WAL_NOT_FOUND', () => subject.io.rename(subject.path('missing'), subject.path('to')));
@@ -117,7 +117,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a file that was renamed while open is still the same file',
+    name: 'a file that is renamed while it is open stays the same file',
     async run(subject) {
       const file = subject.open('next');
       await subject.write(file, bytes(50, 1), 0);
@@ -128,7 +128,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a file that was replaced by a rename stays what it was for those that have it open',
+    name: 'a file that was replaced by a rename stays usable where it is open',
     async run(subject) {
       const { io } = subject;
       const replaced = subject.open('to');
@@ -140,7 +140,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a file that was removed stays what it was for those that have it open',
+    name: 'a file that was removed stays usable where it is open',
     async run(subject) {
       const { io } = subject;
       const removed = subject.open('file');
@@ -152,7 +152,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'another backend may have open what is removed and replaced',
+    name: 'a file that is removed or replaced stays usable where another backend has it open',
     needs: 'another',
     async run(subject) {
       const other = subject.another() as Subject;
@@ -166,7 +166,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'makeDirectory makes one directory in one that exists',
+    name: 'makeDirectory makes one directory in an existing one',
     async run(subject) {
       const { io } = subject;
       io.makeDirectory(subject.path('a'));
@@ -179,7 +179,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'stat tells files from directories',
+    name: 'stat returns the kind and the size',
     async run(subject) {
       await subject.make('file', bytes(1234));
       assert.deepEqual(subject.io.stat(subject.path('file')), { kind: 'file', size: 1234 });
@@ -214,7 +214,7 @@ export const names: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'submitSyncDirectory syncs a directory',
+    name: 'submitSyncDirectory completes with 0, and with ENOENT for a missing directory',
     async run(subject) {
       await subject.make('file');
       assert.equal(await subject.result(subject.io.submitSyncDirectory(subject.directory)), 0);

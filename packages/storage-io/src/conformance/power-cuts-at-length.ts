@@ -46,7 +46,7 @@ class Tracked {
 export const powerCutsAtLength: readonly ConformanceCase[] = (
   [
     {
-      name: 'datasyncs of several files side by side make each of them durable',
+      name: 'datasyncs of several files at a time make each of them durable',
       async run(subject) {
         const files = [];
         for (const name of ['a', 'b', 'c', 'd']) files.push(await named(subject, name));
@@ -60,7 +60,7 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable what was written to its file as another open one, closed or not',
+      name: 'a datasync makes durable what was written through other opens of its file, closed or not',
       async run(subject) {
         const { io } = subject;
         const file = await named(subject, 'file', bytes(4096, 1));
@@ -79,7 +79,7 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'the sync of a directory that is submitted while another one is under way makes durable the names before it',
+      name: 'the sync of a directory covers all names before it, also while another sync is in flight',
       async run(subject) {
         const { io } = subject;
         const made: string[] = [];
@@ -102,7 +102,7 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'syncs of several directories side by side make the names of each durable',
+      name: 'syncs of several directories at a time make the names of each durable',
       async run(subject) {
         const { io } = subject;
         const directories = ['a', 'b', 'c'];
@@ -116,7 +116,7 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a file that was moved to another directory is there when both were synced',
+      name: 'a file that was moved to another directory is found there when both were synced',
       async run(subject) {
         const { io } = subject;
         io.makeDirectory(subject.path('directory'));
@@ -131,7 +131,7 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'writes and syncs of several files in any order: what was synced is there',
+      name: 'random writes and syncs of several files: what was synced is found',
       async run(subject) {
         const { io } = subject;
         const below = numbers(2);
@@ -158,7 +158,7 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a plain write beside a durable one does not take its place',
+      name: 'durable writes are durable with other writes of the file in flight',
       async run(subject) {
         const { io } = subject;
         if (!io.capabilities.durableWrites) return;

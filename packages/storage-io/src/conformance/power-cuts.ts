@@ -44,7 +44,7 @@ const NAME_CHANGES: readonly (readonly [
 export const powerCuts: readonly ConformanceCase[] = (
   [
     {
-      name: 'what was not synced is forgotten: without that the cases below would show nothing',
+      name: 'a power cut drops what was not synced: otherwise the following cases would show nothing',
       async run(subject) {
         const file = await named(subject, 'file', bytes(5000, 1));
         await subject.write(file, bytes(5000, 2), 0);
@@ -56,7 +56,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable what was written, and how long the file is',
+      name: 'a datasync makes durable the data and the size of the file',
       async run(subject) {
         for (const length of LENGTHS) {
           const file = await named(subject, `${length}`);
@@ -68,7 +68,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable every write of its file: scattered, appended, over what was there',
+      name: 'a datasync makes durable every write of its file: scattered, appended, overwriting',
       async run(subject) {
         const { io } = subject;
         const file = await named(subject, 'file', bytes(20_000, 1));
@@ -83,7 +83,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable what another one had not covered',
+      name: 'a datasync makes durable what was written after the one before it',
       async run(subject) {
         const file = await named(subject, 'file');
         for (const part of [0, 1, 2, 3]) {
@@ -99,7 +99,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync that is submitted while another one is under way makes durable what was written before it',
+      name: 'a datasync covers all writes before it, also while another datasync is in flight',
       async run(subject) {
         const { io } = subject;
         const file = await named(subject, 'file');
@@ -123,7 +123,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable many MiB, and what stands behind them',
+      name: 'a datasync makes durable many MiB, and what is written after them',
       async run(subject) {
         const file = await named(subject, 'file');
         await subject.write(file, bytes(LARGE, 1), 0);
@@ -136,7 +136,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable what a file was cut, extended and allocated to',
+      name: 'a datasync makes durable the size after truncating, extending and allocating',
       async run(subject) {
         const { io } = subject;
         const [cut, extended, allocated] = [
@@ -155,7 +155,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable what was only appended to a file',
+      name: 'a datasync makes durable what was appended to a file',
       async run(subject) {
         const file = await named(subject, 'file', bytes(1000, 1));
         assert.equal(await subject.result(subject.io.submitAppend(file, bytes(700, 2))), 700);
@@ -166,7 +166,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable that a file was cut to nothing when it was opened',
+      name: 'a datasync makes durable that open with truncate has emptied the file',
       async run(subject) {
         subject.io.close(await named(subject, 'file', bytes(6000)));
         await synced(subject, subject.open('file', { truncate: true }));
@@ -174,7 +174,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a datasync makes durable what was written plainly before and behind a durable write',
+      name: 'a datasync makes durable the writes before and after a durable write',
       async run(subject) {
         if (!subject.io.capabilities.durableWrites) return;
         const file = await named(subject, 'file', bytes(3 * 4096, 1));
@@ -191,7 +191,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a durable write is durable when it completes: all of it, of whatever length',
+      name: 'a durable write is durable when it completes, whatever its length',
       async run(subject) {
         if (!subject.io.capabilities.durableWrites) return;
         for (const length of LENGTHS) {
@@ -220,7 +220,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'durable writes side by side are each durable',
+      name: 'of several durable writes in flight each is durable',
       async run(subject) {
         if (!subject.io.capabilities.durableWrites) return;
         const file = await named(subject, 'file', bytes(8 * 4096, 1));
@@ -254,7 +254,7 @@ export const powerCuts: readonly ConformanceCase[] = (
     },
     ...NAME_CHANGES.map(
       ([change, make, expected]): ConformanceCase => ({
-        name: `the sync of a directory makes durable that alone: ${change}`,
+        name: `the sync of a directory makes a single change durable: ${change}`,
         async run(subject) {
           for (const name of ['a', 'b']) subject.io.close(await named(subject, name, bytes(100, name.charCodeAt(0))));
           await make(subject);
@@ -268,7 +268,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       }),
     ),
     {
-      name: 'the sync of a directory makes durable what came after the one before it',
+      name: 'the sync of a directory makes durable the names made after the sync before it',
       async run(subject) {
         for (const name of ['a', 'b', 'c']) {
           subject.io.close(subject.open(name));
@@ -279,7 +279,7 @@ export const powerCuts: readonly ConformanceCase[] = (
       },
     },
     {
-      name: 'a directory is there when its parent was synced, and what is in it when it was itself',
+      name: 'a directory is found when its parent was synced, and its files when it was synced itself',
       async run(subject) {
         const { io } = subject;
         const directory = subject.path('directory');

@@ -15,7 +15,7 @@ const NULL_DEVICE = '/dev/null';
 /** Operations that cannot be done report it, and change nothing. */
 export const refusals: readonly ConformanceCase[] = [
   {
-    name: 'a write very far behind the beginning is there, or an error, and changes nothing else',
+    name: 'a write at an offset near the limit succeeds or fails, and changes nothing else',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
@@ -33,7 +33,7 @@ export const refusals: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a real file that takes nothing: writes and syncs end with the error of the system',
+    name: 'writes and syncs of a full device end with the error of the system',
     async run(subject) {
       const { io } = subject;
       if (!io.capabilities.realFiles || !existsSync(FULL_DEVICE)) return;
@@ -49,7 +49,7 @@ export const refusals: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'an open that exclusive refuses leaves the file as it is',
+    name: 'an open that exclusive refuses does not change the file',
     async run(subject) {
       await subject.make('file', bytes(700));
       for (const truncate of [false, true]) {
@@ -59,7 +59,7 @@ export const refusals: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a directory that is there, and what is in it, stays when makeDirectory or rename would take its name',
+    name: 'makeDirectory and rename do not replace an existing directory, nor change its files',
     async run(subject) {
       const { io } = subject;
       for (const name of ['taken', 'other']) {
@@ -76,7 +76,7 @@ export const refusals: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'renaming a file to the name that it has leaves it',
+    name: 'renaming a file to its own name does not change it',
     async run(subject) {
       await subject.make('file', bytes(300));
       subject.io.rename(subject.path('file'), subject.path('file'));
