@@ -11,6 +11,7 @@ import {
 } from '@walstack/storage-io';
 import { errnoNamed } from '@walstack/storage-io/internal';
 import { describe, expect, it, vi } from 'vitest';
+import { withDirect } from './direct-ops.js';
 import { poll, resultOf, turn } from './polling.js';
 import {
   atOnce,
@@ -46,6 +47,40 @@ const kinds: readonly (readonly [kind: string, make: (files: TinyFiles) => Stora
   ['fromSyncFileOps', (files) => tinySync(files)],
   ['fromAsyncFileOps', (files) => fromAsyncFileOps(tinyAsyncOps(files, atOnce))],
 ];
+
+describe.each<[kind: string, make: (files: TinyFiles) => StorageIo]>([
+  ['fromSyncFileOps', (files) => fromSyncFileOps(withDirect(tinySyncOps(files)))],
+  ['fromAsyncFileOps', (files) => fromAsyncFileOps(withDirect(tinyAsyncOps(files, atOnce)))],
+])('direct I/O of %s', (_kind, make) => {
+  const fresh = () => {
+    const files = new TinyFiles();
+    const io = make(files);
+    return { files, io, file: io.open('d/file', { create: true, direct: true }), memory: io.allocateBuffer(2048) };
+  };
+
+  it('writes a block that was written only in part again as a whole', () => {
+    const { files, io, file, memory } = fresh();
+    memory.fill(7);
+    files.piece = (length) => Math.min(length, 700);
+    expect(resultOf(io, io.submitWrite(file, memory, 0))).toBe(2048);
+    expect(text(io, files)).toBe('\x07'.repeat(2048));
+    expect(files.calls.filter((call) => call === 'write')).toHaveLength(4);
+  });
+
+  it('fails with EIO where never a whole block is written', () => {
+    const { files, io, file, memory } = fresh();
+    files.piece = () => 511;
+    expect(resultOf(io, io.submitWrite(file, memory, 0))).toBe(EIO);
+    expect(files.calls.filter((call) => call === 'write')).toHaveLength(101);
+  });
+
+  it('ends a read inside a block, which is the end of the file', () => {
+    const { files, io, file, memory } = fresh();
+    resultOf(io, io.submitWrite(file, memory, 0));
+    files.piece = (length) => Math.min(length, 612);
+    expect(resultOf(io, io.submitRead(file, memory, 0))).toBe(612);
+  });
+});
 
 describe('functions that are async where they have to be done when they return', () => {
   const fails = expect.objectContaining({ code: 'WAL_IO_FAILED', cause: expect.any(TypeError) });

@@ -1,10 +1,8 @@
 import { errnoNamed, errnoOf } from '../errors/system-error.js';
+import { isInterrupted, isLastPiece, REPEATS_MAX, wholeBlocks } from './pieces.js';
 
 /** `fill` writes zeros, which come from no buffer of the caller. */
 export type TransferKind = 'read' | 'write' | 'durable-write' | 'fill';
-
-/** An interrupted call that has moved nothing is repeated; after so many times it fails. */
-const REPEATS_MAX = 100;
 
 /**
  * The progress of a read or write that the operating system may carry out in pieces. It decides what the next piece is;
@@ -69,11 +67,16 @@ export class Transfer {
     if (count === undefined || !Number.isInteger(count) || count < 0 || count > this.#length - this.#moved) {
       return errnoNamed('EIO');
     }
-    if (count === 0) return this.kind === 'read' ? this.#moved : errnoNamed('EIO');
+    const moved = this.#moved + count;
+    if (isLastPiece(this.kind === 'read', count, moved, this.#length, this.#alignment)) {
+      return this.kind === 'fill' ? 0 : moved;
+    }
+    if (count === 0) return errnoNamed('EIO');
+    const whole = wholeBlocks(count, this.#alignment);
+    if (whole === 0) return this.#repeat(errnoNamed('EIO'));
     this.#repeats = 0;
-    this.#moved += count;
-    if (this.#moved < this.#length) return this.#endedInsideBlock(count) ? this.#moved : undefined;
-    return this.kind === 'fill' ? 0 : this.#moved;
+    this.#moved += whole;
+    return undefined;
   }
 
   /** Whether the memory is what it was given: it may have been detached or resized meanwhile. */
@@ -81,19 +84,17 @@ export class Transfer {
     return this.kind === 'fill' || this.#bytes.length === this.#length;
   }
 
-  /** Whether a read ended at the end of the file inside a block: direct I/O cannot read from an unaligned offset. */
-  #endedInsideBlock(count: number): boolean {
-    return this.kind === 'read' && count % this.#alignment !== 0;
-  }
-
   /** A piece has failed. Returns the result of the whole transfer, or `undefined` when the piece is to be repeated. */
   fail(error: unknown): number | undefined {
     if (!this.#isIntact) return errnoNamed('EFAULT');
-    const code = (error as NodeJS.ErrnoException).code;
-    if ((code === 'EINTR' || code === 'EAGAIN') && this.#repeats < REPEATS_MAX) {
-      this.#repeats += 1;
-      return undefined;
-    }
-    return errnoOf(error);
+    const errno = errnoOf(error);
+    return isInterrupted(errno) ? this.#repeat(errno) : errno;
+  }
+
+  /** The same piece once more, or `failure` where that has been tried often enough. */
+  #repeat(failure: number): number | undefined {
+    if (this.#repeats >= REPEATS_MAX) return failure;
+    this.#repeats += 1;
+    return undefined;
   }
 }

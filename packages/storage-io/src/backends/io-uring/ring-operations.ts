@@ -1,5 +1,6 @@
 import type { Ring } from '@walstack/native';
 import { RingFlag } from '@walstack/native';
+import { isInterrupted, isLastPiece, REPEATS_MAX, wholeBlocks } from '../../engine/pieces.js';
 import { errnoNamed } from '../../errors/system-error.js';
 import type { RegisteredBuffers } from './registered-buffers.js';
 import { SlotQueue } from './slot-queue.js';
@@ -38,15 +39,10 @@ export const RingOperation = {
 
 export type RingOperation = (typeof RingOperation)[keyof typeof RingOperation];
 
-/** An interrupted operation that has moved nothing is repeated; after so many times it fails. */
-const REPEATS_MAX = 100;
-
 /** Completions that are reaped from the ring at a time. */
 const REAP_BATCH_MAX = 256;
 
 const EIO = errnoNamed('EIO');
-const EINTR = errnoNamed('EINTR');
-const EAGAIN = errnoNamed('EAGAIN');
 const EFAULT = errnoNamed('EFAULT');
 
 /**
@@ -298,7 +294,7 @@ export class RingOperations {
     if (!this.#isIntact(slot)) {
       // How many bytes were moved, and where to, is not known.
       this.#end(slot, EFAULT);
-    } else if ((result === EINTR || result === EAGAIN) && (moves || operation === RingOperation.allocate)) {
+    } else if (isInterrupted(result) && (moves || operation === RingOperation.allocate)) {
       this.#repeat(slot, result);
     } else if (result < 0 || !moves) {
       this.#end(slot, result);
@@ -311,9 +307,7 @@ export class RingOperations {
   #advance(slot: number, reading: boolean, count: number): void {
     const alignment = this.#alignments[slot] as number;
     const moved = (this.#moved[slot] as number) + count;
-    const length = this.#bytes[slot] as number;
-    // The file ends inside this block, and direct I/O cannot read from an unaligned offset.
-    if (moved === length || (reading && (count === 0 || count % alignment !== 0))) {
+    if (isLastPiece(reading, count, moved, this.#bytes[slot] as number, alignment)) {
       this.#end(slot, moved);
       return;
     }
@@ -321,8 +315,7 @@ export class RingOperations {
       this.#end(slot, EIO);
       return;
     }
-    // A block that was written only in part is written again as a whole.
-    const whole = count - (count % alignment);
+    const whole = wholeBlocks(count, alignment);
     this.#moved[slot] = (this.#moved[slot] as number) + whole;
     if (whole === 0) {
       this.#repeat(slot, EIO);
