@@ -1,6 +1,12 @@
 import type { CompletionBuffer } from '../completion-buffer.js';
 
-/** Completions that were not polled yet, first in, first out, in two arrays that are allocated once. */
+/**
+ * Completions that were not polled yet, first in, first out, in two arrays that are allocated once.
+ *
+ * Operations also complete when no poll is under way: inside a submission, in a callback, or while the caller's buffer
+ * is full. So a completion waits here between the batch that is reaped from a ring and the buffer of the caller; the two
+ * copies cost a few nanoseconds of the several hundred that an operation takes.
+ */
 export class CompletionQueue {
   readonly #capacity: number;
   readonly #tokens: Float64Array;

@@ -55,7 +55,11 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   /** For appends, and other operations at the end of a file that must not overlap: they proceed step by step. */
   readonly #steps: TransferContext<number>;
 
-  /** By slot: the submission that the slot belongs to. A step has only {@link #stepEnded}. */
+  /**
+   * By slot: the submission that the slot belongs to. A step, one of several operations of a submission, has only {@link
+   * #stepEnded}. What the ring is asked to do is kept by slot in {@link RingOperations}, the memory that the kernel uses in
+   * the ring.
+   */
   readonly #tokens: Float64Array;
   readonly #kinds: (SubmissionKind | undefined)[];
   readonly #files: (OpenFile<number> | undefined)[];
