@@ -4,7 +4,16 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { Random } from '../random.js';
 import { headerOf, historyOf } from './histories.js';
 import { type History, optionsOf, textOf } from './making.js';
-import { begunBefore, checkpointIn, hasNoRecord, keptBySalvage, type Note, noteIn, provenIn } from './salvage-rule.js';
+import {
+  begunBefore,
+  checkpointIn,
+  hasNoRecord,
+  keptBySalvage,
+  keptWhenTold,
+  type Note,
+  noteIn,
+  provenIn,
+} from './salvage-rule.js';
 import {
   backendOf,
   type Entry,
@@ -308,6 +317,15 @@ function checkSalvage(input: DamagedDirectory, strict: Opening, salvage: Opening
     // Where nothing is kept there is no first one.
     const first = rule.nextLsn === rule.firstLsn ? wal.firstLsn : rule.firstLsn;
     assert.deepEqual([wal.firstLsn, wal.nextLsn], [first, rule.nextLsn], 'salvage keeps what its rule does not say');
+  }
+  if (isRuled && rule === 'asks') {
+    const told = keptWhenTold(tree, input.salvageLsn);
+    assert.ok(
+      typeof told === 'object',
+      `salvage goes on with ${wal.nextLsn}, and nothing stands before what it was told`,
+    );
+    const first = wal.nextLsn === wal.firstLsn ? told.nextLsn : told.firstLsn;
+    assert.deepEqual([wal.firstLsn, wal.nextLsn], [first, told.nextLsn], 'salvage keeps other than it was told to');
   }
   checkNothingRemoved(tree, salvage.tree);
   checkReport(input, salvage, rule);

@@ -85,8 +85,18 @@ export function begunBefore(
     .reduce((begun, header) => Math.min(begun, header.firstLsn), kept.firstLsn);
 }
 
-/** What is kept; `'several logs'`, or `'asks'` for an LSN. */
-export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
+/** The segments of the log that a directory holds. */
+interface Parts {
+  readonly sound: readonly Part[];
+  /** Those that are sound and below the first segment of the log. */
+  readonly truncated: readonly Part[];
+  /** All that say something: the sound ones, and what is left of others. */
+  readonly telling: readonly Part[];
+  /** The number of the first segment; `undefined` where nothing says it. */
+  readonly first: number | undefined;
+}
+
+function partsIn(tree: Tree): Parts | 'several logs' {
   const found = [...tree].flatMap(([path, entry]) => {
     const name = parseSegmentFileName(path);
     if (name === undefined) return [];
@@ -101,7 +111,7 @@ export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
   const logId = isOwn ? hex(read.logId) : [...ids][0];
   const first = isOwn ? read.firstSegment : tree.has('checkpoint') ? undefined : 1;
 
-  const parts: Part[] = found
+  const all: Part[] = found
     .filter(({ header }) => header === undefined || hex(header.logId) === logId)
     .map(({ name, bytes, header }) => {
       const { number, firstLsn } = header ?? name;
@@ -113,9 +123,60 @@ export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
         sound: number === name.number && firstLsn === name.firstLsn && !!header,
       };
     })
-    .filter(({ number, sound }) => number <= (sound ? LARGEST.sound : LARGEST.named) && number >= (first ?? 1));
-  const sound = parts.filter((part) => part.sound);
-  const telling = parts.filter((part) => part.sound || !sound.some(({ number }) => number === part.number));
+    .filter(({ number, sound }) => number <= (sound ? LARGEST.sound : LARGEST.named));
+  const isTruncated = ({ number }: Part): boolean => number < (first ?? 1);
+  const sound = all.filter((part) => part.sound && !isTruncated(part));
+  return {
+    sound,
+    truncated: all.filter((part) => part.sound && isTruncated(part)),
+    telling: all.filter(
+      (part) => !isTruncated(part) && (part.sound || !sound.some(({ number }) => number === part.number)),
+    ),
+    first,
+  };
+}
+
+/** The segments of a chain from its first one up to `top`, as far as they are there, and the number of one that is missing. */
+function chainTo(top: Part, sound: readonly Part[], first: number): { chain: Part[]; missing: number | undefined } {
+  const chain = [top];
+  for (;;) {
+    const predecessor = chain[0]?.header?.predecessor;
+    if (predecessor === undefined || predecessor.number < first) return { chain, missing: undefined };
+    const { number, id } = predecessor;
+    const below = sound.find((each) => each.number === number && hex(each.header?.segmentId as Uint8Array) === hex(id));
+    if (below === undefined) return { chain, missing: number };
+    chain.unshift(below);
+  }
+}
+
+/** What is kept when a person has chosen the LSN to go on with; `'asks'` where no records stand before that. */
+export function keptWhenTold(tree: Tree, salvageLsn: number): Omit<Kept, 'lastRead'> | 'several logs' | 'asks' {
+  const parts = partsIn(tree);
+  if (parts === 'several logs') return parts;
+  const { sound, truncated, telling, first } = parts;
+  const before = [...truncated, ...sound].filter(({ firstLsn }) => firstLsn < salvageLsn);
+  const top = before.sort((a, b) => b.number - a.number).find((part) => readUpTo(part, salvageLsn).reaches);
+  if (top === undefined) {
+    const isBegun = telling.some(({ firstLsn }) => firstLsn < salvageLsn) || before.length > 0;
+    const hasSound = sound.length + truncated.length > 0;
+    return isBegun && hasSound ? 'asks' : { firstLsn: salvageLsn, nextLsn: salvageLsn };
+  }
+  const nextLsn = readUpTo(top, salvageLsn).wholeUpTo;
+  const { chain } = chainTo(top, [...truncated, ...sound], truncated.includes(top) ? 1 : (first ?? 1));
+  let { firstLsn } = top;
+  for (let index = chain.length - 2; index >= 0; index--) {
+    const part = chain[index] as Part;
+    if (!readUpTo(part, (chain[index + 1] as Part).firstLsn).reaches) break;
+    ({ firstLsn } = part);
+  }
+  return { firstLsn, nextLsn };
+}
+
+/** What is kept; `'several logs'`, or `'asks'` for an LSN. */
+export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
+  const parts = partsIn(tree);
+  if (parts === 'several logs') return parts;
+  const { sound, telling, first } = parts;
 
   const highest = (above: number, limit: number): Part | undefined =>
     telling.filter(({ number, firstLsn }) => number < above && firstLsn < limit).sort((a, b) => b.number - a.number)[0];
@@ -133,21 +194,7 @@ export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
       ({ number: above, firstLsn: limit } = top);
       continue;
     }
-    const chain = [top];
-    let missing: number | undefined;
-    for (;;) {
-      const predecessor = chain[0]?.header?.predecessor;
-      if (predecessor === undefined || predecessor.number < (first ?? 1)) break;
-      const { number, id } = predecessor;
-      const below = sound.find(
-        (each) => each.number === number && hex(each.header?.segmentId as Uint8Array) === hex(id),
-      );
-      if (below === undefined) {
-        missing = number;
-        break;
-      }
-      chain.unshift(below);
-    }
+    const { chain, missing } = chainTo(top, sound, first ?? 1);
     const isBeginning = first === undefined && !telling.some(({ number }) => number <= (missing ?? 0));
     if (missing !== undefined && !isBeginning) {
       const [hole, ...others] = telling.filter(({ number }) => number === missing);
@@ -167,18 +214,21 @@ export function keptBySalvage(tree: Tree): Kept | 'several logs' | 'asks' {
   }
 }
 
-/** The LSN behind the last record that can be read, and behind the last one that no unfinished batch ends. */
+/** The LSN behind the last record that can be read, and behind the last one that no unfinished batch ends: of all, and of those before `limit`. */
 function readUpTo({ bytes, header, firstLsn }: Part, limit: number) {
   let readable = firstLsn;
   let whole = firstLsn;
+  let wholeUpTo = firstLsn;
   for (const at of framesIn(bytes, header)) {
     const fields = fieldsAt(bytes, at);
     if (fields.length < 24 || Number(fields.lsn) !== readable || problemOf(fields) !== undefined) break;
     if ((fields.flags & 16) !== 0) continue;
     readable++;
-    if ((fields.flags & 1) === 0) whole = readable;
+    if ((fields.flags & 1) !== 0) continue;
+    whole = readable;
+    if (readable <= limit) wholeUpTo = readable;
   }
-  return { readable, whole, reaches: readable >= limit };
+  return { readable, whole, wholeUpTo, reaches: readable >= limit };
 }
 
 /** Whether a segment has no record that can be read. */

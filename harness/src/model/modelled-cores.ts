@@ -129,7 +129,19 @@ export class ModelledCores {
   async poll(coreId: number): Promise<void> {
     await new Promise(setImmediate);
     const writer = this.#writer(coreId);
-    if (writer.checkCompletions()) this.#synced(writer, this.#submitted.get(coreId) as Appended);
+    const submitted = this.#submitted.get(coreId);
+    if (submitted === undefined || !writer.checkCompletions()) return;
+    this.#submitted.delete(coreId);
+    this.#synced(writer, submitted);
+  }
+
+  /** Asks about the sync of a core until it says that it has ended. */
+  async settle(coreId: number): Promise<void> {
+    for (let turns = 0; this.#submitted.has(coreId); turns++) {
+      if (turns === SETTLED_WITHIN)
+        throw new Error(`withheld: the sync that was submitted of core ${coreId} never ends`);
+      await this.poll(coreId);
+    }
   }
 
   async endEpoch(): Promise<void> {
@@ -292,6 +304,9 @@ const REMOVED = 'removed';
 
 /** The source of which each core commits how far it was read. */
 const sourceOf = (coreId: number): string => `entries of ${coreId}`;
+
+/** Turns of the event loop, in each of which the simulated disk carries out something: far more than a sync needs. */
+const SETTLED_WITHIN = 10_000;
 
 /** More cores than any scenario has. */
 const CORES_MOST = 4;

@@ -8,6 +8,7 @@ import { keyStreamsOf } from './key-streams.js';
 import { CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { SimulatedWorld } from './simulated-world.js';
+import { toldOfFailure } from './told-of-failure.js';
 
 /** Where logs are: two directories deep, so that the upper one has to be made durable as well. */
 export const DIRECTORY = '/data/log';
@@ -22,6 +23,8 @@ export class ModelledLog {
   readonly config: Partial<SegmentedWalConfig>;
   #world: SimulatedWorld;
   #wal: SegmentedWal | undefined;
+  /** Whether a call of the log has reported its failure. */
+  #isTold: () => boolean = () => false;
   #processes = 0;
   /** The end of what was flushed: it survives every kill, and no power cut. */
   #flushedLsn = 0;
@@ -59,7 +62,9 @@ export class ModelledLog {
     this.#world = new SimulatedWorld(this.#life.random);
     const options = { directory: DIRECTORY, blockBytes: 512, ...this.#world.options, ...this.config, ...config, io };
     const before = this.#readsInEveryWay ? await readBefore(options) : undefined;
-    this.#wal = this.#blocks ? SegmentedWal.openSync(options) : await SegmentedWal.open(options);
+    const told = toldOfFailure(this.#blocks ? SegmentedWal.openSync(options) : await SegmentedWal.open(options));
+    this.#wal = told.wal;
+    this.#isTold = told.isTold;
     const { durableLsn, lastLsn } = this.#wal;
     if (durableLsn !== lastLsn) throw new Error(`opening has left ${lastLsn} not durable, but ${durableLsn}`);
     const records = await this.check();
@@ -274,8 +279,9 @@ export class ModelledLog {
     const { lastLsn } = wal;
     if (this.#blocks) wal.closeSync();
     else await wal.close();
-    // One that has failed gives up its files, and makes nothing durable.
+    // One that has failed gives up its files, and makes nothing durable: then this call says so, or one before it has.
     if (wal.failure === undefined) throwUnlessDurable(wal, lastLsn, 'closing');
+    else if (wal.durableLsn < lastLsn) await this.#throwUnlessTold(lastLsn);
     this.acknowledge();
     this.#wal = undefined;
   }
@@ -297,6 +303,13 @@ export class ModelledLog {
     for (const note of await runAsync(this.#life.io, keyStreamsOf(this.#life.io, DIRECTORY, encryptionRing))) {
       this.#life.note(note);
     }
+  }
+
+  async #throwUnlessTold(lastLsn: number): Promise<void> {
+    // What is rejected by the same failure is seen by now.
+    await new Promise(setImmediate);
+    if (this.#isTold()) return;
+    throw new Error(`the log has failed and is closed, ${lastLsn} is not durable, and no call has reported that`);
   }
 
   /** A payload that is like no other. */

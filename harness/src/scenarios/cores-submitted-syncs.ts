@@ -13,5 +13,8 @@ export const scenario: CoresScenario = {
         await cores.poll(core);
       }
     }
+    // What is asked for at last, or closing, says how it has ended.
+    if (cores.random() < 0.5) await cores.close();
+    else for (const core of [0, 1, 2]) await cores.settle(core);
   },
 };

@@ -6,6 +6,7 @@ import { scenario as callsInAnyOrder } from './calls-in-any-order.js';
 import { scenario as checkpointBeforeRemoval } from './checkpoint-before-removal.js';
 import { scenario as checkpointBehindTheFirstName } from './checkpoint-behind-the-first-name.js';
 import { scenario as checkpointLoweredFirst } from './checkpoint-lowered-first.js';
+import { scenario as closedBehindTheBackground } from './closed-behind-the-background.js';
 import { scenario as closes } from './closes.js';
 import { scenario as compressedAndEncrypted } from './compressed-and-encrypted.js';
 import { scenario as contiguousDurablePrefix } from './contiguous-durable-prefix.js';
@@ -43,6 +44,7 @@ import { scenario as markWhenQuiet } from './mark-when-quiet.js';
 import { scenario as markWhenRecovered } from './mark-when-recovered.js';
 import { scenario as nameBeforeAcknowledgement } from './name-before-acknowledgement.js';
 import { scenario as namesBesideEachOther } from './names-beside-each-other.js';
+import { scenario as noRoomChangesNothing } from './no-room-changes-nothing.js';
 import { scenario as noncesNeverRepeat } from './nonces-never-repeat.js';
 import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-undurable-mark.js';
 import { scenario as readersAfterACrash } from './readers-after-a-crash.js';
@@ -72,6 +74,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'checkpoint-before-removal': checkpointBeforeRemoval,
   'checkpoint-behind-the-first-name': checkpointBehindTheFirstName,
   'checkpoint-lowered-first': checkpointLoweredFirst,
+  'closed-behind-the-background': closedBehindTheBackground,
   closes,
   'compressed-and-encrypted': compressedAndEncrypted,
   'contiguous-durable-prefix': contiguousDurablePrefix,
@@ -109,6 +112,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'mark-when-recovered': markWhenRecovered,
   'name-before-acknowledgement': nameBeforeAcknowledgement,
   'names-beside-each-other': namesBesideEachOther,
+  'no-room-changes-nothing': noRoomChangesNothing,
   'nonces-never-repeat': noncesNeverRepeat,
   'nothing-behind-an-undurable-mark': nothingBehindAnUndurableMark,
   'readers-after-a-crash': readersAfterACrash,

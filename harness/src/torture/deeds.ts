@@ -11,6 +11,7 @@ type Call =
 /** A log, of either class. */
 export interface Keeper extends FoundClaims {
   readonly lastLsn: number;
+  listSegments(): readonly { readonly path: string; readonly firstLsn: number }[];
 }
 
 /** One that waits with promises. */
@@ -36,6 +37,8 @@ export interface BlockingKeeper extends Keeper {
 /** Something that is done to a log, and what is to be reported of it. */
 export interface Deed {
   readonly call: Call;
+  /** The segments that there were before the call. */
+  readonly segments: ReadonlySet<string>;
   /** Reported before the call. */
   readonly begins: readonly Report[];
   /** The last LSN that a cut leaves; `undefined` when it is no cut. */
@@ -61,15 +64,16 @@ export function drawDeed(log: Keeper, random: Random, circumstances: Circumstanc
     const upTo = Math.max(log.checkpointLsn, call.what === 'checkpoint' ? call.lsn : 0);
     begins.push({ what: 'truncating', lsn: upTo + 1 });
   }
-  return { call, begins, cutTo: cutOf(call) };
+  const segments = new Set(log.listSegments().map(({ path }) => path));
+  return { call, segments, begins, cutTo: cutOf(call) };
 }
 
 /** What is reported behind the call. @param generation - of the records that come next */
-export function endOf({ call }: Deed, log: Keeper, generation: number): readonly Report[] {
+export function endOf({ call, segments }: Deed, log: Keeper, generation: number): readonly Report[] {
   const { firstLsn } = log;
   switch (call.what) {
     case 'truncateBefore':
-      return [{ what: 'truncated', firstLsn }];
+      return [{ what: 'truncated', firstLsn }, ...leftBehind(call.lsn, segments, log)];
     case 'truncateAfter':
       return [{ what: 'cut', lsn: call.lsn, generation }, claimsOf(log)];
     case 'resetTo':
@@ -81,6 +85,17 @@ export function endOf({ call }: Deed, log: Keeper, generation: number): readonly
     case 'releaseHold':
       return [{ what: 'claimed', name: call.name, lsn: undefined }];
   }
+}
+
+/** A truncation leaves no segment that ends before what is needed, but where its successor was named meanwhile. */
+function leftBehind(lsn: number, segments: ReadonlySet<string>, log: Keeper): readonly Report[] {
+  const needed = Math.min(lsn, ...Object.values(log.holds));
+  const [first, second] = log.listSegments();
+  if (first === undefined || second === undefined) return [];
+  if (!segments.has(second.path) || second.firstLsn > needed) return [];
+  return [
+    { what: 'wrong', text: `truncation to LSN ${lsn} has left ${first.path}, and ${needed} is the first one needed` },
+  ];
 }
 
 /** What a log says of its checkpoint and its holds. */

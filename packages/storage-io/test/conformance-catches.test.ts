@@ -531,7 +531,7 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
 const onForgetfulDisk =
   (replaced: (io: StorageIo) => Partial<StorageIo>, completesInline = true) =>
   (): ConformanceBackend => {
-    const backend = onSimulatedDisk(1, { durableWrites: true, completesInline });
+    const backend = onSimulatedDisk(1, { durableWrites: true, completesInline, directAlignment: 512 });
     return { ...backend, io: altered(backend.io, replaced) };
   };
 
@@ -693,6 +693,25 @@ const lies: readonly (readonly [lie: string, noticedBy: string, create: () => Co
     syncedIfChanged(() => false, true),
   ],
   [
+    'a file that was renamed is not known to have been written',
+    'power cuts: a datasync makes durable what was written to its file under an earlier name',
+    syncedIfChanged(() => false),
+  ],
+  [
+    'what was written with direct I/O is taken for durable',
+    'power cuts: what was written with direct I/O is durable by a datasync, or as a durable write',
+    onForgetfulDisk((io) => ({
+      submitDatasync: (file) => (file.direct ? nothingDone(io, file) : io.submitDatasync(file)),
+    })),
+  ],
+  [
+    'a durable write with direct I/O is a plain one',
+    'power cuts: what was written with direct I/O is durable by a datasync, or as a durable write',
+    onForgetfulDisk((io) => ({
+      submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset, file.direct ? {} : options),
+    })),
+  ],
+  [
     'a directory is not synced behind a removal',
     'power cuts: the sync of a directory makes a single change durable: a file was removed',
     notSyncedBehind('submitRemove'),
@@ -846,6 +865,28 @@ describe('the conformance suite', () => {
       };
     });
     rmSync(directory, { recursive: true });
+  });
+
+  it('notices on real files when offsets are taken modulo 4 GiB, and when second names do not count', async () => {
+    const wrong: Readonly<Record<string, (io: StorageIo) => Partial<StorageIo>>> = {
+      'data: a file may be long: what is written far behind its beginning is there': (io) => ({
+        submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset % 2 ** 32, options),
+        submitRead: (file, into, offset) => io.submitRead(file, into, offset % 2 ** 32),
+      }),
+      'files: a second name of a real file counts, where the backend can tell': () => ({ links: () => 1 }),
+    };
+    for (const [name, replaced] of Object.entries(wrong)) {
+      for (const isWrong of [false, true]) {
+        const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+        const tests = suite(() => ({
+          io: altered(createSyncFsStorageIo(), isWrong ? replaced : () => ({})),
+          directory,
+        }));
+        const run = tests.get(name)?.();
+        await (isWrong ? expect(run).rejects.toThrow() : run);
+        rmSync(directory, { recursive: true });
+      }
+    }
   });
 
   it('notices a lock that holds in one process only', async () => {

@@ -87,6 +87,14 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     replace: '    this.throwIfFailed();\n    this.#current = next;\n    try {\n',
   },
   {
+    name: 'no-room-that-is-final',
+    scenario: 'no-room-changes-nothing',
+    breaks: 'A call that finds no room for the name of a segment has changed nothing, and the log goes on.',
+    file: `${SEGMENTED}/write/segment-writer.ts`,
+    find: '      yield* this.#guarded(this.#seal(old, next));\n      yield* this.#nameOrRefuse(next);\n',
+    replace: '      yield* this.#guarded(this.#seal(old, next));\n      yield* this.#guarded(this.#name(next));\n',
+  },
+  {
     name: 'background-failure-reported-by-no-call',
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks: 'Closing a log that has failed in the background rejects, as long as no call has reported the failure.',

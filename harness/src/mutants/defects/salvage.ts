@@ -16,6 +16,13 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     replace: 'if (links.length === 1 && !isSurelyBefore(topPrefix, top, limit, above)) return undefined;',
   },
   {
+    name: 'told-salvage-keeps-one-segment',
+    breaks: 'Salvage that was told where to go on keeps all segments below that have no gap.',
+    file: `${SEGMENTED}/salvage/salvage-plan.ts`,
+    find: 'const kept = [...(yield* this.#soundBelow(links)), ...(isEmpty(segment) ? [] : [segment])];',
+    replace: 'const kept = isEmpty(segment) ? [] : [segment];\n      yield* this.#soundBelow(links);',
+  },
+  {
     name: 'salvage-keeps-one-of-the-old-copies',
     test: REFUSED_TEST,
     breaks: 'Salvage keeps the whole chain below what it keeps, also where a newer checkpoint is behind it.',

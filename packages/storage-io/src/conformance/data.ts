@@ -143,10 +143,17 @@ export const data: readonly ConformanceCase[] = [
     name: 'reading returns what was written many MiB after the beginning of a file',
     async run(subject) {
       const file = subject.open('file');
-      for (const [seed, mebibytes] of [8, 16, 33].entries()) {
+      // Holes of real files take no space, but on Windows.
+      const far = subject.io.capabilities.realFiles && process.platform !== 'win32' ? [2048, 4096, 4096 + 33] : [];
+      const places = [8, 16, 33, ...far];
+      for (const [seed, mebibytes] of places.entries()) {
         const at = mebibytes * 1024 * 1024 - 500;
         await subject.write(file, bytes(1000, seed), at);
         assertBytes(await subject.read(file, at, 2000), bytes(1000, seed), `${mebibytes} MiB`);
+      }
+      for (const [seed, mebibytes] of places.entries()) {
+        const content = await subject.read(file, mebibytes * 1024 * 1024 - 500, 1000);
+        assertBytes(content, bytes(1000, seed), `${mebibytes} MiB, when all are written`);
       }
     },
   },

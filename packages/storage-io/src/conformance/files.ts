@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { linkSync } from 'node:fs';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import { assertBytes, bytes, type ConformanceCase, type Subject, throwsWal } from './subject.js';
 
@@ -58,6 +59,19 @@ export const files: readonly ConformanceCase[] = [
       assert.equal(io.links(other), 1);
       assert.equal(await subject.result(io.submitRemove(subject.path('new'))), 0);
       assert.equal(io.links(other), 0, 'its name was removed');
+    },
+  },
+  {
+    name: 'a second name of a real file counts, where the backend can tell',
+    async run(subject) {
+      const { io } = subject;
+      const file = subject.open('file');
+      if (!io.capabilities.realFiles || io.links?.(file) === undefined) return;
+      linkSync(subject.path('file'), subject.path('second'));
+      assert.equal(io.links(file), 2);
+      assert.equal(io.links(subject.open('second')), 2);
+      assert.equal(await subject.result(io.submitRemove(subject.path('file'))), 0);
+      assert.equal(io.links(file), 1);
     },
   },
   {

@@ -42,6 +42,14 @@ class Tracked {
   }
 }
 
+/** Bytes followed by others. */
+function joined(before: Uint8Array, behind: Uint8Array): Uint8Array {
+  const all = new Uint8Array(before.length + behind.length);
+  all.set(before);
+  all.set(behind, before.length);
+  return all;
+}
+
 /** Syncs that overlap, and many syncs in random order. */
 export const powerCutsAtLength: readonly ConformanceCase[] = (
   [
@@ -76,6 +84,53 @@ export const powerCutsAtLength: readonly ConformanceCase[] = (
         for (const part of [0, 1, 2]) {
           assertBytes(content.subarray(part * 4096, (part + 1) * 4096), bytes(4096, part + 1), `part ${part}`);
         }
+      },
+    },
+    {
+      name: 'a datasync makes durable what was written to its file under an earlier name',
+      async run(subject) {
+        const { io } = subject;
+        for (const reopened of [false, true]) {
+          const [from, to] = reopened ? ['a', 'b'] : ['c', 'd'];
+          const written = await named(subject, from, bytes(4096, 1));
+          await subject.write(written, bytes(4096, 2), 4096);
+          io.rename(subject.path(from), subject.path(to));
+          await directorySynced(subject);
+          if (reopened) io.close(written);
+          await synced(subject, reopened ? subject.open(to) : written);
+        }
+        const after = await subject.afterPowerCut();
+        for (const name of ['b', 'd']) {
+          const content = await after.content(name);
+          assert.equal(content.length, 8192, name);
+          assertBytes(content.subarray(4096), bytes(4096, 2), name);
+        }
+      },
+    },
+    {
+      name: 'what was written with direct I/O is durable by a datasync, or as a durable write',
+      async run(subject) {
+        const { io } = subject;
+        const files: IoFile[] = [];
+        for (const name of ['plain', 'durable', 'grown']) {
+          io.close(await named(subject, name, bytes(name === 'grown' ? 0 : 65_536, 1)));
+          files.push(subject.open(name, { direct: true }));
+        }
+        const [plain, durable, grown] = files as [IoFile, IoFile, IoFile];
+        if (!plain.direct) return;
+        const block = io.allocateBuffer(plain.alignment);
+        block.set(bytes(block.length, 2));
+        await subject.write(plain, block, block.length);
+        await synced(subject, plain);
+        await subject.write(grown, block, block.length);
+        await synced(subject, grown);
+        const isDurable = io.capabilities.durableWrites;
+        if (isDurable) await durablyWritten(subject, durable, block, block.length);
+        const after = await subject.afterPowerCut();
+        const own = (content: Uint8Array): Uint8Array => content.subarray(block.length, 2 * block.length);
+        assertBytes(own(await after.content('plain')), block, 'plain');
+        assertBytes(await after.content('grown'), joined(new Uint8Array(block.length), block), 'grown');
+        if (isDurable) assertBytes(own(await after.content('durable')), block, 'durable');
       },
     },
     {

@@ -31,7 +31,7 @@ export interface DiskOperation {
  *
  * - `'EIO'`: nothing is done;
  * - `'ENOSPC'`: nothing is done, because there is no space. The sync of a file has no space for what was written: that
- *   is lost, and read as if it had not been written;
+ *   is lost, and read as if it had not been written. The sync of a directory leaves its names as they are, not durable;
  * - `'short-write'`: a part of the bytes is written, and then it is `EIO`;
  * - `'failing-sync'`: `EIO`, and what the sync should have made durable never will be, the file's size included: it is still
  *   read as it was written, a later sync that succeeds does not write it, and after a crash it may be gone;
@@ -40,7 +40,8 @@ export interface DiskOperation {
  * - `'read-only'`: `EROFS`, for it and for all later operations that change something, as on a file system that has
  *   shut down. What was not synced never will be;
  * - `'broken'`: `EIO`, for it and for all later operations, reading included;
- * - `'full'`: `'ENOSPC'`, and the same for the next operations that need space; then there is space again;
+ * - `'full'`: `'ENOSPC'`, and the same for the next operations that need space; then there is space again. Names need
+ *   theirs when they are given: the sync of a directory does not fail by it;
  * - `'flaky'`: `'EIO'`, a `'failing-sync'` where a file is synced, and the same for some of the next operations, reading included;
  * - `'killed'`: nothing is done, and the process is dead, as {@link SimulatedDisk.kill} leaves it.
  *
@@ -93,6 +94,7 @@ export function canFail(operation: OperationKind, fault: FaultKind): boolean {
     case 'EIO':
       return operation !== 'datasync';
     case 'ENOSPC':
+      return operation === 'sync-directory' || TAKES_ROOM.includes(operation);
     case 'full':
       return TAKES_ROOM.includes(operation);
     case 'short-write':
