@@ -5,10 +5,11 @@
  * @packageDocumentation
  */
 
-export type { ReplayProgress } from './directory/directory-reader.js';
 export { type DirectoryReplay, type ReplayDirectoryOptions, replayDirectory } from './directory/directory-replay.js';
-export { LogTail, type LogTailOptions } from './directory/log-tail.js';
+export { LogTail } from './directory/log-tail.js';
+export type { LogTailOptions } from './directory/log-tail-options.js';
 export { MmapWalReader } from './directory/mmap-wal-reader.js';
+export type { ReplayProgress } from './directory/replay-progress.js';
 export type { ResumePoint } from './directory/resume-point.js';
 export { RecordCursor, type StopReason } from './frames/record-cursor.js';
 export type { WalRecord } from './frames/wal-record.js';

@@ -31,3 +31,6 @@ export type { Frames } from './frames/frames.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './frames/open-scanner.js';
 export { scanTail, type TailScan } from './frames/scan-tail.js';
 export type { WalRecord } from './frames/wal-record.js';
+export { forEachItem, items, itemsSync, type PieceReader } from './walk/piece-reader.js';
+export { makeSegmentDecoder } from './walk/segment-decoder.js';
+export { SegmentWalk, type WalkPolicy } from './walk/segment-walk.js';

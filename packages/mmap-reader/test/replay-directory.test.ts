@@ -196,10 +196,12 @@ describe('replayDirectory', () => {
     try {
       for (const from of [1, 2, 40, 41, 100, 341, 342, 366, 367]) {
         const found: number[] = [];
-        await replayDirectory(directory, { from, workers: 2 }).forEach(({ lsn }) => {
-          found.push(lsn);
-        });
+        const scanned: number[] = [];
+        const replay = replayDirectory(directory, { from, workers: 2 });
+        await replay.forEach(({ lsn }) => void found.push(lsn));
+        await replay.scan(({ lsn }) => void scanned.push(lsn));
         expect(found).toEqual(lsns(from, TOTAL));
+        expect(scanned).toEqual(lsns(from, TOTAL));
       }
       expect(spy).toHaveBeenCalled();
     } finally {

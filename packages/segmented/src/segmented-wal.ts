@@ -1046,7 +1046,6 @@ export class SegmentedWal {
     // The last record is determined when an iteration begins, not when its routine starts to run.
     const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
     return new Replay(
-      this.#environment.io,
       () => this.#inTurn(begin(this.lastLsn, false)),
       () => this.#inTurnSync(begin(this.lastLsn, true)),
     );

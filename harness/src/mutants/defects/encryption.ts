@@ -62,9 +62,9 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
     name: 'plain-segment-read',
     test: 'packages/segmented/test/encryption.test.ts',
     breaks: 'Reading alone does not take a segment that is not encrypted in place of one that is, either.',
-    file: `${SEGMENTED}/read/log-reader.ts`,
-    find: 'predatesEncryption: predates',
-    replace: 'predatesEncryption: true',
+    file: 'packages/mmap-reader/src/walk/segment-decoder.ts',
+    find: 'maxPayloadBytes, predatesEncryption: predates',
+    replace: 'maxPayloadBytes, predatesEncryption: true',
   },
   {
     name: 'oldest-segment-in-the-clear',

@@ -1,4 +1,4 @@
-import { type Lsn, type PayloadDecoder, WalError } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
 import {
   checkBoolean,
   checkInteger,
@@ -8,13 +8,15 @@ import {
   invalidType,
   optionNames,
 } from '@walstack/codec/internal';
-import { createSyncFsStorageIo, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { createSyncFsStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
 import { checkDecoding, type DecodingSettings } from '../frames/decoding.js';
-import type { Frames } from '../frames/frames.js';
-import { type CursorSource, RecordCursor, type StopReason } from '../frames/record-cursor.js';
+import { RecordCursor } from '../frames/record-cursor.js';
 import type { WalRecord } from '../frames/wal-record.js';
 import { ScanAhead, WORKERS_MAX } from '../parallel-scan/scan-ahead.js';
-import { type DirectoryPlan, DirectoryReader, type ReplayProgress } from './directory-reader.js';
+import { forEachItem, items, itemsSync } from '../walk/piece-reader.js';
+import { DirectorySource, PieceSource } from './cursor-sources.js';
+import { type DirectoryPlan, DirectoryReader } from './directory-reader.js';
+import type { ReplayProgress } from './replay-progress.js';
 
 /** How a directory is replayed. */
 export interface ReplayDirectoryOptions extends DecodingSettings {
@@ -126,20 +128,7 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
    */
   async forEach(f: (record: WalRecord) => unknown): Promise<number> {
     if (typeof f !== 'function') throw invalidType('f', 'a function', f);
-    const { io, reader, end } = this.#beginAsync();
-    let count = 0;
-    try {
-      while (await runAsync(io, reader.advancing())) {
-        for (let record = reader.next(); record !== undefined; record = reader.next()) {
-          const result = f(record);
-          if (isThenable(result)) await result;
-          count++;
-        }
-      }
-      return count;
-    } finally {
-      end();
-    }
+    return forEachItem(() => this.#begin(), f);
   }
 
   /**
@@ -150,18 +139,18 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
    */
   async scan(f: (cursor: RecordCursor) => void): Promise<number> {
     if (typeof f !== 'function') throw invalidType('f', 'a function', f);
-    const { io, reader, end } = this.#beginAsync();
+    const reader = this.#begin();
     const source = new PieceSource(reader);
     const cursor = new RecordCursor(source, this.#plan.types);
     let count = 0;
     try {
-      while (await runAsync(io, reader.advancing())) {
+      while (await runAsync(reader.io, reader.advance())) {
         source.isFresh = true;
         for (; cursor.next(); count++) f(cursor);
       }
       return count;
     } finally {
-      end();
+      reader.close();
     }
   }
 
@@ -172,153 +161,39 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
    * @throws `WAL_UNSUPPORTED` with `workers`, and on a backend that cannot wait; the errors of {@link replayDirectory}
    */
   cursor(): RecordCursor {
-    const source = new DirectorySource(this.#beginSync());
-    return new RecordCursor(source, this.#plan.types);
+    return new RecordCursor(new DirectorySource(this.#beginSync()), this.#plan.types);
   }
 
   /** Blocks the thread. @throws like {@link cursor} */
-  *[Symbol.iterator](): Generator<WalRecord, void, undefined> {
-    const { io, reader, end } = this.#beginSync();
-    try {
-      while (runSync(io, reader.advancing())) {
-        for (let record = reader.next(); record !== undefined; record = reader.next()) yield record;
-      }
-    } finally {
-      end();
-    }
+  [Symbol.iterator](): Generator<WalRecord, void, undefined> {
+    return itemsSync(() => this.#beginSync());
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<WalRecord, void, undefined> {
-    const { io, reader, end } = this.#beginAsync();
-    try {
-      while (await runAsync(io, reader.advancing())) {
-        for (let record = reader.next(); record !== undefined; record = reader.next()) yield record;
-      }
-    } finally {
-      end();
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<WalRecord, void, undefined> {
+    return items(() => this.#begin());
   }
 
-  #beginSync(): Iteration {
+  #beginSync(): DirectoryReader {
     if (this.#workers > 0) throw unsupported('workers need the event loop: use for await … of, forEach or scan');
-    return this.#begin({ ...this.#plan, blocking: true });
+    return this.#open({ ...this.#plan, blocking: true });
   }
 
-  #beginAsync(): Iteration {
+  #begin(): DirectoryReader {
     const workers = this.#workers;
-    if (workers === 0) return this.#begin(this.#plan);
+    if (workers === 0) return this.#open(this.#plan);
     if (this.#io?.capabilities.realFiles === false) {
       throw unsupported(`workers read files, and the ${this.#io.name} backend has none: leave out workers`);
     }
-    return this.#begin({ ...this.#plan, ahead: (links) => new ScanAhead(links, workers) });
+    return this.#open({ ...this.#plan, ahead: (links) => new ScanAhead(links, workers) });
   }
 
-  #begin(plan: DirectoryPlan): Iteration {
+  #open(plan: DirectoryPlan): DirectoryReader {
     const io = this.#io ?? createSyncFsStorageIo();
-    const reader = new DirectoryReader(io, plan);
-    const end = (): void => {
-      reader.close();
+    return new DirectoryReader(io, plan, () => {
       // Nothing is in flight on a backend with blocking calls.
       if (io !== this.#io) void io.dispose();
-    };
-    return { io, reader, end };
+    });
   }
-}
-
-/** An iteration that has begun. */
-interface Iteration {
-  readonly io: StorageIo;
-  readonly reader: DirectoryReader;
-  readonly end: () => void;
-}
-
-/** All frames of a directory, piece by piece. */
-class DirectorySource implements CursorSource {
-  readonly #iteration: Iteration;
-  #isOver = false;
-  /** Why it ended too early: thrown again by later calls, which must not take that for the end. */
-  #failure: { readonly error: unknown } | undefined;
-
-  constructor(begun: Iteration) {
-    this.#iteration = begun;
-  }
-
-  get until(): Lsn {
-    return this.#iteration.reader.until;
-  }
-
-  advance(): Frames | undefined {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#isOver) return undefined;
-    const { io, reader } = this.#iteration;
-    try {
-      if (runSync(io, reader.advancing())) return reader.frames;
-    } catch (error) {
-      throw this.#failed(error);
-    }
-    this.close();
-    return undefined;
-  }
-
-  get decoder(): PayloadDecoder {
-    return this.#iteration.reader.decoder;
-  }
-
-  restore(): boolean {
-    return this.#iteration.reader.restore();
-  }
-
-  stopReason(error: WalError | undefined): StopReason {
-    if (error === undefined) return 'end';
-    throw this.#failed(error);
-  }
-
-  close(): void {
-    this.#isOver = true;
-    this.#iteration.end();
-  }
-
-  #failed(error: unknown): unknown {
-    this.#failure = { error };
-    this.close();
-    return error;
-  }
-}
-
-/** The frames of the reader's current piece. */
-class PieceSource implements CursorSource {
-  readonly #reader: DirectoryReader;
-  isFresh = false;
-
-  constructor(reader: DirectoryReader) {
-    this.#reader = reader;
-  }
-
-  get until(): Lsn {
-    return this.#reader.until;
-  }
-
-  advance(): Frames | undefined {
-    if (!this.isFresh) return undefined;
-    this.isFresh = false;
-    return this.#reader.frames;
-  }
-
-  get decoder(): PayloadDecoder {
-    return this.#reader.decoder;
-  }
-
-  restore(): boolean {
-    return this.#reader.restore();
-  }
-
-  stopReason(error: WalError | undefined): StopReason | undefined {
-    if (error !== undefined) throw error;
-    return undefined;
-  }
-
-  /** The replay closes the reader. */
-  close(): void {}
 }
 
 function checkTypes(types: Iterable<number> | undefined): ReadonlySet<number> | undefined {
@@ -332,6 +207,3 @@ function checkTypes(types: Iterable<number> | undefined): ReadonlySet<number> | 
 function unsupported(why: string): WalError {
   return new WalError('WAL_UNSUPPORTED', why, { operation: 'replay' });
 }
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

@@ -1,5 +1,5 @@
-import type { WalRecord } from '@walstack/mmap-reader/segments';
-import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { forEachItem, items, itemsSync, type WalRecord } from '@walstack/mmap-reader/segments';
+import type { IoRoutine } from '@walstack/storage-io';
 import type { LogReader } from './log-reader.js';
 
 /**
@@ -8,12 +8,10 @@ import type { LogReader } from './log-reader.js';
  * closes its file.
  */
 export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
-  readonly #io: StorageIo;
   readonly #beginSync: () => LogReader;
   readonly #begin: () => Promise<LogReader>;
 
-  constructor(io: StorageIo, begin: () => Promise<LogReader>, beginSync: () => LogReader) {
-    this.#io = io;
+  constructor(begin: () => Promise<LogReader>, beginSync: () => LogReader) {
     this.#begin = begin;
     this.#beginSync = beginSync;
   }
@@ -24,48 +22,18 @@ export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
    *
    * @returns the number of records
    */
-  async forEach(f: (record: WalRecord) => unknown): Promise<number> {
-    const reader = await this.#begin();
-    let count = 0;
-    try {
-      while (await runAsync(this.#io, reader.advance())) {
-        for (let record = reader.next(); record !== undefined; record = reader.next()) {
-          const result = f(record);
-          if (isThenable(result)) await result;
-          count++;
-        }
-      }
-      return count;
-    } finally {
-      reader.close();
-    }
+  forEach(f: (record: WalRecord) => unknown): Promise<number> {
+    return forEachItem(this.#begin, f);
   }
 
-  *[Symbol.iterator](): Generator<WalRecord, void, undefined> {
-    const reader = this.#beginSync();
-    try {
-      while (runSync(this.#io, reader.advance())) {
-        for (let record = reader.next(); record !== undefined; record = reader.next()) yield record;
-      }
-    } finally {
-      reader.close();
-    }
+  [Symbol.iterator](): Generator<WalRecord, void, undefined> {
+    return itemsSync(this.#beginSync);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<WalRecord, void, undefined> {
-    const reader = await this.#begin();
-    try {
-      while (await runAsync(this.#io, reader.advance())) {
-        for (let record = reader.next(); record !== undefined; record = reader.next()) yield record;
-      }
-    } finally {
-      reader.close();
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<WalRecord, void, undefined> {
+    return items(this.#begin);
   }
 }
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 /** A page of records, and whether there are further ones behind it. */
 export interface ReplayPage {

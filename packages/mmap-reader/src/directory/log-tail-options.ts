@@ -1,0 +1,128 @@
+import { KeyRing, type Lsn } from '@walstack/codec';
+import { checkBoolean, checkInteger, checkLsn, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
+import type { Demands } from '../chain/encrypted-from.js';
+import type { WalRecord } from '../frames/wal-record.js';
+import { type LastRead, lastReadAt, type ResumePoint } from './resume-point.js';
+
+/** How a `LogTail` reads. */
+export interface LogTailOptions {
+  /**
+   * The first LSN to return, which may not have been assigned yet; `'first'`, the default, is the first one in the log.
+   * With a {@link ResumePoint} the tail also throws when anything before it was cut off since; with an LSN alone that
+   * cannot be detected.
+   */
+  readonly from?: Lsn | 'first' | ResumePoint;
+  /**
+   * Return only records that survive a crash: those that a later group or a mark proves durable, so that the last ones
+   * are returned when the log continues, or has been idle for a moment. Default `false`: everything that was handed to
+   * the operating system, the last of which a crash may undo.
+   */
+  readonly durableOnly?: boolean;
+  /**
+   * Returns the last LSN that may be returned now; for the process of the writer, which knows what is durable without a
+   * proof. Batches are returned whole: it has to be the last record of one. Default: no limit.
+   */
+  readonly upTo?: () => Lsn;
+  /**
+   * Returns the last LSN that is durable; for the process that writes the log, which has to call
+   * `LogTail.cutAfter` as well: a record up to there that cannot be read is lost, without further proof in the log.
+   * Default: only what the log proves.
+   */
+  readonly durable?: () => Lsn;
+  /**
+   * Return copies of meta and payload; copies of up to 2 KiB may share a buffer of 8 KiB, as small buffers of Node.js
+   * do. With `false` they are views, valid only until the next record is read. Default `true`.
+   */
+  readonly copy?: boolean;
+  /**
+   * Whether to return a record; called before the record is decoded, so that records that are skipped need not be
+   * decodable. Default: all are returned.
+   */
+  readonly matches?: ((record: Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>) => boolean) | undefined;
+  /** The keys of encrypted segments; a function in the process of the writer, whose key ring may change later. */
+  readonly keyRing?: KeyRing | (() => KeyRing | undefined) | undefined;
+  /**
+   * Accept plaintext records although there is a key ring. Default `false`: only those from before the log was
+   * encrypted, which a later record that the key opens proves.
+   */
+  readonly allowPlaintext?: boolean;
+  /**
+   * Returns the LSN from which on the log is encrypted; for the process of the writer, which knows it without such a
+   * proof. Default: what the segments prove.
+   */
+  readonly encryptedFrom?: (() => Lsn | undefined) | undefined;
+  /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
+  readonly maxPayloadBytes?: number;
+}
+
+const OPTIONS = optionNames<LogTailOptions>({
+  from: true,
+  durableOnly: true,
+  upTo: true,
+  durable: true,
+  copy: true,
+  matches: true,
+  keyRing: true,
+  allowPlaintext: true,
+  encryptedFrom: true,
+  maxPayloadBytes: true,
+});
+
+/** The checked options of a tail. */
+export interface TailPlan {
+  readonly from: Lsn | 'first';
+  /** The record before `from`; `undefined` when only an LSN was given. */
+  readonly lastRead: LastRead | undefined;
+  readonly durableOnly: boolean;
+  readonly upTo: () => Lsn;
+  readonly durable: () => Lsn;
+  readonly copy: boolean;
+  readonly matches: LogTailOptions['matches'];
+  readonly keyRing: () => KeyRing | undefined;
+  readonly decoding: Omit<Demands, 'keyRing'>;
+}
+
+/** Checks the options of a tail. @throws `TypeError`, `RangeError` with Node's codes */
+export function checkTailOptions(options: LogTailOptions): TailPlan {
+  const {
+    from = 'first',
+    durableOnly = false,
+    upTo = noLimit,
+    durable = noneDurable,
+    copy = true,
+    matches,
+    keyRing,
+    allowPlaintext = false,
+    encryptedFrom,
+    maxPayloadBytes = 64 * 1024 * 1024,
+  } = checkOptions('options', options, OPTIONS);
+  if (typeof upTo !== 'function') throw invalidType('upTo', 'a function', upTo);
+  if (typeof durable !== 'function') throw invalidType('durable', 'a function', durable);
+  if (matches !== undefined && typeof matches !== 'function') throw invalidType('matches', 'a function', matches);
+  if (keyRing !== undefined && typeof keyRing !== 'function' && !(keyRing instanceof KeyRing)) {
+    throw invalidType('keyRing', 'a KeyRing, or a function that returns one', keyRing);
+  }
+  if (encryptedFrom !== undefined && typeof encryptedFrom !== 'function') {
+    throw invalidType('encryptedFrom', 'a function', encryptedFrom);
+  }
+  return {
+    lastRead: typeof from === 'object' ? lastReadAt('from', from) : undefined,
+    from: typeof from === 'object' ? from.lsn : from === 'first' ? from : checkLsn('from', from),
+    durableOnly: checkBoolean('durableOnly', durableOnly),
+    upTo,
+    durable,
+    copy: checkBoolean('copy', copy),
+    matches,
+    keyRing: typeof keyRing === 'function' ? keyRing : () => keyRing,
+    decoding: {
+      encryptedFrom,
+      allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
+      maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes),
+    },
+  };
+}
+
+const noLimit = (): Lsn => Number.MAX_SAFE_INTEGER;
+
+/** The default of `durable`: what is durable is not known without a proof. */
+export const noneDurable = (): Lsn => 0;

@@ -1,0 +1,146 @@
+import type { Lsn, PayloadDecoder } from '@walstack/codec';
+import type { IoRoutine } from '@walstack/storage-io';
+import { decodeRecord } from '../frames/decode-record.js';
+import type { FrameScanner } from '../frames/frame-scanner.js';
+import type { Frames } from '../frames/frames.js';
+import type { WalRecord } from '../frames/wal-record.js';
+
+/**
+ * What differs between the readers of a log: where the next segment is looked for, and what happens where a segment
+ * cannot be read further. A policy has the walk, enters and leaves its segments, and sets `until`.
+ */
+export interface WalkPolicy {
+  /** Called before each step. It may leave the segment, or change `until`. @throws what ends the walk */
+  beforeStep(): void;
+  /** Enters the segment with the next record. @returns `false` when there is none */
+  enterNext(): IoRoutine<boolean>;
+  /** Called when frames were found. */
+  onFound?(frames: Frames): void;
+  /**
+   * The next record is one to be read, and cannot be: the policy throws, or enters a segment where it can be.
+   *
+   * @returns `false` when there is nothing to read now
+   */
+  onUnreadable(frames: Frames): IoRoutine<boolean>;
+  /**
+   * Every record up to `until` was read: the policy leaves the segment, enters the next one, or raises `until`.
+   *
+   * @returns `false` when there is nothing to read now
+   */
+  onEnd(frames: Frames): IoRoutine<boolean>;
+}
+
+/**
+ * The way of a reader from segment to segment: the scanner of the segment that is being read, its decoder, and up to
+ * where it is read. Every reader of a log walks like this; a {@link WalkPolicy} is what they differ in.
+ *
+ * ```ts
+ * while (yield* walk.advance(policy)) for (let r = walk.next(); r; r = walk.next()) use(r);
+ * ```
+ */
+export class SegmentWalk {
+  /** The last LSN that is read from the current segment. */
+  until: Lsn = 0;
+  /** The first LSN that was not returned yet: records before it are skipped. */
+  nextLsn: Lsn;
+  readonly #copy: boolean;
+  readonly #matches: ((frames: Frames) => boolean) | undefined;
+  #scanner: FrameScanner | undefined;
+  #frames: Frames | undefined;
+  #decoder: PayloadDecoder | undefined;
+
+  /**
+   * @param from - the first LSN to return
+   * @param copy - return copies of meta and payload
+   * @param matches - whether to return the current record; called before it is decoded
+   */
+  constructor(from: Lsn, copy: boolean, matches: ((frames: Frames) => boolean) | undefined) {
+    this.nextLsn = from;
+    this.#copy = copy;
+    this.#matches = matches;
+  }
+
+  /** The frames that `advance()` found; `undefined` between two segments. */
+  get frames(): Frames | undefined {
+    return this.#frames;
+  }
+
+  /** The scanner of the current segment. */
+  get scanner(): FrameScanner | undefined {
+    return this.#scanner;
+  }
+
+  /** The decoder of the current segment's records. */
+  get decoder(): PayloadDecoder {
+    return this.#decoder as PayloadDecoder;
+  }
+
+  /** The next record in memory; `undefined` when `advance()` has to read further. @throws what decoding throws */
+  next(): WalRecord | undefined {
+    const frames = this.#frames;
+    const decoder = this.#decoder;
+    if (frames === undefined || decoder === undefined) return undefined;
+    while (frames.nextLsn <= this.until && frames.next()) {
+      if (frames.isMark || frames.lsn < this.nextLsn) continue;
+      if (this.#matches?.(frames) === false) {
+        this.#skip(frames);
+        continue;
+      }
+      const record = decodeRecord(frames, decoder, this.#copy);
+      this.nextLsn = record.lsn + 1;
+      return record;
+    }
+    frames.checkRead();
+    return undefined;
+  }
+
+  /** Skips a record that is not requested. @throws `WAL_CORRUPT` when its fields could not be read */
+  #skip(frames: Frames): void {
+    frames.checkRead();
+    this.nextLsn = frames.lsn + 1;
+  }
+
+  /**
+   * Reads further, from segment to segment.
+   *
+   * @returns whether there may be further records in memory; `false` when there is nothing to read, or not yet
+   * @throws what the policy throws
+   */
+  *advance(policy: WalkPolicy): IoRoutine<boolean> {
+    for (;;) {
+      policy.beforeStep();
+      const scanner = this.#scanner;
+      if (scanner === undefined) {
+        if (!(yield* policy.enterNext())) return false;
+        continue;
+      }
+      const { frames } = scanner;
+      const hasNext = frames.nextLsn <= this.until;
+      if (hasNext && (frames.hasMore || (yield* scanner.fill()))) {
+        policy.onFound?.(frames);
+        return true;
+      }
+      if (!(yield* hasNext ? policy.onUnreadable(frames) : policy.onEnd(frames))) return false;
+    }
+  }
+
+  /** Reads a segment from now on, by a scanner that is closed with it. */
+  enter(scanner: FrameScanner, decoder: PayloadDecoder): void {
+    this.leave();
+    this.#scanner = scanner;
+    this.#frames = scanner.frames;
+    this.#decoder = decoder;
+  }
+
+  /** Closes the current segment. Idempotent. */
+  leave(): void {
+    this.#scanner?.close();
+    this.#scanner = undefined;
+    this.#frames = undefined;
+  }
+
+  /** Restores memory whose buffer was transferred away. @returns whether that was the case */
+  restore(): boolean {
+    return this.#scanner?.restore?.() ?? false;
+  }
+}
