@@ -9,8 +9,9 @@ import {
   unlockFile,
 } from '@walstack/native';
 import { corruption } from '../chain/corruption.js';
-import { type FileWindows, fits, type MemoryGuard, rangeOf, WINDOW_BYTES, type Window } from './file-windows.js';
+import { type FileWindows, fits, type MemoryGuard, WINDOW_BYTES, type Window } from './file-windows.js';
 import { hasSegmentId } from './segment-id.js';
+import { WindowList } from './window-list.js';
 
 /** Whether files can be mapped here, and locked against reuse by a writer meanwhile. */
 const canMap = mappingUnavailableReason === undefined && fileLocksUnavailableReason === undefined;
@@ -28,7 +29,7 @@ export class MappedFile implements FileWindows {
   readonly size: number;
   readonly #keeps: boolean;
   #fd: number;
-  readonly #windows: MappedWindow[] = [];
+  readonly #windows: WindowList<MappedWindow>;
   /** Whether the buffer of a window was transferred away: it stays mapped as long as it is in use. */
   #isMoved = false;
 
@@ -37,6 +38,12 @@ export class MappedFile implements FileWindows {
     this.size = size;
     this.#fd = fd;
     this.#keeps = keeps;
+    this.#windows = new WindowList(
+      size,
+      keeps,
+      (base, length) => this.#map(base, length),
+      (windows) => this.#unmap(windows),
+    );
   }
 
   /**
@@ -78,25 +85,12 @@ export class MappedFile implements FileWindows {
   }
 
   window(position: number, needed: number): Window {
-    const found = this.#windows.find(
-      ({ base, length }) => base <= position && position < base + length && position + needed <= base + length,
-    );
-    if (found !== undefined) return found;
-    const { base, length } = rangeOf(this.size, position, needed);
-    if (!this.#keeps) this.#unmapAll();
-    const window = this.#map(base, length);
-    this.#windows.push(window);
-    return window;
+    return this.#windows.at(position, needed);
   }
 
   renew(window: Window): Window {
-    const index = this.#indexOf(window);
-    // Another reader may have renewed it already.
-    if (index === -1) return this.window(window.base, window.length);
-    this.#isMoved = true;
-    const again = this.#map(window.base, window.length);
-    this.#windows[index] = again;
-    return again;
+    if (this.#windows.find(window) !== undefined) this.#isMoved = true;
+    return this.#windows.renew(window);
   }
 
   load(window: Window, offset: number, length: number): void {
@@ -129,7 +123,7 @@ export class MappedFile implements FileWindows {
 
   close(): void {
     if (this.#fd === -1) return;
-    this.#unmapAll();
+    this.#unmap(this.#windows.takeAll());
     // The memory is unmapped later, by a finalizer, and would keep the lock until then, though it is not accessible any
     // more.
     if (!this.#isMoved) unlockFile(this.#fd);
@@ -138,11 +132,7 @@ export class MappedFile implements FileWindows {
   }
 
   #mappingOf(window: Window): Mapping | undefined {
-    return this.#windows[this.#indexOf(window)]?.mapping;
-  }
-
-  #indexOf(window: Window): number {
-    return (this.#windows as readonly Window[]).indexOf(window);
+    return this.#windows.find(window)?.mapping;
   }
 
   #eachWindow(visit: (mapping: Mapping) => void): void {
@@ -162,8 +152,8 @@ export class MappedFile implements FileWindows {
     });
   }
 
-  #unmapAll(): void {
-    for (const { mapping, bytes, length } of this.#windows.splice(0)) {
+  #unmap(windows: readonly MappedWindow[]): void {
+    for (const { mapping, bytes, length } of windows) {
       // The finalizer unmaps it later: this drops the pages at once.
       if (bytes.length === length) mapping.advise('dontneed');
       else this.#isMoved = true;

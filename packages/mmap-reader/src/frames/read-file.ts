@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { crc32c, WalError } from '@walstack/codec';
-import { type FileWindows, fits, rangeOf, type Window } from './file-windows.js';
+import { type FileWindows, fits, type Window } from './file-windows.js';
 import { hasSegmentId } from './segment-id.js';
+import { WindowList } from './window-list.js';
 
 const PIECE_BYTES = 256 * 1024;
 
@@ -12,9 +13,8 @@ const PIECE_BYTES = 256 * 1024;
 export class ReadFile implements FileWindows {
   readonly path: string;
   readonly size: number;
-  readonly #keeps: boolean;
   #fd: number;
-  readonly #windows: Window[] = [];
+  readonly #windows: WindowList<Window>;
 
   /**
    * @param keeps - windows stay in memory until the file is closed, so that views of them stay valid
@@ -22,9 +22,14 @@ export class ReadFile implements FileWindows {
    */
   constructor(path: string, keeps: boolean) {
     this.path = path;
-    this.#keeps = keeps;
     this.#fd = openSync(path, 'r');
     this.size = fstatSync(this.#fd).size;
+    this.#windows = new WindowList(
+      this.size,
+      keeps,
+      (base, length) => this.#make(base, length),
+      () => {},
+    );
   }
 
   get isClosed(): boolean {
@@ -53,24 +58,11 @@ export class ReadFile implements FileWindows {
   }
 
   window(position: number, needed: number): Window {
-    const found = this.#windows.find(
-      ({ base, length }) => base <= position && position < base + length && position + needed <= base + length,
-    );
-    if (found !== undefined) return found;
-    const { base, length } = rangeOf(this.size, position, needed);
-    if (!this.#keeps) this.#windows.splice(0);
-    const window = this.#make(base, length);
-    this.#windows.push(window);
-    return window;
+    return this.#windows.at(position, needed);
   }
 
   renew(window: Window): Window {
-    const index = this.#windows.indexOf(window);
-    // Another reader may have renewed it already.
-    if (index === -1) return this.window(window.base, window.length);
-    const again = this.#make(window.base, window.length);
-    this.#windows[index] = again;
-    return again;
+    return this.#windows.renew(window);
   }
 
   /** Nothing to do: the bytes are in memory. */
@@ -84,7 +76,7 @@ export class ReadFile implements FileWindows {
     if (this.#fd === -1) return;
     closeSync(this.#fd);
     this.#fd = -1;
-    for (const { bytes } of this.#windows.splice(0)) {
+    for (const { bytes } of this.#windows.takeAll()) {
       const { buffer } = bytes;
       // Detaches the buffer, so that views become empty, as those of a mapping do.
       structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
