@@ -25,6 +25,7 @@ export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { SparseIndex } from './chain/sparse-index.js';
 export { checkResumePoint, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
 export { decodeRecord } from './frames/decode-record.js';
+export { checkDecoding, checkMaxPayloadBytes } from './frames/decoding.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';
 export type { Frames } from './frames/frames.js';

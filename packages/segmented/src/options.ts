@@ -17,6 +17,7 @@ import {
   invalidType,
   optionNames,
 } from '@walstack/codec/internal';
+import { checkMaxPayloadBytes } from '@walstack/mmap-reader/segments';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
 import { type Environment, systemEnvironment } from './environment.js';
 import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js';
@@ -235,7 +236,7 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     directIo = true,
     preallocate,
     recycleSegments,
-    maxPayloadBytes = 64 * MEBIBYTE,
+    maxPayloadBytes,
     maxPendingBytes = 64 * MEBIBYTE,
     markAfterMs = 50,
     firstLsn = 1,
@@ -262,7 +263,7 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
     preallocate: preallocate === undefined ? undefined : checkOneOf('preallocate', preallocate, PREALLOCATIONS),
     recycleSegments:
       recycleSegments === undefined ? undefined : checkInteger('recycleSegments', recycleSegments, 0, 1024),
-    maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes, 0, 1024 * MEBIBYTE),
+    maxPayloadBytes: checkMaxPayloadBytes(maxPayloadBytes),
     maxPendingBytes: checkInteger('maxPendingBytes', maxPendingBytes, 1),
     markAfterMs: checkInteger('markAfterMs', markAfterMs, 0, 0x7fff_ffff),
     firstLsn: checkLsn('firstLsn', firstLsn),

@@ -1,6 +1,7 @@
 import { KeyRing, type Lsn } from '@walstack/codec';
-import { checkBoolean, checkInteger, checkLsn, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
+import { checkBoolean, checkLsn, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import type { Demands } from '../chain/encrypted-from.js';
+import { checkDecoding } from '../frames/decoding.js';
 import type { WalRecord } from '../frames/wal-record.js';
 import { type LastRead, lastReadAt, type ResumePoint } from './resume-point.js';
 
@@ -51,7 +52,7 @@ export interface LogTailOptions {
    * proof. Default: what the segments prove.
    */
   readonly encryptedFrom?: (() => Lsn | undefined) | undefined;
-  /** The longest payload that is decompressed, in bytes. Default 64 MiB. */
+  /** The longest payload that is decompressed, in bytes, at most 1 GiB. Default 64 MiB. */
   readonly maxPayloadBytes?: number;
 }
 
@@ -92,9 +93,9 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     copy = true,
     matches,
     keyRing,
-    allowPlaintext = false,
+    allowPlaintext,
     encryptedFrom,
-    maxPayloadBytes = 64 * 1024 * 1024,
+    maxPayloadBytes,
   } = checkOptions('options', options, OPTIONS);
   if (typeof upTo !== 'function') throw invalidType('upTo', 'a function', upTo);
   if (typeof durable !== 'function') throw invalidType('durable', 'a function', durable);
@@ -114,11 +115,7 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     copy: checkBoolean('copy', copy),
     matches,
     keyRing: typeof keyRing === 'function' ? keyRing : () => keyRing,
-    decoding: {
-      encryptedFrom,
-      allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
-      maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes),
-    },
+    decoding: { encryptedFrom, ...checkDecoding({ allowPlaintext, maxPayloadBytes }) },
   };
 }
 

@@ -11,12 +11,29 @@ export const DECODING_OPTIONS = optionNames<DecodingSettings>({
   maxPayloadBytes: true,
 });
 
+/** The default of `maxPayloadBytes`, and the most that it can be. */
+const PAYLOAD_BYTES = 64 * 1024 * 1024;
 const PAYLOAD_BYTES_MAX = 1024 * 1024 * 1024;
 
+/** The options for decoding, checked, with their defaults. */
+export interface CheckedDecoding {
+  readonly keyRing: KeyRing | undefined;
+  readonly allowPlaintext: boolean;
+  readonly maxPayloadBytes: number;
+}
+
 /** Checks the options for decoding. @throws `TypeError`, `RangeError` with Node's codes */
-export function checkDecoding({ keyRing, allowPlaintext, maxPayloadBytes }: DecodingSettings): DecodingSettings {
+export function checkDecoding(options: DecodingSettings): CheckedDecoding {
+  const { keyRing, allowPlaintext = false, maxPayloadBytes } = options;
   if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
-  if (allowPlaintext !== undefined) checkBoolean('allowPlaintext', allowPlaintext);
-  if (maxPayloadBytes !== undefined) checkInteger('maxPayloadBytes', maxPayloadBytes, 0, PAYLOAD_BYTES_MAX);
-  return { keyRing, allowPlaintext, maxPayloadBytes };
+  return {
+    keyRing,
+    allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
+    maxPayloadBytes: checkMaxPayloadBytes(maxPayloadBytes),
+  };
+}
+
+/** Checks the option for the longest payload; 64 MiB without it. @throws `TypeError`, `RangeError` with Node's codes */
+export function checkMaxPayloadBytes(value: number = PAYLOAD_BYTES): number {
+  return checkInteger('maxPayloadBytes', value, 0, PAYLOAD_BYTES_MAX);
 }

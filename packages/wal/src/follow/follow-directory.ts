@@ -1,5 +1,6 @@
-import { KeyRing } from '@walstack/codec';
-import { checkBoolean, checkInteger, checkPath, invalidType, optionNames } from '@walstack/codec/internal';
+import type { KeyRing } from '@walstack/codec';
+import { checkInteger, checkPath, invalidType, optionNames } from '@walstack/codec/internal';
+import { checkDecoding } from '@walstack/mmap-reader/segments';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import type { AnyEncoding, PayloadCodec } from '../encoding.js';
@@ -59,19 +60,14 @@ export interface DirectoryToFollow {
 /** @throws `TypeError`, `RangeError` with Node's codes */
 export function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
   const { io = 'auto', pollMs = POLL_MS, setTimer = systemEnvironment.setTimer } = options;
-  const { keyRing, allowPlaintext = false, maxPayloadBytes = 64 * 1024 * 1024 } = options;
-  if (keyRing !== undefined && !(keyRing instanceof KeyRing)) throw invalidType('keyRing', 'a KeyRing', keyRing);
+  const { keyRing, allowPlaintext, maxPayloadBytes } = options;
   if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);
   if (typeof io !== 'string' && typeof io?.submitRead !== 'function') {
     throw invalidType('io', 'a StorageIo or the name of a backend', io);
   }
   return {
     directory: checkPath('path', path),
-    decoding: {
-      keyRing,
-      allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
-      maxPayloadBytes: checkInteger('maxPayloadBytes', maxPayloadBytes, 0, 1024 * 1024 * 1024),
-    },
+    decoding: checkDecoding({ keyRing, allowPlaintext, maxPayloadBytes }),
     io,
     pollMs: checkInteger('pollMs', pollMs, 1, 0x7fff_ffff),
     setTimer,
