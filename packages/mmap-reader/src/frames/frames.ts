@@ -12,30 +12,18 @@ import {
   readRecordHeader,
   readScope,
   recordProblem,
-  SCOPE_BYTES,
   type SegmentHeader,
   scanFrames,
-  WalError,
 } from '@walstack/codec';
-import { corruption } from '../chain/corruption.js';
 import { seedOf } from '../chain/segment.js';
 import type { MemoryGuard } from './file-windows.js';
+import { BODY, bodyStart, checkFields, ENCRYPTED, HEADER, lsnAt, MARK, WORD } from './frame-fields.js';
 import type { FrameSummary } from './frame-summary.js';
 
 /** The memory after `close()`: a frame of zeros. */
 const NOTHING = new Uint8Array(64);
 
 const NO_BYTES = new Uint8Array(0);
-
-/** Where in a frame its record's header begins, and where the header ends. */
-const HEADER = FRAME_HEADER_BYTES;
-const BODY = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
-
-/** Flags in the word of meta length, flags and codec. */
-const MARK = RecordFlag.mark << 16;
-const ENCRYPTED = RecordFlag.encrypted << 16;
-
-const WORD = 0x1_0000_0000;
 
 /**
  * The frames that a scan has found in a piece of a segment in memory, with steps from one to the next. The scan
@@ -44,6 +32,9 @@ const WORD = 0x1_0000_0000;
  * at once. So a step within a run only counts, and only the fields that are used are read. Nothing is allocated.
  *
  * It stops permanently at a frame with an unexpected LSN: that cannot be a frame of this log.
+ *
+ * It is one class in spite of its length: memory, offsets and run are loaded for every record that is stepped to, and
+ * in objects of their own each load would be two.
  */
 export class Frames {
   readonly header: SegmentHeader;
@@ -473,7 +464,7 @@ export class Frames {
     readRecordHeader(this.#view, at, this.#record);
     this.checkRead();
     const isMark = (this.#record.flags & RecordFlag.mark) !== 0;
-    this.#check(this.#base + at, isMark);
+    checkFields(this.path, this.header, this.#record, this.#base + at);
     this.#at = at;
     this.#index = index + 1;
     this.#recordIndex = index + 1;
@@ -501,33 +492,4 @@ export class Frames {
   #part(offset: number, length: number): Uint8Array {
     return new Uint8Array(this.#buffer, this.#byteOffset + this.#at + offset, Math.max(0, length));
   }
-
-  /** Throws when the fields in `#record` are unknown or inconsistent. */
-  #check(offset: number, isMark: boolean): void {
-    const { lsn, flags } = this.#record;
-    const problem = recordProblem(this.#record);
-    if (problem === 'unknown-flags' || problem === 'unknown-codec') {
-      throw new WalError(
-        'WAL_UNSUPPORTED_VERSION',
-        `${this.path}: the record with LSN ${lsn} was written by a later version (${problem}): ` +
-          'use a later walstack; nothing was changed',
-        { offset, lsn, path: this.path, reason: problem },
-      );
-    }
-    const isStray = (flags & RecordFlag.encrypted) !== 0 && !this.header.encrypted;
-    const isLast = lsn === Number.MAX_SAFE_INTEGER && !isMark;
-    if (problem === undefined && !isStray && !isLast) return;
-    const what = `the record with LSN ${lsn} at offset ${offset} has fields that cannot be`;
-    throw corruption(this.path, 'impossible-fields', what, { offset, lsn });
-  }
-}
-
-/** The offset in a frame of meta and payload. */
-function bodyStart(flags: number): number {
-  return (flags & RecordFlag.scoped) === 0 ? BODY : BODY + SCOPE_BYTES;
-}
-
-/** The LSN of the frame at `at`; a number above all LSNs when it is not valid. */
-function lsnAt(view: DataView, at: number): number {
-  return view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * WORD;
 }
