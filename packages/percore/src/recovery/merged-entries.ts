@@ -1,4 +1,5 @@
-import { runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { forEachItem, items, itemsSync, type PieceReader } from '@walstack/mmap-reader/segments';
+import type { StorageIo } from '@walstack/storage-io';
 import type { CoreEntry } from '../core/entry.js';
 import type { EntryReader } from '../core/entry-reader.js';
 import { EntryMerge } from './entry-merge.js';
@@ -9,14 +10,12 @@ import { EntryMerge } from './entry-merge.js';
  * each core in memory, and releases its readers when the loop ends.
  */
 export class MergedEntries implements Iterable<CoreEntry>, AsyncIterable<CoreEntry> {
-  readonly #io: StorageIo;
-  readonly #begin: () => Promise<readonly EntryReader[]>;
-  readonly #beginSync: () => readonly EntryReader[];
+  readonly #begin: () => Promise<PieceReader<CoreEntry>>;
+  readonly #beginSync: () => PieceReader<CoreEntry>;
 
   constructor(io: StorageIo, begin: () => Promise<readonly EntryReader[]>, beginSync: () => readonly EntryReader[]) {
-    this.#io = io;
-    this.#begin = begin;
-    this.#beginSync = beginSync;
+    this.#begin = async () => merging(io, await begin());
+    this.#beginSync = () => merging(io, beginSync());
   }
 
   /**
@@ -24,52 +23,27 @@ export class MergedEntries implements Iterable<CoreEntry>, AsyncIterable<CoreEnt
    *
    * @returns how many entries there were
    */
-  async forEach(f: (entry: CoreEntry) => unknown): Promise<number> {
-    const readers = await this.#begin();
-    const merge = new EntryMerge(readers);
-    let count = 0;
-    try {
-      while (await runAsync(this.#io, merge.advance())) {
-        for (let entry = merge.next(); entry !== undefined; entry = merge.next()) {
-          const result = f(entry);
-          if (isThenable(result)) await result;
-          count++;
-        }
-      }
-      return count;
-    } finally {
-      closeAll(readers);
-    }
+  forEach(f: (entry: CoreEntry) => unknown): Promise<number> {
+    return forEachItem(this.#begin, f);
   }
 
-  *[Symbol.iterator](): Generator<CoreEntry, void, undefined> {
-    const readers = this.#beginSync();
-    const merge = new EntryMerge(readers);
-    try {
-      while (runSync(this.#io, merge.advance())) {
-        for (let entry = merge.next(); entry !== undefined; entry = merge.next()) yield entry;
-      }
-    } finally {
-      closeAll(readers);
-    }
+  [Symbol.iterator](): Generator<CoreEntry, void, undefined> {
+    return itemsSync(this.#beginSync);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<CoreEntry, void, undefined> {
-    const readers = await this.#begin();
-    const merge = new EntryMerge(readers);
-    try {
-      while (await runAsync(this.#io, merge.advance())) {
-        for (let entry = merge.next(); entry !== undefined; entry = merge.next()) yield entry;
-      }
-    } finally {
-      closeAll(readers);
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<CoreEntry, void, undefined> {
+    return items(this.#begin);
   }
 }
 
-function closeAll(readers: readonly EntryReader[]): void {
-  for (const reader of readers) reader.close();
+function merging(io: StorageIo, readers: readonly EntryReader[]): PieceReader<CoreEntry> {
+  const merge = new EntryMerge(readers);
+  return {
+    io,
+    next: () => merge.next(),
+    advance: () => merge.advance(),
+    close: () => {
+      for (const reader of readers) reader.close();
+    },
+  };
 }
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
