@@ -2,6 +2,6 @@ import { packageBuild } from '../../tsup.base.js';
 
 export default packageBuild({
   index: 'src/index.ts',
+  internal: 'src/internal.ts',
   'scan-worker': 'src/parallel-scan/scan-worker.ts',
-  segments: 'src/segments.ts',
 });

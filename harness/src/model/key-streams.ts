@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { decodeSegmentHeader, type KeyRing, PayloadDecoder, parseSegmentFileName, RecordFlag } from '@walstack/codec';
-import { type Link, openStreamed } from '@walstack/mmap-reader/segments';
+import { type Link, openStreamed } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { LogNote } from './knowledge.js';
 

@@ -8,7 +8,7 @@ export const SOURCES: Readonly<Record<string, string>> = {
   '@walstack/storage-io/conformance': 'packages/storage-io/src/conformance/index.ts',
   '@walstack/storage-io/simulation': 'packages/storage-io/src/simulation/index.ts',
   '@walstack/mmap-reader': 'packages/mmap-reader/src/index.ts',
-  '@walstack/mmap-reader/segments': 'packages/mmap-reader/src/segments.ts',
+  '@walstack/mmap-reader/internal': 'packages/mmap-reader/src/internal.ts',
   '@walstack/segmented': 'packages/segmented/src/index.ts',
   '@walstack/percore': 'packages/percore/src/index.ts',
   '@walstack/wal': 'packages/wal/src/index.ts',

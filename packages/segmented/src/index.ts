@@ -13,8 +13,7 @@
  */
 
 export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
-export type { ResumePoint } from '@walstack/mmap-reader';
-export type { WalRecord } from '@walstack/mmap-reader/segments';
+export type { ResumePoint, WalRecord } from '@walstack/mmap-reader';
 export { Batch } from './batch.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
 export { type Environment, systemEnvironment } from './environment.js';

@@ -17,7 +17,7 @@ import {
   invalidType,
   optionNames,
 } from '@walstack/codec/internal';
-import { checkMaxPayloadBytes } from '@walstack/mmap-reader/segments';
+import { checkMaxPayloadBytes } from '@walstack/mmap-reader/internal';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
 import { type Environment, systemEnvironment } from './environment.js';
 import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js';

@@ -17,7 +17,7 @@ import {
   type Segment,
   truncated,
   type WalRecord,
-} from '@walstack/mmap-reader/segments';
+} from '@walstack/mmap-reader/internal';
 import {
   CompletionRouter,
   drive,

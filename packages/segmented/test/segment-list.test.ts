@@ -1,5 +1,5 @@
 import type { SegmentHeader } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { afterEach, describe, expect, test, vi } from 'vitest';

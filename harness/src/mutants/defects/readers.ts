@@ -74,7 +74,8 @@ export const READERS_DEFECTS: readonly Defect[] = [
     breaks: 'What a tail waits in is taken in the clear as soon as what follows it is encrypted.',
     file: `${READER}/directory/tail-segments.ts`,
     find: '      const decoder = yield* this.#makeDecoder();\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);',
-    replace: '      const { decoder } = this.#walk;\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);',
+    replace:
+      '      const { decoder } = this.#walk;\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);',
   },
   {
     name: 'told-cut-hides-an-earlier-one',

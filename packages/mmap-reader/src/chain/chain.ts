@@ -6,7 +6,7 @@ import { isNoFile, readHeader } from './log-files.js';
 import { sameId } from './segment.js';
 
 /** The largest number of a segment: the next segment still has a number of ten digits. */
-export const LAST_NUMBER = 9_999_999_998;
+const LAST_NUMBER = 9_999_999_998;
 
 /** The largest position of a segment: the position of the next segment is still a safe integer. */
 export const LAST_POSITION = 2 ** 52;

@@ -9,7 +9,7 @@ import {
   scanTail,
   sortFiles,
   withFile,
-} from '@walstack/mmap-reader/segments';
+} from '@walstack/mmap-reader/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 
 /**

@@ -1,4 +1,4 @@
-import { forEachItem, items, itemsSync, type PieceReader } from '@walstack/mmap-reader/segments';
+import { forEachItem, items, itemsSync, type PieceReader } from '@walstack/mmap-reader/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import type { CoreEntry } from '../core/entry.js';
 import type { EntryReader } from '../core/entry-reader.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath, optionNames } from '@walstack/codec/internal';
 import { LogTail, type LogTailOptions, type ResumePoint, type WalRecord } from '@walstack/mmap-reader';
-import { readHeader, sortFiles } from '@walstack/mmap-reader/segments';
+import { readHeader, sortFiles } from '@walstack/mmap-reader/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { backendOf } from '@walstack/storage-io/internal';

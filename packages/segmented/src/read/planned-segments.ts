@@ -10,7 +10,7 @@ import {
   type SegmentWalk,
   truncated,
   type WalkPolicy,
-} from '@walstack/mmap-reader/segments';
+} from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { arrayFrom, type Segments } from '../segments/segment-list.js';
 import { cutWhileReading, type EarlyEnd } from './early-end.js';

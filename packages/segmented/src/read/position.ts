@@ -1,5 +1,5 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import { type FrameScanner, openSealed, openStreamed, type Segment } from '@walstack/mmap-reader/segments';
+import { type FrameScanner, openSealed, openStreamed, type Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { countWhile, type Segments } from '../segments/segment-list.js';
 

@@ -7,7 +7,7 @@ import {
   invalidType,
   optionNames,
 } from '@walstack/codec/internal';
-import type { WalRecord } from '@walstack/mmap-reader/segments';
+import type { WalRecord } from '@walstack/mmap-reader/internal';
 
 /** Which records are read; all without options. */
 export interface RecordFilter {

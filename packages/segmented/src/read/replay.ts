@@ -1,4 +1,4 @@
-import { forEachItem, items, itemsSync, type WalRecord } from '@walstack/mmap-reader/segments';
+import { forEachItem, items, itemsSync, type WalRecord } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { LogReader } from './log-reader.js';
 

@@ -14,7 +14,7 @@ import {
   SparseIndex,
   type StreamedScanner,
   scanTail,
-} from '@walstack/mmap-reader/segments';
+} from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
 /** The result of {@link analyzeLog}: what recovery keeps of a log. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
-import { corruption, type LogFiles, listFiles, refuseUnfinishedSalvage } from '@walstack/mmap-reader/segments';
+import { corruption, type LogFiles, listFiles, refuseUnfinishedSalvage } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';

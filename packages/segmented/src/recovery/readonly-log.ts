@@ -1,5 +1,5 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import { type LogFiles, type Segment, sortFiles } from '@walstack/mmap-reader/segments';
+import { type LogFiles, type Segment, sortFiles } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';

@@ -21,7 +21,7 @@ import {
   type Segment,
   seedOf,
   withWritableFile,
-} from '@walstack/mmap-reader/segments';
+} from '@walstack/mmap-reader/internal';
 import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';

@@ -1,5 +1,5 @@
 import type { Checkpoint, Lsn } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import type { Settings } from '../options.js';
 import type { Segments } from '../segments/segment-list.js';
 

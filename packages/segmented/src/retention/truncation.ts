@@ -1,6 +1,6 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import { checkInteger, invalidType, outOfRange } from '@walstack/codec/internal';
-import { type Segment, truncated } from '@walstack/mmap-reader/segments';
+import { type Segment, truncated } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import { afterStep, type RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';

@@ -1,6 +1,6 @@
 import { basename, dirname, join, relative } from 'node:path';
 import { FileName, type SegmentHeader } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
 import { createdAt, type Environment } from '../environment.js';

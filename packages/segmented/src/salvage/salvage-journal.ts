@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Checkpoint, FileName, type Lsn, parseSegmentFileName, WalError } from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
-import { isNoFile, withFile } from '@walstack/mmap-reader/segments';
+import { isNoFile, withFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { replaceFile } from '@walstack/storage-io/internal';
 import type { LsnRange } from '../recovery/recovery-report.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Checkpoint, FileName, type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
-import type { Link, LogFiles, Segment } from '@walstack/mmap-reader/segments';
+import type { Link, LogFiles, Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { type Prefix, readPrefix, readSealed } from '../recovery/analyze-log.js';
 import type { LsnRange } from '../recovery/recovery-report.js';

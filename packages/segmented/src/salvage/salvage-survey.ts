@@ -9,7 +9,7 @@ import {
   readCheckpoint,
   readHeader,
   sameId,
-} from '@walstack/mmap-reader/segments';
+} from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
 /**

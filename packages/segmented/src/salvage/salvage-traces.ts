@@ -18,7 +18,7 @@ import {
   type Segment,
   scanTail,
   withFile,
-} from '@walstack/mmap-reader/segments';
+} from '@walstack/mmap-reader/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { Remains } from './salvage-survey.js';
 

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { FileName, type Lsn, SegmentCipher, WalError } from '@walstack/codec';
-import { type Link, type LogFiles, listFiles, loadKeys, withWritableFile } from '@walstack/mmap-reader/segments';
+import { type Link, type LogFiles, listFiles, loadKeys, withWritableFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { closeFile, kindOf } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';

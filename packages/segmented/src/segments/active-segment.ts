@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type KeyRing, type Lsn, SegmentCipher, type SegmentHeader } from '@walstack/codec';
-import { type Segment, SparseIndex, seedOf } from '@walstack/mmap-reader/segments';
+import { type Segment, SparseIndex, seedOf } from '@walstack/mmap-reader/internal';
 import type { IoFile } from '@walstack/storage-io';
 import { nameOf } from './segment.js';
 

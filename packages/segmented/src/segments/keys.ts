@@ -1,5 +1,5 @@
 import { type KeyRing, type Lsn, WalError } from '@walstack/codec';
-import { ALWAYS_ENCRYPTED, loadKeys, opensRecord, type Segment } from '@walstack/mmap-reader/segments';
+import { ALWAYS_ENCRYPTED, loadKeys, opensRecord, type Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { Settings } from '../options.js';
 import { isEmpty } from './segment.js';

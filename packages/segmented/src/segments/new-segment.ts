@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Lsn, WalError } from '@walstack/codec';
-import type { LogFiles } from '@walstack/mmap-reader/segments';
+import type { LogFiles } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { closeFile } from '@walstack/storage-io/internal';
 import { createdAt, type Environment } from '../environment.js';

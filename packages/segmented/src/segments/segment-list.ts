@@ -1,4 +1,4 @@
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 
 /** A snapshot of the segments of a log, from the oldest to the newest. */
 export interface Segments {

@@ -1,5 +1,5 @@
 import { blockEnd, type Lsn, type Predecessor, type SegmentHeader, segmentFileName } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 
 /** Description of a segment, as `listSegments` returns it. */
 export interface SegmentMeta {

@@ -8,7 +8,7 @@ import {
   segmentSeed,
   WalError,
 } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { closeFile, RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';

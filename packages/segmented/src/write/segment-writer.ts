@@ -20,7 +20,7 @@ import {
   writeScope,
 } from '@walstack/codec';
 import { invalidMemory, lengthOf } from '@walstack/codec/internal';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { closeFile } from '@walstack/storage-io/internal';
 import { announce, announceFailure, writerChannels } from '../diagnostics.js';

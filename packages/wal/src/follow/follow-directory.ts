@@ -1,6 +1,6 @@
 import type { KeyRing } from '@walstack/codec';
 import { checkInteger, checkPath, invalidType, optionNames } from '@walstack/codec/internal';
-import { checkDecoding } from '@walstack/mmap-reader/segments';
+import { checkDecoding } from '@walstack/mmap-reader/internal';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import type { AnyEncoding, PayloadCodec } from '../encoding.js';

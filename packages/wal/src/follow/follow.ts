@@ -1,7 +1,7 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkBoolean, checkInteger, checkLsn, checkOptions, optionNames } from '@walstack/codec/internal';
 import { LogTail, type LogTailOptions, type ResumePoint } from '@walstack/mmap-reader';
-import { checkResumePoint } from '@walstack/mmap-reader/segments';
+import { checkResumePoint } from '@walstack/mmap-reader/internal';
 import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { type Abortable, aborted, checkSignal } from '../commit/aborting.js';

@@ -1,14 +1,14 @@
 /**
- * The parts of which reading a log consists, for building another log on this format: the files of its directory, the
- * chain of its segments, and the frames of one segment, streamed through a buffer of bounded size. Everything is an I/O
- * routine over a `StorageIo`, and nothing here changes a file.
+ * What the other packages of this repository share, and users do not need: the files of a log's directory, the chain of
+ * its segments, scanners of one segment, the walk over all of them. Everything is an I/O routine over a `StorageIo`, and
+ * nothing here changes a file. It may change in any version.
  *
  * @packageDocumentation
  */
 
-export { type Chain, LAST_NUMBER, LAST_POSITION, type Link, readChain } from './chain/chain.js';
+export { type Chain, LAST_POSITION, type Link, readChain } from './chain/chain.js';
 export { corruption, lostRecord, provenByCheckpoint, truncated } from './chain/corruption.js';
-export { ALWAYS_ENCRYPTED, type Demands, opensRecord, predatesEncryption } from './chain/encrypted-from.js';
+export { ALWAYS_ENCRYPTED, type Demands, opensRecord } from './chain/encrypted-from.js';
 export { loadKeys } from './chain/load-keys.js';
 export {
   isNoFile,
@@ -24,7 +24,6 @@ export {
 export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { SparseIndex } from './chain/sparse-index.js';
 export { checkResumePoint, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
-export { decodeRecord } from './frames/decode-record.js';
 export { checkDecoding, checkMaxPayloadBytes } from './frames/decoding.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';
