@@ -1,6 +1,6 @@
-import { META_BYTES_MAX, recordFrameBytes, WalError } from '@walstack/codec';
+import { MAXIMUM_META_BYTES, recordFrameBytes, WalError } from '@walstack/codec';
+import { tooLarge } from './log-errors.js';
 import { type AppendOptions, copiedBodyOf, NO_OPTIONS, type RecordBody } from './write/record-body.js';
-import { tooLarge } from './write/too-large.js';
 
 let contentsOf: (batch: Batch) => readonly RecordBody[];
 let spend: (batch: Batch) => void;

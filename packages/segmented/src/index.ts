@@ -42,6 +42,7 @@ export type {
   SalvageReport,
 } from './recovery/recovery-report.js';
 export type { TruncateResult } from './retention/truncation.js';
-export { type CloseOptions, SegmentedWal, type SegmentedWalStats } from './segmented-wal.js';
+export { type CloseOptions, SegmentedWal } from './segmented-wal.js';
 export type { SegmentMeta } from './segments/segment.js';
+export type { SegmentedWalStats } from './stats.js';
 export type { AppendOptions } from './write/record-body.js';

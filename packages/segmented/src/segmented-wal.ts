@@ -1,39 +1,22 @@
-import { resolve } from 'node:path';
 import {
   type Checkpoint,
   type KeyRing,
   type Lsn,
   MarkType,
-  META_BYTES_MAX,
-  recordFrameBytes,
-  WalError,
+  type WalError,
 } from '@walstack/codec';
 import { checkBoolean, checkInteger, checkLsn, checkOptions, invalidType, outOfRange } from '@walstack/codec/internal';
 import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
-import {
-  lastReadBefore,
-  lastReadIn,
-  resumePointOf,
-  type Segment,
-  truncated,
-  type WalRecord,
-} from '@walstack/mmap-reader/internal';
-import {
-  CompletionRouter,
-  drive,
-  type IoRoutine,
-  type Outcome,
-  runAsync,
-  runSync,
-  type StorageIo,
-} from '@walstack/storage-io';
-import { afterStep, backendOf, RoutineQueue } from '@walstack/storage-io/internal';
+import type { WalRecord } from '@walstack/mmap-reader/segments';
+import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
+import { CallQueues } from './call-queues.js';
 import { announce } from './diagnostics.js';
 import type { Environment } from './environment.js';
 import { announced, channels } from './log-diagnostics.js';
+import { behindLastLsn, behindNextLsn, emptyBatch, tooLateForRing, withoutKeyRing } from './log-errors.js';
+import { openBackend, settingsFor } from './open-backend.js';
 import {
-  type CheckedConfig,
   checkConfig,
   checkKeyRing,
   environmentOf,
@@ -41,52 +24,24 @@ import {
   type Settings,
   withoutCreating,
 } from './options.js';
-import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './read/log-reader.js';
-import { lsnBefore } from './read/position.js';
-import { Replay, type ReplayPage, readOne, readPage } from './read/replay.js';
+import type { LogReader, ReadOptions } from './read/log-reader.js';
+import { ReadCalls } from './read/read-calls.js';
+import type { Replay, ReplayPage } from './read/replay.js';
 import { type OpenedLog, openLog } from './recovery/open-log.js';
-import { firstListedLsn } from './recovery/readonly-log.js';
 import type { RecoveryReport } from './recovery/recovery-report.js';
 import { CheckpointStore } from './retention/checkpoint-store.js';
+import { Cuts } from './retention/cuts.js';
 import { dropsAnything } from './retention/retention.js';
 import { checkHoldName, type TruncateResult, Truncation } from './retention/truncation.js';
 import { encryptionOf, refuseOtherKey, requireKey } from './segments/keys.js';
 import { isEmpty, metaOf, type SegmentMeta } from './segments/segment.js';
-import { writesSideBySide } from './segments/segment-file.js';
-import { countWhile, type Segments } from './segments/segment-list.js';
+import { type SegmentedWalStats, statsOf } from './stats.js';
+import { AppendGate } from './write/append-gate.js';
+import { FullDisk } from './write/full-disk.js';
 import { IdleMarker } from './write/idle-marker.js';
-import { type AppendOptions, NO_OPTIONS, type RecordBody, ReusedBody } from './write/record-body.js';
-import { type LogEnd, SegmentWriter } from './write/segment-writer.js';
-import { tooLarge } from './write/too-large.js';
-
-/** Counters and sizes of a log since it was opened. A frozen snapshot. */
-export interface SegmentedWalStats {
-  /** Records appended. */
-  readonly records: number;
-  /** Groups of one or more records that were written for one flush or sync each. */
-  readonly groups: number;
-  /** Syncs of segment data, and durable writes. */
-  readonly syncs: number;
-  readonly marks: number;
-  readonly rolls: number;
-  /** Bytes of frames, marks and padding written. */
-  readonly bytesWritten: number;
-  /** Segments that were created in a freed file. */
-  readonly recycled: number;
-  /** Bytes appended and not yet written. */
-  readonly pendingBytes: number;
-  /** Whether the active segment is written with direct I/O. */
-  readonly directIo: boolean;
-  readonly segments: number;
-  /** Name of the backend. */
-  readonly backend: string;
-}
-
-/** The largest batch, in bytes: it is encoded and written in one piece. */
-const BATCH_BYTES_MAX = 1024 * 1024 * 1024;
-
-/** Reading options: all records, as copies. */
-const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, matches: undefined };
+import { type AppendOptions, NO_OPTIONS, ReusedBody } from './write/record-body.js';
+import { SegmentWriter } from './write/segment-writer.js';
+import { SyncCalls } from './write/sync-calls.js';
 
 /**
  * A write-ahead log in a directory of segment files.
@@ -97,63 +52,55 @@ const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, match
  * rejecting the promise; blocking calls throw.
  *
  * Only one object at a time writes a log, in any process or thread: the directory is locked.
+ *
+ * This file is long by the documentation of the calls: most of them are carried out by the parts below.
  */
 export class SegmentedWal {
   readonly #environment: Environment;
   readonly #settings: Settings;
-  readonly #isReadonly: boolean;
   readonly #ownsIo: boolean;
   readonly #unlock: () => void;
-  readonly #writer: SegmentWriter;
-  readonly #body = new ReusedBody();
-  readonly #truncation: Truncation;
-  /** The write queue: routines that must not run concurrently with groups. */
-  readonly #writeQueue: RoutineQueue;
-  /** The maintenance queue: truncation, checkpoints and holds, concurrently with the write queue. */
-  readonly #maintenanceQueue: RoutineQueue;
-  readonly #idleMarker: IdleMarker;
   readonly #recovery: RecoveryReport;
-  #state: 'open' | 'closing' | 'closed' = 'open';
-  #noSpace: WalError | undefined;
-  #retrying = false;
+  readonly #writer: SegmentWriter;
+  readonly #calls: CallQueues;
+  readonly #body = new ReusedBody();
+  readonly #gate: AppendGate;
+  readonly #fullDisk: FullDisk;
+  readonly #syncs: SyncCalls;
+  readonly #idleMarker: IdleMarker;
+  readonly #reads: ReadCalls;
+  readonly #truncation: Truncation;
+  readonly #cuts = new Cuts();
   #retaining = false;
-  /** The cuts in progress: for each, the LSN with which the log will continue. */
-  readonly #cuts: Lsn[] = [];
-  readonly #readers = new Set<LogReader>();
-  readonly #cutListeners = new Set<(lastLsn: Lsn) => void>();
-  #queuedSync: Promise<void> | undefined;
-  /** The last LSN of the last sync submitted since the last cut; 0 for none. */
-  #submittedLsn = 0;
-  /** The error of a submitted sync that failed without failing the log; reported once. */
-  #submitFailure: unknown;
   #closing: Promise<void> | undefined;
-  /** Whether a call that writes has thrown or rejected with the failure of the log. */
-  #failureIsReported = false;
-  /** The same when the log was closed: a failure that no call has reported by then is reported by closing it. */
+  /** Whether a call had reported the failure of the log when it was closed: if none had, closing it does. */
   #failureWasReported = false;
 
   private constructor(environment: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
     this.#environment = environment;
     this.#settings = settings;
-    this.#isReadonly = settings.recoveryMode === 'readonly';
     this.#ownsIo = ownsIo;
     this.#unlock = opened.unlock;
     this.#recovery = opened.report;
-    this.#noSpace = opened.noSpace;
-    this.#writer = new SegmentWriter(environment, settings, opened.start, () => this.#retain());
-    this.#writeQueue = new RoutineQueue(environment.io);
-    this.#maintenanceQueue = new RoutineQueue(environment.io);
+    const { io } = environment;
+    const writer = new SegmentWriter(environment, settings, opened.start, () => this.#retain());
+    this.#writer = writer;
+    this.#calls = new CallQueues(io, settings.directory, settings.recoveryMode === 'readonly', writer);
     const { checkpointIsDurable = true } = opened.start;
-    const store = new CheckpointStore(environment, settings, this.#writer, beginningOf(opened), checkpointIsDurable);
-    this.#truncation = new Truncation(environment, settings, this.#writer, store, this.#writeQueue, {
+    const store = new CheckpointStore(environment, settings, writer, beginningOf(opened), checkpointIsDurable);
+    this.#truncation = new Truncation(environment, settings, writer, store, this.#calls.writes, {
       cut: (lastLsn) => this.#cutOff(lastLsn),
       truncated: (result) => this.#announceTruncation(result),
     });
     this.#idleMarker = new IdleMarker(environment.setTimer, settings.markAfterMs, {
-      activity: () => this.#writer.nextLsn,
-      wanted: () => this.#state === 'open' && this.#writer.failure === undefined && !this.#writer.endsWithMark,
+      activity: () => writer.nextLsn,
+      wanted: () => this.#calls.state === 'open' && writer.failure === undefined && !writer.endsWithMark,
       mark: () => this.#writeIdleMark(),
     });
+    this.#fullDisk = new FullDisk(writer, this.#truncation, this.#calls.writes, opened.noSpace);
+    this.#gate = new AppendGate(settings, writer, this.#calls, this.#cuts, this.#fullDisk);
+    this.#syncs = new SyncCalls(io, this.#calls, writer, this.#fullDisk, this.#idleMarker);
+    this.#reads = new ReadCalls(io, settings, this.#calls, writer);
   }
 
   /**
@@ -165,7 +112,7 @@ export class SegmentedWal {
    */
   static async open(config: SegmentedWalConfig): Promise<SegmentedWal> {
     const checked = checkConfig(config);
-    const { io, owned } = backendOf(config.io, 'async');
+    const { io, owned } = openBackend(config, 'async');
     try {
       const settings = settingsFor(checked, io);
       const environment = environmentOf(config, io);
@@ -184,7 +131,7 @@ export class SegmentedWal {
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot block */
   static openSync(config: SegmentedWalConfig): SegmentedWal {
     const checked = checkConfig(config);
-    const { io, owned } = backendOf(config.io, 'wait');
+    const { io, owned } = openBackend(config, 'wait');
     try {
       const settings = settingsFor(checked, io);
       const environment = environmentOf(config, io);
@@ -319,15 +266,15 @@ export class SegmentedWal {
    * or `RangeError` for wrong arguments. Nothing was appended then.
    */
   append(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): Lsn {
-    this.#throwUnlessWritable();
+    this.#gate.throwUnlessWritable();
     const body = this.#body.fill(payload, options);
     try {
       // Getters of the options may have closed the log, or started to cut it.
-      if (options !== NO_OPTIONS) this.#throwUnlessWritable();
-      this.#checkSizes(body.payloadBytes, body.metaBytes, body.scope !== undefined);
+      if (options !== NO_OPTIONS) this.#gate.throwUnlessWritable();
+      this.#gate.checkSizes(body.payloadBytes, body.metaBytes, body.scope !== undefined);
       return this.#writer.append(body);
     } catch (error) {
-      throw this.#reported(error);
+      throw this.#calls.reported(error);
     } finally {
       body.clear();
     }
@@ -345,17 +292,17 @@ export class SegmentedWal {
    * `TypeError`. Nothing was appended then, and the batch can be appended later.
    */
   appendBatch(batch: Batch): Lsn {
-    this.#throwUnlessWritable();
+    this.#gate.throwUnlessWritable();
     if (!(batch instanceof Batch)) throw invalidType('batch', 'a Batch', batch);
     throwIfSpent(batch);
     const records = recordsOf(batch);
     if (records.length === 0) throw emptyBatch();
-    this.#checkBatch(records, batch.sizeBytes);
+    this.#gate.checkBatch(records, batch.sizeBytes);
     let lsn: Lsn;
     try {
       lsn = this.#writer.appendBatch(records);
     } catch (error) {
-      throw this.#reported(error);
+      throw this.#calls.reported(error);
     }
     markSpent(batch);
     return lsn;
@@ -381,7 +328,7 @@ export class SegmentedWal {
     for (const keyId of needed) requireKey(ring, keyId, 'the log needs it');
     if (newest !== undefined) refuseOtherKey(newest.keyId, ring, this.#writer.keyRing);
     // Setting a ring accepts the plaintext records so far; for a read-only log the segments have to prove their age.
-    this.#writer.useKeyRing(ring, this.#isReadonly ? undefined : encryptionOf(this.#writer.segments));
+    this.#writer.useKeyRing(ring, this.#calls.isReadonly ? undefined : encryptionOf(this.#writer.segments));
   }
 
   /**
@@ -398,7 +345,7 @@ export class SegmentedWal {
     const next = id === undefined ? ring.currentId : checkInteger('id', id, 1, 0xffff_ffff);
     await ring.load([next]);
     requireKey(ring, next, 'rotateKey needs it');
-    await this.#run(() => this.#rotating(ring, next));
+    await this.#calls.run(() => this.#rotating(ring, next));
   }
 
   /**
@@ -411,7 +358,7 @@ export class SegmentedWal {
     const next = id === undefined ? ring.currentId : checkInteger('id', id, 1, 0xffff_ffff);
     ring.loadSync([next]);
     requireKey(ring, next, 'rotateKey needs it');
-    this.#runSync(() => this.#rotating(ring, next));
+    this.#calls.runSync(() => this.#rotating(ring, next));
   }
 
   /**
@@ -420,18 +367,18 @@ export class SegmentedWal {
    * @throws `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure
    */
   throwIfFull(): void {
-    this.#throwUnlessWritable();
-    this.#checkSizes(0, 0, false);
+    this.#gate.throwUnlessWritable();
+    this.#gate.checkSizes(0, 0, false);
   }
 
   /** Writes everything appended so far to the operating system. Not durable on return. */
   flush(): Promise<void> {
-    return this.#run(() => this.#flushing());
+    return this.#syncs.flush();
   }
 
   /** Like {@link flush}, blocking the thread. */
   flushSync(): void {
-    this.#runSync(() => this.#flushing());
+    this.#syncs.flushSync();
   }
 
   /**
@@ -440,15 +387,7 @@ export class SegmentedWal {
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, the log accepts nothing any more; `WAL_CLOSED`
    */
   sync(): Promise<void> {
-    if (this.#queuedSync !== undefined) return this.#queuedSync;
-    let started = false;
-    const done = this.#inTurn(() => {
-      started = true;
-      this.#queuedSync = undefined;
-      return this.#submitting();
-    }).then((submitted) => this.#durable(submitted), this.#reject);
-    if (!started) this.#queuedSync = done;
-    return done;
+    return this.#syncs.sync();
   }
 
   /**
@@ -460,32 +399,12 @@ export class SegmentedWal {
    * an uncaught exception.
    */
   startSync(ended: (failure: unknown) => void): void {
-    const notify = (failure: unknown): void => afterStep(() => ended(this.#reported(failure)));
-    const waiting = (submitted: Outcome<LogEnd>): void => {
-      if ('error' in submitted) notify(submitted.error);
-      else drive(CompletionRouter.for(this.#environment.io), this.#writer.untilDurable(submitted.value), durable);
-    };
-    const durable = (waited: Outcome<void>): void => {
-      if ('error' in waited) {
-        notify(waited.error);
-        return;
-      }
-      this.#idleMarker.arm();
-      notify(undefined);
-    };
-    if (this.#state === 'open') this.#writeQueue.start(() => this.#submitting(), waiting);
-    else notify(this.#closedError());
+    this.#syncs.start(ended);
   }
 
   /** Like {@link sync}, blocking the thread. */
   syncSync(): void {
-    const submitted = this.#runSync(() => this.#submitting());
-    try {
-      runSync(this.#environment.io, this.#writer.untilDurable(submitted));
-    } catch (error) {
-      throw this.#reported(error);
-    }
-    this.#idleMarker.arm();
+    this.#syncs.syncSync();
   }
 
   /**
@@ -496,19 +415,7 @@ export class SegmentedWal {
    * @throws `WAL_CLOSED`, the code of the first failure
    */
   submitSync(): Lsn {
-    this.#throwUnlessOpen();
-    this.#throwIfFailed();
-    const { lastLsn } = this;
-    this.#submittedLsn = lastLsn;
-    // The error of an earlier submitted sync is obsolete: this one makes the same records durable.
-    this.#submitFailure = undefined;
-    this.#writeQueue.start(
-      () => this.#submitting(),
-      (ended) => {
-        if ('error' in ended) this.#submitFailure = ended.error;
-      },
-    );
-    return lastLsn;
+    return this.#syncs.submit();
   }
 
   /**
@@ -520,19 +427,7 @@ export class SegmentedWal {
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it never will be durable, `WAL_CLOSED`
    */
   checkCompletions(lsn: Lsn): boolean {
-    this.#throwUnlessOpen();
-    CompletionRouter.for(this.#environment.io).drain();
-    if (this.durableLsn >= checkInteger('lsn', lsn)) {
-      this.#idleMarker.arm();
-      return true;
-    }
-    // A cut makes the records durable that it drops. But LSNs submitted since then belong to other records.
-    if (lsn <= this.#writer.droppedLsn && lsn > this.#submittedLsn) return true;
-    this.#throwIfFailed();
-    const failure = this.#submitFailure;
-    this.#submitFailure = undefined;
-    if (failure !== undefined) throw failure;
-    return false;
+    return this.#syncs.checkCompletions(lsn);
   }
 
   /**
@@ -545,13 +440,13 @@ export class SegmentedWal {
    */
   async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#checkKept(lsn);
-    return this.#runMaintenance(() => this.#truncating(this.#truncation.before(lsn)));
+    return this.#calls.runMaintenance(() => this.#truncating(this.#truncation.before(lsn)));
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
   truncateBeforeSync(lsn: Lsn): TruncateResult {
     this.#checkKept(lsn);
-    return this.#runMaintenanceSync(() => this.#truncating(this.#truncation.before(lsn)));
+    return this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.before(lsn)));
   }
 
   /**
@@ -566,16 +461,18 @@ export class SegmentedWal {
    */
   async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#checkAppended(lsn);
-    this.#throwUnlessOwned();
-    return this.#cutting(lsn + 1, () => this.#runMaintenance(() => this.#truncating(this.#truncation.after(lsn))));
+    this.#calls.throwUnlessOwned();
+    return this.#cuts.run(lsn + 1, () =>
+      this.#calls.runMaintenance(() => this.#truncating(this.#truncation.after(lsn))),
+    );
   }
 
   /** Like {@link truncateAfter}, blocking the thread. */
   truncateAfterSync(lsn: Lsn): TruncateResult {
     this.#checkAppended(lsn);
-    this.#throwUnlessOwned();
-    return this.#cuttingSync(lsn + 1, () =>
-      this.#runMaintenanceSync(() => this.#truncating(this.#truncation.after(lsn))),
+    this.#calls.throwUnlessOwned();
+    return this.#cuts.runSync(lsn + 1, () =>
+      this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.after(lsn))),
     );
   }
 
@@ -589,16 +486,16 @@ export class SegmentedWal {
    */
   async resetTo(lsn: Lsn): Promise<TruncateResult> {
     checkLsn('lsn', lsn);
-    this.#throwUnlessOwned();
-    return this.#cutting(lsn, () => this.#runMaintenance(() => this.#truncating(this.#truncation.resetTo(lsn))));
+    this.#calls.throwUnlessOwned();
+    return this.#cuts.run(lsn, () => this.#calls.runMaintenance(() => this.#truncating(this.#truncation.resetTo(lsn))));
   }
 
   /** Like {@link resetTo}, blocking the thread. */
   resetToSync(lsn: Lsn): TruncateResult {
     checkLsn('lsn', lsn);
-    this.#throwUnlessOwned();
-    return this.#cuttingSync(lsn, () =>
-      this.#runMaintenanceSync(() => this.#truncating(this.#truncation.resetTo(lsn))),
+    this.#calls.throwUnlessOwned();
+    return this.#cuts.runSync(lsn, () =>
+      this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.resetTo(lsn))),
     );
   }
 
@@ -612,13 +509,13 @@ export class SegmentedWal {
    */
   async checkpoint(lsn: Lsn): Promise<void> {
     this.#checkAppended(lsn);
-    return this.#runMaintenance(() => this.#truncation.checkpoint(lsn));
+    return this.#calls.runMaintenance(() => this.#truncation.checkpoint(lsn));
   }
 
   /** Like {@link checkpoint}, blocking the thread. */
   checkpointSync(lsn: Lsn): void {
     this.#checkAppended(lsn);
-    this.#runMaintenanceSync(() => this.#truncation.checkpoint(lsn));
+    this.#calls.runMaintenanceSync(() => this.#truncation.checkpoint(lsn));
   }
 
   /**
@@ -634,26 +531,26 @@ export class SegmentedWal {
   async hold(name: string, lsn: Lsn): Promise<void> {
     checkHoldName(name);
     this.#checkKept(lsn);
-    return this.#runMaintenance(() => this.#truncation.hold(name, lsn));
+    return this.#calls.runMaintenance(() => this.#truncation.hold(name, lsn));
   }
 
   /** Like {@link hold}, blocking the thread. */
   holdSync(name: string, lsn: Lsn): void {
     checkHoldName(name);
     this.#checkKept(lsn);
-    this.#runMaintenanceSync(() => this.#truncation.hold(name, lsn));
+    this.#calls.runMaintenanceSync(() => this.#truncation.hold(name, lsn));
   }
 
   /** Releases a hold. Durable on return. @returns whether there was one with this name */
   async releaseHold(name: string): Promise<boolean> {
     checkHoldName(name);
-    return this.#runMaintenance(() => this.#truncation.releaseHold(name));
+    return this.#calls.runMaintenance(() => this.#truncation.releaseHold(name));
   }
 
   /** Like {@link releaseHold}, blocking the thread. */
   releaseHoldSync(name: string): boolean {
     checkHoldName(name);
-    return this.#runMaintenanceSync(() => this.#truncation.releaseHold(name));
+    return this.#calls.runMaintenanceSync(() => this.#truncation.releaseHold(name));
   }
 
   /**
@@ -672,12 +569,10 @@ export class SegmentedWal {
     if (cut !== undefined && typeof cut !== 'function') throw invalidType('cut', 'a function', cut);
     const release = this.#truncation.keepFor(needed);
     if (cut === undefined) return release;
-    // A wrapper, as two readers may pass the same function.
-    const listener = (lastLsn: Lsn): void => cut(lastLsn);
-    this.#cutListeners.add(listener);
+    const unlisten = this.#cuts.listen(cut);
     return () => {
       release();
-      this.#cutListeners.delete(listener);
+      unlisten();
     };
   }
 
@@ -689,14 +584,7 @@ export class SegmentedWal {
    * @returns `undefined` when the record before `lsn` is not in the log any more, or not yet
    */
   resumePointAt(lsn: Lsn): ResumePoint | undefined {
-    const last = checkLsn('lsn', lsn) - 1;
-    const { sealed, active, planned } = this.#writer;
-    const first = sealed.first ?? active;
-    if (first?.header.firstLsn === lsn) return resumePointOf(lastReadBefore(first));
-    const isIn = ({ header, nextLsn }: Segment): boolean => header.firstLsn <= last && last < nextLsn;
-    const begun = countWhile(sealed, ({ header }) => header.firstLsn <= last);
-    const own = [planned, active, sealed.at(begun - 1)].find((segment) => segment !== undefined && isIn(segment));
-    return own === undefined ? undefined : resumePointOf(lastReadIn(own, last));
+    return this.#reads.resumePointAt(lsn);
   }
 
   /**
@@ -707,23 +595,18 @@ export class SegmentedWal {
    * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `WAL_CORRUPT`, `WAL_IO_FAILED`,
    * `WAL_BAD_KEY`, `WAL_CLOSED`
    */
-  async read(lsn: Lsn): Promise<WalRecord | undefined> {
-    if (!this.#isThere(lsn)) return undefined;
-    const reader = await this.#inTurn(() => this.#beginReading(lsn, lsn, ALL, false, true));
-    return runAsync(this.#environment.io, readOne(reader));
+  read(lsn: Lsn): Promise<WalRecord | undefined> {
+    return this.#reads.read(lsn);
   }
 
   /** Like {@link read}, blocking the thread. */
   readSync(lsn: Lsn): WalRecord | undefined {
-    if (!this.#isThere(lsn)) return undefined;
-    const reader = this.#inTurnSync(() => this.#beginReading(lsn, lsn, ALL, true, true));
-    return runSync(this.#environment.io, readOne(reader));
+    return this.#reads.readSync(lsn);
   }
 
   /** All records, in order: {@link replayFrom} from the first one on. */
   replay(options: ReadOptions = {}): Replay {
-    this.#throwUnlessOpen();
-    return this.#reading('first', options);
+    return this.#reads.replay(options);
   }
 
   /**
@@ -734,10 +617,7 @@ export class SegmentedWal {
    * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `RangeError` beyond `nextLsn`
    */
   replayFrom(lsn: Lsn, options: ReadOptions = {}): Replay {
-    this.#throwUnlessOpen();
-    this.#checkReachable(lsn);
-    if (lsn < this.firstLsn) throw truncated(lsn, this.firstLsn);
-    return this.#reading(lsn, options);
+    return this.#reads.replayFrom(lsn, options);
   }
 
   /**
@@ -746,19 +626,13 @@ export class SegmentedWal {
    * @param limit - at least 1
    * @throws like {@link replayFrom}
    */
-  async replayFromLimit(lsn: Lsn, limit: number): Promise<ReplayPage> {
-    this.#checkPage(lsn, limit);
-    const to = this.lastLsn;
-    const reader = await this.#inTurn(() => this.#beginReading(lsn, to, ALL, false));
-    return runAsync(this.#environment.io, readPage(reader, limit));
+  replayFromLimit(lsn: Lsn, limit: number): Promise<ReplayPage> {
+    return this.#reads.page(lsn, limit);
   }
 
   /** Like {@link replayFromLimit}, blocking the thread. */
   replayFromLimitSync(lsn: Lsn, limit: number): ReplayPage {
-    this.#checkPage(lsn, limit);
-    const to = this.lastLsn;
-    const reader = this.#inTurnSync(() => this.#beginReading(lsn, to, ALL, true));
-    return runSync(this.#environment.io, readPage(reader, limit));
+    return this.#reads.pageSync(lsn, limit);
   }
 
   /**
@@ -768,14 +642,13 @@ export class SegmentedWal {
    * @param from - the first LSN to read, at most `nextLsn`; `'first'` is the first one in the log
    * @throws like {@link replayFrom}
    */
-  async openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
-    const begin = this.#readingFrom(from, options, false);
-    return this.#inTurn(begin);
+  openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
+    return this.#reads.openReader(from, options);
   }
 
   /** Like {@link openReader}, blocking the thread. */
   openReaderSync(from: Lsn | 'first', options: ReadOptions = {}): LogReader {
-    return this.#inTurnSync(this.#readingFrom(from, options, true));
+    return this.#reads.openReaderSync(from, options);
   }
 
   /**
@@ -785,15 +658,13 @@ export class SegmentedWal {
    * @param position - an earlier value of {@link position}
    * @throws `WAL_RANGE` when it is past the end or inside a record, `WAL_TRUNCATED` when it was removed from the log
    */
-  async lsnBefore(position: number): Promise<Lsn> {
-    checkInteger('position', position);
-    return this.#inTurn(() => this.#lsnBefore(position));
+  lsnBefore(position: number): Promise<Lsn> {
+    return this.#reads.lsnBefore(position);
   }
 
   /** Like {@link lsnBefore}, blocking the thread. */
   lsnBeforeSync(position: number): Lsn {
-    checkInteger('position', position);
-    return this.#inTurnSync(() => this.#lsnBefore(position));
+    return this.#reads.lsnBeforeSync(position);
   }
 
   /** The segments of the log, from the oldest to the newest. */
@@ -811,13 +682,7 @@ export class SegmentedWal {
 
   /** Counters and sizes, as a frozen snapshot. */
   stats(): SegmentedWalStats {
-    return Object.freeze({
-      ...this.#writer.counters,
-      pendingBytes: this.#writer.pendingBytes,
-      directIo: this.#writer.directIo,
-      segments: this.#writer.chain.length,
-      backend: this.#environment.io.name,
-    });
+    return statsOf(this.#writer, this.io);
   }
 
   /**
@@ -837,16 +702,16 @@ export class SegmentedWal {
   /** Like {@link close}, blocking the thread. If the log is closing already, it waits until it is closed. */
   closeSync(options: CloseOptions = {}): void {
     const discard = checkClose(options);
-    if (this.#state === 'closed') return;
-    this.#writeQueue.requireTurn();
-    this.#maintenanceQueue.requireTurn();
-    if (this.#state === 'closing') {
-      this.#maintenanceQueue.runSync(nothing);
+    if (this.#calls.state === 'closed') return;
+    this.#calls.writes.requireTurn();
+    this.#calls.maintenance.requireTurn();
+    if (this.#calls.state === 'closing') {
+      this.#calls.maintenance.runSync(nothing);
       return;
     }
     this.#beginClosing();
     try {
-      this.#maintenanceQueue.runSync(() => this.#writeQueue.join(() => this.#closeLog(discard)));
+      this.#calls.maintenance.runSync(() => this.#calls.writes.join(() => this.#closeLog(discard)));
     } finally {
       this.#closing = this.#disposeBackend();
       // A later `close()` awaits this promise and reports its error.
@@ -867,29 +732,29 @@ export class SegmentedWal {
   async #close(discard: boolean): Promise<void> {
     this.#beginClosing();
     try {
-      await this.#maintenanceQueue.run(() => this.#writeQueue.join(() => this.#closeLog(discard)));
+      await this.#calls.maintenance.run(() => this.#calls.writes.join(() => this.#closeLog(discard)));
     } finally {
       await this.#disposeBackend();
     }
   }
 
   #beginClosing(): void {
-    this.#state = 'closing';
-    this.#failureWasReported = this.#failureIsReported;
+    this.#calls.state = 'closing';
+    this.#failureWasReported = this.#calls.failureIsReported;
     this.#idleMarker.stop();
-    for (const reader of this.#readers) reader.end();
+    this.#reads.end();
   }
 
   *#closeLog(discard: boolean): IoRoutine<void> {
     try {
-      if (this.#writer.failure !== undefined || this.#isReadonly) {
+      if (this.#writer.failure !== undefined || this.#calls.isReadonly) {
         yield* this.#writer.releaseFiles();
         if (!this.#failureWasReported) this.#throwIfOwed(discard);
         return;
       }
       yield* this.#writer.close(MarkType.closed, discard);
     } finally {
-      this.#state = 'closed';
+      this.#calls.state = 'closed';
       this.#unlock();
     }
   }
@@ -907,73 +772,29 @@ export class SegmentedWal {
     await this.#environment.io.dispose();
   }
 
-  *#flushing(): IoRoutine<void> {
-    if (this.#isReadonly) return;
-    yield* this.#beginIfDeferred();
-    yield* this.#writer.flush();
-  }
-
-  /** Starts the writes that make everything appended so far durable. */
-  *#submitting(): IoRoutine<LogEnd> {
-    // A read-only log cannot make durable what another process has written.
-    if (this.#isReadonly) return { ...this.#writer.appended, lastLsn: this.durableLsn };
-    if (this.#noSpace !== undefined) yield* this.#beginIfDeferred();
-    const submitted = this.#writer.appended;
-    yield* this.#writer.submit();
-    return submitted;
-  }
-
-  /** Waits until what was submitted is durable. */
-  async #durable(submitted: LogEnd): Promise<void> {
-    if (!this.#writer.isDurable(submitted)) {
-      try {
-        await runAsync(this.#environment.io, this.#writer.untilDurable(submitted));
-      } catch (error) {
-        throw this.#reported(error);
-      }
-    }
-    this.#idleMarker.arm();
-  }
-
   *#truncating(truncation: IoRoutine<TruncateResult>): IoRoutine<TruncateResult> {
     const result = yield* truncation;
-    if (this.#noSpace !== undefined) yield* this.#writeQueue.join(() => this.#beginIfDeferred());
+    if (this.#fullDisk.noSpace !== undefined) yield* this.#calls.writes.join(() => this.#fullDisk.beginIfDeferred());
     return result;
   }
 
   #cutOff(lastLsn: Lsn): void {
-    this.#submittedLsn = 0;
-    for (const reader of this.#readers) reader.cutAfter(lastLsn);
-    for (const listener of this.#cutListeners) {
-      try {
-        listener(lastLsn);
-      } catch (error) {
-        // The cut is done: an error of a listener becomes an uncaught exception and does not reject the cut.
-        afterStep(() => {
-          throw error;
-        });
-      }
-    }
+    this.#syncs.onCut();
+    this.#reads.onCut(lastLsn);
+    this.#cuts.notify(lastLsn);
   }
 
   *#rotating(ring: KeyRing, keyId: number): IoRoutine<void> {
     ring.use(keyId);
-    yield* this.#beginIfDeferred();
+    yield* this.#fullDisk.beginIfDeferred();
     yield* this.#writer.rotate();
   }
 
   #ringToRotate(): KeyRing {
-    this.#throwUnlessWritable();
+    this.#gate.throwUnlessWritable();
     const ring = this.encryptionRing;
     if (ring !== undefined) return ring;
-    throw new WalError(
-      'WAL_STATE',
-      `the log in ${this.directory} has no key ring: open it with one, or set one first`,
-      {
-        path: this.directory,
-        state: 'not-encrypted',
-      },
-    );
+    throw withoutKeyRing(this.directory);
   }
 
   #announceTruncation(result: TruncateResult): void {
@@ -982,31 +803,11 @@ export class SegmentedWal {
     announce(channels.truncate, { directory, firstLsn, lastLsn, ...result });
   }
 
-  /** Rejects appends until a cut is done: their records would get LSNs that it drops. */
-  async #cutting<T>(nextLsn: Lsn, cut: () => Promise<T>): Promise<T> {
-    this.#cuts.push(nextLsn);
-    try {
-      return await cut();
-    } finally {
-      this.#cuts.splice(this.#cuts.indexOf(nextLsn), 1);
-    }
-  }
-
-  /** The same for a blocking call, during which other routines may call functions of the application. */
-  #cuttingSync<T>(nextLsn: Lsn, cut: () => T): T {
-    this.#cuts.push(nextLsn);
-    try {
-      return cut();
-    } finally {
-      this.#cuts.splice(this.#cuts.indexOf(nextLsn), 1);
-    }
-  }
-
   /** Runs retention in the background. `failure` has its failure, and the next call rejects with it. */
   #retain(): void {
-    if (this.#retaining || this.#state !== 'open' || !dropsAnything(this.#settings)) return;
+    if (this.#retaining || this.#calls.state !== 'open' || !dropsAnything(this.#settings)) return;
     this.#retaining = true;
-    this.#maintenanceQueue
+    this.#calls.maintenance
       .run(() => {
         this.#retaining = false;
         return this.#truncation.retain();
@@ -1014,300 +815,32 @@ export class SegmentedWal {
       .catch(() => {});
   }
 
-  /** Creates the segment that was deferred, as the disk was full when the log was opened. */
-  *#beginIfDeferred(): IoRoutine<void> {
-    if (this.#noSpace === undefined) return;
-    try {
-      yield* this.#truncation.ensureCheckpointDurable();
-      yield* this.#writer.begin();
-      this.#noSpace = undefined;
-    } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
-      this.#noSpace = error;
-    }
-  }
-
-  #readingFrom(from: Lsn | 'first', options: ReadOptions, blocking: boolean): () => IoRoutine<LogReader> {
-    const checked = checkReadOptions(options);
-    if (from !== 'first') this.#checkReachable(from);
-    const { lastLsn } = this;
-    return () => this.#beginReading(from, lastLsn, checked, blocking);
-  }
-
-  *#lsnBefore(position: number): IoRoutine<Lsn> {
-    // Read before the flush: records appended during it may not be in a file yet.
-    const { position: end } = this.#writer;
-    yield* this.#writer.flush();
-    return yield* lsnBefore(this.#environment.io, this.#writer.chain, position, end);
-  }
-
-  #reading(from: Lsn | 'first', options: ReadOptions): Replay {
-    const checked = checkReadOptions(options);
-    // The last record is determined when an iteration begins, not when its routine starts to run.
-    const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
-    return new Replay(
-      () => this.#inTurn(begin(this.lastLsn, false)),
-      () => this.#inTurnSync(begin(this.lastLsn, true)),
-    );
-  }
-
-  *#beginReading(
-    from: Lsn | 'first',
-    last: Lsn,
-    { to, ...options }: CheckedReadOptions,
-    blocking: boolean,
-    /** Whether so little is read that a mapping would cost more than a read. */
-    isBrief = false,
-  ): IoRoutine<LogReader> {
-    const failed = this.#writer.failure !== undefined;
-    const isWritten = Math.min(last, to) <= this.#writer.writtenLsn;
-    if (!isWritten && !failed && !this.#isReadonly) yield* this.#writer.flush();
-    const { firstLsn } = this;
-    const lsn = from === 'first' ? firstLsn : from;
-    // A truncation may have run meanwhile.
-    if (lsn < firstLsn) throw truncated(lsn, firstLsn);
-    const { chain, sealed, active, durableLsn, writtenLsn } = this.#writer;
-    const first = Math.max(0, countWhile(chain, (segment) => segment.header.firstLsn <= lsn) - 1);
-    const reader = new LogReader(this.#environment.io, {
-      segments: sealed.viewFrom(first, active),
-      sealed: isBrief ? 0 : Math.max(0, this.#unwritten(sealed) - first),
-      from: lsn,
-      to: Math.min(last, to, failed ? durableLsn : writtenLsn),
-      ...options,
-      decoding: { ...this.decoding, keyRing: this.encryptionRing },
-      blocking,
-      firstLsn: () => (this.#isReadonly ? firstListedLsn(this.#environment.io, this.directory) : this.firstLsn),
-      isBesideWriter: this.#isReadonly,
-      onClose: (closed) => this.#readers.delete(closed),
-    });
-    this.#readers.add(reader);
-    if (this.#state !== 'open') reader.end();
-    return reader;
-  }
-
-  /**
-   * The number of segments that are not written any more. In a read-only log another process may write the newest one.
-   */
-  #unwritten(sealed: Segments): number {
-    return this.#isReadonly ? sealed.length - 1 : sealed.length;
-  }
-
   /** The options that another reader of the log, such as a `LogTail`, needs to decode its records. */
   get decoding(): Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'> {
-    const { allowPlaintext, maxPayloadBytes } = this.#settings;
-    const encryptedFrom = (): Lsn | undefined => this.#writer.encryptedFrom;
-    // A function, called for each segment: the ring of the log may be set after a tail has started.
-    const keyRing = (): KeyRing | undefined => this.encryptionRing;
-    return { keyRing, allowPlaintext, maxPayloadBytes, encryptedFrom };
+    return this.#reads.decoding;
   }
 
   #writeIdleMark(): void {
     // A failure is not lost: `failure` has it, and the next call rejects with it.
-    this.#writeQueue.run(() => this.#writer.mark(MarkType.idle)).catch(() => {});
-  }
-
-  /** Tries in the background to create the deferred segment. */
-  #retry(): void {
-    if (this.#retrying) return;
-    this.#retrying = true;
-    this.#writeQueue
-      .run(() => this.#beginIfDeferred())
-      .catch(() => {})
-      .finally(() => {
-        this.#retrying = false;
-      });
-  }
-
-  /** Runs a routine in the write queue, as a call that reads: it may reject with the failure, but does not report it. */
-  #inTurn<T>(make: () => IoRoutine<T>): Promise<T> {
-    if (this.#state !== 'open') return Promise.reject(this.#closedError());
-    return this.#writeQueue.run(make);
-  }
-
-  #inTurnSync<T>(make: () => IoRoutine<T>): T {
-    if (this.#state !== 'open') throw this.#closedError();
-    return this.#writeQueue.runSync(make);
-  }
-
-  #run<T>(make: () => IoRoutine<T>): Promise<T> {
-    return this.#inTurn(make).catch(this.#reject);
-  }
-
-  #runSync<T>(make: () => IoRoutine<T>): T {
-    try {
-      return this.#inTurnSync(make);
-    } catch (error) {
-      throw this.#reported(error);
-    }
-  }
-
-  #runMaintenance<T>(make: () => IoRoutine<T>): Promise<T> {
-    if (this.#state !== 'open') return Promise.reject(this.#closedError());
-    if (this.#isReadonly) return Promise.reject(this.#readonlyError());
-    return this.#maintenanceQueue.run(make).catch(this.#reject);
-  }
-
-  #runMaintenanceSync<T>(make: () => IoRoutine<T>): T {
-    if (this.#state !== 'open') throw this.#closedError();
-    if (this.#isReadonly) throw this.#readonlyError();
-    // The routine may have to join the write queue.
-    this.#writeQueue.requireTurn();
-    try {
-      return this.#maintenanceQueue.runSync(make);
-    } catch (error) {
-      throw this.#reported(error);
-    }
-  }
-
-  /** Notes that a call that writes reports this error, which may be the failure of the log. @returns the error */
-  #reported(error: unknown): unknown {
-    const { failure } = this.#writer;
-    if (failure !== undefined && (error === failure || (WalError.is(error) && error.cause === failure))) {
-      this.#failureIsReported = true;
-    }
-    return error;
-  }
-
-  readonly #reject = (error: unknown): never => {
-    throw this.#reported(error);
-  };
-
-  /** @throws the failure of the log, for a call that writes */
-  #throwIfFailed(): void {
-    if (this.#writer.failure === undefined) return;
-    this.#failureIsReported = true;
-    this.#writer.throwIfFailed();
-  }
-
-  /** @throws when the log is closed or read-only: checked before a cut is registered as in progress */
-  #throwUnlessOwned(): void {
-    this.#throwUnlessOpen();
-    if (this.#isReadonly) throw this.#readonlyError();
-  }
-
-  /** @throws when the log accepts no records now */
-  #throwUnlessWritable(): void {
-    this.#throwUnlessOwned();
-    if (this.#cuts.length > 0) throw this.#cutError();
+    this.#calls.writes.run(() => this.#writer.mark(MarkType.idle)).catch(() => {});
   }
 
   /** @throws when something was appended, and a ring that is set now would come too late for it */
   #throwUnlessUnused(): void {
-    this.#throwUnlessOpen();
-    this.#throwIfFailed();
+    this.#calls.throwUnlessOpen();
+    this.#calls.throwIfFailed();
     if (this.#writer.counters.records > 0) throw tooLateForRing(this.directory);
   }
 
-  #throwUnlessOpen(): void {
-    if (this.#state !== 'open') throw this.#closedError();
-  }
-
-  #closedError(): WalError {
-    return new WalError('WAL_CLOSED', `the log in ${this.directory} is ${this.#state}: open it again`, {
-      path: this.directory,
-      state: this.#state,
-    });
-  }
-
-  #readonlyError(): WalError {
-    const what = "was opened with recoveryMode 'readonly': nothing was changed; open it without that to write";
-    return new WalError('WAL_STATE', `the log in ${this.directory} ${what}`, {
-      path: this.directory,
-      state: 'readonly',
-    });
-  }
-
-  #cutError(): WalError {
-    const what = 'a truncateAfter or resetTo is in progress: nothing was appended; await it first';
-    return new WalError('WAL_STATE', what, { path: this.directory, state: 'truncating' });
-  }
-
-  #checkReachable(lsn: Lsn): void {
-    if (checkLsn('lsn', lsn) > this.nextLsn) throw outOfRange('lsn', `at most ${this.nextLsn}, the next LSN`, lsn);
-  }
-
-  /**
-   * The end of the LSNs that a call may name. A call runs after the cuts in progress: LSNs from the one on with which a cut
-   * continues the log will belong to other records by then.
-   */
-  get #endOfKept(): Lsn {
-    return Math.min(this.nextLsn, ...this.#cuts);
-  }
-
   #checkKept(lsn: Lsn): void {
-    const end = this.#endOfKept;
-    if (checkLsn('lsn', lsn) > end) throw outOfRange('lsn', `at most ${end}, the next LSN`, lsn);
+    const end = this.#cuts.endOfKept(this.nextLsn);
+    if (checkLsn('lsn', lsn) > end) throw behindNextLsn(lsn, end);
   }
 
   #checkAppended(lsn: Lsn): void {
-    const last = this.#endOfKept - 1;
-    if (checkInteger('lsn', lsn) > last) throw outOfRange('lsn', `at most ${last}, the last LSN`, lsn);
+    const last = this.#cuts.endOfKept(this.nextLsn) - 1;
+    if (checkInteger('lsn', lsn) > last) throw behindLastLsn(lsn, last);
   }
-
-  /** Whether an LSN was assigned to a record. @throws when that was removed, or the argument is not an LSN */
-  #isThere(lsn: Lsn): boolean {
-    this.#throwUnlessOpen();
-    if (checkLsn('lsn', lsn) > this.lastLsn) return false;
-    if (lsn < this.firstLsn) throw truncated(lsn, this.firstLsn);
-    return true;
-  }
-
-  #checkPage(lsn: Lsn, limit: number): void {
-    this.#throwUnlessOpen();
-    this.#checkReachable(lsn);
-    checkInteger('limit', limit, 1);
-    if (lsn < this.firstLsn) throw truncated(lsn, this.firstLsn);
-  }
-
-  /** @throws when a record of this size cannot be appended now */
-  #checkSizes(payload: number, meta: number, scoped: boolean): void {
-    this.#throwIfFailed();
-    const { maxPayloadBytes } = this.#settings;
-    if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
-    if (meta > META_BYTES_MAX) throw tooLarge('meta', meta, META_BYTES_MAX);
-    this.#checkRoom(recordFrameBytes(payload, meta, scoped));
-  }
-
-  /** @throws when a batch cannot be appended now */
-  #checkBatch(records: readonly RecordBody[], sizeBytes: number): void {
-    this.#throwIfFailed();
-    const { maxPayloadBytes } = this.#settings;
-    for (const { payload } of records) {
-      if (payload.length > maxPayloadBytes) throw tooLarge('payload', payload.length, maxPayloadBytes);
-    }
-    if (sizeBytes > BATCH_BYTES_MAX) throw tooLarge('batch', sizeBytes, BATCH_BYTES_MAX);
-    this.#checkRoom(sizeBytes);
-  }
-
-  /** @throws `WAL_NO_SPACE` while the disk is full, `WAL_BACKPRESSURE` when too many bytes would be pending */
-  #checkRoom(bytes: number): void {
-    if (this.#noSpace !== undefined) {
-      this.#retry();
-      throw this.#noSpace;
-    }
-    const pending = this.#writer.pendingBytes;
-    const { maxPendingBytes } = this.#settings;
-    if (pending === 0 || pending + bytes <= maxPendingBytes) return;
-    throw new WalError(
-      'WAL_BACKPRESSURE',
-      `${pending} bytes are pending and maxPendingBytes is ${maxPendingBytes}: nothing was appended; sync or flush first`,
-      { limit: maxPendingBytes, actual: pending + bytes },
-    );
-  }
-}
-
-/**
- * Applies the defaults that depend on the backend. For real files the path of the directory is made absolute, so that the
- * process may change its working directory.
- */
-function settingsFor(config: CheckedConfig, io: StorageIo): Settings {
-  const preallocate = config.preallocate ?? (writesSideBySide(io) ? 'write' : 'none');
-  return {
-    ...config,
-    directory: io.capabilities.realFiles ? resolve(config.directory) : config.directory,
-    preallocate,
-    recycleSegments: config.recycleSegments ?? (preallocate === 'none' ? 0 : 1),
-  };
 }
 
 /** How a log is closed. */
@@ -1326,17 +859,4 @@ function* nothing(): IoRoutine<void> {}
 
 function beginningOf({ start }: OpenedLog): Checkpoint {
   return start.checkpoint ?? { logId: start.logId, firstSegment: 1, checkpointLsn: 0, holds: {} };
-}
-
-function tooLateForRing(directory: string): WalError {
-  return new WalError(
-    'WAL_STATE',
-    `something was appended to the log in ${directory} already: set the key ring before the first append, or open the ` +
-      'log with it',
-    { path: directory, state: 'appended' },
-  );
-}
-
-function emptyBatch(): WalError {
-  return new WalError('WAL_EMPTY_BATCH', 'the batch has no record: add one before appending it');
 }

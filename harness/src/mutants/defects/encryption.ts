@@ -135,9 +135,9 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
     name: 'follower-keeps-its-first-ring',
     test: 'packages/wal/test/encryption.test.ts',
     breaks: 'A follower that began before the log got its ring reads what is encrypted with it.',
-    file: `${SEGMENTED}/segmented-wal.ts`,
-    find: '    const keyRing = (): KeyRing | undefined => this.encryptionRing;',
-    replace: '    const keyRing = this.encryptionRing;',
+    file: `${SEGMENTED}/read/read-calls.ts`,
+    find: '    const keyRing = (): KeyRing | undefined => this.#writer.keyRing;',
+    replace: '    const keyRing = this.#writer.keyRing;',
   },
   {
     name: 'replaced-segment-removed-before-names',

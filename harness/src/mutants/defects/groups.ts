@@ -118,9 +118,9 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'flush-that-hands-nothing-over',
     scenario: 'lives-without-close',
     breaks: 'What was flushed survives that the process is killed.',
-    file: `${SEGMENTED}/segmented-wal.ts`,
-    find: '    yield* this.#beginIfDeferred();\n    yield* this.#writer.flush();\n  }',
-    replace: '    yield* this.#beginIfDeferred();\n  }',
+    file: `${SEGMENTED}/write/sync-calls.ts`,
+    find: '    yield* this.#fullDisk.beginIfDeferred();\n    yield* this.#writer.flush();\n  }',
+    replace: '    yield* this.#fullDisk.beginIfDeferred();\n  }',
   },
   {
     name: 'durable-behind-flushed',

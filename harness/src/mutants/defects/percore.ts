@@ -139,7 +139,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     name: 'position-of-the-last-byte',
     scenario: 'cores-come-and-go-cleanly',
     breaks: 'The end of a log that was closed cleanly is the end of its last block, where it goes on.',
-    file: 'packages/segmented/src/segmented-wal.ts',
+    file: 'packages/segmented/src/read/read-calls.ts',
     find: '    const { position: end } = this.#writer;\n',
     replace: `    const last = this.#writer.segments.at(-1);
     const end = last === undefined ? 0 : last.header.firstPosition + last.end - last.header.blockBytes;

@@ -99,14 +99,14 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks: 'Closing a log that has failed in the background rejects, as long as no call has reported the failure.',
     file: `${SEGMENTED}/segmented-wal.ts`,
-    find: 'this.#failureWasReported = this.#failureIsReported;',
+    find: 'this.#failureWasReported = this.#calls.failureIsReported;',
     replace: 'this.#failureWasReported = this.#writer.failure !== undefined;',
   },
   {
     name: 'failure-that-calls-do-not-report',
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks: 'Closing a log whose failure a call has rejected with does not report it again.',
-    file: `${SEGMENTED}/segmented-wal.ts`,
+    file: `${SEGMENTED}/call-queues.ts`,
     find: '(WalError.is(error) && error.cause === failure)',
     replace: 'false',
   },
@@ -115,9 +115,9 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks:
       'The failure of a submitted sync is not reported before a call has thrown it: closing the log rejects with it.',
-    file: `${SEGMENTED}/segmented-wal.ts`,
+    file: `${SEGMENTED}/write/sync-calls.ts`,
     find: "if ('error' in ended) this.#submitFailure = ended.error;",
-    replace: "if ('error' in ended) this.#submitFailure = this.#reported(ended.error);",
+    replace: "if ('error' in ended) this.#submitFailure = this.#calls.reported(ended.error);",
   },
   {
     name: 'closed-as-if-durable',

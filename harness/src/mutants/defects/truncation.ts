@@ -103,16 +103,16 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     name: 'append-during-a-blocking-cut',
     test: 'packages/segmented/test/callbacks.test.ts',
     breaks: 'Nothing is appended while the end of the log is cut off, whichever way that is driven.',
-    file: `${SEGMENTED}/segmented-wal.ts`,
-    find: `  #cuttingSync<T>(nextLsn: Lsn, cut: () => T): T {
-    this.#cuts.push(nextLsn);
+    file: `${SEGMENTED}/retention/cuts.ts`,
+    find: `  runSync<T>(nextLsn: Lsn, cut: () => T): T {
+    this.#nextLsns.push(nextLsn);
     try {
       return cut();
     } finally {
-      this.#cuts.splice(this.#cuts.indexOf(nextLsn), 1);
+      this.#nextLsns.splice(this.#nextLsns.indexOf(nextLsn), 1);
     }
   }`,
-    replace: `  #cuttingSync<T>(_nextLsn: Lsn, cut: () => T): T {
+    replace: `  runSync<T>(_nextLsn: Lsn, cut: () => T): T {
     return cut();
   }`,
   },
@@ -173,9 +173,9 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/cuts-under-way.test.ts',
     breaks:
       'A call takes no LSN that a cut under way takes away: it is that of another record when the call has its turn.',
-    file: `${SEGMENTED}/segmented-wal.ts`,
-    find: 'return Math.min(this.nextLsn, ...this.#cuts);',
-    replace: 'return this.nextLsn;',
+    file: `${SEGMENTED}/retention/cuts.ts`,
+    find: 'return Math.min(nextLsn, ...this.#nextLsns);',
+    replace: 'return nextLsn;',
   },
   {
     name: 'reader-not-asked-again',

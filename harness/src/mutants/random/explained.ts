@@ -33,7 +33,7 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'What is forgotten was committed before a barrier, and the LSN of a barrier is no LSN of a commit.',
   },
   {
-    file: 'packages/segmented/src/segmented-wal.ts',
+    file: 'packages/segmented/src/write/full-disk.ts',
     change: '`this.#noSpace = error;` becomes `;` in `this.#noSpace = error;`',
     because: 'The error of the attempt before is kept, which says the same: there is no room for the segment.',
   },

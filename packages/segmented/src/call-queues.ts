@@ -1,0 +1,104 @@
+import { WalError } from '@walstack/codec';
+import { type IoRoutine, RoutineQueue, type StorageIo } from '@walstack/storage-io';
+import { closedError, readonlyError } from './log-errors.js';
+import type { SegmentWriter } from './write/segment-writer.js';
+
+/** Runs the calls of a log in its queues while it is open, and notes whether one of them has reported its failure. */
+export class CallQueues {
+  /** The write queue: routines that must not run concurrently with groups. */
+  readonly writes: RoutineQueue;
+  /** The maintenance queue: truncation, checkpoints and holds, concurrently with the write queue. */
+  readonly maintenance: RoutineQueue;
+  state: 'open' | 'closing' | 'closed' = 'open';
+  readonly isReadonly: boolean;
+  readonly #directory: string;
+  readonly #writer: SegmentWriter;
+  #failureIsReported = false;
+
+  constructor(io: StorageIo, directory: string, isReadonly: boolean, writer: SegmentWriter) {
+    this.writes = new RoutineQueue(io);
+    this.maintenance = new RoutineQueue(io);
+    this.isReadonly = isReadonly;
+    this.#directory = directory;
+    this.#writer = writer;
+  }
+
+  /** Whether a call that writes has thrown or rejected with the failure of the log. */
+  get failureIsReported(): boolean {
+    return this.#failureIsReported;
+  }
+
+  /** Runs a routine in the write queue, as a call that reads: it may reject with the failure, but does not report it. */
+  inTurn<T>(make: () => IoRoutine<T>): Promise<T> {
+    if (this.state !== 'open') return Promise.reject(this.closedError());
+    return this.writes.run(make);
+  }
+
+  inTurnSync<T>(make: () => IoRoutine<T>): T {
+    this.throwUnlessOpen();
+    return this.writes.runSync(make);
+  }
+
+  run<T>(make: () => IoRoutine<T>): Promise<T> {
+    return this.inTurn(make).catch(this.#reject);
+  }
+
+  runSync<T>(make: () => IoRoutine<T>): T {
+    try {
+      return this.inTurnSync(make);
+    } catch (error) {
+      throw this.reported(error);
+    }
+  }
+
+  runMaintenance<T>(make: () => IoRoutine<T>): Promise<T> {
+    if (this.state !== 'open') return Promise.reject(this.closedError());
+    if (this.isReadonly) return Promise.reject(readonlyError(this.#directory));
+    return this.maintenance.run(make).catch(this.#reject);
+  }
+
+  runMaintenanceSync<T>(make: () => IoRoutine<T>): T {
+    this.throwUnlessOwned();
+    // The routine may have to join the write queue.
+    this.writes.requireTurn();
+    try {
+      return this.maintenance.runSync(make);
+    } catch (error) {
+      throw this.reported(error);
+    }
+  }
+
+  /** Notes that a call that writes reports this error, which may be the failure of the log. @returns the error */
+  reported(error: unknown): unknown {
+    const { failure } = this.#writer;
+    if (failure !== undefined && (error === failure || (WalError.is(error) && error.cause === failure))) {
+      this.#failureIsReported = true;
+    }
+    return error;
+  }
+
+  readonly #reject = (error: unknown): never => {
+    throw this.reported(error);
+  };
+
+  /** @throws the failure of the log, for a call that writes */
+  throwIfFailed(): void {
+    if (this.#writer.failure === undefined) return;
+    this.#failureIsReported = true;
+    this.#writer.throwIfFailed();
+  }
+
+  throwUnlessOpen(): void {
+    if (this.state !== 'open') throw this.closedError();
+  }
+
+  /** @throws when the log is closed or read-only */
+  throwUnlessOwned(): void {
+    this.throwUnlessOpen();
+    if (this.isReadonly) throw readonlyError(this.#directory);
+  }
+
+  closedError(): WalError {
+    return closedError(this.#directory, this.state);
+  }
+}

@@ -1,0 +1,221 @@
+import { checkInteger, checkLsn, type KeyRing, type Lsn } from '@walstack/codec';
+import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
+import {
+  lastReadBefore,
+  lastReadIn,
+  resumePointOf,
+  type Segment,
+  truncated,
+  type WalRecord,
+} from '@walstack/mmap-reader/segments';
+import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import type { CallQueues } from '../call-queues.js';
+import { behindNextLsn } from '../log-errors.js';
+import type { Settings } from '../options.js';
+import { firstListedLsn } from '../recovery/readonly-log.js';
+import { countWhile, type Segments } from '../segments/segment-list.js';
+import type { SegmentWriter } from '../write/segment-writer.js';
+import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './log-reader.js';
+import { lsnBefore } from './position.js';
+import { Replay, type ReplayPage, readOne, readPage } from './replay.js';
+
+/** Reading options: all records, as copies. */
+const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, matches: undefined };
+
+/** The calls that read a log. Each opens a reader of what was appended when it was called, flushed first. */
+export class ReadCalls {
+  readonly #io: StorageIo;
+  readonly #settings: Settings;
+  readonly #calls: CallQueues;
+  readonly #writer: SegmentWriter;
+  readonly #readers = new Set<LogReader>();
+
+  constructor(io: StorageIo, settings: Settings, calls: CallQueues, writer: SegmentWriter) {
+    this.#io = io;
+    this.#settings = settings;
+    this.#calls = calls;
+    this.#writer = writer;
+  }
+
+  async read(lsn: Lsn): Promise<WalRecord | undefined> {
+    if (!this.#isThere(lsn)) return undefined;
+    const reader = await this.#calls.inTurn(() => this.#beginReading(lsn, lsn, ALL, false, true));
+    return runAsync(this.#io, readOne(reader));
+  }
+
+  readSync(lsn: Lsn): WalRecord | undefined {
+    if (!this.#isThere(lsn)) return undefined;
+    const reader = this.#calls.inTurnSync(() => this.#beginReading(lsn, lsn, ALL, true, true));
+    return runSync(this.#io, readOne(reader));
+  }
+
+  replay(options: ReadOptions): Replay {
+    this.#calls.throwUnlessOpen();
+    return this.#replay('first', options);
+  }
+
+  replayFrom(lsn: Lsn, options: ReadOptions): Replay {
+    this.#calls.throwUnlessOpen();
+    this.#checkReachable(lsn);
+    this.#checkNotTruncated(lsn);
+    return this.#replay(lsn, options);
+  }
+
+  async page(lsn: Lsn, limit: number): Promise<ReplayPage> {
+    this.#checkPage(lsn, limit);
+    const to = this.#lastLsn;
+    const reader = await this.#calls.inTurn(() => this.#beginReading(lsn, to, ALL, false));
+    return runAsync(this.#io, readPage(reader, limit));
+  }
+
+  pageSync(lsn: Lsn, limit: number): ReplayPage {
+    this.#checkPage(lsn, limit);
+    const to = this.#lastLsn;
+    const reader = this.#calls.inTurnSync(() => this.#beginReading(lsn, to, ALL, true));
+    return runSync(this.#io, readPage(reader, limit));
+  }
+
+  async openReader(from: Lsn | 'first', options: ReadOptions): Promise<LogReader> {
+    const begin = this.#readingFrom(from, options, false);
+    return this.#calls.inTurn(begin);
+  }
+
+  openReaderSync(from: Lsn | 'first', options: ReadOptions): LogReader {
+    return this.#calls.inTurnSync(this.#readingFrom(from, options, true));
+  }
+
+  async lsnBefore(position: number): Promise<Lsn> {
+    checkInteger('position', position);
+    return this.#calls.inTurn(() => this.#lsnBefore(position));
+  }
+
+  lsnBeforeSync(position: number): Lsn {
+    checkInteger('position', position);
+    return this.#calls.inTurnSync(() => this.#lsnBefore(position));
+  }
+
+  resumePointAt(lsn: Lsn): ResumePoint | undefined {
+    const last = checkLsn('lsn', lsn) - 1;
+    const { sealed, active, planned } = this.#writer;
+    const first = sealed.first ?? active;
+    if (first?.header.firstLsn === lsn) return resumePointOf(lastReadBefore(first));
+    const isIn = ({ header, nextLsn }: Segment): boolean => header.firstLsn <= last && last < nextLsn;
+    const begun = countWhile(sealed, ({ header }) => header.firstLsn <= last);
+    const own = [planned, active, sealed.at(begun - 1)].find((segment) => segment !== undefined && isIn(segment));
+    return own === undefined ? undefined : resumePointOf(lastReadIn(own, last));
+  }
+
+  /** The options that another reader of the log, such as a `LogTail`, needs to decode its records. */
+  get decoding(): Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'> {
+    const { allowPlaintext, maxPayloadBytes } = this.#settings;
+    const encryptedFrom = (): Lsn | undefined => this.#writer.encryptedFrom;
+    // A function, called for each segment: the ring of the log may be set after a tail has started.
+    const keyRing = (): KeyRing | undefined => this.#writer.keyRing;
+    return { keyRing, allowPlaintext, maxPayloadBytes, encryptedFrom };
+  }
+
+  /** Called when the records behind an LSN were dropped. */
+  onCut(lastLsn: Lsn): void {
+    for (const reader of this.#readers) reader.cutAfter(lastLsn);
+  }
+
+  /** Ends the readings in progress, as the log is closed. */
+  end(): void {
+    for (const reader of this.#readers) reader.end();
+  }
+
+  get #lastLsn(): Lsn {
+    return this.#writer.nextLsn - 1;
+  }
+
+  #replay(from: Lsn | 'first', options: ReadOptions): Replay {
+    const checked = checkReadOptions(options);
+    // The last record is determined when an iteration begins, not when its routine starts to run.
+    const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
+    return new Replay(
+      this.#io,
+      () => this.#calls.inTurn(begin(this.#lastLsn, false)),
+      () => this.#calls.inTurnSync(begin(this.#lastLsn, true)),
+    );
+  }
+
+  #readingFrom(from: Lsn | 'first', options: ReadOptions, blocking: boolean): () => IoRoutine<LogReader> {
+    const checked = checkReadOptions(options);
+    if (from !== 'first') this.#checkReachable(from);
+    const last = this.#lastLsn;
+    return () => this.#beginReading(from, last, checked, blocking);
+  }
+
+  *#beginReading(
+    from: Lsn | 'first',
+    last: Lsn,
+    { to, ...options }: CheckedReadOptions,
+    blocking: boolean,
+    /** Whether so little is read that a mapping would cost more than a read. */
+    isBrief = false,
+  ): IoRoutine<LogReader> {
+    const { isReadonly } = this.#calls;
+    const failed = this.#writer.failure !== undefined;
+    const isWritten = Math.min(last, to) <= this.#writer.writtenLsn;
+    if (!isWritten && !failed && !isReadonly) yield* this.#writer.flush();
+    const { chain, sealed, active, durableLsn, writtenLsn, firstLsn, keyRing } = this.#writer;
+    const lsn = from === 'first' ? firstLsn : from;
+    // A truncation may have run meanwhile.
+    if (lsn < firstLsn) throw truncated(lsn, firstLsn);
+    const first = Math.max(0, countWhile(chain, (segment) => segment.header.firstLsn <= lsn) - 1);
+    const reader = new LogReader(this.#io, {
+      segments: sealed.viewFrom(first, active),
+      sealed: isBrief ? 0 : Math.max(0, this.#unwritten(sealed) - first),
+      from: lsn,
+      to: Math.min(last, to, failed ? durableLsn : writtenLsn),
+      ...options,
+      decoding: { ...this.decoding, keyRing },
+      blocking,
+      firstLsn: () => (isReadonly ? firstListedLsn(this.#io, this.#settings.directory) : this.#writer.firstLsn),
+      isBesideWriter: isReadonly,
+      onClose: (closed) => this.#readers.delete(closed),
+    });
+    this.#readers.add(reader);
+    if (this.#calls.state !== 'open') reader.end();
+    return reader;
+  }
+
+  *#lsnBefore(position: number): IoRoutine<Lsn> {
+    // Read before the flush: records appended during it may not be in a file yet.
+    const { position: end } = this.#writer;
+    yield* this.#writer.flush();
+    return yield* lsnBefore(this.#io, this.#writer.chain, position, end);
+  }
+
+  /**
+   * The number of segments that are not written any more. In a read-only log another process may write the newest one.
+   */
+  #unwritten(sealed: Segments): number {
+    return this.#calls.isReadonly ? sealed.length - 1 : sealed.length;
+  }
+
+  /** Whether an LSN was assigned to a record. @throws when that was removed, or the argument is not an LSN */
+  #isThere(lsn: Lsn): boolean {
+    this.#calls.throwUnlessOpen();
+    if (checkLsn('lsn', lsn) > this.#lastLsn) return false;
+    this.#checkNotTruncated(lsn);
+    return true;
+  }
+
+  #checkReachable(lsn: Lsn): void {
+    const { nextLsn } = this.#writer;
+    if (checkLsn('lsn', lsn) > nextLsn) throw behindNextLsn(lsn, nextLsn);
+  }
+
+  #checkNotTruncated(lsn: Lsn): void {
+    const { firstLsn } = this.#writer;
+    if (lsn < firstLsn) throw truncated(lsn, firstLsn);
+  }
+
+  #checkPage(lsn: Lsn, limit: number): void {
+    this.#calls.throwUnlessOpen();
+    this.#checkReachable(lsn);
+    checkInteger('limit', limit, 1);
+    this.#checkNotTruncated(lsn);
+  }
+}
