@@ -272,7 +272,7 @@ export class SegmentedWal {
       // Getters of the options may have closed the log, or started to cut it.
       if (options !== NO_OPTIONS) this.#gate.throwUnlessWritable();
       this.#gate.checkSizes(body.payloadBytes, body.metaBytes, body.scope !== undefined);
-      return this.#writer.append(body);
+      return this.#writer.encoder.append(body);
     } catch (error) {
       throw this.#calls.reported(error);
     } finally {
@@ -300,7 +300,7 @@ export class SegmentedWal {
     this.#gate.checkBatch(records, batch.sizeBytes);
     let lsn: Lsn;
     try {
-      lsn = this.#writer.appendBatch(records);
+      lsn = this.#writer.encoder.appendBatch(records);
     } catch (error) {
       throw this.#calls.reported(error);
     }

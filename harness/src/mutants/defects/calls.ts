@@ -33,8 +33,8 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'marks-counted-as-groups',
     test: 'packages/segmented/test/marks.test.ts',
     breaks: 'A mark alone is no group.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    if (taken > this.#takenLsn) {',
+    file: `${SEGMENTED}/write/group-writer.ts`,
+    find: '    if (taken > this.#watermarks.takenLsn) {',
     replace: '    if (extents.length > 0) {',
   },
   {

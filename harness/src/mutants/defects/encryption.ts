@@ -103,15 +103,15 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/encryption.test.ts',
     breaks:
       'A ring that is set before the first append replaces the empty segment, and nothing is written in the clear.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (isEmpty(active)) return this.#isCurrent(active) ? active : this.#plan();',
+    file: `${SEGMENTED}/write/segment-chain.ts`,
+    find: 'if (isEmpty(active)) return this.#isCurrent(active) ? active : this.plan();',
     replace: 'if (isEmpty(active)) return active;',
   },
   {
     name: 'keys-compared-by-number',
     test: 'packages/segmented/test/encryption.test.ts',
     breaks: 'A ring that replaces another one has its own key of the same number used, and not that of the other one.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
+    file: `${SEGMENTED}/write/segment-chain.ts`,
     find: 'keyRing === this.#keyRing && header.keyId === currentKeyOf(keyRing)',
     replace: 'header.keyId === currentKeyOf(this.#keyRing)',
   },
@@ -143,10 +143,10 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
     name: 'replaced-segment-removed-before-names',
     scenario: 'keys-before-the-first-append',
     breaks: 'The name of a segment is durable before the empty one that it replaces is removed.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    yield* this.#name(next);\n    if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);',
+    file: `${SEGMENTED}/write/roll.ts`,
+    find: '    yield* this.#files.name(next);\n    if (old !== undefined && isEmpty(old)) yield* this.#files.removeReplaced(old);',
     replace:
-      '    if (old !== undefined && isEmpty(old)) yield* this.#removeReplaced(old);\n    yield* this.#name(next);',
+      '    if (old !== undefined && isEmpty(old)) yield* this.#files.removeReplaced(old);\n    yield* this.#files.name(next);',
   },
   {
     name: 'decompression-without-limit',

@@ -20,9 +20,9 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'acknowledged-before-name',
     scenario: 'name-before-acknowledgement',
     breaks: 'Before the name of a segment is durable no record in it is acknowledged.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
+    file: `${SEGMENTED}/write/segment-files.ts`,
     find: `    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
-    yield* this.directorySync.sync();
+    yield* this.#directorySync.sync();
   }`,
     replace: `    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
   }`,
@@ -31,11 +31,11 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'named-before-predecessor-durable',
     scenario: 'sealing',
     breaks: 'All groups of a segment are durable before the next one gets its name.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
+    file: `${SEGMENTED}/write/roll.ts`,
     find: `      yield* this.#until(() => old.isWritten);
-      if (old.dirty) yield* this.#datasync(old);
-      this.#provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
-      yield* this.#trimPreallocation(old);`,
+      if (old.dirty) yield* this.#files.datasync(old);
+      this.#watermarks.provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
+      yield* this.#files.trimPreallocation(old);`,
     replace: '',
   },
   {
@@ -58,16 +58,16 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'file-left-open-by-a-cut',
     test: 'packages/segmented/test/closing-files.test.ts',
     breaks: 'Every file is closed with the log, whichever operation has failed.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'yield* closingOnFailure(this.#environment, next, this.#nameInstead(next, note));',
+    file: `${SEGMENTED}/write/restart.ts`,
+    find: 'yield* closingOnFailure(environment, next, this.#nameInstead(next, note));',
     replace: 'yield* this.#nameInstead(next, note);',
   },
   {
     name: 'time-that-stops',
     test: 'packages/segmented/test/long-life.test.ts',
     breaks: 'A log rolls before the time of a record cannot be told from that of its segment.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (elapsedMs > ELAPSED_MS_MAX && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.#plan();',
+    file: `${SEGMENTED}/write/segment-chain.ts`,
+    find: 'if (elapsedMs > ELAPSED_MS_MAX && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.plan();',
     replace: '',
   },
   {
@@ -82,9 +82,9 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'file-of-a-roll-left-open',
     test: 'packages/segmented/test/closing-files.test.ts',
     breaks: 'A log that fails while the next segment is made closes the file of that, too.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    this.#current = next;\n    try {\n',
-    replace: '    this.throwIfFailed();\n    this.#current = next;\n    try {\n',
+    file: `${SEGMENTED}/write/roll.ts`,
+    find: '    chain.current = next;\n    try {\n',
+    replace: '    this.#failure.throwIfFailed();\n    chain.current = next;\n    try {\n',
   },
   {
     name: 'no-room-that-is-final',

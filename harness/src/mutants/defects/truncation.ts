@@ -77,9 +77,9 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     name: 'cut-not-durable',
     scenario: 'truncate-after',
     breaks: 'A cut is done when the name of the segment behind it is durable.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '    yield* this.directorySync.sync();\n    this.throwIfFailed();\n  }\n\n  /**\n   * Called when the next segment is named',
-    replace: '    this.throwIfFailed();\n  }\n\n  /**\n   * Called when the next segment is named',
+    file: `${SEGMENTED}/write/segment-files.ts`,
+    find: '    yield* this.#directorySync.sync();\n    this.#failure.throwIfFailed();\n',
+    replace: '    this.#failure.throwIfFailed();\n',
   },
   {
     name: 'hidden-removed-before-name',
@@ -129,18 +129,18 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     name: 'lowered-before-there-is-room',
     test: 'packages/segmented/test/full-disk.test.ts',
     breaks: 'A cut for which there is no room has changed nothing.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
+    file: `${SEGMENTED}/write/restart.ts`,
     find: `    try {
-      yield* this.#makeFile(next);
+      yield* this.#files.create(next);
     } catch (error) {
-      throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.fail(error);
+      throw WalError.is(error, 'WAL_NO_SPACE') ? error : failure.fail(error);
     }
-    yield* closingOnFailure(this.#environment, next, this.#nameInstead(next, note));`,
+    yield* closingOnFailure(environment, next, this.#nameInstead(next, note));`,
     replace: `    yield* note();
     try {
-      yield* this.#makeFile(next);
+      yield* this.#files.create(next);
     } catch (error) {
-      throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.fail(error);
+      throw WalError.is(error, 'WAL_NO_SPACE') ? error : failure.fail(error);
     }
     yield* this.#nameInstead(next, function* () {});`,
   },
@@ -213,7 +213,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     name: 'id-kept-for-every-life',
     scenario: 'recycled-behind-a-cut',
     breaks: 'Every life of a file has a fresh segment id.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
+    file: `${SEGMENTED}/write/segment-chain.ts`,
     find: '      segmentId: this.#environment.randomBytes(16),',
     replace: '      segmentId: this.#logId,',
     also: {

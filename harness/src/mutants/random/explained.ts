@@ -38,9 +38,9 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'The error of the attempt before is kept, which says the same: there is no room for the segment.',
   },
   {
-    file: 'packages/segmented/src/write/segment-writer.ts',
+    file: 'packages/segmented/src/write/roll.ts',
     change:
-      '`this.#sealed.push(sealed); this.#announceRoll(sealed, next);` becomes `this.#announceRoll(sealed, next); this.#sealed.push(sealed);` in `this.#sealed.push(sealed);`',
+      '`chain.sealed.push(sealed); this.#announce(sealed, next);` becomes `this.#announce(sealed, next); chain.sealed.push(sealed);` in `chain.sealed.push(sealed);`',
     because: 'What is said on a channel is published when the step has ended, and both are in one step.',
   },
   {

@@ -32,7 +32,7 @@ import { syncAncestors, writeCheckpoint } from '../segments/log-directory.js';
 import { closingOnFailure, makeNamed, removeAll, removeDrafts, syncName } from '../segments/new-segment.js';
 import { BEGINNING, isEmpty, linkBehind } from '../segments/segment.js';
 import { cutToSize, isFailureOfRemoval } from '../segments/segment-file.js';
-import type { LogStart } from '../write/segment-writer.js';
+import type { LogStart } from '../write/log-start.js';
 import { analyzeLog, type LogAnalysis } from './analyze-log.js';
 import { type RecoveryReport, reportOf } from './recovery-report.js';
 

@@ -11,7 +11,8 @@ import {
 import type { CallQueues } from '../call-queues.js';
 import type { FullDisk } from './full-disk.js';
 import type { IdleMarker } from './idle-marker.js';
-import type { LogEnd, SegmentWriter } from './segment-writer.js';
+import type { SegmentWriter } from './segment-writer.js';
+import type { LogEnd } from './watermarks.js';
 
 /** The calls that flush a log or make it durable: they start the writes in the write queue, and wait for them beside it. */
 export class SyncCalls {

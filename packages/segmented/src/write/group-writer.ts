@@ -1,0 +1,189 @@
+import { sealFrames } from '@walstack/codec';
+import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import type { Environment } from '../environment.js';
+import type { Settings } from '../options.js';
+import { positionAt } from '../segments/segment.js';
+import type { Arena, Extent } from './arena.js';
+import { type BlockPreallocator, isRangeIdle } from './block-preallocator.js';
+import type { CoarseClock } from './coarse-clock.js';
+import type { FinalFailure } from './final-failure.js';
+import type { Pipeline } from './pipeline.js';
+import type { Roll } from './roll.js';
+import type { SegmentAllocator } from './segment-allocator.js';
+import type { SegmentChain } from './segment-chain.js';
+import { fileOf, type SegmentFiles } from './segment-files.js';
+import type { LogEnd, Watermarks } from './watermarks.js';
+import type { WriterCounters, WriterParts } from './writer-parts.js';
+
+const DURABLE = { durable: true } as const;
+
+/** Writes what was encoded in groups, and makes them durable: by durable writes, or by a sync behind the writes. */
+export class GroupWriter {
+  readonly #environment: Environment;
+  readonly #settings: Settings;
+  readonly #counters: WriterCounters;
+  readonly #failure: FinalFailure;
+  readonly #watermarks: Watermarks;
+  readonly #chain: SegmentChain;
+  readonly #arena: Arena;
+  readonly #clock: CoarseClock;
+  readonly #isPipelined: boolean;
+  readonly #pipeline: Pipeline;
+  readonly #preallocator: BlockPreallocator;
+  readonly #allocator: SegmentAllocator;
+  readonly #files: SegmentFiles;
+  readonly #roll: Roll;
+
+  constructor(parts: WriterParts, files: SegmentFiles, roll: Roll) {
+    this.#environment = parts.environment;
+    this.#settings = parts.settings;
+    this.#counters = parts.counters;
+    this.#failure = parts.failure;
+    this.#watermarks = parts.watermarks;
+    this.#chain = parts.chain;
+    this.#arena = parts.arena;
+    this.#clock = parts.clock;
+    this.#isPipelined = parts.isPipelined;
+    this.#pipeline = parts.pipeline;
+    this.#preallocator = parts.preallocator;
+    this.#allocator = parts.allocator;
+    this.#files = files;
+    this.#roll = roll;
+  }
+
+  /** The largest number of groups in flight. */
+  get maxInFlight(): number {
+    const segment = this.#chain.current;
+    const { io } = this.#environment;
+    if (!this.#isPipelined || segment?.file === undefined) return 1;
+    // The kernel serialises durable writes through the page cache anyway.
+    return segment.file.direct || !io.capabilities.realFiles ? this.#settings.maxInFlight : 1;
+  }
+
+  /** Writes everything appended so far to the operating system. Not durable on return. */
+  *flush(): IoRoutine<void> {
+    yield* this.#failure.guarded(this.#writeAll(false));
+  }
+
+  /** Makes everything appended so far durable. */
+  *sync(): IoRoutine<void> {
+    yield* this.#failure.guarded(this.syncAll());
+  }
+
+  /**
+   * Starts the writes that make everything appended so far durable: {@link untilDurable} waits for them.
+   */
+  *submit(): IoRoutine<void> {
+    // Earlier writes that are not durable need a sync, which covers only writes that were completed before it.
+    const alone = this.#isPipelined && this.#chain.current?.dirty !== true;
+    yield* this.#failure.guarded(alone ? this.#startGroup(true) : this.syncAll());
+  }
+
+  /** Waits until everything up to a submitted end is durable. May run concurrently with other routines. */
+  untilDurable(end: LogEnd): IoRoutine<void> {
+    return this.#until(() => this.#watermarks.isDurable(end));
+  }
+
+  /** Waits for everything in flight, and discards everything appended and not yet submitted. */
+  *discard(): IoRoutine<void> {
+    yield* this.#failure.guarded(this.#drained());
+    const { current } = this.#chain;
+    this.#arena.discard();
+    this.#chain.active = current;
+    current?.discardUnwritten();
+    this.#watermarks.nextLsn = this.#watermarks.writtenLsn + 1;
+  }
+
+  /** {@link sync}, as a step of a routine whose failure is final. */
+  *syncAll(): IoRoutine<void> {
+    const lsn = this.#watermarks.nextLsn - 1;
+    yield* this.#writeAll(true);
+    const segment = this.#chain.current;
+    const position = segment === undefined ? 0 : positionAt(segment.asWritten);
+    if (segment?.dirty === true) yield* this.#files.datasync(segment);
+    this.#watermarks.provenDurable(lsn, position);
+  }
+
+  /** Waits until a condition holds that depends on what is in flight. @throws the first failure */
+  #until(holds: () => boolean): IoRoutine<void> {
+    return this.#failure.unless(this.#pipeline.until(holds));
+  }
+
+  #drained(): IoRoutine<void> {
+    return this.#until(() => this.#pipeline.isEmpty);
+  }
+
+  /** @param toSync - whether the writes are to become durable, as durable writes or by a sync after them */
+  *#writeAll(toSync: boolean): IoRoutine<void> {
+    yield* this.#startGroup(toSync);
+    yield* this.#drained();
+  }
+
+  /** Starts writing everything encoded so far, and rolls where it continues in the next segment. */
+  *#startGroup(toSync: boolean): IoRoutine<void> {
+    if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
+    const extents = this.#arena.take();
+    this.#clock.forget();
+    // A mark alone does not count as a group.
+    const taken = extents.at(-1)?.nextLsn ?? 0;
+    if (taken > this.#watermarks.takenLsn) {
+      this.#watermarks.takenLsn = taken;
+      this.#counters.groups++;
+    }
+    for (const extent of extents) {
+      if (extent.segment !== this.#chain.current) yield* this.#roll.start(extent.segment);
+      if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
+      yield* this.#startWrite(extent, toSync);
+    }
+    // Submitted at once, and not at the end of this turn of the event loop: the disk works while further records are
+    // encoded.
+    if (extents.length > 0) this.#environment.io.flush();
+  }
+
+  /** Starts a write, and preallocation for the writes behind it. */
+  *#startWrite(extent: Extent, toSync: boolean): IoRoutine<void> {
+    const { segment, position, bytes } = extent;
+    const end = position + bytes.length;
+    if (!isRangeIdle(segment, position, end) && !(yield* this.#preallocator.untilIdle(segment, position, end))) {
+      throw this.#failure.error;
+    }
+    // A durable write does not make earlier writes durable that were not: then a sync is needed.
+    const alone = toSync && !segment.dirty && this.#environment.io.capabilities.durableWrites;
+    if (!alone) segment.dirty = true;
+    this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#onWritten(extent, alone));
+    // A flush waits for no disk: writing zeros would only take the disk's time.
+    if (toSync) this.#preallocator.preallocateAhead(segment, end, bytes.length);
+    // Until the current segment is named, its own file is `next.seg`.
+    if (segment === this.#chain.named) this.#allocator.preallocateAhead(end);
+  }
+
+  get #hasRoomInFlight(): boolean {
+    return this.#pipeline.running < this.maxInFlight;
+  }
+
+  #roomInFlight(): IoRoutine<void> {
+    return this.#until(() => this.#hasRoomInFlight);
+  }
+
+  *#writeExtent(extent: Extent, alone: boolean): IoRoutine<void> {
+    const { io } = this.#environment;
+    const { segment, bytes, position } = extent;
+    const file = fileOf(segment);
+    sealFrames(bytes, 0, bytes.length, position, segment.header.blockBytes, segment.seed);
+    yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
+    if (alone) this.#counters.syncs++;
+    this.#arena.release(extent);
+  }
+
+  /**
+   * Called in order when an extent and everything before it was written.
+   *
+   * @param alone - whether the write was a durable one
+   */
+  #onWritten({ segment, bytes, position, nextLsn }: Extent, alone: boolean): void {
+    segment.written(position + bytes.length, nextLsn);
+    this.#counters.bytesWritten += bytes.length;
+    this.#watermarks.writtenLsn = nextLsn - 1;
+    if (alone) this.#watermarks.provenDurable(nextLsn - 1, positionAt(segment.asWritten));
+  }
+}

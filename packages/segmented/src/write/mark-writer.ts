@@ -1,0 +1,56 @@
+import { frameStart, MARK_FRAME_BYTES, MarkType, writeMark } from '@walstack/codec';
+import type { IoRoutine } from '@walstack/storage-io';
+import type { ActiveSegment } from '../segments/active-segment.js';
+import type { GroupWriter } from './group-writer.js';
+import type { WriterParts } from './writer-parts.js';
+
+/** Writes marks, which state that everything before them is durable. */
+export class MarkWriter {
+  readonly #parts: WriterParts;
+  readonly #groups: GroupWriter;
+
+  constructor(parts: WriterParts, groups: GroupWriter) {
+    this.#parts = parts;
+    this.#groups = groups;
+  }
+
+  /**
+   * Writes a mark and makes it durable, if everything appended is durable already; else it does nothing.
+   *
+   * @param type - one of `MarkType`
+   */
+  mark(type: number): IoRoutine<void> {
+    return this.#parts.failure.guarded(this.#write(type));
+  }
+
+  *#write(type: number): IoRoutine<void> {
+    const marked = this.#segmentForMark;
+    // Without room for it the write would fail, and with it a log of which everything is durable.
+    if (marked === undefined || !(yield* this.#hasRoomFor(marked))) return;
+    const { environment, arena, watermarks, counters } = this.#parts;
+    // Checked again after the clock, as that and calls during the reservation may have appended records.
+    const now = environment.now();
+    const segment = this.#segmentForMark;
+    if (segment === undefined || segment !== marked) return;
+    const elapsedMs = now - segment.header.createdAtMs;
+    const offset = arena.place(segment, MARK_FRAME_BYTES);
+    writeMark(arena.view, offset, watermarks.nextLsn, type, elapsedMs);
+    arena.placed(offset + MARK_FRAME_BYTES, watermarks.nextLsn);
+    // In a recycled file the earlier bytes behind the mark would look like a torn tail.
+    if (type === MarkType.closed) arena.pad();
+    watermarks.endsWithMark = true;
+    counters.marks++;
+    yield* this.#groups.syncAll();
+  }
+
+  /** The segment for a mark; `undefined` unless everything appended is durable. */
+  get #segmentForMark(): ActiveSegment | undefined {
+    const { chain, watermarks } = this.#parts;
+    return chain.active === chain.named && watermarks.isEverythingDurable ? chain.active : undefined;
+  }
+
+  #hasRoomFor(segment: ActiveSegment): IoRoutine<boolean> {
+    const start = frameStart(segment.end, segment.header.blockBytes);
+    return this.#parts.preallocator.reserve(segment, segment.end, start + MARK_FRAME_BYTES);
+  }
+}

@@ -1,0 +1,195 @@
+import {
+  CodecNumber,
+  ENCRYPTION_TAG_BYTES,
+  FRAME_HEADER_BYTES,
+  invalidMemory,
+  type Lsn,
+  lengthOf,
+  MARK_FRAME_BYTES,
+  RecordFlag,
+  recordFrameBytes,
+  SCOPE_BYTES,
+  type SegmentCipher,
+  writeRecordHeader,
+  writeScope,
+} from '@walstack/codec';
+import { appendedMeanwhile, usedUp } from '../log-errors.js';
+import type { Settings } from '../options.js';
+import type { ActiveSegment } from '../segments/active-segment.js';
+import type { Arena } from './arena.js';
+import type { CoarseClock } from './coarse-clock.js';
+import type { FinalFailure } from './final-failure.js';
+import { compressed, type RecordBody } from './record-body.js';
+import type { SegmentChain } from './segment-chain.js';
+import type { Watermarks } from './watermarks.js';
+import type { WriterCounters, WriterParts } from './writer-parts.js';
+
+/** Encodes records into memory, in the order of their LSNs. Its checksums are filled in when a group is written. */
+export class RecordEncoder {
+  readonly #settings: Settings;
+  readonly #clock: CoarseClock;
+  readonly #arena: Arena;
+  readonly #chain: SegmentChain;
+  readonly #watermarks: Watermarks;
+  readonly #failure: FinalFailure;
+  readonly #counters: WriterCounters;
+
+  constructor({ settings, clock, arena, chain, watermarks, failure, counters }: WriterParts) {
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#arena = arena;
+    this.#chain = chain;
+    this.#watermarks = watermarks;
+    this.#failure = failure;
+    this.#counters = counters;
+  }
+
+  /**
+   * Encodes a record. Neither written nor durable on return. If it throws, nothing was appended.
+   *
+   * @returns its LSN
+   */
+  append(given: RecordBody): Lsn {
+    const { nextLsn: lsn, generation } = this.#watermarks;
+    if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
+    const { compressor } = this.#settings;
+    const body = compressor === undefined ? given : compressed(given, compressor);
+    const frameBytes = this.#frameBytesOf(body);
+    // The clock and the random bytes of a new segment may be the application's functions, which may detach the record's
+    // memory.
+    const isClockRead = this.#clock.isRead;
+    const now = this.#clock.read();
+    const segment = this.#chain.segmentFor(frameBytes, now);
+    this.#requireNext(lsn, generation);
+    const elapsedMs = now - segment.header.createdAtMs;
+    this.#encode(segment, body, frameBytes, 0, elapsedMs, isClockRead && segment === this.#chain.active);
+    this.#chain.active = segment;
+    return lsn;
+  }
+
+  /**
+   * Encodes the records of a batch into one segment and one chunk, which is written as a whole. So the durable LSN, which
+   * moves from write to write, is never inside a batch. Neither written nor durable on return.
+   *
+   * @param given - at least one
+   * @returns the LSN of the last one
+   */
+  appendBatch(given: readonly RecordBody[]): Lsn {
+    const { nextLsn: lsn, generation } = this.#watermarks;
+    const lastLsn = lsn + given.length - 1;
+    if (lastLsn >= Number.MAX_SAFE_INTEGER) throw usedUp();
+    const { compressor } = this.#settings;
+    const bodies = compressor === undefined ? given : given.map((body) => compressed(body, compressor));
+    const bytes = this.#runBytesMost(bodies);
+    const now = this.#clock.read();
+    const segment = this.#chain.segmentFor(bytes, now);
+    this.#requireNext(lsn, generation);
+    const elapsedMs = now - segment.header.createdAtMs;
+    this.#arena.makeRoom(segment, bytes);
+    this.#chain.active = segment;
+    try {
+      for (const body of bodies) {
+        const flags = this.#watermarks.nextLsn === lastLsn ? 0 : RecordFlag.batchContinues;
+        this.#encode(segment, body, this.#frameBytesOf(body), flags, elapsedMs, true);
+      }
+    } catch (error) {
+      // Not expected, as a batch owns copies of its bytes. But the records encoded so far must not remain without the
+      // rest.
+      throw this.#failure.fail(error);
+    }
+    return lastLsn;
+  }
+
+  /** @throws `WAL_STATE` when the application's clock or source of random bytes has appended to the log or cut it */
+  #requireNext(lsn: Lsn, generation: number): void {
+    const { nextLsn, generation: present } = this.#watermarks;
+    if (nextLsn !== lsn || present !== generation) throw appendedMeanwhile(this.#settings.directory);
+  }
+
+  /**
+   * Encodes a record. It gets its LSN and its offset only when it is completely encoded, so that a failure leaves no gap.
+   *
+   * @param isSteady - whether no function of the application was called since the record was checked
+   */
+  #encode(
+    segment: ActiveSegment,
+    body: RecordBody,
+    frameBytes: number,
+    batchFlag: number,
+    elapsedMs: number,
+    isSteady: boolean,
+  ): void {
+    const { type, meta, metaBytes, payload, scope, codec } = body;
+    const { cipher } = segment;
+    const watermarks = this.#watermarks;
+    const lsn = watermarks.nextLsn;
+    const offset = this.#arena.place(segment, frameBytes);
+    const { bytes, view } = this.#arena;
+    const flags =
+      batchFlag |
+      (scope === undefined ? 0 : RecordFlag.scoped) |
+      (codec === CodecNumber.none ? 0 : RecordFlag.compressed) |
+      (cipher === undefined ? 0 : RecordFlag.encrypted);
+    writeRecordHeader(view, offset, frameBytes, lsn, type, watermarks.durableLsn, metaBytes, flags, codec, elapsedMs);
+    let at = offset + MARK_FRAME_BYTES;
+    if (scope !== undefined) {
+      writeScope(view, at, scope);
+      at += SCOPE_BYTES;
+    }
+    // If another thread grows shared memory meanwhile, the copy extends behind the frame, which is overwritten later.
+    if (metaBytes > 0) copyInto(bytes, meta, at);
+    copyInto(bytes, payload, at + metaBytes);
+    if (!isSteady) requireUnchanged(body);
+    if (cipher !== undefined) this.#encrypt(cipher, offset, frameBytes, scope !== undefined, lsn);
+    this.#arena.placed(offset + frameBytes, lsn + 1);
+    watermarks.nextLsn = lsn + 1;
+    segment.nextLsn = lsn + 1;
+    watermarks.endsWithMark = false;
+    this.#counters.records++;
+  }
+
+  /** Encrypts a record in place. A failure is final: the cipher is not used again. */
+  #encrypt(cipher: SegmentCipher, offset: number, frameBytes: number, scoped: boolean, lsn: Lsn): void {
+    try {
+      cipher.encrypt(this.#arena.bytes, offset, frameBytes, scoped, lsn);
+    } catch (error) {
+      throw this.#failure.fail(error);
+    }
+  }
+
+  #frameBytesOf({ payloadBytes, metaBytes, scope }: RecordBody): number {
+    const bytes = recordFrameBytes(payloadBytes, metaBytes, scope !== undefined);
+    return this.#chain.keyRing === undefined ? bytes : bytes + ENCRYPTION_TAG_BYTES;
+  }
+
+  /**
+   * Upper bound of the bytes of consecutive records: a frame cannot start in the last bytes of a block, and skips them.
+   */
+  #runBytesMost(bodies: readonly RecordBody[]): number {
+    let bytes = 0;
+    for (const body of bodies) bytes += this.#frameBytesOf(body);
+    const skipped = FRAME_HEADER_BYTES - 1;
+    return bytes + skipped * (Math.ceil(bytes / (this.#settings.blockBytes - skipped)) + 1);
+  }
+}
+
+/** Looked up once: the compiler would look up a method of typed arrays at every call. */
+const { set } = Uint8Array.prototype;
+
+/** @throws `TypeError` when the memory of the bytes is gone, or they are more than fit */
+function copyInto(target: Uint8Array, bytes: Uint8Array, at: number): void {
+  try {
+    set.call(target, bytes, at);
+  } catch {
+    throw changed();
+  }
+}
+
+/** @throws `TypeError` when the length of a record's memory has changed since it was checked */
+function requireUnchanged({ payload, payloadBytes, meta, metaBytes }: RecordBody): void {
+  if (lengthOf(payload) !== payloadBytes || lengthOf(meta) !== metaBytes) throw changed();
+}
+
+function changed(): TypeError {
+  return invalidMemory('payload or meta', 'changed its length while the record was encoded: nothing was appended');
+}

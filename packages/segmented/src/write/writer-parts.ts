@@ -1,0 +1,41 @@
+import type { Environment } from '../environment.js';
+import type { Settings } from '../options.js';
+import type { DirectorySync } from '../segments/directory-sync.js';
+import type { Arena } from './arena.js';
+import type { BlockPreallocator } from './block-preallocator.js';
+import type { CoarseClock } from './coarse-clock.js';
+import type { FinalFailure } from './final-failure.js';
+import type { Pipeline } from './pipeline.js';
+import type { SegmentAllocator } from './segment-allocator.js';
+import type { SegmentChain } from './segment-chain.js';
+import type { Watermarks } from './watermarks.js';
+
+/** Counters of a writer since it was created. */
+export interface WriterCounters {
+  records: number;
+  groups: number;
+  syncs: number;
+  marks: number;
+  rolls: number;
+  recycled: number;
+  bytesWritten: number;
+}
+
+/** What the parts of a writer share. */
+export interface WriterParts {
+  readonly environment: Environment;
+  readonly settings: Settings;
+  readonly counters: WriterCounters;
+  readonly failure: FinalFailure;
+  readonly watermarks: Watermarks;
+  readonly chain: SegmentChain;
+  readonly arena: Arena;
+  readonly clock: CoarseClock;
+  /** Whether every write is a durable one, with others in flight. */
+  readonly isPipelined: boolean;
+  /** Runs writes and rolls. */
+  readonly pipeline: Pipeline;
+  readonly preallocator: BlockPreallocator;
+  readonly allocator: SegmentAllocator;
+  readonly directorySync: DirectorySync;
+}
