@@ -1,6 +1,6 @@
 import { MAXIMUM_META_BYTES, recordFrameBytes, WalError } from '@walstack/codec';
+import { type AppendOptions, copiedBodyOf, NO_OPTIONS, type RecordBody } from './append/record-body.js';
 import { tooLarge } from './log-errors.js';
-import { type AppendOptions, copiedBodyOf, NO_OPTIONS, type RecordBody } from './write/record-body.js';
 
 let contentsOf: (batch: Batch) => readonly RecordBody[];
 let spend: (batch: Batch) => void;

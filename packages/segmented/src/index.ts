@@ -13,7 +13,9 @@
  */
 
 export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
-export type { ResumePoint, WalRecord } from '@walstack/mmap-reader';
+export type { ResumePoint } from '@walstack/mmap-reader';
+export type { WalRecord } from '@walstack/mmap-reader/segments';
+export type { AppendOptions } from './append/record-body.js';
 export { Batch } from './batch.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
 export { type Environment, systemEnvironment } from './environment.js';
@@ -45,4 +47,3 @@ export type { TruncateResult } from './retention/truncation.js';
 export { type CloseOptions, SegmentedWal } from './segmented-wal.js';
 export type { SegmentMeta } from './segments/segment.js';
 export type { SegmentedWalStats } from './stats.js';
-export type { AppendOptions } from './write/record-body.js';

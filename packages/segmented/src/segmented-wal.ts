@@ -9,6 +9,8 @@ import { checkBoolean, checkInteger, checkLsn, checkOptions, invalidType, outOfR
 import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
 import type { WalRecord } from '@walstack/mmap-reader/segments';
 import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { AppendGate } from './append/append-gate.js';
+import { type AppendOptions, NO_OPTIONS, ReusedBody } from './append/record-body.js';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CallQueues } from './call-queues.js';
 import { announce } from './diagnostics.js';
@@ -36,10 +38,8 @@ import { checkHoldName, type TruncateResult, Truncation } from './retention/trun
 import { encryptionOf, refuseOtherKey, requireKey } from './segments/keys.js';
 import { isEmpty, metaOf, type SegmentMeta } from './segments/segment.js';
 import { type SegmentedWalStats, statsOf } from './stats.js';
-import { AppendGate } from './write/append-gate.js';
 import { FullDisk } from './write/full-disk.js';
 import { IdleMarker } from './write/idle-marker.js';
-import { type AppendOptions, NO_OPTIONS, ReusedBody } from './write/record-body.js';
 import { SegmentWriter } from './write/segment-writer.js';
 import { SyncCalls } from './write/sync-calls.js';
 

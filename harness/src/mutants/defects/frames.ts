@@ -30,7 +30,7 @@ export const FRAMES_DEFECTS: readonly Defect[] = [
     name: 'length-not-looked-at-again',
     test: 'packages/segmented/test/moved-memory.test.ts',
     breaks: 'What is encoded has the length that room was made for.',
-    file: `${SEGMENTED}/write/record-encoder.ts`,
+    file: `${SEGMENTED}/append/record-encoder.ts`,
     find: 'if (lengthOf(payload) !== payloadBytes || lengthOf(meta) !== metaBytes) throw changed();',
     replace: 'if (lengthOf(payload) < 0 && lengthOf(meta) === payloadBytes + metaBytes) throw changed();',
   },

@@ -1,11 +1,11 @@
 import { sealFrames } from '@walstack/codec';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import type { Arena, Extent } from '../append/arena.js';
+import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { positionAt } from '../segments/segment.js';
-import type { Arena, Extent } from './arena.js';
 import { type BlockPreallocator, isRangeIdle } from './block-preallocator.js';
-import type { CoarseClock } from './coarse-clock.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
 import type { Roll } from './roll.js';

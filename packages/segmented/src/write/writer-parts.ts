@@ -1,9 +1,9 @@
+import type { Arena } from '../append/arena.js';
+import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { DirectorySync } from '../segments/directory-sync.js';
-import type { Arena } from './arena.js';
 import type { BlockPreallocator } from './block-preallocator.js';
-import type { CoarseClock } from './coarse-clock.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
 import type { SegmentAllocator } from './segment-allocator.js';

@@ -16,13 +16,13 @@ import {
 import { appendedMeanwhile, usedUp } from '../log-errors.js';
 import type { Settings } from '../options.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
+import type { FinalFailure } from '../write/final-failure.js';
+import type { SegmentChain } from '../write/segment-chain.js';
+import type { Watermarks } from '../write/watermarks.js';
+import type { WriterCounters, WriterParts } from '../write/writer-parts.js';
 import type { Arena } from './arena.js';
 import type { CoarseClock } from './coarse-clock.js';
-import type { FinalFailure } from './final-failure.js';
 import { compressed, type RecordBody } from './record-body.js';
-import type { SegmentChain } from './segment-chain.js';
-import type { Watermarks } from './watermarks.js';
-import type { WriterCounters, WriterParts } from './writer-parts.js';
 
 /** Encodes records into memory, in the order of their LSNs. Its checksums are filled in when a group is written. */
 export class RecordEncoder {

@@ -3,9 +3,9 @@ import type { CallQueues } from '../call-queues.js';
 import { backpressure, cutInProgress, tooLarge } from '../log-errors.js';
 import type { Settings } from '../options.js';
 import type { Cuts } from '../retention/cuts.js';
-import type { FullDisk } from './full-disk.js';
+import type { FullDisk } from '../write/full-disk.js';
+import type { SegmentWriter } from '../write/segment-writer.js';
 import type { RecordBody } from './record-body.js';
-import type { SegmentWriter } from './segment-writer.js';
 
 /** The largest batch, in bytes: it is encoded and written in one piece. */
 const BATCH_BYTES_MAX = 1024 * 1024 * 1024;
