@@ -17,6 +17,7 @@ export type { ResumePoint } from '@walstack/mmap-reader';
 export type { WalRecord } from '@walstack/mmap-reader/segments';
 export type { AppendOptions } from './append/record-body.js';
 export { Batch } from './batch.js';
+export type { CloseOptions } from './closing.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
 export { type Environment, systemEnvironment } from './environment.js';
 export {
@@ -44,6 +45,6 @@ export type {
   SalvageReport,
 } from './recovery/recovery-report.js';
 export type { TruncateResult } from './retention/truncation.js';
-export { type CloseOptions, SegmentedWal } from './segmented-wal.js';
+export { SegmentedWal } from './segmented-wal.js';
 export type { SegmentMeta } from './segments/segment.js';
 export type { SegmentedWalStats } from './stats.js';

@@ -1,31 +1,18 @@
-import {
-  type Checkpoint,
-  type KeyRing,
-  type Lsn,
-  MarkType,
-  type WalError,
-} from '@walstack/codec';
-import { checkBoolean, checkInteger, checkLsn, checkOptions, invalidType, outOfRange } from '@walstack/codec/internal';
+import { type Checkpoint, invalidType, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
 import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
 import type { WalRecord } from '@walstack/mmap-reader/segments';
-import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { AppendGate } from './append/append-gate.js';
 import { type AppendOptions, NO_OPTIONS, ReusedBody } from './append/record-body.js';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CallQueues } from './call-queues.js';
+import { type CloseOptions, Closing } from './closing.js';
 import { announce } from './diagnostics.js';
 import type { Environment } from './environment.js';
 import { announced, channels } from './log-diagnostics.js';
-import { behindLastLsn, behindNextLsn, emptyBatch, tooLateForRing, withoutKeyRing } from './log-errors.js';
+import { emptyBatch } from './log-errors.js';
 import { openBackend, settingsFor } from './open-backend.js';
-import {
-  checkConfig,
-  checkKeyRing,
-  environmentOf,
-  type SegmentedWalConfig,
-  type Settings,
-  withoutCreating,
-} from './options.js';
+import { checkConfig, environmentOf, type SegmentedWalConfig, type Settings, withoutCreating } from './options.js';
 import type { LogReader, ReadOptions } from './read/log-reader.js';
 import { ReadCalls } from './read/read-calls.js';
 import type { Replay, ReplayPage } from './read/replay.js';
@@ -34,12 +21,13 @@ import type { RecoveryReport } from './recovery/recovery-report.js';
 import { CheckpointStore } from './retention/checkpoint-store.js';
 import { Cuts } from './retention/cuts.js';
 import { dropsAnything } from './retention/retention.js';
-import { checkHoldName, type TruncateResult, Truncation } from './retention/truncation.js';
-import { encryptionOf, refuseOtherKey, requireKey } from './segments/keys.js';
-import { isEmpty, metaOf, type SegmentMeta } from './segments/segment.js';
+import { type TruncateResult, Truncation } from './retention/truncation.js';
+import { TruncationCalls } from './retention/truncation-calls.js';
+import { metaOf, type SegmentMeta } from './segments/segment.js';
 import { type SegmentedWalStats, statsOf } from './stats.js';
 import { FullDisk } from './write/full-disk.js';
 import { IdleMarker } from './write/idle-marker.js';
+import { KeyCalls } from './write/key-calls.js';
 import { SegmentWriter } from './write/segment-writer.js';
 import { SyncCalls } from './write/sync-calls.js';
 
@@ -53,34 +41,28 @@ import { SyncCalls } from './write/sync-calls.js';
  *
  * Only one object at a time writes a log, in any process or thread: the directory is locked.
  *
- * This file is long by the documentation of the calls: most of them are carried out by the parts below.
+ * This file is long by the documentation of the calls: the parts that it is made of carry them out.
  */
 export class SegmentedWal {
   readonly #environment: Environment;
   readonly #settings: Settings;
-  readonly #ownsIo: boolean;
-  readonly #unlock: () => void;
   readonly #recovery: RecoveryReport;
   readonly #writer: SegmentWriter;
   readonly #calls: CallQueues;
   readonly #body = new ReusedBody();
   readonly #gate: AppendGate;
-  readonly #fullDisk: FullDisk;
   readonly #syncs: SyncCalls;
-  readonly #idleMarker: IdleMarker;
   readonly #reads: ReadCalls;
   readonly #truncation: Truncation;
   readonly #cuts = new Cuts();
+  readonly #truncations: TruncationCalls;
+  readonly #keys: KeyCalls;
+  readonly #closing: Closing;
   #retaining = false;
-  #closing: Promise<void> | undefined;
-  /** Whether a call had reported the failure of the log when it was closed: if none had, closing it does. */
-  #failureWasReported = false;
 
   private constructor(environment: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
     this.#environment = environment;
     this.#settings = settings;
-    this.#ownsIo = ownsIo;
-    this.#unlock = opened.unlock;
     this.#recovery = opened.report;
     const { io } = environment;
     const writer = new SegmentWriter(environment, settings, opened.start, () => this.#retain());
@@ -92,15 +74,26 @@ export class SegmentedWal {
       cut: (lastLsn) => this.#cutOff(lastLsn),
       truncated: (result) => this.#announceTruncation(result),
     });
-    this.#idleMarker = new IdleMarker(environment.setTimer, settings.markAfterMs, {
+    const idleMarker = new IdleMarker(environment.setTimer, settings.markAfterMs, {
       activity: () => writer.nextLsn,
       wanted: () => this.#calls.state === 'open' && writer.failure === undefined && !writer.endsWithMark,
       mark: () => this.#writeIdleMark(),
     });
-    this.#fullDisk = new FullDisk(writer, this.#truncation, this.#calls.writes, opened.noSpace);
-    this.#gate = new AppendGate(settings, writer, this.#calls, this.#cuts, this.#fullDisk);
-    this.#syncs = new SyncCalls(io, this.#calls, writer, this.#fullDisk, this.#idleMarker);
+    const fullDisk = new FullDisk(writer, this.#truncation, this.#calls.writes, opened.noSpace);
+    this.#gate = new AppendGate(settings, writer, this.#calls, this.#cuts, fullDisk);
+    this.#syncs = new SyncCalls(io, this.#calls, writer, fullDisk, idleMarker);
     this.#reads = new ReadCalls(io, settings, this.#calls, writer);
+    this.#truncations = new TruncationCalls(this.#calls, writer, this.#truncation, this.#cuts, fullDisk);
+    this.#keys = new KeyCalls(settings.directory, this.#calls, writer, this.#gate, fullDisk);
+    this.#closing = new Closing({
+      io,
+      ownsIo,
+      unlock: opened.unlock,
+      calls: this.#calls,
+      writer,
+      idleMarker,
+      reads: this.#reads,
+    });
   }
 
   /**
@@ -318,17 +311,7 @@ export class SegmentedWal {
    * promise: `await ring.load()` first; `WAL_CLOSED`, the code of the first failure; `TypeError`
    */
   setEncryptionRing(ring: KeyRing): void {
-    this.#throwUnlessUnused();
-    checkKeyRing('ring', ring);
-    const newest = this.#writer.segments.findLast((segment) => !isEmpty(segment))?.header;
-    const needed = newest?.encrypted === true ? [ring.currentId, newest.keyId] : [ring.currentId];
-    ring.loadSync(needed);
-    // Its callback may have appended, or closed the log.
-    this.#throwUnlessUnused();
-    for (const keyId of needed) requireKey(ring, keyId, 'the log needs it');
-    if (newest !== undefined) refuseOtherKey(newest.keyId, ring, this.#writer.keyRing);
-    // Setting a ring accepts the plaintext records so far; for a read-only log the segments have to prove their age.
-    this.#writer.useKeyRing(ring, this.#calls.isReadonly ? undefined : encryptionOf(this.#writer.segments));
+    this.#keys.set(ring);
   }
 
   /**
@@ -340,12 +323,8 @@ export class SegmentedWal {
    * @throws `WAL_BAD_KEY` when the ring does not have the key, with nothing changed; `WAL_STATE` when the log has no ring;
    * `WAL_NO_SPACE`: then the next segment is encrypted with it, once the disk has room; `WAL_IO_FAILED`, `WAL_CLOSED`
    */
-  async rotateKey(id?: number): Promise<void> {
-    const ring = this.#ringToRotate();
-    const next = id === undefined ? ring.currentId : checkInteger('id', id, 1, 0xffff_ffff);
-    await ring.load([next]);
-    requireKey(ring, next, 'rotateKey needs it');
-    await this.#calls.run(() => this.#rotating(ring, next));
+  rotateKey(id?: number): Promise<void> {
+    return this.#keys.rotate(id);
   }
 
   /**
@@ -354,11 +333,7 @@ export class SegmentedWal {
    * @throws `WAL_UNSUPPORTED` when the callback of the ring returns a promise
    */
   rotateKeySync(id?: number): void {
-    const ring = this.#ringToRotate();
-    const next = id === undefined ? ring.currentId : checkInteger('id', id, 1, 0xffff_ffff);
-    ring.loadSync([next]);
-    requireKey(ring, next, 'rotateKey needs it');
-    this.#calls.runSync(() => this.#rotating(ring, next));
+    this.#keys.rotateSync(id);
   }
 
   /**
@@ -438,15 +413,13 @@ export class SegmentedWal {
    * @param lsn - the first LSN that is still needed, 1 to `nextLsn`
    * @throws `WAL_NO_SPACE` when the disk has no room to store the new beginning, with nothing changed
    */
-  async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
-    this.#checkKept(lsn);
-    return this.#calls.runMaintenance(() => this.#truncating(this.#truncation.before(lsn)));
+  truncateBefore(lsn: Lsn): Promise<TruncateResult> {
+    return this.#truncations.before(lsn);
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
   truncateBeforeSync(lsn: Lsn): TruncateResult {
-    this.#checkKept(lsn);
-    return this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.before(lsn)));
+    return this.#truncations.beforeSync(lsn);
   }
 
   /**
@@ -459,21 +432,13 @@ export class SegmentedWal {
    * @throws `WAL_TRUNCATED` when `lsn` is before the beginning of the log; `WAL_NO_SPACE` when the disk has no room for the
    * new segment: then nothing is lost, and the log is still usable; `RangeError` behind `lastLsn`
    */
-  async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
-    this.#checkAppended(lsn);
-    this.#calls.throwUnlessOwned();
-    return this.#cuts.run(lsn + 1, () =>
-      this.#calls.runMaintenance(() => this.#truncating(this.#truncation.after(lsn))),
-    );
+  truncateAfter(lsn: Lsn): Promise<TruncateResult> {
+    return this.#truncations.after(lsn);
   }
 
   /** Like {@link truncateAfter}, blocking the thread. */
   truncateAfterSync(lsn: Lsn): TruncateResult {
-    this.#checkAppended(lsn);
-    this.#calls.throwUnlessOwned();
-    return this.#cuts.runSync(lsn + 1, () =>
-      this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.after(lsn))),
-    );
+    return this.#truncations.afterSync(lsn);
   }
 
   /**
@@ -484,19 +449,13 @@ export class SegmentedWal {
    * @param lsn - the LSN of the next record: any LSN
    * @throws `WAL_NO_SPACE` when the disk has no room for the new segment: then nothing is lost, and the log is still usable
    */
-  async resetTo(lsn: Lsn): Promise<TruncateResult> {
-    checkLsn('lsn', lsn);
-    this.#calls.throwUnlessOwned();
-    return this.#cuts.run(lsn, () => this.#calls.runMaintenance(() => this.#truncating(this.#truncation.resetTo(lsn))));
+  resetTo(lsn: Lsn): Promise<TruncateResult> {
+    return this.#truncations.resetTo(lsn);
   }
 
   /** Like {@link resetTo}, blocking the thread. */
   resetToSync(lsn: Lsn): TruncateResult {
-    checkLsn('lsn', lsn);
-    this.#calls.throwUnlessOwned();
-    return this.#cuts.runSync(lsn, () =>
-      this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.resetTo(lsn))),
-    );
+    return this.#truncations.resetToSync(lsn);
   }
 
   /**
@@ -507,15 +466,13 @@ export class SegmentedWal {
    * @param lsn - 0 to `lastLsn`
    * @throws `WAL_NO_SPACE` when the disk has no room to store it, with nothing changed
    */
-  async checkpoint(lsn: Lsn): Promise<void> {
-    this.#checkAppended(lsn);
-    return this.#calls.runMaintenance(() => this.#truncation.checkpoint(lsn));
+  checkpoint(lsn: Lsn): Promise<void> {
+    return this.#truncations.checkpoint(lsn);
   }
 
   /** Like {@link checkpoint}, blocking the thread. */
   checkpointSync(lsn: Lsn): void {
-    this.#checkAppended(lsn);
-    this.#calls.runMaintenanceSync(() => this.#truncation.checkpoint(lsn));
+    this.#truncations.checkpointSync(lsn);
   }
 
   /**
@@ -528,29 +485,23 @@ export class SegmentedWal {
    * @throws `WAL_TRUNCATED` with `firstLsn` when `lsn` was removed already; `WAL_TOO_LARGE` beyond 1024 holds;
    * `WAL_NO_SPACE` with nothing changed
    */
-  async hold(name: string, lsn: Lsn): Promise<void> {
-    checkHoldName(name);
-    this.#checkKept(lsn);
-    return this.#calls.runMaintenance(() => this.#truncation.hold(name, lsn));
+  hold(name: string, lsn: Lsn): Promise<void> {
+    return this.#truncations.hold(name, lsn);
   }
 
   /** Like {@link hold}, blocking the thread. */
   holdSync(name: string, lsn: Lsn): void {
-    checkHoldName(name);
-    this.#checkKept(lsn);
-    this.#calls.runMaintenanceSync(() => this.#truncation.hold(name, lsn));
+    this.#truncations.holdSync(name, lsn);
   }
 
   /** Releases a hold. Durable on return. @returns whether there was one with this name */
-  async releaseHold(name: string): Promise<boolean> {
-    checkHoldName(name);
-    return this.#calls.runMaintenance(() => this.#truncation.releaseHold(name));
+  releaseHold(name: string): Promise<boolean> {
+    return this.#truncations.releaseHold(name);
   }
 
   /** Like {@link releaseHold}, blocking the thread. */
   releaseHoldSync(name: string): boolean {
-    checkHoldName(name);
-    return this.#calls.runMaintenanceSync(() => this.#truncation.releaseHold(name));
+    return this.#truncations.releaseHoldSync(name);
   }
 
   /**
@@ -667,6 +618,11 @@ export class SegmentedWal {
     return this.#reads.lsnBeforeSync(position);
   }
 
+  /** The options that another reader of the log, such as a `LogTail`, needs to decode its records. */
+  get decoding(): Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'> {
+    return this.#reads.decoding;
+  }
+
   /** The segments of the log, from the oldest to the newest. */
   listSegments(): readonly SegmentMeta[] {
     const { sealed, active } = this.#writer;
@@ -693,30 +649,13 @@ export class SegmentedWal {
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when the log fails during this call: then it is closed and unlocked, and not
    * everything appended may be durable
    */
-  async close(options: CloseOptions = {}): Promise<void> {
-    const discard = checkClose(options);
-    this.#closing ??= this.#close(discard);
-    await this.#closing;
+  close(options: CloseOptions = {}): Promise<void> {
+    return this.#closing.close(options);
   }
 
   /** Like {@link close}, blocking the thread. If the log is closing already, it waits until it is closed. */
   closeSync(options: CloseOptions = {}): void {
-    const discard = checkClose(options);
-    if (this.#calls.state === 'closed') return;
-    this.#calls.writes.requireTurn();
-    this.#calls.maintenance.requireTurn();
-    if (this.#calls.state === 'closing') {
-      this.#calls.maintenance.runSync(nothing);
-      return;
-    }
-    this.#beginClosing();
-    try {
-      this.#calls.maintenance.runSync(() => this.#calls.writes.join(() => this.#closeLog(discard)));
-    } finally {
-      this.#closing = this.#disposeBackend();
-      // A later `close()` awaits this promise and reports its error.
-      this.#closing.catch(() => {});
-    }
+    this.#closing.closeSync(options);
   }
 
   /** Closes the log: {@link closeSync}. */
@@ -729,72 +668,10 @@ export class SegmentedWal {
     return this.close();
   }
 
-  async #close(discard: boolean): Promise<void> {
-    this.#beginClosing();
-    try {
-      await this.#calls.maintenance.run(() => this.#calls.writes.join(() => this.#closeLog(discard)));
-    } finally {
-      await this.#disposeBackend();
-    }
-  }
-
-  #beginClosing(): void {
-    this.#calls.state = 'closing';
-    this.#failureWasReported = this.#calls.failureIsReported;
-    this.#idleMarker.stop();
-    this.#reads.end();
-  }
-
-  *#closeLog(discard: boolean): IoRoutine<void> {
-    try {
-      if (this.#writer.failure !== undefined || this.#calls.isReadonly) {
-        yield* this.#writer.releaseFiles();
-        if (!this.#failureWasReported) this.#throwIfOwed(discard);
-        return;
-      }
-      yield* this.#writer.close(MarkType.closed, discard);
-    } finally {
-      this.#calls.state = 'closed';
-      this.#unlock();
-    }
-  }
-
-  /** @throws a failure that no call has reported: of the background, or of a call that ended behind the one that closes */
-  #throwIfOwed(discard: boolean): void {
-    const { failure, durableLsn, writtenLsn, nextLsn } = this.#writer;
-    if (failure !== undefined && durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;
-  }
-
-  /** Disposes of a backend that the log has opened, once all its completions were processed. */
-  async #disposeBackend(): Promise<void> {
-    if (!this.#ownsIo) return;
-    await CompletionRouter.for(this.#environment.io).settled();
-    await this.#environment.io.dispose();
-  }
-
-  *#truncating(truncation: IoRoutine<TruncateResult>): IoRoutine<TruncateResult> {
-    const result = yield* truncation;
-    if (this.#fullDisk.noSpace !== undefined) yield* this.#calls.writes.join(() => this.#fullDisk.beginIfDeferred());
-    return result;
-  }
-
   #cutOff(lastLsn: Lsn): void {
     this.#syncs.onCut();
     this.#reads.onCut(lastLsn);
     this.#cuts.notify(lastLsn);
-  }
-
-  *#rotating(ring: KeyRing, keyId: number): IoRoutine<void> {
-    ring.use(keyId);
-    yield* this.#fullDisk.beginIfDeferred();
-    yield* this.#writer.rotate();
-  }
-
-  #ringToRotate(): KeyRing {
-    this.#gate.throwUnlessWritable();
-    const ring = this.encryptionRing;
-    if (ring !== undefined) return ring;
-    throw withoutKeyRing(this.directory);
   }
 
   #announceTruncation(result: TruncateResult): void {
@@ -815,47 +692,11 @@ export class SegmentedWal {
       .catch(() => {});
   }
 
-  /** The options that another reader of the log, such as a `LogTail`, needs to decode its records. */
-  get decoding(): Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'> {
-    return this.#reads.decoding;
-  }
-
   #writeIdleMark(): void {
     // A failure is not lost: `failure` has it, and the next call rejects with it.
     this.#calls.writes.run(() => this.#writer.mark(MarkType.idle)).catch(() => {});
   }
-
-  /** @throws when something was appended, and a ring that is set now would come too late for it */
-  #throwUnlessUnused(): void {
-    this.#calls.throwUnlessOpen();
-    this.#calls.throwIfFailed();
-    if (this.#writer.counters.records > 0) throw tooLateForRing(this.directory);
-  }
-
-  #checkKept(lsn: Lsn): void {
-    const end = this.#cuts.endOfKept(this.nextLsn);
-    if (checkLsn('lsn', lsn) > end) throw behindNextLsn(lsn, end);
-  }
-
-  #checkAppended(lsn: Lsn): void {
-    const last = this.#cuts.endOfKept(this.nextLsn) - 1;
-    if (checkInteger('lsn', lsn) > last) throw behindLastLsn(lsn, last);
-  }
 }
-
-/** How a log is closed. */
-export interface CloseOptions {
-  /** Discard everything appended and not yet written. Default `false`. */
-  readonly discard?: boolean;
-}
-
-function checkClose(options: CloseOptions): boolean {
-  const { discard = false } = checkOptions('options', options, ['discard']);
-  return checkBoolean('discard', discard);
-}
-
-/** A routine that does nothing: running it in a queue waits for the routines before it. */
-function* nothing(): IoRoutine<void> {}
 
 function beginningOf({ start }: OpenedLog): Checkpoint {
   return start.checkpoint ?? { logId: start.logId, firstSegment: 1, checkpointLsn: 0, holds: {} };

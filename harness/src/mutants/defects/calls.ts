@@ -149,7 +149,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'key-callback-that-appends',
     test: 'packages/segmented/test/encryption.test.ts',
     breaks: 'The log is looked at again after a key service was asked.',
-    file: `${SEGMENTED}/segmented-wal.ts`,
+    file: `${SEGMENTED}/write/key-calls.ts`,
     find: '    // Its callback may have appended, or closed the log.\n    this.#throwUnlessUnused();\n',
     replace: '',
   },

@@ -119,7 +119,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
     name: 'ring-with-another-key-taken',
     test: 'packages/segmented/test/encryption.test.ts',
     breaks: 'A log is not gone on with under a ring that has another key in the place of that of its newest records.',
-    file: `${SEGMENTED}/segmented-wal.ts`,
+    file: `${SEGMENTED}/write/key-calls.ts`,
     find: '    if (newest !== undefined) refuseOtherKey(newest.keyId, ring, this.#writer.keyRing);\n',
     replace: '',
   },

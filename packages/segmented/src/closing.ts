@@ -1,0 +1,117 @@
+import { checkBoolean, checkOptions, MarkType } from '@walstack/codec';
+import { CompletionRouter, type IoRoutine, type StorageIo } from '@walstack/storage-io';
+import type { CallQueues } from './call-queues.js';
+import type { ReadCalls } from './read/read-calls.js';
+import type { IdleMarker } from './write/idle-marker.js';
+import type { SegmentWriter } from './write/segment-writer.js';
+
+/** How a log is closed. */
+export interface CloseOptions {
+  /** Discard everything appended and not yet written. Default `false`. */
+  readonly discard?: boolean;
+}
+
+/** What closing a log ends. */
+export interface ClosedParts {
+  readonly io: StorageIo;
+  /** Whether the log has opened the backend and has to dispose of it. */
+  readonly ownsIo: boolean;
+  readonly unlock: () => void;
+  readonly calls: CallQueues;
+  readonly writer: SegmentWriter;
+  readonly idleMarker: IdleMarker;
+  readonly reads: ReadCalls;
+}
+
+/** Closes a log, behind everything in its queues, and reports its failure if no call has. */
+export class Closing {
+  readonly #parts: ClosedParts;
+  #closing: Promise<void> | undefined;
+  /** Whether a call had reported the failure of the log when it was closed: if none had, closing it does. */
+  #failureWasReported = false;
+
+  constructor(parts: ClosedParts) {
+    this.#parts = parts;
+  }
+
+  async close(options: CloseOptions): Promise<void> {
+    const discard = checkClose(options);
+    this.#closing ??= this.#close(discard);
+    await this.#closing;
+  }
+
+  closeSync(options: CloseOptions): void {
+    const discard = checkClose(options);
+    const { calls } = this.#parts;
+    if (calls.state === 'closed') return;
+    calls.writes.requireTurn();
+    calls.maintenance.requireTurn();
+    if (calls.state === 'closing') {
+      calls.maintenance.runSync(nothing);
+      return;
+    }
+    this.#begin();
+    try {
+      calls.maintenance.runSync(() => calls.writes.join(() => this.#closeLog(discard)));
+    } finally {
+      this.#closing = this.#disposeBackend();
+      // A later `close()` awaits this promise and reports its error.
+      this.#closing.catch(() => {});
+    }
+  }
+
+  async #close(discard: boolean): Promise<void> {
+    this.#begin();
+    const { calls } = this.#parts;
+    try {
+      await calls.maintenance.run(() => calls.writes.join(() => this.#closeLog(discard)));
+    } finally {
+      await this.#disposeBackend();
+    }
+  }
+
+  #begin(): void {
+    const { calls, idleMarker, reads } = this.#parts;
+    calls.state = 'closing';
+    this.#failureWasReported = calls.failureIsReported;
+    idleMarker.stop();
+    reads.end();
+  }
+
+  *#closeLog(discard: boolean): IoRoutine<void> {
+    const { calls, writer, unlock } = this.#parts;
+    try {
+      if (writer.failure !== undefined || calls.isReadonly) {
+        yield* writer.releaseFiles();
+        if (!this.#failureWasReported) this.#throwIfOwed(discard);
+        return;
+      }
+      yield* writer.close(MarkType.closed, discard);
+    } finally {
+      calls.state = 'closed';
+      unlock();
+    }
+  }
+
+  /** @throws a failure that no call has reported: of the background, or of a call that ended behind the one that closes */
+  #throwIfOwed(discard: boolean): void {
+    const { failure, durableLsn, writtenLsn, nextLsn } = this.#parts.writer;
+    if (failure !== undefined && durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;
+  }
+
+  /** Disposes of a backend that the log has opened, once all its completions were processed. */
+  async #disposeBackend(): Promise<void> {
+    const { io, ownsIo } = this.#parts;
+    if (!ownsIo) return;
+    await CompletionRouter.for(io).settled();
+    await io.dispose();
+  }
+}
+
+function checkClose(options: CloseOptions): boolean {
+  const { discard = false } = checkOptions('options', options, ['discard']);
+  return checkBoolean('discard', discard);
+}
+
+/** A routine that does nothing: running it in a queue waits for the routines before it. */
+function* nothing(): IoRoutine<void> {}

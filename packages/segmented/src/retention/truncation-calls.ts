@@ -1,0 +1,114 @@
+import { checkInteger, checkLsn, type Lsn } from '@walstack/codec';
+import type { IoRoutine } from '@walstack/storage-io';
+import type { CallQueues } from '../call-queues.js';
+import { behindLastLsn, behindNextLsn } from '../log-errors.js';
+import type { FullDisk } from '../write/full-disk.js';
+import type { SegmentWriter } from '../write/segment-writer.js';
+import type { Cuts } from './cuts.js';
+import { checkHoldName, type TruncateResult, type Truncation } from './truncation.js';
+
+/** The calls that move the beginning and the end of a log, its checkpoint and its holds, in the maintenance queue. */
+export class TruncationCalls {
+  readonly #calls: CallQueues;
+  readonly #writer: SegmentWriter;
+  readonly #truncation: Truncation;
+  readonly #cuts: Cuts;
+  readonly #fullDisk: FullDisk;
+
+  constructor(calls: CallQueues, writer: SegmentWriter, truncation: Truncation, cuts: Cuts, fullDisk: FullDisk) {
+    this.#calls = calls;
+    this.#writer = writer;
+    this.#truncation = truncation;
+    this.#cuts = cuts;
+    this.#fullDisk = fullDisk;
+  }
+
+  async before(lsn: Lsn): Promise<TruncateResult> {
+    this.#checkKept(lsn);
+    return this.#calls.runMaintenance(() => this.#truncating(this.#truncation.before(lsn)));
+  }
+
+  beforeSync(lsn: Lsn): TruncateResult {
+    this.#checkKept(lsn);
+    return this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.before(lsn)));
+  }
+
+  async after(lsn: Lsn): Promise<TruncateResult> {
+    this.#checkAppended(lsn);
+    return this.#cutting(lsn + 1, () => this.#truncation.after(lsn));
+  }
+
+  afterSync(lsn: Lsn): TruncateResult {
+    this.#checkAppended(lsn);
+    return this.#cuttingSync(lsn + 1, () => this.#truncation.after(lsn));
+  }
+
+  async resetTo(lsn: Lsn): Promise<TruncateResult> {
+    checkLsn('lsn', lsn);
+    return this.#cutting(lsn, () => this.#truncation.resetTo(lsn));
+  }
+
+  resetToSync(lsn: Lsn): TruncateResult {
+    checkLsn('lsn', lsn);
+    return this.#cuttingSync(lsn, () => this.#truncation.resetTo(lsn));
+  }
+
+  async checkpoint(lsn: Lsn): Promise<void> {
+    this.#checkAppended(lsn);
+    return this.#calls.runMaintenance(() => this.#truncation.checkpoint(lsn));
+  }
+
+  checkpointSync(lsn: Lsn): void {
+    this.#checkAppended(lsn);
+    this.#calls.runMaintenanceSync(() => this.#truncation.checkpoint(lsn));
+  }
+
+  async hold(name: string, lsn: Lsn): Promise<void> {
+    checkHoldName(name);
+    this.#checkKept(lsn);
+    return this.#calls.runMaintenance(() => this.#truncation.hold(name, lsn));
+  }
+
+  holdSync(name: string, lsn: Lsn): void {
+    checkHoldName(name);
+    this.#checkKept(lsn);
+    this.#calls.runMaintenanceSync(() => this.#truncation.hold(name, lsn));
+  }
+
+  async releaseHold(name: string): Promise<boolean> {
+    checkHoldName(name);
+    return this.#calls.runMaintenance(() => this.#truncation.releaseHold(name));
+  }
+
+  releaseHoldSync(name: string): boolean {
+    checkHoldName(name);
+    return this.#calls.runMaintenanceSync(() => this.#truncation.releaseHold(name));
+  }
+
+  /** @param nextLsn - the LSN with which the log continues after the cut */
+  async #cutting(nextLsn: Lsn, cut: () => IoRoutine<TruncateResult>): Promise<TruncateResult> {
+    this.#calls.throwUnlessOwned();
+    return this.#cuts.run(nextLsn, () => this.#calls.runMaintenance(() => this.#truncating(cut())));
+  }
+
+  #cuttingSync(nextLsn: Lsn, cut: () => IoRoutine<TruncateResult>): TruncateResult {
+    this.#calls.throwUnlessOwned();
+    return this.#cuts.runSync(nextLsn, () => this.#calls.runMaintenanceSync(() => this.#truncating(cut())));
+  }
+
+  *#truncating(truncation: IoRoutine<TruncateResult>): IoRoutine<TruncateResult> {
+    const result = yield* truncation;
+    if (this.#fullDisk.noSpace !== undefined) yield* this.#calls.writes.join(() => this.#fullDisk.beginIfDeferred());
+    return result;
+  }
+
+  #checkKept(lsn: Lsn): void {
+    const end = this.#cuts.endOfKept(this.#writer.nextLsn);
+    if (checkLsn('lsn', lsn) > end) throw behindNextLsn(lsn, end);
+  }
+
+  #checkAppended(lsn: Lsn): void {
+    const last = this.#cuts.endOfKept(this.#writer.nextLsn) - 1;
+    if (checkInteger('lsn', lsn) > last) throw behindLastLsn(lsn, last);
+  }
+}
