@@ -2,7 +2,7 @@ import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManage
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { exploreCrashes } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { contentsOf } from './support/worlds.js';
+import { contentsOf } from './support/fixtures.js';
 
 const DIRECTORY = '/log';
 
@@ -20,8 +20,8 @@ describe('the place of a checkpoint in a log that was closed cleanly', () => {
         await both.close();
         life.note('b is closed');
         await (await open(life.io, [0])).close();
-        const alone = await open(life.io, [0]);
-        await alone.checkpoint(() => {});
+        const again = await open(life.io, [0]);
+        await again.checkpoint(() => {});
       },
       async (life) => {
         if (life.notes.length === 0) return;

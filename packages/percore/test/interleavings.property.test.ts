@@ -2,7 +2,7 @@ import { type CoreEntry, PerCoreRecovery, PerCoreWalManager } from '@walstack/pe
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { contentOf } from './support/worlds.js';
+import { contentOf } from './support/fixtures.js';
 
 /** An operation on a log of four cores. */
 type Step =

@@ -4,7 +4,7 @@ import { type CoreEntry, CoreWalWriter, PerCoreWalReader } from '@walstack/perco
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, contentOf, directoryFor, temporaryDirectory } from './support/worlds.js';
+import { BACKENDS, contentOf, directoryFor, temporaryDirectory } from './support/fixtures.js';
 
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 

@@ -4,7 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { ringSupport } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { contentsOf, temporaryDirectory } from './support/worlds.js';
+import { contentsOf, temporaryDirectory } from './support/fixtures.js';
 
 const module = new URL('./support/programs.mjs', import.meta.url).href;
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
@@ -139,7 +139,7 @@ test('ports and results belong to workers', async () => {
 
 describe('what a program throws', () => {
   test.each(['nothingAtAll', 'noPrototype', 'throwingGetter', 'oddName', 'revokedProxy'])(
-    '%s is said of it, and its thread goes on',
+    '%s becomes an error of finished, and its thread continues',
     async (name) => {
       const manager = await open(name);
       await expect(manager.finished(0)).rejects.toBeInstanceOf(Error);

@@ -1,14 +1,14 @@
 import type { Defect } from '../defect.js';
 import { PERCORE } from './folders.js';
 
-const COORDINATION_TEST = 'packages/percore/test/coordination.test.ts';
-const GOINGS_TEST = 'packages/percore/test/comings-and-goings.test.ts';
-const ALONE_TEST = 'packages/percore/test/writer-alone.test.ts';
-const DECIDES_TEST = 'packages/percore/test/salvage-decides.test.ts';
+const COORDINATION_TEST = 'packages/percore/test/checkpoints-and-commits.test.ts';
+const GOINGS_TEST = 'packages/percore/test/retired-cores.test.ts';
+const ALONE_TEST = 'packages/percore/test/standalone-writer.test.ts';
+const DECIDES_TEST = 'packages/percore/test/salvage-incomplete-epochs.test.ts';
 const READER_TEST = 'packages/percore/test/per-core-wal-reader.test.ts';
-const TURNS_TEST = 'packages/percore/test/reader-turns.test.ts';
-const NAMES_TEST = 'packages/percore/test/names-in-the-way.test.ts';
-const WORKER_TEST = 'packages/percore/test/worker-takes-over.test.ts';
+const TURNS_TEST = 'packages/percore/test/concurrent-advance.test.ts';
+const NAMES_TEST = 'packages/percore/test/reserved-names-taken.test.ts';
+const WORKER_TEST = 'packages/percore/test/worker-opens-log.test.ts';
 
 /** Defects in what managers and writers alone may do with the logs of cores, in what they say was committed, and in how they are read. */
 export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
@@ -78,7 +78,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'epoch-without-a-successor',
-    test: 'packages/percore/test/settling.test.ts',
+    test: 'packages/percore/test/epochs-across-crashes.test.ts',
     breaks: 'Epochs end before a number that cannot be read.',
     file: `${PERCORE}/core/epochs.ts`,
     find: 'export const LAST_EPOCH = Number.MAX_SAFE_INTEGER - 1;',
@@ -332,7 +332,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'barriers-dropped-by-opening-at',
-    test: 'packages/percore/test/writer-alone-barriers.test.ts',
+    test: 'packages/percore/test/standalone-writer-barriers.test.ts',
     breaks: 'A writer alone drops no barrier of a manager.',
     file: `${PERCORE}/core/open-core-log.ts`,
     find: 'if (isNamed && (yield* hasManagedBarrier(log, lsn + 1))) {',
@@ -396,7 +396,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'appended-by-the-clock-of-a-core',
-    test: 'packages/percore/test/clock-that-appends.test.ts',
+    test: 'packages/percore/test/append-inside-clock.test.ts',
     breaks: 'The clock of a core appends nothing while it is asked for the time of an entry.',
     file: `${PERCORE}/core/core-wal-writer.ts`,
     find: '    if (this.#isAppending) throw appendWithinAppend(this.coreId);\n',

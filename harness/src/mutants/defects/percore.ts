@@ -59,7 +59,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'place-where-the-log-ends',
-    test: 'packages/percore/test/coordination.test.ts',
+    test: 'packages/percore/test/checkpoints-and-commits.test.ts',
     breaks: 'The place of a checkpoint is behind the barrier, and not where the log ends when it is synced.',
     file: `${PERCORE}/manager/local-core.ts`,
     find: '    const { lsn, position, timestampUs, committed, commitPlaces, retired } = barrier;',
@@ -129,7 +129,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'left-before-it-is-decided',
-    test: 'packages/percore/test/settling.test.ts',
+    test: 'packages/percore/test/epochs-across-crashes.test.ts',
     breaks: 'What is complete, and the last epoch, are durable before any log is cut.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
     find: 'const manifest = dropsEntries ? { ...found, leaving: { complete: completeEpoch, last: lastEpoch } } : found;',
@@ -147,7 +147,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'half-an-epoch-compared',
-    test: 'packages/percore/test/settling.test.ts',
+    test: 'packages/percore/test/epochs-across-crashes.test.ts',
     breaks: 'A writer compares the whole number of an epoch with its own.',
     file: `${PERCORE}/core/epochs.ts`,
     find: 'return Atomics.load(words, LOW_WORD) === low && Atomics.load(words, 1 - LOW_WORD) === high;',
@@ -155,7 +155,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'barrier-of-a-core-that-left',
-    test: 'packages/percore/test/coordination.test.ts',
+    test: 'packages/percore/test/checkpoints-and-commits.test.ts',
     breaks: 'The last barrier of a core counts for every later epoch.',
     file: `${PERCORE}/manager/local-core.ts`,
     find: 'if (barrierOf(writer, epoch) === undefined) await appendBarrier(writer);',
@@ -163,7 +163,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'truncated-past-a-managers-checkpoint',
-    test: 'packages/percore/test/coordination.test.ts',
+    test: 'packages/percore/test/checkpoints-and-commits.test.ts',
     breaks: 'A writer alone does not take away what the last checkpoint of a manager needs.',
     file: `${PERCORE}/core/core-wal-writer.ts`,
     find: 'if (lsn > neededFrom) {',
@@ -171,7 +171,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'manifest-taken-for-durable-by-a-writer-alone',
-    test: 'packages/percore/test/writer-alone.test.ts',
+    test: 'packages/percore/test/standalone-writer.test.ts',
     breaks: 'A writer alone truncates because of a checkpoint only when no crash takes that back.',
     file: `${PERCORE}/core/core-wal-writer.ts`,
     find: 'if (manifest !== undefined) yield* waitForIo(io, () => writeManifest(io, directory, manifest, draft));',
@@ -180,7 +180,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'offsets-carried-into-an-open-epoch',
-    test: 'packages/percore/test/writer-alone.test.ts',
+    test: 'packages/percore/test/standalone-writer.test.ts',
     breaks: 'What was committed in complete epochs stays while that in which it is appended again is not complete.',
     file: `${PERCORE}/core/core-wal-writer.ts`,
     find: 'const ended = ledger.endedFrom(this.#epoch);',
@@ -188,7 +188,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'entry-behind-the-last-barrier',
-    test: 'packages/percore/test/writer-alone.test.ts',
+    test: 'packages/percore/test/standalone-writer.test.ts',
     breaks: 'A writer alone appends nothing by itself behind the last barrier of a core.',
     file: `${PERCORE}/core/core-wal-writer.ts`,
     find: 'if (this.#retiredAtLsn === log.lastLsn) return',
@@ -196,7 +196,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'opened-alone-while-half-salvaged',
-    test: 'packages/percore/test/writer-alone.test.ts',
+    test: 'packages/percore/test/standalone-writer.test.ts',
     breaks: 'While a salvage of a per-core log has not ended, no writer alone opens the log of a core.',
     file: `${PERCORE}/core/open-core-log.ts`,
     find: 'if (note !== undefined) throw unfinishedSalvage(directory);',
@@ -204,7 +204,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'salvaged-epochs-decided-anew',
-    test: 'packages/percore/test/salvage-decides.test.ts',
+    test: 'packages/percore/test/salvage-incomplete-epochs.test.ts',
     breaks: 'What a salvage has taken of epochs that cannot be complete any more counts as complete.',
     file: `${PERCORE}/recovery/recovered-logs.ts`,
     find: 'const salvaged = dropsIncomplete || completeEpoch === lastEpoch ? undefined : lastEpoch;',
@@ -212,7 +212,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'core-salvaged-before-a-kill-unreported',
-    test: 'packages/percore/test/salvage-decides.test.ts',
+    test: 'packages/percore/test/salvage-incomplete-epochs.test.ts',
     breaks: 'What the log of a core has lost by its salvage is reported, wherever that is killed.',
     file: `${PERCORE}/recovery/recovered-logs.ts`,
     find: '  yield* salvage.noteReports(log, place);\n',
@@ -220,7 +220,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'barriers-before-the-first-manifest',
-    test: 'packages/percore/test/salvage-decides.test.ts',
+    test: 'packages/percore/test/salvage-incomplete-epochs.test.ts',
     breaks: 'Before a manager appends a barrier there is a manifest.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
     find: 'if (manifest === NO_MANIFEST && !needed)\n',
@@ -228,7 +228,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'left-by-a-writer-alone',
-    test: 'packages/percore/test/writer-alone-barriers.test.ts',
+    test: 'packages/percore/test/standalone-writer-barriers.test.ts',
     breaks: 'A core that is left out has a last barrier of a manager.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
     find: 'if (!taken.retiredByManager) {',
@@ -236,7 +236,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'truncated-before-it-is-known-again',
-    test: 'packages/percore/test/writer-alone-barriers.test.ts',
+    test: 'packages/percore/test/standalone-writer-barriers.test.ts',
     breaks: 'A writer alone truncates when what says again what goes is durable.',
     file: `${PERCORE}/core/core-wal-writer.ts`,
     find: 'if (appended || !this.#isRestatedFrom(before)) {',
@@ -244,7 +244,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'offsets-of-before-leaving-forgotten',
-    test: 'packages/percore/test/comings-and-goings.test.ts',
+    test: 'packages/percore/test/retired-cores.test.ts',
     breaks: 'What a core has committed before it left stays superseded behind a checkpoint that it takes part in.',
     file: `${PERCORE}/core/core-state.ts`,
     find: 'new Set(left ? committed.offsets.keys() : committedBeforeLeaving)',
@@ -252,7 +252,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'read-while-half-salvaged',
-    test: 'packages/percore/test/reader-turns.test.ts',
+    test: 'packages/percore/test/concurrent-advance.test.ts',
     breaks: 'While a salvage of a per-core log has not ended, no log of a core is read.',
     file: `${PERCORE}/recovery/per-core-wal-reader.ts`,
     find: 'if ((yield* readSalvageNote(io, directory)) !== undefined) throw unfinishedSalvage(directory);',
@@ -260,7 +260,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'reports-in-another-quarantine-unread',
-    test: 'packages/percore/test/names-in-the-way.test.ts',
+    test: 'packages/percore/test/reserved-names-taken.test.ts',
     breaks: 'What the log of a core has lost is reported from whatever directory its salvage has kept it in.',
     file: `${PERCORE}/salvage/salvage-reports.ts`,
     find: '!base.startsWith(',

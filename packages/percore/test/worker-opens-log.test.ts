@@ -7,7 +7,7 @@ import { initialState } from '../src/core/core-state.js';
 import { SharedEpochs } from '../src/core/epochs.js';
 import { errorFromTransfer, errorToTransfer } from '../src/manager/error-transfer.js';
 import { contentOf, type Report, serveWorker } from '../src/manager/worker.js';
-import { temporaryDirectory } from './support/worlds.js';
+import { temporaryDirectory } from './support/fixtures.js';
 
 const module = new URL('./support/programs.mjs', import.meta.url).href;
 

@@ -2,7 +2,7 @@ import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManage
 import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { exploreCrashes, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { contentsOf } from './support/worlds.js';
+import { contentsOf } from './support/fixtures.js';
 
 const DIRECTORY = '/log';
 const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
@@ -102,13 +102,13 @@ describe('a salvage without a manager', () => {
 });
 
 test('the losses of a salvage are reported wherever it is killed, or are in quarantine when it has ended', async () => {
-  await exploreCrashes<'damaged' | 'told'>(
+  await exploreCrashes<'damaged' | 'reported'>(
     async (life) => {
       await made(life.io);
       await damage(life.io, 1, '3/1');
       life.note('damaged');
       const manager = await open(life.io, { recoveryMode: 'salvage' });
-      life.note('told');
+      life.note('reported');
       await manager.close();
     },
     async (life) => {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
 import { SharedEpochs as OwnEpochs } from '../src/core/epochs.js';
 import { LocalCore } from '../src/manager/local-core.js';
-import { contentsOf, temporaryDirectory } from './support/worlds.js';
+import { contentsOf, temporaryDirectory } from './support/fixtures.js';
 
 const DIRECTORY = '/log';
 const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
@@ -15,10 +15,10 @@ const coded = (code: string, facts: object = {}): unknown => expect.objectContai
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });
 
-const alone = (io: StorageIo, coreId: number): CoreWalWriter =>
+const openStandalone = (io: StorageIo, coreId: number): CoreWalWriter =>
   CoreWalWriter.openSync(coreId, DIRECTORY, { io, ...SMALL });
 
-function told(
+function recovered(
   io: StorageIo,
   incomplete: 'take' | 'leave' = 'leave',
 ): { complete: number; puts: unknown[]; offsets: ReadonlyMap<string, bigint> } {
@@ -59,11 +59,11 @@ describe('a retired core', () => {
         await manager.close();
         puts = ['behind'];
       }
-      const { complete } = told(io);
-      const writer = alone(io, 1);
+      const { complete } = recovered(io);
+      const writer = openStandalone(io, 1);
       writer.appendPut('alone', '');
       await writer.close();
-      const found = told(io);
+      const found = recovered(io);
       expect(found.complete).toBe(complete);
       expect([...found.puts].sort()).toEqual(['alone', ...puts].sort());
       // Added again by the manager, epochs wait for it again.
@@ -74,7 +74,7 @@ describe('a retired core', () => {
       await manager.syncAll();
       expect(manager.lastCheckpoint === undefined).toBe(!checkpoint);
       await manager.close();
-      expect([...told(io).puts].sort()).toEqual(['alone', 'back', 'incomplete', ...puts].sort());
+      expect([...recovered(io).puts].sort()).toEqual(['alone', 'back', 'incomplete', ...puts].sort());
     }
   });
 
@@ -90,18 +90,18 @@ describe('a retired core', () => {
       ['other', 7n],
       ['source', 50n],
     ]);
-    expect(told(io).offsets).toEqual(expected);
+    expect(recovered(io).offsets).toEqual(expected);
     for (let life = 0; life < 2; life++) {
       const again = await open(io, 2);
       await again.close();
-      expect(told(io).offsets).toEqual(expected);
+      expect(recovered(io).offsets).toEqual(expected);
     }
     const again = await open(io, 2);
     const { cores } = await again.checkpoint(() => {});
     expect(cores[1]?.committed.offsets).toEqual(new Map([['other', 7n]]));
     again.writer(1).appendCommit({ source: 60 });
     await again.close();
-    expect(told(io).offsets).toEqual(expected.set('source', 60n));
+    expect(recovered(io).offsets).toEqual(expected.set('source', 60n));
   });
 
   test('does not revive superseded offsets that are in a checkpoint either', async () => {
@@ -115,7 +115,7 @@ describe('a retired core', () => {
     const again = await open(io, 2);
     again.writer(0).appendCommit({ source: 50 });
     await again.close();
-    expect(told(io).offsets).toEqual(new Map([['source', 50n]]));
+    expect(recovered(io).offsets).toEqual(new Map([['source', 50n]]));
   });
 });
 
@@ -131,7 +131,7 @@ describe('a reset', () => {
       [0, 1].map(() => ({ offsets: new Map(), watermark: undefined })),
     );
     await manager.close();
-    expect(told(io).offsets.size).toBe(0);
+    expect(recovered(io).offsets.size).toBe(0);
   });
 
   test('keeps commits after its barrier, also before a last barrier that comes meanwhile', async () => {
@@ -187,14 +187,14 @@ describe('a standalone writer', () => {
       await manager.endEpoch();
     }
     await manager.close();
-    const before = told(io);
+    const before = recovered(io);
     expect(before.puts.length).toBe(12);
-    const writer = alone(io, 1);
+    const writer = openStandalone(io, 1);
     for (let entry = 0; entry < 6; entry++) writer.appendPut('alone', 'x'.repeat(1200));
     await writer.sync();
     await expect(writer.truncateBefore(writer.lastLsn + 1)).rejects.toEqual(coded('WAL_STATE', { state: 'managed' }));
     await writer.close();
-    expect(told(io)).toEqual(before);
+    expect(recovered(io)).toEqual(before);
   });
 
   test('that shares epochs with others leaves them complete when it truncates', () => {
@@ -209,17 +209,17 @@ describe('a standalone writer', () => {
     for (const writer of writers) writer.appendPut('7', 'x'.repeat(2000));
     one.truncateBeforeSync(one.lastLsn + 1);
     for (const writer of [zero, one]) writer.closeSync();
-    expect(told(io)).toMatchObject({ complete: 6, puts: [1, 2, 3, 4, 5, 6].map((epoch) => `${epoch}/0`) });
+    expect(recovered(io)).toMatchObject({ complete: 6, puts: [1, 2, 3, 4, 5, 6].map((epoch) => `${epoch}/0`) });
   });
 
   test('that has truncated its log can be followed by a manager, whatever fails in between', async () => {
     const io = createMemoryStorageIo();
-    const writer = alone(io, 0);
+    const writer = openStandalone(io, 0);
     for (let entry = 0; entry < 30; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(600));
     writer.syncSync();
     expect(writer.truncateBeforeSync(20).segmentsDeleted).toBeGreaterThan(0);
     writer.closeSync();
-    const { puts } = told(io, 'take');
+    const { puts } = recovered(io, 'take');
     expect(puts.length).toBeGreaterThan(5);
     for (let renames = 0; ; renames++) {
       let left = renames;
@@ -239,7 +239,7 @@ describe('a standalone writer', () => {
       });
       if (manager === undefined) expect(failure).toMatchObject({ message: 'ends' });
       else await manager.close();
-      expect(told(io, 'take').puts).toEqual(puts);
+      expect(recovered(io, 'take').puts).toEqual(puts);
       if (manager !== undefined) {
         expect(renames).toBeGreaterThan(0);
         break;
@@ -258,13 +258,13 @@ describe('a standalone writer', () => {
     await again.close();
     remove(io, '/log/core-1');
     const missing = coded('WAL_CORRUPT', { reason: 'missing-core' });
-    expect(() => alone(io, 1)).toThrow(missing);
+    expect(() => openStandalone(io, 1)).toThrow(missing);
     await expect(CoreWalWriter.open(1, DIRECTORY, { io })).rejects.toEqual(missing);
     for (const [name, bytes] of old) write(io, `/log/core-1/${name}`, bytes);
     const shorter = coded('WAL_CORRUPT', { reason: 'checkpoint' });
-    expect(() => alone(io, 1)).toThrow(shorter);
+    expect(() => openStandalone(io, 1)).toThrow(shorter);
     await expect(open(io, 2)).rejects.toEqual(shorter);
-    const other = alone(io, 5);
+    const other = openStandalone(io, 5);
     other.appendPut('new', '');
     other.closeSync();
   });

@@ -8,7 +8,7 @@ import {
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { exploreCrashes } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { contentsOf } from './support/worlds.js';
+import { contentsOf } from './support/fixtures.js';
 
 const DIRECTORY = '/log';
 const SMALL = { blockBytes: 512, segmentBytes: 8192 } as const;
@@ -18,7 +18,7 @@ const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<Per
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });
 
 /** The last complete epoch and the last epoch, as recovery reports them. */
-async function told(
+async function recovered(
   io: StorageIo,
   incomplete: 'take' | 'leave' = 'leave',
 ): Promise<{ complete: number; last: number; contents: unknown[] }> {
@@ -50,14 +50,14 @@ test("'leave', with the power lost at every operation: complete epochs stay comp
         await writer.close();
       }
       life.note('written');
-      const before = await told(life.io);
+      const before = await recovered(life.io);
       life.note({ complete: before.complete, epoch: before.last });
       await (await open(life.io, 2, { incomplete: 'leave' })).close();
     },
     async (life) => {
       const noted = life.notes.at(-1);
       if (noted === undefined || noted === 'written') return;
-      const now = await told(life.io);
+      const now = await recovered(life.io);
       expect(now.complete).toBeGreaterThanOrEqual(noted.complete);
       expect(now.contents).toEqual(
         expect.arrayContaining([
@@ -67,7 +67,7 @@ test("'leave', with the power lost at every operation: complete epochs stay comp
         ]),
       );
       // Decided for both logs at once, or for neither, also when everything is to be taken.
-      const all = await told(life.io, 'take');
+      const all = await recovered(life.io, 'take');
       const fourth = all.contents.some((content) => String(content).includes('fourth of 1'));
       const fifth = all.contents.some((content) => String(content).includes('fifth of 0'));
       expect(fifth).toBe(fourth);
@@ -76,7 +76,7 @@ test("'leave', with the power lost at every operation: complete epochs stay comp
         expect(manager.epoch).toBeGreaterThan(noted.epoch);
         await manager.close();
       }
-      const contents = (await told(life.io)).contents;
+      const contents = (await recovered(life.io)).contents;
       // Once the decision to drop them is made, no later opening takes them.
       expect(contents).not.toContainEqual(['put', 'fourth of 1', '']);
       expect(contents).not.toContainEqual(['put', 'fifth of 0', '']);

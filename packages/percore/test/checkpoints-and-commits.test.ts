@@ -11,7 +11,7 @@ import { describe, expect, test } from 'vitest';
 import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
 import { SharedEpochs as OwnEpochs } from '../src/core/epochs.js';
 import { LocalCore } from '../src/manager/local-core.js';
-import { contentsOf, manualClock } from './support/worlds.js';
+import { contentsOf, manualClock } from './support/fixtures.js';
 
 const DIRECTORY = '/log';
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });

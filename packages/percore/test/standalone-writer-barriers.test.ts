@@ -2,7 +2,7 @@ import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManage
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { contentsOf } from './support/worlds.js';
+import { contentsOf } from './support/fixtures.js';
 
 const DIRECTORY = '/log';
 const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
@@ -11,7 +11,7 @@ const managed = expect.objectContaining({ code: 'WAL_STATE', state: 'managed' })
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores']) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL });
 
-const alone = (io: StorageIo, coreId: number): Promise<CoreWalWriter> =>
+const openStandalone = (io: StorageIo, coreId: number): Promise<CoreWalWriter> =>
   CoreWalWriter.open(coreId, DIRECTORY, { io, ...SMALL });
 
 /** The keys of complete entries, in any order. */
@@ -35,11 +35,11 @@ async function epochs(manager: PerCoreWalManager, keys: readonly string[]): Prom
 describe('complete epochs stay complete', () => {
   test.each([
     ['before it came under a manager', false],
-    ['after that', true],
-  ])('where a core had its last barrier from a writer alone, %s', async (_, first) => {
+    ['when it was under one already', true],
+  ])('where a standalone writer appended the last barrier of a core, %s', async (_, first) => {
     const io = createMemoryStorageIo();
     if (first) await (await open(io, 2)).close();
-    const writer = await alone(io, 1);
+    const writer = await openStandalone(io, 1);
     writer.appendPut('alone', '');
     writer.appendEpochBarrier({ last: true });
     await writer.close();
@@ -47,7 +47,7 @@ describe('complete epochs stay complete', () => {
     await epochs(manager, ['a', 'b', 'c']);
     await manager.close();
     expect(await complete(io)).toEqual(['a', 'alone', 'b', 'c']);
-    const again = await alone(io, 1);
+    const again = await openStandalone(io, 1);
     again.appendPut('behind', '');
     await again.close();
     expect(await complete(io)).toEqual(expect.arrayContaining(['a', 'alone', 'b', 'c']));
@@ -71,7 +71,7 @@ describe('complete epochs stay complete', () => {
     expect(() => CoreWalWriter.openAtSync(1, DIRECTORY, 0, { io, ...SMALL })).toThrow(managed);
     expect(io.list(`${DIRECTORY}/core-1`)).toEqual(before);
     // Entries that a standalone writer appended after them may be dropped.
-    const writer = await alone(io, 1);
+    const writer = await openStandalone(io, 1);
     const end = writer.position;
     writer.appendPut('dropped', '');
     await writer.close();
@@ -87,7 +87,7 @@ describe('a truncation by a standalone writer', () => {
     for (const blocking of [false, true]) {
       const disk = new SimulatedDisk();
       const io = disk.createStorageIo({ completesInline: blocking });
-      const writer = await alone(io, 3);
+      const writer = await openStandalone(io, 3);
       writer.epoch = 7;
       writer.appendCommit({ source: 12 });
       writer.appendPut('a', 'x'.repeat(3500));
@@ -98,7 +98,7 @@ describe('a truncation by a standalone writer', () => {
       const { segmentsDeleted } = blocking ? writer.truncateBeforeSync(lsn) : await writer.truncateBefore(lsn);
       expect(segmentsDeleted).toBeGreaterThan(0);
       const after = disk.crash('none').createStorageIo();
-      const again = await alone(after, 3);
+      const again = await openStandalone(after, 3);
       expect(again.committed.offsets).toEqual(new Map([['source', 18n]]));
       expect(again.epoch).toBe(7);
       await again.close();
@@ -108,7 +108,7 @@ describe('a truncation by a standalone writer', () => {
   test('needs no space for pending entries when the remaining ones are durable', async () => {
     const disk = new SimulatedDisk();
     const io = disk.createStorageIo();
-    const writer = await alone(io, 3);
+    const writer = await openStandalone(io, 3);
     for (const key of ['a', 'b', 'c']) writer.appendPut(key, 'x'.repeat(3500));
     writer.appendCommit({ source: 18 });
     const { lastLsn } = writer;

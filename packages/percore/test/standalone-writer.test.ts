@@ -9,7 +9,7 @@ import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walst
 import { exploreCrashes, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { readManifest } from '../src/recovery/manifest.js';
-import { contentsOf } from './support/worlds.js';
+import { contentsOf } from './support/fixtures.js';
 
 const DIRECTORY = '/log';
 const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
@@ -18,16 +18,16 @@ const coded = (code: string, facts: object = {}): unknown => expect.objectContai
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });
 
-const alone = (io: StorageIo, coreId: number, more: object = {}): Promise<CoreWalWriter> =>
+const openStandalone = (io: StorageIo, coreId: number, more: object = {}): Promise<CoreWalWriter> =>
   CoreWalWriter.open(coreId, DIRECTORY, { io, ...SMALL, ...more });
 
-interface Told {
+interface Recovered {
   readonly complete: number;
   readonly puts: readonly unknown[];
   readonly offsets: ReadonlyMap<string, bigint>;
 }
 
-async function told(io: StorageIo, incomplete: 'take' | 'leave' = 'take'): Promise<Told> {
+async function recovered(io: StorageIo, incomplete: 'take' | 'leave' = 'take'): Promise<Recovered> {
   await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io, incomplete, ...SMALL });
   const contents: unknown[] = [];
   await recovery.entries().forEach((entry) => void contents.push(...contentsOf([entry])));
@@ -91,12 +91,12 @@ describe('a standalone writer on a log of a manager', () => {
       disk.failWhen(undefined);
       disk.kill();
       const other = disk.createStorageIo({ completesInline: blocking });
-      const writer = await alone(other, 0);
+      const writer = await openStandalone(other, 0);
       const place = (await runAsync(other, readManifest(other, DIRECTORY)))?.checkpoint?.cores[0];
       const before = (place?.lsn ?? 0) + 1;
       const truncated = blocking ? writer.truncateBeforeSync(before) : await writer.truncateBefore(before);
       expect(truncated.segmentsDeleted).toBeGreaterThan(0);
-      await told(disk.crash('none').createStorageIo());
+      await recovered(disk.crash('none').createStorageIo());
     }
   });
 
@@ -105,10 +105,10 @@ describe('a standalone writer on a log of a manager', () => {
     await managed(io);
     await damage(io, 1, '3/1');
     const before = io.list(`${DIRECTORY}/core-1`);
-    await expect(alone(io, 1, { recoveryMode: 'salvage' })).rejects.toEqual(coded('WAL_CORRUPT'));
+    await expect(openStandalone(io, 1, { recoveryMode: 'salvage' })).rejects.toEqual(coded('WAL_CORRUPT'));
     expect(io.list(`${DIRECTORY}/core-1`)).toEqual(before);
     await expect(open(io, 2)).rejects.toEqual(coded('WAL_CORRUPT'));
-    await (await alone(io, 0, { recoveryMode: 'salvage' })).close();
+    await (await openStandalone(io, 0, { recoveryMode: 'salvage' })).close();
   });
 
   test('does not open it during an unfinished salvage', async () => {
@@ -125,13 +125,13 @@ describe('a standalone writer on a log of a manager', () => {
     const refused = coded('WAL_CORRUPT', { reason: 'salvage' });
     for (const core of [0, 1, 2]) {
       for (const recoveryMode of ['strict', 'salvage'] as const) {
-        await expect(alone(io, core, { recoveryMode })).rejects.toEqual(refused);
+        await expect(openStandalone(io, core, { recoveryMode })).rejects.toEqual(refused);
         expect(() => CoreWalWriter.openSync(core, DIRECTORY, { io, recoveryMode })).toThrow(refused);
       }
     }
     expect(io.list(DIRECTORY)).not.toContain('core-2');
     await (await open(io, 2, { recoveryMode: 'salvage' })).close();
-    await (await alone(io, 1)).close();
+    await (await openStandalone(io, 1)).close();
   });
 
   test('fails when the manifest is missing, and changes nothing', async () => {
@@ -140,7 +140,7 @@ describe('a standalone writer on a log of a manager', () => {
     await removeManifest(io);
     const missing = coded('WAL_CORRUPT', { reason: 'missing-manifest' });
     for (const core of [0, 1]) {
-      await expect(alone(io, core)).rejects.toEqual(missing);
+      await expect(openStandalone(io, core)).rejects.toEqual(missing);
       await expect(CoreWalWriter.openAt(core, DIRECTORY, 0, { io, ...SMALL })).rejects.toEqual(missing);
     }
     await expect(open(io, 2)).rejects.toEqual(missing);
@@ -152,7 +152,7 @@ describe('a standalone writer that truncates', () => {
     for (const blocking of [false, true]) {
       const io = createMemoryStorageIo();
       const epochs = SharedEpochs.create(1);
-      const [zero, one] = [await alone(io, 0, { epochs }), await alone(io, 1, { epochs })];
+      const [zero, one] = [await openStandalone(io, 0, { epochs }), await openStandalone(io, 1, { epochs })];
       zero.appendCommit({ source: 10 }, 5);
       one.appendPut('1/1', '');
       epochs.advance();
@@ -166,15 +166,15 @@ describe('a standalone writer that truncates', () => {
       else await zero.truncateBefore(before);
       expect((await zero.truncateBefore(before)).segmentsDeleted).toBe(0);
       await zero.close();
-      const again = await alone(io, 0, { epochs });
+      const again = await openStandalone(io, 0, { epochs });
       await again.truncateBefore(again.lastLsn + 1);
       expect(again.committed).toEqual({ offsets: new Map([['source', 11n]]), watermark: 5n });
       await again.close();
       await one.close();
-      expect((await told(io, 'leave')).offsets).toEqual(new Map([['source', 10n]]));
+      expect((await recovered(io, 'leave')).offsets).toEqual(new Map([['source', 10n]]));
       // The next epoch has its barrier: the entries of the one before are no longer needed.
       epochs.advance();
-      const last = await alone(io, 0, { epochs });
+      const last = await openStandalone(io, 0, { epochs });
       last.appendPut('3', '');
       await last.sync();
       expect((await last.truncateBefore(last.lastLsn)).segmentsDeleted).toBeGreaterThan(0);
@@ -186,7 +186,7 @@ describe('a standalone writer that truncates', () => {
   test.each([false, true])('leaves a retired core as it is, opened again: %s', async (openedAgain) => {
     const io = createMemoryStorageIo();
     const epochs = SharedEpochs.create(1);
-    const [zero, one] = [await alone(io, 0, { epochs }), await alone(io, 1, { epochs })];
+    const [zero, one] = [await openStandalone(io, 0, { epochs }), await openStandalone(io, 1, { epochs })];
     for (let entry = 0; entry < 8; entry++) one.appendPut('1/1', 'x'.repeat(1000));
     one.appendCommit({ source: 100 });
     one.appendEpochBarrier({ last: true });
@@ -201,17 +201,17 @@ describe('a standalone writer that truncates', () => {
     let writer = one;
     if (openedAgain) {
       await one.close();
-      writer = await alone(io, 1);
+      writer = await openStandalone(io, 1);
     }
     expect((await writer.truncateBefore(writer.lastLsn + 1)).segmentsDeleted).toBeGreaterThan(0);
     await writer.close();
-    expect(await told(io, 'leave')).toMatchObject({ complete: 5, offsets: new Map([['source', 5n]]) });
+    expect(await recovered(io, 'leave')).toMatchObject({ complete: 5, offsets: new Map([['source', 5n]]) });
   });
 
   test('can drop all remaining entries, whatever crash comes in between', async () => {
     await exploreCrashes<'truncated'>(
       async (life) => {
-        const writer = await alone(life.io, 0);
+        const writer = await openStandalone(life.io, 0);
         for (let entry = 0; entry < 8; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(1000));
         await writer.sync();
         expect((await writer.truncateBefore(writer.lastLsn)).segmentsDeleted).toBeGreaterThan(0);
@@ -221,14 +221,14 @@ describe('a standalone writer that truncates', () => {
       },
       async (life) => {
         if (life.notes.length === 0) return;
-        const { puts } = await told(life.io);
+        const { puts } = await recovered(life.io);
         expect(['k6,k7', '']).toContain(String(puts));
-        await (await alone(life.io, 0)).close();
+        await (await openStandalone(life.io, 0)).close();
         await (await CoreWalWriter.openAt(0, DIRECTORY, 7168, { io: life.io, ...SMALL })).close();
         const manager = await open(life.io, 1);
         manager.writer(0).appendPut('new', '');
         await manager.close();
-        expect((await told(life.io)).puts).toEqual(['new']);
+        expect((await recovered(life.io)).puts).toEqual(['new']);
       },
       { crashesInCheck: 0 },
     );
@@ -236,17 +236,17 @@ describe('a standalone writer that truncates', () => {
 
   test('can be followed by a manager after a salvage that keeps nothing of its log', async () => {
     const io = createMemoryStorageIo();
-    const writer = await alone(io, 0);
+    const writer = await openStandalone(io, 0);
     for (let entry = 0; entry < 8; entry++) writer.appendPut(`k${entry}`, 'x'.repeat(1000));
     await writer.sync();
     await writer.truncateBefore(writer.lastLsn);
     await writer.close();
     await damage(io, 0, 'k6');
-    await expect(alone(io, 0)).rejects.toEqual(coded('WAL_CORRUPT'));
-    const salvaged = await alone(io, 0, { recoveryMode: 'salvage' });
+    await expect(openStandalone(io, 0)).rejects.toEqual(coded('WAL_CORRUPT'));
+    const salvaged = await openStandalone(io, 0, { recoveryMode: 'salvage' });
     expect(salvaged.recovery.records).toBe(0);
     await salvaged.close();
-    expect((await told(io)).puts).toEqual([]);
+    expect((await recovered(io)).puts).toEqual([]);
     await (await open(io, 1)).close();
   });
 });
