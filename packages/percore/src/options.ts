@@ -117,16 +117,16 @@ export function checkModuleReference(name: string, reference: unknown): Required
 /** The ids that `cores` names. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkCores(cores: unknown): readonly number[] {
   if (typeof cores === 'number') {
-    return Array.from({ length: checkInteger('cores', cores, 1, MAXIMUM_CORES) }, (_, index) => index);
+    return Array.from({ length: checkInteger('cores', cores, 1, CORES_MAX) }, (_, index) => index);
   }
   if (!Array.isArray(cores)) throw invalidType('cores', 'a number, or an array of ids', cores);
   const ids = cores.map((coreId, index) => checkCoreId(`cores[${index}]`, coreId)).sort((a, b) => a - b);
-  if (ids.length === 0 || ids.length > MAXIMUM_CORES) throw outOfRange('cores', `1 to ${MAXIMUM_CORES} ids`, cores);
+  if (ids.length === 0 || ids.length > CORES_MAX) throw outOfRange('cores', `1 to ${CORES_MAX} ids`, cores);
   if (new Set(ids).size !== ids.length) throw outOfRange('cores', 'ids that differ', cores);
   return ids;
 }
 
-const MAXIMUM_CORES = 4096;
+const CORES_MAX = 4096;
 const INCOMPLETE: readonly Incomplete[] = ['take', 'leave'];
 const RECOVERY_MODES: readonly PerCoreRecoveryMode[] = ['strict', 'salvage'];
 const OPTIONS = optionNames<Omit<PerCoreRecoveryOptions, keyof LogOptions>>({
@@ -173,14 +173,14 @@ function checkSalvageLsn(salvageLsn: Readonly<Record<number, number>>): Readonly
 }
 
 /** The longest value: the payload in the log also contains the header of the entry. */
-const MAXIMUM_VALUE_BYTES = 1024 * 1024 * 1024 - ENTRY_HEADER_BYTES;
+const VALUE_BYTES_MAX = 1024 * 1024 * 1024 - ENTRY_HEADER_BYTES;
 
 const DEFAULT_VALUE_BYTES = 64 * 1024 * 1024;
 
 /** The options that the log of a core is opened with: its payloads are longer than the values in them. */
 export function logConfigOf<T extends LogOptions>(config: T): T {
   const { maxPayloadBytes = DEFAULT_VALUE_BYTES } = config;
-  const bytes = checkInteger('maxPayloadBytes', maxPayloadBytes, 0, MAXIMUM_VALUE_BYTES);
+  const bytes = checkInteger('maxPayloadBytes', maxPayloadBytes, 0, VALUE_BYTES_MAX);
   return { ...config, maxPayloadBytes: bytes + ENTRY_HEADER_BYTES };
 }
 

@@ -81,8 +81,8 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/epochs-across-crashes.test.ts',
     breaks: 'Epochs end before a number that cannot be read.',
     file: `${PERCORE}/core/epochs.ts`,
-    find: 'export const LAST_EPOCH = Number.MAX_SAFE_INTEGER - 1;',
-    replace: 'export const LAST_EPOCH = Number.MAX_SAFE_INTEGER;',
+    find: 'export const EPOCH_MAX = Number.MAX_SAFE_INTEGER - 1;',
+    replace: 'export const EPOCH_MAX = Number.MAX_SAFE_INTEGER;',
   },
   {
     name: 'reset-that-says-it-has-a-snapshot',

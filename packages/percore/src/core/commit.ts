@@ -14,9 +14,9 @@ export type Offsets = Readonly<Record<string, number | bigint>> | ReadonlyMap<st
 /** No offsets and no watermark. */
 export const NOTHING_COMMITTED: Committed = Object.freeze({ offsets: new Map<string, bigint>(), watermark: undefined });
 
-const MAXIMUM_NAME_BYTES = 0xffff;
-const MINIMUM_WATERMARK = -(2n ** 63n);
-const MAXIMUM_WATERMARK = 2n ** 63n - 1n;
+const SOURCE_NAME_BYTES_MAX = 0xffff;
+const WATERMARK_MIN = -(2n ** 63n);
+const WATERMARK_MAX = 2n ** 63n - 1n;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -46,7 +46,7 @@ function checkWatermark(watermark: unknown): bigint {
     throw outOfRange('watermark', `${expected}, or a bigint`, watermark);
   }
   const wide = BigInt(watermark);
-  if (wide < MINIMUM_WATERMARK || wide > MAXIMUM_WATERMARK) throw outOfRange('watermark', expected, watermark);
+  if (wide < WATERMARK_MIN || wide > WATERMARK_MAX) throw outOfRange('watermark', expected, watermark);
   return wide;
 }
 
@@ -74,8 +74,8 @@ export function encodeCommit({ offsets, watermark }: Committed): Uint8Array {
 
 function nameOf(source: string): Uint8Array {
   const name = encoder.encode(source);
-  if (name.length > MAXIMUM_NAME_BYTES) {
-    throw outOfRange('offsets', `names of at most ${MAXIMUM_NAME_BYTES} bytes`, source);
+  if (name.length > SOURCE_NAME_BYTES_MAX) {
+    throw outOfRange('offsets', `names of at most ${SOURCE_NAME_BYTES_MAX} bytes`, source);
   }
   return name;
 }

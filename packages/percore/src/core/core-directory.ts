@@ -4,10 +4,10 @@ import { checkInteger } from '@walstack/codec/internal';
 import type { StorageIo } from '@walstack/storage-io';
 
 /** The largest id of a core: segment headers store the id plus one, in 32 bits. */
-const MAXIMUM_CORE_ID = 0xffff_fffe;
+const CORE_ID_MAX = 0xffff_fffe;
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
-export const checkCoreId = (name: string, coreId: unknown): number => checkInteger(name, coreId, 0, MAXIMUM_CORE_ID);
+export const checkCoreId = (name: string, coreId: unknown): number => checkInteger(name, coreId, 0, CORE_ID_MAX);
 
 /** The directory of one core's log, in the directory of a per-core log. */
 export const coreDirectory = (directory: string, coreId: number): string => join(directory, `core-${coreId}`);
@@ -35,6 +35,6 @@ export function listCores(io: StorageIo, directory: string): number[] {
   return names
     .filter(isCoreDirectoryName)
     .map((name) => Number(name.slice('core-'.length)))
-    .filter((coreId) => coreId <= MAXIMUM_CORE_ID)
+    .filter((coreId) => coreId <= CORE_ID_MAX)
     .sort((a, b) => a - b);
 }

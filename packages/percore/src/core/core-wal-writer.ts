@@ -34,7 +34,7 @@ import {
   waitForIo,
 } from './dual-mode-routine.js';
 import { ENTRY_HEADER_BYTES, encodeBarrier, encodeCheckpointId, OperationCode, writeEntryHeader } from './entry.js';
-import { checkEpochsLeft, halvesOf, LAST_EPOCH, SharedEpochs } from './epochs.js';
+import { checkEpochsLeft, EPOCH_MAX, halvesOf, SharedEpochs } from './epochs.js';
 import { managedLog, openStandalone, type StandaloneLog } from './open-core-log.js';
 
 /** How a {@link CoreWalWriter} is opened: the options of its segments, and the epochs that it shares with other writers. */
@@ -354,8 +354,8 @@ export class CoreWalWriter {
       });
     }
     if (typeof epoch !== 'number') throw invalidType('epoch', 'a number', epoch);
-    if (!Number.isSafeInteger(epoch) || epoch < this.#wantedEpoch || epoch > LAST_EPOCH) {
-      throw outOfRange('epoch', `an integer from ${this.#wantedEpoch}, the present epoch, to ${LAST_EPOCH}`, epoch);
+    if (!Number.isSafeInteger(epoch) || epoch < this.#wantedEpoch || epoch > EPOCH_MAX) {
+      throw outOfRange('epoch', `an integer from ${this.#wantedEpoch}, the present epoch, to ${EPOCH_MAX}`, epoch);
     }
     this.#wantedEpoch = epoch;
   }

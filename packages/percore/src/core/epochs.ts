@@ -5,14 +5,14 @@ import { checkInteger, invalidType, outOfRange } from '@walstack/codec/internal'
 const BUFFER_BYTES = 64;
 
 /** The last epoch: the number after it can still be written to an entry. */
-export const LAST_EPOCH = Number.MAX_SAFE_INTEGER - 1;
+export const EPOCH_MAX = Number.MAX_SAFE_INTEGER - 1;
 
 /** @throws `WAL_RANGE` for an epoch after the last one */
 export function checkEpochsLeft(epoch: number): void {
-  if (epoch <= LAST_EPOCH) return;
+  if (epoch <= EPOCH_MAX) return;
   throw new WalError('WAL_RANGE', 'the log has no epochs left: nothing was changed; begin a new log', {
     actual: epoch,
-    limit: LAST_EPOCH,
+    limit: EPOCH_MAX,
   });
 }
 
@@ -37,7 +37,7 @@ export class SharedEpochs {
 
   /** Makes a counter. @param epoch - the first epoch, at least 1 and less than `Number.MAX_SAFE_INTEGER` */
   static create(epoch = 1): SharedEpochs {
-    checkInteger('epoch', epoch, 1, LAST_EPOCH);
+    checkInteger('epoch', epoch, 1, EPOCH_MAX);
     const epochs = new SharedEpochs(new SharedArrayBuffer(BUFFER_BYTES));
     Atomics.store(epochs.#value, 0, BigInt(epoch));
     return epochs;

@@ -5,6 +5,7 @@ import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { replaceFile } from '@walstack/storage-io/internal';
 import type { Committed } from '../core/commit.js';
 import { coreDirectory, isThere, listCores } from '../core/core-directory.js';
+import { readWholeFile } from './whole-file.js';
 
 /** The place of a checkpoint in the log of one core. */
 export interface CheckpointPlace {
@@ -76,9 +77,6 @@ export const NO_MANIFEST: Manifest = {
 const MANIFEST = 'manifest';
 const DRAFT = 'manifest.new';
 
-/** A larger file is not a manifest: only this much of it is read into memory. */
-const MAXIMUM_BYTES = 256 * 1024 * 1024;
-
 /** Path of the manifest of a per-core log. */
 export const manifestPath = (directory: string): string => join(directory, MANIFEST);
 
@@ -99,14 +97,7 @@ export function missingCore(directory: string, coreId: number): WalError {
 export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manifest | undefined> {
   const path = manifestPath(directory);
   if (!io.list(directory).includes(MANIFEST)) return undefined;
-  const file = io.open(path, { readOnly: true });
-  try {
-    const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
-    const length = yield* ioSteps.read(io, file, bytes, 0);
-    return decodeManifest(bytes.subarray(0, length), path);
-  } finally {
-    io.close(file);
-  }
+  return decodeManifest(yield* readWholeFile(io, path), path);
 }
 
 /**

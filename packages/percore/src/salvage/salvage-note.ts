@@ -4,6 +4,7 @@ import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { kindOf, replaceFile } from '@walstack/storage-io/internal';
 import { errorFromTransfer, errorToTransfer, type TransferredError } from '../manager/error-transfer.js';
+import { readWholeFile } from '../recovery/whole-file.js';
 
 /** Lost entries of one core. */
 export interface LostEntries {
@@ -31,9 +32,6 @@ interface SalvageNote extends PerCoreSalvage {
   readonly salvaging: readonly { readonly coreId: number; readonly known: readonly string[] }[];
 }
 
-/** A larger file is not a salvage note: only this much of it is read into memory. */
-const MAXIMUM_BYTES = 256 * 1024 * 1024;
-
 /** Path of the note of an unfinished salvage of a per-core log. */
 export const salvageNotePath = (directory: string): string => join(directory, FileName.salvage);
 
@@ -55,16 +53,11 @@ export function* writeSalvageNote(io: StorageIo, directory: string, note: Salvag
 export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<SalvageNote | undefined> {
   const path = salvageNotePath(directory);
   if (!io.list(directory).includes(FileName.salvage) || kindOf(io, path) === 'directory') return undefined;
-  const file = io.open(path, { readOnly: true });
   try {
-    const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
-    const length = yield* ioSteps.read(io, file, bytes, 0);
-    return noteFrom(decodeFramedJson(bytes.subarray(0, length), (reason) => damaged(path, reason)));
+    return noteFrom(decodeFramedJson(yield* readWholeFile(io, path), (reason) => damaged(path, reason)));
   } catch (error) {
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
     return { damage: [error], lost: [], quarantine: [], salvaging: [] };
-  } finally {
-    io.close(file);
   }
 }
 

@@ -1,17 +1,13 @@
 import { join } from 'node:path';
-import { FileName, WalError } from '@walstack/codec';
-import { decodeFramedJson } from '@walstack/codec/internal';
-import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
-import { kindOf } from '@walstack/storage-io/internal';
+import { decodeFramedJson, FileName, WalError } from '@walstack/codec';
+import { type IoRoutine, kindOf, type StorageIo } from '@walstack/storage-io';
+import { readWholeFile } from '../recovery/whole-file.js';
 
 /** The report of the salvage of one log: the file `salvage` in the directory with its discarded files. */
 interface SalvageReportFile {
   readonly path: string;
   readonly lost: readonly { readonly fromLsn: number; readonly toLsn: number }[];
 }
-
-/** A larger file is not a salvage report: only this much of it is read into memory. */
-const MAXIMUM_BYTES = 256 * 1024 * 1024;
 
 /** The directories in the quarantine of a log that contain the report of a salvage; none when there is no log. */
 export function reportPlaces(io: StorageIo, directory: string): string[] {
@@ -46,17 +42,13 @@ export function* readReports(
 
 /** The lost entries in a report; `undefined` when it cannot be read, for example after it was edited. */
 function* lostIn(io: StorageIo, path: string): IoRoutine<SalvageReportFile['lost'] | undefined> {
-  const file = io.open(path, { readOnly: true });
   try {
-    const bytes = new Uint8Array(Math.min(io.size(file), MAXIMUM_BYTES));
-    const length = yield* ioSteps.read(io, file, bytes, 0);
-    const json = decodeFramedJson(bytes.subarray(0, length), () => new WalError('WAL_CORRUPT', `${path} is damaged`));
+    const bytes = yield* readWholeFile(io, path);
+    const json = decodeFramedJson(bytes, () => new WalError('WAL_CORRUPT', `${path} is damaged`));
     // The checksum matched: the content is what the log wrote.
     return (json as SalvageReportFile).lost;
   } catch (error) {
     if (WalError.is(error, 'WAL_CORRUPT')) return undefined;
     throw error;
-  } finally {
-    io.close(file);
   }
 }
