@@ -13,10 +13,12 @@
  * @packageDocumentation
  */
 
+export type { Barrier } from './core/barrier-history.js';
 export type { Committed, Offsets } from './core/commit.js';
 export type { CorePlace } from './core/core-handle.js';
 export type { EntryCounts } from './core/core-state.js';
-export { type Barrier, CoreWalWriter, type CoreWalWriterOptions, type NewEntry } from './core/core-wal-writer.js';
+export { CoreWalWriter, type NewEntry } from './core/core-wal-writer.js';
+export type { CoreWalWriterOptions } from './core/core-writer-options.js';
 export type {
   CheckpointEntry,
   CommitEntry,

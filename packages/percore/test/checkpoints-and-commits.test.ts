@@ -8,10 +8,9 @@ import {
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
 import { SharedEpochs as OwnEpochs } from '../src/core/epochs.js';
-import { LocalCore } from '../src/manager/local-core.js';
 import { contentsOf, manualClock } from './support/fixtures.js';
+import { openLocalCore } from './support/local-core.js';
 
 const DIRECTORY = '/log';
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
@@ -49,22 +48,22 @@ describe('a managed writer that appends its last barrier', () => {
   test('in an epoch that has just begun: the previous one keeps its end', async () => {
     const io = createMemoryStorageIo();
     const epochs = OwnEpochs.create(1);
-    const writer = await OwnWriter.open(0, DIRECTORY, { io, epochs });
+    const core = openLocalCore(0, DIRECTORY, io, epochs);
+    const { writer } = core;
     writer.appendPut('before', '');
     epochs.advance();
     writer.appendPut('behind', '');
     writer.appendEpochBarrier({ last: true });
-    const core = new LocalCore(writer);
     expect(await core.endEpoch(1)).toMatchObject({ lsn: 2, retired: false });
     expect(await core.endEpoch(2)).toMatchObject({ lsn: 4, retired: true });
     expect(await core.endEpoch(3)).toMatchObject({ lsn: 4, retired: true });
-    await writer.close();
+    await core.close();
 
-    const idle = await OwnWriter.open(1, DIRECTORY, { io, epochs: OwnEpochs.from(epochs.buffer) });
+    const idle = openLocalCore(1, DIRECTORY, io, OwnEpochs.from(epochs.buffer));
     epochs.advance();
-    idle.appendEpochBarrier({ last: true });
-    expect(await new LocalCore(idle).endEpoch(2)).toMatchObject({ lsn: 1, retired: false });
-    expect(await new LocalCore(idle).endEpoch(3)).toMatchObject({ lsn: 2, retired: true });
+    idle.writer.appendEpochBarrier({ last: true });
+    expect(await idle.endEpoch(2)).toMatchObject({ lsn: 1, retired: false });
+    expect(await idle.endEpoch(3)).toMatchObject({ lsn: 2, retired: true });
     await idle.close();
   });
 });

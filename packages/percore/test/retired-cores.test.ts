@@ -5,8 +5,8 @@ import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walsta
 import { describe, expect, test } from 'vitest';
 import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
 import { SharedEpochs as OwnEpochs } from '../src/core/epochs.js';
-import { LocalCore } from '../src/manager/local-core.js';
 import { contentsOf, temporaryDirectory } from './support/fixtures.js';
+import { openLocalCore } from './support/local-core.js';
 
 const DIRECTORY = '/log';
 const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
@@ -137,10 +137,10 @@ describe('a reset', () => {
   test('keeps commits after its barrier, also before a last barrier that comes meanwhile', async () => {
     const io = createMemoryStorageIo();
     const epochs = OwnEpochs.create(1);
-    const writer = OwnWriter.openSync(1, DIRECTORY, { io, epochs });
+    const core = openLocalCore(1, DIRECTORY, io, epochs);
+    const { writer } = core;
     writer.appendCommit({ before: 1, both: 1 });
     epochs.advance();
-    const core = new LocalCore(writer);
     const { lsn } = await core.endEpoch(1);
     writer.appendCommit({ both: 2, behind: 3 });
     writer.appendEpochBarrier({ last: true });
@@ -159,7 +159,8 @@ describe('a reset', () => {
 test('a last barrier belongs to the epoch that the writer entered, also when the next one begins meanwhile', async () => {
   const io = createMemoryStorageIo();
   const epochs = OwnEpochs.create(1);
-  const writer = OwnWriter.openSync(1, DIRECTORY, { io, epochs });
+  const core = openLocalCore(1, DIRECTORY, io, epochs);
+  const { writer } = core;
   writer.appendPut('a', '');
   const append = OwnEpochs.prototype.isAt;
   // Another thread advances it right after it was read.
@@ -174,7 +175,7 @@ test('a last barrier belongs to the epoch that the writer entered, also when the
   } finally {
     OwnEpochs.prototype.isAt = append;
   }
-  expect(await new LocalCore(writer).endEpoch(1)).toMatchObject({ retired: true });
+  expect(await core.endEpoch(1)).toMatchObject({ retired: true });
   writer.closeSync();
 });
 

@@ -29,18 +29,22 @@ export interface DurableBarrier {
   readonly retired: boolean;
 }
 
-/** The log of one core as its manager uses it, in the same thread or in a worker. */
-export interface Core {
+/** The log of one core as epochs and checkpoints use it, of a retired core too. */
+export interface CheckpointedCore {
   readonly coreId: number;
   /** Appends the barrier of an ended epoch unless the log has it, and makes it durable with everything before it. */
   endEpoch(epoch: number): Promise<DurableBarrier>;
-  /** Makes everything appended so far durable. */
-  sync(): Promise<CorePlace>;
-  place(): Promise<CorePlace>;
   /** Removes what was committed before the barrier with an LSN; the manifest without it is durable already. */
   forgetCommitted(lsn: number): Promise<void>;
   /** Removes the segments whose entries are all before an LSN. */
   truncateBefore(lsn: number): Promise<TruncateResult>;
   /** Makes everything durable and closes the log. */
   close(): Promise<void>;
+}
+
+/** The log of a core that takes part, with its writer in the same thread or in a worker. */
+export interface ActiveCore extends CheckpointedCore {
+  /** Makes everything appended so far durable. */
+  sync(): Promise<CorePlace>;
+  place(): Promise<CorePlace>;
 }

@@ -3,7 +3,7 @@ import { invalidType } from '@walstack/codec/internal';
 import type { Environment } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import { NOTHING_COMMITTED } from '../core/commit.js';
-import type { Core, DurableBarrier } from '../core/core-handle.js';
+import type { CheckpointedCore, DurableBarrier } from '../core/core-handle.js';
 import type { SharedEpochs } from '../core/epochs.js';
 import { withoutSuperseded } from '../core/superseded-commits.js';
 import { type CheckpointPlace, type Manifest, type PerCoreCheckpoint, writeManifest } from '../recovery/manifest.js';
@@ -41,7 +41,7 @@ export class CheckpointCoordinator {
   readonly #environment: Pick<Environment, 'io' | 'now'>;
   readonly #directory: string;
   readonly #epochs: SharedEpochs;
-  readonly #cores: readonly Core[];
+  readonly #cores: readonly CheckpointedCore[];
   #manifest: Manifest;
   /** The manifest on the disk may not be durable. */
   #manifestMayBeLost: boolean;
@@ -59,7 +59,7 @@ export class CheckpointCoordinator {
     environment: Pick<Environment, 'io' | 'now'>,
     directory: string,
     epochs: SharedEpochs,
-    cores: readonly Core[],
+    cores: readonly CheckpointedCore[],
     manifest: Manifest,
     manifestMayBeLost = false,
   ) {
@@ -221,7 +221,7 @@ export class CheckpointCoordinator {
     });
   }
 
-  #coreOf(coreId: number): Core {
+  #coreOf(coreId: number): CheckpointedCore {
     const core = this.#cores.find((each) => each.coreId === coreId);
     if (core === undefined) throw new WalError('WAL_STATE', `there is no core ${coreId}`, { state: 'running' });
     return core;

@@ -1,51 +1,57 @@
 import { WalError } from '@walstack/codec';
-import type { TruncateResult } from '@walstack/segmented';
+import type { SegmentedWal, TruncateResult } from '@walstack/segmented';
 import { NOTHING_COMMITTED } from '../core/commit.js';
 import { NO_PLACES } from '../core/commit-ledger.js';
-import type { Core, CorePlace, DurableBarrier } from '../core/core-handle.js';
-import { barrierOf, type CoreWalWriter, durableLsnOf, forgetCommitted, logOf } from '../core/core-wal-writer.js';
+import type { ActiveCore, CheckpointedCore, CorePlace, DurableBarrier } from '../core/core-handle.js';
+import type { CoreLog } from '../core/core-log.js';
+import { CoreWalWriter } from '../core/core-wal-writer.js';
 
 /** The log of a core whose writer is in this thread. */
-export class LocalCore implements Core {
+export class LocalCore implements ActiveCore {
   readonly coreId: number;
   readonly writer: CoreWalWriter;
+  readonly #core: CoreLog;
 
-  constructor(writer: CoreWalWriter) {
-    this.coreId = writer.coreId;
-    this.writer = writer;
+  constructor(core: CoreLog) {
+    this.coreId = core.coreId;
+    this.writer = new CoreWalWriter(core);
+    this.#core = core;
   }
 
   async endEpoch(epoch: number): Promise<DurableBarrier> {
     const { writer } = this;
+    const { barriers, log } = this.#core;
     // The first entry of the next epoch may have appended it already; and a core that has appended its last barrier
     // appends no more.
-    if (barrierOf(writer, epoch) === undefined) await appendBarrier(writer);
-    const barrier = barrierOf(writer, epoch);
+    if (barriers.ofEpoch(epoch) === undefined) await appendBarrier(writer);
+    const barrier = barriers.ofEpoch(epoch);
     if (barrier === undefined) {
       throw new WalError('WAL_STATE', `core ${this.coreId} has no barrier of epoch ${epoch}`, { state: 'running' });
     }
     await writer.sync();
     // The log's own durable LSN counts here, and not what `markSynced` claims of syncs by other writers.
-    if (durableLsnOf(writer) < barrier.lsn) throw notDurable(this.coreId, barrier.lsn);
+    if (log.durableLsn < barrier.lsn) throw notDurable(this.coreId, barrier.lsn);
     const { lsn, position, timestampUs, committed, commitPlaces, retired } = barrier;
     return { lsn, position, timestampUs, committed, commitPlaces, retired };
   }
 
   async sync(): Promise<CorePlace> {
     await this.writer.sync();
-    return placeOf(this.writer);
+    return this.place();
   }
 
   async place(): Promise<CorePlace> {
-    return placeOf(this.writer);
+    const { coreId, position, syncedPosition, lastLsn, entriesSinceSync } = this.writer;
+    const { durableLsn } = this.#core.log;
+    return { coreId, position, syncedPosition, lastLsn, durableLsn, entriesSinceSync };
   }
 
   async forgetCommitted(lsn: number): Promise<void> {
-    forgetCommitted(this.writer, lsn);
+    this.#core.forgetCommitted(lsn);
   }
 
   truncateBefore(lsn: number): Promise<TruncateResult> {
-    return logOf(this.writer).truncateBefore(lsn);
+    return this.#core.log.truncateBefore(lsn);
   }
 
   close(): Promise<void> {
@@ -54,14 +60,14 @@ export class LocalCore implements Core {
 }
 
 /** The log of a retired core: nothing is appended to it, and it stays open until its entries are no longer needed. */
-export class RetiredCore implements Core {
+export class RetiredCore implements CheckpointedCore {
   readonly coreId: number;
-  readonly #writer: CoreWalWriter;
+  readonly #log: SegmentedWal;
   #barrier: DurableBarrier;
 
-  constructor(writer: CoreWalWriter, barrier: DurableBarrier) {
-    this.coreId = writer.coreId;
-    this.#writer = writer;
+  constructor(coreId: number, log: SegmentedWal, barrier: DurableBarrier) {
+    this.coreId = coreId;
+    this.#log = log;
     this.#barrier = barrier;
   }
 
@@ -69,24 +75,16 @@ export class RetiredCore implements Core {
     return this.#barrier;
   }
 
-  place(): Promise<CorePlace> {
-    return Promise.resolve(placeOf(this.#writer));
-  }
-
-  sync(): Promise<CorePlace> {
-    return this.place();
-  }
-
   async forgetCommitted(): Promise<void> {
     this.#barrier = { ...this.#barrier, committed: NOTHING_COMMITTED, commitPlaces: NO_PLACES };
   }
 
   truncateBefore(lsn: number): Promise<TruncateResult> {
-    return logOf(this.#writer).truncateBefore(lsn);
+    return this.#log.truncateBefore(lsn);
   }
 
   close(): Promise<void> {
-    return this.#writer.close();
+    return this.#log.close();
   }
 }
 
@@ -104,11 +102,6 @@ async function appendBarrier(writer: CoreWalWriter): Promise<void> {
     // After a full disk a sync is needed: a flush does not create the segment for which there was no space.
     await (wasFull ? writer.sync() : writer.flush());
   }
-}
-
-function placeOf(writer: CoreWalWriter): CorePlace {
-  const { coreId, position, syncedPosition, lastLsn, entriesSinceSync } = writer;
-  return { coreId, position, syncedPosition, lastLsn, entriesSinceSync, durableLsn: durableLsnOf(writer) };
 }
 
 function notDurable(coreId: number, lsn: number): WalError {

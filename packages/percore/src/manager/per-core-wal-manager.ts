@@ -1,11 +1,10 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
-import { FileName, WalError } from '@walstack/codec';
-import { checkBoolean, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
-import type { StorageIo, StorageIoName } from '@walstack/storage-io';
-import { backendOf, makeDirectories } from '@walstack/storage-io/internal';
-import type { Core, CorePlace } from '../core/core-handle.js';
-import { type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';
+import { checkBoolean, checkOptions, FileName, invalidType, optionNames, WalError } from '@walstack/codec';
+import { makeDirectories, type StorageIo, type StorageIoName } from '@walstack/storage-io';
+import type { CheckpointedCore, CorePlace } from '../core/core-handle.js';
+import { CoreLog } from '../core/core-log.js';
+import type { CoreWalWriter } from '../core/core-wal-writer.js';
 import { runDualModeAsync } from '../core/dual-mode-routine.js';
 import { SharedEpochs } from '../core/epochs.js';
 import {
@@ -109,7 +108,7 @@ export class PerCoreWalManager {
     this.#retired = opened.retired;
     const { io, config } = opened.settings;
     const environment = { io, now: clockOf(config) };
-    const all: readonly Core[] = [...opened.cores, ...opened.retired];
+    const all: readonly CheckpointedCore[] = [...opened.cores, ...opened.retired];
     const { manifest, manifestMayBeLost } = opened;
     this.#coordinator = new CheckpointCoordinator(
       environment,
@@ -390,13 +389,13 @@ async function finalizeAndStart(settings: ManagerSettings, recovered: RecoveredL
     const finalized = await runDualModeAsync(finalizeRecovery(settings, recovered, settings.cores));
     logs = [...finalized.active.map(({ log }) => log), ...logs];
     const epochs = SharedEpochs.create(finalized.epoch);
-    const retired = finalized.retired.map(({ writer, barrier }) => new RetiredCore(writer, barrier));
+    const retired = finalized.retired.map(({ coreId, log, barrier }) => new RetiredCore(coreId, log, barrier));
     const { manifest, manifestMayBeLost } = finalized;
     const now = config.now === undefined ? {} : { now: config.now };
     const found = { retired, manifest, manifestMayBeLost, statistics, salvage: recovered.salvage };
     if (settings.workers === undefined) {
       const cores = finalized.active.map(
-        ({ log, coreId, state }) => new LocalCore(writerOver(log, coreId, state, { epochs, managed: true, ...now })),
+        ({ log, coreId, state }) => new LocalCore(new CoreLog(log, coreId, state, { epochs, managed: true, ...now })),
       );
       return { ...found, epochs, cores };
     }

@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { TruncateResult } from '@walstack/segmented';
-import type { Core, CorePlace, DurableBarrier } from '../core/core-handle.js';
+import type { ActiveCore, CorePlace, DurableBarrier } from '../core/core-handle.js';
 import { errorFromTransfer } from './error-transfer.js';
 import { workerEnded } from './worker.js';
 import type { CallName, Calls, Report, Request, WorkerData } from './worker-protocol.js';
@@ -12,7 +12,7 @@ interface PendingCall {
 }
 
 /** The log of a core whose writer is in a worker thread. Nothing is sent there when an entry is appended. */
-export class WorkerCore implements Core {
+export class WorkerCore implements ActiveCore {
   readonly coreId: number;
   /** The other end of the `port` of the worker's program. */
   readonly port: MessagePort;

@@ -3,7 +3,8 @@ import { WalError } from '@walstack/codec';
 import { invalidType } from '@walstack/codec/internal';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { coreDirectory } from '../core/core-directory.js';
-import { type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';
+import { CoreLog } from '../core/core-log.js';
+import type { CoreWalWriter } from '../core/core-wal-writer.js';
 import { SharedEpochs } from '../core/epochs.js';
 import { checkKnown, type LogOptions, logConfigOf, type ModuleReference } from '../options.js';
 import { errorToTransfer } from './error-transfer.js';
@@ -41,16 +42,16 @@ type Serve = (request: Request) => Promise<void>;
 export async function serveWorker(data: WorkerData, report: (message: Report) => void): Promise<Serve | undefined> {
   try {
     const program = await load<CoreProgram>('run', data.run);
-    const writer = await openWriter(data);
+    const core = new LocalCore(await openCoreLog(data));
     const stopping = new AbortController();
     report({ kind: 'open' });
     const { coreId, port } = data;
     const running = runProgram(
       program,
-      { coreId, writer, options: data.run.options, port, signal: stopping.signal },
+      { coreId, writer: core.writer, options: data.run.options, port, signal: stopping.signal },
       report,
     );
-    const handlers = handlersOf(new LocalCore(writer), async () => {
+    const handlers = handlersOf(core, async () => {
       stopping.abort();
       await running;
       port.close();
@@ -62,7 +63,7 @@ export async function serveWorker(data: WorkerData, report: (message: Report) =>
   }
 }
 
-async function openWriter({
+async function openCoreLog({
   coreId,
   directory,
   config,
@@ -71,7 +72,7 @@ async function openWriter({
   state,
   content,
   configure,
-}: WorkerData): Promise<CoreWalWriter> {
+}: WorkerData): Promise<CoreLog> {
   const made = configure && (await (await load<ConfigureCore>('configure', configure))(coreId, configure.options));
   const own = made && checkKnown('the result of workers.configure', made, ['io']);
   const all = {
@@ -91,7 +92,7 @@ async function openWriter({
     );
   }
   const now = all.now === undefined ? {} : { now: all.now };
-  return writerOver(log, coreId, state, { epochs: SharedEpochs.from(epochs), managed: true, ...now });
+  return new CoreLog(log, coreId, state, { epochs: SharedEpochs.from(epochs), managed: true, ...now });
 }
 
 /** The end of a log's content. Segments without an entry do not count, since opening the log replaces them. */

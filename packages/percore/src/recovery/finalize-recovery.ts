@@ -2,8 +2,8 @@ import { WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { coreDirectory } from '../core/core-directory.js';
 import type { DurableBarrier } from '../core/core-handle.js';
+import { CoreLog } from '../core/core-log.js';
 import { type CoreState, initialState } from '../core/core-state.js';
-import { beginEpoch, type CoreWalWriter, writerOver } from '../core/core-wal-writer.js';
 import { closeQuietly, type DualModeRoutine, wait, waitForIo } from '../core/dual-mode-routine.js';
 import { checkEpochsLeft } from '../core/epochs.js';
 import { type LogOptions, logConfigOf, type RecoverySettings } from '../options.js';
@@ -25,7 +25,8 @@ interface CoreToAdd extends ActiveCore {
 
 /** The log of a core that no longer takes part. */
 interface RetiredLog {
-  readonly writer: CoreWalWriter;
+  readonly coreId: number;
+  readonly log: SegmentedWal;
   readonly barrier: DurableBarrier;
 }
 
@@ -153,7 +154,7 @@ function* addCore(
   const isAwaited = state.used && !state.retired && !state.detached;
   if (isAwaited && state.barrierEpoch === epoch - 1) return core;
   try {
-    const after = beginEpoch(writerOver(log, coreId, state, managedOptions(settings.config)), epoch, false);
+    const after = new CoreLog(log, coreId, state, managedOptions(settings.config)).beginEpoch(epoch, false);
     yield* sync(log);
     return { ...core, state: after };
   } catch (error) {
@@ -182,16 +183,16 @@ function* retireCore(
   epoch: number,
   config: LogOptions,
 ): DualModeRoutine<RetiredLog> {
-  const writer = writerOver(log, coreId, taken, managedOptions(config));
+  const core = new CoreLog(log, coreId, taken, managedOptions(config));
   let { timestampUs } = taken;
   // Also after the last barrier of a standalone writer: otherwise epochs would wait for entries appended after it.
   if (!taken.retiredByManager) {
-    timestampUs = beginEpoch(writer, epoch, true).timestampUs;
+    timestampUs = core.beginEpoch(epoch, true).timestampUs;
     yield* sync(log);
   }
-  const { position, lastLsn, committed } = writer;
-  const { commitPlaces } = taken;
-  return { writer, barrier: { lsn: lastLsn, position, timestampUs, committed, commitPlaces, retired: true } };
+  const { committed, commitPlaces } = taken;
+  const barrier = { lsn: log.lastLsn, position: core.position, timestampUs, committed, commitPlaces, retired: true };
+  return { coreId, log, barrier };
 }
 
 /** Writes the list of cores to the manifest, once their logs exist, and ends the dropping of entries. */
@@ -201,7 +202,7 @@ function* writeCoreList(
   active: readonly ActiveCore[],
   retired: readonly RetiredLog[],
 ): DualModeRoutine<Manifest> {
-  const ids = [...active.map(({ coreId }) => coreId), ...retired.map(({ writer }) => writer.coreId)];
+  const ids = [...active.map(({ coreId }) => coreId), ...retired.map(({ coreId }) => coreId)];
   const named = { ...manifest, cores: ids.sort((a, b) => a - b), leaving: undefined };
   if (String(named.cores) === String(manifest.cores) && manifest.leaving === undefined) return manifest;
   yield* waitForIo(io, () => writeManifest(io, directory, named));
