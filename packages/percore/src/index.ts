@@ -31,7 +31,8 @@ export type {
 export { SharedEpochs } from './core/epochs.js';
 export type { TakeSnapshot, TruncatedLogs } from './manager/checkpoint-coordinator.js';
 export { CheckpointCoordinator } from './manager/checkpoint-coordinator.js';
-export { type CoreWorkers, type PerCoreWalConfig, PerCoreWalManager } from './manager/per-core-wal-manager.js';
+export type { CoreWorkers, PerCoreWalConfig } from './manager/manager-config.js';
+export { PerCoreWalManager } from './manager/per-core-wal-manager.js';
 export type { ConfigureCore, CoreConfig, CoreContext, CoreProgram } from './manager/worker.js';
 export type {
   Incomplete,

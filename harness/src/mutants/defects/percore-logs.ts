@@ -72,7 +72,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     name: 'epochs-cut-by-an-option',
     test: 'packages/percore/test/manager.test.ts',
     breaks: 'A manager takes no option that has recovery leave out what is complete: it would be dropped for good.',
-    file: `${PERCORE}/manager/per-core-wal-manager.ts`,
+    file: `${PERCORE}/manager/manager-config.ts`,
     find: '  recover: true,\n  workers: true,\n',
     replace: '  recover: true,\n  workers: true,\n  toEpoch: true,\n',
   },

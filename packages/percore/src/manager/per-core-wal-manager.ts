@@ -1,78 +1,18 @@
-import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
-import { checkBoolean, checkOptions, FileName, invalidType, optionNames, WalError } from '@walstack/codec';
-import { makeDirectories, type StorageIo, type StorageIoName } from '@walstack/storage-io';
+import { WalError } from '@walstack/codec';
+import type { StorageIo } from '@walstack/storage-io';
 import type { CheckpointedCore, CorePlace } from '../core/core-handle.js';
-import { CoreLog } from '../core/core-log.js';
 import type { CoreWalWriter } from '../core/core-wal-writer.js';
-import { runDualModeAsync } from '../core/dual-mode-routine.js';
-import { SharedEpochs } from '../core/epochs.js';
-import {
-  checkCores,
-  checkKnown,
-  checkModuleReference,
-  checkRecovery,
-  clockOf,
-  type LogOptions,
-  type ModuleReference,
-  type PerCoreRecoveryOptions,
-  type RecoverySettings,
-} from '../options.js';
-import { type FinalizedLogs, finalizeRecovery } from '../recovery/finalize-recovery.js';
-import { hasLog, type PerCoreCheckpoint } from '../recovery/manifest.js';
-import { type PerCoreRecovery, recoveryOver } from '../recovery/per-core-recovery.js';
-import { closeAllQuietly, closeLogs, type RecoveredLogs, recoverLogs } from '../recovery/recovered-logs.js';
+import type { SharedEpochs } from '../core/epochs.js';
+import { backendOf, clockOf } from '../options.js';
+import type { PerCoreCheckpoint } from '../recovery/manifest.js';
 import type { CoreStatistics } from '../recovery/statistics.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
 import { CheckpointCoordinator, type TakeSnapshot, type TruncatedLogs } from './checkpoint-coordinator.js';
-import { LocalCore, RetiredCore } from './local-core.js';
-import { contentOf } from './worker.js';
+import { LocalCore, type RetiredCore } from './local-core.js';
+import { checkConfig, type PerCoreWalConfig } from './manager-config.js';
+import { type OpenedManager, openManager } from './open-manager.js';
 import { WorkerCore } from './worker-core.js';
-import type { LogContent } from './worker-protocol.js';
-
-/** How the writers of a per-core log run in worker threads of their own. */
-export interface CoreWorkers {
-  /** The function that appends: a `CoreProgram`, called once in each worker. */
-  readonly run: ModuleReference;
-  /**
-   * Makes the options that cannot be sent to another thread: a `ConfigureCore`, called in each worker before its log is
-   * opened. Its result overrides the options of the manager. Needed when these contain a backend, a callback or keys.
-   */
-  readonly configure?: ModuleReference;
-}
-
-/** How a {@link PerCoreWalManager} is opened. */
-export interface PerCoreWalConfig extends Omit<PerCoreRecoveryOptions, 'toEpoch'> {
-  /** The number of cores, with the ids 0, 1, 2 …, or their ids. They may differ from those of the last opening. */
-  readonly cores: number | readonly number[];
-  /** Create a log when there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is created. */
-  readonly create?: boolean;
-  /**
-   * Called with the recovered content before anything is appended or dropped, to load the snapshot of the last checkpoint
-   * and apply the entries after it. Awaited; `open` throws what it throws, with nothing dropped.
-   */
-  readonly recover?: (recovery: PerCoreRecovery) => unknown;
-  /** Writers in worker threads. Default: in this thread, see {@link PerCoreWalManager.writer}. */
-  readonly workers?: CoreWorkers;
-}
-
-/** Options besides those of the logs. `toEpoch` is not among them: here, later epochs would be dropped for good. */
-const OPTIONS = optionNames<Omit<PerCoreWalConfig, keyof LogOptions>>({
-  directory: true,
-  io: true,
-  incomplete: true,
-  cores: true,
-  create: true,
-  recover: true,
-  workers: true,
-  recoveryMode: true,
-  salvageLsn: true,
-});
-
-const WORKER_OPTIONS = optionNames<CoreWorkers>({ run: true, configure: true });
-
-/** Options whose values cannot be sent to another thread. */
-const THREAD_BOUND_OPTIONS: readonly (keyof LogOptions)[] = ['now', 'setTimer', 'randomBytes', 'onFailure', 'keyRing'];
 
 /**
  * A log with one writer for each core: opens and recovers their logs together, ends epochs, makes checkpoints.
@@ -301,134 +241,3 @@ export class PerCoreWalManager {
     });
   }
 }
-
-/** A checked configuration; the logs check their own options. */
-interface ManagerSettings extends RecoverySettings {
-  readonly cores: readonly number[];
-  readonly create: boolean;
-  readonly recover: ((recovery: PerCoreRecovery) => unknown) | undefined;
-  readonly workers: CheckedWorkers | undefined;
-}
-
-interface CheckedWorkers {
-  readonly run: Required<ModuleReference>;
-  readonly configure: Required<ModuleReference> | undefined;
-  /** The backend of each worker. */
-  readonly io: StorageIoName;
-}
-
-interface OpenedManager {
-  readonly settings: ManagerSettings;
-  readonly ownsIo: boolean;
-  readonly unlock: () => void;
-  readonly epochs: SharedEpochs;
-  readonly cores: readonly (LocalCore | WorkerCore)[];
-  readonly retired: readonly RetiredCore[];
-  readonly manifest: FinalizedLogs['manifest'];
-  readonly manifestMayBeLost: boolean;
-  readonly statistics: readonly CoreStatistics[];
-  readonly salvage: PerCoreSalvage | undefined;
-}
-
-function checkConfig(config: PerCoreWalConfig): Omit<ManagerSettings, 'io'> {
-  const { cores, create = true, recover, workers, ...recovery } = checkKnown('config', config, OPTIONS);
-  if (recover !== undefined && typeof recover !== 'function') throw invalidType('recover', 'a function', recover);
-  return {
-    ...checkRecovery(recovery),
-    cores: checkCores(cores),
-    create: checkBoolean('create', create),
-    recover,
-    workers: workers === undefined ? undefined : checkWorkers(workers, recovery.io, recovery),
-  };
-}
-
-function checkWorkers(workers: CoreWorkers, io: PerCoreWalConfig['io'], logs: LogOptions): CheckedWorkers {
-  const { run, configure } = checkOptions('workers', workers, WORKER_OPTIONS);
-  const threadBound = THREAD_BOUND_OPTIONS.find((name) => logs[name] !== undefined);
-  if (configure === undefined && (threadBound !== undefined || typeof io === 'object')) {
-    const error = new TypeError(
-      `"${threadBound ?? 'io'}" cannot be sent to a worker thread: name a function that makes it there, as "workers.configure"`,
-    );
-    throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
-  }
-  return {
-    run: checkModuleReference('workers.run', run),
-    configure: configure === undefined ? undefined : checkModuleReference('workers.configure', configure),
-    io: typeof io === 'string' ? io : 'auto',
-  };
-}
-
-async function openManager(settings: ManagerSettings, ownsIo: boolean): Promise<OpenedManager> {
-  const { io, directory, create } = settings;
-  if (!hasLog(io, directory)) {
-    if (!create)
-      throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was created`, { path: directory });
-    makeDirectories(io, directory);
-  }
-  const unlock = io.lock(join(directory, FileName.lock));
-  try {
-    const recovered = await runDualModeAsync(recoverLogs(settings));
-    return { ...(await finalizeAndStart(settings, recovered)), settings, ownsIo, unlock };
-  } catch (error) {
-    unlock();
-    throw error;
-  }
-}
-
-type Started = Omit<OpenedManager, 'settings' | 'ownsIo' | 'unlock'>;
-
-async function finalizeAndStart(settings: ManagerSettings, recovered: RecoveredLogs): Promise<Started> {
-  const { io, directory, recover, config } = settings;
-  const started: WorkerCore[] = [];
-  let logs = recovered.cores.map(({ log }) => log);
-  try {
-    const recovery = recoveryOver(io, directory, recovered, NO_RESOURCES);
-    const { statistics } = recovery;
-    await recover?.(recovery);
-    await recovery.close();
-    const finalized = await runDualModeAsync(finalizeRecovery(settings, recovered, settings.cores));
-    logs = [...finalized.active.map(({ log }) => log), ...logs];
-    const epochs = SharedEpochs.create(finalized.epoch);
-    const retired = finalized.retired.map(({ coreId, log, barrier }) => new RetiredCore(coreId, log, barrier));
-    const { manifest, manifestMayBeLost } = finalized;
-    const now = config.now === undefined ? {} : { now: config.now };
-    const found = { retired, manifest, manifestMayBeLost, statistics, salvage: recovered.salvage };
-    if (settings.workers === undefined) {
-      const cores = finalized.active.map(
-        ({ log, coreId, state }) => new LocalCore(new CoreLog(log, coreId, state, { epochs, managed: true, ...now })),
-      );
-      return { ...found, epochs, cores };
-    }
-    // Each log is opened again in its worker thread, with a backend of that thread.
-    const contents = new Map(finalized.active.map(({ coreId, log }) => [coreId, contentOf(log)]));
-    await runDualModeAsync(closeLogs(finalized.active.map(({ log }) => log)));
-    const workers = { ...settings.workers, directory, config: clonable(config), epochs: epochs.buffer };
-    const starting = finalized.active.map(async ({ coreId, state }) => {
-      const content = contents.get(coreId) as LogContent;
-      const core = await WorkerCore.start({ ...workers, coreId, state, content });
-      started.push(core);
-      return core;
-    });
-    await Promise.allSettled(starting);
-    return { ...found, epochs, cores: await Promise.all(starting) };
-  } catch (error) {
-    await Promise.allSettled(started.map(endWorker));
-    await runDualModeAsync(closeAllQuietly([...new Set(logs)]));
-    throw error;
-  }
-}
-
-async function endWorker(core: WorkerCore): Promise<void> {
-  await core.stop();
-  await core.close();
-}
-
-/** The options of logs that can be sent to another thread; the others are made there. */
-function clonable(config: LogOptions): LogOptions {
-  return Object.fromEntries(
-    Object.entries(config).filter(([name]) => !THREAD_BOUND_OPTIONS.some((each) => each === name)),
-  );
-}
-
-/** Closing the recovery releases nothing: the manager continues with its logs. */
-const NO_RESOURCES = { close: async () => {}, closeSync: () => {} };

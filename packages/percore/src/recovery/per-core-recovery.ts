@@ -29,14 +29,6 @@ export interface HeldResources {
   closeSync(): void;
 }
 
-/** Makes a recovery over open logs. For this package only. */
-export let recoveryOver: (
-  io: StorageIo,
-  directory: string,
-  logs: RecoveredLogs,
-  holdings: HeldResources,
-) => PerCoreRecovery;
-
 /**
  * The content of a per-core log after a crash or a clean close: the last checkpoint, and the entries of all cores after it,
  * in one order. Opening it recovers the log of every core: torn tails are cut off, and the remaining entries are durable.
@@ -48,22 +40,23 @@ export class PerCoreRecovery {
   readonly statistics: readonly CoreStatistics[];
   readonly #io: StorageIo;
   readonly #logs: RecoveredLogs;
-  readonly #holdings: HeldResources;
+  readonly #resources: HeldResources;
   readonly #committed: Committed;
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(io: StorageIo, directory: string, logs: RecoveredLogs, holdings: HeldResources) {
+  /**
+   * For this package only: recoveries come from {@link open} and from a manager.
+   *
+   * @internal
+   */
+  constructor(io: StorageIo, directory: string, logs: RecoveredLogs, resources: HeldResources) {
     this.#io = io;
     this.directory = directory;
     this.#logs = logs;
-    this.#holdings = holdings;
+    this.#resources = resources;
     this.statistics = Object.freeze(logs.cores.map(statisticsOf));
     this.#committed = committedBy(logs.cores);
-  }
-
-  static {
-    recoveryOver = (io, directory, logs, holdings) => new PerCoreRecovery(io, directory, logs, holdings);
   }
 
   /**
@@ -152,7 +145,7 @@ export class PerCoreRecovery {
   /** Closes the logs, and releases the lock. Idempotent. */
   close(): Promise<void> {
     this.#closed = true;
-    this.#closing ??= this.#holdings.close();
+    this.#closing ??= this.#resources.close();
     return this.#closing;
   }
 
@@ -161,7 +154,7 @@ export class PerCoreRecovery {
     if (this.#closed) return;
     this.#closed = true;
     this.#closing = Promise.resolve();
-    this.#holdings.closeSync();
+    this.#resources.closeSync();
   }
 
   /** Closes it: {@link closeSync}. */
@@ -246,7 +239,7 @@ function* opening(settings: RecoverySettings, owned: boolean): DualModeRoutine<P
     throw error;
   }
   const logs = recovered.cores.map(({ log }) => log);
-  return recoveryOver(io, directory, recovered, {
+  return new PerCoreRecovery(io, directory, recovered, {
     close: async () => {
       try {
         await runDualModeAsync(closeLogs(logs));
