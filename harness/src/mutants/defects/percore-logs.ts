@@ -238,8 +238,8 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/salvage.test.ts',
     breaks: 'What a salvage of a per-core log gives up is noted before anything is changed.',
     file: `${PERCORE}/salvage/salvage.ts`,
-    find: '    if (lost !== undefined) this.#addLost(lost.coreId, lost.fromLsn, lost.toLsn);\n    yield* this.#writeNote();\n',
-    replace: '    if (lost !== undefined) this.#addLost(lost.coreId, lost.fromLsn, lost.toLsn);\n',
+    find: '    if (lost !== undefined) this.#record.addLost(lost);\n    yield* waitForIo(this.#io, () => this.#record.write());\n',
+    replace: '    if (lost !== undefined) this.#record.addLost(lost);\n',
   },
   {
     name: 'alone-behind-a-last-barrier-waited-for',
@@ -351,8 +351,8 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: DECIDES_TEST,
     breaks: 'What a salvage has given up stays written down when it has ended.',
     file: `${PERCORE}/salvage/salvage.ts`,
-    find: 'yield* waitForIo(this.#io, () => quarantineFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));\n    yield* this.#removeNote();',
-    replace: 'yield* this.#removeNote();',
+    find: 'yield* waitForIo(this.#io, () => quarantineFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));\n    yield* waitForIo(this.#io, () => this.#record.remove());',
+    replace: 'yield* waitForIo(this.#io, () => this.#record.remove());',
   },
   {
     name: 'no-barrier-without-room',

@@ -15,16 +15,10 @@ import {
   writeManifest,
 } from '../recovery/manifest.js';
 import { missingManifest, provesManifest } from '../recovery/missing-manifest.js';
+import { endPositionOf, entryBefore, notThere } from './checkpoint-place.js';
+import { LossRecord } from './loss-record.js';
 import { quarantineEntries, quarantineFile } from './quarantine.js';
-import {
-  type LostEntries,
-  type PerCoreSalvage,
-  readSalvageNote,
-  removeSalvageNote,
-  salvageNotePath,
-  unfinishedSalvage,
-  writeSalvageNote,
-} from './salvage-note.js';
+import { type LostEntries, type PerCoreSalvage, salvageNotePath, unfinishedSalvage } from './salvage-note.js';
 import { readReports, reportPlaces } from './salvage-reports.js';
 
 /**
@@ -34,29 +28,19 @@ import { readReports, reportPlaces } from './salvage-reports.js';
  */
 export class Salvage {
   readonly #settings: RecoverySettings;
-  readonly #damage: WalError[] = [];
-  readonly #lost: LostEntries[] = [];
-  readonly #quarantine = new Set<string>();
-  /** Cores whose logs are being salvaged, and the places of the reports that they had before. */
-  readonly #salvaging = new Map<number, readonly string[]>();
+  readonly #record: LossRecord;
   /** The manifest as it is on the disk. */
   #onDisk: Manifest = NO_MANIFEST;
   #hasManifest = false;
-  /** Whether the note exists. */
-  #isNoted = false;
 
   constructor(settings: RecoverySettings) {
     this.#settings = settings;
+    this.#record = new LossRecord(settings.io, settings.directory);
   }
 
   /** What was lost; `undefined` when nothing was lost. */
   get report(): PerCoreSalvage | undefined {
-    if (this.#damage.length === 0) return undefined;
-    return Object.freeze({
-      damage: Object.freeze([...this.#damage]),
-      lost: Object.freeze([...this.#lost]),
-      quarantine: Object.freeze([...this.#quarantine]),
-    });
+    return this.#record.report;
   }
 
   /**
@@ -66,22 +50,16 @@ export class Salvage {
    */
   *begin(): DualModeRoutine<void> {
     const { directory, recoveryMode } = this.#settings;
-    const note = yield* waitForIo(this.#io, () => readSalvageNote(this.#io, directory));
-    if (note === undefined) return;
-    if (recoveryMode !== 'salvage') throw unfinishedSalvage(directory);
-    this.#isNoted = true;
-    this.#damage.push(...note.damage);
-    this.#lost.push(...note.lost);
-    for (const each of note.quarantine) this.#quarantine.add(each);
-    for (const { coreId, known } of note.salvaging) this.#salvaging.set(coreId, known);
+    const isUnfinished = yield* waitForIo(this.#io, () => this.#record.load());
+    if (isUnfinished && recoveryMode !== 'salvage') throw unfinishedSalvage(directory);
   }
 
   /** Ends the salvage: from now on the per-core log opens in strict mode. A copy of the note stays in quarantine. */
   *end(): DualModeRoutine<void> {
-    if (!this.#isNoted) return;
+    if (!this.#record.isNoted) return;
     const { directory } = this.#settings;
     yield* waitForIo(this.#io, () => quarantineFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));
-    yield* this.#removeNote();
+    yield* waitForIo(this.#io, () => this.#record.remove());
   }
 
   /** Opens a damaged log with `'salvage'`, and records the losses that the log reports. @throws the damage in strict mode */
@@ -92,18 +70,19 @@ export class Salvage {
     open: () => DualModeRoutine<SegmentedWal>,
   ): DualModeRoutine<SegmentedWal> {
     if (!WalError.is(damage, 'WAL_CORRUPT')) throw damage;
-    const isFirst = !this.#isNoted;
+    const isFirst = !this.#record.isNoted;
     const own = coreDirectory(this.#settings.directory, coreId);
     // A salvage of the log that a crash interrupted is not further damage.
-    const isKnown = this.#salvaging.has(coreId) && damage.reason === 'salvage-unfinished';
-    if (!this.#salvaging.has(coreId)) this.#salvaging.set(coreId, reportPlaces(this.#io, own));
+    const isBegun = this.#record.reportsBefore(coreId) !== undefined;
+    const isKnown = isBegun && damage.reason === 'salvage-unfinished';
+    if (!isBegun) this.#record.beginLog(coreId, reportPlaces(this.#io, own));
     if (!isKnown) yield* this.#giveUp(damage);
     let log: SegmentedWal;
     try {
       log = yield* open();
     } catch (error) {
       // Nothing was discarded yet: the log itself records the progress of its own salvage.
-      if (isFirst) yield* this.#removeNote();
+      if (isFirst) yield* waitForIo(this.#io, () => this.#record.remove());
       throw error;
     }
     yield* this.noteReports(log, checkPlace);
@@ -116,15 +95,17 @@ export class Salvage {
    */
   *noteReports(log: SegmentedWal, place: CheckpointPlace | undefined): DualModeRoutine<void> {
     const coreId = log.coreId as number;
-    const known = this.#salvaging.get(coreId);
+    const known = this.#record.reportsBefore(coreId);
     if (known === undefined) return;
     try {
       for (const { path, lost } of yield* waitForIo(this.#io, () => readReports(this.#io, log.directory, known))) {
-        for (const { fromLsn, toLsn } of lost) this.#addLost(coreId, Math.max(fromLsn, (place?.lsn ?? 0) + 1), toLsn);
-        this.#quarantine.add(path);
+        for (const { fromLsn, toLsn } of lost) {
+          this.#record.addLost({ coreId, fromLsn: Math.max(fromLsn, (place?.lsn ?? 0) + 1), toLsn });
+        }
+        this.#record.addQuarantine(path);
       }
-      this.#salvaging.delete(coreId);
-      yield* this.#writeNote();
+      this.#record.endLog(coreId);
+      yield* waitForIo(this.#io, () => this.#record.write());
     } catch (error) {
       yield* closeQuietly(log);
       throw error;
@@ -135,10 +116,10 @@ export class Salvage {
   *quarantine(log: SegmentedWal, fromLsn: number): DualModeRoutine<void> {
     const { directory } = this.#settings;
     const coreId = log.coreId as number;
-    this.#quarantine.add(
+    this.#record.addQuarantine(
       yield* waitForIo(this.#io, () => quarantineEntries(this.#io, directory, coreId, log, fromLsn)),
     );
-    yield* this.#writeNote();
+    yield* waitForIo(this.#io, () => this.#record.write());
   }
 
   /** Reads the manifest; a damaged one is moved to quarantine and replaced by an empty one. */
@@ -155,8 +136,8 @@ export class Salvage {
       const kept = yield* waitForIo(this.#io, () =>
         quarantineFile(this.#io, directory, manifestPath(directory), this.#stamp()),
       );
-      this.#quarantine.add(kept);
-      yield* this.#writeNote();
+      this.#record.addQuarantine(kept);
+      yield* waitForIo(this.#io, () => this.#record.write());
       this.#hasManifest = true;
       return this.#newManifest();
     }
@@ -267,86 +248,10 @@ export class Salvage {
   /** Accepts a loss and records it durably. @throws the damage in strict mode */
   *#giveUp(damage: WalError, lost?: LostEntries): DualModeRoutine<void> {
     if (this.#settings.recoveryMode !== 'salvage') throw damage;
-    // A step repeated after a crash finds the same damage.
-    if (!this.#damage.some(({ message }) => message === damage.message)) this.#damage.push(damage);
-    if (lost !== undefined) this.#addLost(lost.coreId, lost.fromLsn, lost.toLsn);
-    yield* this.#writeNote();
-  }
-
-  *#writeNote(): DualModeRoutine<void> {
-    const { directory } = this.#settings;
-    const salvaging = [...this.#salvaging].map(([coreId, known]) => ({ coreId, known }));
-    const note = { ...(this.report as PerCoreSalvage), salvaging };
-    yield* waitForIo(this.#io, () => writeSalvageNote(this.#io, directory, note));
-    this.#isNoted = true;
-  }
-
-  *#removeNote(): DualModeRoutine<void> {
-    const { directory } = this.#settings;
-    yield* waitForIo(this.#io, () => removeSalvageNote(this.#io, directory));
-    this.#isNoted = false;
-  }
-
-  #addLost(coreId: number, fromLsn: number, toLsn: number): void {
-    const isKnown = this.#lost.some(
-      (each) => each.coreId === coreId && each.fromLsn === fromLsn && each.toLsn === toLsn,
-    );
-    if (fromLsn <= toLsn && !isKnown) this.#lost.push(Object.freeze({ coreId, fromLsn, toLsn }));
+    this.#record.addDamage(damage);
+    if (lost !== undefined) this.#record.addLost(lost);
+    yield* waitForIo(this.#io, () => this.#record.write());
   }
 }
 
 const NOT_AN_ENTRY: readonly (string | undefined)[] = ['entry', 'order'];
-
-/** Which entry ends at a position. */
-interface EntryBefore {
-  /** Its LSN; `undefined` when no entry of the log ends there. */
-  readonly before: number | undefined;
-  /** The finding, for the message of an error. */
-  readonly what: string;
-}
-
-function* entryBefore(log: SegmentedWal, position: number): DualModeRoutine<EntryBefore> {
-  try {
-    const before = yield* wait(
-      () => log.lsnBeforeSync(position),
-      () => log.lsnBefore(position),
-    );
-    return { before, what: `position ${position} is the end of LSN ${before}` };
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_RANGE') && !WalError.is(error, 'WAL_TRUNCATED')) throw error;
-    return { before: undefined, what: error.message };
-  }
-}
-
-/** The position after an entry of the log, found by binary search. */
-function* endPositionOf(log: SegmentedWal, lsn: number): DualModeRoutine<number> {
-  let low = log.listSegments()[0]?.firstPosition ?? 0;
-  let high = log.position;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (yield* endsAtOrBefore(log, lsn, middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-function* endsAtOrBefore(log: SegmentedWal, lsn: number, position: number): DualModeRoutine<boolean> {
-  try {
-    const before = yield* wait(
-      () => log.lsnBeforeSync(position),
-      () => log.lsnBefore(position),
-    );
-    return before >= lsn;
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_RANGE')) throw error;
-    return (error.lsn ?? 0) > lsn;
-  }
-}
-
-function notThere(log: SegmentedWal, lsn: number, what: string): WalError {
-  return new WalError(
-    'WAL_CORRUPT',
-    `the checkpoint covers LSN ${lsn} of core ${log.coreId}, but its log does not have it there: ${what}; nothing was changed`,
-    { path: log.directory, lsn, reason: 'checkpoint' },
-  );
-}
