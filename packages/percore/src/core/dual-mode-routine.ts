@@ -1,3 +1,10 @@
+/*
+ * Routines whose steps are whole calls of a log, such as `SegmentedWal.open` and `openSync`. The driver of I/O routines in
+ * `@walstack/storage-io` cannot run them, for two reasons. It resumes a routine with completions of one backend, while these
+ * routines begin before there is a backend: opening a log by the name of a backend makes one. And it counts a step as under
+ * way until that returns, and defers functions of the application until then: a blocking call of a log inside such a step
+ * would wait with these functions deferred, as if the application had called it from the middle of an operation.
+ */
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 
 /** One step of a routine: an operation that has a blocking form and one with a promise. */

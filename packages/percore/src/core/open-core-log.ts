@@ -5,9 +5,9 @@ import { type CheckpointPlace, type Manifest, missingCore, NO_MANIFEST, readMani
 import { missingManifest, provesManifest } from '../recovery/missing-manifest.js';
 import { readSalvageNote, unfinishedSalvage } from '../salvage/salvage-note.js';
 import { isThere } from './core-directory.js';
-import { type CoreState, initialState, replayState, stateAt } from './core-state.js';
+import { type CoreState, initialState, stateAt } from './core-state.js';
 import { closeQuietly, type DualModeRoutine, wait, waitForIo } from './dual-mode-routine.js';
-import { EntryReader } from './entry-reader.js';
+import { replayLog } from './replay-log.js';
 
 /** The log of one core, opened without the manager of its per-core log. */
 export interface StandaloneLog {
@@ -43,7 +43,7 @@ export function* openStandalone(
       if (manifest === undefined) yield* throwIfManaged(log, before(), position, directory);
       yield* dropAfter(log, position, place, manifest?.cores.includes(coreId) === true);
     }
-    const state = yield* replayStateFrom(log, before());
+    const state = yield* replayLog(log, before());
     if (manifest === undefined && provesManifest(log, state)) throw missingManifest(directory);
     return { log, state, ...retentionOf(log, manifest, place) };
   } catch (error) {
@@ -68,17 +68,6 @@ function stateFrom(log: SegmentedWal, place: CheckpointPlace | undefined, epoch:
   return place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, epoch);
 }
 
-const VIEWS = { copy: false } as const;
-
-function* replayStateFrom(log: SegmentedWal, before: CoreState): DualModeRoutine<CoreState> {
-  const reader = yield* wait(
-    () => log.openReaderSync(before.lsn + 1, VIEWS),
-    () => log.openReader(before.lsn + 1, VIEWS),
-  );
-  const entries = new EntryReader(reader, log.coreId as number, log.directory, Number.POSITIVE_INFINITY);
-  return yield* waitForIo(log.io, () => replayState(entries, before));
-}
-
 /** Throws when a manifest is missing: dropping the entries that prove it would hide that it is lost. */
 function* throwIfManaged(
   log: SegmentedWal,
@@ -87,7 +76,7 @@ function* throwIfManaged(
   directory: string,
 ): DualModeRoutine<void> {
   try {
-    if (!provesManifest(log, yield* replayStateFrom(log, before))) return;
+    if (!provesManifest(log, yield* replayLog(log, before))) return;
   } catch (error) {
     // The unreadable entry may be among those to be dropped. If it is not, the replay after the drop meets it again.
     if (WalError.is(error, 'WAL_CORRUPT') && position < log.position) return;
@@ -191,7 +180,7 @@ function* dropAfter(
 
 /** Whether a manager has ended an epoch in a log at or after an LSN. */
 function* hasManagedBarrier(log: SegmentedWal, fromLsn: number): DualModeRoutine<boolean> {
-  return (yield* replayStateFrom(log, initialState(fromLsn - 1))).managed !== 'no';
+  return (yield* replayLog(log, initialState(fromLsn - 1))).managed !== 'no';
 }
 
 /** The error of a standalone writer that would remove what the manager of the per-core log needs. */

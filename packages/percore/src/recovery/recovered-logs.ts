@@ -1,9 +1,9 @@
 import { WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { coreDirectory, listCores } from '../core/core-directory.js';
-import { type CoreState, initialState, replayState, stateAt } from '../core/core-state.js';
-import { closeQuietly, type DualModeRoutine, wait, waitForIo } from '../core/dual-mode-routine.js';
-import { EntryReader } from '../core/entry-reader.js';
+import { type CoreState, initialState, stateAt } from '../core/core-state.js';
+import { closeQuietly, type DualModeRoutine, wait } from '../core/dual-mode-routine.js';
+import { replayLog } from '../core/replay-log.js';
 import { withoutSuperseded } from '../core/superseded-commits.js';
 import { logConfigOf, type RecoverySettings } from '../options.js';
 import { Salvage } from '../salvage/salvage.js';
@@ -170,7 +170,7 @@ function* analyzeLogs(
     if (place !== noted) manifest = withPlace(manifest, place as CheckpointPlace);
     const before =
       place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, manifest.checkpoint?.epoch ?? 0);
-    const whole = yield* salvage.readEntries(log, () => replayLog(log, before, Number.POSITIVE_INFINITY));
+    const whole = yield* salvage.readEntries(log, () => replayLog(log, before));
     replayed.push({ coreId, log, before, whole });
   }
   if (salvage.isMissingManifest(replayed)) manifest = yield* salvage.replaceMissingManifest();
@@ -224,17 +224,6 @@ function withPlace(manifest: Manifest, place: CheckpointPlace): Manifest {
 function completeThrough({ used, retired, detached, barrierEpoch }: CoreState): number {
   return used && !retired && !detached ? barrierEpoch : Number.POSITIVE_INFINITY;
 }
-
-function* replayLog(log: SegmentedWal, before: CoreState, toEpoch: number): DualModeRoutine<CoreState> {
-  const reader = yield* wait(
-    () => log.openReaderSync(before.lsn + 1, VIEWS),
-    () => log.openReader(before.lsn + 1, VIEWS),
-  );
-  const entries = new EntryReader(reader, log.coreId as number, log.directory, toEpoch);
-  return yield* waitForIo(log.io, () => replayState(entries, before));
-}
-
-const VIEWS = { copy: false } as const;
 
 function beforeCheckpoint(directory: string, epoch: number, checkpointEpoch: number): WalError {
   return new WalError(
