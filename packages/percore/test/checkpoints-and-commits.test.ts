@@ -32,7 +32,7 @@ describe('a managed writer that appends its last barrier', () => {
     expect(await manager.endEpoch()).toBe(1);
     expect(await manager.endEpoch()).toBe(2);
     const { cores } = await manager.checkpoint(() => {});
-    expect(cores.map(({ left }) => left)).toEqual([false, true, false]);
+    expect(cores.map(({ retired }) => retired)).toEqual([false, true, false]);
     expect(cores[1]?.committed.offsets).toEqual(new Map([['source', 4n]]));
     manager.writer(0).appendPut('c', '0');
     await manager.close();

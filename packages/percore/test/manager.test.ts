@@ -199,7 +199,7 @@ describe('recovery', () => {
       firstLsn: 1,
       lastLsn: 6,
       barrierEpoch: 1,
-      left: false,
+      retired: false,
       cleanlyClosed: false,
     });
     expect(recovery.statistics[1]?.cutBytes).toBeGreaterThan(0);
@@ -331,7 +331,7 @@ describe('other cores than at the last opening', () => {
     expect(keys).toEqual(['0 first', '1 first', '3 second', '5 third', '0 third']);
     await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io, incomplete: 'leave' });
     expect(recovery.completeEpoch).toBe(recovery.lastEpoch);
-    expect(recovery.statistics.map(({ coreId, left }) => [coreId, left])).toEqual([
+    expect(recovery.statistics.map(({ coreId, retired }) => [coreId, retired])).toEqual([
       [0, false],
       [1, true],
       [2, true],
@@ -355,7 +355,7 @@ describe('other cores than at the last opening', () => {
     await back.close();
     expect(await found(io)).toEqual([['put', '1', 'back']]);
     await using recovery = await PerCoreRecovery.open({ directory: DIRECTORY, io });
-    expect(recovery.statistics.map(({ left }) => left)).toEqual([false, false]);
+    expect(recovery.statistics.map(({ retired }) => retired)).toEqual([false, false]);
   });
 });
 

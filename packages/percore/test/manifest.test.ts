@@ -1,4 +1,4 @@
-import { encodeFrame } from '@walstack/codec';
+import { decodeFramedJson, encodeFrame, WalError } from '@walstack/codec';
 import { createMemoryStorageIo, ioSteps, runSync } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import fc from 'fast-check';
@@ -24,7 +24,7 @@ const checkpoint = fc.record({
       lsn: count,
       position: count,
       timestampUs: count,
-      left: fc.boolean(),
+      retired: fc.boolean(),
       committed: fc.record({
         offsets: fc
           .dictionary(fc.string(), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }))
@@ -39,7 +39,7 @@ const manifest: fc.Arbitrary<Manifest> = fc.record({
   cores: fc.array(count, { maxLength: 5 }),
   checkpoint: fc.option(checkpoint, { nil: undefined }),
   pending: fc.option(checkpoint, { nil: undefined }),
-  leaving: fc.option(
+  dropping: fc.option(
     fc.tuple(count, count).map(([one, other]) => ({ complete: Math.min(one, other), last: Math.max(one, other) })),
     { nil: undefined },
   ),
@@ -53,6 +53,46 @@ test('every manifest is read as it was written', () => {
       expect(decodeManifest(encodeManifest(one), 'manifest')).toEqual(one);
     }),
   );
+});
+
+test('the file has the names that docs/format.md gives', () => {
+  const place = {
+    coreId: 0,
+    lsn: 1,
+    position: 2,
+    timestampUs: 3,
+    retired: false,
+    committed: { offsets: new Map(), watermark: undefined },
+    committedBeforeRetirement: ['source'],
+  };
+  const complete = { id: 1, epoch: 1, createdAtMs: 1, snapshot: true, cores: [place] };
+  const bytes = encodeManifest({
+    ...NO_MANIFEST,
+    cores: [0],
+    checkpoint: complete,
+    dropping: { complete: 1, last: 2 },
+  });
+  expect(decodeFramedJson(bytes, () => new WalError('WAL_CORRUPT', 'damaged'))).toEqual({
+    version: 1,
+    cores: [0],
+    checkpoint: {
+      ...complete,
+      cores: [
+        {
+          coreId: 0,
+          lsn: 1,
+          position: 2,
+          timestampUs: 3,
+          left: false,
+          offsets: {},
+          watermark: null,
+          committedBeforeLeaving: ['source'],
+        },
+      ],
+    },
+    pending: null,
+    leaving: { complete: 1, last: 2 },
+  });
 });
 
 test('no changed byte goes unnoticed, and no shorter or longer file', () => {
@@ -89,10 +129,7 @@ describe('with a right checksum', () => {
     ['cores that are none', { ...empty, cores: [-1] }],
     ['a checkpoint without an epoch', { ...empty, checkpoint: { ...whole, epoch: undefined } }],
     ['a place that is none', { ...empty, pending: { ...whole, cores: [{ ...place, position: 1.5 }] } }],
-    [
-      'a place that does not say whether its core has left',
-      { ...empty, pending: { ...whole, cores: [{ ...place, left: 1 }] } },
-    ],
+    ['a place without the flag of a retired core', { ...empty, pending: { ...whole, cores: [{ ...place, left: 1 }] } }],
     ['an offset that is a number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, offsets: { a: 1 } }] } }],
     ['a watermark that is no number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, watermark: 'x' }] } }],
   ])('%s is corrupt', (_what, json) => {

@@ -279,7 +279,7 @@ test('commits of a core before its retirement stay superseded after a checkpoint
   await (await open(io, [0])).close();
   const back = await open(io, 2);
   const { cores } = await back.checkpoint(() => {});
-  expect(cores[1]).toMatchObject({ left: false, committedBeforeLeaving: ['source', 'other'] });
+  expect(cores[1]).toMatchObject({ retired: false, committedBeforeRetirement: ['source', 'other'] });
   await back.close();
   const later = await open(io, 2);
   later.writer(0).appendCommit({ source: 50 });

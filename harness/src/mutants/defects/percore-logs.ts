@@ -158,7 +158,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: COORDINATION_TEST,
     breaks: 'A full disk keeps no per-core log from being opened.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
-    find: 'if (!isUnchanged || manifest === NO_MANIFEST || manifest.leaving !== undefined) throw error;',
+    find: 'if (!isUnchanged || manifest === NO_MANIFEST || manifest.dropping !== undefined) throw error;',
     replace: 'if (isUnchanged || !isUnchanged) throw error;',
   },
   {

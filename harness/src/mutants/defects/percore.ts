@@ -133,7 +133,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/epochs-across-crashes.test.ts',
     breaks: 'What is complete, and the last epoch, are durable before any log is cut.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
-    find: 'const manifest = dropsEntries ? { ...found, leaving: { complete: completeEpoch, last: lastEpoch } } : found;',
+    find: 'const manifest = dropsEntries ? { ...found, dropping: { complete: completeEpoch, last: lastEpoch } } : found;',
     replace: 'const manifest = dropsEntries ? found : found;',
   },
   {
@@ -248,8 +248,8 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/retired-cores.test.ts',
     breaks: 'What a core has committed before it left stays superseded behind a checkpoint that it takes part in.',
     file: `${PERCORE}/core/core-state.ts`,
-    find: 'new Set(left ? committed.offsets.keys() : committedBeforeLeaving)',
-    replace: 'new Set(left ? committed.offsets.keys() : committedBeforeLeaving.slice(0, 0))',
+    find: 'new Set(retired ? committed.offsets.keys() : committedBeforeRetirement)',
+    replace: 'new Set(retired ? committed.offsets.keys() : committedBeforeRetirement.slice(0, 0))',
   },
   {
     name: 'read-while-half-salvaged',

@@ -63,17 +63,17 @@ export function initialState(lsn: number): CoreState {
 
 /** The state of a log at a checkpoint. @param epoch - the epoch of the checkpoint */
 export function stateAt(place: CheckpointPlace, epoch: number): CoreState {
-  const { lsn, timestampUs, left, committed, committedBeforeLeaving = [] } = place;
+  const { lsn, timestampUs, retired, committed, committedBeforeRetirement = [] } = place;
   return {
     ...initialState(lsn),
     epoch,
     timestampUs,
     barrierEpoch: epoch,
     used: true,
-    retired: left,
-    retiredByManager: left,
+    retired,
+    retiredByManager: retired,
     committed,
-    commitPlaces: { ...NO_PLACES, retired: new Set(left ? committed.offsets.keys() : committedBeforeLeaving) },
+    commitPlaces: { ...NO_PLACES, retired: new Set(retired ? committed.offsets.keys() : committedBeforeRetirement) },
     managed: 'barriers',
   };
 }

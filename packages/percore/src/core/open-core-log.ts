@@ -34,7 +34,7 @@ export function* openStandalone(
   const log = yield* openExistingOrNew(config, isNamed, coreId, directory);
   try {
     const manifest = yield* waitForIo(log.io, () => readManifest(log.io, directory));
-    if (manifest?.leaving !== undefined)
+    if (manifest?.dropping !== undefined)
       throw managedLog(coreId, 'a manager has begun to drop entries of it: open the per-core log first');
     const place = manifest?.checkpoint?.cores.find((each) => each.coreId === coreId);
     if (place !== undefined && !containsPlace(log, place)) throw checkpointNotInLog(log, place);

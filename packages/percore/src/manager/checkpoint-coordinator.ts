@@ -126,7 +126,7 @@ export class CheckpointCoordinator {
     this.#throwIfCheckpointing();
     return this.#inTurn(async () => {
       const { epoch, cores } = await this.#endEpoch();
-      const empty = cores.map(({ committedBeforeLeaving: _, ...place }) => ({
+      const empty = cores.map(({ committedBeforeRetirement: _, ...place }) => ({
         ...place,
         committed: NOTHING_COMMITTED,
       }));
@@ -195,7 +195,7 @@ export class CheckpointCoordinator {
     if (this.#manifestMayBeLost) await this.#write(this.#manifest);
     const sum = { ...NOTHING_TRUNCATED };
     const truncated = await Promise.all(
-      cores.map(({ coreId, lsn, left }) => this.#coreOf(coreId).truncateBefore(lsn + (left ? 1 : beyond))),
+      cores.map(({ coreId, lsn, retired }) => this.#coreOf(coreId).truncateBefore(lsn + (retired ? 1 : beyond))),
     );
     for (const { segmentsDeleted, segmentsRecycled, bytesReclaimed, segmentsLeft } of truncated) {
       sum.segmentsDeleted += segmentsDeleted;
@@ -241,8 +241,8 @@ const NOTHING_TRUNCATED = Object.freeze({
 /** Where the checkpoint ends in the log of a core: after its durable barrier, and not where the log ends now. */
 function placeAt(coreId: number, barrier: DurableBarrier): CheckpointPlace {
   const { lsn, position, timestampUs, retired, committed, commitPlaces } = barrier;
-  const place = { coreId, lsn, position, timestampUs, left: retired, committed };
-  // Of a retired core, this holds for all sources, and `left` says it.
+  const place = { coreId, lsn, position, timestampUs, retired, committed };
+  // Of a retired core, this holds for all sources: they are not named.
   const before = retired ? [] : [...commitPlaces.retired].filter((source) => committed.offsets.has(source));
-  return Object.freeze(before.length === 0 ? place : { ...place, committedBeforeLeaving: before });
+  return Object.freeze(before.length === 0 ? place : { ...place, committedBeforeRetirement: before });
 }

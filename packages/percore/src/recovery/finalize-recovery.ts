@@ -58,7 +58,7 @@ export function* finalizeRecovery(
     checkEpochsLeft(epoch);
     // Before any log is cut: a cut removes barriers, which may be the only record of which epochs were complete.
     const dropsEntries = cores.some(({ whole, taken }) => whole.lsn !== taken.lsn);
-    const manifest = dropsEntries ? { ...found, leaving: { complete: completeEpoch, last: lastEpoch } } : found;
+    const manifest = dropsEntries ? { ...found, dropping: { complete: completeEpoch, last: lastEpoch } } : found;
     // A truncated log with barriers of a manager proves that there is a manifest.
     const needed = cores.some(({ log }) => log.firstLsn > 1);
     const manifestMayBeLost = yield* rewriteManifest(settings, manifest, needed);
@@ -114,7 +114,7 @@ function* rewriteManifest(
     return false;
   } catch (error) {
     const isUnchanged = WalError.is(error, 'WAL_NO_SPACE') && error.reason !== 'outcome-unknown';
-    if (!isUnchanged || manifest === NO_MANIFEST || manifest.leaving !== undefined) throw error;
+    if (!isUnchanged || manifest === NO_MANIFEST || manifest.dropping !== undefined) throw error;
     return true;
   }
 }
@@ -203,8 +203,8 @@ function* writeCoreList(
   retired: readonly RetiredLog[],
 ): DualModeRoutine<Manifest> {
   const ids = [...active.map(({ coreId }) => coreId), ...retired.map(({ coreId }) => coreId)];
-  const named = { ...manifest, cores: ids.sort((a, b) => a - b), leaving: undefined };
-  if (String(named.cores) === String(manifest.cores) && manifest.leaving === undefined) return manifest;
+  const named = { ...manifest, cores: ids.sort((a, b) => a - b), dropping: undefined };
+  if (String(named.cores) === String(manifest.cores) && manifest.dropping === undefined) return manifest;
   yield* waitForIo(io, () => writeManifest(io, directory, named));
   return named;
 }

@@ -17,11 +17,11 @@ export interface CheckpointPlace {
   /** The time of that entry, in microseconds: no later entry has an earlier time. */
   readonly timestampUs: number;
   /** The core was retired and appended nothing more. */
-  readonly left: boolean;
+  readonly retired: boolean;
   /** How far its sources had been read. */
   readonly committed: Committed;
   /** Sources whose last commit precedes an earlier retirement of the core; left out when there are none. */
-  readonly committedBeforeLeaving?: readonly string[];
+  readonly committedBeforeRetirement?: readonly string[];
 }
 
 /** A checkpoint: everything up to the end of an epoch, in the logs of all cores. */
@@ -47,7 +47,7 @@ export interface Manifest {
   /** A checkpoint whose snapshot was begun and is not known to be complete. */
   readonly pending: PerCoreCheckpoint | undefined;
   /** The epochs whose entries are being dropped from the logs; `undefined` when none are. No writer opens before that ends. */
-  readonly leaving: DroppedEpochs | undefined;
+  readonly dropping: DroppedEpochs | undefined;
   /**
    * A salvage took all entries up to this epoch, which counts as complete although entries of it are lost. `undefined`
    * without such a salvage.
@@ -69,7 +69,7 @@ export const NO_MANIFEST: Manifest = {
   cores: [],
   checkpoint: undefined,
   pending: undefined,
-  leaving: undefined,
+  dropping: undefined,
   salvaged: undefined,
   lastId: undefined,
 };
@@ -135,13 +135,13 @@ function outcomeUnknown(path: string, cause: unknown): WalError {
 }
 
 /** The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes. */
-export function encodeManifest({ cores, checkpoint, pending, leaving, salvaged, lastId }: Manifest): Uint8Array {
+export function encodeManifest({ cores, checkpoint, pending, dropping, salvaged, lastId }: Manifest): Uint8Array {
   return encodeFramedJson({
     version: 1,
     cores,
     checkpoint: toJson(checkpoint),
     pending: toJson(pending),
-    ...(leaving === undefined ? {} : { leaving }),
+    ...(dropping === undefined ? {} : { leaving: dropping }),
     ...(salvaged === undefined ? {} : { salvaged }),
     ...(lastId === undefined ? {} : { lastId }),
   });
@@ -149,8 +149,10 @@ export function encodeManifest({ cores, checkpoint, pending, leaving, salvaged, 
 
 function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
   if (checkpoint === undefined) return null;
-  const cores = checkpoint.cores.map(({ committed, ...place }) => ({
+  const cores = checkpoint.cores.map(({ committed, retired, committedBeforeRetirement, ...place }) => ({
     ...place,
+    left: retired,
+    ...(committedBeforeRetirement === undefined ? {} : { committedBeforeLeaving: committedBeforeRetirement }),
     // As text: 64 bits are more than many readers keep of a JSON number.
     offsets: Object.fromEntries([...committed.offsets].map(([source, offset]) => [source, String(offset)])),
     watermark: committed.watermark === undefined ? null : String(committed.watermark),
@@ -170,7 +172,7 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   if (version !== 1 || !Array.isArray(cores) || !cores.every(isCount)) throw corrupt(path, 'impossible-fields');
   if (!isOptionalCount(salvaged) || !isOptionalCount(lastId)) throw corrupt(path, 'impossible-fields');
   if (complete === INVALID || begun === INVALID || dropping === INVALID) throw corrupt(path, 'impossible-fields');
-  return { cores, checkpoint: complete, pending: begun, leaving: dropping, salvaged, lastId };
+  return { cores, checkpoint: complete, pending: begun, dropping, salvaged, lastId };
 }
 
 function droppedEpochsFrom(json: unknown): DroppedEpochs | undefined | typeof INVALID {
@@ -201,9 +203,9 @@ function placeFrom(json: unknown): CheckpointPlace | undefined {
   if (watermark !== null && !isDecimal(watermark)) return undefined;
   const read = Object.entries(offsets).map(([source, offset]) => [source, BigInt(offset as string)] as const);
   const committed = { offsets: new Map(read), watermark: watermark === null ? undefined : BigInt(watermark) };
-  const place = { coreId, lsn, position, timestampUs, left, committed };
+  const place = { coreId, lsn, position, timestampUs, retired: left, committed };
   if (committedBeforeLeaving === undefined) return place;
-  return isTexts(committedBeforeLeaving) ? { ...place, committedBeforeLeaving } : undefined;
+  return isTexts(committedBeforeLeaving) ? { ...place, committedBeforeRetirement: committedBeforeLeaving } : undefined;
 }
 
 const isTexts = (value: unknown): value is string[] =>

@@ -87,7 +87,7 @@ function* decideIncomplete(
 ): DualModeRoutine<Manifest> {
   const { manifest, completeEpoch, lastEpoch, cores } = analysis;
   if (salvage.report === undefined) return manifest;
-  const dropsIncomplete = settings.incomplete === 'leave' || manifest.leaving !== undefined;
+  const dropsIncomplete = settings.incomplete === 'leave' || manifest.dropping !== undefined;
   for (const { log, whole, taken, takesPart } of cores) {
     if (dropsIncomplete && takesPart && whole.lsn !== taken.lsn) yield* salvage.quarantine(log, taken.lsn + 1);
   }
@@ -174,7 +174,7 @@ function* analyzeLogs(
     replayed.push({ coreId, log, before, whole });
   }
   if (salvage.isMissingManifest(replayed)) manifest = yield* salvage.replaceMissingManifest();
-  const { checkpoint, pending, leaving } = manifest;
+  const { checkpoint, pending, dropping } = manifest;
   // Epochs that an earlier salvage took count as complete, until entries are lost again.
   const salvaged = (salvage.report === undefined && manifest.salvaged) || 0;
   const epochs = replayed.map(({ whole }) => whole.epoch);
@@ -182,7 +182,7 @@ function* analyzeLogs(
     0,
     checkpoint?.epoch ?? 0,
     pending?.epoch ?? 0,
-    leaving?.last ?? 0,
+    dropping?.last ?? 0,
     manifest.salvaged ?? 0,
     ...epochs,
   );
@@ -190,8 +190,8 @@ function* analyzeLogs(
   const takesPart = ({ coreId }: { readonly coreId: number }): boolean =>
     manifest.cores.length === 0 || manifest.cores.includes(coreId);
   const complete = replayed.filter(takesPart).map(({ whole }) => completeThrough(whole));
-  const completeEpoch = leaving?.complete ?? Math.max(salvaged, Math.min(lastEpoch, ...complete));
-  const dropsIncomplete = leaving !== undefined || settings.incomplete === 'leave';
+  const completeEpoch = dropping?.complete ?? Math.max(salvaged, Math.min(lastEpoch, ...complete));
+  const dropsIncomplete = dropping !== undefined || settings.incomplete === 'leave';
   const limit = Math.min(settings.toEpoch, dropsIncomplete ? completeEpoch : Number.POSITIVE_INFINITY);
   if (checkpoint !== undefined && limit < checkpoint.epoch) {
     throw beforeCheckpoint(settings.directory, limit, checkpoint.epoch);

@@ -16,7 +16,7 @@ export interface CoreStatistics extends EntryCounts {
   /** The last epoch that ends in this log: no later entry can belong to it. */
   readonly barrierEpoch: number;
   /** The core was retired. */
-  readonly left: boolean;
+  readonly retired: boolean;
   /** Whether the log was closed cleanly. */
   readonly cleanlyClosed: boolean;
   /** Bytes cut off at the end: a torn tail, of which nothing was acknowledged. */
@@ -34,7 +34,7 @@ export function statisticsOf({ coreId, log, before, whole, taken }: RecoveredCor
     lastLsn: taken.lsn,
     lastEpoch: whole.epoch,
     barrierEpoch: whole.barrierEpoch,
-    left: whole.retired,
+    retired: whole.retired,
     cleanlyClosed: log.recovery.cleanlyClosed,
     cutBytes: log.recovery.cutBytes,
   });
