@@ -13,8 +13,8 @@
  * @packageDocumentation
  */
 
+export type { Committed, Offsets } from './commits/commit.js';
 export type { Barrier } from './core/barrier-history.js';
-export type { Committed, Offsets } from './core/commit.js';
 export type { CorePlace } from './core/core-handle.js';
 export type { EntryCounts } from './core/core-state.js';
 export { CoreWalWriter, type NewEntry } from './core/core-wal-writer.js';

@@ -27,7 +27,7 @@ export const EXPLAINED: readonly Explanation[] = [
       'Each creates instruments and subscribes to a channel of its own, and neither uses what the other has made.',
   },
   {
-    file: 'packages/percore/src/core/commit-ledger.ts',
+    file: 'packages/percore/src/commits/commit-ledger.ts',
     change:
       '`>=` becomes `>` in `const isSince = (lsn: number, before: number): boolean => lsn >= before && lsn !== Number.POSITIVE_INFINITY;`',
     because: 'What is forgotten was committed before a barrier, and the LSN of a barrier is no LSN of a commit.',

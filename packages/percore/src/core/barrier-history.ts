@@ -1,5 +1,5 @@
-import type { Committed } from './commit.js';
-import { type CommitPlaces, withCommitsSince } from './commit-ledger.js';
+import type { Committed } from '../commits/commit.js';
+import { type CommitPlaces, withCommitsSince } from '../commits/commit-ledger.js';
 
 /** The end of an epoch in the log of one core. */
 export interface Barrier {

@@ -1,6 +1,6 @@
 import type { TruncateResult } from '@walstack/segmented';
-import type { Committed } from './commit.js';
-import type { CommitPlaces } from './commit-ledger.js';
+import type { Committed } from '../commits/commit.js';
+import type { CommitPlaces } from '../commits/commit-ledger.js';
 
 /** The positions and LSNs that the log of one core has reached. */
 export interface CorePlace {

@@ -1,8 +1,8 @@
 import { WalError } from '@walstack/codec';
 import { type Environment, type SegmentedWal, systemEnvironment } from '@walstack/segmented';
+import { type Committed, encodeCommit } from '../commits/commit.js';
+import { CommitLedger } from '../commits/commit-ledger.js';
 import { BarrierHistory } from './barrier-history.js';
-import { type Committed, encodeCommit } from './commit.js';
-import { CommitLedger } from './commit-ledger.js';
 import { type CoreState, initialState } from './core-state.js';
 import { encodeBarrier, OperationCode } from './entry.js';
 import { EntryAppender } from './entry-appender.js';

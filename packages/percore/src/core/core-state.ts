@@ -1,7 +1,7 @@
 import type { IoRoutine } from '@walstack/storage-io';
+import { type Committed, NOTHING_COMMITTED } from '../commits/commit.js';
+import { CommitLedger, type CommitPlaces, NO_PLACES } from '../commits/commit-ledger.js';
 import type { CheckpointPlace } from '../recovery/manifest.js';
-import { type Committed, NOTHING_COMMITTED } from './commit.js';
-import { CommitLedger, type CommitPlaces, NO_PLACES } from './commit-ledger.js';
 import type { CoreEntry } from './entry.js';
 import type { EntryReader } from './entry-reader.js';
 

@@ -11,8 +11,8 @@ import {
   type WalError,
 } from '@walstack/codec';
 import type { RecoveryReport, TruncateResult } from '@walstack/segmented';
+import { type Committed, checkCommit, type Offsets } from '../commits/commit.js';
 import type { Barrier } from './barrier-history.js';
-import { type Committed, checkCommit, type Offsets } from './commit.js';
 import { CoreLog } from './core-log.js';
 import { type CoreWalWriterOptions, checkWriterOptions } from './core-writer-options.js';
 import { closeQuietly, type DualModeRoutine, runDualModeAsync, runDualModeSync } from './dual-mode-routine.js';

@@ -1,7 +1,7 @@
 import { WalError } from '@walstack/codec';
 import { getUint64, setUint64 } from '@walstack/codec/internal';
 import type { WalRecord } from '@walstack/segmented';
-import { type Committed, decodeCommit } from './commit.js';
+import { type Committed, decodeCommit } from '../commits/commit.js';
 
 /** The operations of entries. Each code is also the type of the record that holds the entry. */
 export const OperationCode = { put: 1, delete: 2, checkpoint: 3, epochBarrier: 4, commit: 5 } as const;

@@ -2,10 +2,10 @@ import { WalError } from '@walstack/codec';
 import { invalidType } from '@walstack/codec/internal';
 import type { Environment } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
-import { NOTHING_COMMITTED } from '../core/commit.js';
+import { NOTHING_COMMITTED } from '../commits/commit.js';
+import { withoutSuperseded } from '../commits/superseded-commits.js';
 import type { CheckpointedCore, DurableBarrier } from '../core/core-handle.js';
 import type { SharedEpochs } from '../core/epochs.js';
-import { withoutSuperseded } from '../core/superseded-commits.js';
 import { type CheckpointPlace, type Manifest, type PerCoreCheckpoint, writeManifest } from '../recovery/manifest.js';
 
 /**

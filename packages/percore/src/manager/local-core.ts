@@ -1,7 +1,7 @@
 import { WalError } from '@walstack/codec';
 import type { SegmentedWal, TruncateResult } from '@walstack/segmented';
-import { NOTHING_COMMITTED } from '../core/commit.js';
-import { NO_PLACES } from '../core/commit-ledger.js';
+import { NOTHING_COMMITTED } from '../commits/commit.js';
+import { NO_PLACES } from '../commits/commit-ledger.js';
 import type { ActiveCore, CheckpointedCore, CorePlace, DurableBarrier } from '../core/core-handle.js';
 import type { CoreLog } from '../core/core-log.js';
 import { CoreWalWriter } from '../core/core-wal-writer.js';

@@ -1,10 +1,10 @@
 import { WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { withoutSuperseded } from '../commits/superseded-commits.js';
 import { coreDirectory, listCores } from '../core/core-directory.js';
 import { type CoreState, initialState, stateAt } from '../core/core-state.js';
 import { closeQuietly, type DualModeRoutine, wait } from '../core/dual-mode-routine.js';
 import { replayLog } from '../core/replay-log.js';
-import { withoutSuperseded } from '../core/superseded-commits.js';
 import { logConfigOf, type RecoverySettings } from '../options.js';
 import { Salvage } from '../salvage/salvage.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
