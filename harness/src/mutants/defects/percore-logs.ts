@@ -137,8 +137,8 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: COORDINATION_TEST,
     breaks: 'No epoch waits for a core that the manifest does not name.',
     file: `${PERCORE}/recovery/recovered-logs.ts`,
-    find: 'manifest.cores.length === 0 || manifest.cores.includes(coreId);',
-    replace: 'manifest.cores.length >= 0 || manifest.cores.includes(coreId);',
+    find: 'cores.length === 0 || cores.includes(coreId);',
+    replace: 'cores.length >= 0 || cores.includes(coreId);',
   },
   {
     name: 'opened-at-before-the-checkpoint',

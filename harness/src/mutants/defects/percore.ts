@@ -33,8 +33,8 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     scenario: 'cores-epochs',
     breaks: 'An epoch is complete only when its barrier is in every log.',
     file: `${PERCORE}/recovery/recovered-logs.ts`,
-    find: 'Math.max(salvaged, Math.min(lastEpoch, ...complete));',
-    replace: 'Math.max(salvaged, Math.min(lastEpoch, Math.max(0, ...complete)));',
+    find: 'Math.max(taken, Math.min(lastEpoch, ...complete));',
+    replace: 'Math.max(taken, Math.min(lastEpoch, Math.max(0, ...complete)));',
   },
   {
     name: 'barrier-not-written',

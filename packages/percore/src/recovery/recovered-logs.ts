@@ -155,6 +155,10 @@ const placeOf = ({ checkpoint }: Manifest, coreId: number): CheckpointPlace | un
 
 type LogAnalysis = Omit<RecoveredLogs, 'salvage' | 'endSalvage'>;
 
+/** A log that was read to its end. */
+type ReplayedCore = Pick<RecoveredCore, 'coreId' | 'log' | 'before' | 'whole'>;
+
+/** Reads all logs, decides which epochs are complete, and which entries are taken. */
 function* analyzeLogs(
   settings: RecoverySettings,
   found: Manifest,
@@ -162,7 +166,7 @@ function* analyzeLogs(
   salvage: Salvage,
 ): DualModeRoutine<LogAnalysis> {
   let manifest = found;
-  const replayed: Omit<RecoveredCore, 'taken' | 'limit' | 'takesPart'>[] = [];
+  const replayed: ReplayedCore[] = [];
   for (const log of logs) {
     const coreId = log.coreId as number;
     const noted = placeOf(manifest, coreId);
@@ -174,43 +178,63 @@ function* analyzeLogs(
     replayed.push({ coreId, log, before, whole });
   }
   if (salvage.isMissingManifest(replayed)) manifest = yield* salvage.replaceMissingManifest();
-  const { checkpoint, pending, dropping } = manifest;
-  // Epochs that an earlier salvage took count as complete, until entries are lost again.
-  const salvaged = (salvage.report === undefined && manifest.salvaged) || 0;
+  const epochs = epochsOf(settings, manifest, replayed, salvage.report !== undefined);
+  const cores = yield* takeEntries(replayed, manifest, epochs.limit, settings.toEpoch);
+  return { manifest, cores, ...epochs };
+}
+
+/** Whether epochs wait for a core. A log that the manifest does not name, as its manager never had it, takes no part in them. */
+const takesPart = ({ cores }: Manifest, coreId: number): boolean => cores.length === 0 || cores.includes(coreId);
+
+/**
+ * Decides which epochs are complete, and up to which one entries are taken.
+ *
+ * @param isLossy - this recovery has found losses
+ * @throws `WAL_TRUNCATED` when the limit is before the last checkpoint
+ */
+function epochsOf(
+  { directory, incomplete, toEpoch }: RecoverySettings,
+  manifest: Manifest,
+  replayed: readonly ReplayedCore[],
+  isLossy: boolean,
+): Pick<LogAnalysis, 'completeEpoch' | 'lastEpoch' | 'limit'> {
+  const { checkpoint, pending, dropping, salvaged = 0 } = manifest;
   const epochs = replayed.map(({ whole }) => whole.epoch);
-  const lastEpoch = Math.max(
-    0,
-    checkpoint?.epoch ?? 0,
-    pending?.epoch ?? 0,
-    dropping?.last ?? 0,
-    manifest.salvaged ?? 0,
-    ...epochs,
-  );
-  // A log that the manifest does not name, as its manager never had it, takes no part in the epochs of the others.
-  const takesPart = ({ coreId }: { readonly coreId: number }): boolean =>
-    manifest.cores.length === 0 || manifest.cores.includes(coreId);
-  const complete = replayed.filter(takesPart).map(({ whole }) => completeThrough(whole));
-  const completeEpoch = dropping?.complete ?? Math.max(salvaged, Math.min(lastEpoch, ...complete));
-  const dropsIncomplete = dropping !== undefined || settings.incomplete === 'leave';
-  const limit = Math.min(settings.toEpoch, dropsIncomplete ? completeEpoch : Number.POSITIVE_INFINITY);
-  if (checkpoint !== undefined && limit < checkpoint.epoch) {
-    throw beforeCheckpoint(settings.directory, limit, checkpoint.epoch);
-  }
-  const taken: CoreState[] = [];
+  const lastEpoch = Math.max(0, checkpoint?.epoch ?? 0, pending?.epoch ?? 0, dropping?.last ?? 0, salvaged, ...epochs);
+  const complete = replayed
+    .filter(({ coreId }) => takesPart(manifest, coreId))
+    .map(({ whole }) => completeThrough(whole));
+  // Epochs that an earlier salvage took count as complete, until entries are lost again.
+  const taken = isLossy ? 0 : salvaged;
+  const completeEpoch = dropping?.complete ?? Math.max(taken, Math.min(lastEpoch, ...complete));
+  const dropsIncomplete = dropping !== undefined || incomplete === 'leave';
+  const limit = Math.min(toEpoch, dropsIncomplete ? completeEpoch : Number.POSITIVE_INFINITY);
+  if (checkpoint !== undefined && limit < checkpoint.epoch) throw beforeCheckpoint(directory, limit, checkpoint.epoch);
+  return { completeEpoch, lastEpoch, limit };
+}
+
+/**
+ * Replays logs again up to a limit where entries at their ends are not taken.
+ *
+ * @param limit - the last epoch that is taken from logs that take part in epochs
+ * @param toEpoch - the last epoch that is taken from other logs
+ */
+function* takeEntries(
+  replayed: readonly ReplayedCore[],
+  manifest: Manifest,
+  limit: number,
+  toEpoch: number,
+): DualModeRoutine<readonly RecoveredCore[]> {
+  const cores: RecoveredCore[] = [];
   for (const core of replayed) {
-    const { log, before, whole } = core;
-    const own = takesPart(core) ? limit : settings.toEpoch;
-    // Replayed again up to the limit when entries at its end are not taken.
-    taken.push(whole.epoch <= own ? whole : yield* replayLog(log, before, own));
+    const { coreId, log, before, whole } = core;
+    const isAwaited = takesPart(manifest, coreId);
+    const own = isAwaited ? limit : toEpoch;
+    const taken = whole.epoch <= own ? whole : yield* replayLog(log, before, own);
+    cores.push({ ...core, taken, limit: own, takesPart: isAwaited });
   }
-  const states = withoutSuperseded(taken);
-  const cores = replayed.map((core, index) => ({
-    ...core,
-    taken: states[index] as CoreState,
-    limit: takesPart(core) ? limit : settings.toEpoch,
-    takesPart: takesPart(core),
-  }));
-  return { manifest, cores, completeEpoch, lastEpoch, limit };
+  const states = withoutSuperseded(cores.map(({ taken }) => taken));
+  return cores.map((core, index) => ({ ...core, taken: states[index] as CoreState }));
 }
 
 function withPlace(manifest: Manifest, place: CheckpointPlace): Manifest {
