@@ -37,6 +37,7 @@ export {
   type SegmentMeta,
   type TruncateResult,
 } from '@walstack/segmented';
+export type { WalBuilder } from './builder.js';
 export type { Abortable } from './commit/aborting.js';
 export type { EventBatch } from './commit/event-batch.js';
 export type { CommitMessage } from './diagnostics.js';
@@ -46,4 +47,4 @@ export type { FollowDirectoryOptions } from './follow/follow-directory.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalStats } from './stats.js';
-export { type CommitOptions, Wal, type WalBuilder, type WalReadOptions } from './wal.js';
+export { type CommitOptions, Wal, type WalReadOptions } from './wal.js';

@@ -14,7 +14,7 @@ import {
   systemEnvironment,
   type TruncateResult,
 } from '@walstack/segmented';
-import { makeBuilder } from './builder.js';
+import { makeBuilder, type WalBuilder } from './builder.js';
 import { type Abortable, aborted, checkSignal, throwIfAborted, unlessAborted } from './commit/aborting.js';
 import { Admission } from './commit/admission.js';
 import { BackgroundFlush } from './commit/background-flush.js';
@@ -170,11 +170,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * ```
    */
   static builder(path: string): WalBuilder {
-    const open = (options: WalOptions<AnyEncoding>): Promise<unknown> =>
-      // Each overload is for one encoding; only the type of the builder determines which.
-      Wal.open(path, options as EncodedOptions<Encoding<unknown, never>>);
-    // The methods are made from the option names of the type.
-    return makeBuilder({}, open) as WalBuilder;
+    // Each overload of `open` is for one encoding; only the type of the builder determines which.
+    return makeBuilder((options) => Wal.open(path, options as EncodedOptions<Encoding<unknown, never>>));
   }
 
   /**
@@ -929,22 +926,3 @@ function recordsOf<I>(batch: Batch | EventBatch<I>): Batch {
   if (records instanceof Batch) return records;
   throw invalidType('batch', 'a Batch', batch);
 }
-
-/**
- * Opens a log with options that are set one by one: a method for each option, and `build()`. Each call returns a new builder
- * and leaves the old one unchanged. `build()` checks the values and opens the log, as `Wal.open` does.
- */
-export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
-  readonly [Name in Exclude<keyof WalOptions, 'encoding'>]-?: (
-    value: NonNullable<WalOptions[Name]>,
-  ) => WalBuilder<T, I>;
-} & {
-  /** Sets how payloads are encoded. */
-  encoding(encoding: 'view'): WalBuilder;
-  encoding(encoding: 'buffer'): WalBuilder<Buffer>;
-  encoding(encoding: 'utf8'): WalBuilder<string>;
-  encoding<T = unknown>(encoding: 'json'): WalBuilder<T, T>;
-  encoding<T, I = T>(encoding: Encoding<T, I>): WalBuilder<T, I>;
-  /** Checks the options, and opens the log. */
-  build(): Promise<Wal<T, I>>;
-};
