@@ -7,7 +7,13 @@ const ORDER: readonly WalState[] = ['init', 'running', 'draining', 'closed'];
 
 /** The state of one log; rejects the calls that the state does not allow. */
 export class Lifecycle {
+  readonly #path: string;
   #state: WalState = 'init';
+
+  /** @param path - the directory of the log, which errors name */
+  constructor(path: string) {
+    this.#path = path;
+  }
 
   get state(): WalState {
     return this.#state;
@@ -26,6 +32,11 @@ export class Lifecycle {
   /** @throws `WAL_CLOSED` or `WAL_STATE`, naming the state, unless the log is running or draining */
   requireOpen(call: string): void {
     if (this.#state !== 'running' && this.#state !== 'draining') throw this.#refusal(call);
+  }
+
+  /** The error of a call that the closing of the log has ended. */
+  closedError(message: string): WalError {
+    return new WalError('WAL_CLOSED', message, { path: this.#path, state: 'closed' });
   }
 
   #refusal(call: string): WalError {

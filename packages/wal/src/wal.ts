@@ -1,6 +1,15 @@
-import { type KeyRing, type Lsn, WalError } from '@walstack/codec';
-import { checkInteger, checkOptions, checkPath, invalidType, optionNames, outOfRange } from '@walstack/codec/internal';
-import type { LogTail, ResumePoint } from '@walstack/mmap-reader';
+import {
+  checkInteger,
+  checkOptions,
+  checkPath,
+  invalidType,
+  type KeyRing,
+  type Lsn,
+  optionNames,
+  outOfRange,
+  WalError,
+} from '@walstack/codec';
+import type { ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
   Batch,
@@ -9,7 +18,6 @@ import {
   type RecoveryReport,
   type Replay,
   SegmentedWal,
-  type SegmentedWalConfig,
   type SegmentMeta,
   systemEnvironment,
   type TruncateResult,
@@ -32,26 +40,10 @@ import {
   type WalIterator,
 } from './encoding.js';
 import { type PendingWorkSource, unwatchExit, watchExit } from './exit-warning.js';
-import { DirectoryWatch } from './follow/directory-watch.js';
-import {
-  type Batched,
-  checkFollow,
-  FOLLOW_OPTIONS,
-  type Followable,
-  type Followed,
-  type FollowOptions,
-  followBatches,
-  followEvents,
-  type WalFollower,
-} from './follow/follow.js';
-import {
-  checkDirectory,
-  FOLLOW_DIRECTORY_OPTIONS,
-  type FollowDirectoryOptions,
-  openDirectory,
-  POLL_MS,
-} from './follow/follow-directory.js';
-import { LogActivity } from './follow/log-activity.js';
+import type { Batched, Followable, FollowOptions, WalFollower } from './follow/follow.js';
+import { type FollowDirectoryOptions, followDirectory } from './follow/follow-directory.js';
+import { LogActivity, notifyingOnFailure } from './follow/log-activity.js';
+import { LogFollowers } from './follow/log-followers.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
 import { type Encoded, type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
 import type { WalStats } from './stats.js';
@@ -88,10 +80,9 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #setTimer: Environment['setTimer'];
   /** Opened read-only: another process writes the log, or none. */
   readonly #isReadonly: boolean;
-  readonly #lifecycle = new Lifecycle();
+  readonly #lifecycle: Lifecycle;
   readonly #admission = new Admission();
-  /** A function for each follower that ends it. */
-  readonly #followers = new Set<() => void>();
+  readonly #followers: LogFollowers<T>;
   readonly #activity: LogActivity;
   readonly #commits: GroupCommit;
   readonly #background: BackgroundFlush;
@@ -115,6 +106,9 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#payloads = payloads;
     this.#setTimer = setTimer;
     this.#isReadonly = recoveryMode === 'readonly';
+    this.#lifecycle = new Lifecycle(path);
+    const context = { log, lifecycle: this.#lifecycle, activity, setTimer, isReadonly: this.#isReadonly };
+    this.#followers = new LogFollowers(context, payloads);
     this.#commits = new GroupCommit(log, this.#admission, this.#activity);
     this.#background = new BackgroundFlush(log, flush, setTimer, () => {
       this.#admission.admit();
@@ -216,11 +210,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     from: Lsn | 'first' | ResumePoint,
     options: FollowDirectoryOptions<AnyEncoding> = {},
   ): WalFollower<unknown> {
-    const settings = checkFollow(from, options, FOLLOW_DIRECTORY_OPTIONS);
-    const directory = checkDirectory(path, options);
-    const payloads = payloadCodecOf(options.encoding ?? 'view');
-    const open = (): Followed<unknown> => openDirectory(directory, payloads);
-    return settings.batch === undefined ? followEvents(open, settings) : followBatches(open, settings);
+    return followDirectory(path, from, options);
   }
 
   /** The directory, as it was given. */
@@ -484,12 +474,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     options: FollowOptions = {},
   ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
     this.#lifecycle.requireOpen('follow');
-    const given = checkFollow(from, options, FOLLOW_OPTIONS);
-    // Determine the resume point now: the records before the LSN may be cut off before the first event is requested.
-    const settings = typeof from === 'number' ? { ...given, from: this.#log.resumePointAt(from) ?? from } : given;
-    const open = (): Followed<T> =>
-      this.#isReadonly ? this.#followedByWatching() : this.#followedInProcess(settings.from);
-    return settings.batch === undefined ? followEvents(open, settings) : followBatches(open, settings);
+    return this.#followers.follow(from, options);
   }
 
   /**
@@ -672,57 +657,6 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return from === 'first' ? this.#log.replay(options) : this.#log.replayFrom(from, options);
   }
 
-  /** What every follower of this log needs. */
-  #followedLog(): Omit<Followed<T>, 'begin'> {
-    return {
-      io: this.#log.io,
-      directory: this.#log.directory,
-      decoding: this.#log.decoding,
-      activity: this.#activity,
-      toEvent: this.#payloads.toEvent,
-      closed: () =>
-        this.state === 'closed' ? this.#closedError('the log was closed while it was followed') : undefined,
-      failure: () => this.#log.failure,
-    };
-  }
-
-  /** For a log that this process writes: the durable LSN is known, and a hold keeps what the follower has not read. */
-  #followedInProcess(from: Lsn | 'first' | ResumePoint): Followed<T> {
-    const begin = (tail: LogTail, cut: (lastLsn: Lsn) => void): (() => void) => {
-      const first = typeof from === 'object' ? from.lsn : from === 'first' ? this.firstLsn : from;
-      const release = this.#log.keepFor(() => tail.nextLsn ?? first, cut);
-      return this.#closingWithLog(tail, release);
-    };
-    const isUnwritten = (): boolean => typeof from === 'object' && this.#isWithoutFile(from);
-    return { ...this.#followedLog(), begin, durable: () => this.#log.durableLsn, isUnwritten };
-  }
-
-  /** Whether the record before a resume point is in a planned segment of this log that has no file yet. */
-  #isWithoutFile({ lsn, segment, id }: ResumePoint): boolean {
-    if (lsn - 1 <= this.durableLsn || segment <= (this.listSegments().at(-1)?.number ?? 0)) return false;
-    const known = this.#log.resumePointAt(lsn);
-    return known?.segment === segment && known.id === id;
-  }
-
-  /** For a log that was opened read-only: changes are noticed by watching the directory. */
-  #followedByWatching(): Followed<T> {
-    const { io, directory } = this.#log;
-    const { realFiles } = io.capabilities;
-    const watch = new DirectoryWatch(directory, realFiles, POLL_MS, this.#setTimer, this.#activity);
-    return { ...this.#followedLog(), begin: (tail) => this.#closingWithLog(tail, () => watch.close()) };
-  }
-
-  /** Closes a tail with the log, as its follower may never be asked for another event. @returns a function that ends it */
-  #closingWithLog(tail: LogTail, end: () => void): () => void {
-    const endFollowing = (): void => {
-      this.#followers.delete(endFollowing);
-      tail.close();
-      end();
-    };
-    this.#followers.add(endFollowing);
-    return endFollowing;
-  }
-
   /** Appends, or returns `undefined` when there is no room in memory. */
   #tryAppend(encoded: Uint8Array | string, options: AppendOptions | undefined): Lsn | undefined {
     try {
@@ -810,9 +744,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#lifecycle.advance('closed');
     unwatchExit(this.#unfinished);
     this.#background.stop();
-    this.#commits.rejectAll(this.#closedError('the log was closed'));
-    this.#activity.notify();
-    for (const endFollowing of this.#followers) endFollowing();
+    this.#commits.rejectAll(this.#lifecycle.closedError('the log was closed'));
+    this.#followers.end();
     return this.#log.close({ discard: true });
   }
 
@@ -824,13 +757,12 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
       // `close` came first. A failure of it is thrown to its own caller.
       await this.#closing.catch(() => {});
       if (this.durableLsn >= lastLsn) return;
-      throw this.#closedError('the log was closed before everything in it was durable');
+      throw this.#lifecycle.closedError('the log was closed before everything in it was durable');
     }
     this.#lifecycle.advance('closed');
     unwatchExit(this.#unfinished);
     this.#closing = this.#log.close();
-    this.#activity.notify();
-    for (const endFollowing of this.#followers) endFollowing();
+    this.#followers.end();
     await this.#closing;
     if (failure !== undefined) throw failure;
   }
@@ -855,10 +787,6 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const waiting = this.#commits.waiting + this.#admission.size;
     if (pendingBytes === 0 && waiting === 0) return undefined;
     return `${pendingBytes} bytes pending and ${waiting} commits waiting in the log in ${this.#path}`;
-  }
-
-  #closedError(message: string): WalError {
-    return new WalError('WAL_CLOSED', message, { path: this.#path, state: 'closed' });
   }
 
   #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {
@@ -907,17 +835,6 @@ function hasSignal(options: Abortable): boolean {
 
 function signalIn(options: Abortable): AbortSignal | undefined {
   return checkSignal(checkOptions('options', options, ['signal']).signal);
-}
-
-/** Wraps `onFailure` to wake the followers of the log as well. The log checks a wrong value. */
-function notifyingOnFailure(config: SegmentedWalConfig, activity: LogActivity): SegmentedWalConfig {
-  const { onFailure } = config;
-  if (onFailure !== undefined && typeof onFailure !== 'function') return config;
-  const failed = (failure: WalError): void => {
-    activity.notify();
-    onFailure?.(failure);
-  };
-  return { ...config, onFailure: failed };
 }
 
 /** The records of a batch. @throws `TypeError` for a value that is not a batch */

@@ -100,7 +100,7 @@ export const READING_DEFECTS: readonly Defect[] = [
     name: 'failure-untold',
     test: 'packages/wal/test/follow.test.ts',
     breaks: 'A follower that waits hears of the failure of its log.',
-    file: 'packages/wal/src/wal.ts',
+    file: 'packages/wal/src/follow/log-activity.ts',
     find: 'activity.notify();\n    onFailure?.(failure);',
     replace: 'onFailure?.(failure);',
   },

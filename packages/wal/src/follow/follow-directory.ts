@@ -1,11 +1,10 @@
-import type { KeyRing } from '@walstack/codec';
-import { checkInteger, checkPath, invalidType, optionNames } from '@walstack/codec/internal';
-import { checkDecoding } from '@walstack/mmap-reader/internal';
+import { checkBoolean, checkInteger, checkPath, invalidType, KeyRing, type Lsn, optionNames } from '@walstack/codec';
+import type { ResumePoint } from '@walstack/mmap-reader';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
-import type { AnyEncoding, PayloadCodec } from '../encoding.js';
+import { type AnyEncoding, type PayloadCodec, payloadCodecOf } from '../encoding.js';
 import { DirectoryWatch } from './directory-watch.js';
-import { FOLLOW_OPTIONS, type Followed, type FollowOptions } from './follow.js';
+import { checkFollow, FOLLOW_OPTIONS, type Followed, type FollowOptions, follow, type WalFollower } from './follow.js';
 import { LogActivity } from './log-activity.js';
 
 /** How to follow the log in a directory that another process writes. */
@@ -46,10 +45,10 @@ const OWN_OPTIONS = optionNames<Omit<FollowDirectoryOptions, keyof FollowOptions
 });
 
 /** The options of following a directory. */
-export const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [...FOLLOW_OPTIONS, ...OWN_OPTIONS];
+const FOLLOW_DIRECTORY_OPTIONS: readonly (keyof FollowDirectoryOptions)[] = [...FOLLOW_OPTIONS, ...OWN_OPTIONS];
 
 /** The checked options of following a directory. */
-export interface DirectoryToFollow {
+interface DirectoryToFollow {
   readonly directory: string;
   readonly decoding: Followed<unknown>['decoding'];
   readonly io: StorageIo | StorageIoName;
@@ -57,8 +56,23 @@ export interface DirectoryToFollow {
   readonly setTimer: Environment['setTimer'];
 }
 
-/** @throws `TypeError`, `RangeError` with Node's codes */
-export function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
+/**
+ * Follows the log in a directory that another process writes.
+ *
+ * @throws `TypeError`, `RangeError` with Node's codes
+ */
+export function followDirectory(
+  path: string,
+  from: Lsn | 'first' | ResumePoint,
+  options: FollowDirectoryOptions<AnyEncoding>,
+): WalFollower<unknown> {
+  const settings = checkFollow(from, options, FOLLOW_DIRECTORY_OPTIONS);
+  const directory = checkDirectory(path, options);
+  const payloads = payloadCodecOf(options.encoding ?? 'view');
+  return follow(() => openDirectory(directory, payloads), settings);
+}
+
+function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
   const { io = 'auto', pollMs = POLL_MS, setTimer = systemEnvironment.setTimer } = options;
   const { keyRing, allowPlaintext, maxPayloadBytes } = options;
   if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);
@@ -75,7 +89,7 @@ export function checkDirectory(path: string, options: FollowDirectoryOptions<Any
 }
 
 /** Opens a log that another process writes, or none, for following. There is no hold: only the writer could keep records. */
-export function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
+function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
   const { directory, decoding, pollMs, setTimer } = from;
   const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;
   const activity = new LogActivity();

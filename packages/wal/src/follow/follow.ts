@@ -113,17 +113,13 @@ export interface Followed<T> {
   readonly begin: (tail: LogTail, cut: (lastLsn: Lsn) => void) => () => unknown;
 }
 
-/** Follows a log, event by event. It is opened when the first event is requested. */
-export function followEvents<T>(open: () => Followed<T>, settings: FollowSettings): WalFollower<WalEvent<T>> {
-  return new Follower(open, settings, (reading) => reading.take());
-}
-
-/** Follows a log with up to `batch` events at a time. */
-export function followBatches<T>(
+/** Follows a log, which is opened when the first event is requested: event by event, or up to `batch` events at a time. */
+export function follow<T>(
   open: () => Followed<T>,
   settings: FollowSettings,
-): WalFollower<readonly WalEvent<T>[]> {
-  const { batch = 1 } = settings;
+): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
+  const { batch } = settings;
+  if (batch === undefined) return new Follower(open, settings, (reading) => reading.take());
   return new Follower(open, settings, (reading) => reading.takeMany(batch));
 }
 

@@ -1,3 +1,6 @@
+import type { WalError } from '@walstack/codec';
+import type { SegmentedWalConfig } from '@walstack/segmented';
+
 /** Counts the changes of a log, and wakes the calls that wait for one. */
 export class LogActivity {
   readonly #waiting = new Set<() => void>();
@@ -30,4 +33,15 @@ export class LogActivity {
       signal.addEventListener('abort', wake);
     });
   }
+}
+
+/** Wraps `onFailure` to wake the followers of the log as well. The log checks a wrong value. */
+export function notifyingOnFailure(config: SegmentedWalConfig, activity: LogActivity): SegmentedWalConfig {
+  const { onFailure } = config;
+  if (onFailure !== undefined && typeof onFailure !== 'function') return config;
+  const failed = (failure: WalError): void => {
+    activity.notify();
+    onFailure?.(failure);
+  };
+  return { ...config, onFailure: failed };
 }

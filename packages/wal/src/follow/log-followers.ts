@@ -1,0 +1,91 @@
+import type { Lsn } from '@walstack/codec';
+import type { LogTail, ResumePoint } from '@walstack/mmap-reader';
+import type { PayloadCodec, WalEvent } from '../encoding.js';
+import type { LogContext } from '../log-context.js';
+import { DirectoryWatch } from './directory-watch.js';
+import { checkFollow, FOLLOW_OPTIONS, type Followed, type FollowOptions, follow, type WalFollower } from './follow.js';
+import { POLL_MS } from './follow-directory.js';
+
+/** The followers of one open log, which end with it. */
+export class LogFollowers<T> {
+  readonly #context: LogContext;
+  readonly #toEvent: Followed<T>['toEvent'];
+  /** A function for each follower that ends it. */
+  readonly #followers = new Set<() => void>();
+
+  constructor(context: LogContext, { toEvent }: Pick<PayloadCodec<T, never>, 'toEvent'>) {
+    this.#context = context;
+    this.#toEvent = toEvent;
+  }
+
+  /** @throws `TypeError`, `RangeError` with Node's codes */
+  follow(
+    from: Lsn | 'first' | ResumePoint,
+    options: FollowOptions,
+  ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
+    const { log, isReadonly } = this.#context;
+    const given = checkFollow(from, options, FOLLOW_OPTIONS);
+    // Determine the resume point now: the records before the LSN may be cut off before the first event is requested.
+    const settings = typeof from === 'number' ? { ...given, from: log.resumePointAt(from) ?? from } : given;
+    return follow(() => (isReadonly ? this.#byWatching() : this.#inProcess(settings.from)), settings);
+  }
+
+  /** Ends all followers of a log that is being closed. */
+  end(): void {
+    this.#context.activity.notify();
+    for (const endFollowing of this.#followers) endFollowing();
+  }
+
+  /** For a log that this process writes: the durable LSN is known, and a hold keeps what the follower has not read. */
+  #inProcess(from: Lsn | 'first' | ResumePoint): Followed<T> {
+    const { log } = this.#context;
+    const begin = (tail: LogTail, cut: (lastLsn: Lsn) => void): (() => void) => {
+      const first = typeof from === 'object' ? from.lsn : from === 'first' ? log.firstLsn : from;
+      const release = log.keepFor(() => tail.nextLsn ?? first, cut);
+      return this.#closingWithLog(tail, release);
+    };
+    const isUnwritten = (): boolean => typeof from === 'object' && this.#isWithoutFile(from);
+    return { ...this.#followedLog(), begin, durable: () => log.durableLsn, isUnwritten };
+  }
+
+  /** For a log that was opened read-only: changes are noticed by watching the directory. */
+  #byWatching(): Followed<T> {
+    const { log, setTimer, activity } = this.#context;
+    const watch = new DirectoryWatch(log.directory, log.io.capabilities.realFiles, POLL_MS, setTimer, activity);
+    return { ...this.#followedLog(), begin: (tail) => this.#closingWithLog(tail, () => watch.close()) };
+  }
+
+  /** What every follower of this log needs. */
+  #followedLog(): Omit<Followed<T>, 'begin'> {
+    const { log, lifecycle, activity } = this.#context;
+    return {
+      io: log.io,
+      directory: log.directory,
+      decoding: log.decoding,
+      activity,
+      toEvent: this.#toEvent,
+      closed: () =>
+        lifecycle.state === 'closed' ? lifecycle.closedError('the log was closed while it was followed') : undefined,
+      failure: () => log.failure,
+    };
+  }
+
+  /** Whether the record before a resume point is in a planned segment of this log that has no file yet. */
+  #isWithoutFile({ lsn, segment, id }: ResumePoint): boolean {
+    const { log } = this.#context;
+    if (lsn - 1 <= log.durableLsn || segment <= (log.listSegments().at(-1)?.number ?? 0)) return false;
+    const known = log.resumePointAt(lsn);
+    return known?.segment === segment && known.id === id;
+  }
+
+  /** Closes a tail with the log, as its follower may never be asked for another event. @returns a function that ends it */
+  #closingWithLog(tail: LogTail, end: () => void): () => void {
+    const endFollowing = (): void => {
+      this.#followers.delete(endFollowing);
+      tail.close();
+      end();
+    };
+    this.#followers.add(endFollowing);
+    return endFollowing;
+  }
+}

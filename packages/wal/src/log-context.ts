@@ -1,0 +1,13 @@
+import type { Environment, SegmentedWal } from '@walstack/segmented';
+import type { LogActivity } from './follow/log-activity.js';
+import type { Lifecycle } from './lifecycle.js';
+
+/** What the parts of one open log share. */
+export interface LogContext {
+  readonly log: SegmentedWal;
+  readonly lifecycle: Lifecycle;
+  readonly activity: LogActivity;
+  readonly setTimer: Environment['setTimer'];
+  /** Opened read-only: another process writes the log, or none. */
+  readonly isReadonly: boolean;
+}
