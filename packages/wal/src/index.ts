@@ -39,6 +39,7 @@ export {
 } from '@walstack/segmented';
 export type { WalBuilder } from './builder.js';
 export type { Abortable } from './commit/aborting.js';
+export type { CommitOptions } from './commit/committer.js';
 export type { EventBatch } from './commit/event-batch.js';
 export type { CommitMessage } from './diagnostics.js';
 export type { Encoding, EncodingName, PayloadInput, WalEvent, WalIterator } from './encoding.js';
@@ -46,5 +47,6 @@ export type { FollowOptions, WalFollower } from './follow/follow.js';
 export type { FollowDirectoryOptions } from './follow/follow-directory.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
+export type { WalReadOptions } from './reading.js';
 export type { WalStats } from './stats.js';
-export { type CommitOptions, Wal, type WalReadOptions } from './wal.js';
+export { Wal } from './wal.js';

@@ -4,6 +4,8 @@ import type { Lifecycle } from './lifecycle.js';
 
 /** What the parts of one open log share. */
 export interface LogContext {
+  /** The directory, as it was given. */
+  readonly path: string;
   readonly log: SegmentedWal;
   readonly lifecycle: Lifecycle;
   readonly activity: LogActivity;

@@ -5,65 +5,41 @@ import {
   invalidType,
   type KeyRing,
   type Lsn,
-  optionNames,
-  outOfRange,
-  WalError,
+  type WalError,
 } from '@walstack/codec';
 import type { ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
-  Batch,
-  type Environment,
-  type ReadOptions,
+  type Batch,
   type RecoveryReport,
-  type Replay,
   SegmentedWal,
   type SegmentMeta,
   systemEnvironment,
   type TruncateResult,
 } from '@walstack/segmented';
 import { makeBuilder, type WalBuilder } from './builder.js';
-import { type Abortable, aborted, checkSignal, throwIfAborted, unlessAborted } from './commit/aborting.js';
-import { Admission } from './commit/admission.js';
-import { BackgroundFlush } from './commit/background-flush.js';
-import { copyBytes, copyOptions, EVENT_OPTIONS } from './commit/copy-arguments.js';
+import { type Abortable, signalIn } from './commit/aborting.js';
+import { type CommitOptions, Committer } from './commit/committer.js';
 import { EventBatch } from './commit/event-batch.js';
-import { asWalError, GroupCommit } from './commit/group-commit.js';
 import {
   type AnyEncoding,
   type Encoding,
-  type EventReading,
   type PayloadCodec,
   type PayloadInput,
   payloadCodecOf,
   type WalEvent,
   type WalIterator,
 } from './encoding.js';
-import { type PendingWorkSource, unwatchExit, watchExit } from './exit-warning.js';
 import type { Batched, Followable, FollowOptions, WalFollower } from './follow/follow.js';
 import { type FollowDirectoryOptions, followDirectory } from './follow/follow-directory.js';
 import { LogActivity, notifyingOnFailure } from './follow/log-activity.js';
 import { LogFollowers } from './follow/log-followers.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
+import type { LogContext } from './log-context.js';
 import { type Encoded, type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
+import { readEvents, type WalReadOptions } from './reading.js';
+import { Shutdown } from './shutdown.js';
 import type { WalStats } from './stats.js';
-
-/** The options of an event, and a signal that ends waiting for it. */
-export interface CommitOptions extends AppendOptions, Abortable {}
-
-/** How a log is read. */
-export interface WalReadOptions extends ReadOptions, Abortable {}
-
-const COMMIT_OPTIONS = Object.freeze([...EVENT_OPTIONS, 'signal'] as const);
-const READ_OPTIONS = optionNames<WalReadOptions>({
-  copy: true,
-  to: true,
-  types: true,
-  scope: true,
-  fromTimeMs: true,
-  toTimeMs: true,
-  signal: true,
-});
 
 /**
  * A write-ahead log: append events, commit them in groups, read them back in order after any crash.
@@ -77,46 +53,22 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #path: string;
   readonly #log: SegmentedWal;
   readonly #payloads: PayloadCodec<T, I>;
-  readonly #setTimer: Environment['setTimer'];
-  /** Opened read-only: another process writes the log, or none. */
-  readonly #isReadonly: boolean;
-  readonly #lifecycle: Lifecycle;
-  readonly #admission = new Admission();
-  readonly #followers: LogFollowers<T>;
   readonly #activity: LogActivity;
-  readonly #commits: GroupCommit;
-  readonly #background: BackgroundFlush;
-  readonly #unfinished: PendingWorkSource = { pendingWork: () => this.#pendingWork() };
-  /** Resolves when all running `truncateAfter` and `resetTo` calls have ended. */
-  #cutsSettled: Promise<unknown> = Promise.resolve();
-  #draining: Promise<void> | undefined;
-  #closing: Promise<void> | undefined;
+  readonly #lifecycle: Lifecycle;
+  readonly #committer: Committer<I>;
+  readonly #followers: LogFollowers<T>;
+  readonly #shutdown: Shutdown;
 
-  private constructor(
-    path: string,
-    log: SegmentedWal,
-    activity: LogActivity,
-    payloads: PayloadCodec<T, I>,
-    flush: FlushSettings,
-    { setTimer = systemEnvironment.setTimer, recoveryMode }: WalOptions<AnyEncoding>,
-  ) {
-    this.#path = path;
-    this.#log = log;
-    this.#activity = activity;
+  private constructor(context: LogContext, payloads: PayloadCodec<T, I>, flush: FlushSettings) {
+    this.#path = context.path;
+    this.#log = context.log;
     this.#payloads = payloads;
-    this.#setTimer = setTimer;
-    this.#isReadonly = recoveryMode === 'readonly';
-    this.#lifecycle = new Lifecycle(path);
-    const context = { log, lifecycle: this.#lifecycle, activity, setTimer, isReadonly: this.#isReadonly };
+    this.#activity = context.activity;
+    this.#lifecycle = context.lifecycle;
+    this.#committer = new Committer(context, payloads, flush);
     this.#followers = new LogFollowers(context, payloads);
-    this.#commits = new GroupCommit(log, this.#admission, this.#activity);
-    this.#background = new BackgroundFlush(log, flush, setTimer, () => {
-      this.#admission.admit();
-      this.#activity.notify();
-    });
+    this.#shutdown = new Shutdown(context, this.#committer, this.#followers);
     this.#lifecycle.advance('running');
-    // A log that is only in memory ends with the process in any case.
-    if (log.io.capabilities.realFiles) watchExit(this.#unfinished);
   }
 
   /**
@@ -140,7 +92,10 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const payloads = payloadCodecOf(encoding);
     const activity = new LogActivity();
     const log = await SegmentedWal.open(notifyingOnFailure(config, activity));
-    return new Wal(path, log, activity, payloads, flush, options);
+    const { setTimer = systemEnvironment.setTimer, recoveryMode } = options;
+    const isReadonly = recoveryMode === 'readonly';
+    const context = { path, log, lifecycle: new Lifecycle(path), activity, setTimer, isReadonly };
+    return new Wal(context, payloads, flush);
   }
 
   /**
@@ -280,17 +235,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   append(payload: I, options?: AppendOptions): Lsn {
     this.#lifecycle.requireRunning('append');
-    if (this.#admission.isClosed) throw this.#refusal();
-    const encoded = this.#payloads.encode(payload);
-    let lsn: Lsn;
-    try {
-      lsn = this.#log.append(encoded, options);
-    } catch (error) {
-      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
-      throw error;
-    }
-    this.#background.appended();
-    return lsn;
+    return this.#committer.append(payload, options);
   }
 
   /**
@@ -304,16 +249,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   appendBatch(batch: Batch | EventBatch<I>): Lsn {
     this.#lifecycle.requireRunning('appendBatch');
-    if (this.#admission.isClosed) throw this.#refusal();
-    let lsn: Lsn;
-    try {
-      lsn = this.#log.appendBatch(recordsOf(batch));
-    } catch (error) {
-      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
-      throw error;
-    }
-    this.#background.appended();
-    return lsn;
+    return this.#committer.appendBatch(batch);
   }
 
   /** A new batch, whose payloads go through the encoding of the log. */
@@ -330,13 +266,10 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * commit that waits for durability mean that its outcome is unknown, with the `reason` `'outcome-unknown'`.
    */
   commit(payload: I, options?: CommitOptions): Promise<Lsn> {
-    // Not an async function: one promise instead of three for a commit makes a difference with many commits.
+    // Not an async function: that would make a further promise for each commit.
     try {
       this.#lifecycle.requireRunning('commit');
-      if (options !== undefined && hasSignal(options)) return this.#commitUnlessAborted(payload, options);
-      const encoded = this.#payloads.encode(payload);
-      const lsn = this.#admission.isClosed ? undefined : this.#tryAppend(encoded, options);
-      return lsn === undefined ? this.#commitInTurn(encoded, options) : this.#commits.wait(lsn);
+      return this.#committer.commit(payload, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -352,13 +285,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * @returns the LSN of its last event, durable
    * @throws what {@link appendBatch} and {@link commit} throw
    */
-  async commitBatch(batch: Batch | EventBatch<I>, options: Abortable = {}): Promise<Lsn> {
-    this.#lifecycle.requireRunning('commitBatch');
-    const signal = signalIn(options);
-    throwIfAborted(signal, NOTHING_APPENDED);
-    const records = recordsOf(batch);
-    const lsn = this.#admission.isClosed ? undefined : this.#tryAppendBatch(records);
-    return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records, signal)), signal);
+  commitBatch(batch: Batch | EventBatch<I>, options: Abortable = {}): Promise<Lsn> {
+    try {
+      this.#lifecycle.requireRunning('commitBatch');
+      return this.#committer.commitBatch(batch, signalIn(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -373,10 +306,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const signal = signalIn(options);
     if (checkInteger('lsn', lsn) <= this.durableLsn) return;
     this.#lifecycle.requireOpen('durable');
-    if (lsn > this.lastLsn) throw outOfRange('lsn', `at most ${this.lastLsn}, the last LSN`, lsn);
-    // A read-only log cannot make anything durable: throws the error for that.
-    if (this.#isReadonly) this.#log.throwIfFull();
-    await this.#durableUnlessAborted(lsn, signal);
+    await this.#committer.durable(lsn, signal);
   }
 
   /**
@@ -387,11 +317,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async ready(options: Abortable = {}): Promise<void> {
     this.#lifecycle.requireRunning('ready');
-    const signal = signalIn(options);
-    throwIfAborted(signal, 'the wait for room was aborted');
-    const entered = this.#admission.enter(() => this.#log.throwIfFull(), signal);
-    if (this.#admission.size > 0) this.#commits.start();
-    await entered;
+    await this.#committer.ready(signalIn(options));
   }
 
   /** Hands everything appended so far to the operating system. Not durable on return. */
@@ -421,7 +347,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async replay(from: Lsn | 'first', f: (event: WalEvent<T>) => unknown, options: WalReadOptions = {}): Promise<number> {
     this.#lifecycle.requireOpen('replay');
     if (typeof f !== 'function') throw invalidType('f', 'a function', f);
-    return this.#reading(from, options).forEach(f);
+    return readEvents(this.#log, this.#payloads, from, options).forEach(f);
   }
 
   /**
@@ -448,7 +374,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   iterator(from: Lsn | 'first' = 'first', options: WalReadOptions = {}): WalIterator<T> {
     this.#lifecycle.requireOpen('iterator');
-    return this.#reading(from, options);
+    return readEvents(this.#log, this.#payloads, from, options);
   }
 
   /**
@@ -499,7 +425,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateBefore');
     const result = await this.#log.truncateBefore(lsn);
-    this.#commits.resolveDurable();
+    this.#committer.resolveDurable();
     return result;
   }
 
@@ -515,7 +441,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateAfter');
-    return this.#runCut(async () => this.#log.truncateAfter(lsn));
+    return this.#committer.runCut(async () => this.#log.truncateAfter(lsn));
   }
 
   /**
@@ -528,7 +454,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async resetTo(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('resetTo');
-    return this.#runCut(async () => this.#log.resetTo(lsn));
+    return this.#committer.runCut(async () => this.#log.resetTo(lsn));
   }
 
   /**
@@ -542,7 +468,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async checkpoint(lsn: Lsn): Promise<void> {
     this.#lifecycle.requireRunning('checkpoint');
     await this.#log.checkpoint(lsn);
-    this.#commits.resolveDurable();
+    this.#committer.resolveDurable();
   }
 
   /**
@@ -558,7 +484,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async hold(name: string, lsn: Lsn): Promise<void> {
     this.#lifecycle.requireRunning('hold');
     await this.#log.hold(name, lsn);
-    this.#commits.resolveDurable();
+    this.#committer.resolveDurable();
   }
 
   /** Releases a hold. Durable on return. @returns whether there was one of this name */
@@ -592,7 +518,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async rotateKey(id?: number): Promise<void> {
     this.#lifecycle.requireRunning('rotateKey');
     await this.#log.rotateKey(id);
-    this.#commits.resolveDurable();
+    this.#committer.resolveDurable();
   }
 
   /** The segments of the log, from the oldest to the newest. */
@@ -609,9 +535,9 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
       lastLsn: this.lastLsn,
       durableLsn: this.durableLsn,
       sizeBytes: this.#log.totalSizeBytes(),
-      commits: this.#commits.served,
-      waitingCommits: this.#commits.waiting,
-      waitingForRoom: this.#admission.size,
+      commits: this.#committer.served,
+      waitingCommits: this.#committer.waiting,
+      waitingForRoom: this.#committer.waitingForRoom,
     });
   }
 
@@ -626,10 +552,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async shutdown(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const { timeoutMs } = checkOptions('options', options, ['timeoutMs']);
     if (timeoutMs !== undefined) checkInteger('timeoutMs', timeoutMs, 0, 0x7fff_ffff);
-    if (this.#draining === undefined && this.#closing !== undefined) return this.#closing;
-    this.#lifecycle.advance('draining');
-    this.#draining ??= this.#drain();
-    await (timeoutMs === undefined ? this.#draining : this.#withTimeout(this.#draining, timeoutMs));
+    await this.#shutdown.drain(timeoutMs);
   }
 
   /**
@@ -637,209 +560,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * rejected with `WAL_CLOSED`. Idempotent.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#closeNow();
-    return this.#closing;
+    return this.#shutdown.close();
   }
 
   /** Closes the log after everything is durable: {@link shutdown}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
-
-  #reading(from: Lsn | 'first', options: WalReadOptions): EventReading<T> {
-    if (!hasSignal(options)) return this.#payloads.eventsOf(this.#replaying(from, options), undefined);
-    const { signal, ...rest } = checkOptions('options', options, READ_OPTIONS);
-    checkSignal(signal);
-    return this.#payloads.eventsOf(this.#replaying(from, rest), signal);
-  }
-
-  #replaying(from: Lsn | 'first', options: ReadOptions): Replay {
-    return from === 'first' ? this.#log.replay(options) : this.#log.replayFrom(from, options);
-  }
-
-  /** Appends, or returns `undefined` when there is no room in memory. */
-  #tryAppend(encoded: Uint8Array | string, options: AppendOptions | undefined): Lsn | undefined {
-    try {
-      return this.#log.append(encoded, options);
-    } catch (error) {
-      if (WalError.is(error, 'WAL_BACKPRESSURE')) return undefined;
-      throw error;
-    }
-  }
-
-  #tryAppendBatch(records: Batch): Lsn | undefined {
-    try {
-      return this.#log.appendBatch(records);
-    } catch (error) {
-      if (WalError.is(error, 'WAL_BACKPRESSURE')) return undefined;
-      throw error;
-    }
-  }
-
-  /** Commits a copy of the event once there is room in memory. */
-  async #commitInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined): Promise<Lsn> {
-    return this.#commits.wait(await this.#appendInTurn(encoded, options));
-  }
-
-  async #commitUnlessAborted(payload: I, given: CommitOptions): Promise<Lsn> {
-    const { signal, ...options } = checkOptions('options', given, COMMIT_OPTIONS);
-    checkSignal(signal);
-    throwIfAborted(signal, NOTHING_APPENDED);
-    const encoded = this.#payloads.encode(payload);
-    const lsn = this.#admission.isClosed ? undefined : this.#tryAppend(encoded, options);
-    return this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);
-  }
-
-  /** Appends a copy of the event once there is room in memory. */
-  #appendInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined, signal?: AbortSignal): Promise<Lsn> {
-    const copy = copyBytes('payload', encoded);
-    const copiedOptions = options === undefined ? undefined : copyOptions(options);
-    const entered = this.#admission.enter(() => this.#log.append(copy, copiedOptions), signal);
-    this.#commits.start();
-    return entered;
-  }
-
-  /** Appends the records of a batch once there is room in memory. If that fails, the batch gets them back. */
-  async #appendBatchInTurn(batch: Batch, signal: AbortSignal | undefined): Promise<Lsn> {
-    const records = batch.take();
-    try {
-      const entered = this.#admission.enter(() => this.#log.appendBatch(records), signal);
-      this.#commits.start();
-      return await entered;
-    } catch (error) {
-      batch.giveBack();
-      throw error;
-    }
-  }
-
-  #durableUnlessAborted(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
-    return unlessAborted(this.#commits.wait(lsn), signal, (by) => notWaitedFor(by, lsn));
-  }
-
-  /** Cuts off the end of the log. No call is admitted until it is done, so all waiting commits precede the cut. */
-  #runCut(cut: () => Promise<TruncateResult>): Promise<TruncateResult> {
-    const { lastLsn } = this;
-    this.#admission.pause();
-    const done = cut().finally(() => {
-      // A failure may come after the cut itself, when files are removed: the last LSN tells whether the log was cut.
-      if (this.lastLsn === lastLsn) this.#commits.resolveDurable();
-      else this.#commits.resolveBeforeCut(lastLsn);
-      this.#admission.resume();
-      this.#commits.start();
-      this.#activity.notify();
-    });
-    // A call that is rejected at once must not hide one that is under way.
-    this.#cutsSettled = Promise.allSettled([this.#cutsSettled, done]);
-    return done;
-  }
-
-  /** The error of `append` while other calls wait, or a cut is under way. */
-  #refusal(): WalError {
-    if (this.#admission.size > 0) return mustWaitInTurn();
-    const what = 'a truncateAfter or resetTo is under way: nothing was appended; await it first';
-    return new WalError('WAL_STATE', what, { operation: 'append', state: 'truncating' });
-  }
-
-  #closeNow(): Promise<void> {
-    this.#lifecycle.advance('closed');
-    unwatchExit(this.#unfinished);
-    this.#background.stop();
-    this.#commits.rejectAll(this.#lifecycle.closedError('the log was closed'));
-    this.#followers.end();
-    return this.#log.close({ discard: true });
-  }
-
-  async #drain(): Promise<void> {
-    this.#background.stop();
-    const { lastLsn } = this;
-    const failure = await this.#syncEverything();
-    if (this.#closing !== undefined) {
-      // `close` came first. A failure of it is thrown to its own caller.
-      await this.#closing.catch(() => {});
-      if (this.durableLsn >= lastLsn) return;
-      throw this.#lifecycle.closedError('the log was closed before everything in it was durable');
-    }
-    this.#lifecycle.advance('closed');
-    unwatchExit(this.#unfinished);
-    this.#closing = this.#log.close();
-    this.#followers.end();
-    await this.#closing;
-    if (failure !== undefined) throw failure;
-  }
-
-  /** Syncs until no call waits. @returns the failure that prevented it */
-  async #syncEverything(): Promise<WalError | undefined> {
-    if (this.#isReadonly) return undefined;
-    try {
-      do {
-        await this.#cutsSettled;
-        await this.#log.sync();
-        this.#commits.resolveDurable();
-      } while (this.durableLsn < this.lastLsn || this.#admission.size > 0);
-      return undefined;
-    } catch (error) {
-      return this.failure ?? asWalError(error);
-    }
-  }
-
-  #pendingWork(): string | undefined {
-    const { pendingBytes } = this.#log;
-    const waiting = this.#commits.waiting + this.#admission.size;
-    if (pendingBytes === 0 && waiting === 0) return undefined;
-    return `${pendingBytes} bytes pending and ${waiting} commits waiting in the log in ${this.#path}`;
-  }
-
-  #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const cancel = this.#setTimer(() => {
-        reject(
-          new WalError(
-            'WAL_TIMEOUT',
-            `the log is still draining after ${timeoutMs} ms: call shutdown again, or close`,
-            {
-              state: this.state,
-              limit: timeoutMs,
-            },
-          ),
-        );
-      }, timeoutMs);
-      done.then(resolve, reject).finally(cancel);
-    });
-  }
-}
-
-function mustWaitInTurn(): WalError {
-  return new WalError(
-    'WAL_BACKPRESSURE',
-    'other calls wait for room already: nothing was appended; await ready() first',
-    {
-      operation: 'append',
-    },
-  );
-}
-
-const NOTHING_APPENDED = 'the commit was aborted before it began: nothing was appended';
-
-/** The error of an aborted wait for a commit, whose event is appended. */
-function notWaitedFor(signal: AbortSignal, lsn: Lsn): WalError {
-  return aborted(signal, `the wait for LSN ${lsn} was aborted: it is appended, and may be durable or become so`, {
-    lsn,
-    reason: 'outcome-unknown',
-  });
-}
-
-/** Whether the options have a signal. The log checks the other options. */
-function hasSignal(options: Abortable): boolean {
-  return typeof options === 'object' && options !== null && 'signal' in options;
-}
-
-function signalIn(options: Abortable): AbortSignal | undefined {
-  return checkSignal(checkOptions('options', options, ['signal']).signal);
-}
-
-/** The records of a batch. @throws `TypeError` for a value that is not a batch */
-function recordsOf<I>(batch: Batch | EventBatch<I>): Batch {
-  const records = batch instanceof EventBatch ? batch.records : batch;
-  if (records instanceof Batch) return records;
-  throw invalidType('batch', 'a Batch', batch);
 }

@@ -65,9 +65,9 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'No two waiters have the same turn.',
   },
   {
-    file: 'packages/wal/src/wal.ts',
+    file: 'packages/wal/src/reading.ts',
     change:
-      '`!hasSignal(options)` becomes `false` in `if (!hasSignal(options)) return this.#payloads.eventsOf(this.#replaying(from, options), undefined);`',
+      '`!hasSignal(options)` becomes `false` in `if (!hasSignal(options)) return payloads.eventsOf(replay(log, from, options), undefined);`',
     because:
       'Without a signal the log is given the same options either way, and what is wrong with them is refused alike.',
   },

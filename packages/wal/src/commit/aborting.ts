@@ -1,5 +1,4 @@
-import { WalError, type WalErrorFacts } from '@walstack/codec';
-import { invalidType } from '@walstack/codec/internal';
+import { checkOptions, invalidType, WalError, type WalErrorFacts } from '@walstack/codec';
 
 /** Options of a call that can be aborted. */
 export interface Abortable {
@@ -21,6 +20,16 @@ const isSignal = (value: Partial<AbortSignal> | null): value is AbortSignal =>
   typeof value.aborted === 'boolean' &&
   typeof value.addEventListener === 'function' &&
   typeof value.removeEventListener === 'function';
+
+/** Whether options have a signal, given as `undefined` perhaps. The log checks the other options. */
+export function hasSignal(options: Abortable): boolean {
+  return typeof options === 'object' && options !== null && 'signal' in options;
+}
+
+/** The signal of options that have nothing else. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
+export function signalIn(options: Abortable): AbortSignal | undefined {
+  return checkSignal(checkOptions('options', options, ['signal']).signal);
+}
 
 /** The error of a call that a signal has ended. */
 export function aborted(signal: AbortSignal, message: string, facts: WalErrorFacts = {}): WalError {

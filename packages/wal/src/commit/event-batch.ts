@@ -1,3 +1,4 @@
+import { invalidType } from '@walstack/codec';
 import { type AppendOptions, Batch } from '@walstack/segmented';
 
 /**
@@ -45,4 +46,11 @@ export class EventBatch<I> {
   clone(): EventBatch<I> {
     return new EventBatch(this.#encode, this.records.clone());
   }
+}
+
+/** The records of a batch. @throws `TypeError` for a value that is not a batch */
+export function recordsOf<I>(batch: Batch | EventBatch<I>): Batch {
+  const records = batch instanceof EventBatch ? batch.records : batch;
+  if (records instanceof Batch) return records;
+  throw invalidType('batch', 'a Batch', batch);
 }

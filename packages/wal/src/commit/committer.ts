@@ -1,0 +1,248 @@
+import { checkOptions, type Lsn, outOfRange, WalError } from '@walstack/codec';
+import type { AppendOptions, Batch, SegmentedWal, TruncateResult } from '@walstack/segmented';
+import type { PayloadCodec } from '../encoding.js';
+import type { LogActivity } from '../follow/log-activity.js';
+import type { LogContext } from '../log-context.js';
+import type { FlushSettings } from '../options.js';
+import { type Abortable, aborted, checkSignal, hasSignal, throwIfAborted, unlessAborted } from './aborting.js';
+import { Admission } from './admission.js';
+import { BackgroundFlush } from './background-flush.js';
+import { copyBytes, copyOptions, EVENT_OPTIONS } from './copy-arguments.js';
+import { type EventBatch, recordsOf } from './event-batch.js';
+import { asWalError, GroupCommit } from './group-commit.js';
+
+/** The options of an event, and a signal that ends waiting for it. */
+export interface CommitOptions extends AppendOptions, Abortable {}
+
+const COMMIT_OPTIONS = Object.freeze([...EVENT_OPTIONS, 'signal'] as const);
+
+/**
+ * Appends events, at once or once there is room in memory, and resolves the calls that wait until they are durable. Its
+ * calls are those of a `Wal` with these names, which checks first whether the state of the log allows them.
+ */
+export class Committer<I> {
+  readonly #log: SegmentedWal;
+  readonly #payloads: Pick<PayloadCodec<unknown, I>, 'encode'>;
+  readonly #activity: LogActivity;
+  readonly #isReadonly: boolean;
+  readonly #admission = new Admission();
+  readonly #groups: GroupCommit;
+  readonly #background: BackgroundFlush;
+  /** Resolves when all running cuts have ended. */
+  #cutsSettled: Promise<unknown> = Promise.resolve();
+
+  constructor(context: LogContext, payloads: Pick<PayloadCodec<unknown, I>, 'encode'>, flush: FlushSettings) {
+    const { log, activity, setTimer, isReadonly } = context;
+    this.#log = log;
+    this.#payloads = payloads;
+    this.#activity = activity;
+    this.#isReadonly = isReadonly;
+    this.#groups = new GroupCommit(log, this.#admission, activity);
+    this.#background = new BackgroundFlush(log, flush, setTimer, () => {
+      this.#admission.admit();
+      this.#activity.notify();
+    });
+  }
+
+  /** The number of commits that were resolved. */
+  get served(): number {
+    return this.#groups.served;
+  }
+
+  /** The number of calls that wait for durability. */
+  get waiting(): number {
+    return this.#groups.waiting;
+  }
+
+  /** The number of calls that wait for room in memory. */
+  get waitingForRoom(): number {
+    return this.#admission.size;
+  }
+
+  append(payload: I, options: AppendOptions | undefined): Lsn {
+    if (this.#admission.isClosed) throw this.#refusal();
+    const encoded = this.#payloads.encode(payload);
+    let lsn: Lsn;
+    try {
+      lsn = this.#log.append(encoded, options);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
+      throw error;
+    }
+    this.#background.appended();
+    return lsn;
+  }
+
+  appendBatch(batch: Batch | EventBatch<I>): Lsn {
+    if (this.#admission.isClosed) throw this.#refusal();
+    let lsn: Lsn;
+    try {
+      lsn = this.#log.appendBatch(recordsOf(batch));
+    } catch (error) {
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
+      throw error;
+    }
+    this.#background.appended();
+    return lsn;
+  }
+
+  /** Throws, or returns a promise: one instead of three for a commit makes a difference with many commits. */
+  commit(payload: I, options: CommitOptions | undefined): Promise<Lsn> {
+    if (options !== undefined && hasSignal(options)) return this.#commitUnlessAborted(payload, options);
+    const encoded = this.#payloads.encode(payload);
+    const lsn = this.#admission.isClosed ? undefined : this.#tryAppend(encoded, options);
+    return lsn === undefined ? this.#commitInTurn(encoded, options) : this.#groups.wait(lsn);
+  }
+
+  async commitBatch(batch: Batch | EventBatch<I>, signal: AbortSignal | undefined): Promise<Lsn> {
+    throwIfAborted(signal, NOTHING_APPENDED);
+    const records = recordsOf(batch);
+    const lsn = this.#admission.isClosed ? undefined : this.#tryAppendBatch(records);
+    return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records, signal)), signal);
+  }
+
+  /** Throws, or returns a promise. */
+  durable(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
+    const { lastLsn } = this.#log;
+    if (lsn > lastLsn) throw outOfRange('lsn', `at most ${lastLsn}, the last LSN`, lsn);
+    // A read-only log cannot make anything durable: throws the error for that.
+    if (this.#isReadonly) this.#log.throwIfFull();
+    return this.#durableUnlessAborted(lsn, signal);
+  }
+
+  /** Throws, or returns a promise. */
+  ready(signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal, 'the wait for room was aborted');
+    const entered = this.#admission.enter(() => this.#log.throwIfFull(), signal);
+    if (this.#admission.size > 0) this.#groups.start();
+    return entered;
+  }
+
+  /** Resolves what has become durable, after another operation of the log than a commit. */
+  resolveDurable(): void {
+    this.#groups.resolveDurable();
+  }
+
+  /** Cuts off the end of the log. No call is admitted until it is done, so all waiting commits precede the cut. */
+  runCut(cut: () => Promise<TruncateResult>): Promise<TruncateResult> {
+    const { lastLsn } = this.#log;
+    this.#admission.pause();
+    const done = cut().finally(() => {
+      // A failure may come after the cut itself, when files are removed: the last LSN tells whether the log was cut.
+      if (this.#log.lastLsn === lastLsn) this.#groups.resolveDurable();
+      else this.#groups.resolveBeforeCut(lastLsn);
+      this.#admission.resume();
+      this.#groups.start();
+      this.#activity.notify();
+    });
+    // A call that is rejected at once must not hide one that is under way.
+    this.#cutsSettled = Promise.allSettled([this.#cutsSettled, done]);
+    return done;
+  }
+
+  /** Stops writing in the background, before the log is closed. */
+  stopBackgroundFlush(): void {
+    this.#background.stop();
+  }
+
+  /** Syncs until no call waits. @returns the failure that prevented it */
+  async drain(): Promise<WalError | undefined> {
+    if (this.#isReadonly) return undefined;
+    try {
+      do {
+        await this.#cutsSettled;
+        await this.#log.sync();
+        this.#groups.resolveDurable();
+      } while (this.#log.durableLsn < this.#log.lastLsn || this.#admission.size > 0);
+      return undefined;
+    } catch (error) {
+      return this.#log.failure ?? asWalError(error);
+    }
+  }
+
+  /** Rejects all waiting calls, except commits that are durable already: these resolve. */
+  rejectAll(error: WalError): void {
+    this.#groups.rejectAll(error);
+  }
+
+  /** Appends, or returns `undefined` when there is no room in memory. */
+  #tryAppend(encoded: Uint8Array | string, options: AppendOptions | undefined): Lsn | undefined {
+    try {
+      return this.#log.append(encoded, options);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) return undefined;
+      throw error;
+    }
+  }
+
+  #tryAppendBatch(records: Batch): Lsn | undefined {
+    try {
+      return this.#log.appendBatch(records);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Commits a copy of the event once there is room in memory. */
+  async #commitInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined): Promise<Lsn> {
+    return this.#groups.wait(await this.#appendInTurn(encoded, options));
+  }
+
+  async #commitUnlessAborted(payload: I, given: CommitOptions): Promise<Lsn> {
+    const { signal, ...options } = checkOptions('options', given, COMMIT_OPTIONS);
+    checkSignal(signal);
+    throwIfAborted(signal, NOTHING_APPENDED);
+    const encoded = this.#payloads.encode(payload);
+    const lsn = this.#admission.isClosed ? undefined : this.#tryAppend(encoded, options);
+    return this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);
+  }
+
+  /** Appends a copy of the event once there is room in memory. */
+  #appendInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined, signal?: AbortSignal): Promise<Lsn> {
+    const copy = copyBytes('payload', encoded);
+    const copiedOptions = options === undefined ? undefined : copyOptions(options);
+    const entered = this.#admission.enter(() => this.#log.append(copy, copiedOptions), signal);
+    this.#groups.start();
+    return entered;
+  }
+
+  /** Appends the records of a batch once there is room in memory. If that fails, the batch gets them back. */
+  async #appendBatchInTurn(batch: Batch, signal: AbortSignal | undefined): Promise<Lsn> {
+    const records = batch.take();
+    try {
+      const entered = this.#admission.enter(() => this.#log.appendBatch(records), signal);
+      this.#groups.start();
+      return await entered;
+    } catch (error) {
+      batch.giveBack();
+      throw error;
+    }
+  }
+
+  #durableUnlessAborted(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
+    return unlessAborted(this.#groups.wait(lsn), signal, (by) => notWaitedFor(by, lsn));
+  }
+
+  /** The error of `append` while other calls wait, or a cut is under way. */
+  #refusal(): WalError {
+    if (this.#admission.size > 0) return mustWaitInTurn();
+    const what = 'a truncateAfter or resetTo is under way: nothing was appended; await it first';
+    return new WalError('WAL_STATE', what, { operation: 'append', state: 'truncating' });
+  }
+}
+
+const NOTHING_APPENDED = 'the commit was aborted before it began: nothing was appended';
+
+function mustWaitInTurn(): WalError {
+  const what = 'other calls wait for room already: nothing was appended; await ready() first';
+  return new WalError('WAL_BACKPRESSURE', what, { operation: 'append' });
+}
+
+/** The error of an aborted wait for a commit, whose event is appended. */
+function notWaitedFor(signal: AbortSignal, lsn: Lsn): WalError {
+  return aborted(signal, `the wait for LSN ${lsn} was aborted: it is appended, and may be durable or become so`, {
+    lsn,
+    reason: 'outcome-unknown',
+  });
+}

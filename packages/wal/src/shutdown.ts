@@ -1,0 +1,90 @@
+import { WalError } from '@walstack/codec';
+import type { Committer } from './commit/committer.js';
+import { type PendingWorkSource, unwatchExit, watchExit } from './exit-warning.js';
+import type { LogFollowers } from './follow/log-followers.js';
+import type { WalState } from './lifecycle.js';
+import type { LogContext } from './log-context.js';
+
+/**
+ * Closes a log, at once or after everything in it is durable, whichever is asked for first and in any order. Warns when the
+ * process ends while the log is open and has work pending.
+ */
+export class Shutdown {
+  readonly #context: LogContext;
+  readonly #committer: Committer<never>;
+  readonly #followers: LogFollowers<unknown>;
+  readonly #unfinished: PendingWorkSource = { pendingWork: () => this.#pendingWork() };
+  #draining: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(context: LogContext, committer: Committer<never>, followers: LogFollowers<unknown>) {
+    this.#context = context;
+    this.#committer = committer;
+    this.#followers = followers;
+    // A log that is only in memory ends with the process in any case.
+    if (context.log.io.capabilities.realFiles) watchExit(this.#unfinished);
+  }
+
+  /** Makes everything durable and closes the log; waits for that at most `timeoutMs`. */
+  async drain(timeoutMs: number | undefined): Promise<void> {
+    if (this.#draining === undefined && this.#closing !== undefined) return this.#closing;
+    this.#context.lifecycle.advance('draining');
+    this.#draining ??= this.#drain();
+    await (timeoutMs === undefined ? this.#draining : this.#withTimeout(this.#draining, timeoutMs));
+  }
+
+  /** Closes the log without making anything durable. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #close(): Promise<void> {
+    const { log, lifecycle } = this.#context;
+    lifecycle.advance('closed');
+    unwatchExit(this.#unfinished);
+    this.#committer.stopBackgroundFlush();
+    this.#committer.rejectAll(lifecycle.closedError('the log was closed'));
+    this.#followers.end();
+    return log.close({ discard: true });
+  }
+
+  async #drain(): Promise<void> {
+    const { log, lifecycle } = this.#context;
+    this.#committer.stopBackgroundFlush();
+    const { lastLsn } = log;
+    const failure = await this.#committer.drain();
+    if (this.#closing !== undefined) {
+      // `close` came first. A failure of it is thrown to its own caller.
+      await this.#closing.catch(() => {});
+      if (log.durableLsn >= lastLsn) return;
+      throw lifecycle.closedError('the log was closed before everything in it was durable');
+    }
+    lifecycle.advance('closed');
+    unwatchExit(this.#unfinished);
+    this.#closing = log.close();
+    this.#followers.end();
+    await this.#closing;
+    if (failure !== undefined) throw failure;
+  }
+
+  #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {
+    const { lifecycle, setTimer } = this.#context;
+    return new Promise((resolve, reject) => {
+      const cancel = setTimer(() => reject(stillDraining(timeoutMs, lifecycle.state)), timeoutMs);
+      done.then(resolve, reject).finally(cancel);
+    });
+  }
+
+  #pendingWork(): string | undefined {
+    const { log, path } = this.#context;
+    const waiting = this.#committer.waiting + this.#committer.waitingForRoom;
+    if (log.pendingBytes === 0 && waiting === 0) return undefined;
+    return `${log.pendingBytes} bytes pending and ${waiting} commits waiting in the log in ${path}`;
+  }
+}
+
+function stillDraining(timeoutMs: number, state: WalState): WalError {
+  const what = `the log is still draining after ${timeoutMs} ms: call shutdown again, or close`;
+  return new WalError('WAL_TIMEOUT', what, { state, limit: timeoutMs });
+}
