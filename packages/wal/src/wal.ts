@@ -1,3 +1,5 @@
+// Long for the documentation of its calls: the work is done in commit/, follow/, reading.ts and shutdown.ts.
+
 import {
   checkInteger,
   checkOptions,
@@ -99,10 +101,10 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Opens an existing log, closes it again, and reports what it found and did. `recoveryMode` `'readonly'` changes nothing, and
-   * so checks whether a log is sound; `'salvage'` repairs a damaged one.
+   * Opens an existing log, closes it again, and reports what recovery found and did: {@link SegmentedWal.recover}.
+   * `recoveryMode` `'readonly'` only checks the log, `'salvage'` repairs a damaged one.
    *
-   * @returns the report; everything that was kept according to it is durable
+   * @returns the report; everything that was kept is durable
    * @throws what {@link open} throws; `WAL_NOT_FOUND` when there is no log, and none is created
    */
   static async recover(path: string, options: WalOptions<AnyEncoding> = {}): Promise<RecoveryReport> {
@@ -351,12 +353,12 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Reads one event.
+   * Reads one event: {@link SegmentedWal.read}, decoded.
    *
    * @param lsn - its LSN, at least 1
    * @returns `undefined` when the LSN is not assigned yet
-   * @throws `WAL_TRUNCATED` with `firstLsn` when the event is no longer in the log; `WAL_CORRUPT`, `WAL_IO_FAILED`,
-   * `WAL_BAD_KEY`, `WAL_CLOSED`; what the encoding throws
+   * @throws `WAL_TRUNCATED` with `firstLsn` when it is no longer in the log; `WAL_BAD_PAYLOAD`, `WAL_CORRUPT`,
+   * `WAL_IO_FAILED`, `WAL_BAD_KEY`, `WAL_CLOSED`
    */
   async read(lsn: Lsn): Promise<WalEvent<T> | undefined> {
     this.#lifecycle.requireOpen('read');
@@ -404,8 +406,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * The resume point of a reader that has read everything before an LSN, for example with a replay. {@link follow} continues
-   * there, and fails if any of these events was cut off since. It is a plain value, for JSON.
+   * The resume point of a reader that has read everything before an LSN, for example with a replay: {@link follow} continues
+   * there, and ends with `WAL_TRUNCATED` if any of these events was cut off since. It is a plain value, for JSON.
    *
    * @param lsn - the first LSN that the reader does not have
    * @returns `undefined` when the event before `lsn` is no longer in the log, or not yet
@@ -416,11 +418,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Removes the segments whose events are all below `lsn`; the removal is durable on return. The active segment is removed only
-   * with `lsn` = `lastLsn` + 1, which first makes everything durable, and leaves an empty log whose LSNs continue.
+   * Removes the segments whose events are all below `lsn` and below every {@link hold}: {@link SegmentedWal.truncateBefore}.
+   * Durable on return.
    *
-   * @param lsn - the first LSN that is still needed
-   * @throws `WAL_NO_SPACE` when there is no space to record the new first LSN, with nothing changed
+   * @param lsn - the first LSN that is still needed, 1 to `lastLsn` + 1, which leaves an empty log whose LSNs continue
+   * @throws `WAL_NO_SPACE` with nothing changed
    */
   async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateBefore');
@@ -430,14 +432,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Drops every event after `lsn`, as a consensus log does with a conflicting tail: the next event gets `lsn` + 1. Durable on
-   * return, and atomic. It first makes everything appended before durable, so waiting commits resolve, whether their event
-   * stays or not. Until it is done `append` throws `WAL_STATE`, and commits wait. A checkpoint and holds that are ahead of
-   * `lsn` move back to it. Running reads of events after `lsn` end with `WAL_TRUNCATED`.
+   * Drops every event after `lsn`; the next event gets `lsn` + 1: {@link SegmentedWal.truncateAfter}. Durable on return, and
+   * atomic. It first makes everything appended before durable, so waiting commits resolve, whether their event stays or not.
+   * Until it is done `append` throws `WAL_STATE`, and commits wait. A checkpoint and holds that are ahead move back to `lsn`.
    *
    * @param lsn - the last LSN that is kept: `firstLsn` − 1, which empties the log, to `lastLsn`, which changes nothing
-   * @throws `WAL_TRUNCATED` when `lsn` is before the log's beginning; `WAL_NO_SPACE` when there is no space for the new
-   * segment: then nothing is lost, and the log continues; `RangeError` beyond `lastLsn`
+   * @throws `WAL_TRUNCATED` when `lsn` is before the log's beginning; `WAL_NO_SPACE`: then nothing is lost, and the log
+   * continues; `RangeError` beyond `lastLsn`
    */
   async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateAfter');
@@ -445,12 +446,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Drops every event, and continues with `lsn`, as a log does after installing a snapshot. Durable on return, and atomic.
-   * Waiting calls are treated as by {@link truncateAfter}. A checkpoint that is ahead moves back to `lsn` − 1, and every hold
-   * moves to `lsn`, since the events that it kept are dropped.
+   * Drops every event, and continues with `lsn`: {@link SegmentedWal.resetTo}. Durable on return, and atomic. Waiting calls are
+   * treated as by {@link truncateAfter}. A checkpoint that is ahead moves back to `lsn` − 1, and every hold moves to `lsn`.
    *
    * @param lsn - the LSN of the next event, any
-   * @throws `WAL_NO_SPACE` when there is no space for the new segment: then nothing is lost, and the log continues
+   * @throws `WAL_NO_SPACE`: then nothing is lost, and the log continues
    */
   async resetTo(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('resetTo');
@@ -458,12 +458,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Records that the application no longer needs the events up to `lsn`, for example because a snapshot contains them: durable
-   * on return. It first makes `lsn` durable. It removes only what retention drops (`retainBytes`, `retainAgeMs`). An LSN that
-   * is not after the current checkpoint changes nothing.
+   * Records that the application no longer needs the events up to `lsn`, which retention may then drop (`retainBytes`,
+   * `retainAgeMs`): {@link SegmentedWal.checkpoint}. Durable on return, and so is `lsn`.
    *
-   * @param lsn - 0 to `lastLsn`
-   * @throws `WAL_NO_SPACE` when there is no space to record it, with nothing changed
+   * @param lsn - 0 to `lastLsn`; at or before the current checkpoint, nothing changes
+   * @throws `WAL_NO_SPACE` with nothing changed
    */
   async checkpoint(lsn: Lsn): Promise<void> {
     this.#lifecycle.requireRunning('checkpoint');
@@ -472,9 +471,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Keeps every event from `lsn` on for a reader that returns later: neither {@link truncateBefore} nor retention removes it, in
-   * this process or a later one, until the hold of this name moves or is released. Durable on return, together with every
-   * event before `lsn`.
+   * Keeps every event from `lsn` on from being truncated, in this process and later ones, until the hold moves or is released:
+   * {@link SegmentedWal.hold}. Durable on return, together with every event before `lsn`.
    *
    * @param name - 1 to 128 characters; a hold of this name moves
    * @param lsn - `firstLsn` to `lastLsn` + 1
@@ -494,8 +492,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Encrypts everything that is appended from now on with the current key of a ring, for a log that was opened without a ring
-   * or with another one. Earlier records stay as they are.
+   * Encrypts everything that is appended from now on with the current key of a ring: {@link SegmentedWal.setEncryptionRing}.
    *
    * @throws `WAL_STATE` when something was appended since the log was opened; `WAL_BAD_KEY` when the ring lacks its current
    * key, or the key of the newest records; `WAL_UNSUPPORTED` when its callback is asynchronous: `await ring.load()`
@@ -507,9 +504,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Switches to another key: makes everything appended durable, and begins a new segment, which is encrypted with the current
-   * key of the ring. Events that are appended while this call waits may still be encrypted with the previous key. Earlier
-   * segments stay as they are, and need their keys as long as they exist.
+   * Makes everything appended durable, and begins a new segment, which is encrypted with the current key of the ring:
+   * {@link SegmentedWal.rotateKey}. Earlier segments need their keys as long as they exist.
    *
    * @param id - the key that becomes the current one of the ring. Default: the current one, as after `ring.use(id)`
    * @throws `WAL_BAD_KEY` when the ring lacks the key, with nothing changed; `WAL_STATE` when the log has no ring;
