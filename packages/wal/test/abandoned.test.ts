@@ -19,7 +19,7 @@ const END = [
   ['close', (wal: Wal) => wal.close()],
 ] as const;
 
-test.each(END)('%s closes the files of iterators that were begun and left', async (_how, end) => {
+test.each(END)('%s closes the files of iterators that were left unfinished', async (_how, end) => {
   const { disk, wal } = await opened();
   const begun = [
     wal.follow()[Symbol.asyncIterator](),
@@ -64,7 +64,7 @@ test('an iterator step under way when the log is closed closes its file when it 
   expect(disk.openFiles).toBe(0);
 });
 
-test('a log that was only read closes them, too', async () => {
+test('closing a read-only log closes them as well', async () => {
   const { disk, wal, directory } = await opened();
   await wal.shutdown();
   const reader = await Wal.open(directory, { io: disk.io, recoveryMode: 'readonly', ...new ManualTime().options });

@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 describe('commit', () => {
-  test('is like any other while its signal is not aborted', async () => {
+  test('is unchanged by a signal that is not aborted', async () => {
     expect(await wal.commit('a', { signal, type: 3 })).toBe(1);
     expect([...(await textsOf(wal))]).toEqual(['a']);
     controller.abort(reason);
@@ -157,7 +157,7 @@ describe('commit', () => {
     expect(batch.isSpent).toBe(true);
   });
 
-  test('leaves no listener behind', async () => {
+  test('removes its listener from the signal', async () => {
     const counted = new CountedSignal();
     await wal.commit('a', { signal: counted.signal });
     disk.hold('write');
@@ -171,7 +171,7 @@ describe('commit', () => {
   });
 });
 
-test('ready leaves the queue', async () => {
+test('an aborted ready leaves the queue', async () => {
   disk.hold('write');
   wal.append(large);
   expect(thrown(() => wal.append(large))).toMatchObject({ code: 'WAL_BACKPRESSURE' });
@@ -218,7 +218,7 @@ describe('reading', () => {
     expect([found, disk.openFiles]).toEqual([[3, 4], idle]);
   });
 
-  test('with a signal that is not aborted it runs to its end', async () => {
+  test('ends at the end of the log when its signal is not aborted', async () => {
     expect(await wal.replay(2, () => {}, { signal })).toBe(9);
   });
 });

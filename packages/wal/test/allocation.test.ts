@@ -32,7 +32,7 @@ async function allocatedBy(work: () => Promise<void>): Promise<number> {
   }
 }
 
-test('an append allocates nothing: what is allocated is for turns and groups, which are few', async () => {
+test('an append allocates nothing: only turns of the event loop and groups do', async () => {
   const wal = await Wal.open('/log', { io: createMemoryStorageIo(), flushBytes: 2 ** 20 });
   const payload = new Uint8Array(100);
   const appendAll = async () => {

@@ -37,7 +37,7 @@ afterEach(async () => {
 });
 
 describe('flushDelayMs', () => {
-  test('what was appended is written when the time is up, and not made durable', async () => {
+  test('appended events are written when the delay ends, and not made durable', async () => {
     await open();
     wal.append('a');
     wal.append('b');
@@ -63,7 +63,7 @@ describe('flushDelayMs', () => {
     expect(disk.calls).toEqual(['write', 'write']);
   });
 
-  test('what is appended while a flush is under way is written in its time as well', async () => {
+  test('events appended during a flush are written when their own delay ends', async () => {
     await open();
     disk.hold('write');
     wal.append('a');
@@ -80,7 +80,7 @@ describe('flushDelayMs', () => {
     expect(disk.calls).toEqual(['write', 'write']);
   });
 
-  test('when the time is up while a flush is under way, another one follows it', async () => {
+  test('when the delay ends during a flush, another flush follows', async () => {
     await open();
     disk.hold('write');
     wal.append('a');
@@ -102,7 +102,7 @@ describe('flushDelayMs', () => {
 });
 
 describe('flushBytes', () => {
-  test('what was appended is written as soon as so much is pending', async () => {
+  test('appended events are written as soon as flushBytes are pending', async () => {
     await open({ flushBytes: 1000 });
     wal.append('x'.repeat(500));
     await turns();
@@ -114,7 +114,7 @@ describe('flushBytes', () => {
     expect(time.waiting).toEqual([]);
   });
 
-  test('one flush at a time, and the next when it is due', async () => {
+  test('there is one flush at a time, and the next when flushBytes are pending again', async () => {
     await open({ flushBytes: 1000 });
     disk.hold('write');
     wal.append('x'.repeat(1000));
@@ -156,7 +156,7 @@ test('a failed background flush is in failure, and later calls are rejected', as
   expect(time.waiting).toEqual([]);
 });
 
-test('when the time is up while a flush is under way, nothing is handed over before that has ended', async () => {
+test('when the delay ends during a flush, nothing is written before that flush has ended', async () => {
   await open();
   disk.hold('write');
   wal.append('a');

@@ -8,7 +8,7 @@ import { rejection, textsOf, thrown, turns, watch } from './support/outcomes.js'
 import { StepDisk } from './support/step-disk.js';
 
 describe.each(BACKENDS)('on %s', (_name, create) => {
-  test('appendBatch and commitBatch give the LSN of the last event, and everything comes back', async () => {
+  test('appendBatch and commitBatch return the LSN of the last event, and all events are read back', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const wal = await Wal.open(directory, { io });
@@ -50,7 +50,7 @@ describe('a batch', () => {
     return { disk, wal: await Wal.open(directory, { io: disk.io, markAfterMs: 0, ...time.options, ...options }) };
   };
 
-  test('is spent by being appended, and its clone is not', async () => {
+  test('is spent when it was appended, and its clone is not', async () => {
     const { wal } = await open();
     const batch = new Batch().add('a');
     await wal.commitBatch(batch);
@@ -132,7 +132,7 @@ describe('a batch', () => {
     await other.shutdown();
   });
 
-  test('is written in the background like every event', async () => {
+  test('is written in the background like single events', async () => {
     const time = new ManualTime();
     const { wal } = await open(time.options);
     wal.appendBatch(new Batch().add('a'));

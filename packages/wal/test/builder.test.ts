@@ -69,7 +69,7 @@ describe('presets', () => {
     await wal.close();
   });
 
-  test('low-latency prepares blocks also where groups go one by one', async () => {
+  test('low-latency preallocates blocks also on a backend without concurrent groups', async () => {
     await using io = createThreadPoolStorageIo();
     const sizes = [];
     for (const preset of ['durable', 'low-latency'] as const) {
@@ -85,7 +85,7 @@ describe('presets', () => {
     expect(sizes[1]).toBeGreaterThan(1024 * 1024);
   });
 
-  test('there is no other', async () => {
+  test('an unknown preset is rejected', async () => {
     const error = await rejection(Wal.open('/nowhere/log', { preset: 'fast' as never }));
     expect(error).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
     expect(error.message).toBe(`"preset" must be one of 'durable', 'throughput', 'low-latency', received "fast"`);

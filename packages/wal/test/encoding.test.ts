@@ -41,7 +41,7 @@ describe('payloads', () => {
     expect(await payloads(wal)).toEqual([new Uint8Array(Buffer.from('text')), new Uint8Array([1, 2])]);
   });
 
-  test('are Buffers with buffer', async () => {
+  test("are Buffers with 'buffer'", async () => {
     await using wal = await Wal.open(directory, { io, encoding: 'buffer' });
     expectTypeOf(wal).toEqualTypeOf<Wal<Buffer, Uint8Array | string>>();
     await wal.commit('text');
@@ -119,7 +119,7 @@ describe('payloads', () => {
 });
 
 describe('text that UTF-8 cannot carry', () => {
-  test('is rejected by utf8 when it is appended, and not in the message', async () => {
+  test('is rejected by utf8 when it is appended, and the message does not contain it', async () => {
     await using wal = await Wal.open(directory, { io, encoding: 'utf8' });
     for (const wrong of ['\ud800', 'secret \udc00', '\udfff\ud800']) {
       for (const error of [thrown(() => wal.append(wrong)), await rejection(wal.commit(wrong))]) {
@@ -204,7 +204,7 @@ describe('an encoding that does not fit', () => {
     expect(() => io.stat(directory)).toThrow(expect.objectContaining({ code: 'WAL_NOT_FOUND' }));
   });
 
-  test('an encoder that makes neither bytes nor text is named', async () => {
+  test('the error of an encoding that returns neither bytes nor text names it', async () => {
     const encoding = { name: 'odd', encode: () => 5 as never, decode: () => 5 };
     await using wal = await Wal.open(directory, { io, encoding });
     const error = thrown(() => wal.append(5));

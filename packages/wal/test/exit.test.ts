@@ -35,7 +35,7 @@ describe('a process that ends with work pending warns once', () => {
     );
   });
 
-  test('and is silent when warnings are off', () => {
+  test('but not when warnings are off', () => {
     expect(run(`wal.append('lost');`, '--no-warnings').stderr).toBe('');
   });
 

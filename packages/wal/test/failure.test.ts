@@ -97,7 +97,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     expect(found).toEqual([2]);
   });
 
-  test('a replay that was under way when the log failed goes on', async () => {
+  test('a replay under way when the log fails continues', async () => {
     let count = 0;
     for await (const _event of wal.iterator()) {
       count++;
@@ -106,7 +106,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     expect(count).toBe(2);
   });
 
-  test('an explicit sync or flush that fails says so, and tells the commits that wait', async () => {
+  test('an explicit sync or flush that fails is rejected, and so are the commits that wait', async () => {
     disk.fail(operation, systemCode);
     const commit = watch(wal.commit('x'));
     const error = await rejection(wal.sync());
@@ -115,7 +115,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     expect(commit.error).toMatchObject({ code, reason: 'outcome-unknown', cause: error });
   });
 
-  test('shutdown hands the failure on, closes the log all the same, and reopening recovers', async () => {
+  test('shutdown rejects with the failure but closes the log, and reopening recovers it', async () => {
     const failure = await failed();
     expect(await rejection(wal.shutdown())).toBe(failure);
     expect(await rejection(wal.shutdown())).toBe(failure);
@@ -153,7 +153,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
   });
 });
 
-test('a failure that no call waits for is kept', async () => {
+test('a failure that no call waits for is in the property failure', async () => {
   const disk = new StepDisk();
   const time = new ManualTime();
   const wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io, markAfterMs: 50, ...time.options });
@@ -183,7 +183,7 @@ test('a roll that fails is a failure as well', async () => {
   await disk.io.dispose();
 });
 
-test('a log on a full disk opens and is read, refuses to append, and goes on when there is room', async () => {
+test('a log on a full disk opens and is read, rejects appends, and accepts them when there is space again', async () => {
   const disk = new StepDisk();
   const open = (): Promise<Wal> =>
     Wal.open(`${directory}/log`, { io: disk.io, markAfterMs: 0, ...new ManualTime().options });

@@ -45,7 +45,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s notices 
     return { wal, follow };
   };
 
-  test('that begins at the head, when the new events reach further', async () => {
+  test('that waits at the end of the log, when the new events reach further', async () => {
     const { wal, follow } = await setUp();
     await fill(wal, 10);
     const follower = follow(11);
@@ -65,7 +65,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s notices 
     await wal.shutdown();
   });
 
-  test('without a request since', async () => {
+  test('when it requested no event meanwhile', async () => {
     const { wal, follow } = await setUp();
     await fill(wal, 10);
     const follower = follow('first');
@@ -130,7 +130,7 @@ describe.each(['in the same process', 'in another one'])('a follower %s notices 
   });
 });
 
-test('an LSN stands for the events before it at the time of the call, in the process that writes', async () => {
+test('in the process that writes, an LSN means the events before it at the time of the call', async () => {
   const { wal } = await opened();
   for (let lsn = 1; lsn <= 10; lsn++) wal.append(`a${lsn}`);
   expect(wal.resumePointAt(11)).toBeDefined();
@@ -192,7 +192,7 @@ describe('an event is returned only', () => {
     await wal.shutdown();
   });
 
-  test('until the signal: none after it', async () => {
+  test('until its signal is aborted: none after it', async () => {
     const { wal } = await opened();
     await fill(wal, 300);
     const controller = new AbortController();

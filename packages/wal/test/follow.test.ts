@@ -113,7 +113,7 @@ describe('what a follower returns', () => {
     await wal.shutdown();
   });
 
-  test('is only what is wanted, by type, scope and time', async () => {
+  test('matches the filter by type, scope and time', async () => {
     const time = new ManualTime();
     const { wal } = await opened(time.options);
     for (let lsn = 1; lsn <= 30; lsn++) {
@@ -137,7 +137,7 @@ describe('what a follower returns', () => {
     await wal.shutdown();
   });
 
-  test('is not decoded where it is not wanted', async () => {
+  test('is decoded only when it matches the filter', async () => {
     const before = await opened({ compression: { codec: 'deflate', thresholdBytes: 100 } });
     await before.wal.commit('a', { type: 1 });
     await before.wal.commit('x'.repeat(4000), { type: 2 });

@@ -33,7 +33,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(after.io.submitted - before.io.submitted).toBe(durableWrites ? 1 : 2);
   });
 
-  test('committers that go on at once take one group for each of their rounds', async () => {
+  test('committers that commit again at once need one group for each round', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, ...new ManualTime().options });
     const before = wal.stats();
@@ -116,7 +116,7 @@ describe.each<readonly [string, boolean, Operation]>([
     expect(disk.calls.filter((call) => call === syncing)).toHaveLength(2);
   });
 
-  test('thousands of commits in one group, and hundreds behind it', async () => {
+  test('thousands of commits share one group, and hundreds the next one', async () => {
     const group = Array.from({ length: 3000 }, () => wal.commit('group'));
     await disk.held(syncing);
     const behind = Array.from({ length: 500 }, () => wal.commit('behind'));
@@ -139,7 +139,7 @@ describe.each<readonly [string, boolean, Operation]>([
     expect(waiting.map(({ state }) => state)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
   });
 
-  test('durable of what the group under way covers does not wait for the next one', async () => {
+  test('durable of an LSN in the group under way does not wait for the next group', async () => {
     const covered = wal.append('a');
     const commit = watch(wal.commit('b'));
     await disk.held(syncing);
@@ -150,7 +150,7 @@ describe.each<readonly [string, boolean, Operation]>([
     expect([commit.state, waiting.state, behind.state]).toEqual(['fulfilled', 'fulfilled', 'pending']);
   });
 
-  test('an explicit sync serves the commits it covers', async () => {
+  test('an explicit sync resolves the commits that it covers', async () => {
     const commit = watch(wal.commit('a'));
     const sync = watch(wal.sync());
     await disk.held(syncing);
@@ -175,7 +175,7 @@ describe.each<readonly [string, boolean, Operation]>([
     expect([second.state, wal.durableLsn]).toEqual(['fulfilled', 2]);
   });
 
-  test('appends while a group is under way stay out of it and come back whole', async () => {
+  test('appends during a group are not part of it, and are read back unchanged', async () => {
     const payloads: string[] = [];
     const add = (count: number): void => {
       for (let each = 0; each < count; each++) {
@@ -197,7 +197,7 @@ describe.each<readonly [string, boolean, Operation]>([
   });
 });
 
-test('a commit that is durable is served by a close that comes before its group has ended', async () => {
+test('a close before the end of a group resolves the commits that are durable already', async () => {
   const wal = await Wal.open('/log', { io: createMemoryStorageIo(), markAfterMs: 0 });
   const commit = watch(wal.commit('a'));
   const later = wal.sync().then(() => {

@@ -29,7 +29,7 @@ const WANTED = [
   [9, '', undefined],
 ];
 
-test('a commit that waits for room has the options that append would have seen', async () => {
+test('a commit that waits for room uses inherited options, as append does', async () => {
   const wal = await opened({ maxPendingBytes: 4096 });
   wal.append(new Uint8Array(4000), { type: 1 });
   const commits = [wal.commit(new Uint8Array(500), inherited()), wal.commit('b', new Typed())];
@@ -38,7 +38,7 @@ test('a commit that waits for room has the options that append would have seen',
   expect(await recordsOf(wal)).toEqual([[1, '', undefined], ...WANTED]);
 });
 
-test('so has a commit with a signal', async () => {
+test('a commit with a signal uses inherited options', async () => {
   const wal = await opened();
   const { signal } = new AbortController();
   await wal.commit('a', Object.assign(inherited(), { signal }));
@@ -46,7 +46,7 @@ test('so has a commit with a signal', async () => {
   expect(await recordsOf(wal)).toEqual(WANTED);
 });
 
-test('an unknown option of a commit with a signal is refused', async () => {
+test('an unknown option of a commit with a signal is rejected', async () => {
   const wal = await opened();
   const { signal } = new AbortController();
   await expect(wal.commit('a', { signal, typ: 1 } as never)).rejects.toThrow('has no option "typ"');
@@ -64,14 +64,14 @@ test('a replay with a signal filters as without one', async () => {
   await wal.close();
 });
 
-test('a log is opened with the options of a prototype', async () => {
+test('a log is opened with inherited options', async () => {
   const wal = await Wal.open(temporaryDirectory(), Object.create({ io: createMemoryStorageIo(), maxPendingBytes: 1 }));
   wal.append('x');
   expect(() => wal.append('y')).toThrow(expect.objectContaining({ code: 'WAL_BACKPRESSURE' }));
   await wal.close();
 });
 
-test('a read-only opening changes nothing when the option is in a prototype', async () => {
+test('a log that is read-only by an inherited option is not changed', async () => {
   const io = createMemoryStorageIo();
   const directory = temporaryDirectory();
   const wal = await Wal.open(directory, { io });

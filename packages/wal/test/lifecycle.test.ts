@@ -97,7 +97,7 @@ describe('which calls are allowed', () => {
     expect(error.message).toMatch(new RegExp(`${name}.*closed`));
   });
 
-  test.each<WalState>(['running', 'draining', 'closed'])('what only tells something, while it is %s', async (state) => {
+  test.each<WalState>(['running', 'draining', 'closed'])('properties and stats() while it is %s', async (state) => {
     if (state === 'draining') await draining();
     else await wal.commit('durable');
     if (state === 'closed') await wal.shutdown();
@@ -209,7 +209,7 @@ describe('close', () => {
     await again.shutdown();
   });
 
-  test('rejects the commits that wait: closed, and the outcome unknown', async () => {
+  test('rejects the commits that wait with WAL_CLOSED and outcome-unknown', async () => {
     disk.hold('datasync');
     const first = watch(wal.commit('under way'));
     await disk.held('datasync');
@@ -230,7 +230,7 @@ describe('close', () => {
     await again.shutdown();
   });
 
-  test('in the turn of a commit that was just admitted', async () => {
+  test('rejects a commit that was admitted in the same turn', async () => {
     const small = await Wal.open(`${temporaryDirectory()}/log`, {
       io: disk.io,
       maxPendingBytes: 100,
@@ -246,7 +246,7 @@ describe('close', () => {
     expect(small.stats().waitingCommits).toBe(0);
   });
 
-  test('while a flush, a sync and a replay are under way: each settles', async () => {
+  test('settles a flush, a sync and a replay that are under way', async () => {
     await wal.commit('durable');
     wal.append('pending');
     disk.hold('write');
@@ -293,7 +293,7 @@ describe('close', () => {
     expect([shutdown.state, closed.state, wal.durableLsn]).toEqual(['fulfilled', 'fulfilled', 2]);
   });
 
-  test('rejects every call of it with the error that closing met', async () => {
+  test('rejects each of its calls with the first error of closing', async () => {
     wal.append('flushed');
     await wal.flush();
     disk.fail('datasync', 'EIO');

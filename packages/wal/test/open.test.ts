@@ -58,7 +58,7 @@ describe.each(BACKENDS)('on %s', (name, create) => {
     expect(await textsOf(again)).toEqual(payloads);
   });
 
-  test('firstLsn numbers a new log and leaves one that exists as it is', async () => {
+  test('firstLsn applies to a new log, and an existing log keeps its LSNs', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const wal = await Wal.open(directory, { io, firstLsn: 1000 });
@@ -86,7 +86,7 @@ describe.each(BACKENDS)('on %s', (name, create) => {
   });
 });
 
-test('a copy of a log that was not closed holds what was durable, and is not closed cleanly', async () => {
+test('a copy of an open log has what was durable, and reports that it was not closed cleanly', async () => {
   await using io = createSyncFsStorageIo();
   const directory = temporaryDirectory();
   const path = join(directory, 'log');

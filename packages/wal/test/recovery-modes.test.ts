@@ -82,7 +82,7 @@ describe('read-only', () => {
     await writer.shutdown();
   });
 
-  test('what would change it is WAL_STATE', async () => {
+  test('calls that would change it are WAL_STATE', async () => {
     const directory = await made();
     const wal = await Wal.open(directory, { ...small, recoveryMode: 'readonly' });
     const refused = { code: 'WAL_STATE', state: 'readonly' };
@@ -140,7 +140,7 @@ describe('read-only', () => {
 });
 
 describe('lockTimeoutMs', () => {
-  test('waits for the other writer, as a rolling restart does', async () => {
+  test('waits for the other writer, as in a rolling restart', async () => {
     const directory = await made();
     const io = createSyncFsStorageIo();
     const holder = await Wal.open(directory, { ...small, io });
@@ -156,7 +156,7 @@ describe('lockTimeoutMs', () => {
     await io.dispose();
   });
 
-  test('is WAL_LOCKED with the holder when the time is over', async () => {
+  test('is WAL_LOCKED with the holder after that time', async () => {
     const directory = `${temporaryDirectory()}/log`;
     const child = new Child(HOLDER, directory);
     for await (const line of child.lines) {

@@ -42,7 +42,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(await rejection(wal.read(1))).toMatchObject({ code: 'WAL_TRUNCATED', firstLsn: wal.firstLsn });
   });
 
-  test('a replay gives only the events that are wanted', async () => {
+  test('a replay returns only events that match its filter', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, segmentBytes: 4096, blockBytes: 512 });
     for (let lsn = 1; lsn <= 100; lsn++) wal.append(`event ${lsn}`, { type: lsn % 3, tenantId: lsn % 2 });
@@ -51,7 +51,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(found).toEqual([4, 10, 16, 22, 28, 34, 40, 46]);
   });
 
-  test('what was appended and not yet written is replayed', async () => {
+  test('events that are not written yet are replayed', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, ...new ManualTime().options });
     appendEvents(wal, 3);
@@ -250,7 +250,7 @@ describe('for … of', () => {
 });
 
 describe('where it may begin', () => {
-  test('before the first kept LSN: WAL_TRUNCATED with the first one there is', async () => {
+  test('before the first LSN in the log: WAL_TRUNCATED with that LSN', async () => {
     await using io = createSyncFsStorageIo();
     const directory = directoryFor(io);
     const log = SegmentedWal.openSync({ directory, io, segmentBytes: 1024, blockBytes: 512 });

@@ -36,7 +36,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(await textsOf(again)).toEqual(['event 51']);
   });
 
-  test('truncateAfter drops the tail, and the LSNs go on behind what is kept', async () => {
+  test('truncateAfter drops the tail, and the LSNs continue after the last kept one', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const wal = await filled(io, directory);
@@ -51,7 +51,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect([texts.length, texts.at(-1), again.checkpointLsn]).toEqual([31, 'another 31', 30]);
   });
 
-  test('resetTo drops everything and goes on with another LSN', async () => {
+  test('resetTo drops everything and continues with another LSN', async () => {
     await using io = create();
     const directory = directoryFor(io);
     const wal = await filled(io, directory);
@@ -64,7 +64,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(await textsOf(again)).toEqual(['a']);
   });
 
-  test('retention keeps what is above the checkpoint, and no more than it may', async () => {
+  test('retention keeps the events above the checkpoint, and otherwise at most retainBytes', async () => {
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, ...small, retainBytes: 8192 });
     for (let lsn = 1; lsn <= 50; lsn++) await wal.commit('x'.repeat(300));
@@ -75,7 +75,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
   });
 });
 
-describe('commits while the end of the log is cut off', () => {
+describe('while the end of the log is cut off', () => {
   const cutting = async (lsn = 2) => {
     const disk = new StepDisk();
     const wal = await Wal.open(`${temporaryDirectory()}/log`, {
@@ -91,7 +91,7 @@ describe('commits while the end of the log is cut off', () => {
     return { disk, wal, before, cut };
   };
 
-  test('is served when the commit came before: its event was durable', async () => {
+  test('a commit from before the cut resolves: its event was durable', async () => {
     const { disk, wal, before, cut } = await cutting();
     disk.releaseAll('datasync');
     await turns(50);
@@ -99,7 +99,7 @@ describe('commits while the end of the log is cut off', () => {
     await wal.shutdown();
   });
 
-  test('is served when the cut was asked for in the same turn: it is the cut that makes it durable', async () => {
+  test('a commit in the same turn as the cut resolves: the cut makes it durable', async () => {
     const { disk, wal } = await cutting();
     disk.releaseAll('datasync');
     await turns(50);
@@ -110,7 +110,7 @@ describe('commits while the end of the log is cut off', () => {
     await wal.shutdown();
   });
 
-  test('waits when the commit comes meanwhile, and gets its LSN behind the cut', async () => {
+  test('a commit during the cut waits, and gets its LSN after it', async () => {
     const { disk, wal, cut } = await cutting();
     const meanwhile = watch(wal.commit('e'));
     const batch = watch(wal.commitBatch(wal.batch().add('f').add('g')));
@@ -124,7 +124,7 @@ describe('commits while the end of the log is cut off', () => {
     await wal.shutdown();
   });
 
-  test('append is refused with WAL_STATE', async () => {
+  test('append is rejected with WAL_STATE', async () => {
     const { disk, wal } = await cutting();
     expect(thrown(() => wal.append('h'))).toMatchObject({ code: 'WAL_STATE', state: 'truncating' });
     expect(thrown(() => wal.appendBatch(wal.batch().add('h')))).toMatchObject({ code: 'WAL_STATE' });
@@ -157,7 +157,7 @@ describe('commits while the end of the log is cut off', () => {
     expect(closed.state).toBe('fulfilled');
   });
 
-  test('goes on as before when the cut is refused', async () => {
+  test('commits continue when the cut is rejected', async () => {
     const { disk, wal } = await cutting();
     const refused = rejection(wal.truncateAfter(99));
     const meanwhile = watch(wal.commit('e'));
@@ -168,7 +168,7 @@ describe('commits while the end of the log is cut off', () => {
     await wal.shutdown();
   });
 
-  test('is served when the cut rejects after it has happened', async () => {
+  test('a commit from before the cut resolves also when the cut fails after it has happened', async () => {
     const { disk, wal, before, cut } = await cutting(0);
     const meanwhile = watch(wal.commit('e'));
     disk.hold('syncDirectory');
@@ -186,7 +186,7 @@ describe('commits while the end of the log is cut off', () => {
     await wal.close().catch(() => {});
   });
 
-  test('lets shutdown end when a second cut was refused while the first one is under way', async () => {
+  test('shutdown ends also when a second cut was rejected during the first one', async () => {
     const { disk, wal, cut } = await cutting();
     const refused = watch(wal.truncateAfter(99));
     const meanwhile = watch(wal.commit('e'));
