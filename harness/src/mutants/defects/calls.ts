@@ -47,7 +47,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'promise-form-that-throws',
-    test: 'packages/wal/test/promise-forms.test.ts',
+    test: 'packages/wal/test/rejected-promises.test.ts',
     breaks: 'What is wrong with the arguments of a promise form rejects the promise.',
     file: `${WAL}/wal.ts`,
     find: "  async replay(from: Lsn | 'first',",
@@ -55,7 +55,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'iterators-outlive-their-log',
-    test: 'packages/wal/test/abandoned.test.ts',
+    test: 'packages/wal/test/abandoned-iterators.test.ts',
     breaks: 'Closing a log closes the files of readings that were begun and left.',
     file: `${SEGMENTED}/read/read-calls.ts`,
     find: '    for (const reader of this.#readers) reader.end();\n',

@@ -1,14 +1,14 @@
 import type { Defect } from '../defect.js';
 import { SEGMENTED, WAL } from './folders.js';
 
-const CROWDS_TEST = 'packages/wal/test/crowds.test.ts';
+const COST_PER_CALL_TEST = 'packages/wal/test/cost-per-call.test.ts';
 const LIST_TEST = 'packages/segmented/test/segment-list.test.ts';
 
 /** Defects in what calls cost, where there are many of something. */
 export const COSTS_DEFECTS: readonly Defect[] = [
   {
     name: 'queue-looked-through',
-    test: CROWDS_TEST,
+    test: COST_PER_CALL_TEST,
     breaks: 'Entering and leaving the queue for room cost the same however long it is.',
     file: `${WAL}/commit/admission.ts`,
     find: '    const { before, after } = waiter;\n',
@@ -16,7 +16,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'waiters-sorted-each-time',
-    test: CROWDS_TEST,
+    test: COST_PER_CALL_TEST,
     breaks: 'No order in which durability is asked for makes one call look through all others.',
     file: `${WAL}/commit/waiters.ts`,
     find: '      else push(this.#early, waiter);\n',
@@ -24,7 +24,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'listener-for-each-call',
-    test: CROWDS_TEST,
+    test: COST_PER_CALL_TEST,
     breaks: 'A signal has one listener, whatever waits on it.',
     file: `${WAL}/commit/aborting.ts`,
     find: '    listening.set(signal, present);\n',

@@ -1,7 +1,7 @@
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
-import { aWord, workOf } from './support/work.js';
+import { aWord, workOf } from './support/counted-work.js';
 
 /** A log in memory that is full with a few records. */
 const open = (): Promise<Wal> =>
