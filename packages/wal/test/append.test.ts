@@ -224,7 +224,7 @@ describe('wrong input', () => {
     ['below 0', -1, 'ERR_OUT_OF_RANGE'],
     ['fractional', 0.5, 'ERR_OUT_OF_RANGE'],
     ['NaN', Number.NaN, 'ERR_OUT_OF_RANGE'],
-    ['behind the last one', 1, 'ERR_OUT_OF_RANGE'],
+    ['after the last one', 1, 'ERR_OUT_OF_RANGE'],
     ['a bigint', 1n, 'ERR_INVALID_ARG_TYPE'],
     ['text', '1', 'ERR_INVALID_ARG_TYPE'],
   ])('durable refuses an LSN that is %s', async (_what, lsn, code) => {

@@ -101,7 +101,7 @@ test.each([
   [{ preallocate: 'all' }, `"preallocate" must be one of 'none', 'allocate', 'write', received "all"`],
   [{ onFailure: true }, '"onFailure" must be a function, received true'],
   [{ segmentByte: 5 }, /^"options" has no option "segmentByte"; its options are preset, encoding, /],
-])('wrong options %o are told by name, value and range', async (options, message) => {
+])('the error for wrong options %o has the name, the value and the range', async (options, message) => {
   const error = await rejection(Wal.open('/nowhere/log', options as WalOptions));
   expect(error.message).toMatch(message);
 });

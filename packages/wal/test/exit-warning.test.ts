@@ -41,7 +41,7 @@ describe('a process that ends with work pending warns once', () => {
 
   test.each([
     ['nothing was appended', ''],
-    ['all was handed over', `wal.append('a'); await wal.flush();`],
+    ['everything was flushed', `wal.append('a'); await wal.flush();`],
     ['all is durable', `await wal.commit('a');`],
     ['the log was shut down', `wal.append('a'); await wal.shutdown();`],
     ['the log was closed', `wal.append('a'); await wal.close();`],

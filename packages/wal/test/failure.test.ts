@@ -54,14 +54,14 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     disk.hold(operation);
     const commits = ['a', 'b', 'c'].map((payload) => watch(wal.commit(payload)));
     await disk.held(operation);
-    const behind = ['d', 'e'].map((payload) => watch(wal.commit(payload)));
+    const later = ['d', 'e'].map((payload) => watch(wal.commit(payload)));
     const durable = watch(wal.durable(4));
     disk.fail(operation, systemCode);
     disk.releaseAll(operation);
     await turns();
     const { failure } = wal;
     expect(failure).toMatchObject({ code, systemCode, path: expect.stringContaining(directory) });
-    const errors = [...commits, ...behind].map(({ error }) => error as WalError);
+    const errors = [...commits, ...later].map(({ error }) => error as WalError);
     errors.forEach((error, index) => {
       expect(error).toMatchObject({ code, reason: 'outcome-unknown', lsn: index + 3 });
       expect(error.cause).toBe(failure);
@@ -126,7 +126,7 @@ describe.each(CASES)('$operation fails with $systemCode', ({ operation, durableW
     expect(texts.slice(0, 2)).toEqual(['durable 1', 'durable 2']);
     expect(texts.slice(2)).toEqual(texts.length === 2 ? [] : ['lost, or not']);
     expect(again.recovery.cleanlyClosed).toBe(false);
-    expect(await again.commit('goes on')).toBe(texts.length + 1);
+    expect(await again.commit('continued')).toBe(texts.length + 1);
     await again.shutdown();
   });
 
@@ -226,7 +226,7 @@ test('onFailure is called once for a failure of a background flush', async () =>
   const heard: WalError[] = [];
   const onFailure = (failure: WalError): unknown => heard.push(failure);
   const wal = await Wal.open(`${temporaryDirectory()}/log`, { io: disk.io, onFailure, ...time.options });
-  wal.append('handed over in the background');
+  wal.append('flushed in the background');
   disk.fail('write', 'EIO');
   time.fire(10);
   await turns();

@@ -119,12 +119,12 @@ describe.each<readonly [string, boolean, Operation]>([
   test('thousands of commits share one group, and hundreds the next one', async () => {
     const group = Array.from({ length: 3000 }, () => wal.commit('group'));
     await disk.held(syncing);
-    const behind = Array.from({ length: 500 }, () => wal.commit('behind'));
+    const later = Array.from({ length: 500 }, () => wal.commit('later'));
     disk.release(syncing);
     expect(await Promise.all(group)).toEqual(group.map((_, index) => index + 1));
     expect(wal.stats().waitingCommits).toBe(500);
     disk.releaseAll(syncing);
-    expect(await Promise.all(behind)).toEqual(behind.map((_, index) => index + 3001));
+    expect(await Promise.all(later)).toEqual(later.map((_, index) => index + 3001));
   });
 
   test('durable waits for the sync, of a later LSN as well as of an earlier one', async () => {
@@ -143,11 +143,11 @@ describe.each<readonly [string, boolean, Operation]>([
     const covered = wal.append('a');
     const commit = watch(wal.commit('b'));
     await disk.held(syncing);
-    const behind = watch(wal.commit('c'));
+    const later = watch(wal.commit('c'));
     const waiting = watch(wal.durable(covered));
     disk.release(syncing);
     await turns();
-    expect([commit.state, waiting.state, behind.state]).toEqual(['fulfilled', 'fulfilled', 'pending']);
+    expect([commit.state, waiting.state, later.state]).toEqual(['fulfilled', 'fulfilled', 'pending']);
   });
 
   test('an explicit sync resolves the commits that it covers', async () => {

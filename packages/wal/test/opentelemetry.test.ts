@@ -52,10 +52,10 @@ async function valuesOf(sdk: Sdk, of = directory): Promise<Record<string, unknow
 
 test('messages of logs on real files become metrics in the SDK', async () => {
   const sdk = new Sdk();
-  using told = new WalMetrics({ meterProvider: sdk.provider });
+  using walMetrics = new WalMetrics({ meterProvider: sdk.provider });
   const options = { io, segmentBytes: 4096, blockBytes: 512, recycleSegments: 0 };
   const wal = await Wal.open(directory, options);
-  told.observe(wal);
+  walMetrics.observe(wal);
   for (let each = 0; each < 10; each++) await Promise.all([wal.commit('x'.repeat(500)), wal.commit('y')]);
   const { segmentsDeleted } = await wal.truncateBefore(18);
   wal.append('not durable');
@@ -94,7 +94,7 @@ test('messages of logs on real files become metrics in the SDK', async () => {
 
 test('durations are in seconds, in buckets that distinguish a fast disk from a slow one', async () => {
   const sdk = new Sdk();
-  using _told = new WalMetrics({ meterProvider: sdk.provider });
+  using _walMetrics = new WalMetrics({ meterProvider: sdk.provider });
   await using wal = await Wal.open(directory, { io });
   await wal.commit('a');
   const duration = (await sdk.collect()).get('walstack.group.duration');
@@ -105,7 +105,7 @@ test('durations are in seconds, in buckets that distinguish a fast disk from a s
 
 test('errors are counted by their code', async () => {
   const sdk = new Sdk();
-  using _told = new WalMetrics({ meterProvider: sdk.provider });
+  using _walMetrics = new WalMetrics({ meterProvider: sdk.provider });
   expect(await rejection(Wal.open(directory, { io, create: false }))).toMatchObject({ code: 'WAL_NOT_FOUND' });
   const [point] = (await sdk.collect()).get('walstack.errors')?.dataPoints ?? [];
   expect(point).toMatchObject({
@@ -116,11 +116,11 @@ test('errors are counted by their code', async () => {
 
 test('a log is observed until it is closed or its observation ends', async () => {
   const sdk = new Sdk();
-  using told = new WalMetrics({ meterProvider: sdk.provider });
+  using walMetrics = new WalMetrics({ meterProvider: sdk.provider });
   const logs = [await Wal.open(directory, { io }), await Wal.open(directoryFor(io), { io })] as const;
   const asked = [0, 0];
   const ends = logs.map((wal, index) =>
-    told.observe({
+    walMetrics.observe({
       directory: wal.directory,
       stats: () => {
         asked[index] = (asked[index] ?? 0) + 1;
@@ -140,9 +140,9 @@ test('a log is observed until it is closed or its observation ends', async () =>
 
 test('after stop it receives nothing', async () => {
   const sdk = new Sdk();
-  const told = new WalMetrics({ meterProvider: sdk.provider });
-  told.stop();
-  told.stop();
+  const walMetrics = new WalMetrics({ meterProvider: sdk.provider });
+  walMetrics.stop();
+  walMetrics.stop();
   await using wal = await Wal.open(directory, { io });
   await wal.commit('a');
   expect(await valuesOf(sdk)).toEqual({});
@@ -152,7 +152,7 @@ test('without a provider it uses the registered one', async () => {
   const sdk = new Sdk();
   metrics.setGlobalMeterProvider(sdk.provider);
   onTestFinished(() => metrics.disable());
-  using _told = new WalMetrics();
+  using _walMetrics = new WalMetrics();
   await using wal = await Wal.open(directory, { io });
   await wal.commit('a');
   expect(await valuesOf(sdk)).toMatchObject({ 'walstack.commits': 1 });

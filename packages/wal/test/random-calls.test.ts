@@ -25,7 +25,7 @@ function numbersFrom(seed: number): (below: number) => number {
 }
 
 /** The results of the calls: texts of events by LSN that must be in the log, and texts that must not be. */
-class Told {
+class Outcomes {
   readonly acknowledged = new Map<number, string>();
   readonly refused = new Set<string>();
   readonly wrong: unknown[] = [];
@@ -46,13 +46,13 @@ class Told {
 }
 
 /** Makes random calls, and waits until each of them is answered. */
-async function call(wal: Wal, time: ManualTime, number: (below: number) => number): Promise<Told> {
-  const told = new Told();
+async function call(wal: Wal, time: ManualTime, number: (below: number) => number): Promise<Outcomes> {
+  const outcomes = new Outcomes();
   const answers: Promise<unknown>[] = [];
   const controllers: AbortController[] = [];
   let texts = 0;
   const waitFor = (answer: Promise<unknown>): void => {
-    answers.push(answer.catch((error) => told.rejected([], error)));
+    answers.push(answer.catch((error) => outcomes.rejected([], error)));
   };
   const aborting = (): { readonly signal?: AbortSignal } => {
     if (number(4) > 0) return {};
@@ -69,8 +69,8 @@ async function call(wal: Wal, time: ManualTime, number: (below: number) => numbe
     const committed = wal.commit(payload, aborting());
     answers.push(
       committed.then(
-        (lsn) => told.committed([text], lsn),
-        (error) => told.rejected([text], error),
+        (lsn) => outcomes.committed([text], lsn),
+        (error) => outcomes.rejected([text], error),
       ),
     );
   };
@@ -82,8 +82,8 @@ async function call(wal: Wal, time: ManualTime, number: (below: number) => numbe
     const committed = wal.commitBatch(batch, aborting());
     answers.push(
       committed.then(
-        (lsn) => told.committed(all, lsn),
-        (error) => told.rejected(all, error),
+        (lsn) => outcomes.committed(all, lsn),
+        (error) => outcomes.rejected(all, error),
       ),
     );
   };
@@ -98,13 +98,13 @@ async function call(wal: Wal, time: ManualTime, number: (below: number) => numbe
     const lsn = Math.max(wal.firstLsn - 1, wal.lastLsn - number(10));
     // Another cut may be under way, which drops more.
     const done = wal.truncateAfter(lsn).then(
-      () => told.cutAfter(lsn),
+      () => outcomes.cutAfter(lsn),
       (error) => expect(error).toMatchObject({ code: expect.stringMatching(/^(ERR_OUT_OF_RANGE|WAL_TRUNCATED)$/) }),
     );
     answers.push(done);
   };
   const reset = (): void => {
-    answers.push(wal.resetTo(1 + number(2 * wal.lastLsn + 5)).then(() => told.cutAfter(0)));
+    answers.push(wal.resetTo(1 + number(2 * wal.lastLsn + 5)).then(() => outcomes.cutAfter(0)));
   };
   const durable = (): void => waitFor(wal.durable(Math.max(0, wal.lastLsn - number(5)), aborting()));
   const calls: readonly (readonly [number, () => unknown])[] = [
@@ -124,7 +124,7 @@ async function call(wal: Wal, time: ManualTime, number: (below: number) => numbe
   const weights = calls.flatMap(([weight, make]) => Array.from({ length: weight }, () => make));
   for (let made = 0; made < CALLS; made++) await weights[number(weights.length)]?.();
   await Promise.all(answers);
-  return told;
+  return outcomes;
 }
 
 describe.each(KINDS)('on a backend that %s', (_name, kind) => {
@@ -142,8 +142,8 @@ describe.each(KINDS)('on a backend that %s', (_name, kind) => {
       padGroups: number(2) === 0,
       ...time.options,
     });
-    const told = await call(wal, time, number);
-    expect(told.wrong).toEqual([]);
+    const outcomes = await call(wal, time, number);
+    expect(outcomes.wrong).toEqual([]);
     expect(wal.stats()).toMatchObject({ waitingCommits: 0, waitingForRoom: 0 });
     if (number(2) === 0) await wal.shutdown();
 
@@ -153,8 +153,8 @@ describe.each(KINDS)('on a backend that %s', (_name, kind) => {
       const text = Buffer.from(payload).toString('latin1');
       texts.set(lsn, text.slice(0, text.indexOf(';') + 1));
     });
-    for (const [lsn, text] of told.acknowledged) expect([lsn, texts.get(lsn)]).toEqual([lsn, text]);
-    for (const text of texts.values()) expect(told.refused.has(text)).toBe(false);
+    for (const [lsn, text] of outcomes.acknowledged) expect([lsn, texts.get(lsn)]).toEqual([lsn, text]);
+    for (const text of texts.values()) expect(outcomes.refused.has(text)).toBe(false);
     await found.close();
   });
 });

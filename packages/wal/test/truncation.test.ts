@@ -174,7 +174,7 @@ describe('while the end of the log is cut off', () => {
     disk.hold('syncDirectory');
     disk.releaseAll('datasync');
     await disk.held('syncDirectory');
-    // The name of the new segment is durable with the first one; the second one comes behind the removal of files.
+    // The name of the new segment is durable with the first one; the second one follows the removal of files.
     disk.release('syncDirectory');
     await disk.held('syncDirectory');
     disk.fail('syncDirectory', 'EIO');

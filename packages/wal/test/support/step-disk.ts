@@ -24,7 +24,7 @@ export class StepDisk {
 
   /**
    * @param durableWrites - whether the backend can write durably
-   * @param realFiles - whether sealed segments may be read through mappings, which no operation of the disk tells of
+   * @param realFiles - whether sealed segments may be read through mappings, without operations of the disk
    */
   constructor(durableWrites = false, realFiles = true) {
     this.io = fromAsyncFileOps({ ...this.#operations(durableWrites), realFiles });
