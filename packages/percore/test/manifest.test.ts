@@ -1,4 +1,5 @@
-import { decodeFramedJson, encodeFrame, WalError } from '@walstack/codec';
+import { encodeFrame, WalError } from '@walstack/codec';
+import { decodeFramedJson } from '@walstack/codec/internal';
 import { createMemoryStorageIo, ioSteps, runSync } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import fc from 'fast-check';

@@ -1,4 +1,4 @@
-import { MAXIMUM_META_BYTES, recordFrameBytes, WalError } from '@walstack/codec';
+import { META_BYTES_MAX, recordFrameBytes, WalError } from '@walstack/codec';
 import { type AppendOptions, copiedBodyOf, NO_OPTIONS, type RecordBody } from './append/record-body.js';
 import { tooLarge } from './log-errors.js';
 

@@ -1,5 +1,6 @@
 import { WalError } from '@walstack/codec';
-import { type IoRoutine, RoutineQueue, type StorageIo } from '@walstack/storage-io';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { RoutineQueue } from '@walstack/storage-io/internal';
 import { closedError, readonlyError } from './log-errors.js';
 import type { SegmentWriter } from './write/segment-writer.js';
 

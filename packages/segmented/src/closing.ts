@@ -1,4 +1,5 @@
-import { checkBoolean, checkOptions, MarkType } from '@walstack/codec';
+import { MarkType } from '@walstack/codec';
+import { checkBoolean, checkOptions } from '@walstack/codec/internal';
 import { CompletionRouter, type IoRoutine, type StorageIo } from '@walstack/storage-io';
 import type { CallQueues } from './call-queues.js';
 import type { ReadCalls } from './read/read-calls.js';

@@ -13,8 +13,8 @@
  */
 
 export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
-export type { ResumePoint } from '@walstack/mmap-reader';
-export type { WalRecord } from '@walstack/mmap-reader/segments';
+export type { ResumePoint, WalRecord } from '@walstack/mmap-reader';
+
 export type { AppendOptions } from './append/record-body.js';
 export { Batch } from './batch.js';
 export type { CloseOptions } from './closing.js';

@@ -1,4 +1,5 @@
-import { type Lsn, outOfRange, WalError } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
+import { outOfRange } from '@walstack/codec/internal';
 
 // The errors with which calls on a log are refused: nothing was changed.
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { invalidType } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
 import { openStorageIo, type StorageIo } from '@walstack/storage-io';
 import type { CheckedConfig, SegmentedWalConfig, Settings } from './options.js';
 import { writesSideBySide } from './segments/segment-file.js';

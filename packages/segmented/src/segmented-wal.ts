@@ -1,6 +1,6 @@
-import { type Checkpoint, invalidType, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
-import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
-import type { WalRecord } from '@walstack/mmap-reader/segments';
+import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
+import type { LogTailOptions, ResumePoint, WalRecord } from '@walstack/mmap-reader';
 import { runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { AppendGate } from './append/append-gate.js';
 import { type AppendOptions, NO_OPTIONS, ReusedBody } from './append/record-body.js';

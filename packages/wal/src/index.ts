@@ -37,7 +37,6 @@ export {
   type SegmentMeta,
   type TruncateResult,
 } from '@walstack/segmented';
-export type { WalBuilder } from './builder.js';
 export type { Abortable } from './commit/aborting.js';
 export type { CommitOptions } from './commit/committer.js';
 export type { EventBatch } from './commit/event-batch.js';
@@ -49,4 +48,4 @@ export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalReadOptions } from './reading.js';
 export type { WalStats } from './stats.js';
-export { Wal } from './wal.js';
+export { Wal, type WalBuilder } from './wal.js';

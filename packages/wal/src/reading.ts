@@ -1,4 +1,5 @@
-import { checkOptions, type Lsn, optionNames } from '@walstack/codec';
+import type { Lsn } from '@walstack/codec';
+import { checkOptions, optionNames } from '@walstack/codec/internal';
 import type { ReadOptions, Replay, SegmentedWal } from '@walstack/segmented';
 import { type Abortable, checkSignal, hasSignal } from './commit/aborting.js';
 import type { EventReading, PayloadCodec } from './encoding.js';

@@ -1,14 +1,7 @@
 // Long for the documentation of its calls: the work is done in commit/, follow/, reading.ts and shutdown.ts.
 
-import {
-  checkInteger,
-  checkOptions,
-  checkPath,
-  invalidType,
-  type KeyRing,
-  type Lsn,
-  type WalError,
-} from '@walstack/codec';
+import type { KeyRing, Lsn, WalError } from '@walstack/codec';
+import { checkInteger, checkOptions, checkPath, invalidType } from '@walstack/codec/internal';
 import type { ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
@@ -19,7 +12,7 @@ import {
   systemEnvironment,
   type TruncateResult,
 } from '@walstack/segmented';
-import { makeBuilder, type WalBuilder } from './builder.js';
+import { makeBuilder } from './builder.js';
 import { type Abortable, signalIn } from './commit/aborting.js';
 import { type CommitOptions, Committer } from './commit/committer.js';
 import { EventBatch } from './commit/event-batch.js';
@@ -122,7 +115,10 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   static builder(path: string): WalBuilder {
     // Each overload of `open` is for one encoding; only the type of the builder determines which.
-    return makeBuilder((options) => Wal.open(path, options as EncodedOptions<Encoding<unknown, never>>));
+    const open = (options: WalOptions<AnyEncoding>) =>
+      Wal.open(path, options as EncodedOptions<Encoding<unknown, never>>);
+    // The methods are made from the option names of the type.
+    return makeBuilder(open) as WalBuilder;
   }
 
   /**
@@ -564,3 +560,22 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.shutdown();
   }
 }
+
+/**
+ * Opens a log with options that are set one by one: a method for each option, and `build()`. Each call returns a new builder
+ * and leaves the old one unchanged. `build()` checks the values and opens the log, as `Wal.open` does.
+ */
+export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
+  readonly [Name in Exclude<keyof WalOptions, 'encoding'>]-?: (
+    value: NonNullable<WalOptions[Name]>,
+  ) => WalBuilder<T, I>;
+} & {
+  /** Sets how payloads are encoded. */
+  encoding(encoding: 'view'): WalBuilder;
+  encoding(encoding: 'buffer'): WalBuilder<Buffer>;
+  encoding(encoding: 'utf8'): WalBuilder<string>;
+  encoding<T = unknown>(encoding: 'json'): WalBuilder<T, T>;
+  encoding<T, I = T>(encoding: Encoding<T, I>): WalBuilder<T, I>;
+  /** Checks the options, and opens the log. */
+  build(): Promise<Wal<T, I>>;
+};

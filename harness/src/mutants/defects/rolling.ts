@@ -90,9 +90,10 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'no-room-that-is-final',
     scenario: 'no-room-changes-nothing',
     breaks: 'A call that finds no room for the name of a segment has changed nothing, and the log goes on.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '      yield* this.#guarded(this.#seal(old, next));\n      yield* this.#nameOrRefuse(next);\n',
-    replace: '      yield* this.#guarded(this.#seal(old, next));\n      yield* this.#guarded(this.#name(next));\n',
+    file: `${SEGMENTED}/write/roll.ts`,
+    find: '      yield* this.#failure.guarded(this.#seal(old, next));\n      yield* this.#files.nameOrRefuse(next);\n',
+    replace:
+      '      yield* this.#failure.guarded(this.#seal(old, next));\n      yield* this.#failure.guarded(this.#files.name(next));\n',
   },
   {
     name: 'background-failure-reported-by-no-call',

@@ -1,4 +1,4 @@
-import { WalError } from '@walstack/codec';
+import type { WalError } from '@walstack/codec';
 import {
   checkBoolean,
   checkInteger,
@@ -8,8 +8,7 @@ import {
   checkText,
   invalidType,
   outOfRange,
-  type WalError,
-} from '@walstack/codec';
+} from '@walstack/codec/internal';
 import type { RecoveryReport, TruncateResult } from '@walstack/segmented';
 import { type Committed, checkCommit, type Offsets } from '../commits/commit.js';
 import type { Barrier } from './barrier-history.js';

@@ -1,4 +1,4 @@
-import { checkPath, invalidType, optionNames } from '@walstack/codec';
+import { checkPath, invalidType, optionNames } from '@walstack/codec/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { checkKnown, checkRecoveryMode, type LogOptions, logConfigOf, type PerCoreRecoveryMode } from '../options.js';
 import { checkCoreId, coreDirectory } from './core-directory.js';

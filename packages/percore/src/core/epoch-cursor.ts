@@ -1,4 +1,5 @@
-import { invalidType, outOfRange, WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
+import { invalidType, outOfRange } from '@walstack/codec/internal';
 import { checkEpochsLeft, EPOCH_MAX, halvesOf, type SharedEpochs } from './epochs.js';
 
 /** A value that no upper half of an epoch has: the shared epoch was not read yet. */

@@ -1,4 +1,4 @@
-import { checkBoolean, checkOptions, invalidType, optionNames } from '@walstack/codec';
+import { checkBoolean, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import type { StorageIoName } from '@walstack/storage-io';
 import {
   checkCores,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
-import { makeDirectories } from '@walstack/storage-io';
+import { makeDirectories } from '@walstack/storage-io/internal';
 import { CoreLog } from '../core/core-log.js';
 import { runDualModeAsync } from '../core/dual-mode-routine.js';
 import { SharedEpochs } from '../core/epochs.js';

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
-import { decodeFramedJson, encodeFramedJson, WalError } from '@walstack/codec';
-import { type IoRoutine, ioSteps, replaceFile, type StorageIo } from '@walstack/storage-io';
+import { WalError } from '@walstack/codec';
+import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { replaceFile } from '@walstack/storage-io/internal';
 import type { Committed } from '../commits/commit.js';
 import { coreDirectory, isThere, listCores } from '../core/core-directory.js';
 import { readWholeFile } from './whole-file.js';

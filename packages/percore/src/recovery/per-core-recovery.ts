@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { checkOneOf, checkOptions } from '@walstack/codec/internal';
 import type { StorageIo } from '@walstack/storage-io';
+import { backendOf } from '@walstack/storage-io/internal';
 import { type Committed, committedByAll } from '../commits/commit.js';
 import { type DualModeRoutine, runDualModeAsync, runDualModeSync } from '../core/dual-mode-routine.js';
 import { EntryReader } from '../core/entry-reader.js';

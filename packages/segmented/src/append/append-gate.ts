@@ -1,4 +1,4 @@
-import { MAXIMUM_META_BYTES, recordFrameBytes } from '@walstack/codec';
+import { META_BYTES_MAX, recordFrameBytes } from '@walstack/codec';
 import type { CallQueues } from '../call-queues.js';
 import { backpressure, cutInProgress, tooLarge } from '../log-errors.js';
 import type { Settings } from '../options.js';
@@ -37,7 +37,7 @@ export class AppendGate {
     this.#calls.throwIfFailed();
     const { maxPayloadBytes } = this.#settings;
     if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
-    if (meta > MAXIMUM_META_BYTES) throw tooLarge('meta', meta, MAXIMUM_META_BYTES);
+    if (meta > META_BYTES_MAX) throw tooLarge('meta', meta, META_BYTES_MAX);
     this.#checkRoom(recordFrameBytes(payload, meta, scoped));
   }
 

@@ -2,9 +2,7 @@ import {
   CodecNumber,
   ENCRYPTION_TAG_BYTES,
   FRAME_HEADER_BYTES,
-  invalidMemory,
   type Lsn,
-  lengthOf,
   MARK_FRAME_BYTES,
   RecordFlag,
   recordFrameBytes,
@@ -13,6 +11,7 @@ import {
   writeRecordHeader,
   writeScope,
 } from '@walstack/codec';
+import { invalidMemory, lengthOf } from '@walstack/codec/internal';
 import { appendedMeanwhile, usedUp } from '../log-errors.js';
 import type { Settings } from '../options.js';
 import type { ActiveSegment } from '../segments/active-segment.js';

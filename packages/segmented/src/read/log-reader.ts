@@ -1,6 +1,7 @@
 import type { Lsn } from '@walstack/codec';
 import { checkBoolean, checkOptions } from '@walstack/codec/internal';
-import { type Frames, type PieceReader, SegmentWalk, type WalRecord } from '@walstack/mmap-reader/internal';
+import type { WalRecord } from '@walstack/mmap-reader';
+import { type Frames, type PieceReader, SegmentWalk } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { EarlyEnd } from './early-end.js';
 import { PlannedSegments, type SegmentsPlan } from './planned-segments.js';

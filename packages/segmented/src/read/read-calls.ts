@@ -1,4 +1,5 @@
-import { checkInteger, checkLsn, type KeyRing, type Lsn } from '@walstack/codec';
+import type { KeyRing, Lsn } from '@walstack/codec';
+import { checkInteger, checkLsn } from '@walstack/codec/internal';
 import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
 import {
   lastReadBefore,
@@ -7,7 +8,7 @@ import {
   type Segment,
   truncated,
   type WalRecord,
-} from '@walstack/mmap-reader/segments';
+} from '@walstack/mmap-reader/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import type { CallQueues } from '../call-queues.js';
 import { behindNextLsn } from '../log-errors.js';
@@ -133,7 +134,6 @@ export class ReadCalls {
     // The last record is determined when an iteration begins, not when its routine starts to run.
     const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
     return new Replay(
-      this.#io,
       () => this.#calls.inTurn(begin(this.#lastLsn, false)),
       () => this.#calls.inTurnSync(begin(this.#lastLsn, true)),
     );

@@ -7,7 +7,7 @@ import {
   invalidType,
   optionNames,
 } from '@walstack/codec/internal';
-import type { WalRecord } from '@walstack/mmap-reader/internal';
+import type { WalRecord } from '@walstack/mmap-reader';
 
 /** Which records are read; all without options. */
 export interface RecordFilter {

@@ -1,4 +1,5 @@
-import { forEachItem, items, itemsSync, type WalRecord } from '@walstack/mmap-reader/internal';
+import type { WalRecord } from '@walstack/mmap-reader';
+import { forEachItem, items, itemsSync } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { LogReader } from './log-reader.js';
 

@@ -1,5 +1,5 @@
 import type { Lsn } from '@walstack/codec';
-import { afterStep } from '@walstack/storage-io';
+import { afterStep } from '@walstack/storage-io/internal';
 
 /**
  * The cuts of the end of a log that are in progress: appends are rejected until they are done, as their records would get

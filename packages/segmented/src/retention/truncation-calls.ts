@@ -1,4 +1,5 @@
-import { checkInteger, checkLsn, type Lsn } from '@walstack/codec';
+import type { Lsn } from '@walstack/codec';
+import { checkInteger, checkLsn } from '@walstack/codec/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { CallQueues } from '../call-queues.js';
 import { behindLastLsn, behindNextLsn } from '../log-errors.js';

@@ -1,5 +1,6 @@
 import { WalError } from '@walstack/codec';
-import type { IoRoutine, RoutineQueue } from '@walstack/storage-io';
+import type { IoRoutine } from '@walstack/storage-io';
+import type { RoutineQueue } from '@walstack/storage-io/internal';
 import type { Truncation } from '../retention/truncation.js';
 import type { SegmentWriter } from './segment-writer.js';
 

@@ -1,4 +1,5 @@
-import { checkInteger, type KeyRing } from '@walstack/codec';
+import type { KeyRing } from '@walstack/codec';
+import { checkInteger } from '@walstack/codec/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { AppendGate } from '../append/append-gate.js';
 import type { CallQueues } from '../call-queues.js';

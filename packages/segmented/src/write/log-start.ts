@@ -1,5 +1,5 @@
 import type { Checkpoint, Lsn } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import type { ActiveSegment } from '../segments/active-segment.js';
 
 /** The state of the log that a writer starts with: as recovery left it, or new. */

@@ -1,5 +1,5 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import { recordsPending } from '../log-errors.js';
 import type { ActiveSegment } from '../segments/active-segment.js';

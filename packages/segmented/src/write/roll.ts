@@ -1,5 +1,5 @@
 import { WalError } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import { announce, writerChannels } from '../diagnostics.js';
 import type { Environment } from '../environment.js';

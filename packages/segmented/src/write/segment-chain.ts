@@ -1,5 +1,5 @@
 import { FRAME_HEADER_BYTES, frameStart, type KeyRing, type Lsn } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import { createdAt, type Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { ActiveSegment } from '../segments/active-segment.js';

@@ -1,5 +1,6 @@
 import { blockEnd, WalError } from '@walstack/codec';
-import { closeFile, type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { closeFile } from '@walstack/storage-io/internal';
 import { announce, writerChannels } from '../diagnostics.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';

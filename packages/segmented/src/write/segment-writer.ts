@@ -1,5 +1,5 @@
 import type { KeyRing, Lsn, WalError } from '@walstack/codec';
-import type { Segment } from '@walstack/mmap-reader/segments';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import { CompletionRouter, type IoRoutine } from '@walstack/storage-io';
 import { Arena } from '../append/arena.js';
 import { CoarseClock } from '../append/coarse-clock.js';

@@ -1,13 +1,7 @@
-import { checkInteger, type Lsn } from '@walstack/codec';
-import {
-  afterStep,
-  CompletionRouter,
-  drive,
-  type Ended,
-  type IoRoutine,
-  runSync,
-  type StorageIo,
-} from '@walstack/storage-io';
+import type { Lsn } from '@walstack/codec';
+import { checkInteger } from '@walstack/codec/internal';
+import { CompletionRouter, drive, type Ended, type IoRoutine, runSync, type StorageIo } from '@walstack/storage-io';
+import { afterStep } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
 import type { FullDisk } from './full-disk.js';
 import type { IdleMarker } from './idle-marker.js';

@@ -1,4 +1,5 @@
-import { checkOptions, invalidType, WalError, type WalErrorFacts } from '@walstack/codec';
+import { WalError, type WalErrorFacts } from '@walstack/codec';
+import { checkOptions, invalidType } from '@walstack/codec/internal';
 
 /** Options of a call that can be aborted. */
 export interface Abortable {

@@ -1,4 +1,5 @@
-import { checkOptions, type Lsn, outOfRange, WalError } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
+import { checkOptions, outOfRange } from '@walstack/codec/internal';
 import type { AppendOptions, Batch, SegmentedWal, TruncateResult } from '@walstack/segmented';
 import type { PayloadCodec } from '../encoding.js';
 import type { LogActivity } from '../follow/log-activity.js';

@@ -1,4 +1,4 @@
-import { invalidType } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
 import { type AppendOptions, Batch } from '@walstack/segmented';
 
 /**

@@ -1,5 +1,7 @@
-import { checkBoolean, checkInteger, checkPath, invalidType, KeyRing, type Lsn, optionNames } from '@walstack/codec';
+import type { KeyRing, Lsn } from '@walstack/codec';
+import { checkInteger, checkPath, invalidType, optionNames } from '@walstack/codec/internal';
 import type { ResumePoint } from '@walstack/mmap-reader';
+import { checkDecoding } from '@walstack/mmap-reader/internal';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { type AnyEncoding, type PayloadCodec, payloadCodecOf } from '../encoding.js';
