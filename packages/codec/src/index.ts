@@ -64,7 +64,7 @@ export {
   writeMark,
   writeRecordHeader,
   writeScope,
-} from './record.js';
+} from './record-layout.js';
 export { SegmentCipher } from './segment-cipher.js';
 export {
   decodeSegmentHeader,

@@ -2,7 +2,7 @@ import { checkOptions, optionNames } from './arguments.js';
 import { type DecompressionProblem, decompress } from './compression.js';
 import { WalError } from './errors.js';
 import type { KeyRing } from './key-ring.js';
-import { RecordFlag, type RecordHeader } from './record.js';
+import { RecordFlag, type RecordHeader } from './record-layout.js';
 import { notAuthentic, SegmentCipher } from './segment-cipher.js';
 import type { SegmentHeader } from './segment-header.js';
 

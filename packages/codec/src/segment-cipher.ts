@@ -1,15 +1,15 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { WalError } from './errors.js';
 import { FRAME_HEADER_BYTES } from './frame-layout.js';
-import { type KeyRing, masterKeyOf, missingKey } from './key-ring.js';
+import type { KeyRing } from './key-ring.js';
 import type { Lsn } from './lsn.js';
-import { ENCRYPTION_TAG_BYTES, MARK_FRAME_BYTES, SCOPE_BYTES } from './record.js';
-import { encodeSegmentHeader, HEADER_CRC_OFFSET, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.js';
+import { ENCRYPTION_TAG_BYTES, MARK_FRAME_BYTES, SCOPE_BYTES } from './record-layout.js';
+import type { SegmentHeader } from './segment-header.js';
+import { deriveSegmentKey } from './segment-key.js';
 
 const ALGORITHM = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const LSN_BYTES = 8;
-const INFO = new TextEncoder().encode('walstack segment v1');
 const OPTIONS = { authTagLength: ENCRYPTION_TAG_BYTES } as const;
 
 /**
@@ -27,21 +27,13 @@ export class SegmentCipher {
   }
 
   /**
-   * Derives the key of an encrypted segment.
+   * The cipher of an encrypted segment, with the key that {@link deriveSegmentKey} derives.
    *
    * @param path - of the segment, for errors
    * @throws `WAL_BAD_KEY` when there is no ring, or it does not have the key that the header names
    */
   static forSegment(header: SegmentHeader, ring: KeyRing | undefined, path: string): SegmentCipher {
-    const { keyId } = header;
-    const what = `${path} is encrypted with key ${keyId}`;
-    if (ring === undefined) throw missingKey(keyId, `${what}, and no key was given`, path);
-    const master = masterKeyOf(ring, keyId);
-    if (master === undefined) throw missingKey(keyId, `${what}, which is not in the key ring`, path);
-    const info = new Uint8Array(INFO.length + HEADER_CRC_OFFSET);
-    info.set(INFO);
-    info.set(authenticatedBytes(header), INFO.length);
-    return new SegmentCipher(new Uint8Array(hkdfSync('sha256', master, header.segmentId, info, 32)));
+    return new SegmentCipher(deriveSegmentKey(header, ring, path));
   }
 
   /**
@@ -93,14 +85,6 @@ export class SegmentCipher {
     }
     return this.#nonce;
   }
-}
-
-/** The bytes of the header that the key is derived from, as they stand in the file: reserved bytes may be non-zero. */
-function authenticatedBytes(header: SegmentHeader): Uint8Array {
-  if (header.encoded !== undefined) return header.encoded;
-  const block = new Uint8Array(SEGMENT_HEADER_BYTES);
-  encodeSegmentHeader(block, header);
-  return block.subarray(0, HEADER_CRC_OFFSET);
 }
 
 /** The error for a record that the key does not decrypt. */

@@ -10,7 +10,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     name: 'queue-looked-through',
     test: COST_PER_CALL_TEST,
     breaks: 'Entering and leaving the queue for room cost the same however long it is.',
-    file: `${WAL}/commit/admission.ts`,
+    file: `${WAL}/commit/room-queue.ts`,
     find: '    const { before, after } = waiter;\n',
     replace: '    Array.from({ length: this.#size }).indexOf(waiter);\n    const { before, after } = waiter;\n',
   },

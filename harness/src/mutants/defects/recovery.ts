@@ -14,7 +14,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
   {
     name: 'tail-cut-before-decision',
     breaks: 'Recovery changes nothing until it has decided.',
-    file: `${SEGMENTED}/recovery/analyze-log.ts`,
+    file: `${SEGMENTED}/recovery/torn-tail.ts`,
     find: 'const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn);',
     replace: `yield io.submitTruncate(file, frames.end);
   const tailScan = yield* scanTail(io, file, readable, frames.end, kept.nextLsn);`,
@@ -30,7 +30,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
   {
     name: 'no-evidence',
     breaks: 'What was acknowledged and cannot be read is corruption, not a torn tail.',
-    file: `${SEGMENTED}/recovery/analyze-log.ts`,
+    file: `${SEGMENTED}/recovery/torn-tail.ts`,
     find: '  if (tailScan.proofOffset !== undefined) {',
     replace: '  if (tailScan.proofOffset === -1) {',
   },
@@ -38,7 +38,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     name: 'checkpoint-inside-a-dropped-batch',
     test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'Evidence is compared with where the log would be cut, not with what cannot be read.',
-    file: `${SEGMENTED}/recovery/analyze-log.ts`,
+    file: `${SEGMENTED}/recovery/torn-tail.ts`,
     find: 'provenByCheckpoint(checkpoint, kept.nextLsn)',
     replace: 'provenByCheckpoint(checkpoint, readable.nextLsn)',
   },

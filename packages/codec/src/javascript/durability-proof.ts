@@ -1,7 +1,7 @@
 import { FRAME_HEADER_BYTES } from '../frame-layout.js';
 import { getUint64, viewOf } from '../integers.js';
 import type { Lsn } from '../lsn.js';
-import { fieldsFit, LAG_UNKNOWN, MARK_FRAME_BYTES, RECORD_HEADER_BYTES } from '../record.js';
+import { fieldsFit, LAG_UNKNOWN, MARK_FRAME_BYTES, RECORD_HEADER_BYTES } from '../record-layout.js';
 
 /** `findDurabilityProof` without checks of its arguments. */
 export function findDurabilityProof(

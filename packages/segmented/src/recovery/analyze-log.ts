@@ -1,4 +1,4 @@
-import { type Checkpoint, type Lsn, MarkType, WalError } from '@walstack/codec';
+import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import {
   type FrameScanner,
   FrameSummary,
@@ -7,15 +7,13 @@ import {
   lostRecord,
   openSealed,
   openStreamed,
-  provenByCheckpoint,
   readChain,
   readCheckpoint,
   type Segment,
   SparseIndex,
-  type StreamedScanner,
-  scanTail,
 } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { analyzeNewest } from './torn-tail.js';
 
 /** The result of {@link analyzeLog}: what recovery keeps of a log. */
 export interface LogAnalysis {
@@ -35,16 +33,6 @@ export interface LogAnalysis {
   /** Bytes behind the kept part of the newest segment that are not all zeros: the torn tail. */
   readonly tornBytes: number;
   /** Offset in the newest segment of the first kept record that nothing proves durable. */
-  readonly unprovenFrom: number | undefined;
-}
-
-/** The result of analyzing the newest segment. */
-interface Newest {
-  readonly segment: Segment;
-  readonly cleanlyClosed: boolean;
-  readonly endsWithMark: boolean;
-  readonly provenLsn: Lsn;
-  readonly tornBytes: number;
   readonly unprovenFrom: number | undefined;
 }
 
@@ -110,15 +98,6 @@ function* endBefore(
   }
 }
 
-function* analyzeNewest(io: StorageIo, link: Link, checkpoint: Checkpoint | undefined): IoRoutine<Newest> {
-  const scanner = yield* openStreamed(io, link);
-  try {
-    return yield* readNewest(io, scanner, link, checkpoint);
-  } finally {
-    scanner.close();
-  }
-}
-
 /** The readable part of a segment, from its beginning on. */
 export interface Prefix {
   /** Cut behind the last kept record, without a batch whose last record is missing. */
@@ -158,63 +137,4 @@ function* readOn(scanner: FrameScanner, tail: FrameSummary, limit: Lsn): IoRouti
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
   }
   return false;
-}
-
-/**
- * Reads the newest segment and decides whether the bytes behind its last readable record are a torn tail or corruption.
- */
-function* readNewest(
-  io: StorageIo,
-  scanner: StreamedScanner,
-  link: Link,
-  checkpoint: Checkpoint | undefined,
-): IoRoutine<Newest> {
-  const { header } = link;
-  const { file, frames } = scanner;
-  const size = io.size(file);
-  const tail = new FrameSummary(header.firstLsn - 1);
-  const sparseIndex = new SparseIndex();
-  while (yield* scanner.fill()) {
-    frames.skip(tail);
-    sparseIndex.note(frames.end, frames.nextLsn);
-  }
-
-  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, sparseIndex };
-  // Without a batch whose last record is missing: a proof that a part of it was durable would prove all of it durable.
-  const kept = { ...readable, ...tail.openBatch };
-  const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn);
-  const facts = [link.path, readable.end, readable.nextLsn] as const;
-  if (tailScan.proofOffset !== undefined) {
-    throw lostRecord(...facts, 'hole', `the frame at offset ${tailScan.proofOffset} proves that it had been durable`);
-  }
-  if (tail.provenLsn >= kept.nextLsn) {
-    throw lostRecord(...facts, 'hole', `a frame proves that LSN ${tail.provenLsn} of the same batch had been durable`);
-  }
-  const proven = provenByCheckpoint(checkpoint, kept.nextLsn);
-  if (proven !== undefined) throw lostRecord(...facts, proven.reason, proven.proof);
-  const whole = kept.end === readable.end;
-  const unproven = kept.nextLsn - 1 > tail.provenLsn && kept.nextLsn > header.firstLsn;
-  return {
-    segment: kept,
-    cleanlyClosed: whole && !tailScan.dirty && tail.markType === MarkType.closed,
-    endsWithMark: whole && tail.markType !== undefined,
-    provenLsn: Math.min(tail.provenLsn, kept.nextLsn - 1),
-    tornBytes: tailScan.dirty || !whole ? size - kept.end : 0,
-    unprovenFrom: unproven ? yield* positionOf(io, tail.provenLsn + 1, kept) : undefined,
-  };
-}
-
-/** Offset of the record with an LSN, which is in the segment. */
-function* positionOf(io: StorageIo, lsn: Lsn, segment: Segment): IoRoutine<number> {
-  const { end, sparseIndex } = segment;
-  const scanner = yield* openStreamed(io, segment, { ...sparseIndex?.before(lsn), limit: end });
-  const { frames } = scanner;
-  try {
-    while (yield* scanner.fill()) {
-      while (frames.next()) if (frames.lsn === lsn && !frames.isMark) return frames.position;
-    }
-    return end;
-  } finally {
-    scanner.close();
-  }
 }

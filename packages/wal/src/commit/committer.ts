@@ -6,11 +6,11 @@ import type { LogActivity } from '../follow/log-activity.js';
 import type { LogContext } from '../log-context.js';
 import type { FlushSettings } from '../options.js';
 import { type Abortable, aborted, checkSignal, hasSignal, throwIfAborted, unlessAborted } from './aborting.js';
-import { Admission } from './admission.js';
 import { BackgroundFlush } from './background-flush.js';
 import { copyBytes, copyOptions, EVENT_OPTIONS } from './copy-arguments.js';
 import { type EventBatch, recordsOf } from './event-batch.js';
 import { asWalError, GroupCommit } from './group-commit.js';
+import { RoomQueue } from './room-queue.js';
 
 /** The options of an event, and a signal that ends waiting for it. */
 export interface CommitOptions extends AppendOptions, Abortable {}
@@ -26,7 +26,7 @@ export class Committer<I> {
   readonly #payloads: Pick<PayloadCodec<unknown, I>, 'encode'>;
   readonly #activity: LogActivity;
   readonly #isReadonly: boolean;
-  readonly #admission = new Admission();
+  readonly #roomQueue = new RoomQueue();
   readonly #groups: GroupCommit;
   readonly #background: BackgroundFlush;
   /** Resolves when all running cuts have ended. */
@@ -38,9 +38,9 @@ export class Committer<I> {
     this.#payloads = payloads;
     this.#activity = activity;
     this.#isReadonly = isReadonly;
-    this.#groups = new GroupCommit(log, this.#admission, activity);
+    this.#groups = new GroupCommit(log, this.#roomQueue, activity);
     this.#background = new BackgroundFlush(log, flush, setTimer, () => {
-      this.#admission.admit();
+      this.#roomQueue.admit();
       this.#activity.notify();
     });
   }
@@ -57,17 +57,17 @@ export class Committer<I> {
 
   /** The number of calls that wait for room in memory. */
   get waitingForRoom(): number {
-    return this.#admission.size;
+    return this.#roomQueue.size;
   }
 
   append(payload: I, options: AppendOptions | undefined): Lsn {
-    if (this.#admission.isClosed) throw this.#refusal();
+    if (this.#roomQueue.isClosed) throw this.#refusal();
     const encoded = this.#payloads.encode(payload);
     let lsn: Lsn;
     try {
       lsn = this.#log.append(encoded, options);
     } catch (error) {
-      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#roomQueue.refused();
       throw error;
     }
     this.#background.appended();
@@ -75,12 +75,12 @@ export class Committer<I> {
   }
 
   appendBatch(batch: Batch | EventBatch<I>): Lsn {
-    if (this.#admission.isClosed) throw this.#refusal();
+    if (this.#roomQueue.isClosed) throw this.#refusal();
     let lsn: Lsn;
     try {
       lsn = this.#log.appendBatch(recordsOf(batch));
     } catch (error) {
-      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#admission.refused();
+      if (WalError.is(error, 'WAL_BACKPRESSURE')) this.#roomQueue.refused();
       throw error;
     }
     this.#background.appended();
@@ -91,14 +91,14 @@ export class Committer<I> {
   commit(payload: I, options: CommitOptions | undefined): Promise<Lsn> {
     if (options !== undefined && hasSignal(options)) return this.#commitUnlessAborted(payload, options);
     const encoded = this.#payloads.encode(payload);
-    const lsn = this.#admission.isClosed ? undefined : this.#tryAppend(encoded, options);
+    const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppend(encoded, options);
     return lsn === undefined ? this.#commitInTurn(encoded, options) : this.#groups.wait(lsn);
   }
 
   async commitBatch(batch: Batch | EventBatch<I>, signal: AbortSignal | undefined): Promise<Lsn> {
     throwIfAborted(signal, NOTHING_APPENDED);
     const records = recordsOf(batch);
-    const lsn = this.#admission.isClosed ? undefined : this.#tryAppendBatch(records);
+    const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppendBatch(records);
     return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records, signal)), signal);
   }
 
@@ -114,8 +114,8 @@ export class Committer<I> {
   /** Throws, or returns a promise. */
   ready(signal: AbortSignal | undefined): Promise<void> {
     throwIfAborted(signal, 'the wait for room was aborted');
-    const entered = this.#admission.enter(() => this.#log.throwIfFull(), signal);
-    if (this.#admission.size > 0) this.#groups.start();
+    const entered = this.#roomQueue.enter(() => this.#log.throwIfFull(), signal);
+    if (this.#roomQueue.size > 0) this.#groups.start();
     return entered;
   }
 
@@ -127,12 +127,12 @@ export class Committer<I> {
   /** Cuts off the end of the log. No call is admitted until it is done, so all waiting commits precede the cut. */
   runCut(cut: () => Promise<TruncateResult>): Promise<TruncateResult> {
     const { lastLsn } = this.#log;
-    this.#admission.pause();
+    this.#roomQueue.pause();
     const done = cut().finally(() => {
       // A failure may come after the cut itself, when files are removed: the last LSN tells whether the log was cut.
       if (this.#log.lastLsn === lastLsn) this.#groups.resolveDurable();
       else this.#groups.resolveBeforeCut(lastLsn);
-      this.#admission.resume();
+      this.#roomQueue.resume();
       this.#groups.start();
       this.#activity.notify();
     });
@@ -154,7 +154,7 @@ export class Committer<I> {
         await this.#cutsSettled;
         await this.#log.sync();
         this.#groups.resolveDurable();
-      } while (this.#log.durableLsn < this.#log.lastLsn || this.#admission.size > 0);
+      } while (this.#log.durableLsn < this.#log.lastLsn || this.#roomQueue.size > 0);
       return undefined;
     } catch (error) {
       return this.#log.failure ?? asWalError(error);
@@ -195,7 +195,7 @@ export class Committer<I> {
     checkSignal(signal);
     throwIfAborted(signal, NOTHING_APPENDED);
     const encoded = this.#payloads.encode(payload);
-    const lsn = this.#admission.isClosed ? undefined : this.#tryAppend(encoded, options);
+    const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppend(encoded, options);
     return this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);
   }
 
@@ -203,7 +203,7 @@ export class Committer<I> {
   #appendInTurn(encoded: Uint8Array | string, options: AppendOptions | undefined, signal?: AbortSignal): Promise<Lsn> {
     const copy = copyBytes('payload', encoded);
     const copiedOptions = options === undefined ? undefined : copyOptions(options);
-    const entered = this.#admission.enter(() => this.#log.append(copy, copiedOptions), signal);
+    const entered = this.#roomQueue.enter(() => this.#log.append(copy, copiedOptions), signal);
     this.#groups.start();
     return entered;
   }
@@ -212,7 +212,7 @@ export class Committer<I> {
   async #appendBatchInTurn(batch: Batch, signal: AbortSignal | undefined): Promise<Lsn> {
     const records = batch.take();
     try {
-      const entered = this.#admission.enter(() => this.#log.appendBatch(records), signal);
+      const entered = this.#roomQueue.enter(() => this.#log.appendBatch(records), signal);
       this.#groups.start();
       return await entered;
     } catch (error) {
@@ -227,7 +227,7 @@ export class Committer<I> {
 
   /** The error of `append` while other calls wait, or a cut is under way. */
   #refusal(): WalError {
-    if (this.#admission.size > 0) return mustWaitInTurn();
+    if (this.#roomQueue.size > 0) return mustWaitInTurn();
     const what = 'a truncateAfter or resetTo is under way: nothing was appended; await it first';
     return new WalError('WAL_STATE', what, { operation: 'append', state: 'truncating' });
   }

@@ -3,7 +3,7 @@ import { type Lsn, WalError } from '@walstack/codec';
 import type { SegmentedWal } from '@walstack/segmented';
 import { announceCommits, commitChannel } from '../diagnostics.js';
 import type { LogActivity } from '../follow/log-activity.js';
-import type { Admission } from './admission.js';
+import type { RoomQueue } from './room-queue.js';
 import { Waiters } from './waiters.js';
 
 /**
@@ -21,7 +21,7 @@ const IMMEDIATE_GROUP_RECORDS_MIN = 256;
  */
 export class GroupCommit {
   readonly #log: SegmentedWal;
-  readonly #admission: Admission;
+  readonly #roomQueue: RoomQueue;
   readonly #activity: LogActivity;
   readonly #waiters = new Waiters();
   /** The number of groups that were begun and are not durable yet. */
@@ -31,9 +31,9 @@ export class GroupCommit {
   #scheduled = false;
   #served = 0;
 
-  constructor(log: SegmentedWal, admission: Admission, activity: LogActivity) {
+  constructor(log: SegmentedWal, roomQueue: RoomQueue, activity: LogActivity) {
     this.#log = log;
-    this.#admission = admission;
+    this.#roomQueue = roomQueue;
     this.#activity = activity;
   }
 
@@ -77,7 +77,7 @@ export class GroupCommit {
    */
   resolveDurable(begunAt?: number): void {
     this.#resolveUpTo(this.#log.durableLsn, begunAt);
-    this.#admission.admit();
+    this.#roomQueue.admit();
     this.#activity.notify();
   }
 
@@ -101,12 +101,12 @@ export class GroupCommit {
   rejectAll(error: WalError): void {
     this.#resolveUpTo(this.#log.durableLsn);
     this.#waiters.rejectAll((lsn) => outcomeUnknown(lsn, error));
-    this.#admission.rejectAll(error);
+    this.#roomQueue.rejectAll(error);
   }
 
   /** Whether to begin a group: at once when none is under way, otherwise only with enough records. */
   #needsGroup(): boolean {
-    if (this.#waiters.size === 0 && !this.#admission.waitsForRoom) return false;
+    if (this.#waiters.size === 0 && !this.#roomQueue.waitsForRoom) return false;
     if (this.#underWay === 0) return true;
     if (this.#underWay >= this.#log.maxInFlight) return false;
     return this.#log.lastLsn - this.#begunLsn >= CONCURRENT_GROUP_RECORDS_MIN;

@@ -16,7 +16,7 @@ interface Waiter {
  * The queue of appends to a log whose memory is full, or whose end is being cut off, in the order of the calls. Nothing
  * overtakes: while a call waits, later calls wait, too. Entering and leaving take constant time.
  */
-export class Admission {
+export class RoomQueue {
   #first: Waiter | undefined;
   #last: Waiter | undefined;
   #size = 0;
@@ -28,7 +28,7 @@ export class Admission {
   /** The number of running calls that pause the queue. */
   #pauses = 0;
   /** The first call has left the queue, and the calls after it are tried in a microtask. */
-  #admissionScheduled = false;
+  #turnScheduled = false;
 
   get size(): number {
     return this.#size;
@@ -104,10 +104,10 @@ export class Admission {
     const wasFirst = waiter === this.#first;
     this.#remove(waiter);
     waiter.reject(waitingAborted(signal));
-    if (!wasFirst || this.#admissionScheduled) return;
-    this.#admissionScheduled = true;
+    if (!wasFirst || this.#turnScheduled) return;
+    this.#turnScheduled = true;
     queueMicrotask(() => {
-      this.#admissionScheduled = false;
+      this.#turnScheduled = false;
       if (!this.#full) this.#admitInTurn();
     });
   }
