@@ -10,12 +10,11 @@ import { scenario as closedBehindTheBackground } from './closed-behind-the-backg
 import { scenario as closes } from './closes.js';
 import { scenario as compressedAndEncrypted } from './compressed-and-encrypted.js';
 import { scenario as contiguousDurablePrefix } from './contiguous-durable-prefix.js';
-import { scenario as coreWriterAlone } from './core-writer-alone.js';
 import { scenario as coresCheckpoints } from './cores-checkpoints.js';
 import { scenario as coresComeAndGo } from './cores-come-and-go.js';
 import { scenario as coresComeAndGoCleanly } from './cores-come-and-go-cleanly.js';
 import { scenario as coresEpochs } from './cores-epochs.js';
-import { scenario as coresKilledWhileSettling } from './cores-killed-while-settling.js';
+import { scenario as coresKilledInRecovery } from './cores-killed-in-recovery.js';
 import { scenario as coresResetAndTruncate } from './cores-reset-and-truncate.js';
 import { scenario as coresSubmittedSyncs } from './cores-submitted-syncs.js';
 import { scenario as directoriesMadeDurable } from './directories-made-durable.js';
@@ -25,7 +24,7 @@ import { scenario as failuresBesideOtherWork } from './failures-beside-other-wor
 import { scenario as flushes } from './flushes.js';
 import { scenario as framesAtBlockEnds } from './frames-at-block-ends.js';
 import { scenario as freedNameDurableBeforeOverwritten } from './freed-name-durable-before-overwritten.js';
-import { scenario as freshIdForEveryLife } from './fresh-id-for-every-life.js';
+import { scenario as freshIdForEveryReuse } from './fresh-id-for-every-reuse.js';
 import { scenario as fullDisk } from './full-disk.js';
 import { scenario as groups } from './groups.js';
 import { scenario as headerBeforeAnythingElse } from './header-before-anything-else.js';
@@ -36,11 +35,9 @@ import { scenario as largeGroups } from './large-groups.js';
 import { scenario as lateWritesBehindACut } from './late-writes-behind-a-cut.js';
 import { scenario as lateWritesOfTheKilled } from './late-writes-of-the-killed.js';
 import { scenario as leftoversAfterTheNames } from './leftovers-after-the-names.js';
-import { scenario as livesOfAllKinds } from './lives-of-all-kinds.js';
-import { scenario as livesWithoutClose } from './lives-without-close.js';
 import { scenario as markOnlyWhenAllDurable } from './mark-only-when-all-durable.js';
 import { scenario as markWhenClosed } from './mark-when-closed.js';
-import { scenario as markWhenQuiet } from './mark-when-quiet.js';
+import { scenario as markWhenIdle } from './mark-when-idle.js';
 import { scenario as markWhenRecovered } from './mark-when-recovered.js';
 import { scenario as nameBeforeAcknowledgement } from './name-before-acknowledgement.js';
 import { scenario as namesBesideEachOther } from './names-beside-each-other.js';
@@ -52,10 +49,13 @@ import { scenario as recycledBehindACut } from './recycled-behind-a-cut.js';
 import { scenario as resetTo } from './reset-to.js';
 import { scenario as retention } from './retention.js';
 import { scenario as rolls } from './rolls.js';
+import { scenario as runsOfAllKinds } from './runs-of-all-kinds.js';
+import { scenario as runsWithoutClose } from './runs-without-close.js';
 import { scenario as salvage } from './salvage.js';
 import { scenario as salvageWithoutACheckpoint } from './salvage-without-a-checkpoint.js';
 import { scenario as sealing } from './sealing.js';
 import { scenario as singleCommits } from './single-commits.js';
+import { scenario as standaloneCoreWriter } from './standalone-core-writer.js';
 import { scenario as truncateAfter } from './truncate-after.js';
 import { scenario as truncateAll } from './truncate-all.js';
 import { scenario as truncateBesideGroups } from './truncate-beside-groups.js';
@@ -78,12 +78,11 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   closes,
   'compressed-and-encrypted': compressedAndEncrypted,
   'contiguous-durable-prefix': contiguousDurablePrefix,
-  'core-writer-alone': coreWriterAlone,
   'cores-checkpoints': coresCheckpoints,
-  'cores-come-and-go-cleanly': coresComeAndGoCleanly,
   'cores-come-and-go': coresComeAndGo,
+  'cores-come-and-go-cleanly': coresComeAndGoCleanly,
   'cores-epochs': coresEpochs,
-  'cores-killed-while-settling': coresKilledWhileSettling,
+  'cores-killed-in-recovery': coresKilledInRecovery,
   'cores-reset-and-truncate': coresResetAndTruncate,
   'cores-submitted-syncs': coresSubmittedSyncs,
   'directories-made-durable': directoriesMadeDurable,
@@ -93,7 +92,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   flushes,
   'frames-at-block-ends': framesAtBlockEnds,
   'freed-name-durable-before-overwritten': freedNameDurableBeforeOverwritten,
-  'fresh-id-for-every-life': freshIdForEveryLife,
+  'fresh-id-for-every-reuse': freshIdForEveryReuse,
   'full-disk': fullDisk,
   groups,
   'header-before-anything-else': headerBeforeAnythingElse,
@@ -104,11 +103,9 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'late-writes-behind-a-cut': lateWritesBehindACut,
   'late-writes-of-the-killed': lateWritesOfTheKilled,
   'leftovers-after-the-names': leftoversAfterTheNames,
-  'lives-of-all-kinds': livesOfAllKinds,
-  'lives-without-close': livesWithoutClose,
   'mark-only-when-all-durable': markOnlyWhenAllDurable,
   'mark-when-closed': markWhenClosed,
-  'mark-when-quiet': markWhenQuiet,
+  'mark-when-idle': markWhenIdle,
   'mark-when-recovered': markWhenRecovered,
   'name-before-acknowledgement': nameBeforeAcknowledgement,
   'names-beside-each-other': namesBesideEachOther,
@@ -120,10 +117,13 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'reset-to': resetTo,
   retention,
   rolls,
-  'salvage-without-a-checkpoint': salvageWithoutACheckpoint,
+  'runs-of-all-kinds': runsOfAllKinds,
+  'runs-without-close': runsWithoutClose,
   salvage,
+  'salvage-without-a-checkpoint': salvageWithoutACheckpoint,
   sealing,
   'single-commits': singleCommits,
+  'standalone-core-writer': standaloneCoreWriter,
   'truncate-after': truncateAfter,
   'truncate-all': truncateAll,
   'truncate-beside-groups': truncateBesideGroups,

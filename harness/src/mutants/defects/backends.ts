@@ -36,7 +36,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'promise-taken-for-done',
     test: 'packages/storage-io/test/file-ops.test.ts',
-    breaks: 'An operation that returns a promise where it has to be done is not taken for done.',
+    breaks: 'An operation that returns a promise where it has to be synchronous counts as failed.',
     file: `${STORAGE_IO}/engine/require-done.ts`,
     find: "?.then !== 'function') return returned;",
     replace: "?.then !== 'never') return returned;",
@@ -44,7 +44,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'opened-to-write-and-only-read',
     test: 'packages/segmented/test/readonly.test.ts',
-    breaks: 'Opening a log for reading takes read permission and nothing more.',
+    breaks: 'Opening a log for reading needs read permission only.',
     file: 'packages/mmap-reader/src/chain/log-files.ts',
     find: 'const READ_ONLY: OpenOptions = { readOnly: true };',
     replace: 'const READ_ONLY: OpenOptions = {};',
@@ -52,7 +52,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'detached-memory-handed-to-the-kernel',
     test: EXECUTOR_TEST,
-    breaks: 'An operation whose memory was detached or resized fails, and no other.',
+    breaks: 'An operation whose memory was detached or resized fails, and no other operation fails with it.',
     file: `${STORAGE_IO}/backends/io-uring/ring-operations.ts`,
     find: 'return memory === undefined || memory.length === this.#bytes[slot];',
     replace: 'return memory === undefined || memory.length >= 0;',
@@ -66,9 +66,9 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     replace: "if (holder.bootId !== '') return 'dead';",
   },
   {
-    name: 'proc-of-others-believed',
+    name: 'proc-of-another-namespace-trusted',
     test: FS_CALLS_TEST,
-    breaks: 'What /proc says counts only where it shows processes by the numbers that this process knows them by.',
+    breaks: '/proc is used only where its process ids are those of the own process id namespace.',
     file: `${STORAGE_IO}/lock/process-liveness.ts`,
     find: '  if (!procIsOwn()) return undefined;\n',
     replace: '',
@@ -76,7 +76,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'starts-of-another-clock-compared',
     test: LOCK_TEST,
-    breaks: 'Times since the machine was started are compared only within one time namespace.',
+    breaks: 'Start times are compared only within one time namespace.',
     file: `${STORAGE_IO}/lock/lock-liveness.ts`,
     find: '!differ(holder.timeNamespace, thisTimeNamespace()) && differ(one, other)',
     replace: 'differ(one, other)',
@@ -85,15 +85,15 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'missing-process-of-an-unknown-namespace-is-dead',
     test: LOCK_TEST,
     breaks:
-      'A number that no process has proves that the holder is dead only where it is known to mean the same process.',
+      'A process id without a process proves that the holder is dead only where it is known to mean the same process.',
     file: `${STORAGE_IO}/lock/lock-liveness.ts`,
     find: "return isOneNamespace(holder) ? 'dead' : 'unknown';",
     replace: "return 'dead';",
   },
   {
-    name: 'thread-that-cannot-be-looked-at-is-gone',
+    name: 'thread-that-cannot-be-read-is-gone',
     test: FS_CALLS_TEST,
-    breaks: 'A thread has ended only when the system says that there is none.',
+    breaks: 'A thread has ended only when the system reports that there is none.',
     file: `${STORAGE_IO}/lock/process-liveness.ts`,
     find: "return name === 'ENOENT' || name === 'ESRCH' ? GONE : undefined;",
     replace: 'return GONE;',
@@ -117,7 +117,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'zeros-taken-for-padding',
     test: 'packages/storage-io/test/portable.crash.test.ts',
-    breaks: 'In a file of frames zeros are padding only where that is said.',
+    breaks: 'In a file of frames, zeros are padding only where the word for padding stands before them.',
     file: `${STORAGE_IO}/portable/frame-scanner.ts`,
     find: 'return start === this.#end && this.#isPadding(start - this.#base) ? blockEnd(start, blockBytes) : start;',
     replace: 'return blockEnd(start, blockBytes);',
@@ -125,7 +125,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'padding-not-written-again',
     test: UNSYNCED_TEST,
-    breaks: 'What says that it is padding is written again before anything is appended behind it.',
+    breaks: 'The word for padding is written again before anything is appended behind it.',
     file: `${STORAGE_IO}/portable/recover-frames.ts`,
     find: '  if (next > end) yield* writePadding(steps, file, end, next);\n',
     replace: '  if (next > end && !isWhole) yield* writePadding(steps, file, end, next);\n',
@@ -133,7 +133,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'datasyncs-side-by-side',
     test: 'packages/storage-io/test/file-ops.test.ts',
-    breaks: 'Of several datasyncs of a file at a time each fails by what the system could not write.',
+    breaks: 'Of several datasyncs of a file at a time each fails when the system could not write something.',
     file: `${STORAGE_IO}/engine/async-executor.ts`,
     find: 'file.sync ??= new FileSync(',
     replace: 'file.sync = new FileSync(',
@@ -141,7 +141,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'datasyncs-of-a-ring-side-by-side',
     test: EXECUTOR_TEST,
-    breaks: 'Of several datasyncs of a file in a ring each fails by what the system could not write.',
+    breaks: 'Of several datasyncs of a file in a ring each fails when the system could not write something.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
     find: 'file.sync ??= new FileSync(',
     replace: 'file.sync = new FileSync(',
@@ -149,7 +149,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'full-ring-offered-more-again-and-again',
     test: EXECUTOR_TEST,
-    breaks: 'A ring without room is offered more when something comes back, and not again and again.',
+    breaks: 'A ring without room is tried again when an operation completes, and not in a loop.',
     file: `${STORAGE_IO}/backends/io-uring/ring-operations.ts`,
     find: '(submitted > 0 || this.#inRing > had)',
     replace: 'this.#inRing < this.#maxInRing',
@@ -165,15 +165,15 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'found-counts-as-durable',
     test: UNSYNCED_TEST,
-    breaks: 'What is found in a file without frames and without a bound is not known to be durable.',
+    breaks: 'What is found in a file without frames and without a bound does not count as durable.',
     file: `${STORAGE_IO}/portable/open-writer.ts`,
     find: '(bounded ? io.size(file) : 0)',
     replace: 'io.size(file)',
   },
   {
-    name: 'holder-by-another-mount-not-looked-for',
+    name: 'holder-on-another-mount-not-searched-for',
     test: 'packages/storage-io/test/lock-elsewhere.test.ts',
-    breaks: 'A live holder that has the very file open by another mount keeps its lock.',
+    breaks: 'A live holder that has the same file open by another mount keeps its lock.',
     file: `${STORAGE_IO}/lock/lock-file.ts`,
     find: '    refuseHeldElsewhere(path, fd, me);\n',
     replace: '',
@@ -204,7 +204,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'durable-write-asked-for-as-a-plain-one',
     test: SUBMISSIONS_TEST,
-    breaks: 'The kernel is asked for a durable write to be durable.',
+    breaks: 'A durable write is submitted to the kernel as a durable one.',
     file: 'packages/native/addon/ring.cc',
     find: '  if (flags & kDurable && !reading) operation->rw_flags = RWF_DSYNC;\n',
     replace: '',
@@ -212,7 +212,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'sync-that-only-begins-to-write',
     test: SUBMISSIONS_TEST,
-    breaks: 'A sync asks the kernel for one: that it begins to write is none.',
+    breaks: 'A sync waits until the kernel has written, and does not only start writeback.',
     file: 'packages/native/addon/ring.cc',
     find: 'ring->Begin(slot, IORING_OP_FSYNC, fd, flags);',
     replace: 'ring->Begin(slot, IORING_OP_SYNC_FILE_RANGE, fd, flags);',
@@ -220,7 +220,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'durable-writes-that-the-disk-forgets',
     scenario: 'groups',
-    breaks: 'On a disk that does not honour durable writes acknowledged records are lost, and that shows.',
+    breaks: 'On a disk that does not honour durable writes acknowledged records are lost, and the check finds that.',
     file: `${STORAGE_IO}/simulation/process-files.ts`,
     find: 'land(now, durable && fault === undefined);',
     replace: 'land(now, false);',
@@ -228,7 +228,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'syncs-that-the-disk-forgets',
     scenario: 'groups',
-    breaks: 'On a disk that does not honour syncs acknowledged records are lost, and that shows.',
+    breaks: 'On a disk that does not honour syncs acknowledged records are lost, and the check finds that.',
     file: `${STORAGE_IO}/simulation/process-files.ts`,
     find: "this.#core.change({ kind: 'sync', inode: file.id, upTo });",
     replace: "this.#core.change({ kind: 'sync', inode: file.id, upTo: 0 });",
@@ -236,7 +236,8 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'syncs-of-directories-that-the-disk-forgets',
     scenario: 'rolls',
-    breaks: 'On a disk that does not honour syncs of directories acknowledged records are lost, and that shows.',
+    breaks:
+      'On a disk that does not honour syncs of directories acknowledged records are lost, and the check finds that.',
     file: `${STORAGE_IO}/simulation/process-files.ts`,
     find: "this.#core.change({ kind: 'sync-directory', directory: directory.id, upTo });",
     replace: "this.#core.change({ kind: 'sync-directory', directory: directory.id, upTo: 0 });",
@@ -244,7 +245,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'file-closed-as-if-durable',
     test: 'packages/storage-io/test/portable-failure.test.ts',
-    breaks: 'Closing a file says so where writing it fails while that waits for its turn.',
+    breaks: 'Closing a file rejects when writing fails while the call waits for its turn.',
     file: `${STORAGE_IO}/portable/portable-wal-writer.ts`,
     find: 'else if (!this.#failureWasReported) throw failure;',
     replace: 'else if (failure === undefined) throw failure;',

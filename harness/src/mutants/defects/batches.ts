@@ -14,7 +14,7 @@ export const BATCHES_DEFECTS: readonly Defect[] = [
   {
     name: 'batch-flag-left-out',
     scenario: 'batches',
-    breaks: 'Every record of a batch but the last says that it goes on.',
+    breaks: 'Every record of a batch except the last one has the flag that the batch continues.',
     file: `${SEGMENTED}/append/record-encoder.ts`,
     find: 'const flags = this.#watermarks.nextLsn === lastLsn ? 0 : RecordFlag.batchContinues;',
     replace: 'const flags = this.#watermarks.nextLsn >= lastLsn - 1 ? 0 : RecordFlag.batchContinues;',

@@ -8,7 +8,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'refused-routine-runs-later',
     test: 'packages/storage-io/test/routine-queue.test.ts',
-    breaks: 'A call that blocks and is refused because it can never have its turn never runs.',
+    breaks: 'A blocking call that is refused, because its turn can never come, never runs.',
     file: `${STORAGE_IO}/routines/routine-queue.ts`,
     find: '      this.#remove(start);\n',
     replace: '',
@@ -16,7 +16,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'cut-off-never-completes',
     test: 'packages/segmented/test/truncate-after.test.ts',
-    breaks: 'What is waited for and was cut off has completed.',
+    breaks: 'A submitted sync of records that were cut off has completed.',
     file: `${SEGMENTED}/write/sync-calls.ts`,
     find: '    if (lsn <= this.#writer.droppedLsn && lsn > this.#submittedLsn) return true;\n',
     replace: '',
@@ -24,7 +24,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'completions-of-an-earlier-failure',
     test: 'packages/segmented/test/unremovable-next-segment.test.ts',
-    breaks: 'The failure of a submitted sync is that of this sync, and of none behind it.',
+    breaks: 'The failure of a submitted sync is reported for this sync, and for none behind it.',
     file: `${SEGMENTED}/write/sync-calls.ts`,
     find: '    this.#submitFailure = undefined;\n    this.#calls.writes.start(',
     replace: '    this.#calls.writes.start(',
@@ -32,13 +32,13 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'marks-counted-as-groups',
     test: 'packages/segmented/test/marks.test.ts',
-    breaks: 'A mark alone is no group.',
+    breaks: 'A mark alone does not count as a group.',
     file: `${SEGMENTED}/write/group-writer.ts`,
     find: '    if (taken > this.#watermarks.takenLsn) {',
     replace: '    if (extents.length > 0) {',
   },
   {
-    name: 'cut-without-a-file-untold',
+    name: 'cut-without-a-file-not-announced',
     test: 'packages/segmented/test/truncate-after.test.ts',
     breaks: 'A cut that removes no file is announced, too.',
     file: `${SEGMENTED}/retention/truncation.ts`,
@@ -48,7 +48,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'promise-form-that-throws',
     test: 'packages/wal/test/rejected-promises.test.ts',
-    breaks: 'What is wrong with the arguments of a promise form rejects the promise.',
+    breaks: 'Wrong arguments of a promise form reject its promise.',
     file: `${WAL}/wal.ts`,
     find: "  async replay(from: Lsn | 'first',",
     replace: "  replay(from: Lsn | 'first',",
@@ -56,7 +56,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'iterators-outlive-their-log',
     test: 'packages/wal/test/abandoned-iterators.test.ts',
-    breaks: 'Closing a log closes the files of readings that were begun and left.',
+    breaks: 'Closing a log closes the files of iterators that were not ended.',
     file: `${SEGMENTED}/read/read-calls.ts`,
     find: '    for (const reader of this.#readers) reader.end();\n',
     replace: '',
@@ -64,7 +64,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'undefined-before-a-preset',
     test: 'packages/wal/test/builder.test.ts',
-    breaks: 'An option that is undefined is not given.',
+    breaks: 'An option that is undefined counts as not given.',
     file: `${WAL}/options.ts`,
     find: 'filter(([name]) => given[name as keyof WalOptions] === undefined)',
     replace: 'filter(([name]) => !(name in given))',
@@ -80,7 +80,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'unknown-options-ignored',
     test: 'packages/codec/test/arguments.test.ts',
-    breaks: 'An option that there is not is refused.',
+    breaks: 'An unknown option is refused.',
     file: `${CODEC}/arguments.ts`,
     find: '    if (!known.includes(option as keyof T & string)) {',
     replace: "    if (!known.includes(option as keyof T & string) && option === '') {",
@@ -120,7 +120,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'thrown-without-a-text',
     test: ENCODING_TEST,
-    breaks: 'Whatever an encoding throws, what comes of it is an error of the log.',
+    breaks: 'Whatever an encoding throws, the call rejects with an error of the log.',
     file: `${WAL}/encoding.ts`,
     find: `  } catch {
     return 'it threw a value that cannot be converted to text';
@@ -130,7 +130,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'anything-taken-for-a-signal',
     test: 'packages/wal/test/abort.test.ts',
-    breaks: 'What is no signal is refused before anything is appended.',
+    breaks: 'A value that is no AbortSignal is refused before anything is appended.',
     file: `${WAL}/commit/aborting.ts`,
     find: `  typeof value.aborted === 'boolean' &&
   typeof value.addEventListener === 'function' &&
@@ -140,7 +140,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'getter-that-appends',
     test: 'packages/segmented/test/moved-memory.test.ts',
-    breaks: 'The log is looked at again after the options of a record were read.',
+    breaks: 'The state of the log is checked again after the options of a record were read.',
     file: `${SEGMENTED}/segmented-wal.ts`,
     find: '      if (options !== NO_OPTIONS) this.#gate.throwUnlessWritable();\n',
     replace: '',
@@ -148,7 +148,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
   {
     name: 'key-callback-that-appends',
     test: 'packages/segmented/test/encryption.test.ts',
-    breaks: 'The log is looked at again after a key service was asked.',
+    breaks: 'The state of the log is checked again after the callback of a key ring has returned.',
     file: `${SEGMENTED}/write/key-calls.ts`,
     find: '    // Its callback may have appended, or closed the log.\n    this.#throwUnlessUnused();\n',
     replace: '',

@@ -7,7 +7,7 @@ const LIST_TEST = 'packages/segmented/test/segment-list.test.ts';
 /** Defects in what calls cost, where there are many of something. */
 export const COSTS_DEFECTS: readonly Defect[] = [
   {
-    name: 'queue-looked-through',
+    name: 'queue-searched-on-leaving',
     test: COST_PER_CALL_TEST,
     breaks: 'Entering and leaving the queue for room cost the same however long it is.',
     file: `${WAL}/commit/room-queue.ts`,
@@ -17,7 +17,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
   {
     name: 'waiters-sorted-each-time',
     test: COST_PER_CALL_TEST,
-    breaks: 'No order in which durability is asked for makes one call look through all others.',
+    breaks: 'In whatever order calls wait for durability, none searches through all others.',
     file: `${WAL}/commit/waiters.ts`,
     find: '      else push(this.#early, waiter);\n',
     replace: '      else this.#early.splice(this.#early.filter((each) => isBefore(each, waiter)).length, 0, waiter);\n',
@@ -25,15 +25,15 @@ export const COSTS_DEFECTS: readonly Defect[] = [
   {
     name: 'listener-for-each-call',
     test: COST_PER_CALL_TEST,
-    breaks: 'A signal has one listener, whatever waits on it.',
+    breaks: 'A signal has one listener, however many calls wait on it.',
     file: `${WAL}/commit/aborting.ts`,
     find: '    listening.set(signal, present);\n',
     replace: '',
   },
   {
-    name: 'segments-gone-through',
+    name: 'segments-searched-one-by-one',
     test: LIST_TEST,
-    breaks: 'A segment is found in as many looks as their number has binary digits.',
+    breaks: 'A segment is found by binary search.',
     file: `${SEGMENTED}/segments/segment-list.ts`,
     find: '  while (low < high) {\n    const middle = (low + high) >>> 1;',
     replace: '  while (low < high) {\n    const middle = low;',
@@ -41,7 +41,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
   {
     name: 'compressed-in-part',
     test: 'packages/segmented/test/moved-memory.test.ts',
-    breaks: 'What an array holds is compressed, whatever length its class says that it has.',
+    breaks: 'All bytes of an array are compressed, whatever length its class reports.',
     file: 'packages/codec/src/compression.ts',
     find: 'return prototype === Uint8Array.prototype || prototype === Buffer.prototype ? bytes : new Uint8Array(bytes);',
     replace: 'return prototype === undefined ? new Uint8Array(bytes) : bytes;',
@@ -55,7 +55,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     replace: "return payload.length > limit ? 'too-large' : payload;",
   },
   {
-    name: 'key-asked-for-again',
+    name: 'key-requested-again',
     test: 'packages/codec/test/key-ring.test.ts',
     breaks: 'Calls that need a key at the same time wait for one answer.',
     file: 'packages/codec/src/key-ring.ts',
@@ -65,7 +65,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
   {
     name: 'key-service-without-a-text',
     test: 'packages/codec/test/key-ring.test.ts',
-    breaks: 'Whatever a key service throws, what comes of it is an error of the log.',
+    breaks: 'Whatever a key service throws, the call rejects with an error of the log.',
     file: 'packages/codec/src/key-ring.ts',
     find: `  } catch {
     return 'it threw a value that cannot be converted to text';
@@ -73,9 +73,9 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     replace: '  } finally {\n  }',
   },
   {
-    name: 'caution-unsaid',
+    name: 'caution-not-announced',
     test: 'packages/segmented/test/diagnostics.test.ts',
-    breaks: 'Where a log cannot rely on its file system that is said when it is opened.',
+    breaks: 'Opening a log on a file system that weakens its guarantees announces that.',
     file: `${SEGMENTED}/log-diagnostics.ts`,
     find: '    if (channels.caution.hasSubscribers) announceCaution(environment, directory);\n',
     replace: '',

@@ -6,7 +6,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'nonce-reused-after-a-crash',
     scenario: 'nonces-never-repeat',
-    breaks: 'Each segment has a key of its own, so that an LSN that is given out again does not use a nonce again.',
+    breaks: 'Each segment has a key of its own, so that an LSN that is assigned again does not reuse a nonce.',
     file: `${CODEC}/segment-key.ts`,
     find: "hkdfSync('sha256', master, header.segmentId, info, 32)",
     replace: "hkdfSync('sha256', master, header.logId, INFO, 32)",
@@ -14,7 +14,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'header-not-authenticated',
     test: 'packages/codec/test/encryption.test.ts',
-    breaks: 'A segment whose header was tampered with opens nothing.',
+    breaks: 'A segment whose header was changed cannot be decrypted.',
     file: `${CODEC}/segment-key.ts`,
     find: 'info.set(authenticatedBytes(header), INFO.length);',
     replace: '',
@@ -22,7 +22,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'scope-not-authenticated',
     test: 'packages/codec/test/encryption.test.ts',
-    breaks: 'The header and the scope of a record are authenticated with what it holds.',
+    breaks: 'The header and the scope of a record are authenticated with its payload.',
     file: `${CODEC}/segment-cipher.ts`,
     find: 'cipher.setAAD(bytes.subarray(offset + FRAME_HEADER_BYTES, body));',
     replace: 'cipher.setAAD(bytes.subarray(offset + FRAME_HEADER_BYTES, offset + MARK_FRAME_BYTES));',
@@ -35,7 +35,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'tag-not-checked',
     test: 'packages/segmented/test/encryption.test.ts',
-    breaks: 'Nothing is given out that was not authenticated.',
+    breaks: 'No record is returned that was not authenticated.',
     file: `${CODEC}/segment-cipher.ts`,
     find: `    } catch {
       return undefined;
@@ -45,7 +45,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'downgrade-accepted',
     test: 'packages/codec/test/encryption.test.ts',
-    breaks: 'Where there is a key ring, a record that is not encrypted is not taken in a segment that is.',
+    breaks: 'With a key ring, a plaintext record in an encrypted segment is refused.',
     file: `${CODEC}/payload-decoder.ts`,
     find: '(header.encrypted || options.predatesEncryption !== true) &&',
     replace: 'options.predatesEncryption !== true &&',
@@ -53,7 +53,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'plain-segment-accepted',
     test: 'packages/segmented/test/encryption.test.ts',
-    breaks: 'Where there is a key ring, a segment that is not encrypted is not taken in place of one that is.',
+    breaks: 'With a key ring, a plaintext segment in place of an encrypted one is refused.',
     file: `${SEGMENTED}/segments/keys.ts`,
     find: 'if (!allowPlaintext) refusePlaintext(kept);',
     replace: '',
@@ -61,15 +61,15 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'plain-segment-read',
     test: 'packages/segmented/test/encryption.test.ts',
-    breaks: 'Reading alone does not take a segment that is not encrypted in place of one that is, either.',
+    breaks: 'Readers, too, refuse a plaintext segment in place of an encrypted one.',
     file: 'packages/mmap-reader/src/walk/segment-decoder.ts',
     find: 'maxPayloadBytes, predatesEncryption: predates',
     replace: 'maxPayloadBytes, predatesEncryption: true',
   },
   {
-    name: 'oldest-segment-in-the-clear',
+    name: 'oldest-segment-in-plaintext',
     test: 'packages/segmented/test/encryption-taken-off.test.ts',
-    breaks: 'What stands in front of encrypted segments is taken in the clear only where they say that it was.',
+    breaks: 'Plaintext before encrypted segments is accepted only where these say that it was plaintext.',
     file: `${SEGMENTED}/segments/keys.ts`,
     find: '!header.encrypted && nextLsn > encryptedFrom',
     replace: '!header.encrypted && encryptedFrom === ALWAYS_ENCRYPTED && newest?.encrypted !== true',
@@ -77,7 +77,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'beginning-of-encryption-not-proven',
     test: 'packages/segmented/test/encryption-taken-off.test.ts',
-    breaks: 'What a header says of the log before it counts once its key has opened a record of the segment.',
+    breaks: 'What a header says of the log before it counts once its key has decrypted a record of the segment.',
     file: 'packages/mmap-reader/src/chain/encrypted-from.ts',
     find: 'if (yield* opensRecord(io, link, ring, false)) return link.header.encryptedFrom;',
     replace: 'if (link.header.encrypted) return link.header.encryptedFrom;',
@@ -85,13 +85,13 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'beginning-of-encryption-kept-for-ever',
     test: 'packages/segmented/test/encryption-taken-off.test.ts',
-    breaks: 'Where no record in the clear is left, none is taken from then on.',
+    breaks: 'When no plaintext record remains in the log, none is accepted from then on.',
     file: `${SEGMENTED}/segments/keys.ts`,
     find: 'if (oldest === undefined || oldest.header.encrypted) return ALWAYS_ENCRYPTED;',
     replace: 'if (oldest === undefined) return ALWAYS_ENCRYPTED;',
   },
   {
-    name: 'key-looked-at-too-late',
+    name: 'key-checked-too-late',
     test: 'packages/segmented/test/encryption.test.ts',
     breaks: 'A log without the key of its newest records is refused before anything is changed.',
     file: `${SEGMENTED}/recovery/recover.ts`,
@@ -102,7 +102,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
     name: 'empty-segment-goes-on-plain',
     test: 'packages/segmented/test/encryption.test.ts',
     breaks:
-      'A ring that is set before the first append replaces the empty segment, and nothing is written in the clear.',
+      'A ring that is set before the first append replaces the empty segment, and nothing is written in plaintext.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
     find: 'if (isEmpty(active)) return this.#isCurrent(active) ? active : this.plan();',
     replace: 'if (isEmpty(active)) return active;',
@@ -110,7 +110,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'keys-compared-by-number',
     test: 'packages/segmented/test/encryption.test.ts',
-    breaks: 'A ring that replaces another one has its own key of the same number used, and not that of the other one.',
+    breaks: 'A ring that replaces another one uses its own key of the same id, and not that of the other one.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
     find: 'keyRing === this.#keyRing && header.keyId === currentKeyOf(keyRing)',
     replace: 'header.keyId === currentKeyOf(this.#keyRing)',
@@ -118,7 +118,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'ring-with-another-key-taken',
     test: 'packages/segmented/test/encryption.test.ts',
-    breaks: 'A log is not gone on with under a ring that has another key in the place of that of its newest records.',
+    breaks: 'A ring that has another key under the id of that of the newest records is refused.',
     file: `${SEGMENTED}/write/key-calls.ts`,
     find: '    if (newest !== undefined) refuseOtherKey(newest.keyId, ring, this.#writer.keyRing);\n',
     replace: '',
@@ -126,7 +126,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'key-service-waited-for-without-end',
     test: 'packages/segmented/test/silent-key-service.test.ts',
-    breaks: 'A reading that is closed or given up waits for no key service.',
+    breaks: 'A reading that is closed or aborted does not wait for a key service.',
     file: `${READER}/chain/load-keys.ts`,
     find: "    else signal?.addEventListener('abort', abort);\n",
     replace: '',
@@ -151,7 +151,7 @@ export const ENCRYPTION_DEFECTS: readonly Defect[] = [
   {
     name: 'decompression-without-limit',
     test: 'packages/codec/test/compression.test.ts',
-    breaks: 'Decompressing takes memory for no more than the longest payload.',
+    breaks: 'Decompressing allocates memory for no more than the longest payload.',
     file: `${CODEC}/compression.ts`,
     find: 'const options = { maxOutputLength: Math.max(1, limit) };',
     replace: 'const options = { maxOutputLength: 2 ** 31 };',

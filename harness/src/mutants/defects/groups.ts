@@ -6,7 +6,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   {
     name: 'groups-go-on-after-a-failure',
     scenario: 'failures-beside-other-work',
-    breaks: 'What failed is final for what was under way beside it as well.',
+    breaks: 'A failure is final for the writes that were in flight beside it, too.',
     file: `${SEGMENTED}/write/final-failure.ts`,
     find: '    this.#stop();\n',
     replace: '',
@@ -73,7 +73,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   {
     name: 'mark-without-room',
     test: 'packages/segmented/test/mark-without-room.test.ts',
-    breaks: 'A mark that finds no room fails no log: nothing is in doubt.',
+    breaks: 'A mark that finds no room does not fail the log.',
     file: `${SEGMENTED}/write/block-preallocator.ts`,
     find: 'if (segment.file === undefined || from >= limit) return true;',
     replace: 'if (segment.file === undefined || from >= 0) return true;',
@@ -81,7 +81,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   {
     name: 'dropped-for-want-of-room',
     test: 'packages/segmented/test/preallocation.test.ts',
-    breaks: 'A sync of the preparation that finds no room is a failure where records were flushed into that file.',
+    breaks: 'A sync of the preallocation that finds no room is a failure where records were flushed into that file.',
     file: `${SEGMENTED}/write/block-preallocator.ts`,
     find: 'const mayHaveDropped = syncing && segment.dirty;',
     replace: 'const mayHaveDropped = false;',
@@ -89,7 +89,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   {
     name: 'appended-by-the-clock',
     test: 'packages/segmented/test/appending-clock.test.ts',
-    breaks: 'A record or batch has the LSNs that were next before the clock of the log was asked.',
+    breaks: 'A record or batch has the LSNs that were next before the clock of the log was called.',
     file: `${SEGMENTED}/append/record-encoder.ts`,
     find: 'if (nextLsn !== lsn || present !== generation) throw',
     replace: 'if (nextLsn < lsn || present !== generation) throw',
@@ -116,9 +116,9 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
 `,
   },
   {
-    name: 'flush-that-hands-nothing-over',
-    scenario: 'lives-without-close',
-    breaks: 'What was flushed survives that the process is killed.',
+    name: 'flush-that-writes-nothing',
+    scenario: 'runs-without-close',
+    breaks: 'What was flushed survives the death of the process.',
     file: `${SEGMENTED}/write/sync-calls.ts`,
     find: '    yield* this.#fullDisk.beginIfDeferred();\n    yield* this.#writer.flush();\n  }',
     replace: '    yield* this.#fullDisk.beginIfDeferred();\n  }',
@@ -126,7 +126,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   {
     name: 'durable-behind-flushed',
     scenario: 'flushes',
-    breaks: 'A durable write says nothing about what was written before it without being durable.',
+    breaks: 'A durable write does not make earlier writes durable.',
     file: `${SEGMENTED}/write/group-writer.ts`,
     find: 'const alone = toSync && !segment.dirty && this',
     replace: 'const alone = toSync && this',
@@ -140,7 +140,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'directory-sync-joined-while-under-way',
     scenario: 'names-beside-each-other',
     breaks:
-      'A sync of the directory covers what was named before it began, and nothing that came while it was under way.',
+      'A sync of the directory covers the names that were made before it began, and none that were made while it ran.',
     file: `${SEGMENTED}/segments/directory-sync.ts`,
     find: 'yield* this.#queue.join(() => this.#sync());',
     replace: 'yield* this.#queue.join(this.#queue.idle ? () => this.#sync() : function* () {});',
@@ -148,7 +148,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   {
     name: 'failed-directory-sync-forgotten',
     test: 'packages/segmented/test/directory-sync.test.ts',
-    breaks: 'A sync of the directory that failed is final: it may have dropped names that a later one says nothing of.',
+    breaks: 'A sync of the directory that failed is final: it may have dropped names that a later one does not write.',
     file: `${SEGMENTED}/segments/directory-sync.ts`,
     find: '      this.#failure = this.#fail(error);\n      throw this.#failure;\n',
     replace: '      throw this.#fail(error);\n',
@@ -164,7 +164,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
   {
     name: 'chunk-reused-while-lent',
     scenario: 'large-groups',
-    breaks: 'Memory that is lent to the backend is not given out for other records, whatever its size.',
+    breaks: 'Memory that is lent to the backend is not used for other records, whatever its size.',
     file: `${SEGMENTED}/append/arena.ts`,
     find: 'if (chunk.lent > 0 || chunk.end > chunk.start) return;',
     replace: 'if (chunk.end > chunk.start) return;',

@@ -7,7 +7,7 @@ const FAILURE_TEST = 'packages/storage-io/test/io-failure.test.ts';
 /** Defects in how locks end, in what the system says, and in rings that fail. */
 export const LOCKS_DEFECTS: readonly Defect[] = [
   {
-    name: 'second-file-without-a-maker',
+    name: 'takeover-file-without-a-holder',
     test: 'packages/storage-io/test/fs-calls.test.ts',
     breaks: 'The takeover file of a lock names its holder from its first moment on.',
     file: `${STORAGE_IO}/lock/takeover-file.ts`,
@@ -33,7 +33,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'damaged-file-system-without-a-name',
     test: FAILURE_TEST,
-    breaks: 'A damaged file system has its name.',
+    breaks: 'The error of a damaged file system has its name.',
     file: `${STORAGE_IO}/errors/system-error.ts`,
     find: '  ...DAMAGED,\n',
     replace: '',
@@ -41,7 +41,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'submissions-lost-to-a-throw',
     test: EXECUTOR_TEST,
-    breaks: 'What a listener has submitted before it throws is handed over.',
+    breaks: 'What a listener has submitted before it throws goes to the kernel.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
     find: `    } finally {
       this.#inReadyTurn = false;
@@ -56,7 +56,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'listener-inside-a-poll',
     test: EXECUTOR_TEST,
-    breaks: 'What a failed ring ends is reported on the event loop, and not inside a poll.',
+    breaks: 'Operations that end because their ring failed are reported on the event loop, and not inside a poll.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
     find: '  reap(): void {\n    this.#submissions.suppressNotify();\n',
     replace: '  reap(): void {\n    this.#submissions.resumeNotify();\n',
@@ -69,7 +69,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'ring-closed-before-its-end',
     test: 'harness/test/ring-failures.test.ts',
-    breaks: 'A ring that cannot be entered any more is closed when the kernel is done with it.',
+    breaks: 'A ring that cannot be entered any more is closed when the kernel no longer uses its memory.',
     file: 'packages/native/addon/kernel_ring.cc',
     find: '  if (!finished) AwaitEnd();\n',
     replace: '',
@@ -77,7 +77,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'name-durable-beside-its-link',
     test: 'harness/test/portable-links.test.ts',
-    breaks: 'The directory is synced that a file really lies in, where it has a symbolic link.',
+    breaks: 'For a file behind a symbolic link the directory is synced that the file lies in.',
     file: `${STORAGE_IO}/portable/open-writer.ts`,
     find: 'dirname(steps.io.capabilities.realFiles ? linkTarget(path) : path)',
     replace: "dirname(steps.io.capabilities.realFiles && path === '' ? linkTarget(path) : path)",
@@ -85,7 +85,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
   {
     name: 'frames-written-again-unverified',
     test: 'packages/storage-io/test/portable-unsynced.test.ts',
-    breaks: 'What is written again in a file of frames are the frames that were found.',
+    breaks: 'The bytes that are written again in a file of frames are those whose checksums were verified.',
     file: `${STORAGE_IO}/portable/recover-frames.ts`,
     find: 'return count === frames && scanner.end === end;',
     replace: 'return count <= frames && scanner.end <= end;',

@@ -21,9 +21,9 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
-    name: 'truncated-before-said-again',
-    scenario: 'core-writer-alone',
-    breaks: 'Before entries of a writer alone go, what only they said was committed is durable once more.',
+    name: 'truncated-before-restated-offsets-are-durable',
+    scenario: 'standalone-core-writer',
+    breaks: 'Before a standalone writer removes entries, the commits that only these contain are durable again.',
     file: `${PERCORE}/core/standalone-truncation.ts`,
     find: 'if (appended || !this.#isRestatedFrom(before)) {',
     replace: 'if (this.#core.barriers.isRetired) {',
@@ -39,7 +39,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'barrier-not-written',
     scenario: 'cores-epochs',
-    breaks: 'A writer puts a barrier before the first entry of an epoch that it sees.',
+    breaks: 'A writer appends a barrier before the first entry of a new epoch.',
     file: `${PERCORE}/core/core-log.ts`,
     find: 'if (epochs.mustEnter()) this.#beginEpoch(epochs.wanted, false);',
     replace:
@@ -48,7 +48,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'manifest-with-written-places',
     scenario: 'cores-checkpoints',
-    breaks: 'The manifest names places that are durable, not such that are only written.',
+    breaks: 'The places in the manifest are durable ones, and not only written ones.',
     file: `${PERCORE}/manager/local-core.ts`,
     find: '    await writer.sync();\n    // The log',
     replace: '    await writer.flush();\n    // The log',
@@ -68,9 +68,9 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
       '    const { timestampUs, committed, commitPlaces, retired } = barrier;\n    const { lastLsn: lsn, position } = writer;',
   },
   {
-    name: 'boundary-at-completion',
+    name: 'position-at-completion-of-a-sync',
     scenario: 'cores-submitted-syncs',
-    breaks: 'A submitted sync advances to the boundary at its submission.',
+    breaks: 'A submitted sync advances to the position at its submission.',
     file: `${PERCORE}/core/sync-tracker.ts`,
     find: '    this.#pending = undefined;\n    this.#synced(pending);',
     replace: '    this.#pending = undefined;\n    this.#synced(this.#boundary());',
@@ -78,7 +78,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'checkpoint-before-snapshot',
     scenario: 'cores-checkpoints',
-    breaks: 'A checkpoint is noted as complete only when its snapshot is.',
+    breaks: 'A checkpoint is recorded as complete only when its snapshot is.',
     file: `${PERCORE}/manager/checkpoint-coordinator.ts`,
     find: `      await takeSnapshot(checkpoint);
       await this.#inTurn(() => this.#complete(checkpoint));`,
@@ -88,7 +88,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'truncated-before-manifest',
     scenario: 'cores-checkpoints',
-    breaks: 'Segments go only when the checkpoint that replaces them is durable.',
+    breaks: 'Segments are removed only when the checkpoint that replaces them is durable.',
     file: `${PERCORE}/manager/checkpoint-coordinator.ts`,
     find: `    await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
     await this.#truncate(checkpoint, 0);`,
@@ -106,15 +106,15 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'new-core-not-waited-for',
     scenario: 'cores-come-and-go',
-    breaks: 'A core is waited for, durably, before an epoch that it may append to can be complete.',
+    breaks: 'That epochs wait for a core is durable before an epoch that the core may append to can be complete.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
     find: '    yield* sync(log);\n    return { ...core, state: after };',
     replace: '    return { ...core, state: after };',
   },
   {
-    name: 'left-entries-come-back',
+    name: 'dropped-entries-come-back',
     scenario: 'cores-epochs',
-    breaks: 'What is left of epochs that are not complete is dropped for good before new epochs begin.',
+    breaks: 'The entries of incomplete epochs are dropped for good before new epochs begin.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
     find: '    for (const core of cores) yield* dropUntakenEntries(core);\n',
     replace: '',
@@ -129,9 +129,9 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     replace: 'const manifestMayBeLost = needed && epoch < 0;',
   },
   {
-    name: 'left-before-it-is-decided',
+    name: 'entries-dropped-before-the-decision-is-durable',
     test: 'packages/percore/test/epochs-across-crashes.test.ts',
-    breaks: 'What is complete, and the last epoch, are durable before any log is cut.',
+    breaks: 'The decision which epochs are complete is durable before any log is cut.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
     find: 'const manifest = dropsEntries ? { ...found, dropping: { complete: completeEpoch, last: lastEpoch } } : found;',
     replace: 'const manifest = dropsEntries ? found : found;',
@@ -139,7 +139,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'position-of-the-last-byte',
     scenario: 'cores-come-and-go-cleanly',
-    breaks: 'The end of a log that was closed cleanly is the end of its last block, where it goes on.',
+    breaks: 'The end of a log that was closed cleanly is the end of its last block, where it continues.',
     file: 'packages/segmented/src/read/read-calls.ts',
     find: '    const { position: end } = this.#writer;\n',
     replace: `    const last = this.#writer.segments.at(-1);
@@ -147,7 +147,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
 `,
   },
   {
-    name: 'half-an-epoch-compared',
+    name: 'low-half-of-an-epoch-compared',
     test: 'packages/percore/test/epochs-across-crashes.test.ts',
     breaks: 'A writer compares the whole number of an epoch with its own.',
     file: `${PERCORE}/core/epochs.ts`,
@@ -155,7 +155,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     replace: 'return Atomics.load(words, LOW_WORD) === low || high === Number.NaN;',
   },
   {
-    name: 'barrier-of-a-core-that-left',
+    name: 'barrier-of-a-retired-core-ignored',
     test: 'packages/percore/test/checkpoints-and-commits.test.ts',
     breaks: 'The last barrier of a core counts for every later epoch.',
     file: `${PERCORE}/manager/local-core.ts`,
@@ -165,15 +165,15 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'truncated-past-a-managers-checkpoint',
     test: 'packages/percore/test/checkpoints-and-commits.test.ts',
-    breaks: 'A writer alone does not take away what the last checkpoint of a manager needs.',
+    breaks: 'A standalone writer does not remove what the last checkpoint of a manager needs.',
     file: `${PERCORE}/core/standalone-truncation.ts`,
     find: 'if (lsn > neededFrom) throw',
     replace: 'if (lsn < 0) throw',
   },
   {
-    name: 'manifest-taken-for-durable-by-a-writer-alone',
+    name: 'manifest-taken-for-durable-by-a-standalone-writer',
     test: 'packages/percore/test/standalone-writer.test.ts',
-    breaks: 'A writer alone truncates because of a checkpoint only when no crash takes that back.',
+    breaks: 'A standalone writer truncates because of a checkpoint only when no crash undoes that checkpoint.',
     file: `${PERCORE}/core/standalone-truncation.ts`,
     find: 'if (manifest !== undefined) yield* waitForIo(io, () => writeManifest(io, directory, manifest, draft));',
     replace:
@@ -182,7 +182,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'offsets-carried-into-an-open-epoch',
     test: 'packages/percore/test/standalone-writer.test.ts',
-    breaks: 'What was committed in complete epochs stays while that in which it is appended again is not complete.',
+    breaks: 'Commits of complete epochs stay until the epoch in which they are appended again is complete.',
     file: `${PERCORE}/core/standalone-truncation.ts`,
     find: 'const ended = ledger.endedFrom(epochs.entered);',
     replace: 'const ended = ledger.endedFrom(0);',
@@ -190,15 +190,15 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'entry-behind-the-last-barrier',
     test: 'packages/percore/test/standalone-writer.test.ts',
-    breaks: 'A writer alone appends nothing by itself behind the last barrier of a core.',
+    breaks: 'A standalone writer appends nothing on its own behind the last barrier of a core.',
     file: `${PERCORE}/core/standalone-truncation.ts`,
     find: 'if (barriers.retiredAtLsn === log.lastLsn) return',
     replace: 'if (barriers.retiredAtLsn === -1) return',
   },
   {
-    name: 'opened-alone-while-half-salvaged',
+    name: 'standalone-writer-beside-an-unfinished-salvage',
     test: 'packages/percore/test/standalone-writer.test.ts',
-    breaks: 'While a salvage of a per-core log has not ended, no writer alone opens the log of a core.',
+    breaks: 'While a salvage of a per-core log has not ended, no standalone writer opens the log of a core.',
     file: `${PERCORE}/core/open-core-log.ts`,
     find: 'if (note !== undefined) throw unfinishedSalvage(directory);',
     replace: 'if (note === null) throw unfinishedSalvage(directory);',
@@ -206,7 +206,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvaged-epochs-decided-anew',
     test: 'packages/percore/test/salvage-incomplete-epochs.test.ts',
-    breaks: 'What a salvage has taken of epochs that cannot be complete any more counts as complete.',
+    breaks: 'Entries that a salvage has taken from epochs that cannot become complete count as complete.',
     file: `${PERCORE}/recovery/recovered-logs.ts`,
     find: 'const salvaged = dropsIncomplete || completeEpoch === lastEpoch ? undefined : lastEpoch;',
     replace: 'const salvaged = dropsIncomplete || completeEpoch <= lastEpoch ? undefined : lastEpoch;',
@@ -214,7 +214,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
   {
     name: 'core-salvaged-before-a-kill-unreported',
     test: 'packages/percore/test/salvage-incomplete-epochs.test.ts',
-    breaks: 'What the log of a core has lost by its salvage is reported, wherever that is killed.',
+    breaks: 'What the log of a core has lost by its salvage is reported, wherever the salvage is killed.',
     file: `${PERCORE}/recovery/recovered-logs.ts`,
     find: '  yield* salvage.noteReports(log, place);\n',
     replace: '',
@@ -228,31 +228,32 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     replace: 'if (manifest === NO_MANIFEST && needed)\n',
   },
   {
-    name: 'left-by-a-writer-alone',
+    name: 'standalone-barrier-taken-for-a-managers',
     test: 'packages/percore/test/standalone-writer-barriers.test.ts',
-    breaks: 'A core that is left out has a last barrier of a manager.',
+    breaks:
+      'A core that a manager leaves out gets a last barrier of a manager, also behind one of a standalone writer.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
     find: 'if (!taken.retiredByManager) {',
     replace: 'if (!taken.retired) {',
   },
   {
-    name: 'truncated-before-it-is-known-again',
+    name: 'truncated-before-restated-entries-are-durable',
     test: 'packages/percore/test/standalone-writer-barriers.test.ts',
-    breaks: 'A writer alone truncates when what says again what goes is durable.',
+    breaks: 'A standalone writer removes entries when what it has appended in their place is durable.',
     file: `${PERCORE}/core/standalone-truncation.ts`,
     find: 'if (appended || !this.#isRestatedFrom(before)) {',
     replace: 'if (appended) {',
   },
   {
-    name: 'offsets-of-before-leaving-forgotten',
+    name: 'offsets-from-before-retirement-forgotten',
     test: 'packages/percore/test/retired-cores.test.ts',
-    breaks: 'What a core has committed before it left stays superseded behind a checkpoint that it takes part in.',
+    breaks: 'The commits of a core before its retirement stay superseded behind a checkpoint that it takes part in.',
     file: `${PERCORE}/core/core-state.ts`,
     find: 'new Set(retired ? committed.offsets.keys() : committedBeforeRetirement)',
     replace: 'new Set(retired ? committed.offsets.keys() : committedBeforeRetirement.slice(0, 0))',
   },
   {
-    name: 'read-while-half-salvaged',
+    name: 'read-beside-an-unfinished-salvage',
     test: 'packages/percore/test/concurrent-advance.test.ts',
     breaks: 'While a salvage of a per-core log has not ended, no log of a core is read.',
     file: `${PERCORE}/recovery/per-core-wal-reader.ts`,

@@ -11,7 +11,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
   {
     name: 'segment-gone-while-it-is-sealed',
     test: FAILURES_TEST,
-    breaks: 'A tail whose segment goes before it is read to its end looks where it is to go on.',
+    breaks: 'A tail whose segment is removed before it is read to its end finds where to continue.',
     file: `${READER}/directory/tail-segments.ts`,
     find: `      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);
     } catch (error) {
@@ -21,25 +21,25 @@ export const READERS_DEFECTS: readonly Defect[] = [
       throw error;`,
   },
   {
-    name: 'file-between-two-lives-is-an-error',
+    name: 'file-between-two-segments-is-an-error',
     test: FAILURES_TEST,
-    breaks: 'A file whose next header is just being written is one that was removed.',
+    breaks: 'A file whose header is just being replaced counts as removed.',
     file: `${READER}/directory/tail-segments.ts`,
     find: "new Set<string>(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER'])",
     replace: "new Set<string>(['WAL_NOT_FOUND', 'WAL_TRUNCATED'])",
   },
   {
-    name: 'two-findings-taken-for-one',
+    name: 'passing-failure-and-change-taken-for-damage',
     test: FAILURES_TEST,
-    breaks: 'A failure that passes, and a change behind it, are no damage.',
+    breaks: 'A failure that passes, followed by a change, does not count as damage.',
     file: `${READER}/chain/chain-beside-writer.ts`,
     find: 'if (seen === before?.seen && isSameFailure(error, before.error)) throw error;',
     replace: 'if (before !== undefined && (seen !== before.seen || isSameFailure(error, error))) throw error;',
   },
   {
-    name: 'tail-that-looks-twice-at-a-time',
+    name: 'tail-with-two-advances-at-a-time',
     test: 'packages/mmap-reader/test/log-tail-turns.test.ts',
-    breaks: 'A second look of a tail is refused while the first one is under way.',
+    breaks: 'A second advance of a tail is refused while the first one is in progress.',
     file: `${READER}/directory/log-tail.ts`,
     find: '    if (this.#isAdvancing) throw busy(this.#directory);\n',
     replace: '    if (this.#isAdvancing === undefined) throw busy(this.#directory);\n',
@@ -47,7 +47,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
   {
     name: 'unwanted-before-the-first',
     test: REPLAY_TEST,
-    breaks: 'A reading that goes on without its worker begins with the first record wanted.',
+    breaks: 'A reading that continues without its worker begins with the first record wanted.',
     file: `${READER}/directory/replayed-segments.ts`,
     find: "    if (from !== 'first' && from > nextLsn) yield* this.#seek(from);\n",
     replace: '    void from;\n',
@@ -55,7 +55,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
   {
     name: 'failed-cursor-at-the-end',
     test: REPLAY_TEST,
-    breaks: 'A cursor that has failed does not say that it has come to the end.',
+    breaks: 'A cursor that has failed does not report the end.',
     file: `${READER}/directory/cursor-sources.ts`,
     find: '    if (this.#failure !== undefined) throw this.#failure.error;\n',
     replace: '    if (this.#failure !== undefined) return undefined;\n',
@@ -63,22 +63,22 @@ export const READERS_DEFECTS: readonly Defect[] = [
   {
     name: 'unwanted-is-decoded',
     test: 'packages/wal/test/follow.test.ts',
-    breaks: 'What a filter leaves out is not decoded.',
+    breaks: 'What a filter skips is not decoded.',
     file: `${READER}/walk/segment-walk.ts`,
     find: '        this.#skip(frames);\n',
     replace: '        decodeRecord(frames, decoder, true);\n        this.#skip(frames);\n',
   },
   {
-    name: 'proof-not-looked-for-again',
+    name: 'encryption-of-the-next-segment-not-checked',
     test: TAKEN_OFF_TEST,
-    breaks: 'What a tail waits in is taken in the clear as soon as what follows it is encrypted.',
+    breaks: 'Plaintext in the segment that a tail waits in is accepted as soon as the next segment is encrypted.',
     file: `${READER}/directory/tail-segments.ts`,
     find: '      const decoder = yield* this.#makeDecoder();\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);',
     replace:
       '      const { decoder } = this.#walk;\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);',
   },
   {
-    name: 'told-cut-hides-an-earlier-one',
+    name: 'reported-cut-hides-an-earlier-one',
     test: CUTS_TEST,
     breaks: 'A cut that is reported does not hide one from before the tail began.',
     file: `${READER}/directory/cut-check.ts`,
@@ -88,7 +88,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
   {
     name: 'key-for-an-empty-segment',
     test: TAKEN_OFF_TEST,
-    breaks: 'Whether a segment is empty is said without its key.',
+    breaks: 'Whether a segment is empty can be read without its key.',
     file: `${READER}/directory/mmap-wal-reader.ts`,
     find: '      return !cursor.next();\n',
     replace: '      return !cursor.next() || cursor.payload === undefined;\n',

@@ -6,7 +6,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
   {
     name: 'header-not-synced',
     scenario: 'header-before-anything-else',
-    breaks: 'The header of a segment is durable before any other byte of its life is written.',
+    breaks: 'The header of a segment is durable before any other byte of the segment is written.',
     file: `${SEGMENTED}/segments/segment-file.ts`,
     find: `  if (io.capabilities.durableWrites) {
     yield* ioSteps.write(io, file, block, 0, { durable: true });
@@ -49,7 +49,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
   {
     name: 'closing-that-fails',
     test: 'packages/segmented/test/closing-files.test.ts',
-    breaks: 'A file that the system fails to close is closed, and keeps the log from nothing.',
+    breaks: 'A file that the system fails to close counts as closed, and the log continues.',
     file: 'packages/storage-io/src/routines/small-files.ts',
     find: "    if (!WalError.is(error, 'WAL_IO_FAILED') && !WalError.is(error, 'WAL_NO_SPACE')) throw error;",
     replace: '    throw error;',
@@ -63,9 +63,9 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     replace: 'yield* this.#nameInstead(next, note);',
   },
   {
-    name: 'time-that-stops',
+    name: 'time-of-a-record-saturates',
     test: 'packages/segmented/test/long-life.test.ts',
-    breaks: 'A log rolls before the time of a record cannot be told from that of its segment.',
+    breaks: 'A log rolls before the time of a record exceeds what its segment can express.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
     find: 'if (elapsedMs > ELAPSED_MS_MAX && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.plan();',
     replace: '',
@@ -73,7 +73,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
   {
     name: 'closed-beside-groups-in-flight',
     test: 'packages/segmented/test/closing-files.test.ts',
-    breaks: 'A log that is closed waits for the groups that are under way, whatever becomes of them.',
+    breaks: 'Closing a log waits for the groups in flight, whether they succeed or not.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
     find: '    yield* this.#pipeline.ended();\n',
     replace: '',
@@ -81,7 +81,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
   {
     name: 'file-of-a-roll-left-open',
     test: 'packages/segmented/test/closing-files.test.ts',
-    breaks: 'A log that fails while the next segment is made closes the file of that, too.',
+    breaks: 'A log that fails while the next segment is made closes the file of that segment, too.',
     file: `${SEGMENTED}/write/roll.ts`,
     find: '    chain.current = next;\n    try {\n',
     replace: '    this.#failure.throwIfFailed();\n    chain.current = next;\n    try {\n',
@@ -98,7 +98,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
   {
     name: 'background-failure-reported-by-no-call',
     test: 'packages/segmented/test/failed-log.test.ts',
-    breaks: 'Closing a log that has failed in the background rejects, as long as no call has reported the failure.',
+    breaks: 'Closing a log that has failed in the background rejects if no call has reported the failure.',
     file: `${SEGMENTED}/closing.ts`,
     find: 'this.#failureWasReported = calls.failureIsReported;',
     replace: 'this.#failureWasReported = this.#parts.writer.failure !== undefined;',
@@ -123,7 +123,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
   {
     name: 'closed-as-if-durable',
     test: 'packages/segmented/test/failed-log.test.ts',
-    breaks: 'Closing a log that fails while that waits for its turn says so, where not everything is durable.',
+    breaks: 'Closing a log that fails while the call waits for its turn rejects when not everything is durable.',
     file: `${SEGMENTED}/closing.ts`,
     find: 'durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;',
     replace: 'durableLsn > (discard ? writtenLsn : nextLsn - 1)) throw failure;',

@@ -8,9 +8,9 @@ const NAMES_TEST = 'packages/segmented/test/names-and-numbers.test.ts';
 /** Defects in deciding what of a damaged log is kept, and in what is said of that. */
 export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
-    name: 'salvage-that-does-not-ask',
+    name: 'salvage-without-salvage-lsn',
     test: 'packages/segmented/test/salvage-refused.test.ts',
-    breaks: 'Salvage asks for the LSN to go on with where the files do not show it, whatever is missing further down.',
+    breaks: 'Salvage needs `salvageLsn` where the files do not show where the log continues, whatever else is missing.',
     file: `${SEGMENTED}/salvage/salvage-plan.ts`,
     find: 'if (!isSurelyBefore(topPrefix, top, limit, above)) return undefined;',
     replace: 'if (links.length === 1 && !isSurelyBefore(topPrefix, top, limit, above)) return undefined;',
@@ -50,7 +50,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-believes-renamed-copies',
     test: REFUSED_TEST,
-    breaks: 'A segment whose name is not its own counts for nothing in a salvage where the segment itself is there.',
+    breaks: 'Salvage ignores a segment under another name than its own where the segment itself is there.',
     file: `${SEGMENTED}/salvage/salvage-survey.ts`,
     find: 'const isWhole = number === name.number && firstLsn === name.firstLsn && header.firstPosition',
     replace: 'const isWhole = header.firstPosition',
@@ -58,7 +58,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-picks-one-of-several-logs',
     test: REFUSED_TEST,
-    breaks: 'Where nothing tells which of several logs a directory is, salvage refuses it.',
+    breaks: 'Where nothing shows which of several logs a directory belongs to, salvage refuses it.',
     file: `${SEGMENTED}/salvage/salvage-survey.ts`,
     find: '  if (other !== undefined) throw severalLogs(',
     replace: '  if (other !== undefined && ids.size < 0) throw severalLogs(',
@@ -66,7 +66,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-as-another-core',
     test: REFUSED_TEST,
-    breaks: 'Salvage is refused where the log is opened as another core, also where nothing is kept of it.',
+    breaks: 'Salvage is refused where the log is opened as another core, also where it keeps nothing.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
     find: '  for (const link of sound) checkCore(link, settings);\n',
     replace: '',
@@ -74,7 +74,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-with-the-checkpoint-of-another-log',
     test: REFUSED_TEST,
-    breaks: 'The checkpoint of another log counts for nothing in a salvage.',
+    breaks: 'Salvage ignores the checkpoint of another log.',
     file: `${SEGMENTED}/salvage/salvage-survey.ts`,
     find: 'read !== undefined && logId !== undefined && sameId(read.logId, logId) ? read : undefined;',
     replace: 'read;',
@@ -82,7 +82,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-behind-any-number',
     test: REFUSED_TEST,
-    breaks: 'A file with a number that no log reaches counts for nothing in a salvage.',
+    breaks: 'Salvage ignores a file with a number that no log reaches.',
     file: `${SEGMENTED}/salvage/salvage-survey.ts`,
     find: 'number <= LARGEST_NAMED && !numbers.has(number)',
     replace: '!numbers.has(number)',
@@ -90,7 +90,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'remains-not-salvaged',
     test: REFUSED_TEST,
-    breaks: 'A log of which only the checkpoint is left can be salvaged.',
+    breaks: 'A log of which only the checkpoint remains can be salvaged.',
     file: `${SEGMENTED}/recovery/open-log.ts`,
     find: "  if (recoveryMode !== 'salvage') refuseRemains(directory, files);",
     replace: "  if (recoveryMode !== 'readonly') refuseRemains(directory, files);",
@@ -98,7 +98,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'checkpoint-of-any-size-read',
     test: REFUSED_TEST,
-    breaks: 'No more is read of a checkpoint than one can be long.',
+    breaks: 'No more bytes of a checkpoint are read than the longest one has.',
     file: `${READER}/chain/log-files.ts`,
     find: 'new Uint8Array(Math.min(io.size(file), 1024 * 1024))',
     replace: 'new Uint8Array(io.size(file))',
@@ -106,7 +106,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'quarantine-is-a-file',
     test: REFUSED_TEST,
-    breaks: 'A file called quarantine keeps no log from being salvaged.',
+    breaks: 'A file called quarantine does not prevent a salvage.',
     file: `${SEGMENTED}/salvage/quarantine.ts`,
     find: "!taken.has(base) || kindOf(io, join(directory, base)) === 'directory'",
     replace: "!taken.has(base) || base !== ''",
@@ -135,7 +135,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'lost-by-a-hold-not-reported',
     test: REFUSED_TEST,
-    breaks: 'What only a hold proves to have been there is reported as lost.',
+    breaks: 'What only a hold proves to have existed is reported as lost.',
     file: `${SEGMENTED}/salvage/salvage-plan.ts`,
     find: 'Math.max(seen, lsn - 1), checkpoint.checkpointLsn)',
     replace: 'Math.max(seen, lsn - lsn), checkpoint.checkpointLsn)',
@@ -143,7 +143,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-lsn-always-used',
     test: REFUSED_TEST,
-    breaks: 'A salvageLsn counts only where salvage cannot tell by itself.',
+    breaks: '`salvageLsn` is used only where the files do not show where the log continues.',
     file: `${SEGMENTED}/salvage/salvage-plan.ts`,
     find: 'if (choice === undefined && salvageLsn !== undefined)',
     replace: 'if (salvageLsn !== undefined)',
@@ -159,7 +159,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'new-log-beside-quarantine',
     test: REFUSED_TEST,
-    breaks: 'A directory of which only the quarantine is left is no new log.',
+    breaks: 'A directory of which only the quarantine remains is no new log.',
     file: `${SEGMENTED}/recovery/open-log.ts`,
     find: "return files.quarantine ? 'quarantine' : undefined;",
     replace: 'return undefined;',
@@ -167,7 +167,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'link-to-nowhere-is-no-log',
     test: REFUSED_TEST,
-    breaks: 'A link that leads nowhere in place of a segment is a missing segment, and the log is corrupt.',
+    breaks: 'A dangling symbolic link in place of a segment is a missing segment, and the log is corrupt.',
     file: `${READER}/chain/chain.ts`,
     find: "    if (isNoFile(error)) {\n      const what = 'the directory",
     replace: "    if (isNoFile(error) && name.number < 0) {\n      const what = 'the directory",
@@ -175,7 +175,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'readonly-with-any-key',
     test: REFUSED_TEST,
-    breaks: 'A log that is opened to be read is refused with a wrong key, as one that is written.',
+    breaks: 'A log that is opened read-only is refused with a wrong key, as one that is written.',
     file: `${SEGMENTED}/recovery/readonly-log.ts`,
     find: 'if (settings.keyRing !== undefined) yield*',
     replace: 'if (settings.keyRing === null) yield*',
@@ -183,15 +183,15 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'salvage-directory-taken-for-a-salvage',
     test: REFUSED_TEST,
-    breaks: 'A directory called salvage is no salvage that has not ended.',
+    breaks: 'A directory called salvage is no unfinished salvage.',
     file: `${READER}/chain/log-files.ts`,
     find: "if (!files.salvage || kindOf(io, join(directory, FileName.salvage)) !== 'directory') return files;",
     replace: "if (!files.salvage || kindOf(io, join(directory, FileName.salvage)) !== 'link') return files;",
   },
   {
-    name: 'salvage-that-cannot-be-named',
+    name: 'quarantine-name-with-an-impossible-year',
     test: INTERRUPTED_TEST,
-    breaks: 'What a salvage has written down can be read whatever the clock says.',
+    breaks: 'The journal of a salvage can be read whatever the clock returns.',
     file: `${SEGMENTED}/salvage/quarantine.ts`,
     find: "date.toISOString().replace(/[-+:.]/g, '')",
     replace: "date.toISOString().replace(/[-:.]/g, '')",
@@ -199,7 +199,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'directory-in-place-of-the-checkpoint',
     test: INTERRUPTED_TEST,
-    breaks: 'A directory called checkpoint keeps no salvage from being gone on with.',
+    breaks: 'A directory called checkpoint does not prevent a salvage from continuing.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
     find: "if (kindOf(io, join(directory, FileName.checkpoint)) === 'directory') {",
     replace: "if (kindOf(io, join(directory, FileName.checkpoint)) === 'link') {",
@@ -213,7 +213,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     replace: 'return firstSegment + salvagedBelow > 0 ? checkpoint : undefined;',
   },
   {
-    name: 'taken-names-found-half-way',
+    name: 'taken-names-found-after-the-first-change',
     test: NAMES_TEST,
     breaks: 'A directory with a name that the log needs for a file is refused before anything is changed.',
     file: `${SEGMENTED}/recovery/open-log.ts`,
@@ -221,7 +221,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
-    name: 'salvage-gives-up-when-pages-go',
+    name: 'salvage-fails-when-pages-are-dropped',
     test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'Salvage decides again where the cache has dropped records meanwhile.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
@@ -229,7 +229,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     replace: 'if (last.nextLsn < keptBefore) throw unsteady(last);',
   },
   {
-    name: 'recovery-gives-up-when-pages-go',
+    name: 'recovery-fails-when-pages-are-dropped',
     test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'Recovery decides again where the cache has dropped records meanwhile.',
     file: `${SEGMENTED}/recovery/recover.ts`,
@@ -239,15 +239,15 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'tail-written-again-without-room',
     test: 'packages/segmented/test/full-disk.test.ts',
-    breaks: 'What was prepared for the next segment is given up where writing the tail again needs room.',
+    breaks: 'The preallocated next segment is released where writing the tail again needs room.',
     file: `${SEGMENTED}/recovery/recover.ts`,
     find: "if (!WalError.is(error, 'WAL_NO_SPACE') || files.drafts.length === 0) throw error;",
     replace: 'throw error;',
   },
   {
-    name: 'next-life-beside-readonly-is-an-error',
+    name: 'truncation-beside-readonly-is-an-error',
     test: 'packages/segmented/test/readonly.test.ts',
-    breaks: 'A log that its writer truncates while it is opened to be read is read anew.',
+    breaks: 'A log that its writer truncates while it is opened read-only is read again.',
     file: `${SEGMENTED}/recovery/readonly-log.ts`,
     find: "'WAL_BAD_HEADER', 'WAL_TRUNCATED']",
     replace: "'WAL_BAD_HEADER']",
@@ -255,7 +255,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
   {
     name: 'second-salvage-forgets-the-first',
     test: REFUSED_TEST,
-    breaks: 'What is salvaged further is one salvage, with one report.',
+    breaks: 'A salvage that is continued on a damaged log is one salvage, with one report.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
     find: 'yield* begin(environment, settings, list(environment.io, settings), error, blocking, journal);',
     replace: 'yield* begin(environment, settings, list(environment.io, settings), error, blocking);',

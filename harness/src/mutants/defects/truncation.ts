@@ -19,7 +19,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'file-with-two-names',
     scenario: 'freed-name-durable-before-overwritten',
-    breaks: 'That a freed file is taken for the next segment is durable before it gets the name of that segment.',
+    breaks: 'The removal of the free name of a file is durable before the file gets the name of a segment.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: '    yield* this.#directorySync.sync();\n',
     replace: '',
@@ -27,7 +27,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'removed-before-checkpoint',
     scenario: 'checkpoint-before-removal',
-    breaks: 'The first kept segment is durable in the checkpoint before older files go.',
+    breaks: 'The first kept segment is durable in the checkpoint before older files are removed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: '      yield* this.#replace({ ...this.#store.current, firstSegment: noted });\n',
     replace: '',
@@ -59,16 +59,16 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'recycled-inside-a-block',
     test: 'packages/segmented/test/recycling.test.ts',
-    breaks: 'A file that ends inside a block is cut to whole ones before it is written around the page cache.',
+    breaks: 'A file that ends inside a block is cut to whole blocks before it is written with direct I/O.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: 'if (preallocatedEnd < size) yield* ioSteps.truncate(io, file, preallocatedEnd);',
     replace: '',
   },
   {
-    name: 'recycled-of-an-earlier-life',
+    name: 'recycled-from-an-earlier-opening',
     test: 'packages/segmented/test/recycling.test.ts',
     breaks:
-      'A file that an earlier life of the log has written is not recycled: writes of a killed process may land in it.',
+      'A file that an earlier opening of the log has written is not recycled: writes of a killed process may land in it.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: '!fileLocks || header.number < this.#firstOwn',
     replace: '!fileLocks || header.number < this.#firstOwn - 1_000_000',
@@ -82,9 +82,9 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: '    this.#failure.throwIfFailed();\n',
   },
   {
-    name: 'hidden-removed-before-name',
+    name: 'superseded-removed-before-the-new-name',
     scenario: 'reset-to',
-    breaks: 'What a cut hides is removed only when the segment that hides it has its name for good.',
+    breaks: 'Superseded segments are removed only when the name of the segment that supersedes them is durable.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: '    const superseded = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);\n',
     replace: `    yield* this.#drop([...writer.sealed]);
@@ -94,7 +94,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'checkpoint-not-lowered-first',
     scenario: 'checkpoint-lowered-first',
-    breaks: 'A checkpoint that is ahead goes back durably before the log is cut.',
+    breaks: 'A checkpoint that is ahead is lowered durably before the log is cut.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: 'const lowered = loweredTo(firstLsn - 1, before);',
     replace: 'const lowered = before;',
@@ -102,7 +102,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'append-during-a-blocking-cut',
     test: 'packages/segmented/test/callbacks.test.ts',
-    breaks: 'Nothing is appended while the end of the log is cut off, whichever way that is driven.',
+    breaks: 'Nothing is appended while the end of the log is cut off, however the cut is driven.',
     file: `${SEGMENTED}/retention/cuts.ts`,
     find: `  runSync<T>(nextLsn: Lsn, cut: () => T): T {
     this.#nextLsns.push(nextLsn);
@@ -119,7 +119,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'called-in-the-middle-of-a-step',
     test: 'packages/segmented/test/callbacks.test.ts',
-    breaks: 'What the log calls is called between the steps of routines: it may call anything in its turn.',
+    breaks: 'Functions of the application are called between the steps of routines, and may call anything.',
     file: 'packages/storage-io/src/routines/steps-under-way.ts',
     find: `  waiting.push(call);
   if (depth === 0) makeCallsInTurn();`,
@@ -145,9 +145,9 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     yield* this.#nameInstead(next, function* () {});`,
   },
   {
-    name: 'surrender-beside-a-roll',
+    name: 'reserve-released-beside-a-roll',
     test: 'packages/segmented/test/release-reserve.test.ts',
-    breaks: 'The prepared segment is made, taken and given up by one routine at a time.',
+    breaks: 'The preallocated segment is made, used and released by one routine at a time.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: 'return yield* this.#queue.join(() => this.#releaseReserve());',
     replace: 'return yield* this.#releaseReserve();',
@@ -155,7 +155,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'draft-in-the-way',
     test: 'packages/segmented/test/unremovable-next-segment.test.ts',
-    breaks: 'A next.seg that could not be removed when it was given up is in the way of no segment.',
+    breaks: 'A next.seg that could not be removed when it was discarded does not prevent the next segment.',
     file: `${SEGMENTED}/segments/segment-file.ts`,
     find: "if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;",
     replace: "if (!WalError.is(error) || error.systemCode !== 'ENOENT') throw error;",
@@ -163,7 +163,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'hold-forgotten',
     scenario: 'holds',
-    breaks: 'No truncation goes past a hold.',
+    breaks: 'No truncation removes what a hold keeps.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: 'return Math.min(lsn, ...Object.values(this.#claims));',
     replace: 'return lsn;',
@@ -172,15 +172,15 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     name: 'lsn-of-before-the-cut',
     test: 'packages/segmented/test/cuts-under-way.test.ts',
     breaks:
-      'A call takes no LSN that a cut under way takes away: it is that of another record when the call has its turn.',
+      'A call accepts no LSN that a cut in progress drops: it belongs to another record when the turn of the call comes.',
     file: `${SEGMENTED}/retention/cuts.ts`,
     find: 'return Math.min(nextLsn, ...this.#nextLsns);',
     replace: 'return nextLsn;',
   },
   {
-    name: 'reader-not-asked-again',
+    name: 'reader-not-called-again',
     test: 'packages/segmented/test/keep-for.test.ts',
-    breaks: 'A reader that comes while a truncation is under way keeps what it needs.',
+    breaks: 'A reader that begins while a truncation is in progress keeps what it needs.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: 'number = Math.min(noted, firstKept());',
     replace: 'number = noted;',
@@ -196,7 +196,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'hold-not-durable',
     scenario: 'holds',
-    breaks: 'A hold is durable when it is given.',
+    breaks: 'A hold is durable on return.',
     file: `${SEGMENTED}/retention/checkpoint-store.ts`,
     find: '    yield* this.#writer.directorySync.sync();\n',
     replace: '',
@@ -204,15 +204,15 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'retention-past-the-checkpoint',
     scenario: 'retention',
-    breaks: 'Retention drops nothing that is above the checkpoint.',
+    breaks: 'Retention drops nothing above the checkpoint.',
     file: `${SEGMENTED}/retention/retention.ts`,
     find: 'const behindCheckpoint = retainUntilCheckpoint ? checkpointLsn + 1 : Number.POSITIVE_INFINITY;',
     replace: 'const behindCheckpoint = (retainUntilCheckpoint ? Number.POSITIVE_INFINITY : checkpointLsn) + 1;',
   },
   {
-    name: 'id-kept-for-every-life',
+    name: 'segment-id-kept-on-reuse',
     scenario: 'recycled-behind-a-cut',
-    breaks: 'Every life of a file has a fresh segment id.',
+    breaks: 'A reused file gets a new segment id.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
     find: '      segmentId: this.#environment.randomBytes(16),',
     replace: '      segmentId: this.#logId,',
@@ -225,7 +225,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'lowered-and-not-put-back',
     test: 'packages/segmented/test/full-disk.test.ts',
-    breaks: 'A cut that finds no room for a name puts back the checkpoint and the holds that it has lowered.',
+    breaks: 'A cut that finds no room for a name restores the checkpoint and the holds that it has lowered.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: 'if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#restoreCheckpoint(before);',
     replace: '',
@@ -233,7 +233,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'hold-below-the-log',
     test: 'packages/segmented/test/full-disk.test.ts',
-    breaks: 'A hold from before the log began where it does now stands for its beginning.',
+    breaks: 'A hold from before the first LSN of the log counts as one on the first LSN.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: 'return mapHolds(this.#store.current.holds, (lsn) => Math.max(lsn, firstLsn));',
     replace: 'return mapHolds(this.#store.current.holds, (lsn) => (firstLsn < 0 ? firstLsn : lsn));',
@@ -241,7 +241,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'file-that-stays-ends-removal',
     test: 'packages/segmented/test/unremovable.test.ts',
-    breaks: 'A file that cannot be removed is left for the next time, and keeps no other from being removed.',
+    breaks: 'A file that cannot be removed is tried again later, and does not prevent the removal of others.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: "return (yield* removeIfPossible(this.#environment.io, segment.path)) ? 'removed' : 'left';",
     replace: `if (yield* removeIfPossible(this.#environment.io, segment.path)) return 'removed';
@@ -250,7 +250,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'truncation-that-does-nothing',
     scenario: 'truncate-part',
-    breaks: 'Truncation takes the segments out of the log that hold nothing but what is not needed.',
+    breaks: 'Truncation removes the segments that contain only records that are not needed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: 'if (first === undefined || first.header.number >= number) return yield* this.#drop([]);',
     replace: 'if (number !== -1) return yield* this.#drop([]);',
@@ -258,7 +258,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'reader-without-a-number-keeps-nothing',
     test: 'packages/segmented/test/keep-for.test.ts',
-    breaks: 'A reader that does not say what it needs may need everything.',
+    breaks: 'A reader that does not return which LSN it needs keeps everything.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: "return checkInteger('needed()', needed());",
     replace: 'return needed() ?? checkInteger;',
@@ -274,7 +274,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'free-files-numbered-behind-any-name',
     test: 'packages/segmented/test/recycling.test.ts',
-    breaks: 'A free file with a number of any length keeps no file from being freed.',
+    breaks: 'A free file with a number of any length does not prevent others from being freed.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: '    this.#found = new Set(free);\n',
     replace: `    this.#found = new Set(free);
@@ -284,7 +284,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'directory-taken-for-a-free-file',
     test: 'packages/segmented/test/recycling.test.ts',
-    breaks: 'What is no file is not made a segment, whatever its name.',
+    breaks: 'A directory is not made a segment, whatever its name.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: "      if (io.stat(path).kind !== 'file') return false;\n",
     replace: '',
@@ -292,7 +292,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'missing-free-file-is-a-failure',
     test: 'packages/segmented/test/recycling.test.ts',
-    breaks: 'A free file that is gone is passed over.',
+    breaks: 'A free file that is missing is skipped.',
     file: `${SEGMENTED}/write/segment-allocator.ts`,
     find: '      if (isFailureOfFile(error)) return false;\n',
     replace: '',

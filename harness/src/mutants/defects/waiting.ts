@@ -4,7 +4,7 @@ import { WAL } from './folders.js';
 /** Defects in what is reported when: to commits that wait for durability, and to followers. */
 export const WAITING_DEFECTS: readonly Defect[] = [
   {
-    name: 'let-in-during-a-cut',
+    name: 'admitted-during-a-cut',
     test: 'packages/wal/test/truncation.test.ts',
     breaks: 'While the end of the log is cut off no event gets an LSN, and commits wait.',
     file: `${WAL}/commit/committer.ts`,
@@ -15,7 +15,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
   {
     name: 'aborted-commit-goes-on',
     test: 'packages/wal/test/abort.test.ts',
-    breaks: 'A commit that is given up before it has an LSN is not appended.',
+    breaks: 'A commit that is aborted before it has an LSN is not appended.',
     file: `${WAL}/commit/room-queue.ts`,
     find: '    const wasFirst = waiter === this.#first;\n    this.#remove(waiter);\n',
     replace: '    const wasFirst = waiter === this.#first;\n',
@@ -23,23 +23,23 @@ export const WAITING_DEFECTS: readonly Defect[] = [
   {
     name: 'follow-without-a-hold',
     test: 'packages/wal/test/follow.test.ts',
-    breaks: 'Truncation keeps what a follower in the same process has still to read.',
+    breaks: 'Truncation keeps what a follower in the same process has not read yet.',
     file: `${WAL}/follow/log-followers.ts`,
     find: 'log.keepFor(() => tail.nextLsn ?? first, cut);',
     replace: 'log.keepFor(() => (tail.nextLsn ?? first) + 1_000_000, cut);',
   },
   {
-    name: 'cut-that-rejects-serves-nobody',
+    name: 'rejected-cut-leaves-commits-waiting',
     test: 'packages/wal/test/truncation.test.ts',
-    breaks: 'Commits whose records a cut made durable are served, also when it fails behind that.',
+    breaks: 'Commits whose records a cut made durable resolve, also when it fails afterwards.',
     file: `${WAL}/commit/committer.ts`,
     find: '      else this.#groups.resolveBeforeCut(lastLsn);\n',
     replace: '',
   },
   {
-    name: 'finished-cut-untold',
+    name: 'finished-cut-not-reported',
     test: 'packages/wal/test/follow-cuts.test.ts',
-    breaks: 'A follower in the process that writes gives out no event that a finished cut took away.',
+    breaks: 'A follower in the process that writes returns no event that a finished cut has dropped.',
     file: `${WAL}/follow/log-followers.ts`,
     find: 'log.keepFor(() => tail.nextLsn ?? first, cut);',
     replace: 'log.keepFor(() => tail.nextLsn ?? first);',
@@ -47,7 +47,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
   {
     name: 'event-after-an-abort',
     test: 'packages/wal/test/follow-cuts.test.ts',
-    breaks: 'A follower gives out no event after its signal was aborted.',
+    breaks: 'A follower returns no event after its signal was aborted.',
     file: `${WAL}/follow/follow.ts`,
     find: 'return this.#settings.signal?.aborted === true || this.#followed.closed() !== undefined;',
     replace: 'return this.#followed.closed() !== undefined;',
@@ -55,7 +55,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
   {
     name: 'damage-waited-for',
     test: 'packages/wal/test/follow-cuts.test.ts',
-    breaks: 'What the writer knows to be durable and a follower cannot read is damage, and nothing to wait for.',
+    breaks: 'What the writer knows to be durable and a follower cannot read is damage, and not waited for.',
     file: `${WAL}/follow/follow.ts`,
     find: '{ ...options, durableOnly: false, durable };',
     replace: '{ ...options, durableOnly: false };',
@@ -63,7 +63,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
   {
     name: 'events-withheld-behind-a-bad-one',
     test: 'packages/wal/test/follow-cuts.test.ts',
-    breaks: 'Events before one that cannot be decoded are given out.',
+    breaks: 'Events before one that cannot be decoded are returned.',
     file: `${WAL}/follow/follow.ts`,
     find: '      if (events.length === 0) throw error;',
     replace: '      if (events.length >= 0) throw error;',
@@ -77,7 +77,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
-    name: 'batch-spent-in-vain',
+    name: 'batch-spent-with-nothing-appended',
     test: 'packages/wal/test/batch.test.ts',
     breaks: 'A batch of which nothing was appended can be committed again.',
     file: `${WAL}/commit/committer.ts`,
@@ -87,7 +87,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
   {
     name: 'durable-and-rejected',
     test: 'packages/wal/test/group-commit.test.ts',
-    breaks: 'A commit that is durable when the log is closed is served.',
+    breaks: 'A commit that is durable when the log is closed resolves.',
     file: `${WAL}/commit/group-commit.ts`,
     find: '    this.#resolveUpTo(this.#log.durableLsn);\n    this.#waiters.rejectAll(',
     replace: '    this.#waiters.rejectAll(',
