@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 
-export { type Chain, LAST_POSITION, type Link, readChain } from './chain/chain.js';
+export { type Chain, type Link, POSITION_MAX, readChain } from './chain/chain.js';
 export { corruption, lostRecord, provenByCheckpoint, truncated } from './chain/corruption.js';
 export { ALWAYS_ENCRYPTED, type Demands, opensRecord } from './chain/encrypted-from.js';
 export { loadKeys } from './chain/load-keys.js';

@@ -6,10 +6,10 @@ import { isNoFile, readHeader } from './log-files.js';
 import { sameId } from './segment.js';
 
 /** The largest number of a segment: the next segment still has a number of ten digits. */
-const LAST_NUMBER = 9_999_999_998;
+const SEGMENT_NUMBER_MAX = 9_999_999_998;
 
 /** The largest position of a segment: the position of the next segment is still a safe integer. */
-export const LAST_POSITION = 2 ** 52;
+export const POSITION_MAX = 2 ** 52;
 
 /** One segment file of the chain. */
 export interface Link {
@@ -117,7 +117,7 @@ function* readLink(io: StorageIo, directory: string, name: SegmentName): IoRouti
       { cause: error },
     );
   }
-  if (header.number > LAST_NUMBER || header.firstPosition > LAST_POSITION) {
+  if (header.number > SEGMENT_NUMBER_MAX || header.firstPosition > POSITION_MAX) {
     throw corruption(path, 'impossible-fields', 'its header leaves no number or position for another segment', {
       offset: 0,
     });

@@ -3,9 +3,9 @@ import { type Checkpoint, FileName, type SegmentHeader, type SegmentName, WalErr
 import {
   corruption,
   isNoFile,
-  LAST_POSITION,
   type Link,
   type LogFiles,
+  POSITION_MAX,
   readCheckpoint,
   readHeader,
   sameId,
@@ -128,7 +128,7 @@ function sortFound(found: readonly Found[], logId: Uint8Array | undefined): Pick
     if (header === undefined) remains.push({ number: name.number, firstLsn: name.firstLsn, path, header });
     else if (logId !== undefined && sameId(header.logId, logId)) {
       const { number, firstLsn } = header;
-      const isWhole = number === name.number && firstLsn === name.firstLsn && header.firstPosition <= LAST_POSITION;
+      const isWhole = number === name.number && firstLsn === name.firstLsn && header.firstPosition <= POSITION_MAX;
       if (isWhole && number <= LARGEST_SOUND) sound.push({ path, header });
       else remains.push({ number, firstLsn, path, header });
     }
