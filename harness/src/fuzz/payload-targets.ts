@@ -52,12 +52,22 @@ const hex = (memory: Uint8Array): string => Buffer.from(memory).toString('hex');
 
 const viewOf = (memory: Uint8Array): DataView => new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
 
+/** Meta and payload of a record. */
+interface Content {
+  readonly meta: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
 /** What a decoder makes of a frame of bytes; the code of its error when it refuses them. */
-function decoded(frame: Uint8Array, offset: number): { meta: Uint8Array; payload: Uint8Array } | string {
+function decoded(frame: Uint8Array, offset: number): Content | string {
+  const options = { keyRing: KEYS, allowPlaintext: true, maxPayloadBytes: LIMIT };
+  return decodedBy(new PayloadDecoder(HEADER, PATH, options), frame, offset);
+}
+
+function decodedBy(decoder: PayloadDecoder, frame: Uint8Array, offset: number): Content | string {
   const record = new RecordHeader();
   readRecordHeader(viewOf(frame), 0, record);
   const body = 32 + ((record.flags & RecordFlag.scoped) === 0 ? 0 : 24);
-  const decoder = new PayloadDecoder(HEADER, PATH, { keyRing: KEYS, allowPlaintext: true, maxPayloadBytes: LIMIT });
   try {
     return decoder.decode(record, frame.subarray(8, body), frame.subarray(body), offset);
   } catch (error) {
@@ -150,5 +160,52 @@ const encryption = target<{ meta: Uint8Array; payload: Uint8Array; changes: Edit
   },
 });
 
+/** A record in the clear, and what its segment and its reader say of that. */
+interface Plain {
+  readonly meta: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly isCompressed: boolean;
+  readonly isSegmentEncrypted: boolean;
+  readonly hasKeys: boolean;
+  readonly allowPlaintext: boolean;
+  readonly predatesEncryption: boolean;
+}
+
+const plain = target<Plain, Plain>({
+  name: 'record in the clear',
+  shapes: fc.record({
+    meta: bytes(30),
+    payload: payloads,
+    isCompressed: fc.boolean(),
+    isSegmentEncrypted: fc.boolean(),
+    hasKeys: fc.boolean(),
+    allowPlaintext: fc.boolean(),
+    predatesEncryption: fc.boolean(),
+  }),
+  inputOf: (shape) => shape,
+  check: ({ meta, payload, isCompressed, isSegmentEncrypted, hasKeys, ...accepted }) => {
+    const stored = isCompressed ? deflateRawSync(payload) : payload;
+    const body = Buffer.concat([meta, stored]);
+    const frame = frameOf(body, meta.length, isCompressed ? RecordFlag.compressed : 0, isCompressed ? 1 : 0);
+    const keyRing = hasKeys ? KEYS : undefined;
+    const header = { ...HEADER, encrypted: isSegmentEncrypted };
+    const decoder = new PayloadDecoder(header, PATH, { ...accepted, keyRing, maxPayloadBytes: LIMIT });
+    const isAccepted = !hasKeys || accepted.allowPlaintext || (accepted.predatesEncryption && !isSegmentEncrypted);
+    assert.equal(decoder.transforms(isCompressed ? RecordFlag.compressed : 0), isCompressed || !isAccepted);
+    const result = decodedBy(decoder, frame, 512);
+    if (!isAccepted) assert.equal(result, 'WAL_BAD_KEY');
+    else if (isCompressed && payload.length > LIMIT) assert.equal(result, 'WAL_TOO_LARGE');
+    else {
+      // In memory of its own: the file may change, and each may be given away.
+      frame.fill(0xee, 32);
+      assert.ok(typeof result !== 'string', `it is refused with ${result}`);
+      assert.ok(
+        result.meta.length === 0 || result.payload.length === 0 || result.meta.buffer !== result.payload.buffer,
+      );
+      assert.deepEqual([hex(result.meta), hex(result.payload)], [hex(meta), hex(payload)]);
+    }
+  },
+});
+
 /** What decrypts and decompresses. */
-export const PAYLOAD_TARGETS: readonly Target[] = [decompression, encryption];
+export const PAYLOAD_TARGETS: readonly Target[] = [decompression, encryption, plain];
