@@ -13,8 +13,8 @@ import { tryRandom } from './random/try-random.js';
 import { secondsSince, sideBySide } from './side-by-side.js';
 
 const HELP = `pnpm mutants [--only NAME] [--blind] [--jobs N]
-pnpm mutants --random N [--seed S] [--jobs N] [--results FILE] [--test PATH] [--thorough]
-pnpm mutants --change TEXT [--jobs N] [--results FILE] [--test PATH] [--thorough]
+pnpm mutants --random N [--seed S] [--jobs N] [--results FILE] [--test PATHS] [--thorough]
+pnpm mutants --change TEXT [--jobs N] [--results FILE] [--test PATHS] [--thorough]
 
 Puts defects into the source, one at a time, and looks whether the checks notice. The exit code is 1 when one goes unnoticed.
 
@@ -39,12 +39,13 @@ only happens there counts as unreached.
 
   --random N      so many of them
   --seed S        the same ones again (default a fresh seed, which is printed)
-  --change TEXT   only those whose printed line has this text in it, of all that there are without --random
+  --change TEXT   only those whose printed line has this text in it, of all that there are without --random; of several lines
+                  one is enough
   --jobs N        so many side by side, each in a folder of its own (default 1)
   --results FILE  one line of JSON for each change that was judged; what is judged in the file is not tried again, as long as
                   the sources, the tests and --test are the same. What reaches which change is kept beside it
   --thorough      with all that reaches a change, whatever it takes; with --results also those that have survived less
-  --test PATH     only with files of tests whose path begins like this`;
+  --test PATHS    only with files of tests whose path begins like one of these, with commas between them`;
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -75,6 +76,10 @@ function defectsOf(count: string | undefined, seedText: string | undefined): rea
   return drawDefects(allDefects(root), integerOf('random', count, 1), seed);
 }
 
+/** Whether a printed line has one of the texts in it. */
+const isAsked = (line: string, texts: string | undefined): boolean =>
+  texts === undefined || texts.split('\n').some((text) => line.includes(text));
+
 await runCommand(HELP, async () => {
   const given = parseOptions(
     process.argv.slice(2),
@@ -90,7 +95,7 @@ await runCommand(HELP, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'walstack-mutants-'));
   try {
     if (change !== undefined || random !== undefined) {
-      const chosen = defectsOf(random, given.seed).filter((defect) => described(defect).includes(change ?? ''));
+      const chosen = defectsOf(random, given.seed).filter((defect) => isAsked(described(defect), change));
       const reach = results === undefined || test !== undefined ? undefined : `${results}.reach`;
       const judged = new Results(results, sourcesKey(root, test ?? ''));
       if (judged.outdated > 0) console.log(`${judged.outdated} results are of other sources and do not count`);

@@ -1,8 +1,8 @@
-import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CoreEntry, CoreWalWriter, PerCoreWalReader } from '@walstack/percore';
 import { SegmentedWal } from '@walstack/segmented';
-import { createMemoryStorageIo } from '@walstack/storage-io';
+import { createMemoryStorageIo, ringSupport } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, contentOf, directoryFor, temporaryDirectory } from './support/fixtures.js';
 
@@ -34,6 +34,24 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(await all(reader)).toEqual([]);
     expect(reader.stopReason).toBe('end');
   });
+});
+
+test.runIf(ringSupport().available)('closes the backend that it has opened itself', async () => {
+  const directory = temporaryDirectory();
+  await (await CoreWalWriter.open(0, directory, { io: 'sync-fs' })).close();
+  const rings = (): number =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(join('/proc/self/fd', fd)).includes('io_uring');
+      } catch {
+        return false;
+      }
+    }).length;
+  const before = rings();
+  const reader = await PerCoreWalReader.open(0, directory, { io: 'io-uring' });
+  expect(rings()).toBeGreaterThan(before);
+  await reader.close();
+  expect(rings()).toBe(before);
 });
 
 test('reads from an LSN up to an epoch', () => {

@@ -134,6 +134,21 @@ describe('a reset', () => {
     expect(recovered(io).offsets.size).toBe(0);
   });
 
+  test('discards the commits of a core that another manager had', async () => {
+    const io = createMemoryStorageIo();
+    const before = await open(io, 2);
+    before.writer(1).appendCommit({ source: 100 }, 3);
+    await before.close();
+    const manager = await open(io, 1);
+    expect(manager.lastCheckpoint).toBeUndefined();
+    await manager.reset();
+    const { cores } = await manager.checkpoint(() => {});
+    expect(cores.flatMap(({ committed }) => [...committed.offsets])).toEqual([]);
+    manager.writer(0).appendPut('behind', '');
+    await manager.close();
+    expect(told(io)).toMatchObject({ puts: ['behind'], offsets: new Map() });
+  });
+
   test('keeps commits after its barrier, also before a last barrier that comes meanwhile', async () => {
     const io = createMemoryStorageIo();
     const epochs = OwnEpochs.create(1);

@@ -147,6 +147,27 @@ describe('a standalone writer on a log of a manager', () => {
   });
 });
 
+test('a position to open at drops nothing while a log cannot be read whose manifest is missing', async () => {
+  const disk = new SimulatedDisk();
+  const before = disk.createStorageIo();
+  await managed(before);
+  await removeManifest(before);
+  const openedAt = (): Promise<CoreWalWriter> => {
+    disk.kill();
+    return CoreWalWriter.openAt(0, DIRECTORY, 0, { io: disk.createStorageIo(), ...SMALL });
+  };
+  let failing = 0;
+  for (let reads = 0; reads === failing; ) {
+    failing++;
+    reads = 0;
+    disk.failWhen(({ kind }) => (kind === 'read' && ++reads === failing ? 'EIO' : undefined));
+    await expect(openedAt()).rejects.toThrow();
+    disk.failWhen(undefined);
+    await expect(openedAt()).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'missing-manifest' }));
+  }
+  expect(failing).toBeGreaterThan(5);
+});
+
 describe('a standalone writer that truncates', () => {
   test('keeps offsets of complete epochs until the epoch in which it appends them again is complete', async () => {
     for (const blocking of [false, true]) {

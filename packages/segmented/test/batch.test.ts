@@ -115,6 +115,7 @@ describe('a batch', () => {
     expect([batch.isSpent, batch.length, before.isSpent]).toEqual([true, 2, false]);
     expect(() => wal.appendBatch(batch)).toThrow(expect.objectContaining({ code: 'WAL_STATE', state: 'spent' }));
     expect(() => batch.add('c')).toThrow(expect.objectContaining({ code: 'WAL_STATE', state: 'spent' }));
+    expect(() => batch.take()).toThrow(expect.objectContaining({ code: 'WAL_STATE', state: 'spent' }));
     expect(wal.nextLsn).toBe(3);
     const behind = batch.clone().add('c');
     expect([behind.length, behind.sizeBytes, batch.length]).toEqual([3, 99, 2]);

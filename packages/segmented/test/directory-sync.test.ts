@@ -21,6 +21,16 @@ test('after a failed sync of the directory there is no further one, and calls th
   await wal.close().catch(() => {});
 });
 
+test('a log whose name cannot be made durable, all directories above included, is not opened', async () => {
+  for (const path of ['/a/b', '/a', '/']) {
+    const disk = new SimulatedDisk({ seed: 3 });
+    const io = disk.createStorageIo();
+    disk.failWhen((operation) => (operation.kind === 'sync-directory' && operation.path === path ? 'EIO' : undefined));
+    const opened = SegmentedWal.open({ directory: '/a/b/log', io, ...new TestEnvironment(3).options });
+    await expect(opened).rejects.toMatchObject({ code: 'WAL_IO_FAILED', path });
+  }
+});
+
 describe('a sync of the directory that finds no room when a freed file is taken again fails the log at once', () => {
   /** A log with freed files, and what makes the next sync of its directory fail. */
   async function withFreedFiles(preallocate: 'write' | 'none') {

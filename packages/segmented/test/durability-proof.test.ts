@@ -41,6 +41,17 @@ function expectRefused(files: Snapshot, facts: Record<string, unknown>): void {
   );
 }
 
+test('a record that is damaged was durable, as one behind it proves that is longer than what is examined at once', () => {
+  const files = killed((wal) => {
+    for (const length of [10, 20, 900_000]) {
+      wal.append('x'.repeat(length));
+      wal.syncSync();
+    }
+  });
+  expect(openIn(restore(files)).lastLsn).toBe(3);
+  expectRefused(damaged(files, 2), { reason: 'hole', lsn: 2 });
+});
+
 describe('a batch of which the last record is damaged', () => {
   const batch = (then: (wal: SegmentedWal) => void): Snapshot =>
     killed((wal) => {

@@ -1,4 +1,4 @@
-import { KeyRing } from '@walstack/codec';
+import { decodeSegmentHeader, KeyRing } from '@walstack/codec';
 import { LogTail, MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
@@ -371,4 +371,17 @@ test('a segment file alone is not taken in the clear by a reader with a ring', a
   expect(Buffer.from(lenient.nextRecord()?.payload as Uint8Array).toString()).toBe('in the clear');
   lenient.close();
   await io.dispose();
+});
+
+test('a cut inside of what is in the clear: every later segment says that the log is encrypted from there on', () => {
+  const io = restore(migrated());
+  const wal = openIn(io, { segmentBytes: 1024, keyRing });
+  wal.truncateAfterSync(5);
+  appendSome(wal, 20);
+  wal.closeSync();
+  const files = snapshot(io, DIRECTORY);
+  const headers = segmentNames(files).map((name) => decodeSegmentHeader(files.get(name) as Uint8Array, name));
+  const from = headers.filter(({ encrypted }) => encrypted).map(({ encryptedFrom }) => encryptedFrom);
+  expect(from.length).toBeGreaterThan(2);
+  expect(new Set(from)).toEqual(new Set([6]));
 });

@@ -360,6 +360,23 @@ describe('setEncryptionRing', () => {
     wal.closeSync();
   });
 
+  test('does not open with a ring that lacks its current key, and changes nothing', () => {
+    const ring = (): KeyRing => KeyRing.fromCallback(3, (id) => (id === 1 ? key(1).key : undefined));
+    const refused = badKey({ reason: 'missing-key', keyId: 3 });
+    const fresh = createMemoryStorageIo();
+    expect(() => openIn(fresh, { keyRing: ring() })).toThrow(refused);
+    expect([...snapshot(fresh, DIRECTORY).keys()]).toEqual([]);
+
+    const io = createMemoryStorageIo();
+    const wal = openIn(io, { keyRing: ringOf(1) });
+    wal.append('x');
+    wal.syncSync();
+    const killed = snapshot(io, DIRECTORY);
+    const again = restore(killed);
+    expect(() => openIn(again, { keyRing: ring() })).toThrow(refused);
+    expect(sameFiles(snapshot(again, DIRECTORY), killed)).toBe(true);
+  });
+
   test('refuses a ring that has another key under the number of the newest records, and changes nothing', () => {
     const io = createMemoryStorageIo();
     const ring = ringOf(1);

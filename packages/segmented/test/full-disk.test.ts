@@ -74,6 +74,40 @@ describe('on a full disk', () => {
     wal.closeSync();
   });
 
+  test('a submitted sync says once that the next segment cannot be created, and the log goes on when it can', () => {
+    const disk = killed();
+    fill(disk);
+    const wal = open(disk, 2);
+    empty(disk);
+    disk.failWhen(({ kind }) => (kind === 'create' ? 'EIO' : undefined));
+    wal.submitSync();
+    expect(() => wal.checkCompletions(21)).toThrow(expect.objectContaining({ code: 'WAL_IO_FAILED' }));
+    expect([wal.checkCompletions(21), wal.failure]).toEqual([false, undefined]);
+    disk.failWhen(undefined);
+    wal.syncSync();
+    expect(wal.append('x')).toBe(21);
+    wal.closeSync();
+  });
+
+  test('appends that are refused try again one at a time', async () => {
+    const disk = killed();
+    fill(disk);
+    const wal = open(disk, 2);
+    let attempts = 0;
+    disk.failWhen(({ kind, path }) => {
+      if (kind === 'create' && path.endsWith('next.seg')) attempts++;
+      return undefined;
+    });
+    const refusedOnce = async (times: number): Promise<number> => {
+      attempts = 0;
+      for (let time = 0; time < times; time++) expect(() => wal.append('x')).toThrow();
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+      return attempts;
+    };
+    const once = await refusedOnce(1);
+    expect([once > 0, await refusedOnce(50)]).toEqual([true, once]);
+  });
+
   // As on file systems that write anew what is written in place.
   test.each(['write', 'datasync'] as const)(
     'a log whose tail has no room to be written again opens after a preallocated file was removed: %s',

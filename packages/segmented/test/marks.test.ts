@@ -62,6 +62,19 @@ test('an idle log gets one mark, once, after its last record is durable', async 
   expect([...wal.replay()].map(({ lsn }) => lsn)).toEqual([1, 2, 3]);
 });
 
+test.each<[string, (wal: SegmentedWal) => unknown]>([
+  ['a sync', (wal) => wal.sync()],
+  ['a sync that blocks', (wal) => wal.syncSync()],
+  ['a sync that was submitted', (wal) => wal.checkCompletions(wal.submitSync())],
+])('an idle log gets a mark after %s', async (_what, sync) => {
+  const world = new TestEnvironment();
+  const { wal } = opened(world);
+  wal.append('a');
+  await sync(wal);
+  expect(world.timers).toEqual([50]);
+  wal.closeSync();
+});
+
 test('no mark is written while something appended is not durable', async () => {
   const world = new TestEnvironment();
   const { io, wal } = opened(world);

@@ -1,3 +1,4 @@
+import { LogTail } from '@walstack/mmap-reader';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, type IoFile } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
@@ -26,7 +27,7 @@ function opened() {
   const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestEnvironment().options, ...config });
   for (let lsn = 1; lsn <= 20; lsn++) wal.append('x'.repeat(100));
   wal.syncSync();
-  return { wal, files };
+  return { io, wal, files };
 }
 
 type Opened = ReturnType<typeof opened>['wal'];
@@ -79,5 +80,22 @@ describe('no file stays open', () => {
     expect(files.size).toBe(before);
     await wal.close();
     expect(files.size).toBe(0);
+  });
+
+  test('of a tail that goes on from segment to segment', () => {
+    const { io, wal, files } = opened();
+    const before = files.size;
+    const tail = new LogTail(io, DIRECTORY, { from: 'first' });
+    const lsns: number[] = [];
+    let most = 0;
+    do {
+      for (let record = tail.next(); record !== undefined; record = tail.next()) lsns.push(record.lsn);
+      most = Math.max(most, files.size - before);
+    } while (tail.advanceSync());
+    expect(lsns.length).toBe(20);
+    expect(most).toBeLessThanOrEqual(2);
+    tail.close();
+    expect(files.size).toBe(before);
+    wal.closeSync();
   });
 });

@@ -154,6 +154,23 @@ describe('a freed segment', () => {
     },
   );
 
+  test('is not preallocated again: its blocks are allocated', () => {
+    const { io, wal } = openOn(new MemoryDisk());
+    fill(wal, 60);
+    wal.truncateBeforeSync(40);
+    const zeros: string[] = [];
+    const { submitWrite } = io;
+    Object.defineProperty(io, 'submitWrite', {
+      value: (...args: Parameters<typeof submitWrite>) => {
+        if (args[1].every((byte) => byte === 0)) zeros.push(args[0].path);
+        return submitWrite.apply(io, args);
+      },
+    });
+    while (wal.stats().recycled < 2) fill(wal, 1);
+    expect(zeros).toEqual([]);
+    wal.closeSync();
+  });
+
   test('is removed when a reader holds a lock on its file', () => {
     const { io, wal } = openOn(new MemoryDisk());
     fill(wal, 60);
@@ -304,16 +321,16 @@ test('nothing is recycled where the file system has no locks on open files', () 
 });
 
 describe('a free file', () => {
-  const afterTruncation = () => {
-    const { io, wal } = openOn(new MemoryDisk());
+  const afterTruncation = (config: Partial<SegmentedWalConfig> = {}) => {
+    const { io, wal } = openOn(new MemoryDisk(), config);
     fill(wal, 60);
     wal.truncateBeforeSync(40);
     expect(freeFiles(io.list(DIRECTORY))).toHaveLength(2);
     return { io, wal };
   };
 
-  test('that was removed is not missed', () => {
-    const { io, wal } = afterTruncation();
+  test.each(['write', 'none'] as const)('that was removed is not missed (%s)', (preallocate) => {
+    const { io, wal } = afterTruncation({ preallocate });
     for (const name of freeFiles(io.list(DIRECTORY))) io.submitRemove(join(DIRECTORY, name));
     fill(wal, 60);
     expect(wal.stats().recycled).toBe(0);

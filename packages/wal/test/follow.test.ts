@@ -374,6 +374,8 @@ describe('it ends', () => {
 test.each([
   ['from', () => [0, {}], 'ERR_OUT_OF_RANGE'],
   ['from', () => ['last', {}], 'ERR_INVALID_ARG_TYPE'],
+  ['from', () => [{ lsn: 1 }, {}], 'ERR_INVALID_ARG_TYPE'],
+  ['from.id', () => [{ lsn: 1, segment: 1, id: 'x' }, {}], 'ERR_OUT_OF_RANGE'],
   ['batch', () => [1, { batch: 0 }], 'ERR_OUT_OF_RANGE'],
   ['durableOnly', () => [1, { durableOnly: 1 }], 'ERR_INVALID_ARG_TYPE'],
   ['copy', () => [1, { copy: 'yes' }], 'ERR_INVALID_ARG_TYPE'],

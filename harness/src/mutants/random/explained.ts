@@ -71,4 +71,94 @@ export const EXPLAINED: readonly Explanation[] = [
     because:
       'Without a signal the log is given the same options either way, and what is wrong with them is refused alike.',
   },
+  {
+    file: 'packages/percore/src/manager/checkpoint-coordinator.ts',
+    change: '`this.#manifestMayBeLost = false;` becomes `;` in `this.#manifestMayBeLost = false;`',
+    because: 'The same manifest is written once more before segments are removed: slower.',
+  },
+  {
+    file: 'packages/segmented/src/segmented-wal.ts',
+    change: '`false` becomes `true` in `#failureWasReported = false;`',
+    because: 'It is set when the log is closed, and read only after that.',
+  },
+  {
+    file: 'packages/segmented/src/read/log-reader.ts',
+    change: '`scanner === undefined` becomes `false` in `if (scanner === undefined) continue;`',
+    because: 'When there is a next segment, a scanner of it has been opened.',
+  },
+  {
+    file: 'packages/wal/src/follow/log-activity.ts',
+    change:
+      "`signal.removeEventListener('abort', wake); this.#waiting.delete(wake);` becomes `this.#waiting.delete(wake); signal.removeEventListener('abort', wake);` in `signal.removeEventListener('abort', wake);`",
+    because: 'Neither of the two depends on the other, and no listener runs in between.',
+  },
+  {
+    file: 'packages/wal/src/follow/log-activity.ts',
+    change:
+      "`this.#waiting.add(wake); signal.addEventListener('abort', wake);` becomes `signal.addEventListener('abort', wake); this.#waiting.add(wake);` in `this.#waiting.add(wake);`",
+    because: 'Neither of the two depends on the other, and no listener runs in between.',
+  },
+  {
+    file: 'packages/wal/src/opentelemetry.ts',
+    change:
+      '`this.#on(channels.open, ({ directory, durationMs }) => { opens.add(1, { [DIRECTORY]: directory }); seconds.record(dur...` becomes `this.#on(channels.recover, ({ directory, report }) => { records.add(report.records, { [DIRECTORY]: directory }); cut....` in `this.#on(channels.open, ({ directory, durationMs }) => {`',
+    because: 'Each subscribes to a channel of its own.',
+  },
+  {
+    file: 'packages/segmented/src/salvage/salvage-journal.ts',
+    change: '`>` becomes `>=` in `if (size > JOURNAL_BYTES_MAX) return undefined;`',
+    because: 'No file of exactly that size is one: the bound only keeps a file that is none from being read.',
+  },
+  {
+    file: 'packages/percore/src/recovery/finalize-recovery.ts',
+    change: '`false` becomes `true` in `if (manifest === NO_MANIFEST && !needed) return false;`',
+    because: 'Without a manifest the list of cores is written behind it, and what is written then is not postponed.',
+  },
+  {
+    file: 'packages/segmented/src/recovery/readonly-log.ts',
+    change:
+      '`before !== undefined && sameFinding(before, error)` becomes `false` in `if (before !== undefined && sameFinding(before, error)) throw error;`',
+    because: 'The same damage is found a hundred times, instead of twice, before it is reported: slower.',
+  },
+  {
+    file: 'packages/segmented/src/write/segment-allocator.ts',
+    change: '`!this.#found.has(name)` becomes `true` in `if (!this.#found.has(name)) return name;`',
+    because:
+      'Free files that were there at the opening are taken in the order of their names, before a file that was freed since gets the name of one of them.',
+  },
+  {
+    file: 'packages/wal/src/commit/group-commit.ts',
+    change: '`true` becomes `false` in `this.#scheduled = true;`',
+    because:
+      'Each commit of a turn asks for a later turn: the first of these begins the group, and the others find nothing to do.',
+  },
+  {
+    file: 'packages/wal/src/wal.ts',
+    change: '`this.#admission.size > 0` becomes `true` in `if (this.#admission.size > 0) this.#commits.start();`',
+    because:
+      'Where no call waits for room, a group begins only for commits that wait, which have asked for it themselves.',
+  },
+  {
+    file: 'packages/storage-io/src/backends/io-uring/io-uring-executor.ts',
+    change:
+      '`this.#operations.unsubmitted` becomes `true` in `if (this.#operations.unsubmitted) this.#scheduleFlush();`',
+    because: 'A later turn of the event loop submits nothing: slower.',
+  },
+  {
+    file: 'packages/storage-io/src/backends/io-uring/ring-operations.ts',
+    change: '`this.#failedWith !== undefined` becomes `false` in `if (this.#failedWith !== undefined) return;`',
+    because: 'Each of its callers does nothing when the ring has failed before.',
+  },
+  {
+    file: 'packages/wal/src/follow/follow.ts',
+    change:
+      "`!WalError.is(error, 'WAL_CLOSED')` becomes `false` in `if (!WalError.is(error, 'WAL_CLOSED')) throw error;`",
+    because: 'An error that comes when the following is over anyway: only which of the two is told differs.',
+  },
+  {
+    file: 'packages/mmap-reader/src/frames/segment-scanner.ts',
+    change: '`-` becomes `+` in `const into = this.#buffer.subarray(this.#filled, until - base);`',
+    because:
+      'It reads as far as the buffer goes. What is behind the limit is not stepped to: readers stop at an LSN, and padding that is cut by the end of the buffer is read again with what follows.',
+  },
 ];

@@ -20,7 +20,7 @@ export interface RandomTrial {
   readonly results: Results;
   /** Where what reaches which change is kept; `undefined` for nowhere. */
   readonly reach: string | undefined;
-  /** Only tests whose path begins like this are run. */
+  /** Only tests whose path begins like one of these are run, with commas between them. */
   readonly test: string | undefined;
   /** All that comes to a change is tried, whatever it takes; also of changes that have survived less. */
   readonly thorough: boolean;
@@ -91,7 +91,8 @@ async function partsThatReach(
   place: Place,
   { jobs, test, reach }: RandomTrial,
 ): Promise<readonly ReachingPart[]> {
-  const all = allParts(place.root).filter(({ name }) => test === undefined || name.startsWith(test));
+  const tests = test?.split(',');
+  const all = allParts(place.root).filter(({ name }) => tests?.some((path) => name.startsWith(path)) ?? true);
   const see = async (): Promise<readonly ReachingPart[]> => {
     const started = performance.now();
     const parts = await reachOf(all, prepared, place, jobs, (line) => console.log(line));
