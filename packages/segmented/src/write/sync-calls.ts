@@ -1,6 +1,6 @@
 import type { Lsn } from '@walstack/codec';
 import { checkInteger } from '@walstack/codec/internal';
-import { CompletionRouter, drive, type Ended, type IoRoutine, runSync, type StorageIo } from '@walstack/storage-io';
+import { CompletionRouter, drive, type IoRoutine, type Outcome, runSync, type StorageIo } from '@walstack/storage-io';
 import { afterStep } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
 import type { FullDisk } from './full-disk.js';
@@ -107,7 +107,7 @@ export class SyncCalls {
   /** @param ended - called when what `submit` submits is durable, or with the error when it never will be */
   #start(submit: () => IoRoutine<LogEnd>, ended: (failure: unknown) => void): void {
     const notify = (failure: unknown): void => afterStep(() => ended(this.#calls.reported(failure)));
-    const durable = (waited: Parameters<Ended<void>>[0]): void => {
+    const durable = (waited: Outcome<void>): void => {
       if ('error' in waited) {
         notify(waited.error);
         return;
@@ -115,7 +115,7 @@ export class SyncCalls {
       this.#idleMarker.arm();
       notify(undefined);
     };
-    const waiting = (submitted: Parameters<Ended<LogEnd>>[0]): void => {
+    const waiting = (submitted: Outcome<LogEnd>): void => {
       if ('error' in submitted) notify(submitted.error);
       else drive(CompletionRouter.for(this.#io), this.#writer.untilDurable(submitted.value), durable);
     };
