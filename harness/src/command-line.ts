@@ -49,11 +49,11 @@ export function wordOf<Word extends string>(name: string, text: string, words: r
 }
 
 /** Seeds that are short enough to be typed. */
-const SEED_MAXIMUM = 0xffff_ffff;
+const SEED_MAX = 0xffff_ffff;
 
 /** A seed that was given, or a fresh one. @throws {UsageError} */
 export function seedOf(text: string | undefined): number {
-  return text === undefined ? Math.floor(Math.random() * SEED_MAXIMUM) : integerOf('seed', text, 0, SEED_MAXIMUM);
+  return text === undefined ? Math.floor(Math.random() * SEED_MAX) : integerOf('seed', text, 0, SEED_MAX);
 }
 
 /** Runs a command: says what was wrong with its arguments, and sets the exit code. */

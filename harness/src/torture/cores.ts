@@ -5,7 +5,7 @@ import { configOf } from './config.js';
 import type { Job } from './job.js';
 import type { Report } from './reports.js';
 import { type Counts, Snapshots } from './snapshots.js';
-import { CORES_MAXIMUM, takeStock } from './stock-taking.js';
+import { CORES_MAX, takeStock } from './stock-taking.js';
 
 const CORES = 3;
 
@@ -45,7 +45,7 @@ export class Cores {
       ...configOf(options),
       ...how,
       directory: directoryOfCores(directory),
-      cores: random.chance(0.8) ? CORES : random.integer(1, CORES_MAXIMUM),
+      cores: random.chance(0.8) ? CORES : random.integer(1, CORES_MAX),
       incomplete: 'take',
       recover: async (recovery) => {
         found = await takeStock(recovery, snapshots, { seed, options }, report);

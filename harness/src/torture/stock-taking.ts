@@ -6,7 +6,7 @@ import type { Report } from './reports.js';
 import type { Counts, Snapshots } from './snapshots.js';
 
 /** More cores than there ever are. */
-export const CORES_MAXIMUM = 4;
+export const CORES_MAX = 4;
 
 /**
  * Reads everything that was found of the logs of all cores, and reports it of each core.
@@ -20,7 +20,7 @@ export async function takeStock(
   report: (report: Report) => void,
 ): Promise<Counts> {
   const covered: Counts = recovery.checkpoint === undefined ? new Map() : snapshots.read(recovery.checkpoint.id);
-  const stocks = Array.from({ length: CORES_MAXIMUM }, (_, core) => new Stock(core, covered.get(core) ?? 0, job));
+  const stocks = Array.from({ length: CORES_MAX }, (_, core) => new Stock(core, covered.get(core) ?? 0, job));
   await recovery.entries().forEach((entry) => {
     if (entry.operation !== 'put' && entry.operation !== 'delete') return;
     const stock = stocks[entry.coreId];

@@ -19,7 +19,7 @@ import { describeVariant, type Variant, variantsOf } from './variant.js';
 const SIDE_BY_SIDE = 2 * availableParallelism();
 
 /** Lives of one log, unless everything is over before. */
-const LIVES_MAXIMUM = 40;
+const LIVES_MAX = 40;
 
 /** Tortures logs until there were kills, or was time, enough, or a promise was broken. */
 export class Torture {
@@ -139,7 +139,7 @@ export class Torture {
   /** @param end - what is done to it at last, and has to see that it goes on */
   async #torture(number: number, log: TorturedLog, end = () => log.goOn()): Promise<void> {
     const { kills, plant } = this.#given;
-    const lives = Math.min(LIVES_MAXIMUM, Math.max(1, Math.floor(kills / this.#variants.length)));
+    const lives = Math.min(LIVES_MAX, Math.max(1, Math.floor(kills / this.#variants.length)));
     let life = 0;
     for (; life < lives && !this.#over && log.breach === undefined; life++) {
       await log.endOneLife();

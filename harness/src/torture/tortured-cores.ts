@@ -4,7 +4,7 @@ import { CoreLedgers } from './core-ledgers.js';
 import { Cores, directoryOfCores } from './cores.js';
 import { failureOf } from './life.js';
 import { type Plant, plantLoss } from './plant.js';
-import { CORES_MAXIMUM } from './stock-taking.js';
+import { CORES_MAX } from './stock-taking.js';
 import { TorturedLog } from './tortured-log.js';
 
 /** Bytes of an entry before its value, and some of that. */
@@ -15,7 +15,7 @@ export class TorturedCores extends TorturedLog {
   readonly ledger = new CoreLedgers();
 
   protected get locked(): readonly string[] {
-    const cores = Array.from({ length: CORES_MAXIMUM }, (_, core) => this.#directoryOf(core));
+    const cores = Array.from({ length: CORES_MAX }, (_, core) => this.#directoryOf(core));
     return [directoryOfCores(this.directory), ...cores];
   }
 

@@ -2,8 +2,10 @@ import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from
 import { invalidType } from '@walstack/codec/internal';
 import type { LogTailOptions, ResumePoint, WalRecord } from '@walstack/mmap-reader';
 import { runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { backendOf } from '@walstack/storage-io/internal';
 import { AppendGate } from './append/append-gate.js';
 import { type AppendOptions, NO_OPTIONS, ReusedBody } from './append/record-body.js';
+import { settingsFor } from './backend-defaults.js';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CallQueues } from './call-queues.js';
 import { type CloseOptions, Closing } from './closing.js';
@@ -11,7 +13,6 @@ import { announce } from './diagnostics.js';
 import type { Environment } from './environment.js';
 import { announced, channels } from './log-diagnostics.js';
 import { emptyBatch } from './log-errors.js';
-import { openBackend, settingsFor } from './open-backend.js';
 import { checkConfig, environmentOf, type SegmentedWalConfig, type Settings, withoutCreating } from './options.js';
 import type { LogReader, ReadOptions } from './read/log-reader.js';
 import { ReadCalls } from './read/read-calls.js';
@@ -105,7 +106,7 @@ export class SegmentedWal {
    */
   static async open(config: SegmentedWalConfig): Promise<SegmentedWal> {
     const checked = checkConfig(config);
-    const { io, owned } = openBackend(config, 'async');
+    const { io, owned } = backendOf(config.io, 'async');
     try {
       const settings = settingsFor(checked, io);
       const environment = environmentOf(config, io);
@@ -124,7 +125,7 @@ export class SegmentedWal {
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot block */
   static openSync(config: SegmentedWalConfig): SegmentedWal {
     const checked = checkConfig(config);
-    const { io, owned } = openBackend(config, 'wait');
+    const { io, owned } = backendOf(config.io, 'wait');
     try {
       const settings = settingsFor(checked, io);
       const environment = environmentOf(config, io);
