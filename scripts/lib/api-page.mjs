@@ -134,8 +134,8 @@ export const apiOf = (root) => {
   const page = [
     '# All public names',
     '',
-    'Made from the doc comments by `node scripts/make-api-page.mjs`; a test holds it to them. What the READMEs tell at',
-    'length stands here in a sentence. The entry points `internal` are for the packages of this repository and have no rows.',
+    'Made from the doc comments by `node scripts/make-api-page.mjs`; a test checks that it is current. The READMEs of the',
+    'packages describe the same at length. The entry points `internal` are for the packages of this repository and have no rows.',
     '',
     ...sections,
   ].join('\n');
