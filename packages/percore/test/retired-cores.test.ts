@@ -146,7 +146,7 @@ describe('a reset', () => {
     expect(cores.flatMap(({ committed }) => [...committed.offsets])).toEqual([]);
     manager.writer(0).appendPut('behind', '');
     await manager.close();
-    expect(told(io)).toMatchObject({ puts: ['behind'], offsets: new Map() });
+    expect(recovered(io)).toMatchObject({ puts: ['behind'], offsets: new Map() });
   });
 
   test('keeps commits after its barrier, also before a last barrier that comes meanwhile', async () => {

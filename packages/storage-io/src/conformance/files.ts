@@ -67,7 +67,12 @@ export const files: readonly ConformanceCase[] = [
       const { io } = subject;
       const file = subject.open('file');
       if (!io.capabilities.realFiles || io.links?.(file) === undefined) return;
-      linkSync(subject.path('file'), subject.path('second'));
+      try {
+        linkSync(subject.path('file'), subject.path('second'));
+      } catch {
+        // There are file systems on which a file has one name.
+        return;
+      }
       assert.equal(io.links(file), 2);
       assert.equal(io.links(subject.open('second')), 2);
       assert.equal(await subject.result(io.submitRemove(subject.path('file'))), 0);
