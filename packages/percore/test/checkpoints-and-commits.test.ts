@@ -114,7 +114,7 @@ describe('inside a snapshot', () => {
 
 describe('a clock that returns no valid time', () => {
   test.each([Number.NaN, -1, Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER, 1e13, -1e300])(
-    '%d: everything opens again',
+    '%d: the log opens again',
     async (time) => {
       const io = createMemoryStorageIo();
       const manager = await open(io, 2);

@@ -345,13 +345,13 @@ describe('wrong arguments', () => {
     CoreWalWriter.openSync(coreId as number, directory as string, options as object);
 
   test.each<readonly [string, () => unknown, string]>([
-    ['a core that is no number', () => open('0'), 'ERR_INVALID_ARG_TYPE'],
+    ['a core that is not a number', () => open('0'), 'ERR_INVALID_ARG_TYPE'],
     ['a negative core', () => open(-1), 'ERR_OUT_OF_RANGE'],
     ['a core of more than 32 bits', () => open(2 ** 32), 'ERR_OUT_OF_RANGE'],
-    ['a directory that is none', () => open(0, 7), 'ERR_INVALID_ARG_TYPE'],
+    ['a directory that is not a path', () => open(0, 7), 'ERR_INVALID_ARG_TYPE'],
     ['an unknown option', () => open(0, '/log', { io, segmentByte: 1 }), 'ERR_INVALID_ARG_TYPE'],
-    ['epochs that are none', () => open(0, '/log', { io, epochs: {} }), 'ERR_INVALID_ARG_TYPE'],
-    ['a position that is none', () => CoreWalWriter.openAtSync(0, '/log', -1, { io }), 'ERR_OUT_OF_RANGE'],
+    ['epochs that are not a SharedEpochs', () => open(0, '/log', { io, epochs: {} }), 'ERR_INVALID_ARG_TYPE'],
+    ['a negative position', () => CoreWalWriter.openAtSync(0, '/log', -1, { io }), 'ERR_OUT_OF_RANGE'],
   ])('%s', (_what, call, code) => {
     expect(call).toThrow(coded(code));
     expect(existsSync('/log')).toBe(false);

@@ -24,7 +24,7 @@ test.each([
   ['time goes back', put(3, 1, 10)],
   ['time goes back, in a later epoch', put(3, 2, 10)],
   ['epoch goes back', put(3, 0, 11)],
-])('an entry whose %s is refused', (_what, record) => {
+])('an entry whose %s is rejected', (_what, record) => {
   const entries = decoder();
   entries.decode(put(1, 1, 10));
   entries.decode(put(2, 1, 11));

@@ -59,13 +59,13 @@ describe('an invalid entry', () => {
     ['of another core', record({ 4: 3 }), 'WAL_CORRUPT'],
     ['of another sequence', record({ 16: 3 }), 'WAL_CORRUPT'],
     ['of another operation than its record', record({}, 2), 'WAL_CORRUPT'],
-    ['of an epoch that is no number', record({ 15: 255 }), 'WAL_CORRUPT'],
-    ['of a time that is no number', record({ 31: 255 }), 'WAL_CORRUPT'],
+    ['of an epoch that is not a number', record({ 15: 255 }), 'WAL_CORRUPT'],
+    ['of a time that is not a number', record({ 31: 255 }), 'WAL_CORRUPT'],
     ['of a later version', record({ 0: 2 }), 'WAL_UNSUPPORTED_VERSION'],
-    ['of an operation that is not known', record({ 1: 9 }, 9), 'WAL_UNSUPPORTED_VERSION'],
+    ['of an unknown operation', record({ 1: 9 }, 9), 'WAL_UNSUPPORTED_VERSION'],
     ['that is a checkpoint without an id', record({ 1: 3 }, 3), 'WAL_CORRUPT'],
     ['that is a barrier without flags', record({ 1: 4 }, 4), 'WAL_CORRUPT'],
-    ['that is a commit whose sources are cut', record({ 1: 5 }, 5), 'WAL_CORRUPT'],
+    ['that is a commit with truncated sources', record({ 1: 5 }, 5), 'WAL_CORRUPT'],
   ])('%s', (_what, one, code) => {
     expect(() => decodeEntry(one, 2, '/log')).toThrow(expect.objectContaining({ code, path: '/log', lsn: 2 }));
   });

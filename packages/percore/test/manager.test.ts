@@ -453,16 +453,16 @@ describe('wrong arguments', () => {
 
   test.each<readonly [string, object, string]>([
     ['no cores', { cores: 0 }, 'ERR_OUT_OF_RANGE'],
-    ['cores that are none', { cores: '2' }, 'ERR_INVALID_ARG_TYPE'],
+    ['cores that are not a number', { cores: '2' }, 'ERR_INVALID_ARG_TYPE'],
     ['the same core twice', { cores: [1, 1] }, 'ERR_OUT_OF_RANGE'],
-    ['an id that is none', { cores: [-1] }, 'ERR_OUT_OF_RANGE'],
-    ['incomplete that is none', { incomplete: 'keep' }, 'ERR_OUT_OF_RANGE'],
-    ['recover that is no function', { recover: 1 }, 'ERR_INVALID_ARG_TYPE'],
+    ['a negative id', { cores: [-1] }, 'ERR_OUT_OF_RANGE'],
+    ['an unknown value of incomplete', { incomplete: 'keep' }, 'ERR_OUT_OF_RANGE'],
+    ['recover that is not a function', { recover: 1 }, 'ERR_INVALID_ARG_TYPE'],
     ['an unknown option', { core: 2 }, 'ERR_INVALID_ARG_TYPE'],
-    ['an option of recovery that would cut what is acknowledged', { toEpoch: 1 }, 'ERR_INVALID_ARG_TYPE'],
+    ['an option of recovery that would drop acknowledged entries', { toEpoch: 1 }, 'ERR_INVALID_ARG_TYPE'],
     ['an option of the log of a core', { coreId: 1 }, 'ERR_INVALID_ARG_TYPE'],
     ['an option that checkpoints replace', { retainBytes: 1 }, 'ERR_INVALID_ARG_TYPE'],
-    ['a backend that is none', { io: {} }, 'ERR_INVALID_ARG_TYPE'],
+    ['a backend that is not a StorageIo', { io: {} }, 'ERR_INVALID_ARG_TYPE'],
     ['workers without a program', { workers: {}, io: 'sync-fs' }, 'ERR_INVALID_ARG_TYPE'],
     ['workers with a backend of this thread', { workers: { run: { module: 'x' } } }, 'ERR_INVALID_ARG_VALUE'],
     [

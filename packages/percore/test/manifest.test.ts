@@ -124,15 +124,15 @@ describe('with a right checksum', () => {
   });
 
   test.each<readonly [string, unknown]>([
-    ['no JSON', '{'],
-    ['no object', []],
-    ['no version', { ...empty, version: undefined }],
-    ['cores that are none', { ...empty, cores: [-1] }],
+    ['text that is not JSON', '{'],
+    ['JSON that is not an object', []],
+    ['a manifest without a version', { ...empty, version: undefined }],
+    ['cores that are not ids', { ...empty, cores: [-1] }],
     ['a checkpoint without an epoch', { ...empty, checkpoint: { ...whole, epoch: undefined } }],
-    ['a place that is none', { ...empty, pending: { ...whole, cores: [{ ...place, position: 1.5 }] } }],
+    ['a place with an invalid position', { ...empty, pending: { ...whole, cores: [{ ...place, position: 1.5 }] } }],
     ['a place without the flag of a retired core', { ...empty, pending: { ...whole, cores: [{ ...place, left: 1 }] } }],
     ['an offset that is a number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, offsets: { a: 1 } }] } }],
-    ['a watermark that is no number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, watermark: 'x' }] } }],
+    ['a watermark that is not a number', { ...empty, checkpoint: { ...whole, cores: [{ ...place, watermark: 'x' }] } }],
   ])('%s is corrupt', (_what, json) => {
     expect(() => read(json)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT' }));
   });

@@ -130,7 +130,7 @@ describe('salvage', () => {
   });
 
   test.each(['damaged', 'missing'])(
-    'of a manifest that is %s: everything that is there, and new numbers',
+    'of a manifest that is %s: all entries of the logs, and new checkpoint ids',
     async (how) => {
       const directory = await made();
       const path = join(directory, 'manifest');
@@ -217,7 +217,7 @@ describe('salvage', () => {
   };
 
   test.each(['take', 'leave'] as const)(
-    "that ends before it is done is gone on with, and strict refuses until then, with '%s'",
+    "that is interrupted is continued, and nothing opens in strict mode before its end, with '%s'",
     async (incomplete) => {
       for (const lose of [
         (directory: string) => damage(directory, 1, '3/1'),
