@@ -12,7 +12,8 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
     name: 'durable-write-on-any-file-system',
     test: EXECUTOR_TEST,
-    breaks: 'A durable write is left to the file system only where it was shown to be durable; else a sync follows it.',
+    breaks:
+      'A durable write is made with RWF_DSYNC only where that was shown to be durable; elsewhere a sync follows it.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
     find: 'if (durable && !this.#honoursDurable(file)) {',
     replace: 'if (durable && !this.#honoursDurable(file) && offset < 0) {',

@@ -15,7 +15,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
   {
     name: 'snapshot-keeps-all-else-waiting',
     test: COORDINATION_TEST,
-    breaks: 'While a snapshot is taken everything except a further checkpoint goes on.',
+    breaks: 'While a snapshot is taken everything except a further checkpoint continues.',
     file: `${PERCORE}/manager/checkpoint-coordinator.ts`,
     find: `      const checkpoint = await this.#inTurn(async () => this.#begin(await this.#endEpoch()));
       await takeSnapshot(checkpoint);

@@ -87,9 +87,9 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     replace: '    this.#failure.throwIfFailed();\n    chain.current = next;\n    try {\n',
   },
   {
-    name: 'no-room-that-is-final',
+    name: 'no-room-for-a-name-is-final',
     scenario: 'no-room-changes-nothing',
-    breaks: 'A call that finds no room for the name of a segment has changed nothing, and the log goes on.',
+    breaks: 'A call that finds no room for the name of a segment changes nothing, and the log continues.',
     file: `${SEGMENTED}/write/roll.ts`,
     find: '      yield* this.#failure.guarded(this.#seal(old, next));\n      yield* this.#files.nameOrRefuse(next);\n',
     replace:
@@ -104,15 +104,15 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     replace: 'this.#failureWasReported = this.#parts.writer.failure !== undefined;',
   },
   {
-    name: 'failure-that-calls-do-not-report',
+    name: 'reported-failure-reported-again',
     test: 'packages/segmented/test/failed-log.test.ts',
-    breaks: 'Closing a log whose failure a call has rejected with does not report it again.',
+    breaks: 'Closing a log does not report again a failure with which a call has rejected.',
     file: `${SEGMENTED}/call-queues.ts`,
     find: '(WalError.is(error) && error.cause === failure)',
     replace: 'false',
   },
   {
-    name: 'failure-of-a-submitted-sync-as-if-reported',
+    name: 'failure-of-a-submitted-sync-counts-as-reported',
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks:
       'The failure of a submitted sync is not reported before a call has thrown it: closing the log rejects with it.',

@@ -16,8 +16,8 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     replace: 'if (links.length === 1 && !isSurelyBefore(topPrefix, top, limit, above)) return undefined;',
   },
   {
-    name: 'told-salvage-keeps-one-segment',
-    breaks: 'Salvage that was told where to go on keeps all segments below that have no gap.',
+    name: 'salvage-lsn-keeps-one-segment',
+    breaks: 'With `salvageLsn` salvage keeps all segments below it as far as they have no gap.',
     file: `${SEGMENTED}/salvage/salvage-plan.ts`,
     find: 'const kept = [...(yield* this.#soundBelow(links)), ...(isEmpty(segment) ? [] : [segment])];',
     replace: 'const kept = isEmpty(segment) ? [] : [segment];\n      yield* this.#soundBelow(links);',
