@@ -77,14 +77,9 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'The same manifest is written once more before segments are removed: slower.',
   },
   {
-    file: 'packages/segmented/src/segmented-wal.ts',
+    file: 'packages/segmented/src/closing.ts',
     change: '`false` becomes `true` in `#failureWasReported = false;`',
     because: 'It is set when the log is closed, and read only after that.',
-  },
-  {
-    file: 'packages/segmented/src/read/log-reader.ts',
-    change: '`scanner === undefined` becomes `false` in `if (scanner === undefined) continue;`',
-    because: 'When there is a next segment, a scanner of it has been opened.',
   },
   {
     file: 'packages/wal/src/follow/log-activity.ts',
@@ -133,8 +128,8 @@ export const EXPLAINED: readonly Explanation[] = [
       'Each commit of a turn asks for a later turn: the first of these begins the group, and the others find nothing to do.',
   },
   {
-    file: 'packages/wal/src/wal.ts',
-    change: '`this.#admission.size > 0` becomes `true` in `if (this.#admission.size > 0) this.#commits.start();`',
+    file: 'packages/wal/src/commit/committer.ts',
+    change: '`this.#admission.size > 0` becomes `true` in `if (this.#admission.size > 0) this.#groups.start();`',
     because:
       'Where no call waits for room, a group begins only for commits that wait, which have asked for it themselves.',
   },
