@@ -128,12 +128,6 @@ export const EXPLAINED: readonly Explanation[] = [
       'Each commit of a turn asks for a later turn: the first of these begins the group, and the others find nothing to do.',
   },
   {
-    file: 'packages/wal/src/commit/committer.ts',
-    change: '`this.#admission.size > 0` becomes `true` in `if (this.#admission.size > 0) this.#groups.start();`',
-    because:
-      'Where no call waits for room, a group begins only for commits that wait, which have asked for it themselves.',
-  },
-  {
     file: 'packages/storage-io/src/backends/io-uring/io-uring-executor.ts',
     change:
       '`this.#operations.unsubmitted` becomes `true` in `if (this.#operations.unsubmitted) this.#scheduleFlush();`',
