@@ -869,11 +869,11 @@ describe('the conformance suite', () => {
 
   it('notices on real files when offsets are taken modulo 4 GiB, and when second names do not count', async () => {
     const wrong: Readonly<Record<string, (io: StorageIo) => Partial<StorageIo>>> = {
-      'data: a file may be long: what is written far behind its beginning is there': (io) => ({
+      'data: reading returns what was written many MiB after the beginning of a file': (io) => ({
         submitWrite: (file, data, offset, options) => io.submitWrite(file, data, offset % 2 ** 32, options),
         submitRead: (file, into, offset) => io.submitRead(file, into, offset % 2 ** 32),
       }),
-      'files: a second name of a real file counts, where the backend can tell': () => ({ links: () => 1 }),
+      'files: links counts a second name of a real file': () => ({ links: () => 1 }),
     };
     for (const [name, replaced] of Object.entries(wrong)) {
       for (const isWrong of [false, true]) {

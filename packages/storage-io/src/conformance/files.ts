@@ -62,7 +62,7 @@ export const files: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a second name of a real file counts, where the backend can tell',
+    name: 'links counts a second name of a real file',
     async run(subject) {
       const { io } = subject;
       const file = subject.open('file');
