@@ -7,7 +7,7 @@ export const scenario: WriterScenario = {
   modes: ['blocking', 'recycling', 'ring-4', 'pool'],
   async runWriter(log) {
     await log.open();
-    for (let round = 0; round < 2; round++) {
+    for (let round = 0; round < 4; round++) {
       log.putSome(4, 900);
       if (log.random() < 0.6) log.commit();
       if (log.random() < 0.5) log.writer.appendEpochBarrier();

@@ -882,6 +882,7 @@ describe('the conformance suite', () => {
           io: altered(createSyncFsStorageIo(), isWrong ? replaced : () => ({})),
           directory,
         }));
+        expect([...tests.keys()]).toContain(name);
         const run = tests.get(name)?.();
         await (isWrong ? expect(run).rejects.toThrow() : run);
         rmSync(directory, { recursive: true });
