@@ -7,6 +7,7 @@ import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
 import { CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
+import { beforeRetention, checkRetained } from './retained.js';
 import { SimulatedWorld } from './simulated-world.js';
 import { toldOfFailure } from './told-of-failure.js';
 
@@ -224,8 +225,7 @@ export class ModelledLog {
     if (lsn <= wal.checkpointLsn) return;
     this.#life.note({ kind: 'claiming', name: CHECKPOINT, lsn });
     if (this.config.retainBytes !== undefined) this.#life.note({ kind: 'truncated', lsn: lsn + 1 });
-    if (this.#blocks) wal.checkpointSync(lsn);
-    else await wal.checkpoint(lsn);
+    await this.#retaining(() => (this.#blocks ? wal.checkpointSync(lsn) : wal.checkpoint(lsn)));
     throwUnlessDurable(wal, lsn, 'a checkpoint');
     this.#life.note({ kind: 'claimed', name: CHECKPOINT, lsn });
     this.acknowledge();
@@ -235,12 +235,24 @@ export class ModelledLog {
   async hold(name: string, lsn?: number): Promise<void> {
     const { wal } = this;
     this.#life.note({ kind: 'claiming', name, lsn });
-    if (lsn === undefined) await (this.#blocks ? wal.releaseHoldSync(name) : wal.releaseHold(name));
-    else {
-      await (this.#blocks ? wal.holdSync(name, lsn) : wal.hold(name, lsn));
+    if (lsn === undefined) {
+      const release = () => (this.#blocks ? wal.releaseHoldSync(name) : wal.releaseHold(name));
+      // Without such a hold nothing is released.
+      await (name in wal.holds ? this.#retaining(release) : release());
+    } else {
+      await this.#retaining(() => (this.#blocks ? wal.holdSync(name, lsn) : wal.hold(name, lsn)));
       throwUnlessDurable(wal, lsn - 1, 'a hold');
     }
     this.#life.note({ kind: 'claimed', name, lsn });
+  }
+
+  /** Makes a call that applies the retention. */
+  async #retaining(call: () => unknown): Promise<void> {
+    const { retainBytes } = this.config;
+    const before = retainBytes === undefined ? undefined : beforeRetention(this.wal);
+    await call();
+    // After a failure it may be deferred.
+    if (before !== undefined && this.#isSteady) checkRetained(before, this.wal, retainBytes as number);
   }
 
   /** Destroys the first record of a segment that is not the newest, on the disk. The log is killed. */

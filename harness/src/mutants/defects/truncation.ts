@@ -202,6 +202,14 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
+    name: 'retention-whatever-the-size',
+    scenario: 'retention',
+    breaks: 'Retention removes a segment only while the log with it is larger than `retainBytes`.',
+    file: `${SEGMENTED}/retention/retention.ts`,
+    find: 'const tooMuch = bytes > (rules.retainBytes ?? Number.POSITIVE_INFINITY);',
+    replace: 'const tooMuch = rules.retainBytes !== undefined;',
+  },
+  {
     name: 'retention-past-the-checkpoint',
     scenario: 'retention',
     breaks: 'Retention drops nothing above the checkpoint.',
