@@ -2,7 +2,7 @@ import { cpSync, readdirSync, readFileSync, readlinkSync, truncateSync, writeFil
 import { join } from 'node:path';
 import { type CoreEntry, CoreWalWriter, PerCoreWalReader } from '@walstack/percore';
 import { SegmentedWal } from '@walstack/segmented';
-import { createMemoryStorageIo, ringSupport } from '@walstack/storage-io';
+import { createMemoryStorageIo, MemoryDisk, ringSupport } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, contentOf, directoryFor, temporaryDirectory } from './support/fixtures.js';
 
@@ -124,6 +124,43 @@ describe('the reason at the end of the log', () => {
     expect(() => [...reader]).toThrow(coded('WAL_CORRUPT'));
     expect(reader.stopReason).toBe('corrupt');
   });
+});
+
+test('an entry that is written while the end of the log is examined is not taken for damage', () => {
+  let last = false;
+  for (let turn = 1; !last; turn++) {
+    const disk = new MemoryDisk();
+    const io = createMemoryStorageIo({ world: disk });
+    const writer = CoreWalWriter.openSync(0, '/log', { io });
+    writer.appendPut('first', '');
+    writer.syncSync();
+    let calls = Number.NEGATIVE_INFINITY;
+    const beside = new Proxy(createMemoryStorageIo({ world: disk }), {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]): unknown => {
+          if (++calls === turn) {
+            writer.appendPut('second', '');
+            writer.syncSync();
+          }
+          return value.apply(target, args);
+        };
+      },
+    });
+    const reader = PerCoreWalReader.openSync(0, '/log', { io: beside });
+    const keys = (): unknown[] => [...reader].map((entry) => (contentOf(entry) as string[])[1]);
+    expect(keys()).toEqual(['first']);
+    calls = 0;
+    const seen = keys();
+    expect([turn, reader.stopReason]).toEqual([turn, 'end']);
+    last = calls < turn;
+    calls = Number.NEGATIVE_INFINITY;
+    expect([...seen, ...keys()]).toEqual(last ? [] : ['second']);
+    reader[Symbol.dispose]();
+    writer.closeSync();
+    expect(turn).toBeLessThan(200);
+  }
 });
 
 test('an unreadable entry remains the next one, and the reader reports it', () => {

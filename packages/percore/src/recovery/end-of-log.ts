@@ -13,8 +13,8 @@ import {
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 
 /**
- * What follows the last entry of a log: `'end'`, nothing but zeros; `'torn'`, an incomplete frame; or `'checksum'`, a frame
- * that is as long as its header says, but has another checksum.
+ * What follows the last entry of a log: `'end'`, nothing but zeros, or what was written meanwhile; `'torn'`, an incomplete
+ * frame; or `'checksum'`, a frame that is as long as its header says, but has another checksum.
  */
 export type EndOfLog = 'end' | 'torn' | 'checksum';
 
@@ -43,10 +43,11 @@ function* endOf(io: StorageIo, path: string): IoRoutine<EndOfLog> {
   const link = { path, header: yield* readHeader(io, path) };
   const seen = yield* readableEnd(io, link);
   const { kind, proofOffset } = yield* inspectTail(io, link, seen);
-  if (proofOffset === undefined) return kind;
-  // A writer may have written these bytes after their place was read, and before the proof was found.
+  if (kind === 'end') return kind;
+  // A writer may have written these bytes after their place was read: then they are frames that the next reading returns.
   const again = yield* readableEnd(io, link);
-  if (again.end > seen.end) return kind;
+  if (again.end > seen.end) return 'end';
+  if (proofOffset === undefined) return kind;
   const proof = `the frame at offset ${proofOffset} proves that it had been durable`;
   throw lostRecord(path, seen.end, seen.nextLsn, 'hole', proof);
 }
