@@ -50,7 +50,7 @@ async function explorePrograms<Note>(programs: Programs<Note>, effort: Effort): 
   let opened = 0;
   const check: Program<Note> = (life) => {
     opened++;
-    return programs.check(life);
+    return checkOnGoodDisks(programs, life);
   };
   try {
     crashes = await exploreCrashes(programs.scenario, check, {
@@ -80,8 +80,18 @@ export function replayScenario(scenario: Scenario, mode: ModeName, replay: strin
 
 async function replayPrograms<Note>(programs: Programs<Note>, replay: string): Promise<void> {
   const options = { ...programs.options, replay };
-  if (replay.includes('!')) await injectFaults(programs.scenario, programs.check, { ...options, accepts });
-  else await exploreCrashes(programs.scenario, programs.check, options);
+  const check: Program<Note> = (life) => checkOnGoodDisks(programs, life);
+  if (replay.includes('!')) await injectFaults(programs.scenario, check, { ...options, accepts });
+  else await exploreCrashes(programs.scenario, check, options);
+}
+
+/** Checks in a new process; what a scenario has fail ends with its process, also when that is killed in the middle. */
+function checkOnGoodDisks<Note>(
+  programs: Programs<Note>,
+  life: Parameters<Program<Note>>[0],
+): ReturnType<Program<Note>> {
+  for (const disk of life.disks) disk.failWhen(undefined);
+  return programs.check(life);
 }
 
 interface Programs<Note> {

@@ -41,7 +41,8 @@ export class CallQueues {
   }
 
   run<T>(make: () => IoRoutine<T>): Promise<T> {
-    return this.inTurn(make).catch(this.#reject);
+    if (this.state !== 'open') return Promise.reject(this.closedError());
+    return this.#reporting(this.writes, make);
   }
 
   runSync<T>(make: () => IoRoutine<T>): T {
@@ -55,7 +56,7 @@ export class CallQueues {
   runMaintenance<T>(make: () => IoRoutine<T>): Promise<T> {
     if (this.state !== 'open') return Promise.reject(this.closedError());
     if (this.isReadonly) return Promise.reject(readonlyError(this.#directory));
-    return this.maintenance.run(make).catch(this.#reject);
+    return this.#reporting(this.maintenance, make);
   }
 
   runMaintenanceSync<T>(make: () => IoRoutine<T>): T {
@@ -78,9 +79,15 @@ export class CallQueues {
     return error;
   }
 
-  readonly #reject = (error: unknown): never => {
-    throw this.reported(error);
-  };
+  /** Notes the failure when the routine ends, and not in a later microtask: `close` may be called before that one. */
+  #reporting<T>(queue: RoutineQueue, make: () => IoRoutine<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      queue.start(make, (ended) => {
+        if ('error' in ended) reject(this.reported(ended.error));
+        else resolve(ended.value);
+      });
+    });
+  }
 
   /** @throws the failure of the log, for a call that writes */
   throwIfFailed(): void {

@@ -190,3 +190,40 @@ describe('a log that fails behind the call that closes it', () => {
     await wal.close();
   });
 });
+
+test.each(['flush', 'truncateBefore', 'sync'] as const)(
+  'a log that failed in a reading closes without an error where %s of the same tick reports the failure',
+  async (name) => {
+    const disk = new SimulatedDisk();
+    const options = { ...new TestEnvironment().options, markAfterMs: 0 };
+    const wal = await SegmentedWal.open({ directory: DIRECTORY, io: disk.createStorageIo(), ...options });
+    wal.append('not durable');
+    disk.failWhen(({ kind }) => (kind === 'write' ? 'EIO' : undefined));
+    const failed = expect.objectContaining({ code: 'WAL_IO_FAILED' });
+    await expect(wal.read(1)).rejects.toEqual(failed);
+    const call = name === 'truncateBefore' ? wal.truncateBefore(1) : wal[name]();
+    const outcomes = await Promise.allSettled([call, wal.close()]);
+    expect(outcomes).toEqual([
+      { status: 'rejected', reason: failed },
+      expect.objectContaining({ status: 'fulfilled' }),
+    ]);
+  },
+);
+
+test('a sync whose idle timer cannot be set rejects, with everything durable', async () => {
+  const disk = new SimulatedDisk();
+  const environment = new TestEnvironment();
+  let isBroken = false;
+  const setTimer = (callback: () => void, delayMs: number): (() => void) => {
+    if (isBroken) throw new Error('no timers');
+    return environment.setTimer(callback, delayMs);
+  };
+  const options = { ...environment.options, setTimer };
+  const wal = await SegmentedWal.open({ directory: DIRECTORY, io: disk.createStorageIo(), ...options });
+  wal.append('a');
+  isBroken = true;
+  await expect(wal.sync()).rejects.toThrow('no timers');
+  expect(wal.durableLsn).toBe(1);
+  isBroken = false;
+  await wal.close();
+});

@@ -255,6 +255,23 @@ describe('a log of a core', () => {
 });
 
 describe('a reader', () => {
+  test('ends at a record that cannot be decoded, however often it is asked', async () => {
+    const io = createMemoryStorageIo();
+    const written = open(io, { compression: { codec: 'deflate' } });
+    for (const payload of ['a', 'b'.repeat(50_000), 'c']) written.append(payload);
+    written.closeSync();
+    const wal = open(io, { maxPayloadBytes: 1000 });
+    const reader = await wal.openReader('first');
+    expect(await runAsync(io, reader.advance())).toBe(true);
+    expect(reader.next()?.lsn).toBe(1);
+    for (let call = 0; call < 3; call++) {
+      expect(() => reader.next()).toThrow(expect.objectContaining({ code: 'WAL_TOO_LARGE' }));
+      await expect(runAsync(io, reader.advance())).rejects.toEqual(expect.objectContaining({ code: 'WAL_TOO_LARGE' }));
+    }
+    reader.close();
+    wal.closeSync();
+  });
+
   test('reads inside a routine, in the thread or on the event loop', async () => {
     const io = createMemoryStorageIo();
     const wal = open(io, { segmentBytes: 1024 });

@@ -67,6 +67,13 @@ describe.each<[kind: string, make: (files: TinyFiles) => StorageIo]>([
     expect(files.calls.filter((call) => call === 'write')).toHaveLength(4);
   });
 
+  it('fills a file with zeros by whole blocks, too', () => {
+    const { files, io, file } = fresh();
+    files.piece = (length) => Math.min(length, 700);
+    expect(resultOf(io, io.submitAllocate(file, 0, 2048))).toBe(0);
+    expect(text(io, files)).toBe('\0'.repeat(2048));
+  });
+
   it('fails with EIO where never a whole block is written', () => {
     const { files, io, file, memory } = fresh();
     files.piece = () => 511;

@@ -14,7 +14,8 @@ import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/
 
 /**
  * What follows the last entry of a log: `'end'`, nothing but zeros, or what was written meanwhile; `'torn'`, an incomplete
- * frame; or `'checksum'`, a frame that is as long as its header says, but has another checksum.
+ * frame; or `'checksum'`, a frame that is as long as its header says, but has another checksum. In a reused file (option
+ * `recycleSegments`) the last two may also be earlier contents, until the log is closed.
  */
 export type EndOfLog = 'end' | 'torn' | 'checksum';
 
@@ -28,7 +29,9 @@ export function* endOfLog(io: StorageIo, directory: string): IoRoutine<EndOfLog>
     const newest = newestIn(io, directory);
     if (newest === undefined) return 'end';
     try {
-      return yield* endOf(io, join(directory, newest));
+      const kind = yield* endOf(io, join(directory, newest));
+      // If the log has rolled since the listing, the next reading returns what is in the newer segment.
+      return newestIn(io, directory) === newest ? kind : 'end';
     } catch (error) {
       // The log may have rolled since the listing: then its end is in a newer segment.
       if (!WalError.is(error) || newestIn(io, directory) === newest) throw error;

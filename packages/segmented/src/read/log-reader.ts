@@ -53,6 +53,8 @@ export class LogReader implements PieceReader<WalRecord> {
   readonly #end: EarlyEnd;
   /** Whether `advance()` is running, which needs the file. */
   #isReading = false;
+  /** The error of a record that could not be decoded: the frames have passed it, so the reading cannot continue. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(io: StorageIo, plan: ReadPlan) {
     this.io = io;
@@ -62,9 +64,19 @@ export class LogReader implements PieceReader<WalRecord> {
     this.#segments = new PlannedSegments(io, plan, this.#walk, this.#end);
   }
 
-  /** The next record in memory; `undefined` when `advance()` has to read further. */
+  /**
+   * The next record in memory; `undefined` when `advance()` has to read further.
+   *
+   * @throws what decoding throws; from then on every call of this and of `advance()` throws it
+   */
   next(): WalRecord | undefined {
-    return this.#walk.next();
+    if (this.#failure !== undefined) throw this.#failure.error;
+    try {
+      return this.#walk.next();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
   }
 
   /**
@@ -74,6 +86,7 @@ export class LogReader implements PieceReader<WalRecord> {
    * @throws `WAL_CORRUPT` when a record cannot be read, `WAL_TRUNCATED` when it was removed meanwhile
    */
   *advance(): IoRoutine<boolean> {
+    if (this.#failure !== undefined) throw this.#failure.error;
     this.#isReading = true;
     try {
       return yield* this.#end.unlessEnded(this.#walk.advance(this.#segments));

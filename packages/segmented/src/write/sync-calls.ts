@@ -112,7 +112,13 @@ export class SyncCalls {
         notify(waited.error);
         return;
       }
-      this.#idleMarker.arm();
+      try {
+        this.#idleMarker.arm();
+      } catch (error) {
+        // `setTimer` of the application has thrown.
+        notify(error);
+        return;
+      }
       notify(undefined);
     };
     const waiting = (submitted: Outcome<LogEnd>): void => {

@@ -130,7 +130,8 @@ export class AsyncTransfer<Handle> implements TailOperation {
       // Writes in flight may end after the current end of the file.
       const end = Math.max(this.#context.ops.size(file.handle), file.writesEnd);
       this.#offset = Math.max(end, this.#offset);
-      if (this.#kind === 'fill') return Transfer.fill(this.#offset, this.#end, this.#context.zeros.for(file.io));
+      if (this.#kind === 'fill')
+        return Transfer.fill(this.#offset, this.#end, this.#context.zeros.for(file.io), alignment);
     }
     const writeEnd = this.#offset + this.#length;
     if (this.#length > 0 && writeEnd > file.writesEnd) file.writesEnd = writeEnd;

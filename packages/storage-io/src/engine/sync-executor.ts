@@ -67,7 +67,7 @@ export class SyncExecutor<Handle> implements Executor<Handle> {
       const { alignment } = file.io;
       const from = Math.max(this.#ops.size(file.handle), roundDown(offset, alignment));
       const to = roundUp(offset + bytes, alignment);
-      return this.#carryOut(file.handle, Transfer.fill(from, to, this.#zeros.for(file.io)));
+      return this.#carryOut(file.handle, Transfer.fill(from, to, this.#zeros.for(file.io), alignment));
     });
   }
 

@@ -41,8 +41,8 @@ export class Transfer {
   }
 
   /** Writes `zeros` repeatedly from `offset` up to `end`; nothing when `end` is not after `offset`. Result: 0. */
-  static fill(offset: number, end: number, zeros: Uint8Array): Transfer {
-    return new Transfer('fill', zeros, offset, Math.max(0, end - offset), 1);
+  static fill(offset: number, end: number, zeros: Uint8Array, alignment: number): Transfer {
+    return new Transfer('fill', zeros, offset, Math.max(0, end - offset), alignment);
   }
 
   /** Whether there is nothing to do at all. */
