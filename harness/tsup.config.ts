@@ -3,9 +3,9 @@ import { defineConfig } from 'tsup';
 export default defineConfig({
   entry: {
     torture: 'src/torture/main.ts',
-    'torture-child': 'src/torture/child.ts',
-    'torture-core': 'src/torture/core-worker.ts',
-    'torture-worker': 'src/torture/worker.ts',
+    'torture-child': 'src/torture/workload/child.ts',
+    'torture-core': 'src/torture/workload/core-worker.ts',
+    'torture-worker': 'src/torture/workload/worker.ts',
     fuzz: 'src/fuzz/main.ts',
     'fuzz-worker': 'src/fuzz/worker.ts',
     work: 'src/fuzz/work.ts',

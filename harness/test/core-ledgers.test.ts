@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CoreLedgers } from '../src/torture/core-ledgers.js';
+import { CoreLedgers } from '../src/torture/expected/core-ledgers.js';
 import { decodeReport, encodeReport, type Report } from '../src/torture/reports.js';
 
 const opened = (core: number, firstLsn: number, nextLsn: number): Report => ({

@@ -2,15 +2,15 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Random } from '../src/random.js';
-import { authorsOf } from '../src/torture/authors.js';
-import { CoreLedgers } from '../src/torture/core-ledgers.js';
-import { Cores, directoryOfCores } from '../src/torture/cores.js';
+import { PLANTS, plantLoss } from '../src/torture/damage/plant.js';
+import { CoreLedgers } from '../src/torture/expected/core-ledgers.js';
+import type { Breach } from '../src/torture/expected/ledger.js';
 import type { Job } from '../src/torture/job.js';
-import type { Breach } from '../src/torture/ledger.js';
-import { failureOf } from '../src/torture/life.js';
-import { PLANTS, plantLoss } from '../src/torture/plant.js';
 import type { Report } from '../src/torture/reports.js';
 import { isPut } from '../src/torture/tortured-cores.js';
+import { authorsOf } from '../src/torture/workload/authors.js';
+import { Cores, directoryOfCores } from '../src/torture/workload/cores.js';
+import { failureOf } from '../src/torture/workload/life.js';
 import { temporaryDirectory } from './command.js';
 
 /** A log of several cores, and what it owes. */

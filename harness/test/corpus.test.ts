@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { expect, test } from 'vitest';
+import type { ChangedLog } from '../src/fuzz/checks/log-check.js';
 import { fromText, toText } from '../src/fuzz/corpus-format.js';
-import { backendWith } from '../src/fuzz/files.js';
-import { configOf } from '../src/fuzz/known-logs.js';
-import type { ChangedLog } from '../src/fuzz/log-check.js';
-import { TARGETS } from '../src/fuzz/targets.js';
+import { backendWith } from '../src/fuzz/logs/files.js';
+import { configOf } from '../src/fuzz/logs/known-logs.js';
+import { TARGETS } from '../src/fuzz/targets/targets.js';
 import { Random } from '../src/random.js';
 
 /** An input that is kept. */

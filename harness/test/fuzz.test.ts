@@ -1,12 +1,12 @@
 import { crc32c, scanFrames, sealFrames } from '@walstack/codec';
 import { findDurabilityProof } from '@walstack/codec/internal';
 import { expect, test } from 'vitest';
-import { targetsOf } from '../src/fuzz/codec-targets.js';
 import { toText } from '../src/fuzz/corpus-format.js';
 import { fuzz } from '../src/fuzz/fuzz.js';
-import { KNOWN_LOGS, type KnownLog } from '../src/fuzz/known-logs.js';
-import type { Subject } from '../src/fuzz/subjects.js';
-import { TARGETS } from '../src/fuzz/targets.js';
+import { KNOWN_LOGS, type KnownLog } from '../src/fuzz/logs/known-logs.js';
+import { targetsOf } from '../src/fuzz/targets/codec-targets.js';
+import type { Subject } from '../src/fuzz/targets/subjects.js';
+import { TARGETS } from '../src/fuzz/targets/targets.js';
 import { watch } from '../src/fuzz/watch.js';
 import { run } from './command.js';
 import { RUN_SEED } from './run-seed.js';

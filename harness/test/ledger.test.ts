@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { generationOf } from '../src/torture/generations.js';
-import { Ledger } from '../src/torture/ledger.js';
+import { generationOf } from '../src/torture/expected/generations.js';
+import { Ledger } from '../src/torture/expected/ledger.js';
 import { decodeReport, encodeReport, type Report } from '../src/torture/reports.js';
 
 const opened = (firstLsn: number, nextLsn: number): Report => ({ what: 'opened', firstLsn, nextLsn });

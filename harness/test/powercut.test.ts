@@ -16,7 +16,7 @@ import { Recorder } from '../src/powercut/record/recorder.js';
 import { missingForImages } from '../src/powercut/requirements.js';
 import { Random } from '../src/random.js';
 import { configOf } from '../src/torture/config.js';
-import { Contents } from '../src/torture/contents.js';
+import { Contents } from '../src/torture/expected/contents.js';
 import { run, temporaryDirectory } from './command.js';
 
 const PLAN: LogPlan = {

@@ -1,10 +1,10 @@
 import type { CoreEntry, PerCoreRecovery } from '@walstack/percore';
 import { expect, test } from 'vitest';
 import { Random } from '../src/random.js';
-import { CoreLedgers } from '../src/torture/core-ledgers.js';
-import { Puts } from '../src/torture/puts.js';
-import { Snapshots } from '../src/torture/snapshots.js';
-import { takeStock } from '../src/torture/stock-taking.js';
+import { CoreLedgers } from '../src/torture/expected/core-ledgers.js';
+import { Puts } from '../src/torture/expected/puts.js';
+import { Snapshots } from '../src/torture/expected/snapshots.js';
+import { takeStock } from '../src/torture/expected/stock-taking.js';
 import { optionsOf } from '../src/torture/tortured-log.js';
 import { temporaryDirectory } from './command.js';
 

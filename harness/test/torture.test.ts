@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { forgetFsUnavailable } from '../src/fuse/forgetfs.js';
 import { BACKEND_NAMES } from '../src/torture/backends.js';
-import { PLANTS } from '../src/torture/plant.js';
+import { PLANTS } from '../src/torture/damage/plant.js';
 import { run, runIn, temporaryDirectory } from './command.js';
 import { RUN_SEED } from './run-seed.js';
 

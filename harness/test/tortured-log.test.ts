@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { backendNamed } from '../src/torture/backends.js';
-import type { Crew } from '../src/torture/crew.js';
-import { Ledger } from '../src/torture/ledger.js';
+import { Ledger } from '../src/torture/expected/ledger.js';
 import type { Report } from '../src/torture/reports.js';
 import { Tally } from '../src/torture/tally.js';
 import { TorturedLog } from '../src/torture/tortured-log.js';
 import type { Variant } from '../src/torture/variant.js';
-import { Transcript, type Victim } from '../src/torture/victim.js';
+import type { Crew } from '../src/torture/victims/crew.js';
+import { Transcript, type Victim } from '../src/torture/victims/victim.js';
 import { temporaryDirectory } from './command.js';
 
 const VARIANT: Variant = {

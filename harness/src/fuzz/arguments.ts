@@ -1,5 +1,5 @@
 import { integerOf, numberOf, parseOptions, seedOf, wordOf } from '../command-line.js';
-import { TARGETS } from './targets.js';
+import { TARGETS } from './targets/targets.js';
 
 const MINUTES = 1;
 

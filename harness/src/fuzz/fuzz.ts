@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { Random } from '../random.js';
 import type { Arguments } from './arguments.js';
-import type { Target } from './target.js';
-import { TARGETS } from './targets.js';
+import type { Target } from './targets/target.js';
+import { TARGETS } from './targets/targets.js';
 
 /** Inputs of one target before the next one has its turn. */
 const RUNS_OF_A_TURN = 250;

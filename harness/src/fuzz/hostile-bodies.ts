@@ -9,8 +9,8 @@ import {
 } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { Random } from '../random.js';
-import { backendWith } from './files.js';
-import { configOf } from './known-logs.js';
+import { backendWith } from './logs/files.js';
+import { configOf } from './logs/known-logs.js';
 
 const ID = Uint8Array.from({ length: 16 }, (_, index) => index + 1);
 const NAME = 'wal-0000000001-00000000000000000001.seg';

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { TARGETS } from '../fuzz/targets.js';
+import { TARGETS } from '../fuzz/targets/targets.js';
 import { BRIEF_SCENARIOS } from './brief.js';
 import { environment, WITHOUT_ADDON } from './place.js';
 import { type Ending, runWatched } from './run-watched.js';

@@ -4,14 +4,14 @@ import { SegmentedWal } from '@walstack/segmented';
 import type { Random } from '../random.js';
 import { backendNamed } from '../torture/backends.js';
 import { configOf } from '../torture/config.js';
-import { Contents } from '../torture/contents.js';
-import { Cores } from '../torture/cores.js';
-import { claimsOf } from '../torture/deeds.js';
+import { Contents } from '../torture/expected/contents.js';
+import type { Accounts, Breach } from '../torture/expected/ledger.js';
+import { Reading } from '../torture/expected/reading.js';
 import { hasCores, type LogOptions } from '../torture/job.js';
-import type { Accounts, Breach } from '../torture/ledger.js';
-import { failureOf } from '../torture/life.js';
-import { Reading } from '../torture/reading.js';
 import type { Report } from '../torture/reports.js';
+import { Cores } from '../torture/workload/cores.js';
+import { claimsOf } from '../torture/workload/deeds.js';
+import { failureOf } from '../torture/workload/life.js';
 import { accountsOf, type LogPlan } from './logs.js';
 
 /** What came of a log: `refused` is one that does not open. */

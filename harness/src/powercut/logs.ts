@@ -1,8 +1,8 @@
 import type { Random } from '../random.js';
 
-import { CoreLedgers } from '../torture/core-ledgers.js';
+import { CoreLedgers } from '../torture/expected/core-ledgers.js';
+import { type Accounts, Ledger } from '../torture/expected/ledger.js';
 import { type Api, hasCores, type LogOptions } from '../torture/job.js';
-import { type Accounts, Ledger } from '../torture/ledger.js';
 import { optionsOf } from '../torture/tortured-log.js';
 import type { GuestJob } from './guest/job.js';
 

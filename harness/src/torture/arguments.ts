@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { integerOf, numberOf, parseOptions, seedOf, wordOf } from '../command-line.js';
 import { BACKEND_NAMES } from './backends.js';
-import { PLACE_NAMES, type PlaceName } from './places.js';
-import { PLANTS, type Plant } from './plant.js';
+import { PLANTS, type Plant } from './damage/plant.js';
+import { PLACE_NAMES, type PlaceName } from './disks/places.js';
 
 const KILLS = 1000;
 

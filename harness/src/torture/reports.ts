@@ -1,5 +1,5 @@
 import type { LsnRange } from '@walstack/segmented';
-import type { FoundClaims } from './claims.js';
+import type { FoundClaims } from './expected/claims.js';
 
 /** A log from `begun` to `lastLsn` of which salvage has to keep what is from `firstLsn` to before `nextLsn`. */
 export interface SalvageNeeds {

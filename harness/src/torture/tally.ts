@@ -1,4 +1,4 @@
-import { CHECKPOINT } from './claims.js';
+import { CHECKPOINT } from './expected/claims.js';
 import type { Report } from './reports.js';
 
 /** How often something was done to logs beside appending to them. */

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { Random } from '../random.js';
 import type { Arguments } from './arguments.js';
 import { backendNamed, isAvailable } from './backends.js';
-import { Crew, type Entries } from './crew.js';
-import { ForgetfulDisk } from './forgetful-disk.js';
+import { ForgetfulDisk } from './disks/forgetful-disk.js';
+import { type PlaceName, Places } from './disks/places.js';
+import { SmallDisk } from './disks/small-disk.js';
 import { hasCores } from './job.js';
-import { type PlaceName, Places } from './places.js';
-import { SmallDisk } from './small-disk.js';
 import { Tally } from './tally.js';
 import { TorturedCores } from './tortured-cores.js';
 import type { Disks, TorturedLog } from './tortured-log.js';
 import { TorturedSegments } from './tortured-segments.js';
 import { describeVariant, type Variant, variantsOf } from './variant.js';
+import { Crew, type Entries } from './victims/crew.js';
 
 /** Logs that are tortured side by side: lives wait as much as they work. */
 const SIDE_BY_SIDE = 2 * availableParallelism();

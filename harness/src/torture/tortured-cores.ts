@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { RECORD_HEADER_BYTES, type RecordHeader } from '@walstack/codec';
-import { CoreLedgers } from './core-ledgers.js';
-import { Cores, directoryOfCores } from './cores.js';
-import { failureOf } from './life.js';
-import { type Plant, plantLoss } from './plant.js';
-import { CORES_MAX } from './stock-taking.js';
+import { type Plant, plantLoss } from './damage/plant.js';
+import { CoreLedgers } from './expected/core-ledgers.js';
+import { CORES_MAX } from './expected/stock-taking.js';
 import { TorturedLog } from './tortured-log.js';
+import { Cores, directoryOfCores } from './workload/cores.js';
+import { failureOf } from './workload/life.js';
 
 /** Bytes of an entry before its value, and some of that. */
 const ENTRY_BYTES = 40;

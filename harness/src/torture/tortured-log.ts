@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FileName } from '@walstack/codec';
 import { Random } from '../random.js';
-import type { Crew } from './crew.js';
-import type { ForgetfulDisk } from './forgetful-disk.js';
+import type { Plant } from './damage/plant.js';
+import type { ForgetfulDisk } from './disks/forgetful-disk.js';
+import type { SmallDisk } from './disks/small-disk.js';
+import type { Accounts, Breach } from './expected/ledger.js';
 import { hasCores, type Job, type LogOptions } from './job.js';
-import type { Accounts, Breach } from './ledger.js';
-import { HANGS_AFTER_MS, moment } from './moment.js';
-import type { Plant } from './plant.js';
 import type { Report } from './reports.js';
-import type { SmallDisk } from './small-disk.js';
 import type { Tally } from './tally.js';
 import type { Variant } from './variant.js';
-import type { Victim } from './victim.js';
+import type { Crew } from './victims/crew.js';
+import { HANGS_AFTER_MS, moment } from './victims/moment.js';
+import type { Victim } from './victims/victim.js';
 
 /** Within this most lives have something acknowledged. */
 const GOES_ON_MS = 250;

@@ -1,6 +1,6 @@
 import { type Backend, canWait } from './backends.js';
+import type { PlaceName } from './disks/places.js';
 import type { Api } from './job.js';
-import type { PlaceName } from './places.js';
 
 /** What is tortured: each log is one of these. */
 export interface Variant {

@@ -13,14 +13,9 @@
  */
 
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
-export {
-  CodecNumber,
-  type CompressionCodec,
-  type CompressionOptions,
-  Compressor,
-  zstdAvailable,
-} from './compression.js';
 export { crc32c } from './crc32c.js';
+export { type EncryptionKey, KEY_BYTES, KeyRing, type KeySource } from './encryption/key-ring.js';
+export { SegmentCipher } from './encryption/segment-cipher.js';
 export { WalError, type WalErrorCode, type WalErrorFacts } from './errors.js';
 export {
   FileName,
@@ -40,9 +35,15 @@ export {
   FRAME_HEADER_BYTES,
   frameStart,
 } from './frame-layout.js';
-export { type EncryptionKey, KEY_BYTES, KeyRing, type KeySource } from './key-ring.js';
 export type { Lsn } from './lsn.js';
-export { type DecodingOptions, PayloadDecoder, type RecordContent } from './payload-decoder.js';
+export {
+  CodecNumber,
+  type CompressionCodec,
+  type CompressionOptions,
+  Compressor,
+  zstdAvailable,
+} from './payload/compression.js';
+export { type DecodingOptions, PayloadDecoder, type RecordContent } from './payload/payload-decoder.js';
 export {
   ENCRYPTION_TAG_BYTES,
   isMark,
@@ -65,7 +66,6 @@ export {
   writeRecordHeader,
   writeScope,
 } from './record-layout.js';
-export { SegmentCipher } from './segment-cipher.js';
 export {
   decodeSegmentHeader,
   encodeSegmentHeader,

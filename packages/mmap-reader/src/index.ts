@@ -11,5 +11,5 @@ export type { LogTailOptions } from './directory/log-tail-options.js';
 export { MmapWalReader } from './directory/mmap-wal-reader.js';
 export type { ReplayProgress } from './directory/replay-progress.js';
 export type { ResumePoint } from './directory/resume-point.js';
-export { RecordCursor, type StopReason } from './frames/record-cursor.js';
-export type { WalRecord } from './frames/wal-record.js';
+export { RecordCursor, type StopReason } from './records/record-cursor.js';
+export type { WalRecord } from './records/wal-record.js';

@@ -24,13 +24,13 @@ export {
 export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { SparseIndex } from './chain/sparse-index.js';
 export { checkResumePoint, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
-export { checkDecoding, checkMaxPayloadBytes } from './frames/decoding.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';
 export type { Frames } from './frames/frames.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './frames/open-scanner.js';
 export { scanTail, type TailScan } from './frames/scan-tail.js';
-export type { WalRecord } from './frames/wal-record.js';
+export { checkDecoding, checkMaxPayloadBytes } from './records/decoding.js';
+export type { WalRecord } from './records/wal-record.js';
 export { forEachItem, items, itemsSync, type PieceReader } from './walk/piece-reader.js';
 export { makeSegmentDecoder } from './walk/segment-decoder.js';
 export { SegmentWalk, type WalkPolicy } from './walk/segment-walk.js';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ReadFile } from '../src/frames/read-file.js';
+import { ReadFile } from '../src/windows/read-file.js';
 import { temporaryDirectory } from './support/segments.js';
 
 const MEBIBYTE = 1024 * 1024;

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ReadFile } from '../src/frames/read-file.js';
+import { ReadFile } from '../src/windows/read-file.js';
 import { makeSegment, temporaryDirectory } from './support/segments.js';
 
 it('a file that was a segment, and is overwritten or cut by now, is not the one with the id', () => {

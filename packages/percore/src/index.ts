@@ -14,7 +14,6 @@
  */
 
 export type { Committed, Offsets } from './commits/commit.js';
-export type { Barrier } from './core/barrier-history.js';
 export type { CorePlace } from './core/core-handle.js';
 export type { EntryCounts } from './core/core-state.js';
 export { CoreWalWriter, type NewEntry } from './core/core-wal-writer.js';
@@ -27,8 +26,9 @@ export type {
   EntryPlace,
   EpochBarrierEntry,
   PutEntry,
-} from './core/entry.js';
-export { SharedEpochs } from './core/epochs.js';
+} from './core/entries/entry.js';
+export type { Barrier } from './core/epochs/barrier-history.js';
+export { SharedEpochs } from './core/epochs/epochs.js';
 export type { TakeSnapshot, TruncatedLogs } from './manager/checkpoint-coordinator.js';
 export { CheckpointCoordinator } from './manager/checkpoint-coordinator.js';
 export type { CoreWorkers, PerCoreWalConfig } from './manager/manager-config.js';

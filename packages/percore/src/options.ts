@@ -11,7 +11,7 @@ import {
 import { type Environment, type SegmentedWalConfig, systemEnvironment } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { checkCoreId } from './core/core-directory.js';
-import { ENTRY_HEADER_BYTES } from './core/entry.js';
+import { ENTRY_HEADER_BYTES } from './core/entries/entry.js';
 
 /** The options of a segmented log that the logs of cores accept. Retention is not among them: checkpoints decide it. */
 const LOG_OPTIONS = [

@@ -8,7 +8,7 @@ import {
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { SharedEpochs as OwnEpochs } from '../src/core/epochs.js';
+import { SharedEpochs as OwnEpochs } from '../src/core/epochs/epochs.js';
 import { contentsOf, manualClock } from './support/fixtures.js';
 import { openLocalCore } from './support/local-core.js';
 

@@ -1,7 +1,7 @@
 import type { WalRecord } from '@walstack/segmented';
 import { expect, test } from 'vitest';
-import { ENTRY_HEADER_BYTES, OperationCode, writeEntryHeader } from '../src/core/entry.js';
-import { EntryDecoder } from '../src/core/entry-reader.js';
+import { ENTRY_HEADER_BYTES, OperationCode, writeEntryHeader } from '../src/core/entries/entry.js';
+import { EntryDecoder } from '../src/core/entries/entry-reader.js';
 
 /** The record of a put in the log of core 2. */
 function put(lsn: number, epoch: number, timestampUs: number): WalRecord {

@@ -4,7 +4,7 @@ import type { WalRecord } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeEntry } from '../src/core/entry.js';
+import { decodeEntry } from '../src/core/entries/entry.js';
 
 const settings = {
   blockBytes: 512,

@@ -2,7 +2,7 @@ import { type CoreEntry, CoreWalWriter, compareEntries, PerCoreRecovery } from '
 import { createMemoryStorageIo, runSync } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { EntryReader } from '../src/core/entry-reader.js';
+import type { EntryReader } from '../src/core/entries/entry-reader.js';
 import { EntryMerge } from '../src/recovery/entry-merge.js';
 
 /** The entries of one core: by how much the clock advances before each, and whether a new epoch begins. */

@@ -4,7 +4,7 @@ import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManage
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
-import { SharedEpochs as OwnEpochs } from '../src/core/epochs.js';
+import { SharedEpochs as OwnEpochs } from '../src/core/epochs/epochs.js';
 import { contentsOf, temporaryDirectory } from './support/fixtures.js';
 import { openLocalCore } from './support/local-core.js';
 

@@ -4,7 +4,7 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
 import { initialState } from '../src/core/core-state.js';
-import { SharedEpochs } from '../src/core/epochs.js';
+import { SharedEpochs } from '../src/core/epochs/epochs.js';
 import { errorFromTransfer, errorToTransfer } from '../src/manager/error-transfer.js';
 import { contentOf, type Report, serveWorker } from '../src/manager/worker.js';
 import { temporaryDirectory } from './support/fixtures.js';

@@ -3,7 +3,7 @@ import { checkBoolean, checkOptions } from '@walstack/codec/internal';
 import { CompletionRouter, type IoRoutine, type StorageIo } from '@walstack/storage-io';
 import type { CallQueues } from './call-queues.js';
 import type { ReadCalls } from './read/read-calls.js';
-import type { IdleMarker } from './write/idle-marker.js';
+import type { IdleMarker } from './write/calls/idle-marker.js';
 import type { SegmentWriter } from './write/segment-writer.js';
 
 /** How a log is closed. */

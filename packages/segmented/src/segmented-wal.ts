@@ -26,11 +26,11 @@ import { type TruncateResult, Truncation } from './retention/truncation.js';
 import { TruncationCalls } from './retention/truncation-calls.js';
 import { metaOf, type SegmentMeta } from './segments/segment.js';
 import { type SegmentedWalStats, statsOf } from './stats.js';
-import { FullDisk } from './write/full-disk.js';
-import { IdleMarker } from './write/idle-marker.js';
-import { KeyCalls } from './write/key-calls.js';
+import { FullDisk } from './write/calls/full-disk.js';
+import { IdleMarker } from './write/calls/idle-marker.js';
+import { KeyCalls } from './write/calls/key-calls.js';
+import { SyncCalls } from './write/calls/sync-calls.js';
 import { SegmentWriter } from './write/segment-writer.js';
-import { SyncCalls } from './write/sync-calls.js';
 
 /**
  * A write-ahead log in a directory of segment files.

@@ -61,7 +61,7 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     find: '  reap(): void {\n    this.#submissions.suppressNotify();\n',
     replace: '  reap(): void {\n    this.#submissions.resumeNotify();\n',
     also: {
-      file: `${STORAGE_IO}/engine/submissions.ts`,
+      file: `${STORAGE_IO}/engine/submissions/submissions.ts`,
       find: '    if (this.#calls > 0) this.ready.notifyLater();\n    else this.ready.notifyNow();\n',
       replace: '    this.ready.notifyNow();\n',
     },

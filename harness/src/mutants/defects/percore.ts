@@ -150,7 +150,7 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     name: 'low-half-of-an-epoch-compared',
     test: 'packages/percore/test/epochs-across-crashes.test.ts',
     breaks: 'A writer compares the whole number of an epoch with its own.',
-    file: `${PERCORE}/core/epochs.ts`,
+    file: `${PERCORE}/core/epochs/epochs.ts`,
     find: 'return Atomics.load(words, LOW_WORD) === low && Atomics.load(words, 1 - LOW_WORD) === high;',
     replace: 'return Atomics.load(words, LOW_WORD) === low || high === Number.NaN;',
   },

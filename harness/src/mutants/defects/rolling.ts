@@ -20,7 +20,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'acknowledged-before-name',
     scenario: 'name-before-acknowledgement',
     breaks: 'Before the name of a segment is durable no record in it is acknowledged.',
-    file: `${SEGMENTED}/write/segment-files.ts`,
+    file: `${SEGMENTED}/write/allocation/segment-files.ts`,
     find: `    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
     yield* this.#directorySync.sync();
   }`,
@@ -116,7 +116,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks:
       'The failure of a submitted sync is not reported before a call has thrown it: closing the log rejects with it.',
-    file: `${SEGMENTED}/write/sync-calls.ts`,
+    file: `${SEGMENTED}/write/calls/sync-calls.ts`,
     find: "if ('error' in ended) this.#submitFailure = ended.error;",
     replace: "if ('error' in ended) this.#submitFailure = this.#calls.reported(ended.error);",
   },

@@ -9,7 +9,7 @@ interface Explanation {
 /** What survived, was read, and changes nothing that is promised. */
 export const EXPLAINED: readonly Explanation[] = [
   {
-    file: 'packages/codec/src/payload-decoder.ts',
+    file: 'packages/codec/src/payload/payload-decoder.ts',
     change: '`<` becomes `>=` in `return metaLength < payload.length`',
     because: 'Meta and payload are in memory of their own either way: only which of the two is copied differs.',
   },
@@ -33,7 +33,7 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'What is forgotten was committed before a barrier, and the LSN of a barrier is no LSN of a commit.',
   },
   {
-    file: 'packages/segmented/src/write/full-disk.ts',
+    file: 'packages/segmented/src/write/calls/full-disk.ts',
     change: '`this.#noSpace = error;` becomes `;` in `this.#noSpace = error;`',
     because: 'The error of the attempt before is kept, which says the same: there is no room for the segment.',
   },
@@ -116,7 +116,7 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'The same damage is found a hundred times, instead of twice, before it is reported: slower.',
   },
   {
-    file: 'packages/segmented/src/write/segment-allocator.ts',
+    file: 'packages/segmented/src/write/allocation/segment-allocator.ts',
     change: '`!this.#found.has(name)` becomes `true` in `if (!this.#found.has(name)) return name;`',
     because:
       'Free files that were there at the opening are taken in the order of their names, before a file that was freed since gets the name of one of them.',

@@ -1,7 +1,7 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { backendNamed } from '../../torture/backends.js';
 import { configOf } from '../../torture/config.js';
-import { Contents } from '../../torture/contents.js';
+import { Contents } from '../../torture/expected/contents.js';
 import type { Report } from '../../torture/reports.js';
 import type { GuestJob } from './job.js';
 

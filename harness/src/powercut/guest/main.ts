@@ -1,7 +1,7 @@
 // Runs in the guest: waits for one job on its standard input, lives it, and prints what it is promised on a descriptor of its own.
-import { failureOf, live } from '../../torture/life.js';
-import { print } from '../../torture/print.js';
-import { readLine } from '../../torture/read-line.js';
+import { failureOf, live } from '../../torture/workload/life.js';
+import { print } from '../../torture/workload/print.js';
+import { readLine } from '../../torture/workload/read-line.js';
 import { liveCarelessly } from './careless.js';
 import type { GuestJob } from './job.js';
 

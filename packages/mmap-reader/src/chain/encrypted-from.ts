@@ -1,7 +1,7 @@
 import { type KeyRing, type Lsn, PayloadDecoder, RecordFlag, SegmentCipher } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import type { DecodingSettings } from '../frames/decoding.js';
 import { openStreamed, type ScanRange } from '../frames/open-scanner.js';
+import type { DecodingSettings } from '../records/decoding.js';
 import type { Link } from './chain.js';
 import { loadKeys } from './load-keys.js';
 

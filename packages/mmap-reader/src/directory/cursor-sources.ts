@@ -1,7 +1,7 @@
 import type { Lsn, PayloadDecoder, WalError } from '@walstack/codec';
 import { runSync } from '@walstack/storage-io';
 import type { Frames } from '../frames/frames.js';
-import type { CursorSource, StopReason } from '../frames/record-cursor.js';
+import type { CursorSource, StopReason } from '../records/record-cursor.js';
 import type { DirectoryReader } from './directory-reader.js';
 
 /** All frames of a directory, piece by piece, for a cursor that reads further by itself. */

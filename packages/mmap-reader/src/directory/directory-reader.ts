@@ -1,5 +1,5 @@
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import type { WalRecord } from '../frames/wal-record.js';
+import type { WalRecord } from '../records/wal-record.js';
 import type { PieceReader } from '../walk/piece-reader.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
 import { ReplayedSegments, type ReplayPlan } from './replayed-segments.js';

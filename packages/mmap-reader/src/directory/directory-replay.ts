@@ -9,10 +9,10 @@ import {
   optionNames,
 } from '@walstack/codec/internal';
 import { createSyncFsStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
-import { checkDecoding, type DecodingSettings } from '../frames/decoding.js';
-import { RecordCursor } from '../frames/record-cursor.js';
-import type { WalRecord } from '../frames/wal-record.js';
 import { ScanAhead, WORKERS_MAX } from '../parallel-scan/scan-ahead.js';
+import { checkDecoding, type DecodingSettings } from '../records/decoding.js';
+import { RecordCursor } from '../records/record-cursor.js';
+import type { WalRecord } from '../records/wal-record.js';
 import { forEachItem, items, itemsSync } from '../walk/piece-reader.js';
 import { DirectorySource, PieceSource } from './cursor-sources.js';
 import { type DirectoryPlan, DirectoryReader } from './directory-reader.js';

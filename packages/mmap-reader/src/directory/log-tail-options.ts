@@ -1,8 +1,8 @@
 import { KeyRing, type Lsn } from '@walstack/codec';
 import { checkBoolean, checkLsn, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import type { Demands } from '../chain/encrypted-from.js';
-import { checkDecoding } from '../frames/decoding.js';
-import type { WalRecord } from '../frames/wal-record.js';
+import { checkDecoding } from '../records/decoding.js';
+import type { WalRecord } from '../records/wal-record.js';
 import { type LastRead, lastReadAt, type ResumePoint } from './resume-point.js';
 
 /** How a `LogTail` reads. */

@@ -1,7 +1,7 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkPath } from '@walstack/codec/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import type { WalRecord } from '../frames/wal-record.js';
+import type { WalRecord } from '../records/wal-record.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
 import { checkTailOptions, type LogTailOptions } from './log-tail-options.js';
 import { type ResumePoint, resumePointOf } from './resume-point.js';

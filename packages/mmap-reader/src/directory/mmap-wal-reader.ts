@@ -4,13 +4,13 @@ import { checkOptions, checkPath } from '@walstack/codec/internal';
 import type { MappingAdvice } from '@walstack/native';
 import { recycled } from '../chain/corruption.js';
 import { isSealed } from '../chain/sealed.js';
-import { checkDecoding, DECODING_OPTIONS, type DecodingSettings } from '../frames/decoding.js';
-import type { FileWindows } from '../frames/file-windows.js';
-import { MappedFile, tryToMap } from '../frames/mapped-file.js';
-import { ReadFile } from '../frames/read-file.js';
-import { RecordCursor, type StopReason } from '../frames/record-cursor.js';
-import { headerOfOpen } from '../frames/segment-id.js';
-import type { WalRecord } from '../frames/wal-record.js';
+import { checkDecoding, DECODING_OPTIONS, type DecodingSettings } from '../records/decoding.js';
+import { RecordCursor, type StopReason } from '../records/record-cursor.js';
+import type { WalRecord } from '../records/wal-record.js';
+import type { FileWindows } from '../windows/file-windows.js';
+import { MappedFile, tryToMap } from '../windows/mapped-file.js';
+import { ReadFile } from '../windows/read-file.js';
+import { headerOfOpen } from '../windows/segment-id.js';
 import { SegmentSource } from './segment-source.js';
 
 /**

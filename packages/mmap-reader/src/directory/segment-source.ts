@@ -1,9 +1,9 @@
 import { type Lsn, type PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
 import { recycled } from '../chain/corruption.js';
-import type { FileWindows } from '../frames/file-windows.js';
 import type { Frames } from '../frames/frames.js';
-import type { CursorSource, StopReason } from '../frames/record-cursor.js';
 import { WindowScanner } from '../frames/window-scanner.js';
+import type { CursorSource, StopReason } from '../records/record-cursor.js';
+import type { FileWindows } from '../windows/file-windows.js';
 
 const ZEROS = Buffer.alloc(65_536);
 

@@ -16,7 +16,7 @@ import {
   scanFrames,
 } from '@walstack/codec';
 import { seedOf } from '../chain/segment.js';
-import type { MemoryGuard } from './file-windows.js';
+import type { MemoryGuard } from '../windows/file-windows.js';
 import { BODY, bodyStart, checkFields, ENCRYPTED, HEADER, lsnAt, MARK, WORD } from './frame-fields.js';
 import type { FrameSummary } from './frame-summary.js';
 

@@ -5,10 +5,10 @@ import type { Link } from '../chain/chain.js';
 import { recycled } from '../chain/corruption.js';
 import { headerOf } from '../chain/log-files.js';
 import { sameId } from '../chain/segment.js';
-import type { FileWindows } from './file-windows.js';
+import type { FileWindows } from '../windows/file-windows.js';
+import { tryToMap } from '../windows/mapped-file.js';
 import type { FrameScanner } from './frame-scanner.js';
 import type { Frames } from './frames.js';
-import { tryToMap } from './mapped-file.js';
 import { SegmentScanner } from './segment-scanner.js';
 import { WindowScanner } from './window-scanner.js';
 

@@ -1,6 +1,6 @@
 import { FRAME_HEADER_BYTES, type Lsn, type SegmentHeader } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
-import { type FileWindows, WINDOW_BYTES, type Window } from './file-windows.js';
+import { type FileWindows, WINDOW_BYTES, type Window } from '../windows/file-windows.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { Frames } from './frames.js';
 

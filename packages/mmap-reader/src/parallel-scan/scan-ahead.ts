@@ -3,12 +3,12 @@ import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { Link } from '../chain/chain.js';
 import { recycled } from '../chain/corruption.js';
-import type { FileWindows, Window } from '../frames/file-windows.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import { Frames } from '../frames/frames.js';
-import { tryToMap } from '../frames/mapped-file.js';
-import { ReadFile } from '../frames/read-file.js';
 import { FRAMES_MAX } from '../frames/window-scanner.js';
+import type { FileWindows, Window } from '../windows/file-windows.js';
+import { tryToMap } from '../windows/mapped-file.js';
+import { ReadFile } from '../windows/read-file.js';
 import { COUNTERS, type FoundFrames, type ScanAnswer, type ScanJob, type ScanWorkerData } from './scan-protocol.js';
 
 /** The maximum number of threads that scan ahead. */

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { tryToMap } from '../frames/mapped-file.js';
 import { scannerOf } from '../frames/open-scanner.js';
-import { ReadFile } from '../frames/read-file.js';
+import { tryToMap } from '../windows/mapped-file.js';
+import { ReadFile } from '../windows/read-file.js';
 import { ANSWERS_AHEAD_MAX, COUNTERS, type ScanAnswer, type ScanJob, type ScanWorkerData } from './scan-protocol.js';
 
 /** A thread that verifies the checksums of segments, and reports the offsets of their frames. */

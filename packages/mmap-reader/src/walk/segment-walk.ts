@@ -1,9 +1,9 @@
 import type { Lsn, PayloadDecoder } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
-import { decodeRecord } from '../frames/decode-record.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import type { Frames } from '../frames/frames.js';
-import type { WalRecord } from '../frames/wal-record.js';
+import { decodeRecord } from '../records/decode-record.js';
+import type { WalRecord } from '../records/wal-record.js';
 
 /**
  * What differs between the readers of a log: where the next segment is looked for, and what happens where a segment

@@ -2,12 +2,12 @@ import { WalError } from '@walstack/codec';
 import { type Environment, type SegmentedWal, systemEnvironment } from '@walstack/segmented';
 import { type Committed, encodeCommit } from '../commits/commit.js';
 import { CommitLedger } from '../commits/commit-ledger.js';
-import { BarrierHistory } from './barrier-history.js';
 import { type CoreState, initialState } from './core-state.js';
-import { encodeBarrier, OperationCode } from './entry.js';
-import { EntryAppender } from './entry-appender.js';
-import { EpochCursor } from './epoch-cursor.js';
-import type { SharedEpochs } from './epochs.js';
+import { encodeBarrier, OperationCode } from './entries/entry.js';
+import { EntryAppender } from './entries/entry-appender.js';
+import { BarrierHistory } from './epochs/barrier-history.js';
+import { EpochCursor } from './epochs/epoch-cursor.js';
+import type { SharedEpochs } from './epochs/epochs.js';
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 

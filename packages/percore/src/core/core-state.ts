@@ -2,8 +2,8 @@ import type { IoRoutine } from '@walstack/storage-io';
 import { type Committed, NOTHING_COMMITTED } from '../commits/commit.js';
 import { CommitLedger, type CommitPlaces, NO_PLACES } from '../commits/commit-ledger.js';
 import type { CheckpointPlace } from '../recovery/manifest.js';
-import type { CoreEntry } from './entry.js';
-import type { EntryReader } from './entry-reader.js';
+import type { CoreEntry } from './entries/entry.js';
+import type { EntryReader } from './entries/entry-reader.js';
 
 /** Counts of entries by kind. */
 export interface EntryCounts {

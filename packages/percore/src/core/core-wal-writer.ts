@@ -11,11 +11,11 @@ import {
 } from '@walstack/codec/internal';
 import type { RecoveryReport, TruncateResult } from '@walstack/segmented';
 import { type Committed, checkCommit, type Offsets } from '../commits/commit.js';
-import type { Barrier } from './barrier-history.js';
 import { CoreLog } from './core-log.js';
 import { type CoreWalWriterOptions, checkWriterOptions } from './core-writer-options.js';
 import { closeQuietly, type DualModeRoutine, runDualModeAsync, runDualModeSync } from './dual-mode-routine.js';
-import { encodeCheckpointId, OperationCode } from './entry.js';
+import { encodeCheckpointId, OperationCode } from './entries/entry.js';
+import type { Barrier } from './epochs/barrier-history.js';
 import { managedLog, openStandalone } from './open-core-log.js';
 import { type StandaloneNeeds, StandaloneTruncation } from './standalone-truncation.js';
 import { SyncTracker } from './sync-tracker.js';

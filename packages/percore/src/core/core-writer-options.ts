@@ -2,7 +2,7 @@ import { checkPath, invalidType, optionNames } from '@walstack/codec/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { checkKnown, checkRecoveryMode, type LogOptions, logConfigOf, type PerCoreRecoveryMode } from '../options.js';
 import { checkCoreId, coreDirectory } from './core-directory.js';
-import { SharedEpochs } from './epochs.js';
+import { SharedEpochs } from './epochs/epochs.js';
 
 /** How a `CoreWalWriter` is opened: the options of its segments, and the epochs that it shares with other writers. */
 export interface CoreWalWriterOptions extends LogOptions, Pick<SegmentedWalConfig, 'create' | 'io' | 'salvageLsn'> {

@@ -1,7 +1,7 @@
 import type { SegmentedWal } from '@walstack/segmented';
 import { type CoreState, replayState } from './core-state.js';
 import { type DualModeRoutine, wait, waitForIo } from './dual-mode-routine.js';
-import { EntryReader } from './entry-reader.js';
+import { EntryReader } from './entries/entry-reader.js';
 
 const VIEWS = { copy: false } as const;
 

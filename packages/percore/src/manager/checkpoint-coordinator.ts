@@ -5,7 +5,7 @@ import { runAsync } from '@walstack/storage-io';
 import { NOTHING_COMMITTED } from '../commits/commit.js';
 import { withoutSuperseded } from '../commits/superseded-commits.js';
 import type { CheckpointedCore, DurableBarrier } from '../core/core-handle.js';
-import type { SharedEpochs } from '../core/epochs.js';
+import type { SharedEpochs } from '../core/epochs/epochs.js';
 import { type CheckpointPlace, type Manifest, type PerCoreCheckpoint, writeManifest } from '../recovery/manifest.js';
 
 /**

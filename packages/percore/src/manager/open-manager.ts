@@ -3,7 +3,7 @@ import { FileName, WalError } from '@walstack/codec';
 import { makeDirectories } from '@walstack/storage-io/internal';
 import { CoreLog } from '../core/core-log.js';
 import { runDualModeAsync } from '../core/dual-mode-routine.js';
-import { SharedEpochs } from '../core/epochs.js';
+import { SharedEpochs } from '../core/epochs/epochs.js';
 import { type FinalizedLogs, finalizeRecovery } from '../recovery/finalize-recovery.js';
 import { hasLog } from '../recovery/manifest.js';
 import { PerCoreRecovery } from '../recovery/per-core-recovery.js';

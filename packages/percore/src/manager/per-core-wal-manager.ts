@@ -4,7 +4,7 @@ import type { StorageIo } from '@walstack/storage-io';
 import { backendOf } from '@walstack/storage-io/internal';
 import type { CheckpointedCore, CorePlace } from '../core/core-handle.js';
 import type { CoreWalWriter } from '../core/core-wal-writer.js';
-import type { SharedEpochs } from '../core/epochs.js';
+import type { SharedEpochs } from '../core/epochs/epochs.js';
 import { clockOf } from '../options.js';
 import type { PerCoreCheckpoint } from '../recovery/manifest.js';
 import type { CoreStatistics } from '../recovery/statistics.js';

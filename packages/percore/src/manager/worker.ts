@@ -5,7 +5,7 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { coreDirectory } from '../core/core-directory.js';
 import { CoreLog } from '../core/core-log.js';
 import type { CoreWalWriter } from '../core/core-wal-writer.js';
-import { SharedEpochs } from '../core/epochs.js';
+import { SharedEpochs } from '../core/epochs/epochs.js';
 import { checkKnown, type LogOptions, logConfigOf, type ModuleReference } from '../options.js';
 import { errorToTransfer } from './error-transfer.js';
 import { LocalCore } from './local-core.js';

@@ -1,6 +1,6 @@
 import type { IoRoutine } from '@walstack/storage-io';
-import type { CoreEntry, EntryPlace } from '../core/entry.js';
-import type { EntryReader } from '../core/entry-reader.js';
+import type { CoreEntry, EntryPlace } from '../core/entries/entry.js';
+import type { EntryReader } from '../core/entries/entry-reader.js';
 
 /** Compares entries of all cores: by epoch, time, core and sequence. */
 export function compareEntries(a: EntryPlace, b: EntryPlace): number {

@@ -5,7 +5,7 @@ import type { DurableBarrier } from '../core/core-handle.js';
 import { CoreLog } from '../core/core-log.js';
 import { type CoreState, initialState } from '../core/core-state.js';
 import { closeQuietly, type DualModeRoutine, wait, waitForIo } from '../core/dual-mode-routine.js';
-import { checkEpochsLeft } from '../core/epochs.js';
+import { checkEpochsLeft } from '../core/epochs/epochs.js';
 import { type LogOptions, logConfigOf, type RecoverySettings } from '../options.js';
 import { type Manifest, NO_MANIFEST, writeManifest } from './manifest.js';
 import { closeAllQuietly, closeLogs, type RecoveredCore, type RecoveredLogs } from './recovered-logs.js';

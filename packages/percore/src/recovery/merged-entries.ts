@@ -1,7 +1,7 @@
 import { forEachItem, items, itemsSync, type PieceReader } from '@walstack/mmap-reader/internal';
 import type { StorageIo } from '@walstack/storage-io';
-import type { CoreEntry } from '../core/entry.js';
-import type { EntryReader } from '../core/entry-reader.js';
+import type { CoreEntry } from '../core/entries/entry.js';
+import type { EntryReader } from '../core/entries/entry-reader.js';
 import { EntryMerge } from './entry-merge.js';
 
 /**

@@ -5,7 +5,7 @@ import type { StorageIo } from '@walstack/storage-io';
 import { backendOf } from '@walstack/storage-io/internal';
 import { type Committed, committedByAll } from '../commits/commit.js';
 import { type DualModeRoutine, runDualModeAsync, runDualModeSync } from '../core/dual-mode-routine.js';
-import { EntryReader } from '../core/entry-reader.js';
+import { EntryReader } from '../core/entries/entry-reader.js';
 import { checkRecovery, type PerCoreRecoveryOptions, type RecoverySettings } from '../options.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
 import { hasLog, type PerCoreCheckpoint } from './manifest.js';

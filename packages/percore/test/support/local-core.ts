@@ -2,7 +2,7 @@ import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { CoreLog } from '../../src/core/core-log.js';
 import { initialState } from '../../src/core/core-state.js';
-import type { SharedEpochs } from '../../src/core/epochs.js';
+import type { SharedEpochs } from '../../src/core/epochs/epochs.js';
 import { LocalCore } from '../../src/manager/local-core.js';
 
 /** A new log of a core as its manager uses it. */

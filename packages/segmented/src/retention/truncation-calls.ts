@@ -3,7 +3,7 @@ import { checkInteger, checkLsn } from '@walstack/codec/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { CallQueues } from '../call-queues.js';
 import { behindLastLsn, behindNextLsn } from '../log-errors.js';
-import type { FullDisk } from '../write/full-disk.js';
+import type { FullDisk } from '../write/calls/full-disk.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import type { Cuts } from './cuts.js';
 import { checkHoldName, type TruncateResult, type Truncation } from './truncation.js';

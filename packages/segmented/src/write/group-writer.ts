@@ -5,13 +5,13 @@ import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { positionAt } from '../segments/segment.js';
-import { type BlockPreallocator, isRangeIdle } from './block-preallocator.js';
+import { type BlockPreallocator, isRangeIdle } from './allocation/block-preallocator.js';
+import type { SegmentAllocator } from './allocation/segment-allocator.js';
+import { fileOf, type SegmentFiles } from './allocation/segment-files.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
 import type { Roll } from './roll.js';
-import type { SegmentAllocator } from './segment-allocator.js';
 import type { SegmentChain } from './segment-chain.js';
-import { fileOf, type SegmentFiles } from './segment-files.js';
 import type { LogEnd, Watermarks } from './watermarks.js';
 import type { WriterCounters, WriterParts } from './writer-parts.js';
 

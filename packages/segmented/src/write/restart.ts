@@ -5,7 +5,7 @@ import { recordsPending } from '../log-errors.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { closingOnFailure } from '../segments/new-segment.js';
 import type { ChainLink } from '../segments/segment.js';
-import type { SegmentFiles } from './segment-files.js';
+import type { SegmentFiles } from './allocation/segment-files.js';
 import type { WriterParts } from './writer-parts.js';
 
 /** Continues a log with another LSN than the next one, in a new segment that supersedes those behind the kept ones. */

@@ -8,10 +8,10 @@ import type { Settings } from '../options.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { closingOnFailure } from '../segments/new-segment.js';
 import { isEmpty, metaOf } from '../segments/segment.js';
+import type { SegmentFiles } from './allocation/segment-files.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
 import type { SegmentChain } from './segment-chain.js';
-import type { SegmentFiles } from './segment-files.js';
 import type { Watermarks } from './watermarks.js';
 import type { WriterCounters, WriterParts } from './writer-parts.js';
 

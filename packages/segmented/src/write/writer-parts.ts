@@ -3,10 +3,10 @@ import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { DirectorySync } from '../segments/directory-sync.js';
-import type { BlockPreallocator } from './block-preallocator.js';
+import type { BlockPreallocator } from './allocation/block-preallocator.js';
+import type { SegmentAllocator } from './allocation/segment-allocator.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
-import type { SegmentAllocator } from './segment-allocator.js';
 import type { SegmentChain } from './segment-chain.js';
 import type { Watermarks } from './watermarks.js';
 

@@ -1,13 +1,13 @@
 import { errnoOf } from '../errors/system-error.js';
 import type { IoToken } from '../storage-io.js';
-import { AsyncTransfer, type TransferContext } from './async-transfer.js';
 import type { Executor } from './executor.js';
 import type { AsyncFileOps, Done } from './file-ops.js';
-import { FileSync } from './file-sync.js';
-import { FileTail } from './file-tail.js';
-import type { OpenFile } from './open-file.js';
-import type { SubmissionKind, Submissions } from './submissions.js';
-import { roundDown, roundUp, Zeros } from './zeros.js';
+import { FileSync } from './files/file-sync.js';
+import { FileTail } from './files/file-tail.js';
+import type { OpenFile } from './files/open-file.js';
+import type { SubmissionKind, Submissions } from './submissions/submissions.js';
+import { AsyncTransfer, type TransferContext } from './transfers/async-transfer.js';
+import { roundDown, roundUp, Zeros } from './transfers/zeros.js';
 
 /** Carries out submissions by operations that call back. */
 export class AsyncExecutor<Handle> implements Executor<Handle> {

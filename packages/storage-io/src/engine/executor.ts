@@ -1,6 +1,6 @@
 import type { RingStats } from '@walstack/native';
 import type { IoToken } from '../storage-io.js';
-import type { OpenFile } from './open-file.js';
+import type { OpenFile } from './files/open-file.js';
 
 /**
  * Carries out what was submitted: the part in which blocking and asynchronous backends differ. All arguments were

@@ -25,10 +25,10 @@ import {
 } from './arguments.js';
 import type { Executor } from './executor.js';
 import type { FileNamespaceOps, FileOpsOptions } from './file-ops.js';
-import { FileTable } from './file-table.js';
-import type { OpenFile } from './open-file.js';
+import { FileTable } from './files/file-table.js';
+import type { OpenFile } from './files/open-file.js';
 import { requireDone } from './require-done.js';
-import { Submissions } from './submissions.js';
+import { Submissions } from './submissions/submissions.js';
 
 const PENDING_DEFAULT = 4096;
 const PENDING_MAX = 1_048_576;

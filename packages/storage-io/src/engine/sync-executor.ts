@@ -2,11 +2,11 @@ import { errnoOf } from '../errors/system-error.js';
 import type { IoToken } from '../storage-io.js';
 import type { Executor } from './executor.js';
 import type { SyncFileOps } from './file-ops.js';
-import type { OpenFile } from './open-file.js';
+import type { OpenFile } from './files/open-file.js';
 import { requireDone } from './require-done.js';
-import type { SubmissionKind, Submissions } from './submissions.js';
-import { Transfer } from './transfer.js';
-import { roundDown, roundUp, Zeros } from './zeros.js';
+import type { SubmissionKind, Submissions } from './submissions/submissions.js';
+import { Transfer } from './transfers/transfer.js';
+import { roundDown, roundUp, Zeros } from './transfers/zeros.js';
 
 /** Carries out the work inside the submission. */
 export class SyncExecutor<Handle> implements Executor<Handle> {

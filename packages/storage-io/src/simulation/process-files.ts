@@ -2,12 +2,12 @@ import { WalError } from '@walstack/codec';
 import type { OpenFlags } from '../engine/file-ops.js';
 import { namesOf } from '../errors/path-names.js';
 import type { IoStat } from '../storage-io.js';
-import type { DirectoryInode } from './directory-inode.js';
-import type { DiskCore, Place } from './disk-core.js';
-import type { FileInode } from './file-inode.js';
-import type { LockTable } from './lock-table.js';
-import { codeOf, diskError, dropsBytes, type FaultKind, type OperationKind } from './operation.js';
-import { SECTOR_BYTES } from './sector.js';
+import type { DirectoryInode } from './disk/directory-inode.js';
+import type { DiskCore, Place } from './disk/disk-core.js';
+import type { FileInode } from './disk/file-inode.js';
+import type { LockTable } from './disk/lock-table.js';
+import { codeOf, diskError, dropsBytes, type FaultKind, type OperationKind } from './disk/operation.js';
+import { SECTOR_BYTES } from './disk/sector.js';
 
 /** The maximum size of a file in bytes. */
 const FILE_BYTES_MAX = 2 ** 32;

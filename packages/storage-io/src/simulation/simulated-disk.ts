@@ -1,10 +1,19 @@
 import { checkInteger, checkOptions, checkPath, invalidType, optionNames, outOfRange } from '@walstack/codec/internal';
 import { namesOf } from '../errors/path-names.js';
 import type { StorageIo } from '../storage-io.js';
-import { DiskCore, type FaultChooser } from './disk-core.js';
-import { DiskState } from './disk-state.js';
-import { LockTable } from './lock-table.js';
-import { type DiskOperation, diskError } from './operation.js';
+import { DiskCore, type FaultChooser } from './disk/disk-core.js';
+import { DiskState } from './disk/disk-state.js';
+import { LockTable } from './disk/lock-table.js';
+import { type DiskOperation, diskError } from './disk/operation.js';
+import {
+  counting,
+  type SurvivorChooser,
+  type Survivors,
+  staleSeedOf,
+  survivorsNamed,
+  type UnsyncedCount,
+} from './disk/survivors.js';
+import type { Ask } from './disk/unsynced.js';
 import { ProcessFiles } from './process-files.js';
 import { seedFrom } from './random.js';
 import {
@@ -14,15 +23,6 @@ import {
   processSettings,
   type SimulatedIoOptions,
 } from './simulated-io.js';
-import {
-  counting,
-  type SurvivorChooser,
-  type Survivors,
-  staleSeedOf,
-  survivorsNamed,
-  type UnsyncedCount,
-} from './survivors.js';
-import type { Ask } from './unsynced.js';
 
 /** Options of {@link SimulatedDisk}. */
 export interface SimulatedDiskOptions {

@@ -2,7 +2,7 @@ import { checkBoolean, checkInteger, checkOptions, optionNames, outOfRange } fro
 import type { AsyncFileOps, FileNamespaceOps, FileOpsOptions, SyncFileOps } from '../engine/file-ops.js';
 import { fromAsyncFileOps, fromSyncFileOps } from '../engine/from-file-ops.js';
 import type { StorageIo } from '../storage-io.js';
-import type { Device } from './device.js';
+import type { Device } from './disk/device.js';
 import type { Begun, ProcessFiles, ProcessSettings, SimulatedHandle } from './process-files.js';
 import type { Random } from './random.js';
 

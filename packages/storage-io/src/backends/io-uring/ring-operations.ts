@@ -1,6 +1,6 @@
 import type { Ring } from '@walstack/native';
 import { RingFlag } from '@walstack/native';
-import { isInterrupted, isLastPiece, REPEATS_MAX, wholeBlocks } from '../../engine/pieces.js';
+import { isInterrupted, isLastPiece, REPEATS_MAX, wholeBlocks } from '../../engine/transfers/pieces.js';
 import { errnoNamed } from '../../errors/system-error.js';
 import type { RegisteredBuffers } from './registered-buffers.js';
 import { SlotQueue } from './slot-queue.js';

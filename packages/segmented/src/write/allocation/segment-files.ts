@@ -1,0 +1,117 @@
+import { blockEnd, WalError } from '@walstack/codec';
+import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { closeFile } from '@walstack/storage-io/internal';
+import { announce, writerChannels } from '../../diagnostics.js';
+import type { Environment } from '../../environment.js';
+import type { Settings } from '../../options.js';
+import type { ActiveSegment } from '../../segments/active-segment.js';
+import type { DirectorySync } from '../../segments/directory-sync.js';
+import { cutToSize, discardNextSegment, nameNextSegment } from '../../segments/segment-file.js';
+import type { FinalFailure } from '../final-failure.js';
+import type { WriterCounters, WriterParts } from '../writer-parts.js';
+import type { BlockPreallocator } from './block-preallocator.js';
+import type { SegmentAllocator } from './segment-allocator.js';
+
+/** What a writer does to the file of a segment as a whole: creates, names, syncs, trims, closes and removes it. */
+export class SegmentFiles {
+  readonly #environment: Environment;
+  readonly #settings: Settings;
+  readonly #counters: WriterCounters;
+  readonly #failure: FinalFailure;
+  readonly #preallocator: BlockPreallocator;
+  readonly #allocator: SegmentAllocator;
+  readonly #directorySync: DirectorySync;
+
+  constructor({ environment, settings, counters, failure, preallocator, allocator, directorySync }: WriterParts) {
+    this.#environment = environment;
+    this.#settings = settings;
+    this.#counters = counters;
+    this.#failure = failure;
+    this.#preallocator = preallocator;
+    this.#allocator = allocator;
+    this.#directorySync = directorySync;
+  }
+
+  /** Creates the file of a planned segment, with its header only. */
+  *create(next: ActiveSegment): IoRoutine<void> {
+    const { file, preallocatedEnd, recycled } = yield* this.#allocator.allocate(next.header);
+    next.file = file;
+    next.preallocatedEnd = preallocatedEnd;
+    if (!recycled) return;
+    this.#counters.recycled++;
+    const { directory } = this.#settings;
+    if (writerChannels.recycle.hasSubscribers)
+      announce(writerChannels.recycle, { directory, segment: next.header.number });
+  }
+
+  /** Makes everything durable that was written to a segment. */
+  *datasync(segment: ActiveSegment): IoRoutine<void> {
+    // Not concurrently with the sync of a preallocation: the kernel reports a write error to only one of two syncs.
+    if (segment.file?.direct === true) yield* this.#untilPreallocationIdle(segment);
+    yield* ioSteps.datasync(this.#environment.io, fileOf(segment));
+    segment.dirty = false;
+    this.#counters.syncs++;
+  }
+
+  /** Truncates the file of a segment behind its last used block. */
+  *trimPreallocation(segment: ActiveSegment): IoRoutine<void> {
+    yield* this.#untilPreallocationIdle(segment);
+    const { blockBytes } = segment.header;
+    yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, blockBytes);
+    // If the next segment finds no room, this one is written on.
+    segment.preallocatedEnd = Math.min(segment.preallocatedEnd, blockEnd(segment.end, blockBytes));
+  }
+
+  /** Renames `next.seg` to the name of a segment; durable on return. */
+  *name(next: ActiveSegment): IoRoutine<void> {
+    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+    yield* this.#directorySync.sync();
+  }
+
+  /** The same, where a rename that fails on a full disk is not final: then nothing has changed. */
+  *nameOrRefuse(next: ActiveSegment): IoRoutine<void> {
+    try {
+      yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+    } catch (error) {
+      throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.#failure.fail(error);
+    }
+    yield* this.#directorySync.sync();
+    this.#failure.throwIfFailed();
+  }
+
+  /** Closes and removes the file of a segment that is not named yet. */
+  *discard(next: ActiveSegment): IoRoutine<void> {
+    const { file } = next;
+    next.file = undefined;
+    if (file !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, file);
+  }
+
+  /** Removes an empty segment, which the chain does not contain any more. */
+  *removeReplaced(old: ActiveSegment): IoRoutine<void> {
+    this.close(old);
+    try {
+      yield* ioSteps.remove(this.#environment.io, old.path);
+    } catch {
+      // The file remains and is removed when the log is opened.
+    }
+  }
+
+  close(segment: ActiveSegment | undefined): void {
+    const file = segment?.file;
+    if (file === undefined || segment === undefined) return;
+    segment.file = undefined;
+    closeFile(this.#environment.io, file);
+  }
+
+  /** Waits until no block of a segment is being preallocated. */
+  #untilPreallocationIdle(segment: ActiveSegment): IoRoutine<void> {
+    return this.#failure.unless(this.#preallocator.untilIdle(segment, 0, Number.POSITIVE_INFINITY));
+  }
+}
+
+/** @throws `WAL_STATE` when the file of the segment is not open */
+export function fileOf(segment: ActiveSegment): IoFile {
+  if (segment.file === undefined)
+    throw new WalError('WAL_STATE', `${segment.path} is not open`, { path: segment.path });
+  return segment.file;
+}
