@@ -163,6 +163,24 @@ test('an entry that is written while the end of the log is examined is not taken
   }
 });
 
+test('the end of a log whose segment has earlier contents behind it is examined without reading the segment twice', () => {
+  const MIB = 1024 * 1024;
+  const io = createMemoryStorageIo();
+  const writer = CoreWalWriter.openSync(0, '/log', { io, segmentBytes: 4 * MIB });
+  for (let entry = 0; entry < 300; entry++) writer.appendPut('k', 'x'.repeat(10_000));
+  writer.syncSync();
+  const name = io.list('/log/core-0').find((each) => each.endsWith('.seg')) as string;
+  const file = io.open(`/log/core-0/${name}`);
+  const end = io.size(file);
+  io.submitWrite(file, new Uint8Array(4 * MIB - end).fill(0xa5), end);
+  io.close(file);
+  const reader = PerCoreWalReader.openSync(0, '/log', { io });
+  expect([...reader]).toHaveLength(300);
+  const { bytesRead } = io.stats();
+  expect([reader.advanceSync(), reader.stopReason]).toEqual([false, 'torn']);
+  expect(io.stats().bytesRead - bytesRead).toBeLessThan(5 * MIB);
+});
+
 test('an unreadable entry remains the next one, and the reader reports it', () => {
   const io = createMemoryStorageIo();
   const writer = CoreWalWriter.openSync(0, '/log', { io });

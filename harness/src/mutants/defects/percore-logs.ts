@@ -234,6 +234,17 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     replace: 'if (again.end > seen.end) return kind;',
   },
   {
+    name: 'end-of-a-log-read-again-from-its-beginning',
+    test: READER_TEST,
+    breaks: 'The end of a log is examined without reading its newest segment twice.',
+    file: `${PERCORE}/recovery/end-of-log.ts`,
+    find: `    scanner.resume();
+    const again = yield* readableEnd(scanner, summary);`,
+    replace: `    const other = yield* openStreamed(io, link);
+    const again = yield* readableEnd(other, new FrameSummary(0));
+    other.close();`,
+  },
+  {
     name: 'decoded-entry-dropped',
     test: 'packages/percore/test/merge.property.test.ts',
     breaks: 'An entry is returned also where the one behind it cannot be read.',

@@ -6,9 +6,9 @@ import {
   lostRecord,
   openStreamed,
   readHeader,
+  type StreamedScanner,
   scanTail,
   sortFiles,
-  withFile,
 } from '@walstack/mmap-reader/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 
@@ -44,15 +44,22 @@ const newestIn = (io: StorageIo, directory: string): string | undefined =>
 
 function* endOf(io: StorageIo, path: string): IoRoutine<EndOfLog> {
   const link = { path, header: yield* readHeader(io, path) };
-  const seen = yield* readableEnd(io, link);
-  const { kind, proofOffset } = yield* inspectTail(io, link, seen);
-  if (kind === 'end') return kind;
-  // A writer may have written these bytes after their place was read: then they are frames that the next reading returns.
-  const again = yield* readableEnd(io, link);
-  if (again.end > seen.end) return 'end';
-  if (proofOffset === undefined) return kind;
-  const proof = `the frame at offset ${proofOffset} proves that it had been durable`;
-  throw lostRecord(path, seen.end, seen.nextLsn, 'hole', proof);
+  const scanner = yield* openStreamed(io, link);
+  try {
+    const summary = new FrameSummary(0);
+    const seen = yield* readableEnd(scanner, summary);
+    const { kind, proofOffset } = yield* inspectTail(io, link, scanner.file, seen);
+    if (kind === 'end') return kind;
+    // A writer may have written these bytes after their place was read: then they are frames that the next reading returns.
+    scanner.resume();
+    const again = yield* readableEnd(scanner, summary);
+    if (again.end > seen.end) return 'end';
+    if (proofOffset === undefined) return kind;
+    const proof = `the frame at offset ${proofOffset} proves that it had been durable`;
+    throw lostRecord(path, seen.end, seen.nextLsn, 'hole', proof);
+  } finally {
+    scanner.close();
+  }
 }
 
 /** Where the readable frames of a segment end, and the LSN from which recovery would drop records. */
@@ -62,29 +69,23 @@ interface ReadableEnd {
   readonly droppedFrom: number;
 }
 
-function* readableEnd(io: StorageIo, link: Link): IoRoutine<ReadableEnd> {
-  const scanner = yield* openStreamed(io, link);
-  try {
-    const { frames } = scanner;
-    const summary = new FrameSummary(0);
-    while (yield* scanner.fill()) frames.skip(summary);
-    return { end: frames.end, nextLsn: frames.nextLsn, droppedFrom: summary.openBatch?.nextLsn ?? frames.nextLsn };
-  } finally {
-    scanner.close();
-  }
+/** Reads on from where the scanner is; `summary` is that of all frames before. */
+function* readableEnd(scanner: StreamedScanner, summary: FrameSummary): IoRoutine<ReadableEnd> {
+  const { frames } = scanner;
+  while (yield* scanner.fill()) frames.skip(summary);
+  return { end: frames.end, nextLsn: frames.nextLsn, droppedFrom: summary.openBatch?.nextLsn ?? frames.nextLsn };
 }
 
 function* inspectTail(
   io: StorageIo,
   { path, header }: Link,
+  file: IoFile,
   seen: ReadableEnd,
 ): IoRoutine<{ readonly kind: EndOfLog; readonly proofOffset: number | undefined }> {
-  return yield* withFile(io, path, function* (file) {
-    const size = io.size(file);
-    const { dirty, proofOffset } = yield* scanTail(io, file, { path, header, ...seen }, size, seen.droppedFrom);
-    const kind = dirty ? yield* tailKindAt(io, file, frameStart(seen.end, header.blockBytes), size) : 'end';
-    return { kind, proofOffset };
-  });
+  const size = io.size(file);
+  const { dirty, proofOffset } = yield* scanTail(io, file, { path, header, ...seen }, size, seen.droppedFrom);
+  const kind = dirty ? yield* tailKindAt(io, file, frameStart(seen.end, header.blockBytes), size) : 'end';
+  return { kind, proofOffset };
 }
 
 function* tailKindAt(io: StorageIo, file: IoFile, at: number, size: number): IoRoutine<EndOfLog> {
