@@ -130,12 +130,12 @@ test('an entry that is written while the end of the log is examined is not taken
   let last = false;
   for (let turn = 1; !last; turn++) {
     const disk = new MemoryDisk();
-    const io = createMemoryStorageIo({ world: disk });
+    const io = createMemoryStorageIo({ disk });
     const writer = CoreWalWriter.openSync(0, '/log', { io });
     writer.appendPut('first', '');
     writer.syncSync();
     let calls = Number.NEGATIVE_INFINITY;
-    const beside = new Proxy(createMemoryStorageIo({ world: disk }), {
+    const beside = new Proxy(createMemoryStorageIo({ disk }), {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target);
         if (typeof value !== 'function') return value;

@@ -73,8 +73,8 @@ class Writer {
   readonly versions = new Map<string, Version>();
   #there: Version[] = [];
 
-  constructor(world: MemoryDisk, recycleSegments: number) {
-    const io = createMemoryStorageIo({ world });
+  constructor(disk: MemoryDisk, recycleSegments: number) {
+    const io = createMemoryStorageIo({ disk });
     const sizes = { segmentBytes: 4096, blockBytes: 512, recycleSegments, markAfterMs: 0 };
     this.wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...sizes, ...new TestEnvironment().options });
   }
@@ -129,11 +129,11 @@ class Follower {
   #given: Version[] = [];
   #nextLsn: number | undefined;
 
-  constructor(writer: Writer, world: MemoryDisk, isTold: boolean, durableOnly: boolean) {
+  constructor(writer: Writer, disk: MemoryDisk, isTold: boolean, durableOnly: boolean) {
     this.#writer = writer;
     this.#isTold = isTold;
     this.#durableOnly = durableOnly;
-    this.#io = this.#watched(createMemoryStorageIo({ world }));
+    this.#io = this.#watched(createMemoryStorageIo({ disk }));
     this.#begin('first');
   }
 
@@ -261,9 +261,9 @@ it.each([0, 3])(
   (recycleSegments) => {
     fc.assert(
       fc.property(fc.array(fc.oneof(change, look), { minLength: 10, maxLength: 100 }), (steps) => {
-        const world = new MemoryDisk();
-        const writer = new Writer(world, recycleSegments);
-        const followers = [0, 1, 2, 3].map((kind) => new Follower(writer, world, kind < 2, kind % 2 === 0));
+        const disk = new MemoryDisk();
+        const writer = new Writer(disk, recycleSegments);
+        const followers = [0, 1, 2, 3].map((kind) => new Follower(writer, disk, kind < 2, kind % 2 === 0));
         for (const step of steps) {
           if ('tail' in step) followers[step.tail]?.run(step);
           else writer.run(step);

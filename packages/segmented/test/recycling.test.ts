@@ -18,8 +18,8 @@ import { DIRECTORY } from './support/logs.js';
 
 const CONFIG = { segmentBytes: 4096, blockBytes: 512, preallocate: 'write', recycleSegments: 2 } as const;
 
-function openOn(world: MemoryDisk, config: Partial<SegmentedWalConfig> = {}) {
-  const io = createMemoryStorageIo({ world });
+function openOn(disk: MemoryDisk, config: Partial<SegmentedWalConfig> = {}) {
+  const io = createMemoryStorageIo({ disk });
   const wal = SegmentedWal.openSync({
     directory: DIRECTORY,
     io,
@@ -64,8 +64,8 @@ describe('a freed segment', () => {
   });
 
   test('is recognized as a new segment in its file when a killed log is opened again', () => {
-    const world = new MemoryDisk();
-    const { wal } = openOn(world);
+    const disk = new MemoryDisk();
+    const { wal } = openOn(disk);
     fill(wal, 60);
     wal.truncateBeforeSync(40);
     const { firstLsn } = wal;
@@ -73,9 +73,9 @@ describe('a freed segment', () => {
     expect(wal.stats().recycled).toBeGreaterThan(0);
     wal.append('never synced');
     // The log is left as it is, as if its process had been killed.
-    const files = createMemoryStorageIo({ world });
+    const files = createMemoryStorageIo({ disk });
     const copy = new MemoryDisk();
-    const target = createMemoryStorageIo({ world: copy });
+    const target = createMemoryStorageIo({ disk: copy });
     target.makeDirectory(DIRECTORY);
     for (const name of files.list(DIRECTORY).filter((each) => each !== 'LOCK')) {
       const file = target.open(join(DIRECTORY, name), { create: true });
@@ -94,15 +94,15 @@ describe('a freed segment', () => {
     'that was reused and closed cleanly is recognized: no byte of its earlier segment is taken for a torn tail, with %s',
     (_what, padGroups) => {
       for (let records = 20; records <= 40; records++) {
-        const world = new MemoryDisk();
-        const { wal } = openOn(world, { padGroups });
+        const disk = new MemoryDisk();
+        const { wal } = openOn(disk, { padGroups });
         fill(wal, 60);
         wal.truncateBeforeSync(40);
         // Older bytes of the file stand behind wherever the log comes to its end.
         fill(wal, records);
         expect(wal.stats().recycled).toBeGreaterThan(0);
         wal.closeSync();
-        const again = openOn(world, { padGroups }).wal;
+        const again = openOn(disk, { padGroups }).wal;
         expect(again.recovery).toMatchObject({ cleanlyClosed: true, cutBytes: 0, lastLsn: 60 + records });
         again.closeSync();
       }
@@ -110,13 +110,13 @@ describe('a freed segment', () => {
   );
 
   test('is kept for reuse when the log is opened again', () => {
-    const world = new MemoryDisk();
-    const first = openOn(world);
+    const disk = new MemoryDisk();
+    const first = openOn(disk);
     fill(first.wal, 60);
     first.wal.truncateBeforeSync(60);
     first.wal.closeSync();
     expect(freeFiles(first.io.list(DIRECTORY))).toHaveLength(2);
-    const { wal } = openOn(world);
+    const { wal } = openOn(disk);
     fill(wal, 40);
     expect(wal.stats().recycled).toBe(2);
     wal.closeSync();
@@ -190,14 +190,14 @@ describe('a freed segment', () => {
   });
 
   test('whose old id has the same checksum as the new one is not reused', () => {
-    const world = new MemoryDisk();
-    const { io, wal } = openOn(world);
+    const disk = new MemoryDisk();
+    const { io, wal } = openOn(disk);
     fill(wal, 60);
     const [oldest] = wal.listSegments();
     const id = decodeSegmentHeader(readFile(io, oldest?.path as string), 'oldest').segmentId;
     wal.truncateBeforeSync(wal.nextLsn);
     wal.closeSync();
-    const again = openOn(world, { randomBytes: () => id.slice(), recycleSegments: 2 });
+    const again = openOn(disk, { randomBytes: () => id.slice(), recycleSegments: 2 });
     const before = freeFiles(again.io.list(DIRECTORY)).length;
     expect(before).toBe(2);
     again.wal.append('on');
@@ -351,12 +351,12 @@ describe('a free file', () => {
   });
 
   test.each(['99999999999999999999', '9007199254740991', '1', '007'])('may have the number %s', (number) => {
-    const world = new MemoryDisk();
-    const first = openOn(world);
+    const disk = new MemoryDisk();
+    const first = openOn(disk);
     fill(first.wal, 60);
     first.wal.closeSync();
     writeFile(first.io, join(DIRECTORY, `free-${number}.seg`), new Uint8Array(4096));
-    const { io, wal } = openOn(world, { recycleSegments: 8 });
+    const { io, wal } = openOn(disk, { recycleSegments: 8 });
     fill(wal, 60);
     wal.truncateBeforeSync(100);
     wal.truncateBeforeSync(wal.nextLsn);

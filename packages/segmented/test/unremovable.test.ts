@@ -119,8 +119,8 @@ describe.each(['EIO', 'ENOSPC'] as const)('a segment whose file cannot be remove
 });
 
 test('what is no failure of the file ends a truncation: the power is gone', () => {
-  const world = new MemoryDisk();
-  const io = createMemoryStorageIo({ world });
+  const disk = new MemoryDisk();
+  const io = createMemoryStorageIo({ disk });
   const wal = openOn(
     new Proxy(io, {
       get(target, name) {

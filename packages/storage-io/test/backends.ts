@@ -30,10 +30,10 @@ const onRealFiles =
 
 /** The same in memory. */
 function inMemory(options?: ConformanceCreateOptions): ConformanceBackend {
-  const world = new MemoryDisk();
-  const io = createMemoryStorageIo({ world, ...options });
+  const disk = new MemoryDisk();
+  const io = createMemoryStorageIo({ disk, ...options });
   io.makeDirectory('log');
-  return { io, directory: 'log', another: () => createMemoryStorageIo({ world }) };
+  return { io, directory: 'log', another: () => createMemoryStorageIo({ disk }) };
 }
 
 /** Every backend of this package, by its name. */

@@ -5,13 +5,13 @@ import { resultOf } from './polling.js';
 
 describe('a memory disk', () => {
   it('outlives its backends', async () => {
-    const world = new MemoryDisk();
-    const first = createMemoryStorageIo({ world });
+    const disk = new MemoryDisk();
+    const first = createMemoryStorageIo({ disk });
     first.makeDirectory('log');
     const file = first.open('log/a', { create: true });
     resultOf(first, first.submitWrite(file, Buffer.from('kept'), 0));
     await first.dispose();
-    const second = createMemoryStorageIo({ world });
+    const second = createMemoryStorageIo({ disk });
     const into = Buffer.alloc(4);
     resultOf(second, second.submitRead(second.open('log/a'), into, 0));
     expect(into.toString()).toBe('kept');
@@ -92,7 +92,7 @@ describe('a memory disk', () => {
 
   it('must be a MemoryDisk', () => {
     const typeError = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
-    expect(() => createMemoryStorageIo({ world: {} as MemoryDisk })).toThrow(typeError);
+    expect(() => createMemoryStorageIo({ disk: {} as MemoryDisk })).toThrow(typeError);
     expect(() => createMemoryStorageIo({ wordl: new MemoryDisk() } as never)).toThrow(typeError);
   });
 });

@@ -105,7 +105,7 @@ test('a backend given by name is disposed with the log, an instance is not', asy
   const directory = temporaryDirectory();
   await using named = await Wal.open(join(directory, 'named'), { io: 'sync-fs' });
   expect(named.stats().backend).toBe('sync-fs');
-  await using io = createMemoryStorageIo({ world: new MemoryDisk() });
+  await using io = createMemoryStorageIo({ disk: new MemoryDisk() });
   const given = await Wal.open('/given', { io });
   await given.commit('kept');
   await given.shutdown();

@@ -34,11 +34,6 @@ export interface SimulatedDiskOptions {
 
 const KNOWN = optionNames<SimulatedDiskOptions>({ seed: true, capacityBytes: true });
 
-/** The internal state of the disk, for the explorer only. */
-export let coreOf: (disk: SimulatedDisk) => DiskCore;
-/** A disk in a given state, for the explorer only. */
-export let diskIn: (state: DiskState, seed: number, capacityBytes: number) => SimulatedDisk;
-
 /**
  * A disk in memory that loses, at a crash, what was not synced.
  *
@@ -53,25 +48,14 @@ export let diskIn: (state: DiskState, seed: number, capacityBytes: number) => Si
  * `'stale:1'` earlier contents. A sector is never torn.
  */
 export class SimulatedDisk {
-  readonly #seed: number;
-  #core: DiskCore;
+  readonly #core: DiskCore;
   readonly #locks = new LockTable();
   readonly #processes = new Map<StorageIo, ProcessFiles>();
 
   /** @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`) for wrong options */
   constructor(options: SimulatedDiskOptions = {}) {
-    const { seed = 1, capacityBytes = Number.POSITIVE_INFINITY } = checkOptions('options', options, KNOWN);
-    this.#seed = checkInteger('seed', seed, 0);
-    this.#core = new DiskCore(seed, checkCapacity(capacityBytes), new DiskState());
-  }
-
-  static {
-    coreOf = (disk) => disk.#core;
-    diskIn = (state, seed, capacityBytes) => {
-      const disk = new SimulatedDisk({ seed, capacityBytes });
-      disk.#core = new DiskCore(seed, capacityBytes, state);
-      return disk;
-    };
+    // A crash and the explorer make disks that are not empty: they pass the core, which has both options as properties.
+    this.#core = options instanceof DiskCore ? options : emptyDisk(options);
   }
 
   /** The number of operations so far, of all processes. */
@@ -144,7 +128,8 @@ export class SimulatedDisk {
     const stale = typeof survivors === 'function' ? undefined : staleSeedOf(survivors);
     this.kill();
     core.powerOff();
-    return diskIn(core.state.crashed(ask, stale), seedFrom(this.#seed, 'after a crash'), core.capacityBytes);
+    const seed = seedFrom(core.seed, 'after a crash');
+    return new SimulatedDisk(new DiskCore(seed, core.capacityBytes, core.state.crashed(ask, stale)));
   }
 
   /** The number of unsynced items, each of which a crash may keep or lose. */
@@ -185,6 +170,11 @@ export class SimulatedDisk {
     const { state } = this.#core;
     return ({ kind, inode, offset }) => choose({ kind, path: state.pathOf(inode), offset });
   }
+}
+
+function emptyDisk(options: SimulatedDiskOptions): DiskCore {
+  const { seed = 1, capacityBytes = Number.POSITIVE_INFINITY } = checkOptions('options', options, KNOWN);
+  return new DiskCore(checkInteger('seed', seed, 0), checkCapacity(capacityBytes), new DiskState());
 }
 
 function checkCapacity(bytes: unknown): number {

@@ -8,19 +8,20 @@ import type { MemoryFiles, MemoryHandle } from './memory-files.js';
 /** Options of {@link createMemoryStorageIo}. */
 export interface MemoryStorageIoOptions extends FileOpsOptions {
   /** The files to work on. Default: an empty disk of its own. */
-  readonly world?: MemoryDisk;
+  readonly disk?: MemoryDisk;
 }
 
-const OPTIONS = optionNames<MemoryStorageIoOptions>({ maxPending: true, world: true });
+const OPTIONS = optionNames<MemoryStorageIoOptions>({ maxPending: true, disk: true });
 
 /**
  * A backend whose files are in memory: for tests, and for logs that need not outlive their process. It reports durable
  * and overlapped writes, and has locks. Backends with the same disk share files and locks.
  */
 export function createMemoryStorageIo(options: MemoryStorageIoOptions = {}): StorageIo {
-  const { world = new MemoryDisk(), ...rest } = checkOptions('options', options, OPTIONS);
-  if (!(world instanceof MemoryDisk)) throw invalidType('world', 'a MemoryDisk', world);
-  return fromSyncFileOps(memoryOps(filesOf(world)), rest);
+  const { disk = new MemoryDisk(), ...rest } = checkOptions('options', options, OPTIONS);
+  const files = filesOf(disk);
+  if (files === undefined) throw invalidType('disk', 'a MemoryDisk', disk);
+  return fromSyncFileOps(memoryOps(files), rest);
 }
 
 function memoryOps(files: MemoryFiles): SyncFileOps<MemoryHandle> {

@@ -38,6 +38,7 @@ const FLAKY_CHANCE = 0.25;
 
 /** The state of one disk that all processes share. */
 export class DiskCore {
+  readonly seed: number;
   readonly state: DiskState;
   readonly device: Device;
   readonly random: Random;
@@ -59,6 +60,7 @@ export class DiskCore {
   #evictions: { readonly inode: number; readonly before: number }[] = [];
 
   constructor(seed: number, capacityBytes: number, state: DiskState) {
+    this.seed = seed;
     this.state = state;
     this.device = new Device(seedFrom(seed, 'device'));
     this.random = new Random(seedFrom(seed, 'disk'));

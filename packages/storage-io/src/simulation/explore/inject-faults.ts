@@ -11,7 +11,6 @@ import {
   isPassing,
 } from '../disk/operation.js';
 import { inTurns, Random, seedFrom } from '../random.js';
-import { coreOf } from '../simulated-disk.js';
 import { CrashPoints } from './crash-points.js';
 import { ExplorationFailure } from './exploration-failure.js';
 import {
@@ -259,8 +258,8 @@ class Injection<Note> {
   async #operationsOf(part: Part<Note>): Promise<{ disk: number; operation: DiskOperation }[]> {
     const operations: { disk: number; operation: DiskOperation }[] = [];
     await this.#executeCleanly(part, (run) => {
-      for (const [index, disk] of run.disks.entries()) {
-        coreOf(disk).watcher = (operation) => operations.push({ disk: index, operation });
+      for (const [index, core] of run.cores.entries()) {
+        core.watcher = (operation) => operations.push({ disk: index, operation });
       }
     });
     return operations;
@@ -295,7 +294,7 @@ class Injection<Note> {
     // The same run as the one without a fault, up to the fault.
     const run = this.#makeRun(part.disks(), { seed, fault: undefined, crashes: part.after }, part.notes);
     const recording = run.record();
-    const core = coreOf(run.disks[fault.disk] ?? outside(fault));
+    const core = run.cores[fault.disk] ?? outside(fault);
     let operation: DiskOperation | undefined;
     core.injectFault = (asked) => {
       if (asked.number !== fault.operation) return undefined;

@@ -1,8 +1,9 @@
 import type { StorageIo } from '../../storage-io.js';
 import type { DiskChange } from '../disk/disk-change.js';
+import { DiskCore } from '../disk/disk-core.js';
 import type { DiskState } from '../disk/disk-state.js';
 import { Random, seedFrom } from '../random.js';
-import { coreOf, diskIn, type SimulatedDisk } from '../simulated-disk.js';
+import { SimulatedDisk } from '../simulated-disk.js';
 
 /**
  * One run of a program on simulated disks: from its start to its end, or to the crash that cuts it short. Scenarios and
@@ -55,6 +56,8 @@ const DEAD_TURNS = 1000;
 
 /** A run on disks in given states. */
 export class SimulatedRun<Note> implements ProcessRun<Note> {
+  /** What the {@link disks} wrap, in the same order. */
+  readonly cores: readonly DiskCore[];
   readonly disks: readonly SimulatedDisk[];
   readonly seed: number;
   readonly random: () => number;
@@ -76,7 +79,8 @@ export class SimulatedRun<Note> implements ProcessRun<Note> {
     notes: readonly Note[],
     createIo: CreateIo,
   ) {
-    this.disks = states.map((state, index) => diskIn(state, seedFrom(seed, place, index), capacityBytes));
+    this.cores = states.map((state, index) => new DiskCore(seedFrom(seed, place, index), capacityBytes, state));
+    this.disks = this.cores.map((core) => new SimulatedDisk(core));
     this.seed = seed;
     this.random = new Random(seedFrom(seed, place, 'life')).next;
     this.#notes = [...notes];
@@ -110,8 +114,8 @@ export class SimulatedRun<Note> implements ProcessRun<Note> {
 
   /** Records the changes of the disks from now on. */
   record(): Recording<Note> {
-    for (const [index, disk] of this.disks.entries()) {
-      coreOf(disk).recorder = (change) => {
+    for (const [index, core] of this.cores.entries()) {
+      core.recorder = (change) => {
         this.#changes.push({ disk: index, change, notes: this.#notes.length });
       };
     }
@@ -131,8 +135,7 @@ export class SimulatedRun<Note> implements ProcessRun<Note> {
   /** Ends the run: nothing happens on the disks any more. */
   end(): void {
     this.#ended = true;
-    for (const disk of this.disks) {
-      const core = coreOf(disk);
+    for (const core of this.cores) {
       core.recorder = undefined;
       core.watcher = undefined;
       core.powerOff();
@@ -158,7 +161,7 @@ export class SimulatedRun<Note> implements ProcessRun<Note> {
       );
       const turn = (): void => {
         if (settled) return;
-        const now = this.disks.reduce((sum, disk) => sum + coreOf(disk).device.progress + disk.operations, 0);
+        const now = this.cores.reduce((sum, core) => sum + core.device.progress + core.operations, 0);
         idleTurns = now === progress ? idleTurns + 1 : 0;
         progress = now;
         if (idleTurns > DEAD_TURNS && isKilled?.() === true) settle(resolve);
