@@ -9,6 +9,8 @@ export class ModelledWal {
   readonly wal: Wal;
   readonly #life: ProcessRun<LogNote>;
   readonly #world: SimulatedWorld;
+  /** The last LSN that was seen to be written to the operating system. */
+  #writtenLsn = 0;
 
   private constructor(life: ProcessRun<LogNote>, world: SimulatedWorld, wal: Wal) {
     this.#life = life;
@@ -51,6 +53,26 @@ export class ModelledWal {
     this.#world.fire();
   }
 
+  /** Commits, and gives up waiting before its group begins. */
+  async commitAborted(bytes: number): Promise<void> {
+    const payload = this.#payload(bytes);
+    this.#life.note({ kind: 'appended', lsn: this.wal.lastLsn + 1, payload });
+    const abort = new AbortController();
+    const commit = this.wal.commit(payload, { signal: abort.signal });
+    abort.abort();
+    try {
+      await commit;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'WAL_ABORTED') throw error;
+    }
+  }
+
+  /** Lets the background run for some turns of the event loop, and takes note of what is written by then. */
+  async idle(turns: number): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+    if (this.wal.failure === undefined && this.wal.stats().pendingBytes === 0) this.#writtenLsn = this.wal.lastLsn;
+  }
+
   async sync(): Promise<void> {
     const { lastLsn } = this.wal;
     await this.wal.sync();
@@ -62,6 +84,16 @@ export class ModelledWal {
     const { lastLsn } = this.wal;
     await this.wal.shutdown();
     this.#life.note({ kind: 'durable', lsn: lastLsn });
+  }
+
+  /** Closes the log, which makes durable what is written. Nothing before it has reported a failure. */
+  async close(): Promise<void> {
+    await this.wal.close();
+    const { durableLsn } = this.wal;
+    if (durableLsn < this.#writtenLsn) {
+      throw new Error(`${this.#writtenLsn} was written, ${durableLsn} is durable, and no call has reported a failure`);
+    }
+    this.#life.note({ kind: 'durable', lsn: durableLsn });
   }
 
   #payload(bytes: number): string {

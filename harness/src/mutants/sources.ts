@@ -10,6 +10,7 @@ export const SOURCES: Readonly<Record<string, string>> = {
   '@walstack/mmap-reader': 'packages/mmap-reader/src/index.ts',
   '@walstack/mmap-reader/internal': 'packages/mmap-reader/src/internal.ts',
   '@walstack/segmented': 'packages/segmented/src/index.ts',
+  '@walstack/segmented/internal': 'packages/segmented/src/internal.ts',
   '@walstack/percore': 'packages/percore/src/index.ts',
   '@walstack/wal': 'packages/wal/src/index.ts',
   '@walstack/wal/opentelemetry': 'packages/wal/src/opentelemetry.ts',

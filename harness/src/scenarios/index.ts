@@ -62,6 +62,7 @@ import { scenario as truncateBesideGroups } from './truncate-beside-groups.js';
 import { scenario as truncatePart } from './truncate-part.js';
 import { scenario as walAppendsAndCommits } from './wal-appends-and-commits.js';
 import { scenario as walBackpressure } from './wal-backpressure.js';
+import { scenario as walClosedBehindTheBackground } from './wal-closed-behind-the-background.js';
 import { scenario as walGroupCommit } from './wal-group-commit.js';
 import { scenario as writtenAgainAtRecovery } from './written-again-at-recovery.js';
 
@@ -130,6 +131,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'truncate-part': truncatePart,
   'wal-appends-and-commits': walAppendsAndCommits,
   'wal-backpressure': walBackpressure,
+  'wal-closed-behind-the-background': walClosedBehindTheBackground,
   'wal-group-commit': walGroupCommit,
   'written-again-at-recovery': writtenAgainAtRecovery,
 };

@@ -29,7 +29,7 @@ export class CallQueues {
     return this.#failureIsReported;
   }
 
-  /** Runs a routine in the write queue, as a call that reads: it may reject with the failure, but does not report it. */
+  /** Runs a routine in the write queue whose rejection with the failure does not count as its report: of calls that read. */
   inTurn<T>(make: () => IoRoutine<T>): Promise<T> {
     if (this.state !== 'open') return Promise.reject(this.closedError());
     return this.writes.run(make);
@@ -70,7 +70,7 @@ export class CallQueues {
     }
   }
 
-  /** Notes that a call that writes reports this error, which may be the failure of the log. @returns the error */
+  /** Notes that a call of the application that writes reports this error, which may be the failure of the log. @returns it */
   reported(error: unknown): unknown {
     const { failure } = this.#writer;
     if (failure !== undefined && (error === failure || (WalError.is(error) && error.cause === failure))) {

@@ -26,6 +26,7 @@ import { type TruncateResult, Truncation } from './retention/truncation.js';
 import { TruncationCalls } from './retention/truncation-calls.js';
 import { metaOf, type SegmentMeta } from './segments/segment.js';
 import { type SegmentedWalStats, statsOf } from './stats.js';
+import { BackgroundCalls, setBackgroundCalls } from './write/calls/background-calls.js';
 import { FullDisk } from './write/calls/full-disk.js';
 import { IdleMarker } from './write/calls/idle-marker.js';
 import { KeyCalls } from './write/calls/key-calls.js';
@@ -83,6 +84,7 @@ export class SegmentedWal {
     const fullDisk = new FullDisk(writer, this.#truncation, this.#calls.writes, opened.noSpace);
     this.#gate = new AppendGate(settings, writer, this.#calls, this.#cuts, fullDisk);
     this.#syncs = new SyncCalls(io, this.#calls, writer, fullDisk, idleMarker);
+    setBackgroundCalls(this, new BackgroundCalls(this.#calls, this.#syncs));
     this.#reads = new ReadCalls(io, settings, this.#calls, writer);
     this.#truncations = new TruncationCalls(this.#calls, writer, this.#truncation, this.#cuts, fullDisk);
     this.#keys = new KeyCalls(settings.directory, this.#calls, writer, this.#gate, fullDisk);

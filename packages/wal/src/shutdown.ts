@@ -15,6 +15,8 @@ export class Shutdown {
   readonly #followers: LogFollowers<unknown>;
   readonly #unfinished: PendingWorkSource = { pendingWork: () => this.#pendingWork() };
   #draining: Promise<void> | undefined;
+  /** The number of calls that wait until everything is durable: less those whose time was up. */
+  #drainingCalls = 0;
   #closing: Promise<void> | undefined;
 
   constructor(context: LogContext, committer: Committer<never>, followers: LogFollowers<unknown>) {
@@ -30,6 +32,7 @@ export class Shutdown {
     if (this.#draining === undefined && this.#closing !== undefined) return this.#closing;
     this.#context.lifecycle.advance('draining');
     this.#draining ??= this.#drain();
+    this.#drainingCalls++;
     await (timeoutMs === undefined ? this.#draining : this.#withTimeout(this.#draining, timeoutMs));
   }
 
@@ -62,6 +65,7 @@ export class Shutdown {
     }
     lifecycle.advance('closed');
     unwatchExit(this.#unfinished);
+    if (failure !== undefined && this.#drainingCalls > 0) this.#committer.reported(failure);
     this.#closing = log.close();
     this.#followers.end();
     await this.#closing;
@@ -71,7 +75,11 @@ export class Shutdown {
   #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {
     const { lifecycle, setTimer } = this.#context;
     return new Promise((resolve, reject) => {
-      const cancel = setTimer(() => reject(stillDraining(timeoutMs, lifecycle.state)), timeoutMs);
+      const timeIsUp = (): void => {
+        this.#drainingCalls--;
+        reject(stillDraining(timeoutMs, lifecycle.state));
+      };
+      const cancel = setTimer(timeIsUp, timeoutMs);
       done.then(resolve, reject).finally(cancel);
     });
   }

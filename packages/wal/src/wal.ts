@@ -550,6 +550,9 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   /**
    * Closes the log at once: events that were not written to the operating system are dropped, and waiting commits are
    * rejected with `WAL_CLOSED`. Idempotent.
+   *
+   * @throws the failure of the log when something that was written to the operating system is not durable, and no call that
+   * writes has reported the failure: that of a flush in the background, or of a group whose commits were all aborted
    */
   close(): Promise<void> {
     return this.#shutdown.close();

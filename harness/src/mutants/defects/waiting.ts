@@ -1,5 +1,5 @@
 import type { Defect } from '../defect.js';
-import { WAL } from './folders.js';
+import { SEGMENTED, WAL } from './folders.js';
 
 /** Defects in what is reported when: to commits that wait for durability, and to followers. */
 export const WAITING_DEFECTS: readonly Defect[] = [
@@ -19,6 +19,39 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     file: `${WAL}/commit/room-queue.ts`,
     find: '    const wasFirst = waiter === this.#first;\n    this.#remove(waiter);\n',
     replace: '    const wasFirst = waiter === this.#first;\n',
+  },
+  {
+    name: 'background-flush-counts-as-a-report',
+    scenario: 'wal-closed-behind-the-background',
+    breaks:
+      'Closing a log rejects with the failure of a background flush that no call of the application has reported.',
+    file: `${SEGMENTED}/write/calls/sync-calls.ts`,
+    find: 'return this.#calls.inTurn(() => this.#flushing());',
+    replace: 'return this.#calls.run(() => this.#flushing());',
+  },
+  {
+    name: 'aborted-commit-counts-as-a-report',
+    scenario: 'wal-closed-behind-the-background',
+    breaks: 'Closing a log rejects with the failure of a group whose commits were all aborted.',
+    file: `${WAL}/commit/waiters.ts`,
+    find: 'signal?.aborted !== true;',
+    replace: 'signal !== null;',
+  },
+  {
+    name: 'rejected-commit-counts-as-no-report',
+    test: 'packages/wal/test/close-after-failure.test.ts',
+    breaks: 'Closing a log does not report again a failure with which a commit has rejected.',
+    file: `${WAL}/commit/group-commit.ts`,
+    find: 'this.#calls.reported(error);',
+    replace: '',
+  },
+  {
+    name: 'timed-out-shutdown-counts-as-a-report',
+    test: 'packages/wal/test/close-after-failure.test.ts',
+    breaks: 'Closing a log rejects with the failure of a shutdown whose caller was rejected with WAL_TIMEOUT.',
+    file: `${WAL}/shutdown.ts`,
+    find: '        this.#drainingCalls--;\n',
+    replace: '',
   },
   {
     name: 'follow-without-a-hold',

@@ -1,4 +1,5 @@
 import type { Environment, SegmentedWal } from '@walstack/segmented';
+import { type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
 import type { FlushSettings } from '../options.js';
 
 /**
@@ -7,6 +8,7 @@ import type { FlushSettings } from '../options.js';
  */
 export class BackgroundFlush {
   readonly #log: SegmentedWal;
+  readonly #calls: BackgroundCalls;
   readonly #settings: FlushSettings;
   readonly #setTimer: Environment['setTimer'];
   readonly #flushed: () => void;
@@ -18,6 +20,7 @@ export class BackgroundFlush {
   /** @param flushed - called after each flush, which made room */
   constructor(log: SegmentedWal, settings: FlushSettings, setTimer: Environment['setTimer'], flushed: () => void) {
     this.#log = log;
+    this.#calls = backgroundCallsOf(log);
     this.#settings = settings;
     this.#setTimer = setTimer;
     this.#flushed = flushed;
@@ -45,14 +48,14 @@ export class BackgroundFlush {
     this.stop();
     this.#flushAgain = false;
     this.#underWay = true;
-    this.#log.flush().then(
+    this.#calls.flush().then(
       () => {
         this.#underWay = false;
         this.#flushed();
         if (this.#flushAgain || this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
       },
-      // The log has failed or was closed: no further flush. A failure is in the log's `failure`, and calls that wait for
-      // durability or room are rejected with it when the next group fails.
+      // The log has failed or was closed: no further flush. A failure is in the log's `failure`; the calls that wait for
+      // durability or room are rejected with it when the next group fails, and if no call was, closing the log is.
       () => {},
     );
   }

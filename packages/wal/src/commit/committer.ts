@@ -1,6 +1,7 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkOptions, outOfRange } from '@walstack/codec/internal';
 import type { AppendOptions, Batch, SegmentedWal, TruncateResult } from '@walstack/segmented';
+import { type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
 import type { PayloadCodec } from '../encoding.js';
 import type { LogActivity } from '../follow/log-activity.js';
 import type { LogContext } from '../log-context.js';
@@ -23,6 +24,7 @@ const COMMIT_OPTIONS = Object.freeze([...EVENT_OPTIONS, 'signal'] as const);
  */
 export class Committer<I> {
   readonly #log: SegmentedWal;
+  readonly #calls: BackgroundCalls;
   readonly #payloads: Pick<PayloadCodec<unknown, I>, 'encode'>;
   readonly #activity: LogActivity;
   readonly #isReadonly: boolean;
@@ -35,6 +37,7 @@ export class Committer<I> {
   constructor(context: LogContext, payloads: Pick<PayloadCodec<unknown, I>, 'encode'>, flush: FlushSettings) {
     const { log, activity, setTimer, isReadonly } = context;
     this.#log = log;
+    this.#calls = backgroundCallsOf(log);
     this.#payloads = payloads;
     this.#activity = activity;
     this.#isReadonly = isReadonly;
@@ -152,7 +155,7 @@ export class Committer<I> {
     try {
       do {
         await this.#cutsSettled;
-        await this.#log.sync();
+        await this.#sync();
         this.#groups.resolveDurable();
       } while (this.#log.durableLsn < this.#log.lastLsn || this.#roomQueue.size > 0);
       return undefined;
@@ -161,9 +164,20 @@ export class Committer<I> {
     }
   }
 
+  /** Notes that a call of the application rejects with this error, which may be the failure of the log. */
+  reported(error: WalError): void {
+    this.#calls.reported(error);
+  }
+
   /** Rejects all waiting calls, except commits that are durable already: these resolve. */
   rejectAll(error: WalError): void {
     this.#groups.rejectAll(error);
+  }
+
+  #sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#calls.startSync((failure) => (failure === undefined ? resolve() : reject(failure)));
+    });
   }
 
   /** Appends, or returns `undefined` when there is no room in memory. */
@@ -222,7 +236,7 @@ export class Committer<I> {
   }
 
   #durableUnlessAborted(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
-    return unlessAborted(this.#groups.wait(lsn), signal, (by) => notWaitedFor(by, lsn));
+    return unlessAborted(this.#groups.wait(lsn, signal), signal, (by) => notWaitedFor(by, lsn));
   }
 
   /** The error of `append` while other calls wait, or a cut is under way. */

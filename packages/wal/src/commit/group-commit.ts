@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { type Lsn, WalError } from '@walstack/codec';
 import type { SegmentedWal } from '@walstack/segmented';
+import { type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
 import { announceCommits, commitChannel } from '../diagnostics.js';
 import type { LogActivity } from '../follow/log-activity.js';
 import type { RoomQueue } from './room-queue.js';
@@ -21,6 +22,7 @@ const IMMEDIATE_GROUP_RECORDS_MIN = 256;
  */
 export class GroupCommit {
   readonly #log: SegmentedWal;
+  readonly #calls: BackgroundCalls;
   readonly #roomQueue: RoomQueue;
   readonly #activity: LogActivity;
   readonly #waiters = new Waiters();
@@ -33,6 +35,7 @@ export class GroupCommit {
 
   constructor(log: SegmentedWal, roomQueue: RoomQueue, activity: LogActivity) {
     this.#log = log;
+    this.#calls = backgroundCallsOf(log);
     this.#roomQueue = roomQueue;
     this.#activity = activity;
   }
@@ -47,10 +50,14 @@ export class GroupCommit {
     return this.#waiters.size;
   }
 
-  /** Resolves with `lsn` once it is durable. */
-  wait(lsn: Lsn): Promise<Lsn> {
+  /**
+   * Resolves with `lsn` once it is durable.
+   *
+   * @param signal - when it is aborted, nothing awaits the promise any more
+   */
+  wait(lsn: Lsn, signal?: AbortSignal): Promise<Lsn> {
     if (lsn <= this.#log.durableLsn) return Promise.resolve(lsn);
-    const durable = this.#waiters.wait(lsn);
+    const durable = this.#waiters.wait(lsn, signal);
     this.start();
     return durable;
   }
@@ -100,6 +107,7 @@ export class GroupCommit {
   /** Rejects all commits that are not durable yet, and all calls that wait for room. */
   rejectAll(error: WalError): void {
     this.#resolveUpTo(this.#log.durableLsn);
+    if (this.#waiters.hasAwaited || this.#roomQueue.size > 0) this.#calls.reported(error);
     this.#waiters.rejectAll((lsn) => outcomeUnknown(lsn, error));
     this.#roomQueue.rejectAll(error);
   }
@@ -129,8 +137,8 @@ export class GroupCommit {
       } else this.rejectAll(this.#log.failure ?? asWalError(failure));
     };
     // Calls that wait only for room need a write, and no sync.
-    if (this.#waiters.size > 0) this.#log.startSync(ended);
-    else this.#log.flush().then(() => ended(undefined), ended);
+    if (this.#waiters.size > 0) this.#calls.startSync(ended);
+    else this.#calls.flush().then(() => ended(undefined), ended);
   }
 }
 

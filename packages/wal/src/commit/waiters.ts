@@ -5,6 +5,8 @@ interface Waiter {
   readonly lsn: Lsn;
   /** The order of the calls. */
   readonly turn: number;
+  /** When it is aborted, nothing awaits the promise any more. */
+  readonly signal: AbortSignal | undefined;
   readonly resolve: (lsn: Lsn) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -27,10 +29,20 @@ export class Waiters {
     return this.#queue.length - this.#head + this.#early.length;
   }
 
-  /** Resolves with `lsn` once it is durable. */
-  wait(lsn: Lsn): Promise<Lsn> {
+  /** Whether a promise of a call is awaited that was not aborted. */
+  get hasAwaited(): boolean {
+    const isAwaited = ({ signal }: Waiter): boolean => signal?.aborted !== true;
+    return this.#early.some(isAwaited) || this.#queue.slice(this.#head).some(isAwaited);
+  }
+
+  /**
+   * Resolves with `lsn` once it is durable.
+   *
+   * @param signal - when it is aborted, nothing awaits the promise any more
+   */
+  wait(lsn: Lsn, signal?: AbortSignal): Promise<Lsn> {
     return new Promise((resolve, reject) => {
-      const waiter = { lsn, turn: this.#turns++, resolve, reject };
+      const waiter = { lsn, turn: this.#turns++, signal, resolve, reject };
       const last = this.#queue.at(-1);
       if (last === undefined || last.lsn <= lsn) this.#queue.push(waiter);
       else push(this.#early, waiter);

@@ -34,6 +34,11 @@ export class SyncCalls {
     return this.#calls.run(() => this.#flushing());
   }
 
+  /** Like {@link flush}; a failure that it rejects with does not count as reported. */
+  flushUnreported(): Promise<void> {
+    return this.#calls.inTurn(() => this.#flushing());
+  }
+
   flushSync(): void {
     this.#calls.runSync(() => this.#flushing());
   }
@@ -47,13 +52,18 @@ export class SyncCalls {
       return this.#submitting();
     };
     const done = new Promise<void>((resolve, reject) => {
-      this.#start(submit, (failure) => (failure === undefined ? resolve() : reject(failure)));
+      this.#start(submit, (failure) => (failure === undefined ? resolve() : reject(this.#calls.reported(failure))));
     });
     if (!begun) this.#queued = done;
     return done;
   }
 
   start(ended: (failure: unknown) => void): void {
+    this.startUnreported((failure) => ended(this.#calls.reported(failure)));
+  }
+
+  /** Like {@link start}; a failure that `ended` is called with does not count as reported. */
+  startUnreported(ended: (failure: unknown) => void): void {
     this.#start(() => this.#submitting(), ended);
   }
 
@@ -106,7 +116,7 @@ export class SyncCalls {
 
   /** @param ended - called when what `submit` submits is durable, or with the error when it never will be */
   #start(submit: () => IoRoutine<LogEnd>, ended: (failure: unknown) => void): void {
-    const notify = (failure: unknown): void => afterStep(() => ended(this.#calls.reported(failure)));
+    const notify = (failure: unknown): void => afterStep(() => ended(failure));
     const durable = (waited: Outcome<void>): void => {
       if ('error' in waited) {
         notify(waited.error);

@@ -1,0 +1,45 @@
+import type { CallQueues } from '../../call-queues.js';
+import type { SyncCalls } from './sync-calls.js';
+
+/**
+ * Flushes and syncs that a layer above a log begins by itself. Closing a log reports its failure if no call has; these calls
+ * do not count as having reported it, as their errors may reach no call of the application.
+ */
+export class BackgroundCalls {
+  readonly #calls: CallQueues;
+  readonly #syncs: SyncCalls;
+
+  constructor(calls: CallQueues, syncs: SyncCalls) {
+    this.#calls = calls;
+    this.#syncs = syncs;
+  }
+
+  /** Writes everything appended so far to the operating system. */
+  flush(): Promise<void> {
+    return this.#syncs.flushUnreported();
+  }
+
+  /** @param ended - called as that of `SegmentedWal.startSync` */
+  startSync(ended: (failure: unknown) => void): void {
+    this.#syncs.startUnreported(ended);
+  }
+
+  /** Notes that a call of the application rejects with this error, which may be the failure of the log. */
+  reported(error: unknown): void {
+    this.#calls.reported(error);
+  }
+}
+
+const callsOfLogs = new WeakMap<object, BackgroundCalls>();
+
+/** Gives a log its background calls. */
+export function setBackgroundCalls(log: object, calls: BackgroundCalls): void {
+  callsOfLogs.set(log, calls);
+}
+
+/** The background calls of an open log. */
+export function backgroundCallsOf(log: object): BackgroundCalls {
+  const calls = callsOfLogs.get(log);
+  if (calls === undefined) throw new TypeError('not a log of this package');
+  return calls;
+}

@@ -1,0 +1,216 @@
+import { Wal, type WalOptions } from '@walstack/wal';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { temporaryDirectory } from './support/directories.js';
+import { ManualTime } from './support/manual-time.js';
+import { rejection, thrown, turns, watch } from './support/outcomes.js';
+import { StepDisk } from './support/step-disk.js';
+
+const FLUSH_DELAY_MS = 7;
+
+let disk: StepDisk;
+let time: ManualTime;
+let wal: Wal;
+
+async function open(options: WalOptions = {}): Promise<Wal> {
+  return Wal.open(`${temporaryDirectory()}/log`, {
+    io: disk.io,
+    markAfterMs: 0,
+    flushDelayMs: FLUSH_DELAY_MS,
+    ...time.options,
+    ...options,
+  });
+}
+
+/** An event that is written, and durable only when a sync succeeds. */
+async function writtenEvent(): Promise<void> {
+  wal.append('written');
+  time.fire(FLUSH_DELAY_MS);
+  await turns();
+  expect([wal.stats().pendingBytes, wal.durableLsn]).toEqual([0, 1]);
+}
+
+/** A commit whose caller gives it up before its group begins. */
+async function abortedCommit(): Promise<void> {
+  const abort = new AbortController();
+  const commit = watch(wal.commit('given up', { signal: abort.signal }));
+  abort.abort();
+  await turns(1);
+  expect(commit.error).toMatchObject({ code: 'WAL_ABORTED' });
+}
+
+beforeEach(async () => {
+  disk = new StepDisk();
+  time = new ManualTime();
+  wal = await open();
+  await wal.commit('durable');
+});
+
+afterEach(() => disk.io.dispose());
+
+describe('close rejects with a failure that no call of the application has reported', () => {
+  test('of a background flush', async () => {
+    await writtenEvent();
+    disk.fail('write', 'EIO');
+    wal.append('not written');
+    time.fire(FLUSH_DELAY_MS);
+    await turns();
+    expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+    expect(await rejection(wal.close())).toBe(wal.failure);
+    expect([wal.state, disk.openFiles]).toEqual(['closed', 0]);
+  });
+
+  test('of a background flush that ends behind it', async () => {
+    await writtenEvent();
+    disk.fail('write', 'EIO');
+    wal.append('not written');
+    time.fire(FLUSH_DELAY_MS);
+    expect(await rejection(wal.close())).toBe(wal.failure);
+  });
+
+  test('of a group whose commit was aborted', async () => {
+    await writtenEvent();
+    disk.fail('datasync', 'EIO');
+    await abortedCommit();
+    await turns();
+    expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+    expect(await rejection(wal.close())).toBe(wal.failure);
+  });
+
+  test('of a group whose commits were aborted while it was under way', async () => {
+    const abort = new AbortController();
+    disk.hold('datasync');
+    const commits = ['a', 'b'].map((payload) => watch(wal.commit(payload, { signal: abort.signal })));
+    const early = watch(wal.durable(2, abort));
+    await disk.held('datasync');
+    abort.abort();
+    await turns();
+    expect([...commits, early].map(({ state }) => state)).toEqual(['rejected', 'rejected', 'rejected']);
+    disk.fail('datasync', 'EIO');
+    disk.releaseAll('datasync');
+    await turns();
+    expect(await rejection(wal.close())).toBe(wal.failure);
+  });
+
+  test('of a group that was begun for a call that waited for room, and was aborted', async () => {
+    const small = await open({ maxPendingBytes: 100 });
+    await small.commit('durable');
+    small.append('x'.repeat(50));
+    await small.flush();
+    const abort = new AbortController();
+    disk.hold('write');
+    small.append('y'.repeat(80));
+    const ready = watch(small.commit('z'.repeat(80), { signal: abort.signal }));
+    await disk.held('write');
+    abort.abort();
+    disk.fail('write', 'EIO');
+    disk.releaseAll('write');
+    await turns();
+    expect(ready.error).toMatchObject({ code: 'WAL_ABORTED' });
+    expect(await rejection(small.close())).toBe(small.failure);
+    await wal.close().catch(() => {});
+  });
+
+  test('of a shutdown whose time was up', async () => {
+    disk.hold('datasync');
+    wal.append('written');
+    const shutdown = watch(wal.shutdown({ timeoutMs: 100 }));
+    await disk.held('datasync');
+    time.fire(100);
+    await turns();
+    expect(shutdown.error).toMatchObject({ code: 'WAL_TIMEOUT' });
+    disk.fail('datasync', 'EIO');
+    disk.releaseAll('datasync');
+    await turns();
+    expect(wal.state).toBe('closed');
+    expect(await rejection(wal.close())).toBe(wal.failure);
+    expect(await rejection(wal.shutdown())).toBe(wal.failure);
+  });
+
+  test('of a shutdown that it ends', async () => {
+    disk.hold('datasync');
+    wal.append('written');
+    const shutdown = watch(wal.shutdown());
+    await disk.held('datasync');
+    const closed = watch(wal.close());
+    disk.fail('datasync', 'EIO');
+    disk.releaseAll('datasync');
+    await turns();
+    expect(closed.error).toBe(wal.failure);
+    expect(shutdown.error).toMatchObject({ code: 'WAL_CLOSED' });
+  });
+});
+
+describe('close does not report again a failure that a call has reported:', () => {
+  test('a commit that waited for the group', async () => {
+    await writtenEvent();
+    disk.fail('datasync', 'EIO');
+    const commit = watch(wal.commit('waits'));
+    await abortedCommit();
+    await turns();
+    expect(commit.error).toMatchObject({ code: 'WAL_IO_FAILED', reason: 'outcome-unknown' });
+    await wal.close();
+  });
+
+  test('a call that waited for an earlier event', async () => {
+    await writtenEvent();
+    disk.fail('datasync', 'EIO');
+    await abortedCommit();
+    const durable = watch(wal.durable(2));
+    await turns();
+    expect(durable.error).toMatchObject({ code: 'WAL_IO_FAILED', reason: 'outcome-unknown' });
+    await wal.close();
+  });
+
+  test('a call that waited for room', async () => {
+    const small = await open({ maxPendingBytes: 100 });
+    await small.commit('durable');
+    small.append('x'.repeat(50));
+    await small.flush();
+    small.append('y'.repeat(80));
+    disk.fail('write', 'EIO');
+    expect(await rejection(small.commit('z'.repeat(80)))).toMatchObject({ code: 'WAL_IO_FAILED' });
+    await small.close();
+    await wal.close().catch(() => {});
+  });
+
+  test('an append behind a background flush', async () => {
+    await writtenEvent();
+    disk.fail('write', 'EIO');
+    wal.append('not written');
+    time.fire(FLUSH_DELAY_MS);
+    await turns();
+    expect(thrown(() => wal.append('refused'))).toMatchObject({ cause: wal.failure });
+    await wal.close();
+  });
+
+  test('a shutdown', async () => {
+    wal.append('written');
+    disk.fail('datasync', 'EIO');
+    expect(await rejection(wal.shutdown())).toBe(wal.failure);
+    await wal.close();
+  });
+
+  test('a second shutdown after one whose time was up', async () => {
+    disk.hold('datasync');
+    wal.append('written');
+    const first = watch(wal.shutdown({ timeoutMs: 100 }));
+    await disk.held('datasync');
+    const second = watch(wal.shutdown());
+    time.fire(100);
+    disk.fail('datasync', 'EIO');
+    disk.releaseAll('datasync');
+    await turns();
+    expect(first.error).toMatchObject({ code: 'WAL_TIMEOUT' });
+    expect(second.error).toBe(wal.failure);
+    await wal.close();
+  });
+});
+
+test('close drops what a background flush did not write, without an error', async () => {
+  disk.fail('write', 'EIO');
+  wal.append('not written');
+  time.fire(FLUSH_DELAY_MS);
+  await turns();
+  expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+  await wal.close();
+});
