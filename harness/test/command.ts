@@ -1,9 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
 
 type Command = 'torture' | 'fuzz' | 'powercut';
 
@@ -20,11 +16,4 @@ export function runIn(variables: Readonly<Record<string, string>>, command: Comm
     env: { ...process.env, ...variables },
   });
   return { status, stdout, stderr, last: stdout.trimEnd().split('\n').at(-1) ?? '' };
-}
-
-/** A directory that is gone after the test. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'walstack-harness-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
 }

@@ -11,7 +11,7 @@ import { isPut } from '../src/torture/tortured-cores.js';
 import { authorsOf } from '../src/torture/workload/authors.js';
 import { Cores, directoryOfCores } from '../src/torture/workload/cores.js';
 import { failureOf } from '../src/torture/workload/life.js';
-import { temporaryDirectory } from './command.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
 
 /** A log of several cores, and what it owes. */
 class Debtor {

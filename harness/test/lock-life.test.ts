@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -9,6 +8,7 @@ import { fileLocksUnavailableReason, ringSupport } from '@walstack/native';
 import { openStorageIo, type StorageIo } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ForgetFs, forgetFsUnavailable } from '../src/fuse/forgetfs.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
 
 const noFuse = await forgetFsUnavailable();
 const unavailable = noFuse ?? fileLocksUnavailableReason ?? ringSupport().reason;
@@ -41,7 +41,7 @@ describe.skipIf(unavailable !== undefined)(`a lock (${unavailable ?? 'on a slow 
 
   beforeEach(async () => {
     fs = await ForgetFs.mount();
-    directory = mkdtempSync(join(tmpdir(), 'walstack-'));
+    directory = temporaryDirectory();
     io = openStorageIo('sync-fs');
     holder = { file: join(fs.path, 'file'), lock: join(directory, 'lock') };
     writeFileSync(holder.file, Buffer.alloc(4096));
@@ -52,7 +52,6 @@ describe.skipIf(unavailable !== undefined)(`a lock (${unavailable ?? 'on a slow 
   afterEach(async () => {
     await io.dispose();
     await fs.unmount();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const writeBegun = async (): Promise<void> => {

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileLocksUnavailableReason } from '@walstack/native';
 import { openStorageIo, type StorageIo } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LoopDisk, loopDiskUnavailable } from '../src/disks/loop-disk.js';
 import { ForgetFs, forgetFsUnavailable } from '../src/fuse/forgetfs.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
 
 /** A directory as it is seen by two mounts, and what takes it away. */
 interface Views {
@@ -63,7 +63,7 @@ describe.each([
     beforeEach(async () => {
       views = await make();
       io = openStorageIo('sync-fs');
-      directory = mkdtempSync(join(tmpdir(), 'walstack-'));
+      directory = temporaryDirectory();
       holder = await hold(join(views.one, 'LOCK'));
     });
 
@@ -74,7 +74,6 @@ describe.each([
       }
       await io.dispose();
       await views.remove();
-      rmSync(directory, { recursive: true, force: true });
     });
 
     test('is refused as long as the holder lives, and the file is as it was', async () => {

@@ -17,7 +17,8 @@ import { missingForImages } from '../src/powercut/requirements.js';
 import { Random } from '../src/random.js';
 import { configOf } from '../src/torture/config.js';
 import { Contents } from '../src/torture/expected/contents.js';
-import { run, temporaryDirectory } from './command.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
+import { run } from './command.js';
 
 const PLAN: LogPlan = {
   name: 'log',

@@ -1,5 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { transform } from 'esbuild';
@@ -14,6 +13,7 @@ import { Experience, selectionFor } from '../src/mutants/random/selection.js';
 import { runWatched } from '../src/mutants/run-watched.js';
 import { sideBySide } from '../src/mutants/side-by-side.js';
 import { type Noticed, noticedSteadily } from '../src/mutants/steady.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -189,45 +189,37 @@ describe('what is tried', () => {
   });
 
   test('is seen once for the same sources', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'walstack-reach-'));
-    try {
-      const file = join(folder, 'reach');
-      let times = 0;
-      const see = async (): Promise<readonly ReachingPart[]> => {
-        times++;
-        return [part('tests', 'one', 7, 1, 5)];
-      };
-      for (const key of ['a', 'a', 'b', 'b']) {
-        expect(await keptReachOf(file, key, see)).toEqual([part('tests', 'one', 7, 1, 5)]);
-      }
-      expect(times).toBe(2);
-    } finally {
-      rmSync(folder, { recursive: true });
+    const folder = temporaryDirectory();
+    const file = join(folder, 'reach');
+    let times = 0;
+    const see = async (): Promise<readonly ReachingPart[]> => {
+      times++;
+      return [part('tests', 'one', 7, 1, 5)];
+    };
+    for (const key of ['a', 'a', 'b', 'b']) {
+      expect(await keptReachOf(file, key, see)).toEqual([part('tests', 'one', 7, 1, 5)]);
     }
+    expect(times).toBe(2);
   });
 
   test('is not tried again when the file of results has it', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'walstack-results-'));
-    try {
-      const file = join(folder, 'results.jsonl');
-      const [one, other] = drawDefects(allDefects(root), 2, 1) as [never, never];
-      expect(new Results(file, 'today').of(one)).toBeUndefined();
-      const { file: source, line, change } = one as { file: string; line: number; change: string };
-      new Results(file, 'today').add({ file: source, line, change, verdict: 'caught', by: 'a test', seconds: 1.5 });
-      // What was interrupted while it was written does not count.
-      appendFileSync(file, '{"file":');
-      const again = new Results(file, 'today');
-      expect(again.of(one)).toMatchObject({ verdict: 'caught', by: 'a test' });
-      expect(again.of(other)).toBeUndefined();
-      // Nor is anything written behind it.
-      again.add({ ...(other as { file: string; line: number; change: string }), verdict: 'unreached', seconds: 0 });
-      expect(new Results(file, 'today').of(other)).toMatchObject({ verdict: 'unreached' });
-      // What was judged in other sources says nothing of these.
-      const others = new Results(file, 'tomorrow');
-      expect([others.of(one), others.outdated, again.outdated]).toEqual([undefined, 2, 0]);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const folder = temporaryDirectory();
+    const file = join(folder, 'results.jsonl');
+    const [one, other] = drawDefects(allDefects(root), 2, 1) as [never, never];
+    expect(new Results(file, 'today').of(one)).toBeUndefined();
+    const { file: source, line, change } = one as { file: string; line: number; change: string };
+    new Results(file, 'today').add({ file: source, line, change, verdict: 'caught', by: 'a test', seconds: 1.5 });
+    // What was interrupted while it was written does not count.
+    appendFileSync(file, '{"file":');
+    const again = new Results(file, 'today');
+    expect(again.of(one)).toMatchObject({ verdict: 'caught', by: 'a test' });
+    expect(again.of(other)).toBeUndefined();
+    // Nor is anything written behind it.
+    again.add({ ...(other as { file: string; line: number; change: string }), verdict: 'unreached', seconds: 0 });
+    expect(new Results(file, 'today').of(other)).toMatchObject({ verdict: 'unreached' });
+    // What was judged in other sources says nothing of these.
+    const others = new Results(file, 'tomorrow');
+    expect([others.of(one), others.outdated, again.outdated]).toEqual([undefined, 2, 0]);
   });
 
   test.each<[string, readonly (string | undefined)[], Noticed]>([

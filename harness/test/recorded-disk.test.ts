@@ -6,7 +6,7 @@ import { SparseImage } from '../src/powercut/cut/sparse-image.js';
 import { survivorsOf, withWholeBlocks } from '../src/powercut/cut/survivors.js';
 import { type DiskEvent, decodeEvent, encodeEvent, SECTOR_BYTES } from '../src/powercut/record/events.js';
 import { Random } from '../src/random.js';
-import { temporaryDirectory } from './command.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
 
 const SECTORS = 4 * 128;
 

@@ -1,12 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, constants, openSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { allocateAligned, Ring, ringSupport } from '@walstack/native';
 import { CompletionBuffer, createIoUringStorageIo, openStorageIo } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ForgetFs, forgetFsUnavailable } from '../src/fuse/forgetfs.js';
+import { removableDirectory } from '../test-kit/temporary-directory.js';
 
 const ring = ringSupport();
 const noFuse = await forgetFsUnavailable();
@@ -135,12 +135,12 @@ int main(int count, char **values) {
   return 4;
 }`;
 
-const directory = mkdtempSync(join(tmpdir(), 'walstack-forbid-'));
+const { directory, destroy } = removableDirectory();
 const forbid = join(directory, 'forbid');
 const compiled = spawnSync('cc', ['-x', 'c', '-o', forbid, '-'], { input: FORBID });
 
 describe.skipIf(!ring.available || compiled.status !== 0)('where only io_uring_enter is forbidden', () => {
-  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+  afterEach(destroy);
 
   test('there is no ring, and auto takes another backend', () => {
     for (const errno of [1, 38]) {

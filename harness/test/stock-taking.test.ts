@@ -6,7 +6,7 @@ import { Puts } from '../src/torture/expected/puts.js';
 import { Snapshots } from '../src/torture/expected/snapshots.js';
 import { takeStock } from '../src/torture/expected/stock-taking.js';
 import { optionsOf } from '../src/torture/tortured-log.js';
-import { temporaryDirectory } from './command.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
 
 const SEED = 5;
 const OPTIONS = optionsOf({ padGroups: false, api: 'percore' }, new Random(SEED));

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { forgetFsUnavailable } from '../src/fuse/forgetfs.js';
 import { BACKEND_NAMES } from '../src/torture/backends.js';
 import { PLANTS } from '../src/torture/damage/plant.js';
-import { run, runIn, temporaryDirectory } from './command.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
+import { run, runIn } from './command.js';
 import { RUN_SEED } from './run-seed.js';
 
 test.each([

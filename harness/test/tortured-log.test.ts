@@ -7,7 +7,7 @@ import { TorturedLog } from '../src/torture/tortured-log.js';
 import type { Variant } from '../src/torture/variant.js';
 import type { Crew } from '../src/torture/victims/crew.js';
 import { Transcript, type Victim } from '../src/torture/victims/victim.js';
-import { temporaryDirectory } from './command.js';
+import { temporaryDirectory } from '../test-kit/temporary-directory.js';
 
 const VARIANT: Variant = {
   backend: backendNamed('sync-fs'),

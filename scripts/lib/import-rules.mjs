@@ -21,8 +21,18 @@ export const scope = '@walstack/';
 /** @param {Member} member */
 export const isPackage = (member) => member.folder.startsWith('packages/');
 
+/** What the tests of several packages share: a part of the harness, so that nothing of it is published. */
+const testKit = 'harness/test-kit/';
+
+/**
+ * Examples show what users can write, their tests included.
+ *
+ * @param {Member} member
+ */
+const isExample = ({ folder }) => folder.startsWith('examples/');
+
 /** @param {string} file */
-export const isTest = (file) => file.startsWith('test/');
+export const isTest = (file) => /^test(?:-kit)?\//.test(file);
 
 /** @param {string} specifier */
 export const isRelative = (specifier) => /^\.{0,2}\//.test(specifier) || /^\.{1,2}$/.test(specifier);
@@ -53,20 +63,25 @@ const hasEntryPoint = ({ name, exports = {} }, specifier) => {
 };
 
 /**
- * What an entry point `internal` exports is for this repository alone. Examples show what users can write.
+ * What an entry point `internal` exports is for this repository alone.
  *
  * @param {Use} use
  * @param {Member} target
  */
 const internalViolations = ({ member, specifier }, target) =>
-  member.folder.startsWith('examples/') && specifier === `${target.manifest.name}/internal`
+  isExample(member) && specifier === `${target.manifest.name}/internal`
     ? [`imports ${specifier}: examples import what users may`]
     : [];
 
+/** @param {Use} use @param {string} target relative to the member's folder */
+const isKitForTests = ({ member, file }, target) =>
+  isTest(file) && !isExample(member) && posix.join(member.folder, target).startsWith(testKit);
+
 /** @param {Use} use */
-const relativeViolations = ({ file, specifier }) => {
+const relativeViolations = (use) => {
+  const { file, specifier } = use;
   const target = posix.join(posix.dirname(file), specifier);
-  if (specifier.startsWith('/') || target.startsWith('..')) {
+  if (specifier.startsWith('/') || (target.startsWith('..') && !isKitForTests(use, target))) {
     return [`imports ${specifier}, which lies outside the package`];
   }
   return !isTest(file) && isTest(target) ? [`imports ${specifier}, which belongs to the tests`] : [];

@@ -18,6 +18,23 @@ test('a workspace that keeps the rules has no violations', () => {
   expect(violationsWith({})).toEqual([]);
 });
 
+const testKit = '../../../harness/test-kit/time.js';
+
+/** The test kit, and a file that imports it. @param {string} user @param {string} [specifier] */
+const withTestKit = (user, specifier = testKit) => ({
+  'pnpm-workspace.yaml': 'packages:\n  - packages/*\n  - examples/*\n  - harness\n',
+  'harness/package.json': manifestOf('@walstack/harness'),
+  'harness/test-kit/time.ts': "import 'vitest';\n",
+  [user]: `import '${specifier}';\n`,
+});
+
+test.each([
+  ['packages/codec/test/time.test.ts', testKit],
+  ['harness/test/time.test.ts', '../test-kit/time.js'],
+])('the test kit may be imported by %s', (user, specifier) => {
+  expect(violationsWith(withTestKit(user, specifier))).toEqual([]);
+});
+
 /** @type {[rule: string, changes: import('./workspace-fixture.mjs').Files, violations: string[]][]} */
 const cases = [
   [
@@ -70,6 +87,21 @@ const cases = [
     'a relative import of a test leaves the package',
     { 'packages/codec/test/frame.test.ts': "const shared = require('../../segmented/test/shared.js');\n" },
     ['packages/codec/test/frame.test.ts:1 imports ../../segmented/test/shared.js, which lies outside the package'],
+  ],
+  [
+    'source imports the test kit',
+    withTestKit('packages/codec/src/time.ts'),
+    ['packages/codec/src/time.ts:1 imports ../../../harness/test-kit/time.js, which lies outside the package'],
+  ],
+  [
+    'source of the harness imports the test kit',
+    withTestKit('harness/src/time.ts', '../test-kit/time.js'),
+    ['harness/src/time.ts:1 imports ../test-kit/time.js, which belongs to the tests'],
+  ],
+  [
+    'a test of an example imports the test kit',
+    withTestKit('examples/first/test/time.test.ts'),
+    ['examples/first/test/time.test.ts:1 imports ../../../harness/test-kit/time.js, which lies outside the package'],
   ],
   [
     'source imports from the tests',

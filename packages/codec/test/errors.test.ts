@@ -1,12 +1,12 @@
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { WalError } from '@walstack/codec';
 import { afterAll, describe, expect, it } from 'vitest';
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
-const copies = mkdtempSync(join(tmpdir(), 'codec-copy-'));
-afterAll(() => rmSync(copies, { recursive: true }));
+const { directory: copies, destroy } = removableDirectory();
+afterAll(destroy);
 
 /** The package loaded once more from other files, as when two versions of it are installed. */
 async function anotherCopy(): Promise<typeof import('@walstack/codec')> {

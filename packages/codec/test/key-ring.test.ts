@@ -1,10 +1,10 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { platform } from 'node:process';
 import { inspect } from 'node:util';
 import { KEY_BYTES, KeyRing, type WalError } from '@walstack/codec';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const key = (byte: number): Uint8Array => new Uint8Array(KEY_BYTES).fill(byte);
 const walError = (facts: object) => expect.objectContaining({ name: 'WalError', ...facts });
@@ -189,11 +189,7 @@ describe('a ring from a file', () => {
   const base64 = (byte: number): string => Buffer.from(key(byte)).toString('base64');
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'walstack-keys-'));
-  });
-
-  afterEach(() => {
-    rmSync(folder, { recursive: true, force: true });
+    folder = temporaryDirectory();
   });
 
   const write = (text: string, mode = 0o600): string => {

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { fileLocksUnavailableReason, mappingUnavailableReason } from '@walstack/native';
 import { describe, expect, it } from 'vitest';
-import { type MadeRecord, makeChain, temporaryDirectory, writeSegments } from './support/segments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { type MadeRecord, makeChain, writeSegments } from './support/segments.js';
 
 const canMap = mappingUnavailableReason === undefined && fileLocksUnavailableReason === undefined;
 

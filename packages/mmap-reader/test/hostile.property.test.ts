@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   decodeFrame,
@@ -14,6 +13,7 @@ import {
 import { MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { type MadeRecord, type MadeSegment, makeSegment } from './support/segments.js';
 
 const record: fc.Arbitrary<MadeRecord> = fc.record(
@@ -89,8 +89,8 @@ function modelOf(bytes: Uint8Array, { header }: MadeSegment): { lsn: number; pay
   return found;
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'walstack-hostile-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const { directory, destroy } = removableDirectory();
+afterAll(destroy);
 
 function writeFilesInto(path: string, files: readonly (readonly [string, Uint8Array])[]): void {
   mkdirSync(path);

@@ -1,7 +1,8 @@
 import { RecordFlag } from '@walstack/codec';
 import { replayDirectory } from '@walstack/mmap-reader';
 import { expect, it } from 'vitest';
-import { makeChain, makeSegment, plain, temporaryDirectory, writeSegments } from './support/segments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { makeChain, makeSegment, plain, writeSegments } from './support/segments.js';
 
 const corrupt = (reason: string) => expect.objectContaining({ code: 'WAL_CORRUPT', reason });
 

@@ -1,7 +1,8 @@
 import { LogTail } from '@walstack/mmap-reader';
 import { createThreadPoolStorageIo } from '@walstack/storage-io';
 import { expect, it } from 'vitest';
-import { makeChain, temporaryDirectory, writeSegments } from './support/segments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { makeChain, writeSegments } from './support/segments.js';
 
 it('a tail refuses to look for records while it is looking, and each record comes once', async () => {
   const directory = temporaryDirectory();

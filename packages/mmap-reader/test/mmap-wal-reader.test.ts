@@ -14,16 +14,8 @@ import { RecordFlag, type WalError } from '@walstack/codec';
 import { MmapWalReader, type WalRecord } from '@walstack/mmap-reader';
 import { fileLocksUnavailableReason, lockFile, mappingUnavailableReason } from '@walstack/native';
 import { describe, expect, it } from 'vitest';
-import {
-  CREATED_AT,
-  makeSegment,
-  plain,
-  sealedFile,
-  temporaryDirectory,
-  text,
-  textOf,
-  writeSegments,
-} from './support/segments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { CREATED_AT, makeSegment, plain, sealedFile, text, textOf, writeSegments } from './support/segments.js';
 
 const canMap = mappingUnavailableReason === undefined && fileLocksUnavailableReason === undefined;
 const records = (count: number) => Array.from({ length: count }, (_, index) => plain(index + 1));

@@ -1,6 +1,7 @@
 import { replayDirectory } from '@walstack/mmap-reader';
 import { expect, it } from 'vitest';
-import { makeChain, temporaryDirectory, text, writeSegments } from './support/segments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { makeChain, text, writeSegments } from './support/segments.js';
 
 const moveAway = (buffer: ArrayBuffer & { transfer?: () => ArrayBuffer }): ArrayBuffer =>
   buffer.transfer?.() ?? structuredClone(buffer, { transfer: [buffer] });

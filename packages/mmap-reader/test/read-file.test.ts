@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { ReadFile } from '../src/windows/read-file.js';
-import { temporaryDirectory } from './support/segments.js';
 
 const MEBIBYTE = 1024 * 1024;
 

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { makeSegment, temporaryDirectory, writeSegments } from './support/segments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { makeSegment, writeSegments } from './support/segments.js';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const cwd = fileURLToPath(new URL('..', import.meta.url));

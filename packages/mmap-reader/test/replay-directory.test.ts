@@ -5,7 +5,8 @@ import { encodeCheckpoint, RecordFlag, WalError } from '@walstack/codec';
 import { type ReplayDirectoryOptions, type ReplayProgress, replayDirectory } from '@walstack/mmap-reader';
 import { createMemoryStorageIo, createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
 import { describe, expect, it, vi } from 'vitest';
-import { makeChain, makeSegment, plain, temporaryDirectory, text, textOf, writeSegments } from './support/segments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { makeChain, makeSegment, plain, text, textOf, writeSegments } from './support/segments.js';
 
 const COUNTS = [40, 1, 300, 25, 10];
 const TOTAL = 376;

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeSegmentHeader, encodeSegmentHeader, sealFrames, segmentSeed } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
-import { makeSegment, temporaryDirectory, writeSegments } from './support/segments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { makeSegment, writeSegments } from './support/segments.js';
 
 /** Replays a directory with workers, and puts another life into the first file at the first record. */
 const PROGRAM = `

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { ReadFile } from '../src/windows/read-file.js';
-import { makeSegment, temporaryDirectory } from './support/segments.js';
+import { makeSegment } from './support/segments.js';
 
 it('a file that was a segment, and is overwritten or cut by now, is not the one with the id', () => {
   const { bytes, header } = makeSegment({ records: [{ payload: 'a' }] });

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, readSync, writeSync } from 'node:fs';
 import { allocateAligned, available, directIoAlignment, useDirectIo } from '@walstack/native';
 import { describe, expect, it } from 'vitest';
-import { fileWith, opened, temporaryDirectory, thrownBy } from './files.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { fileWith, opened, thrownBy } from './files.js';
 import { runInWorker } from './programs.js';
 
 const isPowerOfTwo = (value: number): boolean => value > 0 && Number.isInteger(Math.log2(value));

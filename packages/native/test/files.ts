@@ -1,25 +1,12 @@
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
-
-const cleanUps: (() => void)[] = [];
-
-afterEach(() => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) cleanUp();
-});
-
-/** A directory for one test. */
-export function temporaryDirectory(parent = tmpdir()): string {
-  const directory = mkdtempSync(join(parent, 'walstack-native-'));
-  cleanUps.push(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
+import { onTestFinished } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 /** Opens a file for one test. */
 export function opened(path: string, flags: string | number = 'r'): number {
   const fd = openSync(path, flags);
-  cleanUps.push(() => {
+  onTestFinished(() => {
     try {
       closeSync(fd);
     } catch {

@@ -3,18 +3,17 @@ import {
   copyFileSync,
   cpSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { available } from '@walstack/native';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const built = join(root, 'build', 'Release', 'walstack.node');
@@ -70,7 +69,7 @@ describe('a package as it is installed', () => {
   let folder: string;
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'walstack-native-'));
+    folder = temporaryDirectory();
     cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
     copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
     mkdirSync(join(folder, 'node_modules'));
@@ -80,8 +79,6 @@ describe('a package as it is installed', () => {
       'junction',
     );
   });
-
-  afterEach(() => rmSync(folder, { recursive: true }));
 
   /** A binary as a release would bring it. */
   const bring = (binary: Buffer | string): void => {

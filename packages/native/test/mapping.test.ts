@@ -10,7 +10,8 @@ import {
   mappingUnavailableReason,
 } from '@walstack/native';
 import { describe, expect, it } from 'vitest';
-import { fileWith, opened, temporaryDirectory, thrownBy } from './files.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { fileWith, opened, thrownBy } from './files.js';
 import { nodes, runInWorker, runProgram } from './programs.js';
 
 const entry = new URL('../dist/index.js', import.meta.url).href;

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ringSupport } from '@walstack/native';
 import { describe, expect, test } from 'vitest';
-import { fileWith, temporaryDirectory } from './files.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { fileWith } from './files.js';
 import { runProgram } from './programs.js';
 
 const { available } = ringSupport();

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { allocateAligned, Ring, RingFlag, type RingOptions, type RingTaskWork, ringSupport } from '@walstack/native';
 import { afterEach, describe, expect, test } from 'vitest';
-import { fileWith, opened, temporaryDirectory, thrownBy } from './files.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { fileWith, opened, thrownBy } from './files.js';
 
 const { available } = ringSupport();
 

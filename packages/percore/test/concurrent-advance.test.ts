@@ -3,7 +3,7 @@ import { CoreWalWriter, PerCoreRecovery, PerCoreWalManager, PerCoreWalReader } f
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from './support/fixtures.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const DIRECTORY = '/log';
 const busy = expect.objectContaining({ code: 'WAL_STATE', state: 'advancing' });

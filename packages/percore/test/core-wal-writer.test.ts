@@ -4,7 +4,8 @@ import { CoreWalWriter, PerCoreRecovery, SharedEpochs } from '@walstack/percore'
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, contentOf, contentsOf, directoryFor, manualClock, temporaryDirectory } from './support/fixtures.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, contentOf, contentsOf, directoryFor, manualClock } from './support/fixtures.js';
 
 /** All entries in the logs of a directory, merged. */
 async function readAll(io: StorageIo, directory: string): Promise<unknown[]> {

@@ -4,7 +4,8 @@ import { type PerCoreCheckpoint, PerCoreRecovery, type PerCoreWalConfig, PerCore
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, contentsOf, directoryFor, manualClock, temporaryDirectory } from './support/fixtures.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, contentsOf, directoryFor, manualClock } from './support/fixtures.js';
 
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 

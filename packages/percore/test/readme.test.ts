@@ -9,7 +9,7 @@ import {
   PerCoreWalReader,
 } from '@walstack/percore';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory } from './support/fixtures.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 

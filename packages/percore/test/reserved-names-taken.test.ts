@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from './support/fixtures.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
 import { SharedEpochs as OwnEpochs } from '../src/core/epochs/epochs.js';
-import { contentsOf, temporaryDirectory } from './support/fixtures.js';
+import { contentsOf } from './support/fixtures.js';
 import { openLocalCore } from './support/local-core.js';
 
 const DIRECTORY = '/log';

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { openStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { contentsOf, temporaryDirectory } from './support/fixtures.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { contentsOf } from './support/fixtures.js';
 
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 

@@ -3,11 +3,11 @@ import { MessageChannel } from 'node:worker_threads';
 import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { initialState } from '../src/core/core-state.js';
 import { SharedEpochs } from '../src/core/epochs/epochs.js';
 import { errorFromTransfer, errorToTransfer } from '../src/manager/error-transfer.js';
 import { contentOf, type Report, serveWorker } from '../src/manager/worker.js';
-import { temporaryDirectory } from './support/fixtures.js';
 
 const module = new URL('./support/programs.mjs', import.meta.url).href;
 

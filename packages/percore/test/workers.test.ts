@@ -4,7 +4,8 @@ import type { MessagePort } from 'node:worker_threads';
 import { PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { ringSupport } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { contentsOf, temporaryDirectory } from './support/fixtures.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { contentsOf } from './support/fixtures.js';
 
 const module = new URL('./support/programs.mjs', import.meta.url).href;
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, fromSyncFileOps } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { restore } from './support/files.js';
 import { openIn } from './support/logs.js';
 

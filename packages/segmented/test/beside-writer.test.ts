@@ -7,7 +7,7 @@ import { WalError } from '@walstack/codec';
 import { LogTail, MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
 import { createSyncFsStorageIo, ringSupport } from '@walstack/storage-io';
 import { describe, expect, it } from 'vitest';
-import { temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 /** How long readers and writer go on beside each other: some seconds, or a minute where there is time. */
 const DURATION_MS = Number(process.env['WALSTACK_BESIDE_MS'] ?? 3000);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KeyRing } from '@walstack/segmented';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const page = readFileSync(new URL('../../../docs/encryption.md', import.meta.url), 'utf8');
 const examples = [...page.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code as string);

@@ -6,7 +6,8 @@ import { createInterface } from 'node:readline';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIoName } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { TestEnvironment, temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { TestEnvironment } from './support/environments.js';
 
 /** A process that holds a log open, having made 5 records durable, until it is killed. */
 async function holder(directory: string) {

@@ -4,7 +4,8 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { IoFile, StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { TestEnvironment, temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { TestEnvironment } from './support/environments.js';
 import { createSideBySideStorageIo } from './support/side-by-side.js';
 
 const MEBIBYTE = 1024 * 1024;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { changed, cut, readFile, restore, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
 

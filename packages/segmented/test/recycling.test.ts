@@ -12,7 +12,8 @@ import {
 } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { TestEnvironment, temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { TestEnvironment } from './support/environments.js';
 import { readFile, writeFile } from './support/files.js';
 import { DIRECTORY } from './support/logs.js';
 

@@ -9,7 +9,8 @@ import {
 } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
-import { directoryFor, TestEnvironment, temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { directoryFor, TestEnvironment } from './support/environments.js';
 import { DIRECTORY, openIn, texts } from './support/logs.js';
 import { createSideBySideStorageIo } from './support/side-by-side.js';
 

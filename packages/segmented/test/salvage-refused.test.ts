@@ -14,7 +14,8 @@ import { replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { TestEnvironment, temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { TestEnvironment } from './support/environments.js';
 import {
   changed,
   flip,

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { SegmentedWal, type WalRecord } from '@walstack/segmented';
 import { createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, TestEnvironment, temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
 
 const text = (record: WalRecord): string => Buffer.from(record.payload).toString();
 

@@ -3,7 +3,8 @@ import { decodeCheckpoint, decodeSegmentHeader, encodeCheckpoint } from '@walsta
 import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, TestEnvironment, temporaryDirectory } from './support/environments.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
 import { changed, cut, flip, readFile, restore, segmentNames, snapshot, writeFile } from './support/files.js';
 import { DIRECTORY, make, openIn } from './support/logs.js';
 

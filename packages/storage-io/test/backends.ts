@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { ringSupport } from '@walstack/native';
 import {
   createIoUringStorageIo,
@@ -12,12 +9,7 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 import type { ConformanceBackend, ConformanceCreateOptions } from '@walstack/storage-io/conformance';
-
-/** A directory of its own for one test, and how to get rid of it. */
-export function temporaryDirectory(): { directory: string; destroy(): void } {
-  const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
-  return { directory, destroy: () => rmSync(directory, { recursive: true, force: true }) };
-}
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 /** A way to make fresh backends, with real files of their own. */
 const onRealFiles =
@@ -25,7 +17,7 @@ const onRealFiles =
   (options?: ConformanceCreateOptions): ConformanceBackend => ({
     io: make(options),
     another: () => make(),
-    ...temporaryDirectory(),
+    ...removableDirectory(),
   });
 
 /** The same in memory. */

@@ -1,6 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import {
   CompletionBuffer,
@@ -12,6 +10,7 @@ import {
 } from '@walstack/storage-io';
 import { type ConformanceBackend, storageIoConformance } from '@walstack/storage-io/conformance';
 import { describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { onSimulatedDisk } from './simulation/simulated-backend.js';
 import { type TinyFile, TinyFiles, tinySync, tinySyncOps } from './tiny-ops.js';
 
@@ -842,7 +841,7 @@ describe('the conformance suite', () => {
   });
 
   it.runIf(existsSync('/dev/full'))('notices on real files when errors are taken for success', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+    const directory = temporaryDirectory();
     const run = (replaced: (io: StorageIo) => Partial<StorageIo>) =>
       suite(() => ({ io: altered(createSyncFsStorageIo(), replaced), directory })).get(
         'refusals: writes and syncs of a full device end with the error of the system',
@@ -864,7 +863,6 @@ describe('the conformance suite', () => {
         submitDatasync: (file) => (written.has(file.path) ? io.submitDatasync(file) : nothingDone(io, file)),
       };
     });
-    rmSync(directory, { recursive: true });
   });
 
   it('notices on real files when offsets are taken modulo 4 GiB, and when second names do not count', async () => {
@@ -877,7 +875,7 @@ describe('the conformance suite', () => {
     };
     for (const [name, replaced] of Object.entries(wrong)) {
       for (const isWrong of [false, true]) {
-        const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+        const directory = temporaryDirectory();
         const tests = suite(() => ({
           io: altered(createSyncFsStorageIo(), isWrong ? replaced : () => ({})),
           directory,
@@ -885,13 +883,12 @@ describe('the conformance suite', () => {
         expect([...tests.keys()]).toContain(name);
         const run = tests.get(name)?.();
         await (isWrong ? expect(run).rejects.toThrow() : run);
-        rmSync(directory, { recursive: true });
       }
     }
   });
 
   it('notices a lock that holds in one process only', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+    const directory = temporaryDirectory();
     const held = new Set<string>();
     const create = () => ({
       io: altered(createSyncFsStorageIo(), () => ({
@@ -908,7 +905,6 @@ describe('the conformance suite', () => {
     storageIoConformance({ test: (name, run) => tests.set(name, run), create, otherProcess });
     const run = tests.get('locks: a lock excludes another process, and is free when that process was killed');
     await expect(run?.()).rejects.toThrow('WAL_LOCKED');
-    rmSync(directory, { recursive: true });
   });
 
   it.each(defects)('passes a backend without the defect: %s', async (_defect, noticedBy) => {

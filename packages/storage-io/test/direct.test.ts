@@ -1,8 +1,8 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { available, directIoAlignment } from '@walstack/native';
 import { createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { temporaryDirectory } from './backends.js';
+import { removableDirectory, temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const O_DIRECT = 0o40000;
 
@@ -23,9 +23,9 @@ describe.runIf(process.platform === 'linux').each([
   ['sync-fs', createSyncFsStorageIo],
   ['thread-pool', createThreadPoolStorageIo],
 ])('direct I/O of %s', (_name, create) => {
-  let temporary: ReturnType<typeof temporaryDirectory>;
+  let temporary: ReturnType<typeof removableDirectory>;
   beforeEach(() => {
-    temporary = temporaryDirectory();
+    temporary = removableDirectory();
   });
   afterEach(() => temporary.destroy());
 
@@ -51,7 +51,7 @@ describe.runIf(process.platform === 'linux').each([
 
   it.runIf(existsSync('/dev/shm'))('is refused in memory, and the file is good for buffered I/O', async () => {
     const io = create();
-    const directory = mkdtempSync('/dev/shm/walstack-storage-io-');
+    const directory = temporaryDirectory('/dev/shm');
     try {
       const file = io.open(`${directory}/file`, { create: true, direct: true });
       expect(file).toMatchObject({ direct: false, alignment: 1 });
@@ -59,7 +59,6 @@ describe.runIf(process.platform === 'linux').each([
       expect(io.stats().directRefused).toBe(1);
     } finally {
       await io.dispose();
-      rmSync(directory, { recursive: true });
     }
   });
 });

@@ -3,11 +3,11 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'n
 import { WalError } from '@walstack/codec';
 import type * as Native from '@walstack/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { createSyncFsStorageIo } from '../src/backends/node-fs/sync-fs.js';
 import { createThreadPoolStorageIo } from '../src/backends/node-fs/thread-pool.js';
 import { lockPath } from '../src/lock/lock-file.js';
 import type { StorageIo } from '../src/storage-io.js';
-import { temporaryDirectory } from './backends.js';
 import { poll, turn } from './polling.js';
 
 // What cannot be seen from outside: which calls of node:fs are made, and what becomes of one that fails in the middle.
@@ -50,11 +50,11 @@ vi.mock('@walstack/native', async (original) => ({
   fileLocksUnavailableReason: 'It is not asked for here.',
 }));
 
-let temporary: ReturnType<typeof temporaryDirectory>;
+let temporary: ReturnType<typeof removableDirectory>;
 let calls: string[];
 
 beforeEach(() => {
-  temporary = temporaryDirectory();
+  temporary = removableDirectory();
   calls = [];
   before = (name) => calls.push(name);
 });

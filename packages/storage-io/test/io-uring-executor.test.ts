@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { CompletionBuffer, type IoFile, type IoToken, nodeFsNamespace } from '@walstack/storage-io';
 import { errnoNamed } from '@walstack/storage-io/internal';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { IoUringExecutor } from '../src/backends/io-uring/io-uring-executor.js';
 import { FileOpsStorageIo } from '../src/engine/file-ops-storage-io.js';
 import { ScriptedRing } from './scripted-ring.js';
@@ -16,10 +15,8 @@ const EIO = errnoNamed('EIO');
 let directory: string;
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'walstack-storage-io-'));
+  directory = temporaryDirectory();
 });
-
-afterEach(() => rmSync(directory, { recursive: true }));
 
 interface Rig {
   readonly ring: ScriptedRing;

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -16,8 +16,8 @@ import {
   type StorageIo,
 } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { removableDirectory, temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { RegisteredBuffers } from '../src/backends/io-uring/registered-buffers.js';
-import { temporaryDirectory } from './backends.js';
 
 const ring = ringSupport();
 const rangeError = expect.objectContaining({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
@@ -28,7 +28,7 @@ let destroy: () => void;
 const made: StorageIo[] = [];
 
 beforeEach(() => {
-  ({ directory, destroy } = temporaryDirectory());
+  ({ directory, destroy } = removableDirectory());
 });
 
 afterEach(async () => {
@@ -241,18 +241,14 @@ describe.runIf(ring.available)('io-uring', () => {
   test.runIf(existsSync('/dev/shm') && statfsSync('/dev/shm').type === 0x01021994)(
     'a file system in memory has no direct I/O, and durable writes all the same',
     () => {
-      const place = mkdtempSync('/dev/shm/walstack-storage-io-');
-      try {
-        const io = open();
-        const file = io.open(join(place, 'file'), { create: true, direct: true });
-        expect([file.direct, io.stats().directRefused]).toEqual([false, 1]);
-        expect(results(io, io.submitWrite(file, new Uint8Array(7), 3, { durable: true }))).toEqual([7]);
-        expect(results(io, io.submitAllocate(file, 0, 5000), io.submitSyncDirectory(place))).toEqual([0, 0]);
-        expect(results(io, io.submitTruncate(file, 100))).toEqual([0]);
-        expect(io.size(file)).toBe(100);
-      } finally {
-        rmSync(place, { recursive: true });
-      }
+      const place = temporaryDirectory('/dev/shm');
+      const io = open();
+      const file = io.open(join(place, 'file'), { create: true, direct: true });
+      expect([file.direct, io.stats().directRefused]).toEqual([false, 1]);
+      expect(results(io, io.submitWrite(file, new Uint8Array(7), 3, { durable: true }))).toEqual([7]);
+      expect(results(io, io.submitAllocate(file, 0, 5000), io.submitSyncDirectory(place))).toEqual([0, 0]);
+      expect(results(io, io.submitTruncate(file, 100))).toEqual([0]);
+      expect(io.size(file)).toBe(100);
     },
   );
 

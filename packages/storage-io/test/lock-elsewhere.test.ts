@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import type * as Native from '@walstack/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { lockPath } from '../src/lock/lock-file.js';
-import { temporaryDirectory } from './backends.js';
 
 // Two mounts of one directory take root: harness/test/lock-views.test.ts has them. Here a file that is open looks as if it
 // was opened by another mount, from which a lock of the kernel does not reach.
@@ -34,11 +34,11 @@ vi.mock('@walstack/native', async (original) => ({
   holdLock: () => () => {},
 }));
 
-let temporary: ReturnType<typeof temporaryDirectory>;
+let temporary: ReturnType<typeof removableDirectory>;
 let path: string;
 
 beforeEach(() => {
-  temporary = temporaryDirectory();
+  temporary = removableDirectory();
   path = `${temporary.directory}/LOCK`;
   onAnotherMount = undefined;
   allowed = true;

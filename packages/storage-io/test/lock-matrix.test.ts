@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { fileLocksUnavailableReason } from '@walstack/native';
 import { lockPath } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { temporaryDirectory } from './backends.js';
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { type Kind, killAll, LockingProcess } from './locking-process.js';
 
 const THREADS = fileURLToPath(new URL('lock-threads.mjs', import.meta.url));
@@ -41,11 +41,11 @@ const pairs = kinds.flatMap((holder) => kinds.map((other) => ({ holder, other })
 /** What a process is started by; `undefined` for nothing. */
 type Wrapper = readonly string[] | undefined;
 
-let temporary: ReturnType<typeof temporaryDirectory>;
+let temporary: ReturnType<typeof removableDirectory>;
 let path: string;
 
 beforeEach(() => {
-  temporary = temporaryDirectory();
+  temporary = removableDirectory();
   path = `${temporary.directory}/LOCK`;
 });
 

@@ -17,8 +17,8 @@ import { WalError } from '@walstack/codec';
 import { fileLocksUnavailableReason } from '@walstack/native';
 import { createSyncFsStorageIo, createThreadPoolStorageIo, lockPath } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { fileSystemOf, isKernelsBoot } from '../src/lock/lock-holder.js';
-import { temporaryDirectory } from './backends.js';
 import { environmentOf, killAll, LockingProcess } from './locking-process.js';
 
 const CHILD = fileURLToPath(new URL('lock-child.mjs', import.meta.url));
@@ -31,11 +31,11 @@ const ANOTHER_BOOT = '00000000-0000-0000-0000-000000000000';
 /** Whether this process locks with the addon. */
 const withAddon = fileLocksUnavailableReason === undefined;
 
-let temporary: ReturnType<typeof temporaryDirectory>;
+let temporary: ReturnType<typeof removableDirectory>;
 let path: string;
 
 beforeEach(() => {
-  temporary = temporaryDirectory();
+  temporary = removableDirectory();
   path = `${temporary.directory}/LOCK`;
 });
 

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { fileLocksUnavailableReason } from '@walstack/native';
 import { ringSupport } from '@walstack/storage-io';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { temporaryDirectory } from './backends.js';
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const CHILD = fileURLToPath(new URL('no-file-locks-child.mjs', import.meta.url));
 const { ENOSYS, EOPNOTSUPP, EINVAL } = constants.errno;
@@ -20,10 +20,10 @@ const ERRORS: readonly (readonly [string, number])[] = [
 
 const backends = ['sync-fs', 'thread-pool', ...(ringSupport().available ? ['io-uring'] : [])];
 
-let temporary: ReturnType<typeof temporaryDirectory>;
+let temporary: ReturnType<typeof removableDirectory>;
 
 beforeEach(() => {
-  temporary = temporaryDirectory();
+  temporary = removableDirectory();
 });
 
 afterEach(() => temporary.destroy());

@@ -3,14 +3,15 @@ import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { PortableWalWriter, readFrames } from '@walstack/storage-io';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { backends, temporaryDirectory } from './backends.js';
+import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { backends } from './backends.js';
 import { failure } from './portable-support.js';
 
 const run = (command: string, ...given: string[]): void => void execFileSync(command, given, { stdio: 'ignore' });
 
 /** A directory with a file of frames in which nothing can be written; `undefined` where there is no way to have one. */
 async function unwritable(): Promise<string | undefined> {
-  const { directory, destroy } = temporaryDirectory();
+  const { directory, destroy } = removableDirectory();
   onTestFinished(destroy);
   const source = join(directory, 'source');
   mkdirSync(source);
@@ -56,7 +57,7 @@ describe.each(onRealFiles)('a file that cannot be written, on %s', (_, make) => 
 
 describe.each(onRealFiles)('a pipe with a name, on %s', (_, make) => {
   it.runIf(process.platform === 'linux')('is not opened to be read, also where it has a writer', async () => {
-    const { directory, destroy } = temporaryDirectory();
+    const { directory, destroy } = removableDirectory();
     const path = join(directory, 'pipe');
     run('mkfifo', path);
     // Open for both, so that opening it does not wait.

@@ -1,6 +1,6 @@
 import { Wal } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { ManualTime } from './support/manual-time.js';
 import { rejection, textsOf, thrown, turns, watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';

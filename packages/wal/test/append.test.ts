@@ -1,7 +1,8 @@
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { type AppendOptions, Wal, WalError } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, directoryFor } from './support/directories.js';
 import { ManualTime } from './support/manual-time.js';
 import { eventsOf, rejection, text, textsOf, thrown } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';

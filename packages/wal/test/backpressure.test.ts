@@ -1,6 +1,7 @@
 import { Wal, WalError, type WalOptions } from '@walstack/wal';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, directoryFor } from './support/directories.js';
 import { ManualTime } from './support/manual-time.js';
 import { eventsOf, rejection, text, textsOf, thrown, turns, watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';

@@ -1,8 +1,9 @@
 import type { WalError } from '@walstack/codec';
 import { Batch, Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { BATCHER, Child } from './support/children.js';
-import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { BACKENDS, directoryFor } from './support/directories.js';
 import { ManualTime } from './support/manual-time.js';
 import { rejection, textsOf, thrown, turns, watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';

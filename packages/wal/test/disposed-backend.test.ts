@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   createMemoryStorageIo,
@@ -11,6 +9,7 @@ import {
 } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const backends: Readonly<Record<string, () => StorageIo>> = {
   'thread-pool': createThreadPoolStorageIo,
@@ -28,7 +27,7 @@ const outcome = (waiting: Promise<unknown>): Promise<unknown> =>
 
 test.each(Object.keys(backends))('what waits while its backend is disposed of settles, on %s', async (name) => {
   const io = backends[name]?.() as StorageIo;
-  const directory = io.capabilities.realFiles ? mkdtempSync(join(tmpdir(), 'walstack-disposed-')) : '/d';
+  const directory = io.capabilities.realFiles ? temporaryDirectory() : '/d';
   if (!io.capabilities.realFiles) io.makeDirectory(directory);
   const wal = await Wal.open(join(directory, 'log'), { io });
   const writer = await PortableWalWriter.open(join(directory, 'file'), { io });
@@ -37,5 +36,4 @@ test.each(Object.keys(backends))('what waits while its backend is disposed of se
   for (const end of await Promise.all(waiting)) expect(['done', 'WAL_CLOSED']).toContain(end);
   await disposed;
   expect(await outcome(wal.commit('late'))).toBe('WAL_CLOSED');
-  if (io.capabilities.realFiles) rmSync(directory, { recursive: true });
 });

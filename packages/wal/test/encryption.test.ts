@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KeyRing, Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { rejection, text, textsOf, thrown } from './support/outcomes.js';
 
 const keyOf = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);

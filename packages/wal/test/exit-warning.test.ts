@@ -2,7 +2,7 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import process from 'node:process';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 /** Runs a program that opens a log named `wal`. */
 function run(program: string, ...flags: readonly string[]): SpawnSyncReturns<string> {

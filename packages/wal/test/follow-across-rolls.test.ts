@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline';
 import { openStorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { Child, FOLLOWED } from './support/children.js';
-import { temporaryDirectory } from './support/directories.js';
 import { rejection, text } from './support/outcomes.js';
 
 /** `WALSTACK_FOLLOW_EVENTS=1000000` for the whole length. */

@@ -1,6 +1,7 @@
 import { type Batch, Wal, type WalEvent, type WalFollower } from '@walstack/wal';
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, directoryFor } from './support/directories.js';
 import { ManualTime } from './support/manual-time.js';
 import { rejection, text, thrown, turns, watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';

@@ -1,7 +1,8 @@
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, directoryFor } from './support/directories.js';
 import { ManualTime } from './support/manual-time.js';
 import { textsOf, turns, watch } from './support/outcomes.js';
 import { type Operation, StepDisk } from './support/step-disk.js';

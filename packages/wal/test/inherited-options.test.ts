@@ -1,7 +1,7 @@
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { type CommitOptions, Wal, type WalOptions } from '@walstack/wal';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 /** Options that an object has from its prototype, and by getters of its class. */
 const inherited = (): CommitOptions => Object.create({ type: 7, meta: 'm', tenantId: 5 });

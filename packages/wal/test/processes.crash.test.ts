@@ -1,7 +1,7 @@
 import { Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { Child, COMMITTER, HOLDER, UNWATCHED } from './support/children.js';
-import { temporaryDirectory } from './support/directories.js';
 import { eventsOf, rejection, text, textsOf } from './support/outcomes.js';
 
 test('a log that another process has open is WAL_LOCKED, and unlocked once that process is killed', async () => {

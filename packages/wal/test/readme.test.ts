@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 

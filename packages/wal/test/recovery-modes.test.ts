@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { Child, HOLDER } from './support/children.js';
-import { temporaryDirectory } from './support/directories.js';
 import { rejection, textsOf, thrown, turns, watch } from './support/outcomes.js';
 
 const small = { segmentBytes: 4096, blockBytes: 512, io: 'sync-fs' } as const;

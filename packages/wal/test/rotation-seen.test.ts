@@ -1,6 +1,6 @@
 import { KeyRing, Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { text } from './support/outcomes.js';
 
 test('what a rotation of the key makes durable is followed at once', async () => {

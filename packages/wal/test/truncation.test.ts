@@ -1,6 +1,7 @@
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, temporaryDirectory } from './support/directories.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { BACKENDS, directoryFor } from './support/directories.js';
 import { ManualTime } from './support/manual-time.js';
 import { rejection, textsOf, thrown, turns, watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';

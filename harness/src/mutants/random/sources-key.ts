@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const FOLDERS = ['packages', 'harness/src'];
+const FOLDERS = ['packages', 'harness/src', 'harness/test-kit'];
 
 /** What no source is in. */
 const LEFT_OUT = new Set(['node_modules', 'dist', 'build']);

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   blockEnd,
@@ -18,7 +17,7 @@ import {
   writeRecordHeader,
   writeScope,
 } from '@walstack/codec';
-import { afterEach } from 'vitest';
+import { temporaryDirectory } from '../../../../harness/test-kit/temporary-directory.js';
 
 /** A record of a made segment. */
 export interface MadeRecord {
@@ -162,19 +161,6 @@ export const plain = (lsn: number): MadeRecord => ({ payload: textOf(lsn), type:
 export const textOf = (lsn: number): string => `payload of ${lsn}${'.'.repeat(lsn % 40)}`;
 
 export const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
-
-const afterThisTest: (() => void)[] = [];
-
-afterEach(() => {
-  for (const clean of afterThisTest.splice(0)) clean();
-});
-
-/** A directory that is gone after the test. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'walstack-mmap-reader-'));
-  afterThisTest.push(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 /** Writes segments into a directory. @returns their paths */
 export function writeSegments(directory: string, segments: readonly MadeSegment[]): string[] {

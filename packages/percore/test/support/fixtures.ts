@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CoreEntry } from '@walstack/percore';
 import {
@@ -10,7 +8,7 @@ import {
   ringSupport,
   type StorageIo,
 } from '@walstack/storage-io';
-import { afterEach } from 'vitest';
+import { temporaryDirectory } from '../../../../harness/test-kit/temporary-directory.js';
 
 /** Every backend, each with a directory of its own. */
 export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
@@ -19,19 +17,6 @@ export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
   ['memory', createMemoryStorageIo],
   ...(ringSupport().available ? ([['io-uring', createIoUringStorageIo]] as const) : []),
 ];
-
-const afterThisTest: (() => void)[] = [];
-
-afterEach(() => {
-  for (const clean of afterThisTest.splice(0)) clean();
-});
-
-/** A directory on real files, removed after the test. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'walstack-percore-'));
-  afterThisTest.push(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 /** A directory for a per-core log on a backend. */
 export function directoryFor(io: StorageIo): string {

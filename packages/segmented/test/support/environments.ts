@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   createIoUringStorageIo,
@@ -9,7 +7,7 @@ import {
   ringSupport,
   type StorageIo,
 } from '@walstack/storage-io';
-import { afterEach } from 'vitest';
+import { temporaryDirectory } from '../../../../harness/test-kit/temporary-directory.js';
 import type { Environment } from '../../src/environment.js';
 import { createSideBySideStorageIo } from './side-by-side.js';
 
@@ -22,23 +20,10 @@ export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
   ...(ringSupport().available ? ([['io-uring', createIoUringStorageIo]] as const) : []),
 ];
 
-/** A directory on real files that is gone after the test. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'walstack-segmented-'));
-  afterThisTest.push(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
 /** A directory for a log on a backend. */
 export function directoryFor(io: StorageIo): string {
   return io.name === 'memory' ? '/logs/log' : join(temporaryDirectory(), 'log');
 }
-
-const afterThisTest: (() => void)[] = [];
-
-afterEach(() => {
-  for (const clean of afterThisTest.splice(0)) clean();
-});
 
 /** A deterministic environment: a clock that is set, timers that are fired by hand, random bytes that count. */
 export class TestEnvironment implements Omit<Environment, 'io'> {

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   createIoUringStorageIo,
@@ -9,7 +7,7 @@ import {
   ringSupport,
   type StorageIo,
 } from '@walstack/storage-io';
-import { onTestFinished } from 'vitest';
+import { temporaryDirectory } from '../../../../harness/test-kit/temporary-directory.js';
 
 /** Every backend. */
 export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
@@ -18,13 +16,6 @@ export const BACKENDS: readonly (readonly [string, () => StorageIo])[] = [
   ['memory', createMemoryStorageIo],
   ...(ringSupport().available ? ([['io-uring', createIoUringStorageIo]] as const) : []),
 ];
-
-/** A directory on real files, removed after the test. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'walstack-wal-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 /** A path for a log, at which there is nothing yet. */
 export const directoryFor = (io: StorageIo): string =>
