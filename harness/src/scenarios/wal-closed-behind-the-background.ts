@@ -5,18 +5,19 @@ export const scenario: Scenario = {
   about: 'Wal: what a flush in the background or the group of an aborted commit fails with is reported by closing',
   modes: ['blocking', 'ring', 'ring-4', 'pool'],
   async run({ random, config }, life) {
-    const wal = await ModelledWal.open(life, config);
-    for (let round = 0; round < 3; round++) {
+    for (const isAborted of [false, true]) {
+      const wal = await ModelledWal.open(life, config);
+      await wal.commit(Math.floor(random() * 500));
       wal.append(Math.floor(random() * 500));
       wal.fire();
-      await wal.idle(8);
-      if (random() < 0.7) await wal.commitAborted(Math.floor(random() * 500));
+      await wal.idle(20);
+      if (isAborted) await wal.commitAborted(Math.floor(random() * 500));
       else {
         wal.append(Math.floor(random() * 500));
         wal.fire();
       }
-      await wal.idle(Math.floor(random() * 8));
+      await wal.idle(Math.floor(random() * 20));
+      await wal.close();
     }
-    await wal.close();
   },
 };
