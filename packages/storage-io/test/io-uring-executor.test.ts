@@ -118,6 +118,42 @@ describe('pieces', () => {
     expect(results(made, made.io.submitRead(made.file, memory, 0))).toEqual([612]);
   });
 
+  test.runIf(nodeFsNamespace.allocateBuffer !== undefined)('at the end of a file they are whole blocks, too', () => {
+    const pieces = ({ ring }: Rig) => ring.handedOver.splice(0).map(({ name, offset, bytes }) => [name, offset, bytes]);
+    for (const durable of [true, false]) {
+      const made = rig({ alignment: 512, durable });
+      const { io, file, ring } = made;
+      const memory = io.allocateBuffer(2048);
+      ring.answer = answers(700);
+      expect(results(made, io.submitAppend(file, memory))).toEqual([2048]);
+      expect(pieces(made)).toEqual([
+        ['write', 0, 2048],
+        ['write', 512, 1536],
+      ]);
+      // Never a whole block.
+      ring.answer = () => 511;
+      expect(results(made, io.submitAppend(file, memory))).toEqual([EIO]);
+      ring.handedOver.length = 0;
+      // A write that waits for the append.
+      ring.answer = answers(2048, 700);
+      const tokens = [io.submitAppend(file, memory), io.submitWrite(file, memory, 4096)];
+      expect(results(made, ...tokens)).toEqual([2048, 2048]);
+      expect(pieces(made)).toEqual([
+        ['write', 0, 2048],
+        ['write', 4096, 2048],
+        ['write', 4608, 1536],
+      ]);
+      const zeros = answers(700);
+      ring.answer = (operation) => (operation.name === 'allocate' ? errnoNamed('EOPNOTSUPP') : zeros(operation));
+      expect(results(made, io.submitAllocate(file, 8192, 1024))).toEqual([0]);
+      expect(pieces(made)).toEqual([
+        ['allocate', 8192, 1024],
+        ['write', 8192, 1024],
+        ['write', 8704, 512],
+      ]);
+    }
+  });
+
   test('errors are what they are', () => {
     const made = rig();
     made.ring.answer = () => errnoNamed('ENOSPC');

@@ -195,12 +195,23 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     this.#repeats[slot] = 0;`,
   },
   {
+    name: 'pieces-of-appends-in-bytes',
+    test: EXECUTOR_TEST,
+    breaks:
+      'What is appended to a file with direct I/O continues at a block, too, when the system takes only a part of it.',
+    file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
+    find: `      const slot = this.#slotForStep(answered(done));
+      this.#operations.transfer(slot, operation, file.handle, bytes, offset, file.io.alignment);`,
+    replace: `      const slot = this.#slotForStep(answered(done));
+      this.#operations.transfer(slot, operation, file.handle, bytes, offset, 1);`,
+  },
+  {
     name: 'durable-pieces-written-plainly',
     scenario: 'groups',
     breaks: 'A durable write that takes several pieces is durable in each of them.',
     file: `${STORAGE_IO}/engine/transfers/async-transfer.ts`,
-    find: "else if (kind === 'durable-write' && writeDurable !== undefined) {",
-    replace: "else if (kind === 'durable-write' && writeDurable !== undefined && position === this.#offset) {",
+    find: "kind === 'durable-write' ? writeDurable : write;",
+    replace: "kind === 'durable-write' && position === this.#offset ? writeDurable : write;",
   },
   {
     name: 'durable-write-asked-for-as-a-plain-one',

@@ -24,7 +24,9 @@ export class AsyncExecutor<Handle> implements Executor<Handle> {
     this.#ops = ops;
     this.#submissions = submissions;
     this.#context = {
-      ops,
+      size: (handle) => ops.size(handle),
+      read: ({ handle }, into, offset, done) => ops.read(handle, into, offset, done),
+      write: ({ handle }, data, offset, done) => ops.write(handle, data, offset, done),
       zeros: new Zeros(ops),
       submissions,
       ...(this.durableWrites

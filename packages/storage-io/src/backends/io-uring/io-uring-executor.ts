@@ -77,7 +77,9 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     this.#submissions = submissions;
     this.#operations = new RingOperations(ring, maxPending, maxInFlight, registered, this.#ended);
     this.#steps = {
-      ops: this.#stepOps(namespace),
+      size: namespace.size,
+      read: this.#step(RingOperation.read),
+      write: this.#step(RingOperation.write),
       zeros: new Zeros(namespace),
       submissions,
       writeDurable: (file, data, offset, done) => this.#writeDurably(file, data, offset, answered(done)),
@@ -299,18 +301,12 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
     }, RESUBMIT_DELAY_MS);
   }
 
-  /** The operations of which appends, fills and the writes that wait for them consist. */
-  #stepOps(namespace: FileNamespaceOps<number>): TransferContext<number>['ops'] {
-    const step =
-      (operation: Parameters<RingOperations['transfer']>[1]) =>
-      (fd: number, bytes: Uint8Array, offset: number, done: DoneWithCount): void => {
-        this.#operations.transfer(this.#slotForStep(answered(done)), operation, fd, bytes, offset, 1);
-        this.#scheduleFlush();
-      };
-    return {
-      size: namespace.size,
-      read: step(RingOperation.read),
-      write: step(RingOperation.write),
+  /** An operation of those of which appends, fills and the writes that wait for them consist. */
+  #step(operation: typeof RingOperation.read | typeof RingOperation.write): TransferContext<number>['write'] {
+    return (file, bytes, offset, done) => {
+      const slot = this.#slotForStep(answered(done));
+      this.#operations.transfer(slot, operation, file.handle, bytes, offset, file.io.alignment);
+      this.#scheduleFlush();
     };
   }
 

@@ -1,6 +1,6 @@
 import { errnoOf } from '../../errors/system-error.js';
 import type { IoToken } from '../../storage-io.js';
-import type { AsyncFileOps, DoneWithCount } from '../file-ops.js';
+import type { DoneWithCount } from '../file-ops.js';
 import type { TailOperation } from '../files/file-tail.js';
 import type { OpenFile } from '../files/open-file.js';
 import type { Submissions } from '../submissions/submissions.js';
@@ -10,11 +10,16 @@ import type { Zeros } from './zeros.js';
 /** The offset of an `append` or `fill` is determined when it is started. */
 export type AsyncTransferKind = 'read' | 'write' | 'durable-write' | 'append' | 'fill';
 
+/** Reads or writes the bytes at an offset, or some of them; with direct I/O whole blocks. */
+type Move<Handle> = (file: OpenFile<Handle>, bytes: Uint8Array, offset: number, done: DoneWithCount) => void;
+
 /** What all transfers of one backend share. */
 export interface TransferContext<Handle> {
-  readonly ops: Pick<AsyncFileOps<Handle>, 'size' | 'read' | 'write'>;
+  readonly size: (handle: Handle) => number;
+  readonly read: Move<Handle>;
+  readonly write: Move<Handle>;
   /** Present only where durable writes are possible. */
-  readonly writeDurable?: (file: OpenFile<Handle>, data: Uint8Array, offset: number, done: DoneWithCount) => void;
+  readonly writeDurable?: Move<Handle>;
   readonly zeros: Zeros;
   readonly submissions: Submissions;
 }
@@ -128,7 +133,7 @@ export class AsyncTransfer<Handle> implements TailOperation {
     if (this.#kind === 'read') return Transfer.of('read', this.#bytes, this.#offset, alignment, this.#length);
     if (this.#kind === 'append' || this.#kind === 'fill') {
       // Writes in flight may end after the current end of the file.
-      const end = Math.max(this.#context.ops.size(file.handle), file.writesEnd);
+      const end = Math.max(this.#context.size(file.handle), file.writesEnd);
       this.#offset = Math.max(end, this.#offset);
       if (this.#kind === 'fill')
         return Transfer.fill(this.#offset, this.#end, this.#context.zeros.for(file.io), alignment);
@@ -158,13 +163,10 @@ export class AsyncTransfer<Handle> implements TailOperation {
   }
 
   #call(transfer: Transfer): void {
-    const { ops, writeDurable } = this.#context;
-    const { handle } = this.#file;
+    const { read, write, writeDurable = write } = this.#context;
     const { kind, rest, position } = transfer;
-    if (kind === 'read') ops.read(handle, rest, position, this.#answer);
-    else if (kind === 'durable-write' && writeDurable !== undefined) {
-      writeDurable(this.#file, rest, position, this.#answer);
-    } else ops.write(handle, rest, position, this.#answer);
+    const move = kind === 'read' ? read : kind === 'durable-write' ? writeDurable : write;
+    move(this.#file, rest, position, this.#answer);
   }
 
   readonly #answer = (error: Error | null | undefined, count?: number): void => {
