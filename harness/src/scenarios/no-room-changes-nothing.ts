@@ -20,10 +20,10 @@ const CALLS: readonly ((log: ModelledLog) => Promise<void>)[] = [
 const BESIDE = /(next\.seg|checkpoint\.new)$/;
 
 /**
- * Not syncs and cuts: the present segment, too, has the path under which it was opened, and what fails there is final. What
- * is written to it is durable before.
+ * Not syncs: the present segment, too, has the path under which it was opened, and what fails there is final. What is written
+ * to it is durable before, and it need not be cut to its size.
  */
-const TAKES_ROOM: readonly OperationKind[] = ['create', 'rename', 'allocate', 'write', 'durable-write'];
+const TAKES_ROOM: readonly OperationKind[] = ['create', 'rename', 'allocate', 'write', 'durable-write', 'truncate'];
 
 const standing = ({ wal }: ModelledLog) => {
   const { firstLsn, nextLsn, durableLsn, checkpointLsn, holds, failure } = wal;

@@ -366,3 +366,54 @@ describe.each([
     expect(lsns(again)).toEqual([...kept, 2, 3]);
   });
 });
+
+// As on file systems that write anew what is cut.
+describe.each([
+  ['blocking', {}],
+  ['side by side', { completesInline: false, durableWrites: true, overlappedWrites: true }],
+])('no room for cutting a preallocated segment to its size, on a %s backend', (_name, options) => {
+  const key = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
+  const ring = () => KeyRing.of({ id: 1, key: key(1) }, [{ id: 2, key: key(2) }]);
+  const config = { directory: '/log', blockBytes: 512, segmentBytes: 65_536, preallocate: 'write' } as const;
+
+  describe.each(['truncate', 'datasync'] as const)('%s', (failing) => {
+    test.each<[string, (wal: SegmentedWal) => unknown, readonly number[]]>([
+      ['truncateBefore', (wal) => wal.truncateBefore(wal.nextLsn), [3]],
+      ['rotateKey', (wal) => wal.rotateKey(2), [1, 2, 3]],
+      ['truncateAfter', (wal) => wal.truncateAfter(1), [1, 2]],
+      ['a roll', (wal) => Array.from({ length: 40 }, () => wal.append(new Uint8Array(2000))) && wal.sync(), []],
+    ])('%s is done, and the log goes on', async (name, call, kept) => {
+      const disk = new SimulatedDisk();
+      const io = disk.createStorageIo(options);
+      const opened = { ...config, io, keyRing: ring(), ...new TestEnvironment(1).options };
+      const wal = await SegmentedWal.open(opened);
+      for (const payload of ['one', 'two']) {
+        wal.append(payload);
+        await wal.sync();
+      }
+      let refused = 0;
+      let isCut = false;
+      disk.failWhen(({ kind }) => {
+        isCut ||= kind === 'truncate';
+        if (kind !== failing || !isCut) return undefined;
+        isCut = false;
+        refused++;
+        return 'ENOSPC';
+      });
+      await call(wal);
+      expect([refused > 0, wal.failure]).toEqual([true, undefined]);
+      wal.append('three');
+      await wal.sync();
+      await wal.close();
+      expect(wal.failure).toBeUndefined();
+      disk.failWhen(undefined);
+      const found = kept.length > 0 ? kept : Array.from({ length: 43 }, (_, index) => index + 1);
+      for (const isPowerCut of [false, true]) {
+        const left = isPowerCut ? disk.crash() : disk;
+        const again = SegmentedWal.openSync({ ...opened, io: left.createStorageIo(), keyRing: ring() });
+        expect([name, ...lsns(again)]).toEqual([name, ...found]);
+        again.closeSync();
+      }
+    });
+  });
+});

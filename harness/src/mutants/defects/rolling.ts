@@ -39,6 +39,18 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
+    name: 'no-room-for-cutting-a-segment-is-final',
+    test: 'packages/segmented/test/full-disk.test.ts',
+    breaks: 'A segment that cannot be cut to its size for want of room keeps its blocks, and the log continues.',
+    file: `${SEGMENTED}/write/allocation/segment-files.ts`,
+    find: `      yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, blockBytes);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;`,
+    replace: `      yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, blockBytes);
+    } catch (error) {
+      throw error;`,
+  },
+  {
     name: 'parents-not-synced',
     scenario: 'directories-made-durable',
     breaks: 'A directory that is created has its parent synced.',

@@ -53,11 +53,18 @@ export class SegmentFiles {
     this.#counters.syncs++;
   }
 
-  /** Truncates the file of a segment behind its last used block. */
+  /**
+   * Truncates the file of a segment whose records are durable behind its last used block. Some file systems need free space
+   * for that: where there is none, the blocks stay until the file is removed, as readers do not need the size of the file.
+   */
   *trimPreallocation(segment: ActiveSegment): IoRoutine<void> {
     yield* this.#untilPreallocationIdle(segment);
     const { blockBytes } = segment.header;
-    yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, blockBytes);
+    try {
+      yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, blockBytes);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+    }
     // If the next segment finds no room, this one is written on.
     segment.preallocatedEnd = Math.min(segment.preallocatedEnd, blockEnd(segment.end, blockBytes));
   }
