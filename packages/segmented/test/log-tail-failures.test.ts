@@ -139,6 +139,8 @@ it('a record that cannot be decoded remains the next one', () => {
       while (tail.advanceSync()) for (let r = tail.next(); r !== undefined; r = tail.next()) found.push(r.lsn);
     }).toThrow(expect.objectContaining({ code: 'WAL_TOO_LARGE' }));
     expect([found, tail.nextLsn, tail.resumePoint?.lsn]).toEqual([round === 0 ? [1, 2] : [], 3, 3]);
+    expect(() => tail.next()).toThrow(expect.objectContaining({ code: 'WAL_TOO_LARGE' }));
+    expect([tail.nextLsn, tail.resumePoint?.lsn]).toEqual([3, 3]);
   }
 });
 

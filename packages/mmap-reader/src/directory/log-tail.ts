@@ -65,16 +65,10 @@ export class LogTail {
    * The next record of those that `advance()` found; `undefined` when it has to be called again.
    *
    * @throws `WAL_BAD_KEY`, `WAL_CORRUPT`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when the record cannot be decoded: it
-   * stays the next one
+   * stays the next one, and this throws the same error until `advance()` is called
    */
   next(): WalRecord | undefined {
-    if (this.#segments.mustRelocate) return undefined;
-    try {
-      return this.#walk.next();
-    } catch (error) {
-      this.#segments.mustRelocate = true;
-      throw error;
-    }
+    return this.#segments.mustRelocate ? undefined : this.#walk.next();
   }
 
   /** Takes back the record that `next()` returned last, before any other call: it is the next one again. */

@@ -88,7 +88,7 @@ export class TailSegments implements WalkPolicy {
 
   beforeStep(): void {
     if (this.isClosed) throw closed(this.#directory);
-    if (this.mustRelocate) this.leave();
+    if (this.mustRelocate || this.#walk.hasFailed) this.leave();
     if (this.#active !== undefined || this.#walk.frames === undefined) return;
     this.#walk.until = Math.min(this.#lastOfSealed, this.#plan.upTo());
   }

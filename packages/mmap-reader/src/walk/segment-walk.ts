@@ -48,6 +48,8 @@ export class SegmentWalk {
   #scanner: FrameScanner | undefined;
   #frames: Frames | undefined;
   #decoder: PayloadDecoder | undefined;
+  /** Why the next record could not be returned, which the frames have passed. Kept until the segment is left. */
+  #failure: { readonly error: unknown } | undefined;
 
   /**
    * @param from - the first LSN to return
@@ -75,8 +77,27 @@ export class SegmentWalk {
     return this.#decoder as PayloadDecoder;
   }
 
-  /** The next record in memory; `undefined` when `advance()` has to read further. @throws what decoding throws */
+  /** Whether a record could not be returned. A policy that can read it in another way leaves the segment. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /**
+   * The next record in memory; `undefined` when `advance()` has to read further.
+   *
+   * @throws what decoding throws; from then on every call of this and of `advance()` throws it, until the segment is left
+   */
   next(): WalRecord | undefined {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    try {
+      return this.#next();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
+  #next(): WalRecord | undefined {
     const frames = this.#frames;
     const decoder = this.#decoder;
     if (frames === undefined || decoder === undefined) return undefined;
@@ -104,11 +125,12 @@ export class SegmentWalk {
    * Reads further, from segment to segment.
    *
    * @returns whether there may be further records in memory; `false` when there is nothing to read, or not yet
-   * @throws what the policy throws
+   * @throws what the policy throws, and {@link next} has thrown
    */
   *advance(policy: WalkPolicy): IoRoutine<boolean> {
     for (;;) {
       policy.beforeStep();
+      if (this.#failure !== undefined) throw this.#failure.error;
       const scanner = this.#scanner;
       if (scanner === undefined) {
         if (!(yield* policy.enterNext())) return false;
@@ -137,6 +159,7 @@ export class SegmentWalk {
     this.#scanner?.close();
     this.#scanner = undefined;
     this.#frames = undefined;
+    this.#failure = undefined;
   }
 
   /** Restores memory whose buffer was transferred away. @returns whether that was the case */

@@ -53,8 +53,6 @@ export class LogReader implements PieceReader<WalRecord> {
   readonly #end: EarlyEnd;
   /** Whether `advance()` is running, which needs the file. */
   #isReading = false;
-  /** The error of a record that could not be decoded: the frames have passed it, so the reading cannot continue. */
-  #failure: { readonly error: unknown } | undefined;
 
   constructor(io: StorageIo, plan: ReadPlan) {
     this.io = io;
@@ -70,13 +68,7 @@ export class LogReader implements PieceReader<WalRecord> {
    * @throws what decoding throws; from then on every call of this and of `advance()` throws it
    */
   next(): WalRecord | undefined {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    try {
-      return this.#walk.next();
-    } catch (error) {
-      this.#failure = { error };
-      throw error;
-    }
+    return this.#walk.next();
   }
 
   /**
@@ -86,7 +78,6 @@ export class LogReader implements PieceReader<WalRecord> {
    * @throws `WAL_CORRUPT` when a record cannot be read, `WAL_TRUNCATED` when it was removed meanwhile
    */
   *advance(): IoRoutine<boolean> {
-    if (this.#failure !== undefined) throw this.#failure.error;
     this.#isReading = true;
     try {
       return yield* this.#end.unlessEnded(this.#walk.advance(this.#segments));
