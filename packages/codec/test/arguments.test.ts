@@ -13,7 +13,7 @@ import {
   outOfRange,
 } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
-import { codeOf } from './support.js';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
 
 const NOT_NUMBERS = ['1', 1n, true, null, undefined, {}, [], () => 1, Symbol('s')];
 

@@ -1,6 +1,7 @@
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, encodeFrame, WalError } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
-import { codeOf, fromHex, readVectors, toHex } from './support.js';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
+import { fromHex, readVectors, toHex } from './support.js';
 
 interface CheckpointVector {
   readonly name: string;

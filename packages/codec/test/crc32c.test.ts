@@ -1,8 +1,9 @@
 import { crc32c, segmentSeed, UNSALTED_SEED } from '@walstack/codec';
 import { crc32cCombine, crc32cOfPrefixes } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
 import { implementations } from './implementations.js';
-import { codeOf, fromHex, readVectors } from './support.js';
+import { fromHex, readVectors } from './support.js';
 
 interface Crc32cVector {
   readonly name: string;

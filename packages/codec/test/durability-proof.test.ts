@@ -1,8 +1,9 @@
 import { LAG_UNKNOWN } from '@walstack/codec';
 import { findDurabilityProof } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
 import { implementations } from './implementations.js';
-import { codeOf, viewOf } from './support.js';
+import { viewOf } from './support.js';
 
 interface Fields {
   readonly length: number;

@@ -1,6 +1,7 @@
 import { FileName, isCoreDirectoryName, isFreeFileName, parseSegmentFileName, segmentFileName } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
-import { codeOf, readVectors } from './support.js';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
+import { readVectors } from './support.js';
 
 interface NameVector {
   readonly segmentNumber: number | null;

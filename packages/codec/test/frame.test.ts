@@ -11,8 +11,9 @@ import {
 } from '@walstack/codec';
 import { checkBlockBytes } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
 import { implementations } from './implementations.js';
-import { codeOf, fromHex, layOut, readVectors, toHex } from './support.js';
+import { fromHex, layOut, readVectors, toHex } from './support.js';
 
 interface FrameVector {
   readonly name: string;

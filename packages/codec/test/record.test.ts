@@ -19,8 +19,8 @@ import {
   writeRecordHeader,
 } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
 import {
-  codeOf,
   fromHex,
   fromRuns,
   putMark,

@@ -9,7 +9,8 @@ import {
   WalError,
 } from '@walstack/codec';
 import { describe, expect, it } from 'vitest';
-import { codeOf, fromRuns, type HeaderVector, readVectors, toHeader, toHex, viewOf } from './support.js';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
+import { fromRuns, type HeaderVector, readVectors, toHeader, toHex, viewOf } from './support.js';
 
 const vectors = readVectors<HeaderVector>('segment-headers.json');
 const PATH = 'log/wal-0000000002-00000000000000001001.seg';

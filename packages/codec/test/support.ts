@@ -71,16 +71,6 @@ export function fromRuns(runs: Runs): Uint8Array {
 
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** The `code` of what a call throws; `'nothing thrown'` when it returns. */
-export function codeOf(call: () => unknown): unknown {
-  try {
-    call();
-  } catch (error) {
-    return (error as { readonly code?: unknown }).code;
-  }
-  return 'nothing thrown';
-}
-
 /** Header and scope of a record, and what stands behind them, of the frame at an offset. */
 export function partsOf(bytes: Uint8Array, offset: number, record: RecordHeader): [head: Uint8Array, body: Uint8Array] {
   const body = offset + 32 + ((record.flags & RecordFlag.scoped) === 0 ? 0 : SCOPE_BYTES);

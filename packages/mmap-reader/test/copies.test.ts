@@ -1,7 +1,8 @@
 import { replayDirectory, type WalRecord } from '@walstack/mmap-reader';
 import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { makeChain, plain, text, writeSegments } from './support/segments.js';
+import { text } from '../../../harness/test-kit/text.js';
+import { makeChain, plain, writeSegments } from './support/segments.js';
 
 /** Payloads of every length about which copies differ: none, a few, and those that have memory of their own. */
 const LENGTHS = [0, 1, 7, 8, 9, 100, 2047, 2048, 2049, 8192, 10_000];

@@ -14,8 +14,10 @@ import { RecordFlag, type WalError } from '@walstack/codec';
 import { MmapWalReader, type WalRecord } from '@walstack/mmap-reader';
 import { fileLocksUnavailableReason, lockFile, mappingUnavailableReason } from '@walstack/native';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { CREATED_AT, makeSegment, plain, sealedFile, text, textOf, writeSegments } from './support/segments.js';
+import { text } from '../../../harness/test-kit/text.js';
+import { CREATED_AT, makeSegment, plain, sealedFile, textOf, writeSegments } from './support/segments.js';
 
 const canMap = mappingUnavailableReason === undefined && fileLocksUnavailableReason === undefined;
 const records = (count: number) => Array.from({ length: count }, (_, index) => plain(index + 1));
@@ -33,15 +35,6 @@ const KINDS = [
 /** What shows memory of others can be moved from Node.js 22 on; before, it is copied. */
 const moveAway = (buffer: ArrayBuffer & { transfer?: () => ArrayBuffer }): ArrayBuffer =>
   buffer.transfer?.() ?? structuredClone(buffer, { transfer: [buffer] });
-
-const codeOf = (call: () => unknown): string | undefined => {
-  try {
-    call();
-  } catch (error) {
-    return (error as { code?: string }).code;
-  }
-  return undefined;
-};
 
 describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
   it('open reads the header, and maps what is sealed', () => {

@@ -1,7 +1,8 @@
 import { replayDirectory } from '@walstack/mmap-reader';
 import { expect, it } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { makeChain, text, writeSegments } from './support/segments.js';
+import { text } from '../../../harness/test-kit/text.js';
+import { makeChain, writeSegments } from './support/segments.js';
 
 const moveAway = (buffer: ArrayBuffer & { transfer?: () => ArrayBuffer }): ArrayBuffer =>
   buffer.transfer?.() ?? structuredClone(buffer, { transfer: [buffer] });

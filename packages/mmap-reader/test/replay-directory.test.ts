@@ -6,7 +6,8 @@ import { type ReplayDirectoryOptions, type ReplayProgress, replayDirectory } fro
 import { createMemoryStorageIo, createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
 import { describe, expect, it, vi } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { makeChain, makeSegment, plain, text, textOf, writeSegments } from './support/segments.js';
+import { text } from '../../../harness/test-kit/text.js';
+import { makeChain, makeSegment, plain, textOf, writeSegments } from './support/segments.js';
 
 const COUNTS = [40, 1, 300, 25, 10];
 const TOTAL = 376;

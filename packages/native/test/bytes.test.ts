@@ -2,17 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { available, crc32c, findDurabilityProof, scanFrames, sealFrames } from '@walstack/native';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../../harness/test-kit/code-of.js';
 
 /** The `code` of what a call throws; `'nothing thrown'` when it returns. */
-function codeOf(call: () => unknown): unknown {
-  try {
-    call();
-  } catch (error) {
-    return (error as { readonly code?: unknown }).code;
-  }
-  return 'nothing thrown';
-}
-
 /** Bit by bit, as the standard has it. */
 function plainCrc32c(bytes: Uint8Array, seed = 0): number {
   let crc = ~seed;

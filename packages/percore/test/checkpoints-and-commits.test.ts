@@ -8,8 +8,9 @@ import {
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { SharedEpochs as OwnEpochs } from '../src/core/epochs/epochs.js';
-import { contentsOf, manualClock } from './support/fixtures.js';
+import { contentsOf } from './support/fixtures.js';
 import { openLocalCore } from './support/local-core.js';
 
 const DIRECTORY = '/log';
@@ -442,7 +443,7 @@ test('a value can have as many bytes as maxPayloadBytes allows', async () => {
 test('on a full disk a per-core log opens, also after a crash, returns its entries, and continues when there is space', async () => {
   for (const crash of [false, true]) {
     let disk = new SimulatedDisk();
-    const clock = manualClock();
+    const clock = new ManualTime();
     const manager = await open(disk.createStorageIo(), 2, { now: clock.now });
     manager.writer(0).appendPut('a', '0');
     await manager.checkpoint(() => {});

@@ -4,8 +4,10 @@ import { CoreWalWriter, PerCoreRecovery, SharedEpochs } from '@walstack/percore'
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, contentOf, contentsOf, directoryFor, manualClock } from './support/fixtures.js';
+import { contentOf, contentsOf } from './support/fixtures.js';
 
 /** All entries in the logs of a directory, merged. */
 async function readAll(io: StorageIo, directory: string): Promise<unknown[]> {
@@ -301,7 +303,7 @@ describe('shared epochs', () => {
 
 test('the time of entries never decreases, also across reopening', async () => {
   const io = createMemoryStorageIo();
-  const clock = manualClock();
+  const clock = new ManualTime();
   for (const times of [[10, 5, 20.5, 7], [3]]) {
     const writer = CoreWalWriter.openSync(0, '/log', { io, now: clock.now });
     for (const time of times) {

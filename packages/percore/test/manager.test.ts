@@ -4,8 +4,10 @@ import { type PerCoreCheckpoint, PerCoreRecovery, type PerCoreWalConfig, PerCore
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, contentsOf, directoryFor, manualClock } from './support/fixtures.js';
+import { contentsOf } from './support/fixtures.js';
 
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 
@@ -64,7 +66,7 @@ test('real files: the logs of the cores, the lock and the manifest', async () =>
 describe('recovery', () => {
   test('merges by epoch, time, core and sequence', async () => {
     const io = createMemoryStorageIo();
-    const clock = manualClock();
+    const clock = new ManualTime();
     const manager = await open(io, 3, { now: clock.now });
     manager.writer(2).appendPut('a', '');
     manager.writer(0).appendPut('b', '');
@@ -512,7 +514,7 @@ test('with a key ring nothing is on the disk in the clear, and reading fails wit
 
 test('the time of entries does not decrease after a checkpoint either, whatever the clock returns', async () => {
   const io = createMemoryStorageIo();
-  const clock = manualClock();
+  const clock = new ManualTime();
   const manager = await open(io, 2, { now: clock.now });
   manager.writer(0).appendPut('a', '1');
   await manager.checkpoint(() => {});

@@ -4,8 +4,9 @@ import { type CoreEntry, CoreWalWriter, PerCoreWalReader } from '@walstack/perco
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, MemoryDisk, ringSupport } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, contentOf, directoryFor } from './support/fixtures.js';
+import { contentOf } from './support/fixtures.js';
 
 const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 

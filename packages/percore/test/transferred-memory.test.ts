@@ -1,13 +1,9 @@
 import { CoreWalWriter } from '@walstack/percore';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
+import { moved } from '../../../harness/test-kit/moved-memory.js';
 
 test('keys and values whose memory was transferred are rejected, and later entries are complete', () => {
-  const moved = (): Uint8Array => {
-    const bytes = new Uint8Array(20);
-    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-    return bytes;
-  };
   const io = createMemoryStorageIo();
   const writer = CoreWalWriter.openSync(0, '/log', { io });
   writer.appendPut('first', 'value');

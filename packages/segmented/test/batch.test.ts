@@ -1,7 +1,8 @@
 import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { BACKENDS } from './support/environments.js';
 import { changed, cut, restore, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, openIn, recordsOf, texts } from './support/logs.js';
 

@@ -2,7 +2,8 @@ import { channel } from 'node:diagnostics_channel';
 import { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { BACKENDS } from './support/environments.js';
 import { texts } from './support/logs.js';
 
 /** Functions that a log calls, and what they may call in their turn. */

@@ -2,28 +2,23 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { channels, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo } from '@walstack/storage-io';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { directoryFor } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { listen } from '../../../harness/test-kit/channels.js';
 import { changed, flip, restore, segmentNames } from './support/files.js';
 import { make, openIn } from './support/logs.js';
 
 /** What is said on all channels from now on, in order. */
-function listen(): [channel: string, message: object][] {
+function listenToAll(): [channel: string, message: object][] {
   const heard: [string, object][] = [];
   for (const key of Object.keys(channels)) {
     const name = `walstack:${key}`;
-    const listener = (message: unknown): void => {
-      heard.push([name, message as object]);
-    };
-    subscribe(name, listener);
-    onTestFinished(() => {
-      unsubscribe(name, listener);
-    });
+    listen(name, (message) => heard.push([name, message as object]));
   }
   return heard;
 }
 
 test('what happens to a log on real files is said on the channels, in order', async () => {
-  const heard = listen();
+  const heard = listenToAll();
   const io = createSyncFsStorageIo();
   const directory = directoryFor(io);
   const config = { directory, io, segmentBytes: 2048, blockBytes: 512, recycleSegments: 1 };
@@ -67,7 +62,7 @@ describe('a failure', () => {
     SegmentedWal.openSync({ directory: '/log', io: createMemoryStorageIo(), ...config });
 
   test('is reported once: on the channel at once, and to onFailure in a microtask of its own', async () => {
-    const heard = listen();
+    const heard = listenToAll();
     const told: unknown[] = [];
     const wal = open({ onFailure: (failure) => told.push(failure) });
     wal.append('a');
@@ -84,7 +79,7 @@ describe('a failure', () => {
   });
 
   test('to open a log is said with its error', () => {
-    const heard = listen();
+    const heard = listenToAll();
     const { files } = make({ groups: [[100], [100], [100]] });
     const [name] = segmentNames(files);
     const corrupt = { code: 'WAL_CORRUPT', lsn: 1 };
@@ -102,7 +97,7 @@ describe('a failure', () => {
 });
 
 test('where a log cannot rely on its file system is said when it is opened', async () => {
-  const heard = listen();
+  const heard = listenToAll();
   const io = createSyncFsStorageIo();
   const directory = directoryFor(io);
   const on = (caution?: string): void => {

@@ -1,16 +1,13 @@
-import { decodeSegmentHeader, KeyRing } from '@walstack/codec';
+import { decodeSegmentHeader } from '@walstack/codec';
 import { LogTail, MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { directoryFor } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { ringOf } from '../../../harness/test-kit/keys.js';
 import { changed, restore, type Snapshot, sameFiles, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, openIn, recordsOf, texts } from './support/logs.js';
 
-const ringOf = (...ids: readonly [number, ...number[]]): KeyRing => {
-  const [current, ...earlier] = ids.map((id) => ({ id, key: new Uint8Array(32).fill(id) }));
-  return KeyRing.of(current as { id: number; key: Uint8Array }, earlier);
-};
 const keyRing = ringOf(1);
 const plaintext = (facts: object = {}) =>
   expect.objectContaining({ code: 'WAL_BAD_KEY', reason: 'plaintext', ...facts });

@@ -3,7 +3,9 @@ import { LogTail, replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal, type SegmentedWalConfig, type WalRecord } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test, vi } from 'vitest';
-import { BACKENDS, directoryFor } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { keyOf, ringOf } from '../../../harness/test-kit/keys.js';
+import { BACKENDS } from './support/environments.js';
 import {
   changed,
   flip,
@@ -17,11 +19,7 @@ import {
 } from './support/files.js';
 import { DIRECTORY, openIn, recordsOf, texts } from './support/logs.js';
 
-const key = (id: number): { id: number; key: Uint8Array } => ({ id, key: new Uint8Array(32).fill(id) });
-const ringOf = (...ids: readonly number[]): KeyRing => {
-  const [current, ...earlier] = ids.map(key);
-  return KeyRing.of(current as ReturnType<typeof key>, earlier);
-};
+const key = (id: number): { id: number; key: Uint8Array } => ({ id, key: keyOf(id) });
 const badKey = (facts: object) => expect.objectContaining({ code: 'WAL_BAD_KEY', ...facts });
 const all = async (records: AsyncIterable<WalRecord>): Promise<string[]> => {
   const found: string[] = [];

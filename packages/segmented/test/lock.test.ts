@@ -89,7 +89,7 @@ describe('lockTimeoutMs', () => {
     const second = SegmentedWal.open({ directory: '/log', io, ...environment.options, lockTimeoutMs: 100 });
     const waited: number[] = [];
     for (let round = 0; round < 3; round++) {
-      waited.push(...environment.timers);
+      waited.push(...environment.waiting);
       environment.fire();
     }
     expect(waited).toEqual([5, 10, 20]);
@@ -105,8 +105,8 @@ describe('lockTimeoutMs', () => {
     const second = SegmentedWal.open({ directory: '/log', io, ...environment.options, lockTimeoutMs: 1000 });
     const refused = expect(second).rejects.toMatchObject({ code: 'WAL_LOCKED' });
     let total = 0;
-    while (environment.timers.length > 0) {
-      total += environment.timers[0] as number;
+    while (environment.waiting.length > 0) {
+      total += environment.waiting[0] as number;
       environment.fire();
     }
     await refused;

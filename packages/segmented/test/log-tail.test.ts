@@ -5,7 +5,8 @@ import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { BACKENDS, TestEnvironment } from './support/environments.js';
 import { readFile, writeFile } from './support/files.js';
 import { DIRECTORY, recordsOf } from './support/logs.js';
 

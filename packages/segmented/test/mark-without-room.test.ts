@@ -1,6 +1,7 @@
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
 import { TestEnvironment } from './support/environments.js';
 
 /** A mark that finds no room fails no log: of what was committed nothing is in doubt. */
@@ -28,10 +29,6 @@ const empty = (disk: SimulatedDisk): void => {
   disk.capacityBytes = Number.POSITIVE_INFINITY;
 };
 
-const turns = async (): Promise<void> => {
-  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
-};
-
 describe.each(KINDS)('on %s', (_name, kind, options) => {
   /** A log with one durable record, on a disk that is full now. */
   async function onFullDisk() {
@@ -43,7 +40,7 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
     // There is room for the record, but not for preallocating blocks behind it.
     disk.capacityBytes = disk.usedBytes + 512;
     await wal.sync();
-    await turns();
+    await turns(50);
     fill(disk);
     return { disk, environment, wal };
   }
@@ -54,7 +51,7 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
   test('an idle log goes on when there is room again', async () => {
     const { disk, environment, wal } = await onFullDisk();
     environment.fire();
-    await turns();
+    await turns(50);
     expect(wal.failure).toBeUndefined();
     expect(wal.stats().marks).toBe(0);
     expect(wal.pendingBytes).toBe(0);
@@ -62,7 +59,7 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
     expect(wal.append('b')).toBe(2);
     await wal.sync();
     environment.fire();
-    await turns();
+    await turns(50);
     expect(wal.stats().marks).toBe(1);
     const found = reopened(disk.crash());
     expect(lsns(found)).toEqual([1, 2]);
@@ -102,7 +99,7 @@ test('a mark that has room in its block is written on a full disk', async () => 
   wal.syncSync();
   fill(disk);
   environment.fire();
-  await turns();
+  await turns(50);
   expect(wal.stats().marks).toBe(1);
   wal.closeSync();
   expect(SegmentedWal.openSync({ directory: '/log', io: disk.createStorageIo() }).recovery.cleanlyClosed).toBe(true);
@@ -124,7 +121,7 @@ describe('where blocks cannot be reserved', () => {
     const { disk, environment, wal } = opened();
     disk.failWhen(({ kind }) => (kind === 'allocate' ? 'EIO' : undefined));
     environment.fire();
-    await turns();
+    await turns(50);
     expect(wal.stats().marks).toBe(1);
     expect(wal.failure).toBeUndefined();
     wal.closeSync();
@@ -134,7 +131,7 @@ describe('where blocks cannot be reserved', () => {
     const { disk, environment, wal } = opened();
     disk.failWhen(({ kind }) => (kind === 'allocate' ? 'broken' : undefined));
     environment.fire();
-    await turns();
+    await turns(50);
     expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
   });
 });

@@ -33,22 +33,22 @@ const opened = (world: TestEnvironment, config: object = {}) => {
 test('an idle log gets one mark, once, after its last record is durable', async () => {
   const world = new TestEnvironment();
   const { io, wal } = opened(world);
-  expect(world.timers).toEqual([]);
+  expect(world.waiting).toEqual([]);
   wal.append('a');
   wal.syncSync();
   wal.append('b');
   wal.syncSync();
-  expect(world.timers).toEqual([50]);
+  expect(world.waiting).toEqual([50]);
   // Something was appended since the timer was set: the log is not idle yet.
   world.fire();
-  expect(world.timers).toEqual([50]);
+  expect(world.waiting).toEqual([50]);
   expect(marksOf(io)).toEqual([]);
   world.fire();
   await new Promise(setImmediate);
   expect(marksOf(io)).toEqual([{ lsn: 3, type: 0 }]);
   expect(wal.stats().marks).toBe(1);
   wal.syncSync();
-  expect(world.timers).toEqual([]);
+  expect(world.waiting).toEqual([]);
   wal.append('c');
   wal.syncSync();
   world.fire();
@@ -71,7 +71,7 @@ test.each<[string, (wal: SegmentedWal) => unknown]>([
   const { wal } = opened(world);
   wal.append('a');
   await sync(wal);
-  expect(world.timers).toEqual([50]);
+  expect(world.waiting).toEqual([50]);
   wal.closeSync();
 });
 
@@ -93,12 +93,12 @@ test('markAfterMs sets the delay, and 0 turns idle marks off', () => {
   const { wal } = opened(world, { markAfterMs: 1234 });
   wal.append('a');
   wal.syncSync();
-  expect(world.timers).toEqual([1234]);
+  expect(world.waiting).toEqual([1234]);
   const silent = new TestEnvironment();
   const off = opened(silent, { markAfterMs: 0 });
   off.wal.append('a');
   off.wal.syncSync();
-  expect(silent.timers).toEqual([]);
+  expect(silent.waiting).toEqual([]);
 });
 
 test('closing writes a mark, and only then the log counts as closed cleanly', () => {
@@ -108,7 +108,7 @@ test('closing writes a mark, and only then the log counts as closed cleanly', ()
   wal.append('b');
   expect(openIn(cloneOf(io)).recovery.cleanlyClosed).toBe(false);
   wal.closeSync();
-  expect(world.timers).toEqual([]);
+  expect(world.waiting).toEqual([]);
   expect(marksOf(io)).toEqual([{ lsn: 3, type: 1 }]);
   const again = openIn(io);
   expect(again.recovery).toMatchObject({ cleanlyClosed: true, records: 2, cutBytes: 0 });
@@ -170,7 +170,7 @@ test('a log that begins anew is not marked until there is a record again', async
   wal.append('a');
   wal.syncSync();
   wal.resetToSync(50);
-  while (world.timers.length > 0) world.fire();
+  while (world.waiting.length > 0) world.fire();
   await new Promise(setImmediate);
   expect(wal.stats().marks).toBe(0);
 });

@@ -4,6 +4,7 @@
 import { Batch, type SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { moved } from '../../../harness/test-kit/moved-memory.js';
 import { TestEnvironment } from './support/environments.js';
 import { openIn, texts } from './support/logs.js';
 
@@ -12,12 +13,6 @@ import { openIn, texts } from './support/logs.js';
 const invalid = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' });
 
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(text));
-
-/** Moves the memory of bytes elsewhere. */
-function moved(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-  return bytes;
-}
 
 /** A view of memory that can be made smaller. */
 function resizable(text: string): { bytes: Uint8Array<ArrayBuffer>; shrink(): void } {

@@ -2,7 +2,8 @@ import type { Lsn } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { BACKENDS, TestEnvironment } from './support/environments.js';
 import { readFile } from './support/files.js';
 import { recordsOf } from './support/logs.js';
 

@@ -5,7 +5,8 @@ import { KeyRing, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmen
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { BACKENDS, TestEnvironment } from './support/environments.js';
 
 const codeOf = async (call: () => unknown): Promise<string | undefined> => {
   try {

@@ -5,8 +5,9 @@ import { LogTail, replayDirectory } from '@walstack/mmap-reader';
 import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, directoryFor } from './support/environments.js';
+import { BACKENDS } from './support/environments.js';
 import { changed, cut, restore, sameFiles, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
 

@@ -9,8 +9,9 @@ import {
 } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { directoryFor, TestEnvironment } from './support/environments.js';
+import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY, openIn, texts } from './support/logs.js';
 import { createSideBySideStorageIo } from './support/side-by-side.js';
 

@@ -1,9 +1,8 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
 import { TestEnvironment } from './support/environments.js';
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A log whose next segment is preallocated, on a disk that completes in later turns. */
 async function preallocated() {
@@ -19,20 +18,20 @@ async function preallocated() {
   const wal = await SegmentedWal.open({ ...config, recycleSegments: 2, ...new TestEnvironment().options });
   wal.append(new Uint8Array(5000));
   await wal.sync();
-  while (!io.list('/log').includes('next.seg')) await turn();
-  for (let each = 0; each < 20; each++) await turn();
+  while (!io.list('/log').includes('next.seg')) await turns(1);
+  await turns();
   return { disk, io, wal };
 }
 
 // How far the checkpoint has come when the roll begins.
-test.each(Array.from({ length: 14 }, (_, turns) => turns))(
+test.each(Array.from({ length: 14 }, (_, count) => count))(
   'a checkpoint on a full disk that gives up the prepared segment does not disturb a roll %i turns later',
-  async (turns) => {
+  async (count) => {
     const { disk, io, wal } = await preallocated();
     let refused = 0;
     disk.failWhen(({ path }) => (path.endsWith('checkpoint.new') && refused++ === 0 ? 'ENOSPC' : undefined));
     const checkpoint = wal.checkpoint(1);
-    for (let each = 0; each < turns; each++) await turn();
+    await turns(count);
     wal.append(new Uint8Array(6000));
     wal.append(new Uint8Array(6000));
     await Promise.all([checkpoint, wal.sync()]);
@@ -53,7 +52,7 @@ test('a reserve that was released for a checkpoint is not preallocated again bef
   expect([refused > 0, wal.checkpointLsn]).toEqual([true, 1]);
   wal.append(new Uint8Array(100));
   await wal.sync();
-  for (let each = 0; each < 20; each++) await turn();
+  await turns();
   expect(io.list('/log')).not.toContain('next.seg');
   wal.append(new Uint8Array(6000));
   await wal.sync();

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
+import { BACKENDS, TestEnvironment } from './support/environments.js';
 import { restore, snapshot } from './support/files.js';
 import { DIRECTORY, openIn } from './support/logs.js';
 

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { decodeSegmentHeader, encodeCheckpoint, KeyRing, WalError } from '@walstack/codec';
+import { decodeSegmentHeader, encodeCheckpoint, WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { ringOf } from '../../../harness/test-kit/keys.js';
 import { TestEnvironment } from './support/environments.js';
 import { changed, flip, readFile, restore, type Snapshot, segmentNames, snapshot, writeFile } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
@@ -72,8 +73,6 @@ function otherLog(): Snapshot {
   }
   return snapshot(io, DIRECTORY);
 }
-
-const ringOf = (id: number): KeyRing => KeyRing.of({ id, key: new Uint8Array(32).fill(id) });
 
 describe('a salvage that was interrupted', () => {
   test('is gone on with by an opening that has keys by now', () => {

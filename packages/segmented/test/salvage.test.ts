@@ -3,7 +3,8 @@ import { decodeCheckpoint, decodeSegmentHeader, encodeCheckpoint } from '@walsta
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { BACKENDS } from './support/environments.js';
 import { changed, flip, readFile, restore, type Snapshot, sameFiles, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
 

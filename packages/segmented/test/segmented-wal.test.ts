@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { SegmentedWal, type WalRecord } from '@walstack/segmented';
 import { createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
+import { BACKENDS, TestEnvironment } from './support/environments.js';
 
 const text = (record: WalRecord): string => Buffer.from(record.payload).toString();
 

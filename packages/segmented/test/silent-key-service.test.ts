@@ -1,12 +1,12 @@
-import { setImmediate } from 'node:timers/promises';
 import { KeyRing } from '@walstack/codec';
 import { LogTail, replayDirectory } from '@walstack/mmap-reader';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { keyOf, ringOf } from '../../../harness/test-kit/keys.js';
 import { DIRECTORY, openIn } from './support/logs.js';
 
-const keyOf = (id: number): Uint8Array => new Uint8Array(32).fill(id);
 const closed = expect.objectContaining({ code: 'WAL_CLOSED' });
 const STILL_WAITS = 'it still waits';
 
@@ -21,14 +21,14 @@ async function failureOf(promise: Promise<unknown>): Promise<unknown> {
       failure = error;
     },
   );
-  for (let turn = 0; turn < 20; turn++) await setImmediate();
+  await turns();
   return failure;
 }
 
 /** A log with a segment under key 1, and one behind it under key 2; with `isPlain` the first one is in the clear. */
 function made(isPlain = false): StorageIo {
   const io = createMemoryStorageIo();
-  const ring = KeyRing.of({ id: 1, key: keyOf(1) }, [{ id: 2, key: keyOf(2) }]);
+  const ring = ringOf(1, 2);
   let wal = openIn(io, isPlain ? {} : { keyRing: ring });
   wal.append('first');
   wal.closeSync();

@@ -4,7 +4,8 @@ import { decodeCheckpoint } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runSync } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor } from './support/environments.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { BACKENDS } from './support/environments.js';
 import { readFile, restore, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, make, openIn, texts } from './support/logs.js';
 

@@ -3,8 +3,9 @@ import { decodeCheckpoint, decodeSegmentHeader, encodeCheckpoint } from '@walsta
 import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, directoryFor, TestEnvironment } from './support/environments.js';
+import { BACKENDS, TestEnvironment } from './support/environments.js';
 import { changed, cut, flip, readFile, restore, segmentNames, snapshot, writeFile } from './support/files.js';
 import { DIRECTORY, make, openIn } from './support/logs.js';
 

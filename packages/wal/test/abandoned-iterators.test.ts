@@ -1,8 +1,10 @@
 import { Wal, type WalOptions } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { ManualTime } from './support/manual-time.js';
-import { rejection, turns, watch } from './support/outcomes.js';
+import { watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';
 
 const opened = async (options: WalOptions = {}): Promise<{ disk: StepDisk; wal: Wal; directory: string }> => {

@@ -1,10 +1,12 @@
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { type AppendOptions, Wal, WalError } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, directoryFor } from './support/directories.js';
-import { ManualTime } from './support/manual-time.js';
-import { eventsOf, rejection, text, textsOf, thrown } from './support/outcomes.js';
+import { text } from '../../../harness/test-kit/text.js';
+import { eventsOf, textsOf } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';
 
 describe.each(BACKENDS)('on %s', (_name, create) => {

@@ -1,9 +1,12 @@
 import { Wal, WalError, type WalOptions } from '@walstack/wal';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, directoryFor } from './support/directories.js';
-import { ManualTime } from './support/manual-time.js';
-import { eventsOf, rejection, text, textsOf, thrown, turns, watch } from './support/outcomes.js';
+import { text } from '../../../harness/test-kit/text.js';
+import { eventsOf, textsOf, watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';
 
 const MAX_PENDING_BYTES = 2000;

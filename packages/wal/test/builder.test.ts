@@ -1,9 +1,10 @@
 import { createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
 import { type Preset, Wal, type WalBuilder, type WalOptions } from '@walstack/wal';
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import { directoryFor } from './support/directories.js';
-import { ManualTime } from './support/manual-time.js';
-import { rejection, textsOf } from './support/outcomes.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { textsOf } from './support/outcomes.js';
 
 describe('Wal.builder', () => {
   test('opens a log with options that are set one by one', async () => {

@@ -1,8 +1,10 @@
 import { Wal, type WalOptions } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { ManualTime } from './support/manual-time.js';
-import { rejection, thrown, turns, watch } from './support/outcomes.js';
+import { watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';
 
 const FLUSH_DELAY_MS = 7;

@@ -1,22 +1,16 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type CommitMessage, Wal } from '@walstack/wal';
-import { expect, onTestFinished, test } from 'vitest';
-import { BACKENDS, directoryFor } from './support/directories.js';
+import { expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { listen } from '../../../harness/test-kit/channels.js';
 
-function listen(): CommitMessage[] {
+function listenToCommits(): CommitMessage[] {
   const heard: CommitMessage[] = [];
-  const listener = (message: unknown): void => {
-    heard.push(message as CommitMessage);
-  };
-  subscribe('walstack:commit', listener);
-  onTestFinished(() => {
-    unsubscribe('walstack:commit', listener);
-  });
+  listen('walstack:commit', (message) => heard.push(message as CommitMessage));
   return heard;
 }
 
 test.each(BACKENDS)('commits that are resolved together are one message, on %s', async (_name, create) => {
-  const heard = listen();
+  const heard = listenToCommits();
   await using io = create();
   const directory = directoryFor(io);
   await using wal = await Wal.open(directory, { io });
@@ -31,7 +25,7 @@ test.each(BACKENDS)('commits that are resolved together are one message, on %s',
 });
 
 test('commits resolved by shutdown are published without a duration, and every commit once', async () => {
-  const heard = listen();
+  const heard = listenToCommits();
   const wal = await Wal.open('/log', { io: 'memory' });
   const commits = Array.from({ length: 100 }, (_, index) => wal.commit(`${index}`));
   await Promise.all([...commits, wal.shutdown()]);

@@ -1,8 +1,9 @@
 import { createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { type Encoding, Wal, type WalEvent } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
-import { directoryFor } from './support/directories.js';
-import { eventsOf, rejection, thrown } from './support/outcomes.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
+import { eventsOf } from './support/outcomes.js';
 
 let io: StorageIo;
 let directory: string;

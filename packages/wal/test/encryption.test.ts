@@ -2,17 +2,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KeyRing, Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { keyOf, ringOf } from '../../../harness/test-kit/keys.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { rejection, text, textsOf, thrown } from './support/outcomes.js';
-
-const keyOf = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
-const ringOf = (): KeyRing => KeyRing.of({ id: 1, key: keyOf(1) }, [{ id: 2, key: keyOf(2) }]);
+import { text } from '../../../harness/test-kit/text.js';
+import { textsOf } from './support/outcomes.js';
 
 const SECRET = 'the secret of the house';
 
 test('a log on real files is encrypted, rotated to another key, replayed and followed', async () => {
   const directory = `${temporaryDirectory()}/log`;
-  const wal = await Wal.open(directory, { keyRing: ringOf() });
+  const wal = await Wal.open(directory, { keyRing: ringOf(1, 2) });
   const following = (async () => {
     const found: string[] = [];
     for await (const { payload } of wal.follow()) if (found.push(text(payload)) === 2) break;
@@ -27,9 +27,9 @@ test('a log on real files is encrypted, rotated to another key, replayed and fol
   await wal.shutdown();
   for (const name of readdirSync(directory)) expect(readFileSync(join(directory, name)).includes(SECRET)).toBe(false);
 
-  await using again = await Wal.open(directory, { keyRing: ringOf() });
+  await using again = await Wal.open(directory, { keyRing: ringOf(1, 2) });
   expect(await textsOf(again)).toEqual([`${SECRET} 1`, `${SECRET} 2`]);
-  const follower = Wal.follow(directory, 2, { keyRing: ringOf(), encoding: 'utf8' });
+  const follower = Wal.follow(directory, 2, { keyRing: ringOf(1, 2), encoding: 'utf8' });
   expect((await follower.next()).value?.payload).toBe(`${SECRET} 2`);
   await follower.return();
   expect(await rejection(Wal.follow(directory, 1).next())).toMatchObject({ code: 'WAL_BAD_KEY' });
@@ -39,7 +39,7 @@ test('a ring can be set before the first append, and not after it', async () => 
   await using wal = await Wal.open(`${temporaryDirectory()}/log`);
   expect(wal.encryptionRing).toBeUndefined();
   expect(await rejection(wal.rotateKey())).toMatchObject({ code: 'WAL_STATE' });
-  const ring = ringOf();
+  const ring = ringOf(1, 2);
   wal.setEncryptionRing(ring);
   expect(wal.encryptionRing).toBe(ring);
   await wal.commit('a');
@@ -56,8 +56,8 @@ test('a follower that began before the ring was set, or replaced, uses the new r
   const follower = again.follow();
   expect((await follower.next()).value?.payload).toBe('in the clear');
   const next = follower.next();
-  again.setEncryptionRing(KeyRing.of({ id: 3, key: keyOf(3) }));
-  again.setEncryptionRing(ringOf());
+  again.setEncryptionRing(ringOf(3));
+  again.setEncryptionRing(ringOf(1, 2));
   await again.commit('encrypted');
   expect((await next).value?.payload).toBe('encrypted');
   await again.rotateKey(2);
@@ -70,7 +70,7 @@ test('a follower that began before the ring was set, or replaced, uses the new r
 /** A log under key 1 and then key 2, and a ring whose callback is asked for key 1 and never gives it. */
 async function withoutAnswer(): Promise<{ directory: string; keyRing: KeyRing; asked: () => Promise<void> }> {
   const directory = `${temporaryDirectory()}/log`;
-  const wal = await Wal.open(directory, { keyRing: ringOf() });
+  const wal = await Wal.open(directory, { keyRing: ringOf(1, 2) });
   await wal.commit('under key 1');
   await wal.rotateKey(2);
   await wal.commit('under key 2');

@@ -2,9 +2,10 @@ import { createInterface } from 'node:readline';
 import { openStorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { text } from '../../../harness/test-kit/text.js';
 import { Child, FOLLOWED } from './support/children.js';
-import { rejection, text } from './support/outcomes.js';
 
 /** `WALSTACK_FOLLOW_EVENTS=1000000` for the whole length. */
 const EVENTS = Number(process.env['WALSTACK_FOLLOW_EVENTS'] ?? 20_000);

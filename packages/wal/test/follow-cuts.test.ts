@@ -1,9 +1,12 @@
 import { createMemoryStorageIo, ioSteps, runAsync } from '@walstack/storage-io';
 import { type ResumePoint, Wal, type WalEvent, type WalFollower } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
-import { directoryFor } from './support/directories.js';
-import { ManualTime } from './support/manual-time.js';
-import { rejection, text, turns, watch } from './support/outcomes.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { text } from '../../../harness/test-kit/text.js';
+import { watch } from './support/outcomes.js';
 
 const DIRECTORY = directoryFor(createMemoryStorageIo());
 

@@ -1,10 +1,11 @@
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, directoryFor } from './support/directories.js';
-import { ManualTime } from './support/manual-time.js';
-import { textsOf, turns, watch } from './support/outcomes.js';
+import { textsOf, watch } from './support/outcomes.js';
 import { type Operation, StepDisk } from './support/step-disk.js';
 
 describe.each(BACKENDS)('on %s', (_name, create) => {

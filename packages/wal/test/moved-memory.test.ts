@@ -1,16 +1,13 @@
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { Batch, Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
-import { rejection, textsOf, thrown } from './support/outcomes.js';
+import { moved } from '../../../harness/test-kit/moved-memory.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
+import { textsOf } from './support/outcomes.js';
 
 /** Bytes whose memory is transferred before they are appended, or during the append. */
 
 const invalid = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' };
-
-function moved(bytes: Uint8Array<ArrayBuffer> = new Uint8Array(200)): Uint8Array<ArrayBuffer> {
-  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-  return bytes;
-}
 
 const encodings = {
   view: 'view',

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { createMemoryStorageIo, createSyncFsStorageIo, MemoryDisk } from '@walstack/storage-io';
 import { Wal, WalError, type WalOptions } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { BACKENDS, directoryFor } from './support/directories.js';
-import { rejection, textsOf } from './support/outcomes.js';
+import { textsOf } from './support/outcomes.js';
 
 describe.each(BACKENDS)('on %s', (name, create) => {
   test('a new log is empty and running', async () => {

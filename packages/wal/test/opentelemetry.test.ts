@@ -10,8 +10,8 @@ import { createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { WalMetrics } from '@walstack/wal/opentelemetry';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { directoryFor } from './support/directories.js';
-import { rejection } from './support/outcomes.js';
+import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
 
 let io: StorageIo;
 let directory: string;

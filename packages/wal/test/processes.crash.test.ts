@@ -1,8 +1,10 @@
 import { Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { text } from '../../../harness/test-kit/text.js';
 import { Child, COMMITTER, HOLDER, UNWATCHED } from './support/children.js';
-import { eventsOf, rejection, text, textsOf } from './support/outcomes.js';
+import { eventsOf, textsOf } from './support/outcomes.js';
 
 test('a log that another process has open is WAL_LOCKED, and unlocked once that process is killed', async () => {
   const directory = `${temporaryDirectory()}/log`;

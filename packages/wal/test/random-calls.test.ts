@@ -1,8 +1,8 @@
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
-import { ManualTime } from './support/manual-time.js';
-import { turns } from './support/outcomes.js';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 
 /** Random concurrent calls of everything that waits: each is answered, and the answers hold after a power cut. */
 

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { Child, HOLDER } from './support/children.js';
-import { rejection, textsOf, thrown, turns, watch } from './support/outcomes.js';
+import { textsOf, watch } from './support/outcomes.js';
 
 const small = { segmentBytes: 4096, blockBytes: 512, io: 'sync-fs' } as const;
 

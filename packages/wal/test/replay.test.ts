@@ -2,11 +2,13 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo, createThreadPoolStorageIo } from '@walstack/storage-io';
 import { Wal, type WalEvent } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { text } from '../../../harness/test-kit/text.js';
 import { CountedFiles } from './support/counted-files.js';
-import { BACKENDS, directoryFor } from './support/directories.js';
-import { ManualTime } from './support/manual-time.js';
-import { rejection, text, textsOf, thrown } from './support/outcomes.js';
+import { textsOf } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';
 
 /** Events of a log whose payloads contain their LSN. */

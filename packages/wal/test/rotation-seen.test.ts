@@ -1,7 +1,7 @@
 import { KeyRing, Wal } from '@walstack/wal';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { text } from './support/outcomes.js';
+import { text } from '../../../harness/test-kit/text.js';
 
 test('what a rotation of the key makes durable is followed at once', async () => {
   const keyRing = KeyRing.of({ id: 1, key: new Uint8Array(32).fill(1) }, [{ id: 2, key: new Uint8Array(32).fill(2) }]);

@@ -1,7 +1,8 @@
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
-import { BACKENDS, directoryFor, groupsGoSideBySide } from './support/directories.js';
-import { ManualTime } from './support/manual-time.js';
+import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { groupsGoSideBySide } from './support/capabilities.js';
 
 describe.each(BACKENDS)('on %s', (name, create) => {
   test('stats add up, and a snapshot stays as it is', async () => {

@@ -160,8 +160,6 @@ export const plain = (lsn: number): MadeRecord => ({ payload: textOf(lsn), type:
 
 export const textOf = (lsn: number): string => `payload of ${lsn}${'.'.repeat(lsn % 40)}`;
 
-export const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
-
 /** Writes segments into a directory. @returns their paths */
 export function writeSegments(directory: string, segments: readonly MadeSegment[]): string[] {
   return segments.map(({ name, bytes }) => {

@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
-import type { Wal, WalError, WalEvent } from '@walstack/wal';
+import type { Wal, WalEvent } from '@walstack/wal';
+import { text } from '../../../../harness/test-kit/text.js';
 
 /** A promise whose state can be read without waiting for it. */
 export interface Watched<T> {
@@ -17,33 +17,6 @@ export function watch<T>(promise: Promise<T>): Watched<T> {
   );
   return watched;
 }
-
-/** Lets the event loop turn, so that everything that does not need the disk has run. */
-export async function turns(count = 20): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await setImmediate();
-}
-
-/** What a promise is rejected with. */
-export async function rejection(promise: Promise<unknown>): Promise<WalError> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as WalError;
-  }
-  throw new Error('it was not rejected');
-}
-
-/** What a call throws. */
-export function thrown(call: () => unknown): WalError {
-  try {
-    call();
-  } catch (error) {
-    return error as WalError;
-  }
-  throw new Error('nothing was thrown');
-}
-
-export const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 /** All events of a log from an LSN on. */
 export async function eventsOf(wal: Wal, from: number | 'first' = 'first'): Promise<WalEvent[]> {
