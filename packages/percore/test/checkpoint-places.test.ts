@@ -3,8 +3,7 @@ import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { exploreCrashes } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { contentsOf } from './support/fixtures.js';
-
-const DIRECTORY = '/log';
+import { DIRECTORY } from './support/logs.js';
 
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, blockBytes: 512, segmentBytes: 8192, ...more });

@@ -10,11 +10,10 @@ import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { SharedEpochs as OwnEpochs } from '../src/core/epochs/epochs.js';
+import { coded } from './support/errors.js';
 import { contentsOf } from './support/fixtures.js';
 import { openLocalCore } from './support/local-core.js';
-
-const DIRECTORY = '/log';
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
+import { DIRECTORY } from './support/logs.js';
 
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, blockBytes: 512, ...more });

@@ -4,8 +4,8 @@ import { createMemoryStorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { DIRECTORY } from './support/logs.js';
 
-const DIRECTORY = '/log';
 const busy = expect.objectContaining({ code: 'WAL_STATE', state: 'advancing' });
 const unfinished = expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'salvage' });
 

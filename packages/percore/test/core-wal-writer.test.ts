@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { coded } from './support/errors.js';
 import { contentOf, contentsOf } from './support/fixtures.js';
 
 /** All entries in the logs of a directory, merged. */
@@ -16,8 +17,6 @@ async function readAll(io: StorageIo, directory: string): Promise<unknown[]> {
   for await (const entry of recovery.entries()) found.push(contentOf(entry));
   return found;
 }
-
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 
 describe.each(BACKENDS)('on %s', (_name, create) => {
   test('a writer has the log of its core, and every entry is read as it was appended', async () => {

@@ -8,11 +8,11 @@ import {
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { exploreCrashes } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { coded } from './support/errors.js';
 import { contentsOf } from './support/fixtures.js';
+import { DIRECTORY } from './support/logs.js';
 
-const DIRECTORY = '/log';
 const SMALL = { blockBytes: 512, segmentBytes: 8192 } as const;
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });

@@ -7,11 +7,9 @@ import { describe, expect, test } from 'vitest';
 import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { coded } from './support/errors.js';
 import { contentsOf } from './support/fixtures.js';
-
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
-
-const DIRECTORY = '/log';
+import { DIRECTORY } from './support/logs.js';
 
 const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...more });

@@ -6,9 +6,8 @@ import { createMemoryStorageIo, MemoryDisk, ringSupport } from '@walstack/storag
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { coded } from './support/errors.js';
 import { contentOf } from './support/fixtures.js';
-
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 
 async function all(reader: PerCoreWalReader): Promise<CoreEntry[]> {
   const entries: CoreEntry[] = [];

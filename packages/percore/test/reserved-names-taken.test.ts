@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
+import { coded } from './support/errors.js';
 
 const open = (directory: string, more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs', ...more });

@@ -1,20 +1,15 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
+import { CoreWalWriter, PerCoreRecovery, PerCoreWalManager } from '@walstack/percore';
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { CoreWalWriter as OwnWriter } from '../src/core/core-wal-writer.js';
 import { SharedEpochs as OwnEpochs } from '../src/core/epochs/epochs.js';
+import { coded } from './support/errors.js';
 import { contentsOf } from './support/fixtures.js';
 import { openLocalCore } from './support/local-core.js';
-
-const DIRECTORY = '/log';
-const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
-
-const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
-  PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });
+import { DIRECTORY, open, SMALL } from './support/logs.js';
 
 const openStandalone = (io: StorageIo, coreId: number): CoreWalWriter =>
   CoreWalWriter.openSync(coreId, DIRECTORY, { io, ...SMALL });

@@ -1,15 +1,12 @@
-import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
+import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig } from '@walstack/percore';
 import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { exploreCrashes, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { coded } from './support/errors.js';
 import { contentsOf } from './support/fixtures.js';
+import { DIRECTORY, damage, open, SMALL, writeEpochs } from './support/logs.js';
 
-const DIRECTORY = '/log';
-const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
-
-const open = (io: StorageIo, more: Partial<PerCoreWalConfig> = {}) =>
-  PerCoreWalManager.open({ directory: DIRECTORY, cores: 2, io, ...SMALL, ...more });
+const openBoth = (io: StorageIo, more: Partial<PerCoreWalConfig> = {}) => open(io, 2, more);
 
 const recovering = (io: StorageIo, more: object = {}): Promise<PerCoreRecovery> =>
   PerCoreRecovery.open({ directory: DIRECTORY, io, ...SMALL, ...more });
@@ -25,36 +22,8 @@ async function puts(io: StorageIo, more: object = {}): Promise<string[]> {
   return await putsOf(recovery);
 }
 
-/** Three complete epochs, the first of them in a checkpoint; puts are `epoch/core`. */
-async function made(io: StorageIo): Promise<void> {
-  const manager = await open(io);
-  for (let epoch = 1; epoch <= 4; epoch++) {
-    for (const core of [0, 1]) manager.writer(core).appendPut(`${epoch}/${core}`, 'x'.repeat(1200));
-    manager.writer(1).appendCommit({ source: epoch });
-    if (epoch === 1) await manager.checkpoint(() => {});
-    else await manager.endEpoch();
-  }
-  await manager.close();
-}
-
-/** Inverts a bit of the key of a put. */
-async function damage(io: StorageIo, coreId: number, key: string): Promise<void> {
-  const directory = `${DIRECTORY}/core-${coreId}`;
-  for (const name of io.list(directory).filter((each) => each.startsWith('wal-'))) {
-    const file = io.open(`${directory}/${name}`);
-    const bytes = new Uint8Array(io.size(file));
-    await runAsync(io, ioSteps.read(io, file, bytes, 0));
-    const at = Buffer.from(bytes).indexOf(key);
-    if (at !== -1) {
-      bytes[at] = (bytes[at] as number) ^ 1;
-      await runAsync(io, ioSteps.write(io, file, bytes.subarray(at, at + 1), at));
-      await runAsync(io, ioSteps.datasync(io, file));
-    }
-    io.close(file);
-    if (at !== -1) return;
-  }
-  throw new Error(`${key} is not in the log of core ${coreId}`);
-}
+/** A log with complete epochs, the first of them in a checkpoint. */
+const made = async (io: StorageIo): Promise<void> => writeEpochs(await openBoth(io));
 
 const text = async (io: StorageIo, path: string): Promise<string> => {
   const file = io.open(path);
@@ -72,7 +41,7 @@ describe('a salvage without a manager', () => {
     const all = ['2/0', '2/1', '3/0', '4/0'];
     expect(await puts(io, { recoveryMode: 'salvage' })).toEqual(all);
     expect(await puts(io, { incomplete: 'leave' })).toEqual(all);
-    const manager = await open(io, { incomplete: 'leave' });
+    const manager = await openBoth(io, { incomplete: 'leave' });
     expect(manager.salvage).toBeUndefined();
     manager.writer(0).appendPut('incomplete', '');
     await manager.syncAll();
@@ -93,7 +62,7 @@ describe('a salvage without a manager', () => {
       expect(await putsOf(recovery)).toEqual(['2/0', '2/1']);
       expect(recovery.salvage?.quarantine).toContain(`${DIRECTORY}/quarantine/core-0`);
     }
-    await (await open(io, { incomplete: 'leave' })).close();
+    await (await openBoth(io, { incomplete: 'leave' })).close();
     expect(await puts(io)).toEqual(['2/0', '2/1']);
     const kept = `${DIRECTORY}/quarantine/core-0`;
     const copies = await Promise.all(io.list(kept).map((name) => text(io, `${kept}/${name}`)));
@@ -107,13 +76,13 @@ test('the losses of a salvage are reported wherever it is killed, or are in quar
       await made(life.io);
       await damage(life.io, 1, '3/1');
       life.note('damaged');
-      const manager = await open(life.io, { recoveryMode: 'salvage' });
+      const manager = await openBoth(life.io, { recoveryMode: 'salvage' });
       life.note('reported');
       await manager.close();
     },
     async (life) => {
       if (life.notes.at(-1) !== 'damaged') return;
-      const manager = await open(life.io, { recoveryMode: 'salvage' });
+      const manager = await openBoth(life.io, { recoveryMode: 'salvage' });
       const lost = [{ coreId: 1, fromLsn: 8, toLsn: 14 }];
       if (manager.salvage !== undefined) {
         expect(manager.salvage.lost).toEqual(lost);
@@ -135,13 +104,13 @@ test('the losses of a salvage are reported wherever it is killed, or are in quar
 test('a log whose first manager is killed before it writes a manifest opens correctly', async () => {
   await exploreCrashes(
     async (life) => {
-      await (await open(life.io)).close();
+      await (await openBoth(life.io)).close();
     },
     async (life) => {
       const writer = await CoreWalWriter.open(0, DIRECTORY, { io: life.io, ...SMALL });
       writer.appendPut('alone', '');
       await writer.close();
-      await (await open(life.io)).close();
+      await (await openBoth(life.io)).close();
       expect(await puts(life.io)).toEqual(['alone']);
     },
     { crashesInCheck: 0 },
@@ -152,7 +121,7 @@ test('the damage of a log is thrown, and not the failure to close another log', 
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo();
   await made(io);
-  const manager = await open(io);
+  const manager = await openBoth(io);
   manager.writer(0).appendPut('5/0', '');
   await manager.syncAll();
   await damage(io, 1, '3/1');
@@ -166,7 +135,7 @@ test('the damage of a log is thrown, and not the failure to close another log', 
         ? 'EIO'
         : undefined;
     });
-    await expect(open(other)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'hole' }));
+    await expect(openBoth(other)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'hole' }));
     disk.failWhen(undefined);
     disk.kill();
     if (seen < nth) break;
@@ -177,13 +146,13 @@ test.each([0, 512, 1024, 1536, 2048, 3072])('a log opens on a disk with %d bytes
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo();
   await made(io);
-  const manager = await open(io);
+  const manager = await openBoth(io);
   manager.writer(0).appendPut('5/0', '');
   await manager.syncAll();
   disk.kill();
   const full = disk.createStorageIo();
   disk.capacityBytes = disk.usedBytes + free;
-  const opened = await open(full);
+  const opened = await openBoth(full);
   disk.capacityBytes = Number.POSITIVE_INFINITY;
   await opened.endEpoch();
   opened.writer(0).appendPut('6/0', '');

@@ -4,24 +4,17 @@ import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManage
 import { openStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { coded } from './support/errors.js';
 import { contentsOf } from './support/fixtures.js';
-
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
+import { writeEpochs } from './support/logs.js';
 
 const open = (directory: string, more: Partial<PerCoreWalConfig> = {}) =>
   PerCoreWalManager.open({ directory, cores: 2, io: 'sync-fs', blockBytes: 512, segmentBytes: 4096, ...more });
 
-/** Three complete epochs, the first of them in a checkpoint; puts are `epoch/core`. */
+/** A log with complete epochs, the first of them in a checkpoint. */
 async function made(): Promise<string> {
   const directory = join(temporaryDirectory(), 'log');
-  const manager = await open(directory);
-  for (let epoch = 1; epoch <= 4; epoch++) {
-    for (const core of [0, 1]) manager.writer(core).appendPut(`${epoch}/${core}`, 'x'.repeat(1200));
-    manager.writer(1).appendCommit({ source: epoch });
-    if (epoch === 1) await manager.checkpoint(() => {});
-    else await manager.endEpoch();
-  }
-  await manager.close();
+  await writeEpochs(await open(directory));
   return directory;
 }
 

@@ -1,18 +1,11 @@
-import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
+import { CoreWalWriter, PerCoreRecovery, type PerCoreWalManager } from '@walstack/percore';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { contentsOf } from './support/fixtures.js';
+import { DIRECTORY, open, openStandalone, SMALL } from './support/logs.js';
 
-const DIRECTORY = '/log';
-const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
 const managed = expect.objectContaining({ code: 'WAL_STATE', state: 'managed' });
-
-const open = (io: StorageIo, cores: PerCoreWalConfig['cores']) =>
-  PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL });
-
-const openStandalone = (io: StorageIo, coreId: number): Promise<CoreWalWriter> =>
-  CoreWalWriter.open(coreId, DIRECTORY, { io, ...SMALL });
 
 /** The keys of complete entries, in any order. */
 async function complete(io: StorageIo): Promise<readonly unknown[]> {

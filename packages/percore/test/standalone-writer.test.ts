@@ -1,25 +1,11 @@
-import {
-  CoreWalWriter,
-  PerCoreRecovery,
-  type PerCoreWalConfig,
-  PerCoreWalManager,
-  SharedEpochs,
-} from '@walstack/percore';
+import { CoreWalWriter, PerCoreRecovery, SharedEpochs } from '@walstack/percore';
 import { createMemoryStorageIo, ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { exploreCrashes, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { readManifest } from '../src/recovery/manifest.js';
+import { coded } from './support/errors.js';
 import { contentsOf } from './support/fixtures.js';
-
-const DIRECTORY = '/log';
-const SMALL = { blockBytes: 512, segmentBytes: 4096 } as const;
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
-
-const open = (io: StorageIo, cores: PerCoreWalConfig['cores'], more: Partial<PerCoreWalConfig> = {}) =>
-  PerCoreWalManager.open({ directory: DIRECTORY, cores, io, ...SMALL, ...more });
-
-const openStandalone = (io: StorageIo, coreId: number, more: object = {}): Promise<CoreWalWriter> =>
-  CoreWalWriter.open(coreId, DIRECTORY, { io, ...SMALL, ...more });
+import { DIRECTORY, damage, open, openStandalone, SMALL } from './support/logs.js';
 
 interface Recovered {
   readonly complete: number;
@@ -47,26 +33,6 @@ async function managed(io: StorageIo): Promise<void> {
     else await manager.endEpoch();
   }
   await manager.close();
-}
-
-/** Inverts a bit of the key of a put. */
-async function damage(io: StorageIo, coreId: number, key: string): Promise<void> {
-  const directory = `${DIRECTORY}/core-${coreId}`;
-  for (const name of io.list(directory).filter((each) => each.startsWith('wal-'))) {
-    const file = io.open(`${directory}/${name}`);
-    const bytes = new Uint8Array(io.size(file));
-    await runAsync(io, ioSteps.read(io, file, bytes, 0));
-    const at = Buffer.from(bytes).indexOf(key);
-    const found = at !== -1;
-    if (found) {
-      bytes[at] = (bytes[at] as number) ^ 1;
-      await runAsync(io, ioSteps.write(io, file, bytes.subarray(at, at + 1), at));
-      await runAsync(io, ioSteps.datasync(io, file));
-    }
-    io.close(file);
-    if (found) return;
-  }
-  throw new Error(`${key} is not in the log of core ${coreId}`);
 }
 
 const removeManifest = (io: StorageIo): Promise<void> => runAsync(io, ioSteps.remove(io, `${DIRECTORY}/manifest`));

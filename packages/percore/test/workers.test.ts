@@ -5,10 +5,10 @@ import { PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@wals
 import { ringSupport } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { coded } from './support/errors.js';
 import { contentsOf } from './support/fixtures.js';
 
 const module = new URL('./support/programs.mjs', import.meta.url).href;
-const coded = (code: string, facts: object = {}): unknown => expect.objectContaining({ code, ...facts });
 
 function open(name: string, more: Partial<PerCoreWalConfig> = {}, options: unknown = {}): Promise<PerCoreWalManager> {
   const directory = join(temporaryDirectory(), 'log');
