@@ -5,28 +5,11 @@ import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { ringOf } from '../../../harness/test-kit/keys.js';
 import { TestEnvironment } from './support/environments.js';
-import { changed, flip, readFile, restore, type Snapshot, segmentNames, snapshot, writeFile } from './support/files.js';
-import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
+import { readFile, restore, type Snapshot, segmentNames, snapshot, writeFile } from './support/files.js';
+import { DIRECTORY, openIn, texts } from './support/logs.js';
+import { CONFIG, damaged, firstLsnOf, made, NAMES, nameOf, salvage, without } from './support/salvage-logs.js';
 
-const CONFIG = { segmentBytes: 2048 };
-const made = make({ groups: Array.from({ length: 30 }, () => [250]), config: CONFIG });
-const NAMES = segmentNames(made.files);
-const nameOf = (index: number): string => NAMES.at(index) as string;
-const firstLsnOf = (name: string): number => Number(name.slice(15, 35));
 const quarantine = join(DIRECTORY, 'quarantine');
-
-const without = (files: Snapshot, ...names: string[]): Snapshot =>
-  new Map([...files].filter(([name]) => !names.includes(name)));
-
-/** The log with one byte of the record with this LSN inverted. */
-function damaged(lsn: number, files: Snapshot = made.files): Snapshot {
-  const name = segmentNames(files).findLast((each) => firstLsnOf(each) <= lsn) as string;
-  const record = recordsOf(files.get(name) as Uint8Array).find((each) => each.lsn === lsn && !each.mark);
-  return changed(files, name, flip((record?.start as number) + 100));
-}
-
-const salvage = (io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
-  openIn(io, { ...CONFIG, recoveryMode: 'salvage', ...config });
 
 /** A directory whose salvage was killed when it had decided, and had changed nothing yet. */
 function decided(files: Snapshot, config: Partial<SegmentedWalConfig> = {}): StorageIo {

@@ -28,29 +28,13 @@ import {
   writeFile,
 } from './support/files.js';
 import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
+import { CONFIG, damaged, firstLsnOf, made, NAMES, nameOf, salvage, without } from './support/salvage-logs.js';
 
-const CONFIG = { segmentBytes: 2048 };
-const made = make({ groups: Array.from({ length: 30 }, () => [250]), config: CONFIG });
-const NAMES = segmentNames(made.files);
-const nameOf = (index: number): string => NAMES.at(index) as string;
-const firstLsnOf = (name: string): number => Number(name.slice(15, 35));
 const { logId } = decodeSegmentHeader(made.files.get(nameOf(0)) as Uint8Array, 'a segment');
 
-const without = (files: Snapshot, ...names: string[]): Snapshot =>
-  new Map([...files].filter(([name]) => !names.includes(name)));
 const withFile = (files: Snapshot, name: string, bytes: Uint8Array): Snapshot => new Map(files).set(name, bytes);
 const withCheckpoint = (files: Snapshot, more: object = {}): Snapshot =>
   withFile(files, 'checkpoint', encodeCheckpoint({ logId, firstSegment: 1, checkpointLsn: 0, holds: {}, ...more }));
-
-/** The log with one byte of the record with this LSN inverted. */
-function damaged(lsn: number, files: Snapshot = made.files): Snapshot {
-  const name = segmentNames(files).findLast((each) => firstLsnOf(each) <= lsn) as string;
-  const record = recordsOf(files.get(name) as Uint8Array).find((each) => each.lsn === lsn && !each.mark);
-  return changed(files, name, flip((record?.start as number) + 100));
-}
-
-const salvage = (io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
-  openIn(io, { ...CONFIG, recoveryMode: 'salvage', ...config });
 
 const corrupt = (facts: object = {}) => expect.objectContaining({ code: 'WAL_CORRUPT', ...facts });
 

@@ -1,29 +1,13 @@
 import { join } from 'node:path';
 import { decodeCheckpoint, decodeSegmentHeader, encodeCheckpoint } from '@walstack/codec';
-import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { SegmentedWal } from '@walstack/segmented';
 import { ioSteps, runAsync, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { directoryFor } from '../../../harness/test-kit/backends.js';
 import { BACKENDS } from './support/environments.js';
 import { changed, flip, readFile, restore, type Snapshot, sameFiles, segmentNames, snapshot } from './support/files.js';
-import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
-
-const CONFIG = { segmentBytes: 2048 };
-
-/** A log of a few segments of some six records each, the last of them acknowledged. */
-const made = make({ groups: Array.from({ length: 30 }, () => [250]), config: CONFIG });
-const NAMES = segmentNames(made.files);
-const nameOf = (index: number): string => NAMES.at(index) as string;
-const firstLsnOf = (name: string): number => Number(name.slice(15, 35));
-
-/** The log with one byte of the record with this LSN inverted. */
-function damaged(lsn: number, files: Snapshot = made.files): Snapshot {
-  const name = segmentNames(files).findLast((each) => firstLsnOf(each) <= lsn) as string;
-  const record = recordsOf(files.get(name) as Uint8Array).find((each) => each.lsn === lsn && !each.mark);
-  return changed(files, name, flip((record?.start as number) + 100));
-}
-
-const without = (name: string): Snapshot => new Map([...made.files].filter(([each]) => each !== name));
+import { DIRECTORY, openIn, texts } from './support/logs.js';
+import { CONFIG, damaged, firstLsnOf, made, NAMES, nameOf, salvage, without } from './support/salvage-logs.js';
 
 const refusal = (io: StorageIo): unknown => {
   try {
@@ -46,9 +30,6 @@ function quarantined(io: StorageIo): Snapshot {
   }
   return found;
 }
-
-const salvage = (io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
-  openIn(io, { ...CONFIG, recoveryMode: 'salvage', ...config });
 
 /** Only the log's own files. */
 const filesOf = (io: StorageIo): Snapshot =>
@@ -189,7 +170,7 @@ describe('a break in the chain', () => {
   });
 
   test('at a segment that is missing it asks for an LSN, with nothing changed, and goes by it', () => {
-    const files = without(nameOf(2));
+    const files = without(made.files, nameOf(2));
     const io = restore(files);
     expect(() => salvage(io)).toThrow(expect.objectContaining({ code: 'WAL_CORRUPT', reason: 'missing-segment' }));
     expect(() => salvage(io)).toThrow('salvageLsn');
