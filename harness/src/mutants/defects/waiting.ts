@@ -122,8 +122,8 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/group-commit.test.ts',
     breaks: 'A commit that is durable when the log is closed resolves.',
     file: `${WAL}/commit/group-commit.ts`,
-    find: '    this.#resolveUpTo(this.#log.durableLsn);\n    this.#waiters.rejectAll(',
-    replace: '    this.#waiters.rejectAll(',
+    find: '    this.#resolveUpTo(this.#log.durableLsn);\n    if (this.#waiters.hasAwaited',
+    replace: '    if (this.#waiters.hasAwaited',
   },
   {
     name: 'aborted-while-it-is-encoded',
