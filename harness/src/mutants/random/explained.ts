@@ -150,4 +150,35 @@ export const EXPLAINED: readonly Explanation[] = [
     because:
       'It reads as far as the buffer goes. What is behind the limit is not stepped to: readers stop at an LSN, and padding that is cut by the end of the buffer is read again with what follows.',
   },
+  {
+    file: 'packages/mmap-reader/src/parallel-scan/scan-ahead.ts',
+    change: '`this.#file ??= map(this.#link);` becomes `;` in `this.#file ??= map(this.#link);`',
+    because:
+      'The file is never mapped, so that the answers of workers are not used and the thread scans by itself: slower.',
+  },
+  {
+    file: 'packages/mmap-reader/src/parallel-scan/scan-ahead.ts',
+    change: '`WalError.is(error)` becomes `true` in `if (WalError.is(error)) return undefined;`',
+    because:
+      'Nothing else is thrown there but by a mistake in these sources; the segment is then read without its worker.',
+  },
+  {
+    file: 'packages/storage-io/src/portable/frame-scanner.ts',
+    change:
+      '`||` becomes `&&` in `if (bytes <= left || bytes > frameBytesMax || position + bytes > limit) return false;`',
+    because:
+      'A frame that is damaged, too long or cut off is refused after it was read: more memory, as far as the file goes.',
+  },
+  {
+    file: 'packages/storage-io/src/portable/frame-scanner.ts',
+    change:
+      '`||` becomes `&&` in `if (bytes <= left || bytes > frameBytesMax || position + bytes > limit) return false;` (2)',
+    because:
+      'A frame that is damaged, too long or cut off is refused after it was read: more memory, as far as the file goes.',
+  },
+  {
+    file: 'packages/percore/src/manager/local-core.ts',
+    change: '`barrier === undefined` becomes `false` in `if (barrier === undefined) {`',
+    because: 'A barrier that was just appended is known: only a mistake in these sources leaves none.',
+  },
 ];
