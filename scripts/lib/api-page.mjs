@@ -98,6 +98,66 @@ const namesIn = (module, checker) =>
     })
     .sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
 
+/**
+ * What an entry point exports, and the namespaces in it.
+ *
+ * @param {ts.Symbol} module
+ * @param {ts.TypeChecker} checker
+ * @returns {ts.Symbol[]}
+ */
+const symbolsIn = (module, checker) =>
+  checker.getExportsOfModule(module).flatMap((exported) => {
+    const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
+    return kindOf(symbol.flags) === 'namespace' ? symbolsIn(symbol, checker) : [symbol];
+  });
+
+/** The constructors of a class that its users may call. @param {ts.Symbol} symbol */
+const constructorsOf = (symbol) =>
+  (symbol.declarations ?? [])
+    .filter((declaration) => ts.isClassDeclaration(declaration))
+    .flatMap(({ members }) => [...members].filter((member) => ts.isConstructorDeclaration(member)))
+    .filter((made) => (ts.getCombinedModifierFlags(made) & ts.ModifierFlags.Private) === 0);
+
+/** Every node below a node. @param {ts.Node} node @returns {ts.Node[]} */
+const nodesIn = (node) => {
+  /** @type {ts.Node[]} */
+  const nodes = [];
+  ts.forEachChild(node, (child) => {
+    nodes.push(child, ...nodesIn(child));
+  });
+  return nodes;
+};
+
+/**
+ * The types of the repository that public constructors take and that are not public: such a constructor is not for users.
+ *
+ * @param {ts.Symbol[]} symbols everything public
+ * @param {ts.TypeChecker} checker
+ * @param {string} root
+ */
+const hiddenParameters = (symbols, checker, root) => {
+  const known = new Set(symbols);
+  /** @param {ts.Node} node */
+  const referred = (node) => {
+    const symbol = ts.isTypeReferenceNode(node) ? checker.getSymbolAtLocation(node.typeName) : undefined;
+    return symbol && symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+  };
+  /** @param {ts.Symbol} symbol */
+  const isHidden = (symbol) =>
+    !known.has(symbol) &&
+    !(symbol.flags & ts.SymbolFlags.TypeParameter) &&
+    (symbol.declarations ?? []).some((declaration) =>
+      declaration.getSourceFile().fileName.startsWith(join(root, 'packages')),
+    );
+  return [...known].flatMap((symbol) =>
+    constructorsOf(symbol)
+      .flatMap(({ parameters }) => parameters.flatMap((parameter) => nodesIn(parameter)))
+      .flatMap((node) => referred(node) ?? [])
+      .filter(isHidden)
+      .map(({ name }) => `${symbol.name}: ${name}`),
+  );
+};
+
 /** @param {EntryPoint} entryPoint @param {PublicName[]} names */
 const sectionOf = ({ specifier }, names) => [
   `## ${specifier}`,
@@ -109,7 +169,8 @@ const sectionOf = ({ specifier }, names) => [
 ];
 
 /**
- * The page of all public names, and the names that have no doc comment.
+ * The page of all public names, the names that have no doc comment, and the types that public constructors take though they
+ * are not public.
  *
  * @param {string} root
  */
@@ -121,11 +182,14 @@ export const apiOf = (root) => {
   const promised = entryPoints.filter(({ specifier }) => !specifier.endsWith('/internal'));
   /** @type {string[]} */
   const undocumented = [];
+  /** @type {ts.Symbol[]} */
+  const symbols = [];
   const sections = promised.flatMap((entryPoint) => {
     const source = program.getSourceFile(entryPoint.file);
     const module = source && checker.getSymbolAtLocation(source);
     if (module === undefined) throw new Error(`${entryPoint.specifier} exports nothing`);
     const names = namesIn(module, checker);
+    symbols.push(...symbolsIn(module, checker));
     undocumented.push(
       ...names.filter(({ sentence }) => sentence === '').map(({ name }) => `${entryPoint.specifier} ${name}`),
     );
@@ -139,5 +203,5 @@ export const apiOf = (root) => {
     '',
     ...sections,
   ].join('\n');
-  return { page, undocumented };
+  return { page, undocumented, hidden: hiddenParameters(symbols, checker, root) };
 };

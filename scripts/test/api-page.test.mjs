@@ -5,7 +5,7 @@ import { apiOf } from '../lib/api-page.mjs';
 import { repositoryRoot } from '../lib/workspace.mjs';
 import { manifestOf, withWorkspace } from './workspace-fixture.mjs';
 
-const { page, undocumented } = apiOf(repositoryRoot);
+const { page, undocumented, hidden } = apiOf(repositoryRoot);
 
 test('docs/api.md is what the doc comments say; node scripts/make-api-page.mjs makes it anew', () => {
   expect(readFileSync(join(repositoryRoot, 'docs/api.md'), 'utf8')).toBe(page);
@@ -13,6 +13,10 @@ test('docs/api.md is what the doc comments say; node scripts/make-api-page.mjs m
 
 test('every public name has a doc comment', () => {
   expect(undocumented).toEqual([]);
+});
+
+test('no public constructor takes what is not public', () => {
+  expect(hidden).toEqual([]);
 });
 
 /** The page of a workspace whose packages have these sources. @param {Record<string, string>} files */
@@ -67,4 +71,22 @@ test('an entry point for the repository alone has no rows', () => {
   expect(made).toContain('`Frame`');
   expect(made).not.toContain('inner');
   expect(without).toEqual([]);
+});
+
+test('a public constructor that takes what is not public is found', () => {
+  const { hidden: found } = apiWith({
+    'packages/codec/src/index.ts': `
+      /** Public. */
+      export interface Options {}
+      interface Plan { readonly options: Options }
+      /** Made by users. */
+      export class Open<T> { constructor(options: Options, values: Map<string, T>) {} }
+      /** Made by the package. */
+      export class Closed { private constructor(plan: Plan) {} }
+      /** Made by the package, and by users. */
+      export class Leaking { constructor(plans: readonly Plan[]) {} }
+    `,
+    'packages/segmented/src/index.ts': "export { Open } from '@walstack/codec';\n",
+  });
+  expect(found).toEqual(['Leaking: Plan']);
 });

@@ -46,13 +46,22 @@ export class Mapping {
   readonly #broken: Uint8Array;
   #mapped = true;
 
-  /** For {@link mapFile}. */
-  constructor(functions: MappingFunctions, handle: MappingHandle, buffer: ArrayBuffer, broken?: ArrayBuffer) {
+  private constructor(functions: MappingFunctions, handle: MappingHandle, buffer: ArrayBuffer, broken?: ArrayBuffer) {
     this.#functions = functions;
     this.#handle = handle;
     this.buffer = buffer;
     this.length = buffer.byteLength;
     this.#broken = broken === undefined ? NOTHING : new Uint8Array(broken);
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `mapFile` uses it.
+  private static make(
+    functions: MappingFunctions,
+    handle: MappingHandle,
+    buffer: ArrayBuffer,
+    broken: ArrayBuffer | undefined,
+  ): Mapping {
+    return new Mapping(functions, handle, buffer, broken);
   }
 
   /** Whether {@link unmap} was not called yet. */
@@ -183,5 +192,5 @@ export function mapFile(fd: number, options: MapFileOptions = {}): Mapping {
   const out: { buffer?: ArrayBuffer; broken?: ArrayBuffer } = {};
   const handle = functions.map(fd, offset, length, out);
   if (out.buffer === undefined) throw new Error('the binary has mapped a file and returned no buffer');
-  return new Mapping(functions, handle, out.buffer, out.broken);
+  return Mapping['make'](functions, handle, out.buffer, out.broken);
 }

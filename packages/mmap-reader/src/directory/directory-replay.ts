@@ -11,7 +11,7 @@ import {
 import { createSyncFsStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
 import { ScanAhead, WORKERS_MAX } from '../parallel-scan/scan-ahead.js';
 import { checkDecoding, type DecodingSettings } from '../records/decoding.js';
-import { RecordCursor } from '../records/record-cursor.js';
+import { makeCursor, type RecordCursor } from '../records/record-cursor.js';
 import type { WalRecord } from '../records/wal-record.js';
 import { forEachItem, items, itemsSync } from '../walk/piece-reader.js';
 import { DirectorySource, PieceSource } from './cursor-sources.js';
@@ -102,7 +102,7 @@ export function replayDirectory(directory: string, options: ReplayDirectoryOptio
     ahead: undefined,
     blocking: false,
   };
-  return new DirectoryReplay(plan, workers, io);
+  return DirectoryReplay['make'](plan, workers, io);
 }
 
 /**
@@ -114,11 +114,15 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
   readonly #workers: number;
   readonly #io: StorageIo | undefined;
 
-  /** For {@link replayDirectory}. */
-  constructor(plan: DirectoryPlan, workers: number, io: StorageIo | undefined) {
+  private constructor(plan: DirectoryPlan, workers: number, io: StorageIo | undefined) {
     this.#plan = plan;
     this.#workers = workers;
     this.#io = io;
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `replayDirectory` uses it.
+  private static make(plan: DirectoryPlan, workers: number, io: StorageIo | undefined): DirectoryReplay {
+    return new DirectoryReplay(plan, workers, io);
   }
 
   /**
@@ -141,7 +145,7 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
     if (typeof f !== 'function') throw invalidType('f', 'a function', f);
     const reader = this.#begin();
     const source = new PieceSource(reader);
-    const cursor = new RecordCursor(source, this.#plan.types);
+    const cursor = makeCursor(source, this.#plan.types);
     let count = 0;
     try {
       while (await runAsync(reader.io, reader.advance())) {
@@ -161,7 +165,7 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
    * @throws `WAL_UNSUPPORTED` with `workers`, and on a backend that cannot wait; the errors of {@link replayDirectory}
    */
   cursor(): RecordCursor {
-    return new RecordCursor(new DirectorySource(this.#beginSync()), this.#plan.types);
+    return makeCursor(new DirectorySource(this.#beginSync()), this.#plan.types);
   }
 
   /** Blocks the thread. @throws like {@link cursor} */

@@ -5,7 +5,7 @@ import type { MappingAdvice } from '@walstack/native';
 import { recycled } from '../chain/corruption.js';
 import { isSealed } from '../chain/sealed.js';
 import { checkDecoding, DECODING_OPTIONS, type DecodingSettings } from '../records/decoding.js';
-import { RecordCursor, type StopReason } from '../records/record-cursor.js';
+import { makeCursor, type RecordCursor, type StopReason } from '../records/record-cursor.js';
 import type { WalRecord } from '../records/wal-record.js';
 import type { FileWindows } from '../windows/file-windows.js';
 import { MappedFile, tryToMap } from '../windows/mapped-file.js';
@@ -39,7 +39,7 @@ export class MmapWalReader implements Iterable<WalRecord> {
     this.#mapped = file instanceof MappedFile ? file : undefined;
     this.#decoder = new PayloadDecoder(header, path, decoding);
     this.#source = this.#newSource();
-    this.#cursor = new RecordCursor(this.#source);
+    this.#cursor = makeCursor(this.#source);
   }
 
   /**
@@ -133,7 +133,7 @@ export class MmapWalReader implements Iterable<WalRecord> {
 
   /** A cursor before the first record, which allocates nothing for a record. @throws `WAL_CLOSED` */
   cursor(): RecordCursor {
-    return new RecordCursor(this.#newSource());
+    return makeCursor(this.#newSource());
   }
 
   /**

@@ -55,14 +55,14 @@ export class RecordCursor {
   #until: Lsn = 0;
   #stopReason: StopReason | undefined;
 
-  /**
-   * For internal use: cursors are made by the readers.
-   *
-   * @param types - the types of records to stop at; all when it is missing
-   */
-  constructor(source: CursorSource, types?: ReadonlySet<number>) {
+  private constructor(source: CursorSource, types: ReadonlySet<number> | undefined) {
     this.#source = source;
     this.#types = types;
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeCursor` uses it.
+  private static make(source: CursorSource, types?: ReadonlySet<number>): RecordCursor {
+    return new RecordCursor(source, types);
   }
 
   /**
@@ -236,3 +236,10 @@ export class RecordCursor {
     return true;
   }
 }
+
+/**
+ * Makes a cursor, which only readers do.
+ *
+ * @param types - the types of records to stop at; all when it is missing
+ */
+export const makeCursor: (source: CursorSource, types?: ReadonlySet<number>) => RecordCursor = RecordCursor['make'];

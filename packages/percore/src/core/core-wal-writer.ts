@@ -47,17 +47,16 @@ export class CoreWalWriter {
   /** `undefined` for the log of a manager, which decides what is truncated. */
   readonly #truncation: StandaloneTruncation | undefined;
 
-  /**
-   * For this package only: writers come from {@link open} and from a manager.
-   *
-   * @param needs - what the per-core log needs of a log that was opened without its manager
-   * @internal
-   */
-  constructor(core: CoreLog, needs?: StandaloneNeeds) {
+  private constructor(core: CoreLog, needs?: StandaloneNeeds) {
     this.coreId = core.coreId;
     this.#core = core;
     this.#syncs = new SyncTracker(core);
     this.#truncation = needs && new StandaloneTruncation(core, needs);
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeWriter` uses it.
+  private static make(core: CoreLog, needs?: StandaloneNeeds): CoreWalWriter {
+    return new CoreWalWriter(core, needs);
   }
 
   /**
@@ -358,6 +357,13 @@ export class CoreWalWriter {
   }
 }
 
+/**
+ * Makes the writer of an open log.
+ *
+ * @param needs - what the per-core log needs of a log that was opened without its manager
+ */
+export const makeWriter: (core: CoreLog, needs?: StandaloneNeeds) => CoreWalWriter = CoreWalWriter['make'];
+
 function* opening(
   coreId: number,
   directory: string,
@@ -368,7 +374,7 @@ function* opening(
   if (position !== undefined) checkInteger('position', position);
   const { log, state, ...needs } = yield* openStandalone(coreId, directory, config, position);
   try {
-    return new CoreWalWriter(new CoreLog(log, coreId, state, own), { directory, ...needs });
+    return makeWriter(new CoreLog(log, coreId, state, own), { directory, ...needs });
   } catch (error) {
     yield* closeQuietly(log);
     throw error;

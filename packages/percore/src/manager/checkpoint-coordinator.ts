@@ -51,17 +51,13 @@ export class CheckpointCoordinator {
   #closed = false;
   #last: Promise<unknown> = Promise.resolve();
 
-  /**
-   * @param manifest - as it is on the disk
-   * @param manifestMayBeLost - it may not be durable: it is written again before a log is changed on its account
-   */
-  constructor(
+  private constructor(
     environment: Pick<Environment, 'io' | 'now'>,
     directory: string,
     epochs: SharedEpochs,
     cores: readonly CheckpointedCore[],
     manifest: Manifest,
-    manifestMayBeLost = false,
+    manifestMayBeLost: boolean,
   ) {
     this.#environment = environment;
     this.#directory = directory;
@@ -71,6 +67,18 @@ export class CheckpointCoordinator {
     this.#manifestMayBeLost = manifestMayBeLost;
     const { checkpoint, pending, lastId = 0 } = manifest;
     this.#lastId = Math.max(checkpoint?.id ?? 0, pending?.id ?? 0, lastId);
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeCoordinator` uses it.
+  private static make(
+    environment: Pick<Environment, 'io' | 'now'>,
+    directory: string,
+    epochs: SharedEpochs,
+    cores: readonly CheckpointedCore[],
+    manifest: Manifest,
+    manifestMayBeLost: boolean,
+  ): CheckpointCoordinator {
+    return new CheckpointCoordinator(environment, directory, epochs, cores, manifest, manifestMayBeLost);
   }
 
   /** The last complete checkpoint; `undefined` when there is none. */
@@ -227,6 +235,21 @@ export class CheckpointCoordinator {
     return core;
   }
 }
+
+/**
+ * Makes the coordinator of a manager.
+ *
+ * @param manifest - as it is on the disk
+ * @param manifestMayBeLost - it may not be durable: it is written again before a log is changed on its account
+ */
+export const makeCoordinator: (
+  environment: Pick<Environment, 'io' | 'now'>,
+  directory: string,
+  epochs: SharedEpochs,
+  cores: readonly CheckpointedCore[],
+  manifest: Manifest,
+  manifestMayBeLost: boolean,
+) => CheckpointCoordinator = CheckpointCoordinator['make'];
 
 /** A time that the manifest can hold; 0 when the clock returns no valid time. */
 const timeOf = (ms: number): number => (ms > 0 ? Math.min(Math.floor(ms), Number.MAX_SAFE_INTEGER) : 0);

@@ -4,7 +4,7 @@ import { NOTHING_COMMITTED } from '../commits/commit.js';
 import { NO_PLACES } from '../commits/commit-ledger.js';
 import type { ActiveCore, CheckpointedCore, CorePlace, DurableBarrier } from '../core/core-handle.js';
 import type { CoreLog } from '../core/core-log.js';
-import { CoreWalWriter } from '../core/core-wal-writer.js';
+import { type CoreWalWriter, makeWriter } from '../core/core-wal-writer.js';
 
 /** The log of a core whose writer is in this thread. */
 export class LocalCore implements ActiveCore {
@@ -14,7 +14,7 @@ export class LocalCore implements ActiveCore {
 
   constructor(core: CoreLog) {
     this.coreId = core.coreId;
-    this.writer = new CoreWalWriter(core);
+    this.writer = makeWriter(core);
     this.#core = core;
   }
 

@@ -6,7 +6,7 @@ import { runDualModeAsync } from '../core/dual-mode-routine.js';
 import { SharedEpochs } from '../core/epochs/epochs.js';
 import { type FinalizedLogs, finalizeRecovery } from '../recovery/finalize-recovery.js';
 import { hasLog } from '../recovery/manifest.js';
-import { PerCoreRecovery } from '../recovery/per-core-recovery.js';
+import { makeRecovery } from '../recovery/per-core-recovery.js';
 import { closeAllQuietly, closeLogs, type RecoveredLogs, recoverLogs } from '../recovery/recovered-logs.js';
 import type { CoreStatistics } from '../recovery/statistics.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
@@ -53,7 +53,7 @@ async function finalizeAndStart(settings: ManagerSettings, recovered: RecoveredL
   const { io, directory, recover } = settings;
   let logs = recovered.cores.map(({ log }) => log);
   try {
-    const recovery = new PerCoreRecovery(io, directory, recovered, NO_RESOURCES);
+    const recovery = makeRecovery(io, directory, recovered, NO_RESOURCES);
     const { statistics } = recovery;
     await recover?.(recovery);
     await recovery.close();

@@ -9,7 +9,12 @@ import { clockOf } from '../options.js';
 import type { PerCoreCheckpoint } from '../recovery/manifest.js';
 import type { CoreStatistics } from '../recovery/statistics.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
-import { CheckpointCoordinator, type TakeSnapshot, type TruncatedLogs } from './checkpoint-coordinator.js';
+import {
+  type CheckpointCoordinator,
+  makeCoordinator,
+  type TakeSnapshot,
+  type TruncatedLogs,
+} from './checkpoint-coordinator.js';
 import { LocalCore, type RetiredCore } from './local-core.js';
 import { checkConfig, type PerCoreWalConfig } from './manager-config.js';
 import { type OpenedManager, openManager } from './open-manager.js';
@@ -51,14 +56,7 @@ export class PerCoreWalManager {
     const environment = { io, now: clockOf(config) };
     const all: readonly CheckpointedCore[] = [...opened.cores, ...opened.retired];
     const { manifest, manifestMayBeLost } = opened;
-    this.#coordinator = new CheckpointCoordinator(
-      environment,
-      this.directory,
-      opened.epochs,
-      all,
-      manifest,
-      manifestMayBeLost,
-    );
+    this.#coordinator = makeCoordinator(environment, this.directory, opened.epochs, all, manifest, manifestMayBeLost);
   }
 
   /**

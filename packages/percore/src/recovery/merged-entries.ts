@@ -13,9 +13,17 @@ export class MergedEntries implements Iterable<CoreEntry>, AsyncIterable<CoreEnt
   readonly #begin: () => Promise<PieceReader<CoreEntry>>;
   readonly #beginSync: () => PieceReader<CoreEntry>;
 
-  constructor(io: StorageIo, begin: () => Promise<readonly EntryReader[]>, beginSync: () => readonly EntryReader[]) {
-    this.#begin = async () => merging(io, await begin());
-    this.#beginSync = () => merging(io, beginSync());
+  private constructor(begin: () => Promise<PieceReader<CoreEntry>>, beginSync: () => PieceReader<CoreEntry>) {
+    this.#begin = begin;
+    this.#beginSync = beginSync;
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `mergeEntries` uses it.
+  private static make(
+    begin: () => Promise<PieceReader<CoreEntry>>,
+    beginSync: () => PieceReader<CoreEntry>,
+  ): MergedEntries {
+    return new MergedEntries(begin, beginSync);
   }
 
   /**
@@ -35,6 +43,17 @@ export class MergedEntries implements Iterable<CoreEntry>, AsyncIterable<CoreEnt
     return items(this.#begin);
   }
 }
+
+/** Merges the entries of readers, one for each core, which each iteration opens anew. */
+export const mergeEntries = (
+  io: StorageIo,
+  begin: () => Promise<readonly EntryReader[]>,
+  beginSync: () => readonly EntryReader[],
+): MergedEntries =>
+  MergedEntries['make'](
+    async () => merging(io, await begin()),
+    () => merging(io, beginSync()),
+  );
 
 function merging(io: StorageIo, readers: readonly EntryReader[]): PieceReader<CoreEntry> {
   const merge = new EntryMerge(readers);

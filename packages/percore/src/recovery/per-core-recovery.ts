@@ -9,7 +9,7 @@ import { EntryReader } from '../core/entries/entry-reader.js';
 import { checkRecovery, type PerCoreRecoveryOptions, type RecoverySettings } from '../options.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
 import { hasLog, type PerCoreCheckpoint } from './manifest.js';
-import { MergedEntries } from './merged-entries.js';
+import { type MergedEntries, mergeEntries } from './merged-entries.js';
 import { closeAllQuietly, closeLogs, type RecoveredCore, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
 import { type CoreStatistics, statisticsOf } from './statistics.js';
 
@@ -45,18 +45,23 @@ export class PerCoreRecovery {
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  /**
-   * For this package only: recoveries come from {@link open} and from a manager.
-   *
-   * @internal
-   */
-  constructor(io: StorageIo, directory: string, logs: RecoveredLogs, resources: HeldResources) {
+  private constructor(io: StorageIo, directory: string, logs: RecoveredLogs, resources: HeldResources) {
     this.#io = io;
     this.directory = directory;
     this.#logs = logs;
     this.#resources = resources;
     this.statistics = Object.freeze(logs.cores.map(statisticsOf));
     this.#committed = committedBy(logs.cores);
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeRecovery` uses it.
+  private static make(
+    io: StorageIo,
+    directory: string,
+    logs: RecoveredLogs,
+    resources: HeldResources,
+  ): PerCoreRecovery {
+    return new PerCoreRecovery(io, directory, logs, resources);
   }
 
   /**
@@ -135,7 +140,7 @@ export class PerCoreRecovery {
     checkOneOf('from', from, ['checkpoint', 'first']);
     this.#throwIfClosed();
     const lsnOf = ({ before, log }: RecoveredCore): number => (from === 'first' ? log.firstLsn : before.lsn + 1);
-    return new MergedEntries(
+    return mergeEntries(
       this.#io,
       () => this.#read(async (core) => readerOf(core, await core.log.openReader(lsnOf(core)))),
       () => this.#readSync((core) => readerOf(core, core.log.openReaderSync(lsnOf(core)))),
@@ -200,6 +205,14 @@ export class PerCoreRecovery {
   }
 }
 
+/** Makes a recovery of logs that are open. */
+export const makeRecovery: (
+  io: StorageIo,
+  directory: string,
+  logs: RecoveredLogs,
+  resources: HeldResources,
+) => PerCoreRecovery = PerCoreRecovery['make'];
+
 type OpenReader = ConstructorParameters<typeof EntryReader>[0];
 
 const readerOf = ({ coreId, log, limit }: RecoveredCore, reader: OpenReader): EntryReader =>
@@ -239,7 +252,7 @@ function* opening(settings: RecoverySettings, owned: boolean): DualModeRoutine<P
     throw error;
   }
   const logs = recovered.cores.map(({ log }) => log);
-  return new PerCoreRecovery(io, directory, recovered, {
+  return makeRecovery(io, directory, recovered, {
     close: async () => {
       try {
         await runDualModeAsync(closeLogs(logs));

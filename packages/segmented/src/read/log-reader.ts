@@ -54,12 +54,17 @@ export class LogReader implements PieceReader<WalRecord> {
   /** Whether `advance()` is running, which needs the file. */
   #isReading = false;
 
-  constructor(io: StorageIo, plan: ReadPlan) {
+  private constructor(io: StorageIo, plan: ReadPlan) {
     this.io = io;
     this.#onClose = plan.onClose;
     this.#walk = new SegmentWalk(plan.from, plan.copy, plan.matches);
     this.#end = new EarlyEnd(plan.to, plan.firstLsn);
     this.#segments = new PlannedSegments(io, plan, this.#walk, this.#end);
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeLogReader` uses it.
+  private static make(io: StorageIo, plan: ReadPlan): LogReader {
+    return new LogReader(io, plan);
   }
 
   /**
@@ -108,3 +113,6 @@ export class LogReader implements PieceReader<WalRecord> {
     this.#onClose(this);
   }
 }
+
+/** Makes a reader, which only the log does. */
+export const makeLogReader: (io: StorageIo, plan: ReadPlan) => LogReader = LogReader['make'];

@@ -16,9 +16,15 @@ import type { Settings } from '../options.js';
 import { firstListedLsn } from '../recovery/readonly-log.js';
 import { countWhile, type Segments } from '../segments/segment-list.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
-import { type CheckedReadOptions, checkReadOptions, LogReader, type ReadOptions } from './log-reader.js';
+import {
+  type CheckedReadOptions,
+  checkReadOptions,
+  type LogReader,
+  makeLogReader,
+  type ReadOptions,
+} from './log-reader.js';
 import { lsnBefore } from './position.js';
-import { Replay, type ReplayPage, readOne, readPage } from './replay.js';
+import { makeReplay, type Replay, type ReplayPage, readOne, readPage } from './replay.js';
 
 /** Reading options: all records, as copies. */
 const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, matches: undefined };
@@ -133,7 +139,7 @@ export class ReadCalls {
     const checked = checkReadOptions(options);
     // The last record is determined when an iteration begins, not when its routine starts to run.
     const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
-    return new Replay(
+    return makeReplay(
       () => this.#calls.inTurn(begin(this.#lastLsn, false)),
       () => this.#calls.inTurnSync(begin(this.#lastLsn, true)),
     );
@@ -163,7 +169,7 @@ export class ReadCalls {
     // A truncation may have run meanwhile.
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
     const first = Math.max(0, countWhile(chain, (segment) => segment.header.firstLsn <= lsn) - 1);
-    const reader = new LogReader(this.#io, {
+    const reader = makeLogReader(this.#io, {
       segments: sealed.viewFrom(first, active),
       sealed: isBrief ? 0 : Math.max(0, this.#unwritten(sealed) - first),
       from: lsn,

@@ -12,9 +12,14 @@ export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
   readonly #beginSync: () => LogReader;
   readonly #begin: () => Promise<LogReader>;
 
-  constructor(begin: () => Promise<LogReader>, beginSync: () => LogReader) {
+  private constructor(begin: () => Promise<LogReader>, beginSync: () => LogReader) {
     this.#begin = begin;
     this.#beginSync = beginSync;
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeReplay` uses it.
+  private static make(begin: () => Promise<LogReader>, beginSync: () => LogReader): Replay {
+    return new Replay(begin, beginSync);
   }
 
   /**
@@ -35,6 +40,9 @@ export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
     return items(this.#begin);
   }
 }
+
+/** Makes a replay, which only the log does. */
+export const makeReplay: (begin: () => Promise<LogReader>, beginSync: () => LogReader) => Replay = Replay['make'];
 
 /** A page of records, and whether there are further ones behind it. */
 export interface ReplayPage {

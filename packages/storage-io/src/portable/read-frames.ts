@@ -62,7 +62,7 @@ export function readFrames(path: string, options: ReadFramesOptions = {}): Frame
     copy = true,
   } = checkOptions('options', options, KNOWN);
   checkBlockBytes('blockBytes', blockBytes);
-  return new Frames({
+  return Frames['make']({
     path,
     io,
     blockBytes,
@@ -80,9 +80,13 @@ export function readFrames(path: string, options: ReadFramesOptions = {}): Frame
 export class Frames implements Iterable<Frame>, AsyncIterable<Frame> {
   readonly #plan: Plan;
 
-  /** @internal */
-  constructor(plan: Plan) {
+  private constructor(plan: Plan) {
     this.#plan = plan;
+  }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `readFrames` uses it.
+  private static make(plan: Plan): Frames {
+    return new Frames(plan);
   }
 
   *[Symbol.iterator](): Generator<Frame, void, undefined> {

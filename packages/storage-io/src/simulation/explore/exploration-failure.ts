@@ -12,7 +12,7 @@ export class ExplorationFailure extends Error {
   /** The events before it, one per line. */
   readonly story: readonly string[];
 
-  constructor(coordinate: Coordinate, story: readonly string[], cause: unknown) {
+  private constructor(coordinate: Coordinate, story: readonly string[], cause: unknown) {
     const text = formatCoordinate(coordinate);
     const lines = [`seed ${coordinate.seed}`, ...story, `then: ${messageOf(cause)}`, `replay: '${text}'`];
     super(lines.join('\n  '), { cause });
@@ -20,7 +20,16 @@ export class ExplorationFailure extends Error {
     this.seed = coordinate.seed;
     this.story = story;
   }
+
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeFailure` uses it.
+  private static make(coordinate: Coordinate, story: readonly string[], cause: unknown): ExplorationFailure {
+    return new ExplorationFailure(coordinate, story, cause);
+  }
 }
+
+/** Makes the failure of an exploration. */
+export const makeFailure: (coordinate: Coordinate, story: readonly string[], cause: unknown) => ExplorationFailure =
+  ExplorationFailure['make'];
 
 const messageOf = (cause: unknown): string =>
   cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);

@@ -2,7 +2,7 @@ import { checkInteger, optionNames } from '@walstack/codec/internal';
 import { DiskState } from '../disk/disk-state.js';
 import { seedFrom } from '../random.js';
 import { CrashPoints } from './crash-points.js';
-import { ExplorationFailure } from './exploration-failure.js';
+import { type ExplorationFailure, makeFailure } from './exploration-failure.js';
 import {
   COMMON_OPTIONS,
   checkSimulationOptions,
@@ -227,4 +227,4 @@ const coordinateOf = ({ seed, crashes }: RunStart<unknown>): Coordinate => ({ se
 const placeOf = (begun: RunStart<unknown>): string => formatCoordinate(coordinateOf(begun));
 
 const failure = (begun: RunStart<unknown>, cause: unknown): ExplorationFailure =>
-  new ExplorationFailure(coordinateOf(begun), begun.story(), cause);
+  makeFailure(coordinateOf(begun), begun.story(), cause);

@@ -12,7 +12,7 @@ import {
 } from '../disk/operation.js';
 import { inTurns, Random, seedFrom } from '../random.js';
 import { CrashPoints } from './crash-points.js';
-import { ExplorationFailure } from './exploration-failure.js';
+import { type ExplorationFailure, makeFailure } from './exploration-failure.js';
 import {
   COMMON_OPTIONS,
   checkSimulationOptions,
@@ -281,7 +281,7 @@ class Injection<Note> {
     try {
       await run.execute(part.program);
     } catch (cause) {
-      throw new ExplorationFailure(at, [...part.story, 'nothing failed, and there was no other crash'], cause);
+      throw makeFailure(at, [...part.story, 'nothing failed, and there was no other crash'], cause);
     } finally {
       run.end();
     }
@@ -323,7 +323,7 @@ class Injection<Note> {
       this.#states += 1;
       return { recording, reopenedAt, story: before };
     } catch (cause) {
-      throw new ExplorationFailure(at, story, cause);
+      throw makeFailure(at, story, cause);
     } finally {
       run.end();
     }
@@ -358,7 +358,7 @@ class Injection<Note> {
       this.#states += 1;
     } catch (cause) {
       const reopened = step.point > run.reopenedAt ? ['a new process was started'] : [];
-      throw new ExplorationFailure(at, [...run.story, ...reopened, points.describe(step)], cause);
+      throw makeFailure(at, [...run.story, ...reopened, points.describe(step)], cause);
     } finally {
       checkRun.end();
     }
