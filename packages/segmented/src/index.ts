@@ -44,7 +44,7 @@ export type {
   RecoveryReport,
   SalvageReport,
 } from './recovery/recovery-report.js';
-export type { TruncateResult } from './retention/truncation.js';
+export type { TruncateResult } from './retention/segment-removal.js';
 export { SegmentedWal } from './segmented-wal.js';
 export type { SegmentMeta } from './segments/segment.js';
 export type { SegmentedWalStats } from './stats.js';

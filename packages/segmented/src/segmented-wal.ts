@@ -1,3 +1,5 @@
+// Long because of the documentation of its calls: the parts that they call do the work.
+
 import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
 import { invalidType } from '@walstack/codec/internal';
 import type { LogTailOptions, ResumePoint, WalRecord } from '@walstack/mmap-reader';
@@ -22,7 +24,8 @@ import type { RecoveryReport } from './recovery/recovery-report.js';
 import { CheckpointStore } from './retention/checkpoint-store.js';
 import { Cuts } from './retention/cuts.js';
 import { dropsAnything } from './retention/retention.js';
-import { type TruncateResult, Truncation } from './retention/truncation.js';
+import type { TruncateResult } from './retention/segment-removal.js';
+import { Truncation } from './retention/truncation.js';
 import { TruncationCalls } from './retention/truncation-calls.js';
 import { metaOf, type SegmentMeta } from './segments/segment.js';
 import { type SegmentedWalStats, statsOf } from './stats.js';
@@ -42,8 +45,6 @@ import { SegmentWriter } from './write/segment-writer.js';
  * rejecting the promise; blocking calls throw.
  *
  * Only one object at a time writes a log, in any process or thread: the directory is locked.
- *
- * This file is long by the documentation of the calls: the parts that it is made of carry them out.
  */
 export class SegmentedWal {
   readonly #environment: Environment;

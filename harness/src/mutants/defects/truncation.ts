@@ -87,7 +87,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     breaks: 'Superseded segments are removed only when the name of the segment that supersedes them is durable.',
     file: `${SEGMENTED}/retention/truncation.ts`,
     find: '    const superseded = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);\n',
-    replace: `    yield* this.#drop([...writer.sealed]);
+    replace: `    yield* this.#removal.remove([...writer.sealed]);
     const superseded = (yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, [])).slice(-1);
 `,
   },
@@ -260,8 +260,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'truncate-part',
     breaks: 'Truncation removes the segments that contain only records that are not needed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (first === undefined || first.header.number >= number) return yield* this.#drop([]);',
-    replace: 'if (number !== -1) return yield* this.#drop([]);',
+    find: 'if (first === undefined || first.header.number >= number) return yield* this.#removal.remove([]);',
+    replace: 'if (number !== -1) return yield* this.#removal.remove([]);',
   },
   {
     name: 'reader-without-a-number-keeps-nothing',

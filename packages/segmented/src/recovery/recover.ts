@@ -1,40 +1,18 @@
-import { basename } from 'node:path';
-import {
-  blockEnd,
-  frameStart,
-  type Lsn,
-  MARK_FRAME_BYTES,
-  MarkType,
-  parseSegmentFileName,
-  type SegmentName,
-  sealFrames,
-  WalError,
-  writeMark,
-} from '@walstack/codec';
-import {
-  ALWAYS_ENCRYPTED,
-  corruption,
-  FrameSummary,
-  type Link,
-  type LogFiles,
-  openStreamed,
-  type Segment,
-  seedOf,
-  withWritableFile,
-} from '@walstack/mmap-reader/internal';
-import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { type Lsn, WalError } from '@walstack/codec';
+import { ALWAYS_ENCRYPTED, corruption, type Link, type LogFiles, type Segment } from '@walstack/mmap-reader/internal';
+import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
-import { moveToQuarantine, quarantineOf, salvagedAbove } from '../salvage/quarantine.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { checkKeys, loadCurrentKey, statementOf } from '../segments/keys.js';
 import { syncAncestors, writeCheckpoint } from '../segments/log-directory.js';
-import { closingOnFailure, makeNamed, removeAll, removeDrafts, syncName } from '../segments/new-segment.js';
+import { closingOnFailure, makeNamed, removeDrafts, syncName } from '../segments/new-segment.js';
 import { BEGINNING, isEmpty, linkBehind } from '../segments/segment.js';
-import { cutToSize, isFailureOfRemoval } from '../segments/segment-file.js';
 import type { LogStart } from '../write/log-start.js';
 import { analyzeLog, type LogAnalysis } from './analyze-log.js';
+import { cleanUp } from './leftovers.js';
 import { type RecoveryReport, reportOf } from './recovery-report.js';
+import { repairTail } from './repair-tail.js';
 
 /** The state of a log after it was opened. */
 export interface Opened {
@@ -239,142 +217,6 @@ function* rewriteCheckpoint(
     return undefined;
   } catch (error) {
     if (WalError.is(error, 'WAL_NO_SPACE')) return error;
-    throw error;
-  }
-}
-
-/** Removes leftovers and drafts: only after a sync of the directory has made the names durable that replace them. */
-function* cleanUp(
-  environment: Environment,
-  settings: Settings,
-  files: LogFiles,
-  analysis: LogAnalysis,
-  replaced: readonly string[],
-): IoRoutine<void> {
-  const { leftovers } = analysis;
-  const superseded = supersededFiles(analysis);
-  yield* ioSteps.syncDirectory(environment.io, settings.directory);
-  for (const [segment, paths] of superseded) yield* supersede(environment, settings.directory, segment, paths);
-  const kept = new Set([...superseded.values()].flat());
-  yield* removeLeftovers(environment, [...leftovers.filter((path) => !kept.has(path)), ...replaced]);
-  yield* removeDrafts(environment, settings, files);
-}
-
-/** Removes leftovers. A file that cannot be removed does not stop the opening: the next opening tries again. */
-function* removeLeftovers(environment: Environment, paths: readonly string[]): IoRoutine<void> {
-  for (const path of paths) {
-    try {
-      yield* removeAll(environment, [path]);
-    } catch (error) {
-      if (!isFailureOfRemoval(error)) throw error;
-    }
-  }
-}
-
-/**
- * The leftovers that belong to quarantine, by the segment whose quarantine directory takes them: segments that one created
- * by salvage supersedes, and all that are older than the last such segment, which may have been truncated by now.
- */
-function supersededFiles({ segments, leftovers, checkpoint }: LogAnalysis): ReadonlyMap<Segment, readonly string[]> {
-  const oldest = segments[0] as Segment;
-  const superseded = new Map<Segment, string[]>();
-  for (const path of leftovers) {
-    const { number } = parseSegmentFileName(basename(path)) as SegmentName;
-    const isOld = number < (checkpoint?.salvagedBelow ?? 0);
-    const owner = salvagedAbove(segments, number) ?? (isOld ? oldest : undefined);
-    if (owner === undefined) continue;
-    const paths = superseded.get(owner);
-    if (paths === undefined) superseded.set(owner, [path]);
-    else paths.push(path);
-  }
-  return superseded;
-}
-
-/** Moves superseded files to quarantine that an interrupted salvage left behind; on a full disk this is deferred. */
-function* supersede(
-  environment: Environment,
-  directory: string,
-  { header }: Segment,
-  paths: readonly string[],
-): IoRoutine<void> {
-  try {
-    yield* moveToQuarantine(environment, directory, quarantineOf(environment.io, directory, header), paths);
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
-  }
-}
-
-/**
- * Repairs the file of the newest segment: writes the unproven part of the kept records again, writes a mark behind it, and
- * cuts off the rest.
- *
- * @returns `undefined` when a kept record cannot be read any more
- */
-function* repairTail(environment: Environment, newest: Segment, analysis: LogAnalysis): IoRoutine<Segment | undefined> {
-  if (analysis.cleanlyClosed) return newest;
-  const { provenLsn, unprovenFrom, endsWithMark } = analysis;
-  return yield* withWritableFile(environment.io, newest.path, function* (file) {
-    const range = { from: unprovenFrom ?? newest.end, nextLsn: provenLsn + 1 };
-    if (unprovenFrom !== undefined && !(yield* rewrite(environment, file, newest, range))) return undefined;
-    const end = endsWithMark ? newest.end : yield* markEnd(environment, file, newest);
-    yield* cutToSize(environment.io, file, end, newest.header.blockBytes);
-    return { ...newest, end };
-  });
-}
-
-/**
- * Writes the kept part of a segment again with the same bytes, and syncs it: after a failed sync, the page cache may show
- * bytes that never reached the disk, and another sync alone would write nothing. The kernel may drop such a page after the
- * segment was analyzed: so each range is read and its checksums verified once more right before it is written.
- *
- * @param file - of the segment, open for writing
- * @param range - from where on; default the whole segment
- * @returns whether all of it could be read again
- */
-export function* rewrite(
-  environment: Environment,
-  file: IoFile,
-  segment: Segment,
-  range: { readonly from?: number; readonly nextLsn?: Lsn } = {},
-): IoRoutine<boolean> {
-  const { io } = environment;
-  const scanner = yield* openStreamed(io, segment, { ...range, limit: segment.end });
-  const { frames } = scanner;
-  const summary = new FrameSummary(0);
-  try {
-    for (let written = frames.end; yield* scanner.fill(); written = frames.end) {
-      frames.skip(summary);
-      if (frames.end === written) break;
-      // The padding before these frames: it only has to contain no frame.
-      if (frames.foundAt > written) yield* ioSteps.write(io, file, new Uint8Array(frames.foundAt - written), written);
-      yield* ioSteps.write(io, file, frames.foundBytes, frames.foundAt);
-    }
-    if (frames.end !== segment.end || frames.nextLsn !== segment.nextLsn) return false;
-  } finally {
-    scanner.close();
-  }
-  yield* ioSteps.datasync(io, file);
-  return true;
-}
-
-/**
- * Writes the recovery mark behind the kept records, with zeros to the end of its block, and returns the end of the mark.
- * On a full disk the mark is omitted.
- */
-function* markEnd(environment: Environment, file: IoFile, newest: Segment): IoRoutine<number> {
-  const { header, end, nextLsn } = newest;
-  const start = frameStart(end, header.blockBytes);
-  const markEndsAt = start + MARK_FRAME_BYTES;
-  const bytes = new Uint8Array(blockEnd(markEndsAt, header.blockBytes) - end);
-  const elapsedMs = environment.now() - header.createdAtMs;
-  writeMark(new DataView(bytes.buffer), start - end, nextLsn, MarkType.recovered, elapsedMs);
-  sealFrames(bytes, start - end, bytes.length, start, header.blockBytes, seedOf(header));
-  try {
-    yield* ioSteps.write(environment.io, file, bytes, end);
-    yield* ioSteps.datasync(environment.io, file);
-    return markEndsAt;
-  } catch (error) {
-    if (WalError.is(error, 'WAL_NO_SPACE')) return end;
     throw error;
   }
 }

@@ -6,7 +6,8 @@ import { behindLastLsn, behindNextLsn } from '../log-errors.js';
 import type { FullDisk } from '../write/calls/full-disk.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import type { Cuts } from './cuts.js';
-import { checkHoldName, type TruncateResult, type Truncation } from './truncation.js';
+import type { TruncateResult } from './segment-removal.js';
+import { checkHoldName, type Truncation } from './truncation.js';
 
 /** The calls that move the beginning and the end of a log, its checkpoint and its holds, in the maintenance queue. */
 export class TruncationCalls {

@@ -7,34 +7,12 @@ import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { endOfKept } from '../recovery/analyze-log.js';
 import { type ChainLink, isEmpty, linkBehind } from '../segments/segment.js';
-import { isFailureOfFile } from '../segments/segment-file.js';
 import { countWhile, type Segments } from '../segments/segment-list.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import type { CheckpointStore } from './checkpoint-store.js';
 import { loweredTo, mapHolds, sameCheckpoint } from './checkpoint-store.js';
 import { dropsAnything, firstRetained } from './retention.js';
-
-/** The result of a truncation. */
-export interface TruncateResult {
-  /** Segments whose files were removed. */
-  readonly segmentsDeleted: number;
-  /** Segments kept as free files for reuse. */
-  readonly segmentsRecycled: number;
-  /** Bytes of the files that were removed. */
-  readonly bytesReclaimed: number;
-  /**
-   * Segments that are not part of the log any more, but whose files could not be removed. The next truncation and the next
-   * opening of the log try again.
-   */
-  readonly segmentsLeft: number;
-}
-
-const NOTHING: TruncateResult = Object.freeze({
-  segmentsDeleted: 0,
-  segmentsRecycled: 0,
-  bytesReclaimed: 0,
-  segmentsLeft: 0,
-});
+import { NOTHING_REMOVED, SegmentRemoval, type TruncateResult } from './segment-removal.js';
 
 /** Callbacks for what truncation has done. */
 export interface TruncationListener {
@@ -60,11 +38,10 @@ export class Truncation {
   readonly #writer: SegmentWriter;
   readonly #store: CheckpointStore;
   readonly #writeQueue: RoutineQueue;
+  readonly #removal: SegmentRemoval;
   readonly #listener: TruncationListener;
   /** For each reader in this process, a function that returns the first LSN that it needs. */
   readonly #readerNeeds = new Set<() => Lsn>();
-  /** Segments that are not part of the log any more, but whose files still have to be removed. */
-  #toRemove: readonly Segment[] = [];
 
   /** @param writeQueue - runs groups; a roll or a cut joins it */
   constructor(
@@ -79,6 +56,7 @@ export class Truncation {
     this.#environment = environment;
     this.#settings = settings;
     this.#writer = writer;
+    this.#removal = new SegmentRemoval(environment.io, writer, (result) => listener.truncated(result));
     this.#store = store;
     this.#writeQueue = writeQueue;
   }
@@ -301,9 +279,9 @@ export class Truncation {
    * @param superseded - `undefined`: nothing was cut
    */
   *#dropSuperseded(superseded: readonly Segment[] | undefined): IoRoutine<TruncateResult> {
-    const result = yield* this.#drop(superseded ?? []);
+    const result = yield* this.#removal.remove(superseded ?? []);
     // A cut that removes no file is announced as well.
-    if (superseded !== undefined && result === NOTHING) this.#listener.truncated(result);
+    if (superseded !== undefined && result === NOTHING_REMOVED) this.#listener.truncated(result);
     return result;
   }
 
@@ -321,56 +299,14 @@ export class Truncation {
     const writer = this.#writer;
     const { first } = writer.sealed;
     let number = firstKept();
-    if (first === undefined || first.header.number >= number) return yield* this.#drop([]);
+    if (first === undefined || first.header.number >= number) return yield* this.#removal.remove([]);
     let noted: number;
     do {
       noted = number;
       yield* this.#replace({ ...this.#store.current, firstSegment: noted });
       number = Math.min(noted, firstKept());
     } while (number < noted);
-    return yield* this.#drop(writer.detachBelow(noted));
-  }
-
-  /**
-   * Removes the files of segments that are not part of the log any more. A file that cannot be removed does not stop the
-   * others, and is tried again the next time: the log does not depend on its removal.
-   */
-  *#drop(segments: readonly Segment[]): IoRoutine<TruncateResult> {
-    const toRemove = this.#toRemove.length === 0 ? segments : this.#toRemove.concat(segments);
-    if (toRemove.length === 0) return NOTHING;
-    const { allocator, directorySync } = this.#writer;
-    const left: Segment[] = [];
-    let segmentsDeleted = 0;
-    let segmentsRecycled = 0;
-    let bytesReclaimed = 0;
-    // If this fails, the next call tries all of them again.
-    this.#toRemove = toRemove;
-    for (const segment of toRemove) {
-      const size = this.#sizeOf(segment);
-      const disposal = yield* allocator.retire(segment);
-      if (disposal === 'left') left.push(segment);
-      else if (disposal === 'recycled') segmentsRecycled++;
-      else {
-        segmentsDeleted++;
-        bytesReclaimed += size;
-      }
-    }
-    this.#toRemove = left;
-    yield* directorySync.sync();
-    allocator.publishFreed();
-    const result = Object.freeze({ segmentsDeleted, segmentsRecycled, bytesReclaimed, segmentsLeft: left.length });
-    this.#listener.truncated(result);
-    return result;
-  }
-
-  /** Bytes of a segment's file; 0 when its size cannot be read. */
-  #sizeOf({ path }: Segment): number {
-    try {
-      return this.#environment.io.stat(path).size;
-    } catch (error) {
-      if (isFailureOfFile(error)) return 0;
-      throw error;
-    }
+    return yield* this.#removal.remove(writer.detachBelow(noted));
   }
 }
 
