@@ -24,19 +24,19 @@ export interface LogScenario extends AnyScenario {
   /** Whether the log is read in every way, before and after each opening. Default `false`. */
   readonly readers?: boolean;
   /** Does it. It must do the same again with the same numbers from `log.random`. */
-  run(log: ModelledLog, life: ProcessRun<LogNote>): Promise<void>;
+  run(log: ModelledLog, run: ProcessRun<LogNote>): Promise<void>;
 }
 
 /** The same, of a log with one writer for each core. */
 export interface CoresScenario extends AnyScenario {
   /** Does it. It must do the same again with the same numbers from `cores.random`. */
-  runCores(cores: ModelledCores, life: ProcessRun<CoreNote>): Promise<void>;
+  runCores(cores: ModelledCores, run: ProcessRun<CoreNote>): Promise<void>;
 }
 
 /** The same, of the log of one core without a manager. */
 export interface WriterScenario extends AnyScenario {
   /** Does it. It must do the same again with the same numbers from `log.random`. */
-  runWriter(log: ModelledCoreWriter, life: ProcessRun<WriterNote>): Promise<void>;
+  runWriter(log: ModelledCoreWriter, run: ProcessRun<WriterNote>): Promise<void>;
 }
 
 /** One file for each. */

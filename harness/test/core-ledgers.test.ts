@@ -21,7 +21,7 @@ function afterFourteen(): CoreLedgers {
 
 test('each core has numbers of its own', () => {
   const ledgers = afterFourteen();
-  const held = (core: number, to: number): Report => ({ what: 'held', core, life: 1, from: 1, to });
+  const held = (core: number, to: number): Report => ({ what: 'held', core, run: 1, from: 1, to });
   expect(ledgers.takeAll(2, [opened(0, 1, 12), held(0, 11), { what: 'checked', core: 0 }])).toBeUndefined();
   expect(ledgers.takeAll(2, [opened(1, 1, 5), held(1, 4), { what: 'checked', core: 1 }])).toBeUndefined();
 });
@@ -54,7 +54,7 @@ test.each<Report>([
   acknowledged(0, 12),
   { what: 'acknowledged', lsn: 12 },
   { what: 'batch', from: 4, to: 8 },
-  { what: 'held', core: 1, life: 2, from: 3, to: 9 },
+  { what: 'held', core: 1, run: 2, from: 3, to: 9 },
   { what: 'checked', core: 3 },
   { what: 'committed', core: 1, count: 12 },
   { what: 'commits', core: 0, count: 3 },

@@ -52,11 +52,11 @@ describe('a scenario that fails', () => {
   const lying: Scenario = {
     about: 'a lie',
     modes: ['blocking'],
-    async run(log, life) {
+    async run(log, run) {
       await log.open();
       log.append(100);
       await log.flush();
-      life.note({ kind: 'durable', lsn: 1 });
+      run.note({ kind: 'durable', lsn: 1 });
     },
   };
 

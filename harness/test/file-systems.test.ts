@@ -59,7 +59,11 @@ const OPTIONS = { segmentBytes: 16 * 1024, blockBytes: 512, recycleSegments: 2, 
  * Opens a log, appends so many records, one group after the other and then many side by side, lets it roll, truncate and
  * recycle, and says what was acknowledged last.
  */
-async function lived(io: StorageIo, directory: string, count: number): Promise<{ log: SegmentedWal; acked: number }> {
+async function appendedTo(
+  io: StorageIo,
+  directory: string,
+  count: number,
+): Promise<{ log: SegmentedWal; acked: number }> {
   const log = await SegmentedWal.open({ directory, io, ...OPTIONS });
   let acked = log.lastLsn;
   const begun = acked;
@@ -117,7 +121,7 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
       fs = await ForgetFs.mount(options);
       const io = used(make());
       const directory = join(fs.path, 'log');
-      const { acked } = await lived(io, directory, 200);
+      const { acked } = await appendedTo(io, directory, 200);
       const { total, files } = fs.report();
       // Each that was waited for alone had a sync of its own reach the file system.
       expect(total.fsync + total.fdatasync).toBeGreaterThanOrEqual(100);
@@ -126,7 +130,7 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
       await powerLost(fs, options);
       await holds(directory, acked);
       // And it goes on: recovery has made durable what it went on with.
-      const again = await lived(used(make()), directory, 60);
+      const again = await appendedTo(used(make()), directory, 60);
       await powerLost(fs, options);
       await holds(directory, again.acked);
     });
@@ -135,7 +139,7 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
   test.each(backends)('%s: power that goes before a close, after a roll, a cut and a reset', async (_name, make) => {
     fs = await ForgetFs.mount();
     const directory = join(fs.path, 'log');
-    const { log, acked } = await lived(used(make()), directory, 80);
+    const { log, acked } = await appendedTo(used(make()), directory, 80);
     await log.truncateAfter(acked - 5);
     log.append(record(acked - 4));
     await log.sync();
@@ -146,7 +150,7 @@ describe.skipIf(noFuse !== undefined)(`FUSE (${noFuse ?? 'it can be mounted'})`,
   test.each(backends)('%s: a sync that fails is no acknowledgement, of any group', async (_name, make) => {
     fs = await ForgetFs.mount();
     const directory = join(fs.path, 'log');
-    const { log, acked: before } = await lived(used(make()), directory, 20);
+    const { log, acked: before } = await appendedTo(used(make()), directory, 20);
     fs.fail('EIO', { operation: 'sync', nth: 3, pattern: '*.seg' });
     let acked = before;
     const groups: Promise<void>[] = [];

@@ -4,11 +4,11 @@ import { Ledger } from '../src/torture/expected/ledger.js';
 import { decodeReport, encodeReport, type Report } from '../src/torture/reports.js';
 
 const opened = (firstLsn: number, nextLsn: number): Report => ({ what: 'opened', firstLsn, nextLsn });
-const held = (life: number, from: number, to: number): Report => ({ what: 'held', life, from, to });
+const held = (run: number, from: number, to: number): Report => ({ what: 'held', run, from, to });
 const acknowledged = (lsn: number): Report => ({ what: 'acknowledged', lsn });
 const checked: Report = { what: 'checked' };
 
-/** A log whose first life was acknowledged 10 records. */
+/** A log whose first run was acknowledged 10 records. */
 function afterTen(): Ledger {
   const ledger = new Ledger();
   expect(ledger.takeAll(1, [opened(1, 1), acknowledged(4), acknowledged(10), acknowledged(7)])).toBeUndefined();
@@ -41,13 +41,13 @@ test.each<[string, number, number, readonly Report[]]>([
   ['a record in the middle is missing', 2, 1, [opened(1, 11), held(1, 1, 4), held(1, 6, 10), checked]],
   ['reading ends early', 2, 4, [opened(1, 11), held(1, 1, 6), checked]],
   ['reading goes on behind the end', 2, 0, [opened(1, 11), held(1, 1, 11), checked]],
-  ['a record is of a life that has not written it', 2, 6, [opened(1, 11), held(1, 1, 4), held(2, 5, 10), checked]],
+  ['a record is of a run that has not written it', 2, 6, [opened(1, 11), held(1, 1, 4), held(2, 5, 10), checked]],
   ['a record is read twice', 2, 1, [opened(1, 11), held(1, 1, 5), held(1, 5, 10), checked]],
   ['a record differs', 2, 1, [opened(1, 11), { what: 'differs', lsn: 3, text: 'another payload' }]],
   ['the log is refused', 2, 10, [{ what: 'wrong', code: 'WAL_CORRUPT', text: 'it is damaged' }]],
   ['something else fails', 2, 0, [opened(1, 11), { what: 'wrong', text: 'no idea' }]],
-])('%s', (_what, life, lost, reports) => {
-  expect(afterTen().takeAll(life, reports)).toMatchObject({ lost, text: expect.any(String) });
+])('%s', (_what, run, lost, reports) => {
+  expect(afterTen().takeAll(run, reports)).toMatchObject({ lost, text: expect.any(String) });
 });
 
 test('a batch is there as a whole, or not at all', () => {
@@ -71,10 +71,10 @@ test('the LSNs of a batch that is not there are given out again', () => {
   expect(ledger.takeAll(3, [opened(1, 13)])).toBeUndefined();
 });
 
-test('an LSN that is acknowledged to two lives', () => {
+test('an LSN that is acknowledged to two runs', () => {
   const ledger = afterTen();
   expect(ledger.takeAll(2, [opened(1, 11), acknowledged(12)])).toBeUndefined();
-  // Life 1 is still writing, and was told that LSN 13 is its own.
+  // Run 1 is still writing, and was told that LSN 13 is its own.
   expect(ledger.takeAll(1, [acknowledged(13)])).toMatchObject({ lost: 0 });
 });
 
@@ -114,7 +114,7 @@ test('after a cut the same LSNs are those of other records', () => {
   const behind = generationOf(1, 1);
   expect(ledger.takeAll(1, [cutting(6), cut(6), acknowledged(8)])).toBeUndefined();
   expect([ledger.acknowledged, ledger.required]).toEqual([12, 8]);
-  // In the same life, too.
+  // In the same run, too.
   expect(ledger.takeAll(1, [opened(1, 9), held(1, 1, 6), held(behind, 7, 8), checked])).toBeUndefined();
   expect(ledger.takeAll(1, [acknowledged(9)])).toBeUndefined();
   expect(ledger.takeAll(2, [opened(1, 10), held(1, 1, 6), held(behind, 7, 9), checked])).toBeUndefined();
@@ -219,7 +219,7 @@ const salvaged = (fromLsn: number, toLsn: number): Report => ({ what: 'salvaged'
 test('a damaged log is salvaged, and goes on behind what is kept', () => {
   const ledger = afterTen();
   expect(ledger.takeAll(1, [claiming('a', 9), claimed('a', 9), damaged])).toBeUndefined();
-  // A life that was ended before it could say anything.
+  // A run that was ended before it could say anything.
   expect(ledger.takeAll(2, [{ what: 'salvaging' }])).toBeUndefined();
   const reports = [salvaged(7, 10), opened(1, 7), claims(1, { a: 6 }), held(1, 1, 6), checked, acknowledged(8)];
   expect(ledger.takeAll(3, reports)).toBeUndefined();

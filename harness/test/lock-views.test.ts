@@ -76,7 +76,7 @@ describe.each([
       await views.remove();
     });
 
-    test('is refused as long as the holder lives, and the file is as it was', async () => {
+    test('is refused as long as the holder is alive, and the file is as it was', async () => {
       const path = join(views.other, 'LOCK');
       const before = readFileSync(path);
       const { mtimeMs } = statSync(path);

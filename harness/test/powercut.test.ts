@@ -112,8 +112,8 @@ test('a disk that is served records what it was asked for before it says that it
     { what: 'report', log: 0, line: 'acknowledged 1' },
   ]);
   expect(Buffer.from(record.bytesAt(0, SECTOR_BYTES)).toString()).toBe(sector);
-  expect(record.livesOf(0, 4)).toEqual([[]]);
-  expect(record.livesOf(0, 5)).toEqual([[{ what: 'acknowledged', lsn: 1 }]]);
+  expect(record.runsOf(0, 4)).toEqual([[]]);
+  expect(record.runsOf(0, 5)).toEqual([[{ what: 'acknowledged', lsn: 1 }]]);
 });
 
 test('a kernel is found with its modules, in the order in which they load', () => {

@@ -13,12 +13,12 @@ const OPTIONS = optionsOf({ padGroups: false, api: 'percore' }, new Random(SEED)
 const PUTS = new Puts(SEED, 0, OPTIONS);
 const PLACE = { coreId: 0, epoch: 1, timestampUs: 0, sequence: 0 };
 
-/** The puts of a life, with what it removed behind them. */
-function entriesOf(life: number, from: number, to: number): CoreEntry[] {
+/** The puts of a run, with what it removed behind them. */
+function entriesOf(run: number, from: number, to: number): CoreEntry[] {
   const entries: CoreEntry[] = [];
   for (let number = from; number <= to; number++) {
-    entries.push({ ...PLACE, operation: 'put', ...PUTS.of(life, number) });
-    const key = PUTS.removedBehind(life, number);
+    entries.push({ ...PLACE, operation: 'put', ...PUTS.of(run, number) });
+    const key = PUTS.removedBehind(run, number);
     if (key !== undefined) entries.push({ ...PLACE, operation: 'delete', key });
   }
   return entries;
@@ -66,7 +66,7 @@ test.each([
   expect(await breachOf(ALL.toSpliced(at, 0, ALL[removal] as CoreEntry))).toContain('something else was removed');
 });
 
-test('what was removed last may be lost at the end of a life', async () => {
+test('what was removed last may be lost at the end of a run', async () => {
   const upTo = ALL.slice(0, REMOVALS.at(-1));
   const puts = upTo.filter(({ operation }) => operation === 'put').length;
   expect(await breachOf([...upTo, ...entriesOf(2, puts + 1, 210)])).not.toContain('removed');

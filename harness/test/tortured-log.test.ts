@@ -24,7 +24,7 @@ class Log extends TorturedLog {
   plant(): undefined {}
 }
 
-/** A life that reports the same whatever time it has. */
+/** A run that reports the same whatever time it has. */
 class Told implements Victim {
   readonly transcript = new Transcript();
   readonly tellsAtOnce = false;
@@ -41,10 +41,10 @@ class Told implements Victim {
   }
 }
 
-/** A log of which each life reports what the next one of the list says; the last of them again and again. */
-function logOf(...lives: readonly (readonly Report[])[]): { readonly log: Log; readonly tally: Tally } {
-  let life = 0;
-  const next = (): Victim => new Told(lives[Math.min(life++, lives.length - 1)] ?? []);
+/** A log of which each run reports what the next one of the list says; the last of them again and again. */
+function logOf(...runs: readonly (readonly Report[])[]): { readonly log: Log; readonly tally: Tally } {
+  let run = 0;
+  const next = (): Victim => new Told(runs[Math.min(run++, runs.length - 1)] ?? []);
   const tally = new Tally();
   const log = new Log(VARIANT, temporaryDirectory(), 1, { next } as unknown as Crew, tally);
   return { log, tally };
@@ -52,14 +52,14 @@ function logOf(...lives: readonly (readonly Report[])[]): { readonly log: Log; r
 
 const opened: Report = { what: 'opened', firstLsn: 1, nextLsn: 1 };
 
-test('a log whose lives never come to anything has broken a promise', async () => {
+test('a log whose runs never come to anything has broken a promise', async () => {
   const { log, tally } = logOf([], [opened]);
   await log.goOn(300);
-  expect(log.breach?.text).toMatch(/^in a life of \d+ ms nothing was acknowledged$/);
+  expect(log.breach?.text).toMatch(/^in a run of \d+ ms nothing was acknowledged$/);
   expect(tally.breaches).toBe(1);
 });
 
-test('a log goes on as soon as a life has something acknowledged', async () => {
+test('a log goes on as soon as a run has something acknowledged', async () => {
   const { log, tally } = logOf([], [opened], [opened, { what: 'acknowledged', lsn: 3 }]);
   await log.goOn(2000);
   expect([log.breach, tally.terminations]).toEqual([undefined, 3]);

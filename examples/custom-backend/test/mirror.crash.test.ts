@@ -36,15 +36,15 @@ const open = (io: StorageIo, { random }: ProcessRun<Note>): Promise<SegmentedWal
   });
 
 /** Appends, syncs, rolls, truncates and reopens on the mirror. */
-async function scenario(life: ProcessRun<Note>): Promise<void> {
-  const { io } = life;
+async function scenario(run: ProcessRun<Note>): Promise<void> {
+  const { io } = run;
   for (let round = 0; round < 2; round++) {
-    const wal = await open(io, life);
+    const wal = await open(io, run);
     for (let group = 0; group < 4; group++) {
       for (let each = 0; each < 3; each++) wal.append(payloadOf(wal.nextLsn));
-      life.note({ appended: wal.lastLsn, promised: wal.durableLsn });
+      run.note({ appended: wal.lastLsn, promised: wal.durableLsn });
       await wal.sync();
-      life.note({ appended: wal.lastLsn, promised: wal.durableLsn });
+      run.note({ appended: wal.lastLsn, promised: wal.durableLsn });
     }
     if (round === 0) await wal.truncateBefore(8);
     await wal.close();
@@ -52,10 +52,10 @@ async function scenario(life: ProcessRun<Note>): Promise<void> {
 }
 
 /** Opens the log on a backend: everything acknowledged is there, and nothing that was not appended. */
-async function checkLog(io: StorageIo, life: ProcessRun<Note>): Promise<void> {
-  const wal = await open(io, life);
-  const promised = Math.max(0, ...life.notes.map((note) => note.promised));
-  const appended = Math.max(0, ...life.notes.map((note) => note.appended));
+async function checkLog(io: StorageIo, run: ProcessRun<Note>): Promise<void> {
+  const wal = await open(io, run);
+  const promised = Math.max(0, ...run.notes.map((note) => note.promised));
+  const appended = Math.max(0, ...run.notes.map((note) => note.appended));
   expect(wal.lastLsn).toBeGreaterThanOrEqual(promised);
   expect(wal.lastLsn).toBeLessThanOrEqual(appended);
   let count = 0;
@@ -68,27 +68,27 @@ async function checkLog(io: StorageIo, life: ProcessRun<Note>): Promise<void> {
 }
 
 describe('whenever the power goes, on both disks at one moment', () => {
-  const explore = (check: (life: ProcessRun<Note>) => Promise<void>, crashesInCheck: number) =>
+  const explore = (check: (run: ProcessRun<Note>) => Promise<void>, crashesInCheck: number) =>
     exploreCrashes<Note>(scenario, check, { disks: 2, createIo, seeds: [1, 2], survivorsPerPoint: 6, crashesInCheck });
 
   test('the mirror goes on with everything promised, and so after a crash of its recovery', async () => {
-    const report = await explore(async (life) => {
-      const [first, second] = [diskOf(life.disks[0]), diskOf(life.disks[1])];
+    const report = await explore(async (run) => {
+      const [first, second] = [diskOf(run.disks[0]), diskOf(run.disks[1])];
       await makeAlike(first, second, 'log');
-      await checkLog(mirror(first, second), life);
+      await checkLog(mirror(first, second), run);
     }, 1);
     expect(report.points).toBeGreaterThan(100);
     expect(report.nestedStates).toBeGreaterThan(100);
   });
 
   test.each([0, 1])('disk %i alone has everything promised', async (index) => {
-    const report = await explore((life) => checkLog(diskOf(life.disks[index]).io, life), 0);
+    const report = await explore((run) => checkLog(diskOf(run.disks[index]).io, run), 0);
     expect(report.states).toBeGreaterThan(200);
   });
 
   test('and the test would see it: a mirror that writes to one disk only does not do', async () => {
     const careless = ([first]: readonly SimulatedDisk[]): StorageIo => diskOf(first).io;
-    const exploration = exploreCrashes<Note>(scenario, (life) => checkLog(diskOf(life.disks[1]).io, life), {
+    const exploration = exploreCrashes<Note>(scenario, (run) => checkLog(diskOf(run.disks[1]).io, run), {
       disks: 2,
       createIo: careless,
       seeds: [1],

@@ -48,9 +48,9 @@ async function explorePrograms<Note>(programs: Programs<Note>, effort: Effort): 
   let faults = { faults: 0, states: 0 };
   let failure: ExplorationFailure | undefined;
   let opened = 0;
-  const check: Program<Note> = (life) => {
+  const check: Program<Note> = (run) => {
     opened++;
-    return checkOnGoodDisks(programs, life);
+    return checkOnGoodDisks(programs, run);
   };
   try {
     crashes = await exploreCrashes(programs.scenario, check, {
@@ -80,7 +80,7 @@ export function replayScenario(scenario: Scenario, mode: ModeName, replay: strin
 
 async function replayPrograms<Note>(programs: Programs<Note>, replay: string): Promise<void> {
   const options = { ...programs.options, replay };
-  const check: Program<Note> = (life) => checkOnGoodDisks(programs, life);
+  const check: Program<Note> = (run) => checkOnGoodDisks(programs, run);
   if (replay.includes('!')) await injectFaults(programs.scenario, check, { ...options, accepts });
   else await exploreCrashes(programs.scenario, check, options);
 }
@@ -88,10 +88,10 @@ async function replayPrograms<Note>(programs: Programs<Note>, replay: string): P
 /** Checks in a new process; what a scenario has fail ends with its process, also when that is killed in the middle. */
 function checkOnGoodDisks<Note>(
   programs: Programs<Note>,
-  life: Parameters<Program<Note>>[0],
+  run: Parameters<Program<Note>>[0],
 ): ReturnType<Program<Note>> {
-  for (const disk of life.disks) disk.failWhen(undefined);
-  return programs.check(life);
+  for (const disk of run.disks) disk.failWhen(undefined);
+  return programs.check(run);
 }
 
 interface Programs<Note> {
@@ -105,8 +105,8 @@ interface Programs<Note> {
 function programsOf(scenario: LogScenario, { io, config }: Mode): Programs<LogNote> {
   const logConfig = { ...config, ...scenario.config };
   return {
-    scenario: (life) => scenario.run(new ModelledLog(life, logConfig, scenario.readers), life),
-    check: (life) => openAndGoOn(new ModelledLog(life, logConfig, scenario.readers)),
+    scenario: (run) => scenario.run(new ModelledLog(run, logConfig, scenario.readers), run),
+    check: (run) => openAndGoOn(new ModelledLog(run, logConfig, scenario.readers)),
     options: optionsOf(io),
     weight: scenario.weight ?? 1,
   };
@@ -114,8 +114,8 @@ function programsOf(scenario: LogScenario, { io, config }: Mode): Programs<LogNo
 
 function coresProgramsOf(scenario: CoresScenario, { io, config }: Mode): Programs<CoreNote> {
   return {
-    scenario: (life) => scenario.runCores(new ModelledCores(life, config), life),
-    check: (life) => openCoresAndGoOn(new ModelledCores(life, config)),
+    scenario: (run) => scenario.runCores(new ModelledCores(run, config), run),
+    check: (run) => openCoresAndGoOn(new ModelledCores(run, config)),
     options: optionsOf(io),
     weight: scenario.weight ?? 4,
   };
@@ -123,8 +123,8 @@ function coresProgramsOf(scenario: CoresScenario, { io, config }: Mode): Program
 
 function writerProgramsOf(scenario: WriterScenario, { io, config }: Mode): Programs<WriterNote> {
   return {
-    scenario: (life) => scenario.runWriter(new ModelledCoreWriter(life, config), life),
-    check: (life) => openWriterAndGoOn(new ModelledCoreWriter(life, config)),
+    scenario: (run) => scenario.runWriter(new ModelledCoreWriter(run, config), run),
+    check: (run) => openWriterAndGoOn(new ModelledCoreWriter(run, config)),
     options: optionsOf(io),
     weight: scenario.weight ?? 2,
   };

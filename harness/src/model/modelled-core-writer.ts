@@ -2,9 +2,9 @@ import { WalError } from '@walstack/codec';
 import { CoreWalWriter, type CoreWalWriterOptions, PerCoreWalReader } from '@walstack/percore';
 import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { DIRECTORY } from './modelled-log.js';
-import { SimulatedWorld } from './simulated-world.js';
+import { SimulatedEnvironment } from './simulated-environment.js';
 
-/** What is noted about the log of a core that has no manager. Entries are numbered from 0 through all lives. */
+/** What is noted about the log of a core that has no manager. Entries are numbered from 0 through all runs. */
 export type WriterNote =
   /** An entry was put, and may be there. */
   | { readonly kind: 'put'; readonly content: string }
@@ -84,19 +84,19 @@ class WriterKnowledge {
 
 /** The log of a core without a manager, held against what was noted whenever it is opened, and read as others read it. */
 export class ModelledCoreWriter {
-  readonly #life: ProcessRun<WriterNote>;
+  readonly #run: ProcessRun<WriterNote>;
   readonly #config: WriterConfig;
   #writer: CoreWalWriter | undefined;
-  /** Of entries of this life: their numbers and LSNs. */
+  /** Of entries of this run: their numbers and LSNs. */
   #places: { readonly entry: number; readonly lsn: number }[] = [];
 
-  constructor(life: ProcessRun<WriterNote>, config: WriterConfig) {
-    this.#life = life;
+  constructor(run: ProcessRun<WriterNote>, config: WriterConfig) {
+    this.#run = run;
     this.#config = config;
   }
 
   /** A number from 0 to 1. */
-  readonly random = (): number => this.#life.random();
+  readonly random = (): number => this.#run.random();
 
   get isOpen(): boolean {
     return this.#writer !== undefined;
@@ -108,16 +108,16 @@ export class ModelledCoreWriter {
     return this.#writer;
   }
 
-  /** Opens the log, read before and after that. A life that has it open is killed before. */
+  /** Opens the log, read before and after that. A run that has it open is killed before. */
   async open(): Promise<void> {
-    if (this.#writer !== undefined) this.#life.restart();
+    if (this.#writer !== undefined) this.#run.restart();
     this.#writer = undefined;
-    const { io, disks } = this.#life;
+    const { io, disks } = this.#run;
     const before = await this.#read();
-    const world = new SimulatedWorld(this.#life.random);
+    const environment = new SimulatedEnvironment(this.#run.random);
     this.#writer = await CoreWalWriter.open(CORE, DIRECTORY, {
       blockBytes: 512,
-      ...world.options,
+      ...environment.options,
       ...this.#config,
       io,
     });
@@ -129,13 +129,13 @@ export class ModelledCoreWriter {
     }
     const committed = this.#committed;
     const end = this.#knowledge.check(after, committed);
-    this.#life.note({ kind: 'found', end, committed });
+    this.#run.note({ kind: 'found', end, committed });
   }
 
   put(bytes: number): void {
-    const content = `${this.#life.notes.length}/`.padEnd(bytes, '#');
+    const content = `${this.#run.notes.length}/`.padEnd(bytes, '#');
     const entry = this.#knowledge.entries.length;
-    this.#life.note({ kind: 'put', content });
+    this.#run.note({ kind: 'put', content });
     this.writer.appendPut(content, 'x');
     this.#places.push({ entry, lsn: this.writer.lastLsn });
   }
@@ -147,7 +147,7 @@ export class ModelledCoreWriter {
 
   commit(): void {
     const count = this.#knowledge.entries.length;
-    this.#life.note({ kind: 'committed', count });
+    this.#run.note({ kind: 'committed', count });
     this.writer.appendCommit({ [SOURCE]: count });
   }
 
@@ -155,14 +155,14 @@ export class ModelledCoreWriter {
     const entries = this.#knowledge.entries.length;
     const { committed } = this.#knowledge;
     await this.writer.sync();
-    this.#life.note({ kind: 'durable', entries, committed });
+    this.#run.note({ kind: 'durable', entries, committed });
   }
 
-  /** Needs nothing any more before one of the entries of this life. */
+  /** Needs nothing any more before one of the entries of this run. */
   async truncate(): Promise<void> {
     const place = this.#places[Math.floor(this.random() * this.#places.length)];
     if (place === undefined) return;
-    this.#life.note({ kind: 'truncating', first: place.entry });
+    this.#run.note({ kind: 'truncating', first: place.entry });
     await this.writer.truncateBefore(place.lsn);
   }
 
@@ -170,12 +170,12 @@ export class ModelledCoreWriter {
     const entries = this.#knowledge.entries.length;
     const { committed } = this.#knowledge;
     await this.writer.close();
-    this.#life.note({ kind: 'durable', entries, committed });
+    this.#run.note({ kind: 'durable', entries, committed });
     this.#writer = undefined;
   }
 
   get #knowledge(): WriterKnowledge {
-    return new WriterKnowledge(this.#life.notes);
+    return new WriterKnowledge(this.#run.notes);
   }
 
   get #committed(): number {
@@ -187,7 +187,7 @@ export class ModelledCoreWriter {
     const contents: string[] = [];
     let reader: PerCoreWalReader;
     try {
-      reader = await PerCoreWalReader.open(CORE, DIRECTORY, { io: this.#life.io });
+      reader = await PerCoreWalReader.open(CORE, DIRECTORY, { io: this.#run.io });
     } catch (error) {
       if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
       throw error;

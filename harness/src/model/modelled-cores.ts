@@ -8,7 +8,7 @@ import {
 import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { CoreKnowledge, type CoreNote, type KnownEntry } from './core-knowledge.js';
 import { DIRECTORY } from './modelled-log.js';
-import { SimulatedWorld } from './simulated-world.js';
+import { SimulatedEnvironment } from './simulated-environment.js';
 
 /** What a mode says of each log. */
 type CoresConfig = Partial<Omit<PerCoreWalConfig, 'recoveryMode' | 'salvageLsn'>>;
@@ -24,23 +24,23 @@ export interface CoresOpening {
  * is opened. Snapshots are notes, too.
  */
 export class ModelledCores {
-  readonly #life: ProcessRun<CoreNote>;
+  readonly #run: ProcessRun<CoreNote>;
   readonly #config: CoresConfig;
   #manager: PerCoreWalManager | undefined;
-  /** Of each core: positions behind the entries that were appended in this life, and how many there were before. */
+  /** Of each core: positions behind the entries that were appended in this run, and how many there were before. */
   #positions = new Map<number, { readonly before: number; readonly behind: number[] }>();
   /** Of each core: what the sync that was submitted has to make durable. */
   readonly #submitted = new Map<number, Appended>();
-  /** Of each core: the commits of this life, and the positions behind them. */
+  /** Of each core: the commits of this run, and the positions behind them. */
   #commits = new Map<number, { readonly count: number; readonly behind: number }[]>();
 
-  constructor(life: ProcessRun<CoreNote>, config: CoresConfig) {
-    this.#life = life;
+  constructor(run: ProcessRun<CoreNote>, config: CoresConfig) {
+    this.#run = run;
     this.#config = config;
   }
 
   /** A number from 0 to 1. */
-  readonly random = (): number => this.#life.random();
+  readonly random = (): number => this.#run.random();
 
   /** The log below. */
   get manager(): PerCoreWalManager {
@@ -48,29 +48,29 @@ export class ModelledCores {
     return this.#manager;
   }
 
-  /** Opens the log, and holds what it is opened with against what was noted. A life that has it open is killed before. */
+  /** Opens the log, and holds what it is opened with against what was noted. A run that has it open is killed before. */
   async open({ cores = 3, incomplete = 'take' }: CoresOpening = {}): Promise<void> {
     if (this.#manager !== undefined) this.kill();
-    const world = new SimulatedWorld(this.#life.random);
+    const environment = new SimulatedEnvironment(this.#run.random);
     let found: ReadonlyMap<number, readonly KnownEntry[]> = new Map();
     let committed: ReadonlyMap<number, number> = new Map();
     this.#manager = await PerCoreWalManager.open({
       directory: DIRECTORY,
       blockBytes: 512,
-      ...world.options,
+      ...environment.options,
       ...this.#config,
       cores,
       incomplete,
-      io: this.#life.io,
+      io: this.#run.io,
       recover: async (recovery) => {
         found = await this.#check(recovery, incomplete === 'leave');
         committed = committedIn(recovery);
         // What is left is not gone for good before the log is open.
-        if (incomplete === 'leave') this.#life.note({ kind: 'leaving', cores: found });
-        else this.#life.note({ kind: 'found', cores: found, committed });
+        if (incomplete === 'leave') this.#run.note({ kind: 'leaving', cores: found });
+        else this.#run.note({ kind: 'found', cores: found, committed });
       },
     });
-    this.#life.note({ kind: 'found', cores: found, committed });
+    this.#run.note({ kind: 'found', cores: found, committed });
     this.#positions = new Map();
     this.#commits = new Map();
     this.#submitted.clear();
@@ -88,7 +88,7 @@ export class ModelledCores {
   /** Appends a commit of how many entries there are of a core. */
   #commit(coreId: number): void {
     const count = this.#knowledge.appendedTo(coreId).length;
-    this.#life.note({ kind: 'committed', coreId, count });
+    this.#run.note({ kind: 'committed', coreId, count });
     const behind = this.#writer(coreId).appendCommit({ [sourceOf(coreId)]: count });
     this.#commits.set(coreId, [...(this.#commits.get(coreId) ?? []), { count, behind }]);
   }
@@ -155,9 +155,9 @@ export class ModelledCores {
     const all = this.#allAppended();
     const { id, epoch } = await this.manager.checkpoint(async (checkpoint) => {
       await takeSnapshot();
-      this.#life.note({ kind: 'snapshot', id: checkpoint.id, cores: this.#upTo(checkpoint.epoch) });
+      this.#run.note({ kind: 'snapshot', id: checkpoint.id, cores: this.#upTo(checkpoint.epoch) });
     });
-    this.#life.note({ kind: 'checkpoint', id });
+    this.#run.note({ kind: 'checkpoint', id });
     this.#completed(epoch, all);
   }
 
@@ -165,14 +165,14 @@ export class ModelledCores {
   async reset(): Promise<void> {
     const { manager } = this;
     const id = (manager.lastCheckpoint?.id ?? 0) + 1;
-    this.#life.note({ kind: 'snapshot', id, cores: this.#upTo(manager.epoch) });
-    this.#life.note({ kind: 'forgetting' });
+    this.#run.note({ kind: 'snapshot', id, cores: this.#upTo(manager.epoch) });
+    this.#run.note({ kind: 'forgetting' });
     await manager.reset();
     const made = manager.lastCheckpoint;
     if (made?.id !== id || made.snapshot) throw new Error(`the reset has made checkpoint ${made?.id}, and not ${id}`);
-    this.#life.note({ kind: 'checkpoint', id });
-    this.#life.note({ kind: 'epoch', epoch: made.epoch });
-    this.#life.note({ kind: 'forgotten' });
+    this.#run.note({ kind: 'checkpoint', id });
+    this.#run.note({ kind: 'epoch', epoch: made.epoch });
+    this.#run.note({ kind: 'forgotten' });
     this.#commits = new Map();
   }
 
@@ -192,7 +192,7 @@ export class ModelledCores {
 
   /** Kills the process that has the log open: what was not acknowledged may get lost. */
   kill(): void {
-    this.#life.restart();
+    this.#run.restart();
     this.#manager = undefined;
   }
 
@@ -202,10 +202,10 @@ export class ModelledCores {
 
   /** Noted before it is appended: it could be written at once. */
   #next(coreId: number, what: string): KnownEntry {
-    const content = `${coreId}/${this.#life.notes.length}/${what}`;
+    const content = `${coreId}/${this.#run.notes.length}/${what}`;
     const entry = { epoch: this.manager.epoch, content };
     this.#placesOf(coreId);
-    this.#life.note({ kind: 'appended', coreId, entry });
+    this.#run.note({ kind: 'appended', coreId, entry });
     return entry;
   }
 
@@ -238,17 +238,17 @@ export class ModelledCores {
     if (syncedPosition < position) {
       throw new Error(`a sync of core ${coreId} left ${position} not durable, but ${syncedPosition}`);
     }
-    this.#life.note({ kind: 'durable', coreId, count, committed });
+    this.#run.note({ kind: 'durable', coreId, count, committed });
     this.#acknowledge(writer);
   }
 
   /** An epoch is complete: what was appended before it ended is durable, whatever is left out later. */
   #completed(epoch: number, all: readonly (readonly [CoreWalWriter, Appended])[]): void {
     for (const [{ coreId }, { count, committed }] of all) {
-      this.#life.note({ kind: 'durable', coreId, count, committed });
+      this.#run.note({ kind: 'durable', coreId, count, committed });
     }
     const committed = new Map(all.map(([{ coreId }, appended]) => [coreId, appended.committed]));
-    this.#life.note({ kind: 'epoch', epoch, committed });
+    this.#run.note({ kind: 'epoch', epoch, committed });
   }
 
   /** What the writer says is synced has to be there from now on. */
@@ -257,17 +257,17 @@ export class ModelledCores {
     const count = before + behind.filter((position) => position <= syncedPosition).length;
     const commits = (this.#commits.get(coreId) ?? []).filter((commit) => commit.behind <= syncedPosition);
     const committed = commits.at(-1)?.count ?? 0;
-    this.#life.note({ kind: 'durable', coreId, count, committed });
+    this.#run.note({ kind: 'durable', coreId, count, committed });
   }
 
   get #knowledge(): CoreKnowledge {
-    return new CoreKnowledge(this.#life.notes);
+    return new CoreKnowledge(this.#run.notes);
   }
 
   /** What a snapshot of a checkpoint holds. */
   #upTo(epoch: number): ReadonlyMap<number, readonly KnownEntry[]> {
     const knowledge = this.#knowledge;
-    const cores = new Set(this.#life.notes.flatMap((note) => coresOf(note)));
+    const cores = new Set(this.#run.notes.flatMap((note) => coresOf(note)));
     const upTo = (coreId: number): KnownEntry[] => knowledge.appendedTo(coreId).filter((entry) => entry.epoch <= epoch);
     return new Map([...cores].map((coreId) => [coreId, upTo(coreId)]));
   }
@@ -293,9 +293,9 @@ export class ModelledCores {
 /** What there was of a core when something was asked for. */
 interface Appended {
   readonly position: number;
-  /** Entries of all lives. */
+  /** Entries of all runs. */
   readonly count: number;
-  /** The last commit of this life; 0 when there is none. */
+  /** The last commit of this run; 0 when there is none. */
   readonly committed: number;
 }
 

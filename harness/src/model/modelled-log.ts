@@ -8,7 +8,7 @@ import { keyStreamsOf } from './key-streams.js';
 import { CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { beforeRetention, checkRetained } from './retained.js';
-import { SimulatedWorld } from './simulated-world.js';
+import { SimulatedEnvironment } from './simulated-environment.js';
 import { toldOfFailure } from './told-of-failure.js';
 
 /** Where logs are: two directories deep, so that the upper one has to be made durable as well. */
@@ -19,10 +19,10 @@ export const DIRECTORY = '/data/log';
  * opened. Each call takes the blocking form where the backend does its work at once, and else the one with a promise.
  */
 export class ModelledLog {
-  readonly #life: ProcessRun<LogNote>;
+  readonly #run: ProcessRun<LogNote>;
   /** How the log is configured. */
   readonly config: Partial<SegmentedWalConfig>;
-  #world: SimulatedWorld;
+  #environment: SimulatedEnvironment;
   #wal: SegmentedWal | undefined;
   /** Whether a call of the log has reported its failure. */
   #isTold: () => boolean = () => false;
@@ -32,15 +32,15 @@ export class ModelledLog {
   readonly #hasReaders: boolean;
 
   /** @param hasReaders - whether what is in the log is read in every way, each time before and after it was opened */
-  constructor(life: ProcessRun<LogNote>, config: Partial<SegmentedWalConfig>, hasReaders = false) {
-    this.#life = life;
+  constructor(run: ProcessRun<LogNote>, config: Partial<SegmentedWalConfig>, hasReaders = false) {
+    this.#run = run;
     this.config = config;
     this.#hasReaders = hasReaders;
-    this.#world = new SimulatedWorld(life.random);
+    this.#environment = new SimulatedEnvironment(run.random);
   }
 
   /** A number from 0 to 1. */
-  readonly random = (): number => this.#life.random();
+  readonly random = (): number => this.#run.random();
 
   get isOpen(): boolean {
     return this.#wal !== undefined;
@@ -53,15 +53,22 @@ export class ModelledLog {
   }
 
   /**
-   * Opens the log and holds everything in it against what was noted. A life that has it open is killed before.
+   * Opens the log and holds everything in it against what was noted. A run that has it open is killed before.
    *
-   * @param config - for this life of the log alone
+   * @param config - for this run of the log alone
    */
   async open(config: Partial<SegmentedWalConfig> = {}): Promise<void> {
     if (this.#wal !== undefined) this.kill();
-    const { io } = this.#life;
-    this.#world = new SimulatedWorld(this.#life.random);
-    const options = { directory: DIRECTORY, blockBytes: 512, ...this.#world.options, ...this.config, ...config, io };
+    const { io } = this.#run;
+    this.#environment = new SimulatedEnvironment(this.#run.random);
+    const options = {
+      directory: DIRECTORY,
+      blockBytes: 512,
+      ...this.#environment.options,
+      ...this.config,
+      ...config,
+      io,
+    };
     const before = this.#readsInEveryWay ? await readBefore(options) : undefined;
     const told = toldOfFailure(this.#blocks ? SegmentedWal.openSync(options) : await SegmentedWal.open(options));
     this.#wal = told.wal;
@@ -90,19 +97,19 @@ export class ModelledLog {
     else for await (const record of wal.replay()) records.push(readRecord(record));
     const payloads = records.map(({ payload }) => payload);
     await this.noteKeyStreams();
-    const knowledge = new Knowledge(this.#life.notes);
+    const knowledge = new Knowledge(this.#run.notes);
     knowledge.check(firstLsn, payloads, nextLsn);
     const claims = { ...wal.holds, [CHECKPOINT]: wal.checkpointLsn };
     knowledge.checkClaims(firstLsn, claims);
-    await runAsync(this.#life.io, throwIfLost(this.#life.io, DIRECTORY, knowledge.files));
+    await runAsync(this.#run.io, throwIfLost(this.#run.io, DIRECTORY, knowledge.files));
     // What is read back need not be durable, but for what recovery has found.
-    if (wal.durableLsn === wal.lastLsn) this.#life.note({ kind: 'found', firstLsn, payloads, claims });
+    if (wal.durableLsn === wal.lastLsn) this.#run.note({ kind: 'found', firstLsn, payloads, claims });
     return records;
   }
 
   /** Kills the process that has the log open: what was not acknowledged may get lost. */
   kill(): void {
-    this.#life.restart();
+    this.#run.restart();
     this.#wal = undefined;
   }
 
@@ -112,7 +119,7 @@ export class ModelledLog {
     const { nextLsn } = wal;
     const payload = this.#payload(nextLsn, bytes);
     // Noted before: what it appends could be written at once.
-    this.#life.note({ kind: 'appended', lsn: nextLsn, payload });
+    this.#run.note({ kind: 'appended', lsn: nextLsn, payload });
     wal.append(payload);
   }
 
@@ -121,7 +128,7 @@ export class ModelledLog {
     const { wal } = this;
     const { nextLsn } = wal;
     const payload = `${this.#payload(nextLsn, 0)}${markOf(this.random)}`.padEnd(bytes, '#');
-    this.#life.note({ kind: 'appended', lsn: nextLsn, payload });
+    this.#run.note({ kind: 'appended', lsn: nextLsn, payload });
     wal.append(payload, optionsIn(payload));
   }
 
@@ -134,7 +141,7 @@ export class ModelledLog {
       const lsn = nextLsn + index;
       const payload = this.#payload(lsn, bytes);
       const whole = { firstLsn: nextLsn, lastLsn: nextLsn + sizes.length - 1 };
-      this.#life.note({ kind: 'appended', lsn, payload, batch: whole });
+      this.#run.note({ kind: 'appended', lsn, payload, batch: whole });
       batch.add(payload);
     }
     wal.appendBatch(batch);
@@ -182,7 +189,7 @@ export class ModelledLog {
     const lsn = wal.firstLsn + Math.floor((wal.nextLsn - wal.firstLsn) * part);
     // A segment whose name is still being given may come too late for what is before it to go.
     const named = new Set(wal.listSegments().map(({ path }) => path));
-    this.#life.note({ kind: 'truncated', lsn });
+    this.#run.note({ kind: 'truncated', lsn });
     if (this.#blocks) wal.truncateBeforeSync(lsn);
     else await wal.truncateBefore(lsn);
     const needed = Math.min(lsn, ...Object.values(wal.holds));
@@ -190,27 +197,27 @@ export class ModelledLog {
     if (first !== undefined && second !== undefined && named.has(second.path) && second.firstLsn <= needed) {
       throw new Error(`truncation to ${lsn} has left ${first.path}, and ${needed} is the first LSN that is needed`);
     }
-    this.#life.note({ kind: 'gone', firstLsn: wal.firstLsn });
+    this.#run.note({ kind: 'gone', firstLsn: wal.firstLsn });
     this.acknowledge();
   }
 
   /** Drops everything behind an LSN: nothing that stood there may come back. */
   async truncateAfter(lsn: number): Promise<void> {
     const { firstLsn } = this.wal;
-    this.#life.note({ kind: 'cutting', lsn, firstLsn });
+    this.#run.note({ kind: 'cutting', lsn, firstLsn });
     this.#flushedLsn = Math.min(this.#flushedLsn, lsn);
     if (this.#blocks) this.wal.truncateAfterSync(lsn);
     else await this.wal.truncateAfter(lsn);
-    this.#life.note({ kind: 'cut', lsn, firstLsn });
+    this.#run.note({ kind: 'cut', lsn, firstLsn });
   }
 
   /** Drops everything and goes on with an LSN. */
   async resetTo(lsn: number): Promise<void> {
-    this.#life.note({ kind: 'resetting', lsn });
+    this.#run.note({ kind: 'resetting', lsn });
     this.#flushedLsn = 0;
     if (this.#blocks) this.wal.resetToSync(lsn);
     else await this.wal.resetTo(lsn);
-    this.#life.note({ kind: 'reset', lsn });
+    this.#run.note({ kind: 'reset', lsn });
   }
 
   /** An LSN of the log, or the one before its first. */
@@ -223,18 +230,18 @@ export class ModelledLog {
   async checkpoint(lsn: number): Promise<void> {
     const { wal } = this;
     if (lsn <= wal.checkpointLsn) return;
-    this.#life.note({ kind: 'claiming', name: CHECKPOINT, lsn });
-    if (this.config.retainBytes !== undefined) this.#life.note({ kind: 'truncated', lsn: lsn + 1 });
+    this.#run.note({ kind: 'claiming', name: CHECKPOINT, lsn });
+    if (this.config.retainBytes !== undefined) this.#run.note({ kind: 'truncated', lsn: lsn + 1 });
     await this.#retaining(() => (this.#blocks ? wal.checkpointSync(lsn) : wal.checkpoint(lsn)));
     throwUnlessDurable(wal, lsn, 'a checkpoint');
-    this.#life.note({ kind: 'claimed', name: CHECKPOINT, lsn });
+    this.#run.note({ kind: 'claimed', name: CHECKPOINT, lsn });
     this.acknowledge();
   }
 
   /** Holds an LSN; without one, gives up the hold. */
   async hold(name: string, lsn?: number): Promise<void> {
     const { wal } = this;
-    this.#life.note({ kind: 'claiming', name, lsn });
+    this.#run.note({ kind: 'claiming', name, lsn });
     if (lsn === undefined) {
       const release = () => (this.#blocks ? wal.releaseHoldSync(name) : wal.releaseHold(name));
       // Without such a hold nothing is released.
@@ -243,7 +250,7 @@ export class ModelledLog {
       await this.#retaining(() => (this.#blocks ? wal.holdSync(name, lsn) : wal.hold(name, lsn)));
       throwUnlessDurable(wal, lsn - 1, 'a hold');
     }
-    this.#life.note({ kind: 'claimed', name, lsn });
+    this.#run.note({ kind: 'claimed', name, lsn });
   }
 
   /** Makes a call that applies the retention. */
@@ -263,26 +270,26 @@ export class ModelledLog {
     const target = segments[index] as (typeof segments)[number];
     const hidden = segments.slice(index, -1).map(({ path }) => path);
     this.kill();
-    const { io } = this.#life;
+    const { io } = this.#run;
     const lsn = target.firstLsn - 1;
     this.#flushedLsn = 0;
-    this.#life.note({ kind: 'cutting', lsn });
+    this.#run.note({ kind: 'cutting', lsn });
     const files = await runAsync(io, destroy(io, target.path, hidden));
-    this.#life.note({ kind: 'damaged', lsn, files });
+    this.#run.note({ kind: 'damaged', lsn, files });
   }
 
   /** Makes the checkpoint unreadable, on the disk. The log is killed. */
   async destroyCheckpoint(): Promise<void> {
     this.kill();
-    const { io } = this.#life;
+    const { io } = this.#run;
     this.#flushedLsn = 0;
-    this.#life.note({ kind: 'claiming', name: CHECKPOINT, lsn: 0 });
+    this.#run.note({ kind: 'claiming', name: CHECKPOINT, lsn: 0 });
     await runAsync(io, destroyFile(io, join(DIRECTORY, FileName.checkpoint)));
   }
 
   /** Lets the log find that it has been quiet for a while, which may have it write a mark. */
   async quiet(): Promise<void> {
-    this.#world.fire();
+    this.#environment.fire();
     await this.flush();
   }
 
@@ -312,8 +319,8 @@ export class ModelledLog {
   async noteKeyStreams(): Promise<void> {
     const { encryptionRing } = this.wal;
     if (encryptionRing === undefined) return;
-    for (const note of await runAsync(this.#life.io, keyStreamsOf(this.#life.io, DIRECTORY, encryptionRing))) {
-      this.#life.note(note);
+    for (const note of await runAsync(this.#run.io, keyStreamsOf(this.#run.io, DIRECTORY, encryptionRing))) {
+      this.#run.note(note);
     }
   }
 
@@ -326,12 +333,12 @@ export class ModelledLog {
 
   /** A payload that is like no other. */
   #payload(lsn: number, bytes: number): string {
-    return `${this.#life.notes.length}/${++this.#processes}/${lsn}/`.padEnd(bytes, '#');
+    return `${this.#run.notes.length}/${++this.#processes}/${lsn}/`.padEnd(bytes, '#');
   }
 
   /** What the log says is durable has to be there from now on. */
   acknowledge(): void {
-    this.#life.note({ kind: 'durable', lsn: this.wal.durableLsn });
+    this.#run.note({ kind: 'durable', lsn: this.wal.durableLsn });
   }
 
   get #readsInEveryWay(): boolean {
@@ -340,11 +347,11 @@ export class ModelledLog {
 
   /** What a sync that failed has left in the cache, the cache may give up between one reading and the next. */
   get #isSteady(): boolean {
-    return this.#life.disks.every(({ lastFailed }) => lastFailed === undefined);
+    return this.#run.disks.every(({ lastFailed }) => lastFailed === undefined);
   }
 
   get #blocks(): boolean {
-    return this.#life.io.capabilities.completesInline;
+    return this.#run.io.capabilities.completesInline;
   }
 }
 

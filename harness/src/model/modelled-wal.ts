@@ -2,33 +2,33 @@ import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { Wal, type WalOptions } from '@walstack/wal';
 import type { LogNote } from './knowledge.js';
 import { DIRECTORY } from './modelled-log.js';
-import { SimulatedWorld } from './simulated-world.js';
+import { SimulatedEnvironment } from './simulated-environment.js';
 
 /** A `Wal` that notes what it is asked for and what it acknowledges, for scenarios with several committers. */
 export class ModelledWal {
   readonly wal: Wal;
-  readonly #life: ProcessRun<LogNote>;
-  readonly #world: SimulatedWorld;
+  readonly #run: ProcessRun<LogNote>;
+  readonly #environment: SimulatedEnvironment;
   /** The last LSN that was seen to be written to the operating system. */
   #writtenLsn = 0;
 
-  private constructor(life: ProcessRun<LogNote>, world: SimulatedWorld, wal: Wal) {
-    this.#life = life;
-    this.#world = world;
+  private constructor(run: ProcessRun<LogNote>, environment: SimulatedEnvironment, wal: Wal) {
+    this.#run = run;
+    this.#environment = environment;
     this.wal = wal;
   }
 
-  static async open(life: ProcessRun<LogNote>, config: WalOptions): Promise<ModelledWal> {
-    const world = new SimulatedWorld(life.random);
-    const wal = await Wal.open(DIRECTORY, { blockBytes: 512, ...world.options, ...config, io: life.io });
-    return new ModelledWal(life, world, wal);
+  static async open(run: ProcessRun<LogNote>, config: WalOptions): Promise<ModelledWal> {
+    const environment = new SimulatedEnvironment(run.random);
+    const wal = await Wal.open(DIRECTORY, { blockBytes: 512, ...environment.options, ...config, io: run.io });
+    return new ModelledWal(run, environment, wal);
   }
 
   /** Appends without waiting. Returns `false` when there was no room. */
   append(bytes: number): boolean {
     const payload = this.#payload(bytes);
     const lsn = this.wal.lastLsn + 1;
-    this.#life.note({ kind: 'appended', lsn, payload });
+    this.#run.note({ kind: 'appended', lsn, payload });
     try {
       this.wal.append(payload);
       return true;
@@ -42,21 +42,21 @@ export class ModelledWal {
   async commit(bytes: number): Promise<void> {
     const payload = this.#payload(bytes);
     const expected = this.wal.lastLsn + 1;
-    this.#life.note({ kind: 'appended', lsn: expected, payload });
+    this.#run.note({ kind: 'appended', lsn: expected, payload });
     const lsn = await this.wal.commit(payload);
     if (lsn !== expected) throw new Error(`the commit got LSN ${lsn}, and ${expected} was next`);
-    this.#life.note({ kind: 'durable', lsn });
+    this.#run.note({ kind: 'durable', lsn });
   }
 
   /** Lets every timer fire: what waits for a while to be flushed is flushed, a quiet log is marked. */
   fire(): void {
-    this.#world.fire();
+    this.#environment.fire();
   }
 
   /** Commits, and gives up waiting before its group begins. */
   async commitAborted(bytes: number): Promise<void> {
     const payload = this.#payload(bytes);
-    this.#life.note({ kind: 'appended', lsn: this.wal.lastLsn + 1, payload });
+    this.#run.note({ kind: 'appended', lsn: this.wal.lastLsn + 1, payload });
     const abort = new AbortController();
     const commit = this.wal.commit(payload, { signal: abort.signal });
     abort.abort();
@@ -76,14 +76,14 @@ export class ModelledWal {
   async sync(): Promise<void> {
     const { lastLsn } = this.wal;
     await this.wal.sync();
-    this.#life.note({ kind: 'durable', lsn: lastLsn });
+    this.#run.note({ kind: 'durable', lsn: lastLsn });
   }
 
   /** Makes everything durable and closes the log. */
   async shutdown(): Promise<void> {
     const { lastLsn } = this.wal;
     await this.wal.shutdown();
-    this.#life.note({ kind: 'durable', lsn: lastLsn });
+    this.#run.note({ kind: 'durable', lsn: lastLsn });
   }
 
   /** Closes the log, which makes durable what is written. Nothing before it has reported a failure. */
@@ -93,10 +93,10 @@ export class ModelledWal {
     if (durableLsn < this.#writtenLsn) {
       throw new Error(`${this.#writtenLsn} was written, ${durableLsn} is durable, and no call has reported a failure`);
     }
-    this.#life.note({ kind: 'durable', lsn: durableLsn });
+    this.#run.note({ kind: 'durable', lsn: durableLsn });
   }
 
   #payload(bytes: number): string {
-    return `${this.#life.notes.length}/${this.wal.lastLsn + 1}/`.padEnd(bytes, '#');
+    return `${this.#run.notes.length}/${this.wal.lastLsn + 1}/`.padEnd(bytes, '#');
   }
 }

@@ -14,7 +14,7 @@ const CONTROLS = ['none', 'careless', 'ignore-fua', 'ignore-flush'] as const;
 type Control = (typeof CONTROLS)[number];
 
 const IMAGES = 200;
-const LIVES = 2;
+const RUNS = 2;
 const SECONDS = 30;
 
 export const HELP = `Cuts the power of an emulated machine that writes logs to a real file system, at thousands of moments of one run: its disk is
@@ -33,7 +33,8 @@ linux-image-VERSION-cloud-amd64; dpkg-deb -x linux-image-*.deb DIR
   --disk KIND          ${DISKS.join(' or ')}, or all (default all): whether it takes writes that are durable by themselves
   --mount-options TEXT what the guest mounts its disk with, such as nodatasum (default rw)
   --images N           images of each combination of these (default ${IMAGES})
-  --lives N            guests of each, one after the other: each begins with the disk of the one before, cut (default ${LIVES})
+  --runs N             runs of a guest for each, one after the other: each begins with the disk of the one before, cut
+                       (default ${RUNS})
   --seconds N          how long a guest writes (default ${SECONDS})
   --control HOW        one of ${CONTROLS.join(', ')}: logs that acknowledge what was flushed only, or a disk that
                        ignores FUA or FLUSH; ends with exit code 1 when nothing is lost then
@@ -51,7 +52,7 @@ export interface Arguments {
   readonly disks: readonly DiskKind[];
   readonly mountOptions: string;
   readonly images: number;
-  readonly lives: number;
+  readonly runs: number;
   readonly seconds: number;
   readonly control: Control;
   readonly seed: number;
@@ -62,7 +63,7 @@ export interface Arguments {
 
 /** Reads the command line; `undefined` when help was asked for. @throws {UsageError} */
 export function readArguments(argv: readonly string[], standing: string): Arguments | undefined {
-  const names = ['kernel', 'file-system', 'backend', 'disk', 'images', 'lives', 'seconds', 'control'] as const;
+  const names = ['kernel', 'file-system', 'backend', 'disk', 'images', 'runs', 'seconds', 'control'] as const;
   const given = parseOptions(argv, [...names, 'mount-options', 'seed', 'data', 'record', 'image']);
   if (given.help === true) return undefined;
   const path = (text: string | undefined): string | undefined =>
@@ -78,7 +79,7 @@ export function readArguments(argv: readonly string[], standing: string): Argume
     disks: wordsOf('disk', DISKS),
     mountOptions: given['mount-options'] ?? 'rw',
     images: given.images === undefined ? IMAGES : integerOf('images', given.images, 1),
-    lives: given.lives === undefined ? LIVES : integerOf('lives', given.lives, 1),
+    runs: given.runs === undefined ? RUNS : integerOf('runs', given.runs, 1),
     seconds: given.seconds === undefined ? SECONDS : numberOf('seconds', given.seconds, 0),
     control: wordOf('control', given.control ?? 'none', CONTROLS),
     seed: seedOf(given.seed),

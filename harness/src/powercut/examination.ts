@@ -100,7 +100,7 @@ export class Examination {
     const survivors = survivorsOf(this.#disk.volatile, random);
     this.#disk.cut(this.#image, survivors);
     const inspections = this.#record.facts.logs.map(
-      (plan, log) => new Inspection(plan, this.#record.livesOf(log, at), join(this.#mount, plan.name), random),
+      (plan, log) => new Inspection(plan, this.#record.runsOf(log, at), join(this.#mount, plan.name), random),
     );
     let tornBlocks = true;
     try {

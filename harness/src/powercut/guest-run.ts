@@ -56,9 +56,9 @@ async function recordOnce({ folder, facts, parts, initramfs, ...given }: GuestRu
   writeFacts(folder, facts);
   const recorder = new Recorder(folder);
   const disk = new ServedDisk(image, recorder, new Random(facts.seed));
-  const life = facts.history.length + 1;
+  const run = facts.history.length + 1;
   const lines = new LogLines(
-    facts.logs.map((plan) => jobOf(plan, DISK, life)),
+    facts.logs.map((plan) => jobOf(plan, DISK, run)),
     recorder,
   );
   const console = join(folder, 'console');

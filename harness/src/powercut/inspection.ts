@@ -11,7 +11,7 @@ import { hasCores, type LogOptions } from '../torture/job.js';
 import type { Report } from '../torture/reports.js';
 import { Cores } from '../torture/workload/cores.js';
 import { claimsOf } from '../torture/workload/deeds.js';
-import { failureOf } from '../torture/workload/life.js';
+import { failureOf } from '../torture/workload/run.js';
 import { accountsOf, type LogPlan } from './logs.js';
 
 /** What came of a log: `refused` is one that does not open. */
@@ -32,23 +32,23 @@ export class Inspection {
   readonly #accounts: Accounts;
   readonly #directory: string;
   readonly #random: Random;
-  #life: number;
+  #run: number;
   #breach: Breach | undefined;
   #refused = false;
 
   /**
-   * @param lives - what it has reported in each
+   * @param runs - what it has reported in each
    * @param directory - where it is
    */
-  constructor(plan: LogPlan, lives: readonly (readonly Report[])[], directory: string, random: Random) {
+  constructor(plan: LogPlan, runs: readonly (readonly Report[])[], directory: string, random: Random) {
     this.#plan = plan;
     this.#accounts = accountsOf(plan);
     this.#directory = directory;
-    this.#life = lives.length;
+    this.#run = runs.length;
     this.#random = random;
-    for (const [index, reports] of lives.entries()) {
+    for (const [index, reports] of runs.entries()) {
       this.#breach ??= this.#accounts.takeAll(index + 1, reports);
-      // Each life has ended with a power cut.
+      // Each run has ended with a power cut.
       this.#accounts.losePower();
     }
   }
@@ -63,7 +63,7 @@ export class Inspection {
   /** Opens it and compares everything. @param goesOn - whether it is written to as well */
   async look(goesOn: boolean): Promise<void> {
     if (this.#breach !== undefined) return;
-    this.#life++;
+    this.#run++;
     this.#refused = false;
     // A preset is of `Wal` only, and a log that has one drops nothing by itself.
     const { preset, retainBytes, ...others } = this.#plan.options;
@@ -96,7 +96,7 @@ export class Inspection {
     reading.done();
     if (goesOn) {
       for (let record = 0; record < RECORDS_MORE; record++) {
-        const { payload, options: more } = contents.of(this.#life, log.nextLsn);
+        const { payload, options: more } = contents.of(this.#run, log.nextLsn);
         log.append(payload, more);
       }
       await log.sync();
@@ -114,6 +114,6 @@ export class Inspection {
   }
 
   readonly #take = (report: Report): void => {
-    this.#breach ??= this.#accounts.take(this.#life, report);
+    this.#breach ??= this.#accounts.take(this.#run, report);
   };
 }

@@ -93,7 +93,7 @@ export class Laboratory {
     parts: GuestParts,
     initramfs: string,
   ): Promise<Tally> {
-    const { control, lives, images, seconds, mountOptions } = this.#given;
+    const { control, runs, images, seconds, mountOptions } = this.#given;
     const random = new Random(this.#random.seed());
     const tally = new Tally(`${fileSystem}, ${backend}, ${disk}${control === 'none' ? '' : `, ${control}`}`);
     const logs = control === 'careless' ? planCarelessLog(backend, random) : planLogs(backend, random);
@@ -102,8 +102,8 @@ export class Laboratory {
     let folder = join(place, '1');
     mkdirSync(folder, { recursive: true });
     makeImage(fileSystem, baseOf(folder));
-    for (let life = 1; life <= lives && !this.#stopped; life++) {
-      if (life > 1) this.#say(`${tally}`);
+    for (let run = 1; run <= runs && !this.#stopped; run++) {
+      if (run > 1) this.#say(`${tally}`);
       const facts = { fileSystem, kernel: parts.kernel.version, seed: random.seed(), logs, history: [...history] };
       await recordGuest({
         folder,
@@ -115,9 +115,9 @@ export class Laboratory {
         seconds,
         say: this.#say,
       });
-      const share = Math.ceil((images - tally.images) / (lives - life + 1));
+      const share = Math.ceil((images - tally.images) / (runs - run + 1));
       const wrong = await this.#look(folder, range(share), tally);
-      const next = join(place, `${life + 1}`);
+      const next = join(place, `${run + 1}`);
       mkdirSync(next);
       const examination = new Examination(folder, this.#honours);
       history.push(await examination.makeBase(baseOf(next)));

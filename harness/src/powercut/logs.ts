@@ -6,7 +6,7 @@ import { type Api, hasCores, type LogOptions } from '../torture/job.js';
 import { optionsOf } from '../torture/tortured-log.js';
 import type { GuestJob } from './guest/job.js';
 
-/** A log that a guest writes, through all its lives. */
+/** A log that a guest writes, through all its runs. */
 export interface LogPlan {
   /** Of its directory, on the guest's disk. */
   readonly name: string;
@@ -40,9 +40,9 @@ export function planCarelessLog(backend: string, random: Random): LogPlan[] {
   return [{ name: 'careless', backend, api: 'segmented', options, seed: random.seed(), careless: true }];
 }
 
-/** What a log does in one life of it. */
-export function jobOf({ name, ...plan }: LogPlan, disk: string, life: number): GuestJob {
-  return { ...plan, directory: `${disk}/${name}`, life, check: true, mayFill: false };
+/** What a log does in one run of it. */
+export function jobOf({ name, ...plan }: LogPlan, disk: string, run: number): GuestJob {
+  return { ...plan, directory: `${disk}/${name}`, run, check: true, mayFill: false };
 }
 
 /** An empty ledger for a log. */

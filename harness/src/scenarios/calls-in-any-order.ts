@@ -26,10 +26,10 @@ const ALONE: readonly ((log: ModelledLog) => Promise<void>)[] = [
 
 export const scenario: Scenario = {
   about:
-    'appends, syncs, truncation, checkpoints, holds, cuts and ends of a life, one beside the other and in any order',
+    'appends, syncs, truncation, checkpoints, holds, cuts and ends of a run, one beside the other and in any order',
   weight: 2,
   async run(log) {
-    for (let life = 0; life < 3; life++) {
+    for (let run = 0; run < 3; run++) {
       await log.open({ segmentBytes: log.random() < 0.3 ? 8192 : 2048 });
       for (let turn = 0; turn < 3; turn++) {
         const underWay: Promise<void>[] = [];
@@ -39,7 +39,7 @@ export const scenario: Scenario = {
           if (asked !== undefined) underWay.push(asked);
           if (log.random() < 0.3) await new Promise(setImmediate);
         }
-        // Or the life ends beside them.
+        // Or the run ends beside them.
         if (log.random() < 0.15) break;
         await Promise.all(underWay);
         if (log.random() < 0.6) await pick(log, ALONE)(log);

@@ -5,7 +5,7 @@ export const scenario: Scenario = {
   modes: ['blocking', 'ring', 'pool'],
   config: { preallocate: 'write', recycleSegments: 1, retainBytes: 2048 },
   async run(log) {
-    for (let life = 0; life < 2; life++) {
+    for (let run = 0; run < 2; run++) {
       await log.open();
       log.appendSome(3, 1200);
       await log.sync();

@@ -6,8 +6,8 @@ export const scenario: Scenario = {
   modes: ['blocking', 'ring'],
   config: { keyRing: makeKeys() },
   async run(log) {
-    for (let life = 0; life < 3; life++) {
-      await log.open(life === 0 ? { keyRing: undefined } : {});
+    for (let run = 0; run < 3; run++) {
+      await log.open(run === 0 ? { keyRing: undefined } : {});
       log.wal.setEncryptionRing(makeKeys());
       log.append(Math.floor(log.random() * 500));
       if (log.random() < 0.7) await log.sync();

@@ -7,7 +7,7 @@ export const scenario: Scenario = {
   modes: ['blocking', 'ring-4'],
   weight: 6,
   config: { segmentBytes: 4 * 1024 * 1024 },
-  async run(log, life) {
+  async run(log, run) {
     await log.open();
     const syncs: Promise<void>[] = [];
     for (let group = 0; group < 7; group++) {
@@ -17,7 +17,7 @@ export const scenario: Scenario = {
     await Promise.all(syncs);
     for (let record = 0; record < 2; record++) log.append(200_000);
     await log.flush();
-    await whileSyncsFail(life.disks, 'failing-sync', () => log.sync());
+    await whileSyncsFail(run.disks, 'failing-sync', () => log.sync());
     await log.open();
     log.append(10);
     await log.sync();

@@ -4,7 +4,7 @@ export const scenario: Scenario = {
   about: '◆ writes of a killed process that land late are not taken for records of the same LSNs that came after a cut',
   modes: ['ring', 'pool'],
   async run(log) {
-    for (let life = 0; life < 5; life++) {
+    for (let run = 0; run < 5; run++) {
       await log.open();
       for (let record = 0; record < 3; record++) log.append(400);
       await log.sync();

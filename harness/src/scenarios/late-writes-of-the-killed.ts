@@ -4,7 +4,7 @@ export const scenario: Scenario = {
   about: '◆ writes of a killed process that still land in the old file are hidden',
   modes: ['ring', 'ring-4', 'pool'],
   async run(log) {
-    for (let life = 0; life < 5; life++) {
+    for (let run = 0; run < 5; run++) {
       await log.open();
       log.append(Math.floor(log.random() * 500));
       await log.sync();

@@ -3,7 +3,7 @@ import type { Scenario } from '../scenario.js';
 export const scenario: Scenario = {
   about: '◆ leftovers go only when the names are durable because of which they are not needed',
   async run(log) {
-    for (let life = 0; life < 4; life++) {
+    for (let run = 0; run < 4; run++) {
       await log.open();
       log.appendSome(6, 700);
       await log.flush();

@@ -1,7 +1,7 @@
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
-  about: '◆ a freed file that takes records of the same LSNs again has an id of its own in each life',
+  about: '◆ a freed file that takes records of the same LSNs again has an id of its own in each use',
   modes: ['recycling', 'ring'],
   async run(log) {
     await log.open();

@@ -3,7 +3,7 @@ import type { Scenario } from '../scenario.js';
 export const scenario: Scenario = {
   about: 'closed, killed, truncated and opened with other settings, in any order',
   async run(log) {
-    for (let life = 0; life < 5; life++) {
+    for (let run = 0; run < 5; run++) {
       await log.open(log.random() < 0.3 ? { segmentBytes: 8192, padGroups: log.random() < 0.5 } : {});
       log.appendSome(Math.floor(log.random() * 8), 700);
       if (log.random() < 0.6) await log.sync();

@@ -29,7 +29,7 @@ export interface LogOptions {
   readonly preset?: Preset;
 }
 
-/** What one life does: opens a log and writes to it until it is ended by force. */
+/** What one run does: opens a log and writes to it until it is ended by force. */
 export interface Job {
   readonly directory: string;
   /** Name of a backend. */
@@ -39,7 +39,7 @@ export interface Job {
   /** Of the contents of the log. */
   readonly seed: number;
   /** 1, 2, 3 … within the log. */
-  readonly life: number;
+  readonly run: number;
   /** Whether everything that the log holds is read and reported first. Where there are cores, it always is. */
   readonly check: boolean;
   /** The log was damaged, and is to be salvaged; with this LSN, where salvage cannot find it by itself. */

@@ -9,7 +9,7 @@ export interface SalvageNeeds {
   readonly lastLsn: number;
 }
 
-/** What a life tells of itself, each at the moment when it is so. */
+/** What a run tells of itself, each at the moment when it is so. */
 export type Report = News & {
   /** The core that it is about, of a log that has cores. LSNs are then the numbers of its puts: 1, 2, 3 … */
   readonly core?: number;
@@ -20,8 +20,8 @@ type News =
   | { readonly what: 'opened'; readonly firstLsn: number; readonly nextLsn: number }
   /** The log has this checkpoint and these holds. */
   | ({ readonly what: 'claims' } & FoundClaims)
-  /** Records `from` to `to` were read back, and each is byte for byte what this generation of a life had appended. */
-  | { readonly what: 'held'; readonly life: number; readonly from: number; readonly to: number }
+  /** Records `from` to `to` were read back, and each is byte for byte what this generation of a run had appended. */
+  | { readonly what: 'held'; readonly run: number; readonly from: number; readonly to: number }
   /** Everything was read. */
   | { readonly what: 'checked' }
   /** A batch that has these LSNs is appended next. */
@@ -78,7 +78,7 @@ function encodeNews(news: News): string {
     case 'opened':
       return `opened ${news.firstLsn} ${news.nextLsn}`;
     case 'held':
-      return `held ${news.life} ${news.from} ${news.to}`;
+      return `held ${news.run} ${news.from} ${news.to}`;
     case 'batch':
       return `batch ${news.from} ${news.to}`;
     case 'acknowledged':
@@ -120,7 +120,7 @@ function decodeNews(line: string): News {
     case 'opened':
       return { what, firstLsn: a, nextLsn: b };
     case 'held':
-      return { what, life: a, from: b, to: c };
+      return { what, run: a, from: b, to: c };
     case 'batch':
       return { what, from: a, to: b };
     case 'acknowledged':

@@ -31,18 +31,18 @@ export class Tally {
   acknowledged = 0;
   lost = 0;
   breaches = 0;
-  /** Of the kills and power cuts, those that ended lives in which a log had to go on at its end. */
+  /** Of the kills and power cuts, those that ended runs in which a log had to go on at its end. */
   goneOn = 0;
-  /** Lives that ended before their log was open. */
+  /** Runs that ended before their log was open. */
   opening = 0;
-  /** Lives that met a full disk. */
+  /** Runs that met a full disk. */
   full = 0;
   /** Locks of which a killed process had left the takeover file, which is removed by hand. */
   takeovers = 0;
 
   /** Damaged logs that were salvaged. */
   salvages = 0;
-  /** Lives that ended while they salvaged one. */
+  /** Runs that ended while they salvaged one. */
   salvageKills = 0;
   /** Those that left a salvage in its midst. */
   salvagesInterrupted = 0;
@@ -52,7 +52,7 @@ export class Tally {
     for (const report of reports) this.deeds.count(report);
   }
 
-  /** How many lives were ended, but for those in which logs had to go on at their ends. */
+  /** How many runs were ended, but for those in which logs had to go on at their ends. */
   get ended(): number {
     return this.kills + this.powerCuts - this.goneOn;
   }

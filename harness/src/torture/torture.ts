@@ -15,11 +15,11 @@ import { TorturedSegments } from './tortured-segments.js';
 import { describeVariant, type Variant, variantsOf } from './variant.js';
 import { Crew, type Entries } from './victims/crew.js';
 
-/** Logs that are tortured side by side: lives wait as much as they work. */
+/** Logs that are tortured side by side: runs wait as much as they work. */
 const SIDE_BY_SIDE = 2 * availableParallelism();
 
-/** Lives of one log, unless everything is over before. */
-const LIVES_MAX = 40;
+/** Runs of one log, unless everything is over before. */
+const RUNS_MAX = 40;
 
 /** Tortures logs until there were kills, or was time, enough, or a promise was broken. */
 export class Torture {
@@ -48,7 +48,7 @@ export class Torture {
     this.#deadline = performance.now() + given.minutes * 60_000;
   }
 
-  /** Ends as soon as the lives under way have ended. */
+  /** Ends as soon as the runs under way have ended. */
   stop(): void {
     this.#stopped = true;
   }
@@ -71,7 +71,7 @@ export class Torture {
     this.#say(
       `${salvages} damaged logs salvaged, ${salvageKills} kills before they were, ${salvagesInterrupted} of them in the midst of it`,
     );
-    this.#say(`${opening} lives ended before their log was open, ${full} met a full disk`);
+    this.#say(`${opening} runs ended before their log was open, ${full} met a full disk`);
     this.#say(`${takeovers} locks of killed processes had to be cleared by hand`);
     this.#say(`torture: ${this.#tally}`);
     return kept;
@@ -139,16 +139,16 @@ export class Torture {
   /** @param end - what is done to it at last, and has to see that it goes on */
   async #torture(number: number, log: TorturedLog, end = () => log.goOn()): Promise<void> {
     const { kills, plant } = this.#given;
-    const lives = Math.min(LIVES_MAX, Math.max(1, Math.floor(kills / this.#variants.length)));
-    let life = 0;
-    for (; life < lives && !this.#over && log.breach === undefined; life++) {
-      await log.endOneLife();
+    const runs = Math.min(RUNS_MAX, Math.max(1, Math.floor(kills / this.#variants.length)));
+    let run = 0;
+    for (; run < runs && !this.#over && log.breach === undefined; run++) {
+      await log.endOneRun();
       if (plant !== undefined) await this.#plant(log, plant);
       else await log.salvage();
     }
     if (!this.#stopped) await end();
     await log.inspect();
-    this.#conclude(number, log, life);
+    this.#conclude(number, log, run);
   }
 
   async #plant(log: TorturedLog, plant: NonNullable<Arguments['plant']>): Promise<void> {
@@ -159,12 +159,12 @@ export class Torture {
     if (done === undefined) return;
     this.#planted = true;
     this.#say(`planted: ${done}`);
-    // A life could cut it off before anything reads it.
+    // A run could cut it off before anything reads it.
     await log.inspect();
   }
 
-  #conclude(number: number, log: TorturedLog, lives: number): void {
-    const what = `${describeVariant(log.variant)}: ${lives} lives, ${log.ledger.acknowledged} acknowledged`;
+  #conclude(number: number, log: TorturedLog, runs: number): void {
+    const what = `${describeVariant(log.variant)}: ${runs} runs, ${log.ledger.acknowledged} acknowledged`;
     if (log.breach === undefined) {
       this.#say(what);
       rmSync(log.directory, { recursive: true, force: true });

@@ -5,7 +5,7 @@ import { CoreLedgers } from './expected/core-ledgers.js';
 import { CORES_MAX } from './expected/stock-taking.js';
 import { TorturedLog } from './tortured-log.js';
 import { Cores, directoryOfCores } from './workload/cores.js';
-import { failureOf } from './workload/life.js';
+import { failureOf } from './workload/run.js';
 
 /** Bytes of an entry before its value, and some of that. */
 const ENTRY_BYTES = 40;

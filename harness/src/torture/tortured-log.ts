@@ -15,7 +15,7 @@ import type { Crew } from './victims/crew.js';
 import { HANGS_AFTER_MS, moment } from './victims/moment.js';
 import type { Victim } from './victims/victim.js';
 
-/** Within this most lives have something acknowledged. */
+/** Within this most runs have something acknowledged. */
 const GOES_ON_MS = 250;
 
 /** The disk of a log, when it is one of its own. */
@@ -27,7 +27,7 @@ export interface Disks {
 }
 
 /**
- * One log in one directory, through many lives that are each ended by force. Whatever its victims report, and whatever is
+ * One log in one directory, through many runs that are each ended by force. Whatever its victims report, and whatever is
  * found when it is opened, is held against its ledger; the first breach ends it.
  */
 export abstract class TorturedLog {
@@ -42,9 +42,9 @@ export abstract class TorturedLog {
   /** The file system that the directory is on, when it is one that is to run full. */
   protected readonly disk: SmallDisk | undefined;
   readonly #forgetful: ForgetfulDisk | undefined;
-  #life = 0;
+  #run = 0;
   #breach: Breach | undefined;
-  /** Whether nothing was acknowledged in the last life. */
+  /** Whether nothing was acknowledged in the last run. */
   #isIdle = true;
 
   constructor(variant: Variant, directory: string, seed: number, crew: Crew, tally: Tally, disks: Disks = {}) {
@@ -76,11 +76,11 @@ export abstract class TorturedLog {
   /** Has a second one try to open the log that a victim has open all the time. */
   protected tryToShare(_victim: Victim): void {}
 
-  /** Looks at what a life has reported as a whole. */
+  /** Looks at what a run has reported as a whole. */
   protected judge(_reports: readonly Report[]): void {}
 
-  /** Has one life lived and ended. */
-  async endOneLife(): Promise<void> {
+  /** Begins a run and ends it. */
+  async endOneRun(): Promise<void> {
     if (this.random.chance(0.5)) this.#makeRoom();
     const victim = this.begin();
     const came = await moment(this.random, victim);
@@ -91,10 +91,10 @@ export abstract class TorturedLog {
   }
 
   /**
-   * Has lives lived until something is acknowledged in one, unless it was in the last one, as long as that takes: lives that
+   * Begins runs until something is acknowledged in one, unless it was in the last one, as long as that takes: runs that
    * never get to work break no promise.
    *
-   * @param hangsAfterMs - a life that has had more time hangs
+   * @param hangsAfterMs - a run that has had more time hangs
    */
   async goOn(hangsAfterMs = HANGS_AFTER_MS): Promise<void> {
     for (let ms = GOES_ON_MS; this.#isIdle && this.#breach === undefined; ms *= 2) {
@@ -103,14 +103,14 @@ export abstract class TorturedLog {
       await this.end(victim);
       if (this.variant.victims === 'processes') this.#tally.goneOn++;
       if (this.#isIdle && ms > hangsAfterMs)
-        this.note({ text: `in a life of ${ms} ms nothing was acknowledged`, lost: 0 });
+        this.note({ text: `in a run of ${ms} ms nothing was acknowledged`, lost: 0 });
     }
   }
 
   /** Damages the log by chance, and has it salvaged. */
   async salvage(): Promise<void> {}
 
-  /** Begins a life. @param salvage - of a log that was damaged */
+  /** Begins a run. @param salvage - of a log that was damaged */
   protected begin(salvage?: Job['salvage']): Victim {
     this.beginHere();
     const victim = this.#crew.next(this.variant);
@@ -119,7 +119,7 @@ export abstract class TorturedLog {
     return victim;
   }
 
-  /** Ends a life. @returns what it has reported */
+  /** Ends a run. @returns what it has reported */
   protected async end(victim: Victim): Promise<readonly Report[]> {
     const cutsPower = this.#forgetful !== undefined && this.random.chance(0.8);
     const reports = cutsPower ? await this.#endWithPower(victim) : await this.#endAlone(victim);
@@ -128,7 +128,7 @@ export abstract class TorturedLog {
     this.judge(reports);
     this.#tally.countDeeds(reports);
     const before = this.ledger.acknowledged;
-    this.note(this.ledger.takeAll(this.#life, reports));
+    this.note(this.ledger.takeAll(this.#run, reports));
     if (cutsPower) this.ledger.losePower();
     this.#isIdle = this.ledger.acknowledged === before;
     this.#tally.acknowledged += this.ledger.acknowledged - before;
@@ -171,15 +171,15 @@ export abstract class TorturedLog {
     return reports.filter(({ what }, index) => index < before || (what !== 'wrong' && what !== 'differs'));
   }
 
-  /** Begins a life in this process. @returns which it is */
+  /** Begins a run in this process. @returns which it is */
   protected beginHere(): number {
     this.#clearTakeovers();
-    return ++this.#life;
+    return ++this.#run;
   }
 
   protected readonly take = (report: Report): void => {
     this.#tally.deeds.count(report);
-    this.note(this.ledger.take(this.#life, report));
+    this.note(this.ledger.take(this.#run, report));
   };
 
   protected note(breach: Breach | undefined): void {
@@ -197,7 +197,7 @@ export abstract class TorturedLog {
       api,
       options: this.options,
       seed: this.seed,
-      life: this.#life,
+      run: this.#run,
       check: this.random.chance(0.5),
       mayFill: this.disk !== undefined,
     };
@@ -210,7 +210,7 @@ export abstract class TorturedLog {
     if (this.random.chance(0.8)) this.disk.leave(this.random.magnitude(2 * 1024 * 1024));
   }
 
-  /** No process lives that could be taking a lock, so what is left of one that did is removed by hand. */
+  /** No process runs that could be taking a lock, so what is left of one that did is removed by hand. */
   #clearTakeovers(): void {
     for (const directory of this.locked) {
       const second = join(directory, `${FileName.lock}.takeover`);

@@ -16,16 +16,16 @@ import { TorturedLog } from './tortured-log.js';
 import { reports } from './victims/moment.js';
 import type { Victim } from './victims/victim.js';
 import { claimsOf, drawDeed, endOf, performSync } from './workload/deeds.js';
-import { failureOf } from './workload/life.js';
+import { failureOf } from './workload/run.js';
 
 /** Reports within which a log that has room must have acknowledged something. */
 const REPORTS_OF_A_LIFE = 200;
 
-/** How often a log is damaged and salvaged, and how many lives are ended at most before it is. */
+/** How often a log is damaged and salvaged, and how many runs are ended at most before it is. */
 const SALVAGES = 0.1;
 const SALVAGE_KILLS = 8;
 
-/** So long, at most, a life has for it; the next one longer. */
+/** So long, at most, a run has for it; the next one longer. */
 const SALVAGE_MS = 100;
 
 /** A log of one writer: `Wal`, or `SegmentedWal`. */
@@ -38,14 +38,14 @@ export class TorturedSegments extends TorturedLog {
   }
 
   async inspect(): Promise<void> {
-    this.#withLog((log, life) => {
-      if (this.random.chance(0.5)) this.#doSomething(log, life);
+    this.#withLog((log, run) => {
+      if (this.random.chance(0.5)) this.#doSomething(log, run);
     });
   }
 
   /**
-   * Closes the log, damages it, and has lives open it with salvage that are ended while they do, until one has. Before that,
-   * strict refuses it; afterwards it opens it.
+   * Closes the log, damages it, and begins runs that open it with salvage and are ended meanwhile, until one has opened
+   * it. Before that, strict refuses it; afterwards it opens it.
    */
   override async salvage(): Promise<void> {
     const { victims } = this.variant;
@@ -87,7 +87,7 @@ export class TorturedSegments extends TorturedLog {
   }
 
   /**
-   * Has one life salvage the log.
+   * Begins a run that salvages the log.
    *
    * @param ended - how many reports there are in quarantine until it is salvaged; `undefined` where there may be no need to
    * @returns whether it was open when it was ended
@@ -132,9 +132,9 @@ export class TorturedSegments extends TorturedLog {
     for (let round = 0; round < 2; round++) {
       disk.fill();
       // What the first opening frees, the second one does not find.
-      this.#withLog((log, life) => {
+      this.#withLog((log, run) => {
         disk.fill();
-        this.#appendUntilFull(log, life);
+        this.#appendUntilFull(log, run);
       });
     }
     disk.leave(64 * 1024);
@@ -143,7 +143,7 @@ export class TorturedSegments extends TorturedLog {
     await this.inspect();
   }
 
-  /** A life with room on the disk, in which something must be acknowledged. */
+  /** A run with room on the disk, in which something must be acknowledged. */
   async #goOn(disk: SmallDisk): Promise<void> {
     if (this.breach !== undefined) return;
     disk.leave(4 * 1024 * 1024);
@@ -159,7 +159,7 @@ export class TorturedSegments extends TorturedLog {
   /** A second writer must be refused, at once. */
   protected override tryToShare(victim: Victim): void {
     const { reports, ended } = victim.transcript;
-    // Only a life on `Wal` keeps its log open all the time.
+    // Only a run on `Wal` keeps its log open all the time.
     if (this.variant.api !== 'wal' || ended || reports.length === 0) return;
     try {
       SegmentedWal.openSync({ directory: this.directory, io: 'sync-fs' }).closeSync();
@@ -174,9 +174,9 @@ export class TorturedSegments extends TorturedLog {
     this.note({ text: 'the log does not open on a full disk', lost: this.ledger.owed });
   }
 
-  #withLog(use: (log: SegmentedWal, life: number) => void): void {
+  #withLog(use: (log: SegmentedWal, run: number) => void): void {
     if (this.breach !== undefined) return;
-    const life = this.beginHere();
+    const run = this.beginHere();
     let log: SegmentedWal;
     try {
       log = SegmentedWal.openSync({ directory: this.directory, io: 'sync-fs', ...configOf(this.options) });
@@ -191,7 +191,7 @@ export class TorturedSegments extends TorturedLog {
       for (const record of log.replay({ copy: false })) reading.take(record);
       reading.done();
       // What is broken stays as it was found.
-      if (this.breach === undefined) use(log, life);
+      if (this.breach === undefined) use(log, run);
     });
     // Closing writes, too.
     this.#unlessFull(() => log.closeSync());
@@ -205,11 +205,11 @@ export class TorturedSegments extends TorturedLog {
     }
   }
 
-  #doSomething(log: SegmentedWal, life: number): void {
+  #doSomething(log: SegmentedWal, run: number): void {
     const deed = drawDeed(log, this.random, { retains: retains(this.options), mayFill: this.disk !== undefined });
     for (const each of deed.begins) this.take(each);
     performSync(log, deed);
-    for (const each of endOf(deed, log, generationOf(life, 1))) this.take(each);
+    for (const each of endOf(deed, log, generationOf(run, 1))) this.take(each);
   }
 
   /** Gives up every hold, and drops everything. */
@@ -225,10 +225,10 @@ export class TorturedSegments extends TorturedLog {
     this.take({ what: 'truncated', firstLsn: log.firstLsn });
   }
 
-  #appendUntilFull(log: SegmentedWal, life: number): void {
+  #appendUntilFull(log: SegmentedWal, run: number): void {
     try {
       for (let record = 0; record < 10_000; record++) {
-        const { payload, options } = this.#contents.of(life, log.nextLsn);
+        const { payload, options } = this.#contents.of(run, log.nextLsn);
         log.append(payload, options);
         log.syncSync();
         this.take({ what: 'acknowledged', lsn: log.lastLsn });

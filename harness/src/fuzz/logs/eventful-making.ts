@@ -20,7 +20,7 @@ export class EventfulMaking extends Making {
     return { ...super.options, ...this.#compression, ...(this.keyId > 0 ? { allowPlaintext: true } : {}) };
   }
 
-  protected override live(io: StorageIo): void {
+  protected override run(io: StorageIo): void {
     const { random } = this;
     if (this.keyId === 0 && random.chance(0.3)) this.keyId = random.pick(KEYS);
     this.#compression = random.chance(0.4) ? { compression: { codec: 'deflate', thresholdBytes: 1 } } : {};
@@ -28,7 +28,7 @@ export class EventfulMaking extends Making {
     if (this.#isMade && random.chance(0.25)) fullAfter(io, random.integer(0, 25));
     this.#isMade = true;
     try {
-      super.live(io);
+      super.run(io);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
     }

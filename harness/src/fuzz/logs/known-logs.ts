@@ -49,7 +49,7 @@ export const configOf = (
   randomBytes: (length) => Uint8Array.from({ length }, () => random.integer(0, 255)),
 });
 
-/** Logs of some lives each: short and long segments, groups and marks, closed and killed, truncated and not. */
+/** Logs of some runs each: short and long segments, groups and marks, closed and killed, truncated and not. */
 export const PLAIN_LOGS: readonly KnownLog[] = Array.from({ length: 24 }, (_, index) =>
   knownLog(new Random(index), {}),
 );
@@ -76,7 +76,7 @@ function knownLog(random: Random, transforms: Partial<SegmentedWalConfig> = {}):
   let io = createMemoryStorageIo();
   let firstLsn = 0;
   let durableLsn = 0;
-  for (let lives = random.integer(1, 3); lives > 0; lives--) {
+  for (let runs = random.integer(1, 3); runs > 0; runs--) {
     const log = SegmentedWal.openSync({ ...config, io });
     for (let group = random.integer(1, 6); group > 0; group--) {
       for (let count = random.integer(1, 4); count > 0; count--) appendOne(log, random, records, byteMost);
@@ -93,7 +93,7 @@ function knownLog(random: Random, transforms: Partial<SegmentedWalConfig> = {}):
       log.closeSync();
       durableLsn = log.lastLsn;
     }
-    // Killed or closed: the next opening of these files has nothing to do with this life.
+    // Killed or closed: the next opening of these files has nothing to do with this run.
     io = backendWith(filesOn(io));
   }
   return { files: filesOn(io), records, firstLsn, durableLsn };

@@ -15,7 +15,7 @@ interface TrueSegment {
   readonly lastLsn: number;
 }
 
-/** A log of some lives, as the last of them left it, and all that is known of it. */
+/** A log of some runs, as the last of them left it, and all that is known of it. */
 export interface History {
   readonly tree: Tree;
   /** The same directory at earlier moments. */
@@ -42,7 +42,7 @@ export const optionsOf = (keyId: number, random = new Random(7)): LogOptions => 
 
 export const textOf = ({ payload }: WalRecord): string => Buffer.from(payload).toString('latin1');
 
-/** Makes a history: what happens in its lives is left to chance from a seed. */
+/** Makes a history: what happens in its runs is left to chance from a seed. */
 export class Making {
   protected readonly random: Random;
   protected keyId: number;
@@ -67,8 +67,8 @@ export class Making {
 
   make(): History {
     let io: StorageIo = createMemoryStorageIo();
-    for (let lives = this.random.integer(1, 3); lives > 0; lives--) {
-      this.live(io);
+    for (let runs = this.random.integer(1, 3); runs > 0; runs--) {
+      this.run(io);
       io = this.between(backendOf(treeOn(io)));
     }
     const tree = treeOn(io);
@@ -95,7 +95,7 @@ export class Making {
     return SegmentedWal.openSync({ ...this.options, io });
   }
 
-  protected live(io: StorageIo): void {
+  protected run(io: StorageIo): void {
     const { random } = this;
     const wal = SegmentedWal.openSync({ ...this.options, io });
     for (let acts = random.integer(2, 9); acts > 0; acts--) this.act(wal, io);
@@ -105,7 +105,7 @@ export class Making {
     } else if (random.chance(0.4)) wal.closeSync();
   }
 
-  /** What happens until the next life. */
+  /** What happens until the next run. */
   protected between(io: StorageIo): StorageIo {
     let left = io;
     for (let crashes = this.random.pick([0, 0, 0, 1, 2]); crashes > 0; crashes--) left = this.#crashInRecovery(left);

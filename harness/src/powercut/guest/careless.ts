@@ -7,7 +7,7 @@ import type { GuestJob } from './job.js';
 
 const RECORDS_AT_ONCE = 5;
 
-/** Lives a life that promises too much: what was flushed only it calls durable. A power cut has to show that. */
+/** A run that promises too much: it calls durable what was only flushed. A power cut has to show that. */
 export async function liveCarelessly(job: GuestJob, report: (report: Report) => void): Promise<never> {
   const { options, backend, directory } = job;
   const log = await SegmentedWal.open({ ...configOf(options), ...backendNamed(backend).options, directory });
@@ -15,7 +15,7 @@ export async function liveCarelessly(job: GuestJob, report: (report: Report) => 
   const contents = new Contents(job.seed, options);
   for (;;) {
     for (let record = 0; record < RECORDS_AT_ONCE; record++) {
-      const { payload, options } = contents.of(job.life, log.nextLsn);
+      const { payload, options } = contents.of(job.run, log.nextLsn);
       log.append(payload, options);
     }
     await log.flush();

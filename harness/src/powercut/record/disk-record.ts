@@ -32,7 +32,7 @@ export class DiskRecord {
   readonly #bytes: number;
   /** By log, what it has told, and at which event. */
   readonly #told: { readonly at: number; readonly line: string; readonly report: Report }[][];
-  /** By log, what it had told in the lives before. */
+  /** By log, what it had told in the runs before. */
   readonly #before: readonly Report[][][];
 
   constructor(folder: string) {
@@ -62,8 +62,8 @@ export class DiskRecord {
     return (this.#told[log] ?? []).filter(({ at }) => at < cut).map(({ line }) => line);
   }
 
-  /** What a log has reported up to a cut, in each of its lives. */
-  livesOf(log: number, cut: number): Report[][] {
+  /** What a log has reported up to a cut, in each of its runs. */
+  runsOf(log: number, cut: number): Report[][] {
     const now = (this.#told[log] ?? []).filter(({ at }) => at < cut).map(({ report }) => report);
     return [...(this.#before[log] ?? []), now];
   }

@@ -17,7 +17,7 @@ const LONG_BYTES = 400_000;
 
 /**
  * What the records of a log are: each follows from the seed, the generation that appends it and its LSN, and its type is the
- * number of that generation: the life, and behind a cut another one. So every byte of a record that is found is known.
+ * number of that generation: the run, and behind a cut another one. So every byte of a record that is found is known.
  */
 export class Contents {
   readonly #seed: number;

@@ -20,22 +20,22 @@ export class CoreLedgers implements Accounts {
     return this.#ledgers;
   }
 
-  takeAll(life: number, reports: readonly Report[]): Breach | undefined {
+  takeAll(run: number, reports: readonly Report[]): Breach | undefined {
     for (const report of reports) {
-      const breach = this.take(life, report);
+      const breach = this.take(run, report);
       if (breach !== undefined) return breach;
     }
     return undefined;
   }
 
-  take(life: number, report: Report): Breach | undefined {
+  take(run: number, report: Report): Breach | undefined {
     if (report.core !== undefined) {
-      const breach = this.#of(report.core).take(life, report);
+      const breach = this.#of(report.core).take(run, report);
       return breach && { ...breach, text: `core ${report.core}, by the numbers of its puts: ${breach.text}` };
     }
-    const breach = this.#common.take(life, report);
+    const breach = this.#common.take(run, report);
     // What cannot be read any more is lost on every core.
-    return breach && { ...breach, lost: this.#sum((ledger) => ledger.take(life, report)?.lost ?? 0) };
+    return breach && { ...breach, lost: this.#sum((ledger) => ledger.take(run, report)?.lost ?? 0) };
   }
 
   losePower(): void {

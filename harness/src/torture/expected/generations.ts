@@ -1,13 +1,13 @@
-/** More lives than a log ever has. */
-const LIVES = 0x1_0000;
+/** More runs than a log ever has. */
+const RUNS = 0x1_0000;
 
 /**
- * What the records of a life have in common up to the next cut of that life: it is their type. Behind a cut the same LSNs
+ * What the records of a run have in common up to the next cut of that run: it is their type. Behind a cut the same LSNs
  * are given out again, and what gets them then has to be told from what had them before.
  *
- * @param cuts - how many cuts the life has made; with none, the generation has the number of the life
+ * @param cuts - how many cuts the run has made; with none, the generation has the number of the run
  */
-export const generationOf = (life: number, cuts: number): number => life + cuts * LIVES;
+export const generationOf = (run: number, cuts: number): number => run + cuts * RUNS;
 
-/** The life of a generation. */
-export const lifeOf = (generation: number): number => generation % LIVES;
+/** The run of a generation. */
+export const runOf = (generation: number): number => generation % RUNS;

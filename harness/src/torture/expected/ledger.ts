@@ -1,7 +1,7 @@
 import type { LsnRange } from '@walstack/segmented';
 import type { Report, SalvageNeeds } from '../reports.js';
 import { CHECKPOINT, Claims, type FoundClaims } from './claims.js';
-import { lifeOf } from './generations.js';
+import { runOf } from './generations.js';
 
 /** A promise that was broken. */
 export interface Breach {
@@ -24,10 +24,10 @@ export interface Accounts {
   readonly acknowledged: number;
   /** Records that have to be there. */
   readonly owed: number;
-  /** Takes everything that a life reported; ends with the first breach. */
-  takeAll(life: number, reports: readonly Report[]): Breach | undefined;
-  /** Takes one report of a life. */
-  take(life: number, report: Report): Breach | undefined;
+  /** Takes everything that a run reported; ends with the first breach. */
+  takeAll(run: number, reports: readonly Report[]): Breach | undefined;
+  /** Takes one report of a run. */
+  take(run: number, report: Report): Breach | undefined;
   /** The power was cut behind what was reported so far: what was flushed only need not be there. */
   losePower(): void;
 }
@@ -45,11 +45,11 @@ interface Cut {
 }
 
 /**
- * What a log owes: what it was asked to keep and has promised, drawn up from the reports of the lives that wrote to it. Each
+ * What a log owes: what it was asked to keep and has promised, drawn up from the reports of the runs that wrote to it. Each
  * report is held against it, and what contradicts it is a breach.
  *
- * Which life owns an LSN follows from the openings alone: a life that found the log to end before an LSN has taken it from all
- * lives before, so a record with it is of the last such life, or there is none. A cut does the same within a life: what it
+ * Which run owns an LSN follows from the openings alone: a run that found the log to end before an LSN has taken it from all
+ * runs before, so a record with it is of the last such run, or there is none. A cut does the same within a run: what it
  * drops never comes back, and what is appended from then on is of another generation. A cut that was begun and not done has
  * happened when the log ends where it leaves it, and else it has not.
  */
@@ -92,10 +92,10 @@ export class Ledger implements Accounts {
     return Math.max(0, this.#required - this.#firstAtMost + 1);
   }
 
-  takeAll(life: number, reports: readonly Report[]): Breach | undefined {
+  takeAll(run: number, reports: readonly Report[]): Breach | undefined {
     this.#reading = undefined;
     for (const report of reports) {
-      const breach = this.take(life, report);
+      const breach = this.take(run, report);
       if (breach !== undefined) return breach;
     }
     return undefined;
@@ -105,21 +105,21 @@ export class Ledger implements Accounts {
     this.#flushed = 0;
   }
 
-  take(life: number, report: Report): Breach | undefined {
+  take(run: number, report: Report): Breach | undefined {
     switch (report.what) {
       case 'opened':
-        return this.#open(life, report.firstLsn, report.nextLsn);
+        return this.#open(run, report.firstLsn, report.nextLsn);
       case 'claims':
         return this.#find(report);
       case 'held':
-        return this.#hold(report.life, report.from, report.to);
+        return this.#hold(report.run, report.from, report.to);
       case 'checked':
         return this.#endReading();
       case 'batch':
         this.#batches.push(report);
         return undefined;
       case 'acknowledged':
-        return this.#acknowledge(life, report.lsn);
+        return this.#acknowledge(run, report.lsn);
       case 'flushed':
         this.#flushed = Math.max(this.#flushed, report.lsn);
         return undefined;
@@ -149,7 +149,7 @@ export class Ledger implements Accounts {
         this.#claims.begin(report.name, report.lsn);
         return undefined;
       case 'claimed':
-        return this.#claimed(life, report.name, report.lsn);
+        return this.#claimed(run, report.name, report.lsn);
       case 'damaged':
         this.#damaged(report);
         return undefined;
@@ -168,8 +168,8 @@ export class Ledger implements Accounts {
     }
   }
 
-  #open(life: number, firstLsn: number, nextLsn: number): Breach | undefined {
-    const generation = lifeOf(this.#generation) === life ? this.#generation : life;
+  #open(run: number, firstLsn: number, nextLsn: number): Breach | undefined {
+    const generation = runOf(this.#generation) === run ? this.#generation : run;
     this.#generation = generation;
     const cut = this.#cut;
     this.#cut = undefined;
@@ -257,12 +257,12 @@ export class Ledger implements Accounts {
   }
 
   /** What stands before a hold, and up to the checkpoint, is durable. */
-  #claimed(life: number, name: string, lsn: number | undefined): Breach | undefined {
+  #claimed(run: number, name: string, lsn: number | undefined): Breach | undefined {
     this.#claims.done(name, lsn);
     if (lsn === undefined) return undefined;
-    if (name === CHECKPOINT) return this.#acknowledge(life, lsn);
+    if (name === CHECKPOINT) return this.#acknowledge(run, lsn);
     this.#firstAtMost = Math.min(this.#firstAtMost, lsn);
-    return this.#acknowledge(life, lsn - 1);
+    return this.#acknowledge(run, lsn - 1);
   }
 
   #find(found: FoundClaims): Breach | undefined {
@@ -307,11 +307,11 @@ export class Ledger implements Accounts {
     return { text, lost: reading.end - reading.next };
   }
 
-  #acknowledge(life: number, lsn: number): Breach | undefined {
+  #acknowledge(run: number, lsn: number): Breach | undefined {
     if (lsn <= this.#required) return undefined;
     const owner = this.#ownerOf(this.#required + 1);
-    if (owner === undefined || lifeOf(owner) !== life) {
-      return { text: `life ${life} was acknowledged LSN ${lsn}, which is of ${nameOf(owner)}`, lost: 0 };
+    if (owner === undefined || runOf(owner) !== run) {
+      return { text: `run ${run} was acknowledged LSN ${lsn}, which is of ${nameOf(owner)}`, lost: 0 };
     }
     this.#acknowledged += lsn - this.#required;
     this.#required = lsn;
@@ -341,7 +341,7 @@ export class Ledger implements Accounts {
 }
 
 function nameOf(generation: number | undefined): string {
-  if (generation === undefined) return 'no life';
-  const life = lifeOf(generation);
-  return life === generation ? `life ${life}` : `life ${life} behind a cut (generation ${generation})`;
+  if (generation === undefined) return 'no run';
+  const run = runOf(generation);
+  return run === generation ? `run ${run}` : `run ${run} behind a cut (generation ${generation})`;
 }

@@ -9,7 +9,7 @@ interface Put {
   readonly value: Uint8Array;
 }
 
-/** At the beginning of each key: the life in 4 bytes, the number in 6. */
+/** At the beginning of each key: the run in 4 bytes, the number in 6. */
 const NUMBERS_BYTES = 10;
 
 /** What the puts of one core are: as the records of a log, with the number of the put for the LSN. */
@@ -22,24 +22,24 @@ export class Puts {
     this.contents = new Contents(this.#seed, options, { scopes: false });
   }
 
-  /** The put that a life appends with this number. */
-  of(life: number, number: number): Put {
-    const { payload, options } = this.contents.of(life, number);
-    return { key: keyOf(life, number, options.meta ?? ''), value: payload };
+  /** The put that a run appends with this number. */
+  of(run: number, number: number): Put {
+    const { payload, options } = this.contents.of(run, number);
+    return { key: keyOf(run, number, options.meta ?? ''), value: payload };
   }
 
-  /** The key that a life removes right behind the put with this number; `undefined` when it removes none. */
-  removedBehind(life: number, number: number): Uint8Array | undefined {
-    const isRemoved = new Random(this.#seed, life, number, REMOVED.length).chance(0.05);
-    return isRemoved ? keyOf(life, number, REMOVED) : undefined;
+  /** The key that a run removes right behind the put with this number; `undefined` when it removes none. */
+  removedBehind(run: number, number: number): Uint8Array | undefined {
+    const isRemoved = new Random(this.#seed, run, number, REMOVED.length).chance(0.05);
+    return isRemoved ? keyOf(run, number, REMOVED) : undefined;
   }
 }
 
 const REMOVED = 'removed';
 
-function keyOf(life: number, number: number, rest: string | Uint8Array): Uint8Array {
+function keyOf(run: number, number: number, rest: string | Uint8Array): Uint8Array {
   const numbers = Buffer.alloc(NUMBERS_BYTES);
-  numbers.writeUInt32LE(life, 0);
+  numbers.writeUInt32LE(run, 0);
   numbers.writeUIntLE(number, 4, 6);
   return Buffer.concat([numbers, Buffer.from(rest)]);
 }
@@ -57,7 +57,7 @@ export function readPut({ key, value, coreId, sequence }: PutEntry): ReadBack {
   };
 }
 
-/** The life and the number that a key begins with. */
+/** The run and the number that a key begins with. */
 export function numbersOf({ key, coreId, sequence }: Pick<DeleteEntry, 'key' | 'coreId' | 'sequence'>): {
   readonly type: number;
   readonly lsn: number;

@@ -1,12 +1,12 @@
 import type { Report } from '../reports.js';
 import type { Contents, ReadBack } from './contents.js';
 
-/** Compares what is read from a log with what was appended to it, and reports it in runs, one for each life. */
+/** Compares what is read from a log with what was appended to it, and reports it in ranges of LSNs, each of one run. */
 export class Reading {
   readonly #contents: Contents;
   readonly #report: (report: Report) => void;
   #last = 0;
-  #run: { life: number; from: number; to: number } | undefined;
+  #range: { run: number; from: number; to: number } | undefined;
 
   constructor(contents: Contents, report: (report: Report) => void) {
     this.#contents = contents;
@@ -20,26 +20,26 @@ export class Reading {
 
   /** Takes the next record. */
   readonly take = (record: ReadBack): void => {
-    const { lsn, type: life } = record;
+    const { lsn, type: run } = record;
     this.#last = lsn;
     const problem = this.#contents.problemOf(record);
-    if (problem !== undefined) this.#report({ what: 'differs', lsn, text: `it is of life ${life}, and ${problem}` });
-    if (this.#run?.life === life && this.#run.to === lsn - 1) {
-      this.#run.to = lsn;
+    if (problem !== undefined) this.#report({ what: 'differs', lsn, text: `it is of run ${run}, and ${problem}` });
+    if (this.#range?.run === run && this.#range.to === lsn - 1) {
+      this.#range.to = lsn;
       return;
     }
-    this.#endRun();
-    this.#run = { life, from: lsn, to: lsn };
+    this.#endRange();
+    this.#range = { run, from: lsn, to: lsn };
   };
 
   /** Everything was read. */
   done(): void {
-    this.#endRun();
+    this.#endRange();
     this.#report({ what: 'checked' });
   }
 
-  #endRun(): void {
-    if (this.#run !== undefined) this.#report({ what: 'held', ...this.#run });
-    this.#run = undefined;
+  #endRange(): void {
+    if (this.#range !== undefined) this.#report({ what: 'held', ...this.#range });
+    this.#range = undefined;
   }
 }

@@ -36,8 +36,8 @@ class Stock {
   readonly core: number;
   readonly #reading: Reading;
   readonly #puts: Puts;
-  /** The last put that was read, and the key that its life removed behind it, until that was read. */
-  #behind: { readonly life: number; readonly number: number; removed: Uint8Array | undefined } | undefined;
+  /** The last put that was read, and the key that its run removed behind it, until that was read. */
+  #behind: { readonly run: number; readonly number: number; removed: Uint8Array | undefined } | undefined;
   readonly #covered: number;
   readonly #reports: Report[] = [];
 
@@ -56,25 +56,25 @@ class Stock {
 
   #takePut(entry: PutEntry): void {
     const put = readPut(entry);
-    const { type: life, lsn: number } = put;
+    const { type: run, lsn: number } = put;
     const before = this.#behind;
-    // At the end of a life it may be lost.
-    if (before?.removed !== undefined && before.life === life) {
+    // At the end of a run it may be lost.
+    if (before?.removed !== undefined && before.run === run) {
       this.#differs(before.number, 'what was removed behind it is not there');
     }
     this.#reading.take(put);
-    this.#behind = { life, number, removed: this.#puts.removedBehind(life, number) };
+    this.#behind = { run, number, removed: this.#puts.removedBehind(run, number) };
   }
 
   #takeRemoval(entry: DeleteEntry): void {
-    const { type: life, lsn: number } = numbersOf(entry);
+    const { type: run, lsn: number } = numbersOf(entry);
     // A checkpoint may stand for the put, and not for what was removed behind it.
     const isCovered = this.#behind === undefined && number === this.#covered;
-    const removed = isCovered ? this.#puts.removedBehind(life, number) : this.#behind?.removed;
+    const removed = isCovered ? this.#puts.removedBehind(run, number) : this.#behind?.removed;
     if (removed === undefined || Buffer.compare(removed, entry.key) !== 0) {
       this.#differs(number, 'something else was removed behind it');
     }
-    this.#behind = { life, number, removed: undefined };
+    this.#behind = { run, number, removed: undefined };
   }
 
   #differs(lsn: number, text: string): void {

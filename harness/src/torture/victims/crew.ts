@@ -9,7 +9,7 @@ export interface Entries {
   readonly worker: URL;
 }
 
-/** The victims that come next. One process is always being started while another one lives. */
+/** The victims that come next. One process is always being started while another one runs. */
 export class Crew implements AsyncDisposable {
   readonly #entries: Entries;
   #ready: ProcessVictim | undefined;

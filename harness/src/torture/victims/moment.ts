@@ -6,10 +6,10 @@ import type { Transcript, Victim } from './victim.js';
 export const HANGS_AFTER_MS = 60_000;
 
 /**
- * Waits until the moment has come at which a life ends: many end while they open the log, the others after some reports
+ * Waits until the moment has come at which a run ends: many end while they open the log, the others after some reports
  * or some time.
  *
- * @returns whether it came; `false` when the life hangs
+ * @returns whether it came; `false` when the run hangs
  */
 export async function moment(random: Random, { tellsAtOnce, transcript }: Victim): Promise<boolean> {
   if (!tellsAtOnce) {

@@ -8,7 +8,7 @@ import { Transcript, type Victim } from './victim.js';
 
 /**
  * A process that is killed by SIGKILL. It is made some time before it is needed: starting Node.js takes longer than most
- * lives.
+ * runs.
  */
 export class ProcessVictim implements Victim {
   readonly transcript = new Transcript();

@@ -1,7 +1,7 @@
 import type { Job } from '../job.js';
 import { decodeReport, type Report } from '../reports.js';
 
-/** A process or a thread that lives one life and is ended by force. */
+/** A process or a thread that does one run and is ended by force. */
 export interface Victim {
   /** What it has reported so far. */
   readonly transcript: Transcript;

@@ -26,8 +26,8 @@ export class WorkerVictim implements Victim {
   }
 
   start(job: Job): void {
-    // Beside the log, and of this life alone: reports of another life would be taken for its own.
-    this.#reports = `${job.directory}.life-${job.life}`;
+    // Beside the log, and of this run alone: reports of another run would be taken for its own.
+    this.#reports = `${job.directory}.run-${job.run}`;
     const workerData: WorkerData = { job, reports: this.#reports };
     const worker = new Worker(this.#entry, { workerData });
     worker.on('error', (error) => this.#complain(`it failed: ${error.stack}`));

@@ -8,7 +8,7 @@ import type { Report } from '../reports.js';
 /** Writes to the log of one core, in whichever thread, and reports what it is promised. */
 export class CoreAuthor {
   readonly #writer: CoreWalWriter;
-  readonly #life: number;
+  readonly #run: number;
   readonly #report: (report: Report) => void;
   readonly #puts: Puts;
   readonly #random: Random;
@@ -22,15 +22,15 @@ export class CoreAuthor {
   /** @param last - how many puts there are already */
   constructor(
     writer: CoreWalWriter,
-    { seed, life, options }: Pick<Job, 'seed' | 'life' | 'options'>,
+    { seed, run, options }: Pick<Job, 'seed' | 'run' | 'options'>,
     last: number,
     report: (report: Report) => void,
   ) {
     this.#writer = writer;
-    this.#life = life;
+    this.#run = run;
     this.#report = report;
     this.#puts = new Puts(seed, writer.coreId, options);
-    this.#random = new Random(seed, life, writer.coreId);
+    this.#random = new Random(seed, run, writer.coreId);
     this.#last = last;
     this.#epochs = [{ epoch: 0, last }];
   }
@@ -85,10 +85,10 @@ export class CoreAuthor {
   }
 
   #appendPut(): void {
-    const { key, value } = this.#puts.of(this.#life, this.#last + 1);
+    const { key, value } = this.#puts.of(this.#run, this.#last + 1);
     this.#writer.appendPut(key, value);
     this.#last++;
-    const removed = this.#puts.removedBehind(this.#life, this.#last);
+    const removed = this.#puts.removedBehind(this.#run, this.#last);
     if (removed !== undefined) this.#writer.appendDelete(removed);
     // Another thread may go on to the next epoch at any moment: in which one the put is, the barrier before it says.
     const epoch = (this.#writer.barrier?.epoch ?? -1) + 1;

@@ -58,10 +58,10 @@ describe.each(both)('a toy log, %s', (_name, exploreIt) => {
 
 test('a crash inside the check is found by nothing else', async () => {
   // Recovery notes that it is under way, and believes such a note instead of looking at the log.
-  const broken = (life: ProcessRun<string>): void => {
-    const { io } = life;
+  const broken = (run: ProcessRun<string>): void => {
+    const { io } = run;
     const kept = io.list('/').includes('kept');
-    if (life.notes.includes('kept') && !kept && !io.list('/').includes('busy')) throw new Error('lost');
+    if (run.notes.includes('kept') && !kept && !io.list('/').includes('busy')) throw new Error('lost');
     if (kept && !io.list('/').includes('busy')) {
       io.close(io.open('/busy', { create: true }));
       io.rename('/kept', '/moved');
@@ -69,10 +69,10 @@ test('a crash inside the check is found by nothing else', async () => {
       runSync(io, ioSteps.remove(io, '/busy'));
     }
   };
-  const make = (life: ProcessRun<string>): void => {
-    life.io.close(life.io.open('/kept', { create: true }));
-    runSync(life.io, ioSteps.syncDirectory(life.io, '/'));
-    life.note('kept');
+  const make = (run: ProcessRun<string>): void => {
+    run.io.close(run.io.open('/kept', { create: true }));
+    runSync(run.io, ioSteps.syncDirectory(run.io, '/'));
+    run.note('kept');
   };
   const options = { crashCheckEvery: 1 };
   expect(await exploreCrashes(make, broken, { ...options, crashesInCheck: 0 })).toMatchObject({ nestedStates: 0 });
@@ -83,15 +83,15 @@ test('a crash inside the check is found by nothing else', async () => {
 
 describe('several disks', () => {
   /** Writes to both disks; what is durable on the first is durable on the second before. */
-  const mirrored = (first: number) => (life: ProcessRun<string>) => {
-    const [one, two] = life.disks.map((disk) => disk.createStorageIo());
+  const mirrored = (first: number) => (run: ProcessRun<string>) => {
+    const [one, two] = run.disks.map((disk) => disk.createStorageIo());
     for (const io of first === 0 ? [one, two] : [two, one]) {
-      life.io.close((io as StorageIo).open('/f', { create: true }));
+      run.io.close((io as StorageIo).open('/f', { create: true }));
       runSync(io as StorageIo, ioSteps.syncDirectory(io as StorageIo, '/'));
     }
   };
-  const check = (life: ProcessRun<string>): void => {
-    const [one, two] = life.disks.map((disk) => disk.createStorageIo().list('/'));
+  const check = (run: ProcessRun<string>): void => {
+    const [one, two] = run.disks.map((disk) => disk.createStorageIo().list('/'));
     if (one?.includes('f') && !two?.includes('f')) throw new Error('the second disk is behind');
   };
   const options: ExploreOptions = {
@@ -140,12 +140,12 @@ describe('what goes wrong elsewhere', () => {
   test('notes after the end are ignored', async () => {
     let late = 0;
     await exploreCrashes<string>(
-      (life) => {
-        life.io.makeDirectory('/d');
-        setImmediate(() => life.note('late'));
+      (run) => {
+        run.io.makeDirectory('/d');
+        setImmediate(() => run.note('late'));
       },
-      (life) => {
-        late += life.notes.length;
+      (run) => {
+        late += run.notes.length;
       },
     );
     await new Promise(setImmediate);

@@ -60,9 +60,9 @@ describe.each(both)('a toy log, %s', (_name, injectInto) => {
 describe('the error that a scenario ends with', () => {
   const failing = (rethrow: (error: unknown) => never) =>
     injectFaults(
-      (life) => {
+      (run) => {
         try {
-          life.io.makeDirectory('/d');
+          run.io.makeDirectory('/d');
         } catch (error) {
           rethrow(error);
         }
@@ -91,7 +91,7 @@ describe('the error that a scenario ends with', () => {
   test('may be looked at', async () => {
     const seen: unknown[] = [];
     await injectFaults(
-      (life) => life.io.makeDirectory('/d'),
+      (run) => run.io.makeDirectory('/d'),
       () => {},
       {
         kinds: ['ENOSPC'],
@@ -107,17 +107,17 @@ describe('the error that a scenario ends with', () => {
 });
 
 describe('a disk that comes round by itself', () => {
-  const making = (path: string) => (life: ProcessRun<never>) => {
-    const { io } = life;
+  const making = (path: string) => (run: ProcessRun<never>) => {
+    const { io } = run;
     if (!io.list('/').includes(path.slice(1))) io.makeDirectory(path);
   };
 
   test.each(['full', 'flaky'] as const)('is opened again and again until it has: %s', async (kind) => {
     const seen: string[] = [];
     const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
-    const check: Program<never> = (life) => {
+    const check: Program<never> = (run) => {
       try {
-        making('/checked')(life);
+        making('/checked')(run);
         seen.push('passed');
       } catch (error) {
         seen.push('failed');

@@ -83,12 +83,12 @@ class ToyLog {
 /** What a toy log is known to hold. */
 export type ToyNote = { readonly tried: string } | { readonly durable: readonly string[] };
 
-/** Opens the log of a life and holds it against the notes: what was durable is there, and what else is there was tried. */
-function* openAndCheck(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<ToyLog> {
-  const log = yield* ToyLog.open(life.io, defect);
+/** Opens the log of a run and holds it against the notes: what was durable is there, and what else is there was tried. */
+function* openAndCheck(run: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<ToyLog> {
+  const log = yield* ToyLog.open(run.io, defect);
   let durable: readonly string[] = [];
   const tried = new Set<string>();
-  for (const note of life.notes) {
+  for (const note of run.notes) {
     if ('durable' in note) durable = note.durable;
     else tried.add(note.tried);
   }
@@ -96,51 +96,51 @@ function* openAndCheck(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<To
   if (kept.join() !== durable.join()) throw new Error(`lost: ${durable} was durable, ${log.texts} is there`);
   const strange = log.texts.slice(durable.length).find((text) => !tried.has(text));
   if (strange !== undefined) throw new Error(`nobody wrote ${JSON.stringify(strange)}`);
-  life.note({ durable: [...log.texts] });
+  run.note({ durable: [...log.texts] });
   return log;
 }
 
 /** Appends a text and says so. */
-function* appendAndNote(life: ProcessRun<ToyNote>, log: ToyLog, text: string): IoRoutine<void> {
-  life.note({ tried: text });
+function* appendAndNote(run: ProcessRun<ToyNote>, log: ToyLog, text: string): IoRoutine<void> {
+  run.note({ tried: text });
   yield* log.append(text);
-  life.note({ durable: [...log.texts] });
+  run.note({ durable: [...log.texts] });
 }
 
 /** Some texts, one of them over several sectors. */
-function* firstProcess(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
-  const log = yield* openAndCheck(life, defect);
-  yield* appendAndNote(life, log, `one ${life.seed}`);
-  yield* appendAndNote(life, log, 'two'.repeat(400));
+function* firstProcess(run: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
+  const log = yield* openAndCheck(run, defect);
+  yield* appendAndNote(run, log, `one ${run.seed}`);
+  yield* appendAndNote(run, log, 'two'.repeat(400));
 }
 
-function* secondProcess(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
-  const log = yield* openAndCheck(life, defect);
-  yield* appendAndNote(life, log, `three ${Math.floor(life.random() * 1000)}`);
+function* secondProcess(run: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
+  const log = yield* openAndCheck(run, defect);
+  yield* appendAndNote(run, log, `three ${Math.floor(run.random() * 1000)}`);
 }
 
 /** Opens, looks, and appends one more. */
-function* checkAndGoOn(life: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
-  const log = yield* openAndCheck(life, defect);
-  yield* appendAndNote(life, log, `after ${life.notes.length}`);
+function* checkAndGoOn(run: ProcessRun<ToyNote>, defect?: Defect): IoRoutine<void> {
+  const log = yield* openAndCheck(run, defect);
+  yield* appendAndNote(run, log, `after ${run.notes.length}`);
 }
 
 /** Two processes, the second of which begins when the first is killed; and what is done after a crash. */
 export const blocking = (defect?: Defect): { scenario: Program<ToyNote>; check: Program<ToyNote> } => ({
-  scenario: (life) => {
-    runSync(life.io, firstProcess(life, defect));
-    runSync(life.restart(), secondProcess(life, defect));
+  scenario: (run) => {
+    runSync(run.io, firstProcess(run, defect));
+    runSync(run.restart(), secondProcess(run, defect));
   },
-  check: (life) => runSync(life.io, checkAndGoOn(life, defect)),
+  check: (run) => runSync(run.io, checkAndGoOn(run, defect)),
 });
 
 /** The same with promises. */
 export const waiting = (defect?: Defect): { scenario: Program<ToyNote>; check: Program<ToyNote> } => ({
-  scenario: async (life) => {
-    await runAsync(life.io, firstProcess(life, defect));
-    await runAsync(life.restart(), secondProcess(life, defect));
+  scenario: async (run) => {
+    await runAsync(run.io, firstProcess(run, defect));
+    await runAsync(run.restart(), secondProcess(run, defect));
   },
-  check: (life) => runAsync(life.io, checkAndGoOn(life, defect)),
+  check: (run) => runAsync(run.io, checkAndGoOn(run, defect)),
 });
 
 /** What an exploration fails with. */

@@ -1,5 +1,5 @@
-/** A world without chance and without time: a clock that counts, timers that are fired by hand, bytes from a seed. */
-export class SimulatedWorld {
+/** An environment without chance and without time: a clock that counts, timers that are fired by hand, bytes from a seed. */
+export class SimulatedEnvironment {
   #time = 1_700_000_000_000;
   readonly #random: () => number;
   readonly #timers = new Set<() => void>();

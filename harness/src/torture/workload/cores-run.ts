@@ -7,9 +7,9 @@ import type { Report } from '../reports.js';
 import { type Authors, authorsOf, workersOf } from './authors.js';
 import { Cores } from './cores.js';
 
-/** Lives on a log of several cores: all of them are written to at the same time, while epochs end and checkpoints are made. */
-export async function liveWithCores(job: Job, api: CoresApi, report: (report: Report) => void): Promise<never> {
-  const random = new Random(job.seed, job.life);
+/** A run on a log of several cores: all of them are written to at the same time, while epochs end and checkpoints are made. */
+export async function runWithCores(job: Job, api: CoresApi, report: (report: Report) => void): Promise<never> {
+  const random = new Random(job.seed, job.run);
   const how = { ...backendNamed(job.backend).options, ...workersOf(job, api) };
   for (let closed = false; ; closed = true) {
     const cores = await Cores.open(job, random, how, report);

@@ -10,7 +10,7 @@ import { generationOf } from '../expected/generations.js';
 import { Reading } from '../expected/reading.js';
 import { hasCores, type Job } from '../job.js';
 import type { Report } from '../reports.js';
-import { liveWithCores } from './cores-life.js';
+import { runWithCores } from './cores-run.js';
 import {
   type Circumstances,
   claimsOf,
@@ -25,15 +25,15 @@ import {
 /** Callers of `commit` at a time. */
 const COMMITTERS = 4;
 
-/** Lives a life: opens the log, writes to it without end, and reports what it was promised. It is ended by force. */
-export async function live(job: Job, report: (report: Report) => void): Promise<void> {
+/** One process run: opens the log, writes to it without end, and reports what it was promised. It is ended by force. */
+export async function runJob(job: Job, report: (report: Report) => void): Promise<void> {
   try {
-    if (hasCores(job.api)) return await liveWithCores(job, job.api, report);
-    const life = new Life(job, report);
+    if (hasCores(job.api)) return await runWithCores(job, job.api, report);
+    const run = new LogRun(job, report);
     if (job.salvage !== undefined) report({ what: 'salvaging' });
-    if (job.api === 'wal') await life.withWal();
-    else if (job.api === 'segmented') await life.withSegmentedWal();
-    else life.blocking();
+    if (job.api === 'wal') await run.withWal();
+    else if (job.api === 'segmented') await run.withSegmentedWal();
+    else run.blocking();
   } catch (error) {
     if (job.mayFill && WalError.is(error, 'WAL_NO_SPACE')) {
       // Reported again and again, so that it ends when nothing reads the reports any more.
@@ -55,19 +55,19 @@ export function failureOf(error: unknown): Report {
 /** How often something else is asked of a log than to take records. */
 const DEEDS = 0.12;
 
-/** Where the log of a life stands, for both classes of logs. */
+/** Where the log of a run stands, for both classes of logs. */
 interface Standing extends Keeper {
   append(payload: Uint8Array, options: object): number;
   appendBatch(batch: Batch): number;
 }
 
-class Life {
+class LogRun {
   readonly #job: Job;
   readonly #report: (report: Report) => void;
   readonly #contents: Contents;
   readonly #random: Random;
   readonly #circumstances: Circumstances;
-  /** The last LSN that each cut of this life has left. */
+  /** The last LSN that each cut of this run has left. */
   readonly #cuts: number[] = [];
   /** A deed is under way on `Wal`, of which there is one at a time. */
   #busy = false;
@@ -79,7 +79,7 @@ class Life {
     this.#circumstances = { retains: retains(job.options), mayFill: job.mayFill };
     this.#report = report;
     this.#contents = new Contents(job.seed, job.options);
-    this.#random = new Random(job.seed, job.life);
+    this.#random = new Random(job.seed, job.run);
   }
 
   async withWal(): Promise<never> {
@@ -244,7 +244,7 @@ class Life {
   }
 
   get #generation(): number {
-    return generationOf(this.#job.life, this.#cuts.length);
+    return generationOf(this.#job.run, this.#cuts.length);
   }
 
   /** What the record with this LSN is, when it is appended now. */
