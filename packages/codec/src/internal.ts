@@ -1,6 +1,6 @@
 /**
- * What the other packages of this repository share, and users do not need: checks of arguments, framed JSON, integers,
- * checksums of prefixes. It may change in any version.
+ * What the other packages of this repository share, and users do not need: checks of arguments, tables of options, framed JSON,
+ * integers, checksums of prefixes. It may change in any version.
  *
  * @packageDocumentation
  */
@@ -27,3 +27,11 @@ export { checkBlockBytes } from './frame-layout.js';
 export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 export { getUint64, setUint64 } from './integers.js';
 export { checkLsn } from './lsn.js';
+export {
+  type CheckedOptions,
+  checkAll,
+  namesIn,
+  type OptionTable,
+  optional,
+} from './option-table.js';
+export { PAYLOAD_BYTES_DEFAULT } from './payload/payload-decoder.js';

@@ -29,7 +29,7 @@ export { FrameSummary } from './frames/frame-summary.js';
 export type { Frames } from './frames/frames.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './frames/open-scanner.js';
 export { scanTail, type TailScan } from './frames/scan-tail.js';
-export { checkDecoding, checkMaxPayloadBytes } from './records/decoding.js';
+export { checkDecoding, checkMaxPayloadBytes, PAYLOAD_BYTES_MAX } from './records/decoding.js';
 export type { WalRecord } from './records/wal-record.js';
 export { forEachItem, items, itemsSync, type PieceReader } from './walk/piece-reader.js';
 export { makeSegmentDecoder } from './walk/segment-decoder.js';

@@ -8,34 +8,34 @@ import {
   optionNames,
   outOfRange,
 } from '@walstack/codec/internal';
+import { PAYLOAD_BYTES_MAX } from '@walstack/mmap-reader/internal';
 import { type Environment, type SegmentedWalConfig, systemEnvironment } from '@walstack/segmented';
+import { LOG_OPTION_NAMES, LOG_OPTIONS } from '@walstack/segmented/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { checkCoreId } from './core/core-directory.js';
 import { ENTRY_HEADER_BYTES } from './core/entries/entry.js';
 
-/** The options of a segmented log that the logs of cores accept. Retention is not among them: checkpoints decide it. */
-const LOG_OPTIONS = [
-  'segmentBytes',
-  'blockBytes',
-  'padGroups',
-  'maxInFlight',
-  'directIo',
-  'preallocate',
-  'recycleSegments',
-  'maxPayloadBytes',
-  'maxPendingBytes',
-  'markAfterMs',
-  'keyRing',
-  'allowPlaintext',
-  'compression',
-  'onFailure',
-  'now',
-  'setTimer',
-  'randomBytes',
+/** Options of a log that a per-core log decides: retention is a matter of checkpoints. Cores accept all others. */
+const DECIDED_HERE = [
+  'directory',
+  'create',
+  'io',
+  'firstLsn',
+  'coreId',
+  'retainBytes',
+  'retainAgeMs',
+  'retainUntilCheckpoint',
+  'recoveryMode',
+  'salvageLsn',
+  'lockTimeoutMs',
 ] as const satisfies readonly (keyof SegmentedWalConfig)[];
 
 /** Options that apply to the log of every core. */
-export type LogOptions = Pick<SegmentedWalConfig, (typeof LOG_OPTIONS)[number]>;
+export type LogOptions = Omit<SegmentedWalConfig, (typeof DECIDED_HERE)[number]>;
+
+const NAMES: readonly (keyof LogOptions)[] = LOG_OPTION_NAMES.filter(
+  (name): name is keyof LogOptions => !DECIDED_HERE.some((each) => each === name),
+);
 
 /**
  * Returns `options` when each of them is an option of the logs or among `more`.
@@ -43,7 +43,7 @@ export type LogOptions = Pick<SegmentedWalConfig, (typeof LOG_OPTIONS)[number]>;
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) for an unknown option, so that a misspelt one is not ignored
  */
 export function checkKnown<T extends LogOptions>(name: string, options: T, more: readonly (keyof T & string)[]): T {
-  return checkOptions(name, options, [...LOG_OPTIONS, ...more]);
+  return checkOptions(name, options, [...NAMES, ...more]);
 }
 
 /** Whether recovery takes the entries of incomplete epochs at the end of the logs, or leaves them out. */
@@ -173,13 +173,11 @@ function checkSalvageLsn(salvageLsn: Readonly<Record<number, number>>): Readonly
 }
 
 /** The longest value: the payload in the log also contains the header of the entry. */
-const VALUE_BYTES_MAX = 1024 * 1024 * 1024 - ENTRY_HEADER_BYTES;
-
-const DEFAULT_VALUE_BYTES = 64 * 1024 * 1024;
+const VALUE_BYTES_MAX = PAYLOAD_BYTES_MAX - ENTRY_HEADER_BYTES;
 
 /** The options that the log of a core is opened with: its payloads are longer than the values in them. */
 export function logConfigOf<T extends LogOptions>(config: T): T {
-  const { maxPayloadBytes = DEFAULT_VALUE_BYTES } = config;
+  const { maxPayloadBytes = LOG_OPTIONS.maxPayloadBytes.default } = config;
   const bytes = checkInteger('maxPayloadBytes', maxPayloadBytes, 0, VALUE_BYTES_MAX);
   return { ...config, maxPayloadBytes: bytes + ENTRY_HEADER_BYTES };
 }

@@ -1,46 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import {
-  CoreWalWriter,
-  PerCoreRecovery,
-  type PerCoreWalConfig,
-  PerCoreWalManager,
-  PerCoreWalReader,
-} from '@walstack/percore';
+import { CoreWalWriter, PerCoreRecovery, PerCoreWalManager, PerCoreWalReader } from '@walstack/percore';
+import { LOG_OPTION_NAMES, LOG_OPTIONS } from '@walstack/segmented/internal';
 import { describe, expect, test } from 'vitest';
+import { optionRows, shownDefault } from '../../../harness/test-kit/option-rows.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 
-const OPTIONS: Record<keyof PerCoreWalConfig, true> = {
-  directory: true,
-  cores: true,
-  create: true,
-  recover: true,
-  incomplete: true,
-  workers: true,
-  recoveryMode: true,
-  salvageLsn: true,
-  io: true,
-  segmentBytes: true,
-  blockBytes: true,
-  padGroups: true,
-  maxInFlight: true,
-  directIo: true,
-  preallocate: true,
-  recycleSegments: true,
-  maxPayloadBytes: true,
-  maxPendingBytes: true,
-  markAfterMs: true,
-  keyRing: true,
-  allowPlaintext: true,
-  compression: true,
-  onFailure: true,
-  now: true,
-  setTimer: true,
-  randomBytes: true,
-};
+const ROWS = optionRows(readme);
+
+/** The names of all options: the error for an unknown one has them. */
+const OPTIONS = await PerCoreWalManager.open({ unknown: true } as never).then(
+  () => [],
+  (error: Error) => error.message.replace(/^.*its options are /, '').split(', '),
+);
 
 describe('the README', () => {
   test('shows what its example prints', () => {
@@ -52,8 +27,21 @@ describe('the README', () => {
     expect(execFileSync(process.execPath, ['--input-type=module'], { cwd, input, encoding: 'utf8' })).toBe(output);
   });
 
-  test.each(Object.keys(OPTIONS))('names the option %s', (option) => {
-    expect(readme).toMatch(new RegExp(`\\| .*\`${option}\`.*\\|`));
+  test('has each option once, and no other', () => {
+    expect(OPTIONS).toContain('directory');
+    expect(ROWS.flatMap(({ names }) => names).sort()).toEqual([...OPTIONS].sort());
+  });
+
+  test('leaves to the README of the logs what it passes on to them', () => {
+    const passedOn = ROWS.find(({ names }) => names.includes('segmentBytes'));
+    expect(passedOn?.shown).toBe('as there');
+    expect(passedOn?.names).toEqual(LOG_OPTION_NAMES.filter((name) => passedOn?.names.includes(name)));
+    expect(OPTIONS.slice(0, passedOn?.names.length)).toEqual(passedOn?.names);
+  });
+
+  test.each(['create', 'io', 'recoveryMode'] as const)('has the default of the logs for %s', (name) => {
+    const row = ROWS.find(({ names }) => names.includes(name));
+    expect(row?.shown).toMatch(shownDefault(name, LOG_OPTIONS[name].default));
   });
 
   test.each([CoreWalWriter, PerCoreRecovery, PerCoreWalManager, PerCoreWalReader])(

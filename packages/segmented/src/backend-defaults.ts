@@ -1,18 +1,18 @@
 import { resolve } from 'node:path';
 import type { StorageIo } from '@walstack/storage-io';
-import type { CheckedConfig, Settings } from './options.js';
+import type { CheckedSettings, Settings } from './options.js';
 import { writesSideBySide } from './segments/segment-file.js';
 
 /**
  * Applies the defaults that depend on the backend. For real files the path of the directory is made absolute, so that the
  * process may change its working directory.
  */
-export function settingsFor(config: CheckedConfig, io: StorageIo): Settings {
-  const preallocate = config.preallocate ?? (writesSideBySide(io) ? 'write' : 'none');
+export function settingsFor(checked: CheckedSettings, io: StorageIo): Settings {
+  const preallocate = checked.preallocate ?? (writesSideBySide(io) ? 'write' : 'none');
   return {
-    ...config,
-    directory: io.capabilities.realFiles ? resolve(config.directory) : config.directory,
+    ...checked,
+    directory: io.capabilities.realFiles ? resolve(checked.directory) : checked.directory,
     preallocate,
-    recycleSegments: config.recycleSegments ?? (preallocate === 'none' ? 0 : 1),
+    recycleSegments: checked.recycleSegments ?? (preallocate === 'none' ? 0 : 1),
   };
 }

@@ -7,6 +7,8 @@ import {
   type WalError,
 } from '@walstack/codec';
 import {
+  type CheckedOptions,
+  checkAll,
   checkBlockBytes,
   checkBoolean,
   checkInteger,
@@ -15,7 +17,10 @@ import {
   checkOptions,
   checkPath,
   invalidType,
-  optionNames,
+  namesIn,
+  type OptionTable,
+  optional,
+  PAYLOAD_BYTES_DEFAULT,
 } from '@walstack/codec/internal';
 import { checkMaxPayloadBytes } from '@walstack/mmap-reader/internal';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
@@ -26,6 +31,9 @@ import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js
 export type Preallocation = 'none' | 'allocate' | 'write';
 
 const PREALLOCATIONS: readonly Preallocation[] = ['none', 'allocate', 'write'];
+
+/** The longest time that a timer of Node.js can wait for. */
+const TIMER_MS_MAX = 0x7fff_ffff;
 
 /** How a {@link SegmentedWal} is opened. */
 export interface SegmentedWalConfig {
@@ -151,134 +159,82 @@ export interface SegmentedWalConfig {
   readonly randomBytes?: Environment['randomBytes'];
 }
 
-/** The options with their defaults applied. */
-export interface Settings {
-  readonly directory: string;
-  readonly create: boolean;
-  readonly segmentBytes: number;
-  readonly blockBytes: number;
-  readonly padGroups: boolean;
-  readonly maxInFlight: number;
-  readonly directIo: boolean;
-  readonly preallocate: Preallocation;
-  readonly recycleSegments: number;
-  readonly maxPayloadBytes: number;
-  readonly maxPendingBytes: number;
-  readonly markAfterMs: number;
-  readonly firstLsn: Lsn;
-  readonly onFailure: ((failure: WalError) => void) | undefined;
-  readonly coreId: number | undefined;
-  readonly retainBytes: number | undefined;
-  readonly retainAgeMs: number | undefined;
-  readonly retainUntilCheckpoint: boolean;
-  readonly keyRing: KeyRing | undefined;
-  readonly allowPlaintext: boolean;
-  /** `undefined` when nothing is compressed. */
-  readonly compressor: Compressor | undefined;
-  readonly recoveryMode: RecoveryMode;
-  readonly salvageLsn: Lsn | undefined;
-  readonly lockTimeoutMs: number;
-}
-
 const MEBIBYTE = 1024 * 1024;
 
-const KNOWN = optionNames<SegmentedWalConfig>({
-  directory: true,
-  create: true,
-  io: true,
-  segmentBytes: true,
-  blockBytes: true,
-  padGroups: true,
-  maxInFlight: true,
-  directIo: true,
-  preallocate: true,
-  recycleSegments: true,
-  maxPayloadBytes: true,
-  maxPendingBytes: true,
-  markAfterMs: true,
-  firstLsn: true,
-  onFailure: true,
-  coreId: true,
-  retainBytes: true,
-  retainAgeMs: true,
-  retainUntilCheckpoint: true,
-  keyRing: true,
-  allowPlaintext: true,
-  compression: true,
-  recoveryMode: true,
-  salvageLsn: true,
-  lockTimeoutMs: true,
-  now: true,
-  setTimer: true,
-  randomBytes: true,
-});
+/**
+ * Every option of a log. Its names, defaults and checks are here and nowhere else: the layers above take from this table what
+ * they pass on, and tests hold the READMEs and the comments above to it.
+ */
+export const LOG_OPTIONS = {
+  directory: { default: undefined, check: checkPath },
+  create: { default: true, check: checkBoolean },
+  io: { default: 'auto', check: (_name, io) => io }, // `backendOf` checks it, and opens it.
+  segmentBytes: {
+    default: 64 * MEBIBYTE,
+    check: (name, value, { blockBytes }) => checkInteger(name, value, 2 * checkBlockBytes('blockBytes', blockBytes)),
+  },
+  blockBytes: { default: DEFAULT_BLOCK_BYTES, check: checkBlockBytes },
+  padGroups: { default: false, check: checkBoolean },
+  maxInFlight: { default: 16, check: (name, value) => checkInteger(name, value, 1, 256) },
+  directIo: { default: true, check: checkBoolean },
+  // The defaults of these two depend on the backend: `settingsFor`.
+  preallocate: { default: undefined, check: optional((name, value) => checkOneOf(name, value, PREALLOCATIONS)) },
+  recycleSegments: { default: undefined, check: optional((name, value) => checkInteger(name, value, 0, 1024)) },
+  maxPayloadBytes: { default: PAYLOAD_BYTES_DEFAULT, check: (_name, value) => checkMaxPayloadBytes(value) },
+  maxPendingBytes: { default: 64 * MEBIBYTE, check: (name, value) => checkInteger(name, value, 1) },
+  markAfterMs: { default: 50, check: (name, value) => checkInteger(name, value, 0, TIMER_MS_MAX) },
+  firstLsn: { default: 1, check: checkLsn },
+  onFailure: { default: undefined, check: optional(checkFunction<(failure: WalError) => void>) },
+  coreId: { default: undefined, check: optional((name, value) => checkInteger(name, value, 0, 0xffff_fffe)) },
+  retainBytes: { default: undefined, check: optional((name, value) => checkInteger(name, value)) },
+  retainAgeMs: { default: undefined, check: optional((name, value) => checkInteger(name, value)) },
+  retainUntilCheckpoint: { default: true, check: checkBoolean },
+  keyRing: { default: undefined, check: optional(checkKeyRing) },
+  allowPlaintext: { default: false, check: checkBoolean },
+  compression: { default: { codec: 'none' }, check: (_name, value = {}) => Compressor.of(value) },
+  recoveryMode: { default: 'strict', check: (name, value) => checkOneOf(name, value, RECOVERY_MODES) },
+  salvageLsn: { default: undefined, check: optional(checkLsn) },
+  lockTimeoutMs: { default: 0, check: (name, value) => checkInteger(name, value, 0, TIMER_MS_MAX) },
+  now: { default: systemEnvironment.now, check: checkFunction<Environment['now']> },
+  setTimer: { default: systemEnvironment.setTimer, check: checkFunction<Environment['setTimer']> },
+  randomBytes: { default: systemEnvironment.randomBytes, check: checkFunction<Environment['randomBytes']> },
+} satisfies OptionTable<SegmentedWalConfig, { compression: Compressor | undefined }>;
+
+/** The names of all options. */
+export const LOG_OPTION_NAMES = namesIn(LOG_OPTIONS);
+
+type Checked = CheckedOptions<typeof LOG_OPTIONS>;
 
 /** The checked options, without the defaults that depend on the backend. */
-export type CheckedConfig = Omit<Settings, 'preallocate' | 'recycleSegments'> & {
-  readonly preallocate: Preallocation | undefined;
-  readonly recycleSegments: number | undefined;
-};
+export interface CheckedSettings extends Omit<Checked, 'io' | 'compression' | keyof typeof systemEnvironment> {
+  /** `undefined` when nothing is compressed. */
+  readonly compressor: Compressor | undefined;
+}
+
+/** The options with their defaults applied. */
+export interface Settings extends CheckedSettings {
+  readonly preallocate: Preallocation;
+  readonly recycleSegments: number;
+}
+
+/** A checked configuration: the settings, and what they do not contain. */
+export interface CheckedConfig {
+  readonly settings: CheckedSettings;
+  /** Not checked yet. */
+  readonly io: SegmentedWalConfig['io'];
+  readonly system: Omit<Environment, 'io'>;
+}
 
 /** A configuration that opens an existing log and never creates one. @throws like {@link checkConfig} */
 export function withoutCreating(config: SegmentedWalConfig): SegmentedWalConfig {
-  return { ...checkOptions('config', config, KNOWN), create: false };
+  return { ...checkOptions('config', config, LOG_OPTION_NAMES), create: false };
 }
 
 /** Checks a configuration and applies its defaults. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
-  const {
-    directory,
-    create = true,
-    segmentBytes = 64 * MEBIBYTE,
-    blockBytes = DEFAULT_BLOCK_BYTES,
-    padGroups = false,
-    maxInFlight = 16,
-    directIo = true,
-    preallocate,
-    recycleSegments,
-    maxPayloadBytes,
-    maxPendingBytes = 64 * MEBIBYTE,
-    markAfterMs = 50,
-    firstLsn = 1,
-    onFailure,
-    coreId,
-    retainBytes,
-    retainAgeMs,
-    retainUntilCheckpoint = true,
-    keyRing,
-    allowPlaintext = false,
-    compression = {},
-    recoveryMode = 'strict',
-    salvageLsn,
-    lockTimeoutMs = 0,
-  } = checkOptions('config', config, KNOWN);
-  return {
-    directory: checkPath('directory', directory),
-    create: checkBoolean('create', create),
-    blockBytes: checkBlockBytes('blockBytes', blockBytes),
-    segmentBytes: checkInteger('segmentBytes', segmentBytes, 2 * blockBytes),
-    padGroups: checkBoolean('padGroups', padGroups),
-    maxInFlight: checkInteger('maxInFlight', maxInFlight, 1, 256),
-    directIo: checkBoolean('directIo', directIo),
-    preallocate: preallocate === undefined ? undefined : checkOneOf('preallocate', preallocate, PREALLOCATIONS),
-    recycleSegments:
-      recycleSegments === undefined ? undefined : checkInteger('recycleSegments', recycleSegments, 0, 1024),
-    maxPayloadBytes: checkMaxPayloadBytes(maxPayloadBytes),
-    maxPendingBytes: checkInteger('maxPendingBytes', maxPendingBytes, 1),
-    markAfterMs: checkInteger('markAfterMs', markAfterMs, 0, 0x7fff_ffff),
-    firstLsn: checkLsn('firstLsn', firstLsn),
-    onFailure: checkCallback('onFailure', onFailure),
-    coreId: coreId === undefined ? undefined : checkInteger('coreId', coreId, 0, 0xffff_fffe),
-    retainBytes: retainBytes === undefined ? undefined : checkInteger('retainBytes', retainBytes),
-    retainAgeMs: retainAgeMs === undefined ? undefined : checkInteger('retainAgeMs', retainAgeMs),
-    retainUntilCheckpoint: checkBoolean('retainUntilCheckpoint', retainUntilCheckpoint),
-    keyRing: keyRing === undefined ? undefined : checkKeyRing('keyRing', keyRing),
-    allowPlaintext: checkBoolean('allowPlaintext', allowPlaintext),
-    compressor: Compressor.of(compression),
-    recoveryMode: checkOneOf('recoveryMode', recoveryMode, RECOVERY_MODES),
-    salvageLsn: salvageLsn === undefined ? undefined : checkLsn('salvageLsn', salvageLsn),
-    lockTimeoutMs: checkInteger('lockTimeoutMs', lockTimeoutMs, 0, 0x7fff_ffff),
-  };
+  const given = checkOptions('config', config, LOG_OPTION_NAMES);
+  const { io, now, setTimer, randomBytes, compression, ...settings } = checkAll(LOG_OPTIONS, given);
+  return { settings: { ...settings, compressor: compression }, io, system: { now, setTimer, randomBytes } };
 }
 
 /** Returns `value` when it is a key ring. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
@@ -287,21 +243,7 @@ export function checkKeyRing(name: string, value: unknown): KeyRing {
   return value;
 }
 
-function checkCallback<T>(name: string, value: T): T {
-  if (value !== undefined && typeof value !== 'function') throw invalidType(name, 'a function', value);
-  return value;
-}
-
-/** The environment of a log: its backend, and clock, timers and randomness from the configuration or the system. */
-export function environmentOf(config: SegmentedWalConfig, io: StorageIo): Environment {
-  const {
-    now = systemEnvironment.now,
-    setTimer = systemEnvironment.setTimer,
-    randomBytes = systemEnvironment.randomBytes,
-  } = config;
-  const environment = { io, now, setTimer, randomBytes };
-  for (const name of ['now', 'setTimer', 'randomBytes'] as const) {
-    if (typeof environment[name] !== 'function') throw invalidType(name, 'a function', environment[name]);
-  }
-  return environment;
+function checkFunction<T extends (...given: never) => unknown>(name: string, value: unknown): T {
+  if (typeof value !== 'function') throw invalidType(name, 'a function', value);
+  return value as T;
 }

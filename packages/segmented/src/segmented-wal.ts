@@ -15,7 +15,7 @@ import { announce } from './diagnostics.js';
 import type { Environment } from './environment.js';
 import { announced, channels } from './log-diagnostics.js';
 import { emptyBatch } from './log-errors.js';
-import { checkConfig, environmentOf, type SegmentedWalConfig, type Settings, withoutCreating } from './options.js';
+import { checkConfig, type SegmentedWalConfig, type Settings, withoutCreating } from './options.js';
 import type { LogReader, ReadOptions } from './read/log-reader.js';
 import { ReadCalls } from './read/read-calls.js';
 import type { Replay, ReplayPage } from './read/replay.js';
@@ -109,10 +109,10 @@ export class SegmentedWal {
    */
   static async open(config: SegmentedWalConfig): Promise<SegmentedWal> {
     const checked = checkConfig(config);
-    const { io, owned } = backendOf(config.io, 'async');
+    const { io, owned } = backendOf(checked.io, 'async');
     try {
-      const settings = settingsFor(checked, io);
-      const environment = environmentOf(config, io);
+      const settings = settingsFor(checked.settings, io);
+      const environment = { io, ...checked.system };
       return new SegmentedWal(
         environment,
         settings,
@@ -128,10 +128,10 @@ export class SegmentedWal {
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot block */
   static openSync(config: SegmentedWalConfig): SegmentedWal {
     const checked = checkConfig(config);
-    const { io, owned } = backendOf(config.io, 'wait');
+    const { io, owned } = backendOf(checked.io, 'wait');
     try {
-      const settings = settingsFor(checked, io);
-      const environment = environmentOf(config, io);
+      const settings = settingsFor(checked.settings, io);
+      const environment = { io, ...checked.system };
       return new SegmentedWal(
         environment,
         settings,

@@ -1,6 +1,7 @@
-import { checkInteger, checkOneOf, checkOptions, optionNames } from '@walstack/codec/internal';
+import { checkAll, checkInteger, checkOneOf, checkOptions, namesIn, type OptionTable } from '@walstack/codec/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
-import type { AnyEncoding } from './encoding.js';
+import { LOG_OPTION_NAMES } from '@walstack/segmented/internal';
+import { type AnyEncoding, type PayloadCodec, payloadCodecOf } from './encoding.js';
 
 /**
  * What a log is tuned for. Each preset is a set of option values; given options override it. No preset changes what is
@@ -39,43 +40,10 @@ export interface FlushSettings {
   readonly flushBytes: number;
 }
 
-/** The names of all options. */
-export const OPTION_NAMES = optionNames<WalOptions>({
-  preset: true,
-  encoding: true,
-  create: true,
-  io: true,
-  segmentBytes: true,
-  blockBytes: true,
-  padGroups: true,
-  maxInFlight: true,
-  directIo: true,
-  preallocate: true,
-  recycleSegments: true,
-  maxPayloadBytes: true,
-  maxPendingBytes: true,
-  markAfterMs: true,
-  firstLsn: true,
-  retainBytes: true,
-  retainAgeMs: true,
-  retainUntilCheckpoint: true,
-  recoveryMode: true,
-  salvageLsn: true,
-  lockTimeoutMs: true,
-  flushDelayMs: true,
-  flushBytes: true,
-  onFailure: true,
-  keyRing: true,
-  allowPlaintext: true,
-  compression: true,
-  now: true,
-  setTimer: true,
-  randomBytes: true,
-});
-
 const MEBIBYTE = 1024 * 1024;
 
-const PRESETS: Record<Preset, Partial<WalOptions>> = {
+/** The values that each preset sets. */
+export const PRESETS: Record<Preset, Partial<WalOptions>> = {
   durable: {},
   throughput: {
     segmentBytes: 256 * MEBIBYTE,
@@ -89,6 +57,22 @@ const PRESETS: Record<Preset, Partial<WalOptions>> = {
 
 const PRESET_NAMES = Object.keys(PRESETS) as readonly Preset[];
 
+type OwnOptions = Omit<WalOptions<AnyEncoding>, keyof SegmentedWalConfig>;
+
+/** The options that the segments do not have. */
+export const OWN_OPTIONS = {
+  preset: { default: 'durable', check: (name, value) => checkOneOf(name, value, PRESET_NAMES) },
+  encoding: { default: 'view', check: (_name, encoding = 'view') => payloadCodecOf(encoding) },
+  flushDelayMs: { default: 10, check: (name, value) => checkInteger(name, value, 0, 0x7fff_ffff) },
+  flushBytes: { default: MEBIBYTE, check: (name, value) => checkInteger(name, value, 1) },
+} satisfies OptionTable<OwnOptions, { encoding: PayloadCodec<unknown, never> }>;
+
+/** The names of all options: those of the segments come from their table. */
+export const OPTION_NAMES: readonly (keyof WalOptions & string)[] = Object.freeze([
+  ...namesIn(OWN_OPTIONS),
+  ...LOG_OPTION_NAMES.filter((name) => name !== 'directory' && name !== 'coreId'),
+]);
+
 /** The values of a preset for options that are not given; `undefined` counts as not given. */
 function presetDefaults(preset: Partial<WalOptions>, given: Partial<WalOptions<AnyEncoding>>): Partial<WalOptions> {
   const entries = Object.entries(preset).filter(([name]) => given[name as keyof WalOptions] === undefined);
@@ -98,21 +82,20 @@ function presetDefaults(preset: Partial<WalOptions>, given: Partial<WalOptions<A
 /** Options split into those of this layer and those of the segments below. */
 export interface SplitOptions {
   readonly flush: FlushSettings;
-  readonly encoding: AnyEncoding;
+  /** What the encoding determines. */
+  readonly payloads: PayloadCodec<unknown, never>;
   readonly config: SegmentedWalConfig;
 }
 
 /** @throws `TypeError`, `RangeError` for wrong options of this layer */
 export function splitOptions(path: string, options: WalOptions<AnyEncoding>): SplitOptions {
-  const { preset = 'durable', ...given } = checkOptions('options', options, OPTION_NAMES);
-  const chosen = { ...given, ...presetDefaults(PRESETS[checkOneOf('preset', preset, PRESET_NAMES)], given) };
-  const { flushDelayMs = 10, flushBytes = MEBIBYTE, encoding = 'view', ...config } = chosen;
+  const { preset = OWN_OPTIONS.preset.default, ...given } = checkOptions('options', options, OPTION_NAMES);
+  const chosen = { ...given, ...presetDefaults(PRESETS[OWN_OPTIONS.preset.check('preset', preset)], given) };
+  const { encoding, flushDelayMs, flushBytes, ...config } = chosen;
+  const own = checkAll(OWN_OPTIONS, { preset, encoding, flushDelayMs, flushBytes });
   return {
-    flush: {
-      flushDelayMs: checkInteger('flushDelayMs', flushDelayMs, 0, 0x7fff_ffff),
-      flushBytes: checkInteger('flushBytes', flushBytes, 1),
-    },
-    encoding,
+    flush: { flushDelayMs: own.flushDelayMs, flushBytes: own.flushBytes },
+    payloads: own.encoding,
     config: { ...config, directory: path },
   };
 }

@@ -1,21 +1,14 @@
 import type { Lsn } from '@walstack/codec';
-import { checkOptions, optionNames } from '@walstack/codec/internal';
+import { checkOptions } from '@walstack/codec/internal';
 import type { ReadOptions, Replay, SegmentedWal } from '@walstack/segmented';
+import { READ_OPTIONS } from '@walstack/segmented/internal';
 import { type Abortable, checkSignal, hasSignal } from './commit/aborting.js';
 import type { EventReading, PayloadCodec } from './encoding.js';
 
 /** How a log is read. */
 export interface WalReadOptions extends ReadOptions, Abortable {}
 
-const READ_OPTIONS = optionNames<WalReadOptions>({
-  copy: true,
-  to: true,
-  types: true,
-  scope: true,
-  fromTimeMs: true,
-  toTimeMs: true,
-  signal: true,
-});
+const WAL_READ_OPTIONS = Object.freeze([...READ_OPTIONS, 'signal'] as const);
 
 /** The events of a log from an LSN on. @throws what the replay of the log throws, `TypeError` for a wrong signal */
 export function readEvents<T>(
@@ -25,7 +18,7 @@ export function readEvents<T>(
   options: WalReadOptions,
 ): EventReading<T> {
   if (!hasSignal(options)) return payloads.eventsOf(replay(log, from, options), undefined);
-  const { signal, ...rest } = checkOptions('options', options, READ_OPTIONS);
+  const { signal, ...rest } = checkOptions('options', options, WAL_READ_OPTIONS);
   checkSignal(signal);
   return payloads.eventsOf(replay(log, from, rest), signal);
 }

@@ -16,15 +16,7 @@ import { makeBuilder } from './builder.js';
 import { type Abortable, signalIn } from './commit/aborting.js';
 import { type CommitOptions, Committer } from './commit/committer.js';
 import { EventBatch } from './commit/event-batch.js';
-import {
-  type AnyEncoding,
-  type Encoding,
-  type PayloadCodec,
-  type PayloadInput,
-  payloadCodecOf,
-  type WalEvent,
-  type WalIterator,
-} from './encoding.js';
+import type { AnyEncoding, Encoding, PayloadCodec, PayloadInput, WalEvent, WalIterator } from './encoding.js';
 import type { Batched, Followable, FollowOptions, WalFollower } from './follow/follow.js';
 import { type FollowDirectoryOptions, followDirectory } from './follow/follow-directory.js';
 import { LogActivity, notifyingOnFailure } from './follow/log-activity.js';
@@ -83,8 +75,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   static open<T = unknown>(path: string, options: EncodedOptions<'json'>): Promise<Wal<T, T>>;
   static open<T, I = T>(path: string, options: EncodedOptions<Encoding<T, I>>): Promise<Wal<T, I>>;
   static async open(path: string, options: WalOptions<AnyEncoding> = {}): Promise<Wal<unknown, never>> {
-    const { flush, encoding, config } = splitOptions(checkPath('path', path), options);
-    const payloads = payloadCodecOf(encoding);
+    const { flush, payloads, config } = splitOptions(checkPath('path', path), options);
     const activity = new LogActivity();
     const log = await SegmentedWal.open(notifyingOnFailure(config, activity));
     const { setTimer = systemEnvironment.setTimer, recoveryMode } = options;
@@ -101,9 +92,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * @throws what {@link open} throws; `WAL_NOT_FOUND` when there is no log, and none is created
    */
   static async recover(path: string, options: WalOptions<AnyEncoding> = {}): Promise<RecoveryReport> {
-    const { encoding, config } = splitOptions(checkPath('path', path), options);
-    payloadCodecOf(encoding);
-    return SegmentedWal.recover(config);
+    return SegmentedWal.recover(splitOptions(checkPath('path', path), options).config);
   }
 
   /**

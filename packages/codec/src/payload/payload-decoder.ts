@@ -35,7 +35,9 @@ const OPTION_NAMES = optionNames<DecodingOptions>({
 });
 
 const TRANSFORMED = RecordFlag.encrypted | RecordFlag.compressed;
-const DEFAULT_MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
+
+/** The default of `maxPayloadBytes`, here and wherever else there is this option. */
+export const PAYLOAD_BYTES_DEFAULT = 64 * 1024 * 1024;
 
 /**
  * Decrypts and decompresses meta and payload of the records of one segment.
@@ -64,7 +66,7 @@ export class PayloadDecoder {
     this.#header = header;
     this.#path = path;
     this.#keyRing = options.keyRing;
-    this.#maxPayloadBytes = options.maxPayloadBytes ?? DEFAULT_MAX_PAYLOAD_BYTES;
+    this.#maxPayloadBytes = options.maxPayloadBytes ?? PAYLOAD_BYTES_DEFAULT;
     this.#refusesPlaintext =
       (header.encrypted || options.predatesEncryption !== true) &&
       options.keyRing !== undefined &&

@@ -1,5 +1,5 @@
 import { type DecodingOptions, KeyRing } from '@walstack/codec';
-import { checkBoolean, checkInteger, invalidType, optionNames } from '@walstack/codec/internal';
+import { checkBoolean, checkInteger, invalidType, optionNames, PAYLOAD_BYTES_DEFAULT } from '@walstack/codec/internal';
 
 /** The options for decoding the payloads of records. */
 export type DecodingSettings = Pick<DecodingOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes'>;
@@ -11,9 +11,8 @@ export const DECODING_OPTIONS = optionNames<DecodingSettings>({
   maxPayloadBytes: true,
 });
 
-/** The default of `maxPayloadBytes`, and the most that it can be. */
-const PAYLOAD_BYTES = 64 * 1024 * 1024;
-const PAYLOAD_BYTES_MAX = 1024 * 1024 * 1024;
+/** The most that `maxPayloadBytes` can be. */
+export const PAYLOAD_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** The options for decoding, checked, with their defaults. */
 export interface CheckedDecoding {
@@ -34,6 +33,6 @@ export function checkDecoding(options: DecodingSettings): CheckedDecoding {
 }
 
 /** Checks the option for the longest payload; 64 MiB without it. @throws `TypeError`, `RangeError` with Node's codes */
-export function checkMaxPayloadBytes(value: number = PAYLOAD_BYTES): number {
+export function checkMaxPayloadBytes(value: number = PAYLOAD_BYTES_DEFAULT): number {
   return checkInteger('maxPayloadBytes', value, 0, PAYLOAD_BYTES_MAX);
 }

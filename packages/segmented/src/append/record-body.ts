@@ -35,7 +35,8 @@ export interface RecordBody {
   readonly codec: number;
 }
 
-const APPEND_OPTIONS = optionNames<AppendOptions>({
+/** The names of the options of a record. */
+export const APPEND_OPTIONS = optionNames<AppendOptions>({
   type: true,
   meta: true,
   tenantId: true,

@@ -21,9 +21,12 @@ export interface CheckedReadOptions extends CheckedFilter {
   readonly copy: boolean;
 }
 
+/** The names of the options of a reading. */
+export const READ_OPTIONS: readonly (keyof ReadOptions)[] = Object.freeze(['copy', ...FILTER_OPTIONS] as const);
+
 /** Checks reading options. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
-  const { copy = true, ...filter } = checkOptions('options', options, ['copy', ...FILTER_OPTIONS]);
+  const { copy = true, ...filter } = checkOptions('options', options, READ_OPTIONS);
   return { copy: checkBoolean('copy', copy), ...checkFilter(filter) };
 }
 

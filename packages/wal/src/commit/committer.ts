@@ -1,14 +1,14 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkOptions, outOfRange } from '@walstack/codec/internal';
 import type { AppendOptions, Batch, SegmentedWal, TruncateResult } from '@walstack/segmented';
-import { type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
+import { APPEND_OPTIONS, type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
 import type { PayloadCodec } from '../encoding.js';
 import type { LogActivity } from '../follow/log-activity.js';
 import type { LogContext } from '../log-context.js';
 import type { FlushSettings } from '../options.js';
 import { type Abortable, aborted, checkSignal, hasSignal, throwIfAborted, unlessAborted } from './aborting.js';
 import { BackgroundFlush } from './background-flush.js';
-import { copyBytes, copyOptions, EVENT_OPTIONS } from './copy-arguments.js';
+import { copyBytes, copyOptions } from './copy-arguments.js';
 import { type EventBatch, recordsOf } from './event-batch.js';
 import { asWalError, GroupCommit } from './group-commit.js';
 import { RoomQueue } from './room-queue.js';
@@ -16,7 +16,7 @@ import { RoomQueue } from './room-queue.js';
 /** The options of an event, and a signal that ends waiting for it. */
 export interface CommitOptions extends AppendOptions, Abortable {}
 
-const COMMIT_OPTIONS = Object.freeze([...EVENT_OPTIONS, 'signal'] as const);
+const COMMIT_OPTIONS = Object.freeze([...APPEND_OPTIONS, 'signal'] as const);
 
 /**
  * Appends events, at once or once there is room in memory, and resolves the calls that wait until they are durable. Its

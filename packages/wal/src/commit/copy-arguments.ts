@@ -1,14 +1,6 @@
-import { checkMemory, checkOptions, optionNames } from '@walstack/codec/internal';
+import { checkMemory, checkOptions } from '@walstack/codec/internal';
 import type { AppendOptions } from '@walstack/segmented';
-
-/** Names of the options of an event. */
-export const EVENT_OPTIONS = optionNames<AppendOptions>({
-  type: true,
-  meta: true,
-  tenantId: true,
-  databaseId: true,
-  vshardId: true,
-});
+import { APPEND_OPTIONS } from '@walstack/segmented/internal';
 
 /**
  * Copies of the arguments of a commit that has to wait, because the caller may change them meanwhile. Wrong types are
@@ -23,6 +15,6 @@ export function copyBytes(name: string, bytes: Uint8Array | string): Uint8Array 
 
 /** Copies the options of an event, with their meta. */
 export function copyOptions(options: AppendOptions): AppendOptions {
-  const { meta, ...others } = checkOptions('options', options, EVENT_OPTIONS);
+  const { meta, ...others } = checkOptions('options', options, APPEND_OPTIONS);
   return meta === undefined ? others : { ...others, meta: copyBytes('meta', meta) };
 }
