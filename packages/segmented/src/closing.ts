@@ -96,8 +96,8 @@ export class Closing {
 
   /** @throws a failure that no call has reported: of the background, or of a call that ended behind the one that closes */
   #throwIfOwed(discard: boolean): void {
-    const { failure, durableLsn, writtenLsn, nextLsn } = this.#parts.writer;
-    if (failure !== undefined && durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;
+    const { failure, durableLsn, takenLsn, nextLsn } = this.#parts.writer;
+    if (failure !== undefined && durableLsn < (discard ? takenLsn : nextLsn) - 1) throw failure;
   }
 
   /** Disposes of a backend that the log has opened, once all its completions were processed. */

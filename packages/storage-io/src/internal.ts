@@ -7,6 +7,7 @@
 
 export { backendOf } from './backends/backend-option.js';
 export { errnoNamed, errnoOf } from './errors/system-error.js';
+export { callListener } from './errors/uncaught.js';
 export { QUEUE_SPACE, requireWait, waitForProgress } from './routines/routine.js';
 export { RoutineQueue } from './routines/routine-queue.js';
 export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';

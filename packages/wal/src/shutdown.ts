@@ -29,11 +29,13 @@ export class Shutdown {
 
   /** Makes everything durable and closes the log; waits for that at most `timeoutMs`. */
   async drain(timeoutMs: number | undefined): Promise<void> {
-    if (this.#draining === undefined && this.#closing !== undefined) return this.#closing;
-    this.#context.lifecycle.advance('draining');
-    this.#draining ??= this.#drain();
+    if (this.#draining === undefined && this.#closing === undefined) {
+      this.#context.lifecycle.advance('draining');
+      this.#draining = this.#drain();
+    }
+    const done = this.#draining ?? (this.#closing as Promise<void>);
     this.#drainingCalls++;
-    await (timeoutMs === undefined ? this.#draining : this.#withTimeout(this.#draining, timeoutMs));
+    await (timeoutMs === undefined ? done : this.#withTimeout(done, timeoutMs));
   }
 
   /** Closes the log without making anything durable. */
@@ -55,7 +57,11 @@ export class Shutdown {
   async #drain(): Promise<void> {
     const { log, lifecycle } = this.#context;
     this.#committer.stopBackgroundFlush();
-    const { lastLsn } = log;
+    let { lastLsn } = log;
+    // What a cut in progress drops was durable.
+    void this.#committer.cutsSettled.then(() => {
+      lastLsn = Math.min(lastLsn, log.lastLsn);
+    });
     const failure = await this.#committer.drain();
     if (this.#closing !== undefined) {
       // `close` came first. A failure of it is thrown to its own caller.
@@ -65,11 +71,15 @@ export class Shutdown {
     }
     lifecycle.advance('closed');
     unwatchExit(this.#unfinished);
-    if (failure !== undefined && this.#drainingCalls > 0) this.#committer.reported(failure);
+    // This call reports it, and not the closing of the log.
+    if (failure !== undefined) this.#committer.reported(failure);
     this.#closing = log.close();
     this.#followers.end();
     await this.#closing;
-    if (failure !== undefined) throw failure;
+    if (failure === undefined) return;
+    // Nothing waits for this call any more: `close` reports it.
+    if (this.#drainingCalls === 0) this.#closing = this.#draining as Promise<void>;
+    throw failure;
   }
 
   #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {

@@ -411,9 +411,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateBefore');
-    const result = await this.#log.truncateBefore(lsn);
-    this.#committer.resolveDurable();
-    return result;
+    return this.#resolving(this.#log.truncateBefore(lsn));
   }
 
   /**
@@ -451,8 +449,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async checkpoint(lsn: Lsn): Promise<void> {
     this.#lifecycle.requireRunning('checkpoint');
-    await this.#log.checkpoint(lsn);
-    this.#committer.resolveDurable();
+    await this.#resolving(this.#log.checkpoint(lsn));
   }
 
   /**
@@ -466,8 +463,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async hold(name: string, lsn: Lsn): Promise<void> {
     this.#lifecycle.requireRunning('hold');
-    await this.#log.hold(name, lsn);
-    this.#committer.resolveDurable();
+    await this.#resolving(this.#log.hold(name, lsn));
   }
 
   /** Releases a hold. Durable on return. @returns whether there was one of this name */
@@ -498,8 +494,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async rotateKey(id?: number): Promise<void> {
     this.#lifecycle.requireRunning('rotateKey');
-    await this.#log.rotateKey(id);
-    this.#committer.resolveDurable();
+    await this.#resolving(this.#log.rotateKey(id));
   }
 
   /** The segments of the log, from the oldest to the newest. */
@@ -540,7 +535,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * Closes the log at once: events that were not written to the operating system are dropped, and waiting commits are
    * rejected with `WAL_CLOSED`. Idempotent.
    *
-   * @throws the failure of the log when something that was written to the operating system is not durable, and no call that
+   * @throws the failure of the log when something that was handed to the operating system is not durable, and no call that
    * writes has reported the failure: that of a flush in the background, or of a group whose commits were all aborted
    */
   close(): Promise<void> {
@@ -550,6 +545,15 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   /** Closes the log after everything is durable: {@link shutdown}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
+  }
+
+  /** Resolves what a call of the log has made durable, also when that call fails afterwards. */
+  async #resolving<Result>(call: Promise<Result>): Promise<Result> {
+    try {
+      return await call;
+    } finally {
+      this.#committer.resolveDurable();
+    }
   }
 }
 

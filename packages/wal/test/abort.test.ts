@@ -274,3 +274,25 @@ class CountedSignal {
     };
   }
 }
+
+test('a follower takes a signal that is not of this realm', async () => {
+  // As such a signal is seen here: with the properties of a signal, and of another class.
+  const foreign = {
+    get aborted(): boolean {
+      return signal.aborted;
+    },
+    get reason(): unknown {
+      return signal.reason;
+    },
+    addEventListener: signal.addEventListener.bind(signal),
+    removeEventListener: signal.removeEventListener.bind(signal),
+  } as unknown as AbortSignal;
+  await wal.commit('first');
+  const options = { signal: foreign, durableOnly: false };
+  const followers = [wal.follow('first', options), Wal.follow(wal.path, 'first', options)];
+  for (const follower of followers) expect((await follower.next()).value).toMatchObject({ lsn: 1 });
+  const waiting = followers.map((follower) => rejection(follower.next()));
+  await turns();
+  controller.abort(reason);
+  for (const error of await Promise.all(waiting)) expect(error).toMatchObject(aborted);
+});

@@ -78,6 +78,22 @@ describe('close rejects with a failure that no call of the application has repor
     expect(await rejection(wal.close())).toBe(wal.failure);
   });
 
+  test('of the durable write of a group whose commit was aborted', async () => {
+    const durableWrites = new StepDisk(true);
+    const log = await open({ io: durableWrites.io });
+    await log.commit('durable');
+    log.append('written');
+    const abort = new AbortController();
+    durableWrites.fail('writeDurable', 'EIO');
+    const commit = watch(log.commit('given up', { signal: abort.signal }));
+    abort.abort();
+    await turns();
+    expect(commit.error).toMatchObject({ code: 'WAL_ABORTED' });
+    expect(await rejection(log.close())).toBe(log.failure);
+    await durableWrites.io.dispose();
+    await wal.close();
+  });
+
   test('of a group whose commits were aborted while it was under way', async () => {
     const abort = new AbortController();
     disk.hold('datasync');
@@ -126,6 +142,24 @@ describe('close rejects with a failure that no call of the application has repor
     expect(wal.state).toBe('closed');
     expect(await rejection(wal.close())).toBe(wal.failure);
     expect(await rejection(wal.shutdown())).toBe(wal.failure);
+  });
+
+  test('of a shutdown whose time is up while the log is being closed', async () => {
+    const closing = await open({
+      onFailure: () => {
+        const whenClosed = (): unknown => (closing.state === 'closed' ? time.fire(100) : queueMicrotask(whenClosed));
+        whenClosed();
+      },
+    });
+    closing.append('written');
+    disk.fail('datasync', 'EIO');
+    const shutdown = watch(closing.shutdown({ timeoutMs: 100 }));
+    await turns();
+    expect(shutdown.error).toMatchObject({ code: 'WAL_TIMEOUT' });
+    expect(await rejection(closing.close())).toBe(closing.failure);
+    expect(await rejection(closing.shutdown())).toBe(closing.failure);
+    disk.heal();
+    await wal.close();
   });
 
   test('of a shutdown that it ends', async () => {
@@ -208,11 +242,39 @@ describe('close does not report again a failure that a call has reported:', () =
   });
 });
 
-test('close drops what a background flush did not write, without an error', async () => {
+test('close reports no failure behind which nothing is lost', async () => {
+  const marked = await open({ markAfterMs: 50 });
+  await marked.commit('durable');
   disk.fail('write', 'EIO');
-  wal.append('not written');
-  time.fire(FLUSH_DELAY_MS);
+  expect(time.fire(50)).toBe(1);
   await turns();
-  expect(wal.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+  expect(marked.failure).toMatchObject({ code: 'WAL_IO_FAILED' });
+  await marked.close();
+  disk.heal();
+  await wal.close();
+});
+
+test('a timer that cannot be cancelled does not prevent the log from being closed', async () => {
+  const others = process.listeners('uncaughtException');
+  const uncaught: unknown[] = [];
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => uncaught.push(error));
+  try {
+    const cancel = (): void => {
+      throw new Error('it cannot be cancelled');
+    };
+    const endless = await open({ setTimer: () => cancel, markAfterMs: 50 });
+    await endless.commit('durable');
+    endless.append('dropped');
+    await endless.close();
+    await turns();
+    const again = await Wal.open(endless.path, { io: disk.io, ...time.options });
+    expect(again.lastLsn).toBe(1);
+    await again.close();
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const other of others) process.on('uncaughtException', other);
+  }
+  expect(uncaught.map((error) => (error as Error).message)).toEqual(Array(2).fill('it cannot be cancelled'));
   await wal.close();
 });

@@ -283,7 +283,7 @@ describe('close', () => {
     disk.fail('write', 'EIO');
     disk.releaseAll('write');
     await turns();
-    expect(closed.state).toBe('fulfilled');
+    expect(closed.error).toBe(wal.failure);
     expect(shutdown.error).toMatchObject({ code: 'WAL_CLOSED', path: directory });
     expect(wal.durableLsn).toBe(0);
   });
@@ -294,6 +294,35 @@ describe('close', () => {
     disk.releaseAll('datasync');
     await turns();
     expect([shutdown.state, closed.state, wal.durableLsn]).toEqual(['fulfilled', 'fulfilled', 2]);
+  });
+
+  test('that is under way is waited for by a shutdown, for as long as that may', async () => {
+    disk.hold('datasync');
+    const commit = watch(wal.commit('under way'));
+    await disk.held('datasync');
+    const closed = watch(wal.close());
+    const shutdown = watch(wal.shutdown({ timeoutMs: 100 }));
+    const patient = watch(wal.shutdown());
+    expect(time.fire(100)).toBe(1);
+    await turns();
+    expect(shutdown.error).toMatchObject({ code: 'WAL_TIMEOUT', limit: 100 });
+    expect([closed.state, patient.state]).toEqual(['pending', 'pending']);
+    disk.releaseAll('datasync');
+    await turns();
+    expect([closed.state, patient.state, commit.state]).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+  });
+
+  test('during a shutdown during a cut: what is cut off counts as durable', async () => {
+    await wal.commit('kept');
+    await wal.commit('cut off');
+    disk.hold('syncDirectory');
+    const cut = watch(wal.truncateAfter(1));
+    await disk.held('syncDirectory');
+    const shutdown = watch(wal.shutdown());
+    const closed = watch(wal.close());
+    disk.releaseAll('syncDirectory');
+    await turns(50);
+    expect([cut.state, shutdown.state, closed.state]).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
   });
 
   test('rejects each of its calls with the first error of closing', async () => {

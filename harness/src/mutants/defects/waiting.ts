@@ -38,6 +38,22 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     replace: 'signal !== null;',
   },
   {
+    name: 'failed-durable-write-counts-as-not-begun',
+    test: 'packages/wal/test/close-after-failure.test.ts',
+    breaks: 'Closing a log with `discard` reports the failure of what was handed to the backend.',
+    file: `${SEGMENTED}/closing.ts`,
+    find: '(discard ? takenLsn : nextLsn) - 1',
+    replace: '(discard ? Math.min(takenLsn, durableLsn + 1) : nextLsn) - 1',
+  },
+  {
+    name: 'followers-not-woken-by-a-call-that-fails',
+    test: 'packages/wal/test/durable-behind-a-rejection.test.ts',
+    breaks: 'Followers are woken by what a call has made durable before it failed.',
+    file: `${WAL}/wal.ts`,
+    find: '      return await call;\n    } finally {\n',
+    replace: '      return await call;\n    } finally {\n      await call;\n',
+  },
+  {
     name: 'rejected-commit-counts-as-no-report',
     test: 'packages/wal/test/close-after-failure.test.ts',
     breaks: 'Closing a log does not report again a failure with which a commit has rejected.',

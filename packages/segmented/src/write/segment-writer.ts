@@ -114,6 +114,11 @@ export class SegmentWriter {
     return this.#watermarks.nextLsn;
   }
 
+  /** The LSN behind the last record that was handed to the backend. */
+  get takenLsn(): Lsn {
+    return this.#watermarks.takenLsn;
+  }
+
   get writtenLsn(): Lsn {
     return this.#watermarks.writtenLsn;
   }

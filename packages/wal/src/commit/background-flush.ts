@@ -1,5 +1,6 @@
 import type { Environment, SegmentedWal } from '@walstack/segmented';
 import { type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
+import { callListener } from '@walstack/storage-io/internal';
 import type { FlushSettings } from '../options.js';
 
 /**
@@ -34,8 +35,10 @@ export class BackgroundFlush {
 
   /** Cancels the scheduled flush. */
   stop(): void {
-    this.#cancel?.();
+    const cancel = this.#cancel;
     this.#cancel = undefined;
+    // What the timer of the application throws does not prevent the log from being closed.
+    if (cancel !== undefined) callListener(cancel, undefined);
   }
 
   readonly #timeIsUp = (): void => {

@@ -31,7 +31,6 @@ export class Committer<I> {
   readonly #roomQueue = new RoomQueue();
   readonly #groups: GroupCommit;
   readonly #background: BackgroundFlush;
-  /** Resolves when all running cuts have ended. */
   #cutsSettled: Promise<unknown> = Promise.resolve();
 
   constructor(context: LogContext, payloads: Pick<PayloadCodec<unknown, I>, 'encode'>, flush: FlushSettings) {
@@ -142,6 +141,11 @@ export class Committer<I> {
     // A call that is rejected at once must not hide one that is under way.
     this.#cutsSettled = Promise.allSettled([this.#cutsSettled, done]);
     return done;
+  }
+
+  /** Resolves when all running cuts have ended. */
+  get cutsSettled(): Promise<unknown> {
+    return this.#cutsSettled;
   }
 
   /** Stops writing in the background, before the log is closed. */

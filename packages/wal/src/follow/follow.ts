@@ -4,7 +4,7 @@ import { LogTail, type LogTailOptions, type ResumePoint } from '@walstack/mmap-r
 import { checkResumePoint } from '@walstack/mmap-reader/internal';
 import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
-import { type Abortable, aborted, checkSignal } from '../commit/aborting.js';
+import { type Abortable, aborted, checkSignal, onAbort } from '../commit/aborting.js';
 import type { WalEvent } from '../encoding.js';
 import type { LogActivity } from './log-activity.js';
 
@@ -233,6 +233,7 @@ class Reading<T> {
   /** Aborted when no call waits any more. */
   readonly #ended: AbortSignal;
   readonly #end: () => unknown;
+  readonly #stopListening: () => void;
   /** The durable LSN at which nothing more was found; `undefined` when the next call must look for records in any case. */
   #exhaustedUpTo: Lsn | undefined;
   /** Why the next event cannot be returned, until that error was thrown. */
@@ -248,7 +249,13 @@ class Reading<T> {
     this.#followed = followed;
     this.#settings = settings;
     this.#tail = new LogTail(io, directory, { from, ...decoding, ...known, ...limit });
-    this.#ended = signal === undefined ? stopped : AbortSignal.any([stopped, signal]);
+    const ended = new AbortController();
+    const end = (): void => ended.abort();
+    stopped.addEventListener('abort', end, { once: true });
+    // Not `AbortSignal.any`: a signal may come from another realm.
+    if (signal?.aborted === true) end();
+    this.#stopListening = signal === undefined || signal.aborted ? (): void => {} : onAbort(signal, end);
+    this.#ended = ended.signal;
     this.#end = followed.begin(this.#tail, (lastLsn) => {
       this.#tail.cutAfter(lastLsn);
       this.#exhaustedUpTo = undefined;
@@ -339,6 +346,7 @@ class Reading<T> {
   }
 
   async #close(): Promise<void> {
+    this.#stopListening();
     this.#tail.close();
     await this.#end();
   }

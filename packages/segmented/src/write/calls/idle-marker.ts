@@ -1,3 +1,4 @@
+import { callListener } from '@walstack/storage-io/internal';
 import type { Environment } from '../../environment.js';
 
 /** The log, as the idle marker uses it. */
@@ -37,7 +38,9 @@ export class IdleMarker {
   }
 
   stop(): void {
-    this.#cancel?.();
+    const cancel = this.#cancel;
     this.#cancel = undefined;
+    // What the timer of the application throws does not prevent the log from being closed.
+    if (cancel !== undefined) callListener(cancel, undefined);
   }
 }

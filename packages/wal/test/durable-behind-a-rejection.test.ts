@@ -1,0 +1,35 @@
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
+import { Wal } from '@walstack/wal';
+import { expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { watch } from './support/outcomes.js';
+
+const CALLS: readonly (readonly [string, (wal: Wal) => Promise<unknown>])[] = [
+  ['checkpoint', (wal) => wal.checkpoint(wal.lastLsn)],
+  ['hold', (wal) => wal.hold('reader', wal.lastLsn + 1)],
+];
+
+test.each(CALLS)('what a %s has made durable before it found no room is followed', async (_name, call) => {
+  const disk = new SimulatedDisk();
+  const time = new ManualTime();
+  const io = disk.createStorageIo({ completesInline: false });
+  const wal = await Wal.open('/log', { io, blockBytes: 512, markAfterMs: 0, preallocate: 'none', ...time.options });
+  await wal.commit('first');
+  const follower = wal.follow(2);
+  const next = watch(follower.next());
+  wal.append('second');
+  time.fire();
+  await turns();
+  expect([wal.stats().pendingBytes, wal.durableLsn, next.state]).toEqual([0, 1, 'pending']);
+  disk.failWhen(({ kind, path }) =>
+    kind === 'create' || kind === 'rename' || path.includes('checkpoint') ? 'ENOSPC' : undefined,
+  );
+  expect(await rejection(call(wal))).toMatchObject({ code: 'WAL_NO_SPACE' });
+  disk.failWhen(undefined);
+  await turns();
+  expect(wal.durableLsn).toBe(2);
+  expect(next.value?.value).toMatchObject({ lsn: 2 });
+  await wal.close();
+});
