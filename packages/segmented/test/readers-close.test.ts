@@ -1,6 +1,6 @@
 import { LogTail } from '@walstack/mmap-reader';
 import { SegmentedWal } from '@walstack/segmented';
-import { createMemoryStorageIo, type IoFile } from '@walstack/storage-io';
+import { createMemoryStorageIo, type IoFile, runSync } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
@@ -98,4 +98,24 @@ describe('no file stays open', () => {
     expect(files.size).toBe(before);
     wal.closeSync();
   });
+});
+
+test.each([false, true])('a closed reader reads nothing any more (that it has failed: %s)', (failed) => {
+  const io = createMemoryStorageIo();
+  const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 1024, ...new TestEnvironment().options };
+  const written = SegmentedWal.openSync({ ...config, compression: { codec: 'deflate' } });
+  written.append('first');
+  written.append('x'.repeat(failed ? 50_000 : 10));
+  written.syncSync();
+  for (let record = 0; record < 10; record++) written.append('y'.repeat(100));
+  written.closeSync();
+  const wal = SegmentedWal.openSync({ ...config, maxPayloadBytes: 4000 });
+  const reader = wal.openReaderSync('first');
+  expect(runSync(io, reader.advance())).toBe(true);
+  expect(reader.next()?.lsn).toBe(1);
+  if (failed) expect(() => reader.next()).toThrow(expect.objectContaining({ code: 'WAL_TOO_LARGE' }));
+  reader.close();
+  expect(reader.next()).toBeUndefined();
+  expect(() => runSync(io, reader.advance())).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
+  wal.closeSync();
 });

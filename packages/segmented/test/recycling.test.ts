@@ -406,3 +406,27 @@ describe('what a killed process still writes', () => {
     again.closeSync();
   });
 });
+
+test.each([false, true])(
+  'a log whose closing had no room to cut a reused file can be opened (with room: %s)',
+  (hasRoom) => {
+    const disk = new SimulatedDisk();
+    const config = { directory: DIRECTORY, ...CONFIG, ...new TestEnvironment().options };
+    const wal = SegmentedWal.openSync({ ...config, io: disk.createStorageIo() });
+    fill(wal, 60);
+    wal.truncateBeforeSync(40);
+    while (wal.stats().recycled === 0) fill(wal, 1);
+    const { lastLsn, firstLsn } = wal;
+    disk.failWhen(({ kind }) => (kind === 'truncate' ? 'ENOSPC' : undefined));
+    wal.closeSync();
+    if (hasRoom) disk.failWhen(undefined);
+    const again = SegmentedWal.openSync({ ...config, io: disk.createStorageIo() });
+    expect(texts(again)).toEqual(expected(firstLsn, lastLsn));
+    fill(again, 1);
+    again.closeSync();
+    disk.failWhen(undefined);
+    const last = SegmentedWal.openSync({ ...config, io: disk.createStorageIo() });
+    expect(texts(last)).toEqual(expected(firstLsn, lastLsn + 1));
+    last.closeSync();
+  },
+);

@@ -302,3 +302,20 @@ describe('events before one that cannot be returned come first', () => {
     await wal.shutdown();
   });
 });
+
+test('an array that ends before an event that cannot be decoded: the next request looks for another one in its place', async () => {
+  const { wal, others } = await opened({ compression: { codec: 'deflate' } });
+  for (const payload of ['a1', 'a2', 'x'.repeat(50_000)]) wal.append(payload);
+  await wal.sync();
+  const follower = Wal.follow(DIRECTORY, 1, { ...others, batch: 10, maxPayloadBytes: 1000 });
+  const texts = async (): Promise<string[]> =>
+    ((await follower.next()).value ?? []).map(({ payload }) => text(payload));
+  expect(await texts()).toEqual(['a1', 'a2']);
+  await wal.truncateAfter(2);
+  await fill(wal, 3, 'b');
+  expect(await texts()).toEqual(['b3']);
+  // One that stays is reported.
+  await wal.commit('y'.repeat(50_000));
+  expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_TOO_LARGE' });
+  await wal.close();
+});

@@ -15,7 +15,7 @@ import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/
 /**
  * What follows the last entry of a log: `'end'`, nothing but zeros, or what was written meanwhile; `'torn'`, an incomplete
  * frame; or `'checksum'`, a frame that is as long as its header says, but has another checksum. In a reused file (option
- * `recycleSegments`) the last two may also be earlier contents, until the log is closed.
+ * `recycleSegments`) the last two may also be earlier contents, until the file is cut to its size.
  */
 export type EndOfLog = 'end' | 'torn' | 'checksum';
 

@@ -29,7 +29,7 @@ export interface PerCoreWalReaderOptions
  * entry cannot be read, and `WAL_CORRUPT` was thrown; `'failed'`, another error was thrown, and the next call begins at the
  * same entry; or the kind of bytes after the last entry: `'end'`, nothing but zeros, or what was written meanwhile;
  * `'torn'`, an incomplete frame; `'checksum'`, a frame whose checksum does not match. In a reused file (option
- * `recycleSegments`) the last two may also be earlier contents, until the log is closed.
+ * `recycleSegments`) the last two may also be earlier contents, until the file is cut to its size.
  */
 export type ReaderStop = EndOfLog | 'epoch' | 'corrupt' | 'failed';
 

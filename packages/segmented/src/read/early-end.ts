@@ -6,7 +6,7 @@ export class EarlyEnd {
   /** The last LSN that is to be read. */
   readonly #to: Lsn;
   readonly #firstLsn: () => Lsn;
-  #isClosed = false;
+  #closed: WalError | undefined;
   /** The last LSN left by a cut that removed records of this reading. */
   #cutLsn: Lsn | undefined;
   /** Aborts waiting for a key service; `undefined` while nothing waits. */
@@ -26,14 +26,14 @@ export class EarlyEnd {
 
   /** The error that ends the reading; `undefined` while it may continue. */
   get reason(): WalError | undefined {
-    if (this.#isClosed) return closedWhileReading();
+    if (this.#closed !== undefined) return this.#closed;
     return this.#cutLsn === undefined ? undefined : cutWhileReading(this.#cutLsn, this.#firstLsn());
   }
 
-  /** The log is closed. */
-  close(): void {
-    this.#isClosed = true;
-    this.#waiting?.abort(closedWhileReading());
+  /** @param what - is closed: the log, or the reader itself */
+  close(what: 'log' | 'reader'): void {
+    this.#closed ??= closedWhileReading(what);
+    this.#waiting?.abort(this.#closed);
   }
 
   /** Every record behind `lastLsn` was dropped, which matters to a reading that extends further. */
@@ -60,6 +60,10 @@ export function cutWhileReading(lastLsn: Lsn, firstLsn: Lsn): WalError {
   return new WalError('WAL_TRUNCATED', what, { lsn: lastLsn + 1, firstLsn });
 }
 
-function closedWhileReading(): WalError {
-  return new WalError('WAL_CLOSED', 'the log was closed while it was being read: open it again', { state: 'closed' });
+function closedWhileReading(what: 'log' | 'reader'): WalError {
+  const message =
+    what === 'log'
+      ? 'the log was closed while it was being read: open it again'
+      : 'the reader is closed: open another one';
+  return new WalError('WAL_CLOSED', message, { state: 'closed' });
 }

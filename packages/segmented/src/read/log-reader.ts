@@ -73,7 +73,7 @@ export class LogReader implements PieceReader<WalRecord> {
   /**
    * The next record in memory; `undefined` when `advance()` has to read further.
    *
-   * @throws what decoding throws; from then on every call of this and of `advance()` throws it
+   * @throws what decoding throws; from then on every call of this and of `advance()` throws it, until the reader is closed
    */
   next(): WalRecord | undefined {
     return this.#walk.next();
@@ -83,7 +83,7 @@ export class LogReader implements PieceReader<WalRecord> {
    * Reads further, from segment to segment.
    *
    * @returns whether there may be further records in memory; `false` at the end
-   * @throws `WAL_CORRUPT` when a record cannot be read, `WAL_TRUNCATED` when it was removed meanwhile
+   * @throws `WAL_CORRUPT` when a record cannot be read, `WAL_TRUNCATED` when it was removed meanwhile, `WAL_CLOSED`
    */
   *advance(): IoRoutine<boolean> {
     this.#isReading = true;
@@ -99,7 +99,7 @@ export class LogReader implements PieceReader<WalRecord> {
    * key service. If no step is running the file is closed here, as `advance()` may never be called again.
    */
   end(): void {
-    this.#end.close();
+    this.#end.close('log');
     if (!this.#isReading) this.#walk.leave();
   }
 
@@ -110,8 +110,9 @@ export class LogReader implements PieceReader<WalRecord> {
     this.#end.cutAfter(lastLsn);
   }
 
-  /** Ends the reading and closes its file. */
+  /** Ends the reading and closes its file: `next()` returns nothing any more, and `advance()` throws `WAL_CLOSED`. */
   close(): void {
+    this.#end.close('reader');
     this.#walk.leave();
     this.#onClose(this);
   }

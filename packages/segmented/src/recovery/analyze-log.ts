@@ -28,6 +28,8 @@ export interface LogAnalysis {
   readonly cleanlyClosed: boolean;
   /** Whether the kept part ends with a mark. */
   readonly endsWithMark: boolean;
+  /** Whether that mark is the one of a clean close, behind which its writer wrote nothing. */
+  readonly endsClosed: boolean;
   /** The highest LSN that a frame of the newest segment, or the existence of that segment, proves durable. */
   readonly provenLsn: Lsn;
   /** Bytes behind the kept part of the newest segment that are not all zeros: the torn tail. */

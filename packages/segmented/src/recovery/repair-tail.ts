@@ -26,12 +26,17 @@ export function* repairTail(
   analysis: LogAnalysis,
 ): IoRoutine<Segment | undefined> {
   if (analysis.cleanlyClosed) return newest;
-  const { provenLsn, unprovenFrom, endsWithMark } = analysis;
+  const { provenLsn, unprovenFrom, endsWithMark, endsClosed } = analysis;
   return yield* withWritableFile(environment.io, newest.path, function* (file) {
     const range = { from: unprovenFrom ?? newest.end, nextLsn: provenLsn + 1 };
     if (unprovenFrom !== undefined && !(yield* rewrite(environment, file, newest, range))) return undefined;
     const end = endsWithMark ? newest.end : yield* markEnd(environment, file, newest);
-    yield* cutToSize(environment.io, file, end, newest.header.blockBytes);
+    try {
+      yield* cutToSize(environment.io, file, end, newest.header.blockBytes);
+    } catch (error) {
+      // Closing the log had no room to cut it either: what is behind the mark are earlier contents of the file.
+      if (!endsClosed || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
+    }
     return { ...newest, end };
   });
 }

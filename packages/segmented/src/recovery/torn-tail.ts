@@ -17,6 +17,8 @@ export interface NewestAnalysis {
   readonly segment: Segment;
   readonly cleanlyClosed: boolean;
   readonly endsWithMark: boolean;
+  /** Whether that mark is the one of a clean close, behind which its writer wrote nothing. */
+  readonly endsClosed: boolean;
   readonly provenLsn: Lsn;
   readonly tornBytes: number;
   readonly unprovenFrom: number | undefined;
@@ -76,6 +78,7 @@ function* readNewest(
     segment: kept,
     cleanlyClosed: whole && !tailScan.dirty && tail.markType === MarkType.closed,
     endsWithMark: whole && tail.markType !== undefined,
+    endsClosed: whole && tail.markType === MarkType.closed,
     provenLsn: Math.min(tail.provenLsn, kept.nextLsn - 1),
     tornBytes: tailScan.dirty || !whole ? size - kept.end : 0,
     unprovenFrom: unproven ? yield* positionOf(io, tail.provenLsn + 1, kept) : undefined,

@@ -236,6 +236,8 @@ class Reading<T> {
   readonly #stopListening: () => void;
   /** The durable LSN at which nothing more was found; `undefined` when the next call must look for records in any case. */
   #exhaustedUpTo: Lsn | undefined;
+  /** The next event could not be returned: by the next request it may have been cut off, and another one be in its place. */
+  #mustLookAgain = false;
   /** Why the next event cannot be returned, until that error was thrown. */
   #error: { readonly reason: unknown } | undefined;
   #closing: Promise<void> | undefined;
@@ -281,6 +283,7 @@ class Reading<T> {
   /** The next event in memory; `undefined` when {@link readOn} must be called. @throws why it cannot be returned */
   take(): WalEvent<T> | undefined {
     if (this.#error !== undefined) throw this.#error.reason;
+    if (this.#mustLookAgain) return undefined;
     try {
       const record = this.#tail.next();
       return record === undefined ? undefined : this.#eventOf(record);
@@ -299,8 +302,9 @@ class Reading<T> {
       }
     } catch (error) {
       if (events.length === 0) throw error;
-      // The next request tries the event again: by then it may have been cut off.
       this.#error = undefined;
+      this.#mustLookAgain = true;
+      this.#exhaustedUpTo = undefined;
     }
     return events.length === 0 ? undefined : events;
   }
@@ -325,6 +329,7 @@ class Reading<T> {
 
   /** Looks for further records, until the following ends: a key service that it waits for may never answer. */
   async #advance(): Promise<boolean> {
+    this.#mustLookAgain = false;
     const stop = (): void => this.#tail.close();
     this.#ended.addEventListener('abort', stop);
     try {
