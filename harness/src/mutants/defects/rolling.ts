@@ -137,7 +137,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks: 'Closing a log that fails while the call waits for its turn rejects when not everything is durable.',
     file: `${SEGMENTED}/closing.ts`,
-    find: 'durableLsn < (discard ? writtenLsn : nextLsn - 1)) throw failure;',
-    replace: 'durableLsn > (discard ? writtenLsn : nextLsn - 1)) throw failure;',
+    find: 'durableLsn < (discard ? takenLsn : nextLsn) - 1) throw failure;',
+    replace: 'durableLsn > (discard ? takenLsn : nextLsn) - 1) throw failure;',
   },
 ];
