@@ -75,7 +75,8 @@ export function recordsPending(directory: string): WalError {
 
 export function appendedMeanwhile(directory: string): WalError {
   const what =
-    'the clock or the source of random bytes appended to the log, or cut it: nothing else was appended; append again';
+    'the clock or the source of random bytes appended to the log or the batch, cut the log, or set its key ring: ' +
+    'nothing else was appended; append again';
   return new WalError('WAL_STATE', what, { path: directory, state: 'appended' });
 }
 

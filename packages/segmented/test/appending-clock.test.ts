@@ -1,3 +1,4 @@
+import { KeyRing } from '@walstack/codec';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
@@ -5,6 +6,7 @@ import { texts } from './support/logs.js';
 
 /** What a log is given to look at the environment with, and what appends to the log in its turn. */
 
+const keyRing = KeyRing.of({ id: 1, key: new Uint8Array(32).fill(7) });
 const APPENDED = expect.objectContaining({ code: 'WAL_STATE', state: 'appended' });
 
 /** A log whose clock or random bytes append once, when that is asked for. */
@@ -40,8 +42,8 @@ function opened(config: Partial<SegmentedWalConfig> = {}) {
 }
 
 const three = (): Batch => new Batch().add('a').add('b').add('c');
-const found = (disk: SimulatedDisk): string[] =>
-  texts(SegmentedWal.openSync({ directory: '/log', io: disk.crash().createStorageIo() }).replay());
+const found = (disk: SimulatedDisk, config: Partial<SegmentedWalConfig> = {}): string[] =>
+  texts(SegmentedWal.openSync({ directory: '/log', io: disk.crash().createStorageIo(), ...config }).replay());
 
 test('a batch whose clock appends is refused, and can be appended then', () => {
   const { disk, wal, due } = opened();
@@ -115,4 +117,98 @@ test('a record is refused whose clock has the log begin anew at the same LSN, an
   expect(wal.append('c')).toBe(2);
   wal.syncSync();
   expect(found(disk)).toEqual(['c']);
+});
+
+test.each([
+  ['truncateBefore', 'now', (wal: SegmentedWal) => wal.truncateBefore(wal.nextLsn)] as const,
+  ['truncateBefore', 'randomBytes', (wal: SegmentedWal) => wal.truncateBefore(wal.nextLsn)] as const,
+  ['truncateBeforeSync', 'now', async (wal: SegmentedWal) => wal.truncateBeforeSync(wal.nextLsn)] as const,
+  ['rotateKey', 'now', (wal: SegmentedWal) => wal.rotateKey()] as const,
+  ['rotateKeySync', 'randomBytes', async (wal: SegmentedWal) => wal.rotateKeySync()] as const,
+])('%s during which %s appends rolls behind what was appended', async (_call, source, roll) => {
+  const { disk, wal, due } = opened({ keyRing });
+  wal.append('a');
+  wal.syncSync();
+  due[source] = true;
+  await roll(wal);
+  expect(wal.lastLsn).toBe(2);
+  expect(wal.append('b')).toBe(3);
+  wal.syncSync();
+  expect(wal.durableLsn).toBe(3);
+  expect(texts(wal.replayFrom(2))).toEqual([`by ${source}`, 'b']);
+  expect(found(disk, { keyRing }).slice(-2)).toEqual([`by ${source}`, 'b']);
+});
+
+/** A log in a segment that is nearly full, whose random bytes do something once, when it is told to. */
+function withRandomBytesThat(act: (wal: SegmentedWal) => void, config: Partial<SegmentedWalConfig> = {}) {
+  const disk = new SimulatedDisk();
+  let isDue = false;
+  let drawn = 0;
+  const wal: SegmentedWal = SegmentedWal.openSync({
+    directory: '/log',
+    io: disk.createStorageIo(),
+    blockBytes: 512,
+    segmentBytes: 1024,
+    randomBytes: (bytes) => {
+      if (isDue) {
+        isDue = false;
+        act(wal);
+      }
+      return new Uint8Array(bytes).fill(++drawn);
+    },
+    ...config,
+  });
+  const tell = (): void => {
+    isDue = true;
+  };
+  return { disk, wal, tell };
+}
+
+test('a record for whose new segment random bytes roll the log is appended behind that roll', () => {
+  const { disk, wal, tell } = withRandomBytesThat((log) => log.truncateBeforeSync(log.nextLsn));
+  wal.append(new Uint8Array(400));
+  wal.syncSync();
+  tell();
+  expect(wal.append('x'.repeat(600))).toBe(2);
+  wal.syncSync();
+  expect(wal.append('y')).toBe(3);
+  wal.syncSync();
+  expect(found(disk)).toEqual(['x'.repeat(600), 'y']);
+});
+
+test('a batch to which random bytes add a record is refused, and can be appended then', () => {
+  const batch = three();
+  const { disk, wal, tell } = withRandomBytesThat(() => batch.add('d'));
+  wal.append('x'.repeat(490));
+  tell();
+  expect(() => wal.appendBatch(batch)).toThrow(APPENDED);
+  expect(wal.lastLsn).toBe(1);
+  expect(wal.appendBatch(batch)).toBe(5);
+  wal.syncSync();
+  expect(wal.durableLsn).toBe(5);
+  expect(found(disk)).toEqual(['x'.repeat(490), 'a', 'b', 'c', 'd']);
+});
+
+test.each([
+  ['a record', (wal: SegmentedWal) => wal.append('x')] as const,
+  ['a batch', (wal: SegmentedWal) => wal.appendBatch(three())] as const,
+])('%s during which the clock sets the key ring is refused, and encrypted then', (_what, append) => {
+  const disk = new SimulatedDisk();
+  let isDue = false;
+  const wal: SegmentedWal = SegmentedWal.openSync({
+    directory: '/log',
+    io: disk.createStorageIo(),
+    now: () => {
+      if (isDue) {
+        isDue = false;
+        wal.setEncryptionRing(keyRing);
+      }
+      return 1_700_000_000_000;
+    },
+  });
+  isDue = true;
+  expect(() => append(wal)).toThrow(APPENDED);
+  const last = append(wal);
+  wal.syncSync();
+  expect(found(disk, { keyRing })).toEqual(last === 1 ? ['x'] : ['a', 'b', 'c']);
 });

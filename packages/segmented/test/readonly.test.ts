@@ -46,6 +46,8 @@ describe("recoveryMode 'readonly'", () => {
     expect(wal.replayFromLimitSync(7, 2).records.map(({ lsn }) => lsn)).toEqual([7, 8]);
     wal.flushSync();
     wal.syncSync();
+    // As with the other forms, this sync waits for nothing.
+    expect(wal.checkCompletions(wal.submitSync())).toBe(true);
     wal.closeSync();
     expect(sameFiles(snapshot(io, DIRECTORY), files)).toBe(true);
     expect(io.list(DIRECTORY)).not.toContain('LOCK');

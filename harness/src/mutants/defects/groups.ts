@@ -95,6 +95,27 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     replace: 'if (nextLsn < lsn || present !== generation) throw',
   },
   {
+    name: 'segment-planned-before-the-clock',
+    test: 'packages/segmented/test/appending-clock.test.ts',
+    breaks: 'A segment begins behind what the clock of the log appends while the segment is planned.',
+    file: `${SEGMENTED}/write/segment-chain.ts`,
+    find: '    return this.#planned(identity, this.#watermarks.nextLsn,',
+    replace: '    return this.#planned(identity, nextLsn,',
+    also: {
+      file: `${SEGMENTED}/write/segment-chain.ts`,
+      find: '    const identity = this.#newIdentity();\n',
+      replace: '    const { nextLsn } = this.#watermarks;\n    const identity = this.#newIdentity();\n',
+    },
+  },
+  {
+    name: 'batch-that-grows-while-it-is-encoded',
+    test: 'packages/segmented/test/appending-clock.test.ts',
+    breaks: 'A batch is encoded with the records that it had when its LSNs were determined.',
+    file: `${SEGMENTED}/append/record-encoder.ts`,
+    find: '    if (given.length !== length) throw appendedMeanwhile(this.#settings.directory);\n',
+    replace: '',
+  },
+  {
     name: 'blocks-in-flight-overlap',
     scenario: 'blocks-in-flight-apart',
     breaks: 'No two writes in flight touch the same block, blocks prepared ahead included.',

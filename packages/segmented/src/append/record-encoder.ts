@@ -2,6 +2,7 @@ import {
   CodecNumber,
   ENCRYPTION_TAG_BYTES,
   FRAME_HEADER_BYTES,
+  type KeyRing,
   type Lsn,
   MARK_FRAME_BYTES,
   RecordFlag,
@@ -50,6 +51,7 @@ export class RecordEncoder {
    */
   append(given: RecordBody): Lsn {
     const { nextLsn: lsn, generation } = this.#watermarks;
+    const { keyRing } = this.#chain;
     if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
     const { compressor } = this.#settings;
     const body = compressor === undefined ? given : compressed(given, compressor);
@@ -59,7 +61,7 @@ export class RecordEncoder {
     const isClockRead = this.#clock.isRead;
     const now = this.#clock.read();
     const segment = this.#chain.segmentFor(frameBytes, now);
-    this.#requireNext(lsn, generation);
+    this.#requireSame(lsn, generation, keyRing);
     const elapsedMs = now - segment.header.createdAtMs;
     this.#encode(segment, body, frameBytes, 0, elapsedMs, isClockRead && segment === this.#chain.active);
     this.#chain.active = segment;
@@ -75,14 +77,17 @@ export class RecordEncoder {
    */
   appendBatch(given: readonly RecordBody[]): Lsn {
     const { nextLsn: lsn, generation } = this.#watermarks;
-    const lastLsn = lsn + given.length - 1;
+    const { keyRing } = this.#chain;
+    const { length } = given;
+    const lastLsn = lsn + length - 1;
     if (lastLsn >= Number.MAX_SAFE_INTEGER) throw usedUp();
     const { compressor } = this.#settings;
     const bodies = compressor === undefined ? given : given.map((body) => compressed(body, compressor));
     const bytes = this.#runBytesMost(bodies);
     const now = this.#clock.read();
     const segment = this.#chain.segmentFor(bytes, now);
-    this.#requireNext(lsn, generation);
+    this.#requireSame(lsn, generation, keyRing);
+    if (given.length !== length) throw appendedMeanwhile(this.#settings.directory);
     const elapsedMs = now - segment.header.createdAtMs;
     this.#arena.makeRoom(segment, bytes);
     this.#chain.active = segment;
@@ -99,10 +104,15 @@ export class RecordEncoder {
     return lastLsn;
   }
 
-  /** @throws `WAL_STATE` when the application's clock or source of random bytes has appended to the log or cut it */
-  #requireNext(lsn: Lsn, generation: number): void {
+  /**
+   * Called behind the application's clock and source of random bytes, with what was the case before.
+   *
+   * @throws `WAL_STATE` when these have appended to the log, cut it, or set its key ring
+   */
+  #requireSame(lsn: Lsn, generation: number, keyRing: KeyRing | undefined): void {
     const { nextLsn, generation: present } = this.#watermarks;
     if (nextLsn !== lsn || present !== generation) throw appendedMeanwhile(this.#settings.directory);
+    if (this.#chain.keyRing !== keyRing) throw appendedMeanwhile(this.#settings.directory);
   }
 
   /**

@@ -75,14 +75,15 @@ export class Roll {
    */
   *now(sync: () => IoRoutine<void>): IoRoutine<void> {
     const chain = this.#chain;
-    const before = chain.active;
-    const last = before ?? chain.sealed.last;
+    const last = chain.active ?? chain.sealed.last;
     if (last !== undefined && isEmpty(last)) {
       yield* sync();
       return;
     }
     // Planned before anything waits: records appended meanwhile are encoded into the new segment.
     const next = chain.plan();
+    // Behind the planning, during which the clock may append.
+    const before = chain.active;
     chain.active = next;
     yield* sync();
     // Records appended during the sync were written with it, and have carried out this roll already, or further ones.

@@ -4,13 +4,24 @@ import { createdAt, type Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { ActiveSegment } from '../segments/active-segment.js';
 import { currentKeyOf, statementOf } from '../segments/keys.js';
-import { BEGINNING, type ChainLink, headerOf, isEmpty, linkBehind, positionAt } from '../segments/segment.js';
+import {
+  BEGINNING,
+  type ChainLink,
+  headerOf,
+  isEmpty,
+  linkBehind,
+  positionAt,
+  type SegmentPlan,
+} from '../segments/segment.js';
 import { SegmentList, type Segments } from '../segments/segment-list.js';
 import type { LogStart } from './log-start.js';
 import type { Watermarks } from './watermarks.js';
 
 /** The longest time since the creation of its segment that a record can express: about 49.7 days. */
 const ELAPSED_MS_MAX = 0xffff_ffff;
+
+/** What a new segment gets from the clock and the source of random bytes. */
+type NewIdentity = Pick<SegmentPlan, 'createdAtMs' | 'segmentId'>;
 
 /** The segments of a log, and which one the next record goes to: a new one is planned when it has to roll. */
 export class SegmentChain {
@@ -117,21 +128,36 @@ export class SegmentChain {
 
   /** A segment for the next record, without a file yet. */
   plan(): ActiveSegment {
+    // First: these functions of the application may append, which moves the end that the new segment is planned behind.
+    const identity = this.#newIdentity();
     const { first, last: lastSealed } = this.sealed;
     const last = this.active ?? lastSealed;
     const before = [first, last].filter((segment) => segment !== undefined);
-    return this.planAt(this.#watermarks.nextLsn, last === undefined ? BEGINNING : linkBehind(last), before);
+    return this.#planned(identity, this.#watermarks.nextLsn, last === undefined ? BEGINNING : linkBehind(last), before);
   }
 
   /** @param before - the kept segments; the oldest and the newest are enough */
   planAt(firstLsn: Lsn, from: ChainLink, before: readonly Segment[]): ActiveSegment {
+    return this.#planned(this.#newIdentity(), firstLsn, from, before);
+  }
+
+  #newIdentity(): NewIdentity {
+    return { createdAtMs: createdAt(this.#environment), segmentId: this.#environment.randomBytes(16) };
+  }
+
+  #planned(
+    { createdAtMs, segmentId }: NewIdentity,
+    firstLsn: Lsn,
+    from: ChainLink,
+    before: readonly Segment[],
+  ): ActiveSegment {
     const plan = {
       logId: this.#logId,
       number: this.#nextNumber++,
       firstLsn,
       blockBytes: this.#settings.blockBytes,
-      createdAtMs: createdAt(this.#environment),
-      segmentId: this.#environment.randomBytes(16),
+      createdAtMs,
+      segmentId,
       coreId: this.coreId,
       keyId: currentKeyOf(this.#keyRing),
       encryptedFrom: statementOf(before, this.#encryptedFrom ?? 0, firstLsn),

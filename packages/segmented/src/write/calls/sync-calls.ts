@@ -80,7 +80,8 @@ export class SyncCalls {
   submit(): Lsn {
     this.#calls.throwUnlessOpen();
     this.#calls.throwIfFailed();
-    const { lastLsn } = this.#writer.appended;
+    // A read-only log cannot make durable what another process has written.
+    const lastLsn = this.#calls.isReadonly ? this.#writer.durableLsn : this.#writer.appended.lastLsn;
     this.#submittedLsn = lastLsn;
     // The error of an earlier submitted sync is obsolete: this one makes the same records durable.
     this.#submitFailure = undefined;
