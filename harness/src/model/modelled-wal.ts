@@ -88,7 +88,7 @@ export class ModelledWal {
 
   /** Closes the log, which makes durable what is written. Nothing before it has reported a failure. */
   async close(): Promise<void> {
-    await this.wal.close();
+    await this.wal.close({ discard: true });
     const { durableLsn } = this.wal;
     if (durableLsn < this.#writtenLsn) {
       throw new Error(`${this.#writtenLsn} was written, ${durableLsn} is durable, and no call has reported a failure`);

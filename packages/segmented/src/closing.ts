@@ -109,7 +109,8 @@ export class Closing {
   }
 }
 
-function checkClose(options: CloseOptions): boolean {
+/** Whether closing discards what was not written. @throws `TypeError` with Node's codes */
+export function checkClose(options: CloseOptions): boolean {
   const { discard = false } = checkOptions('options', options, ['discard']);
   return checkBoolean('discard', discard);
 }

@@ -1,4 +1,5 @@
 import { WalError } from '@walstack/codec';
+import { backgroundCallsOf } from '@walstack/segmented/internal';
 import type { Committer } from './commit/committer.js';
 import { type PendingWorkSource, unwatchExit, watchExit } from './exit-warning.js';
 import type { LogFollowers } from './follow/log-followers.js';
@@ -38,20 +39,31 @@ export class Shutdown {
     await (timeoutMs === undefined ? done : this.#withTimeout(done, timeoutMs));
   }
 
-  /** Closes the log without making anything durable. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  /**
+   * Closes the log without making anything durable, and warns of the events that it drops.
+   *
+   * @param discard - dropping them is intended: without a warning
+   */
+  close(discard: boolean): Promise<void> {
+    this.#closing ??= this.#close(discard);
     return this.#closing;
   }
 
-  #close(): Promise<void> {
-    const { log, lifecycle } = this.#context;
+  async #close(discard: boolean): Promise<void> {
+    const { log, lifecycle, path } = this.#context;
     lifecycle.advance('closed');
-    unwatchExit(this.#unfinished);
+    // Until the log is closed, the end of the process would drop them without a warning.
+    if (discard) unwatchExit(this.#unfinished);
     this.#committer.stopBackgroundFlush();
     this.#committer.rejectAll(lifecycle.closedError('the log was closed'));
     this.#followers.end();
-    return log.close({ discard: true });
+    try {
+      await log.close({ discard: true });
+    } finally {
+      unwatchExit(this.#unfinished);
+    }
+    const { discarded } = backgroundCallsOf(log);
+    if (discarded > 0 && !discard) warnOfDropped(discarded, path);
   }
 
   async #drain(): Promise<void> {
@@ -100,6 +112,15 @@ export class Shutdown {
     if (log.pendingBytes === 0 && waiting === 0) return undefined;
     return `${log.pendingBytes} bytes pending and ${waiting} commits waiting in the log in ${path}`;
   }
+}
+
+function warnOfDropped(events: number, path: string): void {
+  const what = events === 1 ? '1 event that was' : `${events} events that were`;
+  const advice = 'await shutdown() keeps them, close({ discard: true }) drops them without this warning';
+  process.emitWarning(`close() dropped ${what} not written yet, of the log in ${path}: ${advice}`, {
+    type: 'WalWarning',
+    code: 'WAL_CLOSE_PENDING',
+  });
 }
 
 function stillDraining(timeoutMs: number, state: WalState): WalError {

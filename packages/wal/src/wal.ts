@@ -12,6 +12,7 @@ import {
   systemEnvironment,
   type TruncateResult,
 } from '@walstack/segmented';
+import { checkClose } from '@walstack/segmented/internal';
 import { makeBuilder } from './builder.js';
 import { type Abortable, signalIn } from './commit/aborting.js';
 import { type CommitOptions, Committer } from './commit/committer.js';
@@ -532,14 +533,21 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Closes the log at once: events that were not written to the operating system are dropped, and waiting commits are
-   * rejected with `WAL_CLOSED`. Idempotent.
+   * Drops every event that was appended and not yet written to the operating system, and closes the log at once; use
+   * {@link shutdown} to keep them. If it drops any, it warns once with their number: `process.emitWarning` with the code
+   * `WAL_CLOSE_PENDING`. Waiting commits are rejected with `WAL_CLOSED`. Idempotent.
    *
+   * @param options - `discard`: drop them without the warning, default `false`. The first call decides.
    * @throws the failure of the log when something that was handed to the operating system is not durable, and no call that
    * writes has reported the failure: that of a flush in the background, or of a group whose commits were all aborted
    */
-  close(): Promise<void> {
-    return this.#shutdown.close();
+  close(options: { readonly discard?: boolean } = {}): Promise<void> {
+    // Not an async function: each call returns the same promise.
+    try {
+      return this.#shutdown.close(checkClose(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Closes the log after everything is durable: {@link shutdown}. */

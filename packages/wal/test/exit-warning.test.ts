@@ -26,6 +26,10 @@ describe('a process that ends with work pending warns once', () => {
     ],
     ['by process.exit', `wal.append('lost'); process.exit();`],
     ['by process.exit before a commit is through', `wal.commit('lost'); process.exit();`],
+    [
+      'by process.exit before the log is closed',
+      `wal.append('lost'); wal.flush(); wal.append('lost'); wal.close(); process.exit();`,
+    ],
   ])('that ends %s', (_how, program) => {
     const ended = run(program);
     expect(ended.status).toBe(0);
@@ -44,7 +48,11 @@ describe('a process that ends with work pending warns once', () => {
     ['everything was flushed', `wal.append('a'); await wal.flush();`],
     ['all is durable', `await wal.commit('a');`],
     ['the log was shut down', `wal.append('a'); await wal.shutdown();`],
-    ['the log was closed', `wal.append('a'); await wal.close();`],
+    ['the log was closed', `wal.append('a'); await wal.close({ discard: true });`],
+    [
+      'the log is being closed, and drops what is pending',
+      `wal.append('a'); wal.close({ discard: true }); process.exit();`,
+    ],
   ])('not when %s', (_what, program) => {
     expect(run(program).stderr).toBe('');
   });

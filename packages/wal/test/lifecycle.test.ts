@@ -27,7 +27,7 @@ afterEach(async () => {
   disk.heal();
   disk.releaseAll('write');
   disk.releaseAll('datasync');
-  await wal.close().catch(() => {});
+  await wal.close({ discard: true }).catch(() => {});
   expect(disk.openFiles).toBe(0);
   await disk.io.dispose();
 });

@@ -174,4 +174,20 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     find: '      if (signal?.aborted === true) throw waitingAborted(signal);\n',
     replace: '',
   },
+  {
+    name: 'dropped-without-a-warning',
+    test: 'packages/wal/test/close-warning.test.ts',
+    breaks: 'Closing a log warns of the events that it drops.',
+    file: `${WAL}/shutdown.ts`,
+    find: '    if (discarded > 0 && !discard) warnOfDropped(discarded, path);\n',
+    replace: '',
+  },
+  {
+    name: 'dropped-on-request-with-a-warning',
+    test: 'packages/wal/test/close-warning.test.ts',
+    breaks: 'Closing a log with `discard` drops events without a warning.',
+    file: `${WAL}/shutdown.ts`,
+    find: '    if (discarded > 0 && !discard) ',
+    replace: '    if (discarded > 0) ',
+  },
 ];

@@ -84,14 +84,16 @@ export class GroupWriter {
     return this.#until(() => this.#watermarks.isDurable(end));
   }
 
-  /** Waits for everything in flight, and discards everything appended and not yet submitted. */
-  *discard(): IoRoutine<void> {
+  /** Waits for everything in flight, and discards everything appended and not yet submitted. @returns how many records */
+  *discard(): IoRoutine<number> {
     yield* this.#failure.guarded(this.#drained());
+    const discarded = this.#watermarks.nextLsn - this.#watermarks.writtenLsn - 1;
     const { current } = this.#chain;
     this.#arena.discard();
     this.#chain.active = current;
     current?.discardUnwritten();
     this.#watermarks.nextLsn = this.#watermarks.writtenLsn + 1;
+    return discarded;
   }
 
   /** {@link sync}, as a step of a routine whose failure is final. */

@@ -61,6 +61,7 @@ export class SegmentWriter {
   readonly #marks: MarkWriter;
   readonly #roll: Roll;
   readonly #restart: Restart;
+  #discarded = 0;
 
   /** @param onRoll - called when a segment was sealed and the name of the next one is durable */
   constructor(environment: Environment, settings: Settings, start: LogStart, onRoll: () => void) {
@@ -153,6 +154,11 @@ export class SegmentWriter {
 
   get pendingBytes(): number {
     return this.#arena.pendingBytes;
+  }
+
+  /** The number of records that {@link close} has discarded. */
+  get discarded(): number {
+    return this.#discarded;
   }
 
   /** The largest number of groups in flight. */
@@ -305,7 +311,7 @@ export class SegmentWriter {
    */
   *close(markType: number, discard: boolean): IoRoutine<void> {
     try {
-      if (discard) yield* this.#groups.discard();
+      if (discard) this.#discarded = yield* this.#groups.discard();
       yield* this.sync();
       yield* this.mark(markType);
       const segment = this.#chain.current;

@@ -1,4 +1,5 @@
 import type { CallQueues } from '../../call-queues.js';
+import type { SegmentWriter } from '../segment-writer.js';
 import type { SyncCalls } from './sync-calls.js';
 
 /**
@@ -8,10 +9,17 @@ import type { SyncCalls } from './sync-calls.js';
 export class BackgroundCalls {
   readonly #calls: CallQueues;
   readonly #syncs: SyncCalls;
+  readonly #writer: SegmentWriter;
 
-  constructor(calls: CallQueues, syncs: SyncCalls) {
+  constructor(calls: CallQueues, syncs: SyncCalls, writer: SegmentWriter) {
     this.#calls = calls;
     this.#syncs = syncs;
+    this.#writer = writer;
+  }
+
+  /** The number of records that closing the log has discarded. */
+  get discarded(): number {
+    return this.#writer.discarded;
   }
 
   /** Writes everything appended so far to the operating system. */
