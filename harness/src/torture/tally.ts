@@ -52,9 +52,10 @@ export class Tally {
     for (const report of reports) this.deeds.count(report);
   }
 
-  /** How many runs were ended, but for those in which logs had to go on at their ends. */
+  /** How many runs were ended, but for those that salvaged logs and those in which logs had to go on at their ends. */
   get ended(): number {
-    return this.kills + this.powerCuts - this.goneOn;
+    // A busy machine ends many runs before a log is salvaged: counted, they would take the turns of other variants.
+    return this.kills + this.powerCuts - this.goneOn - this.salvages - this.salvageKills;
   }
 
   /** The last line. */
