@@ -5,6 +5,7 @@ export default defineConfig({
     'src/main.ts',
     'src/report.ts',
     'src/bytes-worker.ts',
+    'src/cold-work.ts',
     'src/crowd.ts',
     'src/percore-worker.ts',
     'src/idle-memory.ts',

@@ -2,7 +2,7 @@
 // the other in blocks that were written before, through a ring of io_uring set up as walstack's is.
 //
 // Usage: durable-loop FILE DEPTH BYTES MILLISECONDS
-// Prints: {"writes": n, "elapsedMs": n, "p50Us": n, "p99Us": n}
+// Prints: {"writes": n, "elapsedMs": n, "p50Us": n, "p99Us": n, "p999Us": n, "slow": n}
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -157,7 +157,13 @@ int main(int argc, char **argv) {
   }
   const double elapsed = now - start;
   qsort(latencies, writes, sizeof *latencies, ascending);
-  printf("{\"writes\": %zu, \"elapsedMs\": %.3f, \"p50Us\": %.1f, \"p99Us\": %.1f}\n", writes, elapsed / 1e3,
-         latencies[writes / 2], latencies[writes * 99 / 100]);
+  const double p50 = latencies[writes / 2];
+  double all = 0, slow = 0;
+  for (size_t index = 0; index < writes; index++) {
+    all += latencies[index];
+    if (latencies[index] > 3 * p50) slow += latencies[index];
+  }
+  printf("{\"writes\": %zu, \"elapsedMs\": %.3f, \"p50Us\": %.1f, \"p99Us\": %.1f, \"p999Us\": %.1f, \"slow\": %.4f}\n",
+         writes, elapsed / 1e3, p50, latencies[writes * 99 / 100], latencies[writes * 999 / 1000], slow / all);
   return 0;
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-const BENCHES = ['append', 'durable', 'replay', 'log', 'percore', 'crowds', 'native'] as const;
+const BENCHES = ['append', 'durable', 'replay', 'cold', 'log', 'percore', 'crowds', 'native'] as const;
 
 export type Bench = (typeof BENCHES)[number];
 

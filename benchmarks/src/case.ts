@@ -27,4 +27,14 @@ export interface Sample {
   readonly value: number;
   /** Of single operations, where they are waited for one by one. */
   readonly latency?: Latency;
+  /** What else was measured at the same time. */
+  readonly also?: readonly Figure[];
+}
+
+/** A further figure of a measurement; its rows are those of a case of their own. */
+export interface Figure {
+  /** What follows the name of the case, such as `segments`. */
+  readonly name: string;
+  readonly unit: string;
+  readonly value: number;
 }

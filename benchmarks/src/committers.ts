@@ -8,7 +8,7 @@ export async function commitFor(
   log: Pick<CommittingLog, 'commit'>,
   committers: number,
   durationMs: number,
-): Promise<Required<Sample> & { readonly commits: number }> {
+): Promise<Required<Omit<Sample, 'also'>> & { readonly commits: number }> {
   const latencies = new Latencies();
   let commits = 0;
   const start = performance.now();
@@ -30,7 +30,7 @@ export async function commitFor(
 export function commitSyncFor(
   commit: (payload: Uint8Array) => void,
   durationMs: number,
-): Required<Sample> & { readonly commits: number } {
+): Required<Omit<Sample, 'also'>> & { readonly commits: number } {
   const latencies = new Latencies();
   const record = new NumberedRecord(RECORD_BYTES);
   let commits = 0;

@@ -95,9 +95,9 @@ function looping({ scratch, durationMs }: Settings, loop: DurableLoop, depth: nu
     subject: loop.name,
     measure: async () => {
       const path = scratch.next('file');
-      const { writesPerSecond, p50Us, p99Us } = loop.run({ path, depth, bytes: BLOCK_BYTES, durationMs });
+      const { writesPerSecond, ...latency } = loop.run({ path, depth, bytes: BLOCK_BYTES, durationMs });
       scratch.remove(path);
-      return { value: writesPerSecond, latency: { p50Us, p99Us } };
+      return { value: writesPerSecond, latency };
     },
   };
 }

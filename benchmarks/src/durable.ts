@@ -1,3 +1,4 @@
+import { batches } from './batches.js';
 import type { Case, Contestant } from './case.js';
 import { commitFor, commitSyncFor } from './committers.js';
 import { readBack } from './read-back.js';
@@ -5,6 +6,7 @@ import { RECORD_BYTES } from './records.js';
 import type { Settings } from './settings.js';
 import type { BlockingLog, Subject } from './subjects/subject.js';
 import { nativeCommits } from './yardsticks/native-commits.js';
+import { ringCommits } from './yardsticks/ring-commits.js';
 
 const COMMITTERS = [1, 8, 64, 512];
 
@@ -16,6 +18,7 @@ export function durable(settings: Settings): Case[] {
     unit: 'commits/s',
     contestants: [
       ...settings.subjects.map((subject) => committing(settings, subject, committers)),
+      ...ringCommits(settings, committers),
       ...nativeCommits(settings, committers),
     ],
   }));
@@ -23,7 +26,7 @@ export function durable(settings: Settings): Case[] {
     subject.blocking === undefined ? [] : [committingSync(settings, subject, subject.blocking)],
   );
   const sync = { bench: 'durable', name: 'sync', unit: 'commits/s' };
-  return [...concurrent, { ...sync, contestants: [...blocking, ...nativeCommits(settings, 1)] }];
+  return [...concurrent, { ...sync, contestants: [...blocking, ...nativeCommits(settings, 1)] }, ...batches(settings)];
 }
 
 function committing({ scratch, durationMs }: Settings, subject: Subject, committers: number): Contestant {

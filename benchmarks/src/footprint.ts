@@ -20,6 +20,15 @@ import { onBackends } from './subjects/on-backends.js';
 
 /** What is taken of the disk by so many records, of which so many at a time are waited for, while the log is still open. */
 export function diskBytes(settings: Settings, records: number, atATime: number): Case {
+  const name = records === 0 ? 'disk records=0' : `disk records=${records} sync=${atATime}`;
+  return spaceOf(settings, name, records, atATime);
+}
+
+/** The same for commits of which none is made before the one before it is durable. */
+export const loneCommits = (settings: Settings): Case =>
+  spaceOf(settings, `lone=${settings.loneCommits}`, settings.loneCommits, 1);
+
+function spaceOf(settings: Settings, name: string, records: number, atATime: number): Case {
   const { scratch } = settings;
   const contestants = settings.subjects.map((subject) => ({
     subject: subject.name,
@@ -36,12 +45,12 @@ export function diskBytes(settings: Settings, records: number, atATime: number):
       }
       const value = diskBytesOf(path);
       await committing.close();
+      const closed = { name: 'closed', unit: 'bytes', value: diskBytesOf(path) };
       if (records > 0) await readBack(subject, path, records, RECORD_BYTES);
       scratch.remove(path);
-      return { value };
+      return { value, also: [closed] };
     },
   }));
-  const name = records === 0 ? 'disk records=0' : `disk records=${records} sync=${atATime}`;
   return { bench: 'log', name, unit: 'bytes', contestants };
 }
 

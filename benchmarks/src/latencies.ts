@@ -4,7 +4,13 @@ import { quantile } from './statistics.js';
 export interface Latency {
   readonly p50Us: number;
   readonly p99Us: number;
+  readonly p999Us: number;
+  /** The share of all waiting time that is spent in operations slower than 3 × p50; `undefined` where that is not known. */
+  readonly slow: number | undefined;
 }
+
+/** So many times the median is slow. */
+const SLOW = 3;
 
 /** Times of single operations, in microseconds, of any number. */
 export class Latencies {
@@ -25,13 +31,24 @@ export class Latencies {
   }
 
   get summary(): Latency {
-    const [p50Us = Number.NaN, p99Us = Number.NaN] = this.quantiles(0.5, 0.99);
-    return { p50Us, p99Us };
+    const sorted = this.#sorted();
+    const p50Us = quantile(sorted, 0.5);
+    let all = 0;
+    let slow = 0;
+    for (const us of sorted) {
+      all += us;
+      if (us > SLOW * p50Us) slow += us;
+    }
+    return { p50Us, p99Us: quantile(sorted, 0.99), p999Us: quantile(sorted, 0.999), slow: all === 0 ? 0 : slow / all };
   }
 
   /** The times below which each of these shares of all lie. */
   quantiles(...shares: readonly number[]): number[] {
-    const sorted = this.#values.slice(0, this.#count).sort();
+    const sorted = this.#sorted();
     return shares.map((share) => quantile(sorted, share));
+  }
+
+  #sorted(): Float64Array {
+    return this.#values.slice(0, this.#count).sort();
   }
 }

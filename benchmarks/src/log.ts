@@ -1,5 +1,6 @@
 import type { Case } from './case.js';
-import { diskBytes, idleMemory, opening } from './footprint.js';
+import { diskBytes, idleMemory, loneCommits, opening } from './footprint.js';
+import { openings } from './openings.js';
 import { appendInSegment, commits } from './segment-costs.js';
 import type { Settings } from './settings.js';
 
@@ -12,6 +13,8 @@ export const log = (settings: Settings): Case[] => [
   diskBytes(settings, 0, 1),
   diskBytes(settings, 10, 1),
   diskBytes(settings, settings.records, 1000),
+  loneCommits(settings),
   opening(settings),
+  openings(settings),
   idleMemory(settings),
 ];

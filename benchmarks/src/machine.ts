@@ -11,7 +11,7 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
 };
 
 /** The kind of the file system that a directory is on. */
-const fileSystemOf = (directory: string): string => {
+export const fileSystemOf = (directory: string): string => {
   const { type: number } = statfsSync(directory);
   return FILE_SYSTEMS[number] ?? `file system 0x${number.toString(16)}`;
 };

@@ -3,12 +3,15 @@ import { type About, aboutPath, describe } from './about.js';
 import { append } from './append.js';
 import { type Arguments, type Bench, HELP, readArguments, UsageError } from './arguments.js';
 import type { Case } from './case.js';
+import { cold } from './cold.js';
 import { crowds } from './crowds.js';
 import { durable } from './durable.js';
 import { log } from './log.js';
 import { native, nativeLeftOut } from './native.js';
 import { percore } from './percore.js';
 import { replay } from './replay.js';
+import { ringLoopMissing, ringMissing } from './ring/missing.js';
+import { ringAppend } from './ring/ring-append.js';
 import { measureCase } from './rounds.js';
 import type { Row } from './rows.js';
 import { Scratch } from './scratch.js';
@@ -17,12 +20,22 @@ import { fileSystem } from './subjects/file-system.js';
 import { installPeers, peerSubjects } from './subjects/peers.js';
 import type { Subject } from './subjects/subject.js';
 import { walstackSubjects } from './subjects/walstack.js';
-import { table } from './table.js';
+import { tables } from './table.js';
 import { fio } from './yardsticks/fio.js';
 import { nativeLoop } from './yardsticks/native-loop.js';
 import { nativeScanMissing } from './yardsticks/native-scan.js';
+import { RING_LOOP } from './yardsticks/ring-commits.js';
 
-const CASES: Record<Bench, (settings: Settings) => Case[]> = { append, durable, replay, log, percore, crowds, native };
+const CASES: Record<Bench, (settings: Settings) => Case[]> = {
+  append,
+  durable,
+  replay,
+  cold,
+  log,
+  percore,
+  crowds,
+  native,
+};
 
 /** Benches that measure the subjects; the others only measure parts of walstack. */
 const OF_SUBJECTS: readonly Bench[] = ['append', 'durable', 'replay', 'log'];
@@ -50,12 +63,14 @@ async function measureAll(given: Arguments): Promise<{ rows: Row[]; about: About
   using scratch = new Scratch(data);
   const settings = { ...amounts, rounds, ...(await takingPart(given)), scratch };
   const about = describe(scratch.path, quick, allSubjects(settings));
+  const missing = ringLoopMissing(scratch.path);
+  if (missing !== undefined) console.log(missing);
   console.log(`${about.machine}\n`);
   const rows: Row[] = [];
   for (const bench of benches) {
     for (const one of CASES[bench](settings)) {
       const results = await measureCase(one, settings.rounds);
-      console.log(`${table(results)}\n`);
+      console.log(`${tables(results)}\n`);
       rows.push(...results);
     }
     scratch.clear();
@@ -63,8 +78,11 @@ async function measureAll(given: Arguments): Promise<{ rows: Row[]; about: About
   return { rows, about };
 }
 
-const allSubjects = ({ subjects, nativeLoop, fio }: Settings): Pick<Subject, 'name' | 'how'>[] =>
-  [...subjects, nativeLoop, fio].filter((each) => each !== undefined);
+const allSubjects = ({ subjects, nativeLoop, fio, scratch }: Settings): Pick<Subject, 'name' | 'how'>[] => {
+  const ringLoop = ringLoopMissing(scratch.path) === undefined ? RING_LOOP : undefined;
+  const appending = ringMissing() === undefined ? ringAppend : undefined;
+  return [...subjects, ringLoop, appending, nativeLoop, fio].filter((each) => each !== undefined);
+};
 
 async function main(): Promise<void> {
   // A path is meant from where the user stands, also when a package manager has changed the directory.

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { PerCoreRecovery, PerCoreWalManager } from '@walstack/percore';
 import type { StorageIoName } from '@walstack/storage-io';
-import type { Case, Contestant, Sample } from './case.js';
+import type { Case, Contestant, Figure, Sample } from './case.js';
 import { inPackage } from './folders.js';
 import { Latencies } from './latencies.js';
 import type { CoreAnswer, CoreWork } from './percore-worker.js';
@@ -61,17 +61,20 @@ function measurementOf(
       io,
       workers: { run: { module, export: 'work' } },
     });
-    const { answers, elapsedMs } = await workTogether(manager, work);
+    const { answers, elapsedMs, allMs } = await workTogether(manager, work);
     await manager.close();
     await countBack(directory, io, answers);
     scratch.remove(directory);
-    return sampleOf(answers, elapsedMs);
+    return work.kind === 'append'
+      ? { ...sampleOf(answers, elapsedMs), also: processorTimes(answers, allMs) }
+      : sampleOf(answers, elapsedMs);
   };
 }
 
 /** Has every writer do the same at the same time. */
 async function workTogether(manager: PerCoreWalManager, work: CoreWork) {
   const ports = manager.coreIds.map((coreId) => manager.port(coreId));
+  const used = process.cpuUsage();
   const start = performance.now();
   const answering = ports.map(async (port) => {
     const answer = once(port, 'message');
@@ -80,7 +83,9 @@ async function workTogether(manager: PerCoreWalManager, work: CoreWork) {
     return (await answer)[0] as CoreAnswer;
   });
   const answers = await Promise.all(answering);
-  return { answers, elapsedMs: performance.now() - start };
+  const elapsedMs = performance.now() - start;
+  const { user, system } = process.cpuUsage(used);
+  return { answers, elapsedMs, allMs: (user + system) / 1000 };
 }
 
 /** Every entry of every core has to be there. */
@@ -90,6 +95,18 @@ async function countBack(directory: string, io: StorageIoName, answers: readonly
     const expected = answers[coreId]?.entries;
     if (puts !== expected) throw new Error(`core ${coreId} has ${puts} entries, and ${expected} were appended`);
   }
+}
+
+/** Processor time of a record: of the thread of each writer for its own, and of the whole process for all of them. */
+function processorTimes(answers: readonly CoreAnswer[], allMs: number): Figure[] {
+  const unit = 'ns/record';
+  const entries = answers.reduce((sum, answer) => sum + answer.entries, 0);
+  const ofWriters = answers.flatMap((answer, index) =>
+    answer.processorMs === undefined
+      ? []
+      : [{ name: `processor writer=${index + 1}`, unit, value: (answer.processorMs * 1e6) / answer.entries }],
+  );
+  return [...ofWriters, { name: 'processor all', unit, value: (allMs * 1e6) / entries }];
 }
 
 function sampleOf(answers: readonly CoreAnswer[], elapsedMs: number): Sample {

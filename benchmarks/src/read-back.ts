@@ -2,7 +2,12 @@ import { RecordCheck } from './records.js';
 import type { Subject } from './subjects/subject.js';
 
 /** Opens what a subject has kept and checks that it is the records 1 to `count`, under those numbers, and nothing else. */
-export async function readBack(subject: Subject, path: string, count: number, bytes: number): Promise<void> {
+export async function readBack(
+  subject: Pick<Subject, 'reading'>,
+  path: string,
+  count: number,
+  bytes: number,
+): Promise<void> {
   const check = new RecordCheck();
   const log = await subject.reading(path, bytes);
   try {

@@ -9,7 +9,7 @@ import { RECORD_BYTES, RecordCheck } from './records.js';
 import { replayMemory } from './replay-memory.js';
 import type { ReplayAnswer, ReplayQuestion } from './replay-worker.js';
 import type { Settings } from './settings.js';
-import type { Subject } from './subjects/subject.js';
+import type { HandsOut, Subject } from './subjects/subject.js';
 import { viewEach } from './view-each.js';
 import { nativeScan, nativeScanMissing } from './yardsticks/native-scan.js';
 
@@ -18,6 +18,7 @@ export function replay(settings: Settings): Case[] {
   const stores = new Stores(settings);
   return [
     views(settings, stores),
+    copies(settings, stores),
     ...cursor(settings, stores),
     ...fallback(settings, stores),
     openAfterCrash(settings),
@@ -36,6 +37,14 @@ function views(settings: Settings, stores: Stores): Case {
   }
   return { bench: 'replay', name: 'views', unit: 'records/s', contestants };
 }
+
+/** The same with a copy of each payload, which is what a program gets that asks for nothing else. */
+const copies = (settings: Settings, stores: Stores): Case => ({
+  bench: 'replay',
+  name: 'copies',
+  unit: 'records/s',
+  contestants: settings.subjects.map((subject) => viewing(settings, stores, subject, 'copies')),
+});
 
 /** Stepping over every record, and making nothing for it. */
 function cursor(settings: Settings, stores: Stores): Case[] {
@@ -115,12 +124,17 @@ function withoutAddon({ replayRecords }: Settings, directory: () => Promise<stri
   };
 }
 
-function viewing({ replayRecords }: Settings, stores: Stores, subject: Subject): Contestant {
+function viewing(
+  { replayRecords }: Settings,
+  stores: Stores,
+  subject: Subject,
+  handsOut: HandsOut = 'views',
+): Contestant {
   return {
     subject: subject.name,
     prepare: async () => void (await stores.of(subject)),
     measure: async () => {
-      const log = await subject.reading(await stores.of(subject), RECORD_BYTES);
+      const log = await subject.reading(await stores.of(subject), RECORD_BYTES, handsOut);
       const check = new RecordCheck();
       const start = performance.now();
       await log.forEach((payload) => void check.next(payload, RECORD_BYTES));

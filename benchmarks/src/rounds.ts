@@ -1,5 +1,5 @@
 import type { Case, Contestant, Sample } from './case.js';
-import { type Row, rowOf } from './rows.js';
+import { type Row, rowOf, rowsOfFigures } from './rows.js';
 
 /**
  * Measures a case in several rounds. In each round every contestant takes a turn, and another one begins: what else the machine
@@ -16,5 +16,6 @@ export async function measureCase(one: Case, rounds: number): Promise<Row[]> {
     }
   }
   for (const { end } of one.contestants) await end?.();
-  return one.contestants.map((contestant) => rowOf(one, contestant, samples.get(contestant) ?? []));
+  const rows = one.contestants.map((contestant) => rowOf(one, contestant, samples.get(contestant) ?? []));
+  return [...rows, ...rowsOfFigures(one, [...samples])];
 }

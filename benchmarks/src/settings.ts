@@ -17,6 +17,12 @@ export interface Amounts {
   readonly crashedBytes: number;
   /** Bytes of the largest log whose replay is looked at for the memory it takes. */
   readonly memoryBytes: number;
+  /** Records that a new process appends or reads in `cold`. */
+  readonly coldRecords: number;
+  /** How often a log is opened for one commit. */
+  readonly openings: number;
+  /** Commits with nothing else in flight, whose space on the disk is looked at. */
+  readonly loneCommits: number;
 }
 
 /** What is measured, by how much, and where. */
@@ -39,6 +45,9 @@ export const QUICK: Amounts = {
   replayRecords: 200_000,
   crashedBytes: 32 * MEBIBYTE,
   memoryBytes: 128 * MEBIBYTE,
+  coldRecords: 200_000,
+  openings: 80,
+  loneCommits: 500,
 };
 
 /** For figures that are handed on. */
@@ -50,6 +59,9 @@ export const FULL: Amounts = {
   replayRecords: 10_000_000,
   crashedBytes: 1024 * MEBIBYTE,
   memoryBytes: 4096 * MEBIBYTE,
+  coldRecords: 2_000_000,
+  openings: 800,
+  loneCommits: 5000,
 };
 
 /** How many records of a size one measurement appends. */

@@ -1,17 +1,19 @@
 import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { available } from '@walstack/native';
 import { ringSupport } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
 import { append } from '../src/append.js';
 import { BytesLoop } from '../src/bytes-loop.js';
 import type { Case } from '../src/case.js';
+import { cold } from '../src/cold.js';
 import { crowds } from '../src/crowds.js';
 import { durable } from '../src/durable.js';
 import { log } from '../src/log.js';
 import { native } from '../src/native.js';
 import { percore, writerCounts } from '../src/percore.js';
 import { replay } from '../src/replay.js';
+import { ringLoopMissing, ringMissing } from '../src/ring/missing.js';
 import { measureCase } from '../src/rounds.js';
 import { type Row, rowOf } from '../src/rows.js';
 import { Scratch } from '../src/scratch.js';
@@ -30,6 +32,9 @@ const AMOUNTS = {
   replayRecords: 20_000,
   crashedBytes: 2e6,
   memoryBytes: 16 * 2 ** 20,
+  coldRecords: 5000,
+  openings: 3,
+  loneCommits: 20,
 };
 
 const everybody = subjects.map(({ name }) => name);
@@ -37,6 +42,9 @@ const walstack = everybody.filter((name) => name.startsWith('walstack/'));
 const blocking = subjects.filter(({ blocking }) => blocking !== undefined).map(({ name }) => name);
 const scan = nativeScanMissing === undefined ? ['native-scan'] : [];
 const ring = ringSupport().available ? ['walstack/io-uring'] : [];
+
+const ringLoop = ringLoopMissing(tmpdir()) === undefined ? ['ring-loop'] : [];
+const ringAppend = ringMissing() === undefined ? ['ring-append'] : [];
 
 /** Depends on what is there: the addon's binary, a compiler for the yardstick. */
 const bytesOf = (yardstick: string): string[] => [
@@ -52,7 +60,7 @@ const loop = (name: string) => ({
   how: '',
   run: (run: LoopRun) => {
     runs.push(run);
-    return { writesPerSecond: run.depth === 4 ? 50_000 : 10_000, p50Us: 10, p99Us: 20 };
+    return { writesPerSecond: run.depth === 4 ? 50_000 : 10_000, p50Us: 10, p99Us: 20, p999Us: 30, slow: 0.1 };
   },
 });
 
@@ -74,11 +82,15 @@ test.each([
     'durable',
     durable,
     {
-      'committers=1': [...everybody, 'native-loop'],
-      'committers=8': [...everybody, 'native-loop'],
-      'committers=64': [...everybody, 'native-loop'],
-      'committers=512': [...everybody, 'native-loop'],
+      'committers=1': [...everybody, ...ringLoop, 'native-loop'],
+      'committers=8': [...everybody, ...ringLoop, 'native-loop'],
+      'committers=64': [...everybody, ...ringLoop, 'native-loop'],
+      'committers=512': [...everybody, ...ringLoop, 'native-loop'],
       sync: [...blocking, 'native-loop'],
+      'batch=1': blocking,
+      'batch=8': blocking,
+      'batch=64': blocking,
+      'batch=512': blocking,
     },
   ],
   [
@@ -86,12 +98,23 @@ test.each([
     replay,
     {
       views: [...everybody, 'walstack/mmap-reader', ...scan],
+      copies: everybody,
       cursor: ['walstack/mmap-reader', ...scan],
       fallback: ['walstack/javascript', ...everybody.filter((name) => !walstack.includes(name))],
       'open-after-crash': [...walstack, ...scan],
       ...Object.fromEntries(
         [2, 4, 8, 16].map((size) => [`memory MiB=${size}`, ['walstack/heap', 'walstack/resident']]),
       ),
+    },
+  ],
+  [
+    'cold',
+    cold,
+    {
+      append: [...walstack, 'fs', ...ringAppend],
+      'replay copies': [...walstack, 'fs'],
+      'replay views': [...walstack, 'fs'],
+      'logs=20': walstack,
     },
   ],
   [
@@ -105,7 +128,9 @@ test.each([
       'disk records=0': everybody,
       'disk records=10 sync=1': everybody,
       'disk records=2000 sync=1000': everybody,
+      'lone=20': everybody,
       open: everybody,
+      'openings=3': walstack,
       'memory idle': walstack,
     },
   ],
@@ -153,8 +178,11 @@ test.each([
     expect(one.bench).toBe(name);
     for (const row of rows) {
       expect(row.value, `${row.case} of ${row.subject}`).toBeGreaterThanOrEqual(one.unit === 'bytes' ? 0 : 0.001);
-      expect((row.p50Us ?? 0) <= (row.p99Us ?? 0)).toBe(true);
-      expect(row.p50Us !== null).toBe(one.unit === 'commits/s' || one.unit === 'writes/s');
+      const quantiles = [row.p50Us, row.p99Us, row.p999Us];
+      expect(quantiles).toEqual([...quantiles].sort((a, b) => (a ?? 0) - (b ?? 0)));
+      expect(row.slow ?? 0).toBeLessThanOrEqual(1);
+      const waitsForEach = /^(commits|writes)\/s$/.test(one.unit) || one.name.startsWith('batch=');
+      expect(quantiles).toEqual(quantiles.map(() => (waitsForEach ? expect.any(Number) : null)));
     }
     found[one.name] = rows.map(({ subject }) => subject);
   }
@@ -174,8 +202,11 @@ test('the native loop writes what so many committers would, and the best depth c
   using scratch = new Scratch(folder());
   runs.length = 0;
   const settings: Settings = { ...AMOUNTS, subjects: [], nativeLoop: loop('native-loop'), fio: undefined, scratch };
-  const rows = [];
-  for (const one of durable(settings)) rows.push(...(await measureCase(one, 1)));
+  const rows: Row[] = [];
+  for (const one of durable(settings)) {
+    const contestants = one.contestants.filter(({ subject }) => subject === 'native-loop');
+    rows.push(...(await measureCase({ ...one, contestants }, 1)));
+  }
   expect(rows.map((row) => [row.case, row.value])).toEqual([
     ['committers=1', 10_000],
     ['committers=8', 100_000],

@@ -21,6 +21,8 @@ const row = (name: string, subject: string, value: number, more: Partial<Row> = 
   unit: 'commits/s',
   p50Us: null,
   p99Us: null,
+  p999Us: null,
+  slow: null,
   rounds: 3,
   spread: 0.1,
   ...more,
@@ -29,7 +31,7 @@ const row = (name: string, subject: string, value: number, more: Partial<Row> = 
 const FIRST = [
   row('committers=1', 'walstack/sync-fs', 500),
   row('committers=1', 'fs', 400),
-  row('committers=8', 'walstack/sync-fs', 2000, { p50Us: 12.4, p99Us: 99.6 }),
+  row('committers=8', 'walstack/sync-fs', 2000, { p50Us: 12.4, p99Us: 99.6, p999Us: 120, slow: 0.255 }),
   row('committers=8', 'a & <b>', 4000),
 ];
 const SECOND = [row('committers=8', 'walstack/sync-fs', 3000), row('committers=8', 'fs', 1000)];
@@ -61,9 +63,27 @@ test('the table has a line for each case and a column for each subject', () => {
       '|  | walstack/sync-fs | fs | a & <b> |',
       '| --- | --: | --: | --: |',
       '| **committers=1**<br>commits/s | 500<br>1.25 × fs<br>spread 10 % | 400<br>spread 10 % | – |',
-      '| **committers=8**<br>commits/s | 2 K<br>12 / 100 µs<br>spread 10 % | – | 4 K<br>spread 10 % |',
+      '| **committers=8**<br>commits/s | 2 K<br>12 / 100 / 120 µs<br>slow 26 %<br>spread 10 % | – | 4 K<br>spread 10 % |',
     ].join('\n'),
   );
+});
+
+test('rows of an earlier version have no p99.9 and no share of slow ones; what is left of them is shown', () => {
+  const { p999Us: _p999Us, slow: _slow, ...earlier } = row('committers=1', 'fs', 400, { p50Us: 1, p99Us: 2 });
+  const page = benchTable(mergedCases([[earlier as Row]]));
+  expect(page.split('\n').at(-1)).toBe('| **committers=1**<br>commits/s | 400<br>1 / 2 µs<br>spread 10 % |');
+});
+
+test('the bare ring is a second measure', () => {
+  const rows = [row('committers=1', 'walstack/io-uring', 600), row('committers=1', 'fs', 400)];
+  const page = benchTable(mergedCases([[...rows, row('committers=1', 'ring-loop', 800)]]));
+  expect(page).toContain('| 600<br>1.50 × fs<br>0.75 × ring-loop<br>spread 10 % |');
+});
+
+test('a ratio is better when it is high, and a time is not', () => {
+  const svg = (unit: string) => chart('cold', mergedCases([[row('logs=20', 'walstack/sync-fs', 1, { unit })]]));
+  expect(svg('× first')).not.toContain('less is better');
+  expect(svg('ms')).toContain('ms, less is better');
 });
 
 test('the chart has a bar for each row, as long as its value, and its words are escaped', () => {

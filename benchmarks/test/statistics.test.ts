@@ -30,6 +30,15 @@ test('latencies hold any number of values', () => {
   expect(new Latencies().quantiles(0.5)).toEqual([Number.NaN]);
 });
 
+test('slow is the share of all time that is spent in operations of more than three medians', () => {
+  const latencies = new Latencies();
+  for (const us of [10, 10, 10, 10, 30, 31, 99]) latencies.add(us);
+  expect(latencies.summary).toEqual({ p50Us: 10, p99Us: 99, p999Us: 99, slow: 130 / 200 });
+  const none = new Latencies();
+  none.add(0);
+  expect(none.summary.slow).toBe(0);
+});
+
 describe('a row', () => {
   const one = { bench: 'durable', name: 'committers=8', unit: 'commits/s', contestants: [] };
   const contestant = { subject: 'fs', measure: () => Promise.reject(new Error('not called')) };
@@ -48,6 +57,8 @@ describe('a row', () => {
       unit: 'commits/s',
       p50Us: 1020,
       p99Us: 2000,
+      p999Us: 2000,
+      slow: 0,
       rounds: 3,
       spread: 1,
     });
@@ -59,6 +70,12 @@ describe('a row', () => {
   });
 
   test('has no latencies where none were taken', () => {
-    expect(rowOf(one, contestant, [{ value: 5 }])).toMatchObject({ value: 5, p50Us: null, p99Us: null, rounds: 1 });
+    const nothing = { p50Us: null, p99Us: null, p999Us: null, slow: null };
+    expect(rowOf(one, contestant, [{ value: 5 }])).toMatchObject({ value: 5, ...nothing, rounds: 1 });
+  });
+
+  test('has no share of slow ones where it is not known', () => {
+    const latency = { p50Us: 1, p99Us: 2, p999Us: 3, slow: undefined };
+    expect(rowOf(one, contestant, [{ value: 5, latency }])).toMatchObject({ p999Us: 3, slow: null });
   });
 });

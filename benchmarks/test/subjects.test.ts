@@ -51,9 +51,28 @@ test.each(blocking)('%s keeps what was committed in a blocked thread', async (_n
   const log = open(path);
   const record = new NumberedRecord(100);
   for (let number = 1; number <= 20; number++) log.commit(record.numbered(number));
+  log.commitBatch(record, 21, 21);
+  log.commitBatch(record, 22, 100);
+  log.commitBatch(record, 101, 110);
   await log.close();
-  await readBack(subject, path, 20, 100);
+  await readBack(subject, path, 110, 100);
 });
+
+test.each(subjects.map((subject) => [subject.name, subject] as const))(
+  '%s hands out copies',
+  async (_name, subject) => {
+    const path = join(folder(), 'log');
+    const log = await subject.committing(path);
+    const record = new NumberedRecord(100);
+    for (let number = 1; number <= 3; number++) await log.commit(record.numbered(number));
+    await log.close();
+    const reading = await subject.reading(path, 100, 'copies');
+    const payloads: Uint8Array[] = [];
+    await reading.forEach((payload) => void payloads.push(payload));
+    await reading.close();
+    expect(payloads.map((payload) => payload[0])).toEqual([1, 2, 3]);
+  },
+);
 
 describe('a group of a turn', () => {
   test('what comes while it is under way shares the next one', async () => {

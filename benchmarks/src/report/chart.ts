@@ -93,8 +93,9 @@ function panel({ name, unit, rows }: MeasuredCase, left: number, top: number): s
   ];
 }
 
-/** Rates are better when they are high; what is taken or waited for is not. */
-const unitOf = (unit: string): string => (unit.endsWith('/s') ? unit : `${unit}, less is better`);
+/** Rates and ratios are better when they are high; what is taken or waited for is not. */
+const unitOf = (unit: string): string =>
+  unit.endsWith('/s') || unit.startsWith('×') ? unit : `${unit}, less is better`;
 
 const kindOf = (subject: string): (typeof LEGEND)[number][0] => {
   if (subject.startsWith('walstack/')) return 'walstack';

@@ -1,6 +1,6 @@
 import type { About } from '../about.js';
 import type { Row } from '../rows.js';
-import { ratioTo, yardstickOf } from '../yardstick.js';
+import { ratioTo, yardsticksOf } from '../yardstick.js';
 import { benchesOf, type MeasuredCase } from './cases.js';
 import { shortNumber } from './numbers.js';
 
@@ -15,8 +15,8 @@ export function resultsPage(cases: readonly MeasuredCase[], runs: readonly About
 }
 
 const NOTE =
-  'Each cell: the median of the rounds; how often the value of the yardstick that is; p50 and p99 of single commits in ' +
-  'microseconds; best round minus worst round as a share of the median. Only figures of one case compare: they were taken ' +
+  'Each cell: the median of the rounds; how often the values of the yardsticks that is; p50, p99 and p99.9 of single ' +
+  'commits in microseconds; the share of all waiting time in commits slower than 3 × p50; best round minus worst round as a share of the median. Only figures of one case compare: they were taken ' +
   'in one run, in turns.';
 
 /** When and where, a line for every run that differs. */
@@ -46,17 +46,24 @@ export function benchTable(cases: readonly MeasuredCase[]): string {
 function cellOf({ rows }: MeasuredCase, subject: string): string {
   const row = rows.find((each) => each.subject === subject);
   if (row === undefined) return '–';
-  const yardstick = yardstickOf(rows);
-  const ratio = row === yardstick ? undefined : ratioTo(yardstick, row);
-  return [
-    shortNumber(row.value),
-    ratio === undefined ? undefined : `${ratio} × ${yardstick?.subject}`,
-    latencyOf(row),
-    `spread ${Math.round(row.spread * 100)} %`,
-  ]
+  const ratios = yardsticksOf(rows).map((yardstick) =>
+    row === yardstick ? undefined : ratioOf(yardstick, ratioTo(yardstick, row)),
+  );
+  return [shortNumber(row.value), ...ratios, latencyOf(row), slowOf(row), `spread ${Math.round(row.spread * 100)} %`]
     .filter((line) => line !== undefined)
     .join('<br>');
 }
 
-const latencyOf = ({ p50Us, p99Us }: Row): string | undefined =>
-  p50Us === null || p99Us === null ? undefined : `${Math.round(p50Us)} / ${Math.round(p99Us)} µs`;
+const ratioOf = ({ subject }: Row, ratio: string | undefined): string | undefined =>
+  ratio === undefined ? undefined : `${ratio} × ${subject}`;
+
+/** Runs of earlier versions have no p99.9. */
+const latencyOf = ({ p50Us, p99Us, p999Us }: Omit<Row, 'p999Us'> & Partial<Row>): string | undefined => {
+  if (p50Us === null || p99Us === null) return undefined;
+  const values = [p50Us, p99Us, p999Us ?? undefined].filter((value) => value !== undefined);
+  return `${values.map(Math.round).join(' / ')} µs`;
+};
+
+/** Nor a share of slow ones. */
+const slowOf = ({ slow }: Partial<Row>): string | undefined =>
+  slow === null || slow === undefined ? undefined : `slow ${Math.round(slow * 100)} %`;

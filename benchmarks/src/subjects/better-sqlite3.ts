@@ -27,7 +27,7 @@ const HOW =
   "SQLite's WAL mode with locking_mode=EXCLUSIVE (no shared memory), statements prepared once, the LSN as the rowid. " +
   'append: synchronous=OFF, one transaction for everything, pages of 16 KiB, a cache of 64 MiB. durable: ' +
   'synchronous=FULL; all commits that wait when a turn of the event loop ends share one transaction (with one committer that is a ' +
-  'transaction a commit). sync: a transaction a commit. replay: 1,000 rows a query, memory-mapped';
+  'transaction a commit). sync: a transaction a commit, or a batch. replay: 1,000 rows a query, memory-mapped';
 
 /** SQLite, through better-sqlite3. */
 export function betterSqlite3(Constructor: BetterSqlite3, version: string): Subject {
@@ -73,9 +73,17 @@ export function betterSqlite3(Constructor: BetterSqlite3, version: string): Subj
       return { commit: (payload) => group.commit(payload), close: async () => database.close() };
     },
     blocking: (path) => {
-      const { database, insert } = openDurable(path);
+      const { database, insert, begin, commit } = openDurable(path);
       let number = 0;
-      return { commit: (payload) => void insert.run(++number, payload), close: () => database.close() };
+      return {
+        commit: (payload) => void insert.run(++number, payload),
+        commitBatch: (record, from, to) => {
+          if (to > from) begin.run();
+          for (let each = from; each <= to; each++) insert.run(each, record.numbered(each));
+          if (to > from) commit.run();
+        },
+        close: () => database.close(),
+      };
     },
     reading: async (path) => {
       const database = open(path, 'mmap_size=17179869184');

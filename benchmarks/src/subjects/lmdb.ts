@@ -25,7 +25,7 @@ const HOW =
   'uint32 keys, binary values without compression, keys appended (MDB_APPEND), noMemInit. append: noSync, useWritemap, a ' +
   'map of the final size from the start, a synchronous transaction for each turn of the event loop. durable: put, whose ' +
   'promise is fulfilled when the transaction is synced; the package gathers the puts of a turn of the event loop into one ' +
-  'transaction. sync: putSync in a transaction a commit. replay: getBinaryFast key by key, which is faster than a range';
+  'transaction. sync: putSync in a transaction a commit, or a batch. replay: getBinaryFast key by key, which is faster than a range';
 
 /** LMDB, through lmdb-js. */
 export function lmdb({ open }: Lmdb, version: string): Subject {
@@ -67,10 +67,14 @@ export function lmdb({ open }: Lmdb, version: string): Subject {
           void database.transactionSync(() => {
             database.putSync(++number, payload, APPEND);
           }),
+        commitBatch: (record, from, to) =>
+          void database.transactionSync(() => {
+            for (let each = from; each <= to; each++) database.putSync(each, record.numbered(each), APPEND);
+          }),
         close: () => database.close(),
       };
     },
-    reading: async (path) => {
+    reading: async (path, _payloadBytes, handsOut = 'views') => {
       const database = openAt(path);
       const { entryCount } = database.getStats();
       return {
@@ -78,7 +82,7 @@ export function lmdb({ open }: Lmdb, version: string): Subject {
           for (let number = 1; number <= entryCount; number++) {
             const payload = database.getBinaryFast(number);
             if (payload === undefined) throw new Error(`record ${number} is missing`);
-            f(payload, number);
+            f(handsOut === 'views' ? payload : Uint8Array.prototype.slice.call(payload), number);
           }
         },
         close: () => database.close(),

@@ -13,9 +13,17 @@ export interface Subject {
   committing(path: string): Promise<CommittingLog>;
   /** The same for a thread that is blocked meanwhile; `undefined` where that cannot be done. */
   readonly blocking: ((path: string) => BlockingLog) | undefined;
-  /** Opens what is at `path` to read it. `payloadBytes`: how long each record is. */
-  reading(path: string, payloadBytes: number): Promise<ReadingLog>;
+  /**
+   * Opens what is at `path` to read it.
+   *
+   * @param payloadBytes - how long each record is
+   * @param handsOut - payloads that stay as they are, or such that are valid until `f` returns where that costs less
+   */
+  reading(path: string, payloadBytes: number, handsOut?: HandsOut): Promise<ReadingLog>;
 }
+
+/** What a reader hands out. Default `'views'`. */
+export type HandsOut = 'views' | 'copies';
 
 export interface AppendingLog {
   /** Appends the records `from` to `to`, as many as there is room for. @returns the first one that was not taken */
@@ -27,7 +35,7 @@ export interface AppendingLog {
   close(): Promise<void>;
 }
 
-/** Where the payloads of {@link AppendingLog.take} come from; the bytes are written over by the next call. */
+/** Where the payloads of appended records come from; the bytes are written over by the next call. */
 interface NumberedPayload {
   numbered(number: number): Uint8Array;
 }
@@ -41,11 +49,13 @@ export interface CommittingLog {
 export interface BlockingLog {
   /** The record is on stable storage on return. */
   commit(payload: Uint8Array): void;
+  /** The records `from` to `to` are on stable storage on return, by one sync or transaction. */
+  commitBatch(record: NumberedPayload, from: number, to: number): void;
   close(): void | Promise<void>;
 }
 
 interface ReadingLog {
-  /** Hands out every payload, in order, with the number that it is kept under. Valid until `f` returns. */
+  /** Hands out every payload, in order, with the number that it is kept under. */
   forEach(f: (payload: Uint8Array, number: number) => void): Promise<void>;
   close(): Promise<void>;
 }

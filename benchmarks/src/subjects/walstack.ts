@@ -1,7 +1,7 @@
 import { SegmentedWal } from '@walstack/segmented';
 import { openStorageIo, type StorageIoName } from '@walstack/storage-io';
 import { Wal, WalError } from '@walstack/wal';
-import type { AppendingLog, Subject } from './subject.js';
+import type { AppendingLog, BlockingLog, Subject } from './subject.js';
 
 /**
  * The log that was written last, until the next one is opened. With the last object of a shape V8 throws away all code that it
@@ -15,7 +15,7 @@ function kept<T extends Wal | SegmentedWal>(log: T): T {
 }
 
 /** Every backend that keeps a log on a disk. */
-const BACKENDS = ['io-uring', 'thread-pool', 'sync-fs'] as const;
+export const BACKENDS = ['io-uring', 'thread-pool', 'sync-fs'] as const;
 
 /** The log on each backend. @returns those that work here, and a sentence for each that does not */
 export async function walstackSubjects(): Promise<{ subjects: Subject[]; leftOut: string[] }> {
@@ -39,7 +39,7 @@ async function tried(name: StorageIoName) {
 }
 
 /** `Wal` with all options at their defaults. */
-function walstack(io: StorageIoName, canWait: boolean): Subject {
+export function walstack(io: StorageIoName, canWait: boolean): Subject {
   return {
     name: `walstack/${io}`,
     how: 'all options at their defaults',
@@ -49,11 +49,11 @@ function walstack(io: StorageIoName, canWait: boolean): Subject {
       return { commit: (payload) => wal.commit(payload), close: () => wal.shutdown() };
     },
     blocking: canWait ? (path) => blockingOn(kept(SegmentedWal.openSync({ directory: path, io }))) : undefined,
-    reading: async (path) => {
+    reading: async (path, _payloadBytes, handsOut = 'views') => {
       const wal = await Wal.open(path, { io, create: false });
       return {
         forEach: async (f) => {
-          await wal.replay('first', ({ payload, lsn }) => f(payload, lsn), { copy: false });
+          await wal.replay('first', ({ payload, lsn }) => f(payload, lsn), { copy: handsOut === 'copies' });
         },
         close: () => wal.shutdown(),
       };
@@ -61,9 +61,13 @@ function walstack(io: StorageIoName, canWait: boolean): Subject {
   };
 }
 
-const blockingOn = (wal: SegmentedWal) => ({
-  commit: (payload: Uint8Array) => {
+const blockingOn = (wal: SegmentedWal): BlockingLog => ({
+  commit: (payload) => {
     wal.append(payload);
+    wal.syncSync();
+  },
+  commitBatch: (record, from, to) => {
+    for (let number = from; number <= to; number++) wal.append(record.numbered(number));
     wal.syncSync();
   },
   close: () => wal.closeSync(),

@@ -29,4 +29,4 @@ export function nativeCommits(
   return [{ subject: nativeLoop.name, measure }];
 }
 
-const latencyOf = ({ p50Us, p99Us }: LoopResult) => ({ p50Us, p99Us });
+const latencyOf = ({ p50Us, p99Us, p999Us, slow }: LoopResult) => ({ p50Us, p99Us, p999Us, slow });
