@@ -155,7 +155,7 @@ export interface SegmentedWalConfig {
   readonly now?: Environment['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
   readonly setTimer?: Environment['setTimer'];
-  /** The source of random bytes for ids. Default `crypto.randomBytes`. */
+  /** The source of random bytes for ids, which are copied. Default `crypto.randomBytes`. */
   readonly randomBytes?: Environment['randomBytes'];
 }
 

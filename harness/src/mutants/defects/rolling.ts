@@ -17,6 +17,14 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     replace: '  yield* ioSteps.write(io, file, block, 0);',
   },
   {
+    name: 'ids-in-memory-of-the-application',
+    test: 'packages/segmented/test/random-bytes.test.ts',
+    breaks: 'The id of a segment does not change when the next one is made.',
+    file: `${SEGMENTED}/environment.ts`,
+    find: '  return new Uint8Array(bytes);\n',
+    replace: '  return bytes;\n',
+  },
+  {
     name: 'acknowledged-before-name',
     scenario: 'name-before-acknowledgement',
     breaks: 'Before the name of a segment is durable no record in it is acknowledged.',

@@ -222,7 +222,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'recycled-behind-a-cut',
     breaks: 'A reused file gets a new segment id.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
-    find: 'segmentId: this.#environment.randomBytes(16) }',
+    find: 'segmentId: newId(this.#environment) }',
     replace: 'segmentId: this.#logId }',
     also: {
       file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,

@@ -1,7 +1,7 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { ALWAYS_ENCRYPTED, corruption, type Link, type LogFiles, type Segment } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
-import type { Environment } from '../environment.js';
+import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { checkKeys, loadCurrentKey, statementOf } from '../segments/keys.js';
@@ -34,7 +34,7 @@ export function* createLog(
   const { directory, firstLsn, coreId } = settings;
   yield* syncAncestors(io, directory);
   yield* removeDrafts(environment, settings, files);
-  const logId = environment.randomBytes(16);
+  const logId = newId(environment);
   const active = yield* makeNamed(environment, settings, {
     logId,
     coreId,

@@ -3,7 +3,7 @@ import { FileName, type SegmentHeader } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
-import { createdAt, type Environment } from '../environment.js';
+import { createdAt, type Environment, newId } from '../environment.js';
 
 /**
  * The quarantine directory for the files that a segment created by salvage supersedes: always the same for one segment, so
@@ -65,7 +65,7 @@ export function* chooseQuarantine(environment: Environment, directory: string): 
   const base = baseIn(io, directory);
   makeDirectories(io, join(directory, base));
   const empty = io.list(join(directory, base)).find((each) => isEmptySalvageDirectory(io, join(directory, base, each)));
-  const id = Buffer.from(environment.randomBytes(16)).toString('hex');
+  const id = Buffer.from(newId(environment)).toString('hex');
   const quarantine = `${base}/${timeOf(createdAt(environment))}-${id}`;
   if (empty !== undefined) io.rename(join(directory, base, empty), join(directory, quarantine));
   yield* makeQuarantine(environment, directory, quarantine);

@@ -3,7 +3,7 @@ import { FileName, type Lsn, SegmentCipher, WalError } from '@walstack/codec';
 import { type Link, type LogFiles, listFiles, loadKeys, withWritableFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { closeFile, kindOf } from '@walstack/storage-io/internal';
-import type { Environment } from '../environment.js';
+import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
 import { readPrefix } from '../recovery/analyze-log.js';
 import { checkCore, type Opened, recoverLog, unsteady } from '../recovery/recover.js';
@@ -105,7 +105,7 @@ function* begin(
   const [newest] = survey.sound.slice(-1);
   const journal = {
     quarantine,
-    logId: survey.logId ?? before?.logId ?? environment.randomBytes(16),
+    logId: survey.logId ?? before?.logId ?? newId(environment),
     coreId: newest === undefined ? settings.coreId : newest.header.coreId,
     // Also without a ring: an opening that has one may complete the salvage.
     encryptedFrom: statementOf(plan.kept, encryptedFrom ?? encryptionOf(plan.kept), plan.nextLsn),

@@ -3,7 +3,7 @@ import { type Lsn, WalError } from '@walstack/codec';
 import type { LogFiles } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { closeFile } from '@walstack/storage-io/internal';
-import { createdAt, type Environment } from '../environment.js';
+import { createdAt, type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
 import { ActiveSegment } from './active-segment.js';
 import { currentKeyOf } from './keys.js';
@@ -29,7 +29,7 @@ export function* makeNamed(
 ): IoRoutine<ActiveSegment> {
   const { directory, blockBytes, keyRing } = settings;
   const keyId = currentKeyOf(keyRing);
-  const stamp = { createdAtMs: createdAt(environment), segmentId: environment.randomBytes(16), keyId };
+  const stamp = { createdAtMs: createdAt(environment), segmentId: newId(environment), keyId };
   const header = headerOf({ ...identity, ...stamp, blockBytes }, from);
   const file = openNextSegment(environment.io, settings);
   yield* beginSegment(environment.io, directory, file, header);

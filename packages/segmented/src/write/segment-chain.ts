@@ -1,6 +1,6 @@
 import { FRAME_HEADER_BYTES, frameStart, type KeyRing, type Lsn } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/internal';
-import { createdAt, type Environment } from '../environment.js';
+import { createdAt, type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
 import { ActiveSegment } from '../segments/active-segment.js';
 import { currentKeyOf, statementOf } from '../segments/keys.js';
@@ -142,7 +142,7 @@ export class SegmentChain {
   }
 
   #newIdentity(): NewIdentity {
-    return { createdAtMs: createdAt(this.#environment), segmentId: this.#environment.randomBytes(16) };
+    return { createdAtMs: createdAt(this.#environment), segmentId: newId(this.#environment) };
   }
 
   #planned(
