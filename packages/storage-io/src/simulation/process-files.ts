@@ -145,7 +145,7 @@ export class ProcessFiles {
     const kind = durable ? 'durable-write' : 'write';
     const fault = this.#fault(kind, path);
     if (offset + lent.length > FILE_BYTES_MAX) return begun(() => fail('EFBIG', kind, path));
-    const data = lent.slice(0, this.#pieceOf(lent.length));
+    const data = copyOf(lent, this.#pieceOf(lent.length));
     const write = durable || this.#settings.takesTime ? this.#core.nextWrite() : undefined;
     if (write !== undefined) this.#core.change({ kind: 'write-begun', write, inode: file.id, data, offset });
     const abandon = (): void => {
@@ -162,8 +162,7 @@ export class ProcessFiles {
         abandon();
         throw diskError(fault === undefined ? 'ENOSPC' : codeOf(fault), kind, path);
       }
-      // The bytes are lent: if the caller changed them meanwhile, the changed bytes are written.
-      const now = asLent(data, lent).subarray(0, room);
+      const now = this.#asRead(data, lent).subarray(0, room);
       land(now, durable && fault === undefined);
       if (fault === undefined) return now.length;
       const { changes } = this.#core.state;
@@ -298,6 +297,12 @@ export class ProcessFiles {
     return units < 2 ? length : (1 + this.#core.random.below(units - 1)) * alignment;
   }
 
+  /** The bytes of a write. They are lent: if the caller changes them meanwhile, the device reads them before or after that. */
+  #asRead(data: Uint8Array, lent: Uint8Array): Uint8Array {
+    const now = lent.subarray(0, data.length);
+    return Buffer.compare(now, data) === 0 || this.#core.random.chance(0.5) ? data : copyOf(now, now.length);
+  }
+
   #fault(kind: OperationKind, path: string): FaultKind | undefined {
     this.#requireAlive();
     const fault = this.#core.fault(kind, path);
@@ -324,12 +329,10 @@ const nothing = (): void => {};
 
 const begun = (finish: () => number): Begun => ({ finish, abandon: nothing });
 
+/** A copy of the first bytes; `slice` of a `Buffer` would be a view of it. */
+const copyOf = (bytes: Uint8Array, length: number): Uint8Array => Uint8Array.from(bytes.subarray(0, length));
+
 function fail(code: string, kind: string, path: string): never {
   throw diskError(code, kind, path);
 }
 
-/** The lent bytes, unless they are unchanged since the write began. */
-function asLent(data: Uint8Array, lent: Uint8Array): Uint8Array {
-  const now = lent.subarray(0, data.length);
-  return Buffer.compare(now, data) === 0 ? data : now.slice();
-}
