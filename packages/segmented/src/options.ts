@@ -54,8 +54,8 @@ export interface SegmentedWalConfig {
   /** Block size of new segments, a power of two from 512 to 65,536 bytes. Default 4096. */
   readonly blockBytes?: number;
   /**
-   * Pad every group to the end of its block, so that a block with acknowledged data is never written again. Costs space.
-   * Default `false`.
+   * Pad every group to the end of its block, so that a block with acknowledged data is never written again. Costs space:
+   * a block for each group. Default `false`.
    */
   readonly padGroups?: boolean;
   /**
@@ -64,8 +64,9 @@ export interface SegmentedWalConfig {
    */
   readonly maxInFlight?: number;
   /**
-   * Use direct I/O, around the page cache, if the backend and the file system support it. Groups are then padded to
-   * blocks, as with `padGroups`. Without direct I/O only one group is in flight. Default `true`.
+   * Use direct I/O, around the page cache, if the backend and the file system support it. Writes are then of whole blocks:
+   * a group begins in the block that holds the end of the last one, or, while that block is being written, in the next
+   * one. Without direct I/O only one group is in flight. Default `true`.
    */
   readonly directIo?: boolean;
   /**

@@ -17,8 +17,8 @@ const RING: SimulatedIoOptions = {
 const KINDS: readonly (readonly [string, SimulatedIoOptions, Partial<SegmentedWalConfig>])[] = [
   ['a backend that blocks', {}, { padGroups: true }],
   ['a backend that takes its time', { completesInline: false }, { padGroups: true }],
-  ['a ring', RING, { preallocate: 'none' }],
-  ['a ring that prepares blocks', RING, {}],
+  ['a ring', RING, { padGroups: true, preallocate: 'none' }],
+  ['a ring that prepares blocks', RING, { padGroups: true }],
 ];
 
 const fill = (disk: SimulatedDisk): void => {

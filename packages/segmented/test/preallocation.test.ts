@@ -76,7 +76,7 @@ describe('blocks are preallocated ahead of the writer', () => {
     'by %s, in steps, and the file is cut when the log is closed',
     async (how) => {
       const io = createSideBySideStorageIo();
-      const { wal } = await openOn(io, { preallocate: how });
+      const { wal } = await openOn(io, { padGroups: true, preallocate: how });
       for (let record = 0; record < 10; record++) {
         wal.append('a record');
         await wal.sync();
@@ -113,7 +113,7 @@ describe('blocks are preallocated ahead of the writer', () => {
 
   test('not where that is turned off', async () => {
     const io = createSideBySideStorageIo();
-    const { wal } = await openOn(io, { preallocate: 'none' });
+    const { wal } = await openOn(io, { padGroups: true, preallocate: 'none' });
     for (let record = 0; record < 10; record++) {
       wal.append('a record');
       await wal.sync();
@@ -126,7 +126,7 @@ describe('blocks are preallocated ahead of the writer', () => {
 
   test('the next segment is ready when half of this one is used, and is gone when the log is closed', async () => {
     const io = createSideBySideStorageIo();
-    const { directory, wal } = await openOn(io, { segmentBytes: 64 * 4096 });
+    const { directory, wal } = await openOn(io, { padGroups: true, segmentBytes: 64 * 4096 });
     const next = join(directory, 'next.seg');
     for (let record = 0; record < 10; record++) {
       wal.append('a record');

@@ -190,4 +190,28 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     find: 'if (chunk.lent > 0 || chunk.end > chunk.start) return;',
     replace: 'if (chunk.end > chunk.start) return;',
   },
+  {
+    name: 'block-in-flight-written-again',
+    scenario: 'blocks-in-flight-apart',
+    breaks: 'A group that begins while the block with the end of the last one is in flight begins in the next block.',
+    file: `${SEGMENTED}/append/arena.ts`,
+    find: 'chunk.tail = limit > end ? extent : undefined;',
+    replace: 'chunk.tail = undefined;',
+  },
+  {
+    name: 'block-written-again-with-zeros-in-front',
+    scenario: 'single-commits',
+    breaks: 'A block that is written again keeps the bytes in front.',
+    file: `${SEGMENTED}/append/arena.ts`,
+    find: 'if (limit > end) chunk.bytes.fill(0, end, limit);',
+    replace: 'if (limit > end) chunk.bytes.fill(0, end, limit);\n    chunk.bytes.fill(0, first, start);',
+  },
+  {
+    name: 'earlier-memory-behind-the-last-frame',
+    test: 'packages/segmented/test/packed-groups.test.ts',
+    breaks: 'Zeros follow the last frame of a write to the end of its block.',
+    file: `${SEGMENTED}/append/arena.ts`,
+    find: 'if (limit > end) chunk.bytes.fill(0, end, limit);',
+    replace: 'if (limit > end) chunk.bytes.fill(0, end, end);',
+  },
 ];

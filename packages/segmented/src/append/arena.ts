@@ -21,6 +21,8 @@ interface Chunk {
   /** First byte that {@link Arena.take} has not handed out, and the byte behind the last encoded one. */
   start: number;
   end: number;
+  /** The last extent, while it is not released and ends inside a block: nothing may be encoded into that block. */
+  tail: Extent | undefined;
   /** The LSN behind the last record encoded. */
   nextLsn: Lsn;
   /** The number of extents that were handed out and not yet released: a backend may still read them. */
@@ -30,10 +32,13 @@ interface Chunk {
 /** A range of memory to be written to a segment. */
 export interface Extent {
   readonly segment: ActiveSegment;
-  /** The bytes, a view of the chunk. */
+  /** The bytes, a view of the chunk: of whole blocks where these are written, with what was written before in front. */
   readonly bytes: Uint8Array;
   /** Offset of the range in the segment's file. */
   readonly position: number;
+  /** Where in `bytes` the encoded ones begin and end. */
+  readonly from: number;
+  readonly to: number;
   /** The LSN behind the last record of the range. */
   readonly nextLsn: Lsn;
   readonly chunk: Chunk;
@@ -46,16 +51,24 @@ export interface Extent {
 export class Arena {
   readonly #io: StorageIo;
   readonly #padGroups: boolean;
+  readonly #wholeBlocks: boolean;
   readonly #segmentBytes: number;
   readonly #spare: Uint8Array[] = [];
   #closed: Chunk[] = [];
   #open: Chunk | undefined;
   #pendingBytes = 0;
+  /** Where the frame that {@link place} made room for begins, or the zeros before it. */
+  #placedFrom = 0;
 
-  /** @param padGroups - pad every group to the end of its block */
-  constructor(io: StorageIo, segmentBytes: number, padGroups: boolean) {
+  /**
+   * @param padGroups - pad every group to the end of its block
+   * @param wholeBlocks - write whole blocks, of which no two are in flight at the same time: a group that begins while the
+   * last one is in flight begins in the next block
+   */
+  constructor(io: StorageIo, segmentBytes: number, padGroups: boolean, wholeBlocks: boolean) {
     this.#io = io;
     this.#padGroups = padGroups;
+    this.#wholeBlocks = wholeBlocks;
     this.#segmentBytes = segmentBytes;
   }
 
@@ -79,6 +92,14 @@ export class Arena {
     return this.#pendingBytes;
   }
 
+  /** Offset in the file of a segment from which on the next frame can begin. */
+  nextOffset(segment: ActiveSegment): number {
+    if (!this.#wholeBlocks) return segment.end;
+    const chunk = this.#open;
+    const isOpen = chunk !== undefined && chunk.segment === segment && chunk.tail === undefined;
+    return isOpen ? segment.end : blockEnd(segment.end, segment.header.blockBytes);
+  }
+
   /**
    * Makes room for a frame behind everything encoded, with zeros before it if it has to start in the next block. The
    * caller encodes the frame there and then calls {@link placed}: until then nothing has changed.
@@ -87,8 +108,10 @@ export class Arena {
    */
   place(segment: ActiveSegment, frameBytes: number): number {
     const chunk = this.makeRoom(segment, frameBytes);
-    const offset = frameStart(chunk.end, chunk.blockBytes);
-    if (offset > chunk.end) chunk.bytes.fill(0, chunk.end, offset);
+    const from = beginningIn(chunk);
+    const offset = frameStart(from, chunk.blockBytes);
+    if (offset > from) chunk.bytes.fill(0, from, offset);
+    this.#placedFrom = from;
     return offset;
   }
 
@@ -100,6 +123,12 @@ export class Arena {
    */
   placed(end: number, nextLsn: Lsn): void {
     const chunk = this.#open as Chunk;
+    if (chunk.tail !== undefined) {
+      // The first frame behind an extent in flight: the rest of that extent's last block is zeros already.
+      chunk.start = this.#placedFrom;
+      chunk.end = this.#placedFrom;
+      chunk.tail = undefined;
+    }
     this.#advance(chunk, end);
     chunk.nextLsn = nextLsn;
   }
@@ -113,7 +142,7 @@ export class Arena {
     if (
       chunk === undefined ||
       chunk.segment !== segment ||
-      frameStart(chunk.end, chunk.blockBytes) + bytes > chunk.length
+      frameStart(beginningIn(chunk), chunk.blockBytes) + bytes > chunk.length
     ) {
       return this.#nextChunk(segment, bytes);
     }
@@ -130,20 +159,15 @@ export class Arena {
     const chunks = this.#closed;
     this.#closed = [];
     if (this.#open !== undefined && this.#open.end > this.#open.start) chunks.push(this.#open);
-    return chunks.map((chunk) => {
-      if (this.#padGroups) this.#pad(chunk);
-      const { segment, start, end, nextLsn } = chunk;
-      chunk.start = end;
-      chunk.lent++;
-      const bytes = chunk.bytes.subarray(start, end);
-      return { segment, bytes, position: chunk.base + start, nextLsn, chunk };
-    });
+    return chunks.map((chunk) => this.#hand(chunk));
   }
 
   /** Releases the memory of an extent that was written. */
-  release({ chunk, bytes }: Extent): void {
-    this.#pendingBytes -= bytes.length;
+  release(extent: Extent): void {
+    const { chunk, from, to } = extent;
+    this.#pendingBytes -= to - from;
     chunk.lent--;
+    if (chunk.tail === extent) chunk.tail = undefined;
     this.#recycle(chunk);
   }
 
@@ -153,6 +177,22 @@ export class Arena {
     if (this.#open !== undefined) this.#pendingBytes -= this.#open.end - this.#open.start;
     this.#closed = [];
     this.#open = undefined;
+  }
+
+  /** Hands out what was encoded into a chunk: by whole blocks, if these are written. */
+  #hand(chunk: Chunk): Extent {
+    if (this.#padGroups) this.#pad(chunk);
+    const { segment, start, end, nextLsn, base, blockBytes } = chunk;
+    const first = this.#wholeBlocks ? start - (start % blockBytes) : start;
+    const limit = this.#wholeBlocks ? blockEnd(end, blockBytes) : end;
+    // What was in the memory before must not be written behind the last frame.
+    if (limit > end) chunk.bytes.fill(0, end, limit);
+    const bytes = chunk.bytes.subarray(first, limit);
+    const extent = { segment, bytes, position: base + first, from: start - first, to: end - first, nextLsn, chunk };
+    chunk.start = end;
+    chunk.lent++;
+    chunk.tail = limit > end ? extent : undefined;
+    return extent;
   }
 
   #advance(chunk: Chunk, end: number): void {
@@ -170,16 +210,30 @@ export class Arena {
   #nextChunk(segment: ActiveSegment, bytesNeeded: number): Chunk {
     this.#closeChunk();
     const { blockBytes } = segment.header;
-    const start = segment.end % blockBytes;
+    // The block that holds the end of the last chunk may be in flight, and is not in the memory of this one.
+    const from = this.#wholeBlocks ? blockEnd(segment.end, blockBytes) : segment.end;
+    const start = from % blockBytes;
     // Includes the bytes skipped when the frame has to start in the next block, and the padding to the end of the last
     // block.
     const needed = blockEnd(start + FRAME_HEADER_BYTES + bytesNeeded, blockBytes);
-    const bytes = this.#memory(Math.max(needed, blockEnd(this.#segmentBytes - segment.end, blockBytes)), needed);
+    const bytes = this.#memory(Math.max(needed, blockEnd(this.#segmentBytes - from, blockBytes)), needed);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const { nextLsn } = segment;
     const { length } = bytes;
-    const base = segment.end - start;
-    this.#open = { bytes, view, segment, base, length, blockBytes, start, end: start, nextLsn, lent: 0 };
+    const base = from - start;
+    this.#open = {
+      bytes,
+      view,
+      segment,
+      base,
+      length,
+      blockBytes,
+      start,
+      end: start,
+      tail: undefined,
+      nextLsn,
+      lent: 0,
+    };
     return this.#open;
   }
 
@@ -196,8 +250,8 @@ export class Arena {
       this.#recycle(chunk);
       return;
     }
-    // With padded groups each write ends at a block boundary, and the next chunk begins at one.
-    if (this.#padGroups) this.#pad(chunk);
+    // Then each chunk begins and ends at a block boundary.
+    if (this.#padGroups || this.#wholeBlocks) this.#pad(chunk);
     this.#closed.push(chunk);
   }
 
@@ -210,3 +264,7 @@ export class Arena {
     this.#spare.push(chunk.bytes);
   }
 }
+
+/** Where in a chunk the next frame can begin: behind the block that is in flight, if there is one. */
+const beginningIn = ({ tail, end, blockBytes }: Chunk): number =>
+  tail === undefined ? end : blockEnd(end, blockBytes);

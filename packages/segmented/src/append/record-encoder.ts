@@ -60,7 +60,7 @@ export class RecordEncoder {
     // memory.
     const isClockRead = this.#clock.isRead;
     const now = this.#clock.read();
-    const segment = this.#chain.segmentFor(frameBytes, now);
+    const segment = this.#segmentFor(frameBytes, now);
     this.#requireSame(lsn, generation, keyRing);
     const elapsedMs = now - segment.header.createdAtMs;
     this.#encode(segment, body, frameBytes, 0, elapsedMs, isClockRead && segment === this.#chain.active);
@@ -85,7 +85,7 @@ export class RecordEncoder {
     const bodies = compressor === undefined ? given : given.map((body) => compressed(body, compressor));
     const bytes = this.#runBytesMost(bodies);
     const now = this.#clock.read();
-    const segment = this.#chain.segmentFor(bytes, now);
+    const segment = this.#segmentFor(bytes, now);
     this.#requireSame(lsn, generation, keyRing);
     if (given.length !== length) throw appendedMeanwhile(this.#settings.directory);
     const elapsedMs = now - segment.header.createdAtMs;
@@ -102,6 +102,11 @@ export class RecordEncoder {
       throw this.#failure.fail(error);
     }
     return lastLsn;
+  }
+
+  #segmentFor(frameBytes: number, now: number): ActiveSegment {
+    const { active } = this.#chain;
+    return this.#chain.segmentFor(frameBytes, now, active === undefined ? 0 : this.#arena.nextOffset(active));
   }
 
   /**

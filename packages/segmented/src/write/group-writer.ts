@@ -169,9 +169,9 @@ export class GroupWriter {
 
   *#writeExtent(extent: Extent, alone: boolean): IoRoutine<void> {
     const { io } = this.#environment;
-    const { segment, bytes, position } = extent;
+    const { segment, bytes, position, from, to } = extent;
     const file = fileOf(segment);
-    sealFrames(bytes, 0, bytes.length, position, segment.header.blockBytes, segment.seed);
+    sealFrames(bytes, from, to, position + from, segment.header.blockBytes, segment.seed);
     yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
     if (alone) this.#counters.syncs++;
     this.#arena.release(extent);
@@ -182,8 +182,8 @@ export class GroupWriter {
    *
    * @param alone - whether the write was a durable one
    */
-  #onWritten({ segment, bytes, position, nextLsn }: Extent, alone: boolean): void {
-    segment.written(position + bytes.length, nextLsn);
+  #onWritten({ segment, bytes, position, to, nextLsn }: Extent, alone: boolean): void {
+    segment.written(position + to, nextLsn);
     this.#counters.bytesWritten += bytes.length;
     this.#watermarks.writtenLsn = nextLsn - 1;
     if (alone) this.#watermarks.provenDurable(nextLsn - 1, positionAt(segment.asWritten));

@@ -50,7 +50,8 @@ export class MarkWriter {
   }
 
   #hasRoomFor(segment: ActiveSegment): IoRoutine<boolean> {
-    const start = frameStart(segment.end, segment.header.blockBytes);
-    return this.#parts.preallocator.reserve(segment, segment.end, start + MARK_FRAME_BYTES);
+    const from = this.#parts.arena.nextOffset(segment);
+    const start = frameStart(from, segment.header.blockBytes);
+    return this.#parts.preallocator.reserve(segment, from, start + MARK_FRAME_BYTES);
   }
 }

@@ -109,8 +109,12 @@ export class SegmentChain {
     this.#encryptedFrom ??= encryptedFrom;
   }
 
-  /** The segment for a frame: a new one when the active one would become too long, or is too old. */
-  segmentFor(frameBytes: number, now: number): ActiveSegment {
+  /**
+   * The segment for a frame: a new one when the active one would become too long, or is too old.
+   *
+   * @param end - offset in the active segment from which on the frame can begin
+   */
+  segmentFor(frameBytes: number, now: number, end: number): ActiveSegment {
     const { active } = this;
     if (active !== undefined) {
       // A record cannot express so long a time since the segment was created. A time that a header cannot hold is
@@ -120,8 +124,8 @@ export class SegmentChain {
       if (isEmpty(active)) return this.#isCurrent(active) ? active : this.plan();
       const { segmentBytes } = this.#settings;
       // The common case, without a division: the frame fits even if it has to skip the end of a block.
-      if (active.end + FRAME_HEADER_BYTES + frameBytes <= segmentBytes) return active;
-      if (frameStart(active.end, active.header.blockBytes) + frameBytes <= segmentBytes) return active;
+      if (end + FRAME_HEADER_BYTES + frameBytes <= segmentBytes) return active;
+      if (frameStart(end, active.header.blockBytes) + frameBytes <= segmentBytes) return active;
     }
     return this.plan();
   }

@@ -77,7 +77,7 @@ export class SegmentWriter {
     this.#watermarks = new Watermarks(failure, start.nextLsn, start.durableLsn);
     this.#chain = new SegmentChain(environment, settings, start, this.#watermarks);
     this.#watermarks.durablePosition = this.#chain.position;
-    this.#arena = new Arena(environment.io, settings.segmentBytes, settings.padGroups || isPipelined);
+    this.#arena = new Arena(environment.io, settings.segmentBytes, settings.padGroups, isPipelined);
     this.directorySync = new DirectorySync(environment, settings.directory, failure.fail);
     this.allocator = new SegmentAllocator(
       environment,

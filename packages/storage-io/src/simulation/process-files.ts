@@ -335,4 +335,3 @@ const copyOf = (bytes: Uint8Array, length: number): Uint8Array => Uint8Array.fro
 function fail(code: string, kind: string, path: string): never {
   throw diskError(code, kind, path);
 }
-
