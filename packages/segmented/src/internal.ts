@@ -10,3 +10,4 @@ export { checkClose } from './closing.js';
 export { LOG_OPTION_NAMES, LOG_OPTIONS } from './options.js';
 export { READ_OPTIONS } from './read/log-reader.js';
 export { type BackgroundCalls, backgroundCallsOf } from './write/calls/background-calls.js';
+export type { LogEnd } from './write/watermarks.js';

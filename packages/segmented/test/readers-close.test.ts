@@ -1,13 +1,14 @@
 import { LogTail } from '@walstack/mmap-reader';
-import { SegmentedWal } from '@walstack/segmented';
-import { createMemoryStorageIo, type IoFile, runSync } from '@walstack/storage-io';
+import { type LogReader, SegmentedWal } from '@walstack/segmented';
+import { createMemoryStorageIo, type IoFile, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
 
-/** A log of several segments, and how many of its files are open. */
-function opened() {
-  const io = createMemoryStorageIo();
+/** The files of a backend that are open. */
+function openFilesOf(io: StorageIo): Set<IoFile> {
   const files = new Set<IoFile>();
   const { open, close } = io;
   Object.defineProperty(io, 'open', {
@@ -23,6 +24,13 @@ function opened() {
       close.call(io, file);
     },
   });
+  return files;
+}
+
+/** A log of several segments, and how many of its files are open. */
+function opened() {
+  const io = createMemoryStorageIo();
+  const files = openFilesOf(io);
   const config = { blockBytes: 512, segmentBytes: 1024, recycleSegments: 0 };
   const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...new TestEnvironment().options, ...config });
   for (let lsn = 1; lsn <= 20; lsn++) wal.append('x'.repeat(100));
@@ -118,4 +126,29 @@ test.each([false, true])('a closed reader reads nothing any more (that it has fa
   expect(reader.next()).toBeUndefined();
   expect(() => runSync(io, reader.advance())).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
   wal.closeSync();
+});
+
+test.each<readonly [string, (reader: LogReader, wal: SegmentedWal) => unknown]>([
+  ['it', (reader) => reader.close()],
+  ['its log', (_reader, wal) => wal.close()],
+])('closing %s while a reader reads further ends that, and closes its file', async (_what, close) => {
+  const io = new SimulatedDisk().createStorageIo({ completesInline: false });
+  const files = openFilesOf(io);
+  const wal = await SegmentedWal.open({ directory: DIRECTORY, io, ...new TestEnvironment().options });
+  // More than is read at a time.
+  for (let record = 0; record < 600; record++) wal.append('x'.repeat(1000));
+  await wal.sync();
+  const before = files.size;
+  const reader = await wal.openReader('first');
+  expect(await runAsync(io, reader.advance())).toBe(true);
+  let last = 0;
+  for (let record = reader.next(); record !== undefined; record = reader.next()) last = record.lsn;
+  expect(last).toBeLessThan(600);
+  const advanced = rejection(runAsync(io, reader.advance()));
+  await close(reader, wal);
+  expect(await advanced).toMatchObject({ code: 'WAL_CLOSED' });
+  expect(reader.next()).toBeUndefined();
+  expect(files.size).toBeLessThanOrEqual(before);
+  await wal.close();
+  expect(files.size).toBe(0);
 });

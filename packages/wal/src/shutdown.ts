@@ -33,10 +33,13 @@ export class Shutdown {
     if (this.#draining === undefined && this.#closing === undefined) {
       this.#context.lifecycle.advance('draining');
       this.#draining = this.#drain();
+      // Without a call that waits for it, `close` reports its failure.
+      this.#draining.catch(() => {});
     }
     const done = this.#draining ?? (this.#closing as Promise<void>);
+    if (timeoutMs !== undefined) return this.#withTimeout(done, timeoutMs);
     this.#drainingCalls++;
-    await (timeoutMs === undefined ? done : this.#withTimeout(done, timeoutMs));
+    return done;
   }
 
   /**
@@ -69,29 +72,25 @@ export class Shutdown {
   async #drain(): Promise<void> {
     const { log, lifecycle } = this.#context;
     this.#committer.stopBackgroundFlush();
-    let { lastLsn } = log;
-    // What a cut in progress drops was durable.
-    void this.#committer.cutsSettled.then(() => {
-      lastLsn = Math.min(lastLsn, log.lastLsn);
-    });
+    const end = this.#committer.appended;
     const failure = await this.#committer.drain();
     if (this.#closing !== undefined) {
       // `close` came first. A failure of it is thrown to its own caller.
       await this.#closing.catch(() => {});
-      if (log.durableLsn >= lastLsn) return;
+      if (this.#committer.isDurable(end)) return;
       throw lifecycle.closedError('the log was closed before everything in it was durable');
     }
     lifecycle.advance('closed');
     unwatchExit(this.#unfinished);
     // This call reports it, and not the closing of the log.
     if (failure !== undefined) this.#committer.reported(failure);
-    this.#closing = log.close();
+    this.#closing = log.close().then(() => {
+      // Nothing waits for this call any more: `close` reports it, also one that was called meanwhile.
+      if (failure !== undefined && this.#drainingCalls === 0) throw failure;
+    });
     this.#followers.end();
     await this.#closing;
-    if (failure === undefined) return;
-    // Nothing waits for this call any more: `close` reports it.
-    if (this.#drainingCalls === 0) this.#closing = this.#draining as Promise<void>;
-    throw failure;
+    if (failure !== undefined) throw failure;
   }
 
   #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {
@@ -102,6 +101,7 @@ export class Shutdown {
         reject(stillDraining(timeoutMs, lifecycle.state));
       };
       const cancel = setTimer(timeIsUp, timeoutMs);
+      this.#drainingCalls++;
       done.then(resolve, reject).finally(cancel);
     });
   }

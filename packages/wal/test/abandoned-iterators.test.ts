@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { Wal, type WalOptions } from '@walstack/wal';
 import { expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
@@ -48,6 +49,21 @@ test.each(END)('%s closes the files of iterators that were left unfinished', asy
     expect(error).toMatchObject({ code: 'WAL_CLOSED' });
   }
 });
+
+test.each(END)(
+  'after %s the signals of followers that were left unfinished keep nothing in memory',
+  async (_how, end) => {
+    const { disk, wal, directory } = await opened();
+    const { signal } = new AbortController();
+    const reader = await Wal.open(directory, { io: disk.io, recoveryMode: 'readonly', ...new ManualTime().options });
+    const followers = [wal, reader].map((log) => log.follow('first', { signal, durableOnly: false }));
+    for (const follower of followers) expect((await follower.next()).done).toBe(false);
+    expect(getEventListeners(signal, 'abort')).not.toEqual([]);
+    await end(wal);
+    await end(reader);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  },
+);
 
 test('an iterator step under way when the log is closed closes its file when it ends', async () => {
   const { disk, wal } = await opened();

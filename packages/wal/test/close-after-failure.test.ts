@@ -162,6 +162,73 @@ describe('close rejects with a failure that no call of the application has repor
     await wal.close();
   });
 
+  test('of a shutdown whose time was up, while that closes the log', async () => {
+    let closed: ReturnType<typeof watch<void>> | undefined;
+    const closing = await open({
+      onFailure: () => {
+        const whenClosing = (): void => {
+          if (closing.state === 'closed') closed = watch(closing.close());
+          else queueMicrotask(whenClosing);
+        };
+        whenClosing();
+      },
+    });
+    disk.hold('datasync');
+    closing.append('written');
+    const shutdown = watch(closing.shutdown({ timeoutMs: 100 }));
+    await disk.held('datasync');
+    time.fire(100);
+    await turns();
+    expect(shutdown.error).toMatchObject({ code: 'WAL_TIMEOUT' });
+    disk.fail('datasync', 'EIO');
+    disk.releaseAll('datasync');
+    await turns();
+    expect(closed?.error).toBe(closing.failure);
+    disk.heal();
+    await wal.close();
+  });
+
+  test('of a shutdown whose time is up while it and a close wait for the log to be closed', async () => {
+    let closed: ReturnType<typeof watch<void>> | undefined;
+    const closing = await open({
+      onFailure: () => {
+        const whenClosing = (): void => {
+          if (closing.state !== 'closed') {
+            queueMicrotask(whenClosing);
+            return;
+          }
+          closed = watch(closing.close());
+          time.fire(100);
+        };
+        whenClosing();
+      },
+    });
+    closing.append('written');
+    disk.fail('datasync', 'EIO');
+    const shutdown = watch(closing.shutdown({ timeoutMs: 100 }));
+    await turns();
+    expect(shutdown.error).toMatchObject({ code: 'WAL_TIMEOUT' });
+    expect(closed?.error).toBe(closing.failure);
+    disk.heal();
+    await wal.close();
+  });
+
+  test('of a shutdown for which no timer could be set', async () => {
+    const timeless = await open({
+      setTimer: (callback, delayMs) => {
+        if (delayMs === 100) throw new Error('no timer');
+        return time.setTimer(callback, delayMs);
+      },
+    });
+    timeless.append('written');
+    disk.fail('datasync', 'EIO');
+    expect(await rejection(timeless.shutdown({ timeoutMs: 100 }))).toMatchObject({ message: 'no timer' });
+    await turns();
+    expect(await rejection(timeless.close())).toBe(timeless.failure);
+    disk.heal();
+    await wal.close();
+  });
+
   test('of a shutdown that it ends', async () => {
     disk.hold('datasync');
     wal.append('written');
@@ -254,27 +321,66 @@ test('close reports no failure behind which nothing is lost', async () => {
   await wal.close();
 });
 
-test('a timer that cannot be cancelled does not prevent the log from being closed', async () => {
-  const others = process.listeners('uncaughtException');
-  const uncaught: unknown[] = [];
-  process.removeAllListeners('uncaughtException');
-  process.on('uncaughtException', (error) => uncaught.push(error));
-  try {
-    const cancel = (): void => {
-      throw new Error('it cannot be cancelled');
-    };
-    const endless = await open({ setTimer: () => cancel, markAfterMs: 50 });
-    await endless.commit('durable');
-    endless.append('dropped');
-    await endless.close();
-    await turns();
-    const again = await Wal.open(endless.path, { io: disk.io, ...time.options });
-    expect(again.lastLsn).toBe(1);
-    await again.close();
-  } finally {
+describe('a timer that cannot be cancelled', () => {
+  const setTimer = () => (): void => {
+    throw new Error('it cannot be cancelled');
+  };
+
+  /** The messages of the uncaught exceptions that an action causes. */
+  async function uncaughtBy(action: () => Promise<void>): Promise<string[]> {
+    const others = process.listeners('uncaughtException');
+    const uncaught: string[] = [];
     process.removeAllListeners('uncaughtException');
-    for (const other of others) process.on('uncaughtException', other);
+    process.on('uncaughtException', ({ message }) => uncaught.push(message));
+    try {
+      await action();
+      await turns();
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const other of others) process.on('uncaughtException', other);
+    }
+    return uncaught;
   }
-  expect(uncaught.map((error) => (error as Error).message)).toEqual(Array(2).fill('it cannot be cancelled'));
-  await wal.close();
+
+  const watchers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'FSEventWrap').length;
+
+  test('does not prevent the log from being closed', async () => {
+    const uncaught = await uncaughtBy(async () => {
+      const endless = await open({ setTimer, markAfterMs: 50 });
+      await endless.commit('durable');
+      endless.append('dropped');
+      await endless.close();
+      const again = await Wal.open(endless.path, { io: disk.io, ...time.options });
+      expect(again.lastLsn).toBe(1);
+      await again.close();
+    });
+    expect(uncaught).toEqual(Array(2).fill('it cannot be cancelled'));
+    await wal.close();
+  });
+
+  test.each(['close', 'shutdown'] as const)('does not prevent %s of a read-only log that is followed', async (end) => {
+    const before = watchers();
+    const uncaught = await uncaughtBy(async () => {
+      const reader = await Wal.open(wal.path, { io: disk.io, recoveryMode: 'readonly', setTimer });
+      await reader.follow('first', { durableOnly: false }).next();
+      expect(watchers()).toBe(before + 1);
+      await reader[end]();
+    });
+    expect(uncaught).toEqual(['it cannot be cancelled']);
+    expect(watchers()).toBe(before);
+    await wal.close();
+    expect(disk.openFiles).toBe(0);
+  });
+
+  test('does not prevent following a directory from being ended', async () => {
+    const before = watchers();
+    const uncaught = await uncaughtBy(async () => {
+      const follower = Wal.follow(wal.path, 'first', { durableOnly: false, setTimer });
+      await follower.next();
+      await follower.return();
+    });
+    expect(uncaught).toEqual(['it cannot be cancelled']);
+    expect(watchers()).toBe(before);
+    await wal.close();
+  });
 });

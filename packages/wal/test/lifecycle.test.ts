@@ -296,6 +296,37 @@ describe('close', () => {
     expect([shutdown.state, closed.state, wal.durableLsn]).toEqual(['fulfilled', 'fulfilled', 2]);
   });
 
+  test('right behind a shutdown drops what is not written, and the shutdown rejects', async () => {
+    wal.append('dropped');
+    const shutdown = watch(wal.shutdown());
+    await wal.close();
+    await turns();
+    expect(shutdown.error).toMatchObject({ code: 'WAL_CLOSED', path: directory });
+    const again = await open();
+    expect(again.lastLsn).toBe(0);
+    await again.close();
+  });
+
+  test('right behind a shutdown and a cut that is rejected drops what is not written, and the shutdown rejects', async () => {
+    wal.append('dropped');
+    const cut = watch(wal.truncateAfter(2));
+    const shutdown = watch(wal.shutdown());
+    await wal.close();
+    await turns();
+    expect(cut.state).toBe('rejected');
+    expect(shutdown.error).toMatchObject({ code: 'WAL_CLOSED', path: directory });
+  });
+
+  test('right behind a shutdown of a read-only log changes nothing: that has nothing to make durable', async () => {
+    wal.append('not proved durable');
+    await wal.flush();
+    const reader = await Wal.open(directory, { io: disk.io, recoveryMode: 'readonly', ...time.options });
+    expect([reader.lastLsn, reader.durableLsn]).toEqual([1, 0]);
+    const shutdown = reader.shutdown();
+    await reader.close();
+    await shutdown;
+  });
+
   test('that is under way is waited for by a shutdown, for as long as that may', async () => {
     disk.hold('datasync');
     const commit = watch(wal.commit('under way'));

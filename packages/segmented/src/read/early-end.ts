@@ -30,6 +30,11 @@ export class EarlyEnd {
     return this.#cutLsn === undefined ? undefined : cutWhileReading(this.#cutLsn, this.#firstLsn());
   }
 
+  /** Whether the log or the reader was closed. */
+  get isClosed(): boolean {
+    return this.#closed !== undefined;
+  }
+
   /** @param what - is closed: the log, or the reader itself */
   close(what: 'log' | 'reader'): void {
     this.#closed ??= closedWhileReading(what);

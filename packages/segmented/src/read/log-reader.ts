@@ -91,16 +91,17 @@ export class LogReader implements PieceReader<WalRecord> {
       return yield* this.#end.unlessEnded(this.#walk.advance(this.#segments));
     } finally {
       this.#isReading = false;
+      // It was closed meanwhile, and the step needed the file.
+      if (this.#end.isClosed) this.#walk.leave();
     }
   }
 
   /**
    * Ends the reading, as the log is closed: `advance()` throws `WAL_CLOSED` after its current step, and stops waiting for a
-   * key service. If no step is running the file is closed here, as `advance()` may never be called again.
+   * key service. The file is closed behind that step, or here when none is running, as `advance()` may never be called again.
    */
   end(): void {
-    this.#end.close('log');
-    if (!this.#isReading) this.#walk.leave();
+    this.#close('log');
   }
 
   /**
@@ -110,11 +111,18 @@ export class LogReader implements PieceReader<WalRecord> {
     this.#end.cutAfter(lastLsn);
   }
 
-  /** Ends the reading and closes its file: `next()` returns nothing any more, and `advance()` throws `WAL_CLOSED`. */
+  /**
+   * Ends the reading and closes its file, once an `advance()` in progress no longer needs it: `next()` returns nothing any more,
+   * and `advance()` throws `WAL_CLOSED`. Idempotent.
+   */
   close(): void {
-    this.#end.close('reader');
-    this.#walk.leave();
+    this.#close('reader');
     this.#onClose(this);
+  }
+
+  #close(what: 'log' | 'reader'): void {
+    this.#end.close(what);
+    if (!this.#isReading) this.#walk.leave();
   }
 }
 

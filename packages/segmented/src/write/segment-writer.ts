@@ -147,6 +147,11 @@ export class SegmentWriter {
     return this.#watermarks.appended;
   }
 
+  /** Whether everything up to an end is durable, or was before it was cut off. */
+  isDurable(end: LogEnd): boolean {
+    return this.#watermarks.isDurable(end);
+  }
+
   /** Whether the last thing written is a mark, or nothing was written yet. */
   get endsWithMark(): boolean {
     return this.#watermarks.endsWithMark;

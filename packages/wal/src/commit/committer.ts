@@ -1,7 +1,7 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkOptions, outOfRange } from '@walstack/codec/internal';
 import type { AppendOptions, Batch, SegmentedWal, TruncateResult } from '@walstack/segmented';
-import { APPEND_OPTIONS, type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
+import { APPEND_OPTIONS, type BackgroundCalls, backgroundCallsOf, type LogEnd } from '@walstack/segmented/internal';
 import type { PayloadCodec } from '../encoding.js';
 import type { LogActivity } from '../follow/log-activity.js';
 import type { LogContext } from '../log-context.js';
@@ -31,6 +31,7 @@ export class Committer<I> {
   readonly #roomQueue = new RoomQueue();
   readonly #groups: GroupCommit;
   readonly #background: BackgroundFlush;
+  /** Resolves when all running cuts have ended. */
   #cutsSettled: Promise<unknown> = Promise.resolve();
 
   constructor(context: LogContext, payloads: Pick<PayloadCodec<unknown, I>, 'encode'>, flush: FlushSettings) {
@@ -143,9 +144,14 @@ export class Committer<I> {
     return done;
   }
 
-  /** Resolves when all running cuts have ended. */
-  get cutsSettled(): Promise<unknown> {
-    return this.#cutsSettled;
+  /** The present end of the log. */
+  get appended(): LogEnd {
+    return this.#calls.appended;
+  }
+
+  /** Whether everything up to an end is durable, or was before it was cut off: of a read-only log, all that it can read. */
+  isDurable(end: LogEnd): boolean {
+    return this.#isReadonly || this.#calls.isDurable(end);
   }
 
   /** Stops writing in the background, before the log is closed. */

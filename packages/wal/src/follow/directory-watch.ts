@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import type { Environment } from '@walstack/segmented';
+import { callListener } from '@walstack/storage-io/internal';
 import type { LogActivity } from './log-activity.js';
 
 const LONGEST_MS = 0x7fff_ffff;
@@ -15,7 +16,7 @@ export class DirectoryWatch {
   #watcher: FSWatcher | undefined;
   /** Keeps the process alive as a watcher would, when there is none. */
   #alive: NodeJS.Timeout | undefined;
-  #cancel: () => void;
+  #cancel: (() => void) | undefined;
 
   /** @param realFiles - whether the directory is in the operating system's file system */
   constructor(
@@ -28,12 +29,15 @@ export class DirectoryWatch {
     this.#activity = activity;
     this.#setTimer = setTimer;
     this.#pollMs = pollMs;
-    if (realFiles) this.#watch(directory);
     this.#cancel = setTimer(this.#poll, pollMs);
+    if (realFiles) this.#watch(directory);
   }
 
   close(): void {
-    this.#cancel();
+    const cancel = this.#cancel;
+    this.#cancel = undefined;
+    // What the timer of the application throws does not prevent the rest from being released.
+    if (cancel !== undefined) callListener(cancel, undefined);
     clearInterval(this.#alive);
     this.#watcher?.close();
     this.#watcher = undefined;

@@ -109,8 +109,9 @@ export interface Followed<T> {
    * Called when reading begins; the function that it returns is called when reading ends.
    *
    * @param cut - to be called at cuts of the log's end, when they are known without reading
+   * @param closed - to be called when the log is closed, as the follower may never be asked for another event. Idempotent
    */
-  readonly begin: (tail: LogTail, cut: (lastLsn: Lsn) => void) => () => unknown;
+  readonly begin: (tail: LogTail, cut: (lastLsn: Lsn) => void, closed: () => void) => () => unknown;
 }
 
 /** Follows a log, which is opened when the first event is requested: event by event, or up to `batch` events at a time. */
@@ -258,10 +259,11 @@ class Reading<T> {
     if (signal?.aborted === true) end();
     this.#stopListening = signal === undefined || signal.aborted ? (): void => {} : onAbort(signal, end);
     this.#ended = ended.signal;
-    this.#end = followed.begin(this.#tail, (lastLsn) => {
+    const cut = (lastLsn: Lsn): void => {
       this.#tail.cutAfter(lastLsn);
       this.#exhaustedUpTo = undefined;
-    });
+    };
+    this.#end = followed.begin(this.#tail, cut, () => this.#release());
   }
 
   get resumePoint(): ResumePoint | undefined {
@@ -351,9 +353,14 @@ class Reading<T> {
   }
 
   async #close(): Promise<void> {
+    this.#release();
+    await this.#end();
+  }
+
+  /** Also ends the listening: a signal may be there longer than the log, and would keep it in memory. */
+  #release(): void {
     this.#stopListening();
     this.#tail.close();
-    await this.#end();
   }
 
   /** The event of a record. If decoding fails, the record remains the next one. */

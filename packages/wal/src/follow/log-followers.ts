@@ -1,5 +1,5 @@
 import type { Lsn } from '@walstack/codec';
-import type { LogTail, ResumePoint } from '@walstack/mmap-reader';
+import type { ResumePoint } from '@walstack/mmap-reader';
 import type { PayloadCodec, WalEvent } from '../encoding.js';
 import type { LogContext } from '../log-context.js';
 import { DirectoryWatch } from './directory-watch.js';
@@ -39,10 +39,10 @@ export class LogFollowers<T> {
   /** For a log that this process writes: the durable LSN is known, and a hold keeps what the follower has not read. */
   #inProcess(from: Lsn | 'first' | ResumePoint): Followed<T> {
     const { log } = this.#context;
-    const begin = (tail: LogTail, cut: (lastLsn: Lsn) => void): (() => void) => {
+    const begin: Followed<T>['begin'] = (tail, cut, closed) => {
       const first = typeof from === 'object' ? from.lsn : from === 'first' ? log.firstLsn : from;
       const release = log.keepFor(() => tail.nextLsn ?? first, cut);
-      return this.#closingWithLog(tail, release);
+      return this.#closingWithLog(closed, release);
     };
     const isUnwritten = (): boolean => typeof from === 'object' && this.#isWithoutFile(from);
     return { ...this.#followedLog(), begin, durable: () => log.durableLsn, isUnwritten };
@@ -52,7 +52,10 @@ export class LogFollowers<T> {
   #byWatching(): Followed<T> {
     const { log, setTimer, activity } = this.#context;
     const watch = new DirectoryWatch(log.directory, log.io.capabilities.realFiles, POLL_MS, setTimer, activity);
-    return { ...this.#followedLog(), begin: (tail) => this.#closingWithLog(tail, () => watch.close()) };
+    return {
+      ...this.#followedLog(),
+      begin: (_tail, _cut, closed) => this.#closingWithLog(closed, () => watch.close()),
+    };
   }
 
   /** What every follower of this log needs. */
@@ -78,11 +81,11 @@ export class LogFollowers<T> {
     return known?.segment === segment && known.id === id;
   }
 
-  /** Closes a tail with the log, as its follower may never be asked for another event. @returns a function that ends it */
-  #closingWithLog(tail: LogTail, end: () => void): () => void {
+  /** Ends the reading of a follower with the log. @returns a function that ends it */
+  #closingWithLog(closed: () => void, end: () => void): () => void {
     const endFollowing = (): void => {
       this.#followers.delete(endFollowing);
-      tail.close();
+      closed();
       end();
     };
     this.#followers.add(endFollowing);

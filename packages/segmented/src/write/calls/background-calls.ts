@@ -1,9 +1,10 @@
 import type { CallQueues } from '../../call-queues.js';
 import type { SegmentWriter } from '../segment-writer.js';
+import type { LogEnd } from '../watermarks.js';
 import type { SyncCalls } from './sync-calls.js';
 
 /**
- * Flushes and syncs that a layer above a log begins by itself. Closing a log reports its failure if no call has; these calls
+ * Flushes and syncs that a layer above a log begins by itself, and what it asks about them. Closing a log reports its failure if no call has; these calls
  * do not count as having reported it, as their errors may reach no call of the application.
  */
 export class BackgroundCalls {
@@ -20,6 +21,16 @@ export class BackgroundCalls {
   /** The number of records that closing the log has discarded. */
   get discarded(): number {
     return this.#writer.discarded;
+  }
+
+  /** The present end of the log. */
+  get appended(): LogEnd {
+    return this.#writer.appended;
+  }
+
+  /** Whether everything up to an end is durable, or was before it was cut off. In any state of the log. */
+  isDurable(end: LogEnd): boolean {
+    return this.#writer.isDurable(end);
   }
 
   /** Writes everything appended so far to the operating system. */
