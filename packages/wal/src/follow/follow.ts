@@ -315,7 +315,8 @@ class Reading<T> {
   async readOn(): Promise<void> {
     const { activity, durable, failure, isUnwritten } = this.#followed;
     const { count } = activity;
-    const upTo = this.#settings.tail.durableOnly === true ? durable?.() : undefined;
+    const durableBefore = durable?.();
+    const upTo = this.#settings.tail.durableOnly === true ? durableBefore : undefined;
     const isAhead = isUnwritten?.() === true;
     if (!isAhead && (upTo === undefined || upTo !== this.#exhaustedUpTo)) {
       this.#exhaustedUpTo = upTo;
@@ -325,7 +326,11 @@ class Reading<T> {
       }
     }
     const failed = failure();
-    if (failed !== undefined) throw failed;
+    if (failed !== undefined) {
+      // What became durable while it looked comes first.
+      if (durable?.() !== durableBefore) return;
+      throw failed;
+    }
     await activity.waitBeyond(count, this.#ended);
   }
 

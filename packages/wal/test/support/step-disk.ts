@@ -19,6 +19,8 @@ export class StepDisk {
   /** Whether there is no room for a new file; what exists can be written over. */
   full = false;
   readonly #held = new Map<Operation, (() => void)[]>();
+  /** The kinds of operations that wait only with their results. */
+  readonly #withResult = new Set<Operation>();
   readonly #failures = new Map<Operation, string>();
   readonly #expected = new Map<Operation, (() => void)[]>();
 
@@ -33,6 +35,12 @@ export class StepDisk {
   /** From now on, operations of this kind wait. */
   hold(operation: Operation): void {
     if (!this.#held.has(operation)) this.#held.set(operation, []);
+  }
+
+  /** From now on, operations of this kind are carried out, and their results wait. */
+  holdResults(operation: Operation): void {
+    this.hold(operation);
+    this.#withResult.add(operation);
   }
 
   /** Resolves when an operation of this kind waits. */
@@ -54,6 +62,7 @@ export class StepDisk {
   releaseAll(operation: Operation): void {
     const waiting = this.#held.get(operation) ?? [];
     this.#held.delete(operation);
+    this.#withResult.delete(operation);
     for (const carryOut of waiting) carryOut();
   }
 
@@ -103,19 +112,19 @@ export class StepDisk {
 
   #step(operation: Operation, done: Answer, work: () => unknown): void {
     this.calls.push(operation);
-    const carryOut = (): void => {
+    /** @returns a function that reports the result */
+    const carryOut = (): (() => void) => {
       const code = this.#failures.get(operation);
-      if (code === undefined) {
-        const count = work();
-        done(null, typeof count === 'number' ? count : 0);
-      } else done(failureNamed(code));
+      if (code !== undefined) return () => done(failureNamed(code));
+      const count = work();
+      return () => done(null, typeof count === 'number' ? count : 0);
     };
     const held = this.#held.get(operation);
     if (held === undefined) {
-      carryOut();
+      carryOut()();
       return;
     }
-    held.push(carryOut);
+    held.push(this.#withResult.has(operation) ? carryOut() : () => carryOut()());
     const expecting = this.#expected.get(operation) ?? [];
     this.#expected.delete(operation);
     for (const resolve of expecting) resolve();

@@ -4,8 +4,9 @@ import type { LogEnd } from '../watermarks.js';
 import type { SyncCalls } from './sync-calls.js';
 
 /**
- * Flushes and syncs that a layer above a log begins by itself, and what it asks about them. Closing a log reports its failure if no call has; these calls
- * do not count as having reported it, as their errors may reach no call of the application.
+ * Flushes and syncs that a layer above a log begins by itself, and what it asks about their results. Closing a log reports
+ * its failure if no call has; these calls do not count as having reported it, as their errors may reach no call of the
+ * application.
  */
 export class BackgroundCalls {
   readonly #calls: CallQueues;
