@@ -52,7 +52,8 @@ export class SegmentedWal {
   readonly #recovery: RecoveryReport;
   readonly #writer: SegmentWriter;
   readonly #calls: CallQueues;
-  readonly #body = new ReusedBody();
+  /** `undefined` while a record is appended: a getter or the clock may append in its turn. */
+  #body: ReusedBody | undefined = new ReusedBody();
   readonly #gate: AppendGate;
   readonly #syncs: SyncCalls;
   readonly #reads: ReadCalls;
@@ -264,8 +265,10 @@ export class SegmentedWal {
    */
   append(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): Lsn {
     this.#gate.throwUnlessWritable();
-    const body = this.#body.fill(payload, options);
+    const body = this.#body ?? new ReusedBody();
+    this.#body = undefined;
     try {
+      body.fill(payload, options);
       // Getters of the options may have closed the log, or started to cut it.
       if (options !== NO_OPTIONS) this.#gate.throwUnlessWritable();
       this.#gate.checkSizes(body.payloadBytes, body.metaBytes, body.scope !== undefined);
@@ -274,6 +277,7 @@ export class SegmentedWal {
       throw this.#calls.reported(error);
     } finally {
       body.clear();
+      this.#body = body;
     }
   }
 

@@ -212,3 +212,45 @@ test.each([
   wal.syncSync();
   expect(found(disk, { keyRing })).toEqual(last === 1 ? ['x'] : ['a', 'b', 'c']);
 });
+
+test.each([
+  ['a longer one', 'x', 'y'.repeat(100), {}] as const,
+  ['one with a scope', '', '', { tenantId: 1, type: 9 }] as const,
+])(
+  'a record during which the clock fails to append %s is appended as it was given',
+  async (_what, given, other, options) => {
+    const disk = new SimulatedDisk();
+    const failed: unknown[] = [];
+    let isDue = false;
+    const wal: SegmentedWal = SegmentedWal.openSync({
+      directory: '/log',
+      io: disk.createStorageIo(),
+      maxPendingBytes: 70,
+      now: () => {
+        if (isDue) {
+          isDue = false;
+          try {
+            wal.append(other, options);
+          } catch (error) {
+            failed.push((error as { code?: unknown }).code);
+          }
+        }
+        return 1_700_000_000_000;
+      },
+    });
+    wal.append('a');
+    // The clock is read once in each turn.
+    await new Promise(setImmediate);
+    isDue = true;
+    expect(wal.append(given, { type: 5 })).toBe(2);
+    expect(failed).toEqual(['WAL_BACKPRESSURE']);
+    wal.syncSync();
+    const { records } = SegmentedWal.openSync({
+      directory: '/log',
+      io: disk.crash().createStorageIo(),
+    }).replayFromLimitSync(1, 9);
+    expect(records).toHaveLength(2);
+    expect(records[1]).toMatchObject({ type: 5, scope: undefined });
+    expect(Buffer.from(records[1]?.payload ?? 'none').toString()).toBe(given);
+  },
+);
