@@ -19,6 +19,12 @@ export interface Checkpoint {
    * to quarantine, not removed. `undefined` when the log was never salvaged.
    */
   readonly salvagedBelow?: number | undefined;
+  /**
+   * The last LSN before the first segment, where retention has removed records above the checkpoint: those that a reader
+   * from the checkpoint on lacks. `undefined` when what was removed is not missing: it was not above the checkpoint, or the
+   * application has truncated it.
+   */
+  readonly expiredLsn?: Lsn | undefined;
 }
 
 /**
@@ -32,12 +38,14 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   checkInteger('checkpointLsn', checkpoint.checkpointLsn);
   checkHolds(checkpoint.holds);
   if (checkpoint.salvagedBelow !== undefined) checkInteger('salvagedBelow', checkpoint.salvagedBelow, 1);
+  if (checkpoint.expiredLsn !== undefined) checkLsn('expiredLsn', checkpoint.expiredLsn);
   return encodeFramedJson({
     logId: Buffer.from(checkpoint.logId).toString('hex'),
     firstSegment: checkpoint.firstSegment,
     checkpointLsn: checkpoint.checkpointLsn,
     holds: checkpoint.holds,
     salvagedBelow: checkpoint.salvagedBelow,
+    expiredLsn: checkpoint.expiredLsn,
   });
 }
 
@@ -64,18 +72,20 @@ const isCount = (value: unknown, minimum: number): value is number =>
 
 function fromJson(parsed: unknown): Checkpoint | undefined {
   if (typeof parsed !== 'object' || parsed === null) return undefined;
-  const { logId, firstSegment, checkpointLsn, holds, salvagedBelow } = parsed as Record<string, unknown>;
+  const { logId, firstSegment, checkpointLsn, holds, salvagedBelow, expiredLsn } = parsed as Record<string, unknown>;
   if (typeof logId !== 'string' || logId.length !== 2 * ID_BYTES || !/^[0-9a-f]*$/.test(logId)) return undefined;
   if (!isCount(firstSegment, 1) || !isCount(checkpointLsn, 0)) return undefined;
   if (typeof holds !== 'object' || holds === null || Array.isArray(holds)) return undefined;
   if (!Object.values(holds).every((lsn) => isCount(lsn, 1))) return undefined;
   if (salvagedBelow !== undefined && !isCount(salvagedBelow, 1)) return undefined;
+  if (expiredLsn !== undefined && !isCount(expiredLsn, 1)) return undefined;
   return {
     logId: new Uint8Array(Buffer.from(logId, 'hex')),
     firstSegment,
     checkpointLsn,
     holds: { ...(holds as Record<string, Lsn>) },
     ...(salvagedBelow === undefined ? {} : { salvagedBelow }),
+    ...(expiredLsn === undefined ? {} : { expiredLsn }),
   };
 }
 

@@ -11,6 +11,7 @@ const checkpoints: fc.Arbitrary<Checkpoint> = fc.record(
     checkpointLsn: fc.oneof(fc.constant(0), counts),
     holds: fc.dictionary(fc.string({ unit: 'grapheme' }), counts, { noNullPrototype: true }),
     salvagedBelow: counts,
+    expiredLsn: counts,
   },
   { requiredKeys: ['logId', 'firstSegment', 'checkpointLsn', 'holds'] },
 );

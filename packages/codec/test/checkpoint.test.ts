@@ -125,6 +125,8 @@ describe('a damaged checkpoint', () => {
     ['salvaged below 0', { ...right, salvagedBelow: 0 }],
     ['a salvaged part that ends at text', { ...right, salvagedBelow: '1' }],
     ['a salvaged part that ends at null', { ...right, salvagedBelow: null }],
+    ['expired up to 0', { ...right, expiredLsn: 0 }],
+    ['expired up to text', { ...right, expiredLsn: '1' }],
   ])('impossible content: %s', (_, content) => {
     expect(errorOf(framed(JSON.stringify(content)))).toMatchObject({
       code: 'WAL_CORRUPT',
@@ -143,6 +145,7 @@ describe('arguments of encodeCheckpoint', () => {
       expect(encode({ checkpointLsn: wrong })).toBe('ERR_OUT_OF_RANGE');
       expect(encode({ holds: { reader: wrong } })).toBe('ERR_OUT_OF_RANGE');
       expect(encode({ salvagedBelow: wrong })).toBe('ERR_OUT_OF_RANGE');
+      expect(encode({ expiredLsn: wrong })).toBe('ERR_OUT_OF_RANGE');
     }
     for (const wrong of ['1', 1n, null, undefined]) {
       expect(encode({ firstSegment: wrong })).toBe('ERR_INVALID_ARG_TYPE');

@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 
+export type { ReadFrom } from './chain/behind-checkpoint.js';
 export { type DirectoryReplay, type ReplayDirectoryOptions, replayDirectory } from './directory/directory-replay.js';
 export { LogTail } from './directory/log-tail.js';
 export type { LogTailOptions } from './directory/log-tail-options.js';

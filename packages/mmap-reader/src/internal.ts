@@ -6,6 +6,7 @@
  * @packageDocumentation
  */
 
+export { checkFrom, firstBehindCheckpoint } from './chain/behind-checkpoint.js';
 export { type Chain, type Link, POSITION_MAX, readChain } from './chain/chain.js';
 export { corruption, lostRecord, provenByCheckpoint, truncated } from './chain/corruption.js';
 export { ALWAYS_ENCRYPTED, type Demands, opensRecord } from './chain/encrypted-from.js';

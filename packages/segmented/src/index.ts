@@ -13,7 +13,7 @@
  */
 
 export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
-export type { ResumePoint, WalRecord } from '@walstack/mmap-reader';
+export type { ReadFrom, ResumePoint, WalRecord } from '@walstack/mmap-reader';
 
 export type { AppendOptions } from './append/record-body.js';
 export { Batch } from './batch.js';

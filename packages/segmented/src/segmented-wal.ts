@@ -2,7 +2,7 @@
 
 import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
 import { invalidType } from '@walstack/codec/internal';
-import type { LogTailOptions, ResumePoint, WalRecord } from '@walstack/mmap-reader';
+import type { LogTailOptions, ReadFrom, ResumePoint, WalRecord } from '@walstack/mmap-reader';
 import { runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { backendOf } from '@walstack/storage-io/internal';
 import { AppendGate } from './append/append-gate.js';
@@ -87,7 +87,7 @@ export class SegmentedWal {
     this.#gate = new AppendGate(settings, writer, this.#calls, this.#cuts, fullDisk);
     this.#syncs = new SyncCalls(io, this.#calls, writer, fullDisk, idleMarker);
     setBackgroundCalls(this, new BackgroundCalls(this.#calls, this.#syncs, writer));
-    this.#reads = new ReadCalls(io, settings, this.#calls, writer);
+    this.#reads = new ReadCalls(io, settings, this.#calls, writer, () => store.current);
     this.#truncations = new TruncationCalls(this.#calls, writer, this.#truncation, this.#cuts, fullDisk);
     this.#keys = new KeyCalls(settings.directory, this.#calls, writer, this.#gate, fullDisk);
     this.#closing = new Closing({
@@ -572,41 +572,43 @@ export class SegmentedWal {
    * The records from `lsn` on, in order, up to the last one appended when the iteration begins. Records that are still in
    * memory are flushed first. After a failure it ends with the last record that is known durable.
    *
-   * @param lsn - the first LSN to read, at most `nextLsn`
+   * @param from - the first LSN to read, at most `nextLsn`; `'checkpoint'` is the first one behind the checkpoint when the
+   * iteration begins, see {@link ReadFrom}
    * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `RangeError` beyond `nextLsn`
    */
-  replayFrom(lsn: Lsn, options: ReadOptions = {}): Replay {
-    return this.#reads.replayFrom(lsn, options);
+  replayFrom(from: Lsn | 'checkpoint', options: ReadOptions = {}): Replay {
+    return this.#reads.replayFrom(from, options);
   }
 
   /**
-   * Reads at most `limit` records from `lsn` on, and whether there are more.
+   * Reads at most `limit` records from an LSN on, or from the checkpoint on, and whether there are more.
    *
    * @param limit - at least 1
    * @throws like {@link replayFrom}
    */
-  replayFromLimit(lsn: Lsn, limit: number): Promise<ReplayPage> {
-    return this.#reads.page(lsn, limit);
+  replayFromLimit(from: Lsn | 'checkpoint', limit: number): Promise<ReplayPage> {
+    return this.#reads.page(from, limit);
   }
 
   /** Like {@link replayFromLimit}, blocking the thread. */
-  replayFromLimitSync(lsn: Lsn, limit: number): ReplayPage {
-    return this.#reads.pageSync(lsn, limit);
+  replayFromLimitSync(from: Lsn | 'checkpoint', limit: number): ReplayPage {
+    return this.#reads.pageSync(from, limit);
   }
 
   /**
    * Opens a reader of the records that {@link replayFrom} returns, for an I/O routine that reads several logs
    * concurrently. The caller has to close it.
    *
-   * @param from - the first LSN to read, at most `nextLsn`; `'first'` is the first one in the log
+   * @param from - the first LSN to read, at most `nextLsn`; `'first'` is the first one in the log, `'checkpoint'` the first
+   * one behind the checkpoint, see {@link ReadFrom}
    * @throws like {@link replayFrom}
    */
-  openReader(from: Lsn | 'first', options: ReadOptions = {}): Promise<LogReader> {
+  openReader(from: ReadFrom, options: ReadOptions = {}): Promise<LogReader> {
     return this.#reads.openReader(from, options);
   }
 
   /** Like {@link openReader}, blocking the thread. */
-  openReaderSync(from: Lsn | 'first', options: ReadOptions = {}): LogReader {
+  openReaderSync(from: ReadFrom, options: ReadOptions = {}): LogReader {
     return this.#reads.openReaderSync(from, options);
   }
 

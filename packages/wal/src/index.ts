@@ -28,6 +28,7 @@ export {
   type AppendOptions,
   Batch,
   type LsnRange,
+  type ReadFrom,
   type ReadOptions,
   type RecoveryMode,
   type RecoveryReason,
@@ -42,7 +43,7 @@ export type { CommitOptions } from './commit/committer.js';
 export type { EventBatch } from './commit/event-batch.js';
 export type { CommitMessage } from './diagnostics.js';
 export type { Encoding, EncodingName, PayloadInput, WalEvent, WalIterator } from './encoding.js';
-export type { FollowOptions, WalFollower } from './follow/follow.js';
+export type { FollowFrom, FollowOptions, WalFollower } from './follow/follow.js';
 export type { FollowDirectoryOptions } from './follow/follow-directory.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';

@@ -1,6 +1,5 @@
-import type { Lsn } from '@walstack/codec';
 import { checkOptions } from '@walstack/codec/internal';
-import type { ReadOptions, Replay, SegmentedWal } from '@walstack/segmented';
+import type { ReadFrom, ReadOptions, Replay, SegmentedWal } from '@walstack/segmented';
 import { READ_OPTIONS } from '@walstack/segmented/internal';
 import { type Abortable, checkSignal, hasSignal } from './commit/aborting.js';
 import type { EventReading, PayloadCodec } from './encoding.js';
@@ -14,7 +13,7 @@ const WAL_READ_OPTIONS = Object.freeze([...READ_OPTIONS, 'signal'] as const);
 export function readEvents<T>(
   log: SegmentedWal,
   payloads: Pick<PayloadCodec<T, never>, 'eventsOf'>,
-  from: Lsn | 'first',
+  from: ReadFrom,
   options: WalReadOptions,
 ): EventReading<T> {
   if (!hasSignal(options)) return payloads.eventsOf(replay(log, from, options), undefined);
@@ -23,6 +22,6 @@ export function readEvents<T>(
   return payloads.eventsOf(replay(log, from, rest), signal);
 }
 
-function replay(log: SegmentedWal, from: Lsn | 'first', options: ReadOptions): Replay {
+function replay(log: SegmentedWal, from: ReadFrom, options: ReadOptions): Replay {
   return from === 'first' ? log.replay(options) : log.replayFrom(from, options);
 }

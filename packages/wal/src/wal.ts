@@ -2,7 +2,7 @@
 
 import type { KeyRing, Lsn, WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath, invalidType } from '@walstack/codec/internal';
-import type { ResumePoint } from '@walstack/mmap-reader';
+import type { ReadFrom, ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
   type Batch,
@@ -18,7 +18,7 @@ import { type Abortable, signalIn } from './commit/aborting.js';
 import { type CommitOptions, Committer } from './commit/committer.js';
 import { EventBatch } from './commit/event-batch.js';
 import type { AnyEncoding, Encoding, PayloadCodec, PayloadInput, WalEvent, WalIterator } from './encoding.js';
-import type { Batched, Followable, FollowOptions, WalFollower } from './follow/follow.js';
+import type { Batched, Followable, FollowFrom, FollowOptions, WalFollower } from './follow/follow.js';
 import { type FollowDirectoryOptions, followDirectory } from './follow/follow-directory.js';
 import { LogActivity, notifyingOnFailure } from './follow/log-activity.js';
 import { LogFollowers } from './follow/log-followers.js';
@@ -120,37 +120,38 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * (`markAfterMs`), or is closed. It has no hold, so truncation may overtake it: `WAL_TRUNCATED` with `firstLsn`.
    *
    * @param path - the directory
-   * @param from - the first LSN wanted, which may not be assigned yet, or `'first'`
+   * @param from - the first LSN wanted, which may not be assigned yet, `'first'`, `'checkpoint'` for the first one behind the
+   * checkpoint of the log when the first event is requested, or a resume point
    * @throws `WAL_NOT_FOUND` when there is no log, `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`
    */
   static follow<B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first' | ResumePoint,
+    from: FollowFrom,
     options?: FollowDirectoryOptions & Batched<B>,
   ): WalFollower<Followable<Uint8Array, B>>;
   static follow<B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first' | ResumePoint,
+    from: FollowFrom,
     options: FollowDirectoryOptions<'buffer'> & Encoded<'buffer'> & Batched<B>,
   ): WalFollower<Followable<Buffer, B>>;
   static follow<B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first' | ResumePoint,
+    from: FollowFrom,
     options: FollowDirectoryOptions<'utf8'> & Encoded<'utf8'> & Batched<B>,
   ): WalFollower<Followable<string, B>>;
   static follow<T = unknown, B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first' | ResumePoint,
+    from: FollowFrom,
     options: FollowDirectoryOptions<'json'> & Encoded<'json'> & Batched<B>,
   ): WalFollower<Followable<T, B>>;
   static follow<T, B extends number | undefined = undefined>(
     path: string,
-    from: Lsn | 'first' | ResumePoint,
+    from: FollowFrom,
     options: FollowDirectoryOptions<Encoding<T, never>> & Encoded<Encoding<T, never>> & Batched<B>,
   ): WalFollower<Followable<T, B>>;
   static follow(
     path: string,
-    from: Lsn | 'first' | ResumePoint,
+    from: FollowFrom,
     options: FollowDirectoryOptions<AnyEncoding> = {},
   ): WalFollower<unknown> {
     return followDirectory(path, from, options);
@@ -325,14 +326,15 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   /**
    * Calls `f` with every event from an LSN on, in order, up to the last event appended when it began.
    *
-   * @param from - the first LSN wanted, or `'first'`
+   * @param from - the first LSN wanted, `'first'`, or `'checkpoint'` for the first one behind the checkpoint, see
+   * {@link ReadFrom}
    * @param f - awaited when it returns a promise; an error of it ends the replay and is rethrown
    * @param options - `signal` ends it before the next event
    * @returns the number of events
    * @throws `WAL_TRUNCATED` with `firstLsn`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`; `RangeError` for an LSN
    * beyond the next one
    */
-  async replay(from: Lsn | 'first', f: (event: WalEvent<T>) => unknown, options: WalReadOptions = {}): Promise<number> {
+  async replay(from: ReadFrom, f: (event: WalEvent<T>) => unknown, options: WalReadOptions = {}): Promise<number> {
     this.#lifecycle.requireOpen('replay');
     if (typeof f !== 'function') throw invalidType('f', 'a function', f);
     return readEvents(this.#log, this.#payloads, from, options).forEach(f);
@@ -356,11 +358,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * The events from an LSN on, in order, pulled one by one: `for await (const event of wal.iterator())`. Each iteration
    * ends with the last event appended when it began, and closes its files when the loop ends.
    *
-   * @param from - the first LSN wanted, or `'first'`, the default
+   * @param from - the first LSN wanted, `'first'`, the default, or `'checkpoint'`, as for {@link replay}
    * @param options - `signal` ends it before the next event
    * @throws like {@link replay}
    */
-  iterator(from: Lsn | 'first' = 'first', options: WalReadOptions = {}): WalIterator<T> {
+  iterator(from: ReadFrom = 'first', options: WalReadOptions = {}): WalIterator<T> {
     this.#lifecycle.requireOpen('iterator');
     return readEvents(this.#log, this.#payloads, from, options);
   }
@@ -374,17 +376,15 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * is the first one that is no longer in the log. Closing the log ends it with `WAL_CLOSED`. A log that was opened with
    * `recoveryMode` `'readonly'` is followed as another process writes it: see the static method of this name.
    *
-   * @param from - the first LSN wanted, which may not be assigned yet, or `'first'`, the default
+   * @param from - the first LSN wanted, which may not be assigned yet, `'first'`, the default, `'checkpoint'` for the first
+   * one behind the checkpoint when the first event is requested, or a resume point
    * @throws `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`, `WAL_CLOSED`, and the first failure of the log
    * after all durable events were returned
    */
+  follow(from: FollowFrom, options: FollowOptions & { readonly batch: number }): WalFollower<readonly WalEvent<T>[]>;
+  follow(from?: FollowFrom, options?: FollowOptions): WalFollower<WalEvent<T>>;
   follow(
-    from: Lsn | 'first' | ResumePoint,
-    options: FollowOptions & { readonly batch: number },
-  ): WalFollower<readonly WalEvent<T>[]>;
-  follow(from?: Lsn | 'first' | ResumePoint, options?: FollowOptions): WalFollower<WalEvent<T>>;
-  follow(
-    from: Lsn | 'first' | ResumePoint = 'first',
+    from: FollowFrom = 'first',
     options: FollowOptions = {},
   ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
     this.#lifecycle.requireOpen('follow');

@@ -286,6 +286,7 @@ const checkpoints = fc.record({
   checkpointLsn: safe,
   holds: fc.dictionary(fc.string({ maxLength: 8 }), lsns, { maxKeys: 3 }),
   salvagedBelow: fc.option(lsns, { nil: undefined }),
+  expiredLsn: fc.option(lsns, { nil: undefined }),
 });
 
 /** JSON that is nearly, or just, that of a checkpoint, in a frame whose checksum is right. */
@@ -300,6 +301,7 @@ const likeCheckpoints = fc
         fc.jsonValue({ maxDepth: 2 }),
       ),
       salvagedBelow: fc.oneof(lsns, fc.double(), fc.jsonValue({ maxDepth: 1 })),
+      expiredLsn: fc.oneof(lsns, fc.double(), fc.jsonValue({ maxDepth: 1 })),
     },
     { requiredKeys: [] },
   )

@@ -1,5 +1,5 @@
 import type { Defect } from '../defect.js';
-import { READER } from './folders.js';
+import { READER, SEGMENTED } from './folders.js';
 
 const FAILURES_TEST = 'packages/segmented/test/log-tail-failures.test.ts';
 const CUTS_TEST = 'packages/segmented/test/log-tail-cuts.test.ts';
@@ -100,5 +100,53 @@ export const READERS_DEFECTS: readonly Defect[] = [
     file: `${READER}/directory/mmap-wal-reader.ts`,
     find: '      return !cursor.next();\n',
     replace: '      return !cursor.next() || cursor.payload === undefined;\n',
+  },
+  {
+    name: 'missing-behind-the-checkpoint-not-told',
+    test: 'packages/segmented/test/from-checkpoint.test.ts',
+    breaks: 'A reader from the checkpoint on is told where retention has removed records behind it.',
+    file: `${READER}/chain/behind-checkpoint.ts`,
+    find: 'lsn <= expiredLsn;',
+    replace: 'lsn < 0 * expiredLsn;',
+  },
+  {
+    name: 'truncated-counts-as-missing',
+    test: 'packages/segmented/test/from-checkpoint.test.ts',
+    breaks: 'Records that the application has truncated are not missing to a reader from the checkpoint on.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: "const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;",
+    replace: 'const expiredLsn = this.#expiredBelow(noted);',
+  },
+  {
+    name: 'reset-counts-as-missing',
+    test: 'packages/segmented/test/from-checkpoint.test.ts',
+    breaks: 'Records that a reset has dropped are not missing to a reader from the checkpoint on.',
+    file: `${READER}/chain/behind-checkpoint.ts`,
+    find: 'firstNumber === firstSegment && ',
+    replace: '',
+  },
+  {
+    name: 'checkpoint-from-before-a-cut',
+    test: 'packages/segmented/test/from-checkpoint-beside-writer.test.ts',
+    breaks: 'A reader from the checkpoint on does not skip records that got their LSNs behind a cut.',
+    file: `${READER}/chain/chain-beside-writer.ts`,
+    find: '  if ((checkpoint?.checkpointLsn ?? 0) < checkpointLsn) {',
+    replace: '  if (checkpointLsn < 0) {',
+  },
+  {
+    name: 'overtaken-at-the-checkpoint',
+    test: 'packages/segmented/test/from-checkpoint-beside-writer.test.ts',
+    breaks: 'A tail from the checkpoint on begins again where the checkpoint has moved before it returned a record.',
+    file: `${READER}/directory/tail-segments.ts`,
+    find: '    this.#walk.nextLsn = 0;\n    this.#cuts.lastRead = undefined;\n    return true;\n',
+    replace: '    return false;\n',
+  },
+  {
+    name: 'place-of-the-checkpoint-not-known',
+    test: 'packages/segmented/test/from-checkpoint-beside-writer.test.ts',
+    breaks: 'A tail from the checkpoint on is told of a cut before it.',
+    file: `${READER}/directory/tail-segments.ts`,
+    find: "second !== undefined || from === 'checkpoint'",
+    replace: 'second !== undefined',
   },
 ];

@@ -1,5 +1,6 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { hasExpired, type ReadFrom } from './behind-checkpoint.js';
 import { followChain, type Link } from './chain.js';
 import { truncated } from './corruption.js';
 import { listFiles, readCheckpoint, refuseUnfinishedSalvage } from './log-files.js';
@@ -43,8 +44,14 @@ export function* readChainBesideWriter(
   }
 }
 
+/** The chain from the segment on that contains the first LSN wanted. */
+export interface ChainFrom extends ChainBesideWriter {
+  /** The first LSN wanted. */
+  readonly firstWanted: Lsn;
+}
+
 /**
- * Reads the chain beside its writer, from the segment that contains an LSN on.
+ * Reads the chain beside its writer, from the segment that contains the first LSN wanted on.
  *
  * @param number - the number of a segment down to which the headers are read in any case
  * @param check - checks the links, those before that segment included; it runs before `WAL_TRUNCATED` is thrown
@@ -53,18 +60,39 @@ export function* readChainBesideWriter(
 export function* readChainFrom(
   io: StorageIo,
   directory: string,
-  from: Lsn | 'first',
+  from: ReadFrom,
   number = Number.POSITIVE_INFINITY,
   check?: (links: readonly Link[]) => IoRoutine<void>,
-): IoRoutine<ChainBesideWriter> {
+): IoRoutine<ChainFrom> {
+  const checkpointLsn = from === 'checkpoint' ? yield* readCheckpointLsn(io, directory) : 0;
+  const least = from === 'checkpoint' ? checkpointLsn + 1 : from;
   const isEnough = ({ header }: Link): boolean =>
-    from !== 'first' && header.firstLsn <= from && header.number <= number;
+    least !== 'first' && header.firstLsn <= least && header.number <= number;
   const { links, checkpoint } = yield* readChainBesideWriter(io, directory, isEnough);
+  // Lowered by a cut meanwhile: its LSN may be one of other records now.
+  if ((checkpoint?.checkpointLsn ?? 0) < checkpointLsn) {
+    return yield* readChainFrom(io, directory, from, number, check);
+  }
   if (check !== undefined) yield* check(links);
-  const first = (links[0] as Link).header.firstLsn;
-  if (from !== 'first' && first > from) throw truncated(from, first);
-  const index = from === 'first' ? 0 : links.findLastIndex(({ header }) => header.firstLsn <= from);
-  return { links: links.slice(index), checkpoint };
+  const first = links[0] as Link;
+  const { firstLsn } = first.header;
+  if (least === 'first') return { links, checkpoint, firstWanted: firstLsn };
+  const isBefore = firstLsn > least;
+  if (isBefore && (from !== 'checkpoint' || hasExpired(checkpoint, first.header.number, least))) {
+    throw truncated(least, firstLsn);
+  }
+  const firstWanted = Math.max(least, firstLsn);
+  const index = links.findLastIndex(({ header }) => header.firstLsn <= firstWanted);
+  return { links: links.slice(index), checkpoint, firstWanted };
+}
+
+/**
+ * The LSN of the checkpoint; 0 when there is none. Read before the chain, which then contains it, unless it is lowered
+ * meanwhile.
+ */
+function* readCheckpointLsn(io: StorageIo, directory: string): IoRoutine<Lsn> {
+  const { checkpoint } = yield* readChainBesideWriter(io, directory, () => true);
+  return checkpoint?.checkpointLsn ?? 0;
 }
 
 function noLog(directory: string): WalError {

@@ -23,7 +23,7 @@ export class DirectoryReader implements PieceReader<WalRecord> {
     const { from, copy, types } = plan;
     const matches = types === undefined ? undefined : ({ type }: { readonly type: number }) => types.has(type);
     this.io = io;
-    this.walk = new SegmentWalk(from === 'first' ? 1 : from, copy, matches);
+    this.walk = new SegmentWalk(typeof from === 'string' ? 1 : from, copy, matches);
     this.#segments = new ReplayedSegments(io, plan, this.walk);
     this.#onClose = onClose;
   }

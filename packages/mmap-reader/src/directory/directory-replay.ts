@@ -9,6 +9,7 @@ import {
   optionNames,
 } from '@walstack/codec/internal';
 import { createSyncFsStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
+import { checkFrom, type ReadFrom } from '../chain/behind-checkpoint.js';
 import { ScanAhead, WORKERS_MAX } from '../parallel-scan/scan-ahead.js';
 import { checkDecoding, type DecodingSettings } from '../records/decoding.js';
 import { makeCursor, type RecordCursor } from '../records/record-cursor.js';
@@ -20,8 +21,11 @@ import type { ReplayProgress } from './replay-progress.js';
 
 /** How a directory is replayed. */
 export interface ReplayDirectoryOptions extends DecodingSettings {
-  /** The first LSN to return; `'first'`, the default, is the first one in the log. */
-  readonly from?: Lsn | 'first';
+  /**
+   * The first LSN to return; `'first'`, the default, is the first one in the log, and `'checkpoint'` the first one behind the
+   * checkpoint, see {@link ReadFrom}.
+   */
+  readonly from?: ReadFrom;
   /** The last LSN to return. Default: the last one that is readable when the replay reaches the end. */
   readonly to?: Lsn;
   /** Return only records of these types, which are numbers of the application. Default: all. */
@@ -92,7 +96,7 @@ export function replayDirectory(directory: string, options: ReplayDirectoryOptio
   if (io !== undefined && typeof io?.submitRead !== 'function') throw invalidType('io', 'a StorageIo', io);
   const plan = {
     directory: checkPath('directory', directory),
-    from: from === 'first' ? from : checkLsn('from', from),
+    from: checkFrom('from', from),
     to: checkLsn('to', to),
     types: checkTypes(types),
     copy: checkBoolean('copy', copy),

@@ -1,5 +1,6 @@
 import { KeyRing, type Lsn } from '@walstack/codec';
-import { checkBoolean, checkLsn, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
+import { checkBoolean, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
+import { checkFrom, type ReadFrom } from '../chain/behind-checkpoint.js';
 import type { Demands } from '../chain/encrypted-from.js';
 import { checkDecoding } from '../records/decoding.js';
 import type { WalRecord } from '../records/wal-record.js';
@@ -8,11 +9,11 @@ import { type LastRead, lastReadAt, type ResumePoint } from './resume-point.js';
 /** How a `LogTail` reads. */
 export interface LogTailOptions {
   /**
-   * The first LSN to return, which may not have been assigned yet; `'first'`, the default, is the first one in the log.
-   * With a {@link ResumePoint} the tail also throws when anything before it was cut off since; with an LSN alone that
+   * The first LSN to return, which may not have been assigned yet; `'first'`, the default, is the first one in the log, and
+   * `'checkpoint'` the first one behind the checkpoint, see {@link ReadFrom}. With a {@link ResumePoint} the tail also throws when anything before it was cut off since; with an LSN alone that
    * cannot be detected.
    */
-  readonly from?: Lsn | 'first' | ResumePoint;
+  readonly from?: ReadFrom | ResumePoint;
   /**
    * Return only records that survive a crash: those that a later group or a mark proves durable, so that the last ones
    * are returned when the log continues, or has been idle for a moment. Default `false`: everything that was handed to
@@ -71,7 +72,7 @@ const OPTIONS = optionNames<LogTailOptions>({
 
 /** The checked options of a tail. */
 export interface TailPlan {
-  readonly from: Lsn | 'first';
+  readonly from: ReadFrom;
   /** The record before `from`; `undefined` when only an LSN was given. */
   readonly lastRead: LastRead | undefined;
   readonly durableOnly: boolean;
@@ -108,7 +109,7 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
   }
   return {
     lastRead: typeof from === 'object' ? lastReadAt('from', from) : undefined,
-    from: typeof from === 'object' ? from.lsn : from === 'first' ? from : checkLsn('from', from),
+    from: typeof from === 'object' ? from.lsn : checkFrom('from', from),
     durableOnly: checkBoolean('durableOnly', durableOnly),
     upTo,
     durable,

@@ -37,7 +37,7 @@ export class LogTail {
     const plan = checkTailOptions(options);
     this.#io = io;
     this.#directory = checkPath('directory', directory);
-    this.#walk = new SegmentWalk(plan.from === 'first' ? UNKNOWN : plan.from, plan.copy, plan.matches);
+    this.#walk = new SegmentWalk(typeof plan.from === 'string' ? UNKNOWN : plan.from, plan.copy, plan.matches);
     this.#segments = new TailSegments(io, directory, plan, this.#walk);
   }
 
@@ -115,13 +115,21 @@ export class LogTail {
     if (this.#isAdvancing) throw busy(this.#directory);
     this.#isAdvancing = true;
     try {
-      return yield* this.#walk.advance(this.#segments);
-    } catch (error) {
-      this.#segments.leave();
-      throw error;
+      return yield* this.#advancing();
     } finally {
       this.#isAdvancing = false;
       if (this.#segments.isClosed) this.#segments.leave();
+    }
+  }
+
+  *#advancing(): IoRoutine<boolean> {
+    for (;;) {
+      try {
+        return yield* this.#walk.advance(this.#segments);
+      } catch (error) {
+        this.#segments.leave();
+        if (!this.#segments.beginsAgain(error)) throw error;
+      }
     }
   }
 

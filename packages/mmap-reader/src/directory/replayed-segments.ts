@@ -1,5 +1,6 @@
 import { type Checkpoint, type Lsn, type PayloadDecoder, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import type { ReadFrom } from '../chain/behind-checkpoint.js';
 import type { Link } from '../chain/chain.js';
 import { readChainBesideWriter, readChainFrom } from '../chain/chain-beside-writer.js';
 import { cutWhileRead, lostRecord, provenByCheckpoint, recycled, truncated } from '../chain/corruption.js';
@@ -18,7 +19,7 @@ import { findCut, lastReadIn } from './resume-point.js';
 /** Which segments of a directory are read, and how. */
 export interface ReplayPlan {
   readonly directory: string;
-  readonly from: Lsn | 'first';
+  readonly from: ReadFrom;
   readonly to: Lsn;
   readonly decoding: DecodingSettings;
   /** Whether there is no waiting for a key service. */
@@ -40,6 +41,8 @@ export class ReplayedSegments implements WalkPolicy {
   readonly #walk: SegmentWalk;
   #links: readonly Link[] | undefined;
   #checkpoint: Checkpoint | undefined;
+  /** The first LSN wanted. */
+  #from: Lsn = 0;
   #ahead: ScanAhead | undefined;
   #progress: ProgressReporter | undefined;
   /** The segment to be read next. */
@@ -60,7 +63,7 @@ export class ReplayedSegments implements WalkPolicy {
   *enterNext(): IoRoutine<boolean> {
     const links = this.#links ?? (yield* this.#begin());
     const link = links[this.#index];
-    const { from, to } = this.#plan;
+    const { to } = this.#plan;
     if (link === undefined || link.header.firstLsn > to) return false;
     const successor = links[++this.#index];
     try {
@@ -79,7 +82,7 @@ export class ReplayedSegments implements WalkPolicy {
       const last = successor === undefined ? lsn : Math.min(lsn, successor.header.firstLsn - 1);
       throw yield* this.#explained(error, Math.max(last, link.header.firstLsn));
     }
-    if (from !== 'first' && from > link.header.firstLsn) yield* this.#seek(from);
+    if (this.#from > link.header.firstLsn) yield* this.#seek(this.#from);
     return true;
   }
 
@@ -109,7 +112,9 @@ export class ReplayedSegments implements WalkPolicy {
   /** Finds the segments, from the one that contains the first record on. */
   *#begin(): IoRoutine<readonly Link[]> {
     const { directory, from, onProgress, ahead } = this.#plan;
-    const { links, checkpoint } = yield* readChainFrom(this.#io, directory, from);
+    const { links, checkpoint, firstWanted } = yield* readChainFrom(this.#io, directory, from);
+    this.#from = firstWanted;
+    this.#walk.nextLsn = firstWanted;
     this.#checkpoint = checkpoint;
     this.#links = links;
     if (onProgress !== undefined) this.#progress = new ProgressReporter(this.#io, links, onProgress);
@@ -136,8 +141,7 @@ export class ReplayedSegments implements WalkPolicy {
       throw yield* this.#explained(error, nextLsn);
     }
     // The other thread may not even have reached the first record that is requested.
-    const { from } = this.#plan;
-    if (from !== 'first' && from > nextLsn) yield* this.#seek(from);
+    if (this.#from > nextLsn) yield* this.#seek(this.#from);
   }
 
   /** Opens the newest segment, and determines how far it can be read: to the last whole batch. */

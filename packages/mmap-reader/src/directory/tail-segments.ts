@@ -37,6 +37,8 @@ export class TailSegments implements WalkPolicy {
   /** Everything up to this LSN is proven durable, as long as the newest segment is the one with this id. */
   #provenLsn: Lsn = 0;
   #newestId: Uint8Array | undefined;
+  /** The first LSN behind the checkpoint, as it was when the log was found; `undefined` where reading begins elsewhere. */
+  #behindCheckpoint: Lsn | undefined;
   /** Aborted when the tail is closed. */
   readonly #closing = new AbortController();
 
@@ -86,6 +88,20 @@ export class TailSegments implements WalkPolicy {
     this.#walk.leave();
   }
 
+  /**
+   * Whether to begin again at the checkpoint: records right behind it were removed before any was returned, so the checkpoint
+   * has moved, or they are not missing.
+   */
+  beginsAgain(error: unknown): boolean {
+    const { nextLsn } = this.#walk;
+    if (nextLsn !== this.#behindCheckpoint || !WalError.is(error, 'WAL_TRUNCATED') || error.reason !== undefined) {
+      return false;
+    }
+    this.#walk.nextLsn = 0;
+    this.#cuts.lastRead = undefined;
+    return true;
+  }
+
   beforeStep(): void {
     if (this.isClosed) throw closed(this.#directory);
     if (this.mustRelocate || this.#walk.hasFailed) this.leave();
@@ -101,11 +117,14 @@ export class TailSegments implements WalkPolicy {
     this.mustRelocate = false;
     const from = walk.nextLsn === 0 ? this.#plan.from : walk.nextLsn;
     const check = (seen: readonly Link[]): IoRoutine<void> => this.#checkCuts(seen);
-    const { links } = yield* readChainFrom(this.#io, this.#directory, from, cuts.lastRead?.number, check);
+    const { links, firstWanted } = yield* readChainFrom(this.#io, this.#directory, from, cuts.lastRead?.number, check);
     cuts.handled(reported);
     const [first, second] = links as [Link, ...Link[]];
-    if (from === 'first') walk.nextLsn = first.header.firstLsn;
-    const isBehind = second !== undefined && first.header.firstLsn < walk.nextLsn;
+    walk.nextLsn = firstWanted;
+    if (from === 'checkpoint') this.#behindCheckpoint = firstWanted;
+    // An LSN alone may not have been assigned yet, but the checkpoint was.
+    const isThere = second !== undefined || from === 'checkpoint';
+    const isBehind = isThere && first.header.firstLsn < walk.nextLsn;
     cuts.found(isBehind ? lastReadIn(first, walk.nextLsn - 1) : lastReadBefore(first));
     yield* this.#enter(links);
     return true;

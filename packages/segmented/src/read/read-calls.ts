@@ -1,7 +1,9 @@
-import type { KeyRing, Lsn } from '@walstack/codec';
+import type { Checkpoint, KeyRing, Lsn } from '@walstack/codec';
 import { checkInteger, checkLsn } from '@walstack/codec/internal';
-import type { LogTailOptions, ResumePoint } from '@walstack/mmap-reader';
+import type { LogTailOptions, ReadFrom, ResumePoint } from '@walstack/mmap-reader';
 import {
+  checkFrom,
+  firstBehindCheckpoint,
   lastReadBefore,
   lastReadIn,
   resumePointOf,
@@ -35,9 +37,18 @@ export class ReadCalls {
   readonly #settings: Settings;
   readonly #calls: CallQueues;
   readonly #writer: SegmentWriter;
+  readonly #checkpoint: () => Checkpoint;
   readonly #readers = new Set<LogReader>();
 
-  constructor(io: StorageIo, settings: Settings, calls: CallQueues, writer: SegmentWriter) {
+  /** @param checkpoint - returns the present checkpoint of the log */
+  constructor(
+    io: StorageIo,
+    settings: Settings,
+    calls: CallQueues,
+    writer: SegmentWriter,
+    checkpoint: () => Checkpoint,
+  ) {
+    this.#checkpoint = checkpoint;
     this.#io = io;
     this.#settings = settings;
     this.#calls = calls;
@@ -61,33 +72,32 @@ export class ReadCalls {
     return this.#replay('first', options);
   }
 
-  replayFrom(lsn: Lsn, options: ReadOptions): Replay {
+  replayFrom(from: Lsn | 'checkpoint', options: ReadOptions): Replay {
     this.#calls.throwUnlessOpen();
-    this.#checkReachable(lsn);
-    this.#checkNotTruncated(lsn);
-    return this.#replay(lsn, options);
+    if (from !== 'checkpoint') this.#checkThere(from);
+    return this.#replay(from, options);
   }
 
-  async page(lsn: Lsn, limit: number): Promise<ReplayPage> {
-    this.#checkPage(lsn, limit);
+  async page(from: Lsn | 'checkpoint', limit: number): Promise<ReplayPage> {
+    this.#checkPage(from, limit);
     const to = this.#lastLsn;
-    const reader = await this.#calls.inTurn(() => this.#beginReading(lsn, to, ALL, false));
+    const reader = await this.#calls.inTurn(() => this.#beginReading(from, to, ALL, false));
     return runAsync(this.#io, readPage(reader, limit));
   }
 
-  pageSync(lsn: Lsn, limit: number): ReplayPage {
-    this.#checkPage(lsn, limit);
+  pageSync(from: Lsn | 'checkpoint', limit: number): ReplayPage {
+    this.#checkPage(from, limit);
     const to = this.#lastLsn;
-    const reader = this.#calls.inTurnSync(() => this.#beginReading(lsn, to, ALL, true));
+    const reader = this.#calls.inTurnSync(() => this.#beginReading(from, to, ALL, true));
     return runSync(this.#io, readPage(reader, limit));
   }
 
-  async openReader(from: Lsn | 'first', options: ReadOptions): Promise<LogReader> {
+  async openReader(from: ReadFrom, options: ReadOptions): Promise<LogReader> {
     const begin = this.#readingFrom(from, options, false);
     return this.#calls.inTurn(begin);
   }
 
-  openReaderSync(from: Lsn | 'first', options: ReadOptions): LogReader {
+  openReaderSync(from: ReadFrom, options: ReadOptions): LogReader {
     return this.#calls.inTurnSync(this.#readingFrom(from, options, true));
   }
 
@@ -135,7 +145,7 @@ export class ReadCalls {
     return this.#writer.nextLsn - 1;
   }
 
-  #replay(from: Lsn | 'first', options: ReadOptions): Replay {
+  #replay(from: ReadFrom, options: ReadOptions): Replay {
     const checked = checkReadOptions(options);
     // The last record is determined when an iteration begins, not when its routine starts to run.
     const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
@@ -145,15 +155,15 @@ export class ReadCalls {
     );
   }
 
-  #readingFrom(from: Lsn | 'first', options: ReadOptions, blocking: boolean): () => IoRoutine<LogReader> {
+  #readingFrom(from: ReadFrom, options: ReadOptions, blocking: boolean): () => IoRoutine<LogReader> {
     const checked = checkReadOptions(options);
-    if (from !== 'first') this.#checkReachable(from);
+    if (typeof checkFrom('from', from) === 'number') this.#checkReachable(from as Lsn);
     const last = this.#lastLsn;
     return () => this.#beginReading(from, last, checked, blocking);
   }
 
   *#beginReading(
-    from: Lsn | 'first',
+    from: ReadFrom,
     last: Lsn,
     { to, ...options }: CheckedReadOptions,
     blocking: boolean,
@@ -165,7 +175,7 @@ export class ReadCalls {
     const isWritten = Math.min(last, to) <= this.#writer.writtenLsn;
     if (!isWritten && !failed && !isReadonly) yield* this.#writer.flush();
     const { chain, sealed, active, durableLsn, writtenLsn, firstLsn, keyRing } = this.#writer;
-    const lsn = from === 'first' ? firstLsn : from;
+    const lsn = this.#firstWanted(from);
     // A truncation may have run meanwhile.
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
     const first = Math.max(0, countWhile(chain, (segment) => segment.header.firstLsn <= lsn) - 1);
@@ -218,10 +228,24 @@ export class ReadCalls {
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
   }
 
-  #checkPage(lsn: Lsn, limit: number): void {
-    this.#calls.throwUnlessOpen();
+  /** @throws `RangeError` beyond the next LSN, `WAL_TRUNCATED` when it was removed */
+  #checkThere(lsn: Lsn): void {
     this.#checkReachable(lsn);
-    checkInteger('limit', limit, 1);
     this.#checkNotTruncated(lsn);
+  }
+
+  #checkPage(from: Lsn | 'checkpoint', limit: number): void {
+    this.#calls.throwUnlessOpen();
+    if (from !== 'checkpoint') this.#checkReachable(from);
+    checkInteger('limit', limit, 1);
+    if (from !== 'checkpoint') this.#checkNotTruncated(from);
+  }
+
+  /** The first LSN to read. @throws `WAL_TRUNCATED` when records behind the checkpoint are missing */
+  #firstWanted(from: ReadFrom): Lsn {
+    const { firstLsn, sealed, active } = this.#writer;
+    if (from === 'first') return firstLsn;
+    const firstNumber = (sealed.first ?? active)?.header.number ?? 0;
+    return from === 'checkpoint' ? firstBehindCheckpoint(this.#checkpoint(), firstNumber, firstLsn) : from;
   }
 }

@@ -98,6 +98,7 @@ export function sameCheckpoint(a: Checkpoint, b: Checkpoint): boolean {
     a.checkpointLsn === b.checkpointLsn &&
     a.firstSegment === b.firstSegment &&
     a.salvagedBelow === b.salvagedBelow &&
+    a.expiredLsn === b.expiredLsn &&
     Object.keys(a.holds).length === Object.keys(b.holds).length &&
     Object.entries(a.holds).every(([name, lsn]) => b.holds[name] === lsn)
   );

@@ -90,7 +90,7 @@ export class Truncation {
     if (needed() >= writer.nextLsn) {
       yield* this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
     }
-    return yield* this.#dropBelow(() => firstKept(writer.chain, needed()));
+    return yield* this.#dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
   }
 
   /** Drops the records behind `lsn`; nothing may be appended meanwhile. Durable on return. */
@@ -159,7 +159,7 @@ export class Truncation {
       return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#environment.now());
     };
     try {
-      yield* this.#dropBelow(first);
+      yield* this.#dropBelow(first, 'expired');
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
     }
@@ -294,8 +294,9 @@ export class Truncation {
    * Takes the segments below a number out of the log.
    *
    * @param firstKept - returns that number; it may be lower in a later call, when a reader was added meanwhile
+   * @param reason - what the application has truncated is not missing to it; what has expired is, above the checkpoint
    */
-  *#dropBelow(firstKept: () => number): IoRoutine<TruncateResult> {
+  *#dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     const { first } = writer.sealed;
     let number = firstKept();
@@ -303,10 +304,18 @@ export class Truncation {
     let noted: number;
     do {
       noted = number;
-      yield* this.#replace({ ...this.#store.current, firstSegment: noted });
+      const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;
+      yield* this.#replace({ ...this.#store.current, firstSegment: noted, expiredLsn });
       number = Math.min(noted, firstKept());
     } while (number < noted);
     return yield* this.#removal.remove(writer.detachBelow(noted));
+  }
+
+  /** The last LSN before a segment if it is above the checkpoint. */
+  #expiredBelow(number: number): Lsn | undefined {
+    const { segments } = this.#writer;
+    const lastLsn = (segments.find(({ header }) => header.number === number) as Segment).header.firstLsn - 1;
+    return lastLsn > this.checkpointLsn ? lastLsn : undefined;
   }
 }
 

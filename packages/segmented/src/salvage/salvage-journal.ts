@@ -170,12 +170,13 @@ function predecessorOf(value: unknown): { readonly number: number; readonly id: 
 }
 
 function checkpointOf(value: unknown): Omit<Checkpoint, 'logId'> {
-  const { firstSegment, checkpointLsn, holds, salvagedBelow } = objectOf(value);
+  const { firstSegment, checkpointLsn, holds, salvagedBelow, expiredLsn } = objectOf(value);
   const entries = Object.entries(objectOf(holds)).map(([name, lsn]) => [name, integerOf(lsn, 1)] as const);
   return {
     firstSegment: integerOf(firstSegment, 1),
     checkpointLsn: integerOf(checkpointLsn, 0),
     holds: Object.fromEntries(entries),
     ...(salvagedBelow === undefined ? {} : { salvagedBelow: integerOf(salvagedBelow, 1) }),
+    ...(expiredLsn === undefined ? {} : { expiredLsn: integerOf(expiredLsn, 1) }),
   };
 }

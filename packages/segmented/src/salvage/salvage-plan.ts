@@ -326,13 +326,14 @@ function checkpointFor(
   { checkpoint }: Survey,
   kept: readonly Segment[],
   nextLsn: Lsn,
-): Pick<Checkpoint, 'firstSegment' | 'checkpointLsn' | 'holds'> {
+): Pick<Checkpoint, 'firstSegment' | 'checkpointLsn' | 'holds' | 'expiredLsn'> {
   const present = checkpoint?.firstSegment ?? 1;
   const header = kept[0]?.header;
   const firstSegment = header === undefined ? present : firstSegmentFor(header, present);
   if (checkpoint === undefined) return { firstSegment, checkpointLsn: 0, holds: {} };
-  const { checkpointLsn, holds } = loweredTo(nextLsn - 1, checkpoint);
-  return { firstSegment, checkpointLsn, holds };
+  const { checkpointLsn, holds, expiredLsn } = loweredTo(nextLsn - 1, checkpoint);
+  const expired = expiredLsn === undefined || firstSegment !== present ? {} : { expiredLsn };
+  return { firstSegment, checkpointLsn, holds, ...expired };
 }
 
 function firstSegmentFor({ number, predecessor }: SegmentHeader, present: number): number {

@@ -1,12 +1,19 @@
-import type { KeyRing, Lsn } from '@walstack/codec';
+import type { KeyRing } from '@walstack/codec';
 import { checkInteger, checkPath, invalidType, optionNames } from '@walstack/codec/internal';
-import type { ResumePoint } from '@walstack/mmap-reader';
 import { checkDecoding } from '@walstack/mmap-reader/internal';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { type AnyEncoding, type PayloadCodec, payloadCodecOf } from '../encoding.js';
 import { DirectoryWatch } from './directory-watch.js';
-import { checkFollow, FOLLOW_OPTIONS, type Followed, type FollowOptions, follow, type WalFollower } from './follow.js';
+import {
+  checkFollow,
+  FOLLOW_OPTIONS,
+  type Followed,
+  type FollowFrom,
+  type FollowOptions,
+  follow,
+  type WalFollower,
+} from './follow.js';
 import { LogActivity } from './log-activity.js';
 
 /** How to follow the log in a directory that another process writes. */
@@ -65,7 +72,7 @@ interface DirectoryToFollow {
  */
 export function followDirectory(
   path: string,
-  from: Lsn | 'first' | ResumePoint,
+  from: FollowFrom,
   options: FollowDirectoryOptions<AnyEncoding>,
 ): WalFollower<unknown> {
   const settings = checkFollow(from, options, FOLLOW_DIRECTORY_OPTIONS);

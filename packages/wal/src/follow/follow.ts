@@ -1,12 +1,18 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import { checkBoolean, checkInteger, checkLsn, checkOptions, optionNames } from '@walstack/codec/internal';
-import { LogTail, type LogTailOptions, type ResumePoint } from '@walstack/mmap-reader';
-import { checkResumePoint } from '@walstack/mmap-reader/internal';
+import { checkBoolean, checkInteger, checkOptions, optionNames } from '@walstack/codec/internal';
+import { LogTail, type LogTailOptions, type ReadFrom, type ResumePoint } from '@walstack/mmap-reader';
+import { checkFrom, checkResumePoint } from '@walstack/mmap-reader/internal';
 import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { type Abortable, aborted, checkSignal, onAbort } from '../commit/aborting.js';
 import type { WalEvent } from '../encoding.js';
 import type { LogActivity } from './log-activity.js';
+
+/**
+ * Where following begins: an LSN, which may not be assigned yet, `'first'` or `'checkpoint'`, see {@link ReadFrom}, or the
+ * {@link ResumePoint} of an earlier reader, which shows whether anything before it was cut off since.
+ */
+export type FollowFrom = ReadFrom | ResumePoint;
 
 /** How a log is followed. */
 export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | 'scope' | 'fromTimeMs'> {
@@ -61,18 +67,18 @@ export interface FollowSettings {
   /** `undefined` for events one by one. */
   readonly batch: number | undefined;
   readonly signal: AbortSignal | undefined;
-  readonly from: Lsn | 'first' | ResumePoint;
+  readonly from: FollowFrom;
   readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly' | 'matches'>;
 }
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
 export function checkFollow<Options extends FollowOptions>(
-  from: Lsn | 'first' | ResumePoint,
+  from: FollowFrom,
   options: Options,
   known: readonly (keyof Options & string)[],
 ): FollowSettings {
   if (typeof from === 'object') checkResumePoint('from', from);
-  else if (from !== 'first') checkLsn('from', from);
+  else checkFrom('from', from);
   const { batch, signal, copy = true, durableOnly = true } = checkOptions('options', options, known);
   const { types, scope, fromTimeMs } = options;
   // Absent filters must stay absent, so that nothing is examined for them.

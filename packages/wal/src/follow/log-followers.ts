@@ -3,7 +3,15 @@ import type { ResumePoint } from '@walstack/mmap-reader';
 import type { PayloadCodec, WalEvent } from '../encoding.js';
 import type { LogContext } from '../log-context.js';
 import { DirectoryWatch } from './directory-watch.js';
-import { checkFollow, FOLLOW_OPTIONS, type Followed, type FollowOptions, follow, type WalFollower } from './follow.js';
+import {
+  checkFollow,
+  FOLLOW_OPTIONS,
+  type Followed,
+  type FollowFrom,
+  type FollowOptions,
+  follow,
+  type WalFollower,
+} from './follow.js';
 import { POLL_MS } from './follow-directory.js';
 
 /** The followers of one open log, which end with it. */
@@ -19,10 +27,7 @@ export class LogFollowers<T> {
   }
 
   /** @throws `TypeError`, `RangeError` with Node's codes */
-  follow(
-    from: Lsn | 'first' | ResumePoint,
-    options: FollowOptions,
-  ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
+  follow(from: FollowFrom, options: FollowOptions): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
     const { log, isReadonly } = this.#context;
     const given = checkFollow(from, options, FOLLOW_OPTIONS);
     // Determine the resume point now: the records before the LSN may be cut off before the first event is requested.
@@ -37,10 +42,10 @@ export class LogFollowers<T> {
   }
 
   /** For a log that this process writes: the durable LSN is known, and a hold keeps what the follower has not read. */
-  #inProcess(from: Lsn | 'first' | ResumePoint): Followed<T> {
+  #inProcess(from: FollowFrom): Followed<T> {
     const { log } = this.#context;
     const begin: Followed<T>['begin'] = (tail, cut, closed) => {
-      const first = typeof from === 'object' ? from.lsn : from === 'first' ? log.firstLsn : from;
+      const first = typeof from === 'object' ? from.lsn : typeof from === 'string' ? log.firstLsn : from;
       const release = log.keepFor(() => tail.nextLsn ?? first, cut);
       return this.#closingWithLog(closed, release);
     };
