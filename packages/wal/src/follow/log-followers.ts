@@ -1,4 +1,3 @@
-import type { Lsn } from '@walstack/codec';
 import type { ResumePoint } from '@walstack/mmap-reader';
 import type { PayloadCodec, WalEvent } from '../encoding.js';
 import type { LogContext } from '../log-context.js';
