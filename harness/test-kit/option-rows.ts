@@ -29,7 +29,7 @@ export function optionComments(source: string, name: string): Map<string, string
 /** The two defaults of an option that depends on the backend. */
 const BY_BACKEND: Readonly<Record<string, readonly [unknown, unknown]>> = {
   preallocate: ['write', 'none'],
-  recycleSegments: [1, 0],
+  recycleSegments: [4, 0],
 };
 
 /** How pages and comments show the default that a table of options has: sizes in MiB, other numbers as digits. */

@@ -1,7 +1,7 @@
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
-  about: '◆ no two writes in flight touch the same block, those that are prepared included',
+  about: '◆ no two writes in flight touch the same block',
   modes: ['ring', 'ring-4'],
   config: { segmentBytes: 16_384, preallocate: 'write', maxInFlight: 3 },
   async run(log) {

@@ -27,6 +27,7 @@ import { scenario as freedNameDurableBeforeOverwritten } from './freed-name-dura
 import { scenario as freshIdForEveryReuse } from './fresh-id-for-every-reuse.js';
 import { scenario as fullDisk } from './full-disk.js';
 import { scenario as groups } from './groups.js';
+import { scenario as growingSegments } from './growing-segments.js';
 import { scenario as headerBeforeAnythingElse } from './header-before-anything-else.js';
 import { scenario as holds } from './holds.js';
 import { scenario as holesBehindZeros } from './holes-behind-zeros.js';
@@ -44,6 +45,7 @@ import { scenario as namesBesideEachOther } from './names-beside-each-other.js';
 import { scenario as noRoomChangesNothing } from './no-room-changes-nothing.js';
 import { scenario as noncesNeverRepeat } from './nonces-never-repeat.js';
 import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-undurable-mark.js';
+import { scenario as preparedSegments } from './prepared-segments.js';
 import { scenario as readersAfterACrash } from './readers-after-a-crash.js';
 import { scenario as recycledBehindACut } from './recycled-behind-a-cut.js';
 import { scenario as resetTo } from './reset-to.js';
@@ -96,6 +98,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'fresh-id-for-every-reuse': freshIdForEveryReuse,
   'full-disk': fullDisk,
   groups,
+  'growing-segments': growingSegments,
   'header-before-anything-else': headerBeforeAnythingElse,
   holds,
   'holes-behind-zeros': holesBehindZeros,
@@ -113,6 +116,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'no-room-changes-nothing': noRoomChangesNothing,
   'nonces-never-repeat': noncesNeverRepeat,
   'nothing-behind-an-undurable-mark': nothingBehindAnUndurableMark,
+  'prepared-segments': preparedSegments,
   'readers-after-a-crash': readersAfterACrash,
   'recycled-behind-a-cut': recycledBehindACut,
   'reset-to': resetTo,

@@ -13,6 +13,6 @@ export function settingsFor(checked: CheckedSettings, io: StorageIo): Settings {
     ...checked,
     directory: io.capabilities.realFiles ? resolve(checked.directory) : checked.directory,
     preallocate,
-    recycleSegments: checked.recycleSegments ?? (preallocate === 'none' ? 0 : 1),
+    recycleSegments: checked.recycleSegments ?? (preallocate === 'none' ? 0 : 4),
   };
 }

@@ -70,15 +70,16 @@ export interface SegmentedWalConfig {
    */
   readonly directIo?: boolean;
   /**
-   * How blocks are preallocated ahead of the writer, some MiB at a time, so that a durable write does not have to extend
-   * the file: `'write'` writes zeros, `'allocate'` only reserves space, `'none'` does nothing. Default `'write'` if the
-   * backend can have several groups in flight, else `'none'`.
+   * How the file of the next segment is prepared while the present one is written, so that a durable write does not have to
+   * extend a file: `'write'` writes zeros, `'allocate'` only reserves space, `'none'` does nothing. The first segment has 256
+   * KiB, and each next one that was ready in time four times as many, up to `segmentBytes`. For groups of more than 128 KiB on
+   * average nothing is prepared. Default `'write'` if the backend can have several groups in flight, else `'none'`.
    */
   readonly preallocate?: Preallocation;
   /**
    * The largest number of freed segment files that are kept for reuse instead of being removed; 0 to 1024. Requires a
    * backend with locks on open files. Only files that were written since the log was opened and have no other hard link
-   * are kept. Default 1 if blocks are preallocated, else 0.
+   * are kept, and no more than were taken since files were freed last. Default 4 if segments are prepared, else 0.
    */
   readonly recycleSegments?: number;
   /** The longest payload, in bytes; 0 to 1 GiB. Default 64 MiB. */

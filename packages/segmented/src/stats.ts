@@ -1,4 +1,5 @@
 import type { StorageIo } from '@walstack/storage-io';
+import type { Preparation } from './write/allocation/segment-allocator.js';
 import type { SegmentWriter } from './write/segment-writer.js';
 
 /** Counters and sizes of a log since it was opened. A frozen snapshot. */
@@ -20,11 +21,14 @@ export interface SegmentedWalStats {
   /** Whether the active segment is written with direct I/O. */
   readonly directIo: boolean;
   readonly segments: number;
+  /** What is prepared for the next segment, so that durable writes do not have to extend a file. */
+  readonly preparation: Preparation;
   /** Name of the backend. */
   readonly backend: string;
 }
 
 export function statsOf(writer: SegmentWriter, io: StorageIo): SegmentedWalStats {
-  const { counters, pendingBytes, directIo, chain } = writer;
-  return Object.freeze({ ...counters, pendingBytes, directIo, segments: chain.length, backend: io.name });
+  const { counters, pendingBytes, directIo, chain, allocator } = writer;
+  const preparation = Object.freeze(allocator.preparation);
+  return Object.freeze({ ...counters, pendingBytes, directIo, segments: chain.length, preparation, backend: io.name });
 }

@@ -73,7 +73,7 @@ async function openOn(io: StorageIo, config: Partial<SegmentedWalConfig> = {}) {
 
 describe('blocks are preallocated ahead of the writer', () => {
   test.each(['write', 'allocate'] as const)(
-    'by %s, in steps, and the file is cut when the log is closed',
+    'by %s, the beginning of the first segment at once, and the file is cut when the log is closed',
     async (how) => {
       const io = createSideBySideStorageIo();
       const { wal } = await openOn(io, { padGroups: true, preallocate: how });
@@ -82,8 +82,7 @@ describe('blocks are preallocated ahead of the writer', () => {
         await wal.sync();
       }
       const [segment] = wal.listSegments();
-      while (statSync(segment?.path as string).size < MEBIBYTE) await new Promise(setImmediate);
-      expect(statSync(segment?.path as string).size).toBeLessThanOrEqual(5 * MEBIBYTE);
+      expect(statSync(segment?.path as string).size).toBe(4096 + MEBIBYTE / 4);
       await wal.close();
       expect(statSync(segment?.path as string).size).toBe(12 * 4096);
       await io.dispose();
@@ -124,20 +123,18 @@ describe('blocks are preallocated ahead of the writer', () => {
     await io.dispose();
   });
 
-  test('the next segment is ready when half of this one is used, and is gone when the log is closed', async () => {
+  test('the next segment is prepared when three quarters of this one are used, and is gone when the log is closed', async () => {
     const io = createSideBySideStorageIo();
     const { directory, wal } = await openOn(io, { padGroups: true, segmentBytes: 64 * 4096 });
     const next = join(directory, 'next.seg');
-    for (let record = 0; record < 10; record++) {
-      wal.append('a record');
-      await wal.sync();
-    }
     expect(existsSync(next)).toBe(false);
-    for (let record = 0; record < 30; record++) {
+    for (let record = 0; record < 55; record++) {
       wal.append('a record');
       await wal.sync();
     }
-    while (!existsSync(next)) await new Promise(setImmediate);
+    while (wal.stats().preparation.state !== 'ready') await new Promise(setImmediate);
+    expect(wal.stats()).toMatchObject({ rolls: 0, preparation: { preparedBytes: 64 * 4096, segmentBytes: 64 * 4096 } });
+    expect(statSync(next).size).toBe(64 * 4096);
     await wal.close();
     expect(existsSync(next)).toBe(false);
     await io.dispose();
@@ -149,7 +146,7 @@ describe('blocks are preallocated ahead of the writer', () => {
     for (let record = 0; record < 5; record++) wal.append(`record ${record}`);
     await wal.sync();
     const path = wal.listSegments()[0]?.path as string;
-    while (statSync(path).size < MEBIBYTE) await new Promise(setImmediate);
+    expect(statSync(path).size).toBeGreaterThan(MEBIBYTE / 4);
     // Disposed of without a close: the lock goes, the files stay as they are.
     await io.dispose();
     const again = createSideBySideStorageIo();

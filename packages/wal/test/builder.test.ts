@@ -83,7 +83,7 @@ describe('presets', () => {
       await wal.shutdown();
     }
     expect(sizes[0]).toBeLessThan(8192);
-    expect(sizes[1]).toBeGreaterThan(1024 * 1024);
+    expect(sizes[1]).toBeGreaterThan(256 * 1024);
   });
 
   test('an unknown preset is rejected', async () => {

@@ -28,6 +28,7 @@ describe.each(BACKENDS)('on %s', (name, create) => {
       directIo: false,
       bytesWritten: expect.any(Number),
       pendingBytes: 0,
+      preparation: { state: 'off', preparedBytes: 0, segmentBytes: 0 },
       segments: 1,
       sizeBytes: 4096,
       commits: 0,

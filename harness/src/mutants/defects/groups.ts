@@ -74,17 +74,9 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'mark-without-room',
     test: 'packages/segmented/test/mark-without-room.test.ts',
     breaks: 'A mark that finds no room does not fail the log.',
-    file: `${SEGMENTED}/write/allocation/block-preallocator.ts`,
+    file: `${SEGMENTED}/write/allocation/blocks.ts`,
     find: 'if (segment.file === undefined || from >= limit) return true;',
     replace: 'if (segment.file === undefined || from >= 0) return true;',
-  },
-  {
-    name: 'dropped-for-want-of-room',
-    test: 'packages/segmented/test/preallocation.test.ts',
-    breaks: 'A sync of the preallocation that finds no room is a failure where records were flushed into that file.',
-    file: `${SEGMENTED}/write/allocation/block-preallocator.ts`,
-    find: 'const mayHaveDropped = syncing && segment.dirty;',
-    replace: 'const mayHaveDropped = false;',
   },
   {
     name: 'appended-by-the-clock',
@@ -122,14 +114,6 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/append/record-encoder.ts`,
     find: '    if (given.length !== length) throw appendedMeanwhile(this.#settings.directory);\n',
     replace: '',
-  },
-  {
-    name: 'blocks-in-flight-overlap',
-    scenario: 'blocks-in-flight-apart',
-    breaks: 'No two writes in flight touch the same block, blocks prepared ahead included.',
-    file: `${SEGMENTED}/write/allocation/block-preallocator.ts`,
-    find: 'return preallocating === undefined || end <= preallocating.start || start >= preallocating.end;',
-    replace: 'return preallocating === undefined || start <= end;',
   },
   {
     name: 'arena-reused-early',
@@ -221,5 +205,50 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/append/arena.ts`,
     find: 'if (limit > end) chunk.bytes.fill(0, end, limit);',
     replace: 'if (limit > end) chunk.bytes.fill(0, end, end);',
+  },
+  {
+    name: 'beginning-prepared-beside-the-first-group',
+    scenario: 'single-commits',
+    breaks: 'The beginning of a segment is prepared before anything is written to it, and not beside that.',
+    file: `${SEGMENTED}/write/group-writer.ts`,
+    find: `      if (!extent.segment.isBegun) yield* this.#begin(extent, toSync);
+      this.#startWrite(extent, toSync);
+`,
+    replace: `      const { isBegun } = extent.segment;
+      this.#startWrite(extent, toSync);
+      if (!isBegun) yield* this.#begin({ ...extent, position: extent.position - 1 }, toSync);
+`,
+  },
+  {
+    name: 'next-file-taken-while-it-is-prepared',
+    scenario: 'prepared-segments',
+    breaks: 'A file that is being prepared is not taken before the zeros under way are written.',
+    file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
+    find: '    yield* this.#untilPrepared();\n    this.#noSpace = false;\n',
+    replace: '    this.#noSpace = false;\n',
+  },
+  {
+    name: 'left-for-a-segment-that-is-not-ready',
+    test: 'packages/segmented/test/preparation.test.ts',
+    breaks: 'A segment is written on until the next one is ready.',
+    file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
+    find: 'if (this.#next?.isReady !== true || segment.file === undefined) return false;',
+    replace: 'if (segment.file === undefined) return false;',
+  },
+  {
+    name: 'prepared-for-large-groups',
+    test: 'packages/segmented/test/preparation.test.ts',
+    breaks: 'Nothing is prepared for groups so large that it costs more than a file that grows.',
+    file: `${SEGMENTED}/write/allocation/preparation-pace.ts`,
+    find: 'return this.#isOff || this.#groupBytes > SMALL_GROUP_BYTES;',
+    replace: 'return this.#isOff;',
+  },
+  {
+    name: 'next-segments-of-one-length',
+    test: 'packages/segmented/test/preparation.test.ts',
+    breaks: 'Each next segment is longer, up to segmentBytes.',
+    file: `${SEGMENTED}/write/allocation/preparation-pace.ts`,
+    find: 'this.#target * GROWTH);\n  }\n',
+    replace: 'this.#target);\n  }\n',
   },
 ];

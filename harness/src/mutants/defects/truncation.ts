@@ -226,8 +226,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: 'segmentId: this.#logId }',
     also: {
       file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
-      find: 'if (preallocated.earlierSeed === segmentSeed(header.segmentId)) {',
-      replace: 'if (preallocated.earlierSeed === -segmentSeed(header.segmentId) - 1) {',
+      find: 'if (next.earlierSeed === segmentSeed(header.segmentId)) {',
+      replace: 'if (next.earlierSeed === -segmentSeed(header.segmentId) - 1) {',
     },
   },
   {

@@ -26,12 +26,12 @@ export class ActiveSegment implements Segment {
   /** `end` and `nextLsn` behind the last group that was written. */
   #writtenEnd: number;
   #writtenNextLsn: Lsn;
+  /** Whether a group was written to it since it was opened. */
+  isBegun = false;
   /** Whether the file has writes that no datasync has covered. */
   dirty = false;
   /** Up to this offset the file has allocated blocks; a multiple of the block size. */
   preallocatedEnd: number;
-  /** The range that is being preallocated: nothing else may be written there. */
-  preallocating: { readonly start: number; readonly end: number } | undefined;
 
   /** @throws `WAL_BAD_KEY` when the ring does not have the key that the header names */
   constructor(directory: string, header: SegmentHeader, keyRing: KeyRing | undefined, file?: IoFile) {
@@ -53,6 +53,11 @@ export class ActiveSegment implements Segment {
     this.#writtenEnd = end;
     this.#writtenNextLsn = nextLsn;
     this.sparseIndex.note(end, nextLsn);
+  }
+
+  /** The LSN behind the last record that was written. */
+  get nextWrittenLsn(): Lsn {
+    return this.#writtenNextLsn;
   }
 
   /** Whether everything encoded was written. */

@@ -5,7 +5,6 @@ import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { positionAt } from '../segments/segment.js';
-import { type BlockPreallocator, isRangeIdle } from './allocation/block-preallocator.js';
 import type { SegmentAllocator } from './allocation/segment-allocator.js';
 import { fileOf, type SegmentFiles } from './allocation/segment-files.js';
 import type { FinalFailure } from './final-failure.js';
@@ -29,7 +28,6 @@ export class GroupWriter {
   readonly #clock: CoarseClock;
   readonly #isPipelined: boolean;
   readonly #pipeline: Pipeline;
-  readonly #preallocator: BlockPreallocator;
   readonly #allocator: SegmentAllocator;
   readonly #files: SegmentFiles;
   readonly #roll: Roll;
@@ -45,7 +43,6 @@ export class GroupWriter {
     this.#clock = parts.clock;
     this.#isPipelined = parts.isPipelined;
     this.#pipeline = parts.pipeline;
-    this.#preallocator = parts.preallocator;
     this.#allocator = parts.allocator;
     this.#files = files;
     this.#roll = roll;
@@ -135,28 +132,34 @@ export class GroupWriter {
     for (const extent of extents) {
       if (extent.segment !== this.#chain.current) yield* this.#roll.start(extent.segment);
       if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
-      yield* this.#startWrite(extent, toSync);
+      if (!extent.segment.isBegun) yield* this.#begin(extent, toSync);
+      this.#startWrite(extent, toSync);
     }
     // Submitted at once, and not at the end of this turn of the event loop: the disk works while further records are
     // encoded.
     if (extents.length > 0) this.#environment.io.flush();
   }
 
-  /** Starts a write, and preallocation for the writes behind it. */
-  *#startWrite(extent: Extent, toSync: boolean): IoRoutine<void> {
+  /** Called before the first write to a segment. */
+  *#begin({ segment, position, bytes, nextLsn }: Extent, toSync: boolean): IoRoutine<void> {
+    segment.isBegun = true;
+    // Not for a mark alone, and not for a flush, which waits for no disk.
+    if (!toSync || nextLsn <= segment.nextWrittenLsn) return;
+    yield* this.#allocator.prepareBeginning(segment, position, bytes.length);
+  }
+
+  /** Starts a write, and prepares the next segment. */
+  #startWrite(extent: Extent, toSync: boolean): void {
     const { segment, position, bytes } = extent;
-    const end = position + bytes.length;
-    if (!isRangeIdle(segment, position, end) && !(yield* this.#preallocator.untilIdle(segment, position, end))) {
-      throw this.#failure.error;
-    }
     // A durable write does not make earlier writes durable that were not: then a sync is needed.
     const alone = toSync && !segment.dirty && this.#environment.io.capabilities.durableWrites;
     if (!alone) segment.dirty = true;
     this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#onWritten(extent, alone));
-    // A flush waits for no disk: writing zeros would only take the disk's time.
-    if (toSync) this.#preallocator.preallocateAhead(segment, end, bytes.length);
-    // Until the current segment is named, its own file is `next.seg`.
-    if (segment === this.#chain.named) this.#allocator.preallocateAhead(end);
+    // A flush waits for no disk: writing zeros would only take the disk's time. And until the current segment is named, its
+    // own file is `next.seg`.
+    if (toSync && segment === this.#chain.named) {
+      this.#allocator.prepareAhead(segment, position + bytes.length, bytes.length);
+    }
   }
 
   get #hasRoomInFlight(): boolean {

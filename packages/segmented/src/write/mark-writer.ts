@@ -1,6 +1,7 @@
 import { frameStart, MARK_FRAME_BYTES, MarkType, writeMark } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { ActiveSegment } from '../segments/active-segment.js';
+import { reserveBlocks } from './allocation/blocks.js';
 import type { GroupWriter } from './group-writer.js';
 import type { WriterParts } from './writer-parts.js';
 
@@ -52,6 +53,6 @@ export class MarkWriter {
   #hasRoomFor(segment: ActiveSegment): IoRoutine<boolean> {
     const from = this.#parts.arena.nextOffset(segment);
     const start = frameStart(from, segment.header.blockBytes);
-    return this.#parts.preallocator.reserve(segment, from, start + MARK_FRAME_BYTES);
+    return reserveBlocks(this.#parts.environment, segment, from, start + MARK_FRAME_BYTES);
   }
 }

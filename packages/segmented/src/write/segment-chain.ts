@@ -38,11 +38,20 @@ export class SegmentChain {
   current: ActiveSegment | undefined;
   /** The newest segment whose name is durable: the current one, or the one before it during a roll. */
   named: ActiveSegment | undefined;
+  readonly #isLeftAt: (segment: ActiveSegment, end: number) => boolean;
   #nextNumber: number;
   #keyRing: KeyRing | undefined;
   #encryptedFrom: Lsn | undefined;
 
-  constructor(environment: Environment, settings: Settings, start: LogStart, watermarks: Watermarks) {
+  /** @param isLeftAt - whether a segment would have to grow to this offset while the next one is ready */
+  constructor(
+    environment: Environment,
+    settings: Settings,
+    start: LogStart,
+    watermarks: Watermarks,
+    isLeftAt: (segment: ActiveSegment, end: number) => boolean,
+  ) {
+    this.#isLeftAt = isLeftAt;
     this.#environment = environment;
     this.#settings = settings;
     this.#watermarks = watermarks;
@@ -110,7 +119,8 @@ export class SegmentChain {
   }
 
   /**
-   * The segment for a frame: a new one when the active one would become too long, or is too old.
+   * The segment for a frame: a new one when the active one would become too long, is too old, or would have to grow while
+   * the next one is ready.
    *
    * @param end - offset in the active segment from which on the frame can begin
    */
@@ -123,9 +133,11 @@ export class SegmentChain {
       if (elapsedMs > ELAPSED_MS_MAX && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.plan();
       if (isEmpty(active)) return this.#isCurrent(active) ? active : this.plan();
       const { segmentBytes } = this.#settings;
-      // The common case, without a division: the frame fits even if it has to skip the end of a block.
-      if (end + FRAME_HEADER_BYTES + frameBytes <= segmentBytes) return active;
-      if (frameStart(end, active.header.blockBytes) + frameBytes <= segmentBytes) return active;
+      // Where the frame ends if it has to skip the end of a block: without a division in the common case.
+      const most = end + FRAME_HEADER_BYTES + frameBytes;
+      if (most <= segmentBytes || frameStart(end, active.header.blockBytes) + frameBytes <= segmentBytes) {
+        if (most <= active.preallocatedEnd || !this.#isLeftAt(active, most)) return active;
+      }
     }
     return this.plan();
   }

@@ -10,7 +10,6 @@ import { DirectorySync } from '../segments/directory-sync.js';
 import type { ChainLink } from '../segments/segment.js';
 import { writesSideBySide } from '../segments/segment-file.js';
 import type { SegmentList, Segments } from '../segments/segment-list.js';
-import { BlockPreallocator } from './allocation/block-preallocator.js';
 import { SegmentAllocator } from './allocation/segment-allocator.js';
 import { SegmentFiles } from './allocation/segment-files.js';
 import { FinalFailure } from './final-failure.js';
@@ -54,7 +53,7 @@ export class SegmentWriter {
   readonly #chain: SegmentChain;
   readonly #arena: Arena;
   readonly #pipeline: Pipeline;
-  /** Runs preallocation, which normally nothing waits for. */
+  /** Prepares the next segment, for which normally nothing waits. */
   readonly #background: Pipeline;
   readonly #files: SegmentFiles;
   readonly #groups: GroupWriter;
@@ -75,7 +74,9 @@ export class SegmentWriter {
     this.#pipeline = new Pipeline(router, failure.fail);
     this.#background = new Pipeline(router, failure.fail);
     this.#watermarks = new Watermarks(failure, start.nextLsn, start.durableLsn);
-    this.#chain = new SegmentChain(environment, settings, start, this.#watermarks);
+    this.#chain = new SegmentChain(environment, settings, start, this.#watermarks, (segment, end) =>
+      this.allocator.isLeftAt(segment, end),
+    );
     this.#watermarks.durablePosition = this.#chain.position;
     this.#arena = new Arena(environment.io, settings.segmentBytes, settings.padGroups, isPipelined);
     this.directorySync = new DirectorySync(environment, settings.directory, failure.fail);
@@ -99,7 +100,6 @@ export class SegmentWriter {
       clock: new CoarseClock(environment.now),
       isPipelined,
       pipeline: this.#pipeline,
-      preallocator: new BlockPreallocator(environment, settings, this.#background),
       allocator: this.allocator,
       directorySync: this.directorySync,
     };

@@ -3,7 +3,6 @@ import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { DirectorySync } from '../segments/directory-sync.js';
-import type { BlockPreallocator } from './allocation/block-preallocator.js';
 import type { SegmentAllocator } from './allocation/segment-allocator.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
@@ -35,7 +34,6 @@ export interface WriterParts {
   readonly isPipelined: boolean;
   /** Runs writes and rolls. */
   readonly pipeline: Pipeline;
-  readonly preallocator: BlockPreallocator;
   readonly allocator: SegmentAllocator;
   readonly directorySync: DirectorySync;
 }

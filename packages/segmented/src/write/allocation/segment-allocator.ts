@@ -13,6 +13,7 @@ import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/
 import { closeFile, RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../../environment.js';
 import type { Settings } from '../../options.js';
+import type { ActiveSegment } from '../../segments/active-segment.js';
 import type { DirectorySync } from '../../segments/directory-sync.js';
 import {
   beginSegment,
@@ -25,10 +26,8 @@ import {
   removeIfPossible,
 } from '../../segments/segment-file.js';
 import type { Pipeline } from '../pipeline.js';
-import { preallocateBlocks } from './block-preallocator.js';
-
-/** Bytes of the next segment that are preallocated before the log rolls to it. */
-const FIRST_BYTES = 1024 * 1024;
+import { preallocateBlocks } from './blocks.js';
+import { PreparationPace } from './preparation-pace.js';
 
 /** The file of a new segment. */
 export interface AllocatedFile {
@@ -40,17 +39,33 @@ export interface AllocatedFile {
 }
 
 /** `next.seg`, open, without a header of the new segment. */
-interface PreallocatedFile extends AllocatedFile {
+interface NextFile extends AllocatedFile {
+  readonly isReady: boolean;
   /** CRC32C of the id of the segment that the file belonged to: the new segment must not have the same seed. */
   readonly earlierSeed: number | undefined;
+}
+
+/** What is prepared for the next segment. */
+export interface Preparation {
+  /**
+   * `'off'`: nothing is prepared, as that was chosen, or as groups are so large that it would not pay; `'preparing'`: as much
+   * as is due; `'ready'`: the next segment's file is prepared, or was freed by an earlier segment; `'no-space'`: there was no
+   * room.
+   */
+  readonly state: 'off' | 'preparing' | 'ready' | 'no-space';
+  /** Bytes that are prepared. */
+  readonly preparedBytes: number;
+  /** Bytes of the next segment that will be prepared before it is written to. */
+  readonly segmentBytes: number;
 }
 
 /** What {@link SegmentAllocator.retire} did with a file; `left`: it could not be removed. */
 export type Disposal = 'recycled' | 'removed' | 'left';
 
 /**
- * Provides the files of new segments: preallocates the next one in the background, and keeps freed ones for reuse.
- * Overwriting allocated blocks costs about half of a write that extends the file.
+ * Provides the files of new segments: prepares the next one in the background, and keeps freed ones for reuse. A durable
+ * write that does not extend the file takes half the time, and a file that is written to is never prepared at the same
+ * time: each durable write to it would wait for what the file system notes of the new blocks.
  */
 export class SegmentAllocator {
   readonly #environment: Environment;
@@ -69,8 +84,12 @@ export class SegmentAllocator {
   /** Names of free files that existed when the log was opened. */
   readonly #found: ReadonlySet<string>;
   #nextFreeNumber = 1;
-  #preallocated: PreallocatedFile | undefined;
-  #preallocating = false;
+  /** The number of files that were taken since files were freed last. */
+  #taken = 0;
+  readonly #pace: PreparationPace;
+  #next: NextFile | undefined;
+  #preparing = false;
+  #zeroed: Uint8Array = new Uint8Array(0);
   #noSpace = false;
 
   /**
@@ -97,14 +116,47 @@ export class SegmentAllocator {
     this.#firstOwn = firstOwn;
     this.#free = [...free];
     this.#found = new Set(free);
+    this.#pace = new PreparationPace(settings);
   }
 
-  /** Called when a group was submitted: preallocates the next segment once half of the current one is used. */
-  preallocateAhead(end: number): void {
-    if (this.#settings.preallocate === 'none' || end * 2 < this.#settings.segmentBytes) return;
-    if (this.#preallocated !== undefined || this.#preallocating || this.#noSpace || !this.#queue.idle) return;
-    this.#preallocating = true;
-    this.#background.start(this.#preallocate(), () => {});
+  /** What is prepared for the next segment. */
+  get preparation(): Preparation {
+    const { isIdle, targetBytes } = this.#pace;
+    const preparedBytes = this.#next?.preallocatedEnd ?? 0;
+    if (this.#next?.isReady === true) return { state: 'ready', preparedBytes, segmentBytes: preparedBytes };
+    const state = isIdle ? 'off' : this.#noSpace ? 'no-space' : 'preparing';
+    return { state, preparedBytes, segmentBytes: isIdle ? 0 : targetBytes };
+  }
+
+  /** Whether a segment that is written up to `end` is left for the next one, which is ready: it would have to grow. */
+  isLeftAt(segment: ActiveSegment, end: number): boolean {
+    if (this.#next?.isReady !== true || segment.file === undefined) return false;
+    return end > segment.preallocatedEnd && end > this.#pace.leastBytes;
+  }
+
+  /** Called when a group was submitted: prepares as much of the next segment as is due. */
+  prepareAhead(segment: ActiveSegment, end: number, groupBytes: number): void {
+    const due = this.#pace.dueBytes(segment, end, groupBytes);
+    if (due <= (this.#next?.preallocatedEnd ?? 0)) return;
+    if (this.#preparing || this.#noSpace || !this.#queue.idle) return;
+    this.#preparing = true;
+    this.#background.start(this.#prepare(due), () => {});
+  }
+
+  /**
+   * Called before the first group of records is written to a segment that is not prepared: prepares its beginning, while
+   * nothing is in flight there.
+   */
+  *prepareBeginning(segment: ActiveSegment, position: number, groupBytes: number): IoRoutine<void> {
+    const start = blockEnd(position, segment.header.blockBytes);
+    const end = Math.min(start + this.#pace.firstBytes(groupBytes), this.#pace.limitBytes);
+    if (segment.file === undefined || segment.preallocatedEnd > start || end <= start) return;
+    try {
+      yield* preallocateBlocks(this.#environment, this.#settings, segment.file, start, this.#zeros(end - start));
+      segment.preallocatedEnd = end;
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+    }
   }
 
   /** Returns the file `next.seg` with a segment's header, which is durable, and no frames. */
@@ -113,21 +165,19 @@ export class SegmentAllocator {
   }
 
   *#allocate(header: SegmentHeader): IoRoutine<AllocatedFile> {
-    yield* this.#untilPreallocated();
+    yield* this.#untilPrepared();
     this.#noSpace = false;
-    let preallocated = this.#preallocated ?? (yield* this.#open());
-    this.#preallocated = undefined;
-    if (preallocated.earlierSeed === segmentSeed(header.segmentId)) {
-      yield* discardNextSegment(this.#environment.io, this.#settings.directory, preallocated.file);
-      preallocated = newFile(yield* makeNextSegment(this.#environment.io, this.#settings), 0);
+    let next = this.#next ?? (yield* this.#open());
+    this.#next = undefined;
+    if (next.earlierSeed === segmentSeed(header.segmentId)) {
+      yield* discardNextSegment(this.#environment.io, this.#settings.directory, next.file);
+      next = newFile(yield* makeNextSegment(this.#environment.io, this.#settings));
     }
-    const { file } = preallocated;
+    const { file, isReady, recycled } = next;
     yield* beginSegment(this.#environment.io, this.#settings.directory, file, header);
-    return {
-      file,
-      preallocatedEnd: Math.max(preallocated.preallocatedEnd, header.blockBytes),
-      recycled: preallocated.recycled,
-    };
+    if (isReady) this.#pace.taken();
+    this.#taken++;
+    return { file, preallocatedEnd: Math.max(next.preallocatedEnd, header.blockBytes), recycled };
   }
 
   /**
@@ -142,43 +192,42 @@ export class SegmentAllocator {
 
   /** Called when the renames of the freed files are durable: from now on the files may be overwritten. */
   publishFreed(): void {
+    if (this.#renamed.length > 0) this.#taken = 0;
     this.#free.push(...this.#renamed.splice(0));
   }
 
-  /** Removes the preallocated and the free files, as the disk is full. @returns whether there were any */
+  /** Removes the prepared and the free files, as the disk is full. @returns whether there were any */
   *releaseReserve(): IoRoutine<boolean> {
     return yield* this.#queue.join(() => this.#releaseReserve());
   }
 
   *#releaseReserve(): IoRoutine<boolean> {
-    yield* this.#untilPreallocated();
-    const preallocated = this.#preallocated;
-    this.#preallocated = undefined;
+    yield* this.#untilPrepared();
+    const next = this.#next;
+    this.#next = undefined;
     this.#noSpace = true;
-    if (preallocated !== undefined)
-      yield* discardNextSegment(this.#environment.io, this.#settings.directory, preallocated.file);
-    let given = preallocated !== undefined;
+    if (next !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, next.file);
+    let given = next !== undefined;
     for (let name = this.#free.shift(); name !== undefined; name = this.#free.shift()) {
       if (yield* removeIfPossible(this.#environment.io, join(this.#settings.directory, name))) given = true;
     }
     return given;
   }
 
-  /** Closes and removes the preallocated file: the next opening of the log would not reuse it. */
+  /** Closes and removes the prepared file: the next opening of the log would not reuse it. */
   *close(): IoRoutine<void> {
-    yield* this.#queue.join(() => this.#discardPreallocated());
+    yield* this.#queue.join(() => this.#discardNext());
   }
 
-  *#discardPreallocated(): IoRoutine<void> {
-    const preallocated = this.#preallocated;
-    this.#preallocated = undefined;
-    if (preallocated !== undefined)
-      yield* discardNextSegment(this.#environment.io, this.#settings.directory, preallocated.file);
+  *#discardNext(): IoRoutine<void> {
+    const next = this.#next;
+    this.#next = undefined;
+    if (next !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, next.file);
   }
 
-  /** Waits until no preallocation is in progress. @throws the failure of the log */
-  *#untilPreallocated(): IoRoutine<void> {
-    if (!(yield* this.#background.until(() => !this.#preallocating))) throw this.#failure();
+  /** Waits until nothing is being prepared. @throws the failure of the log */
+  *#untilPrepared(): IoRoutine<void> {
+    if (!(yield* this.#background.until(() => !this.#preparing))) throw this.#failure();
   }
 
   /**
@@ -189,7 +238,9 @@ export class SegmentAllocator {
     const { recycleSegments, segmentBytes } = this.#settings;
     const { fileLocks } = this.#environment.io.capabilities;
     if (!fileLocks || header.number < this.#firstOwn) return false;
-    return this.#free.length + this.#renamed.length < recycleSegments && end * 2 >= segmentBytes;
+    // More than are taken between one truncation and the next would only take room.
+    const most = Math.min(recycleSegments, Math.max(1, this.#taken));
+    return this.#free.length + this.#renamed.length < most && end * 2 >= segmentBytes;
   }
 
   /**
@@ -223,44 +274,51 @@ export class SegmentAllocator {
     }
   }
 
-  *#preallocate(): IoRoutine<void> {
+  /** Prepares the next file up to an offset; ready, and durable, with the last piece. */
+  *#prepare(end: number): IoRoutine<void> {
     try {
-      this.#preallocated = yield* this.#open(true);
+      this.#next ??= yield* this.#open();
+      if (this.#next.isReady) return;
+      const { file } = this.#next;
+      const { targetBytes, pieceBytes } = this.#pace;
+      for (let at = this.#next.preallocatedEnd; at < end; at += pieceBytes) {
+        const upTo = Math.min(at + pieceBytes, end);
+        yield* preallocateBlocks(this.#environment, this.#settings, file, at, this.#zeros(upTo - at));
+        this.#next = newFile(file, upTo);
+      }
+      if (end < targetBytes) return;
+      // Once for the whole file: from now on a durable write to it changes only data, no metadata.
+      yield* ioSteps.datasync(this.#environment.io, file);
+      this.#next = newFile(file, end, true);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
       this.#noSpace = true;
+      yield* this.#discardNext();
     } finally {
-      this.#preallocating = false;
+      this.#preparing = false;
     }
   }
 
-  /** Opens `next.seg`: a renamed free file, or a new one. */
-  *#open(ahead = false): IoRoutine<PreallocatedFile> {
-    const { io } = this.#environment;
-    const { directory, segmentBytes, blockBytes } = this.#settings;
+  /** So many zeros, which are only read. */
+  #zeros(bytes: number): Uint8Array {
+    if (this.#zeroed.length < bytes) this.#zeroed = this.#environment.io.allocateBuffer(bytes);
+    return this.#zeroed.subarray(0, bytes);
+  }
+
+  /** Opens `next.seg`: a renamed free file, which is ready, or a new one. */
+  *#open(): IoRoutine<NextFile> {
     for (let name = this.#free.shift(); name !== undefined; name = this.#free.shift()) {
-      const preallocated = yield* this.#reuse(name);
-      if (preallocated !== undefined) return preallocated;
+      const reused = yield* this.#reuse(name);
+      if (reused !== undefined) return reused;
     }
-    const file = yield* makeNextSegment(io, this.#settings);
-    try {
-      const end = ahead ? blockEnd(Math.min(FIRST_BYTES, segmentBytes), blockBytes) : 0;
-      if (end > 0) {
-        yield* preallocateBlocks(this.#environment, this.#settings, { file }, 0, end);
-        yield* ioSteps.datasync(io, file);
-      }
-      return newFile(file, end);
-    } catch (error) {
-      yield* discardNextSegment(io, directory, file);
-      throw error;
-    }
+    return newFile(yield* makeNextSegment(this.#environment.io, this.#settings));
   }
 
   /**
    * Renames a free file to `next.seg` and opens it. @returns `undefined` when that is not possible, or when it has another
    * hard link by now: then it is removed
    */
-  *#reuse(name: string): IoRoutine<PreallocatedFile | undefined> {
+  *#reuse(name: string): IoRoutine<NextFile | undefined> {
     const { io } = this.#environment;
     const { directory, blockBytes } = this.#settings;
     if (!this.#renameToNext(name)) return undefined;
@@ -275,7 +333,7 @@ export class SegmentAllocator {
       if (preallocatedEnd < size) yield* ioSteps.truncate(io, file, preallocatedEnd);
       // Counted after the rename: a hard link to the earlier name cannot be created any more.
       if (hasOneName(io, file))
-        return { file, preallocatedEnd, recycled: true, earlierSeed: yield* this.#seedOf(file) };
+        return { file, preallocatedEnd, isReady: true, recycled: true, earlierSeed: yield* this.#seedOf(file) };
     } catch (error) {
       if (!isFailureOfRemoval(error)) {
         if (file !== undefined) closeFile(io, file);
@@ -318,9 +376,10 @@ export class SegmentAllocator {
 /** Whether a file has exactly one hard link. `false` when the backend cannot count them. */
 const hasOneName = (io: StorageIo, file: IoFile): boolean => io.links?.(file) === 1;
 
-const newFile = (file: IoFile, preallocatedEnd: number): PreallocatedFile => ({
+const newFile = (file: IoFile, preallocatedEnd = 0, isReady = false): NextFile => ({
   file,
   preallocatedEnd,
+  isReady,
   recycled: false,
   earlierSeed: undefined,
 });

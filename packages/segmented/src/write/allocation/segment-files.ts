@@ -9,7 +9,6 @@ import type { DirectorySync } from '../../segments/directory-sync.js';
 import { cutToSize, discardNextSegment, nameNextSegment } from '../../segments/segment-file.js';
 import type { FinalFailure } from '../final-failure.js';
 import type { WriterCounters, WriterParts } from '../writer-parts.js';
-import type { BlockPreallocator } from './block-preallocator.js';
 import type { SegmentAllocator } from './segment-allocator.js';
 
 /** What a writer does to the file of a segment as a whole: creates, names, syncs, trims, closes and removes it. */
@@ -18,16 +17,14 @@ export class SegmentFiles {
   readonly #settings: Settings;
   readonly #counters: WriterCounters;
   readonly #failure: FinalFailure;
-  readonly #preallocator: BlockPreallocator;
   readonly #allocator: SegmentAllocator;
   readonly #directorySync: DirectorySync;
 
-  constructor({ environment, settings, counters, failure, preallocator, allocator, directorySync }: WriterParts) {
+  constructor({ environment, settings, counters, failure, allocator, directorySync }: WriterParts) {
     this.#environment = environment;
     this.#settings = settings;
     this.#counters = counters;
     this.#failure = failure;
-    this.#preallocator = preallocator;
     this.#allocator = allocator;
     this.#directorySync = directorySync;
   }
@@ -46,8 +43,6 @@ export class SegmentFiles {
 
   /** Makes everything durable that was written to a segment. */
   *datasync(segment: ActiveSegment): IoRoutine<void> {
-    // Not concurrently with the sync of a preallocation: the kernel reports a write error to only one of two syncs.
-    if (segment.file?.direct === true) yield* this.#untilPreallocationIdle(segment);
     yield* ioSteps.datasync(this.#environment.io, fileOf(segment));
     segment.dirty = false;
     this.#counters.syncs++;
@@ -58,7 +53,6 @@ export class SegmentFiles {
    * for that: where there is none, the blocks stay until the file is removed, as readers do not need the size of the file.
    */
   *trimPreallocation(segment: ActiveSegment): IoRoutine<void> {
-    yield* this.#untilPreallocationIdle(segment);
     const { blockBytes } = segment.header;
     try {
       yield* cutToSize(this.#environment.io, fileOf(segment), segment.end, blockBytes);
@@ -108,11 +102,6 @@ export class SegmentFiles {
     if (file === undefined || segment === undefined) return;
     segment.file = undefined;
     closeFile(this.#environment.io, file);
-  }
-
-  /** Waits until no block of a segment is being preallocated. */
-  #untilPreallocationIdle(segment: ActiveSegment): IoRoutine<void> {
-    return this.#failure.unless(this.#preallocator.untilIdle(segment, 0, Number.POSITIVE_INFINITY));
   }
 }
 

@@ -1,0 +1,116 @@
+import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import type { StorageIo } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
+import { expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { TestEnvironment } from './support/environments.js';
+import { DIRECTORY } from './support/logs.js';
+
+const KIBIBYTE = 1024;
+const MEBIBYTE = 1024 * KIBIBYTE;
+
+interface Write {
+  /** Whether it writes zeros only. */
+  readonly prepares: boolean;
+  readonly bytes: number;
+  /** Whether the file became longer by it. */
+  readonly grows: boolean;
+}
+
+/** A backend with several durable writes in flight, and its writes. */
+function watchedRing(disk: SimulatedDisk): { io: StorageIo; writes: Write[] } {
+  const options = { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 };
+  const io = disk.createStorageIo(options);
+  const submitWrite = io.submitWrite.bind(io);
+  const writes: Write[] = [];
+  const watched: StorageIo['submitWrite'] = (file, data, offset, flags) => {
+    writes.push({
+      prepares: data.every((byte) => byte === 0),
+      bytes: data.length,
+      grows: offset + data.length > io.size(file),
+    });
+    return submitWrite(file, data, offset, flags);
+  };
+  return { io: Object.defineProperty(io, 'submitWrite', { value: watched }), writes };
+}
+
+async function open(config: Partial<SegmentedWalConfig> = {}) {
+  const disk = new SimulatedDisk();
+  const { io, writes } = watchedRing(disk);
+  const environment = new TestEnvironment().options;
+  const settings = { directory: DIRECTORY, io, markAfterMs: 0, segmentBytes: 8 * MEBIBYTE, ...environment, ...config };
+  return { disk, io, writes, wal: await SegmentedWal.open(settings) };
+}
+
+async function appendAll(wal: SegmentedWal, count: number, bytes: number): Promise<void> {
+  for (let each = 0; each < count; each++) {
+    wal.append(new Uint8Array(bytes).fill(each));
+    await wal.sync();
+  }
+}
+
+test('a file that is written to does not grow, and each next one is prepared whole, four times as long', async () => {
+  const { writes, wal } = await open();
+  await appendAll(wal, 1400, 4000);
+  const sizes = wal.listSegments().map(({ sizeBytes }) => sizeBytes);
+  expect(sizes.slice(0, 3).map((bytes) => Math.round(bytes / (128 * KIBIBYTE)))).toEqual([2, 8, 32]);
+  // The header of the first segment.
+  expect(writes.filter(({ prepares, grows }) => grows && !prepares)).toHaveLength(1);
+  const prepared = writes.filter(({ prepares }) => prepares);
+  expect(Math.max(...prepared.map(({ bytes }) => bytes))).toBeLessThanOrEqual(256 * KIBIBYTE);
+  expect(wal.stats().preparation).toMatchObject({ segmentBytes: 8 * MEBIBYTE });
+  await wal.close();
+});
+
+test('what is prepared follows what is used: little by little, and no more than is due', async () => {
+  const { wal } = await open();
+  const seen: number[] = [];
+  for (let each = 0; each < 60; each++) {
+    await appendAll(wal, 1, 4000);
+    await turns(20);
+    if (wal.stats().rolls > 0) break;
+    seen.push(wal.stats().preparation.preparedBytes);
+  }
+  expect(seen[0]).toBe(0);
+  expect(seen.at(-1)).toBe(MEBIBYTE);
+  expect(seen).toEqual([...seen].sort((one, other) => one - other));
+  expect(new Set(seen).size).toBeGreaterThanOrEqual(12);
+  await wal.close();
+});
+
+test('groups that are large are written to files that grow, and nothing is prepared for them', async () => {
+  const { writes, wal } = await open({ segmentBytes: 2 * MEBIBYTE });
+  await appendAll(wal, 20, 400 * KIBIBYTE);
+  expect(wal.stats()).toMatchObject({ preparation: { state: 'off', preparedBytes: 0, segmentBytes: 0 } });
+  expect(wal.stats().rolls).toBeGreaterThan(2);
+  expect(writes.filter(({ prepares }) => prepares)).toEqual([]);
+  await wal.close();
+});
+
+test('without room nothing is prepared, and the log goes on in the file that it has', async () => {
+  const { disk, wal } = await open();
+  await appendAll(wal, 2, 4000);
+  disk.capacityBytes = disk.usedBytes + 40 * KIBIBYTE;
+  await appendAll(wal, 55, 4000);
+  await turns(50);
+  expect(wal.stats()).toMatchObject({ rolls: 0, preparation: { state: 'no-space', preparedBytes: 0 } });
+  expect(wal.durableLsn).toBe(57);
+  expect(wal.failure).toBeUndefined();
+  await wal.close();
+});
+
+test('a next segment that is not ready yet is not waited for: the file grows until it is', async () => {
+  const { disk, wal } = await open();
+  await appendAll(wal, 2, 4000);
+  disk.failWhen(({ kind, path }) => (kind === 'create' && path.endsWith('next.seg') ? 'ENOSPC' : undefined));
+  await appendAll(wal, 100, 4000);
+  expect(wal.listSegments()).toHaveLength(1);
+  expect(wal.listSegments()[0]?.sizeBytes).toBeGreaterThan(400_000);
+  await wal.close();
+});
+
+test('a clean close of a log without records prepares nothing', async () => {
+  const { writes, wal } = await open();
+  await wal.close();
+  expect(Math.max(0, ...writes.map(({ bytes }) => bytes))).toBeLessThanOrEqual(4096);
+});
