@@ -102,7 +102,16 @@ function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, 
   const { directory, decoding, pollMs, setTimer } = from;
   const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;
   const activity = new LogActivity();
-  const watch = new DirectoryWatch(directory, io.capabilities.realFiles, pollMs, setTimer, activity);
+  const dispose = async (): Promise<void> => {
+    if (io !== from.io) await io.dispose();
+  };
+  let watch: DirectoryWatch;
+  try {
+    watch = new DirectoryWatch(directory, io.capabilities.realFiles, pollMs, setTimer, activity);
+  } catch (error) {
+    dispose().catch(() => {});
+    throw error;
+  }
   return {
     io,
     directory,
@@ -113,7 +122,7 @@ function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, 
     failure: () => undefined,
     begin: () => async () => {
       watch.close();
-      if (io !== from.io) await io.dispose();
+      await dispose();
     },
   };
 }

@@ -240,7 +240,7 @@ class Reading<T> {
   /** Aborted when no call waits any more. */
   readonly #ended: AbortSignal;
   readonly #end: () => unknown;
-  readonly #stopListening: () => void;
+  #stopListening = (): void => {};
   /** The durable LSN at which nothing more was found; `undefined` when the next call must look for records in any case. */
   #exhaustedUpTo: Lsn | undefined;
   /** The next event could not be returned: by the next request it may have been cut off, and another one be in its place. */
@@ -261,15 +261,21 @@ class Reading<T> {
     const ended = new AbortController();
     const end = (): void => ended.abort();
     stopped.addEventListener('abort', end, { once: true });
-    // Not `AbortSignal.any`: a signal may come from another realm.
-    if (signal?.aborted === true) end();
-    this.#stopListening = signal === undefined || signal.aborted ? (): void => {} : onAbort(signal, end);
     this.#ended = ended.signal;
     const cut = (lastLsn: Lsn): void => {
       this.#tail.cutAfter(lastLsn);
       this.#exhaustedUpTo = undefined;
     };
     this.#end = followed.begin(this.#tail, cut, () => this.#release());
+    // Not `AbortSignal.any`: a signal may come from another realm.
+    if (signal?.aborted === true) end();
+    if (signal === undefined || signal.aborted) return;
+    try {
+      this.#stopListening = onAbort(signal, end);
+    } catch (error) {
+      this.close().catch(() => {});
+      throw error;
+    }
   }
 
   get resumePoint(): ResumePoint | undefined {
