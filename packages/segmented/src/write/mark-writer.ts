@@ -25,12 +25,14 @@ export class MarkWriter {
   }
 
   *#write(type: number): IoRoutine<void> {
+    if (this.#segmentForMark === undefined) return;
+    // First: the clock may append records, or roll the log.
+    const now = this.#now();
     const marked = this.#segmentForMark;
     // Without room for it the write would fail, and with it a log of which everything is durable.
     if (marked === undefined || !(yield* this.#hasRoomFor(marked))) return;
-    const { environment, arena, watermarks, counters } = this.#parts;
-    // Checked again after the clock, as that and calls during the reservation may have appended records.
-    const now = environment.now();
+    const { arena, watermarks, counters } = this.#parts;
+    // Checked again, as calls during the reservation may have appended records.
     const segment = this.#segmentForMark;
     if (segment === undefined || segment !== marked) return;
     const elapsedMs = now - segment.header.createdAtMs;
@@ -48,6 +50,15 @@ export class MarkWriter {
   get #segmentForMark(): ActiveSegment | undefined {
     const { chain, watermarks } = this.#parts;
     return chain.active === chain.named && watermarks.isEverythingDurable ? chain.active : undefined;
+  }
+
+  /** The time for a mark. What the clock of the application throws does not fail a log of which everything is durable. */
+  #now(): number {
+    try {
+      return Number(this.#parts.environment.now());
+    } catch {
+      return Number.NaN;
+    }
   }
 
   #hasRoomFor(segment: ActiveSegment): IoRoutine<boolean> {
