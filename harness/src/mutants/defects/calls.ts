@@ -50,8 +50,8 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/rejected-promises.test.ts',
     breaks: 'Wrong arguments of a promise form reject its promise.',
     file: `${WAL}/wal.ts`,
-    find: "  async replay(from: Lsn | 'first',",
-    replace: "  replay(from: Lsn | 'first',",
+    find: '  async replay(from: ReadFrom,',
+    replace: '  replay(from: ReadFrom,',
   },
   {
     name: 'iterators-outlive-their-log',

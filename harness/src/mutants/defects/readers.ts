@@ -49,8 +49,8 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: REPLAY_TEST,
     breaks: 'A reading that continues without its worker begins with the first record wanted.',
     file: `${READER}/directory/replayed-segments.ts`,
-    find: "    if (from !== 'first' && from > nextLsn) yield* this.#seek(from);\n",
-    replace: '    void from;\n',
+    find: '    if (this.#from > nextLsn) yield* this.#seek(this.#from);\n',
+    replace: '',
   },
   {
     name: 'record-behind-one-that-cannot-be-decoded',

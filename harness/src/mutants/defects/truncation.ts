@@ -29,7 +29,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'checkpoint-before-removal',
     breaks: 'The first kept segment is durable in the checkpoint before older files are removed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '      yield* this.#replace({ ...this.#store.current, firstSegment: noted });\n',
+    find: '      yield* this.#replace({ ...this.#store.current, firstSegment: noted, expiredLsn });\n',
     replace: '',
   },
   {
