@@ -59,3 +59,38 @@ test('a reserve that was released for a checkpoint is not preallocated again bef
   expect(wal.listSegments()).toHaveLength(2);
   await wal.close();
 });
+
+// How far the checkpoint has come when the next piece is prepared.
+test.each(Array.from({ length: 4 }, (_, count) => count))(
+  'a checkpoint finds the room that a preparation beside it gives up, %i turns later',
+  async (count) => {
+    const disk = new SimulatedDisk();
+    const kind = { completesInline: false, overlappedWrites: true, durableWrites: true, latencyTicks: 8 };
+    const io = disk.createStorageIo(kind);
+    const wal = await SegmentedWal.open({ directory: '/log', io, markAfterMs: 0, ...new TestEnvironment().options });
+    const append = (groups: number): void => {
+      for (let each = 0; each < groups; each++) wal.append(new Uint8Array(4000));
+    };
+    for (let each = 0; each < 10; each++) {
+      append(1);
+      await wal.sync();
+    }
+    await turns(300);
+    expect(wal.stats().preparation.preparedBytes).toBeGreaterThan(0);
+    let isFull = true;
+    let refused = 0;
+    // As if there were no room until the prepared file is removed. Groups are durable writes.
+    disk.failWhen((operation) => {
+      if (operation.kind === 'remove' && operation.path.endsWith('next.seg')) isFull = false;
+      if (!isFull || operation.kind !== 'write') return undefined;
+      refused++;
+      return 'ENOSPC';
+    });
+    const checkpoint = wal.checkpoint(3);
+    await turns(count);
+    append(5);
+    await Promise.all([checkpoint, wal.sync()]);
+    expect([refused > 0, wal.checkpointLsn, wal.failure]).toEqual([true, 3, undefined]);
+    await wal.close();
+  },
+);

@@ -91,6 +91,8 @@ export class SegmentAllocator {
   #preparing = false;
   #zeroed: Uint8Array = new Uint8Array(0);
   #noSpace = false;
+  /** Whether a prepared file was removed for want of room since the reserve was released last. */
+  #gaveWay = false;
 
   /**
    * @param background - runs the preallocation
@@ -196,7 +198,11 @@ export class SegmentAllocator {
     this.#free.push(...this.#renamed.splice(0));
   }
 
-  /** Removes the prepared and the free files, as the disk is full. @returns whether there were any */
+  /**
+   * Removes the prepared and the free files, as the disk is full.
+   *
+   * @returns whether there were any, or a prepared one has been removed for that reason already: then there may be room
+   */
   *releaseReserve(): IoRoutine<boolean> {
     return yield* this.#queue.join(() => this.#releaseReserve());
   }
@@ -207,7 +213,8 @@ export class SegmentAllocator {
     this.#next = undefined;
     this.#noSpace = true;
     if (next !== undefined) yield* discardNextSegment(this.#environment.io, this.#settings.directory, next.file);
-    let given = next !== undefined;
+    let given = next !== undefined || this.#gaveWay;
+    this.#gaveWay = false;
     for (let name = this.#free.shift(); name !== undefined; name = this.#free.shift()) {
       if (yield* removeIfPossible(this.#environment.io, join(this.#settings.directory, name))) given = true;
     }
@@ -293,6 +300,7 @@ export class SegmentAllocator {
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
       this.#noSpace = true;
+      if (this.#next !== undefined) this.#gaveWay = true;
       yield* this.#discardNext();
     } finally {
       this.#preparing = false;
