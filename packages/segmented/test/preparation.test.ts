@@ -1,3 +1,4 @@
+import { LogTail } from '@walstack/mmap-reader';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
@@ -113,4 +114,27 @@ test('a clean close of a log without records prepares nothing', async () => {
   const { writes, wal } = await open();
   await wal.close();
   expect(Math.max(0, ...writes.map(({ bytes }) => bytes))).toBeLessThanOrEqual(4096);
+});
+
+test('a reader at the end of a prepared segment does not read all of it at each look', async () => {
+  const { disk, wal } = await open();
+  await appendAll(wal, 80, 4000);
+  expect(wal.stats().rolls).toBe(1);
+  const io = disk.createStorageIo();
+  const tail = new LogTail(io, DIRECTORY, { from: 80 });
+  const look = (): { lsns: number[]; bytesRead: number } => {
+    const before = io.stats().bytesRead;
+    const lsns: number[] = [];
+    while (tail.advanceSync()) for (let record = tail.next(); record; record = tail.next()) lsns.push(record.lsn);
+    return { lsns, bytesRead: io.stats().bytesRead - before };
+  };
+  expect(look().lsns).toEqual([80]);
+  // A segment of 1 MiB is prepared.
+  expect(look().bytesRead).toBeLessThan(400 * KIBIBYTE);
+  await appendAll(wal, 1, 4000);
+  const found = look();
+  expect(found.lsns).toEqual([81]);
+  expect(found.bytesRead).toBeLessThan(900 * KIBIBYTE);
+  tail.close();
+  await wal.close();
 });

@@ -26,6 +26,8 @@ export class ActiveTail {
     this.#reader = reader;
     this.#probe = probe;
     this.#summary = new FrameSummary(provenLsn);
+    // The writer may have prepared the rest of a segment: each look would read all of it.
+    probe.endAtZeros();
   }
 
   /** The last record of the last whole batch. */

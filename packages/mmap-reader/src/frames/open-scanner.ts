@@ -100,6 +100,11 @@ export class StreamedScanner implements FrameScanner {
     return this.#scanner.fill();
   }
 
+  /** From now on nothing is looked for behind a block without frames. */
+  endAtZeros(): void {
+    this.#scanner.endAtZeros();
+  }
+
   /** Continues where no frame was: there may be one now. */
   resume(limit = this.#io.size(this.#file)): void {
     this.#scanner.resume(limit);

@@ -27,6 +27,8 @@ export class SegmentScanner implements FrameScanner {
   readonly #file: IoFile;
   /** Where reading ends: the number of bytes of the file that may be read. */
   #limit: number;
+  /** Whether nothing is looked for behind a block without frames, instead of in the whole file. */
+  #endsAtZeros = false;
   #buffer: Uint8Array;
   /** Bytes in the buffer. */
   #filled = 0;
@@ -63,14 +65,30 @@ export class SegmentScanner implements FrameScanner {
     frames.resume();
   }
 
+  /** From now on nothing is looked for behind a block without frames. */
+  endAtZeros(): void {
+    this.#endsAtZeros = true;
+  }
+
   *fill(): IoRoutine<boolean> {
     const { frames } = this;
     while (!frames.stopped) {
       if (!frames.isFull && !(yield* this.#more(frames.stop))) return false;
       frames.scan(frames.isFull ? frames.stop : 0, this.#filled);
       if (!frames.isEmpty) return true;
+      if (this.#endsAtZeros && this.#isPastPadding()) return false;
     }
     return false;
+  }
+
+  /**
+   * Whether the block is empty in which the next frame would begin: padding fills only the rest of a block. Blocks that were
+   * prepared for later frames follow, perhaps as many as a segment has.
+   */
+  #isPastPadding(): boolean {
+    const { frames } = this;
+    const { blockBytes } = frames.header;
+    return frames.base + frames.stop >= blockEnd(frames.end, blockBytes) + blockBytes;
   }
 
   /** Releases the buffer. The opener of the file closes it. */
