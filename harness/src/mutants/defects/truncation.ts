@@ -5,7 +5,7 @@ import { SEGMENTED } from './folders.js';
 export const TRUNCATION_DEFECTS: readonly Defect[] = [
   {
     name: 'freed-name-not-durable',
-    scenario: 'freed-name-durable-before-overwritten',
+    scenario: 'checkpoint-before-removal',
     breaks: 'The name of a freed file is durable before a byte of it is overwritten.',
     file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
     find: 'this.#renamed.push(name);',
@@ -18,7 +18,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'file-with-two-names',
-    scenario: 'freed-name-durable-before-overwritten',
+    scenario: 'checkpoint-before-removal',
     breaks: 'The removal of the free name of a file is durable before the file gets the name of a segment.',
     file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
     find: '    yield* this.#directorySync.sync();\n',
