@@ -16,7 +16,9 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     breaks: 'Recovery changes nothing until it has decided.',
     file: `${SEGMENTED}/recovery/torn-tail.ts`,
     find: 'const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn);',
-    replace: `yield io.submitTruncate(file, frames.end);
+    replace: `const writable = io.open(link.path);
+  yield io.submitTruncate(writable, frames.end);
+  io.close(writable);
   const tailScan = yield* scanTail(io, file, readable, frames.end, kept.nextLsn);`,
   },
   {
