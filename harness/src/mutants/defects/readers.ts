@@ -104,7 +104,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
   {
     name: 'missing-behind-the-checkpoint-not-told',
     test: 'packages/segmented/test/from-checkpoint.test.ts',
-    breaks: 'A reader from the checkpoint on is told where retention has removed records behind it.',
+    breaks: 'Reading from the checkpoint on rejects where retention has removed records behind it.',
     file: `${READER}/chain/behind-checkpoint.ts`,
     find: 'lsn <= expiredLsn;',
     replace: 'lsn < 0 * expiredLsn;',
@@ -144,7 +144,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
   {
     name: 'place-of-the-checkpoint-not-known',
     test: 'packages/segmented/test/from-checkpoint-beside-writer.test.ts',
-    breaks: 'A tail from the checkpoint on is told of a cut before it.',
+    breaks: 'A tail from the checkpoint on reports a cut before it.',
     file: `${READER}/directory/tail-segments.ts`,
     find: "second !== undefined || from === 'checkpoint'",
     replace: 'second !== undefined',
