@@ -38,6 +38,7 @@ export function shownDefault(option: string, value: unknown): RegExp {
   if (value === undefined && one !== undefined) return new RegExp(`^${shown(one)} if .*, else ${shown(other)}$`);
   // Without a default nothing is shown, or what that means; functions are described in words.
   if (value === undefined) return /^(none|)$/;
+  if (/Mode$/.test(option) && typeof value === 'number') return new RegExp(`^\`0o${value.toString(8)}\`$`);
   if (typeof value === 'function') return /^(those of the system|`.+)$/;
   return new RegExp(`^${shown(value)}$`);
 }

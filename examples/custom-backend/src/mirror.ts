@@ -91,11 +91,11 @@ export function mirror(first: Disk, second: Disk, options: FileOpsOptions = {}):
       list: (directory) => first.io.list(directory),
       stat: (path) => first.io.stat(path),
       rename: (from, to) => void both((io, index) => io.rename(at(from)[index], at(to)[index])),
-      makeDirectory: (path) => void both((io, index) => io.makeDirectory(at(path)[index])),
-      lock: (path) => {
+      makeDirectory: (path, mode) => void both((io, index) => io.makeDirectory(at(path)[index], mode)),
+      lock: (path, mode) => {
         const release = pairOf(
-          () => first.io.lock(path),
-          () => second.io.lock(at(path)[1]),
+          () => first.io.lock(path, mode),
+          () => second.io.lock(at(path)[1], mode),
           (undo) => undo(),
         );
         return () => release.forEach((each) => void each());

@@ -53,9 +53,7 @@ export type Incomplete = 'take' | 'leave';
 export type PerCoreRecoveryMode = 'strict' | 'salvage';
 
 /** The checked settings of a recovery. */
-export interface RecoverySettings {
-  readonly directory: string;
-  readonly io: StorageIo;
+export interface RecoverySettings extends LogDirectory {
   readonly incomplete: Incomplete;
   /** The last epoch that is read; `Infinity` for all. */
   readonly toEpoch: number;
@@ -64,6 +62,14 @@ export interface RecoverySettings {
   readonly salvageLsn: Readonly<Record<number, number>>;
   /** The options of each log, besides directory, core and backend. */
   readonly config: LogOptions;
+}
+
+/** The directory of a per-core log, and with which permissions files and directories are made there. */
+export interface LogDirectory {
+  readonly io: StorageIo;
+  readonly directory: string;
+  readonly fileMode: number;
+  readonly directoryMode: number;
 }
 
 /** How a per-core log is recovered. */
@@ -154,6 +160,7 @@ export function checkRecovery(options: PerCoreRecoveryOptions): Omit<RecoverySet
     salvageLsn: checkSalvageLsn(salvageLsn),
     config,
     directory: checkPath('directory', directory),
+    ...modesOf(config),
     incomplete: checkOneOf('incomplete', incomplete, INCOMPLETE),
     toEpoch: toEpoch === undefined ? Number.POSITIVE_INFINITY : checkInteger('toEpoch', toEpoch, 0),
   };
@@ -180,6 +187,15 @@ export function logConfigOf<T extends LogOptions>(config: T): T {
   const { maxPayloadBytes = LOG_OPTIONS.maxPayloadBytes.default } = config;
   const bytes = checkInteger('maxPayloadBytes', maxPayloadBytes, 0, VALUE_BYTES_MAX);
   return { ...config, maxPayloadBytes: bytes + ENTRY_HEADER_BYTES };
+}
+
+/** The permissions from the options, or their defaults. @throws `TypeError`, `RangeError` with Node's codes */
+export function modesOf(config: LogOptions): Pick<LogDirectory, 'fileMode' | 'directoryMode'> {
+  const { fileMode, directoryMode } = LOG_OPTIONS;
+  return {
+    fileMode: fileMode.check('fileMode', config.fileMode ?? fileMode.default),
+    directoryMode: directoryMode.check('directoryMode', config.directoryMode ?? directoryMode.default),
+  };
 }
 
 /** The clock from the options, or the system's. */

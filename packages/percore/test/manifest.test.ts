@@ -148,14 +148,16 @@ test('it is replaced as a whole: a failure leaves the previous one', () => {
   io.makeDirectory('/log');
   runSync(io, ioSteps.syncDirectory(io, '/'));
   expect(runSync(io, readManifest(io, '/log'))).toBeUndefined();
-  runSync(io, writeManifest(io, '/log', { ...NO_MANIFEST, cores: [1] }));
+  runSync(io, writeManifest({ io, directory: '/log', fileMode: 0o600 }, { ...NO_MANIFEST, cores: [1] }));
   for (const kind of ['write', 'datasync', 'rename'] as const) {
     disk.failWhen((operation) => (operation.kind === kind ? 'EIO' : undefined));
-    expect(() => runSync(io, writeManifest(io, '/log', { ...NO_MANIFEST, cores: [2] }))).toThrow();
+    expect(() =>
+      runSync(io, writeManifest({ io, directory: '/log', fileMode: 0o600 }, { ...NO_MANIFEST, cores: [2] })),
+    ).toThrow();
     disk.failWhen(undefined);
     expect(runSync(io, readManifest(io, '/log'))?.cores).toEqual([1]);
   }
-  runSync(io, writeManifest(io, '/log', { ...NO_MANIFEST, cores: [3] }));
+  runSync(io, writeManifest({ io, directory: '/log', fileMode: 0o600 }, { ...NO_MANIFEST, cores: [3] }));
   const after = disk.crash('none').createStorageIo();
   expect(runSync(after, readManifest(after, '/log'))?.cores).toEqual([3]);
 });

@@ -154,7 +154,10 @@ describe('salvage', () => {
     const checkpoint = manifest?.checkpoint;
     if (manifest === undefined || checkpoint === undefined) throw new Error('no checkpoint');
     const cores = checkpoint.cores.map((place) => ({ ...place, position: place.position - 1 }));
-    runSync(io, writeManifest(io, directory, { ...manifest, checkpoint: { ...checkpoint, cores } }));
+    runSync(
+      io,
+      writeManifest({ io, directory, fileMode: 0o600 }, { ...manifest, checkpoint: { ...checkpoint, cores } }),
+    );
     await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT', { reason: 'checkpoint' }));
     await (await open(directory, { recoveryMode: 'salvage' })).close();
     expect(await strictly(directory)).toEqual(['2/0', '2/1', '3/0', '3/1', '4/0', '4/1']);

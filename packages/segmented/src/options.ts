@@ -24,6 +24,7 @@ import {
 } from '@walstack/codec/internal';
 import { checkMaxPayloadBytes } from '@walstack/mmap-reader/internal';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
+import { checkOwnMode, DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
 import { type Environment, systemEnvironment } from './environment.js';
 import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js';
 
@@ -39,6 +40,17 @@ const TIMER_MS_MAX = 0x7fff_ffff;
 export interface SegmentedWalConfig {
   /** The directory of the log, which must hold nothing else. Created when missing, with its parents. */
   readonly directory: string;
+  /**
+   * The permissions of the files that the log makes: the bits of `chmod`, whatever the umask of the process; at least
+   * 0o600. Existing files keep theirs. With 0o644, other users can read the log, if they can reach it. Default `0o600`:
+   * the owner only.
+   */
+  readonly fileMode?: number;
+  /**
+   * The permissions of the directories that the log makes: its own, parents of it that are missing, `quarantine`; at least
+   * 0o700. Existing directories keep theirs. With 0o755, other users can reach the files. Default `0o700`: the owner only.
+   */
+  readonly directoryMode?: number;
   /** Create a new log where there is none. Default `true`; with `false`, `WAL_NOT_FOUND` and nothing is created. */
   readonly create?: boolean;
   /**
@@ -169,6 +181,8 @@ const MEBIBYTE = 1024 * 1024;
  */
 export const LOG_OPTIONS = {
   directory: { default: undefined, check: checkPath },
+  fileMode: { default: FILE_MODE_DEFAULT, check: (name, value) => checkOwnMode(name, value, 0o600) },
+  directoryMode: { default: DIRECTORY_MODE_DEFAULT, check: (name, value) => checkOwnMode(name, value, 0o700) },
   create: { default: true, check: checkBoolean },
   io: { default: 'auto', check: (_name, io) => io }, // `backendOf` checks it, and opens it.
   segmentBytes: {

@@ -6,6 +6,7 @@
  */
 
 export { backendOf } from './backends/backend-option.js';
+export { checkOwnMode, DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from './engine/arguments.js';
 export { errnoNamed, errnoOf } from './errors/system-error.js';
 export { callListener } from './errors/uncaught.js';
 export { QUEUE_SPACE, requireWait, waitForProgress } from './routines/routine.js';

@@ -36,6 +36,11 @@ export interface OpenOptions {
    * `create` or `truncate`. Default `false`.
    */
   readonly readOnly?: boolean;
+  /**
+   * The permissions of the file where `create` makes it: the bits of `chmod`, 0 to 0o777, whatever the umask of the
+   * process. An existing file keeps its own. Default `0o600`: its owner only.
+   */
+  readonly mode?: number;
 }
 
 /**
@@ -57,6 +62,8 @@ export interface IoStat {
   readonly kind: 'file' | 'directory' | 'other';
   /** In bytes; 0 for anything but a file. */
   readonly size: number;
+  /** The permissions: the bits of `chmod`, 0 to 0o777. Absent on a backend or platform that has none. */
+  readonly mode?: number;
 }
 
 /** How a write is to be carried out. */
@@ -145,9 +152,10 @@ export interface StorageIo {
   /**
    * Makes one directory, whose parent exists. Durable once the parent is synced.
    *
+   * @param mode - its permissions, as {@link OpenOptions.mode}. Default `0o700`: its owner only
    * @throws `WAL_IO_FAILED` (`systemCode` `EEXIST`) when the name is taken
    */
-  makeDirectory(path: string): void;
+  makeDirectory(path: string, mode?: number): void;
   /** @throws `WAL_NOT_FOUND` when there is nothing of that name, `WAL_IO_FAILED` */
   stat(path: string): IoStat;
   /** What is known of the file system that a path lies on; `undefined` when nothing is known. Optional. */
@@ -156,9 +164,10 @@ export interface StorageIo {
    * Locks `path` against every other writer, without waiting, and returns what releases it. The file is created when
    * missing and never removed. The lock of a process that died is free.
    *
+   * @param mode - the permissions of the file where this makes it, as {@link OpenOptions.mode}
    * @throws `WAL_LOCKED` with its `holder`
    */
-  lock(path: string): () => void;
+  lock(path: string, mode?: number): () => void;
   /**
    * Takes a lock on an open file, without waiting; it replaces a lock that this open file has, and is released when the
    * file is closed.

@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import {
   CompletionBuffer,
+  createMemoryStorageIo,
   createSyncFsStorageIo,
   fromSyncFileOps,
   type IoFile,
@@ -47,6 +48,21 @@ const withOps = (replaced: (files: TinyFiles) => Partial<SyncFileOps<TinyFile>>)
   const make = () => fromSyncFileOps({ ...tinySyncOps(files), ...replaced(files) });
   return { io: make(), directory: 'd', another: make };
 };
+
+/** Files in memory, which have permissions. */
+const inMemoryWith = (replaced: (io: StorageIo) => Partial<StorageIo>) => (): ConformanceBackend => {
+  const io = createMemoryStorageIo();
+  io.makeDirectory('d');
+  return { io: altered(io, replaced), directory: 'd' };
+};
+
+/** Real files, in a directory that others may search. */
+const onRealFilesWith = (replaced: (io: StorageIo) => Partial<StorageIo>) => (): ConformanceBackend => ({
+  io: altered(createSyncFsStorageIo(), replaced),
+  directory: temporaryDirectory(),
+});
+
+const MADE = 'permissions: what is made has the permissions that were asked for, whatever the umask, and keeps them';
 
 /** Takes away what is in a file. */
 function emptied(files: TinyFiles, path: string): void {
@@ -472,6 +488,59 @@ const defects: readonly (readonly [defect: string, noticedBy: string, create: ()
     })),
   ],
   [
+    'the permissions of files are ignored',
+    MADE,
+    inMemoryWith((io) => ({ open: (path, options = {}) => io.open(path, { ...options, mode: 0o600 }) })),
+  ],
+  [
+    'the permissions of directories are ignored',
+    MADE,
+    inMemoryWith((io) => ({ makeDirectory: (path) => io.makeDirectory(path) })),
+  ],
+  ['the permissions of locks are ignored', MADE, inMemoryWith((io) => ({ lock: (path) => io.lock(path) }))],
+  [
+    'the umask takes permissions away',
+    MADE,
+    onRealFilesWith((io) => ({
+      open: (path, options = {}) => {
+        const file = io.open(path, options);
+        if (options.mode !== undefined) chmodSync(path, options.mode & ~0o022);
+        return file;
+      },
+    })),
+  ],
+  [
+    'an existing file gets the permissions that were asked for',
+    MADE,
+    onRealFilesWith((io) => ({
+      open: (path, options = {}) => {
+        const file = io.open(path, options);
+        if (options.mode !== undefined) chmodSync(path, options.mode);
+        return file;
+      },
+    })),
+  ],
+  [
+    'what is made can be read by all',
+    'permissions: what is made without permissions is for its owner only',
+    inMemoryWith((io) => ({ open: (path, options = {}) => io.open(path, { mode: 0o644, ...options }) })),
+  ],
+  [
+    'further bits of permissions are taken away',
+    'permissions: permissions that are none are refused, and nothing is made',
+    inMemoryWith((io) => ({
+      open: (path, { mode, ...rest } = {}) =>
+        io.open(path, mode === undefined ? rest : { ...rest, mode: Number(mode) & 0o777 }),
+    })),
+  ],
+  [
+    'a file that is only read is opened for writing as well',
+    'permissions: a file that is opened for reading only need not be writable',
+    onRealFilesWith((io) => ({
+      open: (path, options = {}) => io.open(path, options.readOnly === true ? {} : options),
+    })),
+  ],
+  [
     'rename replaces a directory and what is in it',
     'refusals: makeDirectory and rename do not replace an existing directory, nor change its files',
     withOps((files) => ({
@@ -587,9 +656,9 @@ const notSyncedBehind = (change: 'submitRemove' | 'rename' | 'makeDirectory') =>
         file ??= io.open('/outside', { create: true });
         return io.open(path, options);
       },
-      [change]: (...paths: [string, string]) => {
+      [change]: (...given: unknown[]) => {
         isChanged = false;
-        return io[change](...paths);
+        return Reflect.apply(io[change], io, given);
       },
       submitSyncDirectory: (path) =>
         isChanged || file === undefined ? io.submitSyncDirectory(path) : nothingDone(io, file),

@@ -11,6 +11,7 @@ const section = readme.slice(readme.indexOf('## Appending to one file'), readme.
 const OPTIONS: Record<keyof PortableWalWriterOptions | keyof ReadFramesOptions, true> = {
   io: true,
   create: true,
+  fileMode: true,
   framed: true,
   direct: true,
   padGroups: true,

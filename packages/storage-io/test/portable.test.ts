@@ -281,7 +281,7 @@ describe.each(names)('PortableWalWriter on %s', (name) => {
   it('a backend that was passed stays open', async () => {
     const { io, path } = fresh(name);
     await (await PortableWalWriter.open(path, { io })).close();
-    expect(io.stat(path)).toEqual({ kind: 'file', size: 0 });
+    expect(io.stat(path)).toMatchObject({ kind: 'file', size: 0 });
   });
 
   it('a second writer is locked out where files have locks', async () => {

@@ -78,6 +78,7 @@ export class TinyFiles {
         direct: false,
         truncate: false,
         readOnly: false,
+        mode: 0o600,
       });
       file.open -= 1;
       this.locks.add(path);

@@ -1,11 +1,12 @@
 import type { Defect } from '../defect.js';
-import { STORAGE_IO } from './folders.js';
+import { SEGMENTED, STORAGE_IO } from './folders.js';
 
 const EXECUTOR_TEST = 'packages/storage-io/test/io-uring-executor.test.ts';
 const SUBMISSIONS_TEST = 'harness/test/submissions.test.ts';
 const LOCK_TEST = 'packages/storage-io/test/lock.test.ts';
 const FS_CALLS_TEST = 'packages/storage-io/test/fs-calls.test.ts';
 const UNSYNCED_TEST = 'packages/storage-io/test/portable-unsynced.test.ts';
+const PERMISSIONS_TEST = 'packages/segmented/test/permissions.test.ts';
 
 /** Defects in backends, in locks and in files that belong to no log. */
 export const BACKENDS_DEFECTS: readonly Defect[] = [
@@ -261,5 +262,45 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     file: `${STORAGE_IO}/portable/portable-wal-writer.ts`,
     find: 'else if (!this.#failureWasReported) throw failure;',
     replace: 'else if (failure === undefined) throw failure;',
+  },
+  {
+    name: 'files-for-all',
+    test: PERMISSIONS_TEST,
+    breaks: 'What a log makes is for the owner only, unless it is asked for more.',
+    file: `${STORAGE_IO}/engine/arguments.ts`,
+    find: 'export const FILE_MODE_DEFAULT = 0o600;',
+    replace: 'export const FILE_MODE_DEFAULT = 0o644;',
+  },
+  {
+    name: 'umask-takes-permissions',
+    test: PERMISSIONS_TEST,
+    breaks: 'What a log makes has the permissions that were asked for, whatever the umask.',
+    file: `${STORAGE_IO}/backends/node-fs/permissions.ts`,
+    find: '    change((stats.mode & 0o7000) | mode);\n',
+    replace: '',
+  },
+  {
+    name: 'existing-file-changed',
+    test: PERMISSIONS_TEST,
+    breaks: 'An existing file keeps its permissions.',
+    file: `${STORAGE_IO}/backends/node-fs/permissions.ts`,
+    find: '      return openSync(path, bits);\n',
+    replace: '      return create(path, bits, mode);\n',
+  },
+  {
+    name: 'replaced-without-permissions',
+    test: PERMISSIONS_TEST,
+    breaks: 'A file that is replaced as a whole has the permissions of all others.',
+    file: `${STORAGE_IO}/routines/small-files.ts`,
+    find: '{ create: true, truncate: true, mode }',
+    replace: '{ create: true, truncate: true }',
+  },
+  {
+    name: 'lock-without-permissions',
+    test: PERMISSIONS_TEST,
+    breaks: 'The file of a lock has the permissions of all others.',
+    file: `${SEGMENTED}/recovery/lock-within.ts`,
+    find: 'environment.io.lock(path, fileMode)',
+    replace: 'environment.io.lock(path)',
   },
 ];

@@ -370,7 +370,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     test: DECIDES_TEST,
     breaks: 'The report of a salvage stays on disk when the salvage has ended.',
     file: `${PERCORE}/salvage/salvage.ts`,
-    find: 'yield* waitForIo(this.#io, () => quarantineFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));\n    yield* waitForIo(this.#io, () => this.#record.remove());',
+    find: 'yield* waitForIo(this.#io, () => quarantineFile(this.#settings, note, this.#stamp()));\n    yield* waitForIo(this.#io, () => this.#record.remove());',
     replace: 'yield* waitForIo(this.#io, () => this.#record.remove());',
   },
   {

@@ -175,9 +175,9 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/standalone-writer.test.ts',
     breaks: 'A standalone writer truncates because of a checkpoint only when no crash undoes that checkpoint.',
     file: `${PERCORE}/core/standalone-truncation.ts`,
-    find: 'if (manifest !== undefined) yield* waitForIo(io, () => writeManifest(io, directory, manifest, draft));',
+    find: 'if (manifest !== undefined) yield* waitForIo(io, () => writeManifest({ io, directory, fileMode }, manifest, draft));',
     replace:
-      'if (manifest === undefined) yield* waitForIo(io, () => writeManifest(io, directory, manifest as never, draft));',
+      'if (manifest === undefined) yield* waitForIo(io, () => writeManifest({ io, directory, fileMode }, manifest as never, draft));',
   },
   {
     name: 'offsets-carried-into-an-open-epoch',
@@ -224,8 +224,8 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     test: 'packages/percore/test/salvage-incomplete-epochs.test.ts',
     breaks: 'Before a manager appends a barrier there is a manifest.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
-    find: 'if (manifest === NO_MANIFEST && !needed)\n',
-    replace: 'if (manifest === NO_MANIFEST && needed)\n',
+    find: 'if (manifest === NO_MANIFEST && !needed) yield',
+    replace: 'if (manifest === NO_MANIFEST && needed) yield',
   },
   {
     name: 'standalone-barrier-taken-for-a-managers',

@@ -200,7 +200,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     scenario: 'salvage',
     breaks: 'Salvage moves nothing before its plan is written.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: '  yield* writeJournal(io, directory, journal);\n  return journal;',
+    find: '  yield* writeJournal(io, settings, journal);\n  return journal;',
     replace: '  return journal;',
   },
   {

@@ -11,6 +11,7 @@ import {
 } from '@walstack/codec/internal';
 import type { RecoveryReport, TruncateResult } from '@walstack/segmented';
 import { type Committed, checkCommit, type Offsets } from '../commits/commit.js';
+import { modesOf } from '../options.js';
 import { CoreLog } from './core-log.js';
 import { type CoreWalWriterOptions, checkWriterOptions } from './core-writer-options.js';
 import { closeQuietly, type DualModeRoutine, runDualModeAsync, runDualModeSync } from './dual-mode-routine.js';
@@ -374,7 +375,7 @@ function* opening(
   if (position !== undefined) checkInteger('position', position);
   const { log, state, ...needs } = yield* openStandalone(coreId, directory, config, position);
   try {
-    return makeWriter(new CoreLog(log, coreId, state, own), { directory, ...needs });
+    return makeWriter(new CoreLog(log, coreId, state, own), { directory, ...needs, ...modesOf(config) });
   } catch (error) {
     yield* closeQuietly(log);
     throw error;

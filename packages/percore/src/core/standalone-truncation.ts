@@ -9,6 +9,8 @@ import { managedLog, type StandaloneLog } from './open-core-log.js';
 export interface StandaloneNeeds extends Pick<StandaloneLog, 'neededFrom' | 'inCheckpoint'> {
   /** The directory of the per-core log. */
   readonly directory: string;
+  /** The permissions of files in it. */
+  readonly fileMode: number;
 }
 
 /** Removes segments of a log that was opened without its manager, and keeps what only their entries say. */
@@ -51,11 +53,11 @@ export class StandaloneTruncation {
   *#makeManifestDurable(): DualModeRoutine<void> {
     if (this.#isManifestDurable) return;
     const { io } = this.#core.log;
-    const { directory } = this.#needs;
+    const { directory, fileMode } = this.#needs;
     // No manager is open, as this writer has the log locked. Other writers may write the same manifest at the same time.
     const manifest = yield* waitForIo(io, () => readManifest(io, directory));
     const draft = `manifest-${this.#core.coreId}.new`;
-    if (manifest !== undefined) yield* waitForIo(io, () => writeManifest(io, directory, manifest, draft));
+    if (manifest !== undefined) yield* waitForIo(io, () => writeManifest({ io, directory, fileMode }, manifest, draft));
     this.#isManifestDurable = true;
   }
 

@@ -6,6 +6,7 @@ import { NOTHING_COMMITTED } from '../commits/commit.js';
 import { withoutSuperseded } from '../commits/superseded-commits.js';
 import type { CheckpointedCore, DurableBarrier } from '../core/core-handle.js';
 import type { SharedEpochs } from '../core/epochs/epochs.js';
+import type { LogDirectory } from '../options.js';
 import { type CheckpointPlace, type Manifest, type PerCoreCheckpoint, writeManifest } from '../recovery/manifest.js';
 
 /**
@@ -38,8 +39,7 @@ interface EndedEpoch {
  * leaves either this checkpoint or the one before it, complete.
  */
 export class CheckpointCoordinator {
-  readonly #environment: Pick<Environment, 'io' | 'now'>;
-  readonly #directory: string;
+  readonly #environment: LogDirectory & Pick<Environment, 'now'>;
   readonly #epochs: SharedEpochs;
   readonly #cores: readonly CheckpointedCore[];
   #manifest: Manifest;
@@ -52,15 +52,13 @@ export class CheckpointCoordinator {
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
-    environment: Pick<Environment, 'io' | 'now'>,
-    directory: string,
+    environment: LogDirectory & Pick<Environment, 'now'>,
     epochs: SharedEpochs,
     cores: readonly CheckpointedCore[],
     manifest: Manifest,
     manifestMayBeLost: boolean,
   ) {
     this.#environment = environment;
-    this.#directory = directory;
     this.#epochs = epochs;
     this.#cores = cores;
     this.#manifest = manifest;
@@ -71,14 +69,13 @@ export class CheckpointCoordinator {
 
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeCoordinator` uses it.
   private static make(
-    environment: Pick<Environment, 'io' | 'now'>,
-    directory: string,
+    environment: LogDirectory & Pick<Environment, 'now'>,
     epochs: SharedEpochs,
     cores: readonly CheckpointedCore[],
     manifest: Manifest,
     manifestMayBeLost: boolean,
   ): CheckpointCoordinator {
-    return new CheckpointCoordinator(environment, directory, epochs, cores, manifest, manifestMayBeLost);
+    return new CheckpointCoordinator(environment, epochs, cores, manifest, manifestMayBeLost);
   }
 
   /** The last complete checkpoint; `undefined` when there is none. */
@@ -191,7 +188,7 @@ export class CheckpointCoordinator {
   }
 
   async #write(manifest: Manifest): Promise<void> {
-    await runAsync(this.#environment.io, writeManifest(this.#environment.io, this.#directory, manifest));
+    await runAsync(this.#environment.io, writeManifest(this.#environment, manifest));
     this.#manifest = manifest;
     this.#manifestMayBeLost = false;
   }
@@ -217,14 +214,14 @@ export class CheckpointCoordinator {
   #throwIfCheckpointing(): void {
     if (!this.#checkpointing) return;
     throw new WalError('WAL_STATE', 'a checkpoint is being made: await it first, and not inside its snapshot', {
-      path: this.#directory,
+      path: this.#environment.directory,
       state: 'checkpointing',
     });
   }
 
   #closedError(): WalError {
-    return new WalError('WAL_CLOSED', `the per-core log in ${this.#directory} was closed`, {
-      path: this.#directory,
+    return new WalError('WAL_CLOSED', `the per-core log in ${this.#environment.directory} was closed`, {
+      path: this.#environment.directory,
       state: 'closed',
     });
   }
@@ -243,8 +240,7 @@ export class CheckpointCoordinator {
  * @param manifestMayBeLost - it may not be durable: it is written again before a log is changed on its account
  */
 export const makeCoordinator: (
-  environment: Pick<Environment, 'io' | 'now'>,
-  directory: string,
+  environment: LogDirectory & Pick<Environment, 'now'>,
   epochs: SharedEpochs,
   cores: readonly CheckpointedCore[],
   manifest: Manifest,

@@ -31,13 +31,13 @@ export interface OpenedManager {
 
 /** Locks the directory, recovers the logs, and opens a writer for each core that takes part. */
 export async function openManager(settings: ManagerSettings, ownsIo: boolean): Promise<OpenedManager> {
-  const { io, directory, create } = settings;
+  const { io, directory, create, fileMode, directoryMode } = settings;
   if (!hasLog(io, directory)) {
     if (!create)
       throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was created`, { path: directory });
-    makeDirectories(io, directory);
+    makeDirectories(io, directory, directoryMode);
   }
-  const unlock = io.lock(join(directory, FileName.lock));
+  const unlock = io.lock(join(directory, FileName.lock), fileMode);
   try {
     const recovered = await runDualModeAsync(recoverLogs(settings));
     return { ...(await finalizeAndStart(settings, recovered)), settings, ownsIo, unlock };

@@ -52,11 +52,11 @@ export class PerCoreWalManager {
     this.#epochs = opened.epochs;
     this.#cores = opened.cores;
     this.#retired = opened.retired;
-    const { io, config } = opened.settings;
-    const environment = { io, now: clockOf(config) };
+    const { config } = opened.settings;
+    const environment = { ...opened.settings, now: clockOf(config) };
     const all: readonly CheckpointedCore[] = [...opened.cores, ...opened.retired];
     const { manifest, manifestMayBeLost } = opened;
-    this.#coordinator = makeCoordinator(environment, this.directory, opened.epochs, all, manifest, manifestMayBeLost);
+    this.#coordinator = makeCoordinator(environment, opened.epochs, all, manifest, manifestMayBeLost);
   }
 
   /**

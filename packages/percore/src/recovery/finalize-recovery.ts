@@ -72,8 +72,7 @@ export function* finalizeRecovery(
       toAdd.push({ coreId, log, state, takesPart: known?.takesPart ?? false });
     }
     // Barriers of a manager prove a manifest, also to a standalone writer after a crash: write it before the barriers.
-    if (manifest === NO_MANIFEST && !needed)
-      yield* waitForIo(settings.io, () => writeManifest(settings.io, settings.directory, manifest));
+    if (manifest === NO_MANIFEST && !needed) yield* waitForIo(settings.io, () => writeManifest(settings, manifest));
     const active: ActiveCore[] = [];
     for (const each of toAdd) {
       const core = yield* addCore(settings, each, epoch);
@@ -103,14 +102,10 @@ export function* finalizeRecovery(
  *
  * @returns whether it was postponed
  */
-function* rewriteManifest(
-  { io, directory }: RecoverySettings,
-  manifest: Manifest,
-  needed: boolean,
-): DualModeRoutine<boolean> {
+function* rewriteManifest(settings: RecoverySettings, manifest: Manifest, needed: boolean): DualModeRoutine<boolean> {
   if (manifest === NO_MANIFEST && !needed) return false;
   try {
-    yield* waitForIo(io, () => writeManifest(io, directory, manifest));
+    yield* waitForIo(settings.io, () => writeManifest(settings, manifest));
     return false;
   } catch (error) {
     const isUnchanged = WalError.is(error, 'WAL_NO_SPACE') && error.reason !== 'outcome-unknown';
@@ -197,7 +192,7 @@ function* retireCore(
 
 /** Writes the list of cores to the manifest, once their logs exist, and ends the dropping of entries. */
 function* writeCoreList(
-  { io, directory }: RecoverySettings,
+  settings: RecoverySettings,
   manifest: Manifest,
   active: readonly ActiveCore[],
   retired: readonly RetiredLog[],
@@ -205,7 +200,7 @@ function* writeCoreList(
   const ids = [...active.map(({ coreId }) => coreId), ...retired.map(({ coreId }) => coreId)];
   const named = { ...manifest, cores: ids.sort((a, b) => a - b), dropping: undefined };
   if (String(named.cores) === String(manifest.cores) && manifest.dropping === undefined) return manifest;
-  yield* waitForIo(io, () => writeManifest(io, directory, named));
+  yield* waitForIo(settings.io, () => writeManifest(settings, named));
   return named;
 }
 

@@ -5,6 +5,7 @@ import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { replaceFile } from '@walstack/storage-io/internal';
 import type { Committed } from '../commits/commit.js';
 import { coreDirectory, isThere, listCores } from '../core/core-directory.js';
+import type { LogDirectory } from '../options.js';
 import { readWholeFile } from './whole-file.js';
 
 /** The place of a checkpoint in the log of one core. */
@@ -107,8 +108,7 @@ export function* readManifest(io: StorageIo, directory: string): IoRoutine<Manif
  * @throws with the reason `'outcome-unknown'` when a crash may leave either the new manifest or the old one
  */
 export function* writeManifest(
-  io: StorageIo,
-  directory: string,
+  { io, directory, fileMode }: Pick<LogDirectory, 'io' | 'directory' | 'fileMode'>,
   manifest: Manifest,
   draft: string = DRAFT,
 ): IoRoutine<void> {
@@ -116,7 +116,7 @@ export function* writeManifest(
   const bytes = encodeManifest(manifest);
   // A manifest that could not be read again must not be written.
   decodeManifest(bytes, path);
-  yield* replaceFile(io, join(directory, draft), path, bytes);
+  yield* replaceFile(io, join(directory, draft), path, bytes, fileMode);
   try {
     yield* ioSteps.syncDirectory(io, directory);
   } catch (error) {

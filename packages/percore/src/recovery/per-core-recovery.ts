@@ -242,7 +242,7 @@ function* endSalvage({ endSalvage, cores }: RecoveredLogs): DualModeRoutine<void
 /** Locks the directory and recovers the logs in it. */
 function* opening(settings: RecoverySettings, owned: boolean): DualModeRoutine<PerCoreRecovery> {
   const { io, directory } = settings;
-  const unlock = lockExisting(io, directory);
+  const unlock = lockExisting(settings);
   let recovered: RecoveredLogs;
   try {
     recovered = yield* recoverLogs(settings);
@@ -273,9 +273,9 @@ function* opening(settings: RecoverySettings, owned: boolean): DualModeRoutine<P
 }
 
 /** @throws `WAL_NOT_FOUND` when there is no per-core log; nothing is created */
-function lockExisting(io: StorageIo, directory: string): () => void {
+function lockExisting({ io, directory, fileMode }: RecoverySettings): () => void {
   if (!hasLog(io, directory)) {
     throw new WalError('WAL_NOT_FOUND', `no per-core log at ${directory}: nothing was created`, { path: directory });
   }
-  return io.lock(join(directory, FileName.lock));
+  return io.lock(join(directory, FileName.lock), fileMode);
 }

@@ -1,5 +1,6 @@
 import type { WalError } from '@walstack/codec';
-import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import type { IoRoutine } from '@walstack/storage-io';
+import type { LogDirectory } from '../options.js';
 import {
   type LostEntries,
   type PerCoreSalvage,
@@ -10,8 +11,7 @@ import {
 
 /** What a salvage of a per-core log has found and lost so far, in memory and in the note on the disk. */
 export class LossRecord {
-  readonly #io: StorageIo;
-  readonly #directory: string;
+  readonly #place: LogDirectory;
   readonly #damage: WalError[] = [];
   readonly #lost: LostEntries[] = [];
   readonly #quarantine = new Set<string>();
@@ -19,9 +19,9 @@ export class LossRecord {
   readonly #salvaging = new Map<number, readonly string[]>();
   #isNoted = false;
 
-  constructor(io: StorageIo, directory: string) {
-    this.#io = io;
-    this.#directory = directory;
+  /** @param place - the directory of the per-core log */
+  constructor(place: LogDirectory) {
+    this.#place = place;
   }
 
   /** Whether the note exists. */
@@ -41,7 +41,8 @@ export class LossRecord {
 
   /** Continues with the note of an unfinished salvage. @returns whether there is one */
   *load(): IoRoutine<boolean> {
-    const note = yield* readSalvageNote(this.#io, this.#directory);
+    const { io, directory } = this.#place;
+    const note = yield* readSalvageNote(io, directory);
     if (note === undefined) return false;
     this.#isNoted = true;
     this.#damage.push(...note.damage);
@@ -89,13 +90,14 @@ export class LossRecord {
     const salvaging = [...this.#salvaging].map(([coreId, known]) => ({ coreId, known }));
     // It is written only after damage was added, so that there is a report.
     const note = { ...(this.report as PerCoreSalvage), salvaging };
-    yield* writeSalvageNote(this.#io, this.#directory, note);
+    yield* writeSalvageNote(this.#place, note);
     this.#isNoted = true;
   }
 
   /** Removes the note: the salvage has ended, or was not begun. */
   *remove(): IoRoutine<void> {
-    yield* removeSalvageNote(this.#io, this.#directory);
+    const { io, directory } = this.#place;
+    yield* removeSalvageNote(io, directory);
     this.#isNoted = false;
   }
 }

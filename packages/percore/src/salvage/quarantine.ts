@@ -3,6 +3,7 @@ import { FileName } from '@walstack/codec';
 import type { SegmentedWal } from '@walstack/segmented';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
+import type { LogDirectory } from '../options.js';
 
 const PIECE_BYTES = 256 * 1024;
 
@@ -22,44 +23,49 @@ function quarantineOf(io: StorageIo, directory: string): string {
  * @returns the directory of the copies
  */
 export function* quarantineEntries(
-  io: StorageIo,
-  directory: string,
+  place: LogDirectory,
   coreId: number,
   log: SegmentedWal,
   fromLsn: number,
 ): IoRoutine<string> {
+  const { io, directory } = place;
   const quarantine = quarantineOf(io, directory);
   const target = join(quarantine, `core-${coreId}`);
-  yield* makeDurable(io, directory, quarantine, target);
+  yield* makeDurable(place, quarantine, target);
   for (const { path, lastLsn, id } of log.listSegments()) {
-    if (lastLsn !== undefined && lastLsn >= fromLsn) yield* copy(io, path, join(target, `${id}-${basename(path)}`));
+    if (lastLsn !== undefined && lastLsn >= fromLsn) yield* copy(place, path, join(target, `${id}-${basename(path)}`));
   }
   yield* ioSteps.syncDirectory(io, target);
   return target;
 }
 
 /** Copies a file of a per-core log; durable on return. @param stamp - the suffix of its name, increased until it is free */
-export function* quarantineFile(io: StorageIo, directory: string, path: string, stamp: number): IoRoutine<string> {
+export function* quarantineFile(place: LogDirectory, path: string, stamp: number): IoRoutine<string> {
+  const { io, directory } = place;
   const target = quarantineOf(io, directory);
-  yield* makeDurable(io, directory, target, target);
+  yield* makeDurable(place, target, target);
   const names = new Set(io.list(target));
   let free = stamp;
   while (names.has(`${basename(path)}-${free}`)) free++;
-  yield* copy(io, path, join(target, `${basename(path)}-${free}`));
+  yield* copy(place, path, join(target, `${basename(path)}-${free}`));
   yield* ioSteps.syncDirectory(io, target);
   return target;
 }
 
-function* makeDurable(io: StorageIo, directory: string, quarantine: string, target: string): IoRoutine<void> {
-  makeDirectories(io, target);
+function* makeDurable(
+  { io, directory, directoryMode }: LogDirectory,
+  quarantine: string,
+  target: string,
+): IoRoutine<void> {
+  makeDirectories(io, target, directoryMode);
   yield* ioSteps.syncDirectory(io, quarantine);
   yield* ioSteps.syncDirectory(io, directory);
 }
 
-function* copy(io: StorageIo, from: string, to: string): IoRoutine<void> {
+function* copy({ io, fileMode }: LogDirectory, from: string, to: string): IoRoutine<void> {
   const source = io.open(from, { readOnly: true });
   try {
-    const target = io.open(to, { create: true, truncate: true });
+    const target = io.open(to, { create: true, truncate: true, mode: fileMode });
     try {
       yield* copyBytes(io, source, target);
       yield* ioSteps.datasync(io, target);

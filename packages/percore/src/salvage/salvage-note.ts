@@ -4,6 +4,7 @@ import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { kindOf, replaceFile } from '@walstack/storage-io/internal';
 import { errorFromTransfer, errorToTransfer, type TransferredError } from '../manager/error-transfer.js';
+import type { LogDirectory } from '../options.js';
 import { readWholeFile } from '../recovery/whole-file.js';
 
 /** Lost entries of one core. */
@@ -41,11 +42,12 @@ export const salvageNotePath = (directory: string): string => join(directory, Fi
  *
  * @throws `WAL_CORRUPT` when a directory has the name of the note
  */
-export function* writeSalvageNote(io: StorageIo, directory: string, note: SalvageNote): IoRoutine<void> {
+export function* writeSalvageNote(place: LogDirectory, note: SalvageNote): IoRoutine<void> {
+  const { io, directory, fileMode } = place;
   const { lost, quarantine, salvaging } = note;
   if (kindOf(io, salvageNotePath(directory)) === 'directory') throw takenName(directory, note.damage[0]);
   const bytes = encodeFramedJson({ version: 1, damage: note.damage.map(errorToTransfer), lost, quarantine, salvaging });
-  yield* replaceFile(io, join(directory, FileName.salvageDraft), salvageNotePath(directory), bytes);
+  yield* replaceFile(io, join(directory, FileName.salvageDraft), salvageNotePath(directory), bytes, fileMode);
   yield* ioSteps.syncDirectory(io, directory);
 }
 

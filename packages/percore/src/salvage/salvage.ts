@@ -35,7 +35,7 @@ export class Salvage {
 
   constructor(settings: RecoverySettings) {
     this.#settings = settings;
-    this.#record = new LossRecord(settings.io, settings.directory);
+    this.#record = new LossRecord(settings);
   }
 
   /** What was lost; `undefined` when nothing was lost. */
@@ -57,8 +57,8 @@ export class Salvage {
   /** Ends the salvage: from now on the per-core log opens in strict mode. A copy of the note stays in quarantine. */
   *end(): DualModeRoutine<void> {
     if (!this.#record.isNoted) return;
-    const { directory } = this.#settings;
-    yield* waitForIo(this.#io, () => quarantineFile(this.#io, directory, salvageNotePath(directory), this.#stamp()));
+    const note = salvageNotePath(this.#settings.directory);
+    yield* waitForIo(this.#io, () => quarantineFile(this.#settings, note, this.#stamp()));
     yield* waitForIo(this.#io, () => this.#record.remove());
   }
 
@@ -114,10 +114,9 @@ export class Salvage {
 
   /** Copies the entries of a log from an LSN on to quarantine, before they are dropped. */
   *quarantine(log: SegmentedWal, fromLsn: number): DualModeRoutine<void> {
-    const { directory } = this.#settings;
     const coreId = log.coreId as number;
     this.#record.addQuarantine(
-      yield* waitForIo(this.#io, () => quarantineEntries(this.#io, directory, coreId, log, fromLsn)),
+      yield* waitForIo(this.#io, () => quarantineEntries(this.#settings, coreId, log, fromLsn)),
     );
     yield* waitForIo(this.#io, () => this.#record.write());
   }
@@ -134,7 +133,7 @@ export class Salvage {
       if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
       yield* this.#giveUp(error);
       const kept = yield* waitForIo(this.#io, () =>
-        quarantineFile(this.#io, directory, manifestPath(directory), this.#stamp()),
+        quarantineFile(this.#settings, manifestPath(directory), this.#stamp()),
       );
       this.#record.addQuarantine(kept);
       yield* waitForIo(this.#io, () => this.#record.write());
@@ -224,10 +223,9 @@ export class Salvage {
   /** Makes the repairs to the manifest durable. @param coreIds - of the logs that hold entries @returns the written manifest */
   *finish(found: Manifest, coreIds: readonly number[]): DualModeRoutine<Manifest> {
     if (found === this.#onDisk) return found;
-    const { io, directory } = this.#settings;
     const isNew = found.cores.length === 0 && found.lastId !== undefined;
     const manifest = isNew ? { ...found, cores: coreIds } : found;
-    yield* waitForIo(io, () => writeManifest(io, directory, manifest));
+    yield* waitForIo(this.#io, () => writeManifest(this.#settings, manifest));
     return manifest;
   }
 

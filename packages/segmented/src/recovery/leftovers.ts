@@ -20,7 +20,7 @@ export function* cleanUp(
   const { leftovers } = analysis;
   const superseded = supersededFiles(analysis);
   yield* ioSteps.syncDirectory(environment.io, settings.directory);
-  for (const [segment, paths] of superseded) yield* supersede(environment, settings.directory, segment, paths);
+  for (const [segment, paths] of superseded) yield* supersede(environment, settings, segment, paths);
   const kept = new Set([...superseded.values()].flat());
   yield* removeLeftovers(environment, [...leftovers.filter((path) => !kept.has(path)), ...replaced]);
   yield* removeDrafts(environment, settings, files);
@@ -59,12 +59,12 @@ function supersededFiles({ segments, leftovers, checkpoint }: LogAnalysis): Read
 /** Moves superseded files to quarantine that an interrupted salvage left behind; on a full disk this is deferred. */
 function* supersede(
   environment: Environment,
-  directory: string,
+  settings: Settings,
   { header }: Segment,
   paths: readonly string[],
 ): IoRoutine<void> {
   try {
-    yield* moveToQuarantine(environment, directory, quarantineOf(environment.io, directory, header), paths);
+    yield* moveToQuarantine(environment, settings, quarantineOf(environment.io, settings.directory, header), paths);
   } catch (error) {
     if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
   }

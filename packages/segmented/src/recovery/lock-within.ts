@@ -1,6 +1,7 @@
 import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
+import type { Settings } from '../options.js';
 
 /** Waits for some milliseconds, by blocking or on the event loop. */
 export type Pause = (delayMs: number) => IoRoutine<void>;
@@ -17,13 +18,13 @@ const DELAY_MS_MAX = 250;
 export function* lockWithin(
   environment: Environment,
   path: string,
-  timeoutMs: number,
+  { lockTimeoutMs, fileMode }: Pick<Settings, 'lockTimeoutMs' | 'fileMode'>,
   pause: Pause,
 ): IoRoutine<() => void> {
   let delayMs = FIRST_DELAY_MS;
-  for (let leftMs = timeoutMs; ; leftMs -= delayMs, delayMs = Math.min(2 * delayMs, DELAY_MS_MAX)) {
+  for (let leftMs = lockTimeoutMs; ; leftMs -= delayMs, delayMs = Math.min(2 * delayMs, DELAY_MS_MAX)) {
     try {
-      return environment.io.lock(path);
+      return environment.io.lock(path, fileMode);
     } catch (error) {
       if (!WalError.is(error, 'WAL_LOCKED') || leftMs <= 0) throw error;
     }

@@ -29,7 +29,7 @@ export function* openLog(environment: Environment, settings: Settings, blocking:
   const kind = kindOf(io, directory);
   if (kind === undefined) {
     if (!create) throw notFound(directory, 'there is nothing at this path');
-    makeDirectories(io, directory);
+    makeDirectories(io, directory, settings.directoryMode);
   } else if (kind !== 'directory') {
     throw new WalError('WAL_BAD_HEADER', `${directory} is a ${kind}, not the directory of a log: give a directory`, {
       path: directory,
@@ -41,7 +41,7 @@ export function* openLog(environment: Environment, settings: Settings, blocking:
   if (recoveryMode === 'readonly')
     return { ...(yield* readLogOnly(environment, settings, listLog, blocking)), unlock: () => {} };
   const pause = blocking ? blockingPause : pauseOf(environment);
-  const unlock = yield* lockWithin(environment, join(directory, FileName.lock), settings.lockTimeoutMs, pause);
+  const unlock = yield* lockWithin(environment, join(directory, FileName.lock), settings, pause);
   try {
     // Again, now that no other writer changes it.
     const files = listLog();

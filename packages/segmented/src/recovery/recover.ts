@@ -204,7 +204,7 @@ function* rewriteCheckpoint(
   const { io } = environment;
   const { directory } = settings;
   try {
-    yield* writeCheckpoint(io, directory, checkpoint);
+    yield* writeCheckpoint(io, settings, checkpoint);
     return undefined;
   } catch (error) {
     if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
@@ -213,7 +213,7 @@ function* rewriteCheckpoint(
   // A preallocated file may have taken the space.
   yield* removeDrafts(environment, settings, files);
   try {
-    yield* writeCheckpoint(io, directory, checkpoint);
+    yield* writeCheckpoint(io, settings, checkpoint);
     return undefined;
   } catch (error) {
     if (WalError.is(error, 'WAL_NO_SPACE')) return error;

@@ -68,12 +68,11 @@ export class CheckpointStore {
 
   *#write(checkpoint: Checkpoint): IoRoutine<void> {
     const { io } = this.#environment;
-    const { directory } = this.#settings;
     try {
-      yield* writeCheckpoint(io, directory, checkpoint);
+      yield* writeCheckpoint(io, this.#settings, checkpoint);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || !(yield* this.#writer.allocator.releaseReserve())) throw error;
-      yield* writeCheckpoint(io, directory, checkpoint);
+      yield* writeCheckpoint(io, this.#settings, checkpoint);
     }
   }
 }

@@ -4,6 +4,7 @@ import type { Segment } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
 import { createdAt, type Environment, newId } from '../environment.js';
+import type { Settings } from '../options.js';
 
 /**
  * The quarantine directory for the files that a segment created by salvage supersedes: always the same for one segment, so
@@ -37,16 +38,20 @@ function timeOf(ms: number): string {
  */
 export function* moveToQuarantine(
   environment: Environment,
-  directory: string,
+  settings: DirectorySettings,
   quarantine: string,
   paths: readonly string[],
 ): IoRoutine<void> {
   if (paths.length === 0) return;
+  const { directory } = settings;
   const relativePath = relative(directory, quarantine);
-  yield* makeQuarantine(environment, directory, relativePath);
+  yield* makeQuarantine(environment, settings, relativePath);
   const names = paths.map((path) => basename(path));
   yield* moveNamesToQuarantine(environment, directory, relativePath, names);
 }
+
+/** What directories in the directory of a log depend on. */
+type DirectorySettings = Pick<Settings, 'directory' | 'directoryMode'>;
 
 /** A file that was moved to quarantine. */
 export interface Move {
@@ -60,22 +65,27 @@ export interface Move {
  *
  * @returns its path below the log's directory
  */
-export function* chooseQuarantine(environment: Environment, directory: string): IoRoutine<string> {
+export function* chooseQuarantine(environment: Environment, settings: DirectorySettings): IoRoutine<string> {
   const { io } = environment;
+  const { directory, directoryMode } = settings;
   const base = baseIn(io, directory);
-  makeDirectories(io, join(directory, base));
+  makeDirectories(io, join(directory, base), directoryMode);
   const empty = io.list(join(directory, base)).find((each) => isEmptySalvageDirectory(io, join(directory, base, each)));
   const id = Buffer.from(newId(environment)).toString('hex');
   const quarantine = `${base}/${timeOf(createdAt(environment))}-${id}`;
   if (empty !== undefined) io.rename(join(directory, base, empty), join(directory, quarantine));
-  yield* makeQuarantine(environment, directory, quarantine);
+  yield* makeQuarantine(environment, settings, quarantine);
   return quarantine;
 }
 
 /** Creates a quarantine directory when it is missing; its name is durable on return. */
-export function* makeQuarantine({ io }: Environment, directory: string, quarantine: string): IoRoutine<void> {
+export function* makeQuarantine(
+  { io }: Environment,
+  { directory, directoryMode }: DirectorySettings,
+  quarantine: string,
+): IoRoutine<void> {
   const path = join(directory, quarantine);
-  makeDirectories(io, path);
+  makeDirectories(io, path, directoryMode);
   yield* ioSteps.syncDirectory(io, dirname(path));
   yield* ioSteps.syncDirectory(io, directory);
 }

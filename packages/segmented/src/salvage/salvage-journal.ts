@@ -4,6 +4,7 @@ import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
 import { isNoFile, withFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { replaceFile } from '@walstack/storage-io/internal';
+import type { Settings } from '../options.js';
 import type { LsnRange } from '../recovery/recovery-report.js';
 import type { ChainLink } from '../segments/segment.js';
 
@@ -37,10 +38,14 @@ export interface SalvageJournal {
 const JOURNAL_BYTES_MAX = 256 * 1024 * 1024;
 
 /** Writes the file `salvage`; durable on return. */
-export function* writeJournal(io: StorageIo, directory: string, journal: SalvageJournal): IoRoutine<void> {
+export function* writeJournal(
+  io: StorageIo,
+  { directory, fileMode }: Pick<Settings, 'directory' | 'fileMode'>,
+  journal: SalvageJournal,
+): IoRoutine<void> {
   const draft = join(directory, FileName.salvageDraft);
   try {
-    yield* replaceFile(io, draft, join(directory, FileName.salvage), encodeJournal(journal));
+    yield* replaceFile(io, draft, join(directory, FileName.salvage), encodeJournal(journal), fileMode);
   } catch (error) {
     yield* dropDraft(io, draft);
     throw error;

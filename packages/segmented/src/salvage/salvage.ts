@@ -67,8 +67,8 @@ export function* resumeSalvage(
   yield* checkOwner(environment.io, settings, sound, blocking);
   yield* loadCurrentKey(settings.keyRing, blocking);
   // The directory and the file may not be durable, and a failed sync may have dropped them: so both are written again.
-  yield* makeQuarantine(environment, settings.directory, journal.quarantine);
-  yield* writeJournal(environment.io, settings.directory, journal);
+  yield* makeQuarantine(environment, settings, journal.quarantine);
+  yield* writeJournal(environment.io, settings, journal);
   yield* carryOut(environment, settings, journal);
   return yield* finishOrRepeat(environment, settings, journal, blocking);
 }
@@ -101,7 +101,7 @@ function* begin(
   refuseTakenName(io, directory, damage);
   const { survey, plan, encryptedFrom } = yield* planAndRewrite(environment, settings, files, damage, blocking);
   yield* removeDrafts(environment, settings, files);
-  const quarantine = before?.quarantine ?? (yield* chooseQuarantine(environment, directory));
+  const quarantine = before?.quarantine ?? (yield* chooseQuarantine(environment, settings));
   const [newest] = survey.sound.slice(-1);
   const journal = {
     quarantine,
@@ -114,7 +114,7 @@ function* begin(
     firstLsn: plan.kept[0]?.header.firstLsn ?? plan.nextLsn,
     ...decided(plan, before),
   };
-  yield* writeJournal(io, directory, journal);
+  yield* writeJournal(io, settings, journal);
   return journal;
 }
 
@@ -282,7 +282,7 @@ function* carryOut(
   if (kindOf(io, join(directory, FileName.checkpoint)) === 'directory') {
     yield* moveNamesToQuarantine(environment, directory, quarantine, [FileName.checkpoint], done?.moved);
   }
-  yield* writeCheckpoint(io, directory, { ...checkpoint, logId });
+  yield* writeCheckpoint(io, settings, { ...checkpoint, logId });
   if (done !== undefined) done.checkpointReplaced = true;
   yield* ioSteps.syncDirectory(io, directory);
 }

@@ -21,7 +21,7 @@ export function* beginSegment(io: StorageIo, directory: string, file: IoFile, he
 }
 
 /** The settings that segment files depend on. */
-type FileSettings = Pick<Settings, 'directory' | 'directIo' | 'blockBytes'>;
+type FileSettings = Pick<Settings, 'directory' | 'directIo' | 'blockBytes' | 'fileMode'>;
 
 /**
  * Opens `next.seg`, with direct I/O when that is wanted and the file system supports it for single blocks.
@@ -31,7 +31,7 @@ type FileSettings = Pick<Settings, 'directory' | 'directIo' | 'blockBytes'>;
 export function openNextSegment(io: StorageIo, settings: FileSettings, create = true): IoFile {
   const path = join(settings.directory, FileName.nextSegment);
   const direct = settings.directIo && writesSideBySide(io);
-  const file = io.open(path, { create, exclusive: create, direct });
+  const file = io.open(path, { create, exclusive: create, direct, mode: settings.fileMode });
   if (settings.blockBytes % file.alignment === 0) return file;
   closeFile(io, file);
   return io.open(path);

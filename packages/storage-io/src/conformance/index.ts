@@ -12,6 +12,7 @@ import { files } from './files.js';
 import { lifecycle } from './lifecycle.js';
 import { locks } from './locks.js';
 import { names } from './names.js';
+import { permissions } from './permissions.js';
 import { powerCuts } from './power-cuts.js';
 import { powerCutsAtLength } from './power-cuts-at-length.js';
 import { refusals } from './refusals.js';
@@ -54,6 +55,7 @@ const TOPICS: readonly (readonly [topic: string, cases: readonly ConformanceCase
   ['lifecycle', lifecycle],
   ['names', names],
   ['files', files],
+  ['permissions', permissions],
   ['data', data],
   ['any order', anyOrder],
   ['refusals', refusals],

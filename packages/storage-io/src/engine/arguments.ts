@@ -21,7 +21,12 @@ const OPEN_OPTIONS = optionNames<OpenOptions>({
   direct: true,
   truncate: true,
   readOnly: true,
+  mode: true,
 });
+
+/** The permissions of what is made, where none are given: those of the owner only. */
+export const FILE_MODE_DEFAULT = 0o600;
+export const DIRECTORY_MODE_DEFAULT = 0o700;
 const WRITE_OPTIONS = optionNames<WriteOptions>({ durable: true });
 
 /** Returns `value` when it is a `Uint8Array`, of any realm, that one transfer can move. */
@@ -53,7 +58,20 @@ export function openFlags(options: OpenOptions | undefined): OpenFlags {
     direct: chosen(options?.direct, 'options.direct'),
     truncate,
     readOnly,
+    mode: checkMode('options.mode', options?.mode ?? FILE_MODE_DEFAULT),
   };
+}
+
+/** Returns `mode` when it is the permissions of a file or directory. */
+export function checkMode(name: string, mode: unknown): number {
+  return checkInteger(name, mode, 0, 0o777);
+}
+
+/** Returns `mode` when it gives the owner at least the permissions that a log needs for its own files. */
+export function checkOwnMode(name: string, mode: unknown, needed: number): number {
+  const checked = checkMode(name, mode);
+  if ((checked & needed) !== needed) throw outOfRange(name, `0o${needed.toString(8)} and any further bits`, mode);
+  return checked;
 }
 
 /** Whether a write is to be durable. @throws `WAL_UNSUPPORTED` when it is and the backend has no durable writes */

@@ -18,8 +18,11 @@ import {
   checkAlignment,
   checkBytes,
   checkCompletionBuffer,
+  checkMode,
   checkOffset,
+  DIRECTORY_MODE_DEFAULT,
   durability,
+  FILE_MODE_DEFAULT,
   misalignedMemory,
   openFlags,
 } from './arguments.js';
@@ -127,10 +130,11 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     this.#call('rename', from, () => this.#ops.rename(from, to));
   }
 
-  makeDirectory(path: string): void {
+  makeDirectory(path: string, mode: number = DIRECTORY_MODE_DEFAULT): void {
     this.#requireOpen();
     checkPath('path', path);
-    this.#call('makeDirectory', path, () => this.#ops.makeDirectory(path));
+    checkMode('mode', mode);
+    this.#call('makeDirectory', path, () => this.#ops.makeDirectory(path, mode));
   }
 
   stat(path: string): IoStat {
@@ -145,10 +149,11 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     return this.#call('fileSystem', path, () => this.#ops.fileSystem?.(path));
   }
 
-  lock(path: string): () => void {
+  lock(path: string, mode: number = FILE_MODE_DEFAULT): () => void {
     this.#requireOpen();
     checkPath('path', path);
-    const free = this.#call('lock', path, () => this.#ops.lock(path));
+    checkMode('mode', mode);
+    const free = this.#call('lock', path, () => this.#ops.lock(path, mode));
     const release = (): void => {
       if (this.#locks.delete(release)) this.#call('unlock', path, free);
     };

@@ -12,6 +12,8 @@ export interface OpenFlags {
   readonly truncate: boolean;
   /** The file will not be written. Only ever `true` without `create` and `truncate`. */
   readonly readOnly: boolean;
+  /** The permissions of the file where this makes it; of no meaning without `create`. */
+  readonly mode: number;
 }
 
 /**
@@ -41,11 +43,14 @@ export interface FileNamespaceOps<Handle> {
   list(directory: string): string[];
   /** Renames a file or directory, replacing a file of that name. */
   rename(from: string, to: string): void;
-  /** Makes one directory. */
-  makeDirectory(path: string): void;
+  /** Makes one directory, with these permissions. */
+  makeDirectory(path: string, mode: number): void;
   stat(path: string): IoStat;
-  /** Locks `path` without waiting, and returns what releases it; `WAL_LOCKED` when it is locked already. */
-  lock(path: string): () => void;
+  /**
+   * Locks `path` without waiting, and returns what releases it; `WAL_LOCKED` when it is locked already. Where it makes a
+   * file, that has these permissions.
+   */
+  lock(path: string, mode: number): () => void;
   /** What is known of the file system that a path lies on. Without it, nothing is. */
   fileSystem?(path: string): FileSystem | undefined;
   /**

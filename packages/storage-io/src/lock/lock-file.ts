@@ -1,6 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, statSync, unlinkSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import { fileLocksUnavailableReason, holdLock } from '@walstack/native';
+import { openOrCreate } from '../backends/node-fs/permissions.js';
+import { FILE_MODE_DEFAULT } from '../engine/arguments.js';
 import { callFailure } from '../errors/io-failure.js';
 import { nameOfError } from '../errors/system-error.js';
 import { attempt, overwriteLock, peekLock, readLock } from './lock-content.js';
@@ -33,13 +35,14 @@ import { createTakeover, removeTakeover } from './takeover-file.js';
  *
  * The file system must be used by one machine only: to another machine the holder looks dead, as after a restart.
  *
+ * @param mode - the permissions of the file where this makes it
  * @throws `WAL_LOCKED` with `holder` and `reason`: `held`, `held-elsewhere` (in a process id namespace that cannot be
  * seen from here), `taking-over` (another is taking it at this moment) or `stale-takeover`; `WAL_NOT_FOUND` when the
  * directory is missing; `WAL_NO_SPACE`; `WAL_IO_FAILED`
  */
-export function lockPath(path: string): () => void {
+export function lockPath(path: string, mode = FILE_MODE_DEFAULT): () => void {
   const seen = peekUnlessHeld(path);
-  const fd = openLock(path);
+  const fd = openLock(path, mode);
   const acquired = lockByKernel(path, fd);
   const { me } = acquired;
   try {
@@ -188,9 +191,9 @@ function release(path: string, fd: number, { me, unlock }: AcquiredLock): void {
   }
 }
 
-function openLock(path: string): number {
+function openLock(path: string, mode: number): number {
   try {
-    return openSync(path, constants.O_RDWR | constants.O_CREAT);
+    return openOrCreate(path, 0, mode);
   } catch (error) {
     throw callFailure('lock', path, error);
   }

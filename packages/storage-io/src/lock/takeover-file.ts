@@ -41,7 +41,7 @@ export function createTakeover(path: string, takeover: string, me: LockHolder): 
 function createTakeoverInTwoSteps(path: string, takeover: string, me: LockHolder): void {
   let fd: number;
   try {
-    fd = openSync(takeover, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
+    fd = openSync(takeover, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   } catch (error) {
     if (!isNoSpace(error)) throw takeoverFailure(path, takeover, error);
     linkTakeover(path, takeover, me);

@@ -58,13 +58,16 @@ export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRouti
 }
 
 /** Opens the file, and returns whether it was created. */
-function openOrCreate(io: StorageIo, { path, create, direct }: WriterSettings): { file: IoFile; created: boolean } {
+function openOrCreate(
+  io: StorageIo,
+  { path, create, direct, fileMode }: WriterSettings,
+): { file: IoFile; created: boolean } {
   try {
     return { file: io.open(path, { direct }), created: false };
   } catch (error) {
     if (!create || !WalError.is(error, 'WAL_NOT_FOUND')) throw error;
   }
-  return { file: io.open(path, { direct, create }), created: true };
+  return { file: io.open(path, { direct, create, mode: fileMode }), created: true };
 }
 
 /** Excludes other writers, where the platform and the file system have locks on files. */

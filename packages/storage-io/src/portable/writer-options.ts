@@ -9,6 +9,7 @@ import {
   outOfRange,
 } from '@walstack/codec/internal';
 import type { StorageIoName } from '../backends/open-storage-io.js';
+import { checkOwnMode, FILE_MODE_DEFAULT } from '../engine/arguments.js';
 import type { StorageIo } from '../storage-io.js';
 
 /** How a {@link PortableWalWriter} is opened. */
@@ -20,6 +21,11 @@ export interface PortableWalWriterOptions {
   readonly io?: StorageIo | StorageIoName;
   /** Create the file when it does not exist. Default `true`; with `false` a missing file is `WAL_NOT_FOUND`. */
   readonly create?: boolean;
+  /**
+   * The permissions of the file where the writer makes it: the bits of `chmod`, whatever the umask; at least 0o600. An
+   * existing file keeps its own. Default `0o600`: its owner only.
+   */
+  readonly fileMode?: number;
   /**
    * The file contains frames and nothing else: opening finds and cuts off a torn tail, and `append` and `appendBatched`
    * are refused. Default `false`.
@@ -60,6 +66,7 @@ export interface PortableWalWriterOptions {
 export interface WriterSettings {
   readonly path: string;
   readonly create: boolean;
+  readonly fileMode: number;
   readonly framed: boolean;
   readonly direct: boolean;
   readonly padGroups: boolean;
@@ -79,6 +86,7 @@ export const GIBIBYTE = 1024 * MEBIBYTE;
 const KNOWN = optionNames<PortableWalWriterOptions>({
   io: true,
   create: true,
+  fileMode: true,
   framed: true,
   direct: true,
   padGroups: true,
@@ -93,6 +101,7 @@ export function checkWriterOptions(path: string, options: PortableWalWriterOptio
   checkPath('path', path);
   const {
     create = true,
+    fileMode = FILE_MODE_DEFAULT,
     framed = false,
     direct = false,
     padGroups = false,
@@ -108,6 +117,7 @@ export function checkWriterOptions(path: string, options: PortableWalWriterOptio
   return {
     path,
     create: checkBoolean('create', create),
+    fileMode: checkOwnMode('fileMode', fileMode, FILE_MODE_DEFAULT),
     framed,
     direct: checkBoolean('direct', direct),
     padGroups: checkBoolean('padGroups', padGroups),

@@ -14,13 +14,13 @@ export function kindOf(io: StorageIo, path: string): 'file' | 'directory' | 'oth
   }
 }
 
-/** Makes a directory and its missing parents. None of their names is durable on return. */
-export function makeDirectories(io: StorageIo, path: string): void {
+/** Makes a directory and its missing parents, with these permissions. None of their names is durable on return. */
+export function makeDirectories(io: StorageIo, path: string, mode: number): void {
   if (kindOf(io, path) !== undefined) return;
   const parent = dirname(path);
-  if (parent !== path) makeDirectories(io, parent);
+  if (parent !== path) makeDirectories(io, parent, mode);
   try {
-    io.makeDirectory(path);
+    io.makeDirectory(path, mode);
   } catch (error) {
     // Another thread or process may have made it meanwhile.
     if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;
@@ -30,9 +30,17 @@ export function makeDirectories(io: StorageIo, path: string): void {
 /**
  * Replaces a file as a whole: writes the file `draft` beside it, and renames that. The bytes are durable on return, the
  * name is once the directory is synced. A failure before the rename leaves `path` unchanged.
+ *
+ * @param mode - the permissions of the new file
  */
-export function* replaceFile(io: StorageIo, draft: string, path: string, bytes: Uint8Array): IoRoutine<void> {
-  const file = io.open(draft, { create: true, truncate: true });
+export function* replaceFile(
+  io: StorageIo,
+  draft: string,
+  path: string,
+  bytes: Uint8Array,
+  mode: number,
+): IoRoutine<void> {
+  const file = io.open(draft, { create: true, truncate: true, mode });
   try {
     yield* write(io, file, bytes, 0);
     yield* datasync(io, file);

@@ -60,9 +60,9 @@ export class ProcessFiles {
     this.#locks.releaseAll(this);
   }
 
-  open(path: string, { create, exclusive, truncate, direct }: OpenFlags): SimulatedHandle {
-    const place = this.#place('open', path);
-    const file = this.#openFile(place, path, create, exclusive);
+  open(path: string, flags: OpenFlags): SimulatedHandle {
+    const { truncate, direct } = flags;
+    const file = this.#openFile(this.#place('open', path), path, flags);
     const handle = { file, path, direct };
     if (truncate && file.size > 0) this.#core.change({ kind: 'resize', inode: file.id, bytes: 0 });
     return handle;
@@ -91,7 +91,7 @@ export class ProcessFiles {
     this.#throwFault('stat', path);
     const { found } = this.#place('stat', path);
     if (found === undefined) throw diskError('ENOENT', 'stat', path);
-    return { kind: found.kind, size: found.kind === 'file' ? found.size : 0 };
+    return { kind: found.kind, size: found.kind === 'file' ? found.size : 0, mode: found.mode };
   }
 
   rename(from: string, to: string): void {
@@ -114,16 +114,17 @@ export class ProcessFiles {
     });
   }
 
-  makeDirectory(path: string): void {
+  makeDirectory(path: string, mode: number): void {
     this.#throwFault('make-directory', path);
     const { directory, name, found } = this.#place('make-directory', path);
     if (found !== undefined) throw diskError('EEXIST', 'make-directory', path);
     this.#requireRoom('make-directory', path);
-    this.#core.change({ kind: 'make-directory', directory: directory.id, name, inode: this.#core.state.nextInode });
+    const inode = this.#core.state.nextInode;
+    this.#core.change({ kind: 'make-directory', directory: directory.id, name, inode, mode });
   }
 
-  lock(path: string): () => void {
-    const file = this.#openFile(this.#place('open', path), path, true, false);
+  lock(path: string, mode: number): () => void {
+    const file = this.#openFile(this.#place('open', path), path, { create: true, exclusive: false, mode });
     return this.#locks.lockPath(this, file.id, path);
   }
 
@@ -241,7 +242,11 @@ export class ProcessFiles {
     });
   }
 
-  #openFile({ directory, name, found }: Place, path: string, create: boolean, exclusive: boolean): FileInode {
+  #openFile(
+    { directory, name, found }: Place,
+    path: string,
+    { create, exclusive, mode }: Pick<OpenFlags, 'create' | 'exclusive' | 'mode'>,
+  ): FileInode {
     const kind = found === undefined && create ? 'create' : 'open';
     this.#throwFault(kind, path);
     if (found?.kind === 'directory') throw diskError('EISDIR', 'open', path);
@@ -250,7 +255,7 @@ export class ProcessFiles {
     if (!create) throw diskError('ENOENT', 'open', path);
     this.#requireRoom('open', path);
     const inode = this.#core.state.nextInode;
-    this.#core.change({ kind: 'create', directory: directory.id, name, inode });
+    this.#core.change({ kind: 'create', directory: directory.id, name, inode, mode });
     return this.#core.state.file(inode);
   }
 

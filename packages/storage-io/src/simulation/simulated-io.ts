@@ -91,9 +91,9 @@ function namespaceOps(files: ProcessFiles, settings: IoSettings): FileNamespaceO
     links: (handle) => files.links(handle),
     list: (path) => files.list(path),
     rename: (from, to) => files.rename(from, to),
-    makeDirectory: (path) => files.makeDirectory(path),
+    makeDirectory: (path, mode) => files.makeDirectory(path, mode),
     stat: (path) => files.stat(path),
-    lock: (path) => files.lock(path),
+    lock: (path, mode) => files.lock(path, mode),
     ...(settings.fileLocks ? { lockFile: (handle, mode) => files.lockFile(handle, mode) } : {}),
     ...(directAlignment > 1
       ? { directAlignment: () => directAlignment, allocateBuffer: (bytes) => new Uint8Array(bytes) }

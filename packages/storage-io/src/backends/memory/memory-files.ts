@@ -1,4 +1,5 @@
 import { WalError } from '@walstack/codec';
+import type { OpenFlags } from '../../engine/file-ops.js';
 import { namesOf } from '../../errors/path-names.js';
 import { errnoNamed, systemError } from '../../errors/system-error.js';
 import type { IoStat } from '../../storage-io.js';
@@ -6,6 +7,7 @@ import type { IoStat } from '../../storage-io.js';
 /** A file in memory. */
 interface MemoryFile {
   readonly kind: 'file';
+  readonly mode: number;
   /** At least as long as the file; zeros after its end. */
   bytes: Uint8Array;
   size: number;
@@ -20,6 +22,7 @@ interface MemoryFile {
 
 interface MemoryDirectory {
   readonly kind: 'directory';
+  readonly mode: number;
   readonly entries: Map<string, MemoryFile | MemoryDirectory>;
 }
 
@@ -34,19 +37,19 @@ const FIRST_BYTES = 4096;
 
 const failure = (code: string, syscall: string, path?: string): Error => systemError(errnoNamed(code), syscall, path);
 
-const newDirectory = (): MemoryDirectory => ({ kind: 'directory', entries: new Map() });
+const newDirectory = (mode: number): MemoryDirectory => ({ kind: 'directory', mode, entries: new Map() });
 
 /** A file system in memory. Its errors are those that `node:fs` would throw. */
 export class MemoryFiles {
-  readonly #root = newDirectory();
+  readonly #root = newDirectory(0o755);
 
-  open(path: string, create: boolean, exclusive: boolean, truncate: boolean): MemoryHandle {
+  open(path: string, { create, exclusive, truncate, mode }: Omit<OpenFlags, 'direct' | 'readOnly'>): MemoryHandle {
     const { directory, name } = this.#parent('open', path);
     const found = name === '' ? this.#root : directory.entries.get(name);
     if (found?.kind === 'directory') throw failure('EISDIR', 'open', path);
     if (found !== undefined && exclusive) throw failure('EEXIST', 'open', path);
     if (found === undefined && !create) throw failure('ENOENT', 'open', path);
-    const file = found ?? newFile();
+    const file = found ?? newFile(mode);
     directory.entries.set(name, file);
     const handle = { file };
     if (truncate) this.truncate(handle, 0);
@@ -98,10 +101,10 @@ export class MemoryFiles {
     this.#directory('fsync', path);
   }
 
-  makeDirectory(path: string): void {
+  makeDirectory(path: string, mode: number): void {
     const { directory, name } = this.#parent('mkdir', path);
     if (name === '' || directory.entries.has(name)) throw failure('EEXIST', 'mkdir', path);
-    directory.entries.set(name, newDirectory());
+    directory.entries.set(name, newDirectory(mode));
   }
 
   rename(from: string, to: string): void {
@@ -123,11 +126,11 @@ export class MemoryFiles {
     const { directory, name } = this.#parent('stat', path);
     const found = name === '' ? this.#root : directory.entries.get(name);
     if (found === undefined) throw failure('ENOENT', 'stat', path);
-    return { kind: found.kind, size: found.kind === 'file' ? found.size : 0 };
+    return { kind: found.kind, size: found.kind === 'file' ? found.size : 0, mode: found.mode };
   }
 
-  lock(path: string): () => void {
-    const { file } = this.open(path, true, false, false);
+  lock(path: string, mode: number): () => void {
+    const { file } = this.open(path, { create: true, exclusive: false, truncate: false, mode });
     if (file.locked) {
       const holder = 'another backend of the same memory';
       throw new WalError('WAL_LOCKED', `${path} is held by ${holder}: close the log there, then try again`, {
@@ -176,8 +179,9 @@ export class MemoryFiles {
   }
 }
 
-const newFile = (): MemoryFile => ({
+const newFile = (mode: number): MemoryFile => ({
   kind: 'file',
+  mode,
   bytes: new Uint8Array(0),
   size: 0,
   links: 1,

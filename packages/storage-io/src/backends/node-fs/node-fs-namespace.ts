@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  type Stats,
-  statSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import {
   allocateAligned,
@@ -24,6 +14,7 @@ import { errnoNamed, nameOfError, systemError } from '../../errors/system-error.
 import { hasNoLocks, lockPath } from '../../lock/lock-file.js';
 import type { IoStat } from '../../storage-io.js';
 import { fileSystemOfPath } from '../file-system.js';
+import { makeDirectory, modeOf, openOrCreate } from './permissions.js';
 
 /** The alignment of memory that satisfies direct I/O on every usual disk. */
 export const MEMORY_ALIGNMENT = 4096;
@@ -45,19 +36,17 @@ const withAddon: Pick<FileNamespaceOps<number>, 'directAlignment' | 'allocateBuf
  */
 export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.freeze({
   realFiles: true,
-  open: (path: string, flags: OpenFlags): number =>
-    flags.readOnly ? openToRead(path) : openSync(path, flagBits(flags)),
+  open: (path: string, flags: OpenFlags): number => (flags.readOnly ? openToRead(path) : openToWrite(path, flags)),
   close,
   size: (fd: number): number => fstatSync(fd).size,
   links: (fd: number): number => fstatSync(fd).nlink,
   list: (directory: string): string[] => readdirSync(directory),
   rename: (from: string, to: string): void => renameSync(from, to),
-  makeDirectory: (path: string): void => {
-    mkdirSync(path);
-  },
+  makeDirectory,
   stat: (path: string): IoStat => {
     const stats = statSync(path);
-    return { kind: kindOf(stats), size: stats.isFile() ? stats.size : 0 };
+    const mode = modeOf(stats);
+    return { kind: kindOf(stats), size: stats.isFile() ? stats.size : 0, ...(mode === undefined ? {} : { mode }) };
   },
   fileSystem: fileSystemOfPath,
   lock: lockPath,
@@ -103,13 +92,10 @@ function openToRead(path: string): number {
   return openSync(path, constants.O_RDONLY);
 }
 
-function flagBits({ create, exclusive, truncate }: OpenFlags): number {
-  return (
-    constants.O_RDWR |
-    (create ? constants.O_CREAT : 0) |
-    (exclusive ? constants.O_EXCL : 0) |
-    (truncate ? constants.O_TRUNC : 0)
-  );
+function openToWrite(path: string, { create, exclusive, truncate, mode }: OpenFlags): number {
+  const truncating = truncate ? constants.O_TRUNC : 0;
+  if (!create) return openSync(path, constants.O_RDWR | truncating);
+  return openOrCreate(path, truncating | (exclusive ? constants.O_EXCL : 0), mode);
 }
 
 function kindOf(stats: Stats): IoStat['kind'] {

@@ -2,10 +2,13 @@
 export class DirectoryInode {
   readonly kind = 'directory';
   readonly id: number;
+  /** The permissions. */
+  readonly mode: number;
   readonly entries = new Map<string, number>();
   readonly durable = new Map<string, number>();
 
-  constructor(id: number) {
+  constructor(id: number, mode: number) {
     this.id = id;
+    this.mode = mode;
   }
 }

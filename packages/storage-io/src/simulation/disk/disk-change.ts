@@ -28,8 +28,13 @@ export type DiskChange =
   | { readonly kind: 'sync-failed'; readonly inode: number; readonly from: number; readonly upTo: number }
   /** The cache evicts what a failed sync has dropped. `seed` decides what of it had reached the disk. */
   | { readonly kind: 'evict'; readonly inode: number; readonly seed: number }
-  | { readonly kind: 'create'; readonly directory: number; readonly name: string; readonly inode: number }
-  | { readonly kind: 'make-directory'; readonly directory: number; readonly name: string; readonly inode: number }
+  | {
+      readonly kind: 'create' | 'make-directory';
+      readonly directory: number;
+      readonly name: string;
+      readonly inode: number;
+      readonly mode: number;
+    }
   | {
       readonly kind: 'rename';
       readonly directory: number;

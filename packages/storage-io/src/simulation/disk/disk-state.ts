@@ -28,7 +28,7 @@ interface UnsyncedNames {
  * nor open files, and only {@link DiskState.apply} changes it.
  */
 export class DiskState {
-  readonly #inodes = new Map<number, Inode>([[ROOT, new DirectoryInode(ROOT)]]);
+  readonly #inodes = new Map<number, Inode>([[ROOT, new DirectoryInode(ROOT, 0o755)]]);
   #names: UnsyncedNames[] = [];
   #changes = 0;
   #lastInode = ROOT;
@@ -141,7 +141,7 @@ export class DiskState {
         after.#inodes.set(id, inode.crashed(ask, stale));
         return;
       }
-      const directory = new DirectoryInode(id);
+      const directory = new DirectoryInode(id, inode.mode);
       after.#inodes.set(id, directory);
       for (const [name, child] of names.get(id) ?? []) {
         directory.entries.set(name, child);
@@ -201,9 +201,9 @@ export class DiskState {
     } else if (change.kind === 'remove') {
       changes.push({ directory, name, inode: this.#named(directory, name), taken: true });
     } else {
-      const { inode } = change;
+      const { inode, mode } = change;
       this.#lastInode = Math.max(this.#lastInode, inode);
-      this.#inodes.set(inode, change.kind === 'create' ? new FileInode(inode) : new DirectoryInode(inode));
+      this.#inodes.set(inode, change.kind === 'create' ? new FileInode(inode, mode) : new DirectoryInode(inode, mode));
       changes.push({ directory, name, inode, taken: false });
     }
     for (const each of changes) setName(this.directory(each.directory).entries, each);

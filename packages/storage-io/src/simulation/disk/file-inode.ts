@@ -44,6 +44,8 @@ export interface FlyingWrite {
 export class FileInode {
   readonly kind = 'file';
   readonly id: number;
+  /** The permissions. */
+  readonly mode: number;
   #size = 0;
   #durableSize = 0;
   /** Sizes since the durable one. */
@@ -53,8 +55,9 @@ export class FileInode {
   readonly #unsynced = new Map<number, UnsyncedSector>();
   readonly #flying = new Map<number, FlyingWrite>();
 
-  constructor(id: number) {
+  constructor(id: number, mode: number) {
     this.id = id;
+    this.mode = mode;
   }
 
   /** In bytes. */
@@ -200,7 +203,7 @@ export class FileInode {
    * @param stale - the content of a new sector that no write has reached; zeros without it
    */
   crashed(ask: Ask, stale?: StaleSector): FileInode {
-    const after = new FileInode(this.id);
+    const after = new FileInode(this.id, this.mode);
     after.#sectors = this.#sectors.slice();
     const sizeChange = this.#survivingSize(after, ask);
     for (const [index, unsynced] of this.#unsynced) {
