@@ -110,9 +110,8 @@ export function writeRecordHeader(
   setUint64(view, offset + 8, lsn);
   view.setUint32(offset + 16, type, true);
   view.setUint32(offset + 20, Math.min(lag, LAG_UNKNOWN), true);
-  view.setUint16(offset + 24, metaLength, true);
-  view.setUint8(offset + 26, flags);
-  view.setUint8(offset + 27, codec);
+  // As one word: the length of the meta, the flags and the codec.
+  view.setUint32(offset + 24, metaLength | (flags << 16) | (codec << 24), true);
   view.setUint32(offset + 28, Math.max(0, Math.min(elapsedMs, 0xffff_ffff)), true);
 }
 

@@ -12,14 +12,18 @@ const BATCH_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** Refuses what cannot be appended now: too large, too much pending, no room on the disk, a cut in progress. */
 export class AppendGate {
-  readonly #settings: Settings;
+  readonly #directory: string;
+  readonly #maxPayloadBytes: number;
+  readonly #maxPendingBytes: number;
   readonly #writer: SegmentWriter;
   readonly #calls: CallQueues;
   readonly #cuts: Cuts;
   readonly #fullDisk: FullDisk;
 
   constructor(settings: Settings, writer: SegmentWriter, calls: CallQueues, cuts: Cuts, fullDisk: FullDisk) {
-    this.#settings = settings;
+    this.#directory = settings.directory;
+    this.#maxPayloadBytes = settings.maxPayloadBytes;
+    this.#maxPendingBytes = settings.maxPendingBytes;
     this.#writer = writer;
     this.#calls = calls;
     this.#cuts = cuts;
@@ -29,13 +33,13 @@ export class AppendGate {
   /** @throws when the log accepts no records now */
   throwUnlessWritable(): void {
     this.#calls.throwUnlessOwned();
-    if (this.#cuts.isInProgress) throw cutInProgress(this.#settings.directory);
+    if (this.#cuts.isInProgress) throw cutInProgress(this.#directory);
   }
 
   /** @throws when a record of this size cannot be appended now */
   checkSizes(payload: number, meta: number, scoped: boolean): void {
     this.#calls.throwIfFailed();
-    const { maxPayloadBytes } = this.#settings;
+    const maxPayloadBytes = this.#maxPayloadBytes;
     if (payload > maxPayloadBytes) throw tooLarge('payload', payload, maxPayloadBytes);
     if (meta > META_BYTES_MAX) throw tooLarge('meta', meta, META_BYTES_MAX);
     this.#checkRoom(recordFrameBytes(payload, meta, scoped));
@@ -44,7 +48,7 @@ export class AppendGate {
   /** @throws when a batch cannot be appended now */
   checkBatch(records: readonly RecordBody[], sizeBytes: number): void {
     this.#calls.throwIfFailed();
-    const { maxPayloadBytes } = this.#settings;
+    const maxPayloadBytes = this.#maxPayloadBytes;
     for (const { payload } of records) {
       if (payload.length > maxPayloadBytes) throw tooLarge('payload', payload.length, maxPayloadBytes);
     }
@@ -60,7 +64,7 @@ export class AppendGate {
       throw noSpace;
     }
     const { pendingBytes } = this.#writer;
-    const { maxPendingBytes } = this.#settings;
+    const maxPendingBytes = this.#maxPendingBytes;
     if (pendingBytes > 0 && pendingBytes + bytes > maxPendingBytes) {
       throw backpressure(pendingBytes, bytes, maxPendingBytes);
     }

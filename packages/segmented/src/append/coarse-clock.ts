@@ -12,9 +12,9 @@ export class CoarseClock {
     this.#now = now;
   }
 
-  /** Whether the time of this turn is cached, so that {@link read} does not call the application's clock. */
-  get isRead(): boolean {
-    return this.#time !== undefined;
+  /** The time of this turn if it was read: then {@link read} does not call the application's clock. */
+  get cached(): number | undefined {
+    return this.#time;
   }
 
   /** The time of the first call in this turn. */

@@ -17,7 +17,7 @@ import { appendedMeanwhile, usedUp } from '../log-errors.js';
 import type { Settings } from '../options.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import type { FinalFailure } from '../write/final-failure.js';
-import type { SegmentChain } from '../write/segment-chain.js';
+import { ELAPSED_MS_MAX, type SegmentChain } from '../write/segment-chain.js';
 import type { Watermarks } from '../write/watermarks.js';
 import type { WriterCounters, WriterParts } from '../write/writer-parts.js';
 import type { Arena } from './arena.js';
@@ -50,21 +50,39 @@ export class RecordEncoder {
    * @returns its LSN
    */
   append(given: RecordBody): Lsn {
-    const { nextLsn: lsn, generation } = this.#watermarks;
-    const { keyRing } = this.#chain;
+    const lsn = this.#watermarks.nextLsn;
     if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
     const { compressor } = this.#settings;
     const body = compressor === undefined ? given : compressed(given, compressor);
     const frameBytes = this.#frameBytesOf(body);
+    const { active } = this.#chain;
+    const now = this.#clock.cached;
+    if (active !== undefined && now !== undefined) {
+      const elapsedMs = now - active.header.createdAtMs;
+      const offset = elapsedMs <= ELAPSED_MS_MAX ? this.#arena.follow(active, frameBytes) : -1;
+      if (offset >= 0) {
+        this.#encode(active, body, offset, frameBytes, 0, elapsedMs, true);
+        return lsn;
+      }
+    }
+    return this.#appendFirst(body, frameBytes);
+  }
+
+  /** Encodes the first record of a group, or of a segment. */
+  #appendFirst(body: RecordBody, frameBytes: number): Lsn {
+    const { nextLsn: lsn, generation } = this.#watermarks;
+    const { keyRing } = this.#chain;
     // The clock and the random bytes of a new segment may be the application's functions, which may detach the record's
     // memory.
-    const isClockRead = this.#clock.isRead;
+    const isClockRead = this.#clock.cached !== undefined;
     const now = this.#clock.read();
     const segment = this.#segmentFor(frameBytes, now);
     this.#requireSame(lsn, generation, keyRing);
-    const elapsedMs = now - segment.header.createdAtMs;
-    this.#encode(segment, body, frameBytes, 0, elapsedMs, isClockRead && segment === this.#chain.active);
+    const isSteady = isClockRead && segment === this.#chain.active;
+    const offset = this.#arena.place(segment, frameBytes);
+    this.#encode(segment, body, offset, frameBytes, 0, now - segment.header.createdAtMs, isSteady);
     this.#chain.active = segment;
+    this.#arena.followUpTo(this.#chain.roomEnd(segment));
     return lsn;
   }
 
@@ -94,7 +112,8 @@ export class RecordEncoder {
     try {
       for (const body of bodies) {
         const flags = this.#watermarks.nextLsn === lastLsn ? 0 : RecordFlag.batchContinues;
-        this.#encode(segment, body, this.#frameBytesOf(body), flags, elapsedMs, true);
+        const frameBytes = this.#frameBytesOf(body);
+        this.#encode(segment, body, this.#arena.place(segment, frameBytes), frameBytes, flags, elapsedMs, true);
       }
     } catch (error) {
       // Not expected, as a batch owns copies of its bytes. But the records encoded so far must not remain without the
@@ -123,11 +142,13 @@ export class RecordEncoder {
   /**
    * Encodes a record. It gets its LSN and its offset only when it is completely encoded, so that a failure leaves no gap.
    *
+   * @param offset - its place in the memory of the arena
    * @param isSteady - whether no function of the application was called since the record was checked
    */
   #encode(
     segment: ActiveSegment,
     body: RecordBody,
+    offset: number,
     frameBytes: number,
     batchFlag: number,
     elapsedMs: number,
@@ -137,7 +158,6 @@ export class RecordEncoder {
     const { cipher } = segment;
     const watermarks = this.#watermarks;
     const lsn = watermarks.nextLsn;
-    const offset = this.#arena.place(segment, frameBytes);
     const { bytes, view } = this.#arena;
     const flags =
       batchFlag |

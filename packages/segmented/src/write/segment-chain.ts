@@ -18,7 +18,7 @@ import type { LogStart } from './log-start.js';
 import type { Watermarks } from './watermarks.js';
 
 /** The longest time since the creation of its segment that a record can express: about 49.7 days. */
-const ELAPSED_MS_MAX = 0xffff_ffff;
+export const ELAPSED_MS_MAX = 0xffff_ffff;
 
 /** What a new segment gets from the clock and the source of random bytes. */
 type NewIdentity = Pick<SegmentPlan, 'createdAtMs' | 'segmentId'>;
@@ -140,6 +140,14 @@ export class SegmentChain {
       }
     }
     return this.plan();
+  }
+
+  /**
+   * Up to this offset {@link segmentFor} returns a segment for the frames behind its last one, unless it is too old.
+   */
+  roomEnd({ end, preallocatedEnd }: ActiveSegment): number {
+    const { segmentBytes } = this.#settings;
+    return end > preallocatedEnd ? segmentBytes : Math.min(segmentBytes, preallocatedEnd - FRAME_HEADER_BYTES);
   }
 
   /** A segment for the next record, without a file yet. */
