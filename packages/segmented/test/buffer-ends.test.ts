@@ -30,3 +30,23 @@ test.each([1, 2, 3, 4, 5, 6])(
     again.closeSync();
   },
 );
+
+test('wherever in a block a record ends, the next one of the same group is read', () => {
+  const io = createMemoryStorageIo();
+  const environment = new TestEnvironment(7);
+  const config = { directory: DIRECTORY, io, blockBytes: 512, ...environment.options };
+  const wal = SegmentedWal.openSync(config);
+  const appended: string[] = [];
+  // Each pair of records, of 512 bytes with their headers, moves the ends of both by one byte.
+  for (let pair = 0; pair < 600; pair++) {
+    for (const length of [201, 512 - 2 * 32 - 200]) {
+      const text = `${pair} `.padEnd(length, 'x');
+      appended.push(text);
+      wal.append(text);
+    }
+  }
+  wal.closeSync();
+  const again = SegmentedWal.openSync(config);
+  expect(texts(again.replay())).toEqual(appended);
+  again.closeSync();
+});

@@ -267,4 +267,20 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     find: 'this.#target * GROWTH);\n  }\n',
     replace: 'this.#target);\n  }\n',
   },
+  {
+    name: 'follows-beyond-the-segment',
+    test: 'packages/segmented/test/segmented-wal.test.ts',
+    breaks: 'Records follow on each other up to the end of the segment, and no further.',
+    file: `${SEGMENTED}/write/segment-chain.ts`,
+    find: 'return end > preallocatedEnd ? segmentBytes : Math.min(segmentBytes, preallocatedEnd - FRAME_HEADER_BYTES);',
+    replace: 'return segmentBytes + end + preallocatedEnd;',
+  },
+  {
+    name: 'follows-at-the-end-of-a-block',
+    test: 'packages/segmented/test/buffer-ends.test.ts',
+    breaks: 'A record does not follow on another where its header would cross the end of a block.',
+    file: `${SEGMENTED}/append/arena.ts`,
+    find: 'return frameStart(end, blockBytes) === end ? end : -1;',
+    replace: 'return frameStart(end, blockBytes) >= end ? end : -1;',
+  },
 ];

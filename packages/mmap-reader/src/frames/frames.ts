@@ -61,6 +61,7 @@ export class Frames {
   #runStart = 0;
   #runEnd = 0;
   #runLsn: Lsn;
+  #run = 0;
   /** Whether the frame before the run is a mark. */
   #isAfterMark = false;
   /** The end of the frames before this piece. */
@@ -130,6 +131,16 @@ export class Frames {
   /** The LSN that is expected next. */
   get nextLsn(): Lsn {
     return this.#runLsn + (this.#index - this.#runStart);
+  }
+
+  /** The run of the current frame, a number that is not used again: its frames follow each other in the same memory. */
+  get run(): number {
+    return this.#run;
+  }
+
+  /** Offset in memory of the current frame. */
+  get at(): number {
+    return this.#at;
   }
 
   /** Position in the file of the current frame. */
@@ -211,6 +222,21 @@ export class Frames {
   body(): Uint8Array {
     const offset = bodyStart(this.flags);
     return this.#part(offset, this.#view.getUint32(this.#at, true) + FRAME_HEADER_BYTES - offset);
+  }
+
+  /** The bytes of meta and payload of the current frame, as they are stored. */
+  get storedLength(): number {
+    return this.#view.getUint32(this.#at, true) - RECORD_HEADER_BYTES;
+  }
+
+  /** A copy of the memory from the current frame on, up to so many bytes or the end of its run. */
+  copyOfRun(bytesMost: number): Uint8Array<ArrayBuffer> {
+    const at = this.#at;
+    const bytes = Math.min(bytesMost, (this.#offsets[this.#runEnd] as number) - at);
+    const copy = new Uint8Array(bytes);
+    copy.set(new Uint8Array(this.#buffer, this.#byteOffset + at, bytes));
+    this.checkRead();
+    return copy;
   }
 
   /** A view of the record's header and its scope. */
@@ -396,6 +422,7 @@ export class Frames {
   }
 
   #beginRun(nextLsn: Lsn, index: number): void {
+    this.#run++;
     this.#runLsn = nextLsn;
     this.#runStart = index;
     this.#runEnd = index;

@@ -1,10 +1,10 @@
 import { markAsUntransferable } from 'node:worker_threads';
 
 /** The size of the memory that small copies share, the same as for small buffers of Node.js. */
-const SHARED_BYTES = 8192;
+export const SHARED_BYTES = 8192;
 
 /** Longer copies have memory of their own. */
-const COPY_BYTES_MAX = SHARED_BYTES / 4;
+export const SMALL_BYTES_MAX = SHARED_BYTES / 4;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -17,7 +17,7 @@ let used = 0;
 export function copyOf(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;
   if (length === 0) return NO_BYTES;
-  if (length > COPY_BYTES_MAX) return bytes.slice();
+  if (length > SMALL_BYTES_MAX) return bytes.slice();
   if (used + length > shared.length) renew();
   shared.set(bytes, used);
   const copy = new Uint8Array(buffer, used, length);

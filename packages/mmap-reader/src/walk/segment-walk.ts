@@ -2,7 +2,8 @@ import type { Lsn, PayloadDecoder } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import type { Frames } from '../frames/frames.js';
-import { decodeRecord } from '../records/decode-record.js';
+import { decodeRecord, plainRecord } from '../records/decode-record.js';
+import { RunCopies } from '../records/run-copies.js';
 import type { WalRecord } from '../records/wal-record.js';
 
 /**
@@ -48,6 +49,10 @@ export class SegmentWalk {
   #scanner: FrameScanner | undefined;
   #frames: Frames | undefined;
   #decoder: PayloadDecoder | undefined;
+  /** The copies of the current segment's records. */
+  #copies: RunCopies | undefined;
+  /** Whether every record without flags is returned, as it is stored. */
+  #takesPlain = false;
   /** Why the next record could not be returned, which the frames have passed. Kept until the segment is left. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -101,6 +106,11 @@ export class SegmentWalk {
     const frames = this.#frames;
     const decoder = this.#decoder;
     if (frames === undefined || decoder === undefined) return undefined;
+    if (this.#takesPlain && frames.nextLsn >= this.nextLsn && frames.nextOfRun(this.until)) {
+      const record = this.#copies === undefined ? plainRecord(frames, false) : this.#copies.record(frames);
+      this.nextLsn = record.lsn + 1;
+      return record;
+    }
     while (frames.nextLsn <= this.until && frames.next()) {
       if (frames.isMark || frames.lsn < this.nextLsn) continue;
       if (this.#matches?.(frames) === false) {
@@ -152,6 +162,8 @@ export class SegmentWalk {
     this.#scanner = scanner;
     this.#frames = scanner.frames;
     this.#decoder = decoder;
+    this.#copies = this.#copy ? new RunCopies() : undefined;
+    this.#takesPlain = this.#matches === undefined && !decoder.transforms(0);
   }
 
   /** Closes the current segment. Idempotent. */
