@@ -2,6 +2,9 @@
  * Argument checks that throw Node's own errors and codes, used by every package.
  */
 
+import { fileURLToPath } from 'node:url';
+import { nearestName } from './nearest-name.js';
+
 /** An error as Node throws it: `TypeError` or `RangeError` with a `code`. */
 type Coded<E extends Error> = E & { code: string };
 
@@ -47,7 +50,8 @@ export function checkInteger(
 ): number {
   if (typeof value !== 'number') throw invalidType(name, 'a number', value);
   if (!Number.isInteger(value) || value < minimum || value > maximum) {
-    throw outOfRange(name, `an integer from ${minimum} to ${maximum}`, value);
+    const range = minimum === maximum ? `${minimum}` : `an integer from ${minimum} to ${maximum}`;
+    throw outOfRange(name, range, value);
   }
   return value;
 }
@@ -163,14 +167,35 @@ export function checkBoolean(name: string, value: unknown): boolean {
 }
 
 /**
- * Returns `value` when it is a string that is not empty and holds no NUL character.
+ * Returns a path that is given as a string, or as a `file:` URL.
  *
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
  */
 export function checkPath(name: string, value: unknown): string {
+  if (value instanceof URL) return checkPathText(name, pathOf(name, value));
+  if (typeof value !== 'string') throw invalidType(name, 'a path: a string or a file: URL', value);
+  return checkPathText(name, value);
+}
+
+/**
+ * Returns `value` when it is a string that is not empty and holds no NUL character.
+ *
+ * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), `RangeError` (`ERR_OUT_OF_RANGE`)
+ */
+export function checkPathText(name: string, value: unknown): string {
   if (typeof value !== 'string') throw invalidType(name, 'a string', value);
   if (value === '' || value.includes('\0')) throw outOfRange(name, 'a path', value);
   return value;
+}
+
+function pathOf(name: string, url: URL): string {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    // Not the whole address, which may hold a password.
+    const what = `"${name}" must be a path or a file: URL, received a ${url.protocol} URL that is no path here`;
+    throw coded(new RangeError(what, { cause }), 'ERR_OUT_OF_RANGE');
+  }
 }
 
 /**
@@ -184,12 +209,22 @@ export function checkOptions<T extends object>(name: string, value: T, known: re
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object', value);
   // `for … in` and not `Object.keys`, which allocates an array: this runs for every record appended with options.
   for (const option in value) {
-    if (!known.includes(option as keyof T & string)) {
-      const message = `"${name}" has no option "${option}"; its options are ${known.join(', ')}`;
-      throw coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
-    }
+    if (!known.includes(option as keyof T & string)) throw unknownOption(name, option, known);
   }
   return Object.getPrototypeOf(value) === Object.prototype ? value : plain(value, known);
+}
+
+/** More names than these are not listed in a message. */
+const LISTED_OPTIONS_MAX = 8;
+
+function unknownOption(name: string, option: string, known: readonly string[]): Coded<TypeError> {
+  const nearest = nearestName(option, known);
+  const listed =
+    known.length <= LISTED_OPTIONS_MAX
+      ? `its options are ${known.join(', ')}`
+      : `none of its ${known.length} options, which the README lists, has a similar name`;
+  const advice = nearest === undefined ? listed : `did you mean "${nearest}"?`;
+  return coded(new TypeError(`"${name}" has no option "${option}": ${advice}`), 'ERR_INVALID_ARG_TYPE');
 }
 
 /** Copies own and inherited options, each read once; `undefined` counts as not given. */
@@ -210,4 +245,13 @@ export function optionNames<T extends object>(
   names: { readonly [Name in keyof T]-?: true },
 ): readonly (keyof T & string)[] {
   return Object.freeze(Object.keys(names) as (keyof T & string)[]);
+}
+
+/**
+ * The error for `new` of a class whose objects come from a static method: `TypeError`, code `ERR_ILLEGAL_CONSTRUCTOR`.
+ *
+ * @param instead - what to write instead
+ */
+export function notConstructible(name: string, instead: string): Coded<TypeError> {
+  return coded(new TypeError(`a ${name} is not made with new: ${instead}`), 'ERR_ILLEGAL_CONSTRUCTOR');
 }

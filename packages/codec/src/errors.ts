@@ -14,6 +14,7 @@
  * | `WAL_CLOSED` | the backend or log was closed |
  * | `WAL_CORRUPT` | something that was acknowledged is lost or damaged |
  * | `WAL_EMPTY_BATCH` | a batch without records |
+ * | `WAL_FOREIGN_DIRECTORY` | a directory that holds other files and no log; nothing was changed |
  * | `WAL_IO_FAILED` | the operating system refused an operation; `cause` says which |
  * | `WAL_LOCKED` | another writer holds the log |
  * | `WAL_NO_SPACE` | the disk, or a quota on it, is full |
@@ -39,6 +40,7 @@ export type WalErrorCode =
   | 'WAL_CLOSED'
   | 'WAL_CORRUPT'
   | 'WAL_EMPTY_BATCH'
+  | 'WAL_FOREIGN_DIRECTORY'
   | 'WAL_IO_FAILED'
   | 'WAL_LOCKED'
   | 'WAL_NO_SPACE'
@@ -89,7 +91,8 @@ const BRAND = Symbol.for('walstack.WalError');
  * Wrong arguments throw Node's own `TypeError` and `RangeError` with Node's codes instead.
  */
 export class WalError extends Error implements WalErrorFacts {
-  override readonly name = 'WalError';
+  /** `'AbortError'` for `WAL_ABORTED`, by which programs recognize an abort of any API; `'WalError'` for every other code. */
+  override readonly name: 'WalError' | 'AbortError';
   readonly code: WalErrorCode;
   declare readonly path?: string;
   declare readonly offset?: number;
@@ -106,6 +109,7 @@ export class WalError extends Error implements WalErrorFacts {
 
   constructor(code: WalErrorCode, message: string, facts: WalErrorFacts = {}, options?: ErrorOptions) {
     super(message, options);
+    this.name = code === 'WAL_ABORTED' ? 'AbortError' : 'WalError';
     this.code = code;
     Object.assign(this, facts);
     Object.defineProperty(this, BRAND, { value: true });
@@ -117,6 +121,8 @@ export class WalError extends Error implements WalErrorFacts {
    *
    * @param code - when given, whether it has this code as well
    */
+  static is(error: unknown): error is WalError;
+  static is<Code extends WalErrorCode>(error: unknown, code: Code): error is WalError & { readonly code: Code };
   static is(error: unknown, code?: WalErrorCode): error is WalError {
     if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;
     return code === undefined || (error as { readonly code?: unknown }).code === code;

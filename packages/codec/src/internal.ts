@@ -13,11 +13,13 @@ export {
   checkOneOf,
   checkOptions,
   checkPath,
+  checkPathText,
   checkText,
   checkUnsigned,
   invalidMemory,
   invalidType,
   lengthOf,
+  notConstructible,
   optionNames,
   outOfRange,
 } from './arguments.js';
@@ -25,6 +27,7 @@ export { crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
 export { findDurabilityProof } from './durability-proof.js';
 export { checkBlockBytes } from './frame-layout.js';
 export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
+export { inspected } from './inspection.js';
 export { getUint64, setUint64 } from './integers.js';
 export { checkLsn } from './lsn.js';
 export {

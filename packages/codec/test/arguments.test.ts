@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { PayloadDecoder } from '@walstack/codec';
 import {
   checkBoolean,
@@ -6,6 +8,7 @@ import {
   checkOneOf,
   checkOptions,
   checkPath,
+  checkPathText,
   checkText,
   checkUnsigned,
   invalidType,
@@ -64,9 +67,18 @@ describe('the names of options', () => {
 
   it('are what a payload decoder is asked for', () => {
     const known = 'keyRing, allowPlaintext, predatesEncryption, maxPayloadBytes';
-    expect(() => new PayloadDecoder({} as never, 'x', { allowPlainText: true } as never)).toThrow(
-      `"options" has no option "allowPlainText"; its options are ${known}`,
+    expect(() => new PayloadDecoder({} as never, 'x', { plain: true } as never)).toThrow(
+      `"options" has no option "plain": its options are ${known}`,
     );
+    expect(() => new PayloadDecoder({} as never, 'x', { allowPlainText: true } as never)).toThrow(
+      '"options" has no option "allowPlainText": did you mean "allowPlaintext"?',
+    );
+  });
+});
+
+describe('an integer of one value', () => {
+  it('is called by that value', () => {
+    expect(() => checkInteger('n', 31, 32, 32)).toThrow('"n" must be 32, received 31');
   });
 });
 
@@ -138,9 +150,14 @@ describe('checks of arguments', () => {
     expect(checkPath('path', 'a/b')).toBe('a/b');
     expect(codeOf(() => checkPath('path', ''))).toBe('ERR_OUT_OF_RANGE');
     expect(codeOf(() => checkPath('path', 'a\0b'))).toBe('ERR_OUT_OF_RANGE');
-    for (const wrong of [1, null, undefined, new URL('file:///a'), Buffer.from('a')]) {
+    for (const wrong of [1, null, undefined, {}, Buffer.from('a')]) {
       expect(codeOf(() => checkPath('path', wrong))).toBe('ERR_INVALID_ARG_TYPE');
     }
+    expect(checkPath('path', pathToFileURL('/a b'))).toBe(resolve('/a b'));
+    for (const wrong of [new URL('http://a/b'), new URL('file:///a%2Fb'), new URL('file:///a%00b')]) {
+      expect(codeOf(() => checkPath('path', wrong))).toBe('ERR_OUT_OF_RANGE');
+    }
+    expect(codeOf(() => checkPathText('path', pathToFileURL('/a')))).toBe('ERR_INVALID_ARG_TYPE');
   });
 
   it('options: an object without unknown names', () => {

@@ -35,6 +35,13 @@ describe('WalError', () => {
     expect(error.stack).toContain('what happened');
   });
 
+  it('of an abort has the name that aborts have everywhere', () => {
+    const error = new WalError('WAL_ABORTED', 'aborted');
+    expect([error.name, String(error)]).toEqual(['AbortError', 'AbortError: aborted']);
+    expect(error.stack).toMatch(/^AbortError: aborted/);
+    expect(WalError.is(error, 'WAL_ABORTED')).toBe(true);
+  });
+
   it('has no properties for facts that are not known', () => {
     expect(Object.keys(new WalError('WAL_CLOSED', 'closed')).sort()).toEqual(['code', 'name']);
     expect('cause' in new WalError('WAL_CLOSED', 'closed')).toBe(false);

@@ -4,6 +4,7 @@ import {
   checkOneOf,
   checkOptions,
   checkPath,
+  checkPathText,
   invalidType,
   optionNames,
   outOfRange,
@@ -33,7 +34,8 @@ const DECIDED_HERE = [
 /** Options that apply to the log of every core. */
 export type LogOptions = Omit<SegmentedWalConfig, (typeof DECIDED_HERE)[number]>;
 
-const NAMES: readonly (keyof LogOptions)[] = LOG_OPTION_NAMES.filter(
+/** The names of the options that apply to the log of every core. */
+export const LOG_NAMES: readonly (keyof LogOptions)[] = LOG_OPTION_NAMES.filter(
   (name): name is keyof LogOptions => !DECIDED_HERE.some((each) => each === name),
 );
 
@@ -43,7 +45,7 @@ const NAMES: readonly (keyof LogOptions)[] = LOG_OPTION_NAMES.filter(
  * @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) for an unknown option, so that a misspelt one is not ignored
  */
 export function checkKnown<T extends LogOptions>(name: string, options: T, more: readonly (keyof T & string)[]): T {
-  return checkOptions(name, options, [...NAMES, ...more]);
+  return checkOptions(name, options, [...LOG_NAMES, ...more]);
 }
 
 /** Whether recovery takes the entries of incomplete epochs at the end of the logs, or leaves them out. */
@@ -74,8 +76,8 @@ export interface LogDirectory {
 
 /** How a per-core log is recovered. */
 export interface PerCoreRecoveryOptions extends LogOptions {
-  /** The directory of the per-core log, which holds the directories of the cores. */
-  readonly directory: string;
+  /** The directory of the per-core log, which holds the directories of the cores: a path or a `file:` URL. */
+  readonly directory: string | URL;
   /**
    * The backend of the logs, as an instance or a name. An instance stays open afterwards; a backend opened by name is
    * disposed with the recovery. Default `'auto'`.
@@ -117,7 +119,7 @@ export function checkModuleReference(name: string, reference: unknown): Required
   const known = checkOptions(name, reference as Partial<ModuleReference>, MODULE_REFERENCE);
   const { module, export: exported = 'default', options } = known;
   if (typeof exported !== 'string') throw invalidType(`${name}.export`, 'a string', exported);
-  return { module: checkPath(`${name}.module`, module), export: exported, options };
+  return { module: checkPathText(`${name}.module`, module), export: exported, options };
 }
 
 /** The ids that `cores` names. @throws `TypeError`, `RangeError` with Node's codes */

@@ -26,10 +26,10 @@ describe.each([
   ['by default for their owner only', {}, ['directory 700', 'file 600']],
   ['with fileMode and directoryMode', MODES, ['directory 750', 'file 640']],
 ])('files and directories are made %s', (_how, modes, expected) => {
-  const config = (more: Partial<PerCoreWalConfig> = {}): PerCoreWalConfig => ({
+  const config = (more: Partial<Omit<PerCoreWalConfig, 'directory'>> = {}) => ({
     directory: join(temporaryDirectory(), 'made', 'too'),
     cores: 2,
-    io: 'sync-fs',
+    io: 'sync-fs' as const,
     blockBytes: 512,
     segmentBytes: 4096,
     ...modes,

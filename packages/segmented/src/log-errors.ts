@@ -52,8 +52,8 @@ export function tooLarge(what: string, actual: number, limit: number, done = 'ap
   );
 }
 
-export function behindNextLsn(lsn: Lsn, nextLsn: Lsn): RangeError {
-  return outOfRange('lsn', `at most ${nextLsn}, the next LSN`, lsn);
+export function behindNextLsn(name: string, lsn: Lsn, nextLsn: Lsn): RangeError {
+  return outOfRange(name, `at most ${nextLsn}, the next LSN`, lsn);
 }
 
 export function behindLastLsn(lsn: Lsn, lastLsn: Lsn): RangeError {

@@ -38,8 +38,10 @@ const TIMER_MS_MAX = 0x7fff_ffff;
 
 /** How a {@link SegmentedWal} is opened. */
 export interface SegmentedWalConfig {
-  /** The directory of the log, which must hold nothing else. Created when missing, with its parents. */
-  readonly directory: string;
+  /**
+   * The directory of the log, which must hold nothing else: a path or a `file:` URL. Created when missing, with its parents.
+   */
+  readonly directory: string | URL;
   /**
    * The permissions of the files that the log makes: the bits of `chmod`, whatever the umask of the process; at least
    * 0o600. Existing files keep theirs. With 0o644, other users can read the log, if they can reach it. Default `0o600`:

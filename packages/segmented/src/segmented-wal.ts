@@ -1,10 +1,11 @@
 // Long because of the documentation of its calls: the parts that they call do the work.
 
+import { type InspectOptions, inspect } from 'node:util';
 import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
-import { invalidType } from '@walstack/codec/internal';
+import { inspected, invalidType, notConstructible } from '@walstack/codec/internal';
 import type { LogTailOptions, ReadFrom, ResumePoint, WalRecord } from '@walstack/mmap-reader';
 import { runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { backendOf } from '@walstack/storage-io/internal';
+import { addCallers, backendOf, withCallers } from '@walstack/storage-io/internal';
 import { AppendGate } from './append/append-gate.js';
 import { type AppendOptions, NO_OPTIONS, ReusedBody } from './append/record-body.js';
 import { settingsFor } from './backend-defaults.js';
@@ -65,6 +66,7 @@ export class SegmentedWal {
   #retaining = false;
 
   private constructor(environment: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
+    if (opened === undefined) throw notConstructible('SegmentedWal', 'use await SegmentedWal.open(config)');
     this.#environment = environment;
     this.#settings = settings;
     this.#recovery = opened.report;
@@ -122,7 +124,7 @@ export class SegmentedWal {
       );
     } catch (error) {
       if (owned) await io.dispose();
-      throw error;
+      throw addCallers(error);
     }
   }
 
@@ -332,7 +334,7 @@ export class SegmentedWal {
    * `WAL_NO_SPACE`: then the next segment is encrypted with it, once the disk has room; `WAL_IO_FAILED`, `WAL_CLOSED`
    */
   rotateKey(id?: number): Promise<void> {
-    return this.#keys.rotate(id);
+    return withCallers(this.#keys.rotate(id));
   }
 
   /**
@@ -356,7 +358,7 @@ export class SegmentedWal {
 
   /** Writes everything appended so far to the operating system. Not durable on return. */
   flush(): Promise<void> {
-    return this.#syncs.flush();
+    return withCallers(this.#syncs.flush());
   }
 
   /** Like {@link flush}, blocking the thread. */
@@ -370,7 +372,7 @@ export class SegmentedWal {
    * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, the log accepts nothing any more; `WAL_CLOSED`
    */
   sync(): Promise<void> {
-    return this.#syncs.sync();
+    return withCallers(this.#syncs.sync());
   }
 
   /**
@@ -422,7 +424,7 @@ export class SegmentedWal {
    * @throws `WAL_NO_SPACE` when the disk has no room to store the new beginning, with nothing changed
    */
   truncateBefore(lsn: Lsn): Promise<TruncateResult> {
-    return this.#truncations.before(lsn);
+    return withCallers(this.#truncations.before(lsn));
   }
 
   /** Like {@link truncateBefore}, blocking the thread. */
@@ -441,7 +443,7 @@ export class SegmentedWal {
    * new segment: then nothing is lost, and the log is still usable; `RangeError` behind `lastLsn`
    */
   truncateAfter(lsn: Lsn): Promise<TruncateResult> {
-    return this.#truncations.after(lsn);
+    return withCallers(this.#truncations.after(lsn));
   }
 
   /** Like {@link truncateAfter}, blocking the thread. */
@@ -458,7 +460,7 @@ export class SegmentedWal {
    * @throws `WAL_NO_SPACE` when the disk has no room for the new segment: then nothing is lost, and the log is still usable
    */
   resetTo(lsn: Lsn): Promise<TruncateResult> {
-    return this.#truncations.resetTo(lsn);
+    return withCallers(this.#truncations.resetTo(lsn));
   }
 
   /** Like {@link resetTo}, blocking the thread. */
@@ -475,7 +477,7 @@ export class SegmentedWal {
    * @throws `WAL_NO_SPACE` when the disk has no room to store it, with nothing changed
    */
   checkpoint(lsn: Lsn): Promise<void> {
-    return this.#truncations.checkpoint(lsn);
+    return withCallers(this.#truncations.checkpoint(lsn));
   }
 
   /** Like {@link checkpoint}, blocking the thread. */
@@ -494,7 +496,7 @@ export class SegmentedWal {
    * `WAL_NO_SPACE` with nothing changed
    */
   hold(name: string, lsn: Lsn): Promise<void> {
-    return this.#truncations.hold(name, lsn);
+    return withCallers(this.#truncations.hold(name, lsn));
   }
 
   /** Like {@link hold}, blocking the thread. */
@@ -504,7 +506,7 @@ export class SegmentedWal {
 
   /** Releases a hold. Durable on return. @returns whether there was one with this name */
   releaseHold(name: string): Promise<boolean> {
-    return this.#truncations.releaseHold(name);
+    return withCallers(this.#truncations.releaseHold(name));
   }
 
   /** Like {@link releaseHold}, blocking the thread. */
@@ -555,7 +557,7 @@ export class SegmentedWal {
    * `WAL_BAD_KEY`, `WAL_CLOSED`
    */
   read(lsn: Lsn): Promise<WalRecord | undefined> {
-    return this.#reads.read(lsn);
+    return withCallers(this.#reads.read(lsn));
   }
 
   /** Like {@link read}, blocking the thread. */
@@ -587,7 +589,7 @@ export class SegmentedWal {
    * @throws like {@link replayFrom}
    */
   replayFromLimit(from: Lsn | 'checkpoint', limit: number): Promise<ReplayPage> {
-    return this.#reads.page(from, limit);
+    return withCallers(this.#reads.page(from, limit));
   }
 
   /** Like {@link replayFromLimit}, blocking the thread. */
@@ -604,7 +606,7 @@ export class SegmentedWal {
    * @throws like {@link replayFrom}
    */
   openReader(from: ReadFrom, options: ReadOptions = {}): Promise<LogReader> {
-    return this.#reads.openReader(from, options);
+    return withCallers(this.#reads.openReader(from, options));
   }
 
   /** Like {@link openReader}, blocking the thread. */
@@ -620,7 +622,7 @@ export class SegmentedWal {
    * @throws `WAL_RANGE` when it is past the end or inside a record, `WAL_TRUNCATED` when it was removed from the log
    */
   lsnBefore(position: number): Promise<Lsn> {
-    return this.#reads.lsnBefore(position);
+    return withCallers(this.#reads.lsnBefore(position));
   }
 
   /** Like {@link lsnBefore}, blocking the thread. */
@@ -660,7 +662,7 @@ export class SegmentedWal {
    * everything appended may be durable
    */
   close(options: CloseOptions = {}): Promise<void> {
-    return this.#closing.close(options);
+    return withCallers(this.#closing.close(options));
   }
 
   /** Like {@link close}, blocking the thread. If the log is closing already, it waits until it is closed. */
@@ -676,6 +678,14 @@ export class SegmentedWal {
   /** Closes the log: {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What `console.log` shows: the directory, the state and the positions. */
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    const { directory, firstLsn, lastLsn, durableLsn, failure } = this;
+    const { state } = this.#calls;
+    const facts = { directory, state, firstLsn, lastLsn, durableLsn, failure: failure?.code };
+    return inspected(this.constructor.name, facts, depth, options);
   }
 
   #cutOff(lastLsn: Lsn): void {

@@ -202,7 +202,7 @@ describe('a place', () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, 'thesis.tex'), 'x');
     expect(() => SegmentedWal.openSync({ directory })).toThrow(
-      expect.objectContaining({ code: 'WAL_NOT_FOUND', message: expect.stringContaining('thesis.tex') }),
+      expect.objectContaining({ code: 'WAL_FOREIGN_DIRECTORY', message: expect.stringContaining('thesis.tex') }),
     );
     expect(readdirSync(directory)).toEqual(['thesis.tex']);
   });

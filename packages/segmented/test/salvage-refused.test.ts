@@ -329,7 +329,7 @@ describe('what made it impossible', () => {
     const io = createMemoryStorageIo();
     io.makeDirectory(DIRECTORY);
     io.makeDirectory(join(DIRECTORY, 'salvage'));
-    expect(() => openIn(io, CONFIG)).toThrow(expect.objectContaining({ code: 'WAL_NOT_FOUND' }));
+    expect(() => openIn(io, CONFIG)).toThrow(expect.objectContaining({ code: 'WAL_FOREIGN_DIRECTORY' }));
   });
 
   test('the same when a copy of a quarantined file is put back', () => {

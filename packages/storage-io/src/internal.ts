@@ -5,8 +5,9 @@
  * @packageDocumentation
  */
 
-export { backendOf } from './backends/backend-option.js';
+export { backendOf, checkBackend } from './backends/backend-option.js';
 export { checkOwnMode, DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from './engine/arguments.js';
+export { addCallers, withCallers } from './errors/callers.js';
 export { errnoNamed, errnoOf } from './errors/system-error.js';
 export { callListener } from './errors/uncaught.js';
 export { QUEUE_SPACE, requireWait, waitForProgress } from './routines/routine.js';

@@ -47,6 +47,20 @@ describe('failures', () => {
     expect(callFailure('write', 'a/b', cause, { offset: 7 })).toMatchObject({ ...facts, cause });
   });
 
+  it.each([
+    ['EACCES', 'no permission'],
+    ['EPERM', 'no permission'],
+    ['EROFS', 'mounted read-only'],
+    ['ENOTDIR', 'not a directory'],
+    ['ENAMETOOLONG', 'too long'],
+    ['EMFILE', 'ulimit -n'],
+    ['EIO', 'opening the log again'],
+  ])('of %s say what to do about it', (systemCode, advice) => {
+    const { message } = completionFailure('open', 'a/b', errnoNamed(systemCode));
+    expect(message).toMatch(`open of a/b failed with ${systemCode}: `);
+    expect(message).toContain(advice);
+  });
+
   it.runIf(process.platform !== 'win32')('of a full quota are known though libuv has no name for it', () => {
     const cause = Object.assign(new Error('x'), {
       errno: -constants.errno.EDQUOT,

@@ -164,7 +164,7 @@ class Events<T> implements EventReading<T> {
       this.#throwIfAborted();
       return f(this.#toEvent(record));
     };
-    return this.#replay.forEach(hand);
+    return await this.#replay.forEach(hand);
   }
 
   *[Symbol.iterator](): Generator<WalEvent<T>, void, undefined> {

@@ -4,7 +4,7 @@ import type { Lifecycle } from './lifecycle.js';
 
 /** What the parts of one open log share. */
 export interface LogContext {
-  /** The directory, as it was given. */
+  /** The directory, as it was given; of a URL its path. */
   readonly path: string;
   readonly log: SegmentedWal;
   readonly lifecycle: Lifecycle;

@@ -1,7 +1,8 @@
 import { checkOptions } from '@walstack/codec/internal';
+import { checkFrom } from '@walstack/mmap-reader/internal';
 import type { ReadFrom, ReadOptions, Replay, SegmentedWal } from '@walstack/segmented';
 import { READ_OPTIONS } from '@walstack/segmented/internal';
-import { type Abortable, checkSignal, hasSignal } from './commit/aborting.js';
+import { type Abortable, checkSignal } from './commit/aborting.js';
 import type { EventReading, PayloadCodec } from './encoding.js';
 
 /** How a log is read. */
@@ -16,7 +17,8 @@ export function readEvents<T>(
   from: ReadFrom,
   options: WalReadOptions,
 ): EventReading<T> {
-  if (!hasSignal(options)) return payloads.eventsOf(replay(log, from, options), undefined);
+  checkFrom('from', from);
+  // Here and not only by the log, which has no `signal` to suggest.
   const { signal, ...rest } = checkOptions('options', options, WAL_READ_OPTIONS);
   checkSignal(signal);
   return payloads.eventsOf(replay(log, from, rest), signal);

@@ -1,7 +1,15 @@
 // Long for the documentation of its calls: the work is done in commit/, follow/, reading.ts and shutdown.ts.
 
+import { type InspectOptions, inspect } from 'node:util';
 import type { KeyRing, Lsn, WalError } from '@walstack/codec';
-import { checkInteger, checkOptions, checkPath, invalidType } from '@walstack/codec/internal';
+import {
+  checkInteger,
+  checkOptions,
+  checkPath,
+  inspected,
+  invalidType,
+  notConstructible,
+} from '@walstack/codec/internal';
 import type { ReadFrom, ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
@@ -13,6 +21,7 @@ import {
   type TruncateResult,
 } from '@walstack/segmented';
 import { checkClose } from '@walstack/segmented/internal';
+import { withCallers } from '@walstack/storage-io/internal';
 import { makeBuilder } from './builder.js';
 import { type Abortable, signalIn } from './commit/aborting.js';
 import { type CommitOptions, Committer } from './commit/committer.js';
@@ -48,6 +57,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #shutdown: Shutdown;
 
   private constructor(context: LogContext, payloads: PayloadCodec<T, I>, flush: FlushSettings) {
+    if (flush === undefined) throw notConstructible('Wal', 'use await Wal.open(path)');
     this.#path = context.path;
     this.#log = context.log;
     this.#payloads = payloads;
@@ -66,17 +76,18 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * const wal = await Wal.open<Order>('data/orders', { encoding: 'json' });
    * ```
    *
-   * @param path - the directory, for this log only
+   * @param path - the directory, for this log only: a path or a `file:` URL
    * @throws `WAL_LOCKED`, `WAL_CORRUPT` (with nothing changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`,
    * `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`; `TypeError` and `RangeError` for wrong options
    */
-  static open(path: string, options?: WalOptions): Promise<Wal>;
-  static open(path: string, options: EncodedOptions<'buffer'>): Promise<Wal<Buffer>>;
-  static open(path: string, options: EncodedOptions<'utf8'>): Promise<Wal<string>>;
-  static open<T = unknown>(path: string, options: EncodedOptions<'json'>): Promise<Wal<T, T>>;
-  static open<T, I = T>(path: string, options: EncodedOptions<Encoding<T, I>>): Promise<Wal<T, I>>;
-  static async open(path: string, options: WalOptions<AnyEncoding> = {}): Promise<Wal<unknown, never>> {
-    const { flush, payloads, config } = splitOptions(checkPath('path', path), options);
+  static open(path: string | URL, options?: WalOptions): Promise<Wal>;
+  static open(path: string | URL, options: EncodedOptions<'buffer'>): Promise<Wal<Buffer>>;
+  static open(path: string | URL, options: EncodedOptions<'utf8'>): Promise<Wal<string>>;
+  static open<T = unknown>(path: string | URL, options: EncodedOptions<'json'>): Promise<Wal<T, T>>;
+  static open<T, I = T>(path: string | URL, options: EncodedOptions<Encoding<T, I>>): Promise<Wal<T, I>>;
+  static async open(given: string | URL, options: WalOptions<AnyEncoding> = {}): Promise<Wal<unknown, never>> {
+    const path = checkPath('path', given);
+    const { flush, payloads, config } = splitOptions(path, options);
     const activity = new LogActivity();
     const log = await SegmentedWal.open(notifyingOnFailure(config, activity));
     const { setTimer = systemEnvironment.setTimer, recoveryMode } = options;
@@ -92,8 +103,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * @returns the report; everything that was kept is durable
    * @throws what {@link open} throws; `WAL_NOT_FOUND` when there is no log, and none is created
    */
-  static async recover(path: string, options: WalOptions<AnyEncoding> = {}): Promise<RecoveryReport> {
-    return SegmentedWal.recover(splitOptions(checkPath('path', path), options).config);
+  static async recover(path: string | URL, options: WalOptions<AnyEncoding> = {}): Promise<RecoveryReport> {
+    return await SegmentedWal.recover(splitOptions(checkPath('path', path), options).config);
   }
 
   /**
@@ -103,7 +114,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * const wal = await Wal.builder('data/orders').preset('throughput').segmentBytes(1 << 30).build();
    * ```
    */
-  static builder(path: string): WalBuilder {
+  static builder(path: string | URL): WalBuilder {
     // Each overload of `open` is for one encoding; only the type of the builder determines which.
     const open = (options: WalOptions<AnyEncoding>) =>
       Wal.open(path, options as EncodedOptions<Encoding<unknown, never>>);
@@ -119,45 +130,45 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * that a later record of the log proves to be durable: the last events follow when the log continues, is idle for a moment
    * (`markAfterMs`), or is closed. It has no hold, so truncation may overtake it: `WAL_TRUNCATED` with `firstLsn`.
    *
-   * @param path - the directory
+   * @param path - the directory: a path or a `file:` URL
    * @param from - the first LSN wanted, which may not be assigned yet, `'first'`, `'checkpoint'` for the first one behind the
    * checkpoint of the log when the first event is requested, or a resume point
    * @throws `WAL_NOT_FOUND` when there is no log, `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`
    */
   static follow<B extends number | undefined = undefined>(
-    path: string,
+    path: string | URL,
     from: FollowFrom,
     options?: FollowDirectoryOptions & Batched<B>,
   ): WalFollower<Followable<Uint8Array, B>>;
   static follow<B extends number | undefined = undefined>(
-    path: string,
+    path: string | URL,
     from: FollowFrom,
     options: FollowDirectoryOptions<'buffer'> & Encoded<'buffer'> & Batched<B>,
   ): WalFollower<Followable<Buffer, B>>;
   static follow<B extends number | undefined = undefined>(
-    path: string,
+    path: string | URL,
     from: FollowFrom,
     options: FollowDirectoryOptions<'utf8'> & Encoded<'utf8'> & Batched<B>,
   ): WalFollower<Followable<string, B>>;
   static follow<T = unknown, B extends number | undefined = undefined>(
-    path: string,
+    path: string | URL,
     from: FollowFrom,
     options: FollowDirectoryOptions<'json'> & Encoded<'json'> & Batched<B>,
   ): WalFollower<Followable<T, B>>;
   static follow<T, B extends number | undefined = undefined>(
-    path: string,
+    path: string | URL,
     from: FollowFrom,
     options: FollowDirectoryOptions<Encoding<T, never>> & Encoded<Encoding<T, never>> & Batched<B>,
   ): WalFollower<Followable<T, B>>;
   static follow(
-    path: string,
+    path: string | URL,
     from: FollowFrom,
     options: FollowDirectoryOptions<AnyEncoding> = {},
   ): WalFollower<unknown> {
     return followDirectory(path, from, options);
   }
 
-  /** The directory, as it was given. */
+  /** The directory, as it was given; of a URL its path. */
   get path(): string {
     return this.#path;
   }
@@ -295,7 +306,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const signal = signalIn(options);
     if (checkInteger('lsn', lsn) <= this.durableLsn) return;
     this.#lifecycle.requireOpen('durable');
-    await this.#committer.durable(lsn, signal);
+    await withCallers(this.#committer.durable(lsn, signal));
   }
 
   /**
@@ -306,7 +317,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async ready(options: Abortable = {}): Promise<void> {
     this.#lifecycle.requireRunning('ready');
-    await this.#committer.ready(signalIn(options));
+    await withCallers(this.#committer.ready(signalIn(options)));
   }
 
   /** Hands everything appended so far to the operating system. Not durable on return. */
@@ -337,7 +348,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async replay(from: ReadFrom, f: (event: WalEvent<T>) => unknown, options: WalReadOptions = {}): Promise<number> {
     this.#lifecycle.requireOpen('replay');
     if (typeof f !== 'function') throw invalidType('f', 'a function', f);
-    return readEvents(this.#log, this.#payloads, from, options).forEach(f);
+    return await readEvents(this.#log, this.#payloads, from, options).forEach(f);
   }
 
   /**
@@ -412,7 +423,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async truncateBefore(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateBefore');
-    return this.#resolving(this.#log.truncateBefore(lsn));
+    return await this.#resolving(this.#log.truncateBefore(lsn));
   }
 
   /**
@@ -426,7 +437,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async truncateAfter(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('truncateAfter');
-    return this.#committer.runCut(async () => this.#log.truncateAfter(lsn));
+    return await withCallers(this.#committer.runCut(async () => this.#log.truncateAfter(lsn)));
   }
 
   /**
@@ -438,7 +449,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    */
   async resetTo(lsn: Lsn): Promise<TruncateResult> {
     this.#lifecycle.requireRunning('resetTo');
-    return this.#committer.runCut(async () => this.#log.resetTo(lsn));
+    return await withCallers(this.#committer.runCut(async () => this.#log.resetTo(lsn)));
   }
 
   /**
@@ -470,7 +481,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   /** Releases a hold. Durable on return. @returns whether there was one of this name */
   async releaseHold(name: string): Promise<boolean> {
     this.#lifecycle.requireRunning('releaseHold');
-    return this.#log.releaseHold(name);
+    return await this.#log.releaseHold(name);
   }
 
   /**
@@ -529,7 +540,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async shutdown(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const { timeoutMs } = checkOptions('options', options, ['timeoutMs']);
     if (timeoutMs !== undefined) checkInteger('timeoutMs', timeoutMs, 0, 0x7fff_ffff);
-    await this.#shutdown.drain(timeoutMs);
+    await withCallers(this.#shutdown.drain(timeoutMs));
   }
 
   /**
@@ -553,6 +564,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   /** Closes the log after everything is durable: {@link shutdown}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
+  }
+
+  /** What `console.log` shows: the path, the state and the positions. */
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    const { path, state, firstLsn, lastLsn, durableLsn, failure } = this;
+    const facts = { path, state, firstLsn, lastLsn, durableLsn, failure: failure?.code };
+    return inspected(this.constructor.name, facts, depth, options);
   }
 
   /** Resolves what a call of the log has made durable, also when that call fails afterwards. */

@@ -136,7 +136,7 @@ describe('a path that is not a log is rejected and left unchanged', () => {
   test('a directory with other files', async () => {
     const path = temporaryDirectory();
     writeFileSync(join(path, 'notes.txt'), 'mine');
-    expect(await rejection(Wal.open(path))).toMatchObject({ code: 'WAL_NOT_FOUND', path });
+    expect(await rejection(Wal.open(path))).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', path });
     expect(readdirSync(path)).toEqual(['notes.txt']);
   });
 

@@ -58,7 +58,7 @@ interface Ending {
   readonly full?: number;
 }
 
-const REFUSALS = ['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_KEY'];
+const REFUSALS = ['WAL_CORRUPT', 'WAL_FOREIGN_DIRECTORY', 'WAL_NOT_FOUND', 'WAL_BAD_KEY'];
 
 /** Logs whose segments are mixed in, and what they hold. */
 export const STRANGERS: readonly number[] = [9001, 9002, 9004];

@@ -20,7 +20,13 @@ export interface ChangedLog {
 }
 
 /** What opening a log may say of files that are none, or a damaged one. */
-const REFUSALS: readonly string[] = ['WAL_BAD_KEY', 'WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_UNSUPPORTED_VERSION'];
+const REFUSALS: readonly string[] = [
+  'WAL_BAD_KEY',
+  'WAL_CORRUPT',
+  'WAL_FOREIGN_DIRECTORY',
+  'WAL_NOT_FOUND',
+  'WAL_UNSUPPORTED_VERSION',
+];
 
 /** What else it may say of a log that was forged. */
 const REFUSALS_OF_USE: readonly string[] = ['WAL_UNSUPPORTED', 'WAL_RANGE', 'WAL_BAD_KEY'];

@@ -12,7 +12,7 @@ const KEYS = [1, 2, 3];
  * are full, and what was damaged is salvaged, at once or after having been killed, and goes on.
  */
 export class EventfulMaking extends Making {
-  #compression: Partial<SegmentedWalConfig> = {};
+  #compression: Pick<SegmentedWalConfig, 'compression'> = {};
   #isMade = false;
 
   protected override get options(): LogOptions {

@@ -82,8 +82,8 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     test: 'packages/codec/test/arguments.test.ts',
     breaks: 'An unknown option is refused.',
     file: `${CODEC}/arguments.ts`,
-    find: '    if (!known.includes(option as keyof T & string)) {',
-    replace: "    if (!known.includes(option as keyof T & string) && option === '') {",
+    find: 'if (!known.includes(option as keyof T & string)) throw',
+    replace: "if (!known.includes(option as keyof T & string) && option === '') throw",
   },
   {
     name: 'key-in-a-message',

@@ -14,6 +14,7 @@ export interface Breach {
 export const UNREADABLE = new Set<string | undefined>([
   'WAL_BAD_HEADER',
   'WAL_CORRUPT',
+  'WAL_FOREIGN_DIRECTORY',
   'WAL_NOT_FOUND',
   'WAL_UNSUPPORTED_VERSION',
 ]);

@@ -11,9 +11,10 @@ const HEXADECIMAL = /^[0-9a-f]{64}$/i;
 const BASE64 = /^[0-9a-z+/]{43}=$/i;
 
 /** Rejects a key that was passed in place of a path: errors about a file contain its path, and would show the key. */
-function checkKeyPath(path: unknown): void {
+function checkKeyPath(path: unknown): string {
   const checked = checkPath('path', path);
   if (HEXADECIMAL.test(checked) || BASE64.test(checked)) throw outOfRange('path', 'a path, and not a key', checked);
+  return checked;
 }
 
 /** The content of a key file. */
@@ -23,14 +24,14 @@ export interface KeyFile {
   readonly keys: readonly { readonly id: number; readonly key: Uint8Array }[];
 }
 
-/** Reads a key file after checking its permissions. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
-export async function readKeyFile(path: string): Promise<string> {
-  checkKeyPath(path);
+/** Reads and parses a key file after checking its permissions. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND`, `WAL_IO_FAILED` */
+export async function readKeyFile(given: string | URL): Promise<KeyFile> {
+  const path = checkKeyPath(given);
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'r');
     checkFile(path, await file.stat());
-    return await file.readFile('utf8');
+    return parseKeyFile(path, await file.readFile('utf8'));
   } catch (error) {
     throw asWalError(path, error);
   } finally {
@@ -39,13 +40,13 @@ export async function readKeyFile(path: string): Promise<string> {
 }
 
 /** Like {@link readKeyFile}, blocking the thread. */
-export function readKeyFileSync(path: string): string {
-  checkKeyPath(path);
+export function readKeyFileSync(given: string | URL): KeyFile {
+  const path = checkKeyPath(given);
   let fd: number | undefined;
   try {
     fd = openSync(path, 'r');
     checkFile(path, fstatSync(fd));
-    return readFileSync(fd, 'utf8');
+    return parseKeyFile(path, readFileSync(fd, 'utf8'));
   } catch (error) {
     throw asWalError(path, error);
   } finally {
@@ -54,7 +55,7 @@ export function readKeyFileSync(path: string): string {
 }
 
 /** Parses the content of a key file. @throws `WAL_BAD_KEY`, whose message contains nothing of the content */
-export function parseKeyFile(path: string, text: string): KeyFile {
+function parseKeyFile(path: string, text: string): KeyFile {
   let content: unknown;
   try {
     content = JSON.parse(text);

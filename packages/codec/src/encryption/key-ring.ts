@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { checkBytes, checkInteger, invalidType } from '../arguments.js';
+import { checkBytes, checkInteger, invalidType, notConstructible } from '../arguments.js';
 import { WalError } from '../errors.js';
-import { parseKeyFile, readKeyFile, readKeyFileSync } from './key-file.js';
+import { type KeyFile, readKeyFile, readKeyFileSync } from './key-file.js';
 
 /** Bytes of a key. */
 export const KEY_BYTES = 32;
@@ -37,6 +37,7 @@ export class KeyRing {
   }
 
   private constructor(currentId: number, source?: KeySource) {
+    if (typeof currentId !== 'number') throw notConstructible('KeyRing', 'use KeyRing.of, fromFile or fromCallback');
     this.#currentId = currentId;
     this.#source = source;
   }
@@ -64,13 +65,13 @@ export class KeyRing {
    * @throws `WAL_BAD_KEY` with `reason` `'permissions'` when group or others have access to the file, or `'key-file'` when
    * its content is not valid; `WAL_NOT_FOUND`, `WAL_IO_FAILED`
    */
-  static async fromFile(path: string): Promise<KeyRing> {
-    return ringOf(parseKeyFile(path, await readKeyFile(path)));
+  static async fromFile(path: string | URL): Promise<KeyRing> {
+    return ringOf(await readKeyFile(path));
   }
 
   /** Like {@link fromFile}, blocking the thread. */
-  static fromFileSync(path: string): KeyRing {
-    return ringOf(parseKeyFile(path, readKeyFileSync(path)));
+  static fromFileSync(path: string | URL): KeyRing {
+    return ringOf(readKeyFileSync(path));
   }
 
   /**
@@ -223,7 +224,7 @@ export function missingKey(keyId: number, what: string, path?: string): WalError
   );
 }
 
-function ringOf({ current, keys }: ReturnType<typeof parseKeyFile>): KeyRing {
+function ringOf({ current, keys }: KeyFile): KeyRing {
   const currentKey = keys.find(({ id }) => id === current) as EncryptionKey;
   return KeyRing.of(currentKey, keys);
 }

@@ -1,5 +1,5 @@
 import type { Checkpoint, Lsn } from '@walstack/codec';
-import { checkLsn } from '@walstack/codec/internal';
+import { checkLsn, invalidType } from '@walstack/codec/internal';
 import { truncated } from './corruption.js';
 
 /**
@@ -14,7 +14,9 @@ export type ReadFrom = Lsn | 'first' | 'checkpoint';
 
 /** Returns `value` when a reading can begin there. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkFrom(name: string, value: unknown): ReadFrom {
-  return value === 'first' || value === 'checkpoint' ? value : checkLsn(name, value);
+  if (value === 'first' || value === 'checkpoint') return value;
+  if (typeof value !== 'number') throw invalidType(name, "an LSN, 'first' or 'checkpoint'", value);
+  return checkLsn(name, value);
 }
 
 /**

@@ -76,7 +76,7 @@ const OPTIONS = optionNames<ReplayDirectoryOptions>({
  *
  * @throws `TypeError`, `RangeError` for wrong arguments
  */
-export function replayDirectory(directory: string, options: ReplayDirectoryOptions = {}): DirectoryReplay {
+export function replayDirectory(directory: string | URL, options: ReplayDirectoryOptions = {}): DirectoryReplay {
   const {
     from = 'first',
     to = Number.MAX_SAFE_INTEGER,

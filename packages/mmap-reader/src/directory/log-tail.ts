@@ -33,12 +33,12 @@ export class LogTail {
    * @param io - the backend with the log; it is not disposed of with the tail
    * @param directory - the log's directory
    */
-  constructor(io: StorageIo, directory: string, options: LogTailOptions = {}) {
+  constructor(io: StorageIo, directory: string | URL, options: LogTailOptions = {}) {
     const plan = checkTailOptions(options);
     this.#io = io;
     this.#directory = checkPath('directory', directory);
     this.#walk = new SegmentWalk(typeof plan.from === 'string' ? UNKNOWN : plan.from, plan.copy, plan.matches);
-    this.#segments = new TailSegments(io, directory, plan, this.#walk);
+    this.#segments = new TailSegments(io, this.#directory, plan, this.#walk);
   }
 
   /** The LSN of the next record; `undefined` before the first `advance()` that found the log. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
-import { checkOptions, checkPath } from '@walstack/codec/internal';
+import { checkOptions, checkPath, notConstructible } from '@walstack/codec/internal';
 import type { MappingAdvice } from '@walstack/native';
 import { recycled } from '../chain/corruption.js';
 import { isSealed } from '../chain/sealed.js';
@@ -33,6 +33,7 @@ export class MmapWalReader implements Iterable<WalRecord> {
   readonly #cursor: RecordCursor;
 
   private constructor(path: string, header: SegmentHeader, file: FileWindows, decoding: DecodingSettings) {
+    if (decoding === undefined) throw notConstructible('MmapWalReader', 'use MmapWalReader.open(path)');
     this.path = path;
     this.header = header;
     this.#file = file;
@@ -49,15 +50,15 @@ export class MmapWalReader implements Iterable<WalRecord> {
    * `WAL_IO_FAILED`; `WAL_BAD_KEY`, `WAL_UNSUPPORTED` when the ring cannot get its key synchronously; `TypeError`,
    * `RangeError` for wrong arguments
    */
-  static open(path: string, options: DecodingSettings = {}): MmapWalReader {
-    checkPath('path', path);
+  static open(path: string | URL, options: DecodingSettings = {}): MmapWalReader {
+    const checkedPath = checkPath('path', path);
     const decoding = checkDecoding(checkOptions('options', options, DECODING_OPTIONS));
-    const header = readHeaderAt(path);
+    const header = readHeaderAt(checkedPath);
     const { keyRing } = decoding;
     if (header.encrypted && keyRing?.has(header.keyId) === false) keyRing.loadSync([header.keyId]);
-    const file = openFile(path, header);
+    const file = openFile(checkedPath, header);
     try {
-      return new MmapWalReader(path, header, file, decoding);
+      return new MmapWalReader(checkedPath, header, file, decoding);
     } catch (error) {
       file.close();
       throw error;

@@ -66,10 +66,10 @@ export function checkResumePoint(name: string, value: ResumePoint): ResumePoint 
 
 /** The last record read by a reader that continues at a resume point. @throws `TypeError`, `RangeError` with Node's codes */
 export function lastReadAt(name: string, point: ResumePoint): LastRead {
+  const expected = 'an LSN, or a resume point with lsn, segment and id';
+  if (point === null) throw invalidType(name, expected, point);
   const { lsn, segment, id } = checkOptions(name, point, RESUME_POINT);
-  if (lsn === undefined || segment === undefined || id === undefined) {
-    throw invalidType(name, 'an LSN, or a resume point with lsn, segment and id', point);
-  }
+  if (lsn === undefined || segment === undefined || id === undefined) throw invalidType(name, expected, point);
   if (typeof id !== 'string') throw invalidType(`${name}.id`, 'a string', id);
   if (!/^[0-9a-f]{32}$/.test(id)) throw outOfRange(`${name}.id`, '32 lower-case hexadecimal digits', id);
   return {

@@ -38,3 +38,7 @@ export function listCores(io: StorageIo, directory: string): number[] {
     .filter((coreId) => coreId <= CORE_ID_MAX)
     .sort((a, b) => a - b);
 }
+
+/** Whether opening the log of a core has failed because there is none in its directory, but perhaps other files. */
+export const isNoLog = (error: unknown): boolean =>
+  WalError.is(error, 'WAL_NOT_FOUND') || WalError.is(error, 'WAL_FOREIGN_DIRECTORY');

@@ -1,3 +1,4 @@
+import { type InspectOptions, inspect } from 'node:util';
 import type { WalError } from '@walstack/codec';
 import {
   checkBoolean,
@@ -6,7 +7,9 @@ import {
   checkMemory,
   checkOptions,
   checkText,
+  inspected,
   invalidType,
+  notConstructible,
   outOfRange,
 } from '@walstack/codec/internal';
 import type { RecoveryReport, TruncateResult } from '@walstack/segmented';
@@ -49,6 +52,8 @@ export class CoreWalWriter {
   readonly #truncation: StandaloneTruncation | undefined;
 
   private constructor(core: CoreLog, needs?: StandaloneNeeds) {
+    if (!(core instanceof CoreLog))
+      throw notConstructible('CoreWalWriter', 'use await CoreWalWriter.open(coreId, directory)');
     this.coreId = core.coreId;
     this.#core = core;
     this.#syncs = new SyncTracker(core);
@@ -64,17 +69,17 @@ export class CoreWalWriter {
    * Opens and recovers the log of a core, or creates one. What it finds is durable on return.
    *
    * @param coreId - 0 to 2^32 − 2
-   * @param directory - of the per-core log, which contains the directory `core-<id>` of the core
+   * @param directory - of the per-core log, which contains the directory `core-<id>` of the core: a path or a `file:` URL
    * @throws what `SegmentedWal.open` throws; `WAL_BAD_HEADER` when the log belongs to another core; `WAL_CORRUPT` for
    * records that are not entries, and when the manifest of a manager shows that the log, or a part of it, is lost;
    * `RangeError` for shared epochs that are behind those of the log
    */
-  static open(coreId: number, directory: string, options: CoreWalWriterOptions = {}): Promise<CoreWalWriter> {
+  static open(coreId: number, directory: string | URL, options: CoreWalWriterOptions = {}): Promise<CoreWalWriter> {
     return runDualModeAsync(opening(coreId, directory, options));
   }
 
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
-  static openSync(coreId: number, directory: string, options: CoreWalWriterOptions = {}): CoreWalWriter {
+  static openSync(coreId: number, directory: string | URL, options: CoreWalWriterOptions = {}): CoreWalWriter {
     return runDualModeSync(opening(coreId, directory, options));
   }
 
@@ -89,7 +94,7 @@ export class CoreWalWriter {
    */
   static openAt(
     coreId: number,
-    directory: string,
+    directory: string | URL,
     position: number,
     options: CoreWalWriterOptions = {},
   ): Promise<CoreWalWriter> {
@@ -99,7 +104,7 @@ export class CoreWalWriter {
   /** Like {@link openAt}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
   static openAtSync(
     coreId: number,
-    directory: string,
+    directory: string | URL,
     position: number,
     options: CoreWalWriterOptions = {},
   ): CoreWalWriter {
@@ -351,6 +356,13 @@ export class CoreWalWriter {
     return this.close();
   }
 
+  /** What `console.log` shows: the core, the directory and the positions. */
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    const { coreId, directory, epoch, lastLsn, position, syncedPosition, failure } = this;
+    const facts = { coreId, directory, epoch, lastLsn, position, syncedPosition, failure: failure?.code };
+    return inspected(this.constructor.name, facts, depth, options);
+  }
+
   *#truncating(lsn: number): DualModeRoutine<TruncateResult> {
     checkLsn('lsn', lsn);
     if (this.#truncation !== undefined) return yield* this.#truncation.before(lsn);
@@ -367,11 +379,11 @@ export const makeWriter: (core: CoreLog, needs?: StandaloneNeeds) => CoreWalWrit
 
 function* opening(
   coreId: number,
-  directory: string,
+  given: string | URL,
   options: CoreWalWriterOptions,
   position?: number,
 ): DualModeRoutine<CoreWalWriter> {
-  const { config, own } = checkWriterOptions(coreId, directory, options);
+  const { config, own, directory } = checkWriterOptions(coreId, given, options);
   if (position !== undefined) checkInteger('position', position);
   const { log, state, ...needs } = yield* openStandalone(coreId, directory, config, position);
   try {

@@ -30,13 +30,13 @@ const OPTIONS = optionNames<Omit<CoreWalWriterOptions, keyof LogOptions>>({
  * @returns the configuration of the core's log, and the options of the writer itself
  * @throws `TypeError`, `RangeError` with Node's codes
  */
-export function checkWriterOptions(coreId: number, directory: string, options: CoreWalWriterOptions) {
+export function checkWriterOptions(coreId: number, directory: string | URL, options: CoreWalWriterOptions) {
   checkCoreId('coreId', coreId);
-  checkPath('directory', directory);
+  const path = checkPath('directory', directory);
   const { epochs, ...rest } = checkKnown('options', options, OPTIONS);
   checkRecoveryMode(rest.recoveryMode ?? 'strict');
   if (epochs !== undefined && !(epochs instanceof SharedEpochs)) throw invalidType('epochs', 'SharedEpochs', epochs);
-  const config: SegmentedWalConfig = { ...logConfigOf(rest), directory: coreDirectory(directory, coreId), coreId };
+  const config: SegmentedWalConfig = { ...logConfigOf(rest), directory: coreDirectory(path, coreId), coreId };
   const own = { ...(epochs === undefined ? {} : { epochs }), ...(rest.now === undefined ? {} : { now: rest.now }) };
-  return { config, own };
+  return { config, own, directory: path };
 }

@@ -4,7 +4,7 @@ import { backendOf } from '@walstack/storage-io/internal';
 import { type CheckpointPlace, type Manifest, missingCore, NO_MANIFEST, readManifest } from '../recovery/manifest.js';
 import { missingManifest, provesManifest } from '../recovery/missing-manifest.js';
 import { readSalvageNote, unfinishedSalvage } from '../salvage/salvage-note.js';
-import { isThere } from './core-directory.js';
+import { isNoLog, isThere } from './core-directory.js';
 import { type CoreState, initialState, stateAt } from './core-state.js';
 import { closeQuietly, type DualModeRoutine, wait, waitForIo } from './dual-mode-routine.js';
 import { replayLog } from './replay-log.js';
@@ -143,7 +143,7 @@ function* openExistingOrNew(
       () => SegmentedWal.open(existing),
     );
   } catch (error) {
-    if (!WalError.is(error, 'WAL_NOT_FOUND') || config.create === false) throw error;
+    if (!isNoLog(error) || config.create === false) throw error;
   }
   if (isNamed) throw missingCore(directory, coreId);
   return yield* wait(

@@ -2,9 +2,9 @@ import { checkBoolean, checkOptions, invalidType, optionNames } from '@walstack/
 import type { StorageIoName } from '@walstack/storage-io';
 import {
   checkCores,
-  checkKnown,
   checkModuleReference,
   checkRecovery,
+  LOG_NAMES,
   type LogOptions,
   type ModuleReference,
   type PerCoreRecoveryOptions,
@@ -51,6 +51,9 @@ const OPTIONS = optionNames<Omit<PerCoreWalConfig, keyof LogOptions>>({
   salvageLsn: true,
 });
 
+/** The names of all options, those of the logs first. */
+export const CONFIG_NAMES: readonly (keyof PerCoreWalConfig)[] = [...LOG_NAMES, ...OPTIONS];
+
 const WORKER_OPTIONS = optionNames<CoreWorkers>({ run: true, configure: true });
 
 /** Options whose values cannot be sent to another thread. */
@@ -73,7 +76,7 @@ export interface CheckedWorkers {
 
 /** The checked configuration, without its backend. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkConfig(config: PerCoreWalConfig): Omit<ManagerSettings, 'io'> {
-  const { cores, create = true, recover, workers, ...recovery } = checkKnown('config', config, OPTIONS);
+  const { cores, create = true, recover, workers, ...recovery } = checkOptions('config', config, CONFIG_NAMES);
   if (recover !== undefined && typeof recover !== 'function') throw invalidType('recover', 'a function', recover);
   return {
     ...checkRecovery(recovery),

@@ -1,5 +1,7 @@
+import { type InspectOptions, inspect } from 'node:util';
 import type { MessagePort } from 'node:worker_threads';
 import { WalError } from '@walstack/codec';
+import { inspected, notConstructible } from '@walstack/codec/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { backendOf } from '@walstack/storage-io/internal';
 import type { CheckpointedCore, CorePlace } from '../core/core-handle.js';
@@ -43,6 +45,8 @@ export class PerCoreWalManager {
   #closing: Promise<void> | undefined;
 
   private constructor(opened: OpenedManager) {
+    if (opened?.settings === undefined)
+      throw notConstructible('PerCoreWalManager', 'use await PerCoreWalManager.open(config)');
     this.directory = opened.settings.directory;
     this.statistics = opened.statistics;
     this.salvage = opened.salvage;
@@ -197,6 +201,13 @@ export class PerCoreWalManager {
   /** Closes it: {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What `console.log` shows: the directory, the cores and the epoch. */
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    const { directory, coreIds, epoch } = this;
+    const state = this.#closing === undefined ? 'open' : 'closed';
+    return inspected(this.constructor.name, { directory, state, coreIds, epoch }, depth, options);
   }
 
   async #close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
-import { checkOneOf, checkOptions } from '@walstack/codec/internal';
+import { checkOneOf, checkOptions, notConstructible } from '@walstack/codec/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { backendOf } from '@walstack/storage-io/internal';
 import { type Committed, committedByAll } from '../commits/commit.js';
@@ -46,6 +46,7 @@ export class PerCoreRecovery {
   #closed = false;
 
   private constructor(io: StorageIo, directory: string, logs: RecoveredLogs, resources: HeldResources) {
+    if (logs === undefined) throw notConstructible('PerCoreRecovery', 'use await PerCoreRecovery.open(options)');
     this.#io = io;
     this.directory = directory;
     this.#logs = logs;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { WalError } from '@walstack/codec';
-import { checkInteger, checkOptions, checkPath, optionNames } from '@walstack/codec/internal';
+import { checkInteger, checkOptions, checkPath, notConstructible, optionNames } from '@walstack/codec/internal';
 import { LogTail, type LogTailOptions, type ResumePoint, type WalRecord } from '@walstack/mmap-reader';
 import { readHeader, sortFiles } from '@walstack/mmap-reader/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
@@ -69,6 +69,8 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     options: Omit<PerCoreWalReaderOptions, 'io' | 'toEpoch'>,
     toEpoch: number,
   ) {
+    if (toEpoch === undefined)
+      throw notConstructible('PerCoreWalReader', 'use await PerCoreWalReader.open(coreId, directory)');
     const directory = coreDirectory(perCoreDirectory, coreId);
     this.coreId = coreId;
     this.#perCoreDirectory = perCoreDirectory;
@@ -82,19 +84,19 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   /**
    * Opens the log of a core for reading. Close the reader afterwards.
    *
-   * @param directory - of the per-core log
+   * @param directory - of the per-core log: a path or a `file:` URL
    * @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER` when the log belongs to another core or to none, `WAL_UNSUPPORTED_VERSION`;
    * `WAL_CORRUPT` (`'salvage'`) while a salvage of the per-core log has not ended;
    * `TypeError`, `RangeError` for wrong arguments
    */
   static async open(
     coreId: number,
-    directory: string,
+    directory: string | URL,
     options: PerCoreWalReaderOptions = {},
   ): Promise<PerCoreWalReader> {
-    const { io, owned, make } = prepared(coreId, directory, options, 'async');
+    const { io, owned, path, make } = prepared(coreId, directory, options, 'async');
     try {
-      await runAsync(io, checkCore(io, coreId, directory));
+      await runAsync(io, checkCore(io, coreId, path));
       return new PerCoreWalReader(io, owned, ...make);
     } catch (error) {
       if (owned) await io.dispose();
@@ -103,10 +105,10 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   }
 
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot wait */
-  static openSync(coreId: number, directory: string, options: PerCoreWalReaderOptions = {}): PerCoreWalReader {
-    const { io, owned, make } = prepared(coreId, directory, options, 'wait');
+  static openSync(coreId: number, directory: string | URL, options: PerCoreWalReaderOptions = {}): PerCoreWalReader {
+    const { io, owned, path, make } = prepared(coreId, directory, options, 'wait');
     try {
-      runSync(io, checkCore(io, coreId, directory));
+      runSync(io, checkCore(io, coreId, path));
       return new PerCoreWalReader(io, owned, ...make);
     } catch (error) {
       if (owned) void io.dispose();
@@ -264,13 +266,13 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   }
 }
 
-function prepared(coreId: number, directory: string, options: PerCoreWalReaderOptions, needs: 'async' | 'wait') {
+function prepared(coreId: number, directory: string | URL, options: PerCoreWalReaderOptions, needs: 'async' | 'wait') {
   checkCoreId('coreId', coreId);
-  checkPath('directory', directory);
+  const path = checkPath('directory', directory);
   const { io: given, toEpoch, ...tail } = checkOptions('options', options, OPTIONS);
   const last = toEpoch === undefined ? Number.POSITIVE_INFINITY : checkInteger('toEpoch', toEpoch, 0);
   const { io, owned } = backendOf(given, needs);
-  return { io, owned, make: [coreId, directory, tail, last] as const };
+  return { io, owned, path, make: [coreId, path, tail, last] as const };
 }
 
 /** @throws `WAL_CORRUPT` during an unfinished salvage, which may be about to discard entries of the log */

@@ -1,7 +1,7 @@
 import { WalError } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { withoutSuperseded } from '../commits/superseded-commits.js';
-import { coreDirectory, listCores } from '../core/core-directory.js';
+import { coreDirectory, isNoLog, listCores } from '../core/core-directory.js';
 import { type CoreState, initialState, stateAt } from '../core/core-state.js';
 import { closeQuietly, type DualModeRoutine, wait } from '../core/dual-mode-routine.js';
 import { replayLog } from '../core/replay-log.js';
@@ -142,7 +142,7 @@ function* openExisting(
   try {
     log = yield* open(recoveryMode === 'salvage' ? {} : salvaging);
   } catch (error) {
-    if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
+    if (isNoLog(error)) return undefined;
     if (recoveryMode !== 'salvage') throw error;
     return yield* salvage.openDamaged(error, coreId, place, () => open(salvaging));
   }

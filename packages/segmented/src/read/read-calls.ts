@@ -12,6 +12,7 @@ import {
   type WalRecord,
 } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { withCallers } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
 import { behindNextLsn } from '../log-errors.js';
 import type { Settings } from '../options.js';
@@ -150,7 +151,7 @@ export class ReadCalls {
     // The last record is determined when an iteration begins, not when its routine starts to run.
     const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
     return makeReplay(
-      () => this.#calls.inTurn(begin(this.#lastLsn, false)),
+      () => withCallers(this.#calls.inTurn(begin(this.#lastLsn, false))),
       () => this.#calls.inTurnSync(begin(this.#lastLsn, true)),
     );
   }
@@ -218,9 +219,9 @@ export class ReadCalls {
     return true;
   }
 
-  #checkReachable(lsn: Lsn): void {
+  #checkReachable(from: Lsn): void {
     const { nextLsn } = this.#writer;
-    if (checkLsn('lsn', lsn) > nextLsn) throw behindNextLsn(lsn, nextLsn);
+    if (checkLsn('from', from) > nextLsn) throw behindNextLsn('from', from, nextLsn);
   }
 
   #checkNotTruncated(lsn: Lsn): void {

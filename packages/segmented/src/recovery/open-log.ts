@@ -31,7 +31,8 @@ export function* openLog(environment: Environment, settings: Settings, blocking:
     if (!create) throw notFound(directory, 'there is nothing at this path');
     makeDirectories(io, directory, settings.directoryMode);
   } else if (kind !== 'directory') {
-    throw new WalError('WAL_BAD_HEADER', `${directory} is a ${kind}, not the directory of a log: give a directory`, {
+    const what = kind === 'file' ? 'a file' : 'neither a file nor a directory';
+    throw new WalError('WAL_BAD_HEADER', `${directory} is ${what}: give the directory of a log`, {
       path: directory,
       reason: 'not-a-directory',
     });
@@ -78,17 +79,15 @@ function* recoverOrSalvage(
   return yield* salvageLog(environment, settings, listFiles(environment.io, settings.directory), damage, blocking);
 }
 
-/** Lists the files of a directory. @throws `WAL_NOT_FOUND` when it is not a log and may not become one */
+/** Lists the files of a directory. @throws `WAL_NOT_FOUND`, `WAL_FOREIGN_DIRECTORY` when it is not a log and may not become one */
 function checkLog(io: StorageIo, directory: string, { create, recoveryMode }: Settings): LogFiles {
   const files = listFiles(io, directory);
   if (recoveryMode !== 'salvage') refuseRemains(directory, files);
   if (files.segments.length > 0 || remainsOf(files) !== undefined) return files;
   if (files.foreign.length > 0) {
     const other = files.foreign.slice(0, 3).join(', ');
-    throw notFound(
-      directory,
-      `the directory holds other files (${other}) and no log: a log needs a directory of its own`,
-    );
+    const what = `the directory ${directory} holds other files (${other}) and no log: a log needs a directory of its own`;
+    throw new WalError('WAL_FOREIGN_DIRECTORY', `${what}; nothing was changed`, { path: directory });
   }
   if (!create || recoveryMode === 'readonly') throw notFound(directory, 'the directory is empty');
   return files;

@@ -11,8 +11,10 @@ import { checkCore, type Opened, reportOn } from './recover.js';
 /** How often a log is read again, at most, when its writer changes it meanwhile. */
 const ATTEMPTS_MAX = 100;
 
+const NO_LOG = ['WAL_NOT_FOUND', 'WAL_FOREIGN_DIRECTORY'];
+
 /** The errors that a concurrent writer can cause for a moment in an intact log. */
-const TRANSIENT_CODES = new Set(['WAL_CORRUPT', 'WAL_NOT_FOUND', 'WAL_BAD_HEADER', 'WAL_TRUNCATED']);
+const TRANSIENT_CODES = new Set([...NO_LOG, 'WAL_CORRUPT', 'WAL_BAD_HEADER', 'WAL_TRUNCATED']);
 
 /**
  * Reads a log as it is at one moment, and changes nothing; another process may be writing it.

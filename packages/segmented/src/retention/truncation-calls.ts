@@ -106,7 +106,7 @@ export class TruncationCalls {
 
   #checkKept(lsn: Lsn): void {
     const end = this.#cuts.endOfKept(this.#writer.nextLsn);
-    if (checkLsn('lsn', lsn) > end) throw behindNextLsn(lsn, end);
+    if (checkLsn('lsn', lsn) > end) throw behindNextLsn('lsn', lsn, end);
   }
 
   #checkAppended(lsn: Lsn): void {

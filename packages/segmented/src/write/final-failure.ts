@@ -42,12 +42,12 @@ export class FinalFailure {
   /** @throws an error with the code of the first failure */
   throwIfFailed(): void {
     if (this.#error === undefined) return;
-    const { code, path } = this.#error;
+    const { code, path, systemCode } = this.#error;
     throw new WalError(
       code,
       `the log has failed and accepts nothing any more (${this.#error.message}): open it again to recover what is ` +
         'really on the disk',
-      path === undefined ? {} : { path },
+      { ...(path === undefined ? {} : { path }), ...(systemCode === undefined ? {} : { systemCode }) },
       { cause: this.#error },
     );
   }

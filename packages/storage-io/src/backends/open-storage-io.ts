@@ -29,7 +29,8 @@ const BACKENDS: Readonly<Record<BackendName, { create(options: FileOpsOptions): 
   memory: { create: createMemoryStorageIo, canWait: true },
 };
 
-const NAMES: readonly StorageIoName[] = ['auto', 'io-uring', 'thread-pool', 'sync-fs', 'memory'];
+/** Every name of a backend, and `'auto'`. */
+export const STORAGE_IO_NAMES: readonly StorageIoName[] = ['auto', 'io-uring', 'thread-pool', 'sync-fs', 'memory'];
 const OPTIONS = optionNames<OpenStorageIoOptions>({ needs: true, maxPending: true });
 const NEEDS: readonly StorageIoNeeds[] = ['async', 'wait'];
 
@@ -47,7 +48,7 @@ const CHOICE: readonly BackendName[] = ['io-uring', 'thread-pool', 'sync-fs'];
  * `WALSTACK_IO`
  */
 export function openStorageIo(name: StorageIoName = 'auto', options: OpenStorageIoOptions = {}): StorageIo {
-  checkOneOf('name', name, NAMES);
+  checkOneOf('name', name, STORAGE_IO_NAMES);
   checkOptions('options', options, OPTIONS);
   const needs = checkOneOf('needs', options.needs ?? 'async', NEEDS);
   const made = options.maxPending === undefined ? {} : { maxPending: checkInteger('maxPending', options.maxPending) };

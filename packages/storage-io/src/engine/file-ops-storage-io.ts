@@ -1,5 +1,5 @@
 import { WalError } from '@walstack/codec';
-import { checkInteger, checkOneOf, checkOptions, checkPath, optionNames } from '@walstack/codec/internal';
+import { checkInteger, checkOneOf, checkOptions, checkPathText, optionNames } from '@walstack/codec/internal';
 import type { FileSystem } from '../backends/file-system.js';
 import type { CompletionBuffer } from '../completion-buffer.js';
 import { callFailure } from '../errors/io-failure.js';
@@ -88,7 +88,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
 
   open(path: string, options?: OpenOptions): IoFile {
     this.#requireOpen();
-    checkPath('path', path);
+    checkPathText('path', path);
     const asked = openFlags(options);
     const flags = { ...asked, direct: asked.direct && this.#ops.directAlignment !== undefined };
     return this.#call('open', path, () => {
@@ -119,39 +119,39 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
 
   list(directory: string): string[] {
     this.#requireOpen();
-    checkPath('directory', directory);
+    checkPathText('directory', directory);
     return this.#call('list', directory, () => [...this.#ops.list(directory)].sort());
   }
 
   rename(from: string, to: string): void {
     this.#requireOpen();
-    checkPath('from', from);
-    checkPath('to', to);
+    checkPathText('from', from);
+    checkPathText('to', to);
     this.#call('rename', from, () => this.#ops.rename(from, to));
   }
 
   makeDirectory(path: string, mode: number = DIRECTORY_MODE_DEFAULT): void {
     this.#requireOpen();
-    checkPath('path', path);
+    checkPathText('path', path);
     checkMode('mode', mode);
     this.#call('makeDirectory', path, () => this.#ops.makeDirectory(path, mode));
   }
 
   stat(path: string): IoStat {
     this.#requireOpen();
-    checkPath('path', path);
+    checkPathText('path', path);
     return this.#call('stat', path, () => this.#ops.stat(path));
   }
 
   fileSystem(path: string): FileSystem | undefined {
     this.#requireOpen();
-    checkPath('path', path);
+    checkPathText('path', path);
     return this.#call('fileSystem', path, () => this.#ops.fileSystem?.(path));
   }
 
   lock(path: string, mode: number = FILE_MODE_DEFAULT): () => void {
     this.#requireOpen();
-    checkPath('path', path);
+    checkPathText('path', path);
     checkMode('mode', mode);
     const free = this.#call('lock', path, () => this.#ops.lock(path, mode));
     const release = (): void => {
@@ -210,7 +210,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
 
   submitSyncDirectory(path: string): IoToken {
     this.#requireOpen();
-    checkPath('path', path);
+    checkPathText('path', path);
     const token = this.#submissions.begin(undefined);
     this.#executor.syncDirectory(token, path);
     return this.#submissions.end(token);
@@ -237,7 +237,7 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
 
   submitRemove(path: string): IoToken {
     this.#requireOpen();
-    checkPath('path', path);
+    checkPathText('path', path);
     const token = this.#submissions.begin(undefined);
     this.#executor.remove(token, path);
     return this.#submissions.end(token);

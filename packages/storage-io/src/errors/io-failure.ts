@@ -8,11 +8,26 @@ const CODES: Readonly<Record<string, WalErrorCode>> = {
   EDQUOT: 'WAL_NO_SPACE',
 };
 
-const ADVICE: Readonly<Partial<Record<WalErrorCode, string>>> = {
-  WAL_NOT_FOUND: 'check the path',
-  WAL_NO_SPACE: 'free some space, then open the log again',
-  WAL_IO_FAILED: 'see the cause; what was acknowledged is recovered by opening the log again',
+const NO_PERMISSION =
+  'this user has no permission for it; check the owner and the mode of the path and of the directories above it';
+const TOO_MANY_FILES = 'too many files are open; close some, or raise the limit (ulimit -n)';
+
+/** What to do, by the name of the error. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: 'check the path',
+  ENOSPC: 'free some space, then open the log again',
+  EDQUOT: 'free some space, then open the log again',
+  EACCES: NO_PERMISSION,
+  EPERM: NO_PERMISSION,
+  EROFS: 'the file system is mounted read-only; use another directory, or open what is there only for reading',
+  ENOTDIR: 'a part of the path is not a directory; check the path',
+  EISDIR: 'there is a directory at the path; check the path',
+  ENAMETOOLONG: 'the path, or a name in it, is too long; use a shorter one',
+  ELOOP: 'too many symbolic links lead to the path; check them',
+  EMFILE: TOO_MANY_FILES,
+  ENFILE: TOO_MANY_FILES,
 };
+const OTHER_ADVICE = 'see the cause; what was acknowledged is recovered by opening the log again';
 
 /** The {@link WalError} for a completion with a negative result. */
 export function completionFailure(operation: string, path: string, result: number, facts?: WalErrorFacts): WalError {
@@ -35,7 +50,7 @@ function failure(
   const code = CODES[systemCode] ?? 'WAL_IO_FAILED';
   return new WalError(
     code,
-    `${operation} of ${path} failed with ${systemCode}: ${ADVICE[code]}`,
+    `${operation} of ${path} failed with ${systemCode}: ${ADVICE[systemCode] ?? OTHER_ADVICE}`,
     { ...facts, path, operation, systemCode },
     { cause },
   );

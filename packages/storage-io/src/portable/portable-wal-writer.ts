@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { WalError } from '@walstack/codec';
+import { notConstructible } from '@walstack/codec/internal';
 import { type Backend, backendOf, releaseBackend } from '../backends/backend-option.js';
 import { type IoRoutine, requireWait, runAsync, runSync } from '../routines/routine.js';
 import { RoutineQueue } from '../routines/routine-queue.js';
@@ -63,6 +64,7 @@ export class PortableWalWriter {
   #failureWasReported = false;
 
   private constructor(backend: Backend, settings: WriterSettings, steps: CountedIo, opened: OpenedWriter) {
+    if (opened === undefined) throw notConstructible('PortableWalWriter', 'use await PortableWalWriter.open(path)');
     this.#backend = backend;
     this.#settings = settings;
     this.#steps = steps;
@@ -83,7 +85,7 @@ export class PortableWalWriter {
    * `WAL_CORRUPT` when a file of frames is damaged (nothing is changed), `WAL_NO_SPACE`, `WAL_IO_FAILED`; `TypeError`
    * and `RangeError` for wrong arguments
    */
-  static async open(path: string, options: PortableWalWriterOptions = {}): Promise<PortableWalWriter> {
+  static async open(path: string | URL, options: PortableWalWriterOptions = {}): Promise<PortableWalWriter> {
     const checked = checkWriterOptions(path, options);
     const backend = backendOf(options.io, 'async');
     try {
@@ -97,7 +99,7 @@ export class PortableWalWriter {
   }
 
   /** Like {@link open}, blocking the thread. */
-  static openSync(path: string, options: PortableWalWriterOptions = {}): PortableWalWriter {
+  static openSync(path: string | URL, options: PortableWalWriterOptions = {}): PortableWalWriter {
     const checked = checkWriterOptions(path, options);
     const backend = backendOf(options.io, 'wait');
     try {

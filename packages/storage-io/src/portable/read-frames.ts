@@ -53,8 +53,8 @@ interface Plan {
  *
  * @throws `TypeError`, `RangeError` for wrong arguments
  */
-export function readFrames(path: string, options: ReadFramesOptions = {}): Frames {
-  checkPath('path', path);
+export function readFrames(path: string | URL, options: ReadFramesOptions = {}): Frames {
+  const checkedPath = checkPath('path', path);
   const {
     io,
     blockBytes = DEFAULT_BLOCK_BYTES,
@@ -63,7 +63,7 @@ export function readFrames(path: string, options: ReadFramesOptions = {}): Frame
   } = checkOptions('options', options, KNOWN);
   checkBlockBytes('blockBytes', blockBytes);
   return Frames['make']({
-    path,
+    path: checkedPath,
     io,
     blockBytes,
     maxUnsyncedBytes: checkUnsyncedBytes(maxUnsyncedBytes, blockBytes),

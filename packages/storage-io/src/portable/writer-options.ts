@@ -97,8 +97,8 @@ const KNOWN = optionNames<PortableWalWriterOptions>({
 });
 
 /** Checks path and options, and fills in the defaults. @throws `TypeError`, `RangeError` with Node's codes */
-export function checkWriterOptions(path: string, options: PortableWalWriterOptions): WriterSettings {
-  checkPath('path', path);
+export function checkWriterOptions(path: string | URL, options: PortableWalWriterOptions): WriterSettings {
+  const checkedPath = checkPath('path', path);
   const {
     create = true,
     fileMode = FILE_MODE_DEFAULT,
@@ -115,7 +115,7 @@ export function checkWriterOptions(path: string, options: PortableWalWriterOptio
     if (checkBoolean('padGroups', padGroups)) throw outOfRange('padGroups', 'false unless framed is true', padGroups);
   }
   return {
-    path,
+    path: checkedPath,
     create: checkBoolean('create', create),
     fileMode: checkOwnMode('fileMode', fileMode, FILE_MODE_DEFAULT),
     framed,

@@ -1,4 +1,5 @@
 import { WalError } from '@walstack/codec';
+import { withCallers } from '../errors/callers.js';
 import type { IoToken, StorageIo } from '../storage-io.js';
 import { CompletionRouter } from './completion-router.js';
 import { beginStep, endStep, makeCalls, next } from './steps-under-way.js';
@@ -63,12 +64,13 @@ export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended:
 
 /** Runs a routine on the event loop. Rejects with what the routine throws. */
 export function runAsync<T>(io: StorageIo, routine: IoRoutine<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<T>((resolve, reject) => {
     drive(CompletionRouter.for(io), routine, (outcome) => {
       if ('error' in outcome) reject(outcome.error);
       else resolve(outcome.value);
     });
   });
+  return withCallers(ended);
 }
 
 /**

@@ -1,4 +1,11 @@
-import { checkInteger, checkOptions, checkPath, invalidType, optionNames, outOfRange } from '@walstack/codec/internal';
+import {
+  checkInteger,
+  checkOptions,
+  checkPathText,
+  invalidType,
+  optionNames,
+  outOfRange,
+} from '@walstack/codec/internal';
 import { namesOf } from '../errors/path-names.js';
 import type { StorageIo } from '../storage-io.js';
 import { DiskCore, type FaultChooser } from './disk/disk-core.js';
@@ -158,7 +165,7 @@ export class SimulatedDisk {
    * @throws an error as `node:fs` throws it when there is no such file
    */
   rot(path: string, offset: number, mask = 1): void {
-    const { found } = this.#core.place(namesOf(checkPath('path', path)), 'rot', path);
+    const { found } = this.#core.place(namesOf(checkPathText('path', path)), 'rot', path);
     if (found === undefined) throw diskError('ENOENT', 'rot', path);
     if (found.kind === 'directory') throw diskError('EISDIR', 'rot', path);
     checkInteger('offset', offset, 0, found.size - 1);

@@ -2,6 +2,7 @@ import { type Lsn, WalError } from '@walstack/codec';
 import { checkOptions, outOfRange } from '@walstack/codec/internal';
 import type { AppendOptions, Batch, SegmentedWal, TruncateResult } from '@walstack/segmented';
 import { APPEND_OPTIONS, type BackgroundCalls, backgroundCallsOf, type LogEnd } from '@walstack/segmented/internal';
+import { addCallers } from '@walstack/storage-io/internal';
 import type { PayloadCodec } from '../encoding.js';
 import type { LogActivity } from '../follow/log-activity.js';
 import type { LogContext } from '../log-context.js';
@@ -102,7 +103,11 @@ export class Committer<I> {
     throwIfAborted(signal, NOTHING_APPENDED);
     const records = recordsOf(batch);
     const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppendBatch(records);
-    return this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records, signal)), signal);
+    try {
+      return await this.#durableUnlessAborted(lsn ?? (await this.#appendBatchInTurn(records, signal)), signal);
+    } catch (error) {
+      throw addCallers(error);
+    }
   }
 
   /** Throws, or returns a promise. */
@@ -196,6 +201,9 @@ export class Committer<I> {
       return this.#log.append(encoded, options);
     } catch (error) {
       if (WalError.is(error, 'WAL_BACKPRESSURE')) return undefined;
+      // An option that the log does not know may be a misspelt `signal`, which only this call has.
+      if (options !== undefined && error instanceof TypeError)
+        checkOptions<CommitOptions>('options', options, COMMIT_OPTIONS);
       throw error;
     }
   }
@@ -220,7 +228,11 @@ export class Committer<I> {
     throwIfAborted(signal, NOTHING_APPENDED);
     const encoded = this.#payloads.encode(payload);
     const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppend(encoded, options);
-    return this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);
+    try {
+      return await this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);
+    } catch (error) {
+      throw addCallers(error);
+    }
   }
 
   /** Appends a copy of the event once there is room in memory. */

@@ -150,10 +150,16 @@ export function asWalError(error: unknown): WalError {
 
 /** The error of an unconfirmed commit: after reopening, its record may be in the log or not. */
 function outcomeUnknown(lsn: Lsn, cause: WalError): WalError {
+  const { path, systemCode } = cause;
   return new WalError(
     cause.code,
     `the outcome of the commit with LSN ${lsn} is unknown (${cause.message}): open the log again and check whether it is there`,
-    { ...(cause.path === undefined ? {} : { path: cause.path }), lsn, reason: 'outcome-unknown' },
+    {
+      ...(path === undefined ? {} : { path }),
+      ...(systemCode === undefined ? {} : { systemCode }),
+      lsn,
+      reason: 'outcome-unknown',
+    },
     { cause },
   );
 }

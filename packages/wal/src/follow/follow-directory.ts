@@ -3,6 +3,7 @@ import { checkInteger, checkPath, invalidType, optionNames } from '@walstack/cod
 import { checkDecoding } from '@walstack/mmap-reader/internal';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
+import { checkBackend } from '@walstack/storage-io/internal';
 import { type AnyEncoding, type PayloadCodec, payloadCodecOf } from '../encoding.js';
 import { DirectoryWatch } from './directory-watch.js';
 import {
@@ -71,12 +72,13 @@ interface DirectoryToFollow {
  * @throws `TypeError`, `RangeError` with Node's codes
  */
 export function followDirectory(
-  path: string,
+  path: string | URL,
   from: FollowFrom,
   options: FollowDirectoryOptions<AnyEncoding>,
 ): WalFollower<unknown> {
+  const checkedPath = checkPath('path', path);
   const settings = checkFollow(from, options, FOLLOW_DIRECTORY_OPTIONS);
-  const directory = checkDirectory(path, options);
+  const directory = checkDirectory(checkedPath, options);
   const payloads = payloadCodecOf(options.encoding ?? 'view');
   return follow(() => openDirectory(directory, payloads), settings);
 }
@@ -85,11 +87,9 @@ function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncodin
   const { io = 'auto', pollMs = POLL_MS, setTimer = systemEnvironment.setTimer } = options;
   const { keyRing, allowPlaintext, maxPayloadBytes } = options;
   if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);
-  if (typeof io !== 'string' && typeof io?.submitRead !== 'function') {
-    throw invalidType('io', 'a StorageIo or the name of a backend', io);
-  }
+  checkBackend(io);
   return {
-    directory: checkPath('path', path),
+    directory: path,
     decoding: checkDecoding({ keyRing, allowPlaintext, maxPayloadBytes }),
     io,
     pollMs: checkInteger('pollMs', pollMs, 1, 0x7fff_ffff),
