@@ -246,3 +246,25 @@ test('what says that it is elsewhere, or shorter, than it is gets compressed as 
   expect(texts(wal.replay())).toEqual([payload]);
   wal.closeSync();
 });
+
+test.each(['length', 'byteLength', 'byteOffset', 'buffer'] as const)(
+  'a payload whose %s is a function of the application is compressed without calling it',
+  (name) => {
+    const wal = openIn(createMemoryStorageIo(), { compression: { codec: 'deflate', thresholdBytes: 0 } });
+    const appending = (bytes: Uint8Array): Uint8Array => {
+      const value = bytes[name];
+      const get = (): unknown => {
+        wal.append('inner');
+        return value;
+      };
+      return Object.defineProperty(bytes, name, { get });
+    };
+    class Subclass extends Uint8Array {}
+    const text = 'x'.repeat(500);
+    expect(wal.append('first')).toBe(1);
+    expect(wal.append(appending(bytesOf(text)))).toBe(2);
+    expect(wal.append(appending(new Subclass(500).fill(0x78)))).toBe(3);
+    expect(texts(wal.replay())).toEqual(['first', text, text]);
+    wal.closeSync();
+  },
+);

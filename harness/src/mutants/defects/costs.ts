@@ -43,8 +43,16 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/moved-memory.test.ts',
     breaks: 'All bytes of an array are compressed, whatever length its class reports.',
     file: 'packages/codec/src/payload/compression.ts',
-    find: 'return prototype === Uint8Array.prototype || prototype === Buffer.prototype ? bytes : new Uint8Array(bytes);',
-    replace: 'return prototype === undefined ? new Uint8Array(bytes) : bytes;',
+    find: 'return isUsual && !OVERRIDDEN.some((name) => Object.hasOwn(bytes, name)) ? bytes : new Uint8Array(bytes);',
+    replace: 'return isUsual ? new Uint8Array(bytes) : bytes;',
+  },
+  {
+    name: 'compressed-by-what-it-says',
+    test: 'packages/segmented/test/moved-memory.test.ts',
+    breaks: 'Compressing an array calls none of its functions.',
+    file: 'packages/codec/src/payload/compression.ts',
+    find: 'return isUsual && !OVERRIDDEN.some((name) => Object.hasOwn(bytes, name)) ? bytes : new Uint8Array(bytes);',
+    replace: 'return isUsual ? bytes : new Uint8Array(bytes);',
   },
   {
     name: 'decompressed-in-a-larger-memory',

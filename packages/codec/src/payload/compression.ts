@@ -1,5 +1,5 @@
 import * as zlib from 'node:zlib';
-import { checkInteger, checkOneOf, checkOptions, optionNames } from '../arguments.js';
+import { checkInteger, checkOneOf, checkOptions, lengthOf, optionNames } from '../arguments.js';
 import { WalError } from '../errors.js';
 import { isOneZstdFrame } from './zstd-frame.js';
 
@@ -81,16 +81,23 @@ export class Compressor {
 
   /** The payload compressed; `undefined` when it is short, or does not become smaller. */
   compress(payload: Uint8Array): Uint8Array | undefined {
-    if (payload.length < this.#thresholdBytes) return undefined;
+    const length = lengthOf(payload);
+    if (length === 0 || length < this.#thresholdBytes) return undefined;
     const compressed = this.#deflated(withoutOverrides(payload));
-    return compressed.length < payload.length ? compressed : undefined;
+    return compressed.length < length ? compressed : undefined;
   }
 }
 
-/** Copies an instance of a subclass: `zlib` reads properties such as `byteLength`, which a subclass may override. */
+const OVERRIDDEN = ['buffer', 'byteLength', 'byteOffset', 'length'] as const;
+
+/**
+ * Copies an instance of a subclass, and one with properties of its own: `zlib` reads properties such as `byteLength`, which may
+ * be functions of the application.
+ */
 function withoutOverrides(bytes: Uint8Array): Uint8Array {
   const prototype: unknown = Object.getPrototypeOf(bytes);
-  return prototype === Uint8Array.prototype || prototype === Buffer.prototype ? bytes : new Uint8Array(bytes);
+  const isUsual = prototype === Uint8Array.prototype || prototype === Buffer.prototype;
+  return isUsual && !OVERRIDDEN.some((name) => Object.hasOwn(bytes, name)) ? bytes : new Uint8Array(bytes);
 }
 
 function deflater(level: number): (payload: Uint8Array) => Uint8Array {

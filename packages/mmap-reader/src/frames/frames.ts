@@ -19,11 +19,10 @@ import { seedOf } from '../chain/segment.js';
 import type { MemoryGuard } from '../windows/file-windows.js';
 import { BODY, bodyStart, checkFields, ENCRYPTED, HEADER, lsnAt, MARK, WORD } from './frame-fields.js';
 import type { FrameSummary } from './frame-summary.js';
+import { noBytes } from './no-bytes.js';
 
 /** The memory after `close()`: a frame of zeros. */
 const NOTHING = new Uint8Array(64);
-
-const NO_BYTES = new Uint8Array(0);
 
 /**
  * The frames that a scan has found in a piece of a segment in memory, with steps from one to the next. The scan
@@ -205,7 +204,7 @@ export class Frames {
   /** A view of the meta as it is stored; most records have none. */
   meta(): Uint8Array {
     const { metaLength } = this;
-    return metaLength === 0 ? NO_BYTES : this.#part(bodyStart(this.flags), metaLength);
+    return metaLength === 0 ? noBytes() : this.#part(bodyStart(this.flags), metaLength);
   }
 
   /** A view of the payload as it is stored. */
@@ -224,17 +223,28 @@ export class Frames {
     return this.#part(offset, this.#view.getUint32(this.#at, true) + FRAME_HEADER_BYTES - offset);
   }
 
-  /** The bytes of meta and payload of the current frame, as they are stored. */
-  get storedLength(): number {
-    return this.#view.getUint32(this.#at, true) - RECORD_HEADER_BYTES;
-  }
-
-  /** A copy of the memory from the current frame on, up to so many bytes or the end of its run. */
-  copyOfRun(bytesMost: number): Uint8Array<ArrayBuffer> {
-    const at = this.#at;
-    const bytes = Math.min(bytesMost, (this.#offsets[this.#runEnd] as number) - at);
-    const copy = new Uint8Array(bytes);
-    copy.set(new Uint8Array(this.#buffer, this.#byteOffset + at, bytes));
+  /**
+   * A copy of the current frame and of those of its run that follow it without padding. Where the next one is too long, or
+   * behind padding, the copy ends: it would keep memory that is no record's.
+   *
+   * @param bytesMost - of the copy
+   * @param frameBytesMost - of each frame
+   * @param framesLeast - with fewer frames there is no copy
+   */
+  copyOfRun(bytesMost: number, frameBytesMost: number, framesLeast: number): Uint8Array<ArrayBuffer> | undefined {
+    const first = this.#at;
+    let end = first;
+    let index = this.#index - 1;
+    for (; index < this.#runEnd; index++) {
+      const at = this.#offsets[index] as number;
+      const frameBytes = FRAME_HEADER_BYTES + this.#view.getUint32(at, true);
+      const isBehindPadding = at - end >= FRAME_HEADER_BYTES;
+      if (isBehindPadding || frameBytes > frameBytesMost || at + frameBytes - first > bytesMost) break;
+      end = at + frameBytes;
+    }
+    if (index - (this.#index - 1) < framesLeast) return undefined;
+    const copy = new Uint8Array(end - first);
+    copy.set(new Uint8Array(this.#buffer, this.#byteOffset + first, end - first));
     this.checkRead();
     return copy;
   }

@@ -1,4 +1,5 @@
 import { markAsUntransferable } from 'node:worker_threads';
+import { noBytes } from '../frames/no-bytes.js';
 
 /** The size of the memory that small copies share, the same as for small buffers of Node.js. */
 export const SHARED_BYTES = 8192;
@@ -6,17 +7,15 @@ export const SHARED_BYTES = 8192;
 /** Longer copies have memory of their own. */
 export const SMALL_BYTES_MAX = SHARED_BYTES / 4;
 
-const NO_BYTES = new Uint8Array(0);
-
 /** The shared memory. Allocating an array with a buffer of its own takes several times as long as a small copy. */
-let shared = NO_BYTES;
+let shared = new Uint8Array(0);
 let buffer = shared.buffer;
 let used = 0;
 
 /** A copy of `bytes`, which may share its buffer with others. */
 export function copyOf(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;
-  if (length === 0) return NO_BYTES;
+  if (length === 0) return noBytes();
   if (length > SMALL_BYTES_MAX) return bytes.slice();
   if (used + length > shared.length) renew();
   shared.set(bytes, used);

@@ -50,10 +50,10 @@ export class RecordEncoder {
    * @returns its LSN
    */
   append(given: RecordBody): Lsn {
-    const lsn = this.#watermarks.nextLsn;
-    if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
     const { compressor } = this.#settings;
     const body = compressor === undefined ? given : compressed(given, compressor);
+    const lsn = this.#watermarks.nextLsn;
+    if (lsn === Number.MAX_SAFE_INTEGER) throw usedUp();
     const frameBytes = this.#frameBytesOf(body);
     const { active } = this.#chain;
     const now = this.#clock.cached;
