@@ -26,6 +26,7 @@ import { scenario as framesAtBlockEnds } from './frames-at-block-ends.js';
 import { scenario as freedNameDurableBeforeOverwritten } from './freed-name-durable-before-overwritten.js';
 import { scenario as freshIdForEveryReuse } from './fresh-id-for-every-reuse.js';
 import { scenario as fullDisk } from './full-disk.js';
+import { scenario as goesOnBehindClose } from './goes-on-behind-close.js';
 import { scenario as groups } from './groups.js';
 import { scenario as growingSegments } from './growing-segments.js';
 import { scenario as headerBeforeAnythingElse } from './header-before-anything-else.js';
@@ -97,6 +98,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'freed-name-durable-before-overwritten': freedNameDurableBeforeOverwritten,
   'fresh-id-for-every-reuse': freshIdForEveryReuse,
   'full-disk': fullDisk,
+  'goes-on-behind-close': goesOnBehindClose,
   groups,
   'growing-segments': growingSegments,
   'header-before-anything-else': headerBeforeAnythingElse,

@@ -38,3 +38,4 @@ export {
   optional,
 } from './option-table.js';
 export { PAYLOAD_BYTES_DEFAULT } from './payload/payload-decoder.js';
+export { sessionOf, writeSessionMark } from './record-layout.js';

@@ -46,7 +46,12 @@ export const MarkType = {
   closed: 1,
   /** Recovery wrote it behind the last record that it kept. */
   recovered: 2,
+  /** A log that had been closed goes on behind it, in the same segment. */
+  opened: 3,
 } as const;
+
+/** Marks of this type, and higher ones, begin a session: the rest of the type, and the time, are its id. */
+const SESSION_MARK = 0x8000_0000;
 
 /** The tenant, database and shard that a record belongs to. */
 export interface RecordScope {
@@ -140,6 +145,25 @@ export function readScope(view: DataView, offset: number): RecordScope {
  */
 export function writeMark(view: DataView, offset: number, nextLsn: Lsn, type: number, elapsedMs: number): void {
   writeRecordHeader(view, offset, MARK_FRAME_BYTES, nextLsn, type, nextLsn - 1, 0, RecordFlag.mark, 0, elapsedMs);
+}
+
+/**
+ * Writes the mark that begins a session, its checksum word open: what an opening appends to a segment that an earlier one
+ * has written.
+ *
+ * @param id - random bytes, of which 63 bits are used
+ */
+export function writeSessionMark(view: DataView, offset: number, nextLsn: Lsn, id: Uint8Array): void {
+  const { buffer, byteOffset, byteLength } = id;
+  const random = new DataView(buffer, byteOffset, byteLength);
+  const type = (random.getUint32(0, true) | SESSION_MARK) >>> 0;
+  writeMark(view, offset, nextLsn, type, random.getUint32(4, true));
+}
+
+/** The id of the session that a mark begins, 16 hexadecimal digits; `undefined` for any other mark. */
+export function sessionOf({ type, elapsedMs }: RecordHeader): string | undefined {
+  if (type < SESSION_MARK) return undefined;
+  return type.toString(16) + elapsedMs.toString(16).padStart(8, '0');
 }
 
 /** Reads the header of the frame at `offset`, whose data has at least 24 bytes, into `header`. */

@@ -172,7 +172,7 @@ describe('marks', () => {
   });
 
   it('have the types of the format', () => {
-    expect(MarkType).toEqual({ idle: 0, closed: 1, recovered: 2 });
+    expect(MarkType).toEqual({ idle: 0, closed: 1, recovered: 2, opened: 3 });
   });
 
   it('leave the checksum word open and touch 32 bytes', () => {

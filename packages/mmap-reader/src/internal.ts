@@ -23,6 +23,7 @@ export {
   withWritableFile,
 } from './chain/log-files.js';
 export { type Segment, sameId, seedOf } from './chain/segment.js';
+export { Sessions } from './chain/sessions.js';
 export { SparseIndex } from './chain/sparse-index.js';
 export { checkResumePoint, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
 export type { FrameScanner } from './frames/frame-scanner.js';

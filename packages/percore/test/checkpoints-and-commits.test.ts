@@ -226,8 +226,10 @@ describe('a missing manifest', () => {
 describe('a standalone writer', () => {
   test('that truncates everything keeps epoch, offsets and watermark', async () => {
     const io = createMemoryStorageIo();
+    // So small that the puts are in a segment of their own.
+    const config = { io, blockBytes: 512, segmentBytes: 2048 };
     for (const life of [0, 1, 2]) {
-      const writer = CoreWalWriter.openSync(0, DIRECTORY, { io, blockBytes: 512 });
+      const writer = CoreWalWriter.openSync(0, DIRECTORY, config);
       if (life > 0) {
         expect(writer.epoch).toBe(life + 7);
         expect(writer.committed).toEqual({
@@ -256,7 +258,7 @@ describe('a standalone writer', () => {
       });
       writer.closeSync();
     }
-    const puts = CoreWalWriter.openSync(0, DIRECTORY, { io, blockBytes: 512 });
+    const puts = CoreWalWriter.openSync(0, DIRECTORY, config);
     puts.closeSync();
     using recovery = recovering(io);
     expect(

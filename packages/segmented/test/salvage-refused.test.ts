@@ -624,10 +624,12 @@ describe('what is lost', () => {
 
   /** A log whose second, newest segment has many small records, most of them in few groups. */
   function long(bytes: number): Snapshot {
-    const io = createMemoryStorageIo();
-    const wal = openIn(io);
+    const killed = createMemoryStorageIo();
+    const wal = openIn(killed);
     wal.append('first');
-    wal.closeSync();
+    wal.syncSync();
+    // A log that was closed would go on in the same segment.
+    const io = restore(snapshot(killed, DIRECTORY));
     const again = openIn(io, { segmentBytes: 2 * bytes, maxPendingBytes: 2 * bytes });
     for (let end = 0, lsn = 2; end < bytes; end += 40, lsn++) {
       again.append('12345678');

@@ -5,6 +5,7 @@ import { CALLS_DEFECTS } from './calls.js';
 import { COSTS_DEFECTS } from './costs.js';
 import { ENCRYPTION_DEFECTS } from './encryption.js';
 import { FRAMES_DEFECTS } from './frames.js';
+import { GOES_ON_DEFECTS } from './goes-on.js';
 import { GROUPS_DEFECTS } from './groups.js';
 import { LOCKS_DEFECTS } from './locks.js';
 import { PERCORE_DEFECTS } from './percore.js';
@@ -24,6 +25,7 @@ export const DEFECTS: readonly Defect[] = [
   ...GROUPS_DEFECTS,
   ...TRUNCATION_DEFECTS,
   ...RECOVERY_DEFECTS,
+  ...GOES_ON_DEFECTS,
   ...SALVAGE_DEFECTS,
   ...BATCHES_DEFECTS,
   ...ENCRYPTION_DEFECTS,

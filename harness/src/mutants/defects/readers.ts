@@ -13,10 +13,10 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: FAILURES_TEST,
     breaks: 'A tail whose segment is removed before it is read to its end finds where to continue.',
     file: `${READER}/directory/tail-segments.ts`,
-    find: `      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);
+    find: `      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);
     } catch (error) {
       yield* this.#relocateUnlessThere(error);`,
-    replace: `      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);
+    replace: `      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);
     } catch (error) {
       throw error;`,
   },
@@ -81,9 +81,9 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: TAKEN_OFF_TEST,
     breaks: 'Plaintext in the segment that a tail waits in is accepted as soon as the next segment is encrypted.',
     file: `${READER}/directory/tail-segments.ts`,
-    find: '      const decoder = yield* this.#makeDecoder();\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);',
+    find: '      const decoder = yield* this.#makeDecoder();\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);',
     replace:
-      '      const { decoder } = this.#walk;\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);',
+      '      const { decoder } = this.#walk;\n      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);',
   },
   {
     name: 'reported-cut-hides-an-earlier-one',

@@ -1,4 +1,5 @@
 import { type Lsn, type SegmentHeader, segmentSeed } from '@walstack/codec';
+import type { Sessions } from './sessions.js';
 import type { SparseIndex } from './sparse-index.js';
 
 /** One segment of the chain, after it was scanned. */
@@ -11,6 +12,8 @@ export interface Segment {
   readonly nextLsn: Lsn;
   /** The positions of some of its records. */
   readonly sparseIndex?: SparseIndex;
+  /** Which opening has written which of its records. */
+  readonly sessions?: Sessions;
 }
 
 /** CRC32C of a segment's id: the seed of the checksums of its frames. */

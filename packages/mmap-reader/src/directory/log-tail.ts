@@ -65,10 +65,13 @@ export class LogTail {
    * The next record of those that `advance()` found; `undefined` when it has to be called again.
    *
    * @throws `WAL_BAD_KEY`, `WAL_CORRUPT`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when the record cannot be decoded: it
-   * stays the next one, and this throws the same error until `advance()` is called
+   * stays the next one, and this throws the same error until `advance()` is called; `WAL_TRUNCATED` like {@link advance}
    */
   next(): WalRecord | undefined {
-    return this.#segments.mustRelocate ? undefined : this.#walk.next();
+    if (this.#segments.mustRelocate) return undefined;
+    const record = this.#walk.next();
+    if (record !== undefined) this.#segments.checkSession();
+    return record;
   }
 
   /** Takes back the record that `next()` returned last, before any other call: it is the next one again. */

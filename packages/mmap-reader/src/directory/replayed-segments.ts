@@ -201,7 +201,7 @@ export class ReplayedSegments implements WalkPolicy {
     const { links } = yield* readChainBesideWriter(this.#io, this.#plan.directory, () => false);
     const { firstLsn } = (links[0] as Link).header;
     if (firstLsn > lsn) return truncated(lsn, firstLsn);
-    const cutLsn = findCut(links, lastReadIn(this.#current, lsn));
+    const cutLsn = findCut(links, lastReadIn(this.#current, lsn, undefined));
     return cutLsn === undefined ? error : cutWhileRead(cutLsn, lsn, firstLsn);
   }
 }

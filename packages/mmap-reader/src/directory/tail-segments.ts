@@ -2,7 +2,7 @@ import { type Lsn, type PayloadDecoder, parseSegmentFileName, WalError } from '@
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { Link } from '../chain/chain.js';
 import { type ChainBesideWriter, readChainBesideWriter, readChainFrom } from '../chain/chain-beside-writer.js';
-import { lostRecord, truncated } from '../chain/corruption.js';
+import { cutBack, lostRecord, truncated } from '../chain/corruption.js';
 import { sameId } from '../chain/segment.js';
 import type { Frames } from '../frames/frames.js';
 import { openSealed, openStreamed } from '../frames/open-scanner.js';
@@ -11,7 +11,7 @@ import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
 import { CutCheck } from './cut-check.js';
 import { noneDurable, type TailPlan } from './log-tail-options.js';
-import { type LastRead, lastReadBefore, lastReadIn } from './resume-point.js';
+import { type LastRead, lastReadBefore, lastReadIn, SEGMENT_END } from './resume-point.js';
 
 /**
  * The segments of a log beside its writer, for a tail: at the end of the newest one the walk waits for more, and goes on
@@ -39,6 +39,8 @@ export class TailSegments implements WalkPolicy {
   #newestId: Uint8Array | undefined;
   /** The first LSN behind the checkpoint, as it was when the log was found; `undefined` where reading begins elsewhere. */
   #behindCheckpoint: Lsn | undefined;
+  /** The last record of an earlier reader, until it was read again: it has to be of the same session. */
+  #resumed: LastRead | undefined;
   /** Aborted when the tail is closed. */
   readonly #closing = new AbortController();
 
@@ -48,6 +50,7 @@ export class TailSegments implements WalkPolicy {
     this.#plan = plan;
     this.#walk = walk;
     this.#cuts = new CutCheck(plan.lastRead);
+    this.#resumed = plan.lastRead;
   }
 
   /** The last record read, which is before the next one to return. */
@@ -56,7 +59,30 @@ export class TailSegments implements WalkPolicy {
     const { frames, nextLsn } = this.#walk;
     if (known === undefined || frames === undefined) return known;
     const lsn = Math.min(frames.nextLsn, nextLsn) - 1;
-    return lsn > known.lsn ? lastReadIn(this.#links[0] as Link, lsn) : known;
+    const link = this.#links[0] as Link;
+    const isPassed = lsn > known.lsn || (lsn === known.lsn && known.number === link.header.number);
+    if (!isPassed || (lsn === known.lsn && known.session !== undefined)) return known;
+    return lastReadIn(link, lsn, this.#walk.sessions.of(lsn));
+  }
+
+  /**
+   * Called when frames were read. @throws `WAL_TRUNCATED` when the record before the resume point is not the one that was read:
+   * the log is a restored copy, which has gone on in the same segment
+   */
+  checkSession(): void {
+    const resumed = this.#resumed;
+    if (resumed?.session === undefined) return;
+    const { frames, sessions } = this.#walk;
+    if (frames === undefined) return;
+    const { number } = (this.#links[0] as Link).header;
+    if (number < resumed.number || frames.nextLsn <= resumed.lsn + 1) return;
+    const isSame =
+      number > resumed.number || (resumed.session !== SEGMENT_END && sessions.of(resumed.lsn) === resumed.session);
+    if (!isSame) {
+      this.#walk.nextLsn = resumed.lsn + 1;
+      throw cutBack(1, resumed.lsn, (this.#links[0] as Link).header.firstLsn);
+    }
+    this.#resumed = undefined;
   }
 
   /** Everything up to this LSN is proven to survive a crash by what was read; 0 when nothing is. */
@@ -104,6 +130,7 @@ export class TailSegments implements WalkPolicy {
 
   beforeStep(): void {
     if (this.isClosed) throw closed(this.#directory);
+    if (this.#resumed !== undefined) this.checkSession();
     if (this.mustRelocate || this.#walk.hasFailed) this.leave();
     if (this.#active !== undefined || this.#walk.frames === undefined) return;
     this.#walk.until = Math.min(this.#lastOfSealed, this.#plan.upTo());
@@ -125,7 +152,7 @@ export class TailSegments implements WalkPolicy {
     // An LSN alone may not have been assigned yet, but the checkpoint was.
     const isThere = second !== undefined || from === 'checkpoint';
     const isBehind = isThere && first.header.firstLsn < walk.nextLsn;
-    cuts.found(isBehind ? lastReadIn(first, walk.nextLsn - 1) : lastReadBefore(first));
+    cuts.found(isBehind ? lastReadIn(first, walk.nextLsn - 1, undefined) : lastReadBefore(first));
     yield* this.#enter(links);
     return true;
   }
@@ -280,11 +307,12 @@ export class TailSegments implements WalkPolicy {
   /** Reads the rest of a segment that has a successor now. */
   *#continueSealed(frames: Frames, links: readonly Link[]): IoRoutine<void> {
     const range = { from: frames.end, nextLsn: frames.nextLsn };
+    const { sessions } = this.#walk;
     this.leave();
     this.#setLinks(links);
     try {
       const decoder = yield* this.#makeDecoder();
-      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder);
+      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);
     } catch (error) {
       yield* this.#relocateUnlessThere(error);
     }

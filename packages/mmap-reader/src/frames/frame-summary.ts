@@ -1,4 +1,5 @@
 import { isMark, type Lsn, RecordFlag, type RecordHeader } from '@walstack/codec';
+import { Sessions } from '../chain/sessions.js';
 
 /** What frames that were skipped prove, and how they end. */
 export class FrameSummary {
@@ -8,6 +9,8 @@ export class FrameSummary {
   markType: number | undefined;
   /** Where the unfinished batch of the last record began. */
   openBatch: { readonly end: number; readonly nextLsn: Lsn } | undefined;
+  /** Which opening has written which records. */
+  readonly sessions = new Sessions();
 
   /** @param provenLsn - what is known to be durable without any frame */
   constructor(provenLsn: Lsn) {
@@ -18,6 +21,7 @@ export class FrameSummary {
   frame(record: RecordHeader, end: number): void {
     if (isMark(record)) {
       this.markType = record.type;
+      this.sessions.note(record);
       return;
     }
     this.markType = undefined;

@@ -1,5 +1,6 @@
 import type { Lsn, PayloadDecoder } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
+import { Sessions } from '../chain/sessions.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import type { Frames } from '../frames/frames.js';
 import { decodeRecord, plainRecord } from '../records/decode-record.js';
@@ -44,6 +45,8 @@ export class SegmentWalk {
   until: Lsn = 0;
   /** The first LSN that was not returned yet: records before it are skipped. */
   nextLsn: Lsn;
+  /** The sessions of the current segment, as far as it was read. */
+  sessions = new Sessions();
   readonly #copy: boolean;
   readonly #matches: ((frames: Frames) => boolean) | undefined;
   #scanner: FrameScanner | undefined;
@@ -112,7 +115,11 @@ export class SegmentWalk {
       return record;
     }
     while (frames.nextLsn <= this.until && frames.next()) {
-      if (frames.isMark || frames.lsn < this.nextLsn) continue;
+      if (frames.isMark) {
+        this.sessions.note(frames.record);
+        continue;
+      }
+      if (frames.lsn < this.nextLsn) continue;
       if (this.#matches?.(frames) === false) {
         this.#skip(frames);
         continue;
@@ -156,9 +163,14 @@ export class SegmentWalk {
     }
   }
 
-  /** Reads a segment from now on, by a scanner that is closed with it. */
-  enter(scanner: FrameScanner, decoder: PayloadDecoder): void {
+  /**
+   * Reads a segment from now on, by a scanner that is closed with it.
+   *
+   * @param sessions - those before the frame with which the scanner begins
+   */
+  enter(scanner: FrameScanner, decoder: PayloadDecoder, sessions = new Sessions()): void {
     this.leave();
+    this.sessions = sessions;
     this.#scanner = scanner;
     this.#frames = scanner.frames;
     this.#decoder = decoder;

@@ -1,4 +1,13 @@
-import { blockEnd, FRAME_HEADER_BYTES, frameStart, type Lsn } from '@walstack/codec';
+import {
+  blockEnd,
+  FRAME_HEADER_BYTES,
+  frameStart,
+  type Lsn,
+  MARK_FRAME_BYTES,
+  RecordHeader,
+  readRecordHeader,
+} from '@walstack/codec';
+import { writeSessionMark } from '@walstack/codec/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import type { ActiveSegment } from '../segments/active-segment.js';
 
@@ -237,11 +246,15 @@ export class Arena {
     this.#closeChunk();
     const { blockBytes } = segment.header;
     // The block that holds the end of the last chunk may be in flight, and is not in the memory of this one.
-    const from = this.#wholeBlocks ? blockEnd(segment.end, blockBytes) : segment.end;
+    const behind = this.#wholeBlocks ? blockEnd(segment.end, blockBytes) : segment.end;
+    const { isClosed } = segment;
+    // Behind the block of the mark that the log goes on: no other write touches that block.
+    const from = isClosed ? behind + blockBytes : behind;
     const start = from % blockBytes;
+    const markBytes = isClosed ? MARK_FRAME_BYTES : 0;
     // Includes the bytes skipped when the frame has to start in the next block, and the padding to the end of the last
     // block.
-    const needed = blockEnd(start + FRAME_HEADER_BYTES + bytesNeeded, blockBytes);
+    const needed = blockEnd(start + markBytes + FRAME_HEADER_BYTES + bytesNeeded, blockBytes);
     const bytes = this.#memory(Math.max(needed, blockEnd(this.#segmentBytes - from, blockBytes)), needed);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const { nextLsn } = segment;
@@ -261,7 +274,20 @@ export class Arena {
       nextLsn,
       lent: 0,
     };
+    if (isClosed) this.#beginSession(this.#open);
     return this.#open;
+  }
+
+  /** Encodes the mark that begins what this opening appends to a segment of an earlier one. */
+  #beginSession(chunk: Chunk): void {
+    const { segment, view, start, nextLsn } = chunk;
+    const { sessionId } = segment.continuation ?? {};
+    if (sessionId === undefined) return;
+    writeSessionMark(view, start, nextLsn, sessionId);
+    const mark = new RecordHeader();
+    readRecordHeader(view, start, mark);
+    segment.sessions.note(mark);
+    this.#advance(chunk, start + MARK_FRAME_BYTES);
   }
 
   #memory(wanted: number, needed: number): Uint8Array {

@@ -78,7 +78,8 @@ export class RecordEncoder {
     const now = this.#clock.read();
     const segment = this.#segmentFor(frameBytes, now);
     this.#requireSame(lsn, generation, keyRing);
-    const isSteady = isClockRead && segment === this.#chain.active;
+    // In a segment that was closed the source of random bytes was called as well.
+    const isSteady = isClockRead && segment === this.#chain.active && !segment.isClosed;
     const offset = this.#arena.place(segment, frameBytes);
     this.#encode(segment, body, offset, frameBytes, 0, now - segment.header.createdAtMs, isSteady);
     this.#chain.active = segment;

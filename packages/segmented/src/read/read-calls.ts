@@ -120,7 +120,7 @@ export class ReadCalls {
     const isIn = ({ header, nextLsn }: Segment): boolean => header.firstLsn <= last && last < nextLsn;
     const begun = countWhile(sealed, ({ header }) => header.firstLsn <= last);
     const own = [planned, active, sealed.at(begun - 1)].find((segment) => segment !== undefined && isIn(segment));
-    return own === undefined ? undefined : resumePointOf(lastReadIn(own, last));
+    return own === undefined ? undefined : resumePointOf(lastReadIn(own, last, own.sessions?.of(last)));
   }
 
   /** The options that another reader of the log, such as a `LogTail`, needs to decode its records. */

@@ -10,6 +10,7 @@ import {
   readChain,
   readCheckpoint,
   type Segment,
+  type Sessions,
   SparseIndex,
 } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
@@ -68,24 +69,25 @@ export function* analyzeLog(io: StorageIo, directory: string, files: LogFiles): 
 export function* readSealed(io: StorageIo, link: Link, successorLsn: Lsn, successorPath: string): IoRoutine<Segment> {
   const proof = `${successorPath} begins with LSN ${successorLsn}`;
   const sparseIndex = new SparseIndex();
-  const end = yield* endBefore(yield* openSealed(io, link), successorLsn, 'hole-before-successor', proof, sparseIndex);
-  return { ...link, end, nextLsn: successorLsn, sparseIndex };
+  const reason = 'hole-before-successor';
+  const { end, sessions } = yield* endBefore(yield* openSealed(io, link), successorLsn, reason, proof, sparseIndex);
+  return { ...link, end, nextLsn: successorLsn, sparseIndex, sessions };
 }
 
 /** The end of the frames before the record with `nextLsn`, marks included. The record is in the segment. */
 export function* endOfKept(io: StorageIo, segment: Segment, nextLsn: Lsn): IoRoutine<number> {
   const proof = `the log has records up to ${segment.nextLsn - 1} there`;
-  return yield* endBefore(yield* openStreamed(io, segment, { limit: segment.end }), nextLsn, 'hole', proof);
+  return (yield* endBefore(yield* openStreamed(io, segment, { limit: segment.end }), nextLsn, 'hole', proof)).end;
 }
 
-/** Reads up to the record with `nextLsn`, and returns the end of the frames before it. */
+/** Reads up to the record with `nextLsn`, and returns the end of the frames before it, and their sessions. */
 function* endBefore(
   scanner: FrameScanner,
   nextLsn: Lsn,
   reason: string,
   proof: string,
   sparseIndex?: SparseIndex,
-): IoRoutine<number> {
+): IoRoutine<{ readonly end: number; readonly sessions: Sessions }> {
   const { frames } = scanner;
   const summary = new FrameSummary(0);
   try {
@@ -94,7 +96,7 @@ function* endBefore(
       sparseIndex?.note(frames.end, frames.nextLsn);
     }
     if (frames.nextLsn < nextLsn) throw lostRecord(frames.path, frames.end, frames.nextLsn, reason, proof);
-    return frames.end;
+    return { end: frames.end, sessions: summary.sessions };
   } finally {
     scanner.close();
   }

@@ -1,13 +1,15 @@
-import { type Lsn, WalError } from '@walstack/codec';
+import { blockEnd, type Lsn, WalError } from '@walstack/codec';
 import { ALWAYS_ENCRYPTED, corruption, type Link, type LogFiles, type Segment } from '@walstack/mmap-reader/internal';
-import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile } from '@walstack/storage-io/internal';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
-import type { ActiveSegment } from '../segments/active-segment.js';
+import { ActiveSegment } from '../segments/active-segment.js';
 import { checkKeys, loadCurrentKey, statementOf } from '../segments/keys.js';
 import { syncAncestors, writeCheckpoint } from '../segments/log-directory.js';
 import { closingOnFailure, makeNamed, removeDrafts, syncName } from '../segments/new-segment.js';
 import { BEGINNING, isEmpty, linkBehind } from '../segments/segment.js';
+import { isFailureOfFile, openForWriting } from '../segments/segment-file.js';
 import type { LogStart } from '../write/log-start.js';
 import { analyzeLog, type LogAnalysis } from './analyze-log.js';
 import { cleanUp } from './leftovers.js';
@@ -73,7 +75,7 @@ export function* createLog(
 /**
  * Recovers a log: decides by reading only what is kept, then makes that durable, cuts off the torn tail and continues in a
  * new segment. The new segment supersedes the tail of the old one, where writes of a killed process may still land. Each
- * step can be repeated after a crash.
+ * step can be repeated after a crash. A log that was closed cleanly is not changed, and goes on in the same segment.
  *
  * @param files - of the directory; at least one segment
  * @param blocking - whether the call blocks, so that it cannot await a key service
@@ -95,8 +97,9 @@ export function* recoverLog(
     deferred !== undefined
       ? { active: undefined, noSpace: deferred }
       : analysis.cleanlyClosed
-        ? NOTHING
+        ? goOnIn(environment, settings, repaired)
         : yield* makeNext(environment, settings, files, segments, making);
+  const goesOn = next.active?.continuation !== undefined;
   const replaced = next.active !== undefined && isEmpty(repaired) ? [repaired.path] : [];
   if (deferred === undefined) {
     yield* closingOnFailure(environment, next.active, cleanUp(environment, settings, files, analysis, replaced));
@@ -105,10 +108,10 @@ export function* recoverLog(
     start: {
       logId: repaired.header.logId,
       coreId: repaired.header.coreId,
-      sealed: replaced.length === 0 ? segments : segments.slice(0, -1),
+      sealed: goesOn || replaced.length > 0 ? segments.slice(0, -1) : segments,
       active: next.active,
       nextLsn: repaired.nextLsn,
-      nextNumber: next.active === undefined ? nextNumber : nextNumber + 1,
+      nextNumber: next.active === undefined || goesOn ? nextNumber : nextNumber + 1,
       checkpoint,
       checkpointIsDurable: checkpoint === undefined || (deferred === undefined && mustRewriteCheckpoint(analysis)),
       free: files.free,
@@ -227,6 +230,47 @@ interface Next {
 }
 
 const NOTHING: Next = { active: undefined, noSpace: undefined };
+
+/**
+ * The segment that was closed cleanly, for the next append to go on in behind its mark; nothing is written. Otherwise the next
+ * append makes a new one:
+ *
+ * - where the segment is encrypted, or the next one would be. The nonce is the LSN: a copy of the log that was restored, and went
+ *   on in the same segment as the original, would use the same key and nonces;
+ * - where the file is longer than what was written to it: its cut may still be carried out for a killed process;
+ * - where the file has another name, as in a backup of hard links.
+ */
+function goOnIn({ io }: Environment, settings: Settings, newest: Segment): Next {
+  const { header, end } = newest;
+  const { blockBytes, segmentBytes, keyRing, directory } = settings;
+  if (isEmpty(newest) || header.encrypted || keyRing !== undefined || header.blockBytes !== blockBytes) return NOTHING;
+  const closedEnd = blockEnd(end, blockBytes);
+  // Room for the block of a mark, and one of records.
+  if (closedEnd + 2 * blockBytes > segmentBytes) return NOTHING;
+  const file = openIfPossible(io, settings, newest.path);
+  if (file === undefined) return NOTHING;
+  try {
+    if (io.size(file) === closedEnd && io.links?.(file) === 1) {
+      const active = new ActiveSegment(directory, header, undefined, file, newest);
+      return { active, noSpace: undefined };
+    }
+  } catch (error) {
+    closeFile(io, file);
+    throw error;
+  }
+  closeFile(io, file);
+  return NOTHING;
+}
+
+/** Opens a segment file for writing; `undefined` where that is not allowed, or not possible for single blocks. */
+function openIfPossible(io: StorageIo, settings: Settings, path: string): IoFile | undefined {
+  try {
+    return openForWriting(io, settings, path);
+  } catch (error) {
+    if (isFailureOfFile(error)) return undefined;
+    throw error;
+  }
+}
 
 /** Creates the segment in which the log continues; on a full disk this is deferred. */
 function* makeNext(

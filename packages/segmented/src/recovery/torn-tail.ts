@@ -59,7 +59,8 @@ function* readNewest(
     sparseIndex.note(frames.end, frames.nextLsn);
   }
 
-  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, sparseIndex };
+  const { sessions } = tail;
+  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, sparseIndex, sessions };
   // Without a batch whose last record is missing: a proof that a part of it was durable would prove all of it durable.
   const kept = { ...readable, ...tail.openBatch };
   const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn);

@@ -1,8 +1,18 @@
 import { join } from 'node:path';
-import { type KeyRing, type Lsn, SegmentCipher, type SegmentHeader } from '@walstack/codec';
-import { type Segment, SparseIndex, seedOf } from '@walstack/mmap-reader/internal';
+import { blockEnd, type KeyRing, type Lsn, SegmentCipher, type SegmentHeader } from '@walstack/codec';
+import { type Segment, Sessions, SparseIndex, seedOf } from '@walstack/mmap-reader/internal';
 import type { IoFile } from '@walstack/storage-io';
 import { nameOf } from './segment.js';
+
+/** How a log goes on in a segment that an earlier opening has written, and closed. */
+export interface Continuation {
+  /** Offset behind the mark of the clean close. */
+  readonly closedEnd: number;
+  /** The end of its block, where the mark is written that the log goes on. The next block is the first one for records. */
+  readonly end: number;
+  /** Random bytes: the id of the session. `undefined` before the first append, as the source may be the application's. */
+  sessionId: Uint8Array | undefined;
+}
 
 /**
  * The segment that records are appended to. It begins as a plan in memory, so that `append` never waits; the next flush
@@ -12,7 +22,10 @@ export class ActiveSegment implements Segment {
   readonly header: SegmentHeader;
   readonly path: string;
   readonly seed: number;
-  readonly sparseIndex = new SparseIndex();
+  readonly sparseIndex: SparseIndex;
+  readonly sessions: Sessions;
+  /** `undefined` in a segment that this opening of the log has made. */
+  readonly continuation: Continuation | undefined;
   /** The key ring that it was planned with. */
   readonly keyRing: KeyRing | undefined;
   /** `undefined` when records are not encrypted. */
@@ -33,17 +46,26 @@ export class ActiveSegment implements Segment {
   /** Up to this offset the file has allocated blocks; a multiple of the block size. */
   preallocatedEnd: number;
 
-  /** @throws `WAL_BAD_KEY` when the ring does not have the key that the header names */
-  constructor(directory: string, header: SegmentHeader, keyRing: KeyRing | undefined, file?: IoFile) {
+  /**
+   * @param closed - what an earlier opening has written to the file, up to the mark of a clean close; `undefined` when this
+   * opening makes the segment
+   * @throws `WAL_BAD_KEY` when the ring does not have the key that the header names
+   */
+  constructor(directory: string, header: SegmentHeader, keyRing: KeyRing | undefined, file?: IoFile, closed?: Segment) {
+    // Field by field, so that all segments have one shape.
+    const end = closed === undefined ? header.blockBytes : blockEnd(closed.end, header.blockBytes);
+    this.sparseIndex = closed?.sparseIndex ?? new SparseIndex();
+    this.sessions = closed?.sessions ?? new Sessions();
+    this.continuation = closed === undefined ? undefined : { closedEnd: closed.end, end, sessionId: undefined };
     this.header = header;
     this.path = join(directory, nameOf(header));
     this.seed = seedOf(header);
     this.keyRing = keyRing;
     this.cipher = header.encrypted ? SegmentCipher.forSegment(header, keyRing, this.path) : undefined;
     this.file = file;
-    this.end = header.blockBytes;
-    this.preallocatedEnd = this.end;
-    this.nextLsn = header.firstLsn;
+    this.end = end;
+    this.preallocatedEnd = end;
+    this.nextLsn = closed?.nextLsn ?? header.firstLsn;
     this.#writtenEnd = this.end;
     this.#writtenNextLsn = this.nextLsn;
   }
@@ -67,8 +89,13 @@ export class ActiveSegment implements Segment {
 
   /** The segment as far as it was written. */
   get asWritten(): Segment {
-    const { header, path, sparseIndex } = this;
-    return { header, path, end: this.#writtenEnd, nextLsn: this.#writtenNextLsn, sparseIndex };
+    const { header, path, sparseIndex, sessions } = this;
+    return { header, path, end: this.#writtenEnd, nextLsn: this.#writtenNextLsn, sparseIndex, sessions };
+  }
+
+  /** Whether an earlier opening has closed it, and nothing was encoded behind that mark. */
+  get isClosed(): boolean {
+    return this.continuation !== undefined && this.end === this.continuation.end;
   }
 
   /** Discards everything encoded that was not written. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { blockEnd, encodeSegmentHeader, FileName, type SegmentHeader, WalError } from '@walstack/codec';
-import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps, type OpenOptions, type StorageIo } from '@walstack/storage-io';
 import { closeFile } from '@walstack/storage-io/internal';
 import type { Settings } from '../options.js';
 import { nameOf } from './segment.js';
@@ -30,8 +30,13 @@ type FileSettings = Pick<Settings, 'directory' | 'directIo' | 'blockBytes' | 'fi
  */
 export function openNextSegment(io: StorageIo, settings: FileSettings, create = true): IoFile {
   const path = join(settings.directory, FileName.nextSegment);
+  return openForWriting(io, settings, path, { create, exclusive: create, mode: settings.fileMode });
+}
+
+/** Opens the file of a segment, with direct I/O when that is wanted and the file system supports it for single blocks. */
+export function openForWriting(io: StorageIo, settings: FileSettings, path: string, options: OpenOptions = {}): IoFile {
   const direct = settings.directIo && writesSideBySide(io);
-  const file = io.open(path, { create, exclusive: create, direct, mode: settings.fileMode });
+  const file = io.open(path, { ...options, direct });
   if (settings.blockBytes % file.alignment === 0) return file;
   closeFile(io, file);
   return io.open(path);

@@ -4,10 +4,12 @@ import type { Arena, Extent } from '../append/arena.js';
 import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
+import type { ActiveSegment } from '../segments/active-segment.js';
 import { positionAt } from '../segments/segment.js';
 import type { SegmentAllocator } from './allocation/segment-allocator.js';
 import { fileOf, type SegmentFiles } from './allocation/segment-files.js';
 import type { FinalFailure } from './final-failure.js';
+import { writeOpenedMark } from './opened-mark.js';
 import type { Pipeline } from './pipeline.js';
 import type { Roll } from './roll.js';
 import type { SegmentChain } from './segment-chain.js';
@@ -143,9 +145,19 @@ export class GroupWriter {
   /** Called before the first write to a segment. */
   *#begin({ segment, position, bytes, nextLsn }: Extent, toSync: boolean): IoRoutine<void> {
     segment.isBegun = true;
+    yield* this.#goOn(segment);
     // Not for a mark alone, and not for a flush, which waits for no disk.
     if (!toSync || nextLsn <= segment.nextWrittenLsn) return;
     yield* this.#allocator.prepareBeginning(segment, position, bytes.length);
+  }
+
+  /** Called before anything else is written to a segment that an earlier opening has closed. */
+  *#goOn(segment: ActiveSegment): IoRoutine<void> {
+    const { continuation } = segment;
+    if (continuation === undefined) return;
+    this.#counters.bytesWritten += yield* writeOpenedMark(this.#environment, fileOf(segment), segment, continuation);
+    this.#counters.marks++;
+    this.#counters.syncs++;
   }
 
   /** Starts a write, and prepares the next segment. */

@@ -9,7 +9,10 @@ export interface LogStart {
   readonly coreId: number | undefined;
   /** Sealed segments of the chain, from the oldest to the newest. */
   readonly sealed: readonly Segment[];
-  /** An empty segment whose name is durable; `undefined` when the next append plans one. */
+  /**
+   * An empty segment whose name is durable, or the one that was closed cleanly, in which the log goes on; `undefined` when the
+   * next append plans one.
+   */
   readonly active: ActiveSegment | undefined;
   readonly nextLsn: Lsn;
   /** Everything up to it survives a crash. Default: every record. */

@@ -46,9 +46,10 @@ export class MarkWriter {
     yield* this.#groups.syncAll();
   }
 
-  /** The segment for a mark; `undefined` unless everything appended is durable. */
+  /** The segment for a mark; `undefined` unless everything appended is durable, and where nothing was since a clean close. */
   get #segmentForMark(): ActiveSegment | undefined {
     const { chain, watermarks } = this.#parts;
+    if (chain.active?.isClosed === true) return undefined;
     return chain.active === chain.named && watermarks.isEverythingDurable ? chain.active : undefined;
   }
 

@@ -186,8 +186,8 @@ export class Roll {
     if (old !== undefined && !isEmpty(old)) {
       this.#files.close(old);
       this.#counters.rolls++;
-      const { header, path, end, sparseIndex } = old;
-      const sealed = { header, path, end, nextLsn: next.header.firstLsn, sparseIndex };
+      const { header, path, end, sparseIndex, sessions } = old;
+      const sealed = { header, path, end, nextLsn: next.header.firstLsn, sparseIndex, sessions };
       chain.sealed.push(sealed);
       this.#announce(sealed, next);
     }

@@ -1,4 +1,4 @@
-import { FRAME_HEADER_BYTES, frameStart, type KeyRing, type Lsn } from '@walstack/codec';
+import { FRAME_HEADER_BYTES, frameStart, type KeyRing, type Lsn, MARK_FRAME_BYTES } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/internal';
 import { createdAt, type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
@@ -136,7 +136,9 @@ export class SegmentChain {
       // Where the frame ends if it has to skip the end of a block: without a division in the common case.
       const most = end + FRAME_HEADER_BYTES + frameBytes;
       if (most <= segmentBytes || frameStart(end, active.header.blockBytes) + frameBytes <= segmentBytes) {
-        if (most <= active.preallocatedEnd || !this.#isLeftAt(active, most)) return active;
+        if (most <= active.preallocatedEnd) return active;
+        if (active.continuation !== undefined && active.isClosed) return this.#goOnIn(active, most) ?? this.plan();
+        if (!this.#isLeftAt(active, most)) return active;
       }
     }
     return this.plan();
@@ -148,6 +150,19 @@ export class SegmentChain {
   roomEnd({ end, preallocatedEnd }: ActiveSegment): number {
     const { segmentBytes } = this.#settings;
     return end > preallocatedEnd ? segmentBytes : Math.min(segmentBytes, preallocatedEnd - FRAME_HEADER_BYTES);
+  }
+
+  /**
+   * A segment that was closed, for the first frame behind that mark; `undefined` where it has not room for that and the block of
+   * one more mark, or not the right key any more.
+   */
+  #goOnIn(active: ActiveSegment, end: number): ActiveSegment | undefined {
+    const { continuation, header } = active;
+    if (continuation === undefined || !this.#isCurrent(active)) return undefined;
+    if (end + header.blockBytes + MARK_FRAME_BYTES > this.#settings.segmentBytes) return undefined;
+    // Drawn once, also where the append fails.
+    continuation.sessionId ??= newId(this.#environment);
+    return active;
   }
 
   /** A segment for the next record, without a file yet. */

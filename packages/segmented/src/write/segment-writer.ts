@@ -87,7 +87,8 @@ export class SegmentWriter {
       this.#background,
       () => failure.error,
       start.free,
-      start.active?.header.number ?? start.nextNumber,
+      // A segment that the log goes on in may still get writes of a killed process, as all older ones.
+      start.active?.continuation === undefined ? (start.active?.header.number ?? start.nextNumber) : start.nextNumber,
     );
     const parts: WriterParts = {
       environment,

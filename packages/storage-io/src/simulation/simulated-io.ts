@@ -132,7 +132,7 @@ export function delayedStorageIo(
   const start = (begun: Begun, answer: Answer): void => {
     device.start(settings.latencyTicks, () => {
       if (!files.alive) {
-        leave(begun, random);
+        leave(begun, device, settings.latencyTicks * LATE, random);
         return;
       }
       let count: number;
@@ -162,12 +162,24 @@ export function delayedStorageIo(
   return fromAsyncFileOps(ops, options);
 }
 
-/** An operation of a killed process: it is completed or not, and there is no callback. */
-function leave(begun: Begun, random: Random): void {
+/** So many times the longest duration of an operation takes one of a killed process at most. */
+const LATE = 32;
+
+/**
+ * An operation of a killed process: it is completed or not, perhaps when others have done much meanwhile, and there is no
+ * callback.
+ */
+function leave(begun: Begun, device: Device, latencyTicks: number, random: Random): void {
   if (random.chance(0.5)) {
     begun.abandon();
     return;
   }
+  const isLate = random.chance(0.5);
+  if (isLate) device.start(latencyTicks, () => land(begun));
+  else land(begun);
+}
+
+function land(begun: Begun): void {
   try {
     begun.finish();
   } catch {
