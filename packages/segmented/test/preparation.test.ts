@@ -63,6 +63,25 @@ test('a file that is written to does not grow, and each next one is prepared who
   await wal.close();
 });
 
+test('a segment that would have to grow is left in the middle of a group where the next one is ready', async () => {
+  const { wal } = await open();
+  const payload = new Uint8Array(4000);
+  wal.append(payload);
+  // Nothing is prepared for the beginning of a segment by a flush.
+  await wal.flush();
+  for (let each = 0; each < 60 && wal.stats().preparation.state !== 'ready'; each++) {
+    await appendAll(wal, 1, payload.length);
+    await turns(20);
+  }
+  expect(wal.position).toBeLessThan(256 * KIBIBYTE);
+  for (let each = 0; each < 100; each++) wal.append(payload);
+  await wal.sync();
+  const [first, ...others] = wal.listSegments();
+  expect(first?.sizeBytes).toBeLessThanOrEqual(256 * KIBIBYTE);
+  expect(others).toHaveLength(1);
+  await wal.close();
+});
+
 test('what is prepared follows what is used: little by little, and no more than is due', async () => {
   const { wal } = await open();
   const seen: number[] = [];

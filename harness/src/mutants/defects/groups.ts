@@ -272,8 +272,16 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/segmented-wal.test.ts',
     breaks: 'Records follow on each other up to the end of the segment, and no further.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
-    find: 'return end > preallocatedEnd ? segmentBytes : Math.min(segmentBytes, preallocatedEnd - FRAME_HEADER_BYTES);',
-    replace: 'return segmentBytes + end + preallocatedEnd;',
+    find: 'if (end > preallocatedEnd && !this.#isLeftAt(segment, segmentBytes)) return segmentBytes;',
+    replace: 'if (end > 0) return segmentBytes + end + preallocatedEnd;',
+  },
+  {
+    name: 'follows-where-the-next-segment-is-ready',
+    test: 'packages/segmented/test/preparation.test.ts',
+    breaks: 'A segment that would have to grow is left for one that is ready, also in the middle of a group.',
+    file: `${SEGMENTED}/write/segment-chain.ts`,
+    find: 'if (end > preallocatedEnd && !this.#isLeftAt(segment, segmentBytes)) return segmentBytes;',
+    replace: 'if (end > preallocatedEnd) return segmentBytes;',
   },
   {
     name: 'follows-at-the-end-of-a-block',

@@ -145,11 +145,14 @@ export class SegmentChain {
   }
 
   /**
-   * Up to this offset {@link segmentFor} returns a segment for the frames behind its last one, unless it is too old.
+   * Up to this offset {@link segmentFor} returns a segment for the frames behind its last one, unless it is too old, or the
+   * next one becomes ready meanwhile.
    */
-  roomEnd({ end, preallocatedEnd }: ActiveSegment): number {
+  roomEnd(segment: ActiveSegment): number {
     const { segmentBytes } = this.#settings;
-    return end > preallocatedEnd ? segmentBytes : Math.min(segmentBytes, preallocatedEnd - FRAME_HEADER_BYTES);
+    const { end, preallocatedEnd } = segment;
+    if (end > preallocatedEnd && !this.#isLeftAt(segment, segmentBytes)) return segmentBytes;
+    return Math.min(segmentBytes, preallocatedEnd - FRAME_HEADER_BYTES);
   }
 
   /**
