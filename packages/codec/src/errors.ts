@@ -9,7 +9,7 @@
  * | `WAL_BAD_FD` | a file that is unknown to this backend or was closed |
  * | `WAL_BAD_HEADER` | not a segment file, or not a log |
  * | `WAL_BAD_KEY` | an encryption key is missing or wrong |
- * | `WAL_BAD_PAYLOAD` | a payload that the log's encoding cannot decode; `cause` says why |
+ * | `WAL_BAD_PAYLOAD` | a payload that the log's encoding cannot decode, or that does not match its schema; `cause` says why |
  * | `WAL_BUSY` | closing or truncating a file while operations on it are in flight |
  * | `WAL_CLOSED` | the backend or log was closed |
  * | `WAL_CORRUPT` | something that was acknowledged is lost or damaged |

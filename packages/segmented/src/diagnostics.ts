@@ -31,7 +31,15 @@ export interface ErrorMessage extends LogMessage {
 /** A channel of `node:diagnostics_channel` with messages of one type. */
 export interface TypedChannel<Message> extends Pick<Channel, 'name' | 'hasSubscribers'> {
   publish(message: Message): void;
+  /** Calls `listener` with each message from now on. */
+  subscribe(listener: (message: Message, name: string | symbol) => void): void;
+  /** Ends that. */
+  unsubscribe(listener: (message: Message, name: string | symbol) => void): unknown;
 }
+
+/** The channel of a name, whose messages only these packages publish: their type is known. */
+export const typedChannel = <Message>(name: string): TypedChannel<Message> =>
+  channel(name) as unknown as TypedChannel<Message>;
 
 /** The channels for events while a log is written. */
 export const writerChannels: {
@@ -39,9 +47,9 @@ export const writerChannels: {
   readonly recycle: TypedChannel<RecycleMessage>;
   readonly error: TypedChannel<ErrorMessage>;
 } = {
-  roll: channel('walstack:roll'),
-  recycle: channel('walstack:recycle'),
-  error: channel('walstack:error'),
+  roll: typedChannel('walstack:roll'),
+  recycle: typedChannel('walstack:recycle'),
+  error: typedChannel('walstack:error'),
 };
 
 /**

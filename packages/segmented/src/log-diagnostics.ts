@@ -1,8 +1,7 @@
-import { channel } from 'node:diagnostics_channel';
 import { performance } from 'node:perf_hooks';
 import { type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
-import { announce, type LogMessage, type TypedChannel, writerChannels } from './diagnostics.js';
+import { announce, type LogMessage, type TypedChannel, typedChannel, writerChannels } from './diagnostics.js';
 import type { Environment } from './environment.js';
 import type { Settings } from './options.js';
 import type { Opened } from './recovery/recover.js';
@@ -54,10 +53,10 @@ export const channels: typeof writerChannels & {
   readonly truncate: TypedChannel<TruncateMessage>;
 } = {
   ...writerChannels,
-  caution: channel('walstack:caution'),
-  open: channel('walstack:open'),
-  recover: channel('walstack:recover'),
-  truncate: channel('walstack:truncate'),
+  caution: typedChannel('walstack:caution'),
+  open: typedChannel('walstack:open'),
+  recover: typedChannel('walstack:recover'),
+  truncate: typedChannel('walstack:truncate'),
 };
 
 /** Opens a log and publishes the result on the channels. */

@@ -1,7 +1,7 @@
-import { channel } from 'node:diagnostics_channel';
 import { performance } from 'node:perf_hooks';
 import type { Lsn } from '@walstack/codec';
-import type { LogMessage, SegmentedWal, TypedChannel } from '@walstack/segmented';
+import { type LogMessage, channels as logChannels, type SegmentedWal, type TypedChannel } from '@walstack/segmented';
+import { typedChannel } from '@walstack/segmented/internal';
 
 /** Commits were resolved: their events are durable. Channel `walstack:commit`. */
 export interface CommitMessage extends LogMessage {
@@ -12,7 +12,19 @@ export interface CommitMessage extends LogMessage {
   readonly durationMs: number | undefined;
 }
 
-export const commitChannel: TypedChannel<CommitMessage> = channel('walstack:commit');
+export const commitChannel: TypedChannel<CommitMessage> = typedChannel('walstack:commit');
+
+/**
+ * The channels of `node:diagnostics_channel` on which a log publishes its events, by their names without `walstack:`.
+ *
+ * ```ts
+ * channels.roll.subscribe(({ directory, sealed }) => console.log(directory, sealed.lastLsn));
+ * ```
+ */
+export const channels: typeof logChannels & { readonly commit: TypedChannel<CommitMessage> } = Object.freeze({
+  ...logChannels,
+  commit: commitChannel,
+});
 
 /** Publishes that commits were resolved. */
 export function announceCommits({ directory, durableLsn }: SegmentedWal, commits: number, begunAt?: number): void {

@@ -3,6 +3,7 @@ import { type Lsn, WalError } from '@walstack/codec';
 import { checkOneOf, invalidType } from '@walstack/codec/internal';
 import type { Replay, WalRecord } from '@walstack/segmented';
 import { aborted } from './commit/aborting.js';
+import { type StandardSchema, textOf, validated } from './schema.js';
 
 /** An event as it is read from a log: a record whose payload was decoded by the log's encoding. */
 export interface WalEvent<T = Uint8Array> extends Omit<WalRecord, 'payload'> {
@@ -38,7 +39,35 @@ export type EncodingName = 'view' | 'buffer' | 'utf8' | 'json';
 export type AnyEncoding = EncodingName | Encoding<unknown, never>;
 
 /** What can be appended to a log whose events have payloads of the type `T`. */
-export type PayloadInput<T> = [T] extends [Uint8Array] ? Uint8Array | string : T;
+export type PayloadInput<T> = T | ([T] extends [Uint8Array] ? Uint8Array | string : never);
+
+/** What the payload of an event is that an encoding returns; of several encodings, any of these. */
+export type PayloadOf<E extends AnyEncoding> = E extends 'view'
+  ? Uint8Array
+  : E extends 'buffer'
+    ? Buffer
+    : E extends 'utf8'
+      ? string
+      : E extends Encoding<infer T, never>
+        ? T
+        : unknown;
+
+/** What an encoding accepts; of several encodings, what all of them do. */
+export type InputOf<E extends AnyEncoding> = [E] extends ['view' | 'buffer']
+  ? Uint8Array | string
+  : [E] extends ['view' | 'buffer' | 'utf8']
+    ? string
+    : InputsOf<E> extends (input: infer I) => void
+      ? I
+      : never;
+
+type InputsOf<E> = E extends 'view' | 'buffer'
+  ? (input: Uint8Array | string) => void
+  : E extends 'utf8'
+    ? (input: string) => void
+    : E extends { encode(payload: infer I): unknown }
+      ? (input: I) => void
+      : (input: unknown) => void;
 
 /** Converts payloads for appending, and records to events for reading. */
 export interface PayloadCodec<T, I> {
@@ -114,6 +143,22 @@ function codecFor<T, I>(encoding: Encoding<T, I>): PayloadCodec<T, I> {
   };
 }
 
+/** A codec whose payloads a schema checks, before they are encoded and after they were decoded. */
+export function checkedBy(schema: StandardSchema, codec: PayloadCodec<unknown, never>): PayloadCodec<unknown, never> {
+  const toEvent = (record: WalRecord): WalEvent<unknown> => {
+    const { payload } = codec.toEvent(record);
+    return { ...record, payload: validated(schema, payload, record.lsn) };
+  };
+  return {
+    encode: (payload) => {
+      validated(schema, payload);
+      return codec.encode(payload);
+    },
+    toEvent,
+    eventsOf: (replay, signal) => new Events(replay, toEvent, signal),
+  };
+}
+
 function checkEncoded<T, I>({ name }: Encoding<T, I>, encoded: Uint8Array | string): Uint8Array | string {
   if (typeof encoded === 'string' || encoded instanceof Uint8Array) return encoded;
   throw invalidType(`the result of the encoding ${name}`, 'a Uint8Array or a string', encoded);
@@ -135,15 +180,6 @@ function undecodable(name: string, lsn: Lsn, cause: unknown): WalError {
     { lsn, reason: 'encoding' },
     { cause },
   );
-}
-
-/** Anything can be thrown, also a value that cannot be converted to text. */
-function textOf(thrown: unknown): string {
-  try {
-    return String(thrown);
-  } catch {
-    return 'it threw a value that cannot be converted to text';
-  }
 }
 
 /** The records of a replay as events, until a signal ends it. */

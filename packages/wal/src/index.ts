@@ -27,26 +27,45 @@ export {
 export {
   type AppendOptions,
   Batch,
+  type CautionMessage,
+  type ErrorMessage,
+  type LogMessage,
   type LsnRange,
+  type OpenMessage,
   type ReadFrom,
   type ReadOptions,
+  type RecoverMessage,
   type RecoveryMode,
   type RecoveryReason,
   type RecoveryReport,
+  type RecycleMessage,
   type ResumePoint,
+  type RollMessage,
   type SalvageReport,
   type SegmentMeta,
+  type TruncateMessage,
   type TruncateResult,
+  type TypedChannel,
 } from '@walstack/segmented';
 export type { Abortable } from './commit/aborting.js';
 export type { CommitOptions } from './commit/committer.js';
 export type { EventBatch } from './commit/event-batch.js';
-export type { CommitMessage } from './diagnostics.js';
-export type { Encoding, EncodingName, PayloadInput, WalEvent, WalIterator } from './encoding.js';
+export { type CommitMessage, channels } from './diagnostics.js';
+export type {
+  Encoding,
+  EncodingName,
+  InputOf,
+  PayloadInput,
+  PayloadOf,
+  WalEvent,
+  WalIterator,
+} from './encoding.js';
+export type { MappedEvent } from './event-map.js';
 export type { FollowFrom, FollowOptions, WalFollower } from './follow/follow.js';
 export type { FollowDirectoryOptions } from './follow/follow-directory.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalReadOptions } from './reading.js';
+export type { SchemaError, SchemaIssue, SchemaResult, StandardSchema } from './schema.js';
 export type { WalStats } from './stats.js';
-export { Wal, type WalBuilder } from './wal.js';
+export { type EventMapBatch, type EventMapWal, Wal, type WalBuilder } from './wal.js';

@@ -1,7 +1,16 @@
-import { checkAll, checkInteger, checkOneOf, checkOptions, namesIn, type OptionTable } from '@walstack/codec/internal';
+import {
+  checkAll,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  namesIn,
+  type OptionTable,
+  optional,
+} from '@walstack/codec/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { LOG_OPTION_NAMES } from '@walstack/segmented/internal';
-import { type AnyEncoding, type PayloadCodec, payloadCodecOf } from './encoding.js';
+import { type AnyEncoding, checkedBy, type PayloadCodec, payloadCodecOf } from './encoding.js';
+import { checkSchema, type StandardSchema } from './schema.js';
 
 /**
  * What a log is tuned for. Each preset is a set of option values; given options override it. No preset changes what is
@@ -20,6 +29,12 @@ export interface WalOptions<E extends AnyEncoding = 'view'> extends Omit<Segment
   readonly preset?: Preset;
   /** How payloads are encoded: `'view'`, `'buffer'`, `'utf8'`, `'json'`, or an `Encoding` of your own. Default `'view'`. */
   readonly encoding?: E;
+  /**
+   * Checks payloads before they are encoded and after they were decoded: a schema of any library that implements Standard
+   * Schema. What it returns is the payload of the event that is read; what is stored is the payload as it was given. A wrong
+   * payload is `WAL_BAD_PAYLOAD`. Default: payloads are not checked.
+   */
+  readonly schema?: StandardSchema;
   /** Write appended records to the operating system after at most so many milliseconds. Default 10. */
   readonly flushDelayMs?: number;
   /** Write them as soon as so many bytes are pending. Default 1 MiB. */
@@ -29,6 +44,11 @@ export interface WalOptions<E extends AnyEncoding = 'view'> extends Omit<Segment
 /** Options with a given encoding. */
 export interface Encoded<E extends AnyEncoding> {
   readonly encoding: E;
+}
+
+/** Options with a given schema. */
+export interface Schemed<Input, Output> {
+  readonly schema: StandardSchema<Input, Output>;
 }
 
 /** The options of a log with a given encoding. */
@@ -63,6 +83,7 @@ type OwnOptions = Omit<WalOptions<AnyEncoding>, keyof SegmentedWalConfig>;
 export const OWN_OPTIONS = {
   preset: { default: 'durable', check: (name, value) => checkOneOf(name, value, PRESET_NAMES) },
   encoding: { default: 'view', check: (_name, encoding = 'view') => payloadCodecOf(encoding) },
+  schema: { default: undefined, check: optional(checkSchema) },
   flushDelayMs: { default: 10, check: (name, value) => checkInteger(name, value, 0, 0x7fff_ffff) },
   flushBytes: { default: MEBIBYTE, check: (name, value) => checkInteger(name, value, 1) },
 } satisfies OptionTable<OwnOptions, { encoding: PayloadCodec<unknown, never> }>;
@@ -91,11 +112,11 @@ export interface SplitOptions {
 export function splitOptions(path: string, options: WalOptions<AnyEncoding>): SplitOptions {
   const { preset = OWN_OPTIONS.preset.default, ...given } = checkOptions('options', options, OPTION_NAMES);
   const chosen = { ...given, ...presetDefaults(PRESETS[OWN_OPTIONS.preset.check('preset', preset)], given) };
-  const { encoding, flushDelayMs, flushBytes, ...config } = chosen;
-  const own = checkAll(OWN_OPTIONS, { preset, encoding, flushDelayMs, flushBytes });
+  const { encoding, schema, flushDelayMs, flushBytes, ...config } = chosen;
+  const own = checkAll(OWN_OPTIONS, { preset, encoding, schema, flushDelayMs, flushBytes });
   return {
     flush: { flushDelayMs: own.flushDelayMs, flushBytes: own.flushBytes },
-    payloads: own.encoding,
+    payloads: own.schema === undefined ? own.encoding : checkedBy(own.schema, own.encoding),
     config: { ...config, directory: path },
   };
 }

@@ -26,15 +26,34 @@ import { makeBuilder } from './builder.js';
 import { type Abortable, signalIn } from './commit/aborting.js';
 import { type CommitOptions, Committer } from './commit/committer.js';
 import { EventBatch } from './commit/event-batch.js';
-import type { AnyEncoding, Encoding, PayloadCodec, PayloadInput, WalEvent, WalIterator } from './encoding.js';
+import type {
+  AnyEncoding,
+  Encoding,
+  InputOf,
+  PayloadCodec,
+  PayloadInput,
+  PayloadOf,
+  WalEvent,
+  WalIterator,
+} from './encoding.js';
+import type {
+  EventMapEncoding,
+  FollowTypes,
+  IsEventMap,
+  MappedEvent,
+  MappedIterator,
+  OfType,
+  ReadTypes,
+} from './event-map.js';
 import type { Batched, Followable, FollowFrom, FollowOptions, WalFollower } from './follow/follow.js';
-import { type FollowDirectoryOptions, followDirectory } from './follow/follow-directory.js';
+import { type FollowDirectoryOptions, type FollowEncoded, followDirectory } from './follow/follow-directory.js';
 import { LogActivity, notifyingOnFailure } from './follow/log-activity.js';
 import { LogFollowers } from './follow/log-followers.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
 import type { LogContext } from './log-context.js';
-import { type Encoded, type EncodedOptions, type FlushSettings, splitOptions, type WalOptions } from './options.js';
+import { type EncodedOptions, type FlushSettings, type Schemed, splitOptions, type WalOptions } from './options.js';
 import { readEvents, type WalReadOptions } from './reading.js';
+import type { StandardSchema } from './schema.js';
 import { Shutdown } from './shutdown.js';
 import type { WalStats } from './stats.js';
 
@@ -76,16 +95,35 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * const wal = await Wal.open<Order>('data/orders', { encoding: 'json' });
    * ```
    *
+   * With the payload for each `type` of event, `Wal.open<{ 1: Placed; 2: Paid }>(path, { encoding: 'json' })`, events are a
+   * discriminated union: {@link EventMapWal}.
+   *
    * @param path - the directory, for this log only: a path or a `file:` URL
    * @throws `WAL_LOCKED`, `WAL_CORRUPT` (with nothing changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`,
    * `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`; `TypeError` and `RangeError` for wrong options
    */
+  static open<M = never>(
+    path: string | URL,
+    options: IsEventMap<M> extends true ? EncodedOptions<EventMapEncoding<M>> : never,
+  ): Promise<EventMapWal<M>>;
+  static open<Input, Output>(
+    path: string | URL,
+    options: WalOptions<AnyEncoding> & Schemed<Input, Output>,
+  ): Promise<Wal<Output, Input>>;
   static open(path: string | URL, options?: WalOptions): Promise<Wal>;
   static open(path: string | URL, options: EncodedOptions<'buffer'>): Promise<Wal<Buffer>>;
   static open(path: string | URL, options: EncodedOptions<'utf8'>): Promise<Wal<string>>;
-  static open<T = unknown>(path: string | URL, options: EncodedOptions<'json'>): Promise<Wal<T, T>>;
-  static open<T, I = T>(path: string | URL, options: EncodedOptions<Encoding<T, I>>): Promise<Wal<T, I>>;
-  static async open(given: string | URL, options: WalOptions<AnyEncoding> = {}): Promise<Wal<unknown, never>> {
+  static open<T = unknown>(path: string | URL, options: EncodedOptions<'json'>): Promise<Wal<T>>;
+  static open<T, I = PayloadInput<T>>(path: string | URL, options: EncodedOptions<Encoding<T, I>>): Promise<Wal<T, I>>;
+  static open<E extends AnyEncoding>(
+    path: string | URL,
+    options: EncodedOptions<E>,
+  ): Promise<Wal<PayloadOf<E>, InputOf<E>>>;
+  static open<E extends AnyEncoding>(
+    path: string | URL,
+    options: WalOptions<E>,
+  ): Promise<Wal<PayloadOf<E | 'view'>, InputOf<E | 'view'>>>;
+  static async open(given: string | URL, options: WalOptions<AnyEncoding> = {}): Promise<unknown> {
     const path = checkPath('path', given);
     const { flush, payloads, config } = splitOptions(path, options);
     const activity = new LogActivity();
@@ -135,31 +173,41 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * checkpoint of the log when the first event is requested, or a resume point
    * @throws `WAL_NOT_FOUND` when there is no log, `WAL_TRUNCATED`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`
    */
-  static follow<B extends number | undefined = undefined>(
+  static follow<M = never>(
     path: string | URL,
     from: FollowFrom,
-    options?: FollowDirectoryOptions & Batched<B>,
-  ): WalFollower<Followable<Uint8Array, B>>;
-  static follow<B extends number | undefined = undefined>(
+    options: IsEventMap<M> extends true ? FollowEncoded<EventMapEncoding<M>> & { readonly batch: number } : never,
+  ): WalFollower<readonly MappedEvent<M>[]>;
+  static follow<M = never>(
     path: string | URL,
     from: FollowFrom,
-    options: FollowDirectoryOptions<'buffer'> & Encoded<'buffer'> & Batched<B>,
-  ): WalFollower<Followable<Buffer, B>>;
-  static follow<B extends number | undefined = undefined>(
+    options: IsEventMap<M> extends true ? FollowEncoded<EventMapEncoding<M>> & { readonly batch?: undefined } : never,
+  ): WalFollower<MappedEvent<M>>;
+  static follow<Output, B extends number | undefined = undefined>(
     path: string | URL,
     from: FollowFrom,
-    options: FollowDirectoryOptions<'utf8'> & Encoded<'utf8'> & Batched<B>,
-  ): WalFollower<Followable<string, B>>;
-  static follow<T = unknown, B extends number | undefined = undefined>(
+    options: FollowDirectoryOptions<AnyEncoding> & Schemed<unknown, Output> & Batched<B>,
+  ): WalFollower<Followable<Output, B>>;
+  static follow<T>(
     path: string | URL,
     from: FollowFrom,
-    options: FollowDirectoryOptions<'json'> & Encoded<'json'> & Batched<B>,
-  ): WalFollower<Followable<T, B>>;
-  static follow<T, B extends number | undefined = undefined>(
+    options: FollowEncoded<'json' | Encoding<T, never>> & { readonly batch: number },
+  ): WalFollower<readonly WalEvent<T>[]>;
+  static follow<T>(
     path: string | URL,
     from: FollowFrom,
-    options: FollowDirectoryOptions<Encoding<T, never>> & Encoded<Encoding<T, never>> & Batched<B>,
-  ): WalFollower<Followable<T, B>>;
+    options: FollowEncoded<'json' | Encoding<T, never>> & { readonly batch?: undefined },
+  ): WalFollower<WalEvent<T>>;
+  static follow<E extends AnyEncoding, B extends number | undefined = undefined>(
+    path: string | URL,
+    from: FollowFrom,
+    options: FollowEncoded<E> & Batched<B>,
+  ): WalFollower<Followable<PayloadOf<E>, B>>;
+  static follow<E extends AnyEncoding = 'view', B extends number | undefined = undefined>(
+    path: string | URL,
+    from: FollowFrom,
+    options?: FollowDirectoryOptions<E> & Batched<B>,
+  ): WalFollower<Followable<PayloadOf<E | 'view'>, B>>;
   static follow(
     path: string | URL,
     from: FollowFrom,
@@ -393,7 +441,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * after all durable events were returned
    */
   follow(from: FollowFrom, options: FollowOptions & { readonly batch: number }): WalFollower<readonly WalEvent<T>[]>;
-  follow(from?: FollowFrom, options?: FollowOptions): WalFollower<WalEvent<T>>;
+  follow(from?: FollowFrom, options?: FollowOptions & { readonly batch?: undefined }): WalFollower<WalEvent<T>>;
+  follow(from?: FollowFrom, options?: FollowOptions): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]>;
   follow(
     from: FollowFrom = 'first',
     options: FollowOptions = {},
@@ -588,7 +637,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
  * and leaves the old one unchanged. `build()` checks the values and opens the log, as `Wal.open` does.
  */
 export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
-  readonly [Name in Exclude<keyof WalOptions, 'encoding'>]-?: (
+  readonly [Name in Exclude<keyof WalOptions, 'encoding' | 'schema'>]-?: (
     value: NonNullable<WalOptions[Name]>,
   ) => WalBuilder<T, I>;
 } & {
@@ -596,8 +645,57 @@ export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
   encoding(encoding: 'view'): WalBuilder;
   encoding(encoding: 'buffer'): WalBuilder<Buffer>;
   encoding(encoding: 'utf8'): WalBuilder<string>;
-  encoding<T = unknown>(encoding: 'json'): WalBuilder<T, T>;
-  encoding<T, I = T>(encoding: Encoding<T, I>): WalBuilder<T, I>;
+  encoding<T = unknown>(encoding: 'json'): WalBuilder<T>;
+  encoding<T, I = PayloadInput<T>>(encoding: Encoding<T, I>): WalBuilder<T, I>;
+  /** Sets the schema that checks payloads, after the encoding was set. */
+  schema<Input, Output>(schema: StandardSchema<Input, Output>): WalBuilder<Output, Input>;
   /** Checks the options, and opens the log. */
   build(): Promise<Wal<T, I>>;
 };
+
+/** The calls of {@link EventMapWal} that have other types than those of a {@link Wal}. */
+type Mapped = 'append' | 'commit' | 'batch' | 'appendBatch' | 'commitBatch' | 'replay' | 'read' | 'iterator' | 'follow';
+
+/**
+ * A {@link Wal} whose events have payloads by their `type`: what `Wal.open<{ 1: Placed; 2: Paid }>(…)` returns. Events that are
+ * read are a discriminated union, and an append names its type.
+ */
+export interface EventMapWal<M> extends Omit<Wal<M[keyof M]>, Mapped> {
+  /** {@link Wal.append} */
+  append<K extends keyof M>(payload: M[K], options: AppendOptions & OfType<K>): Lsn;
+  /** {@link Wal.commit} */
+  commit<K extends keyof M>(payload: M[K], options: CommitOptions & OfType<K>): Promise<Lsn>;
+  /** {@link Wal.batch} */
+  batch(): EventMapBatch<M>;
+  /** {@link Wal.appendBatch} */
+  appendBatch(batch: Batch | EventMapBatch<M>): Lsn;
+  /** {@link Wal.commitBatch} */
+  commitBatch(batch: Batch | EventMapBatch<M>, options?: { readonly signal?: AbortSignal }): Promise<Lsn>;
+  /** {@link Wal.replay} */
+  replay<K extends keyof M = keyof M>(
+    from: ReadFrom,
+    f: (event: MappedEvent<M, K>) => unknown,
+    options?: ReadTypes<K>,
+  ): Promise<number>;
+  /** {@link Wal.read} */
+  read(lsn: Lsn): Promise<MappedEvent<M> | undefined>;
+  /** {@link Wal.iterator} */
+  iterator<K extends keyof M = keyof M>(from?: ReadFrom, options?: ReadTypes<K>): MappedIterator<MappedEvent<M, K>>;
+  /** {@link Wal.follow} */
+  follow<K extends keyof M = keyof M>(
+    from: FollowFrom,
+    options: FollowTypes<K> & { readonly batch: number },
+  ): WalFollower<readonly MappedEvent<M, K>[]>;
+  follow<K extends keyof M = keyof M>(
+    from?: FollowFrom,
+    options?: FollowTypes<K> & { readonly batch?: undefined },
+  ): WalFollower<MappedEvent<M, K>>;
+}
+
+/** A batch of an {@link EventMapWal}. */
+export interface EventMapBatch<M> extends Omit<EventBatch<M[keyof M]>, 'add' | 'clone'> {
+  /** {@link EventBatch.add} */
+  add<K extends keyof M>(payload: M[K], options: AppendOptions & OfType<K>): this;
+  /** {@link EventBatch.clone} */
+  clone(): EventMapBatch<M>;
+}

@@ -44,7 +44,7 @@ describe('payloads', () => {
 
   test("are Buffers with 'buffer'", async () => {
     await using wal = await Wal.open(directory, { io, encoding: 'buffer' });
-    expectTypeOf(wal).toEqualTypeOf<Wal<Buffer, Uint8Array | string>>();
+    expectTypeOf(wal).toEqualTypeOf<Wal<Buffer, Buffer | Uint8Array | string>>();
     await wal.commit('text');
     for (const copy of [true, false]) {
       await wal.replay('first', ({ payload }) => expect(payload.toString('hex')).toBe('74657874'), { copy });

@@ -121,7 +121,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'thrown-without-a-text',
     test: ENCODING_TEST,
     breaks: 'Whatever an encoding throws, the call rejects with an error of the log.',
-    file: `${WAL}/encoding.ts`,
+    file: `${WAL}/schema.ts`,
     find: `  } catch {
     return 'it threw a value that cannot be converted to text';
   }`,

@@ -4,7 +4,9 @@ import { checkDecoding } from '@walstack/mmap-reader/internal';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { checkBackend } from '@walstack/storage-io/internal';
-import { type AnyEncoding, type PayloadCodec, payloadCodecOf } from '../encoding.js';
+import { type AnyEncoding, checkedBy, type PayloadCodec, payloadCodecOf } from '../encoding.js';
+import type { Encoded } from '../options.js';
+import { checkSchema, type StandardSchema } from '../schema.js';
 import { DirectoryWatch } from './directory-watch.js';
 import {
   checkFollow,
@@ -21,6 +23,8 @@ import { LogActivity } from './log-activity.js';
 export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends FollowOptions {
   /** How payloads are decoded, as for `Wal.open`. Default `'view'`. */
   readonly encoding?: E;
+  /** Checks payloads after they were decoded, as for `Wal.open`. */
+  readonly schema?: StandardSchema;
   /** The keys of an encrypted log. */
   readonly keyRing?: KeyRing;
   /**
@@ -41,11 +45,15 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
   readonly setTimer?: Environment['setTimer'];
 }
 
+/** The options of following with a given encoding. */
+export type FollowEncoded<E extends AnyEncoding> = FollowDirectoryOptions<E> & Encoded<E>;
+
 /** The default of `pollMs`. */
 export const POLL_MS = 1000;
 
 const OWN_OPTIONS = optionNames<Omit<FollowDirectoryOptions, keyof FollowOptions>>({
   encoding: true,
+  schema: true,
   keyRing: true,
   allowPlaintext: true,
   maxPayloadBytes: true,
@@ -79,7 +87,9 @@ export function followDirectory(
   const checkedPath = checkPath('path', path);
   const settings = checkFollow(from, options, FOLLOW_DIRECTORY_OPTIONS);
   const directory = checkDirectory(checkedPath, options);
-  const payloads = payloadCodecOf(options.encoding ?? 'view');
+  const { encoding = 'view', schema } = options;
+  const decoded = payloadCodecOf(encoding);
+  const payloads = schema === undefined ? decoded : checkedBy(checkSchema('schema', schema), decoded);
   return follow(() => openDirectory(directory, payloads), settings);
 }
 

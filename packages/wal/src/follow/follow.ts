@@ -32,7 +32,8 @@ export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | '
 }
 
 /** The events of a log as they come, without end, for `for await … of`, which closes it when the loop ends. */
-export interface WalFollower<Item> extends AsyncIterableIterator<Item, void, undefined> {
+export interface WalFollower<Item> extends AsyncIterator<Item, void, undefined> {
+  [Symbol.asyncIterator](): WalFollower<Item>;
   /**
    * Where to follow the log again, after the last event that was returned: a plain value, for JSON. Unlike an LSN it detects
    * that earlier events were cut off meanwhile. `undefined` before the first event is requested, unless following began at a
@@ -41,6 +42,8 @@ export interface WalFollower<Item> extends AsyncIterableIterator<Item, void, und
   readonly resumePoint: ResumePoint | undefined;
   /** Ends the following, also while it waits for an event. */
   return(): Promise<IteratorResult<Item, void>>;
+  /** Ends the following, and rejects with `error`. */
+  throw(error: unknown): Promise<IteratorResult<Item, void>>;
 }
 
 /** The option that selects arrays of events. */

@@ -1,0 +1,108 @@
+import { type Lsn, WalError } from '@walstack/codec';
+import { invalidType } from '@walstack/codec/internal';
+
+/**
+ * A schema of any library that implements [Standard Schema](https://standardschema.dev): zod, valibot, arktype and others. Its
+ * types are declared here, as the specification allows, so that no package is needed for them.
+ *
+ * `Input` is what may be appended, `Output` what the schema makes of it when it is read.
+ */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly '~standard': {
+    readonly version: 1;
+    /** The name of the library. */
+    readonly vendor: string;
+    /** Returns the value, or what is wrong with it. A promise is refused with `WAL_UNSUPPORTED`. */
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    /** Only for the compiler. */
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** What a {@link StandardSchema} says of a value. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/** What a {@link StandardSchema} found wrong with a value. */
+export interface SchemaIssue {
+  readonly message: string;
+  /** Where in the value: names of properties and indexes, from the outside to the inside. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** The `cause` of a `WAL_BAD_PAYLOAD` with the `reason` `'schema'`. */
+export interface SchemaError extends Error {
+  readonly issues: readonly SchemaIssue[];
+}
+
+/** Returns `value` when it is a schema. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
+export function checkSchema(name: string, value: unknown): StandardSchema {
+  // Schemas of some libraries are functions.
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  if (isObject && typeof (value as Partial<StandardSchema>)['~standard']?.validate === 'function')
+    return value as StandardSchema;
+  throw invalidType(name, 'a schema that implements Standard Schema', value);
+}
+
+/**
+ * What a schema makes of a payload.
+ *
+ * @param lsn - of a payload that is read; `undefined` for one that is appended
+ * @throws `WAL_BAD_PAYLOAD` when it is wrong, `WAL_UNSUPPORTED` for a schema that answers with a promise
+ */
+export function validated(schema: StandardSchema, payload: unknown, lsn?: Lsn): unknown {
+  const result = answerOf(schema, payload, lsn);
+  if (result instanceof Promise) {
+    // Its answer comes too late, and so does its failure.
+    result.catch(() => {});
+    throw asynchronous(schema['~standard'].vendor);
+  }
+  if (result.issues === undefined) return result.value;
+  throw mismatch(schemaError(result.issues), lsn);
+}
+
+function answerOf(schema: StandardSchema, payload: unknown, lsn: Lsn | undefined) {
+  try {
+    return schema['~standard'].validate(payload);
+  } catch (error) {
+    throw mismatch(error, lsn);
+  }
+}
+
+function schemaError(issues: readonly SchemaIssue[]): SchemaError {
+  const found = issues.map(({ message, path }) => (path?.length ? `${pathText(path)}: ${message}` : message));
+  return Object.assign(new Error(found.join('; ')), { name: 'SchemaError', issues });
+}
+
+function mismatch(cause: unknown, lsn: Lsn | undefined): WalError {
+  const text = cause instanceof Error ? cause.message : textOf(cause);
+  if (lsn === undefined) {
+    const what = `the payload does not match the schema (${text}): nothing was appended`;
+    return new WalError('WAL_BAD_PAYLOAD', what, { reason: 'schema' }, { cause });
+  }
+  return new WalError(
+    'WAL_BAD_PAYLOAD',
+    `the payload with LSN ${lsn} does not match the schema (${text}): read the log with a schema that accepts what was ` +
+      'appended earlier, or without one',
+    { lsn, reason: 'schema' },
+    { cause },
+  );
+}
+
+/** Anything can be thrown, also a value that cannot be converted to text. */
+export function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return 'it threw a value that cannot be converted to text';
+  }
+}
+
+const pathText = (path: NonNullable<SchemaIssue['path']>): string =>
+  path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+
+function asynchronous(vendor: string): WalError {
+  const what = `the schema (${vendor}) answers with a promise, and payloads are checked while they are appended and read`;
+  return new WalError('WAL_UNSUPPORTED', `${what}: use one without asynchronous checks`, { operation: 'validate' });
+}
