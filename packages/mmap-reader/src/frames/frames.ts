@@ -225,7 +225,8 @@ export class Frames {
 
   /**
    * A copy of the current frame and of those of its run that follow it without padding. Where the next one is too long, or
-   * behind padding, the copy ends: it would keep memory that is no record's.
+   * behind padding, the copy ends: it would keep memory that is no record's. So it does where the file was cut, which is zeros
+   * in the rest of its last page.
    *
    * @param bytesMost - of the copy
    * @param frameBytesMost - of each frame
@@ -240,6 +241,7 @@ export class Frames {
       const frameBytes = FRAME_HEADER_BYTES + this.#view.getUint32(at, true);
       const isBehindPadding = at - end >= FRAME_HEADER_BYTES;
       if (isBehindPadding || frameBytes > frameBytesMost || at + frameBytes - first > bytesMost) break;
+      if (frameBytes < BODY) break;
       end = at + frameBytes;
     }
     if (index - (this.#index - 1) < framesLeast) return undefined;

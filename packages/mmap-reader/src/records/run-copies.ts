@@ -40,7 +40,7 @@ export class RunCopies {
       lsn: frames.lsn,
       type: view.getUint32(at + 16, true),
       meta: metaLength === 0 ? noBytes() : new Uint8Array(buffer, meta, metaLength),
-      payload: payload === end ? noBytes() : new Uint8Array(buffer, payload, end - payload),
+      payload: payload >= end ? noBytes() : new Uint8Array(buffer, payload, end - payload),
       scope: undefined,
       timestampMs: frames.header.createdAtMs + view.getUint32(at + 28, true),
     };
