@@ -19,8 +19,8 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     test: COST_PER_CALL_TEST,
     breaks: 'In whatever order calls wait for durability, none searches through all others.',
     file: `${WAL}/commit/waiters.ts`,
-    find: '      else push(this.#early, waiter);\n',
-    replace: '      else this.#early.splice(this.#early.filter((each) => isBefore(each, waiter)).length, 0, waiter);\n',
+    find: '    else push(this.#early, waiter);\n',
+    replace: '    else this.#early.splice(this.#early.filter((each) => isBefore(each, waiter)).length, 0, waiter);\n',
   },
   {
     name: 'listener-for-each-call',

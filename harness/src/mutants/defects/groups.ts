@@ -1,5 +1,5 @@
 import type { Defect } from '../defect.js';
-import { SEGMENTED } from './folders.js';
+import { SEGMENTED, STORAGE_IO } from './folders.js';
 
 /** Defects in writing groups and in what is called durable. */
 export const GROUPS_DEFECTS: readonly Defect[] = [
@@ -136,13 +136,11 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'groups',
     breaks: 'Memory that is lent to the backend is not written again before the write has completed.',
     file: `${SEGMENTED}/write/group-writer.ts`,
-    find: `    yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
-`,
+    find: '    ioSteps.startWrite(this.#router, file, bytes,',
     replace: `    this.#arena.release(extent);
     extent.chunk.lent++;
     extent.chunk.end = extent.chunk.start = 0;
-    yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
-`,
+    ioSteps.startWrite(this.#router, file, bytes,`,
   },
   {
     name: 'flush-that-writes-nothing',
@@ -290,5 +288,37 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/append/arena.ts`,
     find: 'return frameStart(end, blockBytes) === end ? end : -1;',
     replace: 'return frameStart(end, blockBytes) >= end ? end : -1;',
+  },
+  {
+    name: 'at-once-only-the-first-range',
+    test: 'packages/segmented/test/submitted-at-once.test.ts',
+    breaks: 'A group is written at once only where all of it goes to the segment that is written to.',
+    file: `${SEGMENTED}/append/arena.ts`,
+    find: 'return this.#closed.length === 0 && (this.#open === undefined || this.#open.segment === segment);',
+    replace: 'return segment.isBegun;',
+  },
+  {
+    name: 'at-once-behind-a-flush',
+    test: 'packages/segmented/test/submitted-at-once.test.ts',
+    breaks: 'Behind writes that are not durable a group is not written at once, but with a sync.',
+    file: `${SEGMENTED}/write/group-writer.ts`,
+    find: 'if (current === undefined || !current.isBegun || current.dirty) return false;',
+    replace: 'if (current === undefined || !current.isBegun) return false;\n    current.dirty = false;',
+  },
+  {
+    name: 'short-write-counts-as-whole',
+    test: 'packages/segmented/test/submitted-at-once.test.ts',
+    breaks: 'A write of fewer bytes than it was given is a failure.',
+    file: `${STORAGE_IO}/routines/io-operations.ts`,
+    find: 'else if (result !== data.length) failure = shortWrite(io, file, data, offset, result);',
+    replace: 'else if (result > data.length) failure = shortWrite(io, file, data, offset, result);',
+  },
+  {
+    name: 'write-dropped-by-a-full-queue',
+    test: 'packages/segmented/test/submitted-at-once.test.ts',
+    breaks: 'A write that the backend has no room for is submitted when it has.',
+    file: `${STORAGE_IO}/routines/io-operations.ts`,
+    find: 'if (token === undefined) router.onQueueSpace(submit);',
+    replace: 'if (token === undefined) return;',
   },
 ];

@@ -101,6 +101,11 @@ export class Arena {
     return this.#closed.length === 0 && (this.#open === undefined || this.#open.end === this.#open.start);
   }
 
+  /** Whether {@link take} would hand out at most one extent, of this segment. */
+  isOnlyFor(segment: ActiveSegment): boolean {
+    return this.#closed.length === 0 && (this.#open === undefined || this.#open.segment === segment);
+  }
+
   /** Bytes encoded and not yet released. */
   get pendingBytes(): number {
     return this.#pendingBytes;

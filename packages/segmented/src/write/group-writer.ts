@@ -1,5 +1,5 @@
 import { sealFrames } from '@walstack/codec';
-import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
 import type { Arena, Extent } from '../append/arena.js';
 import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
@@ -33,6 +33,7 @@ export class GroupWriter {
   readonly #allocator: SegmentAllocator;
   readonly #files: SegmentFiles;
   readonly #roll: Roll;
+  readonly #router: CompletionRouter;
 
   constructor(parts: WriterParts, files: SegmentFiles, roll: Roll) {
     this.#environment = parts.environment;
@@ -48,6 +49,7 @@ export class GroupWriter {
     this.#allocator = parts.allocator;
     this.#files = files;
     this.#roll = roll;
+    this.#router = CompletionRouter.for(parts.environment.io);
   }
 
   /** The largest number of groups in flight. */
@@ -76,6 +78,40 @@ export class GroupWriter {
     // Earlier writes that are not durable need a sync, which covers only writes that were completed before it.
     const alone = this.#isPipelined && this.#chain.current?.dirty !== true;
     yield* this.#failure.guarded(alone ? this.#startGroup(true) : this.syncAll());
+  }
+
+  /**
+   * {@link submit} without a routine, in the common case: nothing has to be waited for before the write of what was
+   * appended. Called while no other routine of the write queue runs.
+   *
+   * @returns whether it has done so; if not, nothing was changed
+   */
+  submitAtOnce(): boolean {
+    const { current } = this.#chain;
+    if (this.#failure.error !== undefined || !this.#isPipelined) return false;
+    if (current === undefined || !current.isBegun || current.dirty) return false;
+    if (!this.#arena.isOnlyFor(current) || !this.#hasRoomInFlight) return false;
+    try {
+      const [extent] = this.#take();
+      if (extent === undefined) return true;
+      this.#startWrite(extent, true);
+      this.#environment.io.flush();
+      return true;
+    } catch (error) {
+      throw this.#failure.fail(error);
+    }
+  }
+
+  /**
+   * {@link untilDurable} without a routine.
+   *
+   * @param ended - called once, perhaps before this returns: with `undefined`, or the failure of the log
+   */
+  whenDurable(end: LogEnd, ended: (failure: unknown) => void): void {
+    this.#pipeline.when(
+      () => this.#watermarks.isDurable(end),
+      (held) => ended(held ? undefined : this.#failure.error),
+    );
   }
 
   /** Waits until everything up to a submitted end is durable. May run concurrently with other routines. */
@@ -123,14 +159,7 @@ export class GroupWriter {
   /** Starts writing everything encoded so far, and rolls where it continues in the next segment. */
   *#startGroup(toSync: boolean): IoRoutine<void> {
     if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
-    const extents = this.#arena.take();
-    this.#clock.forget();
-    // A mark alone does not count as a group.
-    const taken = extents.at(-1)?.nextLsn ?? 0;
-    if (taken > this.#watermarks.takenLsn) {
-      this.#watermarks.takenLsn = taken;
-      this.#counters.groups++;
-    }
+    const extents = this.#take();
     for (const extent of extents) {
       if (extent.segment !== this.#chain.current) yield* this.#roll.start(extent.segment);
       if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
@@ -140,6 +169,19 @@ export class GroupWriter {
     // Submitted at once, and not at the end of this turn of the event loop: the disk works while further records are
     // encoded.
     if (extents.length > 0) this.#environment.io.flush();
+  }
+
+  /** Ends the group: what it consists of. */
+  #take(): Extent[] {
+    const extents = this.#arena.take();
+    this.#clock.forget();
+    // A mark alone does not count as a group.
+    const taken = extents.at(-1)?.nextLsn ?? 0;
+    if (taken > this.#watermarks.takenLsn) {
+      this.#watermarks.takenLsn = taken;
+      this.#counters.groups++;
+    }
+    return extents;
   }
 
   /** Called before the first write to a segment. */
@@ -166,7 +208,7 @@ export class GroupWriter {
     // A durable write does not make earlier writes durable that were not: then a sync is needed.
     const alone = toSync && !segment.dirty && this.#environment.io.capabilities.durableWrites;
     if (!alone) segment.dirty = true;
-    this.#pipeline.start(this.#writeExtent(extent, alone), () => this.#onWritten(extent, alone));
+    this.#writeExtent(extent, alone);
     // A flush waits for no disk: writing zeros would only take the disk's time. And until the current segment is named, its
     // own file is `next.seg`.
     if (toSync && segment === this.#chain.named) {
@@ -182,14 +224,19 @@ export class GroupWriter {
     return this.#until(() => this.#hasRoomInFlight);
   }
 
-  *#writeExtent(extent: Extent, alone: boolean): IoRoutine<void> {
-    const { io } = this.#environment;
+  #writeExtent(extent: Extent, alone: boolean): void {
     const { segment, bytes, position, from, to } = extent;
     const file = fileOf(segment);
     sealFrames(bytes, from, to, position + from, segment.header.blockBytes, segment.seed);
-    yield* ioSteps.write(io, file, bytes, position, alone ? DURABLE : undefined);
-    if (alone) this.#counters.syncs++;
-    this.#arena.release(extent);
+    const item = this.#pipeline.begin(() => this.#onWritten(extent, alone));
+    const ended = (failure: unknown): void => {
+      if (failure === undefined) {
+        if (alone) this.#counters.syncs++;
+        this.#arena.release(extent);
+      }
+      this.#pipeline.end(item, failure === undefined ? undefined : { error: failure });
+    };
+    ioSteps.startWrite(this.#router, file, bytes, position, alone ? DURABLE : undefined, ended);
   }
 
   /**

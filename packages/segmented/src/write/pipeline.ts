@@ -1,7 +1,7 @@
 import { type CompletionRouter, drive, type IoCondition, type IoRoutine } from '@walstack/storage-io';
 
-/** A routine that was started and whose result was not applied yet. */
-interface Item {
+/** Something that was started and whose result was not applied yet. */
+export interface Item {
   done: boolean;
   readonly apply: () => void;
 }
@@ -37,18 +37,40 @@ export class Pipeline {
 
   /** Starts a routine at once; `apply` is called when it and all routines before it have succeeded. */
   start(routine: IoRoutine<void>, apply: () => void): void {
+    const item = this.begin(apply);
+    drive(this.#router, routine, (ended) => {
+      this.end(item, 'error' in ended ? { error: ended.error } : undefined);
+    });
+  }
+
+  /** Begins what is no routine: {@link end} follows when it has ended. */
+  begin(apply: () => void): Item {
     const item: Item = { done: false, apply };
     this.#items.push(item);
     this.#running++;
-    drive(this.#router, routine, (ended) => {
-      this.#running--;
-      if ('error' in ended) this.#fail(ended.error);
-      else {
-        item.done = true;
-        this.#applyInOrder();
-      }
-      this.notify();
-    });
+    return item;
+  }
+
+  /** Ends what {@link begin} has begun: as part of a step. */
+  end(item: Item, failed: { readonly error: unknown } | undefined): void {
+    this.#running--;
+    if (failed !== undefined) this.#fail(failed.error);
+    else {
+      item.done = true;
+      this.#applyInOrder();
+    }
+    this.notify();
+  }
+
+  /**
+   * {@link until} without a routine.
+   *
+   * @param ended - called once, perhaps before this returns, as part of a step: with whether the condition holds
+   */
+  when(holds: () => boolean, ended: (held: boolean) => void): void {
+    if (holds()) ended(true);
+    else if (this.#failed) ended(false);
+    else this.#waiting.push(() => this.when(holds, ended));
   }
 
   /**

@@ -270,6 +270,16 @@ export class SegmentWriter {
     return this.#groups.submit();
   }
 
+  /** {@link GroupWriter.submitAtOnce} */
+  submitAtOnce(): boolean {
+    return this.#groups.submitAtOnce();
+  }
+
+  /** {@link GroupWriter.whenDurable} */
+  whenDurable(end: LogEnd, ended: (failure: unknown) => void): void {
+    this.#groups.whenDurable(end, ended);
+  }
+
   /** {@link GroupWriter.untilDurable} */
   untilDurable(end: LogEnd): IoRoutine<void> {
     return this.#groups.untilDurable(end);

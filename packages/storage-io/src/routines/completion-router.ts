@@ -39,7 +39,7 @@ export class CompletionRouter {
 
   private constructor(io: StorageIo) {
     this.io = io;
-    io.onReady(() => this.#drainUntil(COMPLETIONS_PER_TURN));
+    io.onReady(() => this.#onReady());
   }
 
   /** The router of a backend: always the same one for the same backend. */
@@ -93,6 +93,15 @@ export class CompletionRouter {
     return this.#take((buffer) => this.io.waitCompletions(buffer, 1));
   }
 
+  /** The backend calls again when there are more: only a full buffer says that there are now. */
+  #onReady(): void {
+    if (this.io.capabilities.completesInline) {
+      this.#drainUntil(COMPLETIONS_PER_TURN);
+      return;
+    }
+    this.#take((buffer) => this.io.pollCompletions(buffer));
+  }
+
   /**
    * On a backend that completes inside the submission, the next submission of an owner has completed already when it
    * returns: without a limit, a routine of many steps would block the event loop until its end.
@@ -133,6 +142,7 @@ export class CompletionRouter {
    */
   #handOutWhatIsLeft(): number {
     let total = 0;
+    if (this.#underWay.length === 0) return total;
     for (const batch of [...this.#underWay]) total += this.#handOut(batch);
     return total;
   }
@@ -151,6 +161,7 @@ export class CompletionRouter {
   }
 
   #wakeSettled(): void {
+    if (this.#waitingForSettled.length === 0) return;
     for (const resolve of this.#waitingForSettled.splice(0)) resolve();
   }
 

@@ -1,7 +1,9 @@
 import { WalError, type WalErrorFacts } from '@walstack/codec';
 import { completionFailure } from '../errors/io-failure.js';
 import type { IoFile, IoToken, StorageIo, WriteOptions } from '../storage-io.js';
+import type { CompletionRouter } from './completion-router.js';
 import { type IoRoutine, QUEUE_SPACE } from './routine.js';
+import { beginStep, endStep } from './steps-under-way.js';
 
 /**
  * The single steps that routines are made of. Each submits, waits while the queue is full, and throws a {@link
@@ -38,14 +40,60 @@ export function* write(
   options?: WriteOptions,
 ): IoRoutine<void> {
   const written = yield* succeeded('write', file.path, () => io.submitWrite(file, data, offset, options), { offset });
-  if (written !== data.length) {
-    throw new WalError('WAL_IO_FAILED', `the ${io.name} backend wrote ${written} of ${data.length} bytes`, {
-      path: file.path,
-      offset,
-      operation: 'write',
-      reason: 'short-write',
-    });
+  if (written !== data.length) throw shortWrite(io, file, data, offset, written);
+}
+
+/**
+ * The same without a routine, for a write that is the only step: starting and resuming one costs as much as the rest.
+ *
+ * @param ended - called once with `undefined`, or with what {@link write} throws: like the end of a routine, as part of a
+ * step, perhaps before this returns
+ */
+export function startWrite(
+  router: CompletionRouter,
+  file: IoFile,
+  data: Uint8Array,
+  offset: number,
+  options: WriteOptions | undefined,
+  ended: (failure: unknown) => void,
+): void {
+  const { io } = router;
+  const completed = (result: number): void => {
+    let failure: unknown;
+    if (result < 0) failure = completionFailure('write', file.path, result, { offset });
+    else if (result !== data.length) failure = shortWrite(io, file, data, offset, result);
+    asStep(() => ended(failure));
+  };
+  const submit = (): void => {
+    let token: IoToken | undefined;
+    try {
+      token = tryToSubmit(() => io.submitWrite(file, data, offset, options));
+    } catch (error) {
+      asStep(() => ended(error));
+      return;
+    }
+    if (token === undefined) router.onQueueSpace(submit);
+    else router.expect(token, completed);
+  };
+  submit();
+}
+
+function asStep(step: () => void): void {
+  beginStep();
+  try {
+    step();
+  } finally {
+    endStep();
   }
+}
+
+function shortWrite(io: StorageIo, file: IoFile, data: Uint8Array, offset: number, written: number): WalError {
+  return new WalError('WAL_IO_FAILED', `the ${io.name} backend wrote ${written} of ${data.length} bytes`, {
+    path: file.path,
+    offset,
+    operation: 'write',
+    reason: 'short-write',
+  });
 }
 
 /** Reads into `into` from `offset`, and returns the bytes read: fewer only at the end of the file. */

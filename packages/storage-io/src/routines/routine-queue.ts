@@ -44,6 +44,22 @@ export class RoutineQueue {
     this.#add(make, (outcome) => afterStep(() => ended(outcome)));
   }
 
+  /**
+   * Runs what waits for nothing, while nothing else runs or waits: instead of a routine, which costs more. Calls of the
+   * application wait for its end.
+   */
+  runAtOnce<T>(work: () => T): T {
+    this.#running = true;
+    beginStep();
+    try {
+      return work();
+    } finally {
+      this.#running = false;
+      endStep();
+      this.#startNext();
+    }
+  }
+
   /** Runs a routine after all that were added before, on the event loop. `make` is called when its turn has come. */
   run<T>(make: () => IoRoutine<T>): Promise<T> {
     return new Promise((resolve, reject) => {

@@ -24,6 +24,9 @@ export class Waiters {
   /** A heap of calls for an LSN below that of the last waiter in the queue when they came. */
   readonly #early: Waiter[] = [];
   #turns = 0;
+  /** The call that {@link #add} adds: one function for all of them, instead of one made for each. */
+  #lsn: Lsn = 0;
+  #signal: AbortSignal | undefined;
 
   get size(): number {
     return this.#queue.length - this.#head + this.#early.length;
@@ -41,12 +44,9 @@ export class Waiters {
    * @param signal - when it is aborted, nothing awaits the promise any more
    */
   wait(lsn: Lsn, signal?: AbortSignal): Promise<Lsn> {
-    return new Promise((resolve, reject) => {
-      const waiter = { lsn, turn: this.#turns++, signal, resolve, reject };
-      const last = this.#queue.at(-1);
-      if (last === undefined || last.lsn <= lsn) this.#queue.push(waiter);
-      else push(this.#early, waiter);
-    });
+    this.#lsn = lsn;
+    this.#signal = signal;
+    return new Promise(this.#add);
   }
 
   /** Resolves every waiter up to `durableLsn` with its own LSN. @returns how many */
@@ -70,6 +70,15 @@ export class Waiters {
       next.reject(errorFor(next.lsn));
     }
   }
+
+  readonly #add = (resolve: Waiter['resolve'], reject: Waiter['reject']): void => {
+    const lsn = this.#lsn;
+    const waiter = { lsn, turn: this.#turns++, signal: this.#signal, resolve, reject };
+    this.#signal = undefined;
+    const last = this.#queue.at(-1);
+    if (last === undefined || last.lsn <= lsn) this.#queue.push(waiter);
+    else push(this.#early, waiter);
+  };
 
   #resolveInOrder(durableLsn: Lsn): number {
     let served = 0;

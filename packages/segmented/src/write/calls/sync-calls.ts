@@ -1,6 +1,6 @@
 import type { Lsn } from '@walstack/codec';
 import { checkInteger } from '@walstack/codec/internal';
-import { CompletionRouter, drive, type IoRoutine, type Outcome, runSync, type StorageIo } from '@walstack/storage-io';
+import { CompletionRouter, type IoRoutine, type Outcome, runSync, type StorageIo } from '@walstack/storage-io';
 import { afterStep } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../../call-queues.js';
 import type { SegmentWriter } from '../segment-writer.js';
@@ -46,13 +46,12 @@ export class SyncCalls {
   sync(): Promise<void> {
     if (this.#queued !== undefined) return this.#queued;
     let begun = false;
-    const submit = (): IoRoutine<LogEnd> => {
+    const begins = (): void => {
       begun = true;
       this.#queued = undefined;
-      return this.#submitting();
     };
     const done = new Promise<void>((resolve, reject) => {
-      this.#start(submit, (failure) => (failure === undefined ? resolve() : reject(this.#calls.reported(failure))));
+      this.#start(begins, (failure) => (failure === undefined ? resolve() : reject(this.#calls.reported(failure))));
     });
     if (!begun) this.#queued = done;
     return done;
@@ -64,12 +63,14 @@ export class SyncCalls {
 
   /** Like {@link start}; a failure that `ended` is called with does not count as reported. */
   startUnreported(ended: (failure: unknown) => void): void {
-    this.#start(() => this.#submitting(), ended);
+    this.#start(undefined, ended);
   }
 
   syncSync(): void {
-    const submitted = this.#calls.runSync(() => this.#submitting());
+    this.#calls.throwUnlessOpen();
+    this.#calls.writes.requireTurn();
     try {
+      const submitted = this.#submitAtOnce() ?? this.#calls.inTurnSync(() => this.#submitting());
       runSync(this.#io, this.#writer.untilDurable(submitted));
     } catch (error) {
       throw this.#calls.reported(error);
@@ -115,29 +116,56 @@ export class SyncCalls {
     this.#submittedLsn = 0;
   }
 
-  /** @param ended - called when what `submit` submits is durable, or with the error when it never will be */
-  #start(submit: () => IoRoutine<LogEnd>, ended: (failure: unknown) => void): void {
+  /**
+   * @param begins - called when the groups that are started include everything appended before that
+   * @param ended - called when all of that is durable, or with the error when it never will be
+   */
+  #start(begins: (() => void) | undefined, ended: (failure: unknown) => void): void {
     const notify = (failure: unknown): void => afterStep(() => ended(failure));
-    const durable = (waited: Outcome<void>): void => {
-      if ('error' in waited) {
-        notify(waited.error);
-        return;
-      }
-      try {
-        this.#idleMarker.arm();
-      } catch (error) {
-        // `setTimer` of the application has thrown.
-        notify(error);
-        return;
-      }
-      notify(undefined);
+    const durable = (failure: unknown): void => notify(failure ?? this.#armed());
+    if (this.#calls.state !== 'open') {
+      notify(this.#calls.closedError());
+      return;
+    }
+    let submitted: LogEnd | undefined;
+    try {
+      submitted = this.#submitAtOnce();
+    } catch (error) {
+      begins?.();
+      notify(error);
+      return;
+    }
+    if (submitted !== undefined) {
+      begins?.();
+      this.#writer.whenDurable(submitted, durable);
+      return;
+    }
+    const submit = (): IoRoutine<LogEnd> => {
+      begins?.();
+      return this.#submitting();
     };
-    const waiting = (submitted: Outcome<LogEnd>): void => {
-      if ('error' in submitted) notify(submitted.error);
-      else drive(CompletionRouter.for(this.#io), this.#writer.untilDurable(submitted.value), durable);
-    };
-    if (this.#calls.state === 'open') this.#calls.writes.start(submit, waiting);
-    else notify(this.#calls.closedError());
+    this.#calls.writes.start(submit, (outcome: Outcome<LogEnd>) => {
+      if ('error' in outcome) notify(outcome.error);
+      else this.#writer.whenDurable(outcome.value, durable);
+    });
+  }
+
+  /** Arms the idle marker. @returns what `setTimer` of the application has thrown */
+  #armed(): unknown {
+    try {
+      this.#idleMarker.arm();
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+
+  /** Starts the write of everything appended so far, if nothing has to be waited for before. */
+  #submitAtOnce(): LogEnd | undefined {
+    const { writes, isReadonly } = this.#calls;
+    if (isReadonly || this.#fullDisk.noSpace !== undefined || !writes.idle) return undefined;
+    const submitted = this.#writer.appended;
+    return writes.runAtOnce(() => this.#writer.submitAtOnce()) ? submitted : undefined;
   }
 
   *#flushing(): IoRoutine<void> {

@@ -67,6 +67,8 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
 
   #flushScheduled = false;
   #inReadyTurn = false;
+  /** Whether the completions of this turn were reaped, and not polled yet. */
+  #isReaped = false;
   #resubmitTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: IoUringExecutorParts) {
@@ -197,6 +199,10 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   }
 
   reap(): void {
+    if (this.#isReaped) {
+      this.#isReaped = false;
+      return;
+    }
     this.#submissions.suppressNotify();
     try {
       // Entering the kernel also lets it post completions that are ready.
@@ -246,9 +252,11 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
       } finally {
         this.#submissions.resumeNotify();
       }
+      this.#isReaped = true;
       this.#submissions.notify();
     } finally {
       this.#inReadyTurn = false;
+      this.#isReaped = false;
       // Also when the listener throws: what it has queued before is submitted.
       if (this.#operations.unsubmitted) this.flush();
     }
