@@ -1,13 +1,16 @@
 import { WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
-import type { IoToken, StorageIo } from '@walstack/storage-io';
+import { CompletionRouter, type IoToken, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, it } from 'vitest';
 import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY, texts } from './support/logs.js';
 
 /** A log with several durable writes in flight, of which the first group is written: the next ones are submitted at once. */
-async function begun(maxPending?: number): Promise<{ wal: SegmentedWal; io: StorageIo; disk: SimulatedDisk }> {
+async function begun(
+  maxPending?: number,
+  maxInFlight?: number,
+): Promise<{ wal: SegmentedWal; io: StorageIo; disk: SimulatedDisk }> {
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo({
     completesInline: false,
@@ -16,7 +19,7 @@ async function begun(maxPending?: number): Promise<{ wal: SegmentedWal; io: Stor
     ...(maxPending === undefined ? {} : { maxPending }),
   });
   const environment = new TestEnvironment();
-  const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 4096, markAfterMs: 0 };
+  const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 4096, markAfterMs: 0, maxInFlight };
   const wal = await SegmentedWal.open({ ...config, preallocate: 'none', ...environment.options });
   wal.append('first');
   await wal.sync();
@@ -101,6 +104,71 @@ describe('a group that is submitted at once', () => {
       expect(wal.durableLsn).toBe(1);
       await wal.close().catch(() => {});
     }
+  });
+
+  it('fails the log when the backend throws, whatever it throws', async () => {
+    const { wal, io } = await begun();
+    io.submitWrite = () => {
+      throw undefined;
+    };
+    wal.append('second');
+    await expect(wal.sync()).rejects.toMatchObject({
+      code: 'WAL_IO_FAILED',
+      message: expect.stringContaining('undefined'),
+    });
+    expect(wal.durableLsn).toBe(1);
+    await wal.close().catch(() => {});
+  });
+
+  it('calls back in the order of the calls, also behind one that waited for room', async () => {
+    const { wal, io } = await begun(undefined, 2);
+    const writes: IoToken[] = [];
+    const submitWrite = io.submitWrite.bind(io);
+    io.submitWrite = (file, data, offset, options) => {
+      writes.push(submitWrite(file, data, offset, options));
+      return writes.at(-1) as IoToken;
+    };
+    // Completions are handed out when the test says so.
+    const held: [IoToken, number][] = [];
+    const free = new Set<IoToken>();
+    let holds = true;
+    const poll = io.pollCompletions.bind(io);
+    io.pollCompletions = (out) => {
+      const polled = poll(out);
+      for (let index = 0; index < polled; index++) {
+        held.push([out.tokens[index] as IoToken, out.results[index] as number]);
+      }
+      const handed = held.filter(([token]) => !holds || free.has(token));
+      for (const [index, each] of handed.entries()) {
+        [out.tokens[index], out.results[index]] = each;
+        held.splice(held.indexOf(each), 1);
+      }
+      return handed.length;
+    };
+    const complete = async (write: number): Promise<void> => {
+      free.add(writes[write] as IoToken);
+      for (let turn = 0; turn < 5; turn++) {
+        await new Promise(setImmediate);
+        CompletionRouter.for(io).drain();
+      }
+    };
+    const order: string[] = [];
+    wal.append('a');
+    wal.startSync(() => {
+      order.push('a');
+      wal.append('c');
+      wal.startSync(() => order.push('c'));
+    });
+    wal.append('b');
+    wal.startSync(() => order.push('b'));
+    wal.startSync(() => order.push('nothing new'));
+    await complete(0);
+    expect(writes.length).toBe(3);
+    await complete(2);
+    await complete(1);
+    expect(order).toEqual(['a', 'b', 'nothing new', 'c']);
+    holds = false;
+    await wal.close();
   });
 
   it('calls back behind the step, where everything may be called', async () => {

@@ -408,6 +408,24 @@ test('what a listener has queued before it throws is submitted', async () => {
   await io.dispose();
 });
 
+test('what a listener has queued is submitted by its wait, although completions were reaped before', async () => {
+  const { io, file, ring } = rig();
+  const out = new CompletionBuffer();
+  let handedOver = 0;
+  io.onReady(() => {
+    if (handedOver > 0) return;
+    io.submitRead(file, new Uint8Array(1), 0);
+    expect(io.waitCompletions(out, 1)).toBeGreaterThan(0);
+    handedOver = ring.handedOver.length;
+  });
+  io.submitRead(file, new Uint8Array(1), 0);
+  io.flush();
+  ring.ready();
+  expect(handedOver).toBe(2);
+  while (io.pending > 0) io.waitCompletions(out, io.pending);
+  await io.dispose();
+});
+
 describe('memory that is detached', () => {
   const EFAULT = errnoNamed('EFAULT');
   /** Memory of the size asked for, and what takes it away. */

@@ -1,4 +1,6 @@
+import { createHook } from 'node:async_hooks';
 import { createMemoryStorageIo } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { Wal } from '@walstack/wal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
@@ -209,4 +211,32 @@ test('a close before the end of a group resolves the commits that are durable al
   });
   expect((await later).error).toMatchObject({ code: 'WAL_CLOSED', reason: 'outcome-unknown', lsn: 2 });
   expect(commit).toEqual({ state: 'fulfilled', value: 1 });
+});
+
+test('a call that waits is resolved at its own LSN, also when a hook of promises has waited in between', async () => {
+  const io = new SimulatedDisk().createStorageIo({
+    completesInline: false,
+    overlappedWrites: true,
+    durableWrites: true,
+  });
+  const wal = await Wal.open('/log', { io, preallocate: 'none', ...new ManualTime().options });
+  await wal.commit('one');
+  let asks = false;
+  const hook = createHook({
+    init: (_id, type) => {
+      if (type !== 'PROMISE' || !asks) return;
+      asks = false;
+      void wal.durable(2);
+    },
+  }).enable();
+  wal.append('two');
+  void wal.durable(2);
+  await turns(1);
+  wal.append('three');
+  asks = true;
+  const three = wal.durable(3);
+  hook.disable();
+  await three;
+  expect(wal.durableLsn).toBe(3);
+  await wal.shutdown();
 });

@@ -60,8 +60,8 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     test: EXECUTOR_TEST,
     breaks: 'Operations that end because their ring failed are reported on the event loop, and not inside a poll.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
-    find: '      return;\n    }\n    this.#submissions.suppressNotify();\n',
-    replace: '      return;\n    }\n    this.#submissions.resumeNotify();\n',
+    find: '    if (isReaped && !unsubmitted) return;\n    this.#submissions.suppressNotify();\n',
+    replace: '    if (isReaped && !unsubmitted) return;\n    this.#submissions.resumeNotify();\n',
     also: {
       file: `${STORAGE_IO}/engine/submissions/submissions.ts`,
       find: '    if (this.#calls > 0) this.ready.notifyLater();\n    else this.ready.notifyNow();\n',

@@ -1,5 +1,5 @@
 import { sealFrames } from '@walstack/codec';
-import { CompletionRouter, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { CompletionRouter, type IoRoutine, ioSteps, type Outcome } from '@walstack/storage-io';
 import type { Arena, Extent } from '../append/arena.js';
 import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
@@ -229,12 +229,12 @@ export class GroupWriter {
     const file = fileOf(segment);
     sealFrames(bytes, from, to, position + from, segment.header.blockBytes, segment.seed);
     const item = this.#pipeline.begin(() => this.#onWritten(extent, alone));
-    const ended = (failure: unknown): void => {
-      if (failure === undefined) {
+    const ended = (outcome: Outcome<void>): void => {
+      if (!('error' in outcome)) {
         if (alone) this.#counters.syncs++;
         this.#arena.release(extent);
       }
-      this.#pipeline.end(item, failure === undefined ? undefined : { error: failure });
+      this.#pipeline.end(item, outcome);
     };
     ioSteps.startWrite(this.#router, file, bytes, position, alone ? DURABLE : undefined, ended);
   }

@@ -1,4 +1,4 @@
-import { type CompletionRouter, drive, type IoCondition, type IoRoutine } from '@walstack/storage-io';
+import { type CompletionRouter, drive, type IoCondition, type IoRoutine, type Outcome } from '@walstack/storage-io';
 
 /** Something that was started and whose result was not applied yet. */
 export interface Item {
@@ -38,9 +38,7 @@ export class Pipeline {
   /** Starts a routine at once; `apply` is called when it and all routines before it have succeeded. */
   start(routine: IoRoutine<void>, apply: () => void): void {
     const item = this.begin(apply);
-    drive(this.#router, routine, (ended) => {
-      this.end(item, 'error' in ended ? { error: ended.error } : undefined);
-    });
+    drive(this.#router, routine, (outcome) => this.end(item, outcome));
   }
 
   /** Begins what is no routine: {@link end} follows when it has ended. */
@@ -52,9 +50,9 @@ export class Pipeline {
   }
 
   /** Ends what {@link begin} has begun: as part of a step. */
-  end(item: Item, failed: { readonly error: unknown } | undefined): void {
+  end(item: Item, outcome: Outcome<void>): void {
     this.#running--;
-    if (failed !== undefined) this.#fail(failed.error);
+    if ('error' in outcome) this.#fail(outcome.error);
     else {
       item.done = true;
       this.#applyInOrder();

@@ -2,7 +2,7 @@ import { WalError, type WalErrorFacts } from '@walstack/codec';
 import { completionFailure } from '../errors/io-failure.js';
 import type { IoFile, IoToken, StorageIo, WriteOptions } from '../storage-io.js';
 import type { CompletionRouter } from './completion-router.js';
-import { type IoRoutine, QUEUE_SPACE } from './routine.js';
+import { type Ended, type IoRoutine, type Outcome, QUEUE_SPACE } from './routine.js';
 import { beginStep, endStep } from './steps-under-way.js';
 
 /**
@@ -46,8 +46,7 @@ export function* write(
 /**
  * The same without a routine, for a write that is the only step: starting and resuming one costs as much as the rest.
  *
- * @param ended - called once with `undefined`, or with what {@link write} throws: like the end of a routine, as part of a
- * step, perhaps before this returns
+ * @param ended - called once with how {@link write} would end: as part of a step, perhaps before this returns
  */
 export function startWrite(
   router: CompletionRouter,
@@ -55,21 +54,21 @@ export function startWrite(
   data: Uint8Array,
   offset: number,
   options: WriteOptions | undefined,
-  ended: (failure: unknown) => void,
+  ended: Ended<void>,
 ): void {
   const { io } = router;
   const completed = (result: number): void => {
-    let failure: unknown;
-    if (result < 0) failure = completionFailure('write', file.path, result, { offset });
-    else if (result !== data.length) failure = shortWrite(io, file, data, offset, result);
-    asStep(() => ended(failure));
+    let outcome: Outcome<void> = { value: undefined };
+    if (result < 0) outcome = { error: completionFailure('write', file.path, result, { offset }) };
+    else if (result !== data.length) outcome = { error: shortWrite(io, file, data, offset, result) };
+    asStep(() => ended(outcome));
   };
   const submit = (): void => {
     let token: IoToken | undefined;
     try {
       token = tryToSubmit(() => io.submitWrite(file, data, offset, options));
     } catch (error) {
-      asStep(() => ended(error));
+      asStep(() => ended({ error }));
       return;
     }
     if (token === undefined) router.onQueueSpace(submit);

@@ -44,6 +44,11 @@ export class RoutineQueue {
     this.#add(make, (outcome) => afterStep(() => ended(outcome)));
   }
 
+  /** {@link start} with an `ended` that is part of the last step of the routine, and calls no function of the application. */
+  startWithin<T>(make: () => IoRoutine<T>, ended: Ended<T>): void {
+    this.#add(make, ended);
+  }
+
   /**
    * Runs what waits for nothing, while nothing else runs or waits: instead of a routine, which costs more. Calls of the
    * application wait for its end.

@@ -24,9 +24,13 @@ export class Waiters {
   /** A heap of calls for an LSN below that of the last waiter in the queue when they came. */
   readonly #early: Waiter[] = [];
   #turns = 0;
-  /** The call that {@link #add} adds: one function for all of them, instead of one made for each. */
-  #lsn: Lsn = 0;
-  #signal: AbortSignal | undefined;
+  /** The functions of the promise that was made last: one executor for all of them, instead of a closure for each. */
+  #resolve: Waiter['resolve'] = () => {};
+  #reject: Waiter['reject'] = () => {};
+  readonly #receive = (resolve: Waiter['resolve'], reject: Waiter['reject']): void => {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  };
 
   get size(): number {
     return this.#queue.length - this.#head + this.#early.length;
@@ -44,9 +48,13 @@ export class Waiters {
    * @param signal - when it is aborted, nothing awaits the promise any more
    */
   wait(lsn: Lsn, signal?: AbortSignal): Promise<Lsn> {
-    this.#lsn = lsn;
-    this.#signal = signal;
-    return new Promise(this.#add);
+    const durable = new Promise(this.#receive);
+    // Read behind the constructor: hooks of promises, which it calls first, may have called this in their turn.
+    const waiter = { lsn, turn: this.#turns++, signal, resolve: this.#resolve, reject: this.#reject };
+    const last = this.#queue.at(-1);
+    if (last === undefined || last.lsn <= lsn) this.#queue.push(waiter);
+    else push(this.#early, waiter);
+    return durable;
   }
 
   /** Resolves every waiter up to `durableLsn` with its own LSN. @returns how many */
@@ -70,15 +78,6 @@ export class Waiters {
       next.reject(errorFor(next.lsn));
     }
   }
-
-  readonly #add = (resolve: Waiter['resolve'], reject: Waiter['reject']): void => {
-    const lsn = this.#lsn;
-    const waiter = { lsn, turn: this.#turns++, signal: this.#signal, resolve, reject };
-    this.#signal = undefined;
-    const last = this.#queue.at(-1);
-    if (last === undefined || last.lsn <= lsn) this.#queue.push(waiter);
-    else push(this.#early, waiter);
-  };
 
   #resolveInOrder(durableLsn: Lsn): number {
     let served = 0;

@@ -144,7 +144,8 @@ export class SyncCalls {
       begins?.();
       return this.#submitting();
     };
-    this.#calls.writes.start(submit, (outcome: Outcome<LogEnd>) => {
+    // Registered in its last step: what is submitted at once by a callback behind that step is behind it.
+    this.#calls.writes.startWithin(submit, (outcome: Outcome<LogEnd>) => {
       if ('error' in outcome) notify(outcome.error);
       else this.#writer.whenDurable(outcome.value, durable);
     });

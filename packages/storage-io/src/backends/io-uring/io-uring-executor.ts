@@ -199,14 +199,14 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
   }
 
   reap(): void {
-    if (this.#isReaped) {
-      this.#isReaped = false;
-      return;
-    }
+    const { unsubmitted } = this.#operations;
+    const isReaped = this.#isReaped;
+    this.#isReaped = false;
+    if (isReaped && !unsubmitted) return;
     this.#submissions.suppressNotify();
     try {
       // Entering the kernel also lets it post completions that are ready.
-      if (this.#operations.unsubmitted) this.flush();
+      if (unsubmitted) this.flush();
       this.#operations.reap();
     } finally {
       this.#submissions.resumeNotify();
