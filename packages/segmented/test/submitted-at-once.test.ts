@@ -171,6 +171,24 @@ describe('a group that is submitted at once', () => {
     await wal.close();
   });
 
+  it('arms the timer of its mark behind the step, where a blocking call is possible', async () => {
+    const io = new SimulatedDisk().createStorageIo({ completesInline: false });
+    let armed = 0;
+    const { options } = new TestEnvironment();
+    const setTimer = (): (() => void) => {
+      if (armed++ === 0) {
+        wal.append('by the timer');
+        wal.syncSync();
+      }
+      return () => {};
+    };
+    const wal = await SegmentedWal.open({ directory: DIRECTORY, io, preallocate: 'none', ...options, setTimer });
+    wal.append('first');
+    await wal.sync();
+    expect(wal.durableLsn).toBe(2);
+    await wal.close();
+  });
+
   it('calls back behind the step, where everything may be called', async () => {
     const { wal, disk } = await begun();
     const order: string[] = [];

@@ -310,8 +310,8 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/submitted-at-once.test.ts',
     breaks: 'A write of fewer bytes than it was given is a failure.',
     file: `${STORAGE_IO}/routines/io-operations.ts`,
-    find: 'else if (result !== data.length) failure = shortWrite(io, file, data, offset, result);',
-    replace: 'else if (result > data.length) failure = shortWrite(io, file, data, offset, result);',
+    find: 'else if (result !== data.length) outcome = { error: shortWrite(io, file, data, offset, result) };',
+    replace: 'else if (result > data.length) outcome = { error: shortWrite(io, file, data, offset, result) };',
   },
   {
     name: 'write-dropped-by-a-full-queue',

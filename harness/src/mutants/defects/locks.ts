@@ -45,14 +45,14 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
     find: `    } finally {
       this.#inReadyTurn = false;
-      this.#isReaped = false;
+      this.#pollsOfReaped = 0;
       // Also when the listener throws: what it has queued before is submitted.
       if (this.#operations.unsubmitted) this.flush();
     }`,
     replace: `      if (this.#operations.unsubmitted) this.flush();
     } finally {
       this.#inReadyTurn = false;
-      this.#isReaped = false;
+      this.#pollsOfReaped = 0;
     }`,
   },
   {
@@ -60,8 +60,8 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
     test: EXECUTOR_TEST,
     breaks: 'Operations that end because their ring failed are reported on the event loop, and not inside a poll.',
     file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
-    find: '    if (isReaped && !unsubmitted) return;\n    this.#submissions.suppressNotify();\n',
-    replace: '    if (isReaped && !unsubmitted) return;\n    this.#submissions.resumeNotify();\n',
+    find: '      if (!unsubmitted) return;\n    }\n    this.#submissions.suppressNotify();\n',
+    replace: '      if (!unsubmitted) return;\n    }\n    this.#submissions.resumeNotify();\n',
     also: {
       file: `${STORAGE_IO}/engine/submissions/submissions.ts`,
       find: '    if (this.#calls > 0) this.ready.notifyLater();\n    else this.ready.notifyNow();\n',

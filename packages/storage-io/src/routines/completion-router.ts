@@ -39,7 +39,7 @@ export class CompletionRouter {
 
   private constructor(io: StorageIo) {
     this.io = io;
-    io.onReady(() => this.#onReady());
+    io.onReady(() => this.#drainUntil(COMPLETIONS_PER_TURN));
   }
 
   /** The router of a backend: always the same one for the same backend. */
@@ -91,15 +91,6 @@ export class CompletionRouter {
    */
   wait(): number {
     return this.#take((buffer) => this.io.waitCompletions(buffer, 1));
-  }
-
-  /** The backend calls again when there are more: only a full buffer says that there are now. */
-  #onReady(): void {
-    if (this.io.capabilities.completesInline) {
-      this.#drainUntil(COMPLETIONS_PER_TURN);
-      return;
-    }
-    this.#take((buffer) => this.io.pollCompletions(buffer));
   }
 
   /**

@@ -122,7 +122,8 @@ export class SyncCalls {
    */
   #start(begins: (() => void) | undefined, ended: (failure: unknown) => void): void {
     const notify = (failure: unknown): void => afterStep(() => ended(failure));
-    const durable = (failure: unknown): void => notify(failure ?? this.#armed());
+    // Arming calls `setTimer` of the application: behind the step.
+    const durable = (failure: unknown): void => afterStep(() => ended(failure ?? this.#armed()));
     if (this.#calls.state !== 'open') {
       notify(this.#calls.closedError());
       return;

@@ -19,6 +19,9 @@ type StepEnded = (result: number) => void;
 /** How long to wait before operations that the kernel refused are submitted again. */
 const RESUBMIT_DELAY_MS = 1;
 
+/** A listener polls what has completed, and once more to see that it was all. */
+const POLLS_IN_A_TURN = 2;
+
 /** Never changes: waiting for it with a timeout is a sleep. */
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
@@ -67,8 +70,8 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
 
   #flushScheduled = false;
   #inReadyTurn = false;
-  /** Whether the completions of this turn were reaped, and not polled yet. */
-  #isReaped = false;
+  /** The polls of this turn that find what was reaped for them: the ring is not looked at again. */
+  #pollsOfReaped = 0;
   #resubmitTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: IoUringExecutorParts) {
@@ -200,9 +203,10 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
 
   reap(): void {
     const { unsubmitted } = this.#operations;
-    const isReaped = this.#isReaped;
-    this.#isReaped = false;
-    if (isReaped && !unsubmitted) return;
+    if (this.#pollsOfReaped > 0) {
+      this.#pollsOfReaped--;
+      if (!unsubmitted) return;
+    }
     this.#submissions.suppressNotify();
     try {
       // Entering the kernel also lets it post completions that are ready.
@@ -252,11 +256,11 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
       } finally {
         this.#submissions.resumeNotify();
       }
-      this.#isReaped = true;
+      this.#pollsOfReaped = POLLS_IN_A_TURN;
       this.#submissions.notify();
     } finally {
       this.#inReadyTurn = false;
-      this.#isReaped = false;
+      this.#pollsOfReaped = 0;
       // Also when the listener throws: what it has queued before is submitted.
       if (this.#operations.unsubmitted) this.flush();
     }
