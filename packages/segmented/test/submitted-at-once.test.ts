@@ -9,7 +9,7 @@ import { DIRECTORY, texts } from './support/logs.js';
 /** A log with several durable writes in flight, of which the first group is written: the next ones are submitted at once. */
 async function begun(
   maxPending?: number,
-  maxInFlight?: number,
+  maxInFlight = 16,
 ): Promise<{ wal: SegmentedWal; io: StorageIo; disk: SimulatedDisk }> {
   const disk = new SimulatedDisk();
   const io = disk.createStorageIo({
