@@ -109,6 +109,7 @@ describe('a group that is submitted at once', () => {
   it('fails the log when the backend throws, whatever it throws', async () => {
     const { wal, io } = await begun();
     io.submitWrite = () => {
+      // biome-ignore lint/style/useThrowOnlyError: backends of applications may.
       throw undefined;
     };
     wal.append('second');
