@@ -229,8 +229,8 @@ describe('look', () => {
 
   test.each<readonly [string, () => readonly string[], string]>([
     ['no log', () => [join(folder, 'nothing')], 'WAL_NOT_FOUND'],
-    ['an LSN that is none', () => [data, '--from', 'x'], '"lsn" must be'],
-    ['an LSN behind the last one', () => [data, '--from', '99'], '"lsn" must be'],
+    ['an LSN that is none', () => [data, '--from', 'x'], '"from" must be'],
+    ['an LSN behind the last one', () => [data, '--from', '99'], '"from" must be'],
     ['a limit that is none', () => [data, '--limit', '0'], '"limit" must be'],
     ['an unknown option', () => [data, '--form', '1'], '--form'],
   ])('%s is reported, with exit code 1', (_what, args, message) => {

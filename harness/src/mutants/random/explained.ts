@@ -65,13 +65,6 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'No two waiters have the same turn.',
   },
   {
-    file: 'packages/wal/src/reading.ts',
-    change:
-      '`!hasSignal(options)` becomes `false` in `if (!hasSignal(options)) return payloads.eventsOf(replay(log, from, options), undefined);`',
-    because:
-      'Without a signal the log is given the same options either way, and what is wrong with them is refused alike.',
-  },
-  {
     file: 'packages/percore/src/manager/checkpoint-coordinator.ts',
     change: '`this.#manifestMayBeLost = false;` becomes `;` in `this.#manifestMayBeLost = false;`',
     because: 'The same manifest is written once more before segments are removed: slower.',
