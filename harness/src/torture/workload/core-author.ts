@@ -88,13 +88,14 @@ export class CoreAuthor {
     const { key, value } = this.#puts.of(this.#run, this.#last + 1);
     this.#writer.appendPut(key, value);
     this.#last++;
-    const removed = this.#puts.removedBehind(this.#run, this.#last);
-    if (removed !== undefined) this.#writer.appendDelete(removed);
-    // Another thread may go on to the next epoch at any moment: in which one the put is, the barrier before it says.
+    // Another thread may go on to the next epoch at any moment: in which one the put is, the barrier before it says. What is
+    // removed behind it may be in the next one.
     const epoch = (this.#writer.barrier?.epoch ?? -1) + 1;
     const present = this.#epochs.at(-1);
     if (present?.epoch === epoch) present.last = this.#last;
     else this.#epochs.push({ epoch, last: this.#last });
+    const removed = this.#puts.removedBehind(this.#run, this.#last);
+    if (removed !== undefined) this.#writer.appendDelete(removed);
   }
 
   #acknowledged(lsn: number, committed: number): void {
