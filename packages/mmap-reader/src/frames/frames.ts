@@ -16,10 +16,12 @@ import {
   scanFrames,
 } from '@walstack/codec';
 import { seedOf } from '../chain/segment.js';
+import type { WalRecord } from '../records/wal-record.js';
 import type { MemoryGuard } from '../windows/file-windows.js';
 import { BODY, bodyStart, checkFields, ENCRYPTED, HEADER, lsnAt, MARK, WORD } from './frame-fields.js';
 import type { FrameSummary } from './frame-summary.js';
 import { noBytes } from './no-bytes.js';
+import { plainRecordAt } from './plain-record.js';
 
 /** The memory after `close()`: a frame of zeros. */
 const NOTHING = new Uint8Array(64);
@@ -215,6 +217,18 @@ export class Frames {
     const offset = bodyStart(kind >>> 16) + (kind & 0xffff);
     const length = this.#view.getUint32(at, true) + FRAME_HEADER_BYTES - offset;
     return new Uint8Array(this.#buffer, this.#byteOffset + at + offset, Math.max(0, length));
+  }
+
+  /**
+   * The current record, of a run and not encrypted: meta and payload are views.
+   *
+   * @throws `WAL_CORRUPT` when the memory could not be read
+   */
+  plainRecord(): WalRecord {
+    const lsn = this.#runLsn + (this.#index - this.#runStart) - 1;
+    const record = plainRecordAt(this.#view, this.#buffer, this.#byteOffset, this.#at, lsn, this.header.createdAtMs);
+    this.checkRead();
+    return record;
   }
 
   /** A view of everything after the record's header and scope: meta and payload as they are stored. */

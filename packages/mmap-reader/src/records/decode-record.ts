@@ -25,18 +25,3 @@ export function decodeRecord(frames: Frames, decoder: PayloadDecoder, copy: bool
   frames.checkRead();
   return record;
 }
-
-/**
- * {@link decodeRecord} for a record of a run whose decoder transforms nothing: it has no flags, and is stored as it was
- * appended.
- */
-export function plainRecord(frames: Frames, copy: boolean): WalRecord {
-  const { lsn, type, timestampMs } = frames;
-  const meta = frames.meta();
-  const payload = frames.payload();
-  const record = copy
-    ? { lsn, type, meta: copyOf(meta), payload: copyOf(payload), scope: undefined, timestampMs }
-    : { lsn, type, meta, payload, scope: undefined, timestampMs };
-  frames.checkRead();
-  return record;
-}

@@ -1,12 +1,9 @@
 import { markAsUntransferable } from 'node:worker_threads';
-import { FRAME_HEADER_BYTES, RECORD_HEADER_BYTES } from '@walstack/codec';
+import { BODY } from '../frames/frame-fields.js';
 import type { Frames } from '../frames/frames.js';
-import { noBytes } from '../frames/no-bytes.js';
-import { plainRecord } from './decode-record.js';
+import { plainRecordAt } from '../frames/plain-record.js';
 import { SHARED_BYTES, SMALL_BYTES_MAX } from './small-copies.js';
 import type { WalRecord } from './wal-record.js';
-
-const BODY = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
 
 /** Fewer records are copied one by one, which costs less than a buffer for them. */
 const FRAMES_MIN = 4;
@@ -23,27 +20,15 @@ export class RunCopies {
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
 
-  /** The current record, which is plain. */
-  record(frames: Frames): WalRecord {
+  /** The current record, which is plain; `undefined` where it is better copied alone. */
+  record(frames: Frames): WalRecord | undefined {
     let at = this.#place(frames);
     if (at === -1) {
-      if (!this.#copy(frames)) return plainRecord(frames, true);
+      if (!this.#copy(frames)) return undefined;
       at = 0;
     }
     const view = this.#view;
-    const { buffer } = view;
-    const metaLength = view.getUint16(at + 24, true);
-    const meta = at + BODY;
-    const payload = meta + metaLength;
-    const end = at + FRAME_HEADER_BYTES + view.getUint32(at, true);
-    return {
-      lsn: frames.lsn,
-      type: view.getUint32(at + 16, true),
-      meta: metaLength === 0 ? noBytes() : new Uint8Array(buffer, meta, metaLength),
-      payload: payload >= end ? noBytes() : new Uint8Array(buffer, payload, end - payload),
-      scope: undefined,
-      timestampMs: frames.header.createdAtMs + view.getUint32(at + 28, true),
-    };
+    return plainRecordAt(view, view.buffer, 0, at, frames.lsn, frames.header.createdAtMs);
   }
 
   /** Offset of the current frame in the copy; -1 when it is not there, or the copy was taken away by the application. */

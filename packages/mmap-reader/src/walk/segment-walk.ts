@@ -3,7 +3,7 @@ import type { IoRoutine } from '@walstack/storage-io';
 import { Sessions } from '../chain/sessions.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import type { Frames } from '../frames/frames.js';
-import { decodeRecord, plainRecord } from '../records/decode-record.js';
+import { decodeRecord } from '../records/decode-record.js';
 import { RunCopies } from '../records/run-copies.js';
 import type { WalRecord } from '../records/wal-record.js';
 
@@ -43,10 +43,9 @@ export interface WalkPolicy {
 export class SegmentWalk {
   /** The last LSN that is read from the current segment. */
   until: Lsn = 0;
-  /** The first LSN that was not returned yet: records before it are skipped. */
-  nextLsn: Lsn;
   /** The sessions of the current segment, as far as it was read. */
   sessions = new Sessions();
+  #nextLsn: Lsn;
   readonly #copy: boolean;
   readonly #matches: ((frames: Frames) => boolean) | undefined;
   #scanner: FrameScanner | undefined;
@@ -56,6 +55,8 @@ export class SegmentWalk {
   #copies: RunCopies | undefined;
   /** Whether every record without flags is returned, as it is stored. */
   #takesPlain = false;
+  /** The frames, once every following record without flags is returned as it is stored. */
+  #plain: Frames | undefined;
   /** Why the next record could not be returned, which the frames have passed. Kept until the segment is left. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -65,9 +66,19 @@ export class SegmentWalk {
    * @param matches - whether to return the current record; called before it is decoded
    */
   constructor(from: Lsn, copy: boolean, matches: ((frames: Frames) => boolean) | undefined) {
-    this.nextLsn = from;
+    this.#nextLsn = from;
     this.#copy = copy;
     this.#matches = matches;
+  }
+
+  /** The first LSN that was not returned yet: records before it are skipped. */
+  get nextLsn(): Lsn {
+    return this.#nextLsn;
+  }
+
+  set nextLsn(lsn: Lsn) {
+    this.#nextLsn = lsn;
+    this.#plain = undefined;
   }
 
   /** The frames that `advance()` found; `undefined` between two segments. */
@@ -96,36 +107,58 @@ export class SegmentWalk {
    * @throws what decoding throws; from then on every call of this and of `advance()` throws it, until the segment is left
    */
   next(): WalRecord | undefined {
-    if (this.#failure !== undefined) throw this.#failure.error;
+    const plain = this.#plain;
+    return plain?.nextOfRun(this.until) === true ? this.#take(plain) : this.#search();
+  }
+
+  /** The current record, which is returned as it is stored. */
+  #take(frames: Frames): WalRecord {
     try {
-      return this.#next();
+      const copies = this.#copies;
+      const record =
+        copies === undefined
+          ? frames.plainRecord()
+          : (copies.record(frames) ?? decodeRecord(frames, this.decoder, true));
+      this.#nextLsn = record.lsn + 1;
+      return record;
     } catch (error) {
-      this.#failure = { error };
-      throw error;
+      throw this.#failed(error);
     }
   }
 
-  #next(): WalRecord | undefined {
+  #search(): WalRecord | undefined {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    try {
+      return this.#find();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): unknown {
+    this.#failure = { error };
+    this.#plain = undefined;
+    return error;
+  }
+
+  /** Steps to the next record to be returned, by each of its fields. */
+  #find(): WalRecord | undefined {
     const frames = this.#frames;
     const decoder = this.#decoder;
     if (frames === undefined || decoder === undefined) return undefined;
-    if (this.#takesPlain && frames.nextLsn >= this.nextLsn && frames.nextOfRun(this.until)) {
-      const record = this.#copies === undefined ? plainRecord(frames, false) : this.#copies.record(frames);
-      this.nextLsn = record.lsn + 1;
-      return record;
-    }
     while (frames.nextLsn <= this.until && frames.next()) {
       if (frames.isMark) {
         this.sessions.note(frames.record);
         continue;
       }
-      if (frames.lsn < this.nextLsn) continue;
+      if (frames.lsn < this.#nextLsn) continue;
       if (this.#matches?.(frames) === false) {
         this.#skip(frames);
         continue;
       }
       const record = decodeRecord(frames, decoder, this.#copy);
-      this.nextLsn = record.lsn + 1;
+      this.#nextLsn = record.lsn + 1;
+      if (this.#takesPlain) this.#plain = frames;
       return record;
     }
     frames.checkRead();
@@ -135,7 +168,7 @@ export class SegmentWalk {
   /** Skips a record that is not requested. @throws `WAL_CORRUPT` when its fields could not be read */
   #skip(frames: Frames): void {
     frames.checkRead();
-    this.nextLsn = frames.lsn + 1;
+    this.#nextLsn = frames.lsn + 1;
   }
 
   /**
@@ -183,6 +216,7 @@ export class SegmentWalk {
     this.#scanner?.close();
     this.#scanner = undefined;
     this.#frames = undefined;
+    this.#plain = undefined;
     this.#failure = undefined;
   }
 
