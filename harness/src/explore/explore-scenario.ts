@@ -162,7 +162,12 @@ async function openWriterAndGoOn(log: ModelledCoreWriter): Promise<void> {
 
 /** Opens the log, goes on with it in one of several ways, and opens it again in another process. */
 async function openAndGoOn(log: ModelledLog): Promise<void> {
+  const { hasBackup } = log;
+  // Where the machine of the log is lost, its backup has to do without it.
+  const isRestored = hasBackup && log.random() < 0.5;
+  if (isRestored) await log.openBackup();
   await log.open();
+  if (hasBackup && !isRestored) await log.backup();
   const way = WAYS[Math.floor(log.random() * WAYS.length)] as (typeof WAYS)[number];
   await way(log);
   // Whatever it took to open it: the next one need ask for nothing.

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 /** A file that is to be kept aside, whatever becomes of the log. */
 export interface LostFile {
   readonly name: string;
@@ -12,6 +14,12 @@ export const CHECKPOINT = 'checkpoint';
 export interface Batch {
   readonly firstLsn: number;
   readonly lastLsn: number;
+}
+
+/** The records of a backup: LSNs from one on, and the payload of each. */
+export interface BackedUp {
+  readonly firstLsn: number;
+  readonly payloads: readonly string[];
 }
 
 /** What is noted about a log, so that it can be held against it after a crash. */
@@ -51,6 +59,12 @@ export type LogNote =
   | { readonly kind: 'claiming'; readonly name: string; readonly lsn: number | undefined }
   /** It has. */
   | { readonly kind: 'claimed'; readonly name: string; readonly lsn: number | undefined }
+  /** A backup of what is in the log is about to be made, or of what will be when a cut is done: these LSNs at least. */
+  | { readonly kind: 'backing-up'; readonly firstLsn: number; readonly nextLsn: number }
+  /** It was made, and contains this. */
+  | { readonly kind: 'backed-up'; readonly backup: BackedUp }
+  /** The backup is about to be opened for writing: from then on it is a log of its own. */
+  | { readonly kind: 'restoring' }
   /** A record was found on the disk that was encrypted with this key stream, of which these are the first bytes. */
   | { readonly kind: 'encrypted'; readonly keyStream: string; readonly record: string };
 
@@ -82,6 +96,13 @@ export class Knowledge {
   #claims = new Map<string, readonly (number | undefined)[]>([[CHECKPOINT, [0]]]);
   /** Where the log began when it was last reset: nothing can be held before. */
   #resetLsn = 1;
+  /** By LSN: every payload that was ever appended under it, cut off or not. */
+  readonly #ever = new Map<number, Set<string>>();
+  /** The backup that was made last. */
+  #backup: BackedUp | undefined;
+  /** What those that were begun since contain at least. */
+  #backups: readonly BackedUp[] = [];
+  #isRestored = false;
   /** Files that have to be somewhere. */
   files: readonly LostFile[] = [];
   /** By payload: the batch of the record. */
@@ -126,6 +147,41 @@ export class Knowledge {
       if (name === CHECKPOINT || lsn === undefined || firstLsn <= Math.max(lsn, resetLsn)) continue;
       throw new Error(`lost: the hold ${name} keeps ${lsn}, the log begins with ${firstLsn}`);
     }
+  }
+
+  /** Whether a backup was ever begun, and not restored. */
+  get hasBackup(): boolean {
+    return !this.#isRestored && (this.#backup !== undefined || this.#backups.length > 0);
+  }
+
+  /**
+   * Holds a backup against what was noted: it is the last one that was made, or one that was begun since.
+   *
+   * @param found - `undefined` when there is none
+   * @throws an error that says which promise is broken
+   */
+  checkBackup(found: BackedUp | undefined): void {
+    if (found === undefined) {
+      if (this.#backup === undefined) return;
+      throw new Error(`lost: a backup was made up to ${lastOf(this.#backup)}, and there is none`);
+    }
+    if (this.#backup !== undefined && isDeepStrictEqual(found, this.#backup)) return;
+    if (this.#backups.some((begun) => this.#goesOn(begun, found))) return;
+    throw new Error(
+      `the backup has ${found.firstLsn} to ${lastOf(found)}; the last one had ${this.#backup?.firstLsn} to ` +
+        `${this.#backup === undefined ? undefined : lastOf(this.#backup)}, and those begun since would have ` +
+        `${this.#backups.map((begun) => `${begun.firstLsn} to ${lastOf(begun)} or more`).join(', ')}`,
+    );
+  }
+
+  /** Whether a backup contains what it is to contain, but for what was truncated, and else what was appended behind it. */
+  #goesOn(begun: BackedUp, found: BackedUp): boolean {
+    if (found.firstLsn < begun.firstLsn || lastOf(found) < lastOf(begun)) return false;
+    return found.payloads.every((payload, index) => {
+      const lsn = found.firstLsn + index;
+      if (lsn > lastOf(begun)) return this.#ever.get(lsn)?.has(payload) === true;
+      return begun.payloads[lsn - begun.firstLsn] === payload;
+    });
   }
 
   /** Whether the log is as a cut that was begun leaves it. */
@@ -234,9 +290,23 @@ export class Knowledge {
         const payloads = this.#may.get(note.lsn) ?? new Set();
         this.#may.set(note.lsn, payloads.add(note.payload));
         this.#latest.set(note.lsn, note.payload);
+        this.#ever.set(note.lsn, (this.#ever.get(note.lsn) ?? new Set()).add(note.payload));
         if (note.batch !== undefined) this.#batches.set(note.payload, note.batch);
         return;
       }
+      case 'backing-up': {
+        const lsns = Array.from({ length: note.nextLsn - note.firstLsn }, (_, index) => note.firstLsn + index);
+        const payloads = lsns.map((lsn) => this.#must.get(lsn) ?? this.#latest.get(lsn) ?? '');
+        this.#backups = [...this.#backups, { firstLsn: note.firstLsn, payloads }];
+        return;
+      }
+      case 'backed-up':
+        this.#backup = note.backup;
+        this.#backups = [];
+        return;
+      case 'restoring':
+        this.#isRestored = true;
+        return;
       case 'encrypted':
         this.#learnKeyStream(note.keyStream, note.record);
         return;
@@ -294,3 +364,5 @@ export class Knowledge {
     }
   }
 }
+
+const lastOf = ({ firstLsn, payloads }: BackedUp): number => firstLsn + payloads.length - 1;

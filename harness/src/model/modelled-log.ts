@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { FileName } from '@walstack/codec';
+import { FileName, WalError } from '@walstack/codec';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
-import { CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
+import { type BackedUp, CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { beforeRetention, checkRetained } from './retained.js';
 import { SimulatedEnvironment } from './simulated-environment.js';
@@ -13,6 +13,9 @@ import { toldOfFailure } from './told-of-failure.js';
 
 /** Where logs are: two directories deep, so that the upper one has to be made durable as well. */
 export const DIRECTORY = '/data/log';
+
+/** Where they are backed up to. */
+const BACKUP = '/backups/log';
 
 /**
  * A log that notes what it is asked for and what it acknowledges, and that is held against what was noted whenever it is
@@ -287,6 +290,79 @@ export class ModelledLog {
     await runAsync(io, destroyFile(io, join(DIRECTORY, FileName.checkpoint)));
   }
 
+  /** Backs the log up, into the directory of the backup before. */
+  async backup(): Promise<void> {
+    const { wal } = this;
+    const { firstLsn, nextLsn } = wal;
+    this.#run.note({ kind: 'backing-up', firstLsn, nextLsn });
+    const report = this.#blocks ? wal.backupSync(BACKUP) : await wal.backup(BACKUP);
+    const backup = await this.#readBackup('readonly');
+    new Knowledge(this.#run.notes).checkBackup(backup);
+    const last = backup === undefined ? undefined : backup.firstLsn + backup.payloads.length - 1;
+    if (report.firstLsn !== backup?.firstLsn || report.lastLsn !== last || report.lastLsn < nextLsn - 1) {
+      throw new Error(
+        `the backup of ${nextLsn - 1} has ${backup?.firstLsn} to ${last}, and says ${JSON.stringify(report)}`,
+      );
+    }
+    this.#run.note({ kind: 'backed-up', backup: backup as BackedUp });
+    this.acknowledge();
+  }
+
+  /** Before a cut beside a backup: that may contain what the cut leaves. */
+  noteBackupOfCut(lastLsn: number, firstLsn = this.wal.firstLsn): void {
+    this.#run.note({ kind: 'backing-up', firstLsn, nextLsn: lastLsn + 1 });
+  }
+
+  /** Holds the backup against what was noted. Nothing is changed. */
+  async checkBackup(): Promise<void> {
+    new Knowledge(this.#run.notes).checkBackup(await this.#readBackup('readonly'));
+  }
+
+  /** Whether a backup was ever begun, and not restored. */
+  get hasBackup(): boolean {
+    return new Knowledge(this.#run.notes).hasBackup;
+  }
+
+  /** Opens the backup as a log of its own, holds it against what was noted, and goes on with it. */
+  async openBackup(): Promise<void> {
+    this.#run.note({ kind: 'restoring' });
+    new Knowledge(this.#run.notes).checkBackup(await this.#readBackup('strict'));
+  }
+
+  /** What the backup contains; `undefined` when none was ever complete. A backup that is opened for writing goes on, too. */
+  async #readBackup(recoveryMode: 'readonly' | 'strict'): Promise<BackedUp | undefined> {
+    const { io } = this.#run;
+    const environment = new SimulatedEnvironment(this.#run.random);
+    const given = { blockBytes: 512, ...environment.options, ...this.config, io };
+    const config = { ...given, directory: BACKUP, create: false, recoveryMode };
+    let wal: SegmentedWal;
+    try {
+      wal = this.#blocks ? SegmentedWal.openSync(config) : await SegmentedWal.open(config);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_NOT_FOUND') || isBegun(error)) return undefined;
+      throw error;
+    }
+    const payloads: string[] = [];
+    if (this.#blocks) for (const record of wal.replay()) payloads.push(readRecord(record).payload);
+    else for await (const record of wal.replay()) payloads.push(readRecord(record).payload);
+    const { firstLsn, encryptionRing } = wal;
+    if (recoveryMode === 'strict') {
+      for (let record = 0; record < 3; record++) wal.append('x'.repeat(900));
+      if (this.#blocks) wal.syncSync();
+      else await wal.sync();
+      if (encryptionRing !== undefined) {
+        for (const note of await runAsync(io, keyStreamsOf(io, BACKUP, encryptionRing))) this.#run.note(note);
+      }
+      // Its files are freed and used again: those that it shares with the log are not.
+      if (this.#blocks) wal.truncateBeforeSync(wal.nextLsn);
+      else await wal.truncateBefore(wal.nextLsn);
+      for (let record = 0; record < 3; record++) wal.append('y'.repeat(900));
+    }
+    if (this.#blocks) wal.closeSync();
+    else await wal.close();
+    return { firstLsn, payloads };
+  }
+
   /** Lets the log find that it has been quiet for a while, which may have it write a mark. */
   async quiet(): Promise<void> {
     this.#environment.fire();
@@ -354,6 +430,8 @@ export class ModelledLog {
     return this.#run.io.capabilities.completesInline;
   }
 }
+
+const isBegun = (error: unknown): boolean => WalError.is(error, 'WAL_STATE') && error.state === 'backup-begun';
 
 function throwUnlessDurable({ durableLsn }: SegmentedWal, lsn: number, what: string): void {
   if (durableLsn < lsn) throw new Error(`${what} left ${lsn} not durable, but ${durableLsn}`);

@@ -1,4 +1,7 @@
 import type { Scenario } from '../scenario.js';
+import { scenario as backups } from './backups.js';
+import { scenario as backupsBesideCuts } from './backups-beside-cuts.js';
+import { scenario as backupsWithKeys } from './backups-with-keys.js';
 import { scenario as batches } from './batches.js';
 import { scenario as blocksInFlightApart } from './blocks-in-flight-apart.js';
 import { scenario as blocksOfManySectors } from './blocks-of-many-sectors.js';
@@ -71,6 +74,9 @@ import { scenario as writtenAgainAtRecovery } from './written-again-at-recovery.
 
 /** Every scenario, by the name of its file. */
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  backups,
+  'backups-beside-cuts': backupsBesideCuts,
+  'backups-with-keys': backupsWithKeys,
   batches,
   'blocks-in-flight-apart': blocksInFlightApart,
   'blocks-of-many-sectors': blocksOfManySectors,

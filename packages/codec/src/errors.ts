@@ -14,7 +14,7 @@
  * | `WAL_CLOSED` | the backend or log was closed |
  * | `WAL_CORRUPT` | something that was acknowledged is lost or damaged |
  * | `WAL_EMPTY_BATCH` | a batch without records |
- * | `WAL_FOREIGN_DIRECTORY` | a directory that holds other files and no log; nothing was changed |
+ * | `WAL_FOREIGN_DIRECTORY` | a directory that holds other files and no log, or for a backup anything but an earlier backup of this log; nothing was changed |
  * | `WAL_IO_FAILED` | the operating system refused an operation; `cause` says which |
  * | `WAL_LOCKED` | another writer holds the log |
  * | `WAL_NO_SPACE` | the disk, or a quota on it, is full |

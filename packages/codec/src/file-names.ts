@@ -17,11 +17,18 @@ export const FileName = {
   salvage: 'salvage',
   /** The draft of `salvage`: written under this name, then renamed. */
   salvageDraft: 'salvage.new',
+  /** In a backup: its segments. */
+  backup: 'backup.segments',
+  /** In a backup: what it will consist of. Its presence shows that files may have other names still: see {@link stagedName}. */
+  backupDecision: 'backup.next',
+  /** The draft of `backup.next`: written under this name, then renamed. */
+  backupDraft: 'backup.new',
 } as const;
 
 const SEGMENT = /^wal-(\d{10})-(\d{20})\.seg$/;
 const FREE = /^free-(\d+)\.seg$/;
 const CORE = /^core-(\d+)$/;
+const STAGED = /^staged-(newest-)?(wal-\d{10}-\d{20}\.seg|checkpoint)$/;
 
 /** The fields of a segment file's name. */
 export interface SegmentName {
@@ -62,6 +69,22 @@ export function freeFileName(number: number): string {
 /** Whether a name is that of a free segment file, kept for reuse. */
 export function isFreeFileName(name: string): boolean {
   return FREE.test(name);
+}
+
+/**
+ * `staged-<name>`: the name of a file of a backup until the backup consists of it.
+ *
+ * @param isNewest - for a segment that was the newest one when it was copied, so that the copy may lack its end:
+ * `staged-newest-<name>`
+ */
+export function stagedName(name: string, isNewest: boolean): string {
+  return `staged-${isNewest ? 'newest-' : ''}${name}`;
+}
+
+/** The name that a staged file will get; `undefined` for any other name. */
+export function parseStagedName(name: string): { readonly name: string; readonly isNewest: boolean } | undefined {
+  const match = STAGED.exec(name);
+  return match === null ? undefined : { name: match[2] as string, isNewest: match[1] !== undefined };
 }
 
 /** Whether a name is that of the directory of one core's log in a per-core log. */

@@ -1,6 +1,6 @@
 /**
  * What the other packages of this repository share, and users do not need: checks of arguments, tables of options, framed JSON,
- * integers, checksums of prefixes. It may change in any version.
+ * integers, checksums of prefixes, names of the files of a backup. It may change in any version.
  *
  * @packageDocumentation
  */
@@ -25,6 +25,7 @@ export {
 } from './arguments.js';
 export { crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
 export { findDurabilityProof } from './durability-proof.js';
+export { parseStagedName, stagedName } from './file-names.js';
 export { checkBlockBytes } from './frame-layout.js';
 export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 export { inspected } from './inspection.js';

@@ -17,6 +17,7 @@ export {
   listFiles,
   readCheckpoint,
   readHeader,
+  refuseUnfinishedBackup,
   refuseUnfinishedSalvage,
   sortFiles,
   withFile,

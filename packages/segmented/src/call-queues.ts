@@ -10,6 +10,8 @@ export class CallQueues {
   readonly writes: RoutineQueue;
   /** The maintenance queue: truncation, checkpoints and holds, concurrently with the write queue. */
   readonly maintenance: RoutineQueue;
+  /** Backups, concurrently with everything else. */
+  readonly backups: RoutineQueue;
   state: 'open' | 'closing' | 'closed' = 'open';
   readonly isReadonly: boolean;
   readonly #directory: string;
@@ -19,6 +21,7 @@ export class CallQueues {
   constructor(io: StorageIo, directory: string, isReadonly: boolean, writer: SegmentWriter) {
     this.writes = new RoutineQueue(io);
     this.maintenance = new RoutineQueue(io);
+    this.backups = new RoutineQueue(io);
     this.isReadonly = isReadonly;
     this.#directory = directory;
     this.#writer = writer;
@@ -65,6 +68,23 @@ export class CallQueues {
     this.writes.requireTurn();
     try {
       return this.maintenance.runSync(make);
+    } catch (error) {
+      throw this.reported(error);
+    }
+  }
+
+  runBackup<T>(make: () => IoRoutine<T>): Promise<T> {
+    if (this.state !== 'open') return Promise.reject(this.closedError());
+    if (this.isReadonly) return Promise.reject(readonlyError(this.#directory));
+    return this.#reporting(this.backups, make);
+  }
+
+  runBackupSync<T>(make: () => IoRoutine<T>): T {
+    this.throwUnlessOwned();
+    // The routine joins the write queue.
+    this.writes.requireTurn();
+    try {
+      return this.backups.runSync(make);
     } catch (error) {
       throw this.reported(error);
     }

@@ -47,13 +47,14 @@ export class Closing {
     if (calls.state === 'closed') return;
     calls.writes.requireTurn();
     calls.maintenance.requireTurn();
+    calls.backups.requireTurn();
     if (calls.state === 'closing') {
       calls.maintenance.runSync(nothing);
       return;
     }
     this.#begin();
     try {
-      calls.maintenance.runSync(() => calls.writes.join(() => this.#closeLog(discard)));
+      calls.maintenance.runSync(() => this.#closeBehindAll(discard));
     } finally {
       this.#closing = this.#disposeBackend();
       // A later `close()` awaits this promise and reports its error.
@@ -65,7 +66,7 @@ export class Closing {
     this.#begin();
     const { calls } = this.#parts;
     try {
-      await calls.maintenance.run(() => calls.writes.join(() => this.#closeLog(discard)));
+      await calls.maintenance.run(() => this.#closeBehindAll(discard));
     } finally {
       await this.#disposeBackend();
     }
@@ -77,6 +78,13 @@ export class Closing {
     this.#failureWasReported = calls.failureIsReported;
     idleMarker.stop();
     reads.end();
+  }
+
+  *#closeBehindAll(discard: boolean): IoRoutine<void> {
+    const { calls } = this.#parts;
+    // A backup ends at its next step, as the log is being closed.
+    yield* calls.backups.join(nothing);
+    yield* calls.writes.join(() => this.#closeLog(discard));
   }
 
   *#closeLog(discard: boolean): IoRoutine<void> {

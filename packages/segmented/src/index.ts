@@ -16,6 +16,7 @@ export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } 
 export type { ReadFrom, ResumePoint, WalRecord } from '@walstack/mmap-reader';
 
 export type { AppendOptions } from './append/record-body.js';
+export type { BackupOptions, BackupProgress, BackupReport } from './backup/backup-options.js';
 export { Batch } from './batch.js';
 export type { CloseOptions } from './closing.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';

@@ -4,11 +4,13 @@ import { type InspectOptions, inspect } from 'node:util';
 import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
 import { inspected, invalidType, notConstructible } from '@walstack/codec/internal';
 import type { LogTailOptions, ReadFrom, ResumePoint, WalRecord } from '@walstack/mmap-reader';
-import { runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { addCallers, backendOf, withCallers } from '@walstack/storage-io/internal';
 import { AppendGate } from './append/append-gate.js';
 import { type AppendOptions, NO_OPTIONS, ReusedBody } from './append/record-body.js';
 import { settingsFor } from './backend-defaults.js';
+import { Backup } from './backup/backup.js';
+import { type BackupOptions, type BackupReport, checkBackup } from './backup/backup-options.js';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CallQueues } from './call-queues.js';
 import { type CloseOptions, Closing } from './closing.js';
@@ -63,6 +65,7 @@ export class SegmentedWal {
   readonly #truncations: TruncationCalls;
   readonly #keys: KeyCalls;
   readonly #closing: Closing;
+  readonly #store: CheckpointStore;
   #retaining = false;
 
   private constructor(environment: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
@@ -76,6 +79,7 @@ export class SegmentedWal {
     this.#calls = new CallQueues(io, settings.directory, settings.recoveryMode === 'readonly', writer);
     const { checkpointIsDurable = true } = opened.start;
     const store = new CheckpointStore(environment, settings, writer, beginningOf(opened), checkpointIsDurable);
+    this.#store = store;
     this.#truncation = new Truncation(environment, settings, writer, store, this.#calls.writes, {
       cut: (lastLsn) => this.#cutOff(lastLsn),
       truncated: (result) => this.#announceTruncation(result),
@@ -635,6 +639,32 @@ export class SegmentedWal {
     return this.#reads.decoding;
   }
 
+  /**
+   * Backs the log up into another directory, beside everything else that is done with it: a copy of the log as it is at one
+   * moment behind this call, in which everything appended before the call is contained and durable. It opens as a log.
+   * Backups of one log are made one after another.
+   *
+   * An earlier backup in that directory is brought up to date: segments that it has are not copied again, and those that the log
+   * does not have any more are removed. Until the new one is complete the earlier one stays as it was, over every crash.
+   *
+   * Sealed segments are given a second name (a hard link) where the file system can, and copied elsewhere; the newest one is
+   * always copied. A file with a second name is never written again by the log.
+   *
+   * @param directory - a path or a `file:` URL: missing, empty, or with an earlier backup of this log
+   * @returns what it consists of; durable
+   * @throws `WAL_FOREIGN_DIRECTORY` with a `reason` when anything else is in the directory, with nothing changed;
+   * `WAL_BAD_HEADER` when it is no directory, `WAL_LOCKED` when another process uses it, `WAL_ABORTED`, `WAL_CORRUPT` when a
+   * segment that is copied cannot be read, `WAL_NO_SPACE`, `WAL_IO_FAILED`, `WAL_CLOSED`, the code of the first failure
+   */
+  backup(directory: string | URL, options: BackupOptions = {}): Promise<BackupReport> {
+    return withCallers(this.#backup(directory, options));
+  }
+
+  /** Like {@link backup}, blocking the thread. */
+  backupSync(directory: string | URL, options: BackupOptions = {}): BackupReport {
+    return this.#calls.runBackupSync(this.#backupOf(directory, options));
+  }
+
   /** The segments of the log, from the oldest to the newest. */
   listSegments(): readonly SegmentMeta[] {
     const { sealed, active } = this.#writer;
@@ -686,6 +716,25 @@ export class SegmentedWal {
     const { state } = this.#calls;
     const facts = { directory, state, firstLsn, lastLsn, durableLsn, failure: failure?.code };
     return inspected(this.constructor.name, facts, depth, options);
+  }
+
+  async #backup(directory: string | URL, options: BackupOptions): Promise<BackupReport> {
+    return this.#calls.runBackup(this.#backupOf(directory, options));
+  }
+
+  #backupOf(directory: string | URL, options: BackupOptions): () => IoRoutine<BackupReport> {
+    const backup = new Backup(
+      {
+        environment: this.#environment,
+        settings: this.#settings,
+        calls: this.#calls,
+        writer: this.#writer,
+        store: this.#store,
+        truncation: this.#truncation,
+      },
+      checkBackup(directory, options),
+    );
+    return () => backup.make();
   }
 
   #cutOff(lastLsn: Lsn): void {

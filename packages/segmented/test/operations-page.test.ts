@@ -22,7 +22,7 @@ function run(directory: string, example: number, before = '', after = ''): strin
 }
 
 test('docs/operations.md has as many examples as are run here', () => {
-  expect(examples).toHaveLength(5);
+  expect(examples).toHaveLength(6);
 });
 
 test('truncating behind a snapshot', () => {
@@ -33,6 +33,16 @@ test('truncating behind a snapshot', () => {
     const snapshot = { lastLsn: 60 };`;
   const after = 'console.log(wal.firstLsn > 40, wal.firstLsn <= 61); await wal.close();';
   expect(run(temporaryDirectory(), 0, before, after)).toBe('true true\n');
+});
+
+test('a backup', () => {
+  const before = `
+    const wal = SegmentedWal.openSync({ directory: 'events' });
+    for (let lsn = 1; lsn <= 100; lsn++) wal.append(new Uint8Array(500));`;
+  const after = `await wal.close();
+    const backup = SegmentedWal.openSync({ directory: 'backups/events' });
+    console.log(lastLsn, backup.lastLsn); await backup.close();`;
+  expect(run(temporaryDirectory(), 4, before, after)).toBe('100 100\n');
 });
 
 test('retention, a check beside a writer, salvage, and a lock that is waited for', () => {
@@ -55,7 +65,7 @@ test('retention, a check beside a writer, salvage, and a lock that is waited for
   );
   const aside = [path, ...others.map((each) => each.path)].map((each) => `kept aside ${each.split('/').at(-1)}\n`);
   expect(run(directory, 3)).toBe(`kept up to ${firstLsn - 1}\nlost ${firstLsn} to ${lastLsn}\n${aside.join('')}`);
-  expect(run(directory, 4, '', 'console.log(wal.nextLsn, wal.recovery.reason); await wal.close();')).toBe(
+  expect(run(directory, 5, '', 'console.log(wal.nextLsn, wal.recovery.reason); await wal.close();')).toBe(
     `${firstLsn} clean\n`,
   );
 });

@@ -150,6 +150,14 @@ export interface StorageIo {
    */
   rename(from: string, to: string): void;
   /**
+   * Gives a file a second name (a hard link): it has both, until one is removed or given to another file. Durable once the
+   * directory of the new name is synced. Optional: where it is missing, or refused, files are copied.
+   *
+   * @throws `WAL_UNSUPPORTED` on a backend that cannot; `WAL_NOT_FOUND`; `WAL_IO_FAILED` with the `systemCode` `EEXIST` when
+   * the new name is taken, and with others where the file system cannot, such as `EXDEV` between two file systems
+   */
+  link?(from: string, to: string): void;
+  /**
    * Makes one directory, whose parent exists. Durable once the parent is synced.
    *
    * @param mode - its permissions, as {@link OpenOptions.mode}. Default `0o700`: its owner only

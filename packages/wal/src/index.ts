@@ -26,6 +26,9 @@ export {
 } from '@walstack/codec';
 export {
   type AppendOptions,
+  type BackupOptions,
+  type BackupProgress,
+  type BackupReport,
   Batch,
   type CautionMessage,
   type ErrorMessage,

@@ -13,6 +13,8 @@ import {
 import type { ReadFrom, ResumePoint } from '@walstack/mmap-reader';
 import {
   type AppendOptions,
+  type BackupOptions,
+  type BackupReport,
   type Batch,
   type RecoveryReport,
   SegmentedWal,
@@ -556,6 +558,25 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async rotateKey(id?: number): Promise<void> {
     this.#lifecycle.requireRunning('rotateKey');
     await this.#resolving(this.#log.rotateKey(id));
+  }
+
+  /**
+   * Backs the log up into another directory, beside everything else that is done with it: {@link SegmentedWal.backup}. The
+   * backup is a log of its own, and contains every event that was appended before the call, durably. An earlier backup in that
+   * directory is brought up to date, and stays as it was until the new one is complete.
+   *
+   * ```ts
+   * await wal.backup('/backups/orders');
+   * ```
+   *
+   * @param directory - a path or a `file:` URL: missing, empty, or with an earlier backup of this log
+   * @returns what it consists of
+   * @throws `WAL_FOREIGN_DIRECTORY` when anything else is in the directory, with nothing changed; `WAL_BAD_HEADER`,
+   * `WAL_LOCKED`, `WAL_ABORTED`, `WAL_CORRUPT`, `WAL_NO_SPACE`, `WAL_IO_FAILED`, `WAL_CLOSED`, the first failure of the log
+   */
+  async backup(directory: string | URL, options: BackupOptions = {}): Promise<BackupReport> {
+    this.#lifecycle.requireRunning('backup');
+    return await this.#resolving(this.#log.backup(directory, options));
   }
 
   /** The segments of the log, from the oldest to the newest. */

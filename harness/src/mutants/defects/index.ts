@@ -1,5 +1,6 @@
 import type { Defect } from '../defect.js';
 import { BACKENDS_DEFECTS } from './backends.js';
+import { BACKUPS_DEFECTS } from './backups.js';
 import { BATCHES_DEFECTS } from './batches.js';
 import { CALLS_DEFECTS } from './calls.js';
 import { COSTS_DEFECTS } from './costs.js';
@@ -27,6 +28,7 @@ export const DEFECTS: readonly Defect[] = [
   ...RECOVERY_DEFECTS,
   ...GOES_ON_DEFECTS,
   ...SALVAGE_DEFECTS,
+  ...BACKUPS_DEFECTS,
   ...BATCHES_DEFECTS,
   ...ENCRYPTION_DEFECTS,
   ...PERCORE_DEFECTS,

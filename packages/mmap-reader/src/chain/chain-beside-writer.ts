@@ -3,7 +3,7 @@ import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { hasExpired, type ReadFrom } from './behind-checkpoint.js';
 import { followChain, type Link } from './chain.js';
 import { truncated } from './corruption.js';
-import { listFiles, readCheckpoint, refuseUnfinishedSalvage } from './log-files.js';
+import { listFiles, readCheckpoint, refuseUnfinishedBackup, refuseUnfinishedSalvage } from './log-files.js';
 
 /** What a reader beside a writer sees of a log at one moment. */
 export interface ChainBesideWriter {
@@ -33,6 +33,7 @@ export function* readChainBesideWriter(
       const checkpoint = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
       seen += `/${checkpoint?.firstSegment}`;
       refuseUnfinishedSalvage(directory, files);
+      refuseUnfinishedBackup(directory, files);
       if (files.segments.length === 0) throw noLog(directory);
       return { links: yield* followChain(io, directory, files.segments, checkpoint, isEnough), checkpoint };
     } catch (error) {

@@ -12,6 +12,7 @@ import {
   type SegmentName,
   WalError,
 } from '@walstack/codec';
+import { parseStagedName } from '@walstack/codec/internal';
 import { type IoFile, type IoRoutine, ioSteps, type OpenOptions, type StorageIo } from '@walstack/storage-io';
 import { closeFile, kindOf } from '@walstack/storage-io/internal';
 import { corruption } from './corruption.js';
@@ -27,6 +28,8 @@ export interface LogFiles {
   readonly quarantine: boolean;
   /** Freed segment files that are kept for reuse. */
   readonly free: readonly string[];
+  /** Whether a backup was begun here and has no segment yet, or was decided and not ended. */
+  readonly backup: 'begun' | 'decided' | undefined;
   /** Temporary files that a crash left: never part of the log. */
   readonly drafts: readonly string[];
   /** Names that do not belong to a log. */
@@ -36,11 +39,22 @@ export interface LogFiles {
 /** Names that any directory may contain besides a log. */
 const HARMLESS = /^(\.|lost\+found$)/;
 
-const OWN = new Set<string>([FileName.lock, `${FileName.lock}.takeover`, FileName.salvage]);
+const OWN = new Set<string>([
+  FileName.lock,
+  `${FileName.lock}.takeover`,
+  FileName.salvage,
+  FileName.backup,
+  FileName.backupDecision,
+]);
 
 /** What salvage cut off; with a number where the name was taken. */
 const QUARANTINE = new RegExp(`^${FileName.quarantine}(-\\d{1,9})?$`);
-const DRAFTS = new Set<string>([FileName.nextSegment, FileName.checkpointDraft, FileName.salvageDraft]);
+const DRAFTS = new Set<string>([
+  FileName.nextSegment,
+  FileName.checkpointDraft,
+  FileName.salvageDraft,
+  FileName.backupDraft,
+]);
 
 /** Sorts the names in a directory by kind. */
 export function sortFiles(names: readonly string[]): LogFiles {
@@ -51,7 +65,7 @@ export function sortFiles(names: readonly string[]): LogFiles {
   for (const name of names) {
     const segment = parseSegmentFileName(name);
     if (segment !== undefined) segments.push(segment);
-    else if (DRAFTS.has(name)) drafts.push(name);
+    else if (DRAFTS.has(name) || parseStagedName(name) !== undefined) drafts.push(name);
     else if (isFreeFileName(name)) free.push(name);
     else if (
       name !== FileName.checkpoint &&
@@ -70,9 +84,16 @@ export function sortFiles(names: readonly string[]): LogFiles {
     salvage: names.includes(FileName.salvage),
     quarantine: names.some((name) => QUARANTINE.test(name)),
     free,
+    backup: backupIn(names, segments.length > 0),
     drafts,
     foreign,
   };
+}
+
+function backupIn(names: readonly string[], hasSegments: boolean): LogFiles['backup'] {
+  if (names.includes(FileName.backupDecision)) return 'decided';
+  const isOfBackup = (name: string): boolean => name === FileName.backup || parseStagedName(name) !== undefined;
+  return !hasSegments && names.some(isOfBackup) ? 'begun' : undefined;
 }
 
 /** The files of a log's directory by kind. */
@@ -153,4 +174,21 @@ export function refuseUnfinishedSalvage(directory: string, { salvage }: LogFiles
     'salvage-unfinished',
     "a salvage of this log was begun and has not ended: open it with recoveryMode 'salvage', which continues it",
   );
+}
+
+/**
+ * Refuses the directory of a backup that was begun and has not ended: it is no log, or may have files of two states of one.
+ *
+ * @throws `WAL_STATE`
+ */
+export function refuseUnfinishedBackup(directory: string, { backup }: LogFiles): void {
+  if (backup === undefined) return;
+  const what =
+    backup === 'decided'
+      ? 'open it for writing once, or back up into it again, which ends it'
+      : 'back up into it again, which continues it';
+  throw new WalError('WAL_STATE', `the backup in ${directory} was begun and has not ended: ${what}`, {
+    path: directory,
+    state: `backup-${backup}`,
+  });
 }

@@ -23,6 +23,12 @@ export class Sessions {
     this.#ids.push(id);
   }
 
+  /** The sessions that begin before an LSN: the first LSN and the id of each. The first one of a segment has no mark. */
+  before(lsn: Lsn): readonly (readonly [firstLsn: Lsn, id: string])[] {
+    const all = this.#firstLsns.map((firstLsn, index) => [firstLsn, this.#ids[index] as string] as const);
+    return all.filter(([firstLsn]) => firstLsn < lsn);
+  }
+
   /** The session of a record, if all marks before it were noted. */
   of(lsn: Lsn): string {
     return this.#ids[this.#firstLsns.findLastIndex((firstLsn) => firstLsn <= lsn)] ?? FIRST_SESSION;

@@ -1,8 +1,15 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
-import { corruption, type LogFiles, listFiles, refuseUnfinishedSalvage } from '@walstack/mmap-reader/internal';
+import {
+  corruption,
+  type LogFiles,
+  listFiles,
+  refuseUnfinishedBackup,
+  refuseUnfinishedSalvage,
+} from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
+import { switchOver } from '../backup/switch-over.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { resumeSalvage, salvageLog } from '../salvage/salvage.js';
@@ -45,7 +52,11 @@ export function* openLog(environment: Environment, settings: Settings, blocking:
   const unlock = yield* lockWithin(environment, join(directory, FileName.lock), settings, pause);
   try {
     // Again, now that no other writer changes it.
-    const files = listLog();
+    let files = listLog();
+    if (files.backup === 'decided') {
+      yield* switchOver(io, directory);
+      files = listLog();
+    }
     refuseTakenNames(io, directory, files);
     const open = remainsOf(files) === undefined && files.segments.length === 0 ? createLog : recoverMode[recoveryMode];
     return { ...(yield* open(environment, settings, files, blocking)), unlock };
@@ -82,6 +93,8 @@ function* recoverOrSalvage(
 /** Lists the files of a directory. @throws `WAL_NOT_FOUND`, `WAL_FOREIGN_DIRECTORY` when it is not a log and may not become one */
 function checkLog(io: StorageIo, directory: string, { create, recoveryMode }: Settings): LogFiles {
   const files = listFiles(io, directory);
+  if (files.backup === 'decided' && recoveryMode !== 'readonly') return files;
+  refuseUnfinishedBackup(directory, files);
   if (recoveryMode !== 'salvage') refuseRemains(directory, files);
   if (files.segments.length > 0 || remainsOf(files) !== undefined) return files;
   if (files.foreign.length > 0) {

@@ -76,11 +76,23 @@ export function* rewrite(
   return true;
 }
 
-/**
- * Writes the recovery mark behind the kept records, with zeros to the end of its block, and returns the end of the mark.
- * On a full disk the mark is omitted.
- */
+/** {@link writeEndMark}, durable on return. On a full disk the mark is omitted. */
 function* markEnd(environment: Environment, file: IoFile, newest: Segment): IoRoutine<number> {
+  try {
+    const end = yield* writeEndMark(environment, file, newest);
+    yield* ioSteps.datasync(environment.io, file);
+    return end;
+  } catch (error) {
+    if (WalError.is(error, 'WAL_NO_SPACE')) return newest.end;
+    throw error;
+  }
+}
+
+/**
+ * Writes the mark of recovery behind the kept records, with zeros to the end of its block, and returns the end of the mark. Not
+ * durable on return.
+ */
+export function* writeEndMark(environment: Environment, file: IoFile, newest: Segment): IoRoutine<number> {
   const { header, end, nextLsn } = newest;
   const start = frameStart(end, header.blockBytes);
   const markEndsAt = start + MARK_FRAME_BYTES;
@@ -88,12 +100,6 @@ function* markEnd(environment: Environment, file: IoFile, newest: Segment): IoRo
   const elapsedMs = environment.now() - header.createdAtMs;
   writeMark(new DataView(bytes.buffer), start - end, nextLsn, MarkType.recovered, elapsedMs);
   sealFrames(bytes, start - end, bytes.length, start, header.blockBytes, seedOf(header));
-  try {
-    yield* ioSteps.write(environment.io, file, bytes, end);
-    yield* ioSteps.datasync(environment.io, file);
-    return markEndsAt;
-  } catch (error) {
-    if (WalError.is(error, 'WAL_NO_SPACE')) return end;
-    throw error;
-  }
+  yield* ioSteps.write(environment.io, file, bytes, end);
+  return markEndsAt;
 }

@@ -10,6 +10,7 @@ import { completions } from './completions.js';
 import { data } from './data.js';
 import { files } from './files.js';
 import { lifecycle } from './lifecycle.js';
+import { links } from './links.js';
 import { locks } from './locks.js';
 import { names } from './names.js';
 import { permissions } from './permissions.js';
@@ -55,6 +56,7 @@ const TOPICS: readonly (readonly [topic: string, cases: readonly ConformanceCase
   ['lifecycle', lifecycle],
   ['names', names],
   ['files', files],
+  ['links', links],
   ['permissions', permissions],
   ['data', data],
   ['any order', anyOrder],

@@ -130,6 +130,16 @@ export class FileOpsStorageIo<Handle> implements StorageIo {
     this.#call('rename', from, () => this.#ops.rename(from, to));
   }
 
+  link(from: string, to: string): void {
+    this.#requireOpen();
+    checkPathText('from', from);
+    checkPathText('to', to);
+    this.#call('link', from, () => {
+      if (this.#ops.link === undefined) throw this.#unsupported('link', 'has no hard links');
+      this.#ops.link(from, to);
+    });
+  }
+
   makeDirectory(path: string, mode: number = DIRECTORY_MODE_DEFAULT): void {
     this.#requireOpen();
     checkPathText('path', path);

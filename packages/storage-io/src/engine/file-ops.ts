@@ -43,6 +43,8 @@ export interface FileNamespaceOps<Handle> {
   list(directory: string): string[];
   /** Renames a file or directory, replacing a file of that name. */
   rename(from: string, to: string): void;
+  /** Gives a file a second name, which must not be taken. Without it, `link` of the backend is `WAL_UNSUPPORTED`. */
+  link?(from: string, to: string): void;
   /** Makes one directory, with these permissions. */
   makeDirectory(path: string, mode: number): void;
   stat(path: string): IoStat;
@@ -141,6 +143,7 @@ const REQUIRED: readonly string[] = [
 ];
 const OPTIONAL: readonly string[] = [
   'fileSystem',
+  'link',
   'links',
   'lockFile',
   'directAlignment',

@@ -79,7 +79,7 @@ export class ProcessFiles {
 
   links({ file }: SimulatedHandle): number {
     this.#requireAlive();
-    return this.#core.state.pathOf(file.id) === undefined ? 0 : 1;
+    return this.#core.state.linksOf(file.id);
   }
 
   list(path: string): string[] {
@@ -107,6 +107,23 @@ export class ProcessFiles {
     if (moved.kind === 'directory' && this.#holds(moved, target.directory)) throw diskError('EINVAL', 'rename', to);
     this.#core.change({
       kind: 'rename',
+      directory: source.directory.id,
+      name: source.name,
+      toDirectory: target.directory.id,
+      toName: target.name,
+    });
+  }
+
+  link(from: string, to: string): void {
+    this.#throwFault('link', from);
+    const source = this.#place('link', from);
+    const target = this.#place('link', to);
+    if (source.found === undefined) throw diskError('ENOENT', 'link', from);
+    if (source.found.kind === 'directory') throw diskError('EPERM', 'link', from);
+    if (target.found !== undefined) throw diskError('EEXIST', 'link', to);
+    this.#requireRoom('link', to);
+    this.#core.change({
+      kind: 'link',
       directory: source.directory.id,
       name: source.name,
       toDirectory: target.directory.id,

@@ -91,6 +91,7 @@ function namespaceOps(files: ProcessFiles, settings: IoSettings): FileNamespaceO
     links: (handle) => files.links(handle),
     list: (path) => files.list(path),
     rename: (from, to) => files.rename(from, to),
+    link: (from, to) => files.link(from, to),
     makeDirectory: (path, mode) => files.makeDirectory(path, mode),
     stat: (path) => files.stat(path),
     lock: (path, mode) => files.lock(path, mode),

@@ -11,7 +11,7 @@ interface MemoryFile {
   /** At least as long as the file; zeros after its end. */
   bytes: Uint8Array;
   size: number;
-  /** How many names it has: 1, or 0 once it is removed. */
+  /** How many names it has: 0 once all are removed. */
   links: number;
   /** Whether it is locked by {@link MemoryFiles.lock}. */
   locked: boolean;
@@ -90,7 +90,7 @@ export class MemoryFiles {
     if (name === '' || found?.kind === 'directory') throw failure('EISDIR', 'unlink', path);
     if (found === undefined) throw failure('ENOENT', 'unlink', path);
     directory.entries.delete(name);
-    found.links = 0;
+    found.links--;
   }
 
   list(path: string): string[] {
@@ -118,8 +118,19 @@ export class MemoryFiles {
     if (replaced?.kind === 'file' && moved.kind === 'directory') throw failure('ENOTDIR', 'rename', to);
     if (moved.kind === 'directory' && contains(moved, target.directory)) throw failure('EINVAL', 'rename', to);
     source.directory.entries.delete(source.name);
-    if (replaced?.kind === 'file') replaced.links = 0;
+    if (replaced?.kind === 'file') replaced.links--;
     target.directory.entries.set(target.name, moved);
+  }
+
+  link(from: string, to: string): void {
+    const source = this.#parent('link', from);
+    const target = this.#parent('link', to);
+    const found = source.name === '' ? this.#root : source.directory.entries.get(source.name);
+    if (found === undefined) throw failure('ENOENT', 'link', from);
+    if (found.kind === 'directory') throw failure('EPERM', 'link', from);
+    if (target.name === '' || target.directory.entries.has(target.name)) throw failure('EEXIST', 'link', to);
+    target.directory.entries.set(target.name, found);
+    found.links++;
   }
 
   stat(path: string): IoStat {

@@ -36,6 +36,7 @@ function memoryOps(files: MemoryFiles): SyncFileOps<MemoryHandle> {
     links: ({ file }) => file.links,
     list: (directory) => files.list(directory),
     rename: (from, to) => files.rename(from, to),
+    link: (from, to) => files.link(from, to),
     makeDirectory: (path, mode) => files.makeDirectory(path, mode),
     stat: (path) => files.stat(path),
     lock: (path, mode) => files.lock(path, mode),

@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { WalError } from '@walstack/codec';
 import {
   allocateAligned,
@@ -42,6 +52,7 @@ export const nodeFsNamespace: Omit<FileNamespaceOps<number>, 'name'> = Object.fr
   links: (fd: number): number => fstatSync(fd).nlink,
   list: (directory: string): string[] => readdirSync(directory),
   rename: (from: string, to: string): void => renameSync(from, to),
+  link: (from: string, to: string): void => linkSync(from, to),
   makeDirectory,
   stat: (path: string): IoStat => {
     const stats = statSync(path);

@@ -36,7 +36,8 @@ export type DiskChange =
       readonly mode: number;
     }
   | {
-      readonly kind: 'rename';
+      /** `'link'`: the file keeps its name, and has another one as well. */
+      readonly kind: 'rename' | 'link';
       readonly directory: number;
       readonly name: string;
       readonly toDirectory: number;
@@ -50,5 +51,6 @@ export type DiskChange =
 export const changesNames = (change: DiskChange | undefined): boolean =>
   change?.kind === 'create' ||
   change?.kind === 'rename' ||
+  change?.kind === 'link' ||
   change?.kind === 'remove' ||
   change?.kind === 'make-directory';

@@ -68,10 +68,21 @@ export class DiskState {
   /** Used space: the sectors of every file that has a name, and one for every name. */
   get usedBytes(): number {
     let sectors = 0;
+    const counted = new Set<Inode>();
     this.#walk(ROOT, '', (inode) => {
-      sectors += inode.kind === 'file' ? 1 + inode.sectorCount : 1;
+      sectors += inode.kind === 'file' && !counted.has(inode) ? 1 + inode.sectorCount : 1;
+      counted.add(inode);
     });
     return (sectors - 1) * SECTOR_BYTES;
+  }
+
+  /** How many names a file has. */
+  linksOf(id: number): number {
+    let links = 0;
+    this.#walk(ROOT, '', (inode) => {
+      if (inode.id === id) links++;
+    });
+    return links;
   }
 
   /** A current path of an inode; `undefined` when it has none. */
@@ -189,14 +200,14 @@ export class DiskState {
   }
 
   #applyNames(
-    change: Extract<DiskChange, { kind: 'create' | 'make-directory' | 'rename' | 'remove' }>,
+    change: Extract<DiskChange, { kind: 'create' | 'make-directory' | 'rename' | 'link' | 'remove' }>,
     number: number,
   ): void {
     const { directory, name } = change;
     const changes: NameChange[] = [];
-    if (change.kind === 'rename') {
+    if ('toName' in change) {
       const inode = this.#named(directory, name);
-      changes.push({ directory, name, inode, taken: true });
+      if (change.kind === 'rename') changes.push({ directory, name, inode, taken: true });
       changes.push({ directory: change.toDirectory, name: change.toName, inode, taken: false });
     } else if (change.kind === 'remove') {
       changes.push({ directory, name, inode: this.#named(directory, name), taken: true });

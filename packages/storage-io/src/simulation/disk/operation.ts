@@ -7,6 +7,7 @@ export type OperationKind =
   | 'list'
   | 'stat'
   | 'rename'
+  | 'link'
   | 'make-directory'
   | 'read'
   | 'write'
@@ -77,6 +78,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
 const TAKES_ROOM: readonly OperationKind[] = [
   'create',
   'rename',
+  'link',
   'make-directory',
   'write',
   'durable-write',

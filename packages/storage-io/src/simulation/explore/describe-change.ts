@@ -28,6 +28,8 @@ export function describeChange(change: DiskChange, disk: DiskState): string {
       return `the directory ${at(change.directory, change.name)} was made`;
     case 'rename':
       return `${at(change.directory, change.name)} was renamed to ${at(change.toDirectory, change.toName)}`;
+    case 'link':
+      return `${at(change.directory, change.name)} was linked to ${at(change.toDirectory, change.toName)}`;
     case 'remove':
       return `${at(change.directory, change.name)} was removed`;
     case 'sync-directory':

@@ -1,0 +1,170 @@
+import type { Defect } from '../defect.js';
+import { READER, SEGMENTED } from './folders.js';
+
+const BACKUP = `${SEGMENTED}/backup/backup.ts`;
+const STAGE = `${SEGMENTED}/backup/stage-segment.ts`;
+const SWITCH = `${SEGMENTED}/backup/switch-over.ts`;
+const TARGET = `${SEGMENTED}/backup/target.ts`;
+const TEST = 'packages/segmented/test/backup.test.ts';
+const REFUSED_TEST = 'packages/segmented/test/backup-refused.test.ts';
+
+/** Defects in backups. */
+export const BACKUPS_DEFECTS: readonly Defect[] = [
+  {
+    name: 'staged-names-not-durable',
+    scenario: 'backups',
+    breaks: 'A backup is decided when the names of its staged files are durable.',
+    file: BACKUP,
+    find: '    yield* removeNames(io, directory, left);\n    yield* ioSteps.syncDirectory(io, directory);\n',
+    replace: '    yield* removeNames(io, directory, left);\n',
+  },
+  {
+    name: 'staged-copy-not-durable',
+    scenario: 'backups',
+    breaks: 'A copy of a segment has its name in a backup when its bytes are durable.',
+    file: STAGE,
+    find: '      yield* ioSteps.datasync(io, file);\n',
+    replace: '',
+  },
+  {
+    name: 'newest-segment-linked',
+    scenario: 'backups',
+    breaks: 'The newest segment, which is written to, is not shared with a backup.',
+    file: BACKUP,
+    find: 'if (!isNewest && this.#links) {',
+    replace: 'if (this.#links) {',
+  },
+  {
+    name: 'backup-without-a-sync',
+    scenario: 'backups',
+    breaks: 'A backup contains what was appended before the call, and nothing that is not durable.',
+    file: BACKUP,
+    find: '    yield* writer.sync();\n',
+    replace: '',
+  },
+  {
+    name: 'nothing-kept-for-a-backup',
+    test: TEST,
+    breaks: 'Truncation does not remove what a backup still has to copy.',
+    file: BACKUP,
+    find: 'release: truncation.keepFor(() => firstLsn)',
+    replace: 'release: () => firstLsn',
+  },
+  {
+    name: 'backup-ended-by-a-cut',
+    scenario: 'backups-beside-cuts',
+    breaks: 'A backup that lacks files which a cut has removed begins again.',
+    file: BACKUP,
+    find: 'if (this.#generation === moment.generation || this.#log.writer.failure !== undefined) throw error;',
+    replace: 'throw error;',
+  },
+  {
+    name: 'earlier-newest-taken-for-whole',
+    scenario: 'backups',
+    breaks: 'The segment that was the newest one of an earlier backup is copied again.',
+    file: BACKUP,
+    find: 'earlier?.segments.slice(0, -1).map(',
+    replace: 'earlier?.segments.map(',
+  },
+  {
+    name: 'staged-newest-taken-for-whole',
+    test: REFUSED_TEST,
+    breaks: 'A staged copy of what was the newest segment is not used for that segment once it has gone on.',
+    file: BACKUP,
+    find: 'const stage = stagedName(name, isNewest);',
+    replace: 'const stage = stagedName(name, false);',
+    also: {
+      file: TARGET,
+      find: 'return hexOf(header.segmentId) === segment.id && io.stat(path).size >= segment.end;',
+      replace: 'return hexOf(header.segmentId) === segment.id;',
+    },
+  },
+  {
+    name: 'copy-not-verified',
+    test: REFUSED_TEST,
+    breaks: 'A copy in which a record cannot be read does not become part of a backup.',
+    file: STAGE,
+    find: '    if (frames.nextLsn !== segment.nextLsn) throw unreadable(segment, frames.end, frames.nextLsn);\n',
+    replace: '',
+  },
+  {
+    name: 'backup-without-a-mark',
+    test: TEST,
+    breaks: 'A backup ends with a mark, which proves that all of it is durable.',
+    file: STAGE,
+    find: '    yield* writeEndMark(environment, file, { ...segment, end: frames.end });\n',
+    replace: '',
+  },
+  {
+    name: 'decision-not-carried-out',
+    scenario: 'backups',
+    breaks: 'Opening a backup that was decided carries the decision out.',
+    file: `${SEGMENTED}/recovery/open-log.ts`,
+    find: '      yield* switchOver(io, directory);\n',
+    replace: '',
+  },
+  {
+    name: 'switch-not-durable',
+    scenario: 'backups',
+    breaks: 'The decision of a backup goes when what it says is durable.',
+    file: SWITCH,
+    find: '  // Until this is durable, it can be repeated.\n  yield* ioSteps.syncDirectory(io, directory);\n',
+    replace: '',
+  },
+  {
+    name: 'decided-backup-read',
+    test: REFUSED_TEST,
+    breaks: 'Readers refuse a backup that may have files of two states.',
+    file: `${READER}/chain/chain-beside-writer.ts`,
+    find: '      refuseUnfinishedBackup(directory, files);\n',
+    replace: '',
+  },
+  {
+    name: 'begun-backup-taken-for-no-log',
+    test: TEST,
+    breaks: 'A backup that was begun and has no segment yet is not taken for an empty directory.',
+    file: `${READER}/chain/log-files.ts`,
+    find: "return !hasSegments && names.some(isOfBackup) ? 'begun' : undefined;",
+    replace: "return !hasSegments && names.every(isOfBackup) && names.length > 99 ? 'begun' : undefined;",
+  },
+  {
+    name: 'backup-over-another-log',
+    test: REFUSED_TEST,
+    breaks: 'A backup of another log is not replaced.',
+    file: TARGET,
+    find: "  if (list.logId !== logId) throw refused(directory, 'other-log', 'has a backup of another log');\n",
+    replace: '',
+  },
+  {
+    name: 'backup-over-a-log',
+    test: REFUSED_TEST,
+    breaks: 'A backup that was opened for writing is a log of its own, and not replaced.',
+    file: TARGET,
+    find: 'if (!isSame || free.length > 0 || quarantine || salvage) {',
+    replace: 'if (free.length > 0 || quarantine || salvage) {',
+  },
+  {
+    name: 'backup-ahead-replaced',
+    test: REFUSED_TEST,
+    breaks: 'A backup with records that the log neither has nor cut off is not replaced.',
+    file: TARGET,
+    find: 'if (last.number > newest.number || isBehind) {',
+    replace: 'if (isBehind && last.number > newest.number) {',
+  },
+  {
+    name: 'branches-not-told-apart',
+    test: REFUSED_TEST,
+    breaks: 'A backup of another copy of the log that has gone on in the same segment is not replaced.',
+    file: TARGET,
+    find: '  return sessionsBefore(before, upTo) === sessionsBefore(after, upTo);',
+    replace: '  return sessionsBefore(before, 0) === sessionsBefore(after, Math.min(upTo, 0));',
+  },
+  {
+    name: 'backup-not-ended-by-closing',
+    test: TEST,
+    breaks: 'Closing a log waits for the end of its backups: no file stays open, and no lock.',
+    file: `${SEGMENTED}/closing.ts`,
+    find: '    yield* calls.backups.join(nothing);\n',
+    replace: '',
+  },
+];

@@ -1,0 +1,113 @@
+import { join } from 'node:path';
+import { type FileName, type Lsn, segmentFileName, WalError } from '@walstack/codec';
+import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
+import { isNoFile, type Segment, withFile } from '@walstack/mmap-reader/internal';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+
+/** A segment of a backup. */
+export interface ListedSegment {
+  readonly number: number;
+  readonly firstLsn: Lsn;
+  /** Segment id, 32 hexadecimal digits. */
+  readonly id: string;
+  /** Offset behind its last frame in the log, when the backup was made. */
+  readonly end: number;
+  /** The LSN behind its last record, when the backup was made. */
+  readonly nextLsn: Lsn;
+  /** The sessions in it, but for the first: the LSN that each begins with, and its id. */
+  readonly sessions: readonly (readonly [firstLsn: Lsn, id: string])[];
+}
+
+/** What a backup consists of. The last segment may go on in the log, and the copy of it has a mark at its end. */
+export interface BackupList {
+  /** 32 hexadecimal digits. */
+  readonly logId: string;
+  /** From the oldest to the newest; at least one. */
+  readonly segments: readonly ListedSegment[];
+}
+
+/** A larger file is no list: it has some 150 bytes for each segment. */
+const LIST_BYTES_MAX = 1024 * 1024 * 1024;
+
+export const hexOf = (id: Uint8Array): string => Buffer.from(id).toString('hex');
+
+/** The file name of a segment. */
+export const listedName = ({ number, firstLsn }: ListedSegment): string => segmentFileName(number, firstLsn);
+
+/** What a backup says of a segment. */
+export function listed({ header, end, nextLsn, sessions }: Segment): ListedSegment {
+  const { number, firstLsn, segmentId } = header;
+  return { number, firstLsn, id: hexOf(segmentId), end, nextLsn, sessions: sessions?.before(nextLsn) ?? [] };
+}
+
+/** The content of the file `backup.next`, which becomes `backup.segments`. */
+export function encodeList(list: BackupList): Uint8Array {
+  return encodeFramedJson({ version: 1, ...list });
+}
+
+/**
+ * Reads `backup.segments` or `backup.next`; `undefined` when there is no such file.
+ *
+ * @throws `WAL_CORRUPT` when it is damaged, `WAL_UNSUPPORTED_VERSION`
+ */
+export function* readList(
+  io: StorageIo,
+  directory: string,
+  name: typeof FileName.backup | typeof FileName.backupDecision,
+): IoRoutine<BackupList | undefined> {
+  const path = join(directory, name);
+  try {
+    return yield* withFile(io, path, function* (file) {
+      const size = io.size(file);
+      if (size > LIST_BYTES_MAX) throw damaged(path, 'size');
+      const bytes = new Uint8Array(size);
+      const length = yield* ioSteps.read(io, file, bytes, 0);
+      return decodeList(bytes.subarray(0, length), path);
+    });
+  } catch (error) {
+    if (isNoFile(error)) return undefined;
+    throw error;
+  }
+}
+
+function decodeList(bytes: Uint8Array, path: string): BackupList {
+  const decoded = decodeFramedJson(bytes, (reason, cause) => damaged(path, reason, cause));
+  const { version, logId, segments } = objectOf(decoded) ?? {};
+  if (Number.isSafeInteger(version) && (version as number) > 1) {
+    throw new WalError('WAL_UNSUPPORTED_VERSION', `${path} was written by a later version of walstack: use that one`, {
+      path,
+    });
+  }
+  const found = Array.isArray(segments) ? segments.map(segmentOf) : [];
+  if (version !== 1 || !isId(logId) || found.length === 0 || found.includes(undefined)) {
+    throw damaged(path, 'impossible-fields');
+  }
+  return { logId, segments: found as ListedSegment[] };
+}
+
+function segmentOf(value: unknown): ListedSegment | undefined {
+  const { number, firstLsn, id, end, nextLsn, sessions } = objectOf(value) ?? {};
+  if (!isCount(number) || !isCount(firstLsn) || !isId(id) || !isCount(end) || !isCount(nextLsn)) return undefined;
+  if (!Array.isArray(sessions) || !sessions.every(isSession)) return undefined;
+  return { number, firstLsn, id, end, nextLsn, sessions };
+}
+
+function objectOf(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+}
+
+const isId = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
+
+const isSession = (value: unknown): boolean =>
+  Array.isArray(value) && value.length === 2 && isCount(value[0]) && typeof value[1] === 'string';
+
+function damaged(path: string, reason: string, cause?: unknown): WalError {
+  return new WalError(
+    'WAL_CORRUPT',
+    `${path} is damaged (${reason}): nothing was changed; back up into an empty directory, and remove this one then`,
+    { path, offset: 0, reason },
+    cause === undefined ? undefined : { cause },
+  );
+}

@@ -1,0 +1,96 @@
+import { blockEnd } from '@walstack/codec';
+import type { Segment } from '@walstack/mmap-reader/internal';
+import type { IoRoutine } from '@walstack/storage-io';
+import { afterStep } from '@walstack/storage-io/internal';
+import type { BackupProgress, BackupReport } from './backup-options.js';
+
+const bytesOf = ({ end, header }: Segment): number => blockEnd(end, header.blockBytes);
+
+/** Counts what a backup has done, and reports it. */
+export class BackupTally {
+  readonly #directory: string;
+  readonly #segments: readonly Segment[];
+  readonly #onProgress: ((progress: BackupProgress) => void) | undefined;
+  readonly #totalBytes: number;
+  #bytes = 0;
+  #records = 0;
+  #copiedSegments = 0;
+  #copiedBytes = 0;
+  #linkedSegments = 0;
+  #keptSegments = 0;
+
+  constructor(
+    directory: string,
+    segments: readonly Segment[],
+    onProgress: ((progress: BackupProgress) => void) | undefined,
+  ) {
+    this.#directory = directory;
+    this.#segments = segments;
+    this.#onProgress = onProgress;
+    this.#totalBytes = segments.reduce((sum, segment) => sum + bytesOf(segment), 0);
+  }
+
+  *kept(segment: Segment): IoRoutine<void> {
+    this.#keptSegments++;
+    this.#bytes += bytesOf(segment);
+    yield* this.#done(segment);
+  }
+
+  *linked(segment: Segment): IoRoutine<void> {
+    this.#linkedSegments++;
+    this.#bytes += bytesOf(segment);
+    yield* this.#done(segment);
+  }
+
+  /** A part of a segment was copied. */
+  *piece(bytes: number): IoRoutine<void> {
+    this.#bytes += bytes;
+    yield* this.report('copy');
+  }
+
+  /** All of a segment was copied. */
+  *copied(segment: Segment): IoRoutine<void> {
+    this.#copiedSegments++;
+    this.#copiedBytes += bytesOf(segment);
+    yield* this.#done(segment);
+  }
+
+  /** Calls the function of the application where no routine is in the middle of a step. @throws what it throws */
+  *report(phase: BackupProgress['phase']): IoRoutine<void> {
+    const onProgress = this.#onProgress;
+    if (onProgress === undefined) return;
+    const progress = { phase, bytes: this.#bytes, totalBytes: this.#totalBytes, records: this.#records };
+    let failure: { readonly error: unknown } | undefined;
+    yield (resume) =>
+      afterStep(() => {
+        try {
+          onProgress(progress);
+        } catch (error) {
+          failure = { error };
+        }
+        resume();
+      });
+    if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
+  }
+
+  get result(): BackupReport {
+    const [first] = this.#segments;
+    const newest = this.#segments.at(-1);
+    return Object.freeze({
+      directory: this.#directory,
+      firstLsn: (first as Segment).header.firstLsn,
+      lastLsn: (newest as Segment).nextLsn - 1,
+      segments: this.#segments.length,
+      bytes: this.#totalBytes,
+      copiedSegments: this.#copiedSegments,
+      copiedBytes: this.#copiedBytes,
+      linkedSegments: this.#linkedSegments,
+      keptSegments: this.#keptSegments,
+    });
+  }
+
+  *#done({ nextLsn, header }: Segment): IoRoutine<void> {
+    this.#records += nextLsn - header.firstLsn;
+    yield* this.report('copy');
+  }
+}

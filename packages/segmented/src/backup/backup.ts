@@ -1,0 +1,241 @@
+import { join, resolve } from 'node:path';
+import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack/codec';
+import { stagedName } from '@walstack/codec/internal';
+import { readCheckpoint, type Segment, sameId } from '@walstack/mmap-reader/internal';
+import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { aborted, makeDirectories, replaceFile } from '@walstack/storage-io/internal';
+import type { CallQueues } from '../call-queues.js';
+import type { Environment } from '../environment.js';
+import type { Settings } from '../options.js';
+import { type CheckpointStore, sameCheckpoint } from '../retention/checkpoint-store.js';
+import type { Truncation } from '../retention/truncation.js';
+import { syncAncestors } from '../segments/log-directory.js';
+import type { SegmentWriter } from '../write/segment-writer.js';
+import { type BackupList, hexOf, type ListedSegment, listed, listedName } from './backup-list.js';
+import type { BackupReport, CheckedBackup } from './backup-options.js';
+import { BackupTally } from './backup-tally.js';
+import { copySegment, linkSegment } from './stage-segment.js';
+import { decide, removeNames, stagedIn, switchOver } from './switch-over.js';
+import { checkTarget, hasSegment, readEarlier, refuseOwnDirectory, refuseUnlessEarlier } from './target.js';
+
+/** What a backup needs of its log. */
+export interface BackedUpLog {
+  readonly environment: Environment;
+  readonly settings: Settings;
+  readonly calls: CallQueues;
+  readonly writer: SegmentWriter;
+  readonly store: CheckpointStore;
+  readonly truncation: Truncation;
+}
+
+/** The log at one moment: everything in it is durable. */
+interface Moment {
+  /** From the oldest to the newest; at least one. */
+  readonly segments: readonly Segment[];
+  readonly checkpoint: Checkpoint;
+  /** How often the log had been cut. */
+  readonly generation: number;
+  /** Lets the log be truncated again. */
+  readonly release: () => void;
+}
+
+/**
+ * Backs a log up into a directory, beside its writer. The files are staged there, under names that are not those of a log;
+ * then it is decided that the backup consists of them, and they get their names. A crash before the decision leaves the earlier
+ * backup as it was, and one behind it leaves what the next opening, or the next backup, carries out.
+ */
+export class Backup {
+  readonly #log: BackedUpLog;
+  readonly #asked: CheckedBackup;
+  readonly #directory: string;
+  #logId = '';
+  /** Whether segments are linked: until the file system refuses it. */
+  #links: boolean;
+
+  constructor(log: BackedUpLog, asked: CheckedBackup) {
+    const { directory } = asked;
+    this.#log = log;
+    this.#asked = asked;
+    this.#directory = log.environment.io.capabilities.realFiles ? resolve(directory) : directory;
+    this.#links = asked.hardLinks;
+  }
+
+  /** Makes the backup; durable on return. */
+  *make(): IoRoutine<BackupReport> {
+    const { environment, settings } = this.#log;
+    const { io } = environment;
+    const directory = this.#directory;
+    this.#throwIfEnded();
+    refuseOwnDirectory(directory, settings.directory);
+    if (checkTarget(io, directory) === undefined) makeDirectories(io, directory, settings.directoryMode);
+    const unlock = io.lock(join(directory, FileName.lock), settings.fileMode);
+    try {
+      // Again, now that nothing else changes it.
+      if (checkTarget(io, directory)?.backup === 'decided') yield* switchOver(io, directory);
+      for (;;) {
+        const moment = yield* this.#log.calls.writes.join(() => this.#moment());
+        try {
+          return yield* this.#makeOf(moment);
+        } catch (error) {
+          // The end of the log was cut off meanwhile, and files of it are gone: it is backed up as it is now.
+          if (this.#generation === moment.generation || this.#log.writer.failure !== undefined) throw error;
+        } finally {
+          moment.release();
+        }
+      }
+    } finally {
+      unlock();
+    }
+  }
+
+  /** Makes everything durable, and takes the log as it is then; runs in the write queue. */
+  *#moment(): IoRoutine<Moment> {
+    const { writer, store, truncation } = this.#log;
+    this.#throwIfEnded();
+    yield* writer.sync();
+    // In the same step: nothing was written meanwhile that is not durable.
+    const checkpoint = store.current;
+    const segments = writer.segments.filter(({ header }) => header.number >= checkpoint.firstSegment);
+    const firstLsn = (segments[0] as Segment).header.firstLsn;
+    return { segments, checkpoint, generation: this.#generation, release: truncation.keepFor(() => firstLsn) };
+  }
+
+  *#makeOf({ segments, checkpoint }: Moment): IoRoutine<BackupReport> {
+    const { environment, settings } = this.#log;
+    const { io } = environment;
+    const directory = this.#directory;
+    const { logId } = checkpoint;
+    this.#logId = hexOf(logId);
+    const list: BackupList = { logId: this.#logId, segments: segments.map(listed) };
+    const earlier = yield* readEarlier(io, directory, list.logId);
+    if (earlier === undefined) yield* syncAncestors(io, directory);
+    else refuseUnlessEarlier(directory, earlier, list.segments);
+    const tally = new BackupTally(directory, segments, this.#asked.onProgress);
+    const staged = yield* this.#stage(segments, earlier, tally);
+    if (staged.size > 0 || !isSameList(earlier, list) || !(yield* this.#hasCheckpoint(checkpoint))) {
+      staged.add(yield* this.#stageCheckpoint(checkpoint));
+    }
+    const left = stagedIn(io, directory).filter((name) => !staged.has(name));
+    yield* removeNames(io, directory, left);
+    yield* ioSteps.syncDirectory(io, directory);
+    // Nothing has changed since the earlier backup, and its names are durable, whatever became of the last sync of it.
+    if (staged.size === 0) return tally.result;
+    yield* tally.report('switch');
+    this.#throwIfEnded();
+    yield* decide(io, directory, list, settings.fileMode);
+    yield* switchOver(io, directory);
+    return tally.result;
+  }
+
+  /** Copies or links what the earlier backup lacks. @returns the names of the staged files that are needed */
+  *#stage(segments: readonly Segment[], earlier: BackupList | undefined, tally: BackupTally): IoRoutine<Set<string>> {
+    const { io } = this.#log.environment;
+    yield* this.#removeDrafts();
+    const present = new Map(earlier?.segments.slice(0, -1).map((segment) => [segment.number, segment]));
+    const last = earlier?.segments.at(-1);
+    const staged = new Set<string>();
+    const there = new Set(io.list(this.#directory));
+    for (const [index, segment] of segments.entries()) {
+      this.#throwIfEnded();
+      const now = listed(segment);
+      const name = listedName(now);
+      const isNewest = index === segments.length - 1;
+      const isKept =
+        isNewest && last !== undefined && isSame(last, now)
+          ? yield* this.#has(name, now)
+          : !isNewest && present.has(now.number) && (yield* this.#has(name, now));
+      if (isKept) {
+        yield* tally.kept(segment);
+        continue;
+      }
+      const stage = stagedName(name, isNewest);
+      staged.add(stage);
+      // What was staged whole by a backup that has not ended.
+      if (!isNewest && there.has(stage) && (yield* this.#has(stage, now))) {
+        yield* tally.kept(segment);
+        continue;
+      }
+      if (there.has(stage)) yield* removeNames(io, this.#directory, [stage]);
+      yield* this.#stageSegment(segment, stage, isNewest, tally);
+    }
+    return staged;
+  }
+
+  *#stageSegment(segment: Segment, stage: string, isNewest: boolean, tally: BackupTally): IoRoutine<void> {
+    const { environment, settings } = this.#log;
+    const directory = this.#directory;
+    // The newest segment is never linked: it may be written to, now or when the log is opened again.
+    if (!isNewest && this.#links) {
+      this.#links = linkSegment(environment, segment, join(directory, stage));
+      if (this.#links) {
+        yield* tally.linked(segment);
+        return;
+      }
+    }
+    const { fileMode } = settings;
+    const copied = (bytes: number): IoRoutine<void> => this.#copied(bytes, tally);
+    yield* copySegment(environment, segment, stage, isNewest, { directory, fileMode, copied });
+    yield* tally.copied(segment);
+  }
+
+  *#copied(bytes: number, tally: BackupTally): IoRoutine<void> {
+    yield* tally.piece(bytes);
+    this.#throwIfEnded();
+  }
+
+  *#stageCheckpoint(checkpoint: Checkpoint): IoRoutine<string> {
+    const { environment, settings } = this.#log;
+    const name = stagedName(FileName.checkpoint, false);
+    const draft = join(this.#directory, FileName.checkpointDraft);
+    const path = join(this.#directory, name);
+    yield* replaceFile(environment.io, draft, path, encodeCheckpoint(checkpoint), settings.fileMode);
+    return name;
+  }
+
+  /** Whether the earlier backup has the same checkpoint. */
+  *#hasCheckpoint(checkpoint: Checkpoint): IoRoutine<boolean> {
+    try {
+      const found = yield* readCheckpoint(this.#log.environment.io, this.#directory);
+      return sameId(found.logId, checkpoint.logId) && sameCheckpoint(found, checkpoint);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_CORRUPT')) return false;
+      throw error;
+    }
+  }
+
+  /** Removes what an earlier backup has left unfinished: only staged files are used again. */
+  *#removeDrafts(): IoRoutine<void> {
+    const { io } = this.#log.environment;
+    const drafts: readonly string[] = [FileName.nextSegment, FileName.checkpointDraft, FileName.backupDraft];
+    const names = io.list(this.#directory).filter((name) => drafts.includes(name));
+    yield* removeNames(io, this.#directory, names);
+  }
+
+  *#has(name: string, segment: ListedSegment): IoRoutine<boolean> {
+    return yield* hasSegment(this.#log.environment.io, this.#directory, name, segment, this.#logId);
+  }
+
+  get #generation(): number {
+    return this.#log.writer.appended.generation;
+  }
+
+  /** @throws `WAL_ABORTED`, `WAL_CLOSED`, the failure of the log */
+  #throwIfEnded(): void {
+    const { calls, writer } = this.#log;
+    const { signal } = this.#asked;
+    calls.throwUnlessOpen();
+    writer.throwIfFailed();
+    if (signal?.aborted === true) {
+      throw aborted(signal, `the backup into ${this.#directory} was aborted: what was there before is as it was`, {
+        path: this.#directory,
+      });
+    }
+  }
+}
+
+const isSame = (a: ListedSegment, b: ListedSegment): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+const isSameList = (a: BackupList | undefined, b: BackupList): boolean =>
+  a?.segments.length === b.segments.length && b.segments.every((segment, at) => isSameFile(a.segments[at], segment));
+
+const isSameFile = (a: ListedSegment | undefined, b: ListedSegment): boolean => a !== undefined && isSame(a, b);

@@ -1,0 +1,119 @@
+import { join } from 'node:path';
+import { FileName, type Lsn, WalError } from '@walstack/codec';
+import { type LogFiles, listFiles, readHeader } from '@walstack/mmap-reader/internal';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { kindOf } from '@walstack/storage-io/internal';
+import { type BackupList, hexOf, type ListedSegment, listedName, readList } from './backup-list.js';
+
+/** Why a backup is not made into a directory. The reason of the error. */
+type Refusal = 'log' | 'other-files' | 'other-log' | 'changed' | 'ahead' | 'branched';
+
+function refused(directory: string, reason: Refusal, what: string): WalError {
+  const advice = 'nothing was changed; back up into an empty directory, or an earlier backup of this log';
+  return new WalError('WAL_FOREIGN_DIRECTORY', `${directory} ${what}: ${advice}`, { path: directory, reason });
+}
+
+/** @throws `WAL_FOREIGN_DIRECTORY` for the directory of the log that is backed up, or one in it */
+export function refuseOwnDirectory(directory: string, logDirectory: string): void {
+  if (directory !== logDirectory && !directory.startsWith(join(logDirectory, '/'))) return;
+  throw refused(directory, 'log', 'is in the directory of the log');
+}
+
+/**
+ * Checks that a directory is missing, empty, or has a backup, finished or not. Nothing is changed.
+ *
+ * @throws `WAL_BAD_HEADER` when it is no directory, `WAL_FOREIGN_DIRECTORY` when anything else is in it
+ */
+export function checkTarget(io: StorageIo, directory: string): LogFiles | undefined {
+  const kind = kindOf(io, directory);
+  if (kind === undefined) return undefined;
+  if (kind !== 'directory') {
+    const what = `${directory} is not a directory: nothing was changed; give one for the backup`;
+    throw new WalError('WAL_BAD_HEADER', what, { path: directory, reason: 'not-a-directory' });
+  }
+  const files = listFiles(io, directory);
+  if (io.list(directory).includes(FileName.backup) || files.backup === 'decided') return files;
+  const { segments, checkpoint, salvage, quarantine, free, foreign } = files;
+  if (segments.length > 0 || checkpoint || salvage || quarantine || free.length > 0) {
+    throw refused(directory, 'log', 'has a log that is no backup');
+  }
+  if (foreign.length > 0) {
+    throw refused(directory, 'other-files', `has other files (${foreign.slice(0, 3).join(', ')}) and no backup`);
+  }
+  return files;
+}
+
+/**
+ * Reads what an earlier backup in a directory consists of; `undefined` when there is none.
+ *
+ * @throws `WAL_FOREIGN_DIRECTORY` when it is of another log, or was opened for writing since
+ */
+export function* readEarlier(io: StorageIo, directory: string, logId: string): IoRoutine<BackupList | undefined> {
+  const list = yield* readList(io, directory, FileName.backup);
+  if (list === undefined) return undefined;
+  if (list.logId !== logId) throw refused(directory, 'other-log', 'has a backup of another log');
+  const { segments, free, quarantine, salvage } = listFiles(io, directory);
+  const known = new Set(list.segments.map(listedName));
+  const isSame = segments.length === known.size && segments.every(({ name }) => known.has(name));
+  if (!isSame || free.length > 0 || quarantine || salvage) {
+    throw refused(directory, 'changed', 'has a backup that was opened for writing, or changed, since');
+  }
+  return list;
+}
+
+/**
+ * Checks that a log has gone on from an earlier backup of it: else the backup may have records that the log does not have, and
+ * did not remove.
+ *
+ * @param now - the segments of the log, from the oldest to the newest
+ * @throws `WAL_FOREIGN_DIRECTORY`
+ */
+export function refuseUnlessEarlier(directory: string, earlier: BackupList, now: readonly ListedSegment[]): void {
+  const byNumber = new Map(now.map((segment) => [segment.number, segment]));
+  const newest = now.at(-1) as ListedSegment;
+  const last = earlier.segments.at(-1) as ListedSegment;
+  const isBehind = last.number === newest.number && last.id === newest.id && last.nextLsn > newest.nextLsn;
+  if (last.number > newest.number || isBehind) {
+    const what = `has a backup with records up to LSN ${last.nextLsn - 1} that the log does not have, and did not cut off`;
+    throw refused(directory, 'ahead', what);
+  }
+  for (const before of earlier.segments) {
+    const after = byNumber.get(before.number);
+    if (after === undefined || isSameBranch(before, after)) continue;
+    const what = `has a backup of another copy of this log, which has gone on differently from LSN ${before.firstLsn} on`;
+    throw refused(directory, 'branched', what);
+  }
+}
+
+/** Whether two states of a segment are of one history, also where several openings have written to it. */
+function isSameBranch(before: ListedSegment, after: ListedSegment): boolean {
+  if (before.id !== after.id) return false;
+  const upTo = Math.min(before.nextLsn, after.nextLsn);
+  return sessionsBefore(before, upTo) === sessionsBefore(after, upTo);
+}
+
+const sessionsBefore = ({ sessions }: ListedSegment, lsn: Lsn): string =>
+  JSON.stringify(sessions.filter(([firstLsn]) => firstLsn < lsn));
+
+/**
+ * Whether a file of a backup is that of a segment, whole: it got its name when it was complete and durable.
+ *
+ * @throws `WAL_FOREIGN_DIRECTORY` when it is of another log
+ */
+export function* hasSegment(
+  io: StorageIo,
+  directory: string,
+  name: string,
+  segment: ListedSegment,
+  logId: string,
+): IoRoutine<boolean> {
+  const path = join(directory, name);
+  try {
+    const header = yield* readHeader(io, path);
+    if (hexOf(header.logId) !== logId) throw refused(directory, 'other-log', 'has an unfinished backup of another log');
+    return hexOf(header.segmentId) === segment.id && io.stat(path).size >= segment.end;
+  } catch (error) {
+    if (WalError.is(error, 'WAL_BAD_HEADER') || WalError.is(error, 'WAL_NOT_FOUND')) return false;
+    throw error;
+  }
+}
