@@ -7,7 +7,7 @@ import { directoryFor } from '../../../../harness/test-kit/backends.js';
 /** A log of several segments, and where its backups go. */
 export interface BackedUpLog {
   readonly io: StorageIo;
-  readonly config: SegmentedWalConfig & { readonly directory: string };
+  readonly config: Omit<SegmentedWalConfig, 'directory'> & { readonly directory: string };
   readonly wal: SegmentedWal;
   /** A directory beside that of the log, at which there is nothing yet. */
   readonly beside: (name: string) => string;
@@ -16,7 +16,10 @@ export interface BackedUpLog {
 }
 
 /** Opens a log of small segments on a backend. */
-export async function openBackedUp(io: StorageIo, more: Partial<SegmentedWalConfig> = {}): Promise<BackedUpLog> {
+export async function openBackedUp(
+  io: StorageIo,
+  more: Partial<Omit<SegmentedWalConfig, 'directory'>> = {},
+): Promise<BackedUpLog> {
   const directory = directoryFor(io);
   const config = { directory, io, segmentBytes: 4096, blockBytes: 512, markAfterMs: 0, ...more };
   const wal = await SegmentedWal.open(config);
