@@ -18,6 +18,16 @@ const badNames = [[''], [1], [symbol], ['x'.repeat(129)]];
 const badHolds = [...badNames.map(([name]) => [name, 1]), ...badLsns.map(([lsn]) => ['name', lsn])];
 const badOptions = [[null], [1], [{ other: 1 }]];
 const badSignals = [...badOptions, [{ signal: 1 }]];
+const badBackups = [
+  [1],
+  [''],
+  [symbol],
+  [new URL('http://x/')],
+  ['/log'],
+  ['/log/in it'],
+  ['/x', null],
+  ['/x', { signal: 1 }],
+];
 const behindOptions = (first: unknown, options: readonly (readonly unknown[])[]) =>
   options.map((each) => [first, ...each]);
 
@@ -31,6 +41,7 @@ const SEGMENTED: Calls<SegmentedWal> = {
   checkpoint: badLsns,
   hold: badHolds,
   releaseHold: badNames,
+  backup: badBackups,
   read: badLsns.slice(0, -1),
   replayFromLimit: [...badLsns.map(([lsn]) => [lsn, 1]), [1, 0], [1, '1']],
   openReader: [...badLsns, ...behindOptions(1, badOptions)],
@@ -64,6 +75,7 @@ const WAL: Calls<Wal> = {
   checkpoint: badLsns,
   hold: badHolds,
   releaseHold: badNames,
+  backup: badBackups,
   rotateKey: [[-1], ['1'], []],
   shutdown: [...badOptions, [{ timeoutMs: -1 }], [{ timeoutMs: '1' }]],
   close: [],
