@@ -231,6 +231,23 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     await io.dispose();
   });
 
+  test('truncation leaves what is still to be copied', async () => {
+    const { io, wal, fill, beside } = await openBackedUp(create());
+    await fill(40);
+    let truncation: Promise<unknown> | undefined;
+    const onProgress = (): void => {
+      truncation ??= wal.truncateBefore(wal.lastLsn);
+    };
+    await wal.backup(beside('backup'), { hardLinks: false, onProgress });
+    await truncation;
+    expect(wal.firstLsn).toBe(1);
+    expect(await readAll(io, beside('backup'))).toEqual(filled(1, 40));
+    await wal.truncateBefore(wal.lastLsn);
+    expect(wal.firstLsn).toBeGreaterThan(30);
+    await wal.close();
+    await io.dispose();
+  });
+
   test('beside cuts and truncation it is the log at one moment', async () => {
     const { io, wal, fill, beside } = await openBackedUp(create(), { preallocate: 'write', recycleSegments: 4 });
     for (let round = 1; round <= 6; round++) {
