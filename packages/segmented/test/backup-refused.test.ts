@@ -282,6 +282,22 @@ test('a backup has the permissions of the log', async () => {
   await io.dispose();
 });
 
+test('a cut that removes what is still to be copied: the backup begins again, with the log as it is then', async () => {
+  const io = createMemoryStorageIo();
+  const { wal, fill, beside } = await openBackedUp(io);
+  await fill(60);
+  let isCut = false;
+  const onProgress = (): void => {
+    if (isCut) return;
+    isCut = true;
+    wal.truncateAfterSync(7);
+  };
+  const report = await wal.backup(beside('backup'), { hardLinks: false, onProgress });
+  expect([isCut, report.lastLsn]).toEqual([true, 7]);
+  expect(await readAll(io, beside('backup'))).toEqual(filled(1, 7));
+  await wal.close();
+});
+
 test('the blocking form', () => {
   const io = createMemoryStorageIo();
   const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, segmentBytes: 4096 });

@@ -52,7 +52,7 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'backup-ended-by-a-cut',
-    scenario: 'backups-beside-cuts',
+    test: REFUSED_TEST,
     breaks: 'A backup that lacks files which a cut has removed begins again.',
     file: BACKUP,
     find: 'if (this.#generation === moment.generation || this.#log.writer.failure !== undefined) throw error;',

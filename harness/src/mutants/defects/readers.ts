@@ -57,7 +57,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/positions.test.ts',
     breaks: 'A record that cannot be decoded stays the next one.',
     file: `${READER}/walk/segment-walk.ts`,
-    find: '      this.#failure = { error };\n',
+    find: '    this.#failure = { error };\n',
     replace: '',
   },
   {
