@@ -12,6 +12,8 @@ export class CallQueues {
   readonly maintenance: RoutineQueue;
   /** Backups, concurrently with everything else. */
   readonly backups: RoutineQueue;
+  /** Whether a backup is calling a function of the application, and continues when that returns. */
+  isReporting = false;
   state: 'open' | 'closing' | 'closed' = 'open';
   readonly isReadonly: boolean;
   readonly #directory: string;

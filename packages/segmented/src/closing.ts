@@ -82,8 +82,8 @@ export class Closing {
 
   *#closeBehindAll(discard: boolean): IoRoutine<void> {
     const { calls } = this.#parts;
-    // A backup ends at its next step, as the log is being closed.
-    yield* calls.backups.join(nothing);
+    // A backup ends at its next step, as the log is being closed; one from whose function this is called, when that returns.
+    if (!calls.isReporting) yield* calls.backups.join(nothing);
     yield* calls.writes.join(() => this.#closeLog(discard));
   }
 

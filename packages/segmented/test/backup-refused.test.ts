@@ -298,6 +298,44 @@ test('a cut that removes what is still to be copied: the backup begins again, wi
   await wal.close();
 });
 
+test('closing a log waits for the end of its backup, also when the log has failed', async () => {
+  const disk = new SimulatedDisk({ seed: 7 });
+  const io = disk.createStorageIo({ completesInline: false });
+  const wal = await SegmentedWal.open({
+    directory: '/log',
+    io,
+    blockBytes: 512,
+    segmentBytes: 1 << 20,
+    markAfterMs: 0,
+  });
+  for (let lsn = 1; lsn <= 40; lsn++) wal.append('x'.repeat(50_000));
+  await wal.sync();
+  const backup = rejection(wal.backup('/backup', { hardLinks: false }));
+  while (!io.list('/').includes('backup') || !io.list('/backup').includes('next.seg')) {
+    await new Promise(setImmediate);
+  }
+  disk.failWhen(({ kind, path }) => (kind === 'write' && path.startsWith('/log') ? 'EIO' : undefined));
+  wal.append('y');
+  expect(await rejection(wal.sync())).toMatchObject({ code: 'WAL_IO_FAILED' });
+  await wal.close();
+  io.lock('/backup/LOCK')();
+  expect(await backup).toMatchObject({ code: expect.stringMatching(/WAL_CLOSED|WAL_IO_FAILED/) });
+});
+
+test('a log that is closed from inside the function that is told of progress', async () => {
+  const io = createMemoryStorageIo();
+  const { config, wal, fill, beside } = await openBackedUp(io);
+  await fill(40);
+  const backup = wal.backup(beside('backup'), { onProgress: () => wal.closeSync() });
+  expect(await rejection(backup)).toMatchObject({ code: 'WAL_CLOSED' });
+  io.lock(join(beside('backup'), 'LOCK'))();
+  const again = await SegmentedWal.open(config);
+  expect(again.recovery).toMatchObject({ cleanlyClosed: true, lastLsn: 40 });
+  await again.backup(beside('backup'));
+  expect(await readAll(io, beside('backup'))).toEqual(filled(1, 40));
+  await again.close();
+});
+
 test('the blocking form', () => {
   const io = createMemoryStorageIo();
   const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, segmentBytes: 4096 });

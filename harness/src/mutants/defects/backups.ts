@@ -55,7 +55,7 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'A backup that lacks files which a cut has removed begins again.',
     file: BACKUP,
-    find: 'if (this.#generation === moment.generation || this.#log.writer.failure !== undefined) throw error;',
+    find: 'if (this.#generation === moment.generation || !isOfACut(error)) throw error;',
     replace: 'throw error;',
   },
   {
@@ -161,10 +161,10 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'backup-not-ended-by-closing',
-    test: TEST,
+    test: REFUSED_TEST,
     breaks: 'Closing a log waits for the end of its backups: no file stays open, and no lock.',
     file: `${SEGMENTED}/closing.ts`,
-    find: '    yield* calls.backups.join(nothing);\n',
+    find: '    if (!calls.isReporting) yield* calls.backups.join(nothing);\n',
     replace: '',
   },
 ];

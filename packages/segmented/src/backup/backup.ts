@@ -12,7 +12,7 @@ import type { Truncation } from '../retention/truncation.js';
 import { syncAncestors } from '../segments/log-directory.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import { type BackupList, hexOf, type ListedSegment, listed, listedName } from './backup-list.js';
-import type { BackupReport, CheckedBackup } from './backup-options.js';
+import type { BackupProgress, BackupReport, CheckedBackup } from './backup-options.js';
 import { BackupTally } from './backup-tally.js';
 import { copySegment, linkSegment } from './stage-segment.js';
 import { decide, removeNames, stagedIn, switchOver } from './switch-over.js';
@@ -78,7 +78,7 @@ export class Backup {
           return yield* this.#makeOf(moment);
         } catch (error) {
           // The end of the log was cut off meanwhile, and files of it are gone: it is backed up as it is now.
-          if (this.#generation === moment.generation || this.#log.writer.failure !== undefined) throw error;
+          if (this.#generation === moment.generation || !isOfACut(error)) throw error;
         } finally {
           moment.release();
         }
@@ -110,7 +110,7 @@ export class Backup {
     const earlier = yield* readEarlier(io, directory, list.logId);
     if (earlier === undefined) yield* syncAncestors(io, directory);
     else refuseUnlessEarlier(directory, earlier, list.segments);
-    const tally = new BackupTally(directory, segments, this.#asked.onProgress);
+    const tally = new BackupTally(directory, segments, this.#asked.onProgress && this.#report);
     const staged = yield* this.#stage(segments, earlier, tally);
     if (staged.size > 0 || !isSameList(earlier, list) || !(yield* this.#hasCheckpoint(checkpoint))) {
       staged.add(yield* this.#stageCheckpoint(checkpoint));
@@ -167,16 +167,28 @@ export class Backup {
     // The newest segment is never linked: it may be written to, now or when the log is opened again.
     if (!isNewest && this.#links) {
       this.#links = linkSegment(environment, segment, join(directory, stage));
-      if (this.#links) {
+      // Read again, which lets other work go on between one link and the next.
+      if (this.#links && (yield* this.#has(stage, listed(segment)))) {
         yield* tally.linked(segment);
         return;
       }
+      if (this.#links) yield* removeNames(environment.io, directory, [stage]);
     }
     const { fileMode } = settings;
     const copied = (bytes: number): IoRoutine<void> => this.#copied(bytes, tally);
     yield* copySegment(environment, segment, stage, isNewest, { directory, fileMode, copied });
     yield* tally.copied(segment);
   }
+
+  readonly #report = (progress: BackupProgress): void => {
+    const { calls } = this.#log;
+    calls.isReporting = true;
+    try {
+      this.#asked.onProgress?.(progress);
+    } finally {
+      calls.isReporting = false;
+    }
+  };
 
   *#copied(bytes: number, tally: BackupTally): IoRoutine<void> {
     yield* tally.piece(bytes);
@@ -232,6 +244,11 @@ export class Backup {
     }
   }
 }
+
+/** Whether an error may come from files that a cut has removed, or that are used again since. */
+const isOfACut = (error: unknown): boolean => WalError.is(error) && CUT_CODES.has(error.code);
+
+const CUT_CODES: ReadonlySet<string> = new Set(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER', 'WAL_CORRUPT']);
 
 const isSame = (a: ListedSegment, b: ListedSegment): boolean => JSON.stringify(a) === JSON.stringify(b);
 
