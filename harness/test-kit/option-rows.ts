@@ -30,6 +30,7 @@ export function optionComments(source: string, name: string): Map<string, string
 const BY_BACKEND: Readonly<Record<string, readonly [unknown, unknown]>> = {
   preallocate: ['write', 'none'],
   recycleSegments: [4, 0],
+  reserveBytes: [65_536, 0],
 };
 
 /** How pages and comments show the default that a table of options has: sizes in MiB, other numbers as digits. */

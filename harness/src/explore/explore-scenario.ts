@@ -85,12 +85,18 @@ async function replayPrograms<Note>(programs: Programs<Note>, replay: string): P
   else await exploreCrashes(programs.scenario, check, options);
 }
 
-/** Checks in a new process; what a scenario has fail ends with its process, also when that is killed in the middle. */
+/**
+ * Checks in a new process; what a scenario has fail ends with its process, also when that is killed in the middle, and so does
+ * the lack of room.
+ */
 function checkOnGoodDisks<Note>(
   programs: Programs<Note>,
   run: Parameters<Program<Note>>[0],
 ): ReturnType<Program<Note>> {
-  for (const disk of run.disks) disk.failWhen(undefined);
+  for (const disk of run.disks) {
+    disk.failWhen(undefined);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+  }
   return programs.check(run);
 }
 

@@ -6,11 +6,17 @@ export interface ToldOfFailure {
   readonly isTold: () => boolean;
 }
 
-/** Notes what is thrown by the calls of a log, and what their promises are rejected with, while the log has failed. */
+/**
+ * Notes what is thrown by the calls of a log, and what their promises are rejected with, while the log has failed; and before,
+ * as why records wait for room is the failure of a log that is closed meanwhile.
+ */
 export function toldOfFailure(wal: SegmentedWal): ToldOfFailure {
   let isTold = false;
-  const note = (): void => {
+  const before = new Set<unknown>();
+  const note = (error: unknown): void => {
     isTold ||= wal.failure !== undefined;
+    before.add(error);
+    if (error instanceof Error) before.add(error.cause);
   };
   const noting =
     (call: (...args: unknown[]) => unknown) =>
@@ -20,7 +26,7 @@ export function toldOfFailure(wal: SegmentedWal): ToldOfFailure {
         if (result instanceof Promise) result.catch(note);
         return result;
       } catch (error) {
-        note();
+        note(error);
         throw error;
       }
     };
@@ -30,5 +36,5 @@ export function toldOfFailure(wal: SegmentedWal): ToldOfFailure {
       return typeof value === 'function' ? noting(value as (...args: unknown[]) => unknown) : value;
     },
   });
-  return { wal: noted, isTold: () => isTold };
+  return { wal: noted, isTold: () => isTold || (wal.failure !== undefined && before.has(wal.failure)) };
 }

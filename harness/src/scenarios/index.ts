@@ -30,6 +30,7 @@ import { scenario as freedNameDurableBeforeOverwritten } from './freed-name-dura
 import { scenario as freshIdForEveryReuse } from './fresh-id-for-every-reuse.js';
 import { scenario as fullDisk } from './full-disk.js';
 import { scenario as goesOnBehindClose } from './goes-on-behind-close.js';
+import { scenario as goesOnWithRoom } from './goes-on-with-room.js';
 import { scenario as groups } from './groups.js';
 import { scenario as growingSegments } from './growing-segments.js';
 import { scenario as headerBeforeAnythingElse } from './header-before-anything-else.js';
@@ -52,6 +53,7 @@ import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-un
 import { scenario as preparedSegments } from './prepared-segments.js';
 import { scenario as readersAfterACrash } from './readers-after-a-crash.js';
 import { scenario as recycledBehindACut } from './recycled-behind-a-cut.js';
+import { scenario as reserve } from './reserve.js';
 import { scenario as resetTo } from './reset-to.js';
 import { scenario as retention } from './retention.js';
 import { scenario as rolls } from './rolls.js';
@@ -105,6 +107,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'fresh-id-for-every-reuse': freshIdForEveryReuse,
   'full-disk': fullDisk,
   'goes-on-behind-close': goesOnBehindClose,
+  'goes-on-with-room': goesOnWithRoom,
   groups,
   'growing-segments': growingSegments,
   'header-before-anything-else': headerBeforeAnythingElse,
@@ -127,6 +130,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'prepared-segments': preparedSegments,
   'readers-after-a-crash': readersAfterACrash,
   'recycled-behind-a-cut': recycledBehindACut,
+  reserve,
   'reset-to': resetTo,
   retention,
   rolls,

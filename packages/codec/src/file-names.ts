@@ -11,6 +11,8 @@ export const FileName = {
   checkpointDraft: 'checkpoint.new',
   /** The next segment, not part of the log until it is renamed. */
   nextSegment: 'next.seg',
+  /** Room that is kept for a full disk; not part of the log, and what it contains means nothing. */
+  reserve: '.reserve',
   /** The directory of the files that salvage has taken out of the log. */
   quarantine: 'quarantine',
   /** The plan of a salvage in progress: its presence shows that the log may be half repaired. */

@@ -3,6 +3,9 @@ import type { StorageIo } from '@walstack/storage-io';
 import type { CheckedSettings, Settings } from './options.js';
 import { writesSideBySide } from './segments/segment-file.js';
 
+/** Enough for a checkpoint, the header of a segment, and what the file system notes of their files. */
+const RESERVE_BYTES = 64 * 1024;
+
 /**
  * Applies the defaults that depend on the backend. For real files the path of the directory is made absolute, so that the
  * process may change its working directory.
@@ -14,5 +17,6 @@ export function settingsFor(checked: CheckedSettings, io: StorageIo): Settings {
     directory: io.capabilities.realFiles ? resolve(checked.directory) : checked.directory,
     preallocate,
     recycleSegments: checked.recycleSegments ?? (preallocate === 'none' ? 0 : 4),
+    reserveBytes: checked.reserveBytes ?? (preallocate === 'none' ? undefined : RESERVE_BYTES),
   };
 }

@@ -19,6 +19,8 @@ export class CallQueues {
   readonly #directory: string;
   readonly #writer: SegmentWriter;
   #failureIsReported = false;
+  /** Why records waited for room on the disk, once a call that writes has thrown it or rejected with it. */
+  #reportedNoSpace: WalError | undefined;
 
   constructor(io: StorageIo, directory: string, isReadonly: boolean, writer: SegmentWriter) {
     this.writes = new RoutineQueue(io);
@@ -29,9 +31,13 @@ export class CallQueues {
     this.#writer = writer;
   }
 
-  /** Whether a call that writes has thrown or rejected with the failure of the log. */
+  /**
+   * Whether a call that writes has thrown or rejected with the failure of the log, or with why records wait for room: if they
+   * still do when it is closed, that is its failure.
+   */
   get failureIsReported(): boolean {
-    return this.#failureIsReported;
+    const { noSpace } = this.#writer;
+    return this.#failureIsReported || (noSpace !== undefined && noSpace === this.#reportedNoSpace);
   }
 
   /** Runs a routine in the write queue whose rejection with the failure does not count as its report: of calls that read. */
@@ -94,10 +100,11 @@ export class CallQueues {
 
   /** Notes that a call of the application that writes reports this error, which may be the failure of the log. @returns it */
   reported(error: unknown): unknown {
-    const { failure } = this.#writer;
-    if (failure !== undefined && (error === failure || (WalError.is(error) && error.cause === failure))) {
-      this.#failureIsReported = true;
-    }
+    const { failure, noSpace } = this.#writer;
+    const reason = failure ?? noSpace;
+    if (reason === undefined || (error !== reason && !(WalError.is(error) && error.cause === reason))) return error;
+    if (failure === undefined) this.#reportedNoSpace = noSpace;
+    else this.#failureIsReported = true;
     return error;
   }
 

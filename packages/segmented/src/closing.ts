@@ -95,10 +95,21 @@ export class Closing {
         if (!this.#failureWasReported) this.#throwIfOwed(discard);
         return;
       }
-      yield* writer.close(MarkType.closed, discard);
+      yield* this.#closeWriter(discard);
     } finally {
       calls.state = 'closed';
       unlock();
+    }
+  }
+
+  *#closeWriter(discard: boolean): IoRoutine<void> {
+    const { writer } = this.#parts;
+    const { noSpace } = writer;
+    try {
+      yield* writer.close(MarkType.closed, discard);
+    } catch (error) {
+      // A call has reported that its records wait for room, and there is still none.
+      if (noSpace === undefined || error !== noSpace || !this.#failureWasReported) throw error;
     }
   }
 

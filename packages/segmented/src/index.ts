@@ -49,4 +49,5 @@ export type { TruncateResult } from './retention/segment-removal.js';
 export { SegmentedWal } from './segmented-wal.js';
 export type { SegmentMeta } from './segments/segment.js';
 export type { SegmentedWalStats } from './stats.js';
+export type { Reserve } from './write/allocation/disk-reserve.js';
 export type { Preparation } from './write/allocation/segment-allocator.js';

@@ -96,6 +96,12 @@ export interface SegmentedWalConfig {
    * are kept, and no more than were taken since files were freed last. Default 4 if segments are prepared, else 0.
    */
   readonly recycleSegments?: number;
+  /**
+   * Room that is kept for a full disk, in bytes: a file of this size in the directory, which is shortened when a checkpoint, a
+   * hold, a truncation or closing the log finds no room, and made again when there is room. 0 to 1 GiB; 0 removes one that is
+   * there. Default 65536 if segments are prepared, else 0; by default one that is there is not removed.
+   */
+  readonly reserveBytes?: number;
   /** The longest payload, in bytes; 0 to 1 GiB. Default 64 MiB. */
   readonly maxPayloadBytes?: number;
   /**
@@ -177,6 +183,9 @@ export interface SegmentedWalConfig {
 
 const MEBIBYTE = 1024 * 1024;
 
+/** The largest reserve. */
+const RESERVE_BYTES_MAX = 1024 * MEBIBYTE;
+
 /**
  * Every option of a log. Its names, defaults and checks are here and nowhere else: the layers above take from this table what
  * they pass on, and tests hold the READMEs and the comments above to it.
@@ -195,9 +204,13 @@ export const LOG_OPTIONS = {
   padGroups: { default: false, check: checkBoolean },
   maxInFlight: { default: 16, check: (name, value) => checkInteger(name, value, 1, 256) },
   directIo: { default: true, check: checkBoolean },
-  // The defaults of these two depend on the backend: `settingsFor`.
+  // The defaults of these three depend on the backend: `settingsFor`.
   preallocate: { default: undefined, check: optional((name, value) => checkOneOf(name, value, PREALLOCATIONS)) },
   recycleSegments: { default: undefined, check: optional((name, value) => checkInteger(name, value, 0, 1024)) },
+  reserveBytes: {
+    default: undefined,
+    check: optional((name, value) => checkInteger(name, value, 0, RESERVE_BYTES_MAX)),
+  },
   maxPayloadBytes: { default: PAYLOAD_BYTES_DEFAULT, check: (_name, value) => checkMaxPayloadBytes(value) },
   maxPendingBytes: { default: 64 * MEBIBYTE, check: (name, value) => checkInteger(name, value, 1) },
   markAfterMs: { default: 50, check: (name, value) => checkInteger(name, value, 0, TIMER_MS_MAX) },
@@ -233,6 +246,8 @@ export interface CheckedSettings extends Omit<Checked, 'io' | 'compression' | ke
 export interface Settings extends CheckedSettings {
   readonly preallocate: Preallocation;
   readonly recycleSegments: number;
+  /** `undefined`: none is made, and one that is there is used. */
+  readonly reserveBytes: number | undefined;
 }
 
 /** A checked configuration: the settings, and what they do not contain. */

@@ -266,8 +266,9 @@ export class SegmentedWal {
    * @param payload - bytes, copied before the call returns, or a string without lone surrogates, encoded as UTF-8; may be
    * empty
    * @returns its LSN
-   * @throws `WAL_TOO_LARGE`, `WAL_BACKPRESSURE`, `WAL_NO_SPACE`, `WAL_CLOSED`, the code of the first failure; `TypeError`
-   * or `RangeError` for wrong arguments. Nothing was appended then.
+   * @throws `WAL_TOO_LARGE`, `WAL_BACKPRESSURE`, `WAL_CLOSED`, the code of the first failure; `WAL_NO_SPACE` while earlier
+   * records, or the segment for this one, wait for room on the disk; `TypeError` or `RangeError` for wrong arguments. Nothing
+   * was appended then.
    */
   append(payload: Uint8Array | string, options: AppendOptions = NO_OPTIONS): Lsn {
     this.#gate.throwUnlessWritable();
@@ -373,7 +374,8 @@ export class SegmentedWal {
   /**
    * Makes everything appended so far durable. Calls made during a sync share the next one.
    *
-   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`: final, the log accepts nothing any more; `WAL_CLOSED`
+   * @throws `WAL_NO_SPACE`: what found no room stays in memory, and the next call writes it if there is some; it is final if
+   * the log has a {@link failure}. `WAL_IO_FAILED`: final, the log accepts nothing any more; `WAL_CLOSED`
    */
   sync(): Promise<void> {
     return withCallers(this.#syncs.sync());
@@ -382,7 +384,7 @@ export class SegmentedWal {
   /**
    * Like {@link sync}, with a callback instead of a promise.
    *
-   * @param ended - called when everything appended before the call is durable, or with the error when it never will be:
+   * @param ended - called when everything appended before the call is durable, or with the error when it is not:
    * perhaps before this call returns, else while completions are processed. It may call any method, blocking ones included;
    * as everywhere, {@link append} is rejected during a {@link truncateAfter} or {@link resetTo}. An error that it throws is
    * an uncaught exception.
@@ -413,7 +415,7 @@ export class SegmentedWal {
    * @param lsn - the result of {@link submitSync}
    * @returns whether everything up to `lsn` is durable, or was durable before {@link truncateAfter} or {@link resetTo}
    * dropped it
-   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it never will be durable, `WAL_CLOSED`
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` when it is not durable, as for {@link sync}; `WAL_CLOSED`
    */
   checkCompletions(lsn: Lsn): boolean {
     return this.#syncs.checkCompletions(lsn);
@@ -556,7 +558,8 @@ export class SegmentedWal {
    * Reads one record. Flushes it first if it is still in memory.
    *
    * @param lsn - its LSN, at least 1
-   * @returns `undefined` when the LSN was not assigned yet; after a failure, when the record is not known durable
+   * @returns `undefined` when the LSN was not assigned yet; after a failure, when the record is not known durable; while the
+   * disk is full, when it is not written
    * @throws `WAL_TRUNCATED` with `firstLsn` when it is not in the log any more; `WAL_CORRUPT`, `WAL_IO_FAILED`,
    * `WAL_BAD_KEY`, `WAL_CLOSED`
    */
@@ -576,7 +579,8 @@ export class SegmentedWal {
 
   /**
    * The records from `lsn` on, in order, up to the last one appended when the iteration begins. Records that are still in
-   * memory are flushed first. After a failure it ends with the last record that is known durable.
+   * memory are flushed first. After a failure it ends with the last record that is known durable, on a full disk with the last
+   * one that is written.
    *
    * @param from - the first LSN to read, at most `nextLsn`; `'checkpoint'` is the first one behind the checkpoint when the
    * iteration begins, see {@link ReadFrom}

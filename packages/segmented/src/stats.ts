@@ -1,4 +1,5 @@
 import type { StorageIo } from '@walstack/storage-io';
+import type { Reserve } from './write/allocation/disk-reserve.js';
 import type { Preparation } from './write/allocation/segment-allocator.js';
 import type { SegmentWriter } from './write/segment-writer.js';
 
@@ -23,6 +24,13 @@ export interface SegmentedWalStats {
   readonly segments: number;
   /** What is prepared for the next segment, so that durable writes do not have to extend a file. */
   readonly preparation: Preparation;
+  /** What is kept for a full disk. */
+  readonly reserve: Reserve;
+  /**
+   * Whether appended records found no room on the disk: they are in memory, appends are refused with `WAL_NO_SPACE`, and every
+   * call that writes tries to write them.
+   */
+  readonly waitsForSpace: boolean;
   /** Name of the backend. */
   readonly backend: string;
 }
@@ -30,5 +38,8 @@ export interface SegmentedWalStats {
 export function statsOf(writer: SegmentWriter, io: StorageIo): SegmentedWalStats {
   const { counters, pendingBytes, directIo, chain, allocator } = writer;
   const preparation = Object.freeze(allocator.preparation);
-  return Object.freeze({ ...counters, pendingBytes, directIo, segments: chain.length, preparation, backend: io.name });
+  const reserve = Object.freeze(writer.reserve.current);
+  const waitsForSpace = writer.noSpace !== undefined;
+  const state = { pendingBytes, directIo, segments: chain.length, preparation, reserve, waitsForSpace };
+  return Object.freeze({ ...counters, ...state, backend: io.name });
 }

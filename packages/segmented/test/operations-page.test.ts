@@ -22,7 +22,7 @@ function run(directory: string, example: number, before = '', after = ''): strin
 }
 
 test('docs/operations.md has as many examples as are run here', () => {
-  expect(examples).toHaveLength(6);
+  expect(examples).toHaveLength(7);
 });
 
 test('truncating behind a snapshot', () => {
@@ -43,6 +43,17 @@ test('a backup', () => {
     const backup = SegmentedWal.openSync({ directory: 'backups/events' });
     console.log(lastLsn, backup.lastLsn); await backup.close();`;
   expect(run(temporaryDirectory(), 4, before, after)).toBe('100 100\n');
+});
+
+// What these calls do on a disk that is full: harness/test/full-disk.test.ts.
+test('making room on a full disk', () => {
+  const before = `
+    const wal = SegmentedWal.openSync({ directory: 'log', segmentBytes: 8192 });
+    for (let lsn = 1; lsn <= 100; lsn++) wal.append(new Uint8Array(500));
+    wal.syncSync();
+    const snapshot = { lastLsn: 60 };`;
+  const after = 'console.log(wal.checkpointLsn, wal.firstLsn > 40, wal.firstLsn <= 61); await wal.close();';
+  expect(run(temporaryDirectory(), 6, before, after)).toBe('60 true true\n');
 });
 
 test('retention, a check beside a writer, salvage, and a lock that is waited for', () => {

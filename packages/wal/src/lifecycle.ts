@@ -1,26 +1,32 @@
 import { WalError } from '@walstack/codec';
 
-/** The states of a log, in order; a log only goes forward. */
-export type WalState = 'init' | 'running' | 'draining' | 'closed';
+/**
+ * The states of a log, in order; a log only goes forward. `'failed'` stands for `'running'` and `'draining'` once it has a
+ * `failure`: it accepts nothing more, and is to be closed and opened again.
+ */
+export type WalState = 'init' | 'running' | 'draining' | 'failed' | 'closed';
 
-const ORDER: readonly WalState[] = ['init', 'running', 'draining', 'closed'];
+/** The states that calls move a log to. */
+type Stage = Exclude<WalState, 'failed'>;
+
+const ORDER: readonly Stage[] = ['init', 'running', 'draining', 'closed'];
 
 /** The state of one log; rejects the calls that the state does not allow. */
 export class Lifecycle {
   readonly #path: string;
-  #state: WalState = 'init';
+  #state: Stage = 'init';
 
   /** @param path - the directory of the log, which errors name */
   constructor(path: string) {
     this.#path = path;
   }
 
-  get state(): WalState {
+  get state(): Stage {
     return this.#state;
   }
 
   /** Moves to a later state; an earlier or the same state changes nothing. */
-  advance(to: WalState): void {
+  advance(to: Stage): void {
     if (ORDER.indexOf(to) > ORDER.indexOf(this.#state)) this.#state = to;
   }
 

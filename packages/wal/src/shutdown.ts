@@ -86,11 +86,12 @@ export class Shutdown {
     if (failure !== undefined) this.#committer.reported(failure);
     this.#closing = log.close().then(() => {
       // Nothing waits for this call any more: `close` reports it, also one that was called meanwhile.
-      if (failure !== undefined && this.#drainingCalls === 0) throw failure;
+      if (failure !== undefined && this.#drainingCalls === 0 && !this.#committer.isDurable(end)) throw failure;
     });
     this.#followers.end();
     await this.#closing;
-    if (failure !== undefined) throw failure;
+    // Where records waited for room on the disk, closing the log may have found some.
+    if (failure !== undefined && !this.#committer.isDurable(end)) throw failure;
   }
 
   #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {

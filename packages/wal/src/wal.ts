@@ -62,7 +62,8 @@ import type { WalStats } from './stats.js';
 /**
  * A write-ahead log: append events, commit them in groups, read them back in order after any crash.
  *
- * One thread owns a `Wal`. It goes through the states init → running → draining → closed, and never back.
+ * One thread owns a `Wal`. It goes through the states init → running → draining → closed, and never back; after a failure it
+ * is failed until it is closed.
  *
  * `T` is what the payload of an event is when it is read, `I` what may be given when it is appended: the `encoding` that the
  * log is opened with decides both.
@@ -230,7 +231,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /** The state of the log. */
   get state(): WalState {
-    return this.#lifecycle.state;
+    const { state } = this.#lifecycle;
+    return state !== 'closed' && this.failure !== undefined ? 'failed' : state;
   }
 
   /** The first LSN in the log; the next one to be assigned when the log has no event. */

@@ -29,6 +29,8 @@ describe.each(BACKENDS)('on %s', (name, create) => {
       bytesWritten: expect.any(Number),
       pendingBytes: 0,
       preparation: { state: 'off', preparedBytes: 0, segmentBytes: 0 },
+      reserve: { state: 'off', bytes: 0, releases: 0 },
+      waitsForSpace: false,
       segments: 1,
       sizeBytes: 4096,
       commits: 0,

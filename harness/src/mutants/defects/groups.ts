@@ -225,12 +225,12 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'single-commits',
     breaks: 'The beginning of a segment is prepared before anything is written to it, and not beside that.',
     file: `${SEGMENTED}/write/group-writer.ts`,
-    find: `      if (!extent.segment.isBegun) yield* this.#begin(extent, toSync);
-      this.#startWrite(extent, toSync);
+    find: `        if (!extent.segment.isBegun) yield* this.#begin(extent, toSync);
+        this.#startWrite(extent, toSync);
 `,
-    replace: `      const { isBegun } = extent.segment;
-      this.#startWrite(extent, toSync);
-      if (!isBegun) yield* this.#begin({ ...extent, position: extent.position - 1 }, toSync);
+    replace: `        const { isBegun } = extent.segment;
+        this.#startWrite(extent, toSync);
+        if (!isBegun) yield* this.#begin({ ...extent, position: extent.position - 1 }, toSync);
 `,
   },
   {

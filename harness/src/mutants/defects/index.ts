@@ -6,6 +6,7 @@ import { CALLS_DEFECTS } from './calls.js';
 import { COSTS_DEFECTS } from './costs.js';
 import { ENCRYPTION_DEFECTS } from './encryption.js';
 import { FRAMES_DEFECTS } from './frames.js';
+import { FULL_DISKS_DEFECTS } from './full-disks.js';
 import { GOES_ON_DEFECTS } from './goes-on.js';
 import { GROUPS_DEFECTS } from './groups.js';
 import { LOCKS_DEFECTS } from './locks.js';
@@ -27,6 +28,7 @@ export const DEFECTS: readonly Defect[] = [
   ...TRUNCATION_DEFECTS,
   ...RECOVERY_DEFECTS,
   ...GOES_ON_DEFECTS,
+  ...FULL_DISKS_DEFECTS,
   ...SALVAGE_DEFECTS,
   ...BACKUPS_DEFECTS,
   ...BATCHES_DEFECTS,

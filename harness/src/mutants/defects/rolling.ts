@@ -29,10 +29,10 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     scenario: 'name-before-acknowledgement',
     breaks: 'Before the name of a segment is durable no record in it is acknowledged.',
     file: `${SEGMENTED}/write/allocation/segment-files.ts`,
-    find: `    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+    find: `    yield* this.#rename(next);
     yield* this.#directorySync.sync();
   }`,
-    replace: `    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+    replace: `    yield* this.#rename(next);
   }`,
   },
   {
@@ -40,7 +40,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     scenario: 'sealing',
     breaks: 'All groups of a segment are durable before the next one gets its name.',
     file: `${SEGMENTED}/write/roll.ts`,
-    find: `      yield* this.#until(() => old.isWritten);
+    find: `      yield* this.#failure.unless(this.#pipeline.untilWritten(() => old.isWritten));
       if (old.dirty) yield* this.#files.datasync(old);
       this.#watermarks.provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
       yield* this.#files.trimPreallocation(old);`,
@@ -128,7 +128,7 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks: 'Closing a log does not report again a failure with which a call has rejected.',
     file: `${SEGMENTED}/call-queues.ts`,
-    find: '(WalError.is(error) && error.cause === failure)',
+    find: '(WalError.is(error) && error.cause === reason)',
     replace: 'false',
   },
   {

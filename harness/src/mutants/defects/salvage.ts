@@ -241,7 +241,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/full-disk.test.ts',
     breaks: 'The preallocated next segment is released where writing the tail again needs room.',
     file: `${SEGMENTED}/recovery/recover.ts`,
-    find: "if (!WalError.is(error, 'WAL_NO_SPACE') || files.drafts.length === 0) throw error;",
+    find: "if (!WalError.is(error, 'WAL_NO_SPACE') || (files.drafts.length === 0 && !files.reserve)) throw error;",
     replace: 'throw error;',
   },
   {

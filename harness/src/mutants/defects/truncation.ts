@@ -131,14 +131,14 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     breaks: 'A cut for which there is no room has changed nothing.',
     file: `${SEGMENTED}/write/restart.ts`,
     find: `    try {
-      yield* this.#files.create(next);
+      yield* this.#files.createWithReserve(next);
     } catch (error) {
       throw WalError.is(error, 'WAL_NO_SPACE') ? error : failure.fail(error);
     }
     yield* closingOnFailure(environment, next, this.#nameInstead(next, note));`,
     replace: `    yield* note();
     try {
-      yield* this.#files.create(next);
+      yield* this.#files.createWithReserve(next);
     } catch (error) {
       throw WalError.is(error, 'WAL_NO_SPACE') ? error : failure.fail(error);
     }
@@ -149,8 +149,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/release-reserve.test.ts',
     breaks: 'The preallocated segment is made, used and released by one routine at a time.',
     file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
-    find: 'return yield* this.#queue.join(() => this.#releaseReserve());',
-    replace: 'return yield* this.#releaseReserve();',
+    find: 'return yield* this.#queue.join(() => this.#releasePrepared());',
+    replace: 'return yield* this.#releasePrepared();',
   },
   {
     name: 'draft-in-the-way',

@@ -30,6 +30,8 @@ export interface LogFiles {
   readonly free: readonly string[];
   /** Whether a backup was begun here and has no segment yet, or was decided and not ended. */
   readonly backup: 'begun' | 'decided' | undefined;
+  /** Whether room is kept here for a full disk. */
+  readonly reserve: boolean;
   /** Temporary files that a crash left: never part of the log. */
   readonly drafts: readonly string[];
   /** Names that do not belong to a log. */
@@ -85,6 +87,7 @@ export function sortFiles(names: readonly string[]): LogFiles {
     quarantine: names.some((name) => QUARANTINE.test(name)),
     free,
     backup: backupIn(names, segments.length > 0),
+    reserve: names.includes(FileName.reserve),
     drafts,
     foreign,
   };

@@ -174,7 +174,7 @@ export class ReadCalls {
     const { isReadonly } = this.#calls;
     const failed = this.#writer.failure !== undefined;
     const isWritten = Math.min(last, to) <= this.#writer.writtenLsn;
-    if (!isWritten && !failed && !isReadonly) yield* this.#writer.flush();
+    if (!isWritten && !failed && !isReadonly) yield* this.#flushed();
     const { chain, sealed, active, durableLsn, writtenLsn, firstLsn, keyRing } = this.#writer;
     const lsn = this.#firstWanted(from);
     // A truncation may have run meanwhile.
@@ -195,6 +195,15 @@ export class ReadCalls {
     this.#readers.add(reader);
     if (this.#calls.state !== 'open') reader.end();
     return reader;
+  }
+
+  /** Flushes what is in memory. What finds no room there is not read. */
+  *#flushed(): IoRoutine<void> {
+    try {
+      yield* this.#writer.flush();
+    } catch (error) {
+      if (error !== this.#writer.noSpace) throw error;
+    }
   }
 
   *#lsnBefore(position: number): IoRoutine<Lsn> {

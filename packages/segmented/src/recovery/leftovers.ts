@@ -1,5 +1,5 @@
-import { basename } from 'node:path';
-import { parseSegmentFileName, type SegmentName, WalError } from '@walstack/codec';
+import { basename, join } from 'node:path';
+import { FileName, parseSegmentFileName, type SegmentName, WalError } from '@walstack/codec';
 import type { LogFiles, Segment } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
@@ -24,6 +24,9 @@ export function* cleanUp(
   const kept = new Set([...superseded.values()].flat());
   yield* removeLeftovers(environment, [...leftovers.filter((path) => !kept.has(path)), ...replaced]);
   yield* removeDrafts(environment, settings, files);
+  if (files.reserve && settings.reserveBytes === 0) {
+    yield* removeLeftovers(environment, [join(settings.directory, FileName.reserve)]);
+  }
 }
 
 /** Removes leftovers. A file that cannot be removed does not stop the opening: the next opening tries again. */

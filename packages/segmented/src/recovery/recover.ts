@@ -1,4 +1,5 @@
-import { blockEnd, type Lsn, WalError } from '@walstack/codec';
+import { join } from 'node:path';
+import { blockEnd, FileName, type Lsn, WalError } from '@walstack/codec';
 import { ALWAYS_ENCRYPTED, corruption, type Link, type LogFiles, type Segment } from '@walstack/mmap-reader/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { closeFile } from '@walstack/storage-io/internal';
@@ -9,7 +10,7 @@ import { checkKeys, loadCurrentKey, statementOf } from '../segments/keys.js';
 import { syncAncestors, writeCheckpoint } from '../segments/log-directory.js';
 import { closingOnFailure, makeNamed, removeDrafts, syncName } from '../segments/new-segment.js';
 import { BEGINNING, isEmpty, linkBehind } from '../segments/segment.js';
-import { isFailureOfFile, openForWriting } from '../segments/segment-file.js';
+import { isFailureOfFile, openForWriting, removeIfPossible } from '../segments/segment-file.js';
 import type { LogStart } from '../write/log-start.js';
 import { analyzeLog, type LogAnalysis } from './analyze-log.js';
 import { cleanUp } from './leftovers.js';
@@ -115,11 +116,23 @@ export function* recoverLog(
       checkpoint,
       checkpointIsDurable: checkpoint === undefined || (deferred === undefined && mustRewriteCheckpoint(analysis)),
       free: files.free,
+      reservedBytes: files.reserve ? reservedBytes(environment.io, settings) : 0,
       encryptedFrom,
     },
     report: reportOn(analysis, settings),
     noSpace: next.noSpace,
   };
+}
+
+/** Size of the reserve; 0 when there is none any more. */
+function reservedBytes(io: StorageIo, { directory }: Settings): number {
+  try {
+    const { kind, size } = io.stat(join(directory, FileName.reserve));
+    return kind === 'file' ? size : 0;
+  } catch (error) {
+    if (isFailureOfFile(error)) return 0;
+    throw error;
+  }
 }
 
 /** Analyzes the log and repairs its tail; repeats both if the kept part has become shorter since it was read. */
@@ -145,8 +158,8 @@ function* analyzeAndRepair(
 }
 
 /**
- * {@link repairTail}; on a full disk it removes the drafts and tries again, as a file system may need space for writing in
- * place, and a preallocated file may have taken it.
+ * {@link repairTail}; on a full disk it removes the drafts and the reserve and tries again, as a file system may need space for
+ * writing in place, and a preallocated file may have taken it.
  */
 function* repairTailWithRoom(
   environment: Environment,
@@ -158,11 +171,17 @@ function* repairTailWithRoom(
   try {
     return yield* repairTail(environment, newest, analysis);
   } catch (error) {
-    if (!WalError.is(error, 'WAL_NO_SPACE') || files.drafts.length === 0) throw error;
+    if (!WalError.is(error, 'WAL_NO_SPACE') || (files.drafts.length === 0 && !files.reserve)) throw error;
   }
+  yield* makeRoom(environment, settings, files);
+  return yield* repairTail(environment, newest, analysis);
+}
+
+/** Removes what only takes room: the drafts, and the reserve, which the log makes again when there is room. */
+function* makeRoom(environment: Environment, settings: Settings, files: LogFiles): IoRoutine<void> {
   yield* ioSteps.syncDirectory(environment.io, settings.directory);
   yield* removeDrafts(environment, settings, files);
-  return yield* repairTail(environment, newest, analysis);
+  if (files.reserve) yield* removeIfPossible(environment.io, join(settings.directory, FileName.reserve));
 }
 
 /** The error for a segment of which less can be read each time. */
@@ -205,16 +224,14 @@ function* rewriteCheckpoint(
   const { checkpoint } = analysis;
   if (checkpoint === undefined || !mustRewriteCheckpoint(analysis)) return undefined;
   const { io } = environment;
-  const { directory } = settings;
   try {
     yield* writeCheckpoint(io, settings, checkpoint);
     return undefined;
   } catch (error) {
     if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
   }
-  yield* ioSteps.syncDirectory(io, directory);
   // A preallocated file may have taken the space.
-  yield* removeDrafts(environment, settings, files);
+  yield* makeRoom(environment, settings, files);
   try {
     yield* writeCheckpoint(io, settings, checkpoint);
     return undefined;

@@ -68,11 +68,18 @@ export class CheckpointStore {
 
   *#write(checkpoint: Checkpoint): IoRoutine<void> {
     const { io } = this.#environment;
-    try {
-      yield* writeCheckpoint(io, this.#settings, checkpoint);
-    } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE') || !(yield* this.#writer.allocator.releaseReserve())) throw error;
-      yield* writeCheckpoint(io, this.#settings, checkpoint);
+    const { allocator, reserve } = this.#writer;
+    for (let isPreparedGone = false; ; ) {
+      try {
+        yield* writeCheckpoint(io, this.#settings, checkpoint);
+        return;
+      } catch (error) {
+        if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+        // What only makes the log faster goes first.
+        const isGiven = !isPreparedGone && (yield* allocator.releasePrepared());
+        isPreparedGone = true;
+        if (!isGiven && !(yield* reserve.release())) throw error;
+      }
     }
   }
 }

@@ -57,34 +57,34 @@ export class TruncationCalls {
 
   async checkpoint(lsn: Lsn): Promise<void> {
     this.#checkAppended(lsn);
-    return this.#calls.runMaintenance(() => this.#truncation.checkpoint(lsn));
+    return this.#calls.runMaintenance(() => this.#truncating(this.#truncation.checkpoint(lsn)));
   }
 
   checkpointSync(lsn: Lsn): void {
     this.#checkAppended(lsn);
-    this.#calls.runMaintenanceSync(() => this.#truncation.checkpoint(lsn));
+    this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.checkpoint(lsn)));
   }
 
   async hold(name: string, lsn: Lsn): Promise<void> {
     checkHoldName(name);
     this.#checkKept(lsn);
-    return this.#calls.runMaintenance(() => this.#truncation.hold(name, lsn));
+    return this.#calls.runMaintenance(() => this.#truncating(this.#truncation.hold(name, lsn)));
   }
 
   holdSync(name: string, lsn: Lsn): void {
     checkHoldName(name);
     this.#checkKept(lsn);
-    this.#calls.runMaintenanceSync(() => this.#truncation.hold(name, lsn));
+    this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.hold(name, lsn)));
   }
 
   async releaseHold(name: string): Promise<boolean> {
     checkHoldName(name);
-    return this.#calls.runMaintenance(() => this.#truncation.releaseHold(name));
+    return this.#calls.runMaintenance(() => this.#truncating(this.#truncation.releaseHold(name)));
   }
 
   releaseHoldSync(name: string): boolean {
     checkHoldName(name);
-    return this.#calls.runMaintenanceSync(() => this.#truncation.releaseHold(name));
+    return this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.releaseHold(name)));
   }
 
   /** @param nextLsn - the LSN with which the log continues after the cut */
@@ -98,9 +98,12 @@ export class TruncationCalls {
     return this.#cuts.runSync(nextLsn, () => this.#calls.runMaintenanceSync(() => this.#truncating(cut())));
   }
 
-  *#truncating(truncation: IoRoutine<TruncateResult>): IoRoutine<TruncateResult> {
+  /** Runs what may make room on a full disk. */
+  *#truncating<T>(truncation: IoRoutine<T>): IoRoutine<T> {
     const result = yield* truncation;
-    if (this.#fullDisk.noSpace !== undefined) yield* this.#calls.writes.join(() => this.#fullDisk.beginIfDeferred());
+    // Before the records that wait take the room: the next call may need it.
+    yield* this.#writer.reserve.restore();
+    if (this.#fullDisk.noSpace !== undefined) yield* this.#calls.writes.join(() => this.#fullDisk.goOnIfPossible());
     return result;
   }
 

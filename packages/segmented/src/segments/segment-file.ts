@@ -111,13 +111,24 @@ export function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<vo
  * Renames `next.seg` to the name of its segment; durable once the directory is synced. Must be called after its
  * predecessor was sealed: the existence of the name proves that the predecessor is complete. If the rename fails, the file
  * is removed and nothing has changed.
+ *
+ * @param makeRoom - called as long as there is no room for the name; returns whether there may be some now. Default: there is not
  */
-export function* nameNextSegment(io: StorageIo, directory: string, header: SegmentHeader): IoRoutine<void> {
-  try {
-    io.rename(join(directory, FileName.nextSegment), join(directory, nameOf(header)));
-  } catch (error) {
-    yield* dropNextSegment(io, directory);
-    throw error;
+export function* nameNextSegment(
+  io: StorageIo,
+  directory: string,
+  header: SegmentHeader,
+  makeRoom?: () => IoRoutine<boolean>,
+): IoRoutine<void> {
+  for (;;) {
+    try {
+      io.rename(join(directory, FileName.nextSegment), join(directory, nameOf(header)));
+      return;
+    } catch (error) {
+      if (makeRoom !== undefined && WalError.is(error, 'WAL_NO_SPACE') && (yield* makeRoom())) continue;
+      yield* dropNextSegment(io, directory);
+      throw error;
+    }
   }
 }
 

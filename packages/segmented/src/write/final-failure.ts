@@ -2,6 +2,7 @@ import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import { announceFailure } from '../diagnostics.js';
 import type { Settings } from '../options.js';
+import type { Stall } from './stall.js';
 
 /**
  * The first failure of a log. It is final: after a failed sync, a later successful one does not prove durable what the
@@ -9,12 +10,17 @@ import type { Settings } from '../options.js';
  */
 export class FinalFailure {
   readonly #settings: Settings;
+  readonly #stall: Stall;
   readonly #stop: () => void;
   #error: WalError | undefined;
 
-  /** @param stop - ends what waits for anything in flight */
-  constructor(settings: Settings, stop: () => void) {
+  /**
+   * @param stall - whose error is no failure
+   * @param stop - ends what waits for anything in flight
+   */
+  constructor(settings: Settings, stall: Stall, stop: () => void) {
     this.#settings = settings;
+    this.#stall = stall;
     this.#stop = stop;
   }
 
@@ -52,22 +58,34 @@ export class FinalFailure {
     );
   }
 
-  /** Runs a routine whose failure is final. */
+  /** Runs a routine whose failure is final, unless it waits for room on the disk. */
   *guarded<T>(routine: IoRoutine<T>): IoRoutine<T> {
     this.throwIfFailed();
     let result: T;
     try {
       result = yield* routine;
     } catch (error) {
-      throw this.fail(error);
+      throw this.#isStall(error) ? error : this.fail(error);
     }
     // A background routine may have failed meanwhile.
     if (this.#error !== undefined) throw this.#error;
     return result;
   }
 
-  /** @param waiting - returns `false` after a failure. @throws the first failure */
+  /**
+   * @param waiting - returns `false` after a failure, or while the log waits for room
+   * @throws the first failure, or why the log waits
+   */
   *unless(waiting: IoRoutine<boolean>): IoRoutine<void> {
-    if (!(yield* waiting)) throw this.#error;
+    if (!(yield* waiting)) throw this.reason;
+  }
+
+  /** Why what was waited for has not come: the first failure, or why the log waits for room. */
+  get reason(): WalError | undefined {
+    return this.#error ?? this.#stall.error;
+  }
+
+  #isStall(error: unknown): boolean {
+    return this.#error === undefined && error !== undefined && error === this.#stall.error;
   }
 }

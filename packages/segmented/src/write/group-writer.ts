@@ -1,4 +1,4 @@
-import { sealFrames } from '@walstack/codec';
+import { sealFrames, type WalError } from '@walstack/codec';
 import { CompletionRouter, type IoRoutine, ioSteps, type Outcome } from '@walstack/storage-io';
 import type { Arena, Extent } from '../append/arena.js';
 import type { CoarseClock } from '../append/coarse-clock.js';
@@ -6,17 +6,27 @@ import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { positionAt } from '../segments/segment.js';
+import type { DiskReserve } from './allocation/disk-reserve.js';
 import type { SegmentAllocator } from './allocation/segment-allocator.js';
 import { fileOf, type SegmentFiles } from './allocation/segment-files.js';
 import type { FinalFailure } from './final-failure.js';
 import { writeOpenedMark } from './opened-mark.js';
-import type { Pipeline } from './pipeline.js';
+import type { Item, Pipeline } from './pipeline.js';
 import type { Roll } from './roll.js';
 import type { SegmentChain } from './segment-chain.js';
+import { isNoSpace, type Stall } from './stall.js';
 import type { LogEnd, Watermarks } from './watermarks.js';
 import type { WriterCounters, WriterParts } from './writer-parts.js';
 
 const DURABLE = { durable: true } as const;
+
+/** A write that found no room, and its place in the order of the results. */
+interface HeldWrite {
+  readonly extent: Extent;
+  readonly item: Item;
+  /** Whether the write was a durable one. */
+  readonly alone: boolean;
+}
 
 /** Writes what was encoded in groups, and makes them durable: by durable writes, or by a sync behind the writes. */
 export class GroupWriter {
@@ -24,6 +34,7 @@ export class GroupWriter {
   readonly #settings: Settings;
   readonly #counters: WriterCounters;
   readonly #failure: FinalFailure;
+  readonly #stall: Stall;
   readonly #watermarks: Watermarks;
   readonly #chain: SegmentChain;
   readonly #arena: Arena;
@@ -31,15 +42,21 @@ export class GroupWriter {
   readonly #isPipelined: boolean;
   readonly #pipeline: Pipeline;
   readonly #allocator: SegmentAllocator;
+  readonly #reserve: DiskReserve;
   readonly #files: SegmentFiles;
   readonly #roll: Roll;
   readonly #router: CompletionRouter;
+  /** Writes that found no room. Their memory is not released. */
+  #held: HeldWrite[] = [];
+  /** What was taken for the same groups, and could not be started behind them. */
+  #unstarted: readonly Extent[] = [];
 
   constructor(parts: WriterParts, files: SegmentFiles, roll: Roll) {
     this.#environment = parts.environment;
     this.#settings = parts.settings;
     this.#counters = parts.counters;
     this.#failure = parts.failure;
+    this.#stall = parts.stall;
     this.#watermarks = parts.watermarks;
     this.#chain = parts.chain;
     this.#arena = parts.arena;
@@ -47,6 +64,7 @@ export class GroupWriter {
     this.#isPipelined = parts.isPipelined;
     this.#pipeline = parts.pipeline;
     this.#allocator = parts.allocator;
+    this.#reserve = parts.reserve;
     this.#files = files;
     this.#roll = roll;
     this.#router = CompletionRouter.for(parts.environment.io);
@@ -88,7 +106,7 @@ export class GroupWriter {
    */
   submitAtOnce(): boolean {
     const { current } = this.#chain;
-    if (this.#failure.error !== undefined || !this.#isPipelined) return false;
+    if (this.#failure.error !== undefined || this.#stall.error !== undefined || !this.#isPipelined) return false;
     if (current === undefined || !current.isBegun || current.dirty) return false;
     if (!this.#arena.isOnlyFor(current) || !this.#hasRoomInFlight) return false;
     try {
@@ -105,18 +123,24 @@ export class GroupWriter {
   /**
    * {@link untilDurable} without a routine.
    *
-   * @param ended - called once, perhaps before this returns: with `undefined`, or the failure of the log
+   * @param ended - called once, perhaps before this returns: with `undefined`, the failure of the log, or why it waits for
+   * room
    */
   whenDurable(end: LogEnd, ended: (failure: unknown) => void): void {
     this.#pipeline.when(
       () => this.#watermarks.isDurable(end),
-      (held) => ended(held ? undefined : this.#failure.error),
+      (held) => ended(held ? undefined : this.#failure.reason),
     );
   }
 
   /** Waits until everything up to a submitted end is durable. May run concurrently with other routines. */
   untilDurable(end: LogEnd): IoRoutine<void> {
     return this.#until(() => this.#watermarks.isDurable(end));
+  }
+
+  /** Writes what has found no room; nothing else that was appended. Not durable on return. */
+  *goOn(): IoRoutine<void> {
+    yield* this.#failure.guarded(this.#goOnWriting(false));
   }
 
   /** Waits for everything in flight, and discards everything appended and not yet submitted. @returns how many records */
@@ -158,17 +182,73 @@ export class GroupWriter {
 
   /** Starts writing everything encoded so far, and rolls where it continues in the next segment. */
   *#startGroup(toSync: boolean): IoRoutine<void> {
+    if (this.#stall.error !== undefined) yield* this.#goOnWriting(toSync);
     if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
-    const extents = this.#take();
-    for (const extent of extents) {
-      if (extent.segment !== this.#chain.current) yield* this.#roll.start(extent.segment);
-      if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
-      if (!extent.segment.isBegun) yield* this.#begin(extent, toSync);
-      this.#startWrite(extent, toSync);
+    yield* this.#start(this.#take(), toSync);
+  }
+
+  *#start(extents: readonly Extent[], toSync: boolean): IoRoutine<void> {
+    let started = 0;
+    try {
+      for (const extent of extents) {
+        if (extent.segment !== this.#chain.current) yield* this.#roll.start(extent.segment);
+        if (!this.#hasRoomInFlight) yield* this.#roomInFlight();
+        if (!extent.segment.isBegun) yield* this.#begin(extent, toSync);
+        this.#startWrite(extent, toSync);
+        started++;
+      }
+    } catch (error) {
+      if (!isNoSpace(error) || this.#failure.error !== undefined) throw error;
+      // The rest of the group stays in memory.
+      this.#unstarted = extents.slice(started);
+      this.#pipeline.stall();
+      throw this.#stall.begin(error);
     }
     // Submitted at once, and not at the end of this turn of the event loop: the disk works while further records are
     // encoded.
     if (extents.length > 0) this.#environment.io.flush();
+  }
+
+  /** Writes again what found no room, and then the rest of its groups. @throws why there is still none */
+  *#goOnWriting(toSync: boolean): IoRoutine<void> {
+    do {
+      this.#pipeline.unstall();
+      yield* this.#writeHeld([...this.#held]);
+      const unstarted = this.#unstarted;
+      this.#unstarted = [];
+      yield* this.#start(unstarted, toSync);
+      // A write that was in flight may have found no room meanwhile.
+    } while (this.#held.length > 0);
+    this.#stall.end();
+    this.#reserve.want();
+  }
+
+  /**
+   * Repeats writes that found no room, each as a whole. Where they were durable ones, a datasync makes them durable: a durable
+   * write may consist of a write and a sync, and where it was the sync that found no room, this one fails as well, for good.
+   */
+  *#writeHeld(held: readonly HeldWrite[]): IoRoutine<void> {
+    const { io } = this.#environment;
+    for (const { extent } of held) {
+      try {
+        yield* ioSteps.write(io, fileOf(extent.segment), extent.bytes, extent.position);
+      } catch (error) {
+        if (!isNoSpace(error) || this.#failure.error !== undefined) throw error;
+        this.#pipeline.stall();
+        throw this.#stall.begin(error);
+      }
+    }
+    const toSync = held.filter(({ alone }) => alone).map(({ extent }) => fileOf(extent.segment));
+    for (const file of new Set(toSync)) {
+      yield* ioSteps.datasync(io, file);
+      this.#counters.syncs++;
+    }
+    this.#held = this.#held.filter((each) => !held.includes(each));
+    for (const { extent, item } of held) {
+      this.#arena.release(extent);
+      this.#pipeline.beginAgain();
+      this.#pipeline.end(item, { value: undefined });
+    }
   }
 
   /** Ends the group: what it consists of. */
@@ -186,8 +266,8 @@ export class GroupWriter {
 
   /** Called before the first write to a segment. */
   *#begin({ segment, position, bytes, nextLsn }: Extent, toSync: boolean): IoRoutine<void> {
-    segment.isBegun = true;
     yield* this.#goOn(segment);
+    segment.isBegun = true;
     // Not for a mark alone, and not for a flush, which waits for no disk.
     if (!toSync || nextLsn <= segment.nextWrittenLsn) return;
     yield* this.#allocator.prepareBeginning(segment, position, bytes.length);
@@ -213,6 +293,8 @@ export class GroupWriter {
     // own file is `next.seg`.
     if (toSync && segment === this.#chain.named) {
       this.#allocator.prepareAhead(segment, position + bytes.length, bytes.length);
+      // Not for a mark alone.
+      if (this.#reserve.isDue && extent.nextLsn > segment.nextWrittenLsn) this.#reserve.make();
     }
   }
 
@@ -233,10 +315,20 @@ export class GroupWriter {
       if (!('error' in outcome)) {
         if (alone) this.#counters.syncs++;
         this.#arena.release(extent);
+      } else if (isNoSpace(outcome.error) && this.#failure.error === undefined) {
+        this.#hold({ extent, item, alone }, outcome.error);
+        return;
       }
       this.#pipeline.end(item, outcome);
     };
     ioSteps.startWrite(this.#router, file, bytes, position, alone ? DURABLE : undefined, ended);
+  }
+
+  /** Keeps a write that found no room. */
+  #hold(write: HeldWrite, error: WalError): void {
+    this.#held.push(write);
+    this.#stall.begin(error);
+    this.#pipeline.stall(write.item);
   }
 
   /**

@@ -24,6 +24,8 @@ export interface LogStart {
   readonly checkpointIsDurable?: boolean;
   /** Names of the free segment files. */
   readonly free: readonly string[];
+  /** Size of the reserve that is there; 0 when there is none. Default 0. */
+  readonly reservedBytes?: number;
   /** The LSN from which on the log is encrypted; `undefined` while it is not known, as there is no ring. */
   readonly encryptedFrom?: Lsn | undefined;
 }

@@ -30,7 +30,7 @@ export class MarkWriter {
     const now = this.#now();
     const marked = this.#segmentForMark;
     // Without room for it the write would fail, and with it a log of which everything is durable.
-    if (marked === undefined || !(yield* this.#hasRoomFor(marked))) return;
+    if (marked === undefined || !(yield* this.#hasRoomFor(marked, type === MarkType.closed))) return;
     const { arena, watermarks, counters } = this.#parts;
     // Checked again, as calls during the reservation may have appended records.
     const segment = this.#segmentForMark;
@@ -62,9 +62,14 @@ export class MarkWriter {
     }
   }
 
-  #hasRoomFor(segment: ActiveSegment): IoRoutine<boolean> {
-    const from = this.#parts.arena.nextOffset(segment);
-    const start = frameStart(from, segment.header.blockBytes);
-    return reserveBlocks(this.#parts.environment, segment, from, start + MARK_FRAME_BYTES);
+  /** @param isLast - whether nothing is written behind the mark: then it may take the reserve */
+  *#hasRoomFor(segment: ActiveSegment, isLast: boolean): IoRoutine<boolean> {
+    const { arena, environment, reserve } = this.#parts;
+    const from = arena.nextOffset(segment);
+    const end = frameStart(from, segment.header.blockBytes) + MARK_FRAME_BYTES;
+    while (!(yield* reserveBlocks(environment, segment, from, end))) {
+      if (!isLast || !(yield* reserve.release())) return false;
+    }
+    return true;
   }
 }

@@ -17,6 +17,8 @@ export class Pipeline {
   readonly #items: Item[] = [];
   #running = 0;
   #failed = false;
+  /** Whether a write waits for room on the disk: then nothing is waited for that depends on it. */
+  #stalled = false;
   #waiting: (() => void)[] = [];
 
   /** @param fail - called with each failure; must call {@link stop} */
@@ -61,22 +63,51 @@ export class Pipeline {
   }
 
   /**
+   * Takes back what has begun and found no room: {@link beginAgain} follows. Until then no result behind it is applied, and
+   * {@link until} and {@link when} wait for nothing.
+   */
+  stall(item?: Item): void {
+    if (item !== undefined) this.#running--;
+    this.#stalled = true;
+    this.notify();
+  }
+
+  /** Called before what has found no room is begun again: it can be waited for again. */
+  unstall(): void {
+    this.#stalled = false;
+  }
+
+  /** Begins again what {@link stall} has taken back, in its place. */
+  beginAgain(): void {
+    this.#running++;
+  }
+
+  /**
    * {@link until} without a routine.
    *
    * @param ended - called once, perhaps before this returns, as part of a step: with whether the condition holds
    */
   when(holds: () => boolean, ended: (held: boolean) => void): void {
     if (holds()) ended(true);
-    else if (this.#failed) ended(false);
+    else if (this.#failed || this.#stalled) ended(false);
     else this.#waiting.push(() => this.when(holds, ended));
   }
 
   /**
    * Waits until a condition holds that depends on the running routines.
    *
-   * @returns whether it holds; `false` after a failure
+   * @returns whether it holds; `false` after a failure, and while something waits for room on the disk
    */
   *until(holds: () => boolean): IoRoutine<boolean> {
+    while (!holds()) {
+      if (this.#failed || this.#stalled) return false;
+      yield this.#change;
+    }
+    return true;
+  }
+
+  /** {@link until} for a running routine itself, which waits on while something waits for room. */
+  *untilWritten(holds: () => boolean): IoRoutine<boolean> {
     while (!holds()) {
       if (this.#failed) return false;
       yield this.#change;

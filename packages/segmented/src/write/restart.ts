@@ -39,7 +39,7 @@ export class Restart {
     if (!this.#isSettled) throw recordsPending(settings.directory);
     const next = chain.planAt(firstLsn, from, kept);
     try {
-      yield* this.#files.create(next);
+      yield* this.#files.createWithReserve(next);
     } catch (error) {
       throw WalError.is(error, 'WAL_NO_SPACE') ? error : failure.fail(error);
     }

@@ -71,7 +71,7 @@ export class Roll {
    * Makes everything durable and creates a new segment, unless the newest one has no record.
    *
    * @param sync - makes everything durable that was encoded
-   * @throws `WAL_NO_SPACE` when the disk is full: not a final failure unless something was appended meanwhile
+   * @throws `WAL_NO_SPACE` when the disk is full, with nothing changed: not a final failure
    */
   *now(sync: () => IoRoutine<void>): IoRoutine<void> {
     const chain = this.#chain;
@@ -85,16 +85,20 @@ export class Roll {
     // Behind the planning, during which the clock may append.
     const before = chain.active;
     chain.active = next;
-    yield* sync();
+    try {
+      yield* sync();
+    } catch (error) {
+      // There was no room for what was appended before: it waits for some.
+      this.#unplan(next, before);
+      throw error;
+    }
     // Records appended during the sync were written with it, and have carried out this roll already, or further ones.
     if (chain.named !== undefined && chain.named.header.number >= next.header.number) return;
     try {
-      yield* this.#files.create(next);
+      yield* this.#files.createWithReserve(next);
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE') || chain.active !== next || !isEmpty(next)) {
-        throw this.#failure.fail(error);
-      }
-      chain.active = before;
+      if (!WalError.is(error, 'WAL_NO_SPACE')) throw this.#failure.fail(error);
+      this.#unplan(next, before);
       throw error;
     }
     const old = chain.current;
@@ -104,7 +108,11 @@ export class Roll {
       yield* this.#failure.guarded(this.#seal(old, next));
       yield* this.#files.nameOrRefuse(next);
     } catch (error) {
-      if (this.#failure.error === undefined) this.#goBackTo(old, before, next, error);
+      if (this.#failure.error === undefined) {
+        this.#files.close(next);
+        chain.current = old;
+        this.#unplan(next, before);
+      }
       throw error;
     }
     this.#activate(next);
@@ -144,7 +152,8 @@ export class Roll {
   /** Makes the old segment durable, and cuts it behind its last used block. */
   *#seal(old: ActiveSegment | undefined, next: ActiveSegment): IoRoutine<void> {
     if (old !== undefined) {
-      yield* this.#until(() => old.isWritten);
+      // In flight, it waits on while the old segment waits for room on the disk.
+      yield* this.#failure.unless(this.#pipeline.untilWritten(() => old.isWritten));
       if (old.dirty) yield* this.#files.datasync(old);
       this.#watermarks.provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
       yield* this.#files.trimPreallocation(old);
@@ -157,21 +166,12 @@ export class Roll {
     this.#failure.throwIfFailed();
   }
 
-  /** There was no room for the name of a segment: what was appended for it has no place any more, and else nothing has changed. */
-  #goBackTo(
-    old: ActiveSegment | undefined,
-    before: ActiveSegment | undefined,
-    next: ActiveSegment,
-    error: unknown,
-  ): void {
-    const chain = this.#chain;
-    if (chain.active !== next || !isEmpty(next)) {
-      this.#failure.fail(error);
-      return;
-    }
-    this.#files.close(next);
-    chain.current = old;
-    chain.active = before;
+  /**
+   * Continues with the segment before one for which there was no room. Where records were appended for it meanwhile it stays
+   * planned: the next group carries out the roll.
+   */
+  #unplan(next: ActiveSegment, before: ActiveSegment | undefined): void {
+    if (this.#chain.active === next && isEmpty(next)) this.#chain.active = before;
   }
 
   /**

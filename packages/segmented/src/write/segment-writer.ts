@@ -10,6 +10,7 @@ import { DirectorySync } from '../segments/directory-sync.js';
 import type { ChainLink } from '../segments/segment.js';
 import { writesSideBySide } from '../segments/segment-file.js';
 import type { SegmentList, Segments } from '../segments/segment-list.js';
+import { DiskReserve } from './allocation/disk-reserve.js';
 import { SegmentAllocator } from './allocation/segment-allocator.js';
 import { SegmentFiles } from './allocation/segment-files.js';
 import { FinalFailure } from './final-failure.js';
@@ -20,6 +21,7 @@ import { Pipeline } from './pipeline.js';
 import { Restart } from './restart.js';
 import { Roll } from './roll.js';
 import { SegmentChain } from './segment-chain.js';
+import { Stall } from './stall.js';
 import { type LogEnd, Watermarks } from './watermarks.js';
 import type { WriterCounters, WriterParts } from './writer-parts.js';
 
@@ -46,9 +48,11 @@ export class SegmentWriter {
   };
   readonly encoder: RecordEncoder;
   readonly allocator: SegmentAllocator;
+  readonly reserve: DiskReserve;
   /** Syncs the log's directory. */
   readonly directorySync: DirectorySync;
   readonly #failure: FinalFailure;
+  readonly #stall = new Stall();
   readonly #watermarks: Watermarks;
   readonly #chain: SegmentChain;
   readonly #arena: Arena;
@@ -65,7 +69,7 @@ export class SegmentWriter {
   /** @param onRoll - called when a segment was sealed and the name of the next one is durable */
   constructor(environment: Environment, settings: Settings, start: LogStart, onRoll: () => void) {
     const isPipelined = writesSideBySide(environment.io);
-    const failure = new FinalFailure(settings, () => {
+    const failure = new FinalFailure(settings, this.#stall, () => {
       this.#pipeline.stop();
       this.#background.stop();
     });
@@ -90,11 +94,13 @@ export class SegmentWriter {
       // A segment that the log goes on in may still get writes of a killed process, as all older ones.
       start.active?.continuation === undefined ? (start.active?.header.number ?? start.nextNumber) : start.nextNumber,
     );
+    this.reserve = new DiskReserve(environment, settings, this.#background, start.reservedBytes ?? 0);
     const parts: WriterParts = {
       environment,
       settings,
       counters: this.counters,
       failure,
+      stall: this.#stall,
       watermarks: this.#watermarks,
       chain: this.#chain,
       arena: this.#arena,
@@ -102,11 +108,15 @@ export class SegmentWriter {
       isPipelined,
       pipeline: this.#pipeline,
       allocator: this.allocator,
+      reserve: this.reserve,
       directorySync: this.directorySync,
     };
     this.encoder = new RecordEncoder(parts);
     this.#files = new SegmentFiles(parts);
-    this.#roll = new Roll(parts, this.#files, onRoll);
+    this.#roll = new Roll(parts, this.#files, () => {
+      this.reserve.want();
+      onRoll();
+    });
     this.#groups = new GroupWriter(parts, this.#files, this.#roll);
     this.#marks = new MarkWriter(parts, this.#groups);
     this.#restart = new Restart(parts, this.#files);
@@ -180,6 +190,11 @@ export class SegmentWriter {
   /** The first failure; then nothing is accepted any more. */
   get failure(): WalError | undefined {
     return this.#failure.error;
+  }
+
+  /** Why appended records wait for room on the disk; `undefined` while none do. No failure: they are in memory. */
+  get noSpace(): WalError | undefined {
+    return this.#failure.error === undefined ? this.#stall.error : undefined;
   }
 
   /** Sealed segments of the chain, from the oldest to the newest. */
@@ -327,13 +342,30 @@ export class SegmentWriter {
    */
   *close(markType: number, discard: boolean): IoRoutine<void> {
     try {
+      // What was handed to the operating system is not discarded.
+      if (this.noSpace !== undefined) yield* this.#writeWithReserve(() => this.#groups.goOn());
       if (discard) this.#discarded = yield* this.#groups.discard();
-      yield* this.sync();
+      yield* this.#writeWithReserve(() => this.sync());
       yield* this.mark(markType);
       const segment = this.#chain.current;
       if (segment?.file !== undefined) yield* this.#failure.guarded(this.#files.trimPreallocation(segment));
+    } catch (error) {
+      // There will be no later attempt.
+      throw error === this.noSpace ? this.#failure.fail(error) : error;
     } finally {
       yield* this.releaseFiles();
+    }
+  }
+
+  /** Writes the last records. Nothing needs the reserve behind them, unless the disk has no room for the mark either. */
+  *#writeWithReserve(write: () => IoRoutine<void>): IoRoutine<void> {
+    for (;;) {
+      try {
+        yield* write();
+        return;
+      } catch (error) {
+        if (this.noSpace === undefined || error !== this.noSpace || !(yield* this.reserve.release())) throw error;
+      }
     }
   }
 

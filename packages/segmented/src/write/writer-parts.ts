@@ -3,10 +3,12 @@ import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { DirectorySync } from '../segments/directory-sync.js';
+import type { DiskReserve } from './allocation/disk-reserve.js';
 import type { SegmentAllocator } from './allocation/segment-allocator.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
 import type { SegmentChain } from './segment-chain.js';
+import type { Stall } from './stall.js';
 import type { Watermarks } from './watermarks.js';
 
 /** Counters of a writer since it was created. */
@@ -26,6 +28,7 @@ export interface WriterParts {
   readonly settings: Settings;
   readonly counters: WriterCounters;
   readonly failure: FinalFailure;
+  readonly stall: Stall;
   readonly watermarks: Watermarks;
   readonly chain: SegmentChain;
   readonly arena: Arena;
@@ -35,5 +38,6 @@ export interface WriterParts {
   /** Runs writes and rolls. */
   readonly pipeline: Pipeline;
   readonly allocator: SegmentAllocator;
+  readonly reserve: DiskReserve;
   readonly directorySync: DirectorySync;
 }

@@ -10,13 +10,14 @@ const CODES: Readonly<Record<string, WalErrorCode>> = {
 
 const NO_PERMISSION =
   'this user has no permission for it; check the owner and the mode of the path and of the directories above it';
+const NO_ROOM = 'free some space; where the log has failed, open it again then';
 const TOO_MANY_FILES = 'too many files are open; close some, or raise the limit (ulimit -n)';
 
 /** What to do, by the name of the error. */
 const ADVICE: Readonly<Record<string, string>> = {
   ENOENT: 'check the path',
-  ENOSPC: 'free some space, then open the log again',
-  EDQUOT: 'free some space, then open the log again',
+  ENOSPC: NO_ROOM,
+  EDQUOT: NO_ROOM,
   EACCES: NO_PERMISSION,
   EPERM: NO_PERMISSION,
   EROFS: 'the file system is mounted read-only; use another directory, or open what is there only for reading',

@@ -1,7 +1,11 @@
+import { WalError } from '@walstack/codec';
 import type { Environment, SegmentedWal } from '@walstack/segmented';
 import { type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
 import { callListener } from '@walstack/storage-io/internal';
 import type { FlushSettings } from '../options.js';
+
+/** How long to wait before records that found no room on the disk are written again, in milliseconds. */
+const NO_SPACE_DELAY_MS = 1000;
 
 /**
  * Writes appended records without a call of the application: when `flushBytes` are pending, or `flushDelayMs` after an
@@ -57,9 +61,20 @@ export class BackgroundFlush {
         this.#flushed();
         if (this.#flushAgain || this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
       },
-      // The log has failed or was closed: no further flush. A failure is in the log's `failure`; the calls that wait for
-      // durability or room are rejected with it when the next group fails, and if no call was, closing the log is.
-      () => {},
+      (error: unknown) => this.#failed(error),
     );
+  }
+
+  /**
+   * The log has failed or was closed: no further flush. A failure is in the log's `failure`; the calls that wait for
+   * durability or room are rejected with it when the next group fails, and if no call was, closing the log is.
+   *
+   * Where the disk has no room, it is tried again after a while.
+   */
+  #failed(error: unknown): void {
+    if (!WalError.is(error, 'WAL_NO_SPACE') || this.#log.failure !== undefined) return;
+    this.#underWay = false;
+    this.stop();
+    this.#cancel = this.#setTimer(this.#timeIsUp, Math.max(this.#settings.flushDelayMs, NO_SPACE_DELAY_MS));
   }
 }

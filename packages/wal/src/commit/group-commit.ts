@@ -108,7 +108,7 @@ export class GroupCommit {
   rejectAll(error: WalError): void {
     this.#resolveUpTo(this.#log.durableLsn);
     if (this.#waiters.hasAwaited || this.#roomQueue.size > 0) this.#calls.reported(error);
-    this.#waiters.rejectAll((lsn) => outcomeUnknown(lsn, error));
+    this.#waiters.rejectAll((lsn) => outcomeUnknown(lsn, error, this.#log));
     this.#roomQueue.rejectAll(error);
   }
 
@@ -148,12 +148,19 @@ export function asWalError(error: unknown): WalError {
   return new WalError('WAL_IO_FAILED', `the log failed: ${String(error)}`, {}, { cause: error });
 }
 
-/** The error of an unconfirmed commit: after reopening, its record may be in the log or not. */
-function outcomeUnknown(lsn: Lsn, cause: WalError): WalError {
+/**
+ * The error of an unconfirmed commit: after reopening, its record may be in the log or not. Where it waits for room on the
+ * disk, it becomes durable when there is some.
+ */
+function outcomeUnknown(lsn: Lsn, cause: WalError, { failure }: SegmentedWal): WalError {
   const { path, systemCode } = cause;
+  const waits = cause.code === 'WAL_NO_SPACE' && failure === undefined;
+  const advice = waits
+    ? 'it is appended, and becomes durable when there is room, unless the log is closed before: await durable(lsn)'
+    : 'open the log again and check whether it is there';
   return new WalError(
     cause.code,
-    `the outcome of the commit with LSN ${lsn} is unknown (${cause.message}): open the log again and check whether it is there`,
+    `the outcome of the commit with LSN ${lsn} is unknown (${cause.message}): ${advice}`,
     {
       ...(path === undefined ? {} : { path }),
       ...(systemCode === undefined ? {} : { systemCode }),

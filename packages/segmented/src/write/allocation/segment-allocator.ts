@@ -91,7 +91,7 @@ export class SegmentAllocator {
   #preparing = false;
   #zeroed: Uint8Array = new Uint8Array(0);
   #noSpace = false;
-  /** Whether a prepared file was removed for want of room since the reserve was released last. */
+  /** Whether a prepared file was removed for want of room since that was done last for a call. */
   #gaveWay = false;
 
   /**
@@ -203,11 +203,11 @@ export class SegmentAllocator {
    *
    * @returns whether there were any, or a prepared one has been removed for that reason already: then there may be room
    */
-  *releaseReserve(): IoRoutine<boolean> {
-    return yield* this.#queue.join(() => this.#releaseReserve());
+  *releasePrepared(): IoRoutine<boolean> {
+    return yield* this.#queue.join(() => this.#releasePrepared());
   }
 
-  *#releaseReserve(): IoRoutine<boolean> {
+  *#releasePrepared(): IoRoutine<boolean> {
     yield* this.#untilPrepared();
     const next = this.#next;
     this.#next = undefined;

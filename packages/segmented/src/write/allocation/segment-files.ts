@@ -9,6 +9,7 @@ import type { DirectorySync } from '../../segments/directory-sync.js';
 import { cutToSize, discardNextSegment, nameNextSegment } from '../../segments/segment-file.js';
 import type { FinalFailure } from '../final-failure.js';
 import type { WriterCounters, WriterParts } from '../writer-parts.js';
+import type { DiskReserve } from './disk-reserve.js';
 import type { SegmentAllocator } from './segment-allocator.js';
 
 /** What a writer does to the file of a segment as a whole: creates, names, syncs, trims, closes and removes it. */
@@ -18,14 +19,16 @@ export class SegmentFiles {
   readonly #counters: WriterCounters;
   readonly #failure: FinalFailure;
   readonly #allocator: SegmentAllocator;
+  readonly #reserve: DiskReserve;
   readonly #directorySync: DirectorySync;
 
-  constructor({ environment, settings, counters, failure, allocator, directorySync }: WriterParts) {
+  constructor({ environment, settings, counters, failure, allocator, reserve, directorySync }: WriterParts) {
     this.#environment = environment;
     this.#settings = settings;
     this.#counters = counters;
     this.#failure = failure;
     this.#allocator = allocator;
+    this.#reserve = reserve;
     this.#directorySync = directorySync;
   }
 
@@ -39,6 +42,19 @@ export class SegmentFiles {
     const { directory } = this.#settings;
     if (writerChannels.recycle.hasSubscribers)
       announce(writerChannels.recycle, { directory, segment: next.header.number });
+  }
+
+  /** {@link create} for a segment with which a full disk may get room: if there is none for it, it takes the reserve. */
+  *createWithReserve(next: ActiveSegment): IoRoutine<void> {
+    for (;;) {
+      try {
+        yield* this.create(next);
+        return;
+      } catch (error) {
+        if (!WalError.is(error, 'WAL_NO_SPACE') || this.#failure.error !== undefined) throw error;
+        if (!(yield* this.#reserve.release())) throw error;
+      }
+    }
   }
 
   /** Makes everything durable that was written to a segment. */
@@ -65,14 +81,19 @@ export class SegmentFiles {
 
   /** Renames `next.seg` to the name of a segment; durable on return. */
   *name(next: ActiveSegment): IoRoutine<void> {
-    yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+    yield* this.#rename(next);
     yield* this.#directorySync.sync();
+  }
+
+  /** If there is no room for the name, it takes the reserve. */
+  #rename(next: ActiveSegment): IoRoutine<void> {
+    return nameNextSegment(this.#environment.io, this.#settings.directory, next.header, () => this.#reserve.release());
   }
 
   /** The same, where a rename that fails on a full disk is not final: then nothing has changed. */
   *nameOrRefuse(next: ActiveSegment): IoRoutine<void> {
     try {
-      yield* nameNextSegment(this.#environment.io, this.#settings.directory, next.header);
+      yield* this.#rename(next);
     } catch (error) {
       throw WalError.is(error, 'WAL_NO_SPACE') ? error : this.#failure.fail(error);
     }

@@ -5,11 +5,11 @@ import type { Truncation } from '../../retention/truncation.js';
 import type { SegmentWriter } from '../segment-writer.js';
 
 /**
- * A log that was opened on a full disk has no segment to append to: every call that writes, and each refused append, tries
- * to create it, until there is room.
+ * A log without room: it was opened on a full disk and has no segment to append to, or appended records found no room. Every
+ * call that writes, each refused append, and each truncation tries to go on, until there is room.
  *
  * Other steps that find no room for a new file or its name leave the log as it was: see `roll`, `begin` and `restartAt` of
- * the writer. A write of appended records that finds none fails the log, as only recovery can find out what is on the disk.
+ * the writer. A sync that finds none fails the log, as only recovery can find out what is on the disk.
  */
 export class FullDisk {
   readonly #writer: SegmentWriter;
@@ -26,9 +26,9 @@ export class FullDisk {
     this.#noSpace = noSpace;
   }
 
-  /** Why there is no segment yet; `undefined` when there is one. */
+  /** Why there is no segment yet, or why records wait to be written; `undefined` when neither is so. */
   get noSpace(): WalError | undefined {
-    return this.#noSpace;
+    return this.#noSpace ?? this.#writer.noSpace;
   }
 
   /** Creates the segment that was deferred, as the disk was full when the log was opened. */
@@ -44,12 +44,23 @@ export class FullDisk {
     }
   }
 
-  /** Tries in the background to create the deferred segment. */
+  /** Goes on if there is room by now. A failure of the log that this finds is that of the next call. */
+  *goOnIfPossible(): IoRoutine<void> {
+    yield* this.beginIfDeferred();
+    if (this.#writer.noSpace === undefined) return;
+    try {
+      yield* this.#writer.sync();
+    } catch (error) {
+      if (error !== this.#writer.noSpace && error !== this.#writer.failure) throw error;
+    }
+  }
+
+  /** Tries in the background to go on. */
   retry(): void {
     if (this.#retrying) return;
     this.#retrying = true;
     this.#writeQueue
-      .run(() => this.beginIfDeferred())
+      .run(() => this.goOnIfPossible())
       .catch(() => {})
       .finally(() => {
         this.#retrying = false;

@@ -108,6 +108,9 @@ export class SyncCalls {
     const failure = this.#submitFailure;
     this.#submitFailure = undefined;
     if (failure !== undefined) throw failure;
+    const { noSpace } = this.#writer;
+    // While the write queue runs, it may be written by now.
+    if (noSpace !== undefined && this.#calls.writes.idle) throw this.#calls.reported(noSpace);
     return false;
   }
 

@@ -1,0 +1,136 @@
+import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
+import { Wal } from '@walstack/wal';
+import { describe, expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
+import { textsOf, watch } from './support/outcomes.js';
+
+/** A log whose disk is full goes on when there is room. */
+
+const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
+  ['a backend that takes its time', { completesInline: false }],
+  ['a ring', { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 }],
+];
+
+const NO_SPACE = { code: 'WAL_NO_SPACE', systemCode: 'ENOSPC' };
+
+describe.each(KINDS)('on %s', (_name, kind) => {
+  async function onFullDisk() {
+    const disk = new SimulatedDisk();
+    const time = new ManualTime();
+    const options = {
+      blockBytes: 512,
+      markAfterMs: 0,
+      preallocate: 'none',
+      reserveBytes: 8192,
+      ...time.options,
+    } as const;
+    const wal = await Wal.open('/log', { io: disk.createStorageIo(kind), ...options });
+    await wal.commit('one');
+    await turns(50);
+    disk.capacityBytes = disk.usedBytes;
+    return { disk, time, wal, options };
+  }
+
+  const empty = (disk: SimulatedDisk): void => {
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+  };
+
+  const text = (name: string): string => `${name} `.padEnd(2000, '.');
+
+  test('commits are rejected as unknown, and are durable when there is room', async () => {
+    const { disk, wal, options } = await onFullDisk();
+    const commits = ['two', 'three'].map((name) => watch(wal.commit(text(name))));
+    await turns(100);
+    for (const [index, { error }] of commits.entries()) {
+      expect(error).toMatchObject({ ...NO_SPACE, reason: 'outcome-unknown', lsn: index + 2 });
+    }
+    expect([wal.state, wal.failure, wal.durableLsn, wal.stats().waitsForSpace]).toEqual([
+      'running',
+      undefined,
+      1,
+      true,
+    ]);
+    expect(thrown(() => wal.append('x'))).toMatchObject(NO_SPACE);
+    expect(await rejection(wal.commit('x'))).toMatchObject(NO_SPACE);
+    expect(await rejection(wal.ready())).toMatchObject(NO_SPACE);
+    expect(await rejection(wal.durable(3))).toMatchObject({ ...NO_SPACE, reason: 'outcome-unknown' });
+    expect(await textsOf(wal)).toEqual(['one']);
+
+    empty(disk);
+    await wal.durable(3);
+    expect(wal.durableLsn).toBe(3);
+    expect(await wal.commit('four')).toBe(4);
+    expect([wal.state, wal.stats().waitsForSpace]).toEqual(['running', false]);
+    await wal.shutdown();
+    const again = await Wal.open('/log', { io: disk.crash().createStorageIo(kind), ...options });
+    expect(await textsOf(again)).toEqual(['one', text('two'), text('three'), 'four']);
+    await again.close();
+  });
+
+  test('appended events are written in the background when there is room', async () => {
+    const { disk, time, wal } = await onFullDisk();
+    wal.append(text('two'));
+    time.fire();
+    await turns(100);
+    expect([wal.stats().waitsForSpace, wal.failure]).toEqual([true, undefined]);
+    time.fire();
+    await turns(100);
+    expect(wal.stats().waitsForSpace).toBe(true);
+    empty(disk);
+    time.fire();
+    await turns(100);
+    expect(wal.stats()).toMatchObject({ waitsForSpace: false, pendingBytes: 0 });
+    wal.append('three');
+    await wal.shutdown();
+    expect(wal.durableLsn).toBe(3);
+  });
+
+  test('a follower gets what was written when there was room', async () => {
+    const { disk, wal } = await onFullDisk();
+    const follower = wal.follow('first');
+    expect((await follower.next()).value).toMatchObject({ lsn: 1 });
+    const next = watch(follower.next());
+    await rejection(wal.commit(text('two')));
+    await turns(50);
+    expect(next.state).toBe('pending');
+    empty(disk);
+    await wal.sync();
+    await turns(100);
+    expect(next.value?.value).toMatchObject({ lsn: 2 });
+    await wal.close();
+  });
+
+  test('a shutdown takes the reserve, and resolves when everything is durable', async () => {
+    const { disk, wal, options } = await onFullDisk();
+    await rejection(wal.commit(text('two')));
+    await wal.shutdown();
+    expect([wal.state, wal.durableLsn]).toEqual(['closed', 2]);
+    const again = await Wal.open('/log', { io: disk.crash().createStorageIo(kind), ...options });
+    expect([again.recovery.cleanlyClosed, again.lastLsn]).toEqual([true, 2]);
+    await again.close();
+  });
+
+  test('a shutdown without enough room rejects, and the log is closed', async () => {
+    const { disk, wal, options } = await onFullDisk();
+    wal.append(new Uint8Array(20_000));
+    expect(await rejection(wal.shutdown())).toMatchObject(NO_SPACE);
+    expect([wal.state, wal.durableLsn]).toEqual(['closed', 1]);
+    empty(disk);
+    const again = await Wal.open('/log', { io: disk.crash().createStorageIo(kind), ...options });
+    expect([again.lastLsn, await textsOf(again)]).toEqual([1, ['one']]);
+    await again.close();
+  });
+
+  test('a failure shows in the state until the log is closed', async () => {
+    const { disk, wal } = await onFullDisk();
+    await rejection(wal.commit(text('two')));
+    disk.failWhen(({ kind: operation }) => (/write/.test(operation) ? 'EIO' : undefined));
+    expect(await rejection(wal.durable(2))).toMatchObject({ code: 'WAL_IO_FAILED', reason: 'outcome-unknown' });
+    disk.failWhen(undefined);
+    expect([wal.state, wal.stats().state, wal.failure?.code]).toEqual(['failed', 'failed', 'WAL_IO_FAILED']);
+    await wal.close();
+    expect(wal.state).toBe('closed');
+  });
+});
