@@ -39,7 +39,9 @@ async function open(config: Partial<SegmentedWalConfig> = {}) {
   const disk = new SimulatedDisk();
   const { io, writes } = watchedRing(disk);
   const environment = new TestEnvironment().options;
-  const settings = { directory: DIRECTORY, io, markAfterMs: 0, segmentBytes: 8 * MEBIBYTE, ...environment, ...config };
+  // Without a reserve, which is written with zeros as well.
+  const own = { markAfterMs: 0, segmentBytes: 8 * MEBIBYTE, reserveBytes: 0 };
+  const settings = { directory: DIRECTORY, io, ...own, ...environment, ...config };
   return { disk, io, writes, wal: await SegmentedWal.open(settings) };
 }
 
