@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-const BENCHES = ['append', 'durable', 'replay', 'cold', 'log', 'percore', 'crowds', 'native'] as const;
+const BENCHES = ['append', 'durable', 'replay', 'cold', 'log', 'percore', 'crowds', 'native', 'turns'] as const;
 
 export type Bench = (typeof BENCHES)[number];
 
@@ -12,6 +12,7 @@ export const HELP = `Measures walstack beside its yardsticks.
 
   --quick        fewer and shorter rounds: for a look, not for figures to hand on
   --rounds N     so many rounds, after one that does not count; default 7, with --quick 3
+  --mib N        MiB of the log that is read in "turns"; default 2048, with --quick 256
   --json FILE    write the results there as well, as an array of rows; where they come from stands beside it,
                  in FILE.about.json
   --no-peers     without the databases that walstack is measured beside; nothing is installed then
@@ -24,6 +25,8 @@ export interface Arguments {
   readonly quick: boolean;
   /** How often is measured, where not as often as usual. */
   readonly rounds: number | undefined;
+  /** MiB of the log of `turns`, where not as much as usual. */
+  readonly mebibytes: number | undefined;
   /** Databases take part. */
   readonly peers: boolean;
   readonly json: string | undefined;
@@ -42,17 +45,18 @@ export function readArguments(argv: readonly string[], standing: string): Argume
   return {
     benches: positionals.length === 0 ? BENCHES : BENCHES.filter((name) => positionals.includes(name)),
     quick: values.quick,
-    rounds: values.rounds === undefined ? undefined : roundsOf(values.rounds),
+    rounds: values.rounds === undefined ? undefined : countOf('rounds', values.rounds),
+    mebibytes: values.mib === undefined ? undefined : countOf('mib', values.mib),
     peers: !values['no-peers'],
     json: values.json === undefined ? undefined : resolve(standing, values.json),
     data: values.data === undefined ? resolve('data') : resolve(standing, values.data),
   };
 }
 
-function roundsOf(text: string): number {
-  const rounds = Number(text);
-  if (Number.isSafeInteger(rounds) && rounds >= 1) return rounds;
-  throw new UsageError(`--rounds must be a whole number of at least 1, not "${text}"`);
+function countOf(name: string, text: string): number {
+  const count = Number(text);
+  if (Number.isSafeInteger(count) && count >= 1) return count;
+  throw new UsageError(`--${name} must be a whole number of at least 1, not "${text}"`);
 }
 
 const isBench = (name: string): name is Bench => (BENCHES as readonly string[]).includes(name);
@@ -65,6 +69,7 @@ function parse(argv: readonly string[]) {
       options: {
         quick: { type: 'boolean', default: false },
         rounds: { type: 'string' },
+        mib: { type: 'string' },
         'no-peers': { type: 'boolean', default: false },
         json: { type: 'string' },
         data: { type: 'string' },

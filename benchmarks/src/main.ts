@@ -15,12 +15,13 @@ import { ringAppend } from './ring/ring-append.js';
 import { measureCase } from './rounds.js';
 import type { Row } from './rows.js';
 import { Scratch } from './scratch.js';
-import { FULL, QUICK, type Settings } from './settings.js';
+import { FULL, MEBIBYTE, QUICK, type Settings } from './settings.js';
 import { fileSystem } from './subjects/file-system.js';
 import { installPeers, peerSubjects } from './subjects/peers.js';
 import type { Subject } from './subjects/subject.js';
 import { walstackSubjects } from './subjects/walstack.js';
 import { tables } from './table.js';
+import { turns } from './turns.js';
 import { fio } from './yardsticks/fio.js';
 import { nativeLoop } from './yardsticks/native-loop.js';
 import { nativeScanMissing } from './yardsticks/native-scan.js';
@@ -35,6 +36,7 @@ const CASES: Record<Bench, (settings: Settings) => Case[]> = {
   percore,
   crowds,
   native,
+  turns,
 };
 
 /** Benches that measure the subjects; the others only measure parts of walstack. */
@@ -57,11 +59,12 @@ async function takingPart(given: Arguments): Promise<Pick<Settings, 'subjects' |
 }
 
 async function measureAll(given: Arguments): Promise<{ rows: Row[]; about: About }> {
-  const { benches, quick, data } = given;
+  const { benches, quick, data, mebibytes } = given;
   const amounts = quick ? QUICK : FULL;
   const rounds = given.rounds ?? amounts.rounds;
   using scratch = new Scratch(data);
-  const settings = { ...amounts, rounds, ...(await takingPart(given)), scratch };
+  const turnBytes = mebibytes === undefined ? amounts.turnBytes : mebibytes * MEBIBYTE;
+  const settings = { ...amounts, rounds, turnBytes, ...(await takingPart(given)), scratch };
   const about = describe(scratch.path, quick, allSubjects(settings));
   const missing = ringLoopMissing(scratch.path);
   if (missing !== undefined) console.log(missing);

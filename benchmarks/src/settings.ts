@@ -17,6 +17,8 @@ export interface Amounts {
   readonly crashedBytes: number;
   /** Bytes of the largest log whose replay is looked at for the memory it takes. */
   readonly memoryBytes: number;
+  /** Bytes of the log that is read beside a timer in `turns`. */
+  readonly turnBytes: number;
   /** Records that a new process appends or reads in `cold`. */
   readonly coldRecords: number;
   /** How often a log is opened for one commit. */
@@ -34,7 +36,7 @@ export interface Settings extends Amounts {
   readonly scratch: Scratch;
 }
 
-const MEBIBYTE = 2 ** 20;
+export const MEBIBYTE = 2 ** 20;
 
 /** For a look. */
 export const QUICK: Amounts = {
@@ -45,6 +47,7 @@ export const QUICK: Amounts = {
   replayRecords: 200_000,
   crashedBytes: 32 * MEBIBYTE,
   memoryBytes: 128 * MEBIBYTE,
+  turnBytes: 256 * MEBIBYTE,
   coldRecords: 200_000,
   openings: 80,
   loneCommits: 500,
@@ -59,6 +62,7 @@ export const FULL: Amounts = {
   replayRecords: 10_000_000,
   crashedBytes: 1024 * MEBIBYTE,
   memoryBytes: 4096 * MEBIBYTE,
+  turnBytes: 2048 * MEBIBYTE,
   coldRecords: 2_000_000,
   openings: 800,
   loneCommits: 5000,

@@ -18,6 +18,7 @@ import { measureCase } from '../src/rounds.js';
 import { type Row, rowOf } from '../src/rows.js';
 import { Scratch } from '../src/scratch.js';
 import type { Settings } from '../src/settings.js';
+import { turns } from '../src/turns.js';
 import type { LoopRun } from '../src/yardsticks/durable-loop.js';
 import { nativeScanMissing } from '../src/yardsticks/native-scan.js';
 import { subjects, temporaryFolder } from './support.js';
@@ -32,6 +33,7 @@ const AMOUNTS = {
   replayRecords: 20_000,
   crashedBytes: 2e6,
   memoryBytes: 16 * 2 ** 20,
+  turnBytes: 2 * 2 ** 20,
   coldRecords: 5000,
   openings: 3,
   loneCommits: 20,
@@ -168,6 +170,29 @@ test.each([
       'durable-write depth=4': [...ring, 'native-loop', 'fio'],
       'durable-write depth=16': [...ring, 'native-loop', 'fio'],
     },
+  ],
+  [
+    'turns',
+    turns,
+    Object.fromEntries(
+      Object.entries({
+        'readers MiB=2': [
+          'Wal.recover',
+          'Wal.replay',
+          'Wal.replay views',
+          'Wal.iterator',
+          'Wal.follow',
+          'Wal.follow batch',
+          'replayDirectory for await',
+          'replayDirectory forEach',
+          'replayDirectory scan',
+          'replayDirectory workers=1',
+          'LogTail',
+        ],
+        'encrypted and compressed MiB=0': ['Wal.recover', 'Wal.replay', 'Wal.iterator'],
+        'cores MiB=0': ['PerCoreRecovery.open', 'PerCoreRecovery.entries', 'PerCoreWalReader'],
+      }),
+    ),
   ],
 ])('%s measures every subject of every case, and leaves nothing behind', async (name, casesOf, expected) => {
   using scratch = new Scratch(folder());

@@ -3,6 +3,7 @@ import { FileName, WalError } from '@walstack/codec';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import type { ProcessRun } from '@walstack/storage-io/simulation';
+import { openAborted } from './aborted-opening.js';
 import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
 import { type BackedUp, CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
@@ -61,17 +62,7 @@ export class ModelledLog {
    * @param config - for this run of the log alone
    */
   async open(config: Partial<SegmentedWalConfig> = {}): Promise<void> {
-    if (this.#wal !== undefined) this.kill();
-    const { io } = this.#run;
-    this.#environment = new SimulatedEnvironment(this.#run.random);
-    const options = {
-      directory: DIRECTORY,
-      blockBytes: 512,
-      ...this.#environment.options,
-      ...this.config,
-      ...config,
-      io,
-    };
+    const options = this.#restarted(config);
     const before = this.#readsInEveryWay ? await readBefore(options) : undefined;
     const told = toldOfFailure(this.#blocks ? SegmentedWal.openSync(options) : await SegmentedWal.open(options));
     this.#wal = told.wal;
@@ -89,6 +80,20 @@ export class ModelledLog {
     // Where there is none yet, there is nothing in it.
     expectSame('the log before it was recovered', before ?? [], records);
     await readInEveryWay(this.#wal, options, records, this.random);
+  }
+
+  /** Opens the log, and aborts that in the n-th turn of the event loop. A run that has it open is killed before. */
+  async openAborted(turns: number): Promise<void> {
+    const options = this.#restarted({});
+    if (await openAborted(this.#run.io, options, this.#blocks, turns, this.#isSteady)) this.kill();
+  }
+
+  /** Kills a run that has the log open. @returns how the next one opens it */
+  #restarted(config: Partial<SegmentedWalConfig>) {
+    if (this.#wal !== undefined) this.kill();
+    this.#environment = new SimulatedEnvironment(this.#run.random);
+    const { options } = this.#environment;
+    return { blockBytes: 512, ...options, ...this.config, ...config, directory: DIRECTORY, io: this.#run.io };
   }
 
   /** Reads everything, holds it against what was noted, and notes it. */

@@ -50,6 +50,7 @@ import { scenario as namesBesideEachOther } from './names-beside-each-other.js';
 import { scenario as noRoomChangesNothing } from './no-room-changes-nothing.js';
 import { scenario as noncesNeverRepeat } from './nonces-never-repeat.js';
 import { scenario as nothingBehindAnUndurableMark } from './nothing-behind-an-undurable-mark.js';
+import { scenario as openingsThatAreAborted } from './openings-that-are-aborted.js';
 import { scenario as preparedSegments } from './prepared-segments.js';
 import { scenario as readersAfterACrash } from './readers-after-a-crash.js';
 import { scenario as recycledBehindACut } from './recycled-behind-a-cut.js';
@@ -127,6 +128,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'no-room-changes-nothing': noRoomChangesNothing,
   'nonces-never-repeat': noncesNeverRepeat,
   'nothing-behind-an-undurable-mark': nothingBehindAnUndurableMark,
+  'openings-that-are-aborted': openingsThatAreAborted,
   'prepared-segments': preparedSegments,
   'readers-after-a-crash': readersAfterACrash,
   'recycled-behind-a-cut': recycledBehindACut,

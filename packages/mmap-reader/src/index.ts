@@ -14,3 +14,4 @@ export type { ReplayProgress } from './directory/replay-progress.js';
 export type { ResumePoint } from './directory/resume-point.js';
 export { RecordCursor, type StopReason } from './records/record-cursor.js';
 export type { WalRecord } from './records/wal-record.js';
+export type { LongCallOptions, ProgressPhase, WalProgress } from './walk/call-watch.js';

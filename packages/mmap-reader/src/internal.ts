@@ -26,6 +26,7 @@ export {
 export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { Sessions } from './chain/sessions.js';
 export { SparseIndex } from './chain/sparse-index.js';
+export { sizesOf } from './directory/replay-progress.js';
 export { checkResumePoint, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';
@@ -34,6 +35,17 @@ export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './fra
 export { scanTail, type TailScan } from './frames/scan-tail.js';
 export { checkDecoding, checkMaxPayloadBytes, PAYLOAD_BYTES_MAX } from './records/decoding.js';
 export type { WalRecord } from './records/wal-record.js';
+export {
+  CallWatch,
+  checkLongCall,
+  checkOnProgress,
+  LONG_CALL_OPTIONS,
+  type LongCallOptions,
+  type ProgressPhase,
+  READING_ABORTED,
+  throwIfAborted,
+} from './walk/call-watch.js';
 export { forEachItem, items, itemsSync, type PieceReader } from './walk/piece-reader.js';
+export { ReadProgress } from './walk/read-progress.js';
 export { makeSegmentDecoder } from './walk/segment-decoder.js';
 export { SegmentWalk, type WalkPolicy } from './walk/segment-walk.js';

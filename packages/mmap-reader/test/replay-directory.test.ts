@@ -7,6 +7,7 @@ import { createMemoryStorageIo, createSyncFsStorageIo, createThreadPoolStorageIo
 import { describe, expect, it, vi } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { text } from '../../../harness/test-kit/text.js';
+import { abortedInTurn, looksDuring, turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 import { makeChain, makeSegment, plain, textOf, writeSegments } from './support/segments.js';
 
 const COUNTS = [40, 1, 300, 25, 10];
@@ -161,26 +162,66 @@ describe('replayDirectory', () => {
     expect(found.slice(0, -1)).toEqual(sizes);
   });
 
-  it('a signal ends it with its reason', async () => {
+  it('a signal ends it, with its reason as the cause', async () => {
     const { directory } = logWith();
-    const aborted = AbortSignal.abort(new Error('not now'));
-    expect(() => [...replayDirectory(directory, { signal: aborted })]).toThrow('not now');
+    const reason = new Error('not now');
+    const aborted = { code: 'WAL_ABORTED', cause: reason };
+    const signal = AbortSignal.abort(reason);
+    expect(await failureOf(() => [...replayDirectory(directory, { signal })])).toMatchObject(aborted);
+    expect(await failureOf(() => replayDirectory(directory, { signal }).scan(() => {}))).toMatchObject(aborted);
     const controller = new AbortController();
     const seen: number[] = [];
     const running = replayDirectory(directory, { signal: controller.signal }).forEach(({ lsn }) => {
       seen.push(lsn);
-      if (lsn === 42) controller.abort(new Error('enough'));
+      if (lsn === 42) controller.abort(reason);
     });
-    await expect(running).rejects.toThrow('enough');
-    expect(seen.length).toBeLessThan(TOTAL);
+    expect(await failureOf(() => running)).toMatchObject(aborted);
+    expect(seen.length).toBe(42);
+  });
+
+  it.each([0, 2])('gives the event loop its turn in every asynchronous form, with %i workers', async (workers) => {
+    const { directory } = logWith();
+    const forms: (() => Promise<unknown>)[] = [
+      () => replayDirectory(directory, { workers }).forEach(() => {}),
+      () => replayDirectory(directory, { workers }).scan(() => {}),
+      async () => {
+        for await (const _record of replayDirectory(directory, { workers }));
+      },
+    ];
+    for (const read of forms) {
+      const { looks, most } = await looksDuring(read);
+      expect(looks).toBeGreaterThan(TOTAL);
+      expect(most).toBeLessThan(10);
+      turnsByLooks(5);
+      const ended = replayDirectory(directory, { workers, signal: abortedInTurn(10) }).scan(() => {});
+      expect(await failureOf(() => ended)).toMatchObject({ code: 'WAL_ABORTED' });
+    }
+  });
+
+  it('what onProgress throws ends it', async () => {
+    const { directory } = logWith();
+    const failure = new Error('of the application');
+    const onProgress = (): never => {
+      throw failure;
+    };
+    turnsByLooks(5);
+    expect(() => [...replayDirectory(directory, { onProgress })]).toThrow(failure);
+    await expect(replayDirectory(directory, { onProgress }).forEach(() => {})).rejects.toBe(failure);
+    await expect(replayDirectory(directory, { onProgress }).scan(() => {})).rejects.toBe(failure);
+    // Also at the end, where nothing was due before.
+    turnsByLooks(0);
+    await expect(replayDirectory(directory, { onProgress }).forEach(() => {})).rejects.toBe(failure);
   });
 
   it('onProgress is called with the progress, up to the end', () => {
     const { directory, chain } = logWith();
+    turnsByLooks(5);
     const told: ReplayProgress[] = [];
     const totalBytes = chain.reduce((sum, { bytes }) => sum + bytes.length, 0);
     expect(lsnsOf(directory, { onProgress: (progress) => told.push(progress) }).length).toBe(TOTAL);
-    expect(told.at(-1)).toEqual({ lsn: TOTAL, segments: 5, totalSegments: 5, bytes: totalBytes, totalBytes });
+    const end = { phase: 'read', records: TOTAL, lsn: TOTAL, segments: 5, totalSegments: 5 };
+    expect(told.at(-1)).toEqual({ ...end, bytes: totalBytes, totalBytes });
+    expect(told.length).toBeGreaterThan(4);
     for (const [index, each] of told.entries()) {
       const before = told[index - 1] ?? { lsn: 0, bytes: 0, segments: 0 };
       expect(each.lsn).toBeGreaterThanOrEqual(before.lsn);

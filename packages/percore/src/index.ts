@@ -13,6 +13,7 @@
  * @packageDocumentation
  */
 
+export type { LongCallOptions, ProgressPhase, WalProgress } from '@walstack/mmap-reader';
 export type { Committed, Offsets } from './commits/commit.js';
 export type { CorePlace } from './core/core-handle.js';
 export type { EntryCounts } from './core/core-state.js';

@@ -9,12 +9,14 @@ import {
   optionNames,
   outOfRange,
 } from '@walstack/codec/internal';
-import { PAYLOAD_BYTES_MAX } from '@walstack/mmap-reader/internal';
+import type { LongCallOptions, WalProgress } from '@walstack/mmap-reader';
+import { checkLongCall, PAYLOAD_BYTES_MAX } from '@walstack/mmap-reader/internal';
 import { type Environment, type SegmentedWalConfig, systemEnvironment } from '@walstack/segmented';
 import { LOG_OPTION_NAMES, LOG_OPTIONS } from '@walstack/segmented/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { checkCoreId } from './core/core-directory.js';
 import { ENTRY_HEADER_BYTES } from './core/entries/entry.js';
+import { RecoveryWatch } from './recovery/recovery-watch.js';
 
 /** Options of a log that a per-core log decides: retention is a matter of checkpoints. Cores accept all others. */
 const DECIDED_HERE = [
@@ -29,6 +31,8 @@ const DECIDED_HERE = [
   'recoveryMode',
   'salvageLsn',
   'lockTimeoutMs',
+  'signal',
+  'onProgress',
 ] as const satisfies readonly (keyof SegmentedWalConfig)[];
 
 /** Options that apply to the log of every core. */
@@ -64,6 +68,7 @@ export interface RecoverySettings extends LogDirectory {
   readonly salvageLsn: Readonly<Record<number, number>>;
   /** The options of each log, besides directory, core and backend. */
   readonly config: LogOptions;
+  readonly watch: RecoveryWatch;
 }
 
 /** The directory of a per-core log, and with which permissions files and directories are made there. */
@@ -75,7 +80,7 @@ export interface LogDirectory {
 }
 
 /** How a per-core log is recovered. */
-export interface PerCoreRecoveryOptions extends LogOptions {
+export interface PerCoreRecoveryOptions extends LogOptions, LongCallOptions {
   /** The directory of the per-core log, which holds the directories of the cores: a path or a `file:` URL. */
   readonly directory: string | URL;
   /**
@@ -99,6 +104,16 @@ export interface PerCoreRecoveryOptions extends LogOptions {
   readonly recoveryMode?: PerCoreRecoveryMode;
   /** With `'salvage'`, for logs whose error asks for one: by the core's id, the LSN that the log continues with. */
   readonly salvageLsn?: Readonly<Record<number, number>>;
+  /**
+   * Ends the opening while it reads the logs: it rejects with `WAL_ABORTED`, and all locks are released. The logs that were
+   * recovered by then stay so; nothing else was changed. From the first change that a salvage makes on it is not seen.
+   */
+  readonly signal?: AbortSignal;
+  /**
+   * Called while opening reads the logs, each of them twice: at most once in each turn of the event loop, and when
+   * everything was read. An error that it throws ends the opening as `signal` does, and the call rejects with it.
+   */
+  readonly onProgress?: (progress: WalProgress) => void;
 }
 
 /** A function in a module that another thread can import. */
@@ -144,6 +159,8 @@ const OPTIONS = optionNames<Omit<PerCoreRecoveryOptions, keyof LogOptions>>({
   toEpoch: true,
   recoveryMode: true,
   salvageLsn: true,
+  signal: true,
+  onProgress: true,
 });
 
 /** The options of recovery, checked and without their backend. The logs check the values of their own options. */
@@ -155,12 +172,15 @@ export function checkRecovery(options: PerCoreRecoveryOptions): Omit<RecoverySet
     toEpoch,
     recoveryMode = 'strict',
     salvageLsn = {},
+    signal,
+    onProgress,
     ...config
   } = checkKnown('options', options, OPTIONS);
   return {
     recoveryMode: checkRecoveryMode(recoveryMode),
     salvageLsn: checkSalvageLsn(salvageLsn),
     config,
+    watch: new RecoveryWatch(checkLongCall(signal, onProgress)),
     directory: checkPath('directory', directory),
     ...modesOf(config),
     incomplete: checkOneOf('incomplete', incomplete, INCOMPLETE),

@@ -13,7 +13,14 @@
  */
 
 export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
-export type { ReadFrom, ResumePoint, WalRecord } from '@walstack/mmap-reader';
+export type {
+  LongCallOptions,
+  ProgressPhase,
+  ReadFrom,
+  ResumePoint,
+  WalProgress,
+  WalRecord,
+} from '@walstack/mmap-reader';
 
 export type { AppendOptions } from './append/record-body.js';
 export type { BackupOptions, BackupProgress, BackupReport } from './backup/backup-options.js';

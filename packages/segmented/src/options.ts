@@ -22,9 +22,10 @@ import {
   optional,
   PAYLOAD_BYTES_DEFAULT,
 } from '@walstack/codec/internal';
-import { checkMaxPayloadBytes } from '@walstack/mmap-reader/internal';
+import type { LongCallOptions, WalProgress } from '@walstack/mmap-reader';
+import { checkLongCall, checkMaxPayloadBytes, checkOnProgress } from '@walstack/mmap-reader/internal';
 import type { StorageIo, StorageIoName } from '@walstack/storage-io';
-import { checkOwnMode, DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
+import { checkOwnMode, checkSignal, DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
 import { type Environment, systemEnvironment } from './environment.js';
 import { RECOVERY_MODES, type RecoveryMode } from './recovery/recovery-report.js';
 
@@ -37,7 +38,7 @@ const PREALLOCATIONS: readonly Preallocation[] = ['none', 'allocate', 'write'];
 const TIMER_MS_MAX = 0x7fff_ffff;
 
 /** How a {@link SegmentedWal} is opened. */
-export interface SegmentedWalConfig {
+export interface SegmentedWalConfig extends LongCallOptions {
   /**
    * The directory of the log, which must hold nothing else: a path or a `file:` URL. Created when missing, with its parents.
    */
@@ -173,6 +174,18 @@ export interface SegmentedWalConfig {
    * How long to retry when another writer holds the lock, in milliseconds; 0 to 2^31 − 1. Default 0: `WAL_LOCKED` at once.
    */
   readonly lockTimeoutMs?: number;
+  /**
+   * Ends the opening of the log, also while it waits for the lock or for a key service: it rejects with `WAL_ABORTED`, the
+   * log is unchanged, and the lock is released. It is seen as long as opening only reads; from the first change on opening
+   * is done to its end. Default none.
+   */
+  readonly signal?: AbortSignal;
+  /**
+   * Called while opening reads the log: at most once in each turn of the event loop, and before anything is changed, when
+   * everything was read. An error that it throws ends the opening as `signal` does, and the call rejects with it. Default
+   * none.
+   */
+  readonly onProgress?: (progress: WalProgress) => void;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
   readonly now?: Environment['now'];
   /** Timers. Default `setTimeout`, not keeping the process alive. */
@@ -226,6 +239,8 @@ export const LOG_OPTIONS = {
   recoveryMode: { default: 'strict', check: (name, value) => checkOneOf(name, value, RECOVERY_MODES) },
   salvageLsn: { default: undefined, check: optional(checkLsn) },
   lockTimeoutMs: { default: 0, check: (name, value) => checkInteger(name, value, 0, TIMER_MS_MAX) },
+  signal: { default: undefined, check: (_name, value) => checkSignal(value) },
+  onProgress: { default: undefined, check: (name, value) => checkOnProgress(name, value) },
   now: { default: systemEnvironment.now, check: checkFunction<Environment['now']> },
   setTimer: { default: systemEnvironment.setTimer, check: checkFunction<Environment['setTimer']> },
   randomBytes: { default: systemEnvironment.randomBytes, check: checkFunction<Environment['randomBytes']> },
@@ -237,7 +252,8 @@ export const LOG_OPTION_NAMES = namesIn(LOG_OPTIONS);
 type Checked = CheckedOptions<typeof LOG_OPTIONS>;
 
 /** The checked options, without the defaults that depend on the backend. */
-export interface CheckedSettings extends Omit<Checked, 'io' | 'compression' | keyof typeof systemEnvironment> {
+export interface CheckedSettings
+  extends Omit<Checked, 'io' | 'compression' | keyof LongCallOptions | keyof typeof systemEnvironment> {
   /** `undefined` when nothing is compressed. */
   readonly compressor: Compressor | undefined;
 }
@@ -256,6 +272,8 @@ export interface CheckedConfig {
   /** Not checked yet. */
   readonly io: SegmentedWalConfig['io'];
   readonly system: Omit<Environment, 'io'>;
+  /** What is watched while the log is opened. */
+  readonly call: LongCallOptions;
 }
 
 /** A configuration that opens an existing log and never creates one. @throws like {@link checkConfig} */
@@ -266,8 +284,9 @@ export function withoutCreating(config: SegmentedWalConfig): SegmentedWalConfig 
 /** Checks a configuration and applies its defaults. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
   const given = checkOptions('config', config, LOG_OPTION_NAMES);
-  const { io, now, setTimer, randomBytes, compression, ...settings } = checkAll(LOG_OPTIONS, given);
-  return { settings: { ...settings, compressor: compression }, io, system: { now, setTimer, randomBytes } };
+  const { io, now, setTimer, randomBytes, compression, signal, onProgress, ...settings } = checkAll(LOG_OPTIONS, given);
+  const call = checkLongCall(signal, onProgress);
+  return { settings: { ...settings, compressor: compression }, io, system: { now, setTimer, randomBytes }, call };
 }
 
 /** Returns `value` when it is a key ring. @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */

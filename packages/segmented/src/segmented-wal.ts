@@ -23,6 +23,7 @@ import type { LogReader, ReadOptions } from './read/log-reader.js';
 import { ReadCalls } from './read/read-calls.js';
 import type { Replay, ReplayPage } from './read/replay.js';
 import { type OpenedLog, openLog } from './recovery/open-log.js';
+import { OpeningWatch } from './recovery/opening-watch.js';
 import type { RecoveryReport } from './recovery/recovery-report.js';
 import { CheckpointStore } from './retention/checkpoint-store.js';
 import { Cuts } from './retention/cuts.js';
@@ -110,12 +111,16 @@ export class SegmentedWal {
   /**
    * Opens and recovers the log of a directory, or creates a new one. All records that it contains are durable on return.
    *
+   * Reading gives the event loop its turn at least every 10 ms, sees `signal`, and calls `onProgress`.
+   *
    * @throws `WAL_LOCKED` when another writer holds it, `WAL_CORRUPT` when something acknowledged is lost (nothing is
-   * changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`; `TypeError`
-   * and `RangeError` for wrong options
+   * changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`,
+   * `WAL_ABORTED`; `TypeError` and `RangeError` for wrong options
    */
   static async open(config: SegmentedWalConfig): Promise<SegmentedWal> {
     const checked = checkConfig(config);
+    const watch = new OpeningWatch(checked.call);
+    watch.throwIfAborted();
     const { io, owned } = backendOf(checked.io, 'async');
     try {
       const settings = settingsFor(checked.settings, io);
@@ -124,7 +129,10 @@ export class SegmentedWal {
         environment,
         settings,
         owned,
-        await runAsync(io, announced(environment, settings, openLog(environment, settings, false))),
+        await runAsync(
+          io,
+          announced(environment, settings, watch.run(openLog({ ...environment, watch }, settings, false))),
+        ),
       );
     } catch (error) {
       if (owned) await io.dispose();
@@ -135,6 +143,8 @@ export class SegmentedWal {
   /** Like {@link open}, blocking the thread. @throws `WAL_UNSUPPORTED` on a backend that cannot block */
   static openSync(config: SegmentedWalConfig): SegmentedWal {
     const checked = checkConfig(config);
+    const watch = new OpeningWatch(checked.call);
+    watch.throwIfAborted();
     const { io, owned } = backendOf(checked.io, 'wait');
     try {
       const settings = settingsFor(checked.settings, io);
@@ -143,7 +153,7 @@ export class SegmentedWal {
         environment,
         settings,
         owned,
-        runSync(io, announced(environment, settings, openLog(environment, settings, true))),
+        runSync(io, announced(environment, settings, watch.run(openLog({ ...environment, watch }, settings, true)))),
       );
     } catch (error) {
       // After a blocking call nothing is in flight: `dispose` has nothing to wait for.

@@ -64,15 +64,16 @@ test('a tail that is closed while it waits for a key waits no more', async () =>
   }
 });
 
-test('a replay of a directory that is aborted while it waits for a key ends with the reason', async () => {
+test('a replay of a directory that is aborted while it waits for a key ends, with the reason as its cause', async () => {
   for (const isPlain of [false, true]) {
     const { ring, asked } = withoutAnswer(isPlain ? 2 : 1);
     const giving = new AbortController();
     const options = { keyRing: ring, io: made(isPlain), signal: giving.signal };
     const replay = replayDirectory(DIRECTORY, options).forEach(() => {});
     await asked;
-    giving.abort(new Error('no time left'));
-    expect(await failureOf(replay)).toEqual(new Error('no time left'));
+    const cause = new Error('no time left');
+    giving.abort(cause);
+    expect(await failureOf(replay)).toMatchObject({ code: 'WAL_ABORTED', cause });
   }
 });
 

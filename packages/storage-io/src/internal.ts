@@ -1,6 +1,6 @@
 /**
- * What the other packages of this repository share, and users do not need: the option `io`, queues of routines, small
- * files, numbers of system errors. It may change in any version.
+ * What the other packages of this repository share, and users do not need: the option `io`, queues of routines, turns of
+ * the event loop, signals, small files, numbers of system errors. It may change in any version.
  *
  * @packageDocumentation
  */
@@ -11,7 +11,9 @@ export { aborted, checkSignal, onAbort } from './errors/aborting.js';
 export { addCallers, withCallers } from './errors/callers.js';
 export { errnoNamed, errnoOf } from './errors/system-error.js';
 export { callListener } from './errors/uncaught.js';
-export { QUEUE_SPACE, requireWait, waitForProgress } from './routines/routine.js';
+export { QUEUE_SPACE, requireWait, TURN, waitForProgress } from './routines/routine.js';
 export { RoutineQueue } from './routines/routine-queue.js';
 export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';
 export { afterStep } from './routines/steps-under-way.js';
+export { isTurnDue, nextTurn, Pace, setTurnClock, TURN_MS, turnNumber, turnTime } from './routines/turns.js';
+export { calledBetweenSteps, type Watch, watched } from './routines/watched.js';

@@ -2,7 +2,6 @@ import { isUtf8 } from 'node:buffer';
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkOneOf, invalidType } from '@walstack/codec/internal';
 import type { Replay, WalRecord } from '@walstack/segmented';
-import { aborted } from './commit/aborting.js';
 import { type StandardSchema, textOf, validated } from './schema.js';
 
 /** An event as it is read from a log: a record whose payload was decoded by the log's encoding. */
@@ -76,7 +75,7 @@ export interface PayloadCodec<T, I> {
   /** @throws `WAL_BAD_PAYLOAD` */
   toEvent(record: WalRecord): WalEvent<T>;
   /** The records of a replay as events. */
-  eventsOf(replay: Replay, signal: AbortSignal | undefined): EventReading<T>;
+  eventsOf(replay: Replay): EventReading<T>;
 }
 
 /** Events for iterating, or for calling a function with each. */
@@ -90,7 +89,7 @@ const same = (payload: Uint8Array | string): Uint8Array | string => payload;
 const view: PayloadCodec<Uint8Array, Uint8Array | string> = {
   encode: same,
   toEvent: (record) => record,
-  eventsOf: (replay, signal) => (signal === undefined ? replay : new Events(replay, (record) => record, signal)),
+  eventsOf: (replay) => replay,
 };
 
 const buffer = codecFor<Buffer, Uint8Array | string>({
@@ -139,7 +138,7 @@ function codecFor<T, I>(encoding: Encoding<T, I>): PayloadCodec<T, I> {
   return {
     encode: (payload) => checkEncoded(encoding, encoding.encode(payload)),
     toEvent,
-    eventsOf: (replay, signal) => new Events(replay, toEvent, signal),
+    eventsOf: (replay) => new Events(replay, toEvent),
   };
 }
 
@@ -155,7 +154,7 @@ export function checkedBy(schema: StandardSchema, codec: PayloadCodec<unknown, n
       return codec.encode(payload);
     },
     toEvent,
-    eventsOf: (replay, signal) => new Events(replay, toEvent, signal),
+    eventsOf: (replay) => new Events(replay, toEvent),
   };
 }
 
@@ -182,46 +181,26 @@ function undecodable(name: string, lsn: Lsn, cause: unknown): WalError {
   );
 }
 
-/** The records of a replay as events, until a signal ends it. */
+/** The records of a replay as events. */
 class Events<T> implements EventReading<T> {
   readonly #replay: Replay;
   readonly #toEvent: (record: WalRecord) => WalEvent<T>;
-  readonly #signal: AbortSignal | undefined;
 
-  constructor(replay: Replay, toEvent: (record: WalRecord) => WalEvent<T>, signal: AbortSignal | undefined) {
+  constructor(replay: Replay, toEvent: (record: WalRecord) => WalEvent<T>) {
     this.#replay = replay;
     this.#toEvent = toEvent;
-    this.#signal = signal;
   }
 
   async forEach(f: (event: WalEvent<T>) => unknown): Promise<number> {
-    this.#throwIfAborted();
-    const hand = (record: WalRecord): unknown => {
-      this.#throwIfAborted();
-      return f(this.#toEvent(record));
-    };
+    const hand = (record: WalRecord): unknown => f(this.#toEvent(record));
     return await this.#replay.forEach(hand);
   }
 
   *[Symbol.iterator](): Generator<WalEvent<T>, void, undefined> {
-    this.#throwIfAborted();
-    for (const record of this.#replay) {
-      yield this.#toEvent(record);
-      this.#throwIfAborted();
-    }
+    for (const record of this.#replay) yield this.#toEvent(record);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<WalEvent<T>, void, undefined> {
-    this.#throwIfAborted();
-    for await (const record of this.#replay) {
-      this.#throwIfAborted();
-      yield this.#toEvent(record);
-      this.#throwIfAborted();
-    }
-  }
-
-  #throwIfAborted(): void {
-    if (this.#signal?.aborted === true)
-      throw aborted(this.#signal, 'the reading was aborted: begin it again at the next LSN');
+    for await (const record of this.#replay) yield this.#toEvent(record);
   }
 }

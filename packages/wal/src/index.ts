@@ -33,8 +33,10 @@ export {
   type CautionMessage,
   type ErrorMessage,
   type LogMessage,
+  type LongCallOptions,
   type LsnRange,
   type OpenMessage,
+  type ProgressPhase,
   type ReadFrom,
   type ReadOptions,
   type RecoverMessage,
@@ -49,6 +51,7 @@ export {
   type TruncateMessage,
   type TruncateResult,
   type TypedChannel,
+  type WalProgress,
 } from '@walstack/segmented';
 export type { Abortable } from './commit/aborting.js';
 export type { CommitOptions } from './commit/committer.js';

@@ -101,9 +101,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * With the payload for each `type` of event, `Wal.open<{ 1: Placed; 2: Paid }>(path, { encoding: 'json' })`, events are a
    * discriminated union: {@link EventMapWal}.
    *
+   * Reading gives the event loop its turn at least every 10 ms; `signal` ends it, and `onProgress` is told how far it is.
+   *
    * @param path - the directory, for this log only: a path or a `file:` URL
    * @throws `WAL_LOCKED`, `WAL_CORRUPT` (with nothing changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`,
-   * `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`; `TypeError` and `RangeError` for wrong options
+   * `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`, `WAL_IO_FAILED`, `WAL_ABORTED`; `TypeError` and `RangeError` for wrong options
    */
   static open<M = never>(
     path: string | URL,
@@ -387,12 +389,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Calls `f` with every event from an LSN on, in order, up to the last event appended when it began.
+   * Calls `f` with every event from an LSN on, in order, up to the last event appended when it began. The event loop gets its
+   * turn at least every 10 ms, the time of `f` not counted.
    *
    * @param from - the first LSN wanted, `'first'`, or `'checkpoint'` for the first one behind the checkpoint, see
    * {@link ReadFrom}
    * @param f - awaited when it returns a promise; an error of it ends the replay and is rethrown
-   * @param options - `signal` ends it before the next event
+   * @param options - `signal` ends it before the next event; `onProgress` is called at most once in each turn, and at the end
    * @returns the number of events
    * @throws `WAL_TRUNCATED` with `firstLsn`, `WAL_CORRUPT`, `WAL_BAD_PAYLOAD`, `WAL_ABORTED`; `RangeError` for an LSN
    * beyond the next one
@@ -419,10 +422,11 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /**
    * The events from an LSN on, in order, pulled one by one: `for await (const event of wal.iterator())`. Each iteration
-   * ends with the last event appended when it began, and closes its files when the loop ends.
+   * ends with the last event appended when it began, and closes its files when the loop ends. The event loop gets its turn at
+   * least every 10 ms; `for … of` blocks the thread.
    *
    * @param from - the first LSN wanted, `'first'`, the default, or `'checkpoint'`, as for {@link replay}
-   * @param options - `signal` ends it before the next event
+   * @param options - `signal` and `onProgress` as for {@link replay}
    * @throws like {@link replay}
    */
   iterator(from: ReadFrom = 'first', options: WalReadOptions = {}): WalIterator<T> {

@@ -131,7 +131,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'anything-taken-for-a-signal',
     test: 'packages/wal/test/abort.test.ts',
     breaks: 'A value that is no AbortSignal is refused before anything is appended.',
-    file: `${WAL}/commit/aborting.ts`,
+    file: `${STORAGE_IO}/errors/aborting.ts`,
     find: `  typeof value.aborted === 'boolean' &&
   typeof value.addEventListener === 'function' &&
   typeof value.removeEventListener === 'function';`,

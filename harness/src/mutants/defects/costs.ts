@@ -1,5 +1,5 @@
 import type { Defect } from '../defect.js';
-import { SEGMENTED, WAL } from './folders.js';
+import { SEGMENTED, STORAGE_IO, WAL } from './folders.js';
 
 const COST_PER_CALL_TEST = 'packages/wal/test/cost-per-call.test.ts';
 const LIST_TEST = 'packages/segmented/test/segment-list.test.ts';
@@ -26,7 +26,7 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     name: 'listener-for-each-call',
     test: COST_PER_CALL_TEST,
     breaks: 'A signal has one listener, however many calls wait on it.',
-    file: `${WAL}/commit/aborting.ts`,
+    file: `${STORAGE_IO}/errors/aborting.ts`,
     find: '    listening.set(signal, present);\n',
     replace: '',
   },

@@ -18,6 +18,7 @@ import { RECOVERY_DEFECTS } from './recovery.js';
 import { ROLLING_DEFECTS } from './rolling.js';
 import { SALVAGE_DEFECTS } from './salvage.js';
 import { TRUNCATION_DEFECTS } from './truncation.js';
+import { TURNS_DEFECTS } from './turns.js';
 import { WAITING_DEFECTS } from './waiting.js';
 
 /** Every deliberate defect. Each must be caught. */
@@ -36,6 +37,7 @@ export const DEFECTS: readonly Defect[] = [
   ...PERCORE_DEFECTS,
   ...PERCORE_LOGS_DEFECTS,
   ...WAITING_DEFECTS,
+  ...TURNS_DEFECTS,
   ...CALLS_DEFECTS,
   ...COSTS_DEFECTS,
   ...READING_DEFECTS,

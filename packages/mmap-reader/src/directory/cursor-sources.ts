@@ -25,6 +25,7 @@ export class DirectorySource implements CursorSource {
     const { io, walk } = this.#reader;
     try {
       if (runSync(io, this.#reader.advance())) return walk.frames;
+      this.#reader.watch?.finish();
     } catch (error) {
       throw this.#failed(error);
     }

@@ -1,7 +1,10 @@
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { watched } from '@walstack/storage-io/internal';
 import type { WalRecord } from '../records/wal-record.js';
+import { CallWatch, READING_ABORTED } from '../walk/call-watch.js';
 import type { PieceReader } from '../walk/piece-reader.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
+import type { ReplayProgress } from './replay-progress.js';
 import { ReplayedSegments, type ReplayPlan } from './replayed-segments.js';
 
 /** What is read of a directory, and how. */
@@ -15,6 +18,7 @@ export class DirectoryReader implements PieceReader<WalRecord> {
   readonly io: StorageIo;
   /** The frames that `advance()` found, for a cursor. */
   readonly walk: SegmentWalk;
+  readonly watch: CallWatch<ReplayProgress> | undefined;
   readonly #segments: ReplayedSegments;
   readonly #onClose: () => void;
 
@@ -24,7 +28,8 @@ export class DirectoryReader implements PieceReader<WalRecord> {
     const matches = types === undefined ? undefined : ({ type }: { readonly type: number }) => types.has(type);
     this.io = io;
     this.walk = new SegmentWalk(typeof from === 'string' ? 1 : from, copy, matches);
-    this.#segments = new ReplayedSegments(io, plan, this.walk);
+    this.watch = CallWatch.for(plan.call, READING_ABORTED, () => this.#segments.progress);
+    this.#segments = new ReplayedSegments(io, plan, this.walk, this.watch);
     this.#onClose = onClose;
   }
 
@@ -40,7 +45,8 @@ export class DirectoryReader implements PieceReader<WalRecord> {
    * @throws the errors that `replayDirectory` documents
    */
   advance(): IoRoutine<boolean> {
-    return this.walk.advance(this.#segments);
+    const advancing = this.walk.advance(this.#segments);
+    return this.watch === undefined ? advancing : watched(advancing, this.watch);
   }
 
   /** Ends the reading and closes its file. */

@@ -9,18 +9,20 @@ import {
   optionNames,
 } from '@walstack/codec/internal';
 import { createSyncFsStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
+import { nextTurn, Pace } from '@walstack/storage-io/internal';
 import { checkFrom, type ReadFrom } from '../chain/behind-checkpoint.js';
 import { ScanAhead, WORKERS_MAX } from '../parallel-scan/scan-ahead.js';
 import { checkDecoding, type DecodingSettings } from '../records/decoding.js';
 import { makeCursor, type RecordCursor } from '../records/record-cursor.js';
 import type { WalRecord } from '../records/wal-record.js';
+import { checkLongCall, type LongCallOptions } from '../walk/call-watch.js';
 import { forEachItem, items, itemsSync } from '../walk/piece-reader.js';
 import { DirectorySource, PieceSource } from './cursor-sources.js';
 import { type DirectoryPlan, DirectoryReader } from './directory-reader.js';
 import type { ReplayProgress } from './replay-progress.js';
 
 /** How a directory is replayed. */
-export interface ReplayDirectoryOptions extends DecodingSettings {
+export interface ReplayDirectoryOptions extends DecodingSettings, LongCallOptions<ReplayProgress> {
   /**
    * The first LSN to return; `'first'`, the default, is the first one in the log, and `'checkpoint'` the first one behind the
    * checkpoint, see {@link ReadFrom}.
@@ -35,10 +37,6 @@ export interface ReplayDirectoryOptions extends DecodingSettings {
    * asynchronous reading. Default 0: everything in the calling thread.
    */
   readonly workers?: number;
-  /** Ends the replay, with its reason, between two pieces of a file, and while it waits for a key service. */
-  readonly signal?: AbortSignal;
-  /** Called after each piece of a file, of some hundred KiB, and after each file. */
-  readonly onProgress?: (progress: ReplayProgress) => void;
   /**
    * Return copies of meta and payload; copies of up to 2 KiB may share a buffer of 8 KiB, as small buffers of Node.js
    * do. With `false` they are views, valid only until the next record is read. Default `true`.
@@ -72,7 +70,7 @@ const OPTIONS = optionNames<ReplayDirectoryOptions>({
  *
  * `WAL_CORRUPT` naming file, offset and LSN; `WAL_TRUNCATED` with `firstLsn` when a record was removed from the log,
  * before or during the replay; `WAL_NOT_FOUND` where there is no log; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`;
- * `WAL_BAD_KEY`, `WAL_TOO_LARGE` for records that cannot be decoded.
+ * `WAL_BAD_KEY`, `WAL_TOO_LARGE` for records that cannot be decoded; `WAL_ABORTED`.
  *
  * @throws `TypeError`, `RangeError` for wrong arguments
  */
@@ -89,10 +87,6 @@ export function replayDirectory(directory: string | URL, options: ReplayDirector
     ...decoding
   } = checkOptions('options', options, OPTIONS);
   checkInteger('workers', workers, 0, WORKERS_MAX);
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw invalidType('onProgress', 'a function', onProgress);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidType('signal', 'an AbortSignal', signal);
   if (io !== undefined && typeof io?.submitRead !== 'function') throw invalidType('io', 'a StorageIo', io);
   const plan = {
     directory: checkPath('directory', directory),
@@ -101,8 +95,7 @@ export function replayDirectory(directory: string | URL, options: ReplayDirector
     types: checkTypes(types),
     copy: checkBoolean('copy', copy),
     decoding: checkDecoding(decoding),
-    signal,
-    onProgress,
+    call: checkLongCall(signal, onProgress),
     ahead: undefined,
     blocking: false,
   };
@@ -110,8 +103,8 @@ export function replayDirectory(directory: string | URL, options: ReplayDirector
 }
 
 /**
- * A replay made by {@link replayDirectory}: iterable with `for … of`, and with `for await … of`, which yields to the
- * event loop between two pieces of a file.
+ * A replay made by {@link replayDirectory}: iterable with `for … of`, which blocks the thread, and with `for await … of`. The
+ * asynchronous forms give the event loop its turn at least every 10 ms, the time of callbacks not counted.
  */
 export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
   readonly #plan: DirectoryPlan;
@@ -150,12 +143,23 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
     const reader = this.#begin();
     const source = new PieceSource(reader);
     const cursor = makeCursor(source, this.#plan.types);
+    const { watch } = reader;
+    const pace = new Pace();
     let count = 0;
+    let left = 1;
     try {
       while (await runAsync(reader.io, reader.advance())) {
         source.isFresh = true;
-        for (; cursor.next(); count++) f(cursor);
+        for (; cursor.next(); count++) {
+          if (watch !== undefined) watch.beforeItem();
+          f(cursor);
+          if (--left <= 0) {
+            left = pace.look();
+            if (left === 0) await nextTurn();
+          }
+        }
       }
+      watch?.finish();
       return count;
     } finally {
       reader.close();

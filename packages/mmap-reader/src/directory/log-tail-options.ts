@@ -4,10 +4,11 @@ import { checkFrom, type ReadFrom } from '../chain/behind-checkpoint.js';
 import type { Demands } from '../chain/encrypted-from.js';
 import { checkDecoding } from '../records/decoding.js';
 import type { WalRecord } from '../records/wal-record.js';
+import { checkLongCall, type LongCallOptions, type WalProgress } from '../walk/call-watch.js';
 import { type LastRead, lastReadAt, type ResumePoint } from './resume-point.js';
 
 /** How a `LogTail` reads. */
-export interface LogTailOptions {
+export interface LogTailOptions extends LongCallOptions {
   /**
    * The first LSN to return, which may not have been assigned yet; `'first'`, the default, is the first one in the log, and
    * `'checkpoint'` the first one behind the checkpoint, see {@link ReadFrom}. With a {@link ResumePoint} the tail also throws when anything before it was cut off since; with an LSN alone that
@@ -55,6 +56,14 @@ export interface LogTailOptions {
   readonly encryptedFrom?: (() => Lsn | undefined) | undefined;
   /** The longest payload that is decompressed, in bytes, at most 1 GiB. Default 64 MiB. */
   readonly maxPayloadBytes?: number;
+  /** Ends `advance()`, also while it waits for a key service: it rejects with `WAL_ABORTED`. */
+  readonly signal?: AbortSignal;
+  /**
+   * Called while the tail reads what is in the log already: at most once in each turn of the event loop that `advance()`
+   * takes, and when it has reached the end for the first time; from then on no more. An error that it throws ends
+   * `advance()`, which rejects with it. Default: not called.
+   */
+  readonly onProgress?: (progress: WalProgress) => void;
 }
 
 const OPTIONS = optionNames<LogTailOptions>({
@@ -68,6 +77,8 @@ const OPTIONS = optionNames<LogTailOptions>({
   allowPlaintext: true,
   encryptedFrom: true,
   maxPayloadBytes: true,
+  signal: true,
+  onProgress: true,
 });
 
 /** The checked options of a tail. */
@@ -82,6 +93,7 @@ export interface TailPlan {
   readonly matches: LogTailOptions['matches'];
   readonly keyRing: () => KeyRing | undefined;
   readonly decoding: Omit<Demands, 'keyRing'>;
+  readonly call: LongCallOptions;
 }
 
 /** Checks the options of a tail. @throws `TypeError`, `RangeError` with Node's codes */
@@ -97,6 +109,8 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     allowPlaintext,
     encryptedFrom,
     maxPayloadBytes,
+    signal,
+    onProgress,
   } = checkOptions('options', options, OPTIONS);
   if (typeof upTo !== 'function') throw invalidType('upTo', 'a function', upTo);
   if (typeof durable !== 'function') throw invalidType('durable', 'a function', durable);
@@ -117,6 +131,7 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     matches,
     keyRing: typeof keyRing === 'function' ? keyRing : () => keyRing,
     decoding: { encryptedFrom, ...checkDecoding({ allowPlaintext, maxPayloadBytes }) },
+    call: checkLongCall(signal, onProgress),
   };
 }
 

@@ -1,7 +1,9 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkPath } from '@walstack/codec/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { calledBetweenSteps, watched } from '@walstack/storage-io/internal';
 import type { WalRecord } from '../records/wal-record.js';
+import { CallWatch, READING_ABORTED } from '../walk/call-watch.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
 import { checkTailOptions, type LogTailOptions } from './log-tail-options.js';
 import { type ResumePoint, resumePointOf } from './resume-point.js';
@@ -27,6 +29,7 @@ export class LogTail {
   readonly #directory: string;
   readonly #walk: SegmentWalk;
   readonly #segments: TailSegments;
+  readonly #watch: CallWatch | undefined;
   #isAdvancing = false;
 
   /**
@@ -38,7 +41,8 @@ export class LogTail {
     this.#io = io;
     this.#directory = checkPath('directory', directory);
     this.#walk = new SegmentWalk(typeof plan.from === 'string' ? UNKNOWN : plan.from, plan.copy, plan.matches);
-    this.#segments = new TailSegments(io, this.#directory, plan, this.#walk);
+    this.#watch = CallWatch.for(plan.call, READING_ABORTED, () => this.#segments.progress);
+    this.#segments = new TailSegments(io, this.#directory, plan, this.#walk, this.#watch?.isReported === true);
   }
 
   /** The LSN of the next record; `undefined` before the first `advance()` that found the log. */
@@ -95,7 +99,7 @@ export class LogTail {
    * @throws `WAL_TRUNCATED` with `firstLsn` when the next record was removed, and with `reason` `'cut-back'` when
    * something was cut off that had been returned, or was before the resume point: what was read from `lsn` on is no
    * longer in the log; `lsn` is 1 when it is not known how much that is. `WAL_CORRUPT` when something acknowledged
-   * cannot be read; `WAL_NOT_FOUND` when there is no log; `WAL_CLOSED`; `WAL_STATE` while another call is in progress,
+   * cannot be read; `WAL_NOT_FOUND` when there is no log; `WAL_CLOSED`; `WAL_ABORTED`; `WAL_STATE` while another call is in progress,
    * which continues. After an error another call tries again from the same record
    */
   advance(): Promise<boolean> {
@@ -118,11 +122,20 @@ export class LogTail {
     if (this.#isAdvancing) throw busy(this.#directory);
     this.#isAdvancing = true;
     try {
-      return yield* this.#advancing();
+      return yield* this.#watch === undefined ? this.#advancing() : this.#watched(this.#watch);
     } finally {
       this.#isAdvancing = false;
       if (this.#segments.isClosed) this.#segments.leave();
     }
+  }
+
+  *#watched(watch: CallWatch): IoRoutine<boolean> {
+    watch.throwIfEnded();
+    // Between two calls the caller may have given the event loop its turn.
+    if (watch.isReportDue) yield* called(watch.report);
+    const isMore = yield* watched(this.#advancing(), watch);
+    if (!isMore && watch.isReported) yield* called(watch.finish);
+    return isMore;
   }
 
   *#advancing(): IoRoutine<boolean> {
@@ -149,6 +162,12 @@ export class LogTail {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Calls a function of the application between two steps. @throws what it throws */
+function* called(call: () => void): IoRoutine<void> {
+  const failed = yield* calledBetweenSteps(call);
+  if (failed !== undefined) throw failed.error;
 }
 
 /** The next LSN, before the log was found. */

@@ -10,10 +10,11 @@ import type { Frames } from '../frames/frames.js';
 import { openSealed, openStreamed } from '../frames/open-scanner.js';
 import type { ScanAhead } from '../parallel-scan/scan-ahead.js';
 import type { DecodingSettings } from '../records/decoding.js';
+import type { CallWatch, LongCallOptions } from '../walk/call-watch.js';
 import { makeSegmentDecoder } from '../walk/segment-decoder.js';
 import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
-import { ProgressReporter, type ReplayProgress } from './replay-progress.js';
+import { ReplayCount, type ReplayProgress } from './replay-progress.js';
 import { findCut, lastReadIn } from './resume-point.js';
 
 /** Which segments of a directory are read, and how. */
@@ -24,8 +25,7 @@ export interface ReplayPlan {
   readonly decoding: DecodingSettings;
   /** Whether there is no waiting for a key service. */
   readonly blocking: boolean;
-  readonly signal: AbortSignal | undefined;
-  readonly onProgress: ((progress: ReplayProgress) => void) | undefined;
+  readonly call: LongCallOptions<ReplayProgress>;
   /** Makes the scanner that finds frames of sealed segments ahead, in other threads. */
   readonly ahead: ((links: readonly Link[]) => ScanAhead) | undefined;
 }
@@ -44,20 +44,27 @@ export class ReplayedSegments implements WalkPolicy {
   /** The first LSN wanted. */
   #from: Lsn = 0;
   #ahead: ScanAhead | undefined;
-  #progress: ProgressReporter | undefined;
+  readonly #watch: CallWatch<ReplayProgress> | undefined;
+  readonly #count = new ReplayCount();
   /** The segment to be read next. */
   #index = 0;
   /** Whether the frames of the current segment are found by another thread. */
   #isScannedAhead = false;
 
-  constructor(io: StorageIo, plan: ReplayPlan, walk: SegmentWalk) {
+  constructor(io: StorageIo, plan: ReplayPlan, walk: SegmentWalk, watch: CallWatch<ReplayProgress> | undefined) {
     this.#io = io;
     this.#plan = plan;
     this.#walk = walk;
+    this.#watch = watch;
+  }
+
+  /** How far it is. */
+  get progress(): ReplayProgress {
+    return this.#count.value;
   }
 
   beforeStep(): void {
-    this.#plan.signal?.throwIfAborted();
+    this.#watch?.throwIfEnded();
   }
 
   *enterNext(): IoRoutine<boolean> {
@@ -76,7 +83,7 @@ export class ReplayedSegments implements WalkPolicy {
         this.#walk.until = Math.min(successor.header.firstLsn - 1, to);
       }
     } catch (error) {
-      if (this.#plan.signal?.aborted === true) throw error;
+      if (WalError.is(error, 'WAL_ABORTED')) throw error;
       // The error may be about a record of a later segment.
       const { lsn = 0 } = WalError.is(error) ? error : {};
       const last = successor === undefined ? lsn : Math.min(lsn, successor.header.firstLsn - 1);
@@ -87,7 +94,7 @@ export class ReplayedSegments implements WalkPolicy {
   }
 
   onFound(frames: Frames): void {
-    this.#progress?.pieceRead(frames.nextLsn - 1, frames.base + frames.stop);
+    this.#count.pieceRead(frames.nextLsn - 1, frames.base + frames.stop);
   }
 
   *onUnreadable(frames: Frames): IoRoutine<boolean> {
@@ -99,7 +106,7 @@ export class ReplayedSegments implements WalkPolicy {
   // biome-ignore lint/correctness/useYield: a routine as in other policies, but it has nothing to wait for.
   *onEnd(frames: Frames): IoRoutine<boolean> {
     this.#walk.leave();
-    this.#progress?.segmentRead(frames.nextLsn - 1);
+    this.#count.segmentRead(frames.nextLsn - 1);
     return true;
   }
 
@@ -111,23 +118,23 @@ export class ReplayedSegments implements WalkPolicy {
 
   /** Finds the segments, from the one that contains the first record on. */
   *#begin(): IoRoutine<readonly Link[]> {
-    const { directory, from, onProgress, ahead } = this.#plan;
+    const { directory, from, ahead } = this.#plan;
     const { links, checkpoint, firstWanted } = yield* readChainFrom(this.#io, directory, from);
     this.#from = firstWanted;
     this.#walk.nextLsn = firstWanted;
     this.#checkpoint = checkpoint;
     this.#links = links;
-    if (onProgress !== undefined) this.#progress = new ProgressReporter(this.#io, links, onProgress);
+    if (this.#watch?.isReported === true) yield* this.#count.begin(this.#io, links, firstWanted);
     this.#ahead = ahead?.(links.slice(0, -1));
     return links;
   }
 
   /** Makes the decoder of the current segment's records. */
   *#makeDecoder(successor: Link | undefined): IoRoutine<PayloadDecoder> {
-    const { decoding, blocking, signal } = this.#plan;
+    const { decoding, blocking } = this.#plan;
     const links = (this.#links as readonly Link[]).slice(this.#index - 1);
     const endLsn = successor?.header.firstLsn ?? Number.MAX_SAFE_INTEGER;
-    return (yield* makeSegmentDecoder(this.#io, links, endLsn, decoding, blocking, signal)).decoder;
+    return (yield* makeSegmentDecoder(this.#io, links, endLsn, decoding, blocking, undefined)).decoder;
   }
 
   /** Reads the rest of a segment in this thread, because the other one could not. */

@@ -6,12 +6,14 @@ import { cutBack, lostRecord, truncated } from '../chain/corruption.js';
 import { sameId } from '../chain/segment.js';
 import type { Frames } from '../frames/frames.js';
 import { openSealed, openStreamed } from '../frames/open-scanner.js';
+import type { WalProgress } from '../walk/call-watch.js';
 import { makeSegmentDecoder } from '../walk/segment-decoder.js';
 import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
 import { CutCheck } from './cut-check.js';
 import { noneDurable, type TailPlan } from './log-tail-options.js';
 import { type LastRead, lastReadBefore, lastReadIn, SEGMENT_END } from './resume-point.js';
+import { TailCount } from './tail-count.js';
 
 /**
  * The segments of a log beside its writer, for a tail: at the end of the newest one the walk waits for more, and goes on
@@ -43,14 +45,24 @@ export class TailSegments implements WalkPolicy {
   #resumed: LastRead | undefined;
   /** Aborted when the tail is closed. */
   readonly #closing = new AbortController();
+  /** Counts what is read; `undefined` when it is not reported. */
+  readonly #count: TailCount | undefined;
 
-  constructor(io: StorageIo, directory: string, plan: TailPlan, walk: SegmentWalk) {
+  constructor(io: StorageIo, directory: string, plan: TailPlan, walk: SegmentWalk, isCounted: boolean) {
     this.#io = io;
+    this.#count = isCounted ? new TailCount(io) : undefined;
     this.#directory = directory;
     this.#plan = plan;
     this.#walk = walk;
     this.#cuts = new CutCheck(plan.lastRead);
     this.#resumed = plan.lastRead;
+  }
+
+  /** How far it is; only where it is counted. */
+  get progress(): WalProgress {
+    const { frames, nextLsn } = this.#walk;
+    const position = frames === undefined ? 0 : frames.base + frames.stop;
+    return (this.#count ?? new TailCount(this.#io)).progress(position, nextLsn);
   }
 
   /** The last record read, which is before the next one to return. */
@@ -186,6 +198,7 @@ export class TailSegments implements WalkPolicy {
     const [link, successor] = links as [Link, ...Link[]];
     this.leave();
     this.#setLinks(links);
+    if (this.#count !== undefined) yield* this.#count.enter(links, this.#walk.nextLsn);
     try {
       const decoder = yield* this.#makeDecoder();
       if (successor !== undefined) this.#walk.enter(yield* openSealed(this.#io, link), decoder);
@@ -310,6 +323,7 @@ export class TailSegments implements WalkPolicy {
     const { sessions } = this.#walk;
     this.leave();
     this.#setLinks(links);
+    if (this.#count !== undefined) yield* this.#count.enter(links, this.#walk.nextLsn);
     try {
       const decoder = yield* this.#makeDecoder();
       this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);

@@ -1,6 +1,7 @@
 import { crc32c, FRAME_HEADER_BYTES, type Lsn, MARK_FRAME_BYTES } from '@walstack/codec';
 import { crc32cOfPrefixes, findDurabilityProof } from '@walstack/codec/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { isTurnDue, TURN } from '@walstack/storage-io/internal';
 import type { Segment } from '../chain/segment.js';
 import { seedOf } from '../chain/segment.js';
 import { FrameClaims } from './frame-claims.js';
@@ -36,6 +37,7 @@ export interface TailScan {
  * @param size - the size of the file
  * @param droppedFrom - the first LSN that would be dropped: the segment's next one, or the first one of a batch that is
  * incomplete
+ * @param reached - called with each position in the file that is reached
  */
 export function* scanTail(
   io: StorageIo,
@@ -43,8 +45,9 @@ export function* scanTail(
   segment: Segment,
   size: number,
   droppedFrom: Lsn = segment.nextLsn,
+  reached: (position: number) => void = () => {},
 ): IoRoutine<TailScan> {
-  const search = new TailScanner(io, file, segment, size, droppedFrom);
+  const search = new TailScanner(io, file, segment, size, droppedFrom, reached);
   return yield* search.run();
 }
 
@@ -59,16 +62,25 @@ class TailScanner {
   readonly #room: number;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #reached: (position: number) => void;
   /** Offsets at which frames may start, judging by their fields. */
   readonly #candidates: number[] = [];
   /** The running checksum after each of the bytes: computed when a frame may start or end among them. */
   #prefixes: Uint32Array | undefined;
   #dirty = false;
 
-  constructor(io: StorageIo, file: IoFile, segment: Segment, size: number, droppedFrom: Lsn) {
+  constructor(
+    io: StorageIo,
+    file: IoFile,
+    segment: Segment,
+    size: number,
+    droppedFrom: Lsn,
+    reached: (position: number) => void,
+  ) {
     const left = Math.max(0, size - segment.end);
     this.#io = io;
     this.#file = file;
+    this.#reached = reached;
     this.#from = segment.end;
     this.#size = size;
     this.#seed = seedOf(segment.header);
@@ -98,6 +110,8 @@ class TailScanner {
     let next = this.#size;
     let running = 0;
     for (let position = from; position < this.#size; position += STEP_BYTES) {
+      if (isTurnDue()) yield TURN;
+      this.#reached(position);
       const filled = yield* ioSteps.read(this.#io, this.#file, this.#bytes, position);
       this.#dirty ||= !isZero(this.#bytes, filled);
       this.#candidates.length = 0;

@@ -7,6 +7,7 @@ import {
   type SegmentHeader,
 } from '@walstack/codec';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { isTurnDue, TURN } from '@walstack/storage-io/internal';
 import { checksumOf } from './checksum.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { Frames } from './frames.js';
@@ -73,6 +74,7 @@ export class SegmentScanner implements FrameScanner {
   *fill(): IoRoutine<boolean> {
     const { frames } = this;
     while (!frames.stopped) {
+      if (isTurnDue()) yield TURN;
       if (!frames.isFull && !(yield* this.#more(frames.stop))) return false;
       frames.scan(frames.isFull ? frames.stop : 0, this.#filled);
       if (!frames.isEmpty) return true;

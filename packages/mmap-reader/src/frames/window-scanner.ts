@@ -1,5 +1,6 @@
 import { FRAME_HEADER_BYTES, type Lsn, type SegmentHeader } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
+import { isTurnDue, TURN } from '@walstack/storage-io/internal';
 import { type FileWindows, WINDOW_BYTES, type Window } from '../windows/file-windows.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { Frames } from './frames.js';
@@ -39,8 +40,8 @@ export class WindowScanner implements FrameScanner {
     this.#loaded = this.#from;
   }
 
-  // biome-ignore lint/correctness/useYield: a routine as in other scanners, but it has nothing to wait for.
   *fill(): IoRoutine<boolean> {
+    if (isTurnDue()) yield TURN;
     return this.fillSync();
   }
 

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
+import { isTurnDue, TURN } from '@walstack/storage-io/internal';
 import type { Link } from '../chain/chain.js';
 import { recycled } from '../chain/corruption.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
@@ -153,6 +154,7 @@ class AheadScanner implements FrameScanner {
   *fill(): IoRoutine<boolean> {
     const { frames } = this;
     while (!this.#isOver && !frames.stopped) {
+      if (isTurnDue()) yield TURN;
       const answer = yield* this.#ahead.answer(this.#job);
       if (answer.offsets === undefined || !this.#look(answer)) this.#isOver = true;
       if (!this.#isOver && !frames.isEmpty) return true;

@@ -1,17 +1,29 @@
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { nextTurn, Pace } from '@walstack/storage-io/internal';
 
 /** Reads piece by piece: `next()` returns items from memory, `advance()` reads further ones. */
 export interface PieceReader<T> {
   /** The backend that `advance()` needs. */
   readonly io: StorageIo;
+  /** What ends the reading early, and is told how far it is. `advance()` sees it, too. */
+  readonly watch?: ReadingWatch | undefined;
   next(): T | undefined;
   /** @returns whether there may be further items in memory; `false` at the end */
   advance(): IoRoutine<boolean>;
   close(): void;
 }
 
+/** What ends a reading early, and is told how far it is. */
+interface ReadingWatch {
+  /** Reports how far the reading is, where that is due. @throws why it ends before the next item */
+  beforeItem(): void;
+  /** Called when everything was read. @throws why the call rejects all the same */
+  finish(): void;
+}
+
 /**
- * Calls `f` with every item, awaits the result when it is a promise, and closes the reader.
+ * Calls `f` with every item, awaits the result when it is a promise, and closes the reader. Between two items it gives the
+ * event loop its turn where that is due.
  *
  * @returns the number of items
  */
@@ -20,15 +32,24 @@ export async function forEachItem<T>(
   f: (item: T) => unknown,
 ): Promise<number> {
   const reader = await begin();
+  const { watch } = reader;
+  const pace = new Pace();
   let count = 0;
+  let left = 1;
   try {
     while (await runAsync(reader.io, reader.advance())) {
       for (let item = reader.next(); item !== undefined; item = reader.next()) {
+        if (watch !== undefined) watch.beforeItem();
         const result = f(item);
         if (isThenable(result)) await result;
         count++;
+        if (--left <= 0) {
+          left = pace.look();
+          if (left === 0) await nextTurn();
+        }
       }
     }
+    watch?.finish();
     return count;
   } finally {
     reader.close();
@@ -38,24 +59,42 @@ export async function forEachItem<T>(
 /** All items, blocking the thread. The reader is closed when the loop is left. */
 export function* itemsSync<T>(begin: () => PieceReader<T>): Generator<T, void, undefined> {
   const reader = begin();
+  const { watch } = reader;
   try {
     while (runSync(reader.io, reader.advance())) {
-      for (let item = reader.next(); item !== undefined; item = reader.next()) yield item;
+      for (let item = reader.next(); item !== undefined; item = reader.next()) {
+        if (watch !== undefined) watch.beforeItem();
+        yield item;
+        if (watch !== undefined) watch.beforeItem();
+      }
     }
+    watch?.finish();
   } finally {
     reader.close();
   }
 }
 
-/** All items. The reader is closed when the loop is left. */
+/** All items, with turns of the event loop as {@link forEachItem} gives them. The reader is closed when the loop is left. */
 export async function* items<T>(
   begin: () => PieceReader<T> | Promise<PieceReader<T>>,
 ): AsyncGenerator<T, void, undefined> {
   const reader = await begin();
+  const { watch } = reader;
+  const pace = new Pace();
+  let left = 1;
   try {
     while (await runAsync(reader.io, reader.advance())) {
-      for (let item = reader.next(); item !== undefined; item = reader.next()) yield item;
+      for (let item = reader.next(); item !== undefined; item = reader.next()) {
+        if (watch !== undefined) watch.beforeItem();
+        yield item;
+        if (watch !== undefined) watch.beforeItem();
+        if (--left <= 0) {
+          left = pace.look();
+          if (left === 0) await nextTurn();
+        }
+      }
     }
+    watch?.finish();
   } finally {
     reader.close();
   }

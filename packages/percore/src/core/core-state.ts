@@ -1,4 +1,5 @@
 import type { IoRoutine } from '@walstack/storage-io';
+import { Pace, TURN } from '@walstack/storage-io/internal';
 import { type Committed, NOTHING_COMMITTED } from '../commits/commit.js';
 import { CommitLedger, type CommitPlaces, NO_PLACES } from '../commits/commit-ledger.js';
 import type { CheckpointPlace } from '../recovery/manifest.js';
@@ -82,9 +83,13 @@ export function stateAt(place: CheckpointPlace, epoch: number): CoreState {
 export function* replayState(reader: EntryReader, before: CoreState): IoRoutine<CoreState> {
   const state = { ...before, counts: { ...before.counts } };
   const ledger = new CommitLedger(before.committed, before.commitPlaces);
+  const pace = new Pace();
   try {
     while (yield* reader.advance()) {
-      for (let entry = reader.next(); entry !== undefined; entry = reader.next()) applyEntry(state, ledger, entry);
+      for (let entry = reader.next(); entry !== undefined; entry = reader.next()) {
+        applyEntry(state, ledger, entry);
+        if (pace.isDue()) yield TURN;
+      }
     }
   } finally {
     reader.close();

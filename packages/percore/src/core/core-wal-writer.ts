@@ -383,9 +383,9 @@ function* opening(
   options: CoreWalWriterOptions,
   position?: number,
 ): DualModeRoutine<CoreWalWriter> {
-  const { config, own, directory } = checkWriterOptions(coreId, given, options);
+  const { config, own, directory, watch } = checkWriterOptions(coreId, given, options);
   if (position !== undefined) checkInteger('position', position);
-  const { log, state, ...needs } = yield* openStandalone(coreId, directory, config, position);
+  const { log, state, ...needs } = yield* openStandalone(coreId, directory, config, position, watch);
   try {
     return makeWriter(new CoreLog(log, coreId, state, own), { directory, ...needs, ...modesOf(config) });
   } catch (error) {

@@ -1,11 +1,17 @@
 import { checkPath, invalidType, optionNames } from '@walstack/codec/internal';
+import type { LongCallOptions } from '@walstack/mmap-reader';
+import { checkLongCall } from '@walstack/mmap-reader/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { checkKnown, checkRecoveryMode, type LogOptions, logConfigOf, type PerCoreRecoveryMode } from '../options.js';
+import { RecoveryWatch } from '../recovery/recovery-watch.js';
 import { checkCoreId, coreDirectory } from './core-directory.js';
 import { SharedEpochs } from './epochs/epochs.js';
 
 /** How a `CoreWalWriter` is opened: the options of its segments, and the epochs that it shares with other writers. */
-export interface CoreWalWriterOptions extends LogOptions, Pick<SegmentedWalConfig, 'create' | 'io' | 'salvageLsn'> {
+export interface CoreWalWriterOptions
+  extends LogOptions,
+    Pick<SegmentedWalConfig, 'create' | 'io' | 'salvageLsn'>,
+    LongCallOptions {
   /** The epochs that all writers of a per-core log share. Default: epochs of its own, advanced by setting `epoch`. */
   readonly epochs?: SharedEpochs;
   /**
@@ -22,6 +28,8 @@ const OPTIONS = optionNames<Omit<CoreWalWriterOptions, keyof LogOptions>>({
   epochs: true,
   recoveryMode: true,
   salvageLsn: true,
+  signal: true,
+  onProgress: true,
 });
 
 /**
@@ -33,10 +41,10 @@ const OPTIONS = optionNames<Omit<CoreWalWriterOptions, keyof LogOptions>>({
 export function checkWriterOptions(coreId: number, directory: string | URL, options: CoreWalWriterOptions) {
   checkCoreId('coreId', coreId);
   const path = checkPath('directory', directory);
-  const { epochs, ...rest } = checkKnown('options', options, OPTIONS);
+  const { epochs, signal, onProgress, ...rest } = checkKnown('options', options, OPTIONS);
   checkRecoveryMode(rest.recoveryMode ?? 'strict');
   if (epochs !== undefined && !(epochs instanceof SharedEpochs)) throw invalidType('epochs', 'SharedEpochs', epochs);
   const config: SegmentedWalConfig = { ...logConfigOf(rest), directory: coreDirectory(path, coreId), coreId };
   const own = { ...(epochs === undefined ? {} : { epochs }), ...(rest.now === undefined ? {} : { now: rest.now }) };
-  return { config, own, directory: path };
+  return { config, own, directory: path, watch: new RecoveryWatch(checkLongCall(signal, onProgress)) };
 }

@@ -3,6 +3,7 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { backendOf } from '@walstack/storage-io/internal';
 import { type CheckpointPlace, type Manifest, missingCore, NO_MANIFEST, readManifest } from '../recovery/manifest.js';
 import { missingManifest, provesManifest } from '../recovery/missing-manifest.js';
+import type { RecoveryWatch } from '../recovery/recovery-watch.js';
 import { readSalvageNote, unfinishedSalvage } from '../salvage/salvage-note.js';
 import { isNoLog, isThere } from './core-directory.js';
 import { type CoreState, initialState, stateAt } from './core-state.js';
@@ -23,15 +24,18 @@ export interface StandaloneLog {
  * Opens the log of one core without its manager, or creates it.
  *
  * @param position - entries after this position are dropped. Default: none
+ * @param watch - may end it before anything is dropped
  */
 export function* openStandalone(
   coreId: number,
   directory: string,
   config: SegmentedWalConfig,
   position: number | undefined,
+  watch: RecoveryWatch,
 ): DualModeRoutine<StandaloneLog> {
+  watch.throwIfAborted();
   const isNamed = yield* inspectPerCoreLog(config.io, coreId, directory);
-  const log = yield* openExistingOrNew(config, isNamed, coreId, directory);
+  const log = yield* openExistingOrNew(config, isNamed, coreId, directory, watch);
   try {
     const manifest = yield* waitForIo(log.io, () => readManifest(log.io, directory));
     if (manifest?.dropping !== undefined)
@@ -39,11 +43,14 @@ export function* openStandalone(
     const place = manifest?.checkpoint?.cores.find((each) => each.coreId === coreId);
     if (place !== undefined && !containsPlace(log, place)) throw checkpointNotInLog(log, place);
     const before = (): CoreState => stateFrom(log, place, manifest?.checkpoint?.epoch ?? 0);
+    watch.pass(coreId);
     if (position !== undefined) {
       if (manifest === undefined) yield* throwIfManaged(log, before(), position, directory);
+      watch.finish();
       yield* dropAfter(log, position, place, manifest?.cores.includes(coreId) === true);
     }
-    const state = yield* replayLog(log, before());
+    const state = yield* replayLog(log, before(), Number.POSITIVE_INFINITY, watch);
+    watch.finish();
     if (manifest === undefined && provesManifest(log, state)) throw missingManifest(directory);
     return { log, state, ...retentionOf(log, manifest, place) };
   } catch (error) {
@@ -133,10 +140,11 @@ function* openExistingOrNew(
   isNamed: boolean,
   coreId: number,
   directory: string,
+  watch: RecoveryWatch,
 ): DualModeRoutine<SegmentedWal> {
   const { salvageLsn: _, ...strict } = config;
   const own: SegmentedWalConfig = isNamed ? { ...strict, recoveryMode: 'strict' } : config;
-  const existing = { ...own, create: false };
+  const existing = { ...own, ...watch.opening(coreId), create: false };
   try {
     return yield* wait(
       () => SegmentedWal.openSync(existing),
@@ -146,9 +154,10 @@ function* openExistingOrNew(
     if (!isNoLog(error) || config.create === false) throw error;
   }
   if (isNamed) throw missingCore(directory, coreId);
+  const missing = { ...own, ...watch.opening(coreId) };
   return yield* wait(
-    () => SegmentedWal.openSync(own),
-    () => SegmentedWal.open(own),
+    () => SegmentedWal.openSync(missing),
+    () => SegmentedWal.open(missing),
   );
 }
 

@@ -49,6 +49,8 @@ const OPTIONS = optionNames<Omit<PerCoreWalConfig, keyof LogOptions>>({
   workers: true,
   recoveryMode: true,
   salvageLsn: true,
+  signal: true,
+  onProgress: true,
 });
 
 /** The names of all options, those of the logs first. */

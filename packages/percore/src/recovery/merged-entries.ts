@@ -1,13 +1,23 @@
-import { forEachItem, items, itemsSync, type PieceReader } from '@walstack/mmap-reader/internal';
+import type { LongCallOptions, WalProgress } from '@walstack/mmap-reader';
+import {
+  CallWatch,
+  forEachItem,
+  items,
+  itemsSync,
+  type PieceReader,
+  READING_ABORTED,
+  throwIfAborted,
+} from '@walstack/mmap-reader/internal';
 import type { StorageIo } from '@walstack/storage-io';
+import { watched } from '@walstack/storage-io/internal';
 import type { CoreEntry } from '../core/entries/entry.js';
 import type { EntryReader } from '../core/entries/entry-reader.js';
 import { EntryMerge } from './entry-merge.js';
 
 /**
  * The entries of all cores in one order: by epoch, time, core and sequence. Iterable with `for … of` on a backend that can
- * wait, and with `for await … of` on any backend. Each iteration reads from the beginning, with one entry and one buffer of
- * each core in memory, and releases its readers when the loop ends.
+ * wait, and with `for await … of` on any backend, which gives the event loop its turn at least every 10 ms. Each iteration
+ * reads from the beginning, with one entry and one buffer of each core in memory, and releases its readers when the loop ends.
  */
 export class MergedEntries implements Iterable<CoreEntry>, AsyncIterable<CoreEntry> {
   readonly #begin: () => Promise<PieceReader<CoreEntry>>;
@@ -49,20 +59,40 @@ export const mergeEntries = (
   io: StorageIo,
   begin: () => Promise<readonly EntryReader[]>,
   beginSync: () => readonly EntryReader[],
+  call: LongCallOptions,
 ): MergedEntries =>
   MergedEntries['make'](
-    async () => merging(io, await begin()),
-    () => merging(io, beginSync()),
+    async () => {
+      throwIfAborted(call);
+      return merging(io, await begin(), call);
+    },
+    () => {
+      throwIfAborted(call);
+      return merging(io, beginSync(), call);
+    },
   );
 
-function merging(io: StorageIo, readers: readonly EntryReader[]): PieceReader<CoreEntry> {
+function merging(io: StorageIo, readers: readonly EntryReader[], call: LongCallOptions): PieceReader<CoreEntry> {
   const merge = new EntryMerge(readers);
+  const watch = CallWatch.for(call, READING_ABORTED, () => progressOf(readers));
   return {
     io,
+    watch,
     next: () => merge.next(),
-    advance: () => merge.advance(),
+    advance: () => (watch === undefined ? merge.advance() : watched(merge.advance(), watch)),
     close: () => {
       for (const reader of readers) reader.close();
     },
   };
+}
+
+/** How far the readers are together. */
+function progressOf(readers: readonly EntryReader[]): WalProgress {
+  let [bytes, totalBytes, records] = [0, 0, 0];
+  for (const { progress } of readers) {
+    bytes += progress.bytes;
+    totalBytes += progress.totalBytes;
+    records += progress.records;
+  }
+  return { phase: 'read', bytes, totalBytes, records };
 }

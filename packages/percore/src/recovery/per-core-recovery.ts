@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { checkOneOf, checkOptions, notConstructible } from '@walstack/codec/internal';
+import type { LongCallOptions } from '@walstack/mmap-reader';
+import { checkLongCall, LONG_CALL_OPTIONS } from '@walstack/mmap-reader/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { backendOf } from '@walstack/storage-io/internal';
 import { type Committed, committedByAll } from '../commits/commit.js';
@@ -14,13 +16,15 @@ import { closeAllQuietly, closeLogs, type RecoveredCore, type RecoveredLogs, rec
 import { type CoreStatistics, statisticsOf } from './statistics.js';
 
 /** Which entries are read. */
-export interface EntriesOptions {
+export interface EntriesOptions extends LongCallOptions {
   /**
    * `'checkpoint'`: the entries after the last checkpoint, or all of them when there is none. `'first'`: all entries that
    * are still in the logs, which may begin in the middle of an epoch. Default `'checkpoint'`.
    */
   readonly from?: 'checkpoint' | 'first';
 }
+
+const ENTRIES_OPTIONS = ['from', ...LONG_CALL_OPTIONS] as const;
 
 /** The resources that are released when a recovery is closed. */
 export interface HeldResources {
@@ -69,7 +73,7 @@ export class PerCoreRecovery {
    * Recovers the logs of all cores. Nothing else may have the per-core log open. Close the recovery afterwards.
    *
    * @throws `WAL_NOT_FOUND`, `WAL_LOCKED`, `WAL_CORRUPT` when acknowledged entries are lost, `WAL_TRUNCATED` when
-   * `toEpoch` is before the last checkpoint, what opening a log throws; `TypeError`, `RangeError` for wrong options
+   * `toEpoch` is before the last checkpoint, `WAL_ABORTED`, what opening a log throws; `TypeError`, `RangeError` for wrong options
    */
   static async open(options: PerCoreRecoveryOptions): Promise<PerCoreRecovery> {
     const checked = checkRecovery(options);
@@ -137,7 +141,8 @@ export class PerCoreRecovery {
    * @throws `WAL_CLOSED`
    */
   entries(options: EntriesOptions = {}): MergedEntries {
-    const { from = 'checkpoint' } = checkOptions('options', options, ['from']);
+    const { from = 'checkpoint', signal, onProgress } = checkOptions('options', options, ENTRIES_OPTIONS);
+    const call = checkLongCall(signal, onProgress);
     checkOneOf('from', from, ['checkpoint', 'first']);
     this.#throwIfClosed();
     const lsnOf = ({ before, log }: RecoveredCore): number => (from === 'first' ? log.firstLsn : before.lsn + 1);
@@ -145,6 +150,7 @@ export class PerCoreRecovery {
       this.#io,
       () => this.#read(async (core) => readerOf(core, await core.log.openReader(lsnOf(core)))),
       () => this.#readSync((core) => readerOf(core, core.log.openReaderSync(lsnOf(core)))),
+      call,
     );
   }
 

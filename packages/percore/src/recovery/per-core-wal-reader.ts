@@ -1,11 +1,25 @@
 import { join } from 'node:path';
 import { WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath, notConstructible, optionNames } from '@walstack/codec/internal';
-import { LogTail, type LogTailOptions, type ResumePoint, type WalRecord } from '@walstack/mmap-reader';
-import { readHeader, sortFiles } from '@walstack/mmap-reader/internal';
+import {
+  LogTail,
+  type LogTailOptions,
+  type LongCallOptions,
+  type ResumePoint,
+  type WalProgress,
+  type WalRecord,
+} from '@walstack/mmap-reader';
+import {
+  CallWatch,
+  checkLongCall,
+  READING_ABORTED,
+  readHeader,
+  sortFiles,
+  throwIfAborted,
+} from '@walstack/mmap-reader/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { backendOf } from '@walstack/storage-io/internal';
+import { backendOf, nextTurn, Pace, watched } from '@walstack/storage-io/internal';
 import { checkCoreId, coreDirectory } from '../core/core-directory.js';
 import type { CoreEntry } from '../core/entries/entry.js';
 import { EntryDecoder } from '../core/entries/entry-reader.js';
@@ -15,7 +29,10 @@ import { type EndOfLog, endOfLog } from './end-of-log.js';
 
 /** How the log of a core is read. */
 export interface PerCoreWalReaderOptions
-  extends Pick<LogTailOptions, 'from' | 'durableOnly' | 'allowPlaintext' | 'maxPayloadBytes'> {
+  extends Pick<
+    LogTailOptions,
+    'from' | 'durableOnly' | 'allowPlaintext' | 'maxPayloadBytes' | 'signal' | 'onProgress'
+  > {
   /** The keys of encrypted segments. */
   readonly keyRing?: SegmentedWalConfig['keyRing'];
   /** The backend. An instance stays open when the reader is closed. Default `'auto'`. */
@@ -33,12 +50,17 @@ export interface PerCoreWalReaderOptions
  */
 export type ReaderStop = EndOfLog | 'epoch' | 'corrupt' | 'failed';
 
+/** What is not reported. */
+const NO_PROGRESS: WalProgress = { phase: 'search', bytes: 0, totalBytes: 0, records: 0 };
+
 const OPTIONS = optionNames<PerCoreWalReaderOptions>({
   from: true,
   durableOnly: true,
   keyRing: true,
   allowPlaintext: true,
   maxPayloadBytes: true,
+  signal: true,
+  onProgress: true,
   io: true,
   toEpoch: true,
 });
@@ -57,6 +79,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
   readonly #ownsIo: boolean;
   readonly #tail: LogTail;
   readonly #decoder: EntryDecoder;
+  readonly #signal: LongCallOptions;
   #stopReason: ReaderStop | undefined;
   #isAdvancing = false;
   #closing: Promise<void> | undefined;
@@ -79,6 +102,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     this.#ownsIo = ownsIo;
     this.#tail = new LogTail(io, directory, logConfigOf(options));
     this.#decoder = new EntryDecoder(coreId, directory, toEpoch);
+    this.#signal = checkLongCall(options.signal, undefined);
   }
 
   /**
@@ -156,7 +180,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
    * @returns `false` when there are none now, with the reason in {@link stopReason}; `true` when `next()` may have some
    * @throws `WAL_CORRUPT` when an acknowledged entry cannot be read, and while a salvage of the per-core log has not ended
    * (`'salvage'`); `WAL_TRUNCATED` when the next entry was removed; `WAL_CLOSED`; `WAL_STATE` during another call of it,
-   * which is not affected
+   * which is not affected; `WAL_ABORTED`
    */
   async advance(): Promise<boolean> {
     this.#throwIfAdvancing();
@@ -194,9 +218,16 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     while (this.advanceSync()) for (let entry = this.next(); entry !== undefined; entry = this.next()) yield entry;
   }
 
-  /** The same entries, on any backend. */
+  /** The same entries, on any backend; the event loop gets its turn at least every 10 ms. */
   async *[Symbol.asyncIterator](): AsyncGenerator<CoreEntry, void, undefined> {
-    while (await this.advance()) for (let entry = this.next(); entry !== undefined; entry = this.next()) yield entry;
+    const pace = new Pace();
+    while (await this.advance()) {
+      for (let entry = this.next(); entry !== undefined; entry = this.next()) {
+        yield entry;
+        throwIfAborted(this.#signal);
+        if (pace.isDue()) await nextTurn();
+      }
+    }
   }
 
   /** Closes the reader. Idempotent. */
@@ -235,7 +266,12 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
     }
   }
 
-  *#findStopReason(): IoRoutine<EndOfLog> {
+  #findStopReason(): IoRoutine<EndOfLog> {
+    const watch = CallWatch.for(this.#signal, READING_ABORTED, () => NO_PROGRESS);
+    return watch === undefined ? this.#stopReasonNow() : watched(this.#stopReasonNow(), watch);
+  }
+
+  *#stopReasonNow(): IoRoutine<EndOfLog> {
     yield* throwIfHalfSalvaged(this.#io, this.#perCoreDirectory);
     return yield* endOfLog(this.#io, this.directory);
   }

@@ -49,21 +49,27 @@ export interface RecoveredLogs {
  * @throws `WAL_CORRUPT` when a log that the manifest names is missing or too short; what opening a log throws
  */
 export function* recoverLogs(settings: RecoverySettings): DualModeRoutine<RecoveredLogs> {
-  const { directory } = settings;
+  const { io, directory, watch } = settings;
+  watch.throwIfAborted();
   const salvage = new Salvage(settings);
   yield* salvage.begin();
   const found = yield* salvage.manifest();
   const logs: SegmentedWal[] = [];
   try {
-    for (const coreId of listCores(settings.io, directory)) {
+    const coreIds = listCores(io, directory);
+    watch.begin(io, directory, coreIds);
+    for (const coreId of coreIds) {
+      watch.throwIfAborted();
       const log = yield* openExisting(settings, coreId, salvage, placeOf(found, coreId));
       if (log !== undefined) logs.push(log);
+      watch.pass(coreId);
     }
     for (const coreId of found.cores.filter((each) => !logs.some((log) => log.coreId === each))) {
       logs.push(yield* salvage.replaceMissingCore(coreId, placeOf(found, coreId)));
     }
     logs.sort((one, other) => (one.coreId as number) - (other.coreId as number));
     const analysis = yield* analyzeLogs(settings, found, logs, salvage);
+    watch.finish();
     const used = analysis.cores.filter(({ whole }) => whole.used).map(({ coreId }) => coreId);
     const manifest = yield* salvage.finish(yield* decideIncomplete(settings, salvage, analysis), used);
     return { ...analysis, manifest, salvage: salvage.report, endSalvage: () => salvage.end() };
@@ -133,11 +139,13 @@ function* openExisting(
     create: false,
   };
   const salvaging = { recoveryMode, ...(lsn === undefined ? {} : { salvageLsn: lsn }) };
-  const open = (own: Partial<SegmentedWalConfig>): DualModeRoutine<SegmentedWal> =>
-    wait(
-      () => SegmentedWal.openSync({ ...all, ...own }),
-      () => SegmentedWal.open({ ...all, ...own }),
+  const open = (own: Partial<SegmentedWalConfig>): DualModeRoutine<SegmentedWal> => {
+    const given = { ...all, ...own, ...settings.watch.opening(coreId) };
+    return wait(
+      () => SegmentedWal.openSync(given),
+      () => SegmentedWal.open(given),
     );
+  };
   let log: SegmentedWal;
   try {
     log = yield* open(recoveryMode === 'salvage' ? {} : salvaging);
@@ -174,7 +182,9 @@ function* analyzeLogs(
     if (place !== noted) manifest = withPlace(manifest, place as CheckpointPlace);
     const before =
       place === undefined ? initialState(log.firstLsn - 1) : stateAt(place, manifest.checkpoint?.epoch ?? 0);
-    const whole = yield* salvage.readEntries(log, () => replayLog(log, before));
+    const { watch } = settings;
+    const whole = yield* salvage.readEntries(log, () => replayLog(log, before, Number.POSITIVE_INFINITY, watch));
+    watch.pass(coreId);
     replayed.push({ coreId, log, before, whole });
   }
   if (salvage.isMissingManifest(replayed)) manifest = yield* salvage.replaceMissingManifest();

@@ -246,6 +246,8 @@ export class Salvage {
   /** Accepts a loss and records it durably. @throws the damage in strict mode */
   *#giveUp(damage: WalError, lost?: LostEntries): DualModeRoutine<void> {
     if (this.#settings.recoveryMode !== 'salvage') throw damage;
+    // A salvage is done to its end: what has begun would keep the per-core log from being opened in strict mode.
+    this.#settings.watch.end();
     this.#record.addDamage(damage);
     if (lost !== undefined) this.#record.addLost(lost);
     yield* waitForIo(this.#io, () => this.#record.write());

@@ -1,8 +1,12 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import type { IoRoutine } from '@walstack/storage-io';
+import type { CallWatch } from '@walstack/mmap-reader/internal';
+import type { Watch } from '@walstack/storage-io/internal';
 
-/** Why a reading of a log ends early: the log is closed, or records of the reading are cut off. */
-export class EarlyEnd {
+/**
+ * Why a reading of a log ends early: the log is closed, records of the reading are cut off, or the signal of the call is
+ * aborted.
+ */
+export class EarlyEnd implements Watch {
   /** The last LSN that is to be read. */
   readonly #to: Lsn;
   readonly #firstLsn: () => Lsn;
@@ -12,10 +16,17 @@ export class EarlyEnd {
   /** Aborts waiting for a key service; `undefined` while nothing waits. */
   #waiting: AbortController | undefined;
 
-  /** @param firstLsn - the log's first LSN now */
-  constructor(to: Lsn, firstLsn: () => Lsn) {
+  /** Has the signal of the call, and reports its progress. */
+  readonly #call: CallWatch | undefined;
+
+  /**
+   * @param firstLsn - the log's first LSN now
+   * @param call - `undefined` when the call has no signal, and nothing is reported
+   */
+  constructor(to: Lsn, firstLsn: () => Lsn, call: CallWatch | undefined) {
     this.#to = to;
     this.#firstLsn = firstLsn;
+    this.#call = call;
   }
 
   /** Aborted, with the reason, when the reading has to end. */
@@ -27,7 +38,19 @@ export class EarlyEnd {
   /** The error that ends the reading; `undefined` while it may continue. */
   get reason(): WalError | undefined {
     if (this.#closed !== undefined) return this.#closed;
-    return this.#cutLsn === undefined ? undefined : cutWhileReading(this.#cutLsn, this.#firstLsn());
+    return this.#cutLsn === undefined ? this.#call?.reason : cutWhileReading(this.#cutLsn, this.#firstLsn());
+  }
+
+  get listen(): Watch['listen'] {
+    return this.#call?.listen;
+  }
+
+  get isReportDue(): boolean {
+    return this.#call?.isReportDue === true;
+  }
+
+  get report(): Watch['report'] {
+    return this.#call?.report;
   }
 
   /** Whether the log or the reader was closed. */
@@ -46,16 +69,6 @@ export class EarlyEnd {
     if (this.#to <= lastLsn) return;
     this.#cutLsn = Math.min(lastLsn, this.#cutLsn ?? lastLsn);
     this.#waiting?.abort(cutWhileReading(this.#cutLsn, this.#firstLsn()));
-  }
-
-  /** Runs a routine, and throws {@link reason} into it where it waits, so that it closes the files it has opened. */
-  *unlessEnded<T>(routine: IoRoutine<T>): IoRoutine<T> {
-    for (let step = routine.next(0); ; ) {
-      if (step.done === true) return step.value;
-      const result = yield step.value;
-      const { reason } = this;
-      step = reason === undefined ? routine.next(result) : routine.throw(reason);
-    }
   }
 }
 

@@ -1,14 +1,23 @@
 import type { Lsn } from '@walstack/codec';
 import { checkBoolean, checkOptions } from '@walstack/codec/internal';
-import type { WalRecord } from '@walstack/mmap-reader';
-import { type Frames, type PieceReader, SegmentWalk } from '@walstack/mmap-reader/internal';
+import type { LongCallOptions, WalProgress, WalRecord } from '@walstack/mmap-reader';
+import {
+  CallWatch,
+  checkLongCall,
+  type Frames,
+  LONG_CALL_OPTIONS,
+  type PieceReader,
+  READING_ABORTED,
+  SegmentWalk,
+} from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { watched } from '@walstack/storage-io/internal';
 import { EarlyEnd } from './early-end.js';
 import { PlannedSegments, type SegmentsPlan } from './planned-segments.js';
 import { type CheckedFilter, checkFilter, FILTER_OPTIONS, type RecordFilter } from './record-filter.js';
 
 /** Options of a reading of a log: which records, and how they are returned. */
-export interface ReadOptions extends RecordFilter {
+export interface ReadOptions extends RecordFilter, LongCallOptions {
   /**
    * Return copies of meta and payload, which stay valid; copies of up to 2 KiB may share a buffer of 8 KiB, like Node's own
    * small buffers. With `false` they are views of a buffer and valid only until the next record is read. Default `true`.
@@ -19,15 +28,20 @@ export interface ReadOptions extends RecordFilter {
 /** Reading options that were checked. */
 export interface CheckedReadOptions extends CheckedFilter {
   readonly copy: boolean;
+  readonly call: LongCallOptions;
 }
 
 /** The names of the options of a reading. */
-export const READ_OPTIONS: readonly (keyof ReadOptions)[] = Object.freeze(['copy', ...FILTER_OPTIONS] as const);
+export const READ_OPTIONS: readonly (keyof ReadOptions)[] = Object.freeze([
+  'copy',
+  ...FILTER_OPTIONS,
+  ...LONG_CALL_OPTIONS,
+] as const);
 
 /** Checks reading options. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
-  const { copy = true, ...filter } = checkOptions('options', options, READ_OPTIONS);
-  return { copy: checkBoolean('copy', copy), ...checkFilter(filter) };
+  const { copy = true, signal, onProgress, ...filter } = checkOptions('options', options, READ_OPTIONS);
+  return { copy: checkBoolean('copy', copy), ...checkFilter(filter), call: checkLongCall(signal, onProgress) };
 }
 
 /** What a reader reads, and how it returns it. */
@@ -35,6 +49,7 @@ export interface ReadPlan extends SegmentsPlan {
   readonly copy: boolean;
   /** Whether the current record matches the filter; `undefined` without a filter. */
   readonly matches: ((frames: Frames) => boolean) | undefined;
+  readonly call: LongCallOptions;
   /** Called when the reader is closed. */
   readonly onClose: (reader: LogReader) => void;
 }
@@ -50,6 +65,8 @@ export interface ReadPlan extends SegmentsPlan {
 export class LogReader implements PieceReader<WalRecord> {
   /** The backend that `advance()` needs. */
   readonly io: StorageIo;
+  /** Ends the reading with its signal, and reports its progress. */
+  readonly watch: CallWatch | undefined;
   readonly #onClose: (reader: LogReader) => void;
   readonly #walk: SegmentWalk;
   readonly #segments: PlannedSegments;
@@ -61,13 +78,19 @@ export class LogReader implements PieceReader<WalRecord> {
     this.io = io;
     this.#onClose = plan.onClose;
     this.#walk = new SegmentWalk(plan.from, plan.copy, plan.matches);
-    this.#end = new EarlyEnd(plan.to, plan.firstLsn);
+    this.watch = CallWatch.for(plan.call, READING_ABORTED, () => this.progress);
+    this.#end = new EarlyEnd(plan.to, plan.firstLsn, this.watch);
     this.#segments = new PlannedSegments(io, plan, this.#walk, this.#end);
   }
 
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: `makeLogReader` uses it.
   private static make(io: StorageIo, plan: ReadPlan): LogReader {
     return new LogReader(io, plan);
+  }
+
+  /** How far it is. */
+  get progress(): WalProgress {
+    return this.#segments.progress;
   }
 
   /**
@@ -83,12 +106,13 @@ export class LogReader implements PieceReader<WalRecord> {
    * Reads further, from segment to segment.
    *
    * @returns whether there may be further records in memory; `false` at the end
-   * @throws `WAL_CORRUPT` when a record cannot be read, `WAL_TRUNCATED` when it was removed meanwhile, `WAL_CLOSED`
+   * @throws `WAL_CORRUPT` when a record cannot be read, `WAL_TRUNCATED` when it was removed meanwhile, `WAL_CLOSED`,
+   * `WAL_ABORTED`
    */
   *advance(): IoRoutine<boolean> {
     this.#isReading = true;
     try {
-      return yield* this.#end.unlessEnded(this.#walk.advance(this.#segments));
+      return yield* watched(this.#walk.advance(this.#segments), this.#end);
     } finally {
       this.#isReading = false;
       // It was closed meanwhile, and the step needed the file.

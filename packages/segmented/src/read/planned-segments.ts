@@ -1,4 +1,5 @@
 import { type Lsn, type PayloadDecoder, WalError } from '@walstack/codec';
+import type { WalProgress } from '@walstack/mmap-reader';
 import {
   type Demands,
   type Frames,
@@ -45,12 +46,39 @@ export class PlannedSegments implements WalkPolicy {
   readonly #end: EarlyEnd;
   /** The segment to be read next. */
   #index = 0;
+  /** Segments that were counted as read, and their bytes. */
+  #counted = 0;
+  #countedBytes = 0;
+  /** The bytes of all segments; `undefined` before they were asked for. */
+  #totalBytes: number | undefined;
 
   constructor(io: StorageIo, plan: SegmentsPlan, walk: SegmentWalk, end: EarlyEnd) {
     this.#io = io;
     this.#plan = plan;
     this.#walk = walk;
     this.#end = end;
+  }
+
+  /** How far it is: counted when it is asked for. */
+  get progress(): WalProgress {
+    const { segments, from } = this.#plan;
+    const { frames, nextLsn } = this.#walk;
+    this.#totalBytes ??= this.#sizes();
+    const read = frames === undefined ? this.#index : this.#index - 1;
+    while (this.#counted < read) this.#countedBytes += segments.at(this.#counted++)?.end ?? 0;
+    const here = frames === undefined ? 0 : frames.base + frames.stop;
+    const bytes = Math.min(this.#countedBytes + here, this.#totalBytes);
+    return { phase: 'read', bytes, totalBytes: this.#totalBytes, records: Math.max(0, nextLsn - from) };
+  }
+
+  #sizes(): number {
+    const { segments, to } = this.#plan;
+    let bytes = 0;
+    for (let index = 0; index < segments.length; index++) {
+      const segment = segments.at(index);
+      if (segment !== undefined && segment.header.firstLsn <= to) bytes += segment.end;
+    }
+    return bytes;
   }
 
   beforeStep(): void {

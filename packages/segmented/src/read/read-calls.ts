@@ -8,6 +8,7 @@ import {
   lastReadIn,
   resumePointOf,
   type Segment,
+  throwIfAborted,
   truncated,
   type WalRecord,
 } from '@walstack/mmap-reader/internal';
@@ -30,7 +31,7 @@ import { lsnBefore } from './position.js';
 import { makeReplay, type Replay, type ReplayPage, readOne, readPage } from './replay.js';
 
 /** Reading options: all records, as copies. */
-const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, matches: undefined };
+const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, matches: undefined, call: {} };
 
 /** The calls that read a log. Each opens a reader of what was appended when it was called, flushed first. */
 export class ReadCalls {
@@ -149,15 +150,19 @@ export class ReadCalls {
   #replay(from: ReadFrom, options: ReadOptions): Replay {
     const checked = checkReadOptions(options);
     // The last record is determined when an iteration begins, not when its routine starts to run.
-    const begin = (to: Lsn, blocking: boolean) => () => this.#beginReading(from, to, checked, blocking);
+    const begin = (to: Lsn, blocking: boolean) => {
+      throwIfAborted(checked.call);
+      return () => this.#beginReading(from, to, checked, blocking);
+    };
     return makeReplay(
-      () => withCallers(this.#calls.inTurn(begin(this.#lastLsn, false))),
+      async () => withCallers(this.#calls.inTurn(begin(this.#lastLsn, false))),
       () => this.#calls.inTurnSync(begin(this.#lastLsn, true)),
     );
   }
 
   #readingFrom(from: ReadFrom, options: ReadOptions, blocking: boolean): () => IoRoutine<LogReader> {
     const checked = checkReadOptions(options);
+    throwIfAborted(checked.call);
     if (typeof checkFrom('from', from) === 'number') this.#checkReachable(from as Lsn);
     const last = this.#lastLsn;
     return () => this.#beginReading(from, last, checked, blocking);

@@ -1,11 +1,12 @@
 import type { WalRecord } from '@walstack/mmap-reader';
 import { forEachItem, items, itemsSync } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
+import { Pace, TURN } from '@walstack/storage-io/internal';
 import type { LogReader } from './log-reader.js';
 
 /**
- * The records of a log, in order: iterable with `for await … of`, and with `for … of` on a backend that can block. Each
- * iteration reads again, up to the last record that had been appended when it began, in constant memory. Leaving the loop
+ * The records of a log, in order: iterable with `for await … of`, which gives the event loop its turn at least every 10 ms,
+ * and with `for … of` on a backend that can block, which blocks the thread. Each iteration reads again, up to the last record that had been appended when it began, in constant memory. Leaving the loop
  * closes its file.
  */
 export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
@@ -23,8 +24,8 @@ export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
   }
 
   /**
-   * Calls `f` with every record, and awaits the result when it is a promise. An error of `f` ends the replay and is
-   * rethrown.
+   * Calls `f` with every record, and awaits the result when it is a promise. Between two calls the event loop gets its turn
+   * where that is due. An error of `f` ends the replay and is rethrown.
    *
    * @returns the number of records
    */
@@ -53,11 +54,13 @@ export interface ReplayPage {
 /** Reads at most `limit` records. */
 export function* readPage(reader: LogReader, limit: number): IoRoutine<ReplayPage> {
   const records: WalRecord[] = [];
+  const pace = new Pace();
   try {
     while (yield* reader.advance()) {
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
         if (records.length === limit) return { records, more: true };
         records.push(record);
+        if (pace.isDue()) yield TURN;
       }
     }
     return { records, more: false };

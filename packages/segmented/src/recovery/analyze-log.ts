@@ -7,6 +7,7 @@ import {
   lostRecord,
   openSealed,
   openStreamed,
+  type ReadProgress,
   readChain,
   readCheckpoint,
   type Segment,
@@ -14,6 +15,7 @@ import {
   SparseIndex,
 } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import type { OpeningWatch } from './opening-watch.js';
 import { analyzeNewest } from './torn-tail.js';
 
 /** The result of {@link analyzeLog}: what recovery keeps of a log. */
@@ -43,19 +45,28 @@ export interface LogAnalysis {
  * Decides what of a log is kept, by reading only: reads every segment to its end and verifies every checksum.
  *
  * @param files - of the directory; at least one segment
+ * @param watch - counts what was read
  * @throws `WAL_CORRUPT` when something that had been acknowledged is lost, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`
  */
-export function* analyzeLog(io: StorageIo, directory: string, files: LogFiles): IoRoutine<LogAnalysis> {
+export function* analyzeLog(
+  io: StorageIo,
+  directory: string,
+  files: LogFiles,
+  watch: OpeningWatch,
+): IoRoutine<LogAnalysis> {
   const checkpoint = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
   const { links, leftovers } = yield* readChain(io, directory, files.segments, checkpoint);
   const segments: Segment[] = [];
+  const { progress } = watch;
+  yield* watch.beginPass('verify', io, links);
   for (const [index, link] of links.entries()) {
     const successor = links[index + 1];
     if (successor === undefined) break;
-    segments.push(yield* readSealed(io, link, successor.header.firstLsn, successor.path));
+    segments.push(yield* readSealed(io, link, successor.header.firstLsn, successor.path, progress));
+    progress.pass();
   }
   const last = links.at(-1) as Link;
-  const newest = yield* analyzeNewest(io, last, checkpoint);
+  const newest = yield* analyzeNewest(io, last, checkpoint, progress);
   segments.push(newest.segment);
   const records = newest.segment.nextLsn - (links[0] as Link).header.firstLsn;
   return { ...newest, segments, checkpoint, leftovers, records };
@@ -66,11 +77,18 @@ export function* analyzeLog(io: StorageIo, directory: string, files: LogFiles): 
  *
  * @throws `WAL_CORRUPT` when one of them cannot be read
  */
-export function* readSealed(io: StorageIo, link: Link, successorLsn: Lsn, successorPath: string): IoRoutine<Segment> {
+export function* readSealed(
+  io: StorageIo,
+  link: Link,
+  successorLsn: Lsn,
+  successorPath: string,
+  progress: ReadProgress,
+): IoRoutine<Segment> {
   const proof = `${successorPath} begins with LSN ${successorLsn}`;
   const sparseIndex = new SparseIndex();
   const reason = 'hole-before-successor';
-  const { end, sessions } = yield* endBefore(yield* openSealed(io, link), successorLsn, reason, proof, sparseIndex);
+  const scanner = yield* openSealed(io, link);
+  const { end, sessions } = yield* endBefore(scanner, successorLsn, reason, proof, { sparseIndex, progress });
   return { ...link, end, nextLsn: successorLsn, sparseIndex, sessions };
 }
 
@@ -86,13 +104,15 @@ function* endBefore(
   nextLsn: Lsn,
   reason: string,
   proof: string,
-  sparseIndex?: SparseIndex,
+  { sparseIndex, progress }: { readonly sparseIndex?: SparseIndex; readonly progress?: ReadProgress } = {},
 ): IoRoutine<{ readonly end: number; readonly sessions: Sessions }> {
   const { frames } = scanner;
   const summary = new FrameSummary(0);
   try {
     while (yield* scanner.fill()) {
-      if (!frames.skip(summary, nextLsn)) break;
+      const isBefore = frames.skip(summary, nextLsn);
+      progress?.at(frames.end, frames.nextLsn);
+      if (!isBefore) break;
       sparseIndex?.note(frames.end, frames.nextLsn);
     }
     if (frames.nextLsn < nextLsn) throw lostRecord(frames.path, frames.end, frames.nextLsn, reason, proof);
@@ -118,12 +138,13 @@ export interface Prefix {
  * Reads a segment up to the record with LSN `limit`, or to the first damaged byte. Damage behind the limit does not
  * matter.
  */
-export function* readPrefix(io: StorageIo, link: Link, limit: Lsn): IoRoutine<Prefix> {
+export function* readPrefix(io: StorageIo, link: Link, limit: Lsn, progress?: ReadProgress): IoRoutine<Prefix> {
   const scanner = yield* openStreamed(io, link);
   const { frames } = scanner;
   const tail = new FrameSummary(0);
   try {
-    const goesOn = yield* readOn(scanner, tail, limit);
+    const goesOn = yield* readOn(scanner, tail, limit, progress);
+    progress?.pass(frames.end);
     const segment = { ...link, end: frames.end, nextLsn: frames.nextLsn };
     const { openBatch } = tail;
     if (segment.nextLsn >= limit) return { segment, reachesLimit: true, goesOn, openBatch };
@@ -134,9 +155,18 @@ export function* readPrefix(io: StorageIo, link: Link, limit: Lsn): IoRoutine<Pr
 }
 
 /** Reads to the record with LSN `limit`, or to the first damaged byte. @returns whether that record was reached */
-function* readOn(scanner: FrameScanner, tail: FrameSummary, limit: Lsn): IoRoutine<boolean> {
+function* readOn(
+  scanner: FrameScanner,
+  tail: FrameSummary,
+  limit: Lsn,
+  progress: ReadProgress | undefined,
+): IoRoutine<boolean> {
   try {
-    while (yield* scanner.fill()) if (!scanner.frames.skip(tail, limit)) return true;
+    while (yield* scanner.fill()) {
+      const { frames } = scanner;
+      if (!frames.skip(tail, limit)) return true;
+      progress?.at(frames.end, frames.nextLsn);
+    }
   } catch (error) {
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
   }

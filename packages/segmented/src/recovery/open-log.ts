@@ -10,10 +10,10 @@ import {
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf, makeDirectories } from '@walstack/storage-io/internal';
 import { switchOver } from '../backup/switch-over.js';
-import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { resumeSalvage, salvageLog } from '../salvage/salvage.js';
 import { blockingPause, lockWithin, pauseOf } from './lock-within.js';
+import type { OpeningEnvironment } from './opening-watch.js';
 import { readLogOnly } from './readonly-log.js';
 import { createLog, type Opened, recoverLog } from './recover.js';
 
@@ -29,7 +29,7 @@ export interface OpenedLog extends Opened {
  *
  * @param blocking - whether the call blocks the thread while it waits for the lock; then it cannot await a key service
  */
-export function* openLog(environment: Environment, settings: Settings, blocking: boolean): IoRoutine<OpenedLog> {
+export function* openLog(environment: OpeningEnvironment, settings: Settings, blocking: boolean): IoRoutine<OpenedLog> {
   const { io } = environment;
   const { directory, recoveryMode } = settings;
   const create = settings.create && recoveryMode !== 'readonly';
@@ -54,7 +54,7 @@ export function* openLog(environment: Environment, settings: Settings, blocking:
     // Again, now that no other writer changes it.
     let files = listLog();
     if (files.backup === 'decided') {
-      yield* switchOver(io, directory);
+      yield* environment.watch.undisturbed(switchOver(io, directory));
       files = listLog();
     }
     refuseTakenNames(io, directory, files);
@@ -70,7 +70,7 @@ const recoverMode = { strict: recoverLog, salvage: recoverOrSalvage };
 
 /** Recovers a log, or salvages it if something acknowledged is lost. */
 function* recoverOrSalvage(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,

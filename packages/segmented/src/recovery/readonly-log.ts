@@ -1,11 +1,11 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { type LogFiles, type Segment, sortFiles } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { checkNewestKey } from '../segments/keys.js';
 import { isEmpty } from '../segments/segment.js';
 import { analyzeLog, type LogAnalysis } from './analyze-log.js';
+import type { OpeningEnvironment } from './opening-watch.js';
 import { checkCore, type Opened, reportOn } from './recover.js';
 
 /** How often a log is read again, at most, when its writer changes it meanwhile. */
@@ -22,7 +22,7 @@ const TRANSIENT_CODES = new Set([...NO_LOG, 'WAL_CORRUPT', 'WAL_BAD_HEADER', 'WA
  * @param listLog - lists the files, and throws when there is no log
  */
 export function* readLogOnly(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   listLog: () => LogFiles,
   blocking: boolean,
@@ -30,6 +30,7 @@ export function* readLogOnly(
   const { files, analysis } = yield* analyzeBesideWriter(environment, settings, listLog, blocking);
   const newest = analysis.segments.at(-1) as Segment;
   checkCore(newest, settings);
+  yield* environment.watch.end();
   const { logId, coreId, number } = newest.header;
   return {
     start: {
@@ -53,7 +54,7 @@ export function* readLogOnly(
  * missing file may have been removed from the log: only damage that is found twice at the same place is real.
  */
 function* analyzeBesideWriter(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   listLog: () => LogFiles,
   blocking: boolean,
@@ -62,7 +63,7 @@ function* analyzeBesideWriter(
   for (let attempt = 1; ; attempt++) {
     try {
       const files = listLog();
-      const analysis = yield* analyzeLog(environment.io, settings.directory, files);
+      const analysis = yield* analyzeLog(environment.io, settings.directory, files, environment.watch);
       // Without a ring the log can still be verified, and its plaintext records read.
       if (settings.keyRing !== undefined) yield* checkNewestKey(environment.io, settings, analysis.segments, blocking);
       return { files, analysis };

@@ -14,6 +14,7 @@ import { isFailureOfFile, openForWriting, removeIfPossible } from '../segments/s
 import type { LogStart } from '../write/log-start.js';
 import { analyzeLog, type LogAnalysis } from './analyze-log.js';
 import { cleanUp } from './leftovers.js';
+import type { OpeningEnvironment } from './opening-watch.js';
 import { type RecoveryReport, reportOf } from './recovery-report.js';
 import { repairTail } from './repair-tail.js';
 
@@ -27,13 +28,14 @@ export interface Opened {
 
 /** Creates a new log of one empty segment; durable on return, the names of its directories included. */
 export function* createLog(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
 ): IoRoutine<Opened> {
   const { io } = environment;
   yield* loadCurrentKey(settings.keyRing, blocking);
+  yield* environment.watch.end();
   const { directory, firstLsn, coreId } = settings;
   yield* syncAncestors(io, directory);
   yield* removeDrafts(environment, settings, files);
@@ -83,7 +85,7 @@ export function* createLog(
  * @throws what {@link analyzeLog} and {@link checkKeys} throw, with nothing changed
  */
 export function* recoverLog(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
@@ -137,17 +139,18 @@ function reservedBytes(io: StorageIo, { directory }: Settings): number {
 
 /** Analyzes the log and repairs its tail; repeats both if the kept part has become shorter since it was read. */
 function* analyzeAndRepair(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
 ): IoRoutine<{ readonly analysis: LogAnalysis; readonly repaired: Segment; readonly encryptedFrom: Lsn | undefined }> {
   for (let keptBefore = Number.POSITIVE_INFINITY; ; ) {
-    const analysis = yield* analyzeLog(environment.io, settings.directory, files);
+    const analysis = yield* analyzeLog(environment.io, settings.directory, files, environment.watch);
     const newest = analysis.segments.at(-1) as Segment;
     checkCore(newest, settings);
     const encryptedFrom = yield* checkKeys(environment.io, settings, analysis.segments, blocking);
     yield* loadCurrentKey(settings.keyRing, blocking);
+    yield* environment.watch.end();
     const repaired = isEmpty(newest)
       ? newest
       : yield* repairTailWithRoom(environment, settings, files, newest, analysis);

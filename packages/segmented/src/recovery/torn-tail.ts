@@ -5,6 +5,7 @@ import {
   lostRecord,
   openStreamed,
   provenByCheckpoint,
+  type ReadProgress,
   type Segment,
   SparseIndex,
   type StreamedScanner,
@@ -34,10 +35,11 @@ export function* analyzeNewest(
   io: StorageIo,
   link: Link,
   checkpoint: Checkpoint | undefined,
+  progress: ReadProgress,
 ): IoRoutine<NewestAnalysis> {
   const scanner = yield* openStreamed(io, link);
   try {
-    return yield* readNewest(io, scanner, link, checkpoint);
+    return yield* readNewest(io, scanner, link, checkpoint, progress);
   } finally {
     scanner.close();
   }
@@ -48,6 +50,7 @@ function* readNewest(
   scanner: StreamedScanner,
   link: Link,
   checkpoint: Checkpoint | undefined,
+  progress: ReadProgress,
 ): IoRoutine<NewestAnalysis> {
   const { header } = link;
   const { file, frames } = scanner;
@@ -57,13 +60,16 @@ function* readNewest(
   while (yield* scanner.fill()) {
     frames.skip(tail);
     sparseIndex.note(frames.end, frames.nextLsn);
+    progress.at(frames.end, frames.nextLsn);
   }
 
   const { sessions } = tail;
   const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, sparseIndex, sessions };
   // Without a batch whose last record is missing: a proof that a part of it was durable would prove all of it durable.
   const kept = { ...readable, ...tail.openBatch };
-  const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn);
+  progress.phase = 'search';
+  const reached = (position: number): void => progress.at(position, readable.nextLsn);
+  const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn, reached);
   const facts = [link.path, readable.end, readable.nextLsn] as const;
   if (tailScan.proofOffset !== undefined) {
     throw lostRecord(...facts, 'hole', `the frame at offset ${tailScan.proofOffset} proves that it had been durable`);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Checkpoint, FileName, type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
-import type { Link, LogFiles, Segment } from '@walstack/mmap-reader/internal';
+import type { Link, LogFiles, ReadProgress, Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { type Prefix, readPrefix, readSealed } from '../recovery/analyze-log.js';
 import type { LsnRange } from '../recovery/recovery-report.js';
@@ -34,6 +34,7 @@ type Choice = Pick<SalvagePlan, 'kept' | 'nextLsn' | 'from'>;
  *
  * @param damage - why the log cannot be opened
  * @param salvageLsn - the LSN to continue with, for when the files do not show it
+ * @param progress - counts what was read
  * @throws `WAL_CORRUPT` with the `reason` of `damage` and an instruction when a `salvageLsn` is needed
  */
 export function* planSalvage(
@@ -43,8 +44,9 @@ export function* planSalvage(
   survey: Survey,
   damage: WalError,
   salvageLsn: Lsn | undefined,
+  progress: ReadProgress,
 ): IoRoutine<SalvagePlan> {
-  const search = new SalvageSearch(io, survey);
+  const search = new SalvageSearch(io, survey, progress);
   let choice = yield* search.choose();
   if (choice === undefined && salvageLsn !== undefined) choice = yield* search.chooseUpTo(salvageLsn);
   if (choice === undefined) throw asking(directory, damage);
@@ -60,6 +62,7 @@ export function* planSalvage(
 /** Searches the files of a damaged log for the part that can be kept, and for traces of lost records. */
 class SalvageSearch {
   readonly #io: StorageIo;
+  readonly #progress: ReadProgress;
   /** In the order of their numbers. */
   readonly #sound: readonly Link[];
   /** The sound segments from the first one of the log on: earlier ones were truncated. */
@@ -72,9 +75,10 @@ class SalvageSearch {
   /** The number of the first segment of the log; `undefined` when no usable checkpoint contains it. */
   readonly #firstKept: number | undefined;
 
-  constructor(io: StorageIo, { sound, remains, checkpoint, checkpointUseless }: Survey) {
+  constructor(io: StorageIo, { sound, remains, checkpoint, checkpointUseless }: Survey, progress: ReadProgress) {
     const firstKept = checkpointUseless ? undefined : (checkpoint?.firstSegment ?? 1);
     this.#io = io;
+    this.#progress = progress;
     this.#sound = sound;
     this.#untruncated = sound.filter(({ header }) => header.number >= (firstKept ?? 1));
     this.#remains = remains.filter(({ number }) => number >= (firstKept ?? 1));
@@ -120,7 +124,7 @@ class SalvageSearch {
   *chooseUpTo(salvageLsn: Lsn): IoRoutine<Choice | undefined> {
     const before = this.#sound.filter(({ header }) => header.firstLsn < salvageLsn);
     for (const top of [...before].reverse()) {
-      const prefix = yield* readPrefix(this.#io, top, salvageLsn);
+      const prefix = yield* this.#readPrefix(top, salvageLsn);
       if (!prefix.reachesLimit) continue;
       // A batch is kept as a whole or not at all.
       const segment = { ...prefix.segment, ...prefix.openBatch };
@@ -237,13 +241,20 @@ class SalvageSearch {
     );
   }
 
+  #readPrefix(link: Link, limit: Lsn): IoRoutine<Prefix> {
+    return readPrefix(this.#io, link, limit, this.#progress);
+  }
+
   /** The segments before the last link that can be read without a gap up to it. */
   *#soundBelow(links: readonly Link[]): IoRoutine<readonly Segment[]> {
     const sound: Segment[] = [];
     for (let index = links.length - 2; index >= 0; index--) {
-      const successor = links[index + 1] as Link;
+      const [link, successor] = links.slice(index, index + 2) as [Link, Link];
+      const { firstLsn } = successor.header;
       try {
-        sound.push(yield* readSealed(this.#io, links[index] as Link, successor.header.firstLsn, successor.path));
+        const segment = yield* readSealed(this.#io, link, firstLsn, successor.path, this.#progress);
+        this.#progress.pass(segment.end);
+        sound.push(segment);
       } catch (error) {
         if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
         break;
@@ -258,13 +269,13 @@ class SalvageSearch {
    */
   *#readUpTo(links: readonly Link[], limit: Lsn, above: number): IoRoutine<Choice | undefined> {
     const top = links.at(-1) as Link;
-    const topPrefix = yield* readPrefix(this.#io, top, limit);
+    const topPrefix = yield* this.#readPrefix(top, limit);
     if (!isSurelyBefore(topPrefix, top, limit, above)) return undefined;
     const kept: Segment[] = [];
     let from = BEGINNING;
     for (const [index, link] of links.entries()) {
       const successor = links[index + 1];
-      const prefix = successor === undefined ? topPrefix : yield* readPrefix(this.#io, link, successor.header.firstLsn);
+      const prefix = successor === undefined ? topPrefix : yield* this.#readPrefix(link, successor.header.firstLsn);
       from = linkBehind(prefix.segment);
       if (!isEmpty(prefix.segment)) kept.push(prefix.segment);
       if (!prefix.reachesLimit) return { kept, nextLsn: prefix.segment.nextLsn, from: behind(kept, from) };

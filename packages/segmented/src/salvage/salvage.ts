@@ -6,6 +6,7 @@ import { closeFile, kindOf } from '@walstack/storage-io/internal';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
 import { readPrefix } from '../recovery/analyze-log.js';
+import type { OpeningEnvironment } from '../recovery/opening-watch.js';
 import { checkCore, type Opened, recoverLog, unsteady } from '../recovery/recover.js';
 import { type LsnRange, type RecoveryReport, reportOf } from '../recovery/recovery-report.js';
 import { rewrite } from '../recovery/repair-tail.js';
@@ -35,7 +36,7 @@ const ROUNDS_MAX = 8;
  * or with the file `salvage` still there
  */
 export function* salvageLog(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
@@ -55,7 +56,7 @@ export function* salvageLog(
  * @throws `WAL_CORRUPT` with nothing changed when there are segments of another log that are not part of the plan
  */
 export function* resumeSalvage(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   files: LogFiles,
   blocking: boolean,
@@ -66,6 +67,7 @@ export function* resumeSalvage(
   refuseOthers(environment.io, settings, journal, others);
   yield* checkOwner(environment.io, settings, sound, blocking);
   yield* loadCurrentKey(settings.keyRing, blocking);
+  yield* environment.watch.end();
   // The directory and the file may not be durable, and a failed sync may have dropped them: so both are written again.
   yield* makeQuarantine(environment, settings, journal.quarantine);
   yield* writeJournal(environment.io, settings, journal);
@@ -89,7 +91,7 @@ const list = (io: StorageIo, { directory }: Settings): LogFiles => listFiles(io,
 
 /** Plans the salvage and stores the plan durably. The log itself is not changed yet. */
 function* begin(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
@@ -127,7 +129,7 @@ interface DurablePlan {
 
 /** Plans, and makes the kept records durable; repeats both if fewer of them can be read than before. */
 function* planAndRewrite(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   files: LogFiles,
   damage: WalError,
@@ -137,10 +139,13 @@ function* planAndRewrite(
   const { directory } = settings;
   for (let keptBefore = Number.POSITIVE_INFINITY; ; ) {
     const survey = yield* surveyOf(io, directory, files);
-    const plan = yield* planSalvage(io, directory, files, survey, damage, settings.salvageLsn);
+    yield* environment.watch.beginPass('salvage', io, survey.sound);
+    const { progress } = environment.watch;
+    const plan = yield* planSalvage(io, directory, files, survey, damage, settings.salvageLsn, progress);
     yield* checkOwner(io, settings, survey.sound, blocking);
     const encryptedFrom = yield* checkKeys(io, settings, plan.kept, blocking);
     yield* loadCurrentKey(settings.keyRing, blocking);
+    yield* environment.watch.end();
     const last = plan.kept.at(-1);
     // The segment that will follow is a proof that everything before it is durable.
     const isSettled =
@@ -289,7 +294,7 @@ function* carryOut(
 
 /** Ends the salvage. If the log still cannot be opened, it salvages again, with one report on all rounds. */
 function* finishOrRepeat(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   decided: SalvageJournal,
   blocking: boolean,
@@ -308,7 +313,7 @@ function* finishOrRepeat(
 
 /** Recovers the log in the ordinary way, and only then ends the salvage by moving its file to quarantine. */
 function* finish(
-  environment: Environment,
+  environment: OpeningEnvironment,
   settings: Settings,
   journal: SalvageJournal,
   blocking: boolean,

@@ -1,5 +1,6 @@
 import { BLOCK_BYTES_MAX, blockEnd, FRAME_HEADER_BYTES, frameStart, scanFrames, UNSALTED_SEED } from '@walstack/codec';
-import type { IoRoutine } from '../routines/routine.js';
+import { type IoRoutine, TURN } from '../routines/routine.js';
+import { isTurnDue } from '../routines/turns.js';
 import type { IoFile } from '../storage-io.js';
 import type { CountedIo } from './counted-io.js';
 import { isPadding } from './padding.js';
@@ -125,6 +126,7 @@ export class FrameScanner {
   *fill(): IoRoutine<boolean> {
     const framesMax = this.#offsets.length - 1;
     while (this.#stop === undefined) {
+      if (isTurnDue()) yield TURN;
       const stop = this.#offsets[this.#count] as number;
       const full = this.#count === framesMax;
       if (!full && !(yield* this.#more(stop))) return this.#stopAt(stop);

@@ -2,6 +2,7 @@ import { CompletionBuffer } from '../completion-buffer.js';
 import { callListener } from '../errors/uncaught.js';
 import type { IoToken, StorageIo } from '../storage-io.js';
 import { beginStep, endStep } from './steps-under-way.js';
+import { continueInThisTurn, onNextTurn } from './turns.js';
 
 /**
  * Called with the result of one completion. It should not throw: what it throws becomes an uncaught exception, since no
@@ -34,6 +35,8 @@ export class CompletionRouter {
   readonly #underWay: Batch[] = [];
   /** Called once, when completions are handed out next. */
   #waitingForSpace: (() => void)[] = [];
+  /** Routines that wait for the next turn of the event loop. */
+  #waitingForTurn = 0;
   /** Called when nothing waits for a completion any more. */
   readonly #waitingForSettled: (() => void)[] = [];
 
@@ -52,9 +55,9 @@ export class CompletionRouter {
     return router;
   }
 
-  /** Submissions that an owner still waits for. */
+  /** Submissions that an owner still waits for, and routines that wait for the next turn of the event loop. */
   get pending(): number {
-    return this.#owners.size;
+    return this.#owners.size + this.#waitingForTurn;
   }
 
   /**
@@ -65,9 +68,9 @@ export class CompletionRouter {
     this.#owners.set(token, owner);
   }
 
-  /** Resolves when nothing waits for a completion any more. */
+  /** Resolves when nothing waits for a completion, or for the next turn of the event loop, any more. */
   settled(): Promise<void> {
-    if (this.#owners.size === 0) return Promise.resolve();
+    if (this.pending === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waitingForSettled.push(resolve);
     });
@@ -78,9 +81,23 @@ export class CompletionRouter {
     this.#waitingForSpace.push(resume);
   }
 
+  /**
+   * Calls `resume` once in the next turn of the event loop. A call that blocks the thread or drains the router meanwhile
+   * calls it sooner: it may wait for what continues then, and there is no turn before it returns.
+   */
+  onTurn(resume: () => void): void {
+    this.#waitingForTurn++;
+    onNextTurn(() => {
+      this.#waitingForTurn--;
+      resume();
+      if (this.pending === 0) this.#wakeSettled();
+    });
+  }
+
   /** Hands out what has completed, without waiting, and returns how many. */
   drain(): number {
-    return this.#drainUntil(Number.POSITIVE_INFINITY);
+    const handedOut = this.#drainUntil(Number.POSITIVE_INFINITY);
+    return this.#waitingForTurn === 0 ? handedOut : handedOut + continueInThisTurn();
   }
 
   /**
@@ -90,6 +107,11 @@ export class CompletionRouter {
    * @throws `WAL_UNSUPPORTED` on a backend that cannot wait
    */
   wait(): number {
+    if (this.#waitingForTurn > 0) {
+      // What has completed comes first: a long reading may wait for one turn after the other.
+      const handedOut = this.#take((buffer) => this.io.pollCompletions(buffer));
+      return handedOut > 0 ? handedOut : continueInThisTurn();
+    }
     return this.#take((buffer) => this.io.waitCompletions(buffer, 1));
   }
 
@@ -120,7 +142,7 @@ export class CompletionRouter {
       this.#handOut(batch);
       return count;
     } finally {
-      if (this.#owners.size === 0) this.#wakeSettled();
+      if (this.pending === 0) this.#wakeSettled();
       this.#underWay.pop();
       batch.count = 0;
       this.#spare.push(batch);

@@ -7,11 +7,14 @@ import { beginStep, endStep, makeCalls, next } from './steps-under-way.js';
 /** Yielded in place of a token: continue when a full queue has space again. */
 export const QUEUE_SPACE: unique symbol = Symbol('queue space');
 
+/** Yielded in place of a token: continue in a later turn of the event loop, or at once in a call that blocks the thread. */
+export const TURN: unique symbol = Symbol('turn of the event loop');
+
 /** Another condition to wait for: it calls `resume` once, later, when the routine is to check again. */
 export type IoCondition = (resume: () => void) => void;
 
-/** What a routine yields: the token of a submission that it waits for, {@link QUEUE_SPACE}, or a condition. */
-export type IoStep = IoToken | typeof QUEUE_SPACE | IoCondition;
+/** What a routine yields: the token of a submission that it waits for, {@link QUEUE_SPACE}, {@link TURN}, or a condition. */
+export type IoStep = IoToken | typeof QUEUE_SPACE | typeof TURN | IoCondition;
 
 /**
  * Work of several I/O steps, written once and driven in two ways. It yields the token of each submission and receives
@@ -56,6 +59,7 @@ export function drive<T>(router: CompletionRouter, routine: IoRoutine<T>, ended:
     }
     if (taken.done === true) ended({ value: taken.value });
     else if (taken.value === QUEUE_SPACE) router.onQueueSpace(() => step(0));
+    else if (taken.value === TURN) router.onTurn(() => step(0));
     else if (typeof taken.value === 'function') taken.value(() => step(0));
     else router.expect(taken.value, step);
   };

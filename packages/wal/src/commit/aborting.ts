@@ -1,26 +1,12 @@
-import { WalError, type WalErrorFacts } from '@walstack/codec';
-import { checkOptions, invalidType } from '@walstack/codec/internal';
+import type { WalError } from '@walstack/codec';
+import { checkOptions } from '@walstack/codec/internal';
+import { aborted, checkSignal, onAbort } from '@walstack/storage-io/internal';
 
 /** Options of a call that can be aborted. */
 export interface Abortable {
   /** Ends the waiting: the call rejects with `WAL_ABORTED`, whose `cause` is the signal's reason. */
   readonly signal?: AbortSignal;
 }
-
-/** @throws `TypeError` (`ERR_INVALID_ARG_TYPE`) */
-export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
-  if (signal === undefined) return undefined;
-  // Not `instanceof`: a signal may come from another realm.
-  if (isSignal(signal)) return signal;
-  throw invalidType('signal', 'an AbortSignal', signal);
-}
-
-const isSignal = (value: Partial<AbortSignal> | null): value is AbortSignal =>
-  typeof value === 'object' &&
-  value !== null &&
-  typeof value.aborted === 'boolean' &&
-  typeof value.addEventListener === 'function' &&
-  typeof value.removeEventListener === 'function';
 
 /** Whether options have a signal, given as `undefined` perhaps. The log checks the other options. */
 export function hasSignal(options: Abortable): boolean {
@@ -32,51 +18,9 @@ export function signalIn(options: Abortable): AbortSignal | undefined {
   return checkSignal(checkOptions('options', options, ['signal']).signal);
 }
 
-/** The error of a call that a signal has ended. */
-export function aborted(signal: AbortSignal, message: string, facts: WalErrorFacts = {}): WalError {
-  return new WalError('WAL_ABORTED', message, facts, { cause: signal.reason });
-}
-
 /** @throws `WAL_ABORTED` when the signal is aborted already */
 export function throwIfAborted(signal: AbortSignal | undefined, message: string): void {
   if (signal?.aborted === true) throw aborted(signal, message);
-}
-
-/** The callbacks of a signal, behind one listener: `addEventListener` searches all listeners, so many would be slow. */
-const listening = new WeakMap<AbortSignal, Listening>();
-
-interface Listening {
-  readonly callbacks: Set<() => void>;
-  readonly listener: () => void;
-}
-
-/**
- * Calls a function once when a signal is aborted, which must not be aborted yet. Any number of functions can listen to one
- * signal, at the same cost for each.
- *
- * @returns a function that ends the listening
- */
-export function onAbort(signal: AbortSignal, callback: () => void): () => void {
-  let present = listening.get(signal);
-  if (present === undefined) {
-    const callbacks = new Set<() => void>();
-    const listener = (): void => {
-      listening.delete(signal);
-      for (const each of callbacks) each();
-    };
-    present = { callbacks, listener };
-    listening.set(signal, present);
-    signal.addEventListener('abort', listener, { once: true });
-  }
-  const { callbacks, listener } = present;
-  // The same function may be registered twice: each registration needs an identity of its own.
-  const own = (): void => callback();
-  callbacks.add(own);
-  return () => {
-    if (!callbacks.delete(own) || callbacks.size > 0 || listening.get(signal)?.callbacks !== callbacks) return;
-    listening.delete(signal);
-    signal.removeEventListener('abort', listener);
-  };
 }
 
 /** Waits for a promise, or until a signal is aborted. The operation behind the promise continues. */

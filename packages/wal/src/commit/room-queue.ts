@@ -1,5 +1,5 @@
 import { WalError } from '@walstack/codec';
-import { aborted, onAbort } from './aborting.js';
+import { aborted, onAbort } from '@walstack/storage-io/internal';
 
 /** A call that waits for room in memory, linked to its neighbours in the queue. */
 interface Waiter {

@@ -1,10 +1,11 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkBoolean, checkInteger, checkOptions, optionNames } from '@walstack/codec/internal';
-import { LogTail, type LogTailOptions, type ReadFrom, type ResumePoint } from '@walstack/mmap-reader';
-import { checkFrom, checkResumePoint } from '@walstack/mmap-reader/internal';
+import { LogTail, type LogTailOptions, type ReadFrom, type ResumePoint, type WalProgress } from '@walstack/mmap-reader';
+import { checkFrom, checkOnProgress, checkResumePoint } from '@walstack/mmap-reader/internal';
 import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
-import { type Abortable, aborted, checkSignal, onAbort } from '../commit/aborting.js';
+import { aborted, checkSignal, isTurnDue, nextTurn, onAbort, Pace } from '@walstack/storage-io/internal';
+import type { Abortable } from '../commit/aborting.js';
 import type { WalEvent } from '../encoding.js';
 import type { LogActivity } from './log-activity.js';
 
@@ -29,6 +30,11 @@ export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | '
    * Default `true`.
    */
   readonly copy?: boolean;
+  /**
+   * Called while it reads what is in the log already: at most once in each turn of the event loop, and when it has reached the
+   * end for the first time; from then on no more. An error that it throws ends the following. Default: not called.
+   */
+  readonly onProgress?: (progress: WalProgress) => void;
 }
 
 /** The events of a log as they come, without end, for `for await … of`, which closes it when the loop ends. */
@@ -63,6 +69,7 @@ export const FOLLOW_OPTIONS = optionNames<FollowOptions>({
   scope: true,
   fromTimeMs: true,
   signal: true,
+  onProgress: true,
 });
 
 /** Checked options. */
@@ -71,7 +78,7 @@ export interface FollowSettings {
   readonly batch: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly from: FollowFrom;
-  readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly' | 'matches'>;
+  readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly' | 'matches' | 'onProgress'>;
 }
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
@@ -83,7 +90,8 @@ export function checkFollow<Options extends FollowOptions>(
   if (typeof from === 'object') checkResumePoint('from', from);
   else checkFrom('from', from);
   const { batch, signal, copy = true, durableOnly = true } = checkOptions('options', options, known);
-  const { types, scope, fromTimeMs } = options;
+  const { types, scope, fromTimeMs, onProgress } = options;
+  checkOnProgress('onProgress', onProgress);
   // Absent filters must stay absent, so that nothing is examined for them.
   const { matches } = checkFilter({
     ...(types === undefined ? {} : { types }),
@@ -94,7 +102,12 @@ export function checkFollow<Options extends FollowOptions>(
     batch: batch === undefined ? undefined : checkInteger('batch', batch, 1),
     signal: checkSignal(signal),
     from,
-    tail: { copy: checkBoolean('copy', copy), durableOnly: checkBoolean('durableOnly', durableOnly), matches },
+    tail: {
+      copy: checkBoolean('copy', copy),
+      durableOnly: checkBoolean('durableOnly', durableOnly),
+      matches,
+      ...(onProgress === undefined ? {} : { onProgress }),
+    },
   };
 }
 
@@ -133,6 +146,9 @@ export function follow<T>(
   return new Follower(open, settings, (reading) => reading.takeMany(batch));
 }
 
+/** After so many events of an array it may be time for the turn of the event loop. */
+const EVENTS_PER_LOOK = 256;
+
 const DONE = Object.freeze({ done: true, value: undefined });
 
 /**
@@ -148,6 +164,7 @@ class Follower<T, Item> implements WalFollower<Item> {
   /** The result of the last call that had to wait. */
   #underWay: Promise<unknown> | undefined;
   #isOver = false;
+  readonly #pace = new Pace();
 
   constructor(open: () => Followed<T>, settings: FollowSettings, take: (reading: Reading<T>) => Item | undefined) {
     this.#open = open;
@@ -163,6 +180,7 @@ class Follower<T, Item> implements WalFollower<Item> {
   next(): Promise<IteratorResult<Item, void>> {
     if (this.#underWay !== undefined) return this.#inTurn(() => this.#next());
     if (this.#isOver) return Promise.resolve(DONE);
+    if (this.#pace.isDue()) return this.#inTurn(() => this.#nextInLaterTurn());
     try {
       const value = this.#reading?.isOver === false ? this.#take(this.#reading) : undefined;
       if (value !== undefined) return Promise.resolve({ done: false, value });
@@ -207,6 +225,12 @@ class Follower<T, Item> implements WalFollower<Item> {
     const answer = answering();
     this.#underWay = answer;
     return answer;
+  }
+
+  /** The next event, once timers and I/O had their turn: a loop over events that are in memory leaves them none. */
+  async #nextInLaterTurn(): Promise<IteratorResult<Item, void>> {
+    await nextTurn();
+    return this.#next();
   }
 
   async #next(): Promise<IteratorResult<Item, void>> {
@@ -310,12 +334,16 @@ class Reading<T> {
     }
   }
 
-  /** Up to `most` events. An error of the next event is thrown only after the events before it were returned. */
+  /**
+   * Up to `most` events, and fewer where decoding them would take long. An error of the next event is thrown only after the events
+   * before it were returned.
+   */
   takeMany(most: number): readonly WalEvent<T>[] | undefined {
     const events: WalEvent<T>[] = [];
     try {
       for (let event = this.take(); event !== undefined; event = this.take()) {
         if (events.push(event) === most) break;
+        if (events.length % EVENTS_PER_LOOK === 0 && isTurnDue()) break;
       }
     } catch (error) {
       if (events.length === 0) throw error;

@@ -1,5 +1,5 @@
 import { WalError } from '@walstack/codec';
-import type { LogReader, WalRecord } from '@walstack/segmented';
+import type { LogReader, WalProgress, WalRecord } from '@walstack/segmented';
 import type { IoRoutine } from '@walstack/storage-io';
 import { type CoreEntry, decodeEntry } from './entry.js';
 
@@ -63,6 +63,15 @@ export class EntryReader {
   constructor(reader: LogReader, coreId: number, directory: string, toEpoch: number) {
     this.#reader = reader;
     this.#decoder = new EntryDecoder(coreId, directory, toEpoch);
+  }
+
+  /** How far it is. */
+  get progress(): WalProgress {
+    return this.#reader.progress;
+  }
+
+  get coreId(): number {
+    return this.#decoder.coreId;
   }
 
   /** The next entry in the buffer; `undefined` when `advance()` must read more. */

@@ -1,3 +1,4 @@
+import { holdTurns } from '../../routines/turns.js';
 import type { StorageIo } from '../../storage-io.js';
 import type { DiskChange } from '../disk/disk-change.js';
 import { DiskCore } from '../disk/disk-core.js';
@@ -66,6 +67,8 @@ export class SimulatedRun<Note> implements ProcessRun<Note> {
   readonly #changes: RecordedChange[] = [];
   #io: StorageIo | undefined;
   #ended = false;
+  /** A run repeats: it gives the event loop no turns that depend on the time. */
+  readonly #releaseTurns = holdTurns();
 
   /**
    * @param place - the place in the exploration: different runs of one seed get different random numbers
@@ -135,6 +138,7 @@ export class SimulatedRun<Note> implements ProcessRun<Note> {
   /** Ends the run: nothing happens on the disks any more. */
   end(): void {
     this.#ended = true;
+    this.#releaseTurns();
     for (const core of this.cores) {
       core.recorder = undefined;
       core.watcher = undefined;

@@ -1,0 +1,74 @@
+import type { IoCondition, IoRoutine } from './routine.js';
+import { afterStep } from './steps-under-way.js';
+
+/** Why a routine has to end before it is done, and who is told how far it is. */
+export interface Watch {
+  /** Thrown into the routine where it waits; `undefined` while it may continue. */
+  readonly reason: unknown;
+  /**
+   * Calls `wake` when {@link reason} comes up, so that a condition is no longer waited for.
+   *
+   * @returns a function that ends the listening
+   */
+  readonly listen?: ((wake: () => void) => () => void) | undefined;
+  /** Whether {@link report} is to be called: at most once in each turn of the event loop. */
+  readonly isReportDue?: boolean;
+  /** Reports how far it is: a function of the application. What it throws is thrown into the routine. */
+  readonly report?: (() => void) | undefined;
+}
+
+/**
+ * Runs a routine, throws the reason to end into it where it waits, so that it closes the files that it has opened, and
+ * reports there how far it is.
+ */
+export function* watched<T>(routine: IoRoutine<T>, watch: Watch): IoRoutine<T> {
+  for (let step = routine.next(0); ; ) {
+    if (step.done === true) return step.value;
+    const result = yield typeof step.value === 'function' ? untilEnded(step.value, watch) : step.value;
+    let failure = endOf(watch);
+    if (failure === undefined && watch.isReportDue === true && watch.report !== undefined) {
+      failure = (yield* calledBetweenSteps(watch.report)) ?? endOf(watch);
+    }
+    step = failure === undefined ? routine.next(result) : routine.throw(failure.error);
+  }
+}
+
+function endOf({ reason }: Watch): { readonly error: unknown } | undefined {
+  return reason === undefined ? undefined : { error: reason };
+}
+
+/** A condition that is also met when the routine has to end. */
+function untilEnded(condition: IoCondition, { listen }: Watch): IoCondition {
+  if (listen === undefined) return condition;
+  return (resume) => {
+    let isOver = false;
+    const once = (): void => {
+      if (isOver) return;
+      isOver = true;
+      stop();
+      resume();
+    };
+    // Not inside the call that aborts a signal, which may come from the application or a step of another routine.
+    const stop = listen(() => queueMicrotask(once));
+    condition(once);
+  };
+}
+
+/**
+ * Calls a function of the application where no routine is in the middle of a step, so that it may call anything.
+ *
+ * @returns what it has thrown
+ */
+export function* calledBetweenSteps(call: () => void): IoRoutine<{ readonly error: unknown } | undefined> {
+  let failure: { readonly error: unknown } | undefined;
+  yield (resume) =>
+    afterStep(() => {
+      try {
+        call();
+      } catch (error) {
+        failure = { error };
+      }
+      resume();
+    });
+  return failure;
+}
