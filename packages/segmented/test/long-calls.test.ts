@@ -117,7 +117,7 @@ describe.each(BACKENDS)('on %s', (_name, createIo) => {
   test('reading gives the event loop its turn, also with a filter that leaves everything out', async () => {
     const io = createIo();
     const wal = await SegmentedWal.open({ directory: directoryFor(io), io, ...CONFIG });
-    for (let lsn = 1; lsn <= RECORDS; lsn++) wal.append(`event ${lsn}`, { type: lsn % 2 });
+    for (let lsn = 1; lsn <= RECORDS; lsn++) wal.append(`event ${lsn} `.padEnd(200), { type: lsn % 2 });
     await wal.sync();
     const all = wal.replay({ copy: false });
     await expectTurns(() => all.forEach(() => {}), RECORDS / 2);

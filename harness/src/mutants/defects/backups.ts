@@ -100,7 +100,7 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     scenario: 'backups',
     breaks: 'Opening a backup that was decided carries the decision out.',
     file: `${SEGMENTED}/recovery/open-log.ts`,
-    find: '      yield* switchOver(io, directory);\n',
+    find: '      yield* environment.watch.undisturbed(switchOver(io, directory));\n',
     replace: '',
   },
   {

@@ -15,7 +15,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     name: 'tail-cut-before-decision',
     breaks: 'Recovery changes nothing until it has decided.',
     file: `${SEGMENTED}/recovery/torn-tail.ts`,
-    find: 'const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn);',
+    find: 'const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn, reached);',
     replace: `const writable = io.open(link.path);
   yield io.submitTruncate(writable, frames.end);
   io.close(writable);

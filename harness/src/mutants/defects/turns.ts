@@ -98,11 +98,11 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     replace: 'this.#options.onProgress?.(progress);',
   },
   {
-    name: 'cores-unlocked-late',
+    name: 'replay-of-cores-not-watched',
     test: CORES_TEST,
-    breaks: 'A recovery of cores whose callback throws closes the logs that it has opened.',
-    file: `${PERCORE}/recovery/recovered-logs.ts`,
-    find: '    watch.finish();\n    const used',
-    replace: '    queueMicrotask(() => watch.finish());\n    const used',
+    breaks: 'The replay of the logs of cores is reported, and sees the signal.',
+    file: `${PERCORE}/core/replay-log.ts`,
+    find: '(watch === undefined ? replay() : watch.replaying(replay(), entries))',
+    replace: '(entries === undefined ? watch?.replaying(replay(), entries) ?? replay() : replay())',
   },
 ];
