@@ -10,12 +10,17 @@ const REPLAY_TEST = 'packages/mmap-reader/test/replay-directory.test.ts';
 /** Defects in the turns of the event loop, in signals and in progress. */
 export const TURNS_DEFECTS: readonly Defect[] = [
   {
-    name: 'mapped-pieces-without-a-turn',
+    name: 'pieces-without-a-turn',
     test: LONG_CALLS_TEST,
-    breaks: 'Reading a mapped segment gives the event loop its turn between two pieces.',
+    breaks: 'Reading a segment gives the event loop its turn between two pieces, mapped or not.',
     file: `${READER}/frames/window-scanner.ts`,
     find: '    if (isTurnDue()) yield TURN;\n',
     replace: '    if (isTurnDue() && this.#file.isClosed) yield TURN;\n',
+    also: {
+      file: `${READER}/frames/segment-scanner.ts`,
+      find: '      if (isTurnDue()) yield TURN;\n',
+      replace: '      if (isTurnDue() && frames.stopped) yield TURN;\n',
+    },
   },
   {
     name: 'records-without-a-turn',
