@@ -1,6 +1,7 @@
 import { MarkType } from '@walstack/codec';
 import { checkBoolean, checkOptions } from '@walstack/codec/internal';
-import { CompletionRouter, type IoRoutine, type StorageIo } from '@walstack/storage-io';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { releaseBackend } from '@walstack/storage-io/internal';
 import type { CallQueues } from './call-queues.js';
 import type { ReadCalls } from './read/read-calls.js';
 import type { IdleMarker } from './write/calls/idle-marker.js';
@@ -122,9 +123,7 @@ export class Closing {
   /** Disposes of a backend that the log has opened, once all its completions were processed. */
   async #disposeBackend(): Promise<void> {
     const { io, ownsIo } = this.#parts;
-    if (!ownsIo) return;
-    await CompletionRouter.for(io).settled();
-    await io.dispose();
+    await releaseBackend({ io, owned: ownsIo });
   }
 }
 

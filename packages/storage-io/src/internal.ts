@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 
-export { backendOf, checkBackend } from './backends/backend-option.js';
+export { backendOf, checkBackend, releaseBackend } from './backends/backend-option.js';
 export { checkOwnMode, DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from './engine/arguments.js';
 export { aborted, checkSignal, onAbort } from './errors/aborting.js';
 export { addCallers, withCallers } from './errors/callers.js';

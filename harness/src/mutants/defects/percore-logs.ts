@@ -382,14 +382,6 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     replace: 'if (isAwaited || takesPart) throw error;',
   },
   {
-    name: 'closed-reader-never-settles',
-    test: TURNS_TEST,
-    breaks: 'An advance in progress ends when its reader is closed.',
-    file: `${PERCORE}/recovery/per-core-wal-reader.ts`,
-    find: '    do await router.settled();\n    while (router.pending > 0);\n',
-    replace: '    void router;\n',
-  },
-  {
     name: 'two-advances-at-a-time',
     test: TURNS_TEST,
     breaks: 'A second advance is refused while the first one is in progress.',

@@ -18,8 +18,8 @@ import {
   throwIfAborted,
 } from '@walstack/mmap-reader/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
-import { CompletionRouter, type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { backendOf, nextTurn, Pace, watched } from '@walstack/storage-io/internal';
+import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { backendOf, nextTurn, Pace, releaseBackend, watched } from '@walstack/storage-io/internal';
 import { checkCoreId, coreDirectory } from '../core/core-directory.js';
 import type { CoreEntry } from '../core/entries/entry.js';
 import { EntryDecoder } from '../core/entries/entry-reader.js';
@@ -248,12 +248,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
 
   async #close(): Promise<void> {
     this.#tail.close();
-    if (!this.#ownsIo) return;
-    const router = CompletionRouter.for(this.#io);
-    // A routine that a completion resumes may submit further operations before this loop continues.
-    do await router.settled();
-    while (router.pending > 0);
-    await this.#io.dispose();
+    await releaseBackend({ io: this.#io, owned: this.#ownsIo });
   }
 
   #decode(record: WalRecord): CoreEntry | undefined {
