@@ -1,4 +1,4 @@
-import { checkBytes, checkInteger, invalidType } from './arguments.js';
+import { checkBytes, checkInteger, invalidType } from './arguments/checks.js';
 import { WalError } from './errors.js';
 import { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 import { checkLsn, type Lsn } from './lsn.js';

@@ -1,4 +1,4 @@
-import { checkBytes, checkInteger, invalidType, outOfRange } from './arguments.js';
+import { checkBytes, checkInteger, invalidType, outOfRange } from './arguments/checks.js';
 import { combine, notePrefixes } from './javascript/crc32c.js';
 import { continueCrc32c } from './kernels.js';
 

@@ -1,4 +1,4 @@
-import { checkBytes, checkInteger } from './arguments.js';
+import { checkBytes, checkInteger } from './arguments/checks.js';
 import { findDurabilityProof as findKernel } from './kernels.js';
 import type { Lsn } from './lsn.js';
 

@@ -1,4 +1,4 @@
-import { checkInteger } from './arguments.js';
+import { checkInteger } from './arguments/checks.js';
 import { checkLsn, type Lsn } from './lsn.js';
 
 /** Names of the other files in a log's directory. */

@@ -1,4 +1,4 @@
-import { checkInteger, outOfRange } from './arguments.js';
+import { checkInteger, outOfRange } from './arguments/checks.js';
 
 /** Bytes of a frame before its data: length and checksum, four each. */
 export const FRAME_HEADER_BYTES = 8;

@@ -22,21 +22,21 @@ export {
   notConstructible,
   optionNames,
   outOfRange,
-} from './arguments.js';
-export { crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
-export { findDurabilityProof } from './durability-proof.js';
-export { parseStagedName, stagedName } from './file-names.js';
-export { checkBlockBytes } from './frame-layout.js';
-export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
-export { inspected } from './inspection.js';
-export { getUint64, setUint64 } from './integers.js';
-export { checkLsn } from './lsn.js';
+} from './arguments/checks.js';
+export { inspected } from './arguments/inspection.js';
 export {
   type CheckedOptions,
   checkAll,
   namesIn,
   type OptionTable,
   optional,
-} from './option-table.js';
+} from './arguments/option-table.js';
+export { crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
+export { findDurabilityProof } from './durability-proof.js';
+export { parseStagedName, stagedName } from './file-names.js';
+export { checkBlockBytes } from './frame-layout.js';
+export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
+export { getUint64, setUint64 } from './integers.js';
+export { checkLsn } from './lsn.js';
 export { PAYLOAD_BYTES_DEFAULT } from './payload/payload-decoder.js';
 export { sessionOf, writeSessionMark } from './record-layout.js';

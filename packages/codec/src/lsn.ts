@@ -1,4 +1,4 @@
-import { checkInteger } from './arguments.js';
+import { checkInteger } from './arguments/checks.js';
 
 /**
  * Log sequence number: the number of a record in its log, without gaps, from 1 on unless the log was created with

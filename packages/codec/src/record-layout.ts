@@ -1,4 +1,4 @@
-import { outOfRange } from './arguments.js';
+import { outOfRange } from './arguments/checks.js';
 import { FRAME_HEADER_BYTES } from './frame-layout.js';
 import { getUint64, setUint64 } from './integers.js';
 import type { Lsn } from './lsn.js';

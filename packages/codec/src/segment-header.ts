@@ -1,4 +1,4 @@
-import { checkBytes, checkInteger } from './arguments.js';
+import { checkBytes, checkInteger } from './arguments/checks.js';
 import { WalError } from './errors.js';
 import { checkBlockBytes } from './frame-layout.js';
 import { getUint64, setUint64, viewOf } from './integers.js';

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { checkPath, outOfRange } from '../arguments.js';
+import { checkPath, outOfRange } from '../arguments/checks.js';
 import { WalError } from '../errors.js';
 
 /** A larger file is not a key file. */

@@ -1,5 +1,5 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { checkBytes, checkInteger, invalidType, notConstructible } from '../arguments.js';
+import { checkBytes, checkInteger, invalidType, notConstructible } from '../arguments/checks.js';
 import { WalError } from '../errors.js';
 import { type KeyFile, readKeyFile, readKeyFileSync } from './key-file.js';
 

@@ -1,4 +1,4 @@
-import { outOfRange } from '../arguments.js';
+import { outOfRange } from '../arguments/checks.js';
 import { FRAME_HEADER_BYTES } from '../frame-layout.js';
 import { viewOf } from '../integers.js';
 import { continueCrc32c } from './crc32c.js';

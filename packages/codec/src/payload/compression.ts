@@ -1,5 +1,5 @@
 import * as zlib from 'node:zlib';
-import { checkInteger, checkOneOf, checkOptions, lengthOf, optionNames } from '../arguments.js';
+import { checkInteger, checkOneOf, checkOptions, lengthOf, optionNames } from '../arguments/checks.js';
 import { WalError } from '../errors.js';
 import { isOneZstdFrame } from './zstd-frame.js';
 

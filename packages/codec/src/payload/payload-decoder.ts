@@ -1,4 +1,4 @@
-import { checkOptions, optionNames } from '../arguments.js';
+import { checkOptions, optionNames } from '../arguments/checks.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import { notAuthentic, SegmentCipher } from '../encryption/segment-cipher.js';
 import { WalError } from '../errors.js';
