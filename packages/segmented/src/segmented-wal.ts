@@ -75,7 +75,13 @@ export class SegmentedWal {
     this.#settings = settings;
     this.#recovery = opened.report;
     const { io } = environment;
-    const writer = new SegmentWriter(environment, settings, opened.start, () => this.#retain());
+    const writer = new SegmentWriter(
+      environment,
+      settings,
+      opened.start,
+      () => this.#retain(),
+      () => this.#gate.throwUnlessWritable(),
+    );
     this.#writer = writer;
     this.#calls = new CallQueues(io, settings.directory, settings.recoveryMode === 'readonly', writer);
     const { checkpointIsDurable = true } = opened.start;

@@ -57,6 +57,50 @@ test('a batch whose clock appends is refused, and can be appended then', () => {
   expect(found(disk)).toEqual(['by now', 'a', 'b', 'c']);
 });
 
+test.each(['record', 'batch'])('a %s whose clock closes the log is refused', (what) => {
+  const disk = new SimulatedDisk();
+  let closes = false;
+  const wal: SegmentedWal = SegmentedWal.openSync({
+    directory: '/log',
+    io: disk.createStorageIo(),
+    blockBytes: 512,
+    now: () => {
+      if (closes) wal.closeSync();
+      return 1_700_000_000_000;
+    },
+  });
+  wal.append('first');
+  wal.syncSync();
+  closes = true;
+  const add = (): unknown => (what === 'record' ? wal.append('late') : wal.appendBatch(three()));
+  expect(add).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
+  expect(wal.lastLsn).toBe(1);
+  expect(found(disk)).toEqual(['first']);
+});
+
+test('a record whose clock begins a cut is refused, and the cut is made', async () => {
+  const disk = new SimulatedDisk();
+  let cut: Promise<unknown> | undefined;
+  let cuts = false;
+  const wal: SegmentedWal = SegmentedWal.openSync({
+    directory: '/log',
+    io: disk.createStorageIo(),
+    blockBytes: 512,
+    now: () => {
+      if (cuts) cut ??= wal.truncateAfter(1);
+      return 1_700_000_000_000;
+    },
+  });
+  for (const payload of ['a', 'b']) wal.append(payload);
+  wal.syncSync();
+  cuts = true;
+  expect(() => wal.append('late')).toThrow(expect.objectContaining({ code: 'WAL_STATE' }));
+  await cut;
+  expect(wal.append('c')).toBe(2);
+  wal.closeSync();
+  expect(found(disk)).toEqual(['a', 'c']);
+});
+
 test('a record whose clock appends is refused, and can be appended then', () => {
   const { disk, wal, due } = opened();
   due.now = true;

@@ -2,7 +2,7 @@ import { linkSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KeyRing, MarkType } from '@walstack/codec';
-import { LogTail } from '@walstack/mmap-reader';
+import { LogTail, type ResumePoint } from '@walstack/mmap-reader';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
@@ -159,6 +159,39 @@ test('a new segment is made where the log is encrypted, or will be', () => {
   wal.closeSync();
 });
 
+test('a new segment is made where a ring is set behind a first append that has failed', () => {
+  const io = createMemoryStorageIo();
+  addOne(io, 'plain');
+  let payload: Uint8Array | undefined;
+  const clock = new TestEnvironment(5).options;
+  const now = (): number => {
+    if (payload !== undefined) structuredClone(payload.buffer, { transfer: [payload.buffer] });
+    payload = undefined;
+    return clock.now();
+  };
+  const wal = openIn(io, { ...clock, now });
+  payload = new Uint8Array(100);
+  expect(() => wal.append(payload as Uint8Array)).toThrow('changed its length');
+  wal.setEncryptionRing(KeyRing.of(KEY));
+  wal.append('secret');
+  wal.closeSync();
+  for (const bytes of snapshot(io, DIRECTORY).values()) expect(Buffer.from(bytes).includes('secret')).toBe(false);
+  const again = openIn(io, { keyRing: KeyRing.of(KEY) });
+  expect(texts(again.replay())).toEqual(['plain', 'secret']);
+  again.closeSync();
+});
+
+test('a new segment is made where the clock was ahead when the last one was made', () => {
+  const io = createMemoryStorageIo();
+  addOne(io, 'a', { now: () => 2_000_000 });
+  addOne(io, 'b', { now: () => 1_000_000 });
+  addOne(io, 'c', { now: () => 1_000_001 });
+  const wal = openIn(io);
+  expect([...wal.replay()].map(({ timestampMs }) => timestampMs)).toEqual([2_000_000, 1_000_000, 1_000_001]);
+  expect(wal.listSegments().length).toBe(2);
+  wal.closeSync();
+});
+
 test('a new segment is made where the blocks have another size, or the segment is full', () => {
   const io = createMemoryStorageIo();
   addOne(io, 'a');
@@ -308,6 +341,46 @@ describe('resume points', () => {
     }
     read.close();
   });
+
+  test.each(['before', 'after'])(
+    'a copy is told from the original when the tail resumes %s the copy rolls behind the record read',
+    (when) => {
+      const original = createMemoryStorageIo();
+      addOne(original, 'a');
+      const copy = restore(snapshot(original, DIRECTORY));
+      addOne(original, 'b', new TestEnvironment(10).options);
+      addOne(copy, 'other b', new TestEnvironment(20).options);
+      const read = new LogTail(original, DIRECTORY, { from: 1 });
+      read.advanceSync();
+      for (let lsn = 1; lsn <= 2; lsn++) expect(read.next()?.lsn).toBe(lsn);
+      const from = read.resumePoint as ResumePoint;
+      expect(from).toMatchObject({ lsn: 3, segment: 1 });
+      read.close();
+      const roll = (io: StorageIo): void =>
+        void addOne(io, 'c', { blockBytes: 1024, ...new TestEnvironment(30).options });
+      roll(original);
+      const nextOf = (tail: LogTail): number | undefined => {
+        while (tail.advanceSync()) {
+          const record = tail.next();
+          if (record !== undefined) return record.lsn;
+        }
+        return undefined;
+      };
+      const same = new LogTail(original, DIRECTORY, { from });
+      expect(nextOf(same)).toBe(3);
+      same.close();
+
+      const tail = new LogTail(copy, DIRECTORY, { from });
+      const next = (): number | undefined => nextOf(tail);
+      const cutBack = expect.objectContaining({ code: 'WAL_TRUNCATED', reason: 'cut-back', lsn: 1 });
+      if (when === 'before') expect(next).toThrow(cutBack);
+      roll(copy);
+      expect(segmentNames(snapshot(copy, DIRECTORY)).length).toBe(2);
+      expect(next).toThrow(cutBack);
+      expect(next).toThrow(cutBack);
+      tail.close();
+    },
+  );
 
   test('a writer gives the same points as a reader', () => {
     const { original } = apart();

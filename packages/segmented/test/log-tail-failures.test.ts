@@ -316,3 +316,20 @@ describe('a tail that has come to the end', () => {
     },
   );
 });
+
+it('returns nothing when its filter closes it', () => {
+  const io = createMemoryStorageIo();
+  const wal = logIn(io);
+  append(wal, 5);
+  let asked = 0;
+  const tail: LogTail = new LogTail(io, DIRECTORY, {
+    from: 1,
+    matches: () => {
+      if (++asked === 3) tail.close();
+      return true;
+    },
+  });
+  expect(tail.advanceSync()).toBe(true);
+  expect([tail.next()?.lsn, tail.next()?.lsn, tail.next()]).toEqual([1, 2, undefined]);
+  expect(() => tail.advanceSync()).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
+});

@@ -280,3 +280,35 @@ test('a listener that throws neither undoes a cut nor keeps it from the other li
   expect([wal.lastLsn, told, uncaught.map(String)]).toEqual([5, [5], ['Error: a listener of the application']]);
   await wal.close();
 });
+
+test('a cut has taken effect or not, whichever file the backend does not close', async () => {
+  const outcomes = new Set<string>();
+  for (let which = 1; ; which++) {
+    const io = createMemoryStorageIo();
+    const close = io.close.bind(io);
+    let left = Number.POSITIVE_INFINITY;
+    io.close = (file) => {
+      if (--left !== 0) return close(file);
+      throw new Error('of the backend');
+    };
+    const wal = openIn(io);
+    for (const payload of ['a', 'b', 'c']) wal.append(payload);
+    wal.syncSync();
+    left = which;
+    const isCut = await wal.truncateAfter(1).then(
+      () => true,
+      () => false,
+    );
+    if (isCut && left > 0) break;
+    left = Number.POSITIVE_INFINITY;
+    const { lastLsn, durableLsn, failure } = wal;
+    expect(durableLsn).toBe(lastLsn);
+    if (failure === undefined) wal.syncSync();
+    await wal.close().catch(() => {});
+    const again = openIn(io);
+    expect(texts(again.replay())).toEqual(lastLsn === 1 ? ['a'] : ['a', 'b', 'c']);
+    again.closeSync();
+    outcomes.add(`${isCut} ${lastLsn} ${failure === undefined}`);
+  }
+  expect(outcomes).toContain('false 1 false');
+});

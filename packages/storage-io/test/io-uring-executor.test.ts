@@ -389,6 +389,25 @@ test('what a failed ring ends is notified on the event loop, and not inside a po
   await io.dispose();
 });
 
+test('what a ring that fails in a flush of the event loop ends is complete before any of it is notified', async () => {
+  const { io, file, ring } = rig();
+  ring.answer = () => undefined;
+  const out = new CompletionBuffer();
+  const seen: number[] = [];
+  io.onReady(() => {
+    if (seen.length > 0) return;
+    // What a blocking call in the listener waits for.
+    seen.push(io.pollCompletions(out), io.pending);
+  });
+  io.submitRead(file, new Uint8Array(1), 0);
+  io.flush();
+  io.submitRead(file, new Uint8Array(1), 0);
+  ring.failure = Object.assign(new Error('EBADR'), { errno: -53, code: 'EBADR' });
+  while (io.pending > 0) await turn();
+  expect(seen).toEqual([2, 0]);
+  await io.dispose();
+});
+
 test('what a listener has queued before it throws is submitted', async () => {
   const { io, file, ring } = rig();
   const thrown = new Error('of the listener');

@@ -1,5 +1,5 @@
 import type { RingStats } from '@walstack/native';
-import type { RingPort } from '../src/backends/io-uring/ring-operations.js';
+import type { RingPort } from '../src/backends/io-uring/operations-to-results.js';
 
 /** An operation as a ring is given it. */
 export interface ScriptedOperation {

@@ -11,6 +11,14 @@ const PERMISSIONS_TEST = 'packages/segmented/test/permissions.test.ts';
 /** Defects in backends, in locks and in files that belong to no log. */
 export const BACKENDS_DEFECTS: readonly Defect[] = [
   {
+    name: 'notified-while-a-failed-ring-ends',
+    test: EXECUTOR_TEST,
+    breaks: 'What a ring that fails ends is complete before any of it is notified.',
+    file: `${STORAGE_IO}/backends/io-uring/io-uring-executor.ts`,
+    find: '    this.#submissions.suppressNotify();\n    try {\n      this.flush();\n',
+    replace: '    try {\n      this.flush();\n',
+  },
+  {
     name: 'durable-write-on-any-file-system',
     test: EXECUTOR_TEST,
     breaks:
@@ -55,7 +63,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'detached-memory-handed-to-the-kernel',
     test: EXECUTOR_TEST,
     breaks: 'An operation whose memory was detached or resized fails, and no other operation fails with it.',
-    file: `${STORAGE_IO}/backends/io-uring/ring-operations.ts`,
+    file: `${STORAGE_IO}/backends/io-uring/operations-to-results.ts`,
     find: 'return memory === undefined || memory.length === this.#bytes[slot];',
     replace: 'return memory === undefined || memory.length >= 0;',
   },
@@ -120,7 +128,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'zeros-taken-for-padding',
     test: 'packages/storage-io/test/portable.crash.test.ts',
     breaks: 'In a file of frames, zeros are padding only where the word for padding stands before them.',
-    file: `${STORAGE_IO}/portable/frame-scanner.ts`,
+    file: `${STORAGE_IO}/portable/file-scanner.ts`,
     find: 'return start === this.#end && this.#isPadding(start - this.#base) ? blockEnd(start, blockBytes) : start;',
     replace: 'return blockEnd(start, blockBytes);',
   },
@@ -152,7 +160,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'full-ring-offered-more-again-and-again',
     test: EXECUTOR_TEST,
     breaks: 'A ring without room is tried again when an operation completes, and not in a loop.',
-    file: `${STORAGE_IO}/backends/io-uring/ring-operations.ts`,
+    file: `${STORAGE_IO}/backends/io-uring/operations-to-results.ts`,
     find: '(submitted > 0 || this.#inRing > had)',
     replace: 'this.#inRing < this.#maxInRing',
   },
@@ -184,7 +192,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'short-durable-write-finished-plainly',
     test: EXECUTOR_TEST,
     breaks: 'The rest of a durable write that was cut short is written durably, too.',
-    file: `${STORAGE_IO}/backends/io-uring/ring-operations.ts`,
+    file: `${STORAGE_IO}/backends/io-uring/operations-to-results.ts`,
     find: `      this.#repeat(slot, EIO);
       return;
     }

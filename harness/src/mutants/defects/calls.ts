@@ -1,5 +1,5 @@
 import type { Defect } from '../defect.js';
-import { CODEC, SEGMENTED, STORAGE_IO, WAL } from './folders.js';
+import { CODEC, READER, SEGMENTED, STORAGE_IO, WAL } from './folders.js';
 
 const ENCODING_TEST = 'packages/wal/test/encoding.test.ts';
 
@@ -73,7 +73,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'inherited-options-lost',
     test: 'packages/wal/test/inherited-options.test.ts',
     breaks: 'Options that an object has from its class count as its own.',
-    file: `${CODEC}/arguments.ts`,
+    file: `${CODEC}/arguments/checks.ts`,
     find: 'return Object.getPrototypeOf(value) === Object.prototype ? value : plain(value, known);',
     replace: 'return value ?? plain(value, known);',
   },
@@ -81,7 +81,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'unknown-options-ignored',
     test: 'packages/codec/test/arguments.test.ts',
     breaks: 'An unknown option is refused.',
-    file: `${CODEC}/arguments.ts`,
+    file: `${CODEC}/arguments/checks.ts`,
     find: 'if (!known.includes(option as keyof T & string)) throw',
     replace: "if (!known.includes(option as keyof T & string) && option === '') throw",
   },
@@ -89,7 +89,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'key-in-a-message',
     test: 'packages/codec/test/key-ring.test.ts',
     breaks: 'No message shows text that may be a key.',
-    file: `${CODEC}/arguments.ts`,
+    file: `${CODEC}/arguments/checks.ts`,
     find: 'const SHOWN_CHARACTERS_MAX = 24;',
     replace: 'const SHOWN_CHARACTERS_MAX = 64;',
   },
@@ -105,7 +105,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'lone-surrogates-stored',
     test: ENCODING_TEST,
     breaks: 'Text that UTF-8 cannot encode is refused, and not stored as other text.',
-    file: `${CODEC}/arguments.ts`,
+    file: `${CODEC}/arguments/checks.ts`,
     find: 'if ((text as unknown as WellFormedText).isWellFormed()) return text;',
     replace: 'if ((text as unknown as WellFormedText).isWellFormed !== undefined) return text;',
   },
@@ -151,6 +151,30 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     breaks: 'The state of the log is checked again after the callback of a key ring has returned.',
     file: `${SEGMENTED}/write/calls/key-calls.ts`,
     find: '    // Its callback may have appended, or closed the log.\n    this.#throwUnlessUnused();\n',
+    replace: '',
+  },
+  {
+    name: 'appended-to-a-log-that-its-clock-has-closed',
+    test: 'packages/segmented/test/appending-clock.test.ts',
+    breaks: 'Nothing is appended when the clock closes the log, or begins to cut it.',
+    file: `${SEGMENTED}/append/record-encoder.ts`,
+    find: '    this.#throwUnlessWritable();\n',
+    replace: '    void this.#throwUnlessWritable;\n',
+  },
+  {
+    name: 'durable-cut-taken-back',
+    test: 'packages/segmented/test/truncate-after.test.ts',
+    breaks: 'A cut that is durable has taken effect, or the log has failed.',
+    file: `${SEGMENTED}/write/restart.ts`,
+    find: 'throw failure.fail(error);\n    }\n    return superseded;',
+    replace: 'throw error;\n    }\n    return superseded;',
+  },
+  {
+    name: 'record-of-a-reading-that-its-filter-has-ended',
+    test: 'packages/segmented/test/log-tail-failures.test.ts',
+    breaks: 'A reading that its filter ends returns no record any more.',
+    file: `${READER}/walk/segment-walk.ts`,
+    find: '        if (this.#frames !== frames) return undefined;\n',
     replace: '',
   },
 ];

@@ -22,7 +22,7 @@ export const FRAMES_DEFECTS: readonly Defect[] = [
     name: 'memory-not-checked',
     test: 'packages/segmented/test/moved-memory.test.ts',
     breaks: 'Bytes whose memory was detached are refused, and not appended as an empty payload.',
-    file: `${CODEC}/arguments.ts`,
+    file: `${CODEC}/arguments/checks.ts`,
     find: '  if (length === 0) requireAttached(name, value);',
     replace: '  if (length < 0) requireAttached(name, value);',
   },

@@ -47,9 +47,9 @@ export const LOCKS_DEFECTS: readonly Defect[] = [
       this.#inReadyTurn = false;
       this.#pollsOfReaped = 0;
       // Also when the listener throws: what it has queued before is submitted.
-      if (this.#operations.unsubmitted) this.flush();
+      this.#flushFromEventLoop();
     }`,
-    replace: `      if (this.#operations.unsubmitted) this.flush();
+    replace: `      this.#flushFromEventLoop();
     } finally {
       this.#inReadyTurn = false;
       this.#pollsOfReaped = 0;

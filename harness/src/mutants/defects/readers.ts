@@ -61,6 +61,15 @@ export const READERS_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
+    name: 'plain-records-before-the-first-one',
+    test: 'packages/segmented/test/reading.test.ts',
+    breaks: 'A reading begins with the record that was asked for.',
+    file: `${READER}/walk/segment-walk.ts`,
+    find: '    this.#takesPlain = this.#matches === undefined && !decoder.transforms(0);\n',
+    replace:
+      '    this.#takesPlain = this.#matches === undefined && !decoder.transforms(0);\n    if (this.#takesPlain) this.#plain = scanner.frames;\n',
+  },
+  {
     name: 'failed-cursor-at-the-end',
     test: REPLAY_TEST,
     breaks: 'A cursor that has failed does not report the end.',
@@ -89,7 +98,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
     name: 'reported-cut-hides-an-earlier-one',
     test: CUTS_TEST,
     breaks: 'A cut that is reported does not hide one from before the tail began.',
-    file: `${READER}/directory/cut-check.ts`,
+    file: `${READER}/directory/cut-detection.ts`,
     find: 'if (reported !== undefined && this.#wasSeen) return reported;',
     replace: 'if (reported !== undefined) return reported;',
   },

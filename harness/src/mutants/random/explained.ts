@@ -127,7 +127,7 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'A later turn of the event loop submits nothing: slower.',
   },
   {
-    file: 'packages/storage-io/src/backends/io-uring/ring-operations.ts',
+    file: 'packages/storage-io/src/backends/io-uring/operations-to-results.ts',
     change: '`this.#failedWith !== undefined` becomes `false` in `if (this.#failedWith !== undefined) return;`',
     because: 'Each of its callers does nothing when the ring has failed before.',
   },
@@ -156,14 +156,14 @@ export const EXPLAINED: readonly Explanation[] = [
       'Nothing else is thrown there but by a mistake in these sources; the segment is then read without its worker.',
   },
   {
-    file: 'packages/storage-io/src/portable/frame-scanner.ts',
+    file: 'packages/storage-io/src/portable/file-scanner.ts',
     change:
       '`||` becomes `&&` in `if (bytes <= left || bytes > frameBytesMax || position + bytes > limit) return false;`',
     because:
       'A frame that is damaged, too long or cut off is refused after it was read: more memory, as far as the file goes.',
   },
   {
-    file: 'packages/storage-io/src/portable/frame-scanner.ts',
+    file: 'packages/storage-io/src/portable/file-scanner.ts',
     change:
       '`||` becomes `&&` in `if (bytes <= left || bytes > frameBytesMax || position + bytes > limit) return false;` (2)',
     because:

@@ -49,6 +49,8 @@ export function* readChainBesideWriter(
 export interface ChainFrom extends ChainBesideWriter {
   /** The first LSN wanted. */
   readonly firstWanted: Lsn;
+  /** The links before these, as far as they were read. */
+  readonly before: readonly Link[];
 }
 
 /**
@@ -77,14 +79,14 @@ export function* readChainFrom(
   if (check !== undefined) yield* check(links);
   const first = links[0] as Link;
   const { firstLsn } = first.header;
-  if (least === 'first') return { links, checkpoint, firstWanted: firstLsn };
+  if (least === 'first') return { links, checkpoint, firstWanted: firstLsn, before: [] };
   const isBefore = firstLsn > least;
   if (isBefore && (from !== 'checkpoint' || hasExpired(checkpoint, first.header.number, least))) {
     throw truncated(least, firstLsn);
   }
   const firstWanted = Math.max(least, firstLsn);
   const index = links.findLastIndex(({ header }) => header.firstLsn <= firstWanted);
-  return { links: links.slice(index), checkpoint, firstWanted };
+  return { links: links.slice(index), checkpoint, firstWanted, before: links.slice(0, index) };
 }
 
 /**

@@ -14,8 +14,9 @@ import type { CallWatch, LongCallOptions } from '../walk/call-watch.js';
 import { makeSegmentDecoder } from '../walk/segment-decoder.js';
 import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
+import { findCut } from './cut-detection.js';
 import { ReplayCount, type ReplayProgress } from './replay-progress.js';
-import { findCut, lastReadIn } from './resume-point.js';
+import { lastReadIn } from './resume-point.js';
 
 /** Which segments of a directory are read, and how. */
 export interface ReplayPlan {

@@ -10,7 +10,7 @@ import type { WalProgress } from '../walk/call-watch.js';
 import { makeSegmentDecoder } from '../walk/segment-decoder.js';
 import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
-import { CutCheck } from './cut-check.js';
+import { CutCheck } from './cut-detection.js';
 import { noneDurable, type TailPlan } from './log-tail-options.js';
 import { type LastRead, lastReadBefore, lastReadIn, SEGMENT_END } from './resume-point.js';
 import { TailCount } from './tail-count.js';
@@ -87,7 +87,7 @@ export class TailSegments implements WalkPolicy {
     const { frames, sessions } = this.#walk;
     if (frames === undefined) return;
     const { number } = (this.#links[0] as Link).header;
-    if (number < resumed.number || frames.nextLsn <= resumed.lsn + 1) return;
+    if (number < resumed.number || frames.nextLsn <= resumed.lsn) return;
     const isSame =
       number > resumed.number || (resumed.session !== SEGMENT_END && sessions.of(resumed.lsn) === resumed.session);
     if (!isSame) {
@@ -156,7 +156,13 @@ export class TailSegments implements WalkPolicy {
     this.mustRelocate = false;
     const from = walk.nextLsn === 0 ? this.#plan.from : walk.nextLsn;
     const check = (seen: readonly Link[]): IoRoutine<void> => this.#checkCuts(seen);
-    const { links, firstWanted } = yield* readChainFrom(this.#io, this.#directory, from, cuts.lastRead?.number, check);
+    const { links, before, firstWanted } = yield* readChainFrom(
+      this.#io,
+      this.#directory,
+      from,
+      cuts.lastRead?.number,
+      check,
+    );
     cuts.handled(reported);
     const [first, second] = links as [Link, ...Link[]];
     walk.nextLsn = firstWanted;
@@ -165,8 +171,18 @@ export class TailSegments implements WalkPolicy {
     const isThere = second !== undefined || from === 'checkpoint';
     const isBehind = isThere && first.header.firstLsn < walk.nextLsn;
     cuts.found(isBehind ? lastReadIn(first, walk.nextLsn - 1, undefined) : lastReadBefore(first));
-    yield* this.#enter(links);
+    yield* this.#enter([...this.#resumedOf(before), ...links]);
     return true;
+  }
+
+  /**
+   * The segments before the next record, from the one on that contains the record before the resume point: the session of that
+   * record is found out by reading its segment. In an encrypted segment there is only one.
+   */
+  #resumedOf(before: readonly Link[]): readonly Link[] {
+    const { number, session = SEGMENT_END } = this.#resumed ?? {};
+    const index = session === SEGMENT_END ? -1 : before.findIndex(({ header }) => header.number === number);
+    return index === -1 || before[index]?.header.encrypted === true ? [] : before.slice(index);
   }
 
   *onUnreadable({ end, nextLsn }: Frames): IoRoutine<boolean> {

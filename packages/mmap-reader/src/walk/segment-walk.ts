@@ -152,9 +152,14 @@ export class SegmentWalk {
         continue;
       }
       if (frames.lsn < this.#nextLsn) continue;
-      if (this.#matches?.(frames) === false) {
-        this.#skip(frames);
-        continue;
+      if (this.#matches !== undefined) {
+        const isMatch = this.#matches(frames);
+        // The function of the application may have ended the reading.
+        if (this.#frames !== frames) return undefined;
+        if (!isMatch) {
+          this.#skip(frames);
+          continue;
+        }
       }
       const record = decodeRecord(frames, decoder, this.#copy);
       this.#nextLsn = record.lsn + 1;

@@ -33,8 +33,9 @@ export class RecordEncoder {
   readonly #watermarks: Watermarks;
   readonly #failure: FinalFailure;
   readonly #counters: WriterCounters;
+  readonly #throwUnlessWritable: () => void;
 
-  constructor({ settings, clock, arena, chain, watermarks, failure, counters }: WriterParts) {
+  constructor({ settings, clock, arena, chain, watermarks, failure, counters, throwUnlessWritable }: WriterParts) {
     this.#settings = settings;
     this.#clock = clock;
     this.#arena = arena;
@@ -42,6 +43,7 @@ export class RecordEncoder {
     this.#watermarks = watermarks;
     this.#failure = failure;
     this.#counters = counters;
+    this.#throwUnlessWritable = throwUnlessWritable;
   }
 
   /**
@@ -132,9 +134,11 @@ export class RecordEncoder {
   /**
    * Called behind the application's clock and source of random bytes, with what was the case before.
    *
-   * @throws `WAL_STATE` when these have appended to the log, cut it, or set its key ring
+   * @throws `WAL_STATE` when these have appended to the log, cut it or begun to, or set its key ring; `WAL_CLOSED` when they
+   * have closed it
    */
   #requireSame(lsn: Lsn, generation: number, keyRing: KeyRing | undefined): void {
+    this.#throwUnlessWritable();
     const { nextLsn, generation: present } = this.#watermarks;
     if (nextLsn !== lsn || present !== generation) throw appendedMeanwhile(this.#settings.directory);
     if (this.#chain.keyRing !== keyRing) throw appendedMeanwhile(this.#settings.directory);

@@ -44,9 +44,15 @@ export class Restart {
       throw WalError.is(error, 'WAL_NO_SPACE') ? error : failure.fail(error);
     }
     yield* closingOnFailure(environment, next, this.#nameInstead(next, note));
-    this.#files.close(chain.current);
+    const { current } = chain;
     const superseded = chain.replace(kept, next);
     watermarks.restartAt(firstLsn, chain.position);
+    try {
+      this.#files.close(current);
+    } catch (error) {
+      // The log has continued without those records already: that is not undone.
+      throw failure.fail(error);
+    }
     return superseded;
   }
 

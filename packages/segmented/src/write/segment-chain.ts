@@ -41,6 +41,8 @@ export class SegmentChain {
   readonly #isLeftAt: (segment: ActiveSegment, end: number) => boolean;
   #nextNumber: number;
   #keyRing: KeyRing | undefined;
+  /** Whether a ring was set in this opening, which the active segment may not have. */
+  #isRekeyed = false;
   #encryptedFrom: Lsn | undefined;
 
   /** @param isLeftAt - whether a segment would have to grow to this offset while the next one is ready */
@@ -109,12 +111,14 @@ export class SegmentChain {
   }
 
   /**
-   * Encrypts from now on with the current key of a ring. Called before the first append: an empty segment is replaced.
+   * Encrypts from now on with the current key of a ring. Called before the first append: the next record goes to a segment
+   * with this key.
    *
    * @param encryptedFrom - the LSN from which on the log is encrypted; used if that was not known yet
    */
   useKeyRing(ring: KeyRing, encryptedFrom: Lsn | undefined): void {
     this.#keyRing = ring;
+    this.#isRekeyed = true;
     this.#encryptedFrom ??= encryptedFrom;
   }
 
@@ -132,12 +136,17 @@ export class SegmentChain {
       const elapsedMs = now - active.header.createdAtMs;
       if (elapsedMs > ELAPSED_MS_MAX && elapsedMs <= Number.MAX_SAFE_INTEGER) return this.plan();
       if (isEmpty(active)) return this.#isCurrent(active) ? active : this.plan();
+      // Of a segment that the log goes on in, the mark of this opening may be encoded already.
+      if (this.#isRekeyed && !this.#isCurrent(active)) return this.plan();
       const { segmentBytes } = this.#settings;
       // Where the frame ends if it has to skip the end of a block: without a division in the common case.
       const most = end + FRAME_HEADER_BYTES + frameBytes;
       if (most <= segmentBytes || frameStart(end, active.header.blockBytes) + frameBytes <= segmentBytes) {
         if (most <= active.preallocatedEnd) return active;
-        if (active.continuation !== undefined && active.isClosed) return this.#goOnIn(active, most) ?? this.plan();
+        // Where the clock was ahead, every record would get the time at which the segment was created.
+        const canGoOn = elapsedMs >= 0 || Number.isNaN(elapsedMs);
+        if (active.continuation !== undefined && active.isClosed)
+          return (canGoOn ? this.#goOnIn(active, most) : undefined) ?? this.plan();
         if (!this.#isLeftAt(active, most)) return active;
       }
     }

@@ -66,8 +66,17 @@ export class SegmentWriter {
   readonly #restart: Restart;
   #discarded = 0;
 
-  /** @param onRoll - called when a segment was sealed and the name of the next one is durable */
-  constructor(environment: Environment, settings: Settings, start: LogStart, onRoll: () => void) {
+  /**
+   * @param onRoll - called when a segment was sealed and the name of the next one is durable
+   * @param throwUnlessWritable - throws when the log accepts no records now: it is closed, or being cut
+   */
+  constructor(
+    environment: Environment,
+    settings: Settings,
+    start: LogStart,
+    onRoll: () => void,
+    throwUnlessWritable: () => void,
+  ) {
     const isPipelined = writesSideBySide(environment.io);
     const failure = new FinalFailure(settings, this.#stall, () => {
       this.#pipeline.stop();
@@ -110,6 +119,7 @@ export class SegmentWriter {
       allocator: this.allocator,
       reserve: this.reserve,
       directorySync: this.directorySync,
+      throwUnlessWritable,
     };
     this.encoder = new RecordEncoder(parts);
     this.#files = new SegmentFiles(parts);

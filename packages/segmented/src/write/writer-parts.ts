@@ -40,4 +40,6 @@ export interface WriterParts {
   readonly allocator: SegmentAllocator;
   readonly reserve: DiskReserve;
   readonly directorySync: DirectorySync;
+  /** @throws when the log accepts no records now: it is closed, or being cut */
+  readonly throwUnlessWritable: () => void;
 }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, statSync } from 'node:fs';
 import { WalError } from '@walstack/codec';
 import { fileLocksUnavailableReason, holdLock } from '@walstack/native';
 import { openOrCreate } from '../backends/node-fs/permissions.js';
@@ -7,10 +7,11 @@ import { callFailure } from '../errors/io-failure.js';
 import { nameOfError } from '../errors/system-error.js';
 import { attempt, overwriteLock, peekLock, readLock } from './lock-content.js';
 import { isHeldElsewhere } from './lock-elsewhere.js';
-import { held, nameOf, refusal } from './lock-errors.js';
-import { encodeFree, encodeHeld, type LockHolder, type LockState, thisHolder } from './lock-holder.js';
+import { held, nameOf } from './lock-errors.js';
+import { encodeFree, type LockHolder, type LockState, thisHolder } from './lock-holder.js';
 import { livenessOf } from './lock-liveness.js';
-import { createTakeover, removeTakeover } from './takeover-file.js';
+import { kernelDecides, refuseHeld, released } from './refuse-held.js';
+import { takeOver } from './takeover.js';
 
 /**
  * Locks a file against every other writer in this and in other processes, without waiting, and returns what releases
@@ -77,13 +78,6 @@ interface AcquiredLock {
   readonly unlock: (() => void) | undefined;
 }
 
-/**
- * Whether the kernel decides if the holder is alive: the kernel's lock on the file is released when the holder dies.
- * `kernelLock`: whether the caller has that lock, or is going to request it.
- */
-const kernelDecides = (content: LockState | undefined, kernelLock: boolean): boolean =>
-  kernelLock && content?.state === 'held' && content.holder.kernelLock;
-
 /** The content of the lock file; `undefined` also when the kernel decides whether it is held. @throws `WAL_LOCKED` */
 function peekUnlessHeld(path: string): LockState | undefined {
   const content = peekLock(path);
@@ -134,25 +128,6 @@ function lockedByKernel(path: string, content: LockState | undefined): WalError 
   });
 }
 
-/**
- * Writes this holder into the lock file, under the takeover file. A process that is killed in here leaves the takeover
- * file behind, so this does as little as possible; in particular a holder that was found dead is not checked again.
- */
-function takeOver(path: string, fd: number, me: LockHolder, seen: LockState | undefined): void {
-  const content = encodeHeld(me);
-  const takeover = `${path}.takeover`;
-  createTakeover(path, takeover, me);
-  try {
-    const now = readLock(fd);
-    if (!isSameHolder(now, seen) && !kernelDecides(now, me.kernelLock)) refuseHeld(path, now);
-    overwriteLock(path, fd, content);
-    removeTakeover(takeover);
-  } catch (error) {
-    attempt(() => unlinkSync(takeover));
-    throw error;
-  }
-}
-
 /** Makes sure that the lock file names this holder, and that it is still the file at this path. */
 function verify(path: string, fd: number, me: LockHolder): void {
   const now = readLock(fd);
@@ -171,9 +146,6 @@ function verify(path: string, fd: number, me: LockHolder): void {
     reason: 'taking-over',
   });
 }
-
-/** Ids of holders of this thread that released their lock but could not write that into the file: they no longer count. */
-const released = new Set<string>();
 
 function release(path: string, fd: number, { me, unlock }: AcquiredLock): void {
   released.add(me.id);
@@ -197,16 +169,4 @@ function openLock(path: string, mode: number): number {
   } catch (error) {
     throw callFailure('lock', path, error);
   }
-}
-
-const isSameHolder = (one: LockState | undefined, other: LockState | undefined): boolean =>
-  one?.state === 'held' && other?.state === 'held' && one.holder.id === other.holder.id;
-
-/** @throws `WAL_LOCKED` when the content names a holder that is alive, or may be */
-function refuseHeld(path: string, content: LockState | undefined): void {
-  if (content?.state !== 'held' || released.has(content.holder.id)) return;
-  const { holder } = content;
-  const liveness = livenessOf(holder);
-  if (liveness === 'dead') return;
-  throw refusal(path, holder, liveness);
 }

@@ -4,7 +4,7 @@ import { checkText, invalidType, outOfRange } from '@walstack/codec/internal';
 import { checkAlignment } from '../engine/arguments.js';
 import type { IoFile } from '../storage-io.js';
 import type { AppendBuffer } from './append-buffer.js';
-import { longestFrame } from './torn-tail.js';
+import { longestFrame } from './file-tail.js';
 import { GIBIBYTE, type WriterSettings } from './writer-options.js';
 
 const encoder = new TextEncoder();

@@ -6,8 +6,8 @@ import type { IoRoutine } from '../routines/routine.js';
 import { closeFile } from '../routines/small-files.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import { AppendBuffer } from './append-buffer.js';
+import { AppendWriter } from './append-writer.js';
 import type { CountedIo } from './counted-io.js';
-import { GroupWriter } from './group-writer.js';
 import { type FrameRecovery, type RecoveredFrames, recoverFrames, writeAgain } from './recover-frames.js';
 import { GIBIBYTE, type WriterSettings } from './writer-options.js';
 
@@ -15,7 +15,7 @@ import { GIBIBYTE, type WriterSettings } from './writer-options.js';
 export interface OpenedWriter {
   readonly file: IoFile;
   readonly buffer: AppendBuffer;
-  readonly writer: GroupWriter;
+  readonly writer: AppendWriter;
   readonly recovery: FrameRecovery | undefined;
 }
 
@@ -42,7 +42,7 @@ export function* openWriter(steps: CountedIo, settings: WriterSettings): IoRouti
       spareBytesMax: Math.max(SPARE_BYTES, 2 * settings.maxBatchBytes),
       allocate: (bytes) => io.allocateBuffer(bytes),
     });
-    const writer = new GroupWriter({
+    const writer = new AppendWriter({
       steps,
       file,
       buffer,

@@ -7,8 +7,8 @@ import { RoutineQueue } from '../routines/routine-queue.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import type { AppendBuffer } from './append-buffer.js';
 import { bytesOf, checkAppend } from './append-checks.js';
+import type { AppendWriter } from './append-writer.js';
 import { CountedIo, type IoCounts } from './counted-io.js';
-import type { GroupWriter } from './group-writer.js';
 import { type OpenedWriter, openWriter } from './open-writer.js';
 import type { FrameRecovery } from './recover-frames.js';
 import { SharedRoutine } from './shared-routine.js';
@@ -51,7 +51,7 @@ export class PortableWalWriter {
   readonly #steps: CountedIo;
   readonly #file: IoFile;
   readonly #buffer: AppendBuffer;
-  readonly #writer: GroupWriter;
+  readonly #writer: AppendWriter;
   readonly #recovery: FrameRecovery | undefined;
   readonly #queue: RoutineQueue;
   readonly #write: SharedRoutine;

@@ -6,8 +6,8 @@ import { type IoRoutine, runAsync, runSync } from '../routines/routine.js';
 import { closeFile } from '../routines/small-files.js';
 import type { IoFile, StorageIo } from '../storage-io.js';
 import { CountedIo } from './counted-io.js';
-import { FrameScanner } from './frame-scanner.js';
-import { longestFrame, throwUnlessTorn } from './torn-tail.js';
+import { FileScanner } from './file-scanner.js';
+import { longestFrame, throwUnlessTorn } from './file-tail.js';
 import { checkUnsyncedBytes } from './writer-options.js';
 
 /** A frame as it is read back. */
@@ -128,14 +128,14 @@ class FrameIteration {
   readonly #io: StorageIo;
   readonly #plan: Plan;
   readonly #file: IoFile;
-  readonly #scanner: FrameScanner;
+  readonly #scanner: FileScanner;
 
   constructor(io: StorageIo, plan: Plan) {
     const { path, blockBytes, maxUnsyncedBytes } = plan;
     this.#io = io;
     this.#plan = plan;
     this.#file = io.open(path, { readOnly: true });
-    this.#scanner = new FrameScanner(new CountedIo(io), {
+    this.#scanner = new FileScanner(new CountedIo(io), {
       file: this.#file,
       blockBytes,
       limit: io.size(this.#file),

@@ -2,9 +2,9 @@ import { blockEnd, WalError } from '@walstack/codec';
 import type { IoRoutine } from '../routines/routine.js';
 import type { IoFile } from '../storage-io.js';
 import type { CountedIo } from './counted-io.js';
-import { FrameScanner } from './frame-scanner.js';
+import { FileScanner } from './file-scanner.js';
+import { longestFrame, throwUnlessTorn } from './file-tail.js';
 import { fillWithPadding } from './padding.js';
-import { longestFrame, throwUnlessTorn } from './torn-tail.js';
 
 /** What opening a file of frames found and did. */
 export interface FrameRecovery {
@@ -83,7 +83,7 @@ interface FoundFrames {
 function* findFrames(steps: CountedIo, { file, blockBytes, maxUnsyncedBytes }: FrameFile): IoRoutine<FoundFrames> {
   const size = steps.io.size(file);
   const frameBytesMax = longestFrame(maxUnsyncedBytes, blockBytes);
-  const scanner = new FrameScanner(steps, { file, blockBytes, limit: size, frameBytesMax });
+  const scanner = new FileScanner(steps, { file, blockBytes, limit: size, frameBytesMax });
   let frames = 0;
   // One for each piece that was read, beginning with the last one before everything that may not be durable.
   let starts: FrameStart[] = [{ position: 0, frames: 0 }];
@@ -111,7 +111,7 @@ function* writeFramesAgain(
   { frames, end, durableTo }: FoundFrames,
 ): IoRoutine<boolean> {
   const frameBytesMax = longestFrame(maxUnsyncedBytes, blockBytes);
-  const scanner = new FrameScanner(steps, { file, blockBytes, from: durableTo.position, limit: end, frameBytesMax });
+  const scanner = new FileScanner(steps, { file, blockBytes, from: durableTo.position, limit: end, frameBytesMax });
   let count = durableTo.frames;
   for (let written = scanner.end; yield* scanner.fill(); written = scanner.end) {
     while (scanner.next()) count++;

@@ -10,8 +10,8 @@ import { AsyncTransfer, type TransferContext } from '../../engine/transfers/asyn
 import { roundDown, roundUp, Zeros } from '../../engine/transfers/zeros.js';
 import { errnoNamed, errnoOf, systemError } from '../../errors/system-error.js';
 import type { IoToken } from '../../storage-io.js';
+import { RingOperation, RingOperations, type RingPort } from './operations-to-results.js';
 import type { RegisteredBuffers } from './registered-buffers.js';
-import { RingOperation, RingOperations, type RingPort } from './ring-operations.js';
 
 /** Called with the result of an operation that is one step of a larger one. */
 type StepEnded = (result: number) => void;
@@ -262,7 +262,7 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
       this.#inReadyTurn = false;
       this.#pollsOfReaped = 0;
       // Also when the listener throws: what it has queued before is submitted.
-      if (this.#operations.unsubmitted) this.flush();
+      this.#flushFromEventLoop();
     }
   };
 
@@ -301,8 +301,23 @@ export class IoUringExecutor implements Executor<number>, ExecutorKernel {
 
   readonly #scheduledFlush = (): void => {
     this.#flushScheduled = false;
-    if (this.#operations.unsubmitted) this.flush();
+    this.#flushFromEventLoop();
   };
+
+  /**
+   * Submits what waits. If the ring fails, everything in flight ends in this call, and the listener is notified behind it: in
+   * the middle it could wait for what has not ended yet.
+   */
+  #flushFromEventLoop(): void {
+    if (!this.#operations.unsubmitted) return;
+    this.#submissions.suppressNotify();
+    try {
+      this.flush();
+    } finally {
+      this.#submissions.resumeNotify();
+      this.#submissions.notify();
+    }
+  }
 
   /** The kernel refused it now (`EAGAIN`, `EBUSY`), or has as much as it may have: completions make room. */
   #scheduleResubmit(): void {

@@ -4,7 +4,7 @@ import type { IoFile } from '../storage-io.js';
 import type { AppendBuffer } from './append-buffer.js';
 import type { CountedIo } from './counted-io.js';
 
-/** What a {@link GroupWriter} writes, and where it begins. */
+/** What a {@link AppendWriter} writes, and where it begins. */
 export interface WriterStart {
   readonly steps: CountedIo;
   readonly file: IoFile;
@@ -21,7 +21,7 @@ export interface WriterStart {
  * The routines must not interleave: the caller runs them one after another. After the first failure all further calls
  * are refused: what is on the disk is found out when the file is opened again.
  */
-export class GroupWriter {
+export class AppendWriter {
   readonly #start: WriterStart;
   readonly #durableWrites: boolean;
   #written: number;

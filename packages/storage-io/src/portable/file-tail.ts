@@ -1,5 +1,5 @@
 import { FRAME_HEADER_BYTES, WalError } from '@walstack/codec';
-import type { FrameScanner } from './frame-scanner.js';
+import type { FileScanner } from './file-scanner.js';
 
 /** The longest frame, header included, of a file whose torn tail is at most `maxUnsyncedBytes` long. */
 export const longestFrame = (maxUnsyncedBytes: number, blockBytes: number): number => maxUnsyncedBytes - blockBytes;
@@ -11,7 +11,7 @@ export const longestFrame = (maxUnsyncedBytes: number, blockBytes: number): numb
  *
  * @throws `WAL_CORRUPT`
  */
-export function throwUnlessTorn(path: string, scanner: FrameScanner, maxUnsyncedBytes: number): void {
+export function throwUnlessTorn(path: string, scanner: FileScanner, maxUnsyncedBytes: number): void {
   const { end, stop, lengthAtStop, range } = scanner;
   const tail = range.limit - stop;
   if (tail > maxUnsyncedBytes) {

@@ -3,7 +3,7 @@ import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { Link } from '../chain/chain.js';
 import { readChainBesideWriter } from '../chain/chain-beside-writer.js';
 import { cutBack } from '../chain/corruption.js';
-import { findCut, type LastRead } from './resume-point.js';
+import { fingerprintOf, type LastRead } from './resume-point.js';
 
 /**
  * What a tail has read, to find out whether any of it was cut off: according to the writer of the log, which reports
@@ -61,4 +61,32 @@ export class CutCheck {
     const seen = findCut(links, lastRead);
     return reported === undefined || seen === undefined ? (reported ?? seen) : Math.min(reported, seen);
   }
+}
+
+/**
+ * Compares what was read with the chain as it is now. A segment number is never used twice, and a segment that was cut
+ * off never returns to the chain. So the first segment after the one last read shows where the log differs from what
+ * was read, and its predecessor shows whether segments in between were removed since.
+ *
+ * @param links - from the oldest segment on, or from one whose number is at most that of the segment last read
+ * @returns the first LSN of what was read that was cut off, 1 when it is not known which; `undefined` when none was
+ */
+export function findCut(links: readonly Link[], known: LastRead): Lsn | undefined {
+  const own = links.find(({ header }) => header.number === known.number)?.header;
+  const next = links.find(({ header }) => header.number > known.number)?.header;
+  // It is another log, or a copy of it that was written independently.
+  if (own !== undefined && fingerprintOf(own.segmentId) !== known.id) return 1;
+  if (next === undefined) return own === undefined ? 1 : undefined;
+  const before = next.predecessor?.number ?? 0;
+  // The log began anew after the segment last read, at whatever LSN.
+  if (next.predecessor === undefined && known.number > 0) return 1;
+  if (next.firstLsn <= known.lsn) {
+    // Where segments were removed before it, the cut may have been in any of them.
+    return before > 0 && before <= known.number ? next.firstLsn : 1;
+  }
+  if (next.firstLsn > known.lsn + 1) return undefined;
+  // It begins right after the last record read: so its predecessor has to be the segment last read.
+  const isSame =
+    before === known.number && (next.predecessor === undefined || fingerprintOf(next.predecessor.id) === known.id);
+  return isSame ? undefined : 1;
 }

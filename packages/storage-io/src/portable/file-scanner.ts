@@ -14,7 +14,7 @@ const BUFFER_BYTES = CHUNK_BYTES + BLOCK_BYTES_MAX;
 /** The maximum number of frames found by one scan of the buffer. */
 const FRAMES_MAX = 4096;
 
-/** What a {@link FrameScanner} reads. */
+/** What a {@link FileScanner} reads. */
 export interface ScanRange {
   readonly file: IoFile;
   readonly blockBytes: number;
@@ -40,7 +40,7 @@ export interface ScanRange {
  * block and no further: a block that begins with zeros was never written. Zeros that are not marked as padding are
  * where a frame was never written, and bytes after them may be the middle of that frame.
  */
-export class FrameScanner {
+export class FileScanner {
   readonly range: ScanRange;
   readonly #steps: CountedIo;
   readonly #offsets: Uint32Array;
