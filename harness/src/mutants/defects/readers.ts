@@ -61,15 +61,6 @@ export const READERS_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
-    name: 'plain-records-before-the-first-one',
-    test: 'packages/segmented/test/reading.test.ts',
-    breaks: 'A reading begins with the record that was asked for.',
-    file: `${READER}/walk/segment-walk.ts`,
-    find: '    this.#takesPlain = this.#matches === undefined && !decoder.transforms(0);\n',
-    replace:
-      '    this.#takesPlain = this.#matches === undefined && !decoder.transforms(0);\n    if (this.#takesPlain) this.#plain = scanner.frames;\n',
-  },
-  {
     name: 'failed-cursor-at-the-end',
     test: REPLAY_TEST,
     breaks: 'A cursor that has failed does not report the end.',
