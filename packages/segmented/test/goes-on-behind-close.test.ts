@@ -165,7 +165,7 @@ test('a new segment is made where a ring is set behind a first append that has f
   let payload: Uint8Array | undefined;
   const clock = new TestEnvironment(5).options;
   const now = (): number => {
-    if (payload !== undefined) structuredClone(payload.buffer, { transfer: [payload.buffer] });
+    if (payload !== undefined) structuredClone(payload.buffer, { transfer: [payload.buffer as ArrayBuffer] });
     payload = undefined;
     return clock.now();
   };
