@@ -41,6 +41,8 @@ export type LogNote =
       readonly payloads: readonly string[];
       /** The checkpoint and the holds that it was opened with. */
       readonly claims?: Readonly<Record<string, number>>;
+      /** The positions of followers. They are in files of their own, and opening the log does not make them durable. */
+      readonly followers?: Readonly<Record<string, number>>;
     }
   /** A truncation was asked for: nothing before this LSN is needed. */
   | { readonly kind: 'truncated'; readonly lsn: number }
@@ -322,7 +324,11 @@ export class Knowledge {
         if (this.#isCut(note.firstLsn, note.firstLsn + note.payloads.length)) this.#cutAfter(this.#cut as Cut);
         this.#cut = undefined;
         if (note.claims !== undefined) {
+          const before = this.#claims;
           this.#claims = new Map(Object.entries(note.claims).map(([name, lsn]) => [name, [lsn]]));
+          for (const [name, lsn] of Object.entries(note.followers ?? {})) {
+            this.#claims.set(name, [...(before.get(name) ?? []), lsn]);
+          }
         }
         for (const [index, payload] of note.payloads.entries()) this.#must.set(note.firstLsn + index, payload);
         this.#dropFrom(note.firstLsn + note.payloads.length);

@@ -108,10 +108,11 @@ export class ModelledLog {
     const knowledge = new Knowledge(this.#run.notes);
     knowledge.check(firstLsn, payloads, nextLsn);
     const claims = { ...wal.holds, [CHECKPOINT]: wal.checkpointLsn };
-    knowledge.checkClaims(firstLsn, claims);
+    const followers = await this.#followers();
+    knowledge.checkClaims(firstLsn, { ...claims, ...followers });
     await runAsync(this.#run.io, throwIfLost(this.#run.io, DIRECTORY, knowledge.files));
     // What is read back need not be durable, but for what recovery has found.
-    if (wal.durableLsn === wal.lastLsn) this.#run.note({ kind: 'found', firstLsn, payloads, claims });
+    if (wal.durableLsn === wal.lastLsn) this.#run.note({ kind: 'found', firstLsn, payloads, claims, followers });
     return records;
   }
 
@@ -198,9 +199,9 @@ export class ModelledLog {
     // A segment whose name is still being given may come too late for what is before it to go.
     const named = new Set(wal.listSegments().map(({ path }) => path));
     this.#run.note({ kind: 'truncated', lsn });
-    if (this.#blocks) wal.truncateBeforeSync(lsn);
-    else await wal.truncateBefore(lsn);
-    const needed = Math.min(lsn, ...Object.values(wal.holds));
+    const { keptFor = [] } = this.#blocks ? wal.truncateBeforeSync(lsn) : await wal.truncateBefore(lsn);
+    const followers = keptFor.map((each) => each.lsn ?? 0);
+    const needed = Math.min(lsn, ...Object.values(wal.holds), ...followers);
     const [first, second] = wal.listSegments();
     if (first !== undefined && second !== undefined && named.has(second.path) && second.firstLsn <= needed) {
       throw new Error(`truncation to ${lsn} has left ${first.path}, and ${needed} is the first LSN that is needed`);
@@ -259,6 +260,24 @@ export class ModelledLog {
       throwUnlessDurable(wal, lsn - 1, 'a hold');
     }
     this.#run.note({ kind: 'claimed', name, lsn });
+  }
+
+  /** Removes a follower with a name, which is not open. */
+  async removeFollower(name: string): Promise<void> {
+    this.#run.note({ kind: 'claiming', name, lsn: undefined });
+    if (this.#blocks) this.wal.removeFollowerSync(name);
+    else await this.wal.removeFollower(name);
+    this.#run.note({ kind: 'claimed', name, lsn: undefined });
+  }
+
+  /** How far the followers are for which anything was noted: others may have begun, or not. */
+  async #followers(): Promise<Record<string, number>> {
+    const names = new Set(this.#run.notes.map((note) => (note.kind === 'claiming' ? note.name : undefined)));
+    const found = this.#blocks ? this.wal.followersSync() : await this.wal.followers();
+    const known = found.flatMap(({ name, lsn }) =>
+      name !== undefined && names.has(name) ? [[name, lsn ?? 0] as const] : [],
+    );
+    return Object.fromEntries(known);
   }
 
   /** Makes a call that applies the retention. */

@@ -55,7 +55,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   if (checkpoint.expiredLsn !== undefined) checkLsn('expiredLsn', checkpoint.expiredLsn);
   if (checkpoint.unsettled !== undefined) {
     checkInteger('unsettled.firstSegment', checkpoint.unsettled.firstSegment, 1);
-    if (checkpoint.unsettled.expiredLsn !== undefined) checkLsn('unsettled.expiredLsn', checkpoint.unsettled.expiredLsn);
+    if (checkpoint.unsettled.expiredLsn !== undefined)
+      checkLsn('unsettled.expiredLsn', checkpoint.unsettled.expiredLsn);
   }
   return encodeFramedJson({
     logId: Buffer.from(checkpoint.logId).toString('hex'),

@@ -35,7 +35,6 @@ export { type Beginning, withoutUnsettled } from './checkpoint.js';
 export { crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
 export { findDurabilityProof } from './durability-proof.js';
 export { parseStagedName, stagedName } from './file-names.js';
-export { checkBlockBytes } from './frame-layout.js';
 export {
   checkFollowerName,
   decodeFollowerFile,
@@ -46,6 +45,7 @@ export {
   parseFollowerFileName,
   type StoredPosition,
 } from './follower-file.js';
+export { checkBlockBytes } from './frame-layout.js';
 export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 export { getUint64, setUint64 } from './integers.js';
 export { checkLsn } from './lsn.js';

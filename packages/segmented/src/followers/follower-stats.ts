@@ -24,7 +24,7 @@ export interface FollowerStats {
   readonly lagBytes: number;
   /** When it has last stored its position, or that it is there, milliseconds since the Unix epoch, by its own clock. */
   readonly storedAtMs: number | undefined;
-  /** How long ago that was, by the clock of this log, in milliseconds; never negative. */
+  /** How long ago that was, by the clock of this log, in milliseconds; never negative. `undefined` also without a clock. */
   readonly ageMs: number | undefined;
   /** Whether a process has it open; `undefined` where that is not known, for example of one on another machine. */
   readonly alive: boolean | undefined;

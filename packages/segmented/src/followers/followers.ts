@@ -46,13 +46,40 @@ export class Followers {
   /** Reads the files of all followers again. */
   *read(): IoRoutine<void> {
     this.#found = yield* readFollowers(this.#environment.io, this.#settings.directory);
-    this.#readAtMs = this.#environment.now();
+    this.#readAtMs = this.#now;
     this.#announceChanges();
+  }
+
+  /**
+   * The same, for a truncation that relies on what was read: makes it durable, else a crash could leave a follower with its
+   * position before the beginning of the log. Where that fails, everything is kept.
+   */
+  *readDurably(): IoRoutine<void> {
+    yield* this.read();
+    if (this.#found.followers.length === 0) return;
+    const { io } = this.#environment;
+    try {
+      yield* ioSteps.syncDirectory(io, join(this.#settings.directory, FileName.followers));
+    } catch (failure) {
+      if (!WalError.is(failure) || failure.code === 'WAL_CLOSED') throw failure;
+      this.#found = { ...this.#found, failure };
+      this.#announceChanges();
+    }
   }
 
   /** Whether the files were not read for a second. */
   get isStale(): boolean {
-    return Math.abs(this.#environment.now() - this.#readAtMs) >= STALE_MS;
+    return !(Math.abs(this.#now - this.#readAtMs) < STALE_MS);
+  }
+
+  /** The time; `NaN` from a clock that has none: then nothing is known to be old. */
+  get #now(): number {
+    try {
+      const now: unknown = this.#environment.now();
+      return typeof now === 'number' ? now : Number.NaN;
+    } catch {
+      return Number.NaN;
+    }
   }
 
   /** The first LSN that any of them needs; 0 when everything has to be kept; `Infinity` when nothing has. */
@@ -116,11 +143,12 @@ export class Followers {
   #stateOf({ name, stored, failure, alive }: FoundFollower): FollowerStats {
     if (stored === undefined) return this.#unreadable(name, failure as WalError, alive);
     const { logId, position, storedAtMs } = stored;
-    const ageMs = Math.max(0, this.#environment.now() - storedAtMs);
+    const age = Math.max(0, this.#now - storedAtMs);
+    const ageMs = Number.isNaN(age) ? undefined : age;
     const isOther = !sameId(logId, this.#logId);
     const lsn = isOther || position === undefined ? undefined : this.#firstNeeded(position);
     const { followerExpiryMs = Number.POSITIVE_INFINITY } = this.#settings;
-    const isGone = alive !== true && ageMs > followerExpiryMs;
+    const isGone = alive !== true && ageMs !== undefined && ageMs > followerExpiryMs;
     return Object.freeze({
       name,
       state: isGone ? 'expired' : isOther ? 'other-log' : 'holding',

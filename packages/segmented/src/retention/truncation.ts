@@ -320,7 +320,7 @@ export class Truncation {
           ? { firstSegment: noted, expiredLsn: reason === 'expired' ? this.#expiredBelow(noted) : undefined }
           : unsettled;
       yield* this.#replace({ ...this.#store.current, ...beginning, unsettled });
-      yield* this.#followers.read();
+      yield* this.#followers.readDurably();
       number = Math.min(noted, firstKept());
       if (number < noted) continue;
       yield* this.#replace({ ...this.#store.current, unsettled: undefined });

@@ -1,5 +1,12 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, optionNames, outOfRange } from '@walstack/codec/internal';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  optionNames,
+  outOfRange,
+} from '@walstack/codec/internal';
 import {
   LogTail,
   type LogTailOptions,
@@ -130,7 +137,13 @@ export function checkFollow<Options extends FollowOptions>(
 ): FollowSettings {
   if (typeof from === 'object') checkResumePoint('from', from);
   else if (from !== 'stored') checkFrom('from', from);
-  const { batch, signal, copy = true, durableOnly = true, onTruncated = 'throw' } = checkOptions('options', options, known);
+  const {
+    batch,
+    signal,
+    copy = true,
+    durableOnly = true,
+    onTruncated = 'throw',
+  } = checkOptions('options', options, known);
   const { types, scope, fromTimeMs, onProgress } = options;
   checkOnProgress('onProgress', onProgress);
   // Absent filters must stay absent, so that nothing is examined for them.
@@ -369,7 +382,11 @@ class Reading<T> {
       this.#tail?.cutAfter(lastLsn);
       this.#exhaustedUpTo = undefined;
     };
-    this.#end = followed.begin(() => this.#tail?.nextLsn, cut, () => this.#release());
+    this.#end = followed.begin(
+      () => this.#tail?.nextLsn,
+      cut,
+      () => this.#release(),
+    );
     // Not `AbortSignal.any`: a signal may come from another realm.
     if (signal?.aborted === true) end();
     if (signal === undefined || signal.aborted) return;

@@ -53,7 +53,8 @@ export function checkNamed(
     return undefined;
   }
   if (initially !== undefined) checkInitially(initially);
-  const { events, ms = STORE_MS } = storeEvery === undefined ? {} : checkOptions('storeEvery', storeEvery, ['events', 'ms']);
+  const { events, ms = STORE_MS } =
+    storeEvery === undefined ? {} : checkOptions('storeEvery', storeEvery, ['events', 'ms']);
   return {
     name: checkFollowerName('name', name),
     initially: initially ?? 'first',

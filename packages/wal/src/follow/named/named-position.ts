@@ -224,7 +224,8 @@ export class NamedPosition {
   #onTimer(): void {
     if (this.#isOver) return;
     this.#coverSkipped();
-    const isNew = this.#stored?.lsn !== this.#acknowledged && (this.#settings.isAutomatic || this.#hasNothingOutstanding);
+    const isNew =
+      this.#stored?.lsn !== this.#acknowledged && (this.#settings.isAutomatic || this.#hasNothingOutstanding);
     const isDue = Math.abs(this.#log.now() - this.#storedAtMs) >= RENEW_MS;
     if ((isNew || isDue) && this.#queue.idle) this.#storeInBackground(isDue);
     this.#arm();

@@ -9,12 +9,7 @@ import {
 import { readChainBesideWriter } from '@walstack/mmap-reader/internal';
 import { readFollowerFile } from '@walstack/segmented/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
-import {
-  DIRECTORY_MODE_DEFAULT,
-  FILE_MODE_DEFAULT,
-  makeDirectories,
-  replaceFile,
-} from '@walstack/storage-io/internal';
+import { DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT, makeDirectories, replaceFile } from '@walstack/storage-io/internal';
 
 /** The file with the position of a follower, locked against another one of the same name. */
 export class PositionFile {
@@ -117,7 +112,12 @@ function refusal(error: unknown, name: string, directory: string): unknown {
   if (code === 'WAL_LOCKED') {
     const by = holder === undefined ? '' : ` by ${holder}`;
     const what = `the follower ${JSON.stringify(name)} of ${directory} is open already${by}: a name is for one at a time`;
-    return new WalError('WAL_LOCKED', what, { ...facts, ...(holder === undefined ? {} : { holder }) }, { cause: error });
+    return new WalError(
+      'WAL_LOCKED',
+      what,
+      { ...facts, ...(holder === undefined ? {} : { holder }) },
+      { cause: error },
+    );
   }
   if (code === 'WAL_IO_FAILED' && systemCode !== undefined && NO_RIGHT.has(systemCode)) {
     const what =
