@@ -10,6 +10,9 @@ export interface LostFile {
 /** The name under which a checkpoint is noted: no hold of a scenario has it. */
 export const CHECKPOINT = 'checkpoint';
 
+/** With this before its name, the position of a follower is noted like a hold: no hold of a scenario has such a name. */
+export const FOLLOWER = 'follower ';
+
 /** Records that are there as a whole or not at all. */
 export interface Batch {
   readonly firstLsn: number;
@@ -42,7 +45,7 @@ export type LogNote =
       /** The checkpoint and the holds that it was opened with. */
       readonly claims?: Readonly<Record<string, number>>;
       /** The positions of followers. They are in files of their own, and opening the log does not make them durable. */
-      readonly followers?: Readonly<Record<string, number>>;
+      readonly followers?: Readonly<Record<string, number | undefined>>;
     }
   /** A truncation was asked for: nothing before this LSN is needed. */
   | { readonly kind: 'truncated'; readonly lsn: number }
@@ -138,7 +141,7 @@ export class Knowledge {
    *
    * @throws an error that says which promise is broken
    */
-  checkClaims(firstLsn: number, found: Readonly<Record<string, number>>): void {
+  checkClaims(firstLsn: number, found: Readonly<Record<string, number | undefined>>): void {
     for (const name of new Set([...this.#claims.keys(), ...Object.keys(found)])) {
       const lsn = found[name];
       const possible = this.#claims.get(name);

@@ -1,7 +1,7 @@
 import { WalError } from '@walstack/codec';
 import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { type FollowFrom, Wal, type WalEvent, type WalFollower } from '@walstack/wal';
-import type { LogNote } from './knowledge.js';
+import { FOLLOWER, type LogNote } from './knowledge.js';
 import { DIRECTORY } from './modelled-log.js';
 import { SimulatedEnvironment } from './simulated-environment.js';
 
@@ -34,8 +34,8 @@ export class ModelledFollower {
     try {
       const lsn = await follower.take();
       // With nothing acknowledged, this is where the file says that it is.
-      run.note({ kind: 'claiming', name, lsn });
-      run.note({ kind: 'claimed', name, lsn });
+      run.note({ kind: 'claiming', name: FOLLOWER + name, lsn });
+      run.note({ kind: 'claimed', name: FOLLOWER + name, lsn });
       return follower;
     } catch (error) {
       if (typeof from !== 'number' || !WalError.is(error, 'WAL_TRUNCATED') || (error.firstLsn ?? 0) <= from)
@@ -57,9 +57,9 @@ export class ModelledFollower {
 
   /** Acknowledges an event that was taken. */
   async acknowledge(lsn: number): Promise<void> {
-    this.#run.note({ kind: 'claiming', name: this.#name, lsn: lsn + 1 });
+    this.#run.note({ kind: 'claiming', name: FOLLOWER + this.#name, lsn: lsn + 1 });
     await this.#follower.acknowledge(lsn);
-    this.#run.note({ kind: 'claimed', name: this.#name, lsn: lsn + 1 });
+    this.#run.note({ kind: 'claimed', name: FOLLOWER + this.#name, lsn: lsn + 1 });
   }
 
   async end(): Promise<void> {

@@ -6,7 +6,7 @@ import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { openAborted } from './aborted-opening.js';
 import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
-import { type BackedUp, CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
+import { type BackedUp, CHECKPOINT, FOLLOWER, Knowledge, type LogNote } from './knowledge.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { beforeRetention, checkRetained } from './retained.js';
 import { SimulatedEnvironment } from './simulated-environment.js';
@@ -264,20 +264,20 @@ export class ModelledLog {
 
   /** Removes a follower with a name, which is not open. */
   async removeFollower(name: string): Promise<void> {
-    this.#run.note({ kind: 'claiming', name, lsn: undefined });
+    this.#run.note({ kind: 'claiming', name: FOLLOWER + name, lsn: undefined });
     if (this.#blocks) this.wal.removeFollowerSync(name);
     else await this.wal.removeFollower(name);
-    this.#run.note({ kind: 'claimed', name, lsn: undefined });
+    this.#run.note({ kind: 'claimed', name: FOLLOWER + name, lsn: undefined });
   }
 
   /** How far the followers are for which anything was noted: others may have begun, or not. */
-  async #followers(): Promise<Record<string, number>> {
-    const names = new Set(this.#run.notes.map((note) => (note.kind === 'claiming' ? note.name : undefined)));
-    const found = this.#blocks ? this.wal.followersSync() : await this.wal.followers();
-    const known = found.flatMap(({ name, lsn }) =>
-      name !== undefined && names.has(name) ? [[name, lsn ?? 0] as const] : [],
+  async #followers(): Promise<Record<string, number | undefined>> {
+    const noted = this.#run.notes.flatMap((note) =>
+      note.kind === 'claiming' && note.name.startsWith(FOLLOWER) ? [note.name] : [],
     );
-    return Object.fromEntries(known);
+    const found = this.#blocks ? this.wal.followersSync() : await this.wal.followers();
+    const lsns = new Map(found.map(({ name, lsn = 0 }) => [`${FOLLOWER}${name}`, lsn]));
+    return Object.fromEntries([...new Set(noted)].map((name) => [name, lsns.get(name)]));
   }
 
   /** Makes a call that applies the retention. */

@@ -1,7 +1,14 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
-import { channels, type FollowDirectoryOptions, type FollowerMessage, Wal, type WalFollower } from '@walstack/wal';
+import {
+  channels,
+  type FollowDirectoryOptions,
+  type FollowerMessage,
+  Wal,
+  type WalEvent,
+  type WalFollower,
+} from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
 import { turns } from '../../../harness/test-kit/event-loop.js';
@@ -29,7 +36,8 @@ async function take(follower: WalFollower<{ readonly lsn: number }>, count: numb
   return found;
 }
 
-const followed = (directory: string, options: FollowDirectoryOptions) => Wal.follow(directory, 'stored', options);
+const followed = (directory: string, options: Omit<FollowDirectoryOptions, 'batch'>): WalFollower<WalEvent> =>
+  Wal.follow(directory, 'stored', options);
 
 describe.each(BACKENDS)('on %s', (_name, create) => {
   test('the log keeps what a follower with a name has not acknowledged, also while it is not running', async () => {
@@ -93,7 +101,8 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     const follower = followed(directory, { io, name: 'rare', types: [7], ...time.options, pollMs: 77 });
     expect(await take(follower, 1)).toEqual([1]);
     const next = take(follower, 1);
-    while (follower.position !== 61) {
+    const positionOf = (): number | undefined => follower.position;
+    while (positionOf() !== 61) {
       time.fire(77);
       await turns();
     }
@@ -105,7 +114,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     expect(await wal.followers()).toMatchObject([{ lsn: 61, lagRecords: 0, lagBytes: 0 }]);
 
     await commit(wal, 10);
-    while (follower.position !== 71) {
+    while (positionOf() !== 71) {
       time.fire(77);
       await turns();
     }
