@@ -117,12 +117,12 @@ export class TruncationCalls {
 
   async removeFollower(name: string): Promise<boolean> {
     checkFollowerName('name', name);
-    return this.#calls.runMaintenance(() => this.#removeFollower(name));
+    return this.#calls.runMaintenance(() => this.#truncating(this.#removeFollower(name)));
   }
 
   removeFollowerSync(name: string): boolean {
     checkFollowerName('name', name);
-    return this.#calls.runMaintenanceSync(() => this.#removeFollower(name));
+    return this.#calls.runMaintenanceSync(() => this.#truncating(this.#removeFollower(name)));
   }
 
   *#readFollowers(): IoRoutine<readonly FollowerStats[]> {
