@@ -13,10 +13,10 @@ import { ReadPoints } from './read-points.js';
 const RENEW_MS = 10_000;
 
 /** Where a follower with a name begins: `'stored'` is found out from its file. */
-export type NamedFrom = ReadFrom | ResumePoint | 'stored';
+type NamedFrom = ReadFrom | ResumePoint | 'stored';
 
 /** What a position needs to know of the log. */
-export interface NamedLog extends Pick<Environment, 'io' | 'now' | 'setTimer'> {
+interface NamedLog extends Pick<Environment, 'io' | 'now' | 'setTimer'> {
   readonly directory: string;
   /** Wakes the follower: storing in the background has failed. */
   readonly wake: () => void;
