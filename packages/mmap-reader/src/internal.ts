@@ -27,16 +27,10 @@ export {
 export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { Sessions } from './chain/sessions.js';
 export { SparseIndex } from './chain/sparse-index.js';
+export { findCut } from './directory/cut-detection.js';
 export { ON_TRUNCATED } from './directory/log-tail-options.js';
 export { sizesOf } from './directory/replay-progress.js';
-export {
-  checkResumePoint,
-  findCut,
-  lastReadAt,
-  lastReadBefore,
-  lastReadIn,
-  resumePointOf,
-} from './directory/resume-point.js';
+export { checkResumePoint, lastReadAt, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';
 export type { Frames } from './frames/frames.js';
