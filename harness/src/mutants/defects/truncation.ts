@@ -247,8 +247,13 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/keep-for.test.ts',
     breaks: 'A reader that begins while a truncation is in progress keeps what it needs.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'number = Math.min(noted, firstKept());',
-    replace: 'number = noted;',
+    find: 'readDurably();\n      number = Math.min(noted, firstKept());',
+    replace: 'readDurably();\n      number = noted;',
+    also: {
+      file: `${SEGMENTED}/retention/truncation.ts`,
+      find: 'unsettled: undefined });\n      number = Math.min(noted, firstKept());',
+      replace: 'unsettled: undefined });\n      number = noted;',
+    },
   },
   {
     name: 'hold-without-what-is-before-it',
