@@ -293,7 +293,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     breaks: 'A reused file gets a new segment id.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
     find: 'segmentId: newId(this.#environment) }',
-    replace: 'segmentId: this.#logId }',
+    replace: 'segmentId: this.logId }',
     also: {
       file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
       find: 'if (next.earlierSeed === segmentSeed(header.segmentId)) {',

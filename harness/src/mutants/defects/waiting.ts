@@ -148,8 +148,8 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/follow.test.ts',
     breaks: 'Truncation keeps what a follower in the same process has not read yet.',
     file: `${WAL}/follow/log-followers.ts`,
-    find: 'log.keepFor(() => tail.nextLsn ?? first, cut);',
-    replace: 'log.keepFor(() => (tail.nextLsn ?? first) + 1_000_000, cut);',
+    find: 'log.keepFor(needed, cut);',
+    replace: 'log.keepFor(() => needed() + 1_000_000, cut);',
   },
   {
     name: 'rejected-cut-leaves-commits-waiting',
