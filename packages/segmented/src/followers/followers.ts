@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { FileName, type Lsn, WalError } from '@walstack/codec';
 import { followerFileNames, type StoredPosition } from '@walstack/codec/internal';
 import { findCut, lastReadAt, type Segment, sameId } from '@walstack/mmap-reader/internal';
@@ -46,7 +47,8 @@ export class Followers {
   /** Reads the files of all followers again. */
   *read(): IoRoutine<void> {
     this.#found = yield* readFollowers(this.#environment.io, this.#settings.directory);
-    this.#readAtMs = this.#now;
+    // Not the clock of the environment, which is asked only where there is a follower: nothing that is stored depends on this.
+    this.#readAtMs = performance.now();
     this.#announceChanges();
   }
 
@@ -69,7 +71,7 @@ export class Followers {
 
   /** Whether the files were not read for a second. */
   get isStale(): boolean {
-    return !(Math.abs(this.#now - this.#readAtMs) < STALE_MS);
+    return performance.now() - this.#readAtMs >= STALE_MS;
   }
 
   /** The time; `NaN` from a clock that has none: then nothing is known to be old. */
