@@ -10,9 +10,6 @@ export interface LostFile {
 /** The name under which a checkpoint is noted: no hold of a scenario has it. */
 export const CHECKPOINT = 'checkpoint';
 
-/** With this before its name, the position of a follower is noted like a hold: no hold of a scenario has such a name. */
-export const FOLLOWER = 'follower ';
-
 /** Records that are there as a whole or not at all. */
 export interface Batch {
   readonly firstLsn: number;
@@ -44,8 +41,6 @@ export type LogNote =
       readonly payloads: readonly string[];
       /** The checkpoint and the holds that it was opened with. */
       readonly claims?: Readonly<Record<string, number>>;
-      /** The positions of followers. They are in files of their own, and opening the log does not make them durable. */
-      readonly followers?: Readonly<Record<string, number | undefined>>;
     }
   /** A truncation was asked for: nothing before this LSN is needed. */
   | { readonly kind: 'truncated'; readonly lsn: number }
@@ -141,7 +136,7 @@ export class Knowledge {
    *
    * @throws an error that says which promise is broken
    */
-  checkClaims(firstLsn: number, found: Readonly<Record<string, number | undefined>>): void {
+  checkClaims(firstLsn: number, found: Readonly<Record<string, number>>): void {
     for (const name of new Set([...this.#claims.keys(), ...Object.keys(found)])) {
       const lsn = found[name];
       const possible = this.#claims.get(name);
@@ -327,11 +322,7 @@ export class Knowledge {
         if (this.#isCut(note.firstLsn, note.firstLsn + note.payloads.length)) this.#cutAfter(this.#cut as Cut);
         this.#cut = undefined;
         if (note.claims !== undefined) {
-          const before = this.#claims;
           this.#claims = new Map(Object.entries(note.claims).map(([name, lsn]) => [name, [lsn]]));
-          for (const [name, lsn] of Object.entries(note.followers ?? {})) {
-            this.#claims.set(name, [...(before.get(name) ?? []), lsn]);
-          }
         }
         for (const [index, payload] of note.payloads.entries()) this.#must.set(note.firstLsn + index, payload);
         this.#dropFrom(note.firstLsn + note.payloads.length);

@@ -6,7 +6,7 @@ import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { openAborted } from './aborted-opening.js';
 import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
-import { type BackedUp, CHECKPOINT, FOLLOWER, Knowledge, type LogNote } from './knowledge.js';
+import { type BackedUp, CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { beforeRetention, checkRetained } from './retained.js';
 import { SimulatedEnvironment } from './simulated-environment.js';
@@ -108,11 +108,10 @@ export class ModelledLog {
     const knowledge = new Knowledge(this.#run.notes);
     knowledge.check(firstLsn, payloads, nextLsn);
     const claims = { ...wal.holds, [CHECKPOINT]: wal.checkpointLsn };
-    const followers = await this.#followers();
-    knowledge.checkClaims(firstLsn, { ...claims, ...followers });
+    knowledge.checkClaims(firstLsn, claims);
     await runAsync(this.#run.io, throwIfLost(this.#run.io, DIRECTORY, knowledge.files));
     // What is read back need not be durable, but for what recovery has found.
-    if (wal.durableLsn === wal.lastLsn) this.#run.note({ kind: 'found', firstLsn, payloads, claims, followers });
+    if (wal.durableLsn === wal.lastLsn) this.#run.note({ kind: 'found', firstLsn, payloads, claims });
     return records;
   }
 
@@ -199,9 +198,9 @@ export class ModelledLog {
     // A segment whose name is still being given may come too late for what is before it to go.
     const named = new Set(wal.listSegments().map(({ path }) => path));
     this.#run.note({ kind: 'truncated', lsn });
-    const { keptFor = [] } = this.#blocks ? wal.truncateBeforeSync(lsn) : await wal.truncateBefore(lsn);
-    const followers = keptFor.map((each) => each.lsn ?? 0);
-    const needed = Math.min(lsn, ...Object.values(wal.holds), ...followers);
+    if (this.#blocks) wal.truncateBeforeSync(lsn);
+    else await wal.truncateBefore(lsn);
+    const needed = Math.min(lsn, ...Object.values(wal.holds));
     const [first, second] = wal.listSegments();
     if (first !== undefined && second !== undefined && named.has(second.path) && second.firstLsn <= needed) {
       throw new Error(`truncation to ${lsn} has left ${first.path}, and ${needed} is the first LSN that is needed`);
@@ -260,24 +259,6 @@ export class ModelledLog {
       throwUnlessDurable(wal, lsn - 1, 'a hold');
     }
     this.#run.note({ kind: 'claimed', name, lsn });
-  }
-
-  /** Removes a follower with a name, which is not open. */
-  async removeFollower(name: string): Promise<void> {
-    this.#run.note({ kind: 'claiming', name: FOLLOWER + name, lsn: undefined });
-    if (this.#blocks) this.wal.removeFollowerSync(name);
-    else await this.wal.removeFollower(name);
-    this.#run.note({ kind: 'claimed', name: FOLLOWER + name, lsn: undefined });
-  }
-
-  /** How far the followers are for which anything was noted: others may have begun, or not. */
-  async #followers(): Promise<Record<string, number | undefined>> {
-    const noted = this.#run.notes.flatMap((note) =>
-      note.kind === 'claiming' && note.name.startsWith(FOLLOWER) ? [note.name] : [],
-    );
-    const found = this.#blocks ? this.wal.followersSync() : await this.wal.followers();
-    const lsns = new Map(found.map(({ name, lsn = 0 }) => [`${FOLLOWER}${name}`, lsn]));
-    return Object.fromEntries([...new Set(noted)].map((name) => [name, lsns.get(name)]));
   }
 
   /** Makes a call that applies the retention. */

@@ -25,8 +25,6 @@ export const FileName = {
   backupDecision: 'backup.next',
   /** The draft of `backup.next`: written under this name, then renamed. */
   backupDraft: 'backup.new',
-  /** The directory of the files of followers that have a name: how far each of them is. */
-  followers: 'followers',
 } as const;
 
 const SEGMENT = /^wal-(\d{10})-(\d{20})\.seg$/;

@@ -28,7 +28,6 @@ const DECIDED_HERE = [
   'retainBytes',
   'retainAgeMs',
   'retainUntilCheckpoint',
-  'followerExpiryMs',
   'recoveryMode',
   'salvageLsn',
   'lockTimeoutMs',

@@ -34,10 +34,8 @@ function failed(call = truncate, close = false): SimulatedDisk {
     wal = openOn(disk.createStorageIo());
   }
   let renamed = false;
-  // A truncation is announced first, and then settled.
-  let before = call === truncate ? 1 : 0;
   disk.failWhen(({ kind, path }) => {
-    if (kind === 'rename' && path.endsWith(FileName.checkpointDraft) && before-- === 0) renamed = true;
+    if (kind === 'rename' && path.endsWith(FileName.checkpointDraft)) renamed = true;
     return renamed && kind === 'sync-directory' ? 'failing-sync' : undefined;
   });
   expect(() => call(wal)).toThrow(expect.objectContaining({ code: 'WAL_IO_FAILED' }));

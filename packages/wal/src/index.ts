@@ -32,14 +32,9 @@ export {
   Batch,
   type CautionMessage,
   type ErrorMessage,
-  type FollowerMessage,
-  type FollowerState,
-  type FollowerStats,
-  type KeptFor,
   type LogMessage,
   type LongCallOptions,
   type LsnRange,
-  type OnTruncated,
   type OpenMessage,
   type ProgressPhase,
   type ReadFrom,
@@ -53,7 +48,6 @@ export {
   type RollMessage,
   type SalvageReport,
   type SegmentMeta,
-  type SkippedRecords,
   type TruncateMessage,
   type TruncateResult,
   type TypedChannel,
@@ -75,7 +69,6 @@ export type {
 export type { MappedEvent } from './event-map.js';
 export type { FollowFrom, FollowOptions, WalFollower } from './follow/follow.js';
 export type { FollowDirectoryOptions } from './follow/follow-directory.js';
-export type { NamedOptions, StoreEvery } from './follow/named/named-options.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalReadOptions } from './reading.js';

@@ -114,8 +114,8 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/from-checkpoint.test.ts',
     breaks: 'Records that the application has truncated are not missing to a reader from the checkpoint on.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: "expiredLsn: reason === 'expired' ? this.#expiredBelow(noted) : undefined }",
-    replace: 'expiredLsn: this.#expiredBelow(noted) }',
+    find: "const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;",
+    replace: 'const expiredLsn = this.#expiredBelow(noted);',
   },
   {
     name: 'reset-counts-as-missing',

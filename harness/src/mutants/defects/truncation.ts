@@ -1,5 +1,5 @@
 import type { Defect } from '../defect.js';
-import { SEGMENTED, WAL } from './folders.js';
+import { SEGMENTED } from './folders.js';
 
 /** Defects in freeing segments and in what says where a log begins. */
 export const TRUNCATION_DEFECTS: readonly Defect[] = [
@@ -29,73 +29,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'checkpoint-before-removal',
     breaks: 'The first kept segment is durable in the checkpoint before older files are removed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '      yield* this.#replace({ ...this.#store.current, ...beginning, unsettled });\n',
+    find: '      yield* this.#replace({ ...this.#store.current, firstSegment: noted, expiredLsn });\n',
     replace: '',
-  },
-  {
-    name: 'followers-not-read-behind-the-announcement',
-    scenario: 'followers',
-    breaks:
-      'A truncation looks for followers again behind its announcement: one that came between holds what it needs.',
-    file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '      yield* this.#followers.readDurably();\n',
-    replace: '',
-  },
-  {
-    name: 'announcement-not-undone',
-    scenario: 'followers',
-    breaks: 'A crash undoes a truncation that is announced and not settled: a follower that came before it is held.',
-    file: `${SEGMENTED}/recovery/analyze-log.ts`,
-    find: 'stored === undefined || hasWriter ? stored : withoutUnsettled(stored)',
-    replace: 'stored',
-  },
-  {
-    name: 'position-relied-on-before-it-is-durable',
-    scenario: 'followers',
-    breaks: 'A truncation relies only on positions of followers that are durable.',
-    file: `${SEGMENTED}/followers/followers.ts`,
-    find: '      yield* ioSteps.syncDirectory(io, join(this.#settings.directory, FileName.followers));\n    } catch',
-    replace: '    } catch',
-  },
-  {
-    name: 'name-of-a-position-not-synced',
-    scenario: 'followers',
-    breaks: 'An acknowledged position of a follower is durable, its name included.',
-    file: `${WAL}/follow/named/position-file.ts`,
-    find: '    yield* ioSteps.syncDirectory(this.#io, this.#directory);\n    return storedAtMs;\n',
-    replace: '    return storedAtMs;\n',
-  },
-  {
-    name: 'unreadable-follower-holds-nothing',
-    test: 'packages/wal/test/named-followers.test.ts',
-    breaks: 'A follower whose file cannot be read, or is of another log, keeps everything.',
-    file: `${SEGMENTED}/followers/followers.ts`,
-    find: "return state === 'expired' ? Number.POSITIVE_INFINITY : lsn;",
-    replace: "return state === 'holding' ? lsn : Number.POSITIVE_INFINITY;",
-  },
-  {
-    name: 'live-follower-expires',
-    test: 'packages/wal/test/named-followers.test.ts',
-    breaks: 'A follower whose process is alive does not expire.',
-    file: `${SEGMENTED}/followers/followers.ts`,
-    find: 'const isGone = alive !== true && ageMs',
-    replace: 'const isGone = ageMs',
-  },
-  {
-    name: 'position-behind-a-cut-holds-what-replaced-it',
-    test: 'packages/wal/test/named-followers.test.ts',
-    breaks: 'A follower whose position was cut off holds everything from the cut on.',
-    file: `${SEGMENTED}/followers/followers.ts`,
-    find: "findCut(segments, lastReadAt('position', point)) ?? nextLsn",
-    replace: "(findCut(segments, lastReadAt('position', point)), nextLsn)",
-  },
-  {
-    name: 'skipped-events-hold',
-    test: 'packages/wal/test/named-followers.test.ts',
-    breaks: 'The position of a follower covers what its filter skips.',
-    file: `${WAL}/follow/named/named-position.ts`,
-    find: '    this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);\n  }\n\n  #store',
-    replace: '  }\n\n  #store',
   },
   {
     name: 'checkpoint-not-synced',
@@ -247,13 +182,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/keep-for.test.ts',
     breaks: 'A reader that begins while a truncation is in progress keeps what it needs.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'readDurably();\n      number = Math.min(noted, firstKept());',
-    replace: 'readDurably();\n      number = noted;',
-    also: {
-      file: `${SEGMENTED}/retention/truncation.ts`,
-      find: 'unsettled: undefined });\n      number = Math.min(noted, firstKept());',
-      replace: 'unsettled: undefined });\n      number = noted;',
-    },
+    find: 'number = Math.min(noted, firstKept());',
+    replace: 'number = noted;',
   },
   {
     name: 'hold-without-what-is-before-it',
@@ -293,7 +223,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     breaks: 'A reused file gets a new segment id.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
     find: 'segmentId: newId(this.#environment) }',
-    replace: 'segmentId: this.logId }',
+    replace: 'segmentId: this.#logId }',
     also: {
       file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
       find: 'if (next.earlierSeed === segmentSeed(header.segmentId)) {',

@@ -148,8 +148,8 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/follow.test.ts',
     breaks: 'Truncation keeps what a follower in the same process has not read yet.',
     file: `${WAL}/follow/log-followers.ts`,
-    find: 'log.keepFor(needed, cut);',
-    replace: 'log.keepFor(() => needed() + 1_000_000, cut);',
+    find: 'log.keepFor(() => tail.nextLsn ?? first, cut);',
+    replace: 'log.keepFor(() => (tail.nextLsn ?? first) + 1_000_000, cut);',
   },
   {
     name: 'rejected-cut-leaves-commits-waiting',
@@ -164,8 +164,8 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/follow-cuts.test.ts',
     breaks: 'A follower in the process that writes returns no event that a finished cut has dropped.',
     file: `${WAL}/follow/log-followers.ts`,
-    find: 'log.keepFor(needed, cut);',
-    replace: 'log.keepFor(needed);',
+    find: 'log.keepFor(() => tail.nextLsn ?? first, cut);',
+    replace: 'log.keepFor(() => tail.nextLsn ?? first);',
   },
   {
     name: 'event-after-an-abort',
@@ -196,7 +196,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/follow-cuts.test.ts',
     breaks: 'An event that cannot be decoded remains the next one.',
     file: `${WAL}/follow/follow.ts`,
-    find: '      this.#tail?.putBack();\n',
+    find: '      this.#tail.putBack();\n',
     replace: '',
   },
   {

@@ -45,7 +45,6 @@ const OWN = new Set<string>([
   FileName.lock,
   `${FileName.lock}.takeover`,
   FileName.salvage,
-  FileName.followers,
   FileName.backup,
   FileName.backupDecision,
 ]);

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack/codec';
-import { stagedName, withoutUnsettled } from '@walstack/codec/internal';
+import { stagedName } from '@walstack/codec/internal';
 import { readCheckpoint, type Segment, sameId } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { aborted, makeDirectories, replaceFile } from '@walstack/storage-io/internal';
@@ -94,8 +94,7 @@ export class Backup {
     this.#throwIfEnded();
     yield* writer.sync();
     // In the same step: nothing was written meanwhile that is not durable.
-    // A truncation that is not settled is lowered to what the backup needs.
-    const checkpoint = withoutUnsettled(store.current);
+    const checkpoint = store.current;
     const segments = writer.segments.filter(({ header }) => header.number >= checkpoint.firstSegment);
     const firstLsn = (segments[0] as Segment).header.firstLsn;
     return { segments, checkpoint, generation: this.#generation, release: truncation.keepFor(() => firstLsn) };

@@ -1,5 +1,4 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
-import { withoutUnsettled } from '@walstack/codec/internal';
 import {
   type FrameScanner,
   FrameSummary,
@@ -47,8 +46,6 @@ export interface LogAnalysis {
  *
  * @param files - of the directory; at least one segment
  * @param watch - counts what was read
- * @param hasWriter - whether a writer may be truncating the log: then a truncation that is not settled counts, and else it is
- * undone, as a follower may have come between
  * @throws `WAL_CORRUPT` when something that had been acknowledged is lost, `WAL_UNSUPPORTED_VERSION`, `WAL_BAD_KEY`
  */
 export function* analyzeLog(
@@ -56,10 +53,8 @@ export function* analyzeLog(
   directory: string,
   files: LogFiles,
   watch: OpeningWatch,
-  hasWriter = false,
 ): IoRoutine<LogAnalysis> {
-  const stored = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
-  const checkpoint = stored === undefined || hasWriter ? stored : withoutUnsettled(stored);
+  const checkpoint = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
   const { links, leftovers } = yield* readChain(io, directory, files.segments, checkpoint);
   const segments: Segment[] = [];
   const { progress } = watch;

@@ -63,7 +63,7 @@ function* analyzeBesideWriter(
   for (let attempt = 1; ; attempt++) {
     try {
       const files = listLog();
-      const analysis = yield* analyzeLog(environment.io, settings.directory, files, environment.watch, true);
+      const analysis = yield* analyzeLog(environment.io, settings.directory, files, environment.watch);
       // Without a ring the log can still be verified, and its plaintext records read.
       if (settings.keyRing !== undefined) yield* checkNewestKey(environment.io, settings, analysis.segments, blocking);
       return { files, analysis };

@@ -4,7 +4,6 @@ import { type Segment, truncated } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import { afterStep, type RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
-import type { Followers } from '../followers/followers.js';
 import type { Settings } from '../options.js';
 import { endOfKept } from '../recovery/analyze-log.js';
 import { type ChainLink, isEmpty, linkBehind } from '../segments/segment.js';
@@ -41,7 +40,6 @@ export class Truncation {
   readonly #writeQueue: RoutineQueue;
   readonly #removal: SegmentRemoval;
   readonly #listener: TruncationListener;
-  readonly #followers: Followers;
   /** For each reader in this process, a function that returns the first LSN that it needs. */
   readonly #readerNeeds = new Set<() => Lsn>();
 
@@ -52,10 +50,8 @@ export class Truncation {
     writer: SegmentWriter,
     store: CheckpointStore,
     writeQueue: RoutineQueue,
-    followers: Followers,
     listener: TruncationListener,
   ) {
-    this.#followers = followers;
     this.#listener = listener;
     this.#environment = environment;
     this.#settings = settings;
@@ -82,22 +78,19 @@ export class Truncation {
   }
 
   /**
-   * Removes the segments whose records are all below `lsn` and below every hold and follower. The removal is durable on return.
+   * Removes the segments whose records are all below `lsn` and below every hold. The removal is durable on return.
    *
    * @param lsn - the first LSN that is still needed; the next LSN empties the log
    */
   *before(lsn: Lsn): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     writer.throwIfFailed();
-    yield* this.#followers.read();
     // Computed again after each wait: meanwhile readers may have been added and records appended.
     const needed = () => this.#neededFrom(lsn);
     if (needed() >= writer.nextLsn) {
       yield* this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
     }
-    const result = yield* this.#dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
-    const keptFor = this.#followers.needingBefore(lsn);
-    return keptFor.length === 0 ? result : Object.freeze({ ...result, keptFor });
+    return yield* this.#dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
   }
 
   /** Drops the records behind `lsn`; nothing may be appended meanwhile. Durable on return. */
@@ -166,7 +159,6 @@ export class Truncation {
       return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#environment.now());
     };
     try {
-      yield* this.#followers.read();
       yield* this.#dropBelow(first, 'expired');
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
@@ -194,11 +186,11 @@ export class Truncation {
 
   /**
    * The first LSN that each hold keeps; under the empty name, which no hold can have, that of the readers in this
-   * process and of the followers with a name.
+   * process.
    */
   get #claims(): Checkpoint['holds'] {
-    const needed = Math.min(this.#followers.neededLsn, ...[...this.#readerNeeds].map((need) => need()));
-    return needed === Number.POSITIVE_INFINITY ? this.holds : { ...this.holds, '': needed };
+    if (this.#readerNeeds.size === 0) return this.holds;
+    return { ...this.holds, '': Math.min(...[...this.#readerNeeds].map((need) => need())) };
   }
 
   /** The first LSN that is needed when the application needs `lsn` and everything behind it. */
@@ -299,9 +291,7 @@ export class Truncation {
   }
 
   /**
-   * Takes the segments below a number out of the log. The new beginning is announced first, and settled when no follower has
-   * come between that needs what is before: a follower stores its position and then looks at the beginning, so either it is
-   * seen here, or it sees the announcement. A crash undoes what is not settled.
+   * Takes the segments below a number out of the log.
    *
    * @param firstKept - returns that number; it may be lower in a later call, when a reader was added meanwhile
    * @param reason - what the application has truncated is not missing to it; what has expired is, above the checkpoint
@@ -311,19 +301,11 @@ export class Truncation {
     const { first } = writer.sealed;
     let number = firstKept();
     if (first === undefined || first.header.number >= number) return yield* this.#removal.remove([]);
-    const { firstSegment, expiredLsn, unsettled = { firstSegment, expiredLsn } } = this.#store.current;
     let noted: number;
     do {
       noted = number;
-      const beginning =
-        noted > first.header.number
-          ? { firstSegment: noted, expiredLsn: reason === 'expired' ? this.#expiredBelow(noted) : undefined }
-          : unsettled;
-      yield* this.#replace({ ...this.#store.current, ...beginning, unsettled });
-      yield* this.#followers.readDurably();
-      number = Math.min(noted, firstKept());
-      if (number < noted) continue;
-      yield* this.#replace({ ...this.#store.current, unsettled: undefined });
+      const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;
+      yield* this.#replace({ ...this.#store.current, firstSegment: noted, expiredLsn });
       number = Math.min(noted, firstKept());
     } while (number < noted);
     return yield* this.#removal.remove(writer.detachBelow(noted));

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { type Checkpoint, FileName, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
-import { withoutUnsettled } from '@walstack/codec/internal';
 import {
   corruption,
   isNoFile,
@@ -87,7 +86,7 @@ function* readableHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader |
 
 function* readableCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkpoint | undefined> {
   try {
-    const checkpoint = withoutUnsettled(yield* readCheckpoint(io, directory));
+    const checkpoint = yield* readCheckpoint(io, directory);
     const { firstSegment, salvagedBelow = 1 } = checkpoint;
     return Math.max(firstSegment, salvagedBelow) <= LARGEST_NOTED ? checkpoint : undefined;
   } catch (error) {

@@ -43,8 +43,6 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
   readonly pollMs?: number;
   /** Sets timers. Default `setTimeout`, without keeping the process alive. */
   readonly setTimer?: Environment['setTimer'];
-  /** The clock, milliseconds since the Unix epoch, for the time in the file of a follower with a name. Default `Date.now`. */
-  readonly now?: Environment['now'];
 }
 
 /** The options of following with a given encoding. */
@@ -62,7 +60,6 @@ const OWN_OPTIONS = optionNames<Omit<FollowDirectoryOptions, keyof FollowOptions
   io: true,
   pollMs: true,
   setTimer: true,
-  now: true,
 });
 
 /** The options of following a directory. */
@@ -75,7 +72,6 @@ interface DirectoryToFollow {
   readonly io: StorageIo | StorageIoName;
   readonly pollMs: number;
   readonly setTimer: Environment['setTimer'];
-  readonly now: Environment['now'];
 }
 
 /**
@@ -98,10 +94,9 @@ export function followDirectory(
 }
 
 function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
-  const { io = 'auto', pollMs = POLL_MS, setTimer = systemEnvironment.setTimer, now = systemEnvironment.now } = options;
+  const { io = 'auto', pollMs = POLL_MS, setTimer = systemEnvironment.setTimer } = options;
   const { keyRing, allowPlaintext, maxPayloadBytes } = options;
   if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);
-  if (typeof now !== 'function') throw invalidType('now', 'a function', now);
   checkBackend(io);
   return {
     directory: path,
@@ -109,13 +104,12 @@ function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncodin
     io,
     pollMs: checkInteger('pollMs', pollMs, 1, 0x7fff_ffff),
     setTimer,
-    now,
   };
 }
 
-/** Opens a log that another process writes, or none, for following. Only a follower with a name has the log keep something. */
+/** Opens a log that another process writes, or none, for following. There is no hold: only the writer could keep records. */
 function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
-  const { directory, decoding, pollMs, setTimer, now } = from;
+  const { directory, decoding, pollMs, setTimer } = from;
   const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;
   const activity = new LogActivity();
   const dispose = async (): Promise<void> => {
@@ -130,7 +124,6 @@ function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, 
   }
   return {
     io,
-    clock: { now, setTimer },
     directory,
     decoding,
     activity,

@@ -1,40 +1,22 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import {
-  checkBoolean,
-  checkInteger,
-  checkOneOf,
-  checkOptions,
-  optionNames,
-  outOfRange,
-} from '@walstack/codec/internal';
-import {
-  LogTail,
-  type LogTailOptions,
-  type OnTruncated,
-  type ReadFrom,
-  type ResumePoint,
-  type SkippedRecords,
-  type WalProgress,
-} from '@walstack/mmap-reader';
-import { checkFrom, checkOnProgress, checkResumePoint, ON_TRUNCATED } from '@walstack/mmap-reader/internal';
-import { checkFilter, type Environment, type RecordFilter, type WalRecord } from '@walstack/segmented';
+import { checkBoolean, checkInteger, checkOptions, optionNames } from '@walstack/codec/internal';
+import { LogTail, type LogTailOptions, type ReadFrom, type ResumePoint, type WalProgress } from '@walstack/mmap-reader';
+import { checkFrom, checkOnProgress, checkResumePoint } from '@walstack/mmap-reader/internal';
+import { checkFilter, type RecordFilter, type WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { aborted, checkSignal, isTurnDue, nextTurn, onAbort, Pace } from '@walstack/storage-io/internal';
 import type { Abortable } from '../commit/aborting.js';
 import type { WalEvent } from '../encoding.js';
 import type { LogActivity } from './log-activity.js';
-import { checkNamed, type NamedOptions, type NamedSettings } from './named/named-options.js';
-import { NamedPosition } from './named/named-position.js';
 
 /**
  * Where following begins: an LSN, which may not be assigned yet, `'first'` or `'checkpoint'`, see {@link ReadFrom}, or the
- * {@link ResumePoint} of an earlier reader, which shows whether anything before it was cut off since. `'stored'` is behind what
- * was acknowledged under the `name` of the follower.
+ * {@link ResumePoint} of an earlier reader, which shows whether anything before it was cut off since.
  */
-export type FollowFrom = ReadFrom | ResumePoint | 'stored';
+export type FollowFrom = ReadFrom | ResumePoint;
 
 /** How a log is followed. */
-export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | 'scope' | 'fromTimeMs'>, NamedOptions {
+export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | 'scope' | 'fromTimeMs'> {
   /** Return arrays of at most so many events, instead of single events. At least 1. */
   readonly batch?: number;
   /**
@@ -53,12 +35,6 @@ export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | '
    * end for the first time; from then on no more. An error that it throws ends the following. Default: not called.
    */
   readonly onProgress?: (progress: WalProgress) => void;
-  /**
-   * What to do when the next event was removed from the log before it was read: `'throw'`, the default, ends with
-   * `WAL_TRUNCATED`; `'skip'` continues with the first event in the log, and `skipped` has what was skipped. Events that were cut
-   * off after they had been returned always end it.
-   */
-  readonly onTruncated?: OnTruncated;
 }
 
 /** The events of a log as they come, without end, for `for await … of`, which closes it when the loop ends. */
@@ -70,24 +46,6 @@ export interface WalFollower<Item> extends AsyncIterator<Item, void, undefined> 
    * resume point.
    */
   readonly resumePoint: ResumePoint | undefined;
-  /**
-   * The LSN behind everything that was returned or skipped by a filter: the first one that is still to be read. `undefined` before
-   * the log was found.
-   */
-  readonly position: Lsn | undefined;
-  /** With `onTruncated: 'skip'`: the events that were removed from the log before they were read, in order. A frozen snapshot. */
-  readonly skipped: readonly SkippedRecords[];
-  /**
-   * Everything up to an event is processed: stores that under the `name` of the follower, so that a follower that begins at
-   * `'stored'` continues behind it, and the log need not keep it. Durable on return. What a filter skips behind the last event is
-   * covered as well.
-   *
-   * @param lsn - that of an event that was returned; one that is not behind the last call changes nothing. Default: the last event
-   * returned
-   * @throws `WAL_STATE` without a name, `WAL_CLOSED` after the following has ended, `WAL_NO_SPACE`, `WAL_IO_FAILED` when it is not
-   * stored; `RangeError` for an event that was not returned
-   */
-  acknowledge(lsn?: Lsn): Promise<void>;
   /** Ends the following, also while it waits for an event. */
   return(): Promise<IteratorResult<Item, void>>;
   /** Ends the following, and rejects with `error`. */
@@ -112,10 +70,6 @@ export const FOLLOW_OPTIONS = optionNames<FollowOptions>({
   fromTimeMs: true,
   signal: true,
   onProgress: true,
-  onTruncated: true,
-  name: true,
-  initially: true,
-  storeEvery: true,
 });
 
 /** Checked options. */
@@ -124,9 +78,7 @@ export interface FollowSettings {
   readonly batch: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly from: FollowFrom;
-  readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly' | 'matches' | 'onProgress' | 'onTruncated'>;
-  /** `undefined` for a follower without a name. */
-  readonly named: NamedSettings | undefined;
+  readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly' | 'matches' | 'onProgress'>;
 }
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
@@ -136,14 +88,8 @@ export function checkFollow<Options extends FollowOptions>(
   known: readonly (keyof Options & string)[],
 ): FollowSettings {
   if (typeof from === 'object') checkResumePoint('from', from);
-  else if (from !== 'stored') checkFrom('from', from);
-  const {
-    batch,
-    signal,
-    copy = true,
-    durableOnly = true,
-    onTruncated = 'throw',
-  } = checkOptions('options', options, known);
+  else checkFrom('from', from);
+  const { batch, signal, copy = true, durableOnly = true } = checkOptions('options', options, known);
   const { types, scope, fromTimeMs, onProgress } = options;
   checkOnProgress('onProgress', onProgress);
   // Absent filters must stay absent, so that nothing is examined for them.
@@ -161,16 +107,13 @@ export function checkFollow<Options extends FollowOptions>(
       durableOnly: checkBoolean('durableOnly', durableOnly),
       matches,
       ...(onProgress === undefined ? {} : { onProgress }),
-      onTruncated: checkOneOf('onTruncated', onTruncated, ON_TRUNCATED),
     },
-    named: checkNamed(from, options),
   };
 }
 
 /** A log that is followed, and how its changes are noticed. */
 export interface Followed<T> {
   readonly io: StorageIo;
-  readonly clock: Pick<Environment, 'now' | 'setTimer'>;
   readonly directory: string;
   readonly activity: LogActivity;
   /** What decoding the records needs. */
@@ -187,11 +130,10 @@ export interface Followed<T> {
   /**
    * Called when reading begins; the function that it returns is called when reading ends.
    *
-   * @param position - returns the first LSN that is not read yet; `undefined` before the log was found
    * @param cut - to be called at cuts of the log's end, when they are known without reading
    * @param closed - to be called when the log is closed, as the follower may never be asked for another event. Idempotent
    */
-  readonly begin: (position: () => Lsn | undefined, cut: (lastLsn: Lsn) => void, closed: () => void) => () => unknown;
+  readonly begin: (tail: LogTail, cut: (lastLsn: Lsn) => void, closed: () => void) => () => unknown;
 }
 
 /** Follows a log, which is opened when the first event is requested: event by event, or up to `batch` events at a time. */
@@ -200,18 +142,12 @@ export function follow<T>(
   settings: FollowSettings,
 ): WalFollower<WalEvent<T>> | WalFollower<readonly WalEvent<T>[]> {
   const { batch } = settings;
-  if (batch === undefined) return new Follower(open, settings, (reading) => reading.takeOne());
+  if (batch === undefined) return new Follower(open, settings, (reading) => reading.take());
   return new Follower(open, settings, (reading) => reading.takeMany(batch));
 }
 
 /** After so many events of an array it may be time for the turn of the event loop. */
 const EVENTS_PER_LOOK = 256;
-const NONE_SKIPPED: readonly SkippedRecords[] = Object.freeze([]);
-
-function withoutName(): WalError {
-  const what = 'a follower without a name stores nothing: follow with the option name to acknowledge events';
-  return new WalError('WAL_STATE', what, { state: 'unnamed' });
-}
 
 const DONE = Object.freeze({ done: true, value: undefined });
 
@@ -239,21 +175,6 @@ class Follower<T, Item> implements WalFollower<Item> {
   get resumePoint(): ResumePoint | undefined {
     const { from } = this.#settings;
     return this.#reading === undefined ? (typeof from === 'object' ? from : undefined) : this.#reading.resumePoint;
-  }
-
-  get position(): Lsn | undefined {
-    return this.#reading?.position;
-  }
-
-  get skipped(): readonly SkippedRecords[] {
-    return this.#reading?.skipped ?? NONE_SKIPPED;
-  }
-
-  async acknowledge(lsn?: Lsn): Promise<void> {
-    if (this.#settings.named === undefined) throw withoutName();
-    if (lsn !== undefined) checkInteger('lsn', lsn);
-    if (this.#reading !== undefined) return this.#reading.acknowledge(lsn);
-    if (lsn !== undefined && lsn > 0) throw outOfRange('lsn', 'that of an event that was returned', lsn);
   }
 
   next(): Promise<IteratorResult<Item, void>> {
@@ -325,8 +246,7 @@ class Follower<T, Item> implements WalFollower<Item> {
         await reading.readOn();
       }
     } catch (error) {
-      // The error that ends it is thrown, and not one of what is done then.
-      await this.#end().catch(() => {});
+      await this.#end();
       throw error;
     }
     await this.#end();
@@ -343,10 +263,7 @@ class Follower<T, Item> implements WalFollower<Item> {
 class Reading<T> {
   readonly #followed: Followed<T>;
   readonly #settings: FollowSettings;
-  readonly #makeTail: (from: ReadFrom | ResumePoint) => LogTail;
-  readonly #named: NamedPosition | undefined;
-  /** `undefined` until the name of the follower is taken. */
-  #tail: LogTail | undefined;
+  readonly #tail: LogTail;
   /** Aborted when no call waits any more. */
   readonly #ended: AbortSignal;
   readonly #end: () => unknown;
@@ -358,7 +275,6 @@ class Reading<T> {
   /** Why the next event cannot be returned, until that error was thrown. */
   #error: { readonly reason: unknown } | undefined;
   #closing: Promise<void> | undefined;
-  #isReleased = false;
 
   constructor(followed: Followed<T>, settings: FollowSettings, stopped: AbortSignal) {
     const { from, signal, tail: options } = settings;
@@ -368,25 +284,16 @@ class Reading<T> {
     const limit = durable === undefined || !options.durableOnly ? {} : { upTo: durable };
     this.#followed = followed;
     this.#settings = settings;
-    this.#makeTail = (start) => new LogTail(io, directory, { from: start, ...decoding, ...known, ...limit });
-    if (settings.named === undefined) this.#tail = this.#makeTail(from as ReadFrom | ResumePoint);
-    else {
-      const { activity, clock } = followed;
-      this.#named = new NamedPosition({ io, directory, ...clock, wake: () => activity.notify() }, settings.named);
-    }
+    this.#tail = new LogTail(io, directory, { from, ...decoding, ...known, ...limit });
     const ended = new AbortController();
     const end = (): void => ended.abort();
     stopped.addEventListener('abort', end, { once: true });
     this.#ended = ended.signal;
     const cut = (lastLsn: Lsn): void => {
-      this.#tail?.cutAfter(lastLsn);
+      this.#tail.cutAfter(lastLsn);
       this.#exhaustedUpTo = undefined;
     };
-    this.#end = followed.begin(
-      () => this.#tail?.nextLsn,
-      cut,
-      () => this.#release(),
-    );
+    this.#end = followed.begin(this.#tail, cut, () => this.#release());
     // Not `AbortSignal.any`: a signal may come from another realm.
     if (signal?.aborted === true) end();
     if (signal === undefined || signal.aborted) return;
@@ -399,19 +306,7 @@ class Reading<T> {
   }
 
   get resumePoint(): ResumePoint | undefined {
-    return this.#tail?.resumePoint;
-  }
-
-  get position(): Lsn | undefined {
-    return this.#tail?.nextLsn;
-  }
-
-  get skipped(): readonly SkippedRecords[] {
-    return this.#tail?.skipped ?? NONE_SKIPPED;
-  }
-
-  acknowledge(lsn: Lsn | undefined): Promise<void> {
-    return (this.#named as NamedPosition).acknowledge(lsn);
+    return this.#tail.resumePoint;
   }
 
   /** Whether no further event may be returned: {@link throwIfOver} throws the reason. */
@@ -424,16 +319,6 @@ class Reading<T> {
     if (signal?.aborted === true) throw aborted(signal, 'following the log was aborted');
     const closed = this.#followed.closed();
     if (closed !== undefined) throw closed;
-    this.#named?.throwIfFailed();
-  }
-
-  /** {@link take}, for a request of one event. */
-  takeOne(): WalEvent<T> | undefined {
-    if (this.#named === undefined) return this.take();
-    this.#named.onRequest();
-    const event = this.take();
-    if (event !== undefined) this.#named.onReturned();
-    return event;
   }
 
   /** The next event in memory; `undefined` when {@link readOn} must be called. @throws why it cannot be returned */
@@ -441,7 +326,7 @@ class Reading<T> {
     if (this.#error !== undefined) throw this.#error.reason;
     if (this.#mustLookAgain) return undefined;
     try {
-      const record = this.#tail?.next();
+      const record = this.#tail.next();
       return record === undefined ? undefined : this.#eventOf(record);
     } catch (reason) {
       this.#error = { reason };
@@ -455,7 +340,6 @@ class Reading<T> {
    */
   takeMany(most: number): readonly WalEvent<T>[] | undefined {
     const events: WalEvent<T>[] = [];
-    this.#named?.onRequest();
     try {
       for (let event = this.take(); event !== undefined; event = this.take()) {
         if (events.push(event) === most) break;
@@ -467,14 +351,11 @@ class Reading<T> {
       this.#mustLookAgain = true;
       this.#exhaustedUpTo = undefined;
     }
-    if (events.length === 0) return undefined;
-    this.#named?.onReturned();
-    return events;
+    return events.length === 0 ? undefined : events;
   }
 
   /** Looks for further events, or waits until there may be some. */
   async readOn(): Promise<void> {
-    if (this.#tail === undefined) return await this.#takeName(this.#named as NamedPosition);
     const { activity, durable, failure, isUnwritten } = this.#followed;
     const { count } = activity;
     const durableBefore = durable?.();
@@ -499,16 +380,11 @@ class Reading<T> {
   /** Looks for further records, until the following ends: a key service that it waits for may never answer. */
   async #advance(): Promise<boolean> {
     this.#mustLookAgain = false;
-    const tail = this.#tail as LogTail;
-    const stop = (): void => tail.close();
+    const stop = (): void => this.#tail.close();
     this.#ended.addEventListener('abort', stop);
     try {
-      this.#named?.beforeAdvance();
-      const isMore = await tail.advance();
-      await this.#named?.found();
-      return isMore;
+      return await this.#tail.advance();
     } catch (error) {
-      if (WalError.is(error, 'WAL_TRUNCATED')) await this.#named?.abandon();
       if (!WalError.is(error, 'WAL_CLOSED')) throw error;
       this.throwIfOver();
       if (this.#ended.aborted) return false;
@@ -525,28 +401,14 @@ class Reading<T> {
   }
 
   async #close(): Promise<void> {
-    try {
-      await this.#named?.end();
-    } finally {
-      this.#release();
-      await this.#end();
-    }
-  }
-
-  /** Takes the name of the follower, which has the log keep everything, and only then begins to read. */
-  async #takeName(named: NamedPosition): Promise<void> {
-    const start = await named.begin(this.#settings.from);
-    if (this.#isReleased) return named.release();
-    this.#tail = this.#makeTail(start);
-    named.reads(this.#tail);
+    this.#release();
+    await this.#end();
   }
 
   /** Also ends the listening: a signal may be there longer than the log, and would keep it in memory. */
   #release(): void {
-    this.#isReleased = true;
     this.#stopListening();
-    this.#tail?.close();
-    this.#named?.release();
+    this.#tail.close();
   }
 
   /** The event of a record. If decoding fails, the record remains the next one. */
@@ -554,7 +416,7 @@ class Reading<T> {
     try {
       return this.#followed.toEvent(record);
     } catch (error) {
-      this.#tail?.putBack();
+      this.#tail.putBack();
       throw error;
     }
   }
