@@ -6,10 +6,11 @@ import { cutBack } from '../chain/corruption.js';
 import { fingerprintOf, type LastRead } from './resume-point.js';
 
 /**
- * What a tail has read, to find out whether any of it was cut off: according to the writer of the log, which reports
- * cuts in its own process, or to the chain as it is now.
+ * How a tail, and a follower with it, learns that something it has read was cut off: from the writer of the log, which reports cuts
+ * in its own process (`SegmentedWal.keepFor`, then `LogTail.cutAfter`), or from the chain as it is now ({@link findCut}). A
+ * restored copy that has gone on in the same segment is told by its sessions (`TailSegments.checkSession`).
  */
-export class CutCheck {
+export class CutDetection {
   /** The last record read before the current segment was opened; `undefined` before the log was found. */
   lastRead: LastRead | undefined;
   /** Whether `lastRead` was found in the log: from then on a writer that reports cuts has reported all that matter. */

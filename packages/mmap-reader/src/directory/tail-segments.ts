@@ -10,7 +10,7 @@ import type { WalProgress } from '../walk/call-watch.js';
 import { makeSegmentDecoder } from '../walk/segment-decoder.js';
 import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
-import { CutCheck } from './cut-detection.js';
+import { CutDetection } from './cut-detection.js';
 import { noneDurable, type TailPlan } from './log-tail-options.js';
 import { type LastRead, lastReadBefore, lastReadIn, SEGMENT_END } from './resume-point.js';
 import { TailCount } from './tail-count.js';
@@ -29,7 +29,7 @@ export class TailSegments implements WalkPolicy {
   readonly #directory: string;
   readonly #plan: TailPlan;
   readonly #walk: SegmentWalk;
-  readonly #cuts: CutCheck;
+  readonly #cuts: CutDetection;
   /** The chain as it was last read, from the current segment on. */
   #links: readonly Link[] = [];
   /** The end of the current segment, when it is the newest one. */
@@ -54,7 +54,7 @@ export class TailSegments implements WalkPolicy {
     this.#directory = directory;
     this.#plan = plan;
     this.#walk = walk;
-    this.#cuts = new CutCheck(plan.lastRead);
+    this.#cuts = new CutDetection(plan.lastRead);
     this.#resumed = plan.lastRead;
   }
 

@@ -5,11 +5,16 @@ import type { Truncation } from '../../retention/truncation.js';
 import type { SegmentWriter } from '../segment-writer.js';
 
 /**
- * A log without room: it was opened on a full disk and has no segment to append to, or appended records found no room. Every
- * call that writes, each refused append, and each truncation tries to go on, until there is room.
+ * What happens when the disk is full. A log is without room when it was opened on a full disk and has no segment to append to, or
+ * when appended records found no room. Every call that writes, each refused append, and each truncation tries to go on here, until
+ * there is room. The steps:
  *
- * Other steps that find no room for a new file or its name leave the log as it was: see `roll`, `begin` and `restartAt` of
- * the writer. A sync that finds none fails the log, as only recovery can find out what is on the disk.
+ * - `GroupWriter` keeps the writes that found no room in memory, in their order, and repeats them as a whole; `Stall` notes why
+ *   the log waits, and is what calls reject with meanwhile.
+ * - `SegmentAllocator.releasePrepared` gives up the prepared next segment and free files, `DiskReserve.release` a part of the
+ *   reserve, for what makes room or ends something: checkpoints, truncations, the name of a segment, closing.
+ * - Steps that find no room for a new file or its name leave the log as it was: see `Roll`, and `begin` and `restartAt` of the
+ *   writer. A sync that finds none fails the log, as only recovery can find out what is on the disk.
  */
 export class FullDisk {
   readonly #writer: SegmentWriter;
