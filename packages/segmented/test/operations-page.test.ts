@@ -22,7 +22,7 @@ function run(directory: string, example: number, before = '', after = ''): strin
 }
 
 test('docs/operations.md has as many examples as are run here', () => {
-  expect(examples).toHaveLength(7);
+  expect(examples).toHaveLength(8);
 });
 
 test('truncating behind a snapshot', () => {
@@ -53,7 +53,7 @@ test('making room on a full disk', () => {
     wal.syncSync();
     const snapshot = { lastLsn: 60 };`;
   const after = 'console.log(wal.checkpointLsn, wal.firstLsn > 40, wal.firstLsn <= 61); await wal.close();';
-  expect(run(temporaryDirectory(), 6, before, after)).toBe('60 true true\n');
+  expect(run(temporaryDirectory(), 7, before, after)).toBe('60 true true\n');
 });
 
 test('retention, a check beside a writer, salvage, and a lock that is waited for', () => {
