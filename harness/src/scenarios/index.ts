@@ -77,9 +77,9 @@ import { scenario as writtenAgainAtRecovery } from './written-again-at-recovery.
 
 /** Every scenario, by the name of its file. */
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  backups,
   'backups-beside-cuts': backupsBesideCuts,
   'backups-with-keys': backupsWithKeys,
+  backups,
   batches,
   'blocks-in-flight-apart': blocksInFlightApart,
   'blocks-of-many-sectors': blocksOfManySectors,
