@@ -27,8 +27,8 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     test: REPLAY_TEST,
     breaks: 'A callback for each record leaves the event loop its turn between two calls.',
     file: `${READER}/directory/directory-replay.ts`,
-    find: 'if (left === 0) await nextTurn();',
-    replace: 'if (left === 0) await undefined;',
+    find: '          await nextTurn();\n',
+    replace: '          await undefined;\n',
   },
   {
     name: 'events-of-a-follower-without-a-turn',
@@ -73,7 +73,7 @@ export const TURNS_DEFECTS: readonly Defect[] = [
   {
     name: 'look-at-every-record',
     test: TURNS_TEST,
-    breaks: 'The clock is looked at for every 32nd record of short work, and not for each.',
+    breaks: 'The clock is looked at for every 128th record of short work, and not for each.',
     file: `${STORAGE_IO}/routines/turns.ts`,
     find: 'Math.min(2 * this.#stride, STRIDE_MAX)',
     replace: '1',

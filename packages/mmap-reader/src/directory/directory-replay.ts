@@ -150,13 +150,15 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
     try {
       while (await runAsync(reader.io, reader.advance())) {
         source.isFresh = true;
-        for (; cursor.next(); count++) {
-          if (watch !== undefined) watch.beforeItem();
-          f(cursor);
-          if (--left <= 0) {
-            left = pace.look();
-            if (left === 0) await nextTurn();
-          }
+        for (;;) {
+          const passed = callAtRecords(cursor, f, left, watch);
+          count += passed;
+          left -= passed;
+          if (left > 0) break;
+          left = pace.look();
+          if (left > 0) continue;
+          await nextTurn();
+          left = 1;
         }
       }
       watch?.finish();
@@ -206,6 +208,27 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
       if (io !== this.#io) void io.dispose();
     });
   }
+}
+
+/**
+ * Calls `f` with the cursor at up to `most` records. A function of its own, since the loop of a function that awaits is compiled
+ * less well.
+ *
+ * @returns at how many; fewer where no further ones are in memory
+ */
+function callAtRecords(
+  cursor: RecordCursor,
+  f: (cursor: RecordCursor) => void,
+  most: number,
+  watch: DirectoryReader['watch'],
+): number {
+  let count = 0;
+  while (count < most && cursor.next()) {
+    if (watch !== undefined) watch.beforeItem();
+    f(cursor);
+    count++;
+  }
+  return count;
 }
 
 function checkTypes(types: Iterable<number> | undefined): ReadonlySet<number> | undefined {

@@ -13,7 +13,7 @@ import { callListener } from '../errors/uncaught.js';
 export const TURN_MS = 5;
 
 /** Looks at the clock are this far apart, in iterations of a loop, while they cost little. */
-const STRIDE_MAX = 32;
+const STRIDE_MAX = 128;
 
 /** Looks that are further apart than this are made more often: the work between them takes long. */
 const LOOK_MS = 0.5;
@@ -120,7 +120,7 @@ export function setTurnClock(now?: () => number): void {
 }
 
 /**
- * Decides in a loop over records whether a turn is due, without a look at the clock for each: at every 32nd record while they
+ * Decides in a loop over records whether a turn is due, without a look at the clock for each: at every 128th record while they
  * are short work, at each one where a callback of the application takes long.
  */
 export class Pace {
