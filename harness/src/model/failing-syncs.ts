@@ -15,3 +15,8 @@ export async function whileSyncsFail(
 /** Whether a log has failed because its disk has. */
 export const isOfDisk = (error: unknown): boolean =>
   WalError.is(error, 'WAL_NO_SPACE') || WalError.is(error, 'WAL_IO_FAILED');
+
+/** @throws the error, unless a log has failed because its disk has */
+export function throwUnlessOfDisk(error: unknown): void {
+  if (!isOfDisk(error)) throw error;
+}

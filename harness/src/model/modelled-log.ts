@@ -384,6 +384,17 @@ export class ModelledLog {
     this.#wal = undefined;
   }
 
+  /** Closes the log, which ends its process where that fails, and opens it again. */
+  async closeAndOpen(): Promise<void> {
+    try {
+      await this.close();
+    } catch (error) {
+      this.kill();
+      throw error;
+    }
+    await this.open();
+  }
+
   /** Makes everything durable and goes over to another key. */
   async rotateKey(id: number): Promise<void> {
     const { wal } = this;

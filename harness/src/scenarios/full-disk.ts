@@ -1,5 +1,5 @@
 import type { SimulatedDisk } from '@walstack/storage-io/simulation';
-import { isOfDisk } from '../model/failing-syncs.js';
+import { throwUnlessOfDisk } from '../model/failing-syncs.js';
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
@@ -24,7 +24,3 @@ export const scenario: Scenario = {
     }
   },
 };
-
-function throwUnlessOfDisk(error: unknown): void {
-  if (!isOfDisk(error)) throw error;
-}

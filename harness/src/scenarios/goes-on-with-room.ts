@@ -1,5 +1,5 @@
 import type { SimulatedDisk } from '@walstack/storage-io/simulation';
-import { isOfDisk } from '../model/failing-syncs.js';
+import { throwUnlessOfDisk } from '../model/failing-syncs.js';
 import type { ModelledLog } from '../model/modelled-log.js';
 import type { Scenario } from '../scenario.js';
 
@@ -11,7 +11,7 @@ const CALLS: readonly ((log: ModelledLog) => Promise<void>)[] = [
   (log) => log.hold('reader', log.wal.durableLsn),
   (log) => log.truncate(log.random()),
   (log) => log.truncateAfter(log.someLsn()),
-  closeAndOpen,
+  (log) => log.closeAndOpen(),
 ];
 
 export const scenario: Scenario = {
@@ -50,22 +50,7 @@ export const scenario: Scenario = {
   },
 };
 
-function throwUnlessOfDisk(error: unknown): void {
-  if (!isOfDisk(error)) throw error;
-}
-
 /** That there is no room is no failure, unless the log was closed meanwhile. */
 function throwUnlessFailed(disk: SimulatedDisk, log: ModelledLog): void {
   if (log.isOpen && disk.lastFailed === undefined) throw log.wal.failure;
-}
-
-/** Closes the log, which ends its process where that fails. */
-async function closeAndOpen(log: ModelledLog): Promise<void> {
-  try {
-    await log.close();
-  } catch (error) {
-    log.kill();
-    throw error;
-  }
-  await log.open();
 }

@@ -65,37 +65,19 @@ export class CallQueues {
   }
 
   runMaintenance<T>(make: () => IoRoutine<T>): Promise<T> {
-    if (this.state !== 'open') return Promise.reject(this.closedError());
-    if (this.isReadonly) return Promise.reject(readonlyError(this.#directory));
-    return this.#reporting(this.maintenance, make);
+    return this.#runOwned(this.maintenance, make);
   }
 
   runMaintenanceSync<T>(make: () => IoRoutine<T>): T {
-    this.throwUnlessOwned();
-    // The routine may have to join the write queue.
-    this.writes.requireTurn();
-    try {
-      return this.maintenance.runSync(make);
-    } catch (error) {
-      throw this.reported(error);
-    }
+    return this.#runOwnedSync(this.maintenance, make);
   }
 
   runBackup<T>(make: () => IoRoutine<T>): Promise<T> {
-    if (this.state !== 'open') return Promise.reject(this.closedError());
-    if (this.isReadonly) return Promise.reject(readonlyError(this.#directory));
-    return this.#reporting(this.backups, make);
+    return this.#runOwned(this.backups, make);
   }
 
   runBackupSync<T>(make: () => IoRoutine<T>): T {
-    this.throwUnlessOwned();
-    // The routine joins the write queue.
-    this.writes.requireTurn();
-    try {
-      return this.backups.runSync(make);
-    } catch (error) {
-      throw this.reported(error);
-    }
+    return this.#runOwnedSync(this.backups, make);
   }
 
   /** Notes that a call of the application that writes reports this error, which may be the failure of the log. @returns it */
@@ -106,6 +88,23 @@ export class CallQueues {
     if (failure === undefined) this.#reportedNoSpace = noSpace;
     else this.#failureIsReported = true;
     return error;
+  }
+
+  #runOwned<T>(queue: RoutineQueue, make: () => IoRoutine<T>): Promise<T> {
+    if (this.state !== 'open') return Promise.reject(this.closedError());
+    if (this.isReadonly) return Promise.reject(readonlyError(this.#directory));
+    return this.#reporting(queue, make);
+  }
+
+  #runOwnedSync<T>(queue: RoutineQueue, make: () => IoRoutine<T>): T {
+    this.throwUnlessOwned();
+    // The routine may have to join the write queue.
+    this.writes.requireTurn();
+    try {
+      return queue.runSync(make);
+    } catch (error) {
+      throw this.reported(error);
+    }
   }
 
   /** Notes the failure when the routine ends, and not in a later microtask: `close` may be called before that one. */

@@ -222,6 +222,27 @@ describe('a watched routine', () => {
     expect(closed).toEqual(['file']);
   });
 
+  it('closes what it has opened when a watch around its own ends it', async () => {
+    const closed: string[] = [];
+    function* reading(): IoRoutine<void> {
+      try {
+        yield TURN;
+        yield TURN;
+      } finally {
+        closed.push('file');
+      }
+    }
+    let looks = 0;
+    const outer: Watch = {
+      get reason() {
+        return ++looks > 1 ? new Error('over') : undefined;
+      },
+    };
+    const watchedTwice = watched(watched(reading(), watch({})), outer);
+    await expect(runAsync(createMemoryStorageIo(), watchedTwice)).rejects.toThrow('over');
+    expect(closed).toEqual(['file']);
+  });
+
   it('reports behind each wait where that is due, and ends with what that throws', async () => {
     const io = createMemoryStorageIo();
     const report = vi.fn();
@@ -293,19 +314,16 @@ describe('a watched routine', () => {
   });
 });
 
-it('a function that is called between steps returns what it throws', () => {
+it('a routine that calls a function between steps throws what it throws', () => {
   const io = createMemoryStorageIo();
   const failure = new Error('thrown');
   const throwing = (): never => {
     throw failure;
   };
-  expect(runSync(io, calledBetweenSteps(throwing))).toEqual({ error: failure });
-  expect(
-    runSync(
-      io,
-      calledBetweenSteps(() => {}),
-    ),
-  ).toBeUndefined();
+  expect(() => runSync(io, calledBetweenSteps(throwing))).toThrow(failure);
+  const call = vi.fn();
+  runSync(io, calledBetweenSteps(call));
+  expect(call).toHaveBeenCalledOnce();
 });
 
 it('no turn is due while turns are held, as in a simulation', () => {

@@ -101,7 +101,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * With the payload for each `type` of event, `Wal.open<{ 1: Placed; 2: Paid }>(path, { encoding: 'json' })`, events are a
    * discriminated union: {@link EventMapWal}.
    *
-   * Reading gives the event loop its turn at least every 10 ms; `signal` ends it, and `onProgress` is told how far it is.
+   * Reading gives the event loop its turn at least every 10 ms; `signal` ends it, and `onProgress` receives its progress.
    *
    * @param path - the directory, for this log only: a path or a `file:` URL
    * @throws `WAL_LOCKED`, `WAL_CORRUPT` (with nothing changed), `WAL_NOT_FOUND`, `WAL_BAD_HEADER`,

@@ -61,8 +61,8 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: GOES_ON_TEST,
     breaks: 'A write that finds no room does not fail the log.',
     file: `${SEGMENTED}/write/group-writer.ts`,
-    find: '} else if (isNoSpace(outcome.error) && this.#failure.error === undefined) {',
-    replace: '} else if (isNoSpace(outcome.error) && this.#failure.error !== undefined) {',
+    find: "} else if (WalError.is(outcome.error, 'WAL_NO_SPACE') && this.#failure.error === undefined) {",
+    replace: "} else if (WalError.is(outcome.error, 'WAL_NO_SPACE') && this.#failure.error !== undefined) {",
   },
   {
     name: 'roll-in-flight-gives-up-without-room',

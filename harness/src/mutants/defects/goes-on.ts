@@ -155,7 +155,7 @@ export const GOES_ON_DEFECTS: readonly Defect[] = [
     test: TEST,
     breaks: 'A log does not go on in a segment that was created later than the present time.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
-    find: '(canGoOn ? this.#goOnIn(active, most) : undefined)',
-    replace: '(canGoOn || most > 0 ? this.#goOnIn(active, most) : undefined)',
+    find: '    if (now < header.createdAtMs) return undefined;\n',
+    replace: '',
   },
 ];

@@ -8,7 +8,7 @@ import { fingerprintOf, type LastRead } from './resume-point.js';
 /**
  * How a tail, and a follower with it, learns that something it has read was cut off: from the writer of the log, which reports cuts
  * in its own process (`SegmentedWal.keepFor`, then `LogTail.cutAfter`), or from the chain as it is now ({@link findCut}). A
- * restored copy that has gone on in the same segment is told by its sessions (`TailSegments.checkSession`).
+ * restored copy that has gone on in the same segment is recognised by its sessions (`TailSegments.checkSession`).
  */
 export class CutDetection {
   /** The last record read before the current segment was opened; `undefined` before the log was found. */

@@ -132,9 +132,9 @@ export class LogTail {
   *#watched(watch: CallWatch): IoRoutine<boolean> {
     watch.throwIfEnded();
     // Between two calls the caller may have given the event loop its turn.
-    if (watch.isReportDue) yield* called(watch.report);
+    if (watch.isReportDue) yield* calledBetweenSteps(watch.report);
     const isMore = yield* watched(this.#advancing(), watch);
-    if (!isMore && watch.isReported) yield* called(watch.finish);
+    if (!isMore && watch.isReported) yield* calledBetweenSteps(watch.finish);
     return isMore;
   }
 
@@ -162,12 +162,6 @@ export class LogTail {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-/** Calls a function of the application between two steps. @throws what it throws */
-function* called(call: () => void): IoRoutine<void> {
-  const failed = yield* calledBetweenSteps(call);
-  if (failed !== undefined) throw failed.error;
 }
 
 /** The next LSN, before the log was found. */

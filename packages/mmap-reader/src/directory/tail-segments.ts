@@ -62,7 +62,7 @@ export class TailSegments implements WalkPolicy {
   get progress(): WalProgress {
     const { frames, nextLsn } = this.#walk;
     const position = frames === undefined ? 0 : frames.base + frames.stop;
-    return (this.#count ?? new TailCount(this.#io)).progress(position, nextLsn);
+    return (this.#count as TailCount).progress(position, nextLsn);
   }
 
   /** The last record read, which is before the next one to return. */

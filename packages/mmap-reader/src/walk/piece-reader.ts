@@ -5,7 +5,7 @@ import { nextTurn, Pace } from '@walstack/storage-io/internal';
 export interface PieceReader<T> {
   /** The backend that `advance()` needs. */
   readonly io: StorageIo;
-  /** What ends the reading early, and is told how far it is. `advance()` sees it, too. */
+  /** Ends the reading early, and receives its progress. `advance()` sees it, too. */
   readonly watch?: ReadingWatch | undefined;
   next(): T | undefined;
   /** @returns whether there may be further items in memory; `false` at the end */
@@ -13,7 +13,7 @@ export interface PieceReader<T> {
   close(): void;
 }
 
-/** What ends a reading early, and is told how far it is. */
+/** Ends a reading early, and receives its progress. */
 interface ReadingWatch {
   /** Reports how far the reading is, where that is due. @throws why it ends before the next item */
   beforeItem(): void;

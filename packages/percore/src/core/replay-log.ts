@@ -11,7 +11,7 @@ const VIEWS = { copy: false } as const;
  * Reads the entries of an open log after a state, and returns the state after them.
  *
  * @param toEpoch - the last epoch read
- * @param watch - may end it, and is told how far it is
+ * @param watch - may end it, and receives its progress
  */
 export function* replayLog(
   log: SegmentedWal,

@@ -1,5 +1,6 @@
 import type { Lsn } from '@walstack/codec';
-import { checkBoolean, checkOptions, checkPath, invalidType } from '@walstack/codec/internal';
+import { checkBoolean, checkOptions, checkPath } from '@walstack/codec/internal';
+import { checkOnProgress } from '@walstack/mmap-reader/internal';
 import { checkSignal } from '@walstack/storage-io/internal';
 
 /** How far a backup is. */
@@ -68,13 +69,10 @@ export function checkBackup(directory: string | URL, options: BackupOptions): Ch
     onProgress,
     hardLinks = true,
   } = checkOptions('options', options, ['signal', 'onProgress', 'hardLinks']);
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw invalidType('onProgress', 'a function', onProgress);
-  }
   return {
     directory: path,
     signal: checkSignal(signal),
-    onProgress,
+    onProgress: checkOnProgress('onProgress', onProgress),
     hardLinks: checkBoolean('hardLinks', hardLinks),
   };
 }

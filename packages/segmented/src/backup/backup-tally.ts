@@ -1,7 +1,7 @@
 import { blockEnd } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
-import { afterStep } from '@walstack/storage-io/internal';
+import { calledBetweenSteps } from '@walstack/storage-io/internal';
 import type { BackupProgress, BackupReport } from './backup-options.js';
 
 const bytesOf = ({ end, header }: Segment): number => blockEnd(end, header.blockBytes);
@@ -55,22 +55,12 @@ export class BackupTally {
     yield* this.#done(segment);
   }
 
-  /** Calls the function of the application where no routine is in the middle of a step. @throws what it throws */
+  /** Reports how far the backup is. @throws what the callback throws */
   *report(phase: BackupProgress['phase']): IoRoutine<void> {
     const onProgress = this.#onProgress;
     if (onProgress === undefined) return;
     const progress = { phase, bytes: this.#bytes, totalBytes: this.#totalBytes, records: this.#records };
-    let failure: { readonly error: unknown } | undefined;
-    yield (resume) =>
-      afterStep(() => {
-        try {
-          onProgress(progress);
-        } catch (error) {
-          failure = { error };
-        }
-        resume();
-      });
-    if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
+    yield* calledBetweenSteps(() => onProgress(progress));
   }
 
   get result(): BackupReport {

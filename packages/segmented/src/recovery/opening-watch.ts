@@ -60,10 +60,7 @@ export class OpeningWatch {
   *end(): IoRoutine<void> {
     const call = this.#call;
     if (call === undefined) return;
-    if (call.isReported) {
-      const failed = yield* calledBetweenSteps(call.finish);
-      if (failed !== undefined) throw failed.error;
-    }
+    if (call.isReported) yield* calledBetweenSteps(call.finish);
     call.throwIfEnded();
     call.end();
   }

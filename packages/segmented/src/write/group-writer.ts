@@ -1,4 +1,4 @@
-import { sealFrames, type WalError } from '@walstack/codec';
+import { sealFrames, WalError } from '@walstack/codec';
 import { CompletionRouter, type IoRoutine, ioSteps, type Outcome } from '@walstack/storage-io';
 import type { Arena, Extent } from '../append/arena.js';
 import type { CoarseClock } from '../append/coarse-clock.js';
@@ -14,7 +14,7 @@ import { writeOpenedMark } from './opened-mark.js';
 import type { Item, Pipeline } from './pipeline.js';
 import type { Roll } from './roll.js';
 import type { SegmentChain } from './segment-chain.js';
-import { isNoSpace, type Stall } from './stall.js';
+import type { Stall } from './stall.js';
 import type { LogEnd, Watermarks } from './watermarks.js';
 import type { WriterCounters, WriterParts } from './writer-parts.js';
 
@@ -198,7 +198,7 @@ export class GroupWriter {
         started++;
       }
     } catch (error) {
-      if (!isNoSpace(error) || this.#failure.error !== undefined) throw error;
+      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#failure.error !== undefined) throw error;
       // The rest of the group stays in memory.
       this.#unstarted = extents.slice(started);
       this.#pipeline.stall();
@@ -233,7 +233,7 @@ export class GroupWriter {
       try {
         yield* ioSteps.write(io, fileOf(extent.segment), extent.bytes, extent.position);
       } catch (error) {
-        if (!isNoSpace(error) || this.#failure.error !== undefined) throw error;
+        if (!WalError.is(error, 'WAL_NO_SPACE') || this.#failure.error !== undefined) throw error;
         this.#pipeline.stall();
         throw this.#stall.begin(error);
       }
@@ -315,7 +315,7 @@ export class GroupWriter {
       if (!('error' in outcome)) {
         if (alone) this.#counters.syncs++;
         this.#arena.release(extent);
-      } else if (isNoSpace(outcome.error) && this.#failure.error === undefined) {
+      } else if (WalError.is(outcome.error, 'WAL_NO_SPACE') && this.#failure.error === undefined) {
         this.#hold({ extent, item, alone }, outcome.error);
         return;
       }

@@ -143,10 +143,9 @@ export class SegmentChain {
       const most = end + FRAME_HEADER_BYTES + frameBytes;
       if (most <= segmentBytes || frameStart(end, active.header.blockBytes) + frameBytes <= segmentBytes) {
         if (most <= active.preallocatedEnd) return active;
-        // Where the clock was ahead, every record would get the time at which the segment was created.
-        const canGoOn = elapsedMs >= 0 || Number.isNaN(elapsedMs);
-        if (active.continuation !== undefined && active.isClosed)
-          return (canGoOn ? this.#goOnIn(active, most) : undefined) ?? this.plan();
+        if (active.continuation !== undefined && active.isClosed) {
+          return this.#goOnIn(active, most, now) ?? this.plan();
+        }
         if (!this.#isLeftAt(active, most)) return active;
       }
     }
@@ -166,11 +165,13 @@ export class SegmentChain {
 
   /**
    * A segment that was closed, for the first frame behind that mark; `undefined` where it has not room for that and the block of
-   * one more mark, or not the right key any more.
+   * one more mark, or not the right key any more, or was created later than now.
    */
-  #goOnIn(active: ActiveSegment, end: number): ActiveSegment | undefined {
+  #goOnIn(active: ActiveSegment, end: number, now: number): ActiveSegment | undefined {
     const { continuation, header } = active;
     if (continuation === undefined || !this.#isCurrent(active)) return undefined;
+    // Every record would get the time at which the segment was created.
+    if (now < header.createdAtMs) return undefined;
     if (end + header.blockBytes + MARK_FRAME_BYTES > this.#settings.segmentBytes) return undefined;
     // Drawn once, also where the append fails.
     continuation.sessionId ??= newId(this.#environment);

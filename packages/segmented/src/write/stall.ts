@@ -1,4 +1,4 @@
-import { WalError } from '@walstack/codec';
+import type { WalError } from '@walstack/codec';
 
 /**
  * Whether the log waits for room on the disk: writes of appended records found none, and their bytes are still in memory. It
@@ -23,6 +23,3 @@ export class Stall {
     this.#error = undefined;
   }
 }
-
-/** Whether an error says that there is no room on the disk. */
-export const isNoSpace = (error: unknown): error is WalError => WalError.is(error, 'WAL_NO_SPACE');

@@ -348,7 +348,7 @@ export class PortableWalWriter {
     try {
       const { failure } = this.#writer;
       if (failure === undefined) yield* this.#writer.sync();
-      // The call that was told of it need not be one that all of it was to be durable with.
+      // The call that rejected with it need not be one that waited for all of it to be durable.
       else if (!this.#failureWasReported) throw failure;
     } finally {
       this.#state = 'closed';

@@ -1,7 +1,7 @@
 import type { IoCondition, IoRoutine } from './routine.js';
 import { afterStep } from './steps-under-way.js';
 
-/** Why a routine has to end before it is done, and who is told how far it is. */
+/** Why a routine has to end before it is done, and the callback that receives its progress. */
 export interface Watch {
   /** Thrown into the routine where it waits; `undefined` while it may continue. */
   readonly reason: unknown;
@@ -24,10 +24,18 @@ export interface Watch {
 export function* watched<T>(routine: IoRoutine<T>, watch: Watch): IoRoutine<T> {
   for (let step = routine.next(0); ; ) {
     if (step.done === true) return step.value;
-    const result = yield typeof step.value === 'function' ? untilEnded(step.value, watch) : step.value;
-    let failure = endOf(watch);
-    if (failure === undefined && watch.isReportDue === true && watch.report !== undefined) {
-      failure = (yield* calledBetweenSteps(watch.report)) ?? endOf(watch);
+    let result = 0;
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      result = yield typeof step.value === 'function' ? untilEnded(step.value, watch) : step.value;
+      failure = endOf(watch);
+      if (failure === undefined && watch.isReportDue === true && watch.report !== undefined) {
+        yield* calledBetweenSteps(watch.report);
+        failure = endOf(watch);
+      }
+    } catch (error) {
+      // Thrown by the callback, or by a watch around this one: the routine closes its files all the same.
+      failure = { error };
     }
     step = failure === undefined ? routine.next(result) : routine.throw(failure.error);
   }
@@ -57,9 +65,9 @@ function untilEnded(condition: IoCondition, { listen }: Watch): IoCondition {
 /**
  * Calls a function of the application where no routine is in the middle of a step, so that it may call anything.
  *
- * @returns what it has thrown
+ * @throws what it throws
  */
-export function* calledBetweenSteps(call: () => void): IoRoutine<{ readonly error: unknown } | undefined> {
+export function* calledBetweenSteps(call: () => void): IoRoutine<void> {
   let failure: { readonly error: unknown } | undefined;
   yield (resume) =>
     afterStep(() => {
@@ -70,5 +78,5 @@ export function* calledBetweenSteps(call: () => void): IoRoutine<{ readonly erro
       }
       resume();
     });
-  return failure;
+  if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
 }
