@@ -95,6 +95,14 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     replace: 'step.value',
   },
   {
+    name: 'inner-watch-ends-without-its-routine',
+    test: TURNS_TEST,
+    breaks: 'A routine that is watched twice closes its files when the outer watch ends it.',
+    file: `${STORAGE_IO}/routines/watched.ts`,
+    find: '      failure = { error };\n    }\n    step =',
+    replace: '      throw error;\n    }\n    step =',
+  },
+  {
     name: 'progress-that-ends-early',
     test: LONG_CALLS_TEST,
     breaks: 'The last progress of a call that succeeds has all bytes.',
