@@ -32,6 +32,7 @@ import { scenario as fullDisk } from './full-disk.js';
 import { scenario as goesOnBehindClose } from './goes-on-behind-close.js';
 import { scenario as goesOnWithRoom } from './goes-on-with-room.js';
 import { scenario as groups } from './groups.js';
+import { scenario as groupsInFlightWithoutRoom } from './groups-in-flight-without-room.js';
 import { scenario as growingSegments } from './growing-segments.js';
 import { scenario as headerBeforeAnythingElse } from './header-before-anything-else.js';
 import { scenario as holds } from './holds.js';
@@ -110,6 +111,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'goes-on-behind-close': goesOnBehindClose,
   'goes-on-with-room': goesOnWithRoom,
   groups,
+  'groups-in-flight-without-room': groupsInFlightWithoutRoom,
   'growing-segments': growingSegments,
   'header-before-anything-else': headerBeforeAnythingElse,
   holds,

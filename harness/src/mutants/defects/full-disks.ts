@@ -33,6 +33,28 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     replace: '    this.#pipeline.end(write.item, { value: undefined });\n',
   },
   {
+    name: 'waiting-ends-before-its-reason',
+    scenario: 'groups-in-flight-without-room',
+    breaks: 'A group that finds no room acknowledges none of those that are in flight before it.',
+    file: `${SEGMENTED}/write/group-writer.ts`,
+    find: '      this.#unstarted = extents.slice(started);\n      throw this.#stallFor(error);\n',
+    replace:
+      '      this.#unstarted = extents.slice(started);\n      this.#pipeline.stall();\n      throw this.#stall.begin(error);\n',
+    also: {
+      file: `${SEGMENTED}/write/final-failure.ts`,
+      find: "?? this.fail(new Error('waiting has ended, and nothing has failed'))",
+      replace: 'as WalError',
+    },
+  },
+  {
+    name: 'waiting-that-ends-without-a-reason',
+    test: 'packages/segmented/test/groups-in-flight-without-room.test.ts',
+    breaks: 'What waits for a group in flight is not ended before there is a reason.',
+    file: `${SEGMENTED}/write/group-writer.ts`,
+    find: '    const reason = this.#stall.begin(error);\n    this.#pipeline.stall(item);\n    return reason;\n',
+    replace: '    this.#pipeline.stall(item);\n    return this.#stall.begin(error);\n',
+  },
+  {
     name: 'rest-of-a-group-without-room-dropped',
     scenario: GOES_ON,
     breaks: 'What was taken for a group and could not be begun stays in memory.',

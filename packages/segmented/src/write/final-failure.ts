@@ -77,12 +77,12 @@ export class FinalFailure {
    * @throws the first failure, or why the log waits
    */
   *unless(waiting: IoRoutine<boolean>): IoRoutine<void> {
-    if (!(yield* waiting)) throw this.reason;
+    if (!(yield* waiting)) throw this.reason();
   }
 
-  /** Why what was waited for has not come: the first failure, or why the log waits for room. */
-  get reason(): WalError | undefined {
-    return this.#error ?? this.#stall.error;
+  /** Why what was waited for has not come: the first failure, or why the log waits for room. Never without one, as after success. */
+  reason(): WalError {
+    return this.#error ?? this.#stall.error ?? this.fail(new Error('waiting has ended, and nothing has failed'));
   }
 
   #isStall(error: unknown): boolean {

@@ -129,7 +129,7 @@ export class GroupWriter {
   whenDurable(end: LogEnd, ended: (failure: unknown) => void): void {
     this.#pipeline.when(
       () => this.#watermarks.isDurable(end),
-      (held) => ended(held ? undefined : this.#failure.reason),
+      (held) => ended(held ? undefined : this.#failure.reason()),
     );
   }
 
@@ -201,8 +201,7 @@ export class GroupWriter {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#failure.error !== undefined) throw error;
       // The rest of the group stays in memory.
       this.#unstarted = extents.slice(started);
-      this.#pipeline.stall();
-      throw this.#stall.begin(error);
+      throw this.#stallFor(error);
     }
     // Submitted at once, and not at the end of this turn of the event loop: the disk works while further records are
     // encoded.
@@ -234,8 +233,7 @@ export class GroupWriter {
         yield* ioSteps.write(io, fileOf(extent.segment), extent.bytes, extent.position);
       } catch (error) {
         if (!WalError.is(error, 'WAL_NO_SPACE') || this.#failure.error !== undefined) throw error;
-        this.#pipeline.stall();
-        throw this.#stall.begin(error);
+        throw this.#stallFor(error);
       }
     }
     const toSync = held.filter(({ alone }) => alone).map(({ extent }) => fileOf(extent.segment));
@@ -327,8 +325,20 @@ export class GroupWriter {
   /** Keeps a write that found no room. */
   #hold(write: HeldWrite, error: WalError): void {
     this.#held.push(write);
-    this.#stall.begin(error);
-    this.#pipeline.stall(write.item);
+    this.#stallFor(error, write.item);
+  }
+
+  /**
+   * Has the log wait for room, and ends what waits for anything in flight. The reason is there first: what is ended without one
+   * would count as durable.
+   *
+   * @param item - the write that found none; without one, nothing was in flight
+   * @returns the error that calls reject with
+   */
+  #stallFor(error: WalError, item?: Item): WalError {
+    const reason = this.#stall.begin(error);
+    this.#pipeline.stall(item);
+    return reason;
   }
 
   /**
