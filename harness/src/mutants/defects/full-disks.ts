@@ -29,8 +29,8 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     scenario: GOES_ON,
     breaks: 'No result behind a write that found no room is applied.',
     file: `${SEGMENTED}/write/group-writer.ts`,
-    find: '    this.#pipeline.stall(write.item);\n',
-    replace: '    this.#pipeline.end(write.item, { value: undefined });\n',
+    find: '    this.#stallFor(error, write.item);\n',
+    replace: '    this.#stall.begin(error);\n    this.#pipeline.end(write.item, { value: undefined });\n',
   },
   {
     name: 'waiting-ends-before-its-reason',
