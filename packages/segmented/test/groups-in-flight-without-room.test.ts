@@ -45,7 +45,9 @@ describe.each<[string, Waits]>([
   [
     'startSync',
     (wal) =>
-      new Promise((resolve, reject) => wal.startSync((failure) => (failure === undefined ? resolve() : reject(failure)))),
+      new Promise((resolve, reject) =>
+        wal.startSync((failure) => (failure === undefined ? resolve() : reject(failure))),
+      ),
   ],
 ])('%s of a group in flight, behind which the next segment finds no room', (_name, waits) => {
   test('rejects, and has acknowledged nothing that a power cut loses', async () => {
