@@ -173,7 +173,8 @@ async function openAndGoOn(log: ModelledLog): Promise<void> {
   const isRestored = hasBackup && log.random() < 0.5;
   if (isRestored) await log.openBackup();
   await log.open();
-  if (hasBackup && !isRestored) await log.backup();
+  if (isRestored) await log.leaveBackup();
+  else if (hasBackup) await log.backup();
   const way = WAYS[Math.floor(log.random() * WAYS.length)] as (typeof WAYS)[number];
   await way(log);
   // Whatever it took to open it: the next one need ask for nothing.

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { FileName, WalError } from '@walstack/codec';
 import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
@@ -330,6 +331,20 @@ export class ModelledLog {
   async openBackup(): Promise<void> {
     this.#run.note({ kind: 'restoring' });
     new Knowledge(this.#run.notes).checkBackup(await this.#readBackup('strict'));
+  }
+
+  /** Backs the log up into the directory of a backup that was opened as a log: that is refused, and the directory stays as it is. */
+  async leaveBackup(): Promise<void> {
+    const before = await this.#readBackup('readonly');
+    if (before === undefined) return;
+    try {
+      if (this.#blocks) this.wal.backupSync(BACKUP);
+      else await this.wal.backup(BACKUP);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_FOREIGN_DIRECTORY')) throw error;
+      if (isDeepStrictEqual(await this.#readBackup('readonly'), before)) return;
+    }
+    throw new Error('lost: a backup that was opened as a log was replaced by the next one');
   }
 
   /** What the backup contains; `undefined` when none was ever complete. A backup that is opened for writing goes on, too. */

@@ -23,7 +23,9 @@ export const FileName = {
   backup: 'backup.segments',
   /** In a backup: what it will consist of. Its presence shows that files may have other names still: see {@link stagedName}. */
   backupDecision: 'backup.next',
-  /** The draft of `backup.next`: written under this name, then renamed. */
+  /** In a log: the backups that were made of it. */
+  madeBackups: 'backup.made',
+  /** The draft of `backup.next`, or of `backup.made`: written under this name, then renamed. */
   backupDraft: 'backup.new',
 } as const;
 

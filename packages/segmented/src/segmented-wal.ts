@@ -11,6 +11,7 @@ import { type AppendOptions, NO_OPTIONS, ReusedBody } from './append/record-body
 import { settingsFor } from './backend-defaults.js';
 import { Backup } from './backup/backup.js';
 import { type BackupOptions, type BackupReport, checkBackup } from './backup/backup-options.js';
+import { MadeBackups } from './backup/made-backups.js';
 import { Batch, markSpent, recordsOf, throwIfSpent } from './batch.js';
 import { CallQueues } from './call-queues.js';
 import { type CloseOptions, Closing } from './closing.js';
@@ -67,6 +68,7 @@ export class SegmentedWal {
   readonly #keys: KeyCalls;
   readonly #closing: Closing;
   readonly #store: CheckpointStore;
+  readonly #madeBackups: MadeBackups;
   #retaining = false;
 
   private constructor(environment: Environment, settings: Settings, ownsIo: boolean, opened: OpenedLog) {
@@ -87,7 +89,9 @@ export class SegmentedWal {
     const { checkpointIsDurable = true } = opened.start;
     const store = new CheckpointStore(environment, settings, writer, beginningOf(opened), checkpointIsDurable);
     this.#store = store;
+    this.#madeBackups = new MadeBackups(environment, settings);
     this.#truncation = new Truncation(environment, settings, writer, store, this.#calls.writes, {
+      cutting: (lastLsn) => this.#madeBackups.cut(lastLsn),
       cut: (lastLsn) => this.#cutOff(lastLsn),
       truncated: (result) => this.#announceTruncation(result),
     });
@@ -751,6 +755,7 @@ export class SegmentedWal {
         writer: this.#writer,
         store: this.#store,
         truncation: this.#truncation,
+        madeBackups: this.#madeBackups,
       },
       checkBackup(directory, options),
     );

@@ -6,6 +6,8 @@ const STAGE = `${SEGMENTED}/backup/stage-segment.ts`;
 const SWITCH = `${SEGMENTED}/backup/switch-over.ts`;
 const TARGET = `${SEGMENTED}/backup/target.ts`;
 const TEST = 'packages/segmented/test/backup.test.ts';
+const MADE = `${SEGMENTED}/backup/made-backups.ts`;
+const AGAIN_TEST = 'packages/segmented/test/backup-again.test.ts';
 const REFUSED_TEST = 'packages/segmented/test/backup-refused.test.ts';
 
 /** Defects in backups. */
@@ -15,8 +17,8 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     scenario: 'backups',
     breaks: 'A backup is decided when the names of its staged files are durable.',
     file: BACKUP,
-    find: '    yield* removeNames(io, directory, left);\n    yield* ioSteps.syncDirectory(io, directory);\n',
-    replace: '    yield* removeNames(io, directory, left);\n',
+    find: '    yield* this.#removeStagedBut(staged);\n    yield* ioSteps.syncDirectory(io, directory);\n',
+    replace: '    yield* this.#removeStagedBut(staged);\n',
   },
   {
     name: 'staged-copy-not-durable',
@@ -47,8 +49,8 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     test: TEST,
     breaks: 'Truncation does not remove what a backup still has to copy.',
     file: BACKUP,
-    find: 'release: truncation.keepFor(() => firstLsn)',
-    replace: 'release: () => firstLsn',
+    find: '[truncation.keepFor(() => firstLsn), madeBackups.begin(id)]',
+    replace: '[madeBackups.begin(id)]',
   },
   {
     name: 'backup-ended-by-a-cut',
@@ -137,8 +139,8 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'backup-over-a-log',
-    test: REFUSED_TEST,
-    breaks: 'A backup that was opened for writing is a log of its own, and not replaced.',
+    test: AGAIN_TEST,
+    breaks: 'A backup whose files were changed is not replaced.',
     file: TARGET,
     find: 'if (!isSame || free.length > 0 || quarantine || salvage) {',
     replace: 'if (free.length > 0 || quarantine || salvage) {',
@@ -148,8 +150,8 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'A backup with records that the log neither has nor cut off is not replaced.',
     file: TARGET,
-    find: 'if (last.number > newest.number || isBehind) {',
-    replace: 'if (isBehind && last.number > newest.number) {',
+    find: 'if (nextLsn >= before.nextLsn || isTruncated || nextLsn > cutLsn) continue;',
+    replace: 'if (nextLsn <= Number.MAX_SAFE_INTEGER || isTruncated || nextLsn > cutLsn) continue;',
   },
   {
     name: 'branches-not-told-apart',
@@ -166,5 +168,61 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/closing.ts`,
     find: '    if (!calls.isReporting) yield* calls.backups.join(nothing);\n',
     replace: '',
+  },
+  {
+    name: 'opened-backup-keeps-its-list',
+    test: AGAIN_TEST,
+    breaks: 'A backup that was opened for writing is a log of its own, and not replaced.',
+    file: `${SEGMENTED}/recovery/recover.ts`,
+    find: '  if (!isBackup) return;\n',
+    replace: '  if (isBackup !== undefined) return;\n',
+  },
+  {
+    name: 'list-of-an-opened-backup-comes-back',
+    test: AGAIN_TEST,
+    breaks: 'That a backup was opened for writing is durable before anything is written to it.',
+    file: `${SEGMENTED}/recovery/recover.ts`,
+    find: '  yield* removeNames(io, directory, [FileName.backup]);\n  yield* ioSteps.syncDirectory(io, directory);\n',
+    replace: '  yield* removeNames(io, directory, [FileName.backup]);\n',
+  },
+  {
+    name: 'cut-not-noted-for-backups',
+    test: AGAIN_TEST,
+    breaks: 'A log knows what it has cut off since a backup, and brings that up to date.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: '        yield* cutting(lastLsn);\n',
+    replace: '',
+  },
+  {
+    name: 'cut-of-backups-not-durable',
+    scenario: 'backups',
+    breaks: 'What a log has cut off since a backup is durable before the cut.',
+    file: MADE,
+    find: '    yield* ioSteps.syncDirectory(io, directory);\n    this.#made = made;\n',
+    replace: '    this.#made = made;\n',
+  },
+  {
+    name: 'cut-beside-a-backup-not-noted',
+    test: TEST,
+    breaks: 'A cut that comes behind the moment of a backup is noted for it.',
+    file: MADE,
+    find: '    for (const [id, cutLsn] of this.#begun) this.#begun.set(id, lowered(cutLsn));\n',
+    replace: '',
+  },
+  {
+    name: 'salvaged-beginning-counts-as-truncated',
+    test: AGAIN_TEST,
+    breaks: 'A backup with records that a salvage has given up is not replaced.',
+    file: TARGET,
+    find: '  salvagedBelow === earlier.salvagedBelow || number >= salvagedBelow;',
+    replace: '  salvagedBelow === earlier.salvagedBelow || number >= 0;',
+  },
+  {
+    name: 'obsolete-staged-files-take-the-room',
+    test: AGAIN_TEST,
+    breaks: 'What was staged of segments that the log has removed since does not take the room of the next backup.',
+    file: BACKUP,
+    find: '    yield* this.#removeStagedBut(\n      new Set(',
+    replace: '    if (newest === undefined) yield* this.#removeStagedBut(\n      new Set(',
   },
 ];

@@ -86,9 +86,9 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'reset-to',
     breaks: 'Superseded segments are removed only when the name of the segment that supersedes them is durable.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '    const superseded = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);\n',
+    find: '    const superseded = yield* this.#restartAt(lsn, 0, { ...linkBehind(newest), predecessor: undefined }, []);\n',
     replace: `    yield* this.#removal.remove([...writer.sealed]);
-    const superseded = (yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, [])).slice(-1);
+    const superseded = (yield* this.#restartAt(lsn, 0, { ...linkBehind(newest), predecessor: undefined }, [])).slice(-1);
 `,
   },
   {

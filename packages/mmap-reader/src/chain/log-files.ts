@@ -30,6 +30,8 @@ export interface LogFiles {
   readonly free: readonly string[];
   /** Whether a backup was begun here and has no segment yet, or was decided and not ended. */
   readonly backup: 'begun' | 'decided' | undefined;
+  /** Whether this is a backup that was not opened for writing, complete or not. */
+  readonly isBackup: boolean;
   /** Whether room is kept here for a full disk. */
   readonly reserve: boolean;
   /** Temporary files that a crash left: never part of the log. */
@@ -47,6 +49,7 @@ const OWN = new Set<string>([
   FileName.salvage,
   FileName.backup,
   FileName.backupDecision,
+  FileName.madeBackups,
 ]);
 
 /** What salvage cut off; with a number where the name was taken. */
@@ -87,6 +90,7 @@ export function sortFiles(names: readonly string[]): LogFiles {
     quarantine: names.some((name) => QUARANTINE.test(name)),
     free,
     backup: backupIn(names, segments.length > 0),
+    isBackup: names.includes(FileName.backup),
     reserve: names.includes(FileName.reserve),
     drafts,
     foreign,

@@ -20,8 +20,12 @@ export interface ListedSegment {
 
 /** What a backup consists of. The last segment may go on in the log, and the copy of it has a mark at its end. */
 export interface BackupList {
+  /** 32 hexadecimal digits, another one for each backup: `MadeBackups`. */
+  readonly id: string;
   /** 32 hexadecimal digits. */
   readonly logId: string;
+  /** `salvagedBelow` of the checkpoint; 0 when the log was never salvaged. */
+  readonly salvagedBelow: number;
   /** From the oldest to the newest; at least one. */
   readonly segments: readonly ListedSegment[];
 }
@@ -72,17 +76,24 @@ export function* readList(
 
 function decodeList(bytes: Uint8Array, path: string): BackupList {
   const decoded = decodeFramedJson(bytes, (reason, cause) => damaged(path, reason, cause));
-  const { version, logId, segments } = objectOf(decoded) ?? {};
+  const { version, id, logId, salvagedBelow, segments } = objectOf(decoded) ?? {};
   if (Number.isSafeInteger(version) && (version as number) > 1) {
     throw new WalError('WAL_UNSUPPORTED_VERSION', `${path} was written by a later version of walstack: use that one`, {
       path,
     });
   }
   const found = Array.isArray(segments) ? segments.map(segmentOf) : [];
-  if (version !== 1 || !isId(logId) || found.length === 0 || found.includes(undefined)) {
+  if (
+    version !== 1 ||
+    !isId(id) ||
+    !isId(logId) ||
+    !isSalvagedBelow(salvagedBelow) ||
+    found.length === 0 ||
+    found.includes(undefined)
+  ) {
     throw damaged(path, 'impossible-fields');
   }
-  return { logId, segments: found as ListedSegment[] };
+  return { id, logId, salvagedBelow, segments: found as ListedSegment[] };
 }
 
 function segmentOf(value: unknown): ListedSegment | undefined {
@@ -99,6 +110,8 @@ function objectOf(value: unknown): Record<string, unknown> | undefined {
 const isId = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
+
+const isSalvagedBelow = (value: unknown): value is number => value === 0 || isCount(value);
 
 const isSession = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && isCount(value[0]) && typeof value[1] === 'string';

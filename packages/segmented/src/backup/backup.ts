@@ -5,7 +5,7 @@ import { readCheckpoint, type Segment, sameId } from '@walstack/mmap-reader/inte
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { aborted, makeDirectories, replaceFile } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
-import type { Environment } from '../environment.js';
+import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
 import { type CheckpointStore, sameCheckpoint } from '../retention/checkpoint-store.js';
 import type { Truncation } from '../retention/truncation.js';
@@ -14,6 +14,7 @@ import type { SegmentWriter } from '../write/segment-writer.js';
 import { type BackupList, hexOf, type ListedSegment, listed, listedName } from './backup-list.js';
 import type { BackupProgress, BackupReport, CheckedBackup } from './backup-options.js';
 import { BackupTally } from './backup-tally.js';
+import type { MadeBackups } from './made-backups.js';
 import { copySegment, linkSegment } from './stage-segment.js';
 import { decide, removeNames, stagedIn, switchOver } from './switch-over.js';
 import { checkTarget, hasSegment, readEarlier, refuseOwnDirectory, refuseUnlessEarlier } from './target.js';
@@ -26,6 +27,7 @@ export interface BackedUpLog {
   readonly writer: SegmentWriter;
   readonly store: CheckpointStore;
   readonly truncation: Truncation;
+  readonly madeBackups: MadeBackups;
 }
 
 /** The log at one moment: everything in it is durable. */
@@ -35,6 +37,8 @@ interface Moment {
   readonly checkpoint: Checkpoint;
   /** How often the log had been cut. */
   readonly generation: number;
+  /** The id of the backup. */
+  readonly id: string;
   /** Lets the log be truncated again. */
   readonly release: () => void;
 }
@@ -90,38 +94,45 @@ export class Backup {
 
   /** Makes everything durable, and takes the log as it is then; runs in the write queue. */
   *#moment(): IoRoutine<Moment> {
-    const { writer, store, truncation } = this.#log;
+    const { environment, writer, store, truncation, madeBackups } = this.#log;
     this.#throwIfEnded();
     yield* writer.sync();
     // In the same step: nothing was written meanwhile that is not durable.
     const checkpoint = store.current;
     const segments = writer.segments.filter(({ header }) => header.number >= checkpoint.firstSegment);
     const firstLsn = (segments[0] as Segment).header.firstLsn;
-    return { segments, checkpoint, generation: this.#generation, release: truncation.keepFor(() => firstLsn) };
+    const id = hexOf(newId(environment));
+    const endings = [truncation.keepFor(() => firstLsn), madeBackups.begin(id)];
+    const release = (): void => {
+      for (const end of endings) end();
+    };
+    return { segments, checkpoint, generation: this.#generation, id, release };
   }
 
-  *#makeOf({ segments, checkpoint }: Moment): IoRoutine<BackupReport> {
+  *#makeOf({ segments, checkpoint, id }: Moment): IoRoutine<BackupReport> {
     const { environment, settings } = this.#log;
     const { io } = environment;
     const directory = this.#directory;
     const { logId } = checkpoint;
     this.#logId = hexOf(logId);
-    const list: BackupList = { logId: this.#logId, segments: segments.map(listed) };
+    const { salvagedBelow = 0 } = checkpoint;
+    const list: BackupList = { id, logId: this.#logId, salvagedBelow, segments: segments.map(listed) };
     const earlier = yield* readEarlier(io, directory, list.logId);
     if (earlier === undefined) yield* syncAncestors(io, directory);
-    else refuseUnlessEarlier(directory, earlier, list.segments);
+    else refuseUnlessEarlier(directory, earlier, list, yield* this.#log.madeBackups.cutSince(earlier.id));
     const tally = new BackupTally(directory, segments, this.#asked.onProgress && this.#report);
     const staged = yield* this.#stage(segments, earlier, tally);
     if (staged.size > 0 || !isSameList(earlier, list) || !(yield* this.#hasCheckpoint(checkpoint))) {
       staged.add(yield* this.#stageCheckpoint(checkpoint));
     }
-    const left = stagedIn(io, directory).filter((name) => !staged.has(name));
-    yield* removeNames(io, directory, left);
+    yield* this.#removeStagedBut(staged);
     yield* ioSteps.syncDirectory(io, directory);
     // Nothing has changed since the earlier backup, and its names are durable, whatever became of the last sync of it.
     if (staged.size === 0) return tally.result;
     yield* tally.report('switch');
     this.#throwIfEnded();
+    // First: every cut from now on is noted for it.
+    yield* this.#log.madeBackups.add(list.id);
     yield* decide(io, directory, list, settings.fileMode);
     yield* switchOver(io, directory);
     return tally.result;
@@ -131,15 +142,20 @@ export class Backup {
   *#stage(segments: readonly Segment[], earlier: BackupList | undefined, tally: BackupTally): IoRoutine<Set<string>> {
     const { io } = this.#log.environment;
     yield* this.#removeDrafts();
+    const newest = segments.at(-1);
+    // First: what an earlier backup has staged of segments that the log has removed since takes room.
+    yield* this.#removeStagedBut(
+      new Set(segments.map((segment) => stagedName(listedName(listed(segment)), segment === newest))),
+    );
     const present = new Map(earlier?.segments.slice(0, -1).map((segment) => [segment.number, segment]));
     const last = earlier?.segments.at(-1);
     const staged = new Set<string>();
     const there = new Set(io.list(this.#directory));
-    for (const [index, segment] of segments.entries()) {
+    for (const segment of segments) {
       this.#throwIfEnded();
       const now = listed(segment);
       const name = listedName(now);
-      const isNewest = index === segments.length - 1;
+      const isNewest = segment === newest;
       const isKept =
         isNewest && last !== undefined && isSame(last, now)
           ? yield* this.#has(name, now)
@@ -220,6 +236,12 @@ export class Backup {
     const { io } = this.#log.environment;
     const drafts: readonly string[] = [FileName.nextSegment, FileName.checkpointDraft, FileName.backupDraft];
     const names = io.list(this.#directory).filter((name) => drafts.includes(name));
+    yield* removeNames(io, this.#directory, names);
+  }
+
+  *#removeStagedBut(needed: ReadonlySet<string>): IoRoutine<void> {
+    const { io } = this.#log.environment;
+    const names = stagedIn(io, this.#directory).filter((name) => !needed.has(name));
     yield* removeNames(io, this.#directory, names);
   }
 

@@ -31,6 +31,8 @@ export function* switchOver(io: StorageIo, directory: string): IoRoutine<void> {
   for (const staged of names) {
     const { name } = parseStagedName(staged) ?? {};
     if (name === undefined || !wanted.has(name)) continue;
+    // Removed before, as a rename that frees a large file blocks the thread.
+    if (names.has(name)) yield* removeNames(io, directory, [name]);
     io.rename(join(directory, staged), join(directory, name));
     names.add(name);
   }

@@ -35,7 +35,7 @@ export function checkTarget(io: StorageIo, directory: string): LogFiles | undefi
   if (io.list(directory).includes(FileName.backup) || files.backup === 'decided') return files;
   const { segments, checkpoint, salvage, quarantine, free, foreign } = files;
   if (segments.length > 0 || checkpoint || salvage || quarantine || free.length > 0) {
-    throw refused(directory, 'log', 'has a log that is no backup');
+    throw refused(directory, 'log', 'has a log that is no backup, or a backup that was opened for writing');
   }
   if (foreign.length > 0) {
     throw refused(directory, 'other-files', `has other files (${foreign.slice(0, 3).join(', ')}) and no backup`);
@@ -46,7 +46,7 @@ export function checkTarget(io: StorageIo, directory: string): LogFiles | undefi
 /**
  * Reads what an earlier backup in a directory consists of; `undefined` when there is none.
  *
- * @throws `WAL_FOREIGN_DIRECTORY` when it is of another log, or was opened for writing since
+ * @throws `WAL_FOREIGN_DIRECTORY` when it is of another log, or its files were changed since
  */
 export function* readEarlier(io: StorageIo, directory: string, logId: string): IoRoutine<BackupList | undefined> {
   const list = yield* readList(io, directory, FileName.backup);
@@ -56,7 +56,7 @@ export function* readEarlier(io: StorageIo, directory: string, logId: string): I
   const known = new Set(list.segments.map(listedName));
   const isSame = segments.length === known.size && segments.every(({ name }) => known.has(name));
   if (!isSame || free.length > 0 || quarantine || salvage) {
-    throw refused(directory, 'changed', 'has a backup that was opened for writing, or changed, since');
+    throw refused(directory, 'changed', 'has a backup whose files were changed since');
   }
   return list;
 }
@@ -65,25 +65,39 @@ export function* readEarlier(io: StorageIo, directory: string, logId: string): I
  * Checks that a log has gone on from an earlier backup of it: else the backup may have records that the log does not have, and
  * did not remove.
  *
- * @param now - the segments of the log, from the oldest to the newest
+ * @param now - the log
+ * @param cutLsn - the last LSN that was left by the cuts of the log since the earlier backup; `undefined` where there was none
  * @throws `WAL_FOREIGN_DIRECTORY`
  */
-export function refuseUnlessEarlier(directory: string, earlier: BackupList, now: readonly ListedSegment[]): void {
-  const byNumber = new Map(now.map((segment) => [segment.number, segment]));
-  const newest = now.at(-1) as ListedSegment;
-  const last = earlier.segments.at(-1) as ListedSegment;
-  const isBehind = last.number === newest.number && last.id === newest.id && last.nextLsn > newest.nextLsn;
-  if (last.number > newest.number || isBehind) {
-    const what = `has a backup with records up to LSN ${last.nextLsn - 1} that the log does not have, and did not cut off`;
-    throw refused(directory, 'ahead', what);
-  }
+export function refuseUnlessEarlier(
+  directory: string,
+  earlier: BackupList,
+  now: BackupList,
+  cutLsn: Lsn = Number.POSITIVE_INFINITY,
+): void {
+  // A segment without a record is replaced at the next opening.
+  const byNumber = new Map(now.segments.filter(hasRecords).map((segment) => [segment.number, segment]));
+  const oldest = now.segments[0] as ListedSegment;
   for (const before of earlier.segments) {
     const after = byNumber.get(before.number);
-    if (after === undefined || isSameBranch(before, after)) continue;
-    const what = `has a backup of another copy of this log, which has gone on differently from LSN ${before.firstLsn} on`;
-    throw refused(directory, 'branched', what);
+    if (after !== undefined && !isSameBranch(before, after)) {
+      const what = `has a backup of another copy of this log, which has gone on differently from LSN ${before.firstLsn} on`;
+      throw refused(directory, 'branched', what);
+    }
+    const isTruncated = before.number < oldest.number && isKeptBySalvages(before, earlier, now);
+    const nextLsn = after?.nextLsn ?? before.firstLsn;
+    // What the log has cut off begins behind `cutLsn`.
+    if (nextLsn >= before.nextLsn || isTruncated || nextLsn > cutLsn) continue;
+    const what = `has a backup with records up to LSN ${before.nextLsn - 1} that the log does not have, and did not cut off`;
+    throw refused(directory, 'ahead', what);
   }
 }
+
+const hasRecords = ({ firstLsn, nextLsn }: ListedSegment): boolean => nextLsn > firstLsn;
+
+/** Whether no salvage between two states of a log can have given up a segment of the first one. */
+const isKeptBySalvages = ({ number }: ListedSegment, earlier: BackupList, { salvagedBelow }: BackupList): boolean =>
+  salvagedBelow === earlier.salvagedBelow || number >= salvagedBelow;
 
 /** Whether two states of a segment are of one history, also where several openings have written to it. */
 function isSameBranch(before: ListedSegment, after: ListedSegment): boolean {

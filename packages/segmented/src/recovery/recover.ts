@@ -3,6 +3,7 @@ import { blockEnd, FileName, type Lsn, WalError } from '@walstack/codec';
 import { ALWAYS_ENCRYPTED, corruption, type Link, type LogFiles, type Segment } from '@walstack/mmap-reader/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { closeFile } from '@walstack/storage-io/internal';
+import { removeNames } from '../backup/switch-over.js';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
 import { ActiveSegment } from '../segments/active-segment.js';
@@ -151,6 +152,7 @@ function* analyzeAndRepair(
     const encryptedFrom = yield* checkKeys(environment.io, settings, analysis.segments, blocking);
     yield* loadCurrentKey(settings.keyRing, blocking);
     yield* environment.watch.end();
+    yield* disownBackup(environment.io, settings, files);
     const repaired = isEmpty(newest)
       ? newest
       : yield* repairTailWithRoom(environment, settings, files, newest, analysis);
@@ -158,6 +160,16 @@ function* analyzeAndRepair(
     if (newest.nextLsn >= keptBefore) throw unsteady(newest);
     keptBefore = newest.nextLsn;
   }
+}
+
+/**
+ * A backup that is opened for writing is a log of its own from now on, and no backup is brought up to date by replacing it.
+ * Durable before anything is written to it.
+ */
+function* disownBackup(io: StorageIo, { directory }: Settings, { isBackup }: LogFiles): IoRoutine<void> {
+  if (!isBackup) return;
+  yield* removeNames(io, directory, [FileName.backup]);
+  yield* ioSteps.syncDirectory(io, directory);
 }
 
 /**

@@ -16,6 +16,8 @@ import { NOTHING_REMOVED, SegmentRemoval, type TruncateResult } from './segment-
 
 /** Callbacks for what truncation has done. */
 export interface TruncationListener {
+  /** Runs before all records behind `lastLsn` are dropped. An error that it throws ends the cut, with the log unchanged. */
+  readonly cutting: (lastLsn: Lsn) => IoRoutine<void>;
   /** All records behind `lastLsn` were dropped; their files are removed next. */
   readonly cut: (lastLsn: Lsn) => void;
   /** Files were removed. */
@@ -214,7 +216,7 @@ export class Truncation {
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
     if (lsn === writer.nextLsn - 1) return undefined;
     const { kept, from } = yield* this.#keptUpTo(lsn);
-    const superseded = yield* this.#restartAt(lsn + 1, from, kept);
+    const superseded = yield* this.#restartAt(lsn + 1, lsn, from, kept);
     this.#listener.cut(lsn);
     return superseded;
   }
@@ -229,7 +231,7 @@ export class Truncation {
     yield* writer.sync();
     if (lsn === writer.nextLsn && lsn === writer.firstLsn) return undefined;
     const newest = writer.segments.at(-1) as Segment;
-    const superseded = yield* this.#restartAt(lsn, { ...linkBehind(newest), predecessor: undefined }, []);
+    const superseded = yield* this.#restartAt(lsn, 0, { ...linkBehind(newest), predecessor: undefined }, []);
     this.#listener.cut(0);
     return superseded;
   }
@@ -237,12 +239,19 @@ export class Truncation {
   /**
    * Continues the log with another LSN. A checkpoint and holds that are ahead of it are lowered durably first, and only
    * when the new segment is allocated, so that only a final failure can still prevent the restart.
+   *
+   * @param lastLsn - the last LSN that is left
    */
-  *#restartAt(firstLsn: Lsn, from: ChainLink, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
+  *#restartAt(firstLsn: Lsn, lastLsn: Lsn, from: ChainLink, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
+    const { cutting } = this.#listener;
     const before = this.#store.current;
     const lowered = loweredTo(firstLsn - 1, before);
     try {
-      return yield* this.#writer.restartAt(firstLsn, from, kept, () => this.#replace(lowered));
+      const replace = (): IoRoutine<void> => this.#replace(lowered);
+      return yield* this.#writer.restartAt(firstLsn, from, kept, function* () {
+        yield* cutting(lastLsn);
+        yield* replace();
+      });
     } catch (error) {
       // There was room for the checkpoint, but not for the name of the new segment.
       if (this.#store.current !== before && this.#writer.failure === undefined) yield* this.#restoreCheckpoint(before);

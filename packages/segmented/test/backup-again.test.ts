@@ -1,0 +1,185 @@
+import { join } from 'node:path';
+import { SegmentedWal } from '@walstack/segmented';
+import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
+import { describe, expect, test } from 'vitest';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { filled, hashes, openBackedUp, readAll } from './support/backups.js';
+import { flip, readFile, writeFile } from './support/files.js';
+
+const LARGE = { segmentBytes: 65_536 };
+
+function copyDirectory(io: StorageIo, from: string, to: string): void {
+  io.makeDirectory(to);
+  for (const name of io.list(from)) writeFile(io, join(to, name), readFile(io, join(from, name)));
+}
+
+describe('an earlier backup that has records which the log did not cut off is not replaced', () => {
+  test.each([0, 3])(
+    'it was opened as a log, and went on in the segment of the backup; %i more records in the log',
+    async (more) => {
+      const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo(), LARGE);
+      await fill(5);
+      await wal.close();
+      const again = await SegmentedWal.open(config);
+      await again.backup(beside('backup'));
+      const opened = await SegmentedWal.open({ ...config, directory: beside('backup') });
+      for (let record = 0; record < 5; record++) opened.append('only here');
+      await opened.close();
+      const before = await hashes(io, beside('backup'));
+      for (let record = 0; record < more; record++) again.append('more');
+      const error = await rejection(again.backup(beside('backup')));
+      expect(error).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', reason: 'log' });
+      expect(await hashes(io, beside('backup'))).toEqual(before);
+      await again.close();
+    },
+  );
+
+  test.each([0, 20])(
+    'the log was restored from an older one with the same segments; %i records were appended to it',
+    async (more) => {
+      const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo(), LARGE);
+      await fill(5);
+      await wal.backup(beside('older'));
+      await fill(10);
+      await wal.backup(beside('newer'));
+      await wal.close();
+      copyDirectory(io, beside('older'), beside('restored'));
+      const restored = await SegmentedWal.open({ ...config, directory: beside('restored') });
+      for (let record = 0; record < more; record++) restored.append('more');
+      const expected = { code: 'WAL_FOREIGN_DIRECTORY', reason: 'ahead' };
+      expect(await rejection(restored.backup(beside('newer')))).toMatchObject(expected);
+      // A cut of the restored log explains nothing that it never had.
+      await restored.truncateAfter(3);
+      expect(await rejection(restored.backup(beside('newer')))).toMatchObject(expected);
+      expect(await readAll(io, beside('newer'))).toEqual(filled(1, 10));
+      await restored.close();
+    },
+  );
+
+  test.each(['end', 'beginning'] as const)('the %s of the log was lost, and salvage gave it up', async (lost) => {
+    const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+    await fill(60);
+    await wal.backup(beside('backup'), { hardLinks: false });
+    const { path } = wal.listSegments().at(lost === 'end' ? 3 : 0) as { readonly path: string };
+    await wal.close();
+    writeFile(io, path, flip(700)(readFile(io, path)));
+    const salvaged = await SegmentedWal.open({ ...config, recoveryMode: 'salvage' });
+    salvaged.append('more');
+    const error = await rejection(salvaged.backup(beside('backup')));
+    expect(error).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', reason: 'ahead' });
+    expect(await readAll(io, beside('backup'))).toEqual(filled(1, 60));
+    await salvaged.backup(beside('another'));
+    await salvaged.truncateBefore(salvaged.nextLsn);
+    await salvaged.backup(beside('another'));
+    await salvaged.close();
+  });
+});
+
+test('a backup that was opened for writing stays a log of its own over a power failure', async () => {
+  const disk = new SimulatedDisk({ seed: 17 });
+  const io = disk.createStorageIo();
+  const config = { io, blockBytes: 512, markAfterMs: 0 };
+  const wal = await SegmentedWal.open({ ...config, directory: '/log' });
+  wal.append('record');
+  await wal.close();
+  const again = await SegmentedWal.open({ ...config, directory: '/log' });
+  await again.backup('/backup');
+  const opened = await SegmentedWal.open({ ...config, directory: '/backup' });
+  opened.append('only here');
+  await opened.sync();
+  const later = disk.crash().createStorageIo();
+  expect(await readAll(later, '/backup')).toEqual(['1: record', '2: only here']);
+  const recovered = await SegmentedWal.open({ ...config, io: later, directory: '/log' });
+  expect(await rejection(recovered.backup('/backup'))).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', reason: 'log' });
+  await recovered.close();
+});
+
+test('a backup with another file than it was made with is not replaced', async () => {
+  const { io, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+  await fill(60);
+  await wal.backup(beside('backup'));
+  const [first, second] = io.list(beside('backup')).filter((name) => name.startsWith('wal-')) as [string, string];
+  io.rename(join(beside('backup'), first), join(beside('backup'), second.replace('wal-0000000002', 'wal-0000000099')));
+  const error = await rejection(wal.backup(beside('backup')));
+  expect(error).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', reason: 'changed' });
+  await wal.close();
+});
+
+describe('a backup follows a log that has cut off records', () => {
+  test.each([
+    ['truncateAfter', (wal: SegmentedWal) => wal.truncateAfter(17), filled(1, 17)],
+    ['truncateAfter in the first segment', (wal: SegmentedWal) => wal.truncateAfter(2), filled(1, 2)],
+    ['resetTo', (wal: SegmentedWal) => wal.resetTo(7), []],
+    ['truncateBefore', (wal: SegmentedWal) => wal.truncateBefore(61), []],
+  ] as const)('by %s, also when it was opened again since', async (_how, cut, left) => {
+    const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+    await fill(60);
+    await wal.backup(beside('backup'));
+    await cut(wal);
+    await wal.close();
+    const again = await SegmentedWal.open(config);
+    again.append('more');
+    const { lastLsn } = await again.backup(beside('backup'));
+    expect(await readAll(io, beside('backup'))).toEqual([...left, `${lastLsn}: more`]);
+    expect(lastLsn).toBe(again.lastLsn);
+    await again.close();
+  });
+
+  test('what it knows of its backups is damaged, or there was no room for it: the backup is not replaced', async () => {
+    const disk = new SimulatedDisk({ seed: 11 });
+    const io = disk.createStorageIo();
+    const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 4096 };
+    const wal = await SegmentedWal.open(config);
+    for (let lsn = 1; lsn <= 30; lsn++) wal.append(`record ${lsn}`.padEnd(300));
+    disk.failWhen(({ kind, path }) => (kind === 'write' && path.startsWith('/log/backup') ? 'ENOSPC' : undefined));
+    await wal.sync();
+    await wal.backup('/without');
+    disk.failWhen(undefined);
+    await wal.backup('/with');
+    await wal.truncateAfter(20);
+    await wal.close();
+    const again = await SegmentedWal.open(config);
+    expect(await rejection(again.backup('/without'))).toMatchObject({ reason: 'ahead' });
+    writeFile(io, '/log/backup.made', flip(20)(readFile(io, '/log/backup.made')));
+    await again.close();
+    const damaged = await SegmentedWal.open(config);
+    expect(await rejection(damaged.backup('/with'))).toMatchObject({ reason: 'ahead' });
+    await damaged.backup('/new');
+    expect(await readAll(io, '/new')).toEqual(filled(1, 20));
+    await damaged.close();
+  });
+
+  test('a cut while the backup is made', async () => {
+    const { io, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+    await fill(30);
+    const onProgress = ({ phase }: { readonly phase: string }): void => {
+      if (phase === 'switch') wal.truncateAfterSync(7);
+    };
+    await wal.backup(beside('backup'), { onProgress });
+    expect(await readAll(io, beside('backup'))).toEqual(filled(1, 30));
+    await wal.backup(beside('backup'));
+    expect(await readAll(io, beside('backup'))).toEqual(filled(1, 7));
+    await wal.close();
+  });
+});
+
+test('what an earlier backup has staged of segments that the log has no more is removed before anything is staged', async () => {
+  const disk = new SimulatedDisk({ seed: 13 });
+  const io = disk.createStorageIo();
+  const wal = await SegmentedWal.open({ directory: '/log', io, blockBytes: 512, segmentBytes: 4096 });
+  for (let lsn = 1; lsn <= 10; lsn++) wal.append(`record ${lsn}`.padEnd(300));
+  await wal.backup('/backup', { hardLinks: false });
+  for (let lsn = 11; lsn <= 200; lsn++) wal.append(`record ${lsn}`.padEnd(300));
+  await wal.sync();
+  disk.capacityBytes = disk.usedBytes + 32_768;
+  expect(await rejection(wal.backup('/backup', { hardLinks: false }))).toMatchObject({ code: 'WAL_NO_SPACE' });
+  expect(io.list('/backup').filter((name) => name.startsWith('staged-'))).not.toEqual([]);
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
+  await wal.truncateBefore(199);
+  disk.capacityBytes = disk.usedBytes + 1024;
+  const { lastLsn } = await wal.backup('/backup', { hardLinks: false });
+  expect(lastLsn).toBe(200);
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
+  await wal.close();
+});
