@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { FileName, WalError } from '@walstack/codec';
-import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { type BackupReport, Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { openAborted } from './aborted-opening.js';
@@ -34,6 +34,8 @@ export class ModelledLog {
   #processes = 0;
   /** The end of what was flushed: it survives every kill, and no power cut. */
   #flushedLsn = 0;
+  /** Backups that are being made. */
+  #backups = 0;
   readonly #hasReaders: boolean;
 
   /** @param hasReaders - whether what is in the log is read in every way, each time before and after it was opened */
@@ -198,12 +200,15 @@ export class ModelledLog {
     const lsn = wal.firstLsn + Math.floor((wal.nextLsn - wal.firstLsn) * part);
     // A segment whose name is still being given may come too late for what is before it to go.
     const named = new Set(wal.listSegments().map(({ path }) => path));
+    const isBackedUp = this.#backups > 0;
     this.#run.note({ kind: 'truncated', lsn });
     if (this.#blocks) wal.truncateBeforeSync(lsn);
     else await wal.truncateBefore(lsn);
     const needed = Math.min(lsn, ...Object.values(wal.holds));
     const [first, second] = wal.listSegments();
-    if (first !== undefined && second !== undefined && named.has(second.path) && second.firstLsn <= needed) {
+    const isLeft = second !== undefined && named.has(second.path) && second.firstLsn <= needed;
+    // A backup may need more than that.
+    if (first !== undefined && isLeft && !isBackedUp) {
       throw new Error(`truncation to ${lsn} has left ${first.path}, and ${needed} is the first LSN that is needed`);
     }
     this.#run.note({ kind: 'gone', firstLsn: wal.firstLsn });
@@ -301,7 +306,13 @@ export class ModelledLog {
     const { wal } = this;
     const { firstLsn, nextLsn } = wal;
     this.#run.note({ kind: 'backing-up', firstLsn, nextLsn });
-    const report = this.#blocks ? wal.backupSync(BACKUP) : await wal.backup(BACKUP);
+    this.#backups++;
+    let report: BackupReport;
+    try {
+      report = this.#blocks ? wal.backupSync(BACKUP) : await wal.backup(BACKUP);
+    } finally {
+      this.#backups--;
+    }
     const backup = await this.#readBackup('readonly');
     new Knowledge(this.#run.notes).checkBackup(backup);
     const last = backup === undefined ? undefined : backup.firstLsn + backup.payloads.length - 1;

@@ -178,14 +178,6 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     replace: '  if (isBackup !== undefined) return;\n',
   },
   {
-    name: 'list-of-an-opened-backup-comes-back',
-    test: AGAIN_TEST,
-    breaks: 'That a backup was opened for writing is durable before anything is written to it.',
-    file: `${SEGMENTED}/recovery/recover.ts`,
-    find: '  yield* removeNames(io, directory, [FileName.backup]);\n  yield* ioSteps.syncDirectory(io, directory);\n',
-    replace: '  yield* removeNames(io, directory, [FileName.backup]);\n',
-  },
-  {
     name: 'cut-not-noted-for-backups',
     test: AGAIN_TEST,
     breaks: 'A log knows what it has cut off since a backup, and brings that up to date.',

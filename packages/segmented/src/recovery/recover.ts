@@ -164,12 +164,11 @@ function* analyzeAndRepair(
 
 /**
  * A backup that is opened for writing is a log of its own from now on, and no backup is brought up to date by replacing it.
- * Durable before anything is written to it.
+ * Durable with the next sync of the directory, which comes before the first record ({@link cleanUp}, or a new segment).
  */
 function* disownBackup(io: StorageIo, { directory }: Settings, { isBackup }: LogFiles): IoRoutine<void> {
   if (!isBackup) return;
   yield* removeNames(io, directory, [FileName.backup]);
-  yield* ioSteps.syncDirectory(io, directory);
 }
 
 /**
