@@ -2,7 +2,8 @@ import { KeyRing, WalError } from '@walstack/codec';
 import { LogTail, type LogTailOptions, replayDirectory } from '@walstack/mmap-reader';
 import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
-import { afterEach, describe, expect, it } from 'vitest';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
+import { afterEach, describe, expect, it, test } from 'vitest';
 import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
 
@@ -332,4 +333,29 @@ it('returns nothing when its filter closes it', () => {
   expect(tail.advanceSync()).toBe(true);
   expect([tail.next()?.lsn, tail.next()?.lsn, tail.next()]).toEqual([1, 2, undefined]);
   expect(() => tail.advanceSync()).toThrow(expect.objectContaining({ code: 'WAL_CLOSED' }));
+});
+
+test.each([
+  ['closed', 'WAL_CLOSED'],
+  ['aborted', 'WAL_ABORTED'],
+] as const)('a tail that is %s while it reads the chain of many segments ends there', async (how, code) => {
+  const disk = new SimulatedDisk({ seed: 1 });
+  append(logIn(disk.createStorageIo()), 60);
+  let opened = 0;
+  let reports = 0;
+  const ending = new AbortController();
+  const io = watched(disk.createStorageIo({ completesInline: false }), (call) => {
+    if (call !== 'open' || ++opened !== 3) return;
+    reports = 0;
+    if (how === 'closed') tail.close();
+    else ending.abort();
+  });
+  const onProgress = (): void => {
+    reports++;
+  };
+  const tail: LogTail = new LogTail(io, DIRECTORY, how === 'closed' ? { onProgress } : { signal: ending.signal });
+  await expect(tail.advance()).rejects.toMatchObject({ code });
+  expect(opened).toBeLessThan(6);
+  expect(reports).toBe(0);
+  tail.close();
 });

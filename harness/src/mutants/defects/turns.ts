@@ -103,6 +103,14 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     replace: '      throw error;\n    }\n    step =',
   },
   {
+    name: 'closed-tail-reads-on',
+    test: 'packages/segmented/test/log-tail-failures.test.ts',
+    breaks: 'A tail that is closed ends where it waits.',
+    file: `${READER}/directory/log-tail.ts`,
+    find: 'return segments.closedBecause ?? call?.reason;',
+    replace: 'return call?.reason;',
+  },
+  {
     name: 'progress-that-ends-early',
     test: LONG_CALLS_TEST,
     breaks: 'The last progress of a call that succeeds has all bytes.',

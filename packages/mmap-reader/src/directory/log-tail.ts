@@ -1,7 +1,7 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkPath } from '@walstack/codec/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { calledBetweenSteps, watched } from '@walstack/storage-io/internal';
+import { calledBetweenSteps, type Watch, watched } from '@walstack/storage-io/internal';
 import type { WalRecord } from '../records/wal-record.js';
 import { CallWatch, READING_ABORTED } from '../walk/call-watch.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
@@ -30,6 +30,8 @@ export class LogTail {
   readonly #walk: SegmentWalk;
   readonly #segments: TailSegments;
   readonly #watch: CallWatch | undefined;
+  /** Ends a call in progress where it waits: when the tail is closed, and by the signal. */
+  readonly #ending: Watch;
   #isAdvancing = false;
 
   /**
@@ -43,6 +45,7 @@ export class LogTail {
     this.#walk = new SegmentWalk(typeof plan.from === 'string' ? UNKNOWN : plan.from, plan.copy, plan.matches);
     this.#watch = CallWatch.for(plan.call, READING_ABORTED, () => this.#segments.progress);
     this.#segments = new TailSegments(io, this.#directory, plan, this.#walk, this.#watch?.isReported === true);
+    this.#ending = endingOf(this.#segments, this.#watch);
   }
 
   /** The LSN of the next record; `undefined` before the first `advance()` that found the log. */
@@ -122,18 +125,19 @@ export class LogTail {
     if (this.#isAdvancing) throw busy(this.#directory);
     this.#isAdvancing = true;
     try {
-      return yield* this.#watch === undefined ? this.#advancing() : this.#watched(this.#watch);
+      if (this.#watch !== undefined) return yield* this.#reported(this.#watch);
+      return yield* watched(this.#advancing(), this.#ending);
     } finally {
       this.#isAdvancing = false;
       if (this.#segments.isClosed) this.#segments.leave();
     }
   }
 
-  *#watched(watch: CallWatch): IoRoutine<boolean> {
+  *#reported(watch: CallWatch): IoRoutine<boolean> {
     watch.throwIfEnded();
     // Between two calls the caller may have given the event loop its turn.
-    if (watch.isReportDue) yield* calledBetweenSteps(watch.report);
-    const isMore = yield* watched(this.#advancing(), watch);
+    if (watch.isReportDue && !this.#segments.isClosed) yield* calledBetweenSteps(watch.report);
+    const isMore = yield* watched(this.#advancing(), this.#ending);
     if (!isMore && watch.isReported) yield* calledBetweenSteps(watch.finish);
     return isMore;
   }
@@ -162,6 +166,19 @@ export class LogTail {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function endingOf(segments: TailSegments, call: CallWatch | undefined): Watch {
+  return {
+    get reason() {
+      return segments.closedBecause ?? call?.reason;
+    },
+    listen: call?.listen,
+    get isReportDue() {
+      return call?.isReportDue === true;
+    },
+    report: call?.report,
+  };
 }
 
 /** The next LSN, before the log was found. */

@@ -106,6 +106,12 @@ export class TailSegments implements WalkPolicy {
     return this.#closing.signal.aborted;
   }
 
+  /** The error of calls once it is closed. */
+  get closedBecause(): WalError | undefined {
+    const { aborted, reason } = this.#closing.signal;
+    return aborted ? (reason as WalError) : undefined;
+  }
+
   /** Ends the walk, and its waiting for a key service. Idempotent. */
   close(): void {
     this.#closing.abort(closed(this.#directory));
