@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { WalError } from '@walstack/codec';
 import type { IoFile, StorageIo } from '../storage-io.js';
-import { datasync, write } from './io-operations.js';
+import { datasync, remove, write } from './io-operations.js';
 import type { IoRoutine } from './routine.js';
 
 /** What is at `path`; `undefined` when nothing is. */
@@ -40,7 +40,7 @@ export function* replaceFile(
   bytes: Uint8Array,
   mode: number,
 ): IoRoutine<void> {
-  const file = io.open(draft, { create: true, truncate: true, mode });
+  const file = yield* makeFile(io, draft, mode);
   try {
     yield* write(io, file, bytes, 0);
     yield* datasync(io, file);
@@ -48,6 +48,18 @@ export function* replaceFile(
     closeFile(io, file);
   }
   io.rename(draft, path);
+}
+
+/** Makes a new file. One of a killed process is removed, and not used: a write that it began may still land in that. */
+function* makeFile(io: StorageIo, path: string, mode: number): IoRoutine<IoFile> {
+  const options = { create: true, exclusive: true, mode };
+  try {
+    return io.open(path, options);
+  } catch (error) {
+    if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;
+  }
+  yield* remove(io, path);
+  return io.open(path, options);
 }
 
 /**
