@@ -4,6 +4,7 @@ import {
   exploreCrashes,
   type InjectedFault,
   injectFaults,
+  type ProcessRun,
   type Program,
   type SimulatedDisk,
   type SimulationOptions,
@@ -12,6 +13,7 @@ import type { CoreNote } from '../model/core-knowledge.js';
 import type { LogNote } from '../model/knowledge.js';
 import { ModelledCoreWriter, type WriterNote } from '../model/modelled-core-writer.js';
 import { ModelledCores } from '../model/modelled-cores.js';
+import { ModelledFollower } from '../model/modelled-follower.js';
 import { ModelledLog } from '../model/modelled-log.js';
 import { MODES, type Mode, type ModeName } from '../modes.js';
 import type { CoresScenario, LogScenario, Scenario, WriterScenario } from '../scenario.js';
@@ -112,7 +114,7 @@ function programsOf(scenario: LogScenario, { io, config }: Mode): Programs<LogNo
   const logConfig = { ...config, ...scenario.config };
   return {
     scenario: (run) => scenario.run(new ModelledLog(run, logConfig, scenario.readers), run),
-    check: (run) => openAndGoOn(new ModelledLog(run, logConfig, scenario.readers)),
+    check: (run) => openAndGoOn(new ModelledLog(run, logConfig, scenario.readers), run),
     options: optionsOf(io),
     weight: scenario.weight ?? 1,
   };
@@ -167,12 +169,16 @@ async function openWriterAndGoOn(log: ModelledCoreWriter): Promise<void> {
 }
 
 /** Opens the log, goes on with it in one of several ways, and opens it again in another process. */
-async function openAndGoOn(log: ModelledLog): Promise<void> {
+async function openAndGoOn(log: ModelledLog, run: ProcessRun<LogNote>): Promise<void> {
   const { hasBackup } = log;
   // Where the machine of the log is lost, its backup has to do without it.
   const isRestored = hasBackup && log.random() < 0.5;
   if (isRestored) await log.openBackup();
+  // Followers need no writer, and none that has recovered the log.
+  const hasFollowers = ModelledFollower.areIn(run.notes);
+  if (hasFollowers && log.random() < 0.5) await ModelledFollower.resumeAll(run);
   await log.open();
+  if (hasFollowers) await ModelledFollower.resumeAll(run);
   if (isRestored) await log.leaveBackup();
   else if (hasBackup) await log.backup();
   const way = WAYS[Math.floor(log.random() * WAYS.length)] as (typeof WAYS)[number];

@@ -10,6 +10,9 @@ export interface LostFile {
 /** The name under which a checkpoint is noted: no hold of a scenario has it. */
 export const CHECKPOINT = 'checkpoint';
 
+/** With this before its name, the position of a follower is noted like a hold: no hold of a scenario has such a name. */
+export const FOLLOWER = 'follower ';
+
 /** Records that are there as a whole or not at all. */
 export interface Batch {
   readonly firstLsn: number;
@@ -41,6 +44,8 @@ export type LogNote =
       readonly payloads: readonly string[];
       /** The checkpoint and the holds that it was opened with. */
       readonly claims?: Readonly<Record<string, number>>;
+      /** The positions of followers. They are in files of their own, and opening the log does not make them durable. */
+      readonly followers?: Readonly<Record<string, number | undefined>>;
     }
   /** A truncation was asked for: nothing before this LSN is needed. */
   | { readonly kind: 'truncated'; readonly lsn: number }
@@ -134,10 +139,16 @@ export class Knowledge {
   /**
    * Holds the checkpoint and the holds against what was noted.
    *
+   * @param isKnown - whether a claim could be read
    * @throws an error that says which promise is broken
    */
-  checkClaims(firstLsn: number, found: Readonly<Record<string, number>>): void {
+  checkClaims(
+    firstLsn: number,
+    found: Readonly<Record<string, number | undefined>>,
+    isKnown: (name: string) => boolean = () => true,
+  ): void {
     for (const name of new Set([...this.#claims.keys(), ...Object.keys(found)])) {
+      if (!isKnown(name)) continue;
       const lsn = found[name];
       const possible = this.#claims.get(name);
       if (possible === undefined ? lsn !== undefined : !possible.includes(lsn)) {
@@ -147,6 +158,12 @@ export class Knowledge {
       if (name === CHECKPOINT || lsn === undefined || firstLsn <= Math.max(lsn, resetLsn)) continue;
       throw new Error(`lost: the hold ${name} keeps ${lsn}, the log begins with ${firstLsn}`);
     }
+  }
+
+  /** By name: what the followers that have certainly stored a position may have stored. */
+  get followers(): ReadonlyMap<string, readonly (number | undefined)[]> {
+    const stored = [...this.#claims].filter(([name, lsns]) => name.startsWith(FOLLOWER) && !lsns.includes(undefined));
+    return new Map(stored.map(([name, lsns]) => [name.slice(FOLLOWER.length), lsns]));
   }
 
   /** Whether a backup was ever begun, and not restored. */
@@ -322,7 +339,13 @@ export class Knowledge {
         if (this.#isCut(note.firstLsn, note.firstLsn + note.payloads.length)) this.#cutAfter(this.#cut as Cut);
         this.#cut = undefined;
         if (note.claims !== undefined) {
+          const before = this.#claims;
           this.#claims = new Map(Object.entries(note.claims).map(([name, lsn]) => [name, [lsn]]));
+          for (const [name, lsns] of before) {
+            if (!name.startsWith(FOLLOWER)) continue;
+            const isRead = Object.hasOwn(note.followers ?? {}, name);
+            this.#claims.set(name, isRead ? [...lsns, note.followers?.[name]] : lsns);
+          }
         }
         for (const [index, payload] of note.payloads.entries()) this.#must.set(note.firstLsn + index, payload);
         this.#dropFrom(note.firstLsn + note.payloads.length);

@@ -7,7 +7,7 @@ import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { openAborted } from './aborted-opening.js';
 import { destroy, destroyFile, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
-import { type BackedUp, CHECKPOINT, Knowledge, type LogNote } from './knowledge.js';
+import { type BackedUp, CHECKPOINT, FOLLOWER, Knowledge, type LogNote } from './knowledge.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { beforeRetention, checkRetained } from './retained.js';
 import { SimulatedEnvironment } from './simulated-environment.js';
@@ -111,10 +111,11 @@ export class ModelledLog {
     const knowledge = new Knowledge(this.#run.notes);
     knowledge.check(firstLsn, payloads, nextLsn);
     const claims = { ...wal.holds, [CHECKPOINT]: wal.checkpointLsn };
-    knowledge.checkClaims(firstLsn, claims);
+    const { followers, isKnown } = await this.#followers();
+    knowledge.checkClaims(firstLsn, { ...claims, ...followers }, isKnown);
     await runAsync(this.#run.io, throwIfLost(this.#run.io, DIRECTORY, knowledge.files));
     // What is read back need not be durable, but for what recovery has found.
-    if (wal.durableLsn === wal.lastLsn) this.#run.note({ kind: 'found', firstLsn, payloads, claims });
+    if (wal.durableLsn === wal.lastLsn) this.#run.note({ kind: 'found', firstLsn, payloads, claims, followers });
     return records;
   }
 
@@ -195,20 +196,20 @@ export class ModelledLog {
   }
 
   /** Truncates so that a part of the log stays; with 1, nothing. */
-  async truncate(part: number): Promise<void> {
+  async truncate(part: number, areFollowersStill = true): Promise<void> {
     const { wal } = this;
     const lsn = wal.firstLsn + Math.floor((wal.nextLsn - wal.firstLsn) * part);
     // A segment whose name is still being given may come too late for what is before it to go.
     const named = new Set(wal.listSegments().map(({ path }) => path));
     const isBackedUp = this.#backups > 0;
     this.#run.note({ kind: 'truncated', lsn });
-    if (this.#blocks) wal.truncateBeforeSync(lsn);
-    else await wal.truncateBefore(lsn);
-    const needed = Math.min(lsn, ...Object.values(wal.holds));
+    const { keptFor = [] } = this.#blocks ? wal.truncateBeforeSync(lsn) : await wal.truncateBefore(lsn);
+    const followers = keptFor.map((each) => each.lsn ?? 0);
+    const needed = Math.min(lsn, ...Object.values(wal.holds), ...followers);
     const [first, second] = wal.listSegments();
     const isLeft = second !== undefined && named.has(second.path) && second.firstLsn <= needed;
-    // A backup may need more than that.
-    if (first !== undefined && isLeft && !isBackedUp) {
+    // A backup may need more than that, and a follower that goes on meanwhile may have needed more a moment before.
+    if (first !== undefined && isLeft && !isBackedUp && areFollowersStill) {
       throw new Error(`truncation to ${lsn} has left ${first.path}, and ${needed} is the first LSN that is needed`);
     }
     this.#run.note({ kind: 'gone', firstLsn: wal.firstLsn });
@@ -265,6 +266,34 @@ export class ModelledLog {
       throwUnlessDurable(wal, lsn - 1, 'a hold');
     }
     this.#run.note({ kind: 'claimed', name, lsn });
+  }
+
+  /** Removes a follower with a name, which is not open. */
+  async removeFollower(name: string): Promise<void> {
+    this.#run.note({ kind: 'claiming', name: FOLLOWER + name, lsn: undefined });
+    if (this.#blocks) this.wal.removeFollowerSync(name);
+    else await this.wal.removeFollower(name);
+    this.#run.note({ kind: 'claimed', name: FOLLOWER + name, lsn: undefined });
+  }
+
+  /**
+   * How far the followers are for which anything was noted: others may have begun, or not. A file that cannot be read says nothing of
+   * its follower, and the directory nothing of any.
+   */
+  async #followers(): Promise<{
+    readonly followers: Readonly<Record<string, number | undefined>>;
+    readonly isKnown: (name: string) => boolean;
+  }> {
+    const noted = this.#run.notes.flatMap((note) =>
+      note.kind === 'claiming' && note.name.startsWith(FOLLOWER) ? [note.name] : [],
+    );
+    const found = this.#blocks ? this.wal.followersSync() : await this.wal.followers();
+    const unreadable = new Set(found.flatMap(({ name, state }) => (state === 'unreadable' ? [name] : [])));
+    const isKnown = (name: string): boolean =>
+      !name.startsWith(FOLLOWER) || (!unreadable.has('*') && !unreadable.has(name.slice(FOLLOWER.length)));
+    const lsns = new Map(found.map(({ name, lsn = 0 }) => [`${FOLLOWER}${name}`, lsn]));
+    const followers = Object.fromEntries([...new Set(noted)].filter(isKnown).map((name) => [name, lsns.get(name)]));
+    return { followers, isKnown };
   }
 
   /** Makes a call that applies the retention. */

@@ -25,6 +25,7 @@ import { scenario as durableAtBatchEnds } from './durable-at-batch-ends.js';
 import { scenario as encryptionWithRotation } from './encryption-with-rotation.js';
 import { scenario as failuresBesideOtherWork } from './failures-beside-other-work.js';
 import { scenario as flushes } from './flushes.js';
+import { scenario as followers } from './followers.js';
 import { scenario as framesAtBlockEnds } from './frames-at-block-ends.js';
 import { scenario as freedNameDurableBeforeOverwritten } from './freed-name-durable-before-overwritten.js';
 import { scenario as freshIdForEveryReuse } from './fresh-id-for-every-reuse.js';
@@ -104,6 +105,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'encryption-with-rotation': encryptionWithRotation,
   'failures-beside-other-work': failuresBesideOtherWork,
   flushes,
+  followers,
   'frames-at-block-ends': framesAtBlockEnds,
   'freed-name-durable-before-overwritten': freedNameDurableBeforeOverwritten,
   'fresh-id-for-every-reuse': freshIdForEveryReuse,

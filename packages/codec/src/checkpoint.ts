@@ -25,6 +25,27 @@ export interface Checkpoint {
    * application has truncated it.
    */
   readonly expiredLsn?: Lsn | undefined;
+  /**
+   * What the beginning of the log was before the truncation that this checkpoint was written for. While every segment from there on
+   * is in the directory, none was removed yet, and the log begins there: it may have to be kept for a follower. `undefined` when
+   * nothing is to be removed any more.
+   */
+  readonly unsettled?: Beginning | undefined;
+}
+
+/** The beginning of a log. */
+export type Beginning = Pick<Checkpoint, 'firstSegment' | 'expiredLsn'>;
+
+/** The checkpoint with its truncation done: `unsettled` is left out. */
+export function settled(checkpoint: Checkpoint): Checkpoint {
+  const { unsettled, ...rest } = checkpoint;
+  return unsettled === undefined ? checkpoint : rest;
+}
+
+/** The checkpoint with the beginning from before its truncation, when that is not done. */
+export function withoutUnsettled(checkpoint: Checkpoint): Checkpoint {
+  const { unsettled, ...rest } = checkpoint;
+  return unsettled === undefined ? checkpoint : { ...rest, expiredLsn: unsettled.expiredLsn, ...unsettled };
 }
 
 /**
@@ -39,6 +60,11 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   checkHolds(checkpoint.holds);
   if (checkpoint.salvagedBelow !== undefined) checkInteger('salvagedBelow', checkpoint.salvagedBelow, 1);
   if (checkpoint.expiredLsn !== undefined) checkLsn('expiredLsn', checkpoint.expiredLsn);
+  if (checkpoint.unsettled !== undefined) {
+    const { firstSegment, expiredLsn } = checkpoint.unsettled;
+    checkInteger('unsettled.firstSegment', firstSegment, 1, checkpoint.firstSegment - 1);
+    if (expiredLsn !== undefined) checkLsn('unsettled.expiredLsn', expiredLsn);
+  }
   return encodeFramedJson({
     logId: Buffer.from(checkpoint.logId).toString('hex'),
     firstSegment: checkpoint.firstSegment,
@@ -46,6 +72,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
     holds: checkpoint.holds,
     salvagedBelow: checkpoint.salvagedBelow,
     expiredLsn: checkpoint.expiredLsn,
+    unsettled: checkpoint.unsettled,
   });
 }
 
@@ -72,13 +99,18 @@ const isCount = (value: unknown, minimum: number): value is number =>
 
 function fromJson(parsed: unknown): Checkpoint | undefined {
   if (typeof parsed !== 'object' || parsed === null) return undefined;
-  const { logId, firstSegment, checkpointLsn, holds, salvagedBelow, expiredLsn } = parsed as Record<string, unknown>;
+  const { logId, firstSegment, checkpointLsn, holds, salvagedBelow, expiredLsn, unsettled } = parsed as Record<
+    string,
+    unknown
+  >;
   if (typeof logId !== 'string' || logId.length !== 2 * ID_BYTES || !/^[0-9a-f]*$/.test(logId)) return undefined;
   if (!isCount(firstSegment, 1) || !isCount(checkpointLsn, 0)) return undefined;
   if (typeof holds !== 'object' || holds === null || Array.isArray(holds)) return undefined;
   if (!Object.values(holds).every((lsn) => isCount(lsn, 1))) return undefined;
   if (salvagedBelow !== undefined && !isCount(salvagedBelow, 1)) return undefined;
   if (expiredLsn !== undefined && !isCount(expiredLsn, 1)) return undefined;
+  const before = unsettled === undefined ? undefined : beginningFrom(unsettled);
+  if (unsettled !== undefined && (before === undefined || before.firstSegment >= firstSegment)) return undefined;
   return {
     logId: new Uint8Array(Buffer.from(logId, 'hex')),
     firstSegment,
@@ -86,7 +118,16 @@ function fromJson(parsed: unknown): Checkpoint | undefined {
     holds: { ...(holds as Record<string, Lsn>) },
     ...(salvagedBelow === undefined ? {} : { salvagedBelow }),
     ...(expiredLsn === undefined ? {} : { expiredLsn }),
+    ...(before === undefined ? {} : { unsettled: before }),
   };
+}
+
+function beginningFrom(parsed: unknown): Beginning | undefined {
+  if (typeof parsed !== 'object' || parsed === null) return undefined;
+  const { firstSegment, expiredLsn } = parsed as Record<string, unknown>;
+  if (!isCount(firstSegment, 1)) return undefined;
+  if (expiredLsn !== undefined && !isCount(expiredLsn, 1)) return undefined;
+  return expiredLsn === undefined ? { firstSegment } : { firstSegment, expiredLsn };
 }
 
 function corrupt(path: string, reason: string, cause?: unknown): WalError {

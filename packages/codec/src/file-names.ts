@@ -27,6 +27,8 @@ export const FileName = {
   madeBackups: 'backup.made',
   /** The draft of `backup.next`, or of `backup.made`: written under this name, then renamed. */
   backupDraft: 'backup.new',
+  /** The directory of the files of followers that have a name: how far each of them is. */
+  followers: 'followers',
 } as const;
 
 const SEGMENT = /^wal-(\d{10})-(\d{20})\.seg$/;

@@ -31,9 +31,20 @@ export {
   type OptionTable,
   optional,
 } from './arguments/option-table.js';
+export { type Beginning, settled, withoutUnsettled } from './checkpoint.js';
 export { crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
 export { findDurabilityProof } from './durability-proof.js';
 export { parseStagedName, stagedName } from './file-names.js';
+export {
+  checkFollowerName,
+  decodeFollowerFile,
+  encodeFollowerFile,
+  FOLLOWER_FILE_BYTES_MAX,
+  type FollowerFile,
+  followerFileNames,
+  parseFollowerFileName,
+  type StoredPosition,
+} from './follower-file.js';
 export { checkBlockBytes } from './frame-layout.js';
 export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 export { getUint64, setUint64 } from './integers.js';

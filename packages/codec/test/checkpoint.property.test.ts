@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const counts = fc.oneof(fc.integer({ min: 1 }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }));
 
-const checkpoints: fc.Arbitrary<Checkpoint> = fc.record(
+const anyCheckpoint = fc.record(
   {
     logId: fc.uint8Array({ minLength: 16, maxLength: 16 }),
     firstSegment: counts,
@@ -12,8 +12,16 @@ const checkpoints: fc.Arbitrary<Checkpoint> = fc.record(
     holds: fc.dictionary(fc.string({ unit: 'grapheme' }), counts, { noNullPrototype: true }),
     salvagedBelow: counts,
     expiredLsn: counts,
+    unsettled: fc.record({ firstSegment: counts, expiredLsn: counts }, { requiredKeys: ['firstSegment'] }),
   },
   { requiredKeys: ['logId', 'firstSegment', 'checkpointLsn', 'holds'] },
+);
+
+/** The beginning from before a truncation is before the one behind it. */
+const checkpoints: fc.Arbitrary<Checkpoint> = anyCheckpoint.map(({ unsettled, ...rest }) =>
+  unsettled === undefined || rest.firstSegment === 1
+    ? rest
+    : { ...rest, unsettled: { ...unsettled, firstSegment: 1 + (unsettled.firstSegment % (rest.firstSegment - 1)) } },
 );
 
 function decodeOrCode(bytes: Uint8Array): Checkpoint | string {
@@ -70,6 +78,11 @@ describe('checkpoints', () => {
             firstSegment: fc.oneof(counts, member),
             checkpointLsn: fc.oneof(counts, member),
             holds: fc.oneof(fc.constant({ reader: 3 }), fc.dictionary(fc.string(), member), member),
+            unsettled: fc.oneof(
+              fc.constant(undefined),
+              fc.record({ firstSegment: member, expiredLsn: member }),
+              member,
+            ),
           },
           { requiredKeys: ['logId'] },
         )

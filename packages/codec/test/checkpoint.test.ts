@@ -1,4 +1,5 @@
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, encodeFrame, WalError } from '@walstack/codec';
+import { settled, withoutUnsettled } from '@walstack/codec/internal';
 import { describe, expect, it } from 'vitest';
 import { codeOf } from '../../../harness/test-kit/code-of.js';
 import { fromHex, readVectors, toHex } from './support.js';
@@ -71,6 +72,35 @@ describe('the file checkpoint', () => {
   });
 });
 
+describe('a truncation that is not settled', () => {
+  const announced: Checkpoint = { ...good, firstSegment: 7, expiredLsn: 50, unsettled: { firstSegment: 3 } };
+
+  it('comes back as it was written, with what had expired before and without', () => {
+    const expired = { ...announced, unsettled: { firstSegment: 3, expiredLsn: 20 } };
+    for (const each of [announced, expired]) expect(decodeCheckpoint(encodeCheckpoint(each), PATH)).toEqual(each);
+  });
+
+  it('is done, or undone with what had expired then', () => {
+    expect(settled(announced)).toEqual({ ...good, firstSegment: 7, expiredLsn: 50 });
+    expect(withoutUnsettled(announced)).toEqual({ ...good, firstSegment: 3, expiredLsn: undefined });
+    const expired = { ...announced, unsettled: { firstSegment: 3, expiredLsn: 20 } };
+    expect(withoutUnsettled(expired)).toEqual({ ...good, firstSegment: 3, expiredLsn: 20 });
+    expect([settled(good), withoutUnsettled(good)]).toEqual([good, good]);
+  });
+
+  it.each([
+    ['that has removed nothing', { firstSegment: 7 }],
+    ['that begins before the first segment', { firstSegment: 0 }],
+    ['whose first segment is no integer', { firstSegment: 2.5 }],
+    ['with an expired LSN 0', { firstSegment: 3, expiredLsn: 0 }],
+  ])('%s is refused, and read from a file it is damage', (_what, unsettled) => {
+    expect(codeOf(() => encodeCheckpoint({ ...announced, unsettled }))).toMatch(/^ERR_/);
+    const { logId, ...rest } = announced;
+    const json = JSON.stringify({ ...rest, logId: toHex(logId), unsettled });
+    expect(errorOf(framed(json))).toMatchObject({ code: 'WAL_CORRUPT', reason: 'impossible-fields' });
+  });
+});
+
 describe('a damaged checkpoint', () => {
   it('any wrong bit, anything missing, anything behind', () => {
     const file = encodeCheckpoint(good);
@@ -108,6 +138,9 @@ describe('a damaged checkpoint', () => {
     ['a log id in capitals', { ...right, logId: 'AB'.repeat(16) }],
     ['a log id that is not hex', { ...right, logId: 'zz'.repeat(16) }],
     ['a log id that is a number', { ...right, logId: 1 }],
+    ['an announced truncation that is null', { ...right, unsettled: null }],
+    ['an announced truncation that is a number', { ...right, unsettled: 1 }],
+    ['an announced truncation without a segment', { ...right, unsettled: {} }],
     ['first segment 0', { ...right, firstSegment: 0 }],
     ['a negative first segment', { ...right, firstSegment: -1 }],
     ['a fractional first segment', { ...right, firstSegment: 1.5 }],

@@ -8,7 +8,7 @@
 export type { ReadFrom } from './chain/behind-checkpoint.js';
 export { type DirectoryReplay, type ReplayDirectoryOptions, replayDirectory } from './directory/directory-replay.js';
 export { LogTail } from './directory/log-tail.js';
-export type { LogTailOptions } from './directory/log-tail-options.js';
+export type { LogTailOptions, OnTruncated, SkippedRecords } from './directory/log-tail-options.js';
 export { MmapWalReader } from './directory/mmap-wal-reader.js';
 export type { ReplayProgress } from './directory/replay-progress.js';
 export type { ResumePoint } from './directory/resume-point.js';

@@ -8,10 +8,12 @@
 
 export { checkFrom, firstBehindCheckpoint } from './chain/behind-checkpoint.js';
 export { type Chain, type Link, POSITION_MAX, readChain } from './chain/chain.js';
-export { corruption, lostRecord, provenByCheckpoint, truncated } from './chain/corruption.js';
+export { readChainBesideWriter, readChainFrom } from './chain/chain-beside-writer.js';
+export { corruption, cutBack, lostRecord, provenByCheckpoint, truncated } from './chain/corruption.js';
 export { ALWAYS_ENCRYPTED, type Demands, opensRecord } from './chain/encrypted-from.js';
 export { loadKeys } from './chain/load-keys.js';
 export {
+  checkpointOf,
   isNoFile,
   type LogFiles,
   listFiles,
@@ -26,8 +28,10 @@ export {
 export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { Sessions } from './chain/sessions.js';
 export { SparseIndex } from './chain/sparse-index.js';
+export { findCut } from './directory/cut-detection.js';
+export { ON_TRUNCATED } from './directory/log-tail-options.js';
 export { sizesOf } from './directory/replay-progress.js';
-export { checkResumePoint, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
+export { checkResumePoint, lastReadAt, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';
 export type { Frames } from './frames/frames.js';

@@ -28,6 +28,7 @@ const DECIDED_HERE = [
   'retainBytes',
   'retainAgeMs',
   'retainUntilCheckpoint',
+  'followerExpiryMs',
   'recoveryMode',
   'salvageLsn',
   'lockTimeoutMs',

@@ -15,9 +15,11 @@
 export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
 export type {
   LongCallOptions,
+  OnTruncated,
   ProgressPhase,
   ReadFrom,
   ResumePoint,
+  SkippedRecords,
   WalProgress,
   WalRecord,
 } from '@walstack/mmap-reader';
@@ -28,6 +30,8 @@ export { Batch } from './batch.js';
 export type { CloseOptions } from './closing.js';
 export type { ErrorMessage, LogMessage, RecycleMessage, RollMessage, TypedChannel } from './diagnostics.js';
 export { type Environment, systemEnvironment } from './environment.js';
+export type { FollowerState, FollowerStats, KeptFor } from './followers/follower-stats.js';
+export type { FollowerMessage } from './followers/followers.js';
 export {
   type CautionMessage,
   channels,

@@ -8,6 +8,7 @@
 export { APPEND_OPTIONS } from './append/record-body.js';
 export { checkClose } from './closing.js';
 export { typedChannel } from './diagnostics.js';
+export { readFollowerFile } from './followers/follower-files.js';
 export { LOG_OPTION_NAMES, LOG_OPTIONS } from './options.js';
 export { READ_OPTIONS } from './read/log-reader.js';
 export { type BackgroundCalls, backgroundCallsOf } from './write/calls/background-calls.js';

@@ -3,6 +3,7 @@ import { type Lsn, WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import { announce, type LogMessage, type TypedChannel, typedChannel, writerChannels } from './diagnostics.js';
 import type { Environment } from './environment.js';
+import { type FollowerMessage, followerChannel } from './followers/followers.js';
 import type { Settings } from './options.js';
 import type { Opened } from './recovery/recover.js';
 import type { RecoveryReport } from './recovery/recovery-report.js';
@@ -51,12 +52,14 @@ export const channels: typeof writerChannels & {
   readonly open: TypedChannel<OpenMessage>;
   readonly recover: TypedChannel<RecoverMessage>;
   readonly truncate: TypedChannel<TruncateMessage>;
+  readonly follower: TypedChannel<FollowerMessage>;
 } = {
   ...writerChannels,
   caution: typedChannel('walstack:caution'),
   open: typedChannel('walstack:open'),
   recover: typedChannel('walstack:recover'),
   truncate: typedChannel('walstack:truncate'),
+  follower: followerChannel,
 };
 
 /** Opens a log and publishes the result on the channels. */

@@ -143,6 +143,12 @@ export interface SegmentedWalConfig extends LongCallOptions {
    */
   readonly retainUntilCheckpoint?: boolean;
   /**
+   * Followers with a name, in other processes, whose process is not known to be alive hold nothing any more when they have not
+   * stored anything for this time, in milliseconds; at least 60,000, as an open follower stores its position, or that it is
+   * there, every 10 seconds. Default: never.
+   */
+  readonly followerExpiryMs?: number;
+  /**
    * The keys of the log: the current one encrypts new segments, older segments are read with the key that their header
    * names. Default none: nothing is encrypted, and a log whose newest records are encrypted is rejected with `WAL_BAD_KEY`.
    */
@@ -233,6 +239,7 @@ export const LOG_OPTIONS = {
   retainBytes: { default: undefined, check: optional((name, value) => checkInteger(name, value)) },
   retainAgeMs: { default: undefined, check: optional((name, value) => checkInteger(name, value)) },
   retainUntilCheckpoint: { default: true, check: checkBoolean },
+  followerExpiryMs: { default: undefined, check: optional((name, value) => checkInteger(name, value, 60_000)) },
   keyRing: { default: undefined, check: optional(checkKeyRing) },
   allowPlaintext: { default: false, check: checkBoolean },
   compression: { default: { codec: 'none' }, check: (_name, value = {}) => Compressor.of(value) },

@@ -2,7 +2,7 @@
 
 import { type InspectOptions, inspect } from 'node:util';
 import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
-import { inspected, invalidType, notConstructible } from '@walstack/codec/internal';
+import { checkInteger, inspected, invalidType, notConstructible } from '@walstack/codec/internal';
 import type { LogTailOptions, ReadFrom, ResumePoint, WalRecord } from '@walstack/mmap-reader';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { addCallers, backendOf, withCallers } from '@walstack/storage-io/internal';
@@ -17,6 +17,8 @@ import { CallQueues } from './call-queues.js';
 import { type CloseOptions, Closing } from './closing.js';
 import { announce } from './diagnostics.js';
 import type { Environment } from './environment.js';
+import type { FollowerStats } from './followers/follower-stats.js';
+import { Followers } from './followers/followers.js';
 import { announced, channels } from './log-diagnostics.js';
 import { emptyBatch } from './log-errors.js';
 import { checkConfig, type SegmentedWalConfig, type Settings, withoutCreating } from './options.js';
@@ -63,6 +65,7 @@ export class SegmentedWal {
   readonly #syncs: SyncCalls;
   readonly #reads: ReadCalls;
   readonly #truncation: Truncation;
+  readonly #followers: Followers;
   readonly #cuts = new Cuts();
   readonly #truncations: TruncationCalls;
   readonly #keys: KeyCalls;
@@ -90,7 +93,9 @@ export class SegmentedWal {
     const store = new CheckpointStore(environment, settings, writer, beginningOf(opened), checkpointIsDurable);
     this.#store = store;
     this.#madeBackups = new MadeBackups(environment, settings);
-    this.#truncation = new Truncation(environment, settings, writer, store, this.#calls.writes, {
+    const followers = new Followers(environment, settings, writer);
+    this.#followers = followers;
+    this.#truncation = new Truncation(environment, settings, writer, store, this.#calls.writes, followers, {
       cutting: (lastLsn) => this.#madeBackups.cut(lastLsn),
       cut: (lastLsn) => this.#cutOff(lastLsn),
       truncated: (result) => this.#announceTruncation(result),
@@ -104,8 +109,8 @@ export class SegmentedWal {
     this.#gate = new AppendGate(settings, writer, this.#calls, this.#cuts, fullDisk);
     this.#syncs = new SyncCalls(io, this.#calls, writer, fullDisk, idleMarker);
     setBackgroundCalls(this, new BackgroundCalls(this.#calls, this.#syncs, writer));
-    this.#reads = new ReadCalls(io, settings, this.#calls, writer, () => store.current);
-    this.#truncations = new TruncationCalls(this.#calls, writer, this.#truncation, this.#cuts, fullDisk);
+    this.#reads = new ReadCalls(io, settings, this.#calls, writer, () => this.#truncation.current);
+    this.#truncations = new TruncationCalls(this.#calls, writer, this.#truncation, followers, this.#cuts, fullDisk);
     this.#keys = new KeyCalls(settings.directory, this.#calls, writer, this.#gate, fullDisk);
     this.#closing = new Closing({
       io,
@@ -442,7 +447,8 @@ export class SegmentedWal {
   }
 
   /**
-   * Removes the segments whose records are all below `lsn` and below every {@link hold}. Durable on return. The active
+   * Removes the segments whose records are all below `lsn`, below every {@link hold}, and below what every follower with a
+   * name has acknowledged: `keptFor` names those that need more. Durable on return. The active
    * segment is removed only with `lsn` = `nextLsn`, which rolls first and leaves an empty log whose LSNs continue. Groups do
    * not wait for it.
    *
@@ -704,7 +710,48 @@ export class SegmentedWal {
 
   /** Counters and sizes, as a frozen snapshot. */
   stats(): SegmentedWalStats {
-    return statsOf(this.#writer, this.io);
+    this.#truncations.refreshFollowers();
+    return statsOf(this.#writer, this.io, this.#followers);
+  }
+
+  /**
+   * Reads how far the followers with a name are, in any process. What cannot be read is `'unreadable'`, and no error.
+   *
+   * @throws `WAL_CLOSED`
+   */
+  followers(): Promise<readonly FollowerStats[]> {
+    return withCallers(this.#truncations.followers());
+  }
+
+  /**
+   * How far an LSN is behind the end of the log: the records from it on, and their bytes in the files, which are estimated by the
+   * number of records inside a segment.
+   *
+   * @param lsn - any; one before the log counts as its first, one behind it as its next
+   */
+  lagOf(lsn: Lsn): Pick<FollowerStats, 'lagRecords' | 'lagBytes'> {
+    return this.#followers.lagOf(checkInteger('lsn', lsn));
+  }
+
+  /** Like {@link followers}, blocking the thread. */
+  followersSync(): readonly FollowerStats[] {
+    return this.#truncations.followersSync();
+  }
+
+  /**
+   * Removes a follower that will not come back, so that the log keeps nothing for it any more. Durable on return.
+   *
+   * @param name - its name
+   * @returns whether there was one with this name
+   * @throws `WAL_LOCKED` when a process has it open; `WAL_IO_FAILED` when its file cannot be removed
+   */
+  removeFollower(name: string): Promise<boolean> {
+    return withCallers(this.#truncations.removeFollower(name));
+  }
+
+  /** Like {@link removeFollower}, blocking the thread. */
+  removeFollowerSync(name: string): boolean {
+    return this.#truncations.removeFollowerSync(name);
   }
 
   /**

@@ -1,4 +1,6 @@
 import type { StorageIo } from '@walstack/storage-io';
+import type { FollowerStats } from './followers/follower-stats.js';
+import type { Followers } from './followers/followers.js';
 import type { Reserve } from './write/allocation/disk-reserve.js';
 import type { Preparation } from './write/allocation/segment-allocator.js';
 import type { SegmentWriter } from './write/segment-writer.js';
@@ -33,13 +35,18 @@ export interface SegmentedWalStats {
   readonly waitsForSpace: boolean;
   /** Name of the backend. */
   readonly backend: string;
+  /**
+   * The followers with a name, in any process, as their files were when they were last read: at a truncation, or in the
+   * background after a call of this that found them to be older than a second. `followers()` reads them now.
+   */
+  readonly followers: readonly FollowerStats[];
 }
 
-export function statsOf(writer: SegmentWriter, io: StorageIo): SegmentedWalStats {
+export function statsOf(writer: SegmentWriter, io: StorageIo, named: Followers): SegmentedWalStats {
   const { counters, pendingBytes, directIo, chain, allocator } = writer;
   const preparation = Object.freeze(allocator.preparation);
   const reserve = Object.freeze(writer.reserve.current);
   const waitsForSpace = writer.noSpace !== undefined;
   const state = { pendingBytes, directIo, segments: chain.length, preparation, reserve, waitsForSpace };
-  return Object.freeze({ ...counters, ...state, backend: io.name });
+  return Object.freeze({ ...counters, ...state, backend: io.name, followers: named.stats() });
 }

@@ -11,6 +11,7 @@ export { aborted, checkSignal, onAbort } from './errors/aborting.js';
 export { addCallers, withCallers } from './errors/callers.js';
 export { errnoNamed, errnoOf } from './errors/system-error.js';
 export { callListener } from './errors/uncaught.js';
+export { isHeld } from './lock/lock-holder-alive.js';
 export { QUEUE_SPACE, requireWait, TURN, waitForProgress } from './routines/routine.js';
 export { RoutineQueue } from './routines/routine-queue.js';
 export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';

@@ -1,5 +1,5 @@
 import type { Encoding, WalEvent } from './encoding.js';
-import type { FollowOptions } from './follow/follow.js';
+import type { FollowOptions } from './follow/follow-options.js';
 import type { WalReadOptions } from './reading.js';
 
 // Types only: what payload the events of each type have. The log does not check it.

@@ -32,9 +32,14 @@ export {
   Batch,
   type CautionMessage,
   type ErrorMessage,
+  type FollowerMessage,
+  type FollowerState,
+  type FollowerStats,
+  type KeptFor,
   type LogMessage,
   type LongCallOptions,
   type LsnRange,
+  type OnTruncated,
   type OpenMessage,
   type ProgressPhase,
   type ReadFrom,
@@ -48,6 +53,7 @@ export {
   type RollMessage,
   type SalvageReport,
   type SegmentMeta,
+  type SkippedRecords,
   type TruncateMessage,
   type TruncateResult,
   type TypedChannel,
@@ -67,8 +73,10 @@ export type {
   WalIterator,
 } from './encoding.js';
 export type { MappedEvent } from './event-map.js';
-export type { FollowFrom, FollowOptions, WalFollower } from './follow/follow.js';
+export type { WalFollower } from './follow/follow.js';
 export type { FollowDirectoryOptions } from './follow/follow-directory.js';
+export type { FollowFrom, FollowOptions } from './follow/follow-options.js';
+export type { NamedOptions, StoreEvery } from './follow/named/named-options.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalReadOptions } from './reading.js';

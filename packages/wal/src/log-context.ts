@@ -10,6 +10,7 @@ export interface LogContext {
   readonly lifecycle: Lifecycle;
   readonly activity: LogActivity;
   readonly setTimer: Environment['setTimer'];
+  readonly now: Environment['now'];
   /** Opened read-only: another process writes the log, or none. */
   readonly isReadonly: boolean;
 }

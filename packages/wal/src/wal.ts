@@ -16,6 +16,7 @@ import {
   type BackupOptions,
   type BackupReport,
   type Batch,
+  type FollowerStats,
   type RecoveryReport,
   SegmentedWal,
   type SegmentMeta,
@@ -47,8 +48,9 @@ import type {
   OfType,
   ReadTypes,
 } from './event-map.js';
-import type { Batched, Followable, FollowFrom, FollowOptions, WalFollower } from './follow/follow.js';
+import type { Batched, Followable, WalFollower } from './follow/follow.js';
 import { type FollowDirectoryOptions, type FollowEncoded, followDirectory } from './follow/follow-directory.js';
+import type { FollowFrom, FollowOptions } from './follow/follow-options.js';
 import { LogActivity, notifyingOnFailure } from './follow/log-activity.js';
 import { LogFollowers } from './follow/log-followers.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
@@ -133,9 +135,9 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     const { flush, payloads, config } = splitOptions(path, options);
     const activity = new LogActivity();
     const log = await SegmentedWal.open(notifyingOnFailure(config, activity));
-    const { setTimer = systemEnvironment.setTimer, recoveryMode } = options;
+    const { setTimer = systemEnvironment.setTimer, now = systemEnvironment.now, recoveryMode } = options;
     const isReadonly = recoveryMode === 'readonly';
-    const context = { path, log, lifecycle: new Lifecycle(path), activity, setTimer, isReadonly };
+    const context = { path, log, lifecycle: new Lifecycle(path), activity, setTimer, now, isReadonly };
     return new Wal(context, payloads, flush);
   }
 
@@ -171,7 +173,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    *
    * It is woken when the operating system reports that a file has changed, and polls as well. By default it returns events
    * that a later record of the log proves to be durable: the last events follow when the log continues, is idle for a moment
-   * (`markAfterMs`), or is closed. It has no hold, so truncation may overtake it: `WAL_TRUNCATED` with `firstLsn`.
+   * (`markAfterMs`), or is closed. Without the option `name` truncation may overtake it: `WAL_TRUNCATED` with `firstLsn`. With it,
+   * the log keeps what the follower has not acknowledged, also while the follower is not running.
    *
    * @param path - the directory: a path or a `file:` URL
    * @param from - the first LSN wanted, which may not be assigned yet, `'first'`, `'checkpoint'` for the first one behind the
@@ -590,10 +593,36 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     return this.#log.listSegments();
   }
 
+  /**
+   * How far the followers of the log are: those with a name, in any process, by their files as they are now, and those in this
+   * process. What cannot be read is `'unreadable'`, and no error.
+   *
+   * @throws `WAL_CLOSED`
+   */
+  async followers(): Promise<readonly FollowerStats[]> {
+    this.#lifecycle.requireOpen('followers');
+    return this.#followers.withReading(await this.#log.followers());
+  }
+
+  /**
+   * Removes a follower with a name that will not come back, so that the log keeps nothing for it any more:
+   * {@link SegmentedWal.removeFollower}. Durable on return.
+   *
+   * @param name - its name
+   * @returns whether there was one with this name
+   * @throws `WAL_LOCKED` when a process has it open; `WAL_IO_FAILED` when its file cannot be removed
+   */
+  async removeFollower(name: string): Promise<boolean> {
+    this.#lifecycle.requireRunning('removeFollower');
+    return await this.#log.removeFollower(name);
+  }
+
   /** Counters and sizes since the log was opened, as a frozen snapshot. */
   stats(): WalStats {
+    const stats = this.#log.stats();
     return Object.freeze({
-      ...this.#log.stats(),
+      ...stats,
+      followers: this.#followers.withReading(stats.followers),
       state: this.state,
       firstLsn: this.firstLsn,
       lastLsn: this.lastLsn,

@@ -35,6 +35,7 @@ describe.each(BACKENDS)('on %s', (name, create) => {
       sizeBytes: 4096,
       commits: 0,
       backend: name,
+      followers: [],
       waitingCommits: 0,
       waitingForRoom: 0,
     });

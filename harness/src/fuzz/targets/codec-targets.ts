@@ -280,14 +280,20 @@ const mark = target<{ lsn: number; type: number; elapsedMs: number; edits: reado
   },
 });
 
-const checkpoints = fc.record({
-  logId: ids,
-  firstSegment: lsns,
-  checkpointLsn: safe,
-  holds: fc.dictionary(fc.string({ maxLength: 8 }), lsns, { maxKeys: 3 }),
-  salvagedBelow: fc.option(lsns, { nil: undefined }),
-  expiredLsn: fc.option(lsns, { nil: undefined }),
-});
+const checkpoints = fc
+  .record({
+    logId: ids,
+    firstSegment: lsns,
+    checkpointLsn: safe,
+    holds: fc.dictionary(fc.string({ maxLength: 8 }), lsns, { maxKeys: 3 }),
+    salvagedBelow: fc.option(lsns, { nil: undefined }),
+    expiredLsn: fc.option(lsns, { nil: undefined }),
+    unsettled: fc.option(fc.record({ firstSegment: lsns, expiredLsn: lsns }), { nil: undefined }),
+  })
+  .map(({ unsettled, ...rest }) => ({
+    ...rest,
+    unsettled: unsettled === undefined || unsettled.firstSegment >= rest.firstSegment ? undefined : unsettled,
+  }));
 
 /** JSON that is nearly, or just, that of a checkpoint, in a frame whose checksum is right. */
 const likeCheckpoints = fc
@@ -302,6 +308,10 @@ const likeCheckpoints = fc
       ),
       salvagedBelow: fc.oneof(lsns, fc.double(), fc.jsonValue({ maxDepth: 1 })),
       expiredLsn: fc.oneof(lsns, fc.double(), fc.jsonValue({ maxDepth: 1 })),
+      unsettled: fc.oneof(
+        fc.record({ firstSegment: fc.oneof(lsns, fc.double()), expiredLsn: fc.oneof(lsns, fc.double()) }),
+        fc.jsonValue({ maxDepth: 1 }),
+      ),
     },
     { requiredKeys: [] },
   )

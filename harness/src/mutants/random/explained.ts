@@ -132,7 +132,7 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'Each of its callers does nothing when the ring has failed before.',
   },
   {
-    file: 'packages/wal/src/follow/follow.ts',
+    file: 'packages/wal/src/follow/reading.ts',
     change:
       "`!WalError.is(error, 'WAL_CLOSED')` becomes `false` in `if (!WalError.is(error, 'WAL_CLOSED')) throw error;`",
     because: 'An error that comes when the following is over anyway: only which of the two is told differs.',

@@ -1,15 +1,18 @@
-import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
+import { settled } from '@walstack/codec/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { hasExpired, type ReadFrom } from './behind-checkpoint.js';
-import { followChain, type Link } from './chain.js';
+import { type ChainEnd, followChain, type Link } from './chain.js';
 import { truncated } from './corruption.js';
-import { listFiles, readCheckpoint, refuseUnfinishedBackup, refuseUnfinishedSalvage } from './log-files.js';
+import { checkpointOf, listFiles, refuseUnfinishedBackup, refuseUnfinishedSalvage } from './log-files.js';
 
-/** What a reader beside a writer sees of a log at one moment. */
-export interface ChainBesideWriter {
-  /** The end of the chain, from the oldest to the newest segment; at least one. */
-  readonly links: readonly Link[];
-  readonly checkpoint: Checkpoint | undefined;
+/** How the chain of a log is read. */
+export interface ReadingOfChain {
+  /**
+   * Whether a truncation that is announced counts, although nothing was removed yet. Default `false`: the log begins where it
+   * began before.
+   */
+  readonly countsAnnounced?: boolean;
 }
 
 /**
@@ -23,19 +26,21 @@ export function* readChainBesideWriter(
   io: StorageIo,
   directory: string,
   isEnough: (link: Link) => boolean,
-): IoRoutine<ChainBesideWriter> {
+  { countsAnnounced = false }: ReadingOfChain = {},
+): IoRoutine<ChainEnd> {
   let before: { readonly seen: string; readonly error: WalError } | undefined;
   for (;;) {
     const names = io.list(directory);
     let seen = names.join('/');
     try {
       const files = listFiles(io, directory, names);
-      const checkpoint = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
-      seen += `/${checkpoint?.firstSegment}`;
+      const stored = yield* checkpointOf(io, directory, files);
+      seen += `/${stored?.firstSegment}/${stored?.unsettled?.firstSegment}`;
       refuseUnfinishedSalvage(directory, files);
       refuseUnfinishedBackup(directory, files);
       if (files.segments.length === 0) throw noLog(directory);
-      return { links: yield* followChain(io, directory, files.segments, checkpoint, isEnough), checkpoint };
+      const checkpoint = stored === undefined || !countsAnnounced ? stored : settled(stored);
+      return yield* followChain(io, directory, files.segments, checkpoint, isEnough);
     } catch (error) {
       if (!WalError.is(error)) throw error;
       // A different failure may be a passing one, too.
@@ -46,7 +51,7 @@ export function* readChainBesideWriter(
 }
 
 /** The chain from the segment on that contains the first LSN wanted. */
-export interface ChainFrom extends ChainBesideWriter {
+export interface ChainFrom extends ChainEnd {
   /** The first LSN wanted. */
   readonly firstWanted: Lsn;
   /** The links before these, as far as they were read. */
@@ -66,15 +71,16 @@ export function* readChainFrom(
   from: ReadFrom,
   number = Number.POSITIVE_INFINITY,
   check?: (links: readonly Link[]) => IoRoutine<void>,
+  reading: ReadingOfChain = {},
 ): IoRoutine<ChainFrom> {
   const checkpointLsn = from === 'checkpoint' ? yield* readCheckpointLsn(io, directory) : 0;
   const least = from === 'checkpoint' ? checkpointLsn + 1 : from;
   const isEnough = ({ header }: Link): boolean =>
     least !== 'first' && header.firstLsn <= least && header.number <= number;
-  const { links, checkpoint } = yield* readChainBesideWriter(io, directory, isEnough);
+  const { links, checkpoint } = yield* readChainBesideWriter(io, directory, isEnough, reading);
   // Lowered by a cut meanwhile: its LSN may be one of other records now.
   if ((checkpoint?.checkpointLsn ?? 0) < checkpointLsn) {
-    return yield* readChainFrom(io, directory, from, number, check);
+    return yield* readChainFrom(io, directory, from, number, check, reading);
   }
   if (check !== undefined) yield* check(links);
   const first = links[0] as Link;

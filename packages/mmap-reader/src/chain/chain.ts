@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Checkpoint, FileName, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
+import { settled, withoutUnsettled } from '@walstack/codec/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { corruption } from './corruption.js';
 import { isNoFile, readHeader } from './log-files.js';
@@ -17,10 +18,16 @@ export interface Link {
   readonly header: SegmentHeader;
 }
 
-/** The segments that make up the log, and those that are left over from a cut. */
-export interface Chain {
-  /** From the oldest to the newest; at least one. */
+/** The end of the chain of a log. */
+export interface ChainEnd {
+  /** From the oldest to the newest segment; at least one. */
   readonly links: readonly Link[];
+  /** The checkpoint of the log, with the beginning that the files show; `undefined` when there is none. */
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+/** The segments that make up the log, and those that are left over from a cut. */
+export interface Chain extends ChainEnd {
   /** Paths of files that are no longer part of the log, and may be removed. */
   readonly leftovers: readonly string[];
 }
@@ -38,18 +45,20 @@ export function* readChain(
   segments: readonly SegmentName[],
   checkpoint: Checkpoint | undefined,
 ): IoRoutine<Chain> {
-  const links = yield* followChain(io, directory, segments, checkpoint, () => false);
+  const end = yield* followChain(io, directory, segments, checkpoint, () => false);
+  const { links } = end;
   const inChain = new Set(links.map((link) => link.header.number));
   const leftovers: string[] = [];
   for (const segment of segments) {
     if (inChain.has(segment.number)) continue;
     if (yield* isLeftover(io, directory, segment, links)) leftovers.push(join(directory, segment.name));
   }
-  return { links, leftovers };
+  return { ...end, leftovers };
 }
 
 /**
- * The end of the chain, from the oldest to the newest segment; at least one.
+ * The end of the chain. Where the checkpoint was written for a truncation, the log begins where it began before as long as none of
+ * the segments was removed that the truncation removes: its writer may have been killed while it asked the followers.
  *
  * @param isEnough - called from the newest segment backwards: returns whether older ones are not needed
  * @throws like {@link readChain}
@@ -60,7 +69,7 @@ export function* followChain(
   segments: readonly SegmentName[],
   checkpoint: Checkpoint | undefined,
   isEnough: (link: Link) => boolean,
-): IoRoutine<readonly Link[]> {
+): IoRoutine<ChainEnd> {
   const byNumber = indexByNumber(directory, segments);
   const newest = segments.at(-1) as SegmentName;
   const firstKept = firstKeptOf(checkpoint);
@@ -73,14 +82,52 @@ export function* followChain(
   }
   const links: Link[] = [];
   for (let name: SegmentName | undefined = newest; name !== undefined; ) {
-    const link: Link = { path: join(directory, name.name), header: yield* readLink(io, directory, name) };
-    checkFirst(link, checkpoint);
-    const later = links.at(-1);
-    if (later !== undefined) checkNeighbours(link, later);
+    const link: Link = yield* nextLink(io, directory, name, links.at(-1), checkpoint);
     links.push(link);
     name = isEnough(link) ? undefined : predecessorOf(link, byNumber, firstKept, directory);
   }
-  return links.reverse();
+  if (checkpoint?.unsettled === undefined) return { links: links.reverse(), checkpoint };
+  const oldest = links.at(-1) as Link;
+  const unsettled = isEnough(oldest) ? undefined : yield* unsettledLinks(io, directory, byNumber, oldest, checkpoint);
+  if (unsettled === undefined) return { links: links.reverse(), checkpoint: settled(checkpoint) };
+  return { links: [...links, ...unsettled].reverse(), checkpoint: withoutUnsettled(checkpoint) };
+}
+
+/**
+ * The segments that a truncation removes, from the newest on; `undefined` as soon as one of them is not there any more, or when there
+ * are none.
+ *
+ * @param kept - the first segment that it keeps
+ */
+function* unsettledLinks(
+  io: StorageIo,
+  directory: string,
+  byNumber: ReadonlyMap<number, SegmentName>,
+  kept: Link,
+  checkpoint: Checkpoint,
+): IoRoutine<readonly Link[] | undefined> {
+  const { firstSegment } = withoutUnsettled(checkpoint);
+  const links: Link[] = [];
+  for (let later = kept; later.header.number > firstSegment; ) {
+    const name = byNumber.get(later.header.predecessor?.number ?? 0);
+    if (name === undefined || name.number < firstSegment) return undefined;
+    later = yield* nextLink(io, directory, name, later, checkpoint);
+    links.push(later);
+  }
+  return links;
+}
+
+function* nextLink(
+  io: StorageIo,
+  directory: string,
+  name: SegmentName,
+  later: Link | undefined,
+  checkpoint: Checkpoint | undefined,
+): IoRoutine<Link> {
+  const link: Link = { path: join(directory, name.name), header: yield* readLink(io, directory, name) };
+  checkFirst(link, checkpoint);
+  if (later !== undefined) checkNeighbours(link, later);
+  return link;
 }
 
 const firstKeptOf = (checkpoint: Checkpoint | undefined): number => checkpoint?.firstSegment ?? 1;

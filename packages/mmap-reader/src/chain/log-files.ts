@@ -12,7 +12,7 @@ import {
   type SegmentName,
   WalError,
 } from '@walstack/codec';
-import { parseStagedName } from '@walstack/codec/internal';
+import { parseStagedName, settled } from '@walstack/codec/internal';
 import { type IoFile, type IoRoutine, ioSteps, type OpenOptions, type StorageIo } from '@walstack/storage-io';
 import { closeFile, kindOf } from '@walstack/storage-io/internal';
 import { corruption } from './corruption.js';
@@ -32,6 +32,8 @@ export interface LogFiles {
   readonly backup: 'begun' | 'decided' | undefined;
   /** Whether this is a backup that was not opened for writing, complete or not. */
   readonly isBackup: boolean;
+  /** Whether there ever was a follower with a name. */
+  readonly followers: boolean;
   /** Whether room is kept here for a full disk. */
   readonly reserve: boolean;
   /** Temporary files that a crash left: never part of the log. */
@@ -47,6 +49,7 @@ const OWN = new Set<string>([
   FileName.lock,
   `${FileName.lock}.takeover`,
   FileName.salvage,
+  FileName.followers,
   FileName.backup,
   FileName.backupDecision,
   FileName.madeBackups,
@@ -91,6 +94,7 @@ export function sortFiles(names: readonly string[]): LogFiles {
     free,
     backup: backupIn(names, segments.length > 0),
     isBackup: names.includes(FileName.backup),
+    followers: names.includes(FileName.followers),
     reserve: names.includes(FileName.reserve),
     drafts,
     foreign,
@@ -160,6 +164,16 @@ export function* readCheckpoint(io: StorageIo, directory: string): IoRoutine<Che
     if (!isNoFile(error)) throw error;
     throw corruption(path, 'no-file', 'the directory has the name, but it is no file', { offset: 0 });
   }
+}
+
+/**
+ * The checkpoint for reading the chain of a log. A truncation that is announced is as good as done where there is no follower with a
+ * name for which it would have to be undone.
+ */
+export function* checkpointOf(io: StorageIo, directory: string, files: LogFiles): IoRoutine<Checkpoint | undefined> {
+  if (!files.checkpoint) return undefined;
+  const checkpoint = yield* readCheckpoint(io, directory);
+  return files.followers ? checkpoint : settled(checkpoint);
 }
 
 /** Whether opening failed because the name is no file: a directory, or a dangling link. */

@@ -1,5 +1,5 @@
 import { KeyRing, type Lsn } from '@walstack/codec';
-import { checkBoolean, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
+import { checkBoolean, checkOneOf, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import { checkFrom, type ReadFrom } from '../chain/behind-checkpoint.js';
 import type { Demands } from '../chain/encrypted-from.js';
 import { checkDecoding } from '../records/decoding.js';
@@ -64,6 +64,23 @@ export interface LogTailOptions extends LongCallOptions {
    * `advance()`, which rejects with it. Default: not called.
    */
   readonly onProgress?: (progress: WalProgress) => void;
+  /**
+   * What to do when the next record was removed from the log: `'throw'`, the default, throws `WAL_TRUNCATED`; `'skip'`
+   * continues with the first record in the log, and `LogTail.skipped` has what was skipped. Records that were cut off after
+   * they had been read always throw.
+   */
+  readonly onTruncated?: OnTruncated;
+}
+
+/** What a reader does when truncation has removed the next record. */
+export type OnTruncated = 'throw' | 'skip';
+
+export const ON_TRUNCATED: readonly OnTruncated[] = ['throw', 'skip'];
+
+/** Records that were removed from the log before a reader came to them. */
+export interface SkippedRecords {
+  readonly fromLsn: Lsn;
+  readonly toLsn: Lsn;
 }
 
 const OPTIONS = optionNames<LogTailOptions>({
@@ -79,6 +96,7 @@ const OPTIONS = optionNames<LogTailOptions>({
   maxPayloadBytes: true,
   signal: true,
   onProgress: true,
+  onTruncated: true,
 });
 
 /** The checked options of a tail. */
@@ -94,6 +112,7 @@ export interface TailPlan {
   readonly keyRing: () => KeyRing | undefined;
   readonly decoding: Omit<Demands, 'keyRing'>;
   readonly call: LongCallOptions;
+  readonly onTruncated: OnTruncated;
 }
 
 /** Checks the options of a tail. @throws `TypeError`, `RangeError` with Node's codes */
@@ -111,6 +130,7 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     maxPayloadBytes,
     signal,
     onProgress,
+    onTruncated = 'throw',
   } = checkOptions('options', options, OPTIONS);
   if (typeof upTo !== 'function') throw invalidType('upTo', 'a function', upTo);
   if (typeof durable !== 'function') throw invalidType('durable', 'a function', durable);
@@ -132,6 +152,7 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     keyRing: typeof keyRing === 'function' ? keyRing : () => keyRing,
     decoding: { encryptedFrom, ...checkDecoding({ allowPlaintext, maxPayloadBytes }) },
     call: checkLongCall(signal, onProgress),
+    onTruncated: checkOneOf('onTruncated', onTruncated, ON_TRUNCATED),
   };
 }
 

@@ -5,7 +5,7 @@ import { calledBetweenSteps, type Watch, watched } from '@walstack/storage-io/in
 import type { WalRecord } from '../records/wal-record.js';
 import { CallWatch, READING_ABORTED } from '../walk/call-watch.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
-import { checkTailOptions, type LogTailOptions } from './log-tail-options.js';
+import { checkTailOptions, type LogTailOptions, type SkippedRecords } from './log-tail-options.js';
 import { type ResumePoint, resumePointOf } from './resume-point.js';
 import { TailSegments } from './tail-segments.js';
 
@@ -61,6 +61,11 @@ export class LogTail {
   get resumePoint(): ResumePoint | undefined {
     const { lastRead } = this.#segments;
     return lastRead !== undefined && lastRead.lsn + 1 === this.#walk.nextLsn ? resumePointOf(lastRead) : undefined;
+  }
+
+  /** With `onTruncated: 'skip'`: what was skipped, in order. A frozen snapshot. */
+  get skipped(): readonly SkippedRecords[] {
+    return this.#segments.skipped;
   }
 
   /** Everything up to this LSN is proven to survive a crash by what was read; 0 when nothing is. */
@@ -148,7 +153,7 @@ export class LogTail {
         return yield* this.#walk.advance(this.#segments);
       } catch (error) {
         this.#segments.leave();
-        if (!this.#segments.beginsAgain(error)) throw error;
+        if (!this.#segments.beginsAgain(error) && !this.#segments.skips(error)) throw error;
       }
     }
   }

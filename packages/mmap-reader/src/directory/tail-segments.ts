@@ -1,7 +1,7 @@
 import { type Lsn, type PayloadDecoder, parseSegmentFileName, WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import type { Link } from '../chain/chain.js';
-import { type ChainBesideWriter, readChainBesideWriter, readChainFrom } from '../chain/chain-beside-writer.js';
+import type { ChainEnd, Link } from '../chain/chain.js';
+import { readChainBesideWriter, readChainFrom } from '../chain/chain-beside-writer.js';
 import { cutBack, lostRecord, truncated } from '../chain/corruption.js';
 import { sameId } from '../chain/segment.js';
 import type { Frames } from '../frames/frames.js';
@@ -11,7 +11,7 @@ import { makeSegmentDecoder } from '../walk/segment-decoder.js';
 import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
 import { CutDetection } from './cut-detection.js';
-import { noneDurable, type TailPlan } from './log-tail-options.js';
+import { noneDurable, type SkippedRecords, type TailPlan } from './log-tail-options.js';
 import { type LastRead, lastReadBefore, lastReadIn, SEGMENT_END } from './resume-point.js';
 import { TailCount } from './tail-count.js';
 
@@ -23,6 +23,8 @@ import { TailCount } from './tail-count.js';
 export class TailSegments implements WalkPolicy {
   /** Whether the next record has to be searched for again in the chain. */
   mustRelocate = false;
+  /** What was removed before it was read, and is skipped. */
+  skipped: readonly SkippedRecords[] = Object.freeze([]);
   /** Whether the current step blocks its thread. */
   isBlocking = false;
   readonly #io: StorageIo;
@@ -143,6 +145,24 @@ export class TailSegments implements WalkPolicy {
     }
     this.#walk.nextLsn = 0;
     this.#cuts.lastRead = undefined;
+    return true;
+  }
+
+  /** Whether to continue with the first record in the log, as the next one was removed and that is to be skipped. */
+  skips(error: unknown): boolean {
+    if (this.#plan.onTruncated !== 'skip' || !WalError.is(error, 'WAL_TRUNCATED') || error.reason !== undefined) {
+      return false;
+    }
+    const { lsn = 0, firstLsn = 0 } = error;
+    if (firstLsn <= lsn) return false;
+    const last = this.skipped.at(-1);
+    // The log may have been truncated again before any record was returned.
+    const goesOn = last !== undefined && last.toLsn + 1 === lsn && this.#walk.nextLsn === lsn;
+    const range = Object.freeze({ fromLsn: goesOn ? last.fromLsn : lsn, toLsn: firstLsn - 1 });
+    this.skipped = Object.freeze([...(goesOn ? this.skipped.slice(0, -1) : this.skipped), range]);
+    this.#walk.nextLsn = firstLsn;
+    this.#cuts.lastRead = undefined;
+    this.#resumed = undefined;
     return true;
   }
 
@@ -322,7 +342,7 @@ export class TailSegments implements WalkPolicy {
   }
 
   /** Reads the chain from the current segment on, or from an older one if needed. */
-  *#readChain(): IoRoutine<ChainBesideWriter> {
+  *#readChain(): IoRoutine<ChainEnd> {
     const number = Math.min((this.#links[0] as Link).header.number, this.lastRead?.number ?? 0);
     return yield* readChainBesideWriter(this.#io, this.#directory, (link) => link.header.number <= number);
   }

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack/codec';
-import { stagedName } from '@walstack/codec/internal';
+import { settled, stagedName } from '@walstack/codec/internal';
 import { readCheckpoint, type Segment, sameId } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { aborted, makeDirectories, replaceFile } from '@walstack/storage-io/internal';
@@ -98,7 +98,8 @@ export class Backup {
     this.#throwIfEnded();
     yield* writer.sync();
     // In the same step: nothing was written meanwhile that is not durable.
-    const checkpoint = store.current;
+    // A truncation that is announced has begun before: the backup is of the log behind it.
+    const checkpoint = settled(store.current);
     const segments = writer.segments.filter(({ header }) => header.number >= checkpoint.firstSegment);
     const firstLsn = (segments[0] as Segment).header.firstLsn;
     const id = hexOf(newId(environment));

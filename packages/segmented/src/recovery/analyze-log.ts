@@ -1,5 +1,6 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
 import {
+  checkpointOf,
   type FrameScanner,
   FrameSummary,
   type Link,
@@ -9,7 +10,6 @@ import {
   openStreamed,
   type ReadProgress,
   readChain,
-  readCheckpoint,
   type Segment,
   type Sessions,
   SparseIndex,
@@ -54,8 +54,8 @@ export function* analyzeLog(
   files: LogFiles,
   watch: OpeningWatch,
 ): IoRoutine<LogAnalysis> {
-  const checkpoint = files.checkpoint ? yield* readCheckpoint(io, directory) : undefined;
-  const { links, leftovers } = yield* readChain(io, directory, files.segments, checkpoint);
+  const stored = yield* checkpointOf(io, directory, files);
+  const { links, leftovers, checkpoint } = yield* readChain(io, directory, files.segments, stored);
   const segments: Segment[] = [];
   const { progress } = watch;
   yield* watch.beginPass('verify', io, links);

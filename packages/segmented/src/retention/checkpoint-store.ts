@@ -1,4 +1,5 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
+import { settled } from '@walstack/codec/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import { RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
@@ -43,6 +44,14 @@ export class CheckpointStore {
    */
   *replace(checkpoint: Checkpoint): IoRoutine<void> {
     yield* this.#queue.join(() => this.#replace(checkpoint));
+  }
+
+  /**
+   * The files are gone that the truncation removes for which the file was written: it says the same now with `unsettled` and
+   * without.
+   */
+  settle(): void {
+    this.#current = settled(this.#current);
   }
 
   /** Makes the file durable, if that was deferred when the log was opened. @throws like {@link replace} */
@@ -105,6 +114,8 @@ export function sameCheckpoint(a: Checkpoint, b: Checkpoint): boolean {
     a.firstSegment === b.firstSegment &&
     a.salvagedBelow === b.salvagedBelow &&
     a.expiredLsn === b.expiredLsn &&
+    a.unsettled?.firstSegment === b.unsettled?.firstSegment &&
+    a.unsettled?.expiredLsn === b.unsettled?.expiredLsn &&
     Object.keys(a.holds).length === Object.keys(b.holds).length &&
     Object.entries(a.holds).every(([name, lsn]) => b.holds[name] === lsn)
   );

@@ -1,5 +1,6 @@
 import type { Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import type { KeptFor } from '../followers/follower-stats.js';
 import { isFailureOfFile } from '../segments/segment-file.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 
@@ -16,6 +17,11 @@ export interface TruncateResult {
    * opening of the log try again.
    */
   readonly segmentsLeft: number;
+  /**
+   * The followers with a name because of which `truncateBefore` has perhaps kept more: those that need records before its LSN,
+   * and those whose files cannot be read. Absent when there is none.
+   */
+  readonly keptFor?: readonly KeptFor[];
 }
 
 export const NOTHING_REMOVED: TruncateResult = Object.freeze({

@@ -1,7 +1,9 @@
 import type { Lsn } from '@walstack/codec';
-import { checkInteger, checkLsn } from '@walstack/codec/internal';
+import { checkFollowerName, checkInteger, checkLsn } from '@walstack/codec/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { CallQueues } from '../call-queues.js';
+import type { FollowerStats } from '../followers/follower-stats.js';
+import type { Followers } from '../followers/followers.js';
 import { behindLastLsn, behindNextLsn } from '../log-errors.js';
 import type { FullDisk } from '../write/calls/full-disk.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
@@ -14,10 +16,19 @@ export class TruncationCalls {
   readonly #calls: CallQueues;
   readonly #writer: SegmentWriter;
   readonly #truncation: Truncation;
+  readonly #followers: Followers;
   readonly #cuts: Cuts;
   readonly #fullDisk: FullDisk;
 
-  constructor(calls: CallQueues, writer: SegmentWriter, truncation: Truncation, cuts: Cuts, fullDisk: FullDisk) {
+  constructor(
+    calls: CallQueues,
+    writer: SegmentWriter,
+    truncation: Truncation,
+    followers: Followers,
+    cuts: Cuts,
+    fullDisk: FullDisk,
+  ) {
+    this.#followers = followers;
     this.#calls = calls;
     this.#writer = writer;
     this.#truncation = truncation;
@@ -85,6 +96,44 @@ export class TruncationCalls {
   releaseHoldSync(name: string): boolean {
     checkHoldName(name);
     return this.#calls.runMaintenanceSync(() => this.#truncating(this.#truncation.releaseHold(name)));
+  }
+
+  async followers(): Promise<readonly FollowerStats[]> {
+    if (this.#calls.state !== 'open') throw this.#calls.closedError();
+    return this.#calls.maintenance.run(() => this.#readFollowers());
+  }
+
+  followersSync(): readonly FollowerStats[] {
+    this.#calls.throwUnlessOpen();
+    return this.#calls.maintenance.runSync(() => this.#readFollowers());
+  }
+
+  /** Reads the files of the followers again, in the background, unless that was done a moment ago. */
+  refreshFollowers(): void {
+    if (this.#calls.state !== 'open' || !this.#followers.isStale || !this.#calls.maintenance.idle) return;
+    // What cannot be read is part of what is known of the followers; a closed backend ends the calls of the log as well.
+    this.#calls.maintenance.run(() => this.#readFollowers()).catch(() => {});
+  }
+
+  async removeFollower(name: string): Promise<boolean> {
+    checkFollowerName('name', name);
+    return this.#calls.runMaintenance(() => this.#truncating(this.#removeFollower(name)));
+  }
+
+  removeFollowerSync(name: string): boolean {
+    checkFollowerName('name', name);
+    return this.#calls.runMaintenanceSync(() => this.#truncating(this.#removeFollower(name)));
+  }
+
+  *#readFollowers(): IoRoutine<readonly FollowerStats[]> {
+    yield* this.#followers.read();
+    return this.#followers.stats();
+  }
+
+  *#removeFollower(name: string): IoRoutine<boolean> {
+    const removed = yield* this.#followers.remove(name);
+    if (removed) yield* this.#truncation.retain();
+    return removed;
   }
 
   /** @param nextLsn - the LSN with which the log continues after the cut */

@@ -1,9 +1,17 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
-import { checkInteger, invalidType, outOfRange } from '@walstack/codec/internal';
+import {
+  type Beginning,
+  checkInteger,
+  invalidType,
+  outOfRange,
+  settled,
+  withoutUnsettled,
+} from '@walstack/codec/internal';
 import { type Segment, truncated } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import { afterStep, type RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
+import type { Followers } from '../followers/followers.js';
 import type { Settings } from '../options.js';
 import { endOfKept } from '../recovery/analyze-log.js';
 import { type ChainLink, isEmpty, linkBehind } from '../segments/segment.js';
@@ -42,6 +50,7 @@ export class Truncation {
   readonly #writeQueue: RoutineQueue;
   readonly #removal: SegmentRemoval;
   readonly #listener: TruncationListener;
+  readonly #followers: Followers;
   /** For each reader in this process, a function that returns the first LSN that it needs. */
   readonly #readerNeeds = new Set<() => Lsn>();
 
@@ -52,8 +61,10 @@ export class Truncation {
     writer: SegmentWriter,
     store: CheckpointStore,
     writeQueue: RoutineQueue,
+    followers: Followers,
     listener: TruncationListener,
   ) {
+    this.#followers = followers;
     this.#listener = listener;
     this.#environment = environment;
     this.#settings = settings;
@@ -61,6 +72,14 @@ export class Truncation {
     this.#removal = new SegmentRemoval(environment.io, writer, (result) => listener.truncated(result));
     this.#store = store;
     this.#writeQueue = writeQueue;
+  }
+
+  /** The checkpoint, with the beginning that the log has: a truncation that is announced may not be done. */
+  get current(): Checkpoint {
+    const { current } = this.#store;
+    const first = this.#writer.chain.at(0);
+    const isDone = first === undefined || first.header.number >= current.firstSegment;
+    return isDone ? settled(current) : withoutUnsettled(current);
   }
 
   /** The last LSN that the application no longer needs; 0 when there is none. */
@@ -80,19 +99,22 @@ export class Truncation {
   }
 
   /**
-   * Removes the segments whose records are all below `lsn` and below every hold. The removal is durable on return.
+   * Removes the segments whose records are all below `lsn` and below every hold and follower. The removal is durable on return.
    *
    * @param lsn - the first LSN that is still needed; the next LSN empties the log
    */
   *before(lsn: Lsn): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     writer.throwIfFailed();
+    yield* this.#followers.readIfAny();
     // Computed again after each wait: meanwhile readers may have been added and records appended.
     const needed = () => this.#neededFrom(lsn);
     if (needed() >= writer.nextLsn) {
       yield* this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
     }
-    return yield* this.#dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
+    const result = yield* this.#dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
+    const keptFor = this.#followers.needingBefore(lsn);
+    return keptFor.length === 0 ? result : Object.freeze({ ...result, keptFor });
   }
 
   /** Drops the records behind `lsn`; nothing may be appended meanwhile. Durable on return. */
@@ -161,6 +183,7 @@ export class Truncation {
       return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#environment.now());
     };
     try {
+      yield* this.#followers.readIfAny();
       yield* this.#dropBelow(first, 'expired');
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
@@ -188,11 +211,11 @@ export class Truncation {
 
   /**
    * The first LSN that each hold keeps; under the empty name, which no hold can have, that of the readers in this
-   * process.
+   * process and of the followers with a name.
    */
   get #claims(): Checkpoint['holds'] {
-    if (this.#readerNeeds.size === 0) return this.holds;
-    return { ...this.holds, '': Math.min(...[...this.#readerNeeds].map((need) => need())) };
+    const needed = Math.min(this.#followers.neededLsn, ...[...this.#readerNeeds].map((need) => need()));
+    return needed === Number.POSITIVE_INFINITY ? this.holds : { ...this.holds, '': needed };
   }
 
   /** The first LSN that is needed when the application needs `lsn` and everything behind it. */
@@ -245,7 +268,8 @@ export class Truncation {
   *#restartAt(firstLsn: Lsn, lastLsn: Lsn, from: ChainLink, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
     const { cutting } = this.#listener;
     const before = this.#store.current;
-    const lowered = loweredTo(firstLsn - 1, before);
+    // The log may begin before what a truncation has announced that failed.
+    const lowered = loweredTo(firstLsn - 1, this.current);
     try {
       const replace = (): IoRoutine<void> => this.#replace(lowered);
       return yield* this.#writer.restartAt(firstLsn, from, kept, function* () {
@@ -300,24 +324,44 @@ export class Truncation {
   }
 
   /**
-   * Takes the segments below a number out of the log.
+   * Takes the segments below a number out of the log. The checkpoint with the new beginning also has the one before
+   * (`unsettled`), and the followers are read when it is durable: a follower stores its position and then looks at the checkpoint,
+   * so either it is seen here, or it sees the checkpoint. The log begins where it began before until the first file is gone, so
+   * after a crash in between nothing is missing to a follower that was to be seen here.
    *
    * @param firstKept - returns that number; it may be lower in a later call, when a reader was added meanwhile
    * @param reason - what the application has truncated is not missing to it; what has expired is, above the checkpoint
    */
   *#dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<TruncateResult> {
     const writer = this.#writer;
+    const store = this.#store;
     const { first } = writer.sealed;
     let number = firstKept();
     if (first === undefined || first.header.number >= number) return yield* this.#removal.remove([]);
+    const unsettled = this.#beginningAt(first.header.number);
     let noted: number;
     do {
       noted = number;
       const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;
-      yield* this.#replace({ ...this.#store.current, firstSegment: noted, expiredLsn });
+      yield* this.#replace({ ...store.current, firstSegment: noted, expiredLsn, unsettled });
+      yield* this.#followers.readDurably();
       number = Math.min(noted, firstKept());
+      if (number <= first.header.number) {
+        yield* this.#replace({ ...store.current, ...unsettled, unsettled: undefined });
+        return yield* this.#removal.remove([]);
+      }
     } while (number < noted);
-    return yield* this.#removal.remove(writer.detachBelow(noted));
+    const result = yield* this.#removal.remove(writer.detachBelow(noted));
+    // Without its files the beginning from before is of no use to anyone; the next checkpoint that is written is without it.
+    if (result.segmentsLeft === 0) store.settle();
+    else yield* this.#replace(settled(store.current));
+    return result;
+  }
+
+  /** The beginning of the log, whose first segment has this number. After a reset that is not the one before which anything expired. */
+  #beginningAt(number: number): Beginning {
+    const { firstSegment, expiredLsn } = this.current;
+    return { firstSegment: number, expiredLsn: number === firstSegment ? expiredLsn : undefined };
   }
 
   /** The last LSN before a segment if it is above the checkpoint. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Checkpoint, FileName, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
+import { settled } from '@walstack/codec/internal';
 import {
   corruption,
   isNoFile,
@@ -86,7 +87,8 @@ function* readableHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader |
 
 function* readableCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkpoint | undefined> {
   try {
-    const checkpoint = yield* readCheckpoint(io, directory);
+    // What is before is moved to quarantine, and not removed.
+    const checkpoint = settled(yield* readCheckpoint(io, directory));
     const { firstSegment, salvagedBelow = 1 } = checkpoint;
     return Math.max(firstSegment, salvagedBelow) <= LARGEST_NOTED ? checkpoint : undefined;
   } catch (error) {

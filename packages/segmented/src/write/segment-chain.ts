@@ -28,7 +28,7 @@ export class SegmentChain {
   readonly #environment: Environment;
   readonly #settings: Settings;
   readonly #watermarks: Watermarks;
-  readonly #logId: Uint8Array;
+  readonly logId: Uint8Array;
   readonly coreId: number | undefined;
   /** Sealed segments, from the oldest to the newest. */
   readonly sealed: SegmentList;
@@ -57,7 +57,7 @@ export class SegmentChain {
     this.#environment = environment;
     this.#settings = settings;
     this.#watermarks = watermarks;
-    this.#logId = start.logId;
+    this.logId = start.logId;
     this.coreId = start.coreId;
     this.sealed = new SegmentList(start.sealed);
     this.active = start.active;
@@ -204,7 +204,7 @@ export class SegmentChain {
     before: readonly Segment[],
   ): ActiveSegment {
     const plan = {
-      logId: this.#logId,
+      logId: this.logId,
       number: this.#nextNumber++,
       firstLsn,
       blockBytes: this.#settings.blockBytes,

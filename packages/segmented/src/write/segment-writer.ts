@@ -239,6 +239,11 @@ export class SegmentWriter {
     return this.#chain.coreId;
   }
 
+  /** 16 bytes, as in every segment of the log. */
+  get logId(): Uint8Array {
+    return this.#chain.logId;
+  }
+
   /** The keys of the log; `undefined` when it is not encrypted. */
   get keyRing(): KeyRing | undefined {
     return this.#chain.keyRing;

@@ -8,16 +8,10 @@ import { type AnyEncoding, checkedBy, type PayloadCodec, payloadCodecOf } from '
 import type { Encoded } from '../options.js';
 import { checkSchema, type StandardSchema } from '../schema.js';
 import { DirectoryWatch } from './directory-watch.js';
-import {
-  checkFollow,
-  FOLLOW_OPTIONS,
-  type Followed,
-  type FollowFrom,
-  type FollowOptions,
-  follow,
-  type WalFollower,
-} from './follow.js';
+import { follow, type WalFollower } from './follow.js';
+import { checkFollow, FOLLOW_OPTIONS, type FollowFrom, type FollowOptions } from './follow-options.js';
 import { LogActivity } from './log-activity.js';
+import type { Followed } from './reading.js';
 
 /** How to follow the log in a directory that another process writes. */
 export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends FollowOptions {
@@ -43,6 +37,8 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
   readonly pollMs?: number;
   /** Sets timers. Default `setTimeout`, without keeping the process alive. */
   readonly setTimer?: Environment['setTimer'];
+  /** The clock, milliseconds since the Unix epoch, for the time in the file of a follower with a name. Default `Date.now`. */
+  readonly now?: Environment['now'];
 }
 
 /** The options of following with a given encoding. */
@@ -60,6 +56,7 @@ const OWN_OPTIONS = optionNames<Omit<FollowDirectoryOptions, keyof FollowOptions
   io: true,
   pollMs: true,
   setTimer: true,
+  now: true,
 });
 
 /** The options of following a directory. */
@@ -72,6 +69,7 @@ interface DirectoryToFollow {
   readonly io: StorageIo | StorageIoName;
   readonly pollMs: number;
   readonly setTimer: Environment['setTimer'];
+  readonly now: Environment['now'];
 }
 
 /**
@@ -94,9 +92,10 @@ export function followDirectory(
 }
 
 function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {
-  const { io = 'auto', pollMs = POLL_MS, setTimer = systemEnvironment.setTimer } = options;
+  const { io = 'auto', pollMs = POLL_MS, setTimer = systemEnvironment.setTimer, now = systemEnvironment.now } = options;
   const { keyRing, allowPlaintext, maxPayloadBytes } = options;
   if (typeof setTimer !== 'function') throw invalidType('setTimer', 'a function', setTimer);
+  if (typeof now !== 'function') throw invalidType('now', 'a function', now);
   checkBackend(io);
   return {
     directory: path,
@@ -104,12 +103,13 @@ function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncodin
     io,
     pollMs: checkInteger('pollMs', pollMs, 1, 0x7fff_ffff),
     setTimer,
+    now,
   };
 }
 
-/** Opens a log that another process writes, or none, for following. There is no hold: only the writer could keep records. */
+/** Opens a log that another process writes, or none, for following. Only a follower with a name has the log keep something. */
 function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, never>): Followed<T> {
-  const { directory, decoding, pollMs, setTimer } = from;
+  const { directory, decoding, pollMs, setTimer, now } = from;
   const io = typeof from.io === 'string' ? openStorageIo(from.io, { needs: 'async' }) : from.io;
   const activity = new LogActivity();
   const dispose = async (): Promise<void> => {
@@ -124,6 +124,7 @@ function openDirectory<T>(from: DirectoryToFollow, { toEvent }: PayloadCodec<T, 
   }
   return {
     io,
+    clock: { now, setTimer },
     directory,
     decoding,
     activity,

@@ -1,17 +1,19 @@
+import type { Lsn } from '@walstack/codec';
 import type { ResumePoint } from '@walstack/mmap-reader';
+import type { FollowerStats } from '@walstack/segmented';
 import type { PayloadCodec, WalEvent } from '../encoding.js';
 import type { LogContext } from '../log-context.js';
 import { DirectoryWatch } from './directory-watch.js';
+import { follow, type WalFollower } from './follow.js';
+import { POLL_MS } from './follow-directory.js';
 import {
   checkFollow,
   FOLLOW_OPTIONS,
-  type Followed,
   type FollowFrom,
   type FollowOptions,
-  follow,
-  type WalFollower,
-} from './follow.js';
-import { POLL_MS } from './follow-directory.js';
+  type FollowSettings,
+} from './follow-options.js';
+import type { Followed } from './reading.js';
 
 /** The followers of one open log, which end with it. */
 export class LogFollowers<T> {
@@ -19,6 +21,8 @@ export class LogFollowers<T> {
   readonly #toEvent: Followed<T>['toEvent'];
   /** A function for each follower that ends it. */
   readonly #followers = new Set<() => void>();
+  /** For each follower without a name that reads, a function that returns the first LSN that it needs. */
+  readonly #reading = new Set<() => Lsn>();
 
   constructor(context: LogContext, { toEvent }: Pick<PayloadCodec<T, never>, 'toEvent'>) {
     this.#context = context;
@@ -31,7 +35,26 @@ export class LogFollowers<T> {
     const given = checkFollow(from, options, FOLLOW_OPTIONS);
     // Determine the resume point now: the records before the LSN may be cut off before the first event is requested.
     const settings = typeof from === 'number' ? { ...given, from: log.resumePointAt(from) ?? from } : given;
-    return follow(() => (isReadonly ? this.#byWatching() : this.#inProcess(settings.from)), settings);
+    return follow(() => (isReadonly ? this.#byWatching() : this.#inProcess(settings)), settings);
+  }
+
+  /** The followers with a name, and behind them those in this process that have none. */
+  withReading(named: readonly FollowerStats[]): readonly FollowerStats[] {
+    if (this.#reading.size === 0) return named;
+    return Object.freeze([...named, ...[...this.#reading].map((needed) => this.#statsOf(needed()))]);
+  }
+
+  #statsOf(lsn: Lsn): FollowerStats {
+    return Object.freeze({
+      name: undefined,
+      state: 'reading',
+      lsn,
+      ...this.#context.log.lagOf(lsn),
+      storedAtMs: undefined,
+      ageMs: undefined,
+      alive: true,
+      reason: undefined,
+    });
   }
 
   /** Ends all followers of a log that is being closed. */
@@ -41,12 +64,17 @@ export class LogFollowers<T> {
   }
 
   /** For a log that this process writes: the durable LSN is known, and a hold keeps what the follower has not read. */
-  #inProcess(from: FollowFrom): Followed<T> {
+  #inProcess({ from, named }: Pick<FollowSettings, 'from' | 'named'>): Followed<T> {
     const { log } = this.#context;
-    const begin: Followed<T>['begin'] = (tail, cut, closed) => {
+    const begin: Followed<T>['begin'] = (position, cut, closed) => {
       const first = typeof from === 'object' ? from.lsn : typeof from === 'string' ? log.firstLsn : from;
-      const release = log.keepFor(() => tail.nextLsn ?? first, cut);
-      return this.#closingWithLog(closed, release);
+      const needed = (): Lsn => position() ?? first;
+      const release = log.keepFor(needed, cut);
+      if (named === undefined) this.#reading.add(needed);
+      return this.#closingWithLog(closed, () => {
+        this.#reading.delete(needed);
+        release();
+      });
     };
     const isUnwritten = (): boolean => typeof from === 'object' && this.#isWithoutFile(from);
     return { ...this.#followedLog(), begin, durable: () => log.durableLsn, isUnwritten };
@@ -58,15 +86,16 @@ export class LogFollowers<T> {
     const watch = new DirectoryWatch(log.directory, log.io.capabilities.realFiles, POLL_MS, setTimer, activity);
     return {
       ...this.#followedLog(),
-      begin: (_tail, _cut, closed) => this.#closingWithLog(closed, () => watch.close()),
+      begin: (_position, _cut, closed) => this.#closingWithLog(closed, () => watch.close()),
     };
   }
 
   /** What every follower of this log needs. */
   #followedLog(): Omit<Followed<T>, 'begin'> {
-    const { log, lifecycle, activity } = this.#context;
+    const { log, lifecycle, activity, now, setTimer } = this.#context;
     return {
       io: log.io,
+      clock: { now, setTimer },
       directory: log.directory,
       decoding: log.decoding,
       activity,

@@ -16,6 +16,9 @@ export const BATCHER = new URL('./batcher-child.mjs', import.meta.url);
 /** Commits, and truncates what the parent reports as read. */
 export const FOLLOWED = new URL('./followed-child.mjs', import.meta.url);
 
+/** Follows a log under a name. */
+export const NAMED = new URL('./named-child.mjs', import.meta.url);
+
 /** Follows a log without notifications of changes. */
 export const UNWATCHED = new URL('./unwatched-child.mjs', import.meta.url);
 

@@ -1,0 +1,329 @@
+import { type Lsn, WalError } from '@walstack/codec';
+import { checkInteger, type FollowerFile, outOfRange, type StoredPosition } from '@walstack/codec/internal';
+import type { LogTail, ReadFrom, ResumePoint, SkippedRecords } from '@walstack/mmap-reader';
+import { cutBack, readChainFrom } from '@walstack/mmap-reader/internal';
+import type { Environment } from '@walstack/segmented';
+import { type IoRoutine, runAsync } from '@walstack/storage-io';
+import { callListener, RoutineQueue } from '@walstack/storage-io/internal';
+import type { NamedSettings } from './named-options.js';
+import { PositionFile } from './position-file.js';
+import { ReadPoints } from './read-points.js';
+
+/** An open follower stores that it is there at least so often, in milliseconds. */
+const RENEW_MS = 10_000;
+
+/** Where a follower with a name begins: `'stored'` is found out from its file. */
+type NamedFrom = ReadFrom | ResumePoint | 'stored';
+
+/** What a position needs to know of the log. */
+interface NamedLog extends Pick<Environment, 'io' | 'now' | 'setTimer'> {
+  readonly directory: string;
+  /** Wakes the follower: storing in the background has failed. */
+  readonly wake: () => void;
+  /** Whether the log is written in this process, and keeps what the follower needs already. */
+  readonly isKept: boolean;
+}
+
+/**
+ * How far a follower with a name is: what was acknowledged, and what of that is stored. The file is there before the log is
+ * read, so that the log keeps what it says from then on; whether the first event was still there shows the checkpoint, which
+ * a writer that truncates the log has replaced before it looks for such files.
+ */
+export class NamedPosition {
+  readonly #log: NamedLog;
+  readonly #settings: NamedSettings;
+  readonly #queue: RoutineQueue;
+  readonly #points = new ReadPoints();
+  #file: PositionFile | undefined;
+  /** What was stored before this follower began. */
+  #before: FollowerFile | undefined;
+  /** Whether the file says what this follower needs. */
+  #isRegistered = false;
+  /** Whether there was something that cannot be read. */
+  #wasDamaged = false;
+  /** What was removed from the log before it was asked to keep it, and is skipped. */
+  #skipped: SkippedRecords | undefined;
+  #tail: LogTail | undefined;
+  #stored: StoredPosition | undefined;
+  #storedAtMs = 0;
+  /** The LSN behind everything acknowledged; 0 before the log was found. */
+  #acknowledged: Lsn = 0;
+  /** The LSN behind the last event that was returned. */
+  #returned: Lsn = 0;
+  #failure: { readonly reason: unknown } | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #isOver = false;
+
+  constructor(log: NamedLog, settings: NamedSettings) {
+    this.#log = log;
+    this.#settings = settings;
+    this.#queue = new RoutineQueue(log.io);
+  }
+
+  /** Whether the position of the first event is stored. */
+  get isFound(): boolean {
+    return this.#acknowledged > 0;
+  }
+
+  /** What was skipped before the first event; `undefined` when nothing was. */
+  get skipped(): SkippedRecords | undefined {
+    return this.#skipped;
+  }
+
+  /** @throws why storing in the background has failed */
+  throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.reason;
+  }
+
+  /**
+   * Takes the name, and has the log keep what is to be read. @returns where to begin
+   *
+   * @throws `WAL_LOCKED`, `WAL_NOT_FOUND`, `WAL_IO_FAILED`, `WAL_NO_SPACE`; `WAL_TRUNCATED` when it was removed; when it begins at
+   * `'stored'` also `WAL_CORRUPT`, and `WAL_TRUNCATED` when another log is in the directory now
+   */
+  async begin(from: NamedFrom): Promise<ReadFrom | ResumePoint> {
+    const { io, directory, now } = this.#log;
+    const file = await runAsync(io, PositionFile.open(io, directory, this.#settings.name, now));
+    this.#file = file;
+    try {
+      return await this.#queue.run(() => this.#register(file, from));
+    } catch (error) {
+      if (WalError.is(error, 'WAL_TRUNCATED') && this.#isRegistered) await this.abandon().catch(() => {});
+      this.release();
+      throw error;
+    }
+  }
+
+  /** Stores what the log has to keep, and only then looks at where it begins. */
+  *#register(file: PositionFile, from: NamedFrom): IoRoutine<ReadFrom | ResumePoint> {
+    yield* this.#readBefore(file, from === 'stored');
+    const before = this.#before !== undefined && file.isOfThisLog(this.#before) ? this.#before.position : undefined;
+    const start = from !== 'stored' ? from : before === undefined ? this.#settings.initially : startAt(before);
+    const lsn = typeof start === 'string' ? undefined : typeof start === 'object' ? start.lsn : start;
+    // Where it is not known yet, everything is kept.
+    yield* this.#write(file, from === 'stored' && before !== undefined ? before : positionAt(start));
+    this.#isRegistered = true;
+    const wasKept = lsn !== undefined && before !== undefined && before.lsn <= lsn;
+    return this.#log.isKept || wasKept ? start : yield* this.#keptFrom(start, lsn);
+  }
+
+  /**
+   * Where the log begins for a follower of which its writer did not know: behind what a truncation is about to remove that may not
+   * have seen it. @throws `WAL_TRUNCATED` when it needs something before
+   */
+  *#keptFrom(start: ReadFrom | ResumePoint, lsn: Lsn | undefined): IoRoutine<ReadFrom | ResumePoint> {
+    const { io, directory } = this.#log;
+    const from = typeof start === 'object' ? start.lsn : start;
+    let kept: Lsn;
+    try {
+      kept = (yield* readChainFrom(io, directory, from, undefined, undefined, { countsAnnounced: true })).firstWanted;
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_TRUNCATED')) throw error;
+      // The tail finds out the same, and whether anything before was cut off.
+      if (!(yield* this.#isThere(from))) return start;
+      if (!this.#settings.skips) throw error;
+      const { lsn: fromLsn = 1, firstLsn = 1 } = error;
+      this.#skipped = Object.freeze({ fromLsn, toLsn: firstLsn - 1 });
+      return firstLsn;
+    }
+    if (lsn !== undefined) return start;
+    // The tail sees what the truncation is about to remove.
+    return (yield* readChainFrom(io, directory, from)).firstWanted < kept ? kept : start;
+  }
+
+  /** Whether the first record is in the log as long as nothing was removed. */
+  *#isThere(from: ReadFrom): IoRoutine<boolean> {
+    try {
+      yield* readChainFrom(this.#log.io, this.#log.directory, from);
+      return true;
+    } catch (error) {
+      if (WalError.is(error, 'WAL_TRUNCATED')) return false;
+      throw error;
+    }
+  }
+
+  /** The tail that reads from there. */
+  reads(tail: LogTail): void {
+    this.#tail = tail;
+  }
+
+  /** The tail has found the log, and the first event was not removed from it: stores where that is. */
+  async found(): Promise<void> {
+    const nextLsn = this.#tail?.nextLsn;
+    if (this.isFound || nextLsn === undefined) return;
+    this.#acknowledged = nextLsn;
+    this.#returned = nextLsn;
+    await this.#store();
+    this.#arm();
+  }
+
+  /** The first event was removed from the log before the log was asked to keep it: stores what was stored before. */
+  async abandon(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined || this.isFound || this.#wasDamaged) return;
+    const before = this.#before;
+    // With its time: a follower that comes back in vain, again and again, is to expire all the same.
+    await this.#queue.run<unknown>(() =>
+      before === undefined ? file.remove() : file.store(before.position, before.storedAtMs, before.logId),
+    );
+  }
+
+  /** The tail is going to read on, perhaps in another segment. */
+  beforeAdvance(): void {
+    this.#points.note(this.#tail?.resumePoint);
+  }
+
+  /** The next event is requested: with `storeEvery` that acknowledges those before. */
+  onRequest(): void {
+    if (!this.isFound || !this.#settings.isAutomatic) return;
+    this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);
+    if (this.#acknowledged - (this.#stored?.lsn ?? 0) < this.#settings.everyEvents || !this.#queue.idle) return;
+    this.#storeInBackground(false);
+  }
+
+  /** An event, or an array of them, is returned. */
+  onReturned(): void {
+    this.#returned = this.#tail?.nextLsn ?? this.#returned;
+  }
+
+  /**
+   * Everything up to an LSN is processed. Durable on return. @throws `RangeError` for an event that was not returned yet
+   *
+   * @param lsn - default: that of the last event returned
+   */
+  async acknowledge(lsn: Lsn | undefined): Promise<void> {
+    if (this.#isOver) throw this.#over();
+    const last = this.#returned - 1;
+    if (lsn !== undefined && checkInteger('lsn', lsn) > Math.max(0, last)) {
+      throw outOfRange('lsn', `at most ${Math.max(0, last)}, the LSN of the last event returned`, lsn);
+    }
+    if (!this.isFound) return;
+    this.#acknowledged = Math.max(this.#acknowledged, (lsn ?? last) + 1);
+    this.#coverSkipped();
+    await this.#store();
+  }
+
+  /** Stores what was acknowledged, and gives the name back. Idempotent. */
+  async end(): Promise<void> {
+    if (this.#isOver) return;
+    this.#stop();
+    try {
+      if (this.isFound) {
+        this.#coverSkipped();
+        await this.#store();
+      }
+    } finally {
+      this.release();
+    }
+  }
+
+  /** Gives the name back, once what is being stored is, without storing anything else. Idempotent. */
+  release(): void {
+    this.#stop();
+    const file = this.#file;
+    this.#file = undefined;
+    if (file === undefined) return;
+    // With a backend that was disposed of, its locks are released.
+    const unlock = (): void => void callListener(() => file.unlock(), undefined);
+    if (this.#queue.idle) unlock();
+    else this.#queue.run(nothing).then(unlock, unlock);
+  }
+
+  #stop(): void {
+    this.#isOver = true;
+    const cancel = this.#cancelTimer;
+    this.#cancelTimer = undefined;
+    // What the timer of the application throws does not prevent the rest from being released.
+    if (cancel !== undefined) callListener(cancel, undefined);
+  }
+
+  *#readBefore(file: PositionFile, isNeeded: boolean): IoRoutine<void> {
+    try {
+      this.#before = yield* file.read();
+    } catch (error) {
+      if (isNeeded || !WalError.is(error, 'WAL_CORRUPT')) throw error;
+      this.#wasDamaged = true;
+    }
+    const { position } = this.#before ?? {};
+    if (!isNeeded || this.#before === undefined || position === undefined || file.isOfThisLog(this.#before)) return;
+    throw cutBack(1, position.lsn - 1, 1);
+  }
+
+  /** Without outstanding events, what the filter has skipped counts as acknowledged. */
+  #coverSkipped(): void {
+    if (this.#acknowledged < this.#returned) return;
+    this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);
+  }
+
+  #store(): Promise<void> {
+    return this.#queue.run(() => this.#storing(false));
+  }
+
+  /** @param renews - store also what is stored already, to show that this follower is there */
+  *#storing(renews: boolean): IoRoutine<void> {
+    const file = this.#file;
+    if (file === undefined) throw this.#over();
+    const lsn = this.#acknowledged;
+    const stored = this.#stored;
+    if (stored?.lsn === lsn) {
+      if (renews) yield* this.#write(file, stored);
+      return;
+    }
+    this.#points.note(this.#tail?.resumePoint);
+    yield* this.#write(file, this.#points.before(lsn));
+    this.#points.forgetBefore(lsn);
+  }
+
+  *#write(file: PositionFile, position: StoredPosition | undefined): IoRoutine<void> {
+    this.#storedAtMs = yield* file.store(position);
+    this.#stored = position;
+  }
+
+  #arm(): void {
+    if (this.#isOver) return;
+    this.#cancelTimer = this.#log.setTimer(() => this.#onTimer(), this.#settings.everyMs);
+  }
+
+  #onTimer(): void {
+    if (this.#isOver) return;
+    this.#coverSkipped();
+    const isNew =
+      this.#stored?.lsn !== this.#acknowledged && (this.#settings.isAutomatic || this.#hasNothingOutstanding);
+    const isDue = Math.abs(this.#log.now() - this.#storedAtMs) >= RENEW_MS;
+    if ((isNew || isDue) && this.#queue.idle) this.#storeInBackground(isDue);
+    this.#arm();
+  }
+
+  get #hasNothingOutstanding(): boolean {
+    return this.#acknowledged >= this.#returned;
+  }
+
+  #storeInBackground(renews: boolean): void {
+    this.#queue
+      .run(() => this.#storing(renews))
+      .catch((reason: unknown) => {
+        if (this.#isOver) return;
+        this.#failure = { reason };
+        this.#log.wake();
+      });
+  }
+
+  #over(): WalError {
+    const what = `the follower ${JSON.stringify(this.#settings.name)} has ended: acknowledge before it ends`;
+    return new WalError('WAL_CLOSED', what, { path: this.#log.directory, state: 'closed' });
+  }
+}
+
+function* nothing(): IoRoutine<void> {}
+
+/** What is stored for a follower that begins at an LSN; `undefined` where its first event is not known yet. */
+function positionAt(start: ReadFrom | ResumePoint): StoredPosition | undefined {
+  if (typeof start === 'string') return undefined;
+  return typeof start === 'object' ? start : { lsn: start };
+}
+
+/** What a tail takes: an LSN alone, or a resume point. */
+function startAt({ lsn, segment, id, session }: StoredPosition): Lsn | ResumePoint {
+  if (segment === undefined || id === undefined) return lsn;
+  return { lsn, segment, id, ...(session === undefined ? {} : { session }) };
+}
