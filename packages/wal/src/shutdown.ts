@@ -89,7 +89,12 @@ export class Shutdown {
       if (failure !== undefined && this.#drainingCalls === 0 && !this.#committer.isDurable(end)) throw failure;
     });
     this.#followers.end();
-    await this.#closing;
+    try {
+      await this.#closing;
+    } finally {
+      // What waited for room on the disk.
+      if (failure !== undefined) this.#committer.rejectAll(log.failure ?? failure);
+    }
     // Where records waited for room on the disk, closing the log may have found some.
     if (failure !== undefined && !this.#committer.isDurable(end)) throw failure;
   }

@@ -352,12 +352,12 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   }
 
   /**
-   * Makes everything up to an LSN durable, and waits until it is. For an LSN that is durable already it resolves in any state
-   * of the log.
+   * Makes everything up to an LSN durable, and waits until it is, on a full disk until there is room. For an LSN that is durable
+   * already it resolves in any state of the log.
    *
    * @param lsn - at most `lastLsn`, which is always allowed, also when it is 0 in an empty log
    * @param options - `signal`: ends the waiting and nothing else
-   * @throws like {@link commit}
+   * @throws like {@link commit}, but `WAL_NO_SPACE` only where a sync found no room, which is final, or the log is closed without
    */
   async durable(lsn: Lsn, options: Abortable = {}): Promise<void> {
     const signal = signalIn(options);

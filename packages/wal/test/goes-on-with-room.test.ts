@@ -55,7 +55,6 @@ describe.each(KINDS)('on %s', (_name, kind) => {
     expect(thrown(() => wal.append('x'))).toMatchObject(NO_SPACE);
     expect(await rejection(wal.commit('x'))).toMatchObject(NO_SPACE);
     expect(await rejection(wal.ready())).toMatchObject(NO_SPACE);
-    expect(await rejection(wal.durable(3))).toMatchObject({ ...NO_SPACE, reason: 'outcome-unknown' });
     expect(await textsOf(wal)).toEqual(['one']);
 
     empty(disk);
@@ -67,6 +66,70 @@ describe.each(KINDS)('on %s', (_name, kind) => {
     const again = await Wal.open('/log', { io: disk.crash().createStorageIo(kind), ...options });
     expect(await textsOf(again)).toEqual(['one', text('two'), text('three'), 'four']);
     await again.close();
+  });
+
+  test('durable() waits until there is room, with no other call', async () => {
+    const { disk, time, wal } = await onFullDisk();
+    const commits = ['two', 'three'].map((name) => watch(wal.commit(text(name))));
+    await turns(100);
+    expect(commits.map(({ state }) => state)).toEqual(['rejected', 'rejected']);
+    const durable = [watch(wal.durable(3)), watch(wal.durable(2))];
+    for (let second = 0; second < 3; second++) {
+      await turns(100);
+      expect(durable.map(({ state }) => state)).toEqual(['pending', 'pending']);
+      expect(time.fire(1000)).toBe(1);
+    }
+    await turns(100);
+    expect(wal.stats().waitsForSpace).toBe(true);
+    empty(disk);
+    expect(time.fire(1000)).toBe(1);
+    await turns(100);
+    expect(durable.map(({ state }) => state)).toEqual(['fulfilled', 'fulfilled']);
+    expect([wal.durableLsn, time.waiting]).toEqual([3, []]);
+    await wal.close();
+  });
+
+  test('what a commit has appended becomes durable when there is room, with no other call', async () => {
+    const { disk, time, wal } = await onFullDisk();
+    expect(await rejection(wal.commit(text('two')))).toMatchObject(NO_SPACE);
+    time.fire();
+    await turns(100);
+    expect([wal.durableLsn, wal.stats().waitsForSpace]).toEqual([1, true]);
+    empty(disk);
+    time.fire();
+    await turns(100);
+    expect([wal.durableLsn, wal.stats().waitsForSpace, time.waiting]).toEqual([2, false, []]);
+    await wal.close();
+  });
+
+  test('waiting for room can be aborted, and ends when the log is closed', async () => {
+    const { wal, time } = await onFullDisk();
+    await rejection(wal.commit(text('two')));
+    const abort = new AbortController();
+    const aborted = watch(wal.durable(2, { signal: abort.signal }));
+    const durable = watch(wal.durable(2));
+    await turns(100);
+    abort.abort();
+    await turns();
+    expect(aborted.error).toMatchObject({ code: 'WAL_ABORTED', reason: 'outcome-unknown' });
+    expect(durable.state).toBe('pending');
+    await wal.close();
+    await turns();
+    expect(durable.error).toMatchObject({ code: 'WAL_CLOSED', reason: 'outcome-unknown' });
+    expect(time.waiting).toEqual([]);
+  });
+
+  test('waiting for room ends with a shutdown, which has room for the event in the reserve, or has none', async () => {
+    for (const bytes of [2000, 20_000]) {
+      const { wal } = await onFullDisk();
+      await rejection(wal.commit(new Uint8Array(bytes)));
+      const durable = watch(wal.durable(2));
+      await turns(100);
+      const shutdown = watch(wal.shutdown());
+      await turns(200);
+      const state = bytes === 2000 ? 'fulfilled' : 'rejected';
+      expect([durable.state, shutdown.state]).toEqual([state, state]);
+    }
   });
 
   test('appended events are written in the background when there is room', async () => {

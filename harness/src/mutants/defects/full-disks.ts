@@ -3,7 +3,9 @@ import { SEGMENTED } from './folders.js';
 
 const GOES_ON = 'goes-on-with-room';
 const GOES_ON_TEST = 'packages/segmented/test/goes-on-with-room.test.ts';
+const ROOM_TEST = 'packages/segmented/test/room-of-a-log.test.ts';
 const RESERVE_TEST = 'packages/segmented/test/reserve.test.ts';
+const BARRIERS_TEST = 'packages/percore/test/barriers-without-room.test.ts';
 const WAL_TEST = 'packages/wal/test/goes-on-with-room.test.ts';
 
 /** Defects in what a log does on a full disk. */
@@ -171,8 +173,8 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: RESERVE_TEST,
     breaks: 'The reserve is made again when a truncation has made room.',
     file: `${SEGMENTED}/retention/truncation-calls.ts`,
-    find: '    yield* this.#writer.reserve.restore();\n',
-    replace: '',
+    find: 'yield* this.#writer.reserve.lend(truncation);',
+    replace: 'yield* truncation;',
   },
   {
     name: 'reserve-of-holes',
@@ -203,9 +205,8 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: RESERVE_TEST,
     breaks: 'A reserve that cannot be shortened is kept, and tried again.',
     file: `${SEGMENTED}/write/allocation/disk-reserve.ts`,
-    find: "else if (!isFailureOfFile(error) && !WalError.is(error, 'WAL_NO_SPACE')) throw error;\n      return false;",
-    replace:
-      "else if (!isFailureOfFile(error) && !WalError.is(error, 'WAL_NO_SPACE')) throw error;\n      return true;",
+    find: "if (!isFailureOfFile(error) && !WalError.is(error, 'WAL_NO_SPACE')) throw error;\n      return false;",
+    replace: "if (!isFailureOfFile(error) && !WalError.is(error, 'WAL_NO_SPACE')) throw error;\n      return true;",
   },
   {
     name: 'reserve-written-at-each-opening',
@@ -222,6 +223,110 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/recovery/recover.ts`,
     find: '  if (files.reserve) yield* removeIfPossible(environment.io, join(settings.directory, FileName.reserve));\n',
     replace: '',
+  },
+  {
+    name: 'freed-files-kept-without-room',
+    test: ROOM_TEST,
+    breaks: 'While records wait for room, no freed file is kept for reuse.',
+    file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
+    find: ' || this.#stall.error !== undefined) return false;',
+    replace: ') return false;',
+  },
+  {
+    name: 'records-wait-beside-freed-files',
+    test: ROOM_TEST,
+    breaks: 'Records that wait for room get that of the prepared and the freed files.',
+    file: `${SEGMENTED}/write/group-writer.ts`,
+    find: 'if (error !== this.#stall.error || isPreparedGone',
+    replace: 'if (error === this.#stall.error || isPreparedGone',
+  },
+  {
+    name: 'dropped-without-the-reserve',
+    test: ROOM_TEST,
+    breaks: 'A log that is dropped takes the reserve for what is in flight.',
+    file: `${SEGMENTED}/write/segment-writer.ts`,
+    find: 'yield* this.#writeWithReserve(() => this.#groups.settle());',
+    replace: 'yield* this.#groups.settle();',
+  },
+  {
+    name: 'sync-of-the-opened-mark-retried',
+    test: ROOM_TEST,
+    breaks: 'A sync of the mark that a log goes on is final where it finds no room.',
+    file: `${SEGMENTED}/write/group-writer.ts`,
+    find: '      yield* ioSteps.datasync(this.#environment.io, file);\n    } catch (error) {\n      throw this.#failure.fail(error);\n',
+    replace: '      yield* ioSteps.datasync(this.#environment.io, file);\n    } catch (error) {\n      throw error;\n',
+  },
+  {
+    name: 'reserve-not-made-again-behind-a-failure',
+    test: ROOM_TEST,
+    breaks: 'The reserve is made again behind a call that fails, too.',
+    file: `${SEGMENTED}/write/allocation/disk-reserve.ts`,
+    find: '      yield* this.restore();\n      throw error;\n',
+    replace: '      throw error;\n',
+  },
+  {
+    name: 'draft-without-room-stays',
+    test: ROOM_TEST,
+    breaks: 'A draft of a small file for which there is no room is removed.',
+    file: 'packages/storage-io/src/routines/small-files.ts',
+    find: "if (WalError.is(error, 'WAL_NO_SPACE')) yield* removeDraft(io, draft);",
+    replace: "if (!WalError.is(error, 'WAL_NO_SPACE')) yield* removeDraft(io, draft);",
+  },
+  {
+    name: 'linked-file-is-a-reserve',
+    test: 'packages/segmented/test/reserve-links.test.ts',
+    breaks: 'A file with a second name is not the reserve.',
+    file: `${SEGMENTED}/write/allocation/disk-reserve.ts`,
+    find: '(io.links?.(file) ?? 1) === 1 && (yield* this.#isZeroed(file));',
+    replace: 'yield* this.#isZeroed(file);',
+  },
+  {
+    name: 'any-file-is-a-reserve',
+    test: 'packages/segmented/test/reserve-links.test.ts',
+    breaks: 'A file with anything but zeros is not the reserve.',
+    file: `${SEGMENTED}/write/allocation/disk-reserve.ts`,
+    find: '(io.links?.(file) ?? 1) === 1 && (yield* this.#isZeroed(file));',
+    replace: '(io.links?.(file) ?? 1) === 1;',
+  },
+  {
+    name: 'barrier-without-room-appended-twice',
+    test: BARRIERS_TEST,
+    breaks: 'A barrier that waits for room is in the log of its core once.',
+    file: 'packages/percore/src/recovery/finalize-recovery.ts',
+    find: '  return { ...core, state: after };\n',
+    replace: '  return { ...core, state: log.durableLsn < log.lastLsn ? state : after };\n',
+  },
+  {
+    name: 'barrier-without-room-counts-as-synced',
+    test: BARRIERS_TEST,
+    breaks: 'A barrier that waits for room does not count as synced.',
+    file: 'packages/percore/src/core/sync-tracker.ts',
+    find: 'this.#lsn = log.durableLsn;',
+    replace: 'this.#lsn = log.lastLsn;',
+  },
+  {
+    name: 'durable-rejects-without-room',
+    test: WAL_TEST,
+    breaks: 'Waiting with durable() goes on while the disk has no room.',
+    file: 'packages/wal/src/commit/waiters.ts',
+    find: 'if (keepsPatient && this.#patient.has(next)) {',
+    replace: 'if (keepsPatient && next.lsn === 0) {',
+  },
+  {
+    name: 'commit-without-room-not-tried-again',
+    test: WAL_TEST,
+    breaks: 'What a commit has appended becomes durable when there is room, with no other call.',
+    file: 'packages/wal/src/commit/group-commit.ts',
+    find: '    this.#roomRetry.arm(this.#waiters.hasAwaited);\n',
+    replace: '',
+  },
+  {
+    name: 'tried-again-without-a-sync',
+    test: WAL_TEST,
+    breaks: 'What a commit has appended is synced when there is room, and not only written.',
+    file: 'packages/wal/src/commit/group-commit.ts',
+    find: 'if (this.#waiters.size > 0 || this.#isStalled)',
+    replace: 'if (this.#waiters.size > 0)',
   },
   {
     name: 'failed-and-running',

@@ -43,14 +43,8 @@ export const GOES_ON_DEFECTS: readonly Defect[] = [
     test: TEST,
     breaks: 'The mark of the clean close is written again: it may never have reached the disk.',
     file: `${SEGMENTED}/write/opened-mark.ts`,
-    find: '  if (io.capabilities.durableWrites) {\n    yield* ioSteps.write(io, file, bytes, from, { durable: true });',
-    replace:
-      '  if (io.capabilities.durableWrites) {\n    yield* ioSteps.write(io, file, bytes.subarray(end - from), end, { durable: true });',
-    also: {
-      file: `${SEGMENTED}/write/opened-mark.ts`,
-      find: '    yield* ioSteps.write(io, file, bytes, from);',
-      replace: '    yield* ioSteps.write(io, file, bytes.subarray(end - from), end);',
-    },
+    find: 'yield* ioSteps.write(io, file, bytes, from);',
+    replace: 'yield* ioSteps.write(io, file, bytes.subarray(end - from), end);',
   },
   {
     name: 'encrypted-log-goes-on',

@@ -108,8 +108,8 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     scenario: 'cores-come-and-go',
     breaks: 'That epochs wait for a core is durable before an epoch that the core may append to can be complete.',
     file: `${PERCORE}/recovery/finalize-recovery.ts`,
-    find: '    yield* sync(log);\n    return { ...core, state: after };',
-    replace: '    return { ...core, state: after };',
+    find: '    yield* sync(log);\n  } catch',
+    replace: '  } catch',
   },
   {
     name: 'dropped-entries-come-back',

@@ -212,8 +212,8 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/group-commit.test.ts',
     breaks: 'A commit that is durable when the log is closed resolves.',
     file: `${WAL}/commit/group-commit.ts`,
-    find: '    this.#resolveUpTo(this.#log.durableLsn);\n    if (this.#waiters.hasAwaited',
-    replace: '    if (this.#waiters.hasAwaited',
+    find: '    this.#resolveUpTo(this.#log.durableLsn);\n    const isReported',
+    replace: '    const isReported',
   },
   {
     name: 'aborted-while-it-is-encoded',

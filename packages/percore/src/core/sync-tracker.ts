@@ -16,11 +16,12 @@ export class SyncTracker {
   #pending: SyncBoundary | undefined;
   #tokens = 0;
 
-  /** @param core - everything in it was made durable when it was opened */
+  /** @param core - what is not durable in it was appended when it was opened, and waits for room on the disk */
   constructor(core: CoreLog) {
+    const { log, position } = core;
     this.#core = core;
-    this.#position = core.position;
-    this.#lsn = core.log.lastLsn;
+    this.#lsn = log.durableLsn;
+    this.#position = log.durableLsn === log.lastLsn ? position : log.durablePosition;
   }
 
   /** Every entry before this position is synced. */

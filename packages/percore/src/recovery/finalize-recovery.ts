@@ -148,15 +148,17 @@ function* addCore(
   const { coreId, log, state } = core;
   const isAwaited = state.used && !state.retired && !state.detached;
   if (isAwaited && state.barrierEpoch === epoch - 1) return core;
+  let after = state;
   try {
-    const after = new CoreLog(log, coreId, state, managedOptions(settings.config)).beginEpoch(epoch, false);
+    after = new CoreLog(log, coreId, state, managedOptions(settings.config)).beginEpoch(epoch, false);
     yield* sync(log);
-    return { ...core, state: after };
   } catch (error) {
     // On a full disk the barrier can be missing: epochs wait for this core already, and its first entry appends it.
     if (!isAwaited || !takesPart || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
-    return log.failure === undefined ? core : { ...core, log: yield* reopenLog(settings, core, error) };
+    if (log.failure !== undefined) return { ...core, log: yield* reopenLog(settings, core, error) };
+    // Or it was appended, and waits in memory for room: then nothing else is written before it.
   }
+  return { ...core, state: after };
 }
 
 /** Reopens a log that had no space for a barrier. @throws `error` if the log does not end where it did before */

@@ -149,9 +149,8 @@ export class TruncationCalls {
 
   /** Runs what may make room on a full disk. */
   *#truncating<T>(truncation: IoRoutine<T>): IoRoutine<T> {
-    const result = yield* truncation;
-    // Before the records that wait take the room: the next call may need it.
-    yield* this.#writer.reserve.restore();
+    // The reserve is made again before the records that wait take the room: the next call may need it.
+    const result = yield* this.#writer.reserve.lend(truncation);
     if (this.#fullDisk.noSpace !== undefined) yield* this.#calls.writes.join(() => this.#fullDisk.goOnIfPossible());
     return result;
   }

@@ -138,9 +138,9 @@ export class GroupWriter {
     return this.#until(() => this.#watermarks.isDurable(end));
   }
 
-  /** Writes what has found no room; nothing else that was appended. Not durable on return. */
-  *goOn(): IoRoutine<void> {
-    yield* this.#failure.guarded(this.#goOnWriting(false));
+  /** Waits for everything in flight, and writes what has found no room; nothing else that was appended. Not durable on return. */
+  *settle(): IoRoutine<void> {
+    yield* this.#failure.guarded(this.#settle());
   }
 
   /** Waits for everything in flight, and discards everything appended and not yet submitted. @returns how many records */
@@ -208,8 +208,32 @@ export class GroupWriter {
     if (extents.length > 0) this.#environment.io.flush();
   }
 
-  /** Writes again what found no room, and then the rest of its groups. @throws why there is still none */
+  *#settle(): IoRoutine<void> {
+    if (this.#stall.error !== undefined) yield* this.#goOnWriting(false);
+    yield* this.#drained();
+  }
+
+  /**
+   * Writes again what found no room, and then the rest of its groups. What only makes the log faster is given up for that.
+   *
+   * @throws why there is still none
+   */
   *#goOnWriting(toSync: boolean): IoRoutine<void> {
+    for (let isPreparedGone = false; ; isPreparedGone = true) {
+      try {
+        yield* this.#writeAgain(toSync);
+        break;
+      } catch (error) {
+        if (error !== this.#stall.error || isPreparedGone || !(yield* this.#allocator.releasePrepared())) throw error;
+        // The calls that make room need it more than records do.
+        yield* this.#reserve.restore();
+      }
+    }
+    this.#stall.end();
+    this.#reserve.want();
+  }
+
+  *#writeAgain(toSync: boolean): IoRoutine<void> {
     do {
       this.#pipeline.unstall();
       yield* this.#writeHeld([...this.#held]);
@@ -218,8 +242,6 @@ export class GroupWriter {
       yield* this.#start(unstarted, toSync);
       // A write that was in flight may have found no room meanwhile.
     } while (this.#held.length > 0);
-    this.#stall.end();
-    this.#reserve.want();
   }
 
   /**
@@ -275,7 +297,14 @@ export class GroupWriter {
   *#goOn(segment: ActiveSegment): IoRoutine<void> {
     const { continuation } = segment;
     if (continuation === undefined) return;
-    this.#counters.bytesWritten += yield* writeOpenedMark(this.#environment, fileOf(segment), segment, continuation);
+    const file = fileOf(segment);
+    this.#counters.bytesWritten += yield* writeOpenedMark(this.#environment, file, segment, continuation);
+    try {
+      // Apart from the write, which may find no room: a sync that fails is final, on a full disk as well.
+      yield* ioSteps.datasync(this.#environment.io, file);
+    } catch (error) {
+      throw this.#failure.fail(error);
+    }
     this.#counters.marks++;
     this.#counters.syncs++;
   }

@@ -5,8 +5,8 @@ import type { Environment } from '../environment.js';
 import type { ActiveSegment, Continuation } from '../segments/active-segment.js';
 
 /**
- * Writes the mark that a log goes on behind the mark of its clean close, in the same segment; durable on return. Only then
- * anything else may be written there: a log that ends with the mark of a clean close has no other write in flight, whichever
+ * Writes the mark that a log goes on behind the mark of its clean close, in the same segment; durable once the file is synced.
+ * Only then anything else may be written there: a log that ends with the mark of a clean close has no other write in flight, whichever
  * process was killed before.
  *
  * The mark of the clean close is written again with it. It was read, but the sync behind it may have failed, and where it is
@@ -35,12 +35,7 @@ export function* writeOpenedMark(
   // Without a time, which would differ between two processes.
   writeMark(view, end - from, segment.nextWrittenLsn, MarkType.opened, 0);
   sealFrames(bytes, end - from, end - from + MARK_FRAME_BYTES, end, blockBytes, segment.seed);
-  if (io.capabilities.durableWrites) {
-    yield* ioSteps.write(io, file, bytes, from, { durable: true });
-  } else {
-    yield* ioSteps.write(io, file, bytes, from);
-    yield* ioSteps.datasync(io, file);
-  }
+  yield* ioSteps.write(io, file, bytes, from);
   return bytes.length;
 }
 

@@ -99,6 +99,7 @@ export class SegmentWriter {
       this.directorySync,
       this.#background,
       () => failure.error,
+      this.#stall,
       start.free,
       // A segment that the log goes on in may still get writes of a killed process, as all older ones.
       start.active?.continuation === undefined ? (start.active?.header.number ?? start.nextNumber) : start.nextNumber,
@@ -357,9 +358,11 @@ export class SegmentWriter {
    */
   *close(markType: number, discard: boolean): IoRoutine<void> {
     try {
-      // What was handed to the operating system is not discarded.
-      if (this.noSpace !== undefined) yield* this.#writeWithReserve(() => this.#groups.goOn());
-      if (discard) this.#discarded = yield* this.#groups.discard();
+      if (discard) {
+        // What was handed to the operating system is not discarded.
+        yield* this.#writeWithReserve(() => this.#groups.settle());
+        this.#discarded = yield* this.#groups.discard();
+      }
       yield* this.#writeWithReserve(() => this.sync());
       yield* this.mark(markType);
       const segment = this.#chain.current;

@@ -29,7 +29,8 @@ export function makeDirectories(io: StorageIo, path: string, mode: number): void
 
 /**
  * Replaces a file as a whole: writes the file `draft` beside it, and renames that. The bytes are durable on return, the
- * name is once the directory is synced. A failure before the rename leaves `path` unchanged.
+ * name is once the directory is synced. A failure before the rename leaves `path` unchanged. A draft for which there is no room
+ * is removed: what it has of the room could be all that is left.
  *
  * @param mode - the permissions of the new file
  */
@@ -40,14 +41,28 @@ export function* replaceFile(
   bytes: Uint8Array,
   mode: number,
 ): IoRoutine<void> {
-  const file = yield* makeFile(io, draft, mode);
   try {
-    yield* write(io, file, bytes, 0);
-    yield* datasync(io, file);
-  } finally {
-    closeFile(io, file);
+    const file = yield* makeFile(io, draft, mode);
+    try {
+      yield* write(io, file, bytes, 0);
+      yield* datasync(io, file);
+    } finally {
+      closeFile(io, file);
+    }
+    io.rename(draft, path);
+  } catch (error) {
+    if (WalError.is(error, 'WAL_NO_SPACE')) yield* removeDraft(io, draft);
+    throw error;
   }
-  io.rename(draft, path);
+}
+
+/** If this fails too, the first error is kept, and the draft stays. */
+function* removeDraft(io: StorageIo, draft: string): IoRoutine<void> {
+  try {
+    yield* remove(io, draft);
+  } catch {
+    // It is removed by the next attempt, or the next opening.
+  }
 }
 
 /** Makes a new file. One of a killed process is removed, and not used: a write that it began may still land in that. */

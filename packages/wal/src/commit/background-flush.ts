@@ -3,9 +3,7 @@ import type { Environment, SegmentedWal } from '@walstack/segmented';
 import { type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
 import { callListener } from '@walstack/storage-io/internal';
 import type { FlushSettings } from '../options.js';
-
-/** How long to wait before records that found no room on the disk are written again, in milliseconds. */
-const NO_SPACE_DELAY_MS = 1000;
+import { NO_SPACE_DELAY_MS } from './room-retry.js';
 
 /**
  * Writes appended records without a call of the application: when `flushBytes` are pending, or `flushDelayMs` after an

@@ -42,7 +42,7 @@ export class Committer<I> {
     this.#payloads = payloads;
     this.#activity = activity;
     this.#isReadonly = isReadonly;
-    this.#groups = new GroupCommit(log, this.#roomQueue, activity);
+    this.#groups = new GroupCommit(log, this.#roomQueue, activity, setTimer);
     this.#background = new BackgroundFlush(log, flush, setTimer, () => {
       this.#roomQueue.admit();
       this.#activity.notify();
@@ -116,7 +116,7 @@ export class Committer<I> {
     if (lsn > lastLsn) throw outOfRange('lsn', `at most ${lastLsn}, the last LSN`, lsn);
     // A read-only log cannot make anything durable: throws the error for that.
     if (this.#isReadonly) this.#log.throwIfFull();
-    return this.#durableUnlessAborted(lsn, signal);
+    return this.#durableUnlessAborted(lsn, signal, true);
   }
 
   /** Throws, or returns a promise. */
@@ -162,6 +162,7 @@ export class Committer<I> {
   /** Stops writing in the background, before the log is closed. */
   stopBackgroundFlush(): void {
     this.#background.stop();
+    this.#groups.stopRetrying();
   }
 
   /** Syncs until no call waits. @returns the failure that prevented it */
@@ -257,8 +258,8 @@ export class Committer<I> {
     }
   }
 
-  #durableUnlessAborted(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
-    return unlessAborted(this.#groups.wait(lsn, signal), signal, (by) => notWaitedFor(by, lsn));
+  #durableUnlessAborted(lsn: Lsn, signal: AbortSignal | undefined, isPatient = false): Promise<Lsn> {
+    return unlessAborted(this.#groups.wait(lsn, signal, isPatient), signal, (by) => notWaitedFor(by, lsn));
   }
 
   /** The error of `append` while other calls wait, or a cut is under way. */

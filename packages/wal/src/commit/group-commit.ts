@@ -1,10 +1,11 @@
 import { performance } from 'node:perf_hooks';
 import { type Lsn, WalError } from '@walstack/codec';
-import type { SegmentedWal } from '@walstack/segmented';
+import type { Environment, SegmentedWal } from '@walstack/segmented';
 import { type BackgroundCalls, backgroundCallsOf } from '@walstack/segmented/internal';
 import { announceCommits, commitChannel } from '../diagnostics.js';
 import type { LogActivity } from '../follow/log-activity.js';
 import type { RoomQueue } from './room-queue.js';
+import { RoomRetry } from './room-retry.js';
 import { Waiters } from './waiters.js';
 
 /**
@@ -26,6 +27,9 @@ export class GroupCommit {
   readonly #roomQueue: RoomQueue;
   readonly #activity: LogActivity;
   readonly #waiters = new Waiters();
+  readonly #roomRetry: RoomRetry;
+  /** Whether a group has found no room on the disk, and none behind it has succeeded yet. */
+  #isStalled = false;
   /** The number of groups that were begun and are not durable yet. */
   #underWay = 0;
   /** The last LSN of the last group that was begun. */
@@ -33,11 +37,15 @@ export class GroupCommit {
   #scheduled = false;
   #served = 0;
 
-  constructor(log: SegmentedWal, roomQueue: RoomQueue, activity: LogActivity) {
+  constructor(log: SegmentedWal, roomQueue: RoomQueue, activity: LogActivity, setTimer: Environment['setTimer']) {
     this.#log = log;
     this.#calls = backgroundCallsOf(log);
     this.#roomQueue = roomQueue;
     this.#activity = activity;
+    // A group that is under way says itself whether there is room.
+    this.#roomRetry = new RoomRetry(setTimer, () => {
+      if (this.#underWay === 0) this.#beginGroup();
+    });
   }
 
   /** The number of commits that were resolved. */
@@ -54,10 +62,11 @@ export class GroupCommit {
    * Resolves with `lsn` once it is durable.
    *
    * @param signal - when it is aborted, nothing awaits the promise any more
+   * @param isPatient - whether it waits on while the disk has no room
    */
-  wait(lsn: Lsn, signal?: AbortSignal): Promise<Lsn> {
+  wait(lsn: Lsn, signal?: AbortSignal, isPatient?: boolean): Promise<Lsn> {
     if (lsn <= this.#log.durableLsn) return Promise.resolve(lsn);
-    const durable = this.#waiters.wait(lsn, signal);
+    const durable = this.#waiters.wait(lsn, signal, isPatient);
     this.start();
     return durable;
   }
@@ -106,9 +115,27 @@ export class GroupCommit {
 
   /** Rejects all commits that are not durable yet, and all calls that wait for room. */
   rejectAll(error: WalError): void {
+    this.stopRetrying();
+    this.#rejectAll(error, false);
+  }
+
+  /** Does not try again any more to write what has found no room on the disk, as the log is being closed. */
+  stopRetrying(): void {
+    this.#isStalled = false;
+    this.#roomRetry.stop();
+  }
+
+  /** Rejects what a full disk rejects, and tries again after a while to make durable what was appended. */
+  #stalled(error: WalError): void {
+    this.#isStalled = true;
+    this.#rejectAll(error, true);
+    this.#roomRetry.arm(this.#waiters.hasAwaited);
+  }
+
+  #rejectAll(error: WalError, keepsPatient: boolean): void {
     this.#resolveUpTo(this.#log.durableLsn);
-    if (this.#waiters.hasAwaited || this.#roomQueue.size > 0) this.#calls.reported(error);
-    this.#waiters.rejectAll((lsn) => outcomeUnknown(lsn, error, this.#log));
+    const isReported = this.#waiters.rejectAll((lsn) => outcomeUnknown(lsn, error, this.#log), keepsPatient);
+    if (isReported || this.#roomQueue.size > 0) this.#calls.reported(error);
     this.#roomQueue.rejectAll(error);
   }
 
@@ -131,13 +158,15 @@ export class GroupCommit {
     const ended = (failure: unknown): void => {
       this.#underWay--;
       if (failure === undefined) {
+        if (this.#isStalled) this.stopRetrying();
         this.resolveDurable(begunAt);
         // The resolved callers may commit again at once, and join the next group.
         this.start();
-      } else this.rejectAll(this.#log.failure ?? asWalError(failure));
+      } else if (this.#log.failure === undefined && WalError.is(failure, 'WAL_NO_SPACE')) this.#stalled(failure);
+      else this.rejectAll(this.#log.failure ?? asWalError(failure));
     };
     // Calls that wait only for room need a write, and no sync.
-    if (this.#waiters.size > 0) this.#calls.startSync(ended);
+    if (this.#waiters.size > 0 || this.#isStalled) this.#calls.startSync(ended);
     else this.#calls.flush().then(() => ended(undefined), ended);
   }
 }

@@ -27,6 +27,8 @@ export class Waiters {
   /** The functions of the promise that was made last: one executor for all of them, instead of a closure for each. */
   #resolve: Waiter['resolve'] = () => {};
   #reject: Waiter['reject'] = () => {};
+  /** Those that wait on while the disk has no room. Weak, so that resolving them costs the same as that of others. */
+  readonly #patient = new WeakSet<Waiter>();
   readonly #receive = (resolve: Waiter['resolve'], reject: Waiter['reject']): void => {
     this.#resolve = resolve;
     this.#reject = reject;
@@ -38,7 +40,6 @@ export class Waiters {
 
   /** Whether a promise of a call is awaited that was not aborted. */
   get hasAwaited(): boolean {
-    const isAwaited = ({ signal }: Waiter): boolean => signal?.aborted !== true;
     return this.#early.some(isAwaited) || this.#queue.slice(this.#head).some(isAwaited);
   }
 
@@ -46,11 +47,13 @@ export class Waiters {
    * Resolves with `lsn` once it is durable.
    *
    * @param signal - when it is aborted, nothing awaits the promise any more
+   * @param isPatient - whether it waits on while the disk has no room: see {@link rejectAll}
    */
-  wait(lsn: Lsn, signal?: AbortSignal): Promise<Lsn> {
+  wait(lsn: Lsn, signal?: AbortSignal, isPatient = false): Promise<Lsn> {
     const durable = new Promise(this.#receive);
     // Read behind the constructor: hooks of promises, which it calls first, may have called this in their turn.
     const waiter = { lsn, turn: this.#turns++, signal, resolve: this.#resolve, reject: this.#reject };
+    if (isPatient) this.#patient.add(waiter);
     const last = this.#queue.at(-1);
     if (last === undefined || last.lsn <= lsn) this.#queue.push(waiter);
     else push(this.#early, waiter);
@@ -71,12 +74,27 @@ export class Waiters {
     return resolved;
   }
 
-  /** Rejects all waiters. */
-  rejectAll(errorFor: (lsn: Lsn) => unknown): void {
+  /**
+   * Rejects all waiters.
+   *
+   * @param keepsPatient - except those that wait on while the disk has no room
+   * @returns whether one of them is awaited that was not aborted
+   */
+  rejectAll(errorFor: (lsn: Lsn) => unknown, keepsPatient = false): boolean {
+    const kept: Waiter[] = [];
+    let wasAwaited = false;
     for (let next = this.#next; next !== undefined; next = this.#next) {
       this.#take(next);
+      if (keepsPatient && this.#patient.has(next)) {
+        kept.push(next);
+        continue;
+      }
+      wasAwaited ||= isAwaited(next);
       next.reject(errorFor(next.lsn));
     }
+    // They were taken in the order of the queue.
+    this.#reset(kept);
+    return wasAwaited;
   }
 
   #resolveInOrder(durableLsn: Lsn): number {
@@ -115,6 +133,8 @@ export class Waiters {
     this.#head = 0;
   }
 }
+
+const isAwaited = ({ signal }: Waiter): boolean => signal?.aborted !== true;
 
 const isBefore = (a: Waiter, b: Waiter): boolean => a.lsn < b.lsn || (a.lsn === b.lsn && a.turn < b.turn);
 

@@ -25,13 +25,16 @@ export interface Reserve {
 /** The reserve is written in pieces of at most so many bytes. */
 const PIECE_BYTES = 256 * 1024;
 
+/** A file that is longer than this, and than the reserve, is not looked through: it was not made by a log. */
+const LOOKED_THROUGH_MAX = 1024 * 1024;
+
 /** The reserve is shortened by multiples of this, the block of most file systems. */
 const UNIT_BYTES = 4096;
 
 /**
  * The file `.reserve` in the directory of a log: written with zeros, so that it has its blocks, and shortened when something
  * that ends a full disk finds no room. No promise depends on it: its name is not made durable, and a failure of its file
- * does not fail the log.
+ * does not fail the log. What has its name and is not a reserve (a link to another file) is removed, and never changed.
  */
 export class DiskReserve {
   readonly #environment: Environment;
@@ -45,6 +48,8 @@ export class DiskReserve {
   #state: Reserve['state'];
   #bytes: number;
   #releases = 0;
+  /** Whether the file is known to be a reserve: another one, with that name by a link, is never changed. */
+  #isKnown = false;
   /** Whether it is to be made, or looked at, behind the next group. Read for each group. */
   isDue: boolean;
 
@@ -84,6 +89,19 @@ export class DiskReserve {
     );
   }
 
+  /** Runs what may take some of it, and makes it again behind that, whether that succeeds or fails. */
+  *lend<T>(routine: IoRoutine<T>): IoRoutine<T> {
+    let result: T;
+    try {
+      result = yield* routine;
+    } catch (error) {
+      yield* this.restore();
+      throw error;
+    }
+    yield* this.restore();
+    return result;
+  }
+
   /** Makes it again where it is lacking, before anything else takes the room. */
   *restore(): IoRoutine<void> {
     if (!this.#isLacking) return;
@@ -118,7 +136,11 @@ export class DiskReserve {
   *#shorten(bytes: number): IoRoutine<boolean> {
     const { io } = this.#environment;
     try {
-      const file = io.open(this.#path);
+      const file = yield* this.#openKnown();
+      if (file === undefined) {
+        this.#ended('released', 0);
+        return false;
+      }
       try {
         yield* ioSteps.truncate(io, file, bytes);
       } finally {
@@ -126,8 +148,7 @@ export class DiskReserve {
       }
       return true;
     } catch (error) {
-      if (WalError.is(error, 'WAL_NOT_FOUND')) this.#ended('released', 0);
-      else if (!isFailureOfFile(error) && !WalError.is(error, 'WAL_NO_SPACE')) throw error;
+      if (!isFailureOfFile(error) && !WalError.is(error, 'WAL_NO_SPACE')) throw error;
       return false;
     }
   }
@@ -135,7 +156,7 @@ export class DiskReserve {
   *#make(): IoRoutine<void> {
     const { io } = this.#environment;
     try {
-      const file = io.open(this.#path, { create: true, mode: this.#mode });
+      const file = (yield* this.#openKnown()) ?? (yield* this.#create());
       try {
         yield* this.#fill(file);
       } finally {
@@ -148,6 +169,57 @@ export class DiskReserve {
       yield* removeIfPossible(io, this.#path);
       this.#ended(isFull ? 'no-space' : 'unavailable', 0);
     }
+  }
+
+  /** Opens the file. @returns `undefined` when there is none, or when it is not a reserve */
+  *#openKnown(): IoRoutine<IoFile | undefined> {
+    const { io } = this.#environment;
+    let file: IoFile;
+    try {
+      file = io.open(this.#path);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
+      throw error;
+    }
+    try {
+      this.#isKnown ||= (io.links?.(file) ?? 1) === 1 && (yield* this.#isZeroed(file));
+    } catch (error) {
+      closeFile(io, file);
+      throw error;
+    }
+    if (this.#isKnown) return file;
+    closeFile(io, file);
+    return undefined;
+  }
+
+  /** Whether a file has zeros and nothing else: changing it loses nothing. */
+  *#isZeroed(file: IoFile): IoRoutine<boolean> {
+    const { io } = this.#environment;
+    const size = io.size(file);
+    if (size === 0 || size > Math.max(this.#wantedBytes, LOOKED_THROUGH_MAX)) return false;
+    const piece = Buffer.alloc(Math.min(size, PIECE_BYTES));
+    const zeros = Buffer.alloc(piece.length);
+    for (let at = 0; at < size; at += piece.length) {
+      const length = yield* ioSteps.read(io, file, piece, at);
+      if (length === 0 || Buffer.compare(piece.subarray(0, length), zeros.subarray(0, length)) !== 0) return false;
+    }
+    return true;
+  }
+
+  /** Creates the file, in the place of anything else that has its name. */
+  *#create(): IoRoutine<IoFile> {
+    const { io } = this.#environment;
+    const options = { create: true, exclusive: true, mode: this.#mode } as const;
+    let file: IoFile;
+    try {
+      file = io.open(this.#path, options);
+    } catch (error) {
+      if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;
+      yield* removeIfPossible(io, this.#path);
+      file = io.open(this.#path, options);
+    }
+    this.#isKnown = true;
+    return file;
   }
 
   /** Gives the file its size, and blocks for all of it; where there is no room for all, for as much as there is. */
@@ -196,6 +268,7 @@ export class DiskReserve {
   }
 
   #ended(state: Reserve['state'], bytes: number): void {
+    if (bytes === 0) this.#isKnown = false;
     this.#state = state;
     this.#bytes = bytes;
   }

@@ -26,6 +26,7 @@ import {
   removeIfPossible,
 } from '../../segments/segment-file.js';
 import type { Pipeline } from '../pipeline.js';
+import type { Stall } from '../stall.js';
 import { preallocateBlocks } from './blocks.js';
 import { PreparationPace } from './preparation-pace.js';
 
@@ -73,6 +74,7 @@ export class SegmentAllocator {
   readonly #directorySync: DirectorySync;
   readonly #background: Pipeline;
   readonly #failure: () => unknown;
+  readonly #stall: Stall;
   /** Serialises the routines that create, hand out and remove `next.seg`. */
   readonly #queue: RoutineQueue;
   /** Number of the first segment that was written since the log was opened. */
@@ -97,6 +99,7 @@ export class SegmentAllocator {
   /**
    * @param background - runs the preallocation
    * @param failure - returns the failure of the log, after which nothing is preallocated any more
+   * @param stall - whether records wait for room: then no file is kept for reuse
    * @param free - names of the free files that existed when the log was opened
    * @param firstOwn - number of the first segment that is written since the log was opened
    */
@@ -106,6 +109,7 @@ export class SegmentAllocator {
     directorySync: DirectorySync,
     background: Pipeline,
     failure: () => unknown,
+    stall: Stall,
     free: readonly string[],
     firstOwn: number,
   ) {
@@ -114,6 +118,7 @@ export class SegmentAllocator {
     this.#directorySync = directorySync;
     this.#background = background;
     this.#failure = failure;
+    this.#stall = stall;
     this.#queue = new RoutineQueue(environment.io);
     this.#firstOwn = firstOwn;
     this.#free = [...free];
@@ -184,8 +189,8 @@ export class SegmentAllocator {
 
   /**
    * Frees the file of a segment that is not part of the log any more. The file is kept for reuse, unless there are enough
-   * free files, it was written before the log was opened, a reader has mapped it, or it has another hard link: then it is
-   * removed. Must be followed by a sync of the directory, and then by {@link publishFreed}.
+   * free files, records wait for room, it was written before the log was opened, a reader has mapped it, or it has another hard
+   * link: then it is removed. Must be followed by a sync of the directory, and then by {@link publishFreed}.
    */
   *retire(segment: Segment): IoRoutine<Disposal> {
     if (this.#isReusable(segment) && this.#rename(segment)) return 'recycled';
@@ -244,7 +249,7 @@ export class SegmentAllocator {
   #isReusable({ header, end }: Segment): boolean {
     const { recycleSegments, segmentBytes } = this.#settings;
     const { fileLocks } = this.#environment.io.capabilities;
-    if (!fileLocks || header.number < this.#firstOwn) return false;
+    if (!fileLocks || header.number < this.#firstOwn || this.#stall.error !== undefined) return false;
     // More than are taken between one truncation and the next would only take room.
     const most = Math.min(recycleSegments, Math.max(1, this.#taken));
     return this.#free.length + this.#renamed.length < most && end * 2 >= segmentBytes;

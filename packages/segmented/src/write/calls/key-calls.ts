@@ -59,7 +59,7 @@ export class KeyCalls {
   *#rotating(ring: KeyRing, keyId: number): IoRoutine<void> {
     ring.use(keyId);
     yield* this.#fullDisk.beginIfDeferred();
-    yield* this.#writer.rotate();
+    yield* this.#writer.reserve.lend(this.#writer.rotate());
   }
 
   #ringToRotate(): KeyRing {
