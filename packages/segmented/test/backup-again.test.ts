@@ -57,6 +57,48 @@ describe('an earlier backup that has records which the log did not cut off is no
     },
   );
 
+  test.each([
+    ['truncated', (wal: SegmentedWal) => wal.truncateBefore(wal.nextLsn)],
+    ['reset', (wal: SegmentedWal) => wal.resetTo(1)],
+  ] as const)('a log that was restored from an older one is %s behind the branch', async (_how, drop) => {
+    const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+    await fill(10);
+    await wal.backup(beside('older'));
+    await fill(60);
+    await wal.backup(beside('newer'));
+    await wal.close();
+    copyDirectory(io, beside('older'), beside('restored'));
+    const restored = await SegmentedWal.open({ ...config, directory: beside('restored') });
+    for (let record = 0; record < 80; record++) restored.append('other'.padEnd(300));
+    await restored.sync();
+    await drop(restored);
+    restored.append('more');
+    const expected = { code: 'WAL_FOREIGN_DIRECTORY', reason: 'ahead' };
+    expect(await rejection(restored.backup(beside('newer')))).toMatchObject(expected);
+    expect(await readAll(io, beside('newer'))).toEqual(filled(1, 60));
+    await restored.close();
+  });
+
+  test('a cut was noted and not carried out, and salvage gave up the end of the log', async () => {
+    const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+    await fill(60);
+    await wal.backup(beside('backup'), { hardLinks: false });
+    await wal.close();
+    copyDirectory(io, config.directory, beside('before'));
+    const cut = await SegmentedWal.open(config);
+    await cut.truncateAfter(10);
+    await cut.close();
+    const directory = beside('before');
+    writeFile(io, join(directory, 'backup.made'), readFile(io, join(config.directory, 'backup.made')));
+    const path = join(directory, io.list(directory).filter((name) => name.startsWith('wal-'))[3] as string);
+    writeFile(io, path, flip(700)(readFile(io, path)));
+    const salvaged = await SegmentedWal.open({ ...config, directory, recoveryMode: 'salvage' });
+    const expected = { code: 'WAL_FOREIGN_DIRECTORY', reason: 'ahead' };
+    expect(await rejection(salvaged.backup(beside('backup')))).toMatchObject(expected);
+    expect(await readAll(io, beside('backup'))).toEqual(filled(1, 60));
+    await salvaged.close();
+  });
+
   test.each(['end', 'beginning'] as const)('the %s of the log was lost, and salvage gave it up', async (lost) => {
     const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
     await fill(60);

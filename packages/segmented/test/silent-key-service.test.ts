@@ -96,15 +96,21 @@ test('what waits for a key when the log is closed, or cut, waits no more', async
 
 test('a key that comes after the waiting for it has ended is there for the next one', async () => {
   let answer = (_key: Uint8Array): void => {};
+  let isAsked = (): void => {};
+  const asked = new Promise<void>((resolve) => {
+    isAsked = resolve;
+  });
   const ring = KeyRing.fromCallback(2, (id) => {
     if (id === 2) return keyOf(2);
     return new Promise<Uint8Array>((resolve) => {
       answer = resolve;
+      isAsked();
     });
   });
   const io = made();
   const given = new LogTail(io, DIRECTORY, { keyRing: ring });
   const looking = given.advance();
+  await asked;
   given.close();
   expect(await failureOf(looking)).toEqual(closed);
   answer(keyOf(1));

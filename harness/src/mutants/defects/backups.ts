@@ -202,6 +202,23 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
+    name: 'other-branch-counts-as-truncated',
+    test: AGAIN_TEST,
+    breaks:
+      'A backup is not replaced by a log that was restored from an older one, also when it was truncated behind the branch.',
+    file: TARGET,
+    find: 'const isTruncated = isOwn && before',
+    replace: 'const isTruncated = (isOwn || hasRecords(before)) && before',
+  },
+  {
+    name: 'noted-cut-explains-a-salvage',
+    test: AGAIN_TEST,
+    breaks: 'A cut that was noted and not carried out does not let a backup lose what a salvage has given up.',
+    file: TARGET,
+    find: 'const isSalvaged = now.salvagedBelow !== earlier.salvagedBelow;',
+    replace: 'const isSalvaged = now.salvagedBelow < earlier.salvagedBelow;',
+  },
+  {
     name: 'salvaged-beginning-counts-as-truncated',
     test: AGAIN_TEST,
     breaks: 'A backup with records that a salvage has given up is not replaced.',

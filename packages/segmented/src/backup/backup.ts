@@ -120,7 +120,7 @@ export class Backup {
     const list: BackupList = { id, logId: this.#logId, salvagedBelow, segments: segments.map(listed) };
     const earlier = yield* readEarlier(io, directory, list.logId);
     if (earlier === undefined) yield* syncAncestors(io, directory);
-    else refuseUnlessEarlier(directory, earlier, list, yield* this.#log.madeBackups.cutSince(earlier.id));
+    else refuseUnlessEarlier(directory, earlier, list, yield* this.#log.madeBackups.find(earlier.id));
     const tally = new BackupTally(directory, segments, this.#asked.onProgress && this.#report);
     const staged = yield* this.#stage(segments, earlier, tally);
     if (staged.size > 0 || !isSameList(earlier, list) || !(yield* this.#hasCheckpoint(checkpoint))) {

@@ -8,7 +8,7 @@ import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 
 /** A backup that was made of a log. */
-interface MadeBackup {
+export interface MadeBackup {
   /** The id in its list of segments. */
   readonly id: string;
   /** The last LSN that all cuts since have left in the log; `null` when there was none. */
@@ -66,10 +66,10 @@ export class MadeBackups {
     yield* this.#queue.join(() => this.#change((made) => made.map(lower)));
   }
 
-  /** The last LSN that the cuts since a backup have left in the log; `undefined` when none is known. */
-  *cutSince(id: string): IoRoutine<Lsn | undefined> {
+  /** What is known of a backup; `undefined` when the log did not make it, or has forgotten it. */
+  *find(id: string): IoRoutine<MadeBackup | undefined> {
     const made = yield* this.#queue.join(() => this.#read());
-    return made.findLast((backup) => backup.id === id)?.cutLsn ?? undefined;
+    return made.findLast((backup) => backup.id === id);
   }
 
   *#change(changed: (made: readonly MadeBackup[]) => readonly MadeBackup[]): IoRoutine<void> {

@@ -4,6 +4,7 @@ import { type LogFiles, listFiles, readHeader } from '@walstack/mmap-reader/inte
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf } from '@walstack/storage-io/internal';
 import { type BackupList, hexOf, type ListedSegment, listedName, readList } from './backup-list.js';
+import type { MadeBackup } from './made-backups.js';
 
 /** Why a backup is not made into a directory. The reason of the error. */
 type Refusal = 'log' | 'other-files' | 'other-log' | 'changed' | 'ahead' | 'branched';
@@ -66,31 +67,42 @@ export function* readEarlier(io: StorageIo, directory: string, logId: string): I
  * did not remove.
  *
  * @param now - the log
- * @param cutLsn - the last LSN that was left by the cuts of the log since the earlier backup; `undefined` where there was none
+ * @param known - what the log knows of the earlier backup; `undefined` when it did not make it, or has forgotten it
  * @throws `WAL_FOREIGN_DIRECTORY`
  */
 export function refuseUnlessEarlier(
   directory: string,
   earlier: BackupList,
   now: BackupList,
-  cutLsn: Lsn = Number.POSITIVE_INFINITY,
+  known: MadeBackup | undefined,
 ): void {
   // A segment without a record is replaced at the next opening.
   const byNumber = new Map(now.segments.filter(hasRecords).map((segment) => [segment.number, segment]));
   const oldest = now.segments[0] as ListedSegment;
+  // A salvage gives up records as well, and a cut may have been noted and not carried out.
+  const isSalvaged = now.salvagedBelow !== earlier.salvagedBelow;
+  const cutLsn = isSalvaged ? Number.POSITIVE_INFINITY : (known?.cutLsn ?? Number.POSITIVE_INFINITY);
+  // Else what it has truncated may have been another branch, with other records under these LSNs.
+  const isOwn = known !== undefined || isWhole(byNumber, earlier.segments.at(-1) as ListedSegment);
   for (const before of earlier.segments) {
     const after = byNumber.get(before.number);
     if (after !== undefined && !isSameBranch(before, after)) {
       const what = `has a backup of another copy of this log, which has gone on differently from LSN ${before.firstLsn} on`;
       throw refused(directory, 'branched', what);
     }
-    const isTruncated = before.number < oldest.number && isKeptBySalvages(before, earlier, now);
+    const isTruncated = isOwn && before.number < oldest.number && isKeptBySalvages(before, earlier, now);
     const nextLsn = after?.nextLsn ?? before.firstLsn;
     // What the log has cut off begins behind `cutLsn`.
     if (nextLsn >= before.nextLsn || isTruncated || nextLsn > cutLsn) continue;
     const what = `has a backup with records up to LSN ${before.nextLsn - 1} that the log does not have, and did not cut off`;
     throw refused(directory, 'ahead', what);
   }
+}
+
+/** Whether a log has all of a segment of the backup. */
+function isWhole(now: ReadonlyMap<number, ListedSegment>, before: ListedSegment): boolean {
+  const after = now.get(before.number);
+  return after !== undefined && isSameBranch(before, after) && after.nextLsn >= before.nextLsn;
 }
 
 const hasRecords = ({ firstLsn, nextLsn }: ListedSegment): boolean => nextLsn > firstLsn;
