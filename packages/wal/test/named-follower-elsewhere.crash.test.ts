@@ -33,7 +33,7 @@ test(
         const count = Math.min(200, EVENTS - wal.lastLsn);
         for (let each = 0; each < count; each++) wal.append(`event ${wal.lastLsn + 1}`.padEnd(100, '.'));
         await wal.durable(wal.lastLsn);
-        // Everything: what is not truncated is kept for the follower. Nobody knows it before it has come once.
+        // Everything: what is not truncated is kept for the follower, which the log does not know before it has begun once.
         if (seen === 0) continue;
         const { segmentsDeleted, segmentsRecycled } = await wal.truncateBefore(wal.durableLsn);
         if (segmentsDeleted + segmentsRecycled > 0) truncations++;

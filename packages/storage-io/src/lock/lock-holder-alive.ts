@@ -2,8 +2,8 @@ import { peekLock } from './lock-content.js';
 import { livenessOf } from './lock-liveness.js';
 
 /**
- * Whether a lock file is held by a process that is alive, found out without taking the lock, so that nobody is kept from
- * taking it.
+ * Whether a lock file is held by a process that is alive, found out without taking the lock, so that no other process
+ * is kept from taking it.
  *
  * @returns `undefined` where that is not known
  */
