@@ -1,5 +1,6 @@
 import type { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { throwUnlessOfDisk } from '../model/failing-syncs.js';
+import { goOnWithRoom } from '../model/full-disk.js';
 import type { ModelledLog } from '../model/modelled-log.js';
 import type { Scenario } from '../scenario.js';
 
@@ -33,15 +34,7 @@ export const scenario: Scenario = {
           const chosen = CALLS[Math.floor(log.random() * CALLS.length)] as (typeof CALLS)[number];
           await chosen(log).catch(throwUnlessOfDisk);
         }
-        disk.capacityBytes = Number.POSITIVE_INFINITY;
-        if (!log.isOpen || log.wal.failure !== undefined) {
-          throwUnlessFailed(disk, log);
-          await log.open();
-        }
-        await log.sync();
-        log.append(10);
-        await log.sync();
-        await log.check();
+        await goOnWithRoom(log, disk);
       }
       await log.close();
     } finally {
@@ -49,8 +42,3 @@ export const scenario: Scenario = {
     }
   },
 };
-
-/** That there is no room is no failure, unless the log was closed meanwhile. */
-function throwUnlessFailed(disk: SimulatedDisk, log: ModelledLog): void {
-  if (log.isOpen && disk.lastFailed === undefined) throw log.wal.failure;
-}

@@ -1,5 +1,6 @@
 import type { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { throwUnlessOfDisk } from '../model/failing-syncs.js';
+import { goOnWithRoom } from '../model/full-disk.js';
 import type { ModelledLog } from '../model/modelled-log.js';
 import type { Scenario } from '../scenario.js';
 
@@ -18,16 +19,7 @@ export const scenario: Scenario = {
         await log.sync();
         disk.capacityBytes = disk.usedBytes + Math.floor(log.random() * 16) * 512;
         await groups(log, 1 + Math.floor(log.random() * 5));
-        disk.capacityBytes = Number.POSITIVE_INFINITY;
-        // That there is no room is no failure.
-        if (log.wal.failure !== undefined) {
-          if (disk.lastFailed === undefined) throw log.wal.failure;
-          await log.open();
-        }
-        await log.sync();
-        log.append(10);
-        await log.sync();
-        await log.check();
+        await goOnWithRoom(log, disk);
       }
       await log.close();
     } finally {

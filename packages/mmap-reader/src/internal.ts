@@ -19,6 +19,7 @@ export {
   listFiles,
   readCheckpoint,
   readHeader,
+  readWholeFile,
   refuseUnfinishedBackup,
   refuseUnfinishedSalvage,
   sortFiles,
@@ -48,6 +49,7 @@ export {
   type ProgressPhase,
   READING_ABORTED,
   throwIfAborted,
+  watchOf,
 } from './walk/call-watch.js';
 export { forEachItem, items, itemsSync, type PieceReader } from './walk/piece-reader.js';
 export { ReadProgress } from './walk/read-progress.js';

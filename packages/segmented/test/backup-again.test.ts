@@ -1,17 +1,31 @@
 import { join } from 'node:path';
-import { SegmentedWal } from '@walstack/segmented';
+import { type BackupReport, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { filled, hashes, openBackedUp, readAll } from './support/backups.js';
 import { flip, readFile, writeFile } from './support/files.js';
+import { empty, fill as limit, NO_SPACE } from './support/full-disks.js';
 
 const LARGE = { segmentBytes: 65_536 };
 
 function copyDirectory(io: StorageIo, from: string, to: string): void {
   io.makeDirectory(to);
   for (const name of io.list(from)) writeFile(io, join(to, name), readFile(io, join(from, name)));
+}
+
+/** A log that is restored from a backup with the first records, while there is a `newer` one with more. */
+async function restoredFrom(older: number, newer: number, more: Partial<SegmentedWalConfig> = {}) {
+  const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo(), more);
+  await fill(older);
+  await wal.backup(beside('older'));
+  await fill(newer);
+  await wal.backup(beside('newer'));
+  await wal.close();
+  copyDirectory(io, beside('older'), beside('restored'));
+  const restored = await SegmentedWal.open({ ...config, directory: beside('restored') });
+  return { io, restored, beside };
 }
 
 describe('an earlier backup that has records which the log did not cut off is not replaced', () => {
@@ -38,14 +52,7 @@ describe('an earlier backup that has records which the log did not cut off is no
   test.each([0, 20])(
     'the log was restored from an older one with the same segments; %i records were appended to it',
     async (more) => {
-      const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo(), LARGE);
-      await fill(5);
-      await wal.backup(beside('older'));
-      await fill(10);
-      await wal.backup(beside('newer'));
-      await wal.close();
-      copyDirectory(io, beside('older'), beside('restored'));
-      const restored = await SegmentedWal.open({ ...config, directory: beside('restored') });
+      const { io, restored, beside } = await restoredFrom(5, 10, LARGE);
       for (let record = 0; record < more; record++) restored.append('more');
       const expected = { code: 'WAL_FOREIGN_DIRECTORY', reason: 'ahead' };
       expect(await rejection(restored.backup(beside('newer')))).toMatchObject(expected);
@@ -61,14 +68,7 @@ describe('an earlier backup that has records which the log did not cut off is no
     ['truncated', (wal: SegmentedWal) => wal.truncateBefore(wal.nextLsn)],
     ['reset', (wal: SegmentedWal) => wal.resetTo(1)],
   ] as const)('a log that was restored from an older one is %s behind the branch', async (_how, drop) => {
-    const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
-    await fill(10);
-    await wal.backup(beside('older'));
-    await fill(60);
-    await wal.backup(beside('newer'));
-    await wal.close();
-    copyDirectory(io, beside('older'), beside('restored'));
-    const restored = await SegmentedWal.open({ ...config, directory: beside('restored') });
+    const { io, restored, beside } = await restoredFrom(10, 60);
     for (let record = 0; record < 80; record++) restored.append('other'.padEnd(300));
     await restored.sync();
     await drop(restored);
@@ -208,20 +208,18 @@ describe('a backup follows a log that has cut off records', () => {
 
 test('what an earlier backup has staged of segments that the log has no more is removed before anything is staged', async () => {
   const disk = new SimulatedDisk({ seed: 13 });
-  const io = disk.createStorageIo();
-  const wal = await SegmentedWal.open({ directory: '/log', io, blockBytes: 512, segmentBytes: 4096 });
-  for (let lsn = 1; lsn <= 10; lsn++) wal.append(`record ${lsn}`.padEnd(300));
-  await wal.backup('/backup', { hardLinks: false });
-  for (let lsn = 11; lsn <= 200; lsn++) wal.append(`record ${lsn}`.padEnd(300));
-  await wal.sync();
-  disk.capacityBytes = disk.usedBytes + 32_768;
-  expect(await rejection(wal.backup('/backup', { hardLinks: false }))).toMatchObject({ code: 'WAL_NO_SPACE' });
-  expect(io.list('/backup').filter((name) => name.startsWith('staged-'))).not.toEqual([]);
-  disk.capacityBytes = Number.POSITIVE_INFINITY;
+  const { io, wal, fill, beside } = await openBackedUp(disk.createStorageIo());
+  const backup = (): Promise<BackupReport> => wal.backup(beside('backup'), { hardLinks: false });
+  await fill(10);
+  await backup();
+  await fill(200);
+  limit(disk, 32_768);
+  expect(await rejection(backup())).toEqual(NO_SPACE);
+  expect(io.list(beside('backup')).filter((name) => name.startsWith('staged-'))).not.toEqual([]);
+  empty(disk);
   await wal.truncateBefore(199);
-  disk.capacityBytes = disk.usedBytes + 1024;
-  const { lastLsn } = await wal.backup('/backup', { hardLinks: false });
-  expect(lastLsn).toBe(200);
-  disk.capacityBytes = Number.POSITIVE_INFINITY;
+  limit(disk, 1024);
+  expect(await backup()).toMatchObject({ lastLsn: 200 });
+  empty(disk);
   await wal.close();
 });

@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { filled, hashes, openBackedUp, readAll, recordsIn } from './support/backups.js';
 import { flip, readFile, writeFile } from './support/files.js';
+import { NO_SPACE } from './support/full-disks.js';
 
 /** Backs up into a directory, expects that it is refused and that nothing in it has changed. */
 async function refused(wal: SegmentedWal, directory: string): Promise<WalError> {
@@ -196,19 +197,18 @@ test.each([
 
 test('a full disk ends a backup, and neither the log nor the earlier backup', async () => {
   const disk = new SimulatedDisk({ seed: 5 });
-  const io = disk.createStorageIo();
-  const wal = await SegmentedWal.open({ directory: '/log', io, blockBytes: 512, segmentBytes: 4096 });
-  for (let lsn = 1; lsn <= 10; lsn++) wal.append(`record ${lsn}`.padEnd(300));
-  await wal.backup('/backup');
-  for (let lsn = 11; lsn <= 40; lsn++) wal.append(`record ${lsn}`.padEnd(300));
-  await wal.sync();
-  disk.failWhen(({ kind, path }) => (kind === 'write' && path.startsWith('/backup') ? 'ENOSPC' : undefined));
-  expect(await rejection(wal.backup('/backup', { hardLinks: false }))).toMatchObject({ code: 'WAL_NO_SPACE' });
+  const { io, wal, fill, beside } = await openBackedUp(disk.createStorageIo());
+  const backup = beside('backup');
+  await fill(10);
+  await wal.backup(backup);
+  await fill(40);
+  disk.failWhen(({ kind, path }) => (kind === 'write' && path.startsWith(backup) ? 'ENOSPC' : undefined));
+  expect(await rejection(wal.backup(backup, { hardLinks: false }))).toEqual(NO_SPACE);
   disk.failWhen(undefined);
   expect(wal.failure).toBeUndefined();
-  expect(await readAll(io, '/backup')).toEqual(filled(1, 10));
-  await wal.backup('/backup', { hardLinks: false });
-  expect(await readAll(io, '/backup')).toEqual(filled(1, 40));
+  expect(await readAll(io, backup)).toEqual(filled(1, 10));
+  await wal.backup(backup, { hardLinks: false });
+  expect(await readAll(io, backup)).toEqual(filled(1, 40));
   await wal.close();
 });
 

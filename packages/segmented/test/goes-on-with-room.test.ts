@@ -3,15 +3,9 @@ import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/sim
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { TestEnvironment } from './support/environments.js';
+import { empty, fill, NO_SPACE, RING } from './support/full-disks.js';
 
 /** Records that find no room on the disk stay in memory, and are written when there is some: the log is not opened again. */
-
-const RING: SimulatedIoOptions = {
-  completesInline: false,
-  overlappedWrites: true,
-  durableWrites: true,
-  directAlignment: 512,
-};
 
 const KINDS: readonly (readonly [string, SimulatedIoOptions, Partial<SegmentedWalConfig>])[] = [
   ['a backend that blocks', {}, {}],
@@ -23,16 +17,6 @@ const KINDS: readonly (readonly [string, SimulatedIoOptions, Partial<SegmentedWa
   ['a ring with short writes', { ...RING, shortWrites: true }, { preallocate: 'none' }],
   ['a ring that prepares blocks', RING, {}],
 ];
-
-const NO_SPACE = expect.objectContaining({ code: 'WAL_NO_SPACE' });
-
-const fill = (disk: SimulatedDisk, bytes = 0): void => {
-  disk.capacityBytes = disk.usedBytes + bytes;
-};
-
-const empty = (disk: SimulatedDisk): void => {
-  disk.capacityBytes = Number.POSITIVE_INFINITY;
-};
 
 const lsnsOf = async (wal: SegmentedWal): Promise<number[]> => {
   const lsns: number[] = [];
@@ -136,20 +120,6 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
     expect(firstLsn).toBeGreaterThan(1);
     const again = await open(disk.crash(), 3);
     expect([again.firstLsn, again.lastLsn, again.checkpointLsn]).toEqual([firstLsn, 33, 12]);
-  });
-
-  test('a truncation writes what waits when it has made room for it', async () => {
-    const disk = new SimulatedDisk();
-    const wal = await open(disk);
-    append(wal, 24);
-    await wal.sync();
-    await turns(50);
-    fill(disk);
-    append(wal, 10);
-    await expect(wal.sync()).rejects.toEqual(NO_SPACE);
-    await wal.truncateBefore(wal.durableLsn);
-    expect([wal.durableLsn, wal.stats().waitsForSpace]).toEqual([34, false]);
-    await wal.close();
   });
 
   test('a cut that needs what waits changes nothing', async () => {

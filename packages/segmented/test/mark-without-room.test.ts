@@ -3,15 +3,9 @@ import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/sim
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { TestEnvironment } from './support/environments.js';
+import { empty, fill, RING } from './support/full-disks.js';
 
 /** A mark that finds no room fails no log: of what was committed nothing is in doubt. */
-
-const RING: SimulatedIoOptions = {
-  completesInline: false,
-  overlappedWrites: true,
-  durableWrites: true,
-  directAlignment: 512,
-};
 
 /** Backends, and what options make the next mark need a block of its own. */
 const KINDS: readonly (readonly [string, SimulatedIoOptions, Partial<SegmentedWalConfig>])[] = [
@@ -20,14 +14,6 @@ const KINDS: readonly (readonly [string, SimulatedIoOptions, Partial<SegmentedWa
   ['a ring', RING, { padGroups: true, preallocate: 'none' }],
   ['a ring that prepares blocks', RING, { padGroups: true }],
 ];
-
-const fill = (disk: SimulatedDisk): void => {
-  disk.capacityBytes = 0;
-};
-
-const empty = (disk: SimulatedDisk): void => {
-  disk.capacityBytes = Number.POSITIVE_INFINITY;
-};
 
 describe.each(KINDS)('on %s', (_name, kind, options) => {
   /** A log with one durable record, on a disk that is full now. */
@@ -38,7 +24,7 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
     const wal = await SegmentedWal.open({ ...config, io: disk.createStorageIo(kind) });
     wal.append('a');
     // There is room for the record, but not for preallocating blocks behind it.
-    disk.capacityBytes = disk.usedBytes + 512;
+    fill(disk, 512);
     await wal.sync();
     await turns(50);
     fill(disk);

@@ -3,17 +3,12 @@ import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { TestEnvironment } from './support/environments.js';
+import { RING } from './support/full-disks.js';
 
 /** A log whose next segment is preallocated, on a disk that completes in later turns. */
 async function preallocated() {
   const disk = new SimulatedDisk();
-  const io = disk.createStorageIo({
-    completesInline: false,
-    overlappedWrites: true,
-    durableWrites: true,
-    directAlignment: 512,
-    maxPending: 256,
-  });
+  const io = disk.createStorageIo({ ...RING, maxPending: 256 });
   const config = { directory: '/log', io, blockBytes: 512, segmentBytes: 8192, preallocate: 'write' as const };
   const wal = await SegmentedWal.open({ ...config, recycleSegments: 2, ...new TestEnvironment().options });
   wal.append(new Uint8Array(5000));

@@ -3,18 +3,12 @@ import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/sim
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { TestEnvironment } from './support/environments.js';
+import { empty, fill, NO_SPACE, RING } from './support/full-disks.js';
 
 /** The file that is kept for a full disk. */
 
 const RESERVE = '/log/.reserve';
 const BYTES = 16 * 1024;
-
-const RING: SimulatedIoOptions = {
-  completesInline: false,
-  overlappedWrites: true,
-  durableWrites: true,
-  directAlignment: 512,
-};
 
 /** A backend that blocks, and one with groups side by side. */
 const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
@@ -36,15 +30,6 @@ function configFor(disk: SimulatedDisk, kind: SimulatedIoOptions, seed = 1): Seg
   };
 }
 
-/** There is no room left. */
-const fill = (disk: SimulatedDisk): void => {
-  disk.capacityBytes = disk.usedBytes;
-};
-
-const empty = (disk: SimulatedDisk): void => {
-  disk.capacityBytes = Number.POSITIVE_INFINITY;
-};
-
 const sizeOf = (disk: SimulatedDisk): number | undefined => {
   const io = disk.createStorageIo();
   return io.list('/log').includes('.reserve') ? io.stat(RESERVE).size : undefined;
@@ -59,8 +44,6 @@ async function withReserve(kind: SimulatedIoOptions, config: Partial<SegmentedWa
   await turns(50);
   return { disk, wal };
 }
-
-const NO_SPACE = expect.objectContaining({ code: 'WAL_NO_SPACE' });
 
 describe.each(KINDS)('on %s', (_name, kind) => {
   test('it is made behind the first group, and stays for the next opening, which does not write it again', async () => {

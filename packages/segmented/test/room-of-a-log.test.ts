@@ -3,27 +3,15 @@ import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/sim
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { TestEnvironment } from './support/environments.js';
+import { fill, NO_SPACE, RING } from './support/full-disks.js';
 
 /** On a full disk a log has room of its own: the reserve, freed files, segments that are truncated. */
-
-const RING: SimulatedIoOptions = {
-  completesInline: false,
-  overlappedWrites: true,
-  durableWrites: true,
-  directAlignment: 512,
-};
 
 const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
   ['a backend that blocks', {}],
   ['a backend that takes its time', { completesInline: false }],
   ['a ring', RING],
 ];
-
-const NO_SPACE = expect.objectContaining({ code: 'WAL_NO_SPACE' });
-
-const fill = (disk: SimulatedDisk): void => {
-  disk.capacityBytes = disk.usedBytes;
-};
 
 describe.each(KINDS)('on %s', (_name, kind) => {
   const open = (disk: SimulatedDisk, seed = 1, more: Partial<SegmentedWalConfig> = {}): Promise<SegmentedWal> => {

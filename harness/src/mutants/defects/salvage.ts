@@ -116,7 +116,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'A salvage that fails leaves no segment behind.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: '      yield* removeAll(environment, done.made);\n',
+    find: '      yield* removeAll(io, done.made);\n',
     replace: '',
   },
   {

@@ -151,15 +151,26 @@ export function* headerOf(io: StorageIo, file: IoFile): IoRoutine<SegmentHeader>
   return decodeSegmentHeader(bytes.subarray(0, length), file.path);
 }
 
+/** A larger file is none that a log has beside its segments. */
+const WHOLE_FILE_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Reads a whole file with a checksum. Of one that is larger than `bytesMax`, only this much is read, which fails the checksum. */
+export function* readWholeFile(io: StorageIo, path: string, bytesMax = WHOLE_FILE_BYTES_MAX): IoRoutine<Uint8Array> {
+  return yield* withFile(io, path, function* (file) {
+    const bytes = new Uint8Array(Math.min(io.size(file), bytesMax));
+    const length = yield* ioSteps.read(io, file, bytes, 0);
+    return bytes.subarray(0, length);
+  });
+}
+
+/** A larger file is no checkpoint. */
+const CHECKPOINT_BYTES_MAX = 1024 * 1024;
+
 /** Reads the file `checkpoint`. @throws `WAL_CORRUPT` */
 export function* readCheckpoint(io: StorageIo, directory: string): IoRoutine<Checkpoint> {
   const path = join(directory, FileName.checkpoint);
   try {
-    return yield* withFile(io, path, function* (file) {
-      const bytes = new Uint8Array(Math.min(io.size(file), 1024 * 1024));
-      const length = yield* ioSteps.read(io, file, bytes, 0);
-      return decodeCheckpoint(bytes.subarray(0, length), path);
-    });
+    return decodeCheckpoint(yield* readWholeFile(io, path, CHECKPOINT_BYTES_MAX), path);
   } catch (error) {
     if (!isNoFile(error)) throw error;
     throw corruption(path, 'no-file', 'the directory has the name, but it is no file', { offset: 0 });

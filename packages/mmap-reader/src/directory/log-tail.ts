@@ -3,7 +3,7 @@ import { checkPath } from '@walstack/codec/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { calledBetweenSteps, type Watch, watched } from '@walstack/storage-io/internal';
 import type { WalRecord } from '../records/wal-record.js';
-import { CallWatch, READING_ABORTED } from '../walk/call-watch.js';
+import { CallWatch, READING_ABORTED, watchOf } from '../walk/call-watch.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
 import { checkTailOptions, type LogTailOptions, type SkippedRecords } from './log-tail-options.js';
 import { type ResumePoint, resumePointOf } from './resume-point.js';
@@ -45,7 +45,7 @@ export class LogTail {
     this.#walk = new SegmentWalk(typeof plan.from === 'string' ? UNKNOWN : plan.from, plan.copy, plan.matches);
     this.#watch = CallWatch.for(plan.call, READING_ABORTED, () => this.#segments.progress);
     this.#segments = new TailSegments(io, this.#directory, plan, this.#walk, this.#watch?.isReported === true);
-    this.#ending = endingOf(this.#segments, this.#watch);
+    this.#ending = watchOf(this.#watch, { reason: () => this.#segments.closedBecause });
   }
 
   /** The LSN of the next record; `undefined` before the first `advance()` that found the log. */
@@ -171,19 +171,6 @@ export class LogTail {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-function endingOf(segments: TailSegments, call: CallWatch | undefined): Watch {
-  return {
-    get reason() {
-      return segments.closedBecause ?? call?.reason;
-    },
-    listen: call?.listen,
-    get isReportDue() {
-      return call?.isReportDue === true;
-    },
-    report: call?.report,
-  };
 }
 
 /** The next LSN, before the log was found. */

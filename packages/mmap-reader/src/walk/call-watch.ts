@@ -167,6 +167,23 @@ export class CallWatch<Progress extends WalProgress = WalProgress> implements Wa
   }
 }
 
+/** The watch of a call that something else ends as well, or that reports in another way. */
+export function watchOf(
+  call: CallWatch | undefined,
+  own: { readonly reason?: () => unknown; readonly report?: () => void },
+): Watch {
+  return {
+    get reason() {
+      return own.reason?.() ?? call?.reason;
+    },
+    listen: call?.listen,
+    get isReportDue() {
+      return call?.isReportDue === true;
+    },
+    report: own.report ?? call?.report,
+  };
+}
+
 function listenTo(signal: AbortSignal, wake: () => void): () => void {
   if (!signal.aborted) return onAbort(signal, wake);
   wake();

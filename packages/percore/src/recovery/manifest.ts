@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { WalError } from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
+import { readWholeFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { replaceFile } from '@walstack/storage-io/internal';
 import type { Committed } from '../commits/commit.js';
 import { coreDirectory, isThere, listCores } from '../core/core-directory.js';
 import type { LogDirectory } from '../options.js';
-import { readWholeFile } from './whole-file.js';
 
 /** The place of a checkpoint in the log of one core. */
 export interface CheckpointPlace {

@@ -1,5 +1,5 @@
 import type { LongCallOptions, ProgressPhase, WalProgress } from '@walstack/mmap-reader';
-import { CallWatch, listFiles } from '@walstack/mmap-reader/internal';
+import { CallWatch, listFiles, watchOf } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { watched } from '@walstack/storage-io/internal';
 import { coreDirectory } from '../core/core-directory.js';
@@ -75,16 +75,7 @@ export class RecoveryWatch {
       this.#at(reader.coreId, bytes, records);
       call.report();
     };
-    return watched(routine, {
-      get reason() {
-        return call.reason;
-      },
-      listen: call.listen,
-      get isReportDue() {
-        return call.isReportDue;
-      },
-      report,
-    });
+    return watched(routine, watchOf(call, { report }));
   }
 
   /** Everything was read. Neither is the signal seen from now on, nor is anything reported. @throws what ends the opening */

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
+import { readWholeFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { kindOf, replaceFile } from '@walstack/storage-io/internal';
 import { errorFromTransfer, errorToTransfer, type TransferredError } from '../manager/error-transfer.js';
 import type { LogDirectory } from '../options.js';
-import { readWholeFile } from '../recovery/whole-file.js';
 
 /** Lost entries of one core. */
 export interface LostEntries {

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import { decodeFramedJson } from '@walstack/codec/internal';
+import { readWholeFile } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf } from '@walstack/storage-io/internal';
-import { readWholeFile } from '../recovery/whole-file.js';
 
 /** The report of the salvage of one log: the file `salvage` in the directory with its discarded files. */
 interface SalvageReportFile {

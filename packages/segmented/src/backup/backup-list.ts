@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { type FileName, type Lsn, segmentFileName, WalError } from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
-import { isNoFile, type Segment, withFile } from '@walstack/mmap-reader/internal';
-import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { isNoFile, readWholeFile, type Segment } from '@walstack/mmap-reader/internal';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
 /** A segment of a backup. */
 export interface ListedSegment {
@@ -61,13 +61,7 @@ export function* readList(
 ): IoRoutine<BackupList | undefined> {
   const path = join(directory, name);
   try {
-    return yield* withFile(io, path, function* (file) {
-      const size = io.size(file);
-      if (size > LIST_BYTES_MAX) throw damaged(path, 'size');
-      const bytes = new Uint8Array(size);
-      const length = yield* ioSteps.read(io, file, bytes, 0);
-      return decodeList(bytes.subarray(0, length), path);
-    });
+    return decodeList(yield* readWholeFile(io, path, LIST_BYTES_MAX), path);
   } catch (error) {
     if (isNoFile(error)) return undefined;
     throw error;
@@ -103,11 +97,12 @@ function segmentOf(value: unknown): ListedSegment | undefined {
   return { number, firstLsn, id, end, nextLsn, sessions };
 }
 
-function objectOf(value: unknown): Record<string, unknown> | undefined {
+export function objectOf(value: unknown): Record<string, unknown> | undefined {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
 }
 
-const isId = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
+/** Whether a value of a file is an id: 32 hexadecimal digits. */
+export const isId = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
 

@@ -10,13 +10,14 @@ import type { Settings } from '../options.js';
 import { type CheckpointStore, sameCheckpoint } from '../retention/checkpoint-store.js';
 import type { Truncation } from '../retention/truncation.js';
 import { syncAncestors } from '../segments/log-directory.js';
+import { removeNames } from '../segments/segment-file.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import { type BackupList, hexOf, type ListedSegment, listed, listedName } from './backup-list.js';
 import type { BackupProgress, BackupReport, CheckedBackup } from './backup-options.js';
 import { BackupTally } from './backup-tally.js';
 import type { MadeBackups } from './made-backups.js';
 import { copySegment, linkSegment } from './stage-segment.js';
-import { decide, removeNames, stagedIn, switchOver } from './switch-over.js';
+import { decide, stagedIn, switchOver } from './switch-over.js';
 import { checkTarget, hasSegment, readEarlier, refuseOwnDirectory, refuseUnlessEarlier } from './target.js';
 
 /** What a backup needs of its log. */
@@ -143,20 +144,15 @@ export class Backup {
   *#stage(segments: readonly Segment[], earlier: BackupList | undefined, tally: BackupTally): IoRoutine<Set<string>> {
     const { io } = this.#log.environment;
     yield* this.#removeDrafts();
-    const newest = segments.at(-1);
+    const files = segments.map((segment) => fileOf(segment, segment === segments.at(-1)));
     // First: what an earlier backup has staged of segments that the log has removed since takes room.
-    yield* this.#removeStagedBut(
-      new Set(segments.map((segment) => stagedName(listedName(listed(segment)), segment === newest))),
-    );
+    yield* this.#removeStagedBut(new Set(files.map(({ stage }) => stage)));
     const present = new Map(earlier?.segments.slice(0, -1).map((segment) => [segment.number, segment]));
     const last = earlier?.segments.at(-1);
     const staged = new Set<string>();
     const there = new Set(io.list(this.#directory));
-    for (const segment of segments) {
+    for (const { segment, now, name, stage, isNewest } of files) {
       this.#throwIfEnded();
-      const now = listed(segment);
-      const name = listedName(now);
-      const isNewest = segment === newest;
       const isKept =
         isNewest && last !== undefined && isSame(last, now)
           ? yield* this.#has(name, now)
@@ -165,7 +161,6 @@ export class Backup {
         yield* tally.kept(segment);
         continue;
       }
-      const stage = stagedName(name, isNewest);
       staged.add(stage);
       // What was staged whole by a backup that has not ended.
       if (!isNewest && there.has(stage) && (yield* this.#has(stage, now))) {
@@ -266,6 +261,22 @@ export class Backup {
       });
     }
   }
+}
+
+/** A segment of the log, and the file of it in the backup. */
+interface BackupFile {
+  readonly segment: Segment;
+  readonly now: ListedSegment;
+  readonly name: string;
+  /** Its name until it is decided that the backup consists of it. */
+  readonly stage: string;
+  readonly isNewest: boolean;
+}
+
+function fileOf(segment: Segment, isNewest: boolean): BackupFile {
+  const now = listed(segment);
+  const name = listedName(now);
+  return { segment, now, name, stage: stagedName(name, isNewest), isNewest };
 }
 
 /** Whether an error may come from files that a cut has removed, or that are used again since. */

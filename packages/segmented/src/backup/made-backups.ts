@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { FileName, type Lsn, WalError } from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
-import { isNoFile, withFile } from '@walstack/mmap-reader/internal';
+import { isNoFile, readWholeFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { RoutineQueue, replaceFile } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
+import { isId, objectOf } from './backup-list.js';
 
 /** A backup that was made of a log. */
 export interface MadeBackup {
@@ -99,11 +100,7 @@ export class MadeBackups {
   *#readFile(): IoRoutine<readonly MadeBackup[]> {
     const { io } = this.#environment;
     try {
-      return yield* withFile(io, this.#path, function* (file) {
-        const bytes = new Uint8Array(Math.min(io.size(file), FILE_BYTES_MAX));
-        const length = yield* ioSteps.read(io, file, bytes, 0);
-        return decode(bytes.subarray(0, length));
-      });
+      return decode(yield* readWholeFile(io, this.#path, FILE_BYTES_MAX));
     } catch (error) {
       if (isNoFile(error)) return [];
       throw error;
@@ -120,16 +117,15 @@ function decode(bytes: Uint8Array): readonly MadeBackup[] {
   const damaged = (reason: string): WalError =>
     new WalError('WAL_CORRUPT', `${FileName.madeBackups} is damaged`, { reason });
   try {
-    const { version, backups } = decodeFramedJson(bytes, damaged) as Record<string, unknown>;
+    const { version, backups } = objectOf(decodeFramedJson(bytes, damaged)) ?? {};
     return version === 1 && Array.isArray(backups) && backups.every(isMade) ? backups : [];
   } catch (error) {
-    if (error instanceof TypeError || WalError.is(error, 'WAL_CORRUPT')) return [];
+    if (WalError.is(error, 'WAL_CORRUPT')) return [];
     throw error;
   }
 }
 
 function isMade(value: unknown): value is MadeBackup {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, cutLsn } = value as Partial<MadeBackup>;
-  return typeof id === 'string' && (cutLsn === null || Number.isSafeInteger(cutLsn));
+  const { id, cutLsn } = objectOf(value) ?? {};
+  return isId(id) && (cutLsn === null || Number.isSafeInteger(cutLsn));
 }

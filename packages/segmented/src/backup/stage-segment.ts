@@ -6,7 +6,7 @@ import { closeFile } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import { writeEndMark } from '../recovery/repair-tail.js';
 import { isEmpty } from '../segments/segment.js';
-import { removeNames } from './switch-over.js';
+import { dropNextSegment } from '../segments/segment-file.js';
 
 /** Bytes that are read and written at a time. */
 const PIECE_BYTES = 1024 * 1024;
@@ -65,7 +65,7 @@ export function* copySegment(
       closeFile(io, file);
     }
   } catch (error) {
-    yield* dropDraft(environment, directory);
+    yield* dropNextSegment(environment.io, directory);
     throw error;
   }
   io.rename(draft, join(directory, name));
@@ -124,13 +124,4 @@ function unreadable({ path }: Segment, offset: number, lsn: number, cause?: WalE
     { path, offset, lsn, reason: 'backup' },
     cause === undefined ? undefined : { cause },
   );
-}
-
-/** Removes the draft after a failure. If this fails too, the first error is kept. */
-function* dropDraft({ io }: Environment, directory: string): IoRoutine<void> {
-  try {
-    yield* removeNames(io, directory, [FileName.nextSegment]);
-  } catch {
-    // The file remains: the next backup removes it.
-  }
 }

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import { FileName, parseSegmentFileName, WalError } from '@walstack/codec';
+import { FileName, parseSegmentFileName } from '@walstack/codec';
 import { parseStagedName } from '@walstack/codec/internal';
 import { corruption } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { replaceFile } from '@walstack/storage-io/internal';
+import { removeNames } from '../segments/segment-file.js';
 import { type BackupList, encodeList, listedName, readList } from './backup-list.js';
 
 /**
@@ -54,14 +55,3 @@ const isOfBackup = (name: string): boolean =>
 /** The staged files of a directory. */
 export const stagedIn = (io: StorageIo, directory: string): readonly string[] =>
   io.list(directory).filter((name) => parseStagedName(name) !== undefined);
-
-/** Removes files of a directory, as far as they exist. @throws when one cannot be removed */
-export function* removeNames(io: StorageIo, directory: string, names: readonly string[]): IoRoutine<void> {
-  for (const name of names) {
-    try {
-      yield* ioSteps.remove(io, join(directory, name));
-    } catch (error) {
-      if (!WalError.is(error, 'WAL_NOT_FOUND')) throw error;
-    }
-  }
-}

@@ -1,12 +1,14 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import type { CallWatch } from '@walstack/mmap-reader/internal';
+import { type CallWatch, watchOf } from '@walstack/mmap-reader/internal';
 import type { Watch } from '@walstack/storage-io/internal';
 
 /**
  * Why a reading of a log ends early: the log is closed, records of the reading are cut off, or the signal of the call is
  * aborted.
  */
-export class EarlyEnd implements Watch {
+export class EarlyEnd {
+  /** Ends the reading for the first of these reasons, and reports its progress. */
+  readonly watch: Watch;
   /** The last LSN that is to be read. */
   readonly #to: Lsn;
   readonly #firstLsn: () => Lsn;
@@ -16,9 +18,6 @@ export class EarlyEnd implements Watch {
   /** Aborts waiting for a key service; `undefined` while nothing waits. */
   #waiting: AbortController | undefined;
 
-  /** Has the signal of the call, and reports its progress. */
-  readonly #call: CallWatch | undefined;
-
   /**
    * @param firstLsn - the log's first LSN now
    * @param call - `undefined` when the call has no signal, and nothing is reported
@@ -26,7 +25,7 @@ export class EarlyEnd implements Watch {
   constructor(to: Lsn, firstLsn: () => Lsn, call: CallWatch | undefined) {
     this.#to = to;
     this.#firstLsn = firstLsn;
-    this.#call = call;
+    this.watch = watchOf(call, { reason: () => this.#reason });
   }
 
   /** Aborted, with the reason, when the reading has to end. */
@@ -35,27 +34,14 @@ export class EarlyEnd implements Watch {
     return this.#waiting.signal;
   }
 
-  /** The error that ends the reading; `undefined` while it may continue. */
-  get reason(): WalError | undefined {
-    if (this.#closed !== undefined) return this.#closed;
-    return this.#cutLsn === undefined ? this.#call?.reason : cutWhileReading(this.#cutLsn, this.#firstLsn());
-  }
-
-  get listen(): Watch['listen'] {
-    return this.#call?.listen;
-  }
-
-  get isReportDue(): boolean {
-    return this.#call?.isReportDue === true;
-  }
-
-  get report(): Watch['report'] {
-    return this.#call?.report;
-  }
-
   /** Whether the log or the reader was closed. */
   get isClosed(): boolean {
     return this.#closed !== undefined;
+  }
+
+  get #reason(): WalError | undefined {
+    if (this.#closed !== undefined) return this.#closed;
+    return this.#cutLsn === undefined ? undefined : cutWhileReading(this.#cutLsn, this.#firstLsn());
   }
 
   /** @param what - is closed: the log, or the reader itself */

@@ -112,7 +112,7 @@ export class LogReader implements PieceReader<WalRecord> {
   *advance(): IoRoutine<boolean> {
     this.#isReading = true;
     try {
-      return yield* watched(this.#walk.advance(this.#segments), this.#end);
+      return yield* watched(this.#walk.advance(this.#segments), this.#end.watch);
     } finally {
       this.#isReading = false;
       // It was closed meanwhile, and the step needed the file.

@@ -82,7 +82,7 @@ export class PlannedSegments implements WalkPolicy {
   }
 
   beforeStep(): void {
-    const { reason } = this.#end;
+    const { reason } = this.#end.watch;
     if (reason !== undefined) throw reason;
   }
 

@@ -5,8 +5,8 @@ import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { moveToQuarantine, quarantineOf, salvagedAbove } from '../salvage/quarantine.js';
-import { removeAll, removeDrafts } from '../segments/new-segment.js';
-import { isFailureOfRemoval } from '../segments/segment-file.js';
+import { removeDrafts } from '../segments/new-segment.js';
+import { removeIfPossible } from '../segments/segment-file.js';
 import type { LogAnalysis } from './analyze-log.js';
 
 /** Removes leftovers and drafts: only after a sync of the directory has made the names durable that replace them. */
@@ -31,13 +31,7 @@ export function* cleanUp(
 
 /** Removes leftovers. A file that cannot be removed does not stop the opening: the next opening tries again. */
 function* removeLeftovers(environment: Environment, paths: readonly string[]): IoRoutine<void> {
-  for (const path of paths) {
-    try {
-      yield* removeAll(environment, [path]);
-    } catch (error) {
-      if (!isFailureOfRemoval(error)) throw error;
-    }
-  }
+  for (const path of paths) yield* removeIfPossible(environment.io, path);
 }
 
 /**

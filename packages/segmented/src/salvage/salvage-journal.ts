@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Checkpoint, FileName, type Lsn, parseSegmentFileName, WalError } from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
-import { isNoFile, withFile } from '@walstack/mmap-reader/internal';
+import { isNoFile, readWholeFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { replaceFile } from '@walstack/storage-io/internal';
 import type { Settings } from '../options.js';
@@ -34,9 +34,6 @@ export interface SalvageJournal {
   readonly damage: WalError;
 }
 
-/** A larger file is not a salvage journal. */
-const JOURNAL_BYTES_MAX = 256 * 1024 * 1024;
-
 /** Writes the file `salvage`; durable on return. */
 export function* writeJournal(
   io: StorageIo,
@@ -65,13 +62,7 @@ function* dropDraft(io: StorageIo, draft: string): IoRoutine<void> {
 /** Reads the file `salvage`; `undefined` when it is damaged. */
 export function* readJournal(io: StorageIo, directory: string): IoRoutine<SalvageJournal | undefined> {
   try {
-    return yield* withFile(io, join(directory, FileName.salvage), function* (file) {
-      const size = io.size(file);
-      if (size > JOURNAL_BYTES_MAX) return undefined;
-      const bytes = new Uint8Array(size);
-      const length = yield* ioSteps.read(io, file, bytes, 0);
-      return decodeJournal(bytes.subarray(0, length));
-    });
+    return decodeJournal(yield* readWholeFile(io, join(directory, FileName.salvage)));
   } catch (error) {
     if (error === DAMAGED || isNoFile(error)) return undefined;
     throw error;

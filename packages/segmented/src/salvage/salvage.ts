@@ -12,8 +12,9 @@ import { type LsnRange, type RecoveryReport, reportOf } from '../recovery/recove
 import { rewrite } from '../recovery/repair-tail.js';
 import { checkKeys, checkNewestKey, encryptionOf, loadCurrentKey, statementOf } from '../segments/keys.js';
 import { writeCheckpoint } from '../segments/log-directory.js';
-import { closingOnFailure, makeNamed, removeAll, removeDrafts } from '../segments/new-segment.js';
+import { closingOnFailure, makeNamed, removeDrafts } from '../segments/new-segment.js';
 import { isEmpty } from '../segments/segment.js';
+import { removeAll } from '../segments/segment-file.js';
 import { chooseQuarantine, type Move, makeQuarantine, moveBack, moveNamesToQuarantine } from './quarantine.js';
 import { readJournal, type SalvageJournal, writeJournal } from './salvage-journal.js';
 import { planSalvage, type SalvagePlan } from './salvage-plan.js';
@@ -252,9 +253,9 @@ function* carryOutOrUndo(environment: Environment, settings: Settings, journal: 
   } catch (error) {
     if (done.checkpointReplaced) throw error;
     try {
-      yield* removeAll(environment, done.made);
+      yield* removeAll(io, done.made);
       yield* moveBack(environment, directory, journal.quarantine, done.moved);
-      yield* removeAll(environment, [join(directory, FileName.salvage), join(directory, FileName.salvageDraft)]);
+      yield* removeAll(io, [join(directory, FileName.salvage), join(directory, FileName.salvageDraft)]);
       yield* ioSteps.syncDirectory(io, directory);
     } catch {
       // The file `salvage` still exists: the next salvage completes it.

@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { type Lsn, WalError } from '@walstack/codec';
+import type { Lsn } from '@walstack/codec';
 import type { LogFiles } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { closeFile } from '@walstack/storage-io/internal';
@@ -8,7 +7,7 @@ import type { Settings } from '../options.js';
 import { ActiveSegment } from './active-segment.js';
 import { currentKeyOf } from './keys.js';
 import { type ChainLink, headerOf } from './segment.js';
-import { beginSegment, nameNextSegment, openNextSegment } from './segment-file.js';
+import { beginSegment, nameNextSegment, openNextSegment, removeNames } from './segment-file.js';
 
 /** The header fields of a new segment that its caller chooses. */
 export interface Identity {
@@ -66,19 +65,5 @@ export function* closingOnFailure<T>(
  * in it.
  */
 export function* removeDrafts(environment: Environment, settings: Settings, files: LogFiles): IoRoutine<void> {
-  yield* removeAll(
-    environment,
-    files.drafts.map((name) => join(settings.directory, name)),
-  );
-}
-
-/** Removes files, as far as they exist. @throws when one cannot be removed; the ones after it are not touched then */
-export function* removeAll({ io }: Environment, paths: readonly string[]): IoRoutine<void> {
-  for (const path of paths) {
-    try {
-      yield* ioSteps.remove(io, path);
-    } catch (error) {
-      if (!WalError.is(error, 'WAL_NOT_FOUND')) throw error;
-    }
-  }
+  yield* removeNames(environment.io, settings.directory, files.drafts);
 }

@@ -98,12 +98,30 @@ export function* removeIfPossible(io: StorageIo, path: string): IoRoutine<boolea
   return true;
 }
 
+/** Removes files of a directory: {@link removeAll}. */
+export const removeNames = (io: StorageIo, directory: string, names: readonly string[]): IoRoutine<void> =>
+  removeAll(
+    io,
+    names.map((name) => join(directory, name)),
+  );
+
+/** Removes files, as far as they exist. @throws when one cannot be removed; the ones after it are not touched then */
+export function* removeAll(io: StorageIo, paths: readonly string[]): IoRoutine<void> {
+  for (const path of paths) {
+    try {
+      yield* ioSteps.remove(io, path);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NOT_FOUND')) throw error;
+    }
+  }
+}
+
 /** Removes `next.seg` after a failure. If this fails too, the first error is kept. */
 export function* dropNextSegment(io: StorageIo, directory: string): IoRoutine<void> {
   try {
     yield* ioSteps.remove(io, join(directory, FileName.nextSegment));
   } catch {
-    // The file remains and is removed when the log is opened.
+    // The file remains: the next opening removes it, or the next backup.
   }
 }
 
