@@ -100,7 +100,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'No more bytes of a checkpoint are read than the longest one has.',
     file: `${READER}/chain/log-files.ts`,
-    find: 'new Uint8Array(Math.min(io.size(file), 1024 * 1024))',
+    find: 'new Uint8Array(Math.min(io.size(file), bytesMax))',
     replace: 'new Uint8Array(io.size(file))',
   },
   {

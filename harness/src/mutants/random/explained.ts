@@ -93,11 +93,6 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'Each subscribes to a channel of its own.',
   },
   {
-    file: 'packages/segmented/src/salvage/salvage-journal.ts',
-    change: '`>` becomes `>=` in `if (size > JOURNAL_BYTES_MAX) return undefined;`',
-    because: 'No file of exactly that size is one: the bound only keeps a file that is none from being read.',
-  },
-  {
     file: 'packages/percore/src/recovery/finalize-recovery.ts',
     change: '`false` becomes `true` in `if (manifest === NO_MANIFEST && !needed) return false;`',
     because: 'Without a manifest the list of cores is written behind it, and what is written then is not postponed.',
