@@ -73,8 +73,8 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'A staged copy of what was the newest segment is not used for that segment once it has gone on.',
     file: BACKUP,
-    find: 'const stage = stagedName(name, isNewest);',
-    replace: 'const stage = stagedName(name, false);',
+    find: 'stage: stagedName(name, isNewest)',
+    replace: 'stage: stagedName(name, false)',
     also: {
       file: TARGET,
       find: 'return hexOf(header.segmentId) === segment.id && io.stat(path).size >= segment.end;',
@@ -231,7 +231,7 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     test: AGAIN_TEST,
     breaks: 'What was staged of segments that the log has removed since does not take the room of the next backup.',
     file: BACKUP,
-    find: '    yield* this.#removeStagedBut(\n      new Set(',
-    replace: '    if (newest === undefined) yield* this.#removeStagedBut(\n      new Set(',
+    find: '    yield* this.#removeStagedBut(new Set(files.map(({ stage }) => stage)));\n',
+    replace: '',
   },
 ];

@@ -107,8 +107,8 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/log-tail-failures.test.ts',
     breaks: 'A tail that is closed ends where it waits.',
     file: `${READER}/directory/log-tail.ts`,
-    find: 'return segments.closedBecause ?? call?.reason;',
-    replace: 'return call?.reason;',
+    find: '{ reason: () => this.#segments.closedBecause }',
+    replace: '{}',
   },
   {
     name: 'progress-that-ends-early',
