@@ -5,7 +5,12 @@ export interface LostFile {
   readonly name: string;
   /** Its bytes, one character for each. */
   readonly content: string;
+  /** Whether there may be others of its name: it is one of those then. */
+  readonly hasCopies?: boolean;
 }
+
+/** Stands for the payload of a record that is lost in a hole. */
+export const HOLE = '(hole)';
 
 /** The name under which a checkpoint is noted: no hold of a scenario has it. */
 export const CHECKPOINT = 'checkpoint';
@@ -60,6 +65,10 @@ export type LogNote =
   | { readonly kind: 'reset'; readonly lsn: number }
   /** The record behind this LSN is destroyed, and the log ends before it: none of these files may get lost by that. */
   | { readonly kind: 'damaged'; readonly lsn: number; readonly files: readonly LostFile[] }
+  /** These records are about to be destroyed, in a log that is salvaged around them. */
+  | { readonly kind: 'holing'; readonly lsns: readonly number[] }
+  /** They are: this file must not get lost by that. */
+  | { readonly kind: 'holed'; readonly file: LostFile }
   /** A checkpoint, or a hold of this name, is about to have this LSN; without one the hold is about to go. */
   | { readonly kind: 'claiming'; readonly name: string; readonly lsn: number | undefined }
   /** It has. */
@@ -112,6 +121,8 @@ export class Knowledge {
   files: readonly LostFile[] = [];
   /** By payload: the batch of the record. */
   readonly #batches = new Map<string, Batch>();
+  /** LSNs of records that are destroyed. */
+  readonly #holes = new Set<number>();
   /** By key stream: what was encrypted with it. */
   readonly #encrypted = new Map<string, string>();
 
@@ -221,6 +232,7 @@ export class Knowledge {
 
   #checkRecord(lsn: number, payload: string): void {
     const must = this.#must.get(lsn);
+    if (payload === HOLE && this.#holes.has(lsn)) return;
     if (must === undefined ? this.#may.get(lsn)?.has(payload) === true : must === payload) return;
     throw new Error(
       `LSN ${lsn} is ${JSON.stringify(payload.slice(0, 20))}, and was ${JSON.stringify(must?.slice(0, 20))}`,
@@ -364,6 +376,12 @@ export class Knowledge {
         this.files = note.files;
         this.#cutAfter({ firstLsn: 1, lastLsn: note.lsn });
         this.#lowerClaims(note.lsn, false);
+        return;
+      case 'holing':
+        for (const lsn of note.lsns) this.#holes.add(lsn);
+        return;
+      case 'holed':
+        this.files = [...this.files, note.file];
         return;
       case 'cut':
         this.#cutAfter({ firstLsn: 1, lastLsn: note.lsn });

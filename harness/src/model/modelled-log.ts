@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { FileName, WalError } from '@walstack/codec';
-import { type BackupReport, Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { type BackupReport, Batch, type Hole, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { openAborted } from './aborted-opening.js';
-import { destroy, destroyFile, throwIfLost } from './damage.js';
+import { destroy, destroyByte, destroyFile, type Target, targetsIn, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
-import { type BackedUp, CHECKPOINT, FOLLOWER, Knowledge, type LogNote } from './knowledge.js';
+import { type BackedUp, CHECKPOINT, FOLLOWER, HOLE, Knowledge, type LogNote } from './knowledge.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { beforeRetention, checkRetained } from './retained.js';
 import { SimulatedEnvironment } from './simulated-environment.js';
@@ -104,9 +104,10 @@ export class ModelledLog {
     const { wal } = this;
     const { firstLsn, nextLsn } = wal;
     const records: ReadRecord[] = [];
-    if (this.#blocks) for (const record of wal.replay()) records.push(readRecord(record));
-    else for await (const record of wal.replay()) records.push(readRecord(record));
-    const payloads = records.map(({ payload }) => payload);
+    const options = this.config.recoveryMode === 'skip-corrupt' ? { onHole: 'skip' as const } : {};
+    if (this.#blocks) for (const record of wal.replay(options)) records.push(readRecord(record));
+    else for await (const record of wal.replay(options)) records.push(readRecord(record));
+    const payloads = withHoles(records, wal.recovery.holes);
     await this.noteKeyStreams();
     const knowledge = new Knowledge(this.#run.notes);
     knowledge.check(firstLsn, payloads, nextLsn);
@@ -321,6 +322,22 @@ export class ModelledLog {
     this.#run.note({ kind: 'damaged', lsn, files });
   }
 
+  /** Destroys a record up to an LSN, on the disk, in a log that is salvaged around it. The log is killed. */
+  async destroyInside(lastLsn: number): Promise<void> {
+    const { wal } = this;
+    const paths = wal.listSegments().map(({ path }) => path);
+    this.kill();
+    const { io } = this.#run;
+    this.#flushedLsn = 0;
+    const targets: Target[] = [];
+    for (const path of paths) targets.push(...(await runAsync(io, targetsIn(io, path, lastLsn))));
+    const target = targets[Math.floor(this.random() * targets.length)];
+    if (target === undefined) return;
+    this.#run.note({ kind: 'holing', lsns: target.lsns });
+    const file = await runAsync(io, destroyByte(io, target.path, target.offset));
+    this.#run.note({ kind: 'holed', file });
+  }
+
   /** Makes the checkpoint unreadable, on the disk. The log is killed. */
   async destroyCheckpoint(): Promise<void> {
     this.kill();
@@ -504,4 +521,16 @@ const isBegun = (error: unknown): boolean => WalError.is(error, 'WAL_STATE') && 
 
 function throwUnlessDurable({ durableLsn }: SegmentedWal, lsn: number, what: string): void {
   if (durableLsn < lsn) throw new Error(`${what} left ${lsn} not durable, but ${durableLsn}`);
+}
+
+/** The payloads of records, and a word for each one that is lost between them. */
+function withHoles(records: readonly ReadRecord[], holes: readonly Hole[]): readonly string[] {
+  const byLsn = new Map(records.map(({ lsn, payload }) => [lsn, payload]));
+  for (const { firstLsn, lastLsn } of holes) {
+    for (let lsn = firstLsn; lsn <= lastLsn; lsn++) {
+      if (byLsn.has(lsn)) throw new Error(`LSN ${lsn} is there, and in the hole from ${firstLsn} to ${lastLsn}`);
+      byLsn.set(lsn, HOLE);
+    }
+  }
+  return [...byLsn].sort(([a], [b]) => a - b).map(([, payload]) => payload);
 }

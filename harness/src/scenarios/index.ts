@@ -63,6 +63,7 @@ import { scenario as rolls } from './rolls.js';
 import { scenario as runsOfAllKinds } from './runs-of-all-kinds.js';
 import { scenario as runsWithoutClose } from './runs-without-close.js';
 import { scenario as salvage } from './salvage.js';
+import { scenario as salvageAroundDamage } from './salvage-around-damage.js';
 import { scenario as salvageWithoutACheckpoint } from './salvage-without-a-checkpoint.js';
 import { scenario as sealing } from './sealing.js';
 import { scenario as singleCommits } from './single-commits.js';
@@ -142,6 +143,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   rolls,
   'runs-of-all-kinds': runsOfAllKinds,
   'runs-without-close': runsWithoutClose,
+  'salvage-around-damage': salvageAroundDamage,
   'salvage-without-a-checkpoint': salvageWithoutACheckpoint,
   salvage,
   sealing,

@@ -15,6 +15,7 @@
  * | `WAL_CORRUPT` | something that was acknowledged is lost or damaged |
  * | `WAL_EMPTY_BATCH` | a batch without records |
  * | `WAL_FOREIGN_DIRECTORY` | a directory that holds other files and no log, or for a backup anything but an earlier backup of this log; nothing was changed |
+ * | `WAL_HOLE` | records that are lost, in a log that was salvaged around them: `firstLsn` to `lastLsn` |
  * | `WAL_IO_FAILED` | the operating system refused an operation; `cause` says which |
  * | `WAL_LOCKED` | another writer holds the log |
  * | `WAL_NO_SPACE` | the disk, or a quota on it, is full |
@@ -41,6 +42,7 @@ export type WalErrorCode =
   | 'WAL_CORRUPT'
   | 'WAL_EMPTY_BATCH'
   | 'WAL_FOREIGN_DIRECTORY'
+  | 'WAL_HOLE'
   | 'WAL_IO_FAILED'
   | 'WAL_LOCKED'
   | 'WAL_NO_SPACE'
@@ -62,8 +64,10 @@ export interface WalErrorFacts {
   readonly offset?: number;
   /** The record concerned. */
   readonly lsn?: number;
-  /** The first LSN that is still in the log. */
+  /** The first LSN that is still in the log; of a hole, the first one that is lost. */
   readonly firstLsn?: number;
+  /** Of a hole, the last LSN that is lost. */
+  readonly lastLsn?: number;
   /** Why, as a short stable word such as `'checksum'` or `'missing-segment'`. */
   readonly reason?: string;
   /** The state that refused the call. */
@@ -98,6 +102,7 @@ export class WalError extends Error implements WalErrorFacts {
   declare readonly offset?: number;
   declare readonly lsn?: number;
   declare readonly firstLsn?: number;
+  declare readonly lastLsn?: number;
   declare readonly reason?: string;
   declare readonly state?: string;
   declare readonly holder?: string;

@@ -46,6 +46,7 @@ export {
 export { type DecodingOptions, PayloadDecoder, type RecordContent } from './payload/payload-decoder.js';
 export {
   ENCRYPTION_TAG_BYTES,
+  isHole,
   isMark,
   LAG_UNKNOWN,
   MARK_FRAME_BYTES,

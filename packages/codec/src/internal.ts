@@ -50,4 +50,4 @@ export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 export { getUint64, setUint64 } from './integers.js';
 export { checkLsn } from './lsn.js';
 export { PAYLOAD_BYTES_DEFAULT } from './payload/payload-decoder.js';
-export { sessionOf, writeSessionMark } from './record-layout.js';
+export { HOLE_RECORDS_MAX, HoleReason, sessionOf, writeHole, writeSessionMark } from './record-layout.js';

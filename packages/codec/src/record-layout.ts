@@ -33,9 +33,11 @@ export const RecordFlag = {
   scoped: 8,
   /** The frame holds a mark, not a record. */
   mark: 16,
+  /** The frame stands for records that are lost: see {@link writeHole}. */
+  hole: 32,
 } as const;
 
-const KNOWN_FLAGS = 31;
+const KNOWN_FLAGS = 63;
 const LAST_CODEC = 2;
 
 /** Why a mark was written: the type of its frame. */
@@ -49,6 +51,21 @@ export const MarkType = {
   /** A log that had been closed goes on behind it, in the same segment. */
   opened: 3,
 } as const;
+
+/** Why records are lost: the time field of a hole. */
+export const HoleReason = {
+  /** Their bytes cannot be read. */
+  unreadable: 1,
+  /** The header of their segment cannot be read. */
+  header: 2,
+  /** The file of their segment is missing. */
+  missing: 3,
+  /** Nothing is left of them: the checkpoint, a hold, or a name shows that they were there. */
+  end: 4,
+} as const;
+
+/** The largest number of records that one hole stands for. */
+export const HOLE_RECORDS_MAX = 0xffff_ffff;
 
 /** Marks of this type, and higher ones, begin a session: the rest of the type, and the time, are its id. */
 const SESSION_MARK = 0x8000_0000;
@@ -160,6 +177,26 @@ export function writeSessionMark(view: DataView, offset: number, nextLsn: Lsn, i
   writeMark(view, offset, nextLsn, type, random.getUint32(4, true));
 }
 
+/**
+ * Writes a hole at `offset`, its checksum word open: a frame in the place of records that are lost. With a count of 0 it
+ * only fills bytes in which no record was.
+ *
+ * @param frameBytes - of the frame, at least {@link MARK_FRAME_BYTES}; what is behind its header stays as it is
+ * @param firstLsn - of the lost records; the frame behind it has the LSN `firstLsn + count`
+ * @param count - how many records are lost, 0 to {@link HOLE_RECORDS_MAX}
+ * @param reason - one of {@link HoleReason}
+ */
+export function writeHole(
+  view: DataView,
+  offset: number,
+  frameBytes: number,
+  firstLsn: Lsn,
+  count: number,
+  reason: number,
+): void {
+  writeRecordHeader(view, offset, frameBytes, firstLsn, count, firstLsn - 1, 0, RecordFlag.hole, 0, reason);
+}
+
 /** The id of the session that a mark begins, 16 hexadecimal digits; `undefined` for any other mark. */
 export function sessionOf({ type, elapsedMs }: RecordHeader): string | undefined {
   if (type < SESSION_MARK) return undefined;
@@ -183,6 +220,11 @@ export function isMark(header: RecordHeader): boolean {
   return (header.flags & RecordFlag.mark) !== 0;
 }
 
+/** Whether a header is that of a hole. */
+export function isHole(header: RecordHeader): boolean {
+  return (header.flags & RecordFlag.hole) !== 0;
+}
+
 /** What is wrong with the fields of a record whose checksum is right. */
 export type RecordProblem = 'unknown-flags' | 'unknown-codec' | 'impossible-fields';
 
@@ -193,6 +235,7 @@ export type RecordProblem = 'unknown-flags' | 'unknown-codec' | 'impossible-fiel
 export function recordProblem(header: RecordHeader): RecordProblem | undefined {
   if (header.flags > KNOWN_FLAGS) return 'unknown-flags';
   if (header.codec > LAST_CODEC) return 'unknown-codec';
+  if (isHole(header) && header.lsn + header.type > Number.MAX_SAFE_INTEGER) return 'impossible-fields';
   return fieldsFit(header.length, header.durableLag, header.metaLength, header.flags, header.codec)
     ? undefined
     : 'impossible-fields';
@@ -211,6 +254,9 @@ export function fieldsFit(
     return (
       flags === RecordFlag.mark && length === RECORD_HEADER_BYTES && metaLength === 0 && codec === 0 && durableLag === 1
     );
+  }
+  if ((flags & RecordFlag.hole) !== 0) {
+    return flags === RecordFlag.hole && metaLength === 0 && codec === 0 && durableLag === 1;
   }
   if (((flags & RecordFlag.compressed) !== 0) !== (codec !== 0)) return false;
   const fixed =

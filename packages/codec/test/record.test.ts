@@ -244,12 +244,17 @@ describe('fields that cannot stand together', () => {
     ['a mark with lag 2', mark({ durableLag: 2 })],
     ['a mark with a saturated lag', mark({ durableLag: LAG_UNKNOWN })],
     ['a mark with lag 0', mark({ durableLag: 0 })],
+    ['a hole with another flag', header({ flags: 33, durableLag: 1 })],
+    ['a hole that is a mark', header({ flags: 48, durableLag: 1 })],
+    ['a hole with meta', header({ flags: 32, durableLag: 1, length: 40, metaLength: 3 })],
+    ['a hole with another lag than 1', header({ flags: 32, durableLag: 2 })],
+    ['a hole beyond the last LSN', header({ flags: 32, durableLag: 1, lsn: Number.MAX_SAFE_INTEGER, type: 1 })],
   ])('are: %s', (_, fields) => {
     expect(recordProblem(fields)).toBe('impossible-fields');
   });
 
   it('unknown flags and codecs come from a later version, whatever else is wrong', () => {
-    for (const flags of [32, 64, 128, 33, 48, 255]) {
+    for (const flags of [64, 128, 65, 80, 255]) {
       expect(recordProblem(header({ flags }))).toBe('unknown-flags');
       expect(recordProblem(header({ flags, length: 24, metaLength: 9, codec: 9 }))).toBe('unknown-flags');
     }

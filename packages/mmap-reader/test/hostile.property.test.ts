@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   decodeFrame,
+  isHole,
   isMark,
   RecordFlag,
   RecordHeader,
@@ -79,8 +80,9 @@ function modelOf(bytes: Uint8Array, { header }: MadeSegment): { lsn: number; pay
     readRecordHeader(view, at, fields);
     if (fields.lsn !== next || recordProblem(fields) !== undefined || (fields.flags & RecordFlag.encrypted) !== 0)
       break;
-    if (next === Number.MAX_SAFE_INTEGER && !isMark(fields)) break;
-    if (!isMark(fields)) {
+    if (isHole(fields)) next += fields.type;
+    else if (next === Number.MAX_SAFE_INTEGER && !isMark(fields)) break;
+    else if (!isMark(fields)) {
       const scope = (fields.flags & RecordFlag.scoped) === 0 ? 0 : 24;
       found.push({ lsn: next++, payloadBytes: data.length - 24 - scope - fields.metaLength });
     }
@@ -101,7 +103,7 @@ function writeFilesInto(path: string, files: readonly (readonly [string, Uint8Ar
 function readAll(path: string): { lsn: number; payloadBytes: number }[] | string {
   let reader: MmapWalReader;
   try {
-    reader = MmapWalReader.open(path);
+    reader = MmapWalReader.open(path, { onHole: 'skip' });
   } catch (error) {
     if (WalError.is(error)) return error.code;
     throw error;

@@ -50,7 +50,7 @@ it.each(WAYS)('a valid frame with another LSN than the one that follows is refus
 
 it.each(WAYS)('a valid frame with fields that cannot be there is refused by %s', async (_name, read) => {
   for (const [flags, reason] of [
-    [32, 'unknown-flags'],
+    [64, 'unknown-flags'],
     [RecordFlag.encrypted, 'impossible-fields'],
   ] as const) {
     const directory = temporaryDirectory();

@@ -180,7 +180,7 @@ describe.each(KINDS)('MmapWalReader of a %s segment', (kind, fileOf) => {
   it('stops at an LSN or fields that cannot be there, and reports the reason', () => {
     const cases = [
       [{ payload: 'x', lsn: 9 }, 'wrong-lsn'],
-      [{ payload: 'x', flags: 32 }, 'unknown-flags'],
+      [{ payload: 'x', flags: 64 }, 'unknown-flags'],
       [{ payload: 'x', flags: RecordFlag.mark }, 'impossible-fields'],
       [{ payload: 'x', flags: RecordFlag.encrypted }, 'impossible-fields'],
     ] as const;

@@ -190,8 +190,13 @@ export function checkRecovery(options: PerCoreRecoveryOptions): Omit<RecoverySet
 }
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
-export const checkRecoveryMode = (mode: unknown): PerCoreRecoveryMode =>
-  checkOneOf('recoveryMode', mode, RECOVERY_MODES);
+export function checkRecoveryMode(mode: unknown): PerCoreRecoveryMode {
+  if (mode === 'skip-corrupt') {
+    const why = 'a hole may have held the barrier of an epoch, or a commit, which the entries of other cores depend on';
+    throw outOfRange('recoveryMode', `'strict' or 'salvage' for a per-core log (${why})`, mode);
+  }
+  return checkOneOf('recoveryMode', mode, RECOVERY_MODES);
+}
 
 function checkSalvageLsn(salvageLsn: Readonly<Record<number, number>>): Readonly<Record<number, number>> {
   if (typeof salvageLsn !== 'object' || salvageLsn === null) throw invalidType('salvageLsn', 'an object', salvageLsn);

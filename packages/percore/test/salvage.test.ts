@@ -56,6 +56,16 @@ describe('salvage', () => {
     expect(existsSync(join(directory, 'quarantine'))).toBe(false);
   });
 
+  test('is not done around damage, as the logs of other cores depend on what a hole may have held', async () => {
+    const directory = await made();
+    damage(directory, 1, '3/1');
+    const recoveryMode = 'skip-corrupt' as 'salvage';
+    const refused = { code: 'ERR_OUT_OF_RANGE', message: expect.stringContaining('for a per-core log') };
+    await expect(open(directory, { recoveryMode })).rejects.toMatchObject(refused);
+    await expect(PerCoreRecovery.open({ directory, recoveryMode })).rejects.toMatchObject(refused);
+    await expect(CoreWalWriter.open(1, directory, { recoveryMode })).rejects.toMatchObject(refused);
+  });
+
   test('of one core: the others keep everything, and the report lists the losses', async () => {
     const directory = await made();
     damage(directory, 1, '3/1');

@@ -14,7 +14,10 @@
 
 export { type CompressionOptions, type EncryptionKey, KeyRing, type KeySource } from '@walstack/codec';
 export type {
+  Hole,
+  HoleCause,
   LongCallOptions,
+  OnHole,
   OnTruncated,
   ProgressPhase,
   ReadFrom,

@@ -166,13 +166,17 @@ export interface SegmentedWalConfig extends LongCallOptions {
    * acknowledged, is cut off; if something acknowledged is lost the log is rejected with `WAL_CORRUPT` and not changed.
    * `'salvage'` continues with the records before the first lost one, moves the other files to `quarantine/` in the log's
    * directory, and reports in `recovery.salvage` what is lost; if nothing is lost it does what `'strict'` does.
+   * `'skip-corrupt'` keeps every record that can be read, under its LSN, and every batch that is whole: what is lost between is
+   * reported in `recovery.holes`, and readers throw `WAL_HOLE` there, or skip it. Damaged segments are replaced by copies, and moved
+   * to `quarantine/`. The log of a core is rejected with `WAL_UNSUPPORTED`.
    * `'readonly'` takes no lock and changes nothing, so that a log can be read while another process writes it. It sees the
    * log as it was when it was opened, and calls that would change the log are rejected with `WAL_STATE`.
    */
   readonly recoveryMode?: RecoveryMode;
   /**
    * For `'salvage'`, if the files do not show where the log has to continue: the LSN of the next record. Records before it
-   * are kept as far as they can be read without a gap, a batch as a whole or not at all. Ignored if the files show it.
+   * are kept as far as they can be read without a gap, a batch as a whole or not at all. Ignored if the files show it. For
+   * `'skip-corrupt'` the first LSN of a segment that is missing.
    * Default: none, and such a log is rejected.
    */
   readonly salvageLsn?: Lsn;

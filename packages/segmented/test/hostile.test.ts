@@ -57,7 +57,7 @@ test.each([
 });
 
 test.each([
-  ['flag', frame(1, { flags: 32 })],
+  ['flag', frame(1, { flags: 64 })],
   ['codec', frame(1, { codec: 3, flags: 2 })],
 ])('an unknown %s is WAL_UNSUPPORTED_VERSION', (_name, bytes) => {
   expect(() => openIn(restore(segmentOf(bytes)))).toThrow(

@@ -22,7 +22,7 @@ function run(directory: string, example: number, before = '', after = ''): strin
 }
 
 test('docs/operations.md has as many examples as are run here', () => {
-  expect(examples).toHaveLength(8);
+  expect(examples).toHaveLength(9);
 });
 
 test('truncating behind a snapshot', () => {
@@ -42,7 +42,7 @@ test('a backup', () => {
   const after = `await wal.close();
     const backup = SegmentedWal.openSync({ directory: 'backups/events' });
     console.log(lastLsn, backup.lastLsn); await backup.close();`;
-  expect(run(temporaryDirectory(), 5, before, after)).toBe('100 100\n');
+  expect(run(temporaryDirectory(), 6, before, after)).toBe('100 100\n');
 });
 
 // What these calls do on a disk that is full: harness/test/full-disk.test.ts.
@@ -53,7 +53,23 @@ test('making room on a full disk', () => {
     wal.syncSync();
     const snapshot = { lastLsn: 60 };`;
   const after = 'console.log(wal.checkpointLsn, wal.firstLsn > 40, wal.firstLsn <= 61); await wal.close();';
-  expect(run(temporaryDirectory(), 7, before, after)).toBe('60 true true\n');
+  expect(run(temporaryDirectory(), 8, before, after)).toBe('60 true true\n');
+});
+
+test('a salvage around damage', () => {
+  const directory = temporaryDirectory();
+  const wal = SegmentedWal.openSync({ directory: join(directory, 'events'), segmentBytes: 8192 });
+  for (let lsn = 1; lsn <= 100; lsn++) wal.append(new Uint8Array(500));
+  wal.closeSync();
+  const { path, firstLsn } = wal.listSegments()[2] as { path: string; firstLsn: number };
+  const bytes = readFileSync(path);
+  bytes[4200] = (bytes[4200] as number) ^ 1;
+  writeFileSync(path, bytes);
+  expect(run(directory, 5)).toMatch(
+    new RegExp(
+      `^kept 99 records; damaged segments are in .*quarantine.*\nlost ${firstLsn} to ${firstLsn} unreadable\n$`,
+    ),
+  );
 });
 
 test('retention, a check beside a writer, salvage, and a lock that is waited for', () => {
@@ -77,7 +93,7 @@ test('retention, a check beside a writer, salvage, and a lock that is waited for
   );
   const aside = [path, ...others.map((each) => each.path)].map((each) => `kept aside ${each.split('/').at(-1)}\n`);
   expect(run(directory, 4)).toBe(`kept up to ${firstLsn - 1}\nlost ${firstLsn} to ${lastLsn}\n${aside.join('')}`);
-  expect(run(directory, 6, '', 'console.log(wal.nextLsn, wal.recovery.reason); await wal.close();')).toBe(
+  expect(run(directory, 7, '', 'console.log(wal.nextLsn, wal.recovery.reason); await wal.close();')).toBe(
     `${firstLsn} clean\n`,
   );
 });

@@ -39,10 +39,11 @@ export interface DamagedDirectory {
 }
 
 /** What opening a directory came to. */
-interface Opening {
+export interface Opening {
   readonly wal: SegmentedWal | undefined;
   readonly error: WalError | undefined;
   readonly records: readonly string[];
+  readonly lsns: readonly number[];
   /** The first LSN and the next one, when it was opened. */
   readonly range: readonly number[];
   readonly tree: Tree;
@@ -96,7 +97,9 @@ function checkTakenName(input: DamagedDirectory): void {
   }
 }
 
-function open(
+const NOTHING = { wal: undefined, records: [], lsns: [], range: [] };
+
+export function open(
   { history, allowPlaintext = false }: DamagedDirectory,
   tree: Tree,
   config: Partial<SegmentedWalConfig>,
@@ -116,16 +119,16 @@ function open(
     });
     const made = changes();
     const range = [wal.firstLsn, wal.nextLsn];
-    const records = Array.from(wal.replay(), textOf);
-    return { wal, error: undefined, records, range, tree: treeOn(io), changes: made };
+    const read = [...wal.replay({ onHole: 'skip' })];
+    const lsns = read.map((record) => record.lsn);
+    return { wal, error: undefined, records: read.map(textOf), lsns, range, tree: treeOn(io), changes: made };
   } catch (error) {
-    if (error instanceof Killed)
-      return { wal: undefined, error: undefined, records: [], range: [], tree: treeOn(io), changes: killed };
+    if (error instanceof Killed) return { ...NOTHING, error: undefined, tree: treeOn(io), changes: killed };
     if (!WalError.is(error)) throw error;
     const isFull = full !== undefined && error.code === 'WAL_NO_SPACE';
     const isTaken = error.reason === 'taken-name';
     assert.ok(isFull || isTaken || REFUSALS.includes(error.code), `${error.code}: ${error.message}\n${error.stack}`);
-    return { wal: undefined, error, records: [], range: [], tree: treeOn(io), changes: changes() };
+    return { ...NOTHING, error, tree: treeOn(io), changes: changes() };
   }
 }
 
@@ -146,7 +149,7 @@ function salvaged(input: DamagedDirectory): Opening {
 }
 
 /** A salvage that refuses has changed nothing; one that goes on with what another has begun may have gone some way. */
-function checkRefusal({ tree }: DamagedDirectory, { tree: left, error }: Opening): void {
+export function checkRefusal({ tree }: DamagedDirectory, { tree: left, error }: Opening): void {
   if (noteIn(tree) === undefined) {
     assert.ok(sameTree(left, tree), `salvage that refuses changed something: ${error?.message}`);
   } else {
@@ -160,7 +163,7 @@ const isOfAnAttempt = (entry: Entry | undefined): boolean =>
   entry instanceof Uint8Array && headerOf(entry)?.salvaged === true && entry.length <= 512;
 
 /** Every file that has the name of a segment is where it was, or in quarantine. */
-function checkNothingRemoved(tree: Tree, left: Tree): void {
+export function checkNothingRemoved(tree: Tree, left: Tree): void {
   const isBegun = noteIn(tree) !== undefined;
   for (const [path, entry] of tree) {
     if (parseSegmentFileName(path) === undefined) continue;
@@ -276,13 +279,20 @@ function checkReadonly(input: DamagedDirectory, strict: Opening): void {
   assert.deepEqual(readonly.range, strict.range);
 }
 
-/** Every record was appended with its LSN, and none is missing between the first and the last. */
-function checkContents({ history }: DamagedDirectory, { wal, records }: Opening): void {
-  const { firstLsn, nextLsn } = wal as SegmentedWal;
-  assert.equal(records.length, nextLsn - firstLsn);
+/** Every record was appended with its LSN, and none is missing between the first and the last, but in a hole. */
+export function checkContents({ history }: DamagedDirectory, { wal, records, lsns }: Opening): void {
+  const { firstLsn, nextLsn, recovery } = wal as SegmentedWal;
+  const holes = recovery.holes.flatMap(({ firstLsn: first, lastLsn: last }) =>
+    Array.from({ length: last - first + 1 }, (_, index) => first + index),
+  );
+  assert.deepEqual(
+    [...lsns, ...holes].sort((a, b) => a - b),
+    Array.from({ length: nextLsn - firstLsn }, (_, index) => firstLsn + index),
+    'a record is missing, and in no hole',
+  );
   const others = STRANGERS.map((number) => historyOf(number).ever);
   for (const [index, text] of records.entries()) {
-    const lsn = firstLsn + index;
+    const lsn = lsns[index] as number;
     assert.ok(
       history.ever.get(lsn)?.has(text) || others.some((ever) => ever.get(lsn)?.has(text)),
       `LSN ${lsn} never was ${text}`,
@@ -413,7 +423,7 @@ function sameHeader(entry: Entry | undefined, other: Entry | undefined): boolean
 }
 
 /** Kills an opening behind its changes, and opens again. */
-function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
+export function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
   if (whole.wal === undefined) return;
   const random = typeof input.kills === 'number' ? new Random(input.kills) : undefined;
   for (let killed = 0; killed < whole.changes; killed++) {
@@ -425,7 +435,7 @@ function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<Seg
 }
 
 /** Opens on a disk that becomes full, and again when there is room. */
-function checkFull(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
+export function checkFull(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
   if (whole.wal === undefined) return;
   const { salvage: expected } = whole.wal.recovery;
   for (let full = 0; full < whole.changes; full += typeof input.kills === 'number' ? 1 + (input.kills % 7) : 1) {
@@ -457,7 +467,8 @@ function checkAgain(
   }
   const again = strict.wal === undefined ? open(input, left, config) : strict;
   assert.equal(again.error, undefined, `${what}: ${again.error?.message}`);
-  assert.deepEqual(again.records, whole.records, `${what} other records are there`);
+  assert.deepEqual([again.lsns, again.records], [whole.lsns, whole.records], `${what} other records are there`);
+  assert.deepEqual(again.wal?.recovery.holes, whole.wal?.recovery.holes, `${what} other holes are there`);
   assert.deepEqual(again.range, whole.range);
   assert.equal(again.wal?.checkpointLsn, whole.wal?.checkpointLsn);
   assert.deepEqual(again.wal?.holds, whole.wal?.holds);

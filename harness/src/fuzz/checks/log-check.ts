@@ -29,7 +29,7 @@ const REFUSALS: readonly string[] = [
 ];
 
 /** What else it may say of a log that was forged. */
-const REFUSALS_OF_USE: readonly string[] = ['WAL_UNSUPPORTED', 'WAL_RANGE', 'WAL_BAD_KEY'];
+const REFUSALS_OF_USE: readonly string[] = ['WAL_UNSUPPORTED', 'WAL_RANGE', 'WAL_BAD_KEY', 'WAL_HOLE'];
 
 /** What a log may read for each byte that it has: some passes for evidence, and a few others. */
 const READS_PER_BYTE = 24;

@@ -78,14 +78,20 @@ export function fieldsAt(bytes: Uint8Array, at: number) {
 export type Fields = ReturnType<typeof fieldsAt>;
 
 /** What is wrong with the fields of a frame whose checksum is right. */
-export function problemOf({ length, lag, metaLength, flags, codec }: Fields) {
-  if (flags >= 32) return 'unknown-flags';
+export function problemOf({ length, lag, metaLength, flags, codec, lsn, type }: Fields) {
+  if (flags >= 64) return 'unknown-flags';
   if (codec >= 3) return 'unknown-codec';
   const [compressed, encrypted, scoped, mark] = [2, 4, 8, 16].map((bit) => (flags & bit) !== 0);
   const needed = 24 + (scoped ? 24 : 0) + metaLength + (encrypted ? 16 : 0);
   const isMark = flags === 16 && length === 24 && metaLength === 0 && codec === 0 && lag === 1;
-  const isRecord = !mark && compressed === (codec !== 0) && needed <= length && lag !== 0;
-  return isMark || isRecord ? undefined : 'impossible-fields';
+  const isHole =
+    flags === 32 &&
+    metaLength === 0 &&
+    codec === 0 &&
+    lag === 1 &&
+    lsn + BigInt(type) <= BigInt(Number.MAX_SAFE_INTEGER);
+  const isRecord = !mark && flags < 32 && compressed === (codec !== 0) && needed <= length && lag !== 0;
+  return isMark || isHole || isRecord ? undefined : 'impossible-fields';
 }
 
 /** Whether a frame with these fields, and `left` bytes of its file from it on, would prove that `lsn` had been durable. */
@@ -96,6 +102,7 @@ export function proves(fields: Fields, left: number, lsn: number, lastLsn: numbe
     length + 8 <= left &&
     problemOf(fields) === undefined &&
     lag !== 0xffff_ffff &&
+    fields.flags < 32 &&
     fields.lsn - BigInt(lag) >= BigInt(lsn) &&
     fields.lsn <= BigInt(lastLsn)
   );

@@ -223,6 +223,12 @@ function readUpTo({ bytes, header, firstLsn }: Part, limit: number) {
     const fields = fieldsAt(bytes, at);
     if (fields.length < 24 || Number(fields.lsn) !== readable || problemOf(fields) !== undefined) break;
     if ((fields.flags & 16) !== 0) continue;
+    if ((fields.flags & 32) !== 0) {
+      readable += fields.type;
+      whole = readable;
+      wholeUpTo = Math.max(wholeUpTo, Math.min(readable, limit));
+      continue;
+    }
     readable++;
     if ((fields.flags & 1) !== 0) continue;
     whole = readable;

@@ -1,5 +1,6 @@
 import { encodeCheckpoint, parseSegmentFileName, segmentFileName } from '@walstack/codec';
 import fc from 'fast-check';
+import { checkAround } from '../checks/around-check.js';
 import { checkDirectory, type DamagedDirectory, STRANGERS, salvagedPartly } from '../checks/directory-check.js';
 import { HISTORIES, headerOf, historyOf } from '../logs/histories.js';
 import type { Entry, Tree } from '../logs/trees.js';
@@ -183,23 +184,35 @@ function damaged(tree: Tree, index: number, damage: Damage): Tree {
   }
 }
 
+const SHAPES: fc.Arbitrary<Shape> = fc.record({
+  history: fc.nat(HISTORIES - 1),
+  interrupted: fc.option(fc.record({ damages: fc.array(damages, { minLength: 1, maxLength: 2 }), after: fc.nat(40) }), {
+    nil: undefined,
+  }),
+  allowPlaintext: fc.boolean(),
+  damages: fc.array(damages, { minLength: 1, maxLength: 4 }),
+  ahead: fc.oneof(fc.constant(0), fc.integer({ min: -2, max: 30 })),
+  kills: fc.oneof({ weight: 1, arbitrary: fc.constant('all' as const) }, { weight: 6, arbitrary: fc.nat() }),
+});
+
+const checkedBy =
+  (check: (input: DamagedDirectory) => void) =>
+  ({ history, tree, ...rest }: Input): void =>
+    check({ ...rest, history: historyOf(history), tree: new Map(Object.entries(tree)) });
+
 const directories = target<Shape, Input>({
   name: 'damaged directory',
-  shapes: fc.record({
-    history: fc.nat(HISTORIES - 1),
-    interrupted: fc.option(
-      fc.record({ damages: fc.array(damages, { minLength: 1, maxLength: 2 }), after: fc.nat(40) }),
-      { nil: undefined },
-    ),
-    allowPlaintext: fc.boolean(),
-    damages: fc.array(damages, { minLength: 1, maxLength: 4 }),
-    ahead: fc.oneof(fc.constant(0), fc.integer({ min: -2, max: 30 })),
-    kills: fc.oneof({ weight: 1, arbitrary: fc.constant('all' as const) }, { weight: 6, arbitrary: fc.nat() }),
-  }),
+  shapes: SHAPES,
   inputOf,
-  check: ({ history, tree, ...rest }) =>
-    checkDirectory({ ...rest, history: historyOf(history), tree: new Map(Object.entries(tree)) }),
+  check: checkedBy(checkDirectory),
+});
+
+const around = target<Shape, Input>({
+  name: 'directory around its damage',
+  shapes: SHAPES,
+  inputOf,
+  check: checkedBy(checkAround),
 });
 
 /** Whole directories of logs, in which files are missing, doubled, renamed, damaged, too old, or of another log. */
-export const DIRECTORY_TARGETS = [directories];
+export const DIRECTORY_TARGETS = [directories, around];

@@ -9,6 +9,7 @@ import { FRAMES_DEFECTS } from './frames.js';
 import { FULL_DISKS_DEFECTS } from './full-disks.js';
 import { GOES_ON_DEFECTS } from './goes-on.js';
 import { GROUPS_DEFECTS } from './groups.js';
+import { HOLES_DEFECTS } from './holes.js';
 import { LOCKS_DEFECTS } from './locks.js';
 import { PERCORE_DEFECTS } from './percore.js';
 import { PERCORE_LOGS_DEFECTS } from './percore-logs.js';
@@ -31,6 +32,7 @@ export const DEFECTS: readonly Defect[] = [
   ...GOES_ON_DEFECTS,
   ...FULL_DISKS_DEFECTS,
   ...SALVAGE_DEFECTS,
+  ...HOLES_DEFECTS,
   ...BACKUPS_DEFECTS,
   ...BATCHES_DEFECTS,
   ...ENCRYPTION_DEFECTS,

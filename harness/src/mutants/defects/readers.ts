@@ -14,9 +14,11 @@ export const READERS_DEFECTS: readonly Defect[] = [
     breaks: 'A tail whose segment is removed before it is read to its end finds where to continue.',
     file: `${READER}/directory/tail-segments.ts`,
     find: `      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);
+      this.#walk.lastOfSegment = this.#lastOfSealed;
     } catch (error) {
       yield* this.#relocateUnlessThere(error);`,
     replace: `      this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);
+      this.#walk.lastOfSegment = this.#lastOfSealed;
     } catch (error) {
       throw error;`,
   },

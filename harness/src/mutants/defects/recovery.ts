@@ -184,7 +184,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/salvage-interrupted.test.ts',
     breaks: 'A salvage that was begun without keys can be continued with keys.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: 'encryptedFrom ?? encryptionOf(plan.kept)',
+    find: 'encryptedFrom ?? encryptionOf(plan.readable)',
     replace: 'encryptedFrom ?? (encryptionOf(plan.kept), 0)',
   },
   {
@@ -275,8 +275,8 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/salvage-interrupted.test.ts',
     breaks: 'What an interrupted salvage was to keep, and is lost since, is in its report.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: 'const outside = [keptBefore, ...before.lost, ...now]',
-    replace: 'const outside = [...(keptBefore.toLsn < 0 ? [keptBefore] : []), ...before.lost, ...now]',
+    find: 'const beside = [keptBefore, ...before.lost, ...now]',
+    replace: 'const beside = [...(keptBefore.toLsn < 0 ? [keptBefore] : []), ...before.lost, ...now]',
   },
   {
     name: 'hold-ahead-proves-nothing',
@@ -342,7 +342,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     scenario: 'salvage-without-a-checkpoint',
     breaks: 'What salvage keeps is durable before a segment behind it proves that.',
     file: `${SEGMENTED}/salvage/salvage.ts`,
-    find: 'last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(environment, file, last)));',
+    find: '(yield* withWritableFile(io, last.path, (file) => rewrite(environment, file, last)));',
     replace: 'true;',
   },
   {

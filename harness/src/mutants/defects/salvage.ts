@@ -27,8 +27,8 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'Salvage keeps the whole chain below what it keeps, also where a newer checkpoint is behind it.',
     file: `${SEGMENTED}/salvage/salvage-plan.ts`,
-    find: 'this.#walk(top, top.header.number < firstKept ? 1 : firstKept);',
-    replace: 'this.#walk(top, firstKept);',
+    find: 'this.#files.walk(top, top.header.number < firstKept ? 1 : firstKept);',
+    replace: 'this.#files.walk(top, firstKept);',
   },
   {
     name: 'salvaged-below-the-checkpoint',
@@ -44,7 +44,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'Of two segments with one number salvage keeps neither without `salvageLsn`.',
     file: `${SEGMENTED}/salvage/salvage-plan.ts`,
-    find: '      if (this.#doubled.has(top.header.number)) return undefined;\n',
+    find: '      if (this.#files.isDoubled(top.header.number)) return undefined;\n',
     replace: '',
   },
   {
@@ -92,7 +92,7 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: 'A log of which only the checkpoint remains can be salvaged.',
     file: `${SEGMENTED}/recovery/open-log.ts`,
-    find: "  if (recoveryMode !== 'salvage') refuseRemains(directory, files);",
+    find: '  if (!salvages(recoveryMode)) refuseRemains(directory, files);',
     replace: "  if (recoveryMode !== 'readonly') refuseRemains(directory, files);",
   },
   {
@@ -123,13 +123,13 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     name: 'truncated-reported-as-lost',
     test: REFUSED_TEST,
     breaks: 'What was truncated is not reported as lost.',
-    file: `${SEGMENTED}/salvage/salvage-plan.ts`,
-    find: 'this.#remains = remains.filter(({ number }) => number >= (firstKept ?? 1));',
-    replace: 'this.#remains = remains;',
+    file: `${SEGMENTED}/salvage/salvage-files.ts`,
+    find: 'this.remains = remains.filter(({ number }) => number >= (firstKept ?? 1));',
+    replace: 'this.remains = remains;',
     also: {
-      file: `${SEGMENTED}/salvage/salvage-plan.ts`,
-      find: 'this.#untruncated = sound.filter(({ header }) => header.number >= (firstKept ?? 1));',
-      replace: 'this.#untruncated = sound;',
+      file: `${SEGMENTED}/salvage/salvage-files.ts`,
+      find: 'this.untruncated = sound.filter(({ header }) => header.number >= (firstKept ?? 1));',
+      replace: 'this.untruncated = sound;',
     },
   },
   {

@@ -1,4 +1,5 @@
 import { type Lsn, type SegmentHeader, segmentSeed } from '@walstack/codec';
+import type { Hole } from '../frames/holes.js';
 import type { Sessions } from './sessions.js';
 import type { SparseIndex } from './sparse-index.js';
 
@@ -14,6 +15,8 @@ export interface Segment {
   readonly sparseIndex?: SparseIndex;
   /** Which opening has written which of its records. */
   readonly sessions?: Sessions;
+  /** The records of it that are lost, where the log was salvaged around them. */
+  readonly holes?: readonly Hole[];
 }
 
 /** CRC32C of a segment's id: the seed of the checksums of its frames. */

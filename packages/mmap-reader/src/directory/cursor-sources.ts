@@ -46,6 +46,14 @@ export class DirectorySource implements CursorSource {
     throw this.#failed(error);
   }
 
+  passMark(frames: Frames): void {
+    try {
+      this.#reader.walk.passMark(frames);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
   close(): void {
     this.#isOver = true;
     this.#reader.close();
@@ -88,6 +96,10 @@ export class PieceSource implements CursorSource {
   stopReason(error: WalError | undefined): StopReason | undefined {
     if (error !== undefined) throw error;
     return undefined;
+  }
+
+  passMark(frames: Frames): void {
+    this.#reader.walk.passMark(frames);
   }
 
   /** The replay closes the reader. */

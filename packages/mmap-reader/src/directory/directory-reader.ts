@@ -1,5 +1,6 @@
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { watched } from '@walstack/storage-io/internal';
+import type { OnHole } from '../frames/holes.js';
 import type { WalRecord } from '../records/wal-record.js';
 import { CallWatch, READING_ABORTED } from '../walk/call-watch.js';
 import type { PieceReader } from '../walk/piece-reader.js';
@@ -11,6 +12,7 @@ import { ReplayedSegments, type ReplayPlan } from './replayed-segments.js';
 export interface DirectoryPlan extends ReplayPlan {
   readonly types: ReadonlySet<number> | undefined;
   readonly copy: boolean;
+  readonly onHole: OnHole;
 }
 
 /** Reads the records of a log's directory in order, segment by segment, beside a writer or without any. */
@@ -24,10 +26,10 @@ export class DirectoryReader implements PieceReader<WalRecord> {
 
   /** @param onClose - called when the reader is closed */
   constructor(io: StorageIo, plan: DirectoryPlan, onClose: () => void) {
-    const { from, copy, types } = plan;
+    const { from, copy, types, onHole } = plan;
     const matches = types === undefined ? undefined : ({ type }: { readonly type: number }) => types.has(type);
     this.io = io;
-    this.walk = new SegmentWalk(typeof from === 'string' ? 1 : from, copy, matches);
+    this.walk = new SegmentWalk(typeof from === 'string' ? 1 : from, copy, matches, onHole);
     this.watch = CallWatch.for(plan.call, READING_ABORTED, () => this.#segments.progress);
     this.#segments = new ReplayedSegments(io, plan, this.walk, this.watch);
     this.#onClose = onClose;

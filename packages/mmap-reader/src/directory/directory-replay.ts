@@ -11,6 +11,7 @@ import {
 import { createSyncFsStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
 import { nextTurn, Pace } from '@walstack/storage-io/internal';
 import { checkFrom, type ReadFrom } from '../chain/behind-checkpoint.js';
+import { checkOnHole, type OnHole } from '../frames/holes.js';
 import { ScanAhead, WORKERS_MAX } from '../parallel-scan/scan-ahead.js';
 import { checkDecoding, type DecodingSettings } from '../records/decoding.js';
 import { makeCursor, type RecordCursor } from '../records/record-cursor.js';
@@ -42,6 +43,11 @@ export interface ReplayDirectoryOptions extends DecodingSettings, LongCallOption
    * do. With `false` they are views, valid only until the next record is read. Default `true`.
    */
   readonly copy?: boolean;
+  /**
+   * What to do where records are lost, in a log that was salvaged around them: `'throw'`, the default, ends the replay with
+   * `WAL_HOLE`, whose `firstLsn` and `lastLsn` say which ones, `'skip'` goes on behind them.
+   */
+  readonly onHole?: OnHole;
   /** The backend with the log. Default: files, by blocking calls. */
   readonly io?: StorageIo;
 }
@@ -54,6 +60,7 @@ const OPTIONS = optionNames<ReplayDirectoryOptions>({
   signal: true,
   onProgress: true,
   copy: true,
+  onHole: true,
   io: true,
   keyRing: true,
   allowPlaintext: true,
@@ -69,7 +76,7 @@ const OPTIONS = optionNames<ReplayDirectoryOptions>({
  * is left out; something acknowledged that cannot be read is an error:
  *
  * `WAL_CORRUPT` naming file, offset and LSN; `WAL_TRUNCATED` with `firstLsn` when a record was removed from the log,
- * before or during the replay; `WAL_NOT_FOUND` where there is no log; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`;
+ * before or during the replay; `WAL_HOLE` with `firstLsn` and `lastLsn` where the log was salvaged around lost records; `WAL_NOT_FOUND` where there is no log; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`;
  * `WAL_BAD_KEY`, `WAL_TOO_LARGE` for records that cannot be decoded; `WAL_ABORTED`.
  *
  * @throws `TypeError`, `RangeError` for wrong arguments
@@ -83,6 +90,7 @@ export function replayDirectory(directory: string | URL, options: ReplayDirector
     signal,
     onProgress,
     copy = true,
+    onHole = 'throw',
     io,
     ...decoding
   } = checkOptions('options', options, OPTIONS);
@@ -94,6 +102,7 @@ export function replayDirectory(directory: string | URL, options: ReplayDirector
     to: checkLsn('to', to),
     types: checkTypes(types),
     copy: checkBoolean('copy', copy),
+    onHole: checkOnHole('onHole', onHole),
     decoding: checkDecoding(decoding),
     call: checkLongCall(signal, onProgress),
     ahead: undefined,

@@ -2,6 +2,7 @@ import { KeyRing, type Lsn } from '@walstack/codec';
 import { checkBoolean, checkOneOf, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import { checkFrom, type ReadFrom } from '../chain/behind-checkpoint.js';
 import type { Demands } from '../chain/encrypted-from.js';
+import { checkOnHole, type OnHole } from '../frames/holes.js';
 import { checkDecoding } from '../records/decoding.js';
 import type { WalRecord } from '../records/wal-record.js';
 import { checkLongCall, type LongCallOptions, type WalProgress } from '../walk/call-watch.js';
@@ -42,6 +43,11 @@ export interface LogTailOptions extends LongCallOptions {
    * decodable. Default: all are returned.
    */
   readonly matches?: ((record: Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>) => boolean) | undefined;
+  /**
+   * What to do where records are lost, in a log that was salvaged around them: `'throw'`, the default, rejects with `WAL_HOLE`,
+   * whose `firstLsn` and `lastLsn` say which ones, `'skip'` goes on behind them.
+   */
+  readonly onHole?: OnHole;
   /** The keys of encrypted segments; a function in the process of the writer, whose key ring may change later. */
   readonly keyRing?: KeyRing | (() => KeyRing | undefined) | undefined;
   /**
@@ -90,6 +96,7 @@ const OPTIONS = optionNames<LogTailOptions>({
   durable: true,
   copy: true,
   matches: true,
+  onHole: true,
   keyRing: true,
   allowPlaintext: true,
   encryptedFrom: true,
@@ -109,6 +116,7 @@ export interface TailPlan {
   readonly durable: () => Lsn;
   readonly copy: boolean;
   readonly matches: LogTailOptions['matches'];
+  readonly onHole: OnHole;
   readonly keyRing: () => KeyRing | undefined;
   readonly decoding: Omit<Demands, 'keyRing'>;
   readonly call: LongCallOptions;
@@ -124,6 +132,7 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     durable = noneDurable,
     copy = true,
     matches,
+    onHole = 'throw',
     keyRing,
     allowPlaintext,
     encryptedFrom,
@@ -149,6 +158,7 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     durable,
     copy: checkBoolean('copy', copy),
     matches,
+    onHole: checkOnHole('onHole', onHole),
     keyRing: typeof keyRing === 'function' ? keyRing : () => keyRing,
     decoding: { encryptedFrom, ...checkDecoding({ allowPlaintext, maxPayloadBytes }) },
     call: checkLongCall(signal, onProgress),

@@ -42,7 +42,12 @@ export class LogTail {
     const plan = checkTailOptions(options);
     this.#io = io;
     this.#directory = checkPath('directory', directory);
-    this.#walk = new SegmentWalk(typeof plan.from === 'string' ? UNKNOWN : plan.from, plan.copy, plan.matches);
+    this.#walk = new SegmentWalk(
+      typeof plan.from === 'string' ? UNKNOWN : plan.from,
+      plan.copy,
+      plan.matches,
+      plan.onHole,
+    );
     this.#watch = CallWatch.for(plan.call, READING_ABORTED, () => this.#segments.progress);
     this.#segments = new TailSegments(io, this.#directory, plan, this.#walk, this.#watch?.isReported === true);
     this.#ending = watchOf(this.#watch, { reason: () => this.#segments.closedBecause });

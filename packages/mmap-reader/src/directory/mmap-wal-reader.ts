@@ -4,6 +4,7 @@ import { checkOptions, checkPath, notConstructible } from '@walstack/codec/inter
 import type { MappingAdvice } from '@walstack/native';
 import { recycled } from '../chain/corruption.js';
 import { isSealed } from '../chain/sealed.js';
+import { checkOnHole, type OnHole } from '../frames/holes.js';
 import { checkDecoding, DECODING_OPTIONS, type DecodingSettings } from '../records/decoding.js';
 import { makeCursor, type RecordCursor, type StopReason } from '../records/record-cursor.js';
 import type { WalRecord } from '../records/wal-record.js';
@@ -12,6 +13,17 @@ import { MappedFile, tryToMap } from '../windows/mapped-file.js';
 import { ReadFile } from '../windows/read-file.js';
 import { headerOfOpen } from '../windows/segment-id.js';
 import { SegmentSource } from './segment-source.js';
+
+/** How one segment is read. */
+export interface SegmentReadOptions extends DecodingSettings {
+  /**
+   * What to do where records are lost, in a log that was salvaged around them: `'throw'`, the default, throws `WAL_HOLE`, whose
+   * `firstLsn` and `lastLsn` say which ones, and the next call reads on behind them; `'skip'` does so without the error.
+   */
+  readonly onHole?: OnHole;
+}
+
+const OPTIONS = [...DECODING_OPTIONS, 'onHole'] as const satisfies readonly (keyof SegmentReadOptions)[];
 
 /**
  * Reads one segment file, without a lock on its log: a sealed one is mapped into memory, and payloads are views of the
@@ -28,17 +40,25 @@ export class MmapWalReader implements Iterable<WalRecord> {
   readonly #file: FileWindows;
   readonly #mapped: MappedFile | undefined;
   readonly #decoder: PayloadDecoder;
+  readonly #onHole: OnHole;
   readonly #sources = new Set<SegmentSource>();
   readonly #source: SegmentSource;
   readonly #cursor: RecordCursor;
 
-  private constructor(path: string, header: SegmentHeader, file: FileWindows, decoding: DecodingSettings) {
+  private constructor(
+    path: string,
+    header: SegmentHeader,
+    file: FileWindows,
+    decoding: DecodingSettings,
+    onHole: OnHole,
+  ) {
     if (decoding === undefined) throw notConstructible('MmapWalReader', 'use MmapWalReader.open(path)');
     this.path = path;
     this.header = header;
     this.#file = file;
     this.#mapped = file instanceof MappedFile ? file : undefined;
     this.#decoder = new PayloadDecoder(header, path, decoding);
+    this.#onHole = onHole;
     this.#source = this.#newSource();
     this.#cursor = makeCursor(this.#source);
   }
@@ -50,15 +70,17 @@ export class MmapWalReader implements Iterable<WalRecord> {
    * `WAL_IO_FAILED`; `WAL_BAD_KEY`, `WAL_UNSUPPORTED` when the ring cannot get its key synchronously; `TypeError`,
    * `RangeError` for wrong arguments
    */
-  static open(path: string | URL, options: DecodingSettings = {}): MmapWalReader {
+  static open(path: string | URL, options: SegmentReadOptions = {}): MmapWalReader {
     const checkedPath = checkPath('path', path);
-    const decoding = checkDecoding(checkOptions('options', options, DECODING_OPTIONS));
+    const { onHole = 'throw', ...given } = checkOptions('options', options, OPTIONS);
+    const decoding = checkDecoding(given);
+    checkOnHole('onHole', onHole);
     const header = readHeaderAt(checkedPath);
     const { keyRing } = decoding;
     if (header.encrypted && keyRing?.has(header.keyId) === false) keyRing.loadSync([header.keyId]);
     const file = openFile(checkedPath, header);
     try {
-      return new MmapWalReader(checkedPath, header, file, decoding);
+      return new MmapWalReader(checkedPath, header, file, decoding, onHole);
     } catch (error) {
       file.close();
       throw error;
@@ -87,7 +109,7 @@ export class MmapWalReader implements Iterable<WalRecord> {
 
   /** Whether it has no readable record. @throws `WAL_CLOSED` */
   get isEmpty(): boolean {
-    const cursor = this.cursor();
+    const cursor = makeCursor(this.#newSource('skip'));
     try {
       return !cursor.next();
     } finally {
@@ -110,7 +132,7 @@ export class MmapWalReader implements Iterable<WalRecord> {
    *
    * @returns `undefined` at the end, or at the first frame that cannot be read: see {@link stopReason}
    * @throws `WAL_BAD_KEY`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when it cannot be decoded; `WAL_TRUNCATED` when the file
-   * was reused while it was read without a mapping; `WAL_IO_FAILED`; `WAL_CORRUPT` when it was truncated by another
+   * was reused while it was read without a mapping; `WAL_HOLE` where records are lost; `WAL_IO_FAILED`; `WAL_CORRUPT` when it was truncated by another
    * program
    */
   nextRecord(): WalRecord | undefined {
@@ -156,13 +178,14 @@ export class MmapWalReader implements Iterable<WalRecord> {
     this.close();
   }
 
-  #newSource(): SegmentSource {
+  #newSource(onHole = this.#onHole): SegmentSource {
     if (this.#file.isClosed) throw closed(this.path);
     const source: SegmentSource = new SegmentSource(
       this.#file,
       this.#decoder,
       this.header,
       this.#mapped === undefined,
+      onHole,
       () => {
         this.#sources.delete(source);
       },

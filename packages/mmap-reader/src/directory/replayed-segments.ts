@@ -81,7 +81,8 @@ export class ReplayedSegments implements WalkPolicy {
         const aheadScanner = this.#ahead?.scanner(this.#index - 1);
         this.#isScannedAhead = aheadScanner !== undefined;
         this.#walk.enter(aheadScanner ?? (yield* openSealed(this.#io, link)), decoder);
-        this.#walk.until = Math.min(successor.header.firstLsn - 1, to);
+        this.#walk.lastOfSegment = successor.header.firstLsn - 1;
+        this.#walk.until = Math.min(this.#walk.lastOfSegment, to);
       }
     } catch (error) {
       if (WalError.is(error, 'WAL_ABORTED')) throw error;
@@ -145,6 +146,8 @@ export class ReplayedSegments implements WalkPolicy {
     this.#isScannedAhead = false;
     try {
       this.#walk.enter(yield* openSealed(this.#io, this.#current, { from: end, nextLsn }), decoder);
+      const successor = this.#links?.[this.#index];
+      if (successor !== undefined) this.#walk.lastOfSegment = successor.header.firstLsn - 1;
     } catch (error) {
       throw yield* this.#explained(error, nextLsn);
     }
@@ -185,6 +188,8 @@ export class ReplayedSegments implements WalkPolicy {
     const summary = new FrameSummary(0);
     const until = Math.min(lsn, this.#walk.until + 1);
     while (scanner.frames.nextLsn < until && (yield* scanner.fill())) scanner.frames.skip(summary, until);
+    const hole = summary.holes.at(-1);
+    if (hole !== undefined && hole.lastLsn >= lsn) this.#walk.passHole(scanner.frames, hole);
   }
 
   /** The segment that is being read. */

@@ -1,6 +1,7 @@
 import { type Lsn, type PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
 import { recycled } from '../chain/corruption.js';
 import type { Frames } from '../frames/frames.js';
+import { inHole, type OnHole } from '../frames/holes.js';
 import { WindowScanner } from '../frames/window-scanner.js';
 import type { CursorSource, StopReason } from '../records/record-cursor.js';
 import type { FileWindows } from '../windows/file-windows.js';
@@ -14,10 +15,12 @@ export class SegmentSource implements CursorSource {
   readonly #file: FileWindows;
   readonly #isUnguarded: boolean;
   readonly #scanner: WindowScanner;
+  readonly #onHole: OnHole;
   readonly #onClose: () => void;
 
   /**
    * @param isUnguarded - the file may be reused for another segment while it is read
+   * @param onHole - what happens where records are lost
    * @param onClose - called when the source is closed
    */
   constructor(
@@ -25,11 +28,13 @@ export class SegmentSource implements CursorSource {
     decoder: PayloadDecoder,
     header: SegmentHeader,
     isUnguarded: boolean,
+    onHole: OnHole,
     onClose: () => void,
   ) {
     this.decoder = decoder;
     this.#file = file;
     this.#isUnguarded = isUnguarded;
+    this.#onHole = onHole;
     this.#onClose = onClose;
     this.#scanner = new WindowScanner(file, header, header.blockBytes, header.firstLsn, file.size);
   }
@@ -54,6 +59,10 @@ export class SegmentSource implements CursorSource {
     if (!frames.stopped && this.#isZeroFrom(frames.end)) return 'end';
     if (this.#isUnguarded && !this.#file.hasId(frames.header.segmentId)) throw recycled(frames.path, frames.nextLsn);
     return frames.stopped ? 'wrong-lsn' : 'bad-frame';
+  }
+
+  passMark({ path, position, hole }: Frames): void {
+    if (hole !== undefined && this.#onHole === 'throw') throw inHole(path, position, hole);
   }
 
   /** Releases the memory; the opener of the file closes it. */

@@ -243,8 +243,11 @@ export class TailSegments implements WalkPolicy {
     if (this.#count !== undefined) yield* this.#count.enter(links, this.#walk.nextLsn);
     try {
       const decoder = yield* this.#makeDecoder();
-      if (successor !== undefined) this.#walk.enter(yield* openSealed(this.#io, link), decoder);
-      else yield* this.#enterNewest(link, decoder);
+      if (successor === undefined) yield* this.#enterNewest(link, decoder);
+      else {
+        this.#walk.enter(yield* openSealed(this.#io, link), decoder);
+        this.#walk.lastOfSegment = this.#lastOfSealed;
+      }
     } catch (error) {
       yield* this.#relocateUnlessThere(error);
     }
@@ -369,6 +372,7 @@ export class TailSegments implements WalkPolicy {
     try {
       const decoder = yield* this.#makeDecoder();
       this.#walk.enter(yield* openSealed(this.#io, links[0] as Link, range), decoder, sessions);
+      this.#walk.lastOfSegment = this.#lastOfSealed;
     } catch (error) {
       yield* this.#relocateUnlessThere(error);
     }

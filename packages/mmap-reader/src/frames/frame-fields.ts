@@ -16,6 +16,8 @@ export const BODY = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES;
 
 /** Flags in the word of meta length, flags and codec. */
 export const MARK = RecordFlag.mark << 16;
+/** The flags of frames that are no records: marks and holes. */
+export const NO_RECORD = RecordFlag.mark | RecordFlag.hole;
 export const ENCRYPTED = RecordFlag.encrypted << 16;
 
 /** How many values a word of 32 bits has. */
@@ -49,7 +51,7 @@ export function checkFields(path: string, header: SegmentHeader, record: RecordH
     );
   }
   const isStray = (flags & RecordFlag.encrypted) !== 0 && !header.encrypted;
-  const isLast = lsn === Number.MAX_SAFE_INTEGER && (flags & RecordFlag.mark) === 0;
+  const isLast = lsn === Number.MAX_SAFE_INTEGER && (flags & NO_RECORD) === 0;
   if (problem === undefined && !isStray && !isLast) return;
   const what = `the record with LSN ${lsn} at offset ${offset} has fields that cannot be`;
   throw corruption(path, 'impossible-fields', what, { offset, lsn });

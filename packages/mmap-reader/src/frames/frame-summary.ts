@@ -1,5 +1,6 @@
-import { isMark, type Lsn, RecordFlag, type RecordHeader } from '@walstack/codec';
+import { isHole, isMark, type Lsn, RecordFlag, type RecordHeader } from '@walstack/codec';
 import { Sessions } from '../chain/sessions.js';
+import { type Hole, holeOf, nextLsnBehind } from './holes.js';
 
 /** What frames that were skipped prove, and how they end. */
 export class FrameSummary {
@@ -11,6 +12,8 @@ export class FrameSummary {
   openBatch: { readonly end: number; readonly nextLsn: Lsn } | undefined;
   /** Which opening has written which records. */
   readonly sessions = new Sessions();
+  /** The records that are lost, in order. */
+  readonly holes: Hole[] = [];
 
   /** @param provenLsn - what is known to be durable without any frame */
   constructor(provenLsn: Lsn) {
@@ -25,8 +28,17 @@ export class FrameSummary {
       return;
     }
     this.markType = undefined;
-    if ((record.flags & RecordFlag.batchContinues) === 0) this.openBatch = undefined;
+    if (isHole(record)) this.#hole(record);
+    else if ((record.flags & RecordFlag.batchContinues) === 0) this.openBatch = undefined;
     else this.openBatch ??= { end, nextLsn: record.lsn };
+  }
+
+  /** What is before a hole is durable, and a batch is in front of it or behind it. */
+  #hole(record: RecordHeader): void {
+    this.openBatch = undefined;
+    this.provenLsn = Math.max(this.provenLsn, nextLsnBehind(record) - 1);
+    const hole = holeOf(record);
+    if (hole !== undefined) this.holes.push(hole);
   }
 
   /** Adds records outside of batches, or the last one of a batch. */

@@ -18,8 +18,9 @@ import {
 import { seedOf } from '../chain/segment.js';
 import type { WalRecord } from '../records/wal-record.js';
 import type { MemoryGuard } from '../windows/file-windows.js';
-import { BODY, bodyStart, checkFields, ENCRYPTED, HEADER, lsnAt, MARK, WORD } from './frame-fields.js';
+import { BODY, bodyStart, checkFields, ENCRYPTED, HEADER, lsnAt, MARK, NO_RECORD, WORD } from './frame-fields.js';
 import type { FrameSummary } from './frame-summary.js';
+import { type Hole, holeOf, nextLsnBehind } from './holes.js';
 import { noBytes } from './no-bytes.js';
 import { plainRecordAt } from './plain-record.js';
 
@@ -63,7 +64,7 @@ export class Frames {
   #runEnd = 0;
   #runLsn: Lsn;
   #run = 0;
-  /** Whether the frame before the run is a mark. */
+  /** Whether the frame before the run is a mark or a hole. */
   #isAfterMark = false;
   /** The end of the frames before this piece. */
   #endBefore: number;
@@ -149,7 +150,7 @@ export class Frames {
     return this.#base + this.#at;
   }
 
-  /** LSN of the current frame; of a mark, the next LSN that will be assigned. */
+  /** LSN of the current frame; of a mark and a hole, the LSN of the next record. */
   get lsn(): Lsn {
     return this.isMark ? this.nextLsn : this.nextLsn - 1;
   }
@@ -162,9 +163,14 @@ export class Frames {
     return this.#view.getUint8(this.#at + HEADER + 18);
   }
 
-  /** Whether the current frame is a mark, not a record. */
+  /** Whether the current frame is a mark or a hole, not a record. */
   get isMark(): boolean {
     return this.#isAfterMark && this.#index === this.#runStart;
+  }
+
+  /** The records that are lost where the current frame is; `undefined` when it is no hole, or only fills bytes. */
+  get hole(): Hole | undefined {
+    return this.isMark ? holeOf(this.record) : undefined;
   }
 
   get metaLength(): number {
@@ -516,13 +522,13 @@ export class Frames {
     }
     readRecordHeader(this.#view, at, this.#record);
     this.checkRead();
-    const isMark = (this.#record.flags & RecordFlag.mark) !== 0;
+    const isMark = (this.#record.flags & NO_RECORD) !== 0;
     checkFields(this.path, this.header, this.#record, this.#base + at);
     this.#at = at;
     this.#index = index + 1;
     this.#recordIndex = index + 1;
     this.#isAfterMark = isMark;
-    this.#beginRun(isMark ? nextLsn : nextLsn + 1, index + 1);
+    this.#beginRun(isMark ? nextLsnBehind(this.#record) : nextLsn + 1, index + 1);
     return true;
   }
 

@@ -32,6 +32,8 @@ export interface CursorSource {
    * @param error - the error of the step to an invalid frame
    */
   stopReason(error: WalError | undefined): StopReason | undefined;
+  /** The current frame is a mark or a hole. @throws `WAL_HOLE` where records to be read are lost, unless they are skipped */
+  passMark(frames: Frames): void;
   /** Ends the reading. */
   close(): void;
 }
@@ -69,7 +71,8 @@ export class RecordCursor {
    * Steps to the next record, whose checksum is verified by then.
    *
    * @returns `false` when there is no further record: see {@link stopReason}
-   * @throws `WAL_IO_FAILED` when the disk cannot read, `WAL_CORRUPT` when the file was cut meanwhile
+   * @throws `WAL_IO_FAILED` when the disk cannot read, `WAL_CORRUPT` when the file was cut meanwhile, `WAL_HOLE` where records are
+   * lost
    */
   next(): boolean {
     const frames = this.#frames;
@@ -196,7 +199,8 @@ export class RecordCursor {
       if (frames === undefined || frames.nextLsn > this.#until || !this.#step(frames)) {
         if (frames !== undefined) this.#checkRead(frames);
         if (!this.#advance()) return false;
-      } else if (!frames.isMark && (this.#types === undefined || this.#types.has(frames.type))) return true;
+      } else if (frames.isMark) this.#source.passMark(frames);
+      else if (this.#types === undefined || this.#types.has(frames.type)) return true;
     }
   }
 

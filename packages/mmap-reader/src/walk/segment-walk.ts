@@ -3,6 +3,7 @@ import type { IoRoutine } from '@walstack/storage-io';
 import { Sessions } from '../chain/sessions.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import type { Frames } from '../frames/frames.js';
+import { type Hole, holeUpTo, inHole, type OnHole } from '../frames/holes.js';
 import { decodeRecord } from '../records/decode-record.js';
 import { RunCopies } from '../records/run-copies.js';
 import type { WalRecord } from '../records/wal-record.js';
@@ -43,11 +44,14 @@ export interface WalkPolicy {
 export class SegmentWalk {
   /** The last LSN that is read from the current segment. */
   until: Lsn = 0;
+  /** The last LSN of the current segment: what is behind it was cut off. */
+  lastOfSegment: Lsn = Number.MAX_SAFE_INTEGER;
   /** The sessions of the current segment, as far as it was read. */
   sessions = new Sessions();
   #nextLsn: Lsn;
   readonly #copy: boolean;
   readonly #matches: ((frames: Frames) => boolean) | undefined;
+  readonly #onHole: OnHole;
   #scanner: FrameScanner | undefined;
   #frames: Frames | undefined;
   #decoder: PayloadDecoder | undefined;
@@ -64,11 +68,13 @@ export class SegmentWalk {
    * @param from - the first LSN to return
    * @param copy - return copies of meta and payload
    * @param matches - whether to return the current record; called before it is decoded
+   * @param onHole - what happens where records are lost
    */
-  constructor(from: Lsn, copy: boolean, matches: ((frames: Frames) => boolean) | undefined) {
+  constructor(from: Lsn, copy: boolean, matches: ((frames: Frames) => boolean) | undefined, onHole: OnHole) {
     this.#nextLsn = from;
     this.#copy = copy;
     this.#matches = matches;
+    this.#onHole = onHole;
   }
 
   /** The first LSN that was not returned yet: records before it are skipped. */
@@ -148,7 +154,7 @@ export class SegmentWalk {
     if (frames === undefined || decoder === undefined) return undefined;
     while (frames.nextLsn <= this.until && frames.next()) {
       if (frames.isMark) {
-        this.sessions.note(frames.record);
+        this.passMark(frames);
         continue;
       }
       if (frames.lsn < this.#nextLsn) continue;
@@ -168,6 +174,21 @@ export class SegmentWalk {
     }
     frames.checkRead();
     return undefined;
+  }
+
+  /** Passes a frame that is no record. @throws `WAL_HOLE` where records to be read are lost, unless they are skipped */
+  passMark(frames: Frames): void {
+    const { hole } = frames;
+    if (hole === undefined) this.sessions.note(frames.record);
+    else this.passHole(frames, hole);
+  }
+
+  /** Passes a hole at the current frame. @throws `WAL_HOLE` like {@link passMark} */
+  passHole({ path, position }: Frames, hole: Hole): void {
+    const lost = holeUpTo(hole, this.lastOfSegment);
+    if (lost === undefined || lost.lastLsn < this.#nextLsn) return;
+    if (this.#onHole === 'throw') throw inHole(path, position, lost);
+    this.#nextLsn = lost.lastLsn + 1;
   }
 
   /** Skips a record that is not requested. @throws `WAL_CORRUPT` when its fields could not be read */
@@ -209,6 +230,7 @@ export class SegmentWalk {
   enter(scanner: FrameScanner, decoder: PayloadDecoder, sessions = new Sessions()): void {
     this.leave();
     this.sessions = sessions;
+    this.lastOfSegment = Number.MAX_SAFE_INTEGER;
     this.#scanner = scanner;
     this.#frames = scanner.frames;
     this.#decoder = decoder;

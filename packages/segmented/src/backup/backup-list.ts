@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type FileName, type Lsn, segmentFileName, WalError } from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
-import { isNoFile, readWholeFile, type Segment } from '@walstack/mmap-reader/internal';
+import { type Hole, holeUpTo, isNoFile, readWholeFile, type Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 
 /** A segment of a backup. */
@@ -16,6 +16,8 @@ export interface ListedSegment {
   readonly nextLsn: Lsn;
   /** The sessions in it, but for the first: the LSN that each begins with, and its id. */
   readonly sessions: readonly (readonly [firstLsn: Lsn, id: string])[];
+  /** The first and the last LSN of each hole in it; absent where there is none. */
+  readonly holes?: readonly (readonly [firstLsn: Lsn, lastLsn: Lsn])[];
 }
 
 /** What a backup consists of. The last segment may go on in the log, and the copy of it has a mark at its end. */
@@ -39,10 +41,15 @@ export const hexOf = (id: Uint8Array): string => Buffer.from(id).toString('hex')
 export const listedName = ({ number, firstLsn }: ListedSegment): string => segmentFileName(number, firstLsn);
 
 /** What a backup says of a segment. */
-export function listed({ header, end, nextLsn, sessions }: Segment): ListedSegment {
+export function listed({ header, end, nextLsn, sessions, holes = [] }: Segment): ListedSegment {
   const { number, firstLsn, segmentId } = header;
-  return { number, firstLsn, id: hexOf(segmentId), end, nextLsn, sessions: sessions?.before(nextLsn) ?? [] };
+  const lost = holes.flatMap((hole) => holeUpTo(hole, nextLsn - 1) ?? []);
+  const id = hexOf(segmentId);
+  return { number, firstLsn, id, end, nextLsn, sessions: sessions?.before(nextLsn) ?? [], ...holesOf(lost) };
 }
+
+const holesOf = (holes: readonly Pick<Hole, 'firstLsn' | 'lastLsn'>[]): Pick<ListedSegment, 'holes'> =>
+  holes.length === 0 ? {} : { holes: holes.map(({ firstLsn, lastLsn }) => [firstLsn, lastLsn] as const) };
 
 /** The content of the file `backup.next`, which becomes `backup.segments`. */
 export function encodeList(list: BackupList): Uint8Array {
@@ -91,10 +98,12 @@ function decodeList(bytes: Uint8Array, path: string): BackupList {
 }
 
 function segmentOf(value: unknown): ListedSegment | undefined {
-  const { number, firstLsn, id, end, nextLsn, sessions } = objectOf(value) ?? {};
+  const { number, firstLsn, id, end, nextLsn, sessions, holes } = objectOf(value) ?? {};
   if (!isCount(number) || !isCount(firstLsn) || !isId(id) || !isCount(end) || !isCount(nextLsn)) return undefined;
   if (!Array.isArray(sessions) || !sessions.every(isSession)) return undefined;
-  return { number, firstLsn, id, end, nextLsn, sessions };
+  if (holes === undefined) return { number, firstLsn, id, end, nextLsn, sessions };
+  if (!Array.isArray(holes) || !holes.every(isRange)) return undefined;
+  return { number, firstLsn, id, end, nextLsn, sessions, holes };
 }
 
 export function objectOf(value: unknown): Record<string, unknown> | undefined {
@@ -110,6 +119,8 @@ const isSalvagedBelow = (value: unknown): value is number => value === 0 || isCo
 
 const isSession = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && isCount(value[0]) && typeof value[1] === 'string';
+
+const isRange = (value: unknown): boolean => Array.isArray(value) && value.length === 2 && value.every(isCount);
 
 function damaged(path: string, reason: string, cause?: unknown): WalError {
   return new WalError(

@@ -156,14 +156,14 @@ export class Backup {
       const isKept =
         isNewest && last !== undefined && isSame(last, now)
           ? yield* this.#has(name, now)
-          : !isNewest && present.has(now.number) && (yield* this.#has(name, now));
+          : !isNewest && hasSameHoles(present.get(now.number), now) && (yield* this.#has(name, now));
       if (isKept) {
         yield* tally.kept(segment);
         continue;
       }
       staged.add(stage);
-      // What was staged whole by a backup that has not ended.
-      if (!isNewest && there.has(stage) && (yield* this.#has(stage, now))) {
+      // What was staged whole by a backup that has not ended; a segment with holes may have been staged as it was before them.
+      if (!isNewest && now.holes === undefined && there.has(stage) && (yield* this.#has(stage, now))) {
         yield* tally.kept(segment);
         continue;
       }
@@ -283,6 +283,10 @@ function fileOf(segment: Segment, isNewest: boolean): BackupFile {
 const isOfACut = (error: unknown): boolean => WalError.is(error) && CUT_CODES.has(error.code);
 
 const CUT_CODES: ReadonlySet<string> = new Set(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER', 'WAL_CORRUPT']);
+
+/** Whether an earlier backup has a segment with the same records lost: a salvage around damage replaces the file. */
+const hasSameHoles = (before: ListedSegment | undefined, now: ListedSegment): boolean =>
+  before !== undefined && JSON.stringify(before.holes) === JSON.stringify(now.holes);
 
 const isSame = (a: ListedSegment, b: ListedSegment): boolean => JSON.stringify(a) === JSON.stringify(b);
 

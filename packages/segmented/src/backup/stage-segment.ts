@@ -103,7 +103,9 @@ function* verifyAndEnd(environment: Environment, segment: Segment, file: IoFile,
   const summary = new FrameSummary(0);
   try {
     while (yield* scanner.fill()) frames.skip(summary);
-    if (frames.nextLsn !== segment.nextLsn) throw unreadable(segment, frames.end, frames.nextLsn);
+    // A cut may have been in a hole.
+    const isCutHole = (summary.holes.at(-1)?.lastLsn ?? 0) >= segment.nextLsn;
+    if (frames.nextLsn !== segment.nextLsn && !isCutHole) throw unreadable(segment, frames.end, frames.nextLsn);
     if (!isNewest || isEmpty(segment) || summary.markType !== undefined) return;
     yield* writeEndMark(environment, file, { ...segment, end: frames.end });
   } catch (error) {

@@ -90,6 +90,10 @@ export function refuseUnlessEarlier(
       const what = `has a backup of another copy of this log, which has gone on differently from LSN ${before.firstLsn} on`;
       throw refused(directory, 'branched', what);
     }
+    const lost = after === undefined ? undefined : lostSince(before, after);
+    if (lost !== undefined) {
+      throw refused(directory, 'ahead', `has a backup with LSN ${lost}, which the log has lost since`);
+    }
     const isTruncated = isOwn && before.number < oldest.number && isKeptBySalvages(before, earlier, now);
     const nextLsn = after?.nextLsn ?? before.firstLsn;
     // What the log has cut off begins behind `cutLsn`.
@@ -97,6 +101,16 @@ export function refuseUnlessEarlier(
     const what = `has a backup with records up to LSN ${before.nextLsn - 1} that the log does not have, and did not cut off`;
     throw refused(directory, 'ahead', what);
   }
+}
+
+/** The first LSN that a log has lost in a segment since, as it was salvaged around damage; `undefined` when there is none. */
+function lostSince(before: ListedSegment, after: ListedSegment): Lsn | undefined {
+  for (const [firstLsn, lastLsn] of after.holes ?? []) {
+    let lsn = firstLsn;
+    for (const [first, last] of before.holes ?? []) if (first <= lsn && lsn <= last) lsn = last + 1;
+    if (lsn <= lastLsn && lsn < before.nextLsn) return lsn;
+  }
+  return undefined;
 }
 
 /** Whether a log has all of a segment of the backup. */

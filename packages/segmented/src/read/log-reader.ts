@@ -4,8 +4,10 @@ import type { LongCallOptions, WalProgress, WalRecord } from '@walstack/mmap-rea
 import {
   CallWatch,
   checkLongCall,
+  checkOnHole,
   type Frames,
   LONG_CALL_OPTIONS,
+  type OnHole,
   type PieceReader,
   READING_ABORTED,
   SegmentWalk,
@@ -23,25 +25,44 @@ export interface ReadOptions extends RecordFilter, LongCallOptions {
    * small buffers. With `false` they are views of a buffer and valid only until the next record is read. Default `true`.
    */
   readonly copy?: boolean;
+  /**
+   * What to do where records are lost, in a log that was salvaged around them (`recoveryMode: 'skip-corrupt'`): `'throw'`, the
+   * default, ends the reading with `WAL_HOLE`, whose `firstLsn` and `lastLsn` say which ones: read on from `lastLsn` + 1. `'skip'`
+   * goes on behind them.
+   */
+  readonly onHole?: OnHole;
 }
 
 /** Reading options that were checked. */
 export interface CheckedReadOptions extends CheckedFilter {
   readonly copy: boolean;
+  readonly onHole: OnHole;
   readonly call: LongCallOptions;
 }
 
 /** The names of the options of a reading. */
 export const READ_OPTIONS: readonly (keyof ReadOptions)[] = Object.freeze([
   'copy',
+  'onHole',
   ...FILTER_OPTIONS,
   ...LONG_CALL_OPTIONS,
 ] as const);
 
 /** Checks reading options. @throws `TypeError`, `RangeError` with Node's codes */
 export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
-  const { copy = true, signal, onProgress, ...filter } = checkOptions('options', options, READ_OPTIONS);
-  return { copy: checkBoolean('copy', copy), ...checkFilter(filter), call: checkLongCall(signal, onProgress) };
+  const {
+    copy = true,
+    onHole = 'throw',
+    signal,
+    onProgress,
+    ...filter
+  } = checkOptions('options', options, READ_OPTIONS);
+  return {
+    copy: checkBoolean('copy', copy),
+    onHole: checkOnHole('onHole', onHole),
+    ...checkFilter(filter),
+    call: checkLongCall(signal, onProgress),
+  };
 }
 
 /** What a reader reads, and how it returns it. */
@@ -49,6 +70,7 @@ export interface ReadPlan extends SegmentsPlan {
   readonly copy: boolean;
   /** Whether the current record matches the filter; `undefined` without a filter. */
   readonly matches: ((frames: Frames) => boolean) | undefined;
+  readonly onHole: OnHole;
   readonly call: LongCallOptions;
   /** Called when the reader is closed. */
   readonly onClose: (reader: LogReader) => void;
@@ -77,7 +99,7 @@ export class LogReader implements PieceReader<WalRecord> {
   private constructor(io: StorageIo, plan: ReadPlan) {
     this.io = io;
     this.#onClose = plan.onClose;
-    this.#walk = new SegmentWalk(plan.from, plan.copy, plan.matches);
+    this.#walk = new SegmentWalk(plan.from, plan.copy, plan.matches, plan.onHole);
     this.watch = CallWatch.for(plan.call, READING_ABORTED, () => this.progress);
     this.#end = new EarlyEnd(plan.to, plan.firstLsn, this.watch);
     this.#segments = new PlannedSegments(io, plan, this.#walk, this.#end);
@@ -96,7 +118,7 @@ export class LogReader implements PieceReader<WalRecord> {
   /**
    * The next record in memory; `undefined` when `advance()` has to read further.
    *
-   * @throws what decoding throws; from then on every call of this and of `advance()` throws it, until the reader is closed
+   * @throws what decoding throws, `WAL_HOLE` where records are lost; from then on every call of this and of `advance()` throws it, until the reader is closed
    */
   next(): WalRecord | undefined {
     return this.#walk.next();

@@ -96,6 +96,7 @@ export class PlannedSegments implements WalkPolicy {
       const decoder = yield* this.#makeDecoder(segment);
       const range = { ...segment.sparseIndex?.before(from), limit: segment.end };
       this.#walk.enter(yield* open(this.#io, segment, range), decoder);
+      this.#walk.lastOfSegment = segment.nextLsn - 1;
       this.#walk.until = Math.min(segment.nextLsn - 1, to);
     } catch (error) {
       const first = firstLsn();

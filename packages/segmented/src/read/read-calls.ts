@@ -31,7 +31,13 @@ import { lsnBefore } from './position.js';
 import { makeReplay, type Replay, type ReplayPage, readOne, readPage } from './replay.js';
 
 /** Reading options: all records, as copies. */
-const ALL: CheckedReadOptions = { copy: true, to: Number.MAX_SAFE_INTEGER, matches: undefined, call: {} };
+const ALL: CheckedReadOptions = {
+  copy: true,
+  onHole: 'throw',
+  to: Number.MAX_SAFE_INTEGER,
+  matches: undefined,
+  call: {},
+};
 
 /** The calls that read a log. Each opens a reader of what was appended when it was called, flushed first. */
 export class ReadCalls {

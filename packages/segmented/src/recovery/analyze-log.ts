@@ -3,6 +3,8 @@ import {
   checkpointOf,
   type FrameScanner,
   FrameSummary,
+  type Hole,
+  holeUpTo,
   type Link,
   type LogFiles,
   lostRecord,
@@ -27,6 +29,8 @@ export interface LogAnalysis {
   readonly leftovers: readonly string[];
   /** Records kept. */
   readonly records: number;
+  /** The records that are lost, where the log was salvaged around them. */
+  readonly holes: readonly Hole[];
   /** Whether the log ends with the mark of a clean close, with only zeros behind it. */
   readonly cleanlyClosed: boolean;
   /** Whether the kept part ends with a mark. */
@@ -68,8 +72,9 @@ export function* analyzeLog(
   const last = links.at(-1) as Link;
   const newest = yield* analyzeNewest(io, last, checkpoint, progress);
   segments.push(newest.segment);
-  const records = newest.segment.nextLsn - (links[0] as Link).header.firstLsn;
-  return { ...newest, segments, checkpoint, leftovers, records };
+  const holes = segments.flatMap((segment) => segment.holes ?? []);
+  const records = newest.segment.nextLsn - (links[0] as Link).header.firstLsn - lsnsIn(holes);
+  return { ...newest, segments, checkpoint, leftovers, records, holes };
 }
 
 /**
@@ -88,9 +93,13 @@ export function* readSealed(
   const sparseIndex = new SparseIndex();
   const reason = 'hole-before-successor';
   const scanner = yield* openSealed(io, link);
-  const { end, sessions } = yield* endBefore(scanner, successorLsn, reason, proof, { sparseIndex, progress });
-  return { ...link, end, nextLsn: successorLsn, sparseIndex, sessions };
+  const { end, sessions, holes } = yield* endBefore(scanner, successorLsn, reason, proof, { sparseIndex, progress });
+  return { ...link, end, nextLsn: successorLsn, sparseIndex, sessions, holes };
 }
+
+/** How many LSNs holes have. */
+export const lsnsIn = (holes: readonly Hole[]): number =>
+  holes.reduce((sum, { firstLsn, lastLsn }) => sum + lastLsn - firstLsn + 1, 0);
 
 /** The end of the frames before the record with `nextLsn`, marks included. The record is in the segment. */
 export function* endOfKept(io: StorageIo, segment: Segment, nextLsn: Lsn): IoRoutine<number> {
@@ -98,14 +107,14 @@ export function* endOfKept(io: StorageIo, segment: Segment, nextLsn: Lsn): IoRou
   return (yield* endBefore(yield* openStreamed(io, segment, { limit: segment.end }), nextLsn, 'hole', proof)).end;
 }
 
-/** Reads up to the record with `nextLsn`, and returns the end of the frames before it, and their sessions. */
+/** Reads up to the record with `nextLsn`, and returns the end of the frames before it, their sessions, and what is lost of them. */
 function* endBefore(
   scanner: FrameScanner,
   nextLsn: Lsn,
   reason: string,
   proof: string,
   { sparseIndex, progress }: { readonly sparseIndex?: SparseIndex; readonly progress?: ReadProgress } = {},
-): IoRoutine<{ readonly end: number; readonly sessions: Sessions }> {
+): IoRoutine<{ readonly end: number; readonly sessions: Sessions; readonly holes: readonly Hole[] }> {
   const { frames } = scanner;
   const summary = new FrameSummary(0);
   try {
@@ -116,7 +125,8 @@ function* endBefore(
       sparseIndex?.note(frames.end, frames.nextLsn);
     }
     if (frames.nextLsn < nextLsn) throw lostRecord(frames.path, frames.end, frames.nextLsn, reason, proof);
-    return { end: frames.end, sessions: summary.sessions };
+    const holes = summary.holes.flatMap((hole) => holeUpTo(hole, nextLsn - 1) ?? []);
+    return { end: frames.end, sessions: summary.sessions, holes };
   } finally {
     scanner.close();
   }

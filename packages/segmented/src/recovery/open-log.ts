@@ -16,6 +16,7 @@ import { blockingPause, lockWithin, pauseOf } from './lock-within.js';
 import type { OpeningEnvironment } from './opening-watch.js';
 import { readLogOnly } from './readonly-log.js';
 import { createLog, type Opened, recoverLog } from './recover.js';
+import { salvages } from './recovery-report.js';
 
 /** A log that was opened. */
 export interface OpenedLog extends Opened {
@@ -66,7 +67,7 @@ export function* openLog(environment: OpeningEnvironment, settings: Settings, bl
   }
 }
 
-const recoverMode = { strict: recoverLog, salvage: recoverOrSalvage };
+const recoverMode = { strict: recoverLog, salvage: recoverOrSalvage, 'skip-corrupt': recoverOrSalvage };
 
 /** Recovers a log, or salvages it if something acknowledged is lost. */
 function* recoverOrSalvage(
@@ -95,7 +96,7 @@ function checkLog(io: StorageIo, directory: string, { create, recoveryMode }: Se
   const files = listFiles(io, directory);
   if (files.backup === 'decided' && recoveryMode !== 'readonly') return files;
   refuseUnfinishedBackup(directory, files);
-  if (recoveryMode !== 'salvage') refuseRemains(directory, files);
+  if (!salvages(recoveryMode)) refuseRemains(directory, files);
   if (files.segments.length > 0 || remainsOf(files) !== undefined) return files;
   if (files.foreign.length > 0) {
     const other = files.foreign.slice(0, 3).join(', ');

@@ -70,6 +70,7 @@ export function* createLog(
       firstLsn,
       nextLsn: firstLsn,
       cutBytes: 0,
+      holes: [],
     }),
     noSpace: undefined,
   };
@@ -345,5 +346,6 @@ export function reportOn(analysis: LogAnalysis, { recoveryMode }: Settings): Rec
     firstLsn: (first as Segment).header.firstLsn,
     nextLsn: newest.nextLsn,
     cutBytes: analysis.tornBytes,
+    holes: Object.freeze(analysis.holes.map((hole) => Object.freeze(hole))),
   });
 }

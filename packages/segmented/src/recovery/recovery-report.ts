@@ -1,9 +1,13 @@
 import type { Lsn, WalError } from '@walstack/codec';
+import type { Hole } from '@walstack/mmap-reader';
 
 /** How a log is opened that was not closed cleanly. */
-export type RecoveryMode = 'strict' | 'salvage' | 'readonly';
+export type RecoveryMode = 'strict' | 'salvage' | 'skip-corrupt' | 'readonly';
 
-export const RECOVERY_MODES: readonly RecoveryMode[] = ['strict', 'salvage', 'readonly'];
+export const RECOVERY_MODES: readonly RecoveryMode[] = ['strict', 'salvage', 'skip-corrupt', 'readonly'];
+
+/** Whether a log that cannot be opened otherwise is salvaged. */
+export const salvages = (mode: RecoveryMode): boolean => mode === 'salvage' || mode === 'skip-corrupt';
 
 /**
  * What opening found: the log was created (`'created'`), had been closed cleanly and was not changed (`'clean'`), had not
@@ -22,7 +26,8 @@ export interface SalvageReport {
   /** The error that `'strict'` would have thrown: file, offset, LSN and reason. */
   readonly damage: WalError;
   /**
-   * Records that are lost, as far as traces of them were found: before the first kept record and behind the last one.
+   * Records that are lost, as far as traces of them were found: before the first kept record, behind the last one, and with
+   * `'skip-corrupt'` between them: the holes that it has made.
    * Records that had been truncated or cut off, and those of other logs, are not included.
    */
   readonly lost: readonly LsnRange[];
@@ -31,7 +36,7 @@ export interface SalvageReport {
    * report.
    */
   readonly quarantine: string;
-  /** The names of these files. */
+  /** The names of these files. With `'skip-corrupt'` the log has other files with the names of damaged segments. */
   readonly quarantined: readonly string[];
 }
 
@@ -48,7 +53,7 @@ export interface RecoveryReport {
   /** Records kept. */
   readonly records: number;
   readonly firstLsn: Lsn;
-  /** The last record kept; `firstLsn − 1` when there is none. */
+  /** The last record kept, or the last one lost in a hole behind it; `firstLsn − 1` when there is none. */
   readonly lastLsn: Lsn;
   /**
    * Bytes cut off at the end of the newest segment, of which nothing had been acknowledged: a torn tail. In a recycled file
@@ -56,6 +61,11 @@ export interface RecoveryReport {
    * bytes that would be cut off.
    */
   readonly cutBytes: number;
+  /**
+   * The records that are missing between the first and the last one, in ascending order: a salvage with `'skip-corrupt'` has
+   * gone around them, in this opening or an earlier one.
+   */
+  readonly holes: readonly Hole[];
   /** The report of salvage; `undefined` unless `reason` is `'salvaged'`. */
   readonly salvage: SalvageReport | undefined;
 }

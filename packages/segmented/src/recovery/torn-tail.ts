@@ -63,8 +63,8 @@ function* readNewest(
     progress.at(frames.end, frames.nextLsn);
   }
 
-  const { sessions } = tail;
-  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, sparseIndex, sessions };
+  const { sessions, holes } = tail;
+  const readable: Segment = { ...link, end: frames.end, nextLsn: frames.nextLsn, sparseIndex, sessions, holes };
   // Without a batch whose last record is missing: a proof that a part of it was durable would prove all of it durable.
   const kept = { ...readable, ...tail.openBatch };
   progress.phase = 'search';

@@ -118,8 +118,7 @@ export function* moveNamesToQuarantine(
     const isMoved =
       name === FileName.checkpoint && there.has(name) && kindOf(io, join(directory, name)) !== 'directory';
     if (!present.has(name) || isMoved) continue;
-    let free = name;
-    for (let copy = 1; there.has(free); copy++) free = `${name}.${copy}`;
+    const free = freeName(there, name);
     const move = { from: join(directory, name), to: join(directory, quarantine, free) };
     io.rename(move.from, move.to);
     moved.push(move);
@@ -127,6 +126,13 @@ export function* moveNamesToQuarantine(
   // The new names are durable before the removal of the old ones is.
   yield* ioSteps.syncDirectory(io, join(directory, quarantine));
   yield* ioSteps.syncDirectory(io, directory);
+}
+
+/** A name for a file that no other one has. */
+export function freeName(there: ReadonlySet<string>, name: string): string {
+  let free = name;
+  for (let copy = 1; there.has(free); copy++) free = `${name}.${copy}`;
+  return free;
 }
 
 /** Moves files back from where {@link moveNamesToQuarantine} has put them; durable on return. */

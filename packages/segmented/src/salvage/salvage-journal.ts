@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type Checkpoint, FileName, type Lsn, parseSegmentFileName, WalError } from '@walstack/codec';
+import {
+  type Checkpoint,
+  FileName,
+  type Lsn,
+  parseSegmentFileName,
+  SEGMENT_HEADER_BYTES,
+  WalError,
+} from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
 import { isNoFile, readWholeFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
@@ -7,6 +14,8 @@ import { replaceFile } from '@walstack/storage-io/internal';
 import type { Settings } from '../options.js';
 import type { LsnRange } from '../recovery/recovery-report.js';
 import type { ChainLink } from '../segments/segment.js';
+import type { Gap } from './holes/gap.js';
+import type { Repair } from './holes/repair.js';
 
 /**
  * The plan of a salvage, stored in the file `salvage` before anything is changed: after a crash the salvage continues with
@@ -32,6 +41,8 @@ export interface SalvageJournal {
   readonly segments: number;
   readonly firstLsn: Lsn;
   readonly damage: WalError;
+  /** The segments that are made again around their damage. */
+  readonly repairs: readonly Repair[];
 }
 
 /** Writes the file `salvage`; durable on return. */
@@ -73,12 +84,16 @@ const DAMAGED = new WalError('WAL_CORRUPT', 'the file salvage is damaged');
 
 const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
 
-function encodeJournal({ logId, from, damage, checkpoint, ...rest }: SalvageJournal): Uint8Array {
+function encodeJournal({ logId, from, damage, checkpoint, repairs, ...rest }: SalvageJournal): Uint8Array {
   const { message, path, offset, lsn, reason } = damage;
   const { firstPosition, predecessor } = from;
   return encodeFramedJson({
-    version: 1,
+    // An earlier version would leave the log without the segments that are made again.
+    version: repairs.length === 0 ? 1 : 2,
     ...rest,
+    ...(repairs.length === 0
+      ? {}
+      : { repairs: repairs.map(({ header, ...each }) => ({ ...each, header: hex(header) })) }),
     logId: hex(logId),
     firstPosition,
     predecessor: predecessor === undefined ? null : { number: predecessor.number, id: hex(predecessor.id) },
@@ -93,7 +108,7 @@ type Written = Partial<Record<keyof SalvageJournal | 'version' | 'firstPosition'
 function decodeJournal(bytes: Uint8Array): SalvageJournal {
   const written = objectOf(decodeFramedJson(bytes, () => DAMAGED)) as Written;
   // A file without a version, such as a renamed checkpoint, was not written by a salvage.
-  if (integerOf(written.version, 1) > 1) {
+  if (integerOf(written.version, 1) > 2) {
     throw new WalError(
       'WAL_UNSUPPORTED_VERSION',
       'a later version of walstack began to salvage this log: use that version to continue',
@@ -118,6 +133,7 @@ function decodeJournal(bytes: Uint8Array): SalvageJournal {
     segments: integerOf(written.segments, 0),
     firstLsn: integerOf(written.firstLsn, 1),
     damage: new WalError('WAL_CORRUPT', typeof message === 'string' ? message : '', facts),
+    repairs: written.repairs === undefined ? [] : listOf(written.repairs).map(repairOf),
   };
 }
 
@@ -158,6 +174,40 @@ function fileOf(value: unknown): string {
 function rangeOf(value: unknown): LsnRange {
   const { fromLsn, toLsn } = objectOf(value);
   return { fromLsn: integerOf(fromLsn, 1), toLsn: integerOf(toLsn, 1) };
+}
+
+/** The name of a damaged file in quarantine, where another copy may have its own. */
+const ORIGINAL = /^(wal-\d{10}-\d{20}\.seg)(\.\d{1,9})?$/;
+
+function repairOf(value: unknown): Repair {
+  const { name, original, header, isCopied, isLast, gaps, end, nextLsn, size } = objectOf(value);
+  const isName = original === undefined || (typeof original === 'string' && ORIGINAL.test(original));
+  const isHeader =
+    typeof header === 'string' && header.length === 2 * SEGMENT_HEADER_BYTES && /^[0-9a-f]+$/.test(header);
+  if (fileOf(name) === FileName.checkpoint || !isName || !isHeader) throw DAMAGED;
+  if (typeof isCopied !== 'boolean' || typeof isLast !== 'boolean') throw DAMAGED;
+  return {
+    name: name as string,
+    original,
+    header: new Uint8Array(Buffer.from(header, 'hex')),
+    isCopied,
+    isLast,
+    gaps: listOf(gaps).map(gapOf),
+    end: integerOf(end, 0),
+    nextLsn: integerOf(nextLsn, 1),
+    size: integerOf(size, 0),
+  };
+}
+
+function gapOf(value: unknown): Gap {
+  const { from, to, firstLsn, nextLsn, reason } = objectOf(value);
+  return {
+    from: integerOf(from, 0),
+    to: to === undefined ? undefined : integerOf(to, 0),
+    firstLsn: integerOf(firstLsn, 1),
+    nextLsn: integerOf(nextLsn, 1),
+    reason: integerOf(reason, 0),
+  };
 }
 
 function predecessorOf(value: unknown): { readonly number: number; readonly id: Uint8Array } {

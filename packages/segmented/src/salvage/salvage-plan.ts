@@ -6,7 +6,9 @@ import { type Prefix, readPrefix, readSealed } from '../recovery/analyze-log.js'
 import type { LsnRange } from '../recovery/recovery-report.js';
 import { loweredTo } from '../retention/checkpoint-store.js';
 import { BEGINNING, type ChainLink, isEmpty, linkBehind } from '../segments/segment.js';
-import type { Remains, Survey } from './salvage-survey.js';
+import type { Repair } from './holes/repair.js';
+import { isSound, SalvageFiles } from './salvage-files.js';
+import type { Survey } from './salvage-survey.js';
 import { lastSeenIn } from './salvage-traces.js';
 
 /** What salvage keeps, and what it takes out of the log. */
@@ -24,6 +26,10 @@ export interface SalvagePlan {
   /** The checkpoint to be written. */
   readonly checkpoint: Omit<Checkpoint, 'logId'>;
   readonly lost: readonly LsnRange[];
+  /** The kept segments that have files: all but those that are made in the place of lost ones. */
+  readonly readable: readonly Segment[];
+  /** The segments that are made again around their damage. */
+  readonly repairs: readonly Repair[];
 }
 
 /** The kept part of a plan, before the lost records are determined. */
@@ -46,7 +52,7 @@ export function* planSalvage(
   salvageLsn: Lsn | undefined,
   progress: ReadProgress,
 ): IoRoutine<SalvagePlan> {
-  const search = new SalvageSearch(io, survey, progress);
+  const search = new SalvageSearch(io, new SalvageFiles(survey), progress);
   let choice = yield* search.choose();
   if (choice === undefined && salvageLsn !== undefined) choice = yield* search.chooseUpTo(salvageLsn);
   if (choice === undefined) throw asking(directory, damage);
@@ -56,42 +62,20 @@ export function* planSalvage(
   if (survey.checkpointUseless) hidden.push(FileName.checkpoint);
   const number = numberBehind(survey);
   const checkpoint = { ...checkpointFor(survey, kept, nextLsn), salvagedBelow: number };
-  return { ...choice, number, hidden, checkpoint, lost: yield* search.lostBeside(kept, nextLsn) };
+  const lost = yield* search.lostBeside(kept, nextLsn);
+  return { ...choice, number, hidden, checkpoint, lost, readable: kept, repairs: [] };
 }
 
 /** Searches the files of a damaged log for the part that can be kept, and for traces of lost records. */
 class SalvageSearch {
   readonly #io: StorageIo;
   readonly #progress: ReadProgress;
-  /** In the order of their numbers. */
-  readonly #sound: readonly Link[];
-  /** The sound segments from the first one of the log on: earlier ones were truncated. */
-  readonly #untruncated: readonly Link[];
-  readonly #remains: readonly Remains[];
-  readonly #remainsByNumber = new Map<number, Remains[]>();
-  /** Numbers that several untruncated segments have. */
-  readonly #doubled = new Set<number>();
-  readonly #checkpoint: Checkpoint | undefined;
-  /** The number of the first segment of the log; `undefined` when no usable checkpoint contains it. */
-  readonly #firstKept: number | undefined;
+  readonly #files: SalvageFiles;
 
-  constructor(io: StorageIo, { sound, remains, checkpoint, checkpointUseless }: Survey, progress: ReadProgress) {
-    const firstKept = checkpointUseless ? undefined : (checkpoint?.firstSegment ?? 1);
+  constructor(io: StorageIo, files: SalvageFiles, progress: ReadProgress) {
     this.#io = io;
+    this.#files = files;
     this.#progress = progress;
-    this.#sound = sound;
-    this.#untruncated = sound.filter(({ header }) => header.number >= (firstKept ?? 1));
-    this.#remains = remains.filter(({ number }) => number >= (firstKept ?? 1));
-    for (const each of this.#remains) {
-      const same = this.#remainsByNumber.get(each.number);
-      if (same === undefined) this.#remainsByNumber.set(each.number, [each]);
-      else same.push(each);
-    }
-    for (const [index, { header }] of this.#untruncated.entries()) {
-      if (this.#untruncated[index + 1]?.header.number === header.number) this.#doubled.add(header.number);
-    }
-    this.#checkpoint = checkpoint;
-    this.#firstKept = firstKept;
   }
 
   /** Chooses the records before the first lost one; `undefined` when the files do not show which these are. */
@@ -101,20 +85,20 @@ class SalvageSearch {
     let limit = Number.POSITIVE_INFINITY;
     let above = Number.POSITIVE_INFINITY;
     for (;;) {
-      const top = this.#highestBelow(above, limit);
+      const top = this.#files.highestBelow(above, limit);
       if (top === undefined) {
-        return above === this.#firstKept ? { kept: [], nextLsn: limit, from: BEGINNING } : undefined;
+        return above === this.#files.firstKept ? { kept: [], nextLsn: limit, from: BEGINNING } : undefined;
       }
       if (!isSound(top)) {
-        if (this.#remainsOf(top.number).length > 1) return undefined;
+        if (this.#files.remainsOf(top.number).length > 1) return undefined;
         ({ firstLsn: limit, number: above } = top);
         continue;
       }
-      if (this.#doubled.has(top.header.number)) return undefined;
-      const { links, missing } = this.#walk(top, this.#firstKept ?? 1);
-      if (missing === undefined || this.#isBeginning(missing)) return yield* this.#readUpTo(links, limit, above);
+      if (this.#files.isDoubled(top.header.number)) return undefined;
+      const { links, missing } = this.#files.walk(top, this.#files.firstKept ?? 1);
+      if (missing === undefined || this.#files.isBeginning(missing)) return yield* this.#readUpTo(links, limit, above);
       // The header of a damaged file is lost: its name contains its first LSN.
-      const [remains, ...others] = this.#remainsOf(missing);
+      const [remains, ...others] = this.#files.remainsOf(missing);
       if (remains === undefined || others.length > 0) return undefined;
       ({ firstLsn: limit, number: above } = remains);
     }
@@ -122,34 +106,36 @@ class SalvageSearch {
 
   /** Chooses the records that can be read without a gap right before an LSN; `undefined` when there are none. */
   *chooseUpTo(salvageLsn: Lsn): IoRoutine<Choice | undefined> {
-    const before = this.#sound.filter(({ header }) => header.firstLsn < salvageLsn);
+    const before = this.#files.sound.filter(({ header }) => header.firstLsn < salvageLsn);
     for (const top of [...before].reverse()) {
       const prefix = yield* this.#readPrefix(top, salvageLsn);
       if (!prefix.reachesLimit) continue;
       // A batch is kept as a whole or not at all.
       const segment = { ...prefix.segment, ...prefix.openBatch };
-      const firstKept = this.#firstKept ?? 1;
-      const { links } = this.#walk(top, top.header.number < firstKept ? 1 : firstKept);
+      const firstKept = this.#files.firstKept ?? 1;
+      const { links } = this.#files.walk(top, top.header.number < firstKept ? 1 : firstKept);
       const kept = [...(yield* this.#soundBelow(links)), ...(isEmpty(segment) ? [] : [segment])];
       const last = kept.at(-1);
       // An empty segment is not kept: the new segment gets its chain link.
       const from = last === undefined ? BEGINNING : linkBehind(last);
-      return { kept, nextLsn: segment.nextLsn, from };
+      // The LSN may be in a hole.
+      return { kept, nextLsn: Math.min(segment.nextLsn, salvageLsn), from };
     }
-    const isBegun = before.length > 0 || this.#remains.some(({ firstLsn }) => firstLsn < salvageLsn);
-    return isBegun && this.#sound.length > 0 ? undefined : { kept: [], nextLsn: salvageLsn, from: BEGINNING };
+    const isBegun = before.length > 0 || this.#files.remains.some(({ firstLsn }) => firstLsn < salvageLsn);
+    return isBegun && this.#files.sound.length > 0 ? undefined : { kept: [], nextLsn: salvageLsn, from: BEGINNING };
   }
 
   /** The lost records: before the kept ones, and behind them as far as there are traces. */
   *lostBeside(kept: readonly Segment[], nextLsn: Lsn): IoRoutine<readonly LsnRange[]> {
     const lost: LsnRange[] = [];
     const first = kept[0]?.header;
-    if (first?.predecessor !== undefined && first.predecessor.number >= (this.#firstKept ?? 1)) {
+    if (first?.predecessor !== undefined && first.predecessor.number >= (this.#files.firstKept ?? 1)) {
       const isBelow = (number: number): boolean => number < first.number;
       let begun = first.firstLsn - 1;
-      for (const { header } of this.#untruncated) if (isBelow(header.number)) begun = Math.min(begun, header.firstLsn);
-      for (const { number, firstLsn } of this.#remains) if (isBelow(number)) begun = Math.min(begun, firstLsn);
-      const isKnown = begun < first.firstLsn - 1 || this.#firstKept !== undefined;
+      for (const { header } of this.#files.untruncated)
+        if (isBelow(header.number)) begun = Math.min(begun, header.firstLsn);
+      for (const { number, firstLsn } of this.#files.remains) if (isBelow(number)) begun = Math.min(begun, firstLsn);
+      const isKnown = begun < first.firstLsn - 1 || this.#files.firstKept !== undefined;
       if (isKnown && begun >= 1) lost.push({ fromLsn: begun, toLsn: first.firstLsn - 1 });
     }
     const seen = yield* this.#lastSeen();
@@ -162,19 +148,19 @@ class SalvageSearch {
   #begun(kept: readonly Segment[], nextLsn: Lsn): Lsn {
     if (kept.length > 0) return nextLsn;
     let begun = Number.POSITIVE_INFINITY;
-    for (const { header } of this.#untruncated) begun = Math.min(begun, header.firstLsn);
-    for (const { firstLsn } of this.#remains) begun = Math.min(begun, firstLsn);
+    for (const { header } of this.#files.untruncated) begun = Math.min(begun, header.firstLsn);
+    for (const { firstLsn } of this.#files.remains) begun = Math.min(begun, firstLsn);
     return begun === Number.POSITIVE_INFINITY ? nextLsn : Math.max(nextLsn, begun);
   }
 
   /** The highest LSN of the log of which there is a trace; 0 when there is none. */
   *#lastSeen(): IoRoutine<Lsn> {
-    let seen = seenBy(this.#checkpoint);
+    let seen = seenBy(this.#files.checkpoint);
     // Records that a later segment has cut off are not part of the log: below a segment, only LSNs before its first one
     // count.
     let limit = Number.POSITIVE_INFINITY;
     for (let above = Number.POSITIVE_INFINITY; ; ) {
-      const top = this.#highestBelow(above, Number.POSITIVE_INFINITY);
+      const top = this.#files.highestBelow(above, Number.POSITIVE_INFINITY);
       if (top === undefined) return seen;
       const { firstLsn, number } = isSound(top) ? top.header : top;
       const last = yield* lastSeenIn(this.#io, top);
@@ -184,61 +170,6 @@ class SalvageSearch {
       limit = Math.min(limit, firstLsn);
       above = number;
     }
-  }
-
-  /**
-   * The segment or remains with the highest number below a number that begins before an LSN; truncated ones excluded.
-   */
-  #highestBelow(above: number, limit: Lsn): Link | Remains | undefined {
-    const link = lastBelow(this.#untruncated, ({ header }) => header, above, limit);
-    const remains = lastBelow(this.#remains, (each) => each, above, limit);
-    if (link === undefined || remains === undefined) return link ?? remains;
-    return link.header.number > remains.number ? link : remains;
-  }
-
-  /** The remains of the segment with a number. With more than one it is unknown which of them is the segment. */
-  #remainsOf(wanted: number): readonly Remains[] {
-    return this.#remainsByNumber.get(wanted) ?? [];
-  }
-
-  /**
-   * Follows the chain from a segment to its predecessors. `missing` is the number of the first one that does not exist.
-   */
-  #walk(top: Link, firstKept: number): { readonly links: readonly Link[]; readonly missing: number | undefined } {
-    const links = [top];
-    for (let link = top; ; ) {
-      const { predecessor, firstLsn, firstPosition } = link.header;
-      if (predecessor === undefined || predecessor.number < firstKept) {
-        return { links: links.reverse(), missing: undefined };
-      }
-      const below = this.#byId.get(idOf(predecessor));
-      if (below === undefined || below.header.firstLsn >= firstLsn || below.header.firstPosition > firstPosition) {
-        return { links: links.reverse(), missing: predecessor.number };
-      }
-      links.push(below);
-      link = below;
-    }
-  }
-
-  get #byId(): Map<string, Link> {
-    this.#indexed ??= new Map(
-      this.#sound.map((link) => [idOf({ number: link.header.number, id: link.header.segmentId }), link]),
-    );
-    return this.#indexed;
-  }
-
-  #indexed: Map<string, Link> | undefined;
-
-  /**
-   * Whether a missing predecessor may have been truncated: there is no usable checkpoint, and no segment or remains
-   * before it.
-   */
-  #isBeginning(missing: number): boolean {
-    return (
-      this.#firstKept === undefined &&
-      !this.#sound.some(({ header }) => header.number <= missing) &&
-      !this.#remains.some(({ number }) => number <= missing)
-    );
   }
 
   #readPrefix(link: Link, limit: Lsn): IoRoutine<Prefix> {
@@ -288,32 +219,10 @@ class SalvageSearch {
  * The highest LSN that a checkpoint proves durable: records are synced before a checkpoint or hold behind them is
  * stored.
  */
-function seenBy(checkpoint: Checkpoint | undefined): Lsn {
+export function seenBy(checkpoint: Checkpoint | undefined): Lsn {
   if (checkpoint === undefined) return 0;
   return Object.values(checkpoint.holds).reduce((seen, lsn) => Math.max(seen, lsn - 1), checkpoint.checkpointLsn);
 }
-
-/** The last item, in an array ordered by number, with a number below `above` that begins before the LSN `limit`. */
-function lastBelow<T>(
-  all: readonly T[],
-  nameOf: (each: T) => { readonly number: number; readonly firstLsn: Lsn },
-  above: number,
-  limit: Lsn,
-): T | undefined {
-  let [low, high] = [0, all.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (nameOf(all[middle] as T).number < above) low = middle + 1;
-    else high = middle;
-  }
-  for (let index = low - 1; index >= 0; index--) if (nameOf(all[index] as T).firstLsn < limit) return all[index];
-  return undefined;
-}
-
-const isSound = (found: Link | Remains): found is Link => !('number' in found);
-
-const idOf = ({ number, id }: { readonly number: number; readonly id: Uint8Array }): string =>
-  `${number}/${Buffer.from(id).toString('hex')}`;
 
 /** Whether the last link is certainly the predecessor of the break in the chain above it. */
 function isSurelyBefore({ reachesLimit, goesOn }: Prefix, { header }: Link, limit: Lsn, above: number): boolean {
@@ -322,18 +231,18 @@ function isSurelyBefore({ reachesLimit, goesOn }: Prefix, { header }: Link, limi
 }
 
 /** The chain link of the new segment: with nothing kept the log begins in it, so it has no predecessor. */
-function behind(kept: readonly Segment[], from: ChainLink): ChainLink {
+export function behind(kept: readonly Segment[], from: ChainLink): ChainLink {
   return kept.length === 0 ? { ...from, predecessor: undefined } : from;
 }
 
 /** A number above those of all segments that the log has had, as far as the files show. */
-function numberBehind({ sound, remains, checkpoint }: Survey): number {
+export function numberBehind({ sound, remains, checkpoint }: Survey): number {
   const newest = Math.max(sound.at(-1)?.header.number ?? 0, remains.at(-1)?.number ?? 0);
   return Math.max(newest + 1, checkpoint?.firstSegment ?? 1, (checkpoint?.salvagedBelow ?? 0) + 1);
 }
 
 /** The checkpoint that matches the kept segments. */
-function checkpointFor(
+export function checkpointFor(
   { checkpoint }: Survey,
   kept: readonly Segment[],
   nextLsn: Lsn,
@@ -351,7 +260,7 @@ function firstSegmentFor({ number, predecessor }: SegmentHeader, present: number
   return number < present || (predecessor !== undefined && predecessor.number >= present) ? number : present;
 }
 
-function asking(directory: string, damage: WalError): WalError {
+export function asking(directory: string, damage: WalError): WalError {
   const { path, offset, lsn, reason } = damage;
   return new WalError(
     'WAL_CORRUPT',

@@ -1,6 +1,7 @@
 import {
   blockEnd,
   FRAME_HEADER_BYTES,
+  isHole,
   isMark,
   type Lsn,
   MARK_FRAME_BYTES,
@@ -122,7 +123,7 @@ function* proofBehind(io: StorageIo, segment: Segment, lostFrom: Lsn): IoRoutine
     }
     if (offset === undefined) return undefined;
     const record = yield* headerAt(io, file, offset);
-    return { offset, lsn: record.lsn, isRecord: !isMark(record) };
+    return { offset, lsn: record.lsn, isRecord: !isMark(record) && !isHole(record) };
   });
 }
 

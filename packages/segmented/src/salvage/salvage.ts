@@ -5,7 +5,7 @@ import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { closeFile, kindOf } from '@walstack/storage-io/internal';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
-import { readPrefix } from '../recovery/analyze-log.js';
+import { lsnsIn, readPrefix } from '../recovery/analyze-log.js';
 import type { OpeningEnvironment } from '../recovery/opening-watch.js';
 import { checkCore, type Opened, recoverLog, unsteady } from '../recovery/recover.js';
 import { type LsnRange, type RecoveryReport, reportOf } from '../recovery/recovery-report.js';
@@ -15,7 +15,17 @@ import { writeCheckpoint } from '../segments/log-directory.js';
 import { closingOnFailure, makeNamed, removeDrafts } from '../segments/new-segment.js';
 import { isEmpty } from '../segments/segment.js';
 import { removeAll } from '../segments/segment-file.js';
-import { chooseQuarantine, type Move, makeQuarantine, moveBack, moveNamesToQuarantine } from './quarantine.js';
+import { makeRepairs } from './holes/make-repairs.js';
+import type { Repair } from './holes/repair.js';
+import { planAround } from './holes/skip-plan.js';
+import {
+  chooseQuarantine,
+  freeName,
+  type Move,
+  makeQuarantine,
+  moveBack,
+  moveNamesToQuarantine,
+} from './quarantine.js';
 import { readJournal, type SalvageJournal, writeJournal } from './salvage-journal.js';
 import { planSalvage, type SalvagePlan } from './salvage-plan.js';
 import { type Survey, segmentsOfLog, severalLogs, surveyOf } from './salvage-survey.js';
@@ -80,11 +90,13 @@ export function* resumeSalvage(
 function refuseOthers(
   io: StorageIo,
   { directory }: Settings,
-  { quarantine, hidden }: SalvageJournal,
+  { quarantine, hidden, repairs }: SalvageJournal,
   others: readonly Link[],
 ): void {
   const isBegun = kindOf(io, join(directory, quarantine)) === 'directory';
-  const other = others.find(({ path }) => !isBegun || !hidden.includes(basename(path)));
+  // One of another log may be in the place of a segment that is made again.
+  const named = new Set([...hidden, ...repairs.map(({ name }) => name)]);
+  const other = others.find(({ path }) => !isBegun || !named.has(basename(path)));
   if (other !== undefined) throw severalLogs(join(directory, FileName.salvage), other.path);
 }
 
@@ -111,14 +123,33 @@ function* begin(
     logId: survey.logId ?? before?.logId ?? newId(environment),
     coreId: newest === undefined ? settings.coreId : newest.header.coreId,
     // Also without a ring: an opening that has one may complete the salvage.
-    encryptedFrom: statementOf(plan.kept, encryptedFrom ?? encryptionOf(plan.kept), plan.nextLsn),
+    encryptedFrom: statementOf(plan.readable, encryptedFrom ?? encryptionOf(plan.readable), plan.nextLsn),
     damage: before?.damage ?? damage,
     segments: plan.kept.length,
     firstLsn: plan.kept[0]?.header.firstLsn ?? plan.nextLsn,
-    ...decided(plan, before),
+    ...decided(plan, before, settings.recoveryMode === 'skip-corrupt'),
+    repairs: namedIn(io, join(directory, quarantine), plan.repairs),
   };
   yield* writeJournal(io, settings, journal);
   return journal;
+}
+
+/** @throws `WAL_UNSUPPORTED` for the log of a core: other logs depend on what a hole may have held */
+function refuseCore(directory: string, coreId: number | undefined): void {
+  if (coreId === undefined) return;
+  const why = 'a hole may have held the barrier of an epoch, or a commit, which the entries of other cores depend on';
+  const what = `${directory} is the log of core ${coreId}, which is not salvaged around damage (${why})`;
+  const advice = "nothing was changed; use the recoveryMode 'salvage' of PerCoreRecovery";
+  throw new WalError('WAL_UNSUPPORTED', `${what}: ${advice}`, { path: directory });
+}
+
+/** Repairs whose damaged files have names in quarantine that are free there. */
+function namedIn(io: StorageIo, quarantine: string, repairs: readonly Repair[]): readonly Repair[] {
+  const there = new Set(io.list(quarantine));
+  return repairs.map((repair) => {
+    const { name, original } = repair;
+    return original === undefined ? repair : { ...repair, original: freeName(there, name) };
+  });
 }
 
 /** A plan whose kept records are durable. */
@@ -142,15 +173,20 @@ function* planAndRewrite(
     const survey = yield* surveyOf(io, directory, files);
     yield* environment.watch.beginPass('salvage', io, survey.sound);
     const { progress } = environment.watch;
-    const plan = yield* planSalvage(io, directory, files, survey, damage, settings.salvageLsn, progress);
+    const plans = settings.recoveryMode === 'skip-corrupt' ? planAround : planSalvage;
+    const plan = yield* plans(io, directory, files, survey, damage, settings.salvageLsn, progress);
     yield* checkOwner(io, settings, survey.sound, blocking);
-    const encryptedFrom = yield* checkKeys(io, settings, plan.kept, blocking);
+    if (plans === planAround) refuseCore(directory, settings.coreId ?? survey.sound.at(-1)?.header.coreId);
+    const encryptedFrom = yield* checkKeys(io, settings, plan.readable, blocking);
     yield* loadCurrentKey(settings.keyRing, blocking);
     yield* environment.watch.end();
     const last = plan.kept.at(-1);
+    const isMadeAgain = plan.repairs.some(({ name }) => last !== undefined && name === basename(last.path));
     // The segment that will follow is a proof that everything before it is durable.
     const isSettled =
-      last === undefined || (yield* withWritableFile(io, last.path, (file) => rewrite(environment, file, last)));
+      last === undefined ||
+      isMadeAgain ||
+      (yield* withWritableFile(io, last.path, (file) => rewrite(environment, file, last)));
     if (isSettled) return { survey, plan, encryptedFrom };
     if (last.nextLsn >= keptBefore) throw unsteady(last);
     keptBefore = last.nextLsn;
@@ -173,6 +209,7 @@ function refuseTakenName(io: StorageIo, directory: string, damage: WalError): vo
 function decided(
   { kept, number, nextLsn, from, checkpoint, hidden, lost }: SalvagePlan,
   before: SalvageJournal | undefined,
+  skips: boolean,
 ): Pick<SalvageJournal, 'number' | 'nextLsn' | 'from' | 'checkpoint' | 'hidden' | 'lost'> {
   const { firstPosition, predecessor } = from;
   return {
@@ -181,7 +218,7 @@ function decided(
     from: { firstPosition, predecessor },
     checkpoint,
     hidden: [...new Set([...(before?.hidden ?? []), ...hidden])],
-    lost: before === undefined ? lost : lostByBoth(before, lost, kept[0]?.header.firstLsn, nextLsn),
+    lost: before === undefined ? lost : lostByBoth(before, lost, kept[0]?.header.firstLsn, nextLsn, skips),
   };
 }
 
@@ -194,13 +231,15 @@ function lostByBoth(
   now: readonly LsnRange[],
   firstLsn: Lsn | undefined,
   nextLsn: Lsn,
+  skips: boolean,
 ): readonly LsnRange[] {
   const keptBefore = { fromLsn: before.firstLsn, toLsn: before.nextLsn - 1 };
-  const outside = [keptBefore, ...before.lost, ...now]
-    .flatMap(({ fromLsn, toLsn }) => [
-      { fromLsn, toLsn: Math.min(toLsn, (firstLsn ?? nextLsn) - 1) },
-      { fromLsn: Math.max(fromLsn, nextLsn), toLsn },
-    ])
+  const beside = [keptBefore, ...before.lost, ...now].flatMap(({ fromLsn, toLsn }) => [
+    { fromLsn, toLsn: Math.min(toLsn, (firstLsn ?? nextLsn) - 1) },
+    { fromLsn: Math.max(fromLsn, nextLsn), toLsn },
+  ]);
+  // What is kept may have holes.
+  const outside = [...beside, ...(skips ? [...before.lost, ...now] : [])]
     .filter(({ fromLsn, toLsn }) => fromLsn <= toLsn)
     .sort((a, b) => a.fromLsn - b.fromLsn);
   const joined: LsnRange[] = [];
@@ -275,6 +314,7 @@ function* carryOut(
   const { directory } = settings;
   const { quarantine, hidden, number, nextLsn, from, logId, coreId, encryptedFrom, checkpoint } = journal;
   yield* moveNamesToQuarantine(environment, directory, quarantine, hidden, done?.moved);
+  yield* makeRepairs(environment, settings, quarantine, journal.repairs, done);
   if (!list(io, settings).segments.some((segment) => segment.number >= number)) {
     yield* removeDrafts(environment, settings, list(io, settings));
     const origin = { ...from, salvaged: true };
@@ -326,20 +366,26 @@ function* finish(
     opened.start.active,
     moveNamesToQuarantine(environment, directory, journal.quarantine, [FileName.salvage]),
   );
-  return { ...opened, report: reportOn(settings, journal) };
+  return { ...opened, report: reportOn(settings, journal, opened.report) };
 }
 
-function reportOn({ directory, recoveryMode }: Settings, journal: SalvageJournal): RecoveryReport {
-  const { damage, lost, quarantine, hidden, segments, firstLsn, nextLsn } = journal;
+function reportOn(
+  { directory, recoveryMode }: Settings,
+  journal: SalvageJournal,
+  { holes }: RecoveryReport,
+): RecoveryReport {
+  const { damage, lost, quarantine, hidden, repairs, segments, firstLsn, nextLsn } = journal;
+  const quarantined = [...hidden, ...repairs.flatMap(({ original }) => original ?? [])];
   return reportOf({
     mode: recoveryMode,
     created: false,
     cleanlyClosed: false,
     segments,
-    records: nextLsn - firstLsn,
+    records: nextLsn - firstLsn - lsnsIn(holes),
     firstLsn,
     nextLsn,
     cutBytes: 0,
-    salvage: Object.freeze({ damage, lost, quarantine: join(directory, quarantine), quarantined: hidden }),
+    holes,
+    salvage: Object.freeze({ damage, lost, quarantine: join(directory, quarantine), quarantined }),
   });
 }

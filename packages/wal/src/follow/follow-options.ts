@@ -1,6 +1,12 @@
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, optionNames } from '@walstack/codec/internal';
-import type { LogTailOptions, OnTruncated, ReadFrom, ResumePoint, WalProgress } from '@walstack/mmap-reader';
-import { checkFrom, checkOnProgress, checkResumePoint, ON_TRUNCATED } from '@walstack/mmap-reader/internal';
+import type { LogTailOptions, OnHole, OnTruncated, ReadFrom, ResumePoint, WalProgress } from '@walstack/mmap-reader';
+import {
+  checkFrom,
+  checkOnHole,
+  checkOnProgress,
+  checkResumePoint,
+  ON_TRUNCATED,
+} from '@walstack/mmap-reader/internal';
 import { checkFilter, type RecordFilter } from '@walstack/segmented';
 import { checkSignal } from '@walstack/storage-io/internal';
 import type { Abortable } from '../commit/aborting.js';
@@ -39,6 +45,12 @@ export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | '
    * off after they had been returned always end it.
    */
   readonly onTruncated?: OnTruncated;
+  /**
+   * What to do where events are lost, in a log that was salvaged around them (`recoveryMode: 'skip-corrupt'`): `'throw'`, the
+   * default, ends with `WAL_HOLE`, whose `firstLsn` and `lastLsn` say which ones: follow it again from `lastLsn` + 1. `'skip'` goes
+   * on behind them.
+   */
+  readonly onHole?: OnHole;
 }
 
 /** The options of following. */
@@ -52,6 +64,7 @@ export const FOLLOW_OPTIONS = optionNames<FollowOptions>({
   signal: true,
   onProgress: true,
   onTruncated: true,
+  onHole: true,
   name: true,
   initially: true,
   storeEvery: true,
@@ -63,7 +76,7 @@ export interface FollowSettings {
   readonly batch: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly from: FollowFrom;
-  readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly' | 'matches' | 'onProgress' | 'onTruncated'>;
+  readonly tail: Pick<LogTailOptions, 'copy' | 'durableOnly' | 'matches' | 'onHole' | 'onProgress' | 'onTruncated'>;
   /** `undefined` for a follower without a name. */
   readonly named: NamedSettings | undefined;
 }
@@ -82,6 +95,7 @@ export function checkFollow<Options extends FollowOptions>(
     copy = true,
     durableOnly = true,
     onTruncated = 'throw',
+    onHole = 'throw',
   } = checkOptions('options', options, known);
   const { types, scope, fromTimeMs, onProgress } = options;
   checkOnProgress('onProgress', onProgress);
@@ -101,6 +115,7 @@ export function checkFollow<Options extends FollowOptions>(
       matches,
       ...(onProgress === undefined ? {} : { onProgress }),
       onTruncated: checkOneOf('onTruncated', onTruncated, ON_TRUNCATED),
+      onHole: checkOnHole('onHole', onHole),
     },
     named: checkNamed(from, options),
   };

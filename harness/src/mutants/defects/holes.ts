@@ -1,0 +1,127 @@
+import type { Defect } from '../defect.js';
+import { READER, SEGMENTED } from './folders.js';
+
+const NEXT_FRAME = `${SEGMENTED}/salvage/holes/next-frame.ts`;
+const MAKE = `${SEGMENTED}/salvage/holes/make-repairs.ts`;
+const DAMAGED = `${SEGMENTED}/salvage/holes/damaged-segment.ts`;
+const BACKUP = `${SEGMENTED}/backup/backup.ts`;
+const HOLES_TEST = 'packages/segmented/test/holes.test.ts';
+const PROPERTY_TEST = 'packages/segmented/test/holes.property.test.ts';
+const READERS_TEST = 'packages/wal/test/holes.test.ts';
+const BACKUP_TEST = 'packages/segmented/test/backup-of-holes.test.ts';
+
+/** Defects in salvage around damage, and in what readers and backups do with holes. */
+export const HOLES_DEFECTS: readonly Defect[] = [
+  {
+    name: 'hole-passed-in-silence',
+    test: READERS_TEST,
+    breaks: 'A reader that was not asked to skip holes throws where records are lost.',
+    file: `${READER}/walk/segment-walk.ts`,
+    find: "    if (this.#onHole === 'throw') throw inHole(path, position, lost);\n",
+    replace: '',
+  },
+  {
+    name: 'hole-passed-by-a-cursor',
+    test: READERS_TEST,
+    breaks: 'A cursor throws where records are lost, as other readers do.',
+    file: `${READER}/directory/cursor-sources.ts`,
+    find: '      this.#reader.walk.passMark(frames);\n',
+    replace: '',
+  },
+  {
+    name: 'hole-behind-a-cut-thrown',
+    test: HOLES_TEST,
+    breaks: 'Of a hole in which the log was cut, only what is before the cut is lost.',
+    file: `${SEGMENTED}/read/planned-segments.ts`,
+    find: '      this.#walk.lastOfSegment = segment.nextLsn - 1;\n',
+    replace: '',
+  },
+  {
+    name: 'holes-forgotten-at-opening',
+    test: HOLES_TEST,
+    breaks: 'Each opening reports all holes of the log.',
+    file: `${SEGMENTED}/recovery/analyze-log.ts`,
+    find: 'const holes = segments.flatMap((segment) => segment.holes ?? []);',
+    replace: 'const holes: Hole[] = [];',
+  },
+  {
+    name: 'rest-of-a-torn-batch-kept',
+    test: PROPERTY_TEST,
+    breaks: 'Of a batch of which a record is lost nothing is kept.',
+    file: NEXT_FRAME,
+    find: '  const isNoRecord = (record.flags & (RecordFlag.mark | RecordFlag.hole)) !== 0;\n',
+    replace: '  const isNoRecord = true;\n',
+  },
+  {
+    name: 'beginning-of-a-torn-batch-kept',
+    test: PROPERTY_TEST,
+    breaks: 'The beginning of a batch of which a later record is lost is part of the hole.',
+    file: DAMAGED,
+    find: '      const firstLsn = isNothingLost ? lsn : kept.nextLsn;\n      const from = isNothingLost ? run.end : kept.end;\n',
+    replace: '      const firstLsn = isNothingLost ? lsn : run.nextLsn;\n      const from = run.end;\n',
+  },
+  {
+    name: 'frame-of-any-lsn-behind-damage',
+    test: PROPERTY_TEST,
+    breaks: 'Behind damage nothing is taken for a record of the log that cannot be one there.',
+    file: NEXT_FRAME,
+    find: 'if (record.lsn < nextLsn || record.lsn >= limit ||',
+    replace: 'if (record.lsn < nextLsn ||',
+  },
+  {
+    name: 'made-again-and-not-durable',
+    scenario: 'salvage-around-damage',
+    breaks: 'A segment that is made again is durable before the damaged one loses its name.',
+    file: MAKE,
+    find: '    yield* ioSteps.datasync(io, file);\n',
+    replace: '',
+  },
+  {
+    name: 'damaged-file-lost-on-the-way',
+    scenario: 'salvage-around-damage',
+    breaks: 'The damaged file has its name in quarantine, durably, before its old name goes.',
+    file: MAKE,
+    find: '    yield* ioSteps.syncDirectory(io, join(directory, quarantine));\n',
+    replace: '',
+  },
+  {
+    name: 'made-again-from-itself',
+    scenario: 'salvage-around-damage',
+    breaks: 'A salvage that is continued makes a segment from the damaged file, wherever that is.',
+    file: MAKE,
+    find: 'yield* writeDraft(io, settings, header, repair, isMoved ? hidden : path);',
+    replace: 'yield* writeDraft(io, settings, header, repair, path);',
+  },
+  {
+    name: 'backup-with-less-than-before',
+    test: BACKUP_TEST,
+    breaks: 'A backup with a record that its log has lost in a hole is not replaced.',
+    file: `${SEGMENTED}/backup/target.ts`,
+    find: 'if (lsn <= lastLsn && lsn < before.nextLsn) return lsn;',
+    replace: 'if (lsn > lastLsn) return lsn;',
+  },
+  {
+    name: 'backup-of-the-earlier-holes',
+    test: BACKUP_TEST,
+    breaks: 'A backup does not keep a file with other holes than the segment has now.',
+    file: BACKUP,
+    find: ': !isNewest && hasSameHoles(present.get(now.number), now) && (yield* this.#has(name, now));',
+    replace: ': !isNewest && present.has(now.number) && (yield* this.#has(name, now));',
+  },
+  {
+    name: 'backup-of-what-was-staged-before-a-hole',
+    test: BACKUP_TEST,
+    breaks: 'What was staged of a segment before it got a hole is not used.',
+    file: BACKUP,
+    find: 'if (!isNewest && now.holes === undefined && there.has(stage) &&',
+    replace: 'if (!isNewest && there.has(stage) &&',
+  },
+  {
+    name: 'core-salvaged-around-damage',
+    test: HOLES_TEST,
+    breaks: 'The log of a core is not salvaged around damage, as those of other cores depend on it.',
+    file: `${SEGMENTED}/salvage/salvage.ts`,
+    find: 'if (plans === planAround) refuseCore(directory, settings.coreId ?? survey.sound.at(-1)?.header.coreId);',
+    replace: '',
+  },
+];

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { parseSegmentFileName } from '@walstack/codec';
+import { Batch, type Hole, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
+import { TestEnvironment } from './environments.js';
+import { readFile, type Snapshot, segmentNames, snapshot } from './files.js';
+import { DIRECTORY, openIn } from './logs.js';
+
+/** What is appended: a record of so many bytes, a batch, or nothing, and whether it is synced then. */
+export interface Step {
+  readonly lengths: readonly number[];
+  readonly sync: boolean;
+}
+
+/** A record as it was appended. */
+export interface Appended {
+  readonly lsn: number;
+  readonly payload: string;
+  /** The first LSN of its batch. */
+  readonly batch: number;
+}
+
+/** A log, and everything that was appended to it. */
+export interface HoleLog {
+  readonly files: Snapshot;
+  readonly appended: readonly Appended[];
+}
+
+export function makeHoleLog(steps: readonly Step[], close: boolean, config: Partial<SegmentedWalConfig> = {}): HoleLog {
+  const io = createMemoryStorageIo();
+  const environment = new TestEnvironment();
+  const wal = SegmentedWal.openSync({
+    directory: DIRECTORY,
+    io,
+    blockBytes: 512,
+    segmentBytes: 4096,
+    ...environment.options,
+    ...config,
+  });
+  const appended: Appended[] = [];
+  for (const { lengths, sync } of steps) {
+    const first = wal.nextLsn;
+    const payloads = lengths.map((length, index) =>
+      `${first + index}:`.padEnd(length, String.fromCharCode(65 + (first % 26))),
+    );
+    if (payloads.length === 1) wal.append(payloads[0] as string);
+    else if (payloads.length > 1) {
+      const batch = new Batch();
+      for (const payload of payloads) batch.add(payload);
+      wal.appendBatch(batch);
+    }
+    for (const [index, payload] of payloads.entries()) appended.push({ lsn: first + index, payload, batch: first });
+    if (sync) wal.syncSync();
+    environment.time += 3;
+  }
+  if (close) wal.closeSync();
+  else wal.syncSync();
+  return { files: snapshot(io, DIRECTORY), appended };
+}
+
+/** A frame of a segment, as the format says. */
+export interface FoundFrame {
+  readonly name: string;
+  readonly lsn: number;
+  readonly lag: number;
+  readonly start: number;
+  readonly end: number;
+  readonly isRecord: boolean;
+}
+
+/** Every frame of a log. */
+export function framesIn(files: Snapshot, blockBytes = 512): FoundFrame[] {
+  const found: FoundFrame[] = [];
+  for (const name of segmentNames(files)) {
+    const bytes = files.get(name) as Uint8Array;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let start = blockBytes; start + 8 <= bytes.length; ) {
+      const left = blockBytes - (start % blockBytes);
+      const length = left < 8 ? 0 : view.getUint32(start, true);
+      if (length === 0) {
+        start += left;
+        continue;
+      }
+      const end = start + 8 + length;
+      const lsn = Number(view.getBigUint64(start + 8, true));
+      const isRecord = view.getUint8(start + 26) < 16;
+      found.push({ name, lsn, lag: view.getUint32(start + 20, true), start, end, isRecord });
+      start = end;
+    }
+  }
+  return found;
+}
+
+/** The offsets at which two files differ; those that only one of them has count. */
+export function isChanged(before: Uint8Array, after: Uint8Array | undefined, start: number, end: number): boolean {
+  if (after === undefined || after.length < end) return true;
+  return Buffer.compare(before.subarray(start, end), after.subarray(start, end)) !== 0;
+}
+
+/** Opens a damaged log around its damage. */
+export const skipCorrupt = (io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
+  openIn(io, { segmentBytes: 4096, recoveryMode: 'skip-corrupt', ...config });
+
+/** LSNs of holes. */
+export const lsnsOf = (holes: readonly Pick<Hole, 'firstLsn' | 'lastLsn'>[]): number[] =>
+  holes.flatMap(({ firstLsn, lastLsn }) =>
+    Array.from({ length: lastLsn - firstLsn + 1 }, (_, index) => firstLsn + index),
+  );
+
+/** Every file in quarantine by its name, without the reports. */
+export function filesInQuarantine(io: StorageIo): Snapshot {
+  const parent = join(DIRECTORY, 'quarantine');
+  const found = new Map<string, Uint8Array>();
+  if (!io.list(DIRECTORY).includes('quarantine')) return found;
+  for (const directory of io.list(parent)) {
+    for (const name of io.list(join(parent, directory))) {
+      if (parseSegmentFileName(name.replace(/\.\d+$/, '')) !== undefined) {
+        found.set(name, readFile(io, join(parent, directory, name)));
+      }
+    }
+  }
+  return found;
+}
