@@ -13,7 +13,7 @@ export interface Step {
 }
 
 /** A record as it was appended. */
-export interface Appended {
+interface Appended {
   readonly lsn: number;
   readonly payload: string;
   /** The first LSN of its batch. */
