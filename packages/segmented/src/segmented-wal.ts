@@ -92,7 +92,7 @@ export class SegmentedWal {
     const { checkpointIsDurable = true } = opened.start;
     const store = new CheckpointStore(environment, settings, writer, beginningOf(opened), checkpointIsDurable);
     this.#store = store;
-    this.#madeBackups = new MadeBackups(environment, settings);
+    this.#madeBackups = new MadeBackups(environment, settings, writer);
     const followers = new Followers(environment, settings, writer);
     this.#followers = followers;
     this.#truncation = new Truncation(environment, settings, writer, store, this.#calls.writes, followers, {

@@ -223,3 +223,36 @@ test('what an earlier backup has staged of segments that the log has no more is 
   empty(disk);
   await wal.close();
 });
+
+describe('a cut whose note finds no room', () => {
+  /** A log of which there is a backup, and for whose note on it there is no room, so many times. */
+  async function withoutRoom(times: number, more: Partial<SegmentedWalConfig> = {}) {
+    const disk = new SimulatedDisk({ seed: 7 });
+    const opened = await openBackedUp(disk.createStorageIo(), more);
+    await opened.fill(30);
+    await opened.wal.backup(opened.beside('backup'));
+    const note = join(opened.config.directory, 'backup.new');
+    let left = times;
+    disk.failWhen(({ kind, path }) => (kind === 'create' && path === note && left-- > 0 ? 'ENOSPC' : undefined));
+    return opened;
+  }
+
+  test('gets it of the reserve', async () => {
+    const { io, wal, beside } = await withoutRoom(1, { reserveBytes: 16_384, recycleSegments: 0 });
+    await wal.truncateAfter(7);
+    expect(wal.stats().reserve.releases).toBe(1);
+    await wal.backup(beside('backup'));
+    expect(await readAll(io, beside('backup'))).toEqual(filled(1, 7));
+    await wal.close();
+  });
+
+  test('changes nothing where there is none, and is repeated', async () => {
+    const { io, wal, beside } = await withoutRoom(1, { recycleSegments: 0, preallocate: 'none' });
+    expect(await rejection(wal.truncateAfter(7))).toEqual(NO_SPACE);
+    expect([wal.lastLsn, wal.failure]).toEqual([30, undefined]);
+    await wal.truncateAfter(7);
+    await wal.backup(beside('backup'));
+    expect(await readAll(io, beside('backup'))).toEqual(filled(1, 7));
+    await wal.close();
+  });
+});

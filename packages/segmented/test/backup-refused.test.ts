@@ -195,6 +195,25 @@ test.each([
   },
 );
 
+test('an unfinished backup of another log stays, whichever segments it has', async () => {
+  const disk = new SimulatedDisk({ seed: 3 });
+  const { io, config, wal, fill, beside } = await openBackedUp(disk.createStorageIo());
+  await fill(60);
+  const backup = beside('backup');
+  disk.failWhen(({ kind, path }) => (kind === 'create' && path.endsWith('backup.new') ? 'EIO' : undefined));
+  expect(await rejection(wal.backup(backup))).toMatchObject({ code: 'WAL_IO_FAILED' });
+  disk.failWhen(undefined);
+  const before = await hashes(io, backup);
+  expect(Object.keys(before).filter((name) => name.startsWith('staged-')).length).toBeGreaterThan(3);
+  const other = await SegmentedWal.open({ ...config, directory: beside('other') });
+  other.append('one');
+  expect(await rejection(other.backup(backup))).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', reason: 'other-log' });
+  expect(await hashes(io, backup)).toEqual(before);
+  await other.close();
+  expect(await wal.backup(backup)).toMatchObject({ firstLsn: 1, lastLsn: 60 });
+  await wal.close();
+});
+
 test('a full disk ends a backup, and neither the log nor the earlier backup', async () => {
   const disk = new SimulatedDisk({ seed: 5 });
   const { io, wal, fill, beside } = await openBackedUp(disk.createStorageIo());

@@ -15,9 +15,11 @@ test.each<[string, (target: string, path: string) => void, number, string]>([
   ['a symbolic link', symlinkSync, 300_000, 'content '],
   ['a symbolic link to a file of its size', symlinkSync, BYTES, 'content '],
   ['a symbolic link to an empty file', symlinkSync, 0, ''],
+  ['a symbolic link to zeros', symlinkSync, 300_000, '\0'],
   ['a hard link', linkSync, 300_000, 'content '],
   ['a hard link to a file of its size', linkSync, BYTES, 'content '],
   ['a hard link to zeros', linkSync, 300_000, '\0'],
+  ['a hard link to zeros of its size', linkSync, BYTES, '\0'],
 ])('%s is replaced, and its target is not changed', async (_name, link, bytes, filling) => {
   const root = temporaryDirectory();
   const directory = join(root, 'log');

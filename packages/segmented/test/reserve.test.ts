@@ -214,7 +214,18 @@ describe.each(KINDS)('on %s', (_name, kind) => {
     await wal.close();
   });
 
-  test('one that somebody else has removed is no failure', async () => {
+  test('one that was made with another size, before the disk was full, gives room to the first call', async () => {
+    const { disk, wal } = await withReserve(kind, { reserveBytes: 2 * 1024 * 1024 });
+    await wal.close();
+    fill(disk);
+    const again = await SegmentedWal.open({ ...configFor(disk, kind, 2), preallocate: 'none' });
+    await again.checkpoint(10);
+    expect([again.checkpointLsn, again.stats().reserve]).toEqual([10, { state: 'ready', bytes: BYTES, releases: 1 }]);
+    await again.close();
+    expect(sizeOf(disk)).toBe(BYTES);
+  });
+
+  test('one that another program has removed is no failure', async () => {
     const { disk, wal } = await withReserve(kind);
     const io = disk.createStorageIo();
     const { runAsync, ioSteps } = await import('@walstack/storage-io');

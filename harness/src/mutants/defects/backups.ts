@@ -77,8 +77,8 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     replace: 'stage: stagedName(name, false)',
     also: {
       file: TARGET,
-      find: 'return hexOf(header.segmentId) === segment.id && io.stat(path).size >= segment.end;',
-      replace: 'return hexOf(header.segmentId) === segment.id;',
+      find: 'return io.stat(join(directory, name)).size >= segment.end;',
+      replace: 'return true;',
     },
   },
   {
@@ -233,5 +233,21 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     file: BACKUP,
     find: '    yield* this.#removeStagedBut(new Set(files.map(({ stage }) => stage)));\n',
     replace: '',
+  },
+  {
+    name: 'staged-of-another-log-removed',
+    test: REFUSED_TEST,
+    breaks: 'An unfinished backup of another log is refused before anything is changed.',
+    file: BACKUP,
+    find: '      yield* refuseStagedOfOther(io, directory, list.logId);\n',
+    replace: '',
+  },
+  {
+    name: 'cut-without-its-note',
+    test: AGAIN_TEST,
+    breaks: 'A cut is not carried out where there is no room for its note.',
+    file: MADE,
+    find: "if (WalError.is(error, 'WAL_NO_SPACE') && !isNeeded) return;",
+    replace: "if (WalError.is(error, 'WAL_NO_SPACE')) return;",
   },
 ];

@@ -18,7 +18,14 @@ import { BackupTally } from './backup-tally.js';
 import type { MadeBackups } from './made-backups.js';
 import { copySegment, linkSegment } from './stage-segment.js';
 import { decide, stagedIn, switchOver } from './switch-over.js';
-import { checkTarget, hasSegment, readEarlier, refuseOwnDirectory, refuseUnlessEarlier } from './target.js';
+import {
+  checkTarget,
+  hasSegment,
+  readEarlier,
+  refuseOwnDirectory,
+  refuseStagedOfOther,
+  refuseUnlessEarlier,
+} from './target.js';
 
 /** What a backup needs of its log. */
 export interface BackedUpLog {
@@ -120,8 +127,10 @@ export class Backup {
     const { salvagedBelow = 0 } = checkpoint;
     const list: BackupList = { id, logId: this.#logId, salvagedBelow, segments: segments.map(listed) };
     const earlier = yield* readEarlier(io, directory, list.logId);
-    if (earlier === undefined) yield* syncAncestors(io, directory);
-    else refuseUnlessEarlier(directory, earlier, list, yield* this.#log.madeBackups.find(earlier.id));
+    if (earlier === undefined) {
+      yield* refuseStagedOfOther(io, directory, list.logId);
+      yield* syncAncestors(io, directory);
+    } else refuseUnlessEarlier(directory, earlier, list, yield* this.#log.madeBackups.find(earlier.id));
     const tally = new BackupTally(directory, segments, this.#asked.onProgress && this.#report);
     const staged = yield* this.#stage(segments, earlier, tally);
     if (staged.size > 0 || !isSameList(earlier, list) || !(yield* this.#hasCheckpoint(checkpoint))) {

@@ -6,6 +6,8 @@ import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { RoutineQueue, replaceFile } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
+import { withRoom } from '../write/allocation/with-room.js';
+import type { SegmentWriter } from '../write/segment-writer.js';
 import { isId, objectOf } from './backup-list.js';
 
 /** A backup that was made of a log. */
@@ -32,15 +34,17 @@ const FILE_BYTES_MAX = 64 * 1024;
 export class MadeBackups {
   readonly #environment: Environment;
   readonly #settings: Settings;
+  readonly #writer: SegmentWriter;
   readonly #queue: RoutineQueue;
   /** From the oldest to the newest; `undefined` before the file was read. */
   #made: readonly MadeBackup[] | undefined;
   /** The backups that are being made, and the last LSN that all cuts since have left. */
   readonly #begun = new Map<string, Lsn | null>();
 
-  constructor(environment: Environment, settings: Settings) {
+  constructor(environment: Environment, settings: Settings, writer: SegmentWriter) {
     this.#environment = environment;
     this.#settings = settings;
+    this.#writer = writer;
     this.#queue = new RoutineQueue(environment.io);
   }
 
@@ -56,15 +60,19 @@ export class MadeBackups {
       const cutLsn = this.#begun.get(id) ?? null;
       return [...made, { id, cutLsn }].slice(-MADE_MAX);
     };
-    yield* this.#queue.join(() => this.#change(added));
+    yield* this.#queue.join(() => this.#change(added, false));
   }
 
-  /** Notes that the log cuts off what is behind an LSN, which is in the backups made until now. Durable on return, like {@link add}. */
+  /**
+   * Notes that the log cuts off what is behind an LSN, which is in the backups made until now. Durable on return.
+   *
+   * @throws `WAL_NO_SPACE` when the disk of the log is full, and nothing that is kept for that makes room
+   */
   *cut(lastLsn: Lsn): IoRoutine<void> {
     const lowered = (cutLsn: Lsn | null): Lsn => Math.min(cutLsn ?? lastLsn, lastLsn);
     for (const [id, cutLsn] of this.#begun) this.#begun.set(id, lowered(cutLsn));
     const lower = ({ id, cutLsn }: MadeBackup): MadeBackup => ({ id, cutLsn: lowered(cutLsn) });
-    yield* this.#queue.join(() => this.#change((made) => made.map(lower)));
+    yield* this.#queue.join(() => this.#change((made) => made.map(lower), true));
   }
 
   /** What is known of a backup; `undefined` when the log did not make it, or has forgotten it. */
@@ -73,7 +81,7 @@ export class MadeBackups {
     return made.findLast((backup) => backup.id === id);
   }
 
-  *#change(changed: (made: readonly MadeBackup[]) => readonly MadeBackup[]): IoRoutine<void> {
+  *#change(changed: (made: readonly MadeBackup[]) => readonly MadeBackup[], isNeeded: boolean): IoRoutine<void> {
     const before = yield* this.#read();
     const made = changed(before);
     if (JSON.stringify(made) === JSON.stringify(before)) return;
@@ -82,10 +90,12 @@ export class MadeBackups {
     const draft = join(directory, FileName.backupDraft);
     // Read again where this fails: the name may be the one or the other.
     this.#made = undefined;
+    const bytes = encodeFramedJson({ version: 1, backups: made });
+    const write = (): IoRoutine<void> => replaceFile(io, draft, this.#path, bytes, fileMode);
     try {
-      yield* replaceFile(io, draft, this.#path, encodeFramedJson({ version: 1, backups: made }), fileMode);
+      yield* isNeeded ? withRoom(this.#writer, write) : write();
     } catch (error) {
-      if (WalError.is(error, 'WAL_NO_SPACE')) return;
+      if (WalError.is(error, 'WAL_NO_SPACE') && !isNeeded) return;
       throw error;
     }
     yield* ioSteps.syncDirectory(io, directory);

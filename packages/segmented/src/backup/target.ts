@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { FileName, type Lsn, WalError } from '@walstack/codec';
+import { FileName, type Lsn, parseSegmentFileName, type SegmentHeader, WalError } from '@walstack/codec';
+import { parseStagedName } from '@walstack/codec/internal';
 import { type LogFiles, listFiles, readHeader } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf } from '@walstack/storage-io/internal';
@@ -135,6 +136,15 @@ function isSameBranch(before: ListedSegment, after: ListedSegment): boolean {
 const sessionsBefore = ({ sessions }: ListedSegment, lsn: Lsn): string =>
   JSON.stringify(sessions.filter(([firstLsn]) => firstLsn < lsn));
 
+/** @throws `WAL_FOREIGN_DIRECTORY` when an unfinished backup of another log has staged segments in a directory */
+export function* refuseStagedOfOther(io: StorageIo, directory: string, logId: string): IoRoutine<void> {
+  for (const staged of io.list(directory)) {
+    if (parseSegmentFileName(parseStagedName(staged)?.name ?? '') === undefined) continue;
+    // One that can be read is enough: a backup is begun where nothing is staged.
+    if ((yield* headerOfLog(io, directory, staged, logId)) !== undefined) return;
+  }
+}
+
 /**
  * Whether a file of a backup is that of a segment, whole: it got its name when it was complete and durable.
  *
@@ -147,13 +157,24 @@ export function* hasSegment(
   segment: ListedSegment,
   logId: string,
 ): IoRoutine<boolean> {
-  const path = join(directory, name);
+  const header = yield* headerOfLog(io, directory, name, logId);
+  if (header === undefined || hexOf(header.segmentId) !== segment.id) return false;
+  return io.stat(join(directory, name)).size >= segment.end;
+}
+
+/** The header of a file of a backup; `undefined` when it has none. @throws `WAL_FOREIGN_DIRECTORY` when it is of another log */
+function* headerOfLog(
+  io: StorageIo,
+  directory: string,
+  name: string,
+  logId: string,
+): IoRoutine<SegmentHeader | undefined> {
   try {
-    const header = yield* readHeader(io, path);
+    const header = yield* readHeader(io, join(directory, name));
     if (hexOf(header.logId) !== logId) throw refused(directory, 'other-log', 'has an unfinished backup of another log');
-    return hexOf(header.segmentId) === segment.id && io.stat(path).size >= segment.end;
+    return header;
   } catch (error) {
-    if (WalError.is(error, 'WAL_BAD_HEADER') || WalError.is(error, 'WAL_NOT_FOUND')) return false;
+    if (WalError.is(error, 'WAL_BAD_HEADER') || WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import { writeCheckpoint } from '../segments/log-directory.js';
+import { withRoom } from '../write/allocation/with-room.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 
 /** Reads and replaces the file `checkpoint`: the first segment of the log, the checkpoint LSN, and the holds. */
@@ -77,19 +78,7 @@ export class CheckpointStore {
 
   *#write(checkpoint: Checkpoint): IoRoutine<void> {
     const { io } = this.#environment;
-    const { allocator, reserve } = this.#writer;
-    for (let isPreparedGone = false; ; ) {
-      try {
-        yield* writeCheckpoint(io, this.#settings, checkpoint);
-        return;
-      } catch (error) {
-        if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
-        // What only makes the log faster goes first.
-        const isGiven = !isPreparedGone && (yield* allocator.releasePrepared());
-        isPreparedGone = true;
-        if (!isGiven && !(yield* reserve.release())) throw error;
-      }
-    }
+    yield* withRoom(this.#writer, () => writeCheckpoint(io, this.#settings, checkpoint));
   }
 }
 

@@ -25,16 +25,14 @@ export interface Reserve {
 /** The reserve is written in pieces of at most so many bytes. */
 const PIECE_BYTES = 256 * 1024;
 
-/** A file that is longer than this, and than the reserve, is not looked through: it was not made by a log. */
-const LOOKED_THROUGH_MAX = 1024 * 1024;
-
 /** The reserve is shortened by multiples of this, the block of most file systems. */
 const UNIT_BYTES = 4096;
 
 /**
  * The file `.reserve` in the directory of a log: written with zeros, so that it has its blocks, and shortened when something
  * that ends a full disk finds no room. No promise depends on it: its name is not made durable, and a failure of its file
- * does not fail the log. What has its name and is not a reserve (a link to another file) is removed, and never changed.
+ * does not fail the log. What has its name and is not a reserve of that size (a link to another file) is removed, and never
+ * changed.
  */
 export class DiskReserve {
   readonly #environment: Environment;
@@ -91,15 +89,11 @@ export class DiskReserve {
 
   /** Runs what may take some of it, and makes it again behind that, whether that succeeds or fails. */
   *lend<T>(routine: IoRoutine<T>): IoRoutine<T> {
-    let result: T;
     try {
-      result = yield* routine;
-    } catch (error) {
+      return yield* routine;
+    } finally {
       yield* this.restore();
-      throw error;
     }
-    yield* this.restore();
-    return result;
   }
 
   /** Makes it again where it is lacking, before anything else takes the room. */
@@ -125,31 +119,30 @@ export class DiskReserve {
   *#release(): IoRoutine<boolean> {
     if (this.#bytes === 0) return false;
     const half = inUnits(this.#bytes / 2);
+    const left = half === 0 ? 0 : yield* this.#shortened(half);
     // What cannot be shortened or removed stays, and is tried again by the next call.
-    if (!(yield* half === 0 ? removeIfPossible(this.#environment.io, this.#path) : this.#shorten(half))) return false;
+    if (left === undefined) return false;
+    if (left === 0 && !(yield* removeIfPossible(this.#environment.io, this.#path))) return false;
     this.#releases++;
-    this.#ended('released', half);
+    this.#ended('released', left);
     return true;
   }
 
-  /** @returns `false` when that is not possible */
-  *#shorten(bytes: number): IoRoutine<boolean> {
+  /** @returns how much of it is left: 0 when it is not a reserve and is to be removed; `undefined` when it cannot be shortened */
+  *#shortened(bytes: number): IoRoutine<number | undefined> {
     const { io } = this.#environment;
     try {
       const file = yield* this.#openKnown();
-      if (file === undefined) {
-        this.#ended('released', 0);
-        return false;
-      }
+      if (file === undefined) return 0;
       try {
         yield* ioSteps.truncate(io, file, bytes);
       } finally {
         closeFile(io, file);
       }
-      return true;
+      return bytes;
     } catch (error) {
       if (!isFailureOfFile(error) && !WalError.is(error, 'WAL_NO_SPACE')) throw error;
-      return false;
+      return undefined;
     }
   }
 
@@ -192,11 +185,11 @@ export class DiskReserve {
     return undefined;
   }
 
-  /** Whether a file has zeros and nothing else: changing it loses nothing. */
+  /** Whether a file has the size of the reserve, and zeros and nothing else: changing it loses nothing. */
   *#isZeroed(file: IoFile): IoRoutine<boolean> {
     const { io } = this.#environment;
     const size = io.size(file);
-    if (size === 0 || size > Math.max(this.#wantedBytes, LOOKED_THROUGH_MAX)) return false;
+    if (size !== this.#wantedBytes) return false;
     const piece = Buffer.alloc(Math.min(size, PIECE_BYTES));
     const zeros = Buffer.alloc(piece.length);
     for (let at = 0; at < size; at += piece.length) {
@@ -233,7 +226,6 @@ export class DiskReserve {
       this.#ended('ready', wanted);
       return;
     }
-    if (found > wanted) yield* ioSteps.truncate(io, file, wanted);
     const isWhole = yield* this.#writeZeros(file);
     const bytes = isWhole ? wanted : inUnits(io.size(file));
     if (!isWhole) yield* ioSteps.truncate(io, file, bytes);
