@@ -1,4 +1,6 @@
-import { WalError } from '@walstack/codec';
+import { join } from 'node:path';
+import { FileName, WalError } from '@walstack/codec';
+import { followerFileNames } from '@walstack/codec/internal';
 import type { ProcessRun } from '@walstack/storage-io/simulation';
 import { type FollowFrom, Wal, type WalEvent, type WalFollower } from '@walstack/wal';
 import { FOLLOWER, Knowledge, type LogNote } from './knowledge.js';
@@ -70,6 +72,17 @@ export class ModelledFollower {
       if (value === undefined || stored.includes(value.lsn)) continue;
       throw new Error(`lost: ${name} has stored ${stored.join(' or ')}, and goes on with ${value.lsn}`);
     }
+  }
+
+  /** The LSN of the event that comes next. */
+  get nextLsn(): number {
+    if (this.#nextLsn === undefined) throw new Error(`the follower ${this.#name} has taken nothing`);
+    return this.#nextLsn;
+  }
+
+  /** Whether the follower with this name can be opened again on a full disk. */
+  static hasSpare({ io }: ProcessRun<LogNote>, name: string): boolean {
+    return io.list(join(DIRECTORY, FileName.followers)).includes(followerFileNames(name).spare);
   }
 
   /** Takes the next event. The log has to have it. */

@@ -1,4 +1,8 @@
+import { FileName, WalError } from '@walstack/codec';
+import type { ProcessRun, SimulatedDisk } from '@walstack/storage-io/simulation';
+import type { LogNote } from '../model/knowledge.js';
 import { ModelledFollower } from '../model/modelled-follower.js';
+import type { ModelledLog } from '../model/modelled-log.js';
 import type { Scenario } from '../scenario.js';
 
 export const scenario: Scenario = {
@@ -37,7 +41,63 @@ export const scenario: Scenario = {
       }
       await late?.end();
       if (late !== undefined && log.random() < 0.5) await log.removeFollower(`late-${round}`);
+      await (round === 1 ? withoutRoomForPositions(log, run) : giveUpWithoutRoom(log, run, `new-${round}`));
       await log.truncate(log.random());
     }
   },
 };
+
+const diskOf = ({ disks }: ProcessRun<LogNote>): SimulatedDisk => disks[0] as SimulatedDisk;
+
+/** A follower goes on while the disk is full to the last block: its file has the room for that. */
+async function withoutRoomForPositions(log: ModelledLog, run: ProcessRun<LogNote>): Promise<void> {
+  const disk = diskOf(run);
+  log.append(10);
+  await log.sync();
+  disk.capacityBytes = disk.usedBytes;
+  try {
+    const hasSpare = ModelledFollower.hasSpare(run, 'first');
+    const follower = await ModelledFollower.begin(run, 'first', 'stored').catch((error: unknown) => {
+      // An operation has failed by which the spare file was to be made.
+      if (hasSpare || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
+      return undefined;
+    });
+    if (follower === undefined) return;
+    await follower.acknowledge(follower.nextLsn - 1);
+    await follower.end();
+  } finally {
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+  }
+}
+
+/**
+ * A reader comes when the log has announced a truncation, and there is no room to store that it is given up. With room it is, and
+ * a new follower begins where the log does.
+ */
+async function giveUpWithoutRoom(log: ModelledLog, run: ProcessRun<LogNote>, name: string): Promise<void> {
+  const disk = diskOf(run);
+  const { wal } = log;
+  const { firstLsn } = wal;
+  let release: (() => void) | undefined;
+  disk.failWhen(({ kind, path }) => {
+    if (!path.endsWith(FileName.checkpointDraft)) return undefined;
+    if (kind === 'rename') release ??= wal.keepFor(() => firstLsn);
+    return release !== undefined && kind === 'write' ? 'ENOSPC' : undefined;
+  });
+  try {
+    await log.truncate(0.9, false);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_NO_SPACE') || wal.failure !== undefined) throw error;
+  } finally {
+    disk.failWhen(undefined);
+  }
+  release ??= wal.keepFor(() => firstLsn);
+  await log.truncate(0.9, false);
+  const follower = await ModelledFollower.begin(run, name, 'first');
+  if (follower !== undefined && follower.nextLsn - 1 !== wal.firstLsn) {
+    throw new Error(`the log begins with ${wal.firstLsn}, and a new follower with ${follower.nextLsn - 1}`);
+  }
+  await follower?.end();
+  await log.removeFollower(name);
+  release();
+}

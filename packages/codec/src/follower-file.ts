@@ -1,5 +1,7 @@
 import { checkBytes, checkInteger, invalidType, outOfRange } from './arguments/checks.js';
 import { WalError } from './errors.js';
+import { decodeFrame } from './frame.js';
+import { FRAME_HEADER_BYTES } from './frame-layout.js';
 import { decodeFramedJson, encodeFramedJson } from './framed-json.js';
 import { checkLsn, type Lsn } from './lsn.js';
 import { ID_BYTES } from './segment-header.js';
@@ -14,19 +16,33 @@ export interface StoredPosition {
   readonly session?: string;
 }
 
-/** The content of the file of a follower, `followers/<name>.follower`. */
-export interface FollowerFile {
+/** The content of one of the two slots in the file of a follower, `followers/<name>.follower`. */
+export interface FollowerSlot {
   /** 16 bytes, as in every segment of the log. */
   readonly logId: Uint8Array;
   readonly name: string;
   /** `undefined` while it looks for its first record: then it needs everything. */
   readonly position: StoredPosition | undefined;
-  /** When the file was written, milliseconds since the Unix epoch, by the clock of the follower. */
-  readonly storedAtMs: number;
+  /** When this was stored, milliseconds since the Unix epoch, by the clock of the follower; `undefined` without a clock. */
+  readonly storedAtMs: number | undefined;
 }
 
-/** A file of a follower is never longer, in bytes. */
-export const FOLLOWER_FILE_BYTES_MAX = 4096;
+/**
+ * What the file of a follower says. A position is stored by two writes: when the first one is durable, the second one writes the same
+ * into the other slot. Until then the log keeps what either of them needs. Both are the same object where only one can be read.
+ */
+export interface FollowerFile {
+  /** What was stored before: it is durable, and the follower begins with it. */
+  readonly older: FollowerSlot;
+  /** What was written last. It may not be durable. */
+  readonly newer: FollowerSlot;
+}
+
+/** Size of a slot, in bytes: a slot can be written without any risk for the other one. */
+export const FOLLOWER_SLOT_BYTES = 4096;
+
+/** Size of the file of a follower, in bytes. */
+export const FOLLOWER_FILE_BYTES = 2 * FOLLOWER_SLOT_BYTES;
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const FILE = /^(.+)\.follower$/;
@@ -44,11 +60,14 @@ export function followerFileNames(name: string): {
   readonly file: string;
   /** Written under this name, then renamed. */
   readonly draft: string;
+  /** A file of the same size, from which the next draft is made: so that no room is needed for that. */
+  readonly spare: string;
   /** Locked by the process that has the name. */
   readonly lock: string;
 } {
   checkFollowerName('name', name);
-  return { file: `${name}.follower`, draft: `${name}.follower.new`, lock: `${name}.lock` };
+  const file = `${name}.follower`;
+  return { file, draft: `${file}.new`, spare: `${file}.spare`, lock: `${name}.lock` };
 }
 
 /** The name of the follower whose position is in a file; `undefined` for any other file. */
@@ -57,38 +76,82 @@ export function parseFollowerFileName(file: string): string | undefined {
   return name !== undefined && NAME.test(name) ? name : undefined;
 }
 
-/** Encodes the file of a follower: one frame of JSON, its checksum seeded with 16 zero bytes. */
-export function encodeFollowerFile({ logId, name, position, storedAtMs }: FollowerFile): Uint8Array {
+/**
+ * Encodes a slot: one frame of JSON, its checksum seeded with 16 zero bytes, and zeros.
+ *
+ * @param number - of the write, from 1 on: of two slots, the one with the higher number was written later
+ */
+export function encodeFollowerSlot({ logId, name, position, storedAtMs }: FollowerSlot, number: number): Uint8Array {
   checkBytes('logId', logId, ID_BYTES);
   checkFollowerName('name', name);
-  checkInteger('storedAtMs', storedAtMs);
+  checkInteger('number', number, 1);
+  if (storedAtMs !== undefined) checkInteger('storedAtMs', storedAtMs);
   if (position !== undefined) checkLsn('position.lsn', position.lsn);
-  return encodeFramedJson({ logId: Buffer.from(logId).toString('hex'), name, position, storedAtMs });
+  const slot = new Uint8Array(FOLLOWER_SLOT_BYTES);
+  slot.set(encodeFramedJson({ number, logId: Buffer.from(logId).toString('hex'), name, position, storedAtMs }));
+  return slot;
+}
+
+/** Encodes the file of a follower, as it is made: the older slot is the first one, with the number 1. */
+export function encodeFollowerFile({ older, newer }: FollowerFile): Uint8Array {
+  const bytes = new Uint8Array(FOLLOWER_FILE_BYTES);
+  bytes.set(encodeFollowerSlot(older, 1));
+  bytes.set(encodeFollowerSlot(newer, 2), FOLLOWER_SLOT_BYTES);
+  return bytes;
 }
 
 /**
- * Decodes the file of a follower.
+ * Decodes the file of a follower. A slot that cannot be read was being written: then the other one counts.
  *
  * @param path - of the file, for errors
  * @param name - the follower to which the name of the file belongs
- * @throws `WAL_CORRUPT` with a `reason`. A crash never leaves the file damaged, as it is always replaced as a whole.
+ * @throws `WAL_CORRUPT` with a `reason` when neither can be read
  */
 export function decodeFollowerFile(bytes: Uint8Array, path: string, name: string): FollowerFile {
-  const file = fromJson(decodeFramedJson(bytes, (reason, cause) => corrupt(path, reason, cause)));
-  if (file === undefined) throw corrupt(path, 'impossible-fields');
-  if (file.name !== name) throw corrupt(path, 'other-name');
-  return file;
+  if (bytes.length !== FOLLOWER_FILE_BYTES) throw corrupt(path, 'size');
+  const first = decodeSlot(bytes.subarray(0, FOLLOWER_SLOT_BYTES), path, name);
+  const second = decodeSlot(bytes.subarray(FOLLOWER_SLOT_BYTES), path, name);
+  if (WalError.is(first)) {
+    if (WalError.is(second)) throw first;
+    return { older: second.slot, newer: second.slot };
+  }
+  if (WalError.is(second)) return { older: first.slot, newer: first.slot };
+  const [older, newer] = first.number <= second.number ? [first, second] : [second, first];
+  return { older: older.slot, newer: newer.slot };
 }
 
-function fromJson(parsed: unknown): FollowerFile | undefined {
+/** A slot, and the number of its write; the error when it cannot be read. */
+function decodeSlot(bytes: Uint8Array, path: string, name: string): NumberedSlot | WalError {
+  const data = decodeFrame(bytes);
+  if (data === undefined) return corrupt(path, 'checksum');
+  let parsed: unknown;
+  try {
+    parsed = decodeFramedJson(bytes.subarray(0, FRAME_HEADER_BYTES + data.length), (reason, cause) =>
+      corrupt(path, reason, cause),
+    );
+  } catch (error) {
+    return error as WalError;
+  }
+  const decoded = fromJson(parsed);
+  if (decoded === undefined) return corrupt(path, 'impossible-fields');
+  return decoded.slot.name === name ? decoded : corrupt(path, 'other-name');
+}
+
+interface NumberedSlot {
+  readonly number: number;
+  readonly slot: FollowerSlot;
+}
+
+function fromJson(parsed: unknown): NumberedSlot | undefined {
   if (typeof parsed !== 'object' || parsed === null) return undefined;
-  const { logId, name, position, storedAtMs } = parsed as Record<string, unknown>;
+  const { number, logId, name, position, storedAtMs } = parsed as Record<string, unknown>;
+  if (!isCount(number, 1)) return undefined;
   if (typeof logId !== 'string' || logId.length !== 2 * ID_BYTES || !/^[0-9a-f]*$/.test(logId)) return undefined;
-  if (typeof name !== 'string' || !isCount(storedAtMs, 0)) return undefined;
+  if (typeof name !== 'string' || !(storedAtMs === undefined || isCount(storedAtMs, 0))) return undefined;
   const id = new Uint8Array(Buffer.from(logId, 'hex'));
-  if (position === undefined) return { logId: id, name, position, storedAtMs };
+  if (position === undefined) return { number, slot: { logId: id, name, position, storedAtMs } };
   const stored = positionFrom(position);
-  return stored === undefined ? undefined : { logId: id, name, position: stored, storedAtMs };
+  return stored === undefined ? undefined : { number, slot: { logId: id, name, position: stored, storedAtMs } };
 }
 
 function positionFrom(parsed: unknown): StoredPosition | undefined {

@@ -2,7 +2,10 @@ import { encodeFrame, WalError } from '@walstack/codec';
 import {
   decodeFollowerFile,
   encodeFollowerFile,
-  type FollowerFile,
+  encodeFollowerSlot,
+  FOLLOWER_FILE_BYTES,
+  FOLLOWER_SLOT_BYTES,
+  type FollowerSlot,
   followerFileNames,
   parseFollowerFileName,
 } from '@walstack/codec/internal';
@@ -12,16 +15,19 @@ import { codeOf } from '../../../harness/test-kit/code-of.js';
 
 const PATH = 'log/followers/one.follower';
 const ID = 'ab'.repeat(16);
-const good: FollowerFile = {
+const good: FollowerSlot = {
   logId: new Uint8Array(16).fill(1),
   name: 'one',
   position: { lsn: 5, segment: 2, id: ID, session: '0123456789abcdef' },
   storedAtMs: 1_700_000_000_000,
 };
+const later: FollowerSlot = { ...good, position: { lsn: 9 }, storedAtMs: 1_700_000_000_007 };
+
+const decode = (bytes: Uint8Array) => decodeFollowerFile(bytes, PATH, 'one');
 
 function errorOf(bytes: Uint8Array): WalError {
   try {
-    decodeFollowerFile(bytes, PATH, 'one');
+    decode(bytes);
   } catch (error) {
     if (WalError.is(error)) return error;
     throw error;
@@ -29,48 +35,87 @@ function errorOf(bytes: Uint8Array): WalError {
   throw new Error('nothing thrown');
 }
 
-function framed(value: unknown): Uint8Array {
+/** A file with these slots. */
+function fileOf(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(FOLLOWER_FILE_BYTES);
+  bytes.set(first);
+  bytes.set(second, FOLLOWER_SLOT_BYTES);
+  return bytes;
+}
+
+const NOTHING = new Uint8Array(FOLLOWER_SLOT_BYTES);
+
+function slotOf(value: unknown): Uint8Array {
   const data = new TextEncoder().encode(JSON.stringify(value));
-  const bytes = new Uint8Array(8 + data.length);
+  const bytes = new Uint8Array(FOLLOWER_SLOT_BYTES);
   encodeFrame(bytes, 0, data);
   return bytes;
 }
 
 describe('the file of a follower', () => {
-  it.each<[string, FollowerFile['position']]>([
+  it.each<[string, FollowerSlot['position']]>([
     ['everything', undefined],
     ['an LSN', { lsn: 1 }],
     ['a resume point', { lsn: 5, segment: 2, id: ID }],
     ['the end of a segment', { lsn: 5, segment: 2, id: ID, session: 'end' }],
     ['a session', good.position],
   ])('comes back as it was written: %s', (_what, position) => {
-    const file = { ...good, position };
-    expect(decodeFollowerFile(encodeFollowerFile(file), PATH, 'one')).toEqual(file);
+    const slot = { ...good, position };
+    expect(decode(encodeFollowerFile({ older: slot, newer: later }))).toEqual({ older: slot, newer: later });
+    expect(decode(encodeFollowerFile({ older: later, newer: slot }))).toEqual({ older: later, newer: slot });
   });
 
-  it('any wrong bit, anything missing, anything behind is damage', () => {
-    const file = encodeFollowerFile(good);
-    for (let bit = 0; bit < file.length * 8; bit++) {
-      const wrong = file.slice();
-      wrong[bit >> 3] = (wrong[bit >> 3] as number) ^ (1 << (bit & 7));
-      expect(errorOf(wrong)).toMatchObject({ code: 'WAL_CORRUPT', reason: 'checksum', path: PATH });
+  it('comes back without a time where there is no clock', () => {
+    const slot = { ...good, storedAtMs: undefined };
+    expect(decode(encodeFollowerFile({ older: slot, newer: slot }))).toEqual({ older: slot, newer: slot });
+  });
+
+  it('has the slot as the older one that was written before, wherever it is', () => {
+    const [first, second] = [encodeFollowerSlot(later, 8), encodeFollowerSlot(good, 7)];
+    expect(decode(fileOf(first, second))).toEqual({ older: good, newer: later });
+    expect(decode(fileOf(second, first))).toEqual({ older: good, newer: later });
+  });
+
+  it('is what the other slot says where one was being written', () => {
+    const slots = [encodeFollowerSlot(good, 1), encodeFollowerSlot(later, 2)] as const;
+    const frame = (bytes: Uint8Array): number => 8 + new DataView(bytes.buffer).getUint32(0, true);
+    for (const [at, other] of [
+      [0, later],
+      [1, good],
+    ] as const) {
+      const start = at * FOLLOWER_SLOT_BYTES;
+      for (let bit = start * 8; bit < (start + frame(slots[at])) * 8; bit += 3) {
+        const wrong = fileOf(...slots);
+        wrong[bit >> 3] = (wrong[bit >> 3] as number) ^ (1 << (bit & 7));
+        expect(decode(wrong)).toEqual({ older: other, newer: other });
+      }
     }
-    for (let length = 0; length < file.length; length++) {
-      expect(errorOf(file.subarray(0, length))).toMatchObject({ code: 'WAL_CORRUPT', reason: 'checksum' });
+  });
+
+  it('is damaged where neither can be read, or it has another size', () => {
+    const file = encodeFollowerFile({ older: good, newer: later });
+    const wrong = file.slice();
+    for (const at of [9, FOLLOWER_SLOT_BYTES + 9]) wrong[at] = (wrong[at] as number) ^ 1;
+    expect(errorOf(wrong)).toMatchObject({ code: 'WAL_CORRUPT', reason: 'checksum', path: PATH });
+    expect(errorOf(new Uint8Array(FOLLOWER_FILE_BYTES))).toMatchObject({ code: 'WAL_CORRUPT', reason: 'checksum' });
+    for (const length of [0, 1, FOLLOWER_SLOT_BYTES, FOLLOWER_FILE_BYTES - 1]) {
+      expect(errorOf(file.subarray(0, length))).toMatchObject({ code: 'WAL_CORRUPT', reason: 'size' });
     }
     const longer = new Uint8Array(file.length + 1);
     longer.set(file);
-    expect(errorOf(longer)).toMatchObject({ code: 'WAL_CORRUPT', reason: 'checksum' });
+    expect(errorOf(longer)).toMatchObject({ code: 'WAL_CORRUPT', reason: 'size' });
   });
 
-  const right = { logId: '01'.repeat(16), name: 'one', position: { lsn: 3 }, storedAtMs: 7 };
+  const right = { number: 1, logId: '01'.repeat(16), name: 'one', position: { lsn: 3 }, storedAtMs: 7 };
   it.each<[string, unknown, string?]>([
     ['null', null],
     ['no members', {}],
+    ['no number', { ...right, number: undefined }],
+    ['the number 0', { ...right, number: 0 }],
     ['a short log id', { ...right, logId: '01'.repeat(15) }],
     ['a name that is a number', { ...right, name: 1 }],
     ['the name of another follower', { ...right, name: 'two' }, 'other-name'],
-    ['no time', { ...right, storedAtMs: undefined }],
+    ['a time that is null', { ...right, storedAtMs: null }],
     ['a time before the epoch', { ...right, storedAtMs: -1 }],
     ['a position that is null', { ...right, position: null }],
     ['LSN 0', { ...right, position: { lsn: 0 } }],
@@ -80,21 +125,22 @@ describe('the file of a follower', () => {
     ['a session without a segment', { ...right, position: { lsn: 3, session: 'end' } }],
     ['an unknown session', { ...right, position: { lsn: 3, segment: 1, id: ID, session: 'last' } }],
   ])('is damaged with %s', (_what, value, reason = 'impossible-fields') => {
-    expect(errorOf(framed(value))).toMatchObject({ code: 'WAL_CORRUPT', reason });
+    expect(errorOf(fileOf(slotOf(value), NOTHING))).toMatchObject({ code: 'WAL_CORRUPT', reason });
   });
 
   it('may have more members', () => {
-    const read = decodeFollowerFile(framed({ ...right, later: [1] }), PATH, 'one');
-    expect(read).toEqual({ logId: new Uint8Array(16).fill(1), name: 'one', position: { lsn: 3 }, storedAtMs: 7 });
+    const slot = { logId: new Uint8Array(16).fill(1), name: 'one', position: { lsn: 3 }, storedAtMs: 7 };
+    expect(decode(fileOf(NOTHING, slotOf({ ...right, later: [1] })))).toEqual({ older: slot, newer: slot });
   });
 
-  it.each<[Partial<FollowerFile>, string]>([
+  it.each<[Partial<FollowerSlot>, string]>([
     [{ logId: new Uint8Array(15) }, 'ERR_OUT_OF_RANGE'],
     [{ name: '' }, 'ERR_OUT_OF_RANGE'],
     [{ position: { lsn: 0 } }, 'ERR_OUT_OF_RANGE'],
     [{ storedAtMs: 1.5 }, 'ERR_OUT_OF_RANGE'],
   ])('is not written with %j', (wrong, code) => {
-    expect(codeOf(() => encodeFollowerFile({ ...good, ...wrong }))).toBe(code);
+    expect(codeOf(() => encodeFollowerSlot({ ...good, ...wrong }, 1))).toBe(code);
+    expect(codeOf(() => encodeFollowerSlot(good, 0))).toBe('ERR_OUT_OF_RANGE');
   });
 });
 
@@ -107,9 +153,10 @@ describe('the names of followers', () => {
   it('are in the names of their files, and nowhere else', () => {
     fc.assert(
       fc.property(names, names, (name, other) => {
-        const { file, draft, lock } = followerFileNames(name);
+        const { file, draft, spare, lock } = followerFileNames(name);
         expect(parseFollowerFileName(file)).toBe(name);
-        expect([draft, lock, `${lock}.takeover`].map(parseFollowerFileName)).toEqual([undefined, undefined, undefined]);
+        for (const each of [draft, spare, lock, `${lock}.takeover`])
+          expect(parseFollowerFileName(each)).toBe(undefined);
         if (other !== name) expect(Object.values(followerFileNames(other))).not.toContain(file);
       }),
     );
@@ -122,6 +169,7 @@ describe('the names of followers', () => {
     'a b.follower',
     `${'a'.repeat(65)}.follower`,
     'a.follower.new',
+    'a.follower.spare',
     '../a.follower',
   ])('%j is the file of none', (file) => {
     expect(parseFollowerFileName(file)).toBe(undefined);

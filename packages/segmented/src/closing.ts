@@ -1,9 +1,10 @@
-import { MarkType } from '@walstack/codec';
+import { MarkType, WalError } from '@walstack/codec';
 import { checkBoolean, checkOptions } from '@walstack/codec/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { releaseBackend } from '@walstack/storage-io/internal';
 import type { CallQueues } from './call-queues.js';
 import type { ReadCalls } from './read/read-calls.js';
+import type { Truncation } from './retention/truncation.js';
 import type { IdleMarker } from './write/calls/idle-marker.js';
 import type { SegmentWriter } from './write/segment-writer.js';
 
@@ -23,6 +24,7 @@ export interface ClosedParts {
   readonly writer: SegmentWriter;
   readonly idleMarker: IdleMarker;
   readonly reads: ReadCalls;
+  readonly truncation: Truncation;
 }
 
 /** Closes a log, behind everything in its queues, and reports its failure if no call has. */
@@ -107,10 +109,20 @@ export class Closing {
     const { writer } = this.#parts;
     const { noSpace } = writer;
     try {
+      yield* this.#takeBack();
       yield* writer.close(MarkType.closed, discard);
     } catch (error) {
       // A call has reported that its records wait for room, and there is still none.
       if (noSpace === undefined || error !== noSpace || !this.#failureWasReported) throw error;
+    }
+  }
+
+  /** Ends a truncation that was given up. Where there is no room for that, the next opening does it. */
+  *#takeBack(): IoRoutine<void> {
+    try {
+      yield* this.#parts.truncation.takeBack();
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
     }
   }
 

@@ -70,7 +70,6 @@ export class SegmentedWal {
   readonly #truncations: TruncationCalls;
   readonly #keys: KeyCalls;
   readonly #closing: Closing;
-  readonly #store: CheckpointStore;
   readonly #madeBackups: MadeBackups;
   #retaining = false;
 
@@ -91,7 +90,6 @@ export class SegmentedWal {
     this.#calls = new CallQueues(io, settings.directory, settings.recoveryMode === 'readonly', writer);
     const { checkpointIsDurable = true } = opened.start;
     const store = new CheckpointStore(environment, settings, writer, beginningOf(opened), checkpointIsDurable);
-    this.#store = store;
     this.#madeBackups = new MadeBackups(environment, settings, writer);
     const followers = new Followers(environment, settings, writer);
     this.#followers = followers;
@@ -120,6 +118,7 @@ export class SegmentedWal {
       writer,
       idleMarker,
       reads: this.#reads,
+      truncation: this.#truncation,
     });
   }
 
@@ -800,7 +799,6 @@ export class SegmentedWal {
         settings: this.#settings,
         calls: this.#calls,
         writer: this.#writer,
-        store: this.#store,
         truncation: this.#truncation,
         madeBackups: this.#madeBackups,
       },
@@ -823,7 +821,8 @@ export class SegmentedWal {
 
   /** Runs retention in the background. `failure` has its failure, and the next call rejects with it. */
   #retain(): void {
-    if (this.#retaining || this.#calls.state !== 'open' || !dropsAnything(this.#settings)) return;
+    if (this.#retaining || this.#calls.state !== 'open') return;
+    if (!dropsAnything(this.#settings) && !this.#truncation.isTakenBack) return;
     this.#retaining = true;
     this.#calls.maintenance
       .run(() => {

@@ -74,6 +74,7 @@ export class Shutdown {
     this.#committer.stopBackgroundFlush();
     const end = this.#committer.appended;
     const failure = await this.#committer.drain();
+    await this.#followers.storePositions();
     if (this.#closing !== undefined) {
       // `close` came first. A failure of it is thrown to its own caller.
       await this.#closing.catch(() => {});

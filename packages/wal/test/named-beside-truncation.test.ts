@@ -120,7 +120,7 @@ describe('while a truncation is announced, and nothing is removed yet', () => {
   });
 });
 
-test('a follower that comes back in vain, again and again, expires all the same', async () => {
+test('a follower that is opened again and again, and never returns an event, expires all the same', async () => {
   const time = new ManualTime();
   const directory = `${temporaryDirectory()}/log`;
   const wal = await Wal.open(directory, { ...small, ...time.options, followerExpiryMs: 2 * MINUTE });

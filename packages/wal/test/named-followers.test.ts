@@ -298,7 +298,7 @@ test('with a damaged file, or one of another log, everything is kept until the f
   await acknowledgedAt(wal, directory, 'healthy', 50);
   const path = join(directory, 'followers', 'damaged.follower');
   const bytes = readFileSync(path);
-  bytes[20] = (bytes[20] as number) ^ 1;
+  for (const at of [20, 4096 + 20]) bytes[at] = (bytes[at] as number) ^ 1;
   writeFileSync(path, bytes);
   const kept = { name: 'damaged', state: 'unreadable', lsn: undefined, reason: 'checksum' };
   expect(await wal.truncateBefore(40)).toMatchObject({ segmentsDeleted: 0, keptFor: [kept] });
@@ -378,5 +378,9 @@ test('followers in the writing process are in the stats, with and without a name
   expect(fast?.lagBytes).toBeLessThan(slow?.lagBytes as number);
   await unnamed.return();
   await named.return();
-  expect(readdirSync(join(directory, 'followers')).sort()).toEqual(['here.follower', 'here.lock']);
+  expect(readdirSync(join(directory, 'followers')).sort()).toEqual([
+    'here.follower',
+    'here.follower.spare',
+    'here.lock',
+  ]);
 });

@@ -5,6 +5,7 @@ import { BATCHES_DEFECTS } from './batches.js';
 import { CALLS_DEFECTS } from './calls.js';
 import { COSTS_DEFECTS } from './costs.js';
 import { ENCRYPTION_DEFECTS } from './encryption.js';
+import { FOLLOWERS_DEFECTS } from './followers.js';
 import { FRAMES_DEFECTS } from './frames.js';
 import { FULL_DISKS_DEFECTS } from './full-disks.js';
 import { GOES_ON_DEFECTS } from './goes-on.js';
@@ -28,6 +29,7 @@ export const DEFECTS: readonly Defect[] = [
   ...ROLLING_DEFECTS,
   ...GROUPS_DEFECTS,
   ...TRUNCATION_DEFECTS,
+  ...FOLLOWERS_DEFECTS,
   ...RECOVERY_DEFECTS,
   ...GOES_ON_DEFECTS,
   ...FULL_DISKS_DEFECTS,

@@ -1,5 +1,5 @@
 import type { Defect } from '../defect.js';
-import { READER, SEGMENTED, WAL } from './folders.js';
+import { SEGMENTED } from './folders.js';
 
 /** Defects in freeing segments and in what says where a log begins. */
 export const TRUNCATION_DEFECTS: readonly Defect[] = [
@@ -29,114 +29,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'checkpoint-before-removal',
     breaks: 'The first kept segment is durable in the checkpoint before older files are removed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '      yield* this.#replace({ ...store.current, firstSegment: noted, expiredLsn, unsettled });\n',
+    find: '        yield* this.#replace({ ...store.current, firstSegment: noted, expiredLsn, unsettled });\n',
     replace: '',
-  },
-  {
-    name: 'followers-not-read-behind-the-announcement',
-    scenario: 'followers',
-    breaks:
-      'A truncation looks for followers again behind its announcement: one that came between holds what it needs.',
-    file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '      yield* this.#followers.readDurably();\n',
-    replace: '',
-  },
-  {
-    name: 'announcement-not-undone',
-    scenario: 'followers',
-    breaks: 'A crash undoes a truncation that is announced and not settled: a follower that came before it is held.',
-    file: `${READER}/chain/chain.ts`,
-    find: 'isEnough(oldest) ? undefined : yield* unsettledLinks(',
-    replace: 'true ? undefined : yield* unsettledLinks(',
-  },
-  {
-    name: 'announcement-not-seen',
-    test: 'packages/wal/test/named-beside-truncation.test.ts',
-    breaks:
-      'A follower that begins looks at what is announced to be removed: only what is behind it is kept for certain.',
-    file: `${WAL}/follow/named/named-position.ts`,
-    find: '{ countsAnnounced: true }',
-    replace: '{ countsAnnounced: false }',
-  },
-  {
-    name: 'follower-in-vain-does-not-expire',
-    test: 'packages/wal/test/named-beside-truncation.test.ts',
-    breaks: 'A follower that comes back in vain, again and again, expires all the same.',
-    file: `${WAL}/follow/named/named-position.ts`,
-    find: 'file.store(before.position, before.storedAtMs, before.logId)',
-    replace: 'file.store(before.position, undefined, before.logId)',
-  },
-  {
-    name: 'cut-behind-a-beginning-that-was-not-lowered',
-    test: 'packages/segmented/test/unsettled-truncation.test.ts',
-    breaks: 'A cut of the end keeps what a truncation has announced to remove and could not take back.',
-    file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'loweredTo(firstLsn - 1, this.current)',
-    replace: 'loweredTo(firstLsn - 1, before)',
-  },
-  {
-    name: 'truncation-undone-when-files-are-gone',
-    test: 'packages/segmented/test/unsettled-truncation.test.ts',
-    breaks: 'A truncation is done as soon as one of its files is gone.',
-    file: `${READER}/chain/chain.ts`,
-    find: 'if (name === undefined || name.number < firstSegment) return undefined;',
-    replace: 'if (name === undefined || name.number < firstSegment) return links;',
-  },
-  {
-    name: 'truncation-with-files-left-is-undone',
-    test: 'packages/segmented/test/unsettled-truncation.test.ts',
-    breaks: 'What was truncated does not come back, also where no file of it could be removed.',
-    file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (result.segmentsLeft === 0) store.settle();',
-    replace: 'if (result.segmentsLeft >= 0) store.settle();',
-  },
-  {
-    name: 'position-relied-on-before-it-is-durable',
-    test: 'packages/segmented/test/unsettled-truncation.test.ts',
-    breaks: 'A truncation relies only on positions of followers that are durable.',
-    file: `${SEGMENTED}/followers/followers.ts`,
-    find: '      yield* ioSteps.syncDirectory(io, join(this.#settings.directory, FileName.followers));\n    } catch',
-    replace: '    } catch',
-  },
-  {
-    name: 'name-of-a-position-not-synced',
-    scenario: 'followers',
-    breaks: 'An acknowledged position of a follower is durable, its name included.',
-    file: `${WAL}/follow/named/position-file.ts`,
-    find: '    yield* ioSteps.syncDirectory(this.#io, this.#directory);\n    return storedAtMs;\n',
-    replace: '    return storedAtMs;\n',
-  },
-  {
-    name: 'unreadable-follower-holds-nothing',
-    test: 'packages/wal/test/named-followers.test.ts',
-    breaks: 'A follower whose file cannot be read, or is of another log, keeps everything.',
-    file: `${SEGMENTED}/followers/followers.ts`,
-    find: "return state === 'expired' ? Number.POSITIVE_INFINITY : lsn;",
-    replace: "return state === 'holding' ? lsn : Number.POSITIVE_INFINITY;",
-  },
-  {
-    name: 'live-follower-expires',
-    test: 'packages/wal/test/named-followers.test.ts',
-    breaks: 'A follower whose process is alive does not expire.',
-    file: `${SEGMENTED}/followers/followers.ts`,
-    find: 'const isGone = alive !== true && ageMs',
-    replace: 'const isGone = ageMs',
-  },
-  {
-    name: 'position-behind-a-cut-holds-what-replaced-it',
-    test: 'packages/wal/test/named-followers.test.ts',
-    breaks: 'A follower whose position was cut off holds everything from the cut on.',
-    file: `${SEGMENTED}/followers/followers.ts`,
-    find: "findCut(segments, lastReadAt('position', point)) ?? nextLsn",
-    replace: "(findCut(segments, lastReadAt('position', point)), nextLsn)",
-  },
-  {
-    name: 'skipped-events-hold',
-    test: 'packages/wal/test/named-followers.test.ts',
-    breaks: 'The position of a follower covers what its filter skips.',
-    file: `${WAL}/follow/named/named-position.ts`,
-    find: '    this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);\n  }\n\n  #store',
-    replace: '  }\n\n  #store',
   },
   {
     name: 'checkpoint-not-synced',
@@ -202,7 +96,7 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'checkpoint-lowered-first',
     breaks: 'A checkpoint that is ahead is lowered durably before the log is cut.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'const lowered = loweredTo(firstLsn - 1, this.current);',
+    find: 'const lowered = loweredTo(firstLsn - 1, before);',
     replace: 'const lowered = before;',
   },
   {
@@ -366,8 +260,8 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     scenario: 'truncate-part',
     breaks: 'Truncation removes the segments that contain only records that are not needed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (first === undefined || first.header.number >= number) return yield* this.#removal.remove([]);',
-    replace: 'if (number !== -1) return yield* this.#removal.remove([]);',
+    find: 'if (first === undefined || first.header.number >= firstKept()) {',
+    replace: 'if (first === undefined || firstKept() !== -1) {',
   },
   {
     name: 'reader-without-a-number-keeps-nothing',

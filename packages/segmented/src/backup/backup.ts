@@ -1,13 +1,13 @@
 import { join, resolve } from 'node:path';
 import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack/codec';
-import { settled, stagedName } from '@walstack/codec/internal';
+import { stagedName } from '@walstack/codec/internal';
 import { readCheckpoint, type Segment, sameId } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { aborted, makeDirectories, replaceFile } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
-import { type CheckpointStore, sameCheckpoint } from '../retention/checkpoint-store.js';
+import { sameCheckpoint } from '../retention/checkpoint-store.js';
 import type { Truncation } from '../retention/truncation.js';
 import { syncAncestors } from '../segments/log-directory.js';
 import { removeNames } from '../segments/segment-file.js';
@@ -33,7 +33,6 @@ export interface BackedUpLog {
   readonly settings: Settings;
   readonly calls: CallQueues;
   readonly writer: SegmentWriter;
-  readonly store: CheckpointStore;
   readonly truncation: Truncation;
   readonly madeBackups: MadeBackups;
 }
@@ -102,12 +101,12 @@ export class Backup {
 
   /** Makes everything durable, and takes the log as it is then; runs in the write queue. */
   *#moment(): IoRoutine<Moment> {
-    const { environment, writer, store, truncation, madeBackups } = this.#log;
+    const { environment, writer, truncation, madeBackups } = this.#log;
     this.#throwIfEnded();
     yield* writer.sync();
     // In the same step: nothing was written meanwhile that is not durable.
-    // A truncation that is announced has begun before: the backup is of the log behind it.
-    const checkpoint = settled(store.current);
+    // Where a truncation is announced at this moment, the backup has what it is to remove, and the truncation keeps that for it.
+    const checkpoint = truncation.current;
     const segments = writer.segments.filter(({ header }) => header.number >= checkpoint.firstSegment);
     const firstLsn = (segments[0] as Segment).header.firstLsn;
     const id = hexOf(newId(environment));

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
 import {
   decodeFollowerFile,
-  FOLLOWER_FILE_BYTES_MAX,
+  FOLLOWER_FILE_BYTES,
   type FollowerFile,
   followerFileNames,
   parseFollowerFileName,
@@ -31,23 +31,45 @@ export interface FollowersFound {
 
 export const NO_FOLLOWERS: FollowersFound = Object.freeze({ followers: [], failure: undefined });
 
-/** Reads the files of all followers with a name. What cannot be read is part of the result. */
-export function* readFollowers(io: StorageIo, directory: string): IoRoutine<FollowersFound> {
+/** A reader may meet both slots of a file at the moment at which they are written: then it reads again, so often at most. */
+const READINGS = 8;
+
+/**
+ * Reads the files of all followers with a name. What cannot be read is part of the result.
+ *
+ * @param known - the names of those that were found before: a listing may miss a file that is being replaced
+ */
+export function* readFollowers(io: StorageIo, directory: string, known: readonly string[]): IoRoutine<FollowersFound> {
   const path = join(directory, FileName.followers);
-  let names: readonly string[];
+  let listed: readonly string[];
   try {
-    names = io.list(path);
+    listed = io.list(path);
   } catch (error) {
     if (!WalError.is(error) || error.code === 'WAL_CLOSED') throw error;
-    return error.code === 'WAL_NOT_FOUND' ? NO_FOLLOWERS : { followers: [], failure: error };
+    return isMissing(io, directory, FileName.followers, error) ? NO_FOLLOWERS : { followers: [], failure: error };
+  }
+  const names = new Set(known);
+  for (const file of listed) {
+    const name = parseFollowerFileName(file);
+    if (name !== undefined) names.add(name);
   }
   const followers: FoundFollower[] = [];
-  for (const file of names) {
-    const name = parseFollowerFileName(file);
-    const found = name === undefined ? undefined : yield* readFollower(io, path, name);
+  for (const name of names) {
+    const found = yield* readFollower(io, path, name);
     if (found !== undefined) followers.push(found);
   }
   return followers.length === 0 ? NO_FOLLOWERS : { followers, failure: undefined };
+}
+
+/** Whether an error says that something is not there, and its directory says so, too: it could be a link that leads nowhere. */
+function isMissing(io: StorageIo, directory: string, name: string, { code }: WalError): boolean {
+  if (code !== 'WAL_NOT_FOUND') return false;
+  try {
+    return !io.list(directory).includes(name);
+  } catch (error) {
+    if (!WalError.is(error) || error.code === 'WAL_CLOSED') throw error;
+    return error.code === 'WAL_NOT_FOUND';
+  }
 }
 
 /** Reads the file of a follower; `undefined` when there is none. */
@@ -58,17 +80,22 @@ function* readFollower(io: StorageIo, path: string, name: string): IoRoutine<Fou
     return { name, stored: yield* readFollowerFile(io, join(path, file), name), failure: undefined, alive };
   } catch (error) {
     if (!WalError.is(error) || error.code === 'WAL_CLOSED') throw error;
-    // It was removed since.
-    if (error.code === 'WAL_NOT_FOUND') return undefined;
-    return { name, stored: undefined, failure: error, alive };
+    return isMissing(io, path, file, error) ? undefined : { name, stored: undefined, failure: error, alive };
   }
 }
 
 /** Reads the file of a follower. @throws `WAL_NOT_FOUND`, `WAL_CORRUPT`, `WAL_IO_FAILED` */
 export function* readFollowerFile(io: StorageIo, path: string, name: string): IoRoutine<FollowerFile> {
   return yield* withFile(io, path, function* (file) {
-    const bytes = new Uint8Array(Math.min(io.size(file), FOLLOWER_FILE_BYTES_MAX));
-    const length = yield* ioSteps.read(io, file, bytes, 0);
-    return decodeFollowerFile(bytes.subarray(0, length), path, name);
+    for (let reading = 1; ; reading++) {
+      // One byte more than it should have: a longer file is none.
+      const bytes = new Uint8Array(Math.min(io.size(file), FOLLOWER_FILE_BYTES + 1));
+      const length = yield* ioSteps.read(io, file, bytes, 0);
+      try {
+        return decodeFollowerFile(bytes.subarray(0, length), path, name);
+      } catch (error) {
+        if (reading === READINGS) throw error;
+      }
+    }
   });
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { FileName, type Lsn, WalError } from '@walstack/codec';
-import { followerFileNames, type StoredPosition } from '@walstack/codec/internal';
-import { findCut, lastReadAt, type Segment, sameId } from '@walstack/mmap-reader/internal';
+import { FileName, type Lsn, type WalError } from '@walstack/codec';
+import { followerFileNames } from '@walstack/codec/internal';
+import type { Segment } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { announce, type LogMessage, type TypedChannel, typedChannel } from '../diagnostics.js';
 import type { Environment } from '../environment.js';
@@ -11,6 +11,7 @@ import { countWhile } from '../segments/segment-list.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import { type FollowersFound, type FoundFollower, NO_FOLLOWERS, readFollowers } from './follower-files.js';
 import type { FollowerStats, KeptFor } from './follower-stats.js';
+import { NeededLsns } from './needed-lsns.js';
 
 /**
  * A follower with a name holds nothing any more (`'expired'`), or the log keeps everything because of it, as its file cannot be
@@ -28,11 +29,20 @@ const ALL = '*';
 /** After this time {@link Followers.refreshIfStale} reads the files again. */
 const STALE_MS = 1000;
 
+/** How far a follower is behind the end of the log. */
+type Lag = Pick<FollowerStats, 'lagRecords' | 'lagBytes'>;
+
+/** What a follower needs. */
+type Need = Omit<FollowerStats, keyof Lag>;
+
+const NONE: readonly never[] = Object.freeze([]);
+
 /** The followers of a log that have a name: what they hold, by their files. */
 export class Followers {
   readonly #environment: Environment;
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
+  readonly #neededLsns: NeededLsns;
   #found: FollowersFound = NO_FOLLOWERS;
   #readAtMs = Number.NEGATIVE_INFINITY;
   /** By name: the state that was announced last. */
@@ -42,11 +52,13 @@ export class Followers {
     this.#environment = environment;
     this.#settings = settings;
     this.#writer = writer;
+    this.#neededLsns = new NeededLsns(writer);
   }
 
   /** Reads the files of all followers again. */
   *read(): IoRoutine<void> {
-    this.#found = yield* readFollowers(this.#environment.io, this.#settings.directory);
+    const known = this.#found.followers.map(({ name }) => name);
+    this.#found = yield* readFollowers(this.#environment.io, this.#settings.directory, known);
     // Not the clock of the environment, which is asked only where there is a follower: nothing that is stored depends on this.
     this.#readAtMs = performance.now();
     this.#announceChanges();
@@ -58,23 +70,6 @@ export class Followers {
    */
   *readIfAny(): IoRoutine<void> {
     if (this.#found !== NO_FOLLOWERS || this.#readAtMs === Number.NEGATIVE_INFINITY) yield* this.read();
-  }
-
-  /**
-   * Reads them for a truncation that relies on what was read: makes it durable, else a crash could leave a follower with its
-   * position before the beginning of the log. Where that fails, everything is kept.
-   */
-  *readDurably(): IoRoutine<void> {
-    yield* this.read();
-    if (this.#found.followers.length === 0) return;
-    const { io } = this.#environment;
-    try {
-      yield* ioSteps.syncDirectory(io, join(this.#settings.directory, FileName.followers));
-    } catch (failure) {
-      if (!WalError.is(failure) || failure.code === 'WAL_CLOSED') throw failure;
-      this.#found = { ...this.#found, failure };
-      this.#announceChanges();
-    }
   }
 
   /** Whether the files were not read for a second. */
@@ -94,30 +89,48 @@ export class Followers {
 
   /** The first LSN that any of them needs; 0 when everything has to be kept; `Infinity` when nothing has. */
   get neededLsn(): Lsn {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.#states().map(neededBy));
+    return this.#needs().reduce((least, follower) => Math.min(least, neededBy(follower)), Number.POSITIVE_INFINITY);
   }
 
   /** The followers that need records before an LSN. */
   needingBefore(lsn: Lsn): readonly KeptFor[] {
-    return this.#states()
+    return this.#needs()
       .filter((follower) => neededBy(follower) < lsn)
       .map(({ name, state, lsn: needed, reason }) => Object.freeze({ name, state, lsn: needed, reason }));
   }
 
   /** The followers as they were when their files were last read. */
   stats(): readonly FollowerStats[] {
-    return Object.freeze(this.#states());
+    const needs = this.#needs();
+    if (needs.length === 0) return NONE;
+    const lagOf = this.#lags();
+    return Object.freeze(needs.map((need) => Object.freeze({ ...need, ...lagOf(need.lsn ?? 0) })));
   }
 
   /** How far behind the end of the log an LSN is. */
-  lagOf(lsn: Lsn): Pick<FollowerStats, 'lagRecords' | 'lagBytes'> {
+  lagOf(lsn: Lsn): Lag {
+    return this.#lags()(lsn);
+  }
+
+  /** Returns how far behind the end of the log an LSN is, as the log is now. */
+  #lags(): (lsn: Lsn) => Lag {
     const { chain, nextLsn, firstLsn } = this.#writer;
-    const from = Math.min(Math.max(lsn, firstLsn), nextLsn);
-    // What was appended and not written yet is counted as records only.
-    const index = countWhile(chain, (segment) => segment.nextLsn <= from);
-    let lagBytes = 0;
-    for (let at = index; at < chain.length; at++) lagBytes += bytesFrom(chain.at(at) as Segment, from);
-    return { lagRecords: nextLsn - from, lagBytes };
+    /** For each segment, the bytes of those behind it; from the newest one on, as far as was asked. */
+    const behind: number[] = [];
+    const bytesBehind = (index: number): number => {
+      for (let at = behind.length; at < chain.length - index; at++) {
+        behind.push(at === 0 ? 0 : (behind[at - 1] as number) + (chain.at(chain.length - at) as Segment).end);
+      }
+      return behind[chain.length - 1 - index] as number;
+    };
+    return (lsn) => {
+      const from = Math.min(Math.max(lsn, firstLsn), nextLsn);
+      // What was appended and not written yet is counted as records only.
+      const index = countWhile(chain, (segment) => segment.nextLsn <= from);
+      const segment = chain.at(index);
+      const lagBytes = segment === undefined ? 0 : bytesFrom(segment, from) + bytesBehind(index);
+      return { lagRecords: nextLsn - from, lagBytes };
+    };
   }
 
   /**
@@ -129,13 +142,15 @@ export class Followers {
   *remove(name: string): IoRoutine<boolean> {
     const { io } = this.#environment;
     const directory = join(this.#settings.directory, FileName.followers);
-    const { file, lock } = followerFileNames(name);
+    const { file, draft, spare, lock } = followerFileNames(name);
     yield* this.read();
     if (this.#found.failure !== undefined) throw this.#found.failure;
     if (!this.#found.followers.some((each) => each.name === name)) return false;
     const unlock = io.lock(join(directory, lock), this.#settings.fileMode);
     try {
-      yield* ioSteps.remove(io, join(directory, file));
+      // The file first: without the others it is the same follower.
+      const others = io.list(directory).filter((each) => each === draft || each === spare);
+      for (const each of [file, ...others]) yield* ioSteps.remove(io, join(directory, each));
       yield* ioSteps.syncDirectory(io, directory);
     } finally {
       unlock();
@@ -144,76 +159,59 @@ export class Followers {
     return true;
   }
 
-  #states(): FollowerStats[] {
+  #needs(): readonly Need[] {
     const { followers, failure } = this.#found;
-    const states = followers.map((each) => this.#stateOf(each));
-    return failure === undefined ? states : [...states, this.#unreadable(ALL, failure, undefined)];
+    if (followers.length === 0 && failure === undefined) return NONE;
+    const now = this.#now;
+    const needs = followers.map((each) => this.#needOf(each, now));
+    return failure === undefined ? needs : [...needs, unreadable(ALL, failure, undefined)];
   }
 
-  #stateOf({ name, stored, failure, alive }: FoundFollower): FollowerStats {
-    if (stored === undefined) return this.#unreadable(name, failure as WalError, alive);
-    const { logId, position, storedAtMs } = stored;
-    const age = Math.max(0, this.#now - storedAtMs);
+  /** @param now - by the clock of this log */
+  #needOf({ name, stored, failure, alive }: FoundFollower, now: number): Need {
+    if (stored === undefined) return unreadable(name, failure as WalError, alive);
+    // Starting without success does not make it younger: that of the older slot counts.
+    const { storedAtMs } = stored.older;
+    const age = Math.max(0, now - (storedAtMs ?? Number.NaN));
     const ageMs = Number.isNaN(age) ? undefined : age;
-    const isOther = !sameId(logId, this.#logId);
-    const lsn = isOther || position === undefined ? undefined : this.#firstNeeded(position);
+    const needed = this.#neededLsns.of(stored);
     const { followerExpiryMs = Number.POSITIVE_INFINITY } = this.#settings;
     const isGone = alive !== true && ageMs !== undefined && ageMs > followerExpiryMs;
-    return Object.freeze({
+    return {
       name,
-      state: isGone ? 'expired' : isOther ? 'other-log' : 'holding',
-      lsn,
-      ...this.lagOf(lsn ?? 0),
+      state: isGone ? 'expired' : needed === 'other-log' ? 'other-log' : 'holding',
+      lsn: needed === 'other-log' ? undefined : needed,
       storedAtMs,
       ageMs,
       alive,
       reason: undefined,
-    });
-  }
-
-  #unreadable(name: string, { code, reason }: WalError, alive: boolean | undefined): FollowerStats {
-    return Object.freeze({
-      name,
-      state: 'unreadable',
-      lsn: undefined,
-      ...this.lagOf(0),
-      storedAtMs: undefined,
-      ageMs: undefined,
-      alive,
-      reason: reason ?? code,
-    });
-  }
-
-  get #logId(): Uint8Array {
-    return this.#writer.logId;
-  }
-
-  /** The first LSN that a follower needs, when the end of the log may have been cut off before its position. */
-  #firstNeeded(position: StoredPosition): Lsn {
-    const { segments, nextLsn } = this.#writer;
-    const { lsn, segment, id, session } = position;
-    if (segment === undefined || id === undefined) return Math.min(lsn, nextLsn);
-    const point = { lsn, segment, id, ...(session === undefined ? {} : { session }) };
-    return Math.min(lsn, nextLsn, findCut(segments, lastReadAt('position', point)) ?? nextLsn);
+    };
   }
 
   #announceChanges(): void {
-    const states = this.#states();
+    const lagOf = this.#lags();
     const now = new Map<string, string>();
-    for (const follower of states) {
-      const { name = '', state, reason = '' } = follower;
+    for (const follower of this.#needs()) {
+      const { name = '', state, lsn, reason = '' } = follower;
       const what = `${state} ${reason}`;
       now.set(name, what);
       if (state === 'holding' || this.#announced.get(name) === what || !followerChannel.hasSubscribers) continue;
-      announce(followerChannel, { directory: this.#settings.directory, follower });
+      const stats = Object.freeze({ ...follower, ...lagOf(lsn ?? 0) });
+      announce(followerChannel, { directory: this.#settings.directory, follower: stats });
     }
     this.#announced = now;
   }
 }
 
 /** The first LSN for whose removal a follower is not ready. */
-function neededBy({ state, lsn = 0 }: FollowerStats): Lsn {
+function neededBy({ state, lsn = 0 }: Need): Lsn {
   return state === 'expired' ? Number.POSITIVE_INFINITY : lsn;
+}
+
+/** Of a follower whose file cannot be read: everything. */
+function unreadable(name: string, { code, reason }: WalError, alive: boolean | undefined): Need {
+  const state = 'unreadable';
+  return { name, state, lsn: undefined, storedAtMs: undefined, ageMs: undefined, alive, reason: reason ?? code };
 }
 
 /** The bytes of a segment from an LSN on, by the number of its records. */

@@ -43,6 +43,8 @@ export interface LogAnalysis {
   readonly tornBytes: number;
   /** Offset in the newest segment of the first kept record that nothing proves durable. */
   readonly unprovenFrom: number | undefined;
+  /** Whether the stored checkpoint announces a truncation that is not done, and is given up by this opening. */
+  readonly isTakenBack: boolean;
 }
 
 /**
@@ -74,7 +76,8 @@ export function* analyzeLog(
   segments.push(newest.segment);
   const holes = segments.flatMap((segment) => segment.holes ?? []);
   const records = newest.segment.nextLsn - (links[0] as Link).header.firstLsn - lsnsIn(holes);
-  return { ...newest, segments, checkpoint, leftovers, records, holes };
+  const isTakenBack = checkpoint?.firstSegment !== stored?.firstSegment;
+  return { ...newest, segments, checkpoint, leftovers, records, holes, isTakenBack };
 }
 
 /**

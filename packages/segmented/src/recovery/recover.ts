@@ -217,10 +217,11 @@ export function checkCore({ header, path }: Link, { coreId }: Settings): void {
 /**
  * Whether the checkpoint has to be written again before the log continues. The mark of a clean close does not prove that
  * the checkpoint is durable: it may have been replaced by a later process, which wrote no record and failed. If no file is
- * to be removed because of the checkpoint, writing it is deferred until something depends on it.
+ * to be removed because of the checkpoint, writing it is deferred until something depends on it: at once where it announces a
+ * truncation that is not done, as a new follower takes that for done.
  */
-const mustRewriteCheckpoint = ({ cleanlyClosed, leftovers }: LogAnalysis): boolean =>
-  !cleanlyClosed || leftovers.length > 0;
+const mustRewriteCheckpoint = ({ cleanlyClosed, leftovers, isTakenBack }: LogAnalysis): boolean =>
+  !cleanlyClosed || leftovers.length > 0 || isTakenBack;
 
 /**
  * Writes the checkpoint of a log again: the sync after its rename may have failed. Then a power failure could restore an

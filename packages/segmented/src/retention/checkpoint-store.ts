@@ -1,5 +1,5 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
-import { settled } from '@walstack/codec/internal';
+import { settled, withoutUnsettled } from '@walstack/codec/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import { RoutineQueue } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
@@ -16,6 +16,7 @@ export class CheckpointStore {
   readonly #queue: RoutineQueue;
   #current: Checkpoint;
   #isDurable: boolean;
+  #isTakenBack = false;
 
   /** @param isDurable - whether the checkpoint that was read when the log was opened is known to be durable */
   constructor(
@@ -33,9 +34,14 @@ export class CheckpointStore {
     this.#isDurable = isDurable;
   }
 
-  /** The content of the file. */
+  /** The content of the file; what it is to be, where {@link isTakenBack}. */
   get current(): Checkpoint {
     return this.#current;
+  }
+
+  /** Whether the file still announces a truncation that was given up, as it could not be replaced since. */
+  get isTakenBack(): boolean {
+    return this.#isTakenBack;
   }
 
   /**
@@ -53,6 +59,14 @@ export class CheckpointStore {
    */
   settle(): void {
     this.#current = settled(this.#current);
+  }
+
+  /** The truncation is given up for which the file was written: the log begins where it began before. */
+  takeBack(): void {
+    if (this.#current.unsettled === undefined) return;
+    this.#current = withoutUnsettled(this.#current);
+    this.#isDurable = false;
+    this.#isTakenBack = true;
   }
 
   /** Makes the file durable, if that was deferred when the log was opened. @throws like {@link replace} */
@@ -74,6 +88,7 @@ export class CheckpointStore {
     yield* this.#writer.directorySync.sync();
     this.#current = checkpoint;
     this.#isDurable = true;
+    this.#isTakenBack = false;
   }
 
   *#write(checkpoint: Checkpoint): IoRoutine<void> {

@@ -74,7 +74,7 @@ export class Truncation {
     this.#writeQueue = writeQueue;
   }
 
-  /** The checkpoint, with the beginning that the log has: a truncation that is announced may not be done. */
+  /** The checkpoint, with the beginning that the log has: a truncation may be announced at this moment, and not be done. */
   get current(): Checkpoint {
     const { current } = this.#store;
     const first = this.#writer.chain.at(0);
@@ -96,6 +96,19 @@ export class Truncation {
   /** Makes the checkpoint that was read when the log was opened durable, if that was deferred. */
   ensureCheckpointDurable(): IoRoutine<void> {
     return this.#store.ensureDurable();
+  }
+
+  /** Whether the file `checkpoint` still announces a truncation that was given up. */
+  get isTakenBack(): boolean {
+    return this.#store.isTakenBack;
+  }
+
+  /**
+   * Writes the checkpoint without the truncation that was given up, if there was no room for that: new followers would take it for
+   * done. @throws `WAL_NO_SPACE` when there still is none
+   */
+  *takeBack(): IoRoutine<void> {
+    if (this.#store.isTakenBack) yield* this.#store.ensureDurable();
   }
 
   /**
@@ -177,12 +190,14 @@ export class Truncation {
 
   /** Applies the retention options. On a full disk this is deferred. */
   *retain(): IoRoutine<void> {
-    if (!dropsAnything(this.#settings) || this.#writer.failure !== undefined) return;
+    if (this.#writer.failure !== undefined || !(this.isTakenBack || dropsAnything(this.#settings))) return;
     const first = () => {
       const checkpoint = { ...this.#store.current, holds: this.#claims };
       return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#environment.now());
     };
     try {
+      yield* this.takeBack();
+      if (!dropsAnything(this.#settings)) return;
       yield* this.#followers.readIfAny();
       yield* this.#dropBelow(first, 'expired');
     } catch (error) {
@@ -268,8 +283,7 @@ export class Truncation {
   *#restartAt(firstLsn: Lsn, lastLsn: Lsn, from: ChainLink, kept: readonly Segment[]): IoRoutine<readonly Segment[]> {
     const { cutting } = this.#listener;
     const before = this.#store.current;
-    // The log may begin before what a truncation has announced that failed.
-    const lowered = loweredTo(firstLsn - 1, this.current);
+    const lowered = loweredTo(firstLsn - 1, before);
     try {
       const replace = (): IoRoutine<void> => this.#replace(lowered);
       return yield* this.#writer.restartAt(firstLsn, from, kept, function* () {
@@ -334,28 +348,47 @@ export class Truncation {
    */
   *#dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<TruncateResult> {
     const writer = this.#writer;
-    const store = this.#store;
     const { first } = writer.sealed;
-    let number = firstKept();
-    if (first === undefined || first.header.number >= number) return yield* this.#removal.remove([]);
-    const unsettled = this.#beginningAt(first.header.number);
-    let noted: number;
-    do {
-      noted = number;
-      const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;
-      yield* this.#replace({ ...store.current, firstSegment: noted, expiredLsn, unsettled });
-      yield* this.#followers.readDurably();
-      number = Math.min(noted, firstKept());
-      if (number <= first.header.number) {
-        yield* this.#replace({ ...store.current, ...unsettled, unsettled: undefined });
-        return yield* this.#removal.remove([]);
-      }
-    } while (number < noted);
-    const result = yield* this.#removal.remove(writer.detachBelow(noted));
-    // Without its files the beginning from before is of no use to anyone; the next checkpoint that is written is without it.
-    if (result.segmentsLeft === 0) store.settle();
-    else yield* this.#replace(settled(store.current));
+    if (first === undefined || first.header.number >= firstKept()) {
+      yield* this.takeBack();
+      return yield* this.#removal.remove([]);
+    }
+    const number = yield* this.#announced(first.header.number, firstKept, reason);
+    if (number === undefined) return yield* this.#removal.remove([]);
+    const result = yield* this.#removal.remove(writer.detachBelow(number));
+    // Once files are gone, `unsettled` means nothing, and the next checkpoint is written without it.
+    if (result.segmentsLeft === 0) this.#store.settle();
+    else yield* this.#replace(settled(this.#store.current));
     return result;
+  }
+
+  /**
+   * Writes the checkpoint of a truncation, and again while somebody needs more than it keeps.
+   *
+   * @returns the number below which nobody needs anything; `undefined` when the checkpoint was written as it was before
+   * @throws `WAL_NO_SPACE` for the checkpoint: then the truncation is given up, also where it was announced
+   */
+  *#announced(first: number, firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<number | undefined> {
+    const store = this.#store;
+    const unsettled = this.#beginningAt(first);
+    try {
+      for (let number = firstKept(); ; ) {
+        const noted = number;
+        const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;
+        yield* this.#replace({ ...store.current, firstSegment: noted, expiredLsn, unsettled });
+        yield* this.#followers.read();
+        number = Math.min(noted, firstKept());
+        if (number <= first) {
+          yield* this.#replace({ ...store.current, ...unsettled, unsettled: undefined });
+          return undefined;
+        }
+        if (number === noted) return number;
+      }
+    } catch (error) {
+      // Nothing was removed. What is written next must not be written with the announcement.
+      if (this.#writer.failure === undefined) store.takeBack();
+      throw error;
+    }
   }
 
   /** The beginning of the log, whose first segment has this number. After a reset that is not the one before which anything expired. */

@@ -21,6 +21,8 @@ export class LogFollowers<T> {
   readonly #toEvent: Followed<T>['toEvent'];
   /** A function for each follower that ends it. */
   readonly #followers = new Set<() => void>();
+  /** For each follower, a function that stores how far it is, if it has a name. */
+  readonly #positions = new Set<() => Promise<void>>();
   /** For each follower without a name that reads, a function that returns the first LSN that it needs. */
   readonly #reading = new Set<() => Lsn>();
 
@@ -57,6 +59,14 @@ export class LogFollowers<T> {
     });
   }
 
+  /**
+   * Stores how far the followers with a name are, before an orderly end of the log. Where that fails, the next follower with that name
+   * gets events again: no reason not to close the log.
+   */
+  async storePositions(): Promise<void> {
+    await Promise.allSettled([...this.#positions].map((store) => store()));
+  }
+
   /** Ends all followers of a log that is being closed. */
   end(): void {
     this.#context.activity.notify();
@@ -66,12 +76,12 @@ export class LogFollowers<T> {
   /** For a log that this process writes: the durable LSN is known, and a hold keeps what the follower has not read. */
   #inProcess({ from, named }: Pick<FollowSettings, 'from' | 'named'>): Followed<T> {
     const { log } = this.#context;
-    const begin: Followed<T>['begin'] = (position, cut, closed) => {
+    const begin: Followed<T>['begin'] = (position, cut, closed, store) => {
       const first = typeof from === 'object' ? from.lsn : typeof from === 'string' ? log.firstLsn : from;
       const needed = (): Lsn => position() ?? first;
       const release = log.keepFor(needed, cut);
       if (named === undefined) this.#reading.add(needed);
-      return this.#closingWithLog(closed, () => {
+      return this.#closingWithLog(closed, store, () => {
         this.#reading.delete(needed);
         release();
       });
@@ -86,7 +96,7 @@ export class LogFollowers<T> {
     const watch = new DirectoryWatch(log.directory, log.io.capabilities.realFiles, POLL_MS, setTimer, activity);
     return {
       ...this.#followedLog(),
-      begin: (_position, _cut, closed) => this.#closingWithLog(closed, () => watch.close()),
+      begin: (_position, _cut, closed, store) => this.#closingWithLog(closed, store, () => watch.close()),
     };
   }
 
@@ -115,13 +125,15 @@ export class LogFollowers<T> {
   }
 
   /** Ends the reading of a follower with the log. @returns a function that ends it */
-  #closingWithLog(closed: () => void, end: () => void): () => void {
+  #closingWithLog(closed: () => void, store: () => Promise<void>, end: () => void): () => void {
     const endFollowing = (): void => {
       this.#followers.delete(endFollowing);
+      this.#positions.delete(store);
       closed();
       end();
     };
     this.#followers.add(endFollowing);
+    this.#positions.add(store);
     return endFollowing;
   }
 }

@@ -37,8 +37,14 @@ export interface Followed<T> {
    * @param position - returns the first LSN that is not read yet; `undefined` before the log was found
    * @param cut - to be called at cuts of the log's end, when they are known without reading
    * @param closed - to be called when the log is closed, as the follower may never be asked for another event. Idempotent
+   * @param store - to be called before the log is closed in order: stores how far a follower with a name is
    */
-  readonly begin: (position: () => Lsn | undefined, cut: (lastLsn: Lsn) => void, closed: () => void) => () => unknown;
+  readonly begin: (
+    position: () => Lsn | undefined,
+    cut: (lastLsn: Lsn) => void,
+    closed: () => void,
+    store: () => Promise<void>,
+  ) => () => unknown;
 }
 
 /** After so many events of an array it may be time for the turn of the event loop. */
@@ -93,6 +99,7 @@ export class Reading<T> {
       () => this.#tail?.nextLsn,
       cut,
       () => this.#release(),
+      async () => this.#named?.store(),
     );
     // Not `AbortSignal.any`: a signal may come from another realm.
     if (signal?.aborted === true) end();
@@ -138,10 +145,16 @@ export class Reading<T> {
 
   /** {@link take} for a request of one event, of a follower with a name. */
   takeOne(): WalEvent<T> | undefined {
-    this.#named?.onRequest();
-    const event = this.take();
-    if (event !== undefined) this.#named?.onReturned();
-    return event;
+    const named = this.#named as NamedPosition;
+    let isReturned = false;
+    named.onRequest();
+    try {
+      const event = this.take();
+      isReturned = event !== undefined;
+      return event;
+    } finally {
+      named.onTaken(isReturned);
+    }
   }
 
   /** The next event in memory; `undefined` when {@link readOn} must be called. @throws why it cannot be returned */
@@ -174,10 +187,10 @@ export class Reading<T> {
       this.#error = undefined;
       this.#mustLookAgain = true;
       this.#exhaustedUpTo = undefined;
+    } finally {
+      this.#named?.onTaken(events.length > 0);
     }
-    if (events.length === 0) return undefined;
-    this.#named?.onReturned();
-    return events;
+    return events.length === 0 ? undefined : events;
   }
 
   /** Looks for further events, or waits until there may be some. */

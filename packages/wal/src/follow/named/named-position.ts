@@ -1,5 +1,5 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import { checkInteger, type FollowerFile, outOfRange, type StoredPosition } from '@walstack/codec/internal';
+import { checkInteger, type FollowerSlot, outOfRange, type StoredPosition } from '@walstack/codec/internal';
 import type { LogTail, ReadFrom, ResumePoint, SkippedRecords } from '@walstack/mmap-reader';
 import { cutBack, readChainFrom } from '@walstack/mmap-reader/internal';
 import type { Environment } from '@walstack/segmented';
@@ -36,7 +36,9 @@ export class NamedPosition {
   readonly #points = new ReadPoints();
   #file: PositionFile | undefined;
   /** What was stored before this follower began. */
-  #before: FollowerFile | undefined;
+  #before: FollowerSlot | undefined;
+  /** Where it begins, as it is stored; `undefined` where that is not known yet. */
+  #start: StoredPosition | undefined;
   /** Whether the file says what this follower needs. */
   #isRegistered = false;
   /** Whether there was something that cannot be read. */
@@ -45,7 +47,14 @@ export class NamedPosition {
   #skipped: SkippedRecords | undefined;
   #tail: LogTail | undefined;
   #stored: StoredPosition | undefined;
-  #storedAtMs = 0;
+  /** By the clock of the follower; `undefined` without a clock. */
+  #storedAtMs: number | undefined;
+  /** For how many milliseconds of the timer no position was stored. */
+  #sinceStored = 0;
+  /** For how many milliseconds of the timer nothing was written, not even the position from before. */
+  #sinceWritten = 0;
+  /** The number of requests that take an event at this moment, which is not returned yet, and may never be. */
+  #taking = 0;
   /** The LSN behind everything acknowledged; 0 before the log was found. */
   #acknowledged: Lsn = 0;
   /** The LSN behind the last event that was returned. */
@@ -100,8 +109,9 @@ export class NamedPosition {
     const before = this.#before !== undefined && file.isOfThisLog(this.#before) ? this.#before.position : undefined;
     const start = from !== 'stored' ? from : before === undefined ? this.#settings.initially : startAt(before);
     const lsn = typeof start === 'string' ? undefined : typeof start === 'object' ? start.lsn : start;
-    // Where it is not known yet, everything is kept.
-    yield* this.#write(file, from === 'stored' && before !== undefined ? before : positionAt(start));
+    // Where it is not known yet, everything is kept. What is stored already counts until the first event is found.
+    this.#start = from === 'stored' && before !== undefined ? before : positionAt(start);
+    yield* file.begin(this.#start, this.#before);
     this.#isRegistered = true;
     const wasKept = lsn !== undefined && before !== undefined && before.lsn <= lsn;
     return this.#log.isKept || wasKept ? start : yield* this.#keptFrom(start, lsn);
@@ -162,10 +172,8 @@ export class NamedPosition {
     const file = this.#file;
     if (file === undefined || this.isFound || this.#wasDamaged) return;
     const before = this.#before;
-    // With its time: a follower that comes back in vain, again and again, is to expire all the same.
-    await this.#queue.run<unknown>(() =>
-      before === undefined ? file.remove() : file.store(before.position, before.storedAtMs, before.logId),
-    );
+    // With its time: a follower that is opened again and again, and never returns an event, is to expire all the same.
+    await this.#queue.run(() => (before === undefined ? file.remove() : file.putBack(before)));
   }
 
   /** The tail is going to read on, perhaps in another segment. */
@@ -175,15 +183,18 @@ export class NamedPosition {
 
   /** The next event is requested: with `storeEvery` that acknowledges those before. */
   onRequest(): void {
-    if (!this.isFound || !this.#settings.isAutomatic) return;
+    this.#taking++;
+    // A request may come while another event is being decoded.
+    if (this.#taking > 1 || !this.isFound || !this.#settings.isAutomatic) return;
     this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);
     if (this.#acknowledged - (this.#stored?.lsn ?? 0) < this.#settings.everyEvents || !this.#queue.idle) return;
-    this.#storeInBackground(false);
+    this.#inBackground(() => this.#storing());
   }
 
-  /** An event, or an array of them, is returned. */
-  onReturned(): void {
-    this.#returned = this.#tail?.nextLsn ?? this.#returned;
+  /** The request is over. @param isReturned - whether an event, or an array of them, is returned */
+  onTaken(isReturned: boolean): void {
+    this.#taking--;
+    if (isReturned && this.#taking === 0) this.#returned = this.#tail?.nextLsn ?? this.#returned;
   }
 
   /**
@@ -203,15 +214,19 @@ export class NamedPosition {
     await this.#store();
   }
 
-  /** Stores what was acknowledged, and gives the name back. Idempotent. */
+  /** Stores what was acknowledged, and what the filter has skipped. Durable on return. */
+  async store(): Promise<void> {
+    if (!this.isFound || this.#file === undefined) return;
+    this.#coverSkipped();
+    await this.#store();
+  }
+
+  /** {@link store}, and gives the name back. Idempotent. */
   async end(): Promise<void> {
     if (this.#isOver) return;
     this.#stop();
     try {
-      if (this.isFound) {
-        this.#coverSkipped();
-        await this.#store();
-      }
+      await this.store();
     } finally {
       this.release();
     }
@@ -239,7 +254,7 @@ export class NamedPosition {
 
   *#readBefore(file: PositionFile, isNeeded: boolean): IoRoutine<void> {
     try {
-      this.#before = yield* file.read();
+      this.#before = (yield* file.read())?.older;
     } catch (error) {
       if (isNeeded || !WalError.is(error, 'WAL_CORRUPT')) throw error;
       this.#wasDamaged = true;
@@ -251,61 +266,82 @@ export class NamedPosition {
 
   /** Without outstanding events, what the filter has skipped counts as acknowledged. */
   #coverSkipped(): void {
-    if (this.#acknowledged < this.#returned) return;
+    if (this.#taking > 0 || this.#acknowledged < this.#returned) return;
     this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);
   }
 
   #store(): Promise<void> {
-    return this.#queue.run(() => this.#storing(false));
+    return this.#queue.run(() => this.#storing());
   }
 
-  /** @param renews - store also what is stored already, to show that this follower is there */
-  *#storing(renews: boolean): IoRoutine<void> {
+  *#storing(): IoRoutine<void> {
     const file = this.#file;
     if (file === undefined) throw this.#over();
     const lsn = this.#acknowledged;
-    const stored = this.#stored;
-    if (stored?.lsn === lsn) {
-      if (renews) yield* this.#write(file, stored);
-      return;
-    }
+    if (this.#stored?.lsn === lsn) return;
     this.#points.note(this.#tail?.resumePoint);
-    yield* this.#write(file, this.#points.before(lsn));
+    // Where it has begun, that says more than what the tail knows of the event before.
+    yield* this.#write(file, this.#start?.lsn === lsn ? this.#start : this.#points.before(lsn));
     this.#points.forgetBefore(lsn);
+    this.#sinceStored = 0;
   }
 
-  *#write(file: PositionFile, position: StoredPosition | undefined): IoRoutine<void> {
+  /** Stores again what is stored, to show that this follower is there. */
+  *#renewing(): IoRoutine<void> {
+    const file = this.#file;
+    if (file === undefined) throw this.#over();
+    if (this.#stored !== undefined) yield* this.#write(file, this.#stored);
+  }
+
+  *#write(file: PositionFile, position: StoredPosition): IoRoutine<void> {
     this.#storedAtMs = yield* file.store(position);
+    this.#sinceWritten = 0;
     this.#stored = position;
   }
 
   #arm(): void {
     if (this.#isOver) return;
-    this.#cancelTimer = this.#log.setTimer(() => this.#onTimer(), this.#settings.everyMs);
+    const { everyMs } = this.#settings;
+    const left = everyMs - this.#sinceStored;
+    const ms = Math.min(RENEW_MS, left > 0 ? left : everyMs);
+    const fired = (): void => {
+      this.#sinceStored += ms;
+      this.#sinceWritten += ms;
+      this.#onTimer();
+    };
+    this.#cancelTimer = this.#log.setTimer(fired, ms);
   }
 
   #onTimer(): void {
     if (this.#isOver) return;
     this.#coverSkipped();
     const isNew =
-      this.#stored?.lsn !== this.#acknowledged && (this.#settings.isAutomatic || this.#hasNothingOutstanding);
-    const isDue = Math.abs(this.#log.now() - this.#storedAtMs) >= RENEW_MS;
-    if ((isNew || isDue) && this.#queue.idle) this.#storeInBackground(isDue);
+      this.#sinceStored >= this.#settings.everyMs &&
+      this.#stored?.lsn !== this.#acknowledged &&
+      (this.#settings.isAutomatic || this.#hasNothingOutstanding);
+    if (this.#queue.idle) {
+      if (isNew) this.#inBackground(() => this.#storing());
+      else if (this.#isRenewalDue()) this.#inBackground(() => this.#renewing());
+    }
     this.#arm();
+  }
+
+  /** By the timer and by the clock: the process may have been stopped, and the clock set. */
+  #isRenewalDue(): boolean {
+    const age = Math.abs(this.#log.now() - (this.#storedAtMs ?? Number.NaN));
+    return this.#sinceWritten >= RENEW_MS || age >= RENEW_MS;
   }
 
   get #hasNothingOutstanding(): boolean {
     return this.#acknowledged >= this.#returned;
   }
 
-  #storeInBackground(renews: boolean): void {
-    this.#queue
-      .run(() => this.#storing(renews))
-      .catch((reason: unknown) => {
-        if (this.#isOver) return;
-        this.#failure = { reason };
-        this.#log.wake();
-      });
+  #inBackground(routine: () => IoRoutine<void>): void {
+    this.#queue.run(routine).catch((reason: unknown) => {
+      if (this.#isOver) return;
+      this.#failure = { reason };
+      this.#log.wake();
+    });
   }
 
   #over(): WalError {

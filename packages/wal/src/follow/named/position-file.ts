@@ -1,40 +1,36 @@
 import { join } from 'node:path';
-import { FileName, WalError } from '@walstack/codec';
-import {
-  encodeFollowerFile,
-  type FollowerFile,
-  followerFileNames,
-  type StoredPosition,
-} from '@walstack/codec/internal';
+import { FileName, type Lsn, WalError } from '@walstack/codec';
+import { type FollowerFile, type FollowerSlot, followerFileNames, type StoredPosition } from '@walstack/codec/internal';
 import { readChainBesideWriter } from '@walstack/mmap-reader/internal';
 import { readFollowerFile } from '@walstack/segmented/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
-import { DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT, makeDirectories, replaceFile } from '@walstack/storage-io/internal';
+import { DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT, makeDirectories } from '@walstack/storage-io/internal';
+import { SlotFile } from './slot-file.js';
 
-/** The file with the position of a follower, locked against another one of the same name. */
+/** The position of a follower in the directory of a log, locked against another follower of the same name. */
 export class PositionFile {
   readonly #io: StorageIo;
-  readonly #directory: string;
+  readonly #path: string;
   readonly #name: string;
   readonly #logId: Uint8Array;
-  readonly #fileMode: number;
+  readonly #slots: SlotFile;
   readonly #unlock: () => void;
   readonly #now: () => number;
 
   private constructor(file: {
     readonly io: StorageIo;
-    readonly directory: string;
+    readonly path: string;
     readonly name: string;
     readonly logId: Uint8Array;
-    readonly fileMode: number;
+    readonly slots: SlotFile;
     readonly unlock: () => void;
     readonly now: () => number;
   }) {
     this.#io = file.io;
-    this.#directory = file.directory;
+    this.#path = file.path;
     this.#name = file.name;
     this.#logId = file.logId;
-    this.#fileMode = file.fileMode;
+    this.#slots = file.slots;
     this.#unlock = file.unlock;
     this.#now = file.now;
   }
@@ -49,54 +45,74 @@ export class PositionFile {
   static *open(io: StorageIo, directory: string, name: string, now: () => number): IoRoutine<PositionFile> {
     const { links } = yield* readChainBesideWriter(io, directory, () => true);
     const [{ header, path }] = links as [(typeof links)[number]];
+    const { logId } = header;
     const followers = join(directory, FileName.followers);
-    const fileMode = (io.stat(path).mode ?? FILE_MODE_DEFAULT) | 0o600;
+    const mode = (io.stat(path).mode ?? FILE_MODE_DEFAULT) | 0o600;
+    const { file, draft, spare, lock } = followerFileNames(name);
+    const at = (file: string): string => join(followers, file);
+    const slots = new SlotFile(io, { directory: followers, file: at(file), draft: at(draft), spare: at(spare) }, mode);
     try {
       makeDirectories(io, followers, (io.stat(directory).mode ?? DIRECTORY_MODE_DEFAULT) | 0o700);
       // The process that has made it may have died before this.
       yield* ioSteps.syncDirectory(io, directory);
-      const unlock = io.lock(join(followers, followerFileNames(name).lock), fileMode);
-      return new PositionFile({ io, directory: followers, name, logId: header.logId, fileMode, unlock, now });
+      const unlock = io.lock(at(lock), mode);
+      return new PositionFile({ io, path: at(file), name, logId, slots, unlock, now });
     } catch (error) {
-      throw refusal(error, name, followers);
+      throw refusal(withoutRoom(error, name, ...NO_NAME), name, followers);
     }
   }
 
   /** What is stored; `undefined` when nothing is. @throws `WAL_CORRUPT`, `WAL_IO_FAILED` */
   *read(): IoRoutine<FollowerFile | undefined> {
     try {
-      return yield* readFollowerFile(this.#io, this.#path('file'), this.#name);
+      return yield* readFollowerFile(this.#io, this.#path, this.#name);
     } catch (error) {
       if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
       throw error;
     }
   }
 
-  /** Whether a file belongs to the log that is here. */
-  isOfThisLog({ logId }: FollowerFile): boolean {
+  /** Whether a slot belongs to the log that is here. */
+  isOfThisLog({ logId }: FollowerSlot): boolean {
     return Buffer.compare(logId, this.#logId) === 0;
   }
 
   /**
-   * Stores a position; durable on return. @returns when, by the clock of the follower
+   * Has the log keep what a follower needs that begins at a position, beside what is stored already, which stays until {@link store}.
+   * Durable on return.
    *
-   * @param storedAtMs - given where what was stored before is stored again, with the log that it belongs to
+   * @param before - what is stored
+   * @throws `WAL_NO_SPACE`, `WAL_IO_FAILED`
    */
-  *store(
-    position: StoredPosition | undefined,
-    storedAtMs: number = Math.max(0, Math.floor(this.#now())),
-    logId: Uint8Array = this.#logId,
-  ): IoRoutine<number> {
-    const bytes = encodeFollowerFile({ logId, name: this.#name, position, storedAtMs });
-    yield* replaceFile(this.#io, this.#path('draft'), this.#path('file'), bytes, this.#fileMode);
-    yield* ioSteps.syncDirectory(this.#io, this.#directory);
-    return storedAtMs;
+  *begin(position: StoredPosition | undefined, before: FollowerSlot | undefined): IoRoutine<void> {
+    const newer = this.#slot(position);
+    try {
+      yield* this.#slots.make({ older: before ?? newer, newer });
+    } catch (error) {
+      throw withoutRoom(error, this.#name, ...NO_NAME);
+    }
+  }
+
+  /** Stores a position; durable on return. @returns when, by the clock of the follower @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` */
+  *store(position: StoredPosition): IoRoutine<number | undefined> {
+    const slot = this.#slot(position);
+    try {
+      yield* this.#slots.store(slot);
+    } catch (error) {
+      const what = `could not store that it needs nothing before LSN ${position.lsn}`;
+      throw withoutRoom(error, this.#name, what, 'acknowledge again when there is room', position.lsn);
+    }
+    return slot.storedAtMs;
+  }
+
+  /** Stores again what was stored before, with its time. */
+  *putBack(before: FollowerSlot): IoRoutine<void> {
+    yield* this.#slots.store(before);
   }
 
   /** Removes what is stored. */
-  *remove(): IoRoutine<void> {
-    yield* ioSteps.remove(this.#io, this.#path('file'));
-    yield* ioSteps.syncDirectory(this.#io, this.#directory);
+  remove(): IoRoutine<void> {
+    return this.#slots.remove();
   }
 
   /** Gives the name back. Idempotent. */
@@ -104,9 +120,34 @@ export class PositionFile {
     this.#unlock();
   }
 
-  #path(kind: 'file' | 'draft'): string {
-    return join(this.#directory, followerFileNames(this.#name)[kind]);
+  #slot(position: StoredPosition | undefined): FollowerSlot {
+    return { logId: this.#logId, name: this.#name, position, storedAtMs: timeOf(this.#now()) };
   }
+}
+
+/** What there is no room for, and what helps. */
+const NO_NAME = ['could not take its name', 'follow again when there is room'] as const;
+
+/** A time in whole milliseconds; `undefined` from a clock that has none. */
+function timeOf(now: unknown): number | undefined {
+  if (typeof now !== 'number' || Number.isNaN(now)) return undefined;
+  return Math.min(Math.max(0, Math.floor(now)), Number.MAX_SAFE_INTEGER);
+}
+
+/** The error of a follower for which the disk has no room: what helps is not what helps a log. */
+function withoutRoom(error: unknown, name: string, what: string, advice: string, lsn?: Lsn): unknown {
+  if (!WalError.is(error, 'WAL_NO_SPACE')) return error;
+  const { path, systemCode } = error;
+  return new WalError(
+    'WAL_NO_SPACE',
+    `the follower ${JSON.stringify(name)} ${what}, as the disk is full: free some space and ${advice}`,
+    {
+      ...(path === undefined ? {} : { path }),
+      ...(systemCode === undefined ? {} : { systemCode }),
+      ...(lsn === undefined ? {} : { lsn }),
+    },
+    { cause: error },
+  );
 }
 
 const NO_RIGHT = new Set(['EACCES', 'EPERM', 'EROFS']);

@@ -1,0 +1,55 @@
+import type { Lsn } from '@walstack/codec';
+import type { FollowerFile, FollowerSlot, StoredPosition } from '@walstack/codec/internal';
+import { findCut, lastReadAt, type Segment, sameId } from '@walstack/mmap-reader/internal';
+import type { SegmentWriter } from '../write/segment-writer.js';
+
+/**
+ * The first LSN that each follower needs, by what it has stored. Comparing a position with the segments is done once for each set of
+ * segments: truncations and `stats` ask again and again.
+ */
+export class NeededLsns {
+  readonly #writer: SegmentWriter;
+  /** For each slot with a position, where what the follower has read was cut off; `undefined` where it was not. */
+  #cuts = new WeakMap<FollowerSlot, Lsn | undefined>();
+  /** The segments that were compared: after a cut or a roll the newest one has another number. */
+  #compared: readonly [number, number] = [0, 0];
+
+  constructor(writer: SegmentWriter) {
+    this.#writer = writer;
+  }
+
+  /** `'other-log'` where one of the slots belongs to another log; `undefined` where everything is needed. */
+  of({ older, newer }: FollowerFile): Lsn | undefined | 'other-log' {
+    const { logId } = this.#writer;
+    if (!sameId(older.logId, logId) || !sameId(newer.logId, logId)) return 'other-log';
+    const [first, second] = [this.#neededBy(older), this.#neededBy(newer)];
+    return first === undefined || second === undefined ? undefined : Math.min(first, second);
+  }
+
+  #neededBy(slot: FollowerSlot): Lsn | undefined {
+    if (slot.position === undefined) return undefined;
+    const { nextLsn } = this.#writer;
+    return Math.min(slot.position.lsn, nextLsn, this.#cutOf(slot, slot.position) ?? nextLsn);
+  }
+
+  /** The end of the log may have been cut off before the position. */
+  #cutOf(slot: FollowerSlot, { lsn, segment, id, session }: StoredPosition): Lsn | undefined {
+    if (segment === undefined || id === undefined) return undefined;
+    this.#forgetOthers();
+    if (this.#cuts.has(slot)) return this.#cuts.get(slot);
+    const point = { lsn, segment, id, ...(session === undefined ? {} : { session }) };
+    const cut = findCut(this.#writer.segments, lastReadAt('position', point));
+    this.#cuts.set(slot, cut);
+    return cut;
+  }
+
+  #forgetOthers(): void {
+    const { chain } = this.#writer;
+    const [first, last] = [numberOf(chain.at(0)), numberOf(chain.at(chain.length - 1))];
+    if (first === this.#compared[0] && last === this.#compared[1]) return;
+    this.#compared = [first, last];
+    this.#cuts = new WeakMap();
+  }
+}
+
+const numberOf = (segment: Segment | undefined): number => segment?.header.number ?? 0;

@@ -1,0 +1,162 @@
+import { WalError } from '@walstack/codec';
+import {
+  encodeFollowerFile,
+  encodeFollowerSlot,
+  FOLLOWER_FILE_BYTES,
+  FOLLOWER_SLOT_BYTES,
+  type FollowerFile,
+  type FollowerSlot,
+} from '@walstack/codec/internal';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
+import { closeFile, replaceFile } from '@walstack/storage-io/internal';
+
+/** The paths of the files of a follower. */
+interface SlotPaths {
+  readonly directory: string;
+  readonly file: string;
+  readonly draft: string;
+  readonly spare: string;
+}
+
+/**
+ * The file of a follower: two slots, which are written in place, by turns, so that storing a position needs no room on the disk.
+ *
+ * Each process that has the name makes the file anew, as writes of a killed process may still land in the one that is there. The
+ * room for that is in the spare file, which nothing is written to before it has another name.
+ */
+export class SlotFile {
+  readonly #io: StorageIo;
+  readonly #paths: SlotPaths;
+  readonly #mode: number;
+  /** What was stored last, which is durable; `undefined` before {@link make}. */
+  #durable: FollowerSlot | undefined;
+  /** The index of the slot that has it. The other one is written next. */
+  #durableAt = 0;
+  /** The number of the last write of a slot. */
+  #number = 0;
+
+  /** @param mode - the permissions of new files */
+  constructor(io: StorageIo, paths: SlotPaths, mode: number) {
+    this.#io = io;
+    this.#paths = paths;
+    this.#mode = mode;
+  }
+
+  /** Makes the file, in place of the one that is there. Durable on return. */
+  *make(content: FollowerFile): IoRoutine<void> {
+    const { directory, file, draft } = this.#paths;
+    const bytes = encodeFollowerFile(content);
+    if (!(yield* this.#makeOfSpare(bytes))) yield* replaceFile(this.#io, draft, file, bytes, this.#mode);
+    yield* ioSteps.syncDirectory(this.#io, directory);
+    this.#durable = content.older;
+    this.#durableAt = 0;
+    this.#number = 2;
+    yield* this.#makeSpare();
+  }
+
+  /**
+   * Stores a position: in the slot that was not written last, and when that is durable, in the other one. The log keeps what either of
+   * them needs, so it relies on a position only when that is durable. Durable on return.
+   */
+  *store(slot: FollowerSlot): IoRoutine<void> {
+    const file = this.#open() ?? (yield* this.#madeAgain(slot));
+    try {
+      const before = this.#durableAt;
+      yield* this.#write(file, slot, 1 - before);
+      this.#durable = slot;
+      this.#durableAt = 1 - before;
+      yield* this.#write(file, slot, before);
+    } finally {
+      closeFile(this.#io, file);
+    }
+  }
+
+  /** Removes the file. Durable on return. */
+  *remove(): IoRoutine<void> {
+    const { directory, file, spare } = this.#paths;
+    yield* ioSteps.remove(this.#io, file);
+    yield* this.#ifPossible(ioSteps.remove(this.#io, spare));
+    yield* ioSteps.syncDirectory(this.#io, directory);
+  }
+
+  /** Durable on return. */
+  *#write(file: IoFile, slot: FollowerSlot, index: number): IoRoutine<void> {
+    const bytes = encodeFollowerSlot(slot, ++this.#number);
+    yield* ioSteps.write(this.#io, file, bytes, index * FOLLOWER_SLOT_BYTES);
+    yield* ioSteps.datasync(this.#io, file);
+  }
+
+  /** Opens the file; `undefined` when somebody has removed it, or has given it a second name, whose content is to stay. */
+  #open(): IoFile | undefined {
+    try {
+      return this.#openAt(this.#paths.file);
+    } catch (error) {
+      if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  #openAt(path: string): IoFile | undefined {
+    const file = this.#io.open(path);
+    try {
+      if (this.#io.size(file) === FOLLOWER_FILE_BYTES && (this.#io.links?.(file) ?? 1) === 1) return file;
+    } catch (error) {
+      closeFile(this.#io, file);
+      throw error;
+    }
+    closeFile(this.#io, file);
+    return undefined;
+  }
+
+  *#madeAgain(newer: FollowerSlot): IoRoutine<IoFile> {
+    yield* this.make({ older: this.#durable ?? newer, newer });
+    return this.#io.open(this.#paths.file);
+  }
+
+  /** Makes the file of the spare one. @returns `false` where there is none, or it is no use */
+  *#makeOfSpare(bytes: Uint8Array): IoRoutine<boolean> {
+    const { file, draft, spare } = this.#paths;
+    if (!(yield* this.#ifPossible(this.#overwriteSpare(spare, draft, bytes)))) return false;
+    this.#io.rename(draft, file);
+    return true;
+  }
+
+  *#overwriteSpare(spare: string, draft: string, bytes: Uint8Array): IoRoutine<void> {
+    // From now on it is a draft, which nobody uses when this process is killed.
+    this.#io.rename(spare, draft);
+    const file = this.#openAt(draft);
+    if (file === undefined) throw notSpare(spare);
+    try {
+      const found = new Uint8Array(FOLLOWER_FILE_BYTES);
+      yield* ioSteps.read(this.#io, file, found, 0);
+      if (found.some((byte) => byte !== 0)) throw notSpare(spare);
+      yield* ioSteps.write(this.#io, file, bytes, 0);
+      yield* ioSteps.datasync(this.#io, file);
+    } finally {
+      closeFile(this.#io, file);
+    }
+  }
+
+  /** Makes the spare file, with all its blocks. Without one, the next process that takes the name needs room. */
+  *#makeSpare(): IoRoutine<void> {
+    const { draft, spare } = this.#paths;
+    const zeros = new Uint8Array(FOLLOWER_FILE_BYTES);
+    yield* this.#ifPossible(replaceFile(this.#io, draft, spare, zeros, this.#mode));
+  }
+
+  /** @returns whether it was possible */
+  *#ifPossible(routine: IoRoutine<void>): IoRoutine<boolean> {
+    try {
+      yield* routine;
+      return true;
+    } catch (error) {
+      if (!WalError.is(error) || error.code === 'WAL_CLOSED') throw error;
+      return false;
+    }
+  }
+}
+
+/** What has the name of the spare file is something else: it is replaced. */
+function notSpare(path: string): WalError {
+  return new WalError('WAL_IO_FAILED', `${path} is not a spare file`, { path, reason: 'not-spare' });
+}
