@@ -90,8 +90,8 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/unsettled-truncation.test.ts',
     breaks: 'What was truncated does not come back, also where no file of it could be removed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (result.segmentsLeft === 0) store.settle();',
-    replace: 'if (result.segmentsLeft >= 0) store.settle();',
+    find: 'if (result.segmentsLeft === 0) this.#store.settle();',
+    replace: 'if (result.segmentsLeft >= 0) this.#store.settle();',
   },
   {
     name: 'position-relied-on-before-it-is-durable',
