@@ -41,7 +41,7 @@ export const scenario: Scenario = {
       }
       await late?.end();
       if (late !== undefined && log.random() < 0.5) await log.removeFollower(`late-${round}`);
-      await (round === 1 ? withoutRoomForPositions(log, run) : giveUpWithoutRoom(log, run, `new-${round}`));
+      await (round === 0 ? withoutRoomForPositions(log, run) : giveUpWithoutRoom(log, run, `new-${round}`));
       await log.truncate(log.random());
     }
   },
@@ -58,8 +58,8 @@ async function withoutRoomForPositions(log: ModelledLog, run: ProcessRun<LogNote
   try {
     const hasSpare = ModelledFollower.hasSpare(run, 'first');
     const follower = await ModelledFollower.begin(run, 'first', 'stored').catch((error: unknown) => {
-      // An operation has failed by which the spare file was to be made.
-      if (hasSpare || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
+      // An operation has failed by which the spare file was to be made, or used.
+      if ((hasSpare && disk.lastFailed === undefined) || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
       return undefined;
     });
     if (follower === undefined) return;
