@@ -356,6 +356,10 @@ export class ModelledLog {
     let report: BackupReport;
     try {
       report = this.#blocks ? wal.backupSync(BACKUP) : await wal.backup(BACKUP);
+    } catch (error) {
+      // A log that found no room to note the backup before does not replace it behind a cut.
+      if (this.#isSteady || !WalError.is(error, 'WAL_FOREIGN_DIRECTORY') || error.reason !== 'ahead') throw error;
+      return await this.checkBackup();
     } finally {
       this.#backups--;
     }
