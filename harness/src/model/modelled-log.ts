@@ -8,6 +8,7 @@ import { openAborted } from './aborted-opening.js';
 import { destroy, destroyByte, destroyFile, type Target, targetsIn, throwIfLost } from './damage.js';
 import { keyStreamsOf } from './key-streams.js';
 import { type BackedUp, CHECKPOINT, FOLLOWER, HOLE, Knowledge, type LogNote } from './knowledge.js';
+import { isKnownBackup } from './known-backup.js';
 import { expectSame, markOf, optionsIn, type ReadRecord, readBefore, readInEveryWay, readRecord } from './readers.js';
 import { beforeRetention, checkRetained } from './retained.js';
 import { SimulatedEnvironment } from './simulated-environment.js';
@@ -357,8 +358,9 @@ export class ModelledLog {
     try {
       report = this.#blocks ? wal.backupSync(BACKUP) : await wal.backup(BACKUP);
     } catch (error) {
+      if (!WalError.is(error, 'WAL_FOREIGN_DIRECTORY') || error.reason !== 'ahead') throw error;
       // A log that found no room to note the backup before does not replace it behind a cut.
-      if (this.#isSteady || !WalError.is(error, 'WAL_FOREIGN_DIRECTORY') || error.reason !== 'ahead') throw error;
+      if (await runAsync(this.#run.io, isKnownBackup(this.#run.io, DIRECTORY, BACKUP))) throw error;
       return await this.checkBackup();
     } finally {
       this.#backups--;
