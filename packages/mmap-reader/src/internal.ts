@@ -30,6 +30,8 @@ export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { Sessions } from './chain/sessions.js';
 export { SparseIndex } from './chain/sparse-index.js';
 export { findCut } from './directory/cut-detection.js';
+export type { DirectoryReader } from './directory/directory-reader.js';
+export { readerOfDirectory } from './directory/directory-replay.js';
 export { ON_TRUNCATED } from './directory/log-tail-options.js';
 export { sizesOf } from './directory/replay-progress.js';
 export { checkResumePoint, lastReadAt, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';
@@ -40,7 +42,7 @@ export type { Frames } from './frames/frames.js';
 export { checkOnHole, type Hole, holeUpTo, type OnHole } from './frames/holes.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './frames/open-scanner.js';
 export { scanTail, type TailScan } from './frames/scan-tail.js';
-export { checkDecoding, checkMaxPayloadBytes, PAYLOAD_BYTES_MAX } from './records/decoding.js';
+export { checkDecoding, checkMaxPayloadBytes, type DecodingSettings, PAYLOAD_BYTES_MAX } from './records/decoding.js';
 export type { WalRecord } from './records/wal-record.js';
 export {
   CallWatch,
@@ -51,6 +53,7 @@ export {
   type ProgressPhase,
   READING_ABORTED,
   throwIfAborted,
+  type WalProgress,
   watchOf,
 } from './walk/call-watch.js';
 export { forEachItem, items, itemsSync, type PieceReader } from './walk/piece-reader.js';

@@ -43,6 +43,12 @@ export {
   type TruncateMessage,
 } from './log-diagnostics.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
+export type { UnreadablePart } from './quarantine/quarantine-reader.js';
+export {
+  type QuarantineReplay,
+  type ReplayQuarantineOptions,
+  replayQuarantine,
+} from './quarantine/replay-quarantine.js';
 export type { LogReader, ReadOptions } from './read/log-reader.js';
 export {
   type CheckedFilter,

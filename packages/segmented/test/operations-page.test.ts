@@ -21,8 +21,9 @@ function run(directory: string, example: number, before = '', after = ''): strin
   return execFileSync(process.execPath, ['--input-type=module'], { cwd, input: code, encoding: 'utf8' });
 }
 
+// The seventh one, with a `Wal`, is run in packages/wal/test/import-page.test.ts.
 test('docs/operations.md has as many examples as are run here', () => {
-  expect(examples).toHaveLength(9);
+  expect(examples).toHaveLength(10);
 });
 
 test('truncating behind a snapshot', () => {
@@ -42,7 +43,7 @@ test('a backup', () => {
   const after = `await wal.close();
     const backup = SegmentedWal.openSync({ directory: 'backups/events' });
     console.log(lastLsn, backup.lastLsn); await backup.close();`;
-  expect(run(temporaryDirectory(), 6, before, after)).toBe('100 100\n');
+  expect(run(temporaryDirectory(), 7, before, after)).toBe('100 100\n');
 });
 
 // What these calls do on a disk that is full: harness/test/full-disk.test.ts.
@@ -53,7 +54,7 @@ test('making room on a full disk', () => {
     wal.syncSync();
     const snapshot = { lastLsn: 60 };`;
   const after = 'console.log(wal.checkpointLsn, wal.firstLsn > 40, wal.firstLsn <= 61); await wal.close();';
-  expect(run(temporaryDirectory(), 8, before, after)).toBe('60 true true\n');
+  expect(run(temporaryDirectory(), 9, before, after)).toBe('60 true true\n');
 });
 
 test('a salvage around damage', () => {
@@ -93,7 +94,7 @@ test('retention, a check beside a writer, salvage, and a lock that is waited for
   );
   const aside = [path, ...others.map((each) => each.path)].map((each) => `kept aside ${each.split('/').at(-1)}\n`);
   expect(run(directory, 4)).toBe(`kept up to ${firstLsn - 1}\nlost ${firstLsn} to ${lastLsn}\n${aside.join('')}`);
-  expect(run(directory, 7, '', 'console.log(wal.nextLsn, wal.recovery.reason); await wal.close();')).toBe(
+  expect(run(directory, 8, '', 'console.log(wal.nextLsn, wal.recovery.reason); await wal.close();')).toBe(
     `${firstLsn} clean\n`,
   );
 });

@@ -45,6 +45,7 @@ export {
   type OnTruncated,
   type OpenMessage,
   type ProgressPhase,
+  type QuarantineReplay,
   type ReadFrom,
   type ReadOptions,
   type RecoverMessage,
@@ -52,14 +53,17 @@ export {
   type RecoveryReason,
   type RecoveryReport,
   type RecycleMessage,
+  type ReplayQuarantineOptions,
   type ResumePoint,
   type RollMessage,
+  replayQuarantine,
   type SalvageReport,
   type SegmentMeta,
   type SkippedRecords,
   type TruncateMessage,
   type TruncateResult,
   type TypedChannel,
+  type UnreadablePart,
   type WalProgress,
 } from '@walstack/segmented';
 export type { Abortable } from './commit/aborting.js';
@@ -80,6 +84,7 @@ export type { WalFollower } from './follow/follow.js';
 export type { FollowDirectoryOptions } from './follow/follow-directory.js';
 export type { FollowFrom, FollowOptions } from './follow/follow-options.js';
 export type { NamedOptions, StoreEvery } from './follow/named/named-options.js';
+export type { ImportOptions, ImportReport } from './import/import-options.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalReadOptions } from './reading.js';

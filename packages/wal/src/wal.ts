@@ -53,6 +53,8 @@ import { type FollowDirectoryOptions, type FollowEncoded, followDirectory } from
 import type { FollowFrom, FollowOptions } from './follow/follow-options.js';
 import { LogActivity, notifyingOnFailure } from './follow/log-activity.js';
 import { LogFollowers } from './follow/log-followers.js';
+import type { ImportOptions, ImportReport } from './import/import-options.js';
+import { importRecords } from './import/import-records.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
 import type { LogContext } from './log-context.js';
 import { type EncodedOptions, type FlushSettings, type Schemed, splitOptions, type WalOptions } from './options.js';
@@ -586,6 +588,42 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   async backup(directory: string | URL, options: BackupOptions = {}): Promise<BackupReport> {
     this.#lifecycle.requireRunning('backup');
     return await this.#resolving(this.#log.backup(directory, options));
+  }
+
+  /**
+   * Appends the records of another log, of a backup, or of a quarantine: what a salvage has taken out of a log, or what another
+   * log has and this one lacks. They get new LSNs, in the order of the source, and a new time; type, meta, ids and bytes stay as they are,
+   * without going through the `encoding`. A batch is imported as a batch, as far as it is chosen. Other calls may append between.
+   *
+   * ```ts
+   * await wal.importFrom(wal.recovery.salvage.quarantine, { quarantine: true });
+   * ```
+   *
+   * Everything is durable when it resolves. It goes on in groups: `onProgress` says after each what is imported and durable, and an import
+   * that did not come to its end continues with `from: sourceLsn + 1`. When it rejects and the log has not failed, everything that was
+   * appended is durable and was reported. A crash may come between a group and its report: then up to one group is imported again.
+   *
+   * @param source - the directory, which is only read: a path or a `file:` URL. Another process may write that log
+   * @returns what was imported
+   * @throws `WAL_UNSUPPORTED` for the directory of this log; `WAL_ABORTED`, whose `lsn` is the last one of the source that is
+   * imported; `WAL_HOLE`, `WAL_CORRUPT`, `WAL_TRUNCATED`, `WAL_NOT_FOUND`, `WAL_BAD_KEY` for what cannot be read of the source;
+   * `WAL_TOO_LARGE`, `WAL_NO_SPACE`, `WAL_IO_FAILED`, `WAL_STATE`, `WAL_CLOSED`, the first failure of the log
+   */
+  async importFrom(source: string | URL, options: ImportOptions = {}): Promise<ImportReport> {
+    this.#lifecycle.requireRunning('importFrom');
+    const committer = this.#committer;
+    return await withCallers(
+      importRecords(
+        {
+          log: this.#log,
+          append: (payload, about) => committer.appendStored(payload, about),
+          appendBatch: (batch) => committer.appendStoredBatch(batch),
+          durable: (lsn) => committer.durable(lsn, undefined),
+        },
+        source,
+        options,
+      ),
+    );
   }
 
   /** The segments of the log, from the oldest to the newest. */

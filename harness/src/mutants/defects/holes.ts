@@ -8,9 +8,11 @@ const BACKUP = `${SEGMENTED}/backup/backup.ts`;
 const HOLES_TEST = 'packages/segmented/test/holes.test.ts';
 const PROPERTY_TEST = 'packages/segmented/test/holes.property.test.ts';
 const READERS_TEST = 'packages/wal/test/holes.test.ts';
+const IMPORT = 'packages/wal/src/import/import-records.ts';
+const IMPORT_TEST = 'packages/wal/test/import.test.ts';
 const BACKUP_TEST = 'packages/segmented/test/backup-of-holes.test.ts';
 
-/** Defects in salvage around damage, and in what readers and backups do with holes. */
+/** Defects in salvage around damage, in what readers and backups do with holes, and in importing. */
 export const HOLES_DEFECTS: readonly Defect[] = [
   {
     name: 'hole-passed-in-silence',
@@ -61,12 +63,12 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: '      const firstLsn = isNothingLost ? lsn : run.nextLsn;\n      const from = run.end;\n',
   },
   {
-    name: 'frame-of-any-lsn-behind-damage',
+    name: 'flags-of-a-damaged-record-believed',
     test: PROPERTY_TEST,
-    breaks: 'Behind damage nothing is taken for a record of the log that cannot be one there.',
+    breaks: 'Whether a batch goes on behind a damaged record is known only where the checksum proves its flags.',
     file: NEXT_FRAME,
-    find: 'if (record.lsn < nextLsn || record.lsn >= limit ||',
-    replace: 'if (record.lsn < nextLsn ||',
+    find: '  if (damage === undefined) return undefined;\n',
+    replace: '  if (damage === undefined) return (record.flags & RecordFlag.batchContinues) !== 0;\n',
   },
   {
     name: 'made-again-and-not-durable',
@@ -74,14 +76,6 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     breaks: 'A segment that is made again is durable before the damaged one loses its name.',
     file: MAKE,
     find: '    yield* ioSteps.datasync(io, file);\n',
-    replace: '',
-  },
-  {
-    name: 'damaged-file-lost-on-the-way',
-    scenario: 'salvage-around-damage',
-    breaks: 'The damaged file has its name in quarantine, durably, before its old name goes.',
-    file: MAKE,
-    find: '    yield* ioSteps.syncDirectory(io, join(directory, quarantine));\n',
     replace: '',
   },
   {
@@ -123,5 +117,37 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/salvage/salvage.ts`,
     find: 'if (plans === planAround) refuseCore(directory, settings.coreId ?? survey.sound.at(-1)?.header.coreId);',
     replace: '',
+  },
+  {
+    name: 'batches-imported-in-parts',
+    test: IMPORT_TEST,
+    breaks: 'A batch of the source is imported as a batch.',
+    file: IMPORT,
+    find: 'if (isContinued || this.#batch !== undefined) {',
+    replace: 'if (this.#batch !== undefined) {',
+  },
+  {
+    name: 'import-aborted-in-a-group',
+    test: IMPORT_TEST,
+    breaks: 'An import that is aborted says up to where it is done, with nothing appended behind that.',
+    file: IMPORT,
+    find: '    await this.#endGroup();\n    this.#throwIfAborted();\n',
+    replace: '    this.#throwIfAborted();\n    await this.#endGroup();\n',
+  },
+  {
+    name: 'import-of-its-own-records',
+    test: IMPORT_TEST,
+    breaks: 'A log does not import its own records, by whatever name its directory is given.',
+    file: IMPORT,
+    find: 'one.dev === other.dev && one.ino === other.ino',
+    replace: 'source === own',
+  },
+  {
+    name: 'quarantine-read-up-to-damage',
+    test: IMPORT_TEST,
+    breaks: 'A segment in quarantine is read around its damage.',
+    file: DAMAGED,
+    find: '      if (isNewest && !readsAll && !(yield* this.#isLost(run)))',
+    replace: '      if (isNewest)',
   },
 ];

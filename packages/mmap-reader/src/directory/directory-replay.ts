@@ -82,6 +82,27 @@ const OPTIONS = optionNames<ReplayDirectoryOptions>({
  * @throws `TypeError`, `RangeError` for wrong arguments
  */
 export function replayDirectory(directory: string | URL, options: ReplayDirectoryOptions = {}): DirectoryReplay {
+  const { plan, workers, io } = checkReplay(directory, options);
+  return DirectoryReplay['make'](plan, workers, io);
+}
+
+/** The reader of a replay, with the frames that it reads; on a backend that the caller has. @throws like {@link replayDirectory} */
+export function readerOfDirectory(
+  directory: string | URL,
+  options: ReplayDirectoryOptions & { readonly io: StorageIo },
+): DirectoryReader {
+  const { plan, io } = checkReplay(directory, options);
+  return new DirectoryReader(io as StorageIo, plan, () => {});
+}
+
+/** A replay that was checked. */
+interface CheckedReplay {
+  readonly plan: DirectoryPlan;
+  readonly workers: number;
+  readonly io: StorageIo | undefined;
+}
+
+function checkReplay(directory: string | URL, options: ReplayDirectoryOptions): CheckedReplay {
   const {
     from = 'first',
     to = Number.MAX_SAFE_INTEGER,
@@ -108,7 +129,7 @@ export function replayDirectory(directory: string | URL, options: ReplayDirector
     ahead: undefined,
     blocking: false,
   };
-  return DirectoryReplay['make'](plan, workers, io);
+  return { plan, workers, io };
 }
 
 /**

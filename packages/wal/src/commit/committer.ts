@@ -110,6 +110,18 @@ export class Committer<I> {
     }
   }
 
+  /** Appends bytes as they are, at once or, with a copy, once there is room in memory. Not durable. Throws, or rejects. */
+  appendStored(payload: Uint8Array, options: AppendOptions): Lsn | Promise<Lsn> {
+    const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppend(payload, options);
+    return lsn ?? this.#appendInTurn(payload, options);
+  }
+
+  /** The same for a batch of bytes. */
+  appendStoredBatch(batch: Batch): Lsn | Promise<Lsn> {
+    const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppendBatch(batch);
+    return lsn ?? this.#appendBatchInTurn(batch, undefined);
+  }
+
   /** Throws, or returns a promise. */
   durable(lsn: Lsn, signal: AbortSignal | undefined): Promise<Lsn> {
     const { lastLsn } = this.#log;

@@ -31,6 +31,8 @@ export interface EndOfLog {
   readonly checkpoint: Checkpoint | undefined;
   /** The highest LSN that the checkpoint proves durable. */
   readonly seen: Lsn;
+  /** Whether to read everything that can be read, also where nothing proves that it had been durable. Default `false`. */
+  readonly readsAll?: boolean;
 }
 
 /**
@@ -94,8 +96,11 @@ class SegmentSalvage {
     let run = yield* this.#readRun(header.blockBytes, header.firstLsn, undefined);
     while (!run.reachesLimit) {
       const kept = run.openBatch ?? run;
-      if (this.#limit === undefined && !(yield* this.#isLost(run))) return this.#upTo(kept.end, kept.nextLsn, false);
+      const isNewest = this.#limit === undefined;
+      const { readsAll = false } = this.#newest;
+      if (isNewest && !readsAll && !(yield* this.#isLost(run))) return this.#upTo(kept.end, kept.nextLsn, false);
       const found = yield* this.#findBehind(run);
+      if (found === undefined && readsAll) return this.#upTo(kept.end, kept.nextLsn, false);
       if (found === undefined) return yield* this.#lostToTheEnd(kept.end, kept.nextLsn);
       const { offset, lsn } = found;
       const isNothingLost = lsn === run.nextLsn && !found.isBatchLost;

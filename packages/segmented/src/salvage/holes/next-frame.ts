@@ -16,6 +16,7 @@ import { setUint64 } from '@walstack/codec/internal';
 import { checksumOf, seedOf } from '@walstack/mmap-reader/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { isTurnDue, TURN } from '@walstack/storage-io/internal';
+import { singleDamage } from './single-damage.js';
 
 /** Bytes that are examined in one step. */
 const STEP_BYTES = 256 * 1024;
@@ -27,7 +28,7 @@ const STEP_BYTES = 256 * 1024;
 const CHECKSUMS_PER_BYTE = 64;
 const CHECKSUMS_ANYWAY = 256 * 1024 * 1024;
 
-/** The longest frame whose flags are verified by its checksum when they are guessed. */
+/** The longest damaged frame whose flags are proven by its checksum. */
 const GUESSED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A valid frame behind damage. */
@@ -141,21 +142,20 @@ function* headerAt({ io, file, size }: FrameSearch, offset: number): IoRoutine<R
 
 /**
  * Whether a frame behind damage may be in a batch that began before it. A frame does not say whether a batch begins with it; the one
- * before it says whether its batch goes on. So that one is looked for, and believed although it is damaged: with a single damaged
- * byte, the checksum shows which of the possible flags it had. Where it cannot be found, only a frame that proves the one
- * before it durable is certainly not in its batch.
+ * before it says whether its batch goes on. So that one is looked for: where only one byte of it is damaged, its checksum shows which,
+ * and proves the flags. Where nothing proves them, only a frame that proves the one before it durable
+ * is certainly not in its batch.
  */
 export function* continuesBatch(search: FrameSearch, { offset, record }: FoundFrame): IoRoutine<boolean> {
   const isNoRecord = (record.flags & (RecordFlag.mark | RecordFlag.hole)) !== 0;
   if (isNoRecord || record.durableLag === 1) return false;
   const restored = yield* continuedByRestored(search, offset, record.lsn - 1);
   if (restored !== undefined) return restored;
-  let isFound = false;
   for (const before of yield* damagedBefore(search, offset, record.lsn - 1)) {
-    if (yield* isContinued(search, before)) return true;
-    isFound = true;
+    const isProven = yield* isContinued(search, before);
+    if (isProven !== undefined) return isProven;
   }
-  return !isFound;
+  return true;
 }
 
 /**
@@ -216,25 +216,19 @@ function* damagedBefore(search: FrameSearch, offset: number, lsn: Lsn): IoRoutin
   return found;
 }
 
-/** The flags that a record can have beside that of a batch. */
-const OTHER_FLAGS = RecordFlag.compressed | RecordFlag.encrypted | RecordFlag.scoped;
-
-/** Whether the batch of a damaged record goes on behind it. */
-function* isContinued({ io, file, header }: FrameSearch, { offset, record }: FoundFrame): IoRoutine<boolean> {
-  const isSaid = (record.flags & RecordFlag.batchContinues) !== 0;
+/** Whether the batch of a damaged record goes on behind it; `undefined` when more than one byte is damaged: it may be the flags. */
+function* isContinued(
+  { io, file, header }: FrameSearch,
+  { offset, record }: FoundFrame,
+): IoRoutine<boolean | undefined> {
   const frameBytes = FRAME_HEADER_BYTES + record.length;
-  if (frameBytes > GUESSED_BYTES_MAX || frameBytes < MARK_FRAME_BYTES) return isSaid;
+  if (frameBytes > GUESSED_BYTES_MAX || frameBytes < MARK_FRAME_BYTES) return undefined;
   const bytes = new Uint8Array(frameBytes);
   yield* ioSteps.read(io, file, bytes, offset);
-  const checksum = new DataView(bytes.buffer).getUint32(4, true);
-  const seed = seedOf(header);
-  for (let flags = 0; flags <= (RecordFlag.batchContinues | OTHER_FLAGS); flags++) {
-    bytes[FLAGS_OFFSET] = flags;
-    if (crc32c(bytes, seed, FRAME_HEADER_BYTES, frameBytes) === checksum)
-      return (flags & RecordFlag.batchContinues) !== 0;
-    if (isTurnDue()) yield TURN;
-  }
-  return isSaid;
+  const damage = yield* singleDamage(bytes, seedOf(header));
+  if (damage === undefined) return undefined;
+  const flags = damage.offset === FLAGS_OFFSET ? record.flags ^ damage.change : record.flags;
+  return (flags & RecordFlag.batchContinues) !== 0;
 }
 
 /** Offset of the flags in a frame. */

@@ -1,0 +1,178 @@
+import { join } from 'node:path';
+import { type Lsn, PayloadDecoder, parseSegmentFileName, type SegmentHeader, WalError } from '@walstack/codec';
+import type { DecodingSettings, LongCallOptions, WalProgress, WalRecord } from '@walstack/mmap-reader/internal';
+import {
+  CallWatch,
+  loadKeys,
+  openStreamed,
+  type PieceReader,
+  READING_ABORTED,
+  ReadProgress,
+  readHeader,
+  SegmentWalk,
+  type WalkPolicy,
+} from '@walstack/mmap-reader/internal';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { watched } from '@walstack/storage-io/internal';
+import { readAround } from '../salvage/holes/damaged-segment.js';
+
+/** A part of a file in quarantine that cannot be read. */
+export interface UnreadablePart {
+  readonly path: string;
+  /** Where it begins in the file; 0 when the header of the segment cannot be read, and so nothing of the file. */
+  readonly offset: number;
+  /** The first LSN that cannot be read there, and the last one: `undefined` when nothing shows it. */
+  readonly firstLsn: Lsn | undefined;
+  readonly lastLsn: Lsn | undefined;
+}
+
+/** What is read of a quarantine, and how. */
+export interface QuarantinePlan {
+  readonly directory: string;
+  readonly from: Lsn;
+  readonly to: Lsn;
+  readonly types: ReadonlySet<number> | undefined;
+  readonly copy: boolean;
+  readonly onUnreadable: ((part: UnreadablePart) => void) | undefined;
+  readonly decoding: DecodingSettings;
+  readonly call: LongCallOptions;
+  readonly blocking: boolean;
+}
+
+/** Records of a segment that follow each other. */
+interface Run {
+  readonly path: string;
+  readonly header: SegmentHeader;
+  readonly from: number;
+  readonly firstLsn: Lsn;
+  /** The last LSN of it. */
+  readonly lastLsn: Lsn;
+}
+
+/** Reads the segments of a quarantine, each by itself, around all damage. */
+export class QuarantineReader implements PieceReader<WalRecord> {
+  readonly io: StorageIo;
+  readonly walk: SegmentWalk;
+  readonly watch: CallWatch<WalProgress> | undefined;
+  readonly #plan: QuarantinePlan;
+  readonly #progress = new ReadProgress('read');
+  readonly #onClose: () => void;
+  /** The files that were not read yet; `undefined` before the directory was listed. */
+  #paths: string[] | undefined;
+  #runs: Run[] = [];
+  #records = 0;
+
+  /** @param onClose - called when the reader is closed */
+  constructor(io: StorageIo, plan: QuarantinePlan, onClose: () => void) {
+    const { from, types, copy } = plan;
+    const matches = types === undefined ? undefined : ({ type }: { readonly type: number }) => types.has(type);
+    this.io = io;
+    this.#plan = plan;
+    this.walk = new SegmentWalk(from, copy, matches, 'skip');
+    this.watch = CallWatch.for(plan.call, READING_ABORTED, () => ({ ...this.#progress.value, records: this.#records }));
+    this.#onClose = onClose;
+  }
+
+  next(): WalRecord | undefined {
+    return this.walk.next();
+  }
+
+  advance(): IoRoutine<boolean> {
+    const advancing = this.walk.advance(this.#policy);
+    return this.watch === undefined ? advancing : watched(advancing, this.watch);
+  }
+
+  close(): void {
+    this.walk.leave();
+    this.#onClose();
+  }
+
+  readonly #policy: WalkPolicy = {
+    beforeStep: () => {},
+    enterNext: () => this.#enterNext(),
+    onUnreadable: () => this.#leave(),
+    onEnd: () => this.#leave(),
+  };
+
+  // biome-ignore lint/correctness/useYield: a routine without a step.
+  *#leave(): IoRoutine<boolean> {
+    this.walk.leave();
+    return true;
+  }
+
+  *#enterNext(): IoRoutine<boolean> {
+    this.#paths ??= this.#list();
+    let run = this.#runs.shift();
+    while (run === undefined) {
+      const path = this.#paths.shift();
+      if (path === undefined) return false;
+      this.#runs = [...(yield* this.#runsOf(path))];
+      this.#progress.pass();
+      run = this.#runs.shift();
+    }
+    const { path, header, from, firstLsn, lastLsn } = run;
+    const { decoding, blocking } = this.#plan;
+    yield* loadKeys(decoding.keyRing, [header.keyId], blocking);
+    const decoder = new PayloadDecoder(header, path, decoding);
+    this.walk.enter(yield* openStreamed(this.io, { path, header }, { from, nextLsn: firstLsn }), decoder);
+    this.walk.nextLsn = Math.max(firstLsn, this.#plan.from);
+    this.walk.until = Math.min(lastLsn, this.#plan.to);
+    this.#records += lastLsn - firstLsn + 1;
+    return true;
+  }
+
+  /** The segments in the order of their numbers. @throws `WAL_NOT_FOUND` when there are none */
+  #list(): string[] {
+    const { io } = this;
+    const { directory } = this.#plan;
+    // Of two segments with one name one has a number appended.
+    const names = io
+      .list(directory)
+      .filter((name) => parseSegmentFileName(name.replace(/\.\d{1,9}$/, '')) !== undefined);
+    if (names.length === 0) {
+      const what = `no segment is in ${directory}: give the directory of one salvage, such as log/quarantine/<time>-<id>`;
+      throw new WalError('WAL_NOT_FOUND', what, { path: directory });
+    }
+    const paths = names.sort().map((name) => join(directory, name));
+    const sizes = paths.map((path) => io.stat(path).size);
+    this.#progress.begin('read', sizes, 1);
+    return paths;
+  }
+
+  /** What of a segment can be read. */
+  *#runsOf(path: string): IoRoutine<readonly Run[]> {
+    const header = yield* this.#headerOf(path);
+    if (header === undefined) return [];
+    const all = { checkpoint: undefined, seen: 0, readsAll: true };
+    const { segment, gaps } = yield* readAround(this.io, { path, header }, undefined, all, new ReadProgress('read'));
+    const runs: Run[] = [];
+    let from = header.blockBytes;
+    let { firstLsn } = header;
+    const add = (nextLsn: Lsn): void => {
+      const isWanted = nextLsn > Math.max(firstLsn, this.#plan.from) && firstLsn <= this.#plan.to;
+      if (isWanted) runs.push({ path, header, from, firstLsn, lastLsn: nextLsn - 1 });
+    };
+    for (const gap of gaps) {
+      add(gap.firstLsn);
+      if (gap.nextLsn > gap.firstLsn) this.#report(path, gap.from, gap.firstLsn, gap.nextLsn - 1);
+      from = gap.to ?? segment.end;
+      firstLsn = gap.nextLsn;
+    }
+    add(segment.nextLsn);
+    return runs;
+  }
+
+  *#headerOf(path: string): IoRoutine<SegmentHeader | undefined> {
+    try {
+      return yield* readHeader(this.io, path);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_BAD_HEADER')) throw error;
+      this.#report(path, 0, undefined, undefined);
+      return undefined;
+    }
+  }
+
+  #report(path: string, offset: number, firstLsn: Lsn | undefined, lastLsn: Lsn | undefined): void {
+    this.#plan.onUnreadable?.(Object.freeze({ path, offset, firstLsn, lastLsn }));
+  }
+}

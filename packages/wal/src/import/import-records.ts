@@ -1,0 +1,200 @@
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Lsn, RecordFlag, WalError } from '@walstack/codec';
+import { checkPath } from '@walstack/codec/internal';
+import type { WalRecord } from '@walstack/mmap-reader';
+import { type DirectoryReader, readerOfDirectory } from '@walstack/mmap-reader/internal';
+import { type AppendOptions, Batch, type SegmentedWal } from '@walstack/segmented';
+import { type QuarantineReader, readerOfQuarantine } from '@walstack/segmented/internal';
+import { runAsync, type StorageIo } from '@walstack/storage-io';
+import { aborted, nextTurn, Pace } from '@walstack/storage-io/internal';
+import { type CheckedImport, checkImport, type ImportOptions, type ImportReport } from './import-options.js';
+
+/** The log that records are imported into. */
+interface ImportTarget {
+  readonly log: SegmentedWal;
+  /** Appends bytes as they are, once there is room. */
+  readonly append: (payload: Uint8Array, options: AppendOptions) => Lsn | Promise<Lsn>;
+  readonly appendBatch: (batch: Batch) => Lsn | Promise<Lsn>;
+  /** Waits until everything that was appended up to an LSN is durable. */
+  readonly durable: (lsn: Lsn) => Promise<unknown>;
+}
+
+/** Imports the records of another log, a backup, or a quarantine; durable when it resolves. */
+export async function importRecords(
+  target: ImportTarget,
+  source: string | URL,
+  options: ImportOptions,
+): Promise<ImportReport> {
+  const checked = checkImport(options);
+  const directory = checkPath('source', source);
+  const { log } = target;
+  refuseOwn(directory, log, checked.io ?? log.io);
+  const reader = readerOf(directory, checked, log);
+  try {
+    return await new Import(target, reader, directory, checked).run();
+  } finally {
+    reader.close();
+  }
+}
+
+function readerOf(directory: string, asked: CheckedImport, log: SegmentedWal): DirectoryReader | QuarantineReader {
+  const { from, to, quarantine, onHole, io = log.io } = asked;
+  const { keyRing, allowPlaintext, maxPayloadBytes } = { ...log.decoding, ...asked.decoding };
+  const ring = typeof keyRing === 'function' ? keyRing() : keyRing;
+  const decoding = {
+    ...(ring === undefined ? {} : { keyRing: ring }),
+    ...(allowPlaintext === undefined ? {} : { allowPlaintext }),
+    ...(maxPayloadBytes === undefined ? {} : { maxPayloadBytes }),
+  };
+  // What is appended is copied at once, or when it has to wait.
+  const common = { to, io, copy: false, ...decoding };
+  if (!quarantine) return readerOfDirectory(directory, { from, onHole, ...common });
+  return readerOfQuarantine(directory, { ...(typeof from === 'number' ? { from } : {}), ...common });
+}
+
+/** @throws `WAL_UNSUPPORTED` for the directory of the log itself */
+function refuseOwn(source: string, log: SegmentedWal, io: StorageIo): void {
+  if (!isSame(source, log.directory, io, log.io)) return;
+  const what = `${source} is the directory of this log, which does not import its own records`;
+  throw new WalError('WAL_UNSUPPORTED', `${what}: give that of another log, a backup or a quarantine`, {
+    path: source,
+  });
+}
+
+function isSame(source: string, own: string, io: StorageIo, ownIo: StorageIo): boolean {
+  if (!io.capabilities.realFiles || !ownIo.capabilities.realFiles) {
+    return io === ownIo && resolve('/', source) === resolve('/', own);
+  }
+  const [one, other] = [source, own].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
+}
+
+/** One import: what was read, appended and made durable. */
+class Import {
+  readonly #target: ImportTarget;
+  readonly #reader: DirectoryReader | QuarantineReader;
+  readonly #source: string;
+  readonly #asked: CheckedImport;
+  /** The batch of the source that is being read, and what the report is once that is appended. */
+  #batch: Batch | undefined;
+  #batchRead: ImportReport | undefined;
+  #groupBytes = 0;
+  /** Everything that was appended or left out. */
+  #read: ImportReport = { records: 0, leftOut: 0, payloadBytes: 0, sourceLsn: 0, firstLsn: 0, lastLsn: 0 };
+  /** What of that is durable. */
+  #durable: ImportReport = this.#read;
+
+  constructor(target: ImportTarget, reader: DirectoryReader | QuarantineReader, source: string, asked: CheckedImport) {
+    this.#target = target;
+    this.#reader = reader;
+    this.#source = source;
+    this.#asked = asked;
+  }
+
+  async run(): Promise<ImportReport> {
+    try {
+      this.#throwIfAborted();
+      await this.#readAll();
+      await this.#endBatch();
+    } catch (error) {
+      // What was appended is imported: an error of the source does not leave it in doubt.
+      if (this.#target.log.failure === undefined) await this.#endGroup().catch(() => {});
+      throw error;
+    }
+    await this.#endGroup();
+    return this.#durable;
+  }
+
+  async #readAll(): Promise<void> {
+    const reader = this.#reader;
+    const pace = new Pace();
+    while (await runAsync(reader.io, reader.advance())) {
+      for (let record = reader.next(); record !== undefined; record = reader.next()) {
+        const isContinued = ((reader.walk.frames?.flags ?? 0) & RecordFlag.batchContinues) !== 0;
+        const waiting = this.#take(record, isContinued);
+        if (waiting !== undefined) await waiting;
+        if (!pace.isDue()) continue;
+        await nextTurn();
+        if (this.#asked.signal?.aborted === true && this.#batch === undefined) await this.#stop();
+      }
+    }
+  }
+
+  /** @returns a promise where something has to be waited for */
+  #take(record: WalRecord, isContinued: boolean): Promise<void> | undefined {
+    const { lsn, type, meta, payload, scope } = record;
+    const before = this.#batchRead ?? this.#read;
+    if (!this.#isWanted(record)) {
+      const read = { ...before, leftOut: before.leftOut + 1, sourceLsn: lsn };
+      if (this.#batch === undefined) this.#read = read;
+      else this.#batchRead = read;
+      return isContinued || this.#batch === undefined ? undefined : this.#endBatch();
+    }
+    const read = {
+      ...before,
+      records: before.records + 1,
+      payloadBytes: before.payloadBytes + payload.length,
+      sourceLsn: lsn,
+    };
+    const options: AppendOptions = { type, meta, ...scope };
+    this.#groupBytes += payload.length + RECORD_BYTES;
+    if (isContinued || this.#batch !== undefined) {
+      this.#batch ??= new Batch();
+      this.#batch.add(payload, options);
+      this.#batchRead = read;
+      return isContinued ? undefined : this.#endBatch();
+    }
+    return this.#after(this.#target.append(payload, options), read);
+  }
+
+  #isWanted(record: WalRecord): boolean {
+    const { filter, matches } = this.#asked;
+    return (filter === undefined || filter(record)) && (matches === undefined || matches(record) === true);
+  }
+
+  /** Appends what was read of a batch, as a batch. */
+  async #endBatch(): Promise<void> {
+    const [batch, read] = [this.#batch, this.#batchRead];
+    this.#batch = undefined;
+    this.#batchRead = undefined;
+    if (batch === undefined || read === undefined) return;
+    await this.#after(this.#target.appendBatch(batch), read, batch.length);
+  }
+
+  #after(appended: Lsn | Promise<Lsn>, read: ImportReport, count = 1): Promise<void> | undefined {
+    if (typeof appended !== 'number') return appended.then((lsn) => this.#after(lsn, read, count));
+    this.#read = { ...read, firstLsn: read.firstLsn === 0 ? appended - count + 1 : read.firstLsn, lastLsn: appended };
+    return this.#groupBytes < this.#asked.groupBytes ? undefined : this.#stop();
+  }
+
+  /** Waits until everything that was appended is durable. @throws `WAL_ABORTED` then, if that is asked for */
+  async #stop(): Promise<void> {
+    await this.#endGroup();
+    this.#throwIfAborted();
+  }
+
+  /** Waits until everything that was appended is durable, and reports it. */
+  async #endGroup(): Promise<void> {
+    const read = this.#read;
+    if (read === this.#durable) return;
+    this.#groupBytes = 0;
+    // A cut of the log may have dropped the end meanwhile: what it kept is durable then.
+    const lsn = Math.min(read.lastLsn, this.#target.log.lastLsn);
+    if (lsn > 0) await this.#target.durable(lsn);
+    this.#durable = Object.freeze(read);
+    this.#asked.onProgress?.(this.#durable);
+  }
+
+  /** @throws `WAL_ABORTED`, whose `lsn` is the last one of the source that is imported */
+  #throwIfAborted(): void {
+    const { signal } = this.#asked;
+    if (signal?.aborted !== true) return;
+    const { sourceLsn } = this.#durable;
+    const what = `importing ${this.#source} was aborted`;
+    throw aborted(signal, `${what}: go on with from: ${sourceLsn + 1}`, { path: this.#source, lsn: sourceLsn });
+  }
+}
+
+/** What a record has beside its payload, about. */
+const RECORD_BYTES = 64;
