@@ -332,8 +332,11 @@ describe('a quarantine', () => {
     const { path } = wal.listSegments()[1] as { path: string };
     flip(path, offsetOf(path, 31) + 80);
     const again = await Wal.open(join(directory, 'log'), { ...SMALL, recoveryMode: 'skip-corrupt' });
-    const { quarantine, quarantined } = again.recovery.salvage as { quarantine: string; quarantined: string[] };
-    expect(readdirSync(quarantine)).toEqual(expect.arrayContaining(quarantined));
+    const { quarantine, quarantined } = again.recovery.salvage as {
+      quarantine: string;
+      quarantined: readonly string[];
+    };
+    expect(readdirSync(quarantine)).toEqual(expect.arrayContaining([...quarantined]));
     const lsns: number[] = [];
     await replayQuarantine(quarantine).forEach(({ lsn }) => {
       lsns.push(lsn);

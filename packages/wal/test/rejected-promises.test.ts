@@ -18,6 +18,7 @@ const badNames = [[''], [1], [symbol], ['x'.repeat(129)]];
 const badHolds = [...badNames.map(([name]) => [name, 1]), ...badLsns.map(([lsn]) => ['name', lsn])];
 const badOptions = [[null], [1], [{ other: 1 }]];
 const badSignals = [...badOptions, [{ signal: 1 }]];
+const badImports = [[1], [''], ['/x', null], ['/x', { other: 1 }], ['/x', { groupBytes: 0 }], ['/none']];
 const badBackups = [
   [1],
   [''],
@@ -78,6 +79,7 @@ const WAL: Calls<Wal> = {
   hold: badHolds,
   releaseHold: badNames,
   backup: badBackups,
+  importFrom: badImports,
   followers: [],
   removeFollower: [...badNames, ['Upper'], ['.dot'], ['a/b']],
   rotateKey: [[-1], ['1'], []],
