@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '@walstack/codec';
-import { createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
+import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { type DiskOperation, SimulatedDisk } from '@walstack/storage-io/simulation';
 import { type StandardSchema, Wal, type WalFollower } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
@@ -117,6 +117,26 @@ describe('a position', () => {
     await again.return();
   });
 
+  test('is written in place, into a file that each process that has the name makes anew', async () => {
+    const directory = `${temporaryDirectory()}/log`;
+    await using wal = await Wal.open(directory, small);
+    await commit(wal, 30);
+    const file = (): number => statSync(join(directory, 'followers', 'f.follower')).ino;
+    for (let opening = 1, before = 0; opening <= 3; opening++) {
+      const follower = Wal.follow(directory, 'stored', { name: 'f' });
+      await take(follower);
+      const present = file();
+      expect(present).not.toBe(before);
+      for (let event = 0; event < 5; event++) {
+        await follower.acknowledge();
+        expect(file()).toBe(present);
+        await take(follower);
+      }
+      before = present;
+      await follower.return();
+    }
+  });
+
   test('is stored in a new file where the file was removed, or somebody gave it a second name', async () => {
     const directory = `${temporaryDirectory()}/log`;
     await using wal = await Wal.open(directory, small);
@@ -216,11 +236,12 @@ describe('what is acknowledged while an event is being decoded', () => {
 
 test('a follower that stores rarely still says every ten seconds that it is there', async () => {
   const time = new ManualTime();
-  const directory = `${temporaryDirectory()}/log`;
-  await using wal = await Wal.open(directory, { ...small, now: time.now });
+  // On this backend nothing is left to be done when a timer has fired.
+  const io = createMemoryStorageIo();
+  const wal = await Wal.open(DIRECTORY, { ...small, io, now: time.now });
   await commit(wal, 10);
   const storeEvery = { ms: 25_000 };
-  const follower = Wal.follow(directory, 'stored', { name: 'rare', storeEvery, ...time.options });
+  const follower = Wal.follow(DIRECTORY, 'stored', { name: 'rare', io, storeEvery, ...time.options });
   await take(follower, 5);
   const first = await wal.followers();
   expect(first).toMatchObject([{ lsn: 1 }]);
@@ -228,29 +249,36 @@ test('a follower that stores rarely still says every ten seconds that it is ther
   for (const ms of [10_000, 10_000, 5000]) {
     time.time += ms;
     time.fire(ms);
-    while ((await wal.followers())[0]?.ageMs !== 0) await turns();
-    seen.push((await wal.followers())[0]?.lsn);
+    await turns();
+    const [stored] = await wal.followers();
+    expect(stored?.ageMs).toBe(0);
+    seen.push(stored?.lsn);
   }
   // The position only when the time is over: the request for the fifth event has acknowledged four.
   expect(seen).toEqual([1, 1, 5]);
   await follower.return();
+  await wal.shutdown();
 });
 
-test.each([Number.NaN, 'noon' as unknown as number])(
-  'a clock that says %s is none: the follower never expires',
-  async (now) => {
-    const directory = `${temporaryDirectory()}/log`;
-    await using wal = await Wal.open(directory, { ...small, followerExpiryMs: 60_000 });
-    await commit(wal, 10);
-    const follower = Wal.follow(directory, 'stored', { name: 'timeless', now: () => now });
-    await take(follower, 5);
-    await follower.acknowledge();
-    await follower.return();
-    expect(await wal.followers()).toMatchObject([
-      { state: 'holding', lsn: 6, storedAtMs: undefined, ageMs: undefined },
-    ]);
-  },
-);
+test.each<[string, () => unknown]>([
+  ['says NaN', () => Number.NaN],
+  ['says noon', () => 'noon'],
+  [
+    'throws',
+    () => {
+      throw new Error('no time');
+    },
+  ],
+])('a clock that %s is none: the follower never expires', async (_what, now) => {
+  const directory = `${temporaryDirectory()}/log`;
+  await using wal = await Wal.open(directory, { ...small, followerExpiryMs: 60_000 });
+  await commit(wal, 10);
+  const follower = Wal.follow(directory, 'stored', { name: 'timeless', now: now as () => number });
+  await take(follower, 5);
+  await follower.acknowledge();
+  await follower.return();
+  expect(await wal.followers()).toMatchObject([{ state: 'holding', lsn: 6, storedAtMs: undefined, ageMs: undefined }]);
+});
 
 test('shutting the log down stores what storeEvery has acknowledged', async () => {
   const directory = `${temporaryDirectory()}/log`;

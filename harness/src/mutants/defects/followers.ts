@@ -103,7 +103,7 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'position-confirmed-before-it-is-durable',
-    scenario: 'followers',
+    test: 'packages/wal/test/named-storing.test.ts',
     breaks: 'A position is written into the second slot when it is durable in the first one.',
     file: `${WAL}/follow/named/slot-file.ts`,
     find: '    yield* ioSteps.write(this.#io, file, bytes, index * FOLLOWER_SLOT_BYTES);\n    yield* ioSteps.datasync(this.#io, file);\n',
@@ -121,7 +121,7 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'position-in-the-file-of-the-killed',
-    scenario: 'followers',
+    test: 'packages/wal/test/named-storing.test.ts',
     breaks: 'A process that takes a name makes its file anew: a write of a killed process lands in the earlier one.',
     file: `${WAL}/follow/named/slot-file.ts`,
     find: '    if (!(yield* this.#makeOfSpare(bytes))) yield* replaceFile(this.#io, draft, file, bytes, this.#mode);\n',

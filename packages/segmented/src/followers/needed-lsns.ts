@@ -3,14 +3,17 @@ import type { FollowerFile, FollowerSlot, StoredPosition } from '@walstack/codec
 import { findCut, lastReadAt, type Segment, sameId } from '@walstack/mmap-reader/internal';
 import type { SegmentWriter } from '../write/segment-writer.js';
 
+/** So many positions are remembered. */
+const POSITIONS_MAX = 4096;
+
 /**
  * The first LSN that each follower needs, by what it has stored. Comparing a position with the segments is done once for each set of
  * segments: truncations and `stats` ask again and again.
  */
 export class NeededLsns {
   readonly #writer: SegmentWriter;
-  /** For each slot with a position, where what the follower has read was cut off; `undefined` where it was not. */
-  #cuts = new WeakMap<FollowerSlot, Lsn | undefined>();
+  /** For each position, where what was read before was cut off; `undefined` where it was not. */
+  readonly #cuts = new Map<string, Lsn | undefined>();
   /** The segments that were compared: after a cut or a roll the newest one has another number. */
   #compared: readonly [number, number] = [0, 0];
 
@@ -29,17 +32,19 @@ export class NeededLsns {
   #neededBy(slot: FollowerSlot): Lsn | undefined {
     if (slot.position === undefined) return undefined;
     const { nextLsn } = this.#writer;
-    return Math.min(slot.position.lsn, nextLsn, this.#cutOf(slot, slot.position) ?? nextLsn);
+    return Math.min(slot.position.lsn, nextLsn, this.#cutOf(slot.position) ?? nextLsn);
   }
 
   /** The end of the log may have been cut off before the position. */
-  #cutOf(slot: FollowerSlot, { lsn, segment, id, session }: StoredPosition): Lsn | undefined {
+  #cutOf({ lsn, segment, id, session }: StoredPosition): Lsn | undefined {
     if (segment === undefined || id === undefined) return undefined;
     this.#forgetOthers();
-    if (this.#cuts.has(slot)) return this.#cuts.get(slot);
+    const position = `${lsn}/${segment}/${id}`;
+    if (this.#cuts.has(position)) return this.#cuts.get(position);
     const point = { lsn, segment, id, ...(session === undefined ? {} : { session }) };
     const cut = findCut(this.#writer.segments, lastReadAt('position', point));
-    this.#cuts.set(slot, cut);
+    if (this.#cuts.size === POSITIONS_MAX) this.#cuts.clear();
+    this.#cuts.set(position, cut);
     return cut;
   }
 
@@ -48,7 +53,7 @@ export class NeededLsns {
     const [first, last] = [numberOf(chain.at(0)), numberOf(chain.at(chain.length - 1))];
     if (first === this.#compared[0] && last === this.#compared[1]) return;
     this.#compared = [first, last];
-    this.#cuts = new WeakMap();
+    this.#cuts.clear();
   }
 }
 

@@ -6,7 +6,7 @@ import type { Environment } from '@walstack/segmented';
 import { type IoRoutine, runAsync } from '@walstack/storage-io';
 import { callListener, RoutineQueue } from '@walstack/storage-io/internal';
 import type { NamedSettings } from './named-options.js';
-import { PositionFile } from './position-file.js';
+import { PositionFile, timeOf } from './position-file.js';
 import { ReadPoints } from './read-points.js';
 
 /** An open follower stores that it is there at least so often, in milliseconds. */
@@ -328,7 +328,7 @@ export class NamedPosition {
 
   /** By the timer and by the clock: the process may have been stopped, and the clock set. */
   #isRenewalDue(): boolean {
-    const age = Math.abs(this.#log.now() - (this.#storedAtMs ?? Number.NaN));
+    const age = Math.abs((timeOf(this.#log.now) ?? Number.NaN) - (this.#storedAtMs ?? Number.NaN));
     return this.#sinceWritten >= RENEW_MS || age >= RENEW_MS;
   }
 

@@ -121,17 +121,23 @@ export class PositionFile {
   }
 
   #slot(position: StoredPosition | undefined): FollowerSlot {
-    return { logId: this.#logId, name: this.#name, position, storedAtMs: timeOf(this.#now()) };
+    return { logId: this.#logId, name: this.#name, position, storedAtMs: timeOf(this.#now) };
   }
 }
 
 /** What there is no room for, and what helps. */
 const NO_NAME = ['could not take its name', 'follow again when there is room'] as const;
 
-/** A time in whole milliseconds; `undefined` from a clock that has none. */
-function timeOf(now: unknown): number | undefined {
-  if (typeof now !== 'number' || Number.isNaN(now)) return undefined;
-  return Math.min(Math.max(0, Math.floor(now)), Number.MAX_SAFE_INTEGER);
+/** The time of a clock in whole milliseconds; `undefined` from a clock that has none. */
+export function timeOf(now: () => unknown): number | undefined {
+  let time: unknown;
+  try {
+    time = now();
+  } catch {
+    return undefined;
+  }
+  if (typeof time !== 'number' || Number.isNaN(time)) return undefined;
+  return Math.min(Math.max(0, Math.floor(time)), Number.MAX_SAFE_INTEGER);
 }
 
 /** The error of a follower for which the disk has no room: what helps is not what helps a log. */
