@@ -117,6 +117,32 @@ describe('a position', () => {
     await again.return();
   });
 
+  test('is not written over the only slot that can be read, where the other one could not be written', async () => {
+    const disk = new SimulatedDisk();
+    const io = disk.createStorageIo({ completesInline: false });
+    const wal = await Wal.open(DIRECTORY, { ...small, io, markAfterMs: 0 });
+    await commit(wal, 20);
+    const follower = Wal.follow(DIRECTORY, 'stored', { name: 'f', io });
+    await take(follower, 5);
+    let failing: readonly [kind: string, count: number] = ['write', 2];
+    disk.failWhen(({ kind, path }) => {
+      if (kind !== failing[0] || !path.endsWith('f.follower')) return undefined;
+      failing = [kind, failing[1] - 1];
+      return failing[1] === 0 ? 'EIO' : undefined;
+    });
+    // The first slot has it durably, and the second one has not.
+    expect(await rejection(follower.acknowledge())).toMatchObject({ code: 'WAL_IO_FAILED' });
+    expect(await wal.followers()).toMatchObject([{ lsn: 1 }]);
+    await take(follower);
+    failing = ['datasync', 1];
+    expect(await rejection(follower.acknowledge())).toMatchObject({ code: 'WAL_IO_FAILED' });
+    expect(await wal.followers()).toMatchObject([{ lsn: 6 }]);
+    await follower.acknowledge();
+    expect(await wal.followers()).toMatchObject([{ lsn: 7 }]);
+    await follower.return();
+    await wal.shutdown();
+  });
+
   test('is written in place, into a file that each process that has the name makes anew', async () => {
     const directory = `${temporaryDirectory()}/log`;
     await using wal = await Wal.open(directory, small);

@@ -113,7 +113,7 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'position-written-over-the-durable-one',
-    scenario: 'followers',
+    test: 'packages/wal/test/named-storing.test.ts',
     breaks: 'A position is not written over the only one that is durable.',
     file: `${WAL}/follow/named/slot-file.ts`,
     find: '      this.#durableAt = 1 - before;\n',
