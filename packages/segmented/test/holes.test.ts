@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
 import { describe, expect, test } from 'vitest';
 import { changed, flip, restore, type Snapshot, sameFiles, snapshot } from './support/files.js';
-import { filesInQuarantine, skipCorrupt } from './support/hole-logs.js';
+import { filesInQuarantine, framesIn, makeHoleLog, skipCorrupt } from './support/hole-logs.js';
 import { DIRECTORY, make, openIn, texts } from './support/logs.js';
 import { CONFIG, damaged, firstLsnOf, made, NAMES, nameOf, without } from './support/salvage-logs.js';
 
@@ -104,4 +104,16 @@ test('the log of a core is refused, and not changed: other logs depend on what a
     expect(refused).toThrow(expect.objectContaining({ code: 'WAL_UNSUPPORTED', path: DIRECTORY }));
     expect(sameFiles(snapshot(io, DIRECTORY), before)).toBe(true);
   }
+});
+
+test('the flags of a damaged record are not believed where more of it is damaged: no part of its batch is kept', () => {
+  const steps = [[50], [50], [60, 60, 60], [50], [50]].map((lengths) => ({ lengths, sync: false }));
+  const { files, appended } = makeHoleLog(steps, true);
+  const { name, start } = framesIn(files).find(({ lsn }) => lsn === 3) as { name: string; start: number };
+  // The flags, which say that the batch goes on, the codec, the time, and some of the payload.
+  const zeros = changed(files, name, (bytes) => bytes.fill(0, start + 26, start + 40));
+  const wal = skipCorrupt(restore(zeros), { blockBytes: 512 });
+  const there = Array.from(wal.replay({ onHole: 'skip' }), ({ lsn }) => lsn);
+  expect(there).toEqual(appended.filter(({ batch }) => batch !== 3).map(({ lsn }) => lsn));
+  wal.closeSync();
 });

@@ -64,7 +64,7 @@ export const HOLES_DEFECTS: readonly Defect[] = [
   },
   {
     name: 'flags-of-a-damaged-record-believed',
-    test: PROPERTY_TEST,
+    test: HOLES_TEST,
     breaks: 'Whether a batch goes on behind a damaged record is known only where the checksum proves its flags.',
     file: NEXT_FRAME,
     find: '  if (damage === undefined) return undefined;\n',
