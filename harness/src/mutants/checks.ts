@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import process from 'node:process';
 import { addonWith, isInAddon } from './addon-with.js';
@@ -6,10 +5,14 @@ import type { Defect } from './defect.js';
 import { overlayWith } from './overlay.js';
 import { bundleWith } from './patched-bundle.js';
 import { environment, type Place } from './place.js';
+import { runWatched } from './run-watched.js';
 import { TestRunner } from './tests/test-runner.js';
 
 /** Looks for a defect. @returns how it was noticed; `undefined` when it was not */
 export type Check = (defect: Defect, place: Place) => Promise<string | undefined>;
+
+/** Longer than any file of tests, or any check, takes on a busy machine. */
+const CHECK_MS = 30 * 60_000;
 
 /**
  * Runs a program.
@@ -17,11 +20,18 @@ export type Check = (defect: Defect, place: Place) => Promise<string | undefined
  * @throws `Error` when it says neither that it found something nor that there was nothing: an exit code alone may be
  * that of a program that did not run
  */
-function look(check: string, found: RegExp, program: string, args: readonly string[]): string | undefined {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+async function look(
+  check: string,
+  found: RegExp,
+  program: string,
+  args: readonly string[],
+): Promise<string | undefined> {
+  const { status, stdout, stderr, hangs } = await runWatched([program, ...args], {
     env: environment(),
-    encoding: 'utf8',
+    cwd: process.cwd(),
+    silenceMs: CHECK_MS,
   });
+  if (hangs) return `${check}: it hangs`;
   const line = stdout.split('\n').find((each) => found.test(each));
   if (line !== undefined) return `${check}: ${line}`;
   if (status !== 0) throw new Error(`the check ${check} did not run: ${stderr}`);
@@ -32,7 +42,7 @@ function look(check: string, found: RegExp, program: string, args: readonly stri
 const explore: Check = async (defect, { root, folder }) => {
   const program = join(folder, 'explore.js');
   await bundleWith(root, 'harness/src/mutants/trial.ts', program, overlayWith(root, join(folder, 'sources'), defect));
-  return look('explore', /^found after /, program, defect.scenario === undefined ? [] : [defect.scenario]);
+  return await look('explore', /^found after /, program, defect.scenario === undefined ? [] : [defect.scenario]);
 };
 
 /** Damaged logs and bytes of all kinds. */
@@ -41,11 +51,8 @@ const fuzz: Check = async (defect, { root, folder }) => {
   const overlay = overlayWith(root, join(folder, 'sources'), defect);
   await bundleWith(root, 'harness/src/fuzz/main.ts', program, overlay);
   await bundleWith(root, 'harness/src/fuzz/worker.ts', join(folder, 'fuzz-worker.js'), overlay);
-  return look('fuzz', /^FOUND in /, program, ['--runs', '1500', '--seed', '7']);
+  return await look('fuzz', /^FOUND in /, program, ['--runs', '1500', '--seed', '7']);
 };
-
-/** Longer than any file of tests takes on a busy machine. */
-const TESTS_MS = 30 * 60_000;
 
 /**
  * Runs the tests that a defect names.
@@ -63,11 +70,11 @@ async function failing(defect: Defect, { root, folder }: Place, without = false)
       : { root, overlay: overlayWith(root, join(folder, 'sources'), defect) };
   const runner = new TestRunner(setup, { ...environment(), ...(isInAddon(defect) ? { WALSTACK_NATIVE: '' } : {}) });
   try {
-    const ending = await runner.run({ file: test, env: {} }, TESTS_MS);
+    const ending = await runner.run({ file: test, env: {} }, CHECK_MS);
     if (ending.hangs) return ['it hangs'];
     if (ending.ran === 0) throw new Error(`the tests ${test} did not run: ${ending.failed[0]}`);
     if (ending.failed.length === 0 || without) return ending.failed;
-    const again = await runner.run({ file: test, env: {} }, TESTS_MS);
+    const again = await runner.run({ file: test, env: {} }, CHECK_MS);
     return again.hangs || again.failed.length > 0 ? ending.failed : [];
   } finally {
     runner.close();

@@ -28,9 +28,9 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'groups',
     breaks: 'Nothing is acknowledged before its write has completed.',
     file: `${SEGMENTED}/write/group-writer.ts`,
-    find: 'return this.#until(() => this.#watermarks.isDurable(end));',
+    find: '    this.#pipeline.when(\n      () => this.#watermarks.isDurable(end),\n',
     replace:
-      'this.#watermarks.durableLsn = Math.max(this.#watermarks.durableLsn, end.lastLsn);\n    return this.#until(() => true);',
+      '    this.#watermarks.durableLsn = Math.max(this.#watermarks.durableLsn, end.lastLsn);\n    this.#pipeline.when(\n      () => true,\n',
   },
   {
     name: 'no-datasync',
