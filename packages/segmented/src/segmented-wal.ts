@@ -822,7 +822,7 @@ export class SegmentedWal {
   /** Runs retention in the background. `failure` has its failure, and the next call rejects with it. */
   #retain(): void {
     if (this.#retaining || this.#calls.state !== 'open') return;
-    if (!dropsAnything(this.#settings) && !this.#truncation.isTakenBack) return;
+    if (!dropsAnything(this.#settings) && !this.#truncation.isStale) return;
     this.#retaining = true;
     this.#calls.maintenance
       .run(() => {

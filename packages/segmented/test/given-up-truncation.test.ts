@@ -1,16 +1,14 @@
 import { join } from 'node:path';
-import { type Checkpoint, FileName, type Lsn } from '@walstack/codec';
-import { encodeFollowerFile, followerFileNames } from '@walstack/codec/internal';
+import { type Checkpoint, FileName } from '@walstack/codec';
 import { readCheckpoint } from '@walstack/mmap-reader/internal';
 import { SegmentedWal } from '@walstack/segmented';
 import { ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
-import { replaceFile } from '@walstack/storage-io/internal';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { TestEnvironment } from './support/environments.js';
+import { FOLLOWERS, follow } from './support/followers.js';
 import { DIRECTORY } from './support/logs.js';
 
-const FOLLOWERS = join(DIRECTORY, FileName.followers);
 const RECORDS = 60;
 
 function openOn(io: StorageIo, directory = DIRECTORY): SegmentedWal {
@@ -19,14 +17,6 @@ function openOn(io: StorageIo, directory = DIRECTORY): SegmentedWal {
 }
 
 const stored = (io: StorageIo, directory = DIRECTORY): Checkpoint => runSync(io, readCheckpoint(io, directory));
-
-/** Has a follower with this name need everything from an LSN on. */
-function follow(io: StorageIo, logId: Uint8Array, name: string, lsn: Lsn): void {
-  const { draft, file } = followerFileNames(name);
-  const slot = { logId, name, position: { lsn }, storedAtMs: 1 };
-  const bytes = encodeFollowerFile({ older: slot, newer: slot });
-  runSync(io, replaceFile(io, join(FOLLOWERS, draft), join(FOLLOWERS, file), bytes, 0o600));
-}
 
 /**
  * A log of {@link RECORDS} records whose truncation was announced, and given up for a follower that came at that moment and needs

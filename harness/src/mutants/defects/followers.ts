@@ -1,6 +1,8 @@
 import type { Defect } from '../defect.js';
 import { READER, SEGMENTED, WAL } from './folders.js';
 
+const LEFT_FILES_TEST = 'packages/segmented/test/truncation-left-files.test.ts';
+
 /** Defects in what followers with a name store, and in what a truncation keeps for them. */
 export const FOLLOWERS_DEFECTS: readonly Defect[] = [
   {
@@ -42,7 +44,7 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     scenario: 'followers',
     breaks: 'What is stored next does not announce a truncation that was given up, as there was no room to store that.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (this.#writer.failure === undefined) store.takeBack();',
+    find: 'if (this.#writer.failure === undefined && store.current.unsettled === unsettled) store.takeBack();',
     replace: '',
   },
   {
@@ -66,8 +68,8 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/given-up-truncation.test.ts',
     breaks: 'Opening a log stores that a truncation is given up which was announced and is not done.',
     file: `${SEGMENTED}/recovery/recover.ts`,
-    find: '!cleanlyClosed || leftovers.length > 0 || isTakenBack;',
-    replace: '!cleanlyClosed || leftovers.length > 0 || (isTakenBack && !cleanlyClosed);',
+    find: '!cleanlyClosed || leftovers.length > 0 || isStale;',
+    replace: '!cleanlyClosed || leftovers.length > 0 || (isStale && !cleanlyClosed);',
   },
   {
     name: 'backup-without-what-is-announced',
@@ -90,8 +92,37 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/unsettled-truncation.test.ts',
     breaks: 'What was truncated does not come back, also where no file of it could be removed.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: 'if (result.segmentsLeft === 0) this.#store.settle();',
-    replace: 'if (result.segmentsLeft >= 0) this.#store.settle();',
+    find: '    if (result.segmentsLeft > 0) yield* this.#noteSettled(areAllLeft);\n',
+    replace: '',
+  },
+  {
+    name: 'truncation-that-is-done-taken-back',
+    test: LEFT_FILES_TEST,
+    breaks: 'A truncation that finds no room takes back its own announcement, and none whose files are gone.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: 'if (this.#writer.failure === undefined && store.current.unsettled === unsettled) store.takeBack();',
+    replace: 'if (this.#writer.failure === undefined) store.takeBack();',
+    also: {
+      file: `${SEGMENTED}/retention/truncation.ts`,
+      find: 'this.#store.settle(!areAllLeft);',
+      replace: 'if (result.segmentsLeft === 0) this.#store.settle(true);',
+    },
+  },
+  {
+    name: 'truncation-that-is-done-rejects-without-room',
+    test: LEFT_FILES_TEST,
+    breaks: 'A truncation whose files are gone does not need room to note that.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: "if (isNeeded || !WalError.is(error, 'WAL_NO_SPACE')) throw error;",
+    replace: 'throw error;',
+  },
+  {
+    name: 'truncation-without-any-removal-not-noted-later',
+    test: LEFT_FILES_TEST,
+    breaks: 'A truncation that could remove no file and had no room to be noted is noted by the next call.',
+    file: `${SEGMENTED}/retention/checkpoint-store.ts`,
+    find: '    if (!isGone) this.#mustReplace();\n',
+    replace: '',
   },
   {
     name: 'position-relied-on-before-it-is-durable',

@@ -291,7 +291,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/checkpoint-again.test.ts',
     breaks: 'A checkpoint whose sync may have failed is written again before a file is removed because of it.',
     file: `${SEGMENTED}/recovery/recover.ts`,
-    find: '!cleanlyClosed || leftovers.length > 0 || isTakenBack;',
+    find: '!cleanlyClosed || leftovers.length > 0 || isStale;',
     replace: '!cleanlyClosed && leftovers.length < 0;',
   },
   {

@@ -44,7 +44,7 @@ export interface LogAnalysis {
   /** Offset in the newest segment of the first kept record that nothing proves durable. */
   readonly unprovenFrom: number | undefined;
   /** Whether the stored checkpoint announces a truncation that is not done, and is given up by this opening. */
-  readonly isTakenBack: boolean;
+  readonly isStale: boolean;
 }
 
 /**
@@ -76,8 +76,8 @@ export function* analyzeLog(
   segments.push(newest.segment);
   const holes = segments.flatMap((segment) => segment.holes ?? []);
   const records = newest.segment.nextLsn - (links[0] as Link).header.firstLsn - lsnsIn(holes);
-  const isTakenBack = checkpoint?.firstSegment !== stored?.firstSegment;
-  return { ...newest, segments, checkpoint, leftovers, records, holes, isTakenBack };
+  const isStale = checkpoint?.firstSegment !== stored?.firstSegment;
+  return { ...newest, segments, checkpoint, leftovers, records, holes, isStale };
 }
 
 /**

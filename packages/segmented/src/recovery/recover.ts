@@ -220,8 +220,8 @@ export function checkCore({ header, path }: Link, { coreId }: Settings): void {
  * to be removed because of the checkpoint, writing it is deferred until something depends on it: at once where it announces a
  * truncation that is not done, as a new follower takes that for done.
  */
-const mustRewriteCheckpoint = ({ cleanlyClosed, leftovers, isTakenBack }: LogAnalysis): boolean =>
-  !cleanlyClosed || leftovers.length > 0 || isTakenBack;
+const mustRewriteCheckpoint = ({ cleanlyClosed, leftovers, isStale }: LogAnalysis): boolean =>
+  !cleanlyClosed || leftovers.length > 0 || isStale;
 
 /**
  * Writes the checkpoint of a log again: the sync after its rename may have failed. Then a power failure could restore an

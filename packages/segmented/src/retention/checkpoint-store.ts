@@ -16,7 +16,7 @@ export class CheckpointStore {
   readonly #queue: RoutineQueue;
   #current: Checkpoint;
   #isDurable: boolean;
-  #isTakenBack = false;
+  #isStale = false;
 
   /** @param isDurable - whether the checkpoint that was read when the log was opened is known to be durable */
   constructor(
@@ -34,14 +34,14 @@ export class CheckpointStore {
     this.#isDurable = isDurable;
   }
 
-  /** The content of the file; what it is to be, where {@link isTakenBack}. */
+  /** The content of the file; what it is to be, where {@link isStale}. */
   get current(): Checkpoint {
     return this.#current;
   }
 
-  /** Whether the file still announces a truncation that was given up, as it could not be replaced since. */
-  get isTakenBack(): boolean {
-    return this.#isTakenBack;
+  /** Whether the file still announces a truncation that was given up, or done, as it could not be replaced since. */
+  get isStale(): boolean {
+    return this.#isStale;
   }
 
   /**
@@ -54,19 +54,25 @@ export class CheckpointStore {
   }
 
   /**
-   * The files are gone that the truncation removes for which the file was written: it says the same now with `unsettled` and
-   * without.
+   * The truncation is done for which the file was written.
+   *
+   * @param isGone - whether a file is gone that it removes: then the checkpoint says the same with `unsettled` and without
    */
-  settle(): void {
+  settle(isGone: boolean): void {
     this.#current = settled(this.#current);
+    if (!isGone) this.#mustReplace();
   }
 
   /** The truncation is given up for which the file was written: the log begins where it began before. */
   takeBack(): void {
     if (this.#current.unsettled === undefined) return;
     this.#current = withoutUnsettled(this.#current);
+    this.#mustReplace();
+  }
+
+  #mustReplace(): void {
     this.#isDurable = false;
-    this.#isTakenBack = true;
+    this.#isStale = true;
   }
 
   /** Makes the file durable, if that was deferred when the log was opened. @throws like {@link replace} */
@@ -88,7 +94,7 @@ export class CheckpointStore {
     yield* this.#writer.directorySync.sync();
     this.#current = checkpoint;
     this.#isDurable = true;
-    this.#isTakenBack = false;
+    this.#isStale = false;
   }
 
   *#write(checkpoint: Checkpoint): IoRoutine<void> {

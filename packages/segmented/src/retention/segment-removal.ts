@@ -78,6 +78,11 @@ export class SegmentRemoval {
     return result;
   }
 
+  /** Whether none of the files of these segments could be removed. */
+  hasLeft(segments: readonly Segment[]): boolean {
+    return segments.every((segment) => this.#toRemove.includes(segment));
+  }
+
   /** Bytes of a segment's file; 0 when its size cannot be read. */
   #sizeOf({ path }: Segment): number {
     try {

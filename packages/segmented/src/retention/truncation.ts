@@ -99,8 +99,8 @@ export class Truncation {
   }
 
   /** Whether the file `checkpoint` still announces a truncation that was given up. */
-  get isTakenBack(): boolean {
-    return this.#store.isTakenBack;
+  get isStale(): boolean {
+    return this.#store.isStale;
   }
 
   /**
@@ -108,7 +108,7 @@ export class Truncation {
    * done. @throws `WAL_NO_SPACE` when there still is none
    */
   *takeBack(): IoRoutine<void> {
-    if (this.#store.isTakenBack) yield* this.#store.ensureDurable();
+    if (this.#store.isStale) yield* this.#store.ensureDurable();
   }
 
   /**
@@ -190,7 +190,7 @@ export class Truncation {
 
   /** Applies the retention options. On a full disk this is deferred. */
   *retain(): IoRoutine<void> {
-    if (this.#writer.failure !== undefined || !(this.isTakenBack || dropsAnything(this.#settings))) return;
+    if (this.#writer.failure !== undefined || !(this.isStale || dropsAnything(this.#settings))) return;
     const first = () => {
       const checkpoint = { ...this.#store.current, holds: this.#claims };
       return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#environment.now());
@@ -355,11 +355,22 @@ export class Truncation {
     }
     const number = yield* this.#announced(first.header.number, firstKept, reason);
     if (number === undefined) return yield* this.#removal.remove([]);
-    const result = yield* this.#removal.remove(writer.detachBelow(number));
-    // Once files are gone, `unsettled` means nothing, and the next checkpoint is written without it.
-    if (result.segmentsLeft === 0) this.#store.settle();
-    else yield* this.#replace(settled(this.#store.current));
+    const detached = writer.detachBelow(number);
+    const result = yield* this.#removal.remove(detached);
+    const areAllLeft = this.#removal.hasLeft(detached);
+    // Once a file is gone, `unsettled` means nothing, and the next checkpoint is written without it.
+    this.#store.settle(!areAllLeft);
+    if (result.segmentsLeft > 0) yield* this.#noteSettled(areAllLeft);
     return result;
+  }
+
+  /** Writes the checkpoint without `unsettled`. @param isNeeded - whether an opening would find the log as it was without that */
+  *#noteSettled(isNeeded: boolean): IoRoutine<void> {
+    try {
+      yield* this.#store.replace(this.#store.current);
+    } catch (error) {
+      if (isNeeded || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
+    }
   }
 
   /**
@@ -385,8 +396,8 @@ export class Truncation {
         if (number === noted) return number;
       }
     } catch (error) {
-      // Nothing was removed. What is written next must not be written with the announcement.
-      if (this.#writer.failure === undefined) store.takeBack();
+      // Nothing was removed. What is written next must not be written with the announcement of this truncation.
+      if (this.#writer.failure === undefined && store.current.unsettled === unsettled) store.takeBack();
       throw error;
     }
   }
