@@ -3,7 +3,7 @@ import type { Scenario } from '../scenario.js';
 export const scenario: Scenario = {
   about:
     'a backup is the log as it was at one moment, over every crash that one or the one before, and nothing changes it',
-  weight: 2,
+  weight: 4,
   async run(log) {
     await log.open();
     for (let round = 0; round < 3; round++) {
