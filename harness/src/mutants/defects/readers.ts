@@ -115,7 +115,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
     name: 'truncated-counts-as-missing',
     test: 'packages/segmented/test/from-checkpoint.test.ts',
     breaks: 'Records that the application has truncated are not missing to a reader from the checkpoint on.',
-    file: `${SEGMENTED}/retention/truncation.ts`,
+    file: `${SEGMENTED}/retention/beginning-of-log.ts`,
     find: "const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;",
     replace: 'const expiredLsn = this.#expiredBelow(noted);',
   },

@@ -53,6 +53,12 @@ export class CheckpointStore {
     yield* this.#queue.join(() => this.#replace(checkpoint));
   }
 
+  /** {@link replace}, unless the file says the same already: then it is made durable, if that was deferred. */
+  *change(checkpoint: Checkpoint): IoRoutine<void> {
+    if (sameCheckpoint(checkpoint, this.#current)) yield* this.ensureDurable();
+    else yield* this.replace(checkpoint);
+  }
+
   /**
    * The truncation is done for which the file was written.
    *

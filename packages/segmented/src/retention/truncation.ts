@@ -1,12 +1,5 @@
 import { type Checkpoint, type Lsn, WalError } from '@walstack/codec';
-import {
-  type Beginning,
-  checkInteger,
-  invalidType,
-  outOfRange,
-  settled,
-  withoutUnsettled,
-} from '@walstack/codec/internal';
+import { checkInteger, invalidType, outOfRange } from '@walstack/codec/internal';
 import { type Segment, truncated } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import { afterStep, type RoutineQueue } from '@walstack/storage-io/internal';
@@ -17,8 +10,8 @@ import { endOfKept } from '../recovery/analyze-log.js';
 import { type ChainLink, isEmpty, linkBehind } from '../segments/segment.js';
 import { countWhile, type Segments } from '../segments/segment-list.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
-import type { CheckpointStore } from './checkpoint-store.js';
-import { loweredTo, mapHolds, sameCheckpoint } from './checkpoint-store.js';
+import { BeginningOfLog } from './beginning-of-log.js';
+import { type CheckpointStore, loweredTo, mapHolds } from './checkpoint-store.js';
 import { dropsAnything, firstRetained } from './retention.js';
 import { NOTHING_REMOVED, SegmentRemoval, type TruncateResult } from './segment-removal.js';
 
@@ -49,6 +42,7 @@ export class Truncation {
   readonly #store: CheckpointStore;
   readonly #writeQueue: RoutineQueue;
   readonly #removal: SegmentRemoval;
+  readonly #beginning: BeginningOfLog;
   readonly #listener: TruncationListener;
   readonly #followers: Followers;
   /** For each reader in this process, a function that returns the first LSN that it needs. */
@@ -70,16 +64,14 @@ export class Truncation {
     this.#settings = settings;
     this.#writer = writer;
     this.#removal = new SegmentRemoval(environment.io, writer, (result) => listener.truncated(result));
+    this.#beginning = new BeginningOfLog(writer, store, followers, this.#removal);
     this.#store = store;
     this.#writeQueue = writeQueue;
   }
 
-  /** The checkpoint, with the beginning that the log has: a truncation may be announced at this moment, and not be done. */
+  /** The checkpoint, with the beginning that the log has. */
   get current(): Checkpoint {
-    const { current } = this.#store;
-    const first = this.#writer.chain.at(0);
-    const isDone = first === undefined || first.header.number >= current.firstSegment;
-    return isDone ? settled(current) : withoutUnsettled(current);
+    return this.#beginning.current;
   }
 
   /** The last LSN that the application no longer needs; 0 when there is none. */
@@ -98,17 +90,14 @@ export class Truncation {
     return this.#store.ensureDurable();
   }
 
-  /** Whether the file `checkpoint` still announces a truncation that was given up. */
+  /** Whether the file `checkpoint` says something else than the log is: {@link takeBack}. */
   get isStale(): boolean {
     return this.#store.isStale;
   }
 
-  /**
-   * Writes the checkpoint without the truncation that was given up, if there was no room for that: new followers would take it for
-   * done. @throws `WAL_NO_SPACE` when there still is none
-   */
-  *takeBack(): IoRoutine<void> {
-    if (this.#store.isStale) yield* this.#store.ensureDurable();
+  /** {@link BeginningOfLog.takeBack} */
+  takeBack(): IoRoutine<void> {
+    return this.#beginning.takeBack();
   }
 
   /**
@@ -125,7 +114,7 @@ export class Truncation {
     if (needed() >= writer.nextLsn) {
       yield* this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
     }
-    const result = yield* this.#dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
+    const result = yield* this.#beginning.dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
     const keptFor = this.#followers.needingBefore(lsn);
     return keptFor.length === 0 ? result : Object.freeze({ ...result, keptFor });
   }
@@ -155,7 +144,7 @@ export class Truncation {
     // A cut may have run before this call. And a record that gets this LSN during the sync below is not covered by it.
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
     if (lsn > writer.durableLsn) yield* this.#writeQueue.join(() => writer.sync());
-    yield* this.#replace({ ...this.#store.current, checkpointLsn: lsn });
+    yield* this.#store.change({ ...this.#store.current, checkpointLsn: lsn });
     yield* this.retain();
   }
 
@@ -170,7 +159,7 @@ export class Truncation {
     const { current } = this.#store;
     const holds = { ...current.holds, [name]: lsn };
     if (Object.keys(holds).length > HOLDS_MAX) throw tooManyHolds(name);
-    yield* this.#replace({ ...current, holds });
+    yield* this.#store.change({ ...current, holds });
     yield* this.retain();
   }
 
@@ -183,7 +172,7 @@ export class Truncation {
       return false;
     }
     const holds = Object.fromEntries(Object.entries(current.holds).filter(([each]) => each !== name));
-    yield* this.#replace({ ...current, holds });
+    yield* this.#store.change({ ...current, holds });
     yield* this.retain();
     return true;
   }
@@ -199,7 +188,7 @@ export class Truncation {
       yield* this.takeBack();
       if (!dropsAnything(this.#settings)) return;
       yield* this.#followers.readIfAny();
-      yield* this.#dropBelow(first, 'expired');
+      yield* this.#beginning.dropBelow(first, 'expired');
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
     }
@@ -285,7 +274,7 @@ export class Truncation {
     const before = this.#store.current;
     const lowered = loweredTo(firstLsn - 1, before);
     try {
-      const replace = (): IoRoutine<void> => this.#replace(lowered);
+      const replace = (): IoRoutine<void> => this.#store.change(lowered);
       return yield* this.#writer.restartAt(firstLsn, from, kept, function* () {
         yield* cutting(lastLsn);
         yield* replace();
@@ -330,89 +319,6 @@ export class Truncation {
     // A cut that removes no file is announced as well.
     if (superseded !== undefined && result === NOTHING_REMOVED) this.#listener.truncated(result);
     return result;
-  }
-
-  *#replace(checkpoint: Checkpoint): IoRoutine<void> {
-    if (sameCheckpoint(checkpoint, this.#store.current)) yield* this.#store.ensureDurable();
-    else yield* this.#store.replace(checkpoint);
-  }
-
-  /**
-   * Takes the segments below a number out of the log. The checkpoint with the new beginning also has the one before
-   * (`unsettled`), and the followers are read when it is durable: a follower stores its position and then looks at the checkpoint,
-   * so either it is seen here, or it sees the checkpoint. The log begins where it began before until the first file is gone, so
-   * after a crash in between nothing is missing to a follower that was to be seen here.
-   *
-   * @param firstKept - returns that number; it may be lower in a later call, when a reader was added meanwhile
-   * @param reason - what the application has truncated is not missing to it; what has expired is, above the checkpoint
-   */
-  *#dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<TruncateResult> {
-    const writer = this.#writer;
-    const { first } = writer.sealed;
-    if (first === undefined || first.header.number >= firstKept()) {
-      yield* this.takeBack();
-      return yield* this.#removal.remove([]);
-    }
-    const number = yield* this.#announced(first.header.number, firstKept, reason);
-    if (number === undefined) return yield* this.#removal.remove([]);
-    const detached = writer.detachBelow(number);
-    const result = yield* this.#removal.remove(detached);
-    const areAllLeft = this.#removal.hasLeft(detached);
-    // Once a file is gone, `unsettled` means nothing, and the next checkpoint is written without it.
-    this.#store.settle(!areAllLeft);
-    if (result.segmentsLeft > 0) yield* this.#noteSettled(areAllLeft);
-    return result;
-  }
-
-  /** Writes the checkpoint without `unsettled`. @param isNeeded - whether an opening would find the log as it was without that */
-  *#noteSettled(isNeeded: boolean): IoRoutine<void> {
-    try {
-      yield* this.#store.replace(this.#store.current);
-    } catch (error) {
-      if (isNeeded || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
-    }
-  }
-
-  /**
-   * Writes the checkpoint of a truncation, and again while somebody needs more than it keeps.
-   *
-   * @returns the number below which nobody needs anything; `undefined` when the checkpoint was written as it was before
-   * @throws `WAL_NO_SPACE` for the checkpoint: then the truncation is given up, also where it was announced
-   */
-  *#announced(first: number, firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<number | undefined> {
-    const store = this.#store;
-    const unsettled = this.#beginningAt(first);
-    try {
-      for (let number = firstKept(); ; ) {
-        const noted = number;
-        const expiredLsn = reason === 'expired' ? this.#expiredBelow(noted) : undefined;
-        yield* this.#replace({ ...store.current, firstSegment: noted, expiredLsn, unsettled });
-        yield* this.#followers.read();
-        number = Math.min(noted, firstKept());
-        if (number <= first) {
-          yield* this.#replace({ ...store.current, ...unsettled, unsettled: undefined });
-          return undefined;
-        }
-        if (number === noted) return number;
-      }
-    } catch (error) {
-      // Nothing was removed. What is written next must not be written with the announcement of this truncation.
-      if (this.#writer.failure === undefined && store.current.unsettled === unsettled) store.takeBack();
-      throw error;
-    }
-  }
-
-  /** The beginning of the log, whose first segment has this number. After a reset that is not the one before which anything expired. */
-  #beginningAt(number: number): Beginning {
-    const { firstSegment, expiredLsn } = this.current;
-    return { firstSegment: number, expiredLsn: number === firstSegment ? expiredLsn : undefined };
-  }
-
-  /** The last LSN before a segment if it is above the checkpoint. */
-  #expiredBelow(number: number): Lsn | undefined {
-    const { segments } = this.#writer;
-    const lastLsn = (segments.find(({ header }) => header.number === number) as Segment).header.firstLsn - 1;
-    return lastLsn > this.checkpointLsn ? lastLsn : undefined;
   }
 }
 
