@@ -1,40 +1,23 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Wal, type WalFollower } from '@walstack/wal';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { SmallDisk, whyNoSmallDisk } from '../src/torture/disks/small-disk.js';
+import { expect, test } from 'vitest';
 import { rejection } from '../test-kit/outcomes.js';
+import { onSmallDisk, payload } from './support/on-small-disk.js';
 
 /** What docs/operations.md says of followers on a full disk, on a real file system that is filled to the last block. Needs root. */
-
-const folder = mkdtempSync(join(tmpdir(), 'walstack-full-followers-'));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const why = await whyNoSmallDisk(folder);
-const NAME = `on an ext4 of 8 MiB${why === undefined ? '' : ` (skipped: ${why})`}`;
 
 const OPTIONS = { io: 'thread-pool', segmentBytes: 64 * 1024, preallocate: 'write', markAfterMs: 0 } as const;
 const CHILD = fileURLToPath(new URL('./support/follow-and-wait.mjs', import.meta.url));
 
-const payload = (lsn: number): Uint8Array => new Uint8Array(3000).fill(lsn % 251);
-
-let disk: SmallDisk;
-
-describe.skipIf(why !== undefined)(NAME, () => {
-  beforeEach(() => {
-    disk = new SmallDisk(folder, 'disk');
-  });
-
-  afterEach(() => disk[Symbol.asyncDispose]());
-
+await onSmallDisk((disk) => {
   /** Commits until the disk is full to the last block. @returns the last LSN that was acknowledged */
   async function fillBrim(wal: Wal): Promise<number> {
     for (let filled = 0; ; filled++) {
-      disk.fill();
+      disk().fill();
       expect(await rejection(commitAll(wal))).toMatchObject({ code: 'WAL_NO_SPACE', systemCode: 'ENOSPC' });
       // What the log has given up meanwhile is taken as well.
       if (filled === 3) return wal.durableLsn;
@@ -63,7 +46,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
   }
 
   test('a follower that was killed is opened again and acknowledges, and the log gets its room by that', async () => {
-    const directory = join(disk.path, 'log');
+    const directory = join(disk().path, 'log');
     const wal = await Wal.open(directory, OPTIONS);
     while (wal.stats().segments < 8) await wal.commit(payload(wal.lastLsn + 1));
     await killedFollower(directory, 'projection');
@@ -74,7 +57,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
     });
 
     for (const lastLsn of [durable - 60, durable - 20]) {
-      disk.fill();
+      disk().fill();
       const follower = Wal.follow(directory, 'stored', { name: 'projection', durableOnly: false });
       await take(follower, lastLsn);
       await follower.acknowledge();
@@ -94,7 +77,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
   });
 
   test('a new name is refused, with nothing left behind, and taken when there is room', async () => {
-    const directory = join(disk.path, 'log');
+    const directory = join(disk().path, 'log');
     const wal = await Wal.open(directory, OPTIONS);
     while (wal.stats().segments < 3) await wal.commit(payload(wal.lastLsn + 1));
     await killedFollower(directory, 'there');
@@ -106,7 +89,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
     });
     expect(existsSync(join(directory, 'followers', 'new.follower'))).toBe(false);
     expect(await wal.followers()).toMatchObject([{ name: 'there' }]);
-    disk.leave(1024 * 1024);
+    disk().leave(1024 * 1024);
     const follower = follow();
     await take(follower, 1);
     await follower.return();

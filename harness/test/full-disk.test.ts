@@ -1,41 +1,24 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { ringSupport } from '@walstack/storage-io';
 import { Wal } from '@walstack/wal';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { SmallDisk, whyNoSmallDisk } from '../src/torture/disks/small-disk.js';
+import { describe, expect, test } from 'vitest';
 import { rejection, thrown } from '../test-kit/outcomes.js';
+import { onSmallDisk, payload } from './support/on-small-disk.js';
 
 /** What docs/operations.md says of a full disk, on a real file system that is filled to the last block. Needs root. */
-
-const folder = mkdtempSync(join(tmpdir(), 'walstack-full-disk-'));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const why = await whyNoSmallDisk(folder);
-const NAME = `on an ext4 of 8 MiB${why === undefined ? '' : ` (skipped: ${why})`}`;
 
 const BACKENDS = ['thread-pool', 'sync-fs', ...(ringSupport().available ? (['io-uring'] as const) : [])] as const;
 
 const OPTIONS = { segmentBytes: 64 * 1024, preallocate: 'write', markAfterMs: 0 } as const;
 
-const payload = (lsn: number): Uint8Array => new Uint8Array(3000).fill(lsn % 251);
-
-let disk: SmallDisk;
-
-describe.skipIf(why !== undefined)(NAME, () => {
-  beforeEach(() => {
-    disk = new SmallDisk(folder, 'disk');
-  });
-
-  afterEach(() => disk[Symbol.asyncDispose]());
-
+await onSmallDisk((disk) => {
   /** Commits until the disk is full to the last block. @returns the last LSN that was acknowledged */
   async function fillBrim(wal: Wal): Promise<number> {
     let acknowledged = wal.durableLsn;
     for (let filled = 0; ; filled++) {
-      disk.fill();
+      disk().fill();
       try {
         for (;;) acknowledged = await wal.commit(payload(wal.lastLsn + 1));
       } catch (error) {
@@ -57,7 +40,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
 
   describe.each(BACKENDS)('%s', (io) => {
     test('a checkpoint and a truncation have room, and the log goes on without being opened again', async () => {
-      const path = join(disk.path, 'log');
+      const path = join(disk().path, 'log');
       const wal = await Wal.open(path, { io, ...OPTIONS });
       while (wal.stats().segments < 8) await wal.commit(payload(wal.lastLsn + 1));
       expect(wal.stats().reserve).toEqual({ state: 'ready', bytes: 64 * 1024, releases: 0 });
@@ -93,7 +76,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
     });
 
     test('without a reserve they are refused with nothing changed, and the log goes on when there is room', async () => {
-      const path = join(disk.path, 'log');
+      const path = join(disk().path, 'log');
       const wal = await Wal.open(path, { io, ...OPTIONS, reserveBytes: 0 });
       while (wal.stats().segments < 8) await wal.commit(payload(wal.lastLsn + 1));
       const acknowledged = await fillBrim(wal);
@@ -101,7 +84,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
       expect(await rejection(wal.checkpoint(acknowledged))).toMatchObject({ code: 'WAL_NO_SPACE' });
       expect(await rejection(wal.truncateBefore(acknowledged))).toMatchObject({ code: 'WAL_NO_SPACE' });
       expect([wal.checkpointLsn, wal.firstLsn, wal.state]).toEqual([0, firstLsn, 'running']);
-      disk.leave(2 * 1024 * 1024);
+      disk().leave(2 * 1024 * 1024);
       const { lastLsn } = wal;
       await wal.durable(lastLsn);
       expect(wal.durableLsn).toBe(lastLsn);
@@ -114,7 +97,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
     });
 
     test('a log that is closed on a full disk has everything that was acknowledged', async () => {
-      const path = join(disk.path, 'log');
+      const path = join(disk().path, 'log');
       const wal = await Wal.open(path, { io, ...OPTIONS });
       while (wal.stats().segments < 3) await wal.commit(payload(wal.lastLsn + 1));
       const acknowledged = await fillBrim(wal);
@@ -131,14 +114,14 @@ describe.skipIf(why !== undefined)(NAME, () => {
   });
 
   test('the calls that block have room as well', () => {
-    const path = join(disk.path, 'log');
+    const path = join(disk().path, 'log');
     const wal = SegmentedWal.openSync({ directory: path, io: 'sync-fs', ...OPTIONS });
     while (wal.stats().segments < 8) {
       wal.append(payload(wal.nextLsn));
       wal.syncSync();
     }
     for (let filled = 0; filled < 3; filled++) {
-      disk.fill();
+      disk().fill();
       expect(() => {
         for (;;) {
           wal.append(payload(wal.nextLsn));
@@ -160,7 +143,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
 
   test('two logs that compete for the last blocks lose nothing, and both go on', async () => {
     const logs = await Promise.all(
-      ['one', 'two'].map((name) => Wal.open(join(disk.path, name), { io: 'thread-pool', ...OPTIONS })),
+      ['one', 'two'].map((name) => Wal.open(join(disk().path, name), { io: 'thread-pool', ...OPTIONS })),
     );
     for (const wal of logs) while (wal.stats().segments < 6) await wal.commit(payload(wal.lastLsn + 1));
     const acknowledged = await Promise.all(logs.map(fillBrim));
@@ -177,7 +160,7 @@ describe.skipIf(why !== undefined)(NAME, () => {
       await wal.durable(lastLsn);
       expect(wal.durableLsn).toBe(lastLsn);
       await wal.shutdown();
-      const again = await Wal.open(join(disk.path, index === 0 ? 'one' : 'two'), { io: 'thread-pool' });
+      const again = await Wal.open(join(disk().path, index === 0 ? 'one' : 'two'), { io: 'thread-pool' });
       await expectAll(again, lastLsn);
       await again.shutdown();
     }

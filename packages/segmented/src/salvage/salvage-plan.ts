@@ -58,12 +58,23 @@ export function* planSalvage(
   if (choice === undefined) throw asking(directory, damage);
   const { kept, nextLsn } = choice;
   const keptPaths = new Set(kept.map(({ path }) => path));
+  const lost = yield* search.lostBeside(kept, nextLsn);
+  const replaced = replacedBy(directory, files, survey, choice, keptPaths);
+  return { ...choice, ...replaced, lost, readable: kept, repairs: [] };
+}
+
+/** What takes the place of the rest of the log, and the names of that. @param keptPaths - of the files that keep their names */
+export function replacedBy(
+  directory: string,
+  files: LogFiles,
+  survey: Survey,
+  { kept, nextLsn }: Pick<SalvagePlan, 'kept' | 'nextLsn'>,
+  keptPaths: ReadonlySet<string>,
+): Pick<SalvagePlan, 'number' | 'hidden' | 'checkpoint'> {
   const hidden = files.segments.map(({ name }) => name).filter((name) => !keptPaths.has(join(directory, name)));
   if (survey.checkpointUseless) hidden.push(FileName.checkpoint);
   const number = numberBehind(survey);
-  const checkpoint = { ...checkpointFor(survey, kept, nextLsn), salvagedBelow: number };
-  const lost = yield* search.lostBeside(kept, nextLsn);
-  return { ...choice, number, hidden, checkpoint, lost, readable: kept, repairs: [] };
+  return { number, hidden, checkpoint: { ...checkpointFor(survey, kept, nextLsn), salvagedBelow: number } };
 }
 
 /** Searches the files of a damaged log for the part that can be kept, and for traces of lost records. */
@@ -236,13 +247,13 @@ export function behind(kept: readonly Segment[], from: ChainLink): ChainLink {
 }
 
 /** A number above those of all segments that the log has had, as far as the files show. */
-export function numberBehind({ sound, remains, checkpoint }: Survey): number {
+function numberBehind({ sound, remains, checkpoint }: Survey): number {
   const newest = Math.max(sound.at(-1)?.header.number ?? 0, remains.at(-1)?.number ?? 0);
   return Math.max(newest + 1, checkpoint?.firstSegment ?? 1, (checkpoint?.salvagedBelow ?? 0) + 1);
 }
 
 /** The checkpoint that matches the kept segments. */
-export function checkpointFor(
+function checkpointFor(
   { checkpoint }: Survey,
   kept: readonly Segment[],
   nextLsn: Lsn,

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import {
   encodeSegmentHeader,
-  FileName,
   type Lsn,
   type Predecessor,
   SEGMENT_HEADER_BYTES,
@@ -15,7 +14,7 @@ import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { LsnRange } from '../../recovery/recovery-report.js';
 import { BEGINNING, isEmpty, linkBehind, nameOf } from '../../segments/segment.js';
 import { isSound, SalvageFiles } from '../salvage-files.js';
-import { asking, behind, checkpointFor, numberBehind, type SalvagePlan, seenBy } from '../salvage-plan.js';
+import { asking, behind, replacedBy, type SalvagePlan, seenBy } from '../salvage-plan.js';
 import type { Remains, Survey } from '../salvage-survey.js';
 import { lastSeenIn } from '../salvage-traces.js';
 import { type EndOfLog, type ReadAround, readAround } from './damaged-segment.js';
@@ -60,13 +59,8 @@ export function* planAround(
   const plan =
     parts === undefined ? undefined : yield* new AroundPlan(io, directory, survey, progress).make(parts, files);
   if (plan === undefined) throw asking(directory, damage);
-  const { kept, nextLsn, repairs } = plan;
-  const names = new Set([...plan.paths, ...repairs.map(({ name }) => join(directory, name))]);
-  const hidden = files.segments.map(({ name }) => name).filter((name) => !names.has(join(directory, name)));
-  if (survey.checkpointUseless) hidden.push(FileName.checkpoint);
-  const number = numberBehind(survey);
-  const checkpoint = { ...checkpointFor(survey, kept, nextLsn), salvagedBelow: number };
-  return { ...plan, number, hidden, checkpoint };
+  const keptPaths = new Set([...plan.paths, ...plan.repairs.map(({ name }) => join(directory, name))]);
+  return { ...plan, ...replacedBy(directory, files, survey, plan, keptPaths) };
 }
 
 /** Searches for the parts of the log, from the newest to the oldest. */

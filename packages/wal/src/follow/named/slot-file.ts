@@ -86,7 +86,7 @@ export class SlotFile {
     yield* ioSteps.datasync(this.#io, file);
   }
 
-  /** Opens the file; `undefined` when somebody has removed it, or has given it a second name, whose content is to stay. */
+  /** Opens the file; `undefined` when it was removed, or has a second name since, whose content is to stay. */
   #open(): IoFile | undefined {
     try {
       return this.#openAt(this.#paths.file);
@@ -122,7 +122,7 @@ export class SlotFile {
   }
 
   *#overwriteSpare(spare: string, draft: string, bytes: Uint8Array): IoRoutine<void> {
-    // From now on it is a draft, which nobody uses when this process is killed.
+    // From now on it is a draft, which is not used again when this process is killed.
     this.#io.rename(spare, draft);
     const file = this.#openAt(draft);
     if (file === undefined) throw notSpare(spare);
