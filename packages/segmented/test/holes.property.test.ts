@@ -4,14 +4,18 @@ import type { SegmentedWal } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { restore, type Snapshot, segmentNames } from './support/files.js';
+import { changed, flip, restore, type Snapshot, segmentNames, snapshot } from './support/files.js';
 import {
+  damageAt,
   filesInQuarantine,
+  forgedHeaders,
   framesIn,
   type HoleLog,
   isChanged,
   lsnsOf,
+  makeBatches,
   makeHoleLog,
+  salvagedOf,
   skipCorrupt,
 } from './support/hole-logs.js';
 import { DIRECTORY, openIn } from './support/logs.js';
@@ -123,8 +127,8 @@ test('every record is there whose frame and batch are undamaged, and each missin
       fc.oneof(fc.array(damage, { minLength: 1, maxLength: 6 }), fc.array(damage, { minLength: 1, maxLength: 1 })),
       (steps, close, damages) => {
         const log = makeHoleLog(steps, close);
-        const changed = damagedBy(log.files, damages);
-        const io = restore(changed);
+        const present = damagedBy(log.files, damages);
+        const io = restore(present);
         const wal = openAround(io);
         if (wal === undefined) return;
         const { holes, salvage, records, firstLsn, lastLsn } = wal.recovery;
@@ -145,11 +149,11 @@ test('every record is there whose frame and batch are undamaged, and each missin
         for (const { lsn, batch } of log.appended) expect(there.has(lsn)).toBe(there.has(batch));
 
         // Everything intact is there, up to where nothing proves that there was more.
-        const expected = expectedLsns(log, changed, damages.length === 1 && damages[0]?.kind === 'flip');
+        const expected = expectedLsns(log, present, damages.length === 1 && damages[0]?.kind === 'flip');
         for (const lsn of expected) if (lsn >= firstLsn && lsn <= lastLsn) expect(there.has(lsn)).toBe(true);
         for (const { name, start, end, lsn, lag } of framesIn(log.files)) {
-          const isProof = !isChanged(log.files.get(name) as Uint8Array, changed.get(name), start, end);
-          const isReadable = !isChanged(log.files.get(name) as Uint8Array, changed.get(name), 0, 128);
+          const isProof = !isChanged(log.files.get(name) as Uint8Array, present.get(name), start, end);
+          const isReadable = !isChanged(log.files.get(name) as Uint8Array, present.get(name), 0, 128);
           if (isProof && isReadable) expect(lsn - lag).toBeLessThanOrEqual(lastLsn);
         }
         if (firstLsn > 1) expect(salvage?.lost[0]?.fromLsn).toBeLessThan(firstLsn);
@@ -167,7 +171,7 @@ test('every record is there whose frame and batch are undamaged, and each missin
 
         // Nothing is lost of the damaged files.
         for (const [name, bytes] of filesInQuarantine(io)) {
-          expect(Buffer.compare(bytes, changed.get(name) as Uint8Array)).toBe(0);
+          expect(Buffer.compare(bytes, present.get(name) as Uint8Array)).toBe(0);
         }
 
         // A log with holes is sound.
@@ -175,9 +179,46 @@ test('every record is there whose frame and batch are undamaged, and each missin
         expect(again.recovery).toMatchObject({ reason: 'clean', holes, records: records + 1, firstLsn });
         expect(readAll(again.replay({ onHole: 'skip' }))).toEqual([...read, { lsn: next, payload: 'onward' }]);
         again.closeSync();
+
+        // A byte of a hole costs nothing more.
+        const left = snapshot(io, DIRECTORY);
+        const inHoles = framesIn(left).filter(({ isHole }) => isHole);
+        const { at, seed } = damages[0] as Damage;
+        const hit = inHoles[Math.floor(at * inHoles.length)];
+        if (hit === undefined) return;
+        const offset = hit.start + (seed % (hit.end - hit.start));
+        const once = skipCorrupt(restore(changed(left, hit.name, flip(offset, seed | 1))));
+        expect(readAll(once.replay({ onHole: 'skip' }))).toEqual([...read, { lsn: next, payload: 'onward' }]);
+        once.closeSync();
       },
     ),
     { numRuns: Number(process.env['HOLES_RUNS'] ?? 300) },
   );
   expect(salvaged).toBeGreaterThan(0);
+});
+
+test('whatever a long record holds, no part of its batch is there when its flags and more of it are damaged', () => {
+  const byte = fc.tuple(
+    fc.nat(9999).map((part) => part / 10_000),
+    fc.integer({ min: 1, max: 255 }),
+  );
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 66_000, max: 1_000_000 }),
+      fc.boolean(),
+      fc.boolean(),
+      fc.array(byte, { minLength: 1, maxLength: 3 }),
+      (anyLength, isForged, isAlone, bytes) => {
+        // Many long frames that are made up end the search.
+        const length = isForged ? 32_768 + (anyLength % 32_768) : anyLength;
+        const long = isForged ? forgedHeaders(length, isAlone ? 3 : 4) : 'l'.repeat(length);
+        const files = makeBatches([['1'], ['2'], [...(isAlone ? [] : ['3']), long, '5', '6'], ['7']]);
+        const lsn = isAlone ? 3 : 4;
+        const inPayload = bytes.map(([part, mask]) => [32 + Math.floor(part * (length - 1)), mask] as const);
+        const damaged = damageAt(isAlone ? files : damageAt(files, 3, [32, 1]), lsn, [26, 1], ...inPayload);
+        expect(salvagedOf(damaged).there).toEqual([1, 2, lsn + 3, lsn + 4]);
+      },
+    ),
+    { numRuns: Number(process.env['HOLES_RUNS'] ?? 60) },
+  );
 });

@@ -1,12 +1,13 @@
 import type { Defect } from '../defect.js';
 import { READER, SEGMENTED } from './folders.js';
 
-const NEXT_FRAME = `${SEGMENTED}/salvage/holes/next-frame.ts`;
+const BATCH_PROOF = `${SEGMENTED}/salvage/holes/batch-proof.ts`;
 const MAKE = `${SEGMENTED}/salvage/holes/make-repairs.ts`;
 const DAMAGED = `${SEGMENTED}/salvage/holes/damaged-segment.ts`;
 const BACKUP = `${SEGMENTED}/backup/backup.ts`;
 const HOLES_TEST = 'packages/segmented/test/holes.test.ts';
 const PROPERTY_TEST = 'packages/segmented/test/holes.property.test.ts';
+const BATCHES_TEST = 'packages/segmented/test/batches-behind-damage.test.ts';
 const READERS_TEST = 'packages/wal/test/holes.test.ts';
 const IMPORT = 'packages/wal/src/import/import-records.ts';
 const IMPORT_TEST = 'packages/wal/test/import.test.ts';
@@ -50,7 +51,7 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     name: 'rest-of-a-torn-batch-kept',
     test: PROPERTY_TEST,
     breaks: 'Of a batch of which a record is lost nothing is kept.',
-    file: NEXT_FRAME,
+    file: BATCH_PROOF,
     find: '  const isNoRecord = (record.flags & (RecordFlag.mark | RecordFlag.hole)) !== 0;\n',
     replace: '  const isNoRecord = true;\n',
   },
@@ -66,9 +67,33 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     name: 'flags-of-a-damaged-record-believed',
     test: HOLES_TEST,
     breaks: 'Whether a batch goes on behind a damaged record is known only where the checksum proves its flags.',
-    file: NEXT_FRAME,
+    file: BATCH_PROOF,
     find: '  if (damage === undefined) return undefined;\n',
     replace: '  if (damage === undefined) return (record.flags & RecordFlag.batchContinues) !== 0;\n',
+  },
+  {
+    name: 'flags-believed-by-chance',
+    test: BATCHES_TEST,
+    breaks: 'A checksum is a proof of flags only where few changes of a record could explain it by chance.',
+    file: `${SEGMENTED}/salvage/holes/single-damage.ts`,
+    find: '  return bytes * (isOneBit ? BIT_CHANGES : BYTE_CHANGES) > CHANGES_MAX;\n',
+    replace: '  return bytes < 0 && isOneBit;\n',
+  },
+  {
+    name: 'headers-in-a-payload-not-counted',
+    test: BATCHES_TEST,
+    breaks: 'Everything that may be the damaged record counts in what could explain its checksum by chance.',
+    file: BATCH_PROOF,
+    find: '  for (const { record: each } of damaged) bytes += FRAME_HEADER_BYTES + each.length;\n',
+    replace: '',
+  },
+  {
+    name: 'batch-behind-a-damaged-hole-lost',
+    test: BATCHES_TEST,
+    breaks: 'Damage of a hole costs nothing that is behind it.',
+    file: BATCH_PROOF,
+    find: '  if (yield* isBehindHole(search, found)) return false;\n',
+    replace: '',
   },
   {
     name: 'made-again-and-not-durable',

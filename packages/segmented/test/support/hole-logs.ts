@@ -3,8 +3,53 @@ import { parseSegmentFileName } from '@walstack/codec';
 import { Batch, type Hole, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import { TestEnvironment } from './environments.js';
-import { readFile, type Snapshot, segmentNames, snapshot } from './files.js';
+import { changed, flip, readFile, restore, type Snapshot, segmentNames, snapshot } from './files.js';
 import { DIRECTORY, openIn } from './logs.js';
+
+/** A payload of headers that look like damaged ones of a record: each ends where the payload does, and ends its batch. */
+export function forgedHeaders(length: number, lsn: number): Uint8Array {
+  const payload = Buffer.alloc(length);
+  for (let at = 0; at + 32 <= length; at += 32) {
+    payload.writeUInt32LE(length - at - 8, at);
+    payload.writeBigUInt64LE(BigInt(lsn), at + 8);
+    payload.writeUInt32LE(2, at + 20);
+  }
+  return payload;
+}
+
+/** Makes a log of batches in one segment; the last record proves all others durable. */
+export function makeBatches(batches: readonly (readonly (string | Uint8Array)[])[]): Snapshot {
+  const io = createMemoryStorageIo();
+  const { options } = new TestEnvironment();
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...ONE_SEGMENT, ...options });
+  for (const payloads of batches) {
+    const batch = new Batch();
+    for (const payload of payloads) batch.add(payload);
+    wal.appendBatch(batch);
+  }
+  wal.syncSync();
+  wal.append('last');
+  wal.closeSync();
+  return snapshot(io, DIRECTORY);
+}
+
+/** The options of such a log. */
+export const ONE_SEGMENT = { blockBytes: 512, segmentBytes: 4 * 1024 * 1024 };
+
+/** Changes bits of a record: offsets count from the beginning of its frame. */
+export function damageAt(files: Snapshot, lsn: number, ...changes: readonly (readonly [number, number])[]): Snapshot {
+  const { name, start } = framesIn(files).find((frame) => frame.lsn === lsn) as FoundFrame;
+  return changes.reduce((each, [offset, mask]) => changed(each, name, flip(start + offset, mask)), files);
+}
+
+/** The LSNs that are there behind a salvage around the damage of such a log, and those in holes. */
+export function salvagedOf(files: Snapshot): { readonly there: readonly number[]; readonly lost: readonly number[] } {
+  const wal = skipCorrupt(restore(files), ONE_SEGMENT);
+  const there = Array.from(wal.replay({ onHole: 'skip' }), ({ lsn }) => lsn);
+  const { holes } = wal.recovery;
+  wal.closeSync();
+  return { there, lost: lsnsOf(holes) };
+}
 
 /** What is appended: a record of so many bytes, a batch, or nothing, and whether it is synced then. */
 export interface Step {
@@ -66,6 +111,7 @@ export interface FoundFrame {
   readonly start: number;
   readonly end: number;
   readonly isRecord: boolean;
+  readonly isHole: boolean;
 }
 
 /** Every frame of a log. */
@@ -83,8 +129,9 @@ export function framesIn(files: Snapshot, blockBytes = 512): FoundFrame[] {
       }
       const end = start + 8 + length;
       const lsn = Number(view.getBigUint64(start + 8, true));
-      const isRecord = view.getUint8(start + 26) < 16;
-      found.push({ name, lsn, lag: view.getUint32(start + 20, true), start, end, isRecord });
+      const flags = view.getUint8(start + 26);
+      const [isRecord, isHole] = [flags < 16, flags === 32];
+      found.push({ name, lsn, lag: view.getUint32(start + 20, true), start, end, isRecord, isHole });
       start = end;
     }
   }

@@ -13,8 +13,9 @@ import {
 } from '@walstack/mmap-reader/internal';
 import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
 import { lastSeenIn } from '../salvage-traces.js';
+import { continuesBatch } from './batch-proof.js';
 import { endOf, type Gap } from './gap.js';
-import { continuesBatch, type FoundFrame, type FrameSearch, nextFrame } from './next-frame.js';
+import { type FoundFrame, type FrameSearch, nextFrame } from './next-frame.js';
 
 /** What of a segment can be read, and the gaps between. */
 export interface ReadAround {

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import { changed, flip, restore, snapshot } from './support/files.js';
+import {
+  damageAt,
+  forgedHeaders,
+  framesIn,
+  makeBatches,
+  ONE_SEGMENT,
+  salvagedOf,
+  skipCorrupt,
+} from './support/hole-logs.js';
+import { DIRECTORY } from './support/logs.js';
+
+const FLAGS = 26;
+const PAYLOAD = 32;
+
+describe('a long record whose flags are damaged, and one more byte', () => {
+  // The checksum differs as if only one byte, another one, were damaged.
+  test.each([
+    [30_000, 89, 0x10],
+    [30_000, 184, 0x80],
+    [30_000, 185, 0x33],
+    [70_000, 43, 0x33],
+    [70_000, 83, 0x5a],
+    [70_000, 132, 0x33],
+  ])('of %i bytes, at %i: the rest of its batch is not returned', (length, at, mask) => {
+    const files = makeBatches([['1'], ['2'], ['3'], ['4'.repeat(length), '5', '6'], ['7'], ['8']]);
+    expect(salvagedOf(damageAt(files, 4, [FLAGS, 1], [PAYLOAD + at, mask]))).toEqual({
+      there: [1, 2, 3, 7, 8, 9],
+      lost: [4, 5, 6],
+    });
+  });
+});
+
+test('one damaged byte of 1 KiB, and one damaged bit of 32 KiB, cost the record alone, and its flags are restored', () => {
+  for (const [length, mask] of [
+    [990, 0x5a],
+    [32_700, 0x10],
+  ] as const) {
+    const files = makeBatches([['1'], ['2'], ['3'.repeat(length)], ['4', '5'], ['6'.repeat(length), '7'], ['8']]);
+    for (const offset of [4, 12, 16, FLAGS, 28, PAYLOAD + 1, PAYLOAD + length - 1]) {
+      expect(salvagedOf(damageAt(files, 3, [offset, mask])).lost).toEqual([3]);
+      expect(salvagedOf(damageAt(files, 6, [offset, mask])).lost).toEqual([6, 7]);
+    }
+    expect(salvagedOf(damageAt(files, 6, [FLAGS, 1])).lost).toEqual([6, 7]);
+  }
+});
+
+test('of a longer record neither is believed: what is behind it is given up with it', () => {
+  const files = makeBatches([['1'], ['2'], ['3'.repeat(33_000)], ['4', '5'], ['6']]);
+  expect(salvagedOf(damageAt(files, 3, [5000, 0x10])).lost).toEqual([3, 4, 5]);
+});
+
+describe('a payload that has headers of its own record', () => {
+  const attempts = Array.from({ length: 20 }, (_, index) => index);
+
+  test('does not make a part of its batch believed, where it is the only one that is lost', () => {
+    const files = makeBatches([['1'], ['2'], ['3'], [forgedHeaders(65_536, 4), '5', '6'], ['7'], ['8']]);
+    for (const index of attempts) {
+      const changes = [
+        [40 + 31 * index, 1 + index],
+        [5000 + 37 * index, 0x5a + index],
+      ] as const;
+      expect(salvagedOf(damageAt(files, 4, ...changes)).there).toEqual([1, 2, 3, 7, 8, 9]);
+    }
+  });
+
+  test('nor where several are', () => {
+    const files = makeBatches([['1'], ['2'], ['3', forgedHeaders(65_536, 4), '5', '6'], ['7'], ['8']]);
+    for (const index of attempts) {
+      const first = damageAt(files, 3, [PAYLOAD, 7]);
+      const changes = [
+        [40 + 31 * index, 1 + index],
+        [5000 + 37 * index, 0x5a + index],
+      ] as const;
+      expect(salvagedOf(damageAt(first, 4, ...changes)).there).toEqual([1, 2, 7, 8, 9]);
+    }
+  });
+
+  test('does not cost what is behind a single damaged bit of it', () => {
+    const files = makeBatches([['1'], ['2'], ['3'], [forgedHeaders(16_384, 4)], ['5', '6'], ['7'], ['8']]);
+    expect(salvagedOf(damageAt(files, 4, [5000, 1])).lost).toEqual([4]);
+  });
+});
+
+test('a damaged byte of a hole costs nothing that is behind it', () => {
+  const files = makeBatches([['1'], ['2', '3', '4'], ['5', '6', '7', '8'], ['9']]);
+  const io = restore(damageAt(files, 3, [PAYLOAD, 1]));
+  skipCorrupt(io, ONE_SEGMENT).closeSync();
+  const salvaged = snapshot(io, DIRECTORY);
+  const { name, start, end } = framesIn(salvaged).find(({ lsn, isHole }) => lsn === 2 && isHole) as {
+    name: string;
+    start: number;
+    end: number;
+  };
+  for (let at = start; at < end; at++) {
+    // Its length, LSN and everything else of it.
+    for (const mask of [1, 0xff]) {
+      const { there, lost } = salvagedOf(changed(salvaged, name, flip(at, mask)));
+      expect([at - start, there, lost]).toEqual([at - start, [1, 5, 6, 7, 8, 9, 10], [2, 3, 4]]);
+    }
+  }
+});
