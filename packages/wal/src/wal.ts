@@ -606,7 +606,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * @param source - the directory, which is only read: a path or a `file:` URL. Another process may write that log
    * @returns what was imported
    * @throws `WAL_UNSUPPORTED` for the directory of this log; `WAL_ABORTED`, whose `lsn` is the last one of the source that is
-   * imported; `WAL_HOLE`, `WAL_CORRUPT`, `WAL_TRUNCATED`, `WAL_NOT_FOUND`, `WAL_BAD_KEY` for what cannot be read of the source;
+   * imported, or the one before `from`; `WAL_HOLE`, `WAL_CORRUPT`, `WAL_TRUNCATED`, `WAL_NOT_FOUND`, `WAL_BAD_KEY` for what cannot be read of the source;
    * `WAL_TOO_LARGE`, `WAL_NO_SPACE`, `WAL_IO_FAILED`, `WAL_STATE`, `WAL_CLOSED`, the first failure of the log
    */
   async importFrom(source: string | URL, options: ImportOptions = {}): Promise<ImportReport> {

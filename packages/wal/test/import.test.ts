@@ -175,6 +175,50 @@ test('an import that was aborted goes on where it was, and no event is there twi
   await wal.shutdown();
 });
 
+test('an import that is stopped before it has imported anything continues where it was to begin', async () => {
+  const directory = temporaryDirectory();
+  const source = await made(join(directory, 'source'), 120);
+  await source.checkpoint(40);
+  await source.truncateBefore(20);
+  const { firstLsn, lastLsn } = source;
+  await source.shutdown();
+  const wal = await Wal.open(join(directory, 'log'), SMALL);
+  const lsnWhenStopped = async (from: number | 'first' | 'checkpoint'): Promise<number> => {
+    const error = await rejection(wal.importFrom(join(directory, 'source'), { from, signal: AbortSignal.abort() }));
+    expect(error).toMatchObject({ code: 'WAL_ABORTED' });
+    const { lsn, message } = error as WalError;
+    expect(message).toContain(`from: ${(lsn as number) + 1}`);
+    return lsn as number;
+  };
+  expect(firstLsn).toBeGreaterThan(1);
+  expect(await lsnWhenStopped('first')).toBe(firstLsn - 1);
+  expect(await lsnWhenStopped('checkpoint')).toBe(40);
+  const { sourceLsn } = await wal.importFrom(join(directory, 'source'), { to: 60 });
+  expect(sourceLsn).toBe(60);
+  // Twice, and then to the end.
+  const from = (await lsnWhenStopped((await lsnWhenStopped(sourceLsn + 1)) + 1)) + 1;
+  expect(from).toBe(61);
+  await wal.importFrom(join(directory, 'source'), { from });
+  const none = await wal.importFrom(join(directory, 'source'), { from: lastLsn + 1 });
+  expect(none).toEqual({ records: 0, leftOut: 0, payloadBytes: 0, sourceLsn: lastLsn, firstLsn: 0, lastLsn: 0 });
+  expect(await numbersIn(wal)).toEqual(numbers(firstLsn, lastLsn));
+  await wal.shutdown();
+});
+
+test('a batch in which the log was cut ends at the cut', async () => {
+  const directory = temporaryDirectory();
+  const source = await made(join(directory, 'source'), 32);
+  // LSN 30 to 32 are a batch.
+  await source.truncateAfter(31);
+  for (const number of [32, 33]) source.append(payloadOf(number));
+  await source.shutdown();
+  const wal = await Wal.open(join(directory, 'log'), SMALL);
+  await wal.importFrom(join(directory, 'source'));
+  expect(await numbersIn(wal)).toEqual(numbers(1, 33));
+  await wal.shutdown();
+  expect(continuedIn(wal, 29)).toEqual([false, true, false, false, false]);
+});
+
 test('what onProgress and matches throw ends it, and what was appended is durable and was reported', async () => {
   const directory = temporaryDirectory();
   await (await made(join(directory, 'source'), 40)).shutdown();

@@ -160,6 +160,22 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: '    this.#throwIfAborted();\n    await this.#endGroup();\n',
   },
   {
+    name: 'import-begins-at-the-beginning-again',
+    test: IMPORT_TEST,
+    breaks: 'An import that is stopped before it has imported anything continues where it was to begin.',
+    file: IMPORT,
+    find: "nothingBefore(typeof from === 'number' ? from : 1)",
+    replace: 'nothingBefore(1)',
+  },
+  {
+    name: 'batches-joined-behind-a-cut',
+    test: IMPORT_TEST,
+    breaks: 'A batch inside which the source was cut ends there.',
+    file: IMPORT,
+    find: '      if (segment !== path) await this.#endBatch();\n',
+    replace: '',
+  },
+  {
     name: 'import-of-its-own-records',
     test: IMPORT_TEST,
     breaks: 'A log does not import its own records, by whatever name its directory is given.',

@@ -16,8 +16,8 @@ export interface ImportReport {
   /** Bytes of the payloads that were imported. */
   readonly payloadBytes: number;
   /**
-   * The LSN of the last record of the source that was imported or left out; 0 when there was none. An import that did not come to
-   * its end continues with `from: sourceLsn + 1`.
+   * The LSN of the last record of the source that was imported or left out; as long as there was none, the one before the first that
+   * was to be read. An import that did not come to its end continues with `from: sourceLsn + 1`.
    */
   readonly sourceLsn: Lsn;
   /** The first and the last LSN that imported records got in this log; 0 when there is none. */

@@ -81,20 +81,22 @@ class Import {
   #batchRead: ImportReport | undefined;
   #groupBytes = 0;
   /** Everything that was appended or left out. */
-  #read: ImportReport = { records: 0, leftOut: 0, payloadBytes: 0, sourceLsn: 0, firstLsn: 0, lastLsn: 0 };
+  #read: ImportReport;
   /** What of that is durable. */
-  #durable: ImportReport = this.#read;
+  #durable: ImportReport;
 
   constructor(target: ImportTarget, reader: DirectoryReader | QuarantineReader, source: string, asked: CheckedImport) {
     this.#target = target;
     this.#reader = reader;
     this.#source = source;
     this.#asked = asked;
+    const { from } = asked;
+    this.#read = this.#durable = nothingBefore(typeof from === 'number' ? from : 1);
   }
 
   async run(): Promise<ImportReport> {
     try {
-      this.#throwIfAborted();
+      if (typeof this.#asked.from === 'number') this.#throwIfAborted();
       await this.#readAll();
       await this.#endBatch();
     } catch (error) {
@@ -108,8 +110,21 @@ class Import {
 
   async #readAll(): Promise<void> {
     const reader = this.#reader;
+    const { from, quarantine } = this.#asked;
     const pace = new Pace();
-    while (await runAsync(reader.io, reader.advance())) {
+    let path: string | undefined;
+    for (let isFirst = true; ; isFirst = false) {
+      const hasMore = await runAsync(reader.io, reader.advance());
+      if (isFirst && typeof from === 'string') {
+        // Only now it is known what the first LSN is.
+        if (!quarantine) this.#read = this.#durable = nothingBefore(reader.walk.nextLsn);
+        this.#throwIfAborted();
+      }
+      if (!hasMore) return;
+      const segment = reader.walk.frames?.path;
+      // A successor ends a batch, whatever the flags before it: the log was cut inside the batch.
+      if (segment !== path) await this.#endBatch();
+      path = segment;
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
         const isContinued = ((reader.walk.frames?.flags ?? 0) & RecordFlag.batchContinues) !== 0;
         const waiting = this.#take(record, isContinued);
@@ -195,6 +210,10 @@ class Import {
     throw aborted(signal, `${what}: go on with from: ${sourceLsn + 1}`, { path: this.#source, lsn: sourceLsn });
   }
 }
+
+/** The report of an import that has not begun. */
+const nothingBefore = (from: Lsn): ImportReport =>
+  Object.freeze({ records: 0, leftOut: 0, payloadBytes: 0, sourceLsn: from - 1, firstLsn: 0, lastLsn: 0 });
 
 /** What a record has beside its payload, about. */
 const RECORD_BYTES = 64;
