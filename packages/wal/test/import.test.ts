@@ -402,4 +402,55 @@ describe('a quarantine', () => {
     expect(() => replayQuarantine(quarantine, { onUnreadable: 1 as never })).toThrow(TypeError);
     await wal.shutdown();
   });
+
+  const numberIn = ({ payload }: { payload: Uint8Array }): number => Number(text(payload).split(' ')[1]);
+
+  /** A log that was cut behind LSN 50, and went on with events 1051 to 1070; `damages` are LSNs of records that are damaged. */
+  async function cutAndSalvaged(directory: string, mode: 'salvage' | 'skip-corrupt', damages: number[]): Promise<Wal> {
+    const options = { ...SMALL, segmentBytes: 1024 * 1024 };
+    const wal = await Wal.open(directory, options);
+    for (const number of numbers(1, 100)) wal.append(payloadOf(number));
+    await wal.sync();
+    await wal.truncateAfter(50);
+    for (const number of numbers(1051, 1070)) wal.append(payloadOf(number));
+    await wal.shutdown();
+    for (const lsn of damages) {
+      const { path } = wal.listSegments().findLast(({ firstLsn }) => firstLsn <= lsn) as { path: string };
+      flip(path, offsetOf(path, lsn) + 80);
+    }
+    return await Wal.open(directory, { ...options, recoveryMode: mode });
+  }
+
+  test('does not bring back what truncateAfter had removed', async () => {
+    for (const [damages, later] of [
+      [[20], []],
+      [[20, 60], numbers(1051, 1070).filter((number) => number !== 1060)],
+    ] as const) {
+      const directory = temporaryDirectory();
+      const wal = await cutAndSalvaged(join(directory, 'log'), 'skip-corrupt', [...damages]);
+      const { quarantine } = wal.recovery.salvage as { quarantine: string };
+      await wal.shutdown();
+      const parts: UnreadablePart[] = [];
+      const replay = replayQuarantine(quarantine, { onUnreadable: (part) => parts.push(part) });
+      const expected = [...numbers(1, 50).filter((number) => number !== 20), ...later];
+      expect(Array.from(replay, numberIn)).toEqual(expected);
+      expect(parts.map(({ firstLsn, lastLsn }) => [firstLsn, lastLsn])).toEqual(damages.map((lsn) => [lsn, lsn]));
+      const other = await Wal.open(join(directory, 'other'), SMALL);
+      expect((await other.importFrom(quarantine, { quarantine: true })).records).toBe(expected.length);
+      expect(await numbersIn(other)).toEqual(expected);
+      await other.shutdown();
+    }
+  });
+
+  test('of a salvage that keeps a prefix is cut where the next segment in it begins', async () => {
+    const directory = temporaryDirectory();
+    const wal = await cutAndSalvaged(join(directory, 'log'), 'salvage', [20]);
+    const { quarantine } = wal.recovery.salvage as { quarantine: string };
+    const [first] = wal.listSegments();
+    const { path } = first as { path: string };
+    cpSync(path, join(quarantine, path.split('/').at(-1) as string));
+    await wal.shutdown();
+    const expected = [...numbers(1, 50).filter((number) => number !== 20), ...numbers(1051, 1070)];
+    expect(Array.from(replayQuarantine(quarantine), numberIn)).toEqual(expected);
+  });
 });

@@ -184,6 +184,22 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: 'source === own',
   },
   {
+    name: 'quarantine-with-what-was-cut-off',
+    test: IMPORT_TEST,
+    breaks: 'Records that were cut off before a salvage are not returned as what it has taken out of the log.',
+    file: `${SEGMENTED}/quarantine/quarantine-reader.ts`,
+    find: '{ path, header }, limit, all, new',
+    replace: '{ path, header }, undefined, all, new',
+  },
+  {
+    name: 'successors-left-in-the-log-forgotten',
+    test: IMPORT_TEST,
+    breaks: 'What is in quarantine ends where a segment begins that stayed in the log.',
+    file: `${SEGMENTED}/quarantine/quarantined-files.ts`,
+    find: ' ?? Number.POSITIVE_INFINITY, keptUpTo(journal, name));',
+    replace: ' ?? Number.POSITIVE_INFINITY);',
+  },
+  {
     name: 'quarantine-read-up-to-damage',
     test: IMPORT_TEST,
     breaks: 'A segment in quarantine is read around its damage.',

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Lsn, PayloadDecoder, parseSegmentFileName, type SegmentHeader, WalError } from '@walstack/codec';
+import { type Lsn, PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
 import type { DecodingSettings, LongCallOptions, WalProgress, WalRecord } from '@walstack/mmap-reader/internal';
 import {
   CallWatch,
@@ -8,13 +8,13 @@ import {
   type PieceReader,
   READING_ABORTED,
   ReadProgress,
-  readHeader,
   SegmentWalk,
   type WalkPolicy,
 } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { watched } from '@walstack/storage-io/internal';
 import { readAround } from '../salvage/holes/damaged-segment.js';
+import { type QuarantinedFile, readQuarantinedFiles, segmentNameOf } from './quarantined-files.js';
 
 /** A part of a file in quarantine that cannot be read. */
 export interface UnreadablePart {
@@ -58,7 +58,7 @@ export class QuarantineReader implements PieceReader<WalRecord> {
   readonly #progress = new ReadProgress('read');
   readonly #onClose: () => void;
   /** The files that were not read yet; `undefined` before the directory was listed. */
-  #paths: string[] | undefined;
+  #files: QuarantinedFile[] | undefined;
   #runs: Run[] = [];
   #records = 0;
 
@@ -101,12 +101,12 @@ export class QuarantineReader implements PieceReader<WalRecord> {
   }
 
   *#enterNext(): IoRoutine<boolean> {
-    this.#paths ??= this.#list();
+    this.#files ??= [...(yield* readQuarantinedFiles(this.io, this.#plan.directory, this.#list()))];
     let run = this.#runs.shift();
     while (run === undefined) {
-      const path = this.#paths.shift();
-      if (path === undefined) return false;
-      this.#runs = [...(yield* this.#runsOf(path))];
+      const file = this.#files.shift();
+      if (file === undefined) return false;
+      this.#runs = [...(yield* this.#runsOf(file))];
       this.#progress.pass();
       run = this.#runs.shift();
     }
@@ -121,30 +121,29 @@ export class QuarantineReader implements PieceReader<WalRecord> {
     return true;
   }
 
-  /** The segments in the order of their numbers. @throws `WAL_NOT_FOUND` when there are none */
+  /** The names of the segments in the order of their numbers. @throws `WAL_NOT_FOUND` when there are none */
   #list(): string[] {
     const { io } = this;
     const { directory } = this.#plan;
     // Of two segments with one name one has a number appended.
-    const names = io
-      .list(directory)
-      .filter((name) => parseSegmentFileName(name.replace(/\.\d{1,9}$/, '')) !== undefined);
+    const names = io.list(directory).filter((name) => segmentNameOf(name) !== undefined);
     if (names.length === 0) {
       const what = `no segment is in ${directory}: give the directory of one salvage, such as log/quarantine/<time>-<id>`;
       throw new WalError('WAL_NOT_FOUND', what, { path: directory });
     }
-    const paths = names.sort().map((name) => join(directory, name));
-    const sizes = paths.map((path) => io.stat(path).size);
+    names.sort();
+    const sizes = names.map((name) => io.stat(join(directory, name)).size);
     this.#progress.begin('read', sizes, 1);
-    return paths;
+    return names;
   }
 
   /** What of a segment can be read. */
-  *#runsOf(path: string): IoRoutine<readonly Run[]> {
-    const header = yield* this.#headerOf(path);
-    if (header === undefined) return [];
+  *#runsOf({ path, header, limit }: QuarantinedFile): IoRoutine<readonly Run[]> {
+    if (header === undefined) this.#report(path, 0, undefined, undefined);
+    // The log may have been cut where the segment begins.
+    if (header === undefined || (limit !== undefined && limit <= header.firstLsn)) return [];
     const all = { checkpoint: undefined, seen: 0, readsAll: true };
-    const { segment, gaps } = yield* readAround(this.io, { path, header }, undefined, all, new ReadProgress('read'));
+    const { segment, gaps } = yield* readAround(this.io, { path, header }, limit, all, new ReadProgress('read'));
     const runs: Run[] = [];
     let from = header.blockBytes;
     let { firstLsn } = header;
@@ -160,16 +159,6 @@ export class QuarantineReader implements PieceReader<WalRecord> {
     }
     add(segment.nextLsn);
     return runs;
-  }
-
-  *#headerOf(path: string): IoRoutine<SegmentHeader | undefined> {
-    try {
-      return yield* readHeader(this.io, path);
-    } catch (error) {
-      if (!WalError.is(error, 'WAL_BAD_HEADER')) throw error;
-      this.#report(path, 0, undefined, undefined);
-      return undefined;
-    }
   }
 
   #report(path: string, offset: number, firstLsn: Lsn | undefined, lastLsn: Lsn | undefined): void {

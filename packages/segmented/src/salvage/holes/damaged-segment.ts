@@ -101,7 +101,7 @@ class SegmentSalvage {
       const { readsAll = false } = this.#newest;
       if (isNewest && !readsAll && !(yield* this.#isLost(run))) return this.#upTo(kept.end, kept.nextLsn, false);
       const found = yield* this.#findBehind(run);
-      if (found === undefined && readsAll) return this.#upTo(kept.end, kept.nextLsn, false);
+      if (found === undefined && readsAll && isNewest) return this.#upTo(kept.end, kept.nextLsn, false);
       if (found === undefined) return yield* this.#lostToTheEnd(kept.end, kept.nextLsn);
       const { offset, lsn } = found;
       const isNothingLost = lsn === run.nextLsn && !found.isBatchLost;

@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import {
+  decodeSegmentHeader,
+  FileName,
+  type Lsn,
+  parseSegmentFileName,
+  type SegmentHeader,
+  WalError,
+} from '@walstack/codec';
+import { readHeader, sameId } from '@walstack/mmap-reader/internal';
+import type { IoRoutine, StorageIo } from '@walstack/storage-io';
+import { kindOf } from '@walstack/storage-io/internal';
+import { readJournal, type SalvageJournal } from '../salvage/salvage-journal.js';
+
+/** A segment file in a quarantine. */
+export interface QuarantinedFile {
+  readonly path: string;
+  /** `undefined` when it cannot be read. */
+  readonly header: SegmentHeader | undefined;
+  /** The first LSN that is not read: a later segment of the log began with it, so that what is in this file from there on was cut off. */
+  readonly limit: Lsn | undefined;
+}
+
+/** Where a segment begins: earlier ones were cut there, but for what only a salvage has given up. */
+type Beginning = Pick<SegmentHeader, 'number' | 'firstLsn' | 'salvaged'>;
+
+/** The segment files of a quarantine, in the order of their numbers. @param names - without a path, sorted */
+export function* readQuarantinedFiles(
+  io: StorageIo,
+  directory: string,
+  names: readonly string[],
+): IoRoutine<readonly QuarantinedFile[]> {
+  const headers: (SegmentHeader | undefined)[] = [];
+  for (const name of names) headers.push(yield* readableHeader(io, join(directory, name)));
+  const isReport = kindOf(io, join(directory, FileName.salvage)) === 'file';
+  const journal = isReport ? yield* readJournal(io, directory) : undefined;
+  const limits = limitsOf(headers, beginningsIn(names, headers, journal));
+  return names.map((name, index) => {
+    const header = headers[index];
+    const path = join(directory, name);
+    if (header === undefined) return { path, header, limit: undefined };
+    const least = Math.min(limits.get(header.number) ?? Number.POSITIVE_INFINITY, keptUpTo(journal, name));
+    return { path, header, limit: Number.isFinite(least) ? least : undefined };
+  });
+}
+
+function* readableHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader | undefined> {
+  try {
+    return yield* readHeader(io, path);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_BAD_HEADER')) throw error;
+    return undefined;
+  }
+}
+
+/** The segments that are known by their headers, or by the names that these had. */
+function beginningsIn(
+  names: readonly string[],
+  headers: readonly (SegmentHeader | undefined)[],
+  journal: SalvageJournal | undefined,
+): readonly Beginning[] {
+  const repairs = journal?.repairs ?? [];
+  const beginnings: Beginning[] = [...headers, ...repairs.map(({ header, name }) => decodeSegmentHeader(header, name))]
+    .filter((header) => header !== undefined)
+    .filter(({ logId }) => journal === undefined || sameId(logId, journal.logId));
+  // A salvage around damage has found out that a file of which only the name is known follows those with smaller numbers.
+  if (repairs.length > 0) {
+    for (const [index, name] of names.entries()) {
+      const named = headers[index] === undefined ? segmentNameOf(name) : undefined;
+      if (named !== undefined) beginnings.push({ ...named, salvaged: false });
+    }
+  }
+  return beginnings;
+}
+
+/** By the number of each segment: the lowest LSN with which a later one begins. */
+function limitsOf(
+  headers: readonly (SegmentHeader | undefined)[],
+  beginnings: readonly Beginning[],
+): ReadonlyMap<number, Lsn> {
+  const limits = new Map<number, Lsn>();
+  const numbers = headers.flatMap((header) => (header === undefined ? [] : [header.number])).sort((a, b) => b - a);
+  const later = beginnings.toSorted((a, b) => b.number - a.number || Number(a.salvaged) - Number(b.salvaged));
+  let index = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for (const number of numbers) {
+    for (let each = later[index]; each !== undefined && each.number > number; each = later[++index]) {
+      least = each.salvaged ? Number.POSITIVE_INFINITY : Math.min(least, each.firstLsn);
+    }
+    limits.set(number, least);
+  }
+  return limits;
+}
+
+/** The name of a segment without the number that a second one of the same name has appended. */
+export const segmentNameOf = (name: string): ReturnType<typeof parseSegmentFileName> =>
+  parseSegmentFileName(name.replace(/\.\d{1,9}$/, ''));
+
+/** The LSN with which the successor of a damaged segment begins, as the salvage around the damage has noted it. */
+function keptUpTo(journal: SalvageJournal | undefined, name: string): Lsn {
+  const repair = journal?.repairs.find(({ original }) => original === name);
+  if (repair === undefined) return Number.POSITIVE_INFINITY;
+  // The newest segment had none.
+  const isNewest = segmentNameOf(repair.name)?.number === journal?.from.predecessor?.number;
+  return isNewest ? Number.POSITIVE_INFINITY : repair.nextLsn;
+}
