@@ -43,7 +43,7 @@ export {
   type TruncateMessage,
 } from './log-diagnostics.js';
 export type { Preallocation, SegmentedWalConfig } from './options.js';
-export type { UnreadablePart } from './quarantine/quarantine-reader.js';
+export type { QuarantinePosition, UnreadablePart } from './quarantine/quarantine-reader.js';
 export {
   type QuarantineReplay,
   type ReplayQuarantineOptions,

@@ -11,7 +11,7 @@ export { typedChannel } from './diagnostics.js';
 export { readFollowerFile } from './followers/follower-files.js';
 export { LOG_OPTION_NAMES, LOG_OPTIONS } from './options.js';
 export type { QuarantineReader } from './quarantine/quarantine-reader.js';
-export { readerOfQuarantine } from './quarantine/replay-quarantine.js';
+export { checkPosition, readerOfQuarantine } from './quarantine/replay-quarantine.js';
 export { READ_OPTIONS } from './read/log-reader.js';
 export { type BackgroundCalls, backgroundCallsOf } from './write/calls/background-calls.js';
 export type { LogEnd } from './write/watermarks.js';

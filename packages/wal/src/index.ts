@@ -45,6 +45,7 @@ export {
   type OnTruncated,
   type OpenMessage,
   type ProgressPhase,
+  type QuarantinePosition,
   type QuarantineReplay,
   type ReadFrom,
   type ReadOptions,

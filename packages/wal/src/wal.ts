@@ -600,7 +600,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * ```
    *
    * Everything is durable when it resolves. It goes on in groups: `onProgress` says after each what is imported and durable, and an import
-   * that did not come to its end continues with `from: sourceLsn + 1`. When it rejects and the log has not failed, everything that was
+   * that did not come to its end continues with `from: sourceLsn + 1`, that of a quarantine with `after: { file: sourceFile, lsn: sourceLsn }`. When it rejects and the log has not failed, everything that was
    * appended is durable and was reported. A crash may come between a group and its report: then up to one group is imported again.
    *
    * @param source - the directory, which is only read: a path or a `file:` URL. Another process may write that log

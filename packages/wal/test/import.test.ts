@@ -453,4 +453,55 @@ describe('a quarantine', () => {
     const expected = [...numbers(1, 50).filter((number) => number !== 20), ...numbers(1051, 1070)];
     expect(Array.from(replayQuarantine(quarantine), numberIn)).toEqual(expected);
   });
+
+  test('whose files have records with the same LSNs continues behind the record that an aborted import has reached', async () => {
+    const directory = temporaryDirectory();
+    const wal = await salvaged(join(directory, 'log'), 27);
+    const { quarantine } = wal.recovery.salvage as { quarantine: string };
+    await wal.shutdown();
+    const names = readdirSync(quarantine).filter((name) => name.endsWith('.seg'));
+    for (const name of names.slice(1, 3)) cpSync(join(quarantine, name), join(quarantine, `${name}.1`));
+    const all = Array.from(replayQuarantine(quarantine, { from: 40 }), numberIn);
+    expect(new Set(all).size).toBeLessThan(all.length);
+    const other = await Wal.open(join(directory, 'other'), SMALL);
+    let after: { file: string; lsn: number } | undefined;
+    for (let aborted = 0; ; aborted++) {
+      const stop = new AbortController();
+      let last: ImportReport | undefined;
+      const onProgress = (report: ImportReport): void => {
+        last = report;
+        stop.abort();
+      };
+      try {
+        const options = { quarantine: true, from: 40, groupBytes: 1000, signal: stop.signal, onProgress } as const;
+        await other.importFrom(quarantine, after === undefined ? options : { ...options, after });
+        expect(aborted).toBeGreaterThan(10);
+        break;
+      } catch (error) {
+        const { lsn, path, message } = error as WalError;
+        const { sourceFile, sourceLsn } = last as ImportReport;
+        expect(path).toBe(join(quarantine, sourceFile as string));
+        expect(lsn).toBe(sourceLsn);
+        after = { file: sourceFile as string, lsn: sourceLsn };
+        expect(message).toContain(`after: { file: '${sourceFile}', lsn: ${sourceLsn} }`);
+        if (aborted === 0) continue;
+        // Stopped at once it is where it was.
+        const { signal } = stop;
+        const again = await rejection(other.importFrom(quarantine, { quarantine: true, from: 40, after, signal }));
+        expect(again).toMatchObject({ code: 'WAL_ABORTED', lsn, path });
+      }
+    }
+    expect(await numbersIn(other)).toEqual(all);
+    expect(
+      Array.from(replayQuarantine(quarantine, { from: 40, after: after as { file: string; lsn: number } })),
+    ).toEqual([]);
+    const position = { file: 'wal-0000000099-00000000000000000500.seg', lsn: 1 };
+    expect(() => [...replayQuarantine(quarantine, { after: position })]).toThrow(
+      expect.objectContaining({ code: 'WAL_NOT_FOUND' }),
+    );
+    expect(() => replayQuarantine(quarantine, { after: { ...position, lsn: -1 } })).toThrow(RangeError);
+    expect(() => replayQuarantine(quarantine, { after: { lsn: 1 } as never })).toThrow(TypeError);
+    expect(await rejection(other.importFrom(quarantine, { after: position }))).toBeInstanceOf(TypeError);
+    await other.shutdown();
+  });
 });

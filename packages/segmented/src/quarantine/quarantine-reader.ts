@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Lsn, PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
 import type { DecodingSettings, LongCallOptions, WalProgress, WalRecord } from '@walstack/mmap-reader/internal';
 import {
@@ -26,11 +26,20 @@ export interface UnreadablePart {
   readonly lastLsn: Lsn | undefined;
 }
 
+/** A record in a quarantine. */
+export interface QuarantinePosition {
+  /** The name of the file that it is in. */
+  readonly file: string;
+  readonly lsn: Lsn;
+}
+
 /** What is read of a quarantine, and how. */
 export interface QuarantinePlan {
   readonly directory: string;
   readonly from: Lsn;
   readonly to: Lsn;
+  /** Nothing up to this record is read. */
+  readonly after: QuarantinePosition | undefined;
   readonly types: ReadonlySet<number> | undefined;
   readonly copy: boolean;
   readonly onUnreadable: ((part: UnreadablePart) => void) | undefined;
@@ -106,6 +115,7 @@ export class QuarantineReader implements PieceReader<WalRecord> {
     while (run === undefined) {
       const file = this.#files.shift();
       if (file === undefined) return false;
+      if (basename(file.path) < (this.#plan.after?.file ?? '')) continue;
       this.#runs = [...(yield* this.#runsOf(file))];
       this.#progress.pass();
       run = this.#runs.shift();
@@ -115,7 +125,7 @@ export class QuarantineReader implements PieceReader<WalRecord> {
     yield* loadKeys(decoding.keyRing, [header.keyId], blocking);
     const decoder = new PayloadDecoder(header, path, decoding);
     this.walk.enter(yield* openStreamed(this.io, { path, header }, { from, nextLsn: firstLsn }), decoder);
-    this.walk.nextLsn = Math.max(firstLsn, this.#plan.from);
+    this.walk.nextLsn = Math.max(firstLsn, this.#fromIn(path));
     this.walk.until = Math.min(lastLsn, this.#plan.to);
     this.#records += lastLsn - firstLsn + 1;
     return true;
@@ -124,12 +134,17 @@ export class QuarantineReader implements PieceReader<WalRecord> {
   /** The names of the segments in the order of their numbers. @throws `WAL_NOT_FOUND` when there are none */
   #list(): string[] {
     const { io } = this;
-    const { directory } = this.#plan;
+    const { directory, after } = this.#plan;
     // Of two segments with one name one has a number appended.
     const names = io.list(directory).filter((name) => segmentNameOf(name) !== undefined);
     if (names.length === 0) {
       const what = `no segment is in ${directory}: give the directory of one salvage, such as log/quarantine/<time>-<id>`;
       throw new WalError('WAL_NOT_FOUND', what, { path: directory });
+    }
+    if (after !== undefined && !names.includes(after.file)) {
+      throw new WalError('WAL_NOT_FOUND', `no segment ${after.file} is in ${directory}`, {
+        path: join(directory, after.file),
+      });
     }
     names.sort();
     const sizes = names.map((name) => io.stat(join(directory, name)).size);
@@ -148,7 +163,7 @@ export class QuarantineReader implements PieceReader<WalRecord> {
     let from = header.blockBytes;
     let { firstLsn } = header;
     const add = (nextLsn: Lsn): void => {
-      const isWanted = nextLsn > Math.max(firstLsn, this.#plan.from) && firstLsn <= this.#plan.to;
+      const isWanted = nextLsn > Math.max(firstLsn, this.#fromIn(path)) && firstLsn <= this.#plan.to;
       if (isWanted) runs.push({ path, header, from, firstLsn, lastLsn: nextLsn - 1 });
     };
     for (const gap of gaps) {
@@ -159,6 +174,12 @@ export class QuarantineReader implements PieceReader<WalRecord> {
     }
     add(segment.nextLsn);
     return runs;
+  }
+
+  /** The first LSN that is read of a file. */
+  #fromIn(path: string): Lsn {
+    const { from, after } = this.#plan;
+    return after?.file === basename(path) ? Math.max(from, after.lsn + 1) : from;
   }
 
   #report(path: string, offset: number, firstLsn: Lsn | undefined, lastLsn: Lsn | undefined): void {

@@ -18,7 +18,12 @@ import {
   itemsSync,
 } from '@walstack/mmap-reader/internal';
 import { createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
-import { type QuarantinePlan, QuarantineReader, type UnreadablePart } from './quarantine-reader.js';
+import {
+  type QuarantinePlan,
+  type QuarantinePosition,
+  QuarantineReader,
+  type UnreadablePart,
+} from './quarantine-reader.js';
 
 /** What to read of a quarantine, and how. */
 export interface ReplayQuarantineOptions extends DecodingSettings, LongCallOptions {
@@ -26,6 +31,8 @@ export interface ReplayQuarantineOptions extends DecodingSettings, LongCallOptio
   readonly from?: Lsn;
   /** The last LSN to return. Default: all. */
   readonly to?: Lsn;
+  /** A record behind which to go on: files before its own, and records up to it, are not returned. Default: none. */
+  readonly after?: QuarantinePosition;
   /** Only records of these types. Default: all. */
   readonly types?: Iterable<number>;
   /**
@@ -42,6 +49,7 @@ export interface ReplayQuarantineOptions extends DecodingSettings, LongCallOptio
 const OPTIONS = optionNames<ReplayQuarantineOptions>({
   from: true,
   to: true,
+  after: true,
   types: true,
   copy: true,
   onUnreadable: true,
@@ -117,6 +125,15 @@ export class QuarantineReplay implements Iterable<WalRecord>, AsyncIterable<WalR
   }
 }
 
+/** @throws `TypeError`, `RangeError` with Node's codes */
+export function checkPosition(after: unknown): QuarantinePosition {
+  const { file, lsn } = checkOptions<QuarantinePosition>('after', after as QuarantinePosition, POSITION);
+  if (typeof file !== 'string') throw invalidType('after.file', 'a string', file);
+  return { file, lsn: checkInteger('after.lsn', lsn) };
+}
+
+const POSITION = optionNames<QuarantinePosition>({ file: true, lsn: true });
+
 /** The reader of a replay, with the frames that it reads; on a backend that the caller has. @throws like {@link replayQuarantine} */
 export function readerOfQuarantine(
   directory: string | URL,
@@ -133,6 +150,7 @@ function checkQuarantine(
   const {
     from = 1,
     to = Number.MAX_SAFE_INTEGER,
+    after,
     types,
     copy = true,
     onUnreadable,
@@ -147,6 +165,7 @@ function checkQuarantine(
     directory: checkPath('directory', directory),
     from: checkLsn('from', from),
     to: checkLsn('to', to),
+    after: after === undefined ? undefined : checkPosition(after),
     types:
       types === undefined
         ? undefined

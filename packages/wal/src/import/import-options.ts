@@ -2,7 +2,15 @@ import type { Lsn } from '@walstack/codec';
 import { checkBoolean, checkInteger, checkLsn, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
 import type { OnHole, ReplayDirectoryOptions } from '@walstack/mmap-reader';
 import { checkDecoding, checkFrom, checkOnHole, checkOnProgress } from '@walstack/mmap-reader/internal';
-import { type CheckedFilter, checkFilter, type ReadFrom, type RecordFilter, type WalRecord } from '@walstack/segmented';
+import {
+  type CheckedFilter,
+  checkFilter,
+  type QuarantinePosition,
+  type ReadFrom,
+  type RecordFilter,
+  type WalRecord,
+} from '@walstack/segmented';
+import { checkPosition } from '@walstack/segmented/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { checkSignal } from '@walstack/storage-io/internal';
 import type { Abortable } from '../commit/aborting.js';
@@ -20,6 +28,11 @@ export interface ImportReport {
    * was to be read. An import that did not come to its end continues with `from: sourceLsn + 1`.
    */
   readonly sourceLsn: Lsn;
+  /**
+   * The name of the file in a quarantine that has that record, as several may have records with the same LSN. That import continues
+   * with `after: { file: sourceFile, lsn: sourceLsn }`. `undefined` for other sources, and as long as there was no record.
+   */
+  readonly sourceFile?: string;
   /** The first and the last LSN that imported records got in this log; 0 when there is none. */
   readonly firstLsn: Lsn;
   readonly lastLsn: Lsn;
@@ -32,6 +45,11 @@ export interface ImportOptions
     Pick<ReplayDirectoryOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes'> {
   /** The first LSN of the source, `'first'`, or the first one behind the `'checkpoint'` of a log. Default `'first'`. */
   readonly from?: ReadFrom;
+  /**
+   * In a quarantine, the record behind which to go on: the `sourceFile` and the `sourceLsn` of an import that did not come to its end. Files before
+   * that one, and records up to that one, are left out. Default: none.
+   */
+  readonly after?: QuarantinePosition;
   /** Whether to import a record that the other options choose. Default: all of them. */
   readonly matches?: (record: WalRecord) => boolean;
   /**
@@ -54,6 +72,7 @@ export interface ImportOptions
 
 const OPTIONS = optionNames<ImportOptions>({
   from: true,
+  after: true,
   to: true,
   types: true,
   scope: true,
@@ -81,6 +100,7 @@ export interface CheckedImport {
   readonly filter: CheckedFilter['matches'];
   readonly matches: ImportOptions['matches'];
   readonly quarantine: boolean;
+  readonly after: QuarantinePosition | undefined;
   readonly onHole: OnHole;
   readonly groupBytes: number;
   /** As they were given: the defaults are those of the log. */
@@ -95,6 +115,7 @@ export function checkImport(options: ImportOptions): CheckedImport {
   const {
     from = 'first',
     to,
+    after,
     matches,
     quarantine = false,
     onHole = 'throw',
@@ -122,6 +143,7 @@ export function checkImport(options: ImportOptions): CheckedImport {
     filter: checkFilter(filter).matches,
     matches,
     quarantine,
+    after: after === undefined ? undefined : quarantine ? checkPosition(after) : onlyOfQuarantine(after),
     onHole: checkOnHole('onHole', onHole),
     groupBytes: checkInteger('groupBytes', groupBytes, 1, GROUP_BYTES_MAX),
     decoding,
@@ -129,6 +151,11 @@ export function checkImport(options: ImportOptions): CheckedImport {
     signal: checkSignal(signal),
     onProgress: checkOnProgress('onProgress', onProgress),
   };
+}
+
+/** Other sources have one record with an LSN. */
+function onlyOfQuarantine(after: unknown): never {
+  throw invalidType('after', 'undefined for a source that is no quarantine, which continues with from', after);
 }
 
 /** A quarantine has no checkpoint. */

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type Lsn, RecordFlag, WalError } from '@walstack/codec';
 import { checkPath } from '@walstack/codec/internal';
 import type { WalRecord } from '@walstack/mmap-reader';
@@ -39,7 +39,7 @@ export async function importRecords(
 }
 
 function readerOf(directory: string, asked: CheckedImport, log: SegmentedWal): DirectoryReader | QuarantineReader {
-  const { from, to, quarantine, onHole, io = log.io } = asked;
+  const { from, to, quarantine, after, onHole, io = log.io } = asked;
   const { keyRing, allowPlaintext, maxPayloadBytes } = { ...log.decoding, ...asked.decoding };
   const ring = typeof keyRing === 'function' ? keyRing() : keyRing;
   const decoding = {
@@ -50,7 +50,11 @@ function readerOf(directory: string, asked: CheckedImport, log: SegmentedWal): D
   // What is appended is copied at once, or when it has to wait.
   const common = { to, io, copy: false, ...decoding };
   if (!quarantine) return readerOfDirectory(directory, { from, onHole, ...common });
-  return readerOfQuarantine(directory, { ...(typeof from === 'number' ? { from } : {}), ...common });
+  return readerOfQuarantine(directory, {
+    ...(typeof from === 'number' ? { from } : {}),
+    ...(after === undefined ? {} : { after }),
+    ...common,
+  });
 }
 
 /** @throws `WAL_UNSUPPORTED` for the directory of the log itself */
@@ -80,6 +84,8 @@ class Import {
   #batch: Batch | undefined;
   #batchRead: ImportReport | undefined;
   #groupBytes = 0;
+  /** The file of a quarantine that is being read. */
+  #file: Pick<ImportReport, 'sourceFile'> = {};
   /** Everything that was appended or left out. */
   #read: ImportReport;
   /** What of that is durable. */
@@ -90,8 +96,11 @@ class Import {
     this.#reader = reader;
     this.#source = source;
     this.#asked = asked;
-    const { from } = asked;
-    this.#read = this.#durable = nothingBefore(typeof from === 'number' ? from : 1);
+    const { from, after } = asked;
+    this.#read = this.#durable =
+      after === undefined
+        ? nothingBefore(typeof from === 'number' ? from : 1)
+        : Object.freeze({ ...nothingBefore(after.lsn + 1), sourceFile: after.file });
   }
 
   async run(): Promise<ImportReport> {
@@ -124,6 +133,7 @@ class Import {
       const segment = reader.walk.frames?.path;
       // A successor ends a batch, whatever the flags before it: the log was cut inside the batch.
       if (segment !== path) await this.#endBatch();
+      if (quarantine && segment !== path && segment !== undefined) this.#file = { sourceFile: basename(segment) };
       path = segment;
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
         const isContinued = ((reader.walk.frames?.flags ?? 0) & RecordFlag.batchContinues) !== 0;
@@ -141,13 +151,14 @@ class Import {
     const { lsn, type, meta, payload, scope } = record;
     const before = this.#batchRead ?? this.#read;
     if (!this.#isWanted(record)) {
-      const read = { ...before, leftOut: before.leftOut + 1, sourceLsn: lsn };
+      const read = { ...before, ...this.#file, leftOut: before.leftOut + 1, sourceLsn: lsn };
       if (this.#batch === undefined) this.#read = read;
       else this.#batchRead = read;
       return isContinued || this.#batch === undefined ? undefined : this.#endBatch();
     }
     const read = {
       ...before,
+      ...this.#file,
       records: before.records + 1,
       payloadBytes: before.payloadBytes + payload.length,
       sourceLsn: lsn,
@@ -201,13 +212,17 @@ class Import {
     this.#asked.onProgress?.(this.#durable);
   }
 
-  /** @throws `WAL_ABORTED`, whose `lsn` is the last one of the source that is imported */
+  /** @throws `WAL_ABORTED`, whose `lsn` is the last one of the source that is imported, and `path` the file in a quarantine that has it */
   #throwIfAborted(): void {
     const { signal } = this.#asked;
     if (signal?.aborted !== true) return;
-    const { sourceLsn } = this.#durable;
+    const { sourceLsn, sourceFile } = this.#durable;
     const what = `importing ${this.#source} was aborted`;
-    throw aborted(signal, `${what}: go on with from: ${sourceLsn + 1}`, { path: this.#source, lsn: sourceLsn });
+    const [next, path] =
+      sourceFile === undefined
+        ? [`from: ${sourceLsn + 1}`, this.#source]
+        : [`after: { file: '${sourceFile}', lsn: ${sourceLsn} }`, join(this.#source, sourceFile)];
+    throw aborted(signal, `${what}: go on with ${next}`, { path, lsn: sourceLsn });
   }
 }
 
