@@ -272,11 +272,25 @@ function firstSegmentFor({ number, predecessor }: SegmentHeader, present: number
 }
 
 export function asking(directory: string, damage: WalError): WalError {
+  const what =
+    'the files do not show where the log continues: give salvageLsn, the LSN for the next record; the ' +
+    `records before it are kept as far as they can be read from the segments in ${directory}`;
+  return refusal(damage, what);
+}
+
+/** The order of the files is not shown, and what to give where it is right. */
+export function askingFor(lsn: Lsn, damage: WalError): WalError {
+  const what =
+    `the files do not show whether a segment is missing between LSN ${lsn} and the one below: give salvageLsn, ${lsn}, ` +
+    'if there is none, or if it does not matter';
+  return refusal(damage, what);
+}
+
+function refusal(damage: WalError, what: string): WalError {
   const { path, offset, lsn, reason } = damage;
   return new WalError(
     'WAL_CORRUPT',
-    `${damage.message}; the files do not show where the log continues: give salvageLsn, the LSN for the next record; the ` +
-      `records before it are kept as far as they can be read from the segments in ${directory}`,
+    `${damage.message}; ${what}`,
     {
       ...(path === undefined ? {} : { path }),
       ...(offset === undefined ? {} : { offset }),

@@ -14,7 +14,7 @@ import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { LsnRange } from '../../recovery/recovery-report.js';
 import { BEGINNING, isEmpty, linkBehind, nameOf } from '../../segments/segment.js';
 import { isSound, SalvageFiles } from '../salvage-files.js';
-import { asking, behind, replacedBy, type SalvagePlan, seenBy } from '../salvage-plan.js';
+import { asking, askingFor, behind, replacedBy, type SalvagePlan, seenBy } from '../salvage-plan.js';
 import type { Remains, Survey } from '../salvage-survey.js';
 import { lastSeenIn } from '../salvage-traces.js';
 import { type EndOfLog, type ReadAround, readAround } from './damaged-segment.js';
@@ -55,22 +55,45 @@ export function* planAround(
   salvageLsn: Lsn | undefined,
   progress: ReadProgress,
 ): IoRoutine<SalvagePlan> {
-  const parts = new PartsSearch(new SalvageFiles(survey), salvageLsn).find();
+  const order = new Confirmation(salvageLsn);
+  const parts = new PartsSearch(new SalvageFiles(survey), salvageLsn, order).find();
   const plan =
-    parts === undefined ? undefined : yield* new AroundPlan(io, directory, survey, progress).make(parts, files);
-  if (plan === undefined) throw asking(directory, damage);
+    parts === undefined ? undefined : yield* new AroundPlan(io, directory, survey, progress, order).make(parts, files);
+  if (plan === undefined) throw order.asked === undefined ? asking(directory, damage) : askingFor(order.asked, damage);
   const keptPaths = new Set([...plan.paths, ...plan.repairs.map(({ name }) => join(directory, name))]);
   return { ...plan, ...replacedBy(directory, files, survey, plan, keptPaths) };
+}
+
+/**
+ * What the files do not show: whether a segment is missing before a lost part, whose number is not the next one. It may have cut off
+ * records of the one below. The operator says that it does not matter, by the first LSN of the lost part.
+ */
+class Confirmation {
+  /** The LSN to be given. */
+  asked: Lsn | undefined;
+  readonly #salvageLsn: Lsn | undefined;
+
+  constructor(salvageLsn: Lsn | undefined) {
+    this.#salvageLsn = salvageLsn;
+  }
+
+  isGivenFor({ firstLsn }: Lost): boolean {
+    if (this.#salvageLsn === firstLsn) return true;
+    this.asked = firstLsn;
+    return false;
+  }
 }
 
 /** Searches for the parts of the log, from the newest to the oldest. */
 class PartsSearch {
   readonly #files: SalvageFiles;
   readonly #salvageLsn: Lsn | undefined;
+  readonly #order: Confirmation;
   readonly #parts: Part[] = [];
 
-  constructor(files: SalvageFiles, salvageLsn: Lsn | undefined) {
+  constructor(files: SalvageFiles, salvageLsn: Lsn | undefined, order: Confirmation) {
     this.#files = files;
+    this.#order = order;
     this.#salvageLsn = salvageLsn;
   }
 
@@ -100,10 +123,11 @@ class PartsSearch {
     if (remains !== undefined && remains.firstLsn < firstLsn) {
       return this.#addLost(predecessor, remains.firstLsn, HoleReason.header, []);
     }
-    // Without any file below it, the log begins with this segment.
-    if (remains === undefined && files.isLowest(predecessor.number)) return undefined;
-    // Where the missing segment began is not known: it may have cut off records of the one before it.
     const begun = this.#salvageLsn;
+    // Without any file below it, the log begins with this segment where no checkpoint tells otherwise, or the operator says so.
+    const isFirst = remains === undefined && files.isLowest(predecessor.number);
+    if (isFirst && (files.isBeginning(predecessor.number) || begun === firstLsn)) return undefined;
+    // Where the missing segment began is not known: it may have cut off records of the one before it.
     if (remains !== undefined || begun === undefined || begun >= firstLsn) return 'unknown';
     return this.#addLost(predecessor, begun, HoleReason.missing, []);
   }
@@ -127,7 +151,7 @@ class PartsSearch {
       this.#parts.push({ own: undefined, firstLsn, lowest: number, reason: HoleReason.header, remains: [remains] });
     } else {
       const lost = above as Lost;
-      if (number !== lost.lowest - 1) return 'unknown';
+      if (number !== lost.lowest - 1 && !this.#order.isGivenFor(lost)) return 'unknown';
       this.#parts[this.#parts.length - 1] = { ...lost, firstLsn, lowest: number, remains: [...lost.remains, remains] };
     }
     return this.#files.highestBelow(number, firstLsn);
@@ -148,15 +172,17 @@ class AroundPlan {
   readonly #directory: string;
   readonly #survey: Survey;
   readonly #progress: ReadProgress;
+  readonly #order: Confirmation;
   readonly #kept: Segment[] = [];
   readonly #changes = new Map<Segment, Change>();
   readonly #paths: string[] = [];
 
-  constructor(io: StorageIo, directory: string, survey: Survey, progress: ReadProgress) {
+  constructor(io: StorageIo, directory: string, survey: Survey, progress: ReadProgress, order: Confirmation) {
     this.#io = io;
     this.#directory = directory;
     this.#survey = survey;
     this.#progress = progress;
+    this.#order = order;
   }
 
   /** @returns `undefined` when the files do not show how the parts follow each other */
@@ -175,7 +201,9 @@ class AroundPlan {
         continue;
       }
       const read = yield* readAround(this.#io, part, next && firstLsnOf(next), newest, this.#progress);
-      if (next !== undefined && isLost(next) && !isSurelyBefore(read, part, next)) return undefined;
+      if (next !== undefined && isLost(next) && !isSurelyBefore(read, part, next) && !this.#order.isGivenFor(next)) {
+        return undefined;
+      }
       yield* this.#keep(part, read);
       from = linkBehind(read.segment);
       nextLsn = read.segment.nextLsn;
