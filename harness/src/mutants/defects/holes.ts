@@ -8,6 +8,8 @@ const BACKUP = `${SEGMENTED}/backup/backup.ts`;
 const HOLES_TEST = 'packages/segmented/test/holes.test.ts';
 const PROPERTY_TEST = 'packages/segmented/test/holes.property.test.ts';
 const BATCHES_TEST = 'packages/segmented/test/batches-behind-damage.test.ts';
+const SKIP_PLAN = `${SEGMENTED}/salvage/holes/skip-plan.ts`;
+const ORDER_TEST = 'packages/segmented/test/holes-in-order.test.ts';
 const READERS_TEST = 'packages/wal/test/holes.test.ts';
 const IMPORT = 'packages/wal/src/import/import-records.ts';
 const IMPORT_TEST = 'packages/wal/test/import.test.ts';
@@ -94,6 +96,30 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     file: BATCH_PROOF,
     find: '  if (yield* isBehindHole(search, found)) return false;\n',
     replace: '',
+  },
+  {
+    name: 'beginning-lost-in-silence',
+    test: ORDER_TEST,
+    breaks: 'A log whose first files are missing has a hole there, and not only a later beginning.',
+    file: SKIP_PLAN,
+    find: '    if (isFirst && (files.isBeginning(predecessor.number) || begun === firstLsn)) return undefined;\n',
+    replace: '    if (isFirst) return undefined;\n',
+  },
+  {
+    name: 'order-not-to-be-confirmed',
+    test: ORDER_TEST,
+    breaks: 'Where a number is not there below a damaged header, the LSN in its name confirms the order.',
+    file: SKIP_PLAN,
+    find: '    if (this.#salvageLsn === firstLsn) return true;\n',
+    replace: '',
+  },
+  {
+    name: 'order-taken-for-granted',
+    test: ORDER_TEST,
+    breaks: 'A segment that may be missing below a damaged header is asked for.',
+    file: SKIP_PLAN,
+    find: '    this.asked = firstLsn;\n    return false;\n',
+    replace: '    return true;\n',
   },
   {
     name: 'made-again-and-not-durable',
