@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { MmapWalReader, replayDirectory } from '@walstack/mmap-reader';
 import { describe, expect, test } from 'vitest';
-import { changed, flip, restore, type Snapshot, sameFiles, snapshot } from './support/files.js';
+import { changed, flip, restore, type Snapshot, sameFiles, segmentNames, snapshot } from './support/files.js';
 import { filesInQuarantine, framesIn, makeHoleLog, skipCorrupt } from './support/hole-logs.js';
-import { DIRECTORY, make, openIn, texts } from './support/logs.js';
+import { DIRECTORY, make, openIn, recordsOf, texts } from './support/logs.js';
 import { CONFIG, damaged, firstLsnOf, made, NAMES, nameOf, without } from './support/salvage-logs.js';
 
 const salvaged = (files: Snapshot) => skipCorrupt(restore(files), CONFIG);
@@ -93,6 +93,23 @@ test('a cut inside a hole leaves the part before it', () => {
   const again = openIn(wal.io, CONFIG);
   expect(again.recovery.holes).toEqual([{ firstLsn, lastLsn: firstLsn + 1, reason: 'header' }]);
   expect(texts(again.replay({ onHole: 'skip' }))).toEqual([...made.payloads.slice(1, firstLsn), 'instead']);
+});
+
+test('records of which only the checkpoint is left are a hole at the end', () => {
+  const io = restore(made.files);
+  const wal = openIn(io, CONFIG);
+  wal.checkpointSync(30);
+  wal.closeSync();
+  const files = snapshot(io, DIRECTORY);
+  const newest = segmentNames(files).findLast((name) => recordsOf(files.get(name) as Uint8Array).length > 1) as string;
+  const [first] = recordsOf(files.get(newest) as Uint8Array);
+  const left = [...files].filter(([name]) => !name.startsWith('wal-') || name <= newest);
+  const cut = changed(new Map(left), newest, (bytes) => bytes.fill(0, first?.end));
+  const around = salvaged(cut);
+  const firstLsn = firstLsnOf(newest) + 1;
+  expect(around.recovery.holes).toEqual([{ firstLsn, lastLsn: 30, reason: 'end' }]);
+  expect(around.append('onward')).toBe(31);
+  around.closeSync();
 });
 
 test('the log of a core is refused, and not changed: other logs depend on what a hole may have held', () => {

@@ -128,6 +128,8 @@ export function framesIn(files: Snapshot, blockBytes = 512): FoundFrame[] {
         continue;
       }
       const end = start + 8 + length;
+      // A file that was cut behind what the log has of it.
+      if (end > bytes.length) break;
       const lsn = Number(view.getBigUint64(start + 8, true));
       const flags = view.getUint8(start + 26);
       const [isRecord, isHole] = [flags < 16, flags === 32];

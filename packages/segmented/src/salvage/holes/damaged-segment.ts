@@ -120,10 +120,10 @@ class SegmentSalvage {
 
   /** Nothing can be read from here on. */
   *#lostToTheEnd(from: number, firstLsn: Lsn): IoRoutine<ReadAround> {
-    const last =
-      this.#limit ?? 1 + Math.max(this.#newest.seen, this.#provenLsn, yield* lastSeenIn(this.#io, this.#link));
-    const nextLsn = Math.max(last, firstLsn);
-    const reason = HoleReason.unreadable;
+    const seenHere = this.#limit ?? 1 + Math.max(this.#provenLsn, yield* lastSeenIn(this.#io, this.#link));
+    const nextLsn = Math.max(this.#limit ?? 1 + this.#newest.seen, seenHere, firstLsn);
+    // Without a trace of them in the file only the checkpoint shows that they were there.
+    const reason = seenHere > firstLsn ? HoleReason.unreadable : HoleReason.end;
     const gap = { from, to: undefined, firstLsn, nextLsn, reason };
     if (nextLsn > firstLsn) this.#gaps.push(gap);
     return this.#upTo(endOf(gap, this.#link.header), nextLsn, false);
