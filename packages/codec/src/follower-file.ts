@@ -32,11 +32,24 @@ export interface FollowerSlot {
  * into the other slot. Until then the log keeps what either of them needs. Both are the same object where only one can be read.
  */
 export interface FollowerFile {
-  /** What was stored before: it is durable, and the follower begins with it. */
+  /** What was written before: it is durable. */
   readonly older: FollowerSlot;
   /** What was written last. It may not be durable. */
   readonly newer: FollowerSlot;
+  /** Which of them is only what a process has begun with; `undefined` when neither is: that was stored. */
+  readonly begun: FollowerSlot | undefined;
 }
+
+/** What is written into a new file of a follower. */
+export type NewFollowerFile = Pick<FollowerFile, 'older' | 'newer'>;
+
+/** What a follower goes on with: the older slot, which is durable, but for what a process has only begun with. */
+export function storedSlot({ older, newer, begun }: FollowerFile): FollowerSlot {
+  return older === begun ? newer : older;
+}
+
+/** The number of the slot that has what a process has begun with, which has not found its first record. */
+export const BEGUN_NUMBER = 2;
 
 /** Size of a slot, in bytes: a slot can be written without any risk for the other one. */
 export const FOLLOWER_SLOT_BYTES = 4096;
@@ -92,11 +105,16 @@ export function encodeFollowerSlot({ logId, name, position, storedAtMs }: Follow
   return slot;
 }
 
-/** Encodes the file of a follower, as it is made: the older slot is the first one, with the number 1. */
-export function encodeFollowerFile({ older, newer }: FollowerFile): Uint8Array {
+/**
+ * Encodes the file of a follower, as it is made: the older slot is the first one.
+ *
+ * @param number - that of the newer slot, at least 2; {@link BEGUN_NUMBER} when it is what a process begins with
+ */
+export function encodeFollowerFile({ older, newer }: NewFollowerFile, number = BEGUN_NUMBER): Uint8Array {
+  checkInteger('number', number, BEGUN_NUMBER);
   const bytes = new Uint8Array(FOLLOWER_FILE_BYTES);
-  bytes.set(encodeFollowerSlot(older, 1));
-  bytes.set(encodeFollowerSlot(newer, 2), FOLLOWER_SLOT_BYTES);
+  bytes.set(encodeFollowerSlot(older, number - 1));
+  bytes.set(encodeFollowerSlot(newer, number), FOLLOWER_SLOT_BYTES);
   return bytes;
 }
 
@@ -108,16 +126,24 @@ export function encodeFollowerFile({ older, newer }: FollowerFile): Uint8Array {
  * @throws `WAL_CORRUPT` with a `reason` when neither can be read
  */
 export function decodeFollowerFile(bytes: Uint8Array, path: string, name: string): FollowerFile {
+  const [first, second] = decodeFollowerSlots(bytes, path, name);
+  if (WalError.is(first) && WalError.is(second)) throw first;
+  const one = WalError.is(first) ? (second as NumberedSlot) : first;
+  const other = WalError.is(second) ? one : second;
+  const [older, newer] = one.number <= other.number ? [one, other] : [other, one];
+  const begun = [newer, older].find(({ number }) => number === BEGUN_NUMBER)?.slot;
+  return { older: older.slot, newer: newer.slot, begun };
+}
+
+/** The two slots in the file of a follower; for each that cannot be read the error. @throws `WAL_CORRUPT` with another size */
+export function decodeFollowerSlots(
+  bytes: Uint8Array,
+  path: string,
+  name: string,
+): readonly [NumberedSlot | WalError, NumberedSlot | WalError] {
   if (bytes.length !== FOLLOWER_FILE_BYTES) throw corrupt(path, 'size');
   const first = decodeSlot(bytes.subarray(0, FOLLOWER_SLOT_BYTES), path, name);
-  const second = decodeSlot(bytes.subarray(FOLLOWER_SLOT_BYTES), path, name);
-  if (WalError.is(first)) {
-    if (WalError.is(second)) throw first;
-    return { older: second.slot, newer: second.slot };
-  }
-  if (WalError.is(second)) return { older: first.slot, newer: first.slot };
-  const [older, newer] = first.number <= second.number ? [first, second] : [second, first];
-  return { older: older.slot, newer: newer.slot };
+  return [first, decodeSlot(bytes.subarray(FOLLOWER_SLOT_BYTES), path, name)];
 }
 
 /** A slot, and the number of its write; the error when it cannot be read. */
@@ -137,7 +163,8 @@ function decodeSlot(bytes: Uint8Array, path: string, name: string): NumberedSlot
   return decoded.slot.name === name ? decoded : corrupt(path, 'other-name');
 }
 
-interface NumberedSlot {
+/** A slot, and the number of its write. */
+export interface NumberedSlot {
   readonly number: number;
   readonly slot: FollowerSlot;
 }

@@ -36,8 +36,10 @@ export { crc32cCombine, crc32cOfPrefixes } from './crc32c.js';
 export { findDurabilityProof } from './durability-proof.js';
 export { parseStagedName, stagedName } from './file-names.js';
 export {
+  BEGUN_NUMBER,
   checkFollowerName,
   decodeFollowerFile,
+  decodeFollowerSlots,
   encodeFollowerFile,
   encodeFollowerSlot,
   FOLLOWER_FILE_BYTES,
@@ -45,8 +47,11 @@ export {
   type FollowerFile,
   type FollowerSlot,
   followerFileNames,
+  type NewFollowerFile,
+  type NumberedSlot,
   parseFollowerFileName,
   type StoredPosition,
+  storedSlot,
 } from './follower-file.js';
 export { checkBlockBytes } from './frame-layout.js';
 export { decodeFramedJson, encodeFramedJson } from './framed-json.js';

@@ -8,6 +8,7 @@ import {
   type FollowerSlot,
   followerFileNames,
   parseFollowerFileName,
+  storedSlot,
 } from '@walstack/codec/internal';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -61,13 +62,28 @@ describe('the file of a follower', () => {
     ['a session', good.position],
   ])('comes back as it was written: %s', (_what, position) => {
     const slot = { ...good, position };
-    expect(decode(encodeFollowerFile({ older: slot, newer: later }))).toEqual({ older: slot, newer: later });
-    expect(decode(encodeFollowerFile({ older: later, newer: slot }))).toEqual({ older: later, newer: slot });
+    expect(decode(encodeFollowerFile({ older: slot, newer: later }, 4))).toEqual({ older: slot, newer: later });
+    expect(decode(encodeFollowerFile({ older: later, newer: slot }, 4))).toEqual({ older: later, newer: slot });
   });
 
   it('comes back without a time where there is no clock', () => {
     const slot = { ...good, storedAtMs: undefined };
-    expect(decode(encodeFollowerFile({ older: slot, newer: slot }))).toEqual({ older: slot, newer: slot });
+    expect(decode(encodeFollowerFile({ older: slot, newer: slot }, 4))).toEqual({ older: slot, newer: slot });
+  });
+
+  it('says what a process has only begun with: the other slot was stored', () => {
+    const made = decode(encodeFollowerFile({ older: good, newer: later }));
+    expect(made).toEqual({ older: good, newer: later, begun: later });
+    expect(storedSlot(made)).toEqual(good);
+    const [stored, begun] = [encodeFollowerSlot(later, 3), encodeFollowerSlot(good, 2)];
+    const found = decode(fileOf(stored, begun));
+    expect(found).toEqual({ older: good, newer: later, begun: good });
+    expect(storedSlot(found)).toEqual(later);
+    const alone = decode(fileOf(NOTHING, begun));
+    expect(alone).toEqual({ older: good, newer: good, begun: good });
+    expect(storedSlot(alone)).toEqual(good);
+    expect(storedSlot(decode(fileOf(encodeFollowerSlot(later, 4), stored)))).toEqual(later);
+    expect(codeOf(() => encodeFollowerFile({ older: good, newer: later }, 1))).toBe('ERR_OUT_OF_RANGE');
   });
 
   it('has the slot as the older one that was written before, wherever it is', () => {
@@ -77,7 +93,7 @@ describe('the file of a follower', () => {
   });
 
   it('is what the other slot says where one was being written', () => {
-    const slots = [encodeFollowerSlot(good, 1), encodeFollowerSlot(later, 2)] as const;
+    const slots = [encodeFollowerSlot(good, 3), encodeFollowerSlot(later, 4)] as const;
     const frame = (bytes: Uint8Array): number => 8 + new DataView(bytes.buffer).getUint32(0, true);
     for (const [at, other] of [
       [0, later],

@@ -1,5 +1,7 @@
 import type { Defect } from '../defect.js';
-import { READER, SEGMENTED, WAL } from './folders.js';
+import { CODEC, READER, SEGMENTED, WAL } from './folders.js';
+
+const KEPT_TEST = 'packages/wal/test/named-positions-kept.test.ts';
 
 const LEFT_FILES_TEST = 'packages/segmented/test/truncation-left-files.test.ts';
 
@@ -136,18 +138,16 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     name: 'position-confirmed-before-it-is-durable',
     test: 'packages/wal/test/named-storing.test.ts',
     breaks: 'A position is written into the second slot when it is durable in the first one.',
-    file: `${WAL}/follow/named/slot-file.ts`,
-    find: '    yield* ioSteps.write(this.#io, file, bytes, index * FOLLOWER_SLOT_BYTES);\n    yield* ioSteps.datasync(this.#io, file);\n',
-    replace: `    yield* ioSteps.write(this.#io, file, bytes, index * FOLLOWER_SLOT_BYTES);
-    if (this.#number % 2 === 0) yield* ioSteps.datasync(this.#io, file);
-`,
+    file: `${WAL}/follow/named/slots-in-place.ts`,
+    find: 'index * FOLLOWER_SLOT_BYTES);\n  yield* ioSteps.datasync(io, file);\n',
+    replace: 'index * FOLLOWER_SLOT_BYTES);\n  if (number % 2 === 0) yield* ioSteps.datasync(io, file);\n',
   },
   {
     name: 'position-written-over-the-durable-one',
     test: 'packages/wal/test/named-storing.test.ts',
     breaks: 'A position is not written over the only one that is durable.',
     file: `${WAL}/follow/named/slot-file.ts`,
-    find: '      this.#durableAt = 1 - before;\n',
+    find: '      this.#first = 1 - first;\n',
     replace: '',
   },
   {
@@ -155,16 +155,15 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/named-storing.test.ts',
     breaks: 'A process that takes a name makes its file anew: a write of a killed process lands in the earlier one.',
     file: `${WAL}/follow/named/slot-file.ts`,
-    find: '    if (!(yield* this.#makeOfSpare(bytes))) yield* replaceFile(this.#io, draft, file, bytes, this.#mode);\n',
-    replace: `    const present = this.#open();
-    if (present !== undefined) {
+    find: '    if (yield* this.#makeOfSpare(bytes)) return { number, beforeAt: 0 };\n',
+    replace: `    const there = this.#open();
+    if (there !== undefined) {
       try {
-        yield* ioSteps.write(this.#io, present, bytes, 0);
-        yield* ioSteps.datasync(this.#io, present);
+        return yield* beginInPlace(this.#io, there, { path: file, name }, content);
       } finally {
-        closeFile(this.#io, present);
+        closeFile(this.#io, there);
       }
-    } else if (!(yield* this.#makeOfSpare(bytes))) yield* replaceFile(this.#io, draft, file, bytes, this.#mode);
+    }
 `,
   },
   {
@@ -263,5 +262,70 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     file: `${WAL}/follow/named/named-position.ts`,
     find: '    this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);\n  }\n\n  #store',
     replace: '  }\n\n  #store',
+  },
+  {
+    name: 'stale-slot-preferred',
+    test: KEPT_TEST,
+    breaks:
+      'Where what the older slot needs is gone from the log, a follower goes on with the newer one, which is durable.',
+    file: `${WAL}/follow/named/named-position.ts`,
+    find: '(yield* this.#isThere(position.lsn)) ? stored : newer;',
+    replace: '(yield* this.#isThere(position.lsn)) ? stored : stored;',
+  },
+  {
+    name: 'begun-counts-as-acknowledged',
+    test: KEPT_TEST,
+    breaks: 'What a killed process has only begun with does not count as acknowledged.',
+    file: `${WAL}/follow/named/named-position.ts`,
+    find: 'newer === stored || newer === begun ||',
+    replace: 'newer === stored ||',
+  },
+  {
+    name: 'begun-goes-before-stored',
+    test: KEPT_TEST,
+    breaks: 'What is stored counts, also where it was written behind what a process has only begun with.',
+    file: `${CODEC}/follower-file.ts`,
+    find: 'return older === begun ? newer : older;',
+    replace: 'return older === begun ? older : older;',
+  },
+  {
+    name: 'lower-position-written-first',
+    test: KEPT_TEST,
+    breaks: 'Of a follower that goes back, the slot that needs less is written first: it never counts alone.',
+    file: `${WAL}/follow/named/slot-file.ts`,
+    find: 'goesBack(content) ? written.beforeAt : 1 - written.beforeAt;',
+    replace: 'goesBack(content) ? 1 - written.beforeAt : 1 - written.beforeAt;',
+  },
+  {
+    name: 'position-put-back-over-itself',
+    test: KEPT_TEST,
+    breaks: 'A position that is put back is written over what was begun with first, and stays when that fails.',
+    file: `${WAL}/follow/named/slot-file.ts`,
+    find: '    this.#first = 1 - this.#beforeAt;\n',
+    replace: '',
+  },
+  {
+    name: 'slot-met-while-written-counts-for-nothing',
+    test: KEPT_TEST,
+    breaks: 'The file of a follower is read again where a slot was met while it was being written.',
+    file: `${SEGMENTED}/followers/follower-files.ts`,
+    find: 'if (found.older !== found.newer || reading === READINGS) return found;',
+    replace: 'return found;',
+  },
+  {
+    name: 'no-start-without-a-spare',
+    test: KEPT_TEST,
+    breaks: 'A follower is opened again on a full disk also where something else has taken the room of its spare file.',
+    file: `${WAL}/follow/named/slot-file.ts`,
+    find: "WalError.is(error, 'WAL_NO_SPACE') ? this.#open() : undefined;",
+    replace: 'this.#number < 0 ? this.#open() : undefined;',
+  },
+  {
+    name: 'begun-over-what-is-not-durable',
+    test: KEPT_TEST,
+    breaks: 'What a killed process has written is made durable before the other slot is written over.',
+    file: `${WAL}/follow/named/slots-in-place.ts`,
+    find: '  // A write of the process before may not be durable yet.\n  yield* ioSteps.datasync(io, file);\n',
+    replace: '',
   },
 ];

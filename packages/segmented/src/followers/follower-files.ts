@@ -31,7 +31,7 @@ export interface FollowersFound {
 
 export const NO_FOLLOWERS: FollowersFound = Object.freeze({ followers: [], failure: undefined });
 
-/** A reader may meet both slots of a file at the moment at which they are written: then it reads again, so often at most. */
+/** A reader may meet a slot, or both, at the moment at which they are written: then it reads again, so often at most. */
 const READINGS = 8;
 
 /**
@@ -92,7 +92,9 @@ export function* readFollowerFile(io: StorageIo, path: string, name: string): Io
       const bytes = new Uint8Array(Math.min(io.size(file), FOLLOWER_FILE_BYTES + 1));
       const length = yield* ioSteps.read(io, file, bytes, 0);
       try {
-        return decodeFollowerFile(bytes.subarray(0, length), path, name);
+        const found = decodeFollowerFile(bytes.subarray(0, length), path, name);
+        // One slot that cannot be read counts for nothing, and may only just be written.
+        if (found.older !== found.newer || reading === READINGS) return found;
       } catch (error) {
         if (reading === READINGS) throw error;
       }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { FileName, type Lsn, type WalError } from '@walstack/codec';
-import { followerFileNames } from '@walstack/codec/internal';
+import { followerFileNames, storedSlot } from '@walstack/codec/internal';
 import type { Segment } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { announce, type LogMessage, type TypedChannel, typedChannel } from '../diagnostics.js';
@@ -170,8 +170,8 @@ export class Followers {
   /** @param now - by the clock of this log */
   #needOf({ name, stored, failure, alive }: FoundFollower, now: number): Need {
     if (stored === undefined) return unreadable(name, failure as WalError, alive);
-    // Starting without success does not make it younger: that of the older slot counts.
-    const { storedAtMs } = stored.older;
+    // Starting without success does not make it younger.
+    const { storedAtMs } = storedSlot(stored);
     const age = Math.max(0, now - (storedAtMs ?? Number.NaN));
     const ageMs = Number.isNaN(age) ? undefined : age;
     const needed = this.#neededLsns.of(stored);

@@ -257,7 +257,14 @@ export class Reading<T> {
 
   /** Takes the name of the follower, which has the log keep everything, and only then begins to read. */
   async #takeName(named: NamedPosition): Promise<void> {
-    const start = await named.begin(this.#settings.from);
+    let start: ReadFrom | ResumePoint;
+    try {
+      start = await named.begin(this.#settings.from);
+    } catch (error) {
+      // Closing the log disposes of the backend meanwhile.
+      if (WalError.is(error, 'WAL_CLOSED')) this.throwIfOver();
+      throw error;
+    }
     if (this.#isReleased) return named.release();
     this.#tail = this.#makeTail(start);
     named.reads(this.#tail);

@@ -1,5 +1,12 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import { checkInteger, type FollowerSlot, outOfRange, type StoredPosition } from '@walstack/codec/internal';
+import {
+  checkInteger,
+  type FollowerFile,
+  type FollowerSlot,
+  outOfRange,
+  type StoredPosition,
+  storedSlot,
+} from '@walstack/codec/internal';
 import type { LogTail, ReadFrom, ResumePoint, SkippedRecords } from '@walstack/mmap-reader';
 import { cutBack, readChainFrom } from '@walstack/mmap-reader/internal';
 import type { Environment } from '@walstack/segmented';
@@ -254,7 +261,8 @@ export class NamedPosition {
 
   *#readBefore(file: PositionFile, isNeeded: boolean): IoRoutine<void> {
     try {
-      this.#before = (yield* file.read())?.older;
+      const found = yield* file.read();
+      this.#before = found === undefined ? undefined : yield* this.#storedIn(found, file);
     } catch (error) {
       if (isNeeded || !WalError.is(error, 'WAL_CORRUPT')) throw error;
       this.#wasDamaged = true;
@@ -262,6 +270,19 @@ export class NamedPosition {
     const { position } = this.#before ?? {};
     if (!isNeeded || this.#before === undefined || position === undefined || file.isOfThisLog(this.#before)) return;
     throw cutBack(1, position.lsn - 1, 1);
+  }
+
+  /**
+   * What is stored in a file. While the older slot counts, the log keeps what that needs. So where that is gone, the newer one is
+   * durable, or the follower has expired: what it says was acknowledged.
+   */
+  *#storedIn(found: FollowerFile, file: PositionFile): IoRoutine<FollowerSlot> {
+    const stored = storedSlot(found);
+    const { newer, begun } = found;
+    const { position } = stored;
+    if (newer === stored || newer === begun || position === undefined || newer.position === undefined) return stored;
+    if (newer.position.lsn <= position.lsn || !file.isOfThisLog(stored) || !file.isOfThisLog(newer)) return stored;
+    return (yield* this.#isThere(position.lsn)) ? stored : newer;
   }
 
   /** Without outstanding events, what the filter has skipped counts as acknowledged. */

@@ -50,7 +50,8 @@ export class PositionFile {
     const mode = (io.stat(path).mode ?? FILE_MODE_DEFAULT) | 0o600;
     const { file, draft, spare, lock } = followerFileNames(name);
     const at = (file: string): string => join(followers, file);
-    const slots = new SlotFile(io, { directory: followers, file: at(file), draft: at(draft), spare: at(spare) }, mode);
+    const paths = { directory: followers, file: at(file), draft: at(draft), spare: at(spare), name };
+    const slots = new SlotFile(io, paths, mode);
     try {
       makeDirectories(io, followers, (io.stat(directory).mode ?? DIRECTORY_MODE_DEFAULT) | 0o700);
       // The process that has made it may have died before this.
@@ -100,14 +101,15 @@ export class PositionFile {
       yield* this.#slots.store(slot);
     } catch (error) {
       const what = `could not store that it needs nothing before LSN ${position.lsn}`;
-      throw withoutRoom(error, this.#name, what, 'acknowledge again when there is room', position.lsn);
+      const advice = 'acknowledge again when there is room';
+      throw notStored(withoutRoom(error, this.#name, what, advice, position.lsn), this.#name, what, position.lsn);
     }
     return slot.storedAtMs;
   }
 
   /** Stores again what was stored before, with its time. */
   *putBack(before: FollowerSlot): IoRoutine<void> {
-    yield* this.#slots.store(before);
+    yield* this.#slots.putBack(before);
   }
 
   /** Removes what is stored. */
@@ -151,6 +153,24 @@ function withoutRoom(error: unknown, name: string, what: string, advice: string,
       ...(path === undefined ? {} : { path }),
       ...(systemCode === undefined ? {} : { systemCode }),
       ...(lsn === undefined ? {} : { lsn }),
+    },
+    { cause: error },
+  );
+}
+
+/** The error of a follower whose position could not be stored: reopening the log does not help it, and repeating does. */
+function notStored(error: unknown, name: string, what: string, lsn: Lsn): unknown {
+  if (!WalError.is(error, 'WAL_IO_FAILED')) return error;
+  const { path, systemCode, reason } = error;
+  const because = systemCode ?? reason ?? error.message;
+  return new WalError(
+    'WAL_IO_FAILED',
+    `the follower ${JSON.stringify(name)} ${what} (${because}): acknowledge again; until that resolves, the log keeps what is not stored`,
+    {
+      ...(path === undefined ? {} : { path }),
+      ...(systemCode === undefined ? {} : { systemCode }),
+      ...(reason === undefined ? {} : { reason }),
+      lsn,
     },
     { cause: error },
   );

@@ -1,14 +1,14 @@
 import { WalError } from '@walstack/codec';
 import {
+  BEGUN_NUMBER,
   encodeFollowerFile,
-  encodeFollowerSlot,
   FOLLOWER_FILE_BYTES,
-  FOLLOWER_SLOT_BYTES,
-  type FollowerFile,
   type FollowerSlot,
+  type NewFollowerFile,
 } from '@walstack/codec/internal';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
-import { closeFile, replaceFile } from '@walstack/storage-io/internal';
+import { closeFile, kindOf, replaceFile } from '@walstack/storage-io/internal';
+import { beginInPlace, type Written, writeSlot } from './slots-in-place.js';
 
 /** The paths of the files of a follower. */
 interface SlotPaths {
@@ -16,13 +16,16 @@ interface SlotPaths {
   readonly file: string;
   readonly draft: string;
   readonly spare: string;
+  /** The name of the follower. */
+  readonly name: string;
 }
 
 /**
  * The file of a follower: two slots, which are written in place, by turns, so that storing a position needs no room on the disk.
  *
  * Each process that has the name makes the file anew, as writes of a killed process may still land in the one that is there. The
- * room for that is in the spare file, which nothing is written to before it has another name.
+ * room for that is in the spare file, which nothing is written to before it has another name. Without a spare file and without room, it
+ * writes into the file that is there.
  */
 export class SlotFile {
   readonly #io: StorageIo;
@@ -30,8 +33,10 @@ export class SlotFile {
   readonly #mode: number;
   /** What was stored last, which is durable; `undefined` before {@link make}. */
   #durable: FollowerSlot | undefined;
-  /** The index of the slot that has it. The other one is written next. */
-  #durableAt = 0;
+  /** The index of the slot that has what was stored before {@link make}. */
+  #beforeAt = 0;
+  /** The index of the slot that is written first. The other one is durable. */
+  #first = 1;
   /** The number of the last write of a slot. */
   #number = 0;
 
@@ -42,15 +47,20 @@ export class SlotFile {
     this.#mode = mode;
   }
 
-  /** Makes the file, in place of the one that is there. Durable on return. */
-  *make(content: FollowerFile): IoRoutine<void> {
-    const { directory, file, draft } = this.#paths;
-    const bytes = encodeFollowerFile(content);
-    if (!(yield* this.#makeOfSpare(bytes))) yield* replaceFile(this.#io, draft, file, bytes, this.#mode);
+  /**
+   * Makes the file, in place of the one that is there. Durable on return.
+   *
+   * @param number - of the newer slot; by default that of one with which a process begins
+   */
+  *make(content: NewFollowerFile, number = BEGUN_NUMBER): IoRoutine<void> {
+    const { directory } = this.#paths;
+    const written = yield* this.#makeFile(content, number);
     yield* ioSteps.syncDirectory(this.#io, directory);
     this.#durable = content.older;
-    this.#durableAt = 0;
-    this.#number = 2;
+    this.#beforeAt = written.beforeAt;
+    // What needs less must not count alone while the other slot is being written.
+    this.#first = goesBack(content) ? written.beforeAt : 1 - written.beforeAt;
+    this.#number = written.number;
     yield* this.#makeSpare();
   }
 
@@ -61,14 +71,21 @@ export class SlotFile {
   *store(slot: FollowerSlot): IoRoutine<void> {
     const file = this.#open() ?? (yield* this.#madeAgain(slot));
     try {
-      const before = this.#durableAt;
-      yield* this.#write(file, slot, 1 - before);
+      const first = this.#first;
+      yield* this.#write(file, slot, first);
       this.#durable = slot;
-      this.#durableAt = 1 - before;
-      yield* this.#write(file, slot, before);
+      this.#first = 1 - first;
+      yield* this.#write(file, slot, 1 - first);
+      this.#first = first;
     } finally {
       closeFile(this.#io, file);
     }
+  }
+
+  /** Stores again what was stored before {@link make}: over what was begun with first. Durable on return. */
+  *putBack(before: FollowerSlot): IoRoutine<void> {
+    this.#first = 1 - this.#beforeAt;
+    yield* this.store(before);
   }
 
   /** Removes the file. Durable on return. */
@@ -81,9 +98,7 @@ export class SlotFile {
 
   /** Durable on return. */
   *#write(file: IoFile, slot: FollowerSlot, index: number): IoRoutine<void> {
-    const bytes = encodeFollowerSlot(slot, ++this.#number);
-    yield* ioSteps.write(this.#io, file, bytes, index * FOLLOWER_SLOT_BYTES);
-    yield* ioSteps.datasync(this.#io, file);
+    yield* writeSlot(this.#io, file, slot, ++this.#number, index);
   }
 
   /** Opens the file; `undefined` when it was removed, or has a second name since, whose content is to stay. */
@@ -109,8 +124,27 @@ export class SlotFile {
   }
 
   *#madeAgain(newer: FollowerSlot): IoRoutine<IoFile> {
-    yield* this.make({ older: this.#durable ?? newer, newer });
+    yield* this.make({ older: this.#durable ?? newer, newer }, this.#number + 2);
     return this.#io.open(this.#paths.file);
+  }
+
+  /** @returns the number of the newer slot, and where the older one is */
+  *#makeFile(content: NewFollowerFile, number: number): IoRoutine<Written> {
+    const { file, draft, name } = this.#paths;
+    const bytes = encodeFollowerFile(content, number);
+    if (yield* this.#makeOfSpare(bytes)) return { number, beforeAt: 0 };
+    try {
+      yield* replaceFile(this.#io, draft, file, bytes, this.#mode);
+      return { number, beforeAt: 0 };
+    } catch (error) {
+      const present = WalError.is(error, 'WAL_NO_SPACE') ? this.#open() : undefined;
+      if (present === undefined) throw error;
+      try {
+        return yield* beginInPlace(this.#io, present, { path: file, name }, content);
+      } finally {
+        closeFile(this.#io, present);
+      }
+    }
   }
 
   /** Makes the file of the spare one. @returns `false` where there is none, or it is no use */
@@ -122,6 +156,8 @@ export class SlotFile {
   }
 
   *#overwriteSpare(spare: string, draft: string, bytes: Uint8Array): IoRoutine<void> {
+    // A directory of that name would be in the way of every draft.
+    if (kindOf(this.#io, spare) !== 'file') throw notSpare(spare);
     // From now on it is a draft, which is not used again when this process is killed.
     this.#io.rename(spare, draft);
     const file = this.#openAt(draft);
@@ -155,6 +191,10 @@ export class SlotFile {
     }
   }
 }
+
+/** Whether the newer slot needs something before what the older one needs. */
+const goesBack = ({ older, newer }: NewFollowerFile): boolean =>
+  (newer.position?.lsn ?? 0) < (older.position?.lsn ?? 0);
 
 /** What has the name of the spare file is something else: it is replaced. */
 function notSpare(path: string): WalError {
