@@ -146,7 +146,10 @@ describe('a follower that goes back', () => {
   async function before() {
     const directory = `${temporaryDirectory()}/log`;
     await followed(directory, 50);
-    return { directory, wal: await SegmentedWal.open({ directory, segmentBytes: 4096, blockBytes: 512 }) };
+    return {
+      directory,
+      wal: await SegmentedWal.open({ directory, segmentBytes: 4096, blockBytes: 512, io: 'sync-fs' }),
+    };
   }
 
   test('is not overtaken while its first position is half written', async () => {
