@@ -320,12 +320,4 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     find: "WalError.is(error, 'WAL_NO_SPACE') ? this.#open() : undefined;",
     replace: 'this.#number < 0 ? this.#open() : undefined;',
   },
-  {
-    name: 'begun-over-what-is-not-durable',
-    test: KEPT_TEST,
-    breaks: 'What a killed process has written is made durable before the other slot is written over.',
-    file: `${WAL}/follow/named/slots-in-place.ts`,
-    find: '  // A write of the process before may not be durable yet.\n  yield* ioSteps.datasync(io, file);\n',
-    replace: '',
-  },
 ];
