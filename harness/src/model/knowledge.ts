@@ -167,8 +167,6 @@ export class Knowledge {
       }
       const resetLsn = Math.max(this.#resetLsn, this.#cut?.firstLsn ?? 1);
       if (name === CHECKPOINT || lsn === undefined || firstLsn <= Math.max(lsn, resetLsn)) continue;
-      // The log may have relied on a later position of a follower, which is durable in the other slot: the follower goes on with that.
-      if (name.startsWith(FOLLOWER) && possible?.some((later) => later !== undefined && later >= firstLsn)) continue;
       throw new Error(`lost: the hold ${name} keeps ${lsn}, the log begins with ${firstLsn}`);
     }
   }

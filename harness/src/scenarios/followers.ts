@@ -40,7 +40,6 @@ export const scenario: Scenario = {
         await stored.end();
       }
       await late?.end();
-      await relyOnHalfOfAPosition(log, run);
       if (late !== undefined && log.random() < 0.5) await log.removeFollower(`late-${round}`);
       await (round === 0 ? withoutRoomForPositions(log, run) : giveUpWithoutRoom(log, run, `new-${round}`));
       await log.truncate(log.random());
@@ -49,33 +48,6 @@ export const scenario: Scenario = {
 };
 
 const diskOf = ({ disks }: ProcessRun<LogNote>): SimulatedDisk => disks[0] as SimulatedDisk;
-
-/**
- * A position is read in both slots when one of them is durable, and the log is truncated by that. The follower before went back, to
- * the first event.
- */
-async function relyOnHalfOfAPosition(log: ModelledLog, run: ProcessRun<LogNote>): Promise<void> {
-  const back = await ModelledFollower.begin(run, 'half', log.wal.firstLsn);
-  await back?.end();
-  const follower = await ModelledFollower.begin(run, 'half', 'stored');
-  if (follower === undefined) return;
-  const disk = diskOf(run);
-  let syncs = 0;
-  disk.failWhen(({ kind, path }) =>
-    kind === 'datasync' && path.endsWith('half.follower') && ++syncs === 2 ? 'EIO' : undefined,
-  );
-  try {
-    let lsn = follower.nextLsn - 1;
-    while (lsn < log.wal.nextLsn - 2) lsn = await follower.take();
-    await follower.acknowledge(lsn);
-  } catch (error) {
-    if (!WalError.is(error, 'WAL_IO_FAILED')) throw error;
-  } finally {
-    disk.failWhen(undefined);
-  }
-  await log.truncate(1, false);
-  await follower.end();
-}
 
 /** A follower goes on while the disk is full to the last block: its file has the room for that. */
 async function withoutRoomForPositions(log: ModelledLog, run: ProcessRun<LogNote>): Promise<void> {
