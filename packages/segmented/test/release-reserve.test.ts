@@ -62,7 +62,8 @@ test.each(Array.from({ length: 4 }, (_, count) => count))(
     const disk = new SimulatedDisk();
     const kind = { completesInline: false, overlappedWrites: true, durableWrites: true, latencyTicks: 8 };
     const io = disk.createStorageIo(kind);
-    const wal = await SegmentedWal.open({ directory: '/log', io, markAfterMs: 0, ...new TestEnvironment().options });
+    const config = { directory: '/log', io, markAfterMs: 0, reserveBytes: 0 };
+    const wal = await SegmentedWal.open({ ...config, ...new TestEnvironment().options });
     const append = (groups: number): void => {
       for (let each = 0; each < groups; each++) wal.append(new Uint8Array(4000));
     };
