@@ -22,7 +22,8 @@ const BACKUP = '/backups/log';
 
 /**
  * A log that notes what it is asked for and what it acknowledges, and that is held against what was noted whenever it is
- * opened. Each call takes the blocking form where the backend does its work at once, and else the one with a promise.
+ * opened. Each call takes the blocking form where the backend does its work at once, and else the one with a promise. One
+ * class in spite of its length: a few lines for each call of a log, all of which note to the same run.
  */
 export class ModelledLog {
   readonly #run: ProcessRun<LogNote>;

@@ -43,6 +43,8 @@ import { KeyCalls } from './write/calls/key-calls.js';
 import { SyncCalls } from './write/calls/sync-calls.js';
 import { SegmentWriter } from './write/segment-writer.js';
 
+// Long, as it documents every public call. What a call does is in the file that it passes it to.
+
 /**
  * A write-ahead log in a directory of segment files.
  *

@@ -63,6 +63,8 @@ import type { StandardSchema } from './schema.js';
 import { Shutdown } from './shutdown.js';
 import type { WalStats } from './stats.js';
 
+// Long, as it documents every public call. What a call does is in the file that it passes it to.
+
 /**
  * A write-ahead log: append events, commit them in groups, read them back in order after any crash.
  *

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
 import type { SegmentedWal } from '@walstack/segmented';
 import { treeOn } from '../logs/trees.js';
-import {
-  checkContents,
-  checkFull,
-  checkKills,
-  checkNothingRemoved,
-  checkRefusal,
-  type DamagedDirectory,
-  type Opening,
-  open,
-} from './directory-check.js';
+import { type DamagedDirectory, type Opening, open } from './damaged-directory.js';
+import { checkFull, checkKills } from './interrupted-openings.js';
+import { checkContents, checkNothingRemoved, checkRefusal } from './opening-checks.js';
 import { noteIn } from './salvage-rule.js';
 
 /**

@@ -1,20 +1,12 @@
 import assert from 'node:assert/strict';
-import { parseSegmentFileName, type SegmentHeader, WalError } from '@walstack/codec';
-import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
-import { Random } from '../../random.js';
+import { parseSegmentFileName, type SegmentHeader } from '@walstack/codec';
+import type { SegmentedWal } from '@walstack/segmented';
 import { headerOf, historyOf } from '../logs/histories.js';
-import { type History, optionsOf, textOf } from '../logs/making.js';
-import {
-  backendOf,
-  type Entry,
-  fullAfter,
-  Killed,
-  killAfter,
-  sameEntry,
-  sameTree,
-  type Tree,
-  treeOn,
-} from '../logs/trees.js';
+import type { History } from '../logs/making.js';
+import { type Entry, sameEntry, sameTree, type Tree, treeOn } from '../logs/trees.js';
+import { type DamagedDirectory, type Opening, open } from './damaged-directory.js';
+import { checkFull, checkKills } from './interrupted-openings.js';
+import { checkContents, checkNothingRemoved, checkRefusal, reportsIn, STRANGERS } from './opening-checks.js';
 import {
   begunBefore,
   checkpointIn,
@@ -25,44 +17,6 @@ import {
   noteIn,
   provenIn,
 } from './salvage-rule.js';
-
-/** The directory of a log that was damaged. */
-export interface DamagedDirectory {
-  readonly history: History;
-  readonly tree: Tree;
-  /** Take what is in the clear, though there are keys. */
-  readonly allowPlaintext?: boolean;
-  /** The LSN to go on with, where salvage asks for one. */
-  readonly salvageLsn: number;
-  /** Which changes salvage and recovery are killed behind: every one, or some by chance of this seed. */
-  readonly kills: 'all' | number;
-}
-
-/** What opening a directory came to. */
-export interface Opening {
-  readonly wal: SegmentedWal | undefined;
-  readonly error: WalError | undefined;
-  readonly records: readonly string[];
-  readonly lsns: readonly number[];
-  /** The first LSN and the next one, when it was opened. */
-  readonly range: readonly number[];
-  readonly tree: Tree;
-  /** Changes that it made. */
-  readonly changes: number;
-  /** It has asked for an LSN, and got one. */
-  readonly isTold?: boolean;
-}
-
-/** What becomes of an opening: behind so many changes it is killed, or the disk is full. */
-interface Ending {
-  readonly killed?: number;
-  readonly full?: number;
-}
-
-const REFUSALS = ['WAL_CORRUPT', 'WAL_FOREIGN_DIRECTORY', 'WAL_NOT_FOUND', 'WAL_BAD_KEY'];
-
-/** Logs whose segments are mixed in, and what they hold. */
-export const STRANGERS: readonly number[] = [9001, 9002, 9004];
 
 /**
  * Opens a damaged directory in all three ways. Strict loses no record that is proven, and changes nothing that it refuses;
@@ -97,80 +51,12 @@ function checkTakenName(input: DamagedDirectory): void {
   }
 }
 
-const NOTHING = { wal: undefined, records: [], lsns: [], range: [] };
-
-export function open(
-  { history, allowPlaintext = false }: DamagedDirectory,
-  tree: Tree,
-  config: Partial<SegmentedWalConfig>,
-  { killed = Number.POSITIVE_INFINITY, full }: Ending = {},
-): Opening {
-  const io = backendOf(tree);
-  const changes = killAfter(io, killed);
-  if (full !== undefined) fullAfter(io, full);
-  try {
-    const wal = SegmentedWal.openSync({
-      ...optionsOf(history.keyId),
-      ...(history.keyId > 0 ? { allowPlaintext } : {}),
-      segmentBytes: 2048,
-      io,
-      create: false,
-      ...config,
-    });
-    const made = changes();
-    const range = [wal.firstLsn, wal.nextLsn];
-    const read = [...wal.replay({ onHole: 'skip' })];
-    const lsns = read.map((record) => record.lsn);
-    return { wal, error: undefined, records: read.map(textOf), lsns, range, tree: treeOn(io), changes: made };
-  } catch (error) {
-    if (error instanceof Killed) return { ...NOTHING, error: undefined, tree: treeOn(io), changes: killed };
-    if (!WalError.is(error)) throw error;
-    const isFull = full !== undefined && error.code === 'WAL_NO_SPACE';
-    const isTaken = error.reason === 'taken-name';
-    assert.ok(isFull || isTaken || REFUSALS.includes(error.code), `${error.code}: ${error.message}\n${error.stack}`);
-    return { ...NOTHING, error, tree: treeOn(io), changes: changes() };
-  }
-}
-
-/** What is left of a directory when a salvage of it is killed behind so many changes. */
-export function salvagedPartly(input: DamagedDirectory, changes: number): Tree {
-  const ending = { killed: changes };
-  const asked = open(input, input.tree, { recoveryMode: 'salvage' }, ending);
-  if (asked.error === undefined) return asked.tree;
-  return open(input, input.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn }, ending).tree;
-}
-
 /** Salvages, with an LSN where it asks for one. */
 function salvaged(input: DamagedDirectory): Opening {
   const first = open(input, input.tree, { recoveryMode: 'salvage' });
   if (first.error === undefined) return first;
   checkRefusal(input, first);
   return { ...open(input, first.tree, { recoveryMode: 'salvage', salvageLsn: input.salvageLsn }), isTold: true };
-}
-
-/** A salvage that refuses has changed nothing; one that goes on with what another has begun may have gone some way. */
-export function checkRefusal({ tree }: DamagedDirectory, { tree: left, error }: Opening): void {
-  if (noteIn(tree) === undefined) {
-    assert.ok(sameTree(left, tree), `salvage that refuses changed something: ${error?.message}`);
-  } else {
-    assert.ok(noteIn(left) !== undefined, `salvage that refuses has forgotten what it gave up: ${error?.message}`);
-    checkNothingRemoved(tree, left);
-  }
-}
-
-/** Whether salvage has made a segment, and nothing was appended to it: what it goes on with takes its place. */
-const isOfAnAttempt = (entry: Entry | undefined): boolean =>
-  entry instanceof Uint8Array && headerOf(entry)?.salvaged === true && entry.length <= 512;
-
-/** Every file that has the name of a segment is where it was, or in quarantine. */
-export function checkNothingRemoved(tree: Tree, left: Tree): void {
-  const isBegun = noteIn(tree) !== undefined;
-  for (const [path, entry] of tree) {
-    if (parseSegmentFileName(path) === undefined) continue;
-    if (isBegun && isOfAnAttempt(entry)) continue;
-    const isLeft = [...left].some(([other, there]) => other.includes(path) && sameEntry(there, entry));
-    assert.ok(isLeft, `salvage removed or changed ${path}`);
-  }
 }
 
 function checkStrict(input: DamagedDirectory, strict: Opening): void {
@@ -196,10 +82,6 @@ function checkStrict(input: DamagedDirectory, strict: Opening): void {
   }
   checkGivenUp(tree, strict.tree);
 }
-
-/** How many salvages have ended. */
-const reportsIn = (tree: Tree): number =>
-  [...tree.keys()].filter((path) => /^quarantine.*\/salvage(\.\d+)?$/.test(path)).length;
 
 /**
  * What the true segments that are there prove is not lost. Where the log has gone on after it was damaged, it is without what
@@ -277,27 +159,6 @@ function checkReadonly(input: DamagedDirectory, strict: Opening): void {
   assert.equal(readonly.error?.reason, strict.error?.reason, 'readonly has another reason than strict');
   assert.deepEqual(readonly.records, strict.records, 'readonly reads another thing than strict');
   assert.deepEqual(readonly.range, strict.range);
-}
-
-/** Every record was appended with its LSN, and none is missing between the first and the last, but in a hole. */
-export function checkContents({ history }: DamagedDirectory, { wal, records, lsns }: Opening): void {
-  const { firstLsn, nextLsn, recovery } = wal as SegmentedWal;
-  const holes = recovery.holes.flatMap(({ firstLsn: first, lastLsn: last }) =>
-    Array.from({ length: last - first + 1 }, (_, index) => first + index),
-  );
-  assert.deepEqual(
-    [...lsns, ...holes].sort((a, b) => a - b),
-    Array.from({ length: nextLsn - firstLsn }, (_, index) => firstLsn + index),
-    'a record is missing, and in no hole',
-  );
-  const others = STRANGERS.map((number) => historyOf(number).ever);
-  for (const [index, text] of records.entries()) {
-    const lsn = lsns[index] as number;
-    assert.ok(
-      history.ever.get(lsn)?.has(text) || others.some((ever) => ever.get(lsn)?.has(text)),
-      `LSN ${lsn} never was ${text}`,
-    );
-  }
 }
 
 function checkSalvage(input: DamagedDirectory, strict: Opening, salvage: Opening): void {
@@ -420,63 +281,6 @@ function checkLost({ tree }: DamagedDirectory, { wal }: Opening, note: Note | un
 function sameHeader(entry: Entry | undefined, other: Entry | undefined): boolean {
   if (!(entry instanceof Uint8Array && other instanceof Uint8Array)) return false;
   return Buffer.compare(entry.subarray(0, 128), other.subarray(0, 128)) === 0;
-}
-
-/** Kills an opening behind its changes, and opens again. */
-export function checkKills(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
-  if (whole.wal === undefined) return;
-  const random = typeof input.kills === 'number' ? new Random(input.kills) : undefined;
-  for (let killed = 0; killed < whole.changes; killed++) {
-    if (random !== undefined && !random.chance(2 / whole.changes)) continue;
-    const left = open(input, input.tree, config, { killed });
-    assert.equal(left.wal, undefined);
-    checkAgain(input, left.tree, whole, config, `killed behind ${killed} changes`);
-  }
-}
-
-/** Opens on a disk that becomes full, and again when there is room. */
-export function checkFull(input: DamagedDirectory, whole: Opening, config: Partial<SegmentedWalConfig>): void {
-  if (whole.wal === undefined) return;
-  const { salvage: expected } = whole.wal.recovery;
-  for (let full = 0; full < whole.changes; full += typeof input.kills === 'number' ? 1 + (input.kills % 7) : 1) {
-    const left = open(input, input.tree, config, { full });
-    if (expected === undefined) {
-      assert.equal(left.error, undefined, `opening needs room: ${left.error?.message}`);
-      assert.deepEqual([left.records, left.range], [whole.records, whole.range]);
-    }
-    if (left.error !== undefined) checkNothingRemoved(input.tree, left.tree);
-    checkAgain(input, left.tree, whole, config, `on a disk full behind ${full} changes`);
-  }
-}
-
-/** What an opening has left that did not come to its end opens as it would have been opened. */
-function checkAgain(
-  input: DamagedDirectory,
-  left: Tree,
-  whole: Opening,
-  config: Partial<SegmentedWalConfig>,
-  what: string,
-): void {
-  const expected = whole.wal?.recovery.salvage;
-  const strict = open(input, left, { recoveryMode: 'strict' });
-  if (strict.wal === undefined) {
-    assert.notEqual(expected, undefined, `strict refuses what recovery left, ${what}: ${strict.error}`);
-    assert.ok(sameTree(strict.tree, left), 'strict changed what it refuses');
-  } else if (expected !== undefined) {
-    assert.ok(reportsIn(left) > reportsIn(input.tree), `strict opens a log that is half salvaged, ${what}`);
-  }
-  const again = strict.wal === undefined ? open(input, left, config) : strict;
-  assert.equal(again.error, undefined, `${what}: ${again.error?.message}`);
-  assert.deepEqual([again.lsns, again.records], [whole.lsns, whole.records], `${what} other records are there`);
-  assert.deepEqual(again.wal?.recovery.holes, whole.wal?.recovery.holes, `${what} other holes are there`);
-  assert.deepEqual(again.range, whole.range);
-  assert.equal(again.wal?.checkpointLsn, whole.wal?.checkpointLsn);
-  assert.deepEqual(again.wal?.holds, whole.wal?.holds);
-  if (strict.wal !== undefined) return;
-  const report = again.wal?.recovery.salvage;
-  assert.deepEqual(report?.lost, expected?.lost);
-  // Where one salvage becomes two, the segments of the first are given up, as many as there were attempts.
-  if (noteIn(input.tree) === undefined) assert.deepEqual(report?.quarantined, expected?.quarantined);
 }
 
 /** Whether a file has the name of a segment, and says nothing of itself. */

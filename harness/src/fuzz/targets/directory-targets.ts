@@ -1,7 +1,9 @@
 import { encodeCheckpoint, parseSegmentFileName, segmentFileName } from '@walstack/codec';
 import fc from 'fast-check';
 import { checkAround } from '../checks/around-check.js';
-import { checkDirectory, type DamagedDirectory, STRANGERS, salvagedPartly } from '../checks/directory-check.js';
+import { type DamagedDirectory, salvagedPartly } from '../checks/damaged-directory.js';
+import { checkDirectory } from '../checks/directory-check.js';
+import { STRANGERS } from '../checks/opening-checks.js';
 import { HISTORIES, headerOf, historyOf } from '../logs/histories.js';
 import type { Entry, Tree } from '../logs/trees.js';
 import { target } from './target.js';
