@@ -241,6 +241,28 @@ describe('names', () => {
     expect(names(disk, 'none')).toEqual(['f']);
   });
 
+  test('the link count of a file is as of the operations that survive, also where it has more names then', () => {
+    const linksIn = (survivors: Survivors, disk: SimulatedDisk, path: string): number | undefined => {
+      const io = disk.crash(survivors).createStorageIo();
+      return io.links?.(io.open(path, {}));
+    };
+    const renamed = diskWithFile();
+    renamed.io.rename('f', 'g');
+    renamed.io.rename('g', 'h');
+    expect(names(renamed.disk, 'only-metadata:1')).toEqual(['f', 'h']);
+    expect(linksIn('only-metadata:1', renamed.disk, 'h')).toBe(1);
+    const linked = diskWithFile();
+    linked.io.link?.('f', 'g');
+    expect(linked.io.links?.(linked.io.open('f', {}))).toBe(2);
+    expect([linksIn('none', linked.disk, 'f'), linksIn('all', linked.disk, 'f')]).toEqual([1, 2]);
+    const replaced = diskWithFile();
+    replaced.io.link?.('f', 'g');
+    syncDirectory(replaced.io);
+    write(replaced.io, 'other', 'o');
+    replaced.io.rename('other', 'g');
+    expect([linksIn('none', replaced.disk, 'f'), linksIn('all', replaced.disk, 'f')]).toEqual([2, 1]);
+  });
+
   test('a rename that replaces a file leaves the old one or the new one', () => {
     const { disk, io } = diskWithFile(Buffer.from('old'));
     sync(io, 'f');

@@ -21,6 +21,13 @@ interface NameChange {
 interface UnsyncedNames {
   readonly change: number;
   readonly changes: readonly NameChange[];
+  readonly links: readonly LinkChange[];
+}
+
+/** What an operation adds to the link count of an inode. */
+interface LinkChange {
+  readonly inode: number;
+  readonly added: 1 | -1;
 }
 
 /**
@@ -30,6 +37,9 @@ interface UnsyncedNames {
 export class DiskState {
   readonly #inodes = new Map<number, Inode>([[ROOT, new DirectoryInode(ROOT, 0o755)]]);
   #names: UnsyncedNames[] = [];
+  /** By inode. After a crash between two renames a file may have more names than this: file systems keep the count beside the names. */
+  readonly #links = new Map<number, number>();
+  readonly #durableLinks = new Map<number, number>();
   #changes = 0;
   #lastInode = ROOT;
 
@@ -76,13 +86,9 @@ export class DiskState {
     return (sectors - 1) * SECTOR_BYTES;
   }
 
-  /** How many names a file has. */
+  /** The link count of a file. */
   linksOf(id: number): number {
-    let links = 0;
-    this.#walk(ROOT, '', (inode) => {
-      if (inode.id === id) links++;
-    });
-    return links;
+    return this.#links.get(id) ?? 0;
   }
 
   /** A current path of an inode; `undefined` when it has none. */
@@ -143,7 +149,11 @@ export class DiskState {
   crashed(ask: Ask, staleSeed?: number): DiskState {
     const after = new DiskState();
     const stale = staleSeed === undefined ? undefined : this.#staleSectors(new Random(staleSeed));
-    const names = this.#survivingNames(ask);
+    const { names, links } = this.#survivingNames(ask);
+    for (const [id, count] of links) {
+      after.#links.set(id, count);
+      after.#durableLinks.set(id, count);
+    }
     const keep = (id: number): void => {
       if (id !== ROOT && after.#inodes.has(id)) return;
       const inode = this.inode(id);
@@ -205,20 +215,28 @@ export class DiskState {
   ): void {
     const { directory, name } = change;
     const changes: NameChange[] = [];
+    const links: LinkChange[] = [];
     if ('toName' in change) {
       const inode = this.#named(directory, name);
+      const replaced = this.directory(change.toDirectory).entries.get(change.toName);
+      if (replaced !== undefined) links.push({ inode: replaced, added: -1 });
       if (change.kind === 'rename') changes.push({ directory, name, inode, taken: true });
+      else links.push({ inode, added: 1 });
       changes.push({ directory: change.toDirectory, name: change.toName, inode, taken: false });
     } else if (change.kind === 'remove') {
-      changes.push({ directory, name, inode: this.#named(directory, name), taken: true });
+      const inode = this.#named(directory, name);
+      changes.push({ directory, name, inode, taken: true });
+      links.push({ inode, added: -1 });
     } else {
       const { inode, mode } = change;
       this.#lastInode = Math.max(this.#lastInode, inode);
       this.#inodes.set(inode, change.kind === 'create' ? new FileInode(inode, mode) : new DirectoryInode(inode, mode));
       changes.push({ directory, name, inode, taken: false });
+      links.push({ inode, added: 1 });
     }
     for (const each of changes) setName(this.directory(each.directory).entries, each);
-    this.#names.push({ change: number, changes });
+    for (const each of links) countLink(this.#links, each);
+    this.#names.push({ change: number, changes, links });
   }
 
   /** Makes the operations in a directory durable, and before them the operations on the same names elsewhere. */
@@ -233,13 +251,19 @@ export class DiskState {
       covered.add(operation);
       for (const each of changes) names.add(key(each));
     }
-    for (const { changes } of this.#names.filter((operation) => covered.has(operation))) {
+    for (const { changes, links } of this.#names.filter((operation) => covered.has(operation))) {
       for (const each of changes) setName(this.directory(each.directory).durable, each);
+      for (const each of links) countLink(this.#durableLinks, each);
     }
     this.#names = this.#names.filter((operation) => !covered.has(operation));
   }
 
-  #survivingNames(ask: Ask): Map<number, ReadonlyMap<string, number>> {
+  /** By directory, the names in it; by inode, its link count. */
+  #survivingNames(ask: Ask): {
+    names: ReadonlyMap<number, ReadonlyMap<string, number>>;
+    links: ReadonlyMap<number, number>;
+  } {
+    const counts = new Map(this.#durableLinks);
     const names = new Map<number, Map<string, number>>();
     const of = (directory: number): Map<string, number> => {
       const known = names.get(directory) ?? new Map(this.directory(directory).durable);
@@ -247,13 +271,14 @@ export class DiskState {
       return known;
     };
     for (const inode of this.#inodes.values()) if (inode.kind === 'directory') of(inode.id);
-    for (const { changes } of this.#names) {
+    for (const { changes, links } of this.#names) {
       const { inode } = changes[0] as NameChange;
       // If an earlier rename does not survive, the inode also keeps its older name.
       if (!ask({ kind: 'name', inode, offset: 0 })) continue;
       for (const each of changes) setName(of(each.directory), each);
+      for (const each of links) countLink(counts, each);
     }
-    return names;
+    return { names, links: counts };
   }
 
   #named(directory: number, name: string): number {
@@ -275,4 +300,8 @@ export class DiskState {
 function setName(names: Map<string, number>, { name, inode, taken }: NameChange): void {
   if (!taken) names.set(name, inode);
   else if (names.get(name) === inode) names.delete(name);
+}
+
+function countLink(links: Map<number, number>, { inode, added }: LinkChange): void {
+  links.set(inode, (links.get(inode) ?? 0) + added);
 }
