@@ -4,7 +4,7 @@ import { readCheckpoint } from '@walstack/mmap-reader/internal';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { ioSteps, runSync } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TestEnvironment } from './support/environments.js';
 import { FOLLOWERS, follow } from './support/followers.js';
 import { NO_SPACE } from './support/full-disks.js';
@@ -87,6 +87,43 @@ test('a truncation that can remove no file and has no room to note that says so,
   const again = open(disk.crash());
   expect([again.firstLsn, again.lastLsn]).toEqual([firstLsn, 60]);
   again.closeSync();
+});
+
+describe('a truncation that could remove no file, when there is only the room that its files have', () => {
+  function stuck(more: Partial<SegmentedWalConfig> = {}) {
+    const log = leavingFiles((path) => path.includes('wal-'), more);
+    expect(() => log.wal.truncateBeforeSync(20)).toThrow(NO_SPACE as Error);
+    const io = log.disk.createStorageIo();
+    const files = (): number => io.list(DIRECTORY).filter((name) => name.startsWith('wal-')).length;
+    const before = files();
+    log.disk.failWhen(({ kind, path }) =>
+      path === CHECKPOINT_DRAFT && kind === 'write' && files() === before ? 'ENOSPC' : undefined,
+    );
+    return { ...log, files, before, left: log.wal.listSegments()[0]?.number as number };
+  }
+
+  test.each([20, 40])('removes them with the next truncation (before %i)', (lsn) => {
+    const { disk, wal, open, files, before, left } = stuck();
+    const { firstLsn } = wal;
+    const result = wal.truncateBeforeSync(lsn);
+    expect(result.segmentsDeleted).toBe(before - files());
+    expect(result).toMatchObject({ segmentsLeft: 0 });
+    expect(before - files()).toBeGreaterThanOrEqual(left - 1);
+    expect(wal.firstLsn).toBeGreaterThanOrEqual(lsn === 20 ? firstLsn : 36);
+    const again = open(disk.crash());
+    expect([again.firstLsn, again.lastLsn]).toEqual([wal.firstLsn, 60]);
+    again.closeSync();
+  });
+
+  test('removes them also where nothing is appended or truncated: when it is closed', () => {
+    const { wal, open, files, before } = stuck();
+    const { firstLsn } = wal;
+    wal.closeSync();
+    expect(files()).toBeLessThan(before);
+    const again = open();
+    expect([again.firstLsn, again.lastLsn]).toEqual([firstLsn, 60]);
+    again.closeSync();
+  });
 });
 
 test('by retention alone, too', () => {

@@ -127,6 +127,22 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
+    name: 'left-files-not-tried-without-room',
+    test: LEFT_FILES_TEST,
+    breaks: 'Files that a truncation could not remove are tried again before anything that needs room.',
+    file: `${SEGMENTED}/retention/beginning-of-log.ts`,
+    find: 'this.#store.isStale ? yield* this.#removal.remove([]) : NOTHING_REMOVED;',
+    replace: 'NOTHING_REMOVED;',
+  },
+  {
+    name: 'left-files-not-tried-when-closed',
+    test: LEFT_FILES_TEST,
+    breaks: 'Files that a truncation could not remove are tried again when the log is closed, before what needs room.',
+    file: `${SEGMENTED}/retention/beginning-of-log.ts`,
+    find: '    yield* this.#removal.remove([]);\n    yield* this.#store.ensureDurable();\n',
+    replace: '    yield* this.#store.ensureDurable();\n',
+  },
+  {
     name: 'position-relied-on-before-it-is-durable',
     test: 'packages/segmented/test/unsettled-truncation.test.ts',
     breaks: 'A truncation relies only on positions of followers that are durable.',

@@ -5,7 +5,7 @@ import type { IoRoutine } from '@walstack/storage-io';
 import type { Followers } from '../followers/followers.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import type { CheckpointStore } from './checkpoint-store.js';
-import type { SegmentRemoval, TruncateResult } from './segment-removal.js';
+import { bothRemoved, NOTHING_REMOVED, type SegmentRemoval, type TruncateResult } from './segment-removal.js';
 
 /** Moves the beginning of the log: first in the file `checkpoint`, then by removing the files before it. */
 export class BeginningOfLog {
@@ -31,10 +31,12 @@ export class BeginningOfLog {
 
   /**
    * Writes the checkpoint without the truncation that was given up, if there was no room for that: new followers would take it for
-   * done. @throws `WAL_NO_SPACE` when there still is none
+   * done. Files that could not be removed are tried first: that gives room. @throws `WAL_NO_SPACE` when there still is none
    */
   *takeBack(): IoRoutine<void> {
-    if (this.#store.isStale) yield* this.#store.ensureDurable();
+    if (!this.#store.isStale) return;
+    yield* this.#removal.remove([]);
+    yield* this.#store.ensureDurable();
   }
 
   /**
@@ -47,10 +49,16 @@ export class BeginningOfLog {
    * @param reason - what the application has truncated is not missing to it; what has expired is, above the checkpoint
    */
   *dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<TruncateResult> {
+    // What is written below needs room, and files that could not be removed may have all that there is.
+    const retried = this.#store.isStale ? yield* this.#removal.remove([]) : NOTHING_REMOVED;
+    return bothRemoved(retried, yield* this.#dropBelow(firstKept, reason));
+  }
+
+  *#dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<TruncateResult> {
     const writer = this.#writer;
     const { first } = writer.sealed;
     if (first === undefined || first.header.number >= firstKept()) {
-      yield* this.takeBack();
+      if (this.#store.isStale) yield* this.#store.ensureDurable();
       return yield* this.#removal.remove([]);
     }
     const number = yield* this.#announced(first.header.number, firstKept, reason);

@@ -31,6 +31,17 @@ export const NOTHING_REMOVED: TruncateResult = Object.freeze({
   segmentsLeft: 0,
 });
 
+/** The results of two calls of {@link SegmentRemoval.remove}: the later one says what is left. */
+export function bothRemoved(earlier: TruncateResult, later: TruncateResult): TruncateResult {
+  if (earlier === NOTHING_REMOVED) return later;
+  return Object.freeze({
+    segmentsDeleted: earlier.segmentsDeleted + later.segmentsDeleted,
+    segmentsRecycled: earlier.segmentsRecycled + later.segmentsRecycled,
+    bytesReclaimed: earlier.bytesReclaimed + later.bytesReclaimed,
+    segmentsLeft: later.segmentsLeft,
+  });
+}
+
 /** Removes the files of segments that are not part of the log any more. */
 export class SegmentRemoval {
   readonly #io: StorageIo;
