@@ -54,8 +54,8 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     scenario: 'followers',
     breaks: 'A truncation that was given up without room to store that is stored as given up as soon as there is room.',
     file: `${SEGMENTED}/retention/beginning-of-log.ts`,
-    find: '      yield* this.takeBack();\n      return yield* this.#removal.remove([]);\n',
-    replace: '      return yield* this.#removal.remove([]);\n',
+    find: '      if (this.#store.isStale) yield* this.#store.ensureDurable();\n',
+    replace: '',
   },
   {
     name: 'closed-with-a-given-up-truncation',
