@@ -176,10 +176,11 @@ export interface SegmentedWalConfig extends LongCallOptions {
   /**
    * For `'salvage'`, if the files do not show where the log has to continue: the LSN of the next record. Records before it
    * are kept as far as they can be read without a gap, a batch as a whole or not at all. Ignored if the files show it. For
-   * `'skip-corrupt'` the first LSN of a segment that is missing.
+   * `'skip-corrupt'` the first LSN of a segment that is missing, or of one that follows the one below it although the files do not show that;
+   * a list where there are several. The error says which LSNs are needed.
    * Default: none, and such a log is rejected.
    */
-  readonly salvageLsn?: Lsn;
+  readonly salvageLsn?: Lsn | readonly Lsn[];
   /**
    * How long to retry when another writer holds the lock, in milliseconds; 0 to 2^31 − 1. Default 0: `WAL_LOCKED` at once.
    */
@@ -248,7 +249,7 @@ export const LOG_OPTIONS = {
   allowPlaintext: { default: false, check: checkBoolean },
   compression: { default: { codec: 'none' }, check: (_name, value = {}) => Compressor.of(value) },
   recoveryMode: { default: 'strict', check: (name, value) => checkOneOf(name, value, RECOVERY_MODES) },
-  salvageLsn: { default: undefined, check: optional(checkLsn) },
+  salvageLsn: { default: undefined, check: checkSalvageLsn },
   lockTimeoutMs: { default: 0, check: (name, value) => checkInteger(name, value, 0, TIMER_MS_MAX) },
   signal: { default: undefined, check: (_name, value) => checkSignal(value) },
   onProgress: { default: undefined, check: (name, value) => checkOnProgress(name, value) },
@@ -304,6 +305,18 @@ export function checkConfig(config: SegmentedWalConfig): CheckedConfig {
 export function checkKeyRing(name: string, value: unknown): KeyRing {
   if (!(value instanceof KeyRing)) throw invalidType(name, 'a KeyRing', value);
   return value;
+}
+
+/** @throws `TypeError` (`ERR_INVALID_ARG_TYPE`), also for a list where the log goes on at one LSN; `RangeError` */
+function checkSalvageLsn(
+  name: string,
+  value: unknown,
+  { recoveryMode }: Pick<SegmentedWalConfig, 'recoveryMode'>,
+): SegmentedWalConfig['salvageLsn'] {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value)) return checkLsn(name, value);
+  if (recoveryMode === 'salvage') throw invalidType(name, "one LSN with recoveryMode 'salvage'", value);
+  return Object.freeze(value.map((lsn, index) => checkLsn(`${name}[${index}]`, lsn)));
 }
 
 function checkFunction<T extends (...given: never) => unknown>(name: string, value: unknown): T {

@@ -7,15 +7,17 @@ import { lsnsOf, skipCorrupt } from './support/hole-logs.js';
 import { DIRECTORY, openIn, texts } from './support/logs.js';
 import { CONFIG, firstLsnOf, made, NAMES, nameOf, without } from './support/salvage-logs.js';
 
-/** A log that was cut over the end of a segment, so that a number is not there, and went on. */
-function cutLog(): { readonly files: Snapshot; readonly payloads: readonly string[] } {
+/** A log that was cut over the end of a segment, so that a number is not there, and went on; again and again. */
+function cutLog(cuts: readonly number[] = [4]): { readonly files: Snapshot; readonly payloads: readonly string[] } {
   const io = createMemoryStorageIo();
   const options = { directory: DIRECTORY, io, blockBytes: 512, ...CONFIG, ...new TestEnvironment().options };
   const wal = SegmentedWal.openSync(options);
-  for (let each = 1; each <= 10; each++) wal.append(`old ${each} `.padEnd(250, 'o'));
-  wal.syncSync();
-  wal.truncateAfterSync(4);
-  for (let each = 5; each <= 40; each++) wal.append(`new ${each} `.padEnd(250, 'n'));
+  for (const cut of cuts) {
+    while (wal.lastLsn < cut + 6) wal.append(`old ${wal.nextLsn} `.padEnd(250, 'o'));
+    wal.syncSync();
+    wal.truncateAfterSync(cut);
+  }
+  while (wal.nextLsn <= 40) wal.append(`new ${wal.nextLsn} `.padEnd(250, 'n'));
   wal.appendBatch(new Batch().add('a').add('b'));
   wal.syncSync();
   const payloads = texts(wal.replay());
@@ -35,8 +37,9 @@ test('the order of segments without a number between is confirmed by the first L
   const broken = changed(files, damaged, flip(50));
   const names5 = expect.objectContaining({
     code: 'WAL_CORRUPT',
-    message: expect.stringContaining('give salvageLsn, 5,'),
+    message: expect.stringContaining(' 5, if no segment is missing before it'),
   });
+  expect(() => skipCorrupt(restore(broken), { ...CONFIG, salvageLsn: [4, 6, nextLsn] })).toThrow('beside 4, 6, ');
   for (const salvageLsn of [undefined, 4, 6, nextLsn]) {
     expect(() =>
       skipCorrupt(restore(broken), { ...CONFIG, ...(salvageLsn === undefined ? {} : { salvageLsn }) }),
@@ -86,4 +89,98 @@ test.each([1, 2])('a log without its first %i files needs the LSN with which the
   const begins = skipCorrupt(restore(files), { ...CONFIG, salvageLsn: next });
   expect(begins.recovery).toMatchObject({ firstLsn: next, holes: [] });
   begins.closeSync();
+});
+
+/** The numbers of segments, and their first LSNs. */
+const inOrder = (files: Snapshot): (readonly [number, number])[] =>
+  segmentNames(files).map((name) => [Number(name.slice(4, 14)), firstLsnOf(name)]);
+
+/** The message with which a salvage around damage is refused. */
+function refusalOf(files: Snapshot, salvageLsn?: number | readonly number[]): string {
+  try {
+    skipCorrupt(restore(files), { ...CONFIG, ...(salvageLsn === undefined ? {} : { salvageLsn }) });
+  } catch (error) {
+    expect(error).toEqual(isAsked);
+    return (error as Error).message;
+  }
+  throw new Error('the salvage is not refused');
+}
+
+test('several places in which the order is not shown are asked for at once, and confirmed by a list', () => {
+  const { files, payloads } = cutLog([4, 18]);
+  const all = inOrder(files);
+  const behind = all.filter(([number], index) => index > 0 && number !== (all[index - 1]?.[0] ?? 0) + 1);
+  expect(behind.map(([, lsn]) => lsn)).toEqual([5, 19]);
+  const broken = segmentNames(files)
+    .filter((name) => [5, 19].includes(firstLsnOf(name)))
+    .reduce((each, name) => changed(each, name, flip(50)), files);
+  expect(refusalOf(broken)).toMatch(/: 5, if no segment .*; 19, if no segment /);
+  expect(refusalOf(broken, 5)).toMatch(/: beside 5: 19, if no segment /);
+  expect(refusalOf(broken, [19])).toMatch(/: beside 19: 5, if no segment /);
+  const io = restore(broken);
+  const wal = skipCorrupt(io, { ...CONFIG, salvageLsn: [19, 5] });
+  const nextOf = (lsn: number): number => all[all.findIndex(([, each]) => each === lsn) + 1]?.[1] as number;
+  expect(wal.recovery.holes).toEqual([
+    { firstLsn: 5, lastLsn: nextOf(5) - 1, reason: 'header' },
+    { firstLsn: 19, lastLsn: nextOf(19) - 1, reason: 'header' },
+  ]);
+  const lost = new Set(lsnsOf(wal.recovery.holes));
+  expect(texts(wal.replay({ onHole: 'skip' }))).toEqual(payloads.filter((_, index) => !lost.has(index + 1)));
+  wal.closeSync();
+  expect(openIn(io, CONFIG).recovery.holes).toEqual(wal.recovery.holes);
+});
+
+test('two missing segments are two holes, with everything between', () => {
+  const files = without(made.files, nameOf(1), nameOf(3));
+  const [second, third, fourth, fifth] = [1, 2, 3, 4].map((index) => firstLsnOf(nameOf(index))) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const wanted = [`before ${third}, from 2 to ${third - 1};`, `before ${fifth}, from ${third + 1} to ${fifth - 1}`];
+  for (const each of wanted) expect(refusalOf(files)).toContain(each);
+  // One LSN is no answer for both: what is between would be lost.
+  expect(refusalOf(files, second)).toContain(wanted[1]);
+  expect(refusalOf(files, fourth)).toContain(`before ${third},`);
+  expect(refusalOf(files, [second, third])).toContain(wanted[1]);
+  const io = restore(files);
+  const wal = skipCorrupt(io, { ...CONFIG, salvageLsn: [second, fourth] });
+  expect(wal.recovery.holes).toEqual([
+    { firstLsn: second, lastLsn: third - 1, reason: 'missing-segment' },
+    { firstLsn: fourth, lastLsn: fifth - 1, reason: 'missing-segment' },
+  ]);
+  const lost = new Set(lsnsOf(wal.recovery.holes));
+  expect(texts(wal.replay({ onHole: 'skip' }))).toEqual(
+    made.payloads.filter((_, index) => index > 0 && !lost.has(index)),
+  );
+  wal.closeSync();
+  expect(openIn(io, CONFIG).recovery.holes).toEqual(wal.recovery.holes);
+});
+
+test.each([
+  ['of the next one', 1],
+  ['of the next two', 2],
+])('a log without its first file, and with a damaged header %s, needs the LSN with which it began', (_, count) => {
+  const broken = NAMES.slice(1, 1 + count).reduce(
+    (each, name) => changed(each, name, flip(50)),
+    without(made.files, nameOf(0)),
+  );
+  const [second, next] = [firstLsnOf(nameOf(1)), firstLsnOf(nameOf(1 + count))];
+  expect(refusalOf(broken)).toContain(`below ${second}, or ${second} if nothing is missed`);
+  const io = restore(broken);
+  const wal = skipCorrupt(io, { ...CONFIG, salvageLsn: 1 });
+  expect(wal.recovery).toMatchObject({ firstLsn: 1, salvage: { lost: [{ fromLsn: 1, toLsn: next - 1 }] } });
+  expect(wal.recovery.holes).toEqual([{ firstLsn: 1, lastLsn: next - 1, reason: 'header' }]);
+  wal.closeSync();
+  expect(openIn(io, CONFIG).recovery.holes).toEqual(wal.recovery.holes);
+
+  const begins = skipCorrupt(restore(broken), { ...CONFIG, salvageLsn: second });
+  expect(begins.recovery.holes).toEqual([{ firstLsn: second, lastLsn: next - 1, reason: 'header' }]);
+  begins.closeSync();
+});
+
+test('a list is for a salvage around damage: the other one goes on at one LSN', () => {
+  const config = { ...CONFIG, recoveryMode: 'salvage', salvageLsn: [1, 2] } as const;
+  expect(() => openIn(restore(made.files), config)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
 });

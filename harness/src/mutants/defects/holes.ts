@@ -8,7 +8,8 @@ const BACKUP = `${SEGMENTED}/backup/backup.ts`;
 const HOLES_TEST = 'packages/segmented/test/holes.test.ts';
 const PROPERTY_TEST = 'packages/segmented/test/holes.property.test.ts';
 const BATCHES_TEST = 'packages/segmented/test/batches-behind-damage.test.ts';
-const SKIP_PLAN = `${SEGMENTED}/salvage/holes/skip-plan.ts`;
+const ANSWERS = `${SEGMENTED}/salvage/holes/answers.ts`;
+const PARTS_SEARCH = `${SEGMENTED}/salvage/holes/parts-search.ts`;
 const ORDER_TEST = 'packages/segmented/test/holes-in-order.test.ts';
 const READERS_TEST = 'packages/wal/test/holes.test.ts';
 const IMPORT = 'packages/wal/src/import/import-records.ts';
@@ -101,25 +102,41 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     name: 'beginning-lost-in-silence',
     test: ORDER_TEST,
     breaks: 'A log whose first files are missing has a hole there, and not only a later beginning.',
-    file: SKIP_PLAN,
-    find: '    if (isFirst && (files.isBeginning(predecessor.number) || begun === firstLsn)) return undefined;\n',
-    replace: '    if (isFirst) return undefined;\n',
+    file: PARTS_SEARCH,
+    find: '    const begun = this.#answers.beginningOfLog(firstLsn);\n',
+    replace: '    const begun = undefined;\n',
   },
   {
     name: 'order-not-to-be-confirmed',
     test: ORDER_TEST,
     breaks: 'Where a number is not there below a damaged header, the LSN in its name confirms the order.',
-    file: SKIP_PLAN,
-    find: '    if (this.#salvageLsn === firstLsn) return true;\n',
+    file: ANSWERS,
+    find: '    if (this.#given.includes(firstLsn)) return;\n',
     replace: '',
   },
   {
     name: 'order-taken-for-granted',
     test: ORDER_TEST,
     breaks: 'A segment that may be missing below a damaged header is asked for.',
-    file: SKIP_PLAN,
-    find: '    this.asked = firstLsn;\n    return false;\n',
-    replace: '    return true;\n',
+    file: ANSWERS,
+    find: '  confirm(firstLsn: Lsn): void {\n',
+    replace: '  confirm(firstLsn: Lsn): void {\n    if (firstLsn > 0) return;\n',
+  },
+  {
+    name: 'beginning-lost-with-a-header',
+    test: ORDER_TEST,
+    breaks: 'A log without its first file, and with a damaged header behind it, has both in a hole.',
+    file: PARTS_SEARCH,
+    find: '    this.#begin();\n',
+    replace: '',
+  },
+  {
+    name: 'missing-segment-over-what-is-there',
+    test: ORDER_TEST,
+    breaks: 'One LSN is no answer for two missing segments, with intact ones between.',
+    file: PARTS_SEARCH,
+    find: '      const begun = this.#answers.beginningOf(least, firstLsn);\n',
+    replace: '      const begun = this.#answers.beginningOf(Math.min(least, 1), firstLsn);\n',
   },
   {
     name: 'made-again-and-not-durable',

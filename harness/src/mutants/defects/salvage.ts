@@ -145,8 +145,8 @@ export const SALVAGE_DEFECTS: readonly Defect[] = [
     test: REFUSED_TEST,
     breaks: '`salvageLsn` is used only where the files do not show where the log continues.',
     file: `${SEGMENTED}/salvage/salvage-plan.ts`,
-    find: 'if (choice === undefined && salvageLsn !== undefined)',
-    replace: 'if (salvageLsn !== undefined)',
+    find: "if (choice === undefined && typeof salvageLsn === 'number')",
+    replace: "if (typeof salvageLsn === 'number')",
   },
   {
     name: 'salvage-lsn-inside-a-batch',

@@ -39,7 +39,7 @@ type Choice = Pick<SalvagePlan, 'kept' | 'nextLsn' | 'from'>;
  * Decides, by reading only, which part of a damaged log is kept: its records before the first lost one.
  *
  * @param damage - why the log cannot be opened
- * @param salvageLsn - the LSN to continue with, for when the files do not show it
+ * @param salvageLsn - the LSN to continue with, for when the files do not show it; a list is for a salvage around damage alone
  * @param progress - counts what was read
  * @throws `WAL_CORRUPT` with the `reason` of `damage` and an instruction when a `salvageLsn` is needed
  */
@@ -49,12 +49,12 @@ export function* planSalvage(
   files: LogFiles,
   survey: Survey,
   damage: WalError,
-  salvageLsn: Lsn | undefined,
+  salvageLsn: Lsn | readonly Lsn[] | undefined,
   progress: ReadProgress,
 ): IoRoutine<SalvagePlan> {
   const search = new SalvageSearch(io, new SalvageFiles(survey), progress);
   let choice = yield* search.choose();
-  if (choice === undefined && salvageLsn !== undefined) choice = yield* search.chooseUpTo(salvageLsn);
+  if (choice === undefined && typeof salvageLsn === 'number') choice = yield* search.chooseUpTo(salvageLsn);
   if (choice === undefined) throw asking(directory, damage);
   const { kept, nextLsn } = choice;
   const keptPaths = new Set(kept.map(({ path }) => path));
@@ -278,11 +278,9 @@ export function asking(directory: string, damage: WalError): WalError {
   return refusal(damage, what);
 }
 
-/** The order of the files is not shown, and what to give where it is right. */
-export function askingFor(lsn: Lsn, damage: WalError): WalError {
-  const what =
-    `the files do not show whether a segment is missing between LSN ${lsn} and the one below: give salvageLsn, ${lsn}, ` +
-    'if there is none, or if it does not matter';
+/** The files do not show how the parts of the log follow each other. @param wanted - what is to be given */
+export function askingFor(wanted: string, damage: WalError): WalError {
+  const what = `the files do not show the whole order of the log: give salvageLsn, a list where it is more than one LSN: ${wanted}`;
   return refusal(damage, what);
 }
 

@@ -8,37 +8,19 @@ import {
   segmentFileName,
   type WalError,
 } from '@walstack/codec';
-import { HoleReason } from '@walstack/codec/internal';
 import { type Link, type LogFiles, type ReadProgress, type Segment, withFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { LsnRange } from '../../recovery/recovery-report.js';
 import { BEGINNING, isEmpty, linkBehind, nameOf } from '../../segments/segment.js';
-import { isSound, SalvageFiles } from '../salvage-files.js';
+import { SalvageFiles } from '../salvage-files.js';
 import { asking, askingFor, behind, replacedBy, type SalvagePlan, seenBy } from '../salvage-plan.js';
-import type { Remains, Survey } from '../salvage-survey.js';
+import type { Survey } from '../salvage-survey.js';
 import { lastSeenIn } from '../salvage-traces.js';
+import { Answers } from './answers.js';
 import { type EndOfLog, type ReadAround, readAround } from './damaged-segment.js';
 import { endOf, type Gap, sizeBehind } from './gap.js';
+import { firstLsnOf, isLost, type Lost, type Part, PartsSearch } from './parts-search.js';
 import type { Repair } from './repair.js';
-
-/** A segment of which nothing can be read. */
-interface Lost {
-  /** As its successor names it; `undefined` at the end of the log. */
-  readonly own: Predecessor | undefined;
-  readonly firstLsn: Lsn;
-  /** The number of the oldest lost segment, where several follow each other. */
-  readonly lowest: number;
-  readonly reason: number;
-  /** Files with traces of what is lost at the end of the log. */
-  readonly remains: readonly Remains[];
-}
-
-/** A part of the log: a segment, or a lost one. */
-type Part = Link | Lost;
-
-const isLost = (part: Part): part is Lost => 'lowest' in part;
-
-const firstLsnOf = (part: Part): Lsn => (isLost(part) ? part.firstLsn : part.header.firstLsn);
 
 /**
  * Decides, by reading only, how a log goes on around its damage: every segment is kept that has something readable, every LSN
@@ -52,110 +34,19 @@ export function* planAround(
   files: LogFiles,
   survey: Survey,
   damage: WalError,
-  salvageLsn: Lsn | undefined,
+  salvageLsn: Lsn | readonly Lsn[] | undefined,
   progress: ReadProgress,
 ): IoRoutine<SalvagePlan> {
-  const order = new Confirmation(salvageLsn);
-  const parts = new PartsSearch(new SalvageFiles(survey), salvageLsn, order).find();
-  const plan =
-    parts === undefined ? undefined : yield* new AroundPlan(io, directory, survey, progress, order).make(parts, files);
-  if (plan === undefined) throw order.asked === undefined ? asking(directory, damage) : askingFor(order.asked, damage);
+  const answers = new Answers(salvageLsn);
+  const parts = new PartsSearch(new SalvageFiles(survey), answers).find();
+  if (parts === undefined) throw asking(directory, damage);
+  // What is asked for is not guessed: a plan is made only of parts that are known.
+  const plan = answers.areComplete
+    ? yield* new AroundPlan(io, directory, survey, progress, answers).make(parts, files)
+    : undefined;
+  if (plan === undefined || !answers.areComplete) throw askingFor(answers.wanted, damage);
   const keptPaths = new Set([...plan.paths, ...plan.repairs.map(({ name }) => join(directory, name))]);
   return { ...plan, ...replacedBy(directory, files, survey, plan, keptPaths) };
-}
-
-/**
- * What the files do not show: whether a segment is missing before a lost part, whose number is not the next one. It may have cut off
- * records of the one below. The operator says that it does not matter, by the first LSN of the lost part.
- */
-class Confirmation {
-  /** The LSN to be given. */
-  asked: Lsn | undefined;
-  readonly #salvageLsn: Lsn | undefined;
-
-  constructor(salvageLsn: Lsn | undefined) {
-    this.#salvageLsn = salvageLsn;
-  }
-
-  isGivenFor({ firstLsn }: Lost): boolean {
-    if (this.#salvageLsn === firstLsn) return true;
-    this.asked = firstLsn;
-    return false;
-  }
-}
-
-/** Searches for the parts of the log, from the newest to the oldest. */
-class PartsSearch {
-  readonly #files: SalvageFiles;
-  readonly #salvageLsn: Lsn | undefined;
-  readonly #order: Confirmation;
-  readonly #parts: Part[] = [];
-
-  constructor(files: SalvageFiles, salvageLsn: Lsn | undefined, order: Confirmation) {
-    this.#files = files;
-    this.#order = order;
-    this.#salvageLsn = salvageLsn;
-  }
-
-  /** From the oldest to the newest; `undefined` when the files do not show them. */
-  find(): readonly Part[] | undefined {
-    const { highestBelow } = this.#files;
-    let found = highestBelow.call(this.#files, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
-    while (found !== undefined) {
-      const next = isSound(found) ? this.#addSound(found) : this.#addRemains(found);
-      if (next === 'unknown') return undefined;
-      found = next;
-    }
-    return this.#parts.length === 0 ? undefined : this.#parts.reverse();
-  }
-
-  /** @returns what is below it; `undefined` at the beginning of the log */
-  #addSound(link: Link): Link | Remains | undefined | 'unknown' {
-    const files = this.#files;
-    const { predecessor, number, firstLsn } = link.header;
-    if (files.isDoubled(number)) return 'unknown';
-    this.#parts.push(link);
-    if (predecessor === undefined || predecessor.number < (files.firstKept ?? 1)) return undefined;
-    const below = files.below(link);
-    if (below !== undefined) return below;
-    const [remains, ...others] = files.remainsOf(predecessor.number);
-    if (others.length > 0) return 'unknown';
-    if (remains !== undefined && remains.firstLsn < firstLsn) {
-      return this.#addLost(predecessor, remains.firstLsn, HoleReason.header, []);
-    }
-    const begun = this.#salvageLsn;
-    // Without any file below it, the log begins with this segment where no checkpoint tells otherwise, or the operator says so.
-    const isFirst = remains === undefined && files.isLowest(predecessor.number);
-    if (isFirst && (files.isBeginning(predecessor.number) || begun === firstLsn)) return undefined;
-    // Where the missing segment began is not known: it may have cut off records of the one before it.
-    if (remains !== undefined || begun === undefined || begun >= firstLsn) return 'unknown';
-    return this.#addLost(predecessor, begun, HoleReason.missing, []);
-  }
-
-  #addLost(
-    own: Predecessor,
-    firstLsn: Lsn,
-    reason: number,
-    remains: readonly Remains[],
-  ): Link | Remains | undefined | 'unknown' {
-    this.#parts.push({ own, firstLsn, lowest: own.number, reason, remains });
-    return this.#files.highestBelow(own.number, firstLsn);
-  }
-
-  /** A damaged segment that no readable one names: at the end of the log, or below a lost one, which becomes longer. */
-  #addRemains(remains: Remains): Link | Remains | undefined | 'unknown' {
-    const { number, firstLsn } = remains;
-    if (this.#files.remainsOf(number).length > 1) return 'unknown';
-    const above = this.#parts.at(-1);
-    if (above === undefined) {
-      this.#parts.push({ own: undefined, firstLsn, lowest: number, reason: HoleReason.header, remains: [remains] });
-    } else {
-      const lost = above as Lost;
-      if (number !== lost.lowest - 1 && !this.#order.isGivenFor(lost)) return 'unknown';
-      this.#parts[this.#parts.length - 1] = { ...lost, firstLsn, lowest: number, remains: [...lost.remains, remains] };
-    }
-    return this.#files.highestBelow(number, firstLsn);
-  }
 }
 
 /** What is decided before files and numbers are. */
@@ -172,21 +63,21 @@ class AroundPlan {
   readonly #directory: string;
   readonly #survey: Survey;
   readonly #progress: ReadProgress;
-  readonly #order: Confirmation;
+  readonly #answers: Answers;
   readonly #kept: Segment[] = [];
   readonly #changes = new Map<Segment, Change>();
   readonly #paths: string[] = [];
 
-  constructor(io: StorageIo, directory: string, survey: Survey, progress: ReadProgress, order: Confirmation) {
+  constructor(io: StorageIo, directory: string, survey: Survey, progress: ReadProgress, answers: Answers) {
     this.#io = io;
     this.#directory = directory;
     this.#survey = survey;
     this.#progress = progress;
-    this.#order = order;
+    this.#answers = answers;
   }
 
-  /** @returns `undefined` when the files do not show how the parts follow each other */
-  *make(parts: readonly Part[], files: LogFiles): IoRoutine<Around | undefined> {
+  /** Where the files do not show that a part follows another, the answers have to: see there whether they do. */
+  *make(parts: readonly Part[], files: LogFiles): IoRoutine<Around> {
     const { checkpoint } = this.#survey;
     const newest: EndOfLog = { checkpoint, seen: seenBy(checkpoint) };
     let from = BEGINNING;
@@ -201,9 +92,7 @@ class AroundPlan {
         continue;
       }
       const read = yield* readAround(this.#io, part, next && firstLsnOf(next), newest, this.#progress);
-      if (next !== undefined && isLost(next) && !isSurelyBefore(read, part, next) && !this.#order.isGivenFor(next)) {
-        return undefined;
-      }
+      if (next !== undefined && isLost(next) && !isSurelyBefore(read, part, next)) this.#answers.confirm(next.firstLsn);
       yield* this.#keep(part, read);
       from = linkBehind(read.segment);
       nextLsn = read.segment.nextLsn;
