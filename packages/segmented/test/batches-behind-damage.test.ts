@@ -83,8 +83,12 @@ describe('a payload that has headers of its own record', () => {
   });
 });
 
-test('a damaged byte of a hole costs nothing that is behind it', () => {
-  const files = makeBatches([['1'], ['2', '3', '4'], ['5', '6', '7', '8'], ['9']]);
+test.each([
+  ['', '4'],
+  [' that ends before the last bytes of a block', '4'.repeat(508 - 33 - 33 - 33 - 32)],
+])('a damaged byte of a hole%s costs nothing that is behind it', (_, third) => {
+  const files = makeBatches([['1'], ['2', '3', third], ['5', '6', '7', '8'], ['9']]);
+  expect(framesIn(files).find(({ lsn }) => lsn === 5)?.start).toBe(third === '4' ? 644 : 1024);
   const io = restore(damageAt(files, 3, [PAYLOAD, 1]));
   skipCorrupt(io, ONE_SEGMENT).closeSync();
   const salvaged = snapshot(io, DIRECTORY);
@@ -93,6 +97,7 @@ test('a damaged byte of a hole costs nothing that is behind it', () => {
     start: number;
     end: number;
   };
+  expect(end).toBe(third === '4' ? 644 : 1020);
   for (let at = start; at < end; at++) {
     // Its length, LSN and everything else of it.
     for (const mask of [1, 0xff]) {

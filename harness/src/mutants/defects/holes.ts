@@ -99,6 +99,14 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
+    name: 'damaged-hole-before-a-block-unknown',
+    test: BATCHES_TEST,
+    breaks: 'Damage of a hole costs nothing behind it, also where it ends before the last bytes of a block.',
+    file: BATCH_PROOF,
+    find: '  for (const length of lengthsUpTo(offset - start, said, paddingBefore(offset, header.blockBytes))) {\n',
+    replace: '  for (const length of lengthsUpTo(offset - start, said, 1)) {\n',
+  },
+  {
     name: 'beginning-lost-in-silence',
     test: ORDER_TEST,
     breaks: 'A log whose first files are missing has a hole there, and not only a later beginning.',

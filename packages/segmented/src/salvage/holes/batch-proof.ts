@@ -51,25 +51,28 @@ export function* continuesBatch(search: FrameSearch, found: FoundFrame): IoRouti
 function* isBehindHole(search: FrameSearch, { offset, record }: FoundFrame): IoRoutine<boolean> {
   const { io, file, header, from, nextLsn } = search;
   const { lsn } = record;
-  if (
-    lsn === nextLsn ||
-    lsn - nextLsn > HOLE_RECORDS_MAX ||
-    offset - frameStart(from, header.blockBytes) < MARK_FRAME_BYTES
-  ) {
-    return false;
-  }
-  for (const reason of Object.values(HoleReason)) {
-    const [hole] = piecesOf({ from, to: offset, firstLsn: nextLsn, nextLsn: lsn, reason }, header);
-    if (hole === undefined) return false;
-    const bytes = new Uint8Array(hole.bytes.length);
-    yield* ioSteps.read(io, file, bytes, hole.at);
-    if (isSame(bytes, hole.bytes, 4, FRAME_HEADER_BYTES)) return true;
-    if (!isSame(bytes, hole.bytes, 0, 4) || !isSame(bytes, hole.bytes, FRAME_HEADER_BYTES, bytes.length)) continue;
-    // One byte of the checksum is damaged, and nothing else.
-    if ([4, 5, 6, 7].filter((at) => bytes[at] !== hole.bytes[at]).length === 1) return true;
+  const start = frameStart(from, header.blockBytes);
+  if (lsn === nextLsn || lsn - nextLsn > HOLE_RECORDS_MAX || offset - start < MARK_FRAME_BYTES) return false;
+  const said = FRAME_HEADER_BYTES + ((yield* headerAt(search, start))?.length ?? 0);
+  // It may end before the last bytes of a block, or before padding.
+  for (const length of lengthsUpTo(offset - start, said, paddingBefore(offset, header.blockBytes))) {
+    const gap = { from: start, to: start + length, firstLsn: nextLsn, nextLsn: lsn };
+    for (const reason of Object.values(HoleReason)) {
+      const [hole] = piecesOf({ ...gap, reason }, header);
+      if (hole === undefined) return false;
+      const bytes = new Uint8Array(hole.bytes.length);
+      yield* ioSteps.read(io, file, bytes, hole.at);
+      if (isSame(bytes, hole.bytes, 4, FRAME_HEADER_BYTES)) return true;
+      if (!isSame(bytes, hole.bytes, 0, 4) || !isSame(bytes, hole.bytes, FRAME_HEADER_BYTES, bytes.length)) continue;
+      // One byte of the checksum is damaged, and nothing else.
+      if ([4, 5, 6, 7].filter((at) => bytes[at] !== hole.bytes[at]).length === 1) return true;
+    }
   }
   return false;
 }
+
+/** Up to how many bytes between the end of a frame and another one can be padding, and one more. */
+const paddingBefore = (offset: number, blockBytes: number): number => (offset % blockBytes === 0 ? blockBytes : 1);
 
 const isSame = (one: Uint8Array, other: Uint8Array, start: number, end: number): boolean =>
   Buffer.compare(one.subarray(start, end), other.subarray(start, end)) === 0;
@@ -94,7 +97,7 @@ function* continuedByRestored(search: FrameSearch, end: number, lsn: Lsn): IoRou
     setUint64(view, FRAME_HEADER_BYTES, lsn);
     const said = FRAME_HEADER_BYTES + view.getUint32(0, true);
     let [checksum, done] = [seedOf(header), FRAME_HEADER_BYTES];
-    for (const length of lengthsUpTo(frameBytes, said, end % header.blockBytes === 0 ? header.blockBytes : 1)) {
+    for (const length of lengthsUpTo(frameBytes, said, paddingBefore(end, header.blockBytes))) {
       checksum = yield* continuedChecksum(bytes, checksum, done, length);
       done = length;
       if (checksum !== view.getUint32(4, true)) continue;
