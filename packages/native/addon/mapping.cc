@@ -68,8 +68,6 @@ struct MappedFile {
   napi_ref buffer = nullptr;
   napi_env env = nullptr;
   bool mapped = false;
-  // unmap() has detached the ArrayBuffer while the memory was in it: it was not moved into another one.
-  bool detached = false;
   bool left_mapped = false;
   // An ArrayBuffer of this one byte, which lives as long as the memory: 1 when a page could not be read and became
   // zeros.
@@ -114,16 +112,16 @@ bool IsInItsBuffer(MappedFile* file) {
 // process ends.
 void FinalizeWitness(napi_env, void*, void* hint) {
   auto* file = static_cast<MappedFile*>(hint);
-  file->left_mapped = file->mapped && !file->detached && !IsInItsBuffer(file);
+  file->left_mapped = file->mapped && !IsInItsBuffer(file);
   // It stays guarded as long, which needs this object.
   if (file->left_mapped) file->holders += 1;
   LetGo(file);
 }
 
-// The only place where memory is unmapped: no ArrayBuffer has it any more.
+// No ArrayBuffer has the memory any more. It is unmapped already where unmap() has detached its ArrayBuffer.
 void FinalizeMemory(napi_env env, void*, void* hint) {
   auto* file = static_cast<MappedFile*>(hint);
-  if (!file->left_mapped) UnmapMemory(file);
+  if (file->mapped && !file->left_mapped) UnmapMemory(file);
   file->mapped = false;
   if (file->buffer != nullptr) napi_delete_reference(env, file->buffer);
   if (file->witness != nullptr) napi_delete_reference(env, file->witness);
@@ -426,7 +424,9 @@ napi_value ReleasePages(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// unmap(handle, buffer): detaches the ArrayBuffer, whose finalizer unmaps the memory.
+// unmap(handle, buffer): detaches the ArrayBuffer and unmaps the memory. The finalizer of the memory would run only at a turn of the
+// event loop: a program that only blocks would reach the limit of mappings of its process. Memory that was moved into another
+// ArrayBuffer is unmapped by the finalizer.
 napi_value Unmap(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   GetArguments(env, info, 2, arguments);
@@ -438,7 +438,12 @@ napi_value Unmap(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   CloseFile(file);
-  if (!detached && napi_detach_arraybuffer(env, arguments[1]) == napi_ok) file->detached = true;
+  // An ArrayBuffer whose memory was moved into another one is detached.
+  if (detached) return nullptr;
+  void* memory = nullptr;
+  napi_get_arraybuffer_info(env, arguments[1], &memory, nullptr);
+  const bool has_memory = file->mapped && memory == file->address;
+  if (napi_detach_arraybuffer(env, arguments[1]) == napi_ok && has_memory) UnmapMemory(file);
   return nullptr;
 }
 

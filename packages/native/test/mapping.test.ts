@@ -500,6 +500,21 @@ describe.runIf(available && onLinux).each(Object.entries(LEAKS))('mappings %s', 
   });
 });
 
+describe.runIf(available && onLinux)('a program that only blocks', () => {
+  it('has nothing mapped that it has unmapped: a process has a limit of mappings', () => {
+    const path = fileWith(content(PAGE * 3));
+    const fd = opened(path, 'r');
+    const mappings = (): number => readFileSync('/proc/self/maps', 'utf8').split(path).length - 1;
+    for (let count = 0; count < 20; count++) {
+      const mapping = mapFile(fd);
+      const view = new Uint8Array(mapping.buffer);
+      expect([mappings(), view.length]).toEqual([1, 3 * PAGE]);
+      mapping.unmap();
+      expect([mappings(), view.length]).toEqual([0, 0]);
+    }
+  });
+});
+
 const MOVED = `
 const path = process.argv[1];
 const fd = fs.openSync(path, 'r');

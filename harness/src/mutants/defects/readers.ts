@@ -151,4 +151,12 @@ export const READERS_DEFECTS: readonly Defect[] = [
     find: "second !== undefined || from === 'checkpoint'",
     replace: 'second !== undefined',
   },
+  {
+    name: 'unmapped-by-the-finalizer-only',
+    test: 'packages/native/test/mapping.test.ts',
+    breaks: 'A program that only blocks has nothing mapped that it has unmapped.',
+    file: 'packages/native/addon/mapping.cc',
+    find: 'napi_ok && has_memory) UnmapMemory(file);',
+    replace: 'napi_ok && has_memory) return nullptr;',
+  },
 ];
