@@ -66,7 +66,7 @@ export interface WalErrorFacts {
   readonly lsn?: number;
   /** The first LSN that is still in the log; of a hole, the first one that is lost. */
   readonly firstLsn?: number;
-  /** Of a hole, the last LSN that is lost. */
+  /** Of a hole, the last LSN that is lost; of an import that found no room, the last one of the source that is appended. */
   readonly lastLsn?: number;
   /** Why, as a short stable word such as `'checksum'` or `'missing-segment'`. */
   readonly reason?: string;

@@ -454,6 +454,27 @@ describe('a quarantine', () => {
     expect(Array.from(replayQuarantine(quarantine), numberIn)).toEqual(expected);
   });
 
+  test('of a salvage that keeps a prefix is cut where a file with a damaged header began', async () => {
+    for (const mode of ['salvage', 'skip-corrupt'] as const) {
+      const directory = temporaryDirectory();
+      const path = join(directory, 'log');
+      await (await cutAndSalvaged(path, 'skip-corrupt', [])).shutdown();
+      const [first, second] = readdirSync(path).filter((name) => name.endsWith('.seg')) as [string, string];
+      flip(join(path, first), offsetOf(join(path, first), 1) + 80);
+      flip(join(path, second), 50);
+      const salvageLsn = mode === 'salvage' ? { salvageLsn: 1 } : {};
+      const wal = await Wal.open(path, { ...SMALL, recoveryMode: mode, ...salvageLsn });
+      const { quarantine } = wal.recovery.salvage as { quarantine: string };
+      await wal.shutdown();
+      expect(readdirSync(quarantine)).toEqual(expect.arrayContaining([first, second]));
+      expect(Array.from(replayQuarantine(quarantine), numberIn)).toEqual(numbers(2, 50));
+      // A file that the salvage has not put there shows nothing.
+      writeFileSync(join(quarantine, 'wal-0000000002-00000000000000000021.seg.1'), 'no segment');
+      writeFileSync(join(quarantine, 'wal-0000000003-00000000000000000021.seg'), 'no segment');
+      expect(Array.from(replayQuarantine(quarantine), numberIn)).toEqual(numbers(2, 50));
+    }
+  });
+
   test('whose files have records with the same LSNs continues behind the record that an aborted import has reached', async () => {
     const directory = temporaryDirectory();
     const wal = await salvaged(join(directory, 'log'), 27);
@@ -483,7 +504,8 @@ describe('a quarantine', () => {
         const { sourceFile, sourceLsn } = last as ImportReport;
         expect(path).toBe(join(quarantine, sourceFile as string));
         expect(lsn).toBe(sourceLsn);
-        after = { file: sourceFile as string, lsn: sourceLsn };
+        // As the error has it, or as the report has it.
+        after = { file: (aborted % 2 === 1 ? path : sourceFile) as string, lsn: sourceLsn };
         expect(message).toContain(`after: { file: '${sourceFile}', lsn: ${sourceLsn} }`);
         if (aborted === 0) continue;
         // Stopped at once it is where it was.
@@ -498,6 +520,11 @@ describe('a quarantine', () => {
     ).toEqual([]);
     const position = { file: 'wal-0000000099-00000000000000000500.seg', lsn: 1 };
     expect(() => [...replayQuarantine(quarantine, { after: position })]).toThrow(
+      expect.objectContaining({ code: 'WAL_NOT_FOUND' }),
+    );
+    // A path leads to this directory, or to no file of it.
+    const elsewhere = { ...position, file: join(directory, names[0] as string) };
+    expect(() => [...replayQuarantine(quarantine, { after: elsewhere })]).toThrow(
       expect.objectContaining({ code: 'WAL_NOT_FOUND' }),
     );
     expect(() => replayQuarantine(quarantine, { after: { ...position, lsn: -1 } })).toThrow(RangeError);

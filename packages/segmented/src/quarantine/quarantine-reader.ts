@@ -28,7 +28,7 @@ export interface UnreadablePart {
 
 /** A record in a quarantine. */
 export interface QuarantinePosition {
-  /** The name of the file that it is in. */
+  /** The name of the file that it is in, or its path in the quarantine, as `WAL_ABORTED` has it. */
   readonly file: string;
   readonly lsn: Lsn;
 }

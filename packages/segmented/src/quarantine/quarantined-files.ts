@@ -63,14 +63,30 @@ function beginningsIn(
   const beginnings: Beginning[] = [...headers, ...repairs.map(({ header, name }) => decodeSegmentHeader(header, name))]
     .filter((header) => header !== undefined)
     .filter(({ logId }) => journal === undefined || sameId(logId, journal.logId));
-  // A salvage around damage has found out that a file of which only the name is known follows those with smaller numbers.
-  if (repairs.length > 0) {
-    for (const [index, name] of names.entries()) {
-      const named = headers[index] === undefined ? segmentNameOf(name) : undefined;
-      if (named !== undefined) beginnings.push({ ...named, salvaged: false });
-    }
+  const unreadable = names.filter((_, index) => headers[index] === undefined);
+  return journal === undefined ? beginnings : [...beginnings, ...namedIn(unreadable, beginnings, journal)];
+}
+
+/** The segments of which a salvage had only the name, as it has decided with these names itself. @param names - of files without a readable header */
+function namedIn(
+  names: readonly string[],
+  known: readonly Beginning[],
+  { hidden, number: newest, from }: SalvageJournal,
+): readonly Beginning[] {
+  const listed = new Set(hidden);
+  // The damaged copy of a segment shows nothing.
+  const taken = new Set([from.predecessor?.number, ...known.map(({ number }) => number)]);
+  const named = new Map<number, Beginning>();
+  for (const each of names) {
+    const name = segmentNameOf(each);
+    // The new segment has a number above those of all files that may be of the log.
+    if (name === undefined || !listed.has(name.name) || name.number >= newest || taken.has(name.number)) continue;
+    const { number } = name;
+    // Of two files with one number one is the segment: what is behind the higher LSN was cut off in either case.
+    const firstLsn = Math.max(name.firstLsn, named.get(number)?.firstLsn ?? 0);
+    named.set(number, { number, firstLsn, salvaged: false });
   }
-  return beginnings;
+  return [...named.values()];
 }
 
 /** By the number of each segment: the lowest LSN with which a later one begins. */

@@ -1,3 +1,4 @@
+import { basename, dirname, resolve } from 'node:path';
 import type { Lsn } from '@walstack/codec';
 import {
   checkBoolean,
@@ -125,11 +126,12 @@ export class QuarantineReplay implements Iterable<WalRecord>, AsyncIterable<WalR
   }
 }
 
-/** @throws `TypeError`, `RangeError` with Node's codes */
-export function checkPosition(after: unknown): QuarantinePosition {
+/** @param directory - the quarantine, which the path of a file may begin with @throws `TypeError`, `RangeError` with Node's codes */
+export function checkPosition(after: unknown, directory: string): QuarantinePosition {
   const { file, lsn } = checkOptions<QuarantinePosition>('after', after as QuarantinePosition, POSITION);
   if (typeof file !== 'string') throw invalidType('after.file', 'a string', file);
-  return { file, lsn: checkInteger('after.lsn', lsn) };
+  const isInside = basename(file) !== file && resolve(dirname(file)) === resolve(directory);
+  return { file: isInside ? basename(file) : file, lsn: checkInteger('after.lsn', lsn) };
 }
 
 const POSITION = optionNames<QuarantinePosition>({ file: true, lsn: true });
@@ -161,11 +163,12 @@ function checkQuarantine(
   } = checkOptions('options', options, OPTIONS);
   if (io !== undefined && typeof io?.submitRead !== 'function') throw invalidType('io', 'a StorageIo', io);
   checkOnProgress('onUnreadable', onUnreadable);
+  const path = checkPath('directory', directory);
   const plan = {
-    directory: checkPath('directory', directory),
+    directory: path,
     from: checkLsn('from', from),
     to: checkLsn('to', to),
-    after: after === undefined ? undefined : checkPosition(after),
+    after: after === undefined ? undefined : checkPosition(after, path),
     types:
       types === undefined
         ? undefined

@@ -131,6 +131,11 @@ export class Committer<I> {
     return this.#durableUnlessAborted(lsn, signal, true);
   }
 
+  /** Waits for a record as its commit does: it rejects when the disk is full. */
+  committed(lsn: Lsn): Promise<Lsn> {
+    return this.#groups.wait(lsn);
+  }
+
   /** Throws, or returns a promise. */
   ready(signal: AbortSignal | undefined): Promise<void> {
     throwIfAborted(signal, 'the wait for room was aborted');

@@ -110,8 +110,8 @@ export interface CheckedImport {
   readonly onProgress: ImportOptions['onProgress'];
 }
 
-/** @throws `TypeError`, `RangeError` with Node's codes */
-export function checkImport(options: ImportOptions): CheckedImport {
+/** @param directory - the source @throws `TypeError`, `RangeError` with Node's codes */
+export function checkImport(options: ImportOptions, directory: string): CheckedImport {
   const {
     from = 'first',
     to,
@@ -143,7 +143,7 @@ export function checkImport(options: ImportOptions): CheckedImport {
     filter: checkFilter(filter).matches,
     matches,
     quarantine,
-    after: after === undefined ? undefined : quarantine ? checkPosition(after) : onlyOfQuarantine(after),
+    after: after === undefined ? undefined : quarantine ? checkPosition(after, directory) : onlyOfQuarantine(after),
     onHole: checkOnHole('onHole', onHole),
     groupBytes: checkInteger('groupBytes', groupBytes, 1, GROUP_BYTES_MAX),
     decoding,

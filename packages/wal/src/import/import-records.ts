@@ -16,7 +16,7 @@ interface ImportTarget {
   /** Appends bytes as they are, once there is room. */
   readonly append: (payload: Uint8Array, options: AppendOptions) => Lsn | Promise<Lsn>;
   readonly appendBatch: (batch: Batch) => Lsn | Promise<Lsn>;
-  /** Waits until everything that was appended up to an LSN is durable. */
+  /** Waits until everything that was appended up to an LSN is durable. @throws `WAL_NO_SPACE` when the disk is full */
   readonly durable: (lsn: Lsn) => Promise<unknown>;
 }
 
@@ -26,8 +26,8 @@ export async function importRecords(
   source: string | URL,
   options: ImportOptions,
 ): Promise<ImportReport> {
-  const checked = checkImport(options);
   const directory = checkPath('source', source);
+  const checked = checkImport(options, directory);
   const { log } = target;
   refuseOwn(directory, log, checked.io ?? log.io);
   const reader = readerOf(directory, checked, log);
@@ -108,12 +108,12 @@ class Import {
       if (typeof this.#asked.from === 'number') this.#throwIfAborted();
       await this.#readAll();
       await this.#endBatch();
+      await this.#endGroup();
     } catch (error) {
-      // What was appended is imported: an error of the source does not leave it in doubt.
+      // What was appended is imported: an error of the source does not leave it in doubt. It stays so on a full disk only.
       if (this.#target.log.failure === undefined) await this.#endGroup().catch(() => {});
-      throw error;
+      throw this.#isFull(error) ? this.#withoutRoom(error) : error;
     }
-    await this.#endGroup();
     return this.#durable;
   }
 
@@ -216,14 +216,46 @@ class Import {
   #throwIfAborted(): void {
     const { signal } = this.#asked;
     if (signal?.aborted !== true) return;
-    const { sourceLsn, sourceFile } = this.#durable;
-    const what = `importing ${this.#source} was aborted`;
-    const [next, path] =
-      sourceFile === undefined
-        ? [`from: ${sourceLsn + 1}`, this.#source]
-        : [`after: { file: '${sourceFile}', lsn: ${sourceLsn} }`, join(this.#source, sourceFile)];
-    throw aborted(signal, `${what}: go on with ${next}`, { path, lsn: sourceLsn });
+    const what = `importing ${this.#source} was aborted: go on with ${placeBehind(this.#durable)}`;
+    throw aborted(signal, what, this.#reached);
   }
+
+  /** Whether an error says that the log has no room on its disk. Not one of the source, or of the application. */
+  #isFull(error: unknown): error is WalError {
+    return WalError.is(error, 'WAL_NO_SPACE') && this.#target.log.failure === undefined;
+  }
+
+  /** The error where what was appended is not durable, or no more can be: when there is room, it goes on behind that. */
+  #withoutRoom(error: WalError): WalError {
+    // Not what the call for one record would have to do.
+    const cause = WalError.is(error.cause) ? error.cause : error;
+    const what = `importing ${this.#source} ended, as there is no room on the disk (${cause.message})`;
+    const { systemCode } = cause;
+    const [read, durable] = [this.#read, this.#durable];
+    const isUnknown = read !== durable;
+    const next = isUnknown
+      ? `when there is room, await sync(), which makes durable what was appended, and go on with ${placeBehind(read)}; ` +
+        `in a log that was closed before go on with ${placeBehind(durable)}`
+      : `when there is room, await sync() and go on with ${placeBehind(durable)}`;
+    const facts = {
+      ...this.#reached,
+      lastLsn: read.sourceLsn,
+      ...(systemCode === undefined ? {} : { systemCode }),
+      ...(isUnknown ? { reason: 'outcome-unknown' } : {}),
+    };
+    return new WalError('WAL_NO_SPACE', `${what}: ${next}`, facts, { cause });
+  }
+
+  /** The last record of the source that is imported and durable. */
+  get #reached(): { readonly path: string; readonly lsn: Lsn } {
+    const { sourceLsn, sourceFile } = this.#durable;
+    return { path: sourceFile === undefined ? this.#source : join(this.#source, sourceFile), lsn: sourceLsn };
+  }
+}
+
+/** The option with which an import goes on behind what a report counts. */
+function placeBehind({ sourceLsn, sourceFile }: ImportReport): string {
+  return sourceFile === undefined ? `from: ${sourceLsn + 1}` : `after: { file: '${sourceFile}', lsn: ${sourceLsn} }`;
 }
 
 /** The report of an import that has not begun. */
