@@ -1,11 +1,13 @@
 /// <reference lib="es2024.arraybuffer" />
 /// <reference lib="es2024.sharedmemory" />
 
-import { Batch, type SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { Batch, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { moved } from '../../../harness/test-kit/moved-memory.js';
 import { TestEnvironment } from './support/environments.js';
+import { RING } from './support/full-disks.js';
 import { openIn, texts } from './support/logs.js';
 
 /** Bytes whose memory goes elsewhere, or becomes smaller or larger, before or while they are appended. */
@@ -125,6 +127,25 @@ describe.each(['type', 'meta', 'tenantId', 'databaseId', 'vshardId'] as const)(
         name === 'type' || name === 'meta',
       ]);
       wal.closeSync();
+    });
+
+    test('may begin to cut the log beside a group in flight, behind other records: nothing is appended then', async () => {
+      const io = new SimulatedDisk().createStorageIo(RING);
+      const wal = await SegmentedWal.open({ directory: '/log', io, ...new TestEnvironment().options });
+      wal.append('kept');
+      const synced = wal.sync();
+      wal.append('cut off');
+      let cut: Promise<unknown> | undefined;
+      const options = {
+        get [name]() {
+          cut ??= wal.truncateAfter(1);
+          return value;
+        },
+      };
+      expect(() => wal.append('late', options)).toThrow(expect.objectContaining({ code: 'WAL_STATE' }));
+      await Promise.all([synced, cut]);
+      expect([wal.nextLsn, texts(wal.replay())]).toEqual([2, ['kept']]);
+      await wal.close();
     });
 
     test('may close the log, or begin to cut it: nothing is appended then', async () => {

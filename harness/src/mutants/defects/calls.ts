@@ -52,6 +52,11 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     file: `${WAL}/wal.ts`,
     find: '  async replay(from: ReadFrom,',
     replace: '  replay(from: ReadFrom,',
+    also: {
+      file: `${WAL}/wal.ts`,
+      find: 'return await readEvents(this.#log, this.#payloads, from, options).forEach(f);',
+      replace: 'return readEvents(this.#log, this.#payloads, from, options).forEach(f);',
+    },
   },
   {
     name: 'iterators-outlive-their-log',
