@@ -1,12 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, directoryFor } from '../../../harness/test-kit/backends.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+
+/** With `WALSTACK_LONG` set, a backup each second for a minute. */
+const isLong = process.env['WALSTACK_LONG'] !== undefined;
+const BACKUPS = isLong ? 60 : 12;
+const PAUSE_MS = isLong ? 1000 : 0;
 
 /** The names of a directory's files, but for its lock, with a hash of the bytes of each. */
 function hashes(directory: string): Record<string, string> {
@@ -48,7 +54,8 @@ describe.each(BACKENDS)('on %s', (name, create) => {
       readonly firstLsn: number;
       readonly lastLsn: number;
     }[] = [];
-    for (let backup = 1; backup <= 12; backup++) {
+    for (let backup = 1; backup <= BACKUPS; backup++) {
+      await setTimeout(PAUSE_MS);
       const target = acknowledged + 60;
       while (acknowledged < target) await new Promise(setImmediate);
       // Every third one brings an earlier one up to date.
