@@ -39,8 +39,8 @@ test('the order of segments without a number between is confirmed by the first L
     code: 'WAL_CORRUPT',
     message: expect.stringContaining(' 5, if no segment is missing before it'),
   });
-  expect(() => skipCorrupt(restore(broken), { ...CONFIG, salvageLsn: [4, 6, nextLsn] })).toThrow('beside 4, 6, ');
-  for (const salvageLsn of [undefined, 4, 6, nextLsn]) {
+  expect(() => skipCorrupt(restore(broken), { ...CONFIG, salvageLsn: [6, nextLsn] })).toThrow('beside 6, ');
+  for (const salvageLsn of [undefined, 6, nextLsn]) {
     expect(() =>
       skipCorrupt(restore(broken), { ...CONFIG, ...(salvageLsn === undefined ? {} : { salvageLsn }) }),
     ).toThrow(names5);
@@ -58,6 +58,43 @@ test('the order of segments without a number between is confirmed by the first L
   const around = skipCorrupt(restore(both), { ...CONFIG, salvageLsn: 5 });
   expect(Math.max(...lsnsOf(around.recovery.holes))).toBe(firstLsnOf(names[3] as string) - 1);
   around.closeSync();
+});
+
+test('a segment that is missing before a damaged one begins where the operator says: what it had cut off does not come back', () => {
+  const { files, payloads } = cutLog([2]);
+  const [, missing, damaged, next] = segmentNames(files) as [string, string, string, string];
+  expect(firstLsnOf(missing)).toBe(3);
+  const broken = changed(without(files, missing), damaged, flip(50));
+  expect(refusalOf(broken)).toContain(`${firstLsnOf(damaged)}, if no segment is missing before it`);
+  expect(refusalOf(broken)).toContain('the first LSN of the missing one, from 2 on');
+  const io = restore(broken);
+  const wal = skipCorrupt(io, { ...CONFIG, salvageLsn: 3 });
+  expect(wal.recovery.holes).toEqual([{ firstLsn: 3, lastLsn: firstLsnOf(next) - 1, reason: 'header' }]);
+  const expected = [...payloads.slice(0, 2), ...payloads.slice(firstLsnOf(next) - 1)];
+  expect(texts(wal.replay({ onHole: 'skip' }))).toEqual(expected);
+  wal.closeSync();
+  expect(openIn(io, CONFIG).recovery.holes).toEqual(wal.recovery.holes);
+});
+
+test('of missing segments that follow each other all may be named: the first of them counts', () => {
+  const { files, payloads } = cutLog([2]);
+  const [, second, third, next] = segmentNames(files) as [string, string, string, string];
+  const broken = without(files, second, third);
+  const wal = skipCorrupt(restore(broken), { ...CONFIG, salvageLsn: [firstLsnOf(third), firstLsnOf(second)] });
+  expect(wal.recovery.holes).toEqual([{ firstLsn: 3, lastLsn: firstLsnOf(next) - 1, reason: 'missing-segment' }]);
+  expect(texts(wal.replay({ onHole: 'skip' }))).toEqual([
+    ...payloads.slice(0, 2),
+    ...payloads.slice(firstLsnOf(next) - 1),
+  ]);
+  wal.closeSync();
+
+  const beginning = NAMES.slice(0, 3);
+  const begun = skipCorrupt(restore(without(made.files, ...beginning)), {
+    ...CONFIG,
+    salvageLsn: beginning.map(firstLsnOf),
+  });
+  expect(begun.recovery).toMatchObject({ firstLsn: 1, holes: [{ firstLsn: 1, lastLsn: firstLsnOf(nameOf(3)) - 1 }] });
+  begun.closeSync();
 });
 
 test('damaged segments on both sides of a number that is not there are confirmed by the first LSN of the later one', () => {
@@ -87,7 +124,7 @@ test.each([1, 2])('a log without its first %i files needs the LSN with which the
 
   // Or the LSN with which the log begins now, where nothing is missed before it.
   const begins = skipCorrupt(restore(files), { ...CONFIG, salvageLsn: next });
-  expect(begins.recovery).toMatchObject({ firstLsn: next, holes: [] });
+  expect(begins.recovery).toMatchObject({ firstLsn: next, holes: [], salvage: { lost: [] } });
   begins.closeSync();
 });
 

@@ -8,6 +8,7 @@ const BACKUP = `${SEGMENTED}/backup/backup.ts`;
 const HOLES_TEST = 'packages/segmented/test/holes.test.ts';
 const PROPERTY_TEST = 'packages/segmented/test/holes.property.test.ts';
 const BATCHES_TEST = 'packages/segmented/test/batches-behind-damage.test.ts';
+const SKIP_PLAN = `${SEGMENTED}/salvage/holes/skip-plan.ts`;
 const ANSWERS = `${SEGMENTED}/salvage/holes/answers.ts`;
 const PARTS_SEARCH = `${SEGMENTED}/salvage/holes/parts-search.ts`;
 const ORDER_TEST = 'packages/segmented/test/holes-in-order.test.ts';
@@ -119,16 +120,41 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     test: ORDER_TEST,
     breaks: 'Where a number is not there below a damaged header, the LSN in its name confirms the order.',
     file: ANSWERS,
-    find: '    if (this.#given.includes(firstLsn)) return;\n',
-    replace: '',
+    find: '    if (!this.includes(firstLsn)) {\n',
+    replace: '    if (firstLsn > 0) {\n',
   },
   {
     name: 'order-taken-for-granted',
     test: ORDER_TEST,
     breaks: 'A segment that may be missing below a damaged header is asked for.',
     file: ANSWERS,
-    find: '  confirm(firstLsn: Lsn): void {\n',
-    replace: '  confirm(firstLsn: Lsn): void {\n    if (firstLsn > 0) return;\n',
+    find: '    if (!this.includes(firstLsn)) {\n',
+    replace: '    if (firstLsn < 0) {\n',
+  },
+  {
+    name: 'missing-before-a-damaged-one-not-told',
+    test: ORDER_TEST,
+    breaks:
+      'A segment that is missing before one with a damaged header begins where the operator says, and what it cut off does not come back.',
+    file: SKIP_PLAN,
+    find: '        if (firstLsn < next.firstLsn) {\n',
+    replace: '        if (firstLsn < 0) {\n',
+  },
+  {
+    name: 'last-of-several-missing-segments',
+    test: ORDER_TEST,
+    breaks: 'Of missing segments that follow each other the first one is where the hole begins.',
+    file: ANSWERS,
+    find: 'Math.min(...inRange)',
+    replace: 'Math.max(...inRange)',
+  },
+  {
+    name: 'lost-before-a-named-beginning',
+    test: ORDER_TEST,
+    breaks: 'Nothing is reported as lost before the LSN that the operator has named as the beginning of the log.',
+    file: SKIP_PLAN,
+    find: ' && !this.#answers.includes(first.firstLsn)',
+    replace: '',
   },
   {
     name: 'beginning-lost-with-a-header',

@@ -6,7 +6,6 @@ import {
   type Mapping,
   mapFile,
   mappingUnavailableReason,
-  unlockFile,
 } from '@walstack/native';
 import { corruption } from '../chain/corruption.js';
 import { type FileWindows, fits, type MemoryGuard, WINDOW_BYTES, type Window } from './file-windows.js';
@@ -30,8 +29,6 @@ export class MappedFile implements FileWindows {
   readonly #keeps: boolean;
   #fd: number;
   readonly #windows: WindowList<MappedWindow>;
-  /** Whether the buffer of a window was transferred away: it stays mapped as long as it is in use. */
-  #isMoved = false;
 
   private constructor(path: string, fd: number, size: number, keeps: boolean) {
     this.path = path;
@@ -89,7 +86,6 @@ export class MappedFile implements FileWindows {
   }
 
   renew(window: Window): Window {
-    if (this.#windows.find(window) !== undefined) this.#isMoved = true;
     return this.#windows.renew(window);
   }
 
@@ -124,9 +120,7 @@ export class MappedFile implements FileWindows {
   close(): void {
     if (this.#fd === -1) return;
     this.#unmap(this.#windows.takeAll());
-    // The memory is unmapped later, by a finalizer, and would keep the lock until then, though it is not accessible any
-    // more.
-    if (!this.#isMoved) unlockFile(this.#fd);
+    // Memory that was moved into another buffer is unmapped when that is collected, and keeps the lock until then.
     closeSync(this.#fd);
     this.#fd = -1;
   }
@@ -153,12 +147,7 @@ export class MappedFile implements FileWindows {
   }
 
   #unmap(windows: readonly MappedWindow[]): void {
-    for (const { mapping, bytes, length } of windows) {
-      // The finalizer unmaps it later: this drops the pages at once.
-      if (bytes.length === length) mapping.advise('dontneed');
-      else this.#isMoved = true;
-      mapping.unmap();
-    }
+    for (const { mapping } of windows) mapping.unmap();
   }
 }
 

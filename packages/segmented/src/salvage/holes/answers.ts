@@ -31,18 +31,31 @@ export class Answers {
     return `${this.#given.length === 0 ? '' : `beside ${this.#given.join(', ')}: `}${inOrder.join('; ')}`;
   }
 
+  /** Whether the operator has named an LSN: where the log begins with it, that nothing is missed before it. */
+  includes(lsn: Lsn): boolean {
+    return this.#given.includes(lsn);
+  }
+
   /**
-   * Whether a segment is missing before a lost part, whose number is not the next one. It may have cut off records of the one below.
-   * The first LSN of the part says that there is none, or that it does not matter.
+   * Where a lost part begins whose number is not the next one: a segment may be missing before it, and may have cut off records of the
+   * one below.
+   *
+   * @param least - not before this, as a segment is there that began before it
+   * @param firstLsn - of the part; the answer that no segment is missing, or that it does not matter
    */
-  confirm(firstLsn: Lsn): void {
-    if (this.#given.includes(firstLsn)) return;
-    this.#want(firstLsn, `${firstLsn}, if no segment is missing before it, or if it does not matter`);
+  beginningOfLost(least: Lsn, firstLsn: Lsn): Lsn {
+    const begun = this.#lowest(least, firstLsn);
+    if (begun !== undefined) return begun;
+    if (!this.includes(firstLsn)) {
+      const missing = least < firstLsn ? `, or else the first LSN of the missing one, from ${least} on` : '';
+      this.#want(firstLsn, `${firstLsn}, if no segment is missing before it, or if it does not matter${missing}`);
+    }
+    return firstLsn;
   }
 
   /** Where a missing segment began: not before `least`, as one is there that began before that. */
   beginningOf(least: Lsn, successor: Lsn): Lsn | undefined {
-    const begun = this.#highest(least, successor);
+    const begun = this.#lowest(least, successor);
     if (begun === undefined) {
       const range = least < successor - 1 ? `from ${least} to ${successor - 1}` : `${least}`;
       this.#want(successor - 1, `the first LSN of the missing segment before ${successor}, ${range}`);
@@ -52,8 +65,8 @@ export class Answers {
 
   /** Where the first segments of a log began that are missing; `undefined` where nothing is missed before the LSN, or this is not known. */
   beginningOfLog(firstLsn: Lsn): Lsn | undefined {
-    const begun = this.#highest(1, firstLsn);
-    if (begun === undefined && !this.#given.includes(firstLsn)) {
+    const begun = this.#lowest(1, firstLsn);
+    if (begun === undefined && !this.includes(firstLsn)) {
       this.#want(
         firstLsn,
         `the first LSN of the missing beginning of the log, below ${firstLsn}, or ${firstLsn} if nothing is missed`,
@@ -62,10 +75,10 @@ export class Answers {
     return begun;
   }
 
-  /** The highest given LSN in a range. */
-  #highest(from: Lsn, before: Lsn): Lsn | undefined {
+  /** The lowest given LSN in a range: of segments that follow each other all may be given. */
+  #lowest(from: Lsn, before: Lsn): Lsn | undefined {
     const inRange = this.#given.filter((lsn) => lsn >= from && lsn < before);
-    return inRange.length === 0 ? undefined : Math.max(...inRange);
+    return inRange.length === 0 ? undefined : Math.min(...inRange);
   }
 
   #want(lsn: Lsn, what: string): void {

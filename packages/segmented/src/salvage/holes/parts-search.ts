@@ -105,7 +105,8 @@ export class PartsSearch {
       this.#parts.push({ own: undefined, firstLsn, lowest: number, reason: HoleReason.header, remains: [remains] });
     } else {
       const lost = above as Lost;
-      if (number !== lost.lowest - 1) this.#answers.confirm(lost.firstLsn);
+      // All that is between the two is lost in any case.
+      if (number !== lost.lowest - 1) this.#answers.beginningOfLost(firstLsn + 1, lost.firstLsn);
       this.#parts[this.#parts.length - 1] = { ...lost, firstLsn, lowest: number, remains: [...lost.remains, remains] };
     }
     return this.#files.highestBelow(number, firstLsn);

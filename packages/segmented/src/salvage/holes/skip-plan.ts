@@ -77,7 +77,8 @@ class AroundPlan {
   }
 
   /** Where the files do not show that a part follows another, the answers have to: see there whether they do. */
-  *make(parts: readonly Part[], files: LogFiles): IoRoutine<Around> {
+  *make(found: readonly Part[], files: LogFiles): IoRoutine<Around> {
+    const parts = [...found];
     const { checkpoint } = this.#survey;
     const newest: EndOfLog = { checkpoint, seen: seenBy(checkpoint) };
     let from = BEGINNING;
@@ -91,8 +92,14 @@ class AroundPlan {
         if (last !== undefined) from = linkBehind(last);
         continue;
       }
-      const read = yield* readAround(this.#io, part, next && firstLsnOf(next), newest, this.#progress);
-      if (next !== undefined && isLost(next) && !isSurelyBefore(read, part, next)) this.#answers.confirm(next.firstLsn);
+      let read = yield* readAround(this.#io, part, next && firstLsnOf(next), newest, this.#progress);
+      if (next !== undefined && isLost(next) && !isSurelyBefore(read, part, next)) {
+        const firstLsn = this.#answers.beginningOfLost(part.header.firstLsn + 1, next.firstLsn);
+        if (firstLsn < next.firstLsn) {
+          parts[index + 1] = { ...next, firstLsn };
+          read = yield* readAround(this.#io, part, firstLsn, newest, this.#progress);
+        }
+      }
       yield* this.#keep(part, read);
       from = linkBehind(read.segment);
       nextLsn = read.segment.nextLsn;
@@ -194,7 +201,8 @@ class AroundPlan {
     const firstKept = checkpointUseless ? undefined : (checkpoint?.firstSegment ?? 1);
     // A segment before it is named, or was in front of one that is lost.
     const before = first === undefined ? 0 : (first.predecessor?.number ?? (this.#isNew(0) ? first.number - 1 : 0));
-    if (first !== undefined && first.firstLsn > 1 && firstKept !== undefined && before >= firstKept) {
+    const isNamed = first !== undefined && firstKept !== undefined && before >= firstKept;
+    if (isNamed && first.firstLsn > 1 && !this.#answers.includes(first.firstLsn)) {
       lost.push({ fromLsn: first.firstLsn - 1, toLsn: first.firstLsn - 1 });
     }
     for (const segment of this.#kept) {
