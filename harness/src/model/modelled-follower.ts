@@ -9,6 +9,15 @@ import { SimulatedEnvironment } from './simulated-environment.js';
 
 /** After so many turns of the event loop a follower that has found nothing is at the end of the log. */
 const RESUME_TURNS = 100;
+/** So often a follower polls, and looks whether it has to store anything: nothing of a scenario depends on either. */
+const PERIOD_MS = 1000;
+
+/** Timers of a follower: its pauses while a truncation is announced are over in the next turn of the event loop. */
+function pausesPass(callback: () => void, delayMs: number): () => void {
+  if (delayMs === PERIOD_MS) return () => {};
+  const immediate = setImmediate(callback);
+  return () => clearImmediate(immediate);
+}
 
 /**
  * A follower with a name beside a log, in a process of its own as far as the log knows: it reads the files, and stores its
@@ -33,8 +42,8 @@ export class ModelledFollower {
    * @returns `undefined` when the event was removed from the log before the log knew of the follower
    */
   static async begin(run: ProcessRun<LogNote>, name: string, from: FollowFrom): Promise<ModelledFollower | undefined> {
-    const { now, setTimer } = new SimulatedEnvironment(run.random).options;
-    const options = { name, io: run.io, now, setTimer, durableOnly: false };
+    const { now } = new SimulatedEnvironment(run.random).options;
+    const options = { name, io: run.io, now, setTimer: pausesPass, durableOnly: false };
     const follower = new ModelledFollower(run, name, Wal.follow(DIRECTORY, from, options));
     try {
       const lsn = await follower.take();
@@ -57,7 +66,12 @@ export class ModelledFollower {
   /** Has every follower that has stored a position go on: the log has to have what comes next, if there is anything. */
   static async resumeAll(run: ProcessRun<LogNote>): Promise<void> {
     for (const [name, stored] of new Knowledge(run.notes).followers) {
-      const { now, setTimer } = new SimulatedEnvironment(run.random).options;
+      const { now } = new SimulatedEnvironment(run.random).options;
+      let turn = 0;
+      const setTimer = (callback: () => void, delayMs: number): (() => void) => {
+        if (delayMs !== PERIOD_MS) turn = 0;
+        return pausesPass(callback, delayMs);
+      };
       const options = { name, io: run.io, now, setTimer, durableOnly: false, initially: Number.MAX_SAFE_INTEGER };
       const follower = Wal.follow(DIRECTORY, 'stored', options);
       let isDone = false;
@@ -66,7 +80,7 @@ export class ModelledFollower {
       });
       taking.catch(() => {});
       // At the end of the log it would wait.
-      for (let turn = 0; turn < RESUME_TURNS && !isDone; turn++) await new Promise(setImmediate);
+      for (; turn < RESUME_TURNS && !isDone; turn++) await new Promise(setImmediate);
       await follower.return();
       const { value } = await taking;
       if (value === undefined || stored.includes(value.lsn)) continue;

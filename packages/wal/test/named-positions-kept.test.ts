@@ -397,3 +397,35 @@ test('a follower whose log is closed while it takes its name is told that the lo
     message: expect.stringContaining('the log was closed while it was followed') as string,
   });
 });
+
+test('a follower begins in the file that is there where a rename finds no room', async () => {
+  const disk = new SimulatedDisk();
+  const io = disk.createStorageIo({ completesInline: false });
+  await followedOn(io);
+  let refused = 0;
+  disk.failWhen(({ kind, path }) => {
+    if (kind !== 'rename' || !path.endsWith('a.follower.new')) return undefined;
+    refused++;
+    return 'ENOSPC';
+  });
+  const again = Wal.follow(DIRECTORY, 'stored', { name: 'a', io });
+  expect(await take(again)).toBe(11);
+  await again.acknowledge();
+  await again.return();
+  expect(refused).toBeGreaterThan(0);
+  disk.failWhen(undefined);
+  const last = Wal.follow(DIRECTORY, 'stored', { name: 'a', io });
+  expect(await take(last)).toBe(12);
+  await last.return();
+});
+
+/** A log of 60 events on a simulated disk, and a follower that has acknowledged ten of them. */
+async function followedOn(io: StorageIo): Promise<void> {
+  const wal = await Wal.open(DIRECTORY, { ...small, io });
+  await commit(wal, 60);
+  const first = Wal.follow(DIRECTORY, 'stored', { name: 'a', io });
+  await take(first, 10);
+  await first.acknowledge();
+  await first.return();
+  await wal.shutdown();
+}

@@ -1,6 +1,7 @@
 import type { Defect } from '../defect.js';
 import { CODEC, READER, SEGMENTED, WAL } from './folders.js';
 
+const ANNOUNCED_TEST = 'packages/wal/test/named-while-announced.test.ts';
 const KEPT_TEST = 'packages/wal/test/named-positions-kept.test.ts';
 
 const LEFT_FILES_TEST = 'packages/segmented/test/truncation-left-files.test.ts';
@@ -29,9 +30,34 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/named-beside-truncation.test.ts',
     breaks:
       'A follower that begins looks at what is announced to be removed: only what is behind it is kept for certain.',
-    file: `${WAL}/follow/named/named-position.ts`,
+    file: `${WAL}/follow/named/announced-truncation.ts`,
     find: '{ countsAnnounced: true }',
     replace: '{ countsAnnounced: false }',
+  },
+  {
+    name: 'stored-position-taken-for-seen',
+    test: ANNOUNCED_TEST,
+    breaks:
+      'The first event of a follower that was there before is returned when a truncation that is announced for it is settled.',
+    file: `${WAL}/follow/named/named-position.ts`,
+    find: 'const isSeen = this.#log.isKept || this.#before === undefined;',
+    replace: 'const isSeen = this.#log.isKept || this.#before?.name !== undefined;',
+  },
+  {
+    name: 'killed-writer-waited-for',
+    test: ANNOUNCED_TEST,
+    breaks: 'A follower does not wait for what a writer has announced that has ended.',
+    file: `${WAL}/follow/named/announced-truncation.ts`,
+    find: "(isWritten ? 'announced' : 'kept')",
+    replace: "(isWritten ? 'announced' : 'announced')",
+  },
+  {
+    name: 'removed-first-event-stays-stored',
+    test: ANNOUNCED_TEST,
+    breaks: 'When the first event of a follower is removed after all, what was stored before is stored again.',
+    file: `${WAL}/follow/named/named-position.ts`,
+    find: '      this.#acknowledged = 0;\n      this.#stored = undefined;\n',
+    replace: '',
   },
   {
     name: 'follower-in-vain-does-not-expire',
@@ -285,8 +311,8 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     breaks:
       'Where what the older slot needs is gone from the log, a follower goes on with the newer one, which is durable.',
     file: `${WAL}/follow/named/named-position.ts`,
-    find: '(yield* this.#isThere(position.lsn)) ? stored : newer;',
-    replace: '(yield* this.#isThere(position.lsn)) ? stored : stored;',
+    find: 'position.lsn)) === undefined ? stored : newer;',
+    replace: 'position.lsn)) === undefined ? stored : stored;',
   },
   {
     name: 'begun-counts-as-acknowledged',
@@ -335,5 +361,13 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     file: `${WAL}/follow/named/slot-file.ts`,
     find: "WalError.is(error, 'WAL_NO_SPACE') ? this.#open() : undefined;",
     replace: 'this.#number < 0 ? this.#open() : undefined;',
+  },
+  {
+    name: 'no-start-where-a-rename-needs-room',
+    test: KEPT_TEST,
+    breaks: 'A follower is opened again on a full disk also where a rename finds no room.',
+    file: `${WAL}/follow/named/slot-file.ts`,
+    find: "      if (WalError.is(error, 'WAL_NO_SPACE')) return false;\n",
+    replace: '',
   },
 ];

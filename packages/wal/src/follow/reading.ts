@@ -226,8 +226,11 @@ export class Reading<T> {
     try {
       this.#named?.beforeAdvance();
       const isMore = await tail.advance();
-      await this.#named?.found();
-      return isMore;
+      const elsewhere = await this.#named?.found(this.#ended);
+      if (elsewhere === undefined) return isMore;
+      tail.close();
+      this.#readFrom(elsewhere);
+      return true;
     } catch (error) {
       // The error that ends it is thrown, and not one of what is done then: the log keeps more than it would have to.
       if (WalError.is(error, 'WAL_TRUNCATED')) await this.#named?.abandon().catch(() => {});
@@ -266,8 +269,12 @@ export class Reading<T> {
       throw error;
     }
     if (this.#isReleased) return named.release();
+    this.#readFrom(start);
+  }
+
+  #readFrom(start: ReadFrom | ResumePoint): void {
     this.#tail = this.#makeTail(start);
-    named.reads(this.#tail);
+    this.#named?.reads(this.#tail);
   }
 
   /** Also ends the listening: a signal may be there longer than the log, and would keep it in memory. */

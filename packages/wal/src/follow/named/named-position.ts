@@ -12,6 +12,7 @@ import { cutBack, readChainFrom } from '@walstack/mmap-reader/internal';
 import type { Environment } from '@walstack/segmented';
 import { type IoRoutine, runAsync } from '@walstack/storage-io';
 import { callListener, RoutineQueue } from '@walstack/storage-io/internal';
+import { firstWhenSettled, removalOf, removedWhenSettled } from './announced-truncation.js';
 import type { NamedSettings } from './named-options.js';
 import { PositionFile, timeOf } from './position-file.js';
 import { ReadPoints } from './read-points.js';
@@ -133,30 +134,25 @@ export class NamedPosition {
     const from = typeof start === 'object' ? start.lsn : start;
     let kept: Lsn;
     try {
-      kept = (yield* readChainFrom(io, directory, from, undefined, undefined, { countsAnnounced: true })).firstWanted;
+      kept = yield* firstWhenSettled(io, directory, from);
     } catch (error) {
       if (!WalError.is(error, 'WAL_TRUNCATED')) throw error;
       // The tail finds out the same, and whether anything before was cut off.
-      if (!(yield* this.#isThere(from))) return start;
-      if (!this.#settings.skips) throw error;
-      const { lsn: fromLsn = 1, firstLsn = 1 } = error;
-      this.#skipped = Object.freeze({ fromLsn, toLsn: firstLsn - 1 });
-      return firstLsn;
+      if ((yield* removalOf(io, directory, from)) !== undefined) return start;
+      return this.#behind(error);
     }
     if (lsn !== undefined) return start;
     // The tail sees what the truncation is about to remove.
     return (yield* readChainFrom(io, directory, from)).firstWanted < kept ? kept : start;
   }
 
-  /** Whether the first record is in the log as long as nothing was removed. */
-  *#isThere(from: ReadFrom): IoRoutine<boolean> {
-    try {
-      yield* readChainFrom(this.#log.io, this.#log.directory, from);
-      return true;
-    } catch (error) {
-      if (WalError.is(error, 'WAL_TRUNCATED')) return false;
-      throw error;
-    }
+  /** Skips what was removed. @returns where to begin @throws the error when it is not to be skipped */
+  #behind(removed: WalError): Lsn {
+    if (!this.#settings.skips) throw removed;
+    const { lsn = 1, firstLsn = 1 } = removed;
+    const { fromLsn } = this.#skipped ?? this.#tail?.skipped[0] ?? { fromLsn: lsn };
+    this.#skipped = Object.freeze({ fromLsn, toLsn: firstLsn - 1 });
+    return firstLsn;
   }
 
   /** The tail that reads from there. */
@@ -164,14 +160,30 @@ export class NamedPosition {
     this.#tail = tail;
   }
 
-  /** The tail has found the log, and the first event was not removed from it: stores where that is. */
-  async found(): Promise<void> {
+  /**
+   * The tail has found the log, and the first event was not removed from it: stores where that is. What was stored before may
+   * have counted for nothing until then, as it had expired, or was stored behind the last look of the writer. So a truncation of the
+   * first event has to be settled before that is returned.
+   *
+   * @param ended - ends the wait for that
+   * @returns where to begin instead, when the first event was removed, and is skipped
+   * @throws `WAL_TRUNCATED` when it was removed
+   */
+  async found(ended: AbortSignal): Promise<Lsn | undefined> {
     const nextLsn = this.#tail?.nextLsn;
-    if (this.isFound || nextLsn === undefined) return;
+    if (this.isFound || nextLsn === undefined) return undefined;
     this.#acknowledged = nextLsn;
     this.#returned = nextLsn;
     await this.#store();
+    const isSeen = this.#log.isKept || this.#before === undefined;
+    const removed = isSeen ? undefined : await removedWhenSettled(this.#log, nextLsn, ended);
+    if (removed !== undefined) {
+      this.#acknowledged = 0;
+      this.#stored = undefined;
+      return this.#behind(removed);
+    }
     this.#arm();
+    return undefined;
   }
 
   /** The first event was removed from the log before the log was asked to keep it: stores what was stored before. */
@@ -282,7 +294,7 @@ export class NamedPosition {
     const { position } = stored;
     if (newer === stored || newer === begun || position === undefined || newer.position === undefined) return stored;
     if (newer.position.lsn <= position.lsn || !file.isOfThisLog(stored) || !file.isOfThisLog(newer)) return stored;
-    return (yield* this.#isThere(position.lsn)) ? stored : newer;
+    return (yield* removalOf(this.#log.io, this.#log.directory, position.lsn)) === undefined ? stored : newer;
   }
 
   /** Without outstanding events, what the filter has skipped counts as acknowledged. */

@@ -151,8 +151,14 @@ export class SlotFile {
   *#makeOfSpare(bytes: Uint8Array): IoRoutine<boolean> {
     const { file, draft, spare } = this.#paths;
     if (!(yield* this.#ifPossible(this.#overwriteSpare(spare, draft, bytes)))) return false;
-    this.#io.rename(draft, file);
-    return true;
+    try {
+      this.#io.rename(draft, file);
+      return true;
+    } catch (error) {
+      // A file system that copies on write may have no room for that.
+      if (WalError.is(error, 'WAL_NO_SPACE')) return false;
+      throw error;
+    }
   }
 
   *#overwriteSpare(spare: string, draft: string, bytes: Uint8Array): IoRoutine<void> {
