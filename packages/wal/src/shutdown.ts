@@ -28,6 +28,11 @@ export class Shutdown {
     if (context.log.io.capabilities.realFiles) watchExit(this.#unfinished);
   }
 
+  /** The closing of the log, which has begun: after it, `isDurable` of the log is final. */
+  get closing(): Promise<void> | undefined {
+    return this.#closing;
+  }
+
   /** Makes everything durable and closes the log; waits for that at most `timeoutMs`. */
   async drain(timeoutMs: number | undefined): Promise<void> {
     if (this.#draining === undefined && this.#closing === undefined) {

@@ -611,7 +611,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * @throws `WAL_UNSUPPORTED` for the directory of this log; `WAL_ABORTED`, whose `lsn` is the last one of the source that is
    * imported, or the one before `from`; `WAL_NO_SPACE`, with the same `lsn`, and as `lastLsn` the last one of the source that is appended: the import goes on
    * behind that one in this log, once {@link sync} has found room, and behind `lsn` when the log was closed before; `WAL_HOLE`, `WAL_CORRUPT`, `WAL_TRUNCATED`, `WAL_NOT_FOUND`, `WAL_BAD_KEY` for what cannot be read of the source;
-   * `WAL_TOO_LARGE`, `WAL_IO_FAILED`, `WAL_STATE`, `WAL_CLOSED`, the first failure of the log
+   * `WAL_CLOSED`, with the same `lsn`, once the log is closed: opened again it has nothing of the source behind that; with the `reason` `'outcome-unknown'`, when closing has failed, up to one group;
+   * `WAL_TOO_LARGE`, `WAL_IO_FAILED`, `WAL_STATE`, the first failure of the log
    */
   async importFrom(source: string | URL, options: ImportOptions = {}): Promise<ImportReport> {
     this.#lifecycle.requireRunning('importFrom');
@@ -623,6 +624,9 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
           append: (payload, about) => committer.appendStored(payload, about),
           appendBatch: (batch) => committer.appendStoredBatch(batch),
           durable: (lsn) => committer.committed(lsn),
+          appended: () => committer.appended,
+          isDurable: (end) => committer.isDurable(end),
+          closing: () => this.#shutdown.closing,
         },
         source,
         options,

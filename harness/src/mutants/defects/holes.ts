@@ -333,4 +333,20 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     find: 'lastLsn: read.sourceLsn,',
     replace: 'lastLsn: durable.sourceLsn,',
   },
+  {
+    name: 'import-reports-what-closing-drops',
+    test: 'packages/wal/test/import-closed-log.test.ts',
+    breaks: 'An import into a log that is closed reports nothing that closing the log has dropped.',
+    file: IMPORT,
+    find: '({ end }) => isDurable(end)) + 1',
+    replace: '({ end }) => isDurable(end) || true) + 1',
+  },
+  {
+    name: 'import-ends-before-the-log-is-closed',
+    test: 'packages/wal/test/import-closed-log.test.ts',
+    breaks: 'An import into a log that is closed reports all that closing the log has made durable.',
+    file: IMPORT,
+    find: '      await closing()?.catch(',
+    replace: '      void closing()?.catch(',
+  },
 ];

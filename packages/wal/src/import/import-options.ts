@@ -62,7 +62,7 @@ export interface ImportOptions
    * `WAL_HOLE` once everything before is durable; `'skip'` continues behind them. Not for a quarantine.
    */
   readonly onHole?: OnHole;
-  /** About so many bytes of payloads are made durable together, 1 to 1 GiB. Default 1 MiB. */
+  /** About so many bytes of payloads are made durable together, 1 to 1 GiB, and at most 65,536 records. Default 1 MiB. */
   readonly groupBytes?: number;
   /** The backend with the source. Default: that of the log. */
   readonly io?: StorageIo;

@@ -5,7 +5,7 @@ import { checkPath } from '@walstack/codec/internal';
 import type { WalRecord } from '@walstack/mmap-reader';
 import { type DirectoryReader, readerOfDirectory } from '@walstack/mmap-reader/internal';
 import { type AppendOptions, Batch, type SegmentedWal } from '@walstack/segmented';
-import { type QuarantineReader, readerOfQuarantine } from '@walstack/segmented/internal';
+import { type LogEnd, type QuarantineReader, readerOfQuarantine } from '@walstack/segmented/internal';
 import { runAsync, type StorageIo } from '@walstack/storage-io';
 import { aborted, nextTurn, Pace } from '@walstack/storage-io/internal';
 import { type CheckedImport, checkImport, type ImportOptions, type ImportReport } from './import-options.js';
@@ -18,6 +18,18 @@ interface ImportTarget {
   readonly appendBatch: (batch: Batch) => Lsn | Promise<Lsn>;
   /** Waits until everything that was appended up to an LSN is durable. @throws `WAL_NO_SPACE` when the disk is full */
   readonly durable: (lsn: Lsn) => Promise<unknown>;
+  /** The present end of the log. */
+  readonly appended: () => LogEnd;
+  /** Whether everything up to an end is durable, or was before it was cut off. In any state of the log. */
+  readonly isDurable: (end: LogEnd) => boolean;
+  /** The closing of the log; `undefined` as long as that has not begun. */
+  readonly closing: () => Promise<void> | undefined;
+}
+
+/** What the report is once the log is durable up to an end. */
+interface AppendedPart {
+  readonly end: LogEnd;
+  report: ImportReport;
 }
 
 /** Imports the records of another log, a backup, or a quarantine; durable when it resolves. */
@@ -84,6 +96,10 @@ class Import {
   #batch: Batch | undefined;
   #batchRead: ImportReport | undefined;
   #groupBytes = 0;
+  /** The records and batches that were appended and not reported, in order. */
+  #appended: AppendedPart[] = [];
+  /** Whether closing the log has failed: then it may have more than what is known to be durable. */
+  #closingFailed = false;
   /** The file of a quarantine that is being read. */
   #file: Pick<ImportReport, 'sourceFile'> = {};
   /** Everything that was appended or left out. */
@@ -110,11 +126,29 @@ class Import {
       await this.#endBatch();
       await this.#endGroup();
     } catch (error) {
-      // What was appended is imported: an error of the source does not leave it in doubt. It stays so on a full disk only.
-      if (this.#target.log.failure === undefined) await this.#endGroup().catch(() => {});
+      await this.#settle();
+      if (this.#isClosed(error)) throw this.#closed(error);
       throw this.#isFull(error) ? this.#withoutRoom(error) : error;
     }
     return this.#durable;
+  }
+
+  /** Reports what of the appended records is durable, when it ends with an error. That stays in doubt on a full disk only. */
+  async #settle(): Promise<void> {
+    const { log, closing } = this.#target;
+    try {
+      if (log.failure === undefined) await this.#endGroup();
+    } catch {
+      // Closing a log drops what is pending, or makes it durable: what it has is known when it is closed.
+      await closing()?.catch(() => {
+        this.#closingFailed = true;
+      });
+    }
+    try {
+      this.#reportDurable();
+    } catch {
+      // The application's own error: the import rejects with the one that has ended it.
+    }
   }
 
   async #readAll(): Promise<void> {
@@ -152,7 +186,7 @@ class Import {
     const before = this.#batchRead ?? this.#read;
     if (!this.#isWanted(record)) {
       const read = { ...before, ...this.#file, leftOut: before.leftOut + 1, sourceLsn: lsn };
-      if (this.#batch === undefined) this.#read = read;
+      if (this.#batch === undefined) this.#leaveOut(read);
       else this.#batchRead = read;
       return isContinued || this.#batch === undefined ? undefined : this.#endBatch();
     }
@@ -174,6 +208,12 @@ class Import {
     return this.#after(this.#target.append(payload, options), read);
   }
 
+  #leaveOut(read: ImportReport): void {
+    this.#read = read;
+    const last = this.#appended.at(-1);
+    if (last !== undefined) last.report = read;
+  }
+
   #isWanted(record: WalRecord): boolean {
     const { filter, matches } = this.#asked;
     return (filter === undefined || filter(record)) && (matches === undefined || matches(record) === true);
@@ -191,7 +231,10 @@ class Import {
   #after(appended: Lsn | Promise<Lsn>, read: ImportReport, count = 1): Promise<void> | undefined {
     if (typeof appended !== 'number') return appended.then((lsn) => this.#after(lsn, read, count));
     this.#read = { ...read, firstLsn: read.firstLsn === 0 ? appended - count + 1 : read.firstLsn, lastLsn: appended };
-    return this.#groupBytes < this.#asked.groupBytes ? undefined : this.#stop();
+    const { generation } = this.#target.appended();
+    this.#appended.push({ end: { lastLsn: appended, generation }, report: this.#read });
+    const isFull = this.#groupBytes >= this.#asked.groupBytes || this.#appended.length >= GROUP_RECORDS;
+    return isFull ? this.#stop() : undefined;
   }
 
   /** Waits until everything that was appended is durable. @throws `WAL_ABORTED` then, if that is asked for */
@@ -200,15 +243,26 @@ class Import {
     this.#throwIfAborted();
   }
 
-  /** Waits until everything that was appended is durable, and reports it. */
+  /** Waits until everything that was appended is durable, and reports it. @throws `WAL_CLOSED` when closing the log has dropped some */
   async #endGroup(): Promise<void> {
-    const read = this.#read;
-    if (read === this.#durable) return;
+    if (this.#read === this.#durable) return;
     this.#groupBytes = 0;
-    // A cut of the log may have dropped the end meanwhile: what it kept is durable then.
-    const lsn = Math.min(read.lastLsn, this.#target.log.lastLsn);
-    if (lsn > 0) await this.#target.durable(lsn);
-    this.#durable = Object.freeze(read);
+    const { log, durable, isDurable } = this.#target;
+    const last = this.#appended.at(-1);
+    // What a cut of the log has dropped was durable before.
+    if (last !== undefined && !isDurable(last.end)) await durable(Math.min(last.end.lastLsn, log.lastLsn));
+    this.#reportDurable();
+    if (this.#read !== this.#durable) throw this.#closed();
+  }
+
+  /** Reports what is durable of what was appended, and was not reported. */
+  #reportDurable(): void {
+    const { isDurable } = this.#target;
+    const count = this.#appended.findLastIndex(({ end }) => isDurable(end)) + 1;
+    const reached = this.#appended.length === 0 ? this.#read : this.#appended[count - 1]?.report;
+    this.#appended.splice(0, count);
+    if (reached === undefined || reached === this.#durable) return;
+    this.#durable = Object.freeze(reached);
     this.#asked.onProgress?.(this.#durable);
   }
 
@@ -218,6 +272,19 @@ class Import {
     if (signal?.aborted !== true) return;
     const what = `importing ${this.#source} was aborted: go on with ${placeBehind(this.#durable)}`;
     throw aborted(signal, what, this.#reached);
+  }
+
+  /** Whether an error says that the log was closed. */
+  #isClosed(error: unknown): error is WalError {
+    return WalError.is(error, 'WAL_CLOSED') && this.#target.closing() !== undefined;
+  }
+
+  /** The error in a log that was closed: opened again, it has what was reported, and the import goes on behind that. */
+  #closed(cause?: WalError): WalError {
+    const what = `importing ${this.#source} ended, as the log was closed: open it again and go on with`;
+    const isUnknown = this.#closingFailed && this.#read !== this.#durable;
+    const facts = { ...this.#reached, state: 'closed', ...(isUnknown ? { reason: 'outcome-unknown' } : {}) };
+    return new WalError('WAL_CLOSED', `${what} ${placeBehind(this.#durable)}`, facts, { cause });
   }
 
   /** Whether an error says that the log has no room on its disk. Not one of the source, or of the application. */
@@ -264,3 +331,6 @@ const nothingBefore = (from: Lsn): ImportReport =>
 
 /** What a record has beside its payload, about. */
 const RECORD_BYTES = 64;
+
+/** The records of a group, at most: each has its own report until it is durable. */
+const GROUP_RECORDS = 65_536;
