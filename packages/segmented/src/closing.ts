@@ -122,7 +122,10 @@ export class Closing {
     try {
       yield* this.#parts.truncation.takeBack();
     } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE')) throw error;
+      if (WalError.is(error, 'WAL_NO_SPACE')) return;
+      // The log has failed by that: it is not closed by its writer any more.
+      yield* this.#parts.writer.releaseFiles();
+      throw error;
     }
   }
 

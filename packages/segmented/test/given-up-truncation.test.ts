@@ -125,3 +125,35 @@ describe('a truncation that was announced and given up, without room to store th
     again.closeSync();
   });
 });
+
+test.each(Array.from({ length: 6 }, (_, at) => at))(
+  'closing ends the truncation that was given up, and leaves no file open when operation %i of that fails',
+  (at) => {
+    const { disk, io, wal } = givenUp();
+    // The active segment.
+    let open = 1;
+    const [openFile, closeFile] = [io.open.bind(io), io.close.bind(io)];
+    io.open = (path, options) => {
+      const file = openFile(path, options);
+      open++;
+      return file;
+    };
+    io.close = (file) => {
+      closeFile(file);
+      open--;
+    };
+    let count = 0;
+    disk.failWhen(() => (count++ === at ? 'EIO' : undefined));
+    let isClosed = true;
+    try {
+      wal.closeSync();
+    } catch (error) {
+      isClosed = false;
+      expect(error).toMatchObject({ code: 'WAL_IO_FAILED' });
+    }
+    expect(count).toBeGreaterThan(at);
+    expect([isClosed, open]).toEqual([false, 0]);
+    disk.failWhen(undefined);
+    expect(openOn(disk.crash('none').createStorageIo())).toMatchObject({ firstLsn: 1, nextLsn: RECORDS + 1 });
+  },
+);

@@ -370,3 +370,26 @@ describe('salvage beside followers', () => {
 });
 
 const numberOf = (name: string): number => parseSegmentFileName(name)?.number as number;
+
+test.each<[string, (operation: DiskOperation) => boolean]>([
+  ['the sync behind it', ({ kind, path }) => kind === 'sync-directory' && path === FOLLOWERS],
+  ['the removal of its spare file', ({ kind, path }) => kind === 'remove' && path.endsWith('.spare')],
+])('a follower whose removal failed at %s is removed durably by the next call', (_name, fails) => {
+  const { disk, io, wal, logId } = followed(3);
+  const { file, spare } = followerFileNames('one');
+  follow(io, logId, 'other', 55);
+  writeFile(io, join(FOLLOWERS, spare), new Uint8Array(16));
+  runSync(io, ioSteps.syncDirectory(io, FOLLOWERS));
+  let isOnce = true;
+  disk.failWhen((operation) => {
+    if (!isOnce || !fails(operation)) return undefined;
+    isOnce = false;
+    return 'EIO';
+  });
+  expect(() => wal.removeFollowerSync('one')).toThrow(expect.objectContaining({ code: 'WAL_IO_FAILED' }));
+  expect(wal.removeFollowerSync('one')).toBe(false);
+  const left = disk.crash('none').createStorageIo();
+  const names = left.list(FOLLOWERS);
+  expect([names.includes(file), names.includes(spare)]).toEqual([false, false]);
+  expect(openOn(left).followersSync()).toMatchObject([{ name: 'other' }]);
+});

@@ -64,8 +64,8 @@ export const GOES_ON_DEFECTS: readonly Defect[] = [
     test: TEST,
     breaks: 'A ring that is set before the first append encrypts it: the log does not go on in a plaintext segment.',
     file: `${SEGMENTED}/write/segment-chain.ts`,
-    find: 'if (continuation === undefined || !this.#isCurrent(active)) return undefined;',
-    replace: 'if (continuation === undefined) return undefined;',
+    find: '      if (this.#isRekeyed && !this.#isCurrent(active)) return this.plan();\n',
+    replace: '',
   },
   {
     name: 'goes-on-where-a-cut-may-follow',

@@ -305,4 +305,28 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     find: '      if (isFailureOfFile(error)) return false;\n',
     replace: '',
   },
+  {
+    name: 'emptied-only-with-room-for-a-segment',
+    test: 'packages/segmented/test/emptied-without-room.test.ts',
+    breaks: 'A log that is emptied on a full disk removes what is sealed, which makes room for its next segment.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: '      removed = yield* dropSealed();\n',
+    replace: '',
+  },
+  {
+    name: 'files-left-open-by-a-truncation-that-stays',
+    test: 'packages/segmented/test/given-up-truncation.test.ts',
+    breaks: 'Closing leaves no file open where it cannot end a truncation that was given up.',
+    file: `${SEGMENTED}/closing.ts`,
+    find: '      yield* this.#parts.writer.releaseFiles();\n',
+    replace: '',
+  },
+  {
+    name: 'removal-of-a-follower-not-made-durable-later',
+    test: 'packages/segmented/test/unsettled-truncation.test.ts',
+    breaks: 'A follower whose removal has failed is removed durably by the next call.',
+    file: `${SEGMENTED}/followers/followers.ts`,
+    find: '      if (left?.length === 0) yield* ioSteps.syncDirectory(io, directory);\n',
+    replace: '',
+  },
 ];

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { FileName, type Lsn, type WalError } from '@walstack/codec';
+import { FileName, type Lsn, WalError } from '@walstack/codec';
 import { followerFileNames, storedSlot } from '@walstack/codec/internal';
 import type { Segment } from '@walstack/mmap-reader/internal';
-import { type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { announce, type LogMessage, type TypedChannel, typedChannel } from '../diagnostics.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
@@ -145,18 +145,25 @@ export class Followers {
     const { file, draft, spare, lock } = followerFileNames(name);
     yield* this.read();
     if (this.#found.failure !== undefined) throw this.#found.failure;
-    if (!this.#found.followers.some((each) => each.name === name)) return false;
+    const isThere = this.#found.followers.some((each) => each.name === name);
+    const others = () => listed(io, directory)?.filter((each) => each === draft || each === spare);
+    if (!isThere) {
+      const left = others();
+      // An earlier removal may have failed in the middle, or before it was durable.
+      if (left?.length === 0) yield* ioSteps.syncDirectory(io, directory);
+      if (left === undefined || left.length === 0) return false;
+    }
     const unlock = io.lock(join(directory, lock), this.#settings.fileMode);
     try {
       // The file first: without the others it is the same follower.
-      const others = io.list(directory).filter((each) => each === draft || each === spare);
-      for (const each of [file, ...others]) yield* ioSteps.remove(io, join(directory, each));
+      for (const each of [...(isThere ? [file] : []), ...(others() ?? [])])
+        yield* ioSteps.remove(io, join(directory, each));
       yield* ioSteps.syncDirectory(io, directory);
     } finally {
       unlock();
     }
     yield* this.read();
-    return true;
+    return isThere;
   }
 
   #needs(): readonly Need[] {
@@ -219,4 +226,14 @@ function bytesFrom({ header, nextLsn, end }: Segment, lsn: Lsn): number {
   const records = nextLsn - header.firstLsn;
   if (records === 0) return 0;
   return Math.round((end * (nextLsn - Math.max(lsn, header.firstLsn))) / records);
+}
+
+/** The names in a directory; `undefined` when there is none. */
+function listed(io: StorageIo, directory: string): readonly string[] | undefined {
+  try {
+    return io.list(directory);
+  } catch (error) {
+    if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
+    throw error;
+  }
 }

@@ -165,11 +165,11 @@ export class SegmentChain {
 
   /**
    * A segment that was closed, for the first frame behind that mark; `undefined` where it has not room for that and the block of
-   * one more mark, or not the right key any more, or was created later than now.
+   * one more mark, or was created later than now.
    */
   #goOnIn(active: ActiveSegment, end: number, now: number): ActiveSegment | undefined {
     const { continuation, header } = active;
-    if (continuation === undefined || !this.#isCurrent(active)) return undefined;
+    if (continuation === undefined) return undefined;
     // Every record would get the time at which the segment was created.
     if (now < header.createdAtMs) return undefined;
     if (end + header.blockBytes + MARK_FRAME_BYTES > this.#settings.segmentBytes) return undefined;
