@@ -306,14 +306,6 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: '',
   },
   {
-    name: 'emptied-only-with-room-for-a-segment',
-    test: 'packages/segmented/test/emptied-without-room.test.ts',
-    breaks: 'A log that is emptied on a full disk removes what is sealed, which makes room for its next segment.',
-    file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '      removed = yield* dropSealed();\n',
-    replace: '',
-  },
-  {
     name: 'files-left-open-by-a-truncation-that-stays',
     test: 'packages/segmented/test/given-up-truncation.test.ts',
     breaks: 'Closing leaves no file open where it cannot end a truncation that was given up.',

@@ -13,7 +13,7 @@ import type { SegmentWriter } from '../write/segment-writer.js';
 import { BeginningOfLog } from './beginning-of-log.js';
 import { type CheckpointStore, loweredTo, mapHolds } from './checkpoint-store.js';
 import { dropsAnything, firstRetained } from './retention.js';
-import { bothRemoved, NOTHING_REMOVED, SegmentRemoval, type TruncateResult } from './segment-removal.js';
+import { NOTHING_REMOVED, SegmentRemoval, type TruncateResult } from './segment-removal.js';
 
 /** Callbacks for what truncation has done. */
 export interface TruncationListener {
@@ -103,8 +103,7 @@ export class Truncation {
   /**
    * Removes the segments whose records are all below `lsn` and below every hold and follower. The removal is durable on return.
    *
-   * @param lsn - the first LSN that is still needed; the next LSN empties the log, as far as there is room for its next
-   * segment
+   * @param lsn - the first LSN that is still needed; the next LSN empties the log
    */
   *before(lsn: Lsn): IoRoutine<TruncateResult> {
     const writer = this.#writer;
@@ -112,15 +111,10 @@ export class Truncation {
     yield* this.#followers.readIfAny();
     // Computed again after each wait: meanwhile readers may have been added and records appended.
     const needed = () => this.#neededFrom(lsn);
-    const dropSealed = () => this.#beginning.dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
-    const roll = () => this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
-    let removed = NOTHING_REMOVED;
-    if (needed() >= writer.nextLsn && !(yield* this.#hasRoom(roll))) {
-      // What is sealed makes room for the segment that the rest of the log is removed behind.
-      removed = yield* dropSealed();
-      yield* removed.segmentsDeleted + removed.segmentsRecycled === 0 ? roll() : this.#hasRoom(roll);
+    if (needed() >= writer.nextLsn) {
+      yield* this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
     }
-    const result = bothRemoved(removed, yield* dropSealed());
+    const result = yield* this.#beginning.dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
     const keptFor = this.#followers.needingBefore(lsn);
     return keptFor.length === 0 ? result : Object.freeze({ ...result, keptFor });
   }
@@ -231,17 +225,6 @@ export class Truncation {
   /** The first LSN that is needed when the application needs `lsn` and everything behind it. */
   #neededFrom(lsn: Lsn): Lsn {
     return Math.min(lsn, ...Object.values(this.#claims));
-  }
-
-  /** @returns whether there was room for what a routine does; if not, nothing has changed */
-  *#hasRoom(routine: () => IoRoutine<void>): IoRoutine<boolean> {
-    try {
-      yield* routine();
-      return true;
-    } catch (error) {
-      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
-      return false;
-    }
   }
 
   *#rollUnless(needless: () => boolean): IoRoutine<void> {
