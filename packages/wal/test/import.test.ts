@@ -1,10 +1,12 @@
-import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MmapWalReader } from '@walstack/mmap-reader';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import {
   type ImportReport,
   replayQuarantine,
+  type SalvageReport,
+  type SegmentMeta,
   type UnreadablePart,
   Wal,
   type WalError,
@@ -405,14 +407,19 @@ describe('a quarantine', () => {
 
   const numberIn = ({ payload }: { payload: Uint8Array }): number => Number(text(payload).split(' ')[1]);
 
-  /** A log that was cut behind LSN 50, and went on with events 1051 to 1070; `damages` are LSNs of records that are damaged. */
-  async function cutAndSalvaged(directory: string, mode: 'salvage' | 'skip-corrupt', damages: number[]): Promise<Wal> {
-    const options = { ...SMALL, segmentBytes: 1024 * 1024 };
+  /** A log that was cut behind LSN 50, and went on with events 1051 to `last`; `damages` are LSNs of records that are damaged. */
+  async function cutAndSalvaged(
+    directory: string,
+    mode: 'salvage' | 'skip-corrupt',
+    damages: number[],
+    last = 1070,
+  ): Promise<Wal> {
+    const options = { ...SMALL, segmentBytes: 64 * 1024 };
     const wal = await Wal.open(directory, options);
     for (const number of numbers(1, 100)) wal.append(payloadOf(number));
     await wal.sync();
     await wal.truncateAfter(50);
-    for (const number of numbers(1051, 1070)) wal.append(payloadOf(number));
+    for (const number of numbers(1051, last)) wal.append(payloadOf(number));
     await wal.shutdown();
     for (const lsn of damages) {
       const { path } = wal.listSegments().findLast(({ firstLsn }) => firstLsn <= lsn) as { path: string };
@@ -441,6 +448,46 @@ describe('a quarantine', () => {
       await other.shutdown();
     }
   });
+
+  /** A log of three segments that is damaged at two records, at the second one while the salvage around the first is interrupted. */
+  async function inTwoRounds(
+    mode: 'salvage' | 'skip-corrupt',
+    [damaged, lsn]: readonly [number, number],
+  ): Promise<SalvageReport> {
+    const path = join(temporaryDirectory(), 'log');
+    const first = await cutAndSalvaged(path, 'skip-corrupt', [damaged], 1300);
+    const { quarantine } = first.recovery.salvage as SalvageReport;
+    await first.shutdown();
+    expect(first.listSegments().map((segment) => segment.firstLsn)).toEqual([1, 51, 246, 301]);
+    renameSync(join(quarantine, 'salvage'), join(path, 'salvage'));
+    const { path: file } = first.listSegments().findLast(({ firstLsn }) => firstLsn <= lsn) as SegmentMeta;
+    flip(file, offsetOf(file, lsn) + 80);
+    const wal = await Wal.open(path, { ...SMALL, recoveryMode: mode });
+    await wal.shutdown();
+    const report = wal.recovery.salvage as SalvageReport;
+    expect(report.quarantine).toBe(quarantine);
+    return report;
+  }
+
+  test('of a salvage in two rounds does not bring back what truncateAfter had removed', async () => {
+    const { quarantine } = await inTwoRounds('skip-corrupt', [20, 280]);
+    const expected = [...numbers(1, 50), ...numbers(1246, 1300)];
+    const found = Array.from(replayQuarantine(quarantine), numberIn);
+    expect(found).toEqual(expected.filter((number) => number !== 20 && number !== 1280));
+  });
+
+  test.each(['salvage', 'skip-corrupt'] as const)(
+    'of two rounds, the second one with %s, is listed whole',
+    async (mode) => {
+      for (const damages of [
+        [20, 280],
+        [280, 60],
+      ] as const) {
+        const { quarantine, quarantined } = await inTwoRounds(mode, damages);
+        expect([...quarantined].sort()).toEqual(readdirSync(quarantine).filter((name) => name !== 'salvage'));
+      }
+    },
+  );
 
   test('of a salvage that keeps a prefix is cut where the next segment in it begins', async () => {
     const directory = temporaryDirectory();

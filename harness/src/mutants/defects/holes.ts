@@ -277,6 +277,31 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: ' ?? Number.POSITIVE_INFINITY);',
   },
   {
+    name: 'earlier-rounds-forgotten',
+    test: IMPORT_TEST,
+    breaks: 'What an earlier round of a salvage has made again shows where the records in quarantine end.',
+    file: `${SEGMENTED}/salvage/salvage.ts`,
+    find: 'earlier: before === undefined ? [] : earlierRepairs(before),',
+    replace: 'earlier: [],',
+  },
+  {
+    name: 'limits-of-earlier-rounds-forgotten',
+    test: IMPORT_TEST,
+    breaks:
+      'A segment that an earlier round of a salvage has made again ends in quarantine where the next one in the log began.',
+    file: `${SEGMENTED}/quarantine/quarantined-files.ts`,
+    find: 'repair === undefined ? journal.earlier.find(({ original }) => original === name)?.limit :',
+    replace: 'repair === undefined ? undefined :',
+  },
+  {
+    name: 'second-copies-not-listed',
+    test: IMPORT_TEST,
+    breaks: 'A salvage lists a file that has a number appended to its name in quarantine.',
+    file: `${SEGMENTED}/salvage/salvage.ts`,
+    find: '[...new Set([...hidden, ...originals, ...copies])]',
+    replace: '[...new Set([...hidden, ...originals])]',
+  },
+  {
     name: 'quarantine-continued-in-each-file',
     test: IMPORT_TEST,
     breaks: 'An import of a quarantine continues in the file that it had reached.',

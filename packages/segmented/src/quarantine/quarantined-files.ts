@@ -10,7 +10,7 @@ import {
 import { readHeader, sameId } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf } from '@walstack/storage-io/internal';
-import { readJournal, type SalvageJournal } from '../salvage/salvage-journal.js';
+import { limitOf, readJournal, type SalvageJournal } from '../salvage/salvage-journal.js';
 
 /** A segment file in a quarantine. */
 export interface QuarantinedFile {
@@ -59,7 +59,7 @@ function beginningsIn(
   headers: readonly (SegmentHeader | undefined)[],
   journal: SalvageJournal | undefined,
 ): readonly Beginning[] {
-  const repairs = journal?.repairs ?? [];
+  const repairs = [...(journal?.earlier ?? []), ...(journal?.repairs ?? [])];
   const beginnings: Beginning[] = [...headers, ...repairs.map(({ header, name }) => decodeSegmentHeader(header, name))]
     .filter((header) => header !== undefined)
     .filter(({ logId }) => journal === undefined || sameId(logId, journal.logId));
@@ -114,9 +114,9 @@ export const segmentNameOf = (name: string): ReturnType<typeof parseSegmentFileN
 
 /** The LSN with which the successor of a damaged segment begins, as the salvage around the damage has noted it. */
 function keptUpTo(journal: SalvageJournal | undefined, name: string): Lsn {
-  const repair = journal?.repairs.find(({ original }) => original === name);
-  if (repair === undefined) return Number.POSITIVE_INFINITY;
-  // The newest segment had none.
-  const isNewest = segmentNameOf(repair.name)?.number === journal?.from.predecessor?.number;
-  return isNewest ? Number.POSITIVE_INFINITY : repair.nextLsn;
+  if (journal === undefined) return Number.POSITIVE_INFINITY;
+  const repair = journal.repairs.find(({ original }) => original === name);
+  const limit =
+    repair === undefined ? journal.earlier.find(({ original }) => original === name)?.limit : limitOf(journal, repair);
+  return limit ?? Number.POSITIVE_INFINITY;
 }

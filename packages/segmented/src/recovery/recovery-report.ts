@@ -36,7 +36,10 @@ export interface SalvageReport {
    * report.
    */
   readonly quarantine: string;
-  /** The names of these files. With `'skip-corrupt'` the log has other files with the names of damaged segments. */
+  /**
+   * The names of these files in the directory. With `'skip-corrupt'` the log has other files with the names of damaged segments; the
+   * second file of a name has a number appended.
+   */
   readonly quarantined: readonly string[];
 }
 

@@ -15,7 +15,7 @@ import type { Settings } from '../options.js';
 import type { LsnRange } from '../recovery/recovery-report.js';
 import type { ChainLink } from '../segments/segment.js';
 import type { Gap } from './holes/gap.js';
-import type { Repair } from './holes/repair.js';
+import type { EarlierRepair, Repair } from './holes/repair.js';
 
 /**
  * The plan of a salvage, stored in the file `salvage` before anything is changed: after a crash the salvage continues with
@@ -43,6 +43,8 @@ export interface SalvageJournal {
   readonly damage: WalError;
   /** The segments that are made again around their damage. */
   readonly repairs: readonly Repair[];
+  /** Those of earlier rounds, which are not made again: they show what the files in quarantine were. */
+  readonly earlier: readonly EarlierRepair[];
 }
 
 /** Writes the file `salvage`; durable on return. */
@@ -80,11 +82,16 @@ export function* readJournal(io: StorageIo, directory: string): IoRoutine<Salvag
   }
 }
 
+/** The LSN with which the successor of a segment that is made again begins; `undefined` for the newest one, which had none. */
+export function limitOf({ from }: SalvageJournal, { name, nextLsn }: Repair): Lsn | undefined {
+  return parseSegmentFileName(name)?.number === from.predecessor?.number ? undefined : nextLsn;
+}
+
 const DAMAGED = new WalError('WAL_CORRUPT', 'the file salvage is damaged');
 
 const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
 
-function encodeJournal({ logId, from, damage, checkpoint, repairs, ...rest }: SalvageJournal): Uint8Array {
+function encodeJournal({ logId, from, damage, checkpoint, repairs, earlier, ...rest }: SalvageJournal): Uint8Array {
   const { message, path, offset, lsn, reason } = damage;
   const { firstPosition, predecessor } = from;
   return encodeFramedJson({
@@ -94,6 +101,9 @@ function encodeJournal({ logId, from, damage, checkpoint, repairs, ...rest }: Sa
     ...(repairs.length === 0
       ? {}
       : { repairs: repairs.map(({ header, ...each }) => ({ ...each, header: hex(header) })) }),
+    ...(earlier.length === 0
+      ? {}
+      : { earlier: earlier.map(({ header, ...each }) => ({ ...each, header: hex(header) })) }),
     logId: hex(logId),
     firstPosition,
     predecessor: predecessor === undefined ? null : { number: predecessor.number, id: hex(predecessor.id) },
@@ -134,6 +144,7 @@ function decodeJournal(bytes: Uint8Array): SalvageJournal {
     firstLsn: integerOf(written.firstLsn, 1),
     damage: new WalError('WAL_CORRUPT', typeof message === 'string' ? message : '', facts),
     repairs: written.repairs === undefined ? [] : listOf(written.repairs).map(repairOf),
+    earlier: written.earlier === undefined ? [] : listOf(written.earlier).map(earlierOf),
   };
 }
 
@@ -179,17 +190,25 @@ function rangeOf(value: unknown): LsnRange {
 /** The name of a damaged file in quarantine, where another copy may have its own. */
 const ORIGINAL = /^(wal-\d{10}-\d{20}\.seg)(\.\d{1,9})?$/;
 
-function repairOf(value: unknown): Repair {
-  const { name, original, header, isCopied, isLast, gaps, end, nextLsn, size } = objectOf(value);
+function earlierOf(value: unknown): EarlierRepair {
+  const { limit } = objectOf(value);
+  return { ...fileOfRepair(value), limit: limit === undefined ? undefined : integerOf(limit, 1) };
+}
+
+function fileOfRepair(value: unknown): Pick<Repair, 'name' | 'original' | 'header'> {
+  const { name, original, header } = objectOf(value);
   const isName = original === undefined || (typeof original === 'string' && ORIGINAL.test(original));
   const isHeader =
     typeof header === 'string' && header.length === 2 * SEGMENT_HEADER_BYTES && /^[0-9a-f]+$/.test(header);
   if (fileOf(name) === FileName.checkpoint || !isName || !isHeader) throw DAMAGED;
+  return { name: name as string, original, header: new Uint8Array(Buffer.from(header, 'hex')) };
+}
+
+function repairOf(value: unknown): Repair {
+  const { isCopied, isLast, gaps, end, nextLsn, size } = objectOf(value);
   if (typeof isCopied !== 'boolean' || typeof isLast !== 'boolean') throw DAMAGED;
   return {
-    name: name as string,
-    original,
-    header: new Uint8Array(Buffer.from(header, 'hex')),
+    ...fileOfRepair(value),
     isCopied,
     isLast,
     gaps: listOf(gaps).map(gapOf),

@@ -5,6 +5,7 @@ import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { closeFile, kindOf } from '@walstack/storage-io/internal';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
+import { segmentNameOf } from '../quarantine/quarantined-files.js';
 import { lsnsIn, readPrefix } from '../recovery/analyze-log.js';
 import type { OpeningEnvironment } from '../recovery/opening-watch.js';
 import { checkCore, type Opened, recoverLog, unsteady } from '../recovery/recover.js';
@@ -16,7 +17,7 @@ import { closingOnFailure, makeNamed, removeDrafts } from '../segments/new-segme
 import { isEmpty } from '../segments/segment.js';
 import { removeAll } from '../segments/segment-file.js';
 import { makeRepairs } from './holes/make-repairs.js';
-import type { Repair } from './holes/repair.js';
+import type { EarlierRepair, Repair } from './holes/repair.js';
 import { planAround } from './holes/skip-plan.js';
 import {
   chooseQuarantine,
@@ -26,7 +27,7 @@ import {
   moveBack,
   moveNamesToQuarantine,
 } from './quarantine.js';
-import { readJournal, type SalvageJournal, writeJournal } from './salvage-journal.js';
+import { limitOf, readJournal, type SalvageJournal, writeJournal } from './salvage-journal.js';
 import { planSalvage, type SalvagePlan } from './salvage-plan.js';
 import { type Survey, segmentsOfLog, severalLogs, surveyOf } from './salvage-survey.js';
 
@@ -129,6 +130,7 @@ function* begin(
     firstLsn: plan.kept[0]?.header.firstLsn ?? plan.nextLsn,
     ...decided(plan, before, settings.recoveryMode === 'skip-corrupt'),
     repairs: namedIn(io, join(directory, quarantine), plan.repairs),
+    earlier: before === undefined ? [] : earlierRepairs(before),
   };
   yield* writeJournal(io, settings, journal);
   return journal;
@@ -141,6 +143,15 @@ function refuseCore(directory: string, coreId: number | undefined): void {
   const what = `${directory} is the log of core ${coreId}, which is not salvaged around damage (${why})`;
   const advice = "nothing was changed; use the recoveryMode 'salvage' of PerCoreRecovery";
   throw new WalError('WAL_UNSUPPORTED', `${what}: ${advice}`, { path: directory });
+}
+
+/** The repairs of all rounds up to this one. */
+function earlierRepairs(journal: SalvageJournal): readonly EarlierRepair[] {
+  const now = journal.repairs.map((repair) => {
+    const { name, original, header } = repair;
+    return { name, original, header, limit: limitOf(journal, repair) };
+  });
+  return [...journal.earlier, ...now];
 }
 
 /** Repairs whose damaged files have names in quarantine that are free there. */
@@ -366,16 +377,22 @@ function* finish(
     opened.start.active,
     moveNamesToQuarantine(environment, directory, journal.quarantine, [FileName.salvage]),
   );
-  return { ...opened, report: reportOn(settings, journal, opened.report) };
+  return { ...opened, report: reportOn(environment.io, settings, journal, opened.report) };
 }
 
 function reportOn(
+  io: StorageIo,
   { directory, recoveryMode }: Settings,
   journal: SalvageJournal,
   { holes }: RecoveryReport,
 ): RecoveryReport {
-  const { damage, lost, quarantine, hidden, repairs, segments, firstLsn, nextLsn } = journal;
-  const quarantined = [...hidden, ...repairs.flatMap(({ original }) => original ?? [])];
+  const { damage, lost, quarantine, hidden, repairs, earlier, segments, firstLsn, nextLsn } = journal;
+  const originals = [...earlier, ...repairs].flatMap(({ original }) => original ?? []);
+  // A segment that one round has made again, and a later one has given up, has a number appended to its name.
+  const twice = new Set(hidden.filter((name) => originals.includes(name)));
+  const there = io.list(join(directory, quarantine)).sort();
+  const copies = there.filter((name) => twice.has(segmentNameOf(name)?.name ?? ''));
+  const quarantined = [...new Set([...hidden, ...originals, ...copies])];
   return reportOf({
     mode: recoveryMode,
     created: false,

@@ -18,3 +18,9 @@ export interface Repair {
   readonly size: number;
   readonly isLast: boolean;
 }
+
+/** A repair that an earlier round of the same salvage has carried out. */
+export interface EarlierRepair extends Pick<Repair, 'name' | 'original' | 'header'> {
+  /** The LSN with which the successor of the segment began; `undefined` when it had none. */
+  readonly limit: Lsn | undefined;
+}
