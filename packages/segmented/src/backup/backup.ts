@@ -16,7 +16,7 @@ import { type BackupList, hexOf, type ListedSegment, listed, listedName } from '
 import type { BackupProgress, BackupReport, CheckedBackup } from './backup-options.js';
 import { BackupTally } from './backup-tally.js';
 import type { MadeBackups } from './made-backups.js';
-import { copySegment, linkSegment } from './stage-segment.js';
+import { copySegment, isIntact, linkSegment } from './stage-segment.js';
 import { decide, stagedIn, switchOver } from './switch-over.js';
 import {
   checkTarget,
@@ -131,7 +131,7 @@ export class Backup {
       yield* syncAncestors(io, directory);
     } else refuseUnlessEarlier(directory, earlier, list, yield* this.#log.madeBackups.find(earlier.id));
     const tally = new BackupTally(directory, segments, this.#asked.onProgress && this.#report);
-    const staged = yield* this.#stage(segments, earlier, tally);
+    const staged = yield* this.#stage(segments, list, earlier, tally);
     if (staged.size > 0 || !isSameList(earlier, list) || !(yield* this.#hasCheckpoint(checkpoint))) {
       staged.add(yield* this.#stageCheckpoint(checkpoint));
     }
@@ -149,7 +149,12 @@ export class Backup {
   }
 
   /** Copies or links what the earlier backup lacks. @returns the names of the staged files that are needed */
-  *#stage(segments: readonly Segment[], earlier: BackupList | undefined, tally: BackupTally): IoRoutine<Set<string>> {
+  *#stage(
+    segments: readonly Segment[],
+    { salvagedBelow }: BackupList,
+    earlier: BackupList | undefined,
+    tally: BackupTally,
+  ): IoRoutine<Set<string>> {
     const { io } = this.#log.environment;
     yield* this.#removeDrafts();
     const files = segments.map((segment) => fileOf(segment, segment === segments.at(-1)));
@@ -157,6 +162,8 @@ export class Backup {
     yield* this.#removeStagedBut(new Set(files.map(({ stage }) => stage)));
     const present = new Map(earlier?.segments.slice(0, -1).map((segment) => [segment.number, segment]));
     const last = earlier?.segments.at(-1);
+    // Then the log may have repaired a segment since, and the file here may have its damage.
+    const isSalvaged = earlier?.salvagedBelow !== salvagedBelow;
     const staged = new Set<string>();
     const there = new Set(io.list(this.#directory));
     for (const { segment, now, name, stage, isNewest } of files) {
@@ -164,14 +171,19 @@ export class Backup {
       const isKept =
         isNewest && last !== undefined && isSame(last, now)
           ? yield* this.#has(name, now)
-          : !isNewest && hasSameHoles(present.get(now.number), now) && (yield* this.#has(name, now));
+          : !isNewest &&
+            hasSameHoles(present.get(now.number), now) &&
+            (yield* this.#has(name, now)) &&
+            (!isSalvaged || (yield* this.#isIntact(name, segment)));
       if (isKept) {
         yield* tally.kept(segment);
         continue;
       }
       staged.add(stage);
-      // What was staged whole by a backup that has not ended; a segment with holes may have been staged as it was before them.
-      if (!isNewest && now.holes === undefined && there.has(stage) && (yield* this.#has(stage, now))) {
+      // What was staged whole by a backup that has not ended; nothing says whether that was before the last salvage.
+      const mayBeDamaged = now.holes !== undefined || now.number < salvagedBelow;
+      const isStaged = !isNewest && there.has(stage) && (yield* this.#has(stage, now));
+      if (isStaged && (!mayBeDamaged || (yield* this.#isIntact(stage, segment)))) {
         yield* tally.kept(segment);
         continue;
       }
@@ -251,6 +263,11 @@ export class Backup {
 
   *#has(name: string, segment: ListedSegment): IoRoutine<boolean> {
     return yield* hasSegment(this.#log.environment.io, this.#directory, name, segment, this.#logId);
+  }
+
+  /** Whether every record of a segment can be read in a file that has its id. */
+  *#isIntact(name: string, segment: Segment): IoRoutine<boolean> {
+    return yield* isIntact(this.#log.environment, segment, join(this.#directory, name), () => this.#throwIfEnded());
   }
 
   get #generation(): number {

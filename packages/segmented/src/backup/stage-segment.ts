@@ -7,6 +7,7 @@ import type { Environment } from '../environment.js';
 import { writeEndMark } from '../recovery/repair-tail.js';
 import { isEmpty } from '../segments/segment.js';
 import { dropNextSegment } from '../segments/segment-file.js';
+import { listed } from './backup-list.js';
 
 /** Bytes that are read and written at a time. */
 const PIECE_BYTES = 1024 * 1024;
@@ -113,6 +114,34 @@ function* verifyAndEnd(environment: Environment, segment: Segment, file: IoFile,
     if (WalError.is(error, 'WAL_CORRUPT') && error.path !== segment.path) {
       throw unreadable(segment, error.offset ?? frames.end, frames.nextLsn, error);
     }
+    throw error;
+  } finally {
+    scanner.close();
+  }
+}
+
+/**
+ * Whether every record of a segment can be read in a file of a backup that has its id, as opening the backup reads it.
+ *
+ * @param beforePiece - called before each piece that is read: what it throws ends the reading
+ */
+export function* isIntact(
+  { io }: Environment,
+  segment: Segment,
+  path: string,
+  beforePiece: () => void,
+): IoRoutine<boolean> {
+  const { header, nextLsn } = segment;
+  const scanner = yield* openStreamed(io, { path, header });
+  const { frames } = scanner;
+  const summary = new FrameSummary(0);
+  try {
+    do beforePiece();
+    while ((yield* scanner.fill()) && frames.skip(summary, nextLsn));
+    const { holes } = listed({ ...segment, holes: summary.holes });
+    return frames.nextLsn >= nextLsn && JSON.stringify(holes) === JSON.stringify(listed(segment).holes);
+  } catch (error) {
+    if (WalError.is(error, 'WAL_CORRUPT')) return false;
     throw error;
   } finally {
     scanner.close();
