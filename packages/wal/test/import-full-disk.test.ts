@@ -1,8 +1,9 @@
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
-import { type ImportReport, Wal, type WalError } from '@walstack/wal';
+import { type ImportReport, Wal, WalError } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { textsOf, watch } from './support/outcomes.js';
 
 /** Records are imported into a log whose disk is full. */
@@ -130,3 +131,27 @@ describe.each(KINDS)('on %s', (_name, kind) => {
     await wal.shutdown();
   });
 });
+
+test.each(['onProgress', 'matches'] as const)(
+  'an error of %s is not that of the log, whatever its code is',
+  async (call) => {
+    for (const code of ['WAL_NO_SPACE', 'WAL_CLOSED'] as const) {
+      const io = new SimulatedDisk().createStorageIo();
+      const source = await Wal.open('/source', { io });
+      for (const number of numbers(1, 10)) source.append(payloadOf(number));
+      await source.shutdown();
+      const wal = await Wal.open('/log', { io });
+      const thrown = new WalError(code, 'of something else');
+      const closing: Promise<void>[] = [];
+      const options = {
+        [call]: () => {
+          if (code === 'WAL_CLOSED') closing.push(wal.close());
+          throw thrown;
+        },
+      };
+      expect(await rejection(wal.importFrom('/source', { io, groupBytes: 1000, ...options }))).toBe(thrown);
+      await Promise.all(closing);
+      await wal.close();
+    }
+  },
+);

@@ -358,6 +358,14 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: 'committer.durable(lsn, undefined)',
   },
   {
+    name: 'import-takes-any-error-for-its-own',
+    test: 'packages/wal/test/import-full-disk.test.ts',
+    breaks: 'An import rejects with what a function of the application has thrown, whatever its code is.',
+    file: IMPORT,
+    find: '      this.#thrown = error;\n',
+    replace: '',
+  },
+  {
     name: 'import-without-room-forgets-what-waits',
     test: 'packages/wal/test/import-full-disk.test.ts',
     breaks:

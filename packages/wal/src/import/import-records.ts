@@ -98,6 +98,8 @@ class Import {
   #groupBytes = 0;
   /** The records and batches that were appended and not reported, in order. */
   #appended: AppendedPart[] = [];
+  /** What `onProgress` or `matches` has thrown: the import rejects with it as it is, whatever code it has. */
+  #thrown: unknown;
   /** Whether closing the log has failed: then it may have more than what is known to be durable. */
   #closingFailed = false;
   /** The file of a quarantine that is being read. */
@@ -216,7 +218,19 @@ class Import {
 
   #isWanted(record: WalRecord): boolean {
     const { filter, matches } = this.#asked;
-    return (filter === undefined || filter(record)) && (matches === undefined || matches(record) === true);
+    return (
+      (filter === undefined || filter(record)) && (matches === undefined || this.#called(matches, record) === true)
+    );
+  }
+
+  /** Calls a function of the application. */
+  #called<T>(call: (value: T) => unknown, value: T): unknown {
+    try {
+      return call(value);
+    } catch (error) {
+      this.#thrown = error;
+      throw error;
+    }
   }
 
   /** Appends what was read of a batch, as a batch. */
@@ -263,7 +277,7 @@ class Import {
     this.#appended.splice(0, count);
     if (reached === undefined || reached === this.#durable) return;
     this.#durable = Object.freeze(reached);
-    this.#asked.onProgress?.(this.#durable);
+    if (this.#asked.onProgress !== undefined) this.#called(this.#asked.onProgress, this.#durable);
   }
 
   /** @throws `WAL_ABORTED`, whose `lsn` is the last one of the source that is imported, and `path` the file in a quarantine that has it */
@@ -276,7 +290,7 @@ class Import {
 
   /** Whether an error says that the log was closed. */
   #isClosed(error: unknown): error is WalError {
-    return WalError.is(error, 'WAL_CLOSED') && this.#target.closing() !== undefined;
+    return WalError.is(error, 'WAL_CLOSED') && error !== this.#thrown && this.#target.closing() !== undefined;
   }
 
   /** The error in a log that was closed: opened again, it has what was reported, and the import goes on behind that. */
@@ -287,9 +301,10 @@ class Import {
     return new WalError('WAL_CLOSED', `${what} ${placeBehind(this.#durable)}`, facts, { cause });
   }
 
-  /** Whether an error says that the log has no room on its disk. Not one of the source, or of the application. */
+  /** Whether an error says that the log has no room on its disk. */
   #isFull(error: unknown): error is WalError {
-    return WalError.is(error, 'WAL_NO_SPACE') && this.#target.log.failure === undefined;
+    const isOwn = error !== this.#thrown && this.#target.log.failure === undefined;
+    return WalError.is(error, 'WAL_NO_SPACE') && isOwn;
   }
 
   /** The error where what was appended is not durable, or no more can be: when there is room, it goes on behind that. */
