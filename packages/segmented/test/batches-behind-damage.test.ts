@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { changed, flip, restore, snapshot } from './support/files.js';
 import {
   damageAt,
+  type FoundFrame,
   forgedHeaders,
   framesIn,
   makeBatches,
@@ -104,5 +105,37 @@ test.each([
       const { there, lost } = salvagedOf(changed(salvaged, name, flip(at, mask)));
       expect([at - start, there, lost]).toEqual([at - start, [1, 5, 6, 7, 8, 9, 10], [2, 3, 4]]);
     }
+  }
+  // Its checksum proves it also where both its length and its LSN are damaged.
+  const twice = changed(changed(salvaged, name, flip(start)), name, flip(start + 8));
+  expect(salvagedOf(twice).lost).toEqual([2, 3, 4]);
+});
+
+test('a damaged byte of a hole before padding of any length costs nothing that is behind it', () => {
+  // Behind the second batch no other one has room in what is written at a time.
+  const files = makeBatches([['1'.repeat(980_000)], ['2', '3', '4'.repeat(60_000)], ['5', '6'.repeat(60_000)], ['7']], {
+    padGroups: true,
+  });
+  const io = restore(damageAt(files, 3, [PAYLOAD, 1]));
+  skipCorrupt(io, ONE_SEGMENT).closeSync();
+  const salvaged = snapshot(io, DIRECTORY);
+  const frames = framesIn(salvaged);
+  const { name, start, end } = frames.find(({ lsn, isHole }) => lsn === 2 && isHole) as FoundFrame;
+  const behind = frames.find(({ lsn }) => lsn === 5) as FoundFrame;
+  expect(behind.start - end).toBeGreaterThan(8);
+  for (let at = 0; at < 40; at++) {
+    for (const mask of [1, 0xff]) {
+      const { there, lost } = salvagedOf(changed(salvaged, name, flip(start + at, mask)));
+      expect([at, there, lost]).toEqual([at, [1, 5, 6, 7, 8], [2, 3, 4]]);
+    }
+  }
+});
+
+test('a damaged length of a record before padding of any length costs nothing that is behind it', () => {
+  const files = makeBatches([['1'.repeat(980_000)], ['2'.repeat(60_000)], ['3', '4'.repeat(60_000)], ['5']], {
+    padGroups: true,
+  });
+  for (let at = 0; at < 4; at++) {
+    for (const mask of [1, 0xff]) expect(salvagedOf(damageAt(files, 2, [at, mask])).lost).toEqual([2]);
   }
 });

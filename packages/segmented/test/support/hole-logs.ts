@@ -18,10 +18,13 @@ export function forgedHeaders(length: number, lsn: number): Uint8Array {
 }
 
 /** Makes a log of batches in one segment; the last record proves all others durable. */
-export function makeBatches(batches: readonly (readonly (string | Uint8Array)[])[]): Snapshot {
+export function makeBatches(
+  batches: readonly (readonly (string | Uint8Array)[])[],
+  more: Partial<SegmentedWalConfig> = {},
+): Snapshot {
   const io = createMemoryStorageIo();
   const { options } = new TestEnvironment();
-  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...ONE_SEGMENT, ...options });
+  const wal = SegmentedWal.openSync({ directory: DIRECTORY, io, ...ONE_SEGMENT, ...options, ...more });
   for (const payloads of batches) {
     const batch = new Batch();
     for (const payload of payloads) batch.add(payload);

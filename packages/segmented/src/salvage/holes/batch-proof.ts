@@ -12,7 +12,7 @@ import { HOLE_RECORDS_MAX, HoleReason, setUint64 } from '@walstack/codec/interna
 import { seedOf } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
 import { isTurnDue, TURN } from '@walstack/storage-io/internal';
-import { piecesOf } from './gap.js';
+import { ONE_FRAME_MAX, piecesOf } from './gap.js';
 import { type FoundFrame, type FrameSearch, headerAt, STEP_BYTES, startsBehind } from './next-frame.js';
 import { continuedChecksum, isByChance, PROVEN_BYTES_MAX, singleDamage } from './single-damage.js';
 
@@ -55,7 +55,8 @@ function* isBehindHole(search: FrameSearch, { offset, record }: FoundFrame): IoR
   if (lsn === nextLsn || lsn - nextLsn > HOLE_RECORDS_MAX || offset - start < MARK_FRAME_BYTES) return false;
   const said = FRAME_HEADER_BYTES + ((yield* headerAt(search, start))?.length ?? 0);
   // It may end before the last bytes of a block, or before padding.
-  for (const length of lengthsUpTo(offset - start, said, paddingBefore(offset, header.blockBytes))) {
+  const padding = paddingBefore(offset, header.blockBytes);
+  for (const length of lengthsUpTo(offset - start, padding, (each) => each === said)) {
     const gap = { from: start, to: start + length, firstLsn: nextLsn, nextLsn: lsn };
     for (const reason of Object.values(HoleReason)) {
       const [hole] = piecesOf({ ...gap, reason }, header);
@@ -67,6 +68,33 @@ function* isBehindHole(search: FrameSearch, { offset, record }: FoundFrame): IoR
       // One byte of the checksum is damaged, and nothing else.
       if ([4, 5, 6, 7].filter((at) => bytes[at] !== hole.bytes[at]).length === 1) return true;
     }
+  }
+  return yield* isHoleOfAnyLength(search, lsn, offset - start, padding);
+}
+
+/** Whether only the length of a hole is damaged: its checksum is right with one that it can have had. */
+function* isHoleOfAnyLength(
+  { io, file, header, from, nextLsn }: FrameSearch,
+  lsn: Lsn,
+  whole: number,
+  padding: number,
+): IoRoutine<boolean> {
+  const start = frameStart(from, header.blockBytes);
+  const bytes = new Uint8Array(Math.min(whole, ONE_FRAME_MAX));
+  yield* ioSteps.read(io, file, bytes, start);
+  const gap = { from: start, to: start + MARK_FRAME_BYTES, firstLsn: nextLsn, nextLsn: lsn };
+  const isHole = Object.values(HoleReason).some((reason) => {
+    const [hole] = piecesOf({ ...gap, reason }, header);
+    return hole !== undefined && isSame(bytes, hole.bytes, FRAME_HEADER_BYTES, MARK_FRAME_BYTES);
+  });
+  if (!isHole) return false;
+  const stored = new DataView(bytes.buffer).getUint32(4, true);
+  let [checksum, done] = [seedOf(header), FRAME_HEADER_BYTES];
+  for (const length of lengthsUpTo(whole, padding, () => true)) {
+    if (length > bytes.length) return false;
+    checksum = yield* continuedChecksum(bytes, checksum, done, length);
+    done = length;
+    if (checksum === stored) return true;
   }
   return false;
 }
@@ -97,7 +125,8 @@ function* continuedByRestored(search: FrameSearch, end: number, lsn: Lsn): IoRou
     setUint64(view, FRAME_HEADER_BYTES, lsn);
     const said = FRAME_HEADER_BYTES + view.getUint32(0, true);
     let [checksum, done] = [seedOf(header), FRAME_HEADER_BYTES];
-    for (const length of lengthsUpTo(frameBytes, said, paddingBefore(end, header.blockBytes))) {
+    const padding = paddingBefore(end, header.blockBytes);
+    for (const length of lengthsUpTo(frameBytes, padding, (each) => isByteApart(each, said))) {
       checksum = yield* continuedChecksum(bytes, checksum, done, length);
       done = length;
       if (checksum !== view.getUint32(4, true)) continue;
@@ -108,13 +137,20 @@ function* continuedByRestored(search: FrameSearch, end: number, lsn: Lsn): IoRou
 }
 
 /**
- * The lengths that a frame can have had, in ascending order: the whole, less the last bytes of a block, or what it says where padding
- * can follow.
+ * The lengths that a frame can have had, in ascending order: the whole, less the last bytes of a block, and where padding can follow
+ * those of which `isPossible` says so.
  */
-function lengthsUpTo(whole: number, said: number, padding: number): readonly number[] {
-  const least = Math.max(MARK_FRAME_BYTES, whole - Math.min(padding, FRAME_HEADER_BYTES) + 1);
+function lengthsUpTo(whole: number, padding: number, isPossible: (length: number) => boolean): readonly number[] {
+  const least = Math.max(MARK_FRAME_BYTES, whole - padding + 1);
+  const sure = whole - Math.min(padding, FRAME_HEADER_BYTES) + 1;
   const lengths = Array.from({ length: whole - least + 1 }, (_, index) => least + index);
-  return said >= MARK_FRAME_BYTES && said < least && said > whole - padding ? [said, ...lengths] : lengths;
+  return lengths.filter((length) => length >= sure || isPossible(length));
+}
+
+/** Whether two lengths of frames are stored with at most one byte that differs. */
+function isByteApart(one: number, other: number): boolean {
+  const change = (one - FRAME_HEADER_BYTES) ^ (other - FRAME_HEADER_BYTES);
+  return [0, 8, 16, 24].some((shift) => (change & ~(0xff << shift)) === 0);
 }
 
 /**

@@ -23,7 +23,7 @@ export interface Piece {
 }
 
 /** A longer gap has a hole at its beginning, padding, and a frame before its end. */
-const ONE_FRAME_MAX = 128 * 1024;
+export const ONE_FRAME_MAX = 128 * 1024;
 
 /** The frames that replace a gap: the reader passes them, and continues behind the gap with its `nextLsn`. */
 export function piecesOf({ from, to, firstLsn, nextLsn, reason }: Gap, header: SegmentHeader): readonly Piece[] {
