@@ -1,6 +1,7 @@
 import { Batch, SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
+import { ringOf } from '../../../harness/test-kit/keys.js';
 import { TestEnvironment } from './support/environments.js';
 import { changed, flip, restore, type Snapshot, segmentNames, snapshot } from './support/files.js';
 import { lsnsOf, skipCorrupt } from './support/hole-logs.js';
@@ -215,6 +216,31 @@ test.each([
   const begins = skipCorrupt(restore(broken), { ...CONFIG, salvageLsn: second });
   expect(begins.recovery.holes).toEqual([{ firstLsn: second, lastLsn: next - 1, reason: 'header' }]);
   begins.closeSync();
+});
+
+test('a segment that began where an empty one did is missing: the lowest LSN that is asked for costs nothing', () => {
+  const io = createMemoryStorageIo();
+  const options = { directory: DIRECTORY, io, blockBytes: 512, ...CONFIG, ...new TestEnvironment().options };
+  const wal = SegmentedWal.openSync(options);
+  while (wal.lastLsn < 10) wal.append(`old ${wal.nextLsn} `.padEnd(250, 'o'));
+  wal.syncSync();
+  wal.truncateAfterSync(4);
+  wal.closeSync();
+  // Behind it a segment with the same first LSN is made, as that one is not encrypted.
+  const config = { ...CONFIG, keyRing: ringOf(1), allowPlaintext: true };
+  const again = SegmentedWal.openSync({ ...options, ...config });
+  while (again.nextLsn <= 40) again.append(`new ${again.nextLsn} `.padEnd(250, 'n'));
+  again.closeSync();
+  const files = snapshot(io, DIRECTORY);
+  const [empty, missing, next] = segmentNames(files).filter((name) => firstLsnOf(name) > 4) as [string, string, string];
+  expect([empty, missing].map(firstLsnOf)).toEqual([5, 5]);
+  const nextLsn = firstLsnOf(next);
+  const broken = without(files, missing);
+  expect(() => skipCorrupt(restore(broken), { ...config, salvageLsn: 5 })).toThrow(`from 6 to ${nextLsn - 1}`);
+  const salvaged = skipCorrupt(restore(broken), { ...config, salvageLsn: 6 });
+  expect(lsnsOf(salvaged.recovery.holes)).toEqual(Array.from({ length: nextLsn - 5 }, (_, index) => 5 + index));
+  expect(salvaged.recovery.records).toBe(40 - (nextLsn - 5));
+  salvaged.closeSync();
 });
 
 test('a list is for a salvage around damage: the other one goes on at one LSN', () => {
