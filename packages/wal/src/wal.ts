@@ -601,18 +601,22 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * await wal.importFrom(wal.recovery.salvage.quarantine, { quarantine: true });
    * ```
    *
-   * Everything is durable when it resolves. It goes on in groups: `onProgress` says after each what is imported and durable, and an import
-   * that did not come to its end continues with `from: sourceLsn + 1`, that of a quarantine with `after: { file: sourceFile, lsn: sourceLsn }`. When it rejects and the log has not failed, everything that was
-   * appended is durable and was reported, except on a full disk: `WAL_NO_SPACE` ends it, and with the `reason` `'outcome-unknown'` up to one group becomes durable
-   * when there is room. A crash may come between a group and its report: then up to one group is imported again.
+   * Everything is durable when it resolves. It goes on in groups: `onProgress` says after each what is imported and durable,
+   * and an import that did not come to its end continues with `from: sourceLsn + 1`, that of a quarantine with
+   * `after: { file: sourceFile, lsn: sourceLsn }`. When it rejects and the log has not failed, everything that was appended is
+   * durable and was reported, except on a full disk: `WAL_NO_SPACE` ends it, and with the `reason` `'outcome-unknown'` up to one
+   * group becomes durable when there is room. A crash may come between a group and its report: then up to one group is imported
+   * again.
    *
    * @param source - the directory, which is only read: a path or a `file:` URL. Another process may write that log
    * @returns what was imported
    * @throws `WAL_UNSUPPORTED` for the directory of this log; `WAL_ABORTED`, whose `lsn` is the last one of the source that is
-   * imported, or the one before `from`; `WAL_NO_SPACE`, with the same `lsn`, and as `lastLsn` the last one of the source that is appended: the import goes on
-   * behind that one in this log, once {@link sync} has found room, and behind `lsn` when the log was closed before; `WAL_HOLE`, `WAL_CORRUPT`, `WAL_TRUNCATED`, `WAL_NOT_FOUND`, `WAL_BAD_KEY` for what cannot be read of the source;
-   * `WAL_CLOSED`, with the same `lsn`, once the log is closed: opened again it has nothing of the source behind that; with the `reason` `'outcome-unknown'`, when closing has failed, up to one group;
-   * `WAL_TOO_LARGE`, `WAL_IO_FAILED`, `WAL_STATE`, the first failure of the log
+   * imported, or the one before `from`; `WAL_NO_SPACE`, with the same `lsn`, and as `lastLsn` the last one of the source that
+   * is appended: the import goes on behind that one in this log, once {@link sync} has found room, and behind `lsn` when the
+   * log was closed before; `WAL_HOLE`, `WAL_CORRUPT`, `WAL_TRUNCATED`, `WAL_NOT_FOUND`, `WAL_BAD_KEY` for what cannot be read
+   * of the source; `WAL_CLOSED`, with the same `lsn`, once the log is closed: opened again it has nothing of the source behind
+   * that; with the `reason` `'outcome-unknown'`, when closing has failed, up to one group; `WAL_TOO_LARGE`, `WAL_IO_FAILED`,
+   * `WAL_STATE`, the first failure of the log
    */
   async importFrom(source: string | URL, options: ImportOptions = {}): Promise<ImportReport> {
     this.#lifecycle.requireRunning('importFrom');

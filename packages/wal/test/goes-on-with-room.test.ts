@@ -1,31 +1,21 @@
-import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
+import { BACKENDS_WITHOUT_ROOM, withoutRoom } from './support/full-disk.js';
 import { textsOf, watch } from './support/outcomes.js';
 
 /** A log whose disk is full goes on when there is room. */
 
-const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
-  ['a backend that takes its time', { completesInline: false }],
-  ['a ring', { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 }],
-];
-
 const NO_SPACE = { code: 'WAL_NO_SPACE', systemCode: 'ENOSPC' };
 
-describe.each(KINDS)('on %s', (_name, kind) => {
+describe.each(BACKENDS_WITHOUT_ROOM)('on %s', (_name, kind) => {
   async function onFullDisk() {
     const disk = new SimulatedDisk();
     const time = new ManualTime();
-    const options = {
-      blockBytes: 512,
-      markAfterMs: 0,
-      preallocate: 'none',
-      reserveBytes: 8192,
-      ...time.options,
-    } as const;
+    const options = withoutRoom(time);
     const wal = await Wal.open('/log', { io: disk.createStorageIo(kind), ...options });
     await wal.commit('one');
     await turns(50);

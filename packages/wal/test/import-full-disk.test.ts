@@ -1,17 +1,13 @@
-import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { type ImportReport, Wal, WalError } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { BACKENDS_WITHOUT_ROOM, withoutRoom } from './support/full-disk.js';
 import { textsOf, watch } from './support/outcomes.js';
 
 /** Records are imported into a log whose disk is full. */
-
-const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
-  ['a backend that takes its time', { completesInline: false }],
-  ['a ring', { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 }],
-];
 
 const COUNT = 60;
 const payloadOf = (number: number): string => `event ${number} `.padEnd(300, 'abc');
@@ -20,7 +16,7 @@ const numbersIn = async (wal: Wal): Promise<number[]> =>
 const numbers = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-describe.each(KINDS)('on %s', (_name, kind) => {
+describe.each(BACKENDS_WITHOUT_ROOM)('on %s', (_name, kind) => {
   /** A log whose disk is full once an import has reported a group or two, beside the log that is imported. */
   async function besideSource(maxPendingBytes?: number) {
     const elsewhere = new SimulatedDisk().createStorageIo();
@@ -30,13 +26,9 @@ describe.each(KINDS)('on %s', (_name, kind) => {
     const disk = new SimulatedDisk();
     const time = new ManualTime();
     const options = {
-      blockBytes: 512,
-      markAfterMs: 0,
-      preallocate: 'none',
-      reserveBytes: 8192,
+      ...withoutRoom(time),
       ...(maxPendingBytes === undefined ? {} : { maxPendingBytes }),
-      ...time.options,
-    } as const;
+    };
     const wal = await Wal.open('/log', { io: disk.createStorageIo(kind), ...options });
     const reports: ImportReport[] = [];
     const begin = (from: number, signal?: AbortSignal) =>

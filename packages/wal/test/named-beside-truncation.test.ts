@@ -1,37 +1,19 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeCheckpoint, encodeCheckpoint, FileName, WalError } from '@walstack/codec';
+import { FileName, WalError } from '@walstack/codec';
 import { createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
-import { type FollowFrom, Wal, type WalFollower } from '@walstack/wal';
+import { type FollowFrom, Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { checkpointOf, commit, small, take } from './support/named-logs.js';
 
-const small = { segmentBytes: 4096, blockBytes: 512, recycleSegments: 0, encoding: 'utf8' } as const;
 const MINUTE = 60_000;
-
-async function commit(wal: Wal<string>, count: number): Promise<void> {
-  for (let each = 0; each < count; each++) await wal.commit(`${wal.lastLsn + 1}`.padEnd(300, '.'));
-}
-
-/** The LSN of the next event. */
-async function take(follower: WalFollower<{ readonly lsn: number }>): Promise<number> {
-  const { value } = await follower.next();
-  if (value === undefined) throw new Error('it has ended');
-  return value.lsn;
-}
 
 const followersIn = (directory: string): string[] =>
   readdirSync(join(directory, FileName.followers)).filter((name) => name.endsWith('.follower'));
-
-/** The checkpoint, and a function that replaces it. */
-function checkpointOf(directory: string) {
-  const path = join(directory, FileName.checkpoint);
-  const checkpoint = decodeCheckpoint(readFileSync(path), path);
-  return { checkpoint, replace: (next: typeof checkpoint) => writeFileSync(path, encodeCheckpoint(next)) };
-}
 
 /**
  * A log of 60 events of which a writer that was killed has announced to remove those of the first three segments, when one follower

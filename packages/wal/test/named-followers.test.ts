@@ -15,15 +15,10 @@ import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { commit, small } from './support/named-logs.js';
 import { watch } from './support/outcomes.js';
 
-const small = { segmentBytes: 4096, blockBytes: 512, recycleSegments: 0, encoding: 'utf8' } as const;
 const MINUTE = 60_000;
-
-/** Commits events of 300 bytes, some twelve to a segment. */
-async function commit(wal: Wal<string>, count: number, type = 0): Promise<void> {
-  for (let each = 0; each < count; each++) await wal.commit(`${wal.lastLsn + 1}`.padEnd(300, '.'), { type });
-}
 
 /** The LSNs of the next `count` events. */
 async function take(follower: WalFollower<{ readonly lsn: number }>, count: number): Promise<number[]> {

@@ -4,31 +4,18 @@ import { WalError } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { createSyncFsStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
-import { Wal, type WalFollower } from '@walstack/wal';
+import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { commit, small, take } from './support/named-logs.js';
 
 /** What becomes of a stored position when the power fails, when its follower goes back, and where there is no room at all. */
 
-const small = { segmentBytes: 4096, blockBytes: 512, recycleSegments: 0, encoding: 'utf8' } as const;
 const DIRECTORY = '/log';
 const SLOT_BYTES = 4096;
-
-async function commit(wal: Wal<string>, count: number): Promise<void> {
-  for (let each = 0; each < count; each++) await wal.commit(`${wal.lastLsn + 1}`.padEnd(300, '.'));
-}
-
-/** The LSN of the last of the next `count` events. */
-async function take(follower: WalFollower<{ readonly lsn: number }>, count = 1): Promise<number> {
-  for (let left = count; ; left--) {
-    const { value } = await follower.next();
-    if (value === undefined) throw new Error('it has ended');
-    if (left === 1) return value.lsn;
-  }
-}
 
 /** A log of 60 events, and the position of a follower that has acknowledged so many. */
 async function followed(directory: string, acknowledged: number): Promise<void> {

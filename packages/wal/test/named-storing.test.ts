@@ -9,22 +9,9 @@ import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { commit, small, take } from './support/named-logs.js';
 
-const small = { segmentBytes: 4096, blockBytes: 512, recycleSegments: 0, encoding: 'utf8' } as const;
 const DIRECTORY = '/log';
-
-async function commit(wal: Wal<string>, count: number): Promise<void> {
-  for (let each = 0; each < count; each++) await wal.commit(`${wal.lastLsn + 1}`.padEnd(300, '.'));
-}
-
-/** The LSN of the last of the next `count` events. */
-async function take(follower: WalFollower<{ readonly lsn: number }>, count = 1): Promise<number> {
-  for (let left = count; ; left--) {
-    const { value } = await follower.next();
-    if (value === undefined) throw new Error('it has ended');
-    if (left === 1) return value.lsn;
-  }
-}
 
 describe('on a disk without any room', () => {
   /** A log of 60 events, and a follower that has acknowledged the first one. */

@@ -1,24 +1,16 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeCheckpoint, encodeCheckpoint, FileName, type WalError } from '@walstack/codec';
-import { Wal, type WalFollower } from '@walstack/wal';
+import type { WalError } from '@walstack/codec';
+import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-
-const small = { segmentBytes: 4096, blockBytes: 512, recycleSegments: 0, encoding: 'utf8' } as const;
+import { checkpointOf, commit, small, take } from './support/named-logs.js';
 
 /** The delays of the timers with which a follower waits: 16 s in all. */
 const DELAYS = Array.from({ length: 14 }, (_, look) => 2 ** look);
-
-/** The LSN of the next event. */
-async function take(follower: WalFollower<{ readonly lsn: number }>): Promise<number> {
-  const { value } = await follower.next();
-  if (value === undefined) throw new Error('it has ended');
-  return value.lsn;
-}
 
 /**
  * A log that is open, and a follower that needs event 5 of it. The writer has announced to remove the first three segments, and is
@@ -27,19 +19,16 @@ async function take(follower: WalFollower<{ readonly lsn: number }>): Promise<nu
 async function announced() {
   const directory = `${temporaryDirectory()}/log`;
   const wal = await Wal.open(directory, small);
-  for (let lsn = 1; lsn <= 60; lsn++) await wal.commit(`${lsn}`.padEnd(300, '.'));
+  await commit(wal, 60);
   await wal.checkpoint(3);
   const { number, firstLsn } = wal.listSegments()[3] as { readonly number: number; readonly firstLsn: number };
   const held = Wal.follow(directory, 5, { name: 'held' });
   await take(held);
   await held.return();
   const [stored] = await wal.followers();
-  const path = join(directory, FileName.checkpoint);
-  const before = readFileSync(path);
-  const checkpoint = decodeCheckpoint(before, path);
-  const unsettled = { firstSegment: checkpoint.firstSegment };
-  writeFileSync(path, encodeCheckpoint({ ...checkpoint, firstSegment: number, unsettled }));
-  const takesBack = (): void => writeFileSync(path, before);
+  const { checkpoint, bytes, replace } = checkpointOf(directory);
+  replace({ ...checkpoint, firstSegment: number, unsettled: { firstSegment: checkpoint.firstSegment } });
+  const takesBack = (): void => replace(bytes);
   const removes = (): void => {
     const names = readdirSync(directory).filter((name) => name.startsWith('wal-'));
     for (const name of names.sort().slice(0, 3)) rmSync(join(directory, name));

@@ -75,9 +75,10 @@ const OPTIONS = optionNames<ReplayDirectoryOptions>({
  * Nothing is read before the iteration, and each iteration begins anew. An incomplete batch or a torn tail at the end
  * is left out; something acknowledged that cannot be read is an error:
  *
- * `WAL_CORRUPT` naming file, offset and LSN; `WAL_TRUNCATED` with `firstLsn` when a record was removed from the log,
- * before or during the replay; `WAL_HOLE` with `firstLsn` and `lastLsn` where the log was salvaged around lost records; `WAL_NOT_FOUND` where there is no log; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`;
- * `WAL_BAD_KEY`, `WAL_TOO_LARGE` for records that cannot be decoded; `WAL_ABORTED`.
+ * `WAL_CORRUPT` naming file, offset and LSN; `WAL_TRUNCATED` with `firstLsn` when a record was removed from the log, before or
+ * during the replay; `WAL_HOLE` with `firstLsn` and `lastLsn` where the log was salvaged around lost records; `WAL_NOT_FOUND`
+ * where there is no log; `WAL_UNSUPPORTED_VERSION`; `WAL_IO_FAILED`; `WAL_BAD_KEY`, `WAL_TOO_LARGE` for records that cannot be
+ * decoded; `WAL_ABORTED`.
  *
  * @throws `TypeError`, `RangeError` for wrong arguments
  */

@@ -12,8 +12,8 @@ import { type LastRead, lastReadAt, type ResumePoint } from './resume-point.js';
 export interface LogTailOptions extends LongCallOptions {
   /**
    * The first LSN to return, which may not have been assigned yet; `'first'`, the default, is the first one in the log, and
-   * `'checkpoint'` the first one behind the checkpoint, see {@link ReadFrom}. With a {@link ResumePoint} the tail also throws when anything before it was cut off since; with an LSN alone that
-   * cannot be detected.
+   * `'checkpoint'` the first one behind the checkpoint, see {@link ReadFrom}. With a {@link ResumePoint} the tail also throws
+   * when anything before it was cut off since; with an LSN alone that cannot be detected.
    */
   readonly from?: ReadFrom | ResumePoint;
   /**

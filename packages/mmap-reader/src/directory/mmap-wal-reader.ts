@@ -131,9 +131,9 @@ export class MmapWalReader implements Iterable<WalRecord> {
    * The next record, with meta and payload as views of the file in memory, or decoded.
    *
    * @returns `undefined` at the end, or at the first frame that cannot be read: see {@link stopReason}
-   * @throws `WAL_BAD_KEY`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when it cannot be decoded; `WAL_TRUNCATED` when the file
-   * was reused while it was read without a mapping; `WAL_HOLE` where records are lost; `WAL_IO_FAILED`; `WAL_CORRUPT` when it was truncated by another
-   * program
+   * @throws `WAL_BAD_KEY`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when it cannot be decoded; `WAL_TRUNCATED` when the file was
+   * reused while it was read without a mapping; `WAL_HOLE` where records are lost; `WAL_IO_FAILED`; `WAL_CORRUPT` when it was
+   * truncated by another program
    */
   nextRecord(): WalRecord | undefined {
     return this.#cursor.next() ? this.#cursor.record() : undefined;

@@ -67,7 +67,10 @@ function beginningsIn(
   return journal === undefined ? beginnings : [...beginnings, ...namedIn(unreadable, beginnings, journal)];
 }
 
-/** The segments of which a salvage had only the name, as it has decided with these names itself. @param names - of files without a readable header */
+/**
+ * The segments of which a salvage had only the name, as it has decided with these names itself.
+ * @param names - of files without a readable header
+ */
 function namedIn(
   names: readonly string[],
   known: readonly Beginning[],

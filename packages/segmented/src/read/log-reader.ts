@@ -118,7 +118,8 @@ export class LogReader implements PieceReader<WalRecord> {
   /**
    * The next record in memory; `undefined` when `advance()` has to read further.
    *
-   * @throws what decoding throws, `WAL_HOLE` where records are lost; from then on every call of this and of `advance()` throws it, until the reader is closed
+   * @throws what decoding throws, `WAL_HOLE` where records are lost; from then on every call of this and of `advance()` throws
+   * it, until the reader is closed
    */
   next(): WalRecord | undefined {
     return this.#walk.next();

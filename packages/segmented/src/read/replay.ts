@@ -5,9 +5,9 @@ import { Pace, TURN } from '@walstack/storage-io/internal';
 import type { LogReader } from './log-reader.js';
 
 /**
- * The records of a log, in order: iterable with `for await … of`, which gives the event loop its turn at least every 10 ms,
- * and with `for … of` on a backend that can block, which blocks the thread. Each iteration reads again, up to the last record that had been appended when it began, in constant memory. Leaving the loop
- * closes its file.
+ * The records of a log, in order: iterable with `for await … of`, which gives the event loop its turn at least every 10 ms, and
+ * with `for … of` on a backend that can block, which blocks the thread. Each iteration reads again, up to the last record that
+ * had been appended when it began, in constant memory. Leaving the loop closes its file.
  */
 export class Replay implements Iterable<WalRecord>, AsyncIterable<WalRecord> {
   readonly #beginSync: () => LogReader;

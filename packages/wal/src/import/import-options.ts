@@ -46,8 +46,8 @@ export interface ImportOptions
   /** The first LSN of the source, `'first'`, or the first one behind the `'checkpoint'` of a log. Default `'first'`. */
   readonly from?: ReadFrom;
   /**
-   * In a quarantine, the record behind which to go on: the `sourceFile` and the `sourceLsn` of an import that did not come to its end. Files before
-   * that one, and records up to that one, are left out. Default: none.
+   * In a quarantine, the record behind which to go on: the `sourceFile` and the `sourceLsn` of an import that did not come to
+   * its end. Files before that one, and records up to that one, are left out. Default: none.
    */
   readonly after?: QuarantinePosition;
   /** Whether to import a record that the other options choose. Default: all of them. */
