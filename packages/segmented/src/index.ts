@@ -65,9 +65,9 @@ export type {
   RecoveryReport,
   SalvageReport,
 } from './recovery/recovery-report.js';
-export type { TruncateResult } from './retention/segment-removal.js';
 export { SegmentedWal } from './segmented-wal.js';
 export type { SegmentMeta } from './segments/segment.js';
 export type { SegmentedWalStats } from './stats.js';
 export type { Reserve } from './write/allocation/disk-reserve.js';
 export type { Preparation } from './write/allocation/segment-allocator.js';
+export type { TruncateResult } from './write/allocation/segment-removal.js';

@@ -7,7 +7,7 @@ import { type FollowerMessage, followerChannel } from './followers/followers.js'
 import type { Settings } from './options.js';
 import type { Opened } from './recovery/recover.js';
 import type { RecoveryReport } from './recovery/recovery-report.js';
-import type { TruncateResult } from './retention/segment-removal.js';
+import type { TruncateResult } from './write/allocation/segment-removal.js';
 
 /** A log was opened. Channel `walstack:open`. */
 export interface OpenMessage extends LogMessage {

@@ -31,11 +31,11 @@ import type { RecoveryReport } from './recovery/recovery-report.js';
 import { CheckpointStore } from './retention/checkpoint-store.js';
 import { Cuts } from './retention/cuts.js';
 import { dropsAnything } from './retention/retention.js';
-import type { TruncateResult } from './retention/segment-removal.js';
 import { Truncation } from './retention/truncation.js';
 import { TruncationCalls } from './retention/truncation-calls.js';
 import { metaOf, type SegmentMeta } from './segments/segment.js';
 import { type SegmentedWalStats, statsOf } from './stats.js';
+import type { TruncateResult } from './write/allocation/segment-removal.js';
 import { BackgroundCalls, setBackgroundCalls } from './write/calls/background-calls.js';
 import { FullDisk } from './write/calls/full-disk.js';
 import { IdleMarker } from './write/calls/idle-marker.js';
@@ -86,6 +86,7 @@ export class SegmentedWal {
       settings,
       opened.start,
       () => this.#retain(),
+      (result) => this.#announceTruncation(result),
       () => this.#gate.throwUnlessWritable(),
     );
     this.#writer = writer;

@@ -122,12 +122,38 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
     expect([again.firstLsn, again.lastLsn, again.checkpointLsn]).toEqual([firstLsn, 33, 12]);
   });
 
+  test('emptying the log removes what is sealed with the reserve, and what waits is written in that room', async () => {
+    const { disk, wal } = await onFullDisk();
+    const { firstLsn, nextLsn } = wal;
+    expect(wal.listSegments().length).toBeGreaterThan(1);
+    const { segmentsDeleted, segmentsRecycled } = await wal.truncateBefore(nextLsn);
+    expect(segmentsDeleted + segmentsRecycled).toBeGreaterThan(0);
+    expect(wal.firstLsn).toBeGreaterThan(firstLsn);
+    expect([wal.nextLsn, wal.failure]).toEqual([nextLsn, undefined]);
+    empty(disk);
+    await wal.sync();
+    await wal.truncateBefore(wal.nextLsn);
+    expect([wal.firstLsn, wal.durableLsn]).toEqual([nextLsn, nextLsn - 1]);
+    const again = await open(disk.crash(), 3);
+    expect([again.firstLsn, again.nextLsn]).toEqual([nextLsn, nextLsn]);
+  });
+
+  test('the LSN before a durable position is found, and that before one that waits when it is written', async () => {
+    const { disk, wal } = await onFullDisk();
+    const { durablePosition, durableLsn, position } = wal;
+    expect(position).toBeGreaterThan(durablePosition);
+    expect(await wal.lsnBefore(durablePosition)).toBe(durableLsn);
+    await expect(wal.lsnBefore(position)).rejects.toEqual(NO_SPACE);
+    await expect(wal.lsnBefore(position + 1)).rejects.toMatchObject({ code: 'WAL_RANGE' });
+    empty(disk);
+    expect(await wal.lsnBefore(position)).toBe(32);
+  });
+
   test('a cut that needs what waits changes nothing', async () => {
     const { disk, wal } = await onFullDisk();
     const before = [wal.firstLsn, wal.nextLsn, wal.holds, wal.checkpointLsn];
     await expect(wal.truncateAfter(5)).rejects.toEqual(NO_SPACE);
     await expect(wal.resetTo(100)).rejects.toEqual(NO_SPACE);
-    await expect(wal.truncateBefore(wal.nextLsn)).rejects.toEqual(NO_SPACE);
     await expect(wal.checkpoint(32)).rejects.toEqual(NO_SPACE);
     await expect(wal.hold('ahead', 33)).rejects.toEqual(NO_SPACE);
     expect([wal.firstLsn, wal.nextLsn, wal.holds, wal.checkpointLsn, wal.failure]).toEqual([...before, undefined]);

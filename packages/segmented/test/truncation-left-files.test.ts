@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { FileName } from '@walstack/codec';
 import { readCheckpoint } from '@walstack/mmap-reader/internal';
-import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { SegmentedWal, type SegmentedWalConfig, type TruncateResult } from '@walstack/segmented';
 import { ioSteps, runSync } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { listen } from '../../../harness/test-kit/channels.js';
 import { TestEnvironment } from './support/environments.js';
 import { FOLLOWERS, follow } from './support/followers.js';
 import { NO_SPACE } from './support/full-disks.js';
@@ -123,6 +124,56 @@ describe('a truncation that could remove no file, when there is only the room th
     const again = open();
     expect([again.firstLsn, again.lastLsn]).toEqual([firstLsn, 60]);
     again.closeSync();
+  });
+});
+
+describe('files that a truncation has left and noted, when there is only the room that they have', () => {
+  function left() {
+    const log = leavingFiles((path) => path.includes('wal-'));
+    const io = log.disk.createStorageIo();
+    const files = (): number => io.list(DIRECTORY).filter((name) => name.startsWith('wal-')).length;
+    log.disk.failWhen(({ kind, path }) => (kind === 'remove' && path.includes('wal-') ? 'EIO' : undefined));
+    const { segmentsLeft } = log.wal.truncateBeforeSync(20);
+    expect(segmentsLeft).toBeGreaterThan(1);
+    const before = files();
+    log.disk.failWhen(({ kind, path }) => {
+      const needsRoom = kind === 'write' || (kind === 'rename' && path === join(DIRECTORY, FileName.nextSegment));
+      return needsRoom && files() === before ? 'ENOSPC' : undefined;
+    });
+    return { ...log, files, before, segmentsLeft };
+  }
+
+  test.each<[string, (wal: SegmentedWal) => unknown]>([
+    ['a truncation of more', (wal) => wal.truncateBeforeSync(40)],
+    ['emptying the log', (wal) => wal.truncateBeforeSync(wal.nextLsn)],
+    ['a hold', (wal) => wal.holdSync('reader', 45)],
+    ['a checkpoint', (wal) => wal.checkpointSync(50)],
+    ['a cut', (wal) => wal.truncateAfterSync(50)],
+    ['a reset', (wal) => wal.resetToSync(100)],
+  ])('are removed by %s, which then has room', (_name, call) => {
+    const { disk, wal, open, files, before, segmentsLeft } = left();
+    const announced: TruncateResult[] = [];
+    listen('walstack:truncate', (message) => announced.push(message as TruncateResult));
+    const result = call(wal) as TruncateResult | undefined;
+    expect(before - files()).toBeGreaterThanOrEqual(segmentsLeft - 1);
+    const removed = announced.reduce((sum, { segmentsDeleted }) => sum + segmentsDeleted, 0);
+    expect(removed).toBeGreaterThanOrEqual(segmentsLeft);
+    if (result !== undefined) expect(result).toMatchObject({ segmentsDeleted: removed, segmentsLeft: 0 });
+    expect(wal.failure).toBeUndefined();
+    const again = open(disk.crash('none'));
+    expect([again.firstLsn, again.nextLsn]).toEqual([wal.firstLsn, wal.nextLsn]);
+    again.closeSync();
+  });
+
+  test('are removed by the next try of records that wait for room, with no other call', () => {
+    const { wal, files, before, segmentsLeft } = left();
+    wal.append(new Uint8Array(250));
+    expect(() => wal.syncSync()).toThrow(NO_SPACE as Error);
+    expect([files(), wal.durableLsn]).toEqual([before, 60]);
+    wal.syncSync();
+    // There may be one more for the record.
+    expect(before - files()).toBeGreaterThanOrEqual(segmentsLeft - 1);
+    expect(wal.durableLsn).toBe(61);
   });
 });
 

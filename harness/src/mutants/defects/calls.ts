@@ -42,7 +42,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/truncate-after.test.ts',
     breaks: 'A cut that removes no file is announced, too.',
     file: `${SEGMENTED}/retention/truncation.ts`,
-    find: '    if (superseded !== undefined && result === NOTHING_REMOVED) this.#listener.truncated(result);\n',
+    find: '    if (superseded !== undefined && !hasAnnounced) this.#listener.truncated(NOTHING_REMOVED);\n',
     replace: '',
   },
   {

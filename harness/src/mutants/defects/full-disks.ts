@@ -101,8 +101,16 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: GOES_ON_TEST,
     breaks: 'Reading continues on a full disk.',
     file: `${SEGMENTED}/read/read-calls.ts`,
-    find: '      if (error !== this.#writer.noSpace) throw error;\n',
+    find: '      if (error !== noSpace) throw error;\n',
     replace: '      throw error;\n',
+  },
+  {
+    name: 'position-that-waits-is-answered',
+    test: GOES_ON_TEST,
+    breaks: 'The LSN before a position that is in no file yet is not answered from the files.',
+    file: `${SEGMENTED}/read/read-calls.ts`,
+    find: '    if (noSpace !== undefined && position > this.#writer.durablePosition && position <= end) throw noSpace;\n',
+    replace: '',
   },
   {
     name: 'truncation-writes-nothing',
@@ -117,7 +125,7 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: GOES_ON_TEST,
     breaks: 'Closing a log takes the reserve for the last records.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (this.noSpace === undefined || error !== this.noSpace || !(yield* this.reserve.release())) throw error;',
+    find: 'if (this.noSpace === undefined || error !== this.noSpace || !(yield* makeRoom(this))) throw error;',
     replace: 'throw error;',
   },
   {
@@ -157,8 +165,8 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: RESERVE_TEST,
     breaks: 'The mark of a clean close takes the reserve where it finds no room.',
     file: `${SEGMENTED}/write/mark-writer.ts`,
-    find: 'if (!isLast || !(yield* reserve.release())) return false;',
-    replace: 'if (isLast || !(yield* reserve.release())) return false;',
+    find: 'if (!isLast || !(yield* makeRoom(this.#parts))) return false;',
+    replace: 'if (isLast || !(yield* makeRoom(this.#parts))) return false;',
   },
   {
     name: 'all-of-the-reserve-at-once',

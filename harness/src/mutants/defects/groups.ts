@@ -147,8 +147,8 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     scenario: 'runs-without-close',
     breaks: 'What was flushed survives the death of the process.',
     file: `${SEGMENTED}/write/calls/sync-calls.ts`,
-    find: '    yield* this.#fullDisk.beginIfDeferred();\n    yield* this.#writer.flush();\n  }',
-    replace: '    yield* this.#fullDisk.beginIfDeferred();\n  }',
+    find: '    yield* this.#fullDisk.findRoom();\n    yield* this.#writer.flush();\n  }',
+    replace: '    yield* this.#fullDisk.findRoom();\n  }',
   },
   {
     name: 'durable-behind-flushed',

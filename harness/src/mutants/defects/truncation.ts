@@ -251,17 +251,17 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/unremovable.test.ts',
     breaks: 'A file that cannot be removed is tried again later, and does not prevent the removal of others.',
     file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
-    find: "return (yield* removeIfPossible(this.#environment.io, segment.path)) ? 'removed' : 'left';",
-    replace: `if (yield* removeIfPossible(this.#environment.io, segment.path)) return 'removed';
-    throw new Error(segment.path);`,
+    find: "return (yield* removeIfPossible(this.#environment.io, path)) ? 'removed' : 'left';",
+    replace: `if (yield* removeIfPossible(this.#environment.io, path)) return 'removed';
+    throw new Error(path);`,
   },
   {
     name: 'truncation-that-does-nothing',
     scenario: 'truncate-part',
     breaks: 'Truncation removes the segments that contain only records that are not needed.',
     file: `${SEGMENTED}/retention/beginning-of-log.ts`,
-    find: 'if (first === undefined || first.header.number >= firstKept()) {',
-    replace: 'if (first === undefined || firstKept() !== -1) {',
+    find: '      first === undefined || first.header.number >= firstKept()\n',
+    replace: '      first === undefined || firstKept() !== -1\n',
   },
   {
     name: 'reader-without-a-number-keeps-nothing',
@@ -320,5 +320,22 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/followers/followers.ts`,
     find: '      if (left?.length === 0) yield* ioSteps.syncDirectory(io, directory);\n',
     replace: '',
+  },
+  {
+    name: 'emptied-only-with-room-for-a-segment',
+    test: 'packages/segmented/test/emptied-without-room.test.ts',
+    breaks: 'A log that is emptied on a full disk removes what is sealed, which makes room for its next segment.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: '    yield* writer.reserve.restore();\n    const { firstLsn } = writer;\n    yield* drop();\n',
+    replace: '    const { firstLsn } = writer;\n',
+  },
+  {
+    name: 'emptied-by-what-waits-first',
+    test: 'packages/segmented/test/goes-on-with-room.test.ts',
+    breaks:
+      'A log that is emptied while records wait for room removes what is sealed before the reserve is used for them.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: '    if (writer.noSpace === undefined && (yield* this.#hasRoom(roll))) {',
+    replace: '    yield* roll();\n    if (yield* this.#hasRoom(roll)) {',
   },
 ];

@@ -16,6 +16,8 @@ export function* lsnBefore(io: StorageIo, segments: Segments, position: number, 
   const begun = countWhile(segments, ({ header }) => header.firstPosition <= position);
   const segment = begun === 0 ? undefined : segments.at(begun - 1);
   if (segment === undefined) throw removed(segments.at(0), position);
+  // Its file may not be there yet.
+  if (position === segment.header.firstPosition) return segment.header.firstLsn - 1;
   const successor = segments.at(begun);
   const scanner = yield* (successor === undefined ? openStreamed : openSealed)(io, segment, { limit: segment.end });
   try {

@@ -1,4 +1,4 @@
-import type { Checkpoint, KeyRing, Lsn } from '@walstack/codec';
+import type { Checkpoint, KeyRing, Lsn, WalError } from '@walstack/codec';
 import { checkInteger, checkLsn } from '@walstack/codec/internal';
 import type { LogTailOptions, ReadFrom, ResumePoint } from '@walstack/mmap-reader';
 import {
@@ -208,19 +208,28 @@ export class ReadCalls {
     return reader;
   }
 
-  /** Flushes what is in memory. What finds no room there is not read. */
-  *#flushed(): IoRoutine<void> {
+  /**
+   * Flushes what is in memory. What finds no room there is not read.
+   *
+   * @returns why it found none; `undefined` when everything is written
+   */
+  *#flushed(): IoRoutine<WalError | undefined> {
     try {
       yield* this.#writer.flush();
+      return undefined;
     } catch (error) {
-      if (error !== this.#writer.noSpace) throw error;
+      const { noSpace } = this.#writer;
+      if (error !== noSpace) throw error;
+      return noSpace;
     }
   }
 
   *#lsnBefore(position: number): IoRoutine<Lsn> {
     // Read before the flush: records appended during it may not be in a file yet.
     const { position: end } = this.#writer;
-    yield* this.#writer.flush();
+    const noSpace = yield* this.#flushed();
+    // What was appended before a position that is not durable may be in no file.
+    if (noSpace !== undefined && position > this.#writer.durablePosition && position <= end) throw noSpace;
     return yield* lsnBefore(this.#io, this.#writer.chain, position, end);
   }
 

@@ -3,9 +3,9 @@ import { type Beginning, settled, withoutUnsettled } from '@walstack/codec/inter
 import type { Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { Followers } from '../followers/followers.js';
+import type { SegmentRemoval } from '../write/allocation/segment-removal.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import type { CheckpointStore } from './checkpoint-store.js';
-import { bothRemoved, NOTHING_REMOVED, type SegmentRemoval, type TruncateResult } from './segment-removal.js';
 
 /** Moves the beginning of the log: first in the file `checkpoint`, then by removing the files before it. */
 export class BeginningOfLog {
@@ -14,11 +14,11 @@ export class BeginningOfLog {
   readonly #followers: Followers;
   readonly #removal: SegmentRemoval;
 
-  constructor(writer: SegmentWriter, store: CheckpointStore, followers: Followers, removal: SegmentRemoval) {
+  constructor(writer: SegmentWriter, store: CheckpointStore, followers: Followers) {
     this.#writer = writer;
     this.#store = store;
     this.#followers = followers;
-    this.#removal = removal;
+    this.#removal = writer.removal;
   }
 
   /** The checkpoint, with the beginning that the log has: a truncation may be announced at this moment, and not be done. */
@@ -31,12 +31,10 @@ export class BeginningOfLog {
 
   /**
    * Writes the checkpoint without the truncation that was given up, if there was no room for that: new followers would take it for
-   * done. Files that could not be removed are tried first: that gives room. @throws `WAL_NO_SPACE` when there still is none
+   * done. @throws `WAL_NO_SPACE` when there still is none
    */
   *takeBack(): IoRoutine<void> {
-    if (!this.#store.isStale) return;
-    yield* this.#removal.remove([]);
-    yield* this.#store.ensureDurable();
+    if (this.#store.isStale) yield* this.#store.ensureDurable();
   }
 
   /**
@@ -48,28 +46,20 @@ export class BeginningOfLog {
    * @param firstKept - returns that number; it may be lower in a later call, when a reader was added meanwhile
    * @param reason - what the application has truncated is not missing to it; what has expired is, above the checkpoint
    */
-  *dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<TruncateResult> {
-    // What is written below needs room, and files that could not be removed may have all that there is.
-    const retried = this.#store.isStale ? yield* this.#removal.remove([]) : NOTHING_REMOVED;
-    return bothRemoved(retried, yield* this.#dropBelow(firstKept, reason));
-  }
-
-  *#dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<TruncateResult> {
+  *dropBelow(firstKept: () => number, reason: 'truncated' | 'expired'): IoRoutine<void> {
     const writer = this.#writer;
     const { first } = writer.sealed;
-    if (first === undefined || first.header.number >= firstKept()) {
-      if (this.#store.isStale) yield* this.#store.ensureDurable();
-      return yield* this.#removal.remove([]);
-    }
-    const number = yield* this.#announced(first.header.number, firstKept, reason);
-    if (number === undefined) return yield* this.#removal.remove([]);
-    const detached = writer.detachBelow(number);
-    const result = yield* this.#removal.remove(detached);
+    const number =
+      first === undefined || first.header.number >= firstKept()
+        ? yield* this.takeBack()
+        : yield* this.#announced(first.header.number, firstKept, reason);
+    const detached = number === undefined ? [] : writer.detachBelow(number);
+    yield* this.#removal.remove(detached);
+    if (detached.length === 0) return;
     const areAllLeft = this.#removal.hasLeft(detached);
     // Once a file is gone, `unsettled` means nothing, and the next checkpoint is written without it.
     this.#store.settle(!areAllLeft);
-    if (result.segmentsLeft > 0) yield* this.#noteSettled(areAllLeft);
-    return result;
+    if (this.#removal.left > 0) yield* this.#noteSettled(areAllLeft);
   }
 
   /** Writes the checkpoint without `unsettled`. @param isNeeded - whether an opening would find the log as it was without that */

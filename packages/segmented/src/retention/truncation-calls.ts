@@ -5,10 +5,10 @@ import type { CallQueues } from '../call-queues.js';
 import type { FollowerStats } from '../followers/follower-stats.js';
 import type { Followers } from '../followers/followers.js';
 import { behindLastLsn, behindNextLsn } from '../log-errors.js';
+import type { TruncateResult } from '../write/allocation/segment-removal.js';
 import type { FullDisk } from '../write/calls/full-disk.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import type { Cuts } from './cuts.js';
-import type { TruncateResult } from './segment-removal.js';
 import { checkHoldName, type Truncation } from './truncation.js';
 
 /** The calls that move the beginning and the end of a log, its checkpoint and its holds, in the maintenance queue. */

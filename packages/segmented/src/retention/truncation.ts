@@ -9,11 +9,11 @@ import type { Settings } from '../options.js';
 import { endOfKept } from '../recovery/analyze-log.js';
 import { type ChainLink, isEmpty, linkBehind } from '../segments/segment.js';
 import { countWhile, type Segments } from '../segments/segment-list.js';
+import { NOTHING_REMOVED, type SegmentRemoval, type TruncateResult } from '../write/allocation/segment-removal.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import { BeginningOfLog } from './beginning-of-log.js';
 import { type CheckpointStore, loweredTo, mapHolds } from './checkpoint-store.js';
 import { dropsAnything, firstRetained } from './retention.js';
-import { NOTHING_REMOVED, SegmentRemoval, type TruncateResult } from './segment-removal.js';
 
 /** Callbacks for what truncation has done. */
 export interface TruncationListener {
@@ -21,7 +21,7 @@ export interface TruncationListener {
   readonly cutting: (lastLsn: Lsn) => IoRoutine<void>;
   /** All records behind `lastLsn` were dropped; their files are removed next. */
   readonly cut: (lastLsn: Lsn) => void;
-  /** Files were removed. */
+  /** A cut has removed no file. */
   readonly truncated: (result: TruncateResult) => void;
 }
 
@@ -63,8 +63,8 @@ export class Truncation {
     this.#environment = environment;
     this.#settings = settings;
     this.#writer = writer;
-    this.#removal = new SegmentRemoval(environment.io, writer, (result) => listener.truncated(result));
-    this.#beginning = new BeginningOfLog(writer, store, followers, this.#removal);
+    this.#removal = writer.removal;
+    this.#beginning = new BeginningOfLog(writer, store, followers);
     this.#store = store;
     this.#writeQueue = writeQueue;
   }
@@ -103,7 +103,8 @@ export class Truncation {
   /**
    * Removes the segments whose records are all below `lsn` and below every hold and follower. The removal is durable on return.
    *
-   * @param lsn - the first LSN that is still needed; the next LSN empties the log
+   * @param lsn - the first LSN that is still needed; the next LSN empties the log, as far as there is room for the segment
+   * that the log goes on in
    */
   *before(lsn: Lsn): IoRoutine<TruncateResult> {
     const writer = this.#writer;
@@ -111,10 +112,9 @@ export class Truncation {
     yield* this.#followers.readIfAny();
     // Computed again after each wait: meanwhile readers may have been added and records appended.
     const needed = () => this.#neededFrom(lsn);
-    if (needed() >= writer.nextLsn) {
-      yield* this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
-    }
-    const result = yield* this.#beginning.dropBelow(() => firstKept(writer.chain, needed()), 'truncated');
+    const removed = this.#removal.since();
+    yield* needed() >= writer.nextLsn ? this.#empty(needed) : this.#dropSealed(needed);
+    const result = removed();
     const keptFor = this.#followers.needingBefore(lsn);
     return keptFor.length === 0 ? result : Object.freeze({ ...result, keptFor });
   }
@@ -122,15 +122,17 @@ export class Truncation {
   /** Drops the records behind `lsn`; nothing may be appended meanwhile. Durable on return. */
   *after(lsn: Lsn): IoRoutine<TruncateResult> {
     this.#writer.throwIfFailed();
-    const superseded = yield* this.#writeQueue.join(() => this.#cutAfter(lsn));
-    return yield* this.#dropSuperseded(superseded);
+    const removed = this.#removal.since();
+    yield* this.#dropSuperseded(yield* this.#writeQueue.join(() => this.#cutAfter(lsn)));
+    return removed();
   }
 
   /** Drops every record and continues the log with `lsn`; nothing may be appended meanwhile. Durable on return. */
   *resetTo(lsn: Lsn): IoRoutine<TruncateResult> {
     this.#writer.throwIfFailed();
-    const superseded = yield* this.#writeQueue.join(() => this.#dropAll(lsn));
-    return yield* this.#dropSuperseded(superseded);
+    const removed = this.#removal.since();
+    yield* this.#dropSuperseded(yield* this.#writeQueue.join(() => this.#dropAll(lsn)));
+    return removed();
   }
 
   /** Stores durably that the application needs nothing up to `lsn`, and applies retention. */
@@ -227,6 +229,45 @@ export class Truncation {
     return Math.min(lsn, ...Object.values(this.#claims));
   }
 
+  #dropSealed(needed: () => Lsn): IoRoutine<void> {
+    return this.#beginning.dropBelow(() => firstKept(this.#writer.chain, needed()), 'truncated');
+  }
+
+  /**
+   * Begins a segment behind a log of which nothing is needed, and removes what is before. On a full disk what is sealed makes
+   * the room for that: it is removed first, while there is the room for its removal. Where that is not enough, the log keeps
+   * its newest segments.
+   */
+  *#empty(needed: () => Lsn): IoRoutine<void> {
+    const writer = this.#writer;
+    const roll = (): IoRoutine<void> => this.#writeQueue.join(() => this.#rollUnless(() => needed() < writer.nextLsn));
+    const drop = (): IoRoutine<void> => this.#dropSealed(needed);
+    if (writer.noSpace === undefined && (yield* this.#hasRoom(roll))) {
+      yield* drop();
+      return;
+    }
+    yield* writer.reserve.restore();
+    const { firstLsn } = writer;
+    yield* drop();
+    if (writer.firstLsn > firstLsn) {
+      if (yield* this.#hasRoom(roll)) yield* this.#hasRoom(drop);
+    } else {
+      yield* roll();
+      yield* drop();
+    }
+  }
+
+  /** @returns whether there was room for what a routine does; if not, nothing has changed */
+  *#hasRoom(routine: () => IoRoutine<void>): IoRoutine<boolean> {
+    try {
+      yield* routine();
+      return true;
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_NO_SPACE') || this.#writer.failure !== undefined) throw error;
+      return false;
+    }
+  }
+
   *#rollUnless(needless: () => boolean): IoRoutine<void> {
     if (!needless()) yield* this.#writer.roll();
   }
@@ -314,11 +355,10 @@ export class Truncation {
    *
    * @param superseded - `undefined`: nothing was cut
    */
-  *#dropSuperseded(superseded: readonly Segment[] | undefined): IoRoutine<TruncateResult> {
-    const result = yield* this.#removal.remove(superseded ?? []);
+  *#dropSuperseded(superseded: readonly Segment[] | undefined): IoRoutine<void> {
+    const hasAnnounced = yield* this.#removal.remove(superseded ?? []);
     // A cut that removes no file is announced as well.
-    if (superseded !== undefined && result === NOTHING_REMOVED) this.#listener.truncated(result);
-    return result;
+    if (superseded !== undefined && !hasAnnounced) this.#listener.truncated(NOTHING_REMOVED);
   }
 }
 

@@ -2,6 +2,7 @@ import { frameStart, MARK_FRAME_BYTES, MarkType, writeMark } from '@walstack/cod
 import type { IoRoutine } from '@walstack/storage-io';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { reserveBlocks } from './allocation/blocks.js';
+import { makeRoom } from './allocation/with-room.js';
 import type { GroupWriter } from './group-writer.js';
 import type { WriterParts } from './writer-parts.js';
 
@@ -62,13 +63,13 @@ export class MarkWriter {
     }
   }
 
-  /** @param isLast - whether nothing is written behind the mark: then it may take the reserve */
+  /** @param isLast - whether nothing is written behind the mark: then it may take what {@link makeRoom} gives */
   *#hasRoomFor(segment: ActiveSegment, isLast: boolean): IoRoutine<boolean> {
-    const { arena, environment, reserve } = this.#parts;
+    const { arena, environment } = this.#parts;
     const from = arena.nextOffset(segment);
     const end = frameStart(from, segment.header.blockBytes) + MARK_FRAME_BYTES;
     while (!(yield* reserveBlocks(environment, segment, from, end))) {
-      if (!isLast || !(yield* reserve.release())) return false;
+      if (!isLast || !(yield* makeRoom(this.#parts))) return false;
     }
     return true;
   }

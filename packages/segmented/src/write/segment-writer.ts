@@ -13,6 +13,8 @@ import type { SegmentList, Segments } from '../segments/segment-list.js';
 import { DiskReserve } from './allocation/disk-reserve.js';
 import { SegmentAllocator } from './allocation/segment-allocator.js';
 import { SegmentFiles } from './allocation/segment-files.js';
+import { SegmentRemoval, type TruncateResult } from './allocation/segment-removal.js';
+import { makeRoom } from './allocation/with-room.js';
 import { FinalFailure } from './final-failure.js';
 import { GroupWriter } from './group-writer.js';
 import type { LogStart } from './log-start.js';
@@ -48,6 +50,8 @@ export class SegmentWriter {
   };
   readonly encoder: RecordEncoder;
   readonly allocator: SegmentAllocator;
+  /** Removes the files of segments that are not part of the log any more. */
+  readonly removal: SegmentRemoval;
   readonly reserve: DiskReserve;
   /** Syncs the log's directory. */
   readonly directorySync: DirectorySync;
@@ -68,6 +72,7 @@ export class SegmentWriter {
 
   /**
    * @param onRoll - called when a segment was sealed and the name of the next one is durable
+   * @param onRemoved - called with the result when files of segments were removed
    * @param throwUnlessWritable - throws when the log accepts no records now: it is closed, or being cut
    */
   constructor(
@@ -75,6 +80,7 @@ export class SegmentWriter {
     settings: Settings,
     start: LogStart,
     onRoll: () => void,
+    onRemoved: (result: TruncateResult) => void,
     throwUnlessWritable: () => void,
   ) {
     const isPipelined = writesSideBySide(environment.io);
@@ -104,6 +110,7 @@ export class SegmentWriter {
       // A segment that the log goes on in may still get writes of a killed process, as all older ones.
       start.active?.continuation === undefined ? (start.active?.header.number ?? start.nextNumber) : start.nextNumber,
     );
+    this.removal = new SegmentRemoval(environment.io, this.allocator, this.directorySync, onRemoved);
     this.reserve = new DiskReserve(environment, settings, this.#background, start.reservedBytes ?? 0);
     const parts: WriterParts = {
       environment,
@@ -118,6 +125,7 @@ export class SegmentWriter {
       isPipelined,
       pipeline: this.#pipeline,
       allocator: this.allocator,
+      removal: this.removal,
       reserve: this.reserve,
       directorySync: this.directorySync,
       throwUnlessWritable,
@@ -382,7 +390,7 @@ export class SegmentWriter {
         yield* write();
         return;
       } catch (error) {
-        if (this.noSpace === undefined || error !== this.noSpace || !(yield* this.reserve.release())) throw error;
+        if (this.noSpace === undefined || error !== this.noSpace || !(yield* makeRoom(this))) throw error;
       }
     }
   }

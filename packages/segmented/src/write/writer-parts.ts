@@ -3,8 +3,7 @@ import type { CoarseClock } from '../append/coarse-clock.js';
 import type { Environment } from '../environment.js';
 import type { Settings } from '../options.js';
 import type { DirectorySync } from '../segments/directory-sync.js';
-import type { DiskReserve } from './allocation/disk-reserve.js';
-import type { SegmentAllocator } from './allocation/segment-allocator.js';
+import type { RoomSources } from './allocation/with-room.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
 import type { SegmentChain } from './segment-chain.js';
@@ -23,7 +22,7 @@ export interface WriterCounters {
 }
 
 /** What the parts of a writer share. */
-export interface WriterParts {
+export interface WriterParts extends RoomSources {
   readonly environment: Environment;
   readonly settings: Settings;
   readonly counters: WriterCounters;
@@ -37,8 +36,6 @@ export interface WriterParts {
   readonly isPipelined: boolean;
   /** Runs writes and rolls. */
   readonly pipeline: Pipeline;
-  readonly allocator: SegmentAllocator;
-  readonly reserve: DiskReserve;
   readonly directorySync: DirectorySync;
   /** @throws when the log accepts no records now: it is closed, or being cut */
   readonly throwUnlessWritable: () => void;

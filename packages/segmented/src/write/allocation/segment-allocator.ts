@@ -193,8 +193,12 @@ export class SegmentAllocator {
    * link: then it is removed. Must be followed by a sync of the directory, and then by {@link publishFreed}.
    */
   *retire(segment: Segment): IoRoutine<Disposal> {
-    if (this.#isReusable(segment) && this.#rename(segment)) return 'recycled';
-    return (yield* removeIfPossible(this.#environment.io, segment.path)) ? 'removed' : 'left';
+    return this.#isReusable(segment) && this.#rename(segment) ? 'recycled' : yield* this.remove(segment);
+  }
+
+  /** Removes the file of a segment that is not part of the log any more. Must be followed by a sync of the directory. */
+  *remove({ path }: Segment): IoRoutine<'removed' | 'left'> {
+    return (yield* removeIfPossible(this.#environment.io, path)) ? 'removed' : 'left';
   }
 
   /** Called when the renames of the freed files are durable: from now on the files may be overwritten. */

@@ -9,8 +9,8 @@ import type { DirectorySync } from '../../segments/directory-sync.js';
 import { cutToSize, discardNextSegment, nameNextSegment } from '../../segments/segment-file.js';
 import type { FinalFailure } from '../final-failure.js';
 import type { WriterCounters, WriterParts } from '../writer-parts.js';
-import type { DiskReserve } from './disk-reserve.js';
 import type { SegmentAllocator } from './segment-allocator.js';
+import { makeRoom, type RoomSources } from './with-room.js';
 
 /** What a writer does to the file of a segment as a whole: creates, names, syncs, trims, closes and removes it. */
 export class SegmentFiles {
@@ -19,16 +19,17 @@ export class SegmentFiles {
   readonly #counters: WriterCounters;
   readonly #failure: FinalFailure;
   readonly #allocator: SegmentAllocator;
-  readonly #reserve: DiskReserve;
+  readonly #sources: RoomSources;
   readonly #directorySync: DirectorySync;
 
-  constructor({ environment, settings, counters, failure, allocator, reserve, directorySync }: WriterParts) {
+  constructor(parts: WriterParts) {
+    const { environment, settings, counters, failure, allocator, directorySync } = parts;
     this.#environment = environment;
     this.#settings = settings;
     this.#counters = counters;
     this.#failure = failure;
     this.#allocator = allocator;
-    this.#reserve = reserve;
+    this.#sources = parts;
     this.#directorySync = directorySync;
   }
 
@@ -44,7 +45,7 @@ export class SegmentFiles {
       announce(writerChannels.recycle, { directory, segment: next.header.number });
   }
 
-  /** {@link create} for a segment with which a full disk may get room: if there is none for it, it takes the reserve. */
+  /** {@link create} for a segment with which a full disk may get room: if there is none for it, it takes what {@link makeRoom} gives. */
   *createWithReserve(next: ActiveSegment): IoRoutine<void> {
     for (;;) {
       try {
@@ -52,7 +53,7 @@ export class SegmentFiles {
         return;
       } catch (error) {
         if (!WalError.is(error, 'WAL_NO_SPACE') || this.#failure.error !== undefined) throw error;
-        if (!(yield* this.#reserve.release())) throw error;
+        if (!(yield* makeRoom(this.#sources))) throw error;
       }
     }
   }
@@ -85,9 +86,9 @@ export class SegmentFiles {
     yield* this.#directorySync.sync();
   }
 
-  /** If there is no room for the name, it takes the reserve. */
+  /** If there is no room for the name, it takes what {@link makeRoom} gives. */
   #rename(next: ActiveSegment): IoRoutine<void> {
-    return nameNextSegment(this.#environment.io, this.#settings.directory, next.header, () => this.#reserve.release());
+    return nameNextSegment(this.#environment.io, this.#settings.directory, next.header, () => makeRoom(this.#sources));
   }
 
   /** The same, where a rename that fails on a full disk is not final: then nothing has changed. */

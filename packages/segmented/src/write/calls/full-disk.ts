@@ -11,6 +11,7 @@ import type { SegmentWriter } from '../segment-writer.js';
  *
  * - `GroupWriter` keeps the writes that found no room in memory, in their order, and repeats them as a whole; `Stall` notes why
  *   the log waits, and is what calls reject with meanwhile.
+ * - `SegmentRemoval.makeRoom` tries the files again that a truncation could not remove, also for the records that wait.
  * - `SegmentAllocator.releasePrepared` gives up the prepared next segment and free files, `DiskReserve.release` a part of the
  *   reserve, for what makes room or ends something: checkpoints, truncations, the name of a segment, closing.
  * - Steps that find no room for a new file or its name leave the log as it was: see `Roll`, and `begin` and `restartAt` of the
@@ -36,8 +37,12 @@ export class FullDisk {
     return this.#noSpace ?? this.#writer.noSpace;
   }
 
-  /** Creates the segment that was deferred, as the disk was full when the log was opened. */
-  *beginIfDeferred(): IoRoutine<void> {
+  /**
+   * What a log without room does before it writes: tries the files again that a truncation could not remove, and creates the
+   * segment that was deferred, as the disk was full when the log was opened.
+   */
+  *findRoom(): IoRoutine<void> {
+    if (this.noSpace !== undefined) yield* this.#writer.removal.makeRoom();
     if (this.#noSpace === undefined) return;
     try {
       yield* this.#truncation.ensureCheckpointDurable();
@@ -51,7 +56,7 @@ export class FullDisk {
 
   /** Goes on if there is room by now. A failure of the log that this finds is that of the next call. */
   *goOnIfPossible(): IoRoutine<void> {
-    yield* this.beginIfDeferred();
+    yield* this.findRoom();
     if (this.#writer.noSpace === undefined) return;
     try {
       yield* this.#writer.sync();

@@ -58,7 +58,7 @@ export class KeyCalls {
 
   *#rotating(ring: KeyRing, keyId: number): IoRoutine<void> {
     ring.use(keyId);
-    yield* this.#fullDisk.beginIfDeferred();
+    yield* this.#fullDisk.findRoom();
     yield* this.#writer.reserve.lend(this.#writer.rotate());
   }
 

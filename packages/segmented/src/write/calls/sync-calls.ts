@@ -175,7 +175,7 @@ export class SyncCalls {
 
   *#flushing(): IoRoutine<void> {
     if (this.#calls.isReadonly) return;
-    yield* this.#fullDisk.beginIfDeferred();
+    yield* this.#fullDisk.findRoom();
     yield* this.#writer.flush();
   }
 
@@ -183,7 +183,7 @@ export class SyncCalls {
   *#submitting(): IoRoutine<LogEnd> {
     // A read-only log cannot make durable what another process has written.
     if (this.#calls.isReadonly) return { ...this.#writer.appended, lastLsn: this.#writer.durableLsn };
-    if (this.#fullDisk.noSpace !== undefined) yield* this.#fullDisk.beginIfDeferred();
+    if (this.#fullDisk.noSpace !== undefined) yield* this.#fullDisk.findRoom();
     const submitted = this.#writer.appended;
     yield* this.#writer.submit();
     return submitted;
