@@ -451,8 +451,8 @@ export class SegmentedWal {
   /**
    * Removes the segments whose records are all below `lsn`, below every {@link hold}, and below what every follower with a
    * name has acknowledged: `keptFor` names those that need more. Durable on return. The active
-   * segment is removed only with `lsn` = `nextLsn`, which rolls first and leaves an empty log whose LSNs continue. Groups do
-   * not wait for it.
+   * segment is removed only with `lsn` = `nextLsn`, which rolls first and leaves an empty log whose LSNs continue; on a full disk
+   * it rolls when the others are removed, and where that is not enough room, keeps the newest. Groups do not wait for it.
    *
    * @param lsn - the first LSN that is still needed, 1 to `nextLsn`
    * @throws `WAL_NO_SPACE` when the disk has no room to store the new beginning, with nothing changed
