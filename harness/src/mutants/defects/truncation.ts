@@ -57,14 +57,6 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     replace: 'io.links?.(file) !== 0;',
   },
   {
-    name: 'recycled-inside-a-block',
-    test: 'packages/segmented/test/recycling.test.ts',
-    breaks: 'A file that ends inside a block is cut to whole blocks before it is written with direct I/O.',
-    file: `${SEGMENTED}/write/allocation/segment-allocator.ts`,
-    find: 'if (preallocatedEnd < size) yield* ioSteps.truncate(io, file, preallocatedEnd);',
-    replace: '',
-  },
-  {
     name: 'recycled-from-an-earlier-opening',
     test: 'packages/segmented/test/recycling.test.ts',
     breaks:

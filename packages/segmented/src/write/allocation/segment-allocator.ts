@@ -345,9 +345,8 @@ export class SegmentAllocator {
     try {
       file = openNextSegment(io, this.#settings, false);
       const size = io.size(file);
+      // One that was written through the page cache may end inside a block: a write of that one would lengthen the file.
       const preallocatedEnd = size - (size % blockBytes);
-      // A file that was written through the page cache may end inside a block; direct I/O and preallocation need whole blocks.
-      if (preallocatedEnd < size) yield* ioSteps.truncate(io, file, preallocatedEnd);
       // Counted after the rename: a hard link to the earlier name cannot be created any more.
       if (hasOneName(io, file))
         return { file, preallocatedEnd, isReady: true, recycled: true, earlierSeed: yield* this.#seedOf(file) };
