@@ -1,5 +1,3 @@
-// Long because of the documentation of its calls: the parts that they call do the work.
-
 import { type InspectOptions, inspect } from 'node:util';
 import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
 import { checkInteger, inspected, invalidType, notConstructible } from '@walstack/codec/internal';
