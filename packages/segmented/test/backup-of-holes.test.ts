@@ -17,11 +17,12 @@ function damage(io: StorageIo, wal: SegmentedWal, lsn: number): void {
   damageFrame(io, [pathOf(wal, lsn)], lsn, false);
 }
 
-/** Changes a byte of the record or hole with this LSN, or of the mark behind it, in files that may be one. */
-function damageFrame(io: StorageIo, paths: readonly string[], lsn: number, mark: boolean): void {
+/** Changes a byte of the record or hole with this LSN, or of the first or last mark with it, in files that may be one. */
+function damageFrame(io: StorageIo, paths: readonly string[], lsn: number, mark: boolean, isLast = false): void {
   const changed = paths.map((path) => {
     const bytes = readFile(io, path);
-    const { start } = recordsOf(bytes).find((each) => each.lsn === lsn && each.mark === mark) as { start: number };
+    const found = recordsOf(bytes).filter((each) => each.lsn === lsn && each.mark === mark);
+    const { start } = found.at(isLast ? -1 : 0) as { start: number };
     return flip(start + (mark ? 30 : 100))(bytes);
   });
   for (const [index, path] of paths.entries()) writeFile(io, path, changed[index] as Uint8Array);
@@ -125,6 +126,27 @@ describe.each([
       await again.close();
     },
   );
+
+  test('lost the mark with which an opening began: an earlier backup is refused, and told so', async () => {
+    await using io = make();
+    const log = await openBackedUp(io);
+    const { config, beside } = log;
+    await log.fill(5);
+    await log.wal.close();
+    const wal = await SegmentedWal.open(config);
+    while (wal.nextLsn <= 40) wal.append(`record ${wal.nextLsn}`.padEnd(300));
+    await wal.backup(beside('backup'));
+    await wal.close();
+    damageFrame(io, [pathOf(wal, 1)], 6, true, true);
+    const again = await salvaged(log);
+    expect(again.recovery.holes).toEqual([]);
+    const error = await rejection(again.backup(beside('backup')));
+    expect(error).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', reason: 'branched' });
+    expect(error.message).toContain('from before a salvage that found a mark damaged');
+    await again.backup(beside('another'));
+    expect(read(io, beside('another'))).toEqual(filled(1, 40));
+    await again.close();
+  });
 
   test.each(['opened', 'salvaged'])(
     'is what it was before the damage again, %s: the backup gets the record',

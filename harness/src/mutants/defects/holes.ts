@@ -406,4 +406,12 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     find: '      await closing()?.catch(',
     replace: '      void closing()?.catch(',
   },
+  {
+    name: 'salvaged-mark-taken-for-another-copy',
+    test: BACKUP_TEST,
+    breaks: 'A backup that is refused as a salvage has lost the mark of an opening is refused for that reason.',
+    file: `${SEGMENTED}/backup/target.ts`,
+    find: 'isSalvaged && lacksSessions(before, after)',
+    replace: 'isSalvaged && !lacksSessions(before, after)',
+  },
 ];

@@ -88,7 +88,10 @@ export function refuseUnlessEarlier(
   for (const before of earlier.segments) {
     const after = byNumber.get(before.number);
     if (after !== undefined && !isSameBranch(before, after)) {
-      const what = `has a backup of another copy of this log, which has gone on differently from LSN ${before.firstLsn} on`;
+      const what =
+        isSalvaged && lacksSessions(before, after)
+          ? `has a backup from before a salvage that found a mark damaged with which an opening of the log began, behind LSN ${before.firstLsn}: it cannot be told from that of another copy of this log`
+          : `has a backup of another copy of this log, which has gone on differently from LSN ${before.firstLsn} on`;
       throw refused(directory, 'branched', what);
     }
     const lost = after === undefined ? undefined : lostSince(before, after);
@@ -131,6 +134,13 @@ function isSameBranch(before: ListedSegment, after: ListedSegment): boolean {
   if (before.id !== after.id) return false;
   const upTo = Math.min(before.nextLsn, after.nextLsn);
   return sessionsBefore(before, upTo) === sessionsBefore(after, upTo);
+}
+
+/** Whether a segment has all sessions of an earlier state of it but some: a salvage around damage cannot restore their marks. */
+function lacksSessions(before: ListedSegment, after: ListedSegment): boolean {
+  const ids = new Set(before.sessions.map(([, id]) => id));
+  const upTo = Math.min(before.nextLsn, after.nextLsn);
+  return before.id === after.id && after.sessions.every(([firstLsn, id]) => firstLsn >= upTo || ids.has(id));
 }
 
 const sessionsBefore = ({ sessions }: ListedSegment, lsn: Lsn): string =>
