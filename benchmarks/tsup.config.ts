@@ -1,17 +1,17 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: [
-    'src/main.ts',
-    'src/report.ts',
-    'src/bytes-worker.ts',
-    'src/cold-work.ts',
-    'src/crowd.ts',
-    'src/percore-worker.ts',
-    'src/idle-memory.ts',
-    'src/memory-of-replay.ts',
-    'src/replay-worker.ts',
-  ],
+  entry: {
+    main: 'src/main.ts',
+    report: 'src/report.ts',
+    'bytes-worker': 'src/benches/native/bytes-worker.ts',
+    'cold-work': 'src/benches/cold/cold-work.ts',
+    crowd: 'src/benches/crowds/crowd.ts',
+    'percore-worker': 'src/benches/percore/percore-worker.ts',
+    'idle-memory': 'src/benches/log/idle-memory.ts',
+    'memory-of-replay': 'src/benches/replay/memory-of-replay.ts',
+    'replay-worker': 'src/benches/replay/replay-worker.ts',
+  },
   format: ['esm'],
   target: 'node20',
   platform: 'node',

@@ -1,4 +1,4 @@
-import type { Latency } from './latencies.js';
+import type { Latency } from './rows/latencies.js';
 
 /** What is measured: one kind of work, and all that do it. */
 export interface Case {

@@ -2,13 +2,13 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type About, aboutPath } from './about.js';
-import { inPackage } from './folders.js';
+import { type About, aboutPath } from './machine/about.js';
+import { inPackage } from './machine/folders.js';
 import { benchesOf, mergedCases } from './report/cases.js';
 import { chart } from './report/chart.js';
 import { origins, resultsPage } from './report/page.js';
 import { withResults } from './report/readme.js';
-import type { Row } from './rows.js';
+import type { Row } from './rows/rows.js';
 
 const HELP = `Makes tables and charts of measurements.
 

@@ -1,5 +1,5 @@
 import type { Case, Contestant, Sample } from './case.js';
-import { type Row, rowOf, rowsOfFigures } from './rows.js';
+import { type Row, rowOf, rowsOfFigures } from './rows/rows.js';
 
 /**
  * Measures a case in several rounds. In each round every contestant takes a turn, and another one begins: what else the machine

@@ -1,4 +1,4 @@
-import type { Scratch } from './scratch.js';
+import type { Scratch } from './machine/scratch.js';
 import type { Subject } from './subjects/subject.js';
 import type { DurableLoop } from './yardsticks/durable-loop.js';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readBack } from '../src/read-back.js';
-import { NumberedRecord, RecordCheck } from '../src/records.js';
+import { readBack } from '../src/payloads/read-back.js';
+import { NumberedRecord, RecordCheck } from '../src/payloads/records.js';
 import type { Subject } from '../src/subjects/subject.js';
 import { subjects, temporaryFolder } from './support.js';
 

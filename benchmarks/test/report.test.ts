@@ -8,7 +8,7 @@ import { chart } from '../src/report/chart.js';
 import { shortNumber } from '../src/report/numbers.js';
 import { benchTable } from '../src/report/page.js';
 import { withResults } from '../src/report/readme.js';
-import type { Row } from '../src/rows.js';
+import type { Row } from '../src/rows/rows.js';
 import { temporaryFolder } from './support.js';
 
 const folder = temporaryFolder();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Latencies } from '../src/latencies.js';
-import { rowOf } from '../src/rows.js';
-import { median, quantile, spread } from '../src/statistics.js';
+import { Latencies } from '../src/rows/latencies.js';
+import { rowOf } from '../src/rows/rows.js';
+import { median, quantile, spread } from '../src/rows/statistics.js';
 
 test('median', () => {
   expect(median([3])).toBe(3);

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { inBursts } from '../src/bursts.js';
-import { readBack } from '../src/read-back.js';
-import { NumberedRecord } from '../src/records.js';
+import { inBursts } from '../src/benches/append/bursts.js';
+import { readBack } from '../src/payloads/read-back.js';
+import { NumberedRecord } from '../src/payloads/records.js';
 import { TurnGroup } from '../src/subjects/turn-group.js';
 import { subjects, temporaryFolder } from './support.js';
 

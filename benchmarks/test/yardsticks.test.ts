@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Row } from '../src/rows.js';
-import { tables } from '../src/table.js';
-import { ratioTo, yardsticksOf } from '../src/yardstick.js';
+import type { Row } from '../src/rows/rows.js';
+import { tables } from '../src/rows/table.js';
+import { ratioTo, yardsticksOf } from '../src/rows/yardstick.js';
 import { nativeLoop } from '../src/yardsticks/native-loop.js';
 import { temporaryFolder } from './support.js';
 

@@ -1,4 +1,4 @@
-import type { Row } from '../rows.js';
+import type { Row } from '../rows/rows.js';
 
 /** The rows of one case, all of one run. */
 export interface MeasuredCase {

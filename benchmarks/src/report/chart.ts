@@ -1,4 +1,4 @@
-import { isYardstick } from '../yardstick.js';
+import { isYardstick } from '../rows/yardstick.js';
 import type { MeasuredCase } from './cases.js';
 import { shortNumber } from './numbers.js';
 

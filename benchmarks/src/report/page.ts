@@ -1,6 +1,6 @@
-import type { About } from '../about.js';
-import type { Row } from '../rows.js';
-import { ratioTo, yardsticksOf } from '../yardstick.js';
+import type { About } from '../machine/about.js';
+import type { Row } from '../rows/rows.js';
+import { ratioTo, yardsticksOf } from '../rows/yardstick.js';
 import { benchesOf, type MeasuredCase } from './cases.js';
 import { shortNumber } from './numbers.js';
 

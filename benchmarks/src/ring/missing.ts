@@ -1,5 +1,5 @@
 import { ringSupport } from '@walstack/native';
-import { fileSystemOf } from '../machine.js';
+import { fileSystemOf } from '../machine/machine.js';
 
 /** File systems on which a durable direct write of a ring is durable when it completes: see docs/durability.md. */
 const DURABLE_WRITES = ['ext4', 'xfs'];

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
-import { inPackage } from '../folders.js';
+import { inPackage } from '../machine/folders.js';
 import { type BetterSqlite3, betterSqlite3 } from './better-sqlite3.js';
 import { type ClassicLevel, classicLevel } from './classic-level.js';
 import { type Lmdb, lmdb } from './lmdb.js';

@@ -1,4 +1,4 @@
-import type { Latency } from '../latencies.js';
+import type { Latency } from '../rows/latencies.js';
 
 /** What a loop of durable writes is to do. */
 export interface LoopRun {

@@ -1,5 +1,5 @@
 import type { Contestant } from '../case.js';
-import { RECORD_BYTES } from '../records.js';
+import { RECORD_BYTES } from '../payloads/records.js';
 import type { Settings } from '../settings.js';
 import type { LoopResult } from './durable-loop.js';
 

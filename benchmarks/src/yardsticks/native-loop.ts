@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { inPackage } from '../folders.js';
+import { inPackage } from '../machine/folders.js';
 import type { DurableLoop } from './durable-loop.js';
 
 const SOURCE = inPackage('native', 'durable-loop.c');

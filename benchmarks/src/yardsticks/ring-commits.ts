@@ -1,6 +1,6 @@
+import { commitFor } from '../benches/durable/committers.js';
 import type { Contestant } from '../case.js';
-import { commitFor } from '../committers.js';
-import { RECORD_BYTES, RecordCheck } from '../records.js';
+import { RECORD_BYTES, RecordCheck } from '../payloads/records.js';
 import { ringLoopMissing } from '../ring/missing.js';
 import { forEachPrepared } from '../ring/prepared-files.js';
 import { RingLoop } from '../ring/ring-loop.js';
