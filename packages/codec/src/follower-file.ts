@@ -1,8 +1,8 @@
 import { checkBytes, checkInteger, invalidType, outOfRange } from './arguments/checks.js';
 import { WalError } from './errors.js';
 import { decodeFrame } from './frame.js';
-import { FRAME_HEADER_BYTES } from './frame-layout.js';
 import { decodeFramedJson, encodeFramedJson } from './framed-json.js';
+import { FRAME_HEADER_BYTES } from './frames-in-blocks.js';
 import { checkLsn, type Lsn } from './lsn.js';
 import { ID_BYTES } from './segment-header.js';
 

@@ -1,5 +1,5 @@
 import { checkBytes, checkInteger, invalidType } from './arguments/checks.js';
-import { checkBlockBytes, FRAME_HEADER_BYTES } from './frame-layout.js';
+import { checkBlockBytes, FRAME_HEADER_BYTES } from './frames-in-blocks.js';
 import { uint32At, viewOf } from './integers.js';
 import { continueCrc32c, scanFrames as scanKernel, sealFrames as sealKernel } from './kernels.js';
 

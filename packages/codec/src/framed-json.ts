@@ -1,6 +1,6 @@
 import type { WalError } from './errors.js';
 import { decodeFrame, encodeFrame } from './frame.js';
-import { FRAME_HEADER_BYTES } from './frame-layout.js';
+import { FRAME_HEADER_BYTES } from './frames-in-blocks.js';
 
 /** Encodes the content of a file that holds one value: a frame of JSON, its checksum seeded with 16 zero bytes. */
 export function encodeFramedJson(value: unknown): Uint8Array {

@@ -34,7 +34,7 @@ export {
   DEFAULT_BLOCK_BYTES,
   FRAME_HEADER_BYTES,
   frameStart,
-} from './frame-layout.js';
+} from './frames-in-blocks.js';
 export type { Lsn } from './lsn.js';
 export {
   CodecNumber,

@@ -53,8 +53,8 @@ export {
   type StoredPosition,
   storedSlot,
 } from './follower-file.js';
-export { checkBlockBytes } from './frame-layout.js';
 export { decodeFramedJson, encodeFramedJson } from './framed-json.js';
+export { checkBlockBytes } from './frames-in-blocks.js';
 export { getUint64, setUint64 } from './integers.js';
 export { checkLsn } from './lsn.js';
 export { PAYLOAD_BYTES_DEFAULT } from './payload/payload-decoder.js';

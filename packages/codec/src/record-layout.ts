@@ -1,5 +1,5 @@
 import { outOfRange } from './arguments/checks.js';
-import { FRAME_HEADER_BYTES } from './frame-layout.js';
+import { FRAME_HEADER_BYTES } from './frames-in-blocks.js';
 import { getUint64, setUint64 } from './integers.js';
 import type { Lsn } from './lsn.js';
 

@@ -1,6 +1,6 @@
 import { checkBytes, checkInteger } from './arguments/checks.js';
 import { WalError } from './errors.js';
-import { checkBlockBytes } from './frame-layout.js';
+import { checkBlockBytes } from './frames-in-blocks.js';
 import { getUint64, setUint64, viewOf } from './integers.js';
 import { continueCrc32c } from './kernels.js';
 import { checkLsn, type Lsn } from './lsn.js';

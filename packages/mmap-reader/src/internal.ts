@@ -9,7 +9,7 @@
 export { checkFrom, firstBehindCheckpoint } from './chain/behind-checkpoint.js';
 export { type Chain, type Link, POSITION_MAX, readChain } from './chain/chain.js';
 export { readChainBesideWriter, readChainFrom } from './chain/chain-beside-writer.js';
-export { corruption, cutBack, lostRecord, provenByCheckpoint, truncated } from './chain/corruption.js';
+export { corruption, cutBack, lostRecord, provenByCheckpoint, truncated } from './chain/chain-errors.js';
 export { ALWAYS_ENCRYPTED, type Demands, opensRecord } from './chain/encrypted-from.js';
 export { loadKeys } from './chain/load-keys.js';
 export {

@@ -42,9 +42,9 @@ export type {
   PerCoreRecoveryMode,
   PerCoreRecoveryOptions,
 } from './options.js';
+export type { MergedEntries } from './recovery/entries-of-all-cores.js';
 export { compareEntries } from './recovery/entry-merge.js';
 export type { CheckpointPlace, PerCoreCheckpoint } from './recovery/manifest.js';
-export type { MergedEntries } from './recovery/merged-entries.js';
 export { type EntriesOptions, PerCoreRecovery } from './recovery/per-core-recovery.js';
 export {
   PerCoreWalReader,

@@ -35,10 +35,10 @@ import { metaOf, type SegmentMeta } from './segments/segment.js';
 import { type SegmentedWalStats, statsOf } from './stats.js';
 import type { TruncateResult } from './write/allocation/segment-removal.js';
 import { BackgroundCalls, setBackgroundCalls } from './write/calls/background-calls.js';
-import { FullDisk } from './write/calls/full-disk.js';
 import { IdleMarker } from './write/calls/idle-marker.js';
 import { KeyCalls } from './write/calls/key-calls.js';
 import { SyncCalls } from './write/calls/sync-calls.js';
+import { FullDisk } from './write/full-disk.js';
 import { SegmentWriter } from './write/segment-writer.js';
 
 // Long, as it documents every public call. What a call does is in the file that it passes it to.

@@ -1,5 +1,5 @@
 import type { RingStats } from '@walstack/native';
-import type { RingPort } from '../src/backends/io-uring/operations-to-results.js';
+import type { RingPort } from '../src/backends/io-uring/completions-to-results.js';
 
 /** An operation as a ring is given it. */
 export interface ScriptedOperation {

@@ -63,7 +63,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'detached-memory-handed-to-the-kernel',
     test: EXECUTOR_TEST,
     breaks: 'An operation whose memory was detached or resized fails, and no other operation fails with it.',
-    file: `${STORAGE_IO}/backends/io-uring/operations-to-results.ts`,
+    file: `${STORAGE_IO}/backends/io-uring/completions-to-results.ts`,
     find: 'return memory === undefined || memory.length === this.#bytes[slot];',
     replace: 'return memory === undefined || memory.length >= 0;',
   },
@@ -160,7 +160,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'full-ring-offered-more-again-and-again',
     test: EXECUTOR_TEST,
     breaks: 'A ring without room is tried again when an operation completes, and not in a loop.',
-    file: `${STORAGE_IO}/backends/io-uring/operations-to-results.ts`,
+    file: `${STORAGE_IO}/backends/io-uring/completions-to-results.ts`,
     find: '(submitted > 0 || this.#inRing > had)',
     replace: 'this.#inRing < this.#maxInRing',
   },
@@ -192,7 +192,7 @@ export const BACKENDS_DEFECTS: readonly Defect[] = [
     name: 'short-durable-write-finished-plainly',
     test: EXECUTOR_TEST,
     breaks: 'The rest of a durable write that was cut short is written durably, too.',
-    file: `${STORAGE_IO}/backends/io-uring/operations-to-results.ts`,
+    file: `${STORAGE_IO}/backends/io-uring/completions-to-results.ts`,
     find: `      this.#repeat(slot, EIO);
       return;
     }

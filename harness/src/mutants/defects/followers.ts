@@ -172,7 +172,7 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     name: 'left-files-not-tried-for-what-waits',
     test: LEFT_FILES_TEST,
     breaks: 'Files that a truncation could not remove are tried again before records that wait for room.',
-    file: `${SEGMENTED}/write/calls/full-disk.ts`,
+    file: `${SEGMENTED}/write/full-disk.ts`,
     find: '    if (this.noSpace !== undefined) yield* this.#writer.removal.makeRoom();\n',
     replace: '',
   },

@@ -7,7 +7,7 @@ export const FRAMES_DEFECTS: readonly Defect[] = [
     name: 'frame-in-block-tail',
     scenario: 'frames-at-block-ends',
     breaks: 'No frame starts in the last 7 bytes of a block.',
-    file: `${CODEC}/frame-layout.ts`,
+    file: `${CODEC}/frames-in-blocks.ts`,
     find: 'return left < FRAME_HEADER_BYTES ? position + left : position;',
     replace: 'return left < 0 ? position + left : position;',
   },

@@ -14,7 +14,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
   {
     name: 'tail-cut-before-decision',
     breaks: 'Recovery changes nothing until it has decided.',
-    file: `${SEGMENTED}/recovery/torn-tail.ts`,
+    file: `${SEGMENTED}/recovery/torn-or-corrupt.ts`,
     find: 'const tailScan = yield* scanTail(io, file, readable, size, kept.nextLsn, reached);',
     replace: `const writable = io.open(link.path);
   yield io.submitTruncate(writable, frames.end);
@@ -32,7 +32,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
   {
     name: 'no-durability-proof',
     breaks: 'What was acknowledged and cannot be read is corruption, not a torn tail.',
-    file: `${SEGMENTED}/recovery/torn-tail.ts`,
+    file: `${SEGMENTED}/recovery/torn-or-corrupt.ts`,
     find: '  if (tailScan.proofOffset !== undefined) {',
     replace: '  if (tailScan.proofOffset === -1) {',
   },
@@ -40,7 +40,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     name: 'checkpoint-inside-a-dropped-batch',
     test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'A durability proof is compared with where the log would be cut, and not with what cannot be read.',
-    file: `${SEGMENTED}/recovery/torn-tail.ts`,
+    file: `${SEGMENTED}/recovery/torn-or-corrupt.ts`,
     find: 'provenByCheckpoint(checkpoint, kept.nextLsn)',
     replace: 'provenByCheckpoint(checkpoint, readable.nextLsn)',
   },
@@ -282,7 +282,7 @@ export const RECOVERY_DEFECTS: readonly Defect[] = [
     name: 'hold-ahead-proves-nothing',
     test: 'packages/segmented/test/durability-proof.test.ts',
     breaks: 'A hold proves that what stands before it was durable.',
-    file: `${READER}/chain/corruption.ts`,
+    file: `${READER}/chain/chain-errors.ts`,
     find: 'const hold = Object.entries(holds).find(([, lsn]) => lsn > droppedFrom);',
     replace: 'const hold = Object.entries(holds).find(([, lsn]) => lsn > droppedFrom + 1_000_000);',
   },

@@ -33,7 +33,7 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'What is forgotten was committed before a barrier, and the LSN of a barrier is no LSN of a commit.',
   },
   {
-    file: 'packages/segmented/src/write/calls/full-disk.ts',
+    file: 'packages/segmented/src/write/full-disk.ts',
     change: '`this.#noSpace = error;` becomes `;` in `this.#noSpace = error;`',
     because: 'The error of the attempt before is kept, which says the same: there is no room for the segment.',
   },
@@ -122,7 +122,7 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'A later turn of the event loop submits nothing: slower.',
   },
   {
-    file: 'packages/storage-io/src/backends/io-uring/operations-to-results.ts',
+    file: 'packages/storage-io/src/backends/io-uring/completions-to-results.ts',
     change: '`this.#failedWith !== undefined` becomes `false` in `if (this.#failedWith !== undefined) return;`',
     because: 'Each of its callers does nothing when the ring has failed before.',
   },

@@ -1,11 +1,11 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { WalError } from '../errors.js';
-import { FRAME_HEADER_BYTES } from '../frame-layout.js';
+import { FRAME_HEADER_BYTES } from '../frames-in-blocks.js';
 import type { Lsn } from '../lsn.js';
 import { ENCRYPTION_TAG_BYTES, MARK_FRAME_BYTES, SCOPE_BYTES } from '../record-layout.js';
 import type { SegmentHeader } from '../segment-header.js';
+import { deriveSegmentKey } from './derive-segment-key.js';
 import type { KeyRing } from './key-ring.js';
-import { deriveSegmentKey } from './segment-key.js';
 
 const ALGORITHM = 'aes-256-gcm';
 const NONCE_BYTES = 12;

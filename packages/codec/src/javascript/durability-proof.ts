@@ -1,4 +1,4 @@
-import { FRAME_HEADER_BYTES } from '../frame-layout.js';
+import { FRAME_HEADER_BYTES } from '../frames-in-blocks.js';
 import { getUint64, viewOf } from '../integers.js';
 import type { Lsn } from '../lsn.js';
 import { fieldsFit, LAG_UNKNOWN, MARK_FRAME_BYTES, RECORD_HEADER_BYTES } from '../record-layout.js';

@@ -1,5 +1,5 @@
 import { outOfRange } from '../arguments/checks.js';
-import { FRAME_HEADER_BYTES } from '../frame-layout.js';
+import { FRAME_HEADER_BYTES } from '../frames-in-blocks.js';
 import { viewOf } from '../integers.js';
 import { continueCrc32c } from './crc32c.js';
 

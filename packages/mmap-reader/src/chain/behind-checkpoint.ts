@@ -1,6 +1,6 @@
 import type { Checkpoint, Lsn } from '@walstack/codec';
 import { checkLsn, invalidType } from '@walstack/codec/internal';
-import { truncated } from './corruption.js';
+import { truncated } from './chain-errors.js';
 
 /**
  * Where a reading begins: an LSN, `'first'` for the first record in the log, or `'checkpoint'` for the first one behind the

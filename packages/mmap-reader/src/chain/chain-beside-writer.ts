@@ -3,7 +3,7 @@ import { settled } from '@walstack/codec/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { hasExpired, type ReadFrom } from './behind-checkpoint.js';
 import { type ChainEnd, followChain, type Link } from './chain.js';
-import { truncated } from './corruption.js';
+import { truncated } from './chain-errors.js';
 import { checkpointOf, listFiles, refuseUnfinishedBackup, refuseUnfinishedSalvage } from './log-files.js';
 
 /** How the chain of a log is read. */

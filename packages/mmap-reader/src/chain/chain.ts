@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Checkpoint, FileName, type SegmentHeader, type SegmentName, WalError } from '@walstack/codec';
 import { settled, withoutUnsettled } from '@walstack/codec/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import { corruption } from './corruption.js';
+import { corruption } from './chain-errors.js';
 import { isNoFile, readHeader } from './log-files.js';
 import { sameId } from './segment.js';
 

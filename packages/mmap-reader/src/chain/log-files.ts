@@ -15,7 +15,7 @@ import {
 import { parseStagedName, settled } from '@walstack/codec/internal';
 import { type IoFile, type IoRoutine, ioSteps, type OpenOptions, type StorageIo } from '@walstack/storage-io';
 import { closeFile, kindOf } from '@walstack/storage-io/internal';
-import { corruption } from './corruption.js';
+import { corruption } from './chain-errors.js';
 
 /** The files of a log's directory by kind. */
 export interface LogFiles {

@@ -2,7 +2,7 @@ import type { Lsn } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { Link } from '../chain/chain.js';
 import { readChainBesideWriter } from '../chain/chain-beside-writer.js';
-import { cutBack } from '../chain/corruption.js';
+import { cutBack } from '../chain/chain-errors.js';
 import { fingerprintOf, type LastRead } from './resume-point.js';
 
 /**

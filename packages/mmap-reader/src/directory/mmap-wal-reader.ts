@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
 import { checkOptions, checkPath, notConstructible } from '@walstack/codec/internal';
 import type { MappingAdvice } from '@walstack/native';
-import { recycled } from '../chain/corruption.js';
+import { recycled } from '../chain/chain-errors.js';
 import { isSealed } from '../chain/sealed.js';
 import { checkOnHole, type OnHole } from '../frames/holes.js';
 import { checkDecoding, DECODING_OPTIONS, type DecodingSettings } from '../records/decoding.js';

@@ -3,7 +3,7 @@ import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { ReadFrom } from '../chain/behind-checkpoint.js';
 import type { Link } from '../chain/chain.js';
 import { readChainBesideWriter, readChainFrom } from '../chain/chain-beside-writer.js';
-import { cutWhileRead, lostRecord, provenByCheckpoint, recycled, truncated } from '../chain/corruption.js';
+import { cutWhileRead, lostRecord, provenByCheckpoint, recycled, truncated } from '../chain/chain-errors.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import { FrameSummary } from '../frames/frame-summary.js';
 import type { Frames } from '../frames/frames.js';

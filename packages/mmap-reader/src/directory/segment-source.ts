@@ -1,5 +1,5 @@
 import { type Lsn, type PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
-import { recycled } from '../chain/corruption.js';
+import { recycled } from '../chain/chain-errors.js';
 import type { Frames } from '../frames/frames.js';
 import { inHole, type OnHole } from '../frames/holes.js';
 import { WindowScanner } from '../frames/window-scanner.js';

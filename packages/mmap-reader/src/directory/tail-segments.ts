@@ -2,7 +2,7 @@ import { type Lsn, type PayloadDecoder, parseSegmentFileName, WalError } from '@
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { ChainEnd, Link } from '../chain/chain.js';
 import { readChainBesideWriter, readChainFrom } from '../chain/chain-beside-writer.js';
-import { cutBack, lostRecord, truncated } from '../chain/corruption.js';
+import { cutBack, lostRecord, truncated } from '../chain/chain-errors.js';
 import { sameId } from '../chain/segment.js';
 import type { Frames } from '../frames/frames.js';
 import { openSealed, openStreamed } from '../frames/open-scanner.js';

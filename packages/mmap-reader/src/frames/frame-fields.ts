@@ -8,7 +8,7 @@ import {
   type SegmentHeader,
   WalError,
 } from '@walstack/codec';
-import { corruption } from '../chain/corruption.js';
+import { corruption } from '../chain/chain-errors.js';
 
 /** Where in a frame its record's header begins, and where the header ends. */
 export const HEADER = FRAME_HEADER_BYTES;

@@ -2,7 +2,7 @@ import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
 import type { IoFile, IoRoutine, StorageIo } from '@walstack/storage-io';
 import { closeFile } from '@walstack/storage-io/internal';
 import type { Link } from '../chain/chain.js';
-import { recycled } from '../chain/corruption.js';
+import { recycled } from '../chain/chain-errors.js';
 import { headerOf } from '../chain/log-files.js';
 import { sameId } from '../chain/segment.js';
 import type { FileWindows } from '../windows/file-windows.js';

@@ -3,7 +3,7 @@ import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import { isTurnDue, TURN } from '@walstack/storage-io/internal';
 import type { Link } from '../chain/chain.js';
-import { recycled } from '../chain/corruption.js';
+import { recycled } from '../chain/chain-errors.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import { Frames } from '../frames/frames.js';
 import { FRAMES_MAX } from '../frames/window-scanner.js';

@@ -7,7 +7,7 @@ import {
   mapFile,
   mappingUnavailableReason,
 } from '@walstack/native';
-import { corruption } from '../chain/corruption.js';
+import { corruption } from '../chain/chain-errors.js';
 import { type FileWindows, fits, type MemoryGuard, WINDOW_BYTES, type Window } from './file-windows.js';
 import { hasSegmentId } from './segment-id.js';
 import { WindowList } from './window-list.js';

@@ -10,8 +10,8 @@ import { type DualModeRoutine, runDualModeAsync, runDualModeSync } from '../core
 import { EntryReader } from '../core/entries/entry-reader.js';
 import { checkRecovery, type PerCoreRecoveryOptions, type RecoverySettings } from '../options.js';
 import type { PerCoreSalvage } from '../salvage/salvage-note.js';
+import { type MergedEntries, mergeEntries } from './entries-of-all-cores.js';
 import { hasLog, type PerCoreCheckpoint } from './manifest.js';
-import { type MergedEntries, mergeEntries } from './merged-entries.js';
 import { closeAllQuietly, closeLogs, type RecoveredCore, type RecoveredLogs, recoverLogs } from './recovered-logs.js';
 import { type CoreStatistics, statisticsOf } from './statistics.js';
 

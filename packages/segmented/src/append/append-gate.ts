@@ -3,7 +3,7 @@ import type { CallQueues } from '../call-queues.js';
 import { backpressure, cutInProgress, tooLarge } from '../log-errors.js';
 import type { Settings } from '../options.js';
 import type { Cuts } from '../retention/cuts.js';
-import type { FullDisk } from '../write/calls/full-disk.js';
+import type { FullDisk } from '../write/full-disk.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import type { RecordBody } from './record-body.js';
 

@@ -18,7 +18,7 @@ import {
 } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import type { OpeningWatch } from './opening-watch.js';
-import { analyzeNewest } from './torn-tail.js';
+import { analyzeNewest } from './torn-or-corrupt.js';
 
 /** The result of {@link analyzeLog}: what recovery keeps of a log. */
 export interface LogAnalysis {

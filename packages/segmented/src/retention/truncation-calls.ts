@@ -6,7 +6,7 @@ import type { FollowerStats } from '../followers/follower-stats.js';
 import type { Followers } from '../followers/followers.js';
 import { behindLastLsn, behindNextLsn } from '../log-errors.js';
 import type { TruncateResult } from '../write/allocation/segment-removal.js';
-import type { FullDisk } from '../write/calls/full-disk.js';
+import type { FullDisk } from '../write/full-disk.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import type { Cuts } from './cuts.js';
 import { checkHoldName, type Truncation } from './truncation.js';

@@ -11,7 +11,7 @@ import { held, nameOf } from './lock-errors.js';
 import { encodeFree, type LockHolder, type LockState, thisHolder } from './lock-holder.js';
 import { livenessOf } from './lock-liveness.js';
 import { kernelDecides, refuseHeld, released } from './refuse-held.js';
-import { takeOver } from './takeover.js';
+import { takeOver } from './take-over-lock.js';
 
 /**
  * Locks a file against every other writer in this and in other processes, without waiting, and returns what releases

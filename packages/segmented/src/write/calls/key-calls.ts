@@ -7,8 +7,8 @@ import { tooLateForRing, withoutKeyRing } from '../../log-errors.js';
 import { checkKeyRing } from '../../options.js';
 import { encryptionOf, refuseOtherKey, requireKey } from '../../segments/keys.js';
 import { isEmpty } from '../../segments/segment.js';
+import type { FullDisk } from '../full-disk.js';
 import type { SegmentWriter } from '../segment-writer.js';
-import type { FullDisk } from './full-disk.js';
 
 /** The calls that set the key ring of a log, and rotate its key. */
 export class KeyCalls {

@@ -3,9 +3,9 @@ import { checkInteger } from '@walstack/codec/internal';
 import { CompletionRouter, type IoRoutine, type Outcome, runSync, type StorageIo } from '@walstack/storage-io';
 import { afterStep } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../../call-queues.js';
+import type { FullDisk } from '../full-disk.js';
 import type { SegmentWriter } from '../segment-writer.js';
 import type { LogEnd } from '../watermarks.js';
-import type { FullDisk } from './full-disk.js';
 import type { IdleMarker } from './idle-marker.js';
 
 /** The calls that flush a log or make it durable: they start the writes in the write queue, and wait for them beside it. */

@@ -10,7 +10,7 @@ import { AsyncTransfer, type TransferContext } from '../../engine/transfers/asyn
 import { roundDown, roundUp, Zeros } from '../../engine/transfers/zeros.js';
 import { errnoNamed, errnoOf, systemError } from '../../errors/system-error.js';
 import type { IoToken } from '../../storage-io.js';
-import { RingOperation, RingOperations, type RingPort } from './operations-to-results.js';
+import { RingOperation, RingOperations, type RingPort } from './completions-to-results.js';
 import type { RegisteredBuffers } from './registered-buffers.js';
 
 /** Called with the result of an operation that is one step of a larger one. */

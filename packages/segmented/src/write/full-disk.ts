@@ -1,8 +1,8 @@
 import { WalError } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
 import type { RoutineQueue } from '@walstack/storage-io/internal';
-import type { Truncation } from '../../retention/truncation.js';
-import type { SegmentWriter } from '../segment-writer.js';
+import type { Truncation } from '../retention/truncation.js';
+import type { SegmentWriter } from './segment-writer.js';
 
 /**
  * What happens when the disk is full. A log is without room when it was opened on a full disk and has no segment to append to, or
