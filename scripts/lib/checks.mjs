@@ -18,10 +18,7 @@ export const checks = [
   { name: 'layers', commands: [[process.execPath, 'scripts/check-layers.mjs']] },
   { name: 'hygiene', commands: [[process.execPath, 'scripts/check-hygiene.mjs']] },
   { name: 'knip', commands: [['knip', '--no-progress', '--treat-config-hints-as-errors']] },
-  {
-    name: 'pack',
-    commands: packages.map((member) => ['pnpm', '--dir', member.folder, 'pack', '--out', tarballOf(member)]),
-  },
+  { name: 'pack', commands: [[process.execPath, 'scripts/pack-packages.mjs']] },
   { name: 'publint', commands: packages.map((member) => ['publint', 'run', tarballOf(member), '--strict']) },
   {
     name: 'types as published',

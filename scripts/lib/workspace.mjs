@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
  * @property {boolean} [private]
  * @property {string} [packageManager]
  * @property {string | Record<string, unknown>} [exports]
+ * @property {string | Record<string, string>} [bin]
  * @property {Record<string, string>} [dependencies]
  * @property {Record<string, string>} [devDependencies]
  * @property {Record<string, string>} [peerDependencies]

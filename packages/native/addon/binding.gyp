@@ -4,6 +4,7 @@
       "target_name": "walstack",
       "sources": [
         "addon.cc",
+        "allocation.cc",
         "bus_guard.cc",
         "bytes_binding.cc",
         "crc32c.cc",
@@ -22,7 +23,8 @@
       "cflags": ["-Wall", "-Wextra", "-fvisibility=hidden"],
       "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fno-rtti"],
       # A signal handler of the process is in it: it stays when the worker that loaded it ends.
-      "conditions": [["OS=='linux'", {"ldflags": ["-Wl,-z,nodelete"]}]],
+      # The addon calls its own functions, and needs no C++ library, which compilers add to every program.
+      "conditions": [["OS=='linux'", {"ldflags": ["-Wl,-z,nodelete", "-Wl,-Bsymbolic", "-Wl,--as-needed"]}]],
       "cflags!": ["-fno-omit-frame-pointer"],
       "xcode_settings": {
         "CLANG_CXX_LANGUAGE_STANDARD": "c++17",

@@ -2,6 +2,7 @@
 
 #ifdef __linux__
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -9,8 +10,8 @@
 
 #include <atomic>
 #include <cerrno>
-#include <mutex>
-#include <new>
+
+#include "allocation.h"
 
 namespace walstack {
 
@@ -32,8 +33,18 @@ namespace {
 
 const uintptr_t kPageBytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
 
-// The handler takes no lock; guarding and unguarding take this one.
-std::mutex mutex;
+// The handler takes no lock; guarding and unguarding take this one. It is no std::mutex: headers that were made for
+// glibc make one that does not lock out of it where the C library is musl.
+pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+class Lock {
+ public:
+  Lock() { pthread_mutex_lock(&mutex); }
+  ~Lock() { pthread_mutex_unlock(&mutex); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+};
+
 GuardedRange* free_ranges = nullptr;
 
 std::atomic<GuardedRange*> ranges{nullptr};
@@ -120,7 +131,7 @@ bool Install() {
   if (has_information && now.sa_sigaction == OnBusError) return true;
   const bool is_none = !has_information && (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN);
   if (previous.load(std::memory_order_relaxed) != nullptr && !is_none) return true;
-  const auto* before = new (std::nothrow) struct sigaction(now);
+  const auto* before = new (kNothrow) struct sigaction(now);
   if (before == nullptr) return false;
   const struct sigaction* replaced = previous.exchange(before, std::memory_order_acq_rel);
   struct sigaction own = {};
@@ -135,13 +146,13 @@ bool Install() {
 }  // namespace
 
 GuardedRange* GuardMemory(uint8_t* address, size_t length, uint8_t* broken) {
-  const std::lock_guard<std::mutex> lock(mutex);
+  const Lock lock;
   if (!Install()) return nullptr;
   GuardedRange* range = free_ranges;
   if (range != nullptr) {
     free_ranges = range->next_free;
   } else {
-    range = new (std::nothrow) GuardedRange;
+    range = new (kNothrow) GuardedRange;
     if (range == nullptr) return nullptr;
     range->next = ranges.load(std::memory_order_relaxed);
     ranges.store(range, std::memory_order_release);
@@ -152,7 +163,7 @@ GuardedRange* GuardMemory(uint8_t* address, size_t length, uint8_t* broken) {
 
 void UnguardMemory(GuardedRange* range) {
   if (range == nullptr) return;
-  const std::lock_guard<std::mutex> lock(mutex);
+  const Lock lock;
   Set(range, 0, 0, nullptr);
   range->next_free = free_ranges;
   free_ranges = range;

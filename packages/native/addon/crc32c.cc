@@ -7,6 +7,7 @@
 // compiled for the base processor, and the instruction is written as assembler.
 #if defined(__GNUC__) && defined(__x86_64__)
 #define WALSTACK_CRC32C_SSE42
+#include <cpuid.h>
 #elif defined(_MSC_VER) && defined(_M_X64)
 #define WALSTACK_CRC32C_SSE42
 #include <intrin.h>
@@ -154,8 +155,9 @@ inline uint64_t Step8(uint64_t crc, uint8_t byte) {
 }
 
 bool HasInstruction() {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("sse4.2") != 0;
+  // Not __builtin_cpu_supports, which is a function of the compiler's library.
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_SSE4_2) != 0;
 }
 
 #endif

@@ -11,7 +11,6 @@ void ExportDirectIo(napi_env, napi_value) {}
 #else
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@ void ExportDirectIo(napi_env, napi_value) {}
 #include <cstdio>
 #include <cstdlib>
 
+#include "file_status.h"
 #include "support.h"
 
 namespace walstack {
@@ -98,13 +98,14 @@ napi_value DirectIoAlignment(napi_env env, napi_callback_info info) {
     ThrowOutOfRange(env, "The \"out\" argument must have room for two numbers");
     return nullptr;
   }
-  struct stat about;
-  if (fstat(fd, &about) != 0) {
-    ThrowSystemError(env, errno, "fstat");
+  FileStatus about;
+  const int status_error = GetFileStatus(fd, &about);
+  if (status_error != 0) {
+    ThrowSystemError(env, status_error, "fstat");
     return nullptr;
   }
   Alignment alignment = {kCautiousAlignment, kCautiousAlignment};
-  bool possible = (S_ISREG(about.st_mode) || S_ISBLK(about.st_mode)) && !IsInMemory(fd);
+  bool possible = (S_ISREG(about.mode) || S_ISBLK(about.mode)) && !IsInMemory(fd);
   if (possible) {
     const Answer answer = AskStatx(fd, &alignment);
     possible = answer == Answer::kYes || (answer == Answer::kUnknown && DirectReadWorks(fd));

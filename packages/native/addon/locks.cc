@@ -14,8 +14,8 @@ void ExportLocks(napi_env, napi_value) {}
 #include <unistd.h>
 
 #include <cerrno>
-#include <new>
 
+#include "allocation.h"
 #include "support.h"
 
 #ifndef F_OFD_SETLK
@@ -147,7 +147,7 @@ napi_value HoldLock(napi_env env, napi_callback_info info) {
     if (error != EAGAIN && error != EACCES) ThrowSystemError(env, error, "fcntl");
     return nullptr;
   }
-  HeldLock* held = new (std::nothrow) HeldLock{own, nullptr, nullptr, nullptr, false};
+  HeldLock* held = new (kNothrow) HeldLock{own, nullptr, nullptr, nullptr, false};
   napi_value handle = nullptr;
   if (held == nullptr || napi_create_external(env, held, OnCollected, nullptr, &handle) != napi_ok) {
     SetLock(own, F_UNLCK);
@@ -179,7 +179,7 @@ void ExportLocks(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "lockFile", LockFile);
   ExportFunction(env, exports, "unlockFile", UnlockFile);
   // Hooks are called in reverse order: this one after those of all rings, which are made later.
-  ThreadLocks* thread = new (std::nothrow) ThreadLocks{nullptr};
+  ThreadLocks* thread = new (kNothrow) ThreadLocks{nullptr};
   if (thread == nullptr || napi_add_env_cleanup_hook(env, OnThreadEnd, thread) != napi_ok) {
     delete thread;
     return;

@@ -20,9 +20,9 @@ void ExportMapping(napi_env, napi_value) {}
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <new>
 
 #include "bus_guard.h"
+#include "file_status.h"
 #include "support.h"
 
 #ifndef MAP_NORESERVE
@@ -209,13 +209,14 @@ int VisitResidency(const MappedFile* file, Range pages, Visit visit) {
 // Whether the file still extends to the end of a range of the mapping; an error is pending when it does not.
 bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
   if (range.length == 0) return true;
-  struct stat about;
-  if (fstat(file->fd, &about) != 0) {
-    ThrowSystemError(env, errno, "fstat");
+  FileStatus about;
+  const int status_error = GetFileStatus(file->fd, &about);
+  if (status_error != 0) {
+    ThrowSystemError(env, status_error, "fstat");
     return false;
   }
   const bool is_broken = __atomic_load_n(&file->broken, __ATOMIC_SEQ_CST) != 0;
-  const bool is_long_enough = static_cast<uint64_t>(about.st_size) >= file->start + range.end();
+  const bool is_long_enough = static_cast<uint64_t>(about.size) >= file->start + range.end();
   if (is_long_enough && !is_broken) return true;
   if (is_long_enough) {
     ThrowCoded(env, "ERR_WALSTACK_FILE_CUT",
@@ -224,7 +225,7 @@ bool CheckNotCut(napi_env env, const MappedFile* file, Range range) {
   }
   char message[160];
   std::snprintf(message, sizeof message, "The file was cut to %llu bytes while it was mapped up to %llu: do not read them",
-                static_cast<unsigned long long>(about.st_size),
+                static_cast<unsigned long long>(about.size),
                 static_cast<unsigned long long>(file->start + file->length));
   ThrowCoded(env, "ERR_WALSTACK_FILE_CUT", message);
   return false;
@@ -276,16 +277,17 @@ napi_value MapFile(napi_env env, napi_callback_info info) {
   if (!GetFd(env, arguments[0], &fd)) return nullptr;
   if (!GetInteger(env, arguments[1], "offset", 0, kMaxSafeInteger, &offset)) return nullptr;
   if (!GetInteger(env, arguments[2], "length", 0, kMaxSafeInteger - offset, &length)) return nullptr;
-  struct stat about;
-  if (fstat(fd, &about) != 0) {
-    ThrowSystemError(env, errno, "fstat");
+  FileStatus about;
+  const int status_error = GetFileStatus(fd, &about);
+  if (status_error != 0) {
+    ThrowSystemError(env, status_error, "fstat");
     return nullptr;
   }
-  if (!S_ISREG(about.st_mode)) {
+  if (!S_ISREG(about.mode)) {
     ThrowSystemError(env, ENODEV, "mmap");
     return nullptr;
   }
-  if (offset + length > static_cast<double>(about.st_size)) {
+  if (offset + length > static_cast<double>(about.size)) {
     ThrowOutOfRange(env, "The value of \"length\" is out of range. It must not extend beyond the end of the file");
     return nullptr;
   }

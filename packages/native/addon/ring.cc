@@ -18,8 +18,8 @@ void ExportRing(napi_env, napi_value) {}
 #include <cstdint>
 #include <cstdio>
 #include <memory>
-#include <new>
 
+#include "allocation.h"
 #include "kernel_ring.h"
 #include "ring_readiness.h"
 #include "support.h"
@@ -164,7 +164,7 @@ napi_value Ring::Construct(napi_env env, napi_callback_info info) {
   setup.kernel_polling = idle_ms >= 0;
   setup.polling_idle_ms = setup.kernel_polling ? static_cast<uint32_t>(idle_ms) : 0;
   setup.task_work = static_cast<TaskWork>(task_work);
-  Ring* ring = new (std::nothrow) Ring(env, slots);
+  Ring* ring = new (kNothrow) Ring(env, slots);
   if (ring == nullptr) {
     ThrowSystemError(env, ENOMEM, "io_uring_setup");
     return nullptr;
@@ -184,7 +184,7 @@ bool Ring::Open(napi_value object, const RingSetup& setup, uint32_t buffer_place
     ThrowSystemError(env_, error, missing == nullptr ? "io_uring_setup" : missing);
     return false;
   }
-  taken_.reset(new (std::nothrow) bool[slots_]());
+  taken_.reset(new (kNothrow) bool[slots_]());
   if (taken_ == nullptr) error = ENOMEM;
   if (error == 0 && buffer_places > 0) {
     error = kernel_.RegisterBufferTable(buffer_places);

@@ -7,14 +7,15 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <new>
+
+#include "allocation.h"
 
 namespace walstack {
 
 int RingReadiness::Create(uv_loop_t* loop, void* owner, Callback ready, Callback closed, RingReadiness** readiness) {
   const int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event_fd < 0) return errno;
-  RingReadiness* made = new (std::nothrow) RingReadiness();
+  RingReadiness* made = new (kNothrow) RingReadiness();
   if (made == nullptr || uv_poll_init(loop, &made->handle_, event_fd) != 0) {
     close(event_fd);
     delete made;

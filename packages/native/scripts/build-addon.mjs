@@ -1,52 +1,32 @@
 // Builds the addon for the Node.js that runs this, or prints in one line why it cannot: everything works without it.
 // Does nothing when the sources have not changed since the last build.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
 import { nodeHeaders } from './lib/node-headers.mjs';
+import { addonFolder, hashOfSources, packageFolder } from './lib/sources.mjs';
 
-const root = resolve(import.meta.dirname, '..');
-// binding.gyp does not lie beside package.json: there, an install would take it for something to be built at once, and
-// fail for lack of a compiler.
-const addon = join(root, 'addon');
-const built = join(addon, 'build', 'Release', 'walstack.node');
-const binary = join(root, 'build', 'Release', 'walstack.node');
-const stamp = join(root, 'build', 'stamp');
-const failureLog = join(root, 'build-failure.log');
+const built = join(addonFolder, 'build', 'Release', 'walstack.node');
+const binary = join(packageFolder, 'build', 'Release', 'walstack.node');
+const stamp = join(packageFolder, 'build', 'stamp');
+const failureLog = join(packageFolder, 'build-failure.log');
 
-/** Says which binary these sources make on this machine. */
-const fingerprint = () => {
-  const hash = createHash('sha256');
-  for (const file of readdirSync(addon, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (file.isFile()) hash.update(`${file.name}\n`).update(readFileSync(join(addon, file.name)));
-  }
-  // The interface of Node-API is the same in all versions: one binary serves them all.
-  return hash.update(`${process.platform} ${process.arch}`).digest('hex');
-};
+// The interface of Node-API is the same in all versions: one binary serves them all.
+const fingerprint = () => `${hashOfSources()} ${process.platform} ${process.arch}`;
 
 const isUpToDate = () => existsSync(binary) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint();
 
 /** @param {string[]} args */
 const nodeGyp = (...args) => {
   const command = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
-  return spawnSync(process.execPath, [command, ...args], { cwd: addon, encoding: 'utf8' });
+  return spawnSync(process.execPath, [command, ...args], { cwd: addonFolder, encoding: 'utf8' });
 };
 
 /** Replaces the binary in one step: a process that loads it meanwhile gets the old one or the new one. */
 const install = () => {
-  mkdirSync(join(root, 'build', 'Release'), { recursive: true });
+  mkdirSync(join(packageFolder, 'build', 'Release'), { recursive: true });
   copyFileSync(built, `${binary}.new`);
   renameSync(`${binary}.new`, binary);
   writeFileSync(stamp, fingerprint());

@@ -9,6 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { available } from '@walstack/native';
@@ -16,7 +17,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const built = join(root, 'build', 'Release', 'walstack.node');
+/** The binary that the tests of this run use. */
+const built = (): Buffer => readFileSync(createRequire(import.meta.url)('node-gyp-build').resolve(root));
 
 interface Loaded {
   readonly available: boolean;
@@ -81,10 +83,10 @@ describe('a package as it is installed', () => {
   });
 
   /** A binary as a release would bring it. */
-  const bring = (binary: Buffer | string): void => {
+  const bring = (binary: Buffer | string, name = 'walstack.node'): void => {
     const prebuilds = join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
     mkdirSync(prebuilds, { recursive: true });
-    writeFileSync(join(prebuilds, 'walstack.node'), binary);
+    writeFileSync(join(prebuilds, name), binary);
   };
 
   test('loads without a binary, and reports that there is none', () => {
@@ -107,12 +109,23 @@ describe('a package as it is installed', () => {
   });
 
   test.runIf(available)('loads the binary that came with it', () => {
-    bring(readFileSync(built));
+    bring(built());
     expect(loadFrom(folder)).toEqual(LOADED);
   });
 
+  test.runIf(available)('chooses by C library, and by the version of the processor', () => {
+    const names = ['armv8.glibc', 'armv8.musl', 'glibc', 'musl'].map((tags) => `walstack.${tags}.node`);
+    for (const libc of ['glibc', 'musl']) {
+      const chosen = process.arch === 'arm64' ? `walstack.armv8.${libc}.node` : `walstack.${libc}.node`;
+      for (const name of names) bring(name === chosen ? built() : 'this is no library', name);
+      expect(loadFrom(folder, { LIBC: libc })).toEqual(LOADED);
+      const other = libc === 'musl' ? 'glibc' : 'musl';
+      expect(reasonOf(loadFrom(folder, { LIBC: other }))).toContain('does not load');
+    }
+  });
+
   test.runIf(available)('does not call a binary of another version', () => {
-    bring(readFileSync(built));
+    bring(built());
     const entry = join(folder, 'dist', 'index.js');
     const code = readFileSync(entry, 'utf8');
     writeFileSync(entry, code.replace(/(BINDING_VERSION = )\d+/, '$1 0'));

@@ -261,7 +261,8 @@ describe.runIf(available && onLinux)('the pages of a mapping', () => {
     expect(new Uint8Array(mapping.buffer)[bytes - 1]).toBe(content(bytes)[bytes - 1]);
     expect(mapping.residentBytes(bytes - 1)).toBe(1);
     mapping.load();
-    expect(mapping.residentBytes()).toBe(bytes);
+    // qemu accepts the advice to read what is missing, and does nothing.
+    if (process.env['WALSTACK_TEST_EMULATED'] !== '1') expect(mapping.residentBytes()).toBe(bytes);
     mapping.unmap();
   });
 
