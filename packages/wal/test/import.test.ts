@@ -476,16 +476,40 @@ describe('a quarantine', () => {
     expect(found).toEqual(expected.filter((number) => number !== 20 && number !== 1280));
   });
 
-  test.each(['salvage', 'skip-corrupt'] as const)(
-    'of two rounds, the second one with %s, is listed whole',
-    async (mode) => {
-      for (const damages of [
-        [20, 280],
-        [280, 60],
-      ] as const) {
-        const { quarantine, quarantined } = await inTwoRounds(mode, damages);
-        expect([...quarantined].sort()).toEqual(readdirSync(quarantine).filter((name) => name !== 'salvage'));
-      }
+  test.each([
+    [
+      'salvage',
+      [20, 280],
+      [
+        [20, 20],
+        [280, 300],
+      ],
+    ],
+    ['salvage', [280, 60], [[60, 300]]],
+    [
+      'skip-corrupt',
+      [20, 280],
+      [
+        [20, 20],
+        [280, 280],
+      ],
+    ],
+    [
+      'skip-corrupt',
+      [280, 60],
+      [
+        [60, 60],
+        [280, 280],
+      ],
+    ],
+  ] as const)(
+    'of two rounds, the second one with %s, is listed whole, and so is what both have lost: %s',
+    async (...args) => {
+      const [mode, damages, lost] = args;
+      const report = await inTwoRounds(mode, damages);
+      const there = readdirSync(report.quarantine).filter((name) => name !== 'salvage');
+      expect([...report.quarantined].sort()).toEqual(there);
+      expect(report.lost.map(({ fromLsn, toLsn }) => [fromLsn, toLsn])).toEqual(lost);
     },
   );
 

@@ -318,6 +318,14 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: 'repair === undefined ? undefined :',
   },
   {
+    name: 'holes-of-an-earlier-round-not-reported',
+    test: IMPORT_TEST,
+    breaks: 'A salvage that keeps a prefix reports the holes of an earlier round, which went around damage, as lost.',
+    file: `${SEGMENTED}/salvage/salvage.ts`,
+    find: '[repairs, before?.repairs, before?.earlier].some(',
+    replace: '[repairs].some(',
+  },
+  {
     name: 'second-copies-not-listed',
     test: IMPORT_TEST,
     breaks: 'A salvage lists a file that has a number appended to its name in quarantine.',

@@ -128,7 +128,7 @@ function* begin(
     damage: before?.damage ?? damage,
     segments: plan.kept.length,
     firstLsn: plan.kept[0]?.header.firstLsn ?? plan.nextLsn,
-    ...decided(plan, before, settings.recoveryMode === 'skip-corrupt'),
+    ...decided(plan, before),
     repairs: namedIn(io, join(directory, quarantine), plan.repairs),
     earlier: before === undefined ? [] : earlierRepairs(before),
   };
@@ -218,39 +218,40 @@ function refuseTakenName(io: StorageIo, directory: string, damage: WalError): vo
 
 /** The parts of the journal that a plan decides, combined with those of an earlier round that did not suffice. */
 function decided(
-  { kept, number, nextLsn, from, checkpoint, hidden, lost }: SalvagePlan,
+  { kept, number, nextLsn, from, checkpoint, hidden, lost, repairs }: SalvagePlan,
   before: SalvageJournal | undefined,
-  skips: boolean,
 ): Pick<SalvageJournal, 'number' | 'nextLsn' | 'from' | 'checkpoint' | 'hidden' | 'lost'> {
   const { firstPosition, predecessor } = from;
+  const makesHoles = [repairs, before?.repairs, before?.earlier].some((each) => each !== undefined && each.length > 0);
   return {
     number,
     nextLsn,
     from: { firstPosition, predecessor },
     checkpoint,
     hidden: [...new Set([...(before?.hidden ?? []), ...hidden])],
-    lost: before === undefined ? lost : lostByBoth(before, lost, kept[0]?.header.firstLsn, nextLsn, skips),
+    lost: before === undefined ? lost : lostByBoth(before, lost, kept[0]?.header.firstLsn, nextLsn, makesHoles),
   };
 }
 
 /**
  * The records lost by two successive rounds of salvage: ranges in ascending order, without the kept records. Records that
  * the first round was going to keep existed, so they count even if no trace of them is left.
+ *
+ * @param makesHoles - whether one of the rounds leaves holes in what is kept, whichever mode the other one has
  */
 function lostByBoth(
   before: SalvageJournal,
   now: readonly LsnRange[],
   firstLsn: Lsn | undefined,
   nextLsn: Lsn,
-  skips: boolean,
+  makesHoles: boolean,
 ): readonly LsnRange[] {
   const keptBefore = { fromLsn: before.firstLsn, toLsn: before.nextLsn - 1 };
   const beside = [keptBefore, ...before.lost, ...now].flatMap(({ fromLsn, toLsn }) => [
     { fromLsn, toLsn: Math.min(toLsn, (firstLsn ?? nextLsn) - 1) },
     { fromLsn: Math.max(fromLsn, nextLsn), toLsn },
   ]);
-  // What is kept may have holes.
-  const outside = [...beside, ...(skips ? [...before.lost, ...now] : [])]
+  const outside = [...beside, ...(makesHoles ? [...before.lost, ...now] : [])]
     .filter(({ fromLsn, toLsn }) => fromLsn <= toLsn)
     .sort((a, b) => a.fromLsn - b.fromLsn);
   const joined: LsnRange[] = [];
