@@ -1,10 +1,22 @@
 // Looks at the packages as people get them: unpacks what `npm test` has packed into a folder outside the repository,
-// side by side as an install would lay them, and loads every entry point both by import and by require().
+// side by side as an install would lay them, loads every entry point both by import and by require(), and runs programs that use
+// them, in JavaScript and in TypeScript, with the addon and without. `pnpm test:packages` does the same with an install by npm.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { layProject, programFailures, typeScriptFailures, useFailures } from './lib/consumer.mjs';
 import { tarballOf } from './lib/tarballs.mjs';
 import { publishedMembers, readManifest, repositoryRoot } from './lib/workspace.mjs';
 
@@ -96,6 +108,22 @@ const loadFailures = (entryPoint, consumer) => {
   return failures;
 };
 
+/**
+ * The addon's binary: of the package where it contains one for this platform, otherwise the one that was built here, where a
+ * release would have it. Says whether there is any.
+ *
+ * @param {string} folder of the package that has it
+ */
+const hasBinary = (folder) => {
+  const prebuilds = join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
+  if (existsSync(prebuilds) && readdirSync(prebuilds).some((name) => name.endsWith('.node'))) return true;
+  const built = join(repositoryRoot, 'packages', 'native', 'build', 'Release', 'walstack.node');
+  if (!existsSync(built)) return false;
+  mkdirSync(prebuilds, { recursive: true });
+  copyFileSync(built, join(prebuilds, 'walstack.node'));
+  return true;
+};
+
 const consumer = mkdtempSync(join(tmpdir(), 'walstack-consumer-'));
 const packages = publishedMembers(repositoryRoot).map((member) => ({
   member,
@@ -103,10 +131,20 @@ const packages = publishedMembers(repositoryRoot).map((member) => ({
 }));
 const unpacked = packages.flatMap(({ member, folder }) => unpack(member, folder));
 for (const { member } of packages) linkOutsideDependencies(member, join(consumer, 'node_modules'));
+layProject(consumer);
+const hasAddon = hasBinary(join(consumer, 'node_modules', '@walstack', 'native'));
+/** @type {import('./lib/consumer.mjs').Consumer} */
+const project = { folder: consumer, node: [process.execPath], hasAddon };
 const violations = [
   ...unpacked,
   ...packages.flatMap(({ member, folder }) => missingFiles(member, folder)),
   ...packages.flatMap(({ folder }) => entryPointsOf(folder)).flatMap((entry) => loadFailures(entry, consumer)),
+  ...useFailures(project),
+  ...typeScriptFailures(project),
+  ...programFailures(
+    project,
+    packages.map(({ member }) => member.manifest.name),
+  ),
 ];
 rmSync(consumer, { recursive: true });
 for (const violation of violations) {

@@ -8,7 +8,7 @@ import { readManifest } from './workspace.mjs';
  * @param {unknown} value
  * @returns {string[]}
  */
-const filesIn = (value) => {
+export const filesIn = (value) => {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(filesIn) : [];
 };
