@@ -2,7 +2,7 @@
 // tarballs, and what a user would do with them. --prebuilt takes the binaries that are in prebuilds/, tested elsewhere.
 // --dry-run does all of it in a clone of the last commit, which is removed again; only there, --without-tests is allowed.
 import './lib/require-node.mjs';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -56,17 +56,14 @@ const requireInstall = async () => {
 
 const hasChangesets = () => readdirSync(join(root, '.changeset')).some((name) => name.endsWith('.md'));
 
-/** The part of a changelog that is about the newest version. @param {import('./lib/workspace.mjs').Member} member */
-const newestChanges = ({ folder }) => {
-  const [title = '', newest = ''] = readFileSync(join(root, folder, 'CHANGELOG.md'), 'utf8').split(/^## /m);
-  return { title: title.trim(), newest: `## ${newest.trim()}` };
-};
+/** The part of a change log that is about the newest version. @param {string} file */
+const newestChanges = (file) => readFileSync(join(root, file), 'utf8').split(/^(?=## )/m)[1] ?? '';
 
 const sayChanges = () => {
-  for (const member of publishedMembers(root)) {
-    const { newest } = newestChanges(member);
-    const entries = newest.split('\n').filter((line) => line.startsWith('- ')).length;
-    say(`  ${member.folder}/CHANGELOG.md: ${newest.split('\n')[0]}, ${entries} entries`);
+  const files = publishedMembers(root).map(({ folder }) => `${folder}/CHANGELOG.md`);
+  for (const file of files.filter((name) => existsSync(join(root, name)))) {
+    const [title = '', ...lines] = newestChanges(file).split('\n');
+    say(`  ${file}: ${title.replace(/^## /, '')}, ${lines.filter((line) => line.startsWith('- ')).length} changes`);
   }
 };
 

@@ -28,7 +28,6 @@ export const inspectTarballs = () => {
     const files = tar('-tzf', tarball).trim().split('\n');
     const packed = JSON.parse(tar('-xzOf', tarball, 'package/package.json'));
     violations.push(...packedViolations(packed, releaseVersion(), names));
-    if (!files.includes('package/CHANGELOG.md')) violations.push(`${packed.name} comes without CHANGELOG.md`);
     const binaries = files.filter((file) => file.endsWith('.node')).map((file) => file.replace(/.*prebuilds\//, ''));
     const list = binaries.length === 0 ? '' : `, with ${binaries.join(', ')}`;
     contents.push(`${packed.name} ${packed.version}: ${files.length} files${list}`);

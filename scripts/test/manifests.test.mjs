@@ -44,3 +44,9 @@ test('all packages have one version', () => {
   const versions = publishedMembers(repositoryRoot).map(({ manifest }) => manifest.version);
   expect(new Set(versions).size).toBe(1);
 });
+
+test('the workflows use the pnpm of package.json', () => {
+  const text = readFileSync(join(repositoryRoot, '.github', 'workflows', 'release.yml'), 'utf8');
+  const used = new Set(text.match(/pnpm@[\d.]+/g));
+  expect([...used]).toEqual([ofRepository.packageManager]);
+});
