@@ -16,6 +16,7 @@ const mayImport = {
   segmented: ['mmap-reader', 'storage-io', 'codec', 'native'],
   percore: ['segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
   wal: ['percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
+  jetstream: ['wal', 'percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
 };
 
 /**
@@ -26,6 +27,10 @@ const mayImport = {
 const outsideDependencies = {
   '@opentelemetry/api':
     'an optional peer: only who imports @walstack/wal/opentelemetry needs it, and has it (decision 13)',
+  '@nats-io/jetstream':
+    'the API of JetStream over a connection; only @walstack/jetstream, which is optional (decision 26)',
+  '@nats-io/nats-core': 'headers and errors of the protocol of NATS, which the other two share (decision 26)',
+  '@nats-io/transport-node': 'connections to NATS servers, TLS included (decision 26)',
   'node-gyp-build': 'finds the addon binary for this platform and C library: the loader that Node-API packages share',
 };
 

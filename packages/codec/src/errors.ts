@@ -14,6 +14,7 @@
  * | `WAL_CLOSED` | the backend or log was closed |
  * | `WAL_CORRUPT` | something that was acknowledged is lost or damaged |
  * | `WAL_EMPTY_BATCH` | a batch without records |
+ * | `WAL_FENCED` | a replicated stream has records of another writer, or of another log: nothing more is published |
  * | `WAL_FOREIGN_DIRECTORY` | a directory that holds other files and no log, or for a backup anything but an earlier backup of this log; nothing was changed |
  * | `WAL_HOLE` | records that are lost, in a log that was salvaged around them: `firstLsn` to `lastLsn` |
  * | `WAL_IO_FAILED` | the operating system refused an operation; `cause` says which |
@@ -41,6 +42,7 @@ export type WalErrorCode =
   | 'WAL_CLOSED'
   | 'WAL_CORRUPT'
   | 'WAL_EMPTY_BATCH'
+  | 'WAL_FENCED'
   | 'WAL_FOREIGN_DIRECTORY'
   | 'WAL_HOLE'
   | 'WAL_IO_FAILED'

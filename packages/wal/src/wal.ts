@@ -53,6 +53,7 @@ import { type FollowDirectoryOptions, type FollowEncoded, followDirectory } from
 import type { FollowFrom, FollowOptions } from './follow/follow-options.js';
 import { LogActivity, notifyingOnFailure } from './follow/log-activity.js';
 import { LogFollowers } from './follow/log-followers.js';
+import { setStoredFollowers } from './follow/stored.js';
 import type { ImportOptions, ImportReport } from './import/import-options.js';
 import { importRecords } from './import/import-records.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
@@ -93,6 +94,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#lifecycle = context.lifecycle;
     this.#committer = new Committer(context, payloads, flush);
     this.#followers = new LogFollowers(context, payloads);
+    setStoredFollowers(this, this.#followers);
     this.#shutdown = new Shutdown(context, this.#committer, this.#followers);
     this.#lifecycle.advance('running');
   }

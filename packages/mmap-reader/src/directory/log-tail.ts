@@ -2,6 +2,7 @@ import { type Lsn, WalError } from '@walstack/codec';
 import { checkPath } from '@walstack/codec/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { calledBetweenSteps, type Watch, watched } from '@walstack/storage-io/internal';
+import { isStored } from '../records/stored-record.js';
 import type { WalRecord } from '../records/wal-record.js';
 import { CallWatch, READING_ABORTED, watchOf } from '../walk/call-watch.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
@@ -47,6 +48,7 @@ export class LogTail {
       plan.copy,
       plan.matches,
       plan.onHole,
+      isStored(options),
     );
     this.#watch = CallWatch.for(plan.call, READING_ABORTED, () => this.#segments.progress);
     this.#segments = new TailSegments(io, this.#directory, plan, this.#walk, this.#watch?.isReported === true);

@@ -237,6 +237,11 @@ export class Frames {
     return record;
   }
 
+  /** A view of the current frame, its length and checksum included. */
+  frame(): Uint8Array {
+    return this.#part(0, FRAME_HEADER_BYTES + this.#view.getUint32(this.#at, true));
+  }
+
   /** A view of everything after the record's header and scope: meta and payload as they are stored. */
   body(): Uint8Array {
     const offset = bodyStart(this.flags);

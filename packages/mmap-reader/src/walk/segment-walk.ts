@@ -6,6 +6,7 @@ import type { Frames } from '../frames/frames.js';
 import { type Hole, holeUpTo, inHole, type OnHole } from '../frames/holes.js';
 import { decodeRecord } from '../records/decode-record.js';
 import { RunCopies } from '../records/run-copies.js';
+import { StoredFrames } from '../records/stored-record.js';
 import type { WalRecord } from '../records/wal-record.js';
 
 /**
@@ -61,6 +62,8 @@ export class SegmentWalk {
   #takesPlain = false;
   /** The frames, once every following record without flags is returned as it is stored. */
   #plain: Frames | undefined;
+  /** With which records are returned as they are stored; `undefined` when they are decoded. */
+  readonly #stored: StoredFrames | undefined;
   /** Why the next record could not be returned, which the frames have passed. Kept until the segment is left. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -69,10 +72,18 @@ export class SegmentWalk {
    * @param copy - return copies of meta and payload
    * @param matches - whether to return the current record; called before it is decoded
    * @param onHole - what happens where records are lost
+   * @param stored - return records as they are stored
    */
-  constructor(from: Lsn, copy: boolean, matches: ((frames: Frames) => boolean) | undefined, onHole: OnHole) {
+  constructor(
+    from: Lsn,
+    copy: boolean,
+    matches: ((frames: Frames) => boolean) | undefined,
+    onHole: OnHole,
+    stored = false,
+  ) {
     this.#nextLsn = from;
-    this.#copy = copy;
+    this.#stored = stored ? new StoredFrames() : undefined;
+    this.#copy = copy && !stored;
     this.#matches = matches;
     this.#onHole = onHole;
   }
@@ -155,9 +166,13 @@ export class SegmentWalk {
     while (frames.nextLsn <= this.until && frames.next()) {
       if (frames.isMark) {
         this.passMark(frames);
+        this.#stored?.passMark(frames);
         continue;
       }
-      if (frames.lsn < this.#nextLsn) continue;
+      if (frames.lsn < this.#nextLsn) {
+        this.#stored?.skip();
+        continue;
+      }
       if (this.#matches !== undefined) {
         const isMatch = this.#matches(frames);
         // The function of the application may have ended the reading.
@@ -167,7 +182,7 @@ export class SegmentWalk {
           continue;
         }
       }
-      const record = decodeRecord(frames, decoder, this.#copy);
+      const record = this.#stored?.record(frames) ?? decodeRecord(frames, decoder, this.#copy);
       this.#nextLsn = record.lsn + 1;
       if (this.#takesPlain) this.#plain = frames;
       return record;
@@ -235,7 +250,8 @@ export class SegmentWalk {
     this.#frames = scanner.frames;
     this.#decoder = decoder;
     this.#copies = this.#copy ? new RunCopies() : undefined;
-    this.#takesPlain = this.#matches === undefined && !decoder.transforms(0);
+    this.#stored?.enter(scanner.frames.header);
+    this.#takesPlain = this.#stored === undefined && this.#matches === undefined && !decoder.transforms(0);
   }
 
   /** Closes the current segment. Idempotent. */

@@ -1,6 +1,6 @@
 import type { KeyRing } from '@walstack/codec';
 import { checkInteger, checkPath, invalidType, optionNames } from '@walstack/codec/internal';
-import { checkDecoding } from '@walstack/mmap-reader/internal';
+import { checkDecoding, type StoredRecord } from '@walstack/mmap-reader/internal';
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { checkBackend } from '@walstack/storage-io/internal';
@@ -12,6 +12,7 @@ import { follow, type WalFollower } from './follow.js';
 import { checkFollow, FOLLOW_OPTIONS, type FollowFrom, type FollowOptions } from './follow-options.js';
 import { LogActivity } from './log-activity.js';
 import type { Followed } from './reading.js';
+import { asStoredLog, type StoredFollowOptions } from './stored.js';
 
 /** How to follow the log in a directory that another process writes. */
 export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends FollowOptions {
@@ -89,6 +90,18 @@ export function followDirectory(
   const decoded = payloadCodecOf(encoding);
   const payloads = schema === undefined ? decoded : checkedBy(checkSchema('schema', schema), decoded);
   return follow(() => openDirectory(directory, payloads), settings);
+}
+
+/** Follows the log in a directory that another process writes, and returns records as they are stored. No key is needed. */
+export function followDirectoryStored(
+  path: string,
+  from: FollowFrom,
+  options: StoredFollowOptions & Pick<FollowDirectoryOptions, 'io' | 'pollMs'>,
+): WalFollower<readonly StoredRecord[]> {
+  const settings = checkFollow<FollowDirectoryOptions>(from, options, FOLLOW_DIRECTORY_OPTIONS);
+  const directory = checkDirectory(path, options);
+  const open = () => asStoredLog(openDirectory(directory, payloadCodecOf('view')));
+  return follow(open, settings) as unknown as WalFollower<readonly StoredRecord[]>;
 }
 
 function checkDirectory(path: string, options: FollowDirectoryOptions<AnyEncoding>): DirectoryToFollow {

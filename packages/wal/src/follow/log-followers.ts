@@ -1,5 +1,6 @@
 import type { Lsn } from '@walstack/codec';
 import type { ResumePoint } from '@walstack/mmap-reader';
+import type { StoredRecord } from '@walstack/mmap-reader/internal';
 import type { FollowerStats } from '@walstack/segmented';
 import type { PayloadCodec, WalEvent } from '../encoding.js';
 import type { LogContext } from '../log-context.js';
@@ -14,6 +15,7 @@ import {
   type FollowSettings,
 } from './follow-options.js';
 import type { Followed } from './reading.js';
+import { asStoredLog, type StoredFollowOptions } from './stored.js';
 
 /** The followers of one open log, which end with it. */
 export class LogFollowers<T> {
@@ -38,6 +40,15 @@ export class LogFollowers<T> {
     // Determine the resume point now: the records before the LSN may be cut off before the first event is requested.
     const settings = typeof from === 'number' ? { ...given, from: log.resumePointAt(from) ?? from } : given;
     return follow(() => (isReadonly ? this.#byWatching() : this.#inProcess(settings)), settings);
+  }
+
+  /** Arrays of records as they are stored, of up to `batch`. */
+  followStored(from: FollowFrom, options: StoredFollowOptions): WalFollower<readonly StoredRecord[]> {
+    const { log, isReadonly } = this.#context;
+    const given = checkFollow<FollowOptions>(from, options, FOLLOW_OPTIONS);
+    const settings = typeof from === 'number' ? { ...given, from: log.resumePointAt(from) ?? from } : given;
+    const open = () => asStoredLog(isReadonly ? this.#byWatching() : this.#inProcess(settings));
+    return follow(open, settings) as unknown as WalFollower<readonly StoredRecord[]>;
   }
 
   /** The followers with a name, and behind them those in this process that have none. */

@@ -6,6 +6,7 @@ import {
   type ResumePoint,
   type SkippedRecords,
 } from '@walstack/mmap-reader';
+import { asStored } from '@walstack/mmap-reader/internal';
 import type { Environment, WalRecord } from '@walstack/segmented';
 import type { StorageIo } from '@walstack/storage-io';
 import { aborted, isTurnDue, onAbort } from '@walstack/storage-io/internal';
@@ -23,6 +24,8 @@ export interface Followed<T> {
   /** What decoding the records needs. */
   readonly decoding: Pick<LogTailOptions, 'keyRing' | 'allowPlaintext' | 'maxPayloadBytes' | 'encryptedFrom'>;
   readonly toEvent: (record: WalRecord) => WalEvent<T>;
+  /** Whether records are returned as they are stored, with their frames. */
+  readonly isStored?: boolean;
   /** The durable LSN, when it is known without reading. */
   readonly durable?: () => Lsn;
   /** Whether the events before the first one wanted are in the log, but in no file yet. */
@@ -80,7 +83,12 @@ export class Reading<T> {
     const limit = durable === undefined || !options.durableOnly ? {} : { upTo: durable };
     this.#followed = followed;
     this.#settings = settings;
-    this.#makeTail = (start) => new LogTail(io, directory, { from: start, ...decoding, ...known, ...limit });
+    const isStored = followed.isStored === true;
+    const tailOptions = { ...(isStored ? {} : decoding), ...known, ...limit };
+    this.#makeTail = (start) => {
+      const asked = { from: start, ...tailOptions };
+      return new LogTail(io, directory, isStored ? asStored(asked) : asked);
+    };
     if (settings.named === undefined) this.#tail = this.#makeTail(from as ReadFrom | ResumePoint);
     else {
       const { activity, clock } = followed;

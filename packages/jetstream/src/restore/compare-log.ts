@@ -1,0 +1,167 @@
+import { type Lsn, WalError } from '@walstack/codec';
+import { checkInteger, checkOptions, checkPath } from '@walstack/codec/internal';
+import { LogTail } from '@walstack/mmap-reader';
+import { asStored, type StoredRecord } from '@walstack/mmap-reader/internal';
+import { openStorageIo, type StorageIo } from '@walstack/storage-io';
+import { aborted, checkSignal } from '@walstack/storage-io/internal';
+import { checkStream, type LogStreamOptions, STREAM_OPTIONS } from '../options.js';
+import { LogStream } from '../stream/log-stream.js';
+import { logMessages } from './stream-log.js';
+
+/** With which stream a log is compared. */
+export interface CompareOptions extends LogStreamOptions {
+  /** So many differences are listed. Default 100. */
+  readonly differencesMax?: number;
+  /** Ends the comparison. */
+  readonly signal?: AbortSignal;
+}
+
+/** How the records of a log and its stream differ. */
+export interface CompareReport {
+  /** Whether each record that both could have is the same, byte for byte, and the stream has no record that the log has not. */
+  readonly agrees: boolean;
+  /** Records that are the same. */
+  readonly records: number;
+  /** LSNs with different records, at most `differencesMax`. */
+  readonly differing: readonly Lsn[];
+  readonly differingRecords: number;
+  /** The first and the last LSN of the stream and of the log; 0 where there is none. */
+  readonly stream: { readonly firstLsn: Lsn; readonly lastLsn: Lsn };
+  readonly log: { readonly firstLsn: Lsn; readonly lastLsn: Lsn };
+}
+
+const OPTIONS = [...STREAM_OPTIONS, 'differencesMax', 'signal'] as const;
+
+/**
+ * Compares the log in a directory with its stream, record by record: the bytes of each frame. Keys are not needed. Records before
+ * the first one of either are not compared, and those that the log has behind the last one of the stream are not shipped yet.
+ *
+ * @throws `WAL_NOT_FOUND`, `WAL_CORRUPT` when the stream or the log has anything that cannot be read; `WAL_TIMEOUT`,
+ * `WAL_IO_FAILED`, `WAL_ABORTED`
+ */
+export async function compareLog(directory: string | URL, options: CompareOptions): Promise<CompareReport> {
+  const path = checkPath('directory', directory);
+  const { differencesMax = 100, signal } = checkOptions('options', options, OPTIONS);
+  checkInteger('differencesMax', differencesMax);
+  checkSignal(signal);
+  const stream = await LogStream.open(checkStream(options));
+  const io = openStorageIo('auto', { needs: 'async' });
+  const log = new LocalRecords(io, path);
+  try {
+    return await compared(stream, log, differencesMax, signal);
+  } finally {
+    log.close();
+    await io.dispose();
+    await stream.close();
+  }
+}
+
+async function compared(
+  stream: LogStream,
+  log: LocalRecords,
+  differencesMax: number,
+  signal: AbortSignal | undefined,
+): Promise<CompareReport> {
+  const { state } = await stream.info();
+  const last = state.messages === 0 ? 0 : state.last_seq;
+  const firstLocal = await log.first();
+  const own = { firstLsn: 0, lastLsn: 0 };
+  let differing: Lsn[] = [];
+  for await (const message of logMessages(stream.messages(Math.max(1, state.first_seq), last))) {
+    if (signal?.aborted === true) throw aborted(signal, 'the comparison was aborted');
+    if (message.kind === 'segment') {
+      const { firstLsn } = message.header;
+      if (own.firstLsn === 0 || firstLsn < own.firstLsn) own.firstLsn = firstLsn;
+      // Where the log was cut, what was compared from there on counts no more.
+      own.lastLsn = firstLsn - 1;
+      differing = differing.filter((lsn) => lsn < firstLsn);
+      continue;
+    }
+    const { lsn, frames } = message;
+    own.lastLsn = lsn;
+    if (lsn < firstLocal) continue;
+    const local = await log.read(lsn);
+    const bytes = frames.at(-1)?.bytes as Uint8Array;
+    if (local === undefined || Buffer.compare(local.bytes, bytes) !== 0) differing.push(lsn);
+  }
+  const ends = { firstLsn: firstLocal, lastLsn: await log.last() };
+  return Object.freeze({
+    agrees: differing.length === 0 && own.firstLsn > 0,
+    records: Math.max(0, own.lastLsn - Math.max(own.firstLsn, firstLocal) + 1) - differing.length,
+    differing: Object.freeze(differing.slice(0, differencesMax)),
+    differingRecords: differing.length,
+    stream: Object.freeze(own),
+    log: Object.freeze(ends.lastLsn < ends.firstLsn ? { firstLsn: 0, lastLsn: 0 } : ends),
+  });
+}
+
+/** The records of a log in a directory, as they are stored. */
+class LocalRecords {
+  readonly #io: StorageIo;
+  readonly #path: string;
+  #tail: LogTail | undefined;
+  /** The next record; `undefined` when it was not read yet. */
+  #ahead: StoredRecord | undefined;
+
+  constructor(io: StorageIo, path: string) {
+    this.#io = io;
+    this.#path = path;
+  }
+
+  /** The first LSN of the log. @throws `WAL_NOT_FOUND` */
+  async first(): Promise<Lsn> {
+    const tail = new LogTail(this.#io, this.#path, asStored({ from: 'first' }));
+    try {
+      await tail.advance();
+      return tail.nextLsn ?? 1;
+    } finally {
+      tail.close();
+    }
+  }
+
+  /** A record, in order, or before what was read. @returns `undefined` when the log ends before it */
+  async read(lsn: Lsn): Promise<StoredRecord | undefined> {
+    if (this.#tail === undefined || (this.#tail.nextLsn ?? lsn) > lsn + (this.#ahead === undefined ? 0 : 1))
+      this.#begin(lsn);
+    const record = this.#ahead ?? (await this.#next());
+    this.#ahead = record !== undefined && record.lsn > lsn ? record : undefined;
+    return record?.lsn === lsn ? record : undefined;
+  }
+
+  /** The last LSN of the log, from where reading is. */
+  async last(): Promise<Lsn> {
+    let last = (this.#tail?.nextLsn ?? (await this.first())) - 1;
+    if (this.#tail === undefined) this.#begin(last + 1);
+    for (let record = await this.#next(); record !== undefined; record = await this.#next()) last = record.lsn;
+    return last;
+  }
+
+  close(): void {
+    this.#tail?.close();
+  }
+
+  #begin(lsn: Lsn): void {
+    this.close();
+    this.#ahead = undefined;
+    this.#tail = new LogTail(this.#io, this.#path, asStored({ from: lsn }));
+  }
+
+  async #next(): Promise<StoredRecord | undefined> {
+    const tail = this.#tail as LogTail;
+    for (;;) {
+      const record = tail.next();
+      if (record !== undefined) return record as StoredRecord;
+      if (!(await this.#advance(tail))) return undefined;
+    }
+  }
+
+  async #advance(tail: LogTail): Promise<boolean> {
+    try {
+      return await tail.advance();
+    } catch (error) {
+      // The log ends before the record, which was never in it, or not any more.
+      if (WalError.is(error, 'WAL_TRUNCATED') && error.reason === 'cut-back') return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  blockEnd,
+  encodeCheckpoint,
+  encodeSegmentHeader,
+  FileName,
+  type Lsn,
+  type SegmentHeader,
+  segmentFileName,
+} from '@walstack/codec';
+import type { StoredFrame } from '@walstack/mmap-reader/internal';
+
+/** So many bytes are gathered before they are written. */
+const WRITE_BYTES = 1024 * 1024;
+
+/** A segment whose file is written. */
+interface OpenSegment {
+  readonly header: SegmentHeader;
+  readonly file: FileHandle;
+  /** Behind the last frame. */
+  end: number;
+  records: number;
+  /** Where the batch begins that is not complete; `undefined` between batches. */
+  batch: { readonly end: number; readonly records: number; readonly nextLsn: Lsn } | undefined;
+  nextLsn: Lsn;
+}
+
+/** Writes the segment files of a log, each frame where it was in the original. */
+export class SegmentFiles {
+  readonly #directory: string;
+  readonly #headers: SegmentHeader[] = [];
+  #open: OpenSegment | undefined;
+  #gathered: Uint8Array[] = [];
+  #gatheredAt = 0;
+  #gatheredBytes = 0;
+
+  /** @param directory - an empty one */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** The LSN behind the last record. */
+  get nextLsn(): Lsn | undefined {
+    return this.#open?.nextLsn;
+  }
+
+  /** Begins a segment, which ends the one before, or is in place of some before. */
+  async begin(header: SegmentHeader): Promise<void> {
+    await this.#endSegment();
+    while ((this.#headers.at(-1)?.firstLsn ?? 0) >= header.firstLsn) {
+      await rm(this.#pathOf(this.#headers.pop() as SegmentHeader));
+    }
+    const file = await open(this.#pathOf(header), 'wx', 0o600);
+    this.#headers.push(header);
+    const block = new Uint8Array(header.blockBytes);
+    encodeSegmentHeader(block, header);
+    this.#open = { header, file, end: header.blockBytes, records: 0, batch: undefined, nextLsn: header.firstLsn };
+    this.#gatheredAt = 0;
+    this.#gather(block);
+  }
+
+  /** Adds a record with the marks before it. */
+  async add(frames: readonly StoredFrame[], lsn: Lsn, isContinued: boolean): Promise<void> {
+    const segment = this.#open as OpenSegment;
+    if (isContinued) {
+      segment.batch ??= { end: segment.end, records: segment.records, nextLsn: segment.nextLsn };
+    } else segment.batch = undefined;
+    for (const { position, bytes } of frames) {
+      if (position > segment.end) this.#gather(new Uint8Array(position - segment.end));
+      this.#gather(bytes);
+      segment.end = position + bytes.length;
+    }
+    segment.records++;
+    segment.nextLsn = lsn + 1;
+    if (this.#gatheredBytes >= WRITE_BYTES) await this.#write(segment);
+  }
+
+  /**
+   * Ends the last segment, without a batch that is not complete, and makes everything durable.
+   *
+   * @returns the first and the last LSN; the last one is before the first one where there is no record
+   */
+  async finish(): Promise<{ readonly firstLsn: Lsn; readonly lastLsn: Lsn; readonly segments: number }> {
+    const last = this.#open;
+    if (last?.batch !== undefined) {
+      await this.#write(last);
+      await last.file.truncate(last.batch.end);
+      last.end = last.batch.end;
+      last.nextLsn = last.batch.nextLsn;
+    }
+    await this.#endSegment();
+    const [first] = this.#headers;
+    if (first?.predecessor !== undefined) await this.#writeCheckpoint(first);
+    await syncDirectory(this.#directory);
+    const firstLsn = first?.firstLsn ?? 1;
+    return { firstLsn, lastLsn: (last?.nextLsn ?? firstLsn) - 1, segments: this.#headers.length };
+  }
+
+  /** Closes the open file. */
+  async close(): Promise<void> {
+    await this.#open?.file.close();
+    this.#open = undefined;
+  }
+
+  /** The log begins with this segment, though the segment names one before. */
+  async #writeCheckpoint({ logId, number }: SegmentHeader): Promise<void> {
+    const bytes = encodeCheckpoint({ logId, firstSegment: number, checkpointLsn: 0, holds: {} });
+    const file = await open(join(this.#directory, FileName.checkpoint), 'wx', 0o600);
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #endSegment(): Promise<void> {
+    const segment = this.#open;
+    if (segment === undefined) return;
+    await this.#write(segment);
+    await segment.file.truncate(blockEnd(segment.end, segment.header.blockBytes));
+    await segment.file.sync();
+    await this.close();
+  }
+
+  #gather(bytes: Uint8Array): void {
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
+  }
+
+  async #write({ file }: OpenSegment): Promise<void> {
+    const bytes = Buffer.concat(this.#gathered);
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesWritten } = await file.write(bytes, at, bytes.length - at, this.#gatheredAt + at);
+      at += bytesWritten;
+    }
+    this.#gatheredAt += bytes.length;
+  }
+
+  #pathOf({ number, firstLsn }: SegmentHeader): string {
+    return join(this.#directory, segmentFileName(number, firstLsn));
+  }
+}
+
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Whether a directory is missing or empty. */
+export async function isFree(path: string): Promise<boolean> {
+  try {
+    return (await readdir(path)).length === 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    throw error;
+  }
+}

@@ -1,0 +1,112 @@
+import type { LogStream, Outgoing } from '../stream/log-stream.js';
+
+/**
+ * Publishes messages in order without waiting for each: up to so many are on their way. Each one names the sequence of the one
+ * before it, so where one is lost, none behind it is stored.
+ */
+export class PublishWindow {
+  readonly #stream: LogStream;
+  readonly #messagesMax: number;
+  readonly #bytesMax: number;
+  readonly #failed: (error: unknown) => void;
+  #sequence: number;
+  #messages = 0;
+  #bytes = 0;
+  /** Whether a message was not stored. */
+  #isStopped = false;
+  #error: { readonly reason: unknown } | undefined;
+  #wake: (() => void) | undefined;
+  /** Resolves when everything published before was acknowledged, in order. */
+  #before: Promise<void> = Promise.resolve();
+
+  /**
+   * @param after - the sequence of the last message of the stream
+   * @param failed - called once, when a message was not stored
+   */
+  constructor(
+    stream: LogStream,
+    after: number,
+    limits: { readonly messages: number; readonly bytes: number },
+    failed: (error: unknown) => void,
+  ) {
+    this.#stream = stream;
+    this.#sequence = after;
+    this.#messagesMax = limits.messages;
+    this.#bytesMax = limits.bytes;
+    this.#failed = failed;
+  }
+
+  /** The sequence of the message that was published last. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Messages that are on their way. */
+  get inFlight(): number {
+    return this.#messages;
+  }
+
+  /**
+   * Publishes a message, once there is room.
+   *
+   * @param stored - called when this message and all before it are stored
+   * @throws why an earlier message was not stored
+   */
+  async publish(message: Outgoing, stored: (sequence: number) => void): Promise<void> {
+    const { length } = message.bytes;
+    while (this.#isStopped ? this.#error === undefined : this.#isFull(length)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#error !== undefined) throw this.#error.reason;
+    const after = this.#sequence++;
+    this.#messages++;
+    this.#bytes += length;
+    this.#before = this.#acknowledged(this.#before, this.#stream.publish(message, after), after + 1, length, stored);
+  }
+
+  /** Waits until nothing is on its way. */
+  async settled(): Promise<void> {
+    await this.#before;
+  }
+
+  #isFull(length: number): boolean {
+    return this.#messages > 0 && (this.#messages >= this.#messagesMax || this.#bytes + length > this.#bytesMax);
+  }
+
+  /** Never rejects. */
+  async #acknowledged(
+    before: Promise<void>,
+    publishing: Promise<number>,
+    sequence: number,
+    length: number,
+    stored: (sequence: number) => void,
+  ): Promise<void> {
+    try {
+      const got = await publishing;
+      await before;
+      // The server knows the message from before: it is somewhere else in the stream.
+      if (got !== sequence)
+        throw new Error(`message ${sequence} of the stream ${this.#stream.name} is its message ${got}`);
+      if (this.#error === undefined) stored(sequence);
+    } catch (error) {
+      // Nothing more is published at once; what is stored is reported before the error.
+      this.#isStopped = true;
+      this.#wake?.();
+      await before;
+      this.#fail(error);
+    } finally {
+      this.#messages--;
+      this.#bytes -= length;
+      this.#wake?.();
+      this.#wake = undefined;
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#error !== undefined) return;
+    this.#error = { reason: error };
+    this.#failed(error);
+  }
+}

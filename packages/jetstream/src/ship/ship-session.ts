@@ -1,0 +1,177 @@
+import { type Lsn, WalError } from '@walstack/codec';
+import type { StoredRecord } from '@walstack/mmap-reader/internal';
+import type { FollowFrom, WalFollower } from '@walstack/wal';
+import { fenced } from '../options.js';
+import { LogStream, type StreamEnd } from '../stream/log-stream.js';
+import { streamError } from '../stream/stream-errors.js';
+import { PublishWindow } from './publish-window.js';
+import type { ShipSettings } from './ship-options.js';
+import { Shipping } from './shipping.js';
+import type { Source } from './source.js';
+
+/** Records that are read at a time. */
+const BATCH = 256;
+
+/** What a session reports. */
+export interface SessionListener {
+  /** The stream ends where the log does, or can go on from there. */
+  readonly began: () => void;
+  /** A record is about to be published. */
+  readonly publishing: (record: StoredRecord) => void;
+  /** A record, and all before it, are stored in the stream, and may have been before. */
+  readonly stored: (record: StoredRecord, isPublished: boolean) => void;
+}
+
+/** Why the log cannot be read further. */
+export class SourceError extends Error {
+  constructor(readonly reason: unknown) {
+    super('the log cannot be read', { cause: reason });
+  }
+}
+
+/** One connection: compares the end of the stream with the log, and publishes what follows, until something fails. */
+export class ShipSession {
+  readonly #source: Source;
+  readonly #settings: ShipSettings;
+  readonly #listener: SessionListener;
+  /** Aborted when the session is to end. */
+  readonly #ending = new AbortController();
+  #error: { readonly reason: unknown } | undefined;
+  #window: PublishWindow | undefined;
+  #follower: WalFollower<readonly StoredRecord[]> | undefined;
+  /** The last record of this session that is stored in the stream, and of which the log knows that. */
+  #storedLsn: Lsn = 0;
+  #acknowledgedLsn: Lsn = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(source: Source, settings: ShipSettings, listener: SessionListener) {
+    this.#source = source;
+    this.#settings = settings;
+    this.#listener = listener;
+  }
+
+  get inFlight(): number {
+    return this.#window?.inFlight ?? 0;
+  }
+
+  /** Ends the session in order: with what is on its way. */
+  async stop(): Promise<void> {
+    await this.#window?.settled();
+    await this.#acknowledge();
+    this.#ending.abort();
+  }
+
+  /**
+   * @param cutAt - where the log was cut since it was shipped: the first LSN that is other than before; `undefined` when it was not
+   * @param isOwn - whether a record is one that was published before the cut
+   * @throws why it has ended: a {@link SourceError}, or what the stream refuses; nothing when it was stopped
+   */
+  async run(cutAt: Lsn | undefined, isOwn: (lsn: Lsn, bytes: Uint8Array) => boolean): Promise<void> {
+    const { stream: asked, create } = this.#settings;
+    const stream = await LogStream.open(asked, create);
+    const lost = (error: unknown): void => this.#fail(error ?? new Error('the connection was closed'));
+    stream.closed().then(lost, lost);
+    try {
+      const end = await stream.end();
+      if (this.#ending.signal.aborted) return;
+      const { inFlightMax, inFlightBytesMax } = this.#settings;
+      const limits = { messages: inFlightMax, bytes: inFlightBytesMax };
+      this.#window = new PublishWindow(stream, end.sequence, limits, (error) => this.#fail(error));
+      await this.#ship(stream, this.#window, end, cutAt, isOwn);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      await this.#window?.settled();
+      await this.#end();
+      this.#ending.abort();
+      await stream.close();
+    }
+    if (this.#error === undefined) return;
+    const { reason } = this.#error;
+    throw reason instanceof SourceError ? reason : streamError(reason, asked.stream, 'shipping');
+  }
+
+  async #ship(
+    stream: LogStream,
+    window: PublishWindow,
+    end: StreamEnd,
+    cutAt: Lsn | undefined,
+    isOwn: (lsn: Lsn, bytes: Uint8Array) => boolean,
+  ): Promise<void> {
+    const { record: last } = end;
+    const isCut = cutAt !== undefined && last !== undefined && cutAt <= last.lsn;
+    if (isCut && !isOwn(last.lsn, last.frame.bytes)) {
+      throw fenced(stream.name, 'other-writer', 'has a record that another writer has published', last.lsn);
+    }
+    const durableLsn = this.#source.durableLsn();
+    if (!isCut && last !== undefined && durableLsn !== undefined && last.lsn > durableLsn) {
+      throw fenced(stream.name, 'ahead', `ends with LSN ${last.lsn}, and the log with ${durableLsn}`, last.lsn);
+    }
+    const shipping = new Shipping(stream, window, end, isCut, (record, isPublished) =>
+      this.#stored(record, isPublished),
+    );
+    this.#listener.began();
+    await this.#follow(isCut ? cutAt : (last?.lsn ?? 'first'), last?.lsn, shipping);
+  }
+
+  async #follow(from: FollowFrom, lastLsn: Lsn | undefined, shipping: Shipping): Promise<void> {
+    const { name } = this.#settings;
+    const follower = this.#source.follow(from, { name, batch: BATCH, signal: this.#ending.signal });
+    this.#follower = follower;
+    for (;;) {
+      let records: readonly StoredRecord[];
+      try {
+        const { done, value } = await follower.next();
+        if (done === true) return;
+        records = value;
+      } catch (error) {
+        if (this.#ending.signal.aborted) return;
+        // The last record of the stream was truncated: the one behind it is the first in the log.
+        if (from !== lastLsn || !isTruncatedUpTo(error, lastLsn)) throw new SourceError(error);
+        return await this.#follow((lastLsn as Lsn) + 1, lastLsn, shipping);
+      }
+      for (const record of records) {
+        if (this.#ending.signal.aborted) return;
+        this.#listener.publishing(record);
+        await shipping.ship(record);
+      }
+    }
+  }
+
+  #stored(record: StoredRecord, isPublished: boolean): void {
+    this.#storedLsn = record.lsn;
+    this.#listener.stored(record, isPublished);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#acknowledge().catch(() => {});
+    }, this.#settings.storeMs);
+  }
+
+  /** Stores in the log how far the stream is. Where that fails, the log keeps more than it would have to. */
+  async #acknowledge(): Promise<void> {
+    const lsn = this.#storedLsn;
+    if (lsn <= this.#acknowledgedLsn) return;
+    try {
+      await this.#follower?.acknowledge(lsn);
+      this.#acknowledgedLsn = lsn;
+    } catch {
+      // The next record that is stored in the stream tries it again.
+    }
+  }
+
+  async #end(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#acknowledge();
+    await this.#follower?.return().catch(() => {});
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ending.signal.aborted) return;
+    this.#error = { reason: error };
+    this.#ending.abort();
+  }
+}
+
+function isTruncatedUpTo(error: unknown, lsn: Lsn | undefined): boolean {
+  return WalError.is(error, 'WAL_TRUNCATED') && error.reason === undefined && error.firstLsn === (lsn ?? 0) + 1;
+}

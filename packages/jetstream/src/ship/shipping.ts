@@ -1,0 +1,100 @@
+import { type SegmentHeader, WalError } from '@walstack/codec';
+import type { StoredRecord } from '@walstack/mmap-reader/internal';
+import { encodeRecordMessage, encodeSegmentMessage } from '../messages/message.js';
+import { logIdText, recordId, segmentId } from '../messages/message-id.js';
+import { split } from '../messages/parts.js';
+import { fenced } from '../options.js';
+import type { LogStream, StreamEnd } from '../stream/log-stream.js';
+import type { PublishWindow } from './publish-window.js';
+
+/**
+ * Publishes the records of a log behind what its stream ends with. The last record there has to be the one of the log: otherwise
+ * another writer has published it, or another log.
+ */
+export class Shipping {
+  readonly #stream: LogStream;
+  readonly #window: PublishWindow;
+  readonly #end: StreamEnd;
+  readonly #stored: (record: StoredRecord, isPublished: boolean) => void;
+  /** Whether the log was cut since: then its record with that LSN is another one. */
+  readonly #isCut: boolean;
+  /** The header of the segment that the records published last belong to. */
+  #segment: Uint8Array | undefined;
+  /** The same, as the reader has it. */
+  #current: SegmentHeader | undefined;
+  #isChecked = false;
+
+  /** @param stored - called for each record that is stored in the stream, in order */
+  constructor(
+    stream: LogStream,
+    window: PublishWindow,
+    end: StreamEnd,
+    isCut: boolean,
+    stored: (record: StoredRecord, isPublished: boolean) => void,
+  ) {
+    this.#stream = stream;
+    this.#window = window;
+    this.#end = end;
+    this.#isCut = isCut;
+    this.#stored = stored;
+    this.#segment = end.segment;
+  }
+
+  /** Publishes the next record. @throws `WAL_FENCED`, and why an earlier message was not stored */
+  async ship(record: StoredRecord): Promise<void> {
+    if (!this.#isChecked && this.#isPublished(record)) return;
+    const { segment, lsn } = record;
+    const logId = logIdText(segment.logId);
+    if (segment !== this.#current) await this.#enter(segment, logId);
+    const parts = split(encodeRecordMessage(record), this.#stream.contentBytesMax);
+    const id = recordId(logId, segment.number, lsn);
+    const of = parts.length;
+    if (of === 1)
+      return await this.#window.publish({ id, bytes: parts[0] as Uint8Array, part: undefined }, () =>
+        this.#stored(record, true),
+      );
+    // Parts that were left by a lost connection stay, and all are published again: their identities must be others.
+    const attempt = this.#window.sequence;
+    for (const [index, bytes] of parts.entries()) {
+      const part = { number: index + 1, of };
+      const partId = `${id}:${attempt}:${part.number}/${of}`;
+      await this.#window.publish(
+        { id: partId, bytes, part },
+        part.number < of ? () => {} : () => this.#stored(record, true),
+      );
+    }
+  }
+
+  /** Publishes the header of a segment, unless the stream has it. */
+  async #enter(segment: SegmentHeader, logId: string): Promise<void> {
+    const bytes = encodeSegmentMessage(segment);
+    if (this.#segment === undefined || Buffer.compare(bytes, this.#segment) !== 0) {
+      await this.#window.publish({ id: segmentId(logId, segment.number), bytes, part: undefined }, () => {});
+      this.#segment = bytes;
+    }
+    this.#current = segment;
+  }
+
+  /** Checks the first record of the log. @returns whether the stream has it already */
+  #isPublished(record: StoredRecord): boolean {
+    const { logId, record: last } = this.#end;
+    const { name } = this.#stream;
+    this.#isChecked = true;
+    if (logId !== undefined && logId !== logIdText(record.segment.logId)) {
+      throw fenced(name, 'other-log', 'has the records of another log', record.lsn);
+    }
+    if (last === undefined || this.#isCut) return false;
+    if (record.lsn === last.lsn + 1) return false;
+    if (record.lsn !== last.lsn) {
+      const what = `the stream ${name} ends with LSN ${last.lsn}, and the log goes on with ${record.lsn}`;
+      throw new WalError('WAL_TRUNCATED', what, { path: name, lsn: last.lsn + 1, firstLsn: record.lsn });
+    }
+    if (Buffer.compare(record.bytes, last.frame.bytes) !== 0) {
+      throw fenced(name, 'other-writer', `has another record with LSN ${last.lsn} than the log`, last.lsn);
+    }
+    // The stream has the header of the segment of that record.
+    this.#segment ??= encodeSegmentMessage(record.segment);
+    this.#stored(record, false);
+    return true;
+  }
+}

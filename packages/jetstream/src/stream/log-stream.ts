@@ -1,0 +1,222 @@
+import {
+  DiscardPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  type PubAck,
+  RetentionPolicy,
+  StorageType,
+  type StoredMsg,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import { headers, type NatsConnection } from '@nats-io/nats-core';
+import { connect } from '@nats-io/transport-node';
+import type { Lsn } from '@walstack/codec';
+import type { StoredFrame } from '@walstack/mmap-reader/internal';
+import { damaged, isSegmentMessage, recordFrameIn } from '../messages/message.js';
+import { logIdIn } from '../messages/message-id.js';
+import { HEADERS_BYTES, PART_HEADER, PartJoiner, type PartNumber, parsePart } from '../messages/parts.js';
+import type { StreamSettings } from '../options.js';
+import { streamError } from './stream-errors.js';
+import { type StreamMessage, streamMessages } from './stream-messages.js';
+
+/** How a stream is created where it is missing. */
+export type CreateOptions = Partial<Omit<StreamConfig, 'name' | 'subjects' | 'retention'>>;
+
+/** What a stream ends with. */
+export interface StreamEnd {
+  /** The sequence of the last message that was ever stored; 0 when there was none. */
+  readonly sequence: number;
+  /** The log id, as text, of the messages; `undefined` when there is no message. */
+  readonly logId: string | undefined;
+  /** The last record; `undefined` when there is none. */
+  readonly record: { readonly lsn: Lsn; readonly frame: StoredFrame } | undefined;
+  /** The header of the segment behind that record, when it is the last message. */
+  readonly segment: Uint8Array | undefined;
+}
+
+/** One message of a log: its identity, its bytes, and which part it is. */
+export interface Outgoing {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly part: PartNumber | undefined;
+}
+
+/** The stream of a log, by one connection, which is not opened again when it is lost. */
+export class LogStream {
+  readonly #connection: NatsConnection;
+  readonly #client: JetStreamClient;
+  readonly #manager: JetStreamManager;
+  readonly #settings: StreamSettings;
+  #maxMessageBytes: number;
+
+  private constructor(connection: NatsConnection, manager: JetStreamManager, settings: StreamSettings) {
+    this.#connection = connection;
+    this.#client = jetstream(connection, { timeout: settings.timeoutMs });
+    this.#manager = manager;
+    this.#settings = settings;
+    this.#maxMessageBytes = connection.info?.max_payload ?? 1024 * 1024;
+  }
+
+  /** Connects, and finds the stream. @throws `WAL_IO_FAILED`, `WAL_TIMEOUT`, `WAL_NOT_FOUND`, `WAL_UNSUPPORTED` */
+  static async open(settings: StreamSettings, create?: CreateOptions): Promise<LogStream> {
+    const { stream, timeoutMs } = settings;
+    const connection = await connected(settings);
+    try {
+      const manager = await jetstreamManager(connection, { timeout: timeoutMs, checkAPI: false });
+      const opened = new LogStream(connection, manager, settings);
+      const info = (await opened.#find()) ?? (create === undefined ? undefined : await opened.#create(create));
+      opened.#limitBy(info ?? (await manager.streams.info(stream)));
+      return opened;
+    } catch (error) {
+      await connection.close().catch(() => {});
+      throw streamError(error, stream, 'opening');
+    }
+  }
+
+  /** The name of the stream. */
+  get name(): string {
+    return this.#settings.stream;
+  }
+
+  /** The longest content of a message. */
+  get contentBytesMax(): number {
+    return this.#maxMessageBytes - HEADERS_BYTES;
+  }
+
+  /** Settles when the connection is lost or closed. */
+  closed(): Promise<unknown> {
+    return this.#connection.closed();
+  }
+
+  /** The state of the stream. */
+  async info(): Promise<StreamInfo> {
+    try {
+      return await this.#manager.streams.info(this.name);
+    } catch (error) {
+      throw streamError(error, this.name, 'reading the state');
+    }
+  }
+
+  /** What the stream ends with. @throws `WAL_CORRUPT` when it has messages that are none of a log */
+  async end(): Promise<StreamEnd> {
+    const { state } = await this.info();
+    let segment: Uint8Array | undefined;
+    let logId: string | undefined;
+    const joiner = new PartJoiner();
+    for (let sequence = state.last_seq; sequence >= Math.max(state.first_seq, 1) && state.messages > 0; sequence--) {
+      const message = await this.#stored(sequence);
+      if (message === undefined) break;
+      const where = this.#where(sequence);
+      const id = message.header.get('Nats-Msg-Id');
+      logId ??= logIdIn(id);
+      if (logIdIn(id) === undefined) throw damaged(where, 'foreign', 'it is no message of a log');
+      const part = message.header.get(PART_HEADER);
+      if (part === '' && isSegmentMessage(message.data)) {
+        segment ??= message.data;
+        continue;
+      }
+      const whole = part === '' ? message.data : await this.#joined(joiner, parsePart(part, where), sequence);
+      if (whole === undefined) continue;
+      return { sequence: state.last_seq, logId, record: recordFrameIn(whole, where), segment };
+    }
+    return { sequence: state.last_seq, logId, record: undefined, segment };
+  }
+
+  /** The parts before the last one, and that; `undefined` for any other part: its message was never completed. */
+  async #joined(joiner: PartJoiner, { number, of }: PartNumber, last: number): Promise<Uint8Array | undefined> {
+    if (number < of) return undefined;
+    let whole: Uint8Array | undefined;
+    for (let each = 1; each <= of; each++) {
+      const sequence = last - of + each;
+      const message = await this.#stored(sequence);
+      if (message === undefined) return undefined;
+      whole = joiner.add({ number: each, of }, message.data, this.#where(sequence));
+    }
+    return whole;
+  }
+
+  /** The messages from a sequence on, up to another one. */
+  messages(from: number, to: number): AsyncGenerator<StreamMessage, void, undefined> {
+    return streamMessages(this.#client, this.name, from, to, this.#settings.timeoutMs);
+  }
+
+  /**
+   * Publishes a message behind another one.
+   *
+   * @param after - the sequence of the message that has to be the last one in the stream
+   * @returns the sequence that it got
+   * @throws `WAL_STATE` when another message is the last one, and what {@link open} throws; `WAL_NO_SPACE`
+   */
+  async publish({ id, bytes, part }: Outgoing, after: number): Promise<number> {
+    const { subject, timeoutMs, stream } = this.#settings;
+    const options = { msgID: id, expect: { lastSequence: after, streamName: stream }, timeout: timeoutMs };
+    let ack: PubAck;
+    try {
+      if (part === undefined) ack = await this.#client.publish(subject, bytes, options);
+      else {
+        const partHeaders = headers();
+        partHeaders.set(PART_HEADER, `${part.number}/${part.of}`);
+        ack = await this.#client.publish(subject, bytes, { ...options, headers: partHeaders });
+      }
+    } catch (error) {
+      throw streamError(error, stream, 'publishing');
+    }
+    return ack.seq;
+  }
+
+  /** Closes the connection. */
+  async close(): Promise<void> {
+    await this.#connection.close().catch(() => {});
+  }
+
+  #where(sequence: number): string {
+    return `message ${sequence} of the stream ${this.name}`;
+  }
+
+  async #stored(sequence: number): Promise<StoredMsg | undefined> {
+    try {
+      return (await this.#manager.streams.getMessage(this.name, { seq: sequence })) ?? undefined;
+    } catch (error) {
+      throw streamError(error, this.name, 'reading');
+    }
+  }
+
+  async #find(): Promise<StreamInfo | undefined> {
+    try {
+      return await this.#manager.streams.info(this.name);
+    } catch (error) {
+      const known = streamError(error, this.name, 'finding');
+      if (known.code === 'WAL_NOT_FOUND') return undefined;
+      throw known;
+    }
+  }
+
+  #create(create: CreateOptions): Promise<StreamInfo> {
+    const { stream, subject } = this.#settings;
+    return this.#manager.streams.add({
+      storage: StorageType.File,
+      // A full stream refuses what comes, and does not drop what it has.
+      discard: DiscardPolicy.New,
+      ...create,
+      retention: RetentionPolicy.Limits,
+      name: stream,
+      subjects: [subject],
+    });
+  }
+
+  #limitBy({ config }: StreamInfo): void {
+    if (config.max_msg_size > 0) this.#maxMessageBytes = Math.min(this.#maxMessageBytes, config.max_msg_size);
+  }
+}
+
+async function connected({ connection, stream, timeoutMs }: StreamSettings): Promise<NatsConnection> {
+  try {
+    if (typeof connection === 'function') return await connection();
+    return await connect({ timeout: timeoutMs, ...connection, reconnect: false });
+  } catch (error) {
+    throw streamError(error, stream, 'connecting to the servers');
+  }
+}

@@ -1,0 +1,101 @@
+import { type ConsumerMessages, DeliverPolicy, type JetStreamClient } from '@nats-io/jetstream';
+import { WalError } from '@walstack/codec';
+import { PART_HEADER, PartJoiner, parsePart } from '../messages/parts.js';
+import { streamError } from './stream-errors.js';
+
+/** A message of a log in its stream, its parts joined. */
+export interface StreamMessage {
+  /** The sequence of its last part. */
+  readonly sequence: number;
+  /** For errors. */
+  readonly where: string;
+  readonly bytes: Uint8Array;
+}
+
+/** So often it is tried to begin. */
+const ATTEMPTS = 4;
+
+/** Messages that the server sends ahead. */
+const MESSAGES_AHEAD = 1000;
+
+/**
+ * Reads the messages of a stream in order.
+ *
+ * @param from - the first sequence
+ * @param to - the last one
+ * @throws `WAL_CORRUPT` for parts out of order, `WAL_TIMEOUT` when the server sends nothing, `WAL_IO_FAILED`
+ */
+export async function* streamMessages(
+  client: JetStreamClient,
+  stream: string,
+  from: number,
+  to: number,
+  timeoutMs: number,
+): AsyncGenerator<StreamMessage, void, undefined> {
+  if (from > to) return;
+  const messages = await consumed(client, stream, from);
+  const joiner = new PartJoiner();
+  const silence = watchdog(() => messages.stop(new WalError('WAL_TIMEOUT', `the stream ${stream} sends nothing`)));
+  try {
+    silence.reset(timeoutMs);
+    for await (const message of messages) {
+      silence.reset(timeoutMs);
+      const sequence = message.seq;
+      const where = `message ${sequence} of the stream ${stream}`;
+      const part = message.headers?.get(PART_HEADER) ?? '';
+      // Data of the client's buffer, which holds many messages.
+      const bytes = new Uint8Array(message.data);
+      if (part === '') joiner.drop();
+      const whole = part === '' ? bytes : joiner.add(parsePart(part, where), bytes, where);
+      if (whole !== undefined) {
+        silence.stop();
+        yield { sequence, where, bytes: whole };
+        silence.reset(timeoutMs);
+      }
+      if (sequence >= to) return;
+    }
+    throw new WalError('WAL_IO_FAILED', `reading of the stream ${stream} has ended: the connection was lost`, {
+      path: stream,
+      reason: 'connection',
+    });
+  } catch (error) {
+    throw streamError(error, stream, 'reading');
+  } finally {
+    silence.stop();
+    await messages.close().catch(() => {});
+  }
+}
+
+/** After an election of the cluster the first request may get no answer. */
+async function consumed(client: JetStreamClient, stream: string, from: number): Promise<ConsumerMessages> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await consumedNow(client, stream, from);
+    } catch (error) {
+      if (attempt === ATTEMPTS || !WalError.is(error, 'WAL_TIMEOUT')) throw error;
+    }
+  }
+}
+
+async function consumedNow(client: JetStreamClient, stream: string, from: number): Promise<ConsumerMessages> {
+  try {
+    const consumer = await client.consumers.get(stream, {
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: from,
+    });
+    return await consumer.consume({ max_messages: MESSAGES_AHEAD });
+  } catch (error) {
+    throw streamError(error, stream, 'reading');
+  }
+}
+
+/** Calls a function when it was not reset for so long. */
+function watchdog(call: () => void): { reset(ms: number): void; stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const stop = (): void => clearTimeout(timer);
+  const reset = (ms: number): void => {
+    stop();
+    timer = setTimeout(call, ms);
+  };
+  return { reset, stop };
+}

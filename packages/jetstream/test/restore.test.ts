@@ -1,0 +1,138 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compareLog, LogShipper, type LogStreamOptions, restoreLog } from '@walstack/jetstream';
+import { Wal, type WalEvent } from '@walstack/wal';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { commitMany, storedRecords, withManager } from './support/logs.js';
+import { NatsServer, withoutServer } from './support/nats-servers.js';
+
+async function eventsOf(wal: Wal): Promise<readonly WalEvent[]> {
+  const events: WalEvent[] = [];
+  await wal.replay('first', (event) => events.push(event));
+  return events;
+}
+
+describe.skipIf(withoutServer !== undefined)('restore and comparison', () => {
+  let server: NatsServer;
+  let logs = 0;
+
+  beforeAll(async () => {
+    server = await NatsServer.start();
+  });
+
+  /** A log that is shipped, and the options of its stream. */
+  async function shipped(
+    write: (wal: Wal) => Promise<unknown>,
+    options = {},
+  ): Promise<{ readonly directory: string; readonly stream: LogStreamOptions }> {
+    const stream = { connection: { servers: server.address }, log: `r${++logs}` };
+    const directory = join(temporaryDirectory(), 'log');
+    const wal = await Wal.open(directory, { segmentBytes: 16 * 1024, ...options });
+    const shipper = LogShipper.start(wal, { ...stream, create: true });
+    await write(wal);
+    await shipper.replicated(wal.lastLsn);
+    await shipper.close();
+    await wal.shutdown();
+    return { directory, stream };
+  }
+  const target = (): string => join(temporaryDirectory(), 'restored');
+
+  test('the restored log opens, has each event, and goes on', async () => {
+    const { directory, stream } = await shipped((wal) => commitMany(wal, 300));
+    const to = target();
+    expect(await restoreLog(to, stream)).toMatchObject({ firstLsn: 1, lastLsn: 300, records: 300 });
+    const original = await Wal.open(directory, { recoveryMode: 'readonly' });
+    const restored = await Wal.open(to);
+    expect(await eventsOf(restored)).toEqual(await eventsOf(original));
+    expect(await restored.commit('and on')).toBe(301);
+    // It is the log of the stream: it goes on there.
+    const shipper = LogShipper.start(restored, stream);
+    await shipper.replicated(301);
+    await shipper.close();
+    await restored.shutdown();
+    await original.shutdown();
+    expect(await compareLog(to, stream)).toMatchObject({ agrees: true, records: 301 });
+    expect(await compareLog(directory, stream)).toMatchObject({ agrees: false, differing: [301], records: 300 });
+  });
+
+  test('up to an LSN: without a batch that would be cut in two', async () => {
+    const { stream } = await shipped((wal) => commitMany(wal, 60));
+    // Records 31 to 33 are a batch.
+    for (const [to, lastLsn] of [
+      [30, 30],
+      [31, 30],
+      [32, 30],
+      [33, 33],
+      [0, 0],
+      [1000, 60],
+    ] as const) {
+      const path = target();
+      const report = restoreLog(path, { ...stream, to });
+      if (to === 0) expect(await rejection(report)).toMatchObject({ code: 'WAL_NOT_FOUND' });
+      else {
+        expect(await report).toMatchObject({ firstLsn: 1, lastLsn, records: lastLsn });
+        expect((await storedRecords(path)).at(-1)?.lsn).toBe(lastLsn);
+      }
+    }
+  });
+
+  test('up to a time: as the log was then, also when it was cut since', async () => {
+    let time = 1_700_000_000_000;
+    const { stream } = await shipped(
+      async (wal) => {
+        await commitMany(wal, 60);
+        await wal.sync();
+        await LogShipper.start(wal, { connection: { servers: server.address }, log: `r${logs}` }).close();
+      },
+      { now: () => ++time },
+    );
+    const records = await storedRecords(await restored(stream));
+    const at = records[40]?.timestampMs ?? 0;
+    const path = target();
+    await restoreLog(path, { ...stream, toTimeMs: at });
+    const then = await storedRecords(path);
+    expect(then.at(-1)?.timestampMs).toBeLessThanOrEqual(at);
+    expect(records[then.length]?.timestampMs).toBeGreaterThan(then.at(-1)?.timestampMs ?? 0);
+  });
+
+  async function restored(stream: LogStreamOptions): Promise<string> {
+    const path = target();
+    await restoreLog(path, stream);
+    return path;
+  }
+
+  test('a log whose beginning was truncated before it was shipped', async () => {
+    const { directory, stream } = await shipped(async () => {}, {});
+    const wal = await Wal.open(directory, { segmentBytes: 16 * 1024 });
+    await wal.removeFollower('jetstream');
+    await commitMany(wal, 600);
+    await wal.truncateBefore(500);
+    const { firstLsn } = wal;
+    expect(firstLsn).toBeGreaterThan(1);
+    const shipper = LogShipper.start(wal, { ...stream, create: true });
+    await shipper.replicated(600);
+    await shipper.close();
+    await wal.shutdown();
+    const path = target();
+    expect(await restoreLog(path, stream)).toMatchObject({ firstLsn, lastLsn: 600 });
+    const copy = await Wal.open(path);
+    expect([copy.firstLsn, copy.lastLsn]).toEqual([firstLsn, 600]);
+    await copy.shutdown();
+  });
+
+  test('a directory with anything in it is refused, and a damaged stream leaves nothing behind', async () => {
+    const { stream } = await shipped((wal) => commitMany(wal, 30));
+    const full = target();
+    mkdirSync(full);
+    writeFileSync(join(full, 'file'), '');
+    expect(await rejection(restoreLog(full, stream))).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY' });
+    await withManager(server.address, (api) => api.streams.deleteMessage(`walstack-${stream.log}`, 10));
+    const path = target();
+    expect(await rejection(restoreLog(path, stream))).toMatchObject({ code: 'WAL_CORRUPT', reason: 'order' });
+    expect(existsSync(path)).toBe(false);
+    expect(readdirSync(join(path, '..'))).toEqual([]);
+    expect(await rejection(restoreLog(path, { ...stream, log: 'none' }))).toMatchObject({ code: 'WAL_NOT_FOUND' });
+  });
+});
