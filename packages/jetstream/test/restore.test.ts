@@ -5,7 +5,7 @@ import { Wal, type WalEvent } from '@walstack/wal';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
-import { commitMany, storedRecords, withManager } from './support/logs.js';
+import { commitMany, storedRecords, until, withManager } from './support/logs.js';
 import { NatsServer, withoutServer } from './support/nats-servers.js';
 
 async function eventsOf(wal: Wal): Promise<readonly WalEvent[]> {
@@ -24,14 +24,14 @@ describe.skipIf(withoutServer !== undefined)('restore and comparison', () => {
 
   /** A log that is shipped, and the options of its stream. */
   async function shipped(
-    write: (wal: Wal) => Promise<unknown>,
+    write: (wal: Wal, shipper: LogShipper) => Promise<unknown>,
     options = {},
   ): Promise<{ readonly directory: string; readonly stream: LogStreamOptions }> {
     const stream = { connection: { servers: server.address }, log: `r${++logs}` };
     const directory = join(temporaryDirectory(), 'log');
     const wal = await Wal.open(directory, { segmentBytes: 16 * 1024, ...options });
     const shipper = LogShipper.start(wal, { ...stream, create: true });
-    await write(wal);
+    await write(wal, shipper);
     await shipper.replicated(wal.lastLsn);
     await shipper.close();
     await wal.shutdown();
@@ -80,28 +80,32 @@ describe.skipIf(withoutServer !== undefined)('restore and comparison', () => {
 
   test('up to a time: as the log was then, also when it was cut since', async () => {
     let time = 1_700_000_000_000;
-    const { stream } = await shipped(
-      async (wal) => {
+    let cutAt = 0;
+    const { directory, stream } = await shipped(
+      async (wal, shipper) => {
         await commitMany(wal, 60);
-        await wal.sync();
-        await LogShipper.start(wal, { connection: { servers: server.address }, log: `r${logs}` }).close();
+        await shipper.replicated(60);
+        cutAt = time;
+        await wal.truncateAfter(20);
+        await commitMany(wal, 30);
+        await until(() => shipper.replicatedLsn === 50);
       },
       { now: () => ++time },
     );
-    const records = await storedRecords(await restored(stream));
-    const at = records[40]?.timestampMs ?? 0;
+    const before = target();
+    expect(await restoreLog(before, { ...stream, toTimeMs: cutAt })).toMatchObject({ lastLsn: 60 });
+    const records = await storedRecords(before);
+    const [{ timestampMs = 0 } = {}] = records.slice(40);
     const path = target();
-    await restoreLog(path, { ...stream, toTimeMs: at });
+    await restoreLog(path, { ...stream, toTimeMs: timestampMs });
     const then = await storedRecords(path);
-    expect(then.at(-1)?.timestampMs).toBeLessThanOrEqual(at);
-    expect(records[then.length]?.timestampMs).toBeGreaterThan(then.at(-1)?.timestampMs ?? 0);
+    expect(then.at(-1)?.timestampMs).toBeLessThanOrEqual(timestampMs);
+    // A batch is there as a whole, or not.
+    expect(records.slice(then.length, then.length + 3).some((record) => record.timestampMs > timestampMs)).toBe(true);
+    const now = target();
+    expect(await restoreLog(now, stream)).toMatchObject({ lastLsn: 50 });
+    expect(await compareLog(directory, stream)).toMatchObject({ agrees: true, records: 50 });
   });
-
-  async function restored(stream: LogStreamOptions): Promise<string> {
-    const path = target();
-    await restoreLog(path, stream);
-    return path;
-  }
 
   test('a log whose beginning was truncated before it was shipped', async () => {
     const { directory, stream } = await shipped(async () => {}, {});

@@ -68,7 +68,9 @@ describe.skipIf(withoutServer !== undefined)('shipping', () => {
     const next = start(wal, { ...options, onState: (state) => states.push(state) });
     await next.replicated(930);
     expect(next.stats().records).toBe(30);
-    expect(states).toEqual(['shipping']);
+    await wal.shutdown();
+    await next.ended();
+    expect(states).toEqual(['shipping', 'closed']);
     await expectReplicated(wal.directory, streamOf(options));
   });
 

@@ -2,7 +2,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath, invalidType } from '@walstack/codec/internal';
-import { aborted, checkSignal } from '@walstack/storage-io/internal';
+import { aborted, checkSignal, DIRECTORY_MODE_DEFAULT } from '@walstack/storage-io/internal';
 import { checkStream, type LogStreamOptions, STREAM_OPTIONS } from '../options.js';
 import { LogStream } from '../stream/log-stream.js';
 import { isFree, SegmentFiles, syncDirectory } from './segment-files.js';
@@ -31,7 +31,8 @@ export interface RestoreReport {
   readonly sequence: number;
 }
 
-const OPTIONS = [...STREAM_OPTIONS, 'to', 'toTimeMs', 'signal', 'onProgress'] as const;
+/** The names in {@link RestoreOptions} beside those of the stream. */
+export const RESTORE_OPTIONS = ['to', 'toTimeMs', 'signal', 'onProgress'] as const;
 const REPORT_EVERY = 1000;
 
 /**
@@ -54,7 +55,7 @@ export async function restoreLog(directory: string | URL, options: RestoreOption
     toTimeMs = Number.MAX_SAFE_INTEGER,
     signal,
     onProgress,
-  } = checkOptions('options', options, OPTIONS);
+  } = checkOptions('options', options, [...STREAM_OPTIONS, ...RESTORE_OPTIONS]);
   checkInteger('to', to);
   checkInteger('toTimeMs', toTimeMs);
   checkSignal(signal);
@@ -68,7 +69,7 @@ export async function restoreLog(directory: string | URL, options: RestoreOption
   const stream = await LogStream.open(settings);
   const staged = `${path}.restoring`;
   await rm(staged, { recursive: true, force: true });
-  await mkdir(staged, { recursive: true, mode: 0o700 });
+  await mkdir(staged, { recursive: true, mode: DIRECTORY_MODE_DEFAULT });
   const files = new SegmentFiles(staged);
   try {
     const sequence = await readInto(files, stream, { to, toTimeMs, signal, onProgress });
@@ -107,6 +108,8 @@ async function readInto(files: SegmentFiles, stream: LogStream, asked: Asked): P
     if (signal?.aborted === true) throw aborted(signal, 'the restore was aborted, nothing was restored');
     if (++read % REPORT_EVERY === 0) onProgress?.({ sequence: message.sequence, ofSequence: last });
     if (message.kind === 'segment') {
+      // Made later, maybe by a cut: the log was still what it is before this message.
+      if (message.header.createdAtMs > toTimeMs) return message.sequence;
       // What is behind the last LSN may be cut off, and go on before it.
       isLeftOut = message.header.firstLsn > to;
       if (!isLeftOut) await files.begin(message.header);

@@ -10,6 +10,7 @@ import {
   segmentFileName,
 } from '@walstack/codec';
 import type { StoredFrame } from '@walstack/mmap-reader/internal';
+import { FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
 
 /** So many bytes are gathered before they are written. */
 const WRITE_BYTES = 1024 * 1024;
@@ -51,7 +52,7 @@ export class SegmentFiles {
     while ((this.#headers.at(-1)?.firstLsn ?? 0) >= header.firstLsn) {
       await rm(this.#pathOf(this.#headers.pop() as SegmentHeader));
     }
-    const file = await open(this.#pathOf(header), 'wx', 0o600);
+    const file = await open(this.#pathOf(header), 'wx', FILE_MODE_DEFAULT);
     this.#headers.push(header);
     const block = new Uint8Array(header.blockBytes);
     encodeSegmentHeader(block, header);
@@ -106,7 +107,7 @@ export class SegmentFiles {
   /** The log begins with this segment, though the segment names one before. */
   async #writeCheckpoint({ logId, number }: SegmentHeader): Promise<void> {
     const bytes = encodeCheckpoint({ logId, firstSegment: number, checkpointLsn: 0, holds: {} });
-    const file = await open(join(this.#directory, FileName.checkpoint), 'wx', 0o600);
+    const file = await open(join(this.#directory, FileName.checkpoint), 'wx', FILE_MODE_DEFAULT);
     try {
       await file.writeFile(bytes);
       await file.sync();

@@ -207,6 +207,7 @@ export class LogShipper {
     const { error } = outcome ?? {};
     // What was cut off or truncated is found out by comparing with the stream.
     if (error === undefined || WalError.is(error, 'WAL_TRUNCATED') || WalError.is(error, 'WAL_ABORTED')) return;
+    if (WalError.is(error, 'WAL_CLOSED')) return this.#closing.abort();
     throw error;
   }
 
@@ -232,6 +233,8 @@ export class LogShipper {
   async #recover(error: unknown, hasProgress: boolean): Promise<void> {
     if (error instanceof SourceError) {
       const { reason } = error;
+      // The log was closed in order.
+      if (WalError.is(reason, 'WAL_CLOSED')) return this.#closing.abort();
       if (!WalError.is(reason, 'WAL_TRUNCATED') || reason.reason !== 'cut-back') throw reason;
       this.#cutAt = Math.min(reason.lsn ?? 1, this.#cutAt ?? Number.MAX_SAFE_INTEGER);
       return;

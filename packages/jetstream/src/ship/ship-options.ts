@@ -52,7 +52,17 @@ export interface ShipSettings {
   readonly onState: ShipOptions['onState'];
 }
 
-const OWN = ['name', 'create', 'inFlightMax', 'inFlightBytesMax', 'retryMs', 'storeMs', 'io', 'onState'] as const;
+/** The names in {@link ShipOptions} beside those of the stream. */
+export const SHIP_OPTIONS = [
+  'name',
+  'create',
+  'inFlightMax',
+  'inFlightBytesMax',
+  'retryMs',
+  'storeMs',
+  'io',
+  'onState',
+] as const;
 
 /** @throws `TypeError`, `RangeError` with Node's codes */
 export function checkShip(options: ShipOptions): ShipSettings {
@@ -64,7 +74,7 @@ export function checkShip(options: ShipOptions): ShipSettings {
     retryMs = 5000,
     storeMs = 250,
     onState,
-  } = checkOptions('options', options, [...STREAM_OPTIONS, ...OWN]);
+  } = checkOptions('options', options, [...STREAM_OPTIONS, ...SHIP_OPTIONS]);
   if (onState !== undefined && typeof onState !== 'function') throw invalidType('onState', 'a function', onState);
   return {
     stream: checkStream(options),

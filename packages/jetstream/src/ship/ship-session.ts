@@ -104,14 +104,15 @@ export class ShipSession {
       throw fenced(stream.name, 'other-writer', 'has a record that another writer has published', last.lsn);
     }
     const durableLsn = this.#source.durableLsn();
-    if (!isCut && last !== undefined && durableLsn !== undefined && last.lsn > durableLsn) {
-      throw fenced(stream.name, 'ahead', `ends with LSN ${last.lsn}, and the log with ${durableLsn}`, last.lsn);
+    const lastLsn = end.cutTo === undefined ? (last?.lsn ?? 0) : end.cutTo - 1;
+    if (!isCut && durableLsn !== undefined && lastLsn > durableLsn) {
+      throw fenced(stream.name, 'ahead', `ends with LSN ${lastLsn}, and the log with ${durableLsn}`, lastLsn);
     }
     const shipping = new Shipping(stream, window, end, isCut, (record, isPublished) =>
       this.#stored(record, isPublished),
     );
     this.#listener.began();
-    await this.#follow(isCut ? cutAt : (last?.lsn ?? 'first'), last?.lsn, shipping);
+    await this.#follow(isCut ? cutAt : (end.cutTo ?? last?.lsn ?? 'first'), last?.lsn, shipping);
   }
 
   async #follow(from: FollowFrom, lastLsn: Lsn | undefined, shipping: Shipping): Promise<void> {

@@ -84,6 +84,16 @@ export class Shipping {
       throw fenced(name, 'other-log', 'has the records of another log', record.lsn);
     }
     if (last === undefined || this.#isCut) return false;
+    if (this.#end.cutTo !== undefined) {
+      const isSame = Buffer.compare(encodeSegmentMessage(record.segment), this.#segment as Uint8Array) === 0;
+      if (isSame && record.lsn === this.#end.cutTo) return false;
+      throw fenced(
+        name,
+        'other-writer',
+        `goes on with LSN ${this.#end.cutTo} in another segment than the log`,
+        record.lsn,
+      );
+    }
     if (record.lsn === last.lsn + 1) return false;
     if (record.lsn !== last.lsn) {
       const what = `the stream ${name} ends with LSN ${last.lsn}, and the log goes on with ${record.lsn}`;

@@ -15,7 +15,7 @@ import { headers, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import type { Lsn } from '@walstack/codec';
 import type { StoredFrame } from '@walstack/mmap-reader/internal';
-import { damaged, isSegmentMessage, recordFrameIn } from '../messages/message.js';
+import { damaged, decodeSegmentMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
 import { logIdIn } from '../messages/message-id.js';
 import { HEADERS_BYTES, PART_HEADER, PartJoiner, type PartNumber, parsePart } from '../messages/parts.js';
 import type { StreamSettings } from '../options.js';
@@ -35,6 +35,8 @@ export interface StreamEnd {
   readonly record: { readonly lsn: Lsn; readonly frame: StoredFrame } | undefined;
   /** The header of the segment behind that record, when it is the last message. */
   readonly segment: Uint8Array | undefined;
+  /** The first LSN of that segment, where the log was cut before that record: then it goes on there. */
+  readonly cutTo: Lsn | undefined;
 }
 
 /** One message of a log: its identity, its bytes, and which part it is. */
@@ -120,9 +122,12 @@ export class LogStream {
       }
       const whole = part === '' ? message.data : await this.#joined(joiner, parsePart(part, where), sequence);
       if (whole === undefined) continue;
-      return { sequence: state.last_seq, logId, record: recordFrameIn(whole, where), segment };
+      const record = recordFrameIn(whole, where);
+      const begun = segment === undefined ? undefined : decodeSegmentMessage(segment, where).header.firstLsn;
+      const cutTo = begun !== undefined && begun <= record.lsn ? begun : undefined;
+      return { sequence: state.last_seq, logId, record, segment, cutTo };
     }
-    return { sequence: state.last_seq, logId, record: undefined, segment };
+    return { sequence: state.last_seq, logId, record: undefined, segment, cutTo: undefined };
   }
 
   /** The parts before the last one, and that; `undefined` for any other part: its message was never completed. */

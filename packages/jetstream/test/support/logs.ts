@@ -48,7 +48,7 @@ export async function expectReplicated(directory: string, options: Parameters<ty
 }
 
 /** Expects the files of a restored log to be those of the original up to its last record. */
-export function expectSameBytes(original: string, restored: string, records: readonly StoredRecord[]): void {
+function expectSameBytes(original: string, restored: string, records: readonly StoredRecord[]): void {
   const names = readdirSync(restored).filter((name) => parseSegmentFileName(name) !== undefined);
   const ends = new Map(records.map(({ segment, position, bytes }) => [segment.number, position + bytes.length]));
   expect(names.map((name) => parseSegmentFileName(name)?.number)).toEqual([...ends.keys()]);
